@@ -1,0 +1,28 @@
+/**
+ * The block device: four calls, and everything below a filesystem is one of them. A disk is a BlockDevice; so is a thin volume,
+ * a loop device over a file, and a faulty or counting device around another.
+ *
+ * Interface:
+ * - Offsets and lengths are in bytes, multiples of `sectorSize`, within `size`; anything else gives EINVAL, nothing is done.
+ * - What was never written, or was discarded, reads as zeros.
+ * - A write is in the device's volatile cache until `flush` returns: a power cut may keep any subset of its sectors.
+ */
+import type { Content } from "../core/content.ts";
+import type { Errno } from "../core/errno.ts";
+import type { Bytes } from "../core/units.ts";
+
+export interface BlockDevice {
+  /** What reports and events call it, such as "vda". */
+  readonly name: string;
+  readonly size: Bytes;
+  /** 512 or 4096. */
+  readonly sectorSize: Bytes;
+  /** @returns exactly `length` bytes, or EIO. */
+  read(offset: Bytes, length: Bytes): Content | Errno;
+  /** @returns EIO, or ENOSPC from a thin volume. */
+  write(offset: Bytes, content: Content): Errno | undefined;
+  /** Gives the range up: it reads as zeros from now on. @returns EOPNOTSUPP (ENOTSUP) where the device cannot. */
+  discard(offset: Bytes, length: Bytes): Errno | undefined;
+  /** When it returns, every write before it is durable. */
+  flush(): Errno | undefined;
+}

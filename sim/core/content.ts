@@ -1,0 +1,378 @@
+/**
+ * Bytes without the bytes: an immutable sequence described by runs, so that a terabyte of pattern costs one object.
+ *
+ * A Content is one run or a rope of runs:
+ * - zero: a hole or zeros; the two read alike, and which of them a file has is its block map's business;
+ * - pattern: incompressible bytes that are a function of a seed and a position, so that a slice stays one run;
+ * - repeat: a short unit over and over;
+ * - literal: given bytes, held by reference: whoever makes one hands the array over and writes it no more;
+ * - record: an immutable metadata block (record.kind tells whose) that a filesystem reads back as the object it wrote. A part of
+ *   a record is what a torn write leaves: `wholeRecord` then gives undefined, as a checksum would fail.
+ *
+ * Interface: `slice` and `concat` are O(runs touched); nothing is ever copied until `copyTo`, `toBytes` or a digest asks.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { assert } from "./assert.ts";
+
+/** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
+export interface BlockRecord {
+  /** Whose block and which, such as "ext4.inodeTable". */
+  readonly kind: string;
+  /** Bytes on the device. */
+  readonly length: number;
+  /** The block's real on-disk bytes, where an encoder exists; its result has exactly `length` bytes. */
+  encode?(): Uint8Array;
+}
+
+/** The kinds of run, as `Content.kind` tells them. */
+export type ContentKind = "zero" | "pattern" | "repeat" | "literal" | "record" | "rope";
+
+interface Rope {
+  readonly parts: readonly Content[];
+  /** starts[n] is where parts[n] begins. */
+  readonly starts: readonly number[];
+}
+
+/** Digests and comparisons take this much at a time. */
+const CHUNK = 65_536;
+const EMPTY_BYTES = new Uint8Array(0);
+
+/** The 32-bit word number `word` of the pattern of `seed` (two rounds of the murmur3 finalizer over both halves of the index). */
+function patternWord(seed: number, word: number): number {
+  let hash = Math.imul((seed ^ word) | 0, 0x85ebca6b) ^ Math.imul((Math.floor(word / 2 ** 32) + 0x27d4eb2f) | 0, 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ seed, 0x846ca68b);
+  return hash ^ (hash >>> 16);
+}
+
+export class Content {
+  readonly kind: ContentKind;
+  /** Bytes. */
+  readonly length: number;
+  /** Where in the source this run begins: the pattern's position, the unit's phase, an index into the literal or the record. */
+  readonly #offset: number;
+  readonly #seed: number;
+  readonly #bytes: Uint8Array;
+  readonly #inner: Rope | BlockRecord | undefined;
+
+  private constructor(
+    kind: ContentKind,
+    length: number,
+    offset: number,
+    seed: number,
+    raw: Uint8Array,
+    inner?: Rope | BlockRecord,
+  ) {
+    this.kind = kind;
+    this.length = length;
+    this.#offset = offset;
+    this.#seed = seed;
+    this.#bytes = raw;
+    this.#inner = inner;
+  }
+
+  /** The sequence of no bytes. */
+  static readonly empty: Content = new Content("zero", 0, 0, 0, EMPTY_BYTES);
+
+  /** `length` zero bytes. */
+  static zeros(length: number): Content {
+    return length === 0 ? Content.empty : new Content("zero", length, 0, 0, EMPTY_BYTES);
+  }
+
+  /** `length` bytes of the pattern of `seed` (a whole number, 32 bits of it count), from position `offset` on. */
+  static pattern(seed: number, length: number, offset = 0): Content {
+    return length === 0 ? Content.empty : new Content("pattern", length, offset, seed | 0, EMPTY_BYTES);
+  }
+
+  /** `unit` over and over, `length` bytes in all, beginning `phase` bytes into the unit. A unit of zeros gives a zero run. */
+  static repeat(unit: Uint8Array, length: number, phase = 0): Content {
+    if (length === 0) return Content.empty;
+    assert(unit.length > 0, "nothing to repeat");
+    if (unit.every((byte) => byte === 0)) return Content.zeros(length);
+    return new Content("repeat", length, phase % unit.length, 0, unit);
+  }
+
+  /** The given bytes, by reference: the caller hands them over. */
+  static literal(raw: Uint8Array): Content {
+    return raw.length === 0 ? Content.empty : new Content("literal", raw.length, 0, 0, raw);
+  }
+
+  /** The UTF-8 bytes of a text. */
+  static text(text: string): Content {
+    return Content.literal(new TextEncoder().encode(text));
+  }
+
+  /** A whole metadata block. */
+  static record(record: BlockRecord): Content {
+    return new Content("record", record.length, 0, 0, EMPTY_BYTES, record);
+  }
+
+  /**
+   * A copy of bytes that the caller keeps, as cheap to hold as they allow: zeros and one repeated byte become runs.
+   * O(length), with an early end for bytes that do not repeat.
+   */
+  static copyOf(raw: Uint8Array, start = 0, end: number = raw.length): Content {
+    const length = end - start;
+    if (length === 0) return Content.empty;
+    const first = raw[start] as number;
+    let same = start + 1;
+    while (same < end && raw[same] === first) same += 1;
+    if (same < end || length < 64) return Content.literal(raw.slice(start, end));
+    return first === 0 ? Content.zeros(length) : new Content("repeat", length, 0, 0, Uint8Array.of(first));
+  }
+
+  /** The parts one after the other. Neighbours that continue one run become one. */
+  static concat(parts: readonly Content[]): Content {
+    const flat: Content[] = [];
+    for (const part of parts) {
+      if (part.kind === "rope") for (const inner of part.#rope().parts) appendRun(flat, inner);
+      else if (part.length > 0) appendRun(flat, part);
+    }
+    const first = flat[0];
+    if (first === undefined) return Content.empty;
+    if (flat.length === 1) return first;
+    const starts: number[] = [];
+    let length = 0;
+    for (const part of flat) {
+      starts.push(length);
+      length += part.length;
+    }
+    return new Content("rope", length, 0, 0, EMPTY_BYTES, { parts: flat, starts });
+  }
+
+  #rope(): Rope {
+    return this.#inner as Rope;
+  }
+
+  /** The bytes from `start` up to `end`; both are clamped to the sequence. The whole gives the same object. */
+  slice(start: number, end: number = this.length): Content {
+    const from = Math.max(0, start);
+    const to = Math.min(this.length, end);
+    if (from === 0 && to === this.length) return this;
+    if (to <= from) return Content.empty;
+    switch (this.kind) {
+      case "zero":
+        return Content.zeros(to - from);
+      case "rope":
+        return this.#sliceRope(from, to);
+      case "repeat":
+        return new Content("repeat", to - from, (this.#offset + from) % this.#bytes.length, 0, this.#bytes);
+      default:
+        return new Content(this.kind, to - from, this.#offset + from, this.#seed, this.#bytes, this.#inner);
+    }
+  }
+
+  #sliceRope(from: number, to: number): Content {
+    const { parts, starts } = this.#rope();
+    const out: Content[] = [];
+    for (let index = this.#partAt(from); index < parts.length; index++) {
+      const start = starts[index] as number;
+      if (start >= to) break;
+      out.push((parts[index] as Content).slice(from - start, to - start));
+    }
+    return Content.concat(out);
+  }
+
+  /** The index of a rope's part that holds the byte at `position`. */
+  #partAt(position: number): number {
+    const { starts } = this.#rope();
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((starts[middle] as number) <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The runs in order: this one itself, or a rope's parts. */
+  get runs(): readonly Content[] {
+    if (this.kind === "rope") return this.#rope().parts;
+    return this.length === 0 ? [] : [this];
+  }
+
+  /** Whether `next` goes on exactly where this run ends, in the same source. */
+  continuesInto(next: Content): boolean {
+    if (this.kind !== next.kind) return false;
+    switch (this.kind) {
+      case "zero":
+        return true;
+      case "pattern":
+        return this.#seed === next.#seed && this.#offset + this.length === next.#offset;
+      case "repeat":
+        return this.#bytes === next.#bytes && (this.#offset + this.length) % this.#bytes.length === next.#offset;
+      case "literal":
+        return this.#bytes === next.#bytes && this.#offset + this.length === next.#offset;
+      case "record":
+        return this.#inner === next.#inner && this.#offset + this.length === next.#offset;
+      default:
+        return false;
+    }
+  }
+
+  /** This run made longer by `next`, which it continues into. */
+  extendedBy(next: Content): Content {
+    return new Content(this.kind, this.length + next.length, this.#offset, this.#seed, this.#bytes, this.#inner);
+  }
+
+  /** The metadata block that these bytes are, whole and alone; undefined for anything else, a part of one included. */
+  wholeRecord(): BlockRecord | undefined {
+    if (this.kind !== "record") return undefined;
+    const record = this.#inner as BlockRecord;
+    return this.#offset === 0 && this.length === record.length ? record : undefined;
+  }
+
+  /** Whether every byte is known to be zero without looking at literals. */
+  get isZero(): boolean {
+    return this.kind === "zero";
+  }
+
+  /** The byte at `position`, which must lie within. */
+  byteAt(position: number): number {
+    assert(position >= 0 && position < this.length, `no byte ${position} in ${this.length} bytes`);
+    const one = new Uint8Array(1);
+    this.slice(position, position + 1).copyTo(one, 0);
+    return one[0] as number;
+  }
+
+  /** Writes the bytes into `target` from `at` on; they must fit. */
+  copyTo(target: Uint8Array, at = 0): void {
+    const end = at + this.length;
+    assert(end <= target.length, `${this.length} bytes do not fit at ${at} of ${target.length}`);
+    const offset = this.#offset;
+    switch (this.kind) {
+      case "zero":
+        target.fill(0, at, end);
+        return;
+      case "literal":
+        target.set(this.#bytes.subarray(offset, offset + this.length), at);
+        return;
+      case "repeat":
+        repeatInto(target.subarray(at, end), this.#bytes, offset);
+        return;
+      case "pattern":
+        patternInto(target.subarray(at, end), this.#seed, offset);
+        return;
+      case "record":
+        target.set(encodeRecord(this.#inner as BlockRecord).subarray(offset, offset + this.length), at);
+        return;
+      default:
+        this.#ropeInto(target, at);
+    }
+  }
+
+  #ropeInto(target: Uint8Array, at: number): void {
+    const { parts, starts } = this.#rope();
+    for (let index = 0; index < parts.length; index++) (parts[index] as Content).copyTo(target, at + (starts[index] as number));
+  }
+
+  /** All bytes in a fresh array. */
+  toBytes(): Uint8Array {
+    const out = new Uint8Array(this.length);
+    this.copyTo(out, 0);
+    return out;
+  }
+
+  /** The bytes in order, at most 64 KiB at a time; the array is used again for the next piece. */
+  *chunks(): Generator<Uint8Array> {
+    const room = new Uint8Array(Math.min(CHUNK, this.length));
+    for (let at = 0; at < this.length; at += CHUNK) {
+      const piece = this.slice(at, at + CHUNK);
+      piece.copyTo(room, 0);
+      yield room.subarray(0, piece.length);
+    }
+  }
+
+  /** Whether both have the same bytes. O(runs) where the runs are alike, else O(length). */
+  equals(other: Content): boolean {
+    if (this === other) return true;
+    if (this.length !== other.length) return false;
+    for (let at = 0; at < this.length; ) {
+      const mine = this.#runAt(at);
+      const theirs = other.#runAt(at);
+      const length = Math.min(mine.length, theirs.length);
+      if (!sameRun(mine.slice(0, length), theirs.slice(0, length))) return false;
+      at += length;
+    }
+    return true;
+  }
+
+  /** From `position` to the end of the run that holds it. */
+  #runAt(position: number): Content {
+    if (this.kind !== "rope") return this.slice(position);
+    const index = this.#partAt(position);
+    const { parts, starts } = this.#rope();
+    return (parts[index] as Content).slice(position - (starts[index] as number));
+  }
+
+  /** Whether the other run has the same source, place and length. */
+  sameSource(other: Content): boolean {
+    if (this.kind !== other.kind || this.length !== other.length || this.kind === "rope") return false;
+    if (this.kind === "zero") return true;
+    return (
+      this.#offset === other.#offset && this.#seed === other.#seed && this.#bytes === other.#bytes && this.#inner === other.#inner
+    );
+  }
+
+  /** The SHA-256 of the bytes in lower-case hexadecimal; takes 64 KiB at a time. */
+  sha256(): string {
+    const hash = sha256.create();
+    for (const piece of this.chunks()) hash.update(piece);
+    return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  /** The bytes as UTF-8 text. */
+  toText(): string {
+    return new TextDecoder().decode(this.toBytes());
+  }
+}
+
+function appendRun(runs: Content[], next: Content): void {
+  const last = runs.at(-1);
+  if (last?.continuesInto(next)) runs[runs.length - 1] = last.extendedBy(next);
+  else runs.push(next);
+}
+
+function sameRun(one: Content, other: Content): boolean {
+  if (one.sameSource(other)) return true;
+  const length = one.length;
+  for (let at = 0; at < length; at += CHUNK) {
+    const left = one.slice(at, at + CHUNK).toBytes();
+    const right = other.slice(at, at + CHUNK).toBytes();
+    if (left.some((byte, index) => byte !== right[index])) return false;
+  }
+  return true;
+}
+
+function encodeRecord(record: BlockRecord): Uint8Array {
+  assert(record.encode !== undefined, `a ${record.kind} record has no encoder to bytes`);
+  const raw = record.encode();
+  assert(raw.length === record.length, `a ${record.kind} record of ${record.length} bytes encoded to ${raw.length}`);
+  return raw;
+}
+
+function repeatInto(target: Uint8Array, unit: Uint8Array, phase: number): void {
+  if (unit.length === 1) {
+    target.fill(unit[0] as number);
+    return;
+  }
+  for (let at = 0, from = phase; at < target.length; from = 0) {
+    const piece = unit.subarray(from, from + target.length - at);
+    target.set(piece, at);
+    at += piece.length;
+  }
+}
+
+function patternInto(target: Uint8Array, seed: number, offset: number): void {
+  let word = Math.floor(offset / 4);
+  let value = patternWord(seed, word);
+  for (let at = 0, byte = offset % 4; at < target.length; at++, byte++) {
+    if (byte === 4) {
+      byte = 0;
+      word += 1;
+      value = patternWord(seed, word);
+    }
+    target[at] = value >>> (byte * 8);
+  }
+}

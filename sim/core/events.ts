@@ -1,0 +1,75 @@
+/**
+ * What happened inside the machine, as a stream that reports, timelines and explanations fold.
+ *
+ * Interface: an engine writes `if (events.listening) events.emit({ op: … })`, so that an event nobody hears costs one test of a
+ * field. `step` is the number of the scenario or trace step at work; its runner sets it. Counters count always (counters.ts).
+ */
+export type SimEvent =
+  | { readonly op: "deviceRead"; readonly device: string; readonly offset: number; readonly length: number }
+  | { readonly op: "deviceWrite"; readonly device: string; readonly offset: number; readonly length: number }
+  | { readonly op: "deviceDiscard"; readonly device: string; readonly offset: number; readonly length: number }
+  | { readonly op: "deviceFlush"; readonly device: string }
+  | {
+      readonly op: "cacheMiss";
+      readonly filesystem: string;
+      readonly inode: number;
+      readonly page: number;
+      readonly pages: number;
+    }
+  | {
+      readonly op: "writeback";
+      readonly filesystem: string;
+      readonly inode: number;
+      readonly page: number;
+      readonly pages: number;
+    }
+  | { readonly op: "evict"; readonly filesystem: string; readonly inode: number; readonly page: number; readonly pages: number }
+  | {
+      readonly op: "extent";
+      readonly filesystem: string;
+      readonly inode: number;
+      readonly block: number;
+      readonly blocks: number;
+    }
+  | { readonly op: "journalCommit"; readonly filesystem: string; readonly transaction: number; readonly blocks: number }
+  | { readonly op: "copyUp"; readonly filesystem: string; readonly path: string; readonly kind: string; readonly bytes: number }
+  | { readonly op: "whiteout"; readonly filesystem: string; readonly path: string }
+  | { readonly op: "treeCopy"; readonly source: string; readonly target: string; readonly files: number; readonly bytes: number }
+  | { readonly op: "mount"; readonly filesystem: string; readonly path: string; readonly options: string };
+
+/** An event with the step that caused it and the virtual time at which it happened. */
+export interface StampedEvent {
+  readonly step: number;
+  readonly now: number;
+  readonly event: SimEvent;
+}
+
+export class EventStream {
+  readonly #listeners: ((stamped: StampedEvent) => void)[] = [];
+  readonly #now: () => number;
+  /** Whether anybody hears an event: test it before building one. */
+  listening = false;
+  /** The step at work; 0 before the first. */
+  step = 0;
+
+  /** @param now - tells the virtual time in nanoseconds. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  emit(event: SimEvent): void {
+    const stamped: StampedEvent = { step: this.step, now: this.#now(), event };
+    for (const listener of this.#listeners) listener(stamped);
+  }
+
+  /** Calls `listener` for each event from now on. @returns a function that ends it. */
+  subscribe(listener: (stamped: StampedEvent) => void): () => void {
+    this.#listeners.push(listener);
+    this.listening = true;
+    return () => {
+      const place = this.#listeners.indexOf(listener);
+      if (place >= 0) this.#listeners.splice(place, 1);
+      this.listening = this.#listeners.length > 0;
+    };
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Between the page cache and a filesystem: the kernel's address_space_operations.
+ *
+ * Words: a *mapping* is one inode's cached pages (kernel: struct address_space). A page is 4 KiB. The page cache holds content of
+ * cached pages, knows which are dirty, and asks the filesystem to read what is missing and to write what is dirty.
+ */
+import type { Content } from "../core/content.ts";
+import type { Errno } from "../core/errno.ts";
+import type { Inode } from "./filesystem.ts";
+
+/** The size of a page in bytes, as on x86-64 and arm64 with 4 KiB pages. */
+export const PAGE_SIZE = 4096;
+
+/** What a filesystem does for the page cache. */
+export interface AddressSpace {
+  /** What events call the filesystem. */
+  readonly label: string;
+  /**
+   * Reads from the device: the whole pages from byte `start` (a multiple of PAGE_SIZE) on, `length` bytes (whole pages); holes,
+   * unwritten extents and what lies behind the end of the file as zeros.
+   */
+  readPages(inode: Inode, start: number, length: number): Content | Errno;
+  /**
+   * Writes dirty pages to the device, allocating what was delayed. `start` is a multiple of PAGE_SIZE; `content` is whole pages
+   * (the last one padded with zeros behind the end of the file).
+   * Precondition: the filesystem has reserved the space when the pages became dirty.
+   */
+  writePages(inode: Inode, start: number, content: Content): Errno | undefined;
+}
+
+/**
+ * One inode's cached pages. Offsets and lengths are bytes of the file.
+ * The mapping knows nothing of the file's size: callers clamp reads and cut with `truncate`.
+ */
+export interface Mapping {
+  /** The bytes of a range: cached pages from memory, missing ones through `readPages` (they are cached afterwards). */
+  read(start: number, length: number): Content | Errno;
+  /**
+   * Puts bytes into the cache and marks their pages dirty. A page that is written in part and not cached is read first,
+   * unless it begins at or behind `oldSize`, the file's size before the write.
+   */
+  write(start: number, content: Content, oldSize: number): Errno | undefined;
+  /** Writes back the dirty pages that a range touches, in ascending order (default: all). They stay cached, clean. */
+  flush(start?: number, length?: number): Errno | undefined;
+  /** Forgets all pages behind `size`, dirty ones too, and zeroes the rest of the page that `size` cuts if it is cached. */
+  truncate(size: number): void;
+  /** Forgets the pages that lie wholly in a range, dirty ones too, and zeroes the parts of the pages at its edges that are cached. */
+  punch(start: number, length: number): void;
+  /** Drops clean pages of the whole mapping. */
+  drop(): void;
+  /** Visits the dirty runs of pages in ascending order: first page, number of pages. */
+  visitDirty(visit: (page: number, pages: number) => void): void;
+  /** Whether every page that the range touches is dirty or cached, the cheap question of delayed allocation. */
+  isDirty(page: number): boolean;
+  readonly cachedPages: number;
+  readonly dirtyPages: number;
+}

@@ -1,0 +1,265 @@
+/**
+ * FileSystem: what the VFS asks of a filesystem, after the kernel's inode, file, super and xattr operations (include/linux/fs.h).
+ * ext4, tmpfs, overlayfs, aufs, btrfs … implement it; a union mount implements it over other FileSystems.
+ *
+ * Words:
+ * - An *inode* is named by a handle, an `Inode`: a whole number below 2^53 that is meaningful to its filesystem alone and stays valid while
+ *   the inode has a name, is held (`hold`) or is open. It need not be what stat shows as st_ino (`Attributes.inodeNumber`).
+ * - A *name* is interned in the host's NameTable. "." and ".." are never passed: the walk resolves them (`parentOf`).
+ * - A *file* is what `open` returns, also a number: what the calls on an open file take. For most filesystems it is the inode itself.
+ *
+ * Interface:
+ * - The VFS has checked before it calls: that directories are directories, names are ≤ NAME_MAX, permissions, sticky bits,
+ *   read-only mounts, EXDEV between mounts, and computed owner and mode of new inodes. A FileSystem checks what only it can know.
+ * - A call that returns an Errno has changed nothing, unless its comment says so.
+ * - Timestamps: a FileSystem stamps ctime and mtime as the kernel's would, with its clock's `time()`; `atime` by `touchAtime`.
+ * - Nothing here is asynchronous; nothing throws but for bugs.
+ */
+import type { Time } from "../core/clock.ts";
+import type { Content } from "../core/content.ts";
+import type { Errno } from "../core/errno.ts";
+import type { Name } from "../core/names.ts";
+import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
+
+declare const inode: unique symbol;
+declare const file: unique symbol;
+
+/** A filesystem's own handle of an inode. */
+export type Inode = number & { readonly [inode]: "Inode" };
+/** A filesystem's own handle of an open file. */
+export type FileHandle = number & { readonly [file]: "FileHandle" };
+
+/** File type bits of a mode (include/uapi/linux/stat.h). */
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+export const S_ISVTX = 0o1000;
+
+/** Flags of renameat2(2). */
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+export const RENAME_WHITEOUT = 4;
+
+/** Flags of fallocate(2) (include/uapi/linux/falloc.h). */
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+export const FALLOC_FL_COLLAPSE_RANGE = 8;
+export const FALLOC_FL_ZERO_RANGE = 16;
+export const FALLOC_FL_INSERT_RANGE = 32;
+export const FALLOC_FL_UNSHARE_RANGE = 64;
+
+/** Flags of open(2), as on x86-64. */
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_NOCTTY = 0o400;
+export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
+export const O_DSYNC = 0o10000;
+export const O_DIRECT = 0o40000;
+export const O_LARGEFILE = 0o100000;
+export const O_DIRECTORY = 0o200000;
+export const O_NOFOLLOW = 0o400000;
+export const O_NOATIME = 0o1000000;
+export const O_CLOEXEC = 0o2000000;
+export const O_SYNC = 0o4010000;
+export const O_PATH = 0o10000000;
+export const O_TMPFILE = 0o20200000;
+
+/** What stat(2) tells. `getattr` fills one that the caller made. */
+export interface Attributes {
+  /** Type and permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  nlink: number;
+  size: number;
+  /** In 512-byte units. */
+  blocks: number;
+  /** Preferred I/O size in bytes. */
+  blockSize: number;
+  /** Of a device node: major and minor by units.ts; else 0. */
+  rdev: number;
+  inodeNumber: InodeNumber;
+  device: DeviceNumber;
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
+}
+
+/** What changes in setattr; a field that is absent stays. The VFS has applied the set-id rules to `mode`. */
+export interface AttributeChange {
+  /** Permission bits (07777); the type stays. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** A new size of a regular file: cuts, or grows by a hole. */
+  readonly size?: number;
+  readonly atime?: Time;
+  readonly mtime?: Time;
+}
+
+/** A new inode, its owner and mode computed by the VFS (inode_init_owner). */
+export interface NewInode {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Of a device node; else 0. */
+  readonly rdev: number;
+  /** Of a symbolic link; else "". */
+  readonly target: string;
+}
+
+/** What statfs(2) tells. */
+export interface StatFs {
+  /** The type's magic number (include/uapi/linux/magic.h). */
+  readonly type: number;
+  readonly blockSize: Bytes;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  /** Free for those without CAP_SYS_RESOURCE. */
+  readonly blocksAvailable: number;
+  /** Inodes in all and free; 0 where they are not counted. */
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameLength: number;
+}
+
+/** One directory entry: its name, its d_ino, and the type bits of its mode (S_IFMT). */
+export type VisitEntry = (name: Name, inodeNumber: number, type: number) => void;
+
+export interface FileSystem {
+  /** The type as mount(8) names it: "ext4", "tmpfs", "overlay". */
+  readonly type: string;
+  /** What reports and events call this instance. */
+  readonly label: string;
+  readonly root: Inode;
+  /** st_dev of the filesystem; single inodes may show another (Attributes.device). */
+  readonly device: DeviceNumber;
+  /** The longest name in bytes. */
+  readonly nameMax: number;
+  /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
+  readonly stackDepth: number;
+
+  // Names
+  /** @returns the inode, or ENOENT (or EIO where metadata cannot be read). */
+  lookup(directory: Inode, name: Name): Inode | Errno;
+  /** The directory above a directory; the root's is itself. */
+  parentOf(directory: Inode): Inode;
+  /** Makes any inode but a hard link under a name that does not exist: kernel create, mkdir, symlink and mknod in one. */
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno;
+  /** An inode without a name (O_TMPFILE), held once for the caller; `link` may name it. */
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno;
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined;
+  unlink(directory: Inode, name: Name): Errno | undefined;
+  /** @returns ENOTEMPTY (EEXIST on xfs) when the directory has entries. */
+  rmdir(directory: Inode, name: Name): Errno | undefined;
+  /** The VFS has checked existence, kinds and ancestry; `flags` are RENAME_*. A target that exists is replaced. */
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined;
+  /** Visits every entry but "." and "..", in the filesystem's own order. */
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined;
+  readlink(link: Inode): string | Errno;
+
+  // Inodes
+  /** Keeps an inode alive without a name (kernel: igrab); pairs with `drop`. */
+  hold(inode: Inode): void;
+  /** Ends a hold; the last one of an inode without names frees it (kernel: iput). */
+  drop(inode: Inode): void;
+  /** Type and permission bits: what a path walk needs, cheaply. */
+  mode(inode: Inode): number;
+  uid(inode: Inode): number;
+  gid(inode: Inode): number;
+  size(inode: Inode): number;
+  getattr(inode: Inode, into: Attributes): Errno | undefined;
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined;
+  /** Sets atime to now by the relatime rule (kernel: touch_atime), unless the mount says otherwise. */
+  touchAtime(inode: Inode): void;
+
+  // Extended attributes; names come whole, such as "user.k"
+  /** @returns ENODATA when there is none, ENOTSUP for a namespace that it does not keep. */
+  getxattr(inode: Inode, name: string): Uint8Array | Errno;
+  /** @param flags - 0, XATTR_CREATE (1) or XATTR_REPLACE (2). @returns also ENOSPC, E2BIG, ERANGE. */
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined;
+  removexattr(inode: Inode, name: string): Errno | undefined;
+  listxattr(inode: Inode): string[] | Errno;
+
+  // Open files
+  /**
+   * Begins an open file (not for O_PATH). A union mount copies up here; with O_TRUNC in `flags` without data. The VFS truncates afterwards
+   * by `setattr`. Holds the inode until `close`.
+   */
+  open(inode: Inode, flags: number): FileHandle | Errno;
+  close(file: FileHandle, flags: number): void;
+  /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
+  read(file: FileHandle, offset: number, length: number): Content | Errno;
+  /** @returns how many bytes were written: fewer than given when space runs out in between. */
+  write(file: FileHandle, offset: number, content: Content): number | Errno;
+  fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
+  /** @param mode - FALLOC_FL_* bits. */
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
+  /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end. */
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
+  /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
+  clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
+  /** How many pages of the file are in the page cache (mincore). */
+  cachedPages(file: FileHandle): number;
+  /** Drops the file's clean pages (POSIX_FADV_DONTNEED). */
+  dropPages(file: FileHandle): void;
+
+  // Flags of chattr(1) (FS_IOC_GETFLAGS); undefined where the filesystem has no such ioctl (ENOTTY)
+  fileFlags?(inode: Inode): number | Errno;
+  setFileFlags?(inode: Inode, flags: number): Errno | undefined;
+  /** Whether name_to_handle_at(2) works on it. */
+  readonly exportable: boolean;
+
+  // The whole
+  statfs(): StatFs;
+  /** Writes everything that is dirty, and makes it durable (syncfs). */
+  sync(): Errno | undefined;
+  /** Ends the mount: writes everything, lets go of what it stands on. */
+  unmount(): Errno | undefined;
+  /** Throws an InvariantError when what the engine keeps does not add up. */
+  check(): void;
+}
+
+/** An empty Attributes to be filled. */
+export function newAttributes(): Attributes {
+  const never: Time = { seconds: 0, nanoseconds: 0 };
+  return {
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    nlink: 0,
+    size: 0,
+    blocks: 0,
+    blockSize: 0,
+    rdev: 0,
+    inodeNumber: 0 as InodeNumber,
+    device: 0 as DeviceNumber,
+    atime: never,
+    mtime: never,
+    ctime: never,
+  };
+}
+
+/** A filesystem's own number as the handle of an inode. */
+export function inodeHandle(value: number): Inode {
+  return value as Inode;
+}
+
+/** A filesystem's own number as the handle of an open file. */
+export function fileHandle(value: number): FileHandle {
+  return value as FileHandle;
+}

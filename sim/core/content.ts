@@ -12,7 +12,7 @@
  * Interface: `slice` and `concat` are O(runs touched); nothing is ever copied until `copyTo`, `toBytes` or a digest asks.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { assert } from "./assert.ts";
+import { assert, InvariantError } from "./assert.ts";
 
 /** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
 export interface BlockRecord {
@@ -230,7 +230,8 @@ export class Content {
 
   /** The byte at `position`, which must lie within. */
   byteAt(position: number): number {
-    assert(position >= 0 && position < this.length, `no byte ${position} in ${this.length} bytes`);
+    if (!(position >= 0 && position < this.length)) throw new InvariantError(`no byte ${position} in ${this.length} bytes`);
+    if (this.kind === "literal") return this.#bytes[this.#offset + position] as number;
     const one = new Uint8Array(1);
     this.slice(position, position + 1).copyTo(one, 0);
     return one[0] as number;
@@ -239,7 +240,7 @@ export class Content {
   /** Writes the bytes into `target` from `at` on; they must fit. */
   copyTo(target: Uint8Array, at = 0): void {
     const end = at + this.length;
-    assert(end <= target.length, `${this.length} bytes do not fit at ${at} of ${target.length}`);
+    if (end > target.length) throw new InvariantError(`${this.length} bytes do not fit at ${at} of ${target.length}`);
     const offset = this.#offset;
     switch (this.kind) {
       case "zero":
@@ -346,9 +347,10 @@ function sameRun(one: Content, other: Content): boolean {
 }
 
 function encodeRecord(record: BlockRecord): Uint8Array {
-  assert(record.encode !== undefined, `a ${record.kind} record has no encoder to bytes`);
+  if (record.encode === undefined) throw new InvariantError(`a ${record.kind} record has no encoder to bytes`);
   const raw = record.encode();
-  assert(raw.length === record.length, `a ${record.kind} record of ${record.length} bytes encoded to ${raw.length}`);
+  if (raw.length !== record.length)
+    throw new InvariantError(`a ${record.kind} record of ${record.length} bytes has ${raw.length}`);
   return raw;
 }
 

@@ -71,7 +71,11 @@ function fd(text: string): string {
 }
 
 /** A field that takes a path or an open file, as the call that goes with it: `stat` or `fstat`. */
-function target(text: string, byPath: string, byDescriptor: string): { readonly call: string; readonly on: Record<string, string> } {
+function target(
+  text: string,
+  byPath: string,
+  byDescriptor: string,
+): { readonly call: string; readonly on: Record<string, string> } {
   return text.startsWith("$") ? { call: byDescriptor, on: { fd: fd(text) } } : { call: byPath, on: { path: text } };
 }
 
@@ -109,7 +113,9 @@ function dataShape(slots: Slots): {
 } {
   const content = z
     .string()
-    .regex(/^(random|zeros|seed:\d{1,9})$/, { error: (issue) => `expected content random, zeros or seed:N, found ${JSON.stringify(issue.input)}` })
+    .regex(/^(random|zeros|seed:\d{1,9})$/, {
+      error: (issue) => `expected content random, zeros or seed:N, found ${JSON.stringify(issue.input)}`,
+    })
     .transform((text) => (text === "random" || text === "zeros" ? text : { seed: Number(text.slice(5)) }));
   return {
     text: slots.text.optional(),
@@ -137,7 +143,8 @@ function dataOf({ text, size, fill, content }: DataFields): Data {
 /** What is wrong with the data fields taken together; undefined when nothing is. */
 export function dataFault(fields: Readonly<Record<string, unknown>>): string | undefined {
   const has = (key: string): boolean => fields[key] !== undefined;
-  if (has("text") && (has("size") || has("fill") || has("content"))) return '"text" stands alone: leave out "size", "fill" and "content"';
+  if (has("text") && (has("size") || has("fill") || has("content")))
+    return '"text" stands alone: leave out "size", "fill" and "content"';
   if (has("fill") && has("content")) return 'give "fill" or "content", not both';
   if (!has("text") && !has("size")) return 'say what to write: "size" (with "fill" or "content") or "text"';
   return undefined;
@@ -153,7 +160,7 @@ function openFiles(slots: Slots): Action[] {
     action(
       "open(2); `as` names the open file for later steps",
       { open: path, flags: slots.flags("flag", OPEN_FLAGS).optional(), mode: mode.optional(), as: name.optional() },
-      (at) => call("open", { path: at.open, flags: (at.flags ?? ["O_RDONLY"]).join("|"), mode: octal(at.mode), fd: at.as ?? "fd" }),
+      (at) => call("open", { path: at.open, flags: at.flags ?? ["O_RDONLY"], mode: octal(at.mode), fd: at.as ?? "fd" }),
     ),
     action("close(2)", { close: descriptor }, (at) => call("close", { fd: fd(at.close) })),
     action("fsync(2)", { fsync: descriptor }, (at) => call("fsync", { fd: fd(at.fsync) })),
@@ -162,11 +169,16 @@ function openFiles(slots: Slots): Action[] {
     action("read(2) of an open file, or a whole file by its path", { read: either, size: size.optional() }, (at) =>
       at.read.startsWith("$") ? call("read", { fd: fd(at.read), len: at.size ?? 4096 }) : { kind: "readFile", path: at.read },
     ),
-    action("pread(2)", { pread: descriptor, offset: size, size }, (at) => call("pread", { fd: fd(at.pread), offset: at.offset, len: at.size })),
-    action("write(2) to an open file, or a whole file by its path", { write: either, ...dataShape(slots), mode: mode.optional() }, (at) =>
-      at.write.startsWith("$")
-        ? call("write", { fd: fd(at.write) }, dataOf(at))
-        : { kind: "writeFile", path: at.write, append: false, mode: at.mode ?? 0o644, data: dataOf(at) },
+    action("pread(2)", { pread: descriptor, offset: size, size }, (at) =>
+      call("pread", { fd: fd(at.pread), offset: at.offset, len: at.size }),
+    ),
+    action(
+      "write(2) to an open file, or a whole file by its path",
+      { write: either, ...dataShape(slots), mode: mode.optional() },
+      (at) =>
+        at.write.startsWith("$")
+          ? call("write", { fd: fd(at.write) }, dataOf(at))
+          : { kind: "writeFile", path: at.write, append: false, mode: at.mode ?? 0o644, data: dataOf(at) },
     ),
     action("adds to a file by its path", { append: path, ...dataShape(slots) }, (at) => ({
       kind: "writeFile",
@@ -180,11 +192,21 @@ function openFiles(slots: Slots): Action[] {
     ),
     action(
       "lseek(2)",
-      { lseek: descriptor, offset: size, whence: oneOf("whence", ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"]).optional() },
+      {
+        lseek: descriptor,
+        offset: size,
+        whence: oneOf("whence", ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"]).optional(),
+      },
       (at) => call("lseek", { fd: fd(at.lseek), offset: at.offset, whence: at.whence ?? "SEEK_SET" }),
     ),
-    action("maps the first page and touches it", { mmap: descriptor, prot: oneOf("protection", ["r", "rw"]).optional(), share: oneOf("sharing", ["shared", "private"]).optional() }, (at) =>
-      call("mmap", { fd: fd(at.mmap), prot: at.prot ?? "r", share: at.share ?? "shared" }),
+    action(
+      "maps the first page and touches it",
+      {
+        mmap: descriptor,
+        prot: oneOf("protection", ["r", "rw"]).optional(),
+        share: oneOf("sharing", ["shared", "private"]).optional(),
+      },
+      (at) => call("mmap", { fd: fd(at.mmap), prot: at.prot ?? "r", share: at.share ?? "shared" }),
     ),
   ];
 }
@@ -199,7 +221,7 @@ function spaceAndCopies(slots: Slots): Action[] {
       return call(name, { ...on, len: at.size });
     }),
     action("fallocate(2)", { fallocate: descriptor, offset: size, size, flags: slots.flags("flag", modes).optional() }, (at) =>
-      call("fallocate", { fd: fd(at.fallocate), offset: at.offset, len: at.size, flags: at.flags?.join("|") }),
+      call("fallocate", { fd: fd(at.fallocate), offset: at.offset, len: at.size, flags: at.flags }),
     ),
     action("copy_file_range(2), at both files' positions", { copy_file_range: descriptor, to: descriptor, size }, (at) =>
       call("copy_file_range", { fd: fd(at.copy_file_range), to: fd(at.to), len: at.size }),
@@ -219,8 +241,10 @@ function attributes(slots: Slots): Action[] {
       return call(name, on);
     }),
     action("lstat(2)", { lstat: path }, (at) => call("lstat", { path: at.lstat })),
-    action("faccessat(2) with the effective ids", { access: path, want: z.string().regex(/^[rwx]{1,3}$/, "expected some of r, w and x") }, (at) =>
-      call("access", { path: at.access, want: at.want }),
+    action(
+      "faccessat(2) with the effective ids",
+      { access: path, want: z.string().regex(/^[rwx]{1,3}$/, "expected some of r, w and x") },
+      (at) => call("access", { path: at.access, want: at.want }),
     ),
     action("chmod(2) or fchmod(2)", { chmod: either, mode }, (at) => {
       const { call: name, on } = target(at.chmod, "chmod", "fchmod");
@@ -233,25 +257,38 @@ function attributes(slots: Slots): Action[] {
     action("lchown(2)", { lchown: path, uid: id.optional(), gid: id.optional() }, (at) =>
       call("lchown", { path: at.lchown, uid: at.uid ?? -1, gid: at.gid ?? -1 }),
     ),
-    action("utimensat(2); times in ns since 1970, NOW or OMIT", { utimens: path, atime: instant, mtime: instant, nofollow }, (at) =>
-      call("utimens", { path: at.utimens, atime: at.atime ?? "OMIT", mtime: at.mtime ?? "OMIT", nofollow: at.nofollow }),
+    action(
+      "utimensat(2); times in ns since 1970, NOW or OMIT",
+      { utimens: path, atime: instant, mtime: instant, nofollow },
+      (at) => call("utimens", { path: at.utimens, atime: at.atime ?? "OMIT", mtime: at.mtime ?? "OMIT", nofollow: at.nofollow }),
     ),
     action("the access time in ns", { atime: path, nofollow }, (at) => call("atime", { path: at.atime, nofollow: at.nofollow })),
-    action("the modification time in ns", { mtime: path, nofollow }, (at) => call("mtime", { path: at.mtime, nofollow: at.nofollow })),
-    action("setxattr(2)", { setxattr: path, name: text, value: text, flags: slots.flags("flag", ["CREATE", "REPLACE"]).optional() }, (at) =>
-      call("setxattr", { path: at.setxattr, name: at.name, value: at.value, flags: at.flags?.join("|") }),
+    action("the modification time in ns", { mtime: path, nofollow }, (at) =>
+      call("mtime", { path: at.mtime, nofollow: at.nofollow }),
+    ),
+    action(
+      "setxattr(2)",
+      { setxattr: path, name: text, value: text, flags: slots.flags("flag", ["CREATE", "REPLACE"]).optional() },
+      (at) => call("setxattr", { path: at.setxattr, name: at.name, value: at.value, flags: at.flags }),
     ),
     action("getxattr(2)", { getxattr: path, name: text }, (at) => call("getxattr", { path: at.getxattr, name: at.name })),
-    action("removexattr(2)", { removexattr: path, name: text }, (at) => call("removexattr", { path: at.removexattr, name: at.name })),
+    action("removexattr(2)", { removexattr: path, name: text }, (at) =>
+      call("removexattr", { path: at.removexattr, name: at.name }),
+    ),
     action("listxattr(2)", { listxattr: path }, (at) => call("listxattr", { path: at.listxattr })),
   ];
 }
 
 function names(slots: Slots): Action[] {
   const { path, mode, text } = slots;
-  const part = z.int().min(0).max(2 ** 20 - 1);
+  const part = z
+    .int()
+    .min(0)
+    .max(2 ** 20 - 1);
   return [
-    action("mkdir(2)", { mkdir: path, mode: mode.optional() }, (at) => call("mkdir", { path: at.mkdir, mode: octal(at.mode ?? 0o755) })),
+    action("mkdir(2)", { mkdir: path, mode: mode.optional() }, (at) =>
+      call("mkdir", { path: at.mkdir, mode: octal(at.mode ?? 0o755) }),
+    ),
     action("rmdir(2)", { rmdir: path }, (at) => call("rmdir", { path: at.rmdir })),
     action("unlink(2)", { unlink: path }, (at) => call("unlink", { path: at.unlink })),
     action("readlink(2)", { readlink: path }, (at) => call("readlink", { path: at.readlink })),
@@ -259,35 +296,54 @@ function names(slots: Slots): Action[] {
     action("symlink(2): the link stands at the path and leads to `target`", { symlink: path, target: text }, (at) =>
       call("symlink", { path: at.symlink, target: at.target }),
     ),
-    action("renameat2(2)", { rename: path, to: path, flags: slots.flags("flag", ["NOREPLACE", "EXCHANGE", "WHITEOUT"]).optional() }, (at) =>
-      call("rename", { path: at.rename, to: at.to, flags: at.flags?.join("|") }),
+    action(
+      "renameat2(2)",
+      { rename: path, to: path, flags: slots.flags("flag", ["NOREPLACE", "EXCHANGE", "WHITEOUT"]).optional() },
+      (at) => call("rename", { path: at.rename, to: at.to, flags: at.flags }),
     ),
-    action("mknod(2); `rdev` is [major, minor]", { mknod: path, type: oneOf("node type", NODE_TYPES), mode: mode.optional(), rdev: z.tuple([part, part]).optional() }, (at) =>
-      call("mknod", { path: at.mknod, type: at.type, mode: octal(at.mode ?? 0o644), rdev: at.rdev }),
+    action(
+      "mknod(2); `rdev` is [major, minor]",
+      { mknod: path, type: oneOf("node type", NODE_TYPES), mode: mode.optional(), rdev: z.tuple([part, part]).optional() },
+      (at) => call("mknod", { path: at.mknod, type: at.type, mode: octal(at.mode ?? 0o644), rdev: at.rdev }),
     ),
     action("the sorted entries of a directory", { readdir: path }, (at) => call("readdir", { path: at.readdir })),
     action("the whole tree below a path", { tree: path }, (at) => call("tree", { path: at.tree })),
     action(
       "another call on a file, for its errno and its copy-up",
-      { other: path, what: oneOf("call", ["flock", "lock", "fadvise", "getflags", "setnoatime", "inotify", "exec", "sendfile", "handle"]) },
+      {
+        other: path,
+        what: oneOf("call", ["flock", "lock", "fadvise", "getflags", "setnoatime", "inotify", "exec", "sendfile", "handle"]),
+      },
       (at) => call("other", { path: at.other, what: at.what }),
     ),
     action("writes a file back and drops its pages from the page cache", { drop: path }, (at) => call("drop", { path: at.drop })),
-    action("how many of a file's 4 KiB pages are in the page cache", { cached: path }, (at) => call("cached", { path: at.cached })),
+    action("how many of a file's 4 KiB pages are in the page cache", { cached: path }, (at) =>
+      call("cached", { path: at.cached }),
+    ),
   ];
 }
 
 function machine(slots: Slots): Action[] {
   const metric = oneOf("metric", METRIC_IDS);
   return [
-    action("lets virtual time pass: timers run, such as the flusher's", { tick: slots.span }, (at) => ({ kind: "tick", span: at.tick }), "machine"),
+    action(
+      "lets virtual time pass: timers run, such as the flusher's",
+      { tick: slots.span },
+      (at) => ({ kind: "tick", span: at.tick }),
+      "machine",
+    ),
     action(
       "notes metrics as they stand",
       { measure: z.union([metric, z.array(metric).min(1)]) },
       (at) => ({ kind: "measure", metrics: Array.isArray(at.measure) ? at.measure : [at.measure] }),
       "machine",
     ),
-    action("writes everything back and empties the page cache (vm.drop_caches)", { drop_caches: z.literal(1) }, () => ({ kind: "dropCaches" }), "machine"),
+    action(
+      "writes everything back and empties the page cache (vm.drop_caches)",
+      { drop_caches: z.literal(1) },
+      () => ({ kind: "dropCaches" }),
+      "machine",
+    ),
     action("docker diff of a container", { diff: slots.name }, (at) => ({ kind: "diff", container: at.diff }), "machine"),
   ];
 }

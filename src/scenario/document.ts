@@ -8,7 +8,7 @@
  * - Anchors and aliases are allowed; an expansion of more than NODES_MAX values, a nesting deeper than DEPTH_MAX, a file longer than
  *   FILE_LENGTH_MAX, tags, duplicate keys and several documents in one file are refused.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, Lexer, type Node, parseDocument } from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseDocument } from "yaml";
 import type { Place, Problem } from "./problem.ts";
 
 const FILE_LENGTH_MAX = 1_048_576;

@@ -43,10 +43,21 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     title: "data copied",
     unit: "bytes",
     kind: "amount",
-    about: "bytes of file data that the driver copied: copy-ups of a union mount, whole trees of the vfs driver; a hole is not copied",
+    about:
+      "bytes of file data that the driver copied: copy-ups of a union mount, whole trees of the vfs driver; a hole is not copied",
   },
-  copy_ups: { title: "copy-ups", unit: "count", kind: "amount", about: "files, directories and links that a union mount copied up" },
-  files_copied: { title: "files copied", unit: "count", kind: "amount", about: "files and directories of the trees that the driver copied whole" },
+  copy_ups: {
+    title: "copy-ups",
+    unit: "count",
+    kind: "amount",
+    about: "files, directories and links that a union mount copied up",
+  },
+  files_copied: {
+    title: "files copied",
+    unit: "count",
+    kind: "amount",
+    about: "files and directories of the trees that the driver copied whole",
+  },
   space_allocated: {
     title: "allocated",
     unit: "bytes",
@@ -54,13 +65,33 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     about: "bytes that the backing filesystem has less of, data and metadata, as statfs tells; negative when space came back",
   },
   inodes_allocated: { title: "inodes", unit: "count", kind: "amount", about: "inodes that the backing filesystem has less of" },
-  device_bytes_written: { title: "device written", unit: "bytes", kind: "amount", about: "bytes written to the disk, journal included" },
+  device_bytes_written: {
+    title: "device written",
+    unit: "bytes",
+    kind: "amount",
+    about: "bytes written to the disk, journal included",
+  },
   device_bytes_read: { title: "device read", unit: "bytes", kind: "amount", about: "bytes read from the disk" },
   device_flushes: { title: "flushes", unit: "count", kind: "amount", about: "flushes of the disk's write cache" },
-  cached_pages: { title: "cached pages", unit: "pages", kind: "level", about: "pages of 4 KiB in the page cache of the backing filesystem" },
-  modelled_time: { title: "modelled time", unit: "nanoseconds", kind: "amount", about: "virtual time by the disk's cost profile; no promise about a real disk" },
+  cached_pages: {
+    title: "cached pages",
+    unit: "pages",
+    kind: "level",
+    about: "pages of 4 KiB in the page cache of the backing filesystem",
+  },
+  modelled_time: {
+    title: "modelled time",
+    unit: "nanoseconds",
+    kind: "amount",
+    about: "virtual time by the disk's cost profile; no promise about a real disk",
+  },
   calls: { title: "calls", unit: "count", kind: "amount", about: "system calls of the steps" },
-  refused: { title: "refused", unit: "count", kind: "amount", about: "system calls of the steps that were answered with an errno" },
+  refused: {
+    title: "refused",
+    unit: "count",
+    kind: "amount",
+    about: "system calls of the steps that were answered with an errno",
+  },
 };
 
 /** A metric over the whole run or over one phase: `data_copied`, `data_copied_at_create`. */

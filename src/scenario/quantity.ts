@@ -47,7 +47,8 @@ export function readSize(value: unknown, variables: Variables): number | Fault {
   const found = typeof value === "number" ? value : typeof value === "string" ? sum(value, SIZE_UNITS, variables) : undefined;
   if (found === undefined) return new Fault(`expected a size such as 64KiB, found ${quoted(value)}`);
   if (found instanceof Fault) return found;
-  if (!Number.isSafeInteger(found) || found < 0) return new Fault(`expected a whole number of bytes from 0 on, found ${quoted(value)}`);
+  if (!Number.isSafeInteger(found) || found < 0)
+    return new Fault(`expected a whole number of bytes from 0 on, found ${quoted(value)}`);
   return found > SIZE_MAX ? new Fault(`${quoted(value)} is more than 16 TiB`) : found;
 }
 
@@ -156,7 +157,8 @@ function atom(reader: Reader): number | Fault {
   const unit = take(reader, /[A-Za-zµ]+/y);
   const scale = unit === undefined ? 1 : reader.units.get(unit === "µs" ? "us" : unit);
   if (scale === undefined) return new Fault(unknownUnit(unit ?? "", reader));
-  if (unit === undefined && reader.units === TIME_UNITS && reader.text.trim() === digits) return new Fault(`${digits} of what? Write a unit, such as ${digits}s`);
+  if (unit === undefined && reader.units === TIME_UNITS && reader.text.trim() === digits)
+    return new Fault(`${digits} of what? Write a unit, such as ${digits}s`);
   return Number(digits.replaceAll("_", "")) * scale;
 }
 

@@ -18,7 +18,7 @@ type Reading<T> = z.ZodPipe<z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>, z.Z
 /** A number or a text that `read` understands. */
 function reading<T>(about: string, read: (value: string | number) => T | Fault): Reading<T> {
   return z
-    .union([z.number(), z.string()])
+    .union([z.number(), z.string()], { error: (issue) => `expected ${about}, found ${quoted(issue.input)}` })
     .meta({ description: about })
     .transform((value, context): T => {
       const found = read(value);
@@ -39,15 +39,24 @@ export function oneOf<const Word extends string>(what: string, words: readonly W
 }
 
 /** Words of a list joined by `|`, or a list of them: the flags of a system call. */
-function wordsOf(what: string, words: readonly string[]): z.ZodPipe<z.ZodUnion<readonly [z.ZodString, z.ZodArray<z.ZodString>]>, z.ZodTransform<string[], string | string[]>> {
+function wordsOf(
+  what: string,
+  words: readonly string[],
+): z.ZodPipe<z.ZodUnion<readonly [z.ZodString, z.ZodArray<z.ZodString>]>, z.ZodTransform<string[], string | string[]>> {
   return z
     .union([z.string(), z.array(z.string())])
     .meta({ description: `${what}s out of ${words.join(" ")}, joined by | or as a list` })
     .transform((value, context) => {
-      const found = (typeof value === "string" ? value.split(/[|,]/) : value).map((word) => word.trim()).filter((word) => word !== "");
+      const found = (typeof value === "string" ? value.split(/[|,]/) : value)
+        .map((word) => word.trim())
+        .filter((word) => word !== "");
       for (const word of found) {
         if (words.includes(word)) continue;
-        context.issues.push({ code: "custom", message: `unknown ${what} ${quoted(word)}${suggestion(word, words)}`, input: value });
+        context.issues.push({
+          code: "custom",
+          message: `unknown ${what} ${quoted(word)}${suggestion(word, words)}`,
+          input: value,
+        });
       }
       return found;
     });
@@ -90,14 +99,19 @@ export function slotsFor(variables: Variables): Slots {
     byte: reading("one byte, such as 0x5a", readByte),
     bounds: boundsOf((value) => readSigned(value, variables), "an amount: 256MiB, 3, 256MiB ~5%"),
     spanBounds: boundsOf((value) => readSpan(value, variables), "a span of time: 5s, 5s ~10%"),
-    path: z.string({ error: (issue) => `expected a path, found ${quoted(issue.input)}` }).max(PATH_MAX, "a path of more than 65536 characters").meta({ description: "a path in the container" }),
+    path: z
+      .string({ error: (issue) => `expected a path, found ${quoted(issue.input)}` })
+      .max(PATH_MAX, "a path of more than 65536 characters")
+      .meta({ description: "a path in the container" }),
     descriptor: z
       .string({ error: (issue) => `expected an open file such as $fd, found ${quoted(issue.input)}` })
       .regex(/^\$[A-Za-z_]\w*$/, { error: (issue) => `expected an open file such as $fd, found ${quoted(issue.input)}` })
       .meta({ description: "an open file: $ and the name that `open` gave it by `as`" }),
     name: z
       .string({ error: (issue) => `expected a name, found ${quoted(issue.input)}` })
-      .regex(/^[A-Za-z0-9][\w.+-]*$/, { error: (issue) => `expected a name of letters, digits, "." "_" "+" and "-", found ${quoted(issue.input)}` })
+      .regex(/^[A-Za-z0-9][\w.+-]*$/, {
+        error: (issue) => `expected a name of letters, digits, "." "_" "+" and "-", found ${quoted(issue.input)}`,
+      })
       .max(64, "a name of more than 64 characters"),
     text: z.string({ error: (issue) => `expected a text, found ${quoted(issue.input)}` }),
     id: z

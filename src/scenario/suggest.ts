@@ -28,14 +28,14 @@ export function editDistance(one: string, other: string): number {
 const WORD_LENGTH_MAX = 64;
 
 /**
- * The nearest known word, if it is near enough to be meant: at most a third of the letters differ (one in words of up to 4), upper and lower
+ * The nearest known word, if it is near enough to be meant: at most a third of the letters differ (one in words of 2 to 5), upper and lower
  * case and `-` for `_` aside. Of equally near words the first of the list is taken.
  */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > WORD_LENGTH_MAX) return undefined;
   const plain = fold(word);
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  let bestDistance = (plain.length < 2 ? 0 : Math.max(1, Math.floor(plain.length / 3))) + 1;
   for (const candidate of known) {
     const distance = editDistance(plain, fold(candidate));
     if (distance < bestDistance) {

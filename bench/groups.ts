@@ -8,7 +8,7 @@ import { reads, stat } from "./workloads/lookups.ts";
 
 export const GROUPS: readonly Group[] = [
   { name: "stat", workloads: ["stat-depth"], needsLayers: false, run: stat },
-  { name: "reads", workloads: ["open-read4k-close", "readdir-1", "append-1-byte"], needsLayers: false, run: reads },
+  { name: "reads", workloads: ["open-read4k-close", "readdir", "append-1-byte"], needsLayers: false, run: reads },
   { name: "files", workloads: ["create-", "rename", "unlink"], needsLayers: false, run: files },
   { name: "directories", workloads: ["rename-directory"], needsLayers: false, run: directoryRename },
   { name: "layers", workloads: ["stat-first-L", "stat-L", "miss-L", "readdir-L"], needsLayers: true, run: layers },

@@ -13,11 +13,14 @@ export interface Report {
 export function renderReport({ samples, goals, notes }: Report): string {
   const sections = [
     `CPU per operation; × is the time against ${[...samples.keys()][0] ?? "nobody"}'s, * marks fewer operations than asked for.`,
-    table(samples, timeCell, () => true),
+    table(samples, timeCell, ({ workload }) => !workload.startsWith("memory-")),
   ];
   const weighed = table(samples, memoryCell, (sample) => sample.bytes !== undefined);
   if (weighed !== "")
-    sections.push("Memory that one operation leaves: heap + array buffers (growth of resident memory).", weighed);
+    sections.push(
+      "Memory that one operation leaves (of the writes: all of them together): heap + array buffers (growth of resident memory).",
+      weighed,
+    );
   if (goals.length > 0) sections.push(goals.map(goalLine).join("\n"), goalCount(goals));
   if (notes.length > 0) sections.push(notes.map((note) => `- ${note}`).join("\n"));
   return `${sections.join("\n\n")}\n`;

@@ -10,9 +10,9 @@ import { parseArgs } from "node:util";
 import { type ChildOptions, type ChildResult, runChild } from "./child.ts";
 import { judgeGoals, type Samples } from "./goals.ts";
 import { GROUPS } from "./groups.ts";
-import { installPeers } from "./install.ts";
 import type { Sample } from "./measure.ts";
 import { PEERS, type PeerEntry } from "./peers/index.ts";
+import { compile, installPeers } from "./prepare.ts";
 import { hottest } from "./profile.ts";
 import { renderReport } from "./report.ts";
 import type { Group } from "./workload.ts";
@@ -32,6 +32,8 @@ const HOTTEST = 25;
 const STARTS = 3;
 
 interface Run {
+  /** The compiled program that children run. */
+  readonly entry: string;
   readonly quick: boolean;
   readonly peers: readonly PeerEntry[];
   readonly groups: readonly Group[];
@@ -63,6 +65,7 @@ async function main(): Promise<void> {
     return;
   }
   const run: Run = {
+    entry: compile(),
     quick,
     peers: PEERS.filter(({ name }) => names.includes(name)),
     groups: GROUPS.filter(({ workloads }) => workloads.some((name) => name.startsWith(only) || only.startsWith(name))),
@@ -77,6 +80,7 @@ async function main(): Promise<void> {
 
 function measureAll(run: Run, jsonFile: string | undefined): string {
   const begun = performance.now();
+  if (run.quick) run.notes.push("Quick: 4 % of the operations; the first calls of cold code weigh more.");
   const problem = installPeers();
   if (problem !== undefined) run.notes.push(problem);
   const results: { peer: string; group: string; result: ChildResult }[] = [];
@@ -85,7 +89,7 @@ function measureAll(run: Run, jsonFile: string | undefined): string {
     const ofPeer = new Map<string, Sample>();
     for (const group of run.groups) {
       if ((group.needsLayers && !peer.layered) || (group.name.endsWith("-described") && !peer.described)) continue;
-      process.stderr.write(`${peer.name}: ${group.name}            \r`);
+      if (process.stderr.isTTY) process.stderr.write(`\r${`${peer.name}: ${group.name}`.padEnd(60)}\r`);
       const result = measureInChild(run, peer, { peer: peer.name, group: group.name, quick: run.quick });
       results.push({ peer: peer.name, group: group.name, result });
       if (result.skipped !== undefined) {
@@ -125,9 +129,7 @@ function measureInChild(run: Run, peer: PeerEntry, options: ChildOptions): Child
     "--expose-gc",
     "--max-old-space-size=8192",
     ...(profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`]),
-    "--import",
-    "tsx",
-    join(import.meta.dirname, "run.ts"),
+    run.entry,
     "child",
     options.peer,
     options.group,

@@ -16,7 +16,7 @@ export function directoryRename(bench: Bench): void {
       tree.writeFile(`${parent}/file-${index}`, EMPTY);
     }
     bench.report(
-      new Series(`rename-directory-${size}`, count === size ? "call" : `call, ${count} files`).rounds(
+      new Series(`rename-directory-${size}`).rounds(
         bench.rounds,
         bench.count(1000, 50),
         (from, to) => {

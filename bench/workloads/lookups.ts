@@ -66,7 +66,7 @@ export function reads(bench: Bench): void {
   );
   const listings = bench.count(20, 4);
   bench.report(
-    new Series(`readdir-${entries}`, "entry").rounds(
+    new Series("readdir", "entry").rounds(
       bench.rounds,
       listings,
       (from, to) => {

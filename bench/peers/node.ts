@@ -119,11 +119,11 @@ function mountOverlay(layers: number, fill: Fill): Tree {
   const base = mkdtempSync(join(tmpdir(), "cowlab-bench-"));
   const mounted: string[] = [];
   const dispose = (): void => {
-    for (const place of mounted.reverse()) spawnSync("umount", [place]);
+    for (const place of mounted.reverse()) system("umount", [place]);
     rmSync(base, { recursive: true, force: true });
   };
   try {
-    mount(["-t", "tmpfs", "-o", "size=90%,nr_inodes=0", "tmpfs", base], "/");
+    system("mount", ["-t", "tmpfs", "-o", "size=90%,nr_inodes=0", "tmpfs", base]);
     mounted.push(base);
     for (const name of ["upper", "work", "merged"]) mkdirSync(join(base, name));
     const lowers: string[] = [];
@@ -134,7 +134,7 @@ function mountOverlay(layers: number, fill: Fill): Tree {
     }
     // Names relative to the folder, as dockerd gives them, keep 127 layers within the page that mount(2) allows.
     const options = `lowerdir=${lowers.join(":")},upperdir=upper,workdir=work,index=off`;
-    mount(["-t", "overlay", "-o", options, "overlay", join(base, "merged")], base);
+    system("mount", ["-t", "overlay", "-o", options, "overlay", join(base, "merged")], base);
     mounted.push(join(base, "merged"));
   } catch (error) {
     dispose();
@@ -143,7 +143,8 @@ function mountOverlay(layers: number, fill: Fill): Tree {
   return new FolderTree(join(base, "merged"), dispose);
 }
 
-function mount(parameters: readonly string[], folder: string): void {
-  const { status, stderr, error } = spawnSync("mount", [...parameters], { cwd: folder, encoding: "utf8" });
+/** Runs a command of the system in a folder. @throws CannotRun with the first line of its complaint. */
+function system(command: string, parameters: readonly string[], folder = "/"): void {
+  const { status, stderr, error } = spawnSync(command, [...parameters], { cwd: folder, encoding: "utf8" });
   if (status !== 0) throw new CannotRun((error?.message ?? stderr).trim().split("\n")[0]);
 }

@@ -39,7 +39,7 @@ async function measureGroup({ peer: peerName, group: groupName, quick }: ChildOp
   try {
     const peer = await entry.load();
     const loaded = memory();
-    setCap(quick ? 150 : 1000);
+    setCap(quick ? 100 : 1500);
     const share = peer.share * (quick ? QUICK_SHARE : 1);
     const bench: Bench = {
       peer,

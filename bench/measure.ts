@@ -31,12 +31,18 @@ export interface Sample {
 
 export type Body = (from: number, to: number) => void;
 
-/** Wall milliseconds after which a round is cut short. */
-let capMilliseconds = 1000;
+/** Microseconds of CPU after which a round is cut short. */
+let cap = 1_500_000;
 
-/** Sets the cap of all rounds from now on. */
+/** Sets the cap of all rounds from now on, in milliseconds of CPU. */
 export function setCap(milliseconds: number): void {
-  capMilliseconds = milliseconds;
+  cap = milliseconds * 1000;
+}
+
+/** Microseconds of CPU that this process and all its threads have used. */
+function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 function collect(): void {
@@ -81,25 +87,23 @@ export class Series {
 
   /** Whether enough has been seen: the cap was reached, so that another round would only take long. */
   get exhausted(): boolean {
-    return this.#spent >= capMilliseconds * 1.5;
+    return this.#spent >= cap * 1.5;
   }
 
   /** Times `operations` operations of `body`; each stands for `weight` units. @returns how many were done. */
   round(operations: number, body: Body, weight = 1): number {
     if (operations === 0) return 0;
-    const end = performance.now() + capMilliseconds;
-    const start = performance.now();
-    const before = process.cpuUsage();
+    const start = cpuTime();
+    let spent = 0;
     let done = 0;
-    while (done < operations) {
+    while (done < operations && spent < cap) {
       const next = Math.min(operations, done + Math.max(4, done >> 1));
       body(done, next);
       done = next;
-      if (performance.now() > end) break;
+      spent = cpuTime() - start;
     }
-    const used = process.cpuUsage(before);
-    this.#spent += performance.now() - start;
-    this.#perOperation.push(((used.user + used.system) * 1000) / (done * weight));
+    this.#spent += spent;
+    this.#perOperation.push((spent * 1000) / (done * weight));
     this.#fewest = Math.min(this.#fewest, done * weight);
     this.#asked = operations * weight;
     return done;

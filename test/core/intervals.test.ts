@@ -162,6 +162,17 @@ describe("IntervalMap", () => {
     expect(map.covered).toBe(0);
   });
 
+  it("drops a leaf whose only range joins the last one of the leaf before", () => {
+    for (const count of [129, 257]) {
+      const map = new IntervalMap<string>(undefined, (left, right) => (left === right ? left : undefined));
+      for (let n = 0; n < count; n++) map.set(2 * n, 2 * n + 1, "same");
+      map.set(2 * count - 3, 2 * count - 2, "same");
+      map.check();
+      expect(map.size).toBe(count - 1);
+      expect(map.find(2 * count - 2)).toEqual({ start: 2 * count - 4, end: 2 * count - 1, value: "same" });
+    }
+  });
+
   it("keeps a clone as it was while the original changes, and the other way round", () => {
     const map = new IntervalMap<string>();
     for (let n = 0; n < 1000; n++) map.set(2 * n, 2 * n + 1, `old ${n}`);

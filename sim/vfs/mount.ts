@@ -1,0 +1,54 @@
+/**
+ * A mount: a filesystem seen at one place with its own flags (kernel: struct vfsmount, struct mount).
+ *
+ * Interface: what is mounted on an inode of this mount is in `covers`; the map exists only while there is something, so that a
+ * walk asks one field of a mount without any. `users` counts open files and the roots and working directories of tasks: what makes
+ * umount(2) answer EBUSY.
+ */
+import type { FileSystem, Inode } from "./filesystem.ts";
+
+/** What mount(8) says with -o. */
+export interface MountOptions {
+  /** MS_RDONLY of this mount: every change gives EROFS. */
+  readonly readOnly?: boolean;
+  /** MS_NOATIME: reading leaves atime alone. */
+  readonly noatime?: boolean;
+  /** MS_STRICTATIME: every read sets atime; otherwise the relatime rule holds. */
+  readonly strictatime?: boolean;
+  /** MS_NODEV: opening a device node gives EACCES. */
+  readonly nodev?: boolean;
+  /** MS_NOEXEC: executing gives EACCES. */
+  readonly noexec?: boolean;
+}
+
+/** A place: an inode as it is reached through one mount (kernel: struct path). */
+export interface Position {
+  readonly mount: Mount;
+  readonly inode: Inode;
+}
+
+export class Mount {
+  readonly fs: FileSystem;
+  /** The inode that is this mount's top; not the filesystem's root for a bind mount of a folder. */
+  readonly root: Inode;
+  readonly options: MountOptions;
+  readonly readOnly: boolean;
+  /** The mount it stands on and the inode it covers there; undefined for the top of a tree of mounts. */
+  parent: Mount | undefined;
+  coveredInode: Inode;
+  /** What is mounted on inodes of this mount; undefined while there is nothing. */
+  covers: Map<Inode, Mount> | undefined;
+  /** Open files and tasks that stand in it. */
+  users = 0;
+  /** Whether it was taken out of its tree while users were left (MNT_DETACH). */
+  detached = false;
+
+  constructor(fs: FileSystem, root: Inode, options: MountOptions) {
+    this.fs = fs;
+    this.root = root;
+    this.options = options;
+    this.readOnly = options.readOnly === true;
+    this.parent = undefined;
+    this.coveredInode = root;
+  }
+}

@@ -1,0 +1,4 @@
+import { ENOSYS, type Errno } from "../core/errno.ts";
+export function rename(..._: unknown[]): Errno | undefined {
+  return ENOSYS;
+}

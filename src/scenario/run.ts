@@ -9,7 +9,7 @@ import type { CallResult } from "../calls/step.ts";
 import type { Operation } from "./actions.ts";
 import { type Archive, unpackArchive } from "./archive.ts";
 import { judge, type Verdict } from "./expect.ts";
-import { type Figures, METRIC_IDS, METRICS, type Phase } from "./metrics.ts";
+import { type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
 import { perform as performOperation, type Tools } from "./operation.ts";
 import type { Place } from "./problem.ts";
 import type { DriverChoice, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
@@ -46,6 +46,7 @@ export interface DriverRun {
 
 export interface ScenarioRun {
   readonly scenario: Scenario;
+  readonly seed: number;
   readonly drivers: readonly DriverRun[];
   /** Drivers that were asked for and cannot be run, with the reason. */
   readonly missing: readonly { readonly id: string; readonly why: string }[];
@@ -63,12 +64,13 @@ export interface RunOptions {
 export function runScenario(scenario: Scenario, options: RunOptions): ScenarioRun {
   const drivers: DriverRun[] = [];
   const missing: { id: string; why: string }[] = [];
+  const seed = options.seed ?? scenario.seed;
   for (const choice of scenario.drivers) {
-    const world = options.makeWorld(choice, scenario.host, options.seed ?? scenario.seed);
+    const world = options.makeWorld(choice, scenario.host, seed);
     if (world instanceof Missing) missing.push({ id: choice.id, why: world.why });
     else drivers.push(new Run(scenario, choice, options).on(world));
   }
-  return { scenario, drivers, missing };
+  return { scenario, seed, drivers, missing };
 }
 
 function noFigures(): Record<(typeof METRIC_IDS)[number], number> {
@@ -78,7 +80,7 @@ function noFigures(): Record<(typeof METRIC_IDS)[number], number> {
 /** What `after` has more than `before`; levels as in `after`. */
 function figuresSince(before: Figures, after: Figures): Figures {
   const out = noFigures();
-  for (const { id, kind } of METRICS) out[id] = kind === "level" ? after[id] : after[id] - before[id];
+  for (const id of METRIC_IDS) out[id] = metricOf(id).kind === "level" ? after[id] : after[id] - before[id];
   return out;
 }
 

@@ -4,6 +4,7 @@
  *
  * Interface: these functions keep a leaf's order, nothing more; the map keeps totals, the index of leaves, and who owns which.
  */
+
 /** A range and its value, as searches fill it. */
 export interface Range<T> {
   start: number;
@@ -17,6 +18,8 @@ export const LEAF_RANGES = 128;
 export const SPARSE_RANGES = 32;
 /** The most ranges that a merged leaf begins with: a quarter of it stays free. */
 export const MERGED_RANGES = 96;
+/** Room in the first leaf of a map. */
+export const FIRST_RANGES = 4;
 
 /** Up to LEAF_RANGES disjoint ranges in ascending order. */
 export interface Leaf<T> {
@@ -28,9 +31,14 @@ export interface Leaf<T> {
   readonly values: T[];
 }
 
-/** An empty leaf with room for `ranges` ranges. */
+/** An empty leaf with room for `ranges` ranges; it grows. */
 export function newLeaf<T>(owner: object, ranges: number): Leaf<T> {
   return { owner, count: 0, bounds: new Float64Array(2 * ranges), values: [] };
+}
+
+/** The same ranges in a leaf of another owner. */
+export function copyLeaf<T>(leaf: Leaf<T>, owner: object): Leaf<T> {
+  return { owner, count: leaf.count, bounds: leaf.bounds.slice(), values: leaf.values.slice() };
 }
 
 /** Where range `index` of a leaf begins. */
@@ -41,6 +49,16 @@ export function startIn<T>(leaf: Leaf<T>, index: number): number {
 /** Where range `index` of a leaf ends. */
 export function endIn<T>(leaf: Leaf<T>, index: number): number {
   return leaf.bounds[2 * index + 1] as number;
+}
+
+/** The value of range `index` of a leaf. */
+export function valueIn<T>(leaf: Leaf<T>, index: number): T {
+  return leaf.values[index] as T;
+}
+
+/** Gives range `index` of a leaf another value. */
+export function setValue<T>(leaf: Leaf<T>, index: number, value: T): void {
+  leaf.values[index] = value;
 }
 
 /** The index of the first range in a leaf that ends behind `at`; the leaf's count when there is none. */
@@ -56,6 +74,21 @@ export function firstEndingBehind<T>(leaf: Leaf<T>, at: number): number {
   return low;
 }
 
+/** Makes range `index` of a leaf that is not full a new one; those from there on move up by one. */
+export function putInto<T>(leaf: Leaf<T>, index: number, range: Range<T>): void {
+  const count = leaf.count;
+  if (2 * count === leaf.bounds.length) grow(leaf, Math.min(LEAF_RANGES, 2 * count));
+  if (index === count) {
+    leaf.values.push(range.value);
+  } else {
+    leaf.bounds.copyWithin(2 * index + 2, 2 * index, 2 * count);
+    leaf.values.splice(index, 0, range.value);
+  }
+  leaf.bounds[2 * index] = range.start;
+  leaf.bounds[2 * index + 1] = range.end;
+  leaf.count = count + 1;
+}
+
 /** Takes the ranges from `index` up to `end` out of a leaf. @returns how many units they covered. */
 export function removeFrom<T>(leaf: Leaf<T>, index: number, end: number): number {
   let units = 0;
@@ -66,29 +99,19 @@ export function removeFrom<T>(leaf: Leaf<T>, index: number, end: number): number
   return units;
 }
 
-/** Puts a range before range `index` of a leaf that is not full. */
-export function putInto<T>(leaf: Leaf<T>, index: number, range: Range<T>): void {
-  if (2 * leaf.count === leaf.bounds.length) {
-    const larger = new Float64Array(Math.min(2 * LEAF_RANGES, 2 * leaf.bounds.length));
-    larger.set(leaf.bounds);
-    leaf.bounds = larger;
-  }
-  if (index === leaf.count) {
-    leaf.values.push(range.value);
-  } else {
-    leaf.bounds.copyWithin(2 * index + 2, 2 * index, 2 * leaf.count);
-    leaf.values.splice(index, 0, range.value);
-  }
-  leaf.bounds[2 * index] = range.start;
-  leaf.bounds[2 * index + 1] = range.end;
-  leaf.count += 1;
-}
-
-/** Moves the ranges from `index` on to the end of `target`, which has room. */
+/** Moves the ranges from `index` on to the end of `target`; both together are at most LEAF_RANGES. */
 export function moveTail<T>(source: Leaf<T>, index: number, target: Leaf<T>): void {
+  const count = target.count + source.count - index;
+  if (2 * count > target.bounds.length) grow(target, LEAF_RANGES);
   target.bounds.set(source.bounds.subarray(2 * index, 2 * source.count), 2 * target.count);
-  for (let n = index; n < source.count; n++) target.values.push(source.values[n] as T);
-  target.count += source.count - index;
+  for (let n = index; n < source.count; n++) target.values.push(valueIn(source, n));
+  target.count = count;
   source.values.length = index;
   source.count = index;
+}
+
+function grow<T>(leaf: Leaf<T>, ranges: number): void {
+  const bounds = new Float64Array(2 * ranges);
+  bounds.set(leaf.bounds);
+  leaf.bounds = bounds;
 }

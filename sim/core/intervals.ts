@@ -2,8 +2,7 @@
  * IntervalMap: disjoint half-open ranges [start, end) of whole numbers from 0 to 2^53 - 1, each with a value. Extent maps, dirty and cached
  * ranges of files, and what a sparse disk holds are all this one thing.
  *
- * A B+ tree of two levels: leaves of up to 128 ranges in ascending order (a Float64Array of start, end, start, end … beside an array of
- * values), and an array of the leaves' first starts. 10^6 ranges are about 10^4 leaves, so that an insertion that splits a leaf moves less
+ * A B+ tree of two levels: leaves of up to 128 ranges in ascending order (interval-leaf.ts), and an array of the leaves' first starts. 10^6 ranges are about 10^4 leaves, so that an insertion that splits a leaf moves less
  * than 100 KiB of pointers, and does so once in 64 insertions. A map of a few ranges has one small leaf: it may be kept for each inode.
  *
  * Interface:
@@ -14,9 +13,11 @@
  * - Searches are O(log n); `set` and `delete` O(log n + leaf + ranges removed / leaf).
  * - `clone` shares leaves: O(leaves); the first change to a shared leaf copies that leaf.
  */
-import { assert } from "./assert.ts";
+import { assert, InvariantError } from "./assert.ts";
 import {
+  copyLeaf,
   endIn,
+  FIRST_RANGES,
   firstEndingBehind,
   LEAF_RANGES,
   type Leaf,
@@ -27,7 +28,9 @@ import {
   type Range,
   removeFrom,
   SPARSE_RANGES,
+  setValue,
   startIn,
+  valueIn,
 } from "./interval-leaf.ts";
 
 export type { Range } from "./interval-leaf.ts";
@@ -95,7 +98,7 @@ export class IntervalMap<T> {
     this.#seek(at);
     const leaf = this.#leaves[this.#leafAt];
     if (leaf === undefined || this.#at === leaf.count || startIn(leaf, this.#at) > at) return undefined;
-    return leaf.values[this.#at];
+    return valueIn(leaf, this.#at);
   }
 
   /** The range that holds the unit `at`, in a fresh object. */
@@ -103,7 +106,7 @@ export class IntervalMap<T> {
     this.#seek(at);
     const leaf = this.#leaves[this.#leafAt];
     if (leaf === undefined || this.#at === leaf.count || startIn(leaf, this.#at) > at) return undefined;
-    return { start: startIn(leaf, this.#at), end: endIn(leaf, this.#at), value: leaf.values[this.#at] as T };
+    return { start: startIn(leaf, this.#at), end: endIn(leaf, this.#at), value: valueIn(leaf, this.#at) };
   }
 
   /**
@@ -116,7 +119,7 @@ export class IntervalMap<T> {
     const leaf = this.#leaves[this.#leafAt] as Leaf<T>;
     into.start = startIn(leaf, this.#at);
     into.end = endIn(leaf, this.#at);
-    into.value = leaf.values[this.#at] as T;
+    into.value = valueIn(leaf, this.#at);
     return true;
   }
 
@@ -151,7 +154,7 @@ export class IntervalMap<T> {
         if (first >= end) return;
         const from = Math.max(first, start);
         const to = Math.min(last, end);
-        const value = leaf.values[index] as T;
+        const value = valueIn(leaf, index);
         visitor(from, to, from === first && to === last ? value : this.#slice(value, from - first, to - first));
       }
     }
@@ -161,9 +164,14 @@ export class IntervalMap<T> {
 
   /** Gives [start, end) the value, in place of what was there. An empty range changes nothing. */
   set(start: number, end: number, value: T): void {
-    assert(start >= 0 && end <= Number.MAX_SAFE_INTEGER, `no range from ${start} to ${end}`);
+    if (!(start >= 0 && end <= Number.MAX_SAFE_INTEGER))
+      throw new InvariantError(`IntervalMap: no range from ${start} to ${end}`);
     if (end <= start) return;
-    this.#carve(start, end);
+    this.#seek(start);
+    if (!this.#isGap(end)) {
+      if (this.#replace(start, end, value)) return;
+      this.#carve(start, end);
+    }
     this.#covered += end - start;
     if (this.#joins === undefined || !this.#join(start, end, value)) this.#insert({ start, end, value });
     this.#settle(this.#leafAt);
@@ -172,6 +180,8 @@ export class IntervalMap<T> {
   /** Takes [start, end) out; ranges that cross its edges are cut. */
   delete(start: number, end: number): void {
     if (end <= start) return;
+    this.#seek(start);
+    if (this.#isGap(end)) return;
     this.#carve(start, end);
     this.#settle(this.#leafAt);
   }
@@ -208,11 +218,10 @@ export class IntervalMap<T> {
     // Most searches fall into the leaf of the one before.
     if (low >= firsts.length || (firsts[low] as number) > at || (low + 1 < firsts.length && (firsts[low + 1] as number) <= at)) {
       low = 0;
-      let high = firsts.length - 1;
-      while (low < high) {
-        const middle = (low + high + 1) >>> 1;
-        if ((firsts[middle] as number) <= at) low = middle;
-        else high = middle - 1;
+      for (let length = firsts.length; length > 1; ) {
+        const half = length >>> 1;
+        low += Number((firsts[low + half] as number) <= at) * half;
+        length -= half;
       }
     }
     this.#leafAt = low;
@@ -240,11 +249,35 @@ export class IntervalMap<T> {
     return this.#leafAt < this.#leaves.length;
   }
 
+  /** Whether no range between the place and `end` is in the way. */
+  #isGap(end: number): boolean {
+    const leaf = this.#leaves[this.#leafAt];
+    if (leaf === undefined) return true;
+    if (this.#at < leaf.count) return startIn(leaf, this.#at) >= end;
+    const next = this.#firsts[this.#leafAt + 1];
+    return next === undefined || next >= end;
+  }
+
+  /** Gives the range at the place a new value if it is exactly [start, end) and neighbours are not to be joined. */
+  #replace(start: number, end: number, value: T): boolean {
+    const index = this.#at;
+    const shared = this.#leaves[this.#leafAt] as Leaf<T>;
+    if (index === shared.count || startIn(shared, index) !== start || endIn(shared, index) !== end) return false;
+    if (this.#joins !== undefined) {
+      // Neighbours in other leaves are the slow way's business.
+      if (index === 0 || index + 1 === shared.count) return false;
+      if (endIn(shared, index - 1) === start && this.#joins(valueIn(shared, index - 1), value) !== undefined) return false;
+      if (startIn(shared, index + 1) === end && this.#joins(value, valueIn(shared, index + 1)) !== undefined) return false;
+    }
+    setValue(this.#own(this.#leafAt), index, value);
+    return true;
+  }
+
   /** The leaf, to be changed: copied first if a clone shares it. */
   #own(leafAt: number): Leaf<T> {
     const leaf = this.#leaves[leafAt] as Leaf<T>;
     if (leaf.owner === this.#owner) return leaf;
-    const copy: Leaf<T> = { owner: this.#owner, count: leaf.count, bounds: leaf.bounds.slice(), values: leaf.values.slice() };
+    const copy = copyLeaf(leaf, this.#owner);
     this.#leaves[leafAt] = copy;
     return copy;
   }
@@ -252,12 +285,10 @@ export class IntervalMap<T> {
   // Cutting out
 
   /**
-   * Takes [start, end) out and leaves the place where a range from `start` to `end` belongs in `#leafAt` and `#at`. That leaf may be empty
+   * Takes [start, end) out, `start` being sought before, and leaves the place where a range from `start` to `end` belongs in `#leafAt` and `#at`. That leaf may be empty
    * afterwards: the caller fills it or settles it.
    */
   #carve(start: number, end: number): void {
-    this.#seek(start);
-    if (this.#leaves.length === 0) return;
     let leaf = this.#leaves[this.#leafAt] as Leaf<T>;
     if (this.#at < leaf.count && startIn(leaf, this.#at) < start) {
       leaf = this.#own(this.#leafAt);
@@ -275,8 +306,8 @@ export class IntervalMap<T> {
     const index = this.#at;
     const first = startIn(leaf, index);
     const last = endIn(leaf, index);
-    const value = leaf.values[index] as T;
-    leaf.values[index] = this.#slice(value, 0, start - first);
+    const value = valueIn(leaf, index);
+    setValue(leaf, index, this.#slice(value, 0, start - first));
     leaf.bounds[2 * index + 1] = start;
     this.#at += 1;
     this.#covered -= Math.min(last, end) - start;
@@ -290,7 +321,7 @@ export class IntervalMap<T> {
     const first = startIn(this.#leaves[leafAt] as Leaf<T>, index);
     if (first >= end) return;
     const leaf = this.#own(leafAt);
-    leaf.values[index] = this.#slice(leaf.values[index] as T, end - first, endIn(leaf, index) - first);
+    setValue(leaf, index, this.#slice(valueIn(leaf, index), end - first, endIn(leaf, index) - first));
     leaf.bounds[2 * index] = end;
     this.#covered -= end - first;
     if (index === 0) this.#firsts[leafAt] = end;
@@ -330,7 +361,7 @@ export class IntervalMap<T> {
   #insert(range: Range<T>): void {
     this.#size += 1;
     if (this.#leaves.length === 0) {
-      this.#leaves.push(newLeaf(this.#owner, 4));
+      this.#leaves.push(newLeaf(this.#owner, FIRST_RANGES));
       this.#firsts.push(range.start);
       this.#leafAt = 0;
       this.#at = 0;
@@ -367,9 +398,9 @@ export class IntervalMap<T> {
     const leftIndex = left === undefined ? 0 : (this.#at > 0 ? this.#at : left.count) - 1;
     const rightIndex = rightAt === this.#leafAt ? this.#at : 0;
     let joined: T | undefined;
-    if (left !== undefined && endIn(left, leftIndex) === start) joined = joins(left.values[leftIndex] as T, value);
+    if (left !== undefined && endIn(left, leftIndex) === start) joined = joins(valueIn(left, leftIndex), value);
     const touches = right !== undefined && startIn(right, rightIndex) === end;
-    const whole = touches ? joins(joined ?? value, right.values[rightIndex] as T) : undefined;
+    const whole = touches ? joins(joined ?? value, valueIn(right, rightIndex)) : undefined;
     if (joined === undefined && whole === undefined) return false;
     if (joined === undefined) {
       this.#reach(rightAt, rightIndex, { start, end: endIn(right as Leaf<T>, rightIndex), value: whole as T });
@@ -386,7 +417,7 @@ export class IntervalMap<T> {
     const leaf = this.#own(leafAt);
     leaf.bounds[2 * index] = range.start;
     leaf.bounds[2 * index + 1] = range.end;
-    leaf.values[index] = range.value;
+    setValue(leaf, index, range.value);
     if (index === 0) this.#firsts[leafAt] = range.start;
   }
 
@@ -406,11 +437,7 @@ export class IntervalMap<T> {
       this.#leaves.splice(leafAt, 1);
       this.#firsts.splice(leafAt, 1);
     } else if (next !== undefined && leaf.count + next.count <= MERGED_RANGES) {
-      const merged = newLeaf<T>(this.#owner, LEAF_RANGES);
-      moveTail(this.#own(leafAt), 0, merged);
-      moveTail(this.#own(leafAt + 1), 0, merged);
-      this.#leaves[leafAt] = merged;
-      this.#firsts[leafAt] = startIn(merged, 0);
+      moveTail(this.#own(leafAt + 1), 0, this.#own(leafAt));
       this.#leaves.splice(leafAt + 1, 1);
       this.#firsts.splice(leafAt + 1, 1);
     }

@@ -1,22 +1,32 @@
 /**
- * The page cache of a host.
+ * The page cache of a host: memory for pages of all its filesystems, and the flusher that writes dirty ones back
+ * (mm/filemap.c, mm/page-writeback.c, fs/fs-writeback.c).
+ *
+ * Interface: a filesystem asks for a `mapping` when an inode first has pages and ends it with `discard`. Pages beyond memory are given up at
+ * the end of the call that brought them, those used longest ago first; dirty ones are written first. There is no readahead: what is read is
+ * what was asked for. Counts are in pages of 4 KiB.
  */
-
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
+import { Content } from "../core/content.ts";
+import type { Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
-import type { AddressSpace, Mapping } from "./address-space.ts";
-import type { Inode } from "./filesystem.ts";
+import { seconds } from "../core/units.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { type Inode, inodeHandle } from "./filesystem.ts";
+import { CachedMapping } from "./mapping.ts";
+import { RunTable } from "./run-table.ts";
+
+/** vm.dirty_background_ratio: above this share of memory, in percent, dirty pages are written back at once. */
+const DIRTY_BACKGROUND_RATIO = 10;
+/** vm.dirty_writeback_centisecs: how often the flusher wakes up. */
+const DIRTY_WRITEBACK_SECONDS = 5;
+/** vm.dirty_expire_centisecs: an inode that has been dirty for longer is written by the flusher. */
+const DIRTY_EXPIRE_SECONDS = 30;
 
 export interface PageCacheOptions {
   /** The host's memory for pages, in pages. Default: 1 GiB. */
   readonly memoryPages?: number;
-}
-
-/** An inode's cached pages, with the end of its life. */
-export interface CachedMapping extends Mapping {
-  /** Forgets every page, dirty ones too: the inode dies. The mapping must not be used afterwards. */
-  discard(): void;
 }
 
 /** What the cache has done since it was made. */
@@ -30,32 +40,170 @@ export interface PageCacheCounters {
   evicted: number;
 }
 
+/** What a pinned mapping reads from: never asked, as its missing pages are zeros. */
+function nowhere(label: string): AddressSpace {
+  return { label, readPages: (_inode, _start, length) => Content.zeros(length), writePages: () => undefined };
+}
+
 export class PageCache {
   readonly clock: Clock;
   readonly events: EventStream;
   readonly counters: PageCacheCounters = { hits: 0, misses: 0, pagesRead: 0, pagesWritten: 0, evicted: 0 };
-  /** Pages in the cache, and how many of them are dirty. */
+  readonly memoryPages: number;
+  /** The rows of all mappings' runs: of the cache's own files. */
+  readonly table: RunTable = new RunTable();
+  /** How many pages are read or written at once, so that a range larger than memory goes through it. */
+  readonly batchPages: number;
+  /** Pages of pinned mappings, which cannot be given up. */
+  pinnedPages = 0;
+  /** Pages that can, dirty ones included. */
   cachedPages = 0;
   dirtyPages = 0;
-  readonly memoryPages: number;
+  readonly #dirtyLimit: number;
+  /** Mappings with dirty pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
+  readonly #dirty = new Map<CachedMapping, number>();
+  /** Failed writebacks that no fsync has told yet (kernel: errseq_t). */
+  readonly #errors = new Map<CachedMapping, Errno>();
+  readonly #stopFlusher: () => void;
+  #working = false;
 
   constructor(clock: Clock, events: EventStream, options: PageCacheOptions = {}) {
     this.clock = clock;
     this.events = events;
     this.memoryPages = options.memoryPages ?? 262_144;
+    assert(this.memoryPages > 0, "a host has memory for at least one page");
+    this.#dirtyLimit = Math.max(1, Math.floor((this.memoryPages * DIRTY_BACKGROUND_RATIO) / 100));
+    this.batchPages = Math.max(1, Math.floor(this.memoryPages / 4));
+    this.#stopFlusher = clock.every(seconds(DIRTY_WRITEBACK_SECONDS), () => this.#flushExpired());
   }
 
   /** The cached pages of an inode that has none yet. */
   mapping(space: AddressSpace, inode: Inode): CachedMapping {
-    assert(false, `${space.label}:${inode}: not here yet`);
+    return new CachedMapping(this, space, inode, false);
   }
 
-  /** Writes back everything that is dirty. */
-  flushAll(): void {}
+  /** Pages whose only place is memory, as those of tmpfs: a page that is missing is zeros, and reading one makes none. */
+  pinnedMapping(label: string): CachedMapping {
+    return new CachedMapping(this, nowhere(label), inodeHandle(0), true);
+  }
 
-  /** Drops every clean page (drop_caches 1). */
-  dropAll(): void {}
+  /** Writes back everything that is dirty. @returns the first error. */
+  flushAll(): Errno | undefined {
+    let failed: Errno | undefined;
+    for (const mapping of [...this.#dirty.keys()]) failed = mapping.flush() ?? failed;
+    return failed;
+  }
+
+  /** Drops every clean page (vm.drop_caches = 1). */
+  dropAll(): void {
+    const table = this.table;
+    for (const owner of new Set(table.owner)) if (owner !== undefined && !owner.pinned) owner.drop();
+  }
+
+  /** Ends the flusher: the host is switched off. */
+  stop(): void {
+    this.#stopFlusher();
+  }
 
   /** Throws an InvariantError when counts and lists do not add up. */
-  check(): void {}
+  check(): void {
+    assert(this.table.check() === this.cachedPages, `the cache counts ${this.cachedPages} pages, its list holds others`);
+    let dirty = 0;
+    let pinned = 0;
+    for (const owner of new Set(this.table.owner)) {
+      owner?.check();
+      dirty += owner?.dirtyPages ?? 0;
+      if (owner?.pinned === true) pinned += owner.cachedPages;
+      assert(
+        (owner?.dirtyPages ?? 0) === 0 || this.#dirty.has(owner as CachedMapping),
+        "a dirty mapping is not in the flusher's list",
+      );
+    }
+    assert(dirty === this.dirtyPages, `the cache counts ${this.dirtyPages} dirty pages, its mappings ${dirty}`);
+    assert(pinned === this.pinnedPages, `the cache counts ${this.pinnedPages} pinned pages, its mappings ${pinned}`);
+    assert(this.cachedPages <= this.memoryPages, `${this.cachedPages} pages are cached in memory for ${this.memoryPages}`);
+  }
+
+  // What its mappings tell it
+
+  noteMiss(mapping: CachedMapping, page: number, pages: number): void {
+    this.counters.misses += pages;
+    this.counters.pagesRead += pages;
+    if (this.events.listening)
+      this.events.emit({ op: "cacheMiss", filesystem: mapping.space.label, inode: mapping.inode, page, pages });
+  }
+
+  noteWriteback(mapping: CachedMapping, page: number, pages: number): void {
+    this.counters.pagesWritten += pages;
+    if (this.events.listening)
+      this.events.emit({ op: "writeback", filesystem: mapping.space.label, inode: mapping.inode, page, pages });
+  }
+
+  noteDirty(mapping: CachedMapping): void {
+    this.#dirty.set(mapping, this.clock.now);
+  }
+
+  noteClean(mapping: CachedMapping): void {
+    this.#dirty.delete(mapping);
+  }
+
+  /** The error of a writeback that nobody waited for, told once. */
+  takeError(mapping: CachedMapping): Errno | undefined {
+    const failed = this.#errors.get(mapping);
+    if (failed !== undefined) this.#errors.delete(mapping);
+    return failed;
+  }
+
+  /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
+  afterWrite(_mapping: CachedMapping): void {
+    if (this.dirtyPages > this.#dirtyLimit) this.#writeBackground();
+    if (this.cachedPages > this.memoryPages) this.reclaim();
+  }
+
+  /** Gives up the pages used longest ago until the rest fits memory. */
+  reclaim(): void {
+    if (this.#working) return;
+    const table = this.table;
+    while (this.cachedPages > this.memoryPages) {
+      const row = table.oldest;
+      const mapping = table.owner[row] as CachedMapping;
+      const first = table.first[row] as number;
+      const pages = Math.min(table.pages[row] as number, this.cachedPages - this.memoryPages);
+      if (table.dirty[row] === 1) {
+        this.#writeBack(mapping, first, table.pages[row] as number);
+        continue;
+      }
+      mapping.shrink(row, pages);
+      this.counters.evicted += pages;
+      if (this.events.listening)
+        this.events.emit({ op: "evict", filesystem: mapping.space.label, inode: mapping.inode, page: first, pages });
+    }
+  }
+
+  #writeBack(mapping: CachedMapping, page = 0, pages = Number.POSITIVE_INFINITY): void {
+    this.#working = true;
+    const failed = mapping.flush(page * 4096, pages * 4096);
+    this.#working = false;
+    if (failed !== undefined) this.#errors.set(mapping, failed);
+  }
+
+  /** Writes the inodes that have been dirty longest until the rest is below the threshold (wb_over_bg_thresh). */
+  #writeBackground(): void {
+    if (this.#working) return;
+    while (this.dirtyPages > this.#dirtyLimit) {
+      const oldest = this.#dirty.keys().next().value;
+      if (oldest === undefined) return;
+      this.#writeBack(oldest);
+    }
+  }
+
+  /** What the flusher does each time it wakes up (wb_check_old_data_flush). */
+  #flushExpired(): void {
+    if (this.#working) return;
+    const before = this.clock.now - DIRTY_EXPIRE_SECONDS * 1e9;
+    for (const [mapping, since] of [...this.#dirty]) {
+      if (since > before) break;
+      this.#writeBack(mapping);
+    }
+  }
 }

@@ -1,0 +1,494 @@
+/**
+ * One inode's cached pages (kernel: struct address_space, mm/filemap.c): runs of pages in a RunTable, kept in order.
+ *
+ * Interface: runs of a mapping never overlap, and none straddles a border that a call cuts at. A call that only writes in part of a page
+ * that is not cached reads the page first. Nothing is evicted within a call, but at its end (`PageCache.reclaim`).
+ */
+import { assert } from "../core/assert.ts";
+import { Content } from "../core/content.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
+import { type AddressSpace, type Mapping, PAGE_SIZE } from "./address-space.ts";
+import type { Inode } from "./filesystem.ts";
+import { PageBuffer } from "./page-buffer.ts";
+import type { PageCache } from "./page-cache.ts";
+import { RunIndex } from "./run-index.ts";
+import type { RunContent } from "./run-table.ts";
+
+/** A piece shorter than this goes into a page's buffer; a longer one stays a run of the page's content. */
+const BUFFERED_BYTES = 512;
+/** A page whose content has more runs than this becomes bytes. */
+const PAGE_RUNS_MAX = 8;
+
+export class CachedMapping implements Mapping {
+  readonly cache: PageCache;
+  readonly space: AddressSpace;
+  readonly inode: Inode;
+  /** Whether memory is the only place of its pages: never dirty, never evicted, and a page that is missing is zeros (tmpfs). */
+  readonly pinned: boolean;
+  /** The one run there is (0: none), or the index of more. */
+  #runs: number | RunIndex = 0;
+  #cachedPages = 0;
+  #dirtyPages = 0;
+
+  constructor(cache: PageCache, space: AddressSpace, inode: Inode, pinned: boolean) {
+    this.cache = cache;
+    this.space = space;
+    this.inode = inode;
+    this.pinned = pinned;
+  }
+
+  get cachedPages(): number {
+    return this.#cachedPages;
+  }
+  get dirtyPages(): number {
+    return this.#dirtyPages;
+  }
+
+  // Reading
+
+  read(start: number, length: number): Content | Errno {
+    if (length === 0) return Content.empty;
+    const table = this.cache.table;
+    const row = this.#below(Math.floor(start / PAGE_SIZE));
+    if (row !== 0) {
+      const from = start - (table.first[row] as number) * PAGE_SIZE;
+      if (from + length <= (table.pages[row] as number) * PAGE_SIZE) {
+        this.cache.counters.hits += pagesOf(start, start + length);
+        if (!this.pinned) table.touch(row);
+        return part(table.content[row] as RunContent, from, from + length);
+      }
+    }
+    return this.#readPieces(start, start + length);
+  }
+
+  #readPieces(start: number, end: number): Content | Errno {
+    const table = this.cache.table;
+    const out: Content[] = [];
+    for (let at = start; at < end; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      let row = this.#below(page);
+      if (row === 0 || (table.first[row] as number) + (table.pages[row] as number) <= page) {
+        const next = this.#above(page);
+        const gapEnd = next === 0 ? end : Math.min(end, (table.first[next] as number) * PAGE_SIZE);
+        if (this.pinned) {
+          out.push(Content.zeros(gapEnd - at));
+          at = gapEnd;
+          continue;
+        }
+        const filled = this.#fill(page, Math.ceil(gapEnd / PAGE_SIZE));
+        if (isErrno(filled)) return out.length === 0 ? filled : Content.concat(out);
+        row = filled;
+      } else this.cache.counters.hits += pagesOf(at, Math.min(end, this.#endOf(row)));
+      const pieceEnd = Math.min(end, this.#endOf(row));
+      const from = (table.first[row] as number) * PAGE_SIZE;
+      out.push(part(table.content[row] as RunContent, at - from, pieceEnd - from));
+      if (!this.pinned) table.touch(row);
+      at = pieceEnd;
+      this.cache.reclaim();
+    }
+    return Content.concat(out);
+  }
+
+  /** Reads missing pages, as many at once as memory is fair to. @returns the run that then begins at `page`. */
+  #fill(page: number, end: number): number | Errno {
+    const pages = Math.min(end - page, this.cache.batchPages);
+    this.cache.noteMiss(this, page, pages);
+    const content = this.space.readPages(this.inode, page * PAGE_SIZE, pages * PAGE_SIZE);
+    if (isErrno(content)) return content;
+    assert(content.length === pages * PAGE_SIZE, `${this.space.label} read ${content.length} bytes for ${pages} pages`);
+    return this.#add(page, content, 0);
+  }
+
+  /** The byte behind a run. */
+  #endOf(row: number): number {
+    return ((this.cache.table.first[row] as number) + (this.cache.table.pages[row] as number)) * PAGE_SIZE;
+  }
+
+  // Writing
+
+  write(start: number, content: Content, oldSize: number): Errno | undefined {
+    const end = start + content.length;
+    const head = start % PAGE_SIZE;
+    const firstPage = (start - head) / PAGE_SIZE;
+    if (content.length === 0) return undefined;
+    if (head + content.length <= PAGE_SIZE && content.length < PAGE_SIZE) {
+      const failed = this.#present(firstPage, oldSize);
+      if (failed !== undefined) return failed;
+      this.#writePart(firstPage, head, content);
+      this.cache.afterWrite(this);
+      return undefined;
+    }
+    const tail = end % PAGE_SIZE;
+    const lastPage = (end - tail) / PAGE_SIZE;
+    const failed =
+      (head === 0 ? undefined : this.#present(firstPage, oldSize)) ?? (tail === 0 ? undefined : this.#present(lastPage, oldSize));
+    if (failed !== undefined) return failed;
+    if (head !== 0) this.#writePart(firstPage, head, content.slice(0, PAGE_SIZE - head));
+    let page = head === 0 ? firstPage : firstPage + 1;
+    while (page < lastPage) {
+      const until = Math.min(lastPage, page + this.cache.batchPages);
+      this.#put(page, content.slice(page * PAGE_SIZE - start, until * PAGE_SIZE - start));
+      page = until;
+      if (page < lastPage) this.cache.afterWrite(this);
+    }
+    if (tail !== 0) {
+      // Making room for the middle may have thrown the last page out.
+      const gone = this.#present(lastPage, oldSize);
+      if (gone !== undefined) return gone;
+      this.#writePart(lastPage, 0, content.slice(content.length - tail));
+    }
+    this.cache.afterWrite(this);
+    return undefined;
+  }
+
+  /** Makes sure that a page about to be written in part is cached, unless it lies behind the old end of the file. */
+  #present(page: number, oldSize: number): Errno | undefined {
+    if (this.#covering(page) !== 0) {
+      this.cache.counters.hits += 1;
+      return undefined;
+    }
+    if (this.pinned || page * PAGE_SIZE >= oldSize) return undefined;
+    const filled = this.#fill(page, page + 1);
+    return isErrno(filled) ? filled : undefined;
+  }
+
+  /** Puts whole pages. */
+  #put(page: number, content: Content): void {
+    const table = this.cache.table;
+    const pages = content.length / PAGE_SIZE;
+    const row = this.#below(page);
+    if (row !== 0 && table.first[row] === page && table.pages[row] === pages) {
+      table.content[row] = content;
+      this.#markDirty(row);
+      return;
+    }
+    if (row !== 0 && this.#extend(row, page, content)) return;
+    this.#removeRange(page, page + pages);
+    const added = this.#add(page, content, 0);
+    this.#markDirty(added);
+  }
+
+  /** Makes a run longer by content that goes on where it ends, the way of a sequential writer. */
+  #extend(row: number, page: number, content: Content): boolean {
+    const table = this.cache.table;
+    const known = table.content[row] as RunContent;
+    if (known instanceof PageBuffer || (table.first[row] as number) + (table.pages[row] as number) !== page) return false;
+    if (!this.pinned && table.dirty[row] === 0) return false;
+    if (!known.continuesInto(content)) return false;
+    const pages = content.length / PAGE_SIZE;
+    this.#removeRange(page, page + pages);
+    table.content[row] = known.extendedBy(content);
+    table.pages[row] = (table.pages[row] as number) + pages;
+    this.#count(pages, table.dirty[row] as number);
+    if (!this.pinned) table.touch(row);
+    return true;
+  }
+
+  /** Puts bytes into one page that is cached or new. */
+  #writePart(page: number, at: number, content: Content): void {
+    const table = this.cache.table;
+    let row = this.#covering(page);
+    if (row === 0) {
+      const buffered = content.length < BUFFERED_BYTES;
+      const fresh = buffered ? new PageBuffer() : pageOf(Content.empty, at, content);
+      if (fresh instanceof PageBuffer) fresh.write(at, content);
+      row = this.#add(page, fresh, 0);
+      this.#markDirty(row);
+      return;
+    }
+    if ((table.pages[row] as number) > 1) {
+      this.#cut(page);
+      this.#cut(page + 1);
+      row = this.#covering(page);
+    }
+    const known = table.content[row] as RunContent;
+    if (known instanceof PageBuffer) {
+      known.write(at, content);
+      if (known.used === PAGE_SIZE && at + content.length === PAGE_SIZE) table.content[row] = known.frozen();
+    } else if (content.length < BUFFERED_BYTES || known.runs.length > PAGE_RUNS_MAX) {
+      const buffer = PageBuffer.of(known);
+      buffer.write(at, content);
+      table.content[row] = buffer;
+    } else table.content[row] = pageOf(known, at, content);
+    this.#markDirty(row);
+  }
+
+  #markDirty(row: number): void {
+    if (this.pinned) return;
+    const table = this.cache.table;
+    table.touch(row);
+    if (table.dirty[row] === 1) return;
+    table.dirty[row] = 1;
+    this.#dirtied(table.pages[row] as number);
+  }
+
+  /** Counts pages that became dirty, or clean when negative. */
+  #dirtied(pages: number): void {
+    if (this.#dirtyPages === 0) this.cache.noteDirty(this);
+    this.#dirtyPages += pages;
+    this.cache.dirtyPages += pages;
+    if (this.#dirtyPages === 0) this.cache.noteClean(this);
+  }
+
+  // Writing back
+
+  flush(start: number = 0, length: number = Number.POSITIVE_INFINITY): Errno | undefined {
+    let failed: Errno | undefined;
+    const end = Math.ceil((start + length) / PAGE_SIZE);
+    for (let page = Math.floor(start / PAGE_SIZE); this.#dirtyPages > 0; ) {
+      const from = this.#firstDirty(page, end);
+      if (from < 0) break;
+      const piece = this.#takeDirty(from, end);
+      page = from + piece.length / PAGE_SIZE;
+      this.cache.noteWriteback(this, from, piece.length / PAGE_SIZE);
+      failed ??= this.space.writePages(this.inode, from * PAGE_SIZE, piece);
+    }
+    return failed ?? this.cache.takeError(this);
+  }
+
+  /** The first dirty page from `page` on and before `end`, or -1. */
+  #firstDirty(page: number, end: number): number {
+    const table = this.cache.table;
+    for (let row = this.#covering(page) || this.#above(page); row !== 0; row = this.#above(table.first[row] as number)) {
+      const first = table.first[row] as number;
+      if (first >= end) return -1;
+      if (table.dirty[row] === 1) return Math.max(first, page);
+    }
+    return -1;
+  }
+
+  /** Takes the dirty pages that follow each other from `page` on: they are clean now. @returns their content. */
+  #takeDirty(page: number, end: number): Content {
+    const table = this.cache.table;
+    this.#cut(page);
+    if (end !== Number.POSITIVE_INFINITY) this.#cut(end);
+    const out: Content[] = [];
+    let next = page;
+    for (let row = this.#covering(page); row !== 0 && next < end; row = this.#above(table.first[row] as number)) {
+      const pages = table.pages[row] as number;
+      if (table.first[row] !== next || table.dirty[row] === 0) break;
+      out.push(part(table.content[row] as RunContent, 0, pages * PAGE_SIZE));
+      table.dirty[row] = 0;
+      this.#dirtied(-pages);
+      next += pages;
+    }
+    return Content.concat(out);
+  }
+
+  visitDirty(visit: (page: number, pages: number) => void): void {
+    const table = this.cache.table;
+    let start = -1;
+    let end = -1;
+    for (let row = this.firstRun(); row !== 0; row = this.nextRun(row)) {
+      if (table.dirty[row] === 0) continue;
+      const first = table.first[row] as number;
+      if (first !== end) {
+        if (start >= 0) visit(start, end - start);
+        start = first;
+      }
+      end = first + (table.pages[row] as number);
+    }
+    if (start >= 0) visit(start, end - start);
+  }
+
+  isDirty(page: number): boolean {
+    return this.cache.table.dirty[this.#covering(page)] === 1;
+  }
+
+  /** Whether a page is in memory. */
+  isCached(page: number): boolean {
+    return this.#covering(page) !== 0;
+  }
+
+  // Forgetting
+
+  truncate(size: number): void {
+    const inPage = size % PAGE_SIZE;
+    const page = (size - inPage) / PAGE_SIZE;
+    this.#removeRange(inPage === 0 ? page : page + 1, Number.POSITIVE_INFINITY);
+    if (inPage !== 0) this.#zeroPart(page, inPage, PAGE_SIZE);
+  }
+
+  punch(start: number, length: number): void {
+    const end = start + length;
+    const first = Math.ceil(start / PAGE_SIZE);
+    const last = Math.floor(end / PAGE_SIZE);
+    if (first < last) this.#removeRange(first, last);
+    if (first > last) {
+      this.#zeroPart(last, start % PAGE_SIZE, end % PAGE_SIZE);
+      return;
+    }
+    if (start % PAGE_SIZE !== 0) this.#zeroPart(first - 1, start % PAGE_SIZE, PAGE_SIZE);
+    if (end % PAGE_SIZE !== 0) this.#zeroPart(last, 0, end % PAGE_SIZE);
+  }
+
+  /** Zeroes a part of a page if it is cached; whether it is dirty stays as it is. */
+  #zeroPart(page: number, from: number, to: number): void {
+    if (this.#covering(page) === 0) return;
+    this.#cut(page);
+    this.#cut(page + 1);
+    const table = this.cache.table;
+    const row = this.#covering(page);
+    const known = table.content[row] as RunContent;
+    if (!(known instanceof PageBuffer)) table.content[row] = pageOf(known, from, Content.zeros(to - from));
+    else if (to >= known.used) known.cut(from);
+    else known.write(from, Content.zeros(to - from));
+  }
+
+  drop(): void {
+    const table = this.cache.table;
+    for (let row = this.firstRun(); row !== 0; ) {
+      const next = this.nextRun(row);
+      if (table.dirty[row] === 0) this.#remove(row);
+      row = next;
+    }
+  }
+
+  /** Forgets every page, dirty ones too: the inode dies. */
+  discard(): void {
+    this.#removeRange(0, Number.POSITIVE_INFINITY);
+    this.cache.takeError(this);
+  }
+
+  /** Gives up to `pages` clean pages at the front of a run back: what memory pressure does. */
+  shrink(row: number, pages: number): void {
+    const table = this.cache.table;
+    const first = table.first[row] as number;
+    if (pages < (table.pages[row] as number)) this.#cut(first + pages);
+    this.#remove(this.#below(first));
+  }
+
+  // Runs
+
+  /** The first run, or 0. */
+  firstRun(): number {
+    return this.#above(-1);
+  }
+  /** The run after this one, or 0. */
+  nextRun(row: number): number {
+    return this.#above(this.cache.table.first[row] as number);
+  }
+
+  #below(page: number): number {
+    const runs = this.#runs;
+    if (typeof runs !== "number") return runs.below(this.cache.table.first, page);
+    return runs !== 0 && (this.cache.table.first[runs] as number) <= page ? runs : 0;
+  }
+
+  #above(page: number): number {
+    const runs = this.#runs;
+    if (typeof runs !== "number") return runs.above(this.cache.table.first, page);
+    return runs !== 0 && (this.cache.table.first[runs] as number) > page ? runs : 0;
+  }
+
+  /** The run that holds a page, or 0. */
+  #covering(page: number): number {
+    const row = this.#below(page);
+    const table = this.cache.table;
+    return row !== 0 && (table.first[row] as number) + (table.pages[row] as number) > page ? row : 0;
+  }
+
+  #count(pages: number, dirty: number): void {
+    this.#cachedPages += pages;
+    if (this.pinned) this.cache.pinnedPages += pages;
+    else this.cache.cachedPages += pages;
+    if (dirty === 1) this.#dirtied(pages);
+  }
+
+  #add(first: number, content: RunContent, dirty: number): number {
+    const table = this.cache.table;
+    const pages = content instanceof PageBuffer ? 1 : content.length / PAGE_SIZE;
+    const row = table.add(this, { first, pages, content, dirty });
+    if (this.#runs === 0) this.#runs = row;
+    else {
+      if (typeof this.#runs === "number") {
+        const index = new RunIndex();
+        index.add(table.first, this.#runs);
+        this.#runs = index;
+      }
+      this.#runs.add(table.first, row);
+    }
+    this.#count(pages, dirty);
+    return row;
+  }
+
+  #remove(row: number): void {
+    const table = this.cache.table;
+    if (typeof this.#runs === "number") this.#runs = 0;
+    else {
+      this.#runs.remove(table.first, row);
+      if (this.#runs.size === 1) this.#runs = this.#runs.above(table.first, -1);
+    }
+    this.#count(-(table.pages[row] as number), table.dirty[row] as number);
+    table.remove(row);
+  }
+
+  /** Makes a page a border between runs. */
+  #cut(page: number): void {
+    const row = this.#covering(page);
+    const table = this.cache.table;
+    if (row === 0 || table.first[row] === page) return;
+    const content = table.content[row] as Content;
+    const before = page - (table.first[row] as number);
+    const dirty = table.dirty[row] as number;
+    const behind = (table.pages[row] as number) - before;
+    table.content[row] = content.slice(0, before * PAGE_SIZE);
+    table.pages[row] = before;
+    this.#count(-behind, dirty);
+    this.#add(page, content.slice(before * PAGE_SIZE), dirty);
+  }
+
+  #removeRange(first: number, end: number): void {
+    if (this.#runs === 0) return;
+    const table = this.cache.table;
+    this.#cut(first);
+    if (end !== Number.POSITIVE_INFINITY) this.#cut(end);
+    for (let row = this.#above(first - 1); row !== 0 && (table.first[row] as number) < end; row = this.#above(first - 1))
+      this.#remove(row);
+  }
+
+  /** Throws an InvariantError when runs overlap or counts are wrong. */
+  check(): void {
+    const table = this.cache.table;
+    let cached = 0;
+    let dirty = 0;
+    let end = 0;
+    for (let row = this.firstRun(); row !== 0; row = this.nextRun(row)) {
+      const pages = table.pages[row] as number;
+      const content = table.content[row] as RunContent;
+      const what = `run ${row} of ${this.space.label}:${this.inode}`;
+      assert((table.first[row] as number) >= end && pages > 0, `${what} overlaps the one before it`);
+      assert(table.owner[row] === this, `${what} belongs to another mapping`);
+      assert(
+        content instanceof PageBuffer ? pages === 1 : content.length === pages * PAGE_SIZE,
+        `${what} has not the bytes of its pages`,
+      );
+      end = (table.first[row] as number) + pages;
+      cached += pages;
+      if (table.dirty[row] === 1) dirty += pages;
+    }
+    assert(
+      cached === this.#cachedPages,
+      `${this.space.label}:${this.inode} counts ${this.#cachedPages} of ${cached} cached pages`,
+    );
+    assert(dirty === this.#dirtyPages, `${this.space.label}:${this.inode} counts ${this.#dirtyPages} of ${dirty} dirty pages`);
+  }
+}
+
+/** How many pages a range of bytes touches. */
+function pagesOf(start: number, end: number): number {
+  return Math.ceil(end / PAGE_SIZE) - Math.floor(start / PAGE_SIZE);
+}
+
+function part(content: RunContent, from: number, to: number): Content {
+  return content instanceof PageBuffer ? content.read(from, to) : content.slice(from, to);
+}
+
+/** A page's content with other bytes at a place. */
+function pageOf(known: Content, at: number, bytes: Content): Content {
+  const end = at + bytes.length;
+  const before = known.slice(0, at);
+  const after = known.slice(end);
+  const gap = Content.zeros(at - before.length);
+  return Content.concat([before, gap, bytes, after, Content.zeros(PAGE_SIZE - end - after.length)]);
+}

@@ -19,6 +19,7 @@ import { EINVAL, type Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import { IntervalMap, type Range } from "../core/intervals.ts";
 import { type Bytes, bytes, nanoseconds, TIB } from "../core/units.ts";
+import { type DeviceCounters, newDeviceCounters } from "./counting.ts";
 import type { BlockDevice } from "./device.ts";
 import { type DeviceProfile, FREE, positioning } from "./profile.ts";
 
@@ -36,17 +37,6 @@ export interface DiskOptions {
   /** Whose time commands spend; needed for any profile but the free one. */
   readonly clock?: Clock;
   readonly events?: EventStream;
-}
-
-/** What was done; each only grows. */
-export interface DiskCounters {
-  reads: number;
-  readBytes: number;
-  writes: number;
-  writtenBytes: number;
-  discards: number;
-  discardedBytes: number;
-  flushes: number;
 }
 
 /** A command that changes what the disk holds or what is durable, as `Disk.watcher` hears it. */
@@ -94,15 +84,7 @@ export class Disk implements BlockDevice {
   readonly size: Bytes;
   readonly sectorSize: Bytes;
   readonly profile: DeviceProfile;
-  readonly counters: DiskCounters = {
-    reads: 0,
-    readBytes: 0,
-    writes: 0,
-    writtenBytes: 0,
-    discards: 0,
-    discardedBytes: 0,
-    flushes: 0,
-  };
+  readonly counters: DeviceCounters = newDeviceCounters();
   /** Hears every write, discard and flush before it is done: a history, a test that counts. */
   watcher: ((command: DiskCommand) => void) | undefined;
   readonly #options: DiskOptions;

@@ -36,6 +36,12 @@ interface Rope {
 /** Digests and comparisons take this much at a time. */
 const CHUNK = 65_536;
 const EMPTY_BYTES = new Uint8Array(0);
+/** Up to this many bytes a loop copies faster than `set`, which needs a view. */
+const LOOP_MAX = 48;
+/** Copies up to this many bytes share an array, so that a hundred thousand small files are not as many arrays. */
+const SHARED_COPY_MAX = 4096;
+/** The length of a shared array: what a single small copy can keep from being collected. */
+const SHARED_LENGTH = 32_768;
 
 /** The 32-bit word number `word` of the pattern of `seed` (two rounds of the murmur3 finalizer over both halves of the index). */
 function patternWord(seed: number, word: number): number {
@@ -117,8 +123,24 @@ export class Content {
     const first = raw[start] as number;
     let same = start + 1;
     while (same < end && raw[same] === first) same += 1;
-    if (same < end || length < 64) return Content.literal(raw.slice(start, end));
+    if (same < end || length < 64) return Content.#literalCopy(raw, start, length);
     return first === 0 ? Content.zeros(length) : new Content("repeat", length, 0, 0, Uint8Array.of(first));
+  }
+
+  /** The array that small copies are put into, one after the other, and how much of it is used. */
+  static #shared: Uint8Array = EMPTY_BYTES;
+  static #sharedUsed = 0;
+
+  static #literalCopy(raw: Uint8Array, start: number, length: number): Content {
+    if (length > SHARED_COPY_MAX) return Content.literal(raw.slice(start, start + length));
+    if (Content.#sharedUsed + length > Content.#shared.length) {
+      Content.#shared = new Uint8Array(SHARED_LENGTH);
+      Content.#sharedUsed = 0;
+    }
+    const at = Content.#sharedUsed;
+    Content.#sharedUsed = at + length;
+    new Content("literal", length, start, 0, raw).copyTo(Content.#shared, at);
+    return new Content("literal", length, at, 0, Content.#shared);
   }
 
   /** The parts one after the other. Neighbours that continue one run become one. */
@@ -247,7 +269,7 @@ export class Content {
         target.fill(0, at, end);
         return;
       case "literal":
-        target.set(this.#bytes.subarray(offset, offset + this.length), at);
+        this.#literalInto(target, at);
         return;
       case "repeat":
         repeatInto(target.subarray(at, end), this.#bytes, offset);
@@ -261,6 +283,14 @@ export class Content {
       default:
         this.#ropeInto(target, at);
     }
+  }
+
+  #literalInto(target: Uint8Array, at: number): void {
+    const source = this.#bytes;
+    const offset = this.#offset;
+    const length = this.length;
+    if (length > LOOP_MAX) target.set(length === source.length ? source : source.subarray(offset, offset + length), at);
+    else for (let index = 0; index < length; index++) target[at + index] = source[offset + index] as number;
   }
 
   #ropeInto(target: Uint8Array, at: number): void {

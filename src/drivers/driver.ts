@@ -6,9 +6,10 @@
  * Interface: a call that fails returns a DriverError with the text that Docker would log; what it has done up to then stays done, as
  * in Docker, unless its comment says so. Everything a driver keeps, it keeps as files on its host, made by system calls.
  */
-import { Errno } from "../../sim/core/errno.ts";
-import type { Host } from "../../sim/host.ts";
+
 import type { Counters } from "../../sim/core/counters.ts";
+import type { Errno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
 
 /** Why a driver cannot be used: the three that let the choice go on to the next driver. */
 export type Unsupported = "not supported" | "prerequisites" | "incompatible";

@@ -9,7 +9,7 @@
  *   which block devices and sockets have as well. Times are equal within a second when either has no nanoseconds.
  * - A directory that has changes below it is reported C just before them; "/" never is. Of a removed subtree only its top is reported.
  */
-import { type Time } from "../../sim/core/clock.ts";
+import type { Time } from "../../sim/core/clock.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, newAttributes, S_IFDIR } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
@@ -40,7 +40,8 @@ function sameTime(one: Time, other: Time): boolean {
 }
 
 function attributesDiffer(before: Attributes, after: Attributes): boolean {
-  if (before.mode !== after.mode || before.uid !== after.uid || before.gid !== after.gid || before.rdev !== after.rdev) return true;
+  if (before.mode !== after.mode || before.uid !== after.uid || before.gid !== after.gid || before.rdev !== after.rdev)
+    return true;
   return !hasDirectoryBit(before) && (before.size !== after.size || !sameTime(before.mtime, after.mtime));
 }
 

@@ -332,9 +332,7 @@ function checkOptions(options: readonly string[], backing: string): DriverError 
       }
       if (size > 0) {
         const why = QUOTA_NOT_SUPPORTED.message;
-        return new DriverError(
-          `Storage option overlay2.size not supported. Filesystem does not support Project Quota: ${why}`,
-        );
+        return new DriverError(`Storage option overlay2.size not supported. Filesystem does not support Project Quota: ${why}`);
       }
     } else return new DriverError(`overlay2: unknown option ${key}`);
   }

@@ -5,6 +5,7 @@
  * Interface: a driver lives in `<root>/<name>`. Its failure to start is told as Docker's daemon logs it.
  */
 import type { Host } from "../../sim/host.ts";
+import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
 import { OVERLAY2 } from "./overlay2.ts";
@@ -24,9 +25,6 @@ export const PRIORITY: readonly string[] = [
 
 /** Every driver there is, by its name. */
 export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([OVERLAY2, VFS].map((kind) => [kind.name, kind]));
-
-/** Where Docker keeps everything. */
-export const DOCKER_ROOT = "/var/lib/docker";
 
 export interface DriverChoice {
   /** The driver asked for; by default Docker's own choice. */

@@ -18,7 +18,7 @@ const NANOS_A_SECOND = 1_000_000_000;
 
 /** Builds a Time from its two parts. */
 export function time(seconds: number, nanos: number): Time {
-  assert(nanos >= 0 && nanos < NANOS_A_SECOND, `${nanos} is no number of nanoseconds within a second`);
+  assert(nanos >= 0 && nanos < NANOS_A_SECOND, "a time's nanoseconds must be less than a second");
   return { seconds, nanoseconds: nanos };
 }
 

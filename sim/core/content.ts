@@ -12,7 +12,8 @@
  * Interface: `slice` and `concat` are O(runs touched); nothing is ever copied until `copyTo`, `toBytes` or a digest asks.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { assert } from "./assert.ts";
+import { assert, InvariantError } from "./assert.ts";
+import { patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
 
 /** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
 export interface BlockRecord {
@@ -36,14 +37,12 @@ interface Rope {
 /** Digests and comparisons take this much at a time. */
 const CHUNK = 65_536;
 const EMPTY_BYTES = new Uint8Array(0);
-
-/** The 32-bit word number `word` of the pattern of `seed` (two rounds of the murmur3 finalizer over both halves of the index). */
-function patternWord(seed: number, word: number): number {
-  let hash = Math.imul((seed ^ word) | 0, 0x85ebca6b) ^ Math.imul((Math.floor(word / 2 ** 32) + 0x27d4eb2f) | 0, 0xc2b2ae35);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ seed, 0x846ca68b);
-  return hash ^ (hash >>> 16);
-}
+/** Up to this many bytes a loop copies faster than `set`, which needs a view. */
+const LOOP_MAX = 48;
+/** Copies up to this many bytes share an array, so that a hundred thousand small files are not as many arrays. */
+const SHARED_COPY_MAX = 4096;
+/** The length of a shared array: what a single small copy can keep from being collected. */
+const SHARED_LENGTH = 32_768;
 
 export class Content {
   readonly kind: ContentKind;
@@ -117,8 +116,24 @@ export class Content {
     const first = raw[start] as number;
     let same = start + 1;
     while (same < end && raw[same] === first) same += 1;
-    if (same < end || length < 64) return Content.literal(raw.slice(start, end));
+    if (same < end || length < 64) return Content.#literalCopy(raw, start, length);
     return first === 0 ? Content.zeros(length) : new Content("repeat", length, 0, 0, Uint8Array.of(first));
+  }
+
+  /** The array that small copies are put into, one after the other, and how much of it is used. */
+  static #shared: Uint8Array = EMPTY_BYTES;
+  static #sharedUsed = 0;
+
+  static #literalCopy(raw: Uint8Array, start: number, length: number): Content {
+    if (length > SHARED_COPY_MAX) return Content.literal(raw.slice(start, start + length));
+    if (Content.#sharedUsed + length > Content.#shared.length) {
+      Content.#shared = new Uint8Array(SHARED_LENGTH);
+      Content.#sharedUsed = 0;
+    }
+    const at = Content.#sharedUsed;
+    Content.#sharedUsed = at + length;
+    new Content("literal", length, start, 0, raw).copyTo(Content.#shared, at);
+    return new Content("literal", length, at, 0, Content.#shared);
   }
 
   /** The parts one after the other. Neighbours that continue one run become one. */
@@ -230,7 +245,8 @@ export class Content {
 
   /** The byte at `position`, which must lie within. */
   byteAt(position: number): number {
-    assert(position >= 0 && position < this.length, `no byte ${position} in ${this.length} bytes`);
+    if (!(position >= 0 && position < this.length)) throw new InvariantError(`no byte ${position} in ${this.length} bytes`);
+    if (this.kind === "literal") return this.#bytes[this.#offset + position] as number;
     const one = new Uint8Array(1);
     this.slice(position, position + 1).copyTo(one, 0);
     return one[0] as number;
@@ -239,14 +255,14 @@ export class Content {
   /** Writes the bytes into `target` from `at` on; they must fit. */
   copyTo(target: Uint8Array, at = 0): void {
     const end = at + this.length;
-    assert(end <= target.length, `${this.length} bytes do not fit at ${at} of ${target.length}`);
+    if (end > target.length) throw new InvariantError(`${this.length} bytes do not fit at ${at} of ${target.length}`);
     const offset = this.#offset;
     switch (this.kind) {
       case "zero":
         target.fill(0, at, end);
         return;
       case "literal":
-        target.set(this.#bytes.subarray(offset, offset + this.length), at);
+        this.#literalInto(target, at);
         return;
       case "repeat":
         repeatInto(target.subarray(at, end), this.#bytes, offset);
@@ -260,6 +276,14 @@ export class Content {
       default:
         this.#ropeInto(target, at);
     }
+  }
+
+  #literalInto(target: Uint8Array, at: number): void {
+    const source = this.#bytes;
+    const offset = this.#offset;
+    const length = this.length;
+    if (length > LOOP_MAX) target.set(length === source.length ? source : source.subarray(offset, offset + length), at);
+    else for (let index = 0; index < length; index++) target[at + index] = source[offset + index] as number;
   }
 
   #ropeInto(target: Uint8Array, at: number): void {
@@ -338,41 +362,15 @@ function sameRun(one: Content, other: Content): boolean {
   if (one.sameSource(other)) return true;
   const length = one.length;
   for (let at = 0; at < length; at += CHUNK) {
-    const left = one.slice(at, at + CHUNK).toBytes();
-    const right = other.slice(at, at + CHUNK).toBytes();
-    if (left.some((byte, index) => byte !== right[index])) return false;
+    if (!sameBytes(one.slice(at, at + CHUNK).toBytes(), other.slice(at, at + CHUNK).toBytes())) return false;
   }
   return true;
 }
 
 function encodeRecord(record: BlockRecord): Uint8Array {
-  assert(record.encode !== undefined, `a ${record.kind} record has no encoder to bytes`);
+  if (record.encode === undefined) throw new InvariantError(`a ${record.kind} record has no encoder to bytes`);
   const raw = record.encode();
-  assert(raw.length === record.length, `a ${record.kind} record of ${record.length} bytes encoded to ${raw.length}`);
+  if (raw.length !== record.length)
+    throw new InvariantError(`a ${record.kind} record of ${record.length} bytes has ${raw.length}`);
   return raw;
-}
-
-function repeatInto(target: Uint8Array, unit: Uint8Array, phase: number): void {
-  if (unit.length === 1) {
-    target.fill(unit[0] as number);
-    return;
-  }
-  for (let at = 0, from = phase; at < target.length; from = 0) {
-    const piece = unit.subarray(from, from + target.length - at);
-    target.set(piece, at);
-    at += piece.length;
-  }
-}
-
-function patternInto(target: Uint8Array, seed: number, offset: number): void {
-  let word = Math.floor(offset / 4);
-  let value = patternWord(seed, word);
-  for (let at = 0, byte = offset % 4; at < target.length; at++, byte++) {
-    if (byte === 4) {
-      byte = 0;
-      word += 1;
-      value = patternWord(seed, word);
-    }
-    target[at] = value >>> (byte * 8);
-  }
 }

@@ -1,0 +1,64 @@
+/**
+ * What a filesystem must offer to be measured. One adapter a peer, in peers/; every workload speaks to this alone.
+ *
+ * Interface:
+ * - Paths are absolute, normal and of the peer's own root. Calls are synchronous and throw when they fail.
+ * - Bytes go in as the caller's array, which the caller may change afterwards, and come out into the caller's array.
+ */
+
+/** How a file is opened: for reading, for reading and writing in place, or for writing at its end. None of them creates. */
+export type OpenMode = "read" | "write" | "append";
+
+/** One mounted tree. */
+export interface Tree {
+  /** Makes the directory and those above it that are missing. */
+  mkdirp(path: string): void;
+  /** Creates a file with these bytes. */
+  writeFile(path: string, content: Uint8Array): void;
+  open(path: string, mode: OpenMode): number;
+  close(handle: number): void;
+  /** @returns how many bytes were read into the front of `into`. */
+  read(handle: number, into: Uint8Array, position: number): number;
+  write(handle: number, content: Uint8Array, position: number): void;
+  /** Writes at the end, through a handle opened for "append". */
+  append(handle: number, content: Uint8Array): void;
+  /** Sets a file's length; what is added reads as zeros. */
+  truncate(path: string, length: number): void;
+  rename(source: string, target: string): void;
+  unlink(path: string): void;
+  /** @returns the number of names. */
+  readdir(path: string): number;
+  /** stat(2). @returns the size in bytes. */
+  stat(path: string): number;
+  /** stat(2) of a name that is not there. @returns whether it is missing. */
+  missing(path: string): boolean;
+  /** Gives up mounts and folders. */
+  dispose(): void;
+  /** Where bytes can be described instead of given. */
+  readonly described?: DescribedBytes;
+}
+
+/** Writes whose bytes are a description: a seed and a length. */
+export interface DescribedBytes {
+  /** Creates a file of `length` bytes that do not compress. */
+  writeFile(path: string, length: number): void;
+  /** Writes 4 KiB, the same description each time. */
+  write4k(handle: number, position: number): void;
+}
+
+/** Puts entries into one layer, 0 being the lowest. */
+export type Fill = (tree: Tree, layer: number) => void;
+
+export interface Peer {
+  /** The most lower layers it can mount; 0 for a filesystem that has none. */
+  readonly layersMax: number;
+  /** Whether opening a lower file for writing copies it up. */
+  readonly copiesUp: boolean;
+  /** What share of a workload's operations it is given, 1 for all: peers whose set-up alone would take minutes get less. */
+  readonly share: number;
+  /** An empty writable tree above `layers` lower ones. A peer without layers fills the tree itself, with layer 0 alone. */
+  mount(layers: number, fill: Fill): Tree;
+}
+
+/** Thrown by a peer that this machine cannot run; the message is the one line that says why. */
+export class CannotRun extends Error {}

@@ -1,0 +1,118 @@
+/** Bytes that move: copy-up of lower files, and scattered writes into a large file. */
+import { flat, Series, weigh } from "../measure.ts";
+import type { Tree } from "../peer.ts";
+import type { Bench } from "../workload.ts";
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const ONE = Uint8Array.of(0x21);
+
+/** Opens for writing, which copies the file up, and writes one byte at its end. */
+function touch(tree: Tree, path: string): void {
+  const handle = tree.open(path, "append");
+  tree.append(handle, ONE);
+  tree.close(handle);
+}
+
+/** 1,000 lower files of 1 MiB, all of real bytes. */
+export function copyUp(bench: Bench): void {
+  if (!bench.peer.copiesUp) return;
+  const count = bench.count(1000, 20);
+  const paths = Array.from({ length: count }, (_, index) => flat(`/data/file-${index}.bin`));
+  const content = new Uint8Array(MIB).map((_, index) => Math.imul(index, 2654435761) >>> 24);
+  const tree = bench.peer.mount(1, (layer) => {
+    layer.mkdirp("/data");
+    for (const path of paths) layer.writeFile(path, content);
+  });
+  const series = new Series("copy-up-1-MiB");
+  const bytes = weigh(() =>
+    series.round(count, (from, to) => {
+      for (let index = from; index < to; index++) touch(tree, paths[index] as string);
+    }),
+  );
+  bench.report(series.weigh(bytes));
+  tree.dispose();
+}
+
+/** Described files of each size: 1 MiB, 64 MiB, 1 GiB, 64 GiB. */
+export function copyUpAnySize(bench: Bench): void {
+  for (const [name, length, files] of [
+    ["1-MiB", MIB, 400],
+    ["64-MiB", 64 * MIB, 400],
+    ["1-GiB", GIB, 100],
+    ["64-GiB", 64 * GIB, 16],
+  ] as const) {
+    const count = Math.min(files, bench.count(files * 10, 8));
+    const paths = Array.from({ length: count }, (_, index) => flat(`/data/disk-${index}.img`));
+    const tree = bench.peer.mount(1, (layer) => {
+      layer.mkdirp("/data");
+      for (const path of ["/data/warm-up-0", "/data/warm-up-1", ...paths]) layer.described?.writeFile(path, length);
+    });
+    if (tree.described === undefined) return;
+    touch(tree, "/data/warm-up-0");
+    touch(tree, "/data/warm-up-1");
+    const series = new Series(`copy-up-described-${name}`);
+    const bytes = weigh(() =>
+      series.round(count, (from, to) => {
+        for (let index = from; index < to; index++) touch(tree, paths[index] as string);
+      }),
+    );
+    bench.report(series.weigh(bytes));
+    tree.dispose();
+  }
+}
+
+const WRITES = 200_000;
+const PAGES = GIB / 4096;
+
+/** The page that the write number `index` goes to: scattered, the same for each peer. */
+function pageOf(index: number): number {
+  return (Math.imul(index ^ (index >>> 7), 0x9e3779b1) >>> 0) % PAGES;
+}
+
+/** 200,000 writes of 4 KiB into a file of 1 GiB; each brings bytes of its own. */
+export function scatteredWrites(bench: Bench): void {
+  const tree = bench.peer.mount(1, (layer) => layer.mkdirp("/db"));
+  const count = bench.count(WRITES, 200);
+  tree.mkdirp("/db");
+  tree.writeFile("/db/table.ibd", new Uint8Array(0));
+  const page = new Uint8Array(4096).map((_, index) => (index * 7) & 0xff);
+  const series = new Series("write-4-KiB-scattered");
+  const bytes = weigh(() => {
+    tree.truncate("/db/table.ibd", GIB);
+    const handle = tree.open("/db/table.ibd", "write");
+    series.round(count, (from, to) => {
+      for (let index = from; index < to; index++) {
+        page[index & 4095] = index & 0xff;
+        tree.write(handle, page, pageOf(index) * 4096);
+      }
+    });
+    tree.close(handle);
+    return 1;
+  });
+  bench.report(series.weigh(bytes));
+  tree.dispose();
+}
+
+/** The same with described bytes: what a simulation needs, since nobody reads a benchmark's bytes. */
+export function scatteredWritesDescribed(bench: Bench): void {
+  const tree = bench.peer.mount(1, (layer) => layer.mkdirp("/db"));
+  const { described } = tree;
+  if (described !== undefined) {
+    const count = bench.count(WRITES, 200);
+    tree.mkdirp("/db");
+    tree.writeFile("/db/table.ibd", new Uint8Array(0));
+    tree.truncate("/db/table.ibd", GIB);
+    const series = new Series("write-4-KiB-scattered-described");
+    const handle = tree.open("/db/table.ibd", "write");
+    const bytes = weigh(() => {
+      series.round(count, (from, to) => {
+        for (let index = from; index < to; index++) described.write4k(handle, pageOf(index) * 4096);
+      });
+      return 1;
+    });
+    tree.close(handle);
+    bench.report(series.weigh(bytes));
+  }
+  tree.dispose();
+}

@@ -1,0 +1,77 @@
+/**
+ * Which kernel a host runs: behaviour that changed over time, as named flags. An engine asks a flag, never a version.
+ *
+ * Sources: spec/union.md, section 9 (versions) and the facts beside each flag there; k6_18 is what was recorded on Linux 6.18.
+ */
+
+/** How overlayfs behaves. */
+export interface OverlayProfile {
+  /** Copied-up objects carry trusted.overlay.origin, and their parents trusted.overlay.impure (from 4.12). */
+  readonly originXattr: boolean;
+  /** st_ino stays over copy-up (from 4.12 where all layers are on one filesystem). */
+  readonly constantInodeNumbers: boolean;
+  /** A file opened for reading before its copy-up reads the copy afterwards (from 4.19). */
+  readonly readOnlyFollowsCopyUp: boolean;
+  /** A regular file is copied into a nameless inode and linked into place (from 4.11); else it has a name in the work directory. */
+  readonly tmpfileCopyUp: boolean;
+  /** All whiteouts of a mount are hard links to one inode (from 5.8). */
+  readonly sharedWhiteoutInode: boolean;
+  /** Copy-up steps over holes (from 5.4); else they become written zeros. */
+  readonly sparseCopyUp: boolean;
+  /** Copy-up shares extents where the backing filesystem can (from 4.10). */
+  readonly cloneCopyUp: boolean;
+  /** Each directory made in a merged directory is marked opaque (before 6.18 whatever the options say). */
+  readonly opaqueOnMkdir: boolean;
+  /** overlay.* xattrs set through the mount are stored under an escaped name (from 6.7); before they were refused. */
+  readonly xattrEscape: boolean;
+  /** Whiteouts that are empty regular files with an xattr (from 6.7). */
+  readonly xattrWhiteouts: boolean;
+  /** redirect_dir and following redirects (from 4.10). */
+  readonly redirects: boolean;
+  /** The option "index" is known (from 4.13): Docker looks for the module's parameter of that name. */
+  readonly indexOption: boolean;
+}
+
+export interface KernelProfile {
+  /** As uname -r begins, such as "6.18". */
+  readonly version: string;
+  readonly overlay: OverlayProfile;
+}
+
+/** Linux 6.18, the default. */
+export const k6_18: KernelProfile = {
+  version: "6.18",
+  overlay: {
+    originXattr: true,
+    constantInodeNumbers: true,
+    readOnlyFollowsCopyUp: true,
+    tmpfileCopyUp: true,
+    sharedWhiteoutInode: true,
+    sparseCopyUp: true,
+    cloneCopyUp: true,
+    opaqueOnMkdir: false,
+    xattrEscape: true,
+    xattrWhiteouts: true,
+    redirects: true,
+    indexOption: true,
+  },
+};
+
+/** Linux 4.0, about when Docker began to use overlay. */
+export const k4_0: KernelProfile = {
+  version: "4.0",
+  overlay: {
+    originXattr: false,
+    constantInodeNumbers: false,
+    readOnlyFollowsCopyUp: false,
+    tmpfileCopyUp: false,
+    sharedWhiteoutInode: false,
+    sparseCopyUp: false,
+    cloneCopyUp: false,
+    opaqueOnMkdir: true,
+    xattrEscape: false,
+    xattrWhiteouts: false,
+    redirects: false,
+    indexOption: false,
+  },
+};

@@ -1,0 +1,40 @@
+/**
+ * A layer of a union, and the questions whose answers differ between union filesystems: what hides a name, what makes a directory opaque.
+ *
+ * Interface: the machinery of this room (lower-view.ts, nodes.ts) asks a LayerRules; overlayfs answers by device nodes and xattrs,
+ * aufs by names. Layers are never written while they are lower layers of a mounted union.
+ */
+import type { Errno } from "../core/errno.ts";
+import type { Name } from "../core/names.ts";
+import type { FileSystem, Inode } from "../vfs/filesystem.ts";
+
+/** A directory of some filesystem that takes part in a union. */
+export interface LayerDirectory {
+  readonly fs: FileSystem;
+  readonly inode: Inode;
+}
+
+/** What `probe` tells where a layer has nothing of a name. */
+export const ABSENT = -1;
+/** What `probe` tells where a layer hides what the layers below have. */
+export const WHITEOUT = -2;
+
+/** A directory hides what lies below it. */
+export const OPAQUE = 1;
+/** A directory may hold whiteouts that only a closer look at a regular file tells. */
+export const XATTR_WHITEOUTS = 2;
+
+/** One name of a directory in one layer: `hidden` for a whiteout. */
+export type VisitLayerEntry = (name: Name, inodeNumber: number, type: number, hidden: boolean) => void;
+
+/** What one kind of union filesystem finds in its layers. */
+export interface LayerRules {
+  /** What a layer's directory has at a name: its inode, ABSENT or WHITEOUT. */
+  probe(fs: FileSystem, directory: Inode, name: Name): number | Errno;
+  /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. */
+  marksOf(fs: FileSystem, directory: Inode): number;
+  /** Under which name or absolute path the layers below have this directory, if not under its own. @returns EINVAL, EPERM. */
+  redirectOf(fs: FileSystem, directory: Inode): string | undefined | Errno;
+  /** Visits what a layer's directory holds, whiteouts too. @param marks - the directory's, from marksOf. */
+  list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined;
+}

@@ -1,0 +1,67 @@
+/**
+ * The merged listing of a directory: whose names come first, and which layer's entry shows.
+ *
+ * Order (union.md section 7, fs/overlayfs/readdir.c): what the lowest layer holds in that layer's own order, a name that an upper layer has too
+ * standing at this place; then what only the layers above hold, topmost layer first. A name that is hidden keeps its place, for an upper
+ * layer may show it again.
+ */
+import { type Errno, isErrno } from "../core/errno.ts";
+import type { Name } from "../core/names.ts";
+import type { LayerDirectory, LayerRules } from "./layer.ts";
+
+/** One name of a merged directory. */
+export interface ListingEntry {
+  readonly name: Name;
+  readonly inodeNumber: number;
+  /** Type bits of the mode. */
+  readonly type: number;
+  /** A whiteout was found first. */
+  readonly hidden: boolean;
+}
+
+export interface Listing {
+  readonly entries: readonly ListingEntry[];
+  /** How many of the entries, from the first on, the lowest layer has. */
+  readonly lowest: number;
+}
+
+/** Merges a stack of directories, topmost first. Costs what they hold. */
+export function mergeListing(stack: readonly LayerDirectory[], rules: LayerRules): Listing | Errno {
+  const found = new Map<Name, ListingEntry>();
+  const middle: ListingEntry[] = [];
+  for (const [index, { fs, inode }] of stack.entries()) {
+    const lowest = index === stack.length - 1;
+    const failed = rules.list(fs, inode, rules.marksOf(fs, inode), (name, inodeNumber, type, hidden) => {
+      const entry = found.get(name) ?? { name, inodeNumber, type, hidden };
+      if (lowest) {
+        found.delete(name);
+        middle.push(entry);
+      } else found.set(name, entry);
+    });
+    if (isErrno(failed)) return failed;
+  }
+  return { entries: [...middle, ...found.values()], lowest: middle.length };
+}
+
+/** Puts an upper layer's entries over the listing of what lies below. */
+export function overListing(upper: readonly ListingEntry[], below: Listing): ListingEntry[] {
+  const own = new Map<Name, ListingEntry>();
+  for (const entry of upper) own.set(entry.name, entry);
+  const shown: ListingEntry[] = [];
+  const inLowest = below.entries.slice(0, below.lowest);
+  for (const entry of inLowest) {
+    const over = own.get(entry.name) ?? entry;
+    own.delete(entry.name);
+    if (!over.hidden) shown.push(over);
+  }
+  const fromUpper = new Set<Name>();
+  for (const entry of own.values()) {
+    fromUpper.add(entry.name);
+    if (!entry.hidden) shown.push(entry);
+  }
+  for (let at = below.lowest; at < below.entries.length; at++) {
+    const entry = below.entries[at];
+    if (entry !== undefined && !entry.hidden && !fromUpper.has(entry.name)) shown.push(entry);
+  }
+  return shown;
+}

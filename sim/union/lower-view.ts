@@ -1,0 +1,294 @@
+/**
+ * The merged view of a stack of lower layers: what a union without a writable layer shows. It is built as names are asked for, never
+ * changes, and is shared by every mount over the same stack: a container adds only its upper layer's names.
+ *
+ * Words: a *view node* is one object of the view: for a directory the stack of layer directories that make it up, topmost first; for
+ * anything else the one layer inode that shows. Node 1 is the root; 0 is none.
+ *
+ * Interface: after the first lookup of a name, finding it again is one hash probe, whatever the number of layers. `probesOf` keeps how
+ * many layer lookups the kernel makes for a name, since the cost that is modelled is not the cost of the simulation.
+ * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
+ */
+import { assert } from "../core/assert.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
+import type { Name, NameTable } from "../core/names.ts";
+import { DentryTable } from "../vfs/dentry-table.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../vfs/filesystem.ts";
+import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, WHITEOUT } from "./layer.ts";
+import { type Listing, mergeListing } from "./listing.ts";
+
+/** The number of an object of the view; 0 is none. */
+export type ViewNode = number;
+
+/** The root of every view. */
+export const VIEW_ROOT: ViewNode = 1;
+/** The child of an entry that was asked for and is not there. */
+const NEGATIVE = 0xffff_ffff;
+/** Layers of a stack that hold a name, while one name is looked up. */
+interface Search {
+  readonly layers: number[];
+  readonly inodes: Inode[];
+  probes: number;
+  isDirectory: boolean;
+  stop: boolean;
+  /** Under which name or absolute path the layers below are asked. */
+  path: string;
+}
+
+export class LowerView {
+  readonly layers: readonly LayerDirectory[];
+  readonly #rules: LayerRules;
+  readonly #names: NameTable;
+  readonly #dentries = new DentryTable();
+  /** Where a node's stack begins in the two pools, how long it is, and what looking it up cost. */
+  #starts = new Uint32Array(16);
+  #counts = new Uint16Array(16);
+  #probes = new Uint16Array(16);
+  #nodes = 1;
+  #poolLayers = new Uint16Array(32);
+  #poolInodes = new Float64Array(32);
+  #pooled = 0;
+  readonly #listings = new Map<ViewNode, Listing>();
+  readonly #strays = new Map<number, ViewNode>();
+  /** How many mounts use it. */
+  users = 0;
+
+  /** @param layers - the lower directories, topmost first. */
+  constructor(layers: readonly LayerDirectory[], rules: LayerRules, names: NameTable) {
+    assert(layers.length > 0, "a view needs a layer");
+    this.layers = layers;
+    this.#rules = rules;
+    this.#names = names;
+    this.#add({
+      layers: layers.map((_, index) => index),
+      inodes: layers.map((layer) => layer.inode),
+      probes: 0,
+      isDirectory: true,
+      stop: true,
+      path: "",
+    });
+  }
+
+  /** How many objects it has met. */
+  get size(): number {
+    return this.#nodes - 1;
+  }
+
+  /** Which layer shows the node: an index into `layers`. */
+  layerOf(node: ViewNode): number {
+    return this.#poolLayers[this.#starts[node] as number] as number;
+  }
+  fsOf(node: ViewNode): FileSystem {
+    return (this.layers[this.layerOf(node)] as LayerDirectory).fs;
+  }
+  /** The topmost layer's inode of the node. */
+  inodeOf(node: ViewNode): Inode {
+    return this.#poolInodes[this.#starts[node] as number] as Inode;
+  }
+  /** How many layers make up the node: 1 for what is no directory. */
+  depthOf(node: ViewNode): number {
+    return this.#counts[node] as number;
+  }
+  /** How many layer lookups the kernel makes to find the node. */
+  probesOf(node: ViewNode): number {
+    return this.#probes[node] as number;
+  }
+  isDirectory(node: ViewNode): boolean {
+    return (this.fsOf(node).mode(this.inodeOf(node)) & S_IFMT) === S_IFDIR;
+  }
+
+  /**
+   * Looks a name up in a merged directory.
+   * @returns the node, 0 when no layer shows one, or the Errno of a redirect that is wrong or forbidden.
+   */
+  lookup(directory: ViewNode, name: Name): ViewNode | Errno {
+    const known = this.#dentries.lookup(directory, name);
+    if (known !== 0) return known === NEGATIVE ? 0 : known;
+    return this.#find(directory, name, this.#names.text(name));
+  }
+
+  /** Looks up what a redirect names: a sibling in `directory`, or a path from the layers' roots. Errors as for `lookup`. */
+  lookupRedirect(directory: ViewNode, redirect: string): ViewNode | Errno {
+    const name = this.#names.intern(redirect);
+    if (!redirect.startsWith("/")) return this.lookup(directory, name);
+    // No name holds a slash, so that a path kept as a name of the root meets no entry.
+    const known = this.#dentries.lookup(VIEW_ROOT, name);
+    if (known !== 0) return known === NEGATIVE ? 0 : known;
+    return this.#find(VIEW_ROOT, name, redirect);
+  }
+
+  /** The node that stands for one inode of a layer outside the tree of names: a copied-up file's origin. */
+  stray(layer: number, inode: Inode): ViewNode {
+    const key = inode * this.layers.length + layer;
+    const known = this.#strays.get(key);
+    if (known !== undefined) return known;
+    const made = this.#add({ layers: [layer], inodes: [inode], probes: 0, isDirectory: false, stop: true, path: "" });
+    this.#strays.set(key, made);
+    return made;
+  }
+
+  /** What a merged directory holds, in the order of union.md section 7; kept after the first call. */
+  listing(directory: ViewNode): Listing | Errno {
+    const known = this.#listings.get(directory);
+    if (known !== undefined) return known;
+    const start = this.#starts[directory] as number;
+    const stack: LayerDirectory[] = [];
+    for (let at = start; at < start + this.depthOf(directory); at++) {
+      stack.push({ fs: this.#fsAt(at), inode: this.#poolInodes[at] as Inode });
+    }
+    const made = mergeListing(stack, this.#rules);
+    if (!isErrno(made)) this.#listings.set(directory, made);
+    return made;
+  }
+
+  #fsAt(place: number): FileSystem {
+    return (this.layers[this.#poolLayers[place] as number] as LayerDirectory).fs;
+  }
+
+  #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
+    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, stop: false, path };
+    let from = directory;
+    for (let index = 0; index < this.depthOf(from) && !search.stop; index++) {
+      const place = (this.#starts[from] as number) + index;
+      const layer = this.#poolLayers[place] as number;
+      const wasRelative = !search.path.startsWith("/");
+      const last = index === this.depthOf(from) - 1;
+      const failed = this.#findInLayer(search, layer, this.#poolInodes[place] as Inode, last);
+      if (failed !== undefined) return failed;
+      if (wasRelative && search.path.startsWith("/") && from !== VIEW_ROOT) {
+        // An absolute redirect goes on from the roots of the layers below this one.
+        from = VIEW_ROOT;
+        index = layer;
+      }
+    }
+    const node = search.layers.length === 0 ? 0 : this.#add(search);
+    this.#dentries.insert(directory, key, node === 0 ? NEGATIVE : node);
+    return node;
+  }
+
+  /** Asks one layer for the path of a search. */
+  #findInLayer(search: Search, layer: number, from: Inode, last: boolean): Errno | undefined {
+    const { fs } = this.layers[layer] as LayerDirectory;
+    const path = search.path;
+    let at = from;
+    let begin = path.startsWith("/") ? 1 : 0;
+    for (;;) {
+      const slash = path.indexOf("/", begin);
+      const end = slash < 0 ? path.length : slash;
+      const found = this.#rules.probe(fs, at, this.#names.intern(path, begin, end));
+      search.probes += 1;
+      if (isErrno(found)) return found;
+      if (found === ABSENT) return undefined;
+      if (found === WHITEOUT) {
+        search.stop = true;
+        return undefined;
+      }
+      at = found as Inode;
+      const final = slash < 0;
+      if ((fs.mode(at) & S_IFMT) !== S_IFDIR) {
+        if (final && !search.isDirectory) this.#take(search, layer, at);
+        search.stop = true;
+        return undefined;
+      }
+      const failed = last ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
+      if (failed !== undefined) return failed;
+      if (final) {
+        search.isDirectory = true;
+        this.#take(search, layer, at);
+        return undefined;
+      }
+      begin = end + 1;
+    }
+  }
+
+  #take(search: Search, layer: number, inode: Inode): void {
+    search.layers.push(layer);
+    search.inodes.push(inode);
+  }
+
+  /** What a directory on the way says of the layers below it: that they do not count, or that they have it elsewhere. */
+  #afterDirectory(search: Search, directory: LayerDirectory, begin: number, end: number, final: boolean): Errno | undefined {
+    if ((this.#rules.marksOf(directory.fs, directory.inode) & OPAQUE) !== 0) {
+      search.stop = true;
+      return undefined;
+    }
+    const redirect = this.#rules.redirectOf(directory.fs, directory.inode);
+    if (redirect === undefined || isErrno(redirect)) return redirect;
+    const rest = final ? "" : search.path.slice(end);
+    search.path = redirect.startsWith("/") ? redirect + rest : search.path.slice(0, begin) + redirect + rest;
+    return undefined;
+  }
+
+  #add(search: Search): ViewNode {
+    const node = this.#nodes++;
+    if (node === this.#starts.length) this.#growNodes();
+    const count = search.layers.length;
+    while (this.#pooled + count > this.#poolLayers.length) this.#growPool();
+    this.#starts[node] = this.#pooled;
+    this.#counts[node] = count;
+    this.#probes[node] = search.probes;
+    this.#poolLayers.set(search.layers, this.#pooled);
+    this.#poolInodes.set(search.inodes, this.#pooled);
+    this.#pooled += count;
+    return node;
+  }
+
+  #growNodes(): void {
+    const length = this.#starts.length * 2;
+    const starts = new Uint32Array(length);
+    starts.set(this.#starts);
+    this.#starts = starts;
+    const counts = new Uint16Array(length);
+    counts.set(this.#counts);
+    this.#counts = counts;
+    const probes = new Uint16Array(length);
+    probes.set(this.#probes);
+    this.#probes = probes;
+  }
+
+  #growPool(): void {
+    const layers = new Uint16Array(this.#poolLayers.length * 2);
+    layers.set(this.#poolLayers);
+    this.#poolLayers = layers;
+    const inodes = new Float64Array(layers.length);
+    inodes.set(this.#poolInodes);
+    this.#poolInodes = inodes;
+  }
+}
+
+/**
+ * The views of one host, so that mounts over the same stack of layers share one. A view goes when its last mount does.
+ */
+export class LowerViews {
+  readonly #views = new Map<string, LowerView>();
+  readonly #filesystems = new Map<FileSystem, number>();
+
+  /** The view of a stack under a rule set; `release` pairs with it. @param key - what distinguishes rule sets and their options. */
+  acquire(layers: readonly LayerDirectory[], key: string, make: () => LowerView): LowerView {
+    const full = this.#keyOf(layers, key);
+    let view = this.#views.get(full);
+    if (view === undefined) {
+      view = make();
+      this.#views.set(full, view);
+    }
+    view.users += 1;
+    return view;
+  }
+
+  release(view: LowerView, key: string): void {
+    view.users -= 1;
+    if (view.users === 0) this.#views.delete(this.#keyOf(view.layers, key));
+  }
+
+  #keyOf(layers: readonly LayerDirectory[], key: string): string {
+    const parts = layers.map(({ fs, inode }) => {
+      let id = this.#filesystems.get(fs);
+      if (id === undefined) {
+        id = this.#filesystems.size;
+        this.#filesystems.set(fs, id);
+      }
+      return `${id}:${inode}`;
+    });
+    return `${key}|${parts.join()}`;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
+ */
+import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { InodeNumber } from "../../core/units.ts";
+import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, type Node } from "../nodes.ts";
+import { copyUp } from "./copy-up.ts";
+import type { Overlay } from "./state.ts";
+import { shownName, storedName } from "./xattrs.ts";
+
+/** How far a filesystem's id is shifted in st_ino under xino; the kernel uses the highest bits of 64, here they are those of 53. */
+const XINO_SHIFT = 2 ** 44;
+
+export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno | undefined {
+  const fs = overlay.fsOf(node);
+  const failed = fs.getattr(overlay.inodeOf(node), into);
+  if (failed !== undefined) return failed;
+  const { nodes } = overlay;
+  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  let numbered = fs;
+  if (nodes.hasUpper(node) && nodes.has(node, HAS_ORIGIN) && (!isDirectory || overlay.sameFilesystem)) {
+    const lower = nodes.lowerOf(node);
+    numbered = overlay.view.fsOf(lower);
+    into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
+  }
+  mapNumbers(overlay, node, numbered, into);
+  // Counting the subdirectories of a merged directory is not worth it; 1 says that nobody did.
+  if (isDirectory && overlay.isMerged(node)) into.nlink = 1;
+  return undefined;
+}
+
+function realNumberOf(overlay: Overlay, fs: FileSystem, inode: Inode): InodeNumber {
+  const { otherAttributes } = overlay;
+  fs.getattr(inode, otherAttributes);
+  return otherAttributes.inodeNumber;
+}
+
+/** st_ino as stat would show it (d_ino of a directory entry). */
+export function inodeNumberOf(overlay: Overlay, node: Node): number {
+  const failed = getattr(overlay, node, overlay.attributes);
+  return failed === undefined ? overlay.attributes.inodeNumber : 0;
+}
+
+/** st_dev and st_ino for those who see the union (ovl_map_dev_ino). */
+function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: Attributes): void {
+  if (overlay.sameFilesystem) {
+    into.device = overlay.device;
+    return;
+  }
+  if (overlay.options.xino !== "off") {
+    let id = 0;
+    for (const fs of overlay.devices.keys()) {
+      if (fs === numbered) break;
+      id += 1;
+    }
+    into.inodeNumber = (into.inodeNumber + id * XINO_SHIFT) as InodeNumber;
+    into.device = overlay.device;
+  } else if (overlay.nodes.has(node, IS_DIRECTORY)) {
+    into.inodeNumber = overlay.directoryNumber(node) as InodeNumber;
+    into.device = overlay.device;
+  } else into.device = overlay.devices.get(numbered) ?? overlay.device;
+}
+
+/** Copies up first, with all data even where a truncate follows. */
+export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  return copyUp(overlay, node) ?? upper.fs.setattr(nodes.upperOf(node), change);
+}
+
+/** Lower inodes keep their atime. */
+export function touchAtime(overlay: Overlay, node: Node): void {
+  const { upper, nodes } = overlay;
+  if (upper !== undefined && nodes.hasUpper(node)) upper.fs.touchAtime(nodes.upperOf(node));
+}
+
+export function getxattr(overlay: Overlay, node: Node, name: string): Uint8Array | Errno {
+  return overlay.fsOf(node).getxattr(overlay.inodeOf(node), storedName(overlay.xattrs, name));
+}
+
+export function listxattr(overlay: Overlay, node: Node): string[] | Errno {
+  const stored = overlay.fsOf(node).listxattr(overlay.inodeOf(node));
+  if (isErrno(stored)) return stored;
+  const shown: string[] = [];
+  for (const name of stored) {
+    const as = shownName(overlay.xattrs, name);
+    if (as !== undefined) shown.push(as);
+  }
+  return shown;
+}
+
+/** An xattr and what setxattr does with it. */
+export interface XattrChange {
+  readonly name: string;
+  readonly value: Uint8Array;
+  readonly flags: number;
+}
+
+/** Copies up, also where it fails afterwards. */
+export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
+  const { upper, nodes, xattrs, profile } = overlay;
+  if (upper === undefined) return EROFS;
+  if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
+  const failed = copyUp(overlay, node);
+  if (failed !== undefined) return failed;
+  return upper.fs.setxattr(nodes.upperOf(node), storedName(xattrs, change.name), change.value, change.flags);
+}
+
+/** Does not copy up for a name that is not there. */
+export function removexattr(overlay: Overlay, node: Node, name: string): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  const stored = storedName(overlay.xattrs, name);
+  if (!nodes.hasUpper(node)) {
+    const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);
+    if (isErrno(value)) return value;
+  }
+  return copyUp(overlay, node) ?? upper.fs.removexattr(nodes.upperOf(node), stored);
+}
+
+/** Flags of chattr(1). @returns undefined where the filesystem that shows the node has none. */
+export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefined {
+  return overlay.fsOf(node).fileFlags?.(overlay.inodeOf(node));
+}
+
+export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  const failed = copyUp(overlay, node);
+  if (failed !== undefined) return failed;
+  return upper.fs.setFileFlags === undefined ? ENOTTY : upper.fs.setFileFlags(nodes.upperOf(node), flags);
+}

@@ -1,0 +1,238 @@
+/**
+ * Copy-up: a lower object gets a copy on the upper layer, its parents first (fs/overlayfs/copy_up.c; union.md sections 2 and 3).
+ *
+ * Interface: order of one copy: create, data, fsync, xattrs, owner, mode and times, then link or rename into place. A failure leaves the upper
+ * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
+ */
+import { EEXIST, EIO, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import {
+  type Attributes,
+  type FileSystem,
+  type Inode,
+  type NewInode,
+  O_RDONLY,
+  O_WRONLY,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../vfs/filesystem.ts";
+import { copyData } from "../copy-data.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_UNLINKED, type Node } from "../nodes.ts";
+import { encodeOrigin } from "./origin.ts";
+import type { Overlay, UpperLayer } from "./state.ts";
+import { shownName, YES } from "./xattrs.ts";
+
+const PERMISSIONS = 0o7777;
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [S_IFDIR, "directory"],
+  [S_IFREG, "file"],
+  [S_IFLNK, "symlink"],
+]);
+
+/** What is copied: the lower inode and what stat told of it. */
+interface Source {
+  readonly fs: FileSystem;
+  readonly inode: Inode;
+  readonly attributes: Attributes;
+  /** Whether the copy is known as this inode's: not for one of several hard links. */
+  readonly origin: boolean;
+  readonly withData: boolean;
+}
+
+/**
+ * Makes sure that a node is on the upper layer.
+ * @param withData - false leaves a regular file empty, for a caller that is about to truncate it.
+ * @returns EROFS without an upper layer, ENOSPC, EEXIST for an unlinked file whose name a whiteout has taken.
+ */
+export function copyUp(overlay: Overlay, node: Node, withData = true): Errno | undefined {
+  const { nodes, upper } = overlay;
+  if (nodes.hasUpper(node)) return undefined;
+  if (upper === undefined) return EROFS;
+  for (;;) {
+    let at = node;
+    while (!nodes.hasUpper(nodes.parentOf(at))) at = nodes.parentOf(at);
+    const failed = copyUpOne(overlay, upper, at, at !== node || withData);
+    if (failed !== undefined || at === node) return failed;
+  }
+}
+
+/** Copies a node whose parent is on the upper layer. */
+function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, withData: boolean): Errno | undefined {
+  const { nodes, view, attributes } = overlay;
+  const lower = nodes.lowerOf(node);
+  const fs = view.fsOf(lower);
+  const inode = view.inodeOf(lower);
+  const failed = fs.getattr(inode, attributes);
+  if (failed !== undefined) return failed;
+  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  const origin = isDirectory || attributes.nlink === 1;
+  const source: Source = { fs, inode, attributes, origin, withData };
+  const parent = nodes.parentOf(node);
+  const impure = origin ? markImpure(overlay, parent) : undefined;
+  if (impure !== undefined) return impure;
+  const into = nodes.upperOf(parent);
+  const times = upper.fs.getattr(into, overlay.otherAttributes);
+  if (times !== undefined) return times;
+  const { atime, mtime } = overlay.otherAttributes;
+  const target: Place = { node, directory: into, name: nodes.nameOf(node) };
+  const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
+  const byTmpfile = isRegular && overlay.profile.tmpfileCopyUp;
+  const made = byTmpfile ? copyByTmpfile(overlay, upper, source, target) : copyByName(overlay, upper, source, target);
+  if (isErrno(made)) return made;
+  upper.fs.setattr(into, { atime, mtime });
+  nodes.upper[node] = made;
+  // A broken hard link is an inode of its own from now on.
+  if (!origin) nodes.lower[node] = 0;
+  if (origin && overlay.profile.constantInodeNumbers) nodes.set(node, HAS_ORIGIN);
+  else nodes.clear(node, HAS_ORIGIN);
+  return undefined;
+}
+
+interface Place {
+  readonly node: Node;
+  readonly directory: Inode;
+  readonly name: Name;
+}
+
+function newInodeOf(source: Source): NewInode | Errno {
+  const { mode, uid, gid, rdev } = source.attributes;
+  const target = (mode & S_IFMT) === S_IFLNK ? source.fs.readlink(source.inode) : "";
+  return isErrno(target) ? target : { mode, uid, gid, rdev, target };
+}
+
+/** A regular file: filled without a name, then linked into place. */
+function copyByTmpfile(overlay: Overlay, upper: UpperLayer, source: Source, place: Place): Inode | Errno {
+  const init = newInodeOf(source);
+  if (isErrno(init)) return init;
+  const inode = upper.fs.tmpfile(upper.work, init);
+  if (inode === ENOTSUP) return copyByName(overlay, upper, source, place);
+  if (isErrno(inode)) return inode;
+  const failed =
+    fill(overlay, upper, source, inode) ??
+    refuseTaken(overlay, upper, place) ??
+    upper.fs.link(inode, place.directory, place.name);
+  upper.fs.drop(inode);
+  if (failed !== undefined) return failed;
+  count(overlay, source, place.node);
+  return inode;
+}
+
+/** Whether an unlinked file's name has been taken since, as a rule by its whiteout. */
+function refuseTaken(overlay: Overlay, upper: UpperLayer, place: Place): Errno | undefined {
+  if (!overlay.nodes.has(place.node, IS_UNLINKED)) return undefined;
+  return isErrno(upper.fs.lookup(place.directory, place.name)) ? undefined : EEXIST;
+}
+
+/** Anything else: made in work/ under a passing name, then renamed into place. */
+function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: Place): Inode | Errno {
+  const init = newInodeOf(source);
+  if (isErrno(init)) return init;
+  const passing = overlay.temporaryName();
+  const inode = upper.fs.create(upper.work, passing, init);
+  if (isErrno(inode)) {
+    overlay.freeName(passing);
+    return inode;
+  }
+  const failed = fill(overlay, upper, source, inode) ?? upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
+  if (failed !== undefined) {
+    if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
+    else upper.fs.unlink(upper.work, passing);
+  }
+  overlay.freeName(passing);
+  if (failed !== undefined) return failed;
+  count(overlay, source, place.node);
+  return inode;
+}
+
+/** Everything of a copy but its name. */
+function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+  const isRegular = (source.attributes.mode & S_IFMT) === S_IFREG;
+  return (
+    (isRegular && source.withData ? copyFileData(overlay, upper, source, inode) : undefined) ??
+    copyXattrs(overlay, upper, source, inode) ??
+    (source.origin && overlay.profile.originXattr
+      ? orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.origin, encodeOrigin(source.fs, source.inode), 0))
+      : undefined) ??
+    copyAttributes(upper, source, inode)
+  );
+}
+
+function copyAttributes(upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+  const { mode, uid, gid, atime, mtime } = source.attributes;
+  // A symbolic link's permission bits cannot be set.
+  if ((mode & S_IFMT) === S_IFLNK) return upper.fs.setattr(inode, { uid, gid, atime, mtime });
+  return upper.fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid, atime, mtime });
+}
+
+function copyFileData(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+  const { size } = source.attributes;
+  if (size === 0) return undefined;
+  const from = source.fs.open(source.inode, O_RDONLY);
+  if (isErrno(from)) return from;
+  const to = upper.fs.open(inode, O_WRONLY);
+  if (isErrno(to)) {
+    source.fs.close(from, O_RDONLY);
+    return to;
+  }
+  const copied = copyData(
+    { fs: source.fs, file: from },
+    { fs: upper.fs, file: to },
+    { length: size, sparse: overlay.profile.sparseCopyUp, clone: overlay.profile.cloneCopyUp },
+  );
+  let failed = isErrno(copied) ? copied : undefined;
+  if (failed === undefined && upper.fs.size(inode) !== size) failed = upper.fs.setattr(inode, { size });
+  if (failed === undefined && !overlay.options.volatile) {
+    overlay.counters.fsyncs += 1;
+    failed = upper.fs.fsync(to, false);
+  }
+  upper.fs.close(to, O_WRONLY);
+  source.fs.close(from, O_RDONLY);
+  if (!isErrno(copied)) {
+    overlay.counters.copiedBytes += copied;
+    overlay.counters.copiedPages += Math.ceil(copied / PAGE_SIZE);
+    if (copied === 0) overlay.counters.clonedBytes += size;
+  }
+  return failed;
+}
+
+function copyXattrs(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+  const list = source.fs.listxattr(source.inode);
+  if (isErrno(list)) return list === ENOTSUP ? undefined : list;
+  for (const name of list) {
+    if (shownName(overlay.xattrs, name) === undefined) continue;
+    const value = source.fs.getxattr(source.inode, name);
+    if (isErrno(value)) return value;
+    const failed = orUnsupported(upper.fs.setxattr(inode, name, value, 0));
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+/** An upper filesystem without xattrs is no error: the mount does without what they keep. */
+function orUnsupported(failed: Errno | undefined): Errno | undefined {
+  return failed === ENOTSUP ? undefined : failed;
+}
+
+function count(overlay: Overlay, source: Source, node: Node): void {
+  const { counters, events } = overlay;
+  counters.copyUps += 1;
+  counters.upperCreates += 1;
+  if (!events.listening) return;
+  const type = source.attributes.mode & S_IFMT;
+  const bytes = type === S_IFREG && source.withData ? source.attributes.size : 0;
+  events.emit({ op: "copyUp", filesystem: overlay.label, path: overlay.pathOf(node), kind: KINDS.get(type) ?? "special", bytes });
+}
+
+/** Marks an upper directory as one that may hold entries with an origin (ovl_set_impure). */
+export function markImpure(overlay: Overlay, directory: Node): Errno | undefined {
+  const { nodes, upper, profile } = overlay;
+  if (upper === undefined) return EIO;
+  if (!profile.originXattr || nodes.has(directory, IS_IMPURE)) return undefined;
+  nodes.set(directory, IS_IMPURE);
+  const inode = nodes.upperOf(directory);
+  if (!isErrno(upper.fs.getxattr(inode, overlay.xattrs.impure))) return undefined;
+  return orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.impure, YES, 0));
+}

@@ -1,0 +1,116 @@
+/**
+ * New names: create, mkdir, symlink, mknod, O_TMPFILE and link (fs/overlayfs/dir.c; union.md section 5).
+ *
+ * Interface: the directory is copied up first. Over a whiteout the object is made in work/ and renamed over it; a directory becomes opaque.
+ */
+import { EIO, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
+import { HAS_ORIGIN, HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
+import { copyUp, markImpure } from "./copy-up.ts";
+import { isWhitedOut, lookup, shareByUpper } from "./lookup.ts";
+import { isDirectoryMode } from "./rules.ts";
+import type { Overlay, UpperLayer } from "./state.ts";
+import { setOpaque } from "./whiteout.ts";
+
+/** @returns the new node; EPERM for a character device 0:0, which would be a whiteout. */
+export function create(overlay: Overlay, directory: Node, name: Name, init: NewInode): Node | Errno {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  if ((init.mode & S_IFMT) === S_IFCHR && init.rdev === 0) return EPERM;
+  // What the name was must be known: whether the upper layer has a whiteout there.
+  lookup(overlay, directory, name);
+  const failed = copyUp(overlay, directory);
+  if (failed !== undefined) return failed;
+  const isDirectory = isDirectoryMode(init.mode);
+  const overWhiteout = isWhitedOut(overlay, directory, name);
+  const opaque = isDirectory && (overWhiteout || (overlay.isMerged(directory) && marksNewDirectories(overlay)));
+  const inode = overWhiteout
+    ? createOverWhiteout(overlay, upper, { directory: nodes.upperOf(directory), name, init })
+    : upper.fs.create(nodes.upperOf(directory), name, init);
+  if (isErrno(inode)) return inode;
+  // Failing to mark a directory that hides nothing is no error.
+  if (opaque && !overWhiteout) setOpaque(overlay, inode);
+  overlay.counters.upperCreates += 1;
+  const node = nodes.add(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
+  nodes.enter(directory, name, node);
+  return node;
+}
+
+/** Whether a directory made in a merged one is marked opaque, lest layers changed while unmounted show through (ovl_allow_offline_changes). */
+function marksNewDirectories(overlay: Overlay): boolean {
+  const { options } = overlay;
+  const allowsOfflineChanges = !options.index && !options.metacopy && options.redirectDir !== "on" && options.xino !== "on";
+  return overlay.profile.opaqueOnMkdir || !allowsOfflineChanges;
+}
+
+interface NewPlace {
+  readonly directory: Inode;
+  readonly name: Name;
+  readonly init: NewInode;
+}
+
+function createOverWhiteout(overlay: Overlay, upper: UpperLayer, place: NewPlace): Inode | Errno {
+  const passing = overlay.temporaryName();
+  const inode = upper.fs.create(upper.work, passing, place.init);
+  if (isErrno(inode)) {
+    overlay.freeName(passing);
+    return inode;
+  }
+  const isDirectory = isDirectoryMode(place.init.mode);
+  const failed =
+    (isDirectory ? setOpaque(overlay, inode) : undefined) ??
+    upper.fs.rename(upper.work, passing, place.directory, place.name, isDirectory ? RENAME_EXCHANGE : 0);
+  if (failed !== undefined && isDirectory) upper.fs.rmdir(upper.work, passing);
+  else if (failed !== undefined || isDirectory) upper.fs.unlink(upper.work, passing);
+  overlay.freeName(passing);
+  return failed ?? inode;
+}
+
+/** An inode without a name, held once for the caller. */
+export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node | Errno {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  const failed = copyUp(overlay, directory);
+  if (failed !== undefined) return failed;
+  const inode = upper.fs.tmpfile(nodes.upperOf(directory), init);
+  if (isErrno(inode)) return inode;
+  overlay.counters.upperCreates += 1;
+  const node = nodes.add(inode, 0, IS_UNLINKED | HOLDS_UPPER);
+  overlay.hold(node);
+  return node;
+}
+
+/** Another name for a node, which is copied up. */
+export function link(overlay: Overlay, source: Node, directory: Node, name: Name): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  lookup(overlay, directory, name);
+  const failed = copyUp(overlay, source) ?? copyUp(overlay, directory);
+  if (failed !== undefined) return failed;
+  const impure = nodes.has(source, HAS_ORIGIN) ? markImpure(overlay, directory) : undefined;
+  if (impure !== undefined) return impure;
+  const linked = isWhitedOut(overlay, directory, name)
+    ? linkOverWhiteout(overlay, source, nodes.upperOf(directory), name)
+    : upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
+  if (linked !== undefined) return linked;
+  if (!nodes.has(source, IS_SHARED) || overlay.byUpper.get(nodes.upperOf(source)) !== source) shareByUpper(overlay, source);
+  nodes.clear(source, IS_UNLINKED);
+  nodes.enter(directory, name, source);
+  return undefined;
+}
+
+function linkOverWhiteout(overlay: Overlay, source: Node, directory: Inode, name: Name): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EIO;
+  const passing = overlay.temporaryName();
+  const failed = upper.fs.link(nodes.upperOf(source), upper.work, passing);
+  if (failed === undefined) {
+    const moved = upper.fs.rename(upper.work, passing, directory, name, 0);
+    if (moved !== undefined) upper.fs.unlink(upper.work, passing);
+    overlay.freeName(passing);
+    return moved;
+  }
+  overlay.freeName(passing);
+  return failed;
+}

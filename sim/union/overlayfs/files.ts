@@ -1,0 +1,150 @@
+/**
+ * Open files: each stands on a real file of the upper or a lower layer (fs/overlayfs/file.c; union.md section 6).
+ *
+ * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
+ * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
+ */
+import { assert } from "../../core/assert.ts";
+import { EBADF, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import {
+  type FileHandle,
+  type FileSystem,
+  fileHandle,
+  O_ACCMODE,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_RDONLY,
+  O_TRUNC,
+  S_IFMT,
+  S_IFREG,
+} from "../../vfs/filesystem.ts";
+import { IS_METACOPY, type Node } from "../nodes.ts";
+import { copyUp } from "./copy-up.ts";
+import type { Overlay } from "./state.ts";
+
+/** Flags of open(2) that the real file does not get (ovl_open). */
+const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
+/** What `real` holds for a directory or a special file. */
+const NO_FILE = -1;
+
+/** The open files of one mount: rows that are used again. */
+export class OpenFiles {
+  readonly nodes: number[] = [0];
+  readonly real: number[] = [NO_FILE];
+  readonly flags: number[] = [0];
+  /** The filesystem of the real file: the upper layer's or a lower one's. */
+  readonly filesystems: (FileSystem | undefined)[] = [undefined];
+  /** Whether the real file is the upper layer's. */
+  readonly isUpper: boolean[] = [false];
+  readonly #free: number[] = [];
+
+  /** How many files are open. */
+  get size(): number {
+    return this.nodes.length - 1 - this.#free.length;
+  }
+
+  add(overlay: Overlay, node: Node, real: number, flags: number): FileHandle {
+    const row = this.#free.pop() ?? this.nodes.length;
+    this.nodes[row] = node;
+    this.real[row] = real;
+    this.flags[row] = flags;
+    this.filesystems[row] = overlay.fsOf(node);
+    this.isUpper[row] = overlay.nodes.hasUpper(node);
+    return fileHandle(row);
+  }
+
+  remove(file: FileHandle): void {
+    this.nodes[file] = 0;
+    this.#free.push(file);
+  }
+}
+
+/** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
+export function open(overlay: Overlay, node: Node, flags: number): FileHandle | Errno {
+  const fs = overlay.fsOf(node);
+  if ((fs.mode(overlay.inodeOf(node)) & S_IFMT) !== S_IFREG) {
+    overlay.hold(node);
+    return overlay.files.add(overlay, node, NO_FILE, flags);
+  }
+  if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) {
+    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0);
+    if (failed !== undefined) return failed;
+  }
+  const realFlags = flags & ~OPENING_FLAGS;
+  const real = overlay.fsOf(node).open(overlay.inodeOf(node), realFlags);
+  if (isErrno(real)) return real;
+  overlay.hold(node);
+  return overlay.files.add(overlay, node, real, realFlags);
+}
+
+export function close(overlay: Overlay, file: FileHandle): void {
+  const { files } = overlay;
+  const node = files.nodes[file] as Node;
+  const real = files.real[file] as number;
+  if (real !== NO_FILE) realFs(overlay, file).close(fileHandle(real), files.flags[file] as number);
+  files.remove(file);
+  overlay.drop(node);
+}
+
+/** The filesystem of a file's real file, as `realFile` left it. */
+export function realFs(overlay: Overlay, file: FileHandle): FileSystem {
+  const fs = overlay.files.filesystems[file];
+  assert(fs !== undefined, `file ${file} is not open`);
+  return fs;
+}
+
+/** The real file, opened anew on the upper layer when the node was copied up since. */
+export function realFile(overlay: Overlay, file: FileHandle): FileHandle | Errno {
+  const { files, nodes, upper } = overlay;
+  const real = files.real[file] as number;
+  if (real === NO_FILE) return EBADF;
+  if (files.isUpper[file] === true) return fileHandle(real);
+  const node = files.nodes[file] as Node;
+  if (upper === undefined || !nodes.hasUpper(node) || nodes.has(node, IS_METACOPY) || !overlay.profile.readOnlyFollowsCopyUp) {
+    return fileHandle(real);
+  }
+  const flags = files.flags[file] as number;
+  const reopened = upper.fs.open(nodes.upperOf(node), flags);
+  if (isErrno(reopened)) return reopened;
+  realFs(overlay, file).close(fileHandle(real), flags);
+  files.real[file] = reopened;
+  files.filesystems[file] = upper.fs;
+  files.isUpper[file] = true;
+  return reopened;
+}
+
+/** Only what is on the upper layer is synchronised; nothing on a volatile mount. */
+export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Errno | undefined {
+  const { files, nodes, upper, counters } = overlay;
+  const node = files.nodes[file] as Node;
+  if (overlay.options.volatile || upper === undefined || !nodes.hasUpper(node)) return undefined;
+  const real = realFile(overlay, file);
+  if (!isErrno(real)) {
+    if (files.isUpper[file] !== true) return undefined;
+    counters.fsyncs += 1;
+    return upper.fs.fsync(real, dataOnly);
+  }
+  const directory = upper.fs.open(nodes.upperOf(node), O_RDONLY);
+  if (isErrno(directory)) return directory;
+  counters.fsyncs += 1;
+  const failed = upper.fs.fsync(directory, dataOnly);
+  upper.fs.close(directory, O_RDONLY);
+  return failed;
+}
+
+/** Two files of one mount on the same filesystem. */
+export function clone(
+  overlay: Overlay,
+  source: FileHandle,
+  target: FileHandle,
+  range: { readonly from: number; readonly to: number; readonly length: number },
+): Errno | undefined {
+  const from = realFile(overlay, source);
+  const to = realFile(overlay, target);
+  if (isErrno(from)) return from;
+  if (isErrno(to)) return to;
+  const fs = realFs(overlay, target);
+  if (fs !== realFs(overlay, source)) return EXDEV;
+  return fs.clone(from, range.from, to, range.to, range.length);
+}

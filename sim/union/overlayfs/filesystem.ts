@@ -1,0 +1,197 @@
+/**
+ * An overlayfs mount behind the FileSystem interface: each call goes to the file of its operation.
+ */
+
+import type { Content } from "../../core/content.ts";
+import { ENOTTY, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import type { DeviceNumber } from "../../core/units.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileHandle,
+  type FileSystem,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  type StatFs,
+  type VisitEntry,
+} from "../../vfs/filesystem.ts";
+import { ROOT_NODE } from "../nodes.ts";
+import * as attributes from "./attributes.ts";
+import { checkOverlay } from "./check.ts";
+import * as creation from "./create.ts";
+import * as files from "./files.ts";
+import { lookup } from "./lookup.ts";
+import { iterate } from "./readdir.ts";
+import { rmdir, unlink } from "./remove.ts";
+import { rename } from "./rename.ts";
+import type { Overlay, OverlayCounters } from "./state.ts";
+
+/** OVERLAYFS_SUPER_MAGIC. */
+const MAGIC = 0x794c7630;
+const NAME_MAX = 255;
+
+export class OverlayFileSystem implements FileSystem {
+  readonly type = "overlay";
+  readonly label: string;
+  readonly root: Inode = inodeHandle(ROOT_NODE);
+  readonly device: DeviceNumber;
+  readonly nameMax: number = NAME_MAX;
+  readonly stackDepth: number;
+  readonly exportable: boolean;
+  /** The mount's state: for tests and tools of this room. */
+  readonly overlay: Overlay;
+
+  constructor(overlay: Overlay) {
+    this.overlay = overlay;
+    this.label = overlay.label;
+    this.device = overlay.device;
+    this.exportable = overlay.options.nfsExport;
+    let depth = overlay.upper?.fs.stackDepth ?? 0;
+    for (const { fs } of overlay.lowers) depth = Math.max(depth, fs.stackDepth);
+    this.stackDepth = depth + 1;
+  }
+
+  get counters(): Readonly<OverlayCounters> {
+    return this.overlay.counters;
+  }
+
+  // Names
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    return lookup(this.overlay, directory, name) as Inode | Errno;
+  }
+  parentOf(directory: Inode): Inode {
+    return inodeHandle(this.overlay.nodes.parentOf(directory));
+  }
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    return creation.create(this.overlay, directory, name, init) as Inode | Errno;
+  }
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    return creation.tmpfile(this.overlay, directory, init) as Inode | Errno;
+  }
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    return creation.link(this.overlay, source, directory, name);
+  }
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    return unlink(this.overlay, directory, name);
+  }
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    return rmdir(this.overlay, directory, name);
+  }
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    return rename(this.overlay, { directory, name, toDirectory, toName }, flags);
+  }
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    return iterate(this.overlay, directory, visit);
+  }
+  readlink(link: Inode): string | Errno {
+    return this.overlay.fsOf(link).readlink(this.overlay.inodeOf(link));
+  }
+
+  // Inodes
+  hold(inode: Inode): void {
+    this.overlay.hold(inode);
+  }
+  drop(inode: Inode): void {
+    this.overlay.drop(inode);
+  }
+  mode(inode: Inode): number {
+    return this.overlay.fsOf(inode).mode(this.overlay.inodeOf(inode));
+  }
+  uid(inode: Inode): number {
+    return this.overlay.fsOf(inode).uid(this.overlay.inodeOf(inode));
+  }
+  gid(inode: Inode): number {
+    return this.overlay.fsOf(inode).gid(this.overlay.inodeOf(inode));
+  }
+  size(inode: Inode): number {
+    return this.overlay.fsOf(inode).size(this.overlay.inodeOf(inode));
+  }
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    return attributes.getattr(this.overlay, inode, into);
+  }
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    return attributes.setattr(this.overlay, inode, change);
+  }
+  touchAtime(inode: Inode): void {
+    attributes.touchAtime(this.overlay, inode);
+  }
+
+  // Extended attributes
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return attributes.getxattr(this.overlay, inode, name);
+  }
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    return attributes.setxattr(this.overlay, inode, { name, value, flags });
+  }
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    return attributes.removexattr(this.overlay, inode, name);
+  }
+  listxattr(inode: Inode): string[] | Errno {
+    return attributes.listxattr(this.overlay, inode);
+  }
+
+  // Open files
+  open(inode: Inode, flags: number): FileHandle | Errno {
+    return files.open(this.overlay, inode, flags);
+  }
+  close(file: FileHandle, _flags: number): void {
+    files.close(this.overlay, file);
+  }
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? real : files.realFs(this.overlay, file).read(real, offset, length);
+  }
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? real : files.realFs(this.overlay, file).write(real, offset, content);
+  }
+  fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
+    return files.fsync(this.overlay, file, dataOnly);
+  }
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? real : files.realFs(this.overlay, file).fallocate(real, mode, offset, length);
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? real : files.realFs(this.overlay, file).seek(real, offset, hole);
+  }
+  clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length });
+  }
+  cachedPages(file: FileHandle): number {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? 0 : files.realFs(this.overlay, file).cachedPages(real);
+  }
+  dropPages(file: FileHandle): void {
+    const real = files.realFile(this.overlay, file);
+    if (!isErrno(real)) files.realFs(this.overlay, file).dropPages(real);
+  }
+
+  // Flags of chattr(1)
+  fileFlags(inode: Inode): number | Errno {
+    return attributes.fileFlags(this.overlay, inode) ?? ENOTTY;
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    return attributes.setFileFlags(this.overlay, inode, flags);
+  }
+
+  // The whole
+  statfs(): StatFs {
+    const fs = this.overlay.upper?.fs ?? this.overlay.fsOf(ROOT_NODE);
+    return { ...fs.statfs(), type: MAGIC, nameLength: NAME_MAX };
+  }
+  sync(): Errno | undefined {
+    return this.overlay.options.volatile ? undefined : this.overlay.upper?.fs.sync();
+  }
+  unmount(): Errno | undefined {
+    const failed = this.sync();
+    this.overlay.release();
+    return failed;
+  }
+  check(): void {
+    checkOverlay(this.overlay);
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Finding a name: the upper layer first, then the merged view of what lies below (fs/overlayfs/namei.c, ovl_lookup; union.md 1.2).
+ */
+import { EIO, ENOENT, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import type { Inode } from "../../vfs/filesystem.ts";
+import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
+import { VIEW_ROOT, type ViewNode } from "../lower-view.ts";
+import {
+  HAS_ORIGIN,
+  HAS_REDIRECT,
+  IS_DIRECTORY,
+  IS_OPAQUE,
+  IS_SHARED,
+  NEGATIVE_ENTRY,
+  NO_UPPER,
+  type Node,
+  WHITEOUT_ENTRY,
+} from "../nodes.ts";
+import { decodeOrigin } from "./origin.ts";
+import { isDirectoryMode } from "./rules.ts";
+import type { Overlay } from "./state.ts";
+
+/** @returns the node, ENOENT, or EPERM, EINVAL, ESTALE of a redirect. */
+export function lookup(overlay: Overlay, directory: Node, name: Name): Node | Errno {
+  const known = overlay.nodes.dentries.lookup(directory, name);
+  if (known === 0) return meet(overlay, directory, name);
+  return known >= WHITEOUT_ENTRY ? ENOENT : known;
+}
+
+/** Whether the upper layer has a whiteout at a name that is absent. */
+export function isWhitedOut(overlay: Overlay, directory: Node, name: Name): boolean {
+  return overlay.nodes.dentries.lookup(directory, name) === WHITEOUT_ENTRY;
+}
+
+/** The first lookup of a name. */
+function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
+  const { nodes, upper, counters } = overlay;
+  counters.lookups += 1;
+  if (upper !== undefined && nodes.hasUpper(directory)) {
+    counters.layerLookups += 1;
+    const found = overlay.rules.probe(upper.fs, nodes.upperOf(directory), name);
+    if (isErrno(found)) return found;
+    if (found === WHITEOUT) {
+      nodes.leave(directory, name, WHITEOUT_ENTRY);
+      return ENOENT;
+    }
+    if (found !== ABSENT) return meetUpper(overlay, directory, name, found as Inode);
+  }
+  const below = nodes.lowerOf(directory);
+  const lower = below === 0 ? 0 : overlay.view.lookup(below, name);
+  if (isErrno(lower)) return lower;
+  if (lower === 0) {
+    nodes.leave(directory, name, NEGATIVE_ENTRY);
+    return ENOENT;
+  }
+  counters.layerLookups += overlay.view.probesOf(lower);
+  const node = overlay.view.isDirectory(lower) ? nodes.add(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
+  nodes.enter(directory, name, node);
+  return node;
+}
+
+/**
+ * The node of a lower object that is no directory. Names of one inode are one node only where no copy-up can part them: without an upper
+ * layer (ovl_hash_bylower).
+ */
+function lowerNode(overlay: Overlay, lower: ViewNode): Node {
+  const { nodes, view, attributes } = overlay;
+  if (overlay.upper !== undefined) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
+  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, 0);
+  const key = view.stray(view.layerOf(lower), view.inodeOf(lower));
+  const known = overlay.byLower.get(key);
+  if (known !== undefined) return known;
+  const node = nodes.add(NO_UPPER, key, IS_SHARED);
+  overlay.byLower.set(key, node);
+  return node;
+}
+
+function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EIO;
+  const node = isDirectoryMode(upper.fs.mode(inode))
+    ? upperDirectory(overlay, directory, name, inode)
+    : upperObject(overlay, inode);
+  if (!isErrno(node)) nodes.enter(directory, name, node);
+  return node;
+}
+
+function upperObject(overlay: Overlay, inode: Inode): Node | Errno {
+  const { upper, nodes, attributes } = overlay;
+  if (upper === undefined) return EIO;
+  const failed = upper.fs.getattr(inode, attributes);
+  if (failed !== undefined) return failed;
+  const shared = attributes.nlink > 1;
+  const known = shared ? overlay.byUpper.get(inode) : undefined;
+  if (known !== undefined) return known;
+  const origin = originOf(overlay, inode);
+  const node = nodes.add(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
+  if (shared) shareByUpper(overlay, node);
+  return node;
+}
+
+/** From now on every name of the node's upper inode leads to the node. */
+export function shareByUpper(overlay: Overlay, node: Node): void {
+  overlay.byUpper.set(overlay.nodes.upperOf(node), node);
+  overlay.nodes.set(node, IS_SHARED);
+}
+
+/** The lower inode from which an upper one was copied, where its number still tells st_ino: not for one of several hard links. */
+function originOf(overlay: Overlay, inode: Inode): ViewNode {
+  const { upper, view, profile, xattrs, otherAttributes } = overlay;
+  if (upper === undefined || !profile.originXattr) return 0;
+  const value = upper.fs.getxattr(inode, xattrs.origin);
+  if (isErrno(value)) return 0;
+  const origin = decodeOrigin(value, view.layers);
+  if (origin === undefined) return 0;
+  const node = view.stray(origin.layer, origin.inode);
+  const failed = view.fsOf(node).getattr(origin.inode, otherAttributes);
+  return failed !== undefined || otherAttributes.nlink > 1 ? 0 : node;
+}
+
+function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
+  const { upper, nodes, rules } = overlay;
+  if (upper === undefined) return EIO;
+  if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return nodes.add(inode, 0, IS_DIRECTORY | IS_OPAQUE);
+  const redirect = rules.redirectOf(upper.fs, inode);
+  if (isErrno(redirect)) return redirect;
+  const lower = belowUpper(overlay, directory, name, redirect);
+  if (isErrno(lower)) return lower;
+  if (lower !== 0 && redirect !== undefined) {
+    const other = overlay.byLower.get(lower);
+    // Two upper directories must not stand for one lower directory.
+    if (other !== undefined) return ESTALE;
+  }
+  const node = nodes.add(inode, lower, lower === 0 ? IS_DIRECTORY : IS_DIRECTORY | HAS_ORIGIN);
+  if (redirect !== undefined) {
+    overlay.redirects.set(node, redirect);
+    nodes.set(node, HAS_REDIRECT);
+    if (lower !== 0) {
+      overlay.byLower.set(lower, node);
+      nodes.set(node, IS_SHARED);
+    }
+  }
+  return node;
+}
+
+/** The lower directory that an upper one is merged with, or 0. */
+function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
+  const { nodes, view, counters } = overlay;
+  const below = nodes.lowerOf(directory);
+  let lower: ViewNode | Errno = 0;
+  if (redirect?.startsWith("/")) lower = view.lookupRedirect(VIEW_ROOT, redirect);
+  else if (below !== 0) lower = redirect === undefined ? view.lookup(below, name) : view.lookupRedirect(below, redirect);
+  if (isErrno(lower) || lower === 0) return lower;
+  counters.layerLookups += view.probesOf(lower);
+  return view.isDirectory(lower) ? lower : 0;
+}

@@ -1,0 +1,196 @@
+/**
+ * Mounting an overlay: the checks of its layers, the work directory, and the mount's state (fs/overlayfs/super.c; union.md section 8).
+ */
+import type { Clock } from "../../core/clock.ts";
+import { EINVAL, ELOOP, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import type { EventStream } from "../../core/events.ts";
+import { type KernelProfile, k6_18 } from "../../core/kernel-profile.ts";
+import type { Name, NameTable } from "../../core/names.ts";
+import type { DeviceNumber } from "../../core/units.ts";
+import { type FileSystem, type Inode, S_IFDIR } from "../../vfs/filesystem.ts";
+import type { LayerDirectory } from "../layer.ts";
+import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER, ROOT_NODE } from "../nodes.ts";
+import { OpenFiles } from "./files.ts";
+import { OverlayFileSystem } from "./filesystem.ts";
+import { DEFAULT_OPTIONS, LOWER_LAYERS_MAX, type MountFailure, type OverlayOptions, type ParsedOptions } from "./options.ts";
+import { type FollowRedirects, isDirectoryMode, OverlayRules } from "./rules.ts";
+import { Overlay, type UpperLayer } from "./state.ts";
+import { TRUSTED_XATTRS, USER_XATTRS } from "./xattrs.ts";
+
+/** The most filesystems that can be stacked (FILESYSTEM_MAX_STACK_DEPTH). */
+const STACK_DEPTH_MAX = 2;
+
+/** What a mount takes from its host. */
+export interface OverlayHost {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly profile?: KernelProfile;
+  /** The views that the host's mounts share. */
+  readonly views: LowerViews;
+  /** A device number that nothing has: for the mount, and for each filesystem below where they are several. */
+  newDevice(): DeviceNumber;
+}
+
+/** The layers of a mount. */
+export interface OverlayLayers {
+  /** Topmost first. */
+  readonly lower: readonly LayerDirectory[];
+  readonly upper?: LayerDirectory | undefined;
+  readonly work?: LayerDirectory | undefined;
+}
+
+export interface OverlayMountOptions extends Partial<OverlayOptions> {
+  /** What events and reports call the mount. Default "overlay". */
+  readonly label?: string;
+}
+
+function refuse(message: string, errno: Errno = EINVAL): MountFailure {
+  return { errno, message: `overlay: ${message}` };
+}
+
+/** Whether a mount was refused. */
+export function isMountFailure(value: object): value is MountFailure {
+  return "errno" in value && "message" in value;
+}
+
+/** Mounts an overlay over directories of other filesystems. */
+export function mountOverlay(
+  host: OverlayHost,
+  layers: OverlayLayers,
+  given: OverlayMountOptions = {},
+): OverlayFileSystem | MountFailure {
+  const { label = "overlay", ...rest } = given;
+  const options: OverlayOptions = { ...DEFAULT_OPTIONS, ...rest };
+  const refused = refuseLayers(layers);
+  if (refused !== undefined) return refused;
+  const profile = (host.profile ?? k6_18).overlay;
+  const xattrs = options.userxattr ? USER_XATTRS : TRUSTED_XATTRS;
+  const follow: FollowRedirects = !profile.redirects ? "ignore" : options.redirectDir === "nofollow" ? "refuse" : "follow";
+  const rules = new OverlayRules(xattrs, follow, profile.xattrWhiteouts);
+  const upper = layers.upper === undefined ? undefined : upperLayer(host, layers.upper, layers.work);
+  if (upper !== undefined && isMountFailure(upper)) return upper;
+  const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts}`;
+  const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
+  const overlay = new Overlay({
+    upper,
+    view,
+    rules,
+    xattrs,
+    options,
+    profile,
+    names: host.names,
+    clock: host.clock,
+    events: host.events,
+    label,
+    device: host.newDevice(),
+    devices: devicesOf(host, layers),
+    files: new OpenFiles(),
+    release: () => host.views.release(view, key),
+  });
+  const root = overlay.nodes.add(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
+  overlay.nodes.parent[root] = ROOT_NODE;
+  overlay.nodes.entries[root] = 1;
+  return new OverlayFileSystem(overlay);
+}
+
+/** Mounts an overlay from mount(8)'s text. @param resolve - the directory that a path names, as the kernel's walk finds it. */
+export function mountOverlayPaths(
+  host: OverlayHost,
+  parsed: ParsedOptions,
+  resolve: (path: string) => LayerDirectory | Errno,
+): OverlayFileSystem | MountFailure {
+  const found: LayerDirectory[] = [];
+  for (const path of [...parsed.lower, parsed.upper, parsed.work]) {
+    if (path === undefined) continue;
+    const directory = resolve(path);
+    if (isErrno(directory)) return refuse(`failed to resolve '${path}': ${-directory.number}`, directory);
+    found.push(directory);
+  }
+  const lower = found.slice(0, parsed.lower.length);
+  const upper = parsed.upper === undefined ? undefined : found[lower.length];
+  const work = parsed.work === undefined ? undefined : found.at(-1);
+  return mountOverlay(host, { lower, upper, work }, parsed.options);
+}
+
+/** What the kernel refuses, in its order. */
+function refuseLayers({ lower, upper, work }: OverlayLayers): MountFailure | undefined {
+  if (lower.length === 0) return refuse("missing 'lowerdir'");
+  if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
+  if (upper === undefined && lower.length < 2) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
+  if (upper !== undefined && work === undefined) return refuse("missing 'workdir'");
+  for (const { fs, inode } of [...lower, ...(upper === undefined ? [] : [upper])]) {
+    if (!isDirectoryMode(fs.mode(inode))) return refuse("not a directory");
+    if (fs.stackDepth >= STACK_DEPTH_MAX) return refuse("maximum fs stacking depth exceeded");
+  }
+  if (upper === undefined || work === undefined) return refuseOverlaps(lower, undefined);
+  if (upper.fs.type === "overlay") return refuse("filesystem on upperdir not supported as upperdir");
+  if (work.fs !== upper.fs) return refuse("workdir and upperdir must reside under the same mount");
+  if (isWithin(work, upper) || isWithin(upper, work)) return refuse("workdir and upperdir must be separate subtrees");
+  return refuseOverlaps(lower, upper);
+}
+
+/** No layer may be, or lie within, another; only an upper layer may lie within a lower one. */
+function refuseOverlaps(lower: readonly LayerDirectory[], upper: LayerDirectory | undefined): MountFailure | undefined {
+  const seen = new Map<FileSystem, Set<Inode>>();
+  for (const { fs, inode } of [...lower, ...(upper === undefined ? [] : [upper])]) {
+    const inodes = seen.get(fs) ?? new Set<Inode>();
+    if (inodes.has(inode)) return refuse("conflicting lowerdir path", ELOOP);
+    seen.set(fs, inodes.add(inode));
+  }
+  for (const layer of lower) {
+    const { fs } = layer;
+    for (let at = layer.inode; at !== fs.root; ) {
+      at = fs.parentOf(at);
+      if (seen.get(fs)?.has(at)) return refuse("overlapping lowerdir path", ELOOP);
+    }
+  }
+  return undefined;
+}
+
+/** Whether a directory is, or lies within, another. */
+function isWithin(one: LayerDirectory, other: LayerDirectory): boolean {
+  if (one.fs !== other.fs) return false;
+  for (let at = one.inode; ; at = one.fs.parentOf(at)) {
+    if (at === other.inode) return true;
+    if (at === one.fs.root) return false;
+  }
+}
+
+/** The pseudo devices of the filesystems that take part, the upper one first: none are needed where they are one. */
+function devicesOf(host: OverlayHost, layers: OverlayLayers): ReadonlyMap<FileSystem, DeviceNumber> {
+  const filesystems = new Set<FileSystem>();
+  if (layers.upper !== undefined) filesystems.add(layers.upper.fs);
+  for (const { fs } of layers.lower) filesystems.add(fs);
+  const devices = new Map<FileSystem, DeviceNumber>();
+  if (filesystems.size > 1) for (const fs of filesystems) devices.set(fs, host.newDevice());
+  return devices;
+}
+
+/** The upper layer with a fresh, empty work/ in its work directory. */
+function upperLayer(host: OverlayHost, upper: LayerDirectory, work: LayerDirectory | undefined): UpperLayer | MountFailure {
+  if (work === undefined) return refuse("missing 'workdir'");
+  const { fs } = work;
+  const name = host.names.intern("work");
+  const failed = removeTree(fs, work.inode, name);
+  if (failed !== undefined) return refuse("failed to create directory work/work", failed);
+  const made = fs.create(work.inode, name, { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" });
+  if (isErrno(made)) return refuse("failed to create directory work/work", made);
+  return { fs, root: upper.inode, work: made };
+}
+
+/** Removes what a name leads to, with all it holds. A name that is absent is no error. */
+function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
+  const inode = fs.lookup(directory, name);
+  if (isErrno(inode)) return inode === ENOENT ? undefined : inode;
+  if (!isDirectoryMode(fs.mode(inode))) return fs.unlink(directory, name);
+  const children: Name[] = [];
+  const failed = fs.iterate(inode, (child) => children.push(child));
+  if (failed !== undefined) return failed;
+  for (const child of children) {
+    const inner = removeTree(fs, inode, child);
+    if (inner !== undefined) return inner;
+  }
+  return fs.rmdir(directory, name);
+}

@@ -1,0 +1,165 @@
+/**
+ * The mount options of overlayfs, from the text that mount(8) gets (fs/overlayfs/params.c; union.md section 8).
+ *
+ * Interface: `parseOptions` tells the options or the Errno with the text of the kernel's log. Backslash takes the meaning from the colon or
+ * backslash after it in lowerdir, and from the comma in any value.
+ */
+import { EINVAL, type Errno } from "../../core/errno.ts";
+
+export type RedirectDir = "on" | "follow" | "off" | "nofollow";
+export type Xino = "on" | "auto" | "off";
+
+/** How a mount behaves, apart from its layers. */
+export interface OverlayOptions {
+  readonly redirectDir: RedirectDir;
+  readonly index: boolean;
+  readonly metacopy: boolean;
+  readonly nfsExport: boolean;
+  readonly xino: Xino;
+  readonly volatile: boolean;
+  /** State is kept in user.overlay.* xattrs. */
+  readonly userxattr: boolean;
+  readonly defaultPermissions: boolean;
+}
+
+/** What the kernel of the recordings takes where nothing is said: redirects are followed but not made. */
+export const DEFAULT_OPTIONS: OverlayOptions = {
+  redirectDir: "follow",
+  index: false,
+  metacopy: false,
+  nfsExport: false,
+  xino: "off",
+  volatile: false,
+  userxattr: false,
+  defaultPermissions: false,
+};
+
+/** What a mount was refused for: the errno, and the line in the kernel's log. */
+export interface MountFailure {
+  readonly errno: Errno;
+  readonly message: string;
+}
+
+/** Options with the paths of the layers. */
+export interface ParsedOptions {
+  readonly lower: readonly string[];
+  readonly upper: string | undefined;
+  readonly work: string | undefined;
+  readonly options: OverlayOptions;
+}
+
+/** The most lower layers of one mount (OVL_MAX_STACK). */
+export const LOWER_LAYERS_MAX = 500;
+
+type Draft = { -readonly [Key in keyof OverlayOptions]: OverlayOptions[Key] };
+
+/** Cuts a text at each `separator` that no backslash precedes; the backslashes stay. */
+function cut(text: string, separator: string): string[] {
+  const parts: string[] = [];
+  let part = "";
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at] as string;
+    if (character === "\\" && at + 1 < text.length) {
+      part += character + (text[at + 1] as string);
+      at += 1;
+    } else if (character === separator) {
+      parts.push(part);
+      part = "";
+    } else part += character;
+  }
+  parts.push(part);
+  return parts;
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
+}
+
+function refuse(message: string): MountFailure {
+  return { errno: EINVAL, message: `overlay: ${message}` };
+}
+
+/** @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off". */
+export function parseOptions(text: string): ParsedOptions | MountFailure {
+  const draft: Draft = { ...DEFAULT_OPTIONS };
+  const given = new Set<string>();
+  const lower: string[] = [];
+  let upper: string | undefined;
+  let work: string | undefined;
+  for (const part of cut(text, ",")) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const key = equals < 0 ? part : part.slice(0, equals);
+    const value = equals < 0 ? undefined : part.slice(equals + 1);
+    given.add(key);
+    if (key === "lowerdir" && value !== undefined) lower.splice(0, lower.length, ...cut(value, ":").map(unescaped));
+    else if (key === "lowerdir+" && value !== undefined) lower.push(unescaped(value));
+    else if (key === "upperdir" && value !== undefined) upper = unescaped(value);
+    else if (key === "workdir" && value !== undefined) work = unescaped(value);
+    else if (!setOption(draft, key, value)) return refuse(`Unknown parameter or bad value '${part}'`);
+  }
+  if (lower.includes("")) return refuse("empty lowerdir");
+  if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
+  const failed = settle(draft, given);
+  return failed ?? { lower, upper, work, options: draft };
+}
+
+const SWITCHES: ReadonlyMap<string, "index" | "metacopy" | "nfsExport"> = new Map([
+  ["index", "index"],
+  ["metacopy", "metacopy"],
+  ["nfs_export", "nfsExport"],
+]);
+
+/** Sets one option. @returns false for an unknown one or a bad value. */
+function setOption(draft: Draft, key: string, value: string | undefined): boolean {
+  const onOff = SWITCHES.get(key);
+  if (onOff !== undefined) {
+    draft[onOff] = value === "on";
+    return value === "on" || value === "off";
+  }
+  switch (key) {
+    case "redirect_dir":
+      if (value !== "on" && value !== "off" && value !== "follow" && value !== "nofollow") return false;
+      // The kernel's module follows redirects also when it makes none.
+      draft.redirectDir = value === "off" ? "follow" : value;
+      return true;
+    case "xino":
+      if (value !== "on" && value !== "auto" && value !== "off") return false;
+      draft.xino = value;
+      return true;
+    case "volatile":
+      draft.volatile = true;
+      return value === undefined;
+    case "userxattr":
+      draft.userxattr = true;
+      return value === undefined;
+    case "default_permissions":
+      draft.defaultPermissions = true;
+      return value === undefined;
+    case "uuid":
+      return value === "on" || value === "off" || value === "null" || value === "auto";
+    case "verity":
+      return value === "on" || value === "off" || value === "require";
+    default:
+      return false;
+  }
+}
+
+/** Settles what options imply, and refuses what contradicts (ovl_fs_params_verify). */
+function settle(draft: Draft, given: ReadonlySet<string>): MountFailure | undefined {
+  if (draft.userxattr) {
+    if (draft.metacopy && given.has("metacopy")) return refuse("conflicting options: userxattr,metacopy=on");
+    if (draft.redirectDir === "on") return refuse("conflicting options: userxattr,redirect_dir=on");
+    draft.redirectDir = "nofollow";
+  }
+  if (draft.metacopy && draft.redirectDir !== "on") {
+    if (given.has("redirect_dir")) return refuse(`conflicting options: metacopy=on,redirect_dir=${draft.redirectDir}`);
+    draft.redirectDir = "on";
+  }
+  if (draft.nfsExport && !draft.index) {
+    if (given.has("index")) return refuse("conflicting options: nfs_export=on,index=off");
+    draft.index = true;
+  }
+  if (draft.nfsExport && draft.metacopy) return refuse("conflicting options: nfs_export=on,metacopy=on");
+  return undefined;
+}

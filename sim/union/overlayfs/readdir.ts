@@ -1,0 +1,82 @@
+/**
+ * What a directory of the union holds (fs/overlayfs/readdir.c; union.md 1.2 and section 7).
+ *
+ * Interface: a directory that is made up of one real directory is read straight from it, stray whiteouts included; a merged one shows each
+ * name once and no whiteout.
+ */
+import { type Errno, isErrno } from "../../core/errno.ts";
+import type { VisitEntry } from "../../vfs/filesystem.ts";
+import type { LayerDirectory } from "../layer.ts";
+import { type Listing, type ListingEntry, overListing } from "../listing.ts";
+import { IS_IMPURE, type Node } from "../nodes.ts";
+import { inodeNumberOf } from "./attributes.ts";
+import { lookup } from "./lookup.ts";
+import type { Overlay } from "./state.ts";
+
+const NOTHING: Listing = { entries: [], lowest: 0 };
+
+/** Visits a directory's entries, hidden ones too. `fromUpper` tells whether the upper layer has the entry. */
+export function listMerged(
+  overlay: Overlay,
+  node: Node,
+  visit: (entry: ListingEntry, fromUpper: boolean) => void,
+): Errno | undefined {
+  const { nodes, upper, view } = overlay;
+  const lower = nodes.lowerOf(node);
+  const below = lower === 0 ? NOTHING : view.listing(lower);
+  if (isErrno(below)) return below;
+  if (upper === undefined || !nodes.hasUpper(node)) {
+    for (const entry of below.entries) visit(entry, false);
+    return undefined;
+  }
+  const own = upperEntries(overlay, { fs: upper.fs, inode: nodes.upperOf(node) });
+  if (isErrno(own)) return own;
+  const names = new Set<number>();
+  for (const entry of own) {
+    names.add(entry.name);
+    if (entry.hidden) visit(entry, true);
+  }
+  for (const entry of overListing(own, below)) visit(entry, names.has(entry.name));
+  return undefined;
+}
+
+function upperEntries(overlay: Overlay, directory: LayerDirectory): ListingEntry[] | Errno {
+  const entries: ListingEntry[] = [];
+  // In the upper layer no directory is one of xattr whiteouts: they are meant for lower layers only.
+  const failed = overlay.rules.list(directory.fs, directory.inode, 0, (name, inodeNumber, type, hidden) => {
+    entries.push({ name, inodeNumber, type, hidden });
+  });
+  return failed ?? entries;
+}
+
+export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno | undefined {
+  if (isReal(overlay, node)) return overlay.fsOf(node).iterate(overlay.inodeOf(node), visit);
+  const impure = isImpure(overlay, node);
+  return listMerged(overlay, node, (entry, fromUpper) => {
+    if (entry.hidden) return;
+    if (!fromUpper || !impure) visit(entry.name, entry.inodeNumber, entry.type);
+    else {
+      const child = lookup(overlay, node, entry.name);
+      visit(entry.name, isErrno(child) ? entry.inodeNumber : inodeNumberOf(overlay, child), entry.type);
+    }
+  });
+}
+
+/** Whether the directory's entries are those of one real directory (ovl_dir_is_real). */
+function isReal(overlay: Overlay, node: Node): boolean {
+  if (overlay.isMerged(node)) return false;
+  const { nodes, upper } = overlay;
+  if (upper === undefined || !nodes.hasUpper(node)) return true;
+  // A copied directory that lost what it was merged with may still have whiteouts.
+  if (isImpure(overlay, node)) return false;
+  return isErrno(upper.fs.getxattr(nodes.upperOf(node), overlay.xattrs.origin));
+}
+
+function isImpure(overlay: Overlay, node: Node): boolean {
+  const { nodes, upper } = overlay;
+  if (nodes.has(node, IS_IMPURE)) return true;
+  if (upper === undefined || !nodes.hasUpper(node)) return false;
+  if (isErrno(upper.fs.getxattr(nodes.upperOf(node), overlay.xattrs.impure))) return false;
+  nodes.set(node, IS_IMPURE);
+  return true;
+}

@@ -1,0 +1,78 @@
+/**
+ * Names that go: unlink and rmdir (fs/overlayfs/dir.c, ovl_do_remove; union.md section 5).
+ *
+ * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away.
+ */
+import { EIO, ENOTEMPTY, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { IS_DIRECTORY, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { copyUp } from "./copy-up.ts";
+import { lookup } from "./lookup.ts";
+import { listMerged } from "./readdir.ts";
+import type { Overlay } from "./state.ts";
+import { clearWhiteouts, placeWhiteout } from "./whiteout.ts";
+
+export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  const node = lookup(overlay, directory, name);
+  if (isErrno(node)) return node;
+  const failed = copyUp(overlay, directory);
+  if (failed !== undefined) return failed;
+  overlay.beforeLoss(node);
+  const covered = overlay.lowerHas(directory, name);
+  const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);
+  if (removed !== undefined) return removed;
+  nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  overlay.afterLoss(node);
+  return undefined;
+}
+
+/** @returns ENOTEMPTY while the merged directory shows an entry. */
+export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EROFS;
+  const node = lookup(overlay, directory, name);
+  if (isErrno(node)) return node;
+  const covered = overlay.lowerHas(directory, name);
+  const whiteouts = isPureUpper(overlay, node) && !covered ? [] : whiteoutsOfEmpty(overlay, node);
+  if (isErrno(whiteouts)) return whiteouts;
+  const failed = copyUp(overlay, directory);
+  if (failed !== undefined) return failed;
+  overlay.beforeLoss(node);
+  if (whiteouts.length > 0) {
+    const cleared = clearWhiteouts(overlay, node, whiteouts);
+    if (cleared !== undefined) return cleared;
+    overlay.beforeLoss(node);
+  }
+  const removed = covered
+    ? placeWhiteout(overlay, directory, name, nodes.hasUpper(node))
+    : upper.fs.rmdir(nodes.upperOf(directory), name);
+  if (removed !== undefined) return removed;
+  nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  overlay.afterLoss(node);
+  return undefined;
+}
+
+/** A directory that is on the upper layer alone: what it may hold is left to the upper filesystem. */
+export function isPureUpper(overlay: Overlay, node: Node): boolean {
+  const { nodes } = overlay;
+  return nodes.hasUpper(node) && nodes.lowerOf(node) === 0 && !nodes.has(node, IS_OPAQUE);
+}
+
+/**
+ * The whiteouts that the upper layer has in a directory which shows nothing (ovl_check_empty_dir).
+ * @returns ENOTEMPTY when it shows something.
+ */
+export function whiteoutsOfEmpty(overlay: Overlay, node: Node): Name[] | Errno {
+  const { nodes } = overlay;
+  if (!nodes.has(node, IS_DIRECTORY)) return EIO;
+  const whiteouts: Name[] = [];
+  let shown = 0;
+  const failed = listMerged(overlay, node, (entry, fromUpper) => {
+    if (!entry.hidden) shown += 1;
+    else if (fromUpper) whiteouts.push(entry.name);
+  });
+  if (failed !== undefined) return failed;
+  return shown > 0 ? ENOTEMPTY : whiteouts;
+}

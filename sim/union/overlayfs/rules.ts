@@ -1,0 +1,89 @@
+/**
+ * What overlayfs finds in its layers: whiteouts are character devices 0:0, opaque directories and redirects are xattrs
+ * (union.md 1.2 to 1.5; fs/overlayfs/namei.c, util.c).
+ */
+import { EINVAL, ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import {
+  type Attributes,
+  type FileSystem,
+  type Inode,
+  newAttributes,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+} from "../../vfs/filesystem.ts";
+import { ABSENT, type LayerRules, OPAQUE, type VisitLayerEntry, WHITEOUT, XATTR_WHITEOUTS } from "../layer.ts";
+import type { OverlayXattrs } from "./xattrs.ts";
+
+/** How redirects that are met are treated. */
+export type FollowRedirects = "follow" | "ignore" | "refuse";
+
+const OPAQUE_YES = 0x79;
+const OPAQUE_XWHITEOUTS = 0x78;
+
+export class OverlayRules implements LayerRules {
+  readonly #xattrs: OverlayXattrs;
+  readonly #follow: FollowRedirects;
+  readonly #xattrWhiteouts: boolean;
+  readonly #attributes: Attributes = newAttributes();
+
+  constructor(xattrs: OverlayXattrs, follow: FollowRedirects, xattrWhiteouts: boolean) {
+    this.#xattrs = xattrs;
+    this.#follow = follow;
+    this.#xattrWhiteouts = xattrWhiteouts;
+  }
+
+  probe(fs: FileSystem, directory: Inode, name: Name): number | Errno {
+    const found = fs.lookup(directory, name);
+    if (isErrno(found)) return found === ENOENT ? ABSENT : found;
+    return this.isWhiteout(fs, found, fs.mode(found) & S_IFMT) ? WHITEOUT : found;
+  }
+
+  /** Whether an inode of a layer is a whiteout. @param type - its type bits. */
+  isWhiteout(fs: FileSystem, inode: Inode, type: number): boolean {
+    if (type === S_IFCHR) {
+      fs.getattr(inode, this.#attributes);
+      return this.#attributes.rdev === 0;
+    }
+    if (type !== S_IFREG || !this.#xattrWhiteouts || fs.size(inode) !== 0) return false;
+    return !isErrno(fs.getxattr(inode, this.#xattrs.whiteout));
+  }
+
+  marksOf(fs: FileSystem, directory: Inode): number {
+    const value = fs.getxattr(directory, this.#xattrs.opaque);
+    if (isErrno(value) || value.length !== 1) return 0;
+    if (value[0] === OPAQUE_YES) return OPAQUE;
+    return value[0] === OPAQUE_XWHITEOUTS && this.#xattrWhiteouts ? XATTR_WHITEOUTS : 0;
+  }
+
+  redirectOf(fs: FileSystem, inode: Inode): string | undefined | Errno {
+    if (this.#follow === "ignore") return undefined;
+    const value = fs.getxattr(inode, this.#xattrs.redirect);
+    if (isErrno(value)) return undefined;
+    if (this.#follow === "refuse") return EPERM;
+    const path = new TextDecoder().decode(value);
+    const parts = (path.startsWith("/") ? path.slice(1) : path).split("/");
+    // A relative redirect is one name; no part of an absolute one is empty.
+    if (parts.includes("") || (!path.startsWith("/") && parts.length > 1)) return EINVAL;
+    return path;
+  }
+
+  list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined {
+    return fs.iterate(directory, (name, inodeNumber, type) => {
+      const suspect = type === S_IFCHR || (type === S_IFREG && (marks & XATTR_WHITEOUTS) !== 0);
+      if (!suspect) {
+        visit(name, inodeNumber, type, false);
+        return;
+      }
+      const inode = fs.lookup(directory, name);
+      visit(name, inodeNumber, type, !isErrno(inode) && this.isWhiteout(fs, inode, type));
+    });
+  }
+}
+
+/** Whether type bits are a directory's. */
+export function isDirectoryMode(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFDIR;
+}

@@ -1,0 +1,238 @@
+/**
+ * One overlayfs mount: what its operations share (kernel: struct ovl_fs).
+ *
+ * Interface: the files by operation (lookup.ts, copy-up.ts, create.ts, remove.ts, rename.ts, attributes.ts, xattr.ts, files.ts, readdir.ts) are
+ * functions over an Overlay; filesystem.ts puts the FileSystem interface in front of them.
+ */
+import type { Clock } from "../../core/clock.ts";
+import type { EventStream } from "../../core/events.ts";
+import type { OverlayProfile } from "../../core/kernel-profile.ts";
+import type { Name, NameTable } from "../../core/names.ts";
+import type { DeviceNumber } from "../../core/units.ts";
+import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
+import type { LayerDirectory } from "../layer.ts";
+import type { LowerView, ViewNode } from "../lower-view.ts";
+import { HAS_REDIRECT, HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
+import type { OpenFiles } from "./files.ts";
+import type { OverlayOptions } from "./options.ts";
+import type { OverlayRules } from "./rules.ts";
+import type { OverlayXattrs } from "./xattrs.ts";
+
+/** What a mount counts; all only grow. */
+export interface OverlayCounters {
+  /** Names looked up that were not cached. */
+  lookups: number;
+  /** Layer lookups that the kernel makes for them. */
+  layerLookups: number;
+  copyUps: number;
+  /** Copied up with data, and how much: bytes that went through memory, and their 4 KiB pages. */
+  copiedBytes: number;
+  copiedPages: number;
+  /** Copied up by sharing extents. */
+  clonedBytes: number;
+  whiteouts: number;
+  /** Inodes made on the upper filesystem. */
+  upperCreates: number;
+  fsyncs: number;
+}
+
+/** The writable layer. */
+export interface UpperLayer {
+  readonly fs: FileSystem;
+  readonly root: Inode;
+  /** The directory work/ within the work directory: where objects are made before they are moved into place. */
+  readonly work: Inode;
+}
+
+export interface OverlayParts {
+  readonly upper: UpperLayer | undefined;
+  readonly view: LowerView;
+  readonly rules: OverlayRules;
+  readonly xattrs: OverlayXattrs;
+  readonly options: OverlayOptions;
+  readonly profile: OverlayProfile;
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly label: string;
+  readonly device: DeviceNumber;
+  /** The pseudo device of each filesystem that takes part, where they are several. */
+  readonly devices: ReadonlyMap<FileSystem, DeviceNumber>;
+  readonly files: OpenFiles;
+  /** Lets go of what the mount stands on. */
+  readonly release: () => void;
+}
+
+export class Overlay {
+  readonly upper: UpperLayer | undefined;
+  readonly view: LowerView;
+  readonly rules: OverlayRules;
+  readonly xattrs: OverlayXattrs;
+  readonly options: OverlayOptions;
+  readonly profile: OverlayProfile;
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly label: string;
+  readonly device: DeviceNumber;
+  readonly devices: ReadonlyMap<FileSystem, DeviceNumber>;
+  readonly files: OpenFiles;
+  readonly release: () => void;
+  readonly nodes: UnionNodes = new UnionNodes();
+  /** Nodes with several names, by upper inode and by what shows below. */
+  readonly byUpper: Map<number, Node> = new Map();
+  readonly byLower: Map<ViewNode, Node> = new Map();
+  /** Redirects of the nodes that HAS_REDIRECT marks. */
+  readonly redirects: Map<Node, string> = new Map();
+  /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
+  readonly directoryNumbers: Map<Node, number> = new Map();
+  readonly counters: OverlayCounters = {
+    lookups: 0,
+    layerLookups: 0,
+    copyUps: 0,
+    copiedBytes: 0,
+    copiedPages: 0,
+    clonedBytes: 0,
+    whiteouts: 0,
+    upperCreates: 0,
+    fsyncs: 0,
+  };
+  /** The whiteout that others are hard links to, by its name in work/. */
+  spareWhiteout: Name | undefined;
+  spareWhiteoutInode: Inode | undefined;
+  shareWhiteouts: boolean;
+  /** Filled again by each operation that needs them. */
+  readonly attributes: Attributes = newAttributes();
+  readonly otherAttributes: Attributes = newAttributes();
+  readonly #freeNames: Name[] = [];
+  #nextName = 1;
+  #nextDirectoryNumber = 3;
+
+  constructor(parts: OverlayParts) {
+    this.upper = parts.upper;
+    this.view = parts.view;
+    this.rules = parts.rules;
+    this.xattrs = parts.xattrs;
+    this.options = parts.options;
+    this.profile = parts.profile;
+    this.names = parts.names;
+    this.clock = parts.clock;
+    this.events = parts.events;
+    this.label = parts.label;
+    this.device = parts.device;
+    this.devices = parts.devices;
+    this.files = parts.files;
+    this.release = parts.release;
+    this.shareWhiteouts = parts.profile.sharedWhiteoutInode;
+  }
+
+  /** Whether all layers are on one filesystem. */
+  get sameFilesystem(): boolean {
+    return this.devices.size <= 1;
+  }
+
+  /** The filesystem that shows a node: the upper one, or its topmost lower layer's. */
+  fsOf(node: Node): FileSystem {
+    const { upper } = this;
+    if (upper !== undefined && this.nodes.hasUpper(node)) return upper.fs;
+    return this.view.fsOf(this.nodes.lowerOf(node));
+  }
+
+  /** The inode there. */
+  inodeOf(node: Node): Inode {
+    return this.nodes.hasUpper(node) ? this.nodes.upperOf(node) : this.view.inodeOf(this.nodes.lowerOf(node));
+  }
+
+  /** Whether a directory is made up of several: what OVL_TYPE_MERGE says. */
+  isMerged(node: Node): boolean {
+    const lower = this.nodes.lowerOf(node);
+    if (!this.nodes.has(node, IS_DIRECTORY) || lower === 0) return false;
+    return this.nodes.hasUpper(node) || this.view.depthOf(lower) > 1;
+  }
+
+  /** Whether some lower layer shows something at a name of a directory, so that taking it away needs a whiteout. */
+  lowerHas(directory: Node, name: Name): boolean {
+    const lower = this.nodes.lowerOf(directory);
+    if (lower === 0) return false;
+    const found = this.view.lookup(lower, name);
+    return typeof found === "number" && found !== 0;
+  }
+
+  /**
+   * A name in work/ that nothing has. The kernel counts on for ever; names come back here, since a host never forgets one.
+   */
+  temporaryName(): Name {
+    return this.#freeNames.pop() ?? this.names.intern(`#${(this.#nextName++).toString(16)}`);
+  }
+
+  /** Gives a name in work/ back, when nothing has it any more. */
+  freeName(name: Name): void {
+    this.#freeNames.push(name);
+  }
+
+  /** The private st_ino of a directory where layers are on several filesystems. */
+  directoryNumber(node: Node): number {
+    let number = this.directoryNumbers.get(node);
+    if (number === undefined) {
+      number = this.#nextDirectoryNumber++;
+      this.directoryNumbers.set(node, number);
+    }
+    return number;
+  }
+
+  /** Keeps a held node's upper inode alive, since its name is about to go. */
+  beforeLoss(node: Node): void {
+    const { nodes, upper } = this;
+    if (upper === undefined || nodes.holdsOf(node) === 0 || !nodes.hasUpper(node) || nodes.has(node, HOLDS_UPPER)) return;
+    upper.fs.hold(nodes.upperOf(node));
+    nodes.set(node, HOLDS_UPPER);
+  }
+
+  /** Ends a node that lost its last entry, unless it is held. */
+  afterLoss(node: Node): void {
+    const { nodes } = this;
+    if (nodes.entriesOf(node) !== 0) return;
+    nodes.set(node, IS_UNLINKED);
+    if (nodes.has(node, IS_DIRECTORY)) nodes.forgetEntries(node);
+    if (nodes.holdsOf(node) === 0) this.#end(node);
+  }
+
+  hold(node: Node): void {
+    this.nodes.holds[node] = this.nodes.holdsOf(node) + 1;
+  }
+
+  drop(node: Node): void {
+    const holds = this.nodes.holdsOf(node) - 1;
+    this.nodes.holds[node] = holds;
+    if (holds === 0 && this.nodes.entriesOf(node) === 0 && node !== ROOT_NODE) this.#end(node);
+  }
+
+  #end(node: Node): void {
+    const { nodes, upper } = this;
+    if (nodes.has(node, IS_DIRECTORY)) {
+      nodes.forgetEntries(node);
+      this.directoryNumbers.delete(node);
+    }
+    if (nodes.has(node, HOLDS_UPPER) && upper !== undefined) upper.fs.drop(nodes.upperOf(node));
+    if (nodes.has(node, HAS_REDIRECT)) this.redirects.delete(node);
+    if (nodes.has(node, IS_SHARED)) {
+      if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
+      if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
+    }
+    nodes.free(node);
+  }
+
+  /** Where a node was last found, for events and logs. */
+  pathOf(node: Node): string {
+    let path = "";
+    for (let at = node; at !== ROOT_NODE && at !== 0; at = this.nodes.parentOf(at)) {
+      path = `/${this.names.text(this.nodes.nameOf(at))}${path}`;
+    }
+    return path === "" ? "/" : path;
+  }
+
+  /** The layers below, topmost first. */
+  get lowers(): readonly LayerDirectory[] {
+    return this.view.layers;
+  }
+}

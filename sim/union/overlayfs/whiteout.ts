@@ -1,0 +1,116 @@
+/**
+ * Whiteouts on the upper layer (fs/overlayfs/dir.c, ovl_whiteout, ovl_cleanup_and_whiteout, ovl_clear_empty; union.md section 5).
+ *
+ * Interface: a whiteout is made in work/ and renamed into place, so that at no moment the name shows what lies below.
+ */
+import { EIO, EMLINK, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { type Inode, RENAME_EXCHANGE, S_IFCHR, S_IFDIR } from "../../vfs/filesystem.ts";
+import { HOLDS_UPPER, IS_OPAQUE, type Node } from "../nodes.ts";
+import type { Overlay, UpperLayer } from "./state.ts";
+import { YES } from "./xattrs.ts";
+
+/** A whiteout in work/: a hard link to the mount's spare one, or the spare one itself where links are not to be had. */
+function newWhiteout(overlay: Overlay, upper: UpperLayer): Name | Errno {
+  if (overlay.spareWhiteout === undefined) {
+    const name = overlay.temporaryName();
+    const inode = upper.fs.create(upper.work, name, { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" });
+    if (isErrno(inode)) {
+      overlay.freeName(name);
+      return inode;
+    }
+    overlay.counters.upperCreates += 1;
+    overlay.spareWhiteout = name;
+    overlay.spareWhiteoutInode = inode;
+  }
+  if (overlay.shareWhiteouts && overlay.spareWhiteoutInode !== undefined) {
+    const name = overlay.temporaryName();
+    const failed = upper.fs.link(overlay.spareWhiteoutInode, upper.work, name);
+    if (failed === undefined) return name;
+    overlay.freeName(name);
+    if (failed !== EMLINK) overlay.shareWhiteouts = false;
+  }
+  const spare = overlay.spareWhiteout;
+  overlay.spareWhiteout = undefined;
+  overlay.spareWhiteoutInode = undefined;
+  return spare;
+}
+
+/**
+ * Puts a whiteout at a name of a directory, over what the upper layer has there.
+ * @param overDirectory - whether that is a directory, which must be empty.
+ */
+export function placeWhiteout(overlay: Overlay, directory: Node, name: Name, overDirectory: boolean): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper === undefined) return EIO;
+  const made = newWhiteout(overlay, upper);
+  if (isErrno(made)) return made;
+  const failed = upper.fs.rename(upper.work, made, nodes.upperOf(directory), name, overDirectory ? RENAME_EXCHANGE : 0);
+  if (failed !== undefined) upper.fs.unlink(upper.work, made);
+  else if (overDirectory) upper.fs.rmdir(upper.work, made);
+  overlay.freeName(made);
+  if (failed !== undefined) return failed;
+  countWhiteout(overlay, directory, name);
+  return undefined;
+}
+
+/** Counts a whiteout, and tells those who listen. */
+export function countWhiteout(overlay: Overlay, directory: Node, name: Name): void {
+  overlay.counters.whiteouts += 1;
+  if (!overlay.events.listening) return;
+  const parent = overlay.pathOf(directory);
+  const path = `${parent === "/" ? "" : parent}/${overlay.names.text(name)}`;
+  overlay.events.emit({ op: "whiteout", filesystem: overlay.label, path });
+}
+
+/** Sets the opaque mark of an upper directory. */
+export function setOpaque(overlay: Overlay, inode: Inode): Errno | undefined {
+  return overlay.upper?.fs.setxattr(inode, overlay.xattrs.opaque, YES, 0);
+}
+
+/**
+ * Puts an empty opaque directory in the place of one that holds nothing but whiteouts, which go.
+ * Interface: the node's upper inode is another one afterwards.
+ */
+export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly Name[]): Errno | undefined {
+  const { upper, nodes, attributes } = overlay;
+  if (upper === undefined) return EIO;
+  const before = nodes.upperOf(node);
+  const passing = overlay.temporaryName();
+  const failed = upper.fs.getattr(before, attributes);
+  if (failed !== undefined) return failed;
+  const { mode, uid, gid, atime, mtime } = attributes;
+  const made = upper.fs.create(upper.work, passing, { mode: mode | S_IFDIR, uid, gid, rdev: 0, target: "" });
+  if (isErrno(made)) {
+    overlay.freeName(passing);
+    return made;
+  }
+  const replaced =
+    copyAllXattrs(upper, before, made) ??
+    setOpaque(overlay, made) ??
+    upper.fs.setattr(made, { mode: mode & 0o7777, uid, gid, atime, mtime }) ??
+    upper.fs.rename(upper.work, passing, nodes.upperOf(nodes.parentOf(node)), nodes.nameOf(node), RENAME_EXCHANGE);
+  const wasHeld = nodes.has(node, HOLDS_UPPER);
+  if (replaced === undefined) {
+    overlay.counters.upperCreates += 1;
+    for (const name of whiteouts) upper.fs.unlink(before, name);
+    nodes.upper[node] = made;
+    nodes.set(node, IS_OPAQUE);
+    nodes.clear(node, HOLDS_UPPER);
+  }
+  upper.fs.rmdir(upper.work, passing);
+  if (replaced === undefined && wasHeld) upper.fs.drop(before);
+  overlay.freeName(passing);
+  return replaced;
+}
+
+function copyAllXattrs(upper: UpperLayer, from: Inode, to: Inode): Errno | undefined {
+  const list = upper.fs.listxattr(from);
+  if (isErrno(list)) return undefined;
+  for (const name of list) {
+    const value = upper.fs.getxattr(from, name);
+    const failed = isErrno(value) ? value : upper.fs.setxattr(to, name, value, 0);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}

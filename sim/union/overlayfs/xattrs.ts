@@ -1,0 +1,50 @@
+/**
+ * The xattrs in which overlayfs keeps its state on the upper layer, and which of them a user sees (union.md 1.6, 3.6; fs/overlayfs/xattrs.c).
+ *
+ * Interface: names come whole. Under the mount option `userxattr` they are user.overlay.*, else trusted.overlay.*.
+ */
+const ESCAPE = "overlay.";
+
+export interface OverlayXattrs {
+  readonly prefix: string;
+  readonly opaque: string;
+  readonly redirect: string;
+  readonly origin: string;
+  readonly impure: string;
+  readonly nlink: string;
+  readonly metacopy: string;
+  readonly whiteout: string;
+  readonly uuid: string;
+}
+
+function named(prefix: string): OverlayXattrs {
+  return {
+    prefix,
+    opaque: `${prefix}opaque`,
+    redirect: `${prefix}redirect`,
+    origin: `${prefix}origin`,
+    impure: `${prefix}impure`,
+    nlink: `${prefix}nlink`,
+    metacopy: `${prefix}metacopy`,
+    whiteout: `${prefix}whiteout`,
+    uuid: `${prefix}uuid`,
+  };
+}
+
+export const TRUSTED_XATTRS: OverlayXattrs = named("trusted.overlay.");
+export const USER_XATTRS: OverlayXattrs = named("user.overlay.");
+
+/** The value "y" of opaque and impure. */
+export const YES: Uint8Array = Uint8Array.of(0x79);
+
+/** The name under which a layer keeps an xattr that a user calls `name`. */
+export function storedName(xattrs: OverlayXattrs, name: string): string {
+  return name.startsWith(xattrs.prefix) ? xattrs.prefix + ESCAPE + name.slice(xattrs.prefix.length) : name;
+}
+
+/** How a user sees a layer's xattr; undefined for one of overlayfs itself. */
+export function shownName(xattrs: OverlayXattrs, stored: string): string | undefined {
+  const { prefix } = xattrs;
+  if (!stored.startsWith(prefix)) return stored;
+  return stored.startsWith(prefix + ESCAPE) ? prefix + stored.slice(prefix.length + ESCAPE.length) : undefined;
+}

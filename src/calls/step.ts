@@ -1,0 +1,120 @@
+/**
+ * A step of a trace or scenario that makes one system call, and what came of it.
+ *
+ * Interface: the form is that of the recorded traces (docs: the trace format): `call` names the call, the other keys are its
+ * arguments. Arguments are read through the functions here, which throw a StepError with one clear sentence for a wrong one.
+ */
+import { type Time, timeFromNanoseconds } from "../../sim/core/clock.ts";
+import { Content } from "../../sim/core/content.ts";
+import { isList, isRecord, type Json } from "./json.ts";
+
+/** One step as it was read; its keys are checked by the call that it names. */
+export type Step = { readonly [key: string]: Json };
+
+/** What a call gave: nothing but success, a value, or the name of an error. */
+export type CallResult = { readonly ok: true } | { readonly value: Json } | { readonly errno: string };
+
+/** A step that cannot be made: an unknown call, a missing or wrong argument. Never an answer of the kernel. */
+export class StepError extends Error {
+  override readonly name = "StepError";
+}
+
+function wrong(step: Step, key: string, expected: string): StepError {
+  const found = step[key];
+  const shown =
+    found === undefined
+      ? "it is missing"
+      : `not ${JSON.stringify(found, (_, v: unknown) => (typeof v === "bigint" ? String(v) : v))}`;
+  return new StepError(`${String(step["call"] ?? step["lab"] ?? "step")}: ${key} must be ${expected}, ${shown}`);
+}
+
+/** A text argument. */
+export function textOf(step: Step, key: string): string {
+  const value = step[key];
+  if (typeof value !== "string") throw wrong(step, key, "a text");
+  return value;
+}
+
+/** A whole number, negative ones too; one that is left out is `otherwise`. Beyond 2^53 it is rounded as a double. */
+export function wholeOf(step: Step, key: string, otherwise?: number): number {
+  const value = step[key];
+  if (value === undefined && otherwise !== undefined) return otherwise;
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value !== "number" || !Number.isInteger(value)) throw wrong(step, key, "a whole number");
+  return value;
+}
+
+/** Permission bits as octal text; one that is left out is `otherwise`. */
+export function modeOf(step: Step, key: string, otherwise?: number): number {
+  const value = step[key];
+  if (value === undefined && otherwise !== undefined) return otherwise;
+  if (typeof value !== "string" || !/^[0-7]{1,7}$/.test(value)) throw wrong(step, key, 'octal digits such as "0644"');
+  return Number.parseInt(value, 8);
+}
+
+/** The sum of named bits; a list that is left out is 0. */
+export function bitsOf(step: Step, key: string, names: Readonly<Record<string, number>>): number {
+  const value = step[key];
+  if (value === undefined) return 0;
+  if (!isList(value)) throw wrong(step, key, "a list of names");
+  let bits = 0;
+  for (const name of value) {
+    const bit = typeof name === "string" && Object.hasOwn(names, name) ? names[name] : undefined;
+    if (bit === undefined) throw wrong(step, key, `a list of ${Object.keys(names).join(", ")}`);
+    bits |= bit;
+  }
+  return bits;
+}
+
+/** One of a set of names, as the number that stands for it. */
+export function choiceOf<T>(step: Step, key: string, choices: Readonly<Record<string, T>>, otherwise?: T): T {
+  const value = step[key];
+  if (value === undefined && otherwise !== undefined) return otherwise;
+  const chosen = typeof value === "string" && Object.hasOwn(choices, value) ? choices[value] : undefined;
+  if (chosen === undefined) throw wrong(step, key, `one of ${Object.keys(choices).join(", ")}`);
+  return chosen;
+}
+
+/** true, false, or false where it is left out. */
+export function flagOf(step: Step, key: string): boolean {
+  const value = step[key] ?? false;
+  if (typeof value !== "boolean") throw wrong(step, key, "true or false");
+  return value;
+}
+
+/** A text, or a unit that is repeated: `{"fill": unit, "len": bytes}`. */
+export function dataOf(step: Step, key: string): Content {
+  const value = step[key];
+  if (typeof value === "string") return Content.text(value);
+  if (isRecord(value)) {
+    const { fill, len } = value;
+    if (typeof fill === "string" && fill !== "" && typeof len === "number" && Number.isSafeInteger(len) && len >= 0) {
+      return Content.repeat(new TextEncoder().encode(fill), len);
+    }
+  }
+  throw wrong(step, key, 'a text or {"fill": text, "len": bytes}');
+}
+
+/** Nanoseconds since 1970, "NOW" or "OMIT". */
+export function timeOf(step: Step, key: string): Time | "NOW" | "OMIT" {
+  const value = step[key];
+  if (value === "NOW" || value === "OMIT") return value;
+  if (typeof value === "bigint") return timeFromNanoseconds(value);
+  if (typeof value === "number" && Number.isInteger(value)) return timeFromNanoseconds(BigInt(value));
+  throw wrong(step, key, '"NOW", "OMIT" or nanoseconds since 1970');
+}
+
+/** A device number's two parts; 0, 0 where it is left out. */
+export function deviceOf(step: Step, key: string): readonly [number, number] {
+  const value = step[key];
+  if (value === undefined) return [0, 0];
+  if (isList(value) && value.length === 2) {
+    const [major, minor] = value;
+    if (isPart(major, 2 ** 12) && isPart(minor, 2 ** 20)) return [major, minor];
+  }
+  throw wrong(step, key, "[major, minor]");
+}
+
+function isPart(value: Json | undefined, limit: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < limit;
+}

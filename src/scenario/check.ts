@@ -1,0 +1,156 @@
+/**
+ * Whether a well-formed scenario's names fit together: images, containers, open files, drivers, and what may stand where.
+ */
+import { DATA_ACTIONS, dataFault, type Operation } from "./actions.ts";
+import type { PlainDocument } from "./document.ts";
+import { valueAt } from "./issues.ts";
+import { type Place, quoted } from "./problem.ts";
+import type { Scenario, StepPlan } from "./scenario.ts";
+import { suggestion } from "./suggest.ts";
+
+type Report = (message: string, place: Place) => void;
+
+const CONTAINERS_MAX = 10_000;
+
+/** Reports everything that does not fit. */
+export function checkFit(scenario: Scenario, document: PlainDocument, report: Report): void {
+  checkDrivers(scenario, document, report);
+  checkImages(scenario, document, report);
+  const containers = scenario.containers.map((container) => container.name);
+  if (containers.length > CONTAINERS_MAX) report(`more than ${CONTAINERS_MAX} containers`, document.placeOf(["containers"]));
+  checkSteps(scenario, document, containers, report);
+}
+
+function repeated(names: readonly string[]): readonly number[] {
+  return names.flatMap((name, index) => (names.indexOf(name) < index ? [index] : []));
+}
+
+function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, report: Report): void {
+  const ids = drivers.map((driver) => driver.id);
+  for (const index of repeated(ids)) {
+    report(
+      `two drivers have the id ${quoted(ids[index])}: give one of them another by "id"`,
+      document.placeOf(["drivers", index]),
+    );
+  }
+  const { reference } = compare;
+  if (reference !== undefined && !ids.includes(reference)) {
+    report(
+      `no driver here has the id ${quoted(reference)}${suggestion(reference, ids)}`,
+      document.placeOf(["compare", "reference"]),
+    );
+  }
+}
+
+function checkImages({ images, containers }: Scenario, document: PlainDocument, report: Report): void {
+  const names = images.map((image) => image.name);
+  for (const image of images) {
+    const path = ["images", image.name];
+    if (image.layers.length === 0 && image.from === undefined)
+      report("an image needs a layer or a `from`", document.placeOf(path));
+    if (standsOnItself(image.name, images))
+      report(`the image ${quoted(image.name)} is built from itself`, document.placeOf([...path, "from"]));
+    checkDataIn(valueAt(document.value, [...path, "layers"]), [...path, "layers"], document, report);
+    image.layers.forEach((layer, index) => {
+      const opened = new Set<string>();
+      for (const operation of layer.operations) checkDescriptors(operation, opened, layer.place, report);
+      if (layer.operations.length === 0) report("a layer needs a step", document.placeOf([...path, "layers", index]));
+    });
+  }
+  for (const { name, image } of containers) {
+    if (names.includes(image)) continue;
+    report(`no image is called ${quoted(image)}${suggestion(image, names)}`, document.placeOf(["containers", name, "image"]));
+  }
+}
+
+function standsOnItself(name: string, images: Scenario["images"]): boolean {
+  const seen = new Set<string>();
+  for (let at: string | undefined = name; at !== undefined && !seen.has(at); ) {
+    seen.add(at);
+    const from: Scenario["images"][number]["from"] = images.find((image) => image.name === at)?.from;
+    at = from?.kind === "image" ? from.name : undefined;
+    if (at === name) return true;
+  }
+  return false;
+}
+
+/** Data fields anywhere in layers: a layer is one step or a list of them. */
+function checkDataIn(value: unknown, path: readonly PropertyKey[], document: PlainDocument, report: Report): void {
+  if (!Array.isArray(value)) {
+    checkData(value, path, document, report);
+    return;
+  }
+  for (const [index, item] of value.entries()) checkDataIn(item, [...path, index], document, report);
+}
+
+function checkData(value: unknown, path: readonly PropertyKey[], document: PlainDocument, report: Report): void {
+  if (typeof value !== "object" || value === null || !DATA_ACTIONS.some((name) => Object.hasOwn(value, name))) return;
+  const fault = dataFault(value as Readonly<Record<string, unknown>>);
+  if (fault !== undefined) report(fault, document.placeOf(path));
+}
+
+function checkSteps(scenario: Scenario, document: PlainDocument, containers: readonly string[], report: Report): void {
+  const { steps } = scenario;
+  const ids = steps.map((step) => step.id);
+  for (const index of repeated(ids))
+    report(`two steps have the id ${quoted(ids[index])}`, document.placeOf(["steps", index, "id"]));
+  const opened = new Map<string, Set<string>>();
+  steps.forEach((step, index) => {
+    const path = ["steps", index];
+    checkData(valueAt(document.value, [...path, "do"]), [...path, "do"], document, report);
+    checkPlace(step, document.placeOf([...path, "in"]), containers, report);
+    const place = document.placeOf([...path, "do"]);
+    if (step.operation.kind === "diff" && !containers.includes(step.operation.container)) {
+      report(
+        `no container is called ${quoted(step.operation.container)}${suggestion(step.operation.container, containers)}`,
+        place,
+      );
+    }
+    const inContainer = opened.get(step.container ?? "") ?? new Set();
+    opened.set(step.container ?? "", inContainer);
+    checkDescriptors(step.operation, inContainer, place, report);
+    checkAnswers(step, report);
+  });
+}
+
+function isCall(operation: Operation): boolean {
+  return operation.kind === "call" || operation.kind === "writeFile" || operation.kind === "readFile";
+}
+
+function checkPlace(step: StepPlan, place: Place, containers: readonly string[], report: Report): void {
+  if (!isCall(step.operation)) {
+    if (step.container !== undefined) report(`${quoted(step.title)} acts on the machine: leave out "in"`, place);
+    return;
+  }
+  if (step.container === undefined) report(`"in" is missing: which container makes the call?`, step.place);
+  else if (!containers.includes(step.container)) {
+    report(`no container is called ${quoted(step.container)}${suggestion(step.container, containers)}`, place);
+  }
+}
+
+/** Open files must have been opened before, in the same container. */
+function checkDescriptors(operation: Operation, opened: Set<string>, place: Place, report: Report): void {
+  if (operation.kind !== "call") return;
+  const { step } = operation;
+  const name = step["fd"];
+  if (step.call === "open") {
+    opened.add(String(name));
+    return;
+  }
+  for (const used of [name, step.call === "clone" || step.call === "copy_file_range" ? step["to"] : undefined]) {
+    if (typeof used !== "string" || opened.has(used)) continue;
+    const known = [...opened].map((one) => `$${one}`);
+    report(`no step before this one opened ${quoted(`$${used}`)} in this container${suggestion(`$${used}`, known)}`, place);
+  }
+}
+
+/** A step has one answer: `result`, `error` and `value` exclude each other for one driver. */
+function checkAnswers(step: StepPlan, report: Report): void {
+  const answered = new Set<string>();
+  for (const { driver, what, place } of step.expectations) {
+    if (what.kind === "amount") continue;
+    const whose = driver ?? "each";
+    if (answered.has(whose)) report('expect one of "result", "error" and "value"', place);
+    answered.add(whose);
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Reads a scenario file: YAML → plain values → schema → names that fit together → Scenario.
+ * Interface: `loadScenario` gives the scenario or every problem that one stage found; a file with a problem is not run at all.
+ */
+import type { z } from "zod";
+import type { Operation } from "./actions.ts";
+import { checkFit } from "./check.ts";
+import { type Plain, type PlainDocument, type PlainPath, readYaml } from "./document.ts";
+import { findingsOf, valueAt } from "./issues.ts";
+import { type Column, columnNamed } from "./metrics.ts";
+import { type Place, type Problem, quoted, ScenarioError } from "./problem.ts";
+import { Fault, readSize, type Variables } from "./quantity.ts";
+import type { DriverChoice, Expectation, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
+import {
+  DRIVER_NAMES,
+  schemaFor,
+  type WrittenDriver,
+  type WrittenImage,
+  type WrittenScenario,
+  type WrittenStep,
+} from "./schema.ts";
+import type { Bounds } from "./slots.ts";
+
+/** What a scenario without `host` runs on. */
+const HOST_DEFAULTS = { backing: "ext4", device: 8 * 2 ** 30, memory: 2 * 2 ** 30, kernel: "6.18", cost: undefined } as const;
+const METRICS_DEFAULT = [
+  "data_copied_at_create",
+  "data_copied_at_steps",
+  "space_allocated_at_create",
+  "space_allocated_at_steps",
+  "device_bytes_written_at_steps",
+];
+/** More problems than this help nobody. */
+const PROBLEMS_MAX = 20;
+
+interface Reading {
+  readonly file: string;
+  readonly document: PlainDocument;
+  readonly problems: Problem[];
+}
+
+/**
+ * Reads one scenario.
+ * @param text - the file's content
+ * @param file - what problems call it
+ * @throws ScenarioError with every problem found.
+ */
+export function loadScenario(text: string, file: string): Scenario {
+  const document = readYaml(text, file);
+  if (!("value" in document)) throw new ScenarioError(document);
+  const reading: Reading = { file, document, problems: [] };
+  const variables = readVariables(reading);
+  const ids = driverIds(document.value);
+  const schema = schemaFor({ variables, ids });
+  const parsed = (schema as z.ZodType<WrittenScenario>).safeParse(document.value);
+  if (!parsed.success) {
+    for (const finding of findingsOf(parsed.error, schema, document.value)) {
+      report(
+        reading,
+        finding.message,
+        finding.key === undefined ? document.placeOf(finding.path) : document.placeOfKey(finding.path, finding.key),
+      );
+    }
+    throw new ScenarioError(inOrder(reading.problems));
+  }
+  const scenario = build(reading, parsed.data);
+  checkFit(scenario, document, (message, place) => report(reading, message, place));
+  if (reading.problems.length > 0) throw new ScenarioError(inOrder(reading.problems));
+  return scenario;
+}
+
+function report(reading: Reading, message: string, place: Place): void {
+  reading.problems.push({ file: reading.file, ...place, message });
+}
+
+/** Problems by place, each once. */
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  const sorted = [...problems].sort((one, other) => one.line - other.line || one.column - other.column);
+  const distinct = sorted.filter((one, index) => index === 0 || JSON.stringify(one) !== JSON.stringify(sorted[index - 1]));
+  if (distinct.length <= PROBLEMS_MAX) return distinct;
+  const last = distinct[PROBLEMS_MAX] as Problem;
+  return [...distinct.slice(0, PROBLEMS_MAX), { ...last, message: `and ${distinct.length - PROBLEMS_MAX} problems more` }];
+}
+
+/** The variables in the order of the file: each may use those above it. */
+function readVariables({ document, problems, file }: Reading): Variables {
+  const variables = new Map<string, number>();
+  const written = valueAt(document.value, ["vars"]);
+  if (typeof written !== "object" || written === null) return variables;
+  for (const [name, value] of Object.entries(written)) {
+    const found = readSize(value, variables);
+    if (found instanceof Fault) problems.push({ file, ...document.placeOf(["vars", name]), message: found.message });
+    else variables.set(name, found);
+  }
+  return variables;
+}
+
+/** The ids that expectations may name, read before the schema judges the drivers. */
+function driverIds(value: Plain): readonly string[] {
+  const drivers = valueAt(value, ["drivers"]);
+  if (!Array.isArray(drivers)) return DRIVER_NAMES;
+  return drivers.flatMap((driver: Plain) => {
+    const id = typeof driver === "string" ? driver : (valueAt(driver, ["id"]) ?? valueAt(driver, ["driver"]));
+    return typeof id === "string" ? [id] : [];
+  });
+}
+
+function build(reading: Reading, written: WrittenScenario): Scenario {
+  const { document } = reading;
+  const host = written.host ?? {};
+  const drivers: readonly (string | WrittenDriver)[] = written.drivers ?? DRIVER_NAMES;
+  return {
+    file: reading.file,
+    name: written.name,
+    about: written.about.trim(),
+    sources: written.sources ?? [],
+    drivers: drivers.map((driver, index) =>
+      driverChoice(driver as WrittenDriver | DriverChoice["driver"], document.placeOf(["drivers", index])),
+    ),
+    host: {
+      backing: host.backing ?? HOST_DEFAULTS.backing,
+      device: host.device ?? HOST_DEFAULTS.device,
+      memory: host.memory ?? HOST_DEFAULTS.memory,
+      kernel: host.kernel ?? HOST_DEFAULTS.kernel,
+      cost: host.cost,
+    },
+    seed: written.seed ?? 1,
+    images: inBuildOrder(Object.entries(written.images ?? {}).map(([name, image]) => imagePlan(name, image, written, document))),
+    containers: Object.entries(written.containers ?? {}).map(([name, { image }]) => ({
+      name,
+      image,
+      place: document.placeOf(["containers", name]),
+    })),
+    steps: written.steps.map((step, index) => stepPlan(step, index, document)),
+    expectations: expectationsOf(written.expect, ["expect"], document),
+    compare: {
+      columns: (written.compare?.metrics ?? METRICS_DEFAULT)
+        .map((name) => columnNamed(name))
+        .filter((column): column is Column => column !== undefined),
+      reference: written.compare?.reference,
+    },
+  };
+}
+
+function driverChoice(driver: WrittenDriver | DriverChoice["driver"], place: Place): DriverChoice {
+  if (typeof driver === "string") return { id: driver, driver, options: {}, place };
+  return { id: driver.id ?? driver.driver, driver: driver.driver, options: driver.options ?? {}, place };
+}
+
+function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, document: PlainDocument): ImagePlan {
+  const path = ["images", name];
+  const from = image.from;
+  const kind = from !== undefined && Object.hasOwn(written.images ?? {}, from) ? "image" : "archive";
+  const layers = (image.layers ?? []).map((layer, index): LayerPlan => {
+    const operations = (Array.isArray(layer) ? layer : [layer]) as readonly Operation[];
+    return { operations, place: document.placeOf([...path, "layers", index]) };
+  });
+  return {
+    name,
+    from: from === undefined || from === "scratch" ? undefined : { kind, name: from },
+    layers,
+    place: document.placeOf(path),
+  };
+}
+
+/** Images so that one stands behind those it is built from; a circle keeps the order of the file (check.ts reports it). */
+function inBuildOrder(images: readonly ImagePlan[]): readonly ImagePlan[] {
+  const out: ImagePlan[] = [];
+  const visit = (image: ImagePlan, below: readonly ImagePlan[]): void => {
+    if (out.includes(image) || below.includes(image)) return;
+    const base = images.find((other) => image.from?.kind === "image" && other.name === image.from.name);
+    if (base !== undefined) visit(base, [...below, image]);
+    out.push(image);
+  };
+  for (const image of images) visit(image, []);
+  return out;
+}
+
+function stepPlan(step: WrittenStep, index: number, document: PlainDocument): StepPlan {
+  const path = ["steps", index];
+  return {
+    id: step.id ?? `step-${index + 1}`,
+    container: step.in,
+    as: step.as === undefined ? undefined : { uid: step.as.uid, gid: step.as.gid, groups: step.as.groups ?? [] },
+    umask: step.umask ?? 0,
+    title: titleOf(valueAt(document.value, [...path, "do"])),
+    operation: step.do,
+    expectations: expectationsOf(step.expect, [...path, "expect"], document),
+    place: document.placeOf(path),
+  };
+}
+
+/** An action as the file writes it, in one short line. */
+function titleOf(action: Plain | undefined): string {
+  if (typeof action !== "object" || action === null) return "";
+  const words = Object.entries(action).map(
+    ([key, value], index) => `${key}${index === 0 ? " " : "="}${typeof value === "object" ? quoted(value) : String(value)}`,
+  );
+  const text = words.join(" ").replaceAll("\n", "\\n");
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+const ANSWER_KEYS: ReadonlySet<string> = new Set(["result", "error", "value"]);
+
+/** Expectations of every driver stand at the top or under `each`; those of one driver under its id. */
+function expectationsOf(
+  written: Readonly<Record<string, unknown>> | undefined,
+  path: PlainPath,
+  document: PlainDocument,
+): readonly Expectation[] {
+  if (written === undefined) return [];
+  return Object.entries(written).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    if (ANSWER_KEYS.has(key) || columnNamed(key) !== undefined)
+      return [expectation(undefined, key, value, document.placeOfKey(path, key))];
+    const driver = key === "each" ? undefined : key;
+    return Object.entries(value as Readonly<Record<string, unknown>>).flatMap(([inner, what]) =>
+      what === undefined ? [] : [expectation(driver, inner, what, document.placeOfKey([...path, key], inner))],
+    );
+  });
+}
+
+function expectation(driver: string | undefined, key: string, value: unknown, place: Place): Expectation {
+  const column = columnNamed(key);
+  if (column !== undefined) return { driver, what: { kind: "amount", column, bounds: value as Bounds }, place };
+  if (key === "error") return { driver, what: { kind: "error", code: String(value) }, place };
+  return { driver, what: key === "value" ? { kind: "value", value } : { kind: "ok" }, place };
+}

@@ -1,0 +1,88 @@
+/**
+ * A scenario as it is run: checked, with defaults filled in, and each part with its place in the file.
+ */
+import type { Operation } from "./actions.ts";
+import type { Column } from "./metrics.ts";
+import type { Place } from "./problem.ts";
+import type { DriverName } from "./schema.ts";
+import type { Bounds } from "./slots.ts";
+
+/** A driver with its options; `id` names it in expectations and reports. */
+export interface DriverChoice {
+  readonly id: string;
+  readonly driver: DriverName;
+  readonly options: Readonly<Record<string, string>>;
+  readonly place: Place;
+}
+
+export interface HostChoice {
+  readonly backing: string;
+  /** Bytes. */
+  readonly device: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly kernel: string;
+  /** The disk's cost profile; undefined: calls take no time. */
+  readonly cost: string | undefined;
+}
+
+export interface ImagePlan {
+  readonly name: string;
+  /** What the first layer stands on: another image, an archive or a folder. */
+  readonly from: { readonly kind: "image" | "archive"; readonly name: string } | undefined;
+  readonly layers: readonly LayerPlan[];
+  readonly place: Place;
+}
+export interface LayerPlan {
+  readonly operations: readonly Operation[];
+  readonly place: Place;
+}
+
+export interface Credentials {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+export interface StepPlan {
+  readonly id: string;
+  readonly container: string | undefined;
+  readonly as: Credentials | undefined;
+  readonly umask: number;
+  /** The step in a few words, such as `rename /a, to /b`. */
+  readonly title: string;
+  readonly operation: Operation;
+  readonly expectations: readonly Expectation[];
+  readonly place: Place;
+}
+
+/** The answer that a step is expected to have. */
+export type ExpectedAnswer =
+  | { readonly kind: "ok" }
+  | { readonly kind: "error"; readonly code: string }
+  | { readonly kind: "value"; readonly value: unknown };
+
+/** One expectation of one driver, or of every driver. */
+export interface Expectation {
+  /** A driver's id; undefined: every driver that has no answer of its own here. */
+  readonly driver: string | undefined;
+  readonly what: ExpectedAnswer | { readonly kind: "amount"; readonly column: Column; readonly bounds: Bounds };
+  readonly place: Place;
+}
+
+export interface Scenario {
+  readonly file: string;
+  readonly name: string;
+  readonly about: string;
+  readonly sources: readonly string[];
+  readonly drivers: readonly DriverChoice[];
+  readonly host: HostChoice;
+  readonly seed: number;
+  /** In the order of the file; an image that others stand on comes first. */
+  readonly images: readonly ImagePlan[];
+  readonly containers: readonly { readonly name: string; readonly image: string; readonly place: Place }[];
+  readonly steps: readonly StepPlan[];
+  /** Of the whole run. */
+  readonly expectations: readonly Expectation[];
+  readonly compare: { readonly columns: readonly Column[]; readonly reference: string | undefined };
+}

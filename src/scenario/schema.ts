@@ -1,0 +1,195 @@
+/**
+ * The language of scenario files as one zod schema, from which the JSON Schema is made too.
+ *
+ * Interface: `schemaFor` is made once a file, since quantities may name the file's variables and expectations its drivers. A file that passes
+ * is well formed; whether its names fit together is checked afterwards (check.ts).
+ */
+import { z } from "zod";
+import { Errno } from "../../sim/core/errno.ts";
+import { actionsFor, type Operation } from "./actions.ts";
+import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
+import { quoted } from "./problem.ts";
+import type { Variables } from "./quantity.ts";
+import { type Bounds, oneOf, type Slots, slotsFor } from "./slots.ts";
+
+/** Docker's seven storage drivers. */
+export const DRIVER_NAMES = ["aufs", "btrfs", "devicemapper", "overlay", "overlay2", "vfs", "zfs"] as const;
+export type DriverName = (typeof DRIVER_NAMES)[number];
+
+/** Backing filesystems, named as mount(8) names them. */
+export const BACKINGS = ["ext4", "xfs", "btrfs", "zfs", "tmpfs"] as const;
+
+export interface SchemaOptions {
+  readonly variables: Variables;
+  /** The ids of the drivers that the file names; undefined: any name may stand for one (the JSON Schema). */
+  readonly ids?: readonly string[];
+}
+
+/** What a step or a run is expected to be: an answer, and amounts by metric. */
+export interface WrittenExpectation {
+  readonly result?: "ok" | undefined;
+  readonly error?: string | undefined;
+  readonly value?: unknown;
+  readonly [metric: string]: unknown;
+}
+type Written = Readonly<Record<string, unknown>>;
+
+export interface WrittenStep {
+  readonly id?: string | undefined;
+  readonly note?: string | undefined;
+  readonly in?: string | undefined;
+  readonly as?: { readonly uid: number; readonly gid: number; readonly groups?: readonly number[] | undefined } | undefined;
+  readonly umask?: number | undefined;
+  readonly do: Operation;
+  readonly expect?: Written | undefined;
+}
+export interface WrittenDriver {
+  readonly id?: string | undefined;
+  readonly driver: DriverName;
+  readonly options?: Readonly<Record<string, string>> | undefined;
+}
+export interface WrittenHost {
+  readonly backing?: (typeof BACKINGS)[number] | undefined;
+  readonly device?: number | undefined;
+  readonly memory?: number | undefined;
+  readonly kernel?: string | undefined;
+  readonly cost?: string | undefined;
+}
+export interface WrittenImage {
+  readonly from?: string | undefined;
+  readonly layers?: readonly (Operation | readonly Operation[])[] | undefined;
+}
+/** A scenario file that is well formed. */
+export interface WrittenScenario {
+  readonly version: 1;
+  readonly name: string;
+  readonly about: string;
+  readonly sources?: readonly string[] | undefined;
+  readonly drivers?: readonly (DriverName | WrittenDriver)[] | undefined;
+  readonly host?: WrittenHost | undefined;
+  readonly seed?: number | undefined;
+  readonly vars?: Readonly<Record<string, unknown>> | undefined;
+  readonly images?: Readonly<Record<string, WrittenImage>> | undefined;
+  readonly containers?: Readonly<Record<string, { readonly image: string }>> | undefined;
+  readonly steps: readonly WrittenStep[];
+  readonly expect?: Written | undefined;
+  readonly compare?: { readonly metrics?: readonly string[] | undefined; readonly reference?: string | undefined } | undefined;
+}
+
+const ERRNO_CODES: readonly string[] = Errno.all().map((errno) => errno.code);
+
+/** A slot for the bounds of a metric, by its unit. */
+function boundsSlot(slots: Slots, column: string): z.ZodType<Bounds, unknown> {
+  const found = columnNamed(column);
+  return found !== undefined && metricOf(found.metric).unit === "nanoseconds" ? slots.spanBounds : slots.bounds;
+}
+
+type OptionalBounds = Record<string, z.ZodOptional<z.ZodType<Bounds, unknown>>>;
+
+function amounts(slots: Slots, columns: readonly string[]): OptionalBounds {
+  return Object.fromEntries(columns.map((column) => [column, boundsSlot(slots, column).optional()]));
+}
+
+/** Expectations of one kind: for every driver at the top or under `each`, for one driver under its id. */
+function expectations(shape: Record<string, z.ZodType>, ids: readonly string[] | undefined): z.ZodType {
+  const one = z.strictObject(shape);
+  const each = { ...shape, each: one.optional() };
+  if (ids === undefined) return z.object(each).catchall(one);
+  return z.strictObject({ ...each, ...Object.fromEntries(ids.map((id) => [id, one.optional()])) });
+}
+
+function driverSchema(slots: Slots): z.ZodType {
+  const scalar = z.union([z.string(), z.number(), z.boolean()], {
+    error: (issue) => `expected a text, a number, true or false, found ${quoted(issue.input)}`,
+  });
+  const name = oneOf("driver", DRIVER_NAMES);
+  return z.union([
+    name,
+    z
+      .strictObject({
+        id: slots.name.optional(),
+        driver: name,
+        options: z.record(z.string(), scalar.transform(String)).optional(),
+      })
+      .meta({
+        description: "a driver with options, under an id of its own",
+      }),
+  ]);
+}
+
+function hostSchema(slots: Slots): z.ZodType {
+  return z.strictObject({
+    backing: oneOf("backing filesystem", BACKINGS).optional().meta({ description: "the filesystem at /var/lib/docker" }),
+    device: slots.size.optional(),
+    memory: slots.size.optional(),
+    kernel: z
+      .string()
+      .regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes")
+      .optional(),
+    cost: slots.name.optional().meta({ description: "the disk's cost profile" }),
+  });
+}
+
+function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] | undefined): z.ZodType {
+  const answer = {
+    result: z
+      .literal("ok", {
+        error: (issue) => `a result can only be ok, found ${quoted(issue.input)}; an error is expected as { error: EXDEV }`,
+      })
+      .optional(),
+    error: oneOf("error", ERRNO_CODES).optional(),
+    value: z.unknown().optional(),
+  };
+  return z.strictObject({
+    id: slots.name.optional(),
+    note: slots.text.optional(),
+    in: slots.name.optional().meta({ description: "the container that makes the call" }),
+    as: z.strictObject({ uid: slots.id, gid: slots.id, groups: z.array(slots.id).optional() }).optional(),
+    umask: slots.mode.optional(),
+    do: operation,
+    expect: expectations({ ...answer, ...amounts(slots, METRIC_IDS) }, ids).optional(),
+  });
+}
+
+/** The schema of one file. */
+export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, unknown> {
+  const slots = slotsFor(options.variables);
+  const actions = actionsFor(slots);
+  const schemasOf = (scope?: string): readonly z.ZodType<Operation, unknown>[] =>
+    actions.filter((action) => scope === undefined || action.scope === scope).map((action) => action.schema);
+  const fileOperations = schemasOf("files");
+  const schema = z.strictObject({
+    version: z.literal(1, { error: () => "this program reads version 1" }),
+    name: slots.name,
+    about: slots.text,
+    sources: z.array(slots.text).optional().meta({ description: "where the question comes from" }),
+    drivers: z.array(driverSchema(slots)).min(1, "name one driver at least").optional(),
+    host: hostSchema(slots).optional(),
+    seed: z.int().min(0, "a seed is a whole number from 0 on").optional(),
+    vars: z.record(slots.name, z.unknown()).optional().meta({ description: "quantities that others may name as $name" }),
+    images: z
+      .record(
+        slots.name,
+        z.strictObject({
+          from: slots.text
+            .optional()
+            .meta({ description: "another image of this file, a tar archive (.tar, .tar.gz, .tgz), a folder, or scratch" }),
+          layers: z.array(z.union([z.array(z.union(fileOperations)), ...fileOperations])).optional(),
+        }),
+      )
+      .optional(),
+    containers: z.record(slots.name, z.strictObject({ image: slots.name })).optional(),
+    steps: z.array(stepSchema(slots, z.union(schemasOf()), options.ids)).max(100_000, "more than 100000 steps"),
+    expect: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
+    compare: z
+      .strictObject({ metrics: z.array(oneOf("metric", COLUMN_NAMES)).min(1).optional(), reference: slots.name.optional() })
+      .optional(),
+  });
+  return schema as unknown as z.ZodType<WrittenScenario, unknown>;
+}
+
+/** The JSON Schema (draft-07) of scenario files, for editors. */
+export function jsonSchema(): unknown {
+  const schema = z.toJSONSchema(schemaFor({ variables: new Map() }), { target: "draft-7", io: "input", reused: "ref" });
+  return { ...schema, title: "cowlab scenario, version 1" };
+}

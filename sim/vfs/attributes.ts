@@ -1,28 +1,173 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function stat(..._: unknown[]): import("./filesystem.ts").Attributes | Errno {
-  return ENOSYS;
+/**
+ * Calls on attributes: stat, statfs, access, chmod, chown, utimensat (fs/stat.c, fs/open.c, fs/utimes.c, fs/attr.c; Linux 6.18).
+ */
+import type { Time } from "../core/clock.ts";
+import { EACCES, EBADF, EINVAL, EPERM, EROFS, type Errno } from "../core/errno.ts";
+import { CAP_CHOWN, type Credentials, capable, inGroup } from "./credentials.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  newAttributes,
+  O_PATH,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_ISGID,
+  S_ISUID,
+  type StatFs,
+} from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import {
+  dropsSetGroupId,
+  immutable,
+  immutableOrAppendOnly,
+  inGroupOrCapable,
+  inodePermission,
+  isDirectory,
+  MAY_EXEC,
+  MAY_WRITE,
+  ownerOrCapable,
+  wantWrite,
+} from "./permission.ts";
+import type { Task } from "./task.ts";
+
+export function stat(task: Task, path: string, follow: boolean, into: Attributes = newAttributes()): Attributes | Errno {
+  const { walk } = task;
+  return walk.to(path, follow) ?? walk.mount.fs.getattr(walk.inode, into) ?? into;
 }
-export function fstat(..._: unknown[]): import("./filesystem.ts").Attributes | Errno {
-  return ENOSYS;
+
+export function fstat(task: Task, fd: number, into: Attributes = newAttributes()): Attributes | Errno {
+  const file = task.files.get(fd);
+  if (file === undefined) return EBADF;
+  return file.mount.fs.getattr(file.inode, into) ?? into;
 }
-export function statfs(..._: unknown[]): import("./filesystem.ts").StatFs | Errno {
-  return ENOSYS;
+
+export function statfs(task: Task, path: string): StatFs | Errno {
+  return task.walk.to(path, true) ?? task.walk.mount.fs.statfs();
 }
-export function access(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function access(task: Task, path: string, mask: number): Errno | undefined {
+  if ((mask & ~7) !== 0) return EINVAL;
+  const { walk } = task;
+  const lost = walk.to(path, true);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = walk;
+  const type = mount.fs.mode(inode) & S_IFMT;
+  if ((mask & MAY_EXEC) !== 0 && type === S_IFREG && mount.options.noexec === true) return EACCES;
+  const refused = inodePermission(task.credentials, mount.fs, inode, mask);
+  if (refused !== undefined || (mask & MAY_WRITE) === 0) return refused;
+  const special = type !== S_IFREG && type !== S_IFDIR && type !== S_IFLNK;
+  return mount.readOnly && !special ? EROFS : undefined;
 }
-export function chmod(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/** An open file whose attributes may be changed: any but an O_PATH one. */
+function fileOf(task: Task, fd: number): Position | Errno {
+  const file = task.files.get(fd);
+  return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
 }
-export function fchmod(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function chmod(task: Task, path: string, mode: number): Errno | undefined {
+  return task.walk.to(path, true) ?? changeMode(task, task.walk, mode);
 }
-export function chown(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function fchmod(task: Task, fd: number, mode: number): Errno | undefined {
+  const file = fileOf(task, fd);
+  return "mount" in file ? changeMode(task, file, mode) : file;
 }
-export function fchown(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+function changeMode(task: Task, { mount, inode }: Position, mode: number): Errno | undefined {
+  const who = task.credentials;
+  const refused = wantWrite(mount) ?? immutableOrAppendOnly(mount.fs, inode);
+  if (refused !== undefined) return refused;
+  if (!ownerOrCapable(who, mount.fs, inode)) return EPERM;
+  return mount.fs.setattr(inode, { mode: withoutForeignSetGroupId(who, mode & 0o7777, mount.fs.gid(inode)) });
 }
-export function utimens(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/** The set-group-id bit is for members of the group (setattr_prepare). */
+function withoutForeignSetGroupId(who: Credentials, mode: number, gid: number): number {
+  return (mode & S_ISGID) !== 0 && !inGroupOrCapable(who, gid) ? mode & ~S_ISGID : mode;
+}
+
+interface Owners {
+  /** -1: as it is. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export function chown(task: Task, path: string, to: Owners & { readonly follow: boolean }): Errno | undefined {
+  return task.walk.to(path, to.follow) ?? changeOwner(task, task.walk, to);
+}
+
+export function fchown(task: Task, fd: number, uid: number, gid: number): Errno | undefined {
+  const file = fileOf(task, fd);
+  return "mount" in file ? changeOwner(task, file, { uid, gid }) : file;
+}
+
+/** chown_common: whoever changes owners takes set-id bits away from what is no directory, also when he changes none. */
+function changeOwner(task: Task, { mount, inode }: Position, { uid, gid }: Owners): Errno | undefined {
+  const who = task.credentials;
+  const { fs } = mount;
+  const readOnly = wantWrite(mount);
+  if (readOnly !== undefined) return readOnly;
+  const mode = fs.mode(inode);
+  const oldUid = fs.uid(inode);
+  const oldGid = fs.gid(inode);
+  let kept = mode;
+  if (!isDirectory(mode)) {
+    kept &= ~S_ISUID;
+    if (dropsSetGroupId(who, mode, oldGid)) kept &= ~S_ISGID;
+  }
+  if (uid !== -1 || gid !== -1 || kept !== mode) {
+    const barred = immutableOrAppendOnly(fs, inode);
+    if (barred !== undefined) return barred;
+  }
+  const owns = who.uid === oldUid;
+  if (uid !== -1 && !(owns && uid === oldUid) && !capable(who, CAP_CHOWN)) return EPERM;
+  if (gid !== -1 && !(owns && (gid === oldGid || inGroup(who, gid))) && !capable(who, CAP_CHOWN)) return EPERM;
+  if (kept !== mode && !ownerOrCapable(who, fs, inode)) return EPERM;
+  const change: { uid?: number; gid?: number; mode?: number } = {};
+  if (uid !== -1) change.uid = uid;
+  if (gid !== -1) change.gid = gid;
+  if (kept !== mode) change.mode = withoutForeignSetGroupId(who, kept & 0o7777, gid === -1 ? oldGid : gid);
+  return fs.setattr(inode, change) ?? dropFileCapabilities(task, { mount, inode });
+}
+
+/** Takes the capabilities of a program away, which a change of owner or content ends (cap_inode_killpriv). */
+export function dropFileCapabilities(task: Task, { mount, inode }: Position): Errno | undefined {
+  if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) !== S_IFREG) return undefined;
+  const known = mount.fs.getxattr(inode, "security.capability");
+  return "code" in known ? undefined : mount.fs.removexattr(inode, "security.capability");
+}
+
+type TimeChange = Time | "NOW" | "OMIT";
+
+export function utimens(
+  task: Task,
+  path: string,
+  to: { readonly atime: TimeChange; readonly mtime: TimeChange; readonly nofollow: boolean },
+): Errno | undefined {
+  const { atime, mtime } = to;
+  // The path is not even looked at when there is nothing to do.
+  if (atime === "OMIT" && mtime === "OMIT") return undefined;
+  const lost = task.walk.to(path, !to.nofollow);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = task.walk;
+  const who = task.credentials;
+  const { fs } = mount;
+  const readOnly = wantWrite(mount);
+  if (readOnly !== undefined) return readOnly;
+  const touch = atime === "NOW" && mtime === "NOW";
+  const barred = touch ? immutable(fs, inode) : immutableOrAppendOnly(fs, inode);
+  if (barred !== undefined) return barred;
+  if (!ownerOrCapable(who, fs, inode)) {
+    if (!touch) return EPERM;
+    const refused = inodePermission(who, fs, inode, MAY_WRITE);
+    if (refused !== undefined) return refused;
+  }
+  const now = task.vfs.clock.time();
+  const change: { -readonly [Key in keyof AttributeChange]: AttributeChange[Key] } = {};
+  if (atime !== "OMIT") change.atime = atime === "NOW" ? now : atime;
+  if (mtime !== "OMIT") change.mtime = mtime === "NOW" ? now : mtime;
+  return fs.setattr(inode, change);
 }

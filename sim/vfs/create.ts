@@ -1,16 +1,120 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function linkFile(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+/**
+ * Calls that make names: mkdir, mknod, symlink, link (fs/namei.c: filename_create, vfs_mkdir, vfs_mknod, vfs_link; Linux 6.18).
+ */
+import { EBADF, EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, isErrno } from "../core/errno.ts";
+import { CAP_MKNOD, capable } from "./credentials.ts";
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  S_ISGID,
+  S_ISUID,
+  S_ISVTX,
+} from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import {
+  immutableOrAppendOnly,
+  initOwner,
+  inodePermission,
+  isDirectory,
+  MAY_READ,
+  MAY_WRITE,
+  mayCreate,
+  ownerOrCapable,
+} from "./permission.ts";
+import type { Task } from "./task.ts";
+import { pathError } from "./walk.ts";
+
+/**
+ * Walks to where a name is to be made, which must be free (filename_create). EEXIST comes before ENOENT for slashes behind it, and both
+ * before EROFS.
+ */
+function freeName(task: Task, path: string, forDirectory: boolean): Errno | undefined {
+  const { walk } = task;
+  const lost = walk.parent(path);
+  if (lost !== undefined) return lost;
+  if (walk.kind !== "normal") return EEXIST;
+  const found = walk.child();
+  if (!isErrno(found)) return EEXIST;
+  if (found !== ENOENT || (walk.slash && !forDirectory)) return found;
+  return walk.mount.readOnly ? EROFS : undefined;
 }
-export function mkdir(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function mkdir(task: Task, path: string, mode: number): Errno | undefined {
+  const wrong = freeName(task, path, true);
+  if (wrong !== undefined) return wrong;
+  return make(task, { mode: S_IFDIR | (mode & (0o777 | S_ISVTX) & ~task.umask) });
 }
-export function mknod(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function mknod(task: Task, path: string, mode: number, rdev: number): Errno | undefined {
+  const type = (mode & S_IFMT) === 0 ? S_IFREG : mode & S_IFMT;
+  if (type === S_IFDIR) return EPERM;
+  if (type !== S_IFREG && type !== S_IFCHR && type !== S_IFBLK && type !== S_IFIFO && type !== S_IFSOCK) return EINVAL;
+  const device = type === S_IFCHR || type === S_IFBLK;
+  const wrong = freeName(task, path, false) ?? mayCreate(task.credentials, task.walk);
+  if (wrong !== undefined) return wrong;
+  const whiteout = type === S_IFCHR && rdev === 0;
+  if (device && !whiteout && !capable(task.credentials, CAP_MKNOD)) return EPERM;
+  return make(task, { mode: type | (mode & 0o7777 & ~task.umask), rdev: device ? rdev : 0 });
 }
-export function symlink(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function symlink(task: Task, target: string, path: string): Errno | undefined {
+  const wrong = pathError(target) ?? freeName(task, path, false);
+  return wrong ?? make(task, { mode: S_IFLNK | 0o777, target });
 }
-export function link(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/** Makes an inode at the free name where the walk stands. */
+function make(task: Task, init: { mode: number; rdev?: number; target?: string }): Errno | undefined {
+  const { walk } = task;
+  const refused = mayCreate(task.credentials, walk);
+  if (refused !== undefined) return refused;
+  const made = walk.mount.fs.create(walk.inode, walk.name, initOwner(task.credentials, walk, init));
+  return isErrno(made) ? made : undefined;
+}
+
+export function link(task: Task, path: string, to: string): Errno | undefined {
+  const { walk } = task;
+  const lost = walk.to(path, false);
+  if (lost !== undefined) return lost;
+  return linkTo(task, walk.position(), to);
+}
+
+export function linkFile(task: Task, fd: number, path: string): Errno | undefined {
+  const file = task.files.get(fd);
+  if (file === undefined) return EBADF;
+  return linkTo(task, file, path, file.linkable);
+}
+
+/** @param linkable - whether a source without names may get one. */
+function linkTo(task: Task, source: Position, to: string, linkable = false): Errno | undefined {
+  const { walk } = task;
+  const wrong = freeName(task, to, false);
+  if (wrong !== undefined) return wrong;
+  if (source.mount !== walk.mount) return EXDEV;
+  const { fs } = source.mount;
+  if (task.vfs.sysctls.protectedHardlinks && !mayLink(task, source)) return EPERM;
+  const refused = mayCreate(task.credentials, walk) ?? immutableOrAppendOnly(fs, source.inode);
+  if (refused !== undefined) return refused;
+  if (isDirectory(fs.mode(source.inode))) return EPERM;
+  if (!linkable && nlinkOf(task, source) === 0) return ENOENT;
+  return fs.link(source.inode, walk.inode, walk.name);
+}
+
+function nlinkOf(task: Task, { mount, inode }: Position): number {
+  mount.fs.getattr(inode, task.scratch);
+  return task.scratch.nlink;
+}
+
+/** fs.protected_hardlinks: somebody else's file may be linked when it could be read and written and is not set-id (may_linkat). */
+function mayLink(task: Task, { mount, inode }: Position): boolean {
+  if (ownerOrCapable(task.credentials, mount.fs, inode)) return true;
+  const mode = mount.fs.mode(inode);
+  if ((mode & S_IFMT) !== S_IFREG || (mode & S_ISUID) !== 0) return false;
+  if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) return false;
+  return inodePermission(task.credentials, mount.fs, inode, MAY_READ | MAY_WRITE) === undefined;
 }

@@ -1,25 +1,160 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function read(..._: unknown[]): import("../core/content.ts").Content | Errno {
-  return ENOSYS;
+/**
+ * Calls on an open file's bytes: read, write, lseek, fsync, mmap (fs/read_write.c, fs/sync.c, mm/mmap.c; Linux 6.18).
+ */
+import { Content } from "../core/content.ts";
+import { EACCES, EAGAIN, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { dropFileCapabilities } from "./attributes.ts";
+import { readDevice, writeDevice } from "./devices.ts";
+import { touchAtime } from "./directory.ts";
+import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
+import type { OpenFile } from "./open-file.ts";
+import { immutable, modeAfterWrite } from "./permission.ts";
+import type { Task } from "./task.ts";
+
+/** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
+const COUNT_MAX = 0x7ffff000;
+const SEEK_END = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+/** An open file to be read. @returns EBADF, EISDIR; of a FIFO EAGAIN, as nobody writes into it meanwhile. */
+function readable(task: Task, fd: number): OpenFile | Errno {
+  const file = task.files.get(fd);
+  if (file === undefined || !file.readable) return EBADF;
+  if (file.type === S_IFDIR) return EISDIR;
+  return file.type === S_IFIFO ? EAGAIN : file;
 }
-export function pread(..._: unknown[]): import("../core/content.ts").Content | Errno {
-  return ENOSYS;
+
+function deviceOf(file: OpenFile): number {
+  const attributes = newAttributes();
+  file.mount.fs.getattr(file.inode, attributes);
+  return attributes.rdev;
 }
-export function readInto(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+export function read(task: Task, fd: number, length: number): Content | Errno {
+  const file = readable(task, fd);
+  if (isErrno(file)) return file;
+  const found = readFile(file, file.position, length);
+  if (!isErrno(found)) file.position += found.length;
+  return found;
 }
-export function write(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+export function pread(task: Task, fd: number, length: number, offset: number): Content | Errno {
+  if (offset < 0) return EINVAL;
+  const file = readable(task, fd);
+  if (file === EAGAIN) return ESPIPE;
+  return isErrno(file) ? file : readFile(file, offset, length);
 }
-export function pwrite(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+/** Reads and sets atime, as also a read at the end of the file does; one of no bytes does not. */
+export function readFile(file: OpenFile, offset: number, length: number): Content | Errno {
+  if (length < 0) return EINVAL;
+  if (length === 0) return Content.empty;
+  const count = Math.min(length, COUNT_MAX);
+  if (file.type === S_IFCHR) return readDevice(deviceOf(file), count);
+  const found = file.mount.fs.read(file.handle, offset, count);
+  if (!isErrno(found) && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+  return found;
 }
-export function lseek(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+export function readInto(task: Task, fd: number, target: Uint8Array, offset?: number): number | Errno {
+  const found = offset === undefined ? read(task, fd, target.length) : pread(task, fd, target.length, offset);
+  if (isErrno(found)) return found;
+  found.copyTo(target, 0);
+  return found.length;
 }
-export function fsync(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+function writable(task: Task, fd: number): OpenFile | Errno {
+  const file = task.files.get(fd);
+  if (file === undefined || !file.writable) return EBADF;
+  return file.type === S_IFIFO ? EAGAIN : file;
 }
-export function mmap(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function write(task: Task, fd: number, content: Content): number | Errno {
+  const file = writable(task, fd);
+  if (isErrno(file)) return file;
+  const at = (file.flags & O_APPEND) === 0 ? file.position : file.mount.fs.size(file.inode);
+  const written = writeFile(task, file, at, content);
+  if (!isErrno(written) && written > 0) file.position = at + written;
+  return written;
+}
+
+export function pwrite(task: Task, fd: number, content: Content, offset: number): number | Errno {
+  if (offset < 0) return EINVAL;
+  const file = writable(task, fd);
+  if (isErrno(file)) return file === EAGAIN ? ESPIPE : file;
+  const at = (file.flags & O_APPEND) === 0 ? offset : file.mount.fs.size(file.inode);
+  return writeFile(task, file, at, content);
+}
+
+/** Writes; set-id bits and file capabilities go first, and O_SYNC is obeyed afterwards (vfs_write, generic_write_sync). */
+export function writeFile(task: Task, file: OpenFile, offset: number, content: Content): number | Errno {
+  if (content.length === 0) return 0;
+  const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
+  if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
+  const refused = removePrivileges(task, file);
+  if (refused !== undefined) return refused;
+  const { fs } = file.mount;
+  const written = fs.write(file.handle, offset, given);
+  if ((file.flags & O_DSYNC) === 0 || isErrno(written) || written === 0) return written;
+  return fs.fsync(file.handle, (file.flags & O_SYNC) !== O_SYNC) ?? written;
+}
+
+/** What a change of content takes away: set-id bits and file capabilities (file_remove_privs). */
+export function removePrivileges(task: Task, file: OpenFile): Errno | undefined {
+  const { fs } = file.mount;
+  if (fs.fileFlags !== undefined) {
+    const barred = immutable(fs, file.inode);
+    if (barred !== undefined) return barred;
+  }
+  if (file.checkedCapabilities !== task.vfs.capabilityChanges) {
+    const failed = dropFileCapabilities(task, file);
+    if (failed !== undefined) return failed;
+    file.checkedCapabilities = task.vfs.capabilityChanges;
+  }
+  const mode = modeAfterWrite(task.credentials, fs, file.inode);
+  return mode === fs.mode(file.inode) ? undefined : fs.setattr(file.inode, { mode: mode & 0o7777 });
+}
+
+export function lseek(task: Task, fd: number, offset: number, whence: number): number | Errno {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (whence < 0 || whence > SEEK_HOLE) return EINVAL;
+  if (file.type === S_IFIFO) return ESPIPE;
+  const { fs } = file.mount;
+  if (file.type !== S_IFREG && whence > SEEK_END) return EINVAL;
+  let to = offset;
+  if (whence === 1) to += file.position;
+  else if (whence === SEEK_END) to += fs.size(file.inode);
+  else if (whence >= SEEK_DATA) {
+    if (offset < 0 || offset >= fs.size(file.inode)) return ENXIO;
+    const found = fs.seek(file.handle, offset, whence === SEEK_HOLE);
+    if (isErrno(found)) return found;
+    to = found;
+  }
+  if (to < 0) return EINVAL;
+  file.position = to;
+  return to;
+}
+
+export function fsync(task: Task, fd: number, dataOnly: boolean): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  return file.held ? EINVAL : file.mount.fs.fsync(file.handle, dataOnly);
+}
+
+export function mmap(task: Task, fd: number, protection: "r" | "rw", share: "shared" | "private"): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  const shared = share === "shared" && protection === "rw";
+  if (shared && !file.writable) return EACCES;
+  if (!file.readable) return EACCES;
+  if (file.type !== S_IFREG) return ENODEV;
+  if (shared && file.mount.readOnly) return EPERM;
+  touchAtime(file.mount, file.inode);
+  const first = file.mount.fs.read(file.handle, 0, 1);
+  if (isErrno(first)) return first;
+  if (!shared || first.length === 0) return undefined;
+  const written = writeFile(task, file, 0, first);
+  return isErrno(written) ? written : undefined;
 }

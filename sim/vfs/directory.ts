@@ -1,19 +1,12 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function chroot(..._: unknown[]): import("./task.ts").Task | Errno {
-  return ENOSYS;
-}
-export function chdir(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
-}
-export function resolve(..._: unknown[]): import("./mount.ts").Position | Errno {
-  return ENOSYS;
-}
-export function readlink(..._: unknown[]): string | Errno {
-  return ENOSYS;
-}
-export function readdir(..._: unknown[]): DirectoryEntry[] | Errno {
-  return ENOSYS;
-}
+/**
+ * Calls that read names and go places: readdir, readlink, chdir, chroot.
+ */
+import { EINVAL, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
+import { S_IFLNK, S_IFMT } from "./filesystem.ts";
+import type { Mount, Position } from "./mount.ts";
+import { inodePermission, isDirectory, MAY_EXEC, MAY_READ } from "./permission.ts";
+import { Task } from "./task.ts";
+
 /** One row of a directory. */
 export interface DirectoryEntry {
   readonly name: string;
@@ -21,4 +14,62 @@ export interface DirectoryEntry {
   readonly type: number;
   /** d_ino. */
   readonly inodeNumber: number;
+}
+
+/** Sets atime as reading does, unless the mount forbids it. */
+export function touchAtime(mount: Mount, inode: Position["inode"]): void {
+  if (!mount.readOnly && mount.options.noatime !== true) mount.fs.touchAtime(inode);
+}
+
+export function resolve(task: Task, path: string): Position | Errno {
+  return task.walk.to(path, true) ?? task.walk.position();
+}
+
+/** A directory that a task may stand in. */
+function standing(task: Task, path: string): Position | Errno {
+  const lost = task.walk.to(path, true);
+  if (lost !== undefined) return lost;
+  const place = task.walk.position();
+  if (!isDirectory(place.mount.fs.mode(place.inode))) return ENOTDIR;
+  return inodePermission(task.credentials, place.mount.fs, place.inode, MAY_EXEC) ?? place;
+}
+
+export function chdir(task: Task, path: string): Errno | undefined {
+  const place = standing(task, path);
+  if (isErrno(place)) return place;
+  task.chdirTo(place);
+  return undefined;
+}
+
+export function chroot(task: Task, path: string): Task | Errno {
+  const place = standing(task, path);
+  if (isErrno(place)) return place;
+  const made = new Task(task.vfs, place, task.credentials);
+  made.umask = task.umask;
+  return made;
+}
+
+export function readlink(task: Task, path: string): string | Errno {
+  const lost = task.walk.to(path, false);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = task.walk;
+  if ((mount.fs.mode(inode) & S_IFMT) !== S_IFLNK) return EINVAL;
+  touchAtime(mount, inode);
+  return mount.fs.readlink(inode);
+}
+
+export function readdir(task: Task, path: string): DirectoryEntry[] | Errno {
+  const lost = task.walk.to(path, true);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = task.walk;
+  if (!isDirectory(mount.fs.mode(inode))) return ENOTDIR;
+  const refused = inodePermission(task.credentials, mount.fs, inode, MAY_READ);
+  if (refused !== undefined) return refused;
+  const entries: DirectoryEntry[] = [];
+  const { names } = task.vfs;
+  const failed = mount.fs.iterate(inode, (name, inodeNumber, type) => {
+    entries.push({ name: names.text(name), type, inodeNumber });
+  });
+  touchAtime(mount, inode);
+  return failed ?? entries;
 }

@@ -1,31 +1,86 @@
 /**
- * An open file description (kernel: struct file): what a descriptor stands for. Position and flags are its own; two opens of one
- * file are two of these.
+ * An open file description (kernel: struct file) and the table of a task's descriptors (struct files_struct). Position and flags are
+ * the description's own; two opens of one file are two of these.
  */
-import type { FileHandle, Inode } from "./filesystem.ts";
+import { EBADF, type Errno } from "../core/errno.ts";
+import { type FileHandle, type Inode, O_PATH } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
 export class OpenFile {
   readonly mount: Mount;
   readonly inode: Inode;
-  /** The filesystem's handle; of an O_PATH file, which the filesystem never opened, the inode's own number. */
+  /** The filesystem's handle; not to be used of one that it did not open (`held`). */
   readonly handle: FileHandle;
-  /** Type and permission bits at the time of open: the type never changes. */
+  /** Type bits of its mode. */
   readonly type: number;
   /** O_* flags. */
   readonly flags: number;
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Whether the filesystem was not asked to open it: O_PATH, and what is no file, directory or link. */
+  readonly held: boolean;
+  /** Whether O_TMPFILE without O_EXCL made it: it may be given a name. */
+  readonly linkable: boolean;
   /** Where the next read or write begins, in bytes. */
   position = 0;
+  /** The state of file capabilities (`Vfs.capabilityChanges`) at which a write through it last found none to remove. */
+  checkedCapabilities = -1;
 
-  constructor(mount: Mount, inode: Inode, opened: { handle: FileHandle; type: number; flags: number; access: number }) {
-    this.mount = mount;
-    this.inode = inode;
+  constructor(
+    place: { mount: Mount; inode: Inode },
+    opened: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
+  ) {
+    this.mount = place.mount;
+    this.inode = place.inode;
     this.handle = opened.handle;
     this.type = opened.type;
     this.flags = opened.flags;
-    this.readable = (opened.access & 1) !== 0;
-    this.writable = (opened.access & 2) !== 0;
+    this.held = opened.held;
+    this.linkable = opened.linkable;
+    // 0 reads, 1 writes, 2 does both, 3 neither (OPEN_FMODE).
+    const access = (opened.flags & O_PATH) !== 0 ? 0 : (opened.flags + 1) & 3;
+    this.readable = (access & 1) !== 0;
+    this.writable = (access & 2) !== 0;
+  }
+}
+
+export class FileTable {
+  readonly #files: (OpenFile | undefined)[] = [];
+  /** No descriptor below is free. */
+  #lowest = 0;
+
+  /** Gives a file the lowest free descriptor. */
+  add(file: OpenFile): number {
+    let fd = this.#lowest;
+    while (fd < this.#files.length && this.#files[fd] !== undefined) fd++;
+    if (fd === this.#files.length) this.#files.push(file);
+    else this.#files[fd] = file;
+    this.#lowest = fd + 1;
+    return fd;
+  }
+
+  /** The file of a descriptor, O_PATH ones too. */
+  get(fd: number): OpenFile | undefined {
+    return this.#files[fd];
+  }
+
+  /** The file of a descriptor. @returns EBADF for one that is not open, or open for O_PATH only. */
+  file(fd: number): OpenFile | Errno {
+    const file = this.#files[fd];
+    return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
+  }
+
+  /** Frees a descriptor. @returns what it stood for. */
+  remove(fd: number): OpenFile | undefined {
+    const file = this.#files[fd];
+    if (file === undefined) return undefined;
+    this.#files[fd] = undefined;
+    if (fd < this.#lowest) this.#lowest = fd;
+    return file;
+  }
+
+  /** The descriptors in use, ascending. */
+  descriptors(): number[] {
+    return [...this.#files.keys()].filter((fd) => this.#files[fd] !== undefined);
   }
 }

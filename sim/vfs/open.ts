@@ -1,7 +1,248 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function open(..._: unknown[]): number | Errno {
-  return ENOSYS;
+/**
+ * open(2) and close(2) (fs/open.c: build_open_flags, do_dentry_open; fs/namei.c: path_openat, do_open, may_open; Linux 6.18).
+ */
+import {
+  EACCES,
+  EBADF,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ELOOP,
+  ENOENT,
+  ENOTDIR,
+  ENXIO,
+  EPERM,
+  EROFS,
+  type Errno,
+  isErrno,
+} from "../core/errno.ts";
+import { isKnownDevice } from "./devices.ts";
+import {
+  type AttributeChange,
+  fileHandle,
+  type Inode,
+  newAttributes,
+  O_ACCMODE,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOATIME,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import { OpenFile } from "./open-file.ts";
+import {
+  appendOnly,
+  initOwner,
+  inodePermission,
+  isDirectory,
+  MAY_READ,
+  MAY_WRITE,
+  mayCreate,
+  modeAfterWrite,
+  ownerOrCapable,
+  wantWrite,
+} from "./permission.ts";
+import type { Task } from "./task.ts";
+
+/** O_TMPFILE without the O_DIRECTORY that it brings. */
+const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY;
+
+/** What the access mode of open asks of permissions, O_TRUNC included. */
+function accessMask(flags: number): number {
+  const mask = (flags & O_ACCMODE) === 0 ? MAY_READ : (flags & O_ACCMODE) === O_WRONLY ? MAY_WRITE : MAY_READ | MAY_WRITE;
+  return (flags & O_TRUNC) === 0 ? mask : mask | MAY_WRITE;
 }
-export function close(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function open(task: Task, path: string, flags: number, mode: number): number | Errno {
+  const permissions = mode & 0o7777;
+  if ((flags & O_PATH) !== 0) return openPath(task, path, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if ((flags & TMPFILE_BIT) !== 0) {
+    if ((flags & (O_TMPFILE | O_CREAT)) !== O_TMPFILE || (accessMask(flags) & MAY_WRITE) === 0) return EINVAL;
+    return openTemporary(task, path, flags, permissions);
+  }
+  if ((flags & (O_DIRECTORY | O_CREAT)) === (O_DIRECTORY | O_CREAT)) return EINVAL;
+  if ((flags & O_CREAT) === 0) {
+    const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
+    if (lost !== undefined) return lost;
+    return openExisting(task, flags);
+  }
+  const lost = task.walk.parent(path);
+  return lost ?? openOrCreate(task, flags, permissions);
+}
+
+/** With O_CREAT: the walk stands in the directory of the last component. */
+function openOrCreate(task: Task, flags: number, mode: number): number | Errno {
+  const { walk } = task;
+  const follow = (flags & (O_EXCL | O_NOFOLLOW)) === 0;
+  while (true) {
+    if (walk.kind !== "normal") {
+      walk.enterDots();
+      return (flags & O_EXCL) === 0 ? EISDIR : EEXIST;
+    }
+    if (walk.slash) return EISDIR;
+    const found = walk.child();
+    if (found === ENOENT) return createAndOpen(task, flags, mode);
+    if (isErrno(found)) return found;
+    const covered = walk.mount.covers?.has(found) === true;
+    if (!covered && follow && (walk.mount.fs.mode(found) & S_IFMT) === S_IFLNK) {
+      const lost = walk.parentOfTarget(found);
+      if (lost !== undefined) return lost;
+      continue;
+    }
+    if ((flags & O_EXCL) !== 0) return EEXIST;
+    walk.enter(found);
+    if (isDirectory(walk.mount.fs.mode(walk.inode))) return EISDIR;
+    return openExisting(task, flags);
+  }
+}
+
+/** Makes the file that is missing. What it is opened for needs no permission then. */
+function createAndOpen(task: Task, flags: number, mode: number): number | Errno {
+  const { walk } = task;
+  const place = walk.position();
+  const { fs } = place.mount;
+  if (place.mount.readOnly) return EROFS;
+  const refused = mayCreate(task.credentials, place);
+  if (refused !== undefined) return refused;
+  const init = initOwner(task.credentials, place, { mode: S_IFREG | (mode & ~task.umask) });
+  const made = fs.create(place.inode, walk.name, init);
+  if (isErrno(made)) return made;
+  if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, fs, made)) return EPERM;
+  return finish(task, { mount: place.mount, inode: made }, flags & ~(O_TRUNC | O_EXCL));
+}
+
+/** do_open of what the walk found. */
+function openExisting(task: Task, flags: number): number | Errno {
+  const place = task.walk.position();
+  const { fs } = place.mount;
+  const type = fs.mode(place.inode) & S_IFMT;
+  if ((flags & O_DIRECTORY) !== 0 && type !== S_IFDIR) return ENOTDIR;
+  const truncates = (flags & O_TRUNC) !== 0 && type === S_IFREG;
+  if (truncates && place.mount.readOnly) return EROFS;
+  const refused = mayOpen(task, place, type, flags);
+  if (refused !== undefined) return refused;
+  if ((flags & O_ACCMODE) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
+  const fd = finish(task, place, flags);
+  if (!truncates || isErrno(fd)) return fd;
+  const cut = fs.setattr(place.inode, sizeZero(task, place));
+  if (cut === undefined) return fd;
+  close(task, fd);
+  return cut;
+}
+
+/** What O_TRUNC changes: the size, both times even when it was 0, and set-id bits. */
+function sizeZero(task: Task, { mount, inode }: Position): AttributeChange {
+  const before = mount.fs.mode(inode);
+  const after = modeAfterWrite(task.credentials, mount.fs, inode);
+  const mtime = task.vfs.clock.time();
+  return before === after ? { size: 0, mtime } : { size: 0, mtime, mode: after & 0o7777 };
+}
+
+function mayOpen(task: Task, { mount, inode }: Position, type: number, flags: number): Errno | undefined {
+  const mask = accessMask(flags);
+  if (type === S_IFLNK) return ELOOP;
+  if (type === S_IFDIR && (mask & MAY_WRITE) !== 0) return EISDIR;
+  if ((type === S_IFBLK || type === S_IFCHR) && mount.options.nodev === true) return EACCES;
+  const refused = inodePermission(task.credentials, mount.fs, inode, mask);
+  if (refused !== undefined) return refused;
+  if (mount.fs.fileFlags !== undefined && appendOnly(mount.fs, inode)) {
+    if ((flags & O_ACCMODE) !== 0 && (flags & O_APPEND) === 0) return EPERM;
+    if ((flags & O_TRUNC) !== 0) return EPERM;
+  }
+  if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, mount.fs, inode)) return EPERM;
+  return undefined;
+}
+
+/** Begins the open file: by the filesystem for files and directories, by its own rules for the rest (do_dentry_open). */
+function finish(task: Task, place: Position, flags: number): number | Errno {
+  const { fs } = place.mount;
+  const type = fs.mode(place.inode) & S_IFMT;
+  const special = type !== S_IFREG && type !== S_IFDIR;
+  if (special) {
+    const refused = openSpecial(place, type, flags);
+    if (refused !== undefined) return refused;
+    fs.hold(place.inode);
+    return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });
+  }
+  if ((flags & O_DIRECT) !== 0 && type === S_IFDIR) return EINVAL;
+  const handle = fs.open(place.inode, flags);
+  if (isErrno(handle)) return handle;
+  return addFile(task, place, { handle, type, flags, held: false, linkable: false });
+}
+
+/** Sockets and unknown devices are not there; a FIFO has no other end. */
+function openSpecial({ mount, inode }: Position, type: number, flags: number): Errno | undefined {
+  if (type === S_IFSOCK) return ENXIO;
+  if (type === S_IFIFO) return (flags & O_ACCMODE) === O_WRONLY && (flags & O_NONBLOCK) !== 0 ? ENXIO : undefined;
+  const attributes = newAttributes();
+  mount.fs.getattr(inode, attributes);
+  return isKnownDevice(type, attributes.rdev) ? undefined : ENXIO;
+}
+
+function addFile(
+  task: Task,
+  place: Position,
+  opened: { handle: ReturnType<typeof fileHandle>; type: number; flags: number; held: boolean; linkable: boolean },
+): number {
+  place.mount.users += 1;
+  return task.files.add(new OpenFile(place, opened));
+}
+
+function openPath(task: Task, path: string, flags: number): number | Errno {
+  const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
+  if (lost !== undefined) return lost;
+  const place = task.walk.position();
+  const type = place.mount.fs.mode(place.inode) & S_IFMT;
+  if ((flags & O_DIRECTORY) !== 0 && type !== S_IFDIR) return ENOTDIR;
+  place.mount.fs.hold(place.inode);
+  return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });
+}
+
+/** O_TMPFILE: a file without a name in the directory at `path`. */
+function openTemporary(task: Task, path: string, flags: number, mode: number): number | Errno {
+  const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
+  if (lost !== undefined) return lost;
+  const place = task.walk.position();
+  const { fs } = place.mount;
+  if (!isDirectory(fs.mode(place.inode))) return ENOTDIR;
+  const refused = wantWrite(place.mount) ?? mayCreate(task.credentials, place);
+  if (refused !== undefined) return refused;
+  const init = initOwner(task.credentials, place, { mode: S_IFREG | (mode & ~task.umask) });
+  const made: Inode | Errno = fs.tmpfile(place.inode, init);
+  if (isErrno(made)) return made;
+  const handle = fs.open(made, flags & ~(O_TMPFILE | O_EXCL));
+  fs.drop(made);
+  if (isErrno(handle)) return handle;
+  const linkable = (flags & O_EXCL) === 0;
+  return addFile(
+    task,
+    { mount: place.mount, inode: made },
+    { handle, type: S_IFREG, flags: flags & ~O_TMPFILE, held: false, linkable },
+  );
+}
+
+export function close(task: Task, fd: number): Errno | undefined {
+  const file = task.files.remove(fd);
+  if (file === undefined) return EBADF;
+  file.mount.users -= 1;
+  if (file.held) file.mount.fs.drop(file.inode);
+  else file.mount.fs.close(file.handle, file.flags);
+  return undefined;
 }

@@ -1,34 +1,119 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function flock(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+/**
+ * Calls that change no content: locks, advice, inode flags, inotify, execve, sendfile, file handles, and what mincore(2) tells.
+ */
+import { EACCES, EBADF, ELOOP, ENOENT, ENOEXEC, ENOTSUP, ENOTTY, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { read, readFile } from "./data.ts";
+import { O_RDONLY, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
+import { close, open } from "./open.ts";
+import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
+import type { Task } from "./task.ts";
+
+/** How many interpreters of interpreters execve follows (fs/exec.c: exec_binprm). */
+const INTERPRETERS_MAX = 5;
+/** How much of a program is looked at (BINPRM_BUF_SIZE), in bytes. */
+const HEAD = 256;
+
+export function flock(task: Task, fd: number): Errno | undefined {
+  const file = task.files.file(fd);
+  return isErrno(file) ? file : undefined;
 }
-export function lock(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function lock(task: Task, fd: number, exclusive: boolean): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  return (exclusive ? file.writable : file.readable) ? undefined : EBADF;
 }
-export function fadvise(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/** Dirty pages are written and stay; clean ones go (generic_fadvise). */
+export function fadvise(task: Task, fd: number): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (file.type === S_IFIFO) return ESPIPE;
+  if (file.type === S_IFREG) file.mount.fs.dropPages(file.handle);
+  return undefined;
 }
-export function getFlags(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+export function getFlags(task: Task, fd: number): number | Errno {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (file.held) return ENOTTY;
+  const { fs } = file.mount;
+  return fs.fileFlags === undefined ? ENOTTY : fs.fileFlags(file.inode);
 }
-export function setFlags(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function setFlags(task: Task, fd: number, flags: number): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  const { fs } = file.mount;
+  if (file.held || fs.setFileFlags === undefined) return ENOTTY;
+  const readOnly = wantWrite(file.mount);
+  if (readOnly !== undefined) return readOnly;
+  return ownerOrCapable(task.credentials, fs, file.inode) ? fs.setFileFlags(file.inode, flags) : EPERM;
 }
-export function inotifyAdd(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function inotifyAdd(task: Task, path: string): Errno | undefined {
+  const { walk } = task;
+  return walk.to(path, true) ?? inodePermission(task.credentials, walk.mount.fs, walk.inode, MAY_READ);
 }
-export function exec(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function exec(task: Task, path: string): Errno | undefined {
+  return execAt(task, path, 0);
 }
-export function sendfile(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+/** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
+function execAt(task: Task, path: string, depth: number): Errno | undefined {
+  const { walk } = task;
+  const lost = walk.to(path, true);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = walk;
+  if ((mount.fs.mode(inode) & S_IFMT) !== S_IFREG || mount.options.noexec === true) return EACCES;
+  const refused = inodePermission(task.credentials, mount.fs, inode, MAY_EXEC);
+  if (refused !== undefined) return refused;
+  const handle = mount.fs.open(inode, O_RDONLY);
+  if (isErrno(handle)) return handle;
+  const head = mount.fs.read(handle, 0, HEAD);
+  mount.fs.touchAtime(inode);
+  mount.fs.close(handle, O_RDONLY);
+  if (isErrno(head)) return head;
+  const raw = head.toBytes();
+  if (raw[0] === 0x7f && raw[1] === 0x45 && raw[2] === 0x4c && raw[3] === 0x46) return undefined;
+  if (raw[0] !== 0x23 || raw[1] !== 0x21) return ENOEXEC;
+  if (depth === INTERPRETERS_MAX) return ELOOP;
+  const line = new TextDecoder().decode(raw.subarray(2)).split("\n", 1)[0] ?? "";
+  const interpreter = line.trim().split(/[ \t]/, 1)[0] ?? "";
+  return interpreter === "" ? ENOEXEC : execAt(task, interpreter, depth + 1);
 }
-export function nameToHandle(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function sendfile(task: Task, fd: number, length: number): number | Errno {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (!file.readable) return EBADF;
+  if (file.type === S_IFDIR) return read(task, fd, length) as Errno;
+  const found = readFile(file, 0, length);
+  return isErrno(found) ? found : found.length;
 }
-export function cachedPages(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+export function nameToHandle(task: Task, path: string): Errno | undefined {
+  const lost = task.walk.to(path, false);
+  if (lost !== undefined) return lost;
+  return task.walk.mount.fs.exportable ? undefined : ENOTSUP;
 }
-export function dropPages(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function cachedPages(task: Task, path: string): number | Errno {
+  const fd = open(task, path, O_RDONLY, 0);
+  if (isErrno(fd)) return fd;
+  const file = task.files.file(fd);
+  const pages = isErrno(file) || file.type !== S_IFREG ? 0 : file.mount.fs.cachedPages(file.handle);
+  close(task, fd);
+  return pages;
+}
+
+export function dropPages(task: Task, path: string): Errno | undefined {
+  const fd = open(task, path, O_RDONLY, 0);
+  if (isErrno(fd)) return fd;
+  const file = task.files.file(fd);
+  const failed = isErrno(file) ? ENOENT : file.mount.fs.fsync(file.handle, false);
+  if (failed === undefined) fadvise(task, fd);
+  close(task, fd);
+  return failed;
 }

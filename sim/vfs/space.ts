@@ -1,16 +1,145 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function truncate(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+/**
+ * Calls on a file's size and space: truncate, fallocate, copy_file_range, FICLONE (fs/open.c, fs/read_write.c, fs/remap_range.c; Linux 6.18).
+ */
+import type { Time } from "../core/clock.ts";
+import { EBADF, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
+import { dropFileCapabilities } from "./attributes.ts";
+import { readFile, removePrivileges, writeFile } from "./data.ts";
+import {
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
+  FALLOC_FL_ZERO_RANGE,
+  O_APPEND,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+} from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import type { OpenFile } from "./open-file.ts";
+import { appendOnly, immutable, inodePermission, MAY_WRITE, modeAfterWrite, wantWrite } from "./permission.ts";
+import type { Task } from "./task.ts";
+
+export function truncate(task: Task, path: string, length: number): Errno | undefined {
+  if (length < 0) return EINVAL;
+  const { walk } = task;
+  const lost = walk.to(path, true);
+  if (lost !== undefined) return lost;
+  const { mount, inode } = walk;
+  const type = mount.fs.mode(inode) & S_IFMT;
+  if (type === S_IFDIR) return EISDIR;
+  if (type !== S_IFREG) return EINVAL;
+  const refused = inodePermission(task.credentials, mount.fs, inode, MAY_WRITE) ?? wantWrite(mount);
+  if (refused !== undefined) return refused;
+  if (appendOnly(mount.fs, inode)) return EPERM;
+  return setSize(task, walk, length, undefined);
 }
-export function ftruncate(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function ftruncate(task: Task, fd: number, length: number): Errno | undefined {
+  if (length < 0) return EINVAL;
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (file.type !== S_IFREG || !file.writable) return EINVAL;
+  if (appendOnly(file.mount.fs, file.inode)) return EPERM;
+  return setSize(task, file, length, task.vfs.clock.time());
 }
-export function fallocate(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/**
+ * do_truncate: set-id bits go with the size, in one change. An open file's mtime is set even when the size stays, which truncate(2) does not.
+ */
+function setSize(task: Task, place: Position, size: number, mtime: Time | undefined): Errno | undefined {
+  const { fs } = place.mount;
+  const mode = modeAfterWrite(task.credentials, fs, place.inode);
+  const change: { size: number; mode?: number; mtime?: Time } = { size };
+  if (mode !== fs.mode(place.inode)) change.mode = mode & 0o7777;
+  if (mtime !== undefined) change.mtime = mtime;
+  return fs.setattr(place.inode, change) ?? dropFileCapabilities(task, place);
 }
-export function copyFileRange(..._: unknown[]): number | Errno {
-  return ENOSYS;
+
+/** The modes of fallocate that are known, without KEEP_SIZE, and whether they go with it. */
+function modeError(mode: number): Errno | undefined {
+  const keep = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_ZERO_RANGE:
+    case FALLOC_FL_UNSHARE_RANGE:
+      return undefined;
+    case FALLOC_FL_PUNCH_HOLE:
+      return keep ? undefined : ENOTSUP;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      return keep ? ENOTSUP : undefined;
+    default:
+      return ENOTSUP;
+  }
 }
-export function clone(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function fallocate(task: Task, fd: number, mode: number, offset: number, length: number): Errno | undefined {
+  const file = task.files.file(fd);
+  if (isErrno(file)) return file;
+  if (offset < 0 || length <= 0) return EINVAL;
+  const wrong = modeError(mode);
+  if (wrong !== undefined) return wrong;
+  if (!file.writable) return EBADF;
+  const { fs } = file.mount;
+  if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0 && appendOnly(fs, file.inode)) return EPERM;
+  const barred = immutable(fs, file.inode);
+  if (barred !== undefined) return barred;
+  if (file.type === S_IFIFO) return ESPIPE;
+  if (file.type === S_IFDIR) return EISDIR;
+  if (file.type !== S_IFREG) return ENODEV;
+  return removePrivileges(task, file) ?? fs.fallocate(file.handle, mode, offset, length);
+}
+
+/** What copying between open files asks of both (generic_file_rw_checks). */
+function copyError(source: OpenFile, target: OpenFile): Errno | undefined {
+  if (source.type === S_IFDIR || target.type === S_IFDIR) return EISDIR;
+  if (source.type !== S_IFREG || target.type !== S_IFREG) return EINVAL;
+  if (!source.readable || !target.writable || (target.flags & O_APPEND) !== 0) return EBADF;
+  return undefined;
+}
+
+/**
+ * Shares extents where the filesystem can, else copies; the bytes are shared by reference either way, and what is counted is what the
+ * filesystems did. Between filesystems it is EXDEV, but for those of one type that have a copy of their own.
+ */
+export function copyFileRange(task: Task, fdIn: number, fdOut: number, length: number): number | Errno {
+  const source = task.files.file(fdIn);
+  if (isErrno(source)) return source;
+  const target = task.files.file(fdOut);
+  if (isErrno(target)) return target;
+  const wrong = copyError(source, target);
+  if (wrong !== undefined) return wrong;
+  if (source.mount.fs !== target.mount.fs) return EXDEV;
+  const { fs } = source.mount;
+  const barred = immutable(fs, target.inode);
+  if (barred !== undefined) return barred;
+  const count = Math.max(0, Math.min(length, fs.size(source.inode) - source.position));
+  if (source.inode === target.inode && Math.abs(source.position - target.position) < count) return EINVAL;
+  if (count === 0) return 0;
+  const refused = removePrivileges(task, target);
+  if (refused !== undefined) return refused;
+  let copied: number | Errno = count;
+  if (fs.clone(source.handle, source.position, target.handle, target.position, count) !== undefined) {
+    const content = readFile(source, source.position, count);
+    copied = isErrno(content) ? content : writeFile(task, target, target.position, content);
+  }
+  if (isErrno(copied)) return copied;
+  source.position += copied;
+  target.position += copied;
+  return copied;
+}
+
+export function clone(task: Task, fdIn: number, fdOut: number): Errno | undefined {
+  const target = task.files.file(fdOut);
+  if (isErrno(target)) return target;
+  const source = task.files.file(fdIn);
+  if (isErrno(source)) return source;
+  if (source.mount.fs !== target.mount.fs) return EXDEV;
+  const wrong = copyError(source, target);
+  if (wrong !== undefined) return wrong;
+  return removePrivileges(task, target) ?? source.mount.fs.clone(source.handle, 0, target.handle, 0, 0);
 }

@@ -14,15 +14,16 @@ import * as create from "./create.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
 import * as data from "./data.ts";
 import * as directory from "./directory.ts";
-import type { Attributes, StatFs } from "./filesystem.ts";
+import { type Attributes, newAttributes, type StatFs } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import * as open from "./open.ts";
-import type { OpenFile } from "./open-file.ts";
+import { FileTable } from "./open-file.ts";
 import * as other from "./other.ts";
 import * as remove from "./remove.ts";
 import * as renaming from "./rename.ts";
 import * as space from "./space.ts";
 import type { Vfs } from "./vfs.ts";
+import { Walk } from "./walk.ts";
 import * as xattr from "./xattr.ts";
 
 export class Task {
@@ -35,15 +36,20 @@ export class Task {
   /** Permission bits that new files do not get. */
   umask = 0o022;
   /** The open files by descriptor; shared by the tasks that `withCredentials` makes. */
-  readonly files: (OpenFile | undefined)[];
+  readonly files: FileTable;
+  /** The path walk at work; for the calls' own files. */
+  readonly walk: Walk;
+  /** Attributes that a call needs for itself. */
+  readonly scratch: Attributes = newAttributes();
 
   /** A task whose root and working directory are `root`. `vfs.task` makes the usual one. */
-  constructor(vfs: Vfs, root: Position, credentials: Credentials = ROOT, files: (OpenFile | undefined)[] = []) {
+  constructor(vfs: Vfs, root: Position, credentials: Credentials = ROOT, files: FileTable = new FileTable()) {
     this.vfs = vfs;
     this.root = root;
     this.cwd = root;
     this.credentials = credentials;
     this.files = files;
+    this.walk = new Walk(this);
     root.mount.users += 2;
     root.mount.fs.hold(root.inode);
     root.mount.fs.hold(root.inode);
@@ -73,9 +79,9 @@ export class Task {
     before.mount.fs.drop(before.inode);
     before.mount.users -= 1;
   }
-  /** Closes every descriptor, and lets go of root and working directory. A task that shared its descriptors is told `false`. */
+  /** Closes every descriptor, and lets go of root and working directory. One that shares descriptors with others leaves them open: `false`. */
   exit(closeFiles = true): void {
-    if (closeFiles) for (let fd = 0; fd < this.files.length; fd++) if (this.files[fd] !== undefined) this.close(fd);
+    if (closeFiles) for (const fd of this.files.descriptors()) this.close(fd);
     for (const place of [this.root, this.cwd]) {
       place.mount.fs.drop(place.inode);
       place.mount.users -= 1;

@@ -1,17 +1,24 @@
 /**
- * The VFS of one host: its names, page cache and mounts (kernel: fs/namespace.c).
+ * The VFS of one host: its names, page cache and mounts (fs/namespace.c, Linux 6.18).
  *
  * Interface: a host has one. `mountRoot` begins a tree of mounts of its own; `task` gives a process that stands at its top.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Errno } from "../core/errno.ts";
+import { EBUSY, EINVAL, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import type { NameTable } from "../core/names.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
-import type { FileSystem } from "./filesystem.ts";
+import type { FileSystem, Inode } from "./filesystem.ts";
 import { Mount, type MountOptions } from "./mount.ts";
 import type { PageCache } from "./page-cache.ts";
+import { isDirectory } from "./permission.ts";
 import { Task } from "./task.ts";
+
+/** Switches of /proc/sys/fs. */
+export interface Sysctls {
+  /** Hard links to others' files need read and write permission. 1 on every distribution; the other protected_* are taken to be 0. */
+  readonly protectedHardlinks: boolean;
+}
 
 /** What a Vfs stands on. */
 export interface VfsParts {
@@ -19,6 +26,7 @@ export interface VfsParts {
   readonly clock: Clock;
   readonly events: EventStream;
   readonly cache: PageCache;
+  readonly sysctls?: Sysctls;
 }
 
 export class Vfs {
@@ -26,37 +34,90 @@ export class Vfs {
   readonly clock: Clock;
   readonly events: EventStream;
   readonly cache: PageCache;
+  readonly sysctls: Sysctls;
   /** Every mount that has not ended, in the order of mounting. */
   readonly mounts: Mount[] = [];
+  /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
+  capabilityChanges = 0;
 
   constructor(parts: VfsParts) {
     this.names = parts.names;
     this.clock = parts.clock;
     this.events = parts.events;
     this.cache = parts.cache;
+    this.sysctls = parts.sysctls ?? { protectedHardlinks: true };
   }
 
-  /** Mounts a filesystem as the top of a new tree of mounts. */
-  mountRoot(fs: FileSystem, options: MountOptions = {}): Mount {
-    const mount = new Mount(fs, fs.root, options);
-    fs.hold(fs.root);
+  /** Mounts a filesystem as the top of a new tree of mounts. @param top - its directory that is shown, by default its root. */
+  mountRoot(fs: FileSystem, options: MountOptions = {}, top: Inode = fs.root): Mount {
+    const mount = new Mount(fs, top, options);
+    fs.hold(top);
     this.mounts.push(mount);
     return mount;
   }
 
-  /** Mounts a filesystem on the directory at `path`. @returns ENOTDIR and those of the walk. */
-  mount(task: Task, fs: FileSystem, path: string, options: MountOptions = {}): Errno | Mount {
-    const place = task.resolve(path);
-    if (!("mount" in place)) return place;
-    const mount = this.mountRoot(fs, options);
+  /** Mounts a filesystem on the directory at `path`. @returns ENOTDIR, EBUSY where it is mounted already, and those of the walk. */
+  mount(task: Task, fs: FileSystem, path: string, options: MountOptions = {}): Mount | Errno {
+    return this.#mountAt(task, { fs, top: fs.root, path, options });
+  }
+
+  /** mount --bind: shows the directory `from` also at `path`. */
+  bind(task: Task, from: string, path: string, options: MountOptions = {}): Mount | Errno {
+    const source = task.resolve(from);
+    if (isErrno(source)) return source;
+    return this.#mountAt(task, { fs: source.mount.fs, top: source.inode, path, options });
+  }
+
+  #mountAt(task: Task, what: { fs: FileSystem; top: Inode; path: string; options: MountOptions }): Mount | Errno {
+    const place = task.resolve(what.path);
+    if (isErrno(place)) return place;
+    if (isDirectory(place.mount.fs.mode(place.inode)) !== isDirectory(what.fs.mode(what.top))) return ENOTDIR;
+    if (place.mount.fs === what.fs && place.mount.root === what.top && place.inode === what.top) return EBUSY;
+    const mount = this.mountRoot(what.fs, what.options, what.top);
+    mount.parent = place.mount;
+    mount.coveredInode = place.inode;
+    place.mount.fs.hold(place.inode);
+    place.mount.covers ??= new Map();
+    place.mount.covers.set(place.inode, mount);
+    const { events } = this;
+    if (events.listening)
+      events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: Object.keys(what.options).join(",") });
     return mount;
   }
 
-  /** Ends the mount whose top is at `path`. @returns EINVAL where nothing is mounted, EBUSY while it is in use, unless `lazy`. */
+  /**
+   * Ends the mount whose top is at `path`. The filesystem itself lives on: whoever made it unmounts it when its last mount is gone.
+   * @param lazy - MNT_DETACH: takes it out of the tree though it is in use.
+   * @returns EINVAL where no mount's top is, EBUSY while files are open, tasks stand in it or something is mounted in it.
+   */
   unmount(task: Task, path: string, lazy = false): Errno | undefined {
     const place = task.resolve(path);
-    if (!("mount" in place) || lazy) return undefined;
+    if (isErrno(place)) return place;
+    if (place.inode !== place.mount.root) return EINVAL;
+    return this.unmountMount(place.mount, lazy);
+  }
+
+  /** Ends a mount that is at hand. */
+  unmountMount(mount: Mount, lazy = false): Errno | undefined {
+    if (!lazy && (mount.users > 0 || mount.covers !== undefined)) return EBUSY;
+    if (mount.covers !== undefined) for (const over of [...mount.covers.values()]) this.unmountMount(over, true);
+    const { parent } = mount;
+    if (parent?.covers !== undefined) {
+      parent.covers.delete(mount.coveredInode);
+      if (parent.covers.size === 0) parent.covers = undefined;
+      parent.fs.drop(mount.coveredInode);
+      mount.parent = undefined;
+    }
+    mount.detached = true;
+    mount.fs.drop(mount.root);
+    const place = this.mounts.indexOf(mount);
+    if (place >= 0) this.mounts.splice(place, 1);
     return undefined;
+  }
+
+  /** How many mounts show a filesystem. */
+  mountsOf(fs: FileSystem): number {
+    return this.mounts.filter((mount) => mount.fs === fs).length;
   }
 
   /** A process at the top of a tree of mounts. */

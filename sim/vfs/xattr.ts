@@ -1,25 +1,130 @@
-import { ENOSYS, type Errno } from "../core/errno.ts";
-export function setxattr(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+/**
+ * Calls on extended attributes (fs/xattr.c, security/commoncap.c; Linux 6.18).
+ *
+ * Interface: who may do what is checked here by the name's namespace; that a filesystem keeps a namespace at all, its own affair.
+ */
+import { E2BIG, EBADF, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
+import { utf8Length } from "../core/names.ts";
+import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
+import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX } from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
+import type { Task } from "./task.ts";
+
+/** XATTR_NAME_MAX and XATTR_SIZE_MAX (include/uapi/linux/limits.h), in bytes. */
+const NAME_MAX = 255;
+const SIZE_MAX = 65_536;
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+
+interface NewValue {
+  readonly name: string;
+  readonly value: Uint8Array;
+  readonly flags: number;
 }
-export function fsetxattr(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+/** @returns ERANGE for a name that is empty or longer than 255 bytes. */
+function nameError(name: string): Errno | undefined {
+  const length = utf8Length(name);
+  return length === 0 || length > NAME_MAX ? ERANGE : undefined;
 }
-export function getxattr(..._: unknown[]): Uint8Array | Errno {
-  return ENOSYS;
+
+/** The open file of a descriptor; O_PATH ones have no attributes. */
+function fileOf(task: Task, fd: number): Position | Errno {
+  const file = task.files.get(fd);
+  return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
 }
-export function fgetxattr(..._: unknown[]): Uint8Array | Errno {
-  return ENOSYS;
+
+/** xattr_permission. */
+function permission(who: Credentials, { mount, inode }: Position, name: string, mask: number): Errno | undefined {
+  const { fs } = mount;
+  const write = (mask & MAY_WRITE) !== 0;
+  if (write) {
+    const barred = immutableOrAppendOnly(fs, inode);
+    if (barred !== undefined) return barred;
+  }
+  if (name.startsWith("security.") || name.startsWith("system.")) return undefined;
+  if (name.startsWith("trusted.")) return capable(who, CAP_SYS_ADMIN) ? undefined : write ? EPERM : ENODATA;
+  if (name.startsWith("user.")) {
+    const mode = fs.mode(inode);
+    const type = mode & S_IFMT;
+    if (type !== S_IFREG && type !== S_IFDIR) return write ? EPERM : ENODATA;
+    if (type === S_IFDIR && (mode & S_ISVTX) !== 0 && write && !ownerOrCapable(who, fs, inode)) return EPERM;
+  }
+  return inodePermission(who, fs, inode, mask);
 }
-export function listxattr(..._: unknown[]): string[] | Errno {
-  return ENOSYS;
+
+/** A namespace without a name in it (xattr_resolve_name); only the administrator writes security.* (cap_inode_setxattr). */
+function resolveError(who: Credentials, name: string, write: boolean): Errno | undefined {
+  if (write && name.startsWith("security.") && !capable(who, CAP_SYS_ADMIN)) return EPERM;
+  return name === "user." || name === "trusted." || name === "security." ? EINVAL : undefined;
 }
-export function flistxattr(..._: unknown[]): string[] | Errno {
-  return ENOSYS;
+
+function valueError({ name, value, flags }: NewValue): Errno | undefined {
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) return EINVAL;
+  return nameError(name) ?? (value.length > SIZE_MAX ? E2BIG : undefined);
 }
-export function removexattr(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function setxattr(task: Task, path: string, to: NewValue & { readonly follow: boolean }): Errno | undefined {
+  return valueError(to) ?? task.walk.to(path, to.follow) ?? set(task, task.walk, to);
 }
-export function fremovexattr(..._: unknown[]): Errno | undefined {
-  return ENOSYS;
+
+export function fsetxattr(task: Task, fd: number, to: NewValue): Errno | undefined {
+  const wrong = valueError(to);
+  if (wrong !== undefined) return wrong;
+  const file = fileOf(task, fd);
+  return isErrno(file) ? file : set(task, file, to);
+}
+
+function set(task: Task, place: Position, { name, value, flags }: NewValue): Errno | undefined {
+  const who = task.credentials;
+  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
+  if (refused !== undefined) return refused;
+  if (name === "security.capability") task.vfs.capabilityChanges += 1;
+  return place.mount.fs.setxattr(place.inode, name, value, flags);
+}
+
+export function getxattr(task: Task, path: string, name: string, follow: boolean): Uint8Array | Errno {
+  return nameError(name) ?? task.walk.to(path, follow) ?? get(task, task.walk, name);
+}
+
+export function fgetxattr(task: Task, fd: number, name: string): Uint8Array | Errno {
+  const file = fileOf(task, fd);
+  return isErrno(file) ? file : (nameError(name) ?? get(task, file, name));
+}
+
+function get(task: Task, place: Position, name: string): Uint8Array | Errno {
+  const who = task.credentials;
+  return permission(who, place, name, MAY_READ) ?? resolveError(who, name, false) ?? place.mount.fs.getxattr(place.inode, name);
+}
+
+export function listxattr(task: Task, path: string, follow: boolean): string[] | Errno {
+  return task.walk.to(path, follow) ?? list(task, task.walk);
+}
+
+export function flistxattr(task: Task, fd: number): string[] | Errno {
+  const file = fileOf(task, fd);
+  return isErrno(file) ? file : list(task, file);
+}
+
+/** trusted.* is not shown to others than the administrator. */
+function list(task: Task, { mount, inode }: Position): string[] | Errno {
+  const names = mount.fs.listxattr(inode);
+  if (isErrno(names) || capable(task.credentials, CAP_SYS_ADMIN)) return names;
+  return names.filter((name) => !name.startsWith("trusted."));
+}
+
+export function removexattr(task: Task, path: string, name: string, follow: boolean): Errno | undefined {
+  return nameError(name) ?? task.walk.to(path, follow) ?? remove(task, task.walk, name);
+}
+
+export function fremovexattr(task: Task, fd: number, name: string): Errno | undefined {
+  const file = fileOf(task, fd);
+  return isErrno(file) ? file : (nameError(name) ?? remove(task, file, name));
+}
+
+function remove(task: Task, place: Position, name: string): Errno | undefined {
+  const who = task.credentials;
+  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
+  return refused ?? place.mount.fs.removexattr(place.inode, name);
 }

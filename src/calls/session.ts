@@ -46,7 +46,7 @@ export class CallSession {
 
   /** Keeps what an open descriptor stands for, as dup(2) would. */
   holdFile(fd: number): void {
-    const file = this.task.files[fd];
+    const file = this.task.files.get(fd);
     if (file === undefined) return;
     file.mount.fs.hold(file.inode);
     this.#held.push(file);

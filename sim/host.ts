@@ -1,0 +1,217 @@
+/**
+ * A host: disks, memory, a kernel, and a tree of mounts whose root is a tmpfs. Everything that happens on it comes from its seed
+ * and the calls made on it.
+ *
+ * Interface:
+ * - `task` is its first process (root, at the top of the tree); other processes are made from it (chroot, withCredentials).
+ * - `mount` is mount(8): it knows the types of FILESYSTEMS, takes the general options (ro, noatime …) for the mount and hands the rest
+ *   to the filesystem. A failure tells what the kernel would log.
+ * - `counters` only grow: those of filesystems are summed by type, also of those that are unmounted again.
+ */
+
+import { Disk, type DiskOptions } from "./block/disk.ts";
+import { assert } from "./core/assert.ts";
+import { Clock } from "./core/clock.ts";
+import type { Counters } from "./core/counters.ts";
+import { EINVAL, ENODEV, ENOENT, type Errno, isErrno } from "./core/errno.ts";
+import { EventStream } from "./core/events.ts";
+import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
+import { NameTable } from "./core/names.ts";
+import { Random } from "./core/random.ts";
+import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
+import { FILESYSTEMS, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/filesystems.ts";
+import { PAGE_SIZE } from "./vfs/address-space.ts";
+import type { FileSystem } from "./vfs/filesystem.ts";
+import type { Mount, MountOptions, Position } from "./vfs/mount.ts";
+import { PageCache } from "./vfs/page-cache.ts";
+import type { Task } from "./vfs/task.ts";
+import { Vfs } from "./vfs/vfs.ts";
+
+export interface HostOptions {
+  /** What all random numbers of the host come from. Default 1. */
+  readonly seed?: number;
+  /** Bytes of memory for the page cache. Default 1 GiB. */
+  readonly memory?: number;
+  /** Default Linux 6.18. */
+  readonly kernel?: KernelProfile;
+}
+
+/** The options that mount(8) takes for itself. */
+const GENERAL: ReadonlyMap<string, MountOptions> = new Map<string, MountOptions>([
+  ["ro", { readOnly: true }],
+  ["rw", { readOnly: false }],
+  ["noatime", { noatime: true }],
+  ["relatime", {}],
+  ["strictatime", { strictatime: true }],
+  ["nodev", { nodev: true }],
+  ["noexec", { noexec: true }],
+  ["defaults", {}],
+]);
+
+/** Anonymous device numbers have major 0; disks are virtio's. */
+const DISK_MAJOR = 254;
+const MINORS_A_DISK = 16;
+
+/** What an engine counted, where it keeps count. */
+function countersOf(engine: object): Counters {
+  return "counters" in engine && typeof engine.counters === "object" ? (engine.counters as Counters) : {};
+}
+
+function addInto(sum: Record<string, number>, prefix: string, counters: Counters): void {
+  for (const [name, count] of Object.entries(counters)) sum[`${prefix}.${name}`] = (sum[`${prefix}.${name}`] ?? 0) + count;
+}
+
+export class Host implements HostParts {
+  readonly clock: Clock = new Clock();
+  readonly events: EventStream;
+  readonly names: NameTable = new NameTable();
+  readonly random: Random;
+  readonly cache: PageCache;
+  readonly vfs: Vfs;
+  readonly kernel: KernelProfile;
+  readonly disks: Map<string, Disk> = new Map();
+  /** The first process: root, at the top of the tree of mounts. */
+  readonly task: Task;
+  readonly #mounts = new Map<string, Mount[]>();
+  /** What filesystems counted that are gone. */
+  readonly #ended: Record<string, number> = {};
+  /** Unmounted, but perhaps still used. */
+  #detached: Mount[] = [];
+  #anonymousDevices = 0;
+
+  constructor(options: HostOptions = {}) {
+    this.events = new EventStream(() => this.clock.now);
+    this.random = new Random(options.seed ?? 1);
+    this.kernel = options.kernel ?? k6_18;
+    const memory = options.memory ?? GIB(1);
+    this.cache = new PageCache(this.clock, this.events, { memoryPages: Math.max(1, Math.floor(memory / PAGE_SIZE)) });
+    this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
+    const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755");
+    assert(!isMountFailure(root), "the root filesystem does not mount");
+    this.task = this.vfs.task(this.vfs.mountRoot(root));
+  }
+
+  /** Adds a disk: "vda" is the first, then "vdb" …, unless it is named. */
+  addDisk(options: DiskOptions): Disk {
+    const name = options.name ?? `vd${String.fromCharCode(0x61 + this.disks.size)}`;
+    assert(!this.disks.has(name), `the host has a disk ${name} already`);
+    const disk = new Disk({ clock: this.clock, events: this.events, ...options, name });
+    this.disks.set(name, disk);
+    return disk;
+  }
+
+  /** st_dev of a disk's filesystem. */
+  diskNumber(name: string): DeviceNumber {
+    return deviceNumber(DISK_MAJOR, [...this.disks.keys()].indexOf(name) * MINORS_A_DISK);
+  }
+
+  /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
+  anonymousNumber(): DeviceNumber {
+    this.#anonymousDevices += 1;
+    return deviceNumber(0, this.#anonymousDevices);
+  }
+
+  /** The place of a path of mount options; a relative one begins at `directory`. */
+  resolve(path: string, directory: string): Position | Errno {
+    return this.task.resolve(path.startsWith("/") ? path : `${directory}/${path}`);
+  }
+
+  /** Makes a filesystem on a disk. @returns ENODEV for a type that has no mkfs, ENOENT for a disk that is not there. */
+  mkfs(type: string, source: string, options = ""): Errno | undefined {
+    const disk = this.disks.get(source);
+    const make = FILESYSTEMS.get(type)?.make;
+    if (make === undefined) return ENODEV;
+    return disk === undefined ? ENOENT : make(disk, options);
+  }
+
+  /** Mounts. @returns nothing, or why not. */
+  mount(request: MountRequest): MountFailure | undefined {
+    let options: MountOptions = {};
+    const data: string[] = [];
+    for (const word of splitOptions(request.options ?? "")) {
+      const general = GENERAL.get(word);
+      if (general === undefined) data.push(word);
+      else options = { ...options, ...general };
+    }
+    const place = this.task.resolve(request.target);
+    if (isErrno(place)) return { errno: place, message: "" };
+    const fs = this.#make(request, data.join(","));
+    if (isMountFailure(fs)) return fs;
+    const mounted = this.vfs.mount(this.task, fs, request.target, options);
+    if (isErrno(mounted)) return { errno: mounted, message: "" };
+    const stack = this.#mounts.get(request.target);
+    if (stack === undefined) this.#mounts.set(request.target, [mounted]);
+    else stack.push(mounted);
+    if (this.events.listening) {
+      this.events.emit({ op: "mount", filesystem: fs.label, path: request.target, options: request.options ?? "" });
+    }
+    return undefined;
+  }
+
+  #make(request: MountRequest, data: string): FileSystem | MountFailure {
+    const type = FILESYSTEMS.get(request.type);
+    if (type === undefined) return { errno: ENODEV, message: `unknown filesystem type '${request.type}'` };
+    return type.mount(this, request, data);
+  }
+
+  /** Ends the mount at a path; `lazy` (MNT_DETACH) also while it is used. @returns EINVAL where nothing is mounted, EBUSY. */
+  unmount(target: string, lazy = false): Errno | undefined {
+    const stack = this.#mounts.get(target);
+    const mount = stack?.at(-1);
+    if (stack === undefined || mount === undefined) return EINVAL;
+    const failed = this.vfs.unmount(this.task, target, lazy);
+    if (failed !== undefined) return failed;
+    stack.pop();
+    if (stack.length === 0) this.#mounts.delete(target);
+    this.#detached.push(mount);
+    this.endUnused();
+    return undefined;
+  }
+
+  /** Ends the filesystems that nothing shows or uses any more: those of detached mounts live until their last user is gone. */
+  endUnused(): void {
+    const used: Mount[] = [];
+    for (const mount of this.#detached) {
+      if (mount.users > 0 || this.vfs.mountsOf(mount.fs) > 0) used.push(mount);
+      else {
+        mount.fs.unmount();
+        addInto(this.#ended, mount.fs.type, countersOf(mount.fs));
+      }
+    }
+    this.#detached = used;
+  }
+
+  /** Where something is mounted at `path` or below it, in the order of mounting. */
+  mountedBelow(path: string): string[] {
+    return [...this.#mounts.keys()].filter((at) => at === path || at.startsWith(`${path}/`));
+  }
+
+  /** Everything that was counted since the host was made, sorted by name: "ext4.…", "pageCache.…", "disk.vda.…". */
+  counters(): Counters {
+    const sum: Record<string, number> = { ...this.#ended };
+    const seen = new Set<FileSystem>();
+    for (const { fs } of [...this.vfs.mounts, ...this.#detached]) {
+      if (!seen.has(fs)) addInto(sum, fs.type, countersOf(fs));
+      seen.add(fs);
+    }
+    addInto(sum, "pageCache", countersOf(this.cache));
+    for (const [name, disk] of this.disks) addInto(sum, `disk.${name}`, countersOf(disk));
+    return Object.fromEntries(Object.entries(sum).sort(([one], [other]) => (one < other ? -1 : 1)));
+  }
+
+  /** Throws an InvariantError when what an engine keeps does not add up. */
+  check(): void {
+    this.cache.check();
+    for (const fs of new Set(this.vfs.mounts.map((mount) => mount.fs))) fs.check();
+  }
+}
+
+/** Options at commas; one behind a backslash belongs to its option. */
+function splitOptions(text: string): string[] {
+  return text.split(/(?<!\\),/).filter((word) => word !== "");
+}
+
+/** A host without disks. */
+export function createHost(options: HostOptions = {}): Host {
+  return new Host(options);
+}

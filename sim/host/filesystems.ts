@@ -1,0 +1,98 @@
+/**
+ * The types of filesystems that a host's kernel has, by the names that mount(8) and mkfs know.
+ */
+import type { Disk } from "../block/disk.ts";
+import type { Clock } from "../core/clock.ts";
+import { EINVAL, type Errno } from "../core/errno.ts";
+import type { EventStream } from "../core/events.ts";
+import type { KernelProfile } from "../core/kernel-profile.ts";
+import type { NameTable } from "../core/names.ts";
+import type { Random } from "../core/random.ts";
+import { bytes, type DeviceNumber } from "../core/units.ts";
+import { Tmpfs } from "../fs/tmpfs.ts";
+import { PAGE_SIZE } from "../vfs/address-space.ts";
+import type { FileSystem } from "../vfs/filesystem.ts";
+import type { Position } from "../vfs/mount.ts";
+import type { PageCache } from "../vfs/page-cache.ts";
+
+/** What a filesystem takes from its host. */
+export interface HostParts {
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly names: NameTable;
+  readonly random: Random;
+  readonly cache: PageCache;
+  readonly kernel: KernelProfile;
+  readonly disks: ReadonlyMap<string, Disk>;
+  /** st_dev of a disk's filesystem. */
+  diskNumber(name: string): DeviceNumber;
+  /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
+  anonymousNumber(): DeviceNumber;
+  /** The place of a path of mount options; a relative one begins at `directory`. */
+  resolve(path: string, directory: string): Position | Errno;
+}
+
+/** What mount(8) is asked for. */
+export interface MountRequest {
+  /** The filesystem's type: "ext4", "tmpfs", "overlay". */
+  readonly type: string;
+  /** A disk's name ("vda"), or anything for types without a device. */
+  readonly source: string;
+  /** The folder to mount on. */
+  readonly target: string;
+  /** As behind -o, separated by commas. */
+  readonly options?: string;
+  /** Where relative paths in the options begin. Default "/". */
+  readonly directory?: string;
+}
+
+/** Why a mount failed: mount(2)'s error, and the kernel's log line where it writes one. */
+export interface MountFailure {
+  readonly errno: Errno;
+  readonly message: string;
+}
+
+/** A type of filesystem that the host's kernel has. */
+export interface FileSystemType {
+  readonly name: string;
+  /** mkfs; absent for types that need no device. `options` as given to the tool. */
+  readonly make?: (disk: Disk, options: string) => Errno | undefined;
+  /** @param data - the options that are not mount(8)'s own. */
+  readonly mount: (host: HostParts, request: MountRequest, data: string) => FileSystem | MountFailure;
+}
+
+/** Whether an answer is a MountFailure. */
+export function isMountFailure(value: FileSystem | MountFailure | undefined): value is MountFailure {
+  return value !== undefined && "errno" in value;
+}
+
+const SIZE = /^(\d+)([kmgtp%]?)$/i;
+const POWERS = "kmgtp";
+
+/** A size of a tmpfs option: bytes, with a unit, or a share of memory in percent; undefined for anything else. */
+function sizeOf(text: string, memory: number): number | undefined {
+  const parts = SIZE.exec(text);
+  if (parts === null) return undefined;
+  const unit = (parts[2] ?? "").toLowerCase();
+  if (unit === "%") return Math.floor((Number(parts[1]) * memory) / 100);
+  return Number(parts[1]) * 1024 ** (unit === "" ? 0 : POWERS.indexOf(unit) + 1);
+}
+
+function mountTmpfs(host: HostParts, _request: MountRequest, data: string): FileSystem | MountFailure {
+  const options: { size?: ReturnType<typeof bytes>; inodes?: number; mode?: number } = {};
+  for (const word of data.split(",").filter((one) => one !== "")) {
+    const [key = "", text = ""] = word.split("=", 2);
+    const number = key === "mode" ? Number.parseInt(text, 8) : sizeOf(text, host.cache.memoryPages * PAGE_SIZE);
+    if (number === undefined || Number.isNaN(number)) return { errno: EINVAL, message: `tmpfs: Bad value for '${key}'` };
+    if (key === "size") options.size = bytes(number);
+    else if (key === "nr_inodes") options.inodes = number;
+    else if (key === "mode") options.mode = number;
+    else return { errno: EINVAL, message: `tmpfs: Unknown parameter '${key}'` };
+  }
+  return new Tmpfs(host, { ...options, device: host.anonymousNumber() });
+}
+
+const TMPFS: FileSystemType = { name: "tmpfs", mount: mountTmpfs };
+
+/** Every type there is, by its name. */
+export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS].map((type) => [type.name, type]));

@@ -1,0 +1,148 @@
+/**
+ * Who may do what: inode_permission, may_create, may_delete and the rules of set-id bits (fs/namei.c, fs/attr.c, fs/inode.c, Linux 6.18).
+ *
+ * Interface: the sysctls fs.protected_symlinks, _hardlinks, _fifos and _regular are 0, the kernel's own default.
+ */
+import { EACCES, EBUSY, EISDIR, ENOTDIR, EPERM, EROFS, type Errno } from "../core/errno.ts";
+import {
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  type Credentials,
+  capable,
+  inGroup,
+} from "./credentials.ts";
+import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX } from "./filesystem.ts";
+import type { Mount, Position } from "./mount.ts";
+
+export const MAY_EXEC = 1;
+export const MAY_WRITE = 2;
+export const MAY_READ = 4;
+
+export function isDirectory(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFDIR;
+}
+
+/** Whether they may do what `mask` (MAY_*) says to an inode. @returns EACCES, or EPERM for writing to an immutable one. */
+export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
+  if ((mask & MAY_WRITE) !== 0) {
+    const barred = immutable(fs, inode);
+    if (barred !== undefined) return barred;
+  }
+  const mode = fs.mode(inode);
+  if (who.capabilities !== 0 && overrides(who, mode, mask)) return undefined;
+  let bits = mode;
+  if (fs.uid(inode) === who.uid) bits = mode >> 6;
+  else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
+  return (mask & 7 & ~bits) === 0 ? undefined : EACCES;
+}
+
+/** Whether capabilities allow what the permission bits may not (the end of generic_permission). */
+function overrides(who: Credentials, mode: number, mask: number): boolean {
+  if (isDirectory(mode)) {
+    if ((mask & MAY_WRITE) === 0 && capable(who, CAP_DAC_READ_SEARCH)) return true;
+    return capable(who, CAP_DAC_OVERRIDE);
+  }
+  if (mask === MAY_READ && capable(who, CAP_DAC_READ_SEARCH)) return true;
+  return ((mask & MAY_EXEC) === 0 || (mode & 0o111) !== 0) && capable(who, CAP_DAC_OVERRIDE);
+}
+
+/** FS_IMMUTABLE_FL and FS_APPEND_FL (include/uapi/linux/fs.h). */
+const IMMUTABLE = 0x10;
+const APPEND_ONLY = 0x20;
+
+/** @returns EPERM for an inode with chattr +i. */
+export function immutable(fs: FileSystem, inode: Inode): Errno | undefined {
+  return hasFlags(fs, inode, IMMUTABLE) ? EPERM : undefined;
+}
+
+/** @returns EPERM for an inode with chattr +i or +a. */
+export function immutableOrAppendOnly(fs: FileSystem, inode: Inode): Errno | undefined {
+  return hasFlags(fs, inode, IMMUTABLE | APPEND_ONLY) ? EPERM : undefined;
+}
+
+/** Whether an inode has chattr +a. */
+export function appendOnly(fs: FileSystem, inode: Inode): boolean {
+  return hasFlags(fs, inode, APPEND_ONLY);
+}
+
+function hasFlags(fs: FileSystem, inode: Inode, bits: number): boolean {
+  if (fs.fileFlags === undefined) return false;
+  const flags = fs.fileFlags(inode);
+  return typeof flags === "number" && (flags & bits) !== 0;
+}
+
+/** Whether they own the inode or have CAP_FOWNER (inode_owner_or_capable). */
+export function ownerOrCapable(who: Credentials, fs: FileSystem, inode: Inode): boolean {
+  return capable(who, CAP_FOWNER) || fs.uid(inode) === who.uid;
+}
+
+/** Whether an entry may be made in a directory. */
+export function mayCreate(who: Credentials, place: Position): Errno | undefined {
+  return inodePermission(who, place.mount.fs, place.inode, MAY_WRITE | MAY_EXEC);
+}
+
+/** Whether an entry may be removed. @param wantDirectory - whether it is to be a directory: rmdir, or rename of one. */
+export function mayDelete(who: Credentials, directory: Position, victim: Inode, wantDirectory: boolean): Errno | undefined {
+  const { fs } = directory.mount;
+  const refused = inodePermission(who, fs, directory.inode, MAY_WRITE | MAY_EXEC);
+  if (refused !== undefined) return refused;
+  if (appendOnly(fs, directory.inode)) return EPERM;
+  if (sticky(who, fs, directory.inode, victim)) return EPERM;
+  const barred = immutableOrAppendOnly(fs, victim);
+  if (barred !== undefined) return barred;
+  const isOne = isDirectory(fs.mode(victim));
+  if (wantDirectory) {
+    if (!isOne) return ENOTDIR;
+    return victim === fs.root ? EBUSY : undefined;
+  }
+  return isOne ? EISDIR : undefined;
+}
+
+/** Whether a directory's sticky bit keeps them from removing an inode (__check_sticky). */
+function sticky(who: Credentials, fs: FileSystem, directory: Inode, victim: Inode): boolean {
+  if ((fs.mode(directory) & S_ISVTX) === 0) return false;
+  return fs.uid(victim) !== who.uid && fs.uid(directory) !== who.uid && !capable(who, CAP_FOWNER);
+}
+
+/** @returns EROFS for a mount that is read-only (mnt_want_write). */
+export function wantWrite(mount: Mount): Errno | undefined {
+  return mount.readOnly ? EROFS : undefined;
+}
+
+/** Whether they are in the group or have CAP_FSETID (in_group_or_capable). */
+export function inGroupOrCapable(who: Credentials, gid: number): boolean {
+  return inGroup(who, gid) || capable(who, CAP_FSETID);
+}
+
+/** Owner and mode of a new inode: a directory with the set-group-id bit gives its group (inode_init_owner, mode_strip_sgid). */
+export function initOwner(
+  who: Credentials,
+  directory: Position,
+  init: { mode: number; rdev?: number; target?: string },
+): NewInode {
+  const { fs } = directory.mount;
+  let mode = init.mode;
+  let gid = who.gid;
+  if ((fs.mode(directory.inode) & S_ISGID) !== 0) {
+    gid = fs.gid(directory.inode);
+    if (isDirectory(mode)) mode |= S_ISGID;
+    else if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010) && !inGroupOrCapable(who, gid)) mode &= ~S_ISGID;
+  }
+  return { mode, uid: who.uid, gid, rdev: init.rdev ?? 0, target: init.target ?? "" };
+}
+
+/** Whether a change of owner or content takes the set-group-id bit away (setattr_should_drop_sgid). */
+export function dropsSetGroupId(who: Credentials, mode: number, gid: number): boolean {
+  if ((mode & S_ISGID) === 0) return false;
+  return (mode & 0o010) !== 0 || !inGroupOrCapable(who, gid);
+}
+
+/** The mode without the set-id bits that writing takes away, or the same (file_remove_privs). */
+export function modeAfterWrite(who: Credentials, fs: FileSystem, inode: Inode): number {
+  const mode = fs.mode(inode);
+  if ((mode & (S_ISUID | S_ISGID)) === 0 || capable(who, CAP_FSETID) || (mode & S_IFMT) !== S_IFREG) return mode;
+  const kept = mode & ~S_ISUID;
+  return dropsSetGroupId(who, mode, fs.gid(inode)) ? kept & ~S_ISGID : kept;
+}

@@ -1,0 +1,226 @@
+/**
+ * The path walk: from a text to a place (fs/namei.c: link_path_walk, walk_component, pick_link).
+ *
+ * Interface: a task has one Walk; its fields hold the last answer, so that a walk makes no objects. One fs.lookup a component. The
+ * directory that a component is looked up in must be searchable; that comes before ENAMETOOLONG and ENOENT, as in the kernel.
+ */
+import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
+import { type Name, type NameTable, utf8Length } from "../core/names.ts";
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from "./credentials.ts";
+import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from "./filesystem.ts";
+import type { Mount, Position } from "./mount.ts";
+import { inodePermission, MAY_EXEC } from "./permission.ts";
+import type { Task } from "./task.ts";
+
+/** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
+export const PATH_MAX = 4096;
+/** How many symbolic links a walk follows (include/linux/namei.h: MAXSYMLINKS). */
+const SYMBOLIC_LINKS_MAX = 40;
+
+const SLASH = 47;
+const DOT = 46;
+
+/** What the last component is; only a normal one can be made or removed. */
+export type LastKind = "normal" | "dot" | "dotdot" | "root";
+
+/** @returns ENOENT for an empty path, ENAMETOOLONG for one that does not fit PATH_MAX (getname_flags). */
+export function pathError(path: string): Errno | undefined {
+  if (path.length === 0) return ENOENT;
+  // Three bytes are the most that one UTF-16 unit becomes.
+  return path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX ? ENAMETOOLONG : undefined;
+}
+
+export class Walk {
+  /** Where the walk ended: the object, or with `parent` the directory of the last component. */
+  mount: Mount;
+  inode: Inode;
+  /** After `parent`: the last component. */
+  name: Name = 0 as Name;
+  kind: LastKind = "root";
+  /** After `parent`: whether slashes follow the last component, which asks for a directory. */
+  slash = false;
+  readonly #task: Task;
+  readonly #names: NameTable;
+  #links = 0;
+  /** Where the walk stood before its last step: the directory that a symbolic link is relative to. */
+  #directory: Inode;
+  #directoryMount: Mount;
+
+  constructor(task: Task) {
+    this.#task = task;
+    this.#names = task.vfs.names;
+    this.mount = task.root.mount;
+    this.inode = task.root.inode;
+    this.#directory = this.inode;
+    this.#directoryMount = this.mount;
+  }
+
+  /** The place where the walk ended, as an object of its own. */
+  position(): Position {
+    return { mount: this.mount, inode: this.inode };
+  }
+
+  /** Walks the whole path. @param follow - whether a symbolic link at its end is followed; slashes behind it always are. */
+  to(path: string, follow: boolean): Errno | undefined {
+    const wrong = pathError(path);
+    if (wrong !== undefined) return wrong;
+    this.#begin();
+    return this.#run(path, follow, false);
+  }
+
+  /** Walks to the directory of the last component, which is not looked up. */
+  parent(path: string): Errno | undefined {
+    const wrong = pathError(path);
+    if (wrong !== undefined) return wrong;
+    this.#begin();
+    return this.#run(path, true, true);
+  }
+
+  /** After `parent`: the inode of the last component, mounts on it not entered. @returns ENOENT, ENAMETOOLONG. */
+  child(): Inode | Errno {
+    const { fs } = this.mount;
+    if (this.#names.byteLength(this.name) > fs.nameMax) return ENAMETOOLONG;
+    return fs.lookup(this.inode, this.name);
+  }
+
+  /** After `parent`: goes on to the directory of the last component of a symbolic link's target. */
+  parentOfTarget(link: Inode): Errno | undefined {
+    const target = this.#target(link);
+    return isErrno(target) ? target : this.#run(target, true, true);
+  }
+
+  /** After `parent`: makes an inode of this mount the end, entering what is mounted on it. */
+  enter(inode: Inode): void {
+    this.inode = inode;
+    if (this.mount.covers !== undefined) this.#descend();
+  }
+
+  /** After `parent` found a last component of dots or slashes: goes there. */
+  enterDots(): void {
+    if (this.kind === "dotdot") this.#up();
+  }
+
+  #begin(): void {
+    this.#links = 0;
+    this.mount = this.#task.cwd.mount;
+    this.inode = this.#task.cwd.inode;
+  }
+
+  #run(given: string, followLast: boolean, wantParent: boolean): Errno | undefined {
+    const privileged = (this.#task.credentials.capabilities & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)) !== 0;
+    let path = given;
+    let follow = followLast;
+    let wantDirectory = false;
+    let at = this.#start(path);
+    while (at < path.length) {
+      if (!privileged && inodePermission(this.#task.credentials, this.mount.fs, this.inode, MAY_EXEC) !== undefined)
+        return EACCES;
+      let end = at + 1;
+      while (end < path.length && path.charCodeAt(end) !== SLASH) end++;
+      let next = end;
+      while (next < path.length && path.charCodeAt(next) === SLASH) next++;
+      const last = next === path.length;
+      const dots = dotsAt(path, at, end);
+      if (last && wantParent) {
+        this.kind = dots === 0 ? "normal" : dots === 1 ? "dot" : "dotdot";
+        this.name = dots === 0 ? this.#names.intern(path, at, end) : (0 as Name);
+        this.slash = next > end;
+        return undefined;
+      }
+      if (dots !== 0) {
+        if (dots === 2) this.#up();
+        at = next;
+        continue;
+      }
+      if (last && next > end) {
+        follow = true;
+        wantDirectory = true;
+      }
+      const failed = this.#step(this.#names.intern(path, at, end));
+      if (failed !== undefined) return failed;
+      if (last && !follow) return undefined;
+      const type = this.mount.fs.mode(this.inode) & S_IFMT;
+      if (type === S_IFLNK) {
+        const target = this.#target(this.inode);
+        if (isErrno(target)) return target;
+        this.inode = this.#directory;
+        this.mount = this.#directoryMount;
+        if (last) {
+          path = target;
+          at = this.#start(path);
+          continue;
+        }
+        const lost = this.#run(target, true, false);
+        if (lost !== undefined) return lost;
+        if ((this.mount.fs.mode(this.inode) & S_IFMT) !== S_IFDIR) return ENOTDIR;
+      } else if (type !== S_IFDIR && (!last || wantDirectory)) return ENOTDIR;
+      at = next;
+    }
+    this.kind = "root";
+    this.slash = false;
+    return undefined;
+  }
+
+  /** Goes to the root for an absolute path. @returns where the first component begins. */
+  #start(path: string): number {
+    let at = 0;
+    if (path.charCodeAt(0) === SLASH) {
+      const { root } = this.#task;
+      this.mount = root.mount;
+      this.inode = root.inode;
+      while (at < path.length && path.charCodeAt(at) === SLASH) at++;
+    }
+    return at;
+  }
+
+  /** One component down. */
+  #step(name: Name): Errno | undefined {
+    const { fs } = this.mount;
+    if (this.#names.byteLength(name) > fs.nameMax) return ENAMETOOLONG;
+    const found = fs.lookup(this.inode, name);
+    if (isErrno(found)) return found;
+    this.#directory = this.inode;
+    this.#directoryMount = this.mount;
+    this.inode = found;
+    if (this.mount.covers !== undefined) this.#descend();
+    return undefined;
+  }
+
+  /** Enters what is mounted here, and what is mounted on that. */
+  #descend(): void {
+    for (let over = this.mount.covers?.get(this.inode); over !== undefined; over = over.covers?.get(over.root)) {
+      this.mount = over;
+      this.inode = over.root;
+    }
+  }
+
+  /** One directory up, through the tops of mounts, never above the task's root. */
+  #up(): void {
+    const { root } = this.#task;
+    while (true) {
+      if (this.mount === root.mount && this.inode === root.inode) return;
+      if (this.inode !== this.mount.root) break;
+      const { parent } = this.mount;
+      if (parent === undefined) return;
+      this.inode = this.mount.coveredInode;
+      this.mount = parent;
+    }
+    this.inode = this.mount.fs.parentOf(this.inode);
+    if (this.mount.covers !== undefined) this.#descend();
+  }
+
+  /** Reads a symbolic link that is to be followed. @returns ELOOP for one too many. */
+  #target(link: Inode): string | Errno {
+    if (this.#links++ >= SYMBOLIC_LINKS_MAX) return ELOOP;
+    const { fs } = this.mount;
+    if (!this.mount.readOnly && this.mount.options.noatime !== true) fs.touchAtime(link);
+    return fs.readlink(link);
+  }
+}
+
+/** 1 for ".", 2 for "..", 0 for a name. */
+function dotsAt(path: string, at: number, end: number): number {
+  if (path.charCodeAt(at) !== DOT || end - at > 2) return 0;
+  if (end - at === 1) return 1;
+  return path.charCodeAt(at + 1) === DOT ? 2 : 0;
+}

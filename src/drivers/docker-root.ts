@@ -1,0 +1,39 @@
+/**
+ * Docker's folder on a host: a backing filesystem, on a disk of its own where it needs one, mounted at /var/lib/docker.
+ */
+
+import { GIB } from "../../sim/core/units.ts";
+import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
+import type { Host } from "../../sim/host.ts";
+import { DriverError, errnoText } from "./driver.ts";
+import { makeDirectories } from "./files.ts";
+
+/** Where Docker keeps everything. */
+export const DOCKER_ROOT = "/var/lib/docker";
+
+export interface DockerRootOptions {
+  /** A type of the host's kernel: "ext4", "tmpfs" … */
+  readonly backing: string;
+  /** Bytes of the disk, for types that need one. Default 2 GiB. */
+  readonly size?: number;
+  /** As given to mkfs. */
+  readonly make?: string;
+  /** As behind mount's -o. */
+  readonly mount?: string;
+}
+
+/** Makes the backing filesystem and mounts it. @returns the disk's name, "" where there is none, or what went wrong. */
+export function prepareDockerRoot(host: Host, options: DockerRootOptions): string | DriverError {
+  const { backing } = options;
+  const type = FILESYSTEMS.get(backing);
+  if (type === undefined) return new DriverError(`mount: unknown filesystem type '${backing}'`);
+  const made = makeDirectories(host.task, DOCKER_ROOT, 0o755);
+  if (made !== undefined) return made;
+  const disk = type.make === undefined ? "" : host.addDisk({ size: options.size ?? GIB(2) }).name;
+  const formatted = type.make === undefined ? undefined : host.mkfs(backing, disk, options.make);
+  if (formatted !== undefined) return new DriverError(`mkfs.${backing}: ${errnoText(formatted)}`, { errno: formatted });
+  const request = { type: backing, source: disk === "" ? backing : disk, target: DOCKER_ROOT };
+  const failed = host.mount(options.mount === undefined ? request : { ...request, options: options.mount });
+  if (failed === undefined) return disk;
+  return new DriverError(`mount ${backing}: ${errnoText(failed.errno)} ${failed.message}`.trim(), { errno: failed.errno });
+}

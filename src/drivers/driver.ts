@@ -1,0 +1,129 @@
+/**
+ * GraphDriver: what Docker's layer store asks of a storage driver, after moby's daemon/graphdriver (v20.10.27).
+ *
+ * Words: an *id* names one layer of the driver's (a cache id of 64 hexadecimal digits in Docker); "" as a parent means none.
+ *
+ * Interface: a call that fails returns a DriverError with the text that Docker would log; what it has done up to then stays done, as
+ * in Docker, unless its comment says so. Everything a driver keeps, it keeps as files on its host, made by system calls.
+ */
+
+import type { Counters } from "../../sim/core/counters.ts";
+import type { Errno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
+
+/** Why a driver cannot be used: the three that let the choice go on to the next driver. */
+export type Unsupported = "not supported" | "prerequisites" | "incompatible";
+
+/** A failure as Docker words it. */
+export class DriverError {
+  readonly message: string;
+  /** The system call's error behind it, where there is one. */
+  readonly errno: Errno | undefined;
+  readonly unsupported: Unsupported | undefined;
+
+  constructor(message: string, reason: { errno?: Errno; unsupported?: Unsupported } = {}) {
+    this.message = message;
+    this.errno = reason.errno;
+    this.unsupported = reason.unsupported;
+  }
+
+  toString(): string {
+    return this.message;
+  }
+}
+
+/** Whether a driver's answer is a failure. */
+export function isDriverError(value: unknown): value is DriverError {
+  return value instanceof DriverError;
+}
+
+/** The driver cannot work here at all. */
+export const NOT_SUPPORTED: DriverError = new DriverError("driver not supported", { unsupported: "not supported" });
+/** Something that the driver needs is missing. */
+export const PREREQUISITES: DriverError = new DriverError("prerequisites for driver not satisfied (wrong filesystem?)", {
+  unsupported: "prerequisites",
+});
+/** The filesystem below will not do. */
+export const INCOMPATIBLE: DriverError = new DriverError("backing file system is unsupported for this graph driver", {
+  unsupported: "incompatible",
+});
+
+/** A system call's error as Go words it: "mkdir /a: file exists". */
+export function pathError(operation: string, path: string, errno: Errno): DriverError {
+  return new DriverError(`${operation} ${path}: ${errnoText(errno)}`, { errno });
+}
+
+/** What Go's syscall.Errno says: strerror(3) with a small first letter. */
+export function errnoText(errno: Errno): string {
+  return errno.text.charAt(0).toLowerCase() + errno.text.slice(1);
+}
+
+/** How a path differs from the parent's: Docker prints C, A and D. */
+export type ChangeKind = "C" | "A" | "D";
+
+export interface Change {
+  readonly kind: ChangeKind;
+  /** Absolute within the layer. */
+  readonly path: string;
+}
+
+export interface CreateOptions {
+  readonly mountLabel?: string;
+  /** `--storage-opt` of one container, such as size. */
+  readonly storage?: Readonly<Record<string, string>>;
+}
+
+export interface GraphDriver {
+  /** "overlay2", "vfs" … */
+  readonly name: string;
+  /** The driver's own folder on the host. */
+  readonly home: string;
+  /** Makes an image layer over `parent`. */
+  create(id: string, parent: string, options?: CreateOptions): DriverError | undefined;
+  /** Makes a writable layer over `parent`: a container's, or one that a build step writes. */
+  createReadWrite(id: string, parent: string, options?: CreateOptions): DriverError | undefined;
+  /** Makes the layer's whole tree visible, and keeps it so until `put`. @returns its path on the host. */
+  get(id: string, mountLabel?: string): string | DriverError;
+  put(id: string): DriverError | undefined;
+  remove(id: string): DriverError | undefined;
+  exists(id: string): boolean;
+  /** How a layer differs from `parent`, a folder before what is in it. */
+  changes(id: string, parent: string): Change[] | DriverError;
+  /** Bytes that a layer adds to `parent`. */
+  diffSize(id: string, parent: string): number | DriverError;
+  /** The rows that `docker info` shows, label and value. */
+  status(): readonly (readonly [string, string])[];
+  /** GraphDriver.Data of `docker inspect`; null where the driver has none. */
+  metadata(id: string): Readonly<Record<string, string>> | null | DriverError;
+  cleanup(): DriverError | undefined;
+  /** What the driver itself has done (not its host's engines); each only grows. */
+  readonly counters: Counters;
+}
+
+/** How a driver copies whole trees: as Docker's own copy does (drivers/dir-copy.ts), or everything, as `cp -a`. */
+export type TreeCopyEngine = "docker" | "all";
+
+/** What an experiment changes in a driver beyond Docker's own options. */
+export interface DriverSettings {
+  /** Options of each union mount, in the place of Docker's own: "redirect_dir=on,index=off". */
+  readonly mountOptions?: string;
+  /** Default "docker". */
+  readonly treeCopy?: TreeCopyEngine;
+}
+
+export interface DriverContext {
+  readonly host: Host;
+  /** Where the driver keeps everything; made if it is missing. */
+  readonly home: string;
+  /** `--storage-opt` of the daemon: "overlay2.size=10G". */
+  readonly options: readonly string[];
+  readonly settings: DriverSettings;
+}
+
+/** A driver that can be chosen. */
+export interface DriverKind {
+  readonly name: string;
+  /** Docker warns when it is chosen, and does not choose it by itself. */
+  readonly deprecated: boolean;
+  init(context: DriverContext): GraphDriver | DriverError;
+}

@@ -1,0 +1,36 @@
+/**
+ * Values of drivers' options, as Docker parses them (moby pkg/parsers, docker/go-units).
+ */
+import { DriverError } from "./driver.ts";
+
+/** What vfs and overlay2 say where the backing filesystem has no project quota (moby quota/types.go). */
+export const QUOTA_NOT_SUPPORTED: DriverError = new DriverError("Filesystem does not support, or has not enabled quotas");
+
+/** "key=value"; the key in small letters. */
+export function parseKeyValue(option: string): { key: string; value: string } | DriverError {
+  const equals = option.indexOf("=");
+  if (equals < 0) return new DriverError(`Unable to parse key/value option: ${option}`);
+  return { key: option.slice(0, equals).trim().toLowerCase(), value: option.slice(equals + 1).trim() };
+}
+
+const SIZE = /^(\d+(?:\.\d+)*) ?([kKmMgGtTpP])?[iI]?[bB]?$/;
+const POWERS = "kmgtp";
+
+/** units.RAMInBytes: "50M" is 50 × 2^20. */
+export function parseSize(text: string): number | DriverError {
+  const parts = SIZE.exec(text);
+  const amount = Number(parts?.[1]);
+  if (parts === null || Number.isNaN(amount)) return new DriverError(`invalid size: '${text}'`);
+  const power = parts[2] === undefined ? 0 : POWERS.indexOf(parts[2].toLowerCase()) + 1;
+  return Math.floor(amount * 1024 ** power);
+}
+
+const TRUE = new Set(["1", "t", "T", "TRUE", "true", "True"]);
+const FALSE = new Set(["0", "f", "F", "FALSE", "false", "False"]);
+
+/** strconv.ParseBool. */
+export function parseBool(text: string): boolean | DriverError {
+  if (TRUE.has(text)) return true;
+  if (FALSE.has(text)) return false;
+  return new DriverError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+}

@@ -1,0 +1,91 @@
+/**
+ * What overlay2 finds out by trial mounts before it starts and before it trusts the upper folder (moby daemon/graphdriver/overlayutils,
+ * overlay2/check.go).
+ */
+import { EXDEV, isErrno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
+import { DriverError, errnoText, isDriverError, pathError } from "./driver.ts";
+import { makeDirectories, makeDirectory, removeAll, writeFile } from "./files.ts";
+
+/** ioutil.TempDir: a new folder whose name begins with `prefix`. */
+function temporaryFolder(host: Host, home: string, prefix: string): string | DriverError {
+  for (;;) {
+    const path = `${home}/${prefix}${host.random.uint32()}`;
+    const made = host.task.mkdir(path, 0o700);
+    if (made === undefined) return path;
+    if (made.code !== "EEXIST") return pathError("mkdir", path, made);
+  }
+}
+
+/** Runs a trial in a folder of its own, which is removed afterwards. */
+function inFolder(
+  host: Host,
+  place: { home: string; prefix: string },
+  trial: (folder: string) => DriverError | undefined,
+): DriverError | undefined {
+  const folder = temporaryFolder(host, place.home, place.prefix);
+  if (isDriverError(folder)) return folder;
+  const result = trial(folder);
+  removeAll(host.task, folder);
+  return result;
+}
+
+function mountFailure(host: Host, folder: string, data: string): DriverError | undefined {
+  const failed = host.mount({ type: "overlay", source: "overlay", target: `${folder}/merged`, options: data });
+  if (failed === undefined) return undefined;
+  return new DriverError(`failed to mount overlay: ${errnoText(failed.errno)}`, { errno: failed.errno });
+}
+
+/** Mounts a union of two lower folders in `home`'s filesystem. @returns why that fails. */
+export function supportsOverlay(host: Host, home: string): DriverError | undefined {
+  return inFolder(host, { home, prefix: "check-overlayfs-support" }, (folder) => {
+    for (const name of ["lower1", "lower2", "upper", "work", "merged"]) {
+      const failed = makeDirectory(host.task, `${folder}/${name}`, 0o755);
+      if (failed !== undefined) return failed;
+    }
+    const data = `lowerdir=${folder}/lower2:${folder}/lower1,upperdir=${folder}/upper,workdir=${folder}/work`;
+    const failed = mountFailure(host, folder, data);
+    if (failed === undefined) host.unmount(`${folder}/merged`);
+    return failed;
+  });
+}
+
+function xattrIs(host: Host, path: string, name: string, text: string): boolean {
+  const value = host.task.lgetxattr(path, name);
+  return !isErrno(value) && new TextDecoder().decode(value) === text;
+}
+
+/** Touches an opaque folder and renames a lower one in a mounted trial. @returns why the upper folder tells no true difference. */
+function tryUnion(host: Host, folder: string): DriverError | undefined {
+  const failed = writeFile(host.task, `${folder}/merged/d/f`, { text: "", mode: 0o644 });
+  if (failed !== undefined) return new DriverError(`failed to write to merged directory: ${failed.message}`);
+  if (xattrIs(host, `${folder}/l3/d`, "trusted.overlay.opaque", "y")) {
+    return new DriverError("opaque flag erroneously copied up, consider update to kernel 4.8 or later to fix");
+  }
+  const renamed = host.task.rename(`${folder}/merged/d1`, `${folder}/merged/d2`);
+  // Without redirect_dir a lower folder cannot be renamed: what Docker hopes for.
+  if (renamed === EXDEV) return undefined;
+  if (renamed !== undefined) return new DriverError(`failed to rename dir in merged directory: ${errnoText(renamed)}`);
+  if (xattrIs(host, `${folder}/l3/d2`, "trusted.overlay.redirect", "d1")) {
+    return new DriverError("kernel has CONFIG_OVERLAY_FS_REDIRECT_DIR enabled");
+  }
+  return undefined;
+}
+
+/** Whether a layer's upper folder tells its difference to the parent. @returns why it does not. */
+export function nativeDiffObstacle(host: Host, home: string): DriverError | undefined {
+  return inFolder(host, { home, prefix: "opaque-bug-check" }, (folder) => {
+    for (const name of ["l1/d", "l1/d1", "l2/d", "l3", "work", "merged"]) {
+      const failed = makeDirectories(host.task, `${folder}/${name}`, 0o755);
+      if (failed !== undefined) return failed;
+    }
+    const opaque = host.task.lsetxattr(`${folder}/l2/d`, "trusted.overlay.opaque", new TextEncoder().encode("y"));
+    if (opaque !== undefined) return new DriverError(`failed to set opaque flag on middle layer: ${errnoText(opaque)}`);
+    const data = `lowerdir=${folder}/l2:${folder}/l1,upperdir=${folder}/l3,workdir=${folder}/work`;
+    const failed = mountFailure(host, folder, data);
+    if (failed !== undefined) return failed;
+    const obstacle = tryUnion(host, folder);
+    host.unmount(`${folder}/merged`);
+    return obstacle;
+  });
+}

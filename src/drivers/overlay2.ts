@@ -1,0 +1,357 @@
+/**
+ * overlay2: each layer a folder, its tree a union mount of the folders of its chain (moby daemon/graphdriver/overlay2, v20.10.27).
+ *
+ * On disk, below the home (0710): `l/<26 characters>` → `../<id>/diff`, so that a chain's mount option stays short; and for each layer
+ * `<id>/` (0710) with `diff/` (what it holds itself), `link` (its name in l/), and, where it has a parent, `lower` (the chain's links,
+ * nearest first, joined by ":") and `work/`; `merged/` while it is mounted; `committed` once it is a parent.
+ *
+ * Interface: Get of a base layer is `diff` itself; of a layer that is a parent, a read-only union. Mounts are counted: the first Get
+ * mounts, the last Put unmounts. Remove looks at no children. A failed Create removes `<id>`, but not its link in l/.
+ */
+import { isErrno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
+import { newAttributes } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import {
+  type Change,
+  type CreateOptions,
+  type DriverContext,
+  DriverError,
+  type DriverKind,
+  errnoText,
+  type GraphDriver,
+  isDriverError,
+  NOT_SUPPORTED,
+  pathError,
+} from "./driver.ts";
+import { exists, isDirectory, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
+import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
+import { parseBool, parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
+import { nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
+import { RefCounter } from "./ref-counter.ts";
+import { ensureRemoveAll, unmountBelow } from "./removal.ts";
+
+/** The most layers below one: 128 links of 29 characters fit the mount options' page with room for the rest. */
+const LOWERS_MAX = 128;
+/** Characters of a link's name, and what they are (base32 of 17 random bytes). */
+const LINK_LENGTH = 26;
+const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/** mount(2) copies one page of options, with its terminating NUL. */
+const MOUNT_DATA_MAX = 4095;
+/** A kernel that knows the option "index" has this file. */
+const INDEX_PARAMETER = "/sys/module/overlay/parameters/index";
+
+/** The 26 characters that encode random bytes. */
+function linkName(raw: Uint8Array): string {
+  let bits = 0;
+  let held = 0;
+  let text = "";
+  for (const byte of raw) {
+    held = (held << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += BASE32.charAt((held >>> bits) & 31);
+    }
+    held &= (1 << bits) - 1;
+  }
+  return text.slice(0, LINK_LENGTH);
+}
+
+/** A layer's folders and files. */
+interface LayerPaths {
+  readonly top: string;
+  readonly diff: string;
+  readonly work: string;
+  readonly merged: string;
+  readonly lower: string;
+  readonly link: string;
+  readonly committed: string;
+}
+
+class Overlay2Driver implements GraphDriver {
+  readonly name = "overlay2";
+  readonly home: string;
+  readonly counters: Record<string, number> = {};
+  readonly #host: Host;
+  readonly #task: Task;
+  readonly #backing: string;
+  /** Options before lowerdir in every mount, such as "index=off". */
+  readonly #mountOptions: readonly string[];
+  readonly #references: RefCounter;
+  /** Whether upper folders tell differences; found out at the first question. */
+  #native: boolean | undefined;
+
+  constructor(context: DriverContext, found: { backing: string; mountOptions: readonly string[] }) {
+    this.home = context.home;
+    this.#host = context.host;
+    this.#task = context.host.task;
+    this.#backing = found.backing;
+    this.#mountOptions = found.mountOptions;
+    this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
+  }
+
+  #paths(id: string): LayerPaths {
+    const top = `${this.home}/${id}`;
+    const at = (name: string): string => `${top}/${name}`;
+    return {
+      top,
+      diff: at("diff"),
+      work: at("work"),
+      merged: at("merged"),
+      lower: at("lower"),
+      link: at("link"),
+      committed: at("committed"),
+    };
+  }
+
+  create(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
+    if (Object.keys(options.storage ?? {}).some((key) => key.toLowerCase() === "size")) {
+      return new DriverError("--storage-opt size is only supported for ReadWrite Layers");
+    }
+    return this.#create(id, parent, options);
+  }
+
+  createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
+    if (Object.keys(options.storage ?? {}).length > 0) {
+      // No backing filesystem here keeps project quotas.
+      return new DriverError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+    }
+    return this.#create(id, parent, options);
+  }
+
+  #create(id: string, parent: string, options: CreateOptions): DriverError | undefined {
+    const paths = this.#paths(id);
+    const failed = makeDirectories(this.#task, this.home, 0o710) ?? makeDirectory(this.#task, paths.top, 0o710);
+    if (failed !== undefined) return failed;
+    const unfinished = this.#fill(paths, id, parent, options);
+    if (unfinished !== undefined) removeAll(this.#task, paths.top);
+    return unfinished;
+  }
+
+  #fill(paths: LayerPaths, id: string, parent: string, options: CreateOptions): DriverError | undefined {
+    for (const key of Object.keys(options.storage ?? {})) return new DriverError(`Unknown option ${key}`);
+    const failed = makeDirectory(this.#task, paths.diff, 0o755) ?? this.#makeLink(paths, id);
+    if (failed !== undefined || parent === "") return failed;
+    return (
+      makeDirectory(this.#task, paths.work, 0o700) ??
+      writeFile(this.#task, this.#paths(parent).committed, { text: "", mode: 0o600 }) ??
+      this.#writeLower(paths, parent)
+    );
+  }
+
+  #makeLink(paths: LayerPaths, id: string): DriverError | undefined {
+    const name = linkName(this.#host.random.bytes(17));
+    const at = `${this.home}/l/${name}`;
+    const made = this.#task.symlink(`../${id}/diff`, at);
+    if (made !== undefined) return pathError("symlink", `../${id}/diff ${at}`, made);
+    return writeFile(this.#task, paths.link, { text: name, mode: 0o644 });
+  }
+
+  #writeLower(paths: LayerPaths, parent: string): DriverError | undefined {
+    const above = this.#paths(parent);
+    const there = lstat(this.#task, above.top);
+    if (isDriverError(there)) return there;
+    const link = readFile(this.#task, above.link);
+    if (isDriverError(link)) return link;
+    const lowers = [`l/${link}`, ...this.#lowers(above)];
+    if (lowers.length > LOWERS_MAX) return new DriverError("max depth exceeded");
+    return writeFile(this.#task, paths.lower, { text: lowers.join(":"), mode: 0o666 });
+  }
+
+  /** The chain below a layer, nearest first, as links relative to the home; nothing below a base layer. */
+  #lowers(paths: LayerPaths): string[] {
+    const text = readFile(this.#task, paths.lower);
+    return isDriverError(text) ? [] : text.split(":");
+  }
+
+  get(id: string, mountLabel = ""): string | DriverError {
+    const paths = this.#paths(id);
+    const there = stat(this.#task, paths.top);
+    if (isDriverError(there)) return there;
+    if (!exists(this.#task, paths.lower)) return paths.diff;
+    if (this.#references.increment(paths.merged) > 1) return paths.merged;
+    const failed = this.#mount(paths, id, mountLabel);
+    if (failed === undefined) return paths.merged;
+    if (this.#references.decrement(paths.merged) <= 0) {
+      this.#host.unmount(paths.merged);
+      this.#task.rmdir(paths.merged);
+    }
+    return failed;
+  }
+
+  /** The options of a layer's mount; `at` gives the path of a folder of the home. */
+  #mountData(how: { paths: LayerPaths; id: string; readOnly: boolean; label: string }, at: (path: string) => string): string {
+    const lowers = this.#lowers(how.paths).map(at);
+    const options = how.readOnly
+      ? [`lowerdir=${[at(`${how.id}/diff`), ...lowers].join(":")}`]
+      : [`lowerdir=${lowers.join(":")}`, `upperdir=${at(`${how.id}/diff`)}`, `workdir=${at(`${how.id}/work`)}`];
+    const label = how.label === "" ? [] : [`context="${how.label}"`];
+    return [...this.#mountOptions, ...options, ...label].join(",");
+  }
+
+  #mount(paths: LayerPaths, id: string, label: string): DriverError | undefined {
+    const readOnly = exists(this.#task, paths.committed);
+    const made = makeDirectory(this.#task, paths.merged, 0o700);
+    if (made !== undefined) return made;
+    const how = { paths, id, readOnly, label };
+    let options = this.#mountData(how, (path) => `${this.home}/${path}`);
+    let directory = "/";
+    if (options.length > MOUNT_DATA_MAX) {
+      // Too long with absolute paths: a process whose working directory is the home mounts with relative ones.
+      options = this.#mountData(how, (path) => path);
+      directory = this.home;
+      if (options.length > MOUNT_DATA_MAX) {
+        return new DriverError(`cannot mount layer, mount label too large ${options.length}`);
+      }
+    }
+    const failed = this.#host.mount({ type: "overlay", source: "overlay", target: paths.merged, options, directory });
+    if (failed !== undefined) {
+      const text = `error creating overlay mount to ${paths.merged}: ${errnoText(failed.errno)}`;
+      return new DriverError(text, { errno: failed.errno });
+    }
+    if (!readOnly) this.#task.chown(`${paths.work}/work`, 0, 0);
+    return undefined;
+  }
+
+  put(id: string): DriverError | undefined {
+    const paths = this.#paths(id);
+    if (!exists(this.#task, paths.lower)) return undefined;
+    if (this.#references.decrement(paths.merged) > 0) return undefined;
+    // What fails here Docker only logs.
+    this.#host.unmount(paths.merged, true);
+    this.#task.rmdir(paths.merged);
+    return undefined;
+  }
+
+  remove(id: string): DriverError | undefined {
+    if (id === "") return new DriverError("refusing to remove the directories: id is empty");
+    const paths = this.#paths(id);
+    const link = readFile(this.#task, paths.link);
+    if (!isDriverError(link) && link !== "") removeAll(this.#task, `${this.home}/l/${link}`);
+    return ensureRemoveAll(this.#host, this.#task, paths.top);
+  }
+
+  exists(id: string): boolean {
+    return exists(this.#task, this.#paths(id).top);
+  }
+
+  changes(id: string, parent: string): Change[] | DriverError {
+    return naiveChanges(this.#task, this, { id, parent });
+  }
+
+  diffSize(id: string, parent: string): number | DriverError {
+    if (!this.#usesNativeDiff() || !this.#isParent(id, parent)) return naiveDiffSize(this.#task, this, { id, parent });
+    return folderSize(this.#task, this.#paths(id).diff);
+  }
+
+  #usesNativeDiff(): boolean {
+    this.#native ??= nativeDiffObstacle(this.#host, this.home) === undefined;
+    return this.#native;
+  }
+
+  /** The folders of the chain below a layer, their links resolved. */
+  #lowerFolders(id: string): string[] {
+    const folders: string[] = [];
+    for (const link of this.#lowers(this.#paths(id))) {
+      const target = this.#task.readlink(`${this.home}/${link}`);
+      if (!isErrno(target)) folders.push(target.replace("..", this.home));
+    }
+    return folders;
+  }
+
+  #isParent(id: string, parent: string): boolean {
+    const [nearest] = this.#lowerFolders(id);
+    if (nearest === undefined) return parent === "";
+    return nearest === this.#paths(parent).diff;
+  }
+
+  status(): readonly (readonly [string, string])[] {
+    return [
+      ["Backing Filesystem", this.#backing],
+      ["Supports d_type", "true"],
+      ["Native Overlay Diff", String(this.#usesNativeDiff())],
+      ["userxattr", "false"],
+    ];
+  }
+
+  metadata(id: string): Readonly<Record<string, string>> | DriverError {
+    const paths = this.#paths(id);
+    const there = stat(this.#task, paths.top);
+    if (isDriverError(there)) return there;
+    const lowers = this.#lowerFolders(id);
+    return {
+      ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
+      MergedDir: paths.merged,
+      UpperDir: paths.diff,
+      WorkDir: paths.work,
+    };
+  }
+
+  cleanup(): undefined {
+    unmountBelow(this.#host, this.home);
+  }
+}
+
+/** directory.Size: bytes of everything below a folder but folders, each inode once. */
+function folderSize(task: Task, folder: string): number {
+  const seen = new Set<number>();
+  let size = 0;
+  const visit = (path: string): void => {
+    const entries = task.readdir(path);
+    if (isErrno(entries)) return;
+    for (const { name } of entries) {
+      const of = task.lstat(`${path}/${name}`, newAttributes());
+      if (isErrno(of)) continue;
+      if (isDirectory(of)) visit(`${path}/${name}`);
+      else if (!seen.has(of.inodeNumber)) {
+        seen.add(of.inodeNumber);
+        size += of.size;
+      }
+    }
+  };
+  visit(folder);
+  return size;
+}
+
+/** Checks the daemon's options. @returns what is wrong with them. */
+function checkOptions(options: readonly string[], backing: string): DriverError | undefined {
+  for (const option of options) {
+    const parsed = parseKeyValue(option);
+    if (isDriverError(parsed)) return parsed;
+    const { key, value } = parsed;
+    if (key === "overlay2.override_kernel_check") {
+      const flag = parseBool(value);
+      if (isDriverError(flag)) return flag;
+    } else if (key === "overlay2.size") {
+      const size = parseSize(value);
+      if (isDriverError(size)) return size;
+      if (size > 0 && backing !== "xfs") {
+        return new DriverError(`Storage Option overlay2.size only supported for backingFS XFS. Found ${backing}`);
+      }
+      if (size > 0) {
+        const why = QUOTA_NOT_SUPPORTED.message;
+        return new DriverError(`Storage option overlay2.size not supported. Filesystem does not support Project Quota: ${why}`);
+      }
+    } else return new DriverError(`overlay2: unknown option ${key}`);
+  }
+  return undefined;
+}
+
+function init(context: DriverContext): GraphDriver | DriverError {
+  const { host, home, settings } = context;
+  const backing = backingName(host.task, home);
+  const wrong = checkOptions(context.options, backing);
+  if (wrong !== undefined) return wrong;
+  const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
+  if (supportsOverlay(host, parent) !== undefined) return NOT_SUPPORTED;
+  const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
+  if (failed !== undefined) return failed;
+  const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
+  const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
+  return new Overlay2Driver(context, { backing, mountOptions });
+}
+
+/** The driver overlay2. */
+export const OVERLAY2: DriverKind = { name: "overlay2", deprecated: false, init };

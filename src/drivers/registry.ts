@@ -1,0 +1,92 @@
+/**
+ * Which driver a daemon uses (moby daemon/graphdriver/driver.go, New): the one asked for, else the one whose files are there, else the
+ * first of the priority list that works.
+ *
+ * Interface: a driver lives in `<root>/<name>`. Its failure to start is told as Docker's daemon logs it.
+ */
+import type { Host } from "../../sim/host.ts";
+import { DOCKER_ROOT } from "./docker-root.ts";
+import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
+import { isFilledDirectory } from "./files.ts";
+import { OVERLAY2 } from "./overlay2.ts";
+import { VFS } from "./vfs.ts";
+
+/** The order in which Docker 20.10 tries drivers. */
+export const PRIORITY: readonly string[] = [
+  "btrfs",
+  "zfs",
+  "overlay2",
+  "fuse-overlayfs",
+  "aufs",
+  "overlay",
+  "devicemapper",
+  "vfs",
+];
+
+/** Every driver there is, by its name. */
+export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([OVERLAY2, VFS].map((kind) => [kind.name, kind]));
+
+export interface DriverChoice {
+  /** The driver asked for; by default Docker's own choice. */
+  readonly name?: string;
+  /** Default /var/lib/docker. */
+  readonly root?: string;
+  /** `--storage-opt` of the daemon. */
+  readonly options?: readonly string[];
+  readonly settings?: DriverSettings;
+}
+
+interface Start {
+  readonly host: Host;
+  readonly root: string;
+  readonly options: readonly string[];
+  readonly settings: DriverSettings;
+}
+
+function begin(start: Start, kind: DriverKind): GraphDriver | DriverError {
+  return kind.init({ ...start, home: `${start.root}/${kind.name}` });
+}
+
+/** The drivers whose files are there already, in the order of priority; vfs never counts. */
+function priorDrivers(start: Start): DriverKind[] {
+  const found = PRIORITY.filter((name) => name !== "vfs" && isFilledDirectory(start.host.task, `${start.root}/${name}`));
+  return found.flatMap((name) => DRIVERS.get(name) ?? []);
+}
+
+function choose(start: Start): GraphDriver | DriverError {
+  const [prior, ...others] = priorDrivers(start);
+  if (prior !== undefined) {
+    const driver = begin(start, prior);
+    if (isDriverError(driver) || others.length === 0) return driver;
+    const names = [prior, ...others].map(({ name }) => name).join(", ");
+    const advice = "Please cleanup or explicitly choose storage driver (-s <DRIVER>)";
+    return new DriverError(`${start.root} contains several valid graphdrivers: ${names}; ${advice}`);
+  }
+  for (const name of PRIORITY) {
+    const kind = DRIVERS.get(name);
+    if (kind === undefined) continue;
+    const driver = begin(start, kind);
+    if (!isDriverError(driver) || driver.unsupported === undefined) return driver;
+  }
+  return new DriverError("No supported storage backend found");
+}
+
+/** Starts the driver that a daemon with these options would. */
+export function startDriver(host: Host, choice: DriverChoice = {}): GraphDriver | DriverError {
+  const root = choice.root ?? DOCKER_ROOT;
+  const start: Start = { host, root, options: choice.options ?? [], settings: choice.settings ?? {} };
+  if (choice.name === undefined) return choose(start);
+  const kind = DRIVERS.get(choice.name);
+  return kind === undefined ? NOT_SUPPORTED : begin(start, kind);
+}
+
+/** What the daemon logs when its driver does not start. */
+export function startFailure(error: DriverError): string {
+  return `error initializing graphdriver: ${error.message}`;
+}
+
+/** What the daemon logs and `docker info` shows of a driver that is on its way out; nothing of others. */
+export function deprecation(kind: DriverKind): string | undefined {
+  if (!kind.deprecated) return undefined;
+  return `WARNING: the ${kind.name} storage-driver is deprecated, and will be removed in a future release.`;
+}

@@ -1,0 +1,122 @@
+/**
+ * vfs: every layer a full copy of its parent (moby daemon/graphdriver/vfs, v20.10.27). Works on every filesystem.
+ *
+ * On disk: `dir/<id>/`, the layer's whole tree. `dir` is 0710, a base layer's folder 0755; that of a copy is as its parent's.
+ * Interface: Get is the folder itself; Put does nothing; there is no status and no metadata. Create of an id that exists goes on in
+ * its folder. A failed Create leaves what it has made.
+ */
+import type { Task } from "../../sim/vfs/task.ts";
+import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
+import {
+  type Change,
+  type CreateOptions,
+  type DriverContext,
+  DriverError,
+  type DriverKind,
+  type GraphDriver,
+  isDriverError,
+} from "./driver.ts";
+import { exists, isDirectory, makeDirectories, makeDirectory, stat } from "./files.ts";
+import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
+import { parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
+import { ensureRemoveAll } from "./removal.ts";
+
+class VfsDriver implements GraphDriver {
+  readonly name = "vfs";
+  readonly home: string;
+  readonly counters: TreeCopyCounters & Record<string, number> = { treeCopyFiles: 0, treeCopyBytes: 0 };
+  readonly #context: DriverContext;
+  readonly #task: Task;
+
+  constructor(context: DriverContext) {
+    this.#context = context;
+    this.#task = context.host.task;
+    this.home = context.home;
+  }
+
+  #folder(id: string): string {
+    return `${this.home}/dir/${id}`;
+  }
+
+  create(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
+    if (Object.keys(options.storage ?? {}).length > 0) {
+      return new DriverError("--storage-opt is not supported for vfs on read-only layers");
+    }
+    return this.#create(id, parent);
+  }
+
+  createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
+    let size = 0;
+    for (const [key, value] of Object.entries(options.storage ?? {})) {
+      if (key.toLowerCase() !== "size") return new DriverError(`Storage opt ${key} not supported`);
+      const parsed = parseSize(value);
+      if (isDriverError(parsed)) return parsed;
+      size = parsed;
+    }
+    // No backing filesystem here keeps project quotas.
+    if (size > 0) return QUOTA_NOT_SUPPORTED;
+    return this.#create(id, parent);
+  }
+
+  #create(id: string, parent: string): DriverError | undefined {
+    const folder = this.#folder(id);
+    const failed = makeDirectories(this.#task, `${this.home}/dir`, 0o710) ?? makeDirectory(this.#task, folder, 0o755);
+    if (failed !== undefined || parent === "") return failed;
+    const source = this.get(parent);
+    if (isDriverError(source)) return new DriverError(`${parent}: ${source.message}`);
+    const engine = this.#context.settings.treeCopy ?? "docker";
+    const how = { task: this.#task, engine, counters: this.counters };
+    return copyTree(this.#context.host, { source, target: folder }, how);
+  }
+
+  get(id: string): string | DriverError {
+    const folder = this.#folder(id);
+    const of = stat(this.#task, folder);
+    if (isDriverError(of)) return of;
+    return isDirectory(of) ? folder : new DriverError(`${folder}: not a directory`);
+  }
+
+  put(): undefined {}
+
+  remove(id: string): DriverError | undefined {
+    return ensureRemoveAll(this.#context.host, this.#task, this.#folder(id));
+  }
+
+  exists(id: string): boolean {
+    return exists(this.#task, this.#folder(id));
+  }
+
+  changes(id: string, parent: string): Change[] | DriverError {
+    return naiveChanges(this.#task, this, { id, parent });
+  }
+
+  diffSize(id: string, parent: string): number | DriverError {
+    return naiveDiffSize(this.#task, this, { id, parent });
+  }
+
+  status(): readonly (readonly [string, string])[] {
+    return [];
+  }
+
+  metadata(): null {
+    return null;
+  }
+
+  cleanup(): undefined {}
+}
+
+function init(context: DriverContext): GraphDriver | DriverError {
+  for (const option of context.options) {
+    const parsed = parseKeyValue(option);
+    if (isDriverError(parsed)) return parsed;
+    if (parsed.key !== "size") return new DriverError(`unknown option ${parsed.key} for vfs`);
+    const size = parseSize(parsed.value);
+    if (isDriverError(size)) return size;
+    if (size > 0) return QUOTA_NOT_SUPPORTED;
+  }
+  const made = makeDirectories(context.host.task, context.home, 0o710);
+  return made ?? new VfsDriver(context);
+}
+
+/** The driver vfs. */
+export const VFS: DriverKind = { name: "vfs", deprecated: false, init };

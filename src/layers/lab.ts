@@ -1,0 +1,175 @@
+/**
+ * A lab: layers and containers by name, as one driver keeps them on one host.
+ *
+ * Words: a *layer* is read-only once something is put over it; a *container* is a writable layer over one. Both are mounted from the
+ * moment they are made, each with one process in it (a session) whose root is the layer's tree.
+ *
+ * Interface: names that are not there, or are taken, throw a LabError (a wrong scenario); a driver's failure is returned.
+ */
+import { isErrno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { CallSession } from "../calls/session.ts";
+import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
+import { type UpperRow, upperRows } from "./upper.ts";
+
+/** A step that names a layer that is not there, or a name twice. */
+export class LabError extends Error {
+  override readonly name = "LabError";
+}
+
+export interface LayerOptions {
+  /** Written in the driver's own folder, not through the union mount. */
+  readonly raw?: boolean;
+}
+
+interface Tree {
+  readonly id: string;
+  readonly parent: string | undefined;
+  /** The tree's path on the host, while it is mounted. */
+  path: string | undefined;
+  /** Whether `path` comes from the driver's Get, and must be put. */
+  held: boolean;
+  session: CallSession | undefined;
+}
+
+/** Characters of a layer's id. */
+const ID_BYTES = 32;
+
+export class Lab {
+  readonly host: Host;
+  readonly driver: GraphDriver;
+  readonly #trees = new Map<string, Tree>();
+
+  constructor(host: Host, driver: GraphDriver) {
+    this.host = host;
+    this.driver = driver;
+  }
+
+  /** Every layer and container, in the order they were made. */
+  get names(): string[] {
+    return [...this.#trees.keys()];
+  }
+
+  #tree(name: string): Tree {
+    const tree = this.#trees.get(name);
+    if (tree === undefined) throw new LabError(`there is no layer or container ${name}`);
+    return tree;
+  }
+
+  /** The id by which the driver knows it. */
+  idOf(name: string): string {
+    return this.#tree(name).id;
+  }
+
+  /** A new layer over `parent`, open for writing until something is put over it. */
+  addLayer(name: string, parent?: string, options: LayerOptions = {}): DriverError | undefined {
+    return this.#add(name, parent, options);
+  }
+
+  /** A writable container over a layer. */
+  addContainer(name: string, parent: string): DriverError | undefined {
+    return this.#add(name, parent, {});
+  }
+
+  #add(name: string, parent: string | undefined, options: LayerOptions): DriverError | undefined {
+    if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
+    const sealed = parent === undefined ? undefined : this.seal(parent);
+    if (sealed !== undefined) return sealed;
+    const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const parentId = parent === undefined ? "" : this.#tree(parent).id;
+    const failed = this.driver.createReadWrite(id, parentId);
+    if (failed !== undefined) return failed;
+    const tree: Tree = { id, parent, path: undefined, held: false, session: undefined };
+    this.#trees.set(name, tree);
+    return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
+  }
+
+  #open(tree: Tree): DriverError | undefined {
+    const path = this.driver.get(tree.id);
+    if (isDriverError(path)) return path;
+    tree.path = path;
+    tree.held = true;
+    return undefined;
+  }
+
+  /** A raw layer's tree is the folder in which a union driver keeps what the layer holds itself. */
+  #openRaw(tree: Tree): DriverError | undefined {
+    const folder = this.#upperFolder(tree);
+    if (isDriverError(folder)) return folder;
+    if (folder === undefined) throw new LabError(`${this.driver.name} has no raw layers`);
+    tree.path = folder;
+    return undefined;
+  }
+
+  #upperFolder(tree: Tree): string | undefined | DriverError {
+    const metadata = this.driver.metadata(tree.id);
+    return metadata === null || isDriverError(metadata) ? (metadata ?? undefined) : metadata["UpperDir"];
+  }
+
+  /** The tree's path on the host; mounts it when it is not. */
+  pathOf(name: string): string | DriverError {
+    const tree = this.#tree(name);
+    if (tree.path === undefined) {
+      const failed = this.#open(tree);
+      if (failed !== undefined) return failed;
+    }
+    return tree.path ?? "/";
+  }
+
+  /** The process in a tree: the same one until the layer is sealed. */
+  session(name: string): CallSession | DriverError {
+    const tree = this.#tree(name);
+    if (tree.session !== undefined) return tree.session;
+    const path = this.pathOf(name);
+    if (isDriverError(path)) return path;
+    const task = this.host.task.chroot(path);
+    if (isErrno(task)) return pathError("chroot", path, task);
+    tree.session = new CallSession(task);
+    return tree.session;
+  }
+
+  /** The task of the process in a tree. */
+  task(name: string): Task | DriverError {
+    const session = this.session(name);
+    return isDriverError(session) ? session : session.task;
+  }
+
+  /** Ends the writing of a layer: its process leaves it, the driver puts it. */
+  seal(name: string): DriverError | undefined {
+    const tree = this.#tree(name);
+    tree.session?.end();
+    tree.session = undefined;
+    const { held } = tree;
+    tree.path = undefined;
+    tree.held = false;
+    return held ? this.driver.put(tree.id) : undefined;
+  }
+
+  /** Ends a layer or container, and removes what the driver keeps of it. */
+  remove(name: string): DriverError | undefined {
+    const tree = this.#tree(name);
+    const failed = this.seal(name) ?? this.driver.remove(tree.id);
+    if (failed === undefined) this.#trees.delete(name);
+    return failed;
+  }
+
+  /** What `docker diff` shows: how it differs from its parent. */
+  changes(name: string): Change[] | DriverError {
+    const { id, parent } = this.#tree(name);
+    return this.driver.changes(id, parent === undefined ? "" : this.#tree(parent).id);
+  }
+
+  /** What a union driver left in the layer's own folder; undefined where the driver has none. */
+  upper(name: string): UpperRow[] | DriverError | undefined {
+    const folder = this.#upperFolder(this.#tree(name));
+    if (folder === undefined || isDriverError(folder)) return folder;
+    return upperRows(this.host.task, folder);
+  }
+
+  /** Ends every process and every mount. */
+  end(): void {
+    for (const name of this.names.reverse()) this.seal(name);
+    this.driver.cleanup();
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The command `replay`: traces from files or folders, a report, an exit code.
+ */
+import { replay } from "./replay.ts";
+import { replayJson, replayText } from "./report.ts";
+import { parseTrace, type Trace, TraceError } from "./trace.ts";
+
+/** Where trace files come from. */
+export interface TraceFiles {
+  /** The trace files (*.ndjson) at a path: itself, or all below a folder, sorted; undefined where there is nothing. */
+  find(path: string): readonly string[] | undefined;
+  read(path: string): string;
+}
+
+export interface ReplayCommandOptions {
+  readonly files: TraceFiles;
+  /** One JSON document in the place of the text. */
+  readonly json?: boolean;
+}
+
+/** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace. */
+export interface CommandResult {
+  readonly text: string;
+  readonly exitCode: 0 | 2 | 4;
+}
+
+/** Reads files one at a time, as they are asked for. */
+function* tracesOf(paths: readonly string[], files: TraceFiles): Generator<Trace> {
+  for (const path of paths) for (const file of files.find(path) ?? []) yield parseTrace(file, files.read(file));
+}
+
+/** Replays everything at the paths. For exit code 2 the text is what is wrong, for standard error. */
+export function runReplayCommand(paths: readonly string[], options: ReplayCommandOptions): CommandResult {
+  for (const path of paths) {
+    const found = options.files.find(path);
+    if (found === undefined) return { text: `${path}: no such file or folder\n`, exitCode: 2 };
+    if (found.length === 0) return { text: `${path}: no *.ndjson file in it\n`, exitCode: 2 };
+  }
+  try {
+    const result = replay(tracesOf(paths, options.files));
+    const text = options.json === true ? replayJson(result) : replayText(result);
+    return { text, exitCode: result.agree === result.steps ? 0 : 4 };
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    return { text: `${error.message}\n`, exitCode: 2 };
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Replays traces: makes each step in the simulator and compares its result with the recorded one.
+ *
+ * Interface: each trace gets a host of its own. A trace whose driver or filesystem does not exist counts with all its results as
+ * differing, and is told apart. A step without a recorded result is made and not compared.
+ */
+import { InvariantError } from "../../sim/core/assert.ts";
+import { milliseconds } from "../../sim/core/units.ts";
+import { isRecord, type Json, sameJson } from "../calls/json.ts";
+import { perform } from "../calls/perform.ts";
+import { compareTexts } from "../calls/show.ts";
+import { type Step, textOf, wholeOf } from "../calls/step.ts";
+import { type Change, type DriverError, isDriverError } from "../drivers/driver.ts";
+import { Lab } from "../layers/lab.ts";
+import { labFor } from "./target.ts";
+import { atLine, type Trace } from "./trace.ts";
+
+/** A step whose result is not the recorded one. */
+export interface Difference {
+  readonly file: string;
+  readonly line: number;
+  readonly step: Step;
+  readonly expected: Json;
+  /** What the simulator gave; `{"failed": text}` where it gave no result at all. */
+  readonly got: Json;
+}
+
+/** Traces of one kind that cannot be run. */
+export interface NotRun {
+  /** What is missing: "aufs on ext4". */
+  readonly what: string;
+  readonly traces: number;
+  readonly steps: number;
+}
+
+export interface ReplayResult {
+  readonly traces: number;
+  /** Steps with a recorded result. */
+  readonly steps: number;
+  readonly agree: number;
+  readonly differing: readonly Difference[];
+  readonly notRun: readonly NotRun[];
+}
+
+export interface ReplayOptions {
+  /** Another backing filesystem than the recorded one. */
+  readonly backing?: string;
+  /** Checks every engine's invariants after each step. */
+  readonly check?: boolean;
+}
+
+function failure(error: DriverError): Json {
+  return { failed: error.message };
+}
+
+function changeLines(changes: readonly Change[]): Json {
+  return { value: changes.map(({ kind, path }) => `${kind} ${path}`).sort(compareTexts) };
+}
+
+/** Makes a lab step. @returns its result, where it has one. */
+function labStep(lab: Lab, step: Step): Json | undefined {
+  const kind = textOf(step, "lab");
+  switch (kind) {
+    case "tick":
+      lab.host.clock.advance(milliseconds(wholeOf(step, "ms")));
+      return undefined;
+    case "layer":
+    case "container": {
+      const parent = step["parent"] === undefined ? undefined : textOf(step, "parent");
+      const failed = lab.addLayer(textOf(step, "name"), parent, { raw: step["raw"] === true });
+      return failed === undefined ? undefined : failure(failed);
+    }
+    case "upper": {
+      const rows = lab.upper(textOf(step, "name"));
+      if (rows === undefined) return undefined;
+      return isDriverError(rows) ? failure(rows) : { value: rows };
+    }
+    case "changes": {
+      const changes = lab.changes(textOf(step, "name"));
+      return isDriverError(changes) ? failure(changes) : changeLines(changes);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Makes one step of either kind. @returns its result, where it has one. */
+export function makeStep(lab: Lab, step: Step): Json | undefined {
+  lab.host.clock.runDueTimers();
+  if (step["lab"] !== undefined) return labStep(lab, step);
+  const session = lab.session(textOf(step, "on"));
+  return isDriverError(session) ? failure(session) : { ...perform(session, step) };
+}
+
+/** Makes a step; a broken invariant is a result too: the trace goes no further. */
+function tryStep(lab: Lab, step: Step, options: ReplayOptions): { got: Json | undefined; broken: boolean } {
+  try {
+    const got = makeStep(lab, step);
+    if (options.check === true) lab.host.check();
+    return { got, broken: false };
+  } catch (error) {
+    const isBug = error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError;
+    if (!isBug) throw error;
+    return { got: { failed: `${error.name}: ${error.message}` }, broken: true };
+  }
+}
+
+function countResults(trace: Trace): number {
+  return trace.steps.filter(({ expected }) => expected !== undefined).length;
+}
+
+/** Steps of one trace that differ. A lab step that fails without a recorded result shows in the steps after it. */
+function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): Difference[] {
+  const differing: Difference[] = [];
+  let broken: Json | undefined;
+  for (const { line, step, expected } of trace.steps) {
+    lab.host.events.step = line;
+    let got = broken;
+    if (broken === undefined) {
+      const made = atLine(trace.file, line, () => tryStep(lab, step, options));
+      got = made.got;
+      if (made.broken || (expected === undefined && isRecord(got) && "failed" in got)) broken = got;
+    }
+    if (expected !== undefined && !sameJson(expected, got)) {
+      differing.push({ file: trace.file, line, step, expected, got: got ?? null });
+    }
+  }
+  return differing;
+}
+
+/** Replays traces one after the other. */
+export function replay(traces: Iterable<Trace>, options: ReplayOptions = {}): ReplayResult {
+  let count = 0;
+  let steps = 0;
+  let agree = 0;
+  const differing: Difference[] = [];
+  const notRun = new Map<string, { traces: number; steps: number }>();
+  for (const trace of traces) {
+    const results = countResults(trace);
+    count += 1;
+    steps += results;
+    const lab = labFor(options.backing === undefined ? trace.header : { ...trace.header, backing: options.backing });
+    if (lab instanceof Lab) {
+      const found = runTrace(trace, lab, options);
+      agree += results - found.length;
+      differing.push(...found);
+      continue;
+    }
+    const entry = notRun.get(lab.cannotRun) ?? { traces: 0, steps: 0 };
+    notRun.set(lab.cannotRun, { traces: entry.traces + 1, steps: entry.steps + results });
+  }
+  const missing = [...notRun].map(([what, entry]) => ({ what, ...entry }));
+  return { traces: count, steps, agree, differing, notRun: missing };
+}

@@ -1,0 +1,41 @@
+/**
+ * The lab that a trace's header asks for: a new host with the backing filesystem on a disk, and the driver on it.
+ */
+import { GIB } from "../../sim/core/units.ts";
+import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
+import { createHost } from "../../sim/host.ts";
+import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
+import { type DriverKind, type DriverSettings, isDriverError } from "../drivers/driver.ts";
+import { DRIVERS } from "../drivers/registry.ts";
+import { Lab } from "../layers/lab.ts";
+import { BARE } from "./bare.ts";
+import type { TraceHeader } from "./trace.ts";
+
+/** The recorder's disk: 2 GiB. */
+const DISK_SIZE = GIB(2);
+
+/** Why a trace cannot be run here. */
+export interface CannotRun {
+  readonly cannotRun: string;
+}
+
+/** The driver of a target, with the settings that the recorder gave it. */
+function driverOf(header: TraceHeader): { kind: DriverKind; settings: DriverSettings } | undefined {
+  const kind = DRIVERS.get(header.target) ?? (FILESYSTEMS.has(header.target) ? BARE : undefined);
+  if (kind === undefined) return undefined;
+  // The recorder gives the union mounts' options itself, and copies trees with cp -a.
+  return { kind, settings: { mountOptions: header.mountOptions, treeCopy: "all" } };
+}
+
+/** A new lab as a header wants it, or why there is none. */
+export function labFor(header: TraceHeader): Lab | CannotRun {
+  const what = `${header.target} on ${header.backing}`;
+  const driver = driverOf(header);
+  if (driver === undefined || !FILESYSTEMS.has(header.backing)) return { cannotRun: what };
+  const host = createHost();
+  const disk = prepareDockerRoot(host, { backing: header.backing, size: DISK_SIZE });
+  if (isDriverError(disk)) return { cannotRun: `${what} (${disk.message})` };
+  const home = `${DOCKER_ROOT}/${driver.kind.name}`;
+  const started = driver.kind.init({ host, home, options: [], settings: driver.settings });
+  return isDriverError(started) ? { cannotRun: `${what} (${started.message})` } : new Lab(host, started);
+}

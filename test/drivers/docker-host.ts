@@ -1,0 +1,33 @@
+/**
+ * Hosts with Docker's folder, drivers and labs on them, for tests.
+ */
+import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { createHost, type Host } from "../../sim/host.ts";
+import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
+import { type DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
+import { type DriverChoice, startDriver } from "../../src/drivers/registry.ts";
+import { Lab } from "../../src/layers/lab.ts";
+
+/** Throws a failure, gives all else on. */
+export function must<T>(result: T | DriverError | Errno): T {
+  if (isDriverError(result) || isErrno(result)) throw new Error(String(result));
+  return result;
+}
+
+/** A host whose /var/lib/docker is on `backing`. */
+export function dockerHost(backing = "tmpfs"): Host {
+  const host = createHost({ seed: 7 });
+  must(prepareDockerRoot(host, { backing }));
+  return host;
+}
+
+/** A driver that must start. */
+export function driverOn(host: Host, choice: DriverChoice): GraphDriver {
+  return must(startDriver(host, choice));
+}
+
+/** A lab on a new host. */
+export function labOn(name: string, backing = "tmpfs"): Lab {
+  const host = dockerHost(backing);
+  return new Lab(host, driverOn(host, { name }));
+}

@@ -4,7 +4,7 @@
 import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_METACOPY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import type { Overlay } from "./state.ts";
 import { shownName, storedName } from "./xattrs.ts";
@@ -23,6 +23,10 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
     const lower = nodes.lowerOf(node);
     numbered = overlay.view.fsOf(lower);
     into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
+  }
+  if (nodes.has(node, IS_METACOPY) || (!isDirectory && !nodes.hasUpper(node) && overlay.view.depthOf(nodes.lowerOf(node)) > 1)) {
+    overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
+    into.blocks = overlay.otherAttributes.blocks;
   }
   mapNumbers(overlay, node, numbered, into);
   // Counting the subdirectories of a merged directory is not worth it; 1 says that nobody did.
@@ -66,7 +70,8 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
   const { upper, nodes } = overlay;
   if (upper === undefined) return EROFS;
-  return copyUp(overlay, node) ?? upper.fs.setattr(nodes.upperOf(node), change);
+  const failed = copyUp(overlay, node, change.size === undefined ? "attributes" : "data");
+  return failed ?? upper.fs.setattr(nodes.upperOf(node), change);
 }
 
 /** Lower inodes keep their atime. */

@@ -10,6 +10,7 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
+  IS_METACOPY,
   IS_OPAQUE,
   IS_SHARED,
   NEGATIVE_ENTRY,
@@ -18,7 +19,7 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import { decodeOrigin } from "./origin.ts";
-import { isDirectoryMode } from "./rules.ts";
+import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
 /** @returns the node, ENOENT, or EPERM, EINVAL, ESTALE of a redirect. */
@@ -82,12 +83,12 @@ function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode):
   if (upper === undefined) return EIO;
   const node = isDirectoryMode(upper.fs.mode(inode))
     ? upperDirectory(overlay, directory, name, inode)
-    : upperObject(overlay, inode);
+    : upperObject(overlay, directory, name, inode);
   if (!isErrno(node)) nodes.enter(directory, name, node);
   return node;
 }
 
-function upperObject(overlay: Overlay, inode: Inode): Node | Errno {
+function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, nodes, attributes } = overlay;
   if (upper === undefined) return EIO;
   const failed = upper.fs.getattr(inode, attributes);
@@ -95,8 +96,29 @@ function upperObject(overlay: Overlay, inode: Inode): Node | Errno {
   const shared = attributes.nlink > 1;
   const known = shared ? overlay.byUpper.get(inode) : undefined;
   if (known !== undefined) return known;
+  const lacksData = isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode);
+  if (isErrno(lacksData)) return lacksData;
+  if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
   const node = nodes.add(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
+  if (shared) shareByUpper(overlay, node);
+  return node;
+}
+
+/** A file whose attributes are on the upper layer and whose data are below, under its name or where a redirect says. */
+function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inode, shared: boolean): Node | Errno {
+  const { upper, nodes, view, rules, otherAttributes } = overlay;
+  const redirect = upper === undefined ? undefined : rules.redirectOf(upper.fs, inode);
+  if (isErrno(redirect)) return redirect;
+  const lower = findBelow(overlay, directory, name, redirect);
+  if (isErrno(lower)) return lower;
+  if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  const node = nodes.add(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
+  if (redirect !== undefined) {
+    overlay.redirects.set(node, redirect);
+    nodes.set(node, HAS_REDIRECT);
+  }
   if (shared) shareByUpper(overlay, node);
   return node;
 }
@@ -147,6 +169,12 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
 
 /** The lower directory that an upper one is merged with, or 0. */
 function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
+  const lower = findBelow(overlay, directory, name, redirect);
+  return isErrno(lower) || lower === 0 || overlay.view.isDirectory(lower) ? lower : 0;
+}
+
+/** What the lower layers have under a name of a directory, or where a redirect says. */
+function findBelow(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
   const { nodes, view, counters } = overlay;
   const below = nodes.lowerOf(directory);
   let lower: ViewNode | Errno = 0;
@@ -154,5 +182,5 @@ function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: str
   else if (below !== 0) lower = redirect === undefined ? view.lookup(below, name) : view.lookupRedirect(below, redirect);
   if (isErrno(lower) || lower === 0) return lower;
   counters.layerLookups += view.probesOf(lower);
-  return view.isDirectory(lower) ? lower : 0;
+  return lower;
 }

@@ -68,10 +68,10 @@ export function mountOverlay(
   const profile = (host.profile ?? k6_18).overlay;
   const xattrs = options.userxattr ? USER_XATTRS : TRUSTED_XATTRS;
   const follow: FollowRedirects = !profile.redirects ? "ignore" : options.redirectDir === "nofollow" ? "refuse" : "follow";
-  const rules = new OverlayRules(xattrs, follow, profile.xattrWhiteouts);
+  const rules = new OverlayRules(xattrs, follow, { xattrWhiteouts: profile.xattrWhiteouts, metacopy: options.metacopy });
   const upper = layers.upper === undefined ? undefined : upperLayer(host, layers.upper, layers.work);
   if (upper !== undefined && isMountFailure(upper)) return upper;
-  const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts}`;
+  const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts},${options.metacopy}`;
   const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
   const overlay = new Overlay({
     upper,

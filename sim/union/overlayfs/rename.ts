@@ -28,7 +28,7 @@ import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
 const REDIRECT_MAX = 256;
 
 /** One end of a rename. */
-interface End {
+export interface End {
   readonly directory: Node;
   readonly name: Name;
   /** What is there; 0 for nothing. */
@@ -144,12 +144,13 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 }
 
 /** Notes where the lower layers have what moves, by its old name or, where it leaves its directory, by its path. */
-function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
+export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
   const { nodes, upper, xattrs } = overlay;
   if (upper === undefined) return EIO;
   const before = overlay.redirects.get(moved.node);
-  if (before !== undefined && (sameDirectory || before.startsWith("/"))) return undefined;
-  const redirect = sameDirectory ? overlay.names.text(moved.name) : lowerPath(overlay, moved);
+  const byName = sameDirectory && !isLowerHardLink(overlay, moved.node);
+  if (before !== undefined && (byName || before.startsWith("/"))) return undefined;
+  const redirect = byName ? overlay.names.text(moved.name) : lowerPath(overlay, moved);
   if (utf8Length(redirect) > REDIRECT_MAX) return EXDEV;
   const failed = upper.fs.setxattr(nodes.upperOf(moved.node), xattrs.redirect, new TextEncoder().encode(redirect), 0);
   // A program that moves files then copies, as over any border between filesystems.
@@ -157,6 +158,15 @@ function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errn
   overlay.redirects.set(moved.node, redirect);
   nodes.set(moved.node, HAS_REDIRECT);
   return undefined;
+}
+
+/** Whether names in several directories may come to need the redirect. */
+function isLowerHardLink(overlay: Overlay, node: Node): boolean {
+  const { nodes, view, otherAttributes } = overlay;
+  if (nodes.has(node, IS_DIRECTORY)) return false;
+  const lower = nodes.lowerOf(node);
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  return otherAttributes.nlink > 1;
 }
 
 /** The path by which the lower layers know an object: its own, with the redirects on the way in their places. */

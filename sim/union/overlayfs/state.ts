@@ -12,7 +12,17 @@ import type { DeviceNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import type { LowerView, ViewNode } from "../lower-view.ts";
-import { HAS_REDIRECT, HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
+import {
+  HAS_REDIRECT,
+  HOLDS_UPPER,
+  IS_DIRECTORY,
+  IS_METACOPY,
+  IS_SHARED,
+  IS_UNLINKED,
+  type Node,
+  ROOT_NODE,
+  UnionNodes,
+} from "../nodes.ts";
 import type { OpenFiles } from "./files.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
@@ -141,6 +151,20 @@ export class Overlay {
   /** The inode there. */
   inodeOf(node: Node): Inode {
     return this.nodes.hasUpper(node) ? this.nodes.upperOf(node) : this.view.inodeOf(this.nodes.lowerOf(node));
+  }
+
+  /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */
+  dataFsOf(node: Node): FileSystem {
+    const { upper } = this;
+    if (upper !== undefined && this.nodes.hasUpper(node) && !this.nodes.has(node, IS_METACOPY)) return upper.fs;
+    return this.view.dataFsOf(this.nodes.lowerOf(node));
+  }
+
+  /** The inode there. */
+  dataInodeOf(node: Node): Inode {
+    const { nodes } = this;
+    if (nodes.hasUpper(node) && !nodes.has(node, IS_METACOPY)) return nodes.upperOf(node);
+    return this.view.dataInodeOf(nodes.lowerOf(node));
   }
 
   /** Whether a directory is made up of several: what OVL_TYPE_MERGE says. */

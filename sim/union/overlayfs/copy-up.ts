@@ -21,7 +21,8 @@ import {
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
 import type { ViewNode } from "../lower-view.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_METACOPY, IS_UNLINKED, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, type Node } from "../nodes.ts";
+import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { shownName, YES } from "./xattrs.ts";
@@ -58,6 +59,10 @@ interface Source {
 export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"): Errno | undefined {
   const { nodes, upper } = overlay;
   if (nodes.hasUpper(node)) {
+    if (nodes.has(node, IS_INDEXED) && !nodes.has(node, IS_UNLINKED) && !hasUpperName(overlay, node)) {
+      const linked = copyUp(overlay, nodes.parentOf(node)) ?? linkUp(overlay, node);
+      if (linked !== undefined) return linked;
+    }
     return need !== "attributes" && nodes.has(node, IS_METACOPY) && upper !== undefined
       ? copyUpData(overlay, upper, node, need)
       : undefined;
@@ -80,7 +85,9 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const failed = fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
-  const origin = isDirectory || attributes.nlink === 1;
+  const indexed = nodes.has(node, IS_INDEXED);
+  const lowerLinks = attributes.nlink;
+  const origin = isDirectory || lowerLinks === 1 || indexed;
   const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
   const metacopy = isRegular && need === "attributes" && overlay.options.metacopy;
   const source: Source = { fs, inode, lower, attributes, origin, metacopy, withData: isRegular && need !== "empty" && !metacopy };
@@ -97,6 +104,7 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   if (isErrno(made)) return made;
   upper.fs.setattr(into, { atime, mtime });
   nodes.upper[node] = made;
+  if (indexed) countFirstCopy(overlay, node, lowerLinks);
   if (metacopy) nodes.set(node, IS_METACOPY);
   // A broken hard link is an inode of its own from now on; without data it still needs the lower one.
   else if (!origin) nodes.lower[node] = 0;
@@ -127,6 +135,7 @@ function copyByTmpfile(overlay: Overlay, upper: UpperLayer, source: Source, plac
   const failed =
     fill(overlay, upper, source, inode) ??
     refuseTaken(overlay, upper, place) ??
+    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
     upper.fs.link(inode, place.directory, place.name);
   upper.fs.drop(inode);
   if (failed !== undefined) return failed;
@@ -150,7 +159,10 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
     overlay.freeName(passing);
     return inode;
   }
-  const failed = fill(overlay, upper, source, inode) ?? upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
+  const failed =
+    fill(overlay, upper, source, inode) ??
+    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
+    upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
     if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
     else upper.fs.unlink(upper.work, passing);

@@ -10,6 +10,7 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
+  IS_INDEXED,
   IS_METACOPY,
   IS_OPAQUE,
   IS_SHARED,
@@ -18,6 +19,7 @@ import {
   type Node,
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
+import { indexedNode } from "./hard-links.ts";
 import { decodeOrigin } from "./origin.ts";
 import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
@@ -26,7 +28,10 @@ import type { Overlay } from "./state.ts";
 export function lookup(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   const known = overlay.nodes.dentries.lookup(directory, name);
   if (known === 0) return meet(overlay, directory, name);
-  return known >= WHITEOUT_ENTRY ? ENOENT : known;
+  if (known >= WHITEOUT_ENTRY) return ENOENT;
+  // Which of its names a copy-up gives a hard link is the one that was walked last.
+  if (overlay.nodes.has(known, IS_INDEXED)) overlay.nodes.seeAs(known, directory, name);
+  return known;
 }
 
 /** Whether the upper layer has a whiteout at a name that is absent. */
@@ -57,20 +62,23 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   }
   counters.layerLookups += overlay.view.probesOf(lower);
   const node = overlay.view.isDirectory(lower) ? nodes.add(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
+  if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
   return node;
 }
 
 /**
  * The node of a lower object that is no directory. Names of one inode are one node only where no copy-up can part them: without an upper
- * layer (ovl_hash_bylower).
+ * layer, or with an index (ovl_hash_bylower).
  */
-function lowerNode(overlay: Overlay, lower: ViewNode): Node {
+function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const { nodes, view, attributes } = overlay;
-  if (overlay.upper !== undefined) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  if (overlay.upper !== undefined && !overlay.options.index) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
   view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
-  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, 0);
-  const key = view.stray(view.layerOf(lower), view.inodeOf(lower));
+  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  // Of a file without data the whole stack is needed, not its topmost inode.
+  const key = view.depthOf(lower) > 1 ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
+  if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, key);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
   const node = nodes.add(NO_UPPER, key, IS_SHARED);
@@ -100,6 +108,7 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   if (isErrno(lacksData)) return lacksData;
   if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
+  if (origin !== 0 && overlay.options.index && lowerLinks(overlay, origin) > 1) return indexedNode(overlay, origin);
   const node = nodes.add(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);
   return node;
@@ -139,7 +148,13 @@ function originOf(overlay: Overlay, inode: Inode): ViewNode {
   if (origin === undefined) return 0;
   const node = view.stray(origin.layer, origin.inode);
   const failed = view.fsOf(node).getattr(origin.inode, otherAttributes);
-  return failed !== undefined || otherAttributes.nlink > 1 ? 0 : node;
+  return failed !== undefined || (otherAttributes.nlink > 1 && !overlay.options.index) ? 0 : node;
+}
+
+function lowerLinks(overlay: Overlay, lower: ViewNode): number {
+  const { view, otherAttributes } = overlay;
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  return otherAttributes.nlink;
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {

@@ -11,6 +11,7 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
+  IS_INDEXED,
   IS_METACOPY,
   IS_OPAQUE,
   NEGATIVE_ENTRY,
@@ -19,6 +20,7 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
+import { afterUnlink } from "./hard-links.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
 import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
@@ -74,7 +76,10 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const onUpperAlone = target.node !== 0 && nodes.hasUpper(target.node) && nodes.lowerOf(target.node) === 0;
   const whiteouts = overDirectory && !onUpperAlone ? whiteoutsOfEmpty(overlay, target.node) : [];
   if (isErrno(whiteouts)) return whiteouts;
-  const failed = copyUp(overlay, source.node) ?? copyUp(overlay, target.directory);
+  const failed =
+    copyUp(overlay, source.node) ??
+    copyUp(overlay, target.directory) ??
+    (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
     overlay.beforeLoss(target.node);
@@ -104,7 +109,10 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
   nodes.leave(source.directory, source.name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
   if (target.node !== 0) nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   nodes.enter(target.directory, target.name, source.node);
-  if (target.node !== 0) overlay.afterLoss(target.node);
+  if (target.node !== 0) {
+    afterUnlink(overlay, target.node);
+    overlay.afterLoss(target.node);
+  }
   return undefined;
 }
 

@@ -16,6 +16,7 @@ import {
   HAS_REDIRECT,
   HOLDS_UPPER,
   IS_DIRECTORY,
+  IS_INDEXED,
   IS_METACOPY,
   IS_SHARED,
   IS_UNLINKED,
@@ -52,6 +53,8 @@ export interface UpperLayer {
   readonly root: Inode;
   /** The directory work/ within the work directory: where objects are made before they are moved into place. */
   readonly work: Inode;
+  /** The directory index/ within the work directory, under index=on. */
+  readonly index: Inode | undefined;
 }
 
 export interface OverlayParts {
@@ -94,6 +97,8 @@ export class Overlay {
   readonly byLower: Map<ViewNode, Node> = new Map();
   /** Redirects of the nodes that HAS_REDIRECT marks. */
   readonly redirects: Map<Node, string> = new Map();
+  /** How many more links an indexed node shows than its upper inode has. */
+  readonly linkDifferences: Map<Node, number> = new Map();
   /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
   readonly directoryNumbers: Map<Node, number> = new Map();
   readonly counters: OverlayCounters = {
@@ -243,6 +248,7 @@ export class Overlay {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
       if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
     }
+    if (nodes.has(node, IS_INDEXED)) this.linkDifferences.delete(node);
     nodes.free(node);
   }
 

@@ -16,6 +16,7 @@ import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
+import { NameSet } from "./name-set.ts";
 
 /** The number of an object of the view; 0 is none. */
 export type ViewNode = number;
@@ -24,6 +25,9 @@ export type ViewNode = number;
 export const VIEW_ROOT: ViewNode = 1;
 /** The child of an entry that was asked for and is not there. */
 const NEGATIVE = 0xffff_ffff;
+/** From how many layers on a directory keeps the names that any of them has: below, asking each layer costs less. */
+const NAMES_KEPT_DEPTH = 4;
+
 /** Layers of a stack that hold a name, while one name is looked up. */
 interface Search {
   readonly layers: number[];
@@ -52,6 +56,10 @@ export class LowerView {
   #pooled = 0;
   readonly #listings = new Map<ViewNode, Listing>();
   readonly #strays = new Map<number, ViewNode>();
+  /** Which names the layers of a deep directory have, whiteouts too. */
+  readonly #present = new Map<ViewNode, NameSet>();
+  /** How many layer lookups the kernel makes for the name that was looked up last. */
+  lastProbes = 0;
   /** How many mounts use it. */
   users = 0;
 
@@ -116,7 +124,15 @@ export class LowerView {
    */
   lookup(directory: ViewNode, name: Name): ViewNode | Errno {
     const known = this.#dentries.lookup(directory, name);
-    if (known !== 0) return known === NEGATIVE ? 0 : known;
+    if (known !== 0) {
+      this.lastProbes = this.probesOf(known);
+      return known;
+    }
+    const depth = this.depthOf(directory);
+    if (depth >= NAMES_KEPT_DEPTH && this.#namesOf(directory)?.has(name) === false) {
+      this.lastProbes = depth;
+      return 0;
+    }
     return this.#find(directory, name, this.#names.text(name));
   }
 
@@ -162,6 +178,21 @@ export class LowerView {
     return made;
   }
 
+  /** Every name that a directory's layers have; built once, at the cost of listing them. Undefined when one cannot be listed. */
+  #namesOf(directory: ViewNode): NameSet | undefined {
+    let names = this.#present.get(directory);
+    if (names !== undefined) return names;
+    names = new NameSet();
+    const start = this.#starts[directory] as number;
+    for (let at = start; at < start + this.depthOf(directory); at++) {
+      const found = names;
+      const failed = this.#fsAt(at).iterate(this.#poolInodes[at] as Inode, (name) => found.add(name));
+      if (failed !== undefined) return undefined;
+    }
+    this.#present.set(directory, names);
+    return names;
+  }
+
   #fsAt(place: number): FileSystem {
     return (this.layers[this.#poolLayers[place] as number] as LayerDirectory).fs;
   }
@@ -184,8 +215,11 @@ export class LowerView {
     }
     // Attributes whose data no layer has.
     if (search.lacksData) return EIO;
+    this.lastProbes = search.probes;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
-    this.#dentries.insert(directory, key, node === 0 ? NEGATIVE : node);
+    // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
+    if (node !== 0) this.#dentries.insert(directory, key, node);
+    else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
     return node;
   }
 

@@ -56,11 +56,11 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   const below = nodes.lowerOf(directory);
   const lower = below === 0 ? 0 : overlay.view.lookup(below, name);
   if (isErrno(lower)) return lower;
+  if (below !== 0) counters.layerLookups += overlay.view.lastProbes;
   if (lower === 0) {
     nodes.leave(directory, name, NEGATIVE_ENTRY);
     return ENOENT;
   }
-  counters.layerLookups += overlay.view.probesOf(lower);
   const node = overlay.view.isDirectory(lower) ? nodes.add(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
   if (isErrno(node)) return node;
   nodes.enter(directory, name, node);

@@ -73,6 +73,9 @@ export function mountOverlay(
   if (upper !== undefined && isMountFailure(upper)) return upper;
   const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts},${options.metacopy}`;
   const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
+  const held: LayerDirectory[] = [...layers.lower];
+  if (upper !== undefined) held.push({ fs: upper.fs, inode: upper.root }, { fs: upper.fs, inode: upper.work });
+  for (const { fs, inode } of held) fs.hold(inode);
   const overlay = new Overlay({
     upper,
     view,
@@ -87,7 +90,10 @@ export function mountOverlay(
     device: host.newDevice(),
     devices: devicesOf(host, layers),
     files: new OpenFiles(),
-    release: () => host.views.release(view, key),
+    release: () => {
+      for (const { fs, inode } of held) fs.drop(inode);
+      host.views.release(view, key);
+    },
   });
   const root = overlay.nodes.add(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
   overlay.nodes.parent[root] = ROOT_NODE;

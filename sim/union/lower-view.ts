@@ -10,12 +10,13 @@
  * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
  */
 import { assert } from "../core/assert.ts";
-import { type Errno, isErrno } from "../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
+import { NameSet } from "./name-set.ts";
 
 /** The number of an object of the view; 0 is none. */
 export type ViewNode = number;
@@ -24,12 +25,17 @@ export type ViewNode = number;
 export const VIEW_ROOT: ViewNode = 1;
 /** The child of an entry that was asked for and is not there. */
 const NEGATIVE = 0xffff_ffff;
+/** From how many layers on a directory keeps the names that any of them has: below, asking each layer costs less. */
+const NAMES_KEPT_DEPTH = 4;
+
 /** Layers of a stack that hold a name, while one name is looked up. */
 interface Search {
   readonly layers: number[];
   readonly inodes: Inode[];
   probes: number;
   isDirectory: boolean;
+  /** The layers so far have a file's attributes, not its data. */
+  lacksData: boolean;
   stop: boolean;
   /** Under which name or absolute path the layers below are asked. */
   path: string;
@@ -50,6 +56,10 @@ export class LowerView {
   #pooled = 0;
   readonly #listings = new Map<ViewNode, Listing>();
   readonly #strays = new Map<number, ViewNode>();
+  /** Which names the layers of a deep directory have, whiteouts too. */
+  readonly #present = new Map<ViewNode, NameSet>();
+  /** How many layer lookups the kernel makes for the name that was looked up last. */
+  lastProbes = 0;
   /** How many mounts use it. */
   users = 0;
 
@@ -64,6 +74,7 @@ export class LowerView {
       inodes: layers.map((layer) => layer.inode),
       probes: 0,
       isDirectory: true,
+      lacksData: false,
       stop: true,
       path: "",
     });
@@ -85,7 +96,17 @@ export class LowerView {
   inodeOf(node: ViewNode): Inode {
     return this.#poolInodes[this.#starts[node] as number] as Inode;
   }
-  /** How many layers make up the node: 1 for what is no directory. */
+  /** Where a file's data are: the lowest of its layers. */
+  dataFsOf(node: ViewNode): FileSystem {
+    return this.#fsAt(this.#lastPlace(node));
+  }
+  dataInodeOf(node: ViewNode): Inode {
+    return this.#poolInodes[this.#lastPlace(node)] as Inode;
+  }
+  #lastPlace(node: ViewNode): number {
+    return (this.#starts[node] as number) + this.depthOf(node) - 1;
+  }
+  /** How many layers make up the node: 1 for what is no directory, unless its data are in another layer than its attributes. */
   depthOf(node: ViewNode): number {
     return this.#counts[node] as number;
   }
@@ -103,7 +124,15 @@ export class LowerView {
    */
   lookup(directory: ViewNode, name: Name): ViewNode | Errno {
     const known = this.#dentries.lookup(directory, name);
-    if (known !== 0) return known === NEGATIVE ? 0 : known;
+    if (known !== 0) {
+      this.lastProbes = this.probesOf(known);
+      return known;
+    }
+    const depth = this.depthOf(directory);
+    if (depth >= NAMES_KEPT_DEPTH && this.#namesOf(directory)?.has(name) === false) {
+      this.lastProbes = depth;
+      return 0;
+    }
     return this.#find(directory, name, this.#names.text(name));
   }
 
@@ -122,7 +151,15 @@ export class LowerView {
     const key = inode * this.layers.length + layer;
     const known = this.#strays.get(key);
     if (known !== undefined) return known;
-    const made = this.#add({ layers: [layer], inodes: [inode], probes: 0, isDirectory: false, stop: true, path: "" });
+    const made = this.#add({
+      layers: [layer],
+      inodes: [inode],
+      probes: 0,
+      isDirectory: false,
+      lacksData: false,
+      stop: true,
+      path: "",
+    });
     this.#strays.set(key, made);
     return made;
   }
@@ -141,12 +178,27 @@ export class LowerView {
     return made;
   }
 
+  /** Every name that a directory's layers have; built once, at the cost of listing them. Undefined when one cannot be listed. */
+  #namesOf(directory: ViewNode): NameSet | undefined {
+    let names = this.#present.get(directory);
+    if (names !== undefined) return names;
+    names = new NameSet();
+    const start = this.#starts[directory] as number;
+    for (let at = start; at < start + this.depthOf(directory); at++) {
+      const found = names;
+      const failed = this.#fsAt(at).iterate(this.#poolInodes[at] as Inode, (name) => found.add(name));
+      if (failed !== undefined) return undefined;
+    }
+    this.#present.set(directory, names);
+    return names;
+  }
+
   #fsAt(place: number): FileSystem {
     return (this.layers[this.#poolLayers[place] as number] as LayerDirectory).fs;
   }
 
   #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
-    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, stop: false, path };
+    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
     let from = directory;
     for (let index = 0; index < this.depthOf(from) && !search.stop; index++) {
       const place = (this.#starts[from] as number) + index;
@@ -161,8 +213,13 @@ export class LowerView {
         index = layer;
       }
     }
+    // Attributes whose data no layer has.
+    if (search.lacksData) return EIO;
+    this.lastProbes = search.probes;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
-    this.#dentries.insert(directory, key, node === 0 ? NEGATIVE : node);
+    // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
+    if (node !== 0) this.#dentries.insert(directory, key, node);
+    else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
     return node;
   }
 
@@ -185,10 +242,14 @@ export class LowerView {
       }
       at = found as Inode;
       const final = slash < 0;
-      if ((fs.mode(at) & S_IFMT) !== S_IFDIR) {
-        if (final && !search.isDirectory) this.#take(search, layer, at);
+      const type = fs.mode(at) & S_IFMT;
+      if (final && search.lacksData && type !== S_IFREG) {
         search.stop = true;
         return undefined;
+      }
+      if (type !== S_IFDIR) {
+        search.stop = true;
+        return final && !search.isDirectory ? this.#takeObject(search, layer, at, type === S_IFREG) : undefined;
       }
       const failed = last ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
       if (failed !== undefined) return failed;
@@ -199,6 +260,21 @@ export class LowerView {
       }
       begin = end + 1;
     }
+  }
+
+  /** Adds what is no directory; a file without data goes on in the layers below. */
+  #takeObject(search: Search, layer: number, inode: Inode, isFile: boolean): Errno | undefined {
+    const { fs } = this.layers[layer] as LayerDirectory;
+    this.#take(search, layer, inode);
+    const lacksData = isFile && this.#rules.lacksData(fs, inode);
+    if (isErrno(lacksData)) return lacksData;
+    search.lacksData = lacksData;
+    if (!lacksData) return undefined;
+    search.stop = false;
+    const redirect = this.#rules.redirectOf(fs, inode);
+    if (isErrno(redirect)) return redirect;
+    if (redirect !== undefined) search.path = redirect;
+    return undefined;
   }
 
   #take(search: Search, layer: number, inode: Inode): void {

@@ -21,43 +21,14 @@ import {
 } from "../../vfs/filesystem.ts";
 import { IS_METACOPY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
+import { NO_FILE, type OpenedFile } from "./open-files.ts";
 import type { Overlay } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get (ovl_open). */
 const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
-/** What `real` holds for a directory or a special file. */
-const NO_FILE = -1;
-
-/** The open files of one mount: rows that are used again. */
-export class OpenFiles {
-  readonly nodes: number[] = [0];
-  readonly real: number[] = [NO_FILE];
-  readonly flags: number[] = [0];
-  /** The filesystem of the real file: the upper layer's or a lower one's. */
-  readonly filesystems: (FileSystem | undefined)[] = [undefined];
-  /** Whether the real file is the upper layer's. */
-  readonly isUpper: boolean[] = [false];
-  readonly #free: number[] = [];
-
-  /** How many files are open. */
-  get size(): number {
-    return this.nodes.length - 1 - this.#free.length;
-  }
-
-  add(overlay: Overlay, node: Node, real: number, flags: number): FileHandle {
-    const row = this.#free.pop() ?? this.nodes.length;
-    this.nodes[row] = node;
-    this.real[row] = real;
-    this.flags[row] = flags;
-    this.filesystems[row] = overlay.fsOf(node);
-    this.isUpper[row] = overlay.nodes.hasUpper(node);
-    return fileHandle(row);
-  }
-
-  remove(file: FileHandle): void {
-    this.nodes[file] = 0;
-    this.#free.push(file);
-  }
+function opened(overlay: Overlay, node: Node, real: number, flags: number): OpenedFile {
+  const isUpper = overlay.nodes.hasUpper(node) && !overlay.nodes.has(node, IS_METACOPY);
+  return { node, real, flags, fs: overlay.dataFsOf(node), isUpper };
 }
 
 /** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
@@ -65,17 +36,17 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
   const fs = overlay.fsOf(node);
   if ((fs.mode(overlay.inodeOf(node)) & S_IFMT) !== S_IFREG) {
     overlay.hold(node);
-    return overlay.files.add(overlay, node, NO_FILE, flags);
+    return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
   if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) {
-    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0);
+    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0 ? "data" : "empty");
     if (failed !== undefined) return failed;
   }
   const realFlags = flags & ~OPENING_FLAGS;
-  const real = overlay.fsOf(node).open(overlay.inodeOf(node), realFlags);
+  const real = overlay.dataFsOf(node).open(overlay.dataInodeOf(node), realFlags);
   if (isErrno(real)) return real;
   overlay.hold(node);
-  return overlay.files.add(overlay, node, real, realFlags);
+  return overlay.files.add(opened(overlay, node, real, realFlags));
 }
 
 export function close(overlay: Overlay, file: FileHandle): void {

@@ -300,6 +300,19 @@ export class CachedMapping implements Mapping {
     return this.#covering(page) !== 0;
   }
 
+  /** The page behind the run that holds a page; 0 when it is not in memory. */
+  endOfRun(page: number): number {
+    const row = this.#covering(page);
+    const table = this.cache.table;
+    return row === 0 ? 0 : (table.first[row] as number) + (table.pages[row] as number);
+  }
+
+  /** The first page of the next run that begins behind a page; infinity when there is none. */
+  nextCached(page: number): number {
+    const row = this.#above(page);
+    return row === 0 ? Number.POSITIVE_INFINITY : (this.cache.table.first[row] as number);
+  }
+
   // Forgetting
 
   truncate(size: number): void {

@@ -18,6 +18,7 @@ import {
 } from "../core/errno.ts";
 import { isKnownDevice } from "./devices.ts";
 import {
+  type AttributeChange,
   fileHandle,
   type Inode,
   newAttributes,
@@ -146,10 +147,12 @@ function openExisting(task: Task, flags: number): number | Errno {
   return cut;
 }
 
-function sizeZero(task: Task, { mount, inode }: Position): { size: number; mode?: number } {
+/** What O_TRUNC changes: the size, both times even when it was 0, and set-id bits. */
+function sizeZero(task: Task, { mount, inode }: Position): AttributeChange {
   const before = mount.fs.mode(inode);
   const after = modeAfterWrite(task.credentials, mount.fs, inode);
-  return before === after ? { size: 0 } : { size: 0, mode: after & 0o7777 };
+  const mtime = task.vfs.clock.time();
+  return before === after ? { size: 0, mtime } : { size: 0, mtime, mode: after & 0o7777 };
 }
 
 function mayOpen(task: Task, { mount, inode }: Position, type: number, flags: number): Errno | undefined {

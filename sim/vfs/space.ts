@@ -1,11 +1,11 @@
 /**
  * Calls on a file's size and space: truncate, fallocate, copy_file_range, FICLONE (fs/open.c, fs/read_write.c, fs/remap_range.c; Linux 6.18).
  */
+import type { Time } from "../core/clock.ts";
 import { EBADF, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { readFile, removePrivileges, writeFile } from "./data.ts";
 import {
-  type AttributeChange,
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
@@ -35,7 +35,7 @@ export function truncate(task: Task, path: string, length: number): Errno | unde
   const refused = inodePermission(task.credentials, mount.fs, inode, MAY_WRITE) ?? wantWrite(mount);
   if (refused !== undefined) return refused;
   if (appendOnly(mount.fs, inode)) return EPERM;
-  return setSize(task, walk, length);
+  return setSize(task, walk, length, undefined);
 }
 
 export function ftruncate(task: Task, fd: number, length: number): Errno | undefined {
@@ -44,14 +44,18 @@ export function ftruncate(task: Task, fd: number, length: number): Errno | undef
   if (isErrno(file)) return file;
   if (file.type !== S_IFREG || !file.writable) return EINVAL;
   if (appendOnly(file.mount.fs, file.inode)) return EPERM;
-  return setSize(task, file, length);
+  return setSize(task, file, length, task.vfs.clock.time());
 }
 
-/** do_truncate: set-id bits go with the size, in one change. */
-function setSize(task: Task, place: Position, size: number): Errno | undefined {
+/**
+ * do_truncate: set-id bits go with the size, in one change. An open file's mtime is set even when the size stays, which truncate(2) does not.
+ */
+function setSize(task: Task, place: Position, size: number, mtime: Time | undefined): Errno | undefined {
   const { fs } = place.mount;
   const mode = modeAfterWrite(task.credentials, fs, place.inode);
-  const change: AttributeChange = mode === fs.mode(place.inode) ? { size } : { size, mode: mode & 0o7777 };
+  const change: { size: number; mode?: number; mtime?: Time } = { size };
+  if (mode !== fs.mode(place.inode)) change.mode = mode & 0o7777;
+  if (mtime !== undefined) change.mtime = mtime;
   return fs.setattr(place.inode, change) ?? dropFileCapabilities(task, place);
 }
 

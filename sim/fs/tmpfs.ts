@@ -1,0 +1,595 @@
+/**
+ * tmpfs: a filesystem whose only place is memory (mm/shmem.c, Linux 6.18). Also the plainest FileSystem there is, for tests of what stands
+ * on one.
+ *
+ * Interface: pages are pinned in the page cache: never dirty, never evicted, and counted against size=. A directory lists its newest entry
+ * first, as libfs's offset directories do; each entry adds 20 bytes to its size. There is nothing to write back: sync does nothing.
+ */
+import { assert } from "../core/assert.ts";
+import type { Clock, Time } from "../core/clock.ts";
+import { Content } from "../core/content.ts";
+import { EINVAL, ENOENT, ENOSPC, ENOTEMPTY, ENOTSUP, ENXIO, type Errno, isErrno } from "../core/errno.ts";
+import { type Name, type NameTable, utf8Length } from "../core/names.ts";
+import { type Bytes, bytes, type DeviceNumber, deviceNumber, inodeNumber } from "../core/units.ts";
+import { PAGE_SIZE } from "../vfs/address-space.ts";
+import { DentryTable } from "../vfs/dentry-table.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  type FileHandle,
+  type FileSystem,
+  fileHandle,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  RENAME_EXCHANGE,
+  RENAME_WHITEOUT,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  type StatFs,
+  type VisitEntry,
+} from "../vfs/filesystem.ts";
+import { CachedMapping } from "../vfs/mapping.ts";
+import type { PageCache } from "../vfs/page-cache.ts";
+import { needsAtime } from "../vfs/relatime.ts";
+import { XattrStore } from "../vfs/xattr-store.ts";
+import { TmpfsInodes } from "./tmpfs-inodes.ts";
+import { TmpfsSpace } from "./tmpfs-space.ts";
+
+const TMPFS_MAGIC = 0x01021994;
+/** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
+const ENTRY_BYTES = 20;
+/** A longer target of a symbolic link takes a page (SHORT_SYMLINK_LEN, with its NUL). */
+const SHORT_TARGET = 127;
+const ROOT: Inode = inodeHandle(1);
+
+export interface TmpfsOptions {
+  readonly label?: string;
+  /** size=; 0 for no limit. Default: half of the host's memory for pages. */
+  readonly size?: Bytes;
+  /** nr_inodes=; 0 for no limit. Default: one for every page of half the memory. */
+  readonly inodes?: number;
+  /** st_dev. */
+  readonly device?: DeviceNumber;
+  /** mode= of the root, by default 01777. */
+  readonly mode?: number;
+}
+
+/** What a tmpfs needs of its host. */
+export interface TmpfsHost {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly cache: PageCache;
+}
+
+export class Tmpfs implements FileSystem {
+  readonly type = "tmpfs";
+  readonly label: string;
+  readonly root: Inode = ROOT;
+  readonly device: DeviceNumber;
+  readonly nameMax = 255;
+  readonly stackDepth = 0;
+  readonly exportable = true;
+  readonly #clock: Clock;
+  readonly #cache: PageCache;
+  readonly #inodes: TmpfsInodes;
+  readonly #entries = new DentryTable();
+  readonly #xattrs = new XattrStore();
+  readonly #space: TmpfsSpace;
+
+  constructor(host: TmpfsHost, options: TmpfsOptions = {}) {
+    this.label = options.label ?? "tmpfs";
+    this.device = options.device ?? deviceNumber(0, 30);
+    this.#clock = host.clock;
+    this.#cache = host.cache;
+    const half = Math.floor(host.cache.memoryPages / 2);
+    const blocks = options.size === undefined ? half : Math.ceil(options.size / PAGE_SIZE);
+    this.#space = new TmpfsSpace(blocks, options.inodes ?? half);
+    this.#inodes = new TmpfsInodes(host.clock.time());
+    const mode = S_IFDIR | (options.mode ?? 0o1777);
+    const root = this.#make({ mode, uid: 0, gid: 0, rdev: 0, target: "" }, 1);
+    assert(root === ROOT, "a tmpfs begins with its root");
+    this.#inodes.nlink[ROOT] = 2;
+  }
+
+  // Names
+
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    const found = this.#entries.lookup(directory, name);
+    return found === 0 ? ENOENT : (found as Inode);
+  }
+
+  parentOf(directory: Inode): Inode {
+    return this.#inodes.extra[directory] as Inode;
+  }
+
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    if (this.#inodes.nlink[directory] === 0) return ENOENT;
+    const made = this.#make(init, directory);
+    if (isErrno(made)) return made;
+    this.#entries.insert(directory, name, made);
+    const { nlink } = this.#inodes;
+    if ((init.mode & S_IFMT) === S_IFDIR) {
+      nlink[made] = 2;
+      nlink[directory] = (nlink[directory] as number) + 1;
+    } else nlink[made] = 1;
+    this.#changed(directory);
+    return made;
+  }
+
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    const made = this.#make(init, directory);
+    if (!isErrno(made)) this.hold(made);
+    return made;
+  }
+
+  #make(init: NewInode, directory: number): Inode | Errno {
+    const type = init.mode & S_IFMT;
+    const pages = type === S_IFLNK && utf8Length(init.target) > SHORT_TARGET ? 1 : 0;
+    if (pages > this.#space.freeBlocks || !this.#space.takeInode()) return ENOSPC;
+    this.#space.usedBlocks += pages;
+    const inodes = this.#inodes;
+    const { mode, uid, gid } = init;
+    const data = type === S_IFLNK ? init.target : undefined;
+    const made = inodes.add({ mode, uid, gid, now: this.#clock.time(), data });
+    if (type === S_IFDIR) inodes.extra[made] = directory;
+    else if (type === S_IFLNK) inodes.size[made] = utf8Length(init.target);
+    else inodes.extra[made] = init.rdev;
+    return made as Inode;
+  }
+
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    const inodes = this.#inodes;
+    if (inodes.nlink[directory] === 0) return ENOENT;
+    // A file without names has paid for one when it was made.
+    if (inodes.nlink[source] !== 0 && !this.#space.takeInode()) return ENOSPC;
+    this.#entries.insert(directory, name, source);
+    inodes.nlink[source] = (inodes.nlink[source] as number) + 1;
+    this.#changed(directory);
+    inodes.ctime[source] = this.#clock.time();
+    return undefined;
+  }
+
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    const row = this.#entries.find(directory, name);
+    const victim = this.#entries.child(row);
+    this.#entries.remove(row);
+    this.#changed(directory);
+    this.#loseName(victim);
+    return undefined;
+  }
+
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    const row = this.#entries.find(directory, name);
+    const victim = this.#entries.child(row);
+    if (this.#entries.count(victim) > 0) return ENOTEMPTY;
+    this.#entries.remove(row);
+    this.#changed(directory);
+    this.#loseName(victim);
+    this.#inodes.nlink[directory] = (this.#inodes.nlink[directory] as number) - 1;
+    return undefined;
+  }
+
+  /** Takes a name from an inode; an empty directory loses its own "." with it. */
+  #loseName(victim: number): void {
+    const inodes = this.#inodes;
+    const left = this.#isDirectory(victim) ? 0 : (inodes.nlink[victim] as number) - 1;
+    inodes.nlink[victim] = left;
+    inodes.ctime[victim] = this.#clock.time();
+    if (left > 0) this.#space.giveInode();
+    else if (inodes.holders[victim] === 0) this.#free(victim);
+  }
+
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    const entries = this.#entries;
+    const row = entries.find(directory, name);
+    const moved = entries.child(row);
+    const targetRow = entries.find(toDirectory, toName);
+    if ((flags & RENAME_EXCHANGE) !== 0) return this.#exchange(row, targetRow);
+    const target = targetRow === 0 ? 0 : entries.child(targetRow);
+    if (target !== 0 && entries.count(target) > 0) return ENOTEMPTY;
+    const wanted = (flags & RENAME_WHITEOUT) !== 0;
+    const whiteout = wanted ? this.#make({ mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" }, directory) : undefined;
+    if (isErrno(whiteout)) return whiteout;
+    if (target !== 0) {
+      if (this.#isDirectory(target)) this.#countBelow(toDirectory, -1);
+      entries.remove(targetRow);
+      this.#loseName(target);
+    }
+    entries.move(row, toDirectory, toName);
+    if (whiteout !== undefined) {
+      entries.insert(directory, name, whiteout);
+      this.#inodes.nlink[whiteout] = 1;
+    }
+    this.#reparent(moved, directory, toDirectory);
+    this.#changed(directory);
+    this.#changed(toDirectory);
+    this.#inodes.ctime[moved] = this.#clock.time();
+    return undefined;
+  }
+
+  #exchange(row: number, otherRow: number): undefined {
+    const entries = this.#entries;
+    const one = entries.child(row);
+    const other = entries.child(otherRow);
+    const directory = entries.directory(row);
+    const otherDirectory = entries.directory(otherRow);
+    entries.replace(row, other);
+    entries.replace(otherRow, one);
+    this.#reparent(one, directory, otherDirectory);
+    this.#reparent(other, otherDirectory, directory);
+    const now = this.#clock.time();
+    for (const inode of [one, other]) this.#inodes.ctime[inode] = now;
+    this.#changed(directory);
+    this.#changed(otherDirectory);
+    return undefined;
+  }
+
+  /** A directory that moves takes its ".." along. */
+  #reparent(moved: number, from: number, to: number): void {
+    if (from === to || !this.#isDirectory(moved)) return;
+    this.#countBelow(from, -1);
+    this.#countBelow(to, 1);
+    this.#inodes.extra[moved] = to;
+  }
+
+  #countBelow(parent: number, by: number): void {
+    this.#inodes.nlink[parent] = (this.#inodes.nlink[parent] as number) + by;
+  }
+
+  /** A directory's entries changed. */
+  #changed(directory: number): void {
+    const now = this.#clock.time();
+    this.#inodes.mtime[directory] = now;
+    this.#inodes.ctime[directory] = now;
+  }
+
+  #isDirectory(inode: number): boolean {
+    return ((this.#inodes.mode[inode] as number) & S_IFMT) === S_IFDIR;
+  }
+
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    const entries = this.#entries;
+    const { mode, number } = this.#inodes;
+    for (let row = entries.last(directory); row !== 0; row = entries.previous(row)) {
+      const child = entries.child(row);
+      visit(entries.name(row), number[child] as number, (mode[child] as number) & S_IFMT);
+    }
+    return undefined;
+  }
+
+  readlink(link: Inode): string | Errno {
+    const target = this.#inodes.data[link];
+    return typeof target === "string" ? target : EINVAL;
+  }
+
+  // Inodes
+
+  hold(inode: Inode): void {
+    this.#inodes.holders[inode] = (this.#inodes.holders[inode] as number) + 1;
+  }
+
+  drop(inode: Inode): void {
+    const left = (this.#inodes.holders[inode] as number) - 1;
+    assert(left >= 0, `${this.label}: inode ${inode} was dropped more often than held`);
+    this.#inodes.holders[inode] = left;
+    if (left === 0 && this.#inodes.nlink[inode] === 0) this.#free(inode);
+  }
+
+  #free(inode: number): void {
+    const data = this.#inodes.data[inode];
+    if (data instanceof CachedMapping) {
+      this.#space.usedBlocks -= data.cachedPages;
+      data.discard();
+    } else if (typeof data === "string" && (this.#inodes.size[inode] as number) > SHORT_TARGET) this.#space.usedBlocks -= 1;
+    this.#xattrs.visit(inode, (name, value) => this.#space.giveXattr(utf8Length(name), value.length));
+    this.#xattrs.removeAll(inode);
+    this.#space.giveInode();
+    this.#inodes.remove(inode);
+  }
+
+  mode(inode: Inode): number {
+    return this.#inodes.mode[inode] as number;
+  }
+  uid(inode: Inode): number {
+    return this.#inodes.uid[inode] as number;
+  }
+  gid(inode: Inode): number {
+    return this.#inodes.gid[inode] as number;
+  }
+  size(inode: Inode): number {
+    return this.#isDirectory(inode) ? (this.#entries.count(inode) + 2) * ENTRY_BYTES : (this.#inodes.size[inode] as number);
+  }
+
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    const inodes = this.#inodes;
+    const mode = inodes.mode[inode] as number;
+    const type = mode & S_IFMT;
+    const data = inodes.data[inode];
+    into.mode = mode;
+    into.uid = inodes.uid[inode] as number;
+    into.gid = inodes.gid[inode] as number;
+    into.nlink = inodes.nlink[inode] as number;
+    into.size = this.size(inode);
+    into.blocks = 0;
+    if (data instanceof CachedMapping) into.blocks = data.cachedPages * (PAGE_SIZE / 512);
+    else if (typeof data === "string" && into.size > SHORT_TARGET) into.blocks = PAGE_SIZE / 512;
+    into.blockSize = PAGE_SIZE;
+    into.rdev = type === S_IFCHR || type === S_IFBLK ? (inodes.extra[inode] as number) : 0;
+    into.inodeNumber = inodeNumber(inodes.number[inode] as number);
+    into.device = this.device;
+    into.atime = inodes.atime[inode] as Time;
+    into.mtime = inodes.mtime[inode] as Time;
+    into.ctime = inodes.ctime[inode] as Time;
+    return undefined;
+  }
+
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    const inodes = this.#inodes;
+    const now = this.#clock.time();
+    const { mode, uid, gid, size, atime, mtime } = change;
+    const cuts = size !== undefined && size !== inodes.size[inode];
+    if (cuts) {
+      this.#setSize(inode, size);
+      inodes.mtime[inode] = now;
+    }
+    if (mode !== undefined) inodes.mode[inode] = ((inodes.mode[inode] as number) & S_IFMT) | mode;
+    if (uid !== undefined) inodes.uid[inode] = uid;
+    if (gid !== undefined) inodes.gid[inode] = gid;
+    if (atime !== undefined) inodes.atime[inode] = atime;
+    if (mtime !== undefined) inodes.mtime[inode] = mtime;
+    // A truncate to the size that the file has changes nothing.
+    if (size === undefined || cuts || mtime !== undefined || mode !== undefined) inodes.ctime[inode] = now;
+    return undefined;
+  }
+
+  touchAtime(inode: Inode): void {
+    const inodes = this.#inodes;
+    const now = this.#clock.time();
+    const atime = inodes.atime[inode] as Time;
+    if (atime === now) return;
+    if (needsAtime({ atime, mtime: inodes.mtime[inode] as Time, ctime: inodes.ctime[inode] as Time }, now)) {
+      inodes.atime[inode] = now;
+    }
+  }
+
+  // Extended attributes
+
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return isKept(name) ? this.#xattrs.get(inode, name) : ENOTSUP;
+  }
+
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    if (!isKept(name)) return ENOTSUP;
+    const refused = this.#xattrs.refusal(inode, name, flags);
+    if (refused !== undefined) return refused;
+    const length = utf8Length(name);
+    if (!this.#space.takeXattr(length, value.length)) return ENOSPC;
+    const before = this.#xattrs.get(inode, name);
+    if (!isErrno(before)) this.#space.giveXattr(length, before.length);
+    this.#xattrs.set(inode, name, value);
+    this.#inodes.ctime[inode] = this.#clock.time();
+    return undefined;
+  }
+
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    if (!isKept(name)) return ENOTSUP;
+    const before = this.#xattrs.get(inode, name);
+    if (isErrno(before)) return before;
+    this.#xattrs.remove(inode, name);
+    this.#space.giveXattr(utf8Length(name), before.length);
+    this.#inodes.ctime[inode] = this.#clock.time();
+    return undefined;
+  }
+
+  listxattr(inode: Inode): string[] | Errno {
+    return this.#xattrs.names(inode);
+  }
+
+  // Open files: the handle is the inode
+
+  open(inode: Inode, _flags: number): FileHandle | Errno {
+    this.hold(inode);
+    return fileHandle(inode);
+  }
+  close(file: FileHandle, _flags: number): void {
+    this.drop(inodeHandle(file));
+  }
+
+  #pages(file: number): CachedMapping | undefined {
+    return this.#inodes.data[file] as CachedMapping | undefined;
+  }
+
+  #pagesForWriting(file: number): CachedMapping {
+    const known = this.#inodes.data[file];
+    if (known instanceof CachedMapping) return known;
+    const made = this.#cache.pinnedMapping(this.label);
+    this.#inodes.data[file] = made;
+    return made;
+  }
+
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    const count = Math.min(length, (this.#inodes.size[file] as number) - offset);
+    if (count <= 0) return Content.empty;
+    return this.#pages(file)?.read(offset, count) ?? Content.zeros(count);
+  }
+
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    const pages = this.#pagesForWriting(file);
+    let given = content;
+    if (this.#space.freeBlocks * PAGE_SIZE < content.length + 2 * PAGE_SIZE) {
+      const fits = this.#fits(pages, offset, content.length);
+      if (fits <= 0) return ENOSPC;
+      given = content.slice(0, fits);
+    }
+    const before = pages.cachedPages;
+    const { size } = this.#inodes;
+    pages.write(offset, given, size[file] as number);
+    this.#space.usedBlocks += pages.cachedPages - before;
+    if (offset + given.length > (size[file] as number)) size[file] = offset + given.length;
+    this.#changed(file);
+    return given.length;
+  }
+
+  /** How many bytes of a write find a page, when few are free. */
+  #fits(pages: CachedMapping, offset: number, length: number): number {
+    let free = this.#space.freeBlocks;
+    const end = Math.ceil((offset + length) / PAGE_SIZE);
+    let page = Math.floor(offset / PAGE_SIZE);
+    while (page < end) {
+      const cached = pages.endOfRun(page);
+      if (cached > page) {
+        page = cached;
+        continue;
+      }
+      const gap = Math.min(end, pages.nextCached(page)) - page;
+      if (gap > free) return Math.min(length, (page + free) * PAGE_SIZE - offset);
+      free -= gap;
+      page += gap;
+    }
+    return length;
+  }
+
+  #setSize(inode: Inode, to: number): void {
+    const { size } = this.#inodes;
+    const pages = this.#pages(inode);
+    if (pages !== undefined && to < (size[inode] as number)) {
+      const before = pages.cachedPages;
+      pages.truncate(to);
+      this.#space.usedBlocks -= before - pages.cachedPages;
+    }
+    size[inode] = to;
+  }
+
+  fsync(_file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    return undefined;
+  }
+
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return ENOTSUP;
+    const pages = this.#pagesForWriting(file);
+    const before = pages.cachedPages;
+    if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
+      pages.punch(offset, length);
+      this.#space.usedBlocks -= before - pages.cachedPages;
+      this.#changed(file);
+      return undefined;
+    }
+    if (this.#fits(pages, offset, length) < length) return ENOSPC;
+    const end = Math.ceil((offset + length) / PAGE_SIZE);
+    for (let page = Math.floor(offset / PAGE_SIZE); page < end; ) {
+      const cached = pages.endOfRun(page);
+      const gapEnd = cached > page ? cached : Math.min(end, pages.nextCached(page));
+      if (cached <= page) pages.write(page * PAGE_SIZE, Content.zeros((gapEnd - page) * PAGE_SIZE), 0);
+      page = gapEnd;
+    }
+    this.#space.usedBlocks += pages.cachedPages - before;
+    const { size } = this.#inodes;
+    if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > (size[file] as number)) size[file] = offset + length;
+    this.#inodes.ctime[file] = this.#clock.time();
+    return undefined;
+  }
+
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    const size = this.#inodes.size[file] as number;
+    if (offset >= size) return ENXIO;
+    const pages = this.#pages(file);
+    let page = Math.floor(offset / PAGE_SIZE);
+    let cached = pages?.endOfRun(page) ?? 0;
+    if (!hole) {
+      if (cached > page) return offset;
+      const next = (pages?.nextCached(page) ?? Number.POSITIVE_INFINITY) * PAGE_SIZE;
+      return next < size ? next : ENXIO;
+    }
+    if (cached <= page) return offset;
+    while (cached > page) {
+      page = cached;
+      cached = pages?.endOfRun(page) ?? 0;
+    }
+    return Math.min(size, page * PAGE_SIZE);
+  }
+
+  clone(): Errno | undefined {
+    return ENOTSUP;
+  }
+
+  cachedPages(file: FileHandle): number {
+    return this.#pages(file)?.cachedPages ?? 0;
+  }
+
+  dropPages(_file: FileHandle): void {}
+
+  // The whole
+
+  statfs(): StatFs {
+    const { blocks, inodes } = this.#space;
+    const free = blocks === 0 ? 0 : this.#space.freeBlocks;
+    return {
+      type: TMPFS_MAGIC,
+      blockSize: bytes(PAGE_SIZE),
+      blocks,
+      blocksFree: free,
+      blocksAvailable: free,
+      files: inodes,
+      filesFree: inodes === 0 ? 0 : this.#space.freeInodes,
+      nameLength: this.nameMax,
+    };
+  }
+
+  sync(): Errno | undefined {
+    return undefined;
+  }
+
+  unmount(): Errno | undefined {
+    for (let inode = 1; inode < this.#inodes.end; inode++) {
+      const data = this.#inodes.data[inode];
+      if (data instanceof CachedMapping) data.discard();
+    }
+    return undefined;
+  }
+
+  check(): void {
+    this.#entries.check();
+    const inodes = this.#inodes;
+    const names = new Uint32Array(inodes.end);
+    const below = new Uint32Array(inodes.end);
+    let pages = 0;
+    let used = 0;
+    for (let inode = 1; inode < inodes.end; inode++) {
+      if (inodes.number[inode] === 0) continue;
+      used += 1;
+      const data = inodes.data[inode];
+      if (data instanceof CachedMapping) pages += data.cachedPages;
+      else if (typeof data === "string" && (inodes.size[inode] as number) > SHORT_TARGET) pages += 1;
+      if (!this.#isDirectory(inode)) continue;
+      for (let row = this.#entries.first(inode); row !== 0; row = this.#entries.next(row)) {
+        const child = this.#entries.child(row);
+        assert(inodes.number[child] !== 0, `${this.label}: directory ${inode} names the freed inode ${child}`);
+        names[child] = (names[child] as number) + 1;
+        if (!this.#isDirectory(child)) continue;
+        below[inode] = (below[inode] as number) + 1;
+        assert(inodes.extra[child] === inode, `${this.label}: directory ${child} has another parent than ${inode}`);
+      }
+    }
+    assert(used === inodes.count, `${this.label}: ${inodes.count} inodes are counted, ${used} found`);
+    assert(pages === this.#space.usedBlocks, `${this.label}: ${this.#space.usedBlocks} pages are counted, ${pages} found`);
+    for (let inode = 1; inode < inodes.end; inode++) {
+      if (inodes.number[inode] === 0) continue;
+      const known = names[inode] as number;
+      const gone = inode !== ROOT && known === 0;
+      const expected = !this.#isDirectory(inode) ? known : gone ? 0 : (below[inode] as number) + 2;
+      assert(inodes.nlink[inode] === expected, `${this.label}: inode ${inode} has ${inodes.nlink[inode]} links, not ${expected}`);
+      assert(!gone || (inodes.holders[inode] as number) > 0, `${this.label}: inode ${inode} has neither names nor holders`);
+    }
+  }
+}
+
+/** The namespaces that tmpfs keeps; user.* since Linux 6.6. */
+function isKept(name: string): boolean {
+  return name.startsWith("user.") || name.startsWith("trusted.") || name.startsWith("security.");
+}

@@ -10,7 +10,6 @@ import { suggestion } from "./suggest.ts";
 
 type Report = (message: string, place: Place) => void;
 
-/** The most bytes that one scenario may hold as text or read as one file: content by size costs nothing, text does. */
 const CONTAINERS_MAX = 10_000;
 
 /** Reports everything that does not fit. */
@@ -77,8 +76,11 @@ function standsOnItself(name: string, images: Scenario["images"]): boolean {
 
 /** Data fields anywhere in layers: a layer is one step or a list of them. */
 function checkDataIn(value: unknown, path: readonly PropertyKey[], document: PlainDocument, report: Report): void {
-  if (Array.isArray(value)) value.forEach((item, index) => checkDataIn(item, [...path, index], document, report));
-  else checkData(value, path, document, report);
+  if (!Array.isArray(value)) {
+    checkData(value, path, document, report);
+    return;
+  }
+  for (const [index, item] of value.entries()) checkDataIn(item, [...path, index], document, report);
 }
 
 function checkData(value: unknown, path: readonly PropertyKey[], document: PlainDocument, report: Report): void {

@@ -15,6 +15,9 @@ const FILE_LENGTH_MAX = 1_048_576;
 const DEPTH_MAX = 32;
 const NODES_MAX = 100_000;
 
+/** Tokens by which the lexer marks a document, a scalar and the end of flow; they stand for no text. */
+const MARKS: ReadonlySet<string> = new Set(["\u0002", "\u0018", "\u001f", "\ufeff"]);
+
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
 
 /** A path into a document: keys of mappings and indices of lists. */
@@ -107,7 +110,7 @@ function tooDeep(text: string, lines: LineCounter): number | undefined {
     }
     if (brackets > DEPTH_MAX || indicators > DEPTH_MAX) found ??= offset;
     if (found !== undefined) break;
-    if (!/^[\x02\x18\x1f\ufeff]$/.test(token)) offset += token.length;
+    if (!MARKS.has(token)) offset += token.length;
   }
   if (found !== undefined) {
     lines.addNewLine(0);

@@ -1,0 +1,27 @@
+/**
+ * `cowlab help TOPIC`: short references, made from the tables that the program itself uses.
+ */
+import { actionsFor } from "../scenario/actions.ts";
+import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
+import { slotsFor } from "../scenario/slots.ts";
+
+/** Each topic with its text. */
+export const TOPICS: Readonly<Record<string, () => string>> = {
+  actions: () => {
+    const rows = actionsFor(slotsFor(new Map())).map(({ name, fields, about }) => {
+      const others = fields.slice(1);
+      return `${name.padEnd(16)} ${about}${others.length === 0 ? "" : `\n${" ".repeat(17)}with ${others.join(", ")}`}`;
+    });
+    return `What a step can do: { ACTION: …, further fields }\n\n${rows.join("\n")}\n`;
+  },
+  metrics: () => {
+    const rows = METRIC_IDS.map((id) => `${id.padEnd(22)} ${metricOf(id).about}`);
+    const phases =
+      "In `expect` of the file and in `compare.metrics` a metric can have a phase: data_copied_at_build, _at_create, _at_steps.";
+    return `What \`measure\`, \`expect\` and \`compare\` can name\n\n${rows.join("\n")}\n\n${phases}\n`;
+  },
+  units: () =>
+    "Sizes: B, KiB, MiB, GiB, TiB (powers of 1024) and kB, MB, GB, TB (powers of 1000). Times: ns, us, ms, s, min, h.\nSums are allowed, and $names of `vars`: 2*$pages, 1GiB - 4KiB. Bounds: 4KiB, { min: 1, max: 4 }, 256MiB ~5%. Modes are octal.\n",
+  "exit-codes": () =>
+    "0   everything was as expected\n1   an expectation failed\n2   wrong usage, or an invalid file\n4   a replay differs from the recording\n70  a bug of cowlab\n",
+};

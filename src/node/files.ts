@@ -1,0 +1,68 @@
+/**
+ * Finds and reads the input files that a command names.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Archive } from "../scenario/archive.ts";
+import { loadScenario } from "../scenario/load.ts";
+import { type Problem, ScenarioError } from "../scenario/problem.ts";
+import type { Scenario } from "../scenario/scenario.ts";
+
+/** A scenario with everything that it stands on. */
+export interface Loaded {
+  readonly scenario: Scenario;
+  readonly archives: ReadonlyMap<string, Archive>;
+}
+
+/** An input that cannot be read: one line that says which and why. */
+export class InputError extends Error {
+  override readonly name = "InputError";
+}
+
+/** The system's reason in plain words: "no such file or directory". */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return /^E[A-Z]+: ([^,]*)/.exec(text)?.[1] ?? text;
+}
+
+/** The scenario files that a path stands for: itself, or a folder's *.yaml and *.yml in the order of their names. @throws InputError */
+export function scenarioFiles(path: string): readonly string[] {
+  let names: readonly string[];
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    names = readdirSync(path).filter((name) => /\.ya?ml$/.test(name));
+  } catch (error) {
+    throw new InputError(`${path}: ${reasonOf(error)}`);
+  }
+  if (names.length === 0) throw new InputError(`${path}: no *.yaml file in this folder`);
+  return [...names].sort().map((name) => join(path, name));
+}
+
+/** Reads a scenario and the archives that its images stand on. @throws ScenarioError, InputError */
+export async function readScenario(path: string): Promise<Loaded> {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    throw new InputError(`${path}: ${error instanceof TypeError ? "the file is not UTF-8 text" : reasonOf(error)}`);
+  }
+  const scenario = loadScenario(text, path);
+  const archives = new Map<string, Archive>();
+  const problems: Problem[] = [];
+  for (const { from, place } of scenario.images) {
+    if (from?.kind !== "archive" || archives.has(from.name)) continue;
+    const { readArchive } = await import("./archive.ts");
+    try {
+      archives.set(from.name, await readArchive(resolve(dirname(path), from.name)));
+    } catch (error) {
+      const known = scenario.images.map((image) => image.name).join(", ");
+      const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      const message = missing
+        ? `no image of this file and no archive or folder is called "${from.name}"; images: ${known}`
+        : `${from.name}: ${reasonOf(error)}`;
+      problems.push({ file: path, ...place, message });
+    }
+  }
+  if (problems.length > 0) throw new ScenarioError(problems);
+  return { scenario, archives };
+}

@@ -1,0 +1,151 @@
+/**
+ * One scenario's result as text for a terminal of 80 columns: what was asked, the table, what failed, and where the answers differ.
+ * Interface: `compareText` is a function of the result alone, and ends with a newline.
+ */
+import { answerText, bytesText, figureText } from "../scenario/figures.ts";
+import { type Column, metricOf } from "../scenario/metrics.ts";
+import { printable } from "../scenario/problem.ts";
+import type { DriverRun, ScenarioRun } from "../scenario/run.ts";
+import type { HostChoice, Scenario } from "../scenario/scenario.ts";
+import { type TableColumn, tableLines, wrapped } from "./table.ts";
+
+const WIDTH = 80;
+
+const PHASE_WORDS = { build: "at build", create: "at create", steps: "in steps" } as const;
+
+function heading({ metric, phase }: Column): string {
+  const { title } = metricOf(metric);
+  return phase === undefined ? title : `${title} ${PHASE_WORDS[phase]}`;
+}
+
+/** The machine in one line: figures mean nothing without it. */
+function hostText(host: HostChoice, seed: number): string {
+  const parts = [
+    `${host.backing} on a disk of ${bytesText(host.device)}`,
+    `memory ${bytesText(host.memory)}`,
+    `Linux ${host.kernel}`,
+    `seed ${seed}`,
+  ];
+  if (host.cost !== undefined) parts.push(`disk ${host.cost}`);
+  return parts.join(" · ");
+}
+
+function ratioText(value: number, reference: number): string {
+  if (value === reference) return "1×";
+  if (reference === 0) return "–";
+  const ratio = value / reference;
+  if (ratio >= 100) return `${Math.round(ratio)}×`;
+  return ratio >= 0.01 || ratio <= 0 ? `${ratio.toFixed(2)}×` : `${ratio.toPrecision(1)}×`;
+}
+
+function figureOf(run: DriverRun, { metric, phase }: Column): number {
+  return (phase === undefined ? run.total : run.phases[phase])[metric];
+}
+
+/** How many expectations hold, and how many there are. */
+function verdictText(run: DriverRun): string {
+  if (run.stopped !== undefined) return `stopped: ${run.stopped.phase}`;
+  const failed = run.verdicts.filter((verdict) => !verdict.ok).length;
+  if (run.verdicts.length === 0) return "–";
+  return failed === 0 ? `${run.verdicts.length} ok` : `${failed} of ${run.verdicts.length} FAIL`;
+}
+
+function figuresTable({ scenario, drivers }: ScenarioRun): readonly string[] {
+  const { columns, reference } = scenario.compare;
+  const base = drivers.find((run) => run.id === reference);
+  const first = columns[0];
+  const relative = base !== undefined && first !== undefined && drivers.length > 1;
+  const shape: TableColumn[] = [
+    { heading: "driver", align: "left" },
+    ...columns.map((column): TableColumn => ({ heading: heading(column), align: "right" })),
+    ...(relative ? [{ heading: `vs ${base.id}`, align: "right" } as const] : []),
+    { heading: "expected", align: "left" },
+  ];
+  const rows = drivers.map((run) => [
+    run.id,
+    ...columns.map((column) => figureText(figureOf(run, column), metricOf(column.metric).unit)),
+    ...(relative ? [ratioText(figureOf(run, first), figureOf(base, first))] : []),
+    verdictText(run),
+  ]);
+  return tableLines(shape, rows);
+}
+
+function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
+  const lines: string[] = [];
+  for (const run of drivers) {
+    const { stopped } = run;
+    if (stopped !== undefined)
+      lines.push(
+        `  ${run.id}: stopped at ${stopped.where}: ${stopped.why}`,
+        `    ${scenario.file}:${stopped.place.line}:${stopped.place.column}`,
+      );
+    for (const { ok, step, what, expected, found, place } of run.verdicts) {
+      if (ok) continue;
+      const where = step === undefined ? what : `step ${step}, ${what}`;
+      lines.push(
+        `  ${run.id}, ${where}: expected ${expected}, found ${found}`,
+        `    ${scenario.file}:${place.line}:${place.column}`,
+      );
+    }
+  }
+  return lines.length === 0 ? [] : ["", "Expected otherwise:", ...lines];
+}
+
+/** The steps that drivers answer differently, with who answers what. */
+export function differences({
+  scenario,
+  drivers,
+}: ScenarioRun): readonly { readonly step: number; readonly answers: readonly (readonly [string, readonly string[]])[] }[] {
+  return scenario.steps.flatMap((_, index) => {
+    const byAnswer = new Map<string, string[]>();
+    for (const run of drivers) {
+      const done = run.steps[index];
+      if (done === undefined) continue;
+      const text = answerText(done.answer);
+      byAnswer.set(text, [...(byAnswer.get(text) ?? []), run.id]);
+    }
+    return byAnswer.size < 2 ? [] : [{ step: index, answers: [...byAnswer] }];
+  });
+}
+
+function differingAnswers(result: ScenarioRun): readonly string[] {
+  const found = differences(result);
+  if (found.length === 0) return [];
+  const lines = found.flatMap(({ step, answers }) => {
+    const plan = result.scenario.steps[step];
+    const where = plan?.container === undefined ? "" : ` in ${plan.container}`;
+    const width = Math.max(...answers.map(([, ids]) => ids.join(", ").length));
+    return [
+      `  ${plan?.id}: ${plan?.title}${where}`,
+      ...answers.map(([answer, ids]) => `    ${ids.join(", ").padEnd(width)}  ${answer}`),
+    ];
+  });
+  return ["", "Answered differently:", ...lines];
+}
+
+function missingLine({ missing }: ScenarioRun): readonly string[] {
+  if (missing.length === 0) return [];
+  const byReason = new Map<string, string[]>();
+  for (const { id, why } of missing) byReason.set(why, [...(byReason.get(why) ?? []), id]);
+  return [...byReason].flatMap(([why, ids]) => wrapped(`${ids.join(", ")}: ${why}`, WIDTH));
+}
+
+function titleLines(scenario: Scenario, seed: number): readonly string[] {
+  const about = wrapped(scenario.about.split("\n\n")[0] ?? "", WIDTH);
+  return [scenario.name, ...about, ...wrapped(hostText(scenario.host, seed), WIDTH)];
+}
+
+/** The whole text of one scenario's result. */
+export function compareText(result: ScenarioRun): string {
+  const table = result.drivers.length === 0 ? [] : ["", ...figuresTable(result)];
+  const missing = missingLine(result);
+  const lines = [
+    ...titleLines(result.scenario, result.seed),
+    ...table,
+    ...(missing.length > 0 && table.length > 0 ? [""] : []),
+    ...missing,
+    ...failures(result),
+    ...differingAnswers(result),
+  ];
+  return `${lines.map(printable).join("\n")}\n`;
+}

@@ -1,0 +1,48 @@
+/**
+ * What the runner needs of one driver on one machine, whatever stands behind it.
+ */
+import type { CallSession } from "../calls/session.ts";
+import type { MetricId } from "./metrics.ts";
+import type { DriverChoice, HostChoice } from "./scenario.ts";
+
+/** A failure of the driver or the machine as Docker words it. */
+export class WorldFailure {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
+
+export interface World {
+  /** Begins an image layer over another, open for writing until something stands on it. */
+  addLayer(name: string, parent: string | undefined): WorldFailure | undefined;
+  /** Creates and starts a container over an image layer. */
+  addContainer(name: string, parent: string): WorldFailure | undefined;
+  /** The process that acts in a layer or a container. */
+  session(name: string): CallSession | WorldFailure;
+  /** Ends writing to a layer: nothing holds its files open any more. */
+  seal(name: string): WorldFailure | undefined;
+  /** `docker diff`: lines such as "C /etc", sorted. */
+  diff(container: string): readonly string[] | WorldFailure;
+  /** sync(2): everything that is dirty reaches the disk. */
+  sync(): WorldFailure | undefined;
+  /** Writes everything back, then forgets clean pages (vm.drop_caches = 1). */
+  dropCaches(): WorldFailure | undefined;
+  /** Lets virtual time pass, in nanoseconds. */
+  tick(span: number): void;
+  /** Metrics as they stand: amounts since the machine was made. `calls` and `refused` are the runner's own. */
+  figures(): Readonly<Record<Exclude<MetricId, "calls" | "refused">, number>>;
+  /** Throws an InvariantError when an engine's books do not add up. */
+  check(): void;
+}
+
+/** Why a driver cannot be run, as a part of a sentence. */
+export class Missing {
+  readonly why: string;
+  constructor(why: string) {
+    this.why = why;
+  }
+}
+
+/** Makes a fresh machine with one driver. */
+export type MakeWorld = (choice: DriverChoice, host: HostChoice, seed: number) => World | Missing | WorldFailure;

@@ -55,7 +55,7 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
 }
 
 /** A directory that is on the upper layer alone: what it may hold is left to the upper filesystem. */
-export function isPureUpper(overlay: Overlay, node: Node): boolean {
+function isPureUpper(overlay: Overlay, node: Node): boolean {
   const { nodes } = overlay;
   return nodes.hasUpper(node) && nodes.lowerOf(node) === 0 && !nodes.has(node, IS_OPAQUE);
 }

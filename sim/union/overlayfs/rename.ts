@@ -20,7 +20,7 @@ import {
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
-import { isPureUpper, whiteoutsOfEmpty } from "./remove.ts";
+import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
 import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
 
@@ -70,8 +70,9 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const { nodes } = overlay;
   if (!canMove(overlay, source.node)) return EXDEV;
   const overDirectory = target.node !== 0 && nodes.has(target.node, IS_DIRECTORY);
-  // Rule 4. Of a directory on the upper layer alone the upper filesystem says whether it is empty.
-  const whiteouts = overDirectory && !isPureUpper(overlay, target.node) ? whiteoutsOfEmpty(overlay, target.node) : [];
+  // Rule 4. Of a directory on the upper layer alone, opaque ones too, the upper filesystem says whether it is empty.
+  const onUpperAlone = target.node !== 0 && nodes.hasUpper(target.node) && nodes.lowerOf(target.node) === 0;
+  const whiteouts = overDirectory && !onUpperAlone ? whiteoutsOfEmpty(overlay, target.node) : [];
   if (isErrno(whiteouts)) return whiteouts;
   const failed = copyUp(overlay, source.node) ?? copyUp(overlay, target.directory);
   if (failed !== undefined) return failed;

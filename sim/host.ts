@@ -148,7 +148,7 @@ export class Host implements HostParts {
 
   /** Mounts. @returns nothing, or why not. */
   mount(request: MountRequest): MountFailure | undefined {
-    let options: MountOptions = {};
+    let options: MountOptions = { text: request.options ?? "" };
     const data: string[] = [];
     for (const word of splitOptions(request.options ?? "")) {
       const general = GENERAL.get(word);
@@ -164,9 +164,6 @@ export class Host implements HostParts {
     const stack = this.#mounts.get(request.target);
     if (stack === undefined) this.#mounts.set(request.target, [mounted]);
     else stack.push(mounted);
-    if (this.events.listening) {
-      this.events.emit({ op: "mount", filesystem: fs.label, path: request.target, options: request.options ?? "" });
-    }
     return undefined;
   }
 

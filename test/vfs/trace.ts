@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type Time, timeFromNanoseconds, timeToNanoseconds } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
-import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EBADF, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, majorOf, milliseconds, minorOf } from "../../sim/core/units.ts";
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import * as filesystem from "../../sim/vfs/filesystem.ts";
@@ -50,6 +50,8 @@ export class TraceRunner {
 
   #call(task: Task, step: Step): unknown {
     const fd = this.#fds.get(step["fd"]) ?? -1;
+    // The recorder answers for descriptors that it never got.
+    if (step["call"] !== "open" && step["fd"] !== undefined && fd < 0) return EBADF;
     const { path, to } = step as { path: string; to: string };
     const flags = () =>
       ((step["flags"] ?? []) as string[]).reduce(

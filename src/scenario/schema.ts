@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
 import { actionsFor, type Operation } from "./actions.ts";
+import { COSTS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
 import { quoted } from "./problem.ts";
 import type { Variables } from "./quantity.ts";
@@ -126,7 +127,7 @@ function hostSchema(slots: Slots): z.ZodType {
       .string()
       .regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes")
       .optional(),
-    cost: slots.name.optional().meta({ description: "the disk's cost profile" }),
+    cost: slots.name.optional().meta({ description: `the disk's cost profile: ${[...COSTS.keys()].join(", ")}` }),
   });
 }
 

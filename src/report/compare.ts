@@ -20,12 +20,8 @@ function heading({ metric, phase }: Column): string {
 
 /** The machine in one line: figures mean nothing without it. */
 function hostText(host: HostChoice, seed: number): string {
-  const parts = [
-    `${host.backing} on a disk of ${bytesText(host.device)}`,
-    `memory ${bytesText(host.memory)}`,
-    `Linux ${host.kernel}`,
-    `seed ${seed}`,
-  ];
+  const backing = host.backing === "tmpfs" ? "tmpfs in memory" : `${host.backing} on a disk of ${bytesText(host.device)}`;
+  const parts = [backing, `memory ${bytesText(host.memory)}`, `Linux ${host.kernel}`, `seed ${seed}`];
   if (host.cost !== undefined) parts.push(`disk ${host.cost}`);
   return parts.join(" · ");
 }
@@ -70,24 +66,29 @@ function figuresTable({ scenario, drivers }: ScenarioRun): readonly string[] {
   return tableLines(shape, rows);
 }
 
-function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
+/** What failed on one driver. Where it stopped, the steps behind are counted and not listed. */
+function failuresOf(run: DriverRun, file: string): readonly string[] {
   const lines: string[] = [];
-  for (const run of drivers) {
-    const { stopped } = run;
-    if (stopped !== undefined)
-      lines.push(
-        `  ${run.id}: stopped at ${stopped.where}: ${stopped.why}`,
-        `    ${scenario.file}:${stopped.place.line}:${stopped.place.column}`,
-      );
-    for (const { ok, step, what, expected, found, place } of run.verdicts) {
-      if (ok) continue;
-      const where = step === undefined ? what : `step ${step}, ${what}`;
-      lines.push(
-        `  ${run.id}, ${where}: expected ${expected}, found ${found}`,
-        `    ${scenario.file}:${place.line}:${place.column}`,
-      );
-    }
+  const { stopped } = run;
+  const unmet = run.verdicts.filter((verdict) => !verdict.ok);
+  const reached = unmet.filter((verdict) => verdict.reached);
+  if (stopped !== undefined) {
+    const lost = unmet.length - reached.length;
+    const rest = lost === 0 ? "" : ` (${lost} ${lost === 1 ? "expectation" : "expectations"} not reached)`;
+    lines.push(
+      `  ${run.id}: stopped at ${stopped.where}: ${stopped.why}${rest}`,
+      `    ${file}:${stopped.place.line}:${stopped.place.column}`,
+    );
   }
+  for (const { step, what, expected, found, place } of reached) {
+    const where = step === undefined ? what : `step ${step}, ${what}`;
+    lines.push(`  ${run.id}, ${where}: expected ${expected}, found ${found}`, `    ${file}:${place.line}:${place.column}`);
+  }
+  return lines;
+}
+
+function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
+  const lines = drivers.flatMap((run) => failuresOf(run, scenario.file));
   return lines.length === 0 ? [] : ["", "Expected otherwise:", ...lines];
 }
 

@@ -13,6 +13,7 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert, InvariantError } from "./assert.ts";
+import { patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
 
 /** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
 export interface BlockRecord {
@@ -42,14 +43,6 @@ const LOOP_MAX = 48;
 const SHARED_COPY_MAX = 4096;
 /** The length of a shared array: what a single small copy can keep from being collected. */
 const SHARED_LENGTH = 32_768;
-
-/** The 32-bit word number `word` of the pattern of `seed` (two rounds of the murmur3 finalizer over both halves of the index). */
-function patternWord(seed: number, word: number): number {
-  let hash = Math.imul((seed ^ word) | 0, 0x85ebca6b) ^ Math.imul((Math.floor(word / 2 ** 32) + 0x27d4eb2f) | 0, 0xc2b2ae35);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ seed, 0x846ca68b);
-  return hash ^ (hash >>> 16);
-}
 
 export class Content {
   readonly kind: ContentKind;
@@ -369,9 +362,7 @@ function sameRun(one: Content, other: Content): boolean {
   if (one.sameSource(other)) return true;
   const length = one.length;
   for (let at = 0; at < length; at += CHUNK) {
-    const left = one.slice(at, at + CHUNK).toBytes();
-    const right = other.slice(at, at + CHUNK).toBytes();
-    if (left.some((byte, index) => byte !== right[index])) return false;
+    if (!sameBytes(one.slice(at, at + CHUNK).toBytes(), other.slice(at, at + CHUNK).toBytes())) return false;
   }
   return true;
 }
@@ -382,29 +373,4 @@ function encodeRecord(record: BlockRecord): Uint8Array {
   if (raw.length !== record.length)
     throw new InvariantError(`a ${record.kind} record of ${record.length} bytes has ${raw.length}`);
   return raw;
-}
-
-function repeatInto(target: Uint8Array, unit: Uint8Array, phase: number): void {
-  if (unit.length === 1) {
-    target.fill(unit[0] as number);
-    return;
-  }
-  for (let at = 0, from = phase; at < target.length; from = 0) {
-    const piece = unit.subarray(from, from + target.length - at);
-    target.set(piece, at);
-    at += piece.length;
-  }
-}
-
-function patternInto(target: Uint8Array, seed: number, offset: number): void {
-  let word = Math.floor(offset / 4);
-  let value = patternWord(seed, word);
-  for (let at = 0, byte = offset % 4; at < target.length; at++, byte++) {
-    if (byte === 4) {
-      byte = 0;
-      word += 1;
-      value = patternWord(seed, word);
-    }
-    target[at] = value >>> (byte * 8);
-  }
 }

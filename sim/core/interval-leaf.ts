@@ -4,12 +4,19 @@
  *
  * Interface: these functions keep a leaf's order, nothing more; the map keeps totals, the index of leaves, and who owns which.
  */
+import { assert } from "./assert.ts";
 
 /** A range and its value, as searches fill it. */
 export interface Range<T> {
   start: number;
   end: number;
   value: T;
+}
+
+/** A range to be filled by a search. */
+export function emptyRange<T>(): Range<T> {
+  const range: Range<T | undefined> = { start: 0, end: 0, value: undefined };
+  return range as Range<T>;
 }
 
 /** How many ranges a leaf holds. */
@@ -61,6 +68,20 @@ export function setValue<T>(leaf: Leaf<T>, index: number, value: T): void {
   leaf.values[index] = value;
 }
 
+/** Gives range `index` of a leaf new bounds and a new value. */
+export function setRange<T>(leaf: Leaf<T>, index: number, range: Range<T>): void {
+  leaf.bounds[2 * index] = range.start;
+  leaf.bounds[2 * index + 1] = range.end;
+  leaf.values[index] = range.value;
+}
+
+/** How many units the ranges from `from` up to `to` of a leaf cover. */
+export function unitsIn<T>(leaf: Leaf<T>, from: number, to: number): number {
+  let units = 0;
+  for (let index = from; index < to; index++) units += endIn(leaf, index) - startIn(leaf, index);
+  return units;
+}
+
 /** The index of the first range in a leaf that ends behind `at`; the leaf's count when there is none. */
 export function firstEndingBehind<T>(leaf: Leaf<T>, at: number): number {
   const bounds = leaf.bounds;
@@ -91,8 +112,7 @@ export function putInto<T>(leaf: Leaf<T>, index: number, range: Range<T>): void 
 
 /** Takes the ranges from `index` up to `end` out of a leaf. @returns how many units they covered. */
 export function removeFrom<T>(leaf: Leaf<T>, index: number, end: number): number {
-  let units = 0;
-  for (let n = index; n < end; n++) units += endIn(leaf, n) - startIn(leaf, n);
+  const units = unitsIn(leaf, index, end);
   leaf.bounds.copyWithin(2 * index, 2 * end, 2 * leaf.count);
   leaf.values.splice(index, end - index);
   leaf.count -= end - index;
@@ -114,4 +134,26 @@ function grow<T>(leaf: Leaf<T>, ranges: number): void {
   const bounds = new Float64Array(2 * ranges);
   bounds.set(leaf.bounds);
   leaf.bounds = bounds;
+}
+
+/** Throws where leaves are empty or too full, or ranges out of order. @returns how many ranges there are and how many units they cover. */
+export function checkLeaves<T>(leaves: readonly Leaf<T>[], firsts: readonly number[]): { size: number; covered: number } {
+  let size = 0;
+  let covered = 0;
+  let last = 0;
+  assert(firsts.length === leaves.length, "IntervalMap: leaves and their index differ in number");
+  for (const [leafAt, leaf] of leaves.entries()) {
+    assert(leaf.count > 0 && leaf.count <= LEAF_RANGES, `IntervalMap: leaf ${leafAt} has ${leaf.count} ranges`);
+    assert(leaf.values.length === leaf.count, `IntervalMap: leaf ${leafAt} has ${leaf.values.length} values`);
+    assert(firsts[leafAt] === startIn(leaf, 0), `IntervalMap: leaf ${leafAt} is indexed at ${firsts[leafAt]}`);
+    for (let index = 0; index < leaf.count; index++) {
+      const start = startIn(leaf, index);
+      const end = endIn(leaf, index);
+      assert(start >= last && end > start, `IntervalMap: range ${start} to ${end} follows one that ends at ${last}`);
+      last = end;
+      covered += end - start;
+    }
+    size += leaf.count;
+  }
+  return { size, covered };
 }

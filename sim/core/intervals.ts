@@ -15,7 +15,9 @@
  */
 import { assert, InvariantError } from "./assert.ts";
 import {
+  checkLeaves,
   copyLeaf,
+  emptyRange,
   endIn,
   FIRST_RANGES,
   firstEndingBehind,
@@ -28,8 +30,10 @@ import {
   type Range,
   removeFrom,
   SPARSE_RANGES,
+  setRange,
   setValue,
   startIn,
+  unitsIn,
   valueIn,
 } from "./interval-leaf.ts";
 
@@ -103,10 +107,8 @@ export class IntervalMap<T> {
 
   /** The range that holds the unit `at`, in a fresh object. */
   find(at: number): Range<T> | undefined {
-    this.#seek(at);
-    const leaf = this.#leaves[this.#leafAt];
-    if (leaf === undefined || this.#at === leaf.count || startIn(leaf, this.#at) > at) return undefined;
-    return { start: startIn(leaf, this.#at), end: endIn(leaf, this.#at), value: valueIn(leaf, this.#at) };
+    const range = emptyRange<T>();
+    return this.next(at, range) && range.start <= at ? range : undefined;
   }
 
   /**
@@ -115,8 +117,14 @@ export class IntervalMap<T> {
    * @returns whether there is one; when not, `into` stays.
    */
   next(at: number, into: Range<T>): boolean {
-    if (!this.#seekRange(at)) return false;
-    const leaf = this.#leaves[this.#leafAt] as Leaf<T>;
+    this.#seek(at);
+    let leaf = this.#leaves[this.#leafAt];
+    if (leaf !== undefined && this.#at === leaf.count) {
+      this.#at = 0;
+      this.#leafAt += 1;
+      leaf = this.#leaves[this.#leafAt];
+    }
+    if (leaf === undefined) return false;
     into.start = startIn(leaf, this.#at);
     into.end = endIn(leaf, this.#at);
     into.value = valueIn(leaf, this.#at);
@@ -125,20 +133,15 @@ export class IntervalMap<T> {
 
   /** The first unit from `at` on that lies in a range; undefined when there is none. */
   nextCovered(at: number): number | undefined {
-    if (!this.#seekRange(at)) return undefined;
-    return Math.max(at, startIn(this.#leaves[this.#leafAt] as Leaf<T>, this.#at));
+    const range = emptyRange<T>();
+    return this.next(at, range) ? Math.max(at, range.start) : undefined;
   }
 
   /** The first unit from `at` on that lies in no range. O(log n + neighbours that touch). */
   nextGap(at: number): number {
+    const range = emptyRange<T>();
     let gap = at;
-    let more = this.#seekRange(at);
-    while (more) {
-      const leaf = this.#leaves[this.#leafAt] as Leaf<T>;
-      if (startIn(leaf, this.#at) > gap) break;
-      gap = endIn(leaf, this.#at);
-      more = this.#step();
-    }
+    while (this.next(gap, range) && range.start <= gap) gap = range.end;
     return gap;
   }
 
@@ -164,8 +167,7 @@ export class IntervalMap<T> {
 
   /** Gives [start, end) the value, in place of what was there. An empty range changes nothing. */
   set(start: number, end: number, value: T): void {
-    if (!(start >= 0 && end <= Number.MAX_SAFE_INTEGER))
-      throw new InvariantError(`IntervalMap: no range from ${start} to ${end}`);
+    if (!(start >= 0 && end <= Number.MAX_SAFE_INTEGER)) throw new InvariantError(`IntervalMap: no range ${start} to ${end}`);
     if (end <= start) return;
     this.#seek(start);
     if (!this.#isGap(end)) {
@@ -188,23 +190,7 @@ export class IntervalMap<T> {
 
   /** Throws an InvariantError when order, disjointness, the index of leaves or the totals do not hold. O(n). */
   check(): void {
-    let size = 0;
-    let covered = 0;
-    let last = 0;
-    assert(this.#firsts.length === this.#leaves.length, "IntervalMap: leaves and their index differ in number");
-    for (const [leafAt, leaf] of this.#leaves.entries()) {
-      assert(leaf.count > 0 && leaf.count <= LEAF_RANGES, `IntervalMap: leaf ${leafAt} has ${leaf.count} ranges`);
-      assert(leaf.values.length === leaf.count, `IntervalMap: leaf ${leafAt} has ${leaf.values.length} values`);
-      assert(this.#firsts[leafAt] === startIn(leaf, 0), `IntervalMap: leaf ${leafAt} is indexed at ${this.#firsts[leafAt]}`);
-      for (let index = 0; index < leaf.count; index++) {
-        const start = startIn(leaf, index);
-        const end = endIn(leaf, index);
-        assert(start >= last && end > start, `IntervalMap: range ${start} to ${end} follows one that ends at ${last}`);
-        last = end;
-        covered += end - start;
-      }
-      size += leaf.count;
-    }
+    const { size, covered } = checkLeaves(this.#leaves, this.#firsts);
     assert(size === this.#size, `IntervalMap: ${size} ranges, counted ${this.#size}`);
     assert(covered === this.#covered, `IntervalMap: ${covered} units covered, counted ${this.#covered}`);
   }
@@ -227,26 +213,6 @@ export class IntervalMap<T> {
     this.#leafAt = low;
     const leaf = this.#leaves[low];
     this.#at = leaf === undefined ? 0 : firstEndingBehind(leaf, at);
-  }
-
-  /** As `#seek`, but stops at a range. @returns false when none ends behind `at`. */
-  #seekRange(at: number): boolean {
-    this.#seek(at);
-    const leaf = this.#leaves[this.#leafAt];
-    if (leaf === undefined) return false;
-    if (this.#at < leaf.count) return true;
-    this.#at = 0;
-    this.#leafAt += 1;
-    return this.#leafAt < this.#leaves.length;
-  }
-
-  /** Goes to the next range. @returns false at the end. */
-  #step(): boolean {
-    this.#at += 1;
-    if (this.#at < (this.#leaves[this.#leafAt] as Leaf<T>).count) return true;
-    this.#at = 0;
-    this.#leafAt += 1;
-    return this.#leafAt < this.#leaves.length;
   }
 
   /** Whether no range between the place and `end` is in the way. */
@@ -282,11 +248,9 @@ export class IntervalMap<T> {
     return copy;
   }
 
-  // Cutting out
-
   /**
-   * Takes [start, end) out, `start` being sought before, and leaves the place where a range from `start` to `end` belongs in `#leafAt` and `#at`. That leaf may be empty
-   * afterwards: the caller fills it or settles it.
+   * Takes [start, end) out, where `#seek(start)` stopped at something in the way; afterwards the place is where a range from `start` to
+   * `end` belongs. Its leaf may be empty then: the caller fills or settles it.
    */
   #carve(start: number, end: number): void {
     let leaf = this.#leaves[this.#leafAt] as Leaf<T>;
@@ -334,7 +298,7 @@ export class IntervalMap<T> {
     for (; to < this.#leaves.length; to++) {
       const leaf = this.#leaves[to] as Leaf<T>;
       if (endIn(leaf, leaf.count - 1) > end) break;
-      for (let index = 0; index < leaf.count; index++) this.#covered -= endIn(leaf, index) - startIn(leaf, index);
+      this.#covered -= unitsIn(leaf, 0, leaf.count);
       this.#size -= leaf.count;
     }
     if (to > from) {
@@ -354,8 +318,6 @@ export class IntervalMap<T> {
     this.#size -= to - from;
     if (from === 0 && leaf.count > 0) this.#firsts[leafAt] = startIn(leaf, 0);
   }
-
-  // Putting in
 
   /** Puts a range at the place, where nothing lies in its way; afterwards the place is still before that range. */
   #insert(range: Range<T>): void {
@@ -408,24 +370,17 @@ export class IntervalMap<T> {
     }
     const last = whole === undefined ? end : endIn(right as Leaf<T>, rightIndex);
     this.#reach(leftAt, leftIndex, { start: startIn(left as Leaf<T>, leftIndex), end: last, value: whole ?? joined });
-    if (whole !== undefined) this.#dropJoined(rightAt, rightIndex, last - end);
+    if (whole === undefined) return true;
+    this.#remove(rightAt, rightIndex, rightIndex + 1);
+    this.#covered += last - end;
+    if (rightAt !== this.#leafAt) this.#settle(rightAt);
     return true;
   }
 
   /** Gives a range new bounds and a new value. */
   #reach(leafAt: number, index: number, range: Range<T>): void {
-    const leaf = this.#own(leafAt);
-    leaf.bounds[2 * index] = range.start;
-    leaf.bounds[2 * index + 1] = range.end;
-    setValue(leaf, index, range.value);
+    setRange(this.#own(leafAt), index, range);
     if (index === 0) this.#firsts[leafAt] = range.start;
-  }
-
-  /** Takes out a range of `units` units that its left neighbour has taken over. */
-  #dropJoined(leafAt: number, index: number, units: number): void {
-    this.#remove(leafAt, index, index + 1);
-    this.#covered += units;
-    if (leafAt !== this.#leafAt) this.#settle(leafAt);
   }
 
   /** Takes an empty leaf out of the index, and merges a sparse one with the next. */

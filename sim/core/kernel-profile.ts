@@ -28,6 +28,8 @@ export interface OverlayProfile {
   readonly xattrWhiteouts: boolean;
   /** redirect_dir and following redirects (from 4.10). */
   readonly redirects: boolean;
+  /** The option "index" is known (from 4.13): Docker looks for the module's parameter of that name. */
+  readonly indexOption: boolean;
 }
 
 export interface KernelProfile {
@@ -51,6 +53,7 @@ export const k6_18: KernelProfile = {
     xattrEscape: true,
     xattrWhiteouts: true,
     redirects: true,
+    indexOption: true,
   },
 };
 
@@ -69,5 +72,6 @@ export const k4_0: KernelProfile = {
     xattrEscape: false,
     xattrWhiteouts: false,
     redirects: false,
+    indexOption: false,
   },
 };

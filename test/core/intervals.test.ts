@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IntervalMap, type Range } from "../../sim/core/intervals.ts";
 
+/** Units that edits begin in. The first leaf holds 128 ranges. */
 const SPAN = 400;
 
 /** The naive model: one cell a unit. A value is what unit it would have at place 0, so that a slice is an addition. */
@@ -45,7 +46,7 @@ interface Run {
 }
 
 function cellsOf(map: IntervalMap<Run>, start: number, end: number): Cells {
-  const cells: Cells = new Array<number | undefined>(SPAN * 2).fill(undefined);
+  const cells: Cells = new Array<number | undefined>(Math.max(end, SPAN * 2)).fill(undefined);
   map.visit(start, end, (from, to, run) => {
     expect(run.length).toBe(to - from);
     for (let at = from; at < to; at++) cells[at] = run.first + at - from;
@@ -112,6 +113,39 @@ describe("IntervalMap", () => {
     );
   });
 
+  it("holds what an array of cells holds when edits cross many leaves, joined or not", () => {
+    const far = fc.array(
+      fc.record({
+        edit: fc.constantFrom("set" as const, "set" as const, "delete" as const),
+        start: fc.nat(SPAN * 2 - 1),
+        length: fc.oneof(fc.constant(1), fc.nat(700)),
+        base: fc.constantFrom(0, 1),
+      }),
+      { minLength: 1, maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(far, fc.boolean(), fc.integer({ min: 2, max: 3 }), (list, joining, apart) => {
+        let map = runningMap(joining);
+        const cells: Cells = new Array<number | undefined>(SPAN * 4).fill(undefined);
+        const clones: { map: IntervalMap<Run>; cells: Cells }[] = [];
+        const many = Math.floor((SPAN * 2) / apart);
+        for (let n = 0; n < many; n++)
+          applyTo(map, cells, { edit: "set", start: ((n * 331) % many) * apart, length: 1, base: 0 });
+        for (const edit of list) {
+          clones.push({ map, cells: [...cells] });
+          map = map.clone();
+          applyTo(map, cells, edit);
+          map.check();
+        }
+        for (const clone of [...clones, { map, cells }]) {
+          expect(cellsOf(clone.map, 0, SPAN * 4)).toEqual(clone.cells);
+          if (joining) expect(clone.map.size).toBe(joinedRanges(clone.cells));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   it("grows to many leaves and shrinks to none", () => {
     const map = new IntervalMap<number>();
     const order = Array.from({ length: 5000 }, (_, n) => (n * 2741) % 5000);
@@ -126,6 +160,17 @@ describe("IntervalMap", () => {
     map.check();
     expect(map.size).toBe(0);
     expect(map.covered).toBe(0);
+  });
+
+  it("drops a leaf whose only range joins the last one of the leaf before", () => {
+    for (const count of [129, 257]) {
+      const map = new IntervalMap<string>(undefined, (left, right) => (left === right ? left : undefined));
+      for (let n = 0; n < count; n++) map.set(2 * n, 2 * n + 1, "same");
+      map.set(2 * count - 3, 2 * count - 2, "same");
+      map.check();
+      expect(map.size).toBe(count - 1);
+      expect(map.find(2 * count - 2)).toEqual({ start: 2 * count - 4, end: 2 * count - 1, value: "same" });
+    }
   });
 
   it("keeps a clone as it was while the original changes, and the other way round", () => {

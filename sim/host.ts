@@ -12,6 +12,7 @@
 import { Disk, type DiskOptions } from "./block/disk.ts";
 import { assert } from "./core/assert.ts";
 import { Clock } from "./core/clock.ts";
+import { Content } from "./core/content.ts";
 import type { Counters } from "./core/counters.ts";
 import { EINVAL, ENODEV, ENOENT, type Errno, isErrno } from "./core/errno.ts";
 import { EventStream } from "./core/events.ts";
@@ -20,8 +21,9 @@ import { NameTable } from "./core/names.ts";
 import { Random } from "./core/random.ts";
 import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
 import { FILESYSTEMS, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/filesystems.ts";
+import { LowerViews } from "./union/lower-view.ts";
 import { PAGE_SIZE } from "./vfs/address-space.ts";
-import type { FileSystem } from "./vfs/filesystem.ts";
+import { type FileSystem, O_CREAT, O_WRONLY } from "./vfs/filesystem.ts";
 import type { Mount, MountOptions, Position } from "./vfs/mount.ts";
 import { PageCache } from "./vfs/page-cache.ts";
 import type { Task } from "./vfs/task.ts";
@@ -70,6 +72,8 @@ export class Host implements HostParts {
   readonly vfs: Vfs;
   readonly kernel: KernelProfile;
   readonly disks: Map<string, Disk> = new Map();
+  /** Merged views of lower layers that several overlay mounts share. */
+  readonly views: LowerViews = new LowerViews();
   /** The first process: root, at the top of the tree of mounts. */
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();
@@ -89,6 +93,24 @@ export class Host implements HostParts {
     const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755");
     assert(!isMountFailure(root), "the root filesystem does not mount");
     this.task = this.vfs.task(this.vfs.mountRoot(root));
+    this.#makeSys();
+  }
+
+  /** The part of /sys that tells what the kernel's overlay can: one file a parameter of its module. */
+  #makeSys(): void {
+    const { redirects, indexOption } = this.kernel.overlay;
+    const parameters = [...(redirects ? ["redirect_dir"] : []), ...(indexOption ? ["index"] : [])];
+    let path = "";
+    for (const name of ["sys", "module", "overlay", "parameters"]) {
+      path += `/${name}`;
+      this.task.mkdir(path, 0o755);
+    }
+    for (const name of parameters) {
+      const fd = this.task.open(`${path}/${name}`, O_WRONLY | O_CREAT, 0o444);
+      assert(!isErrno(fd), `${path}/${name} cannot be made`);
+      this.task.write(fd, Content.text("N\n"));
+      this.task.close(fd);
+    }
   }
 
   /** Adds a disk: "vda" is the first, then "vdb" …, unless it is named. */
@@ -126,7 +148,7 @@ export class Host implements HostParts {
 
   /** Mounts. @returns nothing, or why not. */
   mount(request: MountRequest): MountFailure | undefined {
-    let options: MountOptions = {};
+    let options: MountOptions = { text: request.options ?? "" };
     const data: string[] = [];
     for (const word of splitOptions(request.options ?? "")) {
       const general = GENERAL.get(word);
@@ -142,9 +164,6 @@ export class Host implements HostParts {
     const stack = this.#mounts.get(request.target);
     if (stack === undefined) this.#mounts.set(request.target, [mounted]);
     else stack.push(mounted);
-    if (this.events.listening) {
-      this.events.emit({ op: "mount", filesystem: fs.label, path: request.target, options: request.options ?? "" });
-    }
     return undefined;
   }
 

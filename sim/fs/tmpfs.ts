@@ -46,6 +46,8 @@ const TMPFS_MAGIC = 0x01021994;
 const ENTRY_BYTES = 20;
 /** A longer target of a symbolic link takes a page (SHORT_SYMLINK_LEN, with its NUL). */
 const SHORT_TARGET = 127;
+/** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
+const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 const ROOT: Inode = inodeHandle(1);
 
 export interface TmpfsOptions {
@@ -185,7 +187,14 @@ export class Tmpfs implements FileSystem {
     else if (inodes.holders[victim] === 0) this.#free(victim);
   }
 
-  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+  rename(
+    directory: Inode,
+    name: Name,
+    toDirectory: Inode,
+    toName: Name,
+    flags: number,
+    left: NewInode = ROOTS_WHITEOUT,
+  ): Errno | undefined {
     const entries = this.#entries;
     const row = entries.find(directory, name);
     const moved = entries.child(row);
@@ -194,7 +203,7 @@ export class Tmpfs implements FileSystem {
     const target = targetRow === 0 ? 0 : entries.child(targetRow);
     if (target !== 0 && entries.count(target) > 0) return ENOTEMPTY;
     const wanted = (flags & RENAME_WHITEOUT) !== 0;
-    const whiteout = wanted ? this.#make({ mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" }, directory) : undefined;
+    const whiteout = wanted ? this.#make(left, directory) : undefined;
     if (isErrno(whiteout)) return whiteout;
     if (target !== 0) {
       if (this.#isDirectory(target)) this.#countBelow(toDirectory, -1);

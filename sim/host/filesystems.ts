@@ -3,13 +3,16 @@
  */
 import type { Disk } from "../block/disk.ts";
 import type { Clock } from "../core/clock.ts";
-import { EINVAL, type Errno } from "../core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import type { KernelProfile } from "../core/kernel-profile.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import { bytes, type DeviceNumber } from "../core/units.ts";
 import { Tmpfs } from "../fs/tmpfs.ts";
+import type { LowerViews } from "../union/lower-view.ts";
+import { mountOverlayPaths } from "../union/overlayfs/mount.ts";
+import { parseOptions } from "../union/overlayfs/options.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { Position } from "../vfs/mount.ts";
@@ -24,6 +27,8 @@ export interface HostParts {
   readonly cache: PageCache;
   readonly kernel: KernelProfile;
   readonly disks: ReadonlyMap<string, Disk>;
+  /** Merged views of lower layers that several mounts share. */
+  readonly views: LowerViews;
   /** st_dev of a disk's filesystem. */
   diskNumber(name: string): DeviceNumber;
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
@@ -92,7 +97,19 @@ function mountTmpfs(host: HostParts, _request: MountRequest, data: string): File
   return new Tmpfs(host, { ...options, device: host.anonymousNumber() });
 }
 
+function mountUnion(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
+  const parsed = parseOptions(data);
+  if ("errno" in parsed) return parsed;
+  const { names, clock, events, views } = host;
+  const parts = { names, clock, events, views, profile: host.kernel, newDevice: () => host.anonymousNumber() };
+  return mountOverlayPaths(parts, parsed, (path) => {
+    const place = host.resolve(path, request.directory ?? "/");
+    return isErrno(place) ? place : { fs: place.mount.fs, inode: place.inode };
+  });
+}
+
 const TMPFS: FileSystemType = { name: "tmpfs", mount: mountTmpfs };
+const OVERLAY: FileSystemType = { name: "overlay", mount: mountUnion };
 
 /** Every type there is, by its name. */
-export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS].map((type) => [type.name, type]));
+export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS, OVERLAY].map((type) => [type.name, type]));

@@ -35,6 +35,8 @@ export interface LayerRules {
   marksOf(fs: FileSystem, directory: Inode): number;
   /** Under which name or absolute path the layers below have this directory, if not under its own. @returns EINVAL, EPERM. */
   redirectOf(fs: FileSystem, directory: Inode): string | undefined | Errno;
+  /** Whether a layer has only the attributes of a file, whose data are the next layer's below. @returns EPERM where such files are refused. */
+  lacksData(fs: FileSystem, inode: Inode): boolean | Errno;
   /** Visits what a layer's directory holds, whiteouts too. @param marks - the directory's, from marksOf. */
   list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined;
 }

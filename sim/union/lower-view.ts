@@ -10,10 +10,10 @@
  * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
  */
 import { assert } from "../core/assert.ts";
-import { type Errno, isErrno } from "../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 
@@ -30,6 +30,8 @@ interface Search {
   readonly inodes: Inode[];
   probes: number;
   isDirectory: boolean;
+  /** The layers so far have a file's attributes, not its data. */
+  lacksData: boolean;
   stop: boolean;
   /** Under which name or absolute path the layers below are asked. */
   path: string;
@@ -64,6 +66,7 @@ export class LowerView {
       inodes: layers.map((layer) => layer.inode),
       probes: 0,
       isDirectory: true,
+      lacksData: false,
       stop: true,
       path: "",
     });
@@ -85,7 +88,17 @@ export class LowerView {
   inodeOf(node: ViewNode): Inode {
     return this.#poolInodes[this.#starts[node] as number] as Inode;
   }
-  /** How many layers make up the node: 1 for what is no directory. */
+  /** Where a file's data are: the lowest of its layers. */
+  dataFsOf(node: ViewNode): FileSystem {
+    return this.#fsAt(this.#lastPlace(node));
+  }
+  dataInodeOf(node: ViewNode): Inode {
+    return this.#poolInodes[this.#lastPlace(node)] as Inode;
+  }
+  #lastPlace(node: ViewNode): number {
+    return (this.#starts[node] as number) + this.depthOf(node) - 1;
+  }
+  /** How many layers make up the node: 1 for what is no directory, unless its data are in another layer than its attributes. */
   depthOf(node: ViewNode): number {
     return this.#counts[node] as number;
   }
@@ -122,7 +135,15 @@ export class LowerView {
     const key = inode * this.layers.length + layer;
     const known = this.#strays.get(key);
     if (known !== undefined) return known;
-    const made = this.#add({ layers: [layer], inodes: [inode], probes: 0, isDirectory: false, stop: true, path: "" });
+    const made = this.#add({
+      layers: [layer],
+      inodes: [inode],
+      probes: 0,
+      isDirectory: false,
+      lacksData: false,
+      stop: true,
+      path: "",
+    });
     this.#strays.set(key, made);
     return made;
   }
@@ -146,7 +167,7 @@ export class LowerView {
   }
 
   #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
-    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, stop: false, path };
+    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
     let from = directory;
     for (let index = 0; index < this.depthOf(from) && !search.stop; index++) {
       const place = (this.#starts[from] as number) + index;
@@ -161,6 +182,8 @@ export class LowerView {
         index = layer;
       }
     }
+    // Attributes whose data no layer has.
+    if (search.lacksData) return EIO;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
     this.#dentries.insert(directory, key, node === 0 ? NEGATIVE : node);
     return node;
@@ -185,10 +208,14 @@ export class LowerView {
       }
       at = found as Inode;
       const final = slash < 0;
-      if ((fs.mode(at) & S_IFMT) !== S_IFDIR) {
-        if (final && !search.isDirectory) this.#take(search, layer, at);
+      const type = fs.mode(at) & S_IFMT;
+      if (final && search.lacksData && type !== S_IFREG) {
         search.stop = true;
         return undefined;
+      }
+      if (type !== S_IFDIR) {
+        search.stop = true;
+        return final && !search.isDirectory ? this.#takeObject(search, layer, at, type === S_IFREG) : undefined;
       }
       const failed = last ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
       if (failed !== undefined) return failed;
@@ -199,6 +226,21 @@ export class LowerView {
       }
       begin = end + 1;
     }
+  }
+
+  /** Adds what is no directory; a file without data goes on in the layers below. */
+  #takeObject(search: Search, layer: number, inode: Inode, isFile: boolean): Errno | undefined {
+    const { fs } = this.layers[layer] as LayerDirectory;
+    this.#take(search, layer, inode);
+    const lacksData = isFile && this.#rules.lacksData(fs, inode);
+    if (isErrno(lacksData)) return lacksData;
+    search.lacksData = lacksData;
+    if (!lacksData) return undefined;
+    search.stop = false;
+    const redirect = this.#rules.redirectOf(fs, inode);
+    if (isErrno(redirect)) return redirect;
+    if (redirect !== undefined) search.path = redirect;
+    return undefined;
   }
 
   #take(search: Search, layer: number, inode: Inode): void {

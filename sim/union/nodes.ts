@@ -142,6 +142,12 @@ export class UnionNodes {
     this.name[node] = name;
   }
 
+  /** Notes under which of its names a node was met last. */
+  seeAs(node: Node, directory: Node, name: Name): void {
+    this.parent[node] = directory;
+    this.name[node] = name;
+  }
+
   /** Makes an entry negative: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. The node it led to has one entry less. */
   leave(directory: Node, name: Name, as: number): void {
     const row = this.dentries.find(directory, name);

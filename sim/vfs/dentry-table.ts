@@ -1,5 +1,5 @@
 /**
- * Directory entries of one filesystem: (directory, name) → child, in typed columns.
+ * Directory entries of one filesystem: (directory, name) → child, in one typed array.
  *
  * A hash table with open addressing finds an entry in one probe; a circular list through a directory's entries, begun by a head row
  * (name 0), keeps the order in which they were added. About 30 bytes an entry. A directory without a head row is empty.
@@ -16,12 +16,15 @@ export type DentryRow = number;
 const FIRST_ROWS = 16;
 const FIRST_SLOTS = 32;
 
-/** A grown copy of a column. */
-function grown(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(length);
-  larger.set(column);
-  return larger;
-}
+/** The words of a row. */
+const WIDTH = 5;
+const DIRECTORY = 0;
+const NAME = 1;
+/** Of a head row: how many entries the directory has. */
+const CHILD = 2;
+/** Next and previous in the directory's order; of a free row, the next free one. */
+const NEXT = 3;
+const PREVIOUS = 4;
 
 function hashOf(directory: number, name: number): number {
   const hash = Math.imul(directory, 0x9e3779b1) ^ Math.imul(name, 0x85ebca6b);
@@ -29,13 +32,9 @@ function hashOf(directory: number, name: number): number {
 }
 
 export class DentryTable {
-  #directories = new Uint32Array(FIRST_ROWS);
-  #names = new Uint32Array(FIRST_ROWS);
-  /** Of a head row: how many entries the directory has. */
-  #children = new Uint32Array(FIRST_ROWS);
-  /** Next and previous in the directory's order; of a free row, the next free one. */
-  #next = new Uint32Array(FIRST_ROWS);
-  #previous = new Uint32Array(FIRST_ROWS);
+  /** WIDTH words a row, so that a probe touches one place of memory. */
+  #words = new Uint32Array(FIRST_ROWS * WIDTH);
+  #capacity = FIRST_ROWS;
   #slots = new Uint32Array(FIRST_SLOTS);
   #mask = FIRST_SLOTS - 1;
   /** Rows ever used, row 0 included. */
@@ -51,7 +50,7 @@ export class DentryTable {
 
   /** How many rows columns beside this table must have. */
   get rows(): number {
-    return this.#names.length;
+    return this.#capacity;
   }
 
   /** The entry's row, or 0. */
@@ -62,7 +61,7 @@ export class DentryTable {
   /** The child, or 0 when there is no such entry. */
   lookup(directory: number, name: Name): number {
     const row = this.#probe(directory, name);
-    return row === 0 ? 0 : (this.#children[row] as number);
+    return row === 0 ? 0 : (this.#words[row * WIDTH + CHILD] as number);
   }
 
   #probe(directory: number, name: number): DentryRow {
@@ -70,54 +69,54 @@ export class DentryTable {
     const mask = this.#mask;
     let slot = hashOf(directory, name) & mask;
     for (let row = slots[slot] as number; row !== 0; row = slots[slot] as number) {
-      if (this.#names[row] === name && this.#directories[row] === directory) return row;
+      if (this.#words[row * WIDTH + NAME] === name && this.#words[row * WIDTH + DIRECTORY] === directory) return row;
       slot = (slot + 1) & mask;
     }
     return 0;
   }
 
   child(row: DentryRow): number {
-    return this.#children[row] as number;
+    return this.#words[row * WIDTH + CHILD] as number;
   }
   name(row: DentryRow): Name {
-    return this.#names[row] as Name;
+    return this.#words[row * WIDTH + NAME] as Name;
   }
   directory(row: DentryRow): number {
-    return this.#directories[row] as number;
+    return this.#words[row * WIDTH + DIRECTORY] as number;
   }
 
   /** How many entries a directory has. */
   count(directory: number): number {
     const head = this.#probe(directory, 0);
-    return head === 0 ? 0 : (this.#children[head] as number);
+    return head === 0 ? 0 : (this.#words[head * WIDTH + CHILD] as number);
   }
 
   /** The directory's oldest entry, or 0. */
   first(directory: number): DentryRow {
     const head = this.#probe(directory, 0);
     if (head === 0) return 0;
-    const row = this.#next[head] as number;
+    const row = this.#words[head * WIDTH + NEXT] as number;
     return row === head ? 0 : row;
   }
 
   /** The entry after this one in its directory's order, or 0. */
   next(row: DentryRow): DentryRow {
-    const after = this.#next[row] as number;
-    return this.#names[after] === 0 ? 0 : after;
+    const after = this.#words[row * WIDTH + NEXT] as number;
+    return this.#words[after * WIDTH + NAME] === 0 ? 0 : after;
   }
 
   /** The directory's newest entry, or 0. */
   last(directory: number): DentryRow {
     const head = this.#probe(directory, 0);
     if (head === 0) return 0;
-    const row = this.#previous[head] as number;
+    const row = this.#words[head * WIDTH + PREVIOUS] as number;
     return row === head ? 0 : row;
   }
 
   /** The entry before this one in its directory's order, or 0. */
   previous(row: DentryRow): DentryRow {
-    const before = this.#previous[row] as number;
-    return this.#names[before] === 0 ? 0 : before;
+    const before = this.#words[row * WIDTH + PREVIOUS] as number;
+    return this.#words[before * WIDTH + NAME] === 0 ? 0 : before;
   }
 
   /** Adds an entry at the end of the directory's order. Precondition: there is none of this name. */
@@ -129,14 +128,14 @@ export class DentryTable {
 
   /** Gives an entry another child; its place in the order stays. */
   replace(row: DentryRow, child: number): void {
-    this.#children[row] = child;
+    this.#words[row * WIDTH + CHILD] = child;
   }
 
   /** Ends an entry. */
   remove(row: DentryRow): void {
     const head = this.#unlink(row);
     this.#freeRow(row);
-    if (this.#children[head] === 0) {
+    if (this.#words[head * WIDTH + CHILD] === 0) {
       this.#freeRow(head);
       this.#heads -= 1;
     }
@@ -146,11 +145,11 @@ export class DentryTable {
   move(row: DentryRow, directory: number, name: Name): void {
     const head = this.#unlink(row);
     this.#emptySlotOf(row);
-    this.#directories[row] = directory;
-    this.#names[row] = name;
+    this.#words[row * WIDTH + DIRECTORY] = directory;
+    this.#words[row * WIDTH + NAME] = name;
     this.#fillSlotOf(row);
     this.#linkLast(row);
-    if (this.#children[head] === 0) {
+    if (this.#words[head * WIDTH + CHILD] === 0) {
       this.#freeRow(head);
       this.#heads -= 1;
     }
@@ -162,22 +161,25 @@ export class DentryTable {
     let heads = 0;
     for (const row of this.#slots) {
       if (row === 0) continue;
-      const directory = this.#directories[row] as number;
-      assert(this.#probe(directory, this.#names[row] as number) === row, `dentry ${row} is not found by its key`);
-      if (this.#names[row] !== 0) {
-        assert(this.#children[row] !== 0, `dentry ${row} has no child`);
+      const directory = this.#words[row * WIDTH + DIRECTORY] as number;
+      assert(this.#probe(directory, this.#words[row * WIDTH + NAME] as number) === row, `dentry ${row} is not found by its key`);
+      if (this.#words[row * WIDTH + NAME] !== 0) {
+        assert(this.#words[row * WIDTH + CHILD] !== 0, `dentry ${row} has no child`);
         continue;
       }
       heads += 1;
       let count = 0;
-      for (let at = this.#next[row] as number; at !== row; at = this.#next[at] as number) {
-        assert(this.#directories[at] === directory, `dentry ${at} is in the list of directory ${directory}`);
-        assert(this.#previous[this.#next[at] as number] === at, `the list of directory ${directory} is broken at ${at}`);
+      for (let at = this.#words[row * WIDTH + NEXT] as number; at !== row; at = this.#words[at * WIDTH + NEXT] as number) {
+        assert(this.#words[at * WIDTH + DIRECTORY] === directory, `dentry ${at} is in the list of directory ${directory}`);
+        assert(
+          this.#words[(this.#words[at * WIDTH + NEXT] as number) * WIDTH + PREVIOUS] === at,
+          `the list of directory ${directory} is broken at ${at}`,
+        );
         count += 1;
       }
       assert(
-        count > 0 && count === this.#children[row],
-        `directory ${directory} counts ${this.#children[row]} of ${count} entries`,
+        count > 0 && count === this.#words[row * WIDTH + CHILD],
+        `directory ${directory} counts ${this.#words[row * WIDTH + CHILD]} of ${count} entries`,
       );
       entries += count;
     }
@@ -185,44 +187,44 @@ export class DentryTable {
   }
 
   #linkLast(row: DentryRow): void {
-    const directory = this.#directories[row] as number;
+    const directory = this.#words[row * WIDTH + DIRECTORY] as number;
     let head = this.#probe(directory, 0);
     if (head === 0) {
       head = this.#newRow(directory, 0, 0);
-      this.#next[head] = head;
-      this.#previous[head] = head;
+      this.#words[head * WIDTH + NEXT] = head;
+      this.#words[head * WIDTH + PREVIOUS] = head;
       this.#heads += 1;
     }
-    const last = this.#previous[head] as number;
-    this.#next[last] = row;
-    this.#previous[row] = last;
-    this.#next[row] = head;
-    this.#previous[head] = row;
-    this.#children[head] = (this.#children[head] as number) + 1;
+    const last = this.#words[head * WIDTH + PREVIOUS] as number;
+    this.#words[last * WIDTH + NEXT] = row;
+    this.#words[row * WIDTH + PREVIOUS] = last;
+    this.#words[row * WIDTH + NEXT] = head;
+    this.#words[head * WIDTH + PREVIOUS] = row;
+    this.#words[head * WIDTH + CHILD] = (this.#words[head * WIDTH + CHILD] as number) + 1;
   }
 
   /** Takes a row out of its directory's order. @returns the directory's head row. */
   #unlink(row: DentryRow): DentryRow {
-    const next = this.#next[row] as number;
-    const previous = this.#previous[row] as number;
-    this.#next[previous] = next;
-    this.#previous[next] = previous;
-    const head = this.#probe(this.#directories[row] as number, 0);
-    this.#children[head] = (this.#children[head] as number) - 1;
+    const next = this.#words[row * WIDTH + NEXT] as number;
+    const previous = this.#words[row * WIDTH + PREVIOUS] as number;
+    this.#words[previous * WIDTH + NEXT] = next;
+    this.#words[next * WIDTH + PREVIOUS] = previous;
+    const head = this.#probe(this.#words[row * WIDTH + DIRECTORY] as number, 0);
+    this.#words[head * WIDTH + CHILD] = (this.#words[head * WIDTH + CHILD] as number) - 1;
     return head;
   }
 
   #newRow(directory: number, name: number, child: number): DentryRow {
     if ((this.#used + 1) * 4 > this.#slots.length * 3) this.#rehash();
     let row = this.#free;
-    if (row !== 0) this.#free = this.#next[row] as number;
+    if (row !== 0) this.#free = this.#words[row * WIDTH + NEXT] as number;
     else {
       row = this.#end++;
-      if (row === this.#names.length) this.#growRows();
+      if (row === this.#capacity) this.#growRows();
     }
-    this.#directories[row] = directory;
-    this.#names[row] = name;
-    this.#children[row] = child;
+    this.#words[row * WIDTH + DIRECTORY] = directory;
+    this.#words[row * WIDTH + NAME] = name;
+    this.#words[row * WIDTH + CHILD] = child;
     this.#used += 1;
     this.#fillSlotOf(row);
     return row;
@@ -230,18 +232,16 @@ export class DentryTable {
 
   #freeRow(row: DentryRow): void {
     this.#emptySlotOf(row);
-    this.#next[row] = this.#free;
+    this.#words[row * WIDTH + NEXT] = this.#free;
     this.#free = row;
     this.#used -= 1;
   }
 
   #growRows(): void {
-    const length = Math.ceil(this.#names.length * 1.5);
-    this.#directories = grown(this.#directories, length);
-    this.#names = grown(this.#names, length);
-    this.#children = grown(this.#children, length);
-    this.#next = grown(this.#next, length);
-    this.#previous = grown(this.#previous, length);
+    this.#capacity = Math.ceil(this.#capacity * 1.5);
+    const words = new Uint32Array(this.#capacity * WIDTH);
+    words.set(this.#words);
+    this.#words = words;
   }
 
   #rehash(): void {
@@ -252,7 +252,7 @@ export class DentryTable {
   }
 
   #fillSlotOf(row: DentryRow): void {
-    let slot = hashOf(this.#directories[row] as number, this.#names[row] as number) & this.#mask;
+    let slot = hashOf(this.#words[row * WIDTH + DIRECTORY] as number, this.#words[row * WIDTH + NAME] as number) & this.#mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
     this.#slots[slot] = row;
   }
@@ -261,11 +261,11 @@ export class DentryTable {
   #emptySlotOf(row: DentryRow): void {
     const slots = this.#slots;
     const mask = this.#mask;
-    let gap = hashOf(this.#directories[row] as number, this.#names[row] as number) & mask;
+    let gap = hashOf(this.#words[row * WIDTH + DIRECTORY] as number, this.#words[row * WIDTH + NAME] as number) & mask;
     while (slots[gap] !== row) gap = (gap + 1) & mask;
     for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const other = slots[slot] as number;
-      const home = hashOf(this.#directories[other] as number, this.#names[other] as number) & mask;
+      const home = hashOf(this.#words[other * WIDTH + DIRECTORY] as number, this.#words[other * WIDTH + NAME] as number) & mask;
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
       slots[gap] = other;
       gap = slot;

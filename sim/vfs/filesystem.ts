@@ -166,8 +166,11 @@ export interface FileSystem {
   unlink(directory: Inode, name: Name): Errno | undefined;
   /** @returns ENOTEMPTY (EEXIST on xfs) when the directory has entries. */
   rmdir(directory: Inode, name: Name): Errno | undefined;
-  /** The VFS has checked existence, kinds and ancestry; `flags` are RENAME_*. A target that exists is replaced. */
-  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined;
+  /**
+   * The VFS has checked existence, kinds and ancestry; `flags` are RENAME_*. A target that exists is replaced.
+   * @param whiteout - what RENAME_WHITEOUT leaves at the old name; absent: one of root's.
+   */
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined;
   /** Visits every entry but "." and "..", in the filesystem's own order. */
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined;
   readlink(link: Inode): string | Errno;

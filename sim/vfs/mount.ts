@@ -19,6 +19,8 @@ export interface MountOptions {
   readonly nodev?: boolean;
   /** MS_NOEXEC: executing gives EACCES. */
   readonly noexec?: boolean;
+  /** The whole text behind -o, which the mount event tells. */
+  readonly text?: string;
 }
 
 /** A place: an inode as it is reached through one mount (kernel: struct path). */

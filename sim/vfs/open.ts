@@ -33,6 +33,7 @@ import {
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
+  O_RDONLY,
   O_TMPFILE,
   O_TRUNC,
   O_WRONLY,
@@ -74,7 +75,7 @@ export function open(task: Task, path: string, flags: number, mode: number): num
   const permissions = mode & 0o7777;
   if ((flags & O_PATH) !== 0) return openPath(task, path, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if ((flags & TMPFILE_BIT) !== 0) {
-    if ((flags & (O_TMPFILE | O_CREAT)) !== O_TMPFILE || (accessMask(flags) & MAY_WRITE) === 0) return EINVAL;
+    if ((flags & (O_TMPFILE | O_CREAT)) !== O_TMPFILE || (flags & O_ACCMODE) === O_RDONLY) return EINVAL;
     return openTemporary(task, path, flags, permissions);
   }
   if ((flags & (O_DIRECTORY | O_CREAT)) === (O_DIRECTORY | O_CREAT)) return EINVAL;

@@ -4,9 +4,9 @@
  */
 import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, type Errno, EXDEV, isErrno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
-import { type FileSystem, type Inode, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "./filesystem.ts";
+import { type FileSystem, type Inode, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, S_IFCHR } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
-import { inodePermission, isDirectory, MAY_WRITE, mayCreate, mayDelete, wantWrite } from "./permission.ts";
+import { initOwner, inodePermission, isDirectory, MAY_WRITE, mayCreate, mayDelete, wantWrite } from "./permission.ts";
 import type { Task } from "./task.ts";
 
 const KNOWN_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
@@ -47,7 +47,8 @@ export function rename(task: Task, path: string, to: string, flags: number): Err
   if (source.child === target.child) return undefined;
   const refused = mayRename(task, source, target, flags);
   if (refused !== undefined) return refused;
-  return source.mount.fs.rename(source.inode, source.name, target.inode, target.name, flags);
+  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : initOwner(task.credentials, source, { mode: S_IFCHR });
+  return source.mount.fs.rename(source.inode, source.name, target.inode, target.name, flags, whiteout);
 }
 
 function sideOf(walk: Task["walk"]): Side {

@@ -80,8 +80,9 @@ export class Vfs {
     place.mount.covers ??= new Map();
     place.mount.covers.set(place.inode, mount);
     const { events } = this;
-    if (events.listening)
-      events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: Object.keys(what.options).join(",") });
+    if (events.listening) {
+      events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: what.options.text ?? "" });
+    }
     return mount;
   }
 

@@ -2,8 +2,8 @@
  * Docker's folder on a host: a backing filesystem, on a disk of its own where it needs one, mounted at /var/lib/docker.
  */
 
-import type { DeviceProfile } from "../../sim/block/profile.ts";
-import { type Bytes, GIB } from "../../sim/core/units.ts";
+import { type DeviceProfile, FREE } from "../../sim/block/profile.ts";
+import { GIB } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import type { Host } from "../../sim/host.ts";
 import { DriverError, errnoText } from "./driver.ts";
@@ -16,8 +16,8 @@ export interface DockerRootOptions {
   /** A type of the host's kernel: "ext4", "tmpfs" … */
   readonly backing: string;
   /** Bytes of the disk, for types that need one. Default 2 GiB. */
-  readonly size?: Bytes;
-  /** What the disk's commands cost. Default: nothing. */
+  readonly size?: number;
+  /** What the disk's commands cost; default: nothing. */
   readonly profile?: DeviceProfile;
   /** As given to mkfs. */
   readonly make?: string;
@@ -33,10 +33,7 @@ export function prepareDockerRoot(host: Host, options: DockerRootOptions): strin
   const made = makeDirectories(host.task, DOCKER_ROOT, 0o755);
   if (made !== undefined) return made;
   const disk =
-    type.make === undefined
-      ? ""
-      : host.addDisk({ size: options.size ?? GIB(2), ...(options.profile === undefined ? {} : { profile: options.profile }) })
-          .name;
+    type.make === undefined ? "" : host.addDisk({ size: options.size ?? GIB(2), profile: options.profile ?? FREE }).name;
   const formatted = type.make === undefined ? undefined : host.mkfs(backing, disk, options.make);
   if (formatted !== undefined) return new DriverError(`mkfs.${backing}: ${errnoText(formatted)}`, { errno: formatted });
   const request = { type: backing, source: disk === "" ? backing : disk, target: DOCKER_ROOT };

@@ -21,7 +21,8 @@ export interface CannotRun {
 
 /** The driver of a target, with the settings that the recorder gave it. */
 function driverOf(header: TraceHeader): { kind: DriverKind; settings: DriverSettings } | undefined {
-  const kind = DRIVERS.get(header.target) ?? (FILESYSTEMS.has(header.target) ? BARE : undefined);
+  const isBare = header.target === header.backing && FILESYSTEMS.has(header.target);
+  const kind = DRIVERS.get(header.target) ?? (isBare ? BARE : undefined);
   if (kind === undefined) return undefined;
   // The recorder gives the union mounts' options itself, and copies trees with cp -a.
   return { kind, settings: { mountOptions: header.mountOptions, treeCopy: "all" } };

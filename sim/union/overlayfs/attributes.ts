@@ -4,8 +4,9 @@
 import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
+import { linksOf } from "./hard-links.ts";
 import type { Overlay } from "./state.ts";
 import { shownName, storedName } from "./xattrs.ts";
 
@@ -24,6 +25,11 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
     numbered = overlay.view.fsOf(lower);
     into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
   }
+  if (nodes.has(node, IS_METACOPY) || (!isDirectory && !nodes.hasUpper(node) && overlay.view.depthOf(nodes.lowerOf(node)) > 1)) {
+    overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
+    into.blocks = overlay.otherAttributes.blocks;
+  }
+  if (nodes.has(node, IS_INDEXED)) into.nlink = linksOf(overlay, node, into.nlink);
   mapNumbers(overlay, node, numbered, into);
   // Counting the subdirectories of a merged directory is not worth it; 1 says that nobody did.
   if (isDirectory && overlay.isMerged(node)) into.nlink = 1;
@@ -66,7 +72,8 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
   const { upper, nodes } = overlay;
   if (upper === undefined) return EROFS;
-  return copyUp(overlay, node) ?? upper.fs.setattr(nodes.upperOf(node), change);
+  const failed = copyUp(overlay, node, change.size === undefined ? "attributes" : "data");
+  return failed ?? upper.fs.setattr(nodes.upperOf(node), change);
 }
 
 /** Lower inodes keep their atime. */

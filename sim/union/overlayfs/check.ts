@@ -5,7 +5,7 @@ import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
+import { HOLDS_UPPER, IS_DIRECTORY, IS_INDEXED, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
 import { isDirectoryMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
@@ -31,7 +31,8 @@ function checkEntry(overlay: Overlay, directory: Node, name: Name, child: number
   const found =
     upper !== undefined && nodes.hasUpper(directory) ? overlay.rules.probe(upper.fs, nodes.upperOf(directory), name) : ABSENT;
   assert(!isErrno(found), `${where}: the upper layer fails`);
-  if (child < WHITEOUT_ENTRY && nodes.hasUpper(child)) {
+  const isBelowStill = child < WHITEOUT_ENTRY && nodes.has(child, IS_INDEXED) && found === ABSENT;
+  if (child < WHITEOUT_ENTRY && nodes.hasUpper(child) && !isBelowStill) {
     assert(found === nodes.upperOf(child), `${where}: the upper layer has ${found}, the node ${nodes.upperOf(child)}`);
     return;
   }

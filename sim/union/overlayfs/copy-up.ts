@@ -20,7 +20,9 @@ import {
   S_IFREG,
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_UNLINKED, type Node } from "../nodes.ts";
+import type { ViewNode } from "../lower-view.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, type Node } from "../nodes.ts";
+import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { shownName, YES } from "./xattrs.ts";
@@ -32,35 +34,50 @@ const KINDS: ReadonlyMap<number, string> = new Map([
   [S_IFLNK, "symlink"],
 ]);
 
+/** What of an object the upper layer must have. */
+export type Need = "attributes" | "data" | "empty";
+
 /** What is copied: the lower inode and what stat told of it. */
 interface Source {
   readonly fs: FileSystem;
   readonly inode: Inode;
+  readonly lower: ViewNode;
   readonly attributes: Attributes;
   /** Whether the copy is known as this inode's: not for one of several hard links. */
   readonly origin: boolean;
   readonly withData: boolean;
+  /** Only the attributes are copied. */
+  readonly metacopy: boolean;
 }
 
 /**
  * Makes sure that a node is on the upper layer.
- * @param withData - false leaves a regular file empty, for a caller that is about to truncate it.
+ * @param need - what the caller is about to touch: the attributes, for which `metacopy=on` copies no data; the data; or a file that it
+ *   empties at once.
  * @returns EROFS without an upper layer, ENOSPC, EEXIST for an unlinked file whose name a whiteout has taken.
  */
-export function copyUp(overlay: Overlay, node: Node, withData = true): Errno | undefined {
+export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"): Errno | undefined {
   const { nodes, upper } = overlay;
-  if (nodes.hasUpper(node)) return undefined;
+  if (nodes.hasUpper(node)) {
+    if (nodes.has(node, IS_INDEXED) && !nodes.has(node, IS_UNLINKED) && !hasUpperName(overlay, node)) {
+      const linked = copyUp(overlay, nodes.parentOf(node)) ?? linkUp(overlay, node);
+      if (linked !== undefined) return linked;
+    }
+    return need !== "attributes" && nodes.has(node, IS_METACOPY) && upper !== undefined
+      ? copyUpData(overlay, upper, node, need)
+      : undefined;
+  }
   if (upper === undefined) return EROFS;
   for (;;) {
     let at = node;
     while (!nodes.hasUpper(nodes.parentOf(at))) at = nodes.parentOf(at);
-    const failed = copyUpOne(overlay, upper, at, at !== node || withData);
+    const failed = copyUpOne(overlay, upper, at, at === node ? need : "attributes");
     if (failed !== undefined || at === node) return failed;
   }
 }
 
 /** Copies a node whose parent is on the upper layer. */
-function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, withData: boolean): Errno | undefined {
+function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need): Errno | undefined {
   const { nodes, view, attributes } = overlay;
   const lower = nodes.lowerOf(node);
   const fs = view.fsOf(lower);
@@ -68,8 +85,12 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, withData: bo
   const failed = fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
-  const origin = isDirectory || attributes.nlink === 1;
-  const source: Source = { fs, inode, attributes, origin, withData };
+  const indexed = nodes.has(node, IS_INDEXED);
+  const lowerLinks = attributes.nlink;
+  const origin = isDirectory || lowerLinks === 1 || indexed;
+  const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
+  const metacopy = isRegular && need === "attributes" && overlay.options.metacopy;
+  const source: Source = { fs, inode, lower, attributes, origin, metacopy, withData: isRegular && need !== "empty" && !metacopy };
   const parent = nodes.parentOf(node);
   const impure = origin ? markImpure(overlay, parent) : undefined;
   if (impure !== undefined) return impure;
@@ -78,14 +99,15 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, withData: bo
   if (times !== undefined) return times;
   const { atime, mtime } = overlay.otherAttributes;
   const target: Place = { node, directory: into, name: nodes.nameOf(node) };
-  const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
   const byTmpfile = isRegular && overlay.profile.tmpfileCopyUp;
   const made = byTmpfile ? copyByTmpfile(overlay, upper, source, target) : copyByName(overlay, upper, source, target);
   if (isErrno(made)) return made;
   upper.fs.setattr(into, { atime, mtime });
   nodes.upper[node] = made;
-  // A broken hard link is an inode of its own from now on.
-  if (!origin) nodes.lower[node] = 0;
+  if (indexed) countFirstCopy(overlay, node, lowerLinks);
+  if (metacopy) nodes.set(node, IS_METACOPY);
+  // A broken hard link is an inode of its own from now on; without data it still needs the lower one.
+  else if (!origin) nodes.lower[node] = 0;
   if (origin && overlay.profile.constantInodeNumbers) nodes.set(node, HAS_ORIGIN);
   else nodes.clear(node, HAS_ORIGIN);
   return undefined;
@@ -113,6 +135,7 @@ function copyByTmpfile(overlay: Overlay, upper: UpperLayer, source: Source, plac
   const failed =
     fill(overlay, upper, source, inode) ??
     refuseTaken(overlay, upper, place) ??
+    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
     upper.fs.link(inode, place.directory, place.name);
   upper.fs.drop(inode);
   if (failed !== undefined) return failed;
@@ -136,7 +159,10 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
     overlay.freeName(passing);
     return inode;
   }
-  const failed = fill(overlay, upper, source, inode) ?? upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
+  const failed =
+    fill(overlay, upper, source, inode) ??
+    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
+    upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
     if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
     else upper.fs.unlink(upper.work, passing);
@@ -149,15 +175,35 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
 
 /** Everything of a copy but its name. */
 function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
-  const isRegular = (source.attributes.mode & S_IFMT) === S_IFREG;
+  const { size } = source.attributes;
   return (
-    (isRegular && source.withData ? copyFileData(overlay, upper, source, inode) : undefined) ??
+    (source.withData ? copyFileData(overlay, upper, { lower: source.lower, size }, inode) : undefined) ??
     copyXattrs(overlay, upper, source, inode) ??
     (source.origin && overlay.profile.originXattr
       ? orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.origin, encodeOrigin(source.fs, source.inode), 0))
       : undefined) ??
+    (source.metacopy ? markMetacopy(overlay, upper, inode, size) : undefined) ??
     copyAttributes(upper, source, inode)
   );
+}
+
+function markMetacopy(overlay: Overlay, upper: UpperLayer, inode: Inode, size: number): Errno | undefined {
+  return upper.fs.setxattr(inode, overlay.xattrs.metacopy, new Uint8Array(0), 0) ?? upper.fs.setattr(inode, { size });
+}
+
+/** The data of a file whose attributes were copied up before. */
+function copyUpData(overlay: Overlay, upper: UpperLayer, node: Node, need: Need): Errno | undefined {
+  const { nodes, counters } = overlay;
+  const inode = nodes.upperOf(node);
+  const size = need === "empty" ? 0 : upper.fs.size(inode);
+  const failed =
+    copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, inode) ??
+    upper.fs.removexattr(inode, overlay.xattrs.metacopy);
+  if (failed !== undefined) return failed;
+  counters.copyUps += 1;
+  nodes.clear(node, IS_METACOPY);
+  if (!nodes.has(node, HAS_ORIGIN)) nodes.lower[node] = 0;
+  return undefined;
 }
 
 function copyAttributes(upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
@@ -167,18 +213,23 @@ function copyAttributes(upper: UpperLayer, source: Source, inode: Inode): Errno 
   return upper.fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid, atime, mtime });
 }
 
-function copyFileData(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
-  const { size } = source.attributes;
+function copyFileData(
+  overlay: Overlay,
+  upper: UpperLayer,
+  { lower, size }: { readonly lower: ViewNode; readonly size: number },
+  inode: Inode,
+): Errno | undefined {
   if (size === 0) return undefined;
-  const from = source.fs.open(source.inode, O_RDONLY);
+  const fs = overlay.view.dataFsOf(lower);
+  const from = fs.open(overlay.view.dataInodeOf(lower), O_RDONLY);
   if (isErrno(from)) return from;
   const to = upper.fs.open(inode, O_WRONLY);
   if (isErrno(to)) {
-    source.fs.close(from, O_RDONLY);
+    fs.close(from, O_RDONLY);
     return to;
   }
   const copied = copyData(
-    { fs: source.fs, file: from },
+    { fs, file: from },
     { fs: upper.fs, file: to },
     { length: size, sparse: overlay.profile.sparseCopyUp, clone: overlay.profile.cloneCopyUp },
   );
@@ -189,7 +240,7 @@ function copyFileData(overlay: Overlay, upper: UpperLayer, source: Source, inode
     failed = upper.fs.fsync(to, false);
   }
   upper.fs.close(to, O_WRONLY);
-  source.fs.close(from, O_RDONLY);
+  fs.close(from, O_RDONLY);
   if (!isErrno(copied)) {
     overlay.counters.copiedBytes += copied;
     overlay.counters.copiedPages += Math.ceil(copied / PAGE_SIZE);
@@ -222,7 +273,7 @@ function count(overlay: Overlay, source: Source, node: Node): void {
   counters.upperCreates += 1;
   if (!events.listening) return;
   const type = source.attributes.mode & S_IFMT;
-  const bytes = type === S_IFREG && source.withData ? source.attributes.size : 0;
+  const bytes = source.withData ? source.attributes.size : 0;
   events.emit({ op: "copyUp", filesystem: overlay.label, path: overlay.pathOf(node), kind: KINDS.get(type) ?? "special", bytes });
 }
 

@@ -6,9 +6,10 @@
 import { EIO, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, HOLDS_UPPER, IS_DIRECTORY, IS_METACOPY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
 import { isWhitedOut, lookup, shareByUpper } from "./lookup.ts";
+import { setRedirect } from "./rename.ts";
 import { isDirectoryMode } from "./rules.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { setOpaque } from "./whiteout.ts";
@@ -88,6 +89,11 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
   lookup(overlay, directory, name);
   const failed = copyUp(overlay, source) ?? copyUp(overlay, directory);
   if (failed !== undefined) return failed;
+  if (nodes.has(source, IS_METACOPY)) {
+    const place = { directory: nodes.parentOf(source), name: nodes.nameOf(source), node: source };
+    const redirected = setRedirect(overlay, place, false);
+    if (redirected !== undefined) return redirected;
+  }
   const impure = nodes.has(source, HAS_ORIGIN) ? markImpure(overlay, directory) : undefined;
   if (impure !== undefined) return impure;
   const linked = isWhitedOut(overlay, directory, name)

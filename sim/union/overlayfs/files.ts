@@ -49,8 +49,8 @@ export class OpenFiles {
     this.nodes[row] = node;
     this.real[row] = real;
     this.flags[row] = flags;
-    this.filesystems[row] = overlay.fsOf(node);
-    this.isUpper[row] = overlay.nodes.hasUpper(node);
+    this.filesystems[row] = overlay.dataFsOf(node);
+    this.isUpper[row] = overlay.nodes.hasUpper(node) && !overlay.nodes.has(node, IS_METACOPY);
     return fileHandle(row);
   }
 
@@ -68,11 +68,11 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     return overlay.files.add(overlay, node, NO_FILE, flags);
   }
   if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) {
-    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0);
+    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0 ? "data" : "empty");
     if (failed !== undefined) return failed;
   }
   const realFlags = flags & ~OPENING_FLAGS;
-  const real = overlay.fsOf(node).open(overlay.inodeOf(node), realFlags);
+  const real = overlay.dataFsOf(node).open(overlay.dataInodeOf(node), realFlags);
   if (isErrno(real)) return real;
   overlay.hold(node);
   return overlay.files.add(overlay, node, real, realFlags);

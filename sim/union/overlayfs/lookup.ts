@@ -10,6 +10,8 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
+  IS_INDEXED,
+  IS_METACOPY,
   IS_OPAQUE,
   IS_SHARED,
   NEGATIVE_ENTRY,
@@ -17,15 +19,19 @@ import {
   type Node,
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
+import { indexedNode } from "./hard-links.ts";
 import { decodeOrigin } from "./origin.ts";
-import { isDirectoryMode } from "./rules.ts";
+import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
 /** @returns the node, ENOENT, or EPERM, EINVAL, ESTALE of a redirect. */
 export function lookup(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   const known = overlay.nodes.dentries.lookup(directory, name);
   if (known === 0) return meet(overlay, directory, name);
-  return known >= WHITEOUT_ENTRY ? ENOENT : known;
+  if (known >= WHITEOUT_ENTRY) return ENOENT;
+  // Which of its names a copy-up gives a hard link is the one that was walked last.
+  if (overlay.nodes.has(known, IS_INDEXED)) overlay.nodes.seeAs(known, directory, name);
+  return known;
 }
 
 /** Whether the upper layer has a whiteout at a name that is absent. */
@@ -56,20 +62,23 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   }
   counters.layerLookups += overlay.view.probesOf(lower);
   const node = overlay.view.isDirectory(lower) ? nodes.add(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
+  if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
   return node;
 }
 
 /**
  * The node of a lower object that is no directory. Names of one inode are one node only where no copy-up can part them: without an upper
- * layer (ovl_hash_bylower).
+ * layer, or with an index (ovl_hash_bylower).
  */
-function lowerNode(overlay: Overlay, lower: ViewNode): Node {
+function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const { nodes, view, attributes } = overlay;
-  if (overlay.upper !== undefined) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  if (overlay.upper !== undefined && !overlay.options.index) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
   view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
-  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, 0);
-  const key = view.stray(view.layerOf(lower), view.inodeOf(lower));
+  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  // Of a file without data the whole stack is needed, not its topmost inode.
+  const key = view.depthOf(lower) > 1 ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
+  if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, key);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
   const node = nodes.add(NO_UPPER, key, IS_SHARED);
@@ -82,12 +91,12 @@ function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode):
   if (upper === undefined) return EIO;
   const node = isDirectoryMode(upper.fs.mode(inode))
     ? upperDirectory(overlay, directory, name, inode)
-    : upperObject(overlay, inode);
+    : upperObject(overlay, directory, name, inode);
   if (!isErrno(node)) nodes.enter(directory, name, node);
   return node;
 }
 
-function upperObject(overlay: Overlay, inode: Inode): Node | Errno {
+function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, nodes, attributes } = overlay;
   if (upper === undefined) return EIO;
   const failed = upper.fs.getattr(inode, attributes);
@@ -95,8 +104,30 @@ function upperObject(overlay: Overlay, inode: Inode): Node | Errno {
   const shared = attributes.nlink > 1;
   const known = shared ? overlay.byUpper.get(inode) : undefined;
   if (known !== undefined) return known;
+  const lacksData = isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode);
+  if (isErrno(lacksData)) return lacksData;
+  if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
+  if (origin !== 0 && overlay.options.index && lowerLinks(overlay, origin) > 1) return indexedNode(overlay, origin);
   const node = nodes.add(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
+  if (shared) shareByUpper(overlay, node);
+  return node;
+}
+
+/** A file whose attributes are on the upper layer and whose data are below, under its name or where a redirect says. */
+function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inode, shared: boolean): Node | Errno {
+  const { upper, nodes, view, rules, otherAttributes } = overlay;
+  const redirect = upper === undefined ? undefined : rules.redirectOf(upper.fs, inode);
+  if (isErrno(redirect)) return redirect;
+  const lower = findBelow(overlay, directory, name, redirect);
+  if (isErrno(lower)) return lower;
+  if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  const node = nodes.add(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
+  if (redirect !== undefined) {
+    overlay.redirects.set(node, redirect);
+    nodes.set(node, HAS_REDIRECT);
+  }
   if (shared) shareByUpper(overlay, node);
   return node;
 }
@@ -117,7 +148,13 @@ function originOf(overlay: Overlay, inode: Inode): ViewNode {
   if (origin === undefined) return 0;
   const node = view.stray(origin.layer, origin.inode);
   const failed = view.fsOf(node).getattr(origin.inode, otherAttributes);
-  return failed !== undefined || otherAttributes.nlink > 1 ? 0 : node;
+  return failed !== undefined || (otherAttributes.nlink > 1 && !overlay.options.index) ? 0 : node;
+}
+
+function lowerLinks(overlay: Overlay, lower: ViewNode): number {
+  const { view, otherAttributes } = overlay;
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  return otherAttributes.nlink;
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
@@ -147,6 +184,12 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
 
 /** The lower directory that an upper one is merged with, or 0. */
 function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
+  const lower = findBelow(overlay, directory, name, redirect);
+  return isErrno(lower) || lower === 0 || overlay.view.isDirectory(lower) ? lower : 0;
+}
+
+/** What the lower layers have under a name of a directory, or where a redirect says. */
+function findBelow(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
   const { nodes, view, counters } = overlay;
   const below = nodes.lowerOf(directory);
   let lower: ViewNode | Errno = 0;
@@ -154,5 +197,5 @@ function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: str
   else if (below !== 0) lower = redirect === undefined ? view.lookup(below, name) : view.lookupRedirect(below, redirect);
   if (isErrno(lower) || lower === 0) return lower;
   counters.layerLookups += view.probesOf(lower);
-  return view.isDirectory(lower) ? lower : 0;
+  return lower;
 }

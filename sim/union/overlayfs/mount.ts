@@ -68,10 +68,10 @@ export function mountOverlay(
   const profile = (host.profile ?? k6_18).overlay;
   const xattrs = options.userxattr ? USER_XATTRS : TRUSTED_XATTRS;
   const follow: FollowRedirects = !profile.redirects ? "ignore" : options.redirectDir === "nofollow" ? "refuse" : "follow";
-  const rules = new OverlayRules(xattrs, follow, profile.xattrWhiteouts);
-  const upper = layers.upper === undefined ? undefined : upperLayer(host, layers.upper, layers.work);
+  const rules = new OverlayRules(xattrs, follow, { xattrWhiteouts: profile.xattrWhiteouts, metacopy: options.metacopy });
+  const upper = layers.upper === undefined ? undefined : upperLayer(host, layers.upper, layers.work, options.index);
   if (upper !== undefined && isMountFailure(upper)) return upper;
-  const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts}`;
+  const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts},${options.metacopy}`;
   const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
   const overlay = new Overlay({
     upper,
@@ -169,7 +169,12 @@ function devicesOf(host: OverlayHost, layers: OverlayLayers): ReadonlyMap<FileSy
 }
 
 /** The upper layer with a fresh, empty work/ in its work directory. */
-function upperLayer(host: OverlayHost, upper: LayerDirectory, work: LayerDirectory | undefined): UpperLayer | MountFailure {
+function upperLayer(
+  host: OverlayHost,
+  upper: LayerDirectory,
+  work: LayerDirectory | undefined,
+  withIndex: boolean,
+): UpperLayer | MountFailure {
   if (work === undefined) return refuse("missing 'workdir'");
   const { fs } = work;
   const name = host.names.intern("work");
@@ -177,7 +182,17 @@ function upperLayer(host: OverlayHost, upper: LayerDirectory, work: LayerDirecto
   if (failed !== undefined) return refuse("failed to create directory work/work", failed);
   const made = fs.create(work.inode, name, { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" });
   if (isErrno(made)) return refuse("failed to create directory work/work", made);
-  return { fs, root: upper.inode, work: made };
+  const index = withIndex ? indexDirectory(host, work) : undefined;
+  if (isErrno(index)) return refuse("failed to create directory work/index", index);
+  return { fs, root: upper.inode, work: made, index };
+}
+
+/** The directory index/, which outlives mounts. */
+function indexDirectory(host: OverlayHost, work: LayerDirectory): Inode | Errno {
+  const name = host.names.intern("index");
+  const known = work.fs.lookup(work.inode, name);
+  if (!isErrno(known)) return known;
+  return work.fs.create(work.inode, name, { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" });
 }
 
 /** Removes what a name leads to, with all it holds. A name that is absent is no error. */

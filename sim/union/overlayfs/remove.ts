@@ -5,8 +5,9 @@
  */
 import { EIO, ENOTEMPTY, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { IS_DIRECTORY, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
+import { afterUnlink } from "./hard-links.ts";
 import { lookup } from "./lookup.ts";
 import { listMerged } from "./readdir.ts";
 import type { Overlay } from "./state.ts";
@@ -17,13 +18,15 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   if (upper === undefined) return EROFS;
   const node = lookup(overlay, directory, name);
   if (isErrno(node)) return node;
-  const failed = copyUp(overlay, directory);
+  // The count of an indexed file's links is kept with its copy, which therefore must be there.
+  const failed = (nodes.has(node, IS_INDEXED) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory);
   if (failed !== undefined) return failed;
   overlay.beforeLoss(node);
   const covered = overlay.lowerHas(directory, name);
   const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
   nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  afterUnlink(overlay, node);
   overlay.afterLoss(node);
   return undefined;
 }
@@ -55,7 +58,7 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
 }
 
 /** A directory that is on the upper layer alone: what it may hold is left to the upper filesystem. */
-export function isPureUpper(overlay: Overlay, node: Node): boolean {
+function isPureUpper(overlay: Overlay, node: Node): boolean {
   const { nodes } = overlay;
   return nodes.hasUpper(node) && nodes.lowerOf(node) === 0 && !nodes.has(node, IS_OPAQUE);
 }

@@ -11,6 +11,7 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
+  IS_INDEXED,
   IS_METACOPY,
   IS_OPAQUE,
   NEGATIVE_ENTRY,
@@ -19,8 +20,9 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
+import { afterUnlink } from "./hard-links.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
-import { isPureUpper, whiteoutsOfEmpty } from "./remove.ts";
+import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
 import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
 
@@ -28,7 +30,7 @@ import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
 const REDIRECT_MAX = 256;
 
 /** One end of a rename. */
-interface End {
+export interface End {
   readonly directory: Node;
   readonly name: Name;
   /** What is there; 0 for nothing. */
@@ -70,10 +72,14 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const { nodes } = overlay;
   if (!canMove(overlay, source.node)) return EXDEV;
   const overDirectory = target.node !== 0 && nodes.has(target.node, IS_DIRECTORY);
-  // Rule 4. Of a directory on the upper layer alone the upper filesystem says whether it is empty.
-  const whiteouts = overDirectory && !isPureUpper(overlay, target.node) ? whiteoutsOfEmpty(overlay, target.node) : [];
+  // Rule 4. Of a directory on the upper layer alone, opaque ones too, the upper filesystem says whether it is empty.
+  const onUpperAlone = target.node !== 0 && nodes.hasUpper(target.node) && nodes.lowerOf(target.node) === 0;
+  const whiteouts = overDirectory && !onUpperAlone ? whiteoutsOfEmpty(overlay, target.node) : [];
   if (isErrno(whiteouts)) return whiteouts;
-  const failed = copyUp(overlay, source.node) ?? copyUp(overlay, target.directory);
+  const failed =
+    copyUp(overlay, source.node) ??
+    copyUp(overlay, target.directory) ??
+    (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
     overlay.beforeLoss(target.node);
@@ -103,7 +109,10 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
   nodes.leave(source.directory, source.name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
   if (target.node !== 0) nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   nodes.enter(target.directory, target.name, source.node);
-  if (target.node !== 0) overlay.afterLoss(target.node);
+  if (target.node !== 0) {
+    afterUnlink(overlay, target.node);
+    overlay.afterLoss(target.node);
+  }
   return undefined;
 }
 
@@ -143,12 +152,13 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 }
 
 /** Notes where the lower layers have what moves, by its old name or, where it leaves its directory, by its path. */
-function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
+export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
   const { nodes, upper, xattrs } = overlay;
   if (upper === undefined) return EIO;
   const before = overlay.redirects.get(moved.node);
-  if (before !== undefined && (sameDirectory || before.startsWith("/"))) return undefined;
-  const redirect = sameDirectory ? overlay.names.text(moved.name) : lowerPath(overlay, moved);
+  const byName = sameDirectory && !isLowerHardLink(overlay, moved.node);
+  if (before !== undefined && (byName || before.startsWith("/"))) return undefined;
+  const redirect = byName ? overlay.names.text(moved.name) : lowerPath(overlay, moved);
   if (utf8Length(redirect) > REDIRECT_MAX) return EXDEV;
   const failed = upper.fs.setxattr(nodes.upperOf(moved.node), xattrs.redirect, new TextEncoder().encode(redirect), 0);
   // A program that moves files then copies, as over any border between filesystems.
@@ -156,6 +166,15 @@ function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errn
   overlay.redirects.set(moved.node, redirect);
   nodes.set(moved.node, HAS_REDIRECT);
   return undefined;
+}
+
+/** Whether names in several directories may come to need the redirect. */
+function isLowerHardLink(overlay: Overlay, node: Node): boolean {
+  const { nodes, view, otherAttributes } = overlay;
+  if (nodes.has(node, IS_DIRECTORY)) return false;
+  const lower = nodes.lowerOf(node);
+  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  return otherAttributes.nlink > 1;
 }
 
 /** The path by which the lower layers know an object: its own, with the redirects on the way in their places. */

@@ -27,12 +27,18 @@ export class OverlayRules implements LayerRules {
   readonly #xattrs: OverlayXattrs;
   readonly #follow: FollowRedirects;
   readonly #xattrWhiteouts: boolean;
+  readonly #metacopy: boolean;
   readonly #attributes: Attributes = newAttributes();
 
-  constructor(xattrs: OverlayXattrs, follow: FollowRedirects, xattrWhiteouts: boolean) {
+  constructor(
+    xattrs: OverlayXattrs,
+    follow: FollowRedirects,
+    options: { readonly xattrWhiteouts: boolean; readonly metacopy: boolean },
+  ) {
     this.#xattrs = xattrs;
     this.#follow = follow;
-    this.#xattrWhiteouts = xattrWhiteouts;
+    this.#xattrWhiteouts = options.xattrWhiteouts;
+    this.#metacopy = options.metacopy;
   }
 
   probe(fs: FileSystem, directory: Inode, name: Name): number | Errno {
@@ -70,6 +76,11 @@ export class OverlayRules implements LayerRules {
     return path;
   }
 
+  lacksData(fs: FileSystem, inode: Inode): boolean | Errno {
+    if (isErrno(fs.getxattr(inode, this.#xattrs.metacopy))) return false;
+    return this.#metacopy ? true : EPERM;
+  }
+
   list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined {
     return fs.iterate(directory, (name, inodeNumber, type) => {
       const suspect = type === S_IFCHR || (type === S_IFREG && (marks & XATTR_WHITEOUTS) !== 0);
@@ -86,4 +97,9 @@ export class OverlayRules implements LayerRules {
 /** Whether type bits are a directory's. */
 export function isDirectoryMode(mode: number): boolean {
   return (mode & S_IFMT) === S_IFDIR;
+}
+
+/** Whether type bits are a regular file's. */
+export function isFileMode(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFREG;
 }

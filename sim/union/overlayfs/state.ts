@@ -12,7 +12,18 @@ import type { DeviceNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import type { LowerView, ViewNode } from "../lower-view.ts";
-import { HAS_REDIRECT, HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
+import {
+  HAS_REDIRECT,
+  HOLDS_UPPER,
+  IS_DIRECTORY,
+  IS_INDEXED,
+  IS_METACOPY,
+  IS_SHARED,
+  IS_UNLINKED,
+  type Node,
+  ROOT_NODE,
+  UnionNodes,
+} from "../nodes.ts";
 import type { OpenFiles } from "./files.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
@@ -42,6 +53,8 @@ export interface UpperLayer {
   readonly root: Inode;
   /** The directory work/ within the work directory: where objects are made before they are moved into place. */
   readonly work: Inode;
+  /** The directory index/ within the work directory, under index=on. */
+  readonly index: Inode | undefined;
 }
 
 export interface OverlayParts {
@@ -84,6 +97,8 @@ export class Overlay {
   readonly byLower: Map<ViewNode, Node> = new Map();
   /** Redirects of the nodes that HAS_REDIRECT marks. */
   readonly redirects: Map<Node, string> = new Map();
+  /** How many more links an indexed node shows than its upper inode has. */
+  readonly linkDifferences: Map<Node, number> = new Map();
   /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
   readonly directoryNumbers: Map<Node, number> = new Map();
   readonly counters: OverlayCounters = {
@@ -141,6 +156,20 @@ export class Overlay {
   /** The inode there. */
   inodeOf(node: Node): Inode {
     return this.nodes.hasUpper(node) ? this.nodes.upperOf(node) : this.view.inodeOf(this.nodes.lowerOf(node));
+  }
+
+  /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */
+  dataFsOf(node: Node): FileSystem {
+    const { upper } = this;
+    if (upper !== undefined && this.nodes.hasUpper(node) && !this.nodes.has(node, IS_METACOPY)) return upper.fs;
+    return this.view.dataFsOf(this.nodes.lowerOf(node));
+  }
+
+  /** The inode there. */
+  dataInodeOf(node: Node): Inode {
+    const { nodes } = this;
+    if (nodes.hasUpper(node) && !nodes.has(node, IS_METACOPY)) return nodes.upperOf(node);
+    return this.view.dataInodeOf(nodes.lowerOf(node));
   }
 
   /** Whether a directory is made up of several: what OVL_TYPE_MERGE says. */
@@ -219,6 +248,7 @@ export class Overlay {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
       if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
     }
+    if (nodes.has(node, IS_INDEXED)) this.linkDifferences.delete(node);
     nodes.free(node);
   }
 

@@ -1,0 +1,103 @@
+/**
+ * Hard links over copy-up under index=on (fs/overlayfs/copy_up.c, ovl_link_up; util.c, ovl_nlink_start; union.md 3.8).
+ *
+ * The first name of a lower inode that is copied up makes an index entry, named by the inode's handle; every further name becomes a hard link
+ * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below.
+ */
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import type { Inode } from "../../vfs/filesystem.ts";
+import type { ViewNode } from "../lower-view.ts";
+import { HAS_ORIGIN, IS_INDEXED, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
+import { encodeOrigin } from "./origin.ts";
+import type { Overlay } from "./state.ts";
+
+/** The index entry's name of a lower inode. */
+function indexName(overlay: Overlay, lower: ViewNode): Name {
+  const handle = encodeOrigin(overlay.view.fsOf(lower), overlay.view.inodeOf(lower));
+  return overlay.names.intern(Array.from(handle, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+}
+
+/** The one node of all names of a lower inode with several links. @param key - the inode's stray view node. */
+export function indexedNode(overlay: Overlay, key: ViewNode): Node | Errno {
+  const known = overlay.byLower.get(key);
+  if (known !== undefined) return known;
+  const { nodes, upper, xattrs } = overlay;
+  if (upper?.index === undefined) return EIO;
+  const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
+  const node = nodes.add(isErrno(copy) ? NO_UPPER : copy, key, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
+  overlay.byLower.set(key, node);
+  if (!isErrno(copy)) {
+    overlay.byUpper.set(copy, node);
+    const difference = upper.fs.getxattr(copy, xattrs.nlink);
+    overlay.linkDifferences.set(node, isErrno(difference) ? 0 : parseDifference(new TextDecoder().decode(difference)));
+  }
+  return node;
+}
+
+function parseDifference(text: string): number {
+  const value = Number(text.slice(1));
+  return text.startsWith("U") && Number.isInteger(value) ? value : 0;
+}
+
+function setDifference(overlay: Overlay, node: Node, difference: number): Errno | undefined {
+  overlay.linkDifferences.set(node, difference);
+  const text = `U${difference < 0 ? "" : "+"}${difference}`;
+  return overlay.upper?.fs.setxattr(overlay.nodes.upperOf(node), overlay.xattrs.nlink, new TextEncoder().encode(text), 0);
+}
+
+/** Gives a copy that has just been made its index entry, before it has a name. */
+export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper?.index === undefined) return EIO;
+  return upper.fs.link(inode, upper.index, indexName(overlay, nodes.lowerOf(node)));
+}
+
+/** Takes the index entry away. */
+export function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
+  const { upper, nodes } = overlay;
+  if (upper?.index === undefined) return EIO;
+  return upper.fs.unlink(upper.index, indexName(overlay, nodes.lowerOf(node)));
+}
+
+/** Sets the difference of a first copy: the lower inode's links less the two that the copy has. */
+export function countFirstCopy(overlay: Overlay, node: Node, lowerLinks: number): Errno | undefined {
+  overlay.byUpper.set(overlay.nodes.upperOf(node), node);
+  return setDifference(overlay, node, lowerLinks - 2);
+}
+
+/** Whether the upper layer has the name under which the node was last met. */
+export function hasUpperName(overlay: Overlay, node: Node): boolean {
+  const { upper, nodes } = overlay;
+  const parent = nodes.parentOf(node);
+  if (upper === undefined || !nodes.hasUpper(parent)) return false;
+  return upper.fs.lookup(nodes.upperOf(parent), nodes.nameOf(node)) === nodes.upperOf(node);
+}
+
+/** Links the copy to a name that is still below. Precondition: the name's directory is on the upper layer. */
+export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
+  const { upper, nodes, otherAttributes } = overlay;
+  if (upper === undefined) return EIO;
+  const into = nodes.upperOf(nodes.parentOf(node));
+  const failed = upper.fs.getattr(into, otherAttributes);
+  if (failed !== undefined) return failed;
+  const { atime, mtime } = otherAttributes;
+  return (
+    upper.fs.link(nodes.upperOf(node), into, nodes.nameOf(node)) ??
+    upper.fs.setattr(into, { atime, mtime }) ??
+    setDifference(overlay, node, (overlay.linkDifferences.get(node) ?? 0) - 1)
+  );
+}
+
+/** st_nlink of an indexed node. @param real - its real inode's links. */
+export function linksOf(overlay: Overlay, node: Node, real: number): number {
+  return overlay.nodes.hasUpper(node) ? real + (overlay.linkDifferences.get(node) ?? 0) : real;
+}
+
+/** After a name went: the index entry goes with the last. */
+export function afterUnlink(overlay: Overlay, node: Node): void {
+  const { upper, nodes, attributes } = overlay;
+  if (upper === undefined || !nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return;
+  const failed = upper.fs.getattr(nodes.upperOf(node), attributes);
+  if (failed === undefined && linksOf(overlay, node, attributes.nlink) <= 1) unlinkFromIndex(overlay, node);
+}

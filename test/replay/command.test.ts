@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { type CommandResult, runReplayCommand } from "../../src/replay/command.ts";
+
+const HEADER = '{"trace":1,"name":"t","target":"vfs","backing":"tmpfs"}';
+const LAYER = '{"lab":"layer","name":"a"}';
+
+function run(texts: Record<string, string[]>, json = false): CommandResult {
+  const files = {
+    find: (path: string) => (path === "." ? Object.keys(texts) : Object.keys(texts).filter((name) => name === path)),
+    read: (path: string) => `${(texts[path] ?? []).join("\n")}\n`,
+  };
+  return runReplayCommand(["."], { files, json });
+}
+
+describe("the replay command", () => {
+  test("exits 0 when every recorded result agrees", () => {
+    const mkdir = '{"on":"a","call":"mkdir","path":"/d","result":{"ok":true}}';
+    expect(run({ f: [HEADER, LAYER, mkdir] })).toEqual({ text: "agree 1 of 1 steps in 1 traces\n", exitCode: 0 });
+  });
+
+  test("exits 4 and shows file, line, step and both results when one differs", () => {
+    const mkdir = '{"on":"a","call":"mkdir","path":"/d","result":{"errno":"ENOSPC"}}';
+    expect(run({ f: [HEADER, LAYER, mkdir] })).toEqual({
+      text: `f:3: {"on":"a","call":"mkdir","path":"/d"}
+  expected {"errno":"ENOSPC"}
+  got      {"ok":true}
+agree 0 of 1 steps in 1 traces
+`,
+      exitCode: 4,
+    });
+  });
+
+  test("counts a trace of a driver that is not there as differing, in one line", () => {
+    const header = '{"trace":1,"target":"unionfs","backing":"ext9"}';
+    const sync = '{"on":"a","call":"sync","result":{"ok":true}}';
+    expect(run({ f: [header, LAYER, sync, sync], g: [header, LAYER, sync] })).toEqual({
+      text: "cannot run unionfs on ext9: 2 traces, 3 steps\nagree 0 of 3 steps in 2 traces\n",
+      exitCode: 4,
+    });
+  });
+
+  test("makes a step without a result and does not compare it", () => {
+    const steps = [
+      '{"on":"a","call":"mkdir","path":"/d"}',
+      '{"on":"a","call":"readdir","path":"/","result":{"value":[["d","dir"]]}}',
+    ];
+    expect(run({ f: [HEADER, LAYER, ...steps] }).text).toBe("agree 1 of 1 steps in 1 traces\n");
+  });
+
+  test.each([
+    ['{"on":"b","call":"sync","result":{"ok":true}}', "f:3: there is no layer or container b\n"],
+    ['{"on":"a","call":"snyc","result":{"ok":true}}', "f:3: unknown call snyc\n"],
+    [LAYER, "f:3: there is a layer or container a already\n"],
+    ['{"lab":"layer","name":"c","parent":"b"}', "f:3: there is no layer or container b\n"],
+    ['{"lab":"layer","name":"c","raw":true}', "f:3: vfs has no raw layers\n"],
+  ])("exits 2 for a file that is no trace: %s", (step, text) => {
+    expect(run({ f: [HEADER, LAYER, step] })).toEqual({ text, exitCode: 2 });
+  });
+
+  test("exits 2 for a path where nothing is", () => {
+    const files = { find: (path: string) => (path === "empty" ? [] : undefined), read: () => "" };
+    expect(runReplayCommand(["no"], { files })).toEqual({ text: "no: no such file or folder\n", exitCode: 2 });
+    expect(runReplayCommand(["empty"], { files })).toEqual({ text: "empty: no *.ndjson file in it\n", exitCode: 2 });
+  });
+
+  test("prints one JSON document when asked, long numbers with all their digits", () => {
+    const open = '{"on":"a","call":"open","path":"/f","flags":["O_CREAT","O_WRONLY"],"fd":"f"}';
+    const times = '{"on":"a","call":"utimens","path":"/f","atime":1900000000000000001,"mtime":1}';
+    const atime = '{"on":"a","call":"atime","path":"/f","result":{"value":1900000000000000002}}';
+    const { text, exitCode } = run({ f: [HEADER, LAYER, open, times, atime] }, true);
+    expect(exitCode).toBe(4);
+    expect(text).toContain('"value": 1900000000000000001');
+    expect(JSON.parse(text)).toMatchObject({ traces: 1, steps: 1, agree: 0, differing: [{ file: "f", line: 5 }], notRun: [] });
+  });
+
+  test("gives the same text for the same traces, time after time", () => {
+    const traces = { f: [HEADER, LAYER, '{"on":"a","call":"stat","path":"/","result":{"ok":true}}'] };
+    expect(run(traces)).toEqual(run(traces));
+  });
+});

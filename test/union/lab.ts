@@ -1,0 +1,192 @@
+/**
+ * A small lab for the rules of unions: layers as folders of one tmpfs, containers as overlay mounts over them, and the steps of a trace
+ * made on them.
+ */
+import { readFileSync } from "node:fs";
+import { Clock } from "../../sim/core/clock.ts";
+import { isErrno } from "../../sim/core/errno.ts";
+import { EventStream } from "../../sim/core/events.ts";
+import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
+import { NameTable } from "../../sim/core/names.ts";
+import { deviceNumber, milliseconds } from "../../sim/core/units.ts";
+import { Tmpfs } from "../../sim/fs/tmpfs.ts";
+import type { LayerDirectory } from "../../sim/union/layer.ts";
+import { LowerViews } from "../../sim/union/lower-view.ts";
+import type { OverlayFileSystem } from "../../sim/union/overlayfs/filesystem.ts";
+import { isMountFailure, mountOverlay, type OverlayHost } from "../../sim/union/overlayfs/mount.ts";
+import { type OverlayOptions, parseOptions } from "../../sim/union/overlayfs/options.ts";
+import { type FileSystem, type Inode, newAttributes, S_IFCHR, S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
+import { PageCache } from "../../sim/vfs/page-cache.ts";
+import { Task } from "../../sim/vfs/task.ts";
+import { Vfs } from "../../sim/vfs/vfs.ts";
+import { perform } from "../../src/calls/perform.ts";
+import { CallSession } from "../../src/calls/session.ts";
+import { bytesText, compareTexts, typeName } from "../../src/calls/show.ts";
+import type { Step } from "../../src/calls/step.ts";
+
+const MEMORY_PAGES = 65_536;
+const MARKS = ["opaque", "redirect", "metacopy", "whiteout"];
+
+interface Tree {
+  readonly diff: LayerDirectory;
+  /** The folders of the layers below, topmost first. */
+  readonly chain: readonly LayerDirectory[];
+  readonly overlay: OverlayFileSystem | undefined;
+  readonly session: CallSession;
+}
+
+/** Everything that overlays stand on in a test. */
+export class UnionLab implements OverlayHost {
+  readonly names: NameTable = new NameTable();
+  readonly clock: Clock = new Clock();
+  readonly events: EventStream = new EventStream(() => this.clock.now);
+  readonly views: LowerViews = new LowerViews();
+  readonly cache: PageCache;
+  readonly vfs: Vfs;
+  readonly backing: FileSystem;
+  readonly options: Partial<OverlayOptions>;
+  readonly trees: Map<string, Tree> = new Map();
+  readonly profile?: KernelProfile;
+  #devices = 10;
+
+  constructor(mountOptions = "", profile?: KernelProfile) {
+    this.cache = new PageCache(this.clock, this.events, { memoryPages: MEMORY_PAGES });
+    this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
+    this.backing = new Tmpfs(this, { device: deviceNumber(0, 1), mode: 0o755 });
+    const parsed = parseOptions(mountOptions);
+    if (!("lower" in parsed)) throw new Error(parsed.message);
+    this.options = parsed.options;
+    if (profile !== undefined) this.profile = profile;
+  }
+
+  newDevice(): ReturnType<typeof deviceNumber> {
+    return deviceNumber(0, this.#devices++);
+  }
+
+  folder(directory: Inode, name: string): Inode {
+    const made = this.backing.create(directory, this.names.intern(name), {
+      mode: S_IFDIR | 0o755,
+      uid: 0,
+      gid: 0,
+      rdev: 0,
+      target: "",
+    });
+    if (isErrno(made)) throw new Error(`${name}: ${made.code}`);
+    return made;
+  }
+
+  /** A layer over another; a raw one is written in its own folder. */
+  add(name: string, parent?: string, raw = false): Tree {
+    const { backing: fs } = this;
+    const home = this.folder(fs.root, name);
+    const diff = { fs, inode: this.folder(home, "diff") };
+    const work = { fs, inode: this.folder(home, "work") };
+    const below = parent === undefined ? undefined : this.tree(parent);
+    const chain = below === undefined ? [] : [below.diff, ...below.chain];
+    const overlay = chain.length === 0 || raw ? undefined : mountOverlay(this, { lower: chain, upper: diff, work }, this.options);
+    if (overlay !== undefined && isMountFailure(overlay)) throw new Error(overlay.message);
+    const mount = this.vfs.mountRoot(overlay ?? fs);
+    const root = { mount, inode: overlay === undefined ? diff.inode : overlay.root };
+    const tree: Tree = { diff, chain, overlay, session: new CallSession(new Task(this.vfs, root)) };
+    this.trees.set(name, tree);
+    return tree;
+  }
+
+  tree(name: string): Tree {
+    const tree = this.trees.get(name);
+    if (tree === undefined) throw new Error(`there is no ${name}`);
+    return tree;
+  }
+
+  /** The rows of the upper step of a trace. */
+  upper(name: string): unknown[] {
+    const { fs, inode } = this.tree(name).diff;
+    const rows: [string, ...unknown[]][] = [];
+    const of = newAttributes();
+    const visit = (directory: Inode, path: string): void => {
+      fs.iterate(directory, (entry) => {
+        const at = fs.lookup(directory, entry);
+        if (isErrno(at)) throw new Error("a listed name is not found");
+        const where = `${path}/${this.names.text(entry)}`;
+        fs.getattr(at, of);
+        const kind = (of.mode & S_IFMT) === S_IFCHR && of.rdev === 0 ? "whiteout" : typeName(of.mode);
+        const isFolder = (of.mode & S_IFMT) === S_IFDIR;
+        const marks: Record<string, string> = {};
+        for (const mark of MARKS) {
+          const value = fs.getxattr(at, `trusted.overlay.${mark}`);
+          if (!isErrno(value)) marks[mark] = bytesText(value);
+        }
+        rows.push(Object.keys(marks).length > 0 ? [where, kind, marks] : [where, kind]);
+        if (isFolder) visit(at, where);
+      });
+    };
+    visit(inode, "");
+    return rows.sort(([one], [other]) => compareTexts(one, other));
+  }
+
+  /** Makes a step. @returns its result in the form of the traces, or nothing for a lab step without one. */
+  step(step: Step): unknown {
+    const { lab, name, parent, raw } = step as Record<string, unknown>;
+    switch (lab) {
+      case "layer":
+      case "container":
+        this.add(name as string, parent as string | undefined, raw === true);
+        return undefined;
+      case "upper":
+        return { value: this.upper(name as string) };
+      case "tick":
+        this.clock.advance(milliseconds((step as Record<string, number>)["ms"] ?? 0));
+        return undefined;
+      case undefined:
+        return perform(this.tree((step as Record<string, string>)["on"] ?? "").session, step);
+      default:
+        return undefined;
+    }
+  }
+
+  check(): void {
+    for (const { overlay } of this.trees.values()) overlay?.check();
+  }
+}
+
+/** A step whose result differs. */
+export interface Difference {
+  readonly line: number;
+  readonly step: string;
+  readonly kernel: string;
+  readonly here: string;
+}
+
+/** Replays a trace file; tells the steps that differ. @param checks - whether the engine is checked after each step. */
+export function replay(file: string, checks = false): { steps: number; differences: Difference[] } {
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  const header = JSON.parse(lines[0] ?? "{}") as { mountOptions?: string };
+  const lab = new UnionLab(header.mountOptions ?? "");
+  const differences: Difference[] = [];
+  let steps = 0;
+  for (const [index, line] of lines.entries()) {
+    if (index === 0) continue;
+    const { result, ...step } = JSON.parse(line) as Step & { result?: unknown };
+    const here = lab.step(step as Step);
+    if (checks) lab.check();
+    if (result === undefined) continue;
+    steps += 1;
+    const kernel = canonical(result);
+    if (kernel !== canonical(here)) {
+      differences.push({ line: index + 1, step: JSON.stringify(step), kernel, here: canonical(here) });
+    }
+  }
+  return { steps, differences };
+}
+
+/** JSON with sorted keys. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    // Times are beyond 2^53: a trace's reader has rounded them.
+    typeof inner === "bigint"
+      ? Number(inner)
+      : typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).sort(([one], [other]) => compareTexts(one, other)))
+        : inner,
+  );
+}

@@ -10,6 +10,9 @@ import type { CachedMapping } from "../vfs/mapping.ts";
 /** What an inode holds: a file's pages, a link's target; nothing for the rest and for a file without pages. */
 export type InodeData = CachedMapping | string | undefined;
 
+/** A longer target of a symbolic link takes a page (SHORT_SYMLINK_LEN, with its NUL); in bytes. */
+export const SHORT_TARGET = 127;
+
 const FIRST_ROWS = 64;
 
 function grown<T extends Uint16Array | Uint32Array | Float64Array>(column: T, larger: T): T {

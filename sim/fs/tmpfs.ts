@@ -38,14 +38,14 @@ import { CachedMapping } from "../vfs/mapping.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
 import { needsAtime } from "../vfs/relatime.ts";
 import { XattrStore } from "../vfs/xattr-store.ts";
-import { TmpfsInodes } from "./tmpfs-inodes.ts";
+import { checkTmpfs } from "./tmpfs-check.ts";
+import { SHORT_TARGET, TmpfsInodes } from "./tmpfs-inodes.ts";
+import { bytesThatFit, dataFrom, fillGaps, holeFrom } from "./tmpfs-pages.ts";
 import { TmpfsSpace } from "./tmpfs-space.ts";
 
 const TMPFS_MAGIC = 0x01021994;
 /** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
 const ENTRY_BYTES = 20;
-/** A longer target of a symbolic link takes a page (SHORT_SYMLINK_LEN, with its NUL). */
-const SHORT_TARGET = 127;
 /** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
 const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 const ROOT: Inode = inodeHandle(1);
@@ -432,7 +432,7 @@ export class Tmpfs implements FileSystem {
     const pages = this.#pagesForWriting(file);
     let given = content;
     if (this.#space.freeBlocks * PAGE_SIZE < content.length + 2 * PAGE_SIZE) {
-      const fits = this.#fits(pages, offset, content.length);
+      const fits = bytesThatFit(pages, { offset, length: content.length, freePages: this.#space.freeBlocks });
       if (fits <= 0) return ENOSPC;
       given = content.slice(0, fits);
     }
@@ -443,25 +443,6 @@ export class Tmpfs implements FileSystem {
     if (offset + given.length > (size[file] as number)) size[file] = offset + given.length;
     this.#changed(file);
     return given.length;
-  }
-
-  /** How many bytes of a write find a page, when few are free. */
-  #fits(pages: CachedMapping, offset: number, length: number): number {
-    let free = this.#space.freeBlocks;
-    const end = Math.ceil((offset + length) / PAGE_SIZE);
-    let page = Math.floor(offset / PAGE_SIZE);
-    while (page < end) {
-      const cached = pages.endOfRun(page);
-      if (cached > page) {
-        page = cached;
-        continue;
-      }
-      const gap = Math.min(end, pages.nextCached(page)) - page;
-      if (gap > free) return Math.min(length, (page + free) * PAGE_SIZE - offset);
-      free -= gap;
-      page += gap;
-    }
-    return length;
   }
 
   #setSize(inode: Inode, to: number): void {
@@ -489,14 +470,8 @@ export class Tmpfs implements FileSystem {
       this.#changed(file);
       return undefined;
     }
-    if (this.#fits(pages, offset, length) < length) return ENOSPC;
-    const end = Math.ceil((offset + length) / PAGE_SIZE);
-    for (let page = Math.floor(offset / PAGE_SIZE); page < end; ) {
-      const cached = pages.endOfRun(page);
-      const gapEnd = cached > page ? cached : Math.min(end, pages.nextCached(page));
-      if (cached <= page) pages.write(page * PAGE_SIZE, Content.zeros((gapEnd - page) * PAGE_SIZE), 0);
-      page = gapEnd;
-    }
+    if (bytesThatFit(pages, { offset, length, freePages: this.#space.freeBlocks }) < length) return ENOSPC;
+    fillGaps(pages, offset, length);
     this.#space.usedBlocks += pages.cachedPages - before;
     const { size } = this.#inodes;
     if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > (size[file] as number)) size[file] = offset + length;
@@ -508,19 +483,9 @@ export class Tmpfs implements FileSystem {
     const size = this.#inodes.size[file] as number;
     if (offset >= size) return ENXIO;
     const pages = this.#pages(file);
-    let page = Math.floor(offset / PAGE_SIZE);
-    let cached = pages?.endOfRun(page) ?? 0;
-    if (!hole) {
-      if (cached > page) return offset;
-      const next = (pages?.nextCached(page) ?? Number.POSITIVE_INFINITY) * PAGE_SIZE;
-      return next < size ? next : ENXIO;
-    }
-    if (cached <= page) return offset;
-    while (cached > page) {
-      page = cached;
-      cached = pages?.endOfRun(page) ?? 0;
-    }
-    return Math.min(size, page * PAGE_SIZE);
+    if (hole) return Math.min(size, holeFrom(pages, offset));
+    const data = dataFrom(pages, offset);
+    return data < size ? data : ENXIO;
   }
 
   clone(): Errno | undefined {
@@ -564,37 +529,7 @@ export class Tmpfs implements FileSystem {
 
   check(): void {
     this.#entries.check();
-    const inodes = this.#inodes;
-    const names = new Uint32Array(inodes.end);
-    const below = new Uint32Array(inodes.end);
-    let pages = 0;
-    let used = 0;
-    for (let inode = 1; inode < inodes.end; inode++) {
-      if (inodes.number[inode] === 0) continue;
-      used += 1;
-      const data = inodes.data[inode];
-      if (data instanceof CachedMapping) pages += data.cachedPages;
-      else if (typeof data === "string" && (inodes.size[inode] as number) > SHORT_TARGET) pages += 1;
-      if (!this.#isDirectory(inode)) continue;
-      for (let row = this.#entries.first(inode); row !== 0; row = this.#entries.next(row)) {
-        const child = this.#entries.child(row);
-        assert(inodes.number[child] !== 0, `${this.label}: directory ${inode} names the freed inode ${child}`);
-        names[child] = (names[child] as number) + 1;
-        if (!this.#isDirectory(child)) continue;
-        below[inode] = (below[inode] as number) + 1;
-        assert(inodes.extra[child] === inode, `${this.label}: directory ${child} has another parent than ${inode}`);
-      }
-    }
-    assert(used === inodes.count, `${this.label}: ${inodes.count} inodes are counted, ${used} found`);
-    assert(pages === this.#space.usedBlocks, `${this.label}: ${this.#space.usedBlocks} pages are counted, ${pages} found`);
-    for (let inode = 1; inode < inodes.end; inode++) {
-      if (inodes.number[inode] === 0) continue;
-      const known = names[inode] as number;
-      const gone = inode !== ROOT && known === 0;
-      const expected = !this.#isDirectory(inode) ? known : gone ? 0 : (below[inode] as number) + 2;
-      assert(inodes.nlink[inode] === expected, `${this.label}: inode ${inode} has ${inodes.nlink[inode]} links, not ${expected}`);
-      assert(!gone || (inodes.holders[inode] as number) > 0, `${this.label}: inode ${inode} has neither names nor holders`);
-    }
+    checkTmpfs({ label: this.label, inodes: this.#inodes, entries: this.#entries, pages: this.#space.usedBlocks });
   }
 }
 

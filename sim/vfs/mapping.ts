@@ -11,13 +11,9 @@ import { type AddressSpace, type Mapping, PAGE_SIZE } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import type { PageCache } from "./page-cache.ts";
+import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import { RunIndex } from "./run-index.ts";
 import type { RunContent } from "./run-table.ts";
-
-/** A piece shorter than this goes into a page's buffer; a longer one stays a run of the page's content. */
-const BUFFERED_BYTES = 512;
-/** A page whose content has more runs than this becomes bytes. */
-const PAGE_RUNS_MAX = 8;
 
 export class CachedMapping implements Mapping {
   readonly cache: PageCache;
@@ -189,9 +185,7 @@ export class CachedMapping implements Mapping {
     const table = this.cache.table;
     let row = this.#covering(page);
     if (row === 0) {
-      const buffered = content.length < BUFFERED_BYTES;
-      const fresh = buffered ? new PageBuffer() : pageOf(Content.empty, at, content);
-      if (fresh instanceof PageBuffer) fresh.write(at, content);
+      const fresh = freshPage(at, content);
       row = this.#add(page, fresh, 0);
       this.#markDirty(row);
       return;
@@ -201,15 +195,7 @@ export class CachedMapping implements Mapping {
       this.#cut(page + 1);
       row = this.#covering(page);
     }
-    const known = table.content[row] as RunContent;
-    if (known instanceof PageBuffer) {
-      known.write(at, content);
-      if (known.used === PAGE_SIZE && at + content.length === PAGE_SIZE) table.content[row] = known.frozen();
-    } else if (content.length < BUFFERED_BYTES || known.runs.length > PAGE_RUNS_MAX) {
-      const buffer = PageBuffer.of(known);
-      buffer.write(at, content);
-      table.content[row] = buffer;
-    } else table.content[row] = pageOf(known, at, content);
+    table.content[row] = withBytes(table.content[row] as RunContent, at, content);
     this.#markDirty(row);
   }
 
@@ -342,10 +328,7 @@ export class CachedMapping implements Mapping {
     this.#cut(page + 1);
     const table = this.cache.table;
     const row = this.#covering(page);
-    const known = table.content[row] as RunContent;
-    if (!(known instanceof PageBuffer)) table.content[row] = pageOf(known, from, Content.zeros(to - from));
-    else if (to >= known.used) known.cut(from);
-    else known.write(from, Content.zeros(to - from));
+    table.content[row] = withZeros(table.content[row] as RunContent, from, to);
   }
 
   drop(): void {
@@ -486,22 +469,4 @@ export class CachedMapping implements Mapping {
     );
     assert(dirty === this.#dirtyPages, `${this.space.label}:${this.inode} counts ${this.#dirtyPages} of ${dirty} dirty pages`);
   }
-}
-
-/** How many pages a range of bytes touches. */
-function pagesOf(start: number, end: number): number {
-  return Math.ceil(end / PAGE_SIZE) - Math.floor(start / PAGE_SIZE);
-}
-
-function part(content: RunContent, from: number, to: number): Content {
-  return content instanceof PageBuffer ? content.read(from, to) : content.slice(from, to);
-}
-
-/** A page's content with other bytes at a place. */
-function pageOf(known: Content, at: number, bytes: Content): Content {
-  const end = at + bytes.length;
-  const before = known.slice(0, at);
-  const after = known.slice(end);
-  const gap = Content.zeros(at - before.length);
-  return Content.concat([before, gap, bytes, after, Content.zeros(PAGE_SIZE - end - after.length)]);
 }

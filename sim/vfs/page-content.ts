@@ -1,0 +1,59 @@
+/**
+ * What the pages of a run hold, and how a page changes: short pieces go into a PageBuffer, longer ones stay runs of content.
+ */
+import { Content } from "../core/content.ts";
+import { PAGE_SIZE } from "./address-space.ts";
+import { PageBuffer } from "./page-buffer.ts";
+import type { RunContent } from "./run-table.ts";
+
+/** A piece shorter than this goes into a page's buffer; a longer one stays a run of the page's content. */
+const BUFFERED_BYTES = 512;
+/** A page whose content has more runs than this becomes bytes. */
+const PAGE_RUNS_MAX = 8;
+
+/** How many pages a range of bytes touches. */
+export function pagesOf(start: number, end: number): number {
+  return Math.ceil(end / PAGE_SIZE) - Math.floor(start / PAGE_SIZE);
+}
+
+/** The bytes of a part of a run. */
+export function part(content: RunContent, from: number, to: number): Content {
+  return content instanceof PageBuffer ? content.read(from, to) : content.slice(from, to);
+}
+
+/** A page's content with other bytes at a place. */
+function pageOf(known: Content, at: number, bytes: Content): Content {
+  const end = at + bytes.length;
+  const before = known.slice(0, at);
+  const after = known.slice(end);
+  const gap = Content.zeros(at - before.length);
+  return Content.concat([before, gap, bytes, after, Content.zeros(PAGE_SIZE - end - after.length)]);
+}
+
+/** A page that was not in memory, with bytes at a place. */
+export function freshPage(at: number, bytes: Content): RunContent {
+  if (bytes.length >= BUFFERED_BYTES) return pageOf(Content.empty, at, bytes);
+  const buffer = new PageBuffer();
+  buffer.write(at, bytes);
+  return buffer;
+}
+
+/** A page after bytes were put at a place: a buffer that is full becomes content again. */
+export function withBytes(known: RunContent, at: number, bytes: Content): RunContent {
+  if (known instanceof PageBuffer) {
+    known.write(at, bytes);
+    return known.used === PAGE_SIZE && at + bytes.length === PAGE_SIZE ? known.frozen() : known;
+  }
+  if (bytes.length >= BUFFERED_BYTES && known.runs.length <= PAGE_RUNS_MAX) return pageOf(known, at, bytes);
+  const buffer = PageBuffer.of(known);
+  buffer.write(at, bytes);
+  return buffer;
+}
+
+/** A page after a part of it was zeroed. */
+export function withZeros(known: RunContent, from: number, to: number): RunContent {
+  if (!(known instanceof PageBuffer)) return pageOf(known, from, Content.zeros(to - from));
+  if (to >= known.used) known.cut(from);
+  else known.write(from, Content.zeros(to - from));
+  return known;
+}

@@ -42,7 +42,7 @@ describe("the comparison of drivers", () => {
 
       zfs: not there yet
 
-      Expected otherwise:
+      Failed expectations:
         vfs, step xattr, answer: expected v, found ENODATA
           f.yaml:13:71
 

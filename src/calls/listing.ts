@@ -15,10 +15,25 @@ const READ_MAX = 0x7ffff000;
 /** FS_NOATIME_FL of chattr(1). */
 const NOATIME_FLAG = 0x80;
 
-const readdir: MakeCall = (_, task, step) => {
-  const entries = task.readdir(textOf(step, "path"));
+/**
+ * Names and types. As the recorder does, folders and links are told by their entries, all else by lstat(2): its error is the call's, such
+ * as ENOENT for a whiteout that a directory of one layer lists, or EACCES in a folder that may be read and not searched.
+ */
+const readdir: MakeCall = (session, task, step) => {
+  const path = textOf(step, "path");
+  const entries = task.readdir(path);
   if (isErrno(entries)) return entries;
-  return entries.map(({ name, type }) => [name, typeName(type)] as const).sort(([one], [other]) => compareTexts(one, other));
+  const rows: (readonly [name: string, type: string])[] = [];
+  for (const { name, type } of entries) {
+    if (type === S_IFDIR || type === S_IFLNK) {
+      rows.push([name, typeName(type)]);
+      continue;
+    }
+    const of = task.lstat(join(path, name), session.attributes);
+    if (isErrno(of)) return of;
+    rows.push([name, typeName(of.mode)]);
+  }
+  return rows.sort(([one], [other]) => compareTexts(one, other));
 };
 
 /** The whole content of an open file, from its position on. */

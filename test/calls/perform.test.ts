@@ -94,6 +94,20 @@ describe("a call's result", () => {
     expect(go("close", { fd: "made" })).toEqual({ errno: "EBADF" });
   });
 
+  test("of a listing tells names by their types, and fails where a file's own type cannot be asked", () => {
+    go("mkdir", { path: "/d", mode: "0744" });
+    go("mkdir", { path: "/d/b" });
+    expect(go("readdir", { path: "/d", as: { uid: 1000, gid: 1000 } })).toEqual({ value: [["b", "dir"]] });
+    file("/d/a", "");
+    expect(go("readdir", { path: "/d" })).toEqual({
+      value: [
+        ["a", "file"],
+        ["b", "dir"],
+      ],
+    });
+    expect(go("readdir", { path: "/d", as: { uid: 1000, gid: 1000 } })).toEqual({ errno: "EACCES" });
+  });
+
   test("lists a tree sorted by path, folders without a link count", () => {
     go("mkdir", { path: "/t", mode: "0700" });
     file("/t/b", "hello");

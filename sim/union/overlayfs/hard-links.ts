@@ -99,5 +99,5 @@ export function afterUnlink(overlay: Overlay, node: Node): void {
   const { upper, nodes, attributes } = overlay;
   if (upper === undefined || !nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return;
   const failed = upper.fs.getattr(nodes.upperOf(node), attributes);
-  if (failed === undefined && linksOf(overlay, node, attributes.nlink) <= 1) unlinkFromIndex(overlay, node);
+  if (failed === undefined && linksOf(overlay, node, attributes.nlink) <= 0) unlinkFromIndex(overlay, node);
 }

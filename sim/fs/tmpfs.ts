@@ -10,7 +10,7 @@ import type { Clock, Time } from "../core/clock.ts";
 import { Content } from "../core/content.ts";
 import { EINVAL, ENOENT, ENOSPC, ENOTEMPTY, ENOTSUP, ENXIO, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, type NameTable, utf8Length } from "../core/names.ts";
-import { type Bytes, bytes, type DeviceNumber, deviceNumber, inodeNumber } from "../core/units.ts";
+import { type Bytes, bytes, type DeviceNumber, deviceNumber, type InodeNumber } from "../core/units.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import {
@@ -285,7 +285,7 @@ export class Tmpfs implements FileSystem {
 
   drop(inode: Inode): void {
     const left = (this.#inodes.holders[inode] as number) - 1;
-    assert(left >= 0, `${this.label}: inode ${inode} was dropped more often than held`);
+    if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
     this.#inodes.holders[inode] = left;
     if (left === 0 && this.#inodes.nlink[inode] === 0) this.#free(inode);
   }
@@ -330,7 +330,7 @@ export class Tmpfs implements FileSystem {
     else if (typeof data === "string" && into.size > SHORT_TARGET) into.blocks = PAGE_SIZE / 512;
     into.blockSize = PAGE_SIZE;
     into.rdev = type === S_IFCHR || type === S_IFBLK ? (inodes.extra[inode] as number) : 0;
-    into.inodeNumber = inodeNumber(inodes.number[inode] as number);
+    into.inodeNumber = inodes.number[inode] as InodeNumber;
     into.device = this.device;
     into.atime = inodes.atime[inode] as Time;
     into.mtime = inodes.mtime[inode] as Time;

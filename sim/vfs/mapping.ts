@@ -91,7 +91,8 @@ export class CachedMapping implements Mapping {
     this.cache.noteMiss(this, page, pages);
     const content = this.space.readPages(this.inode, page * PAGE_SIZE, pages * PAGE_SIZE);
     if (isErrno(content)) return content;
-    assert(content.length === pages * PAGE_SIZE, `${this.space.label} read ${content.length} bytes for ${pages} pages`);
+    if (content.length !== pages * PAGE_SIZE)
+      assert(false, `${this.space.label} read ${content.length} bytes for ${pages} pages`);
     return this.#add(page, content, 0);
   }
 

@@ -66,7 +66,7 @@ export class RunIndex {
     const at = this.#chunkOf(first[row] as number);
     const chunk = this.#chunks[at] as Chunk;
     const place = search(chunk, first, first[row] as number);
-    assert(chunk.rows[place] === row, `run ${row} is not in its mapping's index`);
+    if (chunk.rows[place] !== row) assert(false, `run ${row} is not in its mapping's index`);
     this.#size -= 1;
     chunk.count -= 1;
     if (chunk.count === 0) {

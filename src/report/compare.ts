@@ -106,7 +106,7 @@ function linesText(answer: CallResult): string | undefined {
 }
 
 /** The steps that drivers answer differently, with who answers what. */
-export function differences({
+function differences({
   scenario,
   drivers,
 }: ScenarioRun): readonly { readonly step: number; readonly answers: readonly (readonly [string, readonly string[]])[] }[] {

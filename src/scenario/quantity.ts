@@ -40,7 +40,7 @@ const TIME_UNITS: ReadonlyMap<string, number> = new Map([
 export type Variables = ReadonlyMap<string, number>;
 
 /** The largest size that is taken: 16 TiB, the largest device. */
-export const SIZE_MAX: number = 2 ** 44;
+const SIZE_MAX: number = 2 ** 44;
 
 /** A size or a count: a whole number from 0 to 16 TiB. */
 export function readSize(value: unknown, variables: Variables): number | Fault {

@@ -10,7 +10,10 @@ export function driversText(json: boolean): string {
   const states = driverStates();
   if (json)
     return `${formatJson({ format: "cowlab-drivers", version: 1, drivers: states.map((state) => ({ ...state, options: [...state.options] })) }, 2)}\n`;
-  const rows = states.map(({ name, state, options }) => [name, state, options.join(", ")]);
+  const rows = states.flatMap(({ name, state, options }) => [
+    [name, state, options[0] ?? ""],
+    ...options.slice(1).map((option) => ["", "", option]),
+  ]);
   const columns = ["driver", "state", "options"].map((heading) => ({ heading, align: "left" }) as const);
   return `${tableLines(columns, rows).join("\n")}\n`;
 }

@@ -1,6 +1,8 @@
 /**
  * `cowlab help TOPIC`: short references, made from the tables that the program itself uses.
  */
+
+import { wrapped } from "../report/table.ts";
 import { actionsFor } from "../scenario/actions.ts";
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { slotsFor } from "../scenario/slots.ts";
@@ -15,7 +17,10 @@ export const TOPICS: Readonly<Record<string, () => string>> = {
     return `What a step can do: { ACTION: …, further fields }\n\n${rows.join("\n")}\n`;
   },
   metrics: () => {
-    const rows = METRIC_IDS.map((id) => `${id.padEnd(22)} ${metricOf(id).about}`);
+    const rows = METRIC_IDS.flatMap((id) => {
+      const [first = "", ...more] = wrapped(metricOf(id).about, 80, " ".repeat(23));
+      return [`${id.padEnd(22)} ${first.trimStart()}`, ...more];
+    });
     const phases =
       "In `expect` of the file and in `compare.metrics` a metric can have a phase: data_copied_at_build, _at_create, _at_steps.";
     return `What \`measure\`, \`expect\` and \`compare\` can name\n\n${rows.join("\n")}\n\n${phases}\n`;

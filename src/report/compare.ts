@@ -2,12 +2,14 @@
  * One scenario's result as text for a terminal of 80 columns: what was asked, the table, what failed, and where the answers differ.
  * Interface: `compareText` is a function of the result alone, and ends with a newline.
  */
+import { isList } from "../calls/json.ts";
+import type { CallResult } from "../calls/step.ts";
 import { answerText, bytesText, figureText } from "../scenario/figures.ts";
 import { type Column, metricOf } from "../scenario/metrics.ts";
 import { printable } from "../scenario/problem.ts";
 import type { DriverRun, ScenarioRun } from "../scenario/run.ts";
 import type { HostChoice, Scenario } from "../scenario/scenario.ts";
-import { type TableColumn, tableLines, wrapped } from "./table.ts";
+import { type TableColumn, tableLines, textWidth, wrapped } from "./table.ts";
 
 const WIDTH = 80;
 
@@ -20,12 +22,8 @@ function heading({ metric, phase }: Column): string {
 
 /** The machine in one line: figures mean nothing without it. */
 function hostText(host: HostChoice, seed: number): string {
-  const parts = [
-    `${host.backing} on a disk of ${bytesText(host.device)}`,
-    `memory ${bytesText(host.memory)}`,
-    `Linux ${host.kernel}`,
-    `seed ${seed}`,
-  ];
+  const backing = host.backing === "tmpfs" ? "tmpfs in memory" : `${host.backing} on a disk of ${bytesText(host.device)}`;
+  const parts = [backing, `memory ${bytesText(host.memory)}`, `Linux ${host.kernel}`, `seed ${seed}`];
   if (host.cost !== undefined) parts.push(`disk ${host.cost}`);
   return parts.join(" · ");
 }
@@ -70,29 +68,45 @@ function figuresTable({ scenario, drivers }: ScenarioRun): readonly string[] {
   return tableLines(shape, rows);
 }
 
-function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
+/** What failed on one driver. Where it stopped, the steps behind are counted and not listed. */
+function failuresOf(run: DriverRun, file: string): readonly string[] {
   const lines: string[] = [];
-  for (const run of drivers) {
-    const { stopped } = run;
-    if (stopped !== undefined)
-      lines.push(
-        `  ${run.id}: stopped at ${stopped.where}: ${stopped.why}`,
-        `    ${scenario.file}:${stopped.place.line}:${stopped.place.column}`,
-      );
-    for (const { ok, step, what, expected, found, place } of run.verdicts) {
-      if (ok) continue;
-      const where = step === undefined ? what : `step ${step}, ${what}`;
-      lines.push(
-        `  ${run.id}, ${where}: expected ${expected}, found ${found}`,
-        `    ${scenario.file}:${place.line}:${place.column}`,
-      );
-    }
+  const { stopped } = run;
+  const unmet = run.verdicts.filter((verdict) => !verdict.ok);
+  const reached = unmet.filter((verdict) => verdict.reached);
+  if (stopped !== undefined) {
+    const lost = unmet.length - reached.length;
+    const rest = lost === 0 ? "" : ` (${lost} ${lost === 1 ? "expectation" : "expectations"} not reached)`;
+    lines.push(
+      `  ${run.id}: stopped at ${stopped.where}: ${stopped.why}${rest}`,
+      `    ${file}:${stopped.place.line}:${stopped.place.column}`,
+    );
   }
-  return lines.length === 0 ? [] : ["", "Expected otherwise:", ...lines];
+  for (const { step, what, expected, found, place } of reached) {
+    const where = step === undefined ? what : `step ${step}, ${what}`;
+    lines.push(`  ${run.id}, ${where}: expected ${expected}, found ${found}`, `    ${file}:${place.line}:${place.column}`);
+  }
+  return lines;
+}
+
+function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
+  const lines = drivers.flatMap((run) => failuresOf(run, scenario.file));
+  return lines.length === 0 ? [] : ["", "Failed expectations:", ...lines];
+}
+
+/** Keeps an entry of a list in one line until it is printed. */
+const HARD_SPACE = "\u00a0";
+
+/** An answer that is a list of lines, such as docker diff's: joined by commas; undefined for any other. */
+function linesText(answer: CallResult): string | undefined {
+  const lines = "value" in answer && isList(answer.value) ? answer.value : undefined;
+  return lines?.every((line) => typeof line === "string") === true
+    ? lines.map((line) => String(line).replaceAll(" ", HARD_SPACE)).join(", ")
+    : undefined;
 }
 
 /** The steps that drivers answer differently, with who answers what. */
-export function differences({
+function differences({
   scenario,
   drivers,
 }: ScenarioRun): readonly { readonly step: number; readonly answers: readonly (readonly [string, readonly string[]])[] }[] {
@@ -101,11 +115,18 @@ export function differences({
     for (const run of drivers) {
       const done = run.steps[index];
       if (done === undefined) continue;
-      const text = answerText(done.answer);
+      const text = linesText(done.answer) ?? answerText(done.answer);
       byAnswer.set(text, [...(byAnswer.get(text) ?? []), run.id]);
     }
     return byAnswer.size < 2 ? [] : [{ step: index, answers: [...byAnswer] }];
   });
+}
+
+/** Who answers, and beside it what, in as many lines as that takes. */
+function answerLines(who: string, width: number, answer: string): readonly string[] {
+  const indent = " ".repeat(width + 6);
+  const lines = wrapped(answer, Math.max(WIDTH, width + 30), indent).map((line) => line.replaceAll(HARD_SPACE, " "));
+  return [`    ${who}${" ".repeat(width - textWidth(who))}  ${(lines[0] ?? "").trimStart()}`, ...lines.slice(1)];
 }
 
 function differingAnswers(result: ScenarioRun): readonly string[] {
@@ -114,10 +135,10 @@ function differingAnswers(result: ScenarioRun): readonly string[] {
   const lines = found.flatMap(({ step, answers }) => {
     const plan = result.scenario.steps[step];
     const where = plan?.container === undefined ? "" : ` in ${plan.container}`;
-    const width = Math.max(...answers.map(([, ids]) => ids.join(", ").length));
+    const width = Math.max(...answers.map(([, ids]) => textWidth(ids.join(", "))));
     return [
       `  ${plan?.id}: ${plan?.title}${where}`,
-      ...answers.map(([answer, ids]) => `    ${ids.join(", ").padEnd(width)}  ${answer}`),
+      ...answers.flatMap(([answer, ids]) => answerLines(ids.join(", "), width, answer)),
     ];
   });
   return ["", "Answered differently:", ...lines];

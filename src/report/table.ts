@@ -44,7 +44,7 @@ function broken(heading: string, width: number): readonly string[] {
 export function tableLines(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): readonly string[] {
   const widths = columns.map(({ heading }, index) => {
     const words = heading.split(" ").map(textWidth);
-    return Math.max(...words, ...rows.map((row) => textWidth(row[index] ?? "")), Math.ceil(textWidth(heading) / 3));
+    return Math.max(...words, ...rows.map((row) => textWidth(row[index] ?? "")), Math.ceil(textWidth(heading) / 2));
   });
   const headings = columns.map(({ heading }, index) => broken(heading, widths[index] ?? 0));
   const height = Math.max(...headings.map((lines) => lines.length));

@@ -35,7 +35,7 @@ export type Operation =
   | { readonly kind: "diff"; readonly container: string };
 
 /** Where an action can stand: in a container's steps and in layers, or on the machine (no `in`). */
-export type Scope = "files" | "machine";
+type Scope = "files" | "machine";
 
 export interface Action {
   readonly name: string;

@@ -3,6 +3,8 @@
  */
 import { DATA_ACTIONS, dataFault, type Operation } from "./actions.ts";
 import type { PlainDocument } from "./document.ts";
+import { optionFault } from "./driver-options.ts";
+import { COSTS, KERNELS } from "./host-options.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
 import type { Scenario, StepPlan } from "./scenario.ts";
@@ -14,6 +16,7 @@ const CONTAINERS_MAX = 10_000;
 
 /** Reports everything that does not fit. */
 export function checkFit(scenario: Scenario, document: PlainDocument, report: Report): void {
+  checkHost(scenario, document, report);
   checkDrivers(scenario, document, report);
   checkImages(scenario, document, report);
   const containers = scenario.containers.map((container) => container.name);
@@ -25,6 +28,18 @@ function repeated(names: readonly string[]): readonly number[] {
   return names.flatMap((name, index) => (names.indexOf(name) < index ? [index] : []));
 }
 
+function checkHost({ host }: Scenario, document: PlainDocument, report: Report): void {
+  const { kernel, cost } = host;
+  if (!KERNELS.has(kernel))
+    report(
+      `no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`,
+      document.placeOf(["host", "kernel"]),
+    );
+  if (cost !== undefined && !COSTS.has(cost)) {
+    report(`unknown cost profile ${quoted(cost)}${suggestion(cost, [...COSTS.keys()])}`, document.placeOf(["host", "cost"]));
+  }
+}
+
 function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, report: Report): void {
   const ids = drivers.map((driver) => driver.id);
   for (const index of repeated(ids)) {
@@ -33,6 +48,12 @@ function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, r
       document.placeOf(["drivers", index]),
     );
   }
+  drivers.forEach(({ driver, options }, index) => {
+    for (const [name, value] of Object.entries(options)) {
+      const fault = optionFault(driver, name, value);
+      if (fault !== undefined) report(fault, document.placeOfKey(["drivers", index, "options"], name));
+    }
+  });
   const { reference } = compare;
   if (reference !== undefined && !ids.includes(reference)) {
     report(

@@ -16,6 +16,8 @@ export interface Verdict {
   /** `answer`, or a metric's name. */
   readonly what: string;
   readonly ok: boolean;
+  /** Whether the run came so far. */
+  readonly reached: boolean;
   readonly expected: string;
   readonly found: string;
   readonly place: Place;
@@ -26,6 +28,7 @@ export interface Judged {
   readonly id: string;
   readonly phases: Readonly<Record<Phase, Figures>>;
   readonly total: Figures;
+  readonly stopped: object | undefined;
   readonly steps: readonly { readonly id: string; readonly answer: CallResult; readonly figures: Figures }[];
 }
 
@@ -38,7 +41,9 @@ export function judge(scenario: Scenario, run: Judged): readonly Verdict[] {
       verdicts.push(done === undefined ? neverReached(expectation, step.id) : judgeStep(expectation, done));
     }
   });
-  for (const expectation of applying(scenario.expectations, run.id)) verdicts.push(judgeRun(expectation, run));
+  for (const expectation of applying(scenario.expectations, run.id)) {
+    verdicts.push(run.stopped === undefined ? judgeRun(expectation, run) : neverReached(expectation, undefined));
+  }
   return verdicts;
 }
 
@@ -65,11 +70,12 @@ function expectedText({ what }: Expectation): string {
   }
 }
 
-function neverReached(expectation: Expectation, step: string): Verdict {
+function neverReached(expectation: Expectation, step: string | undefined): Verdict {
   return {
     step,
     what: kindOf(expectation),
     ok: false,
+    reached: false,
     expected: expectedText(expectation),
     found: "not reached",
     place: expectation.place,
@@ -88,6 +94,7 @@ function judgeStep(expectation: Expectation, done: Judged["steps"][number]): Ver
     step: done.id,
     what: "answer",
     ok,
+    reached: true,
     expected: expectedText(expectation),
     found: answerText(answer),
     place: expectation.place,
@@ -96,7 +103,7 @@ function judgeStep(expectation: Expectation, done: Judged["steps"][number]): Ver
 
 function judgeRun(expectation: Expectation, run: Judged): Verdict {
   const { what } = expectation;
-  if (what.kind !== "amount") return neverReached(expectation, "");
+  if (what.kind !== "amount") return neverReached(expectation, undefined);
   const { metric, phase } = what.column;
   return judgeAmount(expectation, undefined, (phase === undefined ? run.total : run.phases[phase])[metric]);
 }
@@ -109,6 +116,7 @@ function judgeAmount(expectation: Expectation, step: string | undefined, found: 
     step,
     what: kindOf(expectation),
     ok,
+    reached: true,
     expected: expectedText(expectation),
     found: exactText(found, unit),
     place: expectation.place,

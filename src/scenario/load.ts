@@ -99,8 +99,8 @@ function readVariables({ document, problems, file }: Reading): Variables {
 function driverIds(value: Plain): readonly string[] {
   const drivers = valueAt(value, ["drivers"]);
   if (!Array.isArray(drivers)) return DRIVER_NAMES;
-  return drivers.flatMap((driver: Plain) => {
-    const id = typeof driver === "string" ? driver : (valueAt(driver, ["id"]) ?? valueAt(driver, ["driver"]));
+  return drivers.flatMap((entry: Plain) => {
+    const id = typeof entry === "string" ? entry : (valueAt(entry, ["id"]) ?? valueAt(entry, ["driver"]));
     return typeof id === "string" ? [id] : [];
   });
 }
@@ -142,9 +142,9 @@ function build(reading: Reading, written: WrittenScenario): Scenario {
   };
 }
 
-function driverChoice(driver: WrittenDriver | DriverChoice["driver"], place: Place): DriverChoice {
-  if (typeof driver === "string") return { id: driver, driver, options: {}, place };
-  return { id: driver.id ?? driver.driver, driver: driver.driver, options: driver.options ?? {}, place };
+function driverChoice(entry: WrittenDriver | DriverChoice["driver"], place: Place): DriverChoice {
+  if (typeof entry === "string") return { id: entry, driver: entry, options: {}, place };
+  return { id: entry.id ?? entry.driver, driver: entry.driver, options: entry.options ?? {}, place };
 }
 
 function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, document: PlainDocument): ImagePlan {

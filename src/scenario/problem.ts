@@ -29,7 +29,7 @@ export class ScenarioError extends Error {
 }
 
 /** A problem as one line; what could break the line or the terminal is shown escaped. */
-export function problemText(problem: Problem): string {
+function problemText(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${printable(problem.message)}`;
 }
 

@@ -40,16 +40,17 @@ const TIME_UNITS: ReadonlyMap<string, number> = new Map([
 export type Variables = ReadonlyMap<string, number>;
 
 /** The largest size that is taken: 16 TiB, the largest device. */
-export const SIZE_MAX: number = 2 ** 44;
+const SIZE_MAX: number = 2 ** 44;
 
 /** A size or a count: a whole number from 0 to 16 TiB. */
 export function readSize(value: unknown, variables: Variables): number | Fault {
   const found = typeof value === "number" ? value : typeof value === "string" ? sum(value, SIZE_UNITS, variables) : undefined;
   if (found === undefined) return new Fault(`expected a size such as 64KiB, found ${quoted(value)}`);
   if (found instanceof Fault) return found;
+  if (found > SIZE_MAX) return new Fault(`${quoted(value)} is more than 16 TiB`);
   if (!Number.isSafeInteger(found) || found < 0)
     return new Fault(`expected a whole number of bytes from 0 on, found ${quoted(value)}`);
-  return found > SIZE_MAX ? new Fault(`${quoted(value)} is more than 16 TiB`) : found;
+  return found;
 }
 
 /** A span of time in nanoseconds; the unit is needed. At most 1000 hours. */

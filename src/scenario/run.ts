@@ -24,7 +24,7 @@ export interface StepRun {
 }
 
 /** Where and why a driver could not go on. */
-export interface Stop {
+interface Stop {
   readonly phase: Phase;
   readonly where: string;
   readonly why: string;

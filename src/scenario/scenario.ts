@@ -57,7 +57,7 @@ export interface StepPlan {
 }
 
 /** The answer that a step is expected to have. */
-export type ExpectedAnswer =
+type ExpectedAnswer =
   | { readonly kind: "ok" }
   | { readonly kind: "error"; readonly code: string }
   | { readonly kind: "value"; readonly value: unknown };

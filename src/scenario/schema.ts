@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
 import { actionsFor, type Operation } from "./actions.ts";
+import { COSTS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
 import { quoted } from "./problem.ts";
 import type { Variables } from "./quantity.ts";
@@ -17,7 +18,7 @@ export const DRIVER_NAMES = ["aufs", "btrfs", "devicemapper", "overlay", "overla
 export type DriverName = (typeof DRIVER_NAMES)[number];
 
 /** Backing filesystems, named as mount(8) names them. */
-export const BACKINGS = ["ext4", "xfs", "btrfs", "zfs", "tmpfs"] as const;
+const BACKINGS = ["ext4", "xfs", "btrfs", "zfs", "tmpfs"] as const;
 
 export interface SchemaOptions {
   readonly variables: Variables;
@@ -25,13 +26,6 @@ export interface SchemaOptions {
   readonly ids?: readonly string[];
 }
 
-/** What a step or a run is expected to be: an answer, and amounts by metric. */
-export interface WrittenExpectation {
-  readonly result?: "ok" | undefined;
-  readonly error?: string | undefined;
-  readonly value?: unknown;
-  readonly [metric: string]: unknown;
-}
 type Written = Readonly<Record<string, unknown>>;
 
 export interface WrittenStep {
@@ -48,7 +42,7 @@ export interface WrittenDriver {
   readonly driver: DriverName;
   readonly options?: Readonly<Record<string, string>> | undefined;
 }
-export interface WrittenHost {
+interface WrittenHost {
   readonly backing?: (typeof BACKINGS)[number] | undefined;
   readonly device?: number | undefined;
   readonly memory?: number | undefined;
@@ -126,7 +120,7 @@ function hostSchema(slots: Slots): z.ZodType {
       .string()
       .regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes")
       .optional(),
-    cost: slots.name.optional().meta({ description: "the disk's cost profile" }),
+    cost: slots.name.optional().meta({ description: `the disk's cost profile: ${[...COSTS.keys()].join(", ")}` }),
   });
 }
 

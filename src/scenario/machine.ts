@@ -1,0 +1,108 @@
+/**
+ * The world of a scenario on the simulator: a host, a disk, the backing filesystem at /var/lib/docker, one storage driver, and a lab.
+ */
+
+import { isErrno } from "../../sim/core/errno.ts";
+import { k6_18 } from "../../sim/core/kernel-profile.ts";
+import { bytes, nanoseconds } from "../../sim/core/units.ts";
+import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
+import { createHost, type Host } from "../../sim/host.ts";
+import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
+import { DriverError, isDriverError } from "../drivers/driver.ts";
+import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
+import { Lab } from "../layers/lab.ts";
+import { optionWords, startOf } from "./driver-options.ts";
+import { COSTS, KERNELS } from "./host-options.ts";
+import type { DriverChoice, HostChoice } from "./scenario.ts";
+import { DRIVER_NAMES } from "./schema.ts";
+import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
+
+/** A driver of Docker's, and whether it can run. */
+export interface DriverState {
+  readonly name: string;
+  readonly state: "ready" | "not there yet";
+  readonly options: readonly string[];
+}
+
+/** Docker's seven drivers. */
+export function driverStates(): readonly DriverState[] {
+  return DRIVER_NAMES.map((name) => ({ name, state: DRIVERS.has(name) ? "ready" : "not there yet", options: optionWords(name) }));
+}
+
+function failed(error: DriverError | undefined): WorldFailure | undefined {
+  return error === undefined ? undefined : new WorldFailure(error.message);
+}
+
+/** Makes a fresh machine with one driver. */
+export const makeWorld: MakeWorld = (choice: DriverChoice, choices: HostChoice, seed: number) => {
+  if (!DRIVERS.has(choice.driver)) return new Missing("not there yet");
+  if (!FILESYSTEMS.has(choices.backing)) return new Missing(`the backing filesystem ${choices.backing} is not there yet`);
+  const kernel = KERNELS.get(choices.kernel) ?? k6_18;
+  const host = createHost({ seed, memory: choices.memory, kernel });
+  const profile = choices.cost === undefined ? undefined : COSTS.get(choices.cost);
+  const disk = prepareDockerRoot(host, {
+    backing: choices.backing,
+    size: bytes(choices.device),
+    ...(profile === undefined ? {} : { profile }),
+  });
+  if (isDriverError(disk)) return new WorldFailure(disk.message);
+  const driver = startDriver(host, { name: choice.driver, ...startOf(choice.driver, choice.options) });
+  if (isDriverError(driver)) return new WorldFailure(startFailure(driver));
+  return worldOf(host, disk, new Lab(host, driver));
+};
+
+function worldOf(host: Host, disk: string, lab: Lab): World {
+  return {
+    addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
+    addContainer: (name, parent) => failed(lab.addContainer(name, parent)),
+    session: (name) => {
+      const session = lab.session(name);
+      return session instanceof DriverError ? new WorldFailure(session.message) : session;
+    },
+    seal: (name) => failed(lab.seal(name)),
+    diff: (container) => {
+      const changes = lab.changes(container);
+      if (isDriverError(changes)) return new WorldFailure(changes.message);
+      return changes.map(({ kind, path }) => `${kind} ${path}`).sort();
+    },
+    sync: () => syncAll(host),
+    dropCaches: () => {
+      const failure = syncAll(host);
+      host.cache.dropAll();
+      return failure;
+    },
+    tick: (span) => host.clock.advance(nanoseconds(span)),
+    figures: () => figuresOf(host, disk, lab),
+    check: () => host.check(),
+  };
+}
+
+/** sync(2): every mounted filesystem, those on top first, since theirs is written to those below. */
+function syncAll(host: Host): WorldFailure | undefined {
+  const mounted = [...new Set(host.vfs.mounts.map((mount) => mount.fs))].sort((one, other) => other.stackDepth - one.stackDepth);
+  for (const fs of mounted) {
+    const errno = fs.sync();
+    if (errno !== undefined) return new WorldFailure(errno.code);
+  }
+  return undefined;
+}
+
+function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figures"]> {
+  const counters = host.counters();
+  const count = (name: string): number => counters[name] ?? 0;
+  const driver = lab.driver.counters;
+  const space = host.task.statfs(DOCKER_ROOT);
+  const known = isErrno(space) ? { blocks: 0, blocksFree: 0, blockSize: 0, files: 0, filesFree: 0 } : space;
+  return {
+    data_copied: count("overlay.copiedBytes") + (driver["treeCopyBytes"] ?? 0),
+    copy_ups: count("overlay.copyUps"),
+    files_copied: driver["treeCopyFiles"] ?? 0,
+    space_allocated: (known.blocks - known.blocksFree) * known.blockSize,
+    inodes_allocated: known.files - known.filesFree,
+    device_bytes_written: count(`disk.${disk}.writtenBytes`),
+    device_bytes_read: count(`disk.${disk}.readBytes`),
+    device_flushes: count(`disk.${disk}.flushes`),
+    cached_pages: host.cache.cachedPages,
+    modelled_time: host.clock.now,
+  };
+}

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { compareText } from "../../src/report/compare.ts";
+import { compareJson } from "../../src/report/json.ts";
+import { tableLines, textWidth } from "../../src/report/table.ts";
+import { bytesText, countText, exactText, spanText } from "../../src/scenario/figures.ts";
+import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
+import { runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
+
+const TEXT = `version: 1
+name: report
+about: What a report looks like
+drivers: [vfs, { id: vfs+all, driver: vfs, options: { copy: all } }, zfs]
+host: { backing: tmpfs }
+images:
+  app:
+    layers:
+      - - { write: /f, size: 1MiB }
+        - { setxattr: /f, name: user.k, value: v }
+containers: { a: { image: app } }
+steps:
+  - { id: xattr, in: a, do: { getxattr: /f, name: user.k }, expect: { value: v } }
+compare: { metrics: [data_copied_at_create, inodes_allocated], reference: vfs }
+`;
+
+function result(): ScenarioRun {
+  return runScenario(loadScenario(TEXT, "f.yaml"), { makeWorld });
+}
+
+describe("the comparison of drivers", () => {
+  test("shows the table, what failed with its place, and the answers that differ", () => {
+    expect(compareText(result())).toMatchInlineSnapshot(`
+      "report
+      What a report looks like
+      tmpfs in memory · memory 2 GiB · Linux 6.18 · seed 1
+
+               data copied           vs
+      driver     at create  inodes  vfs  expected
+      ───────  ───────────  ──────  ───  ───────────
+      vfs            1 MiB       6   1×  1 of 1 FAIL
+      vfs+all        1 MiB       6   1×  1 ok
+
+      zfs: not there yet
+
+      Failed expectations:
+        vfs, step xattr, answer: expected v, found ENODATA
+          f.yaml:13:71
+
+      Answered differently:
+        xattr: getxattr /f name=user.k in a
+          vfs      ENODATA
+          vfs+all  v
+      "
+    `);
+  });
+
+  test("fits a terminal of 80 columns", () => {
+    expect(Math.max(...compareText(result()).split("\n").map(textWidth))).toBeLessThanOrEqual(80);
+  });
+
+  test("as JSON is one document, equal byte by byte between runs", () => {
+    const text = compareJson([result()]);
+    expect(compareJson([result()])).toBe(text);
+    expect(JSON.parse(text)).toMatchObject({
+      format: "cowlab-compare",
+      version: 1,
+      scenarios: [{ name: "report", missing: [{ id: "zfs" }] }],
+    });
+  });
+});
+
+test("a table puts numbers to the right, breaks headings at spaces, and counts wide characters as two columns", () => {
+  const columns = [
+    { heading: "driver", align: "left" },
+    { heading: "bytes that were copied", align: "right" },
+  ] as const;
+  const lines = tableLines(columns, [
+    ["vfs", "12"],
+    ["日本", "3"],
+  ]);
+  expect(lines).toEqual([
+    "         bytes that",
+    "driver  were copied",
+    "──────  ───────────",
+    "vfs              12",
+    "日本              3",
+  ]);
+});
+
+test("sizes name their unit and round only where they say so", () => {
+  expect([0, 1023, 4096, 100_000, -4096, 2 ** 28, 1.5 * 2 ** 40].map(bytesText)).toEqual([
+    "0 B",
+    "1023 B",
+    "4 KiB",
+    "97.7 KiB",
+    "-4 KiB",
+    "256 MiB",
+    "1.50 TiB",
+  ]);
+  expect(exactText(100_000, "bytes")).toBe("97.7 KiB (100,000 B)");
+  expect([countText(1_234_567), spanText(1500), spanText(2.5e9)]).toEqual(["1,234,567", "1.5 µs", "2.50 s"]);
+});

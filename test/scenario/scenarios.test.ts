@@ -1,0 +1,41 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
+import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
+import { runScenario } from "../../src/scenario/run.ts";
+
+const folder = new URL("../../scenarios/", import.meta.url);
+const names = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+
+/** What of a scenario's expectations does not hold, on the backing filesystem that `change` puts in the file. */
+function unmet(name: string, change: (text: string) => string): readonly unknown[] {
+  const scenario = loadScenario(change(readFileSync(new URL(name, folder), "utf8")), name);
+  const { drivers } = runScenario(scenario, { makeWorld });
+  expect(drivers.length).toBeGreaterThan(1);
+  return drivers.flatMap((run) => [
+    ...(run.stopped === undefined ? [] : [[run.id, run.stopped.where, run.stopped.why]]),
+    ...run.verdicts
+      .filter((verdict) => !verdict.ok)
+      .map(({ step, what, expected, found }) => [run.id, step, what, expected, found]),
+  ]);
+}
+
+describe("a scenario of the project", () => {
+  test.each(names)("%s has sources, and names itself as its file", (name) => {
+    const scenario = loadScenario(readFileSync(new URL(name, folder), "utf8"), name);
+    expect([scenario.name, scenario.sources.length > 0]).toEqual([name.replace(".yaml", ""), true]);
+  });
+
+  test.runIf(FILESYSTEMS.has("ext4")).each(names)("%s holds on ext4", (name) => {
+    expect(unmet(name, (text) => text)).toEqual([]);
+  });
+
+  // The page cache belongs to filesystems with a disk below.
+  test.each(names.filter((name) => name !== "shared-library-cache.yaml"))(
+    "%s holds on tmpfs too: what copies does not hang on the filesystem below",
+    (name) => {
+      expect(unmet(name, (text) => text.replace("backing: ext4", "backing: tmpfs"))).toEqual([]);
+    },
+  );
+});

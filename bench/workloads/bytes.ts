@@ -40,7 +40,7 @@ export function copyUpAnySize(bench: Bench): void {
     ["1-MiB", MIB, 400],
     ["64-MiB", 64 * MIB, 400],
     ["1-GiB", GIB, 100],
-    ["64-GiB", 64 * GIB, 16],
+    ["64-GiB", 64 * GIB, 8],
   ] as const) {
     const count = Math.min(files, bench.count(files * 10, 8));
     const paths = Array.from({ length: count }, (_, index) => flat(`/data/disk-${index}.img`));

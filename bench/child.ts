@@ -2,7 +2,7 @@
 import { GROUPS } from "./groups.ts";
 import { type Memory, memory, type Sample, type Series, setCap } from "./measure.ts";
 import { CannotRun } from "./peer.ts";
-import { PEERS } from "./peers/index.ts";
+import { OPTIONAL_PEERS, PEERS } from "./peers/index.ts";
 import type { Bench } from "./workload.ts";
 
 export interface ChildResult {
@@ -32,7 +32,7 @@ export async function runChild(options: ChildOptions): Promise<void> {
 }
 
 async function measureGroup({ peer: peerName, group: groupName, quick }: ChildOptions): Promise<ChildResult> {
-  const entry = PEERS.find(({ name }) => name === peerName);
+  const entry = [...PEERS, ...OPTIONAL_PEERS].find(({ name }) => name === peerName);
   const group = GROUPS.find(({ name }) => name === groupName);
   if (entry === undefined || group === undefined) throw new Error(`no peer ${peerName} or no group ${groupName}`);
   const finished: Series[] = [];

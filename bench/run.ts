@@ -11,7 +11,7 @@ import { type ChildOptions, type ChildResult, runChild } from "./child.ts";
 import { judgeGoals, type Samples } from "./goals.ts";
 import { GROUPS } from "./groups.ts";
 import type { Sample } from "./measure.ts";
-import { PEERS, type PeerEntry } from "./peers/index.ts";
+import { OPTIONAL_PEERS, PEERS, type PeerEntry } from "./peers/index.ts";
 import { compile, installPeers } from "./prepare.ts";
 import { hottest } from "./profile.ts";
 import { renderReport } from "./report.ts";
@@ -19,12 +19,12 @@ import type { Group } from "./workload.ts";
 
 const USAGE = `usage: npm run bench -- [options]
   --quick             small counts and two rounds: within a minute
-  --peer a,b          only these peers (cowlab is always the one compared with)
+  --peer a,b          only these peers; the first is what the others are compared with
   --only workload     only the groups with workloads whose names begin so
   --json file         the whole result as JSON
   --markdown file     what is printed, into a file
   --profile           a CPU profile of each process: the functions it spent its own time in
-peers: ${PEERS.map(({ name }) => name).join(", ")}
+peers: ${[...PEERS, ...OPTIONAL_PEERS].map(({ name }) => name).join(", ")}
 `;
 /** A child that takes longer than this is ended: something in it does not come to an end. */
 const CHILD_MILLISECONDS_MAX = 120_000;
@@ -58,7 +58,8 @@ async function main(): Promise<void> {
   const { quick, only, profile } = values;
   if (positionals[0] === "child") return runChild({ peer: positionals[1] ?? "", group: positionals[2] ?? "", quick });
   const names = values.peer?.split(",") ?? PEERS.map(({ name }) => name);
-  const unknown = names.find((name) => PEERS.every((peer) => peer.name !== name));
+  const known = [...PEERS, ...OPTIONAL_PEERS];
+  const unknown = names.find((name) => known.every((peer) => peer.name !== name));
   if (values.help || positionals.length > 0 || unknown !== undefined) {
     process.stderr.write(unknown === undefined ? USAGE : `there is no peer ${unknown}\n${USAGE}`);
     process.exitCode = values.help ? 0 : 2;
@@ -67,7 +68,7 @@ async function main(): Promise<void> {
   const run: Run = {
     entry: compile(),
     quick,
-    peers: PEERS.filter(({ name }) => names.includes(name)),
+    peers: names.flatMap((name) => known.filter((peer) => peer.name === name)),
     groups: GROUPS.filter(({ workloads }) => workloads.some((name) => name.startsWith(only) || only.startsWith(name))),
     only,
     profile,
@@ -144,7 +145,7 @@ function measureInChild(run: Run, peer: PeerEntry, options: ChildOptions): Child
   if (profiles !== undefined) noteHottest(run, options, profiles);
   const line = child.stdout?.trimEnd().split("\n").at(-1) ?? "";
   if (child.status === 0 && line.startsWith("{")) return JSON.parse(line) as ChildResult;
-  const reason = child.error?.message ?? child.stderr.trim().split("\n").at(-1);
+  const reason = child.error?.message ?? child.stderr.split("\n").find((text) => /Error/.test(text)) ?? child.stderr.trim();
   return { samples: [], failed: `exit ${child.status ?? child.signal}: ${reason}` };
 }
 

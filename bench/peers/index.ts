@@ -1,9 +1,5 @@
 /** The peers by name, in the order of the table; the first is the one that the others are compared with. */
 import type { Peer } from "../peer.ts";
-import { cowlab } from "./cowlab.ts";
-import { floorFlat, floorTree } from "./floor.ts";
-import { nodeTmpfs, overlayfsTmpfs } from "./node.ts";
-import { memfs, unionfs, zenfs, zenfsCow } from "./nodelike.ts";
 
 export interface PeerEntry {
   readonly name: string;
@@ -14,20 +10,32 @@ export interface PeerEntry {
   /** Whether it mounts something on this machine and wants a mount namespace of its own. */
   readonly mounts: boolean;
   /** @throws CannotRun with the reason when this machine cannot run it. */
-  load(): Peer | Promise<Peer>;
+  load(): Promise<Peer>;
 }
+
+const ours = () => import("./cowlab.ts");
+const floors = () => import("./floor.ts");
+const nodelike = () => import("./nodelike.ts");
+const kernel = () => import("./node.ts");
 
 const PLAIN = { layered: false, described: false, mounts: false };
 const LAYERED = { ...PLAIN, layered: true };
 
+/** Each is imported when it is asked for, so that no peer weighs or breaks another. */
 export const PEERS: readonly PeerEntry[] = [
-  { name: "cowlab", ...LAYERED, described: true, load: cowlab },
-  { name: "floor-flat", ...LAYERED, load: floorFlat },
-  { name: "floor-tree", ...LAYERED, load: floorTree },
-  { name: "memfs", ...PLAIN, load: memfs },
-  { name: "unionfs", ...LAYERED, load: unionfs },
-  { name: "zenfs", ...PLAIN, load: zenfs },
-  { name: "zenfs-cow", ...LAYERED, load: zenfsCow },
-  { name: "node-tmpfs", ...PLAIN, load: nodeTmpfs },
-  { name: "overlayfs-tmpfs", ...LAYERED, mounts: true, load: overlayfsTmpfs },
+  { name: "cowlab", ...LAYERED, described: true, load: async () => (await ours()).cowlab() },
+  { name: "floor-flat", ...LAYERED, load: async () => (await floors()).floorFlat() },
+  { name: "floor-tree", ...LAYERED, load: async () => (await floors()).floorTree() },
+  { name: "memfs", ...PLAIN, load: async () => (await nodelike()).memfs() },
+  { name: "unionfs", ...LAYERED, load: async () => (await nodelike()).unionfs() },
+  { name: "zenfs", ...PLAIN, load: async () => (await nodelike()).zenfs() },
+  { name: "zenfs-cow", ...LAYERED, load: async () => (await nodelike()).zenfsCow() },
+  { name: "node-tmpfs", ...PLAIN, load: async () => (await kernel()).nodeTmpfs() },
+  { name: "overlayfs-tmpfs", ...LAYERED, mounts: true, load: async () => (await kernel()).overlayfsTmpfs() },
+];
+
+/** Run only when named. */
+export const OPTIONAL_PEERS: readonly PeerEntry[] = [
+  { name: "cowlab-overlay2-tmpfs", ...LAYERED, described: true, load: async () => (await ours()).cowlabOverlay2Tmpfs() },
+  { name: "cowlab-tmpfs", ...PLAIN, described: true, load: async () => (await ours()).cowlabTmpfs() },
 ];

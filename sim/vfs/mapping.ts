@@ -160,7 +160,8 @@ export class CachedMapping implements Mapping {
       return;
     }
     if (row !== 0 && this.#extend(row, page, content)) return;
-    this.#removeRange(page, page + pages);
+    const overlaps = row !== 0 && (table.first[row] as number) + (table.pages[row] as number) > page;
+    if (overlaps || this.nextCached(page) < page + pages) this.#removeRange(page, page + pages);
     const added = this.#add(page, content, 0);
     this.#markDirty(added);
   }

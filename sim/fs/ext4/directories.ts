@@ -50,11 +50,11 @@ function newBlock(state: Ext4State, directory: number, block: number, from: numb
 }
 
 /** Appends a block to a directory. */
-function appendBlock(state: Ext4State, directory: number, from: number): DirectoryBlock {
+function appendBlock(state: Ext4State, directory: number, from: number, chosen = 0): DirectoryBlock {
   const data = state.directory(directory);
   const { list } = data.tree;
   const last = list.count - 1;
-  const goal = last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
+  const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
   const block = allocateMetadata(state, goal);
   const at = data.blocks.length;
   list.insert(at, block, 1, false, data.tree.changed);
@@ -68,9 +68,14 @@ function appendBlock(state: Ext4State, directory: number, from: number): Directo
   return made;
 }
 
-/** Gives a new directory its first block. */
-export function beginDirectory(state: Ext4State, directory: number): void {
-  appendBlock(state, directory, DOTS_BYTES);
+/** Gives a new directory its first block: near `goal` if given. */
+export function beginDirectory(state: Ext4State, directory: number, goal = 0): void {
+  appendBlock(state, directory, DOTS_BYTES, goal);
+}
+
+/** Gives a directory an empty block in advance, as mke2fs does lost+found. */
+export function growDirectory(state: Ext4State, directory: number, goal: number): void {
+  appendBlock(state, directory, 0, goal);
 }
 
 /** Gives back the blocks of a directory that is gone. */
@@ -107,7 +112,13 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
   const name = state.dentries.name(row);
   const length = entryBytes(names.byteLength(name));
   if (data.leaves === undefined) {
-    if (putInto(state, data, 0, row, length)) return;
+    for (let at = 0; at < data.blocks.length; at++) if (putInto(state, data, at, row, length)) return;
+    if (data.blocks.length > 1) {
+      // Made in advance without an index: it goes on as a list.
+      appendBlock(state, directory, 0);
+      putInto(state, data, data.blocks.length - 1, row, length);
+      return;
+    }
     beginIndex(state, directory, data);
   }
   const hash = nameHash(names.text(name));

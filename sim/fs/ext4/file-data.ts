@@ -1,11 +1,11 @@
 /** What a regular file has beyond its inode's columns: extents, cached pages, and what delayed allocation has promised. */
 import { IntervalMap } from "../../core/intervals.ts";
-import type { CachedPages } from "./cached-pages.ts";
+import type { Mapping } from "../../vfs/address-space.ts";
 import { ExtentTree } from "./tree.ts";
 
 export class FileData {
   readonly tree: ExtentTree = new ExtentTree();
-  mapping: CachedPages | undefined;
+  mapping: Mapping | undefined;
   /** Blocks that are dirty in memory and have no place on the disk yet (extent status: delayed). Made when first needed. */
   delayed: IntervalMap<true> | undefined;
 

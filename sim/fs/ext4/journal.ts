@@ -217,6 +217,14 @@ export class Journal {
     return this.#writeSuperblock(0);
   }
 
+  /** Writes the running transaction in place at once, past the log: mkfs. */
+  writeRunning(): Errno | undefined {
+    let failed: Errno | undefined;
+    for (const metadata of this.#running) failed ??= writeRecord(this.#device, metadata.block, metadata.freeze());
+    this.#running = [];
+    return failed;
+  }
+
   /** Makes a new journal's superblock. */
   format(): Errno | undefined {
     return this.#writeSuperblock(0);

@@ -72,11 +72,11 @@ function reservedDescriptors(blocks: number, descriptorBlocks: number): number {
   return Math.max(0, Math.min(ADDRESSES_PER_BLOCK, Math.ceil(groups / DESCRIPTORS_PER_BLOCK) - descriptorBlocks));
 }
 
-/** What mke2fs may be told; each is computed from the size by default. */
+/** What mke2fs may be told; by default the size decides. */
 export interface GeometryOptions {
   /** Bytes of disk for each inode (-i). */
   readonly inodeRatio?: number;
-  /** How many inodes, rounded up to fill the groups' tables (-N). */
+  /** How many inodes at least: the groups' tables are filled (-N). */
   readonly inodes?: number;
   /** Share of the blocks that only the superuser gets, in percent (-m). */
   readonly reservedPercent?: number;
@@ -147,14 +147,21 @@ function flexBase(geometry: Geometry, group: number): number {
   return firstBlockOf(first) + superblockArea(geometry, first);
 }
 
+/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where there is but one group in all. */
+function bitmapSpacing(geometry: Geometry, group: number): number {
+  const first = group - (group % GROUPS_PER_FLEX);
+  return geometry.groups === 1 ? GROUPS_PER_FLEX : Math.min(GROUPS_PER_FLEX, geometry.groups - first);
+}
+
 export function blockBitmapOf(geometry: Geometry, group: number): number {
   return flexBase(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeBitmapOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + GROUPS_PER_FLEX + (group % GROUPS_PER_FLEX);
+  return flexBase(geometry, group) + bitmapSpacing(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeTableOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + 2 * GROUPS_PER_FLEX + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
+  const tables = flexBase(geometry, group) + 2 * bitmapSpacing(geometry, group);
+  return tables + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
 }
 
 /** Visits the runs of a group's blocks that hold fixed metadata, as [start, count] within the group, disjoint. */
@@ -164,10 +171,11 @@ export function visitFixed(geometry: Geometry, group: number, visit: (start: num
   const first = group - (group % GROUPS_PER_FLEX);
   const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
   const base = flexBase(geometry, first);
+  const spacing = bitmapSpacing(geometry, first);
   const parts: readonly (readonly [start: number, count: number])[] = [
     [base, members],
-    [base + GROUPS_PER_FLEX, members],
-    [base + 2 * GROUPS_PER_FLEX, members * geometry.tableBlocks],
+    [base + spacing, members],
+    [base + 2 * spacing, members * geometry.tableBlocks],
   ];
   const from = firstBlockOf(group);
   const to = from + blocksIn(geometry, group);
@@ -209,4 +217,79 @@ function superblockCopies(geometry: Geometry): number {
   const holders = new Set<number>([0, 1].filter((group) => group < geometry.groups));
   for (const base of [3, 5, 7]) for (let power = base; power < geometry.groups; power *= base) holders.add(power);
   return holders.size;
+}
+
+/** The blocks that mke2fs gives to the first directories and the inode that grows the descriptors. */
+export interface FirstBlocks {
+  readonly root: number;
+  readonly lostAndFound: readonly number[];
+  /** The block of addresses of the descriptors' reserve; there is one even where nothing is reserved. */
+  readonly resize: number;
+}
+
+/** Runs of a group's blocks without fixed metadata, pairs of start and end within the group. */
+function gapsOf(geometry: Geometry, group: number): number[] {
+  const fixed: (readonly [start: number, end: number])[] = [];
+  visitFixed(geometry, group, (start, count) => fixed.push([start, start + count]));
+  fixed.sort((one, other) => one[0] - other[0]);
+  const gaps: number[] = [];
+  let last = 0;
+  for (const [start, end] of fixed) {
+    if (start > last) gaps.push(last, start);
+    last = end;
+  }
+  const size = blocksIn(geometry, group);
+  if (size > last) gaps.push(last, size);
+  return gaps;
+}
+
+/** The lowest blocks of group 0 without fixed metadata, from `from` on. */
+function lowestBlocks(geometry: Geometry, from: number, count: number): number[] {
+  const found: number[] = [];
+  const gaps = gapsOf(geometry, 0);
+  for (let at = 0; at < gaps.length; at += 2)
+    for (let block = Math.max(from, gaps[at] as number); block < (gaps[at + 1] as number) && found.length < count; block++)
+      found.push(block);
+  return found;
+}
+
+export function firstBlocks(geometry: Geometry): FirstBlocks {
+  const [root = 0, ...lostAndFound] = lowestBlocks(geometry, 0, 1 + LOST_AND_FOUND_BLOCKS);
+  const end = inodeTableOf(geometry, 0) + Math.min(GROUPS_PER_FLEX, geometry.groups) * geometry.tableBlocks;
+  const taken = new Set([root, ...lostAndFound]);
+  const resize = lowestBlocks(geometry, end, 2 + LOST_AND_FOUND_BLOCKS).find((block) => !taken.has(block)) ?? 0;
+  return { root, lostAndFound, resize };
+}
+
+/** Where the journal lies: pairs of first block and count, first fit from its group on. */
+export function journalRunsOf(geometry: Geometry): number[] {
+  const { root, lostAndFound, resize } = firstBlocks(geometry);
+  const taken = [root, ...lostAndFound, resize].sort((one, other) => one - other);
+  const runs: number[] = [];
+  let missing = geometry.journalBlocks;
+  const add = (start: number, end: number): void => {
+    const count = Math.min(missing, end - start);
+    if (count <= 0) return;
+    const last = runs.length - 2;
+    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === start)
+      runs[last + 1] = (runs[last + 1] as number) + count;
+    else runs.push(start, count);
+    missing -= count;
+  };
+  const first = journalGroup(geometry);
+  for (let n = 0; n < geometry.groups && missing > 0; n++) {
+    const group = (first + n) % geometry.groups;
+    const gaps = gapsOf(geometry, group);
+    for (let at = 0; at < gaps.length; at += 2) {
+      let start = firstBlockOf(group) + (gaps[at] as number);
+      const end = firstBlockOf(group) + (gaps[at + 1] as number);
+      for (const block of taken) {
+        if (block < start || block >= end) continue;
+        add(start, block);
+        start = block + 1;
+      }
+      add(start, end);
+    }
+  }
+  return runs;
 }

@@ -14,6 +14,7 @@ import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { freeXattrs } from "./xattrs.ts";
 
@@ -24,16 +25,6 @@ const FAST_SYMLINK_BYTES = 60;
 /** FS_EXTENT_FL, FS_INDEX_FL as chattr shows them. */
 export const EXTENT_FLAG = 0x80000;
 export const INDEX_FLAG = 0x1000;
-
-/** Stamps an inode's change time, and its modification time too if asked. */
-export function stamp(state: Ext4State, ino: number, modified: boolean): void {
-  const chunk = state.chunk(ino);
-  const at = ((ino - 1) & 63) * TIMES;
-  const now = state.environment.clock.time();
-  chunk.times[at + CTIME] = now;
-  if (modified) chunk.times[at + MTIME] = now;
-  chunk.dirty((ino - 1) & 63, state.journal);
-}
 
 /** Takes an inode and fills it. @returns 0 when there is none. */
 function makeInode(state: Ext4State, directory: number, init: NewInode): number {
@@ -108,6 +99,11 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   if (type === S_IFDIR) addLinks(state, directory, 1);
   stamp(state, directory, true);
   return ino;
+}
+
+/** Leaves a whiteout at a name that a rename took away. An inode is free: the caller has checked. */
+export function leaveWhiteout(state: Ext4State, directory: number, name: Name, init: NewInode): void {
+  addEntry(state, directory, name, makeInode(state, directory, init));
 }
 
 export function tmpfile(state: Ext4State, directory: number, init: NewInode): number | Errno {

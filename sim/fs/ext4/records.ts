@@ -13,7 +13,7 @@ import { BLOCK_SIZE, type Geometry } from "./layout.ts";
 export interface SuperblockRecord {
   readonly kind: "ext4.superblock";
   readonly length: number;
-  /** s_blocks_count, s_inodes_per_group, s_desc_size …: what the place of everything follows from. */
+  /** s_blocks_count, s_inodes_per_group …: what the place of everything follows from. */
   readonly geometry: Geometry;
   readonly freeBlocks: number;
   readonly freeInodes: number;

@@ -86,20 +86,7 @@ export class ExtentTree {
   };
   readonly #touched = new Set<Leaf>();
 
-  /** The extents from `from` to `to` changed in place: their leaves join the transaction. */
-  dirtyAround(block: number, journal: Journal): void {
-    const index = this.list.find(block);
-    let before = 0;
-    for (const leaf of this.#leaves) {
-      before += leaf.count;
-      if (index <= before) {
-        journal.dirty(leaf);
-        return;
-      }
-    }
-  }
-
-  /** Every block of the tree changes: extents moved within the file. */
+  /** Every extent changed in place: all blocks of the tree join the transaction. */
   dirtyAll(journal: Journal): void {
     for (const leaf of this.#leaves) journal.dirty(leaf);
     for (const index of this.#indexes) journal.dirty(index);
@@ -147,13 +134,6 @@ export class ExtentTree {
     while (this.#indexes.length < wanted) this.#indexes.push(new IndexBlock(this, blocks.allocate()));
     while (this.#indexes.length > wanted) blocks.free(this.#indexes.pop() as IndexBlock);
     for (const index of this.#indexes) blocks.journal.dirty(index);
-  }
-
-  /** Blocks that `settle` may need for `more` further extents, at most. */
-  worstCase(more: number): number {
-    const count = this.list.count + more;
-    if (count <= EXTENTS_IN_INODE) return 0;
-    return 1 + Math.ceil(more / EXTENTS_PER_BLOCK) + (this.#leaves.length >= EXTENTS_IN_INODE ? 1 : 0);
   }
 
   entriesOf(wanted: Leaf): number[] {

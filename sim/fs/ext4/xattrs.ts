@@ -7,7 +7,7 @@ import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "..
 import { utf8Length } from "../../core/names.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
-import { stamp } from "./namei.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
@@ -70,7 +70,13 @@ export function listxattr(state: Ext4State, ino: number): string[] {
   return set === undefined ? [] : [...set.inInode.keys(), ...(set.outside?.entries.keys() ?? [])];
 }
 
-export function setxattr(state: Ext4State, ino: number, name: string, value: Uint8Array, flags: number): Errno | undefined {
+export function setxattr(
+  state: Ext4State,
+  ino: number,
+  attribute: { readonly name: string; readonly value: Uint8Array },
+  flags: number,
+): Errno | undefined {
+  const { name, value } = attribute;
   const suffix = suffixBytes(name);
   if (suffix < 0) return ENOTSUP;
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;

@@ -111,7 +111,7 @@ export class Disk implements BlockDevice {
 
   /** What the sparse backing holds, in bytes: written, not discarded, not zeros. */
   get allocatedBytes(): Bytes {
-    return this.#held.covered as Bytes;
+    return bytes(this.#held.covered);
   }
 
   /** How many runs hold them. */

@@ -7,16 +7,16 @@
 import { assert } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
-import { type AddressSpace, type Mapping, PAGE_SIZE } from "./address-space.ts";
+import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
 import { PageBuffer } from "./page-buffer.ts";
-import type { PageCache } from "./page-cache.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
+import type { PageMemory } from "./page-memory.ts";
 import { RunIndex } from "./run-index.ts";
-import type { RunContent } from "./run-table.ts";
+import type { RunContent, RunOwner } from "./run-table.ts";
 
-export class CachedMapping implements Mapping {
-  readonly cache: PageCache;
+export class CachedMapping implements RunOwner {
+  readonly cache: PageMemory;
   readonly space: AddressSpace;
   readonly inode: Inode;
   /** Whether memory is the only place of its pages: never dirty, never evicted, and a page that is missing is zeros (tmpfs). */
@@ -26,7 +26,7 @@ export class CachedMapping implements Mapping {
   #cachedPages = 0;
   #dirtyPages = 0;
 
-  constructor(cache: PageCache, space: AddressSpace, inode: Inode, pinned: boolean) {
+  constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
     this.cache = cache;
     this.space = space;
     this.inode = inode;

@@ -12,7 +12,7 @@ import type { Mount, Position } from "./mount.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
 
 /** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
-export const PATH_MAX = 4096;
+const PATH_MAX = 4096;
 /** How many symbolic links a walk follows (include/linux/namei.h: MAXSYMLINKS). */
 const SYMBOLIC_LINKS_MAX = 40;
 

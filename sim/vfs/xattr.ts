@@ -6,7 +6,7 @@
 import { E2BIG, EBADF, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
 import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
-import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX } from "./filesystem.ts";
+import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
@@ -14,8 +14,6 @@ import type { Process } from "./process.ts";
 /** XATTR_NAME_MAX and XATTR_SIZE_MAX (include/uapi/linux/limits.h), in bytes. */
 const NAME_MAX = 255;
 const SIZE_MAX = 65_536;
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 
 interface NewValue {
   readonly name: string;

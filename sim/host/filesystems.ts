@@ -2,13 +2,15 @@
  * The types of filesystems that a host's kernel has, by the names that mount(8) and mkfs know.
  */
 import type { Disk } from "../block/disk.ts";
-import type { Clock } from "../core/clock.ts";
-import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
+import type { Clock, Time } from "../core/clock.ts";
+import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import type { KernelProfile } from "../core/kernel-profile.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import { bytes, type DeviceNumber } from "../core/units.ts";
+import { mountExt4 } from "../fs/ext4/ext4.ts";
+import { type MkfsOptions, mkfs as mkfsExt4 } from "../fs/ext4/mkfs.ts";
 import { Tmpfs } from "../fs/tmpfs.ts";
 import type { LowerViews } from "../union/lower-view.ts";
 import { mountOverlayPaths } from "../union/overlayfs/mount.ts";
@@ -61,7 +63,7 @@ export interface MountFailure {
 export interface FileSystemType {
   readonly name: string;
   /** mkfs; absent for types that need no device. `options` as given to the tool. */
-  readonly make?: (disk: Disk, options: string) => Errno | undefined;
+  readonly make?: (disk: Disk, options: string, now: Time) => Errno | undefined;
   /** @param data - the options that are not mount(8)'s own. */
   readonly mount: (host: HostParts, request: MountRequest, data: string) => FileSystem | MountFailure;
 }
@@ -108,8 +110,46 @@ function mountUnion(host: HostParts, request: MountRequest, data: string): FileS
   });
 }
 
+/** mke2fs's options that are known: -i bytes an inode, -N inodes, -m reserved percent. */
+const MKE2FS: Readonly<Record<string, "inodeRatio" | "inodes" | "reservedPercent">> = {
+  "-i": "inodeRatio",
+  "-N": "inodes",
+  "-m": "reservedPercent",
+};
+
+function makeExt4(disk: Disk, options: string, now: Time): Errno | undefined {
+  const known: { -readonly [K in keyof MkfsOptions]: MkfsOptions[K] } = { now };
+  const words = options.split(" ").filter((word) => word !== "");
+  for (let at = 0; at < words.length; at += 2) {
+    const key = MKE2FS[words[at] as string];
+    const value = Number(words[at + 1]);
+    if (key === undefined || !Number.isInteger(value) || value < 0) return EINVAL;
+    known[key] = value;
+  }
+  return mkfsExt4(disk, known);
+}
+
+/** Options of mount -o that change nothing here: they name what is the default. */
+const EXT4_DEFAULTS: ReadonlySet<string> = new Set(["", "rw", "data=ordered", "nodiscard", "delalloc", "user_xattr", "acl"]);
+
+function mountDisk(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
+  const disk = host.disks.get(request.source);
+  if (disk === undefined) return { errno: ENOENT, message: `Can't open blockdev ${request.source}` };
+  const words = data.split(",");
+  const unknown = words.find((word) => word !== "discard" && !EXT4_DEFAULTS.has(word));
+  if (unknown !== undefined) return { errno: EINVAL, message: `EXT4-fs: Unknown parameter '${unknown}'` };
+  const { names, clock, events, cache } = host;
+  const device = host.diskNumber(request.source);
+  const label = `ext4:${request.source}`;
+  const mounted = mountExt4(disk, { names, clock, events, cache, device, label, discard: words.includes("discard") });
+  if (!isErrno(mounted)) return mounted;
+  const message = mounted === EINVAL ? `EXT4-fs (${request.source}): VFS: Can't find ext4 filesystem` : "";
+  return { errno: mounted, message };
+}
+
+const EXT4: FileSystemType = { name: "ext4", make: makeExt4, mount: mountDisk };
 const TMPFS: FileSystemType = { name: "tmpfs", mount: mountTmpfs };
 const OVERLAY: FileSystemType = { name: "overlay", mount: mountUnion };
 
 /** Every type there is, by its name. */
-export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS, OVERLAY].map((type) => [type.name, type]));
+export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS, EXT4, OVERLAY].map((type) => [type.name, type]));

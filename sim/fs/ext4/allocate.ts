@@ -1,0 +1,311 @@
+/**
+ * Where blocks and inodes are placed (fs/ext4/mballoc.c, ialloc.c, the goals of fs/ext4/extents.c and indirect.c).
+ *
+ * Blocks: a request is met at its goal if that is free; else by the first group, from the goal's on, that has a run long enough, aligned to its own length
+ * when that is a power of two (buddies); else by what there is. Files of up to 16 blocks share runs of 512 (the locality group's preallocation).
+ * Inodes: files go beside their directory; directories below the root are spread over flex groups, others stay near their parent (Orlov).
+ *
+ * Interface: nothing here waits: freed blocks that only a commit makes usable are asked for by the caller (`state.commit`), who then tries again.
+ */
+
+import type { BlockBitmap } from "../../block/allocator.ts";
+import { assert } from "../../core/assert.ts";
+import type { Metadata } from "./journal.ts";
+import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX, ROOT_INODE } from "./layout.ts";
+import type { Ext4State } from "./state.ts";
+
+/** s_mb_stream_request: files of up to this many blocks are packed. */
+export const SMALL_FILE_BLOCKS = 16;
+/** s_mb_group_prealloc. */
+const LOCAL_BLOCKS = 512;
+/** The largest run asked for at once: what one round of writeback maps (MAX_WRITEPAGES_EXTENT_LEN). */
+const REQUEST_BLOCKS = 2048;
+
+/** Whether `count` blocks can be promised: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's. */
+export function canReserve(state: Ext4State, count: number): boolean {
+  const free = state.freeBlocks - state.delayedBlocks;
+  const { reservedBlocks, reservedClusters } = state.geometry;
+  if (free >= count + reservedBlocks + reservedClusters) return true;
+  const privileged = state.environment.privileged?.() ?? true;
+  return privileged && free >= count + reservedClusters;
+}
+
+/** The first block of the group in which an inode's blocks begin (ext4_inode_to_goal_block). */
+export function goalOf(state: Ext4State, ino: number, isFile: boolean): number {
+  const group = Math.floor((ino - 1) / state.geometry.inodesPerGroup);
+  const first = group - (group % GROUPS_PER_FLEX);
+  const chosen = isFile && first + 1 < state.geometry.groups ? first + 1 : first;
+  return firstBlockOf(chosen);
+}
+
+/** A run that an allocation gave. */
+export interface Run {
+  start: number;
+  count: number;
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return (value & (value - 1)) === 0;
+}
+
+/** The first run of `wanted` blocks, aligned to `unit`, from `from` on, or -1. */
+function alignedRun(bits: BlockBitmap, from: number, wanted: number, unit: number): number {
+  for (let at = Math.ceil(from / unit) * unit; at + wanted <= bits.size; ) {
+    const free = bits.nextFree(at);
+    if (free === undefined) return -1;
+    const start = Math.ceil(free / unit) * unit;
+    if (start + wanted > bits.size) return -1;
+    const used = bits.nextUsed(start);
+    if (used - start >= wanted) return start;
+    at = Math.max(used, start + unit);
+    at = Math.ceil(at / unit) * unit;
+  }
+  return -1;
+}
+
+/** Finds `wanted` blocks in one group without taking them, or -1. */
+function findIn(state: Ext4State, group: number, from: number, wanted: number): number {
+  if ((state.groups.freeBlocks[group] as number) < wanted) return -1;
+  const bits = state.groups.blockBitmap(group).bits;
+  if (bits.longestRun < wanted) return -1;
+  if (wanted > 1 && isPowerOfTwo(wanted)) {
+    const aligned = alignedRun(bits, from, wanted, wanted);
+    if (aligned >= 0) return aligned;
+    const anywhere = alignedRun(bits, 0, wanted, wanted);
+    if (anywhere >= 0) return anywhere;
+  }
+  const start = bits.allocateRun(wanted, from);
+  if (start === undefined) return -1;
+  bits.free(start, wanted);
+  return start;
+}
+
+function take(state: Ext4State, into: Run, start: number, count: number): boolean {
+  const group = Math.floor(start / BLOCKS_PER_GROUP);
+  state.groups.take(group, start - firstBlockOf(group), count);
+  state.freeBlocks -= count;
+  into.start = start;
+  into.count = count;
+  return true;
+}
+
+/**
+ * Takes up to `wanted` contiguous blocks near `goal`.
+ * @returns false when no block is free (some may become so by a commit).
+ */
+export function allocateBlocks(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
+  const asked = Math.min(wanted, REQUEST_BLOCKS);
+  const { groups } = state.geometry;
+  const goalGroup = goal < state.geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
+  const from = goal < state.geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
+  const bits = state.groups.blockBitmap(goalGroup).bits;
+  if (from > 0 && bits.isFree(from) && !isLocal(state, goal)) {
+    const run = Math.min(bits.nextUsed(from) - from, asked);
+    if (run >= asked || run >= bits.size - from) return take(state, into, goal, clipLocal(state, goal, run));
+  }
+  withoutLocal(state, () => {
+    into.count = 0;
+    for (let n = 0; n < groups && into.count === 0; n++) {
+      const group = (goalGroup + n) % groups;
+      const start = findIn(state, group, n === 0 ? from : 0, asked);
+      if (start >= 0) take(state, into, firstBlockOf(group) + start, asked);
+    }
+    // No run is long enough: the longest near.
+    for (let n = 0; n < groups && into.count === 0; n++) {
+      const group = (goalGroup + n) % groups;
+      if (state.groups.freeBlocks[group] === 0) continue;
+      const run = longest(state.groups.blockBitmap(group).bits, asked);
+      if (run.count > 0) take(state, into, firstBlockOf(group) + run.start, run.count);
+    }
+  });
+  if (into.count === 0 && state.localCount > 0) {
+    dropLocal(state);
+    return allocateBlocks(state, goal, wanted, into);
+  }
+  return into.count > 0;
+}
+
+function longest(bits: BlockBitmap, wanted: number): Run {
+  const best: Run = { start: 0, count: 0 };
+  bits.visitFree((start, count) => {
+    if (count > best.count) {
+      best.start = start;
+      best.count = Math.min(count, wanted);
+    }
+  });
+  return best;
+}
+
+// The locality group: a run that is free on the disk and kept for small files
+
+function isLocal(state: Ext4State, block: number): boolean {
+  return state.localCount > 0 && block >= state.localStart && block < state.localStart + state.localCount;
+}
+function clipLocal(state: Ext4State, start: number, count: number): number {
+  if (state.localCount === 0 || start >= state.localStart) return count;
+  return Math.min(count, Math.max(1, state.localStart - start));
+}
+/** Runs a search while the kept run looks used. */
+function withoutLocal(state: Ext4State, search: () => void): void {
+  if (state.localCount === 0) {
+    search();
+    return;
+  }
+  const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
+  const bits = state.groups.blockBitmap(group).bits;
+  const start = state.localStart - firstBlockOf(group);
+  bits.take(start, state.localCount);
+  search();
+  bits.free(start, state.localCount);
+}
+/** Gives the kept run up (ext4_mb_discard_preallocations). */
+export function dropLocal(state: Ext4State): void {
+  state.localCount = 0;
+}
+
+/** Takes up to `wanted` blocks for a small file. */
+export function allocateSmall(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
+  if (state.localCount < wanted) {
+    const run: Run = { start: 0, count: 0 };
+    state.localCount = 0;
+    const group = findLocal(state, goal);
+    if (group < 0) return allocateBlocks(state, goal, wanted, into);
+    state.localStart = group;
+    state.localCount = LOCAL_BLOCKS;
+    assert(run.count === 0, "a preallocation takes no blocks");
+  }
+  const start = state.localStart;
+  state.localStart += wanted;
+  state.localCount -= wanted;
+  return take(state, into, start, wanted);
+}
+
+/** A run of 512 free blocks from the goal's group on, or -1. */
+function findLocal(state: Ext4State, goal: number): number {
+  const { groups } = state.geometry;
+  const goalGroup = Math.floor(goal / BLOCKS_PER_GROUP);
+  for (let n = 0; n < groups; n++) {
+    const group = (goalGroup + n) % groups;
+    const start = findIn(state, group, 0, LOCAL_BLOCKS);
+    if (start >= 0 && start % LOCAL_BLOCKS === 0) return firstBlockOf(group) + start;
+  }
+  return -1;
+}
+
+/** Gives blocks back; they may span groups. */
+export function freeBlocks(state: Ext4State, start: number, count: number): void {
+  for (let at = start; at < start + count; ) {
+    const group = Math.floor(at / BLOCKS_PER_GROUP);
+    const part = Math.min(start + count, firstBlockOf(group + 1)) - at;
+    state.groups.free(group, at - firstBlockOf(group), part);
+    at += part;
+  }
+  state.freeBlocks += count;
+}
+
+/** Takes one block for metadata, which may use every reserve. The caller has checked that one is left. */
+export function allocateMetadata(state: Ext4State, goal: number): number {
+  const run: Run = { start: 0, count: 0 };
+  if (!allocateBlocks(state, goal, 1, run)) {
+    // Only the running transaction's frees are left: make them usable, as a failed allocation forces a commit.
+    state.groups.settleFreed();
+    assert(allocateBlocks(state, goal, 1, run), "ext4: a block that was promised is not there");
+  }
+  return run.start;
+}
+
+/** Frees a metadata block: it leaves the journal, too. */
+export function freeMetadata(state: Ext4State, metadata: Metadata): void {
+  state.journal.forget(metadata);
+  freeBlocks(state, metadata.block, 1);
+}
+
+// Inodes
+
+/** Takes an inode. @returns 0 when all are in use. */
+export function allocateInode(state: Ext4State, parent: number, isDirectory: boolean): number {
+  const { inodesPerGroup } = state.geometry;
+  if (state.freeInodes === 0) return 0;
+  const parentGroup = Math.floor((parent - 1) / inodesPerGroup);
+  const group = isDirectory ? directoryGroup(state, parent, parentGroup) : fileGroup(state, parentGroup);
+  if (group < 0) return 0;
+  const bitmap = state.groups.inodeBitmap(group);
+  const bit = bitmap.bits.allocateFirst();
+  assert(bit !== undefined, `group ${group} has no free inode`);
+  state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) - 1;
+  if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) + 1;
+  state.freeInodes -= 1;
+  state.journal.dirty(bitmap);
+  state.groups.dirtyDescriptor(group);
+  return group * inodesPerGroup + bit + 1;
+}
+
+export function freeInode(state: Ext4State, ino: number, isDirectory: boolean): void {
+  const { inodesPerGroup } = state.geometry;
+  const group = Math.floor((ino - 1) / inodesPerGroup);
+  const bitmap = state.groups.inodeBitmap(group);
+  bitmap.bits.free((ino - 1) % inodesPerGroup, 1);
+  state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) + 1;
+  if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) - 1;
+  state.freeInodes += 1;
+  state.journal.dirty(bitmap);
+  state.groups.dirtyDescriptor(group);
+}
+
+/** The parent's flex group from the parent's group on, then any group with a free inode (find_group_other). */
+function fileGroup(state: Ext4State, parentGroup: number): number {
+  const free = state.groups.freeInodes;
+  const flexEnd = Math.min(parentGroup - (parentGroup % GROUPS_PER_FLEX) + GROUPS_PER_FLEX, state.geometry.groups);
+  for (let group = parentGroup; group < flexEnd; group++) if ((free[group] as number) > 0) return group;
+  for (let n = 0; n < state.geometry.groups; n++) {
+    const group = (parentGroup + n) % state.geometry.groups;
+    if ((free[group] as number) > 0) return group;
+  }
+  return -1;
+}
+
+/** find_group_orlov, with flex groups as units. */
+function directoryGroup(state: Ext4State, parent: number, parentGroup: number): number {
+  const { groups: count, inodesPerGroup } = state.geometry;
+  const flexes = Math.ceil(count / GROUPS_PER_FLEX);
+  const flex = Math.floor(parentGroup / GROUPS_PER_FLEX);
+  const averageInodes = Math.floor(state.freeInodes / flexes);
+  const averageBlocks = Math.floor(state.freeBlocks / flexes);
+  if (parent === ROOT_INODE && flexes > 1) {
+    let best = -1;
+    let fewest = inodesPerGroup * GROUPS_PER_FLEX;
+    for (let n = 0; n < flexes; n++) {
+      const stats = flexStats(state, n);
+      if (stats.inodes === 0 || stats.directories >= fewest) continue;
+      if (stats.inodes < averageInodes || stats.blocks < averageBlocks) continue;
+      best = n;
+      fewest = stats.directories;
+      if (fewest === 0) break;
+    }
+    if (best >= 0) return firstWithInode(state, best);
+  }
+  const least = Math.max(1, averageInodes - Math.floor((inodesPerGroup * GROUPS_PER_FLEX) / 4));
+  for (let n = 0; n < flexes; n++) {
+    const at = (flex + n) % flexes;
+    const stats = flexStats(state, at);
+    if (stats.inodes >= least && stats.blocks > 0) return firstWithInode(state, at);
+  }
+  return fileGroup(state, parentGroup);
+}
+
+function flexStats(state: Ext4State, flex: number): { inodes: number; blocks: number; directories: number } {
+  const stats = { inodes: 0, blocks: 0, directories: 0 };
+  const end = Math.min((flex + 1) * GROUPS_PER_FLEX, state.geometry.groups);
+  for (let group = flex * GROUPS_PER_FLEX; group < end; group++) {
+    stats.inodes += state.groups.freeInodes[group] as number;
+    stats.blocks += state.groups.freeBlocks[group] as number;
+    stats.directories += state.groups.directories[group] as number;
+  }
+  return stats;
+}
+
+function firstWithInode(state: Ext4State, flex: number): number {
+  for (let group = flex * GROUPS_PER_FLEX; group < state.geometry.groups; group++)
+    if ((state.groups.freeInodes[group] as number) > 0) return group;
+  return -1;
+}

@@ -1,0 +1,334 @@
+/**
+ * Entries of directories: placed in blocks as ext4_add_entry, do_split and ext4_delete_entry do (fs/ext4/namei.c), found by the dentry table.
+ *
+ * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). A directory's blocks are never given back
+ * before the directory is removed. The caller has begun a transaction and checked that the name is free.
+ */
+import { assert } from "../../core/assert.ts";
+import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
+import {
+  DIRECTORY_BLOCK_END,
+  DirectoryBlock,
+  type DirectoryData,
+  DOTS_BYTES,
+  entryBytes,
+  type HashLeaf,
+  NODE_LEAVES,
+  nameHash,
+  ROOT_LEAVES,
+} from "./directory-data.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import { type DirectoryRecord, readRecord } from "./records.ts";
+import type { Ext4State } from "./state.ts";
+import { treeBlocks } from "./tree-blocks.ts";
+
+/** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
+export const ENTRY_BLOCKS_MAX = 5;
+
+/** The inode of a name, or 0. */
+export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
+  const data = state.directory(directory);
+  if (!data.loaded) loadDirectory(state, directory, data);
+  return state.dentries.lookup(directory, name);
+}
+
+/** Whether a directory has entries beside "." and "..". */
+export function isEmpty(state: Ext4State, directory: number): boolean {
+  const data = state.directory(directory);
+  if (!data.loaded) loadDirectory(state, directory, data);
+  return state.dentries.count(directory) === 0;
+}
+
+function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
+  return new DirectoryBlock(directory, block, from, (row) => ({
+    offset: ((state.positions[row] as number) & 1023) * 4,
+    name: state.environment.names.text(state.dentries.name(row)),
+    inode: state.dentries.child(row),
+  }));
+}
+
+/** Appends a block to a directory. */
+function appendBlock(state: Ext4State, directory: number, from: number): DirectoryBlock {
+  const data = state.directory(directory);
+  const { list } = data.tree;
+  const last = list.count - 1;
+  const goal = last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
+  const block = allocateMetadata(state, goal);
+  const at = data.blocks.length;
+  list.insert(at, block, 1, false, data.tree.changed);
+  data.tree.settle(treeBlocks(state, directory));
+  const made = newBlock(state, directory, block, from);
+  data.blocks.push(made);
+  state.setSize(directory, data.blocks.length * BLOCK_SIZE);
+  state.addBlocks(directory, 1);
+  state.dirtyInode(directory);
+  state.journal.dirty(made);
+  return made;
+}
+
+/** Gives a new directory its first block. */
+export function beginDirectory(state: Ext4State, directory: number): void {
+  appendBlock(state, directory, DOTS_BYTES);
+}
+
+/** Gives back the blocks of a directory that is gone. */
+export function endDirectory(state: Ext4State, directory: number): void {
+  const data = state.directory(directory);
+  for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
+  data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree.changed);
+  data.tree.settle(treeBlocks(state, directory));
+}
+
+function blockAt(data: DirectoryData, at: number): DirectoryBlock {
+  const block = data.blocks[at];
+  assert(block !== undefined, `directory block ${at} is not in memory`);
+  return block;
+}
+
+/** Puts a row that has been inserted or moved in the dentry table into a block that has room. @returns false when it has none. */
+function putInto(state: Ext4State, data: DirectoryData, at: number, row: number, length: number): boolean {
+  const block = blockAt(data, at);
+  const offset = block.take(length);
+  if (offset < 0) return false;
+  state.positions[row] = at * 1024 + (offset >>> 2);
+  state.places[row] = block.rows.length;
+  block.rows.push(row);
+  state.journal.dirty(block);
+  return true;
+}
+
+/** Places a dentry row in its directory's blocks. */
+export function placeEntry(state: Ext4State, directory: number, row: number): void {
+  state.growColumns();
+  const data = state.directory(directory);
+  const { names } = state.environment;
+  const name = state.dentries.name(row);
+  const length = entryBytes(names.byteLength(name));
+  if (data.leaves === undefined) {
+    if (putInto(state, data, 0, row, length)) return;
+    beginIndex(state, directory, data);
+  }
+  const hash = nameHash(names.text(name));
+  const leaves = data.leaves as HashLeaf[];
+  const leafAt = data.leafOf(hash);
+  if (putInto(state, data, (leaves[leafAt] as HashLeaf).at, row, length)) return;
+  splitLeaf(state, directory, leafAt);
+  const place = data.leafOf(hash);
+  assert(
+    putInto(state, data, (leaves[place] as HashLeaf).at, row, length),
+    `directory ${directory}: a leaf is full after its split`,
+  );
+}
+
+/** make_indexed_dir: the first block becomes the root, what it held goes to a leaf. */
+function beginIndex(state: Ext4State, directory: number, data: DirectoryData): void {
+  const root = blockAt(data, 0);
+  const leaf = appendBlock(state, directory, 0);
+  data.leaves = [{ hash: 0, at: 1 }];
+  const { rows } = root;
+  root.rows = [];
+  root.gaps = [];
+  root.index = () => indexOf(data);
+  state.journal.dirty(root);
+  pack(state, leaf, 1, rows);
+}
+
+function indexOf(data: DirectoryData): number[] {
+  const out: number[] = [];
+  for (const leaf of data.leaves ?? []) out.push(leaf.hash, leaf.at);
+  return out;
+}
+
+/** Puts rows one after the other into an emptied block. */
+function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: readonly number[]): void {
+  block.rows = [];
+  block.gaps = [0, DIRECTORY_BLOCK_END];
+  for (const row of rows) {
+    const offset = block.take(entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
+    state.positions[row] = at * 1024 + (offset >>> 2);
+    state.places[row] = block.rows.length;
+    block.rows.push(row);
+  }
+  state.journal.dirty(block);
+}
+
+/** do_split: the upper half of a leaf's names by hash, half by size, goes to a new leaf; both are packed. */
+function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
+  const data = state.directory(directory);
+  const { names } = state.environment;
+  const leaves = data.leaves as HashLeaf[];
+  const leaf = leaves[leafAt] as HashLeaf;
+  const block = blockAt(data, leaf.at);
+  const hashed = block.rows.map((row) => ({ row, hash: nameHash(names.text(state.dentries.name(row))) }));
+  hashed.sort((one, other) => one.hash - other.hash || one.row - other.row);
+  let moved = 0;
+  let split = hashed.length;
+  while (split > 1) {
+    const row = (hashed[split - 1] as { row: number }).row;
+    const size = entryBytes(names.byteLength(state.dentries.name(row)));
+    if (moved + size / 2 > BLOCK_SIZE / 2) break;
+    moved += size;
+    split -= 1;
+  }
+  const at = data.blocks.length;
+  const made = appendBlock(state, directory, 0);
+  const upper = hashed.slice(split);
+  leaves.splice(leafAt + 1, 0, { hash: (upper[0] as { hash: number }).hash, at });
+  pack(
+    state,
+    made,
+    at,
+    upper.map((entry) => entry.row),
+  );
+  pack(
+    state,
+    block,
+    leaf.at,
+    hashed.slice(0, split).map((entry) => entry.row),
+  );
+  growIndex(state, directory, data, leafAt);
+}
+
+/** Notes a new leaf in the inner nodes; a full root gets a node below it, a full node is cut in two. */
+function growIndex(state: Ext4State, directory: number, data: DirectoryData, leafAt: number): void {
+  const { nodes } = data;
+  const leaves = data.leaves as HashLeaf[];
+  if (nodes.length === 0) {
+    state.journal.dirty(blockAt(data, 0));
+    if (leaves.length <= ROOT_LEAVES) return;
+    nodes.push({ at: data.blocks.length, count: leaves.length });
+    emptyNode(appendBlock(state, directory, 0));
+    return;
+  }
+  let before = 0;
+  for (const [n, node] of nodes.entries()) {
+    before += node.count;
+    if (leafAt >= before && n < nodes.length - 1) continue;
+    node.count += 1;
+    state.journal.dirty(blockAt(data, node.at));
+    if (node.count <= NODE_LEAVES) return;
+    const half = node.count >>> 1;
+    node.count -= half;
+    nodes.splice(n + 1, 0, { at: data.blocks.length, count: half });
+    emptyNode(appendBlock(state, directory, 0));
+    state.journal.dirty(blockAt(data, 0));
+    return;
+  }
+}
+
+/** An inner node holds no names. */
+function emptyNode(block: DirectoryBlock): void {
+  block.gaps = [];
+}
+
+/** Takes an entry out of its block. Its dentry row is still in the table. */
+export function displaceEntry(state: Ext4State, directory: number, row: number): void {
+  const data = state.directory(directory);
+  const position = state.positions[row] as number;
+  const block = blockAt(data, position >>> 10);
+  block.give((position & 1023) * 4, entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
+  const place = state.places[row] as number;
+  const last = block.rows.pop() as number;
+  if (last !== row) {
+    block.rows[place] = last;
+    state.places[last] = place;
+  }
+  state.journal.dirty(block);
+}
+
+/** The block of an entry changes: it gets another inode. */
+export function dirtyEntry(state: Ext4State, directory: number, row: number): void {
+  state.journal.dirty(blockAt(state.directory(directory), (state.positions[row] as number) >>> 10));
+}
+
+/** "..", in the first block, changes. */
+export function dirtyDots(state: Ext4State, directory: number): void {
+  const data = state.directory(directory);
+  if (!data.loaded) loadDirectory(state, directory, data);
+  state.journal.dirty(blockAt(data, 0));
+}
+
+/** Adds an entry. */
+export function addEntry(state: Ext4State, directory: number, name: Name, ino: number): void {
+  placeEntry(state, directory, state.dentries.insert(directory, name, ino));
+}
+
+/** Takes an entry away. */
+export function removeEntry(state: Ext4State, directory: number, row: number): void {
+  displaceEntry(state, directory, row);
+  state.dentries.remove(row);
+}
+
+/**
+ * ENOSPC when a name, and `more` blocks beside it, would not find room. Only a disk that is nearly full looks closely.
+ */
+export function roomForEntry(state: Ext4State, directory: number, name: Name, more: number): Errno | undefined {
+  if (canReserve(state, more + ENTRY_BLOCKS_MAX)) return undefined;
+  const data = state.directory(directory);
+  const { names } = state.environment;
+  const length = entryBytes(names.byteLength(name));
+  const at = data.leaves === undefined ? 0 : (data.leaves[data.leafOf(nameHash(names.text(name)))] as HashLeaf).at;
+  const fits = blockAt(data, at).fits(length);
+  const needed = more + (fits ? 0 : ENTRY_BLOCKS_MAX);
+  return needed === 0 || canReserve(state, needed) ? undefined : ENOSPC;
+}
+
+/** Reads a directory's blocks. A block that is not whole holds no names. */
+export function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): void {
+  data.loaded = true;
+  const { list } = data.tree;
+  const records: DirectoryRecord[] = [];
+  for (let index = 0; index < list.count; index++) {
+    for (let n = 0; n < list.length(index); n++) {
+      const home = list.physical(index) + n;
+      const record = readRecord(state.device, home);
+      const at = data.blocks.length;
+      const block = newBlock(state, directory, home, at === 0 ? DOTS_BYTES : 0);
+      data.blocks.push(block);
+      if (record === undefined || isErrno(record) || record.kind !== "ext4.directoryBlock") continue;
+      records.push(record);
+      loadBlock(state, { directory, at, block }, record);
+      if (at === 0 && record.index.length > 0) {
+        block.index = () => indexOf(data);
+        data.leaves = [];
+        for (let pair = 0; pair < record.index.length; pair += 2)
+          data.leaves.push({ hash: record.index[pair] as number, at: record.index[pair + 1] as number });
+      }
+    }
+  }
+  if (data.leaves === undefined) return;
+  const first = blockAt(data, 0);
+  first.gaps = [];
+  const leading = new Set(data.leaves.map((leaf) => leaf.at));
+  const inner = data.blocks.flatMap((_block, at) => (at === 0 || leading.has(at) ? [] : [at]));
+  for (const [n, at] of inner.entries()) {
+    emptyNode(blockAt(data, at));
+    const share = Math.floor((data.leaves.length * (n + 1)) / inner.length) - Math.floor((data.leaves.length * n) / inner.length);
+    data.nodes.push({ at, count: share });
+  }
+}
+
+function loadBlock(
+  state: Ext4State,
+  into: { directory: number; at: number; block: DirectoryBlock },
+  record: DirectoryRecord,
+): void {
+  const { names } = state.environment;
+  const { block } = into;
+  const gaps: number[] = [];
+  let last = block.gaps[0] as number;
+  for (const entry of record.entries) {
+    const name = names.intern(entry.name);
+    const row = state.dentries.insert(into.directory, name, entry.inode);
+    state.growColumns();
+    state.positions[row] = into.at * 1024 + (entry.offset >>> 2);
+    state.places[row] = block.rows.length;
+    block.rows.push(row);
+    if (entry.offset > last) gaps.push(last, entry.offset);
+    last = entry.offset + entryBytes(names.byteLength(name));
+  }
+  if (last < DIRECTORY_BLOCK_END) gaps.push(last, DIRECTORY_BLOCK_END);
+  block.gaps = gaps;
+}

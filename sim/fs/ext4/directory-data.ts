@@ -1,0 +1,131 @@
+/**
+ * The blocks of one directory and who lies where in them (fs/ext4/dir.c, namei.c): lookups never come here, they are one probe of the dentry table.
+ *
+ * Entries take 8 bytes and their name, rounded up to 4; a block ends with a checksum of 12 bytes. A directory of one block is a list; when it
+ * overflows, its first block becomes the root of a tree of hashes, and each leaf holds the names of a range of hashes.
+ *
+ * Interface: a gap is where a new entry fits: the slack behind an entry, or a removed one; removed neighbours are one gap, as rec_len would tell.
+ */
+import type { Metadata } from "./journal.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import type { DirectoryEntryRecord, DirectoryRecord } from "./records.ts";
+import { ExtentTree } from "./tree.ts";
+
+const TAIL_BYTES = 12;
+/** "." and ".." */
+export const DOTS_BYTES = 24;
+export const DIRECTORY_BLOCK_END: number = BLOCK_SIZE - TAIL_BYTES;
+/** Entries of the hash tree's root and of its inner nodes (dx_root_limit, dx_node_limit, with checksums). */
+export const ROOT_LEAVES = 507;
+export const NODE_LEAVES = 510;
+
+/** Bytes that an entry takes (ext4_dir_rec_len). */
+export function entryBytes(nameBytes: number): number {
+  return (8 + nameBytes + 3) & ~3;
+}
+
+/** What a directory block asks of the filesystem when it is written. */
+export type DescribeEntry = (row: number) => DirectoryEntryRecord;
+
+export class DirectoryBlock implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  /** Dentry rows of its entries, in no order. */
+  rows: number[] = [];
+  /** Pairs of start and end. */
+  gaps: number[];
+  /** Of an indexed directory's first block: pairs of hash and logical block. */
+  index: (() => number[]) | undefined;
+  readonly #inode: number;
+  readonly #describe: DescribeEntry;
+
+  constructor(inode: number, block: number, from: number, describe: DescribeEntry) {
+    this.#inode = inode;
+    this.block = block;
+    this.gaps = [from, DIRECTORY_BLOCK_END];
+    this.#describe = describe;
+  }
+
+  /** Whether an entry finds room. */
+  fits(length: number): boolean {
+    for (let at = 0; at < this.gaps.length; at += 2)
+      if ((this.gaps[at + 1] as number) - (this.gaps[at] as number) >= length) return true;
+    return false;
+  }
+
+  /** Takes room for an entry. @returns its offset, or -1. */
+  take(length: number): number {
+    const gaps = this.gaps;
+    for (let at = 0; at < gaps.length; at += 2) {
+      const start = gaps[at] as number;
+      const end = gaps[at + 1] as number;
+      if (end - start < length) continue;
+      if (end - start === length) gaps.splice(at, 2);
+      else gaps[at] = start + length;
+      return start;
+    }
+    return -1;
+  }
+
+  /** Gives the room of an entry back. */
+  give(start: number, length: number): void {
+    const gaps = this.gaps;
+    let at = 0;
+    while (at < gaps.length && (gaps[at] as number) < start) at += 2;
+    const end = start + length;
+    const joinsLeft = at > 0 && gaps[at - 1] === start;
+    const joinsRight = at < gaps.length && gaps[at] === end;
+    if (joinsLeft && joinsRight) gaps.splice(at - 1, 2);
+    else if (joinsLeft) gaps[at - 1] = end;
+    else if (joinsRight) gaps[at] = start;
+    else gaps.splice(at, 0, start, end);
+  }
+
+  freeze(): DirectoryRecord {
+    const entries = this.rows.map(this.#describe).sort((one, other) => one.offset - other.offset);
+    return { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: this.#inode, entries, index: this.index?.() ?? [] };
+  }
+}
+
+/** A leaf of the hash tree: names whose hash is at least `hash` and below the next leaf's. */
+export interface HashLeaf {
+  hash: number;
+  /** Index among the directory's blocks. */
+  readonly at: number;
+}
+
+export class DirectoryData {
+  readonly tree: ExtentTree = new ExtentTree();
+  /** By logical block. */
+  readonly blocks: (DirectoryBlock | undefined)[] = [];
+  /** In the order of hashes; undefined: the directory is one block, a list. */
+  leaves: HashLeaf[] | undefined;
+  /** Inner nodes of the hash tree, by their blocks' index, with how many leaves they lead to; none while the root leads to leaves. */
+  readonly nodes: { readonly at: number; count: number }[] = [];
+  /** Whether its entries are in the dentry table. */
+  loaded = true;
+
+  /** The leaf where a hash belongs, as an index into `leaves`. */
+  leafOf(hash: number): number {
+    const leaves = this.leaves as HashLeaf[];
+    let low = 0;
+    let high = leaves.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((leaves[middle] as HashLeaf).hash <= hash) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/**
+ * The hash that orders names. The kernel takes half MD4 over a seed that mkfs draws; any hash spreads names alike, and which leaf a
+ * name lies in is chance there too. This one is FNV-1a, mixed once more.
+ */
+export function nameHash(name: string): number {
+  let hash = 0x811c9dc5 | 0;
+  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  return (hash ^ (hash >>> 15)) >>> 1;
+}

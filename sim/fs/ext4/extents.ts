@@ -1,0 +1,212 @@
+/**
+ * The extents of one inode (fs/ext4/extents.c): a list ordered by logical block, and how the tree's blocks divide it.
+ *
+ * Up to 4 extents lie in the inode. More lie in leaf blocks of up to 340, whose addresses lie in the inode while there are up to 4 of them, and in
+ * index blocks of 340 beyond. The list is kept flat, three numbers an extent, so that a search is one binary search; a leaf knows how many
+ * extents of the list are its own.
+ *
+ * Interface: an extent has at most 32,768 blocks (32,767 unwritten ones); neighbours that continue each other are one. The list never
+ * allocates: the caller gives blocks to leaves (`tree.ts`).
+ */
+import { assert } from "../../core/assert.ts";
+
+export const EXTENT_BLOCKS_MAX = 32_768;
+export const EXTENTS_IN_INODE = 4;
+export const EXTENTS_PER_BLOCK = 340;
+const STRIDE = 3;
+/** An unwritten extent's length is kept negative. */
+
+export class ExtentList {
+  /** Logical start, length (negative: unwritten), physical start, over and over. */
+  items: number[] = [];
+
+  get count(): number {
+    return this.items.length / STRIDE;
+  }
+  logical(index: number): number {
+    return this.items[index * STRIDE] as number;
+  }
+  length(index: number): number {
+    return Math.abs(this.items[index * STRIDE + 1] as number);
+  }
+  isUnwritten(index: number): boolean {
+    return (this.items[index * STRIDE + 1] as number) < 0;
+  }
+  physical(index: number): number {
+    return this.items[index * STRIDE + 2] as number;
+  }
+  end(index: number): number {
+    return this.logical(index) + this.length(index);
+  }
+
+  /** The index of the first extent that ends behind a logical block; `count` when there is none. */
+  find(block: number): number {
+    const items = this.items;
+    let low = 0;
+    let high = items.length / STRIDE;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((items[middle * STRIDE] as number) + Math.abs(items[middle * STRIDE + 1] as number) > block) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Whether an extent holds the block. */
+  has(block: number): boolean {
+    const index = this.find(block);
+    return index < this.count && this.logical(index) <= block;
+  }
+
+  /** How many blocks of [start, end) have no extent. */
+  missing(start: number, end: number): number {
+    let missing = end - start;
+    for (let index = this.find(start); index < this.count && this.logical(index) < end; index++)
+      missing -= Math.min(end, this.end(index)) - Math.max(start, this.logical(index));
+    return missing;
+  }
+
+  /** Whether extent `index` and the next are one on the disk and in the file, and short enough to be merged. */
+  #continues(index: number): boolean {
+    const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    return (
+      this.isUnwritten(index) === this.isUnwritten(index + 1) &&
+      this.end(index) === this.logical(index + 1) &&
+      this.physical(index) + this.length(index) === this.physical(index + 1) &&
+      this.length(index) + this.length(index + 1) <= longest
+    );
+  }
+
+  /**
+   * Adds blocks where there are none. `count` may be larger than an extent. @returns where the list became longer (its index there), or
+   * negative when it did not.
+   */
+  insert(
+    logical: number,
+    physical: number,
+    count: number,
+    unwritten: boolean,
+    changed: (index: number, by: number) => void,
+  ): void {
+    const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    let done = 0;
+    let index = this.find(logical);
+    // An extent before that goes on here takes what it can.
+    if (index > 0) {
+      const before = index - 1;
+      const room = longest - this.length(before);
+      if (
+        room > 0 &&
+        this.isUnwritten(before) === unwritten &&
+        this.end(before) === logical &&
+        this.physical(before) + this.length(before) === physical &&
+        count <= room
+      ) {
+        this.#setLength(before, this.length(before) + count, unwritten);
+        done = count;
+        this.#merge(before, changed);
+      }
+    }
+    while (done < count) {
+      const part = Math.min(longest, count - done);
+      this.items.splice(index * STRIDE, 0, logical + done, unwritten ? -part : part, physical + done);
+      changed(index, 1);
+      done += part;
+      index += 1;
+      this.#merge(index - 1, changed);
+    }
+  }
+
+  #merge(index: number, changed: (index: number, by: number) => void): void {
+    if (index + 1 >= this.count || !this.#continues(index)) return;
+    this.#setLength(index, this.length(index) + this.length(index + 1), this.isUnwritten(index));
+    this.items.splice((index + 1) * STRIDE, STRIDE);
+    changed(index + 1, -1);
+  }
+
+  #setLength(index: number, length: number, unwritten: boolean): void {
+    this.items[index * STRIDE + 1] = unwritten ? -length : length;
+  }
+
+  /** Takes [start, end) out, telling each run of blocks that it held. */
+  remove(
+    start: number,
+    end: number,
+    freed: (physical: number, count: number) => void,
+    changed: (index: number, by: number) => void,
+  ): void {
+    let index = this.find(start);
+    while (index < this.count && this.logical(index) < end) {
+      const first = this.logical(index);
+      const last = this.end(index);
+      const physical = this.physical(index);
+      const unwritten = this.isUnwritten(index);
+      const from = Math.max(first, start);
+      const to = Math.min(last, end);
+      freed(physical + from - first, to - from);
+      const keepHead = from > first;
+      const keepTail = to < last;
+      if (keepHead) this.#setLength(index, from - first, unwritten);
+      if (keepTail) {
+        const tail = [to, unwritten ? -(last - to) : last - to, physical + to - first];
+        if (keepHead) {
+          this.items.splice((index + 1) * STRIDE, 0, ...tail);
+          changed(index + 1, 1);
+        } else for (let n = 0; n < STRIDE; n++) this.items[index * STRIDE + n] = tail[n] as number;
+      }
+      if (keepHead || keepTail) index += 1;
+      else {
+        this.items.splice(index * STRIDE, STRIDE);
+        changed(index, -1);
+      }
+    }
+  }
+
+  /** Makes [start, end), all of which has extents, written or unwritten. */
+  convert(start: number, end: number, unwritten: boolean, changed: (index: number, by: number) => void): void {
+    const runs: number[] = [];
+    let index = this.find(start);
+    for (; index < this.count && this.logical(index) < end; index++) {
+      if (this.isUnwritten(index) === unwritten) continue;
+      const from = Math.max(this.logical(index), start);
+      const to = Math.min(this.end(index), end);
+      runs.push(from, to, this.physical(index) + from - this.logical(index));
+    }
+    for (let at = 0; at < runs.length; at += 3) {
+      const [from, to, physical] = [runs[at] as number, runs[at + 1] as number, runs[at + 2] as number];
+      this.remove(from, to, () => undefined, changed);
+      this.insert(from, physical, to - from, unwritten, changed);
+    }
+  }
+
+  /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
+  shift(from: number, by: number): void {
+    for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
+  }
+
+  /** Cuts an extent in two at a block. */
+  split(block: number, changed: (index: number, by: number) => void): void {
+    const index = this.find(block);
+    if (index >= this.count || this.logical(index) >= block) return;
+    const head = block - this.logical(index);
+    const unwritten = this.isUnwritten(index);
+    const rest = this.length(index) - head;
+    const physical = this.physical(index) + head;
+    this.#setLength(index, head, unwritten);
+    this.items.splice((index + 1) * STRIDE, 0, block, unwritten ? -rest : rest, physical);
+    changed(index + 1, 1);
+  }
+
+  check(name: string): void {
+    let last = 0;
+    for (let index = 0; index < this.count; index++) {
+      const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+      assert(this.logical(index) >= last, `${name}: extent ${index} begins before ${last}`);
+      assert(
+        this.length(index) > 0 && this.length(index) <= longest,
+        `${name}: extent ${index} has ${this.length(index)} blocks`,
+      );
+      last = this.end(index);
+    }
+  }
+}

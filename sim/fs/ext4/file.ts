@@ -1,0 +1,352 @@
+/**
+ * Data of regular files (fs/ext4/inode.c: ext4_da_write_begin, ext4_writepages, ext4_setattr, ext4_truncate; fsync.c).
+ *
+ * Interface: a write goes to the page cache and promises blocks (delayed allocation); `writePages` gives them their place. Data is on the device before the transaction
+ * that maps it commits (data=ordered), because it is written in the very call that maps it.
+ */
+import { Content } from "../../core/content.ts";
+import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
+import { type AddressSpace, PAGE_SIZE } from "../../vfs/address-space.ts";
+import { inodeHandle } from "../../vfs/filesystem.ts";
+import { allocateBlocks, allocateSmall, canReserve, freeBlocks, goalOf, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
+import type { CachedPages } from "./cached-pages.ts";
+import { FileData } from "./file-data.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import { stamp } from "./namei.ts";
+import type { Ext4State } from "./state.ts";
+import { treeBlocks } from "./tree-blocks.ts";
+
+/** ext4_max_size for 4 KiB blocks and extents: 2^32 - 1 blocks. */
+export const FILE_SIZE_MAX: number = (2 ** 32 - 1) * BLOCK_SIZE;
+
+export function fileOf(state: Ext4State, ino: number): FileData | undefined {
+  const data = state.data(ino);
+  return data instanceof FileData ? data : undefined;
+}
+
+export function makeFile(state: Ext4State, ino: number): FileData {
+  const known = fileOf(state, ino);
+  if (known !== undefined) return known;
+  const made = new FileData();
+  made.onDisk = state.size(ino);
+  state.setData(ino, made);
+  return made;
+}
+
+export function mappingOf(state: Ext4State, ino: number, data: FileData): CachedPages {
+  data.mapping ??= state.environment.cache.mapping(state.space as AddressSpace, inodeHandle(ino));
+  return data.mapping;
+}
+
+// Reading and writing
+
+export function read(state: Ext4State, ino: number, offset: number, length: number): Content | Errno {
+  const size = state.size(ino);
+  if (offset >= size || length === 0) return Content.empty;
+  const count = Math.min(length, size - offset);
+  const data = fileOf(state, ino);
+  if (data === undefined) return Content.zeros(count);
+  return mappingOf(state, ino, data).read(offset, count);
+}
+
+export function write(state: Ext4State, ino: number, offset: number, content: Content): number | Errno {
+  if (content.length === 0) return 0;
+  if (offset >= FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const data = makeFile(state, ino);
+  const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
+  const length = promise(state, data, offset, wanted);
+  if (length === 0) return ENOSPC;
+  const oldSize = state.size(ino);
+  const failed = mappingOf(state, ino, data).write(offset, content.slice(0, length), oldSize);
+  if (failed !== undefined) return failed;
+  if (offset + length > oldSize) state.setSize(ino, offset + length);
+  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
+  stamp(state, ino, true);
+  return length;
+}
+
+/** Promises the blocks of a range that have none. @returns how many bytes from `offset` on may be written. */
+function promise(state: Ext4State, data: FileData, offset: number, length: number): number {
+  const first = Math.floor(offset / BLOCK_SIZE);
+  const end = Math.ceil((offset + length) / BLOCK_SIZE);
+  const { list } = data.tree;
+  if (list.missing(first, end) === 0) return length;
+  for (let block = first; block < end; ) {
+    const index = list.find(block);
+    const start = index < list.count ? list.logical(index) : Number.POSITIVE_INFINITY;
+    if (start <= block) {
+      block = list.end(index);
+      continue;
+    }
+    const gapEnd = Math.min(end, start);
+    const gone = promiseGap(state, data, block, gapEnd);
+    if (gone < gapEnd) return Math.max(0, gone * BLOCK_SIZE - offset);
+    block = gapEnd;
+  }
+  return length;
+}
+
+/** Promises [start, end), where nothing is mapped; parts may be promised already. @returns how far it went. */
+function promiseGap(state: Ext4State, data: FileData, start: number, end: number): number {
+  let at = start;
+  while (at < end) {
+    const { delayed } = data;
+    const from = delayed === undefined ? at : delayed.nextGap(at);
+    if (from >= end) break;
+    const to = Math.min(end, delayed?.nextCovered(from) ?? end);
+    let count = to - from;
+    if (!canReserve(state, count)) {
+      // Blocks freed in the running transaction are counted as free already: what lacks here lacks for good.
+      count = mostReservable(state, count);
+      if (count === 0) return from;
+    }
+    data.delay(from, from + count);
+    state.delayedBlocks += count;
+    if (count < to - from) return from + count;
+    at = to;
+  }
+  return end;
+}
+
+function mostReservable(state: Ext4State, count: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (canReserve(state, middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** The dirty pages of [start, end) are dropped: their promises end. */
+export function dropPromises(state: Ext4State, data: FileData, start: number, end: number): void {
+  state.delayedBlocks -= data.undelay(start, end);
+}
+
+// The page cache's side
+
+export function readPages(state: Ext4State, ino: number, start: number, length: number): Content | Errno {
+  const data = fileOf(state, ino);
+  if (data === undefined) return Content.zeros(length);
+  const { list } = data.tree;
+  const parts: Content[] = [];
+  const end = (start + length) / BLOCK_SIZE;
+  let block = start / BLOCK_SIZE;
+  for (let index = list.find(block); block < end; index++) {
+    const first = index < list.count ? list.logical(index) : end;
+    if (first > block) {
+      const hole = Math.min(end, first) - block;
+      parts.push(Content.zeros(hole * BLOCK_SIZE));
+      block += hole;
+      if (block >= end) break;
+    }
+    const count = Math.min(end, list.end(index)) - block;
+    if (list.isUnwritten(index)) parts.push(Content.zeros(count * BLOCK_SIZE));
+    else {
+      const home = list.physical(index) + block - first;
+      const content = state.device.read(bytes(home * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
+      if (isErrno(content)) return content;
+      parts.push(content);
+    }
+    block += count;
+  }
+  return Content.concat(parts);
+}
+
+export function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const data = makeFile(state, ino);
+  const { tree } = data;
+  const { list } = tree;
+  const end = (start + content.length) / BLOCK_SIZE;
+  const first = start / BLOCK_SIZE;
+  const missing = list.missing(first, end);
+  if (missing > 0) {
+    const failed = map(state, ino, data, first, end);
+    if (failed !== undefined) return failed;
+  }
+  let converts = false;
+  for (let index = list.find(first); index < list.count && list.logical(index) < end; index++) {
+    const from = Math.max(first, list.logical(index));
+    const to = Math.min(end, list.end(index));
+    const home = list.physical(index) + from - list.logical(index);
+    const failed = state.device.write(
+      bytes(home * BLOCK_SIZE),
+      content.slice(from * BLOCK_SIZE - start, to * BLOCK_SIZE - start),
+    );
+    if (failed !== undefined) return failed;
+    if (list.isUnwritten(index)) converts = true;
+  }
+  if (converts) {
+    list.convert(first, end, false, tree.changed);
+    tree.settle(treeBlocks(state, ino));
+    state.dirtyInode(ino);
+  }
+  data.onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
+  if (missing > 0) state.dirtyInode(ino);
+  return undefined;
+}
+
+/** Gives places to the blocks of [first, end) that have none. */
+function map(state: Ext4State, ino: number, data: FileData, first: number, end: number): Errno | undefined {
+  const { list } = data.tree;
+  for (let block = first; block < end; ) {
+    const index = list.find(block);
+    if (index < list.count && list.logical(index) <= block) {
+      block = list.end(index);
+      continue;
+    }
+    const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
+    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: false });
+    if (failed !== undefined) return failed;
+    block = gapEnd;
+  }
+  return undefined;
+}
+
+/** Where a block should lie: where the nearest extent before it would put it, else in the inode's flex group (ext4_ext_find_goal). */
+function dataGoal(state: Ext4State, ino: number, data: FileData, block: number): number {
+  const { list } = data.tree;
+  const before = list.find(block) - 1;
+  if (before >= 0) return list.physical(before) + block - list.logical(before);
+  if (list.count > 0) {
+    const goal = list.physical(0) - (list.logical(0) - block);
+    if (goal > 0) return goal;
+  }
+  return goalOf(state, ino, true);
+}
+
+/** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
+export function allocateRange(
+  state: Ext4State,
+  ino: number,
+  data: FileData,
+  range: { readonly start: number; readonly end: number; readonly unwritten: boolean },
+): Errno | undefined {
+  const run: Run = { start: 0, count: 0 };
+  const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
+  for (let block = range.start; block < range.end; ) {
+    const wanted = range.end - block;
+    const goal = dataGoal(state, ino, data, block);
+    const place = (): boolean =>
+      small && data.tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
+    if (!place()) {
+      const failed = state.commit();
+      if (failed !== undefined) return failed;
+      if (!place()) return ENOSPC;
+    }
+    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree.changed);
+    data.tree.settle(treeBlocks(state, ino));
+    state.addBlocks(ino, run.count);
+    dropPromises(state, data, block, block + run.count);
+    const { events } = state.environment;
+    if (events.listening) events.emit({ op: "extent", filesystem: state.label, inode: ino, block: run.start, blocks: run.count });
+    block += run.count;
+  }
+  return undefined;
+}
+
+// Cutting
+
+/** Frees the blocks of [first, end). */
+export function freeRange(state: Ext4State, ino: number, data: FileData, first: number, end: number): void {
+  let freed = 0;
+  data.tree.list.remove(
+    first,
+    end,
+    (physical, count) => {
+      freeBlocks(state, physical, count);
+      if (state.environment.discard === true) state.device.discard(bytes(physical * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
+      freed += count;
+    },
+    data.tree.changed,
+  );
+  state.addBlocks(ino, -freed);
+  data.tree.settle(treeBlocks(state, ino));
+}
+
+/** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */
+export function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
+  const tail = size % PAGE_SIZE;
+  if (tail === 0) return undefined;
+  const { list } = data.tree;
+  const index = list.find(Math.floor(size / BLOCK_SIZE));
+  const isMapped = index < list.count && list.logical(index) * BLOCK_SIZE <= size && !list.isUnwritten(index);
+  if (!isMapped) return undefined;
+  return mappingOf(state, ino, data).write(size, Content.zeros(PAGE_SIZE - tail), size + PAGE_SIZE);
+}
+
+/** Changes a file's size. */
+export function truncate(state: Ext4State, ino: number, size: number): Errno | undefined {
+  if (size > FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const old = state.size(ino);
+  const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
+  if (data !== undefined && size < old) {
+    const failed = zeroTail(state, ino, data, size);
+    if (failed !== undefined) return failed;
+    data.mapping?.truncate(size);
+    const first = Math.ceil(size / BLOCK_SIZE);
+    dropPromises(state, data, first, Number.MAX_SAFE_INTEGER);
+    freeRange(state, ino, data, first, Number.MAX_SAFE_INTEGER);
+    // The inode is on the orphan list while it is cut.
+    state.dirtySuperblock();
+  }
+  if (data !== undefined) data.onDisk = size;
+  state.setSize(ino, size);
+  stamp(state, ino, true);
+  return undefined;
+}
+
+/** Frees everything that a file has. */
+export function freeFile(state: Ext4State, ino: number, data: FileData): void {
+  data.mapping?.discard();
+  data.mapping = undefined;
+  dropPromises(state, data, 0, Number.MAX_SAFE_INTEGER);
+  freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Writes a file's dirty pages and commits what they and the inode need. */
+export function fsync(state: Ext4State, ino: number): Errno | undefined {
+  if (state.journal.error !== undefined) return EIO;
+  const failed = fileOf(state, ino)?.mapping?.flush();
+  if (failed !== undefined) return failed;
+  return state.journal.isIdle ? state.device.flush() : state.commit();
+}
+
+/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are dirty. */
+export function seek(state: Ext4State, ino: number, offset: number, hole: boolean): number {
+  const data = fileOf(state, ino);
+  const size = state.size(ino);
+  if (data === undefined) return hole ? offset : -1;
+  const end = Math.ceil(size / BLOCK_SIZE);
+  for (let block = Math.floor(offset / BLOCK_SIZE); block < end; ) {
+    const step = stretch(data, block, end);
+    if (step.isData !== hole) return Math.max(offset, block * BLOCK_SIZE);
+    block = step.end;
+  }
+  return hole ? size : -1;
+}
+
+/** Whether a block holds data, and how far the same answer holds for sure. */
+function stretch(data: FileData, block: number, end: number): { isData: boolean; end: number } {
+  const { list } = data.tree;
+  const index = list.find(block);
+  if (index < list.count && list.logical(index) <= block) {
+    if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
+    return {
+      isData: data.mapping?.isDirty(block) ?? false,
+      end: (data.mapping?.dirtyPages ?? 0) > 0 ? block + 1 : list.end(index),
+    };
+  }
+  const next = index < list.count ? list.logical(index) : end;
+  const delayed = data.delayed?.nextCovered(block);
+  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
+  return { isData: false, end: Math.min(next, delayed ?? next) };
+}

@@ -1,0 +1,202 @@
+/**
+ * Block groups: their bitmaps and descriptors (fs/ext4/balloc.c, ialloc.c).
+ *
+ * Interface: a group's bitmaps come into memory when they are first needed: from the device, or from the geometry when nothing was ever
+ * written there (BLOCK_UNINIT, INODE_UNINIT). Block bitmaps here are those of mballoc's buddy: a freed block stays used in them until
+ * the transaction that freed it commits, so that what replaces it cannot reach the disk before.
+ */
+
+import { BlockBitmap } from "../../block/allocator.ts";
+import type { BlockDevice } from "../../block/device.ts";
+import { isErrno } from "../../core/errno.ts";
+import type { Journal, Metadata } from "./journal.ts";
+import {
+  BLOCK_SIZE,
+  blockBitmapOf,
+  blocksIn,
+  DESCRIPTORS_PER_BLOCK,
+  fixedBlocks,
+  type Geometry,
+  inodeBitmapOf,
+  visitFixed,
+} from "./layout.ts";
+import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
+
+/** One bitmap of one group. */
+export class GroupBitmap implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  readonly bits: BlockBitmap;
+  readonly #kind: BitmapRecord["kind"];
+  readonly #group: number;
+
+  constructor(kind: BitmapRecord["kind"], group: number, block: number, size: number) {
+    this.#kind = kind;
+    this.#group = group;
+    this.block = block;
+    this.bits = new BlockBitmap(size);
+  }
+
+  freeze(): BitmapRecord {
+    const used: number[] = [];
+    let last = 0;
+    this.bits.visitFree((start, count) => {
+      if (start > last) used.push(last, start - last);
+      last = start + count;
+    });
+    if (last < this.bits.size) used.push(last, this.bits.size - last);
+    return { kind: this.#kind, length: BLOCK_SIZE, group: this.#group, used: Int32Array.from(used) };
+  }
+}
+
+/** A block of 64 group descriptors. */
+class DescriptorBlock implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  readonly #groups: Groups;
+  readonly #first: number;
+
+  constructor(groups: Groups, index: number) {
+    this.#groups = groups;
+    this.block = 1 + index;
+    this.#first = index * DESCRIPTORS_PER_BLOCK;
+  }
+
+  freeze(): DescriptorsRecord {
+    const end = this.#first + DESCRIPTORS_PER_BLOCK;
+    return {
+      kind: "ext4.groupDescriptors",
+      length: BLOCK_SIZE,
+      first: this.#first,
+      freeBlocks: this.#groups.freeBlocks.slice(this.#first, end),
+      freeInodes: this.#groups.freeInodes.slice(this.#first, end),
+      directories: this.#groups.directories.slice(this.#first, end),
+    };
+  }
+}
+
+export class Groups {
+  readonly geometry: Geometry;
+  readonly freeBlocks: Int32Array;
+  readonly freeInodes: Int32Array;
+  readonly directories: Int32Array;
+  readonly #device: BlockDevice;
+  readonly #journal: Journal;
+  readonly #blockBitmaps: (GroupBitmap | undefined)[];
+  readonly #inodeBitmaps: (GroupBitmap | undefined)[];
+  readonly #descriptors: (DescriptorBlock | undefined)[];
+  /** Blocks freed in the running transaction, pairs of first block and count: used in the buddy, free by count. */
+  #freed: number[] = [];
+
+  constructor(geometry: Geometry, device: BlockDevice, journal: Journal) {
+    this.geometry = geometry;
+    this.#device = device;
+    this.#journal = journal;
+    this.freeBlocks = new Int32Array(geometry.groups);
+    this.freeInodes = new Int32Array(geometry.groups).fill(geometry.inodesPerGroup);
+    this.directories = new Int32Array(geometry.groups);
+    this.#blockBitmaps = new Array(geometry.groups);
+    this.#inodeBitmaps = new Array(geometry.groups);
+    this.#descriptors = new Array(geometry.descriptorBlocks);
+  }
+
+  /** Fills the counts of a block's groups as mkfs finds them. */
+  fresh(index: number): void {
+    const first = index * DESCRIPTORS_PER_BLOCK;
+    const end = Math.min(first + DESCRIPTORS_PER_BLOCK, this.geometry.groups);
+    for (let group = first; group < end; group++)
+      this.freeBlocks[group] = blocksIn(this.geometry, group) - fixedBlocks(this.geometry, group);
+  }
+
+  /** Fills the counts from a block of descriptors. */
+  load(index: number, record: DescriptorsRecord): void {
+    if (record.freeBlocks === undefined || record.freeInodes === undefined || record.directories === undefined) {
+      this.fresh(index);
+      return;
+    }
+    this.freeBlocks.set(record.freeBlocks, record.first);
+    this.freeInodes.set(record.freeInodes, record.first);
+    this.directories.set(record.directories, record.first);
+  }
+
+  blockBitmap(group: number): GroupBitmap {
+    return this.#blockBitmaps[group] ?? this.#loadBlockBitmap(group);
+  }
+  inodeBitmap(group: number): GroupBitmap {
+    return this.#inodeBitmaps[group] ?? this.#loadInodeBitmap(group);
+  }
+
+  #loadBlockBitmap(group: number): GroupBitmap {
+    const made = new GroupBitmap("ext4.blockBitmap", group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
+    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.bits.take(start, count));
+    this.#blockBitmaps[group] = made;
+    return made;
+  }
+
+  #loadInodeBitmap(group: number): GroupBitmap {
+    const made = new GroupBitmap("ext4.inodeBitmap", group, inodeBitmapOf(this.geometry, group), this.geometry.inodesPerGroup);
+    this.#fill(made);
+    this.#inodeBitmaps[group] = made;
+    return made;
+  }
+
+  /** Takes what the device says is used. @returns false when it holds no bitmap there. */
+  #fill(bitmap: GroupBitmap): boolean {
+    const record = readRecord(this.#device, bitmap.block);
+    if (record === undefined || isErrno(record) || !("used" in record)) return false;
+    for (let at = 0; at < record.used.length; at += 2) bitmap.bits.take(record.used[at] as number, record.used[at + 1] as number);
+    return true;
+  }
+
+  /** The group's descriptor changes with this transaction. */
+  dirtyDescriptor(group: number): void {
+    const index = Math.floor(group / DESCRIPTORS_PER_BLOCK);
+    this.#journal.dirty((this.#descriptors[index] ??= new DescriptorBlock(this, index)));
+  }
+
+  /** Takes blocks of one group that are free. */
+  take(group: number, start: number, count: number): void {
+    this.blockBitmap(group).bits.take(start, count);
+    this.noteTaken(group, count);
+  }
+
+  /** Books blocks that were taken from a group's bitmap. */
+  noteTaken(group: number, count: number): void {
+    this.freeBlocks[group] = (this.freeBlocks[group] as number) - count;
+    this.#journal.dirty(this.blockBitmap(group));
+    this.dirtyDescriptor(group);
+  }
+
+  /** Gives blocks of one group back: they can be taken again after the commit. */
+  free(group: number, start: number, count: number): void {
+    this.#freed.push(group, start, count);
+    this.freeBlocks[group] = (this.freeBlocks[group] as number) + count;
+    this.#journal.dirty(this.blockBitmap(group));
+    this.dirtyDescriptor(group);
+  }
+
+  /** Whether a commit would make blocks free for use. */
+  get hasFreed(): boolean {
+    return this.#freed.length > 0;
+  }
+
+  /** What the running transaction freed is free from now on: called as it commits. */
+  settleFreed(): void {
+    const freed = this.#freed;
+    for (let at = 0; at < freed.length; at += 3)
+      this.blockBitmap(freed[at] as number).bits.free(freed[at + 1] as number, freed[at + 2] as number);
+    this.#freed = [];
+  }
+
+  /** Blocks of a group that wait for the commit. */
+  freedIn(group: number): number {
+    let count = 0;
+    for (let at = 0; at < this.#freed.length; at += 3) if (this.#freed[at] === group) count += this.#freed[at + 2] as number;
+    return count;
+  }
+
+  /** The groups whose bitmaps are in memory. */
+  visitLoaded(visit: (group: number) => void): void {
+    for (const group of this.#blockBitmaps.keys()) if (this.#blockBitmaps[group] !== undefined) visit(group);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Inodes in columns, in chunks of 64 by number (fs/ext4/inode.c, ext4_iget and ext4_do_update_inode).
+ *
+ * Interface: a chunk is read from its four inode table blocks when one of its inodes is first asked for. `dirty` puts the table block of an inode into
+ * the running transaction. `data` is what hangs on an inode beyond its columns: extents and cached pages of a file, blocks of a directory, a link's target.
+ */
+import { type Time, time } from "../../core/clock.ts";
+import type { DirectoryData } from "./directory-data.ts";
+import type { FileData } from "./file-data.ts";
+import type { Journal, Metadata } from "./journal.ts";
+import { BLOCK_SIZE, INODES_PER_BLOCK } from "./layout.ts";
+import type { InodeBody, InodeTableRecord, SymlinkRecord } from "./records.ts";
+import type { XattrSet } from "./xattr-set.ts";
+
+/** The columns of 32 bits. */
+export const MODE = 0;
+export const UID = 1;
+export const GID = 2;
+export const NLINK = 3;
+/** FS_*_FL bits of chattr(1). */
+export const FLAGS = 4;
+/** Blocks of 4 KiB that the inode has, its extent and xattr blocks included. */
+export const BLOCKS = 5;
+/** A device node's number; a directory's parent. */
+export const EXTRA = 6;
+/** How often it is held in memory; on the disk always 0. */
+export const HOLDS = 7;
+export const WORDS = 8;
+
+export const ATIME = 0;
+export const MTIME = 1;
+export const CTIME = 2;
+export const TIMES = 3;
+
+export const CHUNK_INODES = 64;
+const BLOCKS_PER_CHUNK: number = CHUNK_INODES / INODES_PER_BLOCK;
+const NEVER: Time = time(0, 0);
+
+/** A symbolic link's target, in a block of its own when it is longer than 59 bytes. */
+export class SymlinkData implements Metadata {
+  readonly target: string;
+  readonly block: number;
+  stamp = 0;
+
+  /** @param block - 0: the target lies in the inode. */
+  constructor(target: string, block: number) {
+    this.target = target;
+    this.block = block;
+  }
+  freeze(): SymlinkRecord {
+    return { kind: "ext4.symlinkBlock", length: BLOCK_SIZE, target: this.target };
+  }
+}
+
+export type InodeData = FileData | DirectoryData | SymlinkData | undefined;
+
+/** One block of the inode table. */
+class TableBlock implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  readonly #chunk: InodeChunk;
+  readonly #index: number;
+
+  constructor(chunk: InodeChunk, index: number, block: number) {
+    this.#chunk = chunk;
+    this.#index = index;
+    this.block = block;
+  }
+
+  freeze(): InodeTableRecord {
+    const chunk = this.#chunk;
+    const from = this.#index * INODES_PER_BLOCK;
+    const to = from + INODES_PER_BLOCK;
+    const words = chunk.words.slice(from * WORDS, to * WORDS);
+    const sizes = chunk.sizes.slice(from, to);
+    const bodies: (InodeBody | undefined)[] = [];
+    for (let at = from; at < to; at++) {
+      words[(at - from) * WORDS + HOLDS] = 0;
+      const data = chunk.data[at];
+      const xattrs = chunk.xattrs?.[at];
+      bodies.push(bodyOf(data, xattrs));
+      if (data !== undefined && "onDisk" in data) sizes[at - from] = data.onDisk;
+    }
+    return {
+      kind: "ext4.inodeTable",
+      length: BLOCK_SIZE,
+      first: chunk.first + from,
+      words,
+      sizes,
+      times: chunk.times.slice(from * TIMES, to * TIMES),
+      bodies,
+    };
+  }
+}
+
+function bodyOf(data: InodeData, xattrs: XattrSet | undefined): InodeBody | undefined {
+  if (data === undefined && xattrs === undefined) return undefined;
+  const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = {};
+  if (data instanceof SymlinkData) {
+    if (data.block === 0) body.target = data.target;
+    else body.tree = { depth: 0, entries: [0, 1, data.block] };
+  } else if (data !== undefined) body.tree = data.tree.root();
+  if (xattrs !== undefined) {
+    if (xattrs.inInode.size > 0) body.xattrs = new Map(xattrs.inInode);
+    if (xattrs.outside !== undefined) body.xattrBlock = xattrs.outside.block;
+  }
+  return body;
+}
+
+export class InodeChunk {
+  /** Number of its first inode. */
+  readonly first: number;
+  readonly words: Int32Array = new Int32Array(CHUNK_INODES * WORDS);
+  readonly sizes: Float64Array = new Float64Array(CHUNK_INODES);
+  readonly times: Time[] = new Array(CHUNK_INODES * TIMES).fill(NEVER);
+  readonly data: InodeData[] = new Array(CHUNK_INODES).fill(undefined);
+  xattrs: (XattrSet | undefined)[] | undefined;
+  readonly #tables: (TableBlock | undefined)[] = new Array(BLOCKS_PER_CHUNK).fill(undefined);
+  readonly #homes: readonly number[];
+
+  /** @param homes - the four inode table blocks that hold its inodes. */
+  constructor(first: number, homes: readonly number[]) {
+    this.first = first;
+    this.#homes = homes;
+  }
+
+  dirty(index: number, journal: Journal): void {
+    const at = index >>> 4;
+    const table = this.#tables[at];
+    journal.dirty(table ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number)));
+  }
+
+  /** Takes the columns of one table block's record. */
+  load(record: InodeTableRecord): void {
+    const from = record.first - this.first;
+    this.words.set(record.words, from * WORDS);
+    this.sizes.set(record.sizes, from);
+    for (const [at, stamp] of record.times.entries()) this.times[from * TIMES + at] = stamp;
+  }
+}

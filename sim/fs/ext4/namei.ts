@@ -1,0 +1,202 @@
+/**
+ * Making and removing names (fs/ext4/namei.c, ialloc.c: ext4_create, ext4_mkdir, ext4_symlink, ext4_link, ext4_unlink, ext4_rmdir, ext4_tmpfile).
+ *
+ * Interface: an inode without names that is held goes on the orphan list and is freed by the last `drop`.
+ */
+import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, type Errno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { utf8Length } from "../../core/names.ts";
+import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { allocateInode, allocateMetadata, freeInode, freeMetadata, goalOf } from "./allocate.ts";
+import { addEntry, beginDirectory, endDirectory, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
+import { DirectoryData } from "./directory-data.ts";
+import { freeFile } from "./file.ts";
+import { FileData } from "./file-data.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import type { Ext4State } from "./state.ts";
+import { freeXattrs } from "./xattrs.ts";
+
+/** EXT4_LINK_MAX. */
+export const LINK_MAX = 65_000;
+/** A target shorter than this lies in the inode (EXT4_N_BLOCKS × 4). */
+const FAST_SYMLINK_BYTES = 60;
+/** FS_EXTENT_FL, FS_INDEX_FL as chattr shows them. */
+export const EXTENT_FLAG = 0x80000;
+export const INDEX_FLAG = 0x1000;
+
+/** Stamps an inode's change time, and its modification time too if asked. */
+export function stamp(state: Ext4State, ino: number, modified: boolean): void {
+  const chunk = state.chunk(ino);
+  const at = ((ino - 1) & 63) * TIMES;
+  const now = state.environment.clock.time();
+  chunk.times[at + CTIME] = now;
+  if (modified) chunk.times[at + MTIME] = now;
+  chunk.dirty((ino - 1) & 63, state.journal);
+}
+
+/** Takes an inode and fills it. @returns 0 when there is none. */
+function makeInode(state: Ext4State, directory: number, init: NewInode): number {
+  const type = init.mode & S_IFMT;
+  const ino = allocateInode(state, directory, type === S_IFDIR);
+  if (ino === 0) return 0;
+  const chunk = state.chunk(ino);
+  const at = (ino - 1) & 63;
+  const base = at * WORDS;
+  const { words, times } = chunk;
+  words[base + MODE] = init.mode;
+  words[base + UID] = init.uid;
+  words[base + GID] = init.gid;
+  words[base + NLINK] = type === S_IFDIR ? 2 : 1;
+  words[base + FLAGS] = EXTENT_FLAG;
+  words[base + BLOCKS] = 0;
+  words[base + EXTRA] = type === S_IFDIR ? directory : init.rdev;
+  words[base + HOLDS] = 0;
+  const now = state.environment.clock.time();
+  times[at * TIMES + ATIME] = now;
+  times[at * TIMES + MTIME] = now;
+  times[at * TIMES + CTIME] = now;
+  chunk.sizes[at] = 0;
+  chunk.data[at] = undefined;
+  chunk.dirty(at, state.journal);
+  return ino;
+}
+
+/** What a new inode needs beyond its table entry. */
+function furnish(state: Ext4State, ino: number, init: NewInode): void {
+  const type = init.mode & S_IFMT;
+  if (type === S_IFDIR) {
+    state.setData(ino, new DirectoryData());
+    beginDirectory(state, ino);
+  } else if (type === S_IFLNK) {
+    const length = utf8Length(init.target);
+    let block = 0;
+    if (length >= FAST_SYMLINK_BYTES) {
+      block = allocateMetadata(state, goalOf(state, ino, false));
+      state.addBlocks(ino, 1);
+    } else state.setWord(ino, FLAGS, 0);
+    const data = new SymlinkData(init.target, block);
+    if (block !== 0) state.journal.dirty(data);
+    state.setData(ino, data);
+    state.setSize(ino, length);
+  }
+}
+
+/** The inode's count of names, adjusted; a directory beyond 65,000 shows 1 (dir_nlink). */
+export function addLinks(state: Ext4State, ino: number, by: number): void {
+  const chunk = state.chunk(ino);
+  const at = ((ino - 1) & 63) * WORDS;
+  const { words } = chunk;
+  const isDirectory = ((words[at + MODE] as number) & S_IFMT) === S_IFDIR;
+  const links = words[at + NLINK] as number;
+  if (isDirectory && links === 1) return;
+  const now = links + by;
+  words[at + NLINK] = isDirectory && now >= LINK_MAX ? 1 : now;
+}
+
+export function create(state: Ext4State, directory: number, name: Name, init: NewInode): number | Errno {
+  const type = init.mode & S_IFMT;
+  if (type === S_IFLNK && utf8Length(init.target) >= BLOCK_SIZE) return ENAMETOOLONG;
+  if (lookupEntry(state, directory, name) === 0 && state.word(directory, NLINK) === 0) return ENOENT;
+  const more = type === S_IFDIR || (type === S_IFLNK && utf8Length(init.target) >= FAST_SYMLINK_BYTES) ? 1 : 0;
+  const refused = roomForEntry(state, directory, name, more) ?? state.begin();
+  if (refused !== undefined) return refused;
+  const ino = makeInode(state, directory, init);
+  if (ino === 0) return ENOSPC;
+  furnish(state, ino, init);
+  addEntry(state, directory, name, ino);
+  if (type === S_IFDIR) addLinks(state, directory, 1);
+  stamp(state, directory, true);
+  return ino;
+}
+
+export function tmpfile(state: Ext4State, directory: number, init: NewInode): number | Errno {
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const ino = makeInode(state, directory, init);
+  if (ino === 0) return ENOSPC;
+  furnish(state, ino, init);
+  state.setWord(ino, NLINK, 0);
+  state.setWord(ino, HOLDS, 1);
+  state.orphans.add(ino);
+  state.dirtySuperblock();
+  return ino;
+}
+
+export function link(state: Ext4State, source: number, directory: number, name: Name): Errno | undefined {
+  if (state.word(source, NLINK) >= LINK_MAX) return EMLINK;
+  lookupEntry(state, directory, name);
+  const refused = roomForEntry(state, directory, name, 0) ?? state.begin();
+  if (refused !== undefined) return refused;
+  if (state.orphans.delete(source)) state.dirtySuperblock();
+  addLinks(state, source, 1);
+  stamp(state, source, false);
+  addEntry(state, directory, name, source);
+  stamp(state, directory, true);
+  return undefined;
+}
+
+/** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
+export function orphan(state: Ext4State, ino: number): void {
+  state.dirtySuperblock();
+  if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
+  else state.orphans.add(ino);
+}
+
+/** Frees an inode with all that it has (ext4_evict_inode). */
+export function freeWhole(state: Ext4State, ino: number): void {
+  const data = state.data(ino);
+  const isDirectory = (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
+  if (data instanceof FileData) freeFile(state, ino, data);
+  else if (data instanceof DirectoryData) endDirectory(state, ino);
+  else if (data instanceof SymlinkData && data.block !== 0) freeMetadata(state, data);
+  freeXattrs(state, ino);
+  state.setData(ino, undefined);
+  state.setSize(ino, 0);
+  state.setWord(ino, MODE, 0);
+  state.setWord(ino, BLOCKS, 0);
+  state.setWord(ino, NLINK, 0);
+  if (state.orphans.delete(ino)) state.dirtySuperblock();
+  state.dirtyInode(ino);
+  freeInode(state, ino, isDirectory);
+}
+
+/** Takes one name from an inode that is no directory. */
+export function dropLink(state: Ext4State, ino: number): void {
+  addLinks(state, ino, -1);
+  stamp(state, ino, false);
+  if (state.word(ino, NLINK) === 0) orphan(state, ino);
+}
+
+/** Takes the only name from a directory. */
+export function dropDirectory(state: Ext4State, ino: number): void {
+  state.setWord(ino, NLINK, 0);
+  state.setSize(ino, 0);
+  stamp(state, ino, false);
+  orphan(state, ino);
+}
+
+export function unlink(state: Ext4State, directory: number, name: Name): Errno | undefined {
+  if (lookupEntry(state, directory, name) === 0) return ENOENT;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const row = state.dentries.find(directory, name);
+  const ino = state.dentries.child(row);
+  removeEntry(state, directory, row);
+  stamp(state, directory, true);
+  dropLink(state, ino);
+  return undefined;
+}
+
+export function rmdir(state: Ext4State, directory: number, name: Name): Errno | undefined {
+  const ino = lookupEntry(state, directory, name);
+  if (ino === 0) return ENOENT;
+  if (!isEmpty(state, ino)) return ENOTEMPTY;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  removeEntry(state, directory, state.dentries.find(directory, name));
+  addLinks(state, directory, -1);
+  stamp(state, directory, true);
+  dropDirectory(state, ino);
+  return undefined;
+}

@@ -1,0 +1,253 @@
+/**
+ * One mounted ext4: everything that its operations share (kernel: struct ext4_sb_info). Operations are functions over it, in files by operation.
+ *
+ * Interface: `begin` opens each call that changes metadata (ext4_journal_start), so that a transaction that has grown large commits between calls,
+ * never within one. What `blockOf…` promises of counts: `freeBlocks` counts blocks on the disk, `delayedBlocks` what delayed allocation has promised of them.
+ */
+import type { BlockDevice } from "../../block/device.ts";
+import { assert } from "../../core/assert.ts";
+import type { Clock } from "../../core/clock.ts";
+import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { EventStream } from "../../core/events.ts";
+import type { NameTable } from "../../core/names.ts";
+import type { DeviceNumber } from "../../core/units.ts";
+import type { AddressSpace } from "../../vfs/address-space.ts";
+import { DentryTable } from "../../vfs/dentry-table.ts";
+import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import type { CachedPages } from "./cached-pages.ts";
+import { DirectoryData } from "./directory-data.ts";
+import { FileData } from "./file-data.ts";
+import { Groups } from "./groups.ts";
+import { BLOCKS, CHUNK_INODES, InodeChunk, type InodeData, MODE, SymlinkData, WORDS } from "./inodes.ts";
+import { Journal, type Metadata } from "./journal.ts";
+import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
+import { type ExtentRecord, type InodeTableRecord, readRecord, type SuperblockRecord } from "./records.ts";
+import { XattrBlock, type XattrSet } from "./xattr-set.ts";
+
+/** Of whose pages the cache takes care. */
+export interface PageCacheLike {
+  mapping(space: AddressSpace, inode: Inode): CachedPages;
+}
+
+export interface Ext4Environment {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly cache: PageCacheLike;
+  /** st_dev. */
+  readonly device: DeviceNumber;
+  /** What reports and events call this mount; default "ext4". */
+  readonly label?: string;
+  /** Whether the caller at work may use the reserved 5 % (the superuser). Default: always. */
+  readonly privileged?: () => boolean;
+  /** Give freed blocks up on the device (mount -o discard). Default: no. */
+  readonly discard?: boolean;
+}
+
+const CHUNKS_PER_PAGE = 4096;
+
+export class Ext4State implements Metadata {
+  readonly device: BlockDevice;
+  readonly geometry: Geometry;
+  readonly environment: Ext4Environment;
+  readonly journal: Journal;
+  readonly groups: Groups;
+  readonly dentries: DentryTable = new DentryTable();
+  /** Of each dentry row: the entry's block in its directory << 10 | its offset / 4. */
+  positions: Uint32Array = new Uint32Array(16);
+  /** Of each dentry row: its index in DirectoryBlock.rows. */
+  places: Uint16Array = new Uint16Array(16);
+  readonly journalRuns: readonly number[];
+  freeBlocks = 0;
+  freeInodes = 0;
+  delayedBlocks = 0;
+  mountCount = 0;
+  needsRecovery = false;
+  /** Whether s_last_mounted was written since the mount (EXT4_MF_MNTDIR_SAMPLED). */
+  sampled = false;
+  /** Inodes without names that are in use. */
+  readonly orphans: Set<number> = new Set();
+  /** What is left of the locality group's preallocation: small files follow each other there. */
+  localStart = 0;
+  localCount = 0;
+  /** Where the superblock lies; it is a metadata block itself. */
+  readonly block = 0;
+  stamp = 0;
+  readonly #chunks: (InodeChunk | undefined)[][] = [];
+  space: AddressSpace | undefined;
+
+  constructor(device: BlockDevice, geometry: Geometry, environment: Ext4Environment, journalRuns: readonly number[]) {
+    this.device = device;
+    this.geometry = geometry;
+    this.environment = environment;
+    this.journalRuns = journalRuns;
+    this.journal = new Journal(device, environment.clock, journalRuns);
+    this.groups = new Groups(geometry, device, this.journal);
+  }
+
+  /** Begins a call that changes metadata. @returns EROFS after an aborted journal. */
+  begin(): Errno | undefined {
+    if (this.journal.error !== undefined) return EROFS;
+    if (this.journal.isFull) return this.commit();
+    return undefined;
+  }
+
+  /** Ends the running transaction. */
+  commit(): Errno | undefined {
+    this.groups.settleFreed();
+    const events = this.environment.events;
+    if (!events.listening || this.journal.isIdle) return this.journal.commit();
+    const before = this.journal.counters.logBlocks;
+    const transaction = this.journal.sequence;
+    const failed = this.journal.commit();
+    const blocks = this.journal.counters.logBlocks - before;
+    events.emit({ op: "journalCommit", filesystem: this.label, transaction, blocks });
+    return failed;
+  }
+
+  get label(): string {
+    return this.environment.label ?? "ext4";
+  }
+
+  freeze(): SuperblockRecord {
+    return {
+      kind: "ext4.superblock",
+      length: BLOCK_SIZE,
+      geometry: this.geometry,
+      freeBlocks: this.freeBlocks,
+      freeInodes: this.freeInodes,
+      needsRecovery: this.needsRecovery,
+      mountCount: this.mountCount,
+      orphans: [...this.orphans],
+      journal: this.journalRuns,
+    };
+  }
+
+  dirtySuperblock(): void {
+    this.journal.dirty(this);
+  }
+
+  // Inodes
+
+  chunk(ino: number): InodeChunk {
+    const at = (ino - 1) >>> 6;
+    const page = this.#chunks[at >>> 12];
+    return page?.[at & (CHUNKS_PER_PAGE - 1)] ?? this.#loadChunk(at);
+  }
+
+  #loadChunk(at: number): InodeChunk {
+    const first = at * CHUNK_INODES + 1;
+    const homes: number[] = [];
+    for (let n = 0; n < CHUNK_INODES / INODES_PER_BLOCK; n++) homes.push(this.#tableBlockOf(first + n * INODES_PER_BLOCK));
+    const made = new InodeChunk(first, homes);
+    const page = (this.#chunks[at >>> 12] ??= new Array(CHUNKS_PER_PAGE));
+    page[at & (CHUNKS_PER_PAGE - 1)] = made;
+    for (const home of homes) {
+      const record = readRecord(this.device, home);
+      if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
+      made.load(record);
+      this.#loadBodies(made, record);
+    }
+    return made;
+  }
+
+  /** A chunk may reach into the next group's table, where a group's inodes are no multiple of 64. */
+  #tableBlockOf(ino: number): number {
+    const group = Math.floor((ino - 1) / this.geometry.inodesPerGroup);
+    if (group >= this.geometry.groups) return 0;
+    return inodeTableOf(this.geometry, group) + Math.floor(((ino - 1) % this.geometry.inodesPerGroup) / INODES_PER_BLOCK);
+  }
+
+  #loadBodies(chunk: InodeChunk, record: InodeTableRecord): void {
+    const read = (block: number): ExtentRecord | undefined => {
+      const below = readRecord(this.device, block);
+      return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
+    };
+    for (const [index, body] of record.bodies.entries()) {
+      if (body === undefined) continue;
+      const at = record.first - chunk.first + index;
+      const type = (chunk.words[at * WORDS + MODE] as number) & S_IFMT;
+      if (type === S_IFLNK) chunk.data[at] = this.#loadLink(body.target, body.tree?.entries[2] ?? 0);
+      else if (body.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
+        const data = type === S_IFREG ? new FileData() : new DirectoryData();
+        data.tree.load(body.tree, read);
+        if (data instanceof FileData) data.onDisk = chunk.sizes[at] as number;
+        else data.loaded = false;
+        chunk.data[at] = data;
+      }
+      if (body.xattrs !== undefined || body.xattrBlock !== undefined) {
+        (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(body.xattrs, body.xattrBlock);
+      }
+    }
+  }
+
+  #loadLink(target: string | undefined, block: number): SymlinkData {
+    if (target !== undefined) return new SymlinkData(target, 0);
+    const record = readRecord(this.device, block);
+    const known = record !== undefined && !isErrno(record) && record.kind === "ext4.symlinkBlock" ? record.target : "";
+    return new SymlinkData(known, block);
+  }
+
+  #loadXattrs(inInode: ReadonlyMap<string, Uint8Array> | undefined, block: number | undefined): XattrSet {
+    const set: XattrSet = { inInode: new Map(inInode), outside: undefined };
+    if (block === undefined) return set;
+    set.outside = new XattrBlock(block);
+    const record = readRecord(this.device, block);
+    if (record !== undefined && !isErrno(record) && record.kind === "ext4.xattrBlock")
+      for (const [name, value] of record.entries) set.outside.entries.set(name, value);
+    return set;
+  }
+
+  word(ino: number, column: number): number {
+    return this.chunk(ino).words[((ino - 1) & 63) * WORDS + column] as number;
+  }
+  setWord(ino: number, column: number, value: number): void {
+    this.chunk(ino).words[((ino - 1) & 63) * WORDS + column] = value;
+  }
+  data(ino: number): InodeData {
+    return this.chunk(ino).data[(ino - 1) & 63];
+  }
+  setData(ino: number, data: InodeData): void {
+    this.chunk(ino).data[(ino - 1) & 63] = data;
+  }
+  size(ino: number): number {
+    return this.chunk(ino).sizes[(ino - 1) & 63] as number;
+  }
+  setSize(ino: number, size: number): void {
+    this.chunk(ino).sizes[(ino - 1) & 63] = size;
+  }
+  /** Adds to the inode's blocks. */
+  addBlocks(ino: number, blocks: number): void {
+    const words = this.chunk(ino).words;
+    const at = ((ino - 1) & 63) * WORDS + BLOCKS;
+    words[at] = (words[at] as number) + blocks;
+  }
+  dirtyInode(ino: number): void {
+    this.chunk(ino).dirty((ino - 1) & 63, this.journal);
+  }
+  directory(ino: number): DirectoryData {
+    const data = this.data(ino);
+    assert(data instanceof DirectoryData, `inode ${ino} is no directory`);
+    return data;
+  }
+  /** Visits the inodes in memory whose mode is not 0. */
+  visitInodes(visit: (ino: number) => void): void {
+    for (const page of this.#chunks) {
+      for (const chunk of page ?? []) {
+        if (chunk === undefined) continue;
+        for (let at = 0; at < CHUNK_INODES; at++) if (chunk.words[at * WORDS + MODE] !== 0) visit(chunk.first + at);
+      }
+    }
+  }
+
+  /** Makes the columns beside the dentry table as long as it is. */
+  growColumns(): void {
+    if (this.positions.length >= this.dentries.rows) return;
+    const positions = new Uint32Array(this.dentries.rows);
+    positions.set(this.positions);
+    this.positions = positions;
+    const places = new Uint16Array(this.dentries.rows);
+    places.set(this.places);
+    this.places = places;
+  }
+}

@@ -1,0 +1,19 @@
+/** Where the blocks of extent trees come from and go to: counted to their inode, journaled. */
+import { allocateMetadata, freeMetadata, goalOf } from "./allocate.ts";
+import type { Metadata } from "./journal.ts";
+import type { Ext4State } from "./state.ts";
+import type { TreeBlocks } from "./tree.ts";
+
+export function treeBlocks(state: Ext4State, ino: number): TreeBlocks {
+  return {
+    journal: state.journal,
+    allocate: () => {
+      state.addBlocks(ino, 1);
+      return allocateMetadata(state, goalOf(state, ino, true));
+    },
+    free: (metadata: Metadata) => {
+      state.addBlocks(ino, -1);
+      freeMetadata(state, metadata);
+    },
+  };
+}

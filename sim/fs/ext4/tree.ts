@@ -1,0 +1,229 @@
+/**
+ * The blocks of an inode's extent tree (fs/ext4/extents.c: ext4_ext_create_new_leaf, ext4_ext_grow_indepth, ext4_ext_rm_leaf).
+ *
+ * Interface: `ExtentTree` is an ExtentList with the leaves that divide it. `settle` gives leaves and index blocks to a list that outgrew the inode, and
+ * frees those that became empty; it is called at the end of each change, within the same transaction.
+ * A leaf that overflows at its end begins a new one with the new extent alone, as the kernel does for appends; in its middle it is cut there. Index blocks are filled one after the other.
+ */
+import { assert } from "../../core/assert.ts";
+import { EXTENTS_IN_INODE, EXTENTS_PER_BLOCK, ExtentList } from "./extents.ts";
+import type { Journal, Metadata } from "./journal.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import type { ExtentRecord, TreeRoot } from "./records.ts";
+
+/** A leaf block: `count` extents of the list. */
+class Leaf implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  count: number;
+  readonly #tree: ExtentTree;
+
+  constructor(tree: ExtentTree, block: number, count: number) {
+    this.#tree = tree;
+    this.block = block;
+    this.count = count;
+  }
+  freeze(): ExtentRecord {
+    return { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 0, entries: this.#tree.entriesOf(this) };
+  }
+}
+
+/** An index block: 340 leaves. */
+class IndexBlock implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  readonly #tree: ExtentTree;
+
+  constructor(tree: ExtentTree, block: number) {
+    this.#tree = tree;
+    this.block = block;
+  }
+  freeze(): ExtentRecord {
+    return { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 1, entries: this.#tree.childrenOf(this) };
+  }
+}
+
+/** What gives and takes the blocks of a tree. */
+export interface TreeBlocks {
+  readonly journal: Journal;
+  /** A block for metadata; allocation has been checked to succeed. */
+  allocate(): number;
+  free(metadata: Metadata): void;
+}
+
+export class ExtentTree {
+  readonly list: ExtentList = new ExtentList();
+  #leaves: Leaf[] = [];
+  #indexes: IndexBlock[] = [];
+
+  get leafCount(): number {
+    return this.#leaves.length;
+  }
+  /** Blocks that the tree itself takes. */
+  get blockCount(): number {
+    return this.#leaves.length + this.#indexes.length;
+  }
+  /** Every block of the tree. */
+  visitBlocks(visit: (block: number) => void): void {
+    for (const leaf of this.#leaves) visit(leaf.block);
+    for (const index of this.#indexes) visit(index.block);
+  }
+
+  /** The bound method that ExtentList tells its growth to. */
+  readonly changed = (index: number, by: number): void => {
+    if (this.#leaves.length === 0) return;
+    let before = 0;
+    for (const [at, leaf] of this.#leaves.entries()) {
+      const last = at === this.#leaves.length - 1;
+      // An extent added between two leaves goes to the left one, as the search for its place ends there.
+      if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || last) {
+        leaf.count += by;
+        this.#touched.add(leaf);
+        return;
+      }
+      before += leaf.count;
+    }
+  };
+  readonly #touched = new Set<Leaf>();
+
+  /** The extents from `from` to `to` changed in place: their leaves join the transaction. */
+  dirtyAround(block: number, journal: Journal): void {
+    const index = this.list.find(block);
+    let before = 0;
+    for (const leaf of this.#leaves) {
+      before += leaf.count;
+      if (index <= before) {
+        journal.dirty(leaf);
+        return;
+      }
+    }
+  }
+
+  /** Every block of the tree changes: extents moved within the file. */
+  dirtyAll(journal: Journal): void {
+    for (const leaf of this.#leaves) journal.dirty(leaf);
+    for (const index of this.#indexes) journal.dirty(index);
+  }
+
+  settle(blocks: TreeBlocks): void {
+    const count = this.list.count;
+    if (this.#leaves.length === 0) {
+      if (count <= EXTENTS_IN_INODE) return;
+      const leaf = new Leaf(this, blocks.allocate(), count);
+      this.#leaves.push(leaf);
+      this.#touched.add(leaf);
+    }
+    for (let at = 0; at < this.#leaves.length; at++) {
+      const leaf = this.#leaves[at] as Leaf;
+      if (leaf.count > EXTENTS_PER_BLOCK) {
+        const last = at === this.#leaves.length - 1;
+        const rest = last ? leaf.count - EXTENTS_PER_BLOCK : leaf.count >>> 1;
+        leaf.count -= rest;
+        const made = new Leaf(this, blocks.allocate(), rest);
+        this.#leaves.splice(at + 1, 0, made);
+        this.#touched.add(leaf).add(made);
+      } else if (leaf.count === 0) {
+        this.#leaves.splice(at, 1);
+        this.#touched.delete(leaf);
+        blocks.free(leaf);
+        at -= 1;
+      }
+    }
+    const only = this.#leaves[0];
+    if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
+      // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
+      this.#leaves = [];
+      this.#touched.delete(only);
+      blocks.free(only);
+    }
+    for (const leaf of this.#touched) blocks.journal.dirty(leaf);
+    this.#touched.clear();
+    this.#settleIndexes(blocks);
+  }
+
+  #settleIndexes(blocks: TreeBlocks): void {
+    const wanted = this.#leaves.length <= EXTENTS_IN_INODE ? 0 : Math.ceil(this.#leaves.length / EXTENTS_PER_BLOCK);
+    if (wanted === this.#indexes.length && wanted === 0) return;
+    while (this.#indexes.length < wanted) this.#indexes.push(new IndexBlock(this, blocks.allocate()));
+    while (this.#indexes.length > wanted) blocks.free(this.#indexes.pop() as IndexBlock);
+    for (const index of this.#indexes) blocks.journal.dirty(index);
+  }
+
+  /** Blocks that `settle` may need for `more` further extents, at most. */
+  worstCase(more: number): number {
+    const count = this.list.count + more;
+    if (count <= EXTENTS_IN_INODE) return 0;
+    return 1 + Math.ceil(more / EXTENTS_PER_BLOCK) + (this.#leaves.length >= EXTENTS_IN_INODE ? 1 : 0);
+  }
+
+  entriesOf(wanted: Leaf): number[] {
+    let before = 0;
+    for (const leaf of this.#leaves) {
+      if (leaf === wanted) return this.list.items.slice(before * 3, (before + leaf.count) * 3);
+      before += leaf.count;
+    }
+    return [];
+  }
+
+  childrenOf(wanted: IndexBlock): number[] {
+    const at = this.#indexes.indexOf(wanted);
+    return this.#pairs(at * EXTENTS_PER_BLOCK, (at + 1) * EXTENTS_PER_BLOCK);
+  }
+
+  #pairs(from: number, to: number): number[] {
+    const out: number[] = [];
+    let before = 0;
+    for (const [at, leaf] of this.#leaves.entries()) {
+      if (at >= from && at < to) out.push(this.list.count > before ? this.list.logical(before) : 0, leaf.block);
+      before += leaf.count;
+    }
+    return out;
+  }
+
+  root(): TreeRoot {
+    if (this.#leaves.length === 0) return { depth: 0, entries: this.list.items.slice() };
+    if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };
+    const entries: number[] = [];
+    for (const [at, index] of this.#indexes.entries())
+      entries.push(this.#pairs(at * EXTENTS_PER_BLOCK, at * EXTENTS_PER_BLOCK + 1)[0] ?? 0, index.block);
+    return { depth: 2, entries };
+  }
+
+  /** Rebuilds the tree from its root; `read` gives the record of a block below. */
+  load(root: TreeRoot, read: (block: number) => ExtentRecord | undefined): void {
+    if (root.depth === 0) {
+      this.list.items = root.entries.slice();
+      return;
+    }
+    for (let at = 1; at < root.entries.length; at += 2) {
+      const block = root.entries[at] as number;
+      const record = read(block);
+      if (record === undefined) continue;
+      if (root.depth === 1) this.#loadLeaf(block, record);
+      else {
+        this.#indexes.push(new IndexBlock(this, block));
+        for (let child = 1; child < record.entries.length; child += 2) {
+          const leaf = record.entries[child] as number;
+          const below = read(leaf);
+          if (below !== undefined) this.#loadLeaf(leaf, below);
+        }
+      }
+    }
+  }
+
+  #loadLeaf(block: number, record: ExtentRecord): void {
+    this.#leaves.push(new Leaf(this, block, record.entries.length / 3));
+    for (const item of record.entries) this.list.items.push(item);
+  }
+
+  check(name: string): void {
+    this.list.check(name);
+    let count = 0;
+    for (const leaf of this.#leaves) {
+      assert(leaf.count > 0 && leaf.count <= EXTENTS_PER_BLOCK, `${name}: a leaf of ${leaf.count} extents`);
+      count += leaf.count;
+    }
+    assert(this.#leaves.length === 0 || count === this.list.count, `${name}: leaves hold ${count} of ${this.list.count} extents`);
+    assert(this.#leaves.length > 0 || this.list.count <= EXTENTS_IN_INODE, `${name}: ${this.list.count} extents in the inode`);
+  }
+}

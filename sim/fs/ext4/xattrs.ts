@@ -1,0 +1,145 @@
+/**
+ * Extended attributes (fs/ext4/xattr.c): first in what an inode of 256 bytes has left, then in one block of their own.
+ *
+ * Interface: names come whole ("user.k"). A value that fits neither gives ENOSPC. Kernel: ext4_xattr_set_handle.
+ */
+import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "../../core/errno.ts";
+import { utf8Length } from "../../core/names.ts";
+import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
+import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
+import { stamp } from "./namei.ts";
+import type { Ext4State } from "./state.ts";
+import { XattrBlock, type XattrSet } from "./xattr-set.ts";
+
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+const ENTRY_BYTES = 16;
+/** 128 bytes of old inode, 32 of i_extra_isize, 4 of magic, 4 of terminator. */
+const IN_INODE_BYTES: number = INODE_SIZE - 128 - 32 - 4 - 4;
+/** 32 bytes of header, 4 of terminator. */
+const BLOCK_BYTES: number = BLOCK_SIZE - 32 - 4;
+const NAME_BYTES_MAX = 255;
+/** What is kept as an index instead of the name's beginning. */
+const PREFIXES = ["user.", "trusted.", "security."];
+const ACCESS_LISTS = ["system.posix_acl_access", "system.posix_acl_default"];
+
+/** Bytes of a name behind its index; -1 for a namespace that ext4 does not keep. */
+function suffixBytes(name: string): number {
+  if (ACCESS_LISTS.includes(name)) return 0;
+  const prefix = PREFIXES.find((known) => name.startsWith(known));
+  return prefix === undefined ? -1 : utf8Length(name) - prefix.length;
+}
+
+/** Bytes of a value as kept: an access list's entries shrink from 8 bytes to 4 where they name nobody (acl.c, ext4_acl_to_disk). */
+function storedBytes(name: string, value: Uint8Array): number {
+  if (!ACCESS_LISTS.includes(name)) return value.length;
+  let length = 4;
+  for (let at = 4; at + 8 <= value.length; at += 8) length += value[at] === 2 || value[at] === 8 ? 8 : 4;
+  return length;
+}
+
+function align(length: number): number {
+  return (length + 3) & ~3;
+}
+function cost(name: string, value: Uint8Array): number {
+  return ENTRY_BYTES + align(suffixBytes(name)) + align(storedBytes(name, value));
+}
+function total(entries: ReadonlyMap<string, Uint8Array>, without: string): number {
+  let sum = 0;
+  for (const [name, value] of entries) if (name !== without) sum += cost(name, value);
+  return sum;
+}
+
+function setOf(state: Ext4State, ino: number): XattrSet | undefined {
+  return state.chunk(ino).xattrs?.[(ino - 1) & 63];
+}
+function putSet(state: Ext4State, ino: number, set: XattrSet | undefined): void {
+  const chunk = state.chunk(ino);
+  chunk.xattrs ??= new Array(64).fill(undefined);
+  chunk.xattrs[(ino - 1) & 63] = set;
+}
+
+export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
+  if (suffixBytes(name) < 0) return ENOTSUP;
+  const set = setOf(state, ino);
+  return set?.inInode.get(name) ?? set?.outside?.entries.get(name) ?? ENODATA;
+}
+
+export function listxattr(state: Ext4State, ino: number): string[] {
+  const set = setOf(state, ino);
+  return set === undefined ? [] : [...set.inInode.keys(), ...(set.outside?.entries.keys() ?? [])];
+}
+
+export function setxattr(state: Ext4State, ino: number, name: string, value: Uint8Array, flags: number): Errno | undefined {
+  const suffix = suffixBytes(name);
+  if (suffix < 0) return ENOTSUP;
+  if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
+  if (suffix > NAME_BYTES_MAX) return ERANGE;
+  const known = setOf(state, ino);
+  const exists = known !== undefined && (known.inInode.has(name) || known.outside?.entries.has(name) === true);
+  if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
+  if (!exists && (flags & XATTR_REPLACE) !== 0) return ENODATA;
+  const set: XattrSet = known ?? { inInode: new Map(), outside: undefined };
+  const size = cost(name, value);
+  const inside = total(set.inInode, name) + size <= IN_INODE_BYTES;
+  const outside = total(set.outside?.entries ?? new Map(), name) + size <= BLOCK_BYTES;
+  if (!inside && !outside) return ENOSPC;
+  if (!inside && set.outside === undefined && !canReserve(state, 1)) return ENOSPC;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  // The caller keeps its bytes.
+  const kept = value.slice();
+  if (inside) {
+    set.inInode.set(name, kept);
+    if (set.outside?.entries.delete(name) === true) settleBlock(state, ino, set);
+  } else {
+    set.inInode.delete(name);
+    set.outside ??= newBlock(state, ino);
+    set.outside.entries.set(name, kept);
+    state.journal.dirty(set.outside);
+  }
+  putSet(state, ino, set);
+  stamp(state, ino, false);
+  return undefined;
+}
+
+function newBlock(state: Ext4State, ino: number): XattrBlock {
+  state.addBlocks(ino, 1);
+  return new XattrBlock(allocateMetadata(state, goalOf(state, ino, false)));
+}
+
+/** The block lost an entry: it is written, or given back when it has none left. */
+function settleBlock(state: Ext4State, ino: number, set: XattrSet): void {
+  const block = set.outside;
+  if (block === undefined) return;
+  if (block.entries.size > 0) {
+    state.journal.dirty(block);
+    return;
+  }
+  set.outside = undefined;
+  state.addBlocks(ino, -1);
+  freeMetadata(state, block);
+}
+
+export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
+  if (suffixBytes(name) < 0) return ENOTSUP;
+  const set = setOf(state, ino);
+  if (set === undefined || !(set.inInode.has(name) || set.outside?.entries.has(name) === true)) return ENODATA;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  if (!set.inInode.delete(name)) {
+    set.outside?.entries.delete(name);
+    settleBlock(state, ino, set);
+  }
+  if (set.inInode.size === 0 && set.outside === undefined) putSet(state, ino, undefined);
+  stamp(state, ino, false);
+  return undefined;
+}
+
+/** Frees the attributes of an inode that goes. */
+export function freeXattrs(state: Ext4State, ino: number): void {
+  const set = setOf(state, ino);
+  if (set === undefined) return;
+  if (set.outside !== undefined) freeMetadata(state, set.outside);
+  putSet(state, ino, undefined);
+}

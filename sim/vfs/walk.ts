@@ -6,14 +6,13 @@
  */
 import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, type NameTable, utf8Length } from "../core/names.ts";
-import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from "./credentials.ts";
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, type Credentials } from "./credentials.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
-import type { Task } from "./task.ts";
 
 /** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
-export const PATH_MAX = 4096;
+const PATH_MAX = 4096;
 /** How many symbolic links a walk follows (include/linux/namei.h: MAXSYMLINKS). */
 const SYMBOLIC_LINKS_MAX = 40;
 
@@ -30,6 +29,14 @@ export function pathError(path: string): Errno | undefined {
   return path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX ? ENAMETOOLONG : undefined;
 }
 
+/** Where a walk begins and for whom: the task it belongs to. */
+export interface Walker {
+  readonly vfs: { readonly names: NameTable };
+  readonly root: Position;
+  readonly cwd: Position;
+  readonly credentials: Credentials;
+}
+
 export class Walk {
   /** Where the walk ended: the object, or with `parent` the directory of the last component. */
   mount: Mount;
@@ -39,14 +46,14 @@ export class Walk {
   kind: LastKind = "root";
   /** After `parent`: whether slashes follow the last component, which asks for a directory. */
   slash = false;
-  readonly #task: Task;
+  readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
   /** Where the walk stood before its last step: the directory that a symbolic link is relative to. */
   #directory: Inode;
   #directoryMount: Mount;
 
-  constructor(task: Task) {
+  constructor(task: Walker) {
     this.#task = task;
     this.#names = task.vfs.names;
     this.mount = task.root.mount;

@@ -2,10 +2,7 @@
  * Extended attributes of the few inodes that have any, in memory (fs/xattr.c: simple_xattrs).
  */
 import { EEXIST, ENODATA, type Errno } from "../core/errno.ts";
-
-/** Flags of setxattr(2). */
-export const XATTR_CREATE = 1;
-export const XATTR_REPLACE = 2;
+import { XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 
 export class XattrStore {
   readonly #values = new Map<number, Map<string, Uint8Array>>();

@@ -25,6 +25,7 @@ export class CachedMapping implements MappingRuns {
   /** The one run there is (0: none), or the index of more. */
   #runs: number | RunIndex = 0;
   #cachedPages = 0;
+  queuePlace = -1;
   #dirtyPages = 0;
 
   constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {

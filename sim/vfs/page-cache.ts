@@ -13,6 +13,7 @@ import type { Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import { seconds } from "../core/units.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { DirtyQueue } from "./dirty-queue.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
 import { CachedMapping } from "./mapping.ts";
 import type { PageCacheCounters, PageMemory } from "./page-memory.ts";
@@ -51,7 +52,7 @@ export class PageCache implements PageMemory {
   dirtyPages = 0;
   readonly #dirtyLimit: number;
   /** Mappings with dirty pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
-  readonly #dirty = new Map<RunOwner, number>();
+  readonly #dirty = new DirtyQueue<RunOwner>();
   /** Failed writebacks that no fsync has told yet (kernel: errseq_t). */
   readonly #errors = new Map<RunOwner, Errno>();
   readonly #stopFlusher: () => void;
@@ -80,7 +81,7 @@ export class PageCache implements PageMemory {
   /** Writes back everything that is dirty. @returns the first error. */
   flushAll(): Errno | undefined {
     let failed: Errno | undefined;
-    for (const mapping of [...this.#dirty.keys()]) failed = mapping.flush() ?? failed;
+    for (const mapping of this.#dirty.until(Number.POSITIVE_INFINITY)) failed = mapping.flush() ?? failed;
     return failed;
   }
 
@@ -130,11 +131,11 @@ export class PageCache implements PageMemory {
   }
 
   noteDirty(mapping: RunOwner): void {
-    this.#dirty.set(mapping, this.clock.now);
+    if (!this.#dirty.has(mapping)) this.#dirty.add(mapping, this.clock.now);
   }
 
   noteClean(mapping: RunOwner): void {
-    this.#dirty.delete(mapping);
+    this.#dirty.remove(mapping);
   }
 
   /** The error of a writeback that nobody waited for, told once. */
@@ -181,7 +182,7 @@ export class PageCache implements PageMemory {
   #writeBackground(): void {
     if (this.#working) return;
     while (this.dirtyPages > this.#dirtyLimit) {
-      const oldest = this.#dirty.keys().next().value;
+      const oldest = this.#dirty.oldest();
       if (oldest === undefined) return;
       this.#writeBack(oldest);
     }
@@ -191,9 +192,6 @@ export class PageCache implements PageMemory {
   #flushExpired(): void {
     if (this.#working) return;
     const before = this.clock.now - DIRTY_EXPIRE_SECONDS * 1e9;
-    for (const [mapping, since] of [...this.#dirty]) {
-      if (since > before) break;
-      this.#writeBack(mapping);
-    }
+    for (const mapping of this.#dirty.until(before)) this.#writeBack(mapping);
   }
 }

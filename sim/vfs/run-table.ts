@@ -15,6 +15,8 @@ export type RunContent = Content | PageBuffer;
 
 /** The mapping that a run belongs to, as the cache knows it. */
 export interface RunOwner extends Mapping {
+  /** Its slot in the queue of dirty mappings; -1: it is clean (dirty-queue.ts). */
+  queuePlace: number;
   readonly space: AddressSpace;
   readonly inode: Inode;
   /** Whether memory is the only place of its pages: never dirty, never evicted. */

@@ -77,7 +77,7 @@ function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void
     if (data instanceof FileData) {
       data.tree.check(`inode ${ino}`);
       delayed += data.delayedBlocks;
-      data.delayed?.visit(0, Number.MAX_SAFE_INTEGER, (from, to) =>
+      data.delayed?.visit((from, to) =>
         assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),
       );
     }

@@ -57,7 +57,7 @@ function appendBlock(state: Ext4State, directory: number, from: number, chosen =
   const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
   const block = allocateMetadata(state, goal);
   const at = data.blocks.length;
-  list.insert(at, block, 1, false, data.tree.changed);
+  list.insert(at, block, 1, false, data.tree);
   data.tree.settle(treeBlocks(state, directory));
   const made = newBlock(state, directory, block, from);
   data.blocks.push(made);
@@ -82,7 +82,7 @@ export function growDirectory(state: Ext4State, directory: number, goal: number)
 export function endDirectory(state: Ext4State, directory: number): void {
   const data = state.directory(directory);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
-  data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree.changed);
+  data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
   data.tree.settle(treeBlocks(state, directory));
 }
 

@@ -84,7 +84,7 @@ function zeroEdges(state: Ext4State, ino: number, data: FileData, range: Range):
   const tail = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
   const edge = (from: number, to: number): Errno | undefined => {
     const block = Math.floor(from / BLOCK_SIZE);
-    const holdsData = data.tree.list.has(block) || data.delayed?.get(block) === true;
+    const holdsData = data.tree.list.has(block) || data.delayed?.has(block) === true;
     if (to <= from || !holdsData) return undefined;
     return mappingOf(state, ino, data).write(from, Content.zeros(to - from), size);
   };
@@ -132,7 +132,7 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   const end = stop >= state.size(ino) ? Math.ceil(stop / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
   if (first < end) {
     data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-    data.tree.list.convert(first, end, true, data.tree.changed);
+    data.tree.list.convert(first, end, true, data.tree);
     data.tree.settle(treeBlocks(state, ino));
   }
   grow(state, ino, data, range, mode);
@@ -169,7 +169,7 @@ function insert(state: Ext4State, ino: number, data: FileData, range: Range): Er
   if (size + length > FILE_SIZE_MAX) return EFBIG;
   const failed = quiesce(data, offset) ?? state.begin();
   if (failed !== undefined) return failed;
-  data.tree.list.split(offset / BLOCK_SIZE, data.tree.changed);
+  data.tree.list.split(offset / BLOCK_SIZE, data.tree);
   data.tree.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
   return moved(state, ino, data, size + length);
 }

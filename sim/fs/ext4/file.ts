@@ -182,7 +182,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
     if (list.isUnwritten(index)) converts = true;
   }
   if (converts) {
-    list.convert(first, end, false, tree.changed);
+    list.convert(first, end, false, tree);
     tree.settle(treeBlocks(state, ino));
     state.dirtyInode(ino);
   }
@@ -235,7 +235,7 @@ export function allocateRange(
     const place = (): boolean =>
       small && data.tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
     if (!place()) return ENOSPC;
-    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree.changed);
+    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree);
     data.tree.settle(treeBlocks(state, ino));
     state.addBlocks(ino, run.count);
     state.dirtyInode(ino);
@@ -260,7 +260,7 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
       if (state.environment.discard === true) state.device.discard(bytes(physical * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
       freed += count;
     },
-    data.tree.changed,
+    data.tree,
   );
   state.addBlocks(ino, -freed);
   data.tree.settle(treeBlocks(state, ino));

@@ -51,10 +51,15 @@ export interface TreeBlocks {
   free(metadata: Metadata): void;
 }
 
+/** What most files have: shared, and never added to. */
+const NO_LEAVES: Leaf[] = [];
+const NO_INDEXES: IndexBlock[] = [];
+
 export class ExtentTree {
   readonly list: ExtentList = new ExtentList();
-  #leaves: Leaf[] = [];
-  #indexes: IndexBlock[] = [];
+  #leaves: Leaf[] = NO_LEAVES;
+  #indexes: IndexBlock[] = NO_INDEXES;
+  #touched: Set<Leaf> | undefined;
 
   get leafCount(): number {
     return this.#leaves.length;
@@ -69,8 +74,8 @@ export class ExtentTree {
     for (const index of this.#indexes) visit(index.block);
   }
 
-  /** The bound method that ExtentList tells its growth to. */
-  readonly changed = (index: number, by: number): void => {
+  /** ExtentList tells its growth here. */
+  changed(index: number, by: number): void {
     if (this.#leaves.length === 0) return;
     let before = 0;
     for (const [at, leaf] of this.#leaves.entries()) {
@@ -78,13 +83,17 @@ export class ExtentTree {
       // An extent added between two leaves goes to the left one, as the search for its place ends there.
       if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || last) {
         leaf.count += by;
-        this.#touched.add(leaf);
+        this.#touch(leaf);
         return;
       }
       before += leaf.count;
     }
-  };
-  readonly #touched = new Set<Leaf>();
+  }
+
+  #touch(leaf: Leaf): void {
+    this.#touched ??= new Set();
+    this.#touched.add(leaf);
+  }
 
   /** Every extent changed in place: all blocks of the tree join the transaction. */
   dirtyAll(journal: Journal): void {
@@ -97,8 +106,8 @@ export class ExtentTree {
     if (this.#leaves.length === 0) {
       if (count <= EXTENTS_IN_INODE) return;
       const leaf = new Leaf(this, blocks.allocate(), count);
-      this.#leaves.push(leaf);
-      this.#touched.add(leaf);
+      this.#leaves = [leaf];
+      this.#touch(leaf);
     }
     for (let at = 0; at < this.#leaves.length; at++) {
       const leaf = this.#leaves[at] as Leaf;
@@ -108,10 +117,11 @@ export class ExtentTree {
         leaf.count -= rest;
         const made = new Leaf(this, blocks.allocate(), rest);
         this.#leaves.splice(at + 1, 0, made);
-        this.#touched.add(leaf).add(made);
+        this.#touch(leaf);
+        this.#touch(made);
       } else if (leaf.count === 0) {
         this.#leaves.splice(at, 1);
-        this.#touched.delete(leaf);
+        this.#touched?.delete(leaf);
         blocks.free(leaf);
         at -= 1;
       }
@@ -119,19 +129,19 @@ export class ExtentTree {
     const only = this.#leaves[0];
     if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
       // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
-      this.#leaves = [];
-      this.#touched.delete(only);
+      this.#leaves = NO_LEAVES;
+      this.#touched?.delete(only);
       blocks.free(only);
     }
-    for (const leaf of this.#touched) blocks.journal.dirty(leaf);
-    this.#touched.clear();
+    if (this.#touched !== undefined) for (const leaf of this.#touched) blocks.journal.dirty(leaf);
+    this.#touched = undefined;
     this.#settleIndexes(blocks);
   }
 
   #settleIndexes(blocks: TreeBlocks): void {
     const wanted = this.#leaves.length <= EXTENTS_IN_INODE ? 0 : Math.ceil(this.#leaves.length / EXTENTS_PER_BLOCK);
     if (wanted === this.#indexes.length && wanted === 0) return;
-    while (this.#indexes.length < wanted) this.#indexes.push(new IndexBlock(this, blocks.allocate()));
+    while (this.#indexes.length < wanted) this.#indexes = [...this.#indexes, new IndexBlock(this, blocks.allocate())];
     while (this.#indexes.length > wanted) blocks.free(this.#indexes.pop() as IndexBlock);
     for (const index of this.#indexes) blocks.journal.dirty(index);
   }
@@ -181,7 +191,7 @@ export class ExtentTree {
       if (record === undefined) continue;
       if (root.depth === 1) this.#loadLeaf(block, record);
       else {
-        this.#indexes.push(new IndexBlock(this, block));
+        this.#indexes = [...this.#indexes, new IndexBlock(this, block)];
         for (let child = 1; child < record.entries.length; child += 2) {
           const leaf = record.entries[child] as number;
           const below = read(leaf);
@@ -192,7 +202,7 @@ export class ExtentTree {
   }
 
   #loadLeaf(block: number, record: ExtentRecord): void {
-    this.#leaves.push(new Leaf(this, block, record.entries.length / 3));
+    this.#leaves = [...this.#leaves, new Leaf(this, block, record.entries.length / 3)];
     for (const item of record.entries) this.list.items.push(item);
   }
 

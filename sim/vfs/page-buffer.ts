@@ -23,8 +23,8 @@ export class PageBuffer {
   /** Bytes that somebody holds as Content. */
   #shared = 0;
 
-  constructor(capacity = 0) {
-    this.#bytes = capacity === 0 ? NO_BYTES : new Uint8Array(capacity);
+  constructor() {
+    this.#bytes = NO_BYTES;
     this.#only = undefined;
   }
 
@@ -33,7 +33,7 @@ export class PageBuffer {
     const last = content.runs.at(-1);
     const zeros = last?.isZero === true ? last.length : 0;
     const used = content.slice(0, content.length - zeros);
-    const buffer = new PageBuffer(capacityFor(used.length));
+    const buffer = new PageBuffer();
     buffer.write(0, used);
     return buffer;
   }

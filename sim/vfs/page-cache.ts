@@ -45,6 +45,8 @@ export class PageCache implements PageMemory {
   readonly table: RunTable = new RunTable();
   /** How many pages are read or written at once, so that a range larger than memory goes through it. */
   readonly batchPages: number;
+  /** What the pinned mappings of each label read from. */
+  readonly #nowhere = new Map<string, AddressSpace>();
   /** Pages of pinned mappings, which cannot be given up. */
   pinnedPages = 0;
   /** Pages that can, dirty ones included. */
@@ -75,7 +77,12 @@ export class PageCache implements PageMemory {
 
   /** Pages whose only place is memory, as those of tmpfs: a page that is missing is zeros, and reading one makes none. */
   pinnedMapping(label: string): CachedMapping {
-    return new CachedMapping(this, nowhere(label), inodeHandle(0), true);
+    let space = this.#nowhere.get(label);
+    if (space === undefined) {
+      space = nowhere(label);
+      this.#nowhere.set(label, space);
+    }
+    return new CachedMapping(this, space, inodeHandle(0), true);
   }
 
   /** Writes back everything that is dirty. @returns the first error. */

@@ -20,7 +20,7 @@ import {
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { type DirectoryRecord, readRecord } from "./records.ts";
+import { type DirectoryRecord, entriesOf, type PackedEntries, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
 
@@ -42,11 +42,19 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  return new DirectoryBlock(directory, block, from, (row) => ({
-    offset: ((state.positions[row] as number) & 1023) * 4,
-    name: state.environment.names.text(state.dentries.name(row)),
-    inode: state.dentries.child(row),
-  }));
+  return new DirectoryBlock(directory, block, from, (rows) => packEntries(state, rows));
+}
+
+function packEntries(state: Ext4State, rows: readonly number[]): PackedEntries {
+  const words = new Uint32Array(rows.length * 3);
+  let at = 0;
+  for (const row of rows) {
+    words[at] = ((state.positions[row] as number) & 1023) * 4;
+    words[at + 1] = state.dentries.name(row);
+    words[at + 2] = state.dentries.child(row);
+    at += 3;
+  }
+  return { words, names: state.environment.names };
 }
 
 /** Appends a block to a directory. */
@@ -330,7 +338,7 @@ function loadBlock(
   const { block } = into;
   const gaps: number[] = [];
   let last = block.gaps[0] as number;
-  for (const entry of record.entries) {
+  for (const entry of entriesOf(record)) {
     const name = names.intern(entry.name);
     const row = state.dentries.insert(into.directory, name, entry.inode);
     state.growColumns();

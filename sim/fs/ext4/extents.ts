@@ -24,6 +24,8 @@ export interface Growth {
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
+  /** Grows with every change: who keeps a copy knows whether it still holds. */
+  version = 0;
 
   get count(): number {
     return this.items.length / STRIDE;
@@ -88,6 +90,7 @@ export class ExtentList {
    */
   insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
     const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    this.version += 1;
     let done = 0;
     let index = this.find(logical);
     // An extent before that goes on here takes what it can.
@@ -129,6 +132,7 @@ export class ExtentList {
 
   /** Takes [start, end) out, telling each run of blocks that it held. */
   remove(start: number, end: number, freed: (physical: number, count: number) => void, growth: Growth): void {
+    this.version += 1;
     let index = this.find(start);
     while (index < this.count && this.logical(index) < end) {
       const first = this.logical(index);
@@ -175,6 +179,7 @@ export class ExtentList {
 
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
   shift(from: number, by: number): void {
+    this.version += 1;
     for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
   }
 
@@ -182,6 +187,7 @@ export class ExtentList {
   split(block: number, growth: Growth): void {
     const index = this.find(block);
     if (index >= this.count || this.logical(index) >= block) return;
+    this.version += 1;
     const head = block - this.logical(index);
     const unwritten = this.isUnwritten(index);
     const rest = this.length(index) - head;

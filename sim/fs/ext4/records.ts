@@ -7,6 +7,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import type { Name, NameTable } from "../../core/names.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry } from "./layout.ts";
 
@@ -70,17 +71,32 @@ export interface InodeTableRecord {
   readonly bodies: readonly (InodeBody | undefined)[];
 }
 
+/** The entries of a directory block: triples of offset in the block, name (interned in `names`), and inode; in no order. */
+export interface PackedEntries {
+  readonly words: Uint32Array;
+  readonly names: NameTable;
+}
+
 export interface DirectoryEntryRecord {
   readonly offset: number;
   readonly name: string;
   readonly inode: number;
 }
 
+/** The entries in the order of the block: unpacked by who reads the record, so that a commit only copies integers. */
+export function entriesOf(record: DirectoryRecord): DirectoryEntryRecord[] {
+  const { words, names } = record.entries;
+  const out: DirectoryEntryRecord[] = [];
+  for (let at = 0; at < words.length; at += 3)
+    out.push({ offset: words[at] as number, name: names.text(words[at + 1] as Name), inode: words[at + 2] as number });
+  return out.sort((one, other) => one.offset - other.offset);
+}
+
 export interface DirectoryRecord {
   readonly kind: "ext4.directoryBlock";
   readonly length: number;
   readonly inode: number;
-  readonly entries: readonly DirectoryEntryRecord[];
+  readonly entries: PackedEntries;
   /** Of an indexed directory's root: the first hash and the logical block of each leaf. */
   readonly index: readonly number[];
 }

@@ -60,6 +60,8 @@ export class ExtentTree {
   #leaves: Leaf[] = NO_LEAVES;
   #indexes: IndexBlock[] = NO_INDEXES;
   #touched: Set<Leaf> | undefined;
+  #root: TreeRoot | undefined;
+  #rootVersion = 0;
 
   get leafCount(): number {
     return this.#leaves.length;
@@ -171,7 +173,14 @@ export class ExtentTree {
   }
 
   root(): TreeRoot {
-    if (this.#leaves.length === 0) return { depth: 0, entries: this.list.items.slice() };
+    if (this.#leaves.length === 0) {
+      // Most inodes of a table block are as they were at the last commit: their root is shared by its records.
+      if (this.#root === undefined || this.#rootVersion !== this.list.version) {
+        this.#root = { depth: 0, entries: this.list.items.slice() };
+        this.#rootVersion = this.list.version;
+      }
+      return this.#root;
+    }
     if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };
     const entries: number[] = [];
     for (const [at, index] of this.#indexes.entries())

@@ -50,6 +50,14 @@ function total(entries: ReadonlyMap<string, Uint8Array>, without: string): numbe
   return sum;
 }
 
+/** The same attributes but for one. */
+function without(entries: ReadonlyMap<string, Uint8Array>, name: string): ReadonlyMap<string, Uint8Array> {
+  if (!entries.has(name)) return entries;
+  const rest = new Map(entries);
+  rest.delete(name);
+  return rest;
+}
+
 function setOf(state: Ext4State, ino: number): XattrSet | undefined {
   return state.chunk(ino).xattrs?.[(ino - 1) & 63];
 }
@@ -96,10 +104,10 @@ export function setxattr(
   // The caller keeps its bytes.
   const kept = value.slice();
   if (inside) {
-    set.inInode.set(name, kept);
+    set.inInode = new Map(set.inInode).set(name, kept);
     if (set.outside?.entries.delete(name) === true) settleBlock(state, ino, set);
   } else {
-    set.inInode.delete(name);
+    set.inInode = without(set.inInode, name);
     set.outside ??= newBlock(state, ino);
     set.outside.entries.set(name, kept);
     state.journal.dirty(set.outside);
@@ -133,7 +141,8 @@ export function removexattr(state: Ext4State, ino: number, name: string): Errno 
   if (set === undefined || !(set.inInode.has(name) || set.outside?.entries.has(name) === true)) return ENODATA;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if (!set.inInode.delete(name)) {
+  if (set.inInode.has(name)) set.inInode = without(set.inInode, name);
+  else {
     set.outside?.entries.delete(name);
     settleBlock(state, ino, set);
   }

@@ -159,7 +159,7 @@ function withoutLocal(state: Ext4State, search: () => void): void {
   bits.free(start, state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
-export function dropLocal(state: Ext4State): void {
+function dropLocal(state: Ext4State): void {
   state.localCount = 0;
 }
 

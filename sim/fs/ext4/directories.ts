@@ -25,7 +25,7 @@ import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
 
 /** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
-export const ENTRY_BLOCKS_MAX = 5;
+const ENTRY_BLOCKS_MAX = 5;
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
@@ -243,7 +243,7 @@ function emptyNode(block: DirectoryBlock): void {
 }
 
 /** Takes an entry out of its block. Its dentry row is still in the table. */
-export function displaceEntry(state: Ext4State, directory: number, row: number): void {
+function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const data = state.directory(directory);
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);

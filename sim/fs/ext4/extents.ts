@@ -10,7 +10,7 @@
  */
 import { assert } from "../../core/assert.ts";
 
-export const EXTENT_BLOCKS_MAX = 32_768;
+const EXTENT_BLOCKS_MAX = 32_768;
 export const EXTENTS_IN_INODE = 4;
 export const EXTENTS_PER_BLOCK = 340;
 const STRIDE = 3;

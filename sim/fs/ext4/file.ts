@@ -122,7 +122,7 @@ function mostReservable(state: Ext4State, count: number): number {
 }
 
 /** The dirty pages of [start, end) are dropped: their promises end. */
-export function dropPromises(state: Ext4State, data: FileData, start: number, end: number): void {
+function dropPromises(state: Ext4State, data: FileData, start: number, end: number): void {
   state.delayedBlocks -= data.undelay(start, end);
 }
 
@@ -267,7 +267,7 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
 }
 
 /** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */
-export function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
+function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
   const tail = size % PAGE_SIZE;
   if (tail === 0) return undefined;
   const { list } = data.tree;

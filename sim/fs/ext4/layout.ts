@@ -137,7 +137,7 @@ export function blocksIn(geometry: Geometry, group: number): number {
 }
 
 /** Blocks at a group's beginning for the superblock, its descriptors and their reserve. */
-export function superblockArea(geometry: Geometry, group: number): number {
+function superblockArea(geometry: Geometry, group: number): number {
   return hasSuperblock(group) ? 1 + geometry.descriptorBlocks + geometry.reservedDescriptorBlocks : 0;
 }
 
@@ -196,7 +196,7 @@ export function fixedBlocks(geometry: Geometry, group: number): number {
 }
 
 /** The group in whose beginning mke2fs looks for the journal's place first (get_midpoint_journal_block). */
-export function journalGroup(geometry: Geometry): number {
+function journalGroup(geometry: Geometry): number {
   const middle = Math.floor(Math.floor(geometry.blocks / 2) / BLOCKS_PER_GROUP);
   const flexed = middle > GROUPS_PER_FLEX ? middle - (middle % GROUPS_PER_FLEX) : middle;
   const start = middle > GROUPS_PER_FLEX ? flexed : Math.max(0, middle - 1);

@@ -1,6 +1,5 @@
 /** Mounting: recovery from the journal, counts from the descriptors, orphans freed (fs/ext4/super.c: ext4_fill_super, orphan.c). */
 import type { BlockDevice } from "../../block/device.ts";
-import { Content } from "../../core/content.ts";
 import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { Ext4 } from "./ext4.ts";
@@ -73,10 +72,4 @@ function freeOrphans(state: Ext4State, orphans: readonly number[]): void {
     }
   }
   if (orphans.length > 0) state.dirtySuperblock();
-}
-
-/** Whether a device holds an ext4 filesystem. */
-export function isExt4(device: BlockDevice): boolean {
-  const content = device.read(bytes(0), bytes(BLOCK_SIZE));
-  return content instanceof Content && content.wholeRecord()?.kind === "ext4.superblock";
 }

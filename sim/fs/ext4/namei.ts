@@ -19,7 +19,7 @@ import type { Ext4State } from "./state.ts";
 import { freeXattrs } from "./xattrs.ts";
 
 /** EXT4_LINK_MAX. */
-export const LINK_MAX = 65_000;
+const LINK_MAX = 65_000;
 /** A target shorter than this lies in the inode (EXT4_N_BLOCKS × 4). */
 const FAST_SYMLINK_BYTES = 60;
 /** FS_EXTENT_FL, FS_INDEX_FL as chattr shows them. */
@@ -133,7 +133,7 @@ export function link(state: Ext4State, source: number, directory: number, name: 
 }
 
 /** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
-export function orphan(state: Ext4State, ino: number): void {
+function orphan(state: Ext4State, ino: number): void {
   state.dirtySuperblock();
   if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
   else state.orphans.add(ino);

@@ -121,7 +121,7 @@ export interface SymlinkRecord {
   readonly target: string;
 }
 
-export interface JournalSuperblock {
+interface JournalSuperblock {
   readonly kind: "jbd2.superblock";
   readonly length: number;
   /** The first transaction that may be needed, and its first block in the journal; 0: the journal is empty. */
@@ -139,14 +139,14 @@ export interface JournalDescriptor {
   readonly checks: readonly MetadataRecord[];
 }
 
-export interface JournalRevoke {
+interface JournalRevoke {
   readonly kind: "jbd2.revoke";
   readonly length: number;
   readonly sequence: number;
   readonly blocks: readonly number[];
 }
 
-export interface JournalCommit {
+interface JournalCommit {
   readonly kind: "jbd2.commit";
   readonly length: number;
   readonly sequence: number;

@@ -24,7 +24,7 @@ import { type ExtentRecord, type InodeTableRecord, readRecord, type SuperblockRe
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
-export interface PageCacheLike {
+interface PageCacheLike {
   mapping(space: AddressSpace, inode: Inode): Mapping;
 }
 

@@ -167,7 +167,9 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   const first = start / BLOCK_SIZE;
   const missing = list.missing(first, end);
   if (missing > 0) {
-    const failed = map(state, ino, data, first, end);
+    // Blocks get data before a commit maps them: none may be needed between the first allocation and the last write.
+    const usable = state.freeBlocks - state.groups.freedBlocks;
+    const failed = (usable < missing + tree.worstCase(missing) ? state.commit() : undefined) ?? map(state, ino, data, first, end);
     if (failed !== undefined) return failed;
   }
   let converts = false;
@@ -261,7 +263,6 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
     end,
     (physical, count) => {
       freeBlocks(state, physical, count);
-      if (state.environment.discard === true) state.device.discard(bytes(physical * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
       freed += count;
     },
     data.tree.changed,

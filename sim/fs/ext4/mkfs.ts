@@ -35,7 +35,7 @@ import {
   visitFixed,
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
-import { type DescriptorsRecord, type Ext4Record, type InodeBody, writeRecord } from "./records.ts";
+import { type DescriptorsRecord, type Ext4Record, type InodeBody, SUPERBLOCK_BYTES, writeRecord } from "./records.ts";
 
 export interface MkfsOptions extends GeometryOptions {
   /** When it is made. Default: the beginning of 1970. */
@@ -208,7 +208,7 @@ export function mkfs(device: BlockDevice, options: MkfsOptions = {}): Errno | un
     all.reduce((total, record) => total + (counts(record)?.reduce((one, other) => one + other, 0) ?? 0), 0);
   const superblock: Ext4Record = {
     kind: "ext4.superblock",
-    length: BLOCK_SIZE,
+    length: SUPERBLOCK_BYTES,
     geometry,
     freeBlocks: sum((record) => record.freeBlocks),
     freeInodes: sum((record) => record.freeInodes),
@@ -234,6 +234,6 @@ export function mkfs(device: BlockDevice, options: MkfsOptions = {}): Errno | un
   put(places.root, { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: ROOT_INODE, entries: [entry], index: [] });
   for (let n = 0; n < LOST_AND_FOUND_BLOCKS; n++)
     put(places.lostAndFound + n, { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: FIRST_INODE, entries: [], index: [] });
-  put(places.journal[0] as number, { kind: "jbd2.superblock", length: BLOCK_SIZE, sequence: 1, start: 0 });
+  put(places.journal[0] as number, { kind: "jbd2.superblock", length: SUPERBLOCK_BYTES, sequence: 1, start: 0 });
   return failed ?? device.flush();
 }

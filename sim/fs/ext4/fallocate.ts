@@ -76,10 +76,16 @@ function promisedIn(data: FileData, first: number, end: number): number {
   return count;
 }
 
+/** Makes a file at least as long as `size`, on the disk too (ext4_update_inode_size). */
 function grow(state: Ext4State, ino: number, data: FileData, size: number): void {
-  if (size <= state.size(ino)) return;
-  state.setSize(ino, size);
-  if (data.delayedBlocks === 0) data.onDisk = size;
+  if (size > state.size(ino)) state.setSize(ino, size);
+  data.onDisk = Math.max(data.onDisk, size);
+}
+
+/** Promises that end at the file's end go with a range: no writeback will follow the size then (ext4_update_disksize_before_punch). */
+function keepSizeOnDisk(state: Ext4State, ino: number, data: FileData, end: number): void {
+  const size = state.size(ino);
+  if (end >= size) data.onDisk = size;
 }
 
 function allocate(state: Ext4State, ino: number, data: FileData, range: Range, keepSize: boolean): Errno | undefined {
@@ -132,7 +138,7 @@ function punch(state: Ext4State, ino: number, data: FileData, range: Range): Err
   data.mapping?.punch(whole.first * BLOCK_SIZE, (whole.last - whole.first) * BLOCK_SIZE);
   dropPromises(state, data, whole.first, whole.last);
   freeRange(state, ino, data, whole.first, whole.last);
-  if (data.delayedBlocks === 0) data.onDisk = size;
+  keepSizeOnDisk(state, ino, data, end);
   return undefined;
 }
 
@@ -144,6 +150,7 @@ function zeroRange(state: Ext4State, ino: number, data: FileData, range: Range, 
   if (whole.first < whole.last) {
     data.mapping?.punch(whole.first * BLOCK_SIZE, (whole.last - whole.first) * BLOCK_SIZE);
     dropPromises(state, data, whole.first, whole.last);
+    keepSizeOnDisk(state, ino, data, end);
   }
   const failed = allocateMissing(state, ino, data, outer.first, outer.last);
   if (failed !== undefined) return failed;

@@ -189,8 +189,10 @@ export function writePages(state: Ext4State, ino: number, start: number, content
     tree.settle(treeBlocks(state, ino));
     state.dirtyInode(ino);
   }
-  data.onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
-  if (missing > 0) state.dirtyInode(ino);
+  const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
+  const longer = onDisk > data.onDisk;
+  data.onDisk = onDisk;
+  if (missing > 0 || longer) state.dirtyInode(ino);
   return undefined;
 }
 

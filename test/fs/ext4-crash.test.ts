@@ -64,7 +64,12 @@ class Run {
   /** Mounts what a cut after `count` writes leaves, and looks. */
   expectWhole(count: number, choice: CutChoice, name: string): Disk {
     const image = this.history.imageAfter(count, choice);
-    const label = `${name} after write ${count} of ${this.history.writes}`;
+    this.look(image, count, `${name} after write ${count} of ${this.history.writes}`);
+    return image;
+  }
+
+  /** Mounts an image of a cut after `count` writes: it adds up, and holds what was promised then. */
+  look(image: Disk, count: number, label: string): void {
     let after: Ext4Host;
     try {
       after = new Ext4Host(image);
@@ -80,7 +85,6 @@ class Run {
       expect(same, `${label}: the content of ${promise.path}, promised at ${promise.from}`).toBe(true);
     }
     after.unmount();
-    return image;
   }
 
   /** Cuts after every `step`th write, keeping everything, nothing, and some of what was not flushed. */
@@ -205,4 +209,78 @@ test("a journal that is full writes its blocks in place before it begins anew, t
     if (mode % 0o1000 === 0o600) expect(isErrno(long) ? long.code : long.length, `write ${count}`).toBe(2000);
     else expect(isErrno(long) ? long.code : long.length, `write ${count}`).toBe("ENODATA");
   }
+});
+
+test("a power cut while a mount recovers is recovered by the next mount", () => {
+  const run = randomRun(21, 55);
+  run.history.stop();
+  const random = new Random(21);
+  let recoveries = 0;
+  for (let count = 5; count <= run.history.writes; count += 5) {
+    const image = run.history.imageAfter(count, keepNone);
+    const recovery = new DiskHistory(image);
+    const first = new Ext4Host(image);
+    first.check();
+    if (recovery.writes > 1) recoveries += 1;
+    for (let n = 0; n <= recovery.writes; n++) {
+      run.look(recovery.imageAfter(n, keepNone), count, `none kept of recovery's ${n} writes`);
+      run.look(
+        recovery.imageAfter(
+          n,
+          keepRandom(() => random.fraction()),
+        ),
+        count,
+        `some kept of recovery's ${n} writes`,
+      );
+    }
+  }
+  expect(recoveries).toBeGreaterThan(3);
+});
+
+test("what was open without a name is freed by the mount after a cut, with all its blocks", () => {
+  const run = new Run(ext4Disk());
+  const { task, fs } = run.host;
+  value(task.mkdir("/stays"));
+  value(task.syncfs());
+  const { blocksFree, filesFree } = fs.statfs();
+  put(task, "/file", Content.pattern(1, 300_000));
+  value(task.setxattr("/file", "user.long", new Uint8Array(2000)));
+  value(task.symlink("z".repeat(100), "/soft"));
+  value(task.mkdir("/folder"));
+  for (let n = 0; n < 60; n++) value(task.mknod(`/folder/${n}${"-".repeat(200)}`, 0o644));
+  for (let n = 0; n < 60; n++) value(task.unlink(`/folder/${n}${"-".repeat(200)}`));
+  for (const path of ["/file", "/folder"]) value(task.open(path, O_RDONLY));
+  value(task.open("/", 0o20200002));
+  value(task.syncfs());
+  value(task.unlink("/file"));
+  value(task.unlink("/soft"));
+  value(task.rmdir("/folder"));
+  const fd = value(task.open("/stays", O_RDONLY)) as number;
+  value(task.fsync(fd));
+  run.history.stop();
+  const after = new Ext4Host(run.history.imageAfter(run.history.writes, keepAll));
+  after.check();
+  expect(after.fs.statfs().filesFree).toBe(filesFree);
+  expect(after.fs.statfs().blocksFree).toBe(blocksFree);
+});
+
+test("on a full disk freed blocks hold their old bytes until the commit that frees them", () => {
+  const run = new Run(ext4Disk(8 * 2 ** 20), { memoryPages: 16 });
+  const { task, clock } = run.host;
+  const random = new Random(8);
+  for (let n = 0; n < 60; n++) {
+    const path = `/file ${random.below(12)}`;
+    run.release(path);
+    if (random.below(3) === 0) task.unlink(path);
+    else {
+      const fd = value(task.open(path, 0o102)) as number;
+      const answer = task.pwrite(fd, Content.pattern(n, 1 + random.below(1_500_000)), random.below(200_000));
+      expect(isErrno(answer) ? answer.code : "ok").toMatch(/ok|ENOSPC/);
+      value(task.close(fd));
+      if (random.below(2) === 0) run.fsync(path);
+    }
+    if (random.below(6) === 0) clock.advance(seconds(6));
+    run.host.check();
+  }
+  run.expectAllWhole(11, 8);
 });

@@ -98,8 +98,10 @@ function checkLinks(state: Ext4State, used: readonly number[]): void {
     const links = state.word(ino, NLINK);
     const isDirectory = (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
     if (state.orphans.has(ino)) assert(links === 0 && state.word(ino, HOLDS) > 0, `inode ${ino} is an orphan that nobody holds`);
-    else if (!(isDirectory && links === 1))
+    else if (!(isDirectory && links === 1)) {
+      assert(links > 0, `inode ${ino} has no name and is no orphan`);
       assert(links === (names.get(ino) ?? 0), `inode ${ino}: ${links} links are counted, ${names.get(ino) ?? 0} names are there`);
+    }
   }
 }
 

@@ -3,10 +3,12 @@ import { expect, test } from "vitest";
 import type { CutChoice, Disk } from "../../sim/block/disk.ts";
 import { keepAll, keepNone, keepRandom } from "../../sim/block/disk.ts";
 import { DiskHistory } from "../../sim/block/history.ts";
+import { assert } from "../../sim/core/assert.ts";
 import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { seconds } from "../../sim/core/units.ts";
+import { readRecord } from "../../sim/fs/ext4/records.ts";
 import { type Attributes, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { contentOf, Ext4Host, ext4Disk, type MountOptions, put, value } from "./ext4-lab.ts";
 
@@ -101,6 +103,14 @@ class Run {
       );
     }
   }
+}
+
+/** Of what was not flushed only the journal reached the medium. */
+function keepJournal(disk: Disk): CutChoice {
+  const record = readRecord(disk, 0);
+  assert(record !== undefined && "journal" in record, "the disk has a superblock");
+  const [start, count] = record.journal as [number, number];
+  return (_write, sector) => sector >= start * 8 && sector < (start + count) * 8;
 }
 
 const NAMES = ["a", "b", "c", "d"];
@@ -201,8 +211,10 @@ test("a journal that is full writes its blocks in place before it begins anew, t
   expect(logBlocks).toBeGreaterThan(1100);
   run.history.stop();
   const random = new Random(5);
+  const journalAlone = keepJournal(run.host.disk);
   for (let count = begun; count <= run.history.writes; count++) {
-    const image = run.expectWhole(count, count % 2 === 0 ? keepNone : keepRandom(() => random.fraction()), "full journal");
+    const choices = [keepNone, keepRandom(() => random.fraction()), journalAlone];
+    const image = run.expectWhole(count, choices[count % 3] as CutChoice, "full journal");
     const after = new Ext4Host(image);
     const { mode } = value(after.task.stat("/file")) as Attributes;
     const long = after.task.getxattr("/file", "user.long");
@@ -283,4 +295,58 @@ test("on a full disk freed blocks hold their old bytes until the commit that fre
     run.host.check();
   }
   run.expectAllWhole(11, 8);
+});
+
+test("a file's data is on the disk before the transaction that maps it, and its size follows the data", () => {
+  const run = new Run(ext4Disk());
+  const { task } = run.host;
+  const first = Content.pattern(1, 30_000);
+  put(task, "/late", Content.pattern(2, 30_000));
+  put(task, "/new", first);
+  value(task.fsync(value(task.open("/new", O_RDONLY)) as number));
+  run.history.stop();
+  const text = contentOf(task, "/new");
+  for (let count = 0; count <= run.history.writes; count++) {
+    for (const choice of [keepAll, keepJournal(run.host.disk)]) {
+      const after = new Ext4Host(run.history.imageAfter(count, choice));
+      const found = after.task.stat("/new");
+      if (!isErrno(found) && found.size > 0) expect(contentOf(after.task, "/new") === text, `write ${count}`).toBe(true);
+      const late = after.task.stat("/late");
+      // Nothing has written its pages: it is committed empty.
+      if (!isErrno(late)) expect(late.size).toBe(0);
+    }
+  }
+});
+
+test("on a full disk blocks that metadata had hold data, and data of a file whose removal is not durable stays", () => {
+  const run = new Run(ext4Disk(8 * 2 ** 20), { memoryPages: 16 });
+  const { task, fs, clock } = run.host;
+  for (let n = 0; n < 150; n++) {
+    value(task.mknod(`/attributes ${n}`, 0o644));
+    value(task.setxattr(`/attributes ${n}`, "user.long", new Uint8Array(2000).fill(n)));
+  }
+  put(task, "/old", Content.pattern(5, 400_000));
+  run.fsync("/old");
+  const old = contentOf(task, "/old");
+  put(task, "/rest", Content.pattern(6, fs.statfs().blocksFree * 4096));
+  value(task.syncfs());
+  const begun = run.history.writes + 1;
+  run.release("/old");
+  value(task.unlink("/old"));
+  put(task, "/data", Content.pattern(7, 400_000));
+  run.fsync("/data");
+  for (let n = 0; n < 150; n++) value(task.removexattr(`/attributes ${n}`, "user.long"));
+  clock.advance(seconds(6));
+  put(task, "/more", Content.pattern(8, 600_000));
+  run.fsync("/more");
+  value(task.syncfs());
+  run.host.check();
+  run.history.stop();
+  for (let count = begun; count <= run.history.writes; count++) {
+    for (const choice of [keepAll, keepNone]) {
+      const image = run.expectWhole(count, choice, "full disk");
+      const after = new Ext4Host(image);
+      if (!isErrno(after.task.stat("/old"))) expect(contentOf(after.task, "/old") === old, `write ${count}`).toBe(true);
+    }
+  }
 });

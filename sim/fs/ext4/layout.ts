@@ -2,7 +2,7 @@
  * Where everything lies on an ext4 disk: the geometry that mke2fs 1.47 chooses with its defaults (lib/ext2fs/initialize.c, alloc_tables.c,
  * mkjournal.c), for 4 KiB blocks.
  *
- * Interface: a Geometry is a function of the device's size alone. Every 16 groups make a flex group, whose first group holds the bitmaps
+ * Interface: a Geometry is a function of the device's size alone. Below 512 MiB mke2fs would take blocks of 1 KiB: here they are 4 KiB (-b 4096). Every 16 groups make a flex group, whose first group holds the bitmaps
  * and inode tables of all 16, one kind after the other. Superblock backups lie in group 1 and the powers of 3, 5 and 7.
  */
 import { assert } from "../../core/assert.ts";
@@ -72,6 +72,11 @@ function reservedDescriptors(blocks: number, descriptorBlocks: number): number {
   return Math.max(0, Math.min(ADDRESSES_PER_BLOCK, Math.ceil(groups / DESCRIPTORS_PER_BLOCK) - descriptorBlocks));
 }
 
+/** Whether inode 7 maps the reserved descriptors: its addresses have 32 bits. */
+export function hasResizeInode(geometry: Geometry): boolean {
+  return geometry.blocks < 2 ** 32;
+}
+
 /** What mke2fs may be told; each is computed from the size by default. */
 export interface GeometryOptions {
   /** Bytes of disk for each inode (-i). */
@@ -87,10 +92,11 @@ export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): 
   let blocks = Math.floor(deviceBytes / BLOCK_SIZE);
   assert(blocks >= 2048 && blocks <= 2 ** 32, `ext4: no filesystem of ${blocks} blocks`);
   const ratio = options.inodeRatio ?? inodeRatio(deviceBytes);
+  // Asked for before a last group that is too small for its own metadata is left out.
+  const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
   for (;;) {
     const groups = Math.ceil(blocks / BLOCKS_PER_GROUP);
     const descriptorBlocks = Math.ceil(groups / DESCRIPTORS_PER_BLOCK);
-    const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
     const inodesPerGroup = Math.ceil(Math.ceil(wanted / groups) / INODES_PER_BLOCK) * INODES_PER_BLOCK;
     const tableBlocks = inodesPerGroup / INODES_PER_BLOCK;
     const reservedDescriptorBlocks = reservedDescriptors(blocks, descriptorBlocks);
@@ -147,14 +153,25 @@ function flexBase(geometry: Geometry, group: number): number {
   return firstBlockOf(first) + superblockArea(geometry, first);
 }
 
+/** How many groups a group's flex group has: the last may have fewer than 16. */
+function membersOfFlex(geometry: Geometry, group: number): number {
+  return Math.min(GROUPS_PER_FLEX, geometry.groups - (group - (group % GROUPS_PER_FLEX)));
+}
+
+/** From one kind of metadata to the next: as many blocks as the flex group has bitmaps, but as many as a whole one where it has a single group. */
+function flexStride(geometry: Geometry, group: number): number {
+  const members = membersOfFlex(geometry, group);
+  return members === 1 ? GROUPS_PER_FLEX : members;
+}
+
 export function blockBitmapOf(geometry: Geometry, group: number): number {
   return flexBase(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeBitmapOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + GROUPS_PER_FLEX + (group % GROUPS_PER_FLEX);
+  return flexBase(geometry, group) + flexStride(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeTableOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + 2 * GROUPS_PER_FLEX + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
+  return flexBase(geometry, group) + 2 * flexStride(geometry, group) + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
 }
 
 /** Visits the runs of a group's blocks that hold fixed metadata, as [start, count] within the group, disjoint. */
@@ -162,12 +179,13 @@ export function visitFixed(geometry: Geometry, group: number, visit: (start: num
   const area = superblockArea(geometry, group);
   if (area > 0) visit(0, area);
   const first = group - (group % GROUPS_PER_FLEX);
-  const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
+  const members = membersOfFlex(geometry, first);
+  const stride = flexStride(geometry, first);
   const base = flexBase(geometry, first);
   const parts: readonly (readonly [start: number, count: number])[] = [
     [base, members],
-    [base + GROUPS_PER_FLEX, members],
-    [base + 2 * GROUPS_PER_FLEX, members * geometry.tableBlocks],
+    [base + stride, members],
+    [base + 2 * stride, members * geometry.tableBlocks],
   ];
   const from = firstBlockOf(group);
   const to = from + blocksIn(geometry, group);

@@ -11,6 +11,7 @@ import { ENOSPC, type Errno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import { DOTS_BYTES } from "./directory-data.ts";
+import { EXTENT_BLOCKS_MAX, EXTENTS_IN_INODE } from "./extents.ts";
 import { BLOCKS, EXTRA, FLAGS, MODE, NLINK, TIMES, WORDS } from "./inodes.ts";
 import {
   BLOCK_SIZE,
@@ -23,6 +24,7 @@ import {
   type Geometry,
   type GeometryOptions,
   geometryOf,
+  hasResizeInode,
   hasSuperblock,
   INODES_PER_BLOCK,
   inodeBitmapOf,
@@ -46,8 +48,10 @@ export interface MkfsOptions extends GeometryOptions {
 interface Placement {
   readonly root: number;
   readonly lostAndFound: number;
-  /** The resize inode's block of addresses; 0 when no descriptors are reserved. */
+  /** The resize inode's block of addresses; 0 without a resize inode. */
   readonly resize: number;
+  /** The block of the journal inode's extents; 0 when they fit the inode. */
+  readonly journalTree: number;
   /** Pairs of first block and count. */
   readonly journal: readonly number[];
 }
@@ -65,14 +69,24 @@ function visitFree(geometry: Geometry, group: number, visit: (start: number, cou
   }
 }
 
-function place(geometry: Geometry): Placement {
-  const single = 1 + LOST_AND_FOUND_BLOCKS + (geometry.reservedDescriptorBlocks > 0 ? 1 : 0);
-  const firsts: number[] = [];
-  for (let group = 0; group < geometry.groups && firsts.length < single; group++)
-    visitFree(geometry, group, (start, count) => {
-      for (let n = 0; n < count && firsts.length < single; n++) firsts.push(start + n);
+/** The first `count` free blocks from `from` on. */
+function firstFree(geometry: Geometry, from: number, count: number): number[] {
+  const found: number[] = [];
+  for (let group = 0; group < geometry.groups && found.length < count; group++)
+    visitFree(geometry, group, (start, length) => {
+      for (let block = Math.max(start, from); block < start + length && found.length < count; block++) found.push(block);
     });
-  const taken = new Set(firsts);
+  return found;
+}
+
+function place(geometry: Geometry): Placement {
+  const firsts = firstFree(geometry, 0, 1 + LOST_AND_FOUND_BLOCKS);
+  // The search for inode 7's block begins behind the inode table (ext2fs_find_inode_goal).
+  const behind = inodeTableOf(geometry, 0) + geometry.tableBlocks;
+  const resize = hasResizeInode(geometry)
+    ? (firstFree(geometry, behind, 2 + LOST_AND_FOUND_BLOCKS).find((block) => !firsts.includes(block)) ?? 0)
+    : 0;
+  const taken = new Set([...firsts, resize]);
   const journal: number[] = [];
   let missing = geometry.journalBlocks;
   const from = journalGroup(geometry);
@@ -91,9 +105,25 @@ function place(geometry: Geometry): Placement {
   return {
     root: firsts[0] as number,
     lostAndFound: firsts[1] as number,
-    resize: single > 1 + LOST_AND_FOUND_BLOCKS ? (firsts[single - 1] as number) : 0,
+    resize,
+    journalTree: extentsOf(journal).length > EXTENTS_IN_INODE * 3 ? (journal[0] as number) - 1 : 0,
     journal,
   };
+}
+
+/** The journal's runs as extents: triples of first logical block, length and first block. */
+function extentsOf(runs: readonly number[]): number[] {
+  const extents: number[] = [];
+  let logical = 0;
+  for (let at = 0; at < runs.length; at += 2) {
+    const count = runs[at + 1] as number;
+    for (let done = 0; done < count; done += EXTENT_BLOCKS_MAX) {
+      const part = Math.min(EXTENT_BLOCKS_MAX, count - done);
+      extents.push(logical, part, (runs[at] as number) + done);
+      logical += part;
+    }
+  }
+  return extents;
 }
 
 /** The runs that are used beside fixed metadata. */
@@ -102,7 +132,7 @@ function usedRuns(places: Placement): { start: number; count: number }[] {
     { start: places.root, count: 1 },
     { start: places.lostAndFound, count: LOST_AND_FOUND_BLOCKS },
   ];
-  if (places.resize !== 0) runs.push({ start: places.resize, count: 1 });
+  for (const block of [places.resize, places.journalTree]) if (block !== 0) runs.push({ start: block, count: 1 });
   for (let at = 0; at < places.journal.length; at += 2)
     runs.push({ start: places.journal[at] as number, count: places.journal[at + 1] as number });
   return runs;
@@ -163,17 +193,12 @@ function firstInodes(geometry: Geometry, places: Placement, now: Time): Ext4Reco
   });
   if (places.resize !== 0)
     put(RESIZE_INODE, { mode: S_IFREG | 0o600, nlink: 1, blocks: 1, extra: 0, entries: [0, 1, places.resize] });
-  const journal: number[] = [];
-  let logical = 0;
-  for (let at = 0; at < places.journal.length; at += 2) {
-    const count = places.journal[at + 1] as number;
-    for (let done = 0; done < count; done += 32_768) {
-      const part = Math.min(32_768, count - done);
-      journal.push(logical, part, (places.journal[at] as number) + done);
-      logical += part;
-    }
-  }
-  put(JOURNAL_INODE, { mode: S_IFREG | 0o600, nlink: 1, blocks: geometry.journalBlocks, extra: 0, entries: journal });
+  const tree = places.journalTree;
+  const root = tree === 0 ? { depth: 0, entries: extentsOf(places.journal) } : { depth: 1, entries: [0, tree] };
+  const blocks = geometry.journalBlocks + (tree === 0 ? 0 : 1);
+  put(JOURNAL_INODE, { mode: S_IFREG | 0o600, nlink: 1, blocks, extra: 0, entries: [] });
+  sizes[JOURNAL_INODE - 1] = geometry.journalBlocks * BLOCK_SIZE;
+  bodies[JOURNAL_INODE - 1] = { tree: root };
   const times = new Array<Time>(INODES_PER_BLOCK * TIMES).fill(now);
   return { kind: "ext4.inodeTable", length: BLOCK_SIZE, first: 1, words, sizes, times, bodies };
 }
@@ -234,6 +259,8 @@ export function mkfs(device: BlockDevice, options: MkfsOptions = {}): Errno | un
   put(places.root, { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: ROOT_INODE, entries: [entry], index: [] });
   for (let n = 0; n < LOST_AND_FOUND_BLOCKS; n++)
     put(places.lostAndFound + n, { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: FIRST_INODE, entries: [], index: [] });
+  if (places.journalTree !== 0)
+    put(places.journalTree, { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 0, entries: extentsOf(places.journal) });
   put(places.journal[0] as number, { kind: "jbd2.superblock", length: BLOCK_SIZE, sequence: 1, start: 0 });
   return failed ?? device.flush();
 }

@@ -21,6 +21,7 @@ import {
   S_IFCHR,
   S_IFDIR,
   S_IFMT,
+  S_IFREG,
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
@@ -70,6 +71,7 @@ class Ext4 implements FileSystem {
   readonly #stopTimer: () => void;
   /** f_blocks: what is neither fixed metadata nor journal. */
   readonly #usableBlocks: number;
+  #mountPointNoted = false;
 
   constructor(state: Ext4State) {
     this.#state = state;
@@ -244,7 +246,13 @@ class Ext4 implements FileSystem {
 
   open(inode: Inode, _flags: number): FileHandle | Errno {
     this.hold(inode);
+    if (!this.#mountPointNoted && (this.mode(inode) & S_IFMT) === S_IFREG) this.#noteMountPoint();
     return inode as number as FileHandle;
+  }
+  /** The first open of a file since the mount writes where that is into the superblock (ext4_sample_last_mounted). */
+  #noteMountPoint(): void {
+    this.#mountPointNoted = true;
+    if (this.#state.begin() === undefined) this.#state.journal.dirty(this.#state);
   }
   close(handle: FileHandle, _flags: number): void {
     this.drop(inodeHandle(handle));

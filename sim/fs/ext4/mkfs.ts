@@ -261,6 +261,6 @@ export function mkfs(device: BlockDevice, options: MkfsOptions = {}): Errno | un
     put(places.lostAndFound + n, { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: FIRST_INODE, entries: [], index: [] });
   if (places.journalTree !== 0)
     put(places.journalTree, { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 0, entries: extentsOf(places.journal) });
-  put(places.journal[0] as number, { kind: "jbd2.superblock", length: BLOCK_SIZE, sequence: 1, start: 0 });
+  put(places.journal[0] as number, { kind: "jbd2.superblock", length: BLOCK_SIZE, sequence: 1, start: 0, head: 1 });
   return failed ?? device.flush();
 }

@@ -111,6 +111,8 @@ export interface JournalSuperblock {
   /** The first transaction that may be needed, and its first block in the journal; 0: the journal is empty. */
   readonly sequence: number;
   readonly start: number;
+  /** s_head: where the next mount goes on when the journal is empty, as ext4 asks for (JBD2_CYCLE_RECORD). */
+  readonly head: number;
 }
 
 export interface JournalDescriptor {

@@ -143,7 +143,7 @@ export class Host implements HostParts {
     const disk = this.disks.get(source);
     const make = FILESYSTEMS.get(type)?.make;
     if (make === undefined) return ENODEV;
-    return disk === undefined ? ENOENT : make(disk, options, this.clock.time());
+    return disk === undefined ? ENOENT : make(disk, options, this.clock);
   }
 
   /** Mounts. @returns nothing, or why not. */

@@ -17,7 +17,8 @@ import type { Clock } from "../core/clock.ts";
 import { Content } from "../core/content.ts";
 import { EINVAL, type Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
-import { IntervalMap, type Range } from "../core/intervals.ts";
+import type { Range } from "../core/interval-leaf.ts";
+import { IntervalMap } from "../core/intervals.ts";
 import { type Bytes, bytes, nanoseconds, TIB } from "../core/units.ts";
 import { type DeviceCounters, newDeviceCounters } from "./counting.ts";
 import type { BlockDevice } from "./device.ts";
@@ -111,7 +112,7 @@ export class Disk implements BlockDevice {
 
   /** What the sparse backing holds, in bytes: written, not discarded, not zeros. */
   get allocatedBytes(): Bytes {
-    return this.#held.covered as Bytes;
+    return bytes(this.#held.covered);
   }
 
   /** How many runs hold them. */

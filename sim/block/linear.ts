@@ -50,6 +50,6 @@ export class LinearDevice implements BlockDevice {
   }
 
   #below(offset: number): Bytes {
-    return (this.#start + offset) as Bytes;
+    return bytes(this.#start + offset);
   }
 }

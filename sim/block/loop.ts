@@ -12,7 +12,7 @@
 import { assert } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
-import { alignDown, type Bytes } from "../core/units.ts";
+import { alignDown, type Bytes, bytes } from "../core/units.ts";
 import type { BlockDevice } from "./device.ts";
 
 /** What a loop device needs of an open file. */
@@ -41,7 +41,7 @@ export class LoopDevice implements BlockDevice {
   /** @param options.sectorSize - 512 (the default) or 4096, as LOOP_SET_BLOCK_SIZE sets it. */
   constructor(name: string, file: LoopFile, options: { readonly sectorSize?: 512 | 4096 } = {}) {
     this.name = name;
-    this.sectorSize = (options.sectorSize ?? 512) as Bytes;
+    this.sectorSize = bytes(options.sectorSize ?? 512);
     this.size = alignDown(file.size(), this.sectorSize);
     this.#file = file;
     assert(this.size > 0, `${name}: the file holds no sector`);

@@ -57,7 +57,7 @@ export const HDD: DeviceProfile = {
 };
 
 /** A flash drive behind SATA at 6 Gbit/s. */
-export const SATA_SSD: DeviceProfile = {
+const SATA_SSD: DeviceProfile = {
   ...FREE,
   name: "sata-ssd",
   readLatency: 100_000,

@@ -14,8 +14,3 @@ export class InvariantError extends Error {
 export function assert(holds: boolean, message: string): asserts holds {
   if (!holds) throw new InvariantError(message);
 }
-
-/** The end of an exhaustive switch: does not compile while a case is missing. */
-export function unreachable(value: never, what: string): never {
-  throw new InvariantError(`${what}: unexpected ${String(value)}`);
-}

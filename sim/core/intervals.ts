@@ -37,8 +37,6 @@ import {
   valueIn,
 } from "./interval-leaf.ts";
 
-export type { Range } from "./interval-leaf.ts";
-
 /** The value of the part [from, to) of a range, both counted from the range's start. */
 export type SliceValue<T> = (value: T, from: number, to: number) => T;
 /** The value of two neighbouring ranges as one, or undefined when they must stay two. */

@@ -6,18 +6,16 @@
  * first, as libfs's offset directories do; each entry adds 20 bytes to its size. There is nothing to write back: sync does nothing.
  */
 import { assert } from "../core/assert.ts";
-import type { Clock, Time } from "../core/clock.ts";
-import { Content } from "../core/content.ts";
-import { EINVAL, ENOENT, ENOSPC, ENOTEMPTY, ENOTSUP, ENXIO, type Errno, isErrno } from "../core/errno.ts";
-import { type Name, type NameTable, utf8Length } from "../core/names.ts";
-import { type Bytes, bytes, type DeviceNumber, deviceNumber, type InodeNumber } from "../core/units.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Content } from "../core/content.ts";
+import { EINVAL, ENOENT, ENOSPC, ENOTEMPTY, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
+import { type Name, utf8Length } from "../core/names.ts";
+import { type Bytes, bytes, type DeviceNumber, deviceNumber } from "../core/units.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import {
   type AttributeChange,
   type Attributes,
-  FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_PUNCH_HOLE,
   type FileHandle,
   type FileSystem,
   fileHandle,
@@ -26,7 +24,6 @@ import {
   type NewInode,
   RENAME_EXCHANGE,
   RENAME_WHITEOUT,
-  S_IFBLK,
   S_IFCHR,
   S_IFDIR,
   S_IFLNK,
@@ -35,13 +32,12 @@ import {
   type VisitEntry,
 } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
-import type { PageCache } from "../vfs/page-cache.ts";
-import { needsAtime } from "../vfs/relatime.ts";
-import { XattrStore } from "../vfs/xattr-store.ts";
+import { readAttributes, updateAtime } from "./tmpfs-attributes.ts";
 import { checkTmpfs } from "./tmpfs-check.ts";
+import { TmpfsFiles, type TmpfsHost } from "./tmpfs-files.ts";
 import { SHORT_TARGET, TmpfsInodes } from "./tmpfs-inodes.ts";
-import { bytesThatFit, dataFrom, fillGaps, holeFrom } from "./tmpfs-pages.ts";
 import { TmpfsSpace } from "./tmpfs-space.ts";
+import { TmpfsXattrs } from "./tmpfs-xattrs.ts";
 
 const TMPFS_MAGIC = 0x01021994;
 /** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
@@ -62,13 +58,6 @@ export interface TmpfsOptions {
   readonly mode?: number;
 }
 
-/** What a tmpfs needs of its host. */
-export interface TmpfsHost {
-  readonly names: NameTable;
-  readonly clock: Clock;
-  readonly cache: PageCache;
-}
-
 export class Tmpfs implements FileSystem {
   readonly type = "tmpfs";
   readonly label: string;
@@ -78,21 +67,22 @@ export class Tmpfs implements FileSystem {
   readonly stackDepth = 0;
   readonly exportable = true;
   readonly #clock: Clock;
-  readonly #cache: PageCache;
   readonly #inodes: TmpfsInodes;
   readonly #entries = new DentryTable();
-  readonly #xattrs = new XattrStore();
+  readonly #xattrs: TmpfsXattrs;
   readonly #space: TmpfsSpace;
+  readonly #files: TmpfsFiles;
 
   constructor(host: TmpfsHost, options: TmpfsOptions = {}) {
     this.label = options.label ?? "tmpfs";
     this.device = options.device ?? deviceNumber(0, 30);
     this.#clock = host.clock;
-    this.#cache = host.cache;
     const half = Math.floor(host.cache.memoryPages / 2);
     const blocks = options.size === undefined ? half : Math.ceil(options.size / PAGE_SIZE);
     this.#space = new TmpfsSpace(blocks, options.inodes ?? half);
+    this.#xattrs = new TmpfsXattrs(this.#space);
     this.#inodes = new TmpfsInodes(host.clock.time());
+    this.#files = new TmpfsFiles({ label: this.label, host, inodes: this.#inodes, space: this.#space });
     const mode = S_IFDIR | (options.mode ?? 0o1777);
     const root = this.#make({ mode, uid: 0, gid: 0, rdev: 0, target: "" }, 1);
     assert(root === ROOT, "a tmpfs begins with its root");
@@ -296,7 +286,6 @@ export class Tmpfs implements FileSystem {
       this.#space.usedBlocks -= data.cachedPages;
       data.discard();
     } else if (typeof data === "string" && (this.#inodes.size[inode] as number) > SHORT_TARGET) this.#space.usedBlocks -= 1;
-    this.#xattrs.visit(inode, (name, value) => this.#space.giveXattr(utf8Length(name), value.length));
     this.#xattrs.removeAll(inode);
     this.#space.giveInode();
     this.#inodes.remove(inode);
@@ -316,25 +305,9 @@ export class Tmpfs implements FileSystem {
   }
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
-    const inodes = this.#inodes;
-    const mode = inodes.mode[inode] as number;
-    const type = mode & S_IFMT;
-    const data = inodes.data[inode];
-    into.mode = mode;
-    into.uid = inodes.uid[inode] as number;
-    into.gid = inodes.gid[inode] as number;
-    into.nlink = inodes.nlink[inode] as number;
+    readAttributes(this.#inodes, inode, into);
     into.size = this.size(inode);
-    into.blocks = 0;
-    if (data instanceof CachedMapping) into.blocks = data.cachedPages * (PAGE_SIZE / 512);
-    else if (typeof data === "string" && into.size > SHORT_TARGET) into.blocks = PAGE_SIZE / 512;
-    into.blockSize = PAGE_SIZE;
-    into.rdev = type === S_IFCHR || type === S_IFBLK ? (inodes.extra[inode] as number) : 0;
-    into.inodeNumber = inodes.number[inode] as InodeNumber;
     into.device = this.device;
-    into.atime = inodes.atime[inode] as Time;
-    into.mtime = inodes.mtime[inode] as Time;
-    into.ctime = inodes.ctime[inode] as Time;
     return undefined;
   }
 
@@ -344,7 +317,7 @@ export class Tmpfs implements FileSystem {
     const { mode, uid, gid, size, atime, mtime } = change;
     const cuts = size !== undefined && size !== inodes.size[inode];
     if (cuts) {
-      this.#setSize(inode, size);
+      this.#files.setSize(inode, size);
       inodes.mtime[inode] = now;
     }
     if (mode !== undefined) inodes.mode[inode] = ((inodes.mode[inode] as number) & S_IFMT) | mode;
@@ -358,46 +331,28 @@ export class Tmpfs implements FileSystem {
   }
 
   touchAtime(inode: Inode): void {
-    const inodes = this.#inodes;
-    const now = this.#clock.time();
-    const atime = inodes.atime[inode] as Time;
-    if (atime === now) return;
-    if (needsAtime({ atime, mtime: inodes.mtime[inode] as Time, ctime: inodes.ctime[inode] as Time }, now)) {
-      inodes.atime[inode] = now;
-    }
+    updateAtime(this.#inodes, inode, this.#clock.time());
   }
 
   // Extended attributes
 
   getxattr(inode: Inode, name: string): Uint8Array | Errno {
-    return isKept(name) ? this.#xattrs.get(inode, name) : ENOTSUP;
+    return this.#xattrs.get(inode, name);
   }
-
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
-    if (!isKept(name)) return ENOTSUP;
-    const refused = this.#xattrs.refusal(inode, name, flags);
-    if (refused !== undefined) return refused;
-    const length = utf8Length(name);
-    if (!this.#space.takeXattr(length, value.length)) return ENOSPC;
-    const before = this.#xattrs.get(inode, name);
-    if (!isErrno(before)) this.#space.giveXattr(length, before.length);
-    this.#xattrs.set(inode, name, value);
-    this.#inodes.ctime[inode] = this.#clock.time();
-    return undefined;
+    return this.#touched(inode, this.#xattrs.set(inode, name, value, flags));
   }
-
   removexattr(inode: Inode, name: string): Errno | undefined {
-    if (!isKept(name)) return ENOTSUP;
-    const before = this.#xattrs.get(inode, name);
-    if (isErrno(before)) return before;
-    this.#xattrs.remove(inode, name);
-    this.#space.giveXattr(utf8Length(name), before.length);
-    this.#inodes.ctime[inode] = this.#clock.time();
-    return undefined;
+    return this.#touched(inode, this.#xattrs.remove(inode, name));
   }
-
   listxattr(inode: Inode): string[] | Errno {
     return this.#xattrs.names(inode);
+  }
+
+  /** The end of a call that changed an inode, unless it failed. */
+  #touched(inode: Inode, failed: Errno | undefined): Errno | undefined {
+    if (failed === undefined) this.#inodes.ctime[inode] = this.#clock.time();
+    return failed;
   }
 
   // Open files: the handle is the inode
@@ -410,90 +365,28 @@ export class Tmpfs implements FileSystem {
     this.drop(inodeHandle(file));
   }
 
-  #pages(file: number): CachedMapping | undefined {
-    return this.#inodes.data[file] as CachedMapping | undefined;
-  }
-
-  #pagesForWriting(file: number): CachedMapping {
-    const known = this.#inodes.data[file];
-    if (known instanceof CachedMapping) return known;
-    const made = this.#cache.pinnedMapping(this.label);
-    this.#inodes.data[file] = made;
-    return made;
-  }
-
   read(file: FileHandle, offset: number, length: number): Content | Errno {
-    const count = Math.min(length, (this.#inodes.size[file] as number) - offset);
-    if (count <= 0) return Content.empty;
-    return this.#pages(file)?.read(offset, count) ?? Content.zeros(count);
+    return this.#files.read(file, offset, length);
   }
-
   write(file: FileHandle, offset: number, content: Content): number | Errno {
-    const pages = this.#pagesForWriting(file);
-    let given = content;
-    if (this.#space.freeBlocks * PAGE_SIZE < content.length + 2 * PAGE_SIZE) {
-      const fits = bytesThatFit(pages, { offset, length: content.length, freePages: this.#space.freeBlocks });
-      if (fits <= 0) return ENOSPC;
-      given = content.slice(0, fits);
-    }
-    const before = pages.cachedPages;
-    const { size } = this.#inodes;
-    pages.write(offset, given, size[file] as number);
-    this.#space.usedBlocks += pages.cachedPages - before;
-    if (offset + given.length > (size[file] as number)) size[file] = offset + given.length;
-    this.#changed(file);
-    return given.length;
+    return this.#files.write(file, offset, content);
   }
-
-  #setSize(inode: Inode, to: number): void {
-    const { size } = this.#inodes;
-    const pages = this.#pages(inode);
-    if (pages !== undefined && to < (size[inode] as number)) {
-      const before = pages.cachedPages;
-      pages.truncate(to);
-      this.#space.usedBlocks -= before - pages.cachedPages;
-    }
-    size[inode] = to;
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    return this.#files.fallocate(file, mode, { offset, length });
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    return this.#files.seek(file, offset, hole);
+  }
+  cachedPages(file: FileHandle): number {
+    return this.#files.pages(file)?.cachedPages ?? 0;
   }
 
   fsync(_file: FileHandle, _dataOnly: boolean): Errno | undefined {
     return undefined;
   }
 
-  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
-    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return ENOTSUP;
-    const pages = this.#pagesForWriting(file);
-    const before = pages.cachedPages;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
-      pages.punch(offset, length);
-      this.#space.usedBlocks -= before - pages.cachedPages;
-      this.#changed(file);
-      return undefined;
-    }
-    if (bytesThatFit(pages, { offset, length, freePages: this.#space.freeBlocks }) < length) return ENOSPC;
-    fillGaps(pages, offset, length);
-    this.#space.usedBlocks += pages.cachedPages - before;
-    const { size } = this.#inodes;
-    if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > (size[file] as number)) size[file] = offset + length;
-    this.#inodes.ctime[file] = this.#clock.time();
-    return undefined;
-  }
-
-  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
-    const size = this.#inodes.size[file] as number;
-    if (offset >= size) return ENXIO;
-    const pages = this.#pages(file);
-    if (hole) return Math.min(size, holeFrom(pages, offset));
-    const data = dataFrom(pages, offset);
-    return data < size ? data : ENXIO;
-  }
-
   clone(): Errno | undefined {
     return ENOTSUP;
-  }
-
-  cachedPages(file: FileHandle): number {
-    return this.#pages(file)?.cachedPages ?? 0;
   }
 
   dropPages(_file: FileHandle): void {}
@@ -531,9 +424,4 @@ export class Tmpfs implements FileSystem {
     this.#entries.check();
     checkTmpfs({ label: this.label, inodes: this.#inodes, entries: this.#entries, pages: this.#space.usedBlocks });
   }
-}
-
-/** The namespaces that tmpfs keeps; user.* since Linux 6.6. */
-function isKept(name: string): boolean {
-  return name.startsWith("user.") || name.startsWith("trusted.") || name.startsWith("security.");
 }

@@ -2,15 +2,15 @@
  * The types of filesystems that a host's kernel has, by the names that mount(8) and mkfs know.
  */
 import type { Disk } from "../block/disk.ts";
-import type { Clock, Time } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import type { KernelProfile } from "../core/kernel-profile.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import { bytes, type DeviceNumber } from "../core/units.ts";
-import { mountExt4 } from "../fs/ext4/ext4.ts";
-import { type MkfsOptions, mkfs as mkfsExt4 } from "../fs/ext4/mkfs.ts";
+import { type MkfsOptions, mkfsExt4 } from "../fs/ext4/mkfs.ts";
+import { mountExt4 } from "../fs/ext4/mount.ts";
 import { Tmpfs } from "../fs/tmpfs.ts";
 import type { LowerViews } from "../union/lower-view.ts";
 import { mountOverlayPaths } from "../union/overlayfs/mount.ts";
@@ -63,7 +63,7 @@ export interface MountFailure {
 export interface FileSystemType {
   readonly name: string;
   /** mkfs; absent for types that need no device. `options` as given to the tool. */
-  readonly make?: (disk: Disk, options: string, now: Time) => Errno | undefined;
+  readonly make?: (disk: Disk, options: string, clock: Clock) => Errno | undefined;
   /** @param data - the options that are not mount(8)'s own. */
   readonly mount: (host: HostParts, request: MountRequest, data: string) => FileSystem | MountFailure;
 }
@@ -117,8 +117,8 @@ const MKE2FS: Readonly<Record<string, "inodeRatio" | "inodes" | "reservedPercent
   "-m": "reservedPercent",
 };
 
-function makeExt4(disk: Disk, options: string, now: Time): Errno | undefined {
-  const known: { -readonly [K in keyof MkfsOptions]: MkfsOptions[K] } = { now };
+function makeExt4(disk: Disk, options: string, clock: Clock): Errno | undefined {
+  const known: { -readonly [K in keyof MkfsOptions]: MkfsOptions[K] } = { clock };
   const words = options.split(" ").filter((word) => word !== "");
   for (let at = 0; at < words.length; at += 2) {
     const key = MKE2FS[words[at] as string];

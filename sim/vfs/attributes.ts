@@ -30,24 +30,24 @@ import {
   ownerOrCapable,
   wantWrite,
 } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
-export function stat(task: Task, path: string, follow: boolean, into: Attributes = newAttributes()): Attributes | Errno {
+export function stat(task: Process, path: string, follow: boolean, into: Attributes = newAttributes()): Attributes | Errno {
   const { walk } = task;
   return walk.to(path, follow) ?? walk.mount.fs.getattr(walk.inode, into) ?? into;
 }
 
-export function fstat(task: Task, fd: number, into: Attributes = newAttributes()): Attributes | Errno {
+export function fstat(task: Process, fd: number, into: Attributes = newAttributes()): Attributes | Errno {
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
   return file.mount.fs.getattr(file.inode, into) ?? into;
 }
 
-export function statfs(task: Task, path: string): StatFs | Errno {
+export function statfs(task: Process, path: string): StatFs | Errno {
   return task.walk.to(path, true) ?? task.walk.mount.fs.statfs();
 }
 
-export function access(task: Task, path: string, mask: number): Errno | undefined {
+export function access(task: Process, path: string, mask: number): Errno | undefined {
   if ((mask & ~7) !== 0) return EINVAL;
   const { walk } = task;
   const lost = walk.to(path, true);
@@ -62,21 +62,21 @@ export function access(task: Task, path: string, mask: number): Errno | undefine
 }
 
 /** An open file whose attributes may be changed: any but an O_PATH one. */
-function fileOf(task: Task, fd: number): Position | Errno {
+function fileOf(task: Process, fd: number): Position | Errno {
   const file = task.files.get(fd);
   return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
 }
 
-export function chmod(task: Task, path: string, mode: number): Errno | undefined {
+export function chmod(task: Process, path: string, mode: number): Errno | undefined {
   return task.walk.to(path, true) ?? changeMode(task, task.walk, mode);
 }
 
-export function fchmod(task: Task, fd: number, mode: number): Errno | undefined {
+export function fchmod(task: Process, fd: number, mode: number): Errno | undefined {
   const file = fileOf(task, fd);
   return "mount" in file ? changeMode(task, file, mode) : file;
 }
 
-function changeMode(task: Task, { mount, inode }: Position, mode: number): Errno | undefined {
+function changeMode(task: Process, { mount, inode }: Position, mode: number): Errno | undefined {
   const who = task.credentials;
   const refused = wantWrite(mount) ?? immutableOrAppendOnly(mount.fs, inode);
   if (refused !== undefined) return refused;
@@ -95,17 +95,17 @@ interface Owners {
   readonly gid: number;
 }
 
-export function chown(task: Task, path: string, to: Owners & { readonly follow: boolean }): Errno | undefined {
+export function chown(task: Process, path: string, to: Owners & { readonly follow: boolean }): Errno | undefined {
   return task.walk.to(path, to.follow) ?? changeOwner(task, task.walk, to);
 }
 
-export function fchown(task: Task, fd: number, uid: number, gid: number): Errno | undefined {
+export function fchown(task: Process, fd: number, uid: number, gid: number): Errno | undefined {
   const file = fileOf(task, fd);
   return "mount" in file ? changeOwner(task, file, { uid, gid }) : file;
 }
 
 /** chown_common: whoever changes owners takes set-id bits away from what is no directory, also when he changes none. */
-function changeOwner(task: Task, { mount, inode }: Position, { uid, gid }: Owners): Errno | undefined {
+function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Owners): Errno | undefined {
   const who = task.credentials;
   const { fs } = mount;
   const readOnly = wantWrite(mount);
@@ -134,7 +134,7 @@ function changeOwner(task: Task, { mount, inode }: Position, { uid, gid }: Owner
 }
 
 /** Takes the capabilities of a program away, which a change of owner or content ends (cap_inode_killpriv). */
-export function dropFileCapabilities(task: Task, { mount, inode }: Position): Errno | undefined {
+export function dropFileCapabilities(task: Process, { mount, inode }: Position): Errno | undefined {
   if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) !== S_IFREG) return undefined;
   const known = mount.fs.getxattr(inode, "security.capability");
   return "code" in known ? undefined : mount.fs.removexattr(inode, "security.capability");
@@ -143,7 +143,7 @@ export function dropFileCapabilities(task: Task, { mount, inode }: Position): Er
 type TimeChange = Time | "NOW" | "OMIT";
 
 export function utimens(
-  task: Task,
+  task: Process,
   path: string,
   to: { readonly atime: TimeChange; readonly mtime: TimeChange; readonly nofollow: boolean },
 ): Errno | undefined {

@@ -27,14 +27,14 @@ import {
   mayCreate,
   ownerOrCapable,
 } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 import { pathError } from "./walk.ts";
 
 /**
  * Walks to where a name is to be made, which must be free (filename_create). EEXIST comes before ENOENT for slashes behind it, and both
  * before EROFS.
  */
-function freeName(task: Task, path: string, forDirectory: boolean): Errno | undefined {
+function freeName(task: Process, path: string, forDirectory: boolean): Errno | undefined {
   const { walk } = task;
   const lost = walk.parent(path);
   if (lost !== undefined) return lost;
@@ -45,13 +45,13 @@ function freeName(task: Task, path: string, forDirectory: boolean): Errno | unde
   return walk.mount.readOnly ? EROFS : undefined;
 }
 
-export function mkdir(task: Task, path: string, mode: number): Errno | undefined {
+export function mkdir(task: Process, path: string, mode: number): Errno | undefined {
   const wrong = freeName(task, path, true);
   if (wrong !== undefined) return wrong;
   return make(task, { mode: S_IFDIR | (mode & (0o777 | S_ISVTX) & ~task.umask) });
 }
 
-export function mknod(task: Task, path: string, mode: number, rdev: number): Errno | undefined {
+export function mknod(task: Process, path: string, mode: number, rdev: number): Errno | undefined {
   const type = (mode & S_IFMT) === 0 ? S_IFREG : mode & S_IFMT;
   if (type === S_IFDIR) return EPERM;
   if (type !== S_IFREG && type !== S_IFCHR && type !== S_IFBLK && type !== S_IFIFO && type !== S_IFSOCK) return EINVAL;
@@ -63,13 +63,13 @@ export function mknod(task: Task, path: string, mode: number, rdev: number): Err
   return make(task, { mode: type | (mode & 0o7777 & ~task.umask), rdev: device ? rdev : 0 });
 }
 
-export function symlink(task: Task, target: string, path: string): Errno | undefined {
+export function symlink(task: Process, target: string, path: string): Errno | undefined {
   const wrong = pathError(target) ?? freeName(task, path, false);
   return wrong ?? make(task, { mode: S_IFLNK | 0o777, target });
 }
 
 /** Makes an inode at the free name where the walk stands. */
-function make(task: Task, init: { mode: number; rdev?: number; target?: string }): Errno | undefined {
+function make(task: Process, init: { mode: number; rdev?: number; target?: string }): Errno | undefined {
   const { walk } = task;
   const refused = mayCreate(task.credentials, walk);
   if (refused !== undefined) return refused;
@@ -77,21 +77,21 @@ function make(task: Task, init: { mode: number; rdev?: number; target?: string }
   return isErrno(made) ? made : undefined;
 }
 
-export function link(task: Task, path: string, to: string): Errno | undefined {
+export function link(task: Process, path: string, to: string): Errno | undefined {
   const { walk } = task;
   const lost = walk.to(path, false);
   if (lost !== undefined) return lost;
   return linkTo(task, walk.position(), to);
 }
 
-export function linkFile(task: Task, fd: number, path: string): Errno | undefined {
+export function linkFile(task: Process, fd: number, path: string): Errno | undefined {
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
   return linkTo(task, file, path, file.linkable);
 }
 
 /** @param linkable - whether a source without names may get one. */
-function linkTo(task: Task, source: Position, to: string, linkable = false): Errno | undefined {
+function linkTo(task: Process, source: Position, to: string, linkable = false): Errno | undefined {
   const { walk } = task;
   const wrong = freeName(task, to, false);
   if (wrong !== undefined) return wrong;
@@ -105,13 +105,13 @@ function linkTo(task: Task, source: Position, to: string, linkable = false): Err
   return fs.link(source.inode, walk.inode, walk.name);
 }
 
-function nlinkOf(task: Task, { mount, inode }: Position): number {
+function nlinkOf(task: Process, { mount, inode }: Position): number {
   mount.fs.getattr(inode, task.scratch);
   return task.scratch.nlink;
 }
 
 /** fs.protected_hardlinks: somebody else's file may be linked when it could be read and written and is not set-id (may_linkat). */
-function mayLink(task: Task, { mount, inode }: Position): boolean {
+function mayLink(task: Process, { mount, inode }: Position): boolean {
   if (ownerOrCapable(task.credentials, mount.fs, inode)) return true;
   const mode = mount.fs.mode(inode);
   if ((mode & S_IFMT) !== S_IFREG || (mode & S_ISUID) !== 0) return false;

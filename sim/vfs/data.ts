@@ -9,7 +9,7 @@ import { touchAtime } from "./directory.ts";
 import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
 import type { OpenFile } from "./open-file.ts";
 import { immutable, modeAfterWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 /** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
 const COUNT_MAX = 0x7ffff000;
@@ -18,7 +18,7 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
 /** An open file to be read. @returns EBADF, EISDIR; of a FIFO EAGAIN, as nobody writes into it meanwhile. */
-function readable(task: Task, fd: number): OpenFile | Errno {
+function readable(task: Process, fd: number): OpenFile | Errno {
   const file = task.files.get(fd);
   if (file === undefined || !file.readable) return EBADF;
   if (file.type === S_IFDIR) return EISDIR;
@@ -31,7 +31,7 @@ function deviceOf(file: OpenFile): number {
   return attributes.rdev;
 }
 
-export function read(task: Task, fd: number, length: number): Content | Errno {
+export function read(task: Process, fd: number, length: number): Content | Errno {
   const file = readable(task, fd);
   if (isErrno(file)) return file;
   const found = readFile(file, file.position, length);
@@ -39,7 +39,7 @@ export function read(task: Task, fd: number, length: number): Content | Errno {
   return found;
 }
 
-export function pread(task: Task, fd: number, length: number, offset: number): Content | Errno {
+export function pread(task: Process, fd: number, length: number, offset: number): Content | Errno {
   if (offset < 0) return EINVAL;
   const file = readable(task, fd);
   if (file === EAGAIN) return ESPIPE;
@@ -57,20 +57,20 @@ export function readFile(file: OpenFile, offset: number, length: number): Conten
   return found;
 }
 
-export function readInto(task: Task, fd: number, target: Uint8Array, offset?: number): number | Errno {
+export function readInto(task: Process, fd: number, target: Uint8Array, offset?: number): number | Errno {
   const found = offset === undefined ? read(task, fd, target.length) : pread(task, fd, target.length, offset);
   if (isErrno(found)) return found;
   found.copyTo(target, 0);
   return found.length;
 }
 
-function writable(task: Task, fd: number): OpenFile | Errno {
+function writable(task: Process, fd: number): OpenFile | Errno {
   const file = task.files.get(fd);
   if (file === undefined || !file.writable) return EBADF;
   return file.type === S_IFIFO ? EAGAIN : file;
 }
 
-export function write(task: Task, fd: number, content: Content): number | Errno {
+export function write(task: Process, fd: number, content: Content): number | Errno {
   const file = writable(task, fd);
   if (isErrno(file)) return file;
   const at = (file.flags & O_APPEND) === 0 ? file.position : file.mount.fs.size(file.inode);
@@ -79,7 +79,7 @@ export function write(task: Task, fd: number, content: Content): number | Errno 
   return written;
 }
 
-export function pwrite(task: Task, fd: number, content: Content, offset: number): number | Errno {
+export function pwrite(task: Process, fd: number, content: Content, offset: number): number | Errno {
   if (offset < 0) return EINVAL;
   const file = writable(task, fd);
   if (isErrno(file)) return file === EAGAIN ? ESPIPE : file;
@@ -88,7 +88,7 @@ export function pwrite(task: Task, fd: number, content: Content, offset: number)
 }
 
 /** Writes; set-id bits and file capabilities go first, and O_SYNC is obeyed afterwards (vfs_write, generic_write_sync). */
-export function writeFile(task: Task, file: OpenFile, offset: number, content: Content): number | Errno {
+export function writeFile(task: Process, file: OpenFile, offset: number, content: Content): number | Errno {
   if (content.length === 0) return 0;
   const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
   if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
@@ -101,7 +101,7 @@ export function writeFile(task: Task, file: OpenFile, offset: number, content: C
 }
 
 /** What a change of content takes away: set-id bits and file capabilities (file_remove_privs). */
-export function removePrivileges(task: Task, file: OpenFile): Errno | undefined {
+export function removePrivileges(task: Process, file: OpenFile): Errno | undefined {
   const { fs } = file.mount;
   if (fs.fileFlags !== undefined) {
     const barred = immutable(fs, file.inode);
@@ -116,7 +116,7 @@ export function removePrivileges(task: Task, file: OpenFile): Errno | undefined 
   return mode === fs.mode(file.inode) ? undefined : fs.setattr(file.inode, { mode: mode & 0o7777 });
 }
 
-export function lseek(task: Task, fd: number, offset: number, whence: number): number | Errno {
+export function lseek(task: Process, fd: number, offset: number, whence: number): number | Errno {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (whence < 0 || whence > SEEK_HOLE) return EINVAL;
@@ -137,13 +137,13 @@ export function lseek(task: Task, fd: number, offset: number, whence: number): n
   return to;
 }
 
-export function fsync(task: Task, fd: number, dataOnly: boolean): Errno | undefined {
+export function fsync(task: Process, fd: number, dataOnly: boolean): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   return file.held ? EINVAL : file.mount.fs.fsync(file.handle, dataOnly);
 }
 
-export function mmap(task: Task, fd: number, protection: "r" | "rw", share: "shared" | "private"): Errno | undefined {
+export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "shared" | "private"): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   const shared = share === "shared" && protection === "rw";

@@ -66,10 +66,12 @@ export class DentryTable {
 
   #probe(directory: number, name: number): DentryRow {
     const slots = this.#slots;
+    const words = this.#words;
     const mask = this.#mask;
     let slot = hashOf(directory, name) & mask;
     for (let row = slots[slot] as number; row !== 0; row = slots[slot] as number) {
-      if (this.#words[row * WIDTH + NAME] === name && this.#words[row * WIDTH + DIRECTORY] === directory) return row;
+      const at = row * WIDTH;
+      if (words[at + NAME] === name && words[at + DIRECTORY] === directory) return row;
       slot = (slot + 1) & mask;
     }
     return 0;

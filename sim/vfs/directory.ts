@@ -5,7 +5,7 @@ import { EINVAL, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { S_IFLNK, S_IFMT } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import { inodePermission, isDirectory, MAY_EXEC, MAY_READ } from "./permission.ts";
-import { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 /** One row of a directory. */
 export interface DirectoryEntry {
@@ -21,12 +21,12 @@ export function touchAtime(mount: Mount, inode: Position["inode"]): void {
   if (!mount.readOnly && mount.options.noatime !== true) mount.fs.touchAtime(inode);
 }
 
-export function resolve(task: Task, path: string): Position | Errno {
+export function resolve(task: Process, path: string): Position | Errno {
   return task.walk.to(path, true) ?? task.walk.position();
 }
 
 /** A directory that a task may stand in. */
-function standing(task: Task, path: string): Position | Errno {
+export function standing(task: Process, path: string): Position | Errno {
   const lost = task.walk.to(path, true);
   if (lost !== undefined) return lost;
   const place = task.walk.position();
@@ -34,22 +34,14 @@ function standing(task: Task, path: string): Position | Errno {
   return inodePermission(task.credentials, place.mount.fs, place.inode, MAY_EXEC) ?? place;
 }
 
-export function chdir(task: Task, path: string): Errno | undefined {
+export function chdir(task: Process, path: string): Errno | undefined {
   const place = standing(task, path);
   if (isErrno(place)) return place;
   task.chdirTo(place);
   return undefined;
 }
 
-export function chroot(task: Task, path: string): Task | Errno {
-  const place = standing(task, path);
-  if (isErrno(place)) return place;
-  const made = new Task(task.vfs, place, task.credentials);
-  made.umask = task.umask;
-  return made;
-}
-
-export function readlink(task: Task, path: string): string | Errno {
+export function readlink(task: Process, path: string): string | Errno {
   const lost = task.walk.to(path, false);
   if (lost !== undefined) return lost;
   const { mount, inode } = task.walk;
@@ -58,7 +50,7 @@ export function readlink(task: Task, path: string): string | Errno {
   return mount.fs.readlink(inode);
 }
 
-export function readdir(task: Task, path: string): DirectoryEntry[] | Errno {
+export function readdir(task: Process, path: string): DirectoryEntry[] | Errno {
   const lost = task.walk.to(path, true);
   if (lost !== undefined) return lost;
   const { mount, inode } = task.walk;

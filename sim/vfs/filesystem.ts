@@ -47,6 +47,10 @@ export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;
 
+/** Flags of setxattr(2). */
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
+
 /** Flags of fallocate(2) (include/uapi/linux/falloc.h). */
 export const FALLOC_FL_KEEP_SIZE = 1;
 export const FALLOC_FL_PUNCH_HOLE = 2;

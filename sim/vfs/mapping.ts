@@ -7,16 +7,17 @@
 import { assert } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
-import { type AddressSpace, type Mapping, PAGE_SIZE } from "./address-space.ts";
+import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
+import { checkRuns, flushRuns, type MappingRuns, visitDirtyRuns } from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
-import type { PageCache } from "./page-cache.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
+import type { PageMemory } from "./page-memory.ts";
 import { RunIndex } from "./run-index.ts";
 import type { RunContent } from "./run-table.ts";
 
-export class CachedMapping implements Mapping {
-  readonly cache: PageCache;
+export class CachedMapping implements MappingRuns {
+  readonly cache: PageMemory;
   readonly space: AddressSpace;
   readonly inode: Inode;
   /** Whether memory is the only place of its pages: never dirty, never evicted, and a page that is missing is zeros (tmpfs). */
@@ -24,9 +25,10 @@ export class CachedMapping implements Mapping {
   /** The one run there is (0: none), or the index of more. */
   #runs: number | RunIndex = 0;
   #cachedPages = 0;
+  queuePlace = -1;
   #dirtyPages = 0;
 
-  constructor(cache: PageCache, space: AddressSpace, inode: Inode, pinned: boolean) {
+  constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
     this.cache = cache;
     this.space = space;
     this.inode = inode;
@@ -64,7 +66,7 @@ export class CachedMapping implements Mapping {
       const page = Math.floor(at / PAGE_SIZE);
       let row = this.#below(page);
       if (row === 0 || (table.first[row] as number) + (table.pages[row] as number) <= page) {
-        const next = this.#above(page);
+        const next = this.above(page);
         const gapEnd = next === 0 ? end : Math.min(end, (table.first[next] as number) * PAGE_SIZE);
         if (this.pinned) {
           out.push(Content.zeros(gapEnd - at));
@@ -140,7 +142,7 @@ export class CachedMapping implements Mapping {
 
   /** Makes sure that a page about to be written in part is cached, unless it lies behind the old end of the file. */
   #present(page: number, oldSize: number): Errno | undefined {
-    if (this.#covering(page) !== 0) {
+    if (this.covering(page) !== 0) {
       this.cache.counters.hits += 1;
       return undefined;
     }
@@ -185,7 +187,7 @@ export class CachedMapping implements Mapping {
   /** Puts bytes into one page that is cached or new. */
   #writePart(page: number, at: number, content: Content): void {
     const table = this.cache.table;
-    let row = this.#covering(page);
+    let row = this.covering(page);
     if (row === 0) {
       const fresh = freshPage(at, content);
       row = this.#add(page, fresh, 0);
@@ -193,9 +195,9 @@ export class CachedMapping implements Mapping {
       return;
     }
     if ((table.pages[row] as number) > 1) {
-      this.#cut(page);
-      this.#cut(page + 1);
-      row = this.#covering(page);
+      this.cut(page);
+      this.cut(page + 1);
+      row = this.covering(page);
     }
     table.content[row] = withBytes(table.content[row] as RunContent, at, content);
     this.#markDirty(row);
@@ -207,11 +209,11 @@ export class CachedMapping implements Mapping {
     table.touch(row);
     if (table.dirty[row] === 1) return;
     table.dirty[row] = 1;
-    this.#dirtied(table.pages[row] as number);
+    this.dirtied(table.pages[row] as number);
   }
 
   /** Counts pages that became dirty, or clean when negative. */
-  #dirtied(pages: number): void {
+  dirtied(pages: number): void {
     if (this.#dirtyPages === 0) this.cache.noteDirty(this);
     this.#dirtyPages += pages;
     this.cache.dirtyPages += pages;
@@ -221,83 +223,32 @@ export class CachedMapping implements Mapping {
   // Writing back
 
   flush(start: number = 0, length: number = Number.POSITIVE_INFINITY): Errno | undefined {
-    let failed: Errno | undefined;
-    const end = Math.ceil((start + length) / PAGE_SIZE);
-    for (let page = Math.floor(start / PAGE_SIZE); this.#dirtyPages > 0; ) {
-      const from = this.#firstDirty(page, end);
-      if (from < 0) break;
-      const piece = this.#takeDirty(from, end);
-      page = from + piece.length / PAGE_SIZE;
-      this.cache.noteWriteback(this, from, piece.length / PAGE_SIZE);
-      failed ??= this.space.writePages(this.inode, from * PAGE_SIZE, piece);
-    }
-    return failed ?? this.cache.takeError(this);
-  }
-
-  /** The first dirty page from `page` on and before `end`, or -1. */
-  #firstDirty(page: number, end: number): number {
-    const table = this.cache.table;
-    for (let row = this.#covering(page) || this.#above(page); row !== 0; row = this.#above(table.first[row] as number)) {
-      const first = table.first[row] as number;
-      if (first >= end) return -1;
-      if (table.dirty[row] === 1) return Math.max(first, page);
-    }
-    return -1;
-  }
-
-  /** Takes the dirty pages that follow each other from `page` on: they are clean now. @returns their content. */
-  #takeDirty(page: number, end: number): Content {
-    const table = this.cache.table;
-    this.#cut(page);
-    if (end !== Number.POSITIVE_INFINITY) this.#cut(end);
-    const out: Content[] = [];
-    let next = page;
-    for (let row = this.#covering(page); row !== 0 && next < end; row = this.#above(table.first[row] as number)) {
-      const pages = table.pages[row] as number;
-      if (table.first[row] !== next || table.dirty[row] === 0) break;
-      out.push(part(table.content[row] as RunContent, 0, pages * PAGE_SIZE));
-      table.dirty[row] = 0;
-      this.#dirtied(-pages);
-      next += pages;
-    }
-    return Content.concat(out);
+    return flushRuns(this, start, length);
   }
 
   visitDirty(visit: (page: number, pages: number) => void): void {
-    const table = this.cache.table;
-    let start = -1;
-    let end = -1;
-    for (let row = this.firstRun(); row !== 0; row = this.nextRun(row)) {
-      if (table.dirty[row] === 0) continue;
-      const first = table.first[row] as number;
-      if (first !== end) {
-        if (start >= 0) visit(start, end - start);
-        start = first;
-      }
-      end = first + (table.pages[row] as number);
-    }
-    if (start >= 0) visit(start, end - start);
+    visitDirtyRuns(this, visit);
   }
 
   isDirty(page: number): boolean {
-    return this.cache.table.dirty[this.#covering(page)] === 1;
+    return this.cache.table.dirty[this.covering(page)] === 1;
   }
 
   /** Whether a page is in memory. */
   isCached(page: number): boolean {
-    return this.#covering(page) !== 0;
+    return this.covering(page) !== 0;
   }
 
   /** The page behind the run that holds a page; 0 when it is not in memory. */
   endOfRun(page: number): number {
-    const row = this.#covering(page);
+    const row = this.covering(page);
     const table = this.cache.table;
     return row === 0 ? 0 : (table.first[row] as number) + (table.pages[row] as number);
   }
 
   /** The first page of the next run that begins behind a page; infinity when there is none. */
   nextCached(page: number): number {
-    const row = this.#above(page);
+    const row = this.above(page);
     return row === 0 ? Number.POSITIVE_INFINITY : (this.cache.table.first[row] as number);
   }
 
@@ -325,18 +276,18 @@ export class CachedMapping implements Mapping {
 
   /** Zeroes a part of a page if it is cached; whether it is dirty stays as it is. */
   #zeroPart(page: number, from: number, to: number): void {
-    if (this.#covering(page) === 0) return;
-    this.#cut(page);
-    this.#cut(page + 1);
+    if (this.covering(page) === 0) return;
+    this.cut(page);
+    this.cut(page + 1);
     const table = this.cache.table;
-    const row = this.#covering(page);
+    const row = this.covering(page);
     table.content[row] = withZeros(table.content[row] as RunContent, from, to);
   }
 
   drop(): void {
     const table = this.cache.table;
-    for (let row = this.firstRun(); row !== 0; ) {
-      const next = this.nextRun(row);
+    for (let row = this.above(-1); row !== 0; ) {
+      const next = this.above(table.first[row] as number);
       if (table.dirty[row] === 0) this.#remove(row);
       row = next;
     }
@@ -352,20 +303,11 @@ export class CachedMapping implements Mapping {
   shrink(row: number, pages: number): void {
     const table = this.cache.table;
     const first = table.first[row] as number;
-    if (pages < (table.pages[row] as number)) this.#cut(first + pages);
+    if (pages < (table.pages[row] as number)) this.cut(first + pages);
     this.#remove(this.#below(first));
   }
 
   // Runs
-
-  /** The first run, or 0. */
-  firstRun(): number {
-    return this.#above(-1);
-  }
-  /** The run after this one, or 0. */
-  nextRun(row: number): number {
-    return this.#above(this.cache.table.first[row] as number);
-  }
 
   #below(page: number): number {
     const runs = this.#runs;
@@ -373,14 +315,15 @@ export class CachedMapping implements Mapping {
     return runs !== 0 && (this.cache.table.first[runs] as number) <= page ? runs : 0;
   }
 
-  #above(page: number): number {
+  /** The first run that begins behind a page, or 0. */
+  above(page: number): number {
     const runs = this.#runs;
     if (typeof runs !== "number") return runs.above(this.cache.table.first, page);
     return runs !== 0 && (this.cache.table.first[runs] as number) > page ? runs : 0;
   }
 
   /** The run that holds a page, or 0. */
-  #covering(page: number): number {
+  covering(page: number): number {
     const row = this.#below(page);
     const table = this.cache.table;
     return row !== 0 && (table.first[row] as number) + (table.pages[row] as number) > page ? row : 0;
@@ -390,7 +333,7 @@ export class CachedMapping implements Mapping {
     this.#cachedPages += pages;
     if (this.pinned) this.cache.pinnedPages += pages;
     else this.cache.cachedPages += pages;
-    if (dirty === 1) this.#dirtied(pages);
+    if (dirty === 1) this.dirtied(pages);
   }
 
   #add(first: number, content: RunContent, dirty: number): number {
@@ -422,8 +365,8 @@ export class CachedMapping implements Mapping {
   }
 
   /** Makes a page a border between runs. */
-  #cut(page: number): void {
-    const row = this.#covering(page);
+  cut(page: number): void {
+    const row = this.covering(page);
     const table = this.cache.table;
     if (row === 0 || table.first[row] === page) return;
     const content = table.content[row] as Content;
@@ -439,36 +382,14 @@ export class CachedMapping implements Mapping {
   #removeRange(first: number, end: number): void {
     if (this.#runs === 0) return;
     const table = this.cache.table;
-    this.#cut(first);
-    if (end !== Number.POSITIVE_INFINITY) this.#cut(end);
-    for (let row = this.#above(first - 1); row !== 0 && (table.first[row] as number) < end; row = this.#above(first - 1))
+    this.cut(first);
+    if (end !== Number.POSITIVE_INFINITY) this.cut(end);
+    for (let row = this.above(first - 1); row !== 0 && (table.first[row] as number) < end; row = this.above(first - 1))
       this.#remove(row);
   }
 
   /** Throws an InvariantError when runs overlap or counts are wrong. */
   check(): void {
-    const table = this.cache.table;
-    let cached = 0;
-    let dirty = 0;
-    let end = 0;
-    for (let row = this.firstRun(); row !== 0; row = this.nextRun(row)) {
-      const pages = table.pages[row] as number;
-      const content = table.content[row] as RunContent;
-      const what = `run ${row} of ${this.space.label}:${this.inode}`;
-      assert((table.first[row] as number) >= end && pages > 0, `${what} overlaps the one before it`);
-      assert(table.owner[row] === this, `${what} belongs to another mapping`);
-      assert(
-        content instanceof PageBuffer ? pages === 1 : content.length === pages * PAGE_SIZE,
-        `${what} has not the bytes of its pages`,
-      );
-      end = (table.first[row] as number) + pages;
-      cached += pages;
-      if (table.dirty[row] === 1) dirty += pages;
-    }
-    assert(
-      cached === this.#cachedPages,
-      `${this.space.label}:${this.inode} counts ${this.#cachedPages} of ${cached} cached pages`,
-    );
-    assert(dirty === this.#dirtyPages, `${this.space.label}:${this.inode} counts ${this.#dirtyPages} of ${dirty} dirty pages`);
+    checkRuns(this);
   }
 }

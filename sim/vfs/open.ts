@@ -60,7 +60,7 @@ import {
   ownerOrCapable,
   wantWrite,
 } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 /** O_TMPFILE without the O_DIRECTORY that it brings. */
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY;
@@ -71,7 +71,7 @@ function accessMask(flags: number): number {
   return (flags & O_TRUNC) === 0 ? mask : mask | MAY_WRITE;
 }
 
-export function open(task: Task, path: string, flags: number, mode: number): number | Errno {
+export function open(task: Process, path: string, flags: number, mode: number): number | Errno {
   const permissions = mode & 0o7777;
   if ((flags & O_PATH) !== 0) return openPath(task, path, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if ((flags & TMPFILE_BIT) !== 0) {
@@ -89,7 +89,7 @@ export function open(task: Task, path: string, flags: number, mode: number): num
 }
 
 /** With O_CREAT: the walk stands in the directory of the last component. */
-function openOrCreate(task: Task, flags: number, mode: number): number | Errno {
+function openOrCreate(task: Process, flags: number, mode: number): number | Errno {
   const { walk } = task;
   const follow = (flags & (O_EXCL | O_NOFOLLOW)) === 0;
   while (true) {
@@ -115,7 +115,7 @@ function openOrCreate(task: Task, flags: number, mode: number): number | Errno {
 }
 
 /** Makes the file that is missing. What it is opened for needs no permission then. */
-function createAndOpen(task: Task, flags: number, mode: number): number | Errno {
+function createAndOpen(task: Process, flags: number, mode: number): number | Errno {
   const { walk } = task;
   const place = walk.position();
   const { fs } = place.mount;
@@ -130,7 +130,7 @@ function createAndOpen(task: Task, flags: number, mode: number): number | Errno 
 }
 
 /** do_open of what the walk found. */
-function openExisting(task: Task, flags: number): number | Errno {
+function openExisting(task: Process, flags: number): number | Errno {
   const place = task.walk.position();
   const { fs } = place.mount;
   const type = fs.mode(place.inode) & S_IFMT;
@@ -149,14 +149,14 @@ function openExisting(task: Task, flags: number): number | Errno {
 }
 
 /** What O_TRUNC changes: the size, both times even when it was 0, and set-id bits. */
-function sizeZero(task: Task, { mount, inode }: Position): AttributeChange {
+function sizeZero(task: Process, { mount, inode }: Position): AttributeChange {
   const before = mount.fs.mode(inode);
   const after = modeAfterWrite(task.credentials, mount.fs, inode);
   const mtime = task.vfs.clock.time();
   return before === after ? { size: 0, mtime } : { size: 0, mtime, mode: after & 0o7777 };
 }
 
-function mayOpen(task: Task, { mount, inode }: Position, type: number, flags: number): Errno | undefined {
+function mayOpen(task: Process, { mount, inode }: Position, type: number, flags: number): Errno | undefined {
   const mask = accessMask(flags);
   if (type === S_IFLNK) return ELOOP;
   if (type === S_IFDIR && (mask & MAY_WRITE) !== 0) return EISDIR;
@@ -172,7 +172,7 @@ function mayOpen(task: Task, { mount, inode }: Position, type: number, flags: nu
 }
 
 /** Begins the open file: by the filesystem for files and directories, by its own rules for the rest (do_dentry_open). */
-function finish(task: Task, place: Position, flags: number): number | Errno {
+function finish(task: Process, place: Position, flags: number): number | Errno {
   const { fs } = place.mount;
   const type = fs.mode(place.inode) & S_IFMT;
   const special = type !== S_IFREG && type !== S_IFDIR;
@@ -198,7 +198,7 @@ function openSpecial({ mount, inode }: Position, type: number, flags: number): E
 }
 
 function addFile(
-  task: Task,
+  task: Process,
   place: Position,
   opened: { handle: ReturnType<typeof fileHandle>; type: number; flags: number; held: boolean; linkable: boolean },
 ): number {
@@ -206,7 +206,7 @@ function addFile(
   return task.files.add(new OpenFile(place, opened));
 }
 
-function openPath(task: Task, path: string, flags: number): number | Errno {
+function openPath(task: Process, path: string, flags: number): number | Errno {
   const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
   if (lost !== undefined) return lost;
   const place = task.walk.position();
@@ -217,7 +217,7 @@ function openPath(task: Task, path: string, flags: number): number | Errno {
 }
 
 /** O_TMPFILE: a file without a name in the directory at `path`. */
-function openTemporary(task: Task, path: string, flags: number, mode: number): number | Errno {
+function openTemporary(task: Process, path: string, flags: number, mode: number): number | Errno {
   const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
   if (lost !== undefined) return lost;
   const place = task.walk.position();
@@ -239,7 +239,7 @@ function openTemporary(task: Task, path: string, flags: number, mode: number): n
   );
 }
 
-export function close(task: Task, fd: number): Errno | undefined {
+export function close(task: Process, fd: number): Errno | undefined {
   const file = task.files.remove(fd);
   if (file === undefined) return EBADF;
   file.mount.users -= 1;

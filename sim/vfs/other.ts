@@ -6,26 +6,26 @@ import { read, readFile } from "./data.ts";
 import { O_RDONLY, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { close, open } from "./open.ts";
 import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 /** How many interpreters of interpreters execve follows (fs/exec.c: exec_binprm). */
 const INTERPRETERS_MAX = 5;
 /** How much of a program is looked at (BINPRM_BUF_SIZE), in bytes. */
 const HEAD = 256;
 
-export function flock(task: Task, fd: number): Errno | undefined {
+export function flock(task: Process, fd: number): Errno | undefined {
   const file = task.files.file(fd);
   return isErrno(file) ? file : undefined;
 }
 
-export function lock(task: Task, fd: number, exclusive: boolean): Errno | undefined {
+export function lock(task: Process, fd: number, exclusive: boolean): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   return (exclusive ? file.writable : file.readable) ? undefined : EBADF;
 }
 
 /** Dirty pages are written and stay; clean ones go (generic_fadvise). */
-export function fadvise(task: Task, fd: number): Errno | undefined {
+export function fadvise(task: Process, fd: number): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (file.type === S_IFIFO) return ESPIPE;
@@ -33,7 +33,7 @@ export function fadvise(task: Task, fd: number): Errno | undefined {
   return undefined;
 }
 
-export function getFlags(task: Task, fd: number): number | Errno {
+export function getFlags(task: Process, fd: number): number | Errno {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (file.held) return ENOTTY;
@@ -41,7 +41,7 @@ export function getFlags(task: Task, fd: number): number | Errno {
   return fs.fileFlags === undefined ? ENOTTY : fs.fileFlags(file.inode);
 }
 
-export function setFlags(task: Task, fd: number, flags: number): Errno | undefined {
+export function setFlags(task: Process, fd: number, flags: number): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   const { fs } = file.mount;
@@ -51,17 +51,17 @@ export function setFlags(task: Task, fd: number, flags: number): Errno | undefin
   return ownerOrCapable(task.credentials, fs, file.inode) ? fs.setFileFlags(file.inode, flags) : EPERM;
 }
 
-export function inotifyAdd(task: Task, path: string): Errno | undefined {
+export function inotifyAdd(task: Process, path: string): Errno | undefined {
   const { walk } = task;
   return walk.to(path, true) ?? inodePermission(task.credentials, walk.mount.fs, walk.inode, MAY_READ);
 }
 
-export function exec(task: Task, path: string): Errno | undefined {
+export function exec(task: Process, path: string): Errno | undefined {
   return execAt(task, path, 0);
 }
 
 /** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
-function execAt(task: Task, path: string, depth: number): Errno | undefined {
+function execAt(task: Process, path: string, depth: number): Errno | undefined {
   const { walk } = task;
   const lost = walk.to(path, true);
   if (lost !== undefined) return lost;
@@ -84,7 +84,7 @@ function execAt(task: Task, path: string, depth: number): Errno | undefined {
   return interpreter === "" ? ENOEXEC : execAt(task, interpreter, depth + 1);
 }
 
-export function sendfile(task: Task, fd: number, length: number): number | Errno {
+export function sendfile(task: Process, fd: number, length: number): number | Errno {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (!file.readable) return EBADF;
@@ -93,13 +93,13 @@ export function sendfile(task: Task, fd: number, length: number): number | Errno
   return isErrno(found) ? found : found.length;
 }
 
-export function nameToHandle(task: Task, path: string): Errno | undefined {
+export function nameToHandle(task: Process, path: string): Errno | undefined {
   const lost = task.walk.to(path, false);
   if (lost !== undefined) return lost;
   return task.walk.mount.fs.exportable ? undefined : ENOTSUP;
 }
 
-export function cachedPages(task: Task, path: string): number | Errno {
+export function cachedPages(task: Process, path: string): number | Errno {
   const fd = open(task, path, O_RDONLY, 0);
   if (isErrno(fd)) return fd;
   const file = task.files.file(fd);
@@ -108,7 +108,7 @@ export function cachedPages(task: Task, path: string): number | Errno {
   return pages;
 }
 
-export function dropPages(task: Task, path: string): Errno | undefined {
+export function dropPages(task: Process, path: string): Errno | undefined {
   const fd = open(task, path, O_RDONLY, 0);
   if (isErrno(fd)) return fd;
   const file = task.files.file(fd);

@@ -13,9 +13,11 @@ import type { Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import { seconds } from "../core/units.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { DirtyQueue } from "./dirty-queue.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
 import { CachedMapping } from "./mapping.ts";
-import { RunTable } from "./run-table.ts";
+import type { PageCacheCounters, PageMemory } from "./page-memory.ts";
+import { type RunOwner, RunTable } from "./run-table.ts";
 
 /** vm.dirty_background_ratio: above this share of memory, in percent, dirty pages are written back at once. */
 const DIRTY_BACKGROUND_RATIO = 10;
@@ -29,23 +31,12 @@ export interface PageCacheOptions {
   readonly memoryPages?: number;
 }
 
-/** What the cache has done since it was made. */
-export interface PageCacheCounters {
-  /** Pages asked for that were cached. */
-  hits: number;
-  /** Pages asked for that were not. */
-  misses: number;
-  pagesRead: number;
-  pagesWritten: number;
-  evicted: number;
-}
-
 /** What a pinned mapping reads from: never asked, as its missing pages are zeros. */
 function nowhere(label: string): AddressSpace {
   return { label, readPages: (_inode, _start, length) => Content.zeros(length), writePages: () => undefined };
 }
 
-export class PageCache {
+export class PageCache implements PageMemory {
   readonly clock: Clock;
   readonly events: EventStream;
   readonly counters: PageCacheCounters = { hits: 0, misses: 0, pagesRead: 0, pagesWritten: 0, evicted: 0 };
@@ -54,6 +45,8 @@ export class PageCache {
   readonly table: RunTable = new RunTable();
   /** How many pages are read or written at once, so that a range larger than memory goes through it. */
   readonly batchPages: number;
+  /** What the pinned mappings of each label read from. */
+  readonly #nowhere = new Map<string, AddressSpace>();
   /** Pages of pinned mappings, which cannot be given up. */
   pinnedPages = 0;
   /** Pages that can, dirty ones included. */
@@ -61,9 +54,9 @@ export class PageCache {
   dirtyPages = 0;
   readonly #dirtyLimit: number;
   /** Mappings with dirty pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
-  readonly #dirty = new Map<CachedMapping, number>();
+  readonly #dirty = new DirtyQueue<RunOwner>();
   /** Failed writebacks that no fsync has told yet (kernel: errseq_t). */
-  readonly #errors = new Map<CachedMapping, Errno>();
+  readonly #errors = new Map<RunOwner, Errno>();
   readonly #stopFlusher: () => void;
   #working = false;
 
@@ -84,13 +77,18 @@ export class PageCache {
 
   /** Pages whose only place is memory, as those of tmpfs: a page that is missing is zeros, and reading one makes none. */
   pinnedMapping(label: string): CachedMapping {
-    return new CachedMapping(this, nowhere(label), inodeHandle(0), true);
+    let space = this.#nowhere.get(label);
+    if (space === undefined) {
+      space = nowhere(label);
+      this.#nowhere.set(label, space);
+    }
+    return new CachedMapping(this, space, inodeHandle(0), true);
   }
 
   /** Writes back everything that is dirty. @returns the first error. */
   flushAll(): Errno | undefined {
     let failed: Errno | undefined;
-    for (const mapping of [...this.#dirty.keys()]) failed = mapping.flush() ?? failed;
+    for (const mapping of this.#dirty.until(Number.POSITIVE_INFINITY)) failed = mapping.flush() ?? failed;
     return failed;
   }
 
@@ -115,7 +113,7 @@ export class PageCache {
       dirty += owner?.dirtyPages ?? 0;
       if (owner?.pinned === true) pinned += owner.cachedPages;
       assert(
-        (owner?.dirtyPages ?? 0) === 0 || this.#dirty.has(owner as CachedMapping),
+        (owner?.dirtyPages ?? 0) === 0 || this.#dirty.has(owner as RunOwner),
         "a dirty mapping is not in the flusher's list",
       );
     }
@@ -126,36 +124,36 @@ export class PageCache {
 
   // What its mappings tell it
 
-  noteMiss(mapping: CachedMapping, page: number, pages: number): void {
+  noteMiss(mapping: RunOwner, page: number, pages: number): void {
     this.counters.misses += pages;
     this.counters.pagesRead += pages;
     if (this.events.listening)
       this.events.emit({ op: "cacheMiss", filesystem: mapping.space.label, inode: mapping.inode, page, pages });
   }
 
-  noteWriteback(mapping: CachedMapping, page: number, pages: number): void {
+  noteWriteback(mapping: RunOwner, page: number, pages: number): void {
     this.counters.pagesWritten += pages;
     if (this.events.listening)
       this.events.emit({ op: "writeback", filesystem: mapping.space.label, inode: mapping.inode, page, pages });
   }
 
-  noteDirty(mapping: CachedMapping): void {
-    this.#dirty.set(mapping, this.clock.now);
+  noteDirty(mapping: RunOwner): void {
+    if (!this.#dirty.has(mapping)) this.#dirty.add(mapping, this.clock.now);
   }
 
-  noteClean(mapping: CachedMapping): void {
-    this.#dirty.delete(mapping);
+  noteClean(mapping: RunOwner): void {
+    this.#dirty.remove(mapping);
   }
 
   /** The error of a writeback that nobody waited for, told once. */
-  takeError(mapping: CachedMapping): Errno | undefined {
+  takeError(mapping: RunOwner): Errno | undefined {
     const failed = this.#errors.get(mapping);
     if (failed !== undefined) this.#errors.delete(mapping);
     return failed;
   }
 
   /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
-  afterWrite(_mapping: CachedMapping): void {
+  afterWrite(_mapping: RunOwner): void {
     if (this.dirtyPages > this.#dirtyLimit) this.#writeBackground();
     if (this.cachedPages > this.memoryPages) this.reclaim();
   }
@@ -166,7 +164,7 @@ export class PageCache {
     const table = this.table;
     while (this.cachedPages > this.memoryPages) {
       const row = table.oldest;
-      const mapping = table.owner[row] as CachedMapping;
+      const mapping = table.owner[row] as RunOwner;
       const first = table.first[row] as number;
       const pages = Math.min(table.pages[row] as number, this.cachedPages - this.memoryPages);
       if (table.dirty[row] === 1) {
@@ -180,7 +178,7 @@ export class PageCache {
     }
   }
 
-  #writeBack(mapping: CachedMapping, page = 0, pages = Number.POSITIVE_INFINITY): void {
+  #writeBack(mapping: RunOwner, page = 0, pages = Number.POSITIVE_INFINITY): void {
     this.#working = true;
     const failed = mapping.flush(page * 4096, pages * 4096);
     this.#working = false;
@@ -191,7 +189,7 @@ export class PageCache {
   #writeBackground(): void {
     if (this.#working) return;
     while (this.dirtyPages > this.#dirtyLimit) {
-      const oldest = this.#dirty.keys().next().value;
+      const oldest = this.#dirty.oldest();
       if (oldest === undefined) return;
       this.#writeBack(oldest);
     }
@@ -201,9 +199,6 @@ export class PageCache {
   #flushExpired(): void {
     if (this.#working) return;
     const before = this.clock.now - DIRTY_EXPIRE_SECONDS * 1e9;
-    for (const [mapping, since] of [...this.#dirty]) {
-      if (since > before) break;
-      this.#writeBack(mapping);
-    }
+    for (const mapping of this.#dirty.until(before)) this.#writeBack(mapping);
   }
 }

@@ -3,9 +3,9 @@
  */
 import { EBUSY, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, type Errno, isErrno } from "../core/errno.ts";
 import { isDirectory, mayDelete, wantWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
-export function unlink(task: Task, path: string): Errno | undefined {
+export function unlink(task: Process, path: string): Errno | undefined {
   const { walk } = task;
   const lost = walk.parent(path);
   if (lost !== undefined) return lost;
@@ -22,7 +22,7 @@ export function unlink(task: Task, path: string): Errno | undefined {
   return fs.unlink(walk.inode, walk.name);
 }
 
-export function rmdir(task: Task, path: string): Errno | undefined {
+export function rmdir(task: Process, path: string): Errno | undefined {
   const { walk } = task;
   const lost = walk.parent(path);
   if (lost !== undefined) return lost;

@@ -7,7 +7,7 @@ import type { Name } from "../core/names.ts";
 import { type FileSystem, type Inode, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, S_IFCHR } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 import { initOwner, inodePermission, isDirectory, MAY_WRITE, mayCreate, mayDelete, wantWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 const KNOWN_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 
@@ -25,7 +25,7 @@ interface Side {
 
 const NOTHING = 0 as Inode;
 
-export function rename(task: Task, path: string, to: string, flags: number): Errno | undefined {
+export function rename(task: Process, path: string, to: string, flags: number): Errno | undefined {
   if ((flags & ~KNOWN_FLAGS) !== 0) return EINVAL;
   if ((flags & RENAME_EXCHANGE) !== 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return EINVAL;
   const { walk } = task;
@@ -51,13 +51,13 @@ export function rename(task: Task, path: string, to: string, flags: number): Err
   return source.mount.fs.rename(source.inode, source.name, target.inode, target.name, flags, whiteout);
 }
 
-function sideOf(walk: Task["walk"]): Side {
+function sideOf(walk: Process["walk"]): Side {
   const { mount, inode, name, slash } = walk;
   return { mount, inode, name, slash, child: NOTHING, directory: false };
 }
 
 /** Looks up both names and checks what needs no permission. */
-function find(task: Task, source: Side, target: Side, flags: number): Errno | undefined {
+function find(task: Process, source: Side, target: Side, flags: number): Errno | undefined {
   const { fs } = source.mount;
   const lost = lookup(task, source) ?? lookup(task, target);
   if (lost !== undefined && !(lost === ENOENT && source.child !== NOTHING)) return lost;
@@ -72,7 +72,7 @@ function find(task: Task, source: Side, target: Side, flags: number): Errno | un
   return undefined;
 }
 
-function lookup(task: Task, side: Side): Errno | undefined {
+function lookup(task: Process, side: Side): Errno | undefined {
   const { walk } = task;
   walk.inode = side.inode;
   walk.name = side.name;
@@ -93,7 +93,7 @@ function isAncestor(fs: FileSystem, above: Inode, below: Inode): boolean {
   }
 }
 
-function mayRename(task: Task, source: Side, target: Side, flags: number): Errno | undefined {
+function mayRename(task: Process, source: Side, target: Side, flags: number): Errno | undefined {
   const who = task.credentials;
   const { fs } = source.mount;
   const exchange = (flags & RENAME_EXCHANGE) !== 0;

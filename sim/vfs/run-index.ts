@@ -7,9 +7,11 @@
 import { assert } from "../core/assert.ts";
 
 const CHUNK_ROWS = 128;
+/** Room of the first chunk, which grows: most mappings with several runs have few. */
+const FIRST_ROWS = 4;
 
 interface Chunk {
-  readonly rows: Uint32Array;
+  rows: Uint32Array;
   count: number;
 }
 
@@ -46,7 +48,7 @@ export class RunIndex {
     const page = first[row] as number;
     this.#size += 1;
     if (this.#chunks.length === 0) {
-      this.#chunks.push({ rows: new Uint32Array(CHUNK_ROWS), count: 0 });
+      this.#chunks.push({ rows: new Uint32Array(FIRST_ROWS), count: 0 });
       this.#firsts.push(page);
     }
     let at = Math.max(0, this.#chunkOf(page));
@@ -55,6 +57,11 @@ export class RunIndex {
       at = Math.max(0, this.#chunkOf(page));
     }
     const chunk = this.#chunks[at] as Chunk;
+    if (chunk.count === chunk.rows.length) {
+      const rows = new Uint32Array(chunk.count * 2);
+      rows.set(chunk.rows);
+      chunk.rows = rows;
+    }
     const place = chunk.count === 0 || page < (first[chunk.rows[0] as number] as number) ? 0 : search(chunk, first, page) + 1;
     chunk.rows.copyWithin(place + 1, place, chunk.count);
     chunk.rows[place] = row;

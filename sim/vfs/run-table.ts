@@ -7,10 +7,25 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
-import type { CachedMapping } from "./mapping.ts";
+import type { AddressSpace, Mapping } from "./address-space.ts";
+import type { Inode } from "./filesystem.ts";
 import type { PageBuffer } from "./page-buffer.ts";
 
 export type RunContent = Content | PageBuffer;
+
+/** The mapping that a run belongs to, as the cache knows it. */
+export interface RunOwner extends Mapping {
+  /** Its slot in the queue of dirty mappings; -1: it is clean (dirty-queue.ts). */
+  queuePlace: number;
+  readonly space: AddressSpace;
+  readonly inode: Inode;
+  /** Whether memory is the only place of its pages: never dirty, never evicted. */
+  readonly pinned: boolean;
+  /** Gives up to `pages` clean pages at the front of a run back. */
+  shrink(row: number, pages: number): void;
+  /** Throws an InvariantError when its runs or counts are wrong. */
+  check(): void;
+}
 
 const FIRST_ROWS = 64;
 
@@ -19,7 +34,7 @@ export class RunTable {
   pages: Uint32Array = new Uint32Array(FIRST_ROWS);
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
   readonly content: (RunContent | undefined)[] = [undefined];
-  readonly owner: (CachedMapping | undefined)[] = [undefined];
+  readonly owner: (RunOwner | undefined)[] = [undefined];
   /** Towards the most recently used; of a free row, the next free one. */
   #newer = new Uint32Array(FIRST_ROWS);
   #older = new Uint32Array(FIRST_ROWS);
@@ -39,7 +54,7 @@ export class RunTable {
   }
 
   /** A new row, the most recently used. */
-  add(owner: CachedMapping, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
+  add(owner: RunOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
     let row = this.#free;
     if (row !== 0) {
       this.#free = this.#newer[row] as number;

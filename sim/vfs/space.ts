@@ -21,9 +21,9 @@ import {
 import type { Position } from "./mount.ts";
 import type { OpenFile } from "./open-file.ts";
 import { appendOnly, immutable, inodePermission, MAY_WRITE, modeAfterWrite, wantWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
-export function truncate(task: Task, path: string, length: number): Errno | undefined {
+export function truncate(task: Process, path: string, length: number): Errno | undefined {
   if (length < 0) return EINVAL;
   const { walk } = task;
   const lost = walk.to(path, true);
@@ -38,7 +38,7 @@ export function truncate(task: Task, path: string, length: number): Errno | unde
   return setSize(task, walk, length, undefined);
 }
 
-export function ftruncate(task: Task, fd: number, length: number): Errno | undefined {
+export function ftruncate(task: Process, fd: number, length: number): Errno | undefined {
   if (length < 0) return EINVAL;
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
@@ -50,7 +50,7 @@ export function ftruncate(task: Task, fd: number, length: number): Errno | undef
 /**
  * do_truncate: set-id bits go with the size, in one change. An open file's mtime is set even when the size stays, which truncate(2) does not.
  */
-function setSize(task: Task, place: Position, size: number, mtime: Time | undefined): Errno | undefined {
+function setSize(task: Process, place: Position, size: number, mtime: Time | undefined): Errno | undefined {
   const { fs } = place.mount;
   const mode = modeAfterWrite(task.credentials, fs, place.inode);
   const change: { size: number; mode?: number; mtime?: Time } = { size };
@@ -77,7 +77,7 @@ function modeError(mode: number): Errno | undefined {
   }
 }
 
-export function fallocate(task: Task, fd: number, mode: number, offset: number, length: number): Errno | undefined {
+export function fallocate(task: Process, fd: number, mode: number, offset: number, length: number): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (offset < 0 || length <= 0) return EINVAL;
@@ -106,7 +106,7 @@ function copyError(source: OpenFile, target: OpenFile): Errno | undefined {
  * Shares extents where the filesystem can, else copies; the bytes are shared by reference either way, and what is counted is what the
  * filesystems did. Between filesystems it is EXDEV, but for those of one type that have a copy of their own.
  */
-export function copyFileRange(task: Task, fdIn: number, fdOut: number, length: number): number | Errno {
+export function copyFileRange(task: Process, fdIn: number, fdOut: number, length: number): number | Errno {
   const source = task.files.file(fdIn);
   if (isErrno(source)) return source;
   const target = task.files.file(fdOut);
@@ -133,7 +133,7 @@ export function copyFileRange(task: Task, fdIn: number, fdOut: number, length: n
   return copied;
 }
 
-export function clone(task: Task, fdIn: number, fdOut: number): Errno | undefined {
+export function clone(task: Process, fdIn: number, fdOut: number): Errno | undefined {
   const target = task.files.file(fdOut);
   if (isErrno(target)) return target;
   const source = task.files.file(fdIn);

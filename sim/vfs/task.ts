@@ -8,7 +8,7 @@
  */
 import type { Time } from "../core/clock.ts";
 import type { Content } from "../core/content.ts";
-import type { Errno } from "../core/errno.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
 import * as attributes from "./attributes.ts";
 import * as create from "./create.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
@@ -19,15 +19,15 @@ import type { Position } from "./mount.ts";
 import * as open from "./open.ts";
 import { FileTable } from "./open-file.ts";
 import * as other from "./other.ts";
+import type { Process, Surroundings } from "./process.ts";
 import * as remove from "./remove.ts";
 import * as renaming from "./rename.ts";
 import * as space from "./space.ts";
-import type { Vfs } from "./vfs.ts";
 import { Walk } from "./walk.ts";
 import * as xattr from "./xattr.ts";
 
-export class Task {
-  readonly vfs: Vfs;
+export class Task implements Process {
+  readonly vfs: Surroundings;
   /** Where absolute paths begin, and what ".." does not leave. */
   root: Position;
   /** Where relative paths begin. */
@@ -43,7 +43,7 @@ export class Task {
   readonly scratch: Attributes = newAttributes();
 
   /** A task whose root and working directory are `root`. `vfs.task` makes the usual one. */
-  constructor(vfs: Vfs, root: Position, credentials: Credentials = ROOT, files: FileTable = new FileTable()) {
+  constructor(vfs: Surroundings, root: Position, credentials: Credentials = ROOT, files: FileTable = new FileTable()) {
     this.vfs = vfs;
     this.root = root;
     this.cwd = root;
@@ -65,7 +65,11 @@ export class Task {
   }
   /** A new task with no open files whose root is the directory at `path`. @returns ENOTDIR, EACCES and those of the walk. */
   chroot(path: string): Task | Errno {
-    return directory.chroot(this, path);
+    const place = directory.standing(this, path);
+    if (isErrno(place)) return place;
+    const task = new Task(this.vfs, place, this.credentials);
+    task.umask = this.umask;
+    return task;
   }
   chdir(path: string): Errno | undefined {
     return directory.chdir(this, path);

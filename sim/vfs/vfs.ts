@@ -12,13 +12,8 @@ import type { FileSystem, Inode } from "./filesystem.ts";
 import { Mount, type MountOptions } from "./mount.ts";
 import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
+import type { Surroundings, Sysctls } from "./process.ts";
 import { Task } from "./task.ts";
-
-/** Switches of /proc/sys/fs. */
-export interface Sysctls {
-  /** Hard links to others' files need read and write permission. 1 on every distribution; the other protected_* are taken to be 0. */
-  readonly protectedHardlinks: boolean;
-}
 
 /** What a Vfs stands on. */
 export interface VfsParts {
@@ -29,7 +24,7 @@ export interface VfsParts {
   readonly sysctls?: Sysctls;
 }
 
-export class Vfs {
+export class Vfs implements Surroundings {
   readonly names: NameTable;
   readonly clock: Clock;
   readonly events: EventStream;
@@ -37,7 +32,6 @@ export class Vfs {
   readonly sysctls: Sysctls;
   /** Every mount that has not ended, in the order of mounting. */
   readonly mounts: Mount[] = [];
-  /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
   capabilityChanges = 0;
 
   constructor(parts: VfsParts) {

@@ -6,16 +6,19 @@
  */
 import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, type NameTable, utf8Length } from "../core/names.ts";
-import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH } from "./credentials.ts";
+import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, type Credentials } from "./credentials.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
-import type { Task } from "./task.ts";
 
 /** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
-export const PATH_MAX = 4096;
+const PATH_MAX = 4096;
 /** How many symbolic links a walk follows (include/linux/namei.h: MAXSYMLINKS). */
 const SYMBOLIC_LINKS_MAX = 40;
+
+/** A name of so few UTF-16 units, three bytes each at most, is not too long for any filesystem. */
+const SHORT_NAME = 32;
+const NO_NAME = 0 as Name;
 
 const SLASH = 47;
 const DOT = 46;
@@ -30,6 +33,14 @@ export function pathError(path: string): Errno | undefined {
   return path.length * 3 >= PATH_MAX && utf8Length(path) >= PATH_MAX ? ENAMETOOLONG : undefined;
 }
 
+/** Where a walk begins and for whom: the task it belongs to. */
+export interface Walker {
+  readonly vfs: { readonly names: NameTable };
+  readonly root: Position;
+  readonly cwd: Position;
+  readonly credentials: Credentials;
+}
+
 export class Walk {
   /** Where the walk ended: the object, or with `parent` the directory of the last component. */
   mount: Mount;
@@ -39,14 +50,14 @@ export class Walk {
   kind: LastKind = "root";
   /** After `parent`: whether slashes follow the last component, which asks for a directory. */
   slash = false;
-  readonly #task: Task;
+  readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
   /** Where the walk stood before its last step: the directory that a symbolic link is relative to. */
   #directory: Inode;
   #directoryMount: Mount;
 
-  constructor(task: Task) {
+  constructor(task: Walker) {
     this.#task = task;
     this.#names = task.vfs.names;
     this.mount = task.root.mount;
@@ -115,15 +126,15 @@ export class Walk {
     while (at < path.length) {
       if (!privileged && inodePermission(this.#task.credentials, this.mount.fs, this.inode, MAY_EXEC) !== undefined)
         return EACCES;
-      let end = at + 1;
-      while (end < path.length && path.charCodeAt(end) !== SLASH) end++;
+      const dots = path.charCodeAt(at) === DOT ? dotsAt(path, at) : 0;
+      const name = dots === 0 ? this.#names.component(path, at) : NO_NAME;
+      const end = dots === 0 ? this.#names.end : at + dots;
       let next = end;
       while (next < path.length && path.charCodeAt(next) === SLASH) next++;
       const last = next === path.length;
-      const dots = dotsAt(path, at, end);
       if (last && wantParent) {
         this.kind = dots === 0 ? "normal" : dots === 1 ? "dot" : "dotdot";
-        this.name = dots === 0 ? this.#names.intern(path, at, end) : (0 as Name);
+        this.name = name;
         this.slash = next > end;
         return undefined;
       }
@@ -136,7 +147,7 @@ export class Walk {
         follow = true;
         wantDirectory = true;
       }
-      const failed = this.#step(this.#names.intern(path, at, end));
+      const failed = this.#step(name, end - at);
       if (failed !== undefined) return failed;
       if (last && !follow) return undefined;
       const type = this.mount.fs.mode(this.inode) & S_IFMT;
@@ -173,10 +184,10 @@ export class Walk {
     return at;
   }
 
-  /** One component down. */
-  #step(name: Name): Errno | undefined {
+  /** One component down. @param units - how long its name is in UTF-16 units. */
+  #step(name: Name, units: number): Errno | undefined {
     const { fs } = this.mount;
-    if (this.#names.byteLength(name) > fs.nameMax) return ENAMETOOLONG;
+    if (units > SHORT_NAME && this.#names.byteLength(name) > fs.nameMax) return ENAMETOOLONG;
     const found = fs.lookup(this.inode, name);
     if (isErrno(found)) return found;
     this.#directory = this.inode;
@@ -218,9 +229,11 @@ export class Walk {
   }
 }
 
-/** 1 for ".", 2 for "..", 0 for a name. */
-function dotsAt(path: string, at: number, end: number): number {
-  if (path.charCodeAt(at) !== DOT || end - at > 2) return 0;
-  if (end - at === 1) return 1;
-  return path.charCodeAt(at + 1) === DOT ? 2 : 0;
+/** 1 for ".", 2 for "..", 0 for a name: of the component that begins with a dot at `at`. */
+function dotsAt(path: string, at: number): number {
+  const second = at + 1;
+  if (second === path.length || path.charCodeAt(second) === SLASH) return 1;
+  if (path.charCodeAt(second) !== DOT) return 0;
+  const third = at + 2;
+  return third === path.length || path.charCodeAt(third) === SLASH ? 2 : 0;
 }

@@ -2,48 +2,65 @@
  * Extended attributes of the few inodes that have any, in memory (fs/xattr.c: simple_xattrs).
  */
 import { EEXIST, ENODATA, type Errno } from "../core/errno.ts";
+import { XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 
-/** Flags of setxattr(2). */
-export const XATTR_CREATE = 1;
-export const XATTR_REPLACE = 2;
+/** One attribute of an inode; an inode's form a list, since one or two are the rule and a Map is many times larger. */
+interface Xattr {
+  readonly name: string;
+  value: Uint8Array;
+  next: Xattr | undefined;
+}
 
 export class XattrStore {
-  readonly #values = new Map<number, Map<string, Uint8Array>>();
+  readonly #first = new Map<number, Xattr>();
+
+  #find(inode: number, name: string): Xattr | undefined {
+    let at = this.#first.get(inode);
+    while (at !== undefined && at.name !== name) at = at.next;
+    return at;
+  }
 
   /** @returns ENODATA when there is none. */
   get(inode: number, name: string): Uint8Array | Errno {
-    return this.#values.get(inode)?.get(name) ?? ENODATA;
+    return this.#find(inode, name)?.value ?? ENODATA;
   }
 
   /** Why the flags of setxattr forbid to set it: EEXIST, ENODATA. */
   refusal(inode: number, name: string, flags: number): Errno | undefined {
-    const known = this.#values.get(inode)?.has(name) === true;
+    const known = this.#find(inode, name) !== undefined;
     if (known && (flags & XATTR_CREATE) !== 0) return EEXIST;
     return !known && (flags & XATTR_REPLACE) !== 0 ? ENODATA : undefined;
   }
 
   set(inode: number, name: string, value: Uint8Array): void {
-    const known = this.#values.get(inode);
-    if (known === undefined) this.#values.set(inode, new Map([[name, value.slice()]]));
-    else known.set(name, value.slice());
+    const known = this.#find(inode, name);
+    if (known === undefined) this.#first.set(inode, { name, value: value.slice(), next: this.#first.get(inode) });
+    else known.value = value.slice();
   }
 
   remove(inode: number, name: string): void {
-    const known = this.#values.get(inode);
-    known?.delete(name);
-    if (known?.size === 0) this.#values.delete(inode);
+    const gone = this.#find(inode, name);
+    if (gone === undefined) return;
+    let at = this.#first.get(inode);
+    if (at !== gone) {
+      while (at !== undefined && at.next !== gone) at = at.next;
+      if (at !== undefined) at.next = gone.next;
+    } else if (gone.next === undefined) this.#first.delete(inode);
+    else this.#first.set(inode, gone.next);
   }
 
   removeAll(inode: number): void {
-    this.#values.delete(inode);
+    this.#first.delete(inode);
   }
 
   /** The names in the order of their bytes. */
   names(inode: number): string[] {
-    return [...(this.#values.get(inode)?.keys() ?? [])].sort();
+    const names: string[] = [];
+    this.visit(inode, (name) => names.push(name));
+    return names.sort();
   }
 
   visit(inode: number, visit: (name: string, value: Uint8Array) => void): void {
-    for (const [name, value] of this.#values.get(inode) ?? []) visit(name, value);
+    for (let at = this.#first.get(inode); at !== undefined; at = at.next) visit(at.name, at.value);
   }
 }

@@ -6,16 +6,14 @@
 import { E2BIG, EBADF, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
 import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
-import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX } from "./filesystem.ts";
+import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
-import type { Task } from "./task.ts";
+import type { Process } from "./process.ts";
 
 /** XATTR_NAME_MAX and XATTR_SIZE_MAX (include/uapi/linux/limits.h), in bytes. */
 const NAME_MAX = 255;
 const SIZE_MAX = 65_536;
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 
 interface NewValue {
   readonly name: string;
@@ -30,7 +28,7 @@ function nameError(name: string): Errno | undefined {
 }
 
 /** The open file of a descriptor; O_PATH ones have no attributes. */
-function fileOf(task: Task, fd: number): Position | Errno {
+function fileOf(task: Process, fd: number): Position | Errno {
   const file = task.files.get(fd);
   return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
 }
@@ -65,18 +63,18 @@ function valueError({ name, value, flags }: NewValue): Errno | undefined {
   return nameError(name) ?? (value.length > SIZE_MAX ? E2BIG : undefined);
 }
 
-export function setxattr(task: Task, path: string, to: NewValue & { readonly follow: boolean }): Errno | undefined {
+export function setxattr(task: Process, path: string, to: NewValue & { readonly follow: boolean }): Errno | undefined {
   return valueError(to) ?? task.walk.to(path, to.follow) ?? set(task, task.walk, to);
 }
 
-export function fsetxattr(task: Task, fd: number, to: NewValue): Errno | undefined {
+export function fsetxattr(task: Process, fd: number, to: NewValue): Errno | undefined {
   const wrong = valueError(to);
   if (wrong !== undefined) return wrong;
   const file = fileOf(task, fd);
   return isErrno(file) ? file : set(task, file, to);
 }
 
-function set(task: Task, place: Position, { name, value, flags }: NewValue): Errno | undefined {
+function set(task: Process, place: Position, { name, value, flags }: NewValue): Errno | undefined {
   const who = task.credentials;
   const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
   if (refused !== undefined) return refused;
@@ -84,46 +82,46 @@ function set(task: Task, place: Position, { name, value, flags }: NewValue): Err
   return place.mount.fs.setxattr(place.inode, name, value, flags);
 }
 
-export function getxattr(task: Task, path: string, name: string, follow: boolean): Uint8Array | Errno {
+export function getxattr(task: Process, path: string, name: string, follow: boolean): Uint8Array | Errno {
   return nameError(name) ?? task.walk.to(path, follow) ?? get(task, task.walk, name);
 }
 
-export function fgetxattr(task: Task, fd: number, name: string): Uint8Array | Errno {
+export function fgetxattr(task: Process, fd: number, name: string): Uint8Array | Errno {
   const file = fileOf(task, fd);
   return isErrno(file) ? file : (nameError(name) ?? get(task, file, name));
 }
 
-function get(task: Task, place: Position, name: string): Uint8Array | Errno {
+function get(task: Process, place: Position, name: string): Uint8Array | Errno {
   const who = task.credentials;
   return permission(who, place, name, MAY_READ) ?? resolveError(who, name, false) ?? place.mount.fs.getxattr(place.inode, name);
 }
 
-export function listxattr(task: Task, path: string, follow: boolean): string[] | Errno {
+export function listxattr(task: Process, path: string, follow: boolean): string[] | Errno {
   return task.walk.to(path, follow) ?? list(task, task.walk);
 }
 
-export function flistxattr(task: Task, fd: number): string[] | Errno {
+export function flistxattr(task: Process, fd: number): string[] | Errno {
   const file = fileOf(task, fd);
   return isErrno(file) ? file : list(task, file);
 }
 
 /** trusted.* is not shown to others than the administrator. */
-function list(task: Task, { mount, inode }: Position): string[] | Errno {
+function list(task: Process, { mount, inode }: Position): string[] | Errno {
   const names = mount.fs.listxattr(inode);
   if (isErrno(names) || capable(task.credentials, CAP_SYS_ADMIN)) return names;
   return names.filter((name) => !name.startsWith("trusted."));
 }
 
-export function removexattr(task: Task, path: string, name: string, follow: boolean): Errno | undefined {
+export function removexattr(task: Process, path: string, name: string, follow: boolean): Errno | undefined {
   return nameError(name) ?? task.walk.to(path, follow) ?? remove(task, task.walk, name);
 }
 
-export function fremovexattr(task: Task, fd: number, name: string): Errno | undefined {
+export function fremovexattr(task: Process, fd: number, name: string): Errno | undefined {
   const file = fileOf(task, fd);
   return isErrno(file) ? file : (nameError(name) ?? remove(task, file, name));
 }
 
-function remove(task: Task, place: Position, name: string): Errno | undefined {
+function remove(task: Process, place: Position, name: string): Errno | undefined {
   const who = task.credentials;
   const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
   return refused ?? place.mount.fs.removexattr(place.inode, name);

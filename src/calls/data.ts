@@ -10,7 +10,7 @@ import { shown } from "./show.ts";
 import { bitsOf, choiceOf, dataOf, modeOf, textOf, wholeOf } from "./step.ts";
 
 /** The flags of open(2) by name. */
-export const OPEN_FLAGS: Readonly<Record<string, number>> = {
+const OPEN_FLAGS: Readonly<Record<string, number>> = {
   O_RDONLY: flags.O_RDONLY,
   O_WRONLY: flags.O_WRONLY,
   O_RDWR: flags.O_RDWR,

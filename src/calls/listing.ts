@@ -37,7 +37,7 @@ const readdir: MakeCall = (session, task, step) => {
 };
 
 /** The whole content of an open file, from its position on. */
-export function readToEnd(task: Task, fd: number): Content | Errno {
+function readToEnd(task: Task, fd: number): Content | Errno {
   const parts: Content[] = [];
   for (;;) {
     const part = task.read(fd, READ_MAX);
@@ -48,7 +48,7 @@ export function readToEnd(task: Task, fd: number): Content | Errno {
 }
 
 /** The whole content of the file at a path. */
-export function readWhole(task: Task, path: string): Content | Errno {
+function readWhole(task: Task, path: string): Content | Errno {
   const fd = task.open(path, O_RDONLY);
   if (isErrno(fd)) return fd;
   const content = readToEnd(task, fd);

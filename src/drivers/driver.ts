@@ -59,7 +59,7 @@ export function errnoText(errno: Errno): string {
 }
 
 /** How a path differs from the parent's: Docker prints C, A and D. */
-export type ChangeKind = "C" | "A" | "D";
+type ChangeKind = "C" | "A" | "D";
 
 export interface Change {
   readonly kind: ChangeKind;

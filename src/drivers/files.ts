@@ -128,7 +128,7 @@ export function sortedNames(task: Task, path: string): string[] | DriverError {
 }
 
 /** Orders texts by their UTF-8 bytes, which is the order of their code points. */
-export function compareBytes(one: string, other: string): number {
+function compareBytes(one: string, other: string): number {
   if (one === other) return 0;
   const left = [...one];
   const right = [...other];

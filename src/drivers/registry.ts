@@ -12,16 +12,7 @@ import { OVERLAY2 } from "./overlay2.ts";
 import { VFS } from "./vfs.ts";
 
 /** The order in which Docker 20.10 tries drivers. */
-export const PRIORITY: readonly string[] = [
-  "btrfs",
-  "zfs",
-  "overlay2",
-  "fuse-overlayfs",
-  "aufs",
-  "overlay",
-  "devicemapper",
-  "vfs",
-];
+const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"];
 
 /** Every driver there is, by its name. */
 export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([OVERLAY2, VFS].map((kind) => [kind.name, kind]));
@@ -83,10 +74,4 @@ export function startDriver(host: Host, choice: DriverChoice = {}): GraphDriver 
 /** What the daemon logs when its driver does not start. */
 export function startFailure(error: DriverError): string {
   return `error initializing graphdriver: ${error.message}`;
-}
-
-/** What the daemon logs and `docker info` shows of a driver that is on its way out; nothing of others. */
-export function deprecation(kind: DriverKind): string | undefined {
-  if (!kind.deprecated) return undefined;
-  return `WARNING: the ${kind.name} storage-driver is deprecated, and will be removed in a future release.`;
 }

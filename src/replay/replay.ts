@@ -26,7 +26,7 @@ export interface Difference {
 }
 
 /** Traces of one kind that cannot be run. */
-export interface NotRun {
+interface NotRun {
   /** What is missing: "aufs on ext4". */
   readonly what: string;
   readonly traces: number;
@@ -85,7 +85,7 @@ function labStep(lab: Lab, step: Step): Json | undefined {
 }
 
 /** Makes one step of either kind. @returns its result, where it has one. */
-export function makeStep(lab: Lab, step: Step): Json | undefined {
+function makeStep(lab: Lab, step: Step): Json | undefined {
   lab.host.clock.runDueTimers();
   if (step["lab"] !== undefined) return labStep(lab, step);
   const session = lab.session(textOf(step, "on"));

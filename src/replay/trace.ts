@@ -24,7 +24,7 @@ export interface TraceHeader {
 }
 
 /** One line of a trace. */
-export interface TraceStep {
+interface TraceStep {
   readonly line: number;
   readonly step: Step;
   /** The recorded result; undefined where the step has none. */

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { IntervalMap, type Range } from "../../sim/core/intervals.ts";
+import type { Range } from "../../sim/core/interval-leaf.ts";
+import { IntervalMap } from "../../sim/core/intervals.ts";
 
 /** Units that edits begin in. The first leaf holds 128 ranges. */
 const SPAN = 400;

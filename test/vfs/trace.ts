@@ -23,7 +23,7 @@ const TYPES: Record<number, string> = {
 };
 const MODES: Record<string, number> = Object.fromEntries(Object.entries(TYPES).map(([mode, name]) => [name, Number(mode)]));
 
-export class TraceRunner {
+class TraceRunner {
   readonly #task: Task;
   readonly #host: TestHost;
   readonly #fds = new Map<string, number>();

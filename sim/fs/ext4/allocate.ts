@@ -159,20 +159,18 @@ function withoutLocal(state: Ext4State, search: () => void): void {
   bits.free(start, state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
-export function dropLocal(state: Ext4State): void {
+function dropLocal(state: Ext4State): void {
   state.localCount = 0;
 }
 
 /** Takes up to `wanted` blocks for a small file. */
 export function allocateSmall(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
   if (state.localCount < wanted) {
-    const run: Run = { start: 0, count: 0 };
     state.localCount = 0;
-    const group = findLocal(state, goal);
-    if (group < 0) return allocateBlocks(state, goal, wanted, into);
-    state.localStart = group;
+    const found = findLocal(state, goal);
+    if (found < 0) return allocateBlocks(state, goal, wanted, into);
+    state.localStart = found;
     state.localCount = LOCAL_BLOCKS;
-    assert(run.count === 0, "a preallocation takes no blocks");
   }
   const start = state.localStart;
   state.localStart += wanted;
@@ -206,11 +204,7 @@ export function freeBlocks(state: Ext4State, start: number, count: number): void
 /** Takes one block for metadata, which may use every reserve. The caller has checked that one is left. */
 export function allocateMetadata(state: Ext4State, goal: number): number {
   const run: Run = { start: 0, count: 0 };
-  if (!allocateBlocks(state, goal, 1, run)) {
-    // Only the running transaction's frees are left: make them usable, as a failed allocation forces a commit.
-    state.groups.settleFreed();
-    assert(allocateBlocks(state, goal, 1, run), "ext4: a block that was promised is not there");
-  }
+  assert(allocateBlocks(state, goal, 1, run), "ext4: a block that was promised is not there");
   return run.start;
 }
 

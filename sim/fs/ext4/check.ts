@@ -1,151 +1,152 @@
-/**
- * What must hold of an ext4 in memory, in the spirit of e2fsck's passes: every block has one owner and is marked used, every count is a sum.
- *
- * Interface: throws an InvariantError that names the inode or the group. Reads every inode and directory in use: O(inodes).
- */
-import { assert, InvariantError } from "../../core/assert.ts";
+/** The invariants of a mounted ext4: what e2fsck would look at, over what is in memory. */
+import { assert } from "../../core/assert.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { loadDirectory } from "./directories.ts";
-import { DirectoryData } from "./directory-data.ts";
+import { DirectoryData, entryBytes } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import { BLOCKS, HOLDS, MODE, NLINK, SymlinkData } from "./inodes.ts";
-import { BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, fixedBlocks } from "./layout.ts";
+import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import type { Ext4State } from "./state.ts";
 
-/** Blocks by owner: runs of start, count and inode. */
-type Claims = { start: number; count: number; ino: number }[];
-
-/** Visits the inodes that the bitmaps say are in use. */
-function visitUsed(state: Ext4State, visit: (ino: number) => void): void {
-  const { inodesPerGroup, groups } = state.geometry;
-  for (let group = 0; group < groups; group++) {
-    if (state.groups.freeInodes[group] === inodesPerGroup) continue;
-    const { bits } = state.groups.inodeBitmap(group);
-    assert(bits.freeCount === state.groups.freeInodes[group], `group ${group}: free inodes do not add up`);
-    for (let at = bits.nextUsed(0); at < inodesPerGroup; at = bits.nextUsed(at + 1)) visit(group * inodesPerGroup + at + 1);
-  }
+/** Throws an InvariantError unless bitmaps, counts, links, directories and promises agree. O(everything). */
+export function check(state: Ext4State): void {
+  state.dentries.check();
+  const names = reach(state);
+  checkInodes(state, names);
+  checkBlocks(state);
+  checkCounts(state);
 }
 
-function claimTree(data: FileData | DirectoryData, ino: number, claims: Claims): number {
-  const { tree } = data;
-  tree.check(`inode ${ino}`);
-  let blocks = 0;
-  for (let index = 0; index < tree.list.count; index++) {
-    claims.push({ start: tree.list.physical(index), count: tree.list.length(index), ino });
-    blocks += tree.list.length(index);
-  }
-  tree.visitBlocks((block) => {
-    claims.push({ start: block, count: 1, ino });
-    blocks += 1;
-  });
-  return blocks;
-}
-
-/** Notes an inode's blocks. @returns what delayed allocation has promised it. */
-function claimInode(state: Ext4State, ino: number, claims: Claims): number {
-  const data = state.data(ino);
-  let blocks = 0;
-  let promised = 0;
-  if (data instanceof FileData || data instanceof DirectoryData) blocks += claimTree(data, ino, claims);
-  else if (data instanceof SymlinkData && data.block !== 0) {
-    claims.push({ start: data.block, count: 1, ino });
-    blocks += 1;
-  }
-  if (data instanceof FileData) {
-    promised = data.delayedBlocks;
-    for (let index = 0; index < data.tree.list.count && data.delayed !== undefined; index++) {
-      data.delayed.visit(data.tree.list.logical(index), data.tree.list.end(index), () => {
-        throw new InvariantError(`inode ${ino}: a block is mapped and promised`);
-      });
-    }
-  }
-  const outside = state.chunk(ino).xattrs?.[(ino - 1) & 63]?.outside;
-  if (outside !== undefined) {
-    claims.push({ start: outside.block, count: 1, ino });
-    blocks += 1;
-  }
-  assert(state.word(ino, BLOCKS) === blocks, `inode ${ino}: ${state.word(ino, BLOCKS)} blocks are counted, ${blocks} are there`);
-  return promised;
-}
-
-/** Counts the names that each inode has. */
-function countNames(state: Ext4State, directories: readonly number[]): Map<number, number> {
+/** Walks all directories from the root. @returns how many names each inode has. */
+function reach(state: Ext4State): Map<number, number> {
   const names = new Map<number, number>();
-  const add = (ino: number): void => {
-    names.set(ino, (names.get(ino) ?? 0) + 1);
-  };
-  for (const directory of directories) {
+  const open = [ROOT_INODE];
+  for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
     const data = state.directory(directory);
     if (!data.loaded) loadDirectory(state, directory, data);
-    add(directory);
+    checkDirectory(state, directory, data);
+    let below = 0;
     for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
       const child = state.dentries.child(row);
-      assert(state.word(child, MODE) !== 0, `directory ${directory}: a name leads to inode ${child}, which is free`);
-      add(child);
-      if ((state.word(child, MODE) & S_IFMT) === S_IFDIR) add(directory);
+      names.set(child, (names.get(child) ?? 0) + 1);
+      if ((state.word(child, MODE) & S_IFMT) !== S_IFDIR) continue;
+      below += 1;
+      open.push(child);
     }
+    const links = state.word(directory, NLINK);
+    assert(links === 1 || links === below + 2, `directory ${directory} has ${links} links and ${below} directories below`);
   }
   return names;
 }
 
-function checkLinks(state: Ext4State, used: readonly number[]): void {
-  const directories = used.filter((ino) => (state.word(ino, MODE) & S_IFMT) === S_IFDIR && !state.orphans.has(ino));
-  const names = countNames(state, directories);
-  // The root's ".." is its own.
-  names.set(2, (names.get(2) ?? 0) + 1);
-  for (const ino of used) {
-    if (ino !== 2 && ino < FIRST_INODE) continue;
-    const links = state.word(ino, NLINK);
-    const isDirectory = (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
-    if (state.orphans.has(ino)) assert(links === 0 && state.word(ino, HOLDS) > 0, `inode ${ino} is an orphan that nobody holds`);
-    else if (!(isDirectory && links === 1))
-      assert(links === (names.get(ino) ?? 0), `inode ${ino}: ${links} links are counted, ${names.get(ino) ?? 0} names are there`);
+/** Entries and gaps fill each block that holds names, and nothing overlaps. */
+function checkDirectory(state: Ext4State, directory: number, data: DirectoryData): void {
+  let entries = 0;
+  assert(state.size(directory) === data.blocks.length * BLOCK_SIZE, `directory ${directory} has another size than its blocks`);
+  for (const [at, block] of data.blocks.entries()) {
+    if (block === undefined) continue;
+    const pieces: [start: number, end: number][] = [];
+    for (const [place, row] of block.rows.entries()) {
+      const position = state.positions[row] as number;
+      assert(position >>> 10 === at, `dentry ${row} is noted in another block than ${at} of directory ${directory}`);
+      assert(state.places[row] === place, `dentry ${row} is noted at another place`);
+      assert(state.dentries.directory(row) === directory, `dentry ${row} is in a block of directory ${directory}`);
+      const start = (position & 1023) * 4;
+      pieces.push([start, start + entryBytes(state.environment.names.byteLength(state.dentries.name(row)))]);
+    }
+    entries += block.rows.length;
+    for (let gap = 0; gap < block.gaps.length; gap += 2) pieces.push([block.gaps[gap] as number, block.gaps[gap + 1] as number]);
+    pieces.sort((one, other) => one[0] - other[0]);
+    for (let n = 1; n < pieces.length; n++)
+      assert(pieces[n - 1]?.[1] === pieces[n]?.[0], `directory ${directory}, block ${at}: neither entry nor gap, or both`);
   }
+  assert(entries === state.dentries.count(directory), `directory ${directory} places ${entries} of its entries`);
 }
 
-/** Every claimed run has one owner and is marked used; each group's used blocks are the fixed and the claimed ones. */
-function checkBlocks(state: Ext4State, claims: Claims): void {
-  claims.sort((one, other) => one.start - other.start);
-  const perGroup = new Map<number, number>();
-  let end = 0;
-  for (const claim of claims) {
-    assert(claim.start >= end, `block ${claim.start} of inode ${claim.ino} has another owner`);
-    end = claim.start + claim.count;
-    for (let at = claim.start; at < end; ) {
+function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void {
+  let delayed = 0;
+  for (const ino of names.keys()) state.chunk(ino);
+  state.visitInodes((ino) => {
+    const mode = state.word(ino, MODE);
+    const links = state.word(ino, NLINK);
+    const data = state.data(ino);
+    if (ino >= FIRST_INODE && (mode & S_IFMT) !== S_IFDIR) {
+      assert(links === (names.get(ino) ?? 0), `inode ${ino} has ${links} links and ${names.get(ino) ?? 0} names`);
+      assert(links > 0 || (state.orphans.has(ino) && state.word(ino, HOLDS) > 0), `inode ${ino} has neither names nor holders`);
+    }
+    if (data instanceof FileData) {
+      data.tree.check(`inode ${ino}`);
+      delayed += data.delayedBlocks;
+      data.delayed?.visit((from, to) =>
+        assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),
+      );
+    }
+    assert(countBlocks(state, ino) === state.word(ino, BLOCKS), `inode ${ino} has another number of blocks than it says`);
+  });
+  assert(delayed === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files count ${delayed}`);
+}
+
+/** The blocks that an inode reaches. */
+function visitBlocksOf(state: Ext4State, ino: number, visit: (start: number, count: number) => void): void {
+  const data = state.data(ino);
+  if (data instanceof FileData || data instanceof DirectoryData) {
+    const { list } = data.tree;
+    for (let index = 0; index < list.count; index++) visit(list.physical(index), list.length(index));
+    data.tree.visitBlocks((block) => visit(block, 1));
+  } else if (data instanceof SymlinkData && data.block !== 0) visit(data.block, 1);
+  const outside = state.chunk(ino).xattrs?.[(ino - 1) & 63]?.outside;
+  if (outside !== undefined) visit(outside.block, 1);
+}
+
+function countBlocks(state: Ext4State, ino: number): number {
+  let count = 0;
+  visitBlocksOf(state, ino, (_start, blocks) => {
+    count += blocks;
+  });
+  return count;
+}
+
+/** Every block is used once or free: what inodes reach and fixed metadata take is used in the bitmaps, and nothing else is. */
+function checkBlocks(state: Ext4State): void {
+  const used = new Map<number, number>();
+  const runs: (readonly [start: number, end: number])[] = [];
+  const count = (start: number, blocks: number): void => {
+    runs.push([start, start + blocks]);
+    for (let at = start; at < start + blocks; ) {
       const group = Math.floor(at / BLOCKS_PER_GROUP);
-      const part = Math.min(end, firstBlockOf(group + 1)) - at;
-      const { bits } = state.groups.blockBitmap(group);
-      const next = bits.nextFree(at - firstBlockOf(group));
-      assert(next === undefined || next >= at - firstBlockOf(group) + part, `block ${at} of inode ${claim.ino} is marked free`);
-      perGroup.set(group, (perGroup.get(group) ?? 0) + part);
+      const part = Math.min(start + blocks, firstBlockOf(group + 1)) - at;
+      used.set(group, (used.get(group) ?? 0) + part);
       at += part;
     }
-  }
+  };
+  state.visitInodes((ino) => visitBlocksOf(state, ino, count));
+  runs.sort((one, other) => one[0] - other[0]);
+  for (let n = 1; n < runs.length; n++)
+    assert((runs[n - 1]?.[1] ?? 0) <= (runs[n]?.[0] ?? 0), `block ${runs[n]?.[0]} belongs to two`);
   state.groups.visitLoaded((group) => {
     const { bits } = state.groups.blockBitmap(group);
-    const counted = state.groups.freeBlocks[group] as number;
-    assert(bits.freeCount + state.groups.freedIn(group) === counted, `group ${group}: free blocks do not add up`);
-    const inUse = fixedBlocks(state.geometry, group) + (perGroup.get(group) ?? 0);
+    visitFixed(state.geometry, group, (start, blocks) => {
+      used.set(group, (used.get(group) ?? 0) + blocks);
+      for (let at = start; at < start + blocks; at++)
+        if (bits.isFree(at)) assert(false, `metadata block ${at} of group ${group} is free`);
+    });
+    const taken = bits.size - bits.freeCount;
+    const expected = (used.get(group) ?? 0) + state.groups.freedIn(group);
+    assert(taken === expected, `group ${group}: ${taken} blocks are used in its bitmap, ${expected} are reached`);
+    const free = bits.freeCount + state.groups.freedIn(group);
     assert(
-      bits.size - counted === inUse,
-      `group ${group}: ${bits.size - counted} blocks are marked used, ${inUse} have an owner`,
+      state.groups.freeBlocks[group] === free,
+      `group ${group} counts ${state.groups.freeBlocks[group]} of ${free} free blocks`,
     );
   });
 }
 
-export function check(state: Ext4State): void {
-  const used: number[] = [];
-  const claims: Claims = [];
-  let promised = 0;
-  visitUsed(state, (ino) => {
-    used.push(ino);
-    promised += claimInode(state, ino, claims);
-  });
-  assert(promised === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files say ${promised}`);
-  assert(state.delayedBlocks <= state.freeBlocks, "more blocks are promised than are free");
-  const sum = (counts: Int32Array): number => counts.reduce((one, other) => one + other, 0);
-  assert(sum(state.groups.freeBlocks) === state.freeBlocks, "the groups' free blocks do not add up");
-  assert(sum(state.groups.freeInodes) === state.freeInodes, "the groups' free inodes do not add up");
-  checkBlocks(state, claims);
-  checkLinks(state, used);
+function checkCounts(state: Ext4State): void {
+  let blocks = 0;
+  let inodes = 0;
+  for (const free of state.groups.freeBlocks) blocks += free;
+  for (const free of state.groups.freeInodes) inodes += free;
+  assert(blocks === state.freeBlocks, `${state.freeBlocks} free blocks are counted, groups have ${blocks}`);
+  assert(inodes === state.freeInodes, `${state.freeInodes} free inodes are counted, groups have ${inodes}`);
+  assert(state.freeBlocks >= state.delayedBlocks, `${state.delayedBlocks} blocks are promised of ${state.freeBlocks}`);
 }

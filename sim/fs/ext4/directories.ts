@@ -20,12 +20,12 @@ import {
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { type DirectoryRecord, readRecord } from "./records.ts";
+import { type DirectoryRecord, entriesOf, type PackedEntries, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
 
 /** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
-export const ENTRY_BLOCKS_MAX = 5;
+const ENTRY_BLOCKS_MAX = 5;
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
@@ -42,22 +42,30 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  return new DirectoryBlock(directory, block, from, (row) => ({
-    offset: ((state.positions[row] as number) & 1023) * 4,
-    name: state.environment.names.text(state.dentries.name(row)),
-    inode: state.dentries.child(row),
-  }));
+  return new DirectoryBlock(directory, block, from, (rows) => packEntries(state, rows));
+}
+
+function packEntries(state: Ext4State, rows: readonly number[]): PackedEntries {
+  const words = new Uint32Array(rows.length * 3);
+  let at = 0;
+  for (const row of rows) {
+    words[at] = ((state.positions[row] as number) & 1023) * 4;
+    words[at + 1] = state.dentries.name(row);
+    words[at + 2] = state.dentries.child(row);
+    at += 3;
+  }
+  return { words, names: state.environment.names };
 }
 
 /** Appends a block to a directory. */
-function appendBlock(state: Ext4State, directory: number, from: number): DirectoryBlock {
+function appendBlock(state: Ext4State, directory: number, from: number, chosen = 0): DirectoryBlock {
   const data = state.directory(directory);
   const { list } = data.tree;
   const last = list.count - 1;
-  const goal = last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
+  const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
   const block = allocateMetadata(state, goal);
   const at = data.blocks.length;
-  list.insert(at, block, 1, false, data.tree.changed);
+  list.insert(at, block, 1, false, data.tree);
   data.tree.settle(treeBlocks(state, directory));
   const made = newBlock(state, directory, block, from);
   data.blocks.push(made);
@@ -68,16 +76,21 @@ function appendBlock(state: Ext4State, directory: number, from: number): Directo
   return made;
 }
 
-/** Gives a new directory its first block. */
-export function beginDirectory(state: Ext4State, directory: number): void {
-  appendBlock(state, directory, DOTS_BYTES);
+/** Gives a new directory its first block: near `goal` if given. */
+export function beginDirectory(state: Ext4State, directory: number, goal = 0): void {
+  appendBlock(state, directory, DOTS_BYTES, goal);
+}
+
+/** Gives a directory an empty block in advance, as mke2fs does lost+found. */
+export function growDirectory(state: Ext4State, directory: number, goal: number): void {
+  appendBlock(state, directory, 0, goal);
 }
 
 /** Gives back the blocks of a directory that is gone. */
 export function endDirectory(state: Ext4State, directory: number): void {
   const data = state.directory(directory);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
-  data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree.changed);
+  data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
   data.tree.settle(treeBlocks(state, directory));
 }
 
@@ -107,7 +120,13 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
   const name = state.dentries.name(row);
   const length = entryBytes(names.byteLength(name));
   if (data.leaves === undefined) {
-    if (putInto(state, data, 0, row, length)) return;
+    for (let at = 0; at < data.blocks.length; at++) if (putInto(state, data, at, row, length)) return;
+    if (data.blocks.length > 1) {
+      // Made in advance without an index: it goes on as a list.
+      appendBlock(state, directory, 0);
+      putInto(state, data, data.blocks.length - 1, row, length);
+      return;
+    }
     beginIndex(state, directory, data);
   }
   const hash = nameHash(names.text(name));
@@ -224,7 +243,7 @@ function emptyNode(block: DirectoryBlock): void {
 }
 
 /** Takes an entry out of its block. Its dentry row is still in the table. */
-export function displaceEntry(state: Ext4State, directory: number, row: number): void {
+function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const data = state.directory(directory);
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);
@@ -319,7 +338,7 @@ function loadBlock(
   const { block } = into;
   const gaps: number[] = [];
   let last = block.gaps[0] as number;
-  for (const entry of record.entries) {
+  for (const entry of entriesOf(record)) {
     const name = names.intern(entry.name);
     const row = state.dentries.insert(into.directory, name, entry.inode);
     state.growColumns();

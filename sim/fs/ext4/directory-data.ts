@@ -8,7 +8,7 @@
  */
 import type { Metadata } from "./journal.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import type { DirectoryEntryRecord, DirectoryRecord } from "./records.ts";
+import type { DirectoryRecord, PackedEntries } from "./records.ts";
 import { ExtentTree } from "./tree.ts";
 
 const TAIL_BYTES = 12;
@@ -24,8 +24,8 @@ export function entryBytes(nameBytes: number): number {
   return (8 + nameBytes + 3) & ~3;
 }
 
-/** What a directory block asks of the filesystem when it is written. */
-export type DescribeEntry = (row: number) => DirectoryEntryRecord;
+/** What a directory block asks of the filesystem when it is written: the entries of dentry rows. */
+export type PackEntries = (rows: readonly number[]) => PackedEntries;
 
 export class DirectoryBlock implements Metadata {
   readonly block: number;
@@ -37,13 +37,13 @@ export class DirectoryBlock implements Metadata {
   /** Of an indexed directory's first block: pairs of hash and logical block. */
   index: (() => number[]) | undefined;
   readonly #inode: number;
-  readonly #describe: DescribeEntry;
+  readonly #pack: PackEntries;
 
-  constructor(inode: number, block: number, from: number, describe: DescribeEntry) {
+  constructor(inode: number, block: number, from: number, pack: PackEntries) {
     this.#inode = inode;
     this.block = block;
     this.gaps = [from, DIRECTORY_BLOCK_END];
-    this.#describe = describe;
+    this.#pack = pack;
   }
 
   /** Whether an entry finds room. */
@@ -82,7 +82,7 @@ export class DirectoryBlock implements Metadata {
   }
 
   freeze(): DirectoryRecord {
-    const entries = this.rows.map(this.#describe).sort((one, other) => one.offset - other.offset);
+    const entries = this.#pack(this.rows);
     return { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: this.#inode, entries, index: this.index?.() ?? [] };
   }
 }

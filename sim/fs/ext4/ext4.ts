@@ -1,25 +1,25 @@
 /**
- * ext4 as the VFS sees it: the FileSystem whose calls are in the files by operation (namei.ts, rename.ts, file.ts, fallocate.ts, xattrs.ts …).
+ * ext4 as a FileSystem (fs/ext4, Linux 6.18): operations are in files of their own; this one says which, and keeps holds, timers and the page cache's side.
  *
- * Interface: an inode's handle is its number, an open file's too. Calls that change metadata join the running transaction of the journal; it commits every
- * five seconds, at fsync, sync and unmount. Dirty pages are the page cache's; `sync` writes them first.
+ * Interface: an inode's handle is its number. The running transaction commits every 5 seconds of virtual time, at fsync, sync and unmount.
  */
-import type { BlockDevice } from "../../block/device.ts";
+import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { ENOENT, ENOTSUP, ENXIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EBADF, EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { bytes, type DeviceNumber, inodeNumber, seconds } from "../../core/units.ts";
+import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import type { AddressSpace } from "../../vfs/address-space.ts";
 import {
   type AttributeChange,
   type Attributes,
   type FileHandle,
   type FileSystem,
+  fileHandle,
   type Inode,
   inodeHandle,
   type NewInode,
   S_IFBLK,
   S_IFCHR,
-  S_IFDIR,
   S_IFMT,
   S_IFREG,
   type StatFs,
@@ -29,96 +29,79 @@ import { needsAtime } from "../../vfs/relatime.ts";
 import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
-import * as file from "./file.ts";
+import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
 import { BLOCK_SIZE, overheadOf, ROOT_INODE } from "./layout.ts";
-import { close, load } from "./mount.ts";
-import * as namei from "./namei.ts";
+import { create, EXTENT_FLAG, freeWhole, INDEX_FLAG, link, rmdir, tmpfile, unlink } from "./namei.ts";
+import { writeRecord } from "./records.ts";
 import { rename } from "./rename.ts";
-import type { Ext4Environment, Ext4State } from "./state.ts";
-import * as xattrs from "./xattrs.ts";
+import { stamp } from "./stamp.ts";
+import type { Ext4State } from "./state.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
-export type { Ext4Environment } from "./state.ts";
-
-/** EXT4_SUPER_MAGIC. */
-const MAGIC = 0xef53;
-/** EXT4_DEF_MAX... JBD2_DEFAULT_MAX_COMMIT_AGE. */
+const EXT4_MAGIC = 0xef53;
+/** Flags that chattr may change (EXT4_FL_USER_MODIFIABLE), without those of the layout. */
+const MODIFIABLE_FLAGS: number = 0x0b80f8ff & ~EXTENT_FLAG & ~INDEX_FLAG;
+/** JBD2_DEFAULT_MAX_COMMIT_AGE. */
 const COMMIT_SECONDS = 5;
-const PERMISSIONS = 0o7777;
-/** Flags that chattr may change (EXT4_FL_USER_MODIFIABLE), without those that need a feature. */
-const MODIFIABLE_FLAGS = 0x0b80f8ff & ~namei.EXTENT_FLAG & ~namei.INDEX_FLAG;
 
-/** What an ext4 has done since it was mounted. */
-export interface Ext4Counters {
-  /** Transactions of the journal. */
-  commits: number;
-  /** Blocks written to the journal. */
-  journalBlocks: number;
-  /** Metadata blocks written in place. */
-  checkpointBlocks: number;
-}
-
-class Ext4 implements FileSystem {
+export class Ext4 implements FileSystem {
   readonly type = "ext4";
+  readonly label: string;
   readonly root: Inode = inodeHandle(ROOT_INODE);
+  readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
-  readonly label: string;
-  readonly device: DeviceNumber;
+  /** The largest file, in bytes (s_maxbytes). */
+  readonly maxFileSize: number = FILE_SIZE_MAX;
+  readonly counters: Ext4State["journal"]["counters"];
   readonly #state: Ext4State;
   readonly #stopTimer: () => void;
-  /** f_blocks: what is neither fixed metadata nor journal. */
-  readonly #usableBlocks: number;
-  #mountPointNoted = false;
+  readonly #overhead: number;
 
   constructor(state: Ext4State) {
     this.#state = state;
     this.label = state.label;
     this.device = state.environment.device;
-    this.#usableBlocks = state.geometry.blocks - overheadOf(state.geometry);
-    state.space = {
+    this.counters = state.journal.counters;
+    this.#overhead = overheadOf(state.geometry);
+    const space: AddressSpace = {
       label: state.label,
-      readPages: (inode, start, length) => file.readPages(state, inode, start, length),
-      writePages: (inode, start, content) => file.writePages(state, inode, start, content),
+      readPages: (inode, start, length) => readPages(state, inode, start, length),
+      writePages: (inode, start, content) => writePages(state, inode, start, content),
     };
+    state.space = space;
     this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {
       state.commit();
       state.journal.writeExpired();
     });
   }
 
-  get counters(): Ext4Counters {
-    const { commits, logBlocks, checkpointBlocks } = this.#state.journal.counters;
-    return { commits, journalBlocks: logBlocks, checkpointBlocks };
-  }
-
   // Names
 
   lookup(directory: Inode, name: Name): Inode | Errno {
     const found = lookupEntry(this.#state, directory, name);
-    return found === 0 ? ENOENT : inodeHandle(found);
+    return found === 0 ? ENOENT : (found as Inode);
   }
   parentOf(directory: Inode): Inode {
-    return inodeHandle(this.#state.word(directory, EXTRA));
+    return this.#state.word(directory, EXTRA) as Inode;
   }
   create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
-    const made = namei.create(this.#state, directory, name, init);
-    return isErrno(made) ? made : inodeHandle(made);
+    return create(this.#state, directory, name, init) as Inode | Errno;
   }
   tmpfile(directory: Inode, init: NewInode): Inode | Errno {
-    const made = namei.tmpfile(this.#state, directory, init);
-    return isErrno(made) ? made : inodeHandle(made);
+    return tmpfile(this.#state, directory, init) as Inode | Errno;
   }
   link(source: Inode, directory: Inode, name: Name): Errno | undefined {
-    return namei.link(this.#state, source, directory, name);
+    return link(this.#state, source, directory, name);
   }
   unlink(directory: Inode, name: Name): Errno | undefined {
-    return namei.unlink(this.#state, directory, name);
+    return unlink(this.#state, directory, name);
   }
   rmdir(directory: Inode, name: Name): Errno | undefined {
-    return namei.rmdir(this.#state, directory, name);
+    return rmdir(this.#state, directory, name);
   }
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined {
     return rename(this.#state, { directory, name }, { directory: toDirectory, name: toName }, flags, whiteout);
@@ -127,16 +110,15 @@ class Ext4 implements FileSystem {
     const state = this.#state;
     const data = state.directory(directory);
     if (!data.loaded) loadDirectory(state, directory, data);
-    const { dentries } = state;
-    for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) {
-      const child = dentries.child(row);
-      visit(dentries.name(row), child, state.word(child, MODE) & S_IFMT);
+    for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
+      const child = state.dentries.child(row);
+      visit(state.dentries.name(row), child, state.word(child, MODE) & S_IFMT);
     }
     return undefined;
   }
-  readlink(link: Inode): string | Errno {
-    const data = this.#state.data(link);
-    return data instanceof SymlinkData ? data.target : "";
+  readlink(target: Inode): string | Errno {
+    const data = this.#state.data(target);
+    return data instanceof SymlinkData ? data.target : EINVAL;
   }
 
   // Inodes
@@ -146,83 +128,78 @@ class Ext4 implements FileSystem {
   }
   drop(inode: Inode): void {
     const state = this.#state;
-    const holds = state.word(inode, HOLDS) - 1;
-    state.setWord(inode, HOLDS, holds);
-    if (holds === 0 && state.word(inode, NLINK) === 0) {
-      state.begin();
-      namei.freeWhole(state, inode);
-    }
+    const left = state.word(inode, HOLDS) - 1;
+    if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
+    state.setWord(inode, HOLDS, left);
+    if (left === 0 && state.word(inode, NLINK) === 0 && state.begin() === undefined) freeWhole(state, inode);
   }
   mode(inode: Inode): number {
     return this.#state.word(inode, MODE);
   }
   uid(inode: Inode): number {
-    return this.#state.word(inode, UID);
+    return this.#state.word(inode, UID) >>> 0;
   }
   gid(inode: Inode): number {
-    return this.#state.word(inode, GID);
+    return this.#state.word(inode, GID) >>> 0;
   }
   size(inode: Inode): number {
     return this.#state.size(inode);
   }
+
   getattr(inode: Inode, into: Attributes): Errno | undefined {
     const chunk = this.#state.chunk(inode);
-    const at = (inode - 1) & 63;
+    const index = (inode - 1) & 63;
+    const at = index * WORDS;
     const { words, times } = chunk;
-    const base = at * WORDS;
-    const mode = words[base + MODE] as number;
+    const mode = words[at + MODE] as number;
     const type = mode & S_IFMT;
-    const data = chunk.data[at];
     into.mode = mode;
-    into.uid = words[base + UID] as number;
-    into.gid = words[base + GID] as number;
-    into.nlink = words[base + NLINK] as number;
-    into.size = chunk.sizes[at] as number;
-    // Promised blocks count as if they were there (ext4_file_getattr).
-    const promised = data instanceof FileData ? data.delayedBlocks : 0;
-    into.blocks = ((words[base + BLOCKS] as number) + promised) * (BLOCK_SIZE / 512);
+    into.uid = (words[at + UID] as number) >>> 0;
+    into.gid = (words[at + GID] as number) >>> 0;
+    into.nlink = words[at + NLINK] as number;
+    into.size = chunk.sizes[index] as number;
+    // Promised blocks count as if they were there (ext4_getattr).
+    const data = chunk.data[index];
+    const delayed = data instanceof FileData ? data.delayedBlocks : 0;
+    into.blocks = (((words[at + BLOCKS] as number) >>> 0) + delayed) * (BLOCK_SIZE / 512);
     into.blockSize = BLOCK_SIZE;
-    into.rdev = type === S_IFCHR || type === S_IFBLK ? (words[base + EXTRA] as number) : 0;
-    into.inodeNumber = inodeNumber(inode);
+    into.rdev = type === S_IFCHR || type === S_IFBLK ? (words[at + EXTRA] as number) >>> 0 : 0;
+    into.inodeNumber = inode as number as InodeNumber;
     into.device = this.device;
-    into.atime = times[at * TIMES + ATIME] as Attributes["atime"];
-    into.mtime = times[at * TIMES + MTIME] as Attributes["mtime"];
-    into.ctime = times[at * TIMES + CTIME] as Attributes["ctime"];
+    into.atime = times[index * TIMES + ATIME] as Attributes["atime"];
+    into.mtime = times[index * TIMES + MTIME] as Attributes["mtime"];
+    into.ctime = times[index * TIMES + CTIME] as Attributes["ctime"];
     return undefined;
   }
+
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     const state = this.#state;
     if (change.size !== undefined) {
-      const failed = file.truncate(state, inode, change.size);
+      const failed = truncate(state, inode, change.size);
       if (failed !== undefined) return failed;
+    } else {
+      const refused = state.begin();
+      if (refused !== undefined) return refused;
     }
-    const refused = state.begin();
-    if (refused !== undefined) return refused;
-    const chunk = state.chunk(inode);
-    const at = (inode - 1) & 63;
-    const { words, times } = chunk;
-    const base = at * WORDS;
-    if (change.mode !== undefined)
-      words[base + MODE] = ((words[base + MODE] as number) & ~PERMISSIONS) | (change.mode & PERMISSIONS);
-    if (change.uid !== undefined) words[base + UID] = change.uid;
-    if (change.gid !== undefined) words[base + GID] = change.gid;
-    if (change.atime !== undefined) times[at * TIMES + ATIME] = change.atime;
-    namei.stamp(state, inode, false);
-    if (change.mtime !== undefined) times[at * TIMES + MTIME] = change.mtime;
+    if (change.mode !== undefined) state.setWord(inode, MODE, (state.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
+    if (change.uid !== undefined) state.setWord(inode, UID, change.uid);
+    if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
+    stamp(state, inode, false);
+    const { times } = state.chunk(inode);
+    const at = ((inode - 1) & 63) * TIMES;
+    if (change.atime !== undefined) times[at + ATIME] = change.atime;
+    if (change.mtime !== undefined) times[at + MTIME] = change.mtime;
     return undefined;
   }
+
   touchAtime(inode: Inode): void {
     const state = this.#state;
-    const chunk = state.chunk(inode);
+    const { times } = state.chunk(inode);
     const at = ((inode - 1) & 63) * TIMES;
     const now = state.environment.clock.time();
-    const { times } = chunk;
-    const known = {
-      atime: times[at + ATIME] as Attributes["atime"],
-      mtime: times[at + MTIME] as Attributes["mtime"],
-      ctime: times[at + CTIME] as Attributes["ctime"],
-    };
-    if (!needsAtime(known, now) || state.begin() !== undefined) return;
+    const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
+    if (atime === undefined || mtime === undefined || ctime === undefined) return;
+    if (!needsAtime({ atime, mtime, ctime }, now) || state.begin() !== undefined) return;
     times[at + ATIME] = now;
     state.dirtyInode(inode);
   }
@@ -230,70 +207,71 @@ class Ext4 implements FileSystem {
   // Extended attributes
 
   getxattr(inode: Inode, name: string): Uint8Array | Errno {
-    return xattrs.getxattr(this.#state, inode, name);
+    return getxattr(this.#state, inode, name);
   }
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
-    return xattrs.setxattr(this.#state, inode, name, value, flags);
+    return setxattr(this.#state, inode, { name, value }, flags);
   }
   removexattr(inode: Inode, name: string): Errno | undefined {
-    return xattrs.removexattr(this.#state, inode, name);
+    return removexattr(this.#state, inode, name);
   }
   listxattr(inode: Inode): string[] | Errno {
-    return xattrs.listxattr(this.#state, inode);
+    return listxattr(this.#state, inode);
   }
 
   // Open files
 
   open(inode: Inode, _flags: number): FileHandle | Errno {
+    const state = this.#state;
+    if (!state.sampled && (state.word(inode, MODE) & S_IFMT) === S_IFREG && state.begin() === undefined) {
+      // ext4_sample_last_mounted: the first file opened in a mount leaves the mount's path in the superblock.
+      state.sampled = true;
+      state.dirtySuperblock();
+    }
     this.hold(inode);
-    if (!this.#mountPointNoted && (this.mode(inode) & S_IFMT) === S_IFREG) this.#noteMountPoint();
-    return inode as number as FileHandle;
+    return fileHandle(inode);
   }
-  /** The first open of a file since the mount writes where that is into the superblock (ext4_sample_last_mounted). */
-  #noteMountPoint(): void {
-    this.#mountPointNoted = true;
-    if (this.#state.begin() === undefined) this.#state.journal.dirty(this.#state);
+  close(file: FileHandle, _flags: number): void {
+    this.drop(inodeHandle(file));
   }
-  close(handle: FileHandle, _flags: number): void {
-    this.drop(inodeHandle(handle));
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    return read(this.#state, file, offset, length);
   }
-  read(handle: FileHandle, offset: number, length: number): Content | Errno {
-    return file.read(this.#state, handle, offset, length);
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    return write(this.#state, file, offset, content);
   }
-  write(handle: FileHandle, offset: number, content: Content): number | Errno {
-    return file.write(this.#state, handle, offset, content);
+  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    return fsync(this.#state, file);
   }
-  fsync(handle: FileHandle, _dataOnly: boolean): Errno | undefined {
-    return file.fsync(this.#state, handle);
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    return fallocate(this.#state, file, mode, { offset, length });
   }
-  fallocate(handle: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
-    return fallocate(this.#state, handle, mode, { offset, length });
-  }
-  seek(handle: FileHandle, offset: number, hole: boolean): number | Errno {
-    if (offset >= this.#state.size(handle)) return ENXIO;
-    const found = file.seek(this.#state, handle, offset, hole);
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
+    const found = seek(this.#state, file, offset, hole);
     return found < 0 ? ENXIO : found;
   }
-  clone(_source: FileHandle, _sourceOffset: number, _target: FileHandle, _targetOffset: number, _length: number): Errno {
-    return ENOTSUP;
+  clone(source: FileHandle): Errno {
+    return this.#state.word(source, MODE) === 0 ? EBADF : ENOTSUP;
   }
-  cachedPages(handle: FileHandle): number {
-    return file.fileOf(this.#state, handle)?.mapping?.cachedPages ?? 0;
+  cachedPages(file: FileHandle): number {
+    return fileOf(this.#state, file)?.mapping?.cachedPages ?? 0;
   }
-  dropPages(handle: FileHandle): void {
-    file.fileOf(this.#state, handle)?.mapping?.drop();
+  dropPages(file: FileHandle): void {
+    fileOf(this.#state, file)?.mapping?.drop();
   }
+
   fileFlags(inode: Inode): number | Errno {
-    const state = this.#state;
-    const indexed = (state.word(inode, MODE) & S_IFMT) === S_IFDIR && state.directory(inode).leaves !== undefined;
-    return state.word(inode, FLAGS) | (indexed ? namei.INDEX_FLAG : 0);
+    const data = this.#state.data(inode);
+    const isIndexed = data !== undefined && "leaves" in data && data.leaves !== undefined;
+    return this.#state.word(inode, FLAGS) | (isIndexed ? INDEX_FLAG : 0);
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const state = this.#state;
     const refused = state.begin();
     if (refused !== undefined) return refused;
     state.setWord(inode, FLAGS, (state.word(inode, FLAGS) & ~MODIFIABLE_FLAGS) | (flags & MODIFIABLE_FLAGS));
-    namei.stamp(state, inode, false);
+    stamp(state, inode, false);
     return undefined;
   }
 
@@ -303,9 +281,9 @@ class Ext4 implements FileSystem {
     const { geometry, freeBlocks, delayedBlocks, freeInodes } = this.#state;
     const free = Math.max(0, freeBlocks - delayedBlocks);
     return {
-      type: MAGIC,
+      type: EXT4_MAGIC,
       blockSize: bytes(BLOCK_SIZE),
-      blocks: this.#usableBlocks,
+      blocks: geometry.blocks - this.#overhead,
       blocksFree: free,
       blocksAvailable: Math.max(0, free - geometry.reservedBlocks - geometry.reservedClusters),
       files: geometry.inodes,
@@ -313,38 +291,58 @@ class Ext4 implements FileSystem {
       nameLength: this.nameMax,
     };
   }
-  /** Writes dirty pages, commits, and writes metadata in place, as syncfs does by writing the block device's buffers. */
+
+  /** Writes dirty data, commits, and writes metadata in place as sync(2) does through the device's own cache. */
   sync(): Errno | undefined {
+    const state = this.#state;
+    const failed = this.#flushData();
+    if (failed !== undefined) return failed;
+    const committed = state.journal.isIdle ? state.device.flush() : state.commit();
+    return committed ?? state.journal.writeBack();
+  }
+
+  #flushData(): Errno | undefined {
     const state = this.#state;
     let failed: Errno | undefined;
     state.visitInodes((ino) => {
-      const mapping = file.fileOf(state, ino)?.mapping;
-      if (mapping !== undefined && mapping.dirtyPages > 0) failed ??= mapping.flush();
+      const data = state.data(ino);
+      if (data instanceof FileData && data.mapping !== undefined && data.mapping.dirtyPages > 0)
+        failed = data.mapping.flush() ?? failed;
     });
-    return failed ?? state.commit() ?? state.journal.writeBack() ?? state.device.flush();
+    return failed;
   }
+
   unmount(): Errno | undefined {
     const state = this.#state;
-    const failed = this.sync();
+    const failed = this.#flushData() ?? state.commit() ?? state.journal.close();
     this.#stopTimer();
-    const closed = close(state);
     state.visitInodes((ino) => {
-      const data = file.fileOf(state, ino);
-      data?.mapping?.discard();
-      if (data !== undefined) data.mapping = undefined;
+      const data = state.data(ino);
+      if (data instanceof FileData) data.mapping?.truncate(0);
     });
-    return failed ?? closed;
+    if (failed !== undefined) return failed;
+    state.needsRecovery = false;
+    return writeRecord(state.device, 0, state.freeze()) ?? state.device.flush();
   }
+
   check(): void {
     check(this.#state);
   }
-}
 
-/**
- * Mounts the ext4 that a device holds; its journal is replayed first.
- * @returns EINVAL when the device holds none, EIO when the device fails.
- */
-export function mountExt4(device: BlockDevice, environment: Ext4Environment): FileSystem | Errno {
-  const state = load(device, environment);
-  return isErrno(state) ? state : new Ext4(state);
+  /** The extents of a file as filefrag tells them: neighbours on the disk are one. Triples of logical start, blocks, physical start. */
+  extents(inode: Inode): number[] {
+    const data = fileOf(this.#state, inode);
+    const out: number[] = [];
+    const list = data?.tree.list;
+    for (let index = 0; list !== undefined && index < list.count; index++) {
+      const last = out.length - 3;
+      const joins =
+        last >= 0 &&
+        (out[last] as number) + (out[last + 1] as number) === list.logical(index) &&
+        (out[last + 2] as number) + (out[last + 1] as number) === list.physical(index);
+      if (joins) out[last + 1] = (out[last + 1] as number) + list.length(index);
+      else out.push(list.logical(index), list.length(index), list.physical(index));
+    }
+    return out;
+  }
 }

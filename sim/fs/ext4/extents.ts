@@ -10,15 +10,22 @@
  */
 import { assert } from "../../core/assert.ts";
 
-export const EXTENT_BLOCKS_MAX = 32_768;
+const EXTENT_BLOCKS_MAX = 32_768;
 export const EXTENTS_IN_INODE = 4;
 export const EXTENTS_PER_BLOCK = 340;
 const STRIDE = 3;
 /** An unwritten extent's length is kept negative. */
 
+/** Who divides a list among blocks: told where it became longer or shorter. */
+export interface Growth {
+  changed(index: number, by: number): void;
+}
+
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
+  /** Grows with every change: who keeps a copy knows whether it still holds. */
+  version = 0;
 
   get count(): number {
     return this.items.length / STRIDE;
@@ -81,14 +88,9 @@ export class ExtentList {
    * Adds blocks where there are none. `count` may be larger than an extent. @returns where the list became longer (its index there), or
    * negative when it did not.
    */
-  insert(
-    logical: number,
-    physical: number,
-    count: number,
-    unwritten: boolean,
-    changed: (index: number, by: number) => void,
-  ): void {
+  insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
     const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    this.version += 1;
     let done = 0;
     let index = this.find(logical);
     // An extent before that goes on here takes what it can.
@@ -104,24 +106,24 @@ export class ExtentList {
       ) {
         this.#setLength(before, this.length(before) + count, unwritten);
         done = count;
-        this.#merge(before, changed);
+        this.#merge(before, growth);
       }
     }
     while (done < count) {
       const part = Math.min(longest, count - done);
       this.items.splice(index * STRIDE, 0, logical + done, unwritten ? -part : part, physical + done);
-      changed(index, 1);
+      growth.changed(index, 1);
       done += part;
       index += 1;
-      this.#merge(index - 1, changed);
+      this.#merge(index - 1, growth);
     }
   }
 
-  #merge(index: number, changed: (index: number, by: number) => void): void {
+  #merge(index: number, growth: Growth): void {
     if (index + 1 >= this.count || !this.#continues(index)) return;
     this.#setLength(index, this.length(index) + this.length(index + 1), this.isUnwritten(index));
     this.items.splice((index + 1) * STRIDE, STRIDE);
-    changed(index + 1, -1);
+    growth.changed(index + 1, -1);
   }
 
   #setLength(index: number, length: number, unwritten: boolean): void {
@@ -129,12 +131,8 @@ export class ExtentList {
   }
 
   /** Takes [start, end) out, telling each run of blocks that it held. */
-  remove(
-    start: number,
-    end: number,
-    freed: (physical: number, count: number) => void,
-    changed: (index: number, by: number) => void,
-  ): void {
+  remove(start: number, end: number, freed: (physical: number, count: number) => void, growth: Growth): void {
+    this.version += 1;
     let index = this.find(start);
     while (index < this.count && this.logical(index) < end) {
       const first = this.logical(index);
@@ -151,19 +149,19 @@ export class ExtentList {
         const tail = [to, unwritten ? -(last - to) : last - to, physical + to - first];
         if (keepHead) {
           this.items.splice((index + 1) * STRIDE, 0, ...tail);
-          changed(index + 1, 1);
+          growth.changed(index + 1, 1);
         } else for (let n = 0; n < STRIDE; n++) this.items[index * STRIDE + n] = tail[n] as number;
       }
       if (keepHead || keepTail) index += 1;
       else {
         this.items.splice(index * STRIDE, STRIDE);
-        changed(index, -1);
+        growth.changed(index, -1);
       }
     }
   }
 
   /** Makes [start, end), all of which has extents, written or unwritten. */
-  convert(start: number, end: number, unwritten: boolean, changed: (index: number, by: number) => void): void {
+  convert(start: number, end: number, unwritten: boolean, growth: Growth): void {
     const runs: number[] = [];
     let index = this.find(start);
     for (; index < this.count && this.logical(index) < end; index++) {
@@ -174,27 +172,29 @@ export class ExtentList {
     }
     for (let at = 0; at < runs.length; at += 3) {
       const [from, to, physical] = [runs[at] as number, runs[at + 1] as number, runs[at + 2] as number];
-      this.remove(from, to, () => undefined, changed);
-      this.insert(from, physical, to - from, unwritten, changed);
+      this.remove(from, to, () => undefined, growth);
+      this.insert(from, physical, to - from, unwritten, growth);
     }
   }
 
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
   shift(from: number, by: number): void {
+    this.version += 1;
     for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
   }
 
   /** Cuts an extent in two at a block. */
-  split(block: number, changed: (index: number, by: number) => void): void {
+  split(block: number, growth: Growth): void {
     const index = this.find(block);
     if (index >= this.count || this.logical(index) >= block) return;
+    this.version += 1;
     const head = block - this.logical(index);
     const unwritten = this.isUnwritten(index);
     const rest = this.length(index) - head;
     const physical = this.physical(index) + head;
     this.#setLength(index, head, unwritten);
     this.items.splice((index + 1) * STRIDE, 0, block, unwritten ? -rest : rest, physical);
-    changed(index + 1, 1);
+    growth.changed(index + 1, 1);
   }
 
   check(name: string): void {

@@ -1,9 +1,4 @@
-/**
- * fallocate(2) (fs/ext4/extents.c: ext4_fallocate, ext4_zero_range, ext4_collapse_range, ext4_insert_range; inode.c: ext4_punch_hole; Linux 6.18).
- *
- * Interface: the VFS has checked that the mode's flags go together. Blocks that are wholly within a range change their extents; the parts of
- * blocks at its edges are zeroed through the page cache.
- */
+/** fallocate(2) (fs/ext4/extents.c: ext4_fallocate, ext4_punch_hole, ext4_zero_range, ext4_collapse_range, ext4_insert_range). */
 import { Content } from "../../core/content.ts";
 import { EFBIG, EINVAL, ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
 import {
@@ -14,12 +9,15 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
 import { canReserve } from "./allocate.ts";
-import { allocateRange, dropPromises, FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
+import { allocateRange, FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { stamp } from "./namei.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
+
+const SUPPORTED: number =
+  FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
 
 interface Range {
   readonly offset: number;
@@ -27,33 +25,43 @@ interface Range {
 }
 
 export function fallocate(state: Ext4State, ino: number, mode: number, range: Range): Errno | undefined {
+  if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
   if (range.offset + range.length > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
   const data = makeFile(state, ino);
-  const keepSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
-  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
-    case 0:
-      return allocate(state, ino, data, range, keepSize);
-    case FALLOC_FL_PUNCH_HOLE:
-      return punch(state, ino, data, range);
-    case FALLOC_FL_ZERO_RANGE:
-      return zeroRange(state, ino, data, range, keepSize);
-    case FALLOC_FL_COLLAPSE_RANGE:
-      return collapse(state, ino, data, range);
-    case FALLOC_FL_INSERT_RANGE:
-      return insert(state, ino, data, range);
-    default:
-      return ENOTSUP;
-  }
+  if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, ino, data, range);
+  if ((mode & FALLOC_FL_COLLAPSE_RANGE) !== 0) return collapse(state, ino, data, range);
+  if ((mode & FALLOC_FL_INSERT_RANGE) !== 0) return insert(state, ino, data, range);
+  if ((mode & FALLOC_FL_ZERO_RANGE) !== 0) return zero(state, ino, data, range, mode);
+  return preallocate(state, ino, data, range, mode);
 }
 
-/** Gives unwritten extents to the blocks of [first, end) that have none. */
-function allocateMissing(state: Ext4State, ino: number, data: FileData, first: number, end: number): Errno | undefined {
+/** The size a call leaves. */
+function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): void {
+  const end = range.offset + range.length;
+  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || end <= state.size(ino)) return;
+  state.setSize(ino, end);
+  data.onDisk = end;
+}
+
+function preallocate(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
+  const failed = fill(state, ino, data, range);
+  if (failed !== undefined) return failed;
+  grow(state, ino, data, range, mode);
+  stamp(state, ino, true);
+  return undefined;
+}
+
+/** Gives unwritten blocks to what has none. What is dirty in the range gets its place first. */
+function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
   const { list } = data.tree;
+  const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
+  const first = Math.floor(range.offset / BLOCK_SIZE);
+  const flushed = data.delayedBlocks > 0 ? data.mapping?.flush(range.offset, range.length) : undefined;
+  if (flushed !== undefined) return flushed;
   const missing = list.missing(first, end);
-  const promised = promisedIn(data, first, end);
-  if (missing > promised && !canReserve(state, missing - promised)) return ENOSPC;
+  if (missing > 0 && !canReserve(state, missing)) return ENOSPC;
+  const refused = state.begin(missing);
+  if (refused !== undefined) return refused;
   for (let block = first; block < end; ) {
     const index = list.find(block);
     if (index < list.count && list.logical(index) <= block) {
@@ -68,136 +76,109 @@ function allocateMissing(state: Ext4State, ino: number, data: FileData, first: n
   return undefined;
 }
 
-function promisedIn(data: FileData, first: number, end: number): number {
-  let count = 0;
-  data.delayed?.visit(first, end, (from, to) => {
-    count += to - from;
-  });
-  return count;
+/** Writes zeros to the parts of a range that do not fill blocks, where there is something to zero. */
+function zeroEdges(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
+  const size = state.size(ino);
+  const end = Math.min(range.offset + range.length, size);
+  const head = Math.min(Math.ceil(range.offset / BLOCK_SIZE) * BLOCK_SIZE, end);
+  const tail = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
+  const edge = (from: number, to: number): Errno | undefined => {
+    const block = Math.floor(from / BLOCK_SIZE);
+    const holdsData = data.tree.list.has(block) || data.delayed?.has(block) === true;
+    if (to <= from || !holdsData) return undefined;
+    return mappingOf(state, ino, data).write(from, Content.zeros(to - from), size);
+  };
+  return edge(range.offset, head) ?? (tail >= head ? edge(tail, end) : undefined);
 }
 
-function grow(state: Ext4State, ino: number, data: FileData, size: number): void {
-  if (size <= state.size(ino)) return;
-  state.setSize(ino, size);
-  if (data.delayedBlocks === 0) data.onDisk = size;
-}
-
-function allocate(state: Ext4State, ino: number, data: FileData, range: Range, keepSize: boolean): Errno | undefined {
-  const end = range.offset + range.length;
-  const failed = allocateMissing(state, ino, data, Math.floor(range.offset / BLOCK_SIZE), Math.ceil(end / BLOCK_SIZE));
+/** Takes data and blocks out of a range. */
+function clear(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const failed = zeroEdges(state, ino, data, range);
   if (failed !== undefined) return failed;
-  if (!keepSize) grow(state, ino, data, end);
-  stamp(state, ino, true);
+  const first = Math.ceil(range.offset / BLOCK_SIZE);
+  const stop = range.offset + range.length;
+  // The block that the end of the file cuts belongs to the hole when the hole reaches the end.
+  const end = stop >= state.size(ino) ? Math.ceil(stop / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
+  if (first >= end) return undefined;
+  data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
+  state.delayedBlocks -= data.undelay(first, end);
+  freeRange(state, ino, data, first, end);
   return undefined;
-}
-
-/** Zeroes bytes within one block, through the cache, where the block holds any. */
-function zeroPart(state: Ext4State, ino: number, data: FileData, from: number, to: number): Errno | undefined {
-  if (to <= from) return undefined;
-  const { list } = data.tree;
-  const block = Math.floor(from / BLOCK_SIZE);
-  const index = list.find(block);
-  const mapped = index < list.count && list.logical(index) <= block && !list.isUnwritten(index);
-  const inMemory = data.mapping?.isDirty(block) ?? false;
-  if (!mapped && !inMemory) return undefined;
-  return mappingOf(state, ino, data).write(from, Content.zeros(to - from), Math.max(state.size(ino), to));
-}
-
-/** Zeroes the parts of the blocks at the edges of [start, end). @returns the whole blocks between them, or an error. */
-function zeroEdges(
-  state: Ext4State,
-  ino: number,
-  data: FileData,
-  start: number,
-  end: number,
-): { first: number; last: number } | Errno {
-  const first = Math.ceil(start / BLOCK_SIZE);
-  const last = Math.floor(end / BLOCK_SIZE);
-  const failed =
-    first > last
-      ? zeroPart(state, ino, data, start, end)
-      : (zeroPart(state, ino, data, start, first * BLOCK_SIZE) ?? zeroPart(state, ino, data, last * BLOCK_SIZE, end));
-  return failed ?? { first, last };
 }
 
 function punch(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
-  const size = state.size(ino);
+  if (range.offset >= state.size(ino)) return undefined;
+  const failed = clear(state, ino, data, range);
+  if (failed !== undefined) return failed;
+  settleSize(state, ino, data);
   stamp(state, ino, true);
-  if (range.offset >= size) return undefined;
-  const sizeBlock = Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
-  const end = range.offset + range.length > size ? sizeBlock : range.offset + range.length;
-  const whole = zeroEdges(state, ino, data, range.offset, end);
-  if (!("first" in whole)) return whole;
-  if (whole.first >= whole.last) return undefined;
-  data.mapping?.punch(whole.first * BLOCK_SIZE, (whole.last - whole.first) * BLOCK_SIZE);
-  dropPromises(state, data, whole.first, whole.last);
-  freeRange(state, ino, data, whole.first, whole.last);
-  if (data.delayedBlocks === 0) data.onDisk = size;
   return undefined;
 }
 
-function zeroRange(state: Ext4State, ino: number, data: FileData, range: Range, keepSize: boolean): Errno | undefined {
-  const end = range.offset + range.length;
-  const whole = zeroEdges(state, ino, data, range.offset, end);
-  if (!("first" in whole)) return whole;
-  const outer = { first: Math.floor(range.offset / BLOCK_SIZE), last: Math.ceil(end / BLOCK_SIZE) };
-  if (whole.first < whole.last) {
-    data.mapping?.punch(whole.first * BLOCK_SIZE, (whole.last - whole.first) * BLOCK_SIZE);
-    dropPromises(state, data, whole.first, whole.last);
-  }
-  const failed = allocateMissing(state, ino, data, outer.first, outer.last);
+/** With no promise left, the size on the disk is the size. */
+function settleSize(state: Ext4State, ino: number, data: FileData): void {
+  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
+}
+
+function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
+  const filled = fill(state, ino, data, range);
+  if (filled !== undefined) return filled;
+  const failed = zeroEdges(state, ino, data, range);
   if (failed !== undefined) return failed;
-  if (whole.first < whole.last) {
-    data.tree.list.convert(whole.first, whole.last, true, data.tree.changed);
+  const first = Math.ceil(range.offset / BLOCK_SIZE);
+  const stop = range.offset + range.length;
+  const end = stop >= state.size(ino) ? Math.ceil(stop / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
+  if (first < end) {
+    data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
+    data.tree.list.convert(first, end, true, data.tree);
     data.tree.settle(treeBlocks(state, ino));
   }
-  if (!keepSize) grow(state, ino, data, end);
+  grow(state, ino, data, range, mode);
+  settleSize(state, ino, data);
   stamp(state, ino, true);
   return undefined;
 }
 
-/** Writes everything of the file to the device and forgets its pages, so that extents can move under it. */
-function settlePages(state: Ext4State, ino: number, data: FileData): Errno | undefined {
+/** Writes everything dirty, and forgets cached pages from `offset` on: what follows moves. */
+function quiesce(data: FileData, offset: number): Errno | undefined {
   const failed = data.mapping?.flush();
+  if (failed === undefined) data.mapping?.truncate(offset);
+  return failed;
+}
+
+function collapse(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
+  const { offset, length } = range;
+  if (offset % BLOCK_SIZE !== 0 || length % BLOCK_SIZE !== 0) return EINVAL;
+  const size = state.size(ino);
+  if (offset + length >= size) return EINVAL;
+  const failed = quiesce(data, offset) ?? state.begin();
   if (failed !== undefined) return failed;
-  data.mapping?.drop();
-  return state.begin() ?? (state.data(ino) === data ? undefined : EINVAL);
+  const end = (offset + length) / BLOCK_SIZE;
+  freeRange(state, ino, data, offset / BLOCK_SIZE, end);
+  data.tree.list.shift(end, -(length / BLOCK_SIZE));
+  return moved(state, ino, data, size - length);
 }
 
-function isAligned(range: Range): boolean {
-  return range.offset % BLOCK_SIZE === 0 && range.length % BLOCK_SIZE === 0;
+function insert(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
+  const { offset, length } = range;
+  if (offset % BLOCK_SIZE !== 0 || length % BLOCK_SIZE !== 0) return EINVAL;
+  const size = state.size(ino);
+  if (offset >= size) return EINVAL;
+  if (size + length > FILE_SIZE_MAX) return EFBIG;
+  const failed = quiesce(data, offset) ?? state.begin();
+  if (failed !== undefined) return failed;
+  data.tree.list.split(offset / BLOCK_SIZE, data.tree);
+  data.tree.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
+  return moved(state, ino, data, size + length);
 }
 
-function resize(state: Ext4State, ino: number, data: FileData, size: number): void {
+function moved(state: Ext4State, ino: number, data: FileData, size: number): undefined {
   data.tree.settle(treeBlocks(state, ino));
   data.tree.dirtyAll(state.journal);
   state.setSize(ino, size);
   data.onDisk = size;
   stamp(state, ino, true);
-}
-
-function collapse(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
-  const size = state.size(ino);
-  if (!isAligned(range) || range.offset + range.length >= size) return EINVAL;
-  const failed = settlePages(state, ino, data);
-  if (failed !== undefined) return failed;
-  const first = range.offset / BLOCK_SIZE;
-  const count = range.length / BLOCK_SIZE;
-  freeRange(state, ino, data, first, first + count);
-  data.tree.list.shift(first + count, -count);
-  resize(state, ino, data, size - range.length);
-  return undefined;
-}
-
-function insert(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
-  const size = state.size(ino);
-  if (!isAligned(range) || range.offset >= size) return EINVAL;
-  if (range.length > FILE_SIZE_MAX - size) return EFBIG;
-  const failed = settlePages(state, ino, data);
-  if (failed !== undefined) return failed;
-  const first = range.offset / BLOCK_SIZE;
-  data.tree.list.split(first, data.tree.changed);
-  data.tree.list.shift(first, range.length / BLOCK_SIZE);
-  resize(state, ino, data, size + range.length);
   return undefined;
 }

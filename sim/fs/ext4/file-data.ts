@@ -1,13 +1,13 @@
 /** What a regular file has beyond its inode's columns: extents, cached pages, and what delayed allocation has promised. */
-import { IntervalMap } from "../../core/intervals.ts";
-import type { CachedPages } from "./cached-pages.ts";
+import type { Mapping } from "../../vfs/address-space.ts";
+import { PromisedBlocks } from "./promised-blocks.ts";
 import { ExtentTree } from "./tree.ts";
 
 export class FileData {
   readonly tree: ExtentTree = new ExtentTree();
-  mapping: CachedPages | undefined;
+  mapping: Mapping | undefined;
   /** Blocks that are dirty in memory and have no place on the disk yet (extent status: delayed). Made when first needed. */
-  delayed: IntervalMap<true> | undefined;
+  delayed: PromisedBlocks | undefined;
 
   get delayedBlocks(): number {
     return this.delayed?.covered ?? 0;
@@ -18,8 +18,8 @@ export class FileData {
 
   /** Promises [start, end). The caller has counted what is new of it. */
   delay(start: number, end: number): void {
-    this.delayed ??= new IntervalMap<true>(undefined, () => true);
-    this.delayed.set(start, end, true);
+    this.delayed ??= new PromisedBlocks();
+    this.delayed.set(start, end);
   }
 
   /** Ends promises in [start, end). @returns how many blocks they were. */
@@ -27,6 +27,8 @@ export class FileData {
     if (this.delayed === undefined || this.delayed.covered === 0) return 0;
     const before = this.delayed.covered;
     this.delayed.delete(start, end);
-    return before - this.delayed.covered;
+    const ended = before - this.delayed.covered;
+    if (this.delayed.covered === 0) this.delayed = undefined;
+    return ended;
   }
 }

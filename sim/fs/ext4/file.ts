@@ -7,13 +7,12 @@
 import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
-import { type AddressSpace, PAGE_SIZE } from "../../vfs/address-space.ts";
+import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
 import { allocateBlocks, allocateSmall, canReserve, freeBlocks, goalOf, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
-import type { CachedPages } from "./cached-pages.ts";
 import { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { stamp } from "./namei.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
 
@@ -34,7 +33,7 @@ export function makeFile(state: Ext4State, ino: number): FileData {
   return made;
 }
 
-export function mappingOf(state: Ext4State, ino: number, data: FileData): CachedPages {
+export function mappingOf(state: Ext4State, ino: number, data: FileData): Mapping {
   data.mapping ??= state.environment.cache.mapping(state.space as AddressSpace, inodeHandle(ino));
   return data.mapping;
 }
@@ -123,7 +122,7 @@ function mostReservable(state: Ext4State, count: number): number {
 }
 
 /** The dirty pages of [start, end) are dropped: their promises end. */
-export function dropPromises(state: Ext4State, data: FileData, start: number, end: number): void {
+function dropPromises(state: Ext4State, data: FileData, start: number, end: number): void {
   state.delayedBlocks -= data.undelay(start, end);
 }
 
@@ -158,14 +157,14 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
 }
 
 export function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
   const data = makeFile(state, ino);
   const { tree } = data;
   const { list } = tree;
   const end = (start + content.length) / BLOCK_SIZE;
   const first = start / BLOCK_SIZE;
   const missing = list.missing(first, end);
+  const refused = state.begin(missing);
+  if (refused !== undefined) return refused;
   if (missing > 0) {
     const failed = map(state, ino, data, first, end);
     if (failed !== undefined) return failed;
@@ -183,7 +182,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
     if (list.isUnwritten(index)) converts = true;
   }
   if (converts) {
-    list.convert(first, end, false, tree.changed);
+    list.convert(first, end, false, tree);
     tree.settle(treeBlocks(state, ino));
     state.dirtyInode(ino);
   }
@@ -235,14 +234,11 @@ export function allocateRange(
     const goal = dataGoal(state, ino, data, block);
     const place = (): boolean =>
       small && data.tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
-    if (!place()) {
-      const failed = state.commit();
-      if (failed !== undefined) return failed;
-      if (!place()) return ENOSPC;
-    }
-    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree.changed);
+    if (!place()) return ENOSPC;
+    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree);
     data.tree.settle(treeBlocks(state, ino));
     state.addBlocks(ino, run.count);
+    state.dirtyInode(ino);
     dropPromises(state, data, block, block + run.count);
     const { events } = state.environment;
     if (events.listening) events.emit({ op: "extent", filesystem: state.label, inode: ino, block: run.start, blocks: run.count });
@@ -264,14 +260,14 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
       if (state.environment.discard === true) state.device.discard(bytes(physical * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
       freed += count;
     },
-    data.tree.changed,
+    data.tree,
   );
   state.addBlocks(ino, -freed);
   data.tree.settle(treeBlocks(state, ino));
 }
 
 /** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */
-export function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
+function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
   const tail = size % PAGE_SIZE;
   if (tail === 0) return undefined;
   const { list } = data.tree;
@@ -306,8 +302,7 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
 
 /** Frees everything that a file has. */
 export function freeFile(state: Ext4State, ino: number, data: FileData): void {
-  data.mapping?.discard();
-  data.mapping = undefined;
+  data.mapping?.truncate(0);
   dropPromises(state, data, 0, Number.MAX_SAFE_INTEGER);
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
 }

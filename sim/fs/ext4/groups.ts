@@ -170,15 +170,14 @@ export class Groups {
   /** Gives blocks of one group back: they can be taken again after the commit. */
   free(group: number, start: number, count: number): void {
     this.#freed.push(group, start, count);
+    this.freedBlocks += count;
     this.freeBlocks[group] = (this.freeBlocks[group] as number) + count;
     this.#journal.dirty(this.blockBitmap(group));
     this.dirtyDescriptor(group);
   }
 
-  /** Whether a commit would make blocks free for use. */
-  get hasFreed(): boolean {
-    return this.#freed.length > 0;
-  }
+  /** Blocks that are free by count and become usable with the commit. */
+  freedBlocks = 0;
 
   /** What the running transaction freed is free from now on: called as it commits. */
   settleFreed(): void {
@@ -186,6 +185,7 @@ export class Groups {
     for (let at = 0; at < freed.length; at += 3)
       this.blockBitmap(freed[at] as number).bits.free(freed[at + 1] as number, freed[at + 2] as number);
     this.#freed = [];
+    this.freedBlocks = 0;
   }
 
   /** Blocks of a group that wait for the commit. */

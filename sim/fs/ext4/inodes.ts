@@ -60,6 +60,8 @@ class TableBlock implements Metadata {
   stamp = 0;
   readonly #chunk: InodeChunk;
   readonly #index: number;
+  /** The bodies of the last record: those that are as they were are shared with the next. */
+  #last: readonly (InodeBody | undefined)[] = [];
 
   constructor(chunk: InodeChunk, index: number, block: number) {
     this.#chunk = chunk;
@@ -78,9 +80,10 @@ class TableBlock implements Metadata {
       words[(at - from) * WORDS + HOLDS] = 0;
       const data = chunk.data[at];
       const xattrs = chunk.xattrs?.[at];
-      bodies.push(bodyOf(data, xattrs));
+      bodies.push(bodyOf(data, xattrs, this.#last[at - from]));
       if (data !== undefined && "onDisk" in data) sizes[at - from] = data.onDisk;
     }
+    this.#last = bodies;
     return {
       kind: "ext4.inodeTable",
       length: BLOCK_SIZE,
@@ -93,17 +96,22 @@ class TableBlock implements Metadata {
   }
 }
 
-function bodyOf(data: InodeData, xattrs: XattrSet | undefined): InodeBody | undefined {
+/** What an inode has beyond its columns; `last` is what it had in the record before. */
+function bodyOf(data: InodeData, xattrs: XattrSet | undefined, last: InodeBody | undefined): InodeBody | undefined {
   if (data === undefined && xattrs === undefined) return undefined;
+  const isLink = data instanceof SymlinkData;
+  const tree = data === undefined || isLink ? undefined : data.tree.root();
+  const target = isLink && data.block === 0 ? data.target : undefined;
+  const inInode = xattrs !== undefined && xattrs.inInode.size > 0 ? xattrs.inInode : undefined;
+  const block = xattrs?.outside?.block;
+  const same = last !== undefined && last.tree === tree && last.target === target && last.xattrs === inInode;
+  if (same && last.xattrBlock === block && !(isLink && data.block !== 0)) return last;
   const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = {};
-  if (data instanceof SymlinkData) {
-    if (data.block === 0) body.target = data.target;
-    else body.tree = { depth: 0, entries: [0, 1, data.block] };
-  } else if (data !== undefined) body.tree = data.tree.root();
-  if (xattrs !== undefined) {
-    if (xattrs.inInode.size > 0) body.xattrs = new Map(xattrs.inInode);
-    if (xattrs.outside !== undefined) body.xattrBlock = xattrs.outside.block;
-  }
+  if (target !== undefined) body.target = target;
+  if (tree !== undefined) body.tree = tree;
+  else if (isLink && data.block !== 0) body.tree = { depth: 0, entries: [0, 1, data.block] };
+  if (inInode !== undefined) body.xattrs = inInode;
+  if (block !== undefined) body.xattrBlock = block;
   return body;
 }
 

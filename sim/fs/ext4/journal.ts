@@ -66,8 +66,6 @@ export class Journal {
   #head = 1;
   /** Log blocks in use since the last checkpoint. */
   #used = 0;
-  /** Whether the superblock on the device says that the log is empty (JBD2_FLUSHED): the first commit tells it otherwise. */
-  #isMarkedEmpty = true;
   /** The sequence number of the running transaction: also the stamp of its blocks. */
   sequence = 1;
   error: Errno | undefined;
@@ -128,14 +126,7 @@ export class Journal {
   /** Writes the journal's superblock: where the first transaction needed begins; `start` 0: none is. */
   #writeSuperblock(start: number): Errno | undefined {
     this.counters.logBlocks += 1;
-    this.#isMarkedEmpty = start === 0;
-    const record: JournalRecord = {
-      kind: "jbd2.superblock",
-      length: BLOCK_SIZE,
-      sequence: this.sequence,
-      start,
-      head: this.#head,
-    };
+    const record: JournalRecord = { kind: "jbd2.superblock", length: BLOCK_SIZE, sequence: this.sequence, start };
     return writeRecord(this.#device, this.#place(0), record) ?? this.#device.flush();
   }
 
@@ -156,7 +147,7 @@ export class Journal {
     assert(size < this.#length, `a transaction of ${size} blocks in a journal of ${this.#length}`);
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
-    if (this.#isMarkedEmpty) failed ??= this.#writeSuperblock(this.#head);
+    if (this.#used === 0) failed ??= this.#writeSuperblock(this.#head);
     const sequence = this.sequence;
     for (let at = 0; at < revoked.length; at += REVOKES_PER_BLOCK) {
       const part = revoked.slice(at, at + REVOKES_PER_BLOCK);
@@ -211,19 +202,27 @@ export class Journal {
     return this.writeBack(this.#clock.now - EXPIRE_NANOSECONDS);
   }
 
-  /** Writes everything in place and moves the log's tail to its head (jbd2_log_do_checkpoint, jbd2_cleanup_journal_tail). */
+  /** Writes everything in place and empties the log (jbd2_log_do_checkpoint, jbd2_cleanup_journal_tail). */
   checkpoint(): Errno | undefined {
     const failed = this.writeBack() ?? this.#device.flush();
-    if (failed !== undefined || this.#used === 0) return failed;
+    if (failed !== undefined) return failed;
     this.#used = 0;
-    return this.#writeSuperblock(this.#head);
+    return undefined;
   }
 
   /** Ends the journal: everything in place, the log marked empty (jbd2_journal_destroy). */
   close(): Errno | undefined {
     const failed = this.commit() ?? this.checkpoint();
-    if (failed !== undefined || this.#isMarkedEmpty) return failed;
+    if (failed !== undefined) return failed;
     return this.#writeSuperblock(0);
+  }
+
+  /** Writes the running transaction in place at once, past the log: mkfs. */
+  writeRunning(): Errno | undefined {
+    let failed: Errno | undefined;
+    for (const metadata of this.#running) failed ??= writeRecord(this.#device, metadata.block, metadata.freeze());
+    this.#running = [];
+    return failed;
   }
 
   /** Makes a new journal's superblock. */
@@ -240,7 +239,6 @@ export class Journal {
     if (isErrno(superblock)) return superblock;
     if (superblock === undefined || superblock.kind !== "jbd2.superblock") return 0;
     this.sequence = superblock.sequence;
-    this.#head = superblock.head;
     if (superblock.start === 0) return 0;
     const found = this.#scan(superblock.start);
     if (isErrno(found)) return found;

@@ -2,7 +2,7 @@
  * Where everything lies on an ext4 disk: the geometry that mke2fs 1.47 chooses with its defaults (lib/ext2fs/initialize.c, alloc_tables.c,
  * mkjournal.c), for 4 KiB blocks.
  *
- * Interface: a Geometry is a function of the device's size alone. Below 512 MiB mke2fs would take blocks of 1 KiB: here they are 4 KiB (-b 4096). Every 16 groups make a flex group, whose first group holds the bitmaps
+ * Interface: a Geometry is a function of the device's size alone. Every 16 groups make a flex group, whose first group holds the bitmaps
  * and inode tables of all 16, one kind after the other. Superblock backups lie in group 1 and the powers of 3, 5 and 7.
  */
 import { assert } from "../../core/assert.ts";
@@ -72,16 +72,11 @@ function reservedDescriptors(blocks: number, descriptorBlocks: number): number {
   return Math.max(0, Math.min(ADDRESSES_PER_BLOCK, Math.ceil(groups / DESCRIPTORS_PER_BLOCK) - descriptorBlocks));
 }
 
-/** Whether inode 7 maps the reserved descriptors: its addresses have 32 bits. */
-export function hasResizeInode(geometry: Geometry): boolean {
-  return geometry.blocks < 2 ** 32;
-}
-
-/** What mke2fs may be told; each is computed from the size by default. */
+/** What mke2fs may be told; by default the size decides. */
 export interface GeometryOptions {
   /** Bytes of disk for each inode (-i). */
   readonly inodeRatio?: number;
-  /** How many inodes, rounded up to fill the groups' tables (-N). */
+  /** How many inodes at least: the groups' tables are filled (-N). */
   readonly inodes?: number;
   /** Share of the blocks that only the superuser gets, in percent (-m). */
   readonly reservedPercent?: number;
@@ -92,11 +87,10 @@ export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): 
   let blocks = Math.floor(deviceBytes / BLOCK_SIZE);
   assert(blocks >= 2048 && blocks <= 2 ** 32, `ext4: no filesystem of ${blocks} blocks`);
   const ratio = options.inodeRatio ?? inodeRatio(deviceBytes);
-  // Asked for before a last group that is too small for its own metadata is left out.
-  const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
   for (;;) {
     const groups = Math.ceil(blocks / BLOCKS_PER_GROUP);
     const descriptorBlocks = Math.ceil(groups / DESCRIPTORS_PER_BLOCK);
+    const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
     const inodesPerGroup = Math.ceil(Math.ceil(wanted / groups) / INODES_PER_BLOCK) * INODES_PER_BLOCK;
     const tableBlocks = inodesPerGroup / INODES_PER_BLOCK;
     const reservedDescriptorBlocks = reservedDescriptors(blocks, descriptorBlocks);
@@ -143,7 +137,7 @@ export function blocksIn(geometry: Geometry, group: number): number {
 }
 
 /** Blocks at a group's beginning for the superblock, its descriptors and their reserve. */
-export function superblockArea(geometry: Geometry, group: number): number {
+function superblockArea(geometry: Geometry, group: number): number {
   return hasSuperblock(group) ? 1 + geometry.descriptorBlocks + geometry.reservedDescriptorBlocks : 0;
 }
 
@@ -153,25 +147,21 @@ function flexBase(geometry: Geometry, group: number): number {
   return firstBlockOf(first) + superblockArea(geometry, first);
 }
 
-/** How many groups a group's flex group has: the last may have fewer than 16. */
-function membersOfFlex(geometry: Geometry, group: number): number {
-  return Math.min(GROUPS_PER_FLEX, geometry.groups - (group - (group % GROUPS_PER_FLEX)));
-}
-
-/** From one kind of metadata to the next: as many blocks as the flex group has bitmaps, but as many as a whole one where it has a single group. */
-function flexStride(geometry: Geometry, group: number): number {
-  const members = membersOfFlex(geometry, group);
-  return members === 1 ? GROUPS_PER_FLEX : members;
+/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where there is but one group in all. */
+function bitmapSpacing(geometry: Geometry, group: number): number {
+  const first = group - (group % GROUPS_PER_FLEX);
+  return geometry.groups === 1 ? GROUPS_PER_FLEX : Math.min(GROUPS_PER_FLEX, geometry.groups - first);
 }
 
 export function blockBitmapOf(geometry: Geometry, group: number): number {
   return flexBase(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeBitmapOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + flexStride(geometry, group) + (group % GROUPS_PER_FLEX);
+  return flexBase(geometry, group) + bitmapSpacing(geometry, group) + (group % GROUPS_PER_FLEX);
 }
 export function inodeTableOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + 2 * flexStride(geometry, group) + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
+  const tables = flexBase(geometry, group) + 2 * bitmapSpacing(geometry, group);
+  return tables + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
 }
 
 /** Visits the runs of a group's blocks that hold fixed metadata, as [start, count] within the group, disjoint. */
@@ -179,13 +169,13 @@ export function visitFixed(geometry: Geometry, group: number, visit: (start: num
   const area = superblockArea(geometry, group);
   if (area > 0) visit(0, area);
   const first = group - (group % GROUPS_PER_FLEX);
-  const members = membersOfFlex(geometry, first);
-  const stride = flexStride(geometry, first);
+  const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
   const base = flexBase(geometry, first);
+  const spacing = bitmapSpacing(geometry, first);
   const parts: readonly (readonly [start: number, count: number])[] = [
     [base, members],
-    [base + stride, members],
-    [base + 2 * stride, members * geometry.tableBlocks],
+    [base + spacing, members],
+    [base + 2 * spacing, members * geometry.tableBlocks],
   ];
   const from = firstBlockOf(group);
   const to = from + blocksIn(geometry, group);
@@ -206,7 +196,7 @@ export function fixedBlocks(geometry: Geometry, group: number): number {
 }
 
 /** The group in whose beginning mke2fs looks for the journal's place first (get_midpoint_journal_block). */
-export function journalGroup(geometry: Geometry): number {
+function journalGroup(geometry: Geometry): number {
   const middle = Math.floor(Math.floor(geometry.blocks / 2) / BLOCKS_PER_GROUP);
   const flexed = middle > GROUPS_PER_FLEX ? middle - (middle % GROUPS_PER_FLEX) : middle;
   const start = middle > GROUPS_PER_FLEX ? flexed : Math.max(0, middle - 1);
@@ -227,4 +217,79 @@ function superblockCopies(geometry: Geometry): number {
   const holders = new Set<number>([0, 1].filter((group) => group < geometry.groups));
   for (const base of [3, 5, 7]) for (let power = base; power < geometry.groups; power *= base) holders.add(power);
   return holders.size;
+}
+
+/** The blocks that mke2fs gives to the first directories and the inode that grows the descriptors. */
+export interface FirstBlocks {
+  readonly root: number;
+  readonly lostAndFound: readonly number[];
+  /** The block of addresses of the descriptors' reserve; there is one even where nothing is reserved. */
+  readonly resize: number;
+}
+
+/** Runs of a group's blocks without fixed metadata, pairs of start and end within the group. */
+function gapsOf(geometry: Geometry, group: number): number[] {
+  const fixed: (readonly [start: number, end: number])[] = [];
+  visitFixed(geometry, group, (start, count) => fixed.push([start, start + count]));
+  fixed.sort((one, other) => one[0] - other[0]);
+  const gaps: number[] = [];
+  let last = 0;
+  for (const [start, end] of fixed) {
+    if (start > last) gaps.push(last, start);
+    last = end;
+  }
+  const size = blocksIn(geometry, group);
+  if (size > last) gaps.push(last, size);
+  return gaps;
+}
+
+/** The lowest blocks of group 0 without fixed metadata, from `from` on. */
+function lowestBlocks(geometry: Geometry, from: number, count: number): number[] {
+  const found: number[] = [];
+  const gaps = gapsOf(geometry, 0);
+  for (let at = 0; at < gaps.length; at += 2)
+    for (let block = Math.max(from, gaps[at] as number); block < (gaps[at + 1] as number) && found.length < count; block++)
+      found.push(block);
+  return found;
+}
+
+export function firstBlocks(geometry: Geometry): FirstBlocks {
+  const [root = 0, ...lostAndFound] = lowestBlocks(geometry, 0, 1 + LOST_AND_FOUND_BLOCKS);
+  const end = inodeTableOf(geometry, 0) + Math.min(GROUPS_PER_FLEX, geometry.groups) * geometry.tableBlocks;
+  const taken = new Set([root, ...lostAndFound]);
+  const resize = lowestBlocks(geometry, end, 2 + LOST_AND_FOUND_BLOCKS).find((block) => !taken.has(block)) ?? 0;
+  return { root, lostAndFound, resize };
+}
+
+/** Where the journal lies: pairs of first block and count, first fit from its group on. */
+export function journalRunsOf(geometry: Geometry): number[] {
+  const { root, lostAndFound, resize } = firstBlocks(geometry);
+  const taken = [root, ...lostAndFound, resize].sort((one, other) => one - other);
+  const runs: number[] = [];
+  let missing = geometry.journalBlocks;
+  const add = (start: number, end: number): void => {
+    const count = Math.min(missing, end - start);
+    if (count <= 0) return;
+    const last = runs.length - 2;
+    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === start)
+      runs[last + 1] = (runs[last + 1] as number) + count;
+    else runs.push(start, count);
+    missing -= count;
+  };
+  const first = journalGroup(geometry);
+  for (let n = 0; n < geometry.groups && missing > 0; n++) {
+    const group = (first + n) % geometry.groups;
+    const gaps = gapsOf(geometry, group);
+    for (let at = 0; at < gaps.length; at += 2) {
+      let start = firstBlockOf(group) + (gaps[at] as number);
+      const end = firstBlockOf(group) + (gaps[at + 1] as number);
+      for (const block of taken) {
+        if (block < start || block >= end) continue;
+        add(start, block);
+        start = block + 1;
+      }
+      add(start, end);
+    }
+  }
+  return runs;
 }

@@ -1,69 +1,75 @@
-/**
- * Mounting: from the device alone to a filesystem in memory, and back (fs/ext4/super.c: __ext4_fill_super, ext4_put_super; orphan.c).
- *
- * Interface: superblock, group descriptors and the journal are read at once; bitmaps, inodes and directories when they are first used. A journal that
- * is not empty is replayed first; then inodes that lost their last name while they were open are freed.
- */
+/** Mounting: recovery from the journal, counts from the descriptors, orphans freed (fs/ext4/super.c: ext4_fill_super, orphan.c). */
 import type { BlockDevice } from "../../block/device.ts";
-import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
-import { NLINK } from "./inodes.ts";
+import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
+import { Ext4 } from "./ext4.ts";
+import { HOLDS, NLINK } from "./inodes.ts";
+import { BLOCK_SIZE, DESCRIPTORS_PER_BLOCK } from "./layout.ts";
 import { freeWhole } from "./namei.ts";
 import { readRecord, type SuperblockRecord, writeRecord } from "./records.ts";
 import { type Ext4Environment, Ext4State } from "./state.ts";
 
-function readSuperblock(device: BlockDevice): SuperblockRecord | Errno {
+function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
   const record = readRecord(device, 0);
   if (isErrno(record)) return record;
-  return record === undefined || record.kind !== "ext4.superblock" ? EINVAL : record;
+  return record?.kind === "ext4.superblock" ? record : EINVAL;
 }
 
-/** Writes the superblock in place, outside the journal, as mount and unmount do. */
-function writeSuperblock(state: Ext4State): Errno | undefined {
-  return writeRecord(state.device, 0, state.freeze());
+/**
+ * Mounts the filesystem on a device.
+ * @returns EINVAL when there is none ("bad superblock"), EIO or EUCLEAN when its metadata cannot be read.
+ */
+export function mountExt4(device: BlockDevice, environment: Ext4Environment): Ext4 | Errno {
+  const found = superblockOf(device);
+  if (isErrno(found)) return found;
+  if (found.geometry.blocks * BLOCK_SIZE > device.size) return EINVAL;
+  const state = new Ext4State(device, found.geometry, environment, found.journal);
+  const recovered = state.journal.recover();
+  if (isErrno(recovered)) return recovered;
+  const superblock = found.needsRecovery ? superblockOf(device) : found;
+  if (isErrno(superblock)) return superblock;
+  const failed = loadCounts(state) ?? markMounted(state, superblock);
+  if (failed !== undefined) return failed;
+  const fs = new Ext4(state);
+  freeOrphans(state, superblock.orphans);
+  return fs;
 }
 
-function loadDescriptors(state: Ext4State): Errno | undefined {
-  const { groups, geometry } = state;
-  for (let index = 0; index < geometry.descriptorBlocks; index++) {
-    const record = readRecord(state.device, 1 + index);
-    if (isErrno(record)) return record;
-    if (record === undefined || record.kind !== "ext4.groupDescriptors") groups.fresh(index);
-    else groups.load(index, record);
+function loadCounts(state: Ext4State): Errno | undefined {
+  const { descriptorBlocks } = state.geometry;
+  const table = state.device.read(bytes(BLOCK_SIZE), bytes(descriptorBlocks * BLOCK_SIZE));
+  if (isErrno(table)) return table;
+  let index = 0;
+  for (const run of table.runs) {
+    const record = run.wholeRecord();
+    if (record === undefined || record.kind !== "ext4.groupDescriptors") return EIO;
+    state.groups.load(index, record as Parameters<typeof state.groups.load>[1]);
+    index += 1;
   }
-  for (const free of groups.freeBlocks) state.freeBlocks += free;
-  for (const free of groups.freeInodes) state.freeInodes += free;
+  if (index * DESCRIPTORS_PER_BLOCK < state.geometry.groups) return EIO;
+  // The superblock's own counts are only written at the end of a mount; the descriptors' are journaled.
+  state.freeBlocks = 0;
+  state.freeInodes = 0;
+  for (const free of state.groups.freeBlocks) state.freeBlocks += free;
+  for (const free of state.groups.freeInodes) state.freeInodes += free;
   return undefined;
 }
 
-/** Frees the inodes on the orphan list that have no name left (ext4_orphan_cleanup). */
-function cleanOrphans(state: Ext4State, orphans: readonly number[]): Errno | undefined {
-  for (const ino of orphans) {
-    if (state.word(ino, NLINK) !== 0) continue;
-    state.orphans.add(ino);
-    freeWhole(state, ino);
-  }
-  return orphans.length > 0 ? (state.commit() ?? state.journal.checkpoint()) : undefined;
-}
-
-/** @returns the state of a mounted filesystem; EINVAL when the device holds no ext4, EIO when it cannot be read or written. */
-export function load(device: BlockDevice, environment: Ext4Environment): Ext4State | Errno {
-  const found = readSuperblock(device);
-  if (isErrno(found)) return found;
-  const state = new Ext4State(device, found.geometry, environment, found.journal);
-  const replayed = state.journal.recover();
-  if (isErrno(replayed)) return replayed;
-  const superblock = readSuperblock(device);
-  if (isErrno(superblock)) return superblock;
-  state.mountCount = superblock.mountCount + 1;
+/** The superblock says from now on that the journal may be needed. */
+function markMounted(state: Ext4State, superblock: SuperblockRecord): Errno | undefined {
   state.needsRecovery = true;
-  const failed = loadDescriptors(state) ?? cleanOrphans(state, superblock.orphans) ?? writeSuperblock(state);
-  return failed ?? state;
+  state.mountCount = superblock.mountCount + 1;
+  for (const ino of superblock.orphans) state.orphans.add(ino);
+  return writeRecord(state.device, 0, state.freeze()) ?? state.device.flush();
 }
 
-/** Writes what is left of a filesystem whose pages are clean, and marks it clean. */
-export function close(state: Ext4State): Errno | undefined {
-  const failed = state.commit() ?? state.journal.close();
-  if (failed !== undefined) return failed;
-  state.needsRecovery = false;
-  return writeSuperblock(state) ?? state.device.flush();
+function freeOrphans(state: Ext4State, orphans: readonly number[]): void {
+  for (const ino of orphans) {
+    state.orphans.delete(ino);
+    if (state.word(ino, NLINK) === 0) {
+      state.setWord(ino, HOLDS, 0);
+      freeWhole(state, ino);
+    }
+  }
+  if (orphans.length > 0) state.dirtySuperblock();
 }

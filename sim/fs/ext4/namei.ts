@@ -14,26 +14,17 @@ import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { freeXattrs } from "./xattrs.ts";
 
 /** EXT4_LINK_MAX. */
-export const LINK_MAX = 65_000;
+const LINK_MAX = 65_000;
 /** A target shorter than this lies in the inode (EXT4_N_BLOCKS × 4). */
 const FAST_SYMLINK_BYTES = 60;
 /** FS_EXTENT_FL, FS_INDEX_FL as chattr shows them. */
 export const EXTENT_FLAG = 0x80000;
 export const INDEX_FLAG = 0x1000;
-
-/** Stamps an inode's change time, and its modification time too if asked. */
-export function stamp(state: Ext4State, ino: number, modified: boolean): void {
-  const chunk = state.chunk(ino);
-  const at = ((ino - 1) & 63) * TIMES;
-  const now = state.environment.clock.time();
-  chunk.times[at + CTIME] = now;
-  if (modified) chunk.times[at + MTIME] = now;
-  chunk.dirty((ino - 1) & 63, state.journal);
-}
 
 /** Takes an inode and fills it. @returns 0 when there is none. */
 function makeInode(state: Ext4State, directory: number, init: NewInode): number {
@@ -110,6 +101,11 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   return ino;
 }
 
+/** Leaves a whiteout at a name that a rename took away. An inode is free: the caller has checked. */
+export function leaveWhiteout(state: Ext4State, directory: number, name: Name, init: NewInode): void {
+  addEntry(state, directory, name, makeInode(state, directory, init));
+}
+
 export function tmpfile(state: Ext4State, directory: number, init: NewInode): number | Errno {
   const refused = state.begin();
   if (refused !== undefined) return refused;
@@ -137,7 +133,7 @@ export function link(state: Ext4State, source: number, directory: number, name: 
 }
 
 /** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
-export function orphan(state: Ext4State, ino: number): void {
+function orphan(state: Ext4State, ino: number): void {
   state.dirtySuperblock();
   if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
   else state.orphans.add(ino);

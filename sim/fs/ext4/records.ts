@@ -7,13 +7,14 @@ import type { BlockDevice } from "../../block/device.ts";
 import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import type { Name, NameTable } from "../../core/names.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry } from "./layout.ts";
 
 export interface SuperblockRecord {
   readonly kind: "ext4.superblock";
   readonly length: number;
-  /** s_blocks_count, s_inodes_per_group, s_desc_size …: what the place of everything follows from. */
+  /** s_blocks_count, s_inodes_per_group …: what the place of everything follows from. */
   readonly geometry: Geometry;
   readonly freeBlocks: number;
   readonly freeInodes: number;
@@ -70,17 +71,32 @@ export interface InodeTableRecord {
   readonly bodies: readonly (InodeBody | undefined)[];
 }
 
+/** The entries of a directory block: triples of offset in the block, name (interned in `names`), and inode; in no order. */
+export interface PackedEntries {
+  readonly words: Uint32Array;
+  readonly names: NameTable;
+}
+
 export interface DirectoryEntryRecord {
   readonly offset: number;
   readonly name: string;
   readonly inode: number;
 }
 
+/** The entries in the order of the block: unpacked by who reads the record, so that a commit only copies integers. */
+export function entriesOf(record: DirectoryRecord): DirectoryEntryRecord[] {
+  const { words, names } = record.entries;
+  const out: DirectoryEntryRecord[] = [];
+  for (let at = 0; at < words.length; at += 3)
+    out.push({ offset: words[at] as number, name: names.text(words[at + 1] as Name), inode: words[at + 2] as number });
+  return out.sort((one, other) => one.offset - other.offset);
+}
+
 export interface DirectoryRecord {
   readonly kind: "ext4.directoryBlock";
   readonly length: number;
   readonly inode: number;
-  readonly entries: readonly DirectoryEntryRecord[];
+  readonly entries: PackedEntries;
   /** Of an indexed directory's root: the first hash and the logical block of each leaf. */
   readonly index: readonly number[];
 }
@@ -105,14 +121,12 @@ export interface SymlinkRecord {
   readonly target: string;
 }
 
-export interface JournalSuperblock {
+interface JournalSuperblock {
   readonly kind: "jbd2.superblock";
   readonly length: number;
   /** The first transaction that may be needed, and its first block in the journal; 0: the journal is empty. */
   readonly sequence: number;
   readonly start: number;
-  /** s_head: where the next mount goes on when the journal is empty, as ext4 asks for (JBD2_CYCLE_RECORD). */
-  readonly head: number;
 }
 
 export interface JournalDescriptor {
@@ -125,14 +139,14 @@ export interface JournalDescriptor {
   readonly checks: readonly MetadataRecord[];
 }
 
-export interface JournalRevoke {
+interface JournalRevoke {
   readonly kind: "jbd2.revoke";
   readonly length: number;
   readonly sequence: number;
   readonly blocks: readonly number[];
 }
 
-export interface JournalCommit {
+interface JournalCommit {
   readonly kind: "jbd2.commit";
   readonly length: number;
   readonly sequence: number;

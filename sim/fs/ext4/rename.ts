@@ -4,8 +4,12 @@ import type { Name } from "../../core/names.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { dirtyDots, dirtyEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
 import { EXTRA, MODE } from "./inodes.ts";
-import { addLinks, create, dropDirectory, dropLink, stamp } from "./namei.ts";
+import { addLinks, dropDirectory, dropLink, leaveWhiteout } from "./namei.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
+
+/** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
+const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 
 /** A name in a directory. */
 export interface Place {
@@ -17,15 +21,12 @@ function isDirectory(state: Ext4State, ino: number): boolean {
   return (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
 }
 
-/** What RENAME_WHITEOUT leaves when nobody says whose it is. */
-const WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
-
 export function rename(
   state: Ext4State,
   source: Place,
   target: Place,
   flags: number,
-  left: NewInode = WHITEOUT,
+  left: NewInode = ROOTS_WHITEOUT,
 ): Errno | undefined {
   const ino = lookupEntry(state, source.directory, source.name);
   if (ino === 0) return ENOENT;
@@ -50,8 +51,7 @@ export function rename(
   stamp(state, source.directory, true);
   if (moves) stamp(state, target.directory, true);
   if (replaced !== 0) dropReplaced(state, replaced);
-  // The name was just taken away, so that its room is there.
-  if (whiteout) create(state, source.directory, source.name, left);
+  if (whiteout) leaveWhiteout(state, source.directory, source.name, left);
   return undefined;
 }
 

@@ -2,7 +2,7 @@
  * One mounted ext4: everything that its operations share (kernel: struct ext4_sb_info). Operations are functions over it, in files by operation.
  *
  * Interface: `begin` opens each call that changes metadata (ext4_journal_start), so that a transaction that has grown large commits between calls,
- * never within one. What `blockOf…` promises of counts: `freeBlocks` counts blocks on the disk, `delayedBlocks` what delayed allocation has promised of them.
+ * never within one. `freeBlocks` counts blocks on the disk, `delayedBlocks` what delayed allocation has promised of them.
  */
 import type { BlockDevice } from "../../block/device.ts";
 import { assert } from "../../core/assert.ts";
@@ -11,10 +11,9 @@ import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
-import type { AddressSpace } from "../../vfs/address-space.ts";
+import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import { DentryTable } from "../../vfs/dentry-table.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
-import type { CachedPages } from "./cached-pages.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import { Groups } from "./groups.ts";
@@ -25,8 +24,8 @@ import { type ExtentRecord, type InodeTableRecord, readRecord, type SuperblockRe
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
-export interface PageCacheLike {
-  mapping(space: AddressSpace, inode: Inode): CachedPages;
+interface PageCacheLike {
+  mapping(space: AddressSpace, inode: Inode): Mapping;
 }
 
 export interface Ext4Environment {
@@ -45,6 +44,8 @@ export interface Ext4Environment {
 }
 
 const CHUNKS_PER_PAGE = 4096;
+/** What one call may need of metadata blocks, at most, beside its data. */
+const SPARE_BLOCKS = 64;
 
 export class Ext4State implements Metadata {
   readonly device: BlockDevice;
@@ -85,10 +86,15 @@ export class Ext4State implements Metadata {
     this.groups = new Groups(geometry, device, this.journal);
   }
 
-  /** Begins a call that changes metadata. @returns EROFS after an aborted journal. */
-  begin(): Errno | undefined {
+  /**
+   * Begins a call that changes metadata and may take `blocks` blocks: commits first when the transaction is large, or when those
+   * blocks are only to be had among what it freed. @returns EROFS after an aborted journal.
+   */
+  begin(blocks = 0): Errno | undefined {
     if (this.journal.error !== undefined) return EROFS;
     if (this.journal.isFull) return this.commit();
+    const { freedBlocks } = this.groups;
+    if (freedBlocks > 0 && this.freeBlocks - freedBlocks < blocks + SPARE_BLOCKS) return this.commit();
     return undefined;
   }
 

@@ -51,10 +51,17 @@ export interface TreeBlocks {
   free(metadata: Metadata): void;
 }
 
+/** What most files have: shared, and never added to. */
+const NO_LEAVES: Leaf[] = [];
+const NO_INDEXES: IndexBlock[] = [];
+
 export class ExtentTree {
   readonly list: ExtentList = new ExtentList();
-  #leaves: Leaf[] = [];
-  #indexes: IndexBlock[] = [];
+  #leaves: Leaf[] = NO_LEAVES;
+  #indexes: IndexBlock[] = NO_INDEXES;
+  #touched: Set<Leaf> | undefined;
+  #root: TreeRoot | undefined;
+  #rootVersion = 0;
 
   get leafCount(): number {
     return this.#leaves.length;
@@ -69,8 +76,8 @@ export class ExtentTree {
     for (const index of this.#indexes) visit(index.block);
   }
 
-  /** The bound method that ExtentList tells its growth to. */
-  readonly changed = (index: number, by: number): void => {
+  /** ExtentList tells its growth here. */
+  changed(index: number, by: number): void {
     if (this.#leaves.length === 0) return;
     let before = 0;
     for (const [at, leaf] of this.#leaves.entries()) {
@@ -78,28 +85,19 @@ export class ExtentTree {
       // An extent added between two leaves goes to the left one, as the search for its place ends there.
       if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || last) {
         leaf.count += by;
-        this.#touched.add(leaf);
+        this.#touch(leaf);
         return;
       }
       before += leaf.count;
-    }
-  };
-  readonly #touched = new Set<Leaf>();
-
-  /** The extents from `from` to `to` changed in place: their leaves join the transaction. */
-  dirtyAround(block: number, journal: Journal): void {
-    const index = this.list.find(block);
-    let before = 0;
-    for (const leaf of this.#leaves) {
-      before += leaf.count;
-      if (index <= before) {
-        journal.dirty(leaf);
-        return;
-      }
     }
   }
 
-  /** Every block of the tree changes: extents moved within the file. */
+  #touch(leaf: Leaf): void {
+    this.#touched ??= new Set();
+    this.#touched.add(leaf);
+  }
+
+  /** Every extent changed in place: all blocks of the tree join the transaction. */
   dirtyAll(journal: Journal): void {
     for (const leaf of this.#leaves) journal.dirty(leaf);
     for (const index of this.#indexes) journal.dirty(index);
@@ -110,8 +108,8 @@ export class ExtentTree {
     if (this.#leaves.length === 0) {
       if (count <= EXTENTS_IN_INODE) return;
       const leaf = new Leaf(this, blocks.allocate(), count);
-      this.#leaves.push(leaf);
-      this.#touched.add(leaf);
+      this.#leaves = [leaf];
+      this.#touch(leaf);
     }
     for (let at = 0; at < this.#leaves.length; at++) {
       const leaf = this.#leaves[at] as Leaf;
@@ -121,10 +119,11 @@ export class ExtentTree {
         leaf.count -= rest;
         const made = new Leaf(this, blocks.allocate(), rest);
         this.#leaves.splice(at + 1, 0, made);
-        this.#touched.add(leaf).add(made);
+        this.#touch(leaf);
+        this.#touch(made);
       } else if (leaf.count === 0) {
         this.#leaves.splice(at, 1);
-        this.#touched.delete(leaf);
+        this.#touched?.delete(leaf);
         blocks.free(leaf);
         at -= 1;
       }
@@ -132,28 +131,21 @@ export class ExtentTree {
     const only = this.#leaves[0];
     if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
       // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
-      this.#leaves = [];
-      this.#touched.delete(only);
+      this.#leaves = NO_LEAVES;
+      this.#touched?.delete(only);
       blocks.free(only);
     }
-    for (const leaf of this.#touched) blocks.journal.dirty(leaf);
-    this.#touched.clear();
+    if (this.#touched !== undefined) for (const leaf of this.#touched) blocks.journal.dirty(leaf);
+    this.#touched = undefined;
     this.#settleIndexes(blocks);
   }
 
   #settleIndexes(blocks: TreeBlocks): void {
     const wanted = this.#leaves.length <= EXTENTS_IN_INODE ? 0 : Math.ceil(this.#leaves.length / EXTENTS_PER_BLOCK);
     if (wanted === this.#indexes.length && wanted === 0) return;
-    while (this.#indexes.length < wanted) this.#indexes.push(new IndexBlock(this, blocks.allocate()));
+    while (this.#indexes.length < wanted) this.#indexes = [...this.#indexes, new IndexBlock(this, blocks.allocate())];
     while (this.#indexes.length > wanted) blocks.free(this.#indexes.pop() as IndexBlock);
     for (const index of this.#indexes) blocks.journal.dirty(index);
-  }
-
-  /** Blocks that `settle` may need for `more` further extents, at most. */
-  worstCase(more: number): number {
-    const count = this.list.count + more;
-    if (count <= EXTENTS_IN_INODE) return 0;
-    return 1 + Math.ceil(more / EXTENTS_PER_BLOCK) + (this.#leaves.length >= EXTENTS_IN_INODE ? 1 : 0);
   }
 
   entriesOf(wanted: Leaf): number[] {
@@ -181,7 +173,14 @@ export class ExtentTree {
   }
 
   root(): TreeRoot {
-    if (this.#leaves.length === 0) return { depth: 0, entries: this.list.items.slice() };
+    if (this.#leaves.length === 0) {
+      // Most inodes of a table block are as they were at the last commit: their root is shared by its records.
+      if (this.#root === undefined || this.#rootVersion !== this.list.version) {
+        this.#root = { depth: 0, entries: this.list.items.slice() };
+        this.#rootVersion = this.list.version;
+      }
+      return this.#root;
+    }
     if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };
     const entries: number[] = [];
     for (const [at, index] of this.#indexes.entries())
@@ -201,7 +200,7 @@ export class ExtentTree {
       if (record === undefined) continue;
       if (root.depth === 1) this.#loadLeaf(block, record);
       else {
-        this.#indexes.push(new IndexBlock(this, block));
+        this.#indexes = [...this.#indexes, new IndexBlock(this, block)];
         for (let child = 1; child < record.entries.length; child += 2) {
           const leaf = record.entries[child] as number;
           const below = read(leaf);
@@ -212,7 +211,7 @@ export class ExtentTree {
   }
 
   #loadLeaf(block: number, record: ExtentRecord): void {
-    this.#leaves.push(new Leaf(this, block, record.entries.length / 3));
+    this.#leaves = [...this.#leaves, new Leaf(this, block, record.entries.length / 3)];
     for (const item of record.entries) this.list.items.push(item);
   }
 

@@ -18,6 +18,7 @@ export class XattrBlock implements Metadata {
 }
 
 export interface XattrSet {
-  readonly inInode: Map<string, Uint8Array>;
+  /** Never changed, but replaced: records of the inode table share it. */
+  inInode: ReadonlyMap<string, Uint8Array>;
   outside: XattrBlock | undefined;
 }

@@ -7,7 +7,7 @@ import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "..
 import { utf8Length } from "../../core/names.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
-import { stamp } from "./namei.ts";
+import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
@@ -50,6 +50,14 @@ function total(entries: ReadonlyMap<string, Uint8Array>, without: string): numbe
   return sum;
 }
 
+/** The same attributes but for one. */
+function without(entries: ReadonlyMap<string, Uint8Array>, name: string): ReadonlyMap<string, Uint8Array> {
+  if (!entries.has(name)) return entries;
+  const rest = new Map(entries);
+  rest.delete(name);
+  return rest;
+}
+
 function setOf(state: Ext4State, ino: number): XattrSet | undefined {
   return state.chunk(ino).xattrs?.[(ino - 1) & 63];
 }
@@ -70,7 +78,13 @@ export function listxattr(state: Ext4State, ino: number): string[] {
   return set === undefined ? [] : [...set.inInode.keys(), ...(set.outside?.entries.keys() ?? [])];
 }
 
-export function setxattr(state: Ext4State, ino: number, name: string, value: Uint8Array, flags: number): Errno | undefined {
+export function setxattr(
+  state: Ext4State,
+  ino: number,
+  attribute: { readonly name: string; readonly value: Uint8Array },
+  flags: number,
+): Errno | undefined {
+  const { name, value } = attribute;
   const suffix = suffixBytes(name);
   if (suffix < 0) return ENOTSUP;
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
@@ -90,10 +104,10 @@ export function setxattr(state: Ext4State, ino: number, name: string, value: Uin
   // The caller keeps its bytes.
   const kept = value.slice();
   if (inside) {
-    set.inInode.set(name, kept);
+    set.inInode = new Map(set.inInode).set(name, kept);
     if (set.outside?.entries.delete(name) === true) settleBlock(state, ino, set);
   } else {
-    set.inInode.delete(name);
+    set.inInode = without(set.inInode, name);
     set.outside ??= newBlock(state, ino);
     set.outside.entries.set(name, kept);
     state.journal.dirty(set.outside);
@@ -127,7 +141,8 @@ export function removexattr(state: Ext4State, ino: number, name: string): Errno 
   if (set === undefined || !(set.inInode.has(name) || set.outside?.entries.has(name) === true)) return ENODATA;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if (!set.inInode.delete(name)) {
+  if (set.inInode.has(name)) set.inInode = without(set.inInode, name);
+  else {
     set.outside?.entries.delete(name);
     settleBlock(state, ino, set);
   }

@@ -54,7 +54,7 @@ export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno
 }
 
 /** Takes the index entry away. */
-export function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
+function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
   const { upper, nodes } = overlay;
   if (upper?.index === undefined) return EIO;
   return upper.fs.unlink(upper.index, indexName(overlay, nodes.lowerOf(node)));

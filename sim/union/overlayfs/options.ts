@@ -6,8 +6,8 @@
  */
 import { EINVAL, type Errno } from "../../core/errno.ts";
 
-export type RedirectDir = "on" | "follow" | "off" | "nofollow";
-export type Xino = "on" | "auto" | "off";
+type RedirectDir = "on" | "follow" | "off" | "nofollow";
+type Xino = "on" | "auto" | "off";
 
 /** How a mount behaves, apart from its layers. */
 export interface OverlayOptions {

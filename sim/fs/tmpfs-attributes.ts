@@ -1,0 +1,39 @@
+/**
+ * What stat(2) shows of a tmpfs inode, and its atime by the rules of relatime.
+ */
+import type { Time } from "../core/clock.ts";
+import type { InodeNumber } from "../core/units.ts";
+import { PAGE_SIZE } from "../vfs/address-space.ts";
+import { type Attributes, S_IFBLK, S_IFCHR, S_IFMT } from "../vfs/filesystem.ts";
+import { CachedMapping } from "../vfs/mapping.ts";
+import { needsAtime } from "../vfs/relatime.ts";
+import { SHORT_TARGET, type TmpfsInodes } from "./tmpfs-inodes.ts";
+
+/** Fills in what the inode's row says: all but the device and the size, which a directory has from its entries. */
+export function readAttributes(inodes: TmpfsInodes, inode: number, into: Attributes): void {
+  const mode = inodes.mode[inode] as number;
+  const type = mode & S_IFMT;
+  const data = inodes.data[inode];
+  into.mode = mode;
+  into.uid = inodes.uid[inode] as number;
+  into.gid = inodes.gid[inode] as number;
+  into.nlink = inodes.nlink[inode] as number;
+  into.blocks = 0;
+  if (data instanceof CachedMapping) into.blocks = data.cachedPages * (PAGE_SIZE / 512);
+  else if (typeof data === "string" && (inodes.size[inode] as number) > SHORT_TARGET) into.blocks = PAGE_SIZE / 512;
+  into.blockSize = PAGE_SIZE;
+  into.rdev = type === S_IFCHR || type === S_IFBLK ? (inodes.extra[inode] as number) : 0;
+  into.inodeNumber = inodes.number[inode] as InodeNumber;
+  into.atime = inodes.atime[inode] as Time;
+  into.mtime = inodes.mtime[inode] as Time;
+  into.ctime = inodes.ctime[inode] as Time;
+}
+
+/** A read at `now`: keeps the time when relatime asks for it. */
+export function updateAtime(inodes: TmpfsInodes, inode: number, now: Time): void {
+  const atime = inodes.atime[inode] as Time;
+  if (atime === now) return;
+  if (needsAtime({ atime, mtime: inodes.mtime[inode] as Time, ctime: inodes.ctime[inode] as Time }, now)) {
+    inodes.atime[inode] = now;
+  }
+}

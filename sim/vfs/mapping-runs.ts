@@ -1,0 +1,110 @@
+/**
+ * What goes through the runs of one mapping as a whole: writing dirty ones back, visiting them, and checking that they add up.
+ */
+import { assert } from "../core/assert.ts";
+import { Content } from "../core/content.ts";
+import type { Errno } from "../core/errno.ts";
+import { PAGE_SIZE } from "./address-space.ts";
+import { PageBuffer } from "./page-buffer.ts";
+import { part } from "./page-content.ts";
+import type { PageMemory } from "./page-memory.ts";
+import type { RunContent, RunOwner } from "./run-table.ts";
+
+/** A mapping and the way through its runs; 0 is no run. */
+export interface MappingRuns extends RunOwner {
+  readonly cache: PageMemory;
+  /** The run that holds a page. */
+  covering(page: number): number;
+  /** The first run that begins behind a page. */
+  above(page: number): number;
+  /** Makes a page a border between runs. */
+  cut(page: number): void;
+  /** Counts pages that became dirty, or clean when negative. */
+  dirtied(pages: number): void;
+}
+
+/** Writes the dirty pages of a range of bytes back, run by run in ascending order. @returns the first error. */
+export function flushRuns(mapping: MappingRuns, start: number, length: number): Errno | undefined {
+  let failed: Errno | undefined;
+  const end = Math.ceil((start + length) / PAGE_SIZE);
+  for (let page = Math.floor(start / PAGE_SIZE); mapping.dirtyPages > 0; ) {
+    const from = firstDirty(mapping, page, end);
+    if (from < 0) break;
+    const piece = takeDirty(mapping, from, end);
+    page = from + piece.length / PAGE_SIZE;
+    mapping.cache.noteWriteback(mapping, from, piece.length / PAGE_SIZE);
+    failed ??= mapping.space.writePages(mapping.inode, from * PAGE_SIZE, piece);
+  }
+  return failed ?? mapping.cache.takeError(mapping);
+}
+
+/** The first dirty page from `page` on and before `end`, or -1. */
+function firstDirty(mapping: MappingRuns, page: number, end: number): number {
+  const { table } = mapping.cache;
+  for (let row = mapping.covering(page) || mapping.above(page); row !== 0; row = mapping.above(table.first[row] as number)) {
+    const first = table.first[row] as number;
+    if (first >= end) return -1;
+    if (table.dirty[row] === 1) return Math.max(first, page);
+  }
+  return -1;
+}
+
+/** Takes the dirty pages that follow each other from `page` on: they are clean now. @returns their content. */
+function takeDirty(mapping: MappingRuns, page: number, end: number): Content {
+  const { table } = mapping.cache;
+  mapping.cut(page);
+  if (end !== Number.POSITIVE_INFINITY) mapping.cut(end);
+  const out: Content[] = [];
+  let next = page;
+  for (let row = mapping.covering(page); row !== 0 && next < end; row = mapping.above(table.first[row] as number)) {
+    const pages = table.pages[row] as number;
+    if (table.first[row] !== next || table.dirty[row] === 0) break;
+    out.push(part(table.content[row] as RunContent, 0, pages * PAGE_SIZE));
+    table.dirty[row] = 0;
+    mapping.dirtied(-pages);
+    next += pages;
+  }
+  return Content.concat(out);
+}
+
+/** Visits the dirty pages, neighbours as one. */
+export function visitDirtyRuns(mapping: MappingRuns, visit: (page: number, pages: number) => void): void {
+  const { table } = mapping.cache;
+  let start = -1;
+  let end = -1;
+  for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
+    if (table.dirty[row] === 0) continue;
+    const first = table.first[row] as number;
+    if (first !== end) {
+      if (start >= 0) visit(start, end - start);
+      start = first;
+    }
+    end = first + (table.pages[row] as number);
+  }
+  if (start >= 0) visit(start, end - start);
+}
+
+/** Throws an InvariantError when runs overlap or counts are wrong. */
+export function checkRuns(mapping: MappingRuns): void {
+  const { table } = mapping.cache;
+  const label = `${mapping.space.label}:${mapping.inode}`;
+  let cached = 0;
+  let dirty = 0;
+  let end = 0;
+  for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
+    const pages = table.pages[row] as number;
+    const content = table.content[row] as RunContent;
+    const what = `run ${row} of ${label}`;
+    assert((table.first[row] as number) >= end && pages > 0, `${what} overlaps the one before it`);
+    assert(table.owner[row] === mapping, `${what} belongs to another mapping`);
+    assert(
+      content instanceof PageBuffer ? pages === 1 : content.length === pages * PAGE_SIZE,
+      `${what} has not the bytes of its pages`,
+    );
+    end = (table.first[row] as number) + pages;
+    cached += pages;
+    if (table.dirty[row] === 1) dirty += pages;
+  }
+  assert(cached === mapping.cachedPages, `${label} counts ${mapping.cachedPages} of ${cached} cached pages`);
+  assert(dirty === mapping.dirtyPages, `${label} counts ${mapping.dirtyPages} of ${dirty} dirty pages`);
+}

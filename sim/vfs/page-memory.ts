@@ -1,0 +1,41 @@
+/**
+ * The page cache as its mappings see it: the rows of their runs, the counts they keep, and what they tell it.
+ */
+import type { Errno } from "../core/errno.ts";
+import type { RunOwner, RunTable } from "./run-table.ts";
+
+/** What the cache has done since it was made. */
+export interface PageCacheCounters {
+  /** Pages asked for that were cached. */
+  hits: number;
+  /** Pages asked for that were not. */
+  misses: number;
+  pagesRead: number;
+  pagesWritten: number;
+  evicted: number;
+}
+
+export interface PageMemory {
+  readonly counters: PageCacheCounters;
+  /** The rows of all mappings' runs. */
+  readonly table: RunTable;
+  /** How many pages are read or written at once, so that a range larger than memory goes through it. */
+  readonly batchPages: number;
+  /** Pages of pinned mappings, which cannot be given up. */
+  pinnedPages: number;
+  /** Pages that can, dirty ones included. */
+  cachedPages: number;
+  dirtyPages: number;
+  noteMiss(mapping: RunOwner, page: number, pages: number): void;
+  noteWriteback(mapping: RunOwner, page: number, pages: number): void;
+  /** The mapping has its first dirty page. */
+  noteDirty(mapping: RunOwner): void;
+  /** The mapping has no dirty page any more. */
+  noteClean(mapping: RunOwner): void;
+  /** The error of a writeback that nobody waited for, told once. */
+  takeError(mapping: RunOwner): Errno | undefined;
+  /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
+  afterWrite(mapping: RunOwner): void;
+  /** Gives up the pages used longest ago until the rest fits memory. */
+  reclaim(): void;
+}

@@ -1,0 +1,45 @@
+/**
+ * What a system call's body sees of the task that makes it. The bodies (open.ts, data.ts …) are written against this, and Task, which
+ * lists them all, is the one that has it: so neither imports the other in a circle.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { NameTable } from "../core/names.ts";
+import type { Credentials } from "./credentials.ts";
+import type { Attributes } from "./filesystem.ts";
+import type { Position } from "./mount.ts";
+import type { FileTable } from "./open-file.ts";
+import type { Walk } from "./walk.ts";
+
+/** Switches of /proc/sys/fs. */
+export interface Sysctls {
+  /** Hard links to others' files need read and write permission. 1 on every distribution; the other protected_* are taken to be 0. */
+  readonly protectedHardlinks: boolean;
+}
+
+/** What all tasks of a host share. */
+export interface Surroundings {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly sysctls: Sysctls;
+  /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
+  capabilityChanges: number;
+}
+
+export interface Process {
+  readonly vfs: Surroundings;
+  /** Where absolute paths begin, and what ".." does not leave. */
+  readonly root: Position;
+  /** Where relative paths begin. */
+  readonly cwd: Position;
+  readonly credentials: Credentials;
+  /** Permission bits that new files do not get. */
+  readonly umask: number;
+  /** The open files by descriptor. */
+  readonly files: FileTable;
+  /** The path walk at work. */
+  readonly walk: Walk;
+  /** Attributes that a call needs for itself. */
+  readonly scratch: Attributes;
+  /** Makes a place the working directory, unchecked. */
+  chdirTo(place: Position): void;
+}

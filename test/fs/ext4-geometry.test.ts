@@ -12,12 +12,13 @@ import {
   blocksIn,
   DESCRIPTORS_PER_BLOCK,
   firstBlockOf,
+  fixedBlocks,
   geometryOf,
   inodeBitmapOf,
   inodeTableOf,
   overheadOf,
 } from "../../sim/fs/ext4/layout.ts";
-import { mkfs } from "../../sim/fs/ext4/mkfs.ts";
+import { mkfsExt4 } from "../../sim/fs/ext4/mkfs.ts";
 import { type DescriptorsRecord, type Ext4Record, readRecord, type SuperblockRecord } from "../../sim/fs/ext4/records.ts";
 import { mounted, must } from "./ext4-mounted.ts";
 
@@ -51,7 +52,7 @@ function named(size: number): string {
 
 function made(size: number): { disk: Disk; superblock: SuperblockRecord } {
   const disk = new Disk({ size });
-  const failed = mkfs(disk);
+  const failed = mkfsExt4(disk);
   if (failed !== undefined) throw new Error(failed.code);
   return { disk, superblock: record(disk, 0) as SuperblockRecord };
 }
@@ -76,9 +77,9 @@ function rowOf(disk: Disk, { geometry }: SuperblockRecord, group: number): numbe
     inodeBitmapOf(geometry, group),
     table,
     table + geometry.tableBlocks - 1,
-    descriptors.freeBlocks?.[at] ?? -1,
-    descriptors.freeInodes?.[at] ?? -1,
-    descriptors.directories?.[at] ?? -1,
+    descriptors.freeBlocks?.[at] ?? blocksIn(geometry, group) - fixedBlocks(geometry, group),
+    descriptors.freeInodes?.[at] ?? geometry.inodesPerGroup,
+    descriptors.directories?.[at] ?? 0,
   ];
 }
 

@@ -67,6 +67,8 @@ export class Journal {
   #head = 1;
   /** Log blocks in use since the last checkpoint. */
   #used = 0;
+  /** Whether the superblock on the device says that the log is empty (JBD2_FLUSHED): the first commit tells it otherwise. */
+  #isMarkedEmpty = true;
   /** The sequence number of the running transaction: also the stamp of its blocks. */
   sequence = 1;
   error: Errno | undefined;
@@ -126,7 +128,14 @@ export class Journal {
   /** Writes the journal's superblock: where the first transaction needed begins; `start` 0: none is. */
   #writeSuperblock(start: number): Errno | undefined {
     this.counters.logBlocks += 1;
-    const record: JournalRecord = { kind: "jbd2.superblock", length: SUPERBLOCK_BYTES, sequence: this.sequence, start };
+    this.#isMarkedEmpty = start === 0;
+    const record: JournalRecord = {
+      kind: "jbd2.superblock",
+      length: SUPERBLOCK_BYTES,
+      sequence: this.sequence,
+      start,
+      head: this.#head,
+    };
     return writeRecord(this.#device, this.#place(0), record) ?? this.#device.flush();
   }
 
@@ -147,7 +156,7 @@ export class Journal {
     assert(size < this.#length, `a transaction of ${size} blocks in a journal of ${this.#length}`);
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
-    if (this.#used === 0) failed ??= this.#writeSuperblock(this.#head);
+    if (this.#isMarkedEmpty) failed ??= this.#writeSuperblock(this.#head);
     const sequence = this.sequence;
     for (let at = 0; at < revoked.length; at += REVOKES_PER_BLOCK) {
       const part = revoked.slice(at, at + REVOKES_PER_BLOCK);
@@ -203,18 +212,18 @@ export class Journal {
     return this.writeBack(this.#clock.now - EXPIRE_NANOSECONDS);
   }
 
-  /** Writes everything in place and empties the log (jbd2_log_do_checkpoint, jbd2_cleanup_journal_tail). */
+  /** Writes everything in place and moves the log's tail to its head (jbd2_log_do_checkpoint, jbd2_cleanup_journal_tail). */
   checkpoint(): Errno | undefined {
     const failed = this.writeBack() ?? this.#device.flush();
-    if (failed !== undefined) return failed;
+    if (failed !== undefined || this.#used === 0) return failed;
     this.#used = 0;
-    return undefined;
+    return this.#writeSuperblock(this.#head);
   }
 
   /** Ends the journal: everything in place, the log marked empty (jbd2_journal_destroy). */
   close(): Errno | undefined {
     const failed = this.commit() ?? this.checkpoint();
-    if (failed !== undefined) return failed;
+    if (failed !== undefined || this.#isMarkedEmpty) return failed;
     return this.#writeSuperblock(0);
   }
 
@@ -240,6 +249,7 @@ export class Journal {
     if (isErrno(superblock)) return superblock;
     if (superblock === undefined || superblock.kind !== "jbd2.superblock") return 0;
     this.sequence = superblock.sequence;
+    this.#head = superblock.head;
     if (superblock.start === 0) return 0;
     const found = this.#scan(superblock.start);
     if (isErrno(found)) return found;

@@ -87,10 +87,11 @@ export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): 
   let blocks = Math.floor(deviceBytes / BLOCK_SIZE);
   assert(blocks >= 2048 && blocks <= 2 ** 32, `ext4: no filesystem of ${blocks} blocks`);
   const ratio = options.inodeRatio ?? inodeRatio(deviceBytes);
+  // Asked for before a last group that is too small for its own metadata is left out.
+  const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
   for (;;) {
     const groups = Math.ceil(blocks / BLOCKS_PER_GROUP);
     const descriptorBlocks = Math.ceil(groups / DESCRIPTORS_PER_BLOCK);
-    const wanted = options.inodes ?? Math.min(Math.floor((blocks * BLOCK_SIZE) / ratio), 2 ** 32 - 1);
     const inodesPerGroup = Math.ceil(Math.ceil(wanted / groups) / INODES_PER_BLOCK) * INODES_PER_BLOCK;
     const tableBlocks = inodesPerGroup / INODES_PER_BLOCK;
     const reservedDescriptorBlocks = reservedDescriptors(blocks, descriptorBlocks);
@@ -147,10 +148,11 @@ function flexBase(geometry: Geometry, group: number): number {
   return firstBlockOf(first) + superblockArea(geometry, first);
 }
 
-/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where there is but one group in all. */
+/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where it has a single one. */
 function bitmapSpacing(geometry: Geometry, group: number): number {
   const first = group - (group % GROUPS_PER_FLEX);
-  return geometry.groups === 1 ? GROUPS_PER_FLEX : Math.min(GROUPS_PER_FLEX, geometry.groups - first);
+  const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
+  return members === 1 ? GROUPS_PER_FLEX : members;
 }
 
 export function blockBitmapOf(geometry: Geometry, group: number): number {
@@ -223,7 +225,7 @@ function superblockCopies(geometry: Geometry): number {
 export interface FirstBlocks {
   readonly root: number;
   readonly lostAndFound: readonly number[];
-  /** The block of addresses of the descriptors' reserve; there is one even where nothing is reserved. */
+  /** The block of addresses of the descriptors' reserve; there is one even where nothing is reserved, but none (0) from 2^32 blocks on. */
   readonly resize: number;
 }
 
@@ -258,7 +260,7 @@ export function firstBlocks(geometry: Geometry): FirstBlocks {
   const end = inodeTableOf(geometry, 0) + Math.min(GROUPS_PER_FLEX, geometry.groups) * geometry.tableBlocks;
   const taken = new Set([root, ...lostAndFound]);
   const resize = lowestBlocks(geometry, end, 2 + LOST_AND_FOUND_BLOCKS).find((block) => !taken.has(block)) ?? 0;
-  return { root, lostAndFound, resize };
+  return { root, lostAndFound, resize: geometry.blocks < 2 ** 32 ? resize : 0 };
 }
 
 /** Where the journal lies: pairs of first block and count, first fit from its group on. */

@@ -101,7 +101,7 @@ function populate(state: Ext4State): void {
   for (let n = 1; n < LOST_AND_FOUND_BLOCKS; n++) growDirectory(state, FIRST_INODE, lostAndFound[n] as number);
   addEntry(state, ROOT_INODE, state.environment.names.intern("lost+found"), FIRST_INODE);
   const journal = state.journalRuns;
-  fixedFile(state, RESIZE_INODE, [resize, 1]);
+  if (resize !== 0) fixedFile(state, RESIZE_INODE, [resize, 1]);
   fixedFile(state, JOURNAL_INODE, journal);
 }
 

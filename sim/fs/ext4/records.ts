@@ -127,6 +127,8 @@ interface JournalSuperblock {
   /** The first transaction that may be needed, and its first block in the journal; 0: the journal is empty. */
   readonly sequence: number;
   readonly start: number;
+  /** s_head: where a mount goes on when the journal is empty (JBD2_CYCLE_RECORD). */
+  readonly head: number;
 }
 
 export interface JournalDescriptor {

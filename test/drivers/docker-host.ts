@@ -15,7 +15,7 @@ export function must<T>(result: T | DriverError | Errno): T {
 }
 
 /** A host whose /var/lib/docker is on `backing`. */
-export function dockerHost(backing = "tmpfs"): Host {
+export function dockerHost(backing = "ext4"): Host {
   const host = createHost({ seed: 7 });
   must(prepareDockerRoot(host, { backing }));
   return host;
@@ -27,7 +27,7 @@ export function driverOn(host: Host, choice: DriverChoice): GraphDriver {
 }
 
 /** A lab on a new host. */
-export function labOn(name: string, backing = "tmpfs"): Lab {
+export function labOn(name: string, backing = "ext4"): Lab {
   const host = dockerHost(backing);
   return new Lab(host, driverOn(host, { name }));
 }

@@ -49,14 +49,14 @@ describe("overlay2 on disk", () => {
   test("the home is 0710 with l/ 0700, and the trial mounts leave nothing behind", () => {
     const { host, driver } = start();
     expect(driver.status()).toEqual([
-      ["Backing Filesystem", "tmpfs"],
+      ["Backing Filesystem", "extfs"],
       ["Supports d_type", "true"],
       ["Native Overlay Diff", "true"],
       ["userxattr", "false"],
     ]);
     expect([mode(host, HOME), mode(host, `${HOME}/l`)]).toEqual([0o710, 0o700]);
     expect(names(host, HOME)).toEqual(["l"]);
-    expect(names(host, "/var/lib/docker")).toEqual(["overlay2"]);
+    expect(names(host, "/var/lib/docker")).toEqual(["lost+found", "overlay2"]);
     expect(host.mountedBelow("/var/lib/docker")).toEqual(["/var/lib/docker"]);
   });
 
@@ -206,7 +206,7 @@ describe("overlay2's refusals", () => {
     const { host, driver } = start();
     const daemon = (option: string): string => said(startDriver(host, { name: "overlay2", options: [option] }));
     expect(daemon("overlay2.foo=1")).toBe("overlay2: unknown option overlay2.foo");
-    expect(daemon("overlay2.size=1G")).toBe("Storage Option overlay2.size only supported for backingFS XFS. Found tmpfs");
+    expect(daemon("overlay2.size=1G")).toBe("Storage Option overlay2.size only supported for backingFS XFS. Found extfs");
     expect(daemon("overlay2.override_kernel_check=maybe")).toContain("ParseBool");
     expect(daemon("overlay2.override_kernel_check=true")).toBe("no error");
     expect(said(driver.create("x", "", { storage: { size: "1G" } }))).toBe(

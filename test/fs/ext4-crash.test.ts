@@ -301,6 +301,9 @@ test("a file's data is on the disk before the transaction that maps it, and its 
   const run = new Run(ext4Disk());
   const { task } = run.host;
   const first = Content.pattern(1, 30_000);
+  // The first transaction of a log flushes once more, for the log's superblock: it is not the one to look at.
+  value(task.mkdir("/before"));
+  value(task.fsync(value(task.open("/before", O_RDONLY)) as number));
   put(task, "/late", Content.pattern(2, 30_000));
   put(task, "/new", first);
   value(task.fsync(value(task.open("/new", O_RDONLY)) as number));

@@ -109,8 +109,10 @@ class Run {
 function keepJournal(disk: Disk): CutChoice {
   const record = readRecord(disk, 0);
   assert(record !== undefined && "journal" in record, "the disk has a superblock");
-  const [start, count] = record.journal as [number, number];
-  return (_write, sector) => sector >= start * 8 && sector < (start + count) * 8;
+  const blocks = new Set<number>();
+  for (let at = 0; at < record.journal.length; at += 2)
+    for (let n = 0; n < (record.journal[at + 1] as number); n++) blocks.add((record.journal[at] as number) + n);
+  return (_write, sector) => blocks.has(Math.floor(sector / 8));
 }
 
 const NAMES = ["a", "b", "c", "d"];

@@ -29,6 +29,8 @@ export type VisitLayerEntry = (name: Name, inodeNumber: number, type: number, hi
 
 /** What one kind of union filesystem finds in its layers. */
 export interface LayerRules {
+  /** Whether a redirect is looked for wherever a layer of the mount lies below, even under a parent directory that ends in this layer. */
+  readonly followsRedirects: boolean;
   /** What a layer's directory has at a name: its inode, ABSENT or WHITEOUT. */
   probe(fs: FileSystem, directory: Inode, name: Name): number | Errno;
   /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. */

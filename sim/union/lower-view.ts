@@ -204,8 +204,9 @@ export class LowerView {
       const place = (this.#starts[from] as number) + index;
       const layer = this.#poolLayers[place] as number;
       const wasRelative = !search.path.startsWith("/");
-      const last = index === this.depthOf(from) - 1;
-      const failed = this.#findInLayer(search, layer, this.#poolInodes[place] as Inode, last);
+      // A parent that ends here may still hold what an absolute redirect finds further down (ovl_lookup: d.last).
+      const lowest = this.#rules.followsRedirects ? layer === this.layers.length - 1 : index === this.depthOf(from) - 1;
+      const failed = this.#findInLayer(search, layer, this.#poolInodes[place] as Inode, lowest);
       if (failed !== undefined) return failed;
       if (wasRelative && search.path.startsWith("/") && from !== VIEW_ROOT) {
         // An absolute redirect goes on from the roots of the layers below this one.
@@ -224,7 +225,7 @@ export class LowerView {
   }
 
   /** Asks one layer for the path of a search. */
-  #findInLayer(search: Search, layer: number, from: Inode, last: boolean): Errno | undefined {
+  #findInLayer(search: Search, layer: number, from: Inode, lowest: boolean): Errno | undefined {
     const { fs } = this.layers[layer] as LayerDirectory;
     const path = search.path;
     let at = from;
@@ -251,7 +252,7 @@ export class LowerView {
         search.stop = true;
         return final && !search.isDirectory ? this.#takeObject(search, layer, at, type === S_IFREG) : undefined;
       }
-      const failed = last ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
+      const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
       if (failed !== undefined) return failed;
       if (final) {
         search.isDirectory = true;

@@ -18,10 +18,10 @@ export interface ReplayCommandOptions {
   readonly json?: boolean;
 }
 
-/** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace. */
+/** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace, 70 an engine broke (the report names where). */
 export interface CommandResult {
   readonly text: string;
-  readonly exitCode: 0 | 2 | 4;
+  readonly exitCode: 0 | 2 | 4 | 70;
 }
 
 /** Reads files one at a time, as they are asked for. */
@@ -39,6 +39,7 @@ export function runReplayCommand(paths: readonly string[], options: ReplayComman
   try {
     const result = replay(tracesOf(paths, options.files));
     const text = options.json === true ? replayJson(result) : replayText(result);
+    if (result.broken.length > 0) return { text, exitCode: 70 };
     return { text, exitCode: result.agree === result.steps ? 0 : 4 };
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;

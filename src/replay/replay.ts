@@ -33,6 +33,14 @@ interface NotRun {
   readonly steps: number;
 }
 
+/** A step in which an engine broke: a bug of this project. The rest of its trace was not made. */
+export interface Broken {
+  readonly file: string;
+  readonly line: number;
+  /** "TypeError: …" */
+  readonly message: string;
+}
+
 export interface ReplayResult {
   readonly traces: number;
   /** Steps with a recorded result. */
@@ -40,6 +48,7 @@ export interface ReplayResult {
   readonly agree: number;
   readonly differing: readonly Difference[];
   readonly notRun: readonly NotRun[];
+  readonly broken: readonly Broken[];
 }
 
 export interface ReplayOptions {
@@ -92,16 +101,17 @@ function makeStep(lab: Lab, step: Step): Json | undefined {
   return isDriverError(session) ? failure(session) : { ...perform(session, step) };
 }
 
-/** Makes a step; a broken invariant is a result too: the trace goes no further. */
-function tryStep(lab: Lab, step: Step, options: ReplayOptions): { got: Json | undefined; broken: boolean } {
+/** Makes a step; where an engine breaks, that is told as a bug, and the trace goes no further. */
+function tryStep(lab: Lab, step: Step, options: ReplayOptions): { got: Json | undefined; bug?: string } {
   try {
     const got = makeStep(lab, step);
     if (options.check === true) lab.host.check();
-    return { got, broken: false };
+    return { got };
   } catch (error) {
     const isBug = error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError;
     if (!isBug) throw error;
-    return { got: { failed: `${error.name}: ${error.message}` }, broken: true };
+    const bug = `${error.name}: ${error.message}`;
+    return { got: { failed: bug }, bug };
   }
 }
 
@@ -110,8 +120,9 @@ function countResults(trace: Trace): number {
 }
 
 /** Steps of one trace that differ. A lab step that fails without a recorded result shows in the steps after it. */
-function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): Difference[] {
+function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): { differing: Difference[]; bug?: Broken } {
   const differing: Difference[] = [];
+  let bug: Broken | undefined;
   let broken: Json | undefined;
   for (const { line, step, expected } of trace.steps) {
     lab.host.events.step = line;
@@ -119,13 +130,14 @@ function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): Difference[] 
     if (broken === undefined) {
       const made = atLine(trace.file, line, () => tryStep(lab, step, options));
       got = made.got;
-      if (made.broken || (expected === undefined && isRecord(got) && "failed" in got)) broken = got;
+      if (made.bug !== undefined) bug = { file: trace.file, line, message: made.bug };
+      if (bug !== undefined || (expected === undefined && isRecord(got) && "failed" in got)) broken = got;
     }
     if (expected !== undefined && !sameJson(expected, got)) {
       differing.push({ file: trace.file, line, step, expected, got: got ?? null });
     }
   }
-  return differing;
+  return bug === undefined ? { differing } : { differing, bug };
 }
 
 /** Replays traces one after the other. */
@@ -134,6 +146,7 @@ export function replay(traces: Iterable<Trace>, options: ReplayOptions = {}): Re
   let steps = 0;
   let agree = 0;
   const differing: Difference[] = [];
+  const broken: Broken[] = [];
   const notRun = new Map<string, { traces: number; steps: number }>();
   for (const trace of traces) {
     const results = countResults(trace);
@@ -142,13 +155,14 @@ export function replay(traces: Iterable<Trace>, options: ReplayOptions = {}): Re
     const lab = labFor(options.backing === undefined ? trace.header : { ...trace.header, backing: options.backing });
     if (lab instanceof Lab) {
       const found = runTrace(trace, lab, options);
-      agree += results - found.length;
-      differing.push(...found);
+      agree += results - found.differing.length;
+      differing.push(...found.differing);
+      if (found.bug !== undefined) broken.push(found.bug);
       continue;
     }
     const entry = notRun.get(lab.cannotRun) ?? { traces: 0, steps: 0 };
     notRun.set(lab.cannotRun, { traces: entry.traces + 1, steps: entry.steps + results });
   }
   const missing = [...notRun].map(([what, entry]) => ({ what, ...entry }));
-  return { traces: count, steps, agree, differing, notRun: missing };
+  return { traces: count, steps, agree, differing, notRun: missing, broken };
 }

@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { Task } from "../../sim/vfs/task.ts";
 import { type CommandResult, runReplayCommand } from "../../src/replay/command.ts";
 
 const HEADER = '{"trace":1,"name":"t","target":"vfs","backing":"tmpfs"}';
@@ -71,6 +72,38 @@ agree 0 of 1 steps in 1 traces
     expect(exitCode).toBe(4);
     expect(text).toContain('"value": 1900000000000000001');
     expect(JSON.parse(text)).toMatchObject({ traces: 1, steps: 1, agree: 0, differing: [{ file: "f", line: 5 }], notRun: [] });
+  });
+
+  test("exits 70 and names trace and line where an engine breaks, and still counts the other traces", () => {
+    const mkdir = '{"on":"a","call":"mkdir","path":"/d","result":{"ok":true}}';
+    const sync = '{"on":"a","call":"sync","result":{"ok":true}}';
+    const spy = vi.spyOn(Task.prototype, "syncfs").mockImplementation(() => {
+      throw new TypeError("x is undefined");
+    });
+    try {
+      const traces = { f: [HEADER, LAYER, mkdir, sync, mkdir], g: [HEADER, LAYER, mkdir] };
+      const { text, exitCode } = run(traces);
+      expect(exitCode).toBe(70);
+      expect(text.split("\n").slice(-3)).toEqual([
+        "f:4: bug of cowlab: TypeError: x is undefined",
+        "agree 2 of 4 steps in 2 traces",
+        "",
+      ]);
+      const broken = [{ file: "f", line: 4, message: "TypeError: x is undefined" }];
+      expect(JSON.parse(run(traces, true).text)).toMatchObject({ agree: 2, broken });
+    } finally {
+      spy.mockRestore();
+    }
+  });
+
+  test("shows long results from where they begin to differ", () => {
+    const make = (name: string): string => `{"on":"a","call":"mkdir","path":"/${name}"}`;
+    const names = Array.from({ length: 40 }, (_, index) => `name-${10 + index}`);
+    const value = JSON.stringify([...names.slice(0, 39), "other"].map((name) => [name, "dir"]));
+    const list = `{"on":"a","call":"readdir","path":"/","result":{"value":${value}}}`;
+    const [, expected, got] = run({ f: [HEADER, LAYER, ...names.map(make), list] }).text.split("\n");
+    expect(expected).toMatch(/^ {2}expected ….*"name-48","dir"\],\["other","dir"\]\]\}$/);
+    expect(got).toMatch(/^ {2}got {6}….*\["name-49","dir"\]\]\}$/);
   });
 
   test("gives the same text for the same traces, time after time", () => {

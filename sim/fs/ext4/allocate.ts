@@ -204,8 +204,11 @@ export function freeBlocks(state: Ext4State, start: number, count: number): void
 /** Takes one block for metadata, which may use every reserve. The caller has checked that one is left. */
 export function allocateMetadata(state: Ext4State, goal: number): number {
   const run: Run = { start: 0, count: 0 };
-  assert(allocateBlocks(state, goal, 1, run), "ext4: a block that was promised is not there");
-  return run.start;
+  if (allocateBlocks(state, goal, 1, run)) return run.start;
+  const block = state.groups.takeFreed();
+  assert(block !== 0, "ext4: a block that was promised is not there");
+  state.freeBlocks -= 1;
+  return block;
 }
 
 /** Frees a metadata block: it leaves the journal, too. */

@@ -89,6 +89,8 @@ export function growDirectory(state: Ext4State, directory: number, goal: number)
 /** Gives back the blocks of a directory that is gone. */
 export function endDirectory(state: Ext4State, directory: number): void {
   const data = state.directory(directory);
+  // One that a mount finds on the orphan list has not been read yet.
+  if (!data.loaded) loadDirectory(state, directory, data);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
   data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
   data.tree.settle(treeBlocks(state, directory));

@@ -6,7 +6,8 @@
  * extents of the list are its own.
  *
  * Interface: an extent has at most 32,768 blocks (32,767 unwritten ones); neighbours that continue each other are one. The list never
- * allocates: the caller gives blocks to leaves (`tree.ts`).
+ * allocates: the caller gives blocks to leaves (`tree.ts`). `changed` hears of every extent that changed: where, and by how many the list
+ * became longer there; 0: the extent alone became another.
  */
 import { assert } from "../../core/assert.ts";
 
@@ -105,6 +106,7 @@ export class ExtentList {
         count <= room
       ) {
         this.#setLength(before, this.length(before) + count, unwritten);
+        growth.changed(before, 0);
         done = count;
         this.#merge(before, growth);
       }
@@ -122,6 +124,7 @@ export class ExtentList {
   #merge(index: number, growth: Growth): void {
     if (index + 1 >= this.count || !this.#continues(index)) return;
     this.#setLength(index, this.length(index) + this.length(index + 1), this.isUnwritten(index));
+    growth.changed(index, 0);
     this.items.splice((index + 1) * STRIDE, STRIDE);
     growth.changed(index + 1, -1);
   }
@@ -152,8 +155,10 @@ export class ExtentList {
           growth.changed(index + 1, 1);
         } else for (let n = 0; n < STRIDE; n++) this.items[index * STRIDE + n] = tail[n] as number;
       }
-      if (keepHead || keepTail) index += 1;
-      else {
+      if (keepHead || keepTail) {
+        growth.changed(index, 0);
+        index += 1;
+      } else {
         this.items.splice(index * STRIDE, STRIDE);
         growth.changed(index, -1);
       }
@@ -193,6 +198,7 @@ export class ExtentList {
     const rest = this.length(index) - head;
     const physical = this.physical(index) + head;
     this.#setLength(index, head, unwritten);
+    growth.changed(index, 0);
     this.items.splice((index + 1) * STRIDE, 0, block, unwritten ? -rest : rest, physical);
     growth.changed(index + 1, 1);
   }

@@ -38,9 +38,9 @@ export function fallocate(state: Ext4State, ino: number, mode: number, range: Ra
 /** The size a call leaves. */
 function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): void {
   const end = range.offset + range.length;
-  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || end <= state.size(ino)) return;
-  state.setSize(ino, end);
-  data.onDisk = end;
+  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0) return;
+  if (end > state.size(ino)) state.setSize(ino, end);
+  data.onDisk = Math.max(data.onDisk, end);
 }
 
 function preallocate(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
@@ -112,14 +112,15 @@ function punch(state: Ext4State, ino: number, data: FileData, range: Range): Err
   if (range.offset >= state.size(ino)) return undefined;
   const failed = clear(state, ino, data, range);
   if (failed !== undefined) return failed;
-  settleSize(state, ino, data);
+  settleSize(state, ino, data, range.offset + range.length);
   stamp(state, ino, true);
   return undefined;
 }
 
-/** With no promise left, the size on the disk is the size. */
-function settleSize(state: Ext4State, ino: number, data: FileData): void {
-  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
+/** The promises of a range are gone: no writeback will bring the size to the disk any more (ext4_update_disksize_before_punch). */
+function settleSize(state: Ext4State, ino: number, data: FileData, end: number): void {
+  const size = state.size(ino);
+  if (data.delayedBlocks === 0 || end >= size) data.onDisk = size;
 }
 
 function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
@@ -136,7 +137,7 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
     data.tree.settle(treeBlocks(state, ino));
   }
   grow(state, ino, data, range, mode);
-  settleSize(state, ino, data);
+  settleSize(state, ino, data, range.offset + range.length);
   stamp(state, ino, true);
   return undefined;
 }

@@ -166,6 +166,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
   if (missing > 0) {
+    // Blocks get data before a commit maps them: `begin` made sure that none is needed between allocation and write.
     const failed = map(state, ino, data, first, end);
     if (failed !== undefined) return failed;
   }
@@ -186,8 +187,10 @@ export function writePages(state: Ext4State, ino: number, start: number, content
     tree.settle(treeBlocks(state, ino));
     state.dirtyInode(ino);
   }
-  data.onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
-  if (missing > 0) state.dirtyInode(ino);
+  const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
+  const longer = onDisk > data.onDisk;
+  data.onDisk = onDisk;
+  if (missing > 0 || longer) state.dirtyInode(ino);
   return undefined;
 }
 
@@ -257,7 +260,6 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
     end,
     (physical, count) => {
       freeBlocks(state, physical, count);
-      if (state.environment.discard === true) state.device.discard(bytes(physical * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
       freed += count;
     },
     data.tree,

@@ -15,6 +15,7 @@ import {
   blockBitmapOf,
   blocksIn,
   DESCRIPTORS_PER_BLOCK,
+  firstBlockOf,
   fixedBlocks,
   type Geometry,
   inodeBitmapOf,
@@ -87,6 +88,8 @@ export class Groups {
   readonly #descriptors: (DescriptorBlock | undefined)[];
   /** Blocks freed in the running transaction, pairs of first block and count: used in the buddy, free by count. */
   #freed: number[] = [];
+  /** How many blocks they are. */
+  freedBlocks = 0;
 
   constructor(geometry: Geometry, device: BlockDevice, journal: Journal) {
     this.geometry = geometry;
@@ -176,14 +179,29 @@ export class Groups {
     this.dirtyDescriptor(group);
   }
 
-  /** Blocks that are free by count and become usable with the commit. */
-  freedBlocks = 0;
-
-  /** What the running transaction freed is free from now on: called as it commits. */
-  settleFreed(): void {
+  /**
+   * Takes one block that the running transaction freed, for metadata alone: that reaches its place after the commit, when what the block
+   * held is gone for good. @returns 0 when there is none.
+   */
+  takeFreed(): number {
     const freed = this.#freed;
-    for (let at = 0; at < freed.length; at += 3)
-      this.blockBitmap(freed[at] as number).bits.free(freed[at + 1] as number, freed[at + 2] as number);
+    if (freed.length === 0) return 0;
+    const [group, start, count] = freed.slice(-3) as [number, number, number];
+    if (count === 1) freed.length -= 3;
+    else freed[freed.length - 1] = count - 1;
+    this.freedBlocks -= 1;
+    this.noteTaken(group, 1);
+    return firstBlockOf(group) + start + count - 1;
+  }
+
+  /** What the running transaction freed is free from now on: called as it commits. @param visit - is told each run. */
+  settleFreed(visit?: (block: number, count: number) => void): void {
+    const freed = this.#freed;
+    for (let at = 0; at < freed.length; at += 3) {
+      const [group, start, count] = [freed[at] as number, freed[at + 1] as number, freed[at + 2] as number];
+      this.blockBitmap(group).bits.free(start, count);
+      visit?.(firstBlockOf(group) + start, count);
+    }
     this.#freed = [];
     this.freedBlocks = 0;
   }

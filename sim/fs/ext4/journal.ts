@@ -5,7 +5,7 @@
  * - `dirty` puts a block into the running transaction: a comparison of stamps when it is there already. Its record is made at the commit.
  * - `commit` writes revokes, descriptors, blocks, flushes, and writes the commit block, flushed. Afterwards the blocks wait for `checkpoint`.
  * - `forget` ends a metadata block that is freed: it leaves the transaction, and a revoke keeps replay from writing an older copy over
- *   what its block holds next.
+ *   what its block holds next. Until that is committed, a copy of an earlier transaction still goes to its place: a cut may bring it back.
  * - After a failed write the journal is aborted: nothing is written any more (`error`).
  */
 import type { BlockDevice } from "../../block/device.ts";
@@ -19,6 +19,7 @@ import {
   type JournalRecord,
   type MetadataRecord,
   readRecord,
+  SUPERBLOCK_BYTES,
   writeRecord,
 } from "./records.ts";
 
@@ -102,7 +103,6 @@ export class Journal {
 
   forget(metadata: Metadata): void {
     metadata.stamp = -1;
-    this.#waiting.delete(metadata.block);
     this.#revoked.add(metadata.block);
   }
 
@@ -131,7 +131,7 @@ export class Journal {
     this.#isMarkedEmpty = start === 0;
     const record: JournalRecord = {
       kind: "jbd2.superblock",
-      length: BLOCK_SIZE,
+      length: SUPERBLOCK_BYTES,
       sequence: this.sequence,
       start,
       head: this.#head,
@@ -174,6 +174,7 @@ export class Journal {
     failed ??= this.#device.flush();
     if (failed !== undefined) return failed;
     const since = this.#clock.now;
+    for (const block of revoked) this.#waiting.delete(block);
     blocks.forEach((metadata, index) => {
       this.#waiting.delete(metadata.block);
       this.#waiting.set(metadata.block, { record: records[index] as MetadataRecord, since });

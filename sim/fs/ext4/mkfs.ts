@@ -28,7 +28,7 @@ import {
   ROOT_INODE,
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
-import { type DescriptorsRecord, writeRecord } from "./records.ts";
+import { blockContent, type DescriptorsRecord, writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
 
 /** mke2fs refuses less: there would be no room for a journal. */
@@ -150,7 +150,8 @@ function writeAll(state: Ext4State): Errno | undefined {
   const descriptors: DescriptorsRecord[] = [];
   for (let index = 0; index < geometry.descriptorBlocks; index++)
     descriptors.push({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: index * DESCRIPTORS_PER_BLOCK });
-  const copies = Content.concat([Content.record(state.freeze()), ...descriptors.map((record) => Content.record(record))]);
+  const superblock = blockContent(state.freeze());
+  const copies = Content.concat([superblock, ...descriptors.map((record) => Content.record(record))]);
   for (let group = 0; group < geometry.groups; group++) {
     if (!hasSuperblock(group)) continue;
     const failed = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);

@@ -166,16 +166,29 @@ export type MetadataRecord =
 export type JournalRecord = JournalSuperblock | JournalDescriptor | JournalRevoke | JournalCommit;
 export type Ext4Record = MetadataRecord | JournalRecord;
 
+/**
+ * Bytes of a superblock's record, ext4's and the journal's: all fields that ever change lie within one sector, so that a power cut leaves
+ * the old ones or the new. The rest of its block is zeros.
+ */
+export const SUPERBLOCK_BYTES = 512;
+
 /** The record in a block of the device; undefined when the block holds none of ours, whole. */
 export function readRecord(device: BlockDevice, block: number): Ext4Record | Errno | undefined {
   const content = device.read(bytes(block * BLOCK_SIZE), bytes(BLOCK_SIZE));
   if (isErrno(content)) return content;
-  const record = content.wholeRecord();
+  const record = content.wholeRecord() ?? content.slice(0, SUPERBLOCK_BYTES).wholeRecord();
   if (record === undefined || !(record.kind.startsWith("ext4.") || record.kind.startsWith("jbd2."))) return undefined;
   return record as Ext4Record;
 }
 
+/** What a block with a record holds. */
+export function blockContent(record: Ext4Record): Content {
+  const rest = BLOCK_SIZE - record.length;
+  const content = Content.record(record);
+  return rest === 0 ? content : Content.concat([content, Content.zeros(rest)]);
+}
+
 /** Writes one block. */
 export function writeRecord(device: BlockDevice, block: number, record: Ext4Record): Errno | undefined {
-  return device.write(bytes(block * BLOCK_SIZE), Content.record(record));
+  return device.write(bytes(block * BLOCK_SIZE), blockContent(record));
 }

@@ -10,7 +10,7 @@ import type { Clock } from "../../core/clock.ts";
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
-import type { DeviceNumber } from "../../core/units.ts";
+import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import { DentryTable } from "../../vfs/dentry-table.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
@@ -20,7 +20,7 @@ import { Groups } from "./groups.ts";
 import { BLOCKS, CHUNK_INODES, InodeChunk, type InodeData, MODE, SymlinkData, WORDS } from "./inodes.ts";
 import { Journal, type Metadata } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
-import { type ExtentRecord, type InodeTableRecord, readRecord, type SuperblockRecord } from "./records.ts";
+import { type ExtentRecord, type InodeTableRecord, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
@@ -98,9 +98,21 @@ export class Ext4State implements Metadata {
     return undefined;
   }
 
-  /** Ends the running transaction. */
+  /** Ends the running transaction. What it freed is given up on the device once it is durable (ext4_process_freed_data). */
   commit(): Errno | undefined {
-    this.groups.settleFreed();
+    const freed: number[] = [];
+    const collect = (block: number, count: number): void => {
+      freed.push(block, count);
+    };
+    this.groups.settleFreed(this.environment.discard === true ? collect : undefined);
+    const failed = this.#commit();
+    if (failed !== undefined) return failed;
+    for (let at = 0; at < freed.length; at += 2)
+      this.device.discard(bytes((freed[at] as number) * BLOCK_SIZE), bytes((freed[at + 1] as number) * BLOCK_SIZE));
+    return undefined;
+  }
+
+  #commit(): Errno | undefined {
     const events = this.environment.events;
     if (!events.listening || this.journal.isIdle) return this.journal.commit();
     const before = this.journal.counters.logBlocks;
@@ -118,7 +130,7 @@ export class Ext4State implements Metadata {
   freeze(): SuperblockRecord {
     return {
       kind: "ext4.superblock",
-      length: BLOCK_SIZE,
+      length: SUPERBLOCK_BYTES,
       geometry: this.geometry,
       freeBlocks: this.freeBlocks,
       freeInodes: this.freeInodes,

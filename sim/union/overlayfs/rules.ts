@@ -41,6 +41,10 @@ export class OverlayRules implements LayerRules {
     this.#metacopy = options.metacopy;
   }
 
+  get followsRedirects(): boolean {
+    return this.#follow === "follow";
+  }
+
   probe(fs: FileSystem, directory: Inode, name: Name): number | Errno {
     const found = fs.lookup(directory, name);
     if (isErrno(found)) return found === ENOENT ? ABSENT : found;

@@ -34,7 +34,7 @@ interface NotRun {
 }
 
 /** A step in which an engine broke: a bug of this project. The rest of its trace was not made. */
-export interface Broken {
+interface Broken {
   readonly file: string;
   readonly line: number;
   /** "TypeError: …" */

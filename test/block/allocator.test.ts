@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BlockBitmap } from "../../sim/block/allocator.ts";
+import { runs } from "../runs.ts";
 
 /** The model: one boolean a block, true for free. */
 function firstRun(model: readonly boolean[], from: number, to: number, wanted: number): number | undefined {
@@ -70,7 +71,7 @@ describe("BlockBitmap", () => {
         bitmap.visitFree((start, count) => visited.fill(true, start, start + count));
         expect(visited).toEqual(model);
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 

@@ -9,6 +9,7 @@ import { EINVAL, isErrno } from "../../sim/core/errno.ts";
 import { EventStream } from "../../sim/core/events.ts";
 import { Random } from "../../sim/core/random.ts";
 import { bytes, MIB, TIB } from "../../sim/core/units.ts";
+import { runs } from "../runs.ts";
 
 const SECTOR = 512;
 const SECTORS = 64;
@@ -95,7 +96,7 @@ describe("Disk", () => {
           expect(whole.slice(sector * SECTOR, sector * SECTOR + SECTOR).equals(rd(disk, sector, 1))).toBe(true);
         }
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 
@@ -124,7 +125,7 @@ describe("Disk", () => {
         holds(disk, model);
         expect(disk.unflushedWrites).toBe(0);
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 
@@ -310,7 +311,7 @@ describe("DiskHistory", () => {
           }
         }
       }),
-      { numRuns: 20 },
+      runs(20),
     );
   });
 });

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Range } from "../../sim/core/interval-leaf.ts";
 import { IntervalMap } from "../../sim/core/intervals.ts";
+import { runs } from "../runs.ts";
 
 /** Units that edits begin in. The first leaf holds 128 ranges. */
 const SPAN = 400;
@@ -90,7 +91,7 @@ describe("IntervalMap", () => {
           const clipped = cells.map((cell, at) => (at >= start && at < start + length ? cell : undefined));
           expect(cellsOf(map, start, start + length)).toEqual(clipped);
         }),
-        { numRuns: 300 },
+        runs(300),
       );
     });
   }
@@ -143,7 +144,7 @@ describe("IntervalMap", () => {
           if (joining) expect(clone.map.size).toBe(joinedRanges(clone.cells));
         }
       }),
-      { numRuns: 40 },
+      runs(40),
     );
   });
 

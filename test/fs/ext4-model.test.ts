@@ -6,6 +6,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { type Inode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFDIR, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { runs } from "../runs.ts";
 import { folder, type Lab, lab, make, mounted, must, put, ROOT, stat } from "./ext4-helpers.ts";
 
 type Tree = { [name: string]: Tree | string };
@@ -126,7 +127,7 @@ describe("ext4", () => {
         again.fs.check();
         expect(seen(again)).toEqual(before);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -150,7 +151,7 @@ describe("ext4", () => {
         const { late: _late, ...rest } = seen(again);
         expect(rest).toEqual(synced);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -178,7 +179,7 @@ describe("ext4", () => {
           expect(must(again.fs.read(found as never, 0, 30_000)).equals(Content.pattern(9, 20_000))).toBe(true);
         }
       }),
-      { numRuns: 15 },
+      runs(15),
     );
   });
 

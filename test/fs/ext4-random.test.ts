@@ -6,6 +6,7 @@ import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { seconds } from "../../sim/core/units.ts";
 import { type Attributes, O_APPEND, O_CREAT, O_RDWR, O_TRUNC, S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { runs } from "../runs.ts";
 import { testHost } from "../vfs/host.ts";
 import { contentOf, Ext4Host, ext4Disk, MIB, value } from "./ext4-lab.ts";
 
@@ -128,7 +129,7 @@ for (const memoryPages of [65_536, 6]) {
         host.check();
         expect(tree(host.task, "/")).toEqual(tree(other.task, "/"));
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 }
@@ -218,7 +219,7 @@ for (const memoryPages of [65_536, 5]) {
         host.check();
         expect(contentOf(host.task, "/file")).toBe(model.raw.toString("latin1"));
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 }

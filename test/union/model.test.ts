@@ -5,6 +5,7 @@ import { Content } from "../../sim/core/content.ts";
 import { EXDEV, isErrno } from "../../sim/core/errno.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { runs } from "../runs.ts";
 import { UnionLab } from "./lab.ts";
 
 const path = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join("/")}`);
@@ -62,7 +63,7 @@ for (const options of ["", "redirect_dir=on", "redirect_dir=on,metacopy=on", "in
           session.end();
         }
       }),
-      { numRuns: 60, seed: 7 },
+      runs(60),
     );
   });
 }

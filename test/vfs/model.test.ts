@@ -5,6 +5,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { O_CREAT, O_RDWR, S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { runs } from "../runs.ts";
 import { testHost } from "./host.ts";
 
 interface ModelFile {
@@ -167,6 +168,6 @@ test("random calls on tmpfs answer as a naive tree of objects does, and leave th
       }
       expect(shownTree(task, "/")).toEqual(shownModel(root));
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });

@@ -9,6 +9,7 @@ import type { AddressSpace } from "../../sim/vfs/address-space.ts";
 import { inodeHandle } from "../../sim/vfs/filesystem.ts";
 import type { CachedMapping } from "../../sim/vfs/mapping.ts";
 import { PageCache } from "../../sim/vfs/page-cache.ts";
+import { runs } from "../runs.ts";
 
 /** A store of one file's bytes that counts what is asked of it. */
 class Store implements AddressSpace {
@@ -182,6 +183,6 @@ test.each([3, 1000])("with memory for %i pages a file reads as an array of bytes
       mapping.discard();
       expect(cache.cachedPages + cache.dirtyPages + cache.table.size).toBe(0);
     }),
-    { numRuns: 150 },
+    runs(150),
   );
 });

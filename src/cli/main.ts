@@ -36,7 +36,7 @@ function program(): Command {
     .exitOverride();
   root
     .command("compare")
-    .description("run scenario files on the drivers they name and prints a table each")
+    .description("run scenario files on the drivers they name and print a table each")
     .argument("<file-or-folder...>", "scenario files (*.yaml), or folders of them")
     .option("--json", "print one JSON document")
     .option("--drivers <names>", "these drivers only, separated by commas")

@@ -9,7 +9,7 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
 import { canReserve } from "./allocate.ts";
-import { allocateRange, FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
+import { FILE_SIZE_MAX, freeRange, makeFile, mapMissing, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
@@ -53,27 +53,15 @@ function preallocate(state: Ext4State, ino: number, data: FileData, range: Range
 
 /** Gives unwritten blocks to what has none. What is dirty in the range gets its place first. */
 function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
-  const { list } = data.tree;
   const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
   const first = Math.floor(range.offset / BLOCK_SIZE);
   const flushed = data.delayedBlocks > 0 ? data.mapping?.flush(range.offset, range.length) : undefined;
   if (flushed !== undefined) return flushed;
-  const missing = list.missing(first, end);
+  const missing = data.tree.list.missing(first, end);
   if (missing > 0 && !canReserve(state, missing)) return ENOSPC;
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
-  for (let block = first; block < end; ) {
-    const index = list.find(block);
-    if (index < list.count && list.logical(index) <= block) {
-      block = list.end(index);
-      continue;
-    }
-    const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
-    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: true });
-    if (failed !== undefined) return failed;
-    block = gapEnd;
-  }
-  return undefined;
+  return mapMissing(state, ino, data, { start: first, end, unwritten: true });
 }
 
 /** Writes zeros to the parts of a range that do not fill blocks, where there is something to zero. */

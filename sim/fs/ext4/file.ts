@@ -167,7 +167,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   if (refused !== undefined) return refused;
   if (missing > 0) {
     // Blocks get data before a commit maps them: `begin` made sure that none is needed between allocation and write.
-    const failed = map(state, ino, data, first, end);
+    const failed = mapMissing(state, ino, data, { start: first, end, unwritten: false });
     if (failed !== undefined) return failed;
   }
   let converts = false;
@@ -194,17 +194,25 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   return undefined;
 }
 
-/** Gives places to the blocks of [first, end) that have none. */
-function map(state: Ext4State, ino: number, data: FileData, first: number, end: number): Errno | undefined {
+/** Logical blocks [start, end) of a file, and how their extents are marked. */
+interface BlockRange {
+  readonly start: number;
+  readonly end: number;
+  readonly unwritten: boolean;
+}
+
+/** Gives places to the blocks of [start, end) that have none, as written or unwritten extents. */
+export function mapMissing(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const { list } = data.tree;
-  for (let block = first; block < end; ) {
+  const { end, unwritten } = range;
+  for (let block = range.start; block < end; ) {
     const index = list.find(block);
     if (index < list.count && list.logical(index) <= block) {
       block = list.end(index);
       continue;
     }
     const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
-    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: false });
+    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten });
     if (failed !== undefined) return failed;
     block = gapEnd;
   }
@@ -224,12 +232,7 @@ function dataGoal(state: Ext4State, ino: number, data: FileData, block: number):
 }
 
 /** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
-export function allocateRange(
-  state: Ext4State,
-  ino: number,
-  data: FileData,
-  range: { readonly start: number; readonly end: number; readonly unwritten: boolean },
-): Errno | undefined {
+function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
   const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
   for (let block = range.start; block < range.end; ) {

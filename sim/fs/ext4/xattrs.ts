@@ -5,14 +5,13 @@
  */
 import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
+import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 const ENTRY_BYTES = 16;
 /** 128 bytes of old inode, 32 of i_extra_isize, 4 of magic, 4 of terminator. */
 const IN_INODE_BYTES: number = INODE_SIZE - 128 - 32 - 4 - 4;

@@ -9,6 +9,7 @@
  * - `counters` only grow: those of filesystems are summed by type, also of those that are unmounted again.
  */
 
+import type { BlockDevice } from "./block/device.ts";
 import { Disk, type DiskOptions } from "./block/disk.ts";
 import { assert } from "./core/assert.ts";
 import { Clock } from "./core/clock.ts";
@@ -20,7 +21,8 @@ import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
 import { NameTable } from "./core/names.ts";
 import { Random } from "./core/random.ts";
 import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
-import { FILESYSTEMS, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/filesystems.ts";
+import { FILESYSTEMS } from "./host/filesystems.ts";
+import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
 import { LowerViews } from "./union/lower-view.ts";
 import { PAGE_SIZE } from "./vfs/address-space.ts";
 import { type FileSystem, O_CREAT, O_WRONLY } from "./vfs/filesystem.ts";
@@ -72,6 +74,8 @@ export class Host implements HostParts {
   readonly vfs: Vfs;
   readonly kernel: KernelProfile;
   readonly disks: Map<string, Disk> = new Map();
+  /** Every block device, disks among them, by name. */
+  readonly #devices = new Map<string, AttachedDevice>();
   /** Merged views of lower layers that several overlay mounts share. */
   readonly views: LowerViews = new LowerViews();
   /** The first process: root, at the top of the tree of mounts. */
@@ -118,13 +122,25 @@ export class Host implements HostParts {
     const name = options.name ?? `vd${String.fromCharCode(0x61 + this.disks.size)}`;
     assert(!this.disks.has(name), `the host has a disk ${name} already`);
     const disk = new Disk({ clock: this.clock, events: this.events, ...options, name });
+    this.addDevice(name, disk, deviceNumber(DISK_MAJOR, this.disks.size * MINORS_A_DISK));
     this.disks.set(name, disk);
     return disk;
   }
 
-  /** st_dev of a disk's filesystem. */
-  diskNumber(name: string): DeviceNumber {
-    return deviceNumber(DISK_MAJOR, [...this.disks.keys()].indexOf(name) * MINORS_A_DISK);
+  /** Makes a block device known by a name: a loop device, one of the device mapper's. */
+  addDevice(name: string, device: BlockDevice, number: DeviceNumber): void {
+    assert(!this.#devices.has(name), `the host has a device ${name} already`);
+    this.#devices.set(name, { device, number });
+  }
+
+  /** Forgets a block device; a filesystem on it must be unmounted. */
+  removeDevice(name: string): void {
+    assert(this.#devices.delete(name), `the host has no device ${name}`);
+  }
+
+  /** The block device of a name, such as "vda". */
+  device(name: string): AttachedDevice | undefined {
+    return this.#devices.get(name);
   }
 
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
@@ -138,12 +154,12 @@ export class Host implements HostParts {
     return this.task.resolve(path.startsWith("/") ? path : `${directory}/${path}`);
   }
 
-  /** Makes a filesystem on a disk. @returns ENODEV for a type that has no mkfs, ENOENT for a disk that is not there. */
+  /** Makes a filesystem on a device. @returns ENODEV for a type that has no mkfs, ENOENT for a device that is not there. */
   mkfs(type: string, source: string, options = ""): Errno | undefined {
-    const disk = this.disks.get(source);
+    const found = this.device(source);
     const make = FILESYSTEMS.get(type)?.make;
     if (make === undefined) return ENODEV;
-    return disk === undefined ? ENOENT : make(disk, options, this.clock);
+    return found === undefined ? ENOENT : make(found.device, options, this.clock);
   }
 
   /** Mounts. @returns nothing, or why not. */

@@ -125,5 +125,7 @@ export interface DriverKind {
   readonly name: string;
   /** Docker warns when it is chosen, and does not choose it by itself. */
   readonly deprecated: boolean;
+  /** The backing filesystems that it stands on, its usual one first; absent where any will do. */
+  readonly backings?: readonly string[];
   init(context: DriverContext): GraphDriver | DriverError;
 }

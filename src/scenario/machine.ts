@@ -8,7 +8,7 @@ import { bytes, nanoseconds } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
-import { DriverError, isDriverError } from "../drivers/driver.ts";
+import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
 import { Lab } from "../layers/lab.ts";
 import { optionWords, startOf } from "./driver-options.ts";
@@ -33,15 +33,23 @@ function failed(error: DriverError | undefined): WorldFailure | undefined {
   return error === undefined ? undefined : new WorldFailure(error.message);
 }
 
+/** The backing filesystem that a driver gets: the one asked for where it can stand on it, else its usual one. */
+function backingFor(kind: DriverKind, asked: string): string {
+  const { backings } = kind;
+  return backings === undefined || backings.includes(asked) ? asked : (backings[0] ?? asked);
+}
+
 /** Makes a fresh machine with one driver. */
 export const makeWorld: MakeWorld = (choice: DriverChoice, choices: HostChoice, seed: number) => {
-  if (!DRIVERS.has(choice.driver)) return new Missing("not there yet");
-  if (!FILESYSTEMS.has(choices.backing)) return new Missing(`the backing filesystem ${choices.backing} is not there yet`);
+  const kind = DRIVERS.get(choice.driver);
+  if (kind === undefined) return new Missing("not there yet");
+  const backing = backingFor(kind, choices.backing);
+  if (!FILESYSTEMS.has(backing)) return new Missing(`the backing filesystem ${backing} is not there yet`);
   const kernel = KERNELS.get(choices.kernel) ?? k6_18;
   const host = createHost({ seed, memory: choices.memory, kernel });
   const profile = choices.cost === undefined ? undefined : COSTS.get(choices.cost);
   const disk = prepareDockerRoot(host, {
-    backing: choices.backing,
+    backing,
     size: bytes(choices.device),
     ...(profile === undefined ? {} : { profile }),
   });
@@ -87,15 +95,20 @@ function syncAll(host: Host): WorldFailure | undefined {
   return undefined;
 }
 
+/** The union filesystems, as counters name them. */
+const UNIONS: readonly string[] = ["overlay", "aufs"];
+
 function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figures"]> {
   const counters = host.counters();
   const count = (name: string): number => counters[name] ?? 0;
+  /** Of every union filesystem: overlay's and aufs's counters have the same names. */
+  const ofUnions = (name: string): number => UNIONS.reduce((sum, type) => sum + count(`${type}.${name}`), 0);
   const driver = lab.driver.counters;
   const space = host.task.statfs(DOCKER_ROOT);
   const known = isErrno(space) ? { blocks: 0, blocksFree: 0, blockSize: 0, files: 0, filesFree: 0 } : space;
   return {
-    data_copied: count("overlay.copiedBytes") + (driver["treeCopyBytes"] ?? 0),
-    copy_ups: count("overlay.copyUps"),
+    data_copied: ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0),
+    copy_ups: ofUnions("copyUps"),
     files_copied: driver["treeCopyFiles"] ?? 0,
     space_allocated: (known.blocks - known.blocksFree) * known.blockSize,
     inodes_allocated: known.files - known.filesFree,

@@ -1,0 +1,22 @@
+/**
+ * overlay as mount(8) makes it: its layers are paths of the host.
+ */
+import { isErrno } from "../core/errno.ts";
+import { mountOverlayPaths } from "../union/overlayfs/mount.ts";
+import { parseOptions } from "../union/overlayfs/options.ts";
+import type { FileSystem } from "../vfs/filesystem.ts";
+import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
+
+function mountOverlay(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
+  const parsed = parseOptions(data);
+  if ("errno" in parsed) return parsed;
+  const { names, clock, events, views } = host;
+  const parts = { names, clock, events, views, profile: host.kernel, newDevice: () => host.anonymousNumber() };
+  return mountOverlayPaths(parts, parsed, (path) => {
+    const place = host.resolve(path, request.directory ?? "/");
+    return isErrno(place) ? place : { fs: place.mount.fs, inode: place.inode };
+  });
+}
+
+/** overlay. */
+export const OVERLAY: FileSystemType = { name: "overlay", mount: mountOverlay };

@@ -6,6 +6,7 @@
  * - "all": what `cp -a` keeps (coreutils 9.1, src/copy.c): sockets, every xattr, and holes of files that have some.
  *
  * Both keep hard links within the tree, owner, mode, atime and mtime; those of a directory are set when its content is there.
+ * With `links` files are not copied: the copy gets further names of them (Docker: of regular files; `cp -al`: of all but directories).
  *
  * Interface: O(entries + extents): data moves as runs of Content. Counts what it copied; a failure leaves what was copied so far.
  */
@@ -48,30 +49,42 @@ const MOVE_MAX = 0x7ffff000;
 /** st_blocks counts these. */
 const STAT_BLOCK = 512;
 
-interface Walk {
+/** A copy under way. */
+export interface Walk {
   readonly task: Task;
   readonly engine: TreeCopyEngine;
   readonly counters: TreeCopyCounters;
+  readonly links: boolean;
   /** Targets of the files that have more than one name, by device and inode. */
   readonly copied: Map<string, string>;
   useClone: boolean;
   useRange: boolean;
 }
 
-/** One file on its way. */
-interface Item {
+/** One file on its way: from where, to where, and the source's attributes. */
+export interface Item {
   readonly source: string;
   readonly target: string;
   readonly of: Attributes;
 }
 
+/** How a tree is copied. */
+export interface TreeCopyHow {
+  readonly task: Task;
+  readonly engine: TreeCopyEngine;
+  readonly counters: TreeCopyCounters;
+  /** Hard links in the place of copies. Default false. */
+  readonly links?: boolean;
+}
+
+/** Begins a copy: hard links are kept among all the files that it takes. */
+export function beginCopy(how: TreeCopyHow): Walk {
+  return { ...how, links: how.links === true, copied: new Map(), useClone: true, useRange: true };
+}
+
 /** Copies the tree at `source` onto `target`, which may exist as a directory. */
-export function copyTree(
-  host: Host,
-  paths: { source: string; target: string },
-  how: { task: Task; engine: TreeCopyEngine; counters: TreeCopyCounters },
-): DriverError | undefined {
-  const walk: Walk = { ...how, copied: new Map(), useClone: true, useRange: true };
+export function copyTree(host: Host, paths: { source: string; target: string }, how: TreeCopyHow): DriverError | undefined {
+  const walk = beginCopy(how);
   const { treeCopyFiles, treeCopyBytes } = how.counters;
   const failed = copyItem(walk, paths.source, paths.target);
   if (host.events.listening) {
@@ -86,9 +99,13 @@ function copyItem(walk: Walk, source: string, target: string): DriverError | und
   if (isDriverError(of)) return of;
   const item: Item = { source, target, of };
   const isFolder = (of.mode & S_IFMT) === S_IFDIR;
-  const made = isFolder ? copyFolder(walk, item) : copyFile(walk, item);
-  if (made === "linked") return undefined;
-  return made ?? copyMetadata(walk, item);
+  return isFolder ? (copyFolder(walk, item) ?? copyMetadata(walk, item)) : copyOne(walk, item);
+}
+
+/** Copies one object that is no directory, with all that the engine keeps of it. */
+export function copyOne(walk: Walk, item: Item): DriverError | undefined {
+  const made = copyFile(walk, item);
+  return made === "linked" ? undefined : (made ?? copyMetadata(walk, item));
 }
 
 function copyFolder(walk: Walk, { source, target, of }: Item): DriverError | undefined {
@@ -110,13 +127,11 @@ function copyFile(walk: Walk, item: Item): DriverError | "linked" | undefined {
   walk.counters.treeCopyFiles += 1;
   const key = `${of.device}:${of.inodeNumber}`;
   const type = of.mode & S_IFMT;
+  if (walk.links && (type === S_IFREG || walk.engine === "all")) return linkFile(walk, source, target);
   // Docker looks for hard links of regular files only.
   if (of.nlink > 1 && (type === S_IFREG || walk.engine === "all")) {
     const first = walk.copied.get(key);
-    if (first !== undefined) {
-      const linked = walk.task.link(first, target);
-      return linked === undefined ? "linked" : pathError("link", `${first} ${target}`, linked);
-    }
+    if (first !== undefined) return linkFile(walk, first, target);
     walk.copied.set(key, target);
   }
   if (type === S_IFREG) return copyRegular(walk, item);
@@ -127,6 +142,11 @@ function copyFile(walk: Walk, item: Item): DriverError | "linked" | undefined {
     return made === undefined ? undefined : pathError("symlink", `${text} ${target}`, made);
   }
   return copySpecial(walk, item, type);
+}
+
+function linkFile({ task }: Walk, source: string, target: string): DriverError | "linked" {
+  const linked = task.link(source, target);
+  return linked === undefined ? "linked" : pathError("link", `${source} ${target}`, linked);
 }
 
 function copySpecial(walk: Walk, { source, target, of }: Item, type: number): DriverError | undefined {
@@ -211,14 +231,22 @@ function moveSegments(walk: Walk, data: Data): Errno | undefined {
   return task.ftruncate(data.to, data.of.size);
 }
 
-/** Owner, xattrs, mode and times, in this order: a change of owner clears set-id bits. */
+/** Owner, xattrs, mode and times, in this order: a change of owner clears set-id bits and capabilities. */
 function copyMetadata(walk: Walk, item: Item): DriverError | undefined {
-  const { target, of } = item;
-  const { task } = walk;
+  return copyOwner(walk, item) ?? copyXattrs(walk, item) ?? copyModeAndTimes(walk, item);
+}
+
+/** Owner, mode and times without xattrs: what an archive's entry sets of a directory. */
+export function copyAttributes(walk: Walk, item: Item): DriverError | undefined {
+  return copyOwner(walk, item) ?? copyModeAndTimes(walk, item);
+}
+
+function copyOwner({ task }: Walk, { target, of }: Item): DriverError | undefined {
   const owned = task.lchown(target, of.uid, of.gid);
-  if (owned !== undefined) return pathError("lchown", target, owned);
-  const failed = copyXattrs(walk, item);
-  if (failed !== undefined) return failed;
+  return owned === undefined ? undefined : pathError("lchown", target, owned);
+}
+
+function copyModeAndTimes({ task }: Walk, { target, of }: Item): DriverError | undefined {
   if ((of.mode & S_IFMT) !== S_IFLNK) {
     const changed = task.chmod(target, of.mode & 0o7777);
     if (changed !== undefined) return pathError("chmod", target, changed);

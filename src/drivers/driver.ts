@@ -85,6 +85,11 @@ export interface GraphDriver {
   /** Makes the layer's whole tree visible, and keeps it so until `put`. @returns its path on the host. */
   get(id: string, mountLabel?: string): string | DriverError;
   put(id: string): DriverError | undefined;
+  /**
+   * Makes an image layer of a writable one that is not mounted, in its own place: what Docker does by a diff that it applies to a new
+   * layer. Absent where a writable layer serves as a parent as it stands.
+   */
+  commit?(id: string): DriverError | undefined;
   remove(id: string): DriverError | undefined;
   exists(id: string): boolean;
   /** How a layer differs from `parent`, a folder before what is in it. */

@@ -36,14 +36,15 @@ function mountFailure(host: Host, folder: string, data: string): DriverError | u
   return new DriverError(`failed to mount overlay: ${errnoText(failed.errno)}`, { errno: failed.errno });
 }
 
-/** Mounts a union of two lower folders in `home`'s filesystem. @returns why that fails. */
-export function supportsOverlay(host: Host, home: string): DriverError | undefined {
+/** Mounts a union of lower folders of these names, the top one first, in `home`'s filesystem. @returns why that fails. */
+export function supportsOverlay(host: Host, home: string, lowers: readonly string[]): DriverError | undefined {
   return inFolder(host, { home, prefix: "check-overlayfs-support" }, (folder) => {
-    for (const name of ["lower1", "lower2", "upper", "work", "merged"]) {
+    for (const name of [...lowers, "upper", "work", "merged"]) {
       const failed = makeDirectory(host.task, `${folder}/${name}`, 0o755);
       if (failed !== undefined) return failed;
     }
-    const data = `lowerdir=${folder}/lower2:${folder}/lower1,upperdir=${folder}/upper,workdir=${folder}/work`;
+    const lowerdir = lowers.map((name) => `${folder}/${name}`).join(":");
+    const data = `lowerdir=${lowerdir},upperdir=${folder}/upper,workdir=${folder}/work`;
     const failed = mountFailure(host, folder, data);
     if (failed === undefined) host.unmount(`${folder}/merged`);
     return failed;

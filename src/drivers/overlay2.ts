@@ -345,7 +345,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const wrong = checkOptions(context.options, backing);
   if (wrong !== undefined) return wrong;
   const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
-  if (supportsOverlay(host, parent) !== undefined) return NOT_SUPPORTED;
+  if (supportsOverlay(host, parent, ["lower2", "lower1"]) !== undefined) return NOT_SUPPORTED;
   const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
   const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";

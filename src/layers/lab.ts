@@ -74,10 +74,10 @@ export class Lab {
 
   #add(name: string, parent: string | undefined, options: LayerOptions): DriverError | undefined {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
+    const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
     if (sealed !== undefined) return sealed;
     const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const failed = this.driver.createReadWrite(id, parentId);
     if (failed !== undefined) return failed;
     const tree: Tree = { id, parent, path: undefined, held: false, session: undefined };
@@ -135,9 +135,14 @@ export class Lab {
     return isDriverError(session) ? session : session.task;
   }
 
-  /** Ends the writing of a layer: its process leaves it, the driver puts it. */
+  /** Ends the writing of a layer: its process leaves it, the driver puts it and makes an image layer of it. */
   seal(name: string): DriverError | undefined {
     const tree = this.#tree(name);
+    return this.#leave(tree) ?? this.driver.commit?.(tree.id);
+  }
+
+  /** The process leaves the tree, the driver puts it. */
+  #leave(tree: Tree): DriverError | undefined {
     tree.session?.end();
     tree.session = undefined;
     const { held } = tree;
@@ -149,7 +154,7 @@ export class Lab {
   /** Ends a layer or container, and removes what the driver keeps of it. */
   remove(name: string): DriverError | undefined {
     const tree = this.#tree(name);
-    const failed = this.seal(name) ?? this.driver.remove(tree.id);
+    const failed = this.#leave(tree) ?? this.driver.remove(tree.id);
     if (failed === undefined) this.#trees.delete(name);
     return failed;
   }
@@ -169,7 +174,7 @@ export class Lab {
 
   /** Ends every process and every mount. */
   end(): void {
-    for (const name of this.names.reverse()) this.seal(name);
+    for (const name of this.names.reverse()) this.#leave(this.#tree(name));
     this.driver.cleanup();
   }
 }

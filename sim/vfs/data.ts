@@ -13,6 +13,8 @@ import type { Process } from "./process.ts";
 
 /** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
 const COUNT_MAX = 0x7ffff000;
+/** The largest position, 2^63 - 1, as near as a double comes. */
+const POSITION_MAX = 2 ** 63;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -121,6 +123,7 @@ export function lseek(task: Process, fd: number, offset: number, whence: number)
   if (isErrno(file)) return file;
   if (whence < 0 || whence > SEEK_HOLE) return EINVAL;
   if (file.type === S_IFIFO) return ESPIPE;
+  if (file.type === S_IFDIR) return seekDirectory(file, offset, whence);
   const { fs } = file.mount;
   if (file.type !== S_IFREG && whence > SEEK_END) return EINVAL;
   let to = offset;
@@ -133,6 +136,22 @@ export function lseek(task: Process, fd: number, offset: number, whence: number)
     to = found;
   }
   if (to < 0) return EINVAL;
+  file.position = to;
+  return to;
+}
+
+/** generic_file_llseek_size with the end that the filesystem gives its directories; without one only SEEK_SET and SEEK_CUR. */
+function seekDirectory(file: OpenFile, offset: number, whence: number): number | Errno {
+  const end = file.mount.fs.directoryEnd?.(file.inode);
+  let to = whence === 1 ? file.position + offset : offset;
+  if (whence >= SEEK_END) {
+    if (end === undefined) return EINVAL;
+    if (whence >= SEEK_DATA && (offset < 0 || offset >= end)) return ENXIO;
+    if (whence === SEEK_END) to = end + offset;
+    else if (whence === SEEK_HOLE) to = end;
+  }
+  // 2^63 stands for 2^63 - 1, behind which a sum overflows.
+  if (to < 0 || to > POSITION_MAX || (to === POSITION_MAX && whence <= SEEK_END && offset > 0)) return EINVAL;
   file.position = to;
   return to;
 }

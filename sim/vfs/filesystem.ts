@@ -218,6 +218,11 @@ export interface FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
   /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end. */
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
+  /**
+   * The position behind a directory's last entry, from which SEEK_END and SEEK_HOLE count; 2^63 for the largest that there is. Undefined,
+   * or absent, where only SEEK_SET and SEEK_CUR work.
+   */
+  directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */

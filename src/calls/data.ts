@@ -85,7 +85,9 @@ const pwrite: Call = call("fd data offset", (session, task, step) => {
 
 const lseek: Call = call("fd offset whence", (session, task, step) => {
   const fd = descriptorOf(session, step);
-  return isErrno(fd) ? fd : task.lseek(fd, wholeOf(step, "offset"), choiceOf(step, "whence", WHENCE));
+  if (isErrno(fd)) return fd;
+  const position = task.lseek(fd, wholeOf(step, "offset"), choiceOf(step, "whence", WHENCE));
+  return position === 2 ** 63 ? 2n ** 63n - 1n : position;
 });
 
 const ftruncate: Call = call("fd len", (session, task, step) => {

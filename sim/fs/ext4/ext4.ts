@@ -246,6 +246,11 @@ export class Ext4 implements FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.#state, file, mode, { offset, length });
   }
+  /** Positions are hashes of names, not bytes (fs/ext4/dir.c, ext4_dir_llseek). */
+  directoryEnd(): number {
+    return 2 ** 63;
+  }
+
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
     const found = seek(this.#state, file, offset, hole);

@@ -104,12 +104,12 @@ export interface XattrChange {
   readonly flags: number;
 }
 
-/** Copies up, also where it fails afterwards. */
+/** Copies up, also where it fails afterwards; a further name of an indexed file is not linked for it (ovl_xattr_set asks the inode). */
 export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
   const { upper, nodes, xattrs, profile } = overlay;
   if (upper === undefined) return EROFS;
   if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
-  const failed = copyUp(overlay, node);
+  const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
   return upper.fs.setxattr(nodes.upperOf(node), storedName(xattrs, change.name), change.value, change.flags);
 }
@@ -122,8 +122,10 @@ export function removexattr(overlay: Overlay, node: Node, name: string): Errno |
   if (!nodes.hasUpper(node)) {
     const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);
     if (isErrno(value)) return value;
+    const failed = copyUp(overlay, node);
+    if (failed !== undefined) return failed;
   }
-  return copyUp(overlay, node) ?? upper.fs.removexattr(nodes.upperOf(node), stored);
+  return upper.fs.removexattr(nodes.upperOf(node), stored);
 }
 
 /** Flags of chattr(1). @returns undefined where the filesystem that shows the node has none. */

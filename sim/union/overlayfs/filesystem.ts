@@ -158,6 +158,12 @@ export class OverlayFileSystem implements FileSystem {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? real : files.realFs(this.overlay, file).fallocate(real, mode, offset, length);
   }
+  /** A merged directory's positions are those of its list (fs/overlayfs/readdir.c, ovl_dir_llseek). */
+  directoryEnd(directory: Inode): number | undefined {
+    if (this.overlay.isMerged(directory)) return undefined;
+    return this.overlay.fsOf(directory).directoryEnd?.(this.overlay.inodeOf(directory));
+  }
+
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? real : files.realFs(this.overlay, file).seek(real, offset, hole);

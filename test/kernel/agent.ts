@@ -1,0 +1,59 @@
+/**
+ * The running kernel as an oracle: `agent.py` makes a script's steps on it.
+ *
+ * Interface: one script at a time. `end` stops the agent; its mounts end with it, since it has a mount namespace of its own.
+ */
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { type Json, parseJson } from "../../src/calls/json.ts";
+import type { Script } from "./sequences.ts";
+
+const AGENT = fileURLToPath(new URL("agent.py", import.meta.url));
+
+/** Why the kernel cannot be asked here; undefined where it can. */
+export function kernelObstacle(): string | undefined {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can mount filesystems";
+  const works = (command: string, words: readonly string[]): boolean => spawnSync(command, words).status === 0;
+  if (!works("python3", ["--version"])) return "there is no python3";
+  const script =
+    'd=$(mktemp -d) && mount -t tmpfs t "$d" && cd "$d" && mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m';
+  return works("unshare", ["--mount", "sh", "-c", script]) ? undefined : "no overlay filesystem can be mounted";
+}
+
+/** Whether a filesystem of this type can be made on a loop device here. */
+export function canMake(type: string): boolean {
+  const script = `f=$(mktemp) && d=$(mktemp -d) && truncate -s 512M "$f" && mkfs.${type} -q "$f" && mount -o loop "$f" "$d"; r=$?; umount "$d"; rm -rf "$f" "$d"; exit $r`;
+  return spawnSync("unshare", ["--mount", "sh", "-c", script]).status === 0;
+}
+
+export class KernelAgent {
+  readonly #child: ChildProcessWithoutNullStreams = spawn("unshare", ["--mount", "python3", AGENT]);
+  readonly #answers: AsyncIterator<string> = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  #errors = "";
+
+  constructor() {
+    this.#child.stderr.on("data", (text: Buffer) => {
+      this.#errors += text.toString();
+    });
+  }
+
+  /** What the kernel answers to each step. */
+  async ask(script: Script): Promise<Json[]> {
+    const lines = [{ open: script.ground }, ...script.steps, { close: true }];
+    this.#child.stdin.write(`${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
+    const answers: Json[] = [];
+    for (const _ of lines) {
+      const { value, done } = await this.#answers.next();
+      if (done === true) throw new Error(`the agent ended: ${this.#errors}`);
+      answers.push(parseJson(value));
+    }
+    return answers.slice(1, -1);
+  }
+
+  async end(): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once("close", resolve));
+    this.#child.stdin.end();
+    await ended;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Random scripts, made at once on the simulator and on this machine's kernel: every result, the merged tree and the upper folder agree.
+ * COWLAB_KERNEL_RUNS says how many scripts in all; a script that fails is shrunk and written as a trace.
+ */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
+import { formatJson, type Json } from "../../src/calls/json.ts";
+import { replay } from "../../src/replay/replay.ts";
+import { parseTrace } from "../../src/replay/trace.ts";
+import { canMake, KernelAgent, kernelObstacle } from "./agent.ts";
+import { type Ground, type Script, scriptOn } from "./sequences.ts";
+
+const RUNS = Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500);
+const UNION_OPTIONS = [
+  "index=off",
+  "index=off,redirect_dir=on",
+  "index=off,redirect_dir=nofollow",
+  "index=off,metacopy=on,redirect_dir=on",
+  "index=on",
+  "index=off,xino=on",
+];
+
+const why = kernelObstacle();
+if (why !== undefined) process.stderr.write(`test/kernel is skipped: ${why}\n`);
+
+/** The text of a trace: a header, then the steps with what the kernel answered to those that have a result. */
+function traceText({ ground, steps }: Script, answers: readonly Json[]): string {
+  const header = { trace: 1, name: "random", kernel: "this machine's", ...ground };
+  const lines = steps.map((step, index) => {
+    const hasResult = step["lab"] === undefined || step["lab"] === "upper";
+    return { ...step, ...(hasResult ? { result: answers[index] } : {}) };
+  });
+  return [header, ...lines].map((line) => formatJson(line as Json)).join("\n");
+}
+
+/** The first step that differs, told with a trace file that shows it; "" when all agree. */
+function difference(script: Script, answers: readonly Json[], folder: string): string {
+  const text = traceText(script, answers);
+  const { differing, broken } = replay([parseTrace("random", text)], { check: true });
+  const [first] = differing;
+  if (first === undefined && broken.length === 0) return "";
+  const path = join(folder, "counterexample.ndjson");
+  writeFileSync(path, `${text}\n`);
+  const told =
+    first === undefined ? broken[0]?.message : formatJson({ step: first.step, kernel: first.expected, here: first.got });
+  return `${told}\nreplay ${path}`;
+}
+
+function groundsOf(): Ground[] {
+  const unions = ["ext4", "xfs"].filter((type) => FILESYSTEMS.has(type) && canMake(type));
+  return unions.flatMap((backing) => UNION_OPTIONS.map((mountOptions) => ({ target: "overlay2", backing, mountOptions })));
+}
+
+describe.skipIf(why !== undefined)("on this machine's kernel", () => {
+  const folder = mkdtempSync(join(tmpdir(), "cowlab-kernel-test-"));
+  let agent: KernelAgent | undefined;
+  beforeAll(() => {
+    agent = new KernelAgent();
+  });
+  afterAll(() => agent?.end());
+
+  test.each(why === undefined ? groundsOf() : [])(
+    "random scripts agree on $target over $backing, $mountOptions",
+    async (ground) => {
+      const property = fc.asyncProperty(scriptOn([ground]), async (script) => {
+        const answers = await (agent as KernelAgent).ask(script);
+        expect(difference(script, answers, folder)).toBe("");
+      });
+      await fc.assert(property, { numRuns: Math.ceil(RUNS / groundsOf().length) });
+    },
+  );
+});

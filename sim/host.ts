@@ -24,6 +24,7 @@ import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
 import { LowerViews } from "./union/lower-view.ts";
+import { InUse } from "./union/overlayfs/in-use.ts";
 import { PAGE_SIZE } from "./vfs/address-space.ts";
 import { type FileSystem, O_CREAT, O_WRONLY } from "./vfs/filesystem.ts";
 import type { Mount, MountOptions, Position } from "./vfs/mount.ts";
@@ -78,6 +79,8 @@ export class Host implements HostParts {
   readonly #devices = new Map<string, AttachedDevice>();
   /** Merged views of lower layers that several overlay mounts share. */
   readonly views: LowerViews = new LowerViews();
+  /** The upper and work directories of mounted overlays. */
+  readonly inUse: InUse = new InUse();
   /** The first process: root, at the top of the tree of mounts. */
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();

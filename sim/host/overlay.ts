@@ -10,11 +10,11 @@ import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./ty
 function mountOverlay(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
   const parsed = parseOptions(data);
   if ("errno" in parsed) return parsed;
-  const { names, clock, events, views } = host;
-  const parts = { names, clock, events, views, profile: host.kernel, newDevice: () => host.anonymousNumber() };
+  const { names, clock, events, views, inUse } = host;
+  const parts = { names, clock, events, views, inUse, profile: host.kernel, newDevice: () => host.anonymousNumber() };
   return mountOverlayPaths(parts, parsed, (path) => {
     const place = host.resolve(path, request.directory ?? "/");
-    return isErrno(place) ? place : { fs: place.mount.fs, inode: place.inode };
+    return isErrno(place) ? place : { fs: place.mount.fs, inode: place.inode, readOnly: place.mount.readOnly };
   });
 }
 

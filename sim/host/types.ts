@@ -10,6 +10,7 @@ import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import type { DeviceNumber } from "../core/units.ts";
 import type { LowerViews } from "../union/lower-view.ts";
+import type { InUse } from "../union/overlayfs/in-use.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { Position } from "../vfs/mount.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
@@ -31,6 +32,8 @@ export interface HostParts {
   readonly kernel: KernelProfile;
   /** Merged views of lower layers that several mounts share. */
   readonly views: LowerViews;
+  /** The upper and work directories of mounted overlays. */
+  readonly inUse: InUse;
   /** The block device of a name, such as "vda". */
   device(name: string): AttachedDevice | undefined;
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */

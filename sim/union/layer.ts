@@ -12,6 +12,8 @@ import type { FileSystem, Inode } from "../vfs/filesystem.ts";
 export interface LayerDirectory {
   readonly fs: FileSystem;
   readonly inode: Inode;
+  /** Reached through a mount that is read-only. Default false. */
+  readonly readOnly?: boolean;
 }
 
 /** What `probe` tells where a layer has nothing of a name. */

@@ -5,6 +5,7 @@ One JSON object a line on standard input, one answer a line on standard output:
   {"open": {"target": …, "backing": …, "mountOptions": …}}  a new lab, on a loop-mounted filesystem that stays for the next lab
   {"lab": …} and {"on": …, "call": …}                       a step in the trace format; the answer is its result, or {"ok": true}
   {"close": true}                                           ends the lab
+  {"mounts": [{"do": …, "path": …, "options": …}]}          made one after the other in a fresh tmpfs; an answer for each (see Mounts)
 Targets: overlay2 (folders stacked by overlay), vfs (cp -a), btrfs (subvolumes, snapshots), and the bare backing filesystems.
 
 Root and Linux only. Run it in a mount namespace of its own (unshare --mount): whatever happens, its mounts end with it.
@@ -427,6 +428,48 @@ class Lab:
         shutil.rmtree(self.home)
 
 
+class Mounts:
+    """Folders, overlay mounts and unmounts in a tmpfs of their own; paths of the options begin there."""
+
+    def __init__(self, folder):
+        self.root = tempfile.mkdtemp(dir=folder)
+        mount("tmpfs", "tmpfs", self.root)
+        self.mounted = [self.root]
+
+    def perform(self, step):
+        path = os.path.join(self.root, step["path"])
+        if step["do"] == "mkdir":
+            os.makedirs(path, exist_ok=True)
+        elif step["do"] == "file":
+            open(path, "w").close()
+        elif step["do"] == "rmdir":
+            shutil.rmtree(path)
+        elif step["do"] == "umount":
+            self.mounted.remove(path)
+            libc("umount2", path, 0)
+        elif step["do"] == "exists":
+            os.lstat(path)
+        else:
+            os.makedirs(path, exist_ok=True)
+            mount("overlay", "overlay", path, step["options"])
+            self.mounted.append(path)
+
+    def make(self, steps):
+        here = os.getcwd()
+        os.chdir(self.root)
+        answers = []
+        for step in steps:
+            try:
+                self.perform(step)
+                answers.append("ok")
+            except OSError as error:
+                answers.append(errno.errorcode[error.errno])
+        os.chdir(here)
+        for path in reversed(self.mounted):
+            libc("umount2", path, 0)
+        return answers
+
+
 class Disk:
     """A loop-mounted filesystem, kept for every lab that stands on it."""
 
@@ -459,6 +502,8 @@ def main():
                 if kind not in disks:
                     disks[kind] = Disk(folder, kind)
                 lab, result = Lab(disks[kind].next_home(), step["open"]), {"ok": True}
+            elif "mounts" in step:
+                result = Mounts(folder).make(step["mounts"])
             elif "close" in step:
                 lab.end()
                 lab, result = None, {"ok": True}

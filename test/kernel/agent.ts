@@ -27,6 +27,13 @@ export function canMake(type: string): boolean {
   return spawnSync("unshare", ["--mount", "sh", "-c", script]).status === 0;
 }
 
+/** A step of a script of mounts: paths are relative to the tmpfs in which it happens, those in the options too. */
+export interface MountStep {
+  readonly do: "mkdir" | "file" | "rmdir" | "exists" | "overlay" | "umount";
+  readonly path: string;
+  readonly options?: string;
+}
+
 export class KernelAgent {
   readonly #child: ChildProcessWithoutNullStreams = spawn("unshare", ["--mount", "python3", AGENT]);
   readonly #answers: AsyncIterator<string> = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -49,6 +56,14 @@ export class KernelAgent {
       answers.push(parseJson(value));
     }
     return answers.slice(1, -1);
+  }
+
+  /** What the kernel answers to mounts in a fresh tmpfs: "ok" or an errno for each step. */
+  async mounts(steps: readonly MountStep[]): Promise<Json> {
+    this.#child.stdin.write(`${JSON.stringify({ mounts: steps })}\n`);
+    const { value, done } = await this.#answers.next();
+    if (done === true) throw new Error(`the agent ended: ${this.#errors}`);
+    return parseJson(value);
   }
 
   async end(): Promise<void> {

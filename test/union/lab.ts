@@ -13,6 +13,7 @@ import { Tmpfs } from "../../sim/fs/tmpfs.ts";
 import type { LayerDirectory } from "../../sim/union/layer.ts";
 import { LowerViews } from "../../sim/union/lower-view.ts";
 import type { OverlayFileSystem } from "../../sim/union/overlayfs/filesystem.ts";
+import { InUse } from "../../sim/union/overlayfs/in-use.ts";
 import { isMountFailure, mountOverlay, type OverlayHost } from "../../sim/union/overlayfs/mount.ts";
 import { type OverlayOptions, parseOptions } from "../../sim/union/overlayfs/options.ts";
 import { type FileSystem, type Inode, newAttributes, S_IFCHR, S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
@@ -40,6 +41,7 @@ export class UnionLab implements OverlayHost {
   readonly names: NameTable = new NameTable();
   readonly clock: Clock = new Clock();
   readonly events: EventStream = new EventStream(() => this.clock.now);
+  readonly inUse: InUse = new InUse();
   readonly views: LowerViews = new LowerViews();
   readonly cache: PageCache;
   readonly vfs: Vfs;

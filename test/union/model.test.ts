@@ -53,7 +53,7 @@ for (const options of ["", "redirect_dir=on", "redirect_dir=on,metacopy=on", "in
         const lab = new UnionLab(options);
         const flat = lab.add("flat").session.task;
         for (const [index, steps] of layers.entries()) {
-          const { session } = lab.add(`l${index}`, index === 0 ? undefined : `l${index - 1}`);
+          const { session, overlay } = lab.add(`l${index}`, index === 0 ? undefined : `l${index - 1}`);
           for (const step of steps) {
             const answer = make(session.task, step);
             if (answer !== EXDEV.code) expect([step, answer]).toEqual([step, make(flat, step)]);
@@ -61,6 +61,7 @@ for (const options of ["", "redirect_dir=on", "redirect_dir=on,metacopy=on", "in
           }
           expect(tree(session.task)).toEqual(tree(flat));
           session.end();
+          overlay?.unmount();
         }
       }),
       runs(60),

@@ -2,21 +2,30 @@
  * Mounting an overlay: the checks of its layers, the work directory, and the mount's state (fs/overlayfs/super.c; union.md section 8).
  */
 import type { Clock } from "../../core/clock.ts";
-import { EINVAL, ELOOP, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { EBUSY, ELOOP, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { type KernelProfile, k6_18 } from "../../core/kernel-profile.ts";
-import type { Name, NameTable } from "../../core/names.ts";
+import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
-import { type FileSystem, type Inode, S_IFDIR } from "../../vfs/filesystem.ts";
+import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER, ROOT_NODE } from "../nodes.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
+import type { InUse } from "./in-use.ts";
 import { OpenFiles } from "./open-files.ts";
-import { DEFAULT_OPTIONS, LOWER_LAYERS_MAX, type MountFailure, type OverlayOptions, type ParsedOptions } from "./options.ts";
+import {
+  DEFAULT_OPTIONS,
+  LOWER_LAYERS_MAX,
+  type MountFailure,
+  type OverlayOptions,
+  type ParsedOptions,
+  refuse,
+} from "./options.ts";
 import { type FollowRedirects, isDirectoryMode, OverlayRules } from "./rules.ts";
 import { Overlay, type UpperLayer } from "./state.ts";
-import { TRUSTED_XATTRS, USER_XATTRS } from "./xattrs.ts";
+import { prepareWork } from "./work-directory.ts";
+import { type OverlayXattrs, TRUSTED_XATTRS, USER_XATTRS } from "./xattrs.ts";
 
 /** The most filesystems that can be stacked (FILESYSTEM_MAX_STACK_DEPTH). */
 const STACK_DEPTH_MAX = 2;
@@ -29,6 +38,8 @@ export interface OverlayHost {
   readonly profile?: KernelProfile;
   /** The views that the host's mounts share. */
   readonly views: LowerViews;
+  /** The upper and work directories of the host's mounts. */
+  readonly inUse: InUse;
   /** A device number that nothing has: for the mount, and for each filesystem below where they are several. */
   newDevice(): DeviceNumber;
 }
@@ -44,10 +55,6 @@ export interface OverlayLayers {
 export interface OverlayMountOptions extends Partial<OverlayOptions> {
   /** What events and reports call the mount. Default "overlay". */
   readonly label?: string;
-}
-
-function refuse(message: string, errno: Errno = EINVAL): MountFailure {
-  return { errno, message: `overlay: ${message}` };
 }
 
 /** Whether a mount was refused. */
@@ -69,8 +76,13 @@ export function mountOverlay(
   const xattrs = options.userxattr ? USER_XATTRS : TRUSTED_XATTRS;
   const follow: FollowRedirects = !profile.redirects ? "ignore" : options.redirectDir === "nofollow" ? "refuse" : "follow";
   const rules = new OverlayRules(xattrs, follow, { xattrWhiteouts: profile.xattrWhiteouts, metacopy: options.metacopy });
-  const upper = layers.upper === undefined ? undefined : upperLayer(host, layers.upper, layers.work, options.index);
-  if (upper !== undefined && isMountFailure(upper)) return upper;
+  const claims = claimDirectories(host.inUse, layers, options.index);
+  if (isMountFailure(claims)) return claims;
+  const upper = upperLayer(host, layers, { ...options, xattrs });
+  if (upper !== undefined && isMountFailure(upper)) {
+    for (const claim of claims) host.inUse.release(claim);
+    return upper;
+  }
   const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts},${options.metacopy}`;
   const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
   const held: LayerDirectory[] = [...layers.lower];
@@ -92,6 +104,7 @@ export function mountOverlay(
     files: new OpenFiles(),
     release: () => {
       for (const { fs, inode } of held) fs.drop(inode);
+      for (const claim of claims) host.inUse.release(claim);
       host.views.release(view, key);
     },
   });
@@ -131,6 +144,7 @@ function refuseLayers({ lower, upper, work }: OverlayLayers): MountFailure | und
     if (fs.stackDepth >= STACK_DEPTH_MAX) return refuse("maximum fs stacking depth exceeded");
   }
   if (upper === undefined || work === undefined) return refuseOverlaps(lower, undefined);
+  if (upper.readOnly === true) return refuse("upper fs is r/o, try multi-lower layers mount");
   if (upper.fs.type === "overlay") return refuse("filesystem on upperdir not supported as upperdir");
   if (work.fs !== upper.fs) return refuse("workdir and upperdir must reside under the same mount");
   if (isWithin(work, upper) || isWithin(upper, work)) return refuse("workdir and upperdir must be separate subtrees");
@@ -174,44 +188,36 @@ function devicesOf(host: OverlayHost, layers: OverlayLayers): ReadonlyMap<FileSy
   return devices;
 }
 
-/** The upper layer with a fresh, empty work/ in its work directory. */
+/**
+ * Claims the upper and the work directory. Where another mount has one, or has a lower layer as its own, index=on refuses; otherwise the
+ * kernel only warns.
+ */
+function claimDirectories(inUse: InUse, layers: OverlayLayers, refuses: boolean): readonly LayerDirectory[] | MountFailure {
+  const claims: LayerDirectory[] = [];
+  const inUseAs = (name: string): MountFailure => {
+    for (const claim of claims) inUse.release(claim);
+    const advice = "mount with '-o index=off' to override undefined behavior.";
+    return refuse(`${name} is in-use as upperdir/workdir of another mount, ${advice}`, EBUSY);
+  };
+  const lowerInUse = layers.lower.some((layer) => inUse.covers(layer));
+  for (const [name, directory] of [
+    ["upperdir", layers.upper],
+    ["workdir", layers.work],
+  ] as const) {
+    if (directory === undefined) continue;
+    if (inUse.claim(directory)) claims.push(directory);
+    else if (refuses) return inUseAs(name);
+  }
+  return lowerInUse && refuses ? inUseAs("lowerdir") : claims;
+}
+
+/** The upper layer with its work directories; undefined for a mount without one. */
 function upperLayer(
   host: OverlayHost,
-  upper: LayerDirectory,
-  work: LayerDirectory | undefined,
-  withIndex: boolean,
-): UpperLayer | MountFailure {
-  if (work === undefined) return refuse("missing 'workdir'");
-  const { fs } = work;
-  const name = host.names.intern("work");
-  const failed = removeTree(fs, work.inode, name);
-  if (failed !== undefined) return refuse("failed to create directory work/work", failed);
-  const made = fs.create(work.inode, name, { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" });
-  if (isErrno(made)) return refuse("failed to create directory work/work", made);
-  const index = withIndex ? indexDirectory(host, work) : undefined;
-  if (isErrno(index)) return refuse("failed to create directory work/index", index);
-  return { fs, root: upper.inode, work: made, index };
-}
-
-/** The directory index/, which outlives mounts. */
-function indexDirectory(host: OverlayHost, work: LayerDirectory): Inode | Errno {
-  const name = host.names.intern("index");
-  const known = work.fs.lookup(work.inode, name);
-  if (!isErrno(known)) return known;
-  return work.fs.create(work.inode, name, { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" });
-}
-
-/** Removes what a name leads to, with all it holds. A name that is absent is no error. */
-function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
-  const inode = fs.lookup(directory, name);
-  if (isErrno(inode)) return inode === ENOENT ? undefined : inode;
-  if (!isDirectoryMode(fs.mode(inode))) return fs.unlink(directory, name);
-  const children: Name[] = [];
-  const failed = fs.iterate(inode, (child) => children.push(child));
-  if (failed !== undefined) return failed;
-  for (const child of children) {
-    const inner = removeTree(fs, inode, child);
-    if (inner !== undefined) return inner;
-  }
-  return fs.rmdir(directory, name);
+  { upper, work: base, lower: [lower] }: OverlayLayers,
+  options: OverlayOptions & { readonly xattrs: OverlayXattrs },
+): UpperLayer | MountFailure | undefined {
+  if (upper === undefined || base === undefined || lower === undefined) return undefined;
+  const made = prepareWork({ names: host.names, xattrs: options.xattrs, upper, work: base, lower }, options);
+  return isMountFailure(made) ? made : { fs: base.fs, root: upper.inode, ...made };
 }

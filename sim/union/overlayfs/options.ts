@@ -75,8 +75,9 @@ function unescaped(text: string): string {
   return text.replace(/\\(.)/gs, "$1");
 }
 
-function refuse(message: string): MountFailure {
-  return { errno: EINVAL, message: `overlay: ${message}` };
+/** A refusal with the text of the kernel's log. */
+export function refuse(message: string, errno: Errno = EINVAL): MountFailure {
+  return { errno, message: `overlay: ${message}` };
 }
 
 /** @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off". */

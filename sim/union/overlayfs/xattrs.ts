@@ -15,6 +15,8 @@ export interface OverlayXattrs {
   readonly metacopy: string;
   readonly whiteout: string;
   readonly uuid: string;
+  /** On index/: whose it is. */
+  readonly upper: string;
 }
 
 function named(prefix: string): OverlayXattrs {
@@ -28,6 +30,7 @@ function named(prefix: string): OverlayXattrs {
     metacopy: `${prefix}metacopy`,
     whiteout: `${prefix}whiteout`,
     uuid: `${prefix}uuid`,
+    upper: `${prefix}upper`,
   };
 }
 

@@ -1,0 +1,117 @@
+/**
+ * What a mount makes and finds in its work directory: work/ for objects under way, index/ for hard links, and the mark of a volatile mount
+ * (fs/overlayfs/super.c, namei.c; Linux 6.18; union.md section 8).
+ */
+import { ENODATA, ENOENT, ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import type { Name, NameTable } from "../../core/names.ts";
+import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
+import type { LayerDirectory } from "../layer.ts";
+import { type MountFailure, refuse } from "./options.ts";
+import { encodeOrigin } from "./origin.ts";
+import { isDirectoryMode } from "./rules.ts";
+import type { OverlayXattrs } from "./xattrs.ts";
+
+/** What the work directory belongs to. */
+export interface WorkParts {
+  readonly names: NameTable;
+  readonly xattrs: OverlayXattrs;
+  readonly upper: LayerDirectory;
+  readonly work: LayerDirectory;
+  /** The topmost lower layer. */
+  readonly lower: LayerDirectory;
+}
+
+/** The directories that a mount works with; `index` only under index=on. */
+export interface WorkDirectories {
+  readonly work: Inode;
+  readonly index: Inode | undefined;
+}
+
+const DIRECTORY: NewInode = { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" };
+const FILE: NewInode = { ...DIRECTORY, mode: S_IFREG };
+
+/** Makes an empty work/, and index/, which outlives mounts. */
+export function prepareWork(parts: WorkParts, options: { index: boolean; volatile: boolean }): WorkDirectories | MountFailure {
+  const { names, work: base } = parts;
+  const { fs } = base;
+  const name = names.intern("work");
+  const incompatible = incompatibleFeature(parts, name);
+  if (incompatible !== undefined) {
+    return refuse(`overlay with incompat feature '${incompatible}' cannot be mounted`);
+  }
+  const failed = removeTree(fs, base.inode, name);
+  if (failed !== undefined) return refuse("failed to create directory work/work", failed);
+  const work = fs.create(base.inode, name, DIRECTORY);
+  if (isErrno(work)) return refuse("failed to create directory work/work", work);
+  const marked = options.volatile ? markVolatile(parts, work) : undefined;
+  if (marked !== undefined) return refuse("Failed to create volatile/dirty file.", marked);
+  if (!options.index) return { work, index: undefined };
+  const index = indexDirectory(parts);
+  return typeof index === "object" ? index : { work, index };
+}
+
+/** The name of a feature that an earlier mount left in work/incompat, such as "volatile". */
+function incompatibleFeature({ names, work }: WorkParts, name: Name): string | undefined {
+  const { fs } = work;
+  const before = fs.lookup(work.inode, name);
+  if (isErrno(before) || !isDirectoryMode(fs.mode(before))) return undefined;
+  const marks = fs.lookup(before, names.intern("incompat"));
+  let feature: string | undefined;
+  if (!isErrno(marks) && isDirectoryMode(fs.mode(marks))) {
+    fs.iterate(marks, (entry) => {
+      feature ??= names.text(entry);
+    });
+  }
+  return feature;
+}
+
+/** Leaves work/incompat/volatile/dirty: until it is removed, nobody mounts over this work directory. */
+function markVolatile({ names, work: { fs } }: WorkParts, work: Inode): Errno | undefined {
+  let at = work;
+  for (const name of ["incompat", "volatile"]) {
+    const made = fs.create(at, names.intern(name), DIRECTORY);
+    if (isErrno(made)) return made;
+    at = made;
+  }
+  const dirty = fs.create(at, names.intern("dirty"), FILE);
+  return isErrno(dirty) ? dirty : undefined;
+}
+
+function indexDirectory(parts: WorkParts): Inode | MountFailure {
+  const { names, xattrs, upper, lower, work } = parts;
+  const origin = verifyHandle(upper, xattrs.origin, lower);
+  if (origin !== undefined) return refuse("failed to verify upper root origin", origin);
+  const name = names.intern("index");
+  const known = work.fs.lookup(work.inode, name);
+  const index = isErrno(known) ? work.fs.create(work.inode, name, DIRECTORY) : known;
+  if (isErrno(index)) return refuse("failed to create directory work/index", index);
+  const owner = verifyHandle({ fs: work.fs, inode: index }, xattrs.upper, upper);
+  return owner === undefined ? index : refuse("failed to verify index dir 'upper' xattr", owner);
+}
+
+/**
+ * Compares the handle that a directory keeps with that of another, and sets it where there is none (ovl_verify_set_fh).
+ * @returns ESTALE where it names something else.
+ */
+function verifyHandle(keeper: LayerDirectory, xattr: string, of: LayerDirectory): Errno | undefined {
+  const handle = encodeOrigin(of.fs, of.inode);
+  const kept = keeper.fs.getxattr(keeper.inode, xattr);
+  if (kept === ENODATA) return keeper.fs.setxattr(keeper.inode, xattr, handle, 0);
+  if (isErrno(kept)) return kept === ENOTSUP ? undefined : kept;
+  return kept.length === handle.length && kept.every((byte, at) => byte === handle[at]) ? undefined : ESTALE;
+}
+
+/** Removes what a name leads to, with all it holds. A name that is absent is no error. */
+function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
+  const inode = fs.lookup(directory, name);
+  if (isErrno(inode)) return inode === ENOENT ? undefined : inode;
+  if (!isDirectoryMode(fs.mode(inode))) return fs.unlink(directory, name);
+  const children: Name[] = [];
+  const failed = fs.iterate(inode, (child) => children.push(child));
+  if (failed !== undefined) return failed;
+  for (const child of children) {
+    const inner = removeTree(fs, inode, child);
+    if (inner !== undefined) return inner;
+  }
+  return fs.rmdir(directory, name);
+}

@@ -10,7 +10,7 @@ import type { DeviceNumber } from "../../core/units.ts";
 import { type FileSystem, type Inode, S_IFDIR } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER, ROOT_NODE } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
 import { OpenFiles } from "./open-files.ts";
 import { DEFAULT_OPTIONS, LOWER_LAYERS_MAX, type MountFailure, type OverlayOptions, type ParsedOptions } from "./options.ts";
@@ -96,8 +96,7 @@ export function mountOverlay(
     },
   });
   const root = overlay.nodes.add(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
-  overlay.nodes.parent[root] = ROOT_NODE;
-  overlay.nodes.entries[root] = 1;
+  overlay.nodes.enterRoot(root);
   return new OverlayFileSystem(overlay);
 }
 

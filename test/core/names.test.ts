@@ -20,6 +20,34 @@ describe("NameTable", () => {
     );
   });
 
+  it("reads a component up to the next slash and tells where that is", () => {
+    fc.assert(
+      fc.property(fc.array(texts, { minLength: 1, maxLength: 12 }), (list) => {
+        const parts = list.map((text) => text.replaceAll("/", "|"));
+        const path = parts.join("/");
+        const table = new NameTable();
+        let at = 0;
+        for (const part of parts) {
+          expect(table.component(path, at)).toBe(table.intern(part));
+          expect(table.component(path, at)).toBe(table.intern(part));
+          table.component(path, at);
+          expect(table.end).toBe(at + part.length);
+          at += part.length + 1;
+        }
+      }),
+    );
+  });
+
+  it("hashes the units of a name, whatever was interned before it", () => {
+    const table = new NameTable();
+    const other = new NameTable();
+    for (const text of ["a", "файл", "", "\u00ff", "\u0100"]) table.intern(text);
+    for (const text of ["\u0100", "", "файл", "a"]) expect(other.hash(other.intern(text))).toBe(table.hash(table.intern(text)));
+    expect(table.hash(table.intern(""))).toBe(0x811c9dc5 | 0);
+    // The published value of FNV-1a for "a".
+    expect(table.hash(table.intern("a")) >>> 0).toBe(0xe40c292c);
+  });
+
   it("keeps tens of thousands of names apart", () => {
     const table = new NameTable();
     const names = Array.from({ length: 30_000 }, (_, n) => table.intern(`layer-${n}`));

@@ -10,7 +10,7 @@
 import { assert } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import type { Inode } from "../vfs/filesystem.ts";
+import { type Inode, S_IFMT } from "../vfs/filesystem.ts";
 import type { ViewNode } from "./lower-view.ts";
 
 /** The number of an inode of a union. */
@@ -47,6 +47,9 @@ export const IS_UNLINKED: number = 1 << 9;
 
 /** A file whose data are in a lower layer than its attributes. */
 export const IS_STACKED: number = 1 << 10;
+/** The type bits of its mode, which never change: S_IFMT shifted. */
+const TYPE_SHIFT = 1;
+const TYPE: number = S_IFMT >>> TYPE_SHIFT;
 /** It has an inode on the upper layer. */
 const HAS_UPPER = 1 << 15;
 
@@ -145,6 +148,14 @@ export class UnionNodes {
   clear(node: Node, flag: number): void {
     const at = node * WIDTH + FLAGS;
     this.#words[at] = (this.#words[at] as number) & ~flag;
+  }
+  /** The type bits of its mode. */
+  typeOf(node: Node): number {
+    return ((this.#words[node * WIDTH + FLAGS] as number) & TYPE) << TYPE_SHIFT;
+  }
+  /** Notes the type of a new node. */
+  setType(node: Node, mode: number): void {
+    this.set(node, (mode & S_IFMT) >>> TYPE_SHIFT);
   }
   setHolds(node: Node, holds: number): void {
     this.#words[node * WIDTH + HOLDS] = holds;

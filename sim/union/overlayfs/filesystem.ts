@@ -99,6 +99,9 @@ export class OverlayFileSystem implements FileSystem {
   mode(inode: Inode): number {
     return this.overlay.fsOf(inode).mode(this.overlay.inodeOf(inode));
   }
+  fileType(inode: Inode): number {
+    return this.overlay.nodes.typeOf(inode);
+  }
   uid(inode: Inode): number {
     return this.overlay.fsOf(inode).uid(this.overlay.inodeOf(inode));
   }

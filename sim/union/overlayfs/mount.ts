@@ -95,7 +95,7 @@ export function mountOverlay(
       host.views.release(view, key);
     },
   });
-  const root = overlay.nodes.add(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
+  const root = overlay.addNode(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
   overlay.nodes.enterRoot(root);
   return new OverlayFileSystem(overlay);
 }

@@ -155,6 +155,13 @@ export class Overlay {
     return (this.lowers[nodes.layerOf(node)] as LayerDirectory).fs;
   }
 
+  /** A new node without entries, its type from the inode that shows it. @param upper - NO_UPPER: what `lower` shows is it. */
+  addNode(upper: number, lower: ViewNode, flags: number): Node {
+    const node = this.nodes.add(upper, lower, flags);
+    this.nodes.setType(node, this.fsOf(node).mode(this.inodeOf(node)));
+    return node;
+  }
+
   /** The inode there. */
   inodeOf(node: Node): Inode {
     return this.nodes.realOf(node);

@@ -4,7 +4,16 @@
  */
 import { Content } from "../../sim/core/content.ts";
 import { ENOENT, type Errno, isErrno } from "../../sim/core/errno.ts";
-import { type Attributes, newAttributes, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import {
+  type Attributes,
+  newAttributes,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import type { DescribedBytes, OpenMode, Tree } from "../peer.ts";
 

@@ -25,8 +25,8 @@ export const EXTRA = 6;
 /** How often it is held in memory; on the disk always 0. */
 export const HOLDS = 7;
 /** The size in bytes, its low and its high half. */
-export const SIZE_LOW = 8;
-export const SIZE_HIGH = 9;
+const SIZE_LOW = 8;
+const SIZE_HIGH = 9;
 /** Two words each (times.ts). */
 export const ATIME = 10;
 export const MTIME = 12;

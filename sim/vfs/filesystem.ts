@@ -186,6 +186,8 @@ export interface FileSystem {
   drop(inode: Inode): void;
   /** Type and permission bits: what a path walk needs, cheaply. */
   mode(inode: Inode): number;
+  /** The type bits alone, where they are to be had more cheaply: what each step of a path walk asks (`typeOf`). */
+  fileType?(inode: Inode): number;
   uid(inode: Inode): number;
   gid(inode: Inode): number;
   size(inode: Inode): number;
@@ -264,6 +266,11 @@ export function newAttributes(): Attributes {
     mtime: never,
     ctime: never,
   };
+}
+
+/** The type bits of an inode's mode. */
+export function typeOf(fs: FileSystem, inode: Inode): number {
+  return fs.fileType === undefined ? fs.mode(inode) & S_IFMT : fs.fileType(inode);
 }
 
 /** A filesystem's own number as the handle of an inode. */

@@ -4,7 +4,6 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
-import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Name, NameTable } from "../../core/names.ts";
@@ -65,9 +64,8 @@ export interface InodeTableRecord {
   readonly length: number;
   /** Number of the first of its 16 inodes. */
   readonly first: number;
+  /** The rows of inodes.ts, one after the other. */
   readonly words: Int32Array;
-  readonly sizes: Float64Array;
-  readonly times: readonly Time[];
   readonly bodies: readonly (InodeBody | undefined)[];
 }
 

@@ -5,6 +5,9 @@ import { EXT4 } from "./ext4.ts";
 import { OVERLAY } from "./overlay.ts";
 import { TMPFS } from "./tmpfs.ts";
 import type { FileSystemType } from "./types.ts";
+import { XFS } from "./xfs.ts";
 
 /** Every type there is, by its name. */
-export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map([TMPFS, EXT4, OVERLAY].map((type) => [type.name, type]));
+export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map(
+  [TMPFS, EXT4, XFS, OVERLAY].map((type) => [type.name, type]),
+);

@@ -1,6 +1,6 @@
 /** What a regular file has beyond its inode's columns: extents, cached pages, and what delayed allocation has promised. */
 import type { Mapping } from "../../vfs/address-space.ts";
-import { PromisedBlocks } from "./promised-blocks.ts";
+import { PromisedBlocks } from "../promised-blocks.ts";
 import { ExtentTree } from "./tree.ts";
 
 export class FileData {

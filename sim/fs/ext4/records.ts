@@ -99,7 +99,7 @@ export interface DirectoryRecord {
   readonly index: readonly number[];
 }
 
-/** A leaf holds triples of extents (see extents.ts); an index block pairs of first logical block and block below. */
+/** A leaf holds triples of extents (see ../extent-list.ts); an index block pairs of first logical block and block below. */
 export interface ExtentRecord {
   readonly kind: "ext4.extentBlock";
   readonly length: number;

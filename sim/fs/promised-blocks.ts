@@ -1,10 +1,10 @@
 /**
- * The blocks of one file that delayed allocation has promised (fs/ext4/extents_status.c: delayed extents).
+ * The blocks of one file that delayed allocation has promised (delayed allocation: ext4's extent status, xfs's delalloc extents).
  *
  * Interface: half-open ranges of logical blocks. A file that is written once has one range, which is all that is kept of it;
  * a map of ranges is made for the second that does not touch the first.
  */
-import { IntervalMap } from "../../core/intervals.ts";
+import { IntervalMap } from "../core/intervals.ts";
 
 export class PromisedBlocks {
   #start = 0;

@@ -1,19 +1,15 @@
 /**
- * The extents of one inode (fs/ext4/extents.c): a list ordered by logical block, and how the tree's blocks divide it.
+ * The extents of one file: a list ordered by logical block, as ext4's extent trees and xfs's forks keep them.
  *
- * Up to 4 extents lie in the inode. More lie in leaf blocks of up to 340, whose addresses lie in the inode while there are up to 4 of them, and in
- * index blocks of 340 beyond. The list is kept flat, three numbers an extent, so that a search is one binary search; a leaf knows how many
- * extents of the list are its own.
+ * The list is kept flat, three numbers an extent, so that a search is one binary search. How the filesystem's blocks divide it is the
+ * filesystem's own affair: who divides it hears of every change.
  *
- * Interface: an extent has at most 32,768 blocks (32,767 unwritten ones); neighbours that continue each other are one. The list never
- * allocates: the caller gives blocks to leaves (`tree.ts`). `changed` hears of every extent that changed: where, and by how many the list
- * became longer there; 0: the extent alone became another.
+ * Interface: an extent is at most as long as the filesystem's format says; neighbours that continue each other are one. The list never
+ * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
+ * became another.
  */
-import { assert } from "../../core/assert.ts";
+import { assert } from "../core/assert.ts";
 
-const EXTENT_BLOCKS_MAX = 32_768;
-export const EXTENTS_IN_INODE = 4;
-export const EXTENTS_PER_BLOCK = 340;
 const STRIDE = 3;
 /** An unwritten extent's length is kept negative. */
 
@@ -22,11 +18,26 @@ export interface Growth {
   changed(index: number, by: number): void;
 }
 
+/** The most blocks of one extent. */
+export interface ExtentLimits {
+  readonly written: number;
+  readonly unwritten: number;
+}
+
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
   /** Grows with every change: who keeps a copy knows whether it still holds. */
   version = 0;
+  readonly #limits: ExtentLimits;
+
+  constructor(limits: ExtentLimits) {
+    this.#limits = limits;
+  }
+
+  #longest(unwritten: boolean): number {
+    return unwritten ? this.#limits.unwritten : this.#limits.written;
+  }
 
   get count(): number {
     return this.items.length / STRIDE;
@@ -76,7 +87,7 @@ export class ExtentList {
 
   /** Whether extent `index` and the next are one on the disk and in the file, and short enough to be merged. */
   #continues(index: number): boolean {
-    const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    const longest = this.#longest(this.isUnwritten(index));
     return (
       this.isUnwritten(index) === this.isUnwritten(index + 1) &&
       this.end(index) === this.logical(index + 1) &&
@@ -90,7 +101,7 @@ export class ExtentList {
    * negative when it did not.
    */
   insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
-    const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    const longest = this.#longest(unwritten);
     this.version += 1;
     let done = 0;
     let index = this.find(logical);
@@ -206,7 +217,7 @@ export class ExtentList {
   check(name: string): void {
     let last = 0;
     for (let index = 0; index < this.count; index++) {
-      const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+      const longest = this.#longest(this.isUnwritten(index));
       assert(this.logical(index) >= last, `${name}: extent ${index} begins before ${last}`);
       assert(
         this.length(index) > 0 && this.length(index) <= longest,

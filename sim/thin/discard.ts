@@ -46,6 +46,8 @@ function passDown(pool: ThinPool, device: ThinDevice, begin: number, end: number
     done.push(range);
     at = range.end;
   }
+  // A commit by time comes between: the blocks are unmapped, but not yet free.
+  pool.commitByTime();
   for (const { begin: first, end: last, data } of done) {
     const state = pool.metadata.change();
     const failed = isErrno(state) ? state : state.data.dec(data, data + (last - first));

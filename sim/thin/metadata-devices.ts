@@ -69,9 +69,7 @@ export function reserveMetadataSnap(metadata: PoolMetadata): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   const { tx } = state;
-  const superblock = metadata.commitAndChangeSuperblock();
-  if (isErrno(superblock)) return superblock;
-  const failed = tx.space.inc(SUPERBLOCK_LOCATION, SUPERBLOCK_LOCATION + 1);
+  const failed = metadata.commitWithin() ?? tx.space.inc(SUPERBLOCK_LOCATION, SUPERBLOCK_LOCATION + 1);
   if (failed !== undefined) return failed;
   const block = tx.shadow(SUPERBLOCK_LOCATION, "superblock");
   if (isErrno(block)) return block;
@@ -82,6 +80,8 @@ export function reserveMetadataSnap(metadata: PoolMetadata): Errno | undefined {
     const wrong = tx.space.inc(root, root + 1);
     if (wrong !== undefined) return wrong;
   }
+  const superblock = metadata.changeSuperblock();
+  if (isErrno(superblock)) return superblock;
   superblock.held = block.location;
   return undefined;
 }

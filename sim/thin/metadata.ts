@@ -274,9 +274,9 @@ export class PoolMetadata {
     return undefined;
   }
 
-  /** Commits, and gives the words of the superblock to be changed along: what a metadata snapshot needs. */
-  commitAndChangeSuperblock(): Superblock | Errno {
-    return this.#commit() ?? this.#changeSuperblock();
+  /** Commits as a part of a change: what a metadata snapshot begins with. */
+  commitWithin(): Errno | undefined {
+    return this.#commit();
   }
 
   /** The superblock to be changed; written with the next commit. */

@@ -22,7 +22,7 @@ import {
   setKey,
   valueAt,
 } from "./btree-node.ts";
-import { shadowChild, Spine } from "./btree-spine.ts";
+import { Spine, shadowChild } from "./btree-spine.ts";
 import { set64 } from "./metadata-block.ts";
 
 /** Free entries that a sibling must have to be worth moving entries to. */

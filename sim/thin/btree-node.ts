@@ -126,7 +126,10 @@ export function deleteAt(words: Uint32Array, index: number): void {
 }
 
 /** Moves entries within a node; its count stays. */
-export function moveEntries(words: Uint32Array, move: { readonly from: number; readonly to: number; readonly count: number }): void {
+export function moveEntries(
+  words: Uint32Array,
+  move: { readonly from: number; readonly to: number; readonly count: number },
+): void {
   const { from, to, count } = move;
   if (count <= 0) return;
   words.copyWithin(KEYS + 2 * to, KEYS + 2 * from, KEYS + 2 * (from + count));

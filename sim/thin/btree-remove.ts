@@ -19,7 +19,7 @@ import {
   shiftEntries,
   valueAt,
 } from "./btree-node.ts";
-import { incChildren, shadowChild, Spine } from "./btree-spine.ts";
+import { incChildren, Spine, shadowChild } from "./btree-spine.ts";
 import type { MetadataBlock } from "./metadata-block.ts";
 import type { Transaction } from "./transaction.ts";
 

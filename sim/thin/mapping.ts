@@ -21,12 +21,7 @@ export function setMapping(words: Uint32Array, block: number, time: number): voi
 }
 
 /** Calls `each` for the runs of consecutive data blocks among `count` mappings (dm-thin-metadata.c, with_runs). */
-export function visitDataRuns(
-  words: Uint32Array,
-  at: number,
-  count: number,
-  each: (begin: number, end: number) => void,
-): void {
+export function visitDataRuns(words: Uint32Array, at: number, count: number, each: (begin: number, end: number) => void): void {
   let begin = -1;
   let end = -1;
   for (let index = 0; index < count; index++) {

@@ -85,6 +85,11 @@ function wordsOf(content: Content): Uint32Array {
   return new Uint32Array(raw.buffer, raw.byteOffset, WORDS);
 }
 
+/** The checksum that 4096 bytes should begin with as a block of a kind. */
+export function checksumOf(content: Content, kind: BlockKind): number {
+  return (crc32c(wordsOf(content), SUMMED_FROM) ^ SALTS[kind]) >>> 0;
+}
+
 /** Reads a block of a kind back. @returns ENOTBLK for a block that belongs elsewhere, EILSEQ for a wrong kind or checksum. */
 export function unseal(content: Content, location: number, kind: BlockKind): MetadataBlock | Errno {
   const record = content.wholeRecord();

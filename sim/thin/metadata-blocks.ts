@@ -13,7 +13,7 @@ import { bytes } from "../core/units.ts";
 import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock, seal, unseal } from "./metadata-block.ts";
 
 /** 255 bitmaps of 16,320 entries (dm-space-map-metadata.h): what one index block can hold. */
-const METADATA_BLOCKS_MAX: number = 255 * 16_320;
+export const METADATA_BLOCKS_MAX: number = 255 * 16_320;
 
 const BLOCK_BYTES = bytes(METADATA_BLOCK_SIZE);
 

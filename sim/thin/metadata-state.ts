@@ -51,7 +51,7 @@ export function detailsValue(details: DeviceDetails): Uint32Array {
 
 /** The trees of one state of the metadata. */
 export interface MetadataState {
-  readonly tx: Transaction;
+  readonly tx: Transaction<MetadataSpace>;
   readonly data: DataSpace;
   /** Device → root of its mappings; removing one gives its mappings up. */
   readonly devices: BTree;

@@ -174,8 +174,7 @@ export class PoolMetadata {
   #commit(): Errno | undefined {
     if (!this.#inService) return undefined;
     const { tx, data, devices, details } = this.#state;
-    const failed =
-      this.beforeCommit?.() ?? this.#saveDetails() ?? data.commit() ?? tx.space.commit() ?? this.blocks.flush();
+    const failed = this.beforeCommit?.() ?? this.#saveDetails() ?? data.commit() ?? tx.space.commit() ?? this.blocks.flush();
     if (failed !== undefined) return failed;
     const superblock = this.#changeSuperblock();
     if (isErrno(superblock)) return superblock;

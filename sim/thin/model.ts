@@ -40,8 +40,10 @@ function runsOf(mappings: BTree): readonly MappingRun[] | Errno {
   return failed ?? runs;
 }
 
-/** The devices of a state, in the order of their ids. @returns an error of reading. O(mappings). */
-export function readDevices(state: Pick<MetadataState, "tx" | "devices" | "details" | "mappingType">): readonly DeviceModel[] | Errno {
+/** The devices of a committed state, in the order of their ids. @returns an error of reading. O(mappings). */
+export function readDevices(
+  state: Pick<MetadataState, "tx" | "devices" | "details" | "mappingType">,
+): readonly DeviceModel[] | Errno {
   const roots: { readonly id: number; readonly root: number }[] = [];
   const failed = state.devices.visitLeaves((words) => {
     for (let index = 0; index < countOf(words); index++) {
@@ -59,4 +61,15 @@ export function readDevices(state: Pick<MetadataState, "tx" | "devices" | "detai
     out.push({ id, details, runs });
   }
   return out;
+}
+
+/** The devices without their mappings, from their details alone. */
+export function readDeviceDetails(state: Pick<MetadataState, "details">): readonly DeviceModel[] | Errno {
+  const out: DeviceModel[] = [];
+  const failed = state.details.visitLeaves((words) => {
+    for (let index = 0; index < countOf(words); index++) {
+      out.push({ id: keyAt(words, index), details: readDetails(words, valueAt(words, index)), runs: [] });
+    }
+  });
+  return failed ?? out;
 }

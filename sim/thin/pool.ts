@@ -5,7 +5,7 @@
  * - The mode tells what works: write; out of data space (nothing that needs a new block); out of metadata space and read-only (no change at
  *   all); fail (nothing). A failed change of the metadata goes back to the last commit and leaves the pool read-only, to be checked.
  * - Commits: a flush of a volume that changed, each successful message, each status, every second while something changed, suspending.
- * - A write that finds no space waits in the pool until there is some (`queued`), unless the pool was told to fail it at once.
+ * - A write that finds no space waits in the pool until there is some (waiting.ts), unless the pool was told to fail it at once.
  */
 import type { BlockDevice } from "../block/device.ts";
 import { assert } from "../core/assert.ts";
@@ -13,12 +13,19 @@ import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { PoolMetadata } from "./metadata.ts";
 import { MetadataBlocks } from "./metadata-blocks.ts";
-import { NO_NUMBERS, type PoolFeatures, type PoolOptions, type PoolTable, poolTableLine, SECTOR, TargetError } from "./pool-options.ts";
+import {
+  NO_NUMBERS,
+  type PoolFeatures,
+  type PoolOptions,
+  type PoolTable,
+  poolTableLine,
+  SECTOR,
+  TargetError,
+} from "./pool-options.ts";
+import { growData, growMetadata } from "./resize.ts";
+import { QUEUED, type Waiting, WaitingBios } from "./waiting.ts";
 
 export type PoolMode = "write" | "outOfDataSpace" | "outOfMetadataSpace" | "readOnly" | "fail";
-
-/** What a write gives that waits for space. */
-export const QUEUED = "queued";
 
 /** What volumes did; each only grows. */
 export interface ThinCounters {
@@ -33,18 +40,6 @@ export interface ThinCounters {
   /** Virtual blocks that a discard unmapped. */
   unmapped: number;
   commits: number;
-}
-
-/** A bio that waits for space. */
-export class Waiting {
-  /** Still waiting. */
-  pending = true;
-  error: Errno | undefined;
-}
-
-interface Queued {
-  readonly waiting: Waiting;
-  readonly retry: () => Errno | undefined | typeof QUEUED;
 }
 
 const MODE_NAMES: Readonly<Record<PoolMode, string>> = {
@@ -79,7 +74,8 @@ export class ThinPool {
   #events = 0;
   #noSpaceSince = 0;
   #lastCommit = 0;
-  #queue: Queued[] = [];
+  /** Bios that wait for space. */
+  readonly waiting: WaitingBios = new WaitingBios();
   #stopTimer: (() => void) | undefined;
   /** Volumes in use. */
   #volumes = 0;
@@ -182,12 +178,12 @@ export class ThinPool {
       this.#features = this.#adjusted(this.#table.features);
       this.setMode(this.#features.readOnly ? "readOnly" : "write");
     }
-    const grown = this.#growData();
+    const grown = growData(this, Math.floor((this.#sectors * SECTOR) / this.blockSize));
     if (isErrno(grown)) return grown;
-    const grownMetadata = this.#growMetadata();
+    const grownMetadata = growMetadata(this);
     if (isErrno(grownMetadata)) return grownMetadata;
     if (grown || grownMetadata) this.commit();
-    this.retryQueued();
+    this.waiting.retry();
     this.#lowWaterTold = false;
     this.#suspended = false;
     return undefined;
@@ -208,46 +204,10 @@ export class ThinPool {
 
   /** Passdown needs a data device that discards. */
   #adjusted(features: PoolFeatures): PoolFeatures {
-    if (!features.discard || !features.discardPassdown || !isErrno(this.data.discard(alignDown(0, 1), alignDown(0, 1)))) return features;
+    if (!features.discard || !features.discardPassdown || !isErrno(this.data.discard(alignDown(0, 1), alignDown(0, 1))))
+      return features;
     this.log(`Data device (${this.data.name}) discard unsupported: Disabling discard passdown.`);
     return { ...features, discardPassdown: false };
-  }
-
-  #growData(): boolean | Errno {
-    const blocks = Math.floor((this.#sectors * SECTOR) / this.blockSize);
-    const known = this.metadata.dataBlocks;
-    if (blocks < known) {
-      this.log(`${this.name}: pool target (${blocks} blocks) too small: expected ${known}`);
-      return EINVAL;
-    }
-    if (blocks === known) return false;
-    if (this.metadata.needsCheck) {
-      this.log(`${this.name}: unable to grow the data device until repaired.`);
-      return false;
-    }
-    if (known > 0) this.log(`${this.name}: growing the data device from ${known} to ${blocks} blocks`);
-    const state = this.metadata.change();
-    const failed = isErrno(state) ? state : state.data.extend(blocks - known);
-    return failed === undefined ? true : this.metadataFailed("dm_pool_resize_data_dev", failed);
-  }
-
-  #growMetadata(): boolean | Errno {
-    const blocks = this.metadata.blocks.usable;
-    const known = this.metadata.metadataBlocks;
-    if (blocks < known) {
-      this.log(`${this.name}: metadata device (${blocks} blocks) too small: expected ${known}`);
-      return EINVAL;
-    }
-    if (blocks === known) return false;
-    if (this.metadata.needsCheck) {
-      this.log(`${this.name}: unable to grow the metadata device until repaired.`);
-      return false;
-    }
-    this.log(`${this.name}: growing the metadata device from ${known} to ${blocks} blocks`);
-    if (this.#mode === "outOfMetadataSpace") this.setMode("write");
-    const state = this.metadata.change();
-    const failed = isErrno(state) ? state : state.tx.space.extend(blocks - known);
-    return failed === undefined ? true : this.metadataFailed("dm_pool_resize_metadata_dev", failed);
   }
 
   /** Changes the mode, if it may be changed (set_pool_mode). */
@@ -263,7 +223,7 @@ export class ThinPool {
     this.metadata.blocks.readOnly = mode !== "write" && mode !== "outOfDataSpace";
     if (mode === "write") this.#features = { ...this.#features, errorIfNoSpace: this.#table.features.errorIfNoSpace };
     else if (mode === "outOfDataSpace") this.#noSpaceSince = this.#now;
-    else this.#failQueued(EIO);
+    else this.waiting.fail(EIO);
     if (old !== mode) this.#tellMode();
   }
 
@@ -289,7 +249,7 @@ export class ThinPool {
     }
     if (this.#mode === "outOfDataSpace" && this.metadata.freeDataBlocks > 0) {
       this.setMode("write");
-      this.retryQueued();
+      this.waiting.retry();
     }
     return undefined;
   }
@@ -359,28 +319,6 @@ export class ThinPool {
     return this.features.errorIfNoSpace ? ENOSPC : QUEUED;
   }
 
-  /** Keeps a bio until there is space, or until nobody hopes for it any more. */
-  queue(waiting: Waiting, retry: () => Errno | undefined | typeof QUEUED): void {
-    this.#queue.push({ waiting, retry });
-  }
-
-  /** Tries what waits again, in order; what still finds no space waits on. */
-  retryQueued(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const entry of queue) {
-      const result = entry.retry();
-      if (result === QUEUED) this.#queue.push(entry);
-      else settle(entry.waiting, result);
-    }
-  }
-
-  #failQueued(error: Errno): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const { waiting } of queue) settle(waiting, error);
-  }
-
   /** After the timeout without space, writes fail instead of waiting (do_no_space_timeout). */
   #loseHope(): void {
     const timeout = this.#options.noSpaceTimeout ?? 60;
@@ -388,7 +326,7 @@ export class ThinPool {
     if (this.#options.clock !== undefined && this.#now - this.#noSpaceSince < seconds(timeout)) return;
     this.#features = { ...this.#features, errorIfNoSpace: true };
     this.#tellMode();
-    this.#failQueued(ENOSPC);
+    this.waiting.fail(ENOSPC);
   }
 
   /**
@@ -416,9 +354,4 @@ export class ThinPool {
     this.#stopTimer?.();
     if (this.#mode === "write" || this.#mode === "outOfDataSpace") this.metadata.commit();
   }
-}
-
-function settle(waiting: Waiting, error: Errno | undefined): void {
-  waiting.pending = false;
-  waiting.error = error;
 }

@@ -10,17 +10,27 @@
 import { type Errno, isErrno } from "../core/errno.ts";
 import type { BlockKind, MetadataBlock } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
-import type { MetadataSpace } from "./metadata-space.ts";
 
-export class Transaction {
+/** Which blocks are in use, and how often: what a transaction asks of the space that it takes blocks from. */
+export interface BlockSpace {
+  /** Takes a block. @returns ENOSPC. */
+  newBlock(): number | Errno;
+  inc(begin: number, end: number): Errno | undefined;
+  dec(begin: number, end: number): Errno | undefined;
+  count(block: number): number | Errno;
+  /** Whether a block has more than one reference. */
+  isShared(block: number): boolean | Errno;
+}
+
+export class Transaction<Space extends BlockSpace = BlockSpace> {
   readonly blocks: MetadataBlocks;
-  /** Which metadata blocks are in use; set by whoever makes both. */
-  readonly space: MetadataSpace;
+  readonly space: Space;
   /** Whether the block that was shadowed last had more than one reference. */
   shared = false;
   readonly #made = new Set<number>();
 
-  constructor(blocks: MetadataBlocks, makeSpace: (tx: Transaction) => MetadataSpace) {
+  /** @param makeSpace - makes the space, whose own map is changed in this transaction, too. */
+  constructor(blocks: MetadataBlocks, makeSpace: (tx: Transaction) => Space) {
     this.blocks = blocks;
     this.space = makeSpace(this);
   }

@@ -10,11 +10,13 @@
 import type { BlockDevice } from "../block/device.ts";
 import { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
-import { blockOf, type Bytes, bytes, offsetIn, startOf } from "../core/units.ts";
-import type { ThinDevice } from "./metadata.ts";
-import { QUEUED, type ThinPool, Waiting } from "./pool.ts";
-import { SECTOR, TargetError } from "./pool-options.ts";
+import { type Bytes, blockOf, bytes, offsetIn, startOf } from "../core/units.ts";
 import { discardBlocks } from "./discard.ts";
+import type { ThinDevice } from "./metadata.ts";
+import type { ThinPool } from "./pool.ts";
+import { SECTOR, TargetError } from "./pool-options.ts";
+
+import { QUEUED, Waiting } from "./waiting.ts";
 
 export interface VolumeOptions {
   readonly name: string;
@@ -145,7 +147,7 @@ export class ThinVolume implements BlockDevice {
       const result = this.#writePiece(from, piece);
       if (result === QUEUED) {
         waiting ??= new Waiting();
-        this.pool.queue(waiting, () => this.#writePiece(from, piece));
+        this.pool.waiting.add(waiting, () => this.#writePiece(from, piece));
       } else error ??= result;
       at = end;
     }
@@ -266,7 +268,7 @@ export class ThinVolume implements BlockDevice {
     const result = this.#flush();
     if (result !== QUEUED) return result;
     const waiting = new Waiting();
-    this.pool.queue(waiting, () => this.#flush());
+    this.pool.waiting.add(waiting, () => this.#flush());
     return this.pool.waitFor(waiting);
   }
 

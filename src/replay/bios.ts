@@ -11,8 +11,8 @@ import { snapshot } from "../../sim/core/counters.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { bytes, GIB } from "../../sim/core/units.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
-import { parsePoolTable, SECTOR, TargetError } from "../../sim/thin/pool-options.ts";
 import { ThinPool } from "../../sim/thin/pool.ts";
+import { parsePoolTable, SECTOR, TargetError } from "../../sim/thin/pool-options.ts";
 import { ThinVolume } from "../../sim/thin/volume.ts";
 import { isList, isRecord, type Json, parseJson, sameJson } from "../calls/json.ts";
 import { StepError } from "../calls/step.ts";
@@ -114,7 +114,10 @@ export function isBioStream(text: string): boolean {
 }
 
 /** Replays a stream; each phase is a step. @throws TraceError for a line that cannot be understood. */
-export function replayBios(file: string, text: string): { readonly steps: number; readonly differing: readonly RecordedDifference[] } {
+export function replayBios(
+  file: string,
+  text: string,
+): { readonly steps: number; readonly differing: readonly RecordedDifference[] } {
   const machine = makeMachine();
   const differing: RecordedDifference[] = [];
   let steps = 0;

@@ -151,7 +151,11 @@ function runRecording(recording: Recording): { steps: number; differing: Differe
     const isBug = error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError;
     if (!isBug) throw error;
     const message = `${error.name}: ${error.message}`;
-    return { steps: 1, differing: [{ file, line: 1, step: {}, expected: null, got: { failed: message } }], bug: { file, line: 1, message } };
+    return {
+      steps: 1,
+      differing: [{ file, line: 1, step: {}, expected: null, got: { failed: message } }],
+      bug: { file, line: 1, message },
+    };
   }
 }
 

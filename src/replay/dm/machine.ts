@@ -8,7 +8,7 @@ import { Content } from "../../../sim/core/content.ts";
 import { snapshot } from "../../../sim/core/counters.ts";
 import { bytes, seconds } from "../../../sim/core/units.ts";
 import { ThinPool } from "../../../sim/thin/pool.ts";
-import { parsePoolTable, type PoolTable, SECTOR, TargetError } from "../../../sim/thin/pool-options.ts";
+import { type PoolTable, parsePoolTable, SECTOR, TargetError } from "../../../sim/thin/pool-options.ts";
 import { ThinVolume } from "../../../sim/thin/volume.ts";
 import { StepError } from "../../calls/step.ts";
 import type { DmHeader } from "./recording.ts";
@@ -30,7 +30,7 @@ export function filled(byte: number, length: number): Content {
 }
 
 /** A pool table as the header asks for it. */
-export function tableOf(header: DmHeader): PoolTable | TargetError {
+function tableOf(header: DmHeader): PoolTable | TargetError {
   const words = ["meta", "data", header.blockSectors, header.lowWater, header.features.length, ...header.features];
   return parsePoolTable(words.map(String));
 }

@@ -5,9 +5,9 @@ import { Disk } from "../../../sim/block/disk.ts";
 import { Content } from "../../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../../sim/core/errno.ts";
 import { bytes } from "../../../sim/core/units.ts";
-import { SECTOR, TargetError } from "../../../sim/thin/pool-options.ts";
-import { Waiting } from "../../../sim/thin/pool.ts";
 import { sendMessage } from "../../../sim/thin/messages.ts";
+import { SECTOR, type TargetError } from "../../../sim/thin/pool-options.ts";
+import { Waiting } from "../../../sim/thin/waiting.ts";
 import type { Json } from "../../calls/json.ts";
 import { isList, isRecord } from "../../calls/json.ts";
 import { type Step, StepError, textOf, wholeOf } from "../../calls/step.ts";
@@ -26,7 +26,7 @@ export function sectorRuns(content: Content): [number, number][] {
 }
 
 /** A write that is not yet done, or the last one that is. */
-export interface PendingWrite {
+interface PendingWrite {
   readonly key: string;
   readonly waiting: Waiting;
 }
@@ -65,8 +65,7 @@ function write(run: DmRun, step: Step): Json {
   }
   if (result !== undefined) {
     const done = new Waiting();
-    done.pending = false;
-    done.error = result;
+    done.settle(result);
     run.last = { key: keyOf(step), waiting: done };
     return { err: result.code };
   }
@@ -182,7 +181,8 @@ function transaction({ machine }: DmRun, step: Step): Json {
     const [kind, block, blocks] = item;
     const offset = bytes(Number(block) * size);
     const length = Number(blocks) * size;
-    const failed = kind === "d" ? volume.discard(offset, bytes(length)) : volume.write(offset, filled(wholeOf(step, "tag"), length));
+    const failed =
+      kind === "d" ? volume.discard(offset, bytes(length)) : volume.write(offset, filled(wholeOf(step, "tag"), length));
     return failed?.code ?? "ok";
   });
   return { each };

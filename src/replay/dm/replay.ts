@@ -9,16 +9,16 @@ import { isErrno } from "../../../sim/core/errno.ts";
 import { bytes } from "../../../sim/core/units.ts";
 import { sendMessage } from "../../../sim/thin/messages.ts";
 import { readDevices } from "../../../sim/thin/model.ts";
+import { TargetError } from "../../../sim/thin/pool-options.ts";
 import { poolStatus } from "../../../sim/thin/status.ts";
 import { isList, isRecord, type Json, sameJson } from "../../calls/json.ts";
-import { type Step, StepError, textOf } from "../../calls/step.ts";
+import { StepError, textOf } from "../../calls/step.ts";
 import { dumpXml } from "../../thin/xml.ts";
 import type { RecordedDifference } from "../recorded.ts";
 import { atLine } from "../trace.ts";
 import { type DmIo, DmMachine } from "./machine.ts";
 import { type DmRun, OPERATIONS, sectorRuns } from "./operations.ts";
 import type { DmLine, DmRecording } from "./recording.ts";
-import { TargetError } from "../../../sim/thin/pool-options.ts";
 
 /** What a commit writes at least: a bitmap, the index, a leaf, its root and the superblock, of 8 sectors each. */
 const COMMIT_SECTORS_MIN = 40;
@@ -74,7 +74,10 @@ function holdAndRelease(machine: DmMachine): void {
   if (sendMessage(machine.pool, "reserve_metadata_snap") === undefined) sendMessage(machine.pool, "release_metadata_snap");
 }
 
-function ioParts(recorded: Json | undefined, io: { readonly data: DmIo; readonly meta: DmIo }): { expected: Json; got: Json } | undefined {
+function ioParts(
+  recorded: Json | undefined,
+  io: { readonly data: DmIo; readonly meta: DmIo },
+): { expected: Json; got: Json } | undefined {
   if (!isRecord(recorded) || !isRecord(recorded["data"] ?? null) || !isRecord(recorded["meta"] ?? null)) return undefined;
   const data = recorded["data"] as { readonly [key: string]: Json };
   const meta = recorded["meta"] as { readonly [key: string]: Json };
@@ -85,7 +88,10 @@ function ioParts(recorded: Json | undefined, io: { readonly data: DmIo; readonly
 }
 
 /** Keeps the keys whose values differ. */
-function differing(expected: Readonly<Record<string, Json>>, got: Readonly<Record<string, Json>>): { expected: Json; got: Json } | undefined {
+function differing(
+  expected: Readonly<Record<string, Json>>,
+  got: Readonly<Record<string, Json>>,
+): { expected: Json; got: Json } | undefined {
   const keys = Object.keys(expected).filter((key) => !sameJson(expected[key], got[key]));
   if (keys.length === 0) return undefined;
   const pick = (from: Readonly<Record<string, Json>>): Json => Object.fromEntries(keys.map((key) => [key, from[key] ?? null]));

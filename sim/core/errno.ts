@@ -88,6 +88,7 @@ export const ENODATA: Errno = Errno.define("ENODATA", 61, "No data available");
 export const ETIME: Errno = Errno.define("ETIME", 62, "Timer expired");
 export const EBADMSG: Errno = Errno.define("EBADMSG", 74, "Bad message");
 export const EOVERFLOW: Errno = Errno.define("EOVERFLOW", 75, "Value too large for defined data type");
+export const EILSEQ: Errno = Errno.define("EILSEQ", 84, "Invalid or incomplete multibyte or wide character");
 export const ENOTSUP: Errno = Errno.define("ENOTSUP", 95, "Operation not supported");
 export const ETIMEDOUT: Errno = Errno.define("ETIMEDOUT", 110, "Connection timed out");
 export const ESTALE: Errno = Errno.define("ESTALE", 116, "Stale file handle");

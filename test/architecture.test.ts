@@ -20,6 +20,7 @@ const ROOMS = [
   "sim/union",
   "sim/host",
   "src/calls",
+  "src/archive",
   "src/drivers",
   "src/layers",
   "src/images",

@@ -111,7 +111,7 @@ describe("random entries", () => {
         const { header, content } = known[index++] ?? { header: tarHeader({ name: "" }), content: Content.empty };
         expect(read.header.name).toBe(header.name);
         // tar-stream tells the PAX record uid, and leaves the field as it stands.
-        expect(Number(read.header.pax?.["uid"] ?? read.header.uid)).toBe(header.uid);
+        expect(Number((read.header.pax as Record<string, string> | undefined)?.["uid"] ?? read.header.uid)).toBe(header.uid);
         expect(Buffer.concat(parts).equals(Buffer.from(content.toBytes()))).toBe(true);
       }
       expect(index).toBe(known.length);

@@ -129,6 +129,12 @@ export class ImageStore {
     return makeDirectories(task, folder, 0o755) ?? writeFile(task, `${folder}/${key}`, { text, mode: 0o644 });
   }
 
+  /** When the image got its latest name, RFC 3339; the year 1 where it never did. */
+  updatedOf(id: string): string {
+    const text = readFile(this.layers.parts.host.task, `${this.#metadataFolder(id)}/lastUpdated`);
+    return isDriverError(text) ? "0001-01-01T00:00:00Z" : text.trim();
+  }
+
   parentOf(id: string): string | undefined {
     return this.#parents.get(id);
   }

@@ -14,7 +14,7 @@ const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
 ];
 
 /** What the first bytes say. */
-export function compressionOf(content: Content): Compression {
+function compressionOf(content: Content): Compression {
   const head = content.slice(0, 6).toBytes();
   return MAGICS.find(([, magic]) => magic.every((byte, at) => head[at] === byte))?.[0] ?? "none";
 }
@@ -29,7 +29,7 @@ export interface UnpackLimits {
   readonly held: number;
 }
 
-export const UNPACK_LIMITS: UnpackLimits = { ratio: 1000, bytes: 2 ** 36, held: 2 ** 27 };
+const UNPACK_LIMITS: UnpackLimits = { ratio: 1000, bytes: 2 ** 36, held: 2 ** 27 };
 /** So much may come out whatever went in, before the ratio counts. */
 const RATIO_FREE = 2 ** 20;
 /** Ordinary files do not compress better than this: more of it is not held. */

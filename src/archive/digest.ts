@@ -6,7 +6,7 @@ import type { Content } from "../../sim/core/content.ts";
 import { ArchiveFault } from "./fault.ts";
 
 /** One digest in the making. */
-export interface Hasher {
+interface Hasher {
   /** Takes the bytes before it returns: the caller may write over them. */
   update(piece: Uint8Array): void;
   /** Lower-case hexadecimal; ends the use of the hasher. */

@@ -13,7 +13,7 @@ import * as tar from "./tar-header.ts";
 import { paddingOf } from "./tar-write.ts";
 
 /** What an archive may hold at most (spec/reliability.md). */
-export interface TarLimits {
+interface TarLimits {
   /** Bytes of one entry's long names and PAX records. */
   readonly metaBytes: number;
   readonly entries: number;
@@ -21,7 +21,7 @@ export interface TarLimits {
   readonly bytes: number;
 }
 
-export const TAR_LIMITS: TarLimits = { metaBytes: 2 ** 20, entries: 1_000_000, bytes: 2 ** 36 };
+const TAR_LIMITS: TarLimits = { metaBytes: 2 ** 20, entries: 1_000_000, bytes: 2 ** 36 };
 
 export interface TarEntry {
   readonly header: tar.TarHeader;

@@ -164,7 +164,7 @@ export function paddingOf(size: number): number {
 }
 
 /** The blocks that stand before an entry's content. */
-export function headerBlocks(header: TarHeader): Uint8Array {
+function headerBlocks(header: TarHeader): Uint8Array {
   const records = paxRecords(header);
   const name = nameBytes(header.name);
   const split = records.length === 0 ? splitName(name) : undefined;

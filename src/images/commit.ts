@@ -13,7 +13,7 @@ import { EMPTY_DIFF_ID } from "./ids.ts";
 import type { StoredImage } from "./image-store.ts";
 
 /** The daemon that new images name. */
-export const DOCKER_VERSION = "20.10.27";
+const DOCKER_VERSION = "20.10.27";
 const ARCHITECTURE = "amd64";
 
 /** Makes an image of one layer out of a root filesystem's tar. @throws ArchiveFault */
@@ -65,7 +65,7 @@ export function commitContainer(daemon: Daemon, container: WritableLayer, option
 }
 
 /** Makes a child image of a layer's tar. */
-export function commitLayer(daemon: Daemon, tar: Content, options: CommitOptions): StoredImage | DriverError {
+function commitLayer(daemon: Daemon, tar: Content, options: CommitOptions): StoredImage | DriverError {
   const { parent } = options;
   const layer = daemon.layers.register({ content: tar, mode: "docker" }, parent?.top?.chainId ?? "");
   if (isDriverError(layer)) return layer;
@@ -76,7 +76,7 @@ export function commitLayer(daemon: Daemon, tar: Content, options: CommitOptions
 }
 
 /** The configuration of a child image. @param diffIds - of the step's layer; none of a step that made none */
-export function childConfig(daemon: Daemon, diffIds: readonly string[], options: CommitOptions): Uint8Array {
+function childConfig(daemon: Daemon, diffIds: readonly string[], options: CommitOptions): Uint8Array {
   const { parent, config, containerConfig = config, author = "", comment = "" } = options;
   const created = hostTime(daemon.host);
   const command = fieldOf(containerConfig, "Cmd");

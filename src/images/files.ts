@@ -1,7 +1,7 @@
 /**
  * The files of an image archive by their names, whether they lie in a tar archive or in a folder.
  */
-import { Content } from "../../sim/core/content.ts";
+import type { Content } from "../../sim/core/content.ts";
 import { ArchiveFault, type ReadMode } from "../archive/fault.ts";
 import { DIRECTORY, LINK, SYMLINK } from "../archive/tar-header.ts";
 import { readTar } from "../archive/tar-read.ts";
@@ -24,7 +24,7 @@ type Member = { readonly kind: "file"; readonly content: Content } | { readonly 
  * A name with "." and ".." worked out.
  * @returns undefined where it leads out
  */
-export function cleanPath(name: string): string | undefined {
+function cleanPath(name: string): string | undefined {
   const parts: string[] = [];
   for (const part of name.split("/")) {
     if (part === "" || part === ".") continue;
@@ -77,14 +77,4 @@ export function requireFile(files: ImageFiles, name: string): Content {
   const content = files.get(name);
   if (content === undefined) throw new ArchiveFault("E_IMAGE_MISSING", `${JSON.stringify(name)} is not in the archive`);
   return content;
-}
-
-/** Files held in memory, such as what an export has made. */
-export function memoryFiles(entries: ReadonlyMap<string, Content>): ImageFiles {
-  return { names: [...entries.keys()].sort(), get: (name) => entries.get(cleanPath(name) ?? "") ?? undefined };
-}
-
-/** A text as a file's content. */
-export function textContent(text: string): Content {
-  return Content.text(text);
 }

@@ -116,7 +116,7 @@ export interface ImageUsage {
 }
 
 /** Images that others were built from, and that have no name, are not listed. */
-export function listedImages(daemon: Daemon): StoredImage[] {
+function listedImages(daemon: Daemon): StoredImage[] {
   return daemon.images.images.filter(
     ({ config }) => daemon.images.tagsOf(config.id).length > 0 || daemon.images.childrenOf(config.id).length === 0,
   );

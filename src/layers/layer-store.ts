@@ -68,11 +68,11 @@ interface Held {
   references: number;
 }
 
-export const NO_LAYER: DriverError = new DriverError("layer does not exist");
-export const NOT_RETAINED: DriverError = new DriverError("layer not retained");
+const NO_LAYER: DriverError = new DriverError("layer does not exist");
+const NOT_RETAINED: DriverError = new DriverError("layer not retained");
 
 /** How many layers a chain has. */
-export function depthOf(layer: Layer | undefined): number {
+function depthOf(layer: Layer | undefined): number {
   let depth = 0;
   for (let at = layer; at !== undefined; at = at.parent) depth += 1;
   return depth;

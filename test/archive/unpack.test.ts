@@ -3,13 +3,13 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
+import type { Content } from "../../sim/core/content.ts";
 import { createHost } from "../../sim/host.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import type { ReadMode } from "../../src/archive/fault.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
 import { TarWriter, tarHeader } from "../../src/archive/tar-write.ts";
 import { unpackLayer } from "../../src/archive/unpack.ts";
-import type { Task } from "../../sim/vfs/task.ts";
 import { must } from "../drivers/docker-host.ts";
 
 function tarOf(names: readonly string[]): Content {

@@ -14,14 +14,6 @@ import { OpenedFiles, openImageFiles } from "../../src/node/image-files.ts";
 const HERE = fileURLToPath(new URL("../data/images", import.meta.url));
 const SHARED = fileURLToPath(new URL("../../../shared/data", import.meta.url));
 
-/** Folders of data that Docker runs left, by the driver's name; empty where the full sets are not there. */
-export function sharedRuns(): readonly (readonly [string, string])[] {
-  if (!existsSync(SHARED)) return [];
-  return readdirSync(SHARED)
-    .filter((name) => name.startsWith("docker-20.10-"))
-    .map((name) => [name.slice("docker-20.10-".length), join(SHARED, name)] as const);
-}
-
 /** Archives of `docker save`. */
 export function savedArchives(): readonly string[] {
   const own = readdirSync(HERE)

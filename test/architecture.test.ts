@@ -21,6 +21,7 @@ const ROOMS = [
   "sim/host",
   "src/calls",
   "src/thin",
+  "src/archive",
   "src/drivers",
   "src/layers",
   "src/images",

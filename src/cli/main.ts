@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { EXIT, failure, UsageError } from "./exit.ts";
+import { addImageCommand } from "./image-command.ts";
 
 /** The version in the package.json above this file, in the sources as in the built package. */
 function version(): string {
@@ -66,6 +67,7 @@ function program(): Command {
       const { driversText } = await import("./drivers.ts");
       write(driversText(options.json === true));
     });
+  addImageCommand(root, write);
   root
     .command("schema")
     .description("print the JSON Schema (draft-07) of scenario files")

@@ -93,4 +93,5 @@ export const ENOTSUP: Errno = Errno.define("ENOTSUP", 95, "Operation not support
 export const ETIMEDOUT: Errno = Errno.define("ETIMEDOUT", 110, "Connection timed out");
 export const ESTALE: Errno = Errno.define("ESTALE", 116, "Stale file handle");
 export const EUCLEAN: Errno = Errno.define("EUCLEAN", 117, "Structure needs cleaning");
+export const ENOTCONN: Errno = Errno.define("ENOTCONN", 107, "Transport endpoint is not connected");
 export const EDQUOT: Errno = Errno.define("EDQUOT", 122, "Disk quota exceeded");

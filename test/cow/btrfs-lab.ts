@@ -2,7 +2,7 @@
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type BtrfsProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
-import { type Bytes, GIB } from "../../sim/core/units.ts";
+import { type Bytes, GIB, KIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { enableQuota, makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
@@ -13,10 +13,10 @@ export class BtrfsLab {
   readonly host: Host;
   readonly options: string;
 
-  constructor(how: { size?: Bytes; options?: string; profile?: BtrfsProfile } = {}) {
+  constructor(how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile } = {}) {
     this.host = createHost({ seed: 3, kernel: { ...k6_18, btrfs: how.profile ?? k6_18.btrfs } });
     this.options = how.options ?? "";
-    this.host.addDisk({ size: how.size ?? GIB(4) });
+    this.host.addDisk({ size: how.size ?? GIB(4), sectorSize: how.sectorSize ?? KIB(0.5) });
     must(this.host.mkfs("btrfs", "vda"));
     must(this.host.task.mkdir("/m", 0o755));
     this.mount();

@@ -27,14 +27,22 @@ export function writeSuperblock(device: BlockDevice, record: SuperblockRecord): 
   return failed;
 }
 
-/** The superblock: the first copy. @returns EINVAL when there is no btrfs. */
+/**
+ * The superblock: the first copy that can be read. The kernel looks at the first alone; where a power cut has torn that one, the next serves, as `btrfs rescue
+ * super-recover` would have it. @returns EINVAL when there is no btrfs.
+ */
 export function readSuperblock(device: BlockDevice): SuperblockRecord | Errno {
-  const at = SUPERBLOCK_AT[0] as number;
-  if (device.size < at + SUPERBLOCK_BYTES) return EINVAL;
-  const content = device.read(bytes(at), bytes(SUPERBLOCK_BYTES));
-  if (isErrno(content)) return content;
-  const record = content.wholeRecord();
-  return record?.kind === "btrfs.superblock" ? (record as SuperblockRecord) : EINVAL;
+  let failed: Errno = EINVAL;
+  for (const at of SUPERBLOCK_AT) {
+    if (device.size < at + SUPERBLOCK_BYTES) continue;
+    const content = device.read(bytes(at), bytes(SUPERBLOCK_BYTES));
+    if (isErrno(content)) failed = content;
+    else {
+      const record = content.wholeRecord();
+      if (record?.kind === "btrfs.superblock") return record as SuperblockRecord;
+    }
+  }
+  return failed;
 }
 
 /** Reads a node from the first of its places that holds it. @returns EIO when none does. */

@@ -7,8 +7,9 @@ import { OVERLAY } from "./overlay.ts";
 import { TMPFS } from "./tmpfs.ts";
 import type { FileSystemType } from "./types.ts";
 import { XFS } from "./xfs.ts";
+import { ZFS } from "./zfs.ts";
 
 /** Every type there is, by its name. */
 export const FILESYSTEMS: ReadonlyMap<string, FileSystemType> = new Map(
-  [TMPFS, EXT4, XFS, BTRFS, OVERLAY].map((type) => [type.name, type]),
+  [TMPFS, EXT4, XFS, BTRFS, OVERLAY, ZFS].map((type) => [type.name, type]),
 );

@@ -154,6 +154,8 @@ export interface FileSystem {
   readonly device: DeviceNumber;
   /** The longest name in bytes. */
   readonly nameMax: number;
+  /** Whether chown to an owner, also the same, takes the set-id bits of a directory too, unless root does it (zfs: secpolicy_setid_clear). Absent: no. */
+  readonly dropsSetIdOfDirectories?: boolean;
   /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
   readonly stackDepth: number;
 
@@ -213,6 +215,8 @@ export interface FileSystem {
   close(file: FileHandle, flags: number): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
+  /** What a mapping (mmap) reads, where that is not what `read` does: zfs, whose read passes the page cache by. Absent: `read`. */
+  readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */
   write(file: FileHandle, offset: number, content: Content): number | Errno;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;

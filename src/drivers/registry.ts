@@ -12,12 +12,15 @@ import { isFilledDirectory } from "./files.ts";
 import { OVERLAY } from "./overlay.ts";
 import { OVERLAY2 } from "./overlay2.ts";
 import { VFS } from "./vfs.ts";
+import { ZFS } from "./zfs.ts";
 
 /** The order in which Docker 20.10 tries drivers. */
 const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"];
 
 /** Every driver there is, by its name. */
-export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([BTRFS, OVERLAY, OVERLAY2, VFS].map((kind) => [kind.name, kind]));
+export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map(
+  [BTRFS, OVERLAY, OVERLAY2, VFS, ZFS].map((kind) => [kind.name, kind]),
+);
 
 export interface DriverChoice {
   /** The driver asked for; by default Docker's own choice. */

@@ -4,7 +4,7 @@
  * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). A directory's blocks are never given back
  * before the directory is removed. The caller has begun a transaction and checked that the name is free.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
@@ -29,15 +29,23 @@ const ENTRY_BLOCKS_MAX = 5;
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
+  const known = state.dentries.lookup(directory, name);
+  if (known !== 0) return known;
+  const data = state.directory(directory);
+  if (data.loaded) return 0;
+  loadDirectory(state, directory, data);
+  return state.dentries.lookup(directory, name);
+}
+
+/** Sees to it that a directory's entries are in the dentry table. */
+export function readDirectory(state: Ext4State, directory: number): void {
   const data = state.directory(directory);
   if (!data.loaded) loadDirectory(state, directory, data);
-  return state.dentries.lookup(directory, name);
 }
 
 /** Whether a directory has entries beside "." and "..". */
 export function isEmpty(state: Ext4State, directory: number): boolean {
-  const data = state.directory(directory);
-  if (!data.loaded) loadDirectory(state, directory, data);
+  readDirectory(state, directory);
   return state.dentries.count(directory) === 0;
 }
 
@@ -98,7 +106,7 @@ export function endDirectory(state: Ext4State, directory: number): void {
 
 function blockAt(data: DirectoryData, at: number): DirectoryBlock {
   const block = data.blocks[at];
-  assert(block !== undefined, `directory block ${at} is not in memory`);
+  if (block === undefined) throw new InvariantError(`directory block ${at} is not in memory`);
   return block;
 }
 

@@ -19,6 +19,7 @@ import {
   IS_INDEXED,
   IS_METACOPY,
   IS_SHARED,
+  IS_STACKED,
   IS_UNLINKED,
   type Node,
   ROOT_NODE,
@@ -169,15 +170,15 @@ export class Overlay {
 
   /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */
   dataFsOf(node: Node): FileSystem {
-    const { upper } = this;
-    if (upper !== undefined && this.nodes.hasUpper(node) && !this.nodes.has(node, IS_METACOPY)) return upper.fs;
-    return this.view.dataFsOf(this.nodes.lowerOf(node));
+    const { nodes } = this;
+    if ((nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0) return this.fsOf(node);
+    return this.view.dataFsOf(nodes.lowerOf(node));
   }
 
   /** The inode there. */
   dataInodeOf(node: Node): Inode {
     const { nodes } = this;
-    if (nodes.hasUpper(node) && !nodes.has(node, IS_METACOPY)) return nodes.upperOf(node);
+    if ((nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0) return nodes.realOf(node);
     return this.view.dataInodeOf(nodes.lowerOf(node));
   }
 

@@ -12,6 +12,7 @@ import {
   addEntry,
   beginDirectory,
   endDirectory,
+  findEntry,
   isEmpty,
   lookupEntry,
   readDirectory,
@@ -200,11 +201,11 @@ export function dropDirectory(state: Ext4State, ino: number): void {
 }
 
 export function unlink(state: Ext4State, directory: number, name: Name): Errno | undefined {
-  const ino = lookupEntry(state, directory, name);
-  if (ino === 0) return ENOENT;
+  const row = findEntry(state, directory, name);
+  if (row === 0) return ENOENT;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  const row = state.dentries.find(directory, name);
+  const ino = state.dentries.child(row);
   removeEntry(state, directory, row);
   stamp(state, directory, true);
   dropLink(state, ino);

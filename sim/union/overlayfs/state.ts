@@ -30,6 +30,9 @@ import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
 
+/** Flags of nodes of which more than the row is kept. */
+const SPECIAL: number = IS_DIRECTORY | HOLDS_UPPER | HAS_REDIRECT | IS_SHARED | IS_INDEXED;
+
 /** What a mount counts; all only grow. */
 export interface OverlayCounters {
   /** Names looked up that were not cached. */
@@ -248,6 +251,10 @@ export class Overlay {
 
   #end(node: Node): void {
     const { nodes, upper } = this;
+    if ((nodes.flagsOf(node) & SPECIAL) === 0) {
+      nodes.free(node);
+      return;
+    }
     if (nodes.has(node, IS_DIRECTORY)) {
       nodes.forgetEntries(node);
       this.directoryNumbers.delete(node);

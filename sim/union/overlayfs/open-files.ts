@@ -11,7 +11,7 @@ export const NO_FILE: number = -1;
 export interface OpenedFile {
   readonly node: Node;
   /** The real file, or NO_FILE. */
-  readonly real: number;
+  real: number;
   /** The real file's flags. */
   readonly flags: number;
   readonly fs: FileSystem;

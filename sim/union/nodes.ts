@@ -44,7 +44,6 @@ export const IS_METACOPY: number = 1 << 7;
 export const IS_INDEXED: number = 1 << 8;
 /** Its last name is gone. */
 export const IS_UNLINKED: number = 1 << 9;
-
 /** A file whose data are in a lower layer than its attributes. */
 export const IS_STACKED: number = 1 << 10;
 /** The type bits of its mode, which never change: S_IFMT shifted. */
@@ -172,6 +171,11 @@ export class UnionNodes {
   forgetLower(node: Node): void {
     assert(this.hasUpper(node), `node ${node} would be on no layer`);
     this.#words[node * WIDTH + LOWER] = 0;
+  }
+
+  /** Puts another node of the view below a node that is on the upper layer, or below one that the same inode still shows. */
+  setLower(node: Node, lower: ViewNode): void {
+    this.#words[node * WIDTH + LOWER] = lower;
   }
 
   /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. */

@@ -11,7 +11,6 @@
 import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
-import { newAttributes } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
@@ -27,7 +26,8 @@ import {
   NOT_SUPPORTED,
   pathError,
 } from "./driver.ts";
-import { exists, isDirectory, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
@@ -308,27 +308,6 @@ class Overlay2Driver implements GraphDriver {
   cleanup(): undefined {
     unmountBelow(this.#host, this.home);
   }
-}
-
-/** directory.Size: bytes of everything below a folder but folders, each inode once. */
-function folderSize(task: Task, folder: string): number {
-  const seen = new Set<number>();
-  let size = 0;
-  const visit = (path: string): void => {
-    const entries = task.readdir(path);
-    if (isErrno(entries)) return;
-    for (const { name } of entries) {
-      const of = task.lstat(`${path}/${name}`, newAttributes());
-      if (isErrno(of)) continue;
-      if (isDirectory(of)) visit(`${path}/${name}`);
-      else if (!seen.has(of.inodeNumber)) {
-        seen.add(of.inodeNumber);
-        size += of.size;
-      }
-    }
-  };
-  visit(folder);
-  return size;
 }
 
 /** Checks the daemon's options. @returns what is wrong with them. */

@@ -19,8 +19,8 @@ import {
   S_IFREG,
 } from "../../vfs/filesystem.ts";
 import { IS_METACOPY, type Node } from "../nodes.ts";
+import { NO_FILE, type OpenedFile } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
-import { NO_FILE, type OpenedFile } from "./open-files.ts";
 import type { Overlay } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get (ovl_open). */

@@ -25,7 +25,7 @@ import {
   ROOT_NODE,
   UnionNodes,
 } from "../nodes.ts";
-import type { OpenFiles } from "./open-files.ts";
+import type { OpenFiles } from "../open-files.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";

@@ -5,6 +5,7 @@
  * Interface: a driver lives in `<root>/<name>`. Its failure to start is told as Docker's daemon logs it.
  */
 import type { Host } from "../../sim/host.ts";
+import { DEVICEMAPPER } from "./devicemapper.ts";
 import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
@@ -16,7 +17,9 @@ import { VFS } from "./vfs.ts";
 const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"];
 
 /** Every driver there is, by its name. */
-export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([OVERLAY, OVERLAY2, VFS].map((kind) => [kind.name, kind]));
+export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map(
+  [DEVICEMAPPER, OVERLAY, OVERLAY2, VFS].map((kind) => [kind.name, kind]),
+);
 
 export interface DriverChoice {
   /** The driver asked for; by default Docker's own choice. */

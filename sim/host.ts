@@ -244,6 +244,11 @@ export class Host implements HostParts {
     this.#detached = used;
   }
 
+  /** Whether a filesystem that is mounted, or detached and still used, lies on the device of a number. */
+  usesDevice(number: DeviceNumber): boolean {
+    return [...this.vfs.mounts, ...this.#detached].some(({ fs }) => fs.device === number);
+  }
+
   /** Where something is mounted at `path` or below it, in the order of mounting. */
   mountedBelow(path: string): string[] {
     return [...this.#mounts.keys()].filter((at) => at === path || at.startsWith(`${path}/`));

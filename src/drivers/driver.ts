@@ -149,5 +149,7 @@ export interface DriverKind {
   readonly deprecated: boolean;
   /** The backing filesystems that it stands on, its usual one first; absent where any will do. */
   readonly backings?: readonly string[];
+  /** Options of the daemon under which the driver's traces were recorded; default none. */
+  readonly recordedWith?: readonly string[];
   init(context: DriverContext): GraphDriver | DriverError;
 }

@@ -7,7 +7,7 @@ import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
-import { copyInto, copyUpDirectory } from "./copy-up.ts";
+import { copyInto, copyUp, copyUpDirectory } from "./copy-up.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { isWhitedOut, lookup, shareByUpper } from "./lookup.ts";
 import { addPseudoLink } from "./plink.ts";
@@ -83,6 +83,9 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
 function linkLower(aufs: Aufs, source: Node, directory: Node, name: Name): Errno | undefined {
   const { upper, nodes } = aufs;
   if (upper === undefined) return EROFS;
+  if (upper.pseudoLinks === undefined) {
+    return copyUp(aufs, source) ?? upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
+  }
   const failed = copyInto(aufs, upper, source, { place: { directory, name } });
   if (failed !== undefined || nodes.has(source, IS_PSEUDO_LINKED)) return failed;
   return addPseudoLink(aufs, source, 1);

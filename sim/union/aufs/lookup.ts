@@ -97,11 +97,14 @@ function lowerDirectory({ nodes }: Aufs, lower: ViewNode): Node {
   return node;
 }
 
-/** The node of a lower object that is no directory: names of one inode in one branch are one node (au_new_inode by xino). */
+/**
+ * The node of a lower object that is no directory: names of one inode in one branch are one node (au_new_inode by xino), unless copy-up may
+ * part them (noplink).
+ */
 function lowerObject(aufs: Aufs, lower: ViewNode): Node {
   const { nodes, view, attributes } = aufs;
   view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
-  if (attributes.nlink === 1) {
+  if (attributes.nlink === 1 || !aufs.options.plink) {
     const node = nodes.add(NO_UPPER, lower, 0);
     nodes.setType(node, attributes.mode);
     return node;

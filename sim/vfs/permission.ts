@@ -51,7 +51,8 @@ function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: nu
   let bits = mode;
   if (fs.uid(inode) === who.uid) bits = mode >> 6;
   else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
-  return (mask & 7 & ~bits) === 0 ? undefined : EACCES;
+  if ((mask & 7 & ~bits) !== 0) return EACCES;
+  return fs.refuse === undefined ? undefined : fs.refuse(who, inode, mask);
 }
 
 /** Whether capabilities allow what the permission bits may not (the end of generic_permission). */

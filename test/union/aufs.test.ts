@@ -162,6 +162,20 @@ describe("12: lookup and permissions", () => {
     expect(list(lab.over([top, low]).task, "/n")).toEqual(["a"]);
   });
 
+  test("without dirperm1 every branch's directory must allow reading and searching; the topmost alone tells who may write", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { "d/": "", "d/f": "x" });
+    must(lab.task.chmod(`${low}/d`, 0o700));
+    const asked = (more: string): string[] => {
+      const { task } = lab.enter(`br:${lab.branch(`rw${more.slice(1)}`)}=rw:${low}=ro+wh${more}`);
+      must(task.chmod("/d", 0o777));
+      const other = task.withCredentials(credentialsOf(1000, 1000));
+      return [other.stat("/d/f"), other.readdir("/d"), other.access("/d", 2)].map(code);
+    };
+    expect(asked("")).toEqual(["EACCES", "EACCES", "ok"]);
+    expect(asked(",dirperm1")).toEqual(["ok", "ok", "ok"]);
+  });
+
   test("P: of the next lower directory permissions count to remove what the writable branch has, not what lies below alone", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { "d/": "", "d/low": "" });

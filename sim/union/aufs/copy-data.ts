@@ -70,7 +70,15 @@ function withoutZeroBlocks(content: Content): Stretch[] {
   return kept;
 }
 
-/** Where a content is zeros, neighbours joined. Bytes given one by one are looked at in blocks. */
+/** Whether all bytes are 0; that the first is not is seen at once. */
+function isZeroed(part: Content): boolean {
+  return part.byteAt(0) === 0 && part.equals(Content.zeros(part.length));
+}
+
+/**
+ * Where a content is zeros, neighbours joined. Bytes given one by one are looked at in blocks; of a unit that is repeated, its first block tells
+ * of all, since a unit is shorter.
+ */
 function zeroStretches(content: Content): Stretch[] {
   const found: { start: number; end: number }[] = [];
   const add = (start: number, end: number): void => {
@@ -80,12 +88,12 @@ function zeroStretches(content: Content): Stretch[] {
   };
   let at = 0;
   for (const run of content.runs) {
-    if (run.isZero) add(at, at + run.length);
-    else if (run.kind === "literal" || run.kind === "repeat") {
+    if (run.isZero || (run.kind === "repeat" && isZeroed(run.slice(0, Math.min(run.length, BLOCK))))) add(at, at + run.length);
+    else if (run.kind === "literal") {
       for (let begin = 0; begin < run.length; ) {
         const end = Math.min(run.length, begin + BLOCK - ((at + begin) % BLOCK));
         const part = run.slice(begin, end);
-        if (part.equals(Content.zeros(part.length))) add(at + begin, at + end);
+        if (isZeroed(part)) add(at + begin, at + end);
         begin = end;
       }
     }

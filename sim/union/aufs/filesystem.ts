@@ -24,6 +24,7 @@ import * as creation from "./create.ts";
 import * as files from "./files.ts";
 import { walk } from "./lookup.ts";
 import { NAME_LENGTH_MAX } from "./names.ts";
+import { refuseBelow } from "./permission.ts";
 import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
@@ -85,6 +86,9 @@ export class AufsFileSystem implements FileSystem {
   }
   readlink(link: Inode): string | Errno {
     return this.aufs.fsOf(link).readlink(this.aufs.inodeOf(link));
+  }
+  refuse(who: Credentials, inode: Inode, mask: number): Errno | undefined {
+    return refuseBelow(this.aufs, who, inode, mask);
   }
   actFor(who: Credentials): void {
     this.aufs.caller = who;

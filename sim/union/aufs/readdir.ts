@@ -6,10 +6,9 @@ import { ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { VisitEntry } from "../../vfs/filesystem.ts";
 import type { ListingEntry } from "../listing.ts";
-import type { Node } from "../nodes.ts";
+import { type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { IS_UNLISTABLE } from "./flags.ts";
 import { lookup } from "./lookup.ts";
-import { NAME_LENGTH_MAX } from "./names.ts";
 import { UPPER_BRANCH } from "./rules.ts";
 import type { Aufs } from "./state.ts";
 
@@ -42,6 +41,7 @@ function shownEntries(aufs: Aufs, node: Node): ListingEntry[] | Errno {
   if (isErrno(above)) return above;
   const below = lowerEntries(aufs, node);
   if (isErrno(below)) return below;
+  if (above.length === 0) return below.filter((entry) => !entry.hidden);
   const hidden = new Set<Name>();
   for (const entry of above) if (entry.hidden) hidden.add(entry.name);
   const shown = above.filter((entry) => !entry.hidden && !hidden.has(entry.name));
@@ -57,9 +57,12 @@ export function iterate(aufs: Aufs, node: Node, visit: VisitEntry): Errno | unde
   if (aufs.nodes.has(node, IS_UNLISTABLE)) return ENOENT;
   const shown = shownEntries(aufs, node);
   if (isErrno(shown)) return shown;
+  const { dentries } = aufs.nodes;
   for (const { name, inodeNumber, type } of shown) {
-    const child = aufs.names.byteLength(name) > NAME_LENGTH_MAX ? undefined : lookup(aufs, node, name);
-    visit(name, child === undefined || isErrno(child) ? inodeNumber : aufs.numberOf(child), type);
+    // A name without a type is too long to be looked up.
+    const known = type === 0 ? 0 : dentries.lookup(node, name);
+    const child = known !== 0 || type === 0 ? known : lookup(aufs, node, name);
+    visit(name, isErrno(child) || child === 0 || child >= WHITEOUT_ENTRY ? inodeNumber : aufs.numberOf(child), type);
   }
   return undefined;
 }

@@ -5,24 +5,14 @@
  */
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { inodePermission, MAY_EXEC } from "../../vfs/permission.ts";
 import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { copyUpDirectory } from "./copy-up.ts";
 import { forgetPlace } from "./files.ts";
 import { isOnUpper, lookup } from "./lookup.ts";
+import { mayLookBelow } from "./permission.ts";
 import { testEmpty } from "./readdir.ts";
 import type { Aufs } from "./state.ts";
 import { clearWhiteouts, placeWhiteout, removeWhiteout } from "./whiteout.ts";
-
-/**
- * Whether the caller may look for a name of the writable branch in what lies below: of the next lower directory, permissions count
- * (au_wr_dir_need_wh).
- */
-export function mayLookBelow(aufs: Aufs, directory: Node): Errno | undefined {
-  const lower = aufs.nodes.lowerOf(directory);
-  if (lower === 0) return undefined;
-  return inodePermission(aufs.caller, aufs.view.fsOf(lower), aufs.view.inodeOf(lower), MAY_EXEC);
-}
 
 export function unlink(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
   const node = lookup(aufs, directory, name);

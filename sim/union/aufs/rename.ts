@@ -12,8 +12,8 @@ import { copyUp, copyUpDirectory } from "./copy-up.ts";
 import { forgetPlace, movePlaces } from "./files.ts";
 import { IS_STALE, IS_UNLISTABLE } from "./flags.ts";
 import { isOnUpper, isWhitedOut, lookup } from "./lookup.ts";
+import { mayLookBelow } from "./permission.ts";
 import { testEmpty, testLowerEmpty } from "./readdir.ts";
-import { mayLookBelow } from "./remove.ts";
 import type { Aufs, Place } from "./state.ts";
 import { clearWhiteouts, placeWhiteout, removeWhiteout, setOpaque } from "./whiteout.ts";
 

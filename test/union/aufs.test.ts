@@ -225,7 +225,7 @@ describe("13: copy-up", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { f: "" });
     const fd = must(lab.task.open(`${low}/f`, O_WRONLY));
-    must(lab.task.pwrite(fd, Content.text("x".repeat(4096) + "\0".repeat(8192) + "y"), 0));
+    must(lab.task.pwrite(fd, Content.text(`${"x".repeat(4096)}${"\0".repeat(8192)}y`), 0));
     must(lab.task.pwrite(fd, Content.text("z"), 1_000_000));
     must(lab.task.close(fd));
     const { task, upper, fs } = lab.over([low]);

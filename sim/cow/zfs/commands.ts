@@ -29,7 +29,7 @@ export function findDataset(pool: Pool, name: string): Dataset | undefined {
   const [path = "", snapshot] = name.split("@", 2);
   const directory = findDirectory(pool, path);
   if (directory === undefined || snapshot === undefined) return directory?.head;
-  return directory.snapshots.find((one) => one.name === snapshot);
+  return directory.named.get(snapshot);
 }
 
 function findDirectory(pool: Pool, path: string): Directory | undefined {

@@ -27,6 +27,8 @@ export class Directory {
   head: Dataset;
   /** The snapshot that it was cloned from. */
   origin: Dataset | undefined;
+  /** Its snapshots by name. */
+  readonly named: Map<string, Dataset> = new Map();
   /** Properties set here, by name. */
   readonly properties: Map<string, string>;
   readonly usage: Usage = { head: 0, snapshots: 0, children: 0, logical: 0 };

@@ -61,6 +61,7 @@ export function createFilesystem(
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
   const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
   pool.objects.set(snapshot.id, snapshot);
+  head.directory.named.set(name, snapshot);
   pool.syncGroup(() => {
     snapshot.group = pool.store.group;
     snapshot.created = pool.clock.time().seconds;
@@ -161,6 +162,7 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
   next.deadList.merge(snapshot.deadList);
   addUsage(directory, "snapshots", freed);
   next.previous = previous;
+  directory.named.delete(snapshot.name as string);
   pool.objects.delete(snapshot.id);
   pool.meta.remove(snapshot.id);
   pool.touch(next);
@@ -246,7 +248,11 @@ export function promote(pool: Pool, directory: Directory): void {
     moveSums(pool, { directory, other, origin, shared, own, others });
     const next = own[0] as Dataset;
     const otherNext = others[0] as Dataset;
-    for (const snapshot of shared) snapshot.directory = directory;
+    for (const snapshot of shared) {
+      other.named.delete(snapshot.name as string);
+      directory.named.set(snapshot.name as string, snapshot);
+      snapshot.directory = directory;
+    }
     origin.next = next;
     origin.clones.delete(next);
     origin.clones.add(otherNext);
@@ -326,6 +332,8 @@ export function renameFilesystem(
 /** Gives a snapshot another name. */
 export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): void {
   pool.syncGroup(() => {
+    snapshot.directory.named.delete(snapshot.name as string);
+    snapshot.directory.named.set(name, snapshot);
     snapshot.name = name;
     pool.meta.change(snapshot.id);
     return undefined;

@@ -16,9 +16,6 @@ import type { Pool } from "./pool.ts";
 import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
 import { DirectoryData } from "./zpl/directory-data.ts";
 
-/** Bytes of the meta set that are written with each change of an object: not part of its tables. */
-const OBJECT_BYTES = SECTOR;
-
 /** Makes a new head's object set: the tables of every filesystem, and an empty root folder. */
 function furnish(pool: Pool, head: Dataset): Errno | undefined {
   const set = pool.setOf(head);
@@ -52,7 +49,7 @@ export function createFilesystem(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     directory.head.group = pool.store.group;
-    const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem - 2 * OBJECT_BYTES;
+    const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem;
     return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
   });
   return directory;
@@ -85,7 +82,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     head.unique = 0;
     pool.meta.change(snapshot.id);
     pool.touch(head);
-    return pool.meta.addTables(snapshot.id, pool.profile.poolCosts.snapshot - OBJECT_BYTES);
+    return undefined;
   });
   return snapshot;
 }
@@ -110,7 +107,7 @@ export function createClone(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
-    const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone - 2 * OBJECT_BYTES);
+    const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
     if (failed !== undefined || !pool.profile.cloneWrites) {
       pool.touch(head);
       return failed;

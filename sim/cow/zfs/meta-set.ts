@@ -29,7 +29,7 @@ const FAN_SHIFT = 7;
 const OBJECTS_A_BLOCK = 16;
 const OBJECT_BYTES = 128;
 /** Objects that the root holds before the tree is written. */
-const ROOT_OBJECTS_MAX = 64;
+const ROOT_OBJECTS_MAX = 32;
 
 /** An object of the set as it lies on the devices. */
 export type MetaRecord =

@@ -137,11 +137,13 @@ class Sender implements Sending {
     this.#names.remove(other, place);
     if (!isFirst || item === undefined) {
       this.emit("unlink", { path });
+      this.#removeDoomed();
       return;
     }
     const orphan = this.#orphanPlace(other, item);
     this.emit("rename", { path, path_to: orphan.name });
     this.#names.add(other, orphan);
+    this.#removeDoomed();
   }
 
   /** A folder above that the receiver does not have yet is made before its turn. */
@@ -184,6 +186,7 @@ class Sender implements Sending {
     this.#names.remove(ino, from);
     this.#names.add(ino, to);
     if (!from.name.startsWith(`o${ino}-`)) this.#touchFolder(from.parent, ino);
+    this.#removeDoomed();
   }
 
   #unlink(ino: number, place: NamePlace): void {

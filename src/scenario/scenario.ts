@@ -31,10 +31,14 @@ export interface ImagePlan {
   /** What the first layer stands on: another image, an archive or a folder. */
   readonly from: { readonly kind: "image" | "archive"; readonly name: string } | undefined;
   readonly layers: readonly LayerPlan[];
+  /** Whether Docker's builder makes the layers: a container a step, committed; else steps write the layers in place. */
+  readonly build: boolean;
   readonly place: Place;
 }
 export interface LayerPlan {
   readonly operations: readonly Operation[];
+  /** The step as the file writes it. */
+  readonly title: string;
   readonly place: Place;
 }
 

@@ -175,7 +175,7 @@ export class LayerStore {
   }
 
   #registerOver(tar: LayerTar, parent: Layer | undefined): Layer | DriverError {
-    const { driver, gzip, newHasher } = this.parts;
+    const { driver, newHasher } = this.parts;
     const cacheId = this.#newId();
     const created = driver.create(cacheId, parent?.cacheId ?? "");
     if (created !== undefined) return created;
@@ -188,7 +188,7 @@ export class LayerStore {
       const there = this.get(chainId);
       if (!isDriverError(there)) return there;
       const record = { chainId, diffId, cacheId, parent: parent?.chainId, size };
-      const failed = this.db.commit(record, gzip.pack(split));
+      const failed = this.db.commit(record, split);
       if (failed !== undefined) return failed;
       kept = true;
       return this.#keep({ ...record, parent }, 1);
@@ -205,7 +205,7 @@ export class LayerStore {
   ): { readonly diffId: string; readonly size: number; readonly split: Uint8Array } | DriverError {
     const { host, driver, newHasher } = this.parts;
     const hasher = newHasher();
-    const split = new TarSplitWriter();
+    const split = new TarSplitWriter(this.parts.gzip);
     const reading = {
       mode: tar.mode,
       checksums: true,
@@ -221,7 +221,7 @@ export class LayerStore {
     const diff = { entries: entries(), mode: tar.mode };
     const size = applyDiffTo(host, driver, { id: cacheId, parent: parent?.cacheId ?? "", diff });
     if (isDriverError(size)) return size;
-    return { diffId: `sha256:${hasher.hex()}`, size, split: split.bytes() };
+    return { diffId: `sha256:${hasher.hex()}`, size, split: split.packed() };
   }
 
   /** Lets go of a layer. @returns the layers that nobody needed any more, the topmost first */

@@ -197,6 +197,31 @@ export class LayerStore {
     }
   }
 
+  /**
+   * Takes up a layer that the driver has already, under its old name: the migration of images from before 1.10. No data moves.
+   * @returns the layer, held; of a tree that is there already under another name, that one
+   */
+  registerByGraphId(graphId: string, parentChain: string): Layer | DriverError {
+    const { host, driver, newHasher } = this.parts;
+    const parent = parentChain === "" ? undefined : this.find(parentChain);
+    if (parentChain !== "" && parent === undefined) return NO_LAYER;
+    const tar = diffOf(host, driver, { id: graphId, parent: parent?.cacheId ?? "" });
+    if (isDriverError(tar)) return tar;
+    const size = driver.diffSize(graphId, parent?.cacheId ?? "");
+    if (isDriverError(size)) return size;
+    const hasher = newHasher();
+    const split = new TarSplitWriter(this.parts.gzip);
+    const onEnd = (rest: Content): void => split.rest(rest);
+    const reading = { mode: "docker", checksums: true, onBytes: (piece: Uint8Array) => hasher.update(piece), onEnd } as const;
+    for (const entry of readTar(tar, reading)) split.entry(entry);
+    const diffId = `sha256:${hasher.hex()}`;
+    const chainId = parent === undefined ? diffId : digestOfText(`${parent.chainId} ${diffId}`, newHasher);
+    const there = this.get(chainId);
+    if (!isDriverError(there)) return there;
+    const record = { chainId, diffId, cacheId: graphId, parent: parent?.chainId, size };
+    return this.db.commit(record, split.packed()) ?? this.#keep({ ...record, parent }, 1);
+  }
+
   /** One pass over the tar: its digest, its tar-split, its files into the driver. */
   #apply(
     tar: LayerTar,

@@ -38,7 +38,16 @@ export type Operation =
   | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string };
 
 /** What `show` tells of an image. */
-export const IMAGE_FIELDS = ["id", "diff_ids", "chain_ids", "size", "layer_sizes", "created_by", "intermediate"] as const;
+export const IMAGE_FIELDS = [
+  "id",
+  "diff_ids",
+  "chain_ids",
+  "size",
+  "layer_sizes",
+  "created_by",
+  "intermediate",
+  "old_ids",
+] as const;
 export type ImageField = (typeof IMAGE_FIELDS)[number];
 
 /** Where an action can stand: in a container's steps and in layers, on the machine (no `in`), or in the layers of a build. */

@@ -88,10 +88,12 @@ function checkImages({ images, containers }: Scenario, document: PlainDocument, 
 /** Images of the builder stand on such images, on archives or on nothing; only they have instructions. */
 function checkBuild(image: Scenario["images"][number], images: Scenario["images"], report: Report): void {
   for (const layer of image.layers)
-    if (!image.build && layer.operations.some((operation) => operation.kind === "instruction"))
+    if (image.build === undefined && layer.operations.some((operation) => operation.kind === "instruction"))
       report("an instruction of a Dockerfile needs `build: classic` in its image", layer.place);
+  if (image.build === "v1" && image.from !== undefined)
+    report("an image of `build: v1` stands on nothing: leave out `from`", image.place);
   const base = image.from?.kind === "image" ? images.find((other) => other.name === image.from?.name) : undefined;
-  if (image.build && base !== undefined && !base.build)
+  if (image.build !== undefined && base !== undefined && base.build === undefined)
     report(
       `an image that is built cannot stand on ${quoted(base.name)}, which is not: give that \`build: classic\` too`,
       image.place,

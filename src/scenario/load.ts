@@ -160,7 +160,7 @@ function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, 
     name,
     from: from === undefined || from === "scratch" ? undefined : { kind, name: from },
     layers,
-    build: image.build !== undefined,
+    build: image.build,
     place: document.placeOf(path),
   };
 }

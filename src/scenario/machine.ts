@@ -10,15 +10,12 @@ import { createHost, type Host } from "../../sim/host.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
-import { buildStep } from "../images/builder.ts";
-import { type Daemon, openStores } from "../images/daemon.ts";
-import type { StoredImage } from "../images/image-store.ts";
 import { Lab } from "../layers/lab.ts";
-import { importArchive, shownField } from "./archived-image.ts";
 import { optionWords, startOf } from "./driver-options.ts";
 import { COSTS, KERNELS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 import { DRIVER_NAMES } from "./schema.ts";
+import { storesOf } from "./stores.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
 /** A driver of Docker's, and whether it can run. */
@@ -87,44 +84,6 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
     tick: (span) => host.clock.advance(nanoseconds(span)),
     figures: () => figuresOf(host, disk, lab),
     check: () => host.check(),
-  };
-}
-
-/** The images of Docker's own stores by the names that scenarios give them. */
-function storesOf(host: Host, lab: Lab): Pick<World, "importImage" | "buildStep" | "imageLayer" | "show"> {
-  let opened: Daemon | undefined;
-  const daemon = (): Daemon => (opened ??= openStores(host, lab.driver));
-  const images = new Map<string, StoredImage>();
-  const find = (name: string): StoredImage | WorldFailure =>
-    images.get(name) ?? new WorldFailure(`no builder made the image ${name}, and no archive had it`);
-  return {
-    importImage: (name, archive) => {
-      const image = importArchive(daemon(), archive);
-      if (isDriverError(image)) return new WorldFailure(image.message);
-      images.set(name, image);
-      return undefined;
-    },
-    buildStep: (name, from, instruction, act) => {
-      const parent = from === undefined ? undefined : images.get(from);
-      const step = buildStep(daemon(), parent, instruction, (session) => {
-        const why = act(session);
-        return why === undefined ? undefined : new DriverError(why);
-      });
-      if (isDriverError(step)) return new WorldFailure(step.message);
-      images.set(name, step.image);
-      return undefined;
-    },
-    imageLayer: (name) => {
-      const image = find(name);
-      if (image instanceof WorldFailure) return image;
-      if (image.top === undefined) return new WorldFailure("the image has no layers");
-      if (!lab.names.includes(image.top.chainId)) lab.adopt(image.top.chainId, image.top.cacheId);
-      return image.top.chainId;
-    },
-    show: (name, field) => {
-      const image = find(name);
-      return image instanceof WorldFailure ? image : shownField(daemon(), image, field);
-    },
   };
 }
 

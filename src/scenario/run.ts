@@ -156,7 +156,11 @@ class Run {
 
   #buildImage(world: World, image: ImagePlan): void {
     const archived = image.from?.kind === "archive" ? this.#archives.get(image.from.name) : undefined;
-    if (image.build || archived?.image !== undefined) {
+    if (image.build === "v1") {
+      this.#buildLegacy(world, image);
+      return;
+    }
+    if (image.build === "classic" || archived?.image !== undefined) {
       this.#buildInStore(world, image, archived);
       return;
     }
@@ -179,7 +183,7 @@ class Run {
     const imported = archived === undefined ? undefined : world.importImage(image.name, archived);
     if (imported !== undefined) this.#stop("build", where, imported.message, image.place);
     let from = archived === undefined && image.from?.kind === "image" ? image.from.name : archived && image.name;
-    for (const layer of image.build ? image.layers : []) {
+    for (const layer of image.build === undefined ? [] : image.layers) {
       if (this.#stopped !== undefined) return;
       const failure = world.buildStep(image.name, from, instructionOf(layer), (session) => this.#act(world, layer, session));
       if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
@@ -191,12 +195,25 @@ class Run {
       this.#stop("build", where, top.message, image.place);
       return;
     }
-    for (const [index, layer] of (image.build ? [] : image.layers).entries()) {
+    for (const [index, layer] of (image.build === undefined ? image.layers : []).entries()) {
       const name: string = `${image.name}:${index + 1}`;
       if (!this.#buildLayer(world, name, top, layer)) return;
       top = name;
     }
     this.#tops.set(image.name, top);
+  }
+
+  /** An image of before 1.10, and its migration. */
+  #buildLegacy(world: World, image: ImagePlan): void {
+    const where = `image ${image.name}`;
+    for (const layer of image.layers) {
+      const failure = world.buildLegacyStep(image.name, instructionOf(layer), (session) => this.#act(world, layer, session));
+      if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
+      if (this.#stopped !== undefined) return;
+    }
+    const top = world.migrate() ?? world.imageLayer(image.name);
+    if (top instanceof WorldFailure) this.#stop("build", where, top.message, image.place);
+    else this.#tops.set(image.name, top);
   }
 
   /** The work of one step. @returns why it failed */

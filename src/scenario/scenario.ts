@@ -31,8 +31,11 @@ export interface ImagePlan {
   /** What the first layer stands on: another image, an archive or a folder. */
   readonly from: { readonly kind: "image" | "archive"; readonly name: string } | undefined;
   readonly layers: readonly LayerPlan[];
-  /** Whether Docker's builder makes the layers: a container a step, committed; else steps write the layers in place. */
-  readonly build: boolean;
+  /**
+   * Docker's builder makes the layers, a container a step, committed: "classic", or "v1" as before 1.10, when the image is migrated at its
+   * end. Absent: steps write the layers in place.
+   */
+  readonly build: "classic" | "v1" | undefined;
   readonly place: Place;
 }
 export interface LayerPlan {

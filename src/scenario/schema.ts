@@ -52,7 +52,7 @@ interface WrittenHost {
 export interface WrittenImage {
   readonly from?: string | undefined;
   readonly layers?: readonly (Operation | readonly Operation[])[] | undefined;
-  readonly build?: "classic" | undefined;
+  readonly build?: "classic" | "v1" | undefined;
 }
 /** A scenario file that is well formed. */
 export interface WrittenScenario {
@@ -172,9 +172,10 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
               "another image of this file, an image archive (docker save, OCI layout), a root filesystem's tar or folder, or scratch",
           }),
           layers: z.array(z.union([z.array(z.union(fileOperations)), ...layerOperations])).optional(),
-          build: oneOf("builder", ["classic"])
-            .optional()
-            .meta({ description: "Docker's builder makes the layers: each item is a RUN in a container that is committed" }),
+          build: oneOf("builder", ["classic", "v1"]).optional().meta({
+            description:
+              "Docker's builder makes the layers: each item is a RUN in a container that is committed; v1: as before Docker 1.10, then migrated",
+          }),
         }),
       )
       .optional(),

@@ -40,6 +40,14 @@ export interface World {
     instruction: Instruction,
     act: (session: CallSession) => string | undefined,
   ): WorldFailure | undefined;
+  /** The same before Docker 1.10: every step over the last one of that name. */
+  buildLegacyStep(
+    name: string,
+    instruction: Instruction,
+    act: (session: CallSession) => string | undefined,
+  ): WorldFailure | undefined;
+  /** Migrates every image of before 1.10; their names are then those of images by content. */
+  migrate(): WorldFailure | undefined;
   /** The topmost layer of such an image, for containers. */
   imageLayer(name: string): string | WorldFailure;
   /** What Docker shows of such an image. */

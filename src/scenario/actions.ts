@@ -38,16 +38,7 @@ export type Operation =
   | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string };
 
 /** What `show` tells of an image. */
-export const IMAGE_FIELDS = [
-  "id",
-  "diff_ids",
-  "chain_ids",
-  "size",
-  "layer_sizes",
-  "created_by",
-  "intermediate",
-  "old_ids",
-] as const;
+const IMAGE_FIELDS = ["id", "diff_ids", "chain_ids", "size", "layer_sizes", "created_by", "intermediate", "old_ids"] as const;
 export type ImageField = (typeof IMAGE_FIELDS)[number];
 
 /** Where an action can stand: in a container's steps and in layers, on the machine (no `in`), or in the layers of a build. */
@@ -389,12 +380,5 @@ function building(slots: Slots): Action[] {
 
 /** Every action, in the order of the documentation. */
 export function actionsFor(slots: Slots): readonly Action[] {
-  return [
-    ...openFiles(slots),
-    ...spaceAndCopies(slots),
-    ...attributes(slots),
-    ...names(slots),
-    ...machine(slots),
-    ...building(slots),
-  ];
+  return [openFiles, spaceAndCopies, attributes, names, machine, building].flatMap((actions) => actions(slots));
 }

@@ -53,7 +53,7 @@ function defaultConfig(diffIds: readonly string[]): string {
 }
 
 /** An archive of `docker save` around layers. */
-export function archiveOf(parts: Parts): Content {
+function archiveOf(parts: Parts): Content {
   const config = (parts.config ?? defaultConfig)(parts.layers.map((layer) => digestOfContent(layer, nodeHasher)));
   const name = parts.configName ?? `${digestOf(new TextEncoder().encode(config), nodeHasher).slice(7)}.json`;
   const paths = parts.layers.map((_, index) => `${index}/layer.tar`);

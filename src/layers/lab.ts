@@ -85,6 +85,12 @@ export class Lab {
     return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
   }
 
+  /** Takes an image layer that the driver has under `id` already. */
+  adopt(name: string, id: string): void {
+    if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
+    this.#trees.set(name, { id, parent: undefined, path: undefined, held: false, session: undefined });
+  }
+
   #open(tree: Tree): DriverError | undefined {
     const path = this.driver.get(tree.id);
     if (isDriverError(path)) return path;

@@ -15,6 +15,7 @@ import { optionWords, startOf } from "./driver-options.ts";
 import { COSTS, KERNELS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 import { DRIVER_NAMES } from "./schema.ts";
+import { storesOf } from "./stores.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
 /** A driver of Docker's, and whether it can run. */
@@ -67,6 +68,7 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
       const session = lab.session(name);
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
+    ...storesOf(host, lab),
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       const changes = lab.changes(container);

@@ -69,7 +69,8 @@ test("what the kernel sent is received, and sent again command by command", () =
   lab.fs.check();
   const first = must(send(lab.fs, lab.id("/m/A1"), "A1"));
   // The tool sets times last: what it wrote after them has newer ones there, none here.
-  const plain = (commands: readonly Command[]): string[] => neutral(dumpStream(commands)).map((line) => line.replace(/ [am]time=\S+/g, ""));
+  const plain = (commands: readonly Command[]): string[] =>
+    neutral(dumpStream(commands)).map((line) => line.replace(/ [am]time=\S+/g, ""));
   expect(plain(first)).toEqual(plain(full));
   const change = decoded(bytesOf("inc.snd"));
   received(lab, change);
@@ -97,7 +98,9 @@ function treeOf(task: Task, top: string, folder = top, out: string[] = []): stri
       task.close(fd);
     }
     const xattrs = must(task.llistxattr(path)).sort().join(",");
-    out.push(`${path.slice(top.length)} ${of.mode.toString(8)} ${of.uid} ${of.nlink} ${type === S_IFDIR ? "" : of.size} ${content} ${xattrs}`);
+    out.push(
+      `${path.slice(top.length)} ${of.mode.toString(8)} ${of.uid} ${of.nlink} ${type === S_IFDIR ? "" : of.size} ${content} ${xattrs}`,
+    );
     if (type === S_IFDIR) treeOf(task, top, path, out);
   }
   return out;

@@ -14,7 +14,9 @@ function timeText({ seconds }: Time): string {
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);
   const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365);
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const month = Math.floor((5 * dayOfYear + 2) / 153);
   const day = dayOfYear - Math.floor((153 * month + 2) / 5) + 1;
@@ -54,7 +56,9 @@ function details(name: Command["name"], at: CommandAttributes, full: (path: stri
     case "chown":
       return `gid=${at.gid} uid=${at.uid}`;
     case "utimes":
-      return at.atime && at.mtime && at.ctime ? `atime=${timeText(at.atime)} mtime=${timeText(at.mtime)} ctime=${timeText(at.ctime)}` : "";
+      return at.atime && at.mtime && at.ctime
+        ? `atime=${timeText(at.atime)} mtime=${timeText(at.mtime)} ctime=${timeText(at.ctime)}`
+        : "";
     case "update_extent":
       return `offset=${at.file_offset} len=${at.size}`;
     default:

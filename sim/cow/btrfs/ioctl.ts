@@ -44,7 +44,11 @@ export function subvolumeIdOf(fs: Btrfs, inode: Inode): number {
  * BTRFS_IOC_SET_RECEIVED_SUBVOL and BTRFS_IOC_SUBVOL_SETFLAGS: what the sender called it, and whether it may be written.
  * @returns EINVAL for a subvolume that is not there.
  */
-export function setReceived(fs: Btrfs, id: number, received: { readonly uuid: string; readonly stransid: number }): Errno | undefined {
+export function setReceived(
+  fs: Btrfs,
+  id: number,
+  received: { readonly uuid: string; readonly stransid: number },
+): Errno | undefined {
   const { state } = fs;
   const subvolume = state.subvolumes.get(id);
   if (subvolume === undefined) return EINVAL;

@@ -85,7 +85,11 @@ class Receiver {
   }
 
   /** Whatever is made has no rights until the chmod that follows, as the tool leaves it. */
-  #make(name: "mkfile" | "mkdir" | "mknod" | "mkfifo" | "mksock" | "symlink", path: string, attributes: CommandAttributes): Errno | undefined {
+  #make(
+    name: "mkfile" | "mkdir" | "mknod" | "mkfifo" | "mksock" | "symlink",
+    path: string,
+    attributes: CommandAttributes,
+  ): Errno | undefined {
     const task = this.#task;
     switch (name) {
       case "mkfile":
@@ -118,7 +122,8 @@ class Receiver {
   #pathOf(uuid: string | undefined, transid: number | undefined): string | undefined {
     if (uuid === this.#identity?.uuid) return this.#root;
     const found = listSubvolumes(this.#fs).find(
-      ({ item }) => (item.receivedUuid === uuid && item.stransid === transid) || (item.uuid === uuid && item.ctransid === transid),
+      ({ item }) =>
+        (item.receivedUuid === uuid && item.stransid === transid) || (item.uuid === uuid && item.ctransid === transid),
     );
     return found === undefined ? undefined : `${this.#to.top}/${found.path}`;
   }
@@ -152,7 +157,11 @@ class Receiver {
     const from = this.#task.files.file(source);
     const to = this.#task.files.file(target);
     const { clone_offset = 0, file_offset = 0, clone_len = 0 } = attributes;
-    const failed = isErrno(from) ? from : isErrno(to) ? to : this.#fs.clone(from.handle, clone_offset, to.handle, file_offset, clone_len);
+    const failed = isErrno(from)
+      ? from
+      : isErrno(to)
+        ? to
+        : this.#fs.clone(from.handle, clone_offset, to.handle, file_offset, clone_len);
     this.#task.close(source);
     this.#task.close(target);
     return failed;

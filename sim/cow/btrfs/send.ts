@@ -115,7 +115,12 @@ class Sender implements Sending {
     else if (type === S_IFDIR) this.emit("mkdir", { path, ino });
     else if (type === S_IFLNK) this.emit("symlink", { path, ino, path_link: this.#target(ino) });
     else {
-      const special: Record<number, CommandName> = { [S_IFIFO]: "mkfifo", [S_IFSOCK]: "mksock", [S_IFCHR]: "mknod", [S_IFBLK]: "mknod" };
+      const special: Record<number, CommandName> = {
+        [S_IFIFO]: "mkfifo",
+        [S_IFSOCK]: "mksock",
+        [S_IFCHR]: "mknod",
+        [S_IFBLK]: "mknod",
+      };
       this.emit(special[type] ?? "mknod", { path, ino, rdev: encodedDevice(item.rdev), mode: item.mode });
     }
     this.#names.add(ino, place);
@@ -263,8 +268,10 @@ class Sender implements Sending {
   #finish(ino: number, item: InodeItem, before: InodeItem | undefined): void {
     const type = item.mode & S_IFMT;
     const path = this.path(ino);
-    if (before === undefined || before.uid !== item.uid || before.gid !== item.gid) this.emit("chown", { path, uid: item.uid, gid: item.gid });
-    if (type !== S_IFLNK && (before === undefined || before.mode !== item.mode)) this.emit("chmod", { path, mode: item.mode & 0o7777 });
+    if (before === undefined || before.uid !== item.uid || before.gid !== item.gid)
+      this.emit("chown", { path, uid: item.uid, gid: item.gid });
+    if (type !== S_IFLNK && (before === undefined || before.mode !== item.mode))
+      this.emit("chmod", { path, mode: item.mode & 0o7777 });
     if (this.#moves.has(ino)) return;
     if (type === S_IFDIR && item.size > 0) this.#touchFolder(ino, ino);
     else this.#times(ino);

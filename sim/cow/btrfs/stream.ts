@@ -212,7 +212,8 @@ export function decodeStream(raw: Uint8Array): Command[] | StreamProblem {
     if (name === undefined) return new StreamProblem(`command ${view.getUint16(at + 4, true)} at byte ${at} is not known`);
     const whole = raw.slice(at, end);
     whole.fill(0, 6, 10);
-    if (crc32c(0, whole) !== view.getUint32(at + 6, true)) return new StreamProblem(`the checksum of the ${name} at byte ${at} is wrong`);
+    if (crc32c(0, whole) !== view.getUint32(at + 6, true))
+      return new StreamProblem(`the checksum of the ${name} at byte ${at} is wrong`);
     const attributes = decodeAttributes(whole.subarray(COMMAND_BYTES));
     if (attributes === undefined) return new StreamProblem(`the attributes of the ${name} at byte ${at} are wrong`);
     out.push({ name, attributes });
@@ -223,7 +224,7 @@ export function decodeStream(raw: Uint8Array): Command[] | StreamProblem {
 }
 
 /** A value that a command of its kind always has. */
-export function need<T>(value: T | undefined, what: string): T {
+function need<T>(value: T | undefined, what: string): T {
   assert(value !== undefined, `a command has its ${what}`);
   return value as T;
 }

@@ -32,7 +32,7 @@ import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
-import { nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
+import { entryTypeError, nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
 
@@ -341,6 +341,8 @@ function init(context: DriverContext): GraphDriver | DriverError {
   if (wrong !== undefined) return wrong;
   const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
   if (supportsOverlay(host, parent, ["lower2", "lower1"]) !== undefined) return NOT_SUPPORTED;
+  const untyped = parent === home ? undefined : entryTypeError(host, parent, { driver: "overlay2", backing });
+  if (untyped !== undefined) return untyped;
   const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
   const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";

@@ -224,7 +224,7 @@ export function decodeStream(raw: Uint8Array): Command[] | StreamProblem {
 }
 
 /** A value that a command of its kind always has. */
-function need<T>(value: T | undefined, what: string): T {
+export function need<T>(value: T | undefined, what: string): T {
   assert(value !== undefined, `a command has its ${what}`);
   return value as T;
 }

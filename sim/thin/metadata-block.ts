@@ -10,8 +10,8 @@
  */
 import { assert } from "../core/assert.ts";
 import { type BlockRecord, Content } from "../core/content.ts";
+import { crc32cWords } from "../core/crc32c.ts";
 import { EILSEQ, ENOTBLK, type Errno } from "../core/errno.ts";
-import { crc32c } from "./crc32c.ts";
 
 /** Bytes of a metadata block. */
 export const METADATA_BLOCK_SIZE = 4096;
@@ -67,7 +67,7 @@ class SealedBlock implements BlockRecord {
 
   encode(): Uint8Array {
     const { words, kind } = this.block;
-    if (!this.#summed) words[0] = crc32c(words, SUMMED_FROM) ^ SALTS[kind];
+    if (!this.#summed) words[0] = crc32cWords(words, SUMMED_FROM) ^ SALTS[kind];
     this.#summed = true;
     return new Uint8Array(words.buffer, words.byteOffset, METADATA_BLOCK_SIZE);
   }
@@ -87,7 +87,7 @@ function wordsOf(content: Content): Uint32Array {
 
 /** The checksum that 4096 bytes should begin with as a block of a kind. */
 export function checksumOf(content: Content, kind: BlockKind): number {
-  return (crc32c(wordsOf(content), SUMMED_FROM) ^ SALTS[kind]) >>> 0;
+  return (crc32cWords(wordsOf(content), SUMMED_FROM) ^ SALTS[kind]) >>> 0;
 }
 
 /** Reads a block of a kind back. @returns ENOTBLK for a block that belongs elsewhere, EILSEQ for a wrong kind or checksum. */
@@ -100,6 +100,6 @@ export function unseal(content: Content, location: number, kind: BlockKind): Met
   }
   const words = wordsOf(content);
   if (get64(words, OWN_NUMBER) !== location) return ENOTBLK;
-  if ((crc32c(words, SUMMED_FROM) ^ SALTS[kind]) >>> 0 !== words[0]) return EILSEQ;
+  if ((crc32cWords(words, SUMMED_FROM) ^ SALTS[kind]) >>> 0 !== words[0]) return EILSEQ;
   return new MetadataBlock(location, kind, words);
 }

@@ -2,11 +2,12 @@
  * Names: a directory's entries are found by the hash of their name and listed by their index; an inode tells its names too
  * (fs/btrfs/dir-item.c, inode-item.c).
  */
+
+import { crc32cBytes } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { inodeHandle, type VisitEntry } from "../../vfs/filesystem.ts";
 import { Cursor } from "../tree.ts";
-import { crc32c, nameHash } from "./crc32c.ts";
 import { InodeState } from "./inode-state.ts";
 import { dirty, inodeOf } from "./inodes.ts";
 import type { DirEntry, InodeExtref, InodeRef, RootRef } from "./items.ts";
@@ -25,6 +26,7 @@ import {
   REF_BYTES,
   ROOT_REF,
 } from "./layout.ts";
+import { nameHash } from "./name-hash.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** The index of a directory's first entry: 0 and 1 are "." and "..". */
@@ -147,7 +149,7 @@ export function indexOfEntry(directory: InodeState, name: string): number {
 // An inode's names
 
 function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
-  return key(ino, INODE_EXTREF, crc32c(parent >>> 0, new TextEncoder().encode(name)));
+  return key(ino, INODE_EXTREF, crc32cBytes(parent >>> 0, new TextEncoder().encode(name)));
 }
 
 /** Tells an inode a name of its own. */

@@ -4,9 +4,9 @@
  */
 import { assert } from "../../core/assert.ts";
 import { Cursor } from "../tree.ts";
-import { nameHash } from "./crc32c.ts";
 import type { DirEntry, InodeExtref, InodeRef } from "./items.ts";
 import { DIR_INDEX, DIR_ITEM, FIRST_FREE, INODE_EXTREF, INODE_REF, key } from "./layout.ts";
+import { nameHash } from "./name-hash.ts";
 import type { Subvolume } from "./subvolume.ts";
 
 /** A name in a directory, by inode numbers. */

@@ -21,7 +21,6 @@ import { type Extent, type ItemReference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { Compression } from "./compression.ts";
-import { nameHash } from "./crc32c.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { FileExtent, RootItem } from "./items.ts";
 import {
@@ -45,6 +44,7 @@ import {
   ROOT_TREE,
   TOP_SUBVOLUME,
 } from "./layout.ts";
+import { nameHash } from "./name-hash.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Space } from "./space.ts";
 import type { Subvolume } from "./subvolume.ts";

@@ -4,7 +4,7 @@
  * Interface: a command's attributes keep their order, so that what is decoded and encoded again is the same bytes.
  */
 import type { Time } from "../../core/clock.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32cBytes } from "../../core/crc32c.ts";
 
 const MAGIC = "btrfs-stream\0";
 const VERSION = 1;
@@ -143,7 +143,7 @@ function encodeCommand({ name, attributes }: Command): Uint8Array {
     out.set(part, at);
     at += part.length;
   }
-  view.setUint32(6, crc32c(0, out), true);
+  view.setUint32(6, crc32cBytes(0, out), true);
   return out;
 }
 
@@ -211,7 +211,7 @@ export function decodeStream(raw: Uint8Array): Command[] | StreamProblem {
     if (name === undefined) return new StreamProblem(`command ${view.getUint16(at + 4, true)} at byte ${at} is not known`);
     const whole = raw.slice(at, end);
     whole.fill(0, 6, 10);
-    if (crc32c(0, whole) !== view.getUint32(at + 6, true))
+    if (crc32cBytes(0, whole) !== view.getUint32(at + 6, true))
       return new StreamProblem(`the checksum of the ${name} at byte ${at} is wrong`);
     const attributes = decodeAttributes(whole.subarray(COMMAND_BYTES));
     if (attributes === undefined) return new StreamProblem(`the attributes of the ${name} at byte ${at} are wrong`);

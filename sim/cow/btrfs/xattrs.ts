@@ -2,11 +2,11 @@
 import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, EROFS, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
-import { nameHash } from "./crc32c.ts";
 import type { InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
 import type { XattrEntry } from "./items.ts";
 import { DIR_BYTES, ITEM_BYTES_MAX, key, XATTR_ITEM } from "./layout.ts";
+import { nameHash } from "./name-hash.ts";
 import type { BtrfsState } from "./state.ts";
 
 const PREFIXES = ["user.", "trusted.", "security."];

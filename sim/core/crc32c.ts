@@ -20,8 +20,15 @@ function makeTables(): Uint32Array {
 
 const TABLES = makeTables();
 
+/** Goes on from a value with more bytes; neither inverted before nor after. */
+export function crc32cBytes(seed: number, raw: Uint8Array): number {
+  let crc = seed >>> 0;
+  for (const byte of raw) crc = ((crc >>> 8) ^ (TABLES[(crc ^ byte) & 0xff] as number)) >>> 0;
+  return crc;
+}
+
 /** The CRC of the words from `from` on, begun with all ones and not inverted at the end: what dm_bm_checksum takes (spec/block-cow.md §1.10). */
-export function crc32c(words: Uint32Array, from: number): number {
+export function crc32cWords(words: Uint32Array, from: number): number {
   const tables = TABLES;
   let crc = 0xffffffff;
   for (let at = from; at < words.length; at++) {

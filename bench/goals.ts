@@ -28,6 +28,11 @@ const FILE_BYTES_MAX = 300;
 /** A rename of 100,000 entries beside one of 10; what is above 1 is noise. */
 const RENAME_RATIO_MAX = 1.5;
 const START_SECONDS_MAX = 2;
+const PROVISION_NANOSECONDS_MAX = 1000;
+const FIRST_FIT_NANOSECONDS_MAX = 200;
+const SNAPSHOT_NANOSECONDS_MAX = 2000;
+/** 256 MiB for the 16,153,826 blocks of a pool of 1 TiB that are mapped at 96 percent. */
+const MAPPED_BLOCK_BYTES_MAX = 2 ** 28 / 16_153_826;
 
 /** @param startSeconds - the wall time of `npm start` to its first line, if it was measured. */
 export function judgeGoals(samples: Samples, startSeconds: number | undefined): Goal[] {
@@ -46,6 +51,7 @@ export function judgeGoals(samples: Samples, startSeconds: number | undefined): 
       RENAME_RATIO_MAX,
       "rename of a directory of 100,000 files beside one of 10",
     ),
+    ...thinPool(samples),
     {
       text: `npm start: first line within ${START_SECONDS_MAX} s`,
       measured: startSeconds === undefined ? "" : `${startSeconds.toFixed(2)} s`,
@@ -102,6 +108,31 @@ function writes(samples: Samples): Goal[] {
       keptBytes(sample),
       WRITE_MEMORY_MAX,
       (value) => `${(value / 2 ** 20).toFixed(1)} MiB`,
+    ),
+  ];
+}
+
+function thinPool(samples: Samples): Goal[] {
+  const ours = samples.get(US);
+  const time = (workload: string, most: number): Goal =>
+    atMost(`${workload}: at most ${most} ns`, ours?.get(workload)?.nanoseconds, most, (value) => `${Math.round(value)} ns`);
+  return [
+    time("thin-provision-sequential", PROVISION_NANOSECONDS_MAX),
+    time("thin-provision-scattered", PROVISION_NANOSECONDS_MAX),
+    time("thin-first-fit-99-full", FIRST_FIT_NANOSECONDS_MAX),
+    time("thin-snapshot-of-400000", SNAPSHOT_NANOSECONDS_MAX),
+    ratio(
+      samples,
+      "thin-snapshot-of-400000",
+      "thin-snapshot-of-100",
+      RENAME_RATIO_MAX,
+      "snapshot of 400,000 mapped blocks beside one of 100",
+    ),
+    atMost(
+      "memory-thin-block: 256 MiB for a pool of 1 TiB, 96 % mapped",
+      keptBytes(ours?.get("memory-thin-block")),
+      MAPPED_BLOCK_BYTES_MAX,
+      (value) => `${value.toFixed(1)} bytes a block`,
     ),
   ];
 }

@@ -5,6 +5,7 @@ import { directoryRename } from "./workloads/directories.ts";
 import { files, memoryOfEmptyFiles, memoryOfSmallFiles } from "./workloads/files.ts";
 import { layers } from "./workloads/layers.ts";
 import { reads, stat } from "./workloads/lookups.ts";
+import { firstFit, memoryOfPool, provisioning, snapshots } from "./workloads/thin.ts";
 
 export const GROUPS: readonly Group[] = [
   { name: "stat", workloads: ["stat-depth"], needsLayers: false, run: stat },
@@ -18,4 +19,8 @@ export const GROUPS: readonly Group[] = [
   { name: "writes-described", workloads: ["write-4-KiB-scattered-described"], needsLayers: false, run: scatteredWritesDescribed },
   { name: "memory-empty", workloads: ["memory-empty-files"], needsLayers: false, run: memoryOfEmptyFiles },
   { name: "memory-small", workloads: ["memory-100-byte-files"], needsLayers: false, run: memoryOfSmallFiles },
+  { name: "thin", workloads: ["thin-provision"], needsLayers: true, run: provisioning },
+  { name: "thin-snapshots", workloads: ["thin-snapshot-of"], needsLayers: true, run: snapshots },
+  { name: "thin-first-fit", workloads: ["thin-first-fit"], needsLayers: true, run: firstFit },
+  { name: "memory-thin", workloads: ["memory-thin-block"], needsLayers: true, run: memoryOfPool },
 ];

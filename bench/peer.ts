@@ -58,6 +58,26 @@ export interface Peer {
   readonly share: number;
   /** An empty writable tree above `layers` lower ones. A peer without layers fills the tree itself, with layer 0 alone. */
   mount(layers: number, fill: Fill): Tree;
+  /** Where it has thin pools: an empty one. */
+  readonly pool?: (size: PoolSize) => MeasuredPool;
+}
+
+/** Blocks of 64 KiB: of the pool's data device, and of each volume. */
+export interface PoolSize {
+  readonly dataBlocks: number;
+  readonly volumeBlocks: number;
+}
+
+/** A thin pool to measure. A device is called by its id. */
+export interface MeasuredPool {
+  create(id: number): void;
+  snapshot(origin: number, id: number): void;
+  /** Writes a whole block of a device; it gets a data block unless it has one that it shares with nobody. */
+  write(id: number, block: number): void;
+  discard(id: number, block: number): void;
+  /** Takes the next free data block, for nobody. */
+  allocate(): void;
+  commit(): void;
 }
 
 /** Thrown by a peer that this machine cannot run; the message is the one line that says why. */

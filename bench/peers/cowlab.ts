@@ -10,6 +10,7 @@ import { startDriver } from "../../src/drivers/registry.ts";
 import { Lab } from "../../src/layers/lab.ts";
 import { CannotRun, type Fill, type Peer, type Tree } from "../peer.ts";
 import { TaskTree } from "./task.ts";
+import { cowlabPool } from "./thin.ts";
 
 /** Memory for the page cache: enough for the largest workload to stay dirty, as it does on the machine that peers run on. */
 const HOST_MEMORY = GIB(16);
@@ -19,12 +20,13 @@ const DOCKER_ROOT = "/var/lib/docker";
 
 /** A container on overlay2 on ext4. */
 export function cowlab(): Peer {
-  return containerOver((host) => {
+  const container = containerOver((host) => {
     host.addDisk({ size: DISK_SIZE });
     const failed = host.mkfs("ext4", "vda");
     if (failed !== undefined) throw new CannotRun(`mkfs.ext4 fails: ${failed.code}`);
     done(host.mount({ type: "ext4", source: "vda", target: DOCKER_ROOT }));
   });
+  return { ...container, pool: cowlabPool };
 }
 
 /** A container on overlay2 on tmpfs: no block map, no journal, no disk. */

@@ -3,6 +3,7 @@
  * floor-flat is one Map from path to node over all layers; floor-tree nests a Map a directory and asks layer after layer.
  */
 import type { Fill, OpenMode, Peer, Tree } from "../peer.ts";
+import { floorPool } from "./thin.ts";
 
 interface FloorNode {
   bytes: Uint8Array;
@@ -223,6 +224,7 @@ function floor(make: () => FloorTree & { addLayer?(): void }): Peer {
       tree.filling = false;
       return tree;
     },
+    pool: floorPool,
   };
 }
 

@@ -93,7 +93,10 @@ class DevicemapperDriver implements GraphDriver {
     const path = this.#mountPoint(id);
     if (this.#host.mountedBelow(path).length === 0) return;
     const task = this.#task.chroot(path);
-    if (!isErrno(task)) task.syncfs();
+    if (isErrno(task)) return;
+    task.syncfs();
+    // Its root would keep the mount, and so the device, for ever.
+    task.exit();
   }
 
   get(id: string): string | DriverError {

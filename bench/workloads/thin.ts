@@ -1,0 +1,128 @@
+/** The thin pool: provisioning writes, snapshots of volumes of any size, first fit in a pool that is nearly full, and what a mapped block weighs. */
+import { Series, shuffled, weigh } from "../measure.ts";
+import type { MeasuredPool } from "../peer.ts";
+import type { Bench } from "../workload.ts";
+
+const PROVISIONS = 400_000;
+/** Writes between two commits: about what a second brings. */
+const COMMIT_EVERY = 50_000;
+
+/** Whole blocks written where nothing is mapped: one after the other, and scattered. Commits are in it. */
+export function provisioning(bench: Bench): void {
+  const make = bench.peer.pool;
+  if (make === undefined) return;
+  const count = bench.count(PROVISIONS, 1000);
+  for (const [name, order] of [
+    ["sequential", Array.from({ length: count }, (_, index) => index)],
+    ["scattered", shuffled(Array.from({ length: count }, (_, index) => index))],
+  ] as const) {
+    const series = new Series(`thin-provision-${name}`, "block");
+    for (let round = 0; round < bench.rounds; round++) {
+      const pool = make({ dataBlocks: count + 1024, volumeBlocks: count });
+      pool.create(0);
+      series.round(count, (from, to) => {
+        for (let index = from; index < to; index++) {
+          pool.write(0, order[index] as number);
+          if (index % COMMIT_EVERY === COMMIT_EVERY - 1) pool.commit();
+        }
+      });
+    }
+    bench.report(series);
+  }
+}
+
+const SNAPSHOTS = 2000;
+
+/** Snapshots of a volume with few and with many mapped blocks. */
+export function snapshots(bench: Bench): void {
+  const make = bench.peer.pool;
+  if (make === undefined) return;
+  for (const [name, size] of [
+    ["100", 100],
+    ["10000", 10_000],
+    ["400000", 400_000],
+  ] as const) {
+    const blocks = bench.count(size, 100);
+    const pool = make({ dataBlocks: blocks + 1024, volumeBlocks: blocks });
+    pool.create(0);
+    for (let block = 0; block < blocks; block++) pool.write(0, block);
+    pool.commit();
+    const count = bench.count(SNAPSHOTS, 20);
+    let id = 0;
+    const series = new Series(`thin-snapshot-of-${name}`, "snapshot");
+    series.rounds(bench.rounds, count, (from, to) => {
+      for (let index = from; index < to; index++) {
+        id += 1;
+        pool.snapshot(0, id);
+      }
+    });
+    bench.report(series);
+  }
+}
+
+const POOL_BLOCKS = 2 ** 20;
+const FREE_SHARE = 0.01;
+
+/** A pool whose free blocks, one in a hundred, lie scattered. */
+function nearlyFull(pool: MeasuredPool, blocks: number): number {
+  pool.create(0);
+  for (let block = 0; block < blocks; block++) pool.write(0, block);
+  pool.commit();
+  const free = Math.floor(blocks * FREE_SHARE);
+  const scattered = shuffled(Array.from({ length: blocks }, (_, block) => block));
+  for (const block of scattered.slice(0, free)) pool.discard(0, block);
+  pool.commit();
+  return free;
+}
+
+/** The next free block of a pool that is 99 percent full. */
+export function firstFit(bench: Bench): void {
+  const make = bench.peer.pool;
+  if (make === undefined) return;
+  const blocks = bench.count(POOL_BLOCKS, 2000);
+  const pool = make({ dataBlocks: blocks, volumeBlocks: blocks });
+  const free = nearlyFull(pool, blocks);
+  const series = new Series("thin-first-fit-99-full", "block");
+  // A round by itself: each takes what it finds.
+  series.round(Math.max(1, free - 2), (from, to) => {
+    for (let index = from; index < to; index++) pool.allocate();
+  });
+  bench.report(series);
+}
+
+/** A tenth of the pool of 1 TiB with 1,000 devices: its figures are per block. */
+const DEVICES = 100;
+const DEVICE_BLOCKS = 16_384;
+const MAPPED_SHARE = 0.96;
+
+/** Devices over a shared base, 96 percent of the pool mapped by half scattered, half sequential writes. */
+export function memoryOfPool(bench: Bench): void {
+  const make = bench.peer.pool;
+  if (make === undefined) return;
+  const devices = bench.count(DEVICES, 4);
+  const each = Math.floor(DEVICE_BLOCKS * MAPPED_SHARE);
+  const scattered = shuffled(Array.from({ length: DEVICE_BLOCKS }, (_, block) => block));
+  const series = new Series("memory-thin-block", "block");
+  let pool: MeasuredPool | undefined;
+  const bytes = weigh(() => {
+    const made = make({ dataBlocks: (devices + 1) * DEVICE_BLOCKS, volumeBlocks: DEVICE_BLOCKS });
+    pool = made;
+    made.create(0);
+    for (let block = 0; block < 3664; block++) made.write(0, block);
+    for (let id = 1; id <= devices; id++) made.snapshot(0, id);
+    return (
+      series.round(
+        devices,
+        (from, to) => {
+          for (let id = from + 1; id <= to; id++) {
+            for (let index = 0; index < each; index++) made.write(id, id % 2 === 0 ? index : (scattered[index] as number));
+            made.commit();
+          }
+        },
+        each,
+      ) * each
+    );
+  });
+  pool?.commit();
+  bench.report(series.weigh(bytes));
+}

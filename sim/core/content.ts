@@ -21,6 +21,10 @@ export interface BlockRecord {
   readonly kind: string;
   /** Bytes on the device. */
   readonly length: number;
+  /** How many bytes at its beginning hold all that ever changes: with them it is whole. Absent: all of them. */
+  readonly decisiveBytes?: number;
+  /** Of several blocks that were written one after the other: the block that these bytes are, whole. */
+  blockAt?(offset: number, length: number): BlockRecord | undefined;
   /** The block's real on-disk bytes, where an encoder exists; its result has exactly `length` bytes. */
   encode?(): Uint8Array;
 }
@@ -235,7 +239,7 @@ export class Content {
   wholeRecord(): BlockRecord | undefined {
     if (this.kind !== "record") return undefined;
     const record = this.#inner as BlockRecord;
-    return this.#offset === 0 && this.length === record.length ? record : undefined;
+    return record.blockAt === undefined ? wholeAt(record, this.#offset, this.length) : record.blockAt(this.#offset, this.length);
   }
 
   /** Whether every byte is known to be zero without looking at literals. */
@@ -350,6 +354,11 @@ export class Content {
   toText(): string {
     return new TextDecoder().decode(this.toBytes());
   }
+}
+
+/** The record if `length` bytes of it, from `offset` on, are all that counts of it. */
+export function wholeAt(record: BlockRecord, offset: number, length: number): BlockRecord | undefined {
+  return offset === 0 && length >= (record.decisiveBytes ?? record.length) ? record : undefined;
 }
 
 function appendRun(runs: Content[], next: Content): void {

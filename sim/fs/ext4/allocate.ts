@@ -227,7 +227,7 @@ export function allocateInode(state: Ext4State, parent: number, isDirectory: boo
   const group = isDirectory ? directoryGroup(state, parent, parentGroup) : fileGroup(state, parentGroup);
   if (group < 0) return 0;
   const bitmap = state.groups.inodeBitmap(group);
-  const bit = bitmap.bits.allocateFirst();
+  const bit = bitmap.takeFirst();
   assert(bit !== undefined, `group ${group} has no free inode`);
   state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) - 1;
   if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) + 1;
@@ -241,7 +241,7 @@ export function freeInode(state: Ext4State, ino: number, isDirectory: boolean): 
   const { inodesPerGroup } = state.geometry;
   const group = Math.floor((ino - 1) / inodesPerGroup);
   const bitmap = state.groups.inodeBitmap(group);
-  bitmap.bits.free((ino - 1) % inodesPerGroup, 1);
+  bitmap.free((ino - 1) % inodesPerGroup, 1);
   state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) + 1;
   if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) - 1;
   state.freeInodes += 1;

@@ -20,7 +20,7 @@ import {
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { type DirectoryRecord, entriesOf, type PackedEntries, readRecord } from "./records.ts";
+import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
 import { treeBlocks } from "./tree-blocks.ts";
 
@@ -42,19 +42,18 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  return new DirectoryBlock(directory, block, from, (rows) => packEntries(state, rows));
+  return new DirectoryBlock(directory, block, from, state.environment.names, (rows) => packEntries(state, rows));
 }
 
-function packEntries(state: Ext4State, rows: readonly number[]): PackedEntries {
-  const words = new Uint32Array(rows.length * 3);
-  let at = 0;
-  for (const row of rows) {
-    words[at] = ((state.positions[row] as number) & 1023) * 4;
-    words[at + 1] = state.dentries.name(row);
-    words[at + 2] = state.dentries.child(row);
-    at += 3;
-  }
-  return { words, names: state.environment.names };
+function packEntries(state: Ext4State, rows: readonly number[]): number[] {
+  const out: number[] = [];
+  for (const row of rows) out.push(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  return out;
+}
+
+/** Where in its block an entry lies. */
+function offsetOf(state: Ext4State, row: number): number {
+  return ((state.positions[row] as number) & 1023) * 4;
 }
 
 /** Appends a block to a directory. */
@@ -110,6 +109,7 @@ function putInto(state: Ext4State, data: DirectoryData, at: number, row: number,
   state.positions[row] = at * 1024 + (offset >>> 2);
   state.places[row] = block.rows.length;
   block.rows.push(row);
+  block.note(offset, state.dentries.name(row), state.dentries.child(row));
   state.journal.dirty(block);
   return true;
 }
@@ -151,6 +151,7 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   const { rows } = root;
   root.rows = [];
   root.gaps = [];
+  root.noteAll();
   root.index = () => indexOf(data);
   state.journal.dirty(root);
   pack(state, leaf, 1, rows);
@@ -166,6 +167,7 @@ function indexOf(data: DirectoryData): number[] {
 function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: readonly number[]): void {
   block.rows = [];
   block.gaps = [0, DIRECTORY_BLOCK_END];
+  block.noteAll();
   for (const row of rows) {
     const offset = block.take(entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
     state.positions[row] = at * 1024 + (offset >>> 2);
@@ -249,6 +251,7 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const data = state.directory(directory);
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);
+  block.note((position & 1023) * 4, 0, 0);
   block.give((position & 1023) * 4, entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
   const place = state.places[row] as number;
   const last = block.rows.pop() as number;
@@ -261,7 +264,9 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
 
 /** The block of an entry changes: it gets another inode. */
 export function dirtyEntry(state: Ext4State, directory: number, row: number): void {
-  state.journal.dirty(blockAt(state.directory(directory), (state.positions[row] as number) >>> 10));
+  const block = blockAt(state.directory(directory), (state.positions[row] as number) >>> 10);
+  block.note(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  state.journal.dirty(block);
 }
 
 /** "..", in the first block, changes. */

@@ -22,6 +22,10 @@ import {
   visitFixed,
 } from "./layout.ts";
 import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
+import { historyOf, Revisions } from "./revisions.ts";
+
+/** Pairs of a bitmap's record that are few enough to be told again and again. */
+const FEW_CHANGES = 32;
 
 /** One bitmap of one group. */
 export class GroupBitmap implements Metadata {
@@ -30,6 +34,11 @@ export class GroupBitmap implements Metadata {
   readonly bits: BlockBitmap;
   readonly #kind: BitmapRecord["kind"];
   readonly #group: number;
+  /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
+  #changes: number[] = [];
+  readonly #revisions = new Revisions<BitmapRecord>();
+  /** Numbers in the last whole record. */
+  #whole = FEW_CHANGES;
 
   constructor(kind: BitmapRecord["kind"], group: number, block: number, size: number) {
     this.#kind = kind;
@@ -38,7 +47,43 @@ export class GroupBitmap implements Metadata {
     this.bits = new BlockBitmap(size);
   }
 
+  /** Takes free bits. */
+  take(start: number, count: number): void {
+    this.bits.take(start, count);
+    this.#note(start, count);
+  }
+
+  /** Takes the first free bit. @returns undefined when there is none. */
+  takeFirst(): number | undefined {
+    const bit = this.bits.allocateFirst();
+    if (bit !== undefined) this.#note(bit, 1);
+    return bit;
+  }
+
+  free(start: number, count: number): void {
+    this.bits.free(start, count);
+    this.#note(start, -count);
+  }
+
+  #note(start: number, count: number): void {
+    const changes = this.#changes;
+    const last = changes.length - 1;
+    const before = changes[last];
+    if (before !== undefined && before > 0 === count > 0 && (changes[last - 1] as number) + Math.abs(before) === start)
+      changes[last] = before + count;
+    else changes.push(start, count);
+  }
+
   freeze(): BitmapRecord {
+    const since = this.#revisions.base(this.#changes.length, this.#whole);
+    const changes = since === undefined ? this.#used() : this.#changes.slice();
+    if (since === undefined) this.#whole = Math.max(FEW_CHANGES, changes.length);
+    this.#changes.length = 0;
+    return this.#revisions.made({ kind: this.#kind, length: BLOCK_SIZE, group: this.#group, since, changes });
+  }
+
+  /** The runs that are used: pairs of start and count. */
+  #used(): number[] {
     const used: number[] = [];
     let last = 0;
     this.bits.visitFree((start, count) => {
@@ -46,7 +91,18 @@ export class GroupBitmap implements Metadata {
       last = start + count;
     });
     if (last < this.bits.size) used.push(last, this.bits.size - last);
-    return { kind: this.#kind, length: BLOCK_SIZE, group: this.#group, used: Int32Array.from(used) };
+    return used;
+  }
+
+  /** Takes what a record says is used; nothing is yet. */
+  load(record: BitmapRecord): void {
+    for (const { changes } of historyOf(record)) {
+      for (let at = 0; at < changes.length; at += 2) {
+        const [start, count] = [changes[at] as number, changes[at + 1] as number];
+        if (count > 0) this.bits.take(start, count);
+        else this.bits.free(start, -count);
+      }
+    }
   }
 }
 
@@ -56,6 +112,9 @@ class DescriptorBlock implements Metadata {
   stamp = 0;
   readonly #groups: Groups;
   readonly #first: number;
+  /** The groups that changed since the last record. */
+  readonly #changed: number[] = [];
+  readonly #revisions = new Revisions<DescriptorsRecord>();
 
   constructor(groups: Groups, index: number) {
     this.#groups = groups;
@@ -63,16 +122,25 @@ class DescriptorBlock implements Metadata {
     this.#first = index * DESCRIPTORS_PER_BLOCK;
   }
 
+  note(group: number): void {
+    if (this.#changed.includes(group)) return;
+    this.#changed.push(group);
+  }
+
   freeze(): DescriptorsRecord {
-    const end = this.#first + DESCRIPTORS_PER_BLOCK;
-    return {
-      kind: "ext4.groupDescriptors",
-      length: BLOCK_SIZE,
-      first: this.#first,
-      freeBlocks: this.#groups.freeBlocks.slice(this.#first, end),
-      freeInodes: this.#groups.freeInodes.slice(this.#first, end),
-      directories: this.#groups.directories.slice(this.#first, end),
+    const changes: number[] = [];
+    const since = this.#revisions.base(this.#changed.length, DESCRIPTORS_PER_BLOCK);
+    const { freeBlocks, freeInodes, directories } = this.#groups;
+    const tell = (group: number): void => {
+      changes.push(group, freeBlocks[group] as number, freeInodes[group] as number, directories[group] as number);
     };
+    if (since !== undefined) this.#changed.forEach(tell);
+    else {
+      const end = Math.min(this.#first + DESCRIPTORS_PER_BLOCK, freeBlocks.length);
+      for (let group = this.#first; group < end; group++) tell(group);
+    }
+    this.#changed.length = 0;
+    return this.#revisions.made({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: this.#first, since, changes });
   }
 }
 
@@ -113,13 +181,15 @@ export class Groups {
 
   /** Fills the counts from a block of descriptors. */
   load(index: number, record: DescriptorsRecord): void {
-    if (record.freeBlocks === undefined || record.freeInodes === undefined || record.directories === undefined) {
-      this.fresh(index);
-      return;
+    this.fresh(index);
+    for (const { changes } of historyOf(record)) {
+      for (let at = 0; at < changes.length; at += 4) {
+        const group = changes[at] as number;
+        this.freeBlocks[group] = changes[at + 1] as number;
+        this.freeInodes[group] = changes[at + 2] as number;
+        this.directories[group] = changes[at + 3] as number;
+      }
     }
-    this.freeBlocks.set(record.freeBlocks, record.first);
-    this.freeInodes.set(record.freeInodes, record.first);
-    this.directories.set(record.directories, record.first);
   }
 
   blockBitmap(group: number): GroupBitmap {
@@ -146,20 +216,23 @@ export class Groups {
   /** Takes what the device says is used. @returns false when it holds no bitmap there. */
   #fill(bitmap: GroupBitmap): boolean {
     const record = readRecord(this.#device, bitmap.block);
-    if (record === undefined || isErrno(record) || !("used" in record)) return false;
-    for (let at = 0; at < record.used.length; at += 2) bitmap.bits.take(record.used[at] as number, record.used[at + 1] as number);
+    if (record === undefined || isErrno(record)) return false;
+    if (record.kind !== "ext4.blockBitmap" && record.kind !== "ext4.inodeBitmap") return false;
+    bitmap.load(record);
     return true;
   }
 
   /** The group's descriptor changes with this transaction. */
   dirtyDescriptor(group: number): void {
     const index = Math.floor(group / DESCRIPTORS_PER_BLOCK);
-    this.#journal.dirty((this.#descriptors[index] ??= new DescriptorBlock(this, index)));
+    const block = (this.#descriptors[index] ??= new DescriptorBlock(this, index));
+    block.note(group);
+    this.#journal.dirty(block);
   }
 
   /** Takes blocks of one group that are free. */
   take(group: number, start: number, count: number): void {
-    this.blockBitmap(group).bits.take(start, count);
+    this.blockBitmap(group).take(start, count);
     this.noteTaken(group, count);
   }
 
@@ -199,7 +272,7 @@ export class Groups {
     const freed = this.#freed;
     for (let at = 0; at < freed.length; at += 3) {
       const [group, start, count] = [freed[at] as number, freed[at + 1] as number, freed[at + 2] as number];
-      this.blockBitmap(group).bits.free(start, count);
+      this.blockBitmap(group).free(start, count);
       visit?.(firstBlockOf(group) + start, count);
     }
     this.#freed = [];

@@ -9,7 +9,8 @@ import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import { BLOCK_SIZE, INODES_PER_BLOCK } from "./layout.ts";
-import type { InodeBody, InodeTableRecord, SymlinkRecord } from "./records.ts";
+import type { InodeRow, InodeTableRecord, SymlinkRecord, TreeRoot } from "./records.ts";
+import { Revisions } from "./revisions.ts";
 import type { XattrSet } from "./xattr-set.ts";
 
 /** The columns of 32 bits. */
@@ -58,61 +59,65 @@ export type InodeData = FileData | DirectoryData | SymlinkData | undefined;
 class TableBlock implements Metadata {
   readonly block: number;
   stamp = 0;
+  /** Which of its inodes changed since the last record, a bit each. */
+  changed = 0;
   readonly #chunk: InodeChunk;
-  readonly #index: number;
-  /** The bodies of the last record: those that are as they were are shared with the next. */
-  #last: readonly (InodeBody | undefined)[] = [];
+  readonly #from: number;
+  readonly #revisions = new Revisions<InodeTableRecord>();
 
   constructor(chunk: InodeChunk, index: number, block: number) {
     this.#chunk = chunk;
-    this.#index = index;
+    this.#from = index * INODES_PER_BLOCK;
     this.block = block;
   }
 
   freeze(): InodeTableRecord {
-    const chunk = this.#chunk;
-    const from = this.#index * INODES_PER_BLOCK;
-    const to = from + INODES_PER_BLOCK;
-    const words = chunk.words.slice(from * WORDS, to * WORDS);
-    const sizes = chunk.sizes.slice(from, to);
-    const bodies: (InodeBody | undefined)[] = [];
-    for (let at = from; at < to; at++) {
-      words[(at - from) * WORDS + HOLDS] = 0;
-      const data = chunk.data[at];
-      const xattrs = chunk.xattrs?.[at];
-      bodies.push(bodyOf(data, xattrs, this.#last[at - from]));
-      if (data !== undefined && "onDisk" in data) sizes[at - from] = data.onDisk;
-    }
-    this.#last = bodies;
-    return {
-      kind: "ext4.inodeTable",
-      length: BLOCK_SIZE,
-      first: chunk.first + from,
-      words,
-      sizes,
-      times: chunk.times.slice(from * TIMES, to * TIMES),
-      bodies,
-    };
+    const changes: InodeRow[] = [];
+    const since = this.#revisions.base(onesIn(this.changed), INODES_PER_BLOCK);
+    for (let at = 0; at < INODES_PER_BLOCK; at++)
+      if (since === undefined || ((this.changed >>> at) & 1) === 1) changes.push(rowOf(this.#chunk, this.#from + at));
+    this.changed = 0;
+    return this.#revisions.made({ kind: "ext4.inodeTable", length: BLOCK_SIZE, since, changes });
   }
 }
 
-/** What an inode has beyond its columns; `last` is what it had in the record before. */
-function bodyOf(data: InodeData, xattrs: XattrSet | undefined, last: InodeBody | undefined): InodeBody | undefined {
-  if (data === undefined && xattrs === undefined) return undefined;
+/** How many bits of 16 are 1. */
+function onesIn(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}
+
+/** An inode as a commit writes it. */
+function rowOf(chunk: InodeChunk, index: number): InodeRow {
+  const { words, times } = chunk;
+  const at = index * WORDS;
+  const data = chunk.data[index];
+  const xattrs = chunk.xattrs?.[index];
   const isLink = data instanceof SymlinkData;
-  const tree = data === undefined || isLink ? undefined : data.tree.root();
-  const target = isLink && data.block === 0 ? data.target : undefined;
-  const inInode = xattrs !== undefined && xattrs.inInode.size > 0 ? xattrs.inInode : undefined;
-  const block = xattrs?.outside?.block;
-  const same = last !== undefined && last.tree === tree && last.target === target && last.xattrs === inInode;
-  if (same && last.xattrBlock === block && !(isLink && data.block !== 0)) return last;
-  const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = {};
-  if (target !== undefined) body.target = target;
-  if (tree !== undefined) body.tree = tree;
-  else if (isLink && data.block !== 0) body.tree = { depth: 0, entries: [0, 1, data.block] };
-  if (inInode !== undefined) body.xattrs = inInode;
-  if (block !== undefined) body.xattrBlock = block;
-  return body;
+  return {
+    ino: chunk.first + index,
+    mode: words[at + MODE] as number,
+    uid: words[at + UID] as number,
+    gid: words[at + GID] as number,
+    links: words[at + NLINK] as number,
+    flags: words[at + FLAGS] as number,
+    blocks: words[at + BLOCKS] as number,
+    extra: words[at + EXTRA] as number,
+    size: data !== undefined && "onDisk" in data ? data.onDisk : (chunk.sizes[index] as number),
+    atime: times[index * TIMES + ATIME] as Time,
+    mtime: times[index * TIMES + MTIME] as Time,
+    ctime: times[index * TIMES + CTIME] as Time,
+    tree: isLink ? linkTree(data) : data?.tree.root(),
+    target: isLink && data.block === 0 ? data.target : undefined,
+    xattrs: xattrs !== undefined && xattrs.inInode.size > 0 ? xattrs.inInode : undefined,
+    xattrBlock: xattrs?.outside?.block ?? 0,
+  };
+}
+
+/** The extent of a link whose target has a block of its own. */
+function linkTree(data: SymlinkData): TreeRoot | undefined {
+  return data.block === 0 ? undefined : { depth: 0, entries: [0, 1, data.block] };
 }
 
 export class InodeChunk {
@@ -134,15 +139,18 @@ export class InodeChunk {
 
   dirty(index: number, journal: Journal): void {
     const at = index >>> 4;
-    const table = this.#tables[at];
-    journal.dirty(table ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number)));
+    const table = this.#tables[at] ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number));
+    table.changed |= 1 << (index & (INODES_PER_BLOCK - 1));
+    journal.dirty(table);
   }
 
-  /** Takes the columns of one table block's record. */
-  load(record: InodeTableRecord): void {
-    const from = record.first - this.first;
-    this.words.set(record.words, from * WORDS);
-    this.sizes.set(record.sizes, from);
-    for (const [at, stamp] of record.times.entries()) this.times[from * TIMES + at] = stamp;
+  /** Takes the columns of one inode of a table block's record. */
+  load(row: InodeRow): void {
+    const index = row.ino - this.first;
+    this.words.set([row.mode, row.uid, row.gid, row.links, row.flags, row.blocks, row.extra], index * WORDS);
+    this.sizes[index] = row.size;
+    this.times[index * TIMES + ATIME] = row.atime;
+    this.times[index * TIMES + MTIME] = row.mtime;
+    this.times[index * TIMES + CTIME] = row.ctime;
   }
 }

@@ -28,7 +28,7 @@ import {
   ROOT_INODE,
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
-import { blockContent, type DescriptorsRecord, writeRecord } from "./records.ts";
+import { type DescriptorsRecord, writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
 
 /** mke2fs refuses less: there would be no room for a journal. */
@@ -70,11 +70,12 @@ export function mkfsExt4(device: BlockDevice, options: MkfsOptions = {}): Errno 
 
 function reserveInodes(state: Ext4State): void {
   const bitmap = state.groups.inodeBitmap(0);
-  bitmap.bits.take(0, FIRST_INODE);
+  bitmap.take(0, FIRST_INODE);
   state.groups.freeInodes[0] = (state.groups.freeInodes[0] as number) - FIRST_INODE;
   state.groups.directories[0] = 2;
   state.freeInodes -= FIRST_INODE;
   state.journal.dirty(bitmap);
+  state.groups.dirtyDescriptor(0);
 }
 
 function makeInode(state: Ext4State, ino: number, mode: number, links: number): void {
@@ -149,9 +150,14 @@ function writeAll(state: Ext4State): Errno | undefined {
   const { device, geometry, journal } = state;
   const descriptors: DescriptorsRecord[] = [];
   for (let index = 0; index < geometry.descriptorBlocks; index++)
-    descriptors.push({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: index * DESCRIPTORS_PER_BLOCK });
-  const superblock = blockContent(state.freeze());
-  const copies = Content.concat([superblock, ...descriptors.map((record) => Content.record(record))]);
+    descriptors.push({
+      kind: "ext4.groupDescriptors",
+      length: BLOCK_SIZE,
+      first: index * DESCRIPTORS_PER_BLOCK,
+      since: undefined,
+      changes: [],
+    });
+  const copies = Content.concat([state.freeze(), ...descriptors].map((record) => Content.record(record)));
   for (let group = 0; group < geometry.groups; group++) {
     if (!hasSuperblock(group)) continue;
     const failed = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);

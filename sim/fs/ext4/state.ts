@@ -20,7 +20,7 @@ import { Groups } from "./groups.ts";
 import { BLOCKS, CHUNK_INODES, InodeChunk, type InodeData, MODE, SymlinkData, WORDS } from "./inodes.ts";
 import { Journal, type Metadata } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
-import { type ExtentRecord, type InodeTableRecord, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
+import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
@@ -130,7 +130,8 @@ export class Ext4State implements Metadata {
   freeze(): SuperblockRecord {
     return {
       kind: "ext4.superblock",
-      length: SUPERBLOCK_BYTES,
+      length: BLOCK_SIZE,
+      decisiveBytes: SUPERBLOCK_BYTES,
       geometry: this.geometry,
       freeBlocks: this.freeBlocks,
       freeInodes: this.freeInodes,
@@ -163,8 +164,10 @@ export class Ext4State implements Metadata {
     for (const home of homes) {
       const record = readRecord(this.device, home);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
-      made.load(record);
-      this.#loadBodies(made, record);
+      for (const row of inodesOf(record)) {
+        made.load(row);
+        this.#loadBody(made, row);
+      }
     }
     return made;
   }
@@ -176,27 +179,22 @@ export class Ext4State implements Metadata {
     return inodeTableOf(this.geometry, group) + Math.floor(((ino - 1) % this.geometry.inodesPerGroup) / INODES_PER_BLOCK);
   }
 
-  #loadBodies(chunk: InodeChunk, record: InodeTableRecord): void {
-    const read = (block: number): ExtentRecord | undefined => {
-      const below = readRecord(this.device, block);
-      return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
-    };
-    for (const [index, body] of record.bodies.entries()) {
-      if (body === undefined) continue;
-      const at = record.first - chunk.first + index;
-      const type = (chunk.words[at * WORDS + MODE] as number) & S_IFMT;
-      if (type === S_IFLNK) chunk.data[at] = this.#loadLink(body.target, body.tree?.entries[2] ?? 0);
-      else if (body.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
-        const data = type === S_IFREG ? new FileData() : new DirectoryData();
-        data.tree.load(body.tree, read);
-        if (data instanceof FileData) data.onDisk = chunk.sizes[at] as number;
-        else data.loaded = false;
-        chunk.data[at] = data;
-      }
-      if (body.xattrs !== undefined || body.xattrBlock !== undefined) {
-        (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(body.xattrs, body.xattrBlock);
-      }
+  #loadBody(chunk: InodeChunk, row: InodeRow): void {
+    const at = row.ino - chunk.first;
+    const type = row.mode & S_IFMT;
+    if (type === S_IFLNK) chunk.data[at] = this.#loadLink(row.target, row.tree?.entries[2] ?? 0);
+    else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
+      const data = type === S_IFREG ? new FileData() : new DirectoryData();
+      data.tree.load(row.tree, (block) => {
+        const below = readRecord(this.device, block);
+        return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
+      });
+      if (data instanceof FileData) data.onDisk = row.size;
+      else data.loaded = false;
+      chunk.data[at] = data;
     }
+    if (row.xattrs !== undefined || row.xattrBlock !== 0)
+      (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(row.xattrs, row.xattrBlock);
   }
 
   #loadLink(target: string | undefined, block: number): SymlinkData {
@@ -206,9 +204,9 @@ export class Ext4State implements Metadata {
     return new SymlinkData(known, block);
   }
 
-  #loadXattrs(inInode: ReadonlyMap<string, Uint8Array> | undefined, block: number | undefined): XattrSet {
+  #loadXattrs(inInode: ReadonlyMap<string, Uint8Array> | undefined, block: number): XattrSet {
     const set: XattrSet = { inInode: new Map(inInode), outside: undefined };
-    if (block === undefined) return set;
+    if (block === 0) return set;
     set.outside = new XattrBlock(block);
     const record = readRecord(this.device, block);
     if (record !== undefined && !isErrno(record) && record.kind === "ext4.xattrBlock")

@@ -1,14 +1,15 @@
 /**
- * The runs of one mapping in the order of their first pages: chunks of sorted row numbers. A mapping with one run needs none of this.
+ * The runs of one mapping in the order of their first pages: chunks of sorted row numbers. A mapping with few runs needs none of this (run-list.ts).
  *
- * Interface: `first` is the column that says at which page a row begins; the index keeps no keys of its own but one a chunk. A row whose
- * first page changes must be told (`moved`) and must keep its place in the order.
+ * Interface: `first` is the column that says at which page a row begins; the index keeps no keys of its own but one a chunk. A row's first page does
+ * not change while the row is in the index.
  */
 import { assert } from "../core/assert.ts";
+import type { RunTable } from "./run-table.ts";
 
 const CHUNK_ROWS = 128;
-/** Room of the first chunk, which grows: most mappings with several runs have few. */
-const FIRST_ROWS = 4;
+/** Room of the first chunk, which grows. */
+const FIRST_ROWS = 16;
 
 interface Chunk {
   rows: Uint32Array;
@@ -23,6 +24,13 @@ export class RunIndex {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** An index of the runs of a list (run-list.ts). */
+  static of(table: RunTable, list: number): RunIndex {
+    const index = new RunIndex();
+    for (let row = list; row !== 0; row = table.following[row] as number) index.add(table.first, row);
+    return index;
   }
 
   /** The row with the greatest first page that is not behind `page`, or 0. */
@@ -83,12 +91,6 @@ export class RunIndex {
     }
     chunk.rows.copyWithin(place, place + 1, chunk.count + 1);
     if (place === 0) this.#firsts[at] = first[chunk.rows[0] as number] as number;
-  }
-
-  /** Tells that a row begins at a later page than before. */
-  moved(first: Float64Array, row: number, before: number): void {
-    const at = this.#chunkOf(before);
-    if ((this.#chunks[at] as Chunk).rows[0] === row) this.#firsts[at] = first[row] as number;
   }
 
   /** The last chunk that begins at or before a page, or -1. */

@@ -25,8 +25,21 @@ export interface Growth {
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
-  /** Grows with every change: who keeps a copy knows whether it still holds. */
-  version = 0;
+  /** Whether somebody else holds `items` as they are now. */
+  #isShared = false;
+
+  /** The items, to be kept by a record: the next change makes a list of its own. */
+  share(): readonly number[] {
+    this.#isShared = true;
+    return this.items;
+  }
+
+  /** Called before each change. */
+  #own(): void {
+    if (!this.#isShared) return;
+    this.items = this.items.slice();
+    this.#isShared = false;
+  }
 
   get count(): number {
     return this.items.length / STRIDE;
@@ -91,7 +104,7 @@ export class ExtentList {
    */
   insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
     const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
-    this.version += 1;
+    this.#own();
     let done = 0;
     let index = this.find(logical);
     // An extent before that goes on here takes what it can.
@@ -110,6 +123,12 @@ export class ExtentList {
         done = count;
         this.#merge(before, growth);
       }
+    }
+    if (this.items.length === 0 && count <= longest) {
+      // Most files have one extent: a list without slack.
+      this.items = [logical, unwritten ? -count : count, physical];
+      growth.changed(0, 1);
+      return;
     }
     while (done < count) {
       const part = Math.min(longest, count - done);
@@ -135,7 +154,7 @@ export class ExtentList {
 
   /** Takes [start, end) out, telling each run of blocks that it held. */
   remove(start: number, end: number, freed: (physical: number, count: number) => void, growth: Growth): void {
-    this.version += 1;
+    this.#own();
     let index = this.find(start);
     while (index < this.count && this.logical(index) < end) {
       const first = this.logical(index);
@@ -184,7 +203,7 @@ export class ExtentList {
 
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
   shift(from: number, by: number): void {
-    this.version += 1;
+    this.#own();
     for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
   }
 
@@ -192,7 +211,7 @@ export class ExtentList {
   split(block: number, growth: Growth): void {
     const index = this.find(block);
     if (index >= this.count || this.logical(index) >= block) return;
-    this.version += 1;
+    this.#own();
     const head = block - this.logical(index);
     const unwritten = this.isUnwritten(index);
     const rest = this.length(index) - head;

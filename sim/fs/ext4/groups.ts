@@ -128,19 +128,25 @@ class DescriptorBlock implements Metadata {
   }
 
   freeze(): DescriptorsRecord {
-    const changes: number[] = [];
     const since = this.#revisions.base(this.#changed.length, DESCRIPTORS_PER_BLOCK);
     const { freeBlocks, freeInodes, directories } = this.#groups;
-    const tell = (group: number): void => {
-      changes.push(group, freeBlocks[group] as number, freeInodes[group] as number, directories[group] as number);
-    };
-    if (since !== undefined) this.#changed.forEach(tell);
-    else {
-      const end = Math.min(this.#first + DESCRIPTORS_PER_BLOCK, freeBlocks.length);
-      for (let group = this.#first; group < end; group++) tell(group);
+    const told = since === undefined ? this.#all() : this.#changed;
+    const changes: number[] = new Array(told.length * 4);
+    let at = 0;
+    for (const group of told) {
+      changes[at] = group;
+      changes[at + 1] = freeBlocks[group] as number;
+      changes[at + 2] = freeInodes[group] as number;
+      changes[at + 3] = directories[group] as number;
+      at += 4;
     }
     this.#changed.length = 0;
     return this.#revisions.made({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: this.#first, since, changes });
+  }
+
+  #all(): number[] {
+    const end = Math.min(this.#first + DESCRIPTORS_PER_BLOCK, this.#groups.freeBlocks.length);
+    return Array.from({ length: end - this.#first }, (_, index) => this.#first + index);
   }
 }
 

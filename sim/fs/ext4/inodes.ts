@@ -72,16 +72,32 @@ class TableBlock implements Metadata {
   }
 
   freeze(): InodeTableRecord {
-    const changes: InodeRow[] = [];
-    const since = this.#revisions.base(onesIn(this.changed), INODES_PER_BLOCK);
-    for (let at = 0; at < INODES_PER_BLOCK; at++)
-      if (since === undefined || ((this.changed >>> at) & 1) === 1) changes.push(rowOf(this.#chunk, this.#from + at));
+    const changed = this.changed;
+    const since = this.#revisions.base(onesIn(changed), INODES_PER_BLOCK);
+    const changes = since === undefined ? this.#rows(ALL_CHANGED) : this.#rows(changed);
     this.changed = 0;
     return this.#revisions.made({ kind: "ext4.inodeTable", length: BLOCK_SIZE, since, changes });
   }
+
+  /** The inodes of a set of bits, in an array without slack: there is one for each commit in the log. */
+  #rows(bits: number): InodeRow[] {
+    const first = rowOf(this.#chunk, this.#from + lowestBit(bits));
+    const rest = bits & (bits - 1);
+    if (rest === 0) return [first];
+    const rows = [first];
+    for (let left = rest; left !== 0; left &= left - 1) rows.push(rowOf(this.#chunk, this.#from + lowestBit(left)));
+    return rows.slice();
+  }
 }
 
-/** How many bits of 16 are 1. */
+const ALL_CHANGED: number = (1 << INODES_PER_BLOCK) - 1;
+
+/** The number of a set's lowest bit. */
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
+}
+
+/** How many bits of a set are 1. */
 function onesIn(bits: number): number {
   let count = 0;
   for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
@@ -110,7 +126,7 @@ function rowOf(chunk: InodeChunk, index: number): InodeRow {
     ctime: times[index * TIMES + CTIME] as Time,
     tree: isLink ? linkTree(data) : data?.tree.root(),
     target: isLink && data.block === 0 ? data.target : undefined,
-    xattrs: xattrs !== undefined && xattrs.inInode.size > 0 ? xattrs.inInode : undefined,
+    xattrs: xattrs?.inInode,
     xattrBlock: xattrs?.outside?.block ?? 0,
   };
 }

@@ -165,12 +165,14 @@ export class Journal {
 
   #commit(): Errno | undefined {
     const { sequence } = this;
-    const homes: number[] = [];
-    const records: MetadataRecord[] = [];
-    for (const metadata of this.#running) {
-      if (metadata.stamp !== sequence) continue;
-      homes.push(metadata.block);
-      records.push(metadata.freeze());
+    // Without slack: the log keeps them.
+    const blocks = this.#running.filter((metadata) => metadata.stamp === sequence);
+    const homes = new Array<number>(blocks.length);
+    const records = new Array<MetadataRecord>(blocks.length);
+    for (let at = 0; at < blocks.length; at++) {
+      const metadata = blocks[at] as Metadata;
+      homes[at] = metadata.block;
+      records[at] = metadata.freeze();
     }
     const revoked = this.#revoked.size === 0 ? NO_BLOCKS : [...this.#revoked];
     const size = logBlocksOf(records.length, revoked.length);
@@ -187,7 +189,7 @@ export class Journal {
     if (failed !== undefined) return failed;
     for (const block of revoked) this.#waiting.delete(block);
     for (let at = 0; at < homes.length; at++) this.#wait(homes[at] as number, records[at] as MetadataRecord);
-    this.#running = [];
+    this.#running.length = 0;
     if (revoked.length > 0) this.#revoked = new Set();
     this.sequence += 1;
     this.counters.commits += 1;

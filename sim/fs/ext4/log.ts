@@ -19,6 +19,7 @@ export function logBlocksOf(blocks: number, revoked: number): number {
 }
 
 export class LoggedTransaction implements BlockRecord {
+  readonly length: number;
   readonly #sequence: number;
   readonly #records: readonly MetadataRecord[];
   /** Where each record belongs. */
@@ -26,6 +27,7 @@ export class LoggedTransaction implements BlockRecord {
   readonly #revoked: readonly number[];
 
   constructor(sequence: number, records: readonly MetadataRecord[], homes: readonly number[], revoked: readonly number[]) {
+    this.length = logBlocksOf(records.length, revoked.length) * BLOCK_SIZE;
     this.#sequence = sequence;
     this.#records = records;
     this.#homes = homes;
@@ -34,9 +36,6 @@ export class LoggedTransaction implements BlockRecord {
 
   get kind(): string {
     return "jbd2.transaction";
-  }
-  get length(): number {
-    return logBlocksOf(this.#records.length, this.#revoked.length) * BLOCK_SIZE;
   }
 
   blockAt(offset: number, length: number): BlockRecord | undefined {

@@ -11,6 +11,7 @@ import type { Name, NameTable } from "../../core/names.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry } from "./layout.ts";
 import { historyOf } from "./revisions.ts";
+import type { Xattr } from "./xattr-list.ts";
 
 export interface SuperblockRecord {
   readonly kind: "ext4.superblock";
@@ -75,7 +76,7 @@ export interface InodeRow {
   readonly tree: TreeRoot | undefined;
   readonly target: string | undefined;
   /** The attributes behind the fields, and i_file_acl (0: none). */
-  readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined;
+  readonly xattrs: Xattr | undefined;
   readonly xattrBlock: number;
 }
 
@@ -136,7 +137,7 @@ export interface ExtentRecord {
 export interface XattrRecord {
   readonly kind: "ext4.xattrBlock";
   readonly length: number;
-  readonly entries: ReadonlyMap<string, Uint8Array>;
+  readonly entries: ReadonlyMap<string, Content>;
 }
 
 export interface SymlinkRecord {

@@ -21,6 +21,7 @@ import { BLOCKS, CHUNK_INODES, InodeChunk, type InodeData, MODE, SymlinkData, WO
 import { Journal, type Metadata } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
 import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
+import type { Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
@@ -204,8 +205,8 @@ export class Ext4State implements Metadata {
     return new SymlinkData(known, block);
   }
 
-  #loadXattrs(inInode: ReadonlyMap<string, Uint8Array> | undefined, block: number): XattrSet {
-    const set: XattrSet = { inInode: new Map(inInode), outside: undefined };
+  #loadXattrs(inInode: Xattr | undefined, block: number): XattrSet {
+    const set: XattrSet = { inInode, outside: undefined };
     if (block === 0) return set;
     set.outside = new XattrBlock(block);
     const record = readRecord(this.device, block);

@@ -61,7 +61,6 @@ export class ExtentTree {
   #indexes: IndexBlock[] = NO_INDEXES;
   #touched: Set<Leaf> | undefined;
   #root: TreeRoot | undefined;
-  #rootVersion = 0;
 
   get leafCount(): number {
     return this.#leaves.length;
@@ -175,10 +174,8 @@ export class ExtentTree {
   root(): TreeRoot {
     if (this.#leaves.length === 0) {
       // Most inodes of a table block are as they were at the last commit: their root is shared by its records.
-      if (this.#root === undefined || this.#rootVersion !== this.list.version) {
-        this.#root = { depth: 0, entries: this.list.items.slice() };
-        this.#rootVersion = this.list.version;
-      }
+      const entries = this.list.share();
+      if (this.#root?.entries !== entries) this.#root = { depth: 0, entries };
       return this.#root;
     }
     if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };

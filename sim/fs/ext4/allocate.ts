@@ -19,7 +19,7 @@ export const SMALL_FILE_BLOCKS = 16;
 /** s_mb_group_prealloc. */
 const LOCAL_BLOCKS = 512;
 /** The largest run asked for at once: what one round of writeback maps (MAX_WRITEPAGES_EXTENT_LEN). */
-const REQUEST_BLOCKS = 2048;
+export const REQUEST_BLOCKS = 2048;
 
 /** Whether `count` blocks can be promised: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's. */
 export function canReserve(state: Ext4State, count: number): boolean {
@@ -94,35 +94,54 @@ function take(state: Ext4State, into: Run, start: number, count: number): boolea
  * @returns false when no block is free (some may become so by a commit).
  */
 export function allocateBlocks(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
+  const { geometry } = state;
+  const goalGroup = goal < geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
+  const from = goal < geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
+  if (from > 0 && !isLocal(state, goal)) {
+    const count = runAt(state, goalGroup, from, wanted);
+    if (count > 0) return take(state, into, goal, clipLocal(state, goal, count));
+  }
+  hideLocal(state);
   const asked = Math.min(wanted, REQUEST_BLOCKS);
+  const start = search(state, goalGroup, from, asked, into);
+  showLocal(state);
+  if (start >= 0) return take(state, into, start, into.count);
+  if (state.localCount === 0) return false;
+  dropLocal(state);
+  return allocateBlocks(state, goal, wanted, into);
+}
+
+/**
+ * How many blocks a file that goes on at its goal gets there: all requests that it would make one after the other, as long as each is met
+ * whole or reaches the end of the group. 0: the first one is not met.
+ */
+function runAt(state: Ext4State, group: number, from: number, wanted: number): number {
+  const { bits } = state.groups.blockBitmap(group);
+  if (!bits.isFree(from)) return 0;
+  const free = bits.nextUsed(from) - from;
+  if (free >= wanted) return wanted;
+  return free >= bits.size - from ? free : free - (free % REQUEST_BLOCKS);
+}
+
+/** Finds a run for one request from a group on: long enough, else the longest near. @returns its first block, or -1; `into.count` tells how long it is. */
+function search(state: Ext4State, goalGroup: number, from: number, asked: number, into: Run): number {
   const { groups } = state.geometry;
-  const goalGroup = goal < state.geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
-  const from = goal < state.geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
-  const bits = state.groups.blockBitmap(goalGroup).bits;
-  if (from > 0 && bits.isFree(from) && !isLocal(state, goal)) {
-    const run = Math.min(bits.nextUsed(from) - from, asked);
-    if (run >= asked || run >= bits.size - from) return take(state, into, goal, clipLocal(state, goal, run));
+  for (let n = 0; n < groups; n++) {
+    const group = (goalGroup + n) % groups;
+    const start = findIn(state, group, n === 0 ? from : 0, asked);
+    if (start < 0) continue;
+    into.count = asked;
+    return firstBlockOf(group) + start;
   }
-  withoutLocal(state, () => {
-    into.count = 0;
-    for (let n = 0; n < groups && into.count === 0; n++) {
-      const group = (goalGroup + n) % groups;
-      const start = findIn(state, group, n === 0 ? from : 0, asked);
-      if (start >= 0) take(state, into, firstBlockOf(group) + start, asked);
-    }
-    // No run is long enough: the longest near.
-    for (let n = 0; n < groups && into.count === 0; n++) {
-      const group = (goalGroup + n) % groups;
-      if (state.groups.freeBlocks[group] === 0) continue;
-      const run = longest(state.groups.blockBitmap(group).bits, asked);
-      if (run.count > 0) take(state, into, firstBlockOf(group) + run.start, run.count);
-    }
-  });
-  if (into.count === 0 && state.localCount > 0) {
-    dropLocal(state);
-    return allocateBlocks(state, goal, wanted, into);
+  for (let n = 0; n < groups; n++) {
+    const group = (goalGroup + n) % groups;
+    if (state.groups.freeBlocks[group] === 0) continue;
+    const run = longest(state.groups.blockBitmap(group).bits, asked);
+    if (run.count === 0) continue;
+    into.count = run.count;
+    return firstBlockOf(group) + run.start;
   }
-  return into.count > 0;
+  return -1;
 }
 
 function longest(bits: BlockBitmap, wanted: number): Run {
@@ -145,18 +164,16 @@ function clipLocal(state: Ext4State, start: number, count: number): number {
   if (state.localCount === 0 || start >= state.localStart) return count;
   return Math.min(count, Math.max(1, state.localStart - start));
 }
-/** Runs a search while the kept run looks used. */
-function withoutLocal(state: Ext4State, search: () => void): void {
-  if (state.localCount === 0) {
-    search();
-    return;
-  }
+/** Makes the kept run look used while a search runs. */
+function hideLocal(state: Ext4State): void {
+  if (state.localCount === 0) return;
   const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
-  const bits = state.groups.blockBitmap(group).bits;
-  const start = state.localStart - firstBlockOf(group);
-  bits.take(start, state.localCount);
-  search();
-  bits.free(start, state.localCount);
+  state.groups.blockBitmap(group).bits.take(state.localStart - firstBlockOf(group), state.localCount);
+}
+function showLocal(state: Ext4State): void {
+  if (state.localCount === 0) return;
+  const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
+  state.groups.blockBitmap(group).bits.free(state.localStart - firstBlockOf(group), state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
 function dropLocal(state: Ext4State): void {

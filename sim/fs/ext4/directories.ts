@@ -22,7 +22,7 @@ import {
 import { BLOCK_SIZE } from "./layout.ts";
 import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
-import { treeBlocks } from "./tree-blocks.ts";
+import { settleTree } from "./tree-blocks.ts";
 
 /** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
 const ENTRY_BLOCKS_MAX = 5;
@@ -64,8 +64,8 @@ function appendBlock(state: Ext4State, directory: number, from: number, chosen =
   const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
   const block = allocateMetadata(state, goal);
   const at = data.blocks.length;
-  list.insert(at, block, 1, false, data.tree);
-  data.tree.settle(treeBlocks(state, directory));
+  list.insert({ logical: at, physical: block, count: 1, unwritten: false }, data.tree);
+  settleTree(state, directory, data.tree);
   const made = newBlock(state, directory, block, from);
   data.blocks.push(made);
   state.setSize(directory, data.blocks.length * BLOCK_SIZE);
@@ -92,7 +92,7 @@ export function endDirectory(state: Ext4State, directory: number): void {
   if (!data.loaded) loadDirectory(state, directory, data);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
   data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
-  data.tree.settle(treeBlocks(state, directory));
+  settleTree(state, directory, data.tree);
 }
 
 function blockAt(data: DirectoryData, at: number): DirectoryBlock {

@@ -22,6 +22,15 @@ export interface Growth {
   changed(index: number, by: number): void;
 }
 
+/** Blocks that a file gets. */
+export interface NewExtent {
+  readonly logical: number;
+  readonly physical: number;
+  readonly count: number;
+  readonly unwritten: boolean;
+  readonly piece?: number;
+}
+
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
@@ -99,45 +108,49 @@ export class ExtentList {
   }
 
   /**
-   * Adds blocks where there are none. `count` may be larger than an extent. @returns where the list became longer (its index there), or
-   * negative when it did not.
+   * Adds a run of blocks where there are none.
+   * @param run - `piece`: it comes in pieces of so many blocks, one after the other; an extent takes whole pieces. Default: as many as it holds.
    */
-  insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
-    const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+  insert(run: NewExtent, growth: Growth): void {
     this.#own();
-    let done = 0;
-    let index = this.find(logical);
-    // An extent before that goes on here takes what it can.
-    if (index > 0) {
-      const before = index - 1;
-      const room = longest - this.length(before);
-      if (
-        room > 0 &&
-        this.isUnwritten(before) === unwritten &&
-        this.end(before) === logical &&
-        this.physical(before) + this.length(before) === physical &&
-        count <= room
-      ) {
-        this.#setLength(before, this.length(before) + count, unwritten);
-        growth.changed(before, 0);
-        done = count;
-        this.#merge(before, growth);
-      }
-    }
+    const { logical, physical, count, unwritten } = run;
+    const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    const piece = run.piece ?? longest;
     if (this.items.length === 0 && count <= longest) {
       // Most files have one extent: a list without slack.
       this.items = [logical, unwritten ? -count : count, physical];
       growth.changed(0, 1);
       return;
     }
+    let index = this.find(logical);
+    let done = 0;
+    if (index > 0 && this.#goesOn(index - 1, run)) {
+      const before = index - 1;
+      const room = longest - this.length(before);
+      done = count <= room ? count : room - (room % piece);
+      if (done > 0) {
+        this.#setLength(before, this.length(before) + done, unwritten);
+        growth.changed(before, 0);
+        this.#merge(before, growth);
+      }
+    }
     while (done < count) {
-      const part = Math.min(longest, count - done);
+      const part = Math.min(count - done, longest - (longest % piece));
       this.items.splice(index * STRIDE, 0, logical + done, unwritten ? -part : part, physical + done);
       growth.changed(index, 1);
       done += part;
       index += 1;
       this.#merge(index - 1, growth);
     }
+  }
+
+  /** Whether a run goes on where an extent ends, in the file and on the disk. */
+  #goesOn(index: number, run: NewExtent): boolean {
+    return (
+      this.isUnwritten(index) === run.unwritten &&
+      this.end(index) === run.logical &&
+      this.physical(index) + this.length(index) === run.physical
+    );
   }
 
   #merge(index: number, growth: Growth): void {
@@ -197,7 +210,7 @@ export class ExtentList {
     for (let at = 0; at < runs.length; at += 3) {
       const [from, to, physical] = [runs[at] as number, runs[at + 1] as number, runs[at + 2] as number];
       this.remove(from, to, () => undefined, growth);
-      this.insert(from, physical, to - from, unwritten, growth);
+      this.insert({ logical: from, physical, count: to - from, unwritten }, growth);
     }
   }
 

@@ -9,12 +9,21 @@ import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
-import { allocateBlocks, allocateSmall, canReserve, freeBlocks, goalOf, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
+import {
+  allocateBlocks,
+  allocateSmall,
+  canReserve,
+  freeBlocks,
+  goalOf,
+  REQUEST_BLOCKS,
+  type Run,
+  SMALL_FILE_BLOCKS,
+} from "./allocate.ts";
 import { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
-import { treeBlocks } from "./tree-blocks.ts";
+import { settleTree } from "./tree-blocks.ts";
 
 /** ext4_max_size for 4 KiB blocks and extents: 2^32 - 1 blocks. */
 export const FILE_SIZE_MAX: number = (2 ** 32 - 1) * BLOCK_SIZE;
@@ -184,7 +193,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   }
   if (converts) {
     list.convert(first, end, false, tree);
-    tree.settle(treeBlocks(state, ino));
+    settleTree(state, ino, tree);
     state.dirtyInode(ino);
   }
   const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
@@ -231,26 +240,40 @@ function dataGoal(state: Ext4State, ino: number, data: FileData, block: number):
   return goalOf(state, ino, true);
 }
 
-/** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
+/**
+ * Allocates [start, end), where nothing is mapped, and ends the promises for it. Requests that follow each other on the disk are met
+ * together, unless the extent tree may need a block between them: that block is then taken where the kernel takes it.
+ */
 function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
+  const { tree } = data;
   const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
   for (let block = range.start; block < range.end; ) {
-    const wanted = range.end - block;
     const goal = dataGoal(state, ino, data, block);
-    const place = (): boolean =>
-      small && data.tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
-    if (!place()) return ENOSPC;
-    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree);
-    data.tree.settle(treeBlocks(state, ino));
-    state.addBlocks(ino, run.count);
+    const rest = range.end - block;
+    const wanted = tree.room >= 2 ? rest : Math.min(rest, REQUEST_BLOCKS);
+    const found =
+      small && tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
+    if (!found) return ENOSPC;
+    const { start, count } = run;
+    tree.list.insert({ logical: block, physical: start, count, unwritten: range.unwritten, piece: REQUEST_BLOCKS }, tree);
+    settleTree(state, ino, tree);
+    state.addBlocks(ino, count);
     state.dirtyInode(ino);
-    dropPromises(state, data, block, block + run.count);
+    dropPromises(state, data, block, block + count);
     const { events } = state.environment;
-    if (events.listening) events.emit({ op: "extent", filesystem: state.label, inode: ino, block: run.start, blocks: run.count });
-    block += run.count;
+    if (events.listening) tellExtents(state, ino, run);
+    block += count;
   }
   return undefined;
+}
+
+/** An event for each request that a run met. */
+function tellExtents(state: Ext4State, ino: number, { start, count }: Run): void {
+  for (let done = 0; done < count; done += REQUEST_BLOCKS) {
+    const blocks = Math.min(REQUEST_BLOCKS, count - done);
+    state.environment.events.emit({ op: "extent", filesystem: state.label, inode: ino, block: start + done, blocks });
+  }
 }
 
 // Cutting
@@ -268,7 +291,7 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
     data.tree,
   );
   state.addBlocks(ino, -freed);
-  data.tree.settle(treeBlocks(state, ino));
+  settleTree(state, ino, data.tree);
 }
 
 /** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */

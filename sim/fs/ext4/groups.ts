@@ -276,6 +276,7 @@ export class Groups {
   /** What the running transaction freed is free from now on: called as it commits. @param visit - is told each run. */
   settleFreed(visit?: (block: number, count: number) => void): void {
     const freed = this.#freed;
+    if (freed.length === 0) return;
     for (let at = 0; at < freed.length; at += 3) {
       const [group, start, count] = [freed[at] as number, freed[at + 1] as number, freed[at + 2] as number];
       this.blockBitmap(group).free(start, count);

@@ -116,7 +116,7 @@ function fixedFile(state: Ext4State, ino: number, runs: readonly number[]): void
     const start = runs[at] as number;
     const count = runs[at + 1] as number;
     takeRun(state, start, count);
-    data.tree.list.insert(logical, start, count, false, data.tree);
+    data.tree.list.insert({ logical, physical: start, count, unwritten: false }, data.tree);
     logical += count;
   }
   state.setWord(ino, BLOCKS, logical);

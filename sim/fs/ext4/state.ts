@@ -44,6 +44,7 @@ export interface Ext4Environment {
   readonly discard?: boolean;
 }
 
+const NO_ORPHANS: readonly number[] = [];
 const CHUNKS_PER_PAGE = 4096;
 /** What one call may need of metadata blocks, at most, beside its data. */
 const SPARE_BLOCKS = 64;
@@ -101,11 +102,12 @@ export class Ext4State implements Metadata {
 
   /** Ends the running transaction. What it freed is given up on the device once it is durable (ext4_process_freed_data). */
   commit(): Errno | undefined {
+    if (this.environment.discard !== true) {
+      this.groups.settleFreed();
+      return this.#commit();
+    }
     const freed: number[] = [];
-    const collect = (block: number, count: number): void => {
-      freed.push(block, count);
-    };
-    this.groups.settleFreed(this.environment.discard === true ? collect : undefined);
+    this.groups.settleFreed((block, count) => freed.push(block, count));
     const failed = this.#commit();
     if (failed !== undefined) return failed;
     for (let at = 0; at < freed.length; at += 2)
@@ -138,7 +140,7 @@ export class Ext4State implements Metadata {
       freeInodes: this.freeInodes,
       needsRecovery: this.needsRecovery,
       mountCount: this.mountCount,
-      orphans: [...this.orphans],
+      orphans: this.orphans.size === 0 ? NO_ORPHANS : [...this.orphans],
       journal: this.journalRuns,
     };
   }

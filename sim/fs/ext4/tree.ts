@@ -62,6 +62,15 @@ export class ExtentTree {
   #touched: Set<Leaf> | undefined;
   #root: TreeRoot | undefined;
 
+  /** Whether it has no blocks and needs none. */
+  get liesInInode(): boolean {
+    return this.#leaves.length === 0 && this.list.count <= EXTENTS_IN_INODE;
+  }
+  /** How many extents it takes at its end before it needs a block. */
+  get room(): number {
+    const last = this.#leaves.at(-1);
+    return last === undefined ? EXTENTS_IN_INODE - this.list.count : EXTENTS_PER_BLOCK - last.count;
+  }
   get leafCount(): number {
     return this.#leaves.length;
   }

@@ -12,7 +12,7 @@ export interface Xattr {
 }
 
 /** The value of a name, if it is there. */
-export function valueOf(list: Xattr | undefined, name: string): Content | undefined {
+export function valueIn(list: Xattr | undefined, name: string): Content | undefined {
   for (let at = list; at !== undefined; at = at.next) if (at.name === name) return at.value;
   return undefined;
 }

@@ -11,7 +11,7 @@ import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.t
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
-import { valueOf, without, withValue, type Xattr } from "./xattr-list.ts";
+import { valueIn, without, withValue, type Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 const ENTRY_BYTES = 16;
@@ -69,7 +69,7 @@ function putSet(state: Ext4State, ino: number, set: XattrSet | undefined): void 
 
 /** The value of an inode's attribute, if it has it. */
 function find(set: XattrSet | undefined, name: string): Content | undefined {
-  return set === undefined ? undefined : (valueOf(set.inInode, name) ?? set.outside?.entries.get(name));
+  return set === undefined ? undefined : (valueIn(set.inInode, name) ?? set.outside?.entries.get(name));
 }
 
 export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
@@ -149,7 +149,7 @@ export function removexattr(state: Ext4State, ino: number, name: string): Errno 
   if (set === undefined || find(set, name) === undefined) return ENODATA;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if (valueOf(set.inInode, name) !== undefined) set.inInode = without(set.inInode, name);
+  if (valueIn(set.inInode, name) !== undefined) set.inInode = without(set.inInode, name);
   else {
     set.outside?.entries.delete(name);
     settleBlock(state, ino, set);

@@ -127,14 +127,18 @@ export class BlockBitmap {
    * @returns its first block; undefined when no run is long enough.
    */
   allocateRun(wanted: number, goal = 0): number | undefined {
-    if (wanted > this.longestRun) return undefined;
+    const start = this.findRun(wanted, goal);
+    if (start < 0) return undefined;
+    this.take(start, wanted);
+    return start;
+  }
+
+  /** Where `allocateRun` would take them; -1: nowhere. */
+  findRun(wanted: number, goal: number): number {
+    if (wanted > this.longestRun) return -1;
     let start = this.#findRun(goal, this.size, wanted);
     if (start < 0 && goal > 0) start = this.#findRun(0, Math.min(this.size, goal + wanted - 1), wanted);
-    if (start < 0) {
-      this.#longestRun = wanted - 1;
-      return undefined;
-    }
-    this.take(start, wanted);
+    if (start < 0) this.#longestRun = wanted - 1;
     return start;
   }
 

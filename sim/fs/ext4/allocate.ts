@@ -8,7 +8,7 @@
  * Interface: nothing here waits: freed blocks that only a commit makes usable are asked for by the caller (`state.commit`), who then tries again.
  */
 
-import type { BlockBitmap } from "../../block/allocator.ts";
+import type { FreeBlocks } from "../../block/free-runs.ts";
 import { assert } from "../../core/assert.ts";
 import type { Metadata } from "./journal.ts";
 import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX, ROOT_INODE } from "./layout.ts";
@@ -49,7 +49,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 /** The first run of `wanted` blocks, aligned to `unit`, from `from` on, or -1. */
-function alignedRun(bits: BlockBitmap, from: number, wanted: number, unit: number): number {
+function alignedRun(bits: FreeBlocks, from: number, wanted: number, unit: number): number {
   for (let at = Math.ceil(from / unit) * unit; at + wanted <= bits.size; ) {
     const free = bits.nextFree(at);
     if (free === undefined) return -1;
@@ -74,10 +74,7 @@ function findIn(state: Ext4State, group: number, from: number, wanted: number): 
     const anywhere = alignedRun(bits, 0, wanted, wanted);
     if (anywhere >= 0) return anywhere;
   }
-  const start = bits.allocateRun(wanted, from);
-  if (start === undefined) return -1;
-  bits.free(start, wanted);
-  return start;
+  return bits.findRun(wanted, from);
 }
 
 function take(state: Ext4State, into: Run, start: number, count: number): boolean {
@@ -144,7 +141,7 @@ function search(state: Ext4State, goalGroup: number, from: number, asked: number
   return -1;
 }
 
-function longest(bits: BlockBitmap, wanted: number): Run {
+function longest(bits: FreeBlocks, wanted: number): Run {
   const best: Run = { start: 0, count: 0 };
   bits.visitFree((start, count) => {
     if (count > best.count) {

@@ -125,6 +125,7 @@ function checkBlocks(state: Ext4State): void {
     assert((runs[n - 1]?.[1] ?? 0) <= (runs[n]?.[0] ?? 0), `block ${runs[n]?.[0]} belongs to two`);
   state.groups.visitLoaded((group) => {
     const { bits } = state.groups.blockBitmap(group);
+    bits.check();
     visitFixed(state.geometry, group, (start, blocks) => {
       used.set(group, (used.get(group) ?? 0) + blocks);
       for (let at = start; at < start + blocks; at++)

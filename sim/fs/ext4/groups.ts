@@ -6,8 +6,8 @@
  * the transaction that freed it commits, so that what replaces it cannot reach the disk before.
  */
 
-import { BlockBitmap } from "../../block/allocator.ts";
 import type { BlockDevice } from "../../block/device.ts";
+import { type FreeBlocks, FreeRuns } from "../../block/free-runs.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import {
@@ -24,6 +24,8 @@ import {
 import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
 import { historyOf, Revisions } from "./revisions.ts";
 
+/** A bitmap with more runs of free bits than this is kept as bits. */
+const RUNS_MAX = 16;
 /** Pairs of a bitmap's record that are few enough to be told again and again. */
 const FEW_CHANGES = 32;
 
@@ -31,7 +33,8 @@ const FEW_CHANGES = 32;
 export class GroupBitmap implements Metadata {
   readonly block: number;
   stamp = 0;
-  readonly bits: BlockBitmap;
+  /** What is free: a few runs, or the bits. Only to be searched: changes go through this object. */
+  bits: FreeBlocks;
   readonly #kind: BitmapRecord["kind"];
   readonly #group: number;
   /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
@@ -44,25 +47,33 @@ export class GroupBitmap implements Metadata {
     this.#kind = kind;
     this.#group = group;
     this.block = block;
-    this.bits = new BlockBitmap(size);
+    this.bits = new FreeRuns(size);
   }
 
   /** Takes free bits. */
   take(start: number, count: number): void {
-    this.bits.take(start, count);
+    this.#change(start, count);
     this.#note(start, count);
   }
 
   /** Takes the first free bit. @returns undefined when there is none. */
   takeFirst(): number | undefined {
-    const bit = this.bits.allocateFirst();
-    if (bit !== undefined) this.#note(bit, 1);
+    const bit = this.bits.nextFree(0);
+    if (bit !== undefined) this.take(bit, 1);
     return bit;
   }
 
   free(start: number, count: number): void {
-    this.bits.free(start, count);
+    this.#change(start, -count);
     this.#note(start, -count);
+  }
+
+  /** Takes bits, or frees them when `count` is negative. */
+  #change(start: number, count: number): void {
+    const { bits } = this;
+    if (count > 0) bits.take(start, count);
+    else bits.free(start, -count);
+    if (bits instanceof FreeRuns && bits.runs > RUNS_MAX) this.bits = bits.toBitmap();
   }
 
   #note(start: number, count: number): void {
@@ -94,15 +105,15 @@ export class GroupBitmap implements Metadata {
     return used;
   }
 
+  /** Takes what the geometry says is used; no record needs to tell it. */
+  reserve(start: number, count: number): void {
+    this.#change(start, count);
+  }
+
   /** Takes what a record says is used; nothing is yet. */
   load(record: BitmapRecord): void {
-    for (const { changes } of historyOf(record)) {
-      for (let at = 0; at < changes.length; at += 2) {
-        const [start, count] = [changes[at] as number, changes[at + 1] as number];
-        if (count > 0) this.bits.take(start, count);
-        else this.bits.free(start, -count);
-      }
-    }
+    for (const { changes } of historyOf(record))
+      for (let at = 0; at < changes.length; at += 2) this.#change(changes[at] as number, changes[at + 1] as number);
   }
 }
 
@@ -207,7 +218,7 @@ export class Groups {
 
   #loadBlockBitmap(group: number): GroupBitmap {
     const made = new GroupBitmap("ext4.blockBitmap", group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
-    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.bits.take(start, count));
+    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.reserve(start, count));
     this.#blockBitmaps[group] = made;
     return made;
   }

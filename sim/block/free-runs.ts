@@ -2,7 +2,7 @@
  * FreeRuns: which of n blocks are free, as the few runs that they form. A group of blocks that large files fill has one or two;
  * a BlockBitmap (allocator.ts) of it would take 4 KiB.
  *
- * Interface: that of FreeBlocks. Costs grow with the number of runs, so that the holder goes over to a BlockBitmap beyond a few (`toBitmap`).
+ * Interface: that of FreeBlocks. Costs grow with the number of runs, so that the holder goes over to a BlockBitmap beyond a few (`fitted`).
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import { BlockBitmap } from "./allocator.ts";
@@ -24,6 +24,14 @@ export interface FreeBlocks {
   free(start: number, count: number): void;
   visitFree(visit: (start: number, count: number) => void): void;
   check(): void;
+}
+
+/** Beyond this many runs bits are cheaper. */
+const RUNS_MAX = 16;
+
+/** The same blocks, as bits when there are too many runs of them. Called after each change. */
+export function fitted(blocks: FreeBlocks): FreeBlocks {
+  return blocks instanceof FreeRuns && blocks.runs > RUNS_MAX ? blocks.toBitmap() : blocks;
 }
 
 export class FreeRuns implements FreeBlocks {

@@ -314,14 +314,14 @@ export class CachedMapping implements MappingRuns {
   #below(page: number): number {
     const runs = this.#runs;
     const { table } = this.cache;
-    return typeof runs === "number" ? listedBelow(table, runs, page) : runs.below(table.first, page);
+    return typeof runs === "number" ? listedBelow(table, runs, page) : runs.below(page);
   }
 
   /** The first run that begins behind a page, or 0. */
   above(page: number): number {
     const runs = this.#runs;
     const { table } = this.cache;
-    return typeof runs === "number" ? listedAbove(table, runs, page) : runs.above(table.first, page);
+    return typeof runs === "number" ? listedAbove(table, runs, page) : runs.above(page);
   }
 
   /** The run that holds a page, or 0. */
@@ -358,7 +358,7 @@ export class CachedMapping implements MappingRuns {
     if (typeof runs === "number") this.#runs = removeListed(table, runs, row);
     else {
       runs.remove(table.first, row);
-      if (runs.size === 1) this.#runs = addListed(table, 0, runs.above(table.first, -1));
+      if (runs.size === 1) this.#runs = addListed(table, 0, runs.above(-1));
     }
     this.#count(-(table.pages[row] as number), table.dirty[row] as number);
     table.remove(row);

@@ -7,7 +7,7 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
-import { type FreeBlocks, FreeRuns } from "../../block/free-runs.ts";
+import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import {
@@ -24,8 +24,6 @@ import {
 import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
 import { historyOf, Revisions } from "./revisions.ts";
 
-/** A bitmap with more runs of free bits than this is kept as bits. */
-const RUNS_MAX = 16;
 /** Pairs of a bitmap's record that are few enough to be told again and again. */
 const FEW_CHANGES = 32;
 
@@ -73,7 +71,7 @@ export class GroupBitmap implements Metadata {
     const { bits } = this;
     if (count > 0) bits.take(start, count);
     else bits.free(start, -count);
-    if (bits instanceof FreeRuns && bits.runs > RUNS_MAX) this.bits = bits.toBitmap();
+    this.bits = fitted(bits);
   }
 
   #note(start: number, count: number): void {

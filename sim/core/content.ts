@@ -142,6 +142,8 @@ export class Content {
 
   /** The parts one after the other. Neighbours that continue one run become one. */
   static concat(parts: readonly Content[]): Content {
+    const only = parts[0];
+    if (parts.length === 1 && only !== undefined) return only;
     const flat: Content[] = [];
     for (const part of parts) {
       if (part.kind === "rope") for (const inner of part.#rope().parts) appendRun(flat, inner);

@@ -65,7 +65,6 @@ function alignedRun(bits: FreeBlocks, from: number, wanted: number, unit: number
 
 /** Finds `wanted` blocks in one group without taking them, or -1. */
 function findIn(state: Ext4State, group: number, from: number, wanted: number): number {
-  if ((state.groups.freeBlocks[group] as number) < wanted) return -1;
   const bits = state.groups.blockBitmap(group).bits;
   if (bits.longestRun < wanted) return -1;
   if (wanted > 1 && isPowerOfTwo(wanted)) {
@@ -122,21 +121,27 @@ function runAt(state: Ext4State, group: number, from: number, wanted: number): n
 
 /** Finds a run for one request from a group on: long enough, else the longest near. @returns its first block, or -1; `into.count` tells how long it is. */
 function search(state: Ext4State, goalGroup: number, from: number, asked: number, into: Run): number {
-  const { groups } = state.geometry;
-  for (let n = 0; n < groups; n++) {
-    const group = (goalGroup + n) % groups;
-    const start = findIn(state, group, n === 0 ? from : 0, asked);
-    if (start < 0) continue;
-    into.count = asked;
-    return firstBlockOf(group) + start;
-  }
-  for (let n = 0; n < groups; n++) {
-    const group = (goalGroup + n) % groups;
-    if (state.groups.freeBlocks[group] === 0) continue;
+  into.count = asked;
+  const found = firstIn(state, goalGroup, asked, (group) => findIn(state, group, group === goalGroup ? from : 0, asked));
+  if (found >= 0) return found;
+  return firstIn(state, goalGroup, 1, (group) => {
     const run = longest(state.groups.blockBitmap(group).bits, asked);
-    if (run.count === 0) continue;
     into.count = run.count;
-    return firstBlockOf(group) + run.start;
+    return run.count === 0 ? -1 : run.start;
+  });
+}
+
+/** The first block that `find` gives in a group with enough free blocks, from the goal's group on and around; -1: none. */
+function firstIn(state: Ext4State, goalGroup: number, wanted: number, find: (group: number) => number): number {
+  const { groups } = state;
+  const end = state.geometry.groups;
+  for (let group = groups.nextWith(wanted, goalGroup, end); group >= 0; group = groups.nextWith(wanted, group + 1, end)) {
+    const start = find(group);
+    if (start >= 0) return firstBlockOf(group) + start;
+  }
+  for (let group = groups.nextWith(wanted, 0, goalGroup); group >= 0; group = groups.nextWith(wanted, group + 1, goalGroup)) {
+    const start = find(group);
+    if (start >= 0) return firstBlockOf(group) + start;
   }
   return -1;
 }
@@ -194,14 +199,10 @@ export function allocateSmall(state: Ext4State, goal: number, wanted: number, in
 
 /** A run of 512 free blocks from the goal's group on, or -1. */
 function findLocal(state: Ext4State, goal: number): number {
-  const { groups } = state.geometry;
-  const goalGroup = Math.floor(goal / BLOCKS_PER_GROUP);
-  for (let n = 0; n < groups; n++) {
-    const group = (goalGroup + n) % groups;
+  return firstIn(state, Math.floor(goal / BLOCKS_PER_GROUP), LOCAL_BLOCKS, (group) => {
     const start = findIn(state, group, 0, LOCAL_BLOCKS);
-    if (start >= 0 && start % LOCAL_BLOCKS === 0) return firstBlockOf(group) + start;
-  }
-  return -1;
+    return start >= 0 && start % LOCAL_BLOCKS === 0 ? start : -1;
+  });
 }
 
 /** Gives blocks back; they may span groups. */

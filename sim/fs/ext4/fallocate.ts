@@ -72,7 +72,7 @@ function zeroEdges(state: Ext4State, ino: number, data: FileData, range: Range):
   const tail = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
   const edge = (from: number, to: number): Errno | undefined => {
     const block = Math.floor(from / BLOCK_SIZE);
-    const holdsData = data.tree.list.has(block) || data.delayed?.has(block) === true;
+    const holdsData = data.tree.list.has(block) || data.isPromised(block);
     if (to <= from || !holdsData) return undefined;
     return mappingOf(state, ino, data).write(from, Content.zeros(to - from), size);
   };

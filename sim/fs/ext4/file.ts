@@ -101,10 +101,9 @@ function promise(state: Ext4State, data: FileData, offset: number, length: numbe
 function promiseGap(state: Ext4State, data: FileData, start: number, end: number): number {
   let at = start;
   while (at < end) {
-    const { delayed } = data;
-    const from = delayed === undefined ? at : delayed.nextGap(at);
+    const from = data.nextUnpromised(at);
     if (from >= end) break;
-    const to = Math.min(end, delayed?.nextCovered(from) ?? end);
+    const to = Math.min(end, data.nextPromised(from));
     let count = to - from;
     if (!canReserve(state, count)) {
       // Blocks freed in the running transaction are counted as free already: what lacks here lacks for good.
@@ -167,7 +166,7 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
 
 export function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
   const data = makeFile(state, ino);
-  const { tree } = data;
+  const tree = data.ownTree();
   const { list } = tree;
   const end = (start + content.length) / BLOCK_SIZE;
   const first = start / BLOCK_SIZE;
@@ -212,7 +211,7 @@ interface BlockRange {
 
 /** Gives places to the blocks of [start, end) that have none, as written or unwritten extents. */
 export function mapMissing(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
-  const { list } = data.tree;
+  const { list } = data.ownTree();
   const { end, unwritten } = range;
   for (let block = range.start; block < end; ) {
     const index = list.find(block);
@@ -246,7 +245,7 @@ function dataGoal(state: Ext4State, ino: number, data: FileData, block: number):
  */
 function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
-  const { tree } = data;
+  const tree = data.ownTree();
   const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
   for (let block = range.start; block < range.end; ) {
     const goal = dataGoal(state, ino, data, block);
@@ -369,7 +368,7 @@ function stretch(data: FileData, block: number, end: number): { isData: boolean;
     };
   }
   const next = index < list.count ? list.logical(index) : end;
-  const delayed = data.delayed?.nextCovered(block);
-  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
-  return { isData: false, end: Math.min(next, delayed ?? next) };
+  const promised = data.nextPromised(block);
+  if (promised === block) return { isData: true, end: Math.min(next, data.nextUnpromised(block)) };
+  return { isData: false, end: Math.min(next, promised) };
 }

@@ -8,10 +8,12 @@
 
 import type { BlockDevice } from "../../block/device.ts";
 import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
+import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import {
   BLOCK_SIZE,
+  BLOCKS_PER_GROUP,
   blockBitmapOf,
   blocksIn,
   DESCRIPTORS_PER_BLOCK,
@@ -159,11 +161,16 @@ class DescriptorBlock implements Metadata {
   }
 }
 
+/** Groups that are passed over at once when none of them has enough. */
+const STRETCH = 64;
+
 export class Groups {
   readonly geometry: Geometry;
   readonly freeBlocks: Int32Array;
   readonly freeInodes: Int32Array;
   readonly directories: Int32Array;
+  /** Of each stretch of groups, what none of them has more free blocks than. */
+  readonly #mostFree: Int32Array;
   readonly #device: BlockDevice;
   readonly #journal: Journal;
   readonly #blockBitmaps: (GroupBitmap | undefined)[];
@@ -179,11 +186,34 @@ export class Groups {
     this.#device = device;
     this.#journal = journal;
     this.freeBlocks = new Int32Array(geometry.groups);
+    this.#mostFree = new Int32Array(Math.ceil(geometry.groups / STRETCH)).fill(BLOCKS_PER_GROUP);
     this.freeInodes = new Int32Array(geometry.groups).fill(geometry.inodesPerGroup);
     this.directories = new Int32Array(geometry.groups);
     this.#blockBitmaps = new Array(geometry.groups);
     this.#inodeBitmaps = new Array(geometry.groups);
     this.#descriptors = new Array(geometry.descriptorBlocks);
+  }
+
+  /** The first group from one on, and before `end`, that has so many free blocks; -1: none has. Stretches of full groups cost one look. */
+  nextWith(wanted: number, from: number, end: number): number {
+    const { freeBlocks } = this;
+    for (let group = from; group < end; ) {
+      const stretch = Math.floor(group / STRETCH);
+      const next = (stretch + 1) * STRETCH;
+      if ((this.#mostFree[stretch] as number) < wanted) {
+        group = next;
+        continue;
+      }
+      const isWhole = group === stretch * STRETCH && next <= end;
+      let most = 0;
+      for (const to = Math.min(next, end); group < to; group++) {
+        const free = freeBlocks[group] as number;
+        if (free >= wanted) return group;
+        if (free > most) most = free;
+      }
+      if (isWhole) this.#mostFree[stretch] = most;
+    }
+    return -1;
   }
 
   /** Fills the counts of a block's groups as mkfs finds them. */
@@ -262,7 +292,10 @@ export class Groups {
   free(group: number, start: number, count: number): void {
     this.#freed.push(group, start, count);
     this.freedBlocks += count;
-    this.freeBlocks[group] = (this.freeBlocks[group] as number) + count;
+    const free = (this.freeBlocks[group] as number) + count;
+    this.freeBlocks[group] = free;
+    const stretch = Math.floor(group / STRETCH);
+    if (free > (this.#mostFree[stretch] as number)) this.#mostFree[stretch] = free;
     this.#journal.dirty(this.blockBitmap(group));
     this.dirtyDescriptor(group);
   }
@@ -300,6 +333,15 @@ export class Groups {
     let count = 0;
     for (let at = 0; at < this.#freed.length; at += 3) if (this.#freed[at] === group) count += this.#freed[at + 2] as number;
     return count;
+  }
+
+  /** Throws an InvariantError when a stretch has a group with more free blocks than it says. */
+  check(): void {
+    for (const [group, free] of this.freeBlocks.entries())
+      assert(
+        free <= (this.#mostFree[Math.floor(group / STRETCH)] as number),
+        `group ${group} has more free blocks than its stretch`,
+      );
   }
 
   /** The groups whose bitmaps are in memory. */

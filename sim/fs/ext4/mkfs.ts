@@ -111,16 +111,17 @@ function fixedFile(state: Ext4State, ino: number, runs: readonly number[]): void
   makeInode(state, ino, S_IFREG | 0o600, 1);
   const data = new FileData();
   state.setData(ino, data);
+  const tree = data.ownTree();
   let logical = 0;
   for (let at = 0; at < runs.length; at += 2) {
     const start = runs[at] as number;
     const count = runs[at + 1] as number;
     takeRun(state, start, count);
-    data.tree.list.insert({ logical, physical: start, count, unwritten: false }, data.tree);
+    tree.list.insert({ logical, physical: start, count, unwritten: false }, tree);
     logical += count;
   }
   state.setWord(ino, BLOCKS, logical);
-  data.tree.settle({
+  tree.settle({
     journal: state.journal,
     allocate: () => {
       // mke2fs finds the block of a journal's extents just before the journal.

@@ -1,8 +1,8 @@
 /**
- * The blocks of one file that delayed allocation has promised (fs/ext4/extents_status.c: delayed extents).
+ * The blocks of one file that delayed allocation has promised, when they are more than one range (fs/ext4/extents_status.c: delayed extents).
  *
- * Interface: half-open ranges of logical blocks. A file that is written once has one range, which is all that is kept of it. The second
- * that does not touch the first makes sets of them, one for each 32,768 blocks that have any: a few runs, or a bitmap.
+ * Interface: half-open ranges of logical blocks. They are kept in a set for each 32,768 blocks that have any: as a few runs, or as bits,
+ * so that scattered writing costs a bit a block.
  */
 import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
 
@@ -10,79 +10,52 @@ import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
 const SET_BLOCKS = 32_768;
 
 export class PromisedBlocks {
-  #start = 0;
-  #end = 0;
   /** By number; in a set a block that is not promised is free. */
-  #sets: Map<number, FreeBlocks> | undefined;
-  /** The greatest number of a set. */
+  readonly #sets = new Map<number, FreeBlocks>();
+  /** No set has a greater number. */
   #last = -1;
   #covered = 0;
 
   /** How many blocks are promised. */
   get covered(): number {
-    return this.#sets === undefined ? this.#end - this.#start : this.#covered;
+    return this.#covered;
   }
 
   set(start: number, end: number): void {
-    if (this.#sets !== undefined) this.#promise(start, end);
-    else if (this.#start === this.#end) {
-      this.#start = start;
-      this.#end = end;
-    } else if (start <= this.#end && end >= this.#start) {
-      this.#start = Math.min(this.#start, start);
-      this.#end = Math.max(this.#end, end);
-    } else {
-      this.#toSets();
-      this.#promise(start, end);
-    }
-  }
-
-  delete(start: number, end: number): void {
-    if (this.#sets !== undefined) this.#release(start, end);
-    else if (end <= this.#start || start >= this.#end) return;
-    else if (start <= this.#start) this.#start = Math.min(end, this.#end);
-    else if (end >= this.#end) this.#end = start;
-    else {
-      this.#toSets();
-      this.#release(start, end);
-    }
-  }
-
-  #toSets(): void {
-    this.#sets = new Map();
-    this.#promise(this.#start, this.#end);
-  }
-
-  #promise(start: number, end: number): void {
-    const sets = this.#sets as Map<number, FreeBlocks>;
     for (let block = start; block < end; ) {
       const number = Math.floor(block / SET_BLOCKS);
       const base = number * SET_BLOCKS;
       const to = Math.min(end - base, SET_BLOCKS);
-      let set = sets.get(number);
-      if (set === undefined) {
-        set = new FreeRuns(SET_BLOCKS);
-        sets.set(number, set);
-        this.#last = Math.max(this.#last, number);
-      }
-      for (let from = set.nextFree(block - base); from !== undefined && from < to; ) {
-        const count = Math.min(to, set.nextUsed(from)) - from;
-        set.take(from, count);
-        this.#covered += count;
-        from = from + count < to ? set.nextFree(from + count) : undefined;
-      }
-      const fit = fitted(set);
-      if (fit !== set) sets.set(number, fit);
+      this.#promise(number, block - base, to);
       block = base + to;
     }
   }
 
-  #release(start: number, end: number): void {
-    const sets = this.#sets as Map<number, FreeBlocks>;
+  /** Promises [start, end) of one set. */
+  #promise(number: number, start: number, end: number): void {
+    const set = this.#sets.get(number) ?? this.#newSet(number);
+    for (let from = set.nextFree(start); from !== undefined && from < end; ) {
+      const count = Math.min(end, set.nextUsed(from)) - from;
+      set.take(from, count);
+      this.#covered += count;
+      from = from + count < end ? set.nextFree(from + count) : undefined;
+    }
+    const fit = fitted(set);
+    if (fit !== set) this.#sets.set(number, fit);
+  }
+
+  #newSet(number: number): FreeBlocks {
+    const set = new FreeRuns(SET_BLOCKS);
+    this.#sets.set(number, set);
+    if (number > this.#last) this.#last = number;
+    return set;
+  }
+
+  delete(start: number, end: number): void {
     const first = Math.floor(start / SET_BLOCKS);
     const last = Math.min(this.#last, Math.floor((end - 1) / SET_BLOCKS));
     for (let number = first; number <= last; number++) {
-      const set = sets.get(number);
+      const set = this.#sets.get(number);
       if (set === undefined) continue;
       const base = number * SET_BLOCKS;
       const to = Math.min(end - base, SET_BLOCKS);
@@ -93,13 +66,12 @@ export class PromisedBlocks {
         from = set.nextUsed(from + count);
       }
       const fit = fitted(set);
-      if (set.freeCount === SET_BLOCKS) sets.delete(number);
-      else if (fit !== set) sets.set(number, fit);
+      if (set.freeCount === SET_BLOCKS) this.#sets.delete(number);
+      else if (fit !== set) this.#sets.set(number, fit);
     }
   }
 
   has(block: number): boolean {
-    if (this.#sets === undefined) return block >= this.#start && block < this.#end;
     const number = Math.floor(block / SET_BLOCKS);
     const set = this.#sets.get(number);
     return set !== undefined && !set.isFree(block - number * SET_BLOCKS);
@@ -107,7 +79,6 @@ export class PromisedBlocks {
 
   /** The first block from `at` on that is not promised. */
   nextGap(at: number): number {
-    if (this.#sets === undefined) return this.has(at) ? this.#end : at;
     for (let block = at; ; ) {
       const number = Math.floor(block / SET_BLOCKS);
       const base = number * SET_BLOCKS;
@@ -118,26 +89,13 @@ export class PromisedBlocks {
     }
   }
 
-  /** The first block from `at` on that is promised. */
-  nextCovered(at: number): number | undefined {
-    if (this.#sets === undefined) {
-      if (this.#start === this.#end || at >= this.#end) return undefined;
-      return Math.max(at, this.#start);
-    }
+  /** The first block from `at` on that is promised; infinity when there is none. */
+  nextCovered(at: number): number {
     for (let number = Math.floor(at / SET_BLOCKS); number <= this.#last; number++) {
       const base = number * SET_BLOCKS;
       const used = this.#sets.get(number)?.nextUsed(Math.max(0, at - base)) ?? SET_BLOCKS;
       if (used < SET_BLOCKS) return base + used;
     }
-    return undefined;
-  }
-
-  /** Visits the promised ranges in order. */
-  visit(visit: (start: number, end: number) => void): void {
-    for (let start = this.nextCovered(0); start !== undefined; ) {
-      const end = this.nextGap(start);
-      visit(start, end);
-      start = this.nextCovered(end);
-    }
+    return Number.POSITIVE_INFINITY;
   }
 }

@@ -188,7 +188,8 @@ export class Ext4State implements Metadata {
     if (type === S_IFLNK) chunk.data[at] = this.#loadLink(row.target, row.tree?.entries[2] ?? 0);
     else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
       const data = type === S_IFREG ? new FileData() : new DirectoryData();
-      data.tree.load(row.tree, (block) => {
+      const tree = data instanceof FileData ? data.ownTree() : data.tree;
+      tree.load(row.tree, (block) => {
         const below = readRecord(this.device, block);
         return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
       });

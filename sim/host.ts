@@ -21,6 +21,7 @@ import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
 import { NameTable } from "./core/names.ts";
 import { Random } from "./core/random.ts";
 import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
+import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
 import { LowerViews } from "./union/lower-view.ts";
@@ -81,6 +82,8 @@ export class Host implements HostParts {
   readonly views: LowerViews = new LowerViews();
   /** The upper and work directories of mounted overlays. */
   readonly inUse: InUse = new InUse();
+  /** Pools of zfs that are imported, by name. */
+  readonly pools: Map<string, Pool> = new Map();
   /** The first process: root, at the top of the tree of mounts. */
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();
@@ -233,6 +236,10 @@ export class Host implements HostParts {
       seen.add(fs);
     }
     addInto(sum, "pageCache", countersOf(this.cache));
+    for (const { arc, store } of this.pools.values()) {
+      addInto(sum, "arc", countersOf(arc));
+      addInto(sum, "zpool", countersOf(store));
+    }
     for (const [name, disk] of this.disks) addInto(sum, `disk.${name}`, countersOf(disk));
     return Object.fromEntries(Object.entries(sum).sort(([one], [other]) => (one < other ? -1 : 1)));
   }

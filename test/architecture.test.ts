@@ -20,6 +20,8 @@ const ROOMS = [
   "sim/union",
   "sim/host",
   "src/calls",
+  "src/thin",
+  "src/archive",
   "src/drivers",
   "src/layers",
   "src/images",

@@ -4,7 +4,16 @@
  */
 import { Content } from "../../sim/core/content.ts";
 import { ENOENT, type Errno, isErrno } from "../../sim/core/errno.ts";
-import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import {
+  type Attributes,
+  newAttributes,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import type { DescribedBytes, OpenMode, Tree } from "../peer.ts";
 
@@ -14,6 +23,8 @@ const DESCRIBED_PAGE = Content.pattern(1, 4096);
 export class TaskTree implements Tree {
   readonly described: DescribedBytes;
   readonly #task: Task;
+  /** What stat fills, as stat(2) does its caller's struct. */
+  readonly #attributes: Attributes = newAttributes();
 
   constructor(task: Task) {
     this.#task = task;
@@ -61,7 +72,7 @@ export class TaskTree implements Tree {
     return must(this.#task.readdir(path), path).length;
   }
   stat(path: string): number {
-    return must(this.#task.stat(path), path).size;
+    return must(this.#task.stat(path, this.#attributes), path).size;
   }
   missing(path: string): boolean {
     return this.#task.stat(path) === ENOENT;

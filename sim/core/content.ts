@@ -6,6 +6,7 @@
  * - pattern: incompressible bytes that are a function of a seed and a position, so that a slice stays one run;
  * - repeat: a short unit over and over;
  * - literal: given bytes, held by reference: whoever makes one hands the array over and writes it no more;
+ * - source: bytes that lie elsewhere (a file of the machine) and are fetched when somebody asks for them;
  * - record: an immutable metadata block (record.kind tells whose) that a filesystem reads back as the object it wrote. A part of
  *   a record is what a torn write leaves: `wholeRecord` then gives undefined, as a checksum would fail.
  *
@@ -29,8 +30,16 @@ export interface BlockRecord {
   encode?(): Uint8Array;
 }
 
+/** Bytes that lie elsewhere and do not change. */
+export interface ByteSource {
+  /** Bytes in all. */
+  readonly length: number;
+  /** Fills the whole of `target` with the bytes from `offset` on, which are there. */
+  readInto(target: Uint8Array, offset: number): void;
+}
+
 /** The kinds of run, as `Content.kind` tells them. */
-export type ContentKind = "zero" | "pattern" | "repeat" | "literal" | "record" | "rope";
+export type ContentKind = "zero" | "pattern" | "repeat" | "literal" | "source" | "record" | "rope";
 
 interface Rope {
   readonly parts: readonly Content[];
@@ -56,7 +65,7 @@ export class Content {
   readonly #offset: number;
   readonly #seed: number;
   readonly #bytes: Uint8Array;
-  readonly #inner: Rope | BlockRecord | undefined;
+  readonly #inner: Rope | BlockRecord | ByteSource | undefined;
 
   private constructor(
     kind: ContentKind,
@@ -64,7 +73,7 @@ export class Content {
     offset: number,
     seed: number,
     raw: Uint8Array,
-    inner?: Rope | BlockRecord,
+    inner?: Rope | BlockRecord | ByteSource,
   ) {
     this.kind = kind;
     this.length = length;
@@ -103,6 +112,11 @@ export class Content {
   /** The UTF-8 bytes of a text. */
   static text(text: string): Content {
     return Content.literal(new TextEncoder().encode(text));
+  }
+
+  /** All the bytes of a source, by reference. */
+  static source(source: ByteSource): Content {
+    return source.length === 0 ? Content.empty : new Content("source", source.length, 0, 0, EMPTY_BYTES, source);
   }
 
   /** A whole metadata block. */
@@ -226,6 +240,7 @@ export class Content {
       case "literal":
         return this.#bytes === next.#bytes && this.#offset + this.length === next.#offset;
       case "record":
+      case "source":
         return this.#inner === next.#inner && this.#offset + this.length === next.#offset;
       default:
         return false;
@@ -275,6 +290,9 @@ export class Content {
         return;
       case "pattern":
         patternInto(target.subarray(at, end), this.#seed, offset);
+        return;
+      case "source":
+        (this.#inner as ByteSource).readInto(target.subarray(at, end), offset);
         return;
       case "record":
         target.set(encodeRecord(this.#inner as BlockRecord).subarray(offset, offset + this.length), at);

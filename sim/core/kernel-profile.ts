@@ -32,15 +32,25 @@ export interface OverlayProfile {
   readonly indexOption: boolean;
 }
 
+/** How btrfs behaves. */
+export interface BtrfsProfile {
+  /** Data chunks keep to extents of one size class (from 6.2). */
+  readonly sizeClasses: boolean;
+  /** The quota group of a subvolume goes with it (from 6.11); before it stayed, with nothing in it. */
+  readonly dropsQgroups: boolean;
+}
+
 export interface KernelProfile {
   /** As uname -r begins, such as "6.18". */
   readonly version: string;
   readonly overlay: OverlayProfile;
+  readonly btrfs: BtrfsProfile;
 }
 
 /** Linux 6.18, the default. */
 export const k6_18: KernelProfile = {
   version: "6.18",
+  btrfs: { sizeClasses: true, dropsQgroups: true },
   overlay: {
     originXattr: true,
     constantInodeNumbers: true,
@@ -60,6 +70,7 @@ export const k6_18: KernelProfile = {
 /** Linux 4.0, about when Docker began to use overlay. */
 export const k4_0: KernelProfile = {
   version: "4.0",
+  btrfs: { sizeClasses: false, dropsQgroups: false },
   overlay: {
     originXattr: false,
     constantInodeNumbers: false,

@@ -1,151 +1,230 @@
 /**
- * Interned names of directory entries. A Name is a small whole number; two names are equal when their numbers are.
+ * Interned names of directory entries. A Name is a whole number; two names are equal when their numbers are.
  *
  * Interface: one table a host, shared by all its filesystems, so that a path is cut into Names once and every directory index
  * below compares integers. `intern` of a part of a path allocates nothing when the name is known. Names are never forgotten:
- * a host's memory grows by about 100 bytes for each distinct name that was ever looked up on it.
+ * a host's memory grows by about 50 bytes for each distinct name that was ever looked up on it.
+ *
+ * A name's number is the hash of its units; of two texts with one hash, the later gets the next number that nothing has. So the number follows
+ * from the text alone, and the table only confirms it: a processor looks on into directories while the table's memory is still on its way.
  */
 declare const name: unique symbol;
 
-/** An interned name: an index into its host's NameTable. 0 is never a name. */
+/** An interned name: a whole number below 2^31, and never 0. */
 export type Name = number & { readonly [name]: "Name" };
 
+// FNV-1a over UTF-16 units.
 const SEED = 0x811c9dc5 | 0;
 const PRIME = 0x01000193;
+const NAME_BITS = 0x7fff_ffff;
 
 const SLASH = 47;
 
-/** What an entry has before its units: the name, its hash, and its length in UTF-16 units. */
+/** What an entry has before its units. */
 const NAME = 0;
-const HASH = 1;
-const LENGTH = 2;
+/** Its UTF-16 units, shifted by KIND_BITS, and its kind. */
+const LENGTH = 1;
+/** How many names there were before it. */
+const ORDINAL = 2;
 const UNITS = 3;
+
+/** Kinds of entries: all units are ASCII, or fit a byte, or take two bytes each. */
+const KIND_BITS = 2;
+const ASCII = 0;
+const BYTES = 1;
+const WIDE = 2;
+
+function kindOf(allUnits: number): number {
+  if (allUnits > 0xff) return WIDE;
+  return allUnits > 0x7f ? BYTES : ASCII;
+}
+
+/** How many words the units of an entry take. @param length - its LENGTH. */
+function wordsFor(length: number): number {
+  const units = length >>> KIND_BITS;
+  return (length & WIDE) === 0 ? (units + 3) >> 2 : (units + 1) >> 1;
+}
+
+/** The number that a text's hash asks for. */
+function folded(hash: number): number {
+  return (hash ^ (hash >>> 15)) & NAME_BITS || 1;
+}
 
 export class NameTable {
   /** Where the component that `component` read last ends: the place of its slash, or the length of the text. */
   end = 0;
-  readonly #texts: string[] = [""];
-  #lengths = new Uint16Array(1024);
+  /** Texts that were asked for, by ordinal; the entry has what a text is made of. */
+  readonly #texts: (string | undefined)[] = [];
+  /** Names whose number is not their hash, by text; and those hashes. */
+  readonly #displaced = new Map<string, Name>();
+  readonly #displacedHashes = new Map<Name, number>();
+  #size = 0;
   /** Where the entry of a name begins in #words, so that a name that is known costs two places of memory; 0 is none. */
-  #slots = new Int32Array(2048);
+  #slots = new Uint32Array(2048);
   #mask = 2047;
-  /** The entries one after the other; UNITS words and then the units, two a word, the last word filled up with 0. */
+  /** The entries one after the other; UNITS words and then the units, filled up with 0. */
   #words = new Int32Array(4096);
-  #halves = new Uint16Array(this.#words.buffer);
+  #bytes = new Uint8Array(this.#words.buffer);
   /** Behind the last entry: where units are put while they are read, to become the next entry if they are new. */
   #next = UNITS;
 
   /** How many names there are. */
   get size(): number {
-    return this.#texts.length - 1;
+    return this.#size;
   }
 
   /** The name's text. */
   text(of: Name): string {
-    return this.#texts[of] ?? "";
+    const entry = this.#entryOf(of);
+    if (entry === 0) return "";
+    return (this.#texts[this.#words[entry + ORDINAL] as number] ??= this.#decode(entry));
   }
 
   /** The name's length in UTF-8 bytes, which is what NAME_MAX limits; lengths above 65,535 are told as 65,535. */
   byteLength(of: Name): number {
-    return this.#lengths[of] ?? 0;
+    const entry = this.#entryOf(of);
+    const length = entry === 0 ? 0 : (this.#words[entry + LENGTH] as number);
+    return Math.min(0xffff, (length & (BYTES | WIDE)) === ASCII ? length >>> KIND_BITS : utf8Length(this.text(of)));
+  }
+
+  /** A hash of the name's units: 31 bits that depend on nothing else. */
+  hash(of: Name): number {
+    return this.#displacedHashes.size === 0 ? of : (this.#displacedHashes.get(of) ?? of);
   }
 
   /** The Name of the text from `start` up to `end` (default: the whole of it). O(length). */
   intern(text: string, start = 0, end: number = text.length): Name {
     this.#reserve(end - start);
-    const halves = this.#halves;
-    const first = (this.#next + UNITS) * 2;
+    const bytes = this.#bytes;
+    let to = (this.#next + UNITS) * 4;
     let hash = SEED;
-    for (let at = start, to = first; at < end; at++, to++) {
+    let all = 0;
+    for (let at = start; at < end; at++, to++) {
       const unit = text.charCodeAt(at);
+      all |= unit;
       hash = Math.imul(hash ^ unit, PRIME);
-      halves[to] = unit;
+      bytes[to] = unit;
     }
-    return this.#find(text, start, end, hash);
+    return this.#find(text, start, ((end - start) << KIND_BITS) | kindOf(all), folded(hash));
   }
 
   /** The Name of the path component from `start` up to the next slash, which `end` tells then. Each unit is read once. */
   component(path: string, start: number): Name {
     const { length } = path;
     this.#reserve(length - start);
-    const halves = this.#halves;
-    let to = (this.#next + UNITS) * 2;
-    // FNV-1a over UTF-16 units.
+    const bytes = this.#bytes;
+    let to = (this.#next + UNITS) * 4;
     let hash = SEED;
+    let all = 0;
     let at = start;
     for (; at < length; at++, to++) {
       const unit = path.charCodeAt(at);
       if (unit === SLASH) break;
+      all |= unit;
       hash = Math.imul(hash ^ unit, PRIME);
-      halves[to] = unit;
+      bytes[to] = unit;
     }
     this.end = at;
-    return this.#find(path, start, at, hash);
+    return this.#find(path, start, ((at - start) << KIND_BITS) | kindOf(all), folded(hash));
   }
 
-  /** The Name of the units that were put behind the last entry. */
-  #find(text: string, start: number, end: number, mixed: number): Name {
+  /** The Name of the units that were put behind the last entry as bytes. @param length - their LENGTH. @param hash - their hash, folded. */
+  #find(text: string, start: number, length: number, hash: number): Name {
     const words = this.#words;
     const next = this.#next;
-    const length = end - start;
-    const hash = mixed ^ (mixed >>> 15);
-    this.#halves[(next + UNITS) * 2 + length] = 0;
-    const behind = next + UNITS + ((length + 1) >> 1);
-    let slot = hash & this.#mask;
-    for (let entry = this.#slots[slot] as number; entry !== 0; entry = this.#slots[slot] as number) {
-      if (words[entry + HASH] === hash && words[entry + LENGTH] === length) {
-        let known = entry + UNITS;
-        let given = next + UNITS;
-        while (given < behind && words[known] === words[given]) {
-          known++;
-          given++;
-        }
-        if (given === behind) return words[entry + NAME] as Name;
-      }
+    const count = wordsFor(length);
+    if ((length & WIDE) !== 0) this.#putWide(text, start, length >>> KIND_BITS);
+    else for (let at = (next + UNITS) * 4 + (length >>> KIND_BITS); (at & 3) !== 0; at++) this.#bytes[at] = 0;
+    const entry = this.#entryOf(hash);
+    if (entry !== 0) {
+      let at = words[entry + LENGTH] === length ? 0 : count + 1;
+      while (at < count && words[entry + UNITS + at] === words[next + UNITS + at]) at++;
+      return at === count ? (hash as Name) : this.#findDisplaced(text.slice(start, start + (length >>> KIND_BITS)), length, hash);
+    }
+    return this.#add(hash, length);
+  }
+
+  /** Where the entry of a number begins, or 0. */
+  #entryOf(number: number): number {
+    const words = this.#words;
+    const slots = this.#slots;
+    let slot = number & this.#mask;
+    let entry = slots[slot] as number;
+    while (entry !== 0 && words[entry + NAME] !== number) {
       slot = (slot + 1) & this.#mask;
+      entry = slots[slot] as number;
     }
-    words[next + HASH] = hash;
-    words[next + LENGTH] = length;
-    this.#next = behind;
-    return this.#add(text.slice(start, end), next, slot);
+    return entry;
   }
 
-  #add(text: string, entry: number, slot: number): Name {
-    const made = this.#texts.length;
-    // A JavaScript engine may keep the whole path alive for a long slice of it; spreading and joining copies the characters.
-    this.#texts.push(text.length < 13 ? text : [...text].join(""));
-    if (made >= this.#lengths.length) {
-      const lengths = new Uint16Array(this.#lengths.length * 2);
-      lengths.set(this.#lengths);
-      this.#lengths = lengths;
-    }
-    this.#words[entry + NAME] = made;
-    this.#lengths[made] = Math.min(utf8Length(text), 0xffff);
-    if (made * 2 > this.#mask) this.#rehash();
-    else this.#slots[slot] = entry;
-    return made as Name;
+  /** The Name of a text whose hash is another name's number. */
+  #findDisplaced(text: string, length: number, hash: number): Name {
+    const known = this.#displaced.get(text);
+    if (known !== undefined) return known;
+    let number = hash;
+    while (this.#entryOf(number) !== 0) number = (number + 1) & NAME_BITS || 1;
+    const made = this.#add(number, length);
+    this.#displaced.set(text, made);
+    this.#displacedHashes.set(made, hash);
+    return made;
   }
 
-  /** Makes room for an entry of so many units. */
+  /** Makes an entry of the units behind the last one. */
+  #add(number: number, length: number): Name {
+    const entry = this.#next;
+    this.#words[entry + NAME] = number;
+    this.#words[entry + LENGTH] = length;
+    this.#words[entry + ORDINAL] = this.#size++;
+    this.#next = entry + UNITS + wordsFor(length);
+    if (this.#size * 2 > this.#mask) this.#rehash();
+    else this.#fillSlot(entry);
+    return number as Name;
+  }
+
+  #fillSlot(entry: number): void {
+    let slot = (this.#words[entry + NAME] as number) & this.#mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+    this.#slots[slot] = entry;
+  }
+
+  #putWide(text: string, start: number, units: number): void {
+    const first = this.#next + UNITS;
+    for (let at = 0; at < units; at += 2) {
+      const second = at + 1 < units ? text.charCodeAt(start + at + 1) : 0;
+      this.#words[first + (at >> 1)] = text.charCodeAt(start + at) | (second << 16);
+    }
+  }
+
+  /** An entry's text. */
+  #decode(entry: number): string {
+    const length = this.#words[entry + LENGTH] as number;
+    const wide = (length & WIDE) !== 0;
+    const first = (entry + UNITS) * 4;
+    let text = "";
+    const units: number[] = [];
+    for (let at = 0; at < length >>> KIND_BITS; at++) {
+      const place = wide ? first + at * 2 : first + at;
+      units.push((this.#bytes[place] as number) | (wide ? (this.#bytes[place + 1] as number) << 8 : 0));
+      if (units.length === 256) text += String.fromCharCode(...units.splice(0));
+    }
+    return text + String.fromCharCode(...units);
+  }
+
+  /** Makes room for an entry of so many units, two bytes each. */
   #reserve(units: number): void {
     const needed = this.#next + UNITS + (units >> 1) + 1;
     if (needed <= this.#words.length) return;
     const words = new Int32Array(Math.ceil(Math.max(needed, this.#words.length) * 1.5));
     words.set(this.#words.subarray(0, this.#next));
     this.#words = words;
-    this.#halves = new Uint16Array(words.buffer);
+    this.#bytes = new Uint8Array(words.buffer);
   }
 
   #rehash(): void {
-    const words = this.#words;
     this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Int32Array(this.#mask + 1);
-    for (let entry = UNITS; entry < this.#next; ) {
-      let slot = (words[entry + HASH] as number) & this.#mask;
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots[slot] = entry;
-      entry += UNITS + (((words[entry + LENGTH] as number) + 1) >> 1);
-    }
+    this.#slots = new Uint32Array(this.#mask + 1);
+    for (let entry = UNITS; entry < this.#next; entry += UNITS + wordsFor(this.#words[entry + LENGTH] as number))
+      this.#fillSlot(entry);
   }
 }
 

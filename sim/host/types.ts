@@ -9,6 +9,7 @@ import type { KernelProfile } from "../core/kernel-profile.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import type { DeviceNumber } from "../core/units.ts";
+import type { Pool } from "../cow/zfs/pool.ts";
 import type { LowerViews } from "../union/lower-view.ts";
 import type { InUse } from "../union/overlayfs/in-use.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
@@ -34,6 +35,8 @@ export interface HostParts {
   readonly views: LowerViews;
   /** The upper and work directories of mounted overlays. */
   readonly inUse: InUse;
+  /** Pools of zfs that are imported, by name. */
+  readonly pools: Map<string, Pool>;
   /** The block device of a name, such as "vda". */
   device(name: string): AttachedDevice | undefined;
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */

@@ -1,5 +1,5 @@
 /**
- * The inodes and directory entries of one union mount: rows of typed columns, about 60 bytes for an inode with one name.
+ * The inodes and directory entries of one union mount: rows of words, about 60 bytes for an inode with one name.
  *
  * Words: a *node* is an inode of the union, a whole number from 1 (the root) on; its *upper* is the writable layer's inode, its *lower* a node of
  * the LowerView. A *negative* entry is a name known to be absent; WHITEOUT_ENTRY is one that a whiteout of the upper layer covers.
@@ -10,7 +10,7 @@
 import { assert } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import type { Inode } from "../vfs/filesystem.ts";
+import { type Inode, S_IFMT } from "../vfs/filesystem.ts";
 import type { ViewNode } from "./lower-view.ts";
 
 /** The number of an inode of a union. */
@@ -21,7 +21,7 @@ export const ROOT_NODE: Node = 1;
 export const NEGATIVE_ENTRY = 0xffff_ffff;
 /** An entry's child where the name is absent because the upper layer has a whiteout. */
 export const WHITEOUT_ENTRY = 0xffff_fffe;
-/** What `upper` holds for a node without an upper inode. */
+/** What `add` takes for a node without an upper inode. */
 export const NO_UPPER = -1;
 
 // Flags of a node
@@ -45,22 +45,55 @@ export const IS_INDEXED: number = 1 << 8;
 /** Its last name is gone. */
 export const IS_UNLINKED: number = 1 << 9;
 
+/** A file whose data are in a lower layer than its attributes. */
+export const IS_STACKED: number = 1 << 10;
+/** The type bits of its mode, which never change: S_IFMT shifted. */
+const TYPE_SHIFT = 1;
+const TYPE: number = S_IFMT >>> TYPE_SHIFT;
+/** It has an inode on the upper layer. */
+const HAS_UPPER = 1 << 15;
+
+/** Of the word of flags: where the layer begins that shows the node, an index into the view's layers. */
+const LAYER_SHIFT = 16;
+const FLAG_BITS = 0xffff;
+
 const FIRST_ROWS = 16;
+
+/** The words of a row. What a path walk and stat ask is one row, so that they touch one place of memory. */
+const WIDTH = 8;
+/** The inode that shows the node, two words: a double, at REAL / 2 of the row. */
+const REAL = 0;
+const LOWER = 2;
+/** The flags, and from LAYER_SHIFT on the layer of REAL where it is a lower one. */
+const FLAGS = 3;
+/** The directory and the name under which the node was last found: exact for directories. Of a free row, the next free one. */
+const PARENT = 4;
+const NAME = 5;
+/** How many entries lead to it. */
+const ENTRIES = 6;
+const HOLDS = 7;
+
+/** What the nodes ask of the view below: where a view node shows. */
+interface LowerPlaces {
+  layerOf(node: ViewNode): number;
+  inodeOf(node: ViewNode): Inode;
+  depthOf(node: ViewNode): number;
+}
 
 export class UnionNodes {
   readonly dentries: DentryTable = new DentryTable();
-  upper: Float64Array<ArrayBuffer> = new Float64Array(FIRST_ROWS);
-  lower: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS);
-  /** The directory and the name under which the node was last found: exact for directories. Of a free row, the next free one. */
-  parent: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS);
-  name: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS);
-  /** How many entries lead to it. */
-  entries: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS);
-  holds: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS);
-  flags: Uint16Array<ArrayBuffer> = new Uint16Array(FIRST_ROWS);
+  readonly #view: LowerPlaces;
+  #words = new Uint32Array(FIRST_ROWS * WIDTH);
+  /** The same memory as doubles. */
+  #doubles = new Float64Array(this.#words.buffer);
   #end = 1;
   #free = 0;
   #live = 0;
+
+  /** @param view - what its `lower` nodes are nodes of. */
+  constructor(view: LowerPlaces) {
+    this.#view = view;
+  }
 
   /** How many nodes there are. */
   get size(): number {
@@ -71,63 +104,111 @@ export class UnionNodes {
     return this.#end;
   }
 
-  upperOf(node: Node): Inode {
-    return this.upper[node] as Inode;
+  /** The inode that shows the node: the upper one, or the topmost layer's below. */
+  realOf(node: Node): Inode {
+    return this.#doubles[(node * WIDTH + REAL) / 2] as Inode;
+  }
+  /** Its flags as one number. */
+  flagsOf(node: Node): number {
+    return this.#words[node * WIDTH + FLAGS] as number;
+  }
+  /** Of a node without an upper inode: the layer of `realOf`, an index into the view's layers. */
+  layerOf(node: Node): number {
+    return (this.#words[node * WIDTH + FLAGS] as number) >>> LAYER_SHIFT;
   }
   hasUpper(node: Node): boolean {
-    return (this.upper[node] as number) >= 0;
+    return this.has(node, HAS_UPPER);
+  }
+  /** Precondition: it has one. */
+  upperOf(node: Node): Inode {
+    return this.realOf(node);
   }
   lowerOf(node: Node): ViewNode {
-    return this.lower[node] as number;
+    return this.#words[node * WIDTH + LOWER] as number;
   }
   parentOf(node: Node): Node {
-    return this.parent[node] as number;
+    return this.#words[node * WIDTH + PARENT] as number;
   }
   nameOf(node: Node): Name {
-    return this.name[node] as Name;
+    return this.#words[node * WIDTH + NAME] as Name;
   }
   entriesOf(node: Node): number {
-    return this.entries[node] as number;
+    return this.#words[node * WIDTH + ENTRIES] as number;
   }
   holdsOf(node: Node): number {
-    return this.holds[node] as number;
+    return this.#words[node * WIDTH + HOLDS] as number;
   }
   has(node: Node, flag: number): boolean {
-    return ((this.flags[node] as number) & flag) !== 0;
+    return ((this.#words[node * WIDTH + FLAGS] as number) & flag) !== 0;
   }
   set(node: Node, flag: number): void {
-    this.flags[node] = (this.flags[node] as number) | flag;
+    const at = node * WIDTH + FLAGS;
+    this.#words[at] = (this.#words[at] as number) | flag;
   }
   clear(node: Node, flag: number): void {
-    this.flags[node] = (this.flags[node] as number) & ~flag;
+    const at = node * WIDTH + FLAGS;
+    this.#words[at] = (this.#words[at] as number) & ~flag;
+  }
+  /** The type bits of its mode. */
+  typeOf(node: Node): number {
+    return ((this.#words[node * WIDTH + FLAGS] as number) & TYPE) << TYPE_SHIFT;
+  }
+  /** Notes the type of a new node. */
+  setType(node: Node, mode: number): void {
+    this.set(node, (mode & S_IFMT) >>> TYPE_SHIFT);
+  }
+  setHolds(node: Node, holds: number): void {
+    this.#words[node * WIDTH + HOLDS] = holds;
   }
 
-  /** A new node without entries. */
+  /** Puts a node on the upper layer, or on another inode there. */
+  setUpper(node: Node, upper: Inode): void {
+    this.#doubles[(node * WIDTH + REAL) / 2] = upper;
+    const at = node * WIDTH + FLAGS;
+    this.#words[at] = ((this.#words[at] as number) & FLAG_BITS & ~IS_STACKED) | HAS_UPPER;
+  }
+
+  /** Parts a node from what is below it. Precondition: it is on the upper layer. */
+  forgetLower(node: Node): void {
+    assert(this.hasUpper(node), `node ${node} would be on no layer`);
+    this.#words[node * WIDTH + LOWER] = 0;
+  }
+
+  /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. */
   add(upper: number, lower: ViewNode, flags: number): Node {
     let node = this.#free;
-    if (node !== 0) this.#free = this.parent[node] as number;
+    if (node !== 0) this.#free = this.parentOf(node);
     else {
       node = this.#end++;
-      if (node === this.upper.length) this.#grow();
+      if (node * WIDTH === this.#words.length) this.#grow();
     }
-    this.upper[node] = upper;
-    this.lower[node] = lower;
-    this.parent[node] = 0;
-    this.name[node] = 0;
-    this.entries[node] = 0;
-    this.holds[node] = 0;
-    this.flags[node] = flags;
+    const words = this.#words;
+    const at = node * WIDTH;
+    words[at + LOWER] = lower;
+    words[at + PARENT] = 0;
+    words[at + NAME] = 0;
+    words[at + ENTRIES] = 0;
+    words[at + HOLDS] = 0;
+    if (upper !== NO_UPPER) {
+      this.#doubles[at / 2] = upper;
+      words[at + FLAGS] = flags | HAS_UPPER;
+    } else {
+      const view = this.#view;
+      const stacked = (flags & IS_DIRECTORY) === 0 && view.depthOf(lower) > 1 ? IS_STACKED : 0;
+      this.#doubles[at / 2] = view.inodeOf(lower);
+      words[at + FLAGS] = flags | stacked | (view.layerOf(lower) << LAYER_SHIFT);
+    }
     this.#live += 1;
     return node;
   }
 
   /** Ends a node that nothing leads to. */
   free(node: Node): void {
-    assert(this.entries[node] === 0 && this.holds[node] === 0, `node ${node} is in use`);
-    this.flags[node] = 0;
-    this.upper[node] = NO_UPPER;
-    this.lower[node] = 0;
-    this.parent[node] = this.#free;
+    assert(this.entriesOf(node) === 0 && this.holdsOf(node) === 0, `node ${node} is in use`);
+    const at = node * WIDTH;
+    this.#words[at + FLAGS] = 0;
+    this.#words[at + LOWER] = 0;
+    this.#words[at + PARENT] = this.#free;
     this.#free = node;
     this.#live -= 1;
   }
@@ -137,15 +218,14 @@ export class UnionNodes {
     const row = this.dentries.find(directory, name);
     if (row === 0) this.dentries.insert(directory, name, node);
     else this.dentries.replace(row, node);
-    this.entries[node] = (this.entries[node] as number) + 1;
-    this.parent[node] = directory;
-    this.name[node] = name;
+    this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) + 1;
+    this.seeAs(node, directory, name);
   }
 
   /** Notes under which of its names a node was met last. */
   seeAs(node: Node, directory: Node, name: Name): void {
-    this.parent[node] = directory;
-    this.name[node] = name;
+    this.#words[node * WIDTH + PARENT] = directory;
+    this.#words[node * WIDTH + NAME] = name;
   }
 
   /** Makes an entry negative: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. The node it led to has one entry less. */
@@ -157,7 +237,7 @@ export class UnionNodes {
     }
     const node = this.dentries.child(row);
     this.dentries.replace(row, as);
-    if (node < WHITEOUT_ENTRY) this.entries[node] = (this.entries[node] as number) - 1;
+    if (node < WHITEOUT_ENTRY) this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) - 1;
   }
 
   /** Forgets the negative entries of a directory that goes. */
@@ -168,24 +248,16 @@ export class UnionNodes {
     }
   }
 
-  #grow(): void {
-    const length = Math.ceil(this.upper.length * 1.5);
-    const upper = new Float64Array(length);
-    upper.set(this.upper);
-    this.upper = upper;
-    const flags = new Uint16Array(length);
-    flags.set(this.flags);
-    this.flags = flags;
-    this.lower = grown(this.lower, length);
-    this.parent = grown(this.parent, length);
-    this.name = grown(this.name, length);
-    this.entries = grown(this.entries, length);
-    this.holds = grown(this.holds, length);
+  /** Makes the root's only entry the root itself. */
+  enterRoot(node: Node): void {
+    this.#words[node * WIDTH + PARENT] = node;
+    this.#words[node * WIDTH + ENTRIES] = 1;
   }
-}
 
-function grown(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(length);
-  larger.set(column);
-  return larger;
+  #grow(): void {
+    const words = new Uint32Array(Math.ceil((this.#words.length / WIDTH) * 1.5) * WIDTH);
+    words.set(this.#words);
+    this.#words = words;
+    this.#doubles = new Float64Array(words.buffer);
+  }
 }

@@ -3,7 +3,7 @@
  */
 import type { Time } from "../core/clock.ts";
 import { EACCES, EBADF, EINVAL, EPERM, EROFS, type Errno } from "../core/errno.ts";
-import { CAP_CHOWN, type Credentials, capable, inGroup } from "./credentials.ts";
+import { CAP_CHOWN, CAP_FSETID, type Credentials, capable, inGroup } from "./credentials.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -117,6 +117,8 @@ function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Ow
   if (!isDirectory(mode)) {
     kept &= ~S_ISUID;
     if (dropsSetGroupId(who, mode, oldGid)) kept &= ~S_ISGID;
+  } else if (fs.dropsSetIdOfDirectories === true && uid !== -1 && !capable(who, CAP_FSETID)) {
+    kept &= ~(S_ISUID | S_ISGID);
   }
   if (uid !== -1 || gid !== -1 || kept !== mode) {
     const barred = immutableOrAppendOnly(fs, inode);

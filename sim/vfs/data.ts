@@ -171,7 +171,8 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   if (file.type !== S_IFREG) return ENODEV;
   if (shared && file.mount.readOnly) return EPERM;
   touchAtime(file.mount, file.inode);
-  const first = file.mount.fs.read(file.handle, 0, 1);
+  const { fs } = file.mount;
+  const first = fs.readMapped === undefined ? fs.read(file.handle, 0, 1) : fs.readMapped(file.handle, 0, 1);
   if (isErrno(first)) return first;
   if (!shared || first.length === 0) return undefined;
   const written = writeFile(task, file, 0, first);

@@ -154,6 +154,8 @@ export interface FileSystem {
   readonly device: DeviceNumber;
   /** The longest name in bytes. */
   readonly nameMax: number;
+  /** Whether chown to an owner, also the same, takes the set-id bits of a directory too, unless root does it (zfs: secpolicy_setid_clear). Absent: no. */
+  readonly dropsSetIdOfDirectories?: boolean;
   /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
   readonly stackDepth: number;
 
@@ -186,6 +188,8 @@ export interface FileSystem {
   drop(inode: Inode): void;
   /** Type and permission bits: what a path walk needs, cheaply. */
   mode(inode: Inode): number;
+  /** The type bits alone, where they are to be had more cheaply: what each step of a path walk asks (`typeOf`). */
+  fileType?(inode: Inode): number;
   uid(inode: Inode): number;
   gid(inode: Inode): number;
   size(inode: Inode): number;
@@ -211,6 +215,8 @@ export interface FileSystem {
   close(file: FileHandle, flags: number): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
+  /** What a mapping (mmap) reads, where that is not what `read` does: zfs, whose read passes the page cache by. Absent: `read`. */
+  readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */
   write(file: FileHandle, offset: number, content: Content): number | Errno;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
@@ -264,6 +270,11 @@ export function newAttributes(): Attributes {
     mtime: never,
     ctime: never,
   };
+}
+
+/** The type bits of an inode's mode. */
+export function typeOf(fs: FileSystem, inode: Inode): number {
+  return fs.fileType === undefined ? fs.mode(inode) & S_IFMT : fs.fileType(inode);
 }
 
 /** A filesystem's own number as the handle of an inode. */

@@ -7,7 +7,7 @@
 import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, type NameTable, utf8Length } from "../core/names.ts";
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, type Credentials } from "./credentials.ts";
-import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from "./filesystem.ts";
+import { type Inode, S_IFDIR, S_IFLNK, typeOf } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
 
@@ -53,17 +53,12 @@ export class Walk {
   readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
-  /** Where the walk stood before its last step: the directory that a symbolic link is relative to. */
-  #directory: Inode;
-  #directoryMount: Mount;
 
   constructor(task: Walker) {
     this.#task = task;
     this.#names = task.vfs.names;
     this.mount = task.root.mount;
     this.inode = task.root.inode;
-    this.#directory = this.inode;
-    this.#directoryMount = this.mount;
   }
 
   /** The place where the walk ended, as an object of its own. */
@@ -119,16 +114,15 @@ export class Walk {
 
   #run(given: string, followLast: boolean, wantParent: boolean): Errno | undefined {
     const privileged = (this.#task.credentials.capabilities & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)) !== 0;
+    const names = this.#names;
     let path = given;
-    let follow = followLast;
-    let wantDirectory = false;
     let at = this.#start(path);
     while (at < path.length) {
-      if (!privileged && inodePermission(this.#task.credentials, this.mount.fs, this.inode, MAY_EXEC) !== undefined)
-        return EACCES;
+      const { mount, inode: directory } = this;
+      if (!privileged && inodePermission(this.#task.credentials, mount.fs, directory, MAY_EXEC) !== undefined) return EACCES;
       const dots = path.charCodeAt(at) === DOT ? dotsAt(path, at) : 0;
-      const name = dots === 0 ? this.#names.component(path, at) : NO_NAME;
-      const end = dots === 0 ? this.#names.end : at + dots;
+      const name = dots === 0 ? names.component(path, at) : NO_NAME;
+      const end = dots === 0 ? names.end : at + dots;
       let next = end;
       while (next < path.length && path.charCodeAt(next) === SLASH) next++;
       const last = next === path.length;
@@ -143,29 +137,32 @@ export class Walk {
         at = next;
         continue;
       }
-      if (last && next > end) {
-        follow = true;
-        wantDirectory = true;
-      }
-      const failed = this.#step(name, end - at);
-      if (failed !== undefined) return failed;
-      if (last && !follow) return undefined;
-      const type = this.mount.fs.mode(this.inode) & S_IFMT;
-      if (type === S_IFLNK) {
-        const target = this.#target(this.inode);
-        if (isErrno(target)) return target;
-        this.inode = this.#directory;
-        this.mount = this.#directoryMount;
-        if (last) {
-          path = target;
-          at = this.#start(path);
-          continue;
-        }
-        const lost = this.#run(target, true, false);
-        if (lost !== undefined) return lost;
-        if ((this.mount.fs.mode(this.inode) & S_IFMT) !== S_IFDIR) return ENOTDIR;
-      } else if (type !== S_IFDIR && (!last || wantDirectory)) return ENOTDIR;
+      if (end - at > SHORT_NAME && names.byteLength(name) > mount.fs.nameMax) return ENAMETOOLONG;
+      const found = mount.fs.lookup(directory, name);
+      if (isErrno(found)) return found;
+      this.inode = found;
+      if (mount.covers !== undefined) this.#descend();
       at = next;
+      const type = typeOf(this.mount.fs, this.inode);
+      if (type === S_IFDIR) continue;
+      const wantDirectory = next > end;
+      if (type !== S_IFLNK) {
+        if (wantDirectory) return ENOTDIR;
+        break;
+      }
+      if (last && !followLast && !wantDirectory) return undefined;
+      const target = this.#target(this.inode);
+      if (isErrno(target)) return target;
+      this.inode = directory;
+      this.mount = mount;
+      if (last && !wantDirectory) {
+        path = target;
+        at = this.#start(path);
+        continue;
+      }
+      const lost = this.#run(target, true, false);
+      if (lost !== undefined) return lost;
+      if (typeOf(this.mount.fs, this.inode) !== S_IFDIR) return ENOTDIR;
     }
     this.kind = "root";
     this.slash = false;
@@ -182,19 +179,6 @@ export class Walk {
       while (at < path.length && path.charCodeAt(at) === SLASH) at++;
     }
     return at;
-  }
-
-  /** One component down. @param units - how long its name is in UTF-16 units. */
-  #step(name: Name, units: number): Errno | undefined {
-    const { fs } = this.mount;
-    if (units > SHORT_NAME && this.#names.byteLength(name) > fs.nameMax) return ENAMETOOLONG;
-    const found = fs.lookup(this.inode, name);
-    if (isErrno(found)) return found;
-    this.#directory = this.inode;
-    this.#directoryMount = this.mount;
-    this.inode = found;
-    if (this.mount.covers !== undefined) this.#descend();
-    return undefined;
   }
 
   /** Enters what is mounted here, and what is mounted on that. */

@@ -1,6 +1,7 @@
 /**
  * How the program ends, and what the user is told when it ends badly.
  */
+import { ArchiveFault } from "../archive/fault.ts";
 import { InputError } from "../node/files.ts";
 import { printable, ScenarioError } from "../scenario/problem.ts";
 
@@ -25,6 +26,7 @@ export class UsageError extends Error {
 /** What goes to stderr for something that was thrown, and the exit code. */
 export function failure(error: unknown): { readonly text: string; readonly code: number } {
   if (error instanceof ScenarioError) return { text: `${error.message}\n`, code: EXIT.usage };
+  if (error instanceof ArchiveFault) return { text: `cowlab: ${error.code}: ${printable(error.message)}\n`, code: EXIT.usage };
   if (error instanceof InputError || error instanceof UsageError)
     return { text: `cowlab: ${printable(error.message)}\n`, code: EXIT.usage };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -7,9 +7,11 @@
  * in Docker, unless its comment says so. Everything a driver keeps, it keeps as files on its host, made by system calls.
  */
 
+import type { Content } from "../../sim/core/content.ts";
 import type { Counters } from "../../sim/core/counters.ts";
 import type { Errno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
+import type { LayerDiff } from "../archive/unpack.ts";
 
 /** Why a driver cannot be used: the three that let the choice go on to the next driver. */
 export type Unsupported = "not supported" | "prerequisites" | "incompatible";
@@ -96,6 +98,16 @@ export interface GraphDriver {
   changes(id: string, parent: string): Change[] | DriverError;
   /** Bytes that a layer adds to `parent`. */
   diffSize(id: string, parent: string): number | DriverError;
+  /**
+   * The layer's difference to `parent` as a tar archive, after moby's DiffDriver; absent: made by comparing the trees. Use `diffOf` of
+   * layer-diff.ts, which knows the default.
+   */
+  diff?(id: string, parent: string): Content | DriverError;
+  /**
+   * Puts a difference to `parent` into the layer, which must be new; absent: unpacked over the mounted tree. Use `applyDiffTo` of
+   * layer-diff.ts. @returns the layer's size as Docker keeps it
+   */
+  applyDiff?(id: string, parent: string, diff: LayerDiff): number | DriverError;
   /** The rows that `docker info` shows, label and value. */
   status(): readonly (readonly [string, string])[];
   /** GraphDriver.Data of `docker inspect`; null where the driver has none. */

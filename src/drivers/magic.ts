@@ -8,9 +8,12 @@ import { exists, parentPath } from "./files.ts";
 /** statfs type of overlayfs (include/uapi/linux/magic.h). */
 export const OVERLAYFS_MAGIC = 0x794c7630;
 
+/** statfs type of btrfs. */
+export const BTRFS_MAGIC = 0x9123683e;
+
 const NAMES: ReadonlyMap<number, string> = new Map([
   [0x61756673, "aufs"],
-  [0x9123683e, "btrfs"],
+  [BTRFS_MAGIC, "btrfs"],
   [0xef53, "extfs"],
   [0xf15f, "ecryptfs"],
   [OVERLAYFS_MAGIC, "overlayfs"],

@@ -34,3 +34,13 @@ export function parseBool(text: string): boolean | DriverError {
   if (FALSE.has(text)) return false;
   return new DriverError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+/** units.HumanSize: four significant digits, powers of 1000. */
+export function humanSize(size: number): string {
+  let rest = size;
+  let unit = 0;
+  for (; rest >= 1000 && unit < UNITS.length - 1; unit++) rest /= 1000;
+  return `${Number(rest.toPrecision(4))}${UNITS[unit]}`;
+}

@@ -11,6 +11,7 @@
  */
 import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import type { LayerDiff } from "../archive/unpack.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
 import {
   type Change,
@@ -26,6 +27,7 @@ import {
   type TreeCopyEngine,
 } from "./driver.ts";
 import { exists, lstat, makeDirectories, makeDirectory, parentPath, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { naiveApplyDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseKeyValue } from "./options.ts";
@@ -164,14 +166,37 @@ class OverlayDriver implements GraphDriver {
     if (exists(this.#task, paths.root)) return undefined;
     const lower = readFile(this.#task, paths.lowerId);
     if (isDriverError(lower)) return lower;
-    const building = `${paths.top}/tmproot${this.#host.random.uint32()}`;
     const how = { task: this.#task, engine: this.#engine, counters: this.counters };
-    const failed =
-      this.#copy(this.#paths(lower).root, building, true) ??
-      layUpper({ upper: paths.upper, root: building }, how) ??
-      this.#rename(building, paths.root);
+    const failed = this.#makeRoot(paths, lower, (building) => layUpper({ upper: paths.upper, root: building }, how));
+    return failed !== undefined || this.#engine === "all" ? failed : this.#dropUpper(paths);
+  }
+
+  /** Over an image layer: hard links of its tree, the difference unpacked onto them. */
+  applyDiff(id: string, parent: string, diff: LayerDiff): number | DriverError {
+    const paths = this.#paths(id);
+    if (parent === "" || exists(this.#task, paths.root) || !exists(this.#task, this.#paths(parent).root)) {
+      return naiveApplyDiff(this.#host, this, { id, diff });
+    }
+    let size = 0;
+    const failed = this.#makeRoot(paths, parent, (building) => {
+      const unpacked = unpackInto(this.#host, building, diff, "merge");
+      if (isDriverError(unpacked)) return unpacked;
+      size = unpacked;
+      return undefined;
+    });
+    return failed ?? this.#dropUpper(paths) ?? size;
+  }
+
+  /** Makes the layer's whole tree beside it: hard links of a parent's, changed by `fill`, then put in its place. */
+  #makeRoot(paths: LayerPaths, parent: string, fill: (building: string) => DriverError | undefined): DriverError | undefined {
+    const building = `${paths.top}/tmproot${this.#host.random.uint32()}`;
+    const failed = this.#copy(this.#paths(parent).root, building, true) ?? fill(building) ?? this.#rename(building, paths.root);
     if (failed !== undefined) removeAll(this.#task, building);
-    if (failed !== undefined || this.#engine === "all") return failed;
+    return failed;
+  }
+
+  /** Removes what a layer with a whole tree needs no more. */
+  #dropUpper(paths: LayerPaths): DriverError | undefined {
     return [paths.upper, paths.work, paths.merged, paths.lowerId].reduce<DriverError | undefined>(
       (error, path) => error ?? removeAll(this.#task, path),
       undefined,

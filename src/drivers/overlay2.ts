@@ -8,10 +8,13 @@
  * Interface: Get of a base layer is `diff` itself; of a layer that is a parent, a read-only union. Mounts are counted: the first Get
  * mounts, the last Put unmounts. Remove looks at no children. A failed Create removes `<id>`, but not its link in l/.
  */
+import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { exportTree } from "../archive/export.ts";
+import type { LayerDiff } from "../archive/unpack.ts";
 import {
   type Change,
   type CreateOptions,
@@ -25,6 +28,7 @@ import {
   pathError,
 } from "./driver.ts";
 import { exists, isDirectory, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
@@ -244,6 +248,18 @@ class Overlay2Driver implements GraphDriver {
   diffSize(id: string, parent: string): number | DriverError {
     if (!this.#usesNativeDiff() || !this.#isParent(id, parent)) return naiveDiffSize(this.#task, this, { id, parent });
     return folderSize(this.#task, this.#paths(id).diff);
+  }
+
+  diff(id: string, parent: string): Content | DriverError {
+    if (!this.#usesNativeDiff() || !this.#isParent(id, parent)) return naiveDiff(this.#host, this, { id, parent });
+    return exportTree(this.#task, this.#paths(id).diff, "overlay");
+  }
+
+  applyDiff(id: string, parent: string, diff: LayerDiff): number | DriverError {
+    if (!this.#isParent(id, parent)) return naiveApplyDiff(this.#host, this, { id, diff });
+    const folder = this.#paths(id).diff;
+    const failed = unpackInto(this.#host, folder, diff, "overlay");
+    return isDriverError(failed) ? failed : folderSize(this.#task, folder);
   }
 
   #usesNativeDiff(): boolean {

@@ -5,18 +5,22 @@
  * Interface: a driver lives in `<root>/<name>`. Its failure to start is told as Docker's daemon logs it.
  */
 import type { Host } from "../../sim/host.ts";
+import { BTRFS } from "./btrfs.ts";
 import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
 import { OVERLAY } from "./overlay.ts";
 import { OVERLAY2 } from "./overlay2.ts";
 import { VFS } from "./vfs.ts";
+import { ZFS } from "./zfs.ts";
 
 /** The order in which Docker 20.10 tries drivers. */
 const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"];
 
 /** Every driver there is, by its name. */
-export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map([OVERLAY, OVERLAY2, VFS].map((kind) => [kind.name, kind]));
+export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map(
+  [BTRFS, OVERLAY, OVERLAY2, VFS, ZFS].map((kind) => [kind.name, kind]),
+);
 
 export interface DriverChoice {
   /** The driver asked for; by default Docker's own choice. */

@@ -5,6 +5,7 @@
  * Interface: Get is the folder itself; Put does nothing; there is no status and no metadata. Create of an id that exists goes on in
  * its folder. A failed Create leaves what it has made.
  */
+import { S_IFBLK } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
 import {
@@ -15,6 +16,7 @@ import {
   type DriverKind,
   type GraphDriver,
   isDriverError,
+  pathError,
 } from "./driver.ts";
 import { exists, isDirectory, makeDirectories, makeDirectory, stat } from "./files.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
@@ -105,6 +107,16 @@ class VfsDriver implements GraphDriver {
   cleanup(): undefined {}
 }
 
+/** The node by which Docker asks the backing filesystem for project quotas (moby quota/projectquota.go); it stays where there are none. */
+function makeBackingDevice({ host, home }: DriverContext): DriverError | undefined {
+  const of = stat(host.task, home);
+  if (isDriverError(of)) return of;
+  const path = `${home}/backingFsBlockDev`;
+  host.task.unlink(path);
+  const errno = host.task.mknod(path, S_IFBLK | 0o600, of.device);
+  return errno === undefined ? undefined : pathError("mknod", path, errno);
+}
+
 function init(context: DriverContext): GraphDriver | DriverError {
   for (const option of context.options) {
     const parsed = parseKeyValue(option);
@@ -114,7 +126,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
     if (isDriverError(size)) return size;
     if (size > 0) return QUOTA_NOT_SUPPORTED;
   }
-  const made = makeDirectories(context.host.task, context.home, 0o710);
+  const made = makeDirectories(context.host.task, context.home, 0o710) ?? makeBackingDevice(context);
   return made ?? new VfsDriver(context);
 }
 

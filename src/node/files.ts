@@ -20,7 +20,7 @@ export class InputError extends Error {
 }
 
 /** The system's reason in plain words: "no such file or directory". */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return /^E[A-Z]+: ([^,]*)/.exec(text)?.[1] ?? text;
 }

@@ -1,13 +1,17 @@
 /**
  * The command `replay`: traces from files or folders, a report, an exit code.
  */
+import { isBioStream, replayBios } from "./bios.ts";
+import { isDmRecording, parseDmRecording } from "./dm/recording.ts";
+import { replayDm } from "./dm/replay.ts";
+import type { Recording } from "./recorded.ts";
 import { replay } from "./replay.ts";
 import { replayJson, replayText } from "./report.ts";
 import { parseTrace, type Trace, TraceError } from "./trace.ts";
 
 /** Where trace files come from. */
 export interface TraceFiles {
-  /** The trace files (*.ndjson) at a path: itself, or all below a folder, sorted; undefined where there is nothing. */
+  /** The trace files (*.ndjson, *.jsonl, packed or not) at a path: itself, or all below a folder, sorted; undefined where there is nothing. */
   find(path: string): readonly string[] | undefined;
   read(path: string): string;
 }
@@ -25,8 +29,18 @@ export interface CommandResult {
 }
 
 /** Reads files one at a time, as they are asked for. */
-function* tracesOf(paths: readonly string[], files: TraceFiles): Generator<Trace> {
-  for (const path of paths) for (const file of files.find(path) ?? []) yield parseTrace(file, files.read(file));
+function* tracesOf(paths: readonly string[], files: TraceFiles): Generator<Trace | Recording> {
+  for (const path of paths) for (const file of files.find(path) ?? []) yield parseAny(file, files.read(file));
+}
+
+/** A trace of system calls, a recording of the device mapper, or a stream of bios: the first line tells. */
+function parseAny(file: string, text: string): Trace | Recording {
+  if (isDmRecording(text)) {
+    const recording = parseDmRecording(file, text);
+    return { file, run: () => replayDm(recording) };
+  }
+  if (isBioStream(text)) return { file, run: () => replayBios(file, text) };
+  return parseTrace(file, text);
 }
 
 /** Replays everything at the paths. For exit code 2 the text is what is wrong, for standard error. */
@@ -34,7 +48,7 @@ export function runReplayCommand(paths: readonly string[], options: ReplayComman
   for (const path of paths) {
     const found = options.files.find(path);
     if (found === undefined) return { text: `${path}: no such file or folder\n`, exitCode: 2 };
-    if (found.length === 0) return { text: `${path}: no *.ndjson file in it\n`, exitCode: 2 };
+    if (found.length === 0) return { text: `${path}: no *.ndjson or *.jsonl file in it\n`, exitCode: 2 };
   }
   try {
     const result = replay(tracesOf(paths, options.files));

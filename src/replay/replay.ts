@@ -12,6 +12,7 @@ import { compareTexts } from "../calls/show.ts";
 import { type Step, textOf, wholeOf } from "../calls/step.ts";
 import { type Change, type DriverError, isDriverError } from "../drivers/driver.ts";
 import { Lab } from "../layers/lab.ts";
+import type { Recording } from "./recorded.ts";
 import { labFor } from "./target.ts";
 import { atLine, type Trace } from "./trace.ts";
 
@@ -140,8 +141,26 @@ function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): { differing: 
   return bug === undefined ? { differing } : { differing, bug };
 }
 
-/** Replays traces one after the other. */
-export function replay(traces: Iterable<Trace>, options: ReplayOptions = {}): ReplayResult {
+/** Replays a recording; where an engine breaks, it counts as one step that differs. */
+function runRecording(recording: Recording): { steps: number; differing: Difference[]; bug?: Broken } {
+  const { file } = recording;
+  try {
+    const { steps, differing } = recording.run();
+    return { steps, differing: differing.map((one) => ({ file, ...one })) };
+  } catch (error) {
+    const isBug = error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError;
+    if (!isBug) throw error;
+    const message = `${error.name}: ${error.message}`;
+    return {
+      steps: 1,
+      differing: [{ file, line: 1, step: {}, expected: null, got: { failed: message } }],
+      bug: { file, line: 1, message },
+    };
+  }
+}
+
+/** Replays traces and recordings one after the other. */
+export function replay(traces: Iterable<Trace | Recording>, options: ReplayOptions = {}): ReplayResult {
   let count = 0;
   let steps = 0;
   let agree = 0;
@@ -149,8 +168,16 @@ export function replay(traces: Iterable<Trace>, options: ReplayOptions = {}): Re
   const broken: Broken[] = [];
   const notRun = new Map<string, { traces: number; steps: number }>();
   for (const trace of traces) {
-    const results = countResults(trace);
     count += 1;
+    if ("run" in trace) {
+      const found = runRecording(trace);
+      steps += found.steps;
+      agree += found.steps - found.differing.length;
+      differing.push(...found.differing);
+      if (found.bug !== undefined) broken.push(found.bug);
+      continue;
+    }
+    const results = countResults(trace);
     steps += results;
     const lab = labFor(options.backing === undefined ? trace.header : { ...trace.header, backing: options.backing });
     if (lab instanceof Lab) {

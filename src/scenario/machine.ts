@@ -98,6 +98,20 @@ function syncAll(host: Host): WorldFailure | undefined {
 /** The union filesystems, as counters name them. */
 const UNIONS: readonly string[] = ["overlay", "aufs"];
 
+/**
+ * What the datasets of a host's pools take: statfs tells of one dataset alone. Space changes when a transaction group is written, so that one
+ * is, as `zpool sync` does. Undefined on a host without pools.
+ */
+function poolBytes(host: Host): number | undefined {
+  if (host.pools.size === 0) return undefined;
+  let sum = 0;
+  for (const pool of host.pools.values()) {
+    pool.syncIfDirty();
+    sum += pool.root.used;
+  }
+  return sum;
+}
+
 function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figures"]> {
   const counters = host.counters();
   const count = (name: string): number => counters[name] ?? 0;
@@ -110,12 +124,13 @@ function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figure
     data_copied: ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0),
     copy_ups: ofUnions("copyUps"),
     files_copied: driver["treeCopyFiles"] ?? 0,
-    space_allocated: (known.blocks - known.blocksFree) * known.blockSize,
+    space_allocated: poolBytes(host) ?? (known.blocks - known.blocksFree) * known.blockSize,
     inodes_allocated: known.files - known.filesFree,
     device_bytes_written: count(`disk.${disk}.writtenBytes`),
     device_bytes_read: count(`disk.${disk}.readBytes`),
     device_flushes: count(`disk.${disk}.flushes`),
     cached_pages: host.cache.cachedPages,
+    arc_bytes: [...host.pools.values()].reduce((sum, pool) => sum + pool.arc.dataSize, 0),
     modelled_time: host.clock.now,
   };
 }

@@ -32,6 +32,7 @@ export const METRIC_IDS = [
   "device_bytes_read",
   "device_flushes",
   "cached_pages",
+  "arc_bytes",
   "modelled_time",
   "calls",
   "refused",
@@ -78,6 +79,12 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "pages",
     kind: "level",
     about: "pages of 4 KiB in the page cache of the backing filesystem",
+  },
+  arc_bytes: {
+    title: "ARC",
+    unit: "bytes",
+    kind: "level",
+    about: "bytes of file data in the ARC of zfs, which keeps a block once for all clones that share it",
   },
   modelled_time: {
     title: "modelled time",

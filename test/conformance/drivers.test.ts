@@ -21,7 +21,7 @@ const KNOWN: readonly KnownDifference[] = JSON.parse(
 describe.each([...DRIVERS.keys()])("%s", (name) => {
   test.each(CHECKS)("$name", ({ name: check, run }) => {
     const known = KNOWN.some((one) => one.driver === name && one.check === check);
-    const lab = labOn(name, "ext4");
+    const lab = labOn(name, DRIVERS.get(name)?.backings?.[0] ?? "ext4");
     if (known) expect(() => run(lab)).toThrow();
     else run(lab);
     lab.host.check();

@@ -20,6 +20,56 @@ describe("NameTable", () => {
     );
   });
 
+  it("reads a component up to the next slash and tells where that is", () => {
+    fc.assert(
+      fc.property(fc.array(texts, { minLength: 1, maxLength: 12 }), (list) => {
+        const parts = list.map((text) => text.replaceAll("/", "|"));
+        const path = parts.join("/");
+        const table = new NameTable();
+        let at = 0;
+        for (const part of parts) {
+          expect(table.component(path, at)).toBe(table.intern(part));
+          expect(table.component(path, at)).toBe(table.intern(part));
+          table.component(path, at);
+          expect(table.end).toBe(at + part.length);
+          at += part.length + 1;
+        }
+      }),
+    );
+  });
+
+  it("hashes the units of a name, whatever was interned before it", () => {
+    const table = new NameTable();
+    const other = new NameTable();
+    for (const text of ["a", "файл", "", "\u00ff", "\u0100"]) table.intern(text);
+    for (const text of ["\u0100", "", "файл", "a"]) expect(other.hash(other.intern(text))).toBe(table.hash(table.intern(text)));
+    // The published value of FNV-1a for "a", folded.
+    expect(table.hash(table.intern("a"))).toBe((0xe40c292c ^ (0xe40c292c >>> 15)) & 0x7fffffff);
+  });
+
+  it.each([
+    ["isjpv0", "1bcyvaj"],
+    ["1ngq7r9", "32o6e8"],
+    ["76mmiq", "2391dx"],
+  ])("keeps %s and %s apart, which have one hash, and tells that they have", (one, other) => {
+    const table = new NameTable();
+    for (let n = 0; n < 3000; n++) table.intern(`${n}`);
+    const names = [table.intern(one), table.intern(other)] as const;
+    expect(table.hash(names[0])).toBe(table.hash(names[1]));
+    expect(names[0]).toBe(table.hash(names[0]));
+    expect(names[1]).not.toBe(names[0]);
+    // What asks for the number that the second one was given goes on to another.
+    for (let n = 3000; n < 9000; n++) table.intern(`${n}`);
+    expect([table.intern(one), table.intern(other)]).toEqual(names);
+    expect(names.map((name) => [table.text(name), table.byteLength(name)])).toEqual([
+      [one, one.length],
+      [other, other.length],
+    ]);
+    expect(table.size).toBe(9002);
+    const late = new NameTable();
+    expect([late.intern(other), late.intern(one)]).toEqual(names);
+  });
+
   it("keeps tens of thousands of names apart", () => {
     const table = new NameTable();
     const names = Array.from({ length: 30_000 }, (_, n) => table.intern(`layer-${n}`));

@@ -5,7 +5,7 @@ import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
 import { type DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
-import { type DriverChoice, startDriver } from "../../src/drivers/registry.ts";
+import { DRIVERS, type DriverChoice, startDriver } from "../../src/drivers/registry.ts";
 import { Lab } from "../../src/layers/lab.ts";
 
 /** Throws a failure, gives all else on. */
@@ -26,8 +26,9 @@ export function driverOn(host: Host, choice: DriverChoice): GraphDriver {
   return must(startDriver(host, choice));
 }
 
-/** A lab on a new host. */
-export function labOn(name: string, backing = "ext4"): Lab {
-  const host = dockerHost(backing);
+/** A lab on a new host; on another backing filesystem where the driver cannot stand on the one asked for. */
+export function labOn(name: string, asked = "ext4"): Lab {
+  const backings = DRIVERS.get(name)?.backings ?? [asked];
+  const host = dockerHost(backings.includes(asked) ? asked : backings[0]);
   return new Lab(host, driverOn(host, { name }));
 }

@@ -8,7 +8,7 @@ import { type DriverRun, runScenario, type ScenarioRun } from "../../src/scenari
 const HEAD = `version: 1
 name: small
 about: A small one
-drivers: [vfs, zfs]
+drivers: [vfs, aufs]
 host: { backing: tmpfs }
 images:
   app:
@@ -33,7 +33,7 @@ describe("a scenario", () => {
   test("runs on the drivers that there are, and names the others", () => {
     const result = run("steps: []\n");
     expect(result.drivers.map((driver) => driver.id)).toEqual(["vfs"]);
-    expect(result.missing).toEqual([{ id: "zfs", why: "not there yet" }]);
+    expect(result.missing).toEqual([{ id: "aufs", why: "not there yet" }]);
   });
 
   test("counts what each phase copied: two containers copy the image once each", () => {

@@ -131,7 +131,7 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
     }
     beginIndex(state, directory, data);
   }
-  const hash = nameHash(names.text(name));
+  const hash = nameHash(names, name);
   const leaves = data.leaves as HashLeaf[];
   const leafAt = data.leafOf(hash);
   if (putInto(state, data, (leaves[leafAt] as HashLeaf).at, row, length)) return;
@@ -184,7 +184,7 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const leaves = data.leaves as HashLeaf[];
   const leaf = leaves[leafAt] as HashLeaf;
   const block = blockAt(data, leaf.at);
-  const hashed = block.rows.map((row) => ({ row, hash: nameHash(names.text(state.dentries.name(row))) }));
+  const hashed = block.rows.map((row) => ({ row, hash: nameHash(names, state.dentries.name(row)) }));
   hashed.sort((one, other) => one.hash - other.hash || one.row - other.row);
   let moved = 0;
   let split = hashed.length;
@@ -295,7 +295,7 @@ export function roomForEntry(state: Ext4State, directory: number, name: Name, mo
   const data = state.directory(directory);
   const { names } = state.environment;
   const length = entryBytes(names.byteLength(name));
-  const at = data.leaves === undefined ? 0 : (data.leaves[data.leafOf(nameHash(names.text(name)))] as HashLeaf).at;
+  const at = data.leaves === undefined ? 0 : (data.leaves[data.leafOf(nameHash(names, name))] as HashLeaf).at;
   const fits = blockAt(data, at).fits(length);
   const needed = more + (fits ? 0 : ENTRY_BLOCKS_MAX);
   return needed === 0 || canReserve(state, needed) ? undefined : ENOSPC;

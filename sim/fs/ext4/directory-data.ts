@@ -157,11 +157,10 @@ export class DirectoryData {
 
 /**
  * The hash that orders names. The kernel takes half MD4 over a seed that mkfs draws; any hash spreads names alike, and which leaf a
- * name lies in is chance there too. This one is FNV-1a, mixed once more.
+ * name lies in is chance there too. This one is the name table's, mixed once more.
  */
-export function nameHash(name: string): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+export function nameHash(names: NameTable, name: Name): number {
+  const known = names.hash(name);
+  const hash = Math.imul(known ^ (known >>> 16), 0x7feb352d);
   return (hash ^ (hash >>> 15)) >>> 1;
 }

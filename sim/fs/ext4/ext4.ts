@@ -31,13 +31,14 @@ import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, sizeIn, UID } from "./inodes.ts";
 import { BLOCK_SIZE, overheadOf, ROOT_INODE } from "./layout.ts";
 import { create, EXTENT_FLAG, freeWhole, INDEX_FLAG, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { writeRecord } from "./records.ts";
 import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
+import { putTime } from "./times.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 const EXT4_MAGIC = 0xef53;
@@ -147,28 +148,27 @@ export class Ext4 implements FileSystem {
   }
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
-    const chunk = this.#state.chunk(inode);
-    const index = (inode - 1) & 63;
-    const at = index * WORDS;
-    const { words, times } = chunk;
+    const { inodes, times } = this.#state;
+    const row = inodes.rowOf(inode);
+    const words = inodes.wordsOf(row);
+    const at = inodes.startOf(row);
     const mode = words[at + MODE] as number;
     const type = mode & S_IFMT;
     into.mode = mode;
     into.uid = (words[at + UID] as number) >>> 0;
     into.gid = (words[at + GID] as number) >>> 0;
     into.nlink = words[at + NLINK] as number;
-    into.size = chunk.sizes[index] as number;
+    into.size = sizeIn(words, at);
     // Promised blocks count as if they were there (ext4_getattr).
-    const data = chunk.data[index];
-    const delayed = data instanceof FileData ? data.delayedBlocks : 0;
+    const delayed = type === S_IFREG && words[at + EXTRA] === 1 ? (fileOf(this.#state, inode)?.delayedBlocks ?? 0) : 0;
     into.blocks = (((words[at + BLOCKS] as number) >>> 0) + delayed) * (BLOCK_SIZE / 512);
     into.blockSize = BLOCK_SIZE;
     into.rdev = type === S_IFCHR || type === S_IFBLK ? (words[at + EXTRA] as number) >>> 0 : 0;
     into.inodeNumber = inode as number as InodeNumber;
     into.device = this.device;
-    into.atime = times[index * TIMES + ATIME] as Attributes["atime"];
-    into.mtime = times[index * TIMES + MTIME] as Attributes["mtime"];
-    into.ctime = times[index * TIMES + CTIME] as Attributes["ctime"];
+    into.atime = times.get(words, at + ATIME);
+    into.mtime = times.get(words, at + MTIME);
+    into.ctime = times.get(words, at + CTIME);
     return undefined;
   }
 
@@ -185,22 +185,25 @@ export class Ext4 implements FileSystem {
     if (change.uid !== undefined) state.setWord(inode, UID, change.uid);
     if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
     stamp(state, inode, false);
-    const { times } = state.chunk(inode);
-    const at = ((inode - 1) & 63) * TIMES;
-    if (change.atime !== undefined) times[at + ATIME] = change.atime;
-    if (change.mtime !== undefined) times[at + MTIME] = change.mtime;
+    const row = state.inodes.rowOf(inode);
+    const at = state.inodes.startOf(row);
+    if (change.atime !== undefined) putTime(state.inodes.wordsOf(row), at + ATIME, change.atime);
+    if (change.mtime !== undefined) putTime(state.inodes.wordsOf(row), at + MTIME, change.mtime);
     return undefined;
   }
 
   touchAtime(inode: Inode): void {
     const state = this.#state;
-    const { times } = state.chunk(inode);
-    const at = ((inode - 1) & 63) * TIMES;
+    const { inodes, times } = state;
+    const row = inodes.rowOf(inode);
+    const words = inodes.wordsOf(row);
+    const at = inodes.startOf(row);
     const now = state.environment.clock.time();
-    const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
-    if (atime === undefined || mtime === undefined || ctime === undefined) return;
+    const atime = times.get(words, at + ATIME);
+    const mtime = times.get(words, at + MTIME);
+    const ctime = times.get(words, at + CTIME);
     if (!needsAtime({ atime, mtime, ctime }, now) || state.begin() !== undefined) return;
-    times[at + ATIME] = now;
+    putTime(words, at + ATIME, now);
     state.dirtyInode(inode);
   }
 

@@ -1,10 +1,9 @@
 /**
- * Inodes in columns, in chunks of 64 by number (fs/ext4/inode.c, ext4_iget and ext4_do_update_inode).
+ * Inodes: the words of a row, and chunks of 64 by number (fs/ext4/inode.c, ext4_iget and ext4_do_update_inode).
  *
  * Interface: a chunk is read from its four inode table blocks when one of its inodes is first asked for. `dirty` puts the table block of an inode into
- * the running transaction. `data` is what hangs on an inode beyond its columns: extents and cached pages of a file, blocks of a directory, a link's target.
+ * the running transaction. `data` is what hangs on an inode beyond its row: extents and cached pages of a file, blocks of a directory, a link's target.
  */
-import { type Time, time } from "../../core/clock.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import type { Journal, Metadata } from "./journal.ts";
@@ -13,7 +12,7 @@ import type { InodeRow, InodeTableRecord, SymlinkRecord, TreeRoot } from "./reco
 import { Revisions } from "./revisions.ts";
 import type { XattrSet } from "./xattr-set.ts";
 
-/** The columns of 32 bits. */
+/** The words of a row (inode-rows.ts). */
 export const MODE = 0;
 export const UID = 1;
 export const GID = 2;
@@ -22,20 +21,31 @@ export const NLINK = 3;
 export const FLAGS = 4;
 /** Blocks of 4 KiB that the inode has, its extent and xattr blocks included. */
 export const BLOCKS = 5;
-/** A device node's number; a directory's parent. */
+/** A device node's number; a directory's parent; whether a regular file has `data`, which on the disk is 0. */
 export const EXTRA = 6;
 /** How often it is held in memory; on the disk always 0. */
 export const HOLDS = 7;
-export const WORDS = 8;
-
-export const ATIME = 0;
-export const MTIME = 1;
-export const CTIME = 2;
-export const TIMES = 3;
+/** The size in bytes, its low and its high half. */
+const SIZE_LOW = 8;
+const SIZE_HIGH = 9;
+/** Two words each (times.ts). */
+export const ATIME = 10;
+export const MTIME = 12;
+export const CTIME = 14;
+export const WORDS = 16;
 
 export const CHUNK_INODES = 64;
 const BLOCKS_PER_CHUNK: number = CHUNK_INODES / INODES_PER_BLOCK;
-const NEVER: Time = time(0, 0);
+
+/** The size in the row that begins at `start`. */
+export function sizeIn(words: Int32Array, start: number): number {
+  return ((words[start + SIZE_LOW] as number) >>> 0) + (words[start + SIZE_HIGH] as number) * 2 ** 32;
+}
+
+export function putSize(words: Int32Array, start: number, size: number): void {
+  words[start + SIZE_LOW] = size % 2 ** 32;
+  words[start + SIZE_HIGH] = size / 2 ** 32;
+}
 
 /** A symbolic link's target, in a block of its own when it is longer than 59 bytes. */
 export class SymlinkData implements Metadata {
@@ -74,18 +84,17 @@ class TableBlock implements Metadata {
   freeze(): InodeTableRecord {
     const changed = this.changed;
     const since = this.#revisions.base(onesIn(changed), INODES_PER_BLOCK);
-    const changes = since === undefined ? this.#rows(ALL_CHANGED) : this.#rows(changed);
+    const changes = this.#rows(since === undefined ? ALL_CHANGED : changed);
     this.changed = 0;
     return this.#revisions.made({ kind: "ext4.inodeTable", length: BLOCK_SIZE, since, changes });
   }
 
   /** The inodes of a set of bits, in an array without slack: there is one for each commit in the log. */
   #rows(bits: number): InodeRow[] {
-    const first = rowOf(this.#chunk, this.#from + lowestBit(bits));
+    const rows = [imageOf(this.#chunk, this.#from + lowestBit(bits))];
     const rest = bits & (bits - 1);
-    if (rest === 0) return [first];
-    const rows = [first];
-    for (let left = rest; left !== 0; left &= left - 1) rows.push(rowOf(this.#chunk, this.#from + lowestBit(left)));
+    if (rest === 0) return rows;
+    for (let left = rest; left !== 0; left &= left - 1) rows.push(imageOf(this.#chunk, this.#from + lowestBit(left)));
     return rows.slice();
   }
 }
@@ -105,25 +114,22 @@ function onesIn(bits: number): number {
 }
 
 /** An inode as a commit writes it. */
-function rowOf(chunk: InodeChunk, index: number): InodeRow {
-  const { words, times } = chunk;
-  const at = index * WORDS;
+function imageOf(chunk: InodeChunk, index: number): InodeRow {
+  const start = chunk.start + index * WORDS;
   const data = chunk.data[index];
   const xattrs = chunk.xattrs?.[index];
   const isLink = data instanceof SymlinkData;
+  const words = new Array<number>(WORDS);
+  for (let at = 0; at < WORDS; at++) words[at] = chunk.words[start + at] as number;
+  words[HOLDS] = 0;
+  if (data !== undefined && "onDisk" in data) {
+    words[SIZE_LOW] = (data.onDisk % 2 ** 32) | 0;
+    words[SIZE_HIGH] = Math.floor(data.onDisk / 2 ** 32);
+    words[EXTRA] = 0;
+  }
   return {
     ino: chunk.first + index,
-    mode: words[at + MODE] as number,
-    uid: words[at + UID] as number,
-    gid: words[at + GID] as number,
-    links: words[at + NLINK] as number,
-    flags: words[at + FLAGS] as number,
-    blocks: words[at + BLOCKS] as number,
-    extra: words[at + EXTRA] as number,
-    size: data !== undefined && "onDisk" in data ? data.onDisk : (chunk.sizes[index] as number),
-    atime: times[index * TIMES + ATIME] as Time,
-    mtime: times[index * TIMES + MTIME] as Time,
-    ctime: times[index * TIMES + CTIME] as Time,
+    words,
     tree: isLink ? linkTree(data) : data?.tree.root(),
     target: isLink && data.block === 0 ? data.target : undefined,
     xattrs: xattrs?.inInode,
@@ -139,17 +145,19 @@ function linkTree(data: SymlinkData): TreeRoot | undefined {
 export class InodeChunk {
   /** Number of its first inode. */
   readonly first: number;
-  readonly words: Int32Array = new Int32Array(CHUNK_INODES * WORDS);
-  readonly sizes: Float64Array = new Float64Array(CHUNK_INODES);
-  readonly times: Time[] = new Array(CHUNK_INODES * TIMES).fill(NEVER);
+  /** The array that has its rows, and where they begin in it. */
+  readonly words: Int32Array;
+  readonly start: number;
   readonly data: InodeData[] = new Array(CHUNK_INODES).fill(undefined);
   xattrs: (XattrSet | undefined)[] | undefined;
   readonly #tables: (TableBlock | undefined)[] = new Array(BLOCKS_PER_CHUNK).fill(undefined);
   readonly #homes: readonly number[];
 
   /** @param homes - the four inode table blocks that hold its inodes. */
-  constructor(first: number, homes: readonly number[]) {
+  constructor(first: number, homes: readonly number[], rows: { readonly words: Int32Array; readonly start: number }) {
     this.first = first;
+    this.words = rows.words;
+    this.start = rows.start;
     this.#homes = homes;
   }
 
@@ -160,13 +168,10 @@ export class InodeChunk {
     journal.dirty(table);
   }
 
-  /** Takes the columns of one inode of a table block's record. */
-  load(row: InodeRow): void {
-    const index = row.ino - this.first;
-    this.words.set([row.mode, row.uid, row.gid, row.links, row.flags, row.blocks, row.extra], index * WORDS);
-    this.sizes[index] = row.size;
-    this.times[index * TIMES + ATIME] = row.atime;
-    this.times[index * TIMES + MTIME] = row.mtime;
-    this.times[index * TIMES + CTIME] = row.ctime;
+  /** Takes the words of one inode of a table block's record. @returns where they begin. */
+  load(row: InodeRow): number {
+    const start = this.start + (row.ino - this.first) * WORDS;
+    this.words.set(row.words, start);
+    return start;
   }
 }

@@ -10,7 +10,7 @@ import { S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import { addEntry, beginDirectory, growDirectory } from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { BLOCKS, EXTRA, FLAGS, MODE, NLINK, TIMES } from "./inodes.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from "./inodes.ts";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
@@ -30,6 +30,7 @@ import {
 import { EXTENT_FLAG } from "./namei.ts";
 import { type DescriptorsRecord, writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
+import { putTime } from "./times.ts";
 
 /** mke2fs refuses less: there would be no room for a journal. */
 const DEVICE_BYTES_MIN: number = 8 * 2 ** 20;
@@ -82,9 +83,9 @@ function makeInode(state: Ext4State, ino: number, mode: number, links: number): 
   state.setWord(ino, MODE, mode);
   state.setWord(ino, NLINK, links);
   state.setWord(ino, FLAGS, EXTENT_FLAG);
-  const { times } = state.chunk(ino);
-  const at = ((ino - 1) & 63) * TIMES;
-  times.fill(state.environment.clock.time(), at, at + TIMES);
+  const { words, start } = state.chunk(ino);
+  const now = state.environment.clock.time();
+  for (const column of [ATIME, MTIME, CTIME]) putTime(words, start + ((ino - 1) & 63) * WORDS + column, now);
   state.dirtyInode(ino);
 }
 

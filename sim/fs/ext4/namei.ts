@@ -12,10 +12,26 @@ import { addEntry, beginDirectory, endDirectory, isEmpty, lookupEntry, removeEnt
 import { DirectoryData } from "./directory-data.ts";
 import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
+import {
+  ATIME,
+  BLOCKS,
+  CTIME,
+  EXTRA,
+  FLAGS,
+  GID,
+  HOLDS,
+  MODE,
+  MTIME,
+  NLINK,
+  putSize,
+  SymlinkData,
+  UID,
+  WORDS,
+} from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
+import { putTime } from "./times.ts";
 import { freeXattrs } from "./xattrs.ts";
 
 /** EXT4_LINK_MAX. */
@@ -33,8 +49,8 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
   if (ino === 0) return 0;
   const chunk = state.chunk(ino);
   const at = (ino - 1) & 63;
-  const base = at * WORDS;
-  const { words, times } = chunk;
+  const base = chunk.start + at * WORDS;
+  const { words } = chunk;
   words[base + MODE] = init.mode;
   words[base + UID] = init.uid;
   words[base + GID] = init.gid;
@@ -44,10 +60,10 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
   words[base + EXTRA] = type === S_IFDIR ? directory : init.rdev;
   words[base + HOLDS] = 0;
   const now = state.environment.clock.time();
-  times[at * TIMES + ATIME] = now;
-  times[at * TIMES + MTIME] = now;
-  times[at * TIMES + CTIME] = now;
-  chunk.sizes[at] = 0;
+  putTime(words, base + ATIME, now);
+  putTime(words, base + MTIME, now);
+  putTime(words, base + CTIME, now);
+  putSize(words, base, 0);
   chunk.data[at] = undefined;
   chunk.dirty(at, state.journal);
   return ino;
@@ -76,7 +92,7 @@ function furnish(state: Ext4State, ino: number, init: NewInode): void {
 /** The inode's count of names, adjusted; a directory beyond 65,000 shows 1 (dir_nlink). */
 export function addLinks(state: Ext4State, ino: number, by: number): void {
   const chunk = state.chunk(ino);
-  const at = ((ino - 1) & 63) * WORDS;
+  const at = chunk.start + ((ino - 1) & 63) * WORDS;
   const { words } = chunk;
   const isDirectory = ((words[at + MODE] as number) & S_IFMT) === S_IFDIR;
   const links = words[at + NLINK] as number;
@@ -150,6 +166,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   state.setData(ino, undefined);
   state.setSize(ino, 0);
   state.setWord(ino, MODE, 0);
+  state.setWord(ino, EXTRA, 0);
   state.setWord(ino, BLOCKS, 0);
   state.setWord(ino, NLINK, 0);
   if (state.orphans.delete(ino)) state.dirtySuperblock();

@@ -4,7 +4,6 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
-import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Name, NameTable } from "../../core/names.ts";
@@ -56,22 +55,11 @@ export interface TreeRoot {
   readonly entries: readonly number[];
 }
 
-/** One inode as its table has it: the fields of struct ext4_inode that are kept. */
+/** One inode as its table has it. */
 export interface InodeRow {
   readonly ino: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly flags: number;
-  /** i_blocks, in blocks of 4 KiB. */
-  readonly blocks: number;
-  /** A device node's number; a directory's parent. */
-  readonly extra: number;
-  readonly size: number;
-  readonly atime: Time;
-  readonly mtime: Time;
-  readonly ctime: Time;
+  /** The words of inodes.ts: the fields of struct ext4_inode that are kept. */
+  readonly words: readonly number[];
   /** What i_block holds: an extent tree, or a short symbolic link's target. */
   readonly tree: TreeRoot | undefined;
   readonly target: string | undefined;
@@ -126,7 +114,7 @@ export interface DirectoryRecord {
   readonly index: readonly number[];
 }
 
-/** A leaf holds triples of extents (see extents.ts); an index block pairs of first logical block and block below. */
+/** A leaf holds triples of extents (see ../extent-list.ts); an index block pairs of first logical block and block below. */
 export interface ExtentRecord {
   readonly kind: "ext4.extentBlock";
   readonly length: number;

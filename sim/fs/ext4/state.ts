@@ -17,10 +17,12 @@ import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesys
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import { Groups } from "./groups.ts";
-import { BLOCKS, CHUNK_INODES, InodeChunk, type InodeData, MODE, SymlinkData, WORDS } from "./inodes.ts";
+import { InodeRows } from "./inode-rows.ts";
+import { BLOCKS, CHUNK_INODES, EXTRA, InodeChunk, type InodeData, MODE, putSize, SymlinkData, sizeIn, WORDS } from "./inodes.ts";
 import { Journal, type Metadata } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
 import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
+import { TimeReader } from "./times.ts";
 import type { Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
@@ -45,7 +47,6 @@ export interface Ext4Environment {
 }
 
 const NO_ORPHANS: readonly number[] = [];
-const CHUNKS_PER_PAGE = 4096;
 /** What one call may need of metadata blocks, at most, beside its data. */
 const SPARE_BLOCKS = 64;
 
@@ -76,7 +77,10 @@ export class Ext4State implements Metadata {
   /** Where the superblock lies; it is a metadata block itself. */
   readonly block = 0;
   stamp = 0;
-  readonly #chunks: (InodeChunk | undefined)[][] = [];
+  /** The inodes in memory: their rows, and by the same places their chunks. */
+  readonly inodes: InodeRows = new InodeRows((at) => this.#loadChunk(at));
+  readonly times: TimeReader = new TimeReader();
+  readonly #chunks: InodeChunk[] = [];
   space: AddressSpace | undefined;
 
   constructor(device: BlockDevice, geometry: Geometry, environment: Ext4Environment, journalRuns: readonly number[]) {
@@ -152,27 +156,21 @@ export class Ext4State implements Metadata {
   // Inodes
 
   chunk(ino: number): InodeChunk {
-    const at = (ino - 1) >>> 6;
-    const page = this.#chunks[at >>> 12];
-    return page?.[at & (CHUNKS_PER_PAGE - 1)] ?? this.#loadChunk(at);
+    return this.#chunks[this.inodes.chunkOf(ino)] as InodeChunk;
   }
 
-  #loadChunk(at: number): InodeChunk {
+  #loadChunk(at: number): void {
     const first = at * CHUNK_INODES + 1;
     const homes: number[] = [];
     for (let n = 0; n < CHUNK_INODES / INODES_PER_BLOCK; n++) homes.push(this.#tableBlockOf(first + n * INODES_PER_BLOCK));
-    const made = new InodeChunk(first, homes);
-    const page = (this.#chunks[at >>> 12] ??= new Array(CHUNKS_PER_PAGE));
-    page[at & (CHUNKS_PER_PAGE - 1)] = made;
+    const row = this.inodes.addChunk(at) * CHUNK_INODES;
+    const made = new InodeChunk(first, homes, { words: this.inodes.wordsOf(row), start: this.inodes.startOf(row) });
+    this.#chunks.push(made);
     for (const home of homes) {
       const record = readRecord(this.device, home);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
-      for (const row of inodesOf(record)) {
-        made.load(row);
-        this.#loadBody(made, row);
-      }
+      for (const row of inodesOf(record)) this.#loadBody(made, row, made.load(row));
     }
-    return made;
   }
 
   /** A chunk may reach into the next group's table, where a group's inodes are no multiple of 64. */
@@ -182,9 +180,10 @@ export class Ext4State implements Metadata {
     return inodeTableOf(this.geometry, group) + Math.floor(((ino - 1) % this.geometry.inodesPerGroup) / INODES_PER_BLOCK);
   }
 
-  #loadBody(chunk: InodeChunk, row: InodeRow): void {
+  /** What an inode has beyond its words, which begin at `start`. */
+  #loadBody(chunk: InodeChunk, row: InodeRow, start: number): void {
     const at = row.ino - chunk.first;
-    const type = row.mode & S_IFMT;
+    const type = (chunk.words[start + MODE] as number) & S_IFMT;
     if (type === S_IFLNK) chunk.data[at] = this.#loadLink(row.target, row.tree?.entries[2] ?? 0);
     else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
       const data = type === S_IFREG ? new FileData() : new DirectoryData();
@@ -193,8 +192,10 @@ export class Ext4State implements Metadata {
         const below = readRecord(this.device, block);
         return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
       });
-      if (data instanceof FileData) data.onDisk = row.size;
-      else data.loaded = false;
+      if (data instanceof FileData) {
+        data.onDisk = sizeIn(chunk.words, start);
+        chunk.words[start + EXTRA] = 1;
+      } else data.loaded = false;
       chunk.data[at] = data;
     }
     if (row.xattrs !== undefined || row.xattrBlock !== 0)
@@ -219,28 +220,29 @@ export class Ext4State implements Metadata {
   }
 
   word(ino: number, column: number): number {
-    return this.chunk(ino).words[((ino - 1) & 63) * WORDS + column] as number;
+    return this.inodes.word(ino, column);
   }
   setWord(ino: number, column: number, value: number): void {
-    this.chunk(ino).words[((ino - 1) & 63) * WORDS + column] = value;
+    this.inodes.setWord(ino, column, value);
   }
   data(ino: number): InodeData {
     return this.chunk(ino).data[(ino - 1) & 63];
   }
   setData(ino: number, data: InodeData): void {
     this.chunk(ino).data[(ino - 1) & 63] = data;
+    if (data instanceof FileData) this.setWord(ino, EXTRA, 1);
   }
   size(ino: number): number {
-    return this.chunk(ino).sizes[(ino - 1) & 63] as number;
+    const row = this.inodes.rowOf(ino);
+    return sizeIn(this.inodes.wordsOf(row), this.inodes.startOf(row));
   }
   setSize(ino: number, size: number): void {
-    this.chunk(ino).sizes[(ino - 1) & 63] = size;
+    const row = this.inodes.rowOf(ino);
+    putSize(this.inodes.wordsOf(row), this.inodes.startOf(row), size);
   }
   /** Adds to the inode's blocks. */
   addBlocks(ino: number, blocks: number): void {
-    const words = this.chunk(ino).words;
-    const at = ((ino - 1) & 63) * WORDS + BLOCKS;
-    words[at] = (words[at] as number) + blocks;
+    this.setWord(ino, BLOCKS, this.word(ino, BLOCKS) + blocks);
   }
   dirtyInode(ino: number): void {
     this.chunk(ino).dirty((ino - 1) & 63, this.journal);
@@ -252,12 +254,8 @@ export class Ext4State implements Metadata {
   }
   /** Visits the inodes in memory whose mode is not 0. */
   visitInodes(visit: (ino: number) => void): void {
-    for (const page of this.#chunks) {
-      for (const chunk of page ?? []) {
-        if (chunk === undefined) continue;
-        for (let at = 0; at < CHUNK_INODES; at++) if (chunk.words[at * WORDS + MODE] !== 0) visit(chunk.first + at);
-      }
-    }
+    for (const { words, start, first } of this.#chunks)
+      for (let at = 0; at < CHUNK_INODES; at++) if (words[start + at * WORDS + MODE] !== 0) visit(first + at);
   }
 
   /** Makes the columns beside the dentry table as long as it is. */

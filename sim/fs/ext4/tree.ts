@@ -1,15 +1,23 @@
 /**
  * The blocks of an inode's extent tree (fs/ext4/extents.c: ext4_ext_create_new_leaf, ext4_ext_grow_indepth, ext4_ext_rm_leaf).
  *
+ * Up to 4 extents lie in the inode. More lie in leaf blocks of up to 340, whose addresses lie in the inode while there are up to 4 of them, and in
+ * index blocks of 340 beyond. A leaf knows how many extents of the list are its own.
+ *
  * Interface: `ExtentTree` is an ExtentList with the leaves that divide it. `settle` gives leaves and index blocks to a list that outgrew the inode, and
  * frees those that became empty; it is called at the end of each change, within the same transaction.
  * A leaf that overflows at its end begins a new one with the new extent alone, as the kernel does for appends; in its middle it is cut there. Index blocks are filled one after the other.
  */
 import { assert } from "../../core/assert.ts";
-import { EXTENTS_IN_INODE, EXTENTS_PER_BLOCK, ExtentList } from "./extents.ts";
+import { type ExtentLimits, ExtentList } from "../extent-list.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { ExtentRecord, TreeRoot } from "./records.ts";
+
+/** EXT_INIT_MAX_LEN, EXT_UNWRITTEN_MAX_LEN. */
+const LIMITS: ExtentLimits = { written: 32_768, unwritten: 32_767 };
+const EXTENTS_IN_INODE = 4;
+const EXTENTS_PER_BLOCK = 340;
 
 /** A leaf block: `count` extents of the list. */
 class Leaf implements Metadata {
@@ -56,7 +64,7 @@ const NO_LEAVES: Leaf[] = [];
 const NO_INDEXES: IndexBlock[] = [];
 
 export class ExtentTree {
-  readonly list: ExtentList = new ExtentList();
+  readonly list: ExtentList = new ExtentList(LIMITS);
   #leaves: Leaf[] = NO_LEAVES;
   #indexes: IndexBlock[] = NO_INDEXES;
   #touched: Set<Leaf> | undefined;

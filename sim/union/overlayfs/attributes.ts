@@ -4,7 +4,7 @@
 import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { linksOf } from "./hard-links.ts";
 import type { Overlay } from "./state.ts";
@@ -18,19 +18,21 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
   const failed = fs.getattr(overlay.inodeOf(node), into);
   if (failed !== undefined) return failed;
   const { nodes } = overlay;
-  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  const flags = nodes.flagsOf(node);
+  const isDirectory = (flags & IS_DIRECTORY) !== 0;
   let numbered = fs;
-  if (nodes.hasUpper(node) && nodes.has(node, HAS_ORIGIN) && (!isDirectory || overlay.sameFilesystem)) {
+  if ((flags & HAS_ORIGIN) !== 0 && nodes.hasUpper(node) && (!isDirectory || overlay.sameFilesystem)) {
     const lower = nodes.lowerOf(node);
     numbered = overlay.view.fsOf(lower);
     into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
   }
-  if (nodes.has(node, IS_METACOPY) || (!isDirectory && !nodes.hasUpper(node) && overlay.view.depthOf(nodes.lowerOf(node)) > 1)) {
+  if ((flags & (IS_METACOPY | IS_STACKED)) !== 0) {
     overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
     into.blocks = overlay.otherAttributes.blocks;
   }
-  if (nodes.has(node, IS_INDEXED)) into.nlink = linksOf(overlay, node, into.nlink);
-  mapNumbers(overlay, node, numbered, into);
+  if ((flags & IS_INDEXED) !== 0) into.nlink = linksOf(overlay, node, into.nlink);
+  if (overlay.sameFilesystem) into.device = overlay.device;
+  else mapNumbers(overlay, node, numbered, into);
   // Counting the subdirectories of a merged directory is not worth it; 1 says that nobody did.
   if (isDirectory && overlay.isMerged(node)) into.nlink = 1;
   return undefined;
@@ -48,12 +50,8 @@ export function inodeNumberOf(overlay: Overlay, node: Node): number {
   return failed === undefined ? overlay.attributes.inodeNumber : 0;
 }
 
-/** st_dev and st_ino for those who see the union (ovl_map_dev_ino). */
+/** st_dev and st_ino for those who see a union of several filesystems (ovl_map_dev_ino). */
 function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: Attributes): void {
-  if (overlay.sameFilesystem) {
-    into.device = overlay.device;
-    return;
-  }
   if (overlay.options.xino !== "off") {
     let id = 0;
     for (const fs of overlay.devices.keys()) {

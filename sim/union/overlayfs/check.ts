@@ -4,6 +4,7 @@
 import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
+import { S_IFMT } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_INDEXED, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
 import { isDirectoryMode } from "./rules.ts";
@@ -50,7 +51,13 @@ function checkNode(overlay: Overlay, node: Node, count: number): void {
   const where = overlay.pathOf(node);
   assert(nodes.entriesOf(node) === count, `${where}: ${nodes.entriesOf(node)} entries are counted, ${count} found`);
   assert(nodes.hasUpper(node) || nodes.lowerOf(node) !== 0, `${where}: the node is on no layer`);
-  const isDirectory = isDirectoryMode(overlay.fsOf(node).mode(overlay.inodeOf(node)));
+  const mode = overlay.fsOf(node).mode(overlay.inodeOf(node));
+  const isDirectory = isDirectoryMode(mode);
+  assert(nodes.typeOf(node) === (mode & S_IFMT), `${where}: the node's type is not its inode's`);
+  assert(
+    nodes.hasUpper(node) || overlay.inodeOf(node) === overlay.view.inodeOf(nodes.lowerOf(node)),
+    `${where}: the node shows another inode than the view below`,
+  );
   assert(isDirectory === nodes.has(node, IS_DIRECTORY), `${where}: the node's kind is not its inode's`);
   assert(!isDirectory || count === 1, `${where}: a directory with ${count} names`);
   assert(!nodes.has(node, HOLDS_UPPER) || nodes.hasUpper(node), `${where}: holds an upper inode that it has not`);

@@ -103,11 +103,11 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const made = byTmpfile ? copyByTmpfile(overlay, upper, source, target) : copyByName(overlay, upper, source, target);
   if (isErrno(made)) return made;
   upper.fs.setattr(into, { atime, mtime });
-  nodes.upper[node] = made;
+  nodes.setUpper(node, made);
   if (indexed) countFirstCopy(overlay, node, lowerLinks);
   if (metacopy) nodes.set(node, IS_METACOPY);
   // A broken hard link is an inode of its own from now on; without data it still needs the lower one.
-  else if (!origin) nodes.lower[node] = 0;
+  else if (!origin) nodes.forgetLower(node);
   if (origin && overlay.profile.constantInodeNumbers) nodes.set(node, HAS_ORIGIN);
   else nodes.clear(node, HAS_ORIGIN);
   return undefined;
@@ -202,7 +202,7 @@ function copyUpData(overlay: Overlay, upper: UpperLayer, node: Node, need: Need)
   if (failed !== undefined) return failed;
   counters.copyUps += 1;
   nodes.clear(node, IS_METACOPY);
-  if (!nodes.has(node, HAS_ORIGIN)) nodes.lower[node] = 0;
+  if (!nodes.has(node, HAS_ORIGIN)) nodes.forgetLower(node);
   return undefined;
 }
 

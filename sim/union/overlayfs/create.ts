@@ -33,7 +33,7 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   // Failing to mark a directory that hides nothing is no error.
   if (opaque && !overWhiteout) setOpaque(overlay, inode);
   overlay.counters.upperCreates += 1;
-  const node = nodes.add(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
+  const node = overlay.addNode(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
   nodes.enter(directory, name, node);
   return node;
 }
@@ -77,7 +77,7 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
   const inode = upper.fs.tmpfile(nodes.upperOf(directory), init);
   if (isErrno(inode)) return inode;
   overlay.counters.upperCreates += 1;
-  const node = nodes.add(inode, 0, IS_UNLINKED | HOLDS_UPPER);
+  const node = overlay.addNode(inode, 0, IS_UNLINKED | HOLDS_UPPER);
   overlay.hold(node);
   return node;
 }

@@ -97,11 +97,10 @@ export class OverlayFileSystem implements FileSystem {
     this.overlay.drop(inode);
   }
   mode(inode: Inode): number {
-    // Each component of a path walk asks: what fsOf and inodeOf give, found out once.
-    const { nodes, upper, view } = this.overlay;
-    if (upper !== undefined && nodes.hasUpper(inode)) return upper.fs.mode(nodes.upperOf(inode));
-    const lower = nodes.lowerOf(inode);
-    return view.fsOf(lower).mode(view.inodeOf(lower));
+    return this.overlay.fsOf(inode).mode(this.overlay.inodeOf(inode));
+  }
+  fileType(inode: Inode): number {
+    return this.overlay.nodes.typeOf(inode);
   }
   uid(inode: Inode): number {
     return this.overlay.fsOf(inode).uid(this.overlay.inodeOf(inode));

@@ -22,10 +22,10 @@ function indexName(overlay: Overlay, lower: ViewNode): Name {
 export function indexedNode(overlay: Overlay, key: ViewNode): Node | Errno {
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
-  const { nodes, upper, xattrs } = overlay;
+  const { upper, xattrs } = overlay;
   if (upper?.index === undefined) return EIO;
   const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
-  const node = nodes.add(isErrno(copy) ? NO_UPPER : copy, key, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
+  const node = overlay.addNode(isErrno(copy) ? NO_UPPER : copy, key, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
   overlay.byLower.set(key, node);
   if (!isErrno(copy)) {
     overlay.byUpper.set(copy, node);

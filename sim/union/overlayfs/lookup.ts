@@ -61,7 +61,7 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
     nodes.leave(directory, name, NEGATIVE_ENTRY);
     return ENOENT;
   }
-  const node = overlay.view.isDirectory(lower) ? nodes.add(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
+  const node = overlay.view.isDirectory(lower) ? overlay.addNode(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
   if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
   return node;
@@ -72,16 +72,16 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
  * layer, or with an index (ovl_hash_bylower).
  */
 function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
-  const { nodes, view, attributes } = overlay;
-  if (overlay.upper !== undefined && !overlay.options.index) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  const { view, attributes } = overlay;
+  if (overlay.upper !== undefined && !overlay.options.index) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
-  if (attributes.nlink === 1) return nodes.add(NO_UPPER, lower, HAS_ORIGIN);
+  if (attributes.nlink === 1) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   // Of a file without data the whole stack is needed, not its topmost inode.
   const key = view.depthOf(lower) > 1 ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
   if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, key);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
-  const node = nodes.add(NO_UPPER, key, IS_SHARED);
+  const node = overlay.addNode(NO_UPPER, key, IS_SHARED);
   overlay.byLower.set(key, node);
   return node;
 }
@@ -97,7 +97,7 @@ function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode):
 }
 
 function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
-  const { upper, nodes, attributes } = overlay;
+  const { upper, attributes } = overlay;
   if (upper === undefined) return EIO;
   const failed = upper.fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
@@ -109,7 +109,7 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
   if (origin !== 0 && overlay.options.index && lowerLinks(overlay, origin) > 1) return indexedNode(overlay, origin);
-  const node = nodes.add(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
+  const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);
   return node;
 }
@@ -123,7 +123,7 @@ function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inod
   if (isErrno(lower)) return lower;
   if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
   view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
-  const node = nodes.add(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
+  const node = overlay.addNode(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
     nodes.set(node, HAS_REDIRECT);
@@ -160,7 +160,7 @@ function lowerLinks(overlay: Overlay, lower: ViewNode): number {
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, nodes, rules } = overlay;
   if (upper === undefined) return EIO;
-  if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return nodes.add(inode, 0, IS_DIRECTORY | IS_OPAQUE);
+  if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return overlay.addNode(inode, 0, IS_DIRECTORY | IS_OPAQUE);
   const redirect = rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;
   const lower = belowUpper(overlay, directory, name, redirect);
@@ -170,7 +170,7 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
     // Two upper directories must not stand for one lower directory.
     if (other !== undefined) return ESTALE;
   }
-  const node = nodes.add(inode, lower, lower === 0 ? IS_DIRECTORY : IS_DIRECTORY | HAS_ORIGIN);
+  const node = overlay.addNode(inode, lower, lower === 0 ? IS_DIRECTORY : IS_DIRECTORY | HAS_ORIGIN);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
     nodes.set(node, HAS_REDIRECT);

@@ -10,7 +10,7 @@ import type { DeviceNumber } from "../../core/units.ts";
 import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER, ROOT_NODE } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
 import type { InUse } from "./in-use.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -108,9 +108,8 @@ export function mountOverlay(
       host.views.release(view, key);
     },
   });
-  const root = overlay.nodes.add(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
-  overlay.nodes.parent[root] = ROOT_NODE;
-  overlay.nodes.entries[root] = 1;
+  const root = overlay.addNode(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
+  overlay.nodes.enterRoot(root);
   return new OverlayFileSystem(overlay);
 }
 

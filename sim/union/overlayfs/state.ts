@@ -79,6 +79,8 @@ export interface OverlayParts {
 export class Overlay {
   readonly upper: UpperLayer | undefined;
   readonly view: LowerView;
+  /** The layers below, topmost first. */
+  readonly lowers: readonly LayerDirectory[];
   readonly rules: OverlayRules;
   readonly xattrs: OverlayXattrs;
   readonly options: OverlayOptions;
@@ -89,9 +91,11 @@ export class Overlay {
   readonly label: string;
   readonly device: DeviceNumber;
   readonly devices: ReadonlyMap<FileSystem, DeviceNumber>;
+  /** Whether all layers are on one filesystem. */
+  readonly sameFilesystem: boolean;
   readonly files: OpenFiles;
   readonly release: () => void;
-  readonly nodes: UnionNodes = new UnionNodes();
+  readonly nodes: UnionNodes;
   /** Nodes with several names, by upper inode and by what shows below. */
   readonly byUpper: Map<number, Node> = new Map();
   readonly byLower: Map<ViewNode, Node> = new Map();
@@ -126,6 +130,8 @@ export class Overlay {
   constructor(parts: OverlayParts) {
     this.upper = parts.upper;
     this.view = parts.view;
+    this.lowers = parts.view.layers;
+    this.nodes = new UnionNodes(parts.view);
     this.rules = parts.rules;
     this.xattrs = parts.xattrs;
     this.options = parts.options;
@@ -136,26 +142,29 @@ export class Overlay {
     this.label = parts.label;
     this.device = parts.device;
     this.devices = parts.devices;
+    this.sameFilesystem = parts.devices.size <= 1;
     this.files = parts.files;
     this.release = parts.release;
     this.shareWhiteouts = parts.profile.sharedWhiteoutInode;
   }
 
-  /** Whether all layers are on one filesystem. */
-  get sameFilesystem(): boolean {
-    return this.devices.size <= 1;
-  }
-
   /** The filesystem that shows a node: the upper one, or its topmost lower layer's. */
   fsOf(node: Node): FileSystem {
-    const { upper } = this;
-    if (upper !== undefined && this.nodes.hasUpper(node)) return upper.fs;
-    return this.view.fsOf(this.nodes.lowerOf(node));
+    const { upper, nodes } = this;
+    if (upper !== undefined && nodes.hasUpper(node)) return upper.fs;
+    return (this.lowers[nodes.layerOf(node)] as LayerDirectory).fs;
+  }
+
+  /** A new node without entries, its type from the inode that shows it. @param upper - NO_UPPER: what `lower` shows is it. */
+  addNode(upper: number, lower: ViewNode, flags: number): Node {
+    const node = this.nodes.add(upper, lower, flags);
+    this.nodes.setType(node, this.fsOf(node).mode(this.inodeOf(node)));
+    return node;
   }
 
   /** The inode there. */
   inodeOf(node: Node): Inode {
-    return this.nodes.hasUpper(node) ? this.nodes.upperOf(node) : this.view.inodeOf(this.nodes.lowerOf(node));
+    return this.nodes.realOf(node);
   }
 
   /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */
@@ -227,12 +236,12 @@ export class Overlay {
   }
 
   hold(node: Node): void {
-    this.nodes.holds[node] = this.nodes.holdsOf(node) + 1;
+    this.nodes.setHolds(node, this.nodes.holdsOf(node) + 1);
   }
 
   drop(node: Node): void {
     const holds = this.nodes.holdsOf(node) - 1;
-    this.nodes.holds[node] = holds;
+    this.nodes.setHolds(node, holds);
     if (holds === 0 && this.nodes.entriesOf(node) === 0 && node !== ROOT_NODE) this.#end(node);
   }
 
@@ -259,10 +268,5 @@ export class Overlay {
       path = `/${this.names.text(this.nodes.nameOf(at))}${path}`;
     }
     return path === "" ? "/" : path;
-  }
-
-  /** The layers below, topmost first. */
-  get lowers(): readonly LayerDirectory[] {
-    return this.view.layers;
   }
 }

@@ -94,7 +94,7 @@ export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly
   if (replaced === undefined) {
     overlay.counters.upperCreates += 1;
     for (const name of whiteouts) upper.fs.unlink(before, name);
-    nodes.upper[node] = made;
+    nodes.setUpper(node, made);
     nodes.set(node, IS_OPAQUE);
     nodes.clear(node, HOLDS_UPPER);
   }

@@ -1,19 +1,15 @@
 /**
- * The extents of one inode (fs/ext4/extents.c): a list ordered by logical block, and how the tree's blocks divide it.
+ * The extents of one file: a list ordered by logical block, as ext4's extent trees and xfs's forks keep them.
  *
- * Up to 4 extents lie in the inode. More lie in leaf blocks of up to 340, whose addresses lie in the inode while there are up to 4 of them, and in
- * index blocks of 340 beyond. The list is kept flat, three numbers an extent, so that a search is one binary search; a leaf knows how many
- * extents of the list are its own.
+ * The list is kept flat, three numbers an extent, so that a search is one binary search. How the filesystem's blocks divide it is the
+ * filesystem's own affair: who divides it hears of every change.
  *
- * Interface: an extent has at most 32,768 blocks (32,767 unwritten ones); neighbours that continue each other are one. The list never
- * allocates: the caller gives blocks to leaves (`tree.ts`). `changed` hears of every extent that changed: where, and by how many the list
- * became longer there; 0: the extent alone became another.
+ * Interface: an extent is at most as long as the filesystem's format says; neighbours that continue each other are one. The list never
+ * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
+ * became another.
  */
-import { assert } from "../../core/assert.ts";
+import { assert } from "../core/assert.ts";
 
-const EXTENT_BLOCKS_MAX = 32_768;
-export const EXTENTS_IN_INODE = 4;
-export const EXTENTS_PER_BLOCK = 340;
 const STRIDE = 3;
 /** An unwritten extent's length is kept negative. */
 
@@ -31,11 +27,23 @@ export interface NewExtent {
   readonly piece?: number;
 }
 
+/** The most blocks of one extent. */
+export interface ExtentLimits {
+  readonly written: number;
+  readonly unwritten: number;
+}
+
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
   /** Whether somebody else holds `items` as they are now. */
   #isShared = false;
+
+  readonly #limits: ExtentLimits;
+
+  constructor(limits: ExtentLimits) {
+    this.#limits = limits;
+  }
 
   /** The items, to be kept by a record: the next change makes a list of its own. */
   share(): readonly number[] {
@@ -48,6 +56,10 @@ export class ExtentList {
     if (!this.#isShared) return;
     this.items = this.items.slice();
     this.#isShared = false;
+  }
+
+  #longest(unwritten: boolean): number {
+    return unwritten ? this.#limits.unwritten : this.#limits.written;
   }
 
   get count(): number {
@@ -98,7 +110,7 @@ export class ExtentList {
 
   /** Whether extent `index` and the next are one on the disk and in the file, and short enough to be merged. */
   #continues(index: number): boolean {
-    const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    const longest = this.#longest(this.isUnwritten(index));
     return (
       this.isUnwritten(index) === this.isUnwritten(index + 1) &&
       this.end(index) === this.logical(index + 1) &&
@@ -114,7 +126,7 @@ export class ExtentList {
   insert(run: NewExtent, growth: Growth): void {
     this.#own();
     const { logical, physical, count, unwritten } = run;
-    const longest = unwritten ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+    const longest = this.#longest(unwritten);
     const piece = run.piece ?? longest;
     if (this.items.length === 0 && count <= longest) {
       // Most files have one extent: a list without slack.
@@ -238,7 +250,7 @@ export class ExtentList {
   check(name: string): void {
     let last = 0;
     for (let index = 0; index < this.count; index++) {
-      const longest = this.isUnwritten(index) ? EXTENT_BLOCKS_MAX - 1 : EXTENT_BLOCKS_MAX;
+      const longest = this.#longest(this.isUnwritten(index));
       assert(this.logical(index) >= last, `${name}: extent ${index} begins before ${last}`);
       assert(
         this.length(index) > 0 && this.length(index) <= longest,

@@ -1,0 +1,300 @@
+/**
+ * btrfs as a FileSystem (fs/btrfs, Linux 6.18): operations are in files of their own; this one says which, and keeps holds, the timer and the page cache's side.
+ *
+ * Interface: an inode's handle is its subvolume and its number. The running transaction commits every 30 seconds of virtual time, at fsync, sync and unmount. What ioctls
+ * do is in the methods at the end.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Content } from "../../core/content.ts";
+import { EINVAL, ENOENT, ENOTSUP, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileHandle,
+  type FileSystem,
+  fileHandle,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  O_ACCMODE,
+  O_TRUNC,
+  S_IFMT,
+  S_IFREG,
+  type StatFs,
+  type VisitEntry,
+} from "../../vfs/filesystem.ts";
+import { needsAtime } from "../../vfs/relatime.ts";
+import { check } from "./check.ts";
+import { clone } from "./clone.ts";
+import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
+import { fallocate } from "./fallocate.ts";
+import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
+import { extentsIn } from "./file-extents.ts";
+import type { InodeState } from "./inode-state.ts";
+import { deviceOf, dirty, inodeOf, parentOf, stamp } from "./inodes.ts";
+import {
+  COMMIT_SECONDS,
+  COMPRESS_FLAG,
+  FILE_SIZE_MAX,
+  FIRST_FREE,
+  handleOf,
+  NOCOMPRESS_FLAG,
+  NOCOW_FLAG,
+  SECTOR_SIZE,
+  TOP_SUBVOLUME,
+} from "./layout.ts";
+import { create, dropHold, link, rmdir, tmpfile, unlink } from "./namei.ts";
+import { rename } from "./rename.ts";
+import type { BtrfsState } from "./state.ts";
+import { cleanSubvolumes, destroySubvolume } from "./subvolumes.ts";
+import { statfs } from "./usage.ts";
+import { writePages } from "./writeback.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
+
+/** Flags that chattr may change: sync, immutable, append, nodump, noatime, dirsync, nocow and compression. */
+const MODIFIABLE_FLAGS: number = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000 | NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
+
+export class Btrfs implements FileSystem {
+  readonly type = "btrfs";
+  readonly label: string;
+  readonly root: Inode = inodeHandle(handleOf(TOP_SUBVOLUME, FIRST_FREE));
+  readonly device: DeviceNumber;
+  readonly nameMax = 255;
+  readonly stackDepth = 0;
+  readonly exportable = true;
+  /** The largest file, in bytes (s_maxbytes). */
+  readonly maxFileSize: number = FILE_SIZE_MAX;
+  readonly counters: BtrfsState["counters"];
+  /** What ioctls (ioctl.ts, send.ts) act on. */
+  readonly state: BtrfsState;
+  readonly #stopTimer: () => void;
+
+  constructor(state: BtrfsState) {
+    this.state = state;
+    this.label = state.label;
+    this.counters = state.counters;
+    this.device = deviceOf(state, this.#inode(this.root).subvolume);
+    state.addressSpace = {
+      label: state.label,
+      readPages: (inode, start, length) => readPages(state, this.#inode(inode), start, length),
+      writePages: (inode, start, content) => writePages(state, this.#inode(inode), start, content),
+    };
+    this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {
+      if (state.isChanged) state.commit();
+      this.clean();
+    });
+  }
+
+  #inode(handle: number): InodeState {
+    return inodeOf(this.state, handle);
+  }
+
+  // Names
+
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    const inside = this.#inode(directory);
+    const entry = lookupEntry(this.state, inside, name);
+    return entry === undefined ? ENOENT : inodeHandle(handleOfEntry(this.state, inside, entry));
+  }
+  parentOf(directory: Inode): Inode {
+    return parentOf(this.state, this.#inode(directory));
+  }
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    return create(this.state, this.#inode(directory), name, init) as Inode | Errno;
+  }
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    return tmpfile(this.state, this.#inode(directory), init) as Inode | Errno;
+  }
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    return link(this.state, this.#inode(source), this.#inode(directory), name);
+  }
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    return unlink(this.state, this.#inode(directory), name);
+  }
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    const inside = this.#inode(directory);
+    return rmdir(this.state, inside, name, () => destroySubvolume(this.state, inside, name));
+  }
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined {
+    const source = { directory: this.#inode(directory), name };
+    const target = { directory: this.#inode(toDirectory), name: toName };
+    return rename(this.state, source, target, flags, whiteout);
+  }
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    iterate(this.state, this.#inode(directory), visit);
+    return undefined;
+  }
+  readlink(target: Inode): string | Errno {
+    const [first] = extentsIn(this.#inode(target), 0, 1);
+    return first?.extent.kind === "inline" ? first.extent.content.toText() : EINVAL;
+  }
+
+  // Inodes
+
+  hold(inode: Inode): void {
+    this.#inode(inode).holds += 1;
+  }
+  drop(inode: Inode): void {
+    const of = this.#inode(inode);
+    of.holds -= 1;
+    assert(of.holds >= 0, `${this.label}: an inode was dropped more often than held`);
+    if (of.holds === 0 && of.nlink === 0) dropHold(this.state, of);
+  }
+  mode(inode: Inode): number {
+    return this.#inode(inode).mode;
+  }
+  uid(inode: Inode): number {
+    return this.#inode(inode).uid;
+  }
+  gid(inode: Inode): number {
+    return this.#inode(inode).gid;
+  }
+  size(inode: Inode): number {
+    return this.#inode(inode).size;
+  }
+
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    const of = this.#inode(inode);
+    into.mode = of.mode;
+    into.uid = of.uid;
+    into.gid = of.gid;
+    into.nlink = of.nlink;
+    into.size = of.size;
+    // New promised bytes count as if they were there (btrfs_getattr).
+    into.blocks = (alignUp(of.bytes, SECTOR_SIZE) + (of.delayedNew?.covered ?? 0)) / 512;
+    into.blockSize = SECTOR_SIZE;
+    into.rdev = of.rdev;
+    into.inodeNumber = of.ino as InodeNumber;
+    into.device = of.isPlaceholder ? this.state.superDevice : deviceOf(this.state, of.subvolume);
+    into.atime = of.atime;
+    into.mtime = of.mtime;
+    into.ctime = of.ctime;
+    return undefined;
+  }
+
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    const of = this.#inode(inode);
+    if (of.subvolume.item.readOnly) return EROFS;
+    const failed = change.size === undefined ? this.state.begin(2, of.subvolume) : truncate(this.state, of, change.size);
+    if (failed !== undefined) return failed;
+    if (change.mode !== undefined) of.mode = (of.mode & S_IFMT) | (change.mode & 0o7777);
+    if (change.uid !== undefined) of.uid = change.uid;
+    if (change.gid !== undefined) of.gid = change.gid;
+    stamp(this.state, of, false);
+    if (change.atime !== undefined) of.atime = change.atime;
+    if (change.mtime !== undefined) of.mtime = change.mtime;
+    return undefined;
+  }
+
+  touchAtime(inode: Inode): void {
+    const of = this.#inode(inode);
+    const now = this.state.environment.clock.time();
+    if (of.subvolume.item.readOnly || of.isPlaceholder || !needsAtime(of, now)) return;
+    of.atime = now;
+    dirty(this.state, of);
+  }
+
+  // Extended attributes
+
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return getxattr(this.#inode(inode), name);
+  }
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    return setxattr(this.state, this.#inode(inode), { name, value }, flags);
+  }
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    return removexattr(this.state, this.#inode(inode), name);
+  }
+  listxattr(inode: Inode): string[] | Errno {
+    return listxattr(this.#inode(inode));
+  }
+
+  // Open files
+
+  open(inode: Inode, flags: number): FileHandle | Errno {
+    const of = this.#inode(inode);
+    if (of.subvolume.item.readOnly && ((flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0)) return EROFS;
+    this.hold(inode);
+    return fileHandle(inode);
+  }
+  close(file: FileHandle, _flags: number): void {
+    this.drop(inodeHandle(file));
+  }
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    return read(this.state, this.#inode(file), offset, length);
+  }
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    return write(this.state, this.#inode(file), offset, content);
+  }
+  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    return fsync(this.state, this.#inode(file));
+  }
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    return fallocate(this.state, this.#inode(file), mode, { offset, length });
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    const of = this.#inode(file);
+    if (offset < 0 || offset >= of.size) return ENXIO;
+    const found = seek(of, offset, hole);
+    return found < 0 ? ENXIO : found;
+  }
+  clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    const from = { inode: this.#inode(source), offset: sourceOffset };
+    return clone(this.state, from, { inode: this.#inode(target), offset: targetOffset }, length);
+  }
+  cachedPages(file: FileHandle): number {
+    return this.#inode(file).mapping?.cachedPages ?? 0;
+  }
+  dropPages(file: FileHandle): void {
+    this.#inode(file).mapping?.drop();
+  }
+
+  fileFlags(inode: Inode): number | Errno {
+    return this.#inode(inode).flags;
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    const of = this.#inode(inode);
+    if (of.subvolume.item.readOnly) return EROFS;
+    if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
+    if ((flags & COMPRESS_FLAG) !== 0 && (flags & (NOCOMPRESS_FLAG | NOCOW_FLAG)) !== 0) return EINVAL;
+    const refused = this.state.begin(1, of.subvolume);
+    if (refused !== undefined) return refused;
+    // Copying on write is only given up, or taken up again, by a file without data.
+    const fixed = (of.mode & S_IFMT) === S_IFREG && of.size > 0 ? NOCOW_FLAG : 0;
+    of.flags = (flags & ~fixed) | (of.flags & fixed);
+    stamp(this.state, of, false);
+    return undefined;
+  }
+
+  // The whole
+
+  statfs(): StatFs {
+    return { ...statfs(this.state), blockSize: bytes(SECTOR_SIZE), nameLength: this.nameMax };
+  }
+  sync(): Errno | undefined {
+    return this.state.flushAndCommit();
+  }
+  unmount(): Errno | undefined {
+    const failed = this.state.flushAndCommit();
+    this.#stopTimer();
+    for (const inode of this.state.inodes.values()) inode.mapping?.truncate(0);
+    return failed;
+  }
+  check(): void {
+    check(this.state);
+  }
+
+  get hasQuota(): boolean {
+    return this.state.quotas !== undefined;
+  }
+
+  /** Drops deleted subvolumes, and the chunks that nothing is in any more (the cleaner thread). */
+  clean(): Errno | undefined {
+    const cleaned = cleanSubvolumes(this.state);
+    if (isErrno(cleaned)) return cleaned;
+    this.state.space.dropUnused();
+    return this.state.isChanged ? this.state.commit() : undefined;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Whether what a btrfs keeps adds up (btrfs check): trees are in order, every extent has the references that trees make, space holds what extents take, quotas count what
+ * can be reached.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Node } from "../node.ts";
+import { type Extent, referencesOf } from "../references.ts";
+import { Cursor } from "../tree.ts";
+import { EXTENT_ITEM, EXTENT_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** Throws an InvariantError when something does not add up. O(everything). */
+export function check(state: BtrfsState): void {
+  for (const tree of state.trees.values()) tree.check();
+  const found = referencesFound(state);
+  const extents = allExtents(state);
+  for (const extent of extents.values()) {
+    const has = referencesOf(extent);
+    const made = found.get(extent.start) ?? 0;
+    assert(has === made, `extent ${extent.start} counts ${has} references, trees make ${made}`);
+  }
+  for (const start of found.keys()) assert(extents.has(start), `what is at ${start} is an extent`);
+  checkSpace(state, extents);
+  checkDelayed(state);
+  state.quotas?.check();
+  if (state.quotas !== undefined && !state.isChanged) checkQuotas(state, extents);
+}
+
+/** How often each extent is pointed to, by start: from each node once, from each root once. */
+function referencesFound(state: BtrfsState): Map<number, number> {
+  const found = new Map<number, number>();
+  const seen = new Set<number>();
+  const count = (start: number): void => {
+    found.set(start, (found.get(start) ?? 0) + 1);
+  };
+  const go = (address: number): void => {
+    count(address);
+    if (seen.has(address)) return;
+    seen.add(address);
+    const node = state.read(address);
+    for (const child of node.children) go(child);
+    for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
+      const item = state.referenceOf(node, slot);
+      if (item !== undefined) count(item.start);
+    }
+  };
+  for (const tree of state.trees.values()) go(tree.root);
+  return found;
+}
+
+/** Every extent that has references, as of now. */
+function allExtents(state: BtrfsState): Map<number, Extent> {
+  const out = new Map<number, Extent>();
+  const cursor = new Cursor(state.tree(EXTENT_TREE));
+  for (let more = cursor.seek(key(0, 0)); more; more = cursor.next()) {
+    const { kind } = cursor.key;
+    if (kind === EXTENT_ITEM || kind === METADATA_ITEM) out.set(cursor.key.object, cursor.value as Extent);
+  }
+  for (const [start, extent] of state.references.pending) {
+    if (referencesOf(extent) > 0) out.set(start, extent);
+    else out.delete(start);
+  }
+  return out;
+}
+
+function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): void {
+  state.space.check();
+  const used = new Map<number, number>();
+  for (const { start, length } of extents.values()) {
+    const group = state.space.groupOf(start).start;
+    used.set(group, (used.get(group) ?? 0) + length);
+  }
+  // What has lost its last reference in this transaction is counted until the commit takes it out.
+  for (const { start, length, ...extent } of state.references.pending.values()) {
+    if (referencesOf({ start, length, ...extent }) > 0) continue;
+    const group = state.space.groupOf(start).start;
+    used.set(group, (used.get(group) ?? 0) + length);
+  }
+  for (const group of state.space.groups) {
+    const has = used.get(group.start) ?? 0;
+    assert(group.used === has, `block group ${group.start} counts ${group.used} bytes, its extents are ${has}`);
+  }
+}
+
+function checkDelayed(state: BtrfsState): void {
+  let delayed = 0;
+  for (const inode of state.inodes.values()) delayed += inode.delayed?.covered ?? 0;
+  assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
+}
+
+/** Counts what each subvolume reaches from scratch. */
+function checkQuotas(state: BtrfsState, extents: ReadonlyMap<number, Extent>): void {
+  const owners = new Map<number, Set<number>>();
+  for (const { id, tree } of state.subvolumes.values()) {
+    const reach = (start: number): boolean => {
+      const set = owners.get(start) ?? new Set();
+      if (set.has(id)) return false;
+      owners.set(start, set.add(id));
+      return true;
+    };
+    const go = (node: Node): void => {
+      if (!reach(node.address)) return;
+      for (const child of node.children) go(state.read(child));
+      for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
+        const item = state.referenceOf(node, slot);
+        if (item !== undefined) reach(item.start);
+      }
+    };
+    go(tree.rootNode);
+  }
+  for (const group of state.quotas?.groups.values() ?? []) {
+    let referenced = 0;
+    let exclusive = 0;
+    for (const [start, ids] of owners) {
+      const length = extents.get(start)?.length ?? NODE_SIZE;
+      if (!ids.has(group.id)) continue;
+      referenced += length;
+      if (ids.size === 1) exclusive += length;
+    }
+    const says = `${group.referenced}/${group.exclusive}`;
+    assert(says === `${referenced}/${exclusive}`, `qgroup 0/${group.id} counts ${says}, reaches ${referenced}/${exclusive}`);
+  }
+}

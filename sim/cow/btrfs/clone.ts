@@ -1,0 +1,73 @@
+/** Sharing extents between files, also of different subvolumes (fs/btrfs/reflink.c: btrfs_clone, btrfs_remap_file_range; Linux 6.18). */
+import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
+import { alignUp } from "../../core/units.ts";
+import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
+import type { InodeState } from "./inode-state.ts";
+import { mappingOf, stamp } from "./inodes.ts";
+import type { DiskExtent } from "./items.ts";
+import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
+import { promiseRange, undelay } from "./reserve.ts";
+import type { BtrfsState } from "./state.ts";
+
+const CLONE_ITEMS = 4;
+
+/** A part of a file: whole sectors, but for an end that is the file's. */
+export interface FileRange {
+  readonly inode: InodeState;
+  readonly offset: number;
+}
+
+/** @param length - 0: to the source's end. */
+export function clone(state: BtrfsState, source: FileRange, target: FileRange, length: number): Errno | undefined {
+  if (target.inode.subvolume.item.readOnly) return EROFS;
+  const size = source.inode.size;
+  const count = length === 0 ? size - source.offset : length;
+  if (count < 0 || source.offset + count > size) return EINVAL;
+  if (source.offset % SECTOR_SIZE !== 0 || target.offset % SECTOR_SIZE !== 0) return EINVAL;
+  const end = target.offset + count;
+  const reachesEnd = source.offset + count === size && end >= target.inode.size;
+  if (count % SECTOR_SIZE !== 0 && !reachesEnd) return EINVAL;
+  const span = alignUp(count, SECTOR_SIZE);
+  const overlaps = source.inode === target.inode && Math.abs(source.offset - target.offset) < span;
+  if (overlaps) return EINVAL;
+  if (((source.inode.flags ^ target.inode.flags) & NOCOW_FLAG) !== 0) return EINVAL;
+  if (count === 0) return undefined;
+  const failed =
+    state.begin(CLONE_ITEMS, target.inode.subvolume) ?? source.inode.mapping?.flush() ?? target.inode.mapping?.flush();
+  if (failed !== undefined) return failed;
+  return share(state, source, target, { count, span });
+}
+
+function share(state: BtrfsState, source: FileRange, target: FileRange, how: { count: number; span: number }): Errno | undefined {
+  const { inode } = target;
+  const from = source.offset;
+  const to = source.offset + how.span;
+  const shift = target.offset - source.offset;
+  const parts = extentsIn(source.inode, from, to);
+  const inline = parts.find(({ extent }) => extent.kind === "inline");
+  inode.mapping?.punch(target.offset, how.span);
+  undelay(state, inode, target.offset, target.offset + how.span);
+  dropExtents(state, inode, target.offset, target.offset + how.span);
+  for (const placed of parts) {
+    const { at, extent } = placed;
+    if (extent.kind === "inline") continue;
+    const start = Math.max(at, from);
+    const end = Math.min(endOf(placed), to);
+    const part: DiskExtent = { ...extent, offset: extent.offset + start - at, length: end - start };
+    putExtent(inode, start + shift, part);
+    inode.bytes += end - start;
+    const reference = { start: extent.start, object: inode.ino, offset: start + shift - part.offset };
+    state.references.changeData(inode.subvolume.id, reference, 1);
+  }
+  // What lies in an item is no extent to share: it is copied.
+  if (inline !== undefined && inline.extent.kind === "inline") {
+    const refused = promiseRange(state, inode, target.offset, target.offset + inline.extent.length);
+    const failed =
+      refused ?? mappingOf(state, inode).write(target.offset, inline.extent.content, Math.max(inode.size, target.offset));
+    if (failed !== undefined) return failed;
+  }
+  inode.size = Math.max(inode.size, target.offset + how.count);
+  if (inode.delayed === undefined) inode.diskSize = inode.size;
+  stamp(state, inode, true);
+  return undefined;
+}

@@ -1,0 +1,185 @@
+/**
+ * The end of a transaction (fs/btrfs/transaction.c: btrfs_commit_transaction; Linux 6.18).
+ *
+ * Order: inodes to their items; quotas counted; snapshots made; references, roots and chunks to their trees until nothing changes any more; new nodes to the device, flush,
+ * superblock, flush. A power cut before the superblock is written finds the old tree, whose blocks nobody has touched.
+ */
+import { Content } from "../../core/content.ts";
+import type { Errno } from "../../core/errno.ts";
+import { OwnerFinder, type TreesView } from "../owners.ts";
+import { type Extent, referencesOf } from "../references.ts";
+import { Tree } from "../tree.ts";
+import { settleExtent } from "./extent-items.ts";
+import { writeInode } from "./inodes.ts";
+import type { BlockGroupItem, RootItem } from "./items.ts";
+import {
+  BLOCK_GROUP_ITEM,
+  CHUNK_TREE,
+  EXTENT_DATA,
+  EXTENT_TREE,
+  key,
+  QGROUP_INFO,
+  QGROUP_LIMIT,
+  QUOTA_TREE,
+  ROOT_BYTES,
+  ROOT_ITEM,
+  ROOT_TREE,
+  SUPERBLOCK_BYTES,
+} from "./layout.ts";
+import { type SuperblockRecord, writeSuperblock } from "./records.ts";
+import type { BtrfsState } from "./state.ts";
+
+/**
+ * Commits.
+ * @param snapshot - makes the pending snapshot, when all that is to be in it is in its source's tree.
+ */
+export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefined {
+  for (const inode of state.dirtyInodes) writeInode(inode);
+  state.dirtyInodes.clear();
+  if (state.fresh.length === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
+  state.counters.commits += 1;
+  countQuotas(state);
+  snapshot?.();
+  writeQuotas(state);
+  settle(state);
+  const failed = writeNodes(state);
+  if (failed !== undefined) {
+    state.error = failed;
+    return failed;
+  }
+  finish(state);
+  return undefined;
+}
+
+/** Counts for the quota groups what has changed of extents since the last commit. */
+function countQuotas(state: BtrfsState): void {
+  const { quotas, references } = state;
+  if (quotas === undefined) return;
+  const common = {
+    node: (address: number) => state.read(address),
+    referenceOf: state.referenceOf.bind(state),
+    dataKind: EXTENT_DATA,
+  };
+  const rootsThen = new Map<number, Tree | undefined>();
+  const then: TreesView = {
+    ...common,
+    extent: (start) => state.storedExtent(start),
+    tree: (id) => {
+      const root = state.committedRoots.get(id);
+      if (!state.isSubvolume(id) || root === undefined) return undefined;
+      const known = rootsThen.get(id) ?? new Tree(state, id, root);
+      rootsThen.set(id, known);
+      return known;
+    },
+  };
+  const now: TreesView = {
+    ...common,
+    extent: (start) => references.get(start),
+    tree: (id) => (state.isSubvolume(id) ? state.trees.get(id) : undefined),
+  };
+  const before = new OwnerFinder(then);
+  const after = new OwnerFinder(now);
+  for (const { start, length } of references.pending.values())
+    quotas.account(length, before.treesOf(start), after.treesOf(start));
+}
+
+function writeQuotas(state: BtrfsState): void {
+  const { quotas } = state;
+  if (quotas === undefined) return;
+  const kept = new Map<number, number>();
+  for (const inode of state.inodes.values()) {
+    const delayed = inode.delayed?.covered ?? 0;
+    if (delayed > 0) kept.set(inode.subvolume.id, (kept.get(inode.subvolume.id) ?? 0) + delayed);
+  }
+  quotas.settle(kept);
+  const tree = state.tree(QUOTA_TREE);
+  for (const group of quotas.groups.values()) {
+    if (!group.dirty) continue;
+    group.dirty = false;
+    tree.set(key(0, QGROUP_INFO, group.id), 40, { referenced: group.referenced, exclusive: group.exclusive });
+    tree.set(key(0, QGROUP_LIMIT, group.id), 40, group.limit);
+  }
+}
+
+/** Brings roots, extents and block groups to their trees, which changes those trees, until nothing is left. */
+function settle(state: BtrfsState): void {
+  const { references } = state;
+  for (;;) {
+    for (const tree of state.trees.values()) settleRoot(state, tree);
+    if (references.pending.size === 0 && !settleGroups(state)) return;
+    while (references.pending.size > 0) {
+      const extents: Extent[] = [...references.pending.values()];
+      for (const extent of extents) {
+        // Settling others may have changed it again.
+        if (references.pending.get(extent.start) !== extent) continue;
+        references.pending.delete(extent.start);
+        settleExtent(state, extent);
+      }
+    }
+  }
+}
+
+/** A tree's root has moved: the root tree says so. The roots of the root tree and the chunk tree are in the superblock. */
+function settleRoot(state: BtrfsState, tree: Tree): void {
+  if (tree.id === ROOT_TREE || tree.id === CHUNK_TREE) return;
+  const subvolume = state.subvolumes.get(tree.id);
+  if (tree.root === state.writtenRoots.get(tree.id) && subvolume?.dirty !== true) return;
+  state.writtenRoots.set(tree.id, tree.root);
+  const { generation } = state.read(tree.root);
+  const base = subvolume?.item ?? state.plainRoot(tree.id);
+  const item: RootItem = { ...base, root: tree.root, generation, lastSnapshot: tree.lastSnapshot };
+  if (subvolume !== undefined) {
+    subvolume.item = item;
+    subvolume.dirty = false;
+  }
+  state.rootTree.set(key(tree.id, ROOT_ITEM), ROOT_BYTES, item);
+}
+
+/** @returns whether any block group's count has changed. */
+function settleGroups(state: BtrfsState): boolean {
+  let changed = false;
+  for (const group of state.space.groups) {
+    if (group.used === group.written) continue;
+    group.written = group.used;
+    const item: BlockGroupItem = { used: group.used, type: group.type };
+    state.tree(EXTENT_TREE).set(key(group.start, BLOCK_GROUP_ITEM, group.length), 24, item);
+    changed = true;
+  }
+  return changed || state.references.pending.size > 0;
+}
+
+function writeNodes(state: BtrfsState): Errno | undefined {
+  for (const node of state.fresh) {
+    const stored = state.storedExtent(node.address);
+    if (stored === undefined || referencesOf(stored) === 0) continue;
+    const failed = state.write(node.address, Content.record(node));
+    if (failed !== undefined) return failed;
+    state.counters.nodesWritten += 1;
+  }
+  return state.device.flush() ?? writeSuperblock(state.device, superblockOf(state)) ?? state.device.flush();
+}
+
+function superblockOf(state: BtrfsState): SuperblockRecord {
+  const system = state.space.groups.filter(({ type }) => type === "system");
+  return {
+    kind: "btrfs.superblock",
+    length: SUPERBLOCK_BYTES,
+    uuid: state.uuid,
+    generation: state.generation,
+    root: state.rootTree.root,
+    chunkRoot: state.tree(CHUNK_TREE).root,
+    totalBytes: state.space.deviceBytes,
+    systemChunks: system.map(({ start, type, length, stripes }) => ({ start, item: { type, length, stripes } })),
+  };
+}
+
+/** The transaction is durable: what it freed is free, and the next one begins. */
+function finish(state: BtrfsState): void {
+  state.space.unpin((start, isNode) => {
+    if (isNode) state.nodes.delete(start);
+  });
+  for (const [id, tree] of state.trees) state.committedRoots.set(id, tree.root);
+  for (const id of state.committedRoots.keys()) if (!state.trees.has(id)) state.committedRoots.delete(id);
+  state.fresh = [];
+  state.generation += 1;
+}

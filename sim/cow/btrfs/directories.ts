@@ -1,0 +1,217 @@
+/**
+ * Names: a directory's entries are found by the hash of their name and listed by their index; an inode tells its names too
+ * (fs/btrfs/dir-item.c, inode-item.c).
+ */
+import type { Name } from "../../core/names.ts";
+import { utf8Length } from "../../core/names.ts";
+import { inodeHandle, type VisitEntry } from "../../vfs/filesystem.ts";
+import { Cursor } from "../tree.ts";
+import { crc32c, nameHash } from "./crc32c.ts";
+import { InodeState } from "./inode-state.ts";
+import { dirty, inodeOf } from "./inodes.ts";
+import type { DirEntry, InodeExtref, InodeRef, RootRef } from "./items.ts";
+import {
+  DIR_BYTES,
+  DIR_INDEX,
+  DIR_ITEM,
+  EMPTY_SUBVOLUME,
+  EXTREF_BYTES,
+  FIRST_FREE,
+  handleOf,
+  INODE_EXTREF,
+  INODE_REF,
+  ITEM_BYTES_MAX,
+  key,
+  REF_BYTES,
+  ROOT_REF,
+} from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** The index of a directory's first entry: 0 and 1 are "." and "..". */
+const FIRST_INDEX = 2;
+/** Numbers of inodes that stand for subvolumes begin here in a handle. */
+const PLACEHOLDERS: number = 2 ** 31;
+
+export function lookupEntry(state: BtrfsState, directory: InodeState, name: Name): DirEntry | undefined {
+  if (directory.isPlaceholder) return undefined;
+  const entries = directory.subvolume.tree.get(key(directory.ino, DIR_ITEM, state.hash(name))) as readonly DirEntry[] | undefined;
+  if (entries === undefined) return undefined;
+  const text = state.environment.names.text(name);
+  return entries.find((entry) => entry.name === text);
+}
+
+/** The inode of an entry: a subvolume is only found where it has its name; elsewhere an empty directory stands for it. */
+export function handleOfEntry(state: BtrfsState, directory: InodeState, entry: DirEntry): number {
+  const { id } = directory.subvolume;
+  if (!entry.isSubvolume) return handleOf(id, entry.target);
+  const ref = state.rootTree.get(key(id, ROOT_REF, entry.target)) as RootRef | undefined;
+  const isHere = ref?.directory === directory.ino && ref.name === entry.name;
+  return isHere ? handleOf(entry.target, FIRST_FREE) : placeholderOf(state, directory, entry.name);
+}
+
+function placeholderOf(state: BtrfsState, directory: InodeState, name: string): number {
+  const place = `${directory.handle}/${name}`;
+  const known = state.placeholders.get(place);
+  if (known !== undefined) return known;
+  const handle = handleOf(directory.subvolume.id, PLACEHOLDERS + state.nextPlaceholder++);
+  const now = state.environment.clock.time();
+  const times = { atime: now, mtime: now, ctime: now, otime: now };
+  const inode = new InodeState(handle, EMPTY_SUBVOLUME, directory.subvolume, {
+    ...times,
+    generation: state.generation,
+    mode: 0o40755,
+    uid: 0,
+    gid: 0,
+    nlink: 1,
+    size: 0,
+    bytes: 0,
+    rdev: 0,
+    flags: 0,
+  });
+  inode.standsIn = directory.handle;
+  state.inodes.set(handle, inode);
+  state.placeholders.set(place, handle);
+  return handle;
+}
+
+/** The entry of that name has gone, or means something else now. */
+export function forgetPlaceholder(state: BtrfsState, directory: InodeState, name: string): void {
+  const place = `${directory.handle}/${name}`;
+  const handle = state.placeholders.get(place);
+  if (handle === undefined) return;
+  state.placeholders.delete(place);
+  state.inodes.delete(handle);
+}
+
+function nextIndexOf(directory: InodeState): number {
+  if (directory.nextIndex === 0) {
+    const cursor = new Cursor(directory.subvolume.tree);
+    const found = cursor.seekBefore(key(directory.ino, DIR_INDEX + 1)) && cursor.compare(key(directory.ino, DIR_INDEX)) >= 0;
+    directory.nextIndex = found ? cursor.key.offset + 1 : FIRST_INDEX;
+  }
+  return directory.nextIndex++;
+}
+
+function hashItems(directory: InodeState, hash: number): readonly DirEntry[] {
+  return (directory.subvolume.tree.get(key(directory.ino, DIR_ITEM, hash)) ?? []) as readonly DirEntry[];
+}
+
+function setHashItem(directory: InodeState, hash: number, entries: readonly DirEntry[]): void {
+  const at = key(directory.ino, DIR_ITEM, hash);
+  if (entries.length === 0) directory.subvolume.tree.remove(at);
+  else
+    directory.subvolume.tree.set(
+      at,
+      entries.reduce((sum, { name }) => sum + DIR_BYTES + utf8Length(name), 0),
+      entries,
+    );
+}
+
+/** Puts an entry into a directory. @returns its index. */
+export function addEntry(state: BtrfsState, directory: InodeState, entry: DirEntry): number {
+  const hash = nameHash(entry.name);
+  const index = nextIndexOf(directory);
+  const length = utf8Length(entry.name);
+  setHashItem(directory, hash, [...hashItems(directory, hash), entry]);
+  directory.subvolume.tree.set(key(directory.ino, DIR_INDEX, index), DIR_BYTES + length, entry);
+  directory.size += 2 * length;
+  dirty(state, directory);
+  return index;
+}
+
+/** Takes an entry out of a directory. @param index - as its inode's or its subvolume's reference tells it. */
+export function removeEntry(state: BtrfsState, directory: InodeState, name: string, index: number): void {
+  const hash = nameHash(name);
+  setHashItem(
+    directory,
+    hash,
+    hashItems(directory, hash).filter((entry) => entry.name !== name),
+  );
+  directory.subvolume.tree.remove(key(directory.ino, DIR_INDEX, index));
+  directory.size -= 2 * utf8Length(name);
+  forgetPlaceholder(state, directory, name);
+  dirty(state, directory);
+}
+
+/** The index of an entry whose reference does not tell it: a placeholder's. O(entries). */
+export function indexOfEntry(directory: InodeState, name: string): number {
+  let index = 0;
+  directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), (at, value) => {
+    if ((value as DirEntry).name !== name) return false;
+    index = at.offset;
+    return true;
+  });
+  return index;
+}
+
+// An inode's names
+
+function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
+  return key(ino, INODE_EXTREF, crc32c(parent >>> 0, new TextEncoder().encode(name)));
+}
+
+/** Tells an inode a name of its own. */
+export function addRef(inode: InodeState, parent: number, ref: InodeRef): void {
+  const { tree } = inode.subvolume;
+  const at = key(inode.ino, INODE_REF, parent);
+  const refs = [...((tree.get(at) ?? []) as readonly InodeRef[]), ref];
+  const size = refs.reduce((sum, { name }) => sum + REF_BYTES + utf8Length(name), 0);
+  if (size <= ITEM_BYTES_MAX) tree.set(at, size, refs);
+  else {
+    const extended = extrefKey(inode.ino, parent, ref.name);
+    const others = (tree.get(extended) ?? []) as readonly InodeExtref[];
+    const all = [...others, { ...ref, parent }];
+    tree.set(
+      extended,
+      all.reduce((sum, { name }) => sum + EXTREF_BYTES + utf8Length(name), 0),
+      all,
+    );
+  }
+}
+
+/** Takes a name from an inode. @returns the index of the entry in its directory; undefined when it has no such name. */
+export function removeRef(inode: InodeState, parent: number, name: string): number | undefined {
+  const { tree } = inode.subvolume;
+  const at = key(inode.ino, INODE_REF, parent);
+  const refs = (tree.get(at) ?? []) as readonly InodeRef[];
+  const found = refs.find((ref) => ref.name === name);
+  if (found !== undefined) {
+    const rest = refs.filter((ref) => ref !== found);
+    if (rest.length === 0) tree.remove(at);
+    else
+      tree.set(
+        at,
+        rest.reduce((sum, ref) => sum + REF_BYTES + utf8Length(ref.name), 0),
+        rest,
+      );
+    return found.index;
+  }
+  const extended = extrefKey(inode.ino, parent, name);
+  const all = (tree.get(extended) ?? []) as readonly InodeExtref[];
+  const one = all.find((ref) => ref.name === name && ref.parent === parent);
+  if (one === undefined) return undefined;
+  const rest = all.filter((ref) => ref !== one);
+  if (rest.length === 0) tree.remove(extended);
+  else
+    tree.set(
+      extended,
+      rest.reduce((sum, ref) => sum + EXTREF_BYTES + utf8Length(ref.name), 0),
+      rest,
+    );
+  return one.index;
+}
+
+/** Visits the entries in the order of their indices. */
+export function iterate(state: BtrfsState, directory: InodeState, visit: VisitEntry): void {
+  if (directory.isPlaceholder) return;
+  const { names } = state.environment;
+  const entries: DirEntry[] = [];
+  directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), (_at, value) => {
+    entries.push(value as DirEntry);
+    return false;
+  });
+  for (const entry of entries) {
+    const number = entry.isSubvolume ? inodeOf(state, inodeHandle(handleOfEntry(state, directory, entry))).ino : entry.target;
+    visit(names.intern(entry.name), number, entry.type);
+  }
+}

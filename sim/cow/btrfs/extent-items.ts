@@ -1,0 +1,120 @@
+/** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
+import { assert } from "../../core/assert.ts";
+import { type Extent, referencesOf } from "../references.ts";
+import { Cursor } from "../tree.ts";
+import type { BlockGroup } from "./block-group.ts";
+import type { BlockGroupItem, ChunkItem } from "./items.ts";
+import {
+  BLOCK_GROUP_ITEM,
+  CHECKSUM_TREE,
+  CHECKSUMS,
+  CHUNK_ITEM,
+  CHUNK_TREE,
+  DEV_EXTENT,
+  DEVICE_TREE,
+  EXTENT_CSUM,
+  EXTENT_ITEM,
+  EXTENT_TREE,
+  FIRST_FREE,
+  FREE_SPACE_INFO,
+  FREE_SPACE_TREE,
+  ITEM_BYTES_MAX,
+  key,
+  METADATA_ITEM,
+  SECTOR_SIZE,
+} from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** Bytes of an extent's item: 24, and each reference as it lies in it. */
+function extentBytes(extent: Extent): number {
+  const owners = extent.owners.length * (extent.level < 0 ? 29 : 9);
+  const parents = extent.parents.length * (extent.level < 0 ? 13 : 9);
+  // What does not fit stands in items of its own: it is counted as far as one leaf goes.
+  return Math.min(24 + owners + parents, ITEM_BYTES_MAX / 2);
+}
+
+/** Brings one extent to the extent tree. What has no reference any more is taken out, and its place is pinned. */
+export function settleExtent(state: BtrfsState, extent: Extent): void {
+  const tree = state.tree(EXTENT_TREE);
+  const at = extent.level < 0 ? key(extent.start, EXTENT_ITEM, extent.length) : key(extent.start, METADATA_ITEM, extent.level);
+  if (referencesOf(extent) > 0) {
+    tree.set(at, extentBytes(extent), extent);
+    return;
+  }
+  tree.remove(at);
+  if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
+  state.space.pin(extent.start, extent.length);
+}
+
+/** The most checksums that an item has (fs/btrfs/file-item.c: MAX_CSUM_ITEMS). */
+const CHECKSUMS_MAX: number = Math.floor((ITEM_BYTES_MAX + 25 - 50) / 4) - 1;
+const CHECKSUM_BYTES = 4;
+
+/** Adds the checksums of data that was written: to the item before, as far as it and its leaf have room, else as new items. */
+export function addChecksums(state: BtrfsState, start: number, length: number): void {
+  const tree = state.tree(CHECKSUM_TREE);
+  let at = start;
+  let left = length / SECTOR_SIZE;
+  const cursor = new Cursor(tree);
+  if (cursor.seekBefore(key(CHECKSUMS, EXTENT_CSUM, at)) && cursor.key.object === CHECKSUMS) {
+    const count = cursor.value as number;
+    if (cursor.key.offset + count * SECTOR_SIZE === at && count < CHECKSUMS_MAX) {
+      const leaf = cursor.nodeAt(0);
+      const free = state.format.nodeBytes - state.format.headerBytes - leaf.used;
+      const more = Math.min(left, CHECKSUMS_MAX - count, Math.floor(free / CHECKSUM_BYTES));
+      if (more > 0) {
+        tree.set(cursor.key, (count + more) * CHECKSUM_BYTES, count + more);
+        at += more * SECTOR_SIZE;
+        left -= more;
+      }
+    }
+  }
+  while (left > 0) {
+    const count = Math.min(left, CHECKSUMS_MAX);
+    tree.set(key(CHECKSUMS, EXTENT_CSUM, at), count * CHECKSUM_BYTES, count);
+    at += count * SECTOR_SIZE;
+    left -= count;
+  }
+}
+
+/** Takes the checksums of a range out; items that cross its edges are cut. */
+function removeChecksums(state: BtrfsState, start: number, length: number): void {
+  const tree = state.tree(CHECKSUM_TREE);
+  const end = start + length;
+  for (;;) {
+    const cursor = new Cursor(tree);
+    if (!cursor.seekBefore(key(CHECKSUMS, EXTENT_CSUM, end)) || cursor.key.object !== CHECKSUMS) return;
+    const at = cursor.key;
+    const count = cursor.value as number;
+    const itemEnd = at.offset + count * SECTOR_SIZE;
+    if (itemEnd <= start) return;
+    tree.remove(at);
+    const before = (start - at.offset) / SECTOR_SIZE;
+    if (before > 0) tree.set(at, before * CHECKSUM_BYTES, before);
+    const behind = (itemEnd - end) / SECTOR_SIZE;
+    if (behind > 0) tree.set(key(CHECKSUMS, EXTENT_CSUM, end), behind * CHECKSUM_BYTES, behind);
+    if (before > 0) return;
+  }
+}
+
+/** Brings a chunk that has come or gone to the trees that tell of it. */
+export function settleChunk(state: BtrfsState, group: BlockGroup, made: boolean): void {
+  const { start, length, type, stripes } = group;
+  const chunk: ChunkItem = { type, length, stripes };
+  const chunkKey = key(FIRST_FREE, CHUNK_ITEM, start);
+  const groupKey = key(start, BLOCK_GROUP_ITEM, length);
+  const freeKey = key(start, FREE_SPACE_INFO, length);
+  if (made) {
+    state.tree(CHUNK_TREE).set(chunkKey, 48 + 32 * stripes.length, chunk);
+    state.tree(EXTENT_TREE).set(groupKey, 24, { used: group.used, type } satisfies BlockGroupItem);
+    state.tree(FREE_SPACE_TREE).set(freeKey, 8, 0);
+  } else {
+    const gone = [state.tree(CHUNK_TREE).remove(chunkKey), state.tree(EXTENT_TREE).remove(groupKey)];
+    assert(!gone.includes(false), `chunk ${start} was known before it went`);
+    state.tree(FREE_SPACE_TREE).remove(freeKey);
+  }
+  for (const stripe of stripes) {
+    if (made) state.tree(DEVICE_TREE).set(key(1, DEV_EXTENT, stripe), 48, { start, length });
+    else state.tree(DEVICE_TREE).remove(key(1, DEV_EXTENT, stripe));
+  }
+}

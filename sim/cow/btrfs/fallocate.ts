@@ -1,0 +1,154 @@
+/** fallocate(2) (fs/btrfs/file.c: btrfs_fallocate, btrfs_punch_hole, btrfs_zero_range; Linux 6.18). */
+import { Content } from "../../core/content.ts";
+import { ENOSPC, ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
+import { alignDown, alignUp, MIB } from "../../core/units.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
+import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
+import type { InodeState } from "./inode-state.ts";
+import { mappingOf, stamp } from "./inodes.ts";
+import { SECTOR_SIZE } from "./layout.ts";
+import { promise, promiseRange, undelay } from "./reserve.ts";
+import type { BtrfsState } from "./state.ts";
+import { insert } from "./writeback.ts";
+
+const SUPPORTED: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+/** The longest extent that is preallocated at once. */
+const PREALLOC_MAX = MIB(256);
+const FALLOCATE_ITEMS = 3;
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export function fallocate(state: BtrfsState, inode: InodeState, mode: number, range: Range): Errno | undefined {
+  if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
+  if (inode.subvolume.item.readOnly) return EROFS;
+  const refused = state.begin(FALLOCATE_ITEMS, inode.subvolume);
+  if (refused !== undefined) return refused;
+  if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, inode, range);
+  if ((mode & FALLOC_FL_ZERO_RANGE) !== 0) return zero(state, inode, range, mode);
+  return preallocate(state, inode, range, mode);
+}
+
+function grow(state: BtrfsState, inode: InodeState, range: Range, mode: number): void {
+  const end = range.offset + range.length;
+  if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > inode.size) inode.size = end;
+  if (inode.delayed === undefined) inode.diskSize = inode.size;
+  stamp(state, inode, true);
+}
+
+/** The sector that the end of the file cuts is written anew when the file grows. */
+function settleEnd(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
+  const tail = inode.size % SECTOR_SIZE;
+  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || range.offset + range.length <= inode.size || tail === 0) return undefined;
+  const refused = promiseRange(state, inode, inode.size, inode.size + 1);
+  return refused ?? mappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + SECTOR_SIZE);
+}
+
+function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
+  const start = alignDown(range.offset, SECTOR_SIZE);
+  const end = alignUp(range.offset + range.length, SECTOR_SIZE);
+  const failed = settleEnd(state, inode, range, mode) ?? inode.mapping?.flush() ?? fill(state, inode, start, end);
+  if (failed !== undefined) return failed;
+  grow(state, inode, range, mode);
+  return undefined;
+}
+
+/** Preallocates what of [start, end) has no extent. */
+function fill(state: BtrfsState, inode: InodeState, start: number, end: number): Errno | undefined {
+  const gaps: [number, number][] = [];
+  let at = start;
+  for (const placed of extentsIn(inode, start, end)) {
+    if (placed.at > at) gaps.push([at, placed.at]);
+    at = Math.max(at, alignUp(endOf(placed), SECTOR_SIZE));
+  }
+  if (at < end) gaps.push([at, end]);
+  const need = gaps.reduce((sum, [from, to]) => sum + to - from, 0);
+  if (need === 0) return undefined;
+  const refused = promise(state, inode, need);
+  if (refused !== undefined) return refused;
+  for (const [from, to] of gaps) {
+    const failed = prealloc(state, inode, from, to);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+/** Puts preallocated extents in the place of what is in [start, end). */
+function prealloc(state: BtrfsState, inode: InodeState, start: number, end: number): Errno | undefined {
+  for (let at = start; at < end; ) {
+    const taken = state.space.takeData(Math.min(PREALLOC_MAX, end - at), undefined);
+    if (taken === undefined) return ENOSPC;
+    const { start: place, length } = taken;
+    insert(state, inode, at, {
+      kind: "prealloc",
+      start: place,
+      diskBytes: length,
+      ramBytes: length,
+      offset: 0,
+      length,
+      compression: "none",
+    });
+    at += length;
+  }
+  return undefined;
+}
+
+/** Zeroes the bytes of [from, to), a part of one sector, where the file has something there. */
+function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number): Errno | undefined {
+  const sector = alignDown(from, SECTOR_SIZE);
+  if (to <= from) return undefined;
+  const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, true, true);
+  if (!isThere) return undefined;
+  const refused = promiseRange(state, inode, from, to);
+  return refused ?? mappingOf(state, inode).write(from, Content.zeros(to - from), Math.max(inode.size, to));
+}
+
+/** Zeroes what of a range does not fill sectors. @returns the whole sectors in between. */
+function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): { start: number; end: number } | Errno {
+  const { offset } = range;
+  const stop = offset + range.length;
+  const start = alignUp(offset, SECTOR_SIZE);
+  const end = alignDown(stop, SECTOR_SIZE);
+  if (start > end) return zeroPart(state, inode, offset, stop) ?? { start: 0, end: 0 };
+  return zeroPart(state, inode, offset, start) ?? zeroPart(state, inode, end, stop) ?? { start, end };
+}
+
+function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | undefined {
+  const limit = alignUp(inode.size, SECTOR_SIZE);
+  if (range.offset >= limit) return undefined;
+  const cut = { offset: range.offset, length: Math.min(range.offset + range.length, limit) - range.offset };
+  const inner = zeroEdges(state, inode, cut);
+  if (!("start" in inner)) return inner;
+  if (inner.end > inner.start) {
+    inode.mapping?.punch(inner.start, inner.end - inner.start);
+    undelay(state, inode, inner.start, inner.end);
+    dropExtents(state, inode, inner.start, inner.end);
+  }
+  if (inode.delayed === undefined) inode.diskSize = inode.size;
+  stamp(state, inode, true);
+  return undefined;
+}
+
+function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
+  const settled = settleEnd(state, inode, range, mode) ?? inode.mapping?.flush();
+  if (settled !== undefined) return settled;
+  const outer = { start: alignDown(range.offset, SECTOR_SIZE), end: alignUp(range.offset + range.length, SECTOR_SIZE) };
+  if (!hasPlace(inode, outer.start, outer.end, false)) {
+    const inner = zeroEdges(state, inode, range);
+    if (!("start" in inner)) return inner;
+    if (inner.end > inner.start) {
+      const refused = promise(state, inode, inner.end - inner.start);
+      if (refused !== undefined) return refused;
+      inode.mapping?.punch(inner.start, inner.end - inner.start);
+      undelay(state, inode, inner.start, inner.end);
+      const failed = prealloc(state, inode, inner.start, inner.end);
+      if (failed !== undefined) return failed;
+    }
+    const failed = inode.mapping?.flush() ?? fill(state, inode, outer.start, outer.end);
+    if (failed !== undefined) return failed;
+  } else inode.mapping?.punch(outer.start, outer.end - outer.start);
+  grow(state, inode, range, mode);
+  return undefined;
+}

@@ -1,0 +1,113 @@
+/**
+ * File extents: which bytes of a file lie where (fs/btrfs/file.c: btrfs_drop_extents; inode.c: insert_reserved_file_extent).
+ *
+ * Interface: an extent on the device is referenced by each item that uses a part of it, and stays whole until the last one goes (bookend).
+ */
+import { assert } from "../../core/assert.ts";
+import { Cursor } from "../tree.ts";
+import type { InodeState } from "./inode-state.ts";
+import type { DiskExtent, FileExtent } from "./items.ts";
+import { EXTENT_DATA, FILE_EXTENT_BYTES, INLINE_BYTES, key } from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** One item: from `at` on. */
+export interface Placed<T extends FileExtent = FileExtent> {
+  readonly at: number;
+  readonly extent: T;
+}
+
+/** Bytes of a file that an extent stands for. */
+export function endOf({ at, extent }: Placed): number {
+  return at + extent.length;
+}
+
+/** Visits the extents that touch [start, end), in order, until a visit gives true. The file must not change meanwhile. */
+export function visitExtents(
+  inode: InodeState,
+  start: number,
+  end: number,
+  visit: (placed: Placed) => boolean | undefined,
+): void {
+  const cursor = new Cursor(inode.subvolume.tree);
+  const first = key(inode.ino, EXTENT_DATA);
+  let more = cursor.seekBefore(key(inode.ino, EXTENT_DATA, start + 1)) && cursor.compare(first) >= 0;
+  if (!more) more = cursor.seek(first);
+  const last = key(inode.ino, EXTENT_DATA, end);
+  for (; more && cursor.compare(last) < 0; more = cursor.next()) {
+    const placed: Placed = { at: cursor.key.offset, extent: cursor.value as FileExtent };
+    if (endOf(placed) > start && visit(placed) === true) return;
+  }
+}
+
+/** The extents that touch a range. */
+export function extentsIn(inode: InodeState, start: number, end: number): Placed[] {
+  const out: Placed[] = [];
+  visitExtents(inode, start, end, (placed) => {
+    out.push(placed);
+    return false;
+  });
+  return out;
+}
+
+/**
+ * Whether every byte of a range has an extent (or, with `any`, one byte).
+ * @param written - whether written extents count beside preallocated ones.
+ */
+export function hasPlace(inode: InodeState, start: number, end: number, written: boolean, any = false): boolean {
+  let at = start;
+  let found = false;
+  visitExtents(inode, start, end, (placed) => {
+    const counts = placed.extent.kind === "prealloc" || written;
+    if (!counts || (placed.at > at && !any)) return true;
+    found = true;
+    at = endOf(placed);
+    return any;
+  });
+  return any ? found : found && at >= end;
+}
+
+/** Puts an extent's item in. References to what is on the device are the caller's. */
+export function putExtent(inode: InodeState, at: number, extent: FileExtent): void {
+  const size = extent.kind === "inline" ? INLINE_BYTES + extent.stored : FILE_EXTENT_BYTES;
+  inode.subvolume.tree.set(key(inode.ino, EXTENT_DATA, at), size, extent);
+}
+
+/** The reference that an extent's item is. */
+function referenceOf(inode: InodeState, { at, extent }: Placed<DiskExtent>): { start: number; object: number; offset: number } {
+  return { start: extent.start, object: inode.ino, offset: at - extent.offset };
+}
+
+/** A part of an extent as an item of its own. */
+function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number): Placed<DiskExtent> {
+  return { at: from, extent: { ...extent, offset: extent.offset + from - at, length: to - from } };
+}
+
+/** Takes [start, end) out of a file's extents; those that cross the edges are cut, and their extents on the device stay whole. */
+export function dropExtents(state: BtrfsState, inode: InodeState, start: number, end: number): void {
+  const { tree } = inode.subvolume;
+  for (const placed of extentsIn(inode, start, end)) {
+    const { at, extent } = placed;
+    tree.remove(key(inode.ino, EXTENT_DATA, at));
+    inode.bytes -= Math.min(endOf(placed), end) - Math.max(at, start);
+    if (extent.kind === "inline") {
+      assert(start <= at, "an inline extent is at the beginning of its file");
+      continue;
+    }
+    const whole = { at, extent };
+    const reference = referenceOf(inode, whole);
+    let kept = 0;
+    if (at < start) {
+      kept += 1;
+      const before = partOf(whole, at, start);
+      putExtent(inode, before.at, before.extent);
+    }
+    if (endOf(placed) > end) {
+      kept += 1;
+      const behind = partOf(whole, end, endOf(placed));
+      putExtent(inode, behind.at, behind.extent);
+    }
+    // All parts have the same reference: object and where the whole would begin.
+    if (kept === 2) state.references.changeData(inode.subvolume.id, reference, 1);
+    else if (kept === 0) state.references.changeData(inode.subvolume.id, reference, -1);
+  }
+}

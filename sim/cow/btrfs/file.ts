@@ -1,0 +1,181 @@
+/**
+ * Data of regular files as calls see it (fs/btrfs/file.c: btrfs_buffered_write, btrfs_sync_file; inode.c: btrfs_setsize, btrfs_cont_expand; Linux 6.18).
+ *
+ * Interface: a write promises space, then dirties pages; where the data goes is decided when it is written back (writeback.ts).
+ */
+import { Content } from "../../core/content.ts";
+import { EFBIG, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { alignUp } from "../../core/units.ts";
+import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
+import type { InodeState } from "./inode-state.ts";
+import { mappingOf, stamp } from "./inodes.ts";
+import type { CompressedRecord, DiskExtent } from "./items.ts";
+import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
+import { promiseRange, undelay } from "./reserve.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** What a change of a file's inode is estimated to need, in items. */
+const INODE_ITEMS = 1;
+
+export function read(state: BtrfsState, inode: InodeState, offset: number, length: number): Content | Errno {
+  if (offset >= inode.size || length === 0) return Content.empty;
+  return mappingOf(state, inode).read(offset, Math.min(length, inode.size - offset));
+}
+
+export function write(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
+  if (inode.subvolume.item.readOnly) return EROFS;
+  if (content.length === 0) return 0;
+  if (offset >= FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin(INODE_ITEMS) ?? zeroBehindEnd(state, inode, offset);
+  if (refused !== undefined) return refused;
+  const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
+  const granted = promiseMost(state, inode, offset, wanted);
+  if (isErrno(granted)) return granted;
+  const oldSize = inode.size;
+  const failed = mappingOf(state, inode).write(offset, content.slice(0, granted), oldSize);
+  if (failed !== undefined) return failed;
+  if (offset + granted > oldSize) inode.size = offset + granted;
+  stamp(state, inode, true);
+  return granted;
+}
+
+/** Promises as much of a range as there is room for, page by page as the kernel goes. @returns bytes from `offset` on. */
+function promiseMost(state: BtrfsState, inode: InodeState, offset: number, length: number): number | Errno {
+  const refused = promiseRange(state, inode, offset, offset + length);
+  if (refused === undefined) return length;
+  let done = 0;
+  for (let pages = Math.ceil(length / PAGE_SIZE) >> 1; pages > 0; ) {
+    const end = Math.min(length, alignUp(offset + done + 1, PAGE_SIZE) + (pages - 1) * PAGE_SIZE - offset);
+    if (end > done && promiseRange(state, inode, offset + done, offset + end) === undefined) done = end;
+    else pages >>= 1;
+  }
+  return done === 0 ? refused : done;
+}
+
+/**
+ * Before a file grows beyond its end within a sector, the rest of that sector is zeroed in memory and written again: it can hold other bytes on the device
+ * (btrfs_cont_expand, btrfs_truncate_block).
+ */
+function zeroBehindEnd(state: BtrfsState, inode: InodeState, newEnd: number): Errno | undefined {
+  const tail = inode.size % SECTOR_SIZE;
+  if (newEnd <= inode.size || tail === 0) return undefined;
+  const refused = promiseRange(state, inode, inode.size, inode.size + 1);
+  if (refused !== undefined) return refused;
+  return mappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + PAGE_SIZE);
+}
+
+/** Changes a file's size. */
+export function truncate(state: BtrfsState, inode: InodeState, size: number): Errno | undefined {
+  if (inode.subvolume.item.readOnly) return EROFS;
+  if (size > FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin(INODE_ITEMS);
+  if (refused !== undefined) return refused;
+  if (size > inode.size) {
+    const failed = zeroBehindEnd(state, inode, size);
+    if (failed !== undefined) return failed;
+  } else if (size < inode.size) cut(state, inode, size);
+  inode.size = size;
+  if (inode.delayed === undefined || size < inode.diskSize) inode.diskSize = size;
+  stamp(state, inode, true);
+  return undefined;
+}
+
+/** Takes what lies behind `size` out of memory and off the device. */
+function cut(state: BtrfsState, inode: InodeState, size: number): void {
+  inode.mapping?.truncate(size);
+  const first = alignUp(size, SECTOR_SIZE);
+  undelay(state, inode, first, Number.MAX_SAFE_INTEGER);
+  dropExtents(state, inode, first, Number.MAX_SAFE_INTEGER);
+  shortenInline(inode, size);
+}
+
+function shortenInline(inode: InodeState, size: number): void {
+  const [first] = extentsIn(inode, 0, SECTOR_SIZE);
+  if (first === undefined || first.extent.kind !== "inline" || first.extent.length <= size) return;
+  const { extent } = first;
+  const content = extent.content.slice(0, size);
+  const stored = extent.compression === "none" ? content.length : extent.stored;
+  inode.bytes -= extent.length - size;
+  putExtent(inode, 0, { ...extent, length: size, content, stored });
+}
+
+/** Writes a file's dirty pages, and commits. */
+export function fsync(state: BtrfsState, inode: InodeState): Errno | undefined {
+  if (state.error !== undefined) return EROFS;
+  const failed = inode.mapping?.flush();
+  if (failed !== undefined) return failed;
+  return state.commit();
+}
+
+// The page cache's side
+
+/** What of an extent on the device lies at [from, to) of the file. */
+function readExtent(state: BtrfsState, placed: Placed<DiskExtent>, from: number, to: number): Content | Errno {
+  const { at, extent } = placed;
+  if (extent.kind === "prealloc") return Content.zeros(to - from);
+  const skip = extent.offset + from - at;
+  if (extent.compression === "none") return state.readData(extent.start + skip, to - from);
+  const stored = state.readData(extent.start, extent.diskBytes);
+  if (isErrno(stored)) return stored;
+  const record = stored.wholeRecord() as CompressedRecord | undefined;
+  return record === undefined ? Content.zeros(to - from) : record.content.slice(skip, skip + to - from);
+}
+
+export function readPages(state: BtrfsState, inode: InodeState, start: number, length: number): Content | Errno {
+  const parts: Content[] = [];
+  const end = Math.min(start + length, alignUp(inode.size, SECTOR_SIZE));
+  let at = start;
+  let failed: Errno | undefined;
+  visitExtents(inode, start, end, (placed) => {
+    const from = Math.max(placed.at, at);
+    const to = Math.min(endOf(placed), end);
+    if (from > at) parts.push(Content.zeros(from - at));
+    const { extent } = placed;
+    const content =
+      extent.kind === "inline" ? extent.content.slice(from, to) : readExtent(state, { at: placed.at, extent }, from, to);
+    if (isErrno(content)) {
+      failed = content;
+      return true;
+    }
+    parts.push(content);
+    at = to;
+    return false;
+  });
+  if (failed !== undefined) return failed;
+  if (start + length > at) parts.push(Content.zeros(start + length - at));
+  const whole = Content.concat(parts);
+  // The device may hold old bytes behind the end of the file.
+  const valid = inode.size - start;
+  if (valid >= length) return whole;
+  return Content.concat([whole.slice(0, Math.max(0, valid)), Content.zeros(length - Math.max(0, valid))]);
+}
+
+// SEEK_DATA and SEEK_HOLE
+
+/** Preallocated extents are holes, but for what is dirty in them. @returns -1 when there is no data any more. */
+export function seek(inode: InodeState, offset: number, hole: boolean): number {
+  const end = inode.size;
+  for (let at = offset; at < end; ) {
+    const step = stretch(inode, at, end);
+    if (step.isData !== hole) return at;
+    at = step.end;
+  }
+  return hole ? end : -1;
+}
+
+/** Whether a byte is data, and how far the same answer holds for sure. */
+function stretch(inode: InodeState, at: number, end: number): { isData: boolean; end: number } {
+  const { delayed } = inode;
+  const dirty = delayed?.nextCovered(at);
+  if (dirty === at) return { isData: true, end: Math.min(end, delayed?.nextGap(at) ?? end) };
+  const until = Math.min(end, dirty ?? end);
+  let answer = { isData: false, end: until };
+  visitExtents(inode, at, until, (placed) => {
+    const isData = placed.extent.kind !== "prealloc";
+    if (placed.at > at) answer = { isData: false, end: placed.at };
+    else answer = { isData, end: placed.extent.kind === "inline" ? end : Math.min(until, endOf(placed)) };
+    return true;
+  });
+  return answer;
+}

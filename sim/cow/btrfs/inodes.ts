@@ -1,0 +1,82 @@
+/**
+ * Inodes in memory (fs/btrfs/inode.c, delayed-inode.c): read from their item at first use, written back to it at a commit.
+ */
+import { assert } from "../../core/assert.ts";
+import { type DeviceNumber, deviceNumber } from "../../core/units.ts";
+import type { Mapping } from "../../vfs/address-space.ts";
+import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
+import { Cursor } from "../tree.ts";
+import { InodeState } from "./inode-state.ts";
+import type { InodeItem, RootRef } from "./items.ts";
+import { FIRST_FREE, handleOf, INODE_BYTES, INODE_ITEM, INODE_REF, inoOf, key, ROOT_BACKREF, subvolumeOf } from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+import type { Subvolume } from "./subvolume.ts";
+
+/** The inode of a handle. */
+export function inodeOf(state: BtrfsState, handle: number): InodeState {
+  return state.inodes.get(handle) ?? load(state, handle);
+}
+
+function load(state: BtrfsState, handle: number): InodeState {
+  const subvolume = state.subvolumes.get(subvolumeOf(handle));
+  const ino = inoOf(handle);
+  assert(subvolume !== undefined, `handle ${handle} is of a subvolume that is not there`);
+  const item = (subvolume as Subvolume).tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
+  assert(item !== undefined, `subvolume ${subvolumeOf(handle)} has no inode ${ino}`);
+  const inode = new InodeState(handle, ino, subvolume as Subvolume, item as InodeItem);
+  state.inodes.set(handle, inode);
+  return inode;
+}
+
+/** The inode's item changes at the next commit. */
+export function dirty(state: BtrfsState, inode: InodeState): void {
+  if (!inode.isPlaceholder) state.dirtyInodes.add(inode);
+}
+
+/** Writes the inode's item. */
+export function writeInode(inode: InodeState): void {
+  inode.subvolume.tree.set(key(inode.ino, INODE_ITEM), INODE_BYTES, inode.item());
+}
+
+/** Stamps ctime, and mtime too where content has changed. */
+export function stamp(state: BtrfsState, inode: InodeState, content: boolean): void {
+  const now = state.environment.clock.time();
+  inode.ctime = now;
+  if (content) inode.mtime = now;
+  dirty(state, inode);
+}
+
+export function mappingOf(state: BtrfsState, inode: InodeState): Mapping {
+  assert(state.addressSpace !== undefined, "the filesystem has an address space once it is mounted");
+  inode.mapping ??= state.environment.cache.mapping(
+    state.addressSpace as NonNullable<typeof state.addressSpace>,
+    inodeHandle(inode.handle),
+  );
+  return inode.mapping as Mapping;
+}
+
+/** st_dev of a subvolume: its own anonymous number, taken at first use. */
+export function deviceOf(state: BtrfsState, subvolume: Subvolume): DeviceNumber {
+  subvolume.device ??= state.environment.newDevice();
+  return subvolume.device ?? deviceNumber(0, 0);
+}
+
+/** The directory above one: that of its only name; of a subvolume's root, where the subvolume has its name. */
+export function parentOf(state: BtrfsState, directory: InodeState): Inode {
+  if (directory.standsIn !== 0) return inodeHandle(directory.standsIn);
+  if (directory.ino === FIRST_FREE) return parentOfRoot(state, directory);
+  if (directory.parent !== 0) return inodeHandle(directory.parent);
+  const cursor = new Cursor(directory.subvolume.tree);
+  let parent = directory.handle;
+  if (cursor.seek(key(directory.ino, INODE_REF)) && cursor.compare(key(directory.ino, INODE_REF + 1)) < 0)
+    parent = handleOf(directory.subvolume.id, cursor.key.offset);
+  directory.parent = parent;
+  return inodeHandle(parent);
+}
+
+function parentOfRoot(state: BtrfsState, directory: InodeState): Inode {
+  const { id } = directory.subvolume;
+  const cursor = new Cursor(state.rootTree);
+  if (!cursor.seek(key(id, ROOT_BACKREF)) || cursor.compare(key(id, ROOT_BACKREF + 1)) >= 0) return inodeHandle(directory.handle);
+  return inodeHandle(handleOf(cursor.key.offset, (cursor.value as RootRef).directory));
+}

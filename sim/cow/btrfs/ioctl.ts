@@ -1,0 +1,171 @@
+/** What btrfs's tools ask of a mounted filesystem by ioctl (fs/btrfs/ioctl.c; Linux 6.18): subvolumes, quotas, the cleaner. */
+import { ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import type { Inode } from "../../vfs/filesystem.ts";
+import { Cursor, Tree } from "../tree.ts";
+import type { Btrfs } from "./btrfs.ts";
+import { inodeOf } from "./inodes.ts";
+import type { QgroupLimit, RootItem, RootRef } from "./items.ts";
+import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
+import { type Qgroup, Quotas } from "./quotas.ts";
+import { createSnapshot, createSubvolume, destroySubvolume } from "./subvolumes.ts";
+
+/** BTRFS_IOC_SUBVOL_CREATE. @returns the new subvolume's id. */
+export function makeSubvolume(fs: Btrfs, directory: Inode, name: Name): number | Errno {
+  return createSubvolume(fs.state, inodeOf(fs.state, directory), name);
+}
+
+/** BTRFS_IOC_SNAP_CREATE_V2 of the subvolume that an inode is in. @returns the new subvolume's id. */
+export function makeSnapshot(
+  fs: Btrfs,
+  source: Inode,
+  directory: Inode,
+  how: { readonly name: Name; readonly readOnly: boolean },
+): number | Errno {
+  return createSnapshot(fs.state, inodeOf(fs.state, source).subvolume, inodeOf(fs.state, directory), how);
+}
+
+/** BTRFS_IOC_SNAP_DESTROY. @returns ENOTEMPTY when other subvolumes are in it. */
+export function removeSubvolume(fs: Btrfs, directory: Inode, name: Name): Errno | undefined {
+  return destroySubvolume(fs.state, inodeOf(fs.state, directory), name);
+}
+
+/** BTRFS_IOC_SYNC and what follows it: everything is written, the cleaner has worked. */
+export function syncAll(fs: Btrfs): Errno | undefined {
+  return fs.sync() ?? fs.clean();
+}
+
+/** The id of the subvolume that an inode is in (BTRFS_IOC_INO_LOOKUP). */
+export function subvolumeIdOf(fs: Btrfs, inode: Inode): number {
+  return inodeOf(fs.state, inode).subvolume.id;
+}
+
+/** A subvolume as `btrfs subvolume list` and `show` tell it. */
+interface SubvolumeInfo {
+  readonly id: number;
+  /** The subvolume that its name is in. */
+  readonly parent: number;
+  /** From the top of the filesystem, without a leading slash. */
+  readonly path: string;
+  readonly item: RootItem;
+}
+
+/** All subvolumes that have a name, by id. */
+export function listSubvolumes(fs: Btrfs): SubvolumeInfo[] {
+  const out: SubvolumeInfo[] = [];
+  for (const { id, item } of fs.state.subvolumes.values()) {
+    const ref = backrefOf(fs, id);
+    if (ref !== undefined && item.refs > 0) out.push({ id, parent: ref.parent, path: pathOf(fs, id), item });
+  }
+  return out.sort((one, other) => one.id - other.id);
+}
+
+function backrefOf(fs: Btrfs, id: number): { parent: number; ref: RootRef } | undefined {
+  const cursor = new Cursor(fs.state.tree(ROOT_TREE));
+  if (!cursor.seek(key(id, ROOT_BACKREF)) || cursor.compare(key(id, ROOT_BACKREF + 1)) >= 0) return undefined;
+  return { parent: cursor.key.offset, ref: cursor.value as RootRef };
+}
+
+/** A subvolume's path from the top: names of folders from its directories' own references. */
+function pathOf(fs: Btrfs, id: number): string {
+  const found = backrefOf(fs, id);
+  if (found === undefined) return "";
+  const { parent, ref } = found;
+  const parts = [ref.name];
+  let inode = fs.state.handle(parent, ref.directory) as Inode;
+  for (;;) {
+    const name = nameOf(fs, inode);
+    if (name === undefined) break;
+    parts.unshift(name);
+    inode = fs.parentOf(inode);
+  }
+  return parts.join("/");
+}
+
+function nameOf(fs: Btrfs, directory: Inode): string | undefined {
+  const above = fs.parentOf(directory);
+  if (above === directory) return undefined;
+  let found: string | undefined;
+  const { names } = fs.state.environment;
+  fs.iterate(above, (name) => {
+    if (found === undefined && fs.lookup(above, name) === directory) found = names.text(name);
+  });
+  return found;
+}
+
+// Quotas
+
+/** `btrfs quota enable`: all that there is, is counted at once. */
+export function enableQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  if (state.quotas !== undefined) return undefined;
+  const refused = state.begin(2) ?? state.flushAndCommit();
+  if (refused !== undefined) return refused;
+  const tree = new Tree(state, QUOTA_TREE);
+  state.trees.set(QUOTA_TREE, tree);
+  tree.set(key(0, QGROUP_STATUS), 32, true);
+  const quotas = new Quotas();
+  for (const id of [...state.subvolumes.keys()].sort((one, other) => one - other)) quotas.add(id);
+  state.quotas = quotas;
+  return state.commit() ?? rescanQuota(fs);
+}
+
+/** `btrfs quota disable`. */
+export function disableQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  const tree = state.trees.get(QUOTA_TREE);
+  if (tree === undefined) return undefined;
+  const refused = state.begin(2);
+  if (refused !== undefined) return refused;
+  state.quotas = undefined;
+  state.references.dropTree(tree, () => undefined);
+  state.dropPlainTree(QUOTA_TREE);
+  return state.commit();
+}
+
+/** `btrfs quota rescan -w`: counts everything from scratch. */
+export function rescanQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  const { quotas } = state;
+  if (quotas === undefined) return ENOTCONN;
+  const committed = state.flushAndCommit();
+  if (committed !== undefined) return committed;
+  const owners = new Map<number, { length: number; ids: number[] }>();
+  for (const { id, tree } of state.subvolumes.values()) {
+    const reach = (start: number, length: number): boolean => {
+      const known = owners.get(start);
+      if (known === undefined) owners.set(start, { length, ids: [id] });
+      else if (known.ids.at(-1) !== id) known.ids.push(id);
+      else return false;
+      return true;
+    };
+    tree.visitNodes((node) => {
+      if (!reach(node.address, NODE_SIZE)) return false;
+      for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
+        const item = state.referenceOf(node, slot);
+        if (item !== undefined) reach(item.start, state.references.get(item.start)?.length ?? 0);
+      }
+      return true;
+    });
+  }
+  for (const group of quotas.groups.values()) Object.assign(group, { referenced: 0, exclusive: 0, dirty: true });
+  for (const { length, ids } of owners.values()) quotas.account(length, new Set(), new Set(ids));
+  state.touchQuotas();
+  return state.commit();
+}
+
+/** The quota group 0/id. @returns ENOTCONN while quotas are off, ENOENT when there is no such group. */
+function qgroupOf(fs: Btrfs, id: number): Qgroup | Errno {
+  const { quotas } = fs.state;
+  return quotas === undefined ? ENOTCONN : (quotas.groups.get(id) ?? ENOENT);
+}
+
+/** `btrfs qgroup limit`. */
+export function limitQgroup(fs: Btrfs, id: number, limit: Partial<QgroupLimit>): Errno | undefined {
+  const group = qgroupOf(fs, id);
+  if (isErrno(group)) return group;
+  group.limit = { ...group.limit, ...limit };
+  group.dirty = true;
+  fs.state.touchQuotas();
+  return undefined;
+}

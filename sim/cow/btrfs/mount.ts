@@ -1,0 +1,164 @@
+/**
+ * Mounting: everything from the device again, from the superblock down (fs/btrfs/disk-io.c: open_ctree; Linux 6.18).
+ *
+ * Interface: all nodes are read, so that what cannot be read is found here. Inodes and subvolumes without a name are freed, as a power cut may have left them.
+ */
+import type { BlockDevice } from "../../block/device.ts";
+import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
+import type { Extent } from "../references.ts";
+import { Cursor, Tree } from "../tree.ts";
+import { BlockGroup } from "./block-group.ts";
+import { Btrfs } from "./btrfs.ts";
+import { commit } from "./commit.ts";
+import { settleChunk } from "./extent-items.ts";
+import { inodeOf } from "./inodes.ts";
+import type { BlockGroupItem, ChunkItem, QgroupItem, QgroupLimit, RootItem } from "./items.ts";
+import {
+  BLOCK_GROUP_ITEM,
+  CHUNK_ITEM,
+  CHUNK_TREE,
+  EXTENT_ITEM,
+  EXTENT_TREE,
+  FIRST_FREE,
+  handleOf,
+  key,
+  LAST_FREE,
+  METADATA_ITEM,
+  ORPHAN_ITEM,
+  ORPHANS,
+  QGROUP_INFO,
+  QGROUP_LIMIT,
+  QUOTA_TREE,
+  ROOT_ITEM,
+  ROOT_TREE,
+} from "./layout.ts";
+import { freeInode } from "./namei.ts";
+import { Quotas } from "./quotas.ts";
+import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
+import { Space } from "./space.ts";
+import { type BtrfsEnvironment, BtrfsState } from "./state.ts";
+
+/**
+ * Mounts the filesystem on a device.
+ * @returns EINVAL when there is none, EIO when its trees cannot be read.
+ */
+export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): Btrfs | Errno {
+  const superblock = readSuperblock(device);
+  if (isErrno(superblock)) return superblock;
+  if (superblock.totalBytes > device.size) return EINVAL;
+  const space = new Space(superblock.totalBytes, environment.profile.sizeClasses);
+  const state = new BtrfsState(device, environment, {
+    space,
+    uuid: superblock.uuid,
+    generation: superblock.generation + 1,
+    commit,
+  });
+  const failed = loadChunks(state, superblock) ?? loadTrees(state, superblock);
+  if (failed !== undefined) return failed;
+  loadQuotas(state);
+  space.onChunk = (group, made) => settleChunk(state, group, made);
+  const fs = new Btrfs(state);
+  freeOrphans(state);
+  return fs;
+}
+
+/** Reads every node below an address. Nodes that other trees have too are read once. */
+function readBelow(state: BtrfsState, address: number): Errno | undefined {
+  if (state.nodes.has(address)) return undefined;
+  const group = state.space.groups.find(({ start, end }) => address >= start && address < end);
+  if (group === undefined) return EIO;
+  const places = group.stripes.map((stripe) => stripe + address - group.start);
+  const node = readNode(state.device, places, address);
+  if (isErrno(node)) return node;
+  state.nodes.set(address, node);
+  for (const child of node.children) {
+    const failed = readBelow(state, child);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+function loadTree(state: BtrfsState, id: number, root: number): Tree | Errno {
+  const failed = readBelow(state, root);
+  if (failed !== undefined) return failed;
+  const tree = new Tree(state, id, root);
+  state.trees.set(id, tree);
+  state.committedRoots.set(id, root);
+  state.writtenRoots.set(id, root);
+  return tree;
+}
+
+/** The chunks: those of the system from the superblock, the others from the chunk tree that lies in them. */
+function loadChunks(state: BtrfsState, superblock: SuperblockRecord): Errno | undefined {
+  for (const { start, item } of superblock.systemChunks) state.space.add(new BlockGroup({ start, ...item }));
+  const tree = loadTree(state, CHUNK_TREE, superblock.chunkRoot);
+  if (isErrno(tree)) return tree;
+  tree.visit(key(FIRST_FREE, CHUNK_ITEM), key(FIRST_FREE, CHUNK_ITEM + 1), ({ offset }, value) => {
+    if (state.space.groups.every(({ start }) => start !== offset))
+      state.space.add(new BlockGroup({ start: offset, ...(value as ChunkItem) }));
+    return false;
+  });
+  return undefined;
+}
+
+function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | undefined {
+  const roots = loadTree(state, ROOT_TREE, superblock.root);
+  if (isErrno(roots)) return roots;
+  const cursor = new Cursor(roots);
+  for (let more = cursor.seek(key(0, 0)); more; more = cursor.next()) {
+    const { object, kind } = cursor.key;
+    if (kind !== ROOT_ITEM) continue;
+    const item = cursor.value as RootItem;
+    const tree = loadTree(state, object, item.root);
+    if (isErrno(tree)) return tree;
+    if (state.isSubvolume(object)) loadSubvolume(state, tree, item);
+  }
+  loadSpace(state);
+  return undefined;
+}
+
+function loadSubvolume(state: BtrfsState, tree: Tree, item: RootItem): void {
+  tree.lastSnapshot = item.lastSnapshot;
+  const cursor = new Cursor(tree);
+  const lastIno = cursor.seekBefore(key(LAST_FREE, 0)) ? Math.max(FIRST_FREE, cursor.key.object) : FIRST_FREE;
+  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno, dirty: false });
+  state.nextSubvolume = Math.max(state.nextSubvolume, tree.id + 1);
+  if (item.refs === 0) state.deleted.push(tree.id);
+}
+
+/** What is free follows from what the extents take. */
+function loadSpace(state: BtrfsState): void {
+  const tree = state.tree(EXTENT_TREE);
+  const cursor = new Cursor(tree);
+  for (let more = cursor.seek(key(0, 0)); more; more = cursor.next()) {
+    const { object, kind } = cursor.key;
+    if (kind === EXTENT_ITEM || kind === METADATA_ITEM) {
+      const { start, length } = cursor.value as Extent;
+      state.space.groupOf(start).take(start, length);
+    } else if (kind === BLOCK_GROUP_ITEM) state.space.groupOf(object).written = (cursor.value as BlockGroupItem).used;
+  }
+}
+
+function loadQuotas(state: BtrfsState): void {
+  const tree = state.trees.get(QUOTA_TREE);
+  if (tree === undefined) return;
+  const quotas = new Quotas();
+  tree.visit(key(0, QGROUP_INFO), key(0, QGROUP_INFO + 1), ({ offset }, value) => {
+    const limit = tree.get(key(0, QGROUP_LIMIT, offset)) as QgroupLimit | undefined;
+    quotas.add(offset, value as QgroupItem, limit).dirty = false;
+    return false;
+  });
+  state.quotas = quotas;
+}
+
+/** Frees the inodes that nobody holds any more. */
+function freeOrphans(state: BtrfsState): void {
+  for (const { id, tree } of state.subvolumes.values()) {
+    const inos: number[] = [];
+    tree.visit(key(ORPHANS, ORPHAN_ITEM), key(ORPHANS, ORPHAN_ITEM + 1), ({ offset }) => {
+      inos.push(offset);
+      return false;
+    });
+    for (const ino of inos) freeInode(state, inodeOf(state, handleOf(id, ino)));
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Making and removing names (fs/btrfs/inode.c: btrfs_create_common, btrfs_symlink, btrfs_link, btrfs_unlink, btrfs_rmdir, btrfs_tmpfile, btrfs_evict_inode; Linux 6.18).
+ *
+ * Interface: an inode without names that is held keeps an orphan item, so that a mount after a power cut frees it; the last `drop` frees it otherwise.
+ */
+import { Content } from "../../core/content.ts";
+import { EACCES, EMLINK, ENAMETOOLONG, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { utf8Length } from "../../core/names.ts";
+import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import {
+  addEntry,
+  addRef,
+  forgetPlaceholder,
+  handleOfEntry,
+  indexOfEntry,
+  lookupEntry,
+  removeEntry,
+  removeRef,
+} from "./directories.ts";
+import { dropExtents, putExtent } from "./file-extents.ts";
+import { InodeState } from "./inode-state.ts";
+import { inodeOf, stamp, writeInode } from "./inodes.ts";
+import { FIRST_FREE, INLINE_BYTES, ITEM_BYTES_MAX, key, LINKS_MAX, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
+import { undelay } from "./reserve.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** What the kernel estimates that making a name changes, in items. */
+const CREATE_ITEMS = 6;
+/** Flags that a new inode has from its directory (btrfs_inherit_iflags). */
+const INHERITED = NOCOW_FLAG;
+
+/** Why a directory takes no new names. */
+function closedError(directory: InodeState, mode: number): Errno | undefined {
+  // Without an operation of its own, the kernel says so differently to open and to mkdir and the others.
+  if (directory.isPlaceholder) return (mode & S_IFMT) === S_IFREG ? EACCES : EPERM;
+  if (directory.subvolume.item.readOnly) return EROFS;
+  return directory.nlink === 0 ? ENOENT : undefined;
+}
+
+function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): InodeState {
+  const { subvolume } = directory;
+  subvolume.lastIno += 1;
+  const ino = subvolume.lastIno;
+  const now = state.environment.clock.time();
+  const type = init.mode & S_IFMT;
+  let flags = directory.flags & INHERITED;
+  if (state.environment.options?.nodatacow === true && type === S_IFREG) flags |= NOCOW_FLAG;
+  const inode = new InodeState(state.handle(subvolume.id, ino), ino, subvolume, {
+    generation: state.generation,
+    mode: init.mode,
+    uid: init.uid,
+    gid: init.gid,
+    nlink: 1,
+    size: 0,
+    bytes: 0,
+    rdev: init.rdev,
+    flags,
+    atime: now,
+    mtime: now,
+    ctime: now,
+    otime: now,
+  });
+  if (type === S_IFDIR) inode.parent = directory.handle;
+  state.inodes.set(inode.handle, inode);
+  writeInode(inode);
+  return inode;
+}
+
+/** A symbolic link's target is data in its item. */
+function putTarget(inode: InodeState, target: string): void {
+  const content = Content.text(target);
+  inode.size = content.length;
+  inode.diskSize = content.length;
+  inode.bytes = content.length;
+  putExtent(inode, 0, { kind: "inline", length: content.length, stored: content.length, content, compression: "none" });
+  writeInode(inode);
+}
+
+function nameInode(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
+  const index = addEntry(state, directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
+  addRef(inode, directory.ino, { index, name });
+}
+
+export function create(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): number | Errno {
+  const closed = closedError(directory, init.mode);
+  if (closed !== undefined) return closed;
+  const isLink = (init.mode & S_IFMT) === S_IFLNK;
+  if (isLink && utf8Length(init.target) > Math.min(ITEM_BYTES_MAX - INLINE_BYTES, 4095)) return ENAMETOOLONG;
+  const refused = state.begin(CREATE_ITEMS, directory.subvolume);
+  if (refused !== undefined) return refused;
+  const inode = makeInode(state, directory, init);
+  if (isLink) putTarget(inode, init.target);
+  nameInode(state, directory, state.environment.names.text(name), inode);
+  stamp(state, directory, true);
+  return inode.handle;
+}
+
+/** Leaves a whiteout where a rename took a name away. */
+export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): void {
+  nameInode(state, directory, state.environment.names.text(name), makeInode(state, directory, init));
+}
+
+export function tmpfile(state: BtrfsState, directory: InodeState, init: NewInode): number | Errno {
+  const refused = closedError(directory, init.mode) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+  if (refused !== undefined) return refused;
+  const inode = makeInode(state, directory, init);
+  inode.nlink = 0;
+  inode.holds = 1;
+  addOrphan(inode);
+  writeInode(inode);
+  return inode.handle;
+}
+
+export function link(state: BtrfsState, source: InodeState, directory: InodeState, name: Name): Errno | undefined {
+  const closed = closedError(directory, S_IFLNK);
+  if (closed !== undefined) return closed;
+  if (source.subvolume !== directory.subvolume) return EXDEV;
+  if (source.nlink >= LINKS_MAX) return EMLINK;
+  const refused = state.begin(CREATE_ITEMS, directory.subvolume);
+  if (refused !== undefined) return refused;
+  if (source.nlink === 0) removeOrphan(source);
+  source.nlink += 1;
+  nameInode(state, directory, state.environment.names.text(name), source);
+  stamp(state, source, false);
+  stamp(state, directory, true);
+  return undefined;
+}
+
+// Inodes without names
+
+function addOrphan(inode: InodeState): void {
+  inode.subvolume.tree.set(key(ORPHANS, ORPHAN_ITEM, inode.ino), 0, true);
+}
+function removeOrphan(inode: InodeState): void {
+  inode.subvolume.tree.remove(key(ORPHANS, ORPHAN_ITEM, inode.ino));
+}
+
+/** Takes one name's count from an inode: freed now, or, when held, by the last drop. */
+export function dropLink(state: BtrfsState, inode: InodeState): void {
+  inode.nlink -= 1;
+  stamp(state, inode, false);
+  if (inode.nlink > 0) return;
+  if (inode.holds === 0) freeInode(state, inode);
+  else addOrphan(inode);
+}
+
+/** Frees an inode with all that it has (btrfs_evict_inode). */
+export function freeInode(state: BtrfsState, inode: InodeState): void {
+  inode.mapping?.truncate(0);
+  undelay(state, inode, 0, Number.MAX_SAFE_INTEGER);
+  if ((inode.mode & S_IFMT) === S_IFREG) dropExtents(state, inode, 0, Number.MAX_SAFE_INTEGER);
+  const { tree } = inode.subvolume;
+  tree.removeRange(key(inode.ino, 0), key(inode.ino + 1, 0));
+  removeOrphan(inode);
+  state.dirtyInodes.delete(inode);
+  state.inodes.delete(inode.handle);
+}
+
+/** The last hold of an inode has ended. */
+export function dropHold(state: BtrfsState, inode: InodeState): void {
+  if (inode.nlink > 0 || inode.isPlaceholder || inode.ino === FIRST_FREE) return;
+  if (state.begin(1) === undefined) freeInode(state, inode);
+}
+
+// Removing
+
+/** The entry's inode in memory, and what stands against taking its name. */
+function victimOf(state: BtrfsState, directory: InodeState, name: Name): InodeState | Errno {
+  const entry = lookupEntry(state, directory, name);
+  if (entry === undefined) return ENOENT;
+  if (directory.subvolume.item.readOnly) return EROFS;
+  return inodeOf(state, handleOfEntry(state, directory, entry));
+}
+
+export function unlink(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
+  const inode = victimOf(state, directory, name);
+  if (!(inode instanceof InodeState)) return inode;
+  const refused = state.begin(CREATE_ITEMS);
+  if (refused !== undefined) return refused;
+  takeName(state, directory, state.environment.names.text(name), inode);
+  stamp(state, directory, true);
+  dropLink(state, inode);
+  return undefined;
+}
+
+/** Takes a name away from an inode and its directory; the count stays. */
+export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
+  const index = removeRef(inode, directory.ino, name);
+  removeEntry(state, directory, name, index ?? indexOfEntry(directory, name));
+}
+
+/** @param destroy - removes a subvolume whose root it is. */
+export function rmdir(
+  state: BtrfsState,
+  directory: InodeState,
+  name: Name,
+  destroy: (subvolume: InodeState) => Errno | undefined,
+): Errno | undefined {
+  const inode = victimOf(state, directory, name);
+  if (!(inode instanceof InodeState)) return inode;
+  if (inode.size > 0) return ENOTEMPTY;
+  if (inode.ino === FIRST_FREE) return destroy(inode);
+  const refused = state.begin(CREATE_ITEMS);
+  if (refused !== undefined) return refused;
+  dropDirectory(state, directory, state.environment.names.text(name), inode);
+  stamp(state, directory, true);
+  return undefined;
+}
+
+/** Takes its only name from an empty directory, or from what stands for a subvolume. */
+export function dropDirectory(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
+  if (inode.isPlaceholder) {
+    removeEntry(state, directory, name, indexOfEntry(directory, name));
+    forgetPlaceholder(state, directory, name);
+    return;
+  }
+  takeName(state, directory, name, inode);
+  dropLink(state, inode);
+}

@@ -1,0 +1,103 @@
+/** Renaming (fs/btrfs/inode.c: btrfs_rename, btrfs_rename_exchange; Linux 6.18): inodes stay in their subvolume, a subvolume itself may go anywhere. */
+import { ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
+import { addEntry, addRef, handleOfEntry, lookupEntry } from "./directories.ts";
+import type { InodeState } from "./inode-state.ts";
+import { inodeOf, stamp } from "./inodes.ts";
+import { FIRST_FREE } from "./layout.ts";
+import { dropDirectory, dropLink, leaveWhiteout, takeName } from "./namei.ts";
+import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
+import type { BtrfsState } from "./state.ts";
+
+const RENAME_ITEMS = 11;
+const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
+
+/** A name in a directory. */
+export interface Place {
+  readonly directory: InodeState;
+  readonly name: Name;
+}
+
+function inodeAt(state: BtrfsState, place: Place): InodeState | undefined {
+  const entry = lookupEntry(state, place.directory, place.name);
+  return entry === undefined ? undefined : inodeOf(state, handleOfEntry(state, place.directory, entry));
+}
+
+export function rename(
+  state: BtrfsState,
+  source: Place,
+  target: Place,
+  flags: number,
+  left: NewInode = ROOTS_WHITEOUT,
+): Errno | undefined {
+  const inode = inodeAt(state, source);
+  if (inode === undefined) return ENOENT;
+  const replaced = inodeAt(state, target);
+  if (source.directory.subvolume.item.readOnly || target.directory.subvolume.item.readOnly) return EROFS;
+  if ((flags & RENAME_EXCHANGE) !== 0) return replaced === undefined ? ENOENT : exchange(state, source, target);
+  if (target.directory.isPlaceholder) return EPERM;
+  const crosses = source.directory.subvolume !== target.directory.subvolume;
+  if (inode.ino !== FIRST_FREE && crosses) return EXDEV;
+  if (inode.isPlaceholder || replaced?.ino === FIRST_FREE) return ENOTEMPTY;
+  if (inode.isDirectory && replaced !== undefined && replaced.size > 0) return ENOTEMPTY;
+  if (replaced === inode) return undefined;
+  const refused = state.begin(RENAME_ITEMS, target.directory.subvolume);
+  if (refused !== undefined) return refused;
+  leave(state, source, inode);
+  if (replaced !== undefined) removeReplaced(state, target, replaced);
+  arrive(state, target, inode);
+  stamp(state, inode, false);
+  stamp(state, source.directory, true);
+  if (source.directory !== target.directory) stamp(state, target.directory, true);
+  if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(state, source.directory, source.name, left);
+  return undefined;
+}
+
+/** Takes the name away where the inode was. */
+function leave(state: BtrfsState, place: Place, inode: InodeState): void {
+  const name = state.environment.names.text(place.name);
+  if (inode.ino === FIRST_FREE) unnameSubvolume(state, place.directory, name, inode.subvolume.id);
+  else takeName(state, place.directory, name, inode);
+}
+
+/** Gives the inode its name where it is now. */
+function arrive(state: BtrfsState, place: Place, inode: InodeState): void {
+  const name = state.environment.names.text(place.name);
+  if (inode.ino === FIRST_FREE) nameSubvolume(state, place.directory, name, inode.subvolume.id);
+  else {
+    const index = addEntry(state, place.directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
+    addRef(inode, place.directory.ino, { index, name });
+    if (inode.isDirectory) inode.parent = place.directory.handle;
+  }
+}
+
+function removeReplaced(state: BtrfsState, place: Place, inode: InodeState): void {
+  const name = state.environment.names.text(place.name);
+  if (inode.isDirectory) dropDirectory(state, place.directory, name, inode);
+  else {
+    takeName(state, place.directory, name, inode);
+    dropLink(state, inode);
+  }
+}
+
+function exchange(state: BtrfsState, source: Place, target: Place): Errno | undefined {
+  const one = inodeAt(state, source);
+  const other = inodeAt(state, target);
+  if (one === undefined || other === undefined) return ENOENT;
+  const crosses = source.directory.subvolume !== target.directory.subvolume;
+  if (crosses && (one.ino !== FIRST_FREE || other.ino !== FIRST_FREE)) return EXDEV;
+  if (one.isPlaceholder || other.isPlaceholder) return ENOTEMPTY;
+  if (one === other) return undefined;
+  const refused = state.begin(RENAME_ITEMS, target.directory.subvolume);
+  if (refused !== undefined) return refused;
+  leave(state, source, one);
+  leave(state, target, other);
+  arrive(state, target, one);
+  arrive(state, source, other);
+  stamp(state, one, false);
+  stamp(state, other, false);
+  stamp(state, source.directory, true);
+  if (source.directory !== target.directory) stamp(state, target.directory, true);
+  return undefined;
+}

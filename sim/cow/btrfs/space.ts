@@ -1,0 +1,254 @@
+/**
+ * The space of a device: chunks of data, metadata and system, made when they are needed; allocation of extents in them
+ * (fs/btrfs/volumes.c: btrfs_create_chunk, extent-tree.c: find_free_extent; Linux 6.18. spec/block-cow.md 2.3).
+ *
+ * Words: *logical* addresses are what extents have; a chunk maps a range of them to one place on the device (data: single) or two (metadata: DUP).
+ *
+ * Interface: what is freed in a transaction is pinned until it has committed, so that a power cut finds the old tree whole.
+ */
+import { assert } from "../../core/assert.ts";
+import { alignDown, alignUp, GIB, KIB, MIB } from "../../core/units.ts";
+import { BlockGroup, type SizeClass } from "./block-group.ts";
+import type { ChunkType } from "./items.ts";
+import { DEVICE_RESERVED, SECTOR_SIZE, STRIPE_LENGTH, SUPERBLOCK_AT } from "./layout.ts";
+
+/** Copies of a chunk of each type. */
+const COPIES: Readonly<Record<ChunkType, number>> = { data: 1, metadata: 2, system: 2 };
+const LARGE_DEVICE = GIB(50);
+/** What statfs leaves of the space that is in no chunk. */
+const UNALLOCATED_KEPT = MIB(1);
+
+export interface Totals {
+  readonly total: number;
+  readonly used: number;
+}
+
+function classOf(length: number): SizeClass {
+  if (length <= KIB(128)) return "small";
+  return length <= MIB(8) ? "medium" : "large";
+}
+
+export class Space {
+  readonly deviceBytes: number;
+  /** Ascending by logical address. */
+  readonly groups: BlockGroup[] = [];
+  /** Whether chunks keep to a size class (from Linux 6.2). */
+  readonly sizeClasses: boolean;
+  /** Freed in this transaction: pairs of start and length. */
+  #pinned: number[] = [];
+  #pinnedBytes: Record<ChunkType, number> = { data: 0, metadata: 0, system: 0 };
+  /** Told of each chunk that comes or goes. */
+  onChunk: (group: BlockGroup, made: boolean) => void = () => undefined;
+  #last: BlockGroup | undefined;
+
+  constructor(deviceBytes: number, sizeClasses: boolean) {
+    this.deviceBytes = alignDown(deviceBytes, SECTOR_SIZE);
+    this.sizeClasses = sizeClasses;
+  }
+
+  // Chunks
+
+  add(group: BlockGroup): void {
+    this.groups.push(group);
+    this.groups.sort((one, other) => one.start - other.start);
+    // Each copy of the superblock keeps its place out of the chunk that lies over it.
+    for (const at of SUPERBLOCK_AT) {
+      for (const stripe of group.stripes) {
+        if (at >= stripe && at < stripe + group.length) group.exclude(group.start + at - stripe, STRIPE_LENGTH);
+      }
+    }
+  }
+
+  groupOf(logical: number): BlockGroup {
+    const last = this.#last;
+    if (last !== undefined && logical >= last.start && logical < last.end) return last;
+    const found = this.groups.find((group) => logical >= group.start && logical < group.end);
+    assert(found !== undefined, `address ${logical} lies in no chunk`);
+    this.#last = found;
+    return found as BlockGroup;
+  }
+
+  totals(type: ChunkType): Totals {
+    let total = 0;
+    let used = 0;
+    for (const group of this.groups) {
+      if (group.type !== type) continue;
+      total += group.length;
+      used += group.used;
+    }
+    return { total, used };
+  }
+
+  pinned(type: ChunkType): number {
+    return this.#pinnedBytes[type];
+  }
+
+  /** Bytes of the device that chunks take. */
+  get allocated(): number {
+    return this.groups.reduce((sum, group) => sum + group.length * group.stripes.length, 0);
+  }
+
+  /** Bytes that no chunk takes, those before the first one included (btrfs filesystem usage: Device unallocated). */
+  get unallocated(): number {
+    return this.deviceBytes - this.allocated;
+  }
+
+  /** Device ranges that no chunk takes, ascending: pairs of start and end. */
+  #holes(): number[] {
+    const taken = this.groups.flatMap((group) => group.stripes.map((at) => [at, at + group.length] as const));
+    taken.sort(([one], [other]) => one - other);
+    const out: number[] = [];
+    let at: number = DEVICE_RESERVED;
+    for (const [from, to] of taken) {
+      if (from > at) out.push(at, from);
+      at = Math.max(at, to);
+    }
+    if (this.deviceBytes > at) out.push(at, this.deviceBytes);
+    return out;
+  }
+
+  /** How long a new chunk would be; 0 when there is no room. */
+  chunkBytes(type: ChunkType): number {
+    const copies = COPIES[type];
+    const tenth = Math.floor(this.deviceBytes / 10);
+    const stripeMax =
+      type === "data" ? GIB(1) : type === "system" ? MIB(32) : this.deviceBytes > LARGE_DEVICE ? GIB(1) : MIB(256);
+    const chunkMax = Math.min(type === "data" ? GIB(10) : stripeMax, tenth);
+    const holes = this.#holes();
+    let available = 0;
+    for (let at = 0; at < holes.length; at += 2) {
+      const length = (holes[at + 1] as number) - (holes[at] as number);
+      available = Math.max(available, alignDown(length, STRIPE_LENGTH * copies) / copies);
+    }
+    let stripe = Math.min(stripeMax, available);
+    if (stripe > chunkMax) stripe = Math.min(alignUp(chunkMax, MIB(16)), stripe);
+    return alignDown(stripe, STRIPE_LENGTH);
+  }
+
+  /** Makes a chunk. @returns undefined when the device has no room for one. */
+  makeChunk(type: ChunkType): BlockGroup | undefined {
+    const length = this.chunkBytes(type);
+    if (length === 0) return undefined;
+    const copies = COPIES[type];
+    const holes = this.#holes();
+    for (let at = 0; at < holes.length; at += 2) {
+      const from = holes[at] as number;
+      if ((holes[at + 1] as number) - from < length * copies) continue;
+      const stripes = Array.from({ length: copies }, (_, copy) => from + copy * length);
+      const start = this.groups.reduce((end, group) => Math.max(end, group.end), DEVICE_RESERVED as number);
+      const group = new BlockGroup({ start, length, type, stripes });
+      this.add(group);
+      this.onChunk(group, true);
+      return group;
+    }
+    return undefined;
+  }
+
+  /** Gives up the data chunks that nothing is in, but for one of them (btrfs_delete_unused_bgs). */
+  dropUnused(): void {
+    for (const group of this.groups.filter(({ type }) => type === "data")) {
+      const alone = this.groups.every((other) => other === group || other.type !== "data");
+      if (alone || group.used > 0 || this.#pinned.some((at, index) => index % 2 === 0 && at >= group.start && at < group.end))
+        continue;
+      this.groups.splice(this.groups.indexOf(group), 1);
+      this.#last = undefined;
+      this.onChunk(group, false);
+    }
+  }
+
+  // Extents
+
+  /**
+   * Takes `wanted` bytes of data, or fewer when no place is that long, in whole sectors.
+   * @returns undefined when not a sector is free.
+   */
+  takeData(wanted: number, hint: number | undefined): { start: number; length: number } | undefined {
+    for (let length = wanted; ; ) {
+      const start = this.#findData(length, hint);
+      if (start !== undefined) {
+        this.groupOf(start).take(start, length);
+        return { start, length };
+      }
+      const longest = this.groups.reduce((most, group) => (group.type === "data" ? Math.max(most, group.longest) : most), 0);
+      if (longest < SECTOR_SIZE) return undefined;
+      length = Math.min(alignDown(Math.max(SECTOR_SIZE, length / 2), SECTOR_SIZE), longest);
+    }
+  }
+
+  #findData(length: number, hint: number | undefined): number | undefined {
+    const data = this.groups.filter(({ type }) => type === "data");
+    const wanted = classOf(length);
+    const hinted = hint === undefined ? undefined : data.find((group) => hint >= group.start && hint < group.end);
+    const fits = (group: BlockGroup): boolean => !this.sizeClasses || group.sizeClass === wanted;
+    const claim = (group: BlockGroup, place: number | undefined): number | undefined => {
+      if (place !== undefined && group.sizeClass === "none") group.sizeClass = wanted;
+      return place;
+    };
+    const search = (allowed: (group: BlockGroup) => boolean): number | undefined => {
+      if (hinted !== undefined && allowed(hinted)) {
+        const place = claim(hinted, hinted.find(length, hint));
+        if (place !== undefined) return place;
+      }
+      for (const group of data) {
+        const place = allowed(group) ? claim(group, group.find(length)) : undefined;
+        if (place !== undefined) return place;
+      }
+      return undefined;
+    };
+    const found = search(fits) ?? search((group) => group.sizeClass === "none");
+    if (found !== undefined) return found;
+    const made = this.makeChunk("data");
+    if (made !== undefined) {
+      const place = claim(made, made.find(length));
+      if (place !== undefined) return place;
+    }
+    return search(() => true);
+  }
+
+  /** Takes room for a node. */
+  takeNode(type: "metadata" | "system", length: number): number {
+    for (const group of this.groups) {
+      if (group.type !== type) continue;
+      const start = group.find(length, group.start);
+      if (start === undefined) continue;
+      group.take(start, length);
+      return start;
+    }
+    const made = this.makeChunk(type);
+    assert(made !== undefined, `no room for a ${type} node: what a transaction needs is promised before it`);
+    return this.takeNode(type, length);
+  }
+
+  /** An extent has no references any more: it is free when the transaction has committed. */
+  pin(start: number, length: number): void {
+    const group = this.groupOf(start);
+    group.discount(length);
+    this.#pinned.push(start, length);
+    this.#pinnedBytes[group.type] += length;
+  }
+
+  /** Frees what was pinned: the transaction has committed. @param freed - told of each range, and whether it was a node. */
+  unpin(freed: (start: number, isNode: boolean) => void): void {
+    const pinned = this.#pinned;
+    this.#pinned = [];
+    this.#pinnedBytes = { data: 0, metadata: 0, system: 0 };
+    for (let at = 0; at < pinned.length; at += 2) {
+      const start = pinned[at] as number;
+      const group = this.groupOf(start);
+      group.give(start, pinned[at + 1] as number);
+      freed(start, group.type !== "data");
+    }
+  }
+
+  // Figures
+
+  /** Bytes that new data can have: what is free in data chunks and what new ones would take. */
+  get dataAvailable(): number {
+    const { total, used } = this.totals("data");
+    return Math.max(0, total - used) + Math.max(0, this.unallocated - UNALLOCATED_KEPT);
+  }
+
+  check(): void {
+    for (const group of this.groups) group.check();
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * One mounted btrfs: everything that its operations share (kernel: struct btrfs_fs_info). Operations are functions over it, in files by operation.
+ *
+ * Interface: `begin` opens each call that changes something (btrfs_start_transaction): it promises room for the nodes that the call may copy, and commits first when the
+ * transaction has grown large. The running transaction's number is `generation`; a node that has it is changed in place.
+ */
+import type { BlockDevice } from "../../block/device.ts";
+import { assert } from "../../core/assert.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Content } from "../../core/content.ts";
+import { EDQUOT, EIO, ENOSPC, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import type { EventStream } from "../../core/events.ts";
+import type { BtrfsProfile } from "../../core/kernel-profile.ts";
+import type { Name, NameTable } from "../../core/names.ts";
+import { Random } from "../../core/random.ts";
+import { bytes, type DeviceNumber } from "../../core/units.ts";
+import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
+import type { Inode } from "../../vfs/filesystem.ts";
+import { Node, type NodeFormat } from "../node.ts";
+import { type Extent, type ItemReference, References } from "../references.ts";
+import type { NodeStore, TreeParts } from "../store.ts";
+import { Cursor, type Tree } from "../tree.ts";
+import type { Compression } from "./compression.ts";
+import { nameHash } from "./crc32c.ts";
+import type { InodeState } from "./inode-state.ts";
+import type { FileExtent, RootItem } from "./items.ts";
+import {
+  CHUNK_TREE,
+  EXTENT_DATA,
+  EXTENT_ITEM,
+  EXTENT_TREE,
+  FIRST_FREE,
+  FORMAT,
+  GLOBAL_RESERVE_MIN,
+  handleOf,
+  ITEM_RESERVE,
+  key,
+  LAST_FREE,
+  METADATA_ITEM,
+  NODE_SIZE,
+  QGROUP_INFO,
+  QGROUP_LIMIT,
+  QUOTA_TREE,
+  ROOT_ITEM,
+  ROOT_TREE,
+  TOP_SUBVOLUME,
+} from "./layout.ts";
+import type { Quotas } from "./quotas.ts";
+import type { Space } from "./space.ts";
+import type { Subvolume } from "./subvolume.ts";
+
+interface PageCacheLike {
+  mapping(space: AddressSpace, inode: Inode): Mapping;
+}
+
+export interface BtrfsEnvironment {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly events: EventStream;
+  readonly cache: PageCacheLike;
+  /** A new anonymous st_dev: one for the superblock, one for each subvolume that is looked up. */
+  readonly newDevice: () => DeviceNumber;
+  readonly label?: string;
+  readonly options?: BtrfsOptions;
+  readonly profile: BtrfsProfile;
+}
+
+/** Options of mount. */
+export interface BtrfsOptions {
+  readonly compress?: Compression;
+  /** Compress also what did not shrink at first (compress-force). */
+  readonly force?: boolean;
+  /** The longest data that an item keeps in a leaf. Default 2048. */
+  readonly inlineMax?: number;
+  readonly nodatacow?: boolean;
+}
+
+/** What a mount finds or a mkfs makes up. */
+export interface BtrfsParts {
+  readonly space: Space;
+  readonly uuid: string;
+  readonly generation: number;
+  /** Ends the running transaction. */
+  readonly commit: (state: BtrfsState) => Errno | undefined;
+}
+
+const INLINE_MAX = 2048;
+/** A transaction with so many new nodes commits before the next call. */
+const TRANSACTION_NODES_MAX = 8192;
+
+export class BtrfsState implements NodeStore {
+  readonly format: NodeFormat = FORMAT;
+  readonly device: BlockDevice;
+  readonly environment: BtrfsEnvironment;
+  readonly label: string;
+  readonly space: Space;
+  readonly uuid: string;
+  readonly random: Random;
+  readonly references: References;
+  /** All nodes there are, those too that go with the running transaction. */
+  readonly nodes: Map<number, Node> = new Map();
+  /** Nodes that the running transaction has made. */
+  fresh: Node[] = [];
+  /** All trees by id, subvolumes' among them. */
+  readonly trees: Map<number, Tree> = new Map();
+  /** Where the root tree says that each tree's root is. */
+  readonly writtenRoots: Map<number, number> = new Map();
+  /** Where each tree's root was at the last commit. */
+  readonly committedRoots: Map<number, number> = new Map();
+  readonly subvolumes: Map<number, Subvolume> = new Map();
+  readonly inodes: Map<number, InodeState> = new Map();
+  readonly dirtyInodes: Set<InodeState> = new Set();
+  /** Directories that stand for a subvolume elsewhere: by directory and name. */
+  readonly placeholders: Map<string, number> = new Map();
+  /** Subvolumes without a name, to be dropped by the cleaner. */
+  readonly deleted: number[] = [];
+  quotas: Quotas | undefined;
+  generation: number;
+  /** Bytes that delayed allocation has promised. */
+  delayedBytes = 0;
+  nextSubvolume = 256;
+  nextPlaceholder = 1;
+  /** st_dev of what belongs to no subvolume. */
+  readonly superDevice: DeviceNumber;
+  readonly counters: { commits: number; nodesWritten: number; nodesCopied: number } = {
+    commits: 0,
+    nodesWritten: 0,
+    nodesCopied: 0,
+  };
+  error: Errno | undefined;
+  addressSpace: AddressSpace | undefined;
+  readonly #hashes: number[] = [];
+  readonly #commit: BtrfsParts["commit"];
+
+  constructor(device: BlockDevice, environment: BtrfsEnvironment, parts: BtrfsParts) {
+    this.device = device;
+    this.environment = environment;
+    this.label = environment.label ?? "btrfs";
+    this.space = parts.space;
+    this.uuid = parts.uuid;
+    this.generation = parts.generation;
+    this.random = new Random(Number.parseInt(parts.uuid.slice(0, 8), 16) + parts.generation);
+    this.superDevice = environment.newDevice();
+    this.#commit = parts.commit;
+    this.references = new References({
+      stored: (start) => this.storedExtent(start),
+      referenceOf: (leaf, slot) => this.referenceOf(leaf, slot),
+    });
+  }
+
+  get profile(): BtrfsProfile {
+    return this.environment.profile;
+  }
+
+  get inlineMax(): number {
+    return this.environment.options?.inlineMax ?? INLINE_MAX;
+  }
+
+  tree(id: number): Tree {
+    const tree = this.trees.get(id);
+    if (tree === undefined) assert(false, `${this.label} has no tree ${id}`);
+    return tree as Tree;
+  }
+
+  newUuid(): string {
+    const raw = this.random.bytes(16);
+    const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }
+
+  /** The hash of a name, computed once. */
+  hash(name: Name): number {
+    const known = this.#hashes[name];
+    if (known !== undefined) return known;
+    const hash = nameHash(this.environment.names.text(name));
+    this.#hashes[name] = hash;
+    return hash;
+  }
+
+  handle(subvolume: number, ino: number): number {
+    return handleOf(subvolume, ino);
+  }
+
+  // Extents
+
+  /** The extent as the extent tree has it: as of the last commit, until the running one comes to its extents. */
+  storedExtent(start: number): Extent | undefined {
+    const tree = this.trees.get(EXTENT_TREE);
+    if (tree === undefined) return undefined;
+    const cursor = new Cursor(tree);
+    if (!cursor.seek(key(start, EXTENT_ITEM)) || cursor.compare(key(start, METADATA_ITEM + 1)) >= 0) return undefined;
+    return cursor.value as Extent;
+  }
+
+  /** What an item of a leaf refers to: a file extent with a place on the device. */
+  referenceOf(leaf: Node, slot: number): ItemReference | undefined {
+    if (leaf.kinds[slot] !== EXTENT_DATA) return undefined;
+    const extent = leaf.values[slot] as FileExtent;
+    if (extent.kind === "inline") return undefined;
+    return { start: extent.start, object: leaf.objects[slot] as number, offset: (leaf.offsets[slot] as number) - extent.offset };
+  }
+
+  // Nodes
+
+  read(address: number): Node {
+    const node = this.nodes.get(address);
+    if (node === undefined) assert(false, `${this.label} has no node at ${address}`);
+    return node as Node;
+  }
+
+  allocate(tree: TreeParts, level: number): Node {
+    const address = this.space.takeNode(tree.id === CHUNK_TREE ? "system" : "metadata", NODE_SIZE);
+    const node = new Node({ length: NODE_SIZE, address, generation: this.generation, level, owner: tree.id });
+    this.nodes.set(address, node);
+    this.fresh.push(node);
+    this.references.addNode(tree, node);
+    return node;
+  }
+
+  isOwn(_tree: TreeParts, node: Node): boolean {
+    return node.generation === this.generation;
+  }
+
+  copied(tree: TreeParts, original: Node, copy: Node): void {
+    this.counters.nodesCopied += 1;
+    const mayBeShared = original.generation <= tree.lastSnapshot;
+    this.references.copied(tree, original, copy, mayBeShared);
+  }
+
+  freed(tree: TreeParts, node: Node): void {
+    this.references.changeNode(node.address, { tree: tree.id }, -1);
+  }
+
+  // The device
+
+  /** Writes to every copy of a logical range. */
+  write(logical: number, content: Content): Errno | undefined {
+    const group = this.space.groupOf(logical);
+    for (const stripe of group.stripes) {
+      const failed = this.device.write(bytes(stripe + logical - group.start), content);
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  }
+
+  /** Reads a logical range: of several copies the first that can be read. */
+  readData(logical: number, length: number): Content | Errno {
+    const group = this.space.groupOf(logical);
+    let content: Content | Errno = EIO;
+    for (const stripe of group.stripes) {
+      content = this.device.read(bytes(stripe + logical - group.start), bytes(length));
+      if (!isErrno(content)) return content;
+    }
+    return content;
+  }
+
+  // Transactions
+
+  /** Bytes kept back for what must not fail (btrfs_update_global_block_rsv). */
+  get globalReserve(): number {
+    return GLOBAL_RESERVE_MIN;
+  }
+
+  /** Whether metadata has room for `items` more items, beside what is kept back. */
+  #hasRoom(items: number): boolean {
+    const { total, used } = this.space.totals("metadata");
+    const need = used + this.space.pinned("metadata") + this.globalReserve + items * ITEM_RESERVE;
+    return need <= total || this.space.chunkBytes("metadata") > 0;
+  }
+
+  /**
+   * Begins a call that changes up to `items` items.
+   * @param subvolume - whose quota must allow them; absent: what may use the reserve, such as removing.
+   * @returns EROFS after an error, ENOSPC, EDQUOT.
+   */
+  begin(items: number, subvolume?: Subvolume): Errno | undefined {
+    if (this.error !== undefined) return EROFS;
+    if (this.fresh.length > TRANSACTION_NODES_MAX) {
+      const failed = this.commit();
+      if (failed !== undefined) return failed;
+    }
+    if (subvolume === undefined) return undefined;
+    if (this.quotas?.reserveItems(subvolume.id, items) === false) {
+      const failed = this.flushAndCommit();
+      if (failed !== undefined) return failed;
+      if (!this.quotas.reserveItems(subvolume.id, items)) return EDQUOT;
+    }
+    if (this.#hasRoom(items)) return undefined;
+    const failed = this.commit();
+    if (failed !== undefined) return failed;
+    return this.#hasRoom(items) ? undefined : ENOSPC;
+  }
+
+  /** Writes all dirty data and commits: what frees the most of what is promised. */
+  flushAndCommit(): Errno | undefined {
+    return this.flushData() ?? this.commit();
+  }
+
+  flushData(): Errno | undefined {
+    let failed: Errno | undefined;
+    for (const inode of this.inodes.values()) if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+    return failed;
+  }
+
+  commit(): Errno | undefined {
+    return this.#commit(this);
+  }
+
+  // Items
+
+  /** Whether the running transaction has changed anything that a commit would write. */
+  get isChanged(): boolean {
+    return this.fresh.length > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
+  }
+
+  /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */
+  isSubvolume(id: number): boolean {
+    return id === TOP_SUBVOLUME || (id >= FIRST_FREE && id < LAST_FREE);
+  }
+
+  /** The ROOT_ITEM of a tree that is no subvolume. */
+  plainRoot(id: number): RootItem {
+    const time = { seconds: 0, nanoseconds: 0 };
+    const none = {
+      uuid: "",
+      parentUuid: "",
+      receivedUuid: "",
+      readOnly: false,
+      refs: 1,
+      ctransid: 0,
+      otransid: 0,
+      stransid: 0,
+      rtransid: 0,
+    };
+    return { ...none, root: this.tree(id).root, generation: this.generation, lastSnapshot: 0, ctime: time, otime: time };
+  }
+
+  /** The root tree. */
+  get rootTree(): Tree {
+    return this.tree(ROOT_TREE);
+  }
+
+  /** A tree that is no subvolume has gone with all its nodes. */
+  dropPlainTree(id: number): void {
+    this.trees.delete(id);
+    this.writtenRoots.delete(id);
+    this.rootTree.remove(key(id, ROOT_ITEM));
+  }
+
+  /** Quota groups have changed without an extent: the next commit writes them. */
+  touchQuotas(): void {
+    const tree = this.tree(QUOTA_TREE);
+    tree.own(tree.rootNode, undefined, 0);
+  }
+
+  /** Forgets the quota group of a subvolume that is gone. */
+  removeQgroup(id: number): void {
+    this.quotas?.groups.delete(id);
+    const tree = this.tree(QUOTA_TREE);
+    tree.remove(key(0, QGROUP_INFO, id));
+    tree.remove(key(0, QGROUP_LIMIT, id));
+  }
+}

@@ -1,0 +1,17 @@
+/** A subvolume in memory: its tree, and what its ROOT_ITEM says (kernel: struct btrfs_root). */
+import type { DeviceNumber } from "../../core/units.ts";
+import type { Tree } from "../tree.ts";
+import type { RootItem } from "./items.ts";
+
+export interface Subvolume {
+  readonly id: number;
+  readonly tree: Tree;
+  /** What its item says, as of now; root and generation follow at a commit. */
+  item: RootItem;
+  /** st_dev, from the first lookup on. */
+  device: DeviceNumber | undefined;
+  /** The number of the last inode made. */
+  lastIno: number;
+  /** Whether the item differs from what the root tree has. */
+  dirty: boolean;
+}

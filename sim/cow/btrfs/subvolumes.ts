@@ -1,0 +1,250 @@
+/**
+ * Subvolumes: making, snapshots, removing (fs/btrfs/ioctl.c: create_subvol, create_snapshot, btrfs_ioctl_snap_destroy; transaction.c: create_pending_snapshot;
+ * extent-tree.c: btrfs_drop_snapshot; Linux 6.18. spec/block-cow.md 2.2).
+ */
+import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { S_IFDIR } from "../../vfs/filesystem.ts";
+import type { Node } from "../node.ts";
+import { Cursor, Tree } from "../tree.ts";
+import { commit } from "./commit.ts";
+import { handleOfEntry, lookupEntry } from "./directories.ts";
+import { InodeState } from "./inode-state.ts";
+import { inodeOf, stamp, writeInode } from "./inodes.ts";
+import type { RootItem } from "./items.ts";
+import {
+  FIRST_FREE,
+  handleOf,
+  INODE_REF,
+  key,
+  NODE_SIZE,
+  ORPHAN_ITEM,
+  ORPHANS,
+  REF_BYTES,
+  ROOT_ITEM,
+  ROOT_REF,
+  UUID_SUBVOLUME,
+  UUID_TREE,
+} from "./layout.ts";
+import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
+import type { BtrfsState } from "./state.ts";
+import type { Subvolume } from "./subvolume.ts";
+
+const CREATE_ITEMS = 9;
+const UUID_BYTES = 8;
+
+/** A uuid as a key of the uuid tree. */
+function uuidKey(uuid: string): ReturnType<typeof key> {
+  const hex = uuid.replaceAll("-", "");
+  return key(Number.parseInt(hex.slice(0, 12), 16), UUID_SUBVOLUME, Number.parseInt(hex.slice(16, 28), 16));
+}
+
+function freeName(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
+  if (directory.isPlaceholder) return EPERM;
+  if (directory.subvolume.item.readOnly) return EROFS;
+  if (directory.nlink === 0) return ENOENT;
+  return lookupEntry(state, directory, name) === undefined ? undefined : EEXIST;
+}
+
+function newItem(state: BtrfsState, parts: Partial<RootItem>): RootItem {
+  const now = state.environment.clock.time();
+  return {
+    root: 0,
+    generation: state.generation,
+    lastSnapshot: 0,
+    readOnly: false,
+    refs: 1,
+    uuid: state.newUuid(),
+    parentUuid: "",
+    receivedUuid: "",
+    ctransid: state.generation,
+    otransid: state.generation,
+    stransid: 0,
+    rtransid: 0,
+    ctime: now,
+    otime: now,
+    ...parts,
+  };
+}
+
+function register(state: BtrfsState, tree: Tree, item: RootItem, lastIno: number): Subvolume {
+  const subvolume: Subvolume = { id: tree.id, tree, item, device: undefined, lastIno, dirty: true };
+  state.trees.set(tree.id, tree);
+  state.subvolumes.set(tree.id, subvolume);
+  state.tree(UUID_TREE).set(uuidKey(item.uuid), UUID_BYTES, tree.id);
+  return subvolume;
+}
+
+/** The root folder of a new subvolume, whose tree is empty. */
+export function makeRootFolder(state: BtrfsState, subvolume: Subvolume, bytes = 0): InodeState {
+  const now = state.environment.clock.time();
+  const times = { atime: now, mtime: now, ctime: now, otime: now };
+  const base = {
+    generation: state.generation,
+    mode: S_IFDIR | 0o755,
+    uid: 0,
+    gid: 0,
+    nlink: 1,
+    size: 0,
+    bytes,
+    rdev: 0,
+    flags: 0,
+  };
+  const root = new InodeState(handleOf(subvolume.id, FIRST_FREE), FIRST_FREE, subvolume, { ...base, ...times });
+  subvolume.tree.set(key(FIRST_FREE, INODE_REF, FIRST_FREE), REF_BYTES + 2, [{ index: 0, name: ".." }]);
+  writeInode(root);
+  state.inodes.set(root.handle, root);
+  return root;
+}
+
+/** Makes an empty subvolume. @returns its id. */
+export function createSubvolume(state: BtrfsState, directory: InodeState, name: Name): number | Errno {
+  const refused = freeName(state, directory, name) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+  if (refused !== undefined) return refused;
+  const id = state.nextSubvolume++;
+  const subvolume = register(state, new Tree(state, id), newItem(state, {}), FIRST_FREE);
+  state.quotas?.add(id);
+  makeRootFolder(state, subvolume);
+  nameSubvolume(state, directory, state.environment.names.text(name), id);
+  stamp(state, directory, true);
+  return state.commit() ?? id;
+}
+
+function flushSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
+  let failed: Errno | undefined;
+  for (const inode of state.inodes.values())
+    if (inode.subvolume === subvolume && (inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+  return failed;
+}
+
+/** Makes a snapshot. @returns its id. */
+export function createSnapshot(
+  state: BtrfsState,
+  source: Subvolume,
+  directory: InodeState,
+  how: { name: Name; readOnly: boolean },
+): number | Errno {
+  const refused =
+    freeName(state, directory, how.name) ?? flushSubvolume(state, source) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+  if (refused !== undefined) return refused;
+  const id = state.nextSubvolume++;
+  nameSubvolume(state, directory, state.environment.names.text(how.name), id);
+  stamp(state, directory, true);
+  const failed = commit(state, () => {
+    const subvolume = copyTree(state, source, id);
+    subvolume.item = { ...subvolume.item, readOnly: how.readOnly };
+  });
+  return failed ?? id;
+}
+
+/** The snapshot's tree: a copy of the source's root node, below which everything is shared (btrfs_copy_root). */
+function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
+  const original = source.tree.own(source.tree.rootNode, undefined, 0);
+  const tree = new Tree(state, id, 0);
+  const root: Node = state.allocate(tree, original.level);
+  root.fillFrom(original);
+  tree.root = root.address;
+  state.references.changeBelow(root, { tree: id }, 1);
+  source.tree.lastSnapshot = state.generation;
+  tree.lastSnapshot = state.generation;
+  source.dirty = true;
+  const item = newItem(state, { parentUuid: source.item.uuid, ctransid: source.item.ctransid });
+  inheritQuota(state, source.id, id);
+  return register(state, tree, item, source.lastIno);
+}
+
+/** All that the source has is shared now, but for the two root nodes (btrfs_qgroup_inherit). */
+function inheritQuota(state: BtrfsState, source: number, id: number): void {
+  const { quotas } = state;
+  const from = quotas?.groups.get(source);
+  if (quotas === undefined || from === undefined) return;
+  quotas.add(id, { referenced: from.referenced, exclusive: NODE_SIZE });
+  from.exclusive = NODE_SIZE;
+  from.dirty = true;
+}
+
+/** Whether other subvolumes have their names in this one. */
+function hasNested(state: BtrfsState, id: number): boolean {
+  const cursor = new Cursor(state.rootTree);
+  return cursor.seek(key(id, ROOT_REF)) && cursor.compare(key(id, ROOT_REF + 1)) < 0;
+}
+
+/** Takes a subvolume's name away; the cleaner drops what it has. @returns ENOTEMPTY where others are in it. */
+export function destroySubvolume(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
+  const entry = lookupEntry(state, directory, name);
+  if (entry === undefined) return ENOENT;
+  if (directory.subvolume.item.readOnly) return EROFS;
+  const root = inodeOf(state, handleOfEntry(state, directory, entry));
+  if (root.ino !== FIRST_FREE || root.isPlaceholder) return EINVAL;
+  const { subvolume } = root;
+  if (hasNested(state, subvolume.id)) return ENOTEMPTY;
+  const refused = state.begin(CREATE_ITEMS);
+  if (refused !== undefined) return refused;
+  unnameSubvolume(state, directory, state.environment.names.text(name), subvolume.id);
+  stamp(state, directory, true);
+  subvolume.item = { ...subvolume.item, refs: 0 };
+  subvolume.dirty = true;
+  state.rootTree.set(key(ORPHANS, ORPHAN_ITEM, subvolume.id), 0, true);
+  state.tree(UUID_TREE).remove(uuidKey(subvolume.item.uuid));
+  state.deleted.push(subvolume.id);
+  return undefined;
+}
+
+/** Whether an open file or a process still stands in a subvolume. */
+function isUsed(state: BtrfsState, subvolume: Subvolume): boolean {
+  for (const inode of state.inodes.values()) if (inode.subvolume === subvolume && inode.holds > 0) return true;
+  return false;
+}
+
+/** Drops the subvolumes that have no name and no user any more (the cleaner thread). @returns how many. */
+export function cleanSubvolumes(state: BtrfsState): number | Errno {
+  let cleaned = 0;
+  for (const id of [...state.deleted]) {
+    const subvolume = state.subvolumes.get(id);
+    if (subvolume === undefined || isUsed(state, subvolume)) continue;
+    const failed = dropSubvolume(state, subvolume);
+    if (failed !== undefined) return failed;
+    cleaned += 1;
+  }
+  return cleaned;
+}
+
+function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
+  const { id, tree } = subvolume;
+  // What is dirty in it goes nowhere.
+  for (const inode of [...state.inodes.values()]) if (inode.subvolume === subvolume) forgetInode(state, inode);
+  const failed = state.commit() ?? state.begin(1);
+  if (failed !== undefined) return failed;
+  state.references.dropTree(tree, (node) => {
+    if (state.quotas !== undefined) touchBelow(state, node);
+  });
+  state.rootTree.remove(key(id, ROOT_ITEM));
+  state.rootTree.remove(key(ORPHANS, ORPHAN_ITEM, id));
+  state.trees.delete(id);
+  state.writtenRoots.delete(id);
+  state.subvolumes.delete(id);
+  state.deleted.splice(state.deleted.indexOf(id), 1);
+  const failedLast = state.commit();
+  if (failedLast !== undefined || state.quotas === undefined || !state.profile.dropsQgroups) return failedLast;
+  state.removeQgroup(id);
+  return state.commit();
+}
+
+function forgetInode(state: BtrfsState, inode: InodeState): void {
+  inode.mapping?.truncate(0);
+  state.delayedBytes -= inode.delayed?.covered ?? 0;
+  inode.delayed = undefined;
+  inode.delayedNew = undefined;
+  state.dirtyInodes.delete(inode);
+  state.inodes.delete(inode.handle);
+}
+
+/** Counts a subtree anew that lost one of the trees that use it (btrfs_qgroup_trace_subtree). */
+function touchBelow(state: BtrfsState, node: Node): void {
+  state.references.touch(node.address);
+  for (const child of node.children) touchBelow(state, state.read(child));
+  for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
+    const item = state.referenceOf(node, slot);
+    if (item !== undefined) state.references.touch(item.start);
+  }
+}

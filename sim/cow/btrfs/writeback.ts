@@ -1,0 +1,248 @@
+/**
+ * Writing data back: into its item, compressed, in place or to a new place (fs/btrfs/inode.c: btrfs_run_delalloc_range, cow_file_range, compress_file_range,
+ * run_delalloc_nocow; Linux 6.18. spec/block-cow.md 2.2, 2.7).
+ */
+import { assert } from "../../core/assert.ts";
+import { Content } from "../../core/content.ts";
+import { EIO, type Errno } from "../../core/errno.ts";
+import { alignUp } from "../../core/units.ts";
+import { referencesOf } from "../references.ts";
+import { type Compression, compressedBytes } from "./compression.ts";
+import { addChecksums } from "./extent-items.ts";
+import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
+import type { InodeState } from "./inode-state.ts";
+import { dirty } from "./inodes.ts";
+import type { CompressedRecord, DiskExtent } from "./items.ts";
+import { COMPRESS_FLAG, COMPRESSED_BYTES_MAX, EXTENT_BYTES_MAX, NOCOMPRESS_FLAG, NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
+import { undelay } from "./reserve.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** Bytes of a file that are being written: whole sectors. */
+interface Run {
+  readonly start: number;
+  readonly content: Content;
+}
+
+export function writePages(state: BtrfsState, inode: InodeState, start: number, content: Content): Errno | undefined {
+  if (state.error !== undefined) return EIO;
+  const end = start + content.length;
+  const failed = place(state, inode, { start, content });
+  if (failed !== undefined) return failed;
+  undelay(state, inode, start, end);
+  inode.diskSize = Math.max(inode.diskSize, Math.min(inode.size, end));
+  if (inode.delayed === undefined) inode.diskSize = inode.size;
+  dirty(state, inode);
+  return undefined;
+}
+
+function place(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
+  if (mayCompress(state, inode) && putCompressedInline(state, inode, run)) return undefined;
+  if (putInline(state, inode, run, "none")) return undefined;
+  const end = run.start + run.content.length;
+  const nocow = (inode.flags & NOCOW_FLAG) !== 0;
+  for (let at = run.start; at < end; ) {
+    const found = inPlace(state, inode, at, end, nocow);
+    const stop = found.placed === undefined ? found.end : Math.min(end, found.end);
+    const part: Run = { start: at, content: run.content.slice(at - run.start, stop - run.start) };
+    const failed = found.placed === undefined ? copyOut(state, inode, part) : overwrite(state, inode, part, found.placed);
+    if (failed !== undefined) return failed;
+    at = stop;
+  }
+  return undefined;
+}
+
+// Inline
+
+/** Puts a whole small file into its item, if it may be there. @returns whether it is. */
+function putInline(state: BtrfsState, inode: InodeState, run: Run, by: Compression, stored: number = inode.size): boolean {
+  const { size } = inode;
+  if (run.start !== 0 || size > SECTOR_SIZE || size === 0 || stored > state.inlineMax) return false;
+  if (by === "none" && size >= SECTOR_SIZE) return false;
+  dropExtents(state, inode, 0, Number.MAX_SAFE_INTEGER);
+  putExtent(inode, 0, { kind: "inline", length: size, stored, content: run.content.slice(0, size), compression: by });
+  inode.bytes += size;
+  return true;
+}
+
+function algorithmOf(state: BtrfsState): Compression {
+  const asked = state.environment.options?.compress ?? "none";
+  return asked === "none" ? "zlib" : asked;
+}
+
+function mayCompress(state: BtrfsState, inode: InodeState): boolean {
+  if ((inode.flags & NOCOW_FLAG) !== 0) return false;
+  if (state.environment.options?.force === true) return true;
+  if ((inode.flags & NOCOMPRESS_FLAG) !== 0) return false;
+  return (inode.flags & COMPRESS_FLAG) !== 0 || (state.environment.options?.compress ?? "none") !== "none";
+}
+
+function putCompressedInline(state: BtrfsState, inode: InodeState, run: Run): boolean {
+  if (run.start !== 0 || inode.size > SECTOR_SIZE) return false;
+  const by = algorithmOf(state);
+  const stored = compressedBytes(run.content.slice(0, inode.size), by);
+  return stored < inode.size && putInline(state, inode, run, by, stored);
+}
+
+// In place
+
+/** What to do at a byte: the extent that may be written in place, or undefined for a new place; and how far. */
+function inPlace(
+  state: BtrfsState,
+  inode: InodeState,
+  at: number,
+  end: number,
+  nocow: boolean,
+): { placed: Placed<DiskExtent> | undefined; end: number } {
+  let out: { placed: Placed<DiskExtent> | undefined; end: number } = { placed: undefined, end };
+  visitExtents(inode, at, end, (placed) => {
+    const { extent } = placed;
+    const inThis = placed.at <= at;
+    const allowed =
+      extent.kind !== "inline" &&
+      (extent.kind === "prealloc" || nocow) &&
+      extent.compression === "none" &&
+      isAlone(state, extent);
+    if (inThis && allowed) {
+      out = { placed: { at: placed.at, extent }, end: endOf(placed) };
+      return true;
+    }
+    if (!allowed) return false;
+    out = { placed: undefined, end: placed.at };
+    return true;
+  });
+  return out;
+}
+
+/** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
+function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
+  const known = state.references.get(extent.start);
+  assert(known !== undefined, `file extent ${extent.start} has an extent`);
+  if (known === undefined || known.parents.length > 0 || known.owners.length !== 1) return false;
+  // Younger than every snapshot of its subvolume, or no other subvolume could know it.
+  const [owner] = known.owners;
+  const subvolume = state.subvolumes.get(owner?.tree ?? 0);
+  return referencesOf(known) > 0 && subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
+}
+
+/** Writes data to where it is; what was preallocated is written from now on. */
+function overwrite(state: BtrfsState, inode: InodeState, run: Run, placed: Placed<DiskExtent>): Errno | undefined {
+  const { at, extent } = placed;
+  const failed = state.write(extent.start + extent.offset + run.start - at, run.content);
+  if (failed !== undefined) return failed;
+  if (extent.kind === "regular") return undefined;
+  const end = run.start + run.content.length;
+  const part = (from: number, to: number, kind: DiskExtent["kind"]): void => {
+    if (from >= to) return;
+    putExtent(inode, from, { ...extent, kind, offset: extent.offset + from - at, length: to - from });
+  };
+  const reference = { start: extent.start, object: inode.ino, offset: at - extent.offset };
+  const parts = (run.start > at ? 1 : 0) + (end < endOf(placed) ? 1 : 0);
+  for (let more = 0; more < parts; more++) state.references.changeData(inode.subvolume.id, reference, 1);
+  part(at, run.start, "prealloc");
+  part(run.start, end, "regular");
+  part(end, endOf(placed), "prealloc");
+  if ((inode.flags & NOCOW_FLAG) === 0) addChecksums(state, extent.start + extent.offset + run.start - at, run.content.length);
+  return undefined;
+}
+
+// To a new place
+
+function copyOut(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
+  let at = 0;
+  const { content } = run;
+  while (at < content.length) {
+    if (mayCompress(state, inode)) {
+      const piece = content.slice(at, at + COMPRESSED_BYTES_MAX);
+      const by = algorithmOf(state);
+      const disk = alignUp(compressedBytes(piece, by), SECTOR_SIZE);
+      if (disk + SECTOR_SIZE <= piece.length) {
+        const failed = allocate(state, inode, { start: run.start + at, content: piece }, { by, disk });
+        if (failed !== undefined) return failed;
+        at += piece.length;
+        continue;
+      }
+      if (state.environment.options?.force !== true) inode.flags |= NOCOMPRESS_FLAG;
+    }
+    const piece = content.slice(at, at + EXTENT_BYTES_MAX);
+    const done = allocatePlain(state, inode, { start: run.start + at, content: piece });
+    if (typeof done !== "number") return done;
+    at += done;
+  }
+  return undefined;
+}
+
+/** Where the file has been so far, near a byte: new data goes there if there is room (get_extent_allocation_hint). */
+function hintFor(inode: InodeState, at: number): number | undefined {
+  const here =
+    extentsIn(inode, at, at + 1)[0] ?? extentsIn(inode, Math.max(0, at - SECTOR_SIZE), at)[0] ?? extentsIn(inode, 0, 1)[0];
+  return here === undefined || here.extent.kind === "inline" ? undefined : here.extent.start + here.extent.offset;
+}
+
+/** @returns how many bytes got their place. */
+function allocatePlain(state: BtrfsState, inode: InodeState, run: Run): number | Errno {
+  const taken = state.space.takeData(run.content.length, hintFor(inode, run.start));
+  assert(taken !== undefined, `${state.label}: data that was promised space has none`);
+  const { start, length } = taken as { start: number; length: number };
+  const content = run.content.slice(0, length);
+  const failed = state.write(start, content);
+  if (failed !== undefined) {
+    state.space.pin(start, length);
+    return failed;
+  }
+  insert(state, inode, run.start, {
+    kind: "regular",
+    start,
+    diskBytes: length,
+    ramBytes: length,
+    offset: 0,
+    length,
+    compression: "none",
+  });
+  return length;
+}
+
+function allocate(state: BtrfsState, inode: InodeState, run: Run, how: { by: Compression; disk: number }): Errno | undefined {
+  const taken = state.space.takeData(how.disk, hintFor(inode, run.start));
+  if (taken === undefined || taken.length < how.disk) {
+    // No piece is long enough for what may not be split: plain sectors are.
+    if (taken !== undefined) state.space.pin(taken.start, taken.length);
+    const plain = allocatePlain(state, inode, run);
+    return typeof plain === "number" ? undefined : plain;
+  }
+  const record: CompressedRecord = { kind: "btrfs.compressed", length: how.disk, content: run.content };
+  const failed = state.write(taken.start, Content.record(record));
+  if (failed !== undefined) {
+    state.space.pin(taken.start, taken.length);
+    return failed;
+  }
+  const { length } = run.content;
+  insert(state, inode, run.start, {
+    kind: "regular",
+    start: taken.start,
+    diskBytes: how.disk,
+    ramBytes: length,
+    offset: 0,
+    length,
+    compression: how.by,
+  });
+  return undefined;
+}
+
+/** Puts a new extent in the place of what the file had there. */
+export function insert(state: BtrfsState, inode: InodeState, at: number, extent: DiskExtent): void {
+  dropExtents(state, inode, at, at + extent.length);
+  putExtent(inode, at, extent);
+  inode.bytes += extent.length;
+  const place = { start: extent.start, length: extent.diskBytes, generation: state.generation };
+  state.references.addData(place, inode.subvolume.id, { start: extent.start, object: inode.ino, offset: at });
+  if (extent.kind === "regular" && (inode.flags & NOCOW_FLAG) === 0) addChecksums(state, extent.start, extent.diskBytes);
+  const { events } = state.environment;
+  if (events.listening)
+    events.emit({
+      op: "extent",
+      filesystem: state.label,
+      inode: inode.ino,
+      block: extent.start / SECTOR_SIZE,
+      blocks: extent.diskBytes / SECTOR_SIZE,
+    });
+}

@@ -1,0 +1,88 @@
+/**
+ * Which trees use an extent: its back references followed up to roots (fs/btrfs/backref.c: btrfs_find_all_roots).
+ *
+ * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
+ */
+import type { Key, Node } from "./node.ts";
+import type { Extent, ItemReference, OwnerReference } from "./references.ts";
+import { Cursor, type Tree } from "./tree.ts";
+
+/** One state of all trees. */
+export interface TreesView {
+  extent(start: number): Extent | undefined;
+  node(address: number): Node;
+  /** A tree with its root as of this state; undefined where it does not count. */
+  tree(id: number): Tree | undefined;
+  referenceOf(leaf: Node, slot: number): ItemReference | undefined;
+  /** The kind of the items that refer to data. */
+  readonly dataKind: number;
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+export class OwnerFinder {
+  readonly #view: TreesView;
+  readonly #found = new Map<number, ReadonlySet<number>>();
+
+  constructor(view: TreesView) {
+    this.#view = view;
+  }
+
+  /** The ids of the trees from whose roots the extent can be reached. */
+  treesOf(start: number): ReadonlySet<number> {
+    const known = this.#found.get(start);
+    if (known !== undefined) return known;
+    const extent = this.#view.extent(start);
+    const out = extent === undefined ? NONE : this.#resolve(extent);
+    this.#found.set(start, out);
+    return out;
+  }
+
+  #resolve(extent: Extent): ReadonlySet<number> {
+    const out = new Set<number>();
+    const addAll = (address: number): void => {
+      for (const id of this.treesOf(address)) out.add(id);
+    };
+    for (const { parent } of extent.parents) addAll(parent);
+    for (const owner of extent.owners) {
+      const tree = this.#view.tree(owner.tree);
+      if (tree === undefined) continue;
+      if (extent.level < 0) for (const leaf of this.#leavesOf(extent, tree, owner)) addAll(leaf);
+      else if (tree.root === extent.start) out.add(tree.id);
+      else {
+        const above = this.#above(extent, tree);
+        if (above !== undefined) addAll(above);
+      }
+    }
+    return out;
+  }
+
+  /** The node of the tree that points to a node. */
+  #above(extent: Extent, tree: Tree): number | undefined {
+    const node = this.#view.node(extent.start);
+    if (node.count === 0) return undefined;
+    const first: Key = node.key(0);
+    let at = tree.rootNode;
+    while (at.level > extent.level + 1) at = this.#view.node(at.children[at.childSlot(first)] as number);
+    return at.level === extent.level + 1 && at.children[at.childSlot(first)] === extent.start ? at.address : undefined;
+  }
+
+  /** The leaves of the tree in which the object's items use the data. */
+  #leavesOf(extent: Extent, tree: Tree, owner: OwnerReference): Set<number> {
+    const leaves = new Set<number>();
+    const cursor = new Cursor(tree);
+    const { object } = owner;
+    const kind = this.#view.dataKind;
+    const end: Key = { object, kind, offset: owner.offset + extent.length };
+    let left = owner.count;
+    const from: Key = { object, kind, offset: Math.max(0, owner.offset) };
+    for (let more = cursor.seek(from); more && left > 0 && cursor.compare(end) < 0; more = cursor.next()) {
+      const leaf = cursor.nodeAt(0);
+      const item = this.#view.referenceOf(leaf, leaf.lowerBound(cursor.key));
+      if (item?.start !== extent.start || item.offset !== owner.offset) continue;
+      leaves.add(leaf.address);
+      left -= 1;
+    }
+    return leaves;
+  }
+}

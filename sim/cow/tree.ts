@@ -1,0 +1,264 @@
+/**
+ * A copy-on-write tree of items: searches and changes in O(log n), a snapshot in O(one node).
+ *
+ * Words: a node is *own* while nothing but this tree's running transaction knows it: it may be changed in place. Any other node that a change meets is copied first, and so
+ * is each above it up to the root (path copying). Who counts references to nodes is the tree's store.
+ *
+ * Interface:
+ * - Values are immutable: to change one is to `set` another. Nothing here fails: space is promised before, and all nodes are in memory.
+ * - A Cursor stands still while its tree does; after a change it must be placed again.
+ * - The rules of splitting and of moving items to neighbours are those of btrfs (fs/btrfs/ctree.c, Linux 6.18), so that nodes are as full as its nodes.
+ */
+import { assert } from "../core/assert.ts";
+import { afterRemoval, leafRoom } from "./balance.ts";
+import type { Key, Node } from "./node.ts";
+import { Path } from "./path.ts";
+import { type NodeStore, pointersMax, type TreeParts } from "./store.ts";
+
+export class Tree implements TreeParts {
+  readonly id: number;
+  readonly store: NodeStore;
+  /** Address of the root node. */
+  root: number;
+  /** The last transaction in which another tree was made to share this one's nodes; 0: never. Younger nodes are shared with nobody. */
+  lastSnapshot = 0;
+  readonly #path: Path = new Path();
+
+  /** @param root - the address of the root node; absent: a new tree with an empty leaf. */
+  constructor(store: NodeStore, id: number, root?: number) {
+    this.store = store;
+    this.id = id;
+    this.root = root ?? store.allocate(this, 0).address;
+  }
+
+  get rootNode(): Node {
+    return this.store.read(this.root);
+  }
+
+  // Searches
+
+  #leafOf(key: Key): Node {
+    let node = this.rootNode;
+    while (node.level > 0) node = this.store.read(node.children[node.childSlot(key)] as number);
+    return node;
+  }
+
+  /** The value of an item; undefined where there is none. */
+  get(key: Key): unknown {
+    const leaf = this.#leafOf(key);
+    const slot = leaf.lowerBound(key);
+    return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.values[slot] : undefined;
+  }
+
+  has(key: Key): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** Visits the items from `from` up to but not including `to`, in order, until a visit gives true. The tree must not change meanwhile. */
+  visit(from: Key, to: Key, visitor: (key: Key, value: unknown, size: number) => boolean | undefined): void {
+    const cursor = new Cursor(this);
+    for (let more = cursor.seek(from); more; more = cursor.next()) {
+      if (cursor.compare(to) >= 0) return;
+      if (visitor(cursor.key, cursor.value, cursor.size) === true) return;
+    }
+  }
+
+  // Changes
+
+  /** Puts an item in, or a new value and size in the place of what its key had. */
+  set(key: Key, size: number, value: unknown): void {
+    const { format } = this.store;
+    assert(size + format.itemBytes <= format.nodeBytes - format.headerBytes, `an item of ${size} bytes fits no node`);
+    const path = this.#prepare(key);
+    const leaf = path.node(0);
+    const slot = path.slot(0);
+    if (slot < leaf.count && leaf.compare(slot, key) === 0) {
+      const more = size - (leaf.sizes[slot] as number);
+      if (more <= 0 || leaf.used + more <= format.nodeBytes - format.headerBytes) {
+        leaf.values[slot] = value;
+        leaf.sizes[slot] = size;
+        leaf.used += more;
+        return;
+      }
+      this.remove(key);
+      this.set(key, size, value);
+      return;
+    }
+    leafRoom(this, path, key, size + format.itemBytes);
+    path.node(0).insertItem(path.slot(0), key, { size, value }, format.itemBytes);
+    if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
+  }
+
+  /** Takes an item out. @returns whether there was one. */
+  remove(key: Key): boolean {
+    if (this.get(key) === undefined) return false;
+    const path = this.#prepare(key);
+    const leaf = path.node(0);
+    leaf.remove(path.slot(0), 1, this.store.format.itemBytes);
+    if (path.slot(0) === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
+    afterRemoval(this, path);
+    return true;
+  }
+
+  /** Takes out all items from `from` up to but not including `to`. */
+  removeRange(from: Key, to: Key): void {
+    const cursor = new Cursor(this);
+    while (cursor.seek(from) && cursor.compare(to) < 0) this.remove(cursor.key);
+  }
+
+  /** The path to where a key is or belongs, all of it own. */
+  #prepare(key: Key): Path {
+    const path = this.#path;
+    path.clear();
+    let node = this.own(this.rootNode, undefined, 0);
+    for (;;) {
+      const { level } = node;
+      if (level === 0) {
+        path.set(0, node, node.lowerBound(key));
+        return path;
+      }
+      const slot = node.childSlot(key);
+      path.set(level, node, slot);
+      node = this.own(this.store.read(node.children[slot] as number), node, slot);
+    }
+  }
+
+  own(node: Node, parent: Node | undefined, slot: number): Node {
+    if (this.store.isOwn(this, node)) return node;
+    const copy = this.store.allocate(this, node.level);
+    copy.fillFrom(node);
+    this.store.copied(this, node, copy);
+    if (parent === undefined) this.root = copy.address;
+    else {
+      parent.children[slot] = copy.address;
+      parent.generations[slot] = copy.generation;
+    }
+    return copy;
+  }
+
+  lowerKeys(path: Path, level: number, key: Key): void {
+    for (let above = level; above < path.height; above++) {
+      path.node(above).setKey(path.slot(above), key);
+      if (path.slot(above) > 0) return;
+    }
+  }
+
+  /** Visits every node, parents first, until the tree ends; `visitor` gives false to leave out what is below. */
+  visitNodes(visitor: (node: Node) => boolean): void {
+    const go = (address: number): void => {
+      const node = this.store.read(address);
+      if (visitor(node)) for (const child of node.children) go(child);
+    };
+    go(this.root);
+  }
+
+  /** Throws an InvariantError when order, sizes or levels do not hold. O(items). */
+  check(): void {
+    const { format } = this.store;
+    const go = (node: Node, low: Key | undefined, high: Key | undefined): void => {
+      for (let slot = 0; slot < node.count; slot++) {
+        assert(slot === 0 || node.compare(slot - 1, node.key(slot)) < 0, `tree ${this.id}: keys of ${node.address} are in order`);
+        assert(high === undefined || node.compare(slot, high) < 0, `tree ${this.id}: node ${node.address} keeps below the next`);
+      }
+      assert(low === undefined || node.compare(0, low) === 0, `tree ${this.id}: the key above ${node.address} is its first`);
+      if (node.level === 0) {
+        const used = node.sizes.reduce((sum, size) => sum + size + format.itemBytes, 0);
+        assert(
+          used === node.used && used <= format.nodeBytes - format.headerBytes,
+          `leaf ${node.address} counts ${node.used}, has ${used}`,
+        );
+        return;
+      }
+      assert(node.count > 0 && node.count <= pointersMax(format), `node ${node.address} has ${node.count} pointers`);
+      node.children.forEach((address, slot) => {
+        const child = this.store.read(address);
+        assert(child.level === node.level - 1 && child.count > 0, `node ${address} is a child of ${node.address}`);
+        assert(child.generation === node.generations[slot], `node ${address} is as old as ${node.address} says`);
+        go(child, node.key(slot), slot + 1 < node.count ? node.key(slot + 1) : high);
+      });
+    };
+    go(this.rootNode, undefined, undefined);
+  }
+}
+
+/** A place in a tree that moves from item to item. */
+export class Cursor {
+  readonly #tree: Tree;
+  readonly #path: Path = new Path();
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  /** Moves to the first item that is not before `key`. @returns whether there is one. */
+  seek(key: Key): boolean {
+    const path = this.#path;
+    path.clear();
+    let node = this.#tree.rootNode;
+    for (; node.level > 0; node = this.#tree.store.read(node.children[path.slot(node.level)] as number))
+      path.set(node.level, node, node.childSlot(key));
+    path.set(0, node, node.lowerBound(key));
+    return path.slot(0) < node.count || this.#nextLeaf();
+  }
+
+  /** Moves to the last item that is before `key`. @returns whether there is one. */
+  seekBefore(key: Key): boolean {
+    this.seek(key);
+    const path = this.#path;
+    if (path.slot(0) > 0) {
+      path.slots[0] = path.slot(0) - 1;
+      return true;
+    }
+    for (let level = 1; level < path.height; level++) {
+      if (path.slot(level) === 0) continue;
+      path.slots[level] = path.slot(level) - 1;
+      for (let below = level - 1; below >= 0; below--) {
+        const above = path.node(below + 1);
+        const node = this.#tree.store.read(above.children[path.slot(below + 1)] as number);
+        path.set(below, node, node.count - 1);
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /** Moves to the next item. @returns whether there is one. */
+  next(): boolean {
+    const path = this.#path;
+    const slot = path.slot(0) + 1;
+    path.slots[0] = slot;
+    return slot < path.node(0).count || this.#nextLeaf();
+  }
+
+  #nextLeaf(): boolean {
+    const path = this.#path;
+    for (let level = 1; level < path.height; level++) {
+      if (path.slot(level) + 1 >= path.node(level).count) continue;
+      path.slots[level] = path.slot(level) + 1;
+      for (let below = level - 1; below >= 0; below--) {
+        const above = path.node(below + 1);
+        path.set(below, this.#tree.store.read(above.children[path.slot(below + 1)] as number), 0);
+      }
+      return true;
+    }
+    return false;
+  }
+
+  get key(): Key {
+    return this.#path.node(0).key(this.#path.slot(0));
+  }
+  get value(): unknown {
+    return this.#path.node(0).values[this.#path.slot(0)];
+  }
+  get size(): number {
+    return this.#path.node(0).sizes[this.#path.slot(0)] as number;
+  }
+  /** As compareKeys of the item's key and `key`. */
+  compare(key: Key): number {
+    return this.#path.node(0).compare(this.#path.slot(0), key);
+  }
+  /** The nodes from the leaf (level 0) to the root. */
+  nodeAt(level: number): Node {
+    return this.#path.node(level);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Block pointers: where a block lies, how large it is, and in which transaction group it was born (include/sys/spa.h, blkptr_t).
+ *
+ * Interface: immutable. A hole is no pointer at all (undefined). A pointer's birth is the whole of ZFS's sharing: a tree that was
+ * snapshot at txg t shares every block born at or before t, and nothing needs a reference count.
+ */
+import type { BlockRecord } from "../../core/content.ts";
+
+/** One place of a block: the top-level device, the byte within its space, and the bytes allocated there. */
+export interface Dva {
+  readonly vdev: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What a block is, as far as sizes and copies ask for it. */
+export type BlockKind = "data" | "indirect" | "dnodes" | "objset" | "directory" | "system" | "mos";
+
+export interface BlockPointer {
+  /** One for each copy; none for a block that lies in its pointer. */
+  readonly dvas: readonly Dva[];
+  /** Bytes before compression. */
+  readonly logicalSize: number;
+  /** Bytes after it. */
+  readonly physicalSize: number;
+  /** The transaction group in which it was written. */
+  readonly birth: number;
+  readonly level: number;
+  readonly kind: BlockKind;
+  /** What a checksum would be made of: differs from block to block; 0 for a block of zeros. */
+  readonly stamp: number;
+  /** What an embedded pointer holds. */
+  readonly embedded?: BlockRecord;
+  /** The key in the table of deduplicated blocks. */
+  readonly dedup?: string;
+}
+
+/** Bytes on all devices, all copies (bp_get_dsize). */
+export function allocatedSize(pointer: BlockPointer): number {
+  let sum = 0;
+  for (const dva of pointer.dvas) sum += dva.size;
+  return sum;
+}
+
+/** What `logicalused` counts of it: data before compression, metadata as it is stored (BP_GET_UCSIZE). */
+export function countedLogicalSize(pointer: BlockPointer): number {
+  if (pointer.dvas.length === 0) return pointer.kind === "data" ? pointer.logicalSize : 0;
+  return pointer.kind === "data" ? pointer.logicalSize : pointer.physicalSize;
+}

@@ -1,0 +1,195 @@
+/**
+ * zfs(8): the commands as functions, their checks in its order and their errors in its words (cmd/zfs/zfs_main.c, lib/libzfs; texts as in spec/block-cow.md §3.4
+ * and recorded on OpenZFS 2.1).
+ *
+ * Interface: a command returns what it would write to standard error, without the last newline; undefined when it worked.
+ */
+import type { Dataset, Directory } from "./dsl.ts";
+import {
+  createClone,
+  createFilesystem,
+  createSnapshot,
+  promote,
+  renameFilesystem,
+  renameSnapshot,
+  rollback,
+  setProperty,
+} from "./operations.ts";
+import type { Pool } from "./pool.ts";
+import { isSettable, keptValue } from "./properties.ts";
+
+/** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
+const NAME_MAX = 256;
+const NAME_CHARACTER = /[A-Za-z0-9_\-.: ]/;
+
+type Properties = Readonly<Record<string, string>>;
+
+/** A dataset by its whole name; undefined when there is none. */
+export function findDataset(pool: Pool, name: string): Dataset | undefined {
+  const [path = "", snapshot] = name.split("@", 2);
+  const directory = findDirectory(pool, path);
+  if (directory === undefined || snapshot === undefined) return directory?.head;
+  return directory.snapshots.find((one) => one.name === snapshot);
+}
+
+function findDirectory(pool: Pool, path: string): Directory | undefined {
+  const [first, ...rest] = path.split("/");
+  let at: Directory | undefined = first === pool.root.name ? pool.root : undefined;
+  for (const name of rest) at = at?.children.get(name);
+  return at;
+}
+
+/** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
+function nameFault(pool: Pool, name: string): string | undefined {
+  for (const character of name) {
+    if (character === "/" || character === "@" || NAME_CHARACTER.test(character)) continue;
+    return pool.profile.quotesInvalid ? `invalid character '${character}' in name` : `invalid character ${character} in name`;
+  }
+  if (name.length >= NAME_MAX) return "name is too long";
+  if (name.split("@").length > 2) return "multiple '@' and/or '#' delimiters in name";
+  if (name.startsWith("/")) return "leading slash in name";
+  return name.split(/[/@]/).some((part) => part === "") ? "empty component or misplaced '@' or '#' delimiter in name" : undefined;
+}
+
+/** The parent of a name that is to be made, or what is wrong. @param doing - "cannot create 'a/b'". */
+function placeOf(pool: Pool, path: string, doing: string): { parent: Directory; name: string } | string {
+  const fault = nameFault(pool, path);
+  if (fault !== undefined) return `${doing}: ${fault}`;
+  const slash = path.lastIndexOf("/");
+  if (findDirectory(pool, path) !== undefined) return `${doing}: dataset already exists`;
+  const above = path.slice(0, slash);
+  const parent = slash < 0 ? undefined : findDirectory(pool, above);
+  if (slash < 0) return `${doing}: missing dataset name`;
+  if (parent !== undefined) return { parent, name: path.slice(slash + 1) };
+  return path.split("/")[0] === pool.root.name
+    ? `${doing}: parent does not exist`
+    : `${doing}: no such pool '${path.split("/")[0] ?? ""}'`;
+}
+
+/** Properties as they are kept, or what is wrong with one. */
+function keptProperties(properties: Properties, doing: string): [string, string][] | string {
+  const kept: [string, string][] = [];
+  for (const [name, value] of Object.entries(properties)) {
+    if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
+    const one = keptValue(name, value);
+    if (one === undefined) return badValue(doing, name, value);
+    kept.push([name, one]);
+  }
+  return kept;
+}
+
+function badValue(doing: string, name: string, value: string): string {
+  if (name === "recordsize") return `${doing}: 'recordsize' must be power of 2 from 512B to 1M`;
+  const isSize = /quota|reservation/.test(name);
+  return isSize ? `${doing}: bad numeric value '${value}'` : `${doing}: '${name}' must be one of its values`;
+}
+
+/** zfs create. */
+export function zfsCreate(pool: Pool, path: string, properties: Properties = {}): string | undefined {
+  const doing = `cannot create '${path}'`;
+  if (path.includes("@")) return `${doing}: snapshot delimiter '@' is not expected here`;
+  const place = placeOf(pool, path, doing);
+  if (typeof place === "string") return place;
+  const kept = keptProperties(properties, doing);
+  if (typeof kept === "string") return kept;
+  createFilesystem(pool, place.name, place.parent, kept);
+  return pool.failure === undefined ? undefined : `${doing}: out of space`;
+}
+
+/** zfs snapshot. */
+export function zfsSnapshot(pool: Pool, path: string): string | undefined {
+  const [dataset = "", name] = path.split("@", 2);
+  if (name === undefined) return `cannot snapshot '${path}': missing '@' delimiter in snapshot name`;
+  const fault = nameFault(pool, path);
+  if (fault !== undefined) return `cannot create snapshot '${path}': ${fault}`;
+  const directory = findDirectory(pool, dataset);
+  if (directory === undefined) return `cannot open '${dataset}': dataset does not exist`;
+  if (findDataset(pool, path) !== undefined) return `cannot create snapshot '${path}': dataset already exists`;
+  createSnapshot(pool, directory.head, name);
+  return undefined;
+}
+
+/** zfs clone. */
+export function zfsClone(pool: Pool, origin: string, path: string, properties: Properties = {}): string | undefined {
+  if (!origin.includes("@")) return `cannot open '${origin}': operation not applicable to datasets of this type`;
+  const snapshot = findDataset(pool, origin);
+  if (snapshot === undefined) return `cannot open '${origin}': dataset does not exist`;
+  const doing = `cannot create '${path}'`;
+  const place = placeOf(pool, path, doing);
+  if (typeof place === "string") return place;
+  const kept = keptProperties(properties, doing);
+  if (typeof kept === "string") return kept;
+  createClone(pool, snapshot, place, kept);
+  return undefined;
+}
+
+/** zfs promote. */
+export function zfsPromote(pool: Pool, path: string): string | undefined {
+  const directory = findDirectory(pool, path);
+  if (directory === undefined) return `cannot open '${path}': dataset does not exist`;
+  const { origin } = directory;
+  if (origin === undefined) return `cannot promote '${path}': not a cloned filesystem`;
+  const own = new Set(directory.snapshots.map(({ name }) => name));
+  const clash = origin.directory.snapshots.find(({ group, name }) => group <= origin.group && own.has(name));
+  if (clash !== undefined)
+    return `cannot promote '${path}': snapshot name '${clash.path}' from origin \nconflicts with '${clash.name ?? ""}' from target`;
+  promote(pool, directory);
+  return undefined;
+}
+
+/** zfs rollback, to the newest snapshot. */
+export function zfsRollback(pool: Pool, path: string): string | undefined {
+  const snapshot = path.includes("@") ? findDataset(pool, path) : undefined;
+  if (snapshot === undefined) return `cannot open '${path}': dataset does not exist`;
+  const { directory } = snapshot;
+  const newer = directory.snapshots.filter(({ group }) => group > snapshot.group);
+  if (newer.length > 0) {
+    const list = newer.map((one) => one.path).join("\n");
+    return `cannot rollback to '${path}': more recent snapshots or bookmarks exist\nuse '-r' to force deletion of the following snapshots and bookmarks:\n${list}`;
+  }
+  if (directory.head.mounts > 0) return `cannot rollback '${directory.path}': dataset is busy`;
+  rollback(pool, directory.head);
+  return undefined;
+}
+
+/** zfs rename. */
+export function zfsRename(pool: Pool, from: string, to: string): string | undefined {
+  const dataset = findDataset(pool, from);
+  if (dataset === undefined) return `cannot open '${from}': dataset does not exist`;
+  const doing = `cannot rename to '${to}'`;
+  if (dataset.isSnapshot) {
+    const [path = "", name = ""] = to.includes("@") ? to.split("@", 2) : [dataset.directory.path, to];
+    const fault = nameFault(pool, `${path}@${name}`);
+    if (fault !== undefined) return `${doing}: ${fault}`;
+    if (path !== dataset.directory.path) return `${doing}: snapshots must be part of same dataset`;
+    if (findDataset(pool, `${path}@${name}`) !== undefined) return `cannot rename '${from}': dataset already exists`;
+    renameSnapshot(pool, dataset, name);
+    return undefined;
+  }
+  const place = placeOf(pool, to, `cannot rename '${from}'`);
+  if (typeof place === "string") return place;
+  for (let at: Directory | undefined = place.parent; at !== undefined; at = at.parent) {
+    if (at === dataset.directory)
+      return `cannot rename '${from}': New dataset name cannot be a descendant of current dataset name`;
+  }
+  renameFilesystem(pool, dataset.directory, place);
+  return undefined;
+}
+
+/** zfs set. */
+export function zfsSet(pool: Pool, name: string, value: string, path: string): string | undefined {
+  const directory = findDirectory(pool, path);
+  if (directory === undefined) return `cannot open '${path}': dataset does not exist`;
+  const doing = `cannot set property for '${path}'`;
+  if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
+  const kept = keptValue(name, value);
+  if (kept === undefined) return badValue(doing, name, value);
+  const limit = Number(kept);
+  const isQuota = name === "quota" && limit > 0;
+  if (isQuota && limit < directory.used) return `${doing}: size is less than current used or reserved space`;
+  if (name === "reservation" && limit > directory.used && limit - directory.used > pool.available(directory)) {
+    return `${doing}: size is greater than available space`;
+  }
+  setProperty(pool, directory, name, kept);
+  return undefined;
+}

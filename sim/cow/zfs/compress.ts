@@ -1,0 +1,43 @@
+/**
+ * How many bytes a block takes after compression (module/zfs/zio_compress.c): kept only where it saves an eighth.
+ */
+import type { Content } from "../../core/content.ts";
+import { alignUp } from "../../core/units.ts";
+import { lz4Length, lzjbLength } from "./lz.ts";
+
+export type Compression = "off" | "lzjb" | "lz4";
+
+/** The smallest unit of sizes in block pointers. */
+export const SECTOR = 512;
+/** What fits into a block pointer (BPE_PAYLOAD_SIZE). */
+export const EMBEDDED_MAX = 112;
+
+/** Bytes that a compressor makes of a block; the block's own size where it does not save an eighth. */
+export function compressedLength(raw: Uint8Array, length: number, how: Compression, zeros = 0): number {
+  const whole = length + zeros;
+  if (how === "off" || whole === 0) return whole;
+  const made = how === "lz4" ? lz4Length(raw, length, zeros) : lzjbLength(raw, length);
+  return made > whole - (whole >> 3) ? whole : made;
+}
+
+/** A size on the device: whole units of `unit` bytes, and the block's own where that saves nothing. */
+export function storedSize(compressed: number, logical: number, unit: number): number {
+  return Math.min(alignUp(compressed, unit), logical);
+}
+
+/** Whether every byte is zero. */
+export function isAllZero(content: Content): boolean {
+  for (const run of content.runs) {
+    if (run.isZero) continue;
+    if (run.kind !== "literal") return false;
+    for (const piece of run.chunks()) for (const byte of piece) if (byte !== 0) return false;
+  }
+  return true;
+}
+
+/** What a compressor makes of a data block. A pattern has no two alike places: it is not even tried. */
+export function compressedData(content: Content, how: Compression): number {
+  if (how === "off" || content.kind === "pattern" || content.kind === "record") return content.length;
+  if (content.runs.some((run) => run.kind === "record")) return content.length;
+  return compressedLength(content.toBytes(), content.length, how);
+}

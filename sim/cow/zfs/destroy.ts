@@ -1,0 +1,111 @@
+/**
+ * zfs destroy: what depends on what, in which order it goes, and how a refusal is worded (cmd/zfs/zfs_main.c, zfs_do_destroy; lib/libzfs).
+ *
+ * A snapshot with clones cannot go, nor a filesystem with children or snapshots. With `recursive` (-r) children and snapshots go too, with
+ * `clones` (-R) everything that was cloned from them as well; with `defer` (-d) a snapshot that has clones goes with the last of them.
+ */
+import { findDataset } from "./commands.ts";
+import type { Dataset, Directory } from "./dsl.ts";
+import { deferDestroy, destroyFilesystem, destroySnapshot } from "./operations.ts";
+import type { Pool } from "./pool.ts";
+
+export interface DestroyOptions {
+  readonly recursive?: boolean;
+  readonly clones?: boolean;
+  readonly defer?: boolean;
+}
+
+/** Whatever was made from a snapshot: snapshots in whose line it stands count through their directory. */
+function clonesOf(snapshot: Dataset): Directory[] {
+  return [...snapshot.clones].map(({ directory }) => directory).filter((directory) => directory !== snapshot.directory);
+}
+
+/** Everything that must go before a snapshot does, in that order. */
+function dependentsOfSnapshot(snapshot: Dataset, into: Set<Dataset>): void {
+  for (const clone of clonesOf(snapshot)) dependentsOfDirectory(clone, into);
+}
+
+function dependentsOfDirectory(directory: Directory, into: Set<Dataset>): void {
+  for (const name of [...directory.children.keys()].sort())
+    dependentsOfDirectory(directory.children.get(name) as Directory, into);
+  for (const snapshot of directory.snapshots) {
+    dependentsOfSnapshot(snapshot, into);
+    into.add(snapshot);
+  }
+  into.add(directory.head);
+}
+
+function refusal(doing: string, why: string, how: string, datasets: Iterable<Dataset>): string {
+  return [`${doing}: ${why}`, `use '${how}' to destroy the following datasets:`, ...[...datasets].map(({ path }) => path)].join(
+    "\n",
+  );
+}
+
+/** zfs destroy. @returns what it writes to standard error; undefined when it worked. */
+export function zfsDestroy(pool: Pool, path: string, options: DestroyOptions = {}): string | undefined {
+  const dataset = findDataset(pool, path);
+  if (dataset === undefined) {
+    return path.includes("@")
+      ? "could not find any snapshots to destroy; check snapshot names."
+      : `cannot open '${path}': dataset does not exist`;
+  }
+  return dataset.isSnapshot ? destroyOne(pool, dataset, options) : destroyTree(pool, dataset, options);
+}
+
+function destroyOne(pool: Pool, snapshot: Dataset, options: DestroyOptions): string | undefined {
+  const doing = `cannot destroy '${snapshot.path}'`;
+  const dependents = new Set<Dataset>();
+  dependentsOfSnapshot(snapshot, dependents);
+  if (options.defer === true) {
+    deferDestroy(pool, snapshot);
+    return undefined;
+  }
+  if (dependents.size > 0 && options.clones !== true) {
+    return refusal(doing, "snapshot has dependent clones", "-R", newestFirst(dependents));
+  }
+  if (snapshot.mounts > 0) return `${doing}: dataset is busy`;
+  return destroyAll(pool, [...dependents, snapshot]);
+}
+
+function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string | undefined {
+  const { directory } = head;
+  const doing = `cannot destroy '${head.path}'`;
+  const inside = new Set<Dataset>();
+  for (const one of directory.below()) {
+    for (const snapshot of one.snapshots) inside.add(snapshot);
+    if (one !== directory) inside.add(one.head);
+  }
+  const isDeep = options.recursive === true || options.clones === true;
+  if (inside.size > 0 && !isDeep) return refusal(doing, "filesystem has children", "-r", listed(directory));
+  const all = new Set<Dataset>();
+  dependentsOfDirectory(directory, all);
+  const outside = [...all].filter((dataset) => dataset !== head && !inside.has(dataset));
+  if (outside.length > 0 && options.clones !== true) {
+    return refusal(doing, "filesystem has dependent clones", "-R", newestFirst(outside));
+  }
+  const busy = [...all].find((dataset) => dataset.mounts > 0);
+  if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
+  return destroyAll(pool, all);
+}
+
+/** Children and snapshots in the order in which zfs lists them. */
+function listed(directory: Directory): Dataset[] {
+  const found: Dataset[] = [...directory.snapshots];
+  for (const child of directory.below()) if (child !== directory) found.push(child.head, ...child.snapshots);
+  return found;
+}
+
+/** Dependents are told in the order in which they would go. */
+function newestFirst(datasets: Iterable<Dataset>): Iterable<Dataset> {
+  return datasets;
+}
+
+function destroyAll(pool: Pool, datasets: Iterable<Dataset>): string | undefined {
+  for (const dataset of datasets) {
+    // One that waited for its clones has gone with the last of them.
+    if (!pool.objects.has(dataset.id)) continue;
+    if (dataset.isSnapshot) destroySnapshot(pool, dataset);
+    else destroyFilesystem(pool, dataset.directory);
+  }
+  return undefined;
+}

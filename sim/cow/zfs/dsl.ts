@@ -1,0 +1,206 @@
+/**
+ * Datasets and the directories that hold them (module/zfs/dsl_dir.c, dsl_dataset.c), and the accounting of space by birth (spec/block-cow.md §3.3).
+ *
+ * Words: a *directory* is a name in the tree of a pool, with properties and sums of space; its *head* is the filesystem that can be written; a
+ * *snapshot* is a head as it was. The *line* of a head leads over `previous` from one snapshot to the next older one, and for a clone on into its origin.
+ *
+ * Interface: each block that a head writes is told to `blockBorn`, each that it lets go to `blockKilled`: every figure follows from these two.
+ */
+import { assert } from "../../core/assert.ts";
+import { allocatedSize, type BlockPointer, countedLogicalSize } from "./block-pointer.ts";
+import { DeadList, type Space } from "./dead-list.ts";
+import type { ObjectSet } from "./object-set.ts";
+
+/** Sums of a directory's space in bytes, and what its own blocks count for in `logicalused`. */
+export interface Usage {
+  head: number;
+  snapshots: number;
+  children: number;
+  logical: number;
+}
+
+export class Directory {
+  readonly id: number;
+  name: string;
+  parent: Directory | undefined;
+  readonly children: Map<string, Directory> = new Map();
+  head: Dataset;
+  /** The snapshot that it was cloned from. */
+  origin: Dataset | undefined;
+  /** Properties set here, by name. */
+  readonly properties: Map<string, string>;
+  readonly usage: Usage = { head: 0, snapshots: 0, children: 0, logical: 0 };
+
+  constructor(id: number, of: { name: string; parent: Directory | undefined; properties?: Iterable<readonly [string, string]> }) {
+    this.id = id;
+    this.name = of.name;
+    this.parent = of.parent;
+    this.properties = new Map(of.properties ?? []);
+    this.head = new Dataset(id + 1, this, undefined);
+  }
+
+  /** The whole name: "tank/a". */
+  get path(): string {
+    return this.parent === undefined ? this.name : `${this.parent.path}/${this.name}`;
+  }
+
+  /** Bytes in all (dd_used_bytes). */
+  get used(): number {
+    return this.usage.head + this.usage.snapshots + this.usage.children;
+  }
+
+  /** A property in bytes; 0 for none. */
+  limit(name: "quota" | "refquota" | "reservation"): number {
+    return Number(this.properties.get(name) ?? 0);
+  }
+
+  /** The transaction group of its origin; 0 for a directory that is no clone. */
+  get originGroup(): number {
+    return this.origin?.group ?? 0;
+  }
+
+  /** Its snapshots, the oldest first. */
+  get snapshots(): Dataset[] {
+    const found: Dataset[] = [];
+    for (let at = this.head.previous; at !== undefined && at.directory === this; at = at.previous) found.push(at);
+    return found.reverse();
+  }
+
+  /** This directory and all below it, parents first. */
+  *below(): Generator<Directory> {
+    yield this;
+    for (const name of [...this.children.keys()].sort()) yield* (this.children.get(name) as Directory).below();
+  }
+}
+
+/** A head or a snapshot. */
+export class Dataset {
+  readonly id: number;
+  directory: Directory;
+  /** Of a snapshot: what stands behind the "@". */
+  name: string | undefined;
+  /** The next older snapshot of its line. */
+  previous: Dataset | undefined;
+  /** Of a snapshot: the next newer one of its directory, or its head. */
+  next: Dataset | undefined;
+  /** Of a snapshot: the heads of its clones, or what follows it in another directory's line. */
+  readonly clones: Set<Dataset> = new Set();
+  /** The transaction group in which it was made. */
+  group = 0;
+  /** Seconds since 1970. */
+  created = 0;
+  pointer: BlockPointer | undefined;
+  referenced = 0;
+  logical = 0;
+  /** Of a snapshot: bytes that only it has. Of a head: that no snapshot has. */
+  unique = 0;
+  deadList: DeadList = new DeadList();
+  /** Destroyed as soon as the last clone goes (zfs destroy -d). */
+  deferred = false;
+  /** Of a head: what is open of it. */
+  set: ObjectSet | undefined;
+  /** Mounts that show it. */
+  mounts = 0;
+  /** Memory of the key of a birth, as most blocks that die together were born together. */
+  #knownBirth = -1;
+  #knownKey = 0;
+  #knownPrevious: Dataset | undefined;
+
+  constructor(id: number, directory: Directory, name: string | undefined) {
+    this.id = id;
+    this.directory = directory;
+    this.name = name;
+  }
+
+  get isSnapshot(): boolean {
+    return this.name !== undefined;
+  }
+
+  /** "tank/a" or "tank/a@s". */
+  get path(): string {
+    return this.name === undefined ? this.directory.path : `${this.directory.path}@${this.name}`;
+  }
+
+  /** The transaction group of the newest older snapshot. */
+  get previousGroup(): number {
+    return this.previous?.group ?? 0;
+  }
+
+  /** The group of the newest snapshot of the line that is older than a block born at `birth`. */
+  keyOf(birth: number): number {
+    if (birth === this.#knownBirth && this.previous === this.#knownPrevious) return this.#knownKey;
+    let at = this.previous;
+    while (at !== undefined && at.group >= birth) at = at.previous;
+    this.#knownBirth = birth;
+    this.#knownPrevious = this.previous;
+    this.#knownKey = at?.group ?? 0;
+    return this.#knownKey;
+  }
+
+  /** Bytes written since the newest snapshot (the property "written"). */
+  get written(): number {
+    if (this.previous === undefined) return this.referenced;
+    return this.referenced - this.previous.referenced + this.deadList.space().used;
+  }
+}
+
+/** Adds to a directory's space, and to that of those above, where a reservation may hide the change (dsl_dir_diduse_space). */
+export function addUsage(directory: Directory, kind: "head" | "snapshots" | "children", by: Space): void {
+  const { usage } = directory;
+  const reserved = directory.limit("reservation");
+  const before = Math.max(directory.used, reserved);
+  usage[kind] += by.used;
+  usage.logical += by.logical;
+  const after = Math.max(directory.used, reserved);
+  if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+}
+
+/** A head has written a block. */
+export function blockBorn(head: Dataset, pointer: BlockPointer): void {
+  const used = allocatedSize(pointer);
+  const logical = countedLogicalSize(pointer);
+  head.unique += used;
+  head.referenced += used;
+  head.logical += logical;
+  addUsage(head.directory, "head", { used, logical });
+}
+
+/** A head has let a block go. @returns whether nobody has it any more: the caller frees it. */
+export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
+  const used = allocatedSize(pointer);
+  const logical = countedLogicalSize(pointer);
+  head.referenced -= used;
+  head.logical -= logical;
+  const { previous } = head;
+  if (pointer.birth > head.previousGroup) {
+    head.unique -= used;
+    addUsage(head.directory, "head", { used: -used, logical: -logical });
+    return true;
+  }
+  assert(previous !== undefined, `${head.path}: a block of group ${pointer.birth} has no snapshot to stay with`);
+  head.deadList.add(head.keyOf(pointer.birth), pointer);
+  if (previous.next === head && pointer.birth > previous.previousGroup) previous.unique += used;
+  if (pointer.birth > head.directory.originGroup) {
+    head.directory.usage.head -= used;
+    head.directory.usage.snapshots += used;
+  }
+  return false;
+}
+
+/** What `logicalused` shows: a directory's own blocks and those of all below it. */
+export function logicalUsed(directory: Directory): number {
+  let sum = directory.usage.logical;
+  for (const child of directory.children.values()) sum += logicalUsed(child);
+  return sum;
+}
+
+/** Bytes that a directory can still take (dsl_dir_space_available). @param poolBytes - what the pool has for its datasets in all. */
+export function availableTo(directory: Directory, poolBytes: number): number {
+  const quota = directory.limit("quota");
+  const { parent } = directory;
+  const most = parent === undefined ? poolBytes : Number.POSITIVE_INFINITY;
+  const mine = Math.min(quota === 0 ? Number.POSITIVE_INFINITY : quota, most) - directory.used;
+  if (parent === undefined) return Math.max(0, mine);
+  const above = availableTo(parent, poolBytes) + Math.max(0, directory.limit("reservation") - directory.used);
+  return Math.max(0, Math.min(mine, above));
+}

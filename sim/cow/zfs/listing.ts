@@ -1,0 +1,180 @@
+/**
+ * What `zfs list`, `zfs get` and `zpool list` show (cmd/zfs/zfs_main.c, cmd/zpool/zpool_main.c): columns by name, in bytes (-p).
+ */
+import { findDataset } from "./commands.ts";
+import { type Dataset, type Directory, logicalUsed } from "./dsl.ts";
+import type { Pool } from "./pool.ts";
+import { isSettable, propertyOf } from "./properties.ts";
+
+/** The columns of `zfs list` without -o. */
+const LIST_COLUMNS: readonly string[] = ["name", "used", "available", "referenced", "mountpoint"];
+/** Those of `zfs list -o space`. */
+export const SPACE_COLUMNS: readonly string[] = [
+  "name",
+  "available",
+  "used",
+  "usedbysnapshots",
+  "usedbydataset",
+  "usedbyrefreservation",
+  "usedbychildren",
+];
+
+/** Short names of columns. */
+const SHORT: Readonly<Record<string, string>> = {
+  avail: "available",
+  refer: "referenced",
+  lused: "logicalused",
+  lrefer: "logicalreferenced",
+  usedsnap: "usedbysnapshots",
+  usedds: "usedbydataset",
+  usedchild: "usedbychildren",
+};
+
+/** What logicalused shows of a directory: at the top with the pool's own tables. */
+function logicalOf(pool: Pool, directory: Directory): number {
+  return logicalUsed(directory) + (directory === pool.root ? pool.meta.logical : 0);
+}
+
+function snapshotValue(snapshot: Dataset, column: string): string {
+  switch (column) {
+    case "used":
+      return String(snapshot.unique);
+    case "written":
+      return String(writtenBefore(snapshot));
+    case "defer_destroy":
+      return snapshot.deferred ? "on" : "off";
+    case "userrefs":
+      return "0";
+    case "clones":
+      return [...snapshot.clones].map(({ directory }) => directory.path).join(",");
+    default:
+      return "-";
+  }
+}
+
+/** Bytes that a snapshot has more than the one before it: what was written between them. */
+function writtenBefore(snapshot: Dataset): number {
+  const { previous } = snapshot;
+  if (previous === undefined) return snapshot.referenced;
+  return snapshot.referenced - previous.referenced + snapshot.deadList.space().used;
+}
+
+function filesystemValue(pool: Pool, directory: Directory, column: string): string {
+  const { usage, head, origin } = directory;
+  switch (column) {
+    case "used":
+      return String(directory.used);
+    case "available":
+      return String(pool.available(directory));
+    case "usedbysnapshots":
+      return String(usage.snapshots);
+    case "usedbydataset":
+      return String(usage.head);
+    case "usedbychildren":
+      return String(usage.children);
+    case "usedbyrefreservation":
+      return "0";
+    case "written":
+      return String(head.written);
+    case "logicalused":
+      return String(logicalOf(pool, directory));
+    case "origin":
+      return origin?.path ?? "-";
+    case "mounted":
+      return head.mounts > 0 ? "yes" : "no";
+    case "compressratio":
+      return ratio(head.logical, head.referenced);
+    default:
+      return isSettable(column) ? propertyOf(directory, column, pool.profile).value : "-";
+  }
+}
+
+function ratio(logical: number, stored: number): string {
+  return `${(Math.floor(Math.max(1, logical / Math.max(1, stored)) * 100) / 100).toFixed(2)}x`;
+}
+
+/** A dataset's value in a column. */
+export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
+  const column = SHORT[name] ?? name;
+  switch (column) {
+    case "name":
+      return dataset.path;
+    case "referenced":
+      return String(dataset.referenced);
+    case "logicalreferenced":
+      return String(dataset.logical);
+    case "creation":
+      return String(dataset.created);
+    case "createtxg":
+      return String(dataset.group);
+    case "type":
+      return dataset.isSnapshot ? "snapshot" : "filesystem";
+    default:
+      return dataset.isSnapshot ? snapshotValue(dataset, column) : filesystemValue(pool, dataset.directory, column);
+  }
+}
+
+export interface ListOptions {
+  readonly columns?: readonly string[];
+  /** What to list; default filesystems. */
+  readonly type?: "filesystem" | "snapshot" | "all";
+}
+
+/** zfs list -Hp: one row a dataset, sorted by name, a filesystem's snapshots behind it. */
+export function zfsList(pool: Pool, options: ListOptions = {}): string[][] {
+  const type = options.type ?? "filesystem";
+  const columns = options.columns ?? LIST_COLUMNS;
+  const rows: string[][] = [];
+  const add = (dataset: Dataset): void => {
+    rows.push(columns.map((column) => columnOf(pool, dataset, column)));
+  };
+  for (const directory of pool.root.below()) {
+    if (type !== "snapshot") add(directory.head);
+    if (type !== "filesystem") for (const snapshot of directory.snapshots) add(snapshot);
+  }
+  return rows;
+}
+
+/** zfs get -Hp: name, property, value and source of each. @returns undefined when there is no such dataset. */
+export function zfsGet(pool: Pool, properties: readonly string[], path: string): string[][] | undefined {
+  const dataset = findDataset(pool, path);
+  if (dataset === undefined) return undefined;
+  return properties.map((property) => {
+    const source =
+      isSettable(property) && !dataset.isSnapshot ? propertyOf(dataset.directory, property, pool.profile).source : "-";
+    return [path, property, columnOf(pool, dataset, property), source];
+  });
+}
+
+/** What `zpool list -Hp` shows, and the pool's state. */
+export interface PoolFigures {
+  readonly name: string;
+  readonly size: number;
+  readonly allocated: number;
+  readonly free: number;
+  /** Percent. */
+  readonly capacity: number;
+  /** How many times deduplicated blocks are used, on average. */
+  readonly dedupRatio: string;
+  readonly health: "ONLINE" | "SUSPENDED";
+}
+
+export function zpoolList(pool: Pool): PoolFigures {
+  const { capacity: size, allocated } = pool.store.space;
+  let stored = 0;
+  let used = 0;
+  for (const { references, dvas } of pool.store.dedupTable.values()) {
+    const bytes = dvas.reduce((sum, dva) => sum + dva.size, 0);
+    stored += bytes;
+    used += bytes * references;
+  }
+  return {
+    name: pool.name,
+    size,
+    allocated,
+    free: size - allocated,
+    capacity: Math.floor((allocated * 100) / size),
+    dedupRatio: stored === 0 ? "1.00x" : ratio(used, stored),
+    health: pool.failure === undefined ? "ONLINE" : "SUSPENDED",
+  };
+}

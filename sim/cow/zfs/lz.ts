@@ -1,0 +1,125 @@
+/**
+ * How long bytes become by LZ4 and LZJB, the compressors of ZFS: the same searches as theirs, but only the length is made.
+ *
+ * LZ4 as OpenZFS has it (module/zfs/lz4.c, format of 2012): greedy, matches of at least 4 bytes found through a hash of the last place of each
+ * 4 bytes, a step that grows where nothing matches; 4 bytes of length stand before it. LZJB (module/zfs/lzjb.c): matches of 3 to 66 bytes
+ * within 1 KiB.
+ */
+
+const LZ4_MIN_MATCH = 4;
+/** A match ends at least this far before the end, and none begins behind 12 bytes before it. */
+const LZ4_LAST_LITERALS = 5;
+const LZ4_MATCH_LIMIT = 12;
+const LZ4_DISTANCE_MAX = 65_535;
+const LZ4_HASH_BITS = 13;
+const LZ4_SKIP_STRENGTH = 6;
+/** ZFS writes the compressed length before it. */
+const LZ4_HEADER = 4;
+
+const table = new Int32Array(1 << LZ4_HASH_BITS);
+
+function lengthBytes(length: number, limit: number): number {
+  return length < limit ? 0 : 1 + Math.floor((length - limit) / 255);
+}
+
+function word(raw: Uint8Array, at: number): number {
+  return (raw[at] as number) | ((raw[at + 1] as number) << 8) | ((raw[at + 2] as number) << 16) | ((raw[at + 3] as number) << 24);
+}
+
+function hashOf(value: number): number {
+  return Math.imul(value, 2654435761) >>> (32 - LZ4_HASH_BITS);
+}
+
+/** The next place from `from` on whose 4 bytes were seen within reach; -1 when there is none before `limit`. */
+function findMatch(raw: Uint8Array, from: number, limit: number): number {
+  let attempts = (1 << LZ4_SKIP_STRENGTH) + 3;
+  for (let at = from; at <= limit; ) {
+    const value = word(raw, at);
+    const slot = hashOf(value);
+    const known = (table[slot] as number) - 1;
+    table[slot] = at + 1;
+    if (known >= 0 && at - known <= LZ4_DISTANCE_MAX && word(raw, known) === value) {
+      candidate = known;
+      return at;
+    }
+    at += attempts++ >> LZ4_SKIP_STRENGTH;
+  }
+  return -1;
+}
+
+/** Where the match that findMatch found begins. */
+let candidate = 0;
+
+/**
+ * Bytes of the LZ4 form of the first `length` bytes and `zeros` further ones, with ZFS's header.
+ * Where there are further zeros, the last 64 given bytes must be zeros too.
+ */
+export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
+  table.fill(0);
+  const limit = length - LZ4_MATCH_LIMIT;
+  const matchEnd = length - LZ4_LAST_LITERALS;
+  let out = LZ4_HEADER;
+  let anchor = 0;
+  let at = length > LZ4_MATCH_LIMIT ? findMatch(raw, 0, limit) : -1;
+  while (at >= 0) {
+    let known = candidate;
+    while (at > anchor && known > 0 && raw[at - 1] === raw[known - 1]) {
+      at--;
+      known--;
+    }
+    let end = at + LZ4_MIN_MATCH;
+    let other = known + LZ4_MIN_MATCH;
+    while (end < matchEnd && raw[end] === raw[other]) {
+      end++;
+      other++;
+    }
+    const further = end === matchEnd ? zeros : 0;
+    out += 3 + lengthBytes(at - anchor, 15) + lengthBytes(end + further - at - LZ4_MIN_MATCH, 15) + (at - anchor);
+    anchor = end;
+    if (end > limit) break;
+    table[hashOf(word(raw, end - 2))] = end - 1;
+    at = findMatch(raw, end, limit);
+  }
+  const rest = length - anchor;
+  return out + 1 + lengthBytes(rest, 15) + rest;
+}
+
+const LZJB_MIN_MATCH = 3;
+const LZJB_MAX_MATCH = 66;
+const LZJB_REACH = 1024;
+const LZJB_TABLE = 1024;
+const lempel = new Uint16Array(LZJB_TABLE);
+
+/** Bytes of the LZJB form of the first `length` bytes. */
+export function lzjbLength(raw: Uint8Array, length: number): number {
+  lempel.fill(0);
+  let out = 0;
+  let items = 0;
+  for (let at = 0; at < length; items++) {
+    if (items % 8 === 0) out += 1;
+    if (at > length - LZJB_MAX_MATCH) {
+      out += 1;
+      at += 1;
+      continue;
+    }
+    const [one, two, three] = [raw[at] as number, raw[at + 1] as number, raw[at + 2] as number];
+    let hash = (one << 16) + (two << 8) + three;
+    hash += hash >> 9;
+    hash += hash >> 5;
+    const slot = hash & (LZJB_TABLE - 1);
+    const offset = (at - (lempel[slot] as number)) & (LZJB_REACH - 1);
+    lempel[slot] = at & 0xffff;
+    const known = at - offset;
+    const matches = known >= 0 && known !== at && one === raw[known] && two === raw[known + 1] && three === raw[known + 2];
+    if (!matches) {
+      out += 1;
+      at += 1;
+      continue;
+    }
+    let match = LZJB_MIN_MATCH;
+    while (match < LZJB_MAX_MATCH && raw[at + match] === raw[known + match]) match++;
+    out += 2;
+    at += match;
+  }
+  return out;
+}

@@ -1,0 +1,85 @@
+/**
+ * Mounting a dataset: the FileSystem of a head, or of a snapshot, which can only be read.
+ *
+ * Interface: a head is mounted once however often it is asked for: all places show one FileSystem.
+ */
+import { type Errno, isErrno } from "../../core/errno.ts";
+import { checkPool } from "./assemble.ts";
+import type { Dataset } from "./dsl.ts";
+import { IntentLog } from "./intent-log.ts";
+import { ObjectSet } from "./object-set.ts";
+import type { Pool } from "./pool.ts";
+import { propertyOf, writePolicy } from "./properties.ts";
+import type { ObjsetRecord } from "./records.ts";
+import { ZfsFileSystem } from "./zpl/filesystem.ts";
+import { freeWhole } from "./zpl/names.ts";
+import { type ZplDataset, type ZplEnvironment, ZplState } from "./zpl/state.ts";
+
+/** What is mounted, by head or snapshot. */
+const MOUNTED = new WeakMap<Dataset, ZfsFileSystem>();
+
+function setOfSnapshot(pool: Pool, snapshot: Dataset): ObjectSet | Errno {
+  const record = snapshot.pointer === undefined ? undefined : pool.store.readRecord(snapshot.pointer);
+  if (isErrno(record)) return record;
+  const owner = { copies: 1, born: () => undefined, kill: () => undefined };
+  return new ObjectSet(pool.store, owner, snapshot.pointer, record as ObjsetRecord | undefined);
+}
+
+/** Mounts a dataset. @returns EIO when it cannot be read. */
+export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvironment): ZfsFileSystem | Errno {
+  const known = MOUNTED.get(dataset);
+  if (known !== undefined) return known;
+  const set = dataset.isSnapshot ? setOfSnapshot(pool, dataset) : pool.setOf(dataset);
+  if (isErrno(set)) return set;
+  const log = dataset.isSnapshot ? undefined : new IntentLog(pool, set);
+  const zpl = new ZplState(zplDataset(pool, dataset, { set, log }), environment);
+  const made = new ZfsFileSystem(zpl);
+  MOUNTED.set(dataset, made);
+  dataset.mounts += 1;
+  if (log === undefined) return made;
+  const failed = log.replay(zpl);
+  if (failed !== undefined) return failed;
+  for (const object of [...set.unlinked]) freeWhole(zpl, object);
+  return made;
+}
+
+function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: IntentLog | undefined }): ZplDataset {
+  const { directory } = dataset;
+  const { set, log } = open;
+  const property = (name: string): string => propertyOf(dataset.directory, name, pool.profile).value;
+  const forget = (): void => log?.groupWritten();
+  pool.groupDone.add(forget);
+  return {
+    set,
+    get readOnly(): boolean {
+      return dataset.isSnapshot || property("readonly") === "on";
+    },
+    get recordSize(): number {
+      return writePolicy(dataset.directory, pool.profile).recordSize;
+    },
+    get compression() {
+      return writePolicy(dataset.directory, pool.profile).compression;
+    },
+    get dedup(): boolean {
+      return writePolicy(dataset.directory, pool.profile).dedup;
+    },
+    admit: (bytes) => pool.admit(dataset.directory, bytes),
+    syncGroup: () => pool.syncIfDirty(),
+    get referenced(): number {
+      return dataset.referenced;
+    },
+    get available(): number {
+      return dataset.isSnapshot ? 0 : pool.available(dataset.directory);
+    },
+    intend: (intent) => log?.add(intent, property("sync") === "always"),
+    commitIntents: (object) => log?.commit(object, property("sync")),
+    endLog: () => log?.close(),
+    release: () => {
+      MOUNTED.delete(dataset);
+      pool.groupDone.delete(forget);
+      dataset.mounts -= 1;
+      if (!dataset.isSnapshot && directory.head === dataset) pool.closeSet(dataset);
+    },
+    check: () => checkPool(pool),
+  };
+}

@@ -1,0 +1,373 @@
+/**
+ * An object set: the dnodes of one filesystem, their trees of blocks, and the tree of the dnodes themselves (module/zfs/dmu_objset.c, dnode.c,
+ * dmu_object.c).
+ *
+ * Interface: changes are made in memory; `sync` writes them with one transaction group and gives the pointer of the new set. Whoever keeps an
+ * older pointer keeps the older set. Blocks born and killed are told to the owner.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Time } from "../../core/clock.ts";
+import { Content } from "../../core/content.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
+import type { BlockKind, BlockPointer } from "./block-pointer.ts";
+import { BlockTree, type TreeIo, visitTree } from "./block-tree.ts";
+import { EMBEDDED_MAX, SECTOR, storedSize } from "./compress.ts";
+import { DnodeBlock } from "./dnodes.ts";
+import { DNODE_BLOCK_BYTES, dnodesLength, indirectLength, objsetLength } from "./encode.ts";
+import { OBJECTS_A_REGION, ObjectNumbers } from "./object-numbers.ts";
+import type { ObjectIo, PendingObject } from "./pending.ts";
+import {
+  BLOCKS,
+  DNODES_PER_BLOCK,
+  type DnodeBody,
+  type DnodesRecord,
+  type IndirectRecord,
+  LEVELS,
+  type LogHead,
+  MODE,
+  type ObjsetRecord,
+  type SystemRecord,
+  TIMES,
+  USED,
+  WORDS,
+} from "./records.ts";
+import type { BlockStore } from "./store.ts";
+
+/** What an object set is told by, and tells, its dataset. */
+export interface ObjectSetOwner {
+  /** Copies of data blocks: the property "copies". */
+  readonly copies: number;
+  born(pointer: BlockPointer): void;
+  kill(pointer: BlockPointer): void;
+}
+
+const OBJECTS_BITS = 48;
+const POINTER_SHIFT = 7;
+
+export class ObjectSet implements TreeIo {
+  readonly store: BlockStore;
+  readonly fanShift: number;
+  readonly numbers: ObjectNumbers;
+  /** Files without names that are in use: freed at the next mount if the power goes. */
+  readonly unlinked: Set<number>;
+  /** Objects in use, those of the system not counted. */
+  objects: number;
+  /** Where the intent log began when the set was opened. */
+  readonly log: LogHead | undefined;
+  /** Tells where the intent log begins behind the group at work; without one it is where it was. */
+  logHead: (() => LogHead | undefined) | undefined;
+  readonly #owner: ObjectSetOwner;
+  readonly #blocks = new Map<number, DnodeBlock>();
+  readonly #dirtyBlocks = new Set<number>();
+  /** What objects have in memory that the device has not. */
+  readonly #pending = new Map<number, PendingObject>();
+  /** Trees of objects that are gone, to be freed with the next group. */
+  #doomed: BlockPointer[] = [];
+  #meta: BlockTree;
+  #top: BlockPointer | undefined;
+  #system: readonly BlockPointer[];
+  #accounting: readonly BlockPointer[];
+  #pointer: BlockPointer | undefined;
+  #dirty = false;
+  /** Whether sums of space by owner have changed. */
+  #accounts = false;
+
+  constructor(store: BlockStore, owner: ObjectSetOwner, pointer: BlockPointer | undefined, record: ObjsetRecord | undefined) {
+    this.store = store;
+    this.#owner = owner;
+    this.fanShift = store.profile.indirectShift - POINTER_SHIFT;
+    this.#pointer = pointer;
+    this.#top = record?.tops[0];
+    this.#system = record?.system ?? [];
+    this.#accounting = record?.accounting ?? [];
+    this.objects = record?.objects ?? 0;
+    this.unlinked = new Set(record?.unlinked);
+    this.log = record?.log;
+    this.#meta = this.#metaTree();
+    const taken = new Set([0, store.profile.rootObject, ...store.profile.systemObjects.map(([number]) => number)]);
+    this.numbers = new ObjectNumbers(record?.regions, taken, (object) => this.word(object, MODE) === 0);
+    if (record === undefined) this.touch();
+  }
+
+  #metaTree(): BlockTree {
+    let levels = 1;
+    while (3 * 2 ** (5 + (levels - 1) * this.fanShift) < 2 ** OBJECTS_BITS) levels++;
+    return new BlockTree(this, this.#top, levels);
+  }
+
+  /** The set's block must be written anew, whatever else changes. */
+  touch(): void {
+    this.#dirty = true;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirty || this.#dirtyBlocks.size > 0 || this.#pending.size > 0 || this.#doomed.length > 0;
+  }
+
+  // Dnodes
+
+  #block(object: number): DnodeBlock {
+    const index = Math.floor(object / DNODES_PER_BLOCK);
+    return this.#blocks.get(index) ?? this.#load(index);
+  }
+
+  #load(index: number): DnodeBlock {
+    const pointer = this.#meta.get(index);
+    const record = pointer === undefined || isErrno(pointer) ? undefined : this.store.readRecord(pointer);
+    assert(record === undefined || !isErrno(record), `dnode block ${index} cannot be read`);
+    const made = new DnodeBlock(record as DnodesRecord | undefined);
+    this.#blocks.set(index, made);
+    return made;
+  }
+
+  /** The block of an object, to be changed. */
+  #change(object: number): DnodeBlock {
+    const block = this.#block(object);
+    block.own();
+    this.#dirtyBlocks.add(Math.floor(object / DNODES_PER_BLOCK));
+    return block;
+  }
+
+  word(object: number, column: number): number {
+    return this.#block(object).words[(object % DNODES_PER_BLOCK) * WORDS + column] as number;
+  }
+  setWord(object: number, column: number, value: number): void {
+    this.#change(object).words[(object % DNODES_PER_BLOCK) * WORDS + column] = value;
+  }
+  time(object: number, which: number): Time {
+    return this.#block(object).times[(object % DNODES_PER_BLOCK) * TIMES + which] as Time;
+  }
+  setTime(object: number, which: number, value: Time): void {
+    this.#change(object).times[(object % DNODES_PER_BLOCK) * TIMES + which] = value;
+  }
+  body(object: number): DnodeBody | undefined {
+    return this.#block(object).bodies[object % DNODES_PER_BLOCK];
+  }
+  setBody(object: number, body: DnodeBody | undefined): void {
+    this.#change(object).bodies[object % DNODES_PER_BLOCK] = body;
+  }
+
+  /** Ends an object with everything that it has. */
+  free(object: number): void {
+    const block = this.#change(object);
+    const index = object % DNODES_PER_BLOCK;
+    const top = block.tops[index];
+    if (top !== undefined) this.#doomed.push(top);
+    block.tops[index] = undefined;
+    block.bodies[index] = undefined;
+    block.words.fill(0, index * WORDS, (index + 1) * WORDS);
+    this.#pending.delete(object);
+    this.numbers.give(object);
+    this.objects -= 1;
+    this.#accounts = true;
+  }
+
+  // Blocks of objects
+
+  /** What an object has in memory that is not written yet. */
+  pending(object: number): PendingObject | undefined {
+    return this.#pending.get(object);
+  }
+  /** An object has something to be written with the next group. */
+  addPending(object: number, pending: PendingObject): void {
+    this.#pending.set(object, pending);
+  }
+
+  /** The pointer of a block of an object, as it is on the device. */
+  pointerOf(object: number, block: number): BlockPointer | undefined | Errno {
+    const top = this.#block(object).tops[object % DNODES_PER_BLOCK];
+    if (top === undefined || block >= this.word(object, BLOCKS)) return undefined;
+    return new BlockTree(this, top, this.word(object, LEVELS)).get(block);
+  }
+
+  readPointers(pointer: BlockPointer): readonly (BlockPointer | undefined)[] | Errno {
+    const record = this.store.readRecord(pointer);
+    return isErrno(record) ? record : (record as IndirectRecord).pointers;
+  }
+
+  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number): BlockPointer | Errno {
+    const length = this.#rounded(indirectLength(this.store.profile, pointers), 2 ** this.store.profile.indirectShift);
+    const record: IndirectRecord = { kind: "zfs.indirect", length, pointers };
+    return this.#write("indirect", level, record, 2 ** this.store.profile.indirectShift);
+  }
+
+  #rounded(compressed: number, logical: number): number {
+    return storedSize(compressed, logical, this.store.profile.roundsToAshift ? this.store.space.unit : SECTOR);
+  }
+
+  #write(
+    kind: BlockKind,
+    level: number,
+    record: { readonly kind: string; readonly length: number },
+    logicalSize: number,
+  ): BlockPointer | Errno {
+    const copies = Math.min(3, this.#owner.copies + 1);
+    const content = Content.record(record);
+    return this.#told(this.store.write({ kind, level, content, logicalSize, physicalSize: record.length, copies }));
+  }
+
+  #told(pointer: BlockPointer | Errno): BlockPointer | Errno {
+    if (!isErrno(pointer)) this.#owner.born(pointer);
+    return pointer;
+  }
+
+  kill(pointer: BlockPointer): void {
+    this.#owner.kill(pointer);
+  }
+
+  // Sync
+
+  /** Writes everything that has changed. @returns the pointer of the set as it is now. */
+  sync(): BlockPointer | Errno {
+    const failed = this.#syncObjects() ?? this.#freeDoomed() ?? this.#syncDnodes();
+    if (failed !== undefined) return failed;
+    return this.#syncSet();
+  }
+
+  #syncObjects(): Errno | undefined {
+    const objects = [...this.#pending.keys()].sort((one, other) => one - other);
+    for (const object of objects) {
+      const failed = this.#syncObject(object, this.#pending.get(object) as PendingObject);
+      if (failed !== undefined) return failed;
+    }
+    this.#pending.clear();
+    return undefined;
+  }
+
+  #syncObject(object: number, pending: PendingObject): Errno | undefined {
+    const block = this.#change(object);
+    const at = object % DNODES_PER_BLOCK;
+    const tree = new BlockTree(this, block.tops[at], Math.max(1, this.word(object, LEVELS)));
+    const io: ObjectIo = {
+      tree,
+      write: (number, data) => {
+        const written = "embedded" in data ? data.embedded : this.#told(this.store.write(data));
+        if (isErrno(written)) return written;
+        return tree.set(number, written);
+      },
+      copies: (kind) => (kind === "data" ? this.#owner.copies : Math.min(3, this.#owner.copies + 1)),
+      rounded: (compressed, logical) => this.#rounded(compressed, logical),
+      profile: this.store.profile,
+      store: this.store,
+    };
+    const failed = pending.sync(io);
+    if (failed !== undefined) return failed;
+    const top = tree.settle();
+    if (isErrno(top)) return top;
+    block.tops[at] = top;
+    const words = block.words;
+    words[at * WORDS + LEVELS] = tree.levels;
+    words[at * WORDS + USED] = (words[at * WORDS + USED] as number) + tree.usedDelta;
+    this.#accounts = true;
+    return undefined;
+  }
+
+  #freeDoomed(): Errno | undefined {
+    const doomed = this.#doomed;
+    this.#doomed = [];
+    for (const top of doomed) {
+      const failed = visitTree(this, top, -1, (pointer) => this.kill(pointer));
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  }
+
+  #syncDnodes(): Errno | undefined {
+    if (this.#dirtyBlocks.size === 0) return undefined;
+    const indexes = [...this.#dirtyBlocks].sort((one, other) => one - other);
+    for (const index of indexes) {
+      const block = this.#blocks.get(index) as DnodeBlock;
+      const system = this.#systemIn(index);
+      const isEmpty = block.isEmpty && system.size === 0;
+      const length = isEmpty ? 0 : this.#rounded(dnodesLength(this.store.profile, block, system), DNODE_BLOCK_BYTES);
+      const written = isEmpty ? undefined : this.#write("dnodes", 0, block.freeze(length), DNODE_BLOCK_BYTES);
+      if (isErrno(written)) return written;
+      const failed = this.#meta.set(index, written);
+      if (failed !== undefined) return failed;
+    }
+    const top = this.#meta.settle();
+    if (isErrno(top)) return top;
+    this.#top = top;
+    this.#dirtyBlocks.clear();
+    this.#dirty = true;
+    return undefined;
+  }
+
+  /** Objects of the system in a block of dnodes, by their place in it. */
+  #systemIn(index: number): Map<number, BlockPointer | undefined> {
+    const found = new Map<number, BlockPointer | undefined>();
+    for (const [n, [number]] of this.store.profile.systemObjects.entries()) {
+      if (Math.floor(number / DNODES_PER_BLOCK) === index) found.set(number % DNODES_PER_BLOCK, this.#system[n]);
+    }
+    return found;
+  }
+
+  /** Writes the tables that every filesystem has: once, when it is made. */
+  writeSystem(): Errno | undefined {
+    const made: BlockPointer[] = [];
+    for (const [number, length] of this.store.profile.systemObjects) {
+      const record: SystemRecord = { kind: "zfs.system", length };
+      const isLarge = length > EMBEDDED_MAX;
+      const pointer = isLarge ? this.#write("system", 0, record, length) : this.store.embed("system", record, SECTOR);
+      if (isErrno(pointer)) return pointer;
+      made.push(pointer);
+      this.#change(number);
+    }
+    this.#system = made;
+    return undefined;
+  }
+
+  #syncAccounting(): Errno | undefined {
+    const { profile } = this.store;
+    if (!this.#accounts && !(profile.accountsAlways && this.#dirty) && this.#accounting.length > 0) return undefined;
+    const length = profile.accountingBytes;
+    const record: SystemRecord = { kind: "zfs.system", length };
+    const made: BlockPointer[] = [];
+    for (const _owner of ["user", "group"]) {
+      const pointer =
+        length > EMBEDDED_MAX ? this.#write("system", 0, record, SECTOR) : this.store.embed("system", record, SECTOR);
+      if (isErrno(pointer)) return pointer;
+      made.push(pointer);
+    }
+    for (const old of this.#accounting) this.kill(old);
+    this.#accounting = made;
+    this.#accounts = false;
+    return undefined;
+  }
+
+  #syncSet(): BlockPointer | Errno {
+    if (!this.#dirty && this.#pointer !== undefined) return this.#pointer;
+    const failed = this.#syncAccounting();
+    if (failed !== undefined) return failed;
+    const { profile } = this.store;
+    const parts = { tops: [this.#top], accounting: this.#accounting, levels: this.#meta.levels };
+    const length = this.#rounded(objsetLength(profile, parts), profile.objsetBytes);
+    const record: ObjsetRecord = {
+      kind: "zfs.objset",
+      length,
+      tops: [this.#top],
+      system: this.#system,
+      accounting: this.#accounting,
+      objects: this.objects,
+      unlinked: [...this.unlinked],
+      regions: this.numbers.freeze(),
+      log: this.logHead === undefined ? this.log : this.logHead(),
+    };
+    const written = this.#write("objset", 0, record, profile.objsetBytes);
+    if (isErrno(written)) return written;
+    if (this.#pointer !== undefined) this.kill(this.#pointer);
+    this.#pointer = written;
+    this.#dirty = false;
+    return written;
+  }
+
+  /** Visits every dnode block on the device: whoever checks, or looks for all objects. */
+  visitObjects(visit: (object: number) => void): void {
+    const last = this.numbers.regionCount * OBJECTS_A_REGION;
+    for (let first = 0; first < last; first += DNODES_PER_BLOCK) {
+      const index = first / DNODES_PER_BLOCK;
+      if (!this.#blocks.has(index) && this.#meta.get(index) === undefined) continue;
+      for (let object = first; object < first + DNODES_PER_BLOCK; object++) if (this.word(object, MODE) !== 0) visit(object);
+    }
+  }
+}

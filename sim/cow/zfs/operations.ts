@@ -1,0 +1,356 @@
+/**
+ * What can be done to datasets, each within one transaction group (module/zfs/dsl_dataset.c, dsl_destroy.c, dsl_dir.c; spec/block-cow.md §3.3).
+ *
+ * Interface: names and permissions have been checked (commands.ts). Snapshot and clone are O(1); destroying is proportional to what becomes free.
+ */
+import { type Errno, isErrno } from "../../core/errno.ts";
+import { NameTable } from "../../core/names.ts";
+import { DentryTable } from "../../vfs/dentry-table.ts";
+import { S_IFDIR } from "../../vfs/filesystem.ts";
+import type { BlockPointer } from "./block-pointer.ts";
+import { SECTOR } from "./compress.ts";
+import { DeadList, type Space } from "./dead-list.ts";
+import { addUsage, Dataset, Directory } from "./dsl.ts";
+import { visitObjectSet } from "./object-visit.ts";
+import type { Pool } from "./pool.ts";
+import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
+import { DirectoryData } from "./zpl/directory-data.ts";
+
+/** Bytes of the meta set that are written with each change of an object: not part of its tables. */
+const OBJECT_BYTES = SECTOR;
+
+/** Makes a new head's object set: the tables of every filesystem, and an empty root folder. */
+function furnish(pool: Pool, head: Dataset): Errno | undefined {
+  const set = pool.setOf(head);
+  if (isErrno(set)) return set;
+  const failed = set.writeSystem();
+  if (failed !== undefined) return failed;
+  const root = pool.profile.rootObject;
+  const now = pool.clock.time();
+  set.setWord(root, MODE, S_IFDIR | 0o755);
+  set.setWord(root, NLINK, 2);
+  set.setWord(root, PARENT, root);
+  set.setWord(root, LEVELS, 1);
+  set.setWord(root, BLOCK_SIZE, SECTOR);
+  for (const which of [ATIME, MTIME, CTIME, CRTIME]) set.setTime(root, which, now);
+  set.numbers.claim(root);
+  set.objects += 1;
+  set.addPending(root, new DirectoryData({ object: root, set, dentries: new DentryTable(), names: new NameTable() }));
+  return pool.syncHead(head);
+}
+
+/** A new filesystem. */
+export function createFilesystem(
+  pool: Pool,
+  name: string,
+  parent: Directory | undefined,
+  properties: Iterable<readonly [string, string]>,
+): Directory {
+  const directory = parent === undefined ? pool.root : new Directory(pool.meta.takeId(), { name, parent, properties });
+  parent?.children.set(name, directory);
+  directory.head.created = pool.clock.time().seconds;
+  pool.addDirectory(directory);
+  pool.syncGroup(() => {
+    directory.head.group = pool.store.group;
+    const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem - 2 * OBJECT_BYTES;
+    return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
+  });
+  return directory;
+}
+
+export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
+  const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
+  pool.objects.set(snapshot.id, snapshot);
+  pool.syncGroup(() => {
+    snapshot.group = pool.store.group;
+    snapshot.created = pool.clock.time().seconds;
+    snapshot.pointer = head.pointer;
+    snapshot.referenced = head.referenced;
+    snapshot.logical = head.logical;
+    snapshot.deadList = head.deadList;
+    snapshot.previous = head.previous;
+    snapshot.next = head;
+    const { previous } = head;
+    if (previous !== undefined) {
+      if (previous.next === head) previous.next = snapshot;
+      else {
+        previous.clones.delete(head);
+        previous.clones.add(snapshot);
+      }
+      pool.meta.change(previous.id);
+    }
+    head.previous = snapshot;
+    head.deadList = new DeadList();
+    head.unique = 0;
+    pool.meta.change(snapshot.id);
+    pool.touch(head);
+    return pool.meta.addTables(snapshot.id, pool.profile.poolCosts.snapshot - OBJECT_BYTES);
+  });
+  return snapshot;
+}
+
+export function createClone(
+  pool: Pool,
+  origin: Dataset,
+  place: { readonly name: string; readonly parent: Directory },
+  properties: Iterable<readonly [string, string]>,
+): Directory {
+  const { name, parent } = place;
+  const directory = new Directory(pool.meta.takeId(), { name, parent, properties });
+  const { head } = directory;
+  parent.children.set(name, directory);
+  directory.origin = origin;
+  head.created = pool.clock.time().seconds;
+  head.previous = origin;
+  head.pointer = origin.pointer;
+  head.referenced = origin.referenced;
+  head.logical = origin.logical;
+  origin.clones.add(head);
+  pool.addDirectory(directory);
+  pool.syncGroup(() => {
+    head.group = pool.store.group;
+    const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone - 2 * OBJECT_BYTES);
+    if (failed !== undefined || !pool.profile.cloneWrites) {
+      pool.touch(head);
+      return failed;
+    }
+    return rewriteSet(pool, head);
+  });
+  return directory;
+}
+
+/** Writes a head's object set's block anew. */
+function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
+  const set = pool.setOf(head);
+  if (isErrno(set)) return set;
+  set.touch();
+  const failed = pool.syncHead(head);
+  if (head.mounts === 0) pool.closeSet(head);
+  return failed;
+}
+
+/** Ends a snapshot that has no clones. */
+export function destroySnapshot(pool: Pool, snapshot: Dataset): void {
+  pool.syncGroup(() => {
+    endSnapshot(pool, snapshot);
+    return undefined;
+  });
+}
+
+/** The work of destroySnapshot within a group (dsl_destroy_snapshot_sync_impl). */
+function endSnapshot(pool: Pool, snapshot: Dataset): void {
+  const { directory, previous } = snapshot;
+  const next = snapshot.next as Dataset;
+  const isInLine = previous?.next === snapshot;
+  if (previous !== undefined) {
+    if (isInLine) {
+      previous.next = next;
+      previous.unique += next.deadList.space(previous.previousGroup, snapshot.previousGroup).used;
+    } else {
+      previous.clones.delete(snapshot);
+      previous.clones.add(next);
+    }
+    pool.meta.change(previous.id);
+  }
+  if (next.isSnapshot) next.unique += (next.next as Dataset).deadList.space(snapshot.previousGroup, snapshot.group).used;
+  const freed = { used: 0, logical: 0 };
+  const { used, logical } = next.deadList.space(snapshot.previousGroup);
+  freed.used -= used;
+  freed.logical -= logical;
+  next.deadList.take(snapshot.previousGroup, (pointer) => pool.store.free(pointer));
+  next.deadList.merge(snapshot.deadList);
+  addUsage(directory, "snapshots", freed);
+  next.previous = previous;
+  pool.objects.delete(snapshot.id);
+  pool.meta.remove(snapshot.id);
+  pool.touch(next);
+}
+
+/** Ends a filesystem that has no snapshots and no children. Its origin goes with it when it was only waiting for that. */
+export function destroyFilesystem(pool: Pool, directory: Directory): void {
+  const { head, origin, parent } = directory;
+  if (head.set !== undefined) pool.closeSet(head);
+  pool.syncGroup(() => {
+    const failed = visitObjectSet(pool.store, head.pointer, head.previousGroup, (pointer) => pool.store.free(pointer));
+    if (failed !== undefined) return failed;
+    const { head: used, snapshots, logical } = directory.usage;
+    addUsage(directory, "head", { used: -used, logical: -logical });
+    addUsage(directory, "snapshots", { used: -snapshots, logical: 0 });
+    const reserved = directory.limit("reservation");
+    if (parent !== undefined && reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
+    parent?.children.delete(directory.name);
+    for (const object of [directory, head]) {
+      pool.objects.delete(object.id);
+      pool.meta.remove(object.id);
+    }
+    if (parent !== undefined) pool.touch(parent.head);
+    if (origin === undefined) return undefined;
+    origin.clones.delete(head);
+    pool.meta.change(origin.id);
+    if (origin.deferred && origin.clones.size === 0) endSnapshot(pool, origin);
+    return undefined;
+  });
+}
+
+/** Marks a snapshot to be destroyed with its last clone, or destroys it when it has none (zfs destroy -d). */
+export function deferDestroy(pool: Pool, snapshot: Dataset): void {
+  pool.syncGroup(() => {
+    if (snapshot.clones.size === 0) endSnapshot(pool, snapshot);
+    else {
+      snapshot.deferred = true;
+      pool.meta.change(snapshot.id);
+    }
+    return undefined;
+  });
+}
+
+/** Makes a head what its newest snapshot is. */
+export function rollback(pool: Pool, head: Dataset): void {
+  const snapshot = head.previous as Dataset;
+  pool.closeSet(head);
+  pool.syncGroup(() => {
+    const failed = visitObjectSet(pool.store, head.pointer, snapshot.group, (pointer) => pool.store.free(pointer));
+    if (failed !== undefined) return failed;
+    const back = { used: snapshot.referenced - head.referenced, logical: snapshot.logical - head.logical };
+    returnDead(head, snapshot, back);
+    head.pointer = snapshot.pointer;
+    head.referenced = snapshot.referenced;
+    head.logical = snapshot.logical;
+    head.deadList = new DeadList();
+    head.unique = 0;
+    pool.touch(head);
+    pool.meta.change(snapshot.id);
+    return pool.profile.cloneWrites ? rewriteSet(pool, head) : undefined;
+  });
+}
+
+/** What a head had let go since its snapshot is the head's again: the sums of its directory and its snapshot say so. */
+function returnDead(head: Dataset, snapshot: Dataset, back: Space): void {
+  const { directory } = head;
+  const dead = head.deadList.space(directory.originGroup).used;
+  const written = head.referenced - snapshot.referenced + head.deadList.space().used;
+  snapshot.unique -= head.deadList.space(snapshot.previousGroup).used;
+  const logical = back.logical - head.deadList.space().logical;
+  addUsage(directory, "head", { used: dead - written, logical });
+  addUsage(directory, "snapshots", { used: -dead, logical: 0 });
+}
+
+/** Makes a clone the owner of its origin, and the origin's filesystem its clone (dsl_dataset_promote_sync). */
+export function promote(pool: Pool, directory: Directory): void {
+  const origin = directory.origin as Dataset;
+  const other = origin.directory;
+  pool.syncGroup(() => {
+    const shared = other.snapshots.filter((snapshot) => snapshot.group <= origin.group);
+    const own = [...directory.snapshots, directory.head];
+    const others = [...other.snapshots.filter((snapshot) => snapshot.group > origin.group), other.head];
+    moveSums(pool, { directory, other, origin, shared, own, others });
+    const next = own[0] as Dataset;
+    const otherNext = others[0] as Dataset;
+    for (const snapshot of shared) snapshot.directory = directory;
+    origin.next = next;
+    origin.clones.delete(next);
+    origin.clones.add(otherNext);
+    directory.origin = other.origin;
+    other.origin = origin;
+    const first = shared[0] as Dataset;
+    if (first.previous !== undefined) pool.meta.change(first.previous.id);
+    for (const dataset of [...shared, next, otherNext]) pool.meta.change(dataset.id);
+    pool.touch(directory.head);
+    pool.touch(other.head);
+    return undefined;
+  });
+}
+
+interface Promotion {
+  readonly directory: Directory;
+  readonly other: Directory;
+  readonly origin: Dataset;
+  /** The snapshots that change sides, the oldest first. */
+  readonly shared: readonly Dataset[];
+  /** What follows the origin on each side, heads last. */
+  readonly own: readonly Dataset[];
+  readonly others: readonly Dataset[];
+}
+
+function deadSpace(datasets: readonly Dataset[], from: number): number {
+  return datasets.reduce((sum, { deadList }) => sum + deadList.space(from).used, 0);
+}
+
+/** What the shared snapshots hold changes sides, and each side's sums follow from its dead lists. */
+function moveSums(pool: Pool, { directory, other, origin, shared, own, others }: Promotion): void {
+  const sum = { used: origin.referenced, logical: origin.logical };
+  for (const snapshot of shared) {
+    const dead = snapshot.deadList.space();
+    sum.used += dead.used;
+    sum.logical += dead.logical;
+  }
+  const { origin: further } = other;
+  if (further !== undefined) {
+    sum.used -= further.referenced;
+    sum.logical -= further.logical;
+  }
+  const otherFrom = other.originGroup;
+  const ownSnapshots = deadSpace(shared, otherFrom) + deadSpace(own, otherFrom);
+  const otherSnapshots = deadSpace(others, origin.group);
+  const delta = ownSnapshots - directory.usage.snapshots;
+  addUsage(directory, "snapshots", { used: delta, logical: 0 });
+  addUsage(directory, "head", { used: sum.used - delta, logical: sum.logical });
+  const otherDelta = otherSnapshots - other.usage.snapshots;
+  addUsage(other, "snapshots", { used: otherDelta, logical: 0 });
+  addUsage(other, "head", { used: -sum.used - otherDelta, logical: -sum.logical });
+  origin.unique = (own[0] as Dataset).deadList.space(origin.previousGroup).used;
+  pool.meta.change(origin.id);
+}
+
+/** Gives a filesystem another name, and perhaps another parent. */
+export function renameFilesystem(
+  pool: Pool,
+  directory: Directory,
+  to: { readonly name: string; readonly parent: Directory },
+): void {
+  const from = directory.parent as Directory;
+  pool.syncGroup(() => {
+    from.children.delete(directory.name);
+    const taken = Math.max(directory.used, directory.limit("reservation"));
+    addUsage(from, "children", { used: -taken, logical: 0 });
+    directory.name = to.name;
+    directory.parent = to.parent;
+    to.parent.children.set(to.name, directory);
+    addUsage(to.parent, "children", { used: taken, logical: 0 });
+    pool.touch(from.head);
+    pool.touch(directory.head);
+    return undefined;
+  });
+}
+
+/** Gives a snapshot another name. */
+export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): void {
+  pool.syncGroup(() => {
+    snapshot.name = name;
+    pool.meta.change(snapshot.id);
+    return undefined;
+  });
+}
+
+/** Sets a property, or with undefined lets it be inherited. A reservation counts in the parent's space at once. */
+export function setProperty(pool: Pool, directory: Directory, name: string, value: string | undefined): void {
+  pool.syncGroup(() => {
+    const before = Math.max(directory.used, directory.limit("reservation"));
+    if (value === undefined) directory.properties.delete(name);
+    else directory.properties.set(name, value);
+    const after = Math.max(directory.used, directory.limit("reservation"));
+    if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+    pool.touch(directory.head);
+    return undefined;
+  });
+}
+
+/** Visits every block that a pool's datasets hold, each once: what an import takes, and a check counts. */
+export function visitDatasets(pool: Pool, visit: (pointer: BlockPointer) => void): Errno | undefined {
+  for (const object of pool.objects.values()) {
+    if (!(object instanceof Dataset)) continue;
+    const failed = visitObjectSet(pool.store, object.pointer, object.previousGroup, visit);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}

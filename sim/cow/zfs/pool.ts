@@ -1,0 +1,285 @@
+/**
+ * A pool at work: its devices, datasets and transaction groups (module/zfs/spa.c, dsl_pool.c, txg.c).
+ *
+ * Changes gather in memory in the open group. `syncGroup` writes them: data first, then each object set up to its top, then the meta object
+ * set, a flush, and at last the uberblock that makes the group the pool. A power cut leaves the last group whose uberblock is whole.
+ *
+ * Interface: a group is written every 5 seconds of virtual time if something has changed, for every change of datasets, and when memory for
+ * changes runs out. A pool that cannot write is suspended: every later change gives EIO.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Clock } from "../../core/clock.ts";
+import { EDQUOT, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { seconds } from "../../core/units.ts";
+import type { Arc } from "./arc.ts";
+import type { BlockPointer } from "./block-pointer.ts";
+import { addUsage, availableTo, blockBorn, blockKilled, type Dataset, type Directory } from "./dsl.ts";
+import { frozenDataset, frozenDirectory } from "./meta-records.ts";
+import type { MetaSet } from "./meta-set.ts";
+import { ObjectSet } from "./object-set.ts";
+import type { ZfsProfile } from "./profile.ts";
+import { writePolicy } from "./properties.ts";
+import type { ObjsetRecord } from "./records.ts";
+import type { BlockStore } from "./store.ts";
+import { flushAll, type UberblockRecord, writeUberblock } from "./vdev.ts";
+
+/** zfs_txg_timeout. */
+const GROUP_SECONDS = 5;
+/** What a write may need at worst for each byte (spa_asize_inflation). */
+const WORST_CASE = 24;
+
+export interface PoolCounters {
+  groups: number;
+}
+
+export interface PoolParts {
+  readonly name: string;
+  readonly guid: number;
+  readonly store: BlockStore;
+  readonly meta: MetaSet;
+  readonly root: Directory;
+  readonly clock: Clock;
+  /** Bytes of changes that may gather before a group is written (zfs_dirty_data_max). */
+  readonly dirtyMax: number;
+}
+
+export class Pool {
+  readonly name: string;
+  readonly guid: number;
+  readonly store: BlockStore;
+  readonly meta: MetaSet;
+  readonly root: Directory;
+  readonly clock: Clock;
+  readonly counters: PoolCounters = { groups: 0 };
+  /** Why no more can be written. */
+  failure: Errno | undefined;
+  /** Directories and datasets by number. */
+  readonly objects: Map<number, Directory | Dataset> = new Map();
+  /** Bytes of changes in the open group, by directory, those below counted in. */
+  readonly #toWrite = new Map<Directory, number>();
+  /** Heads that are open and may have changes. */
+  readonly open: Set<Dataset> = new Set();
+  /** Called whenever a group has been written: intent logs forget what it holds. */
+  readonly groupDone: Set<() => void> = new Set();
+  readonly #dirtyMax: number;
+  readonly #stopTimer: () => void;
+  #countedMeta = 0;
+  #syncing = false;
+  /** The group in which the pool's own tables grew last. */
+  #grownIn = 0;
+  #growths: number;
+
+  constructor(parts: PoolParts) {
+    this.name = parts.name;
+    this.guid = parts.guid;
+    this.store = parts.store;
+    this.meta = parts.meta;
+    this.root = parts.root;
+    this.clock = parts.clock;
+    this.#dirtyMax = parts.dirtyMax;
+    this.#growths = parts.meta.growths;
+    this.#stopTimer = parts.clock.every(seconds(GROUP_SECONDS), () => this.syncIfDirty());
+  }
+
+  get profile(): ZfsProfile {
+    return this.store.profile;
+  }
+  get arc(): Arc {
+    return this.store.arc;
+  }
+
+  /** What all datasets together may take. */
+  get usableBytes(): number {
+    const { capacity } = this.store.space;
+    return capacity - this.profile.slop(capacity);
+  }
+
+  /** Bytes that a directory can still take. */
+  available(directory: Directory): number {
+    return availableTo(directory, this.usableBytes);
+  }
+
+  /** Remembers a directory with its head. */
+  addDirectory(directory: Directory): void {
+    this.objects.set(directory.id, directory);
+    this.objects.set(directory.head.id, directory.head);
+  }
+
+  /** Everything that a change of a dataset's space has changed on the way up. */
+  touch(dataset: Dataset): void {
+    this.meta.change(dataset.id);
+    for (let at: Directory | undefined = dataset.directory; at !== undefined; at = at.parent) this.meta.change(at.id);
+  }
+
+  /** The object set of a head, opened. */
+  setOf(head: Dataset): ObjectSet | Errno {
+    if (head.set !== undefined) return head.set;
+    const record = head.pointer === undefined ? undefined : this.store.readRecord(head.pointer);
+    if (isErrno(record)) return record;
+    const policy = (): number => writePolicy(head.directory, this.profile).copies;
+    const owner = {
+      get copies(): number {
+        return policy();
+      },
+      born: (pointer: BlockPointer): void => blockBorn(head, pointer),
+      kill: (pointer: BlockPointer): void => this.kill(head, pointer),
+    };
+    head.set = new ObjectSet(this.store, owner, head.pointer, record as ObjsetRecord | undefined);
+    this.open.add(head);
+    return head.set;
+  }
+
+  /** Forgets what is open of a head: nothing shows it any more, or it is to be read anew. */
+  closeSet(head: Dataset): void {
+    head.set = undefined;
+    this.open.delete(head);
+  }
+
+  /** A head lets a block go. */
+  kill(head: Dataset, pointer: BlockPointer): void {
+    if (blockKilled(head, pointer)) this.store.free(pointer);
+  }
+
+  // Room for changes
+
+  /** Asks for room for `bytes` of changes in a dataset (dsl_dir_tempreserve_space). @returns EDQUOT, ENOSPC, EIO. */
+  admit(directory: Directory, bytes: number): Errno | undefined {
+    if (this.failure !== undefined) return this.failure;
+    if (bytes > 0) {
+      const refused = this.#refusal(directory);
+      if (refused !== undefined) return refused;
+    }
+    for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
+      this.#toWrite.set(at, (this.#toWrite.get(at) ?? 0) + bytes);
+    }
+    if ((this.#toWrite.get(this.root) ?? 0) > this.#dirtyMax) return this.syncGroup();
+    return undefined;
+  }
+
+  /** One that is over its limit by what is on the devices is refused; one that might get there waits for a group. */
+  #refusal(directory: Directory): Errno | undefined {
+    for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
+      const limit = this.#limitOf(at);
+      if (at.used + (this.#toWrite.get(at) ?? 0) * WORST_CASE < limit) continue;
+      if ((this.#toWrite.get(at) ?? 0) > 0) {
+        const failed = this.syncGroup();
+        if (failed !== undefined) return failed;
+      }
+      if (at.used >= limit) return at.parent === undefined ? ENOSPC : EDQUOT;
+    }
+    const reference = directory.limit("refquota");
+    return reference > 0 && directory.head.referenced >= reference ? EDQUOT : undefined;
+  }
+
+  #limitOf(directory: Directory): number {
+    const quota = directory.limit("quota");
+    const most = directory.parent === undefined ? this.usableBytes : Number.POSITIVE_INFINITY;
+    return quota === 0 ? most : Math.min(quota, most);
+  }
+
+  // Transaction groups
+
+  get isDirty(): boolean {
+    if (this.meta.isDirty) return true;
+    for (const head of this.open) if (head.set?.isDirty === true) return true;
+    return false;
+  }
+
+  syncIfDirty(): Errno | undefined {
+    return this.isDirty ? this.syncGroup() : undefined;
+  }
+
+  /** Writes the open group. @param task - what the group does to datasets, after their data (dsl_sync_task). */
+  syncGroup(task?: () => Errno | undefined): Errno | undefined {
+    if (this.failure !== undefined) return this.failure;
+    assert(!this.#syncing, `pool ${this.name}: a group begins within another`);
+    this.#syncing = true;
+    const work =
+      task === undefined
+        ? undefined
+        : (): Errno | undefined => (this.counters.groups === 0 ? undefined : this.meta.addHistory()) ?? task();
+    const failed = this.#syncSets() ?? work?.() ?? this.#syncMeta();
+    this.#syncing = false;
+    if (failed !== undefined) this.failure = EIO;
+    return failed === undefined ? undefined : EIO;
+  }
+
+  #syncSets(): Errno | undefined {
+    for (const head of this.open) {
+      if (head.set?.isDirty !== true) continue;
+      const pointer = head.set.sync();
+      if (isErrno(pointer)) return pointer;
+      head.pointer = pointer;
+      this.touch(head);
+      if (head.previous !== undefined) this.meta.change(head.previous.id);
+      const grown = head.directory.parent === undefined ? undefined : this.#grow();
+      if (grown !== undefined) return grown;
+    }
+    return undefined;
+  }
+
+  /** The pool's own tables grow with the first groups that write data. */
+  #grow(): Errno | undefined {
+    const bytes = this.profile.poolCosts.growth[this.#growths];
+    if (bytes === undefined || this.#grownIn === this.store.group) return undefined;
+    this.#grownIn = this.store.group;
+    this.#growths += 1;
+    return this.meta.addBase(bytes);
+  }
+
+  /** Writes the set of one head that a task has changed. */
+  syncHead(head: Dataset): Errno | undefined {
+    const pointer = head.set?.sync();
+    if (isErrno(pointer)) return pointer;
+    if (pointer !== undefined) head.pointer = pointer;
+    this.touch(head);
+    if (head.previous !== undefined) this.meta.change(head.previous.id);
+    return undefined;
+  }
+
+  #syncMeta(): Errno | undefined {
+    const { store, meta } = this;
+    const pointer = meta.sync((id, tables) => {
+      const object = this.objects.get(id);
+      assert(object !== undefined, `pool ${this.name}: object ${id} is not there`);
+      return "head" in object ? frozenDirectory(object, tables) : frozenDataset(object, tables);
+    });
+    if (isErrno(pointer)) return pointer;
+    this.countMeta();
+    const uberblock: UberblockRecord = {
+      kind: "zfs.uberblock",
+      length: 1024,
+      guid: this.guid,
+      group: store.group,
+      timestamp: this.clock.time().seconds,
+      root: pointer,
+    };
+    const failed = flushAll(store.tops) ?? writeUberblock(store.tops, uberblock) ?? flushAll(store.tops);
+    if (failed !== undefined) return failed;
+    store.space.groupDone(store.group);
+    store.group += 1;
+    this.counters.groups += 1;
+    this.#toWrite.clear();
+    for (const done of this.groupDone) done();
+    return undefined;
+  }
+
+  /** What the meta object set takes counts as a child of the root. */
+  countMeta(): void {
+    addUsage(this.root, "children", { used: this.meta.allocated - this.#countedMeta, logical: 0 });
+    this.#countedMeta = this.meta.allocated;
+  }
+
+  /** Ends the pool's work: everything is written, nothing is remembered. */
+  export(): Errno | undefined {
+    const failed = this.syncIfDirty();
+    this.stop();
+    this.arc.clear();
+    return failed;
+  }
+
+  /** Ends timers: the host is switched off. */
+  stop(): void {
+    this.#stopTimer();
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Versions of ZFS as data: where pool v23, OpenZFS 2.1 and current OpenZFS differ, a field here decides (spec/block-cow.md §3.1, §3.2).
+ */
+import { GIB, MIB } from "../../core/units.ts";
+import type { Compression } from "./compress.ts";
+
+/** Bytes of the meta object set (all copies but one counted once) that a pool keeps beside its datasets; measured, see each profile. */
+interface PoolCosts {
+  /** Of an empty pool: configuration, feature tables, space maps, history. */
+  readonly base: number;
+  /** By how much that grows with each of the first groups that write data: space maps and their log. */
+  readonly growth: readonly number[];
+  /** Of each filesystem: its directory and dataset objects with their tables. */
+  readonly filesystem: number;
+  /** Of each clone. */
+  readonly clone: number;
+  /** Of each snapshot. */
+  readonly snapshot: number;
+}
+
+export interface ZfsProfile {
+  readonly name: string;
+  /** log2 of the size of an indirect block. */
+  readonly indirectShift: number;
+  /** Bytes of an object set's block. */
+  readonly objsetBytes: number;
+  /** How metadata is compressed. */
+  readonly metadataCompression: Compression;
+  /** What compression=on means, and what a new pool's root has. */
+  readonly onCompression: Compression;
+  readonly defaultCompression: Compression;
+  /** Whether a block that compresses to 112 bytes lies in its pointer (feature embedded_data). */
+  readonly embedded: boolean;
+  /** Whether a file's bonus holds system attributes (zpl 5) or a znode of 264 bytes. */
+  readonly systemAttributes: boolean;
+  /** Bytes of a file's bonus buffer. */
+  readonly bonusBytes: number;
+  /** The number of a filesystem's root directory. */
+  readonly rootObject: number;
+  /** The first numbers that new files may take: in an object set that is opened anew. */
+  readonly firstObject: number;
+  /** The objects that every filesystem has beside its root: number, and bytes of the one block of each, compressed; up to 112 lie in the pointer. */
+  readonly systemObjects: readonly (readonly [number, number])[];
+  /** Bytes of each table of space by user and group, compressed; up to 112 lie in their pointers. */
+  readonly accountingBytes: number;
+  /** Whether those tables are written with every change, not only with one of the sums. */
+  readonly accountsAlways: boolean;
+  /** Whether a new clone writes an object set's block of its own. */
+  readonly cloneWrites: boolean;
+  /** Whether the old spelling of errors is used. */
+  readonly quotesInvalid: boolean;
+  /** log2 of the smallest allocation that a compressed block's size is rounded up to is the pool's ashift; before it was 512 bytes. */
+  readonly roundsToAshift: boolean;
+  readonly poolCosts: PoolCosts;
+  /** Bytes that a pool of `space` bytes keeps for itself (slop). */
+  slop(space: number): number;
+  /** log2 of a metaslab's size on a device of `size` usable bytes. */
+  metaslabShift(size: number): number;
+}
+
+/** The position of the highest bit that is set, from 1 on; 0 for 0. */
+function highestBit(value: number): number {
+  return value < 1 ? 0 : Math.floor(Math.log2(value)) + 1;
+}
+
+function slopOpenZfs(space: number): number {
+  const least = Math.min(Math.floor(space / 2), MIB(128));
+  return Math.max(Math.min(Math.floor(space / 32), GIB(128)), least);
+}
+
+/** vdev_metaslab_set_size: 512 MiB each, unless that makes fewer than 16 or more than 200. */
+function metaslabShiftOpenZfs(size: number): number {
+  const count = Math.floor(size / MIB(512));
+  if (count < 16) return Math.max(24, highestBit(Math.floor(size / 16)));
+  return count > 200 ? highestBit(Math.floor(size / 200)) : 29;
+}
+
+/** Pool version 23 as zfs-fuse 0.7.0 has it. */
+export const ZFS_V23: ZfsProfile = {
+  name: "v23",
+  indirectShift: 14,
+  objsetBytes: 2048,
+  metadataCompression: "lzjb",
+  onCompression: "lzjb",
+  defaultCompression: "off",
+  embedded: false,
+  systemAttributes: false,
+  bonusBytes: 264,
+  rootObject: 3,
+  firstObject: 5,
+  systemObjects: [
+    [1, 512],
+    [2, 512],
+    [4, 512],
+  ],
+  accountingBytes: 512,
+  accountsAlways: true,
+  cloneWrites: false,
+  quotesInvalid: false,
+  roundsToAshift: false,
+  poolCosts: { base: 20_992, growth: [], filesystem: 5632, clone: 5120, snapshot: 1536 },
+  slop: (space) => Math.max(Math.floor(space / 64), MIB(32)),
+  metaslabShift: (size) => Math.max(24 - 4, highestBit(Math.floor(size / 200))),
+};
+
+/** OpenZFS 2.1 as Debian 12 has it, on Linux 6.1. */
+export const OPENZFS_2_1: ZfsProfile = {
+  name: "2.1",
+  indirectShift: 17,
+  objsetBytes: 4096,
+  metadataCompression: "lz4",
+  onCompression: "lz4",
+  defaultCompression: "off",
+  embedded: true,
+  systemAttributes: true,
+  bonusBytes: 176,
+  rootObject: 34,
+  firstObject: 2,
+  systemObjects: [
+    [1, 512],
+    [32, 104],
+    [33, 60],
+    [35, 512],
+    [36, 4096],
+  ],
+  accountingBytes: 64,
+  accountsAlways: false,
+  cloneWrites: true,
+  quotesInvalid: true,
+  roundsToAshift: true,
+  poolCosts: { base: 33_792, growth: [4608, 2560, 1024], filesystem: 5120, clone: 3584, snapshot: 1024 },
+  slop: slopOpenZfs,
+  metaslabShift: metaslabShiftOpenZfs,
+};
+
+/** Current OpenZFS (2.2 and later): compression is on from the beginning. */
+const OPENZFS_CURRENT: ZfsProfile = { ...OPENZFS_2_1, name: "current", defaultCompression: "lz4" };
+
+/** Every profile, by its name. */
+export const ZFS_PROFILES: ReadonlyMap<string, ZfsProfile> = new Map(
+  [ZFS_V23, OPENZFS_2_1, OPENZFS_CURRENT].map((profile) => [profile.name, profile]),
+);

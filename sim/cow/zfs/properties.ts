@@ -1,0 +1,109 @@
+/**
+ * Properties of datasets: defaults, what children inherit, and how values are written (module/zcommon/zfs_prop.c).
+ */
+import type { Compression } from "./compress.ts";
+import type { Directory } from "./dsl.ts";
+import type { ZfsProfile } from "./profile.ts";
+
+/** Properties that can be set, with their defaults; those that children do not inherit are in OWN. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  recordsize: "131072",
+  compression: "",
+  atime: "on",
+  relatime: "off",
+  xattr: "on",
+  dedup: "off",
+  checksum: "on",
+  copies: "1",
+  redundant_metadata: "all",
+  dnodesize: "legacy",
+  sync: "standard",
+  readonly: "off",
+  mountpoint: "",
+  quota: "0",
+  refquota: "0",
+  reservation: "0",
+};
+const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation"]);
+/** Properties in bytes. */
+const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "recordsize"]);
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  compression: ["on", "off", "lzjb", "lz4"],
+  atime: ["on", "off"],
+  relatime: ["on", "off"],
+  xattr: ["on", "off", "sa", "dir"],
+  dedup: ["on", "off", "verify", "sha256"],
+  checksum: ["on", "off", "fletcher2", "fletcher4", "sha256"],
+  copies: ["1", "2", "3"],
+  redundant_metadata: ["all", "most"],
+  dnodesize: ["legacy", "auto"],
+  sync: ["standard", "always", "disabled"],
+  readonly: ["on", "off"],
+};
+
+const SIZE = /^(\d+(?:\.\d+)?)([kmgtpe]?)i?b?$/i;
+const POWERS = "kmgtpe";
+
+/** A size as zfs(8) takes it: "10M" is 10 × 2^20, "none" 0; undefined for anything else. */
+function parseZfsSize(text: string): number | undefined {
+  if (text === "none") return 0;
+  const parts = SIZE.exec(text);
+  if (parts === null) return undefined;
+  const unit = (parts[2] ?? "").toLowerCase();
+  return Math.floor(Number(parts[1]) * 1024 ** (unit === "" ? 0 : POWERS.indexOf(unit) + 1));
+}
+
+/** Whether a name is that of a property that can be set. */
+export function isSettable(name: string): boolean {
+  return Object.hasOwn(DEFAULTS, name);
+}
+
+/** A value as it is kept; undefined when it is none for this property. */
+export function keptValue(name: string, value: string): string | undefined {
+  if (SIZES.has(name)) {
+    const size = parseZfsSize(value);
+    if (size === undefined) return undefined;
+    const isPowerOf2 = size > 0 && 2 ** Math.round(Math.log2(size)) === size;
+    if (name === "recordsize" && !(isPowerOf2 && size >= 512 && size <= 2 ** 20)) return undefined;
+    return String(size);
+  }
+  const choices = CHOICES[name];
+  return choices === undefined || choices.includes(value) ? value : undefined;
+}
+
+/** A property's value, and where it comes from, as `zfs get` tells. */
+export function propertyOf(directory: Directory, name: string, profile: ZfsProfile): { value: string; source: string } {
+  const own = directory.properties.get(name);
+  if (own !== undefined) return { value: own, source: "local" };
+  if (!OWN.has(name)) {
+    for (let at = directory.parent; at !== undefined; at = at.parent) {
+      const value = at.properties.get(name);
+      if (value === undefined) continue;
+      const inherited = name === "mountpoint" && value !== "legacy" && value !== "none";
+      const rest = directory.path.slice(at.path.length);
+      return { value: inherited ? `${value}${rest}` : value, source: `inherited from ${at.path}` };
+    }
+  }
+  if (name === "mountpoint") return { value: `/${directory.path}`, source: "default" };
+  if (name === "compression") return { value: profile.defaultCompression, source: "default" };
+  return { value: DEFAULTS[name] ?? "-", source: "default" };
+}
+
+/** How blocks of a dataset are written. */
+export interface WritePolicy {
+  readonly recordSize: number;
+  readonly compression: Compression;
+  readonly dedup: boolean;
+  readonly copies: number;
+}
+
+export function writePolicy(directory: Directory, profile: ZfsProfile): WritePolicy {
+  const value = (name: string): string => propertyOf(directory, name, profile).value;
+  const compression = value("compression");
+  return {
+    recordSize: Number(value("recordsize")),
+    compression: compression === "on" ? profile.onCompression : (compression as Compression),
+    dedup: value("dedup") !== "off",
+    copies: Number(value("copies")),
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * Free space of a pool: top-level devices cut into metaslabs, a block at a time next-fit in the metaslab at work (module/zfs/metaslab.c).
+ *
+ * Interface:
+ * - Sizes are multiples of the device's allocation unit, 2^ashift.
+ * - What is freed in transaction group t is used again two groups later at the earliest (TXG_DEFER_SIZE), so that the last uberblocks stay
+ *   whole; until then it counts as allocated.
+ * - The copies of one block lie in different parts of the pool.
+ */
+import { BlockBitmap } from "../../block/allocator.ts";
+import { assert } from "../../core/assert.ts";
+import { alignUp } from "../../core/units.ts";
+import type { Dva } from "./block-pointer.ts";
+
+/** Transaction groups that freed space waits. */
+const DEFER_GROUPS = 2;
+/** How much goes to one top-level device before the next has its turn, in bytes (metaslab_aliquot). */
+const ALIQUOT = 1 << 20;
+/** Copies of a block begin so many parts of the pool apart. */
+const COPIES_MAX = 3;
+
+interface Group {
+  /** Allocation unit in bytes. */
+  readonly unit: number;
+  readonly metaslabBytes: number;
+  readonly bitmaps: (BlockBitmap | undefined)[];
+  /** For each copy: the metaslab at work and where the next search in it begins. */
+  readonly active: { metaslab: number; cursor: number }[];
+}
+
+export interface SpaceOfDevice {
+  /** Bytes that whole metaslabs cover. */
+  readonly size: number;
+  readonly metaslabShift: number;
+  readonly ashift: number;
+}
+
+export class PoolSpace {
+  /** Bytes of all metaslabs. */
+  readonly capacity: number;
+  /** Bytes allocated, those that wait to be free again included. */
+  allocated = 0;
+  readonly #groups: Group[] = [];
+  #rotor = 0;
+  #spent = 0;
+  /** Freed places by transaction group. */
+  readonly #deferred = new Map<number, Dva[]>();
+
+  constructor(devices: readonly SpaceOfDevice[]) {
+    let capacity = 0;
+    for (const { size, metaslabShift, ashift } of devices) {
+      const metaslabBytes = 2 ** metaslabShift;
+      const count = Math.floor(size / metaslabBytes);
+      assert(count > 0, "a device of a pool is too small for a metaslab");
+      const active = Array.from({ length: COPIES_MAX }, (_, copy) => ({
+        metaslab: Math.floor((copy * count) / COPIES_MAX),
+        cursor: 0,
+      }));
+      this.#groups.push({ unit: 2 ** ashift, metaslabBytes, bitmaps: new Array(count).fill(undefined), active });
+      capacity += count * metaslabBytes;
+    }
+    this.capacity = capacity;
+  }
+
+  /** The smallest unit of all devices. */
+  get unit(): number {
+    return Math.min(...this.#groups.map((group) => group.unit));
+  }
+
+  /** Places for the copies of a block of `size` bytes; undefined when there is no room for one of them. */
+  allocate(size: number, copies: number): Dva[] | undefined {
+    const places: Dva[] = [];
+    for (let copy = 0; copy < copies; copy++) {
+      const place = this.#place(size, copy);
+      if (place === undefined) {
+        for (const one of places) this.#release(one);
+        return undefined;
+      }
+      places.push(place);
+    }
+    return places;
+  }
+
+  #place(size: number, copy: number): Dva | undefined {
+    const count = this.#groups.length;
+    for (let tries = 0; tries < count; tries++) {
+      const vdev = (this.#rotor + copy + tries) % count;
+      const found = this.#placeIn(vdev, size, copy);
+      if (found === undefined) continue;
+      this.#spent += found.size;
+      if (this.#spent >= ALIQUOT) {
+        this.#spent = 0;
+        this.#rotor = (this.#rotor + 1) % count;
+      }
+      this.allocated += found.size;
+      return found;
+    }
+    return undefined;
+  }
+
+  #placeIn(vdev: number, size: number, copy: number): Dva | undefined {
+    const group = this.#groups[vdev] as Group;
+    const units = Math.ceil(size / group.unit);
+    const at = group.active[copy] as { metaslab: number; cursor: number };
+    for (let tries = 0; tries < group.bitmaps.length; tries++) {
+      const bitmap = this.#bitmap(group, at.metaslab);
+      const start = bitmap.allocateRun(units, at.cursor);
+      if (start !== undefined) {
+        at.cursor = start + units;
+        return { vdev, offset: at.metaslab * group.metaslabBytes + start * group.unit, size: units * group.unit };
+      }
+      at.metaslab = (at.metaslab + 1) % group.bitmaps.length;
+      at.cursor = 0;
+    }
+    return undefined;
+  }
+
+  #bitmap(group: Group, metaslab: number): BlockBitmap {
+    return (group.bitmaps[metaslab] ??= new BlockBitmap(group.metaslabBytes / group.unit));
+  }
+
+  #blocks(dva: Dva): { bitmap: BlockBitmap; start: number; count: number } {
+    const group = this.#groups[dva.vdev] as Group;
+    const metaslab = Math.floor(dva.offset / group.metaslabBytes);
+    const start = (dva.offset - metaslab * group.metaslabBytes) / group.unit;
+    return { bitmap: this.#bitmap(group, metaslab), start, count: dva.size / group.unit };
+  }
+
+  #release(dva: Dva): void {
+    const { bitmap, start, count } = this.#blocks(dva);
+    bitmap.free(start, count);
+    this.allocated -= dva.size;
+  }
+
+  /** Takes a place that a pool on its devices already uses (import). */
+  claim(dva: Dva): void {
+    const { bitmap, start, count } = this.#blocks(dva);
+    bitmap.take(start, count);
+    this.allocated += dva.size;
+  }
+
+  /** Gives a place up in a transaction group; one that was taken in this very group is free at once. */
+  free(dva: Dva, group: number, bornNow: boolean): void {
+    if (bornNow) {
+      this.#release(dva);
+      return;
+    }
+    const waiting = this.#deferred.get(group);
+    if (waiting === undefined) this.#deferred.set(group, [dva]);
+    else waiting.push(dva);
+  }
+
+  /** A transaction group is on the devices: what was freed two groups before may be used again. */
+  groupDone(group: number): void {
+    for (const [freed, places] of this.#deferred) {
+      if (freed > group - DEFER_GROUPS) continue;
+      for (const dva of places) this.#release(dva);
+      this.#deferred.delete(freed);
+    }
+  }
+
+  /** Bytes that were freed and wait. */
+  get deferredBytes(): number {
+    let sum = 0;
+    for (const places of this.#deferred.values()) for (const { size } of places) sum += size;
+    return sum;
+  }
+
+  /** Bytes that a block of `size` takes on the device whose unit is largest. */
+  roundUp(size: number): number {
+    return alignUp(size, Math.max(...this.#groups.map((group) => group.unit)));
+  }
+
+  /** Throws an InvariantError when bitmaps and counts do not agree. */
+  check(): void {
+    let used = 0;
+    for (const { bitmaps, unit } of this.#groups) {
+      for (const bitmap of bitmaps) {
+        if (bitmap === undefined) continue;
+        bitmap.check();
+        used += (bitmap.size - bitmap.freeCount) * unit;
+      }
+    }
+    assert(used === this.allocated, `pool: ${this.allocated} bytes are counted as allocated, ${used} are`);
+  }
+}

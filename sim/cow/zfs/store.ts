@@ -1,0 +1,162 @@
+/**
+ * The blocks of a pool: allocated, written, read through the ARC, freed; and the table of deduplicated ones (module/zfs/zio.c, ddt.c).
+ *
+ * Interface: `group` is the transaction group that is open or at work. Blocks written in it are durable when its uberblock is.
+ */
+import { assert } from "../../core/assert.ts";
+import { type BlockRecord, Content } from "../../core/content.ts";
+import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import type { Arc } from "./arc.ts";
+import type { BlockKind, BlockPointer, Dva } from "./block-pointer.ts";
+import type { ZfsProfile } from "./profile.ts";
+import { originalContent, storedContent } from "./records.ts";
+import type { PoolSpace } from "./space.ts";
+import { readAt, type TopLevel, writeAt } from "./vdev.ts";
+
+/** A block to be written. */
+export interface NewBlock {
+  readonly kind: BlockKind;
+  readonly level: number;
+  readonly content: Content;
+  readonly logicalSize: number;
+  readonly physicalSize: number;
+  readonly copies: number;
+  /** Its key in the table of deduplicated blocks; absent: not deduplicated. */
+  readonly dedup?: string;
+}
+
+interface DedupEntry {
+  readonly dvas: readonly Dva[];
+  readonly physicalSize: number;
+  references: number;
+}
+
+export interface StoreCounters {
+  blocksWritten: number;
+  blocksFreed: number;
+  writtenBytes: number;
+}
+
+export class BlockStore {
+  readonly profile: ZfsProfile;
+  readonly tops: readonly TopLevel[];
+  readonly space: PoolSpace;
+  readonly arc: Arc;
+  readonly counters: StoreCounters = { blocksWritten: 0, blocksFreed: 0, writtenBytes: 0 };
+  /** The transaction group at work. */
+  group = 1;
+  readonly dedupTable: Map<string, DedupEntry> = new Map();
+  /** Bytes of intent logs' blocks that no object set tells of yet. */
+  logBytes = 0;
+  #stamp = 1;
+
+  constructor(parts: { profile: ZfsProfile; tops: readonly TopLevel[]; space: PoolSpace; arc: Arc }) {
+    this.profile = parts.profile;
+    this.tops = parts.tops;
+    this.space = parts.space;
+    this.arc = parts.arc;
+  }
+
+  /** Allocates and writes a block. @returns ENOSPC, EIO. */
+  write(block: NewBlock): BlockPointer | Errno {
+    const { kind, level, logicalSize, physicalSize } = block;
+    const shared = block.dedup === undefined ? undefined : this.dedupTable.get(block.dedup);
+    if (shared !== undefined) {
+      shared.references += 1;
+      return this.#pointer(block, shared.dvas, shared.physicalSize);
+    }
+    const dvas = this.space.allocate(physicalSize, block.copies);
+    if (dvas === undefined) return ENOSPC;
+    const stored = kind === "data" ? storedContent(block.content, physicalSize) : block.content;
+    for (const dva of dvas) {
+      const failed = writeAt(this.tops, dva, stored);
+      if (failed !== undefined) return failed;
+    }
+    this.counters.blocksWritten += 1;
+    this.counters.writtenBytes += physicalSize * dvas.length;
+    if (block.dedup !== undefined) this.dedupTable.set(block.dedup, { dvas, physicalSize, references: 1 });
+    const pointer = this.#pointer({ kind, level, logicalSize, content: block.content, dedup: block.dedup }, dvas, physicalSize);
+    this.arc.add(pointer, block.content);
+    return pointer;
+  }
+
+  #pointer(
+    of: { kind: BlockKind; level: number; logicalSize: number; content: Content; dedup?: string | undefined },
+    dvas: readonly Dva[],
+    physicalSize: number,
+  ): BlockPointer {
+    const { kind, level, logicalSize } = of;
+    const stamp = of.content.isZero ? 0 : this.#stamp++;
+    const pointer = { dvas, logicalSize, physicalSize, birth: this.group, level, kind, stamp };
+    return of.dedup === undefined ? pointer : { ...pointer, dedup: of.dedup };
+  }
+
+  /** A pointer that holds its block itself: a record as long as the block is, compressed. */
+  embed(kind: BlockKind, record: BlockRecord, logicalSize: number): BlockPointer {
+    return {
+      dvas: [],
+      logicalSize,
+      physicalSize: record.length,
+      birth: this.group,
+      level: 0,
+      kind,
+      stamp: this.#stamp++,
+      embedded: record,
+    };
+  }
+
+  /** A block's content, as it was before compression. @returns EIO when no copy is whole. */
+  read(pointer: BlockPointer): Content | Errno {
+    if (pointer.embedded !== undefined) return originalContent(Content.record(pointer.embedded));
+    const cached = this.arc.get(pointer);
+    if (cached !== undefined) return cached;
+    const isRecord = pointer.kind !== "data" || pointer.physicalSize < pointer.logicalSize;
+    const isWhole = (content: Content): boolean => !isRecord || content.wholeRecord() !== undefined;
+    for (const dva of pointer.dvas) {
+      const found = readAt(this.tops, dva, pointer.physicalSize, isWhole);
+      if (isErrno(found)) continue;
+      const content = originalContent(found);
+      this.arc.add(pointer, content);
+      return content;
+    }
+    return EIO;
+  }
+
+  /** The metadata block behind a pointer. */
+  readRecord(pointer: BlockPointer): BlockRecord | Errno {
+    const content = this.read(pointer);
+    if (isErrno(content)) return content;
+    return content.wholeRecord() ?? EIO;
+  }
+
+  /** Goes on with stamps behind those of earlier groups. */
+  continueStamps(group: number): void {
+    this.#stamp = group * 65_536 + 1;
+  }
+
+  /** Counts a deduplicated block that an import has found. @returns whether it is the first with its place. */
+  claimDedup(pointer: BlockPointer): boolean {
+    const key = pointer.dedup as string;
+    const known = this.dedupTable.get(key);
+    if (known !== undefined) {
+      known.references += 1;
+      return false;
+    }
+    this.dedupTable.set(key, { dvas: pointer.dvas, physicalSize: pointer.physicalSize, references: 1 });
+    return true;
+  }
+
+  /** Nobody has the block any more. */
+  free(pointer: BlockPointer): void {
+    if (pointer.dedup !== undefined) {
+      const entry = this.dedupTable.get(pointer.dedup);
+      assert(entry !== undefined && entry.references > 0, "a deduplicated block is not in the table");
+      entry.references -= 1;
+      if (entry.references > 0) return;
+      this.dedupTable.delete(pointer.dedup);
+    }
+    this.counters.blocksFreed += 1;
+    this.arc.remove(pointer);
+    for (const dva of pointer.dvas) this.space.free(dva, this.group, pointer.birth === this.group);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The devices of a pool: a stripe of top-level devices, each one disk or a mirror of several (module/zfs/vdev.c, vdev_label.c).
+ *
+ * On each disk: two labels of 256 KiB, 3.5 MiB for a boot loader, the space of the pool, and two labels again. The second half of a label is a
+ * ring of uberblocks, written in turn; the one of the highest transaction group that is whole is the pool.
+ *
+ * Interface: a write goes to all disks of a mirror, a read to the first that answers. A disk that fails takes the error upward only when no
+ * other holds the block.
+ */
+import type { BlockDevice } from "../../block/device.ts";
+import { type BlockRecord, Content } from "../../core/content.ts";
+import { EIO, ENXIO, type Errno, isErrno } from "../../core/errno.ts";
+import { alignDown, alignUp, bytes, KIB, MIB } from "../../core/units.ts";
+import type { Dva } from "./block-pointer.ts";
+
+const LABEL_BYTES: number = KIB(256);
+const RING_OFFSET: number = KIB(128);
+const RING_BYTES: number = KIB(128);
+/** Labels and boot area before the pool's space (VDEV_LABEL_START_SIZE), and the labels behind it. */
+const FRONT_BYTES: number = MIB(4);
+const BACK_BYTES: number = 2 * LABEL_BYTES;
+/** Where a label's configuration lies in it. */
+const CONFIG_OFFSET: number = KIB(16);
+const CONFIG_BYTES: number = KIB(112);
+const UBERBLOCK_BYTES = 1024;
+/** The smallest device (SPA_MINDEVSIZE). */
+export const DEVICE_BYTES_MIN: number = MIB(64);
+
+export interface TopLevel {
+  /** One disk, or the sides of a mirror. */
+  readonly children: readonly BlockDevice[];
+  /** log2 of the allocation unit. */
+  readonly ashift: number;
+}
+
+/** What a label says of the pool, as far as an import asks for it. */
+export interface LabelRecord {
+  readonly kind: "zfs.label";
+  readonly length: number;
+  readonly pool: string;
+  readonly guid: number;
+  readonly profile: string;
+  /** This disk's place: its top-level device, and its side of the mirror. */
+  readonly top: number;
+  readonly child: number;
+  /** Sides of each top-level device. */
+  readonly shape: readonly number[];
+  readonly ashift: number;
+}
+
+export interface UberblockRecord {
+  readonly kind: "zfs.uberblock";
+  readonly length: number;
+  readonly guid: number;
+  readonly group: number;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+  /** Where the meta object set lies: a BlockPointer; kept as the object. */
+  readonly root: unknown;
+}
+
+/** Bytes of a disk that the pool's space covers. */
+export function usableBytes(device: BlockDevice): number {
+  return alignDown(device.size, LABEL_BYTES) - FRONT_BYTES - BACK_BYTES;
+}
+
+function labelOffsets(device: BlockDevice): number[] {
+  const end = alignDown(device.size, LABEL_BYTES);
+  return [0, LABEL_BYTES, end - 2 * LABEL_BYTES, end - LABEL_BYTES];
+}
+
+function slotBytes(ashift: number): number {
+  return Math.max(UBERBLOCK_BYTES, 2 ** ashift);
+}
+
+function padded(record: BlockRecord, to: number): Content {
+  return record.length === to
+    ? Content.record(record)
+    : Content.concat([Content.record(record), Content.zeros(to - record.length)]);
+}
+
+function firstRecord(content: Content | Errno): BlockRecord | undefined {
+  if (isErrno(content)) return undefined;
+  return content.wholeRecord() ?? content.runs[0]?.wholeRecord();
+}
+
+/** Writes the labels' configuration. */
+export function writeLabels(tops: readonly TopLevel[], of: Pick<LabelRecord, "pool" | "guid" | "profile">): Errno | undefined {
+  const shape = tops.map(({ children }) => children.length);
+  for (const [top, { children, ashift }] of tops.entries()) {
+    for (const [child, device] of children.entries()) {
+      const record: LabelRecord = { kind: "zfs.label", length: 4096, ...of, top, child, shape, ashift };
+      for (const at of labelOffsets(device)) {
+        const failed = device.write(bytes(at + CONFIG_OFFSET), padded(record, CONFIG_BYTES));
+        if (failed !== undefined) return failed;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** The label of a device: of the first of its four that is whole. */
+export function readLabel(device: BlockDevice): LabelRecord | undefined {
+  for (const at of labelOffsets(device)) {
+    const record = firstRecord(device.read(bytes(at + CONFIG_OFFSET), bytes(4096)));
+    if (record?.kind === "zfs.label") return record as LabelRecord;
+  }
+  return undefined;
+}
+
+/** Writes an uberblock into its slot of all labels. @returns an error when a whole top-level device failed. */
+export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecord): Errno | undefined {
+  for (const { children, ashift } of tops) {
+    const slot = slotBytes(ashift);
+    const at = RING_OFFSET + (record.group % (RING_BYTES / slot)) * slot;
+    let written = 0;
+    let failed: Errno = EIO;
+    for (const device of children) {
+      const wrong = labelOffsets(device).map((label) => device.write(bytes(label + at), padded(record, slot)));
+      if (wrong.every((one) => one === undefined)) written += 1;
+      else failed = wrong.find((one) => one !== undefined) ?? failed;
+    }
+    if (written === 0) return failed;
+  }
+  return undefined;
+}
+
+/** The newest uberblock of a pool on its devices. O(slots). */
+export function readUberblock(tops: readonly TopLevel[], guid: number): UberblockRecord | undefined {
+  let newest: UberblockRecord | undefined;
+  for (const { children, ashift } of tops) {
+    const slot = slotBytes(ashift);
+    for (const device of children) {
+      for (const label of labelOffsets(device)) {
+        const ring = device.read(bytes(label + RING_OFFSET), bytes(RING_BYTES));
+        if (isErrno(ring)) continue;
+        for (let at = 0; at < RING_BYTES; at += slot) {
+          const record = firstRecord(ring.slice(at, at + UBERBLOCK_BYTES)) as UberblockRecord | undefined;
+          if (record?.kind !== "zfs.uberblock" || record.guid !== guid) continue;
+          if (newest === undefined || record.group > newest.group) newest = record;
+        }
+      }
+    }
+  }
+  return newest;
+}
+
+/** Writes a block's content, filled up with zeros to whole sectors, to one of its places. */
+export function writeAt(tops: readonly TopLevel[], dva: Dva, content: Content): Errno | undefined {
+  const top = tops[dva.vdev];
+  if (top === undefined) return ENXIO;
+  let written = 0;
+  let failed: Errno = EIO;
+  for (const device of top.children) {
+    const whole = alignUp(content.length, device.sectorSize);
+    const given = whole === content.length ? content : Content.concat([content, Content.zeros(whole - content.length)]);
+    const wrong = device.write(bytes(dva.offset + FRONT_BYTES), given);
+    if (wrong === undefined) written += 1;
+    else failed = wrong;
+  }
+  return written === 0 ? failed : undefined;
+}
+
+/** Reads `length` bytes from one place of a block, asking each side of a mirror until `good` is content. */
+export function readAt(
+  tops: readonly TopLevel[],
+  dva: Dva,
+  length: number,
+  good: (content: Content) => boolean,
+): Content | Errno {
+  const top = tops[dva.vdev];
+  if (top === undefined) return ENXIO;
+  for (const device of top.children) {
+    const found = device.read(bytes(dva.offset + FRONT_BYTES), bytes(alignUp(length, device.sectorSize)));
+    if (isErrno(found)) continue;
+    const content = found.slice(0, length);
+    if (good(content)) return content;
+  }
+  return EIO;
+}
+
+/** Makes everything durable on every device. @returns an error when a whole top-level device failed. */
+export function flushAll(tops: readonly TopLevel[]): Errno | undefined {
+  for (const { children } of tops) {
+    const wrong = children.map((device) => device.flush());
+    if (wrong.every((one) => one !== undefined)) return wrong[0];
+  }
+  return undefined;
+}

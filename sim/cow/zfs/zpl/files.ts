@@ -1,0 +1,240 @@
+/**
+ * Data of regular files (module/zfs/zfs_vnops.c: zfs_read, zfs_write; zfs_znode.c: zfs_extend, zfs_trunc, zfs_grow_blocksize).
+ *
+ * A file of one block has a block of its own length in units of 512 bytes; once it is longer than the record size, all its blocks are of that size
+ * (spec/block-cow.md §3.2). A block size never falls again.
+ *
+ * Interface: reading does not go through the page cache: blocks come from the dirty ones, or through the ARC. A write that runs out of room
+ * part of the way gives what it wrote.
+ */
+import { Content } from "../../../core/content.ts";
+import { EFBIG, EINVAL, ENOSPC, ENOTSUP, ENXIO, type Errno, isErrno } from "../../../core/errno.ts";
+import { alignUp } from "../../../core/units.ts";
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  inodeHandle,
+  S_IFMT,
+  S_IFREG,
+} from "../../../vfs/filesystem.ts";
+import type { CachedMapping } from "../../../vfs/mapping.ts";
+import { SECTOR } from "../compress.ts";
+import { BLOCK_SIZE, BLOCKS, MODE, SIZE } from "../records.ts";
+import { FileData } from "./file-data.ts";
+import type { ZplState } from "./state.ts";
+
+/** The largest file, in bytes: what a number holds. ZFS's own limit is 2^63. */
+const FILE_SIZE_MAX: number = 2 ** 53 - 2 ** 20;
+/** A block of more runs than this is made one run of bytes. */
+const RUNS_MAX = 256;
+const END = Number.POSITIVE_INFINITY;
+
+/** What a file has in memory; made when it is missing. */
+function fileOf(state: ZplState, object: number): FileData {
+  const known = state.files.get(object);
+  if (known !== undefined) return known;
+  const made = new FileData(state.set, object, state.dataset);
+  state.files.set(object, made);
+  return made;
+}
+
+/** A block as it is now; undefined for a hole. May be shorter than the block size: zeros follow. */
+function blockContent(state: ZplState, object: number, block: number): Content | undefined | Errno {
+  const data = state.files.get(object);
+  const dirty = data?.dirty.get(block);
+  if (dirty !== undefined) return dirty;
+  if (data !== undefined && data.holes.length > 0 && data.isHole(block)) return undefined;
+  const pointer = state.set.pointerOf(object, block);
+  return pointer === undefined || isErrno(pointer) ? pointer : state.set.store.read(pointer);
+}
+
+export function read(state: ZplState, object: number, offset: number, length: number): Content | Errno {
+  if ((state.set.word(object, MODE) & S_IFMT) !== S_IFREG) return EINVAL;
+  const end = Math.min(offset + length, state.set.word(object, SIZE));
+  if (end <= offset) return Content.empty;
+  const size = state.set.word(object, BLOCK_SIZE);
+  const blocks = state.set.word(object, BLOCKS);
+  const parts: Content[] = [];
+  let at = offset;
+  while (at < end) {
+    const block = size === 0 ? blocks : Math.floor(at / size);
+    if (block >= blocks) break;
+    const start = block * size;
+    const to = Math.min(end, start + size);
+    const content = blockContent(state, object, block);
+    if (isErrno(content)) return content;
+    const part = content?.slice(at - start, to - start) ?? Content.empty;
+    parts.push(part);
+    if (part.length < to - at) parts.push(Content.zeros(to - at - part.length));
+    at = to;
+  }
+  if (at < end) parts.push(Content.zeros(end - at));
+  return Content.concat(parts);
+}
+
+/** Makes the blocks as large as a file that ends at `end` has them. */
+function growBlocks(state: ZplState, object: number, end: number): Errno | undefined {
+  const { set } = state;
+  const size = set.word(object, BLOCK_SIZE);
+  const most = state.dataset.recordSize;
+  if (set.word(object, BLOCKS) > 1 || end <= size) return undefined;
+  const isPowerOf2 = size > 0 && 2 ** Math.round(Math.log2(size)) === size;
+  if (size >= most && isPowerOf2) return undefined;
+  const limit = size > most ? 2 ** Math.ceil(Math.log2(size)) : most;
+  const grown = Math.min(alignUp(end, SECTOR), limit);
+  if (grown <= size) return undefined;
+  const first = set.word(object, BLOCKS) === 0 ? undefined : blockContent(state, object, 0);
+  if (isErrno(first)) return first;
+  set.setWord(object, BLOCK_SIZE, grown);
+  if (first !== undefined) fileOf(state, object).put(0, first);
+  return undefined;
+}
+
+/** A block with `part` put in at `from`. */
+function merged(before: Content, from: number, part: Content): Content {
+  const pieces = [before.slice(0, from)];
+  if (before.length < from) pieces.push(Content.zeros(from - before.length));
+  pieces.push(part, before.slice(from + part.length));
+  const content = Content.concat(pieces);
+  const isBytes = content.runs.length > RUNS_MAX && content.runs.every((run) => run.kind !== "record");
+  return isBytes ? Content.literal(content.toBytes()) : content;
+}
+
+export function write(state: ZplState, object: number, offset: number, content: Content): number | Errno {
+  const { set } = state;
+  if (offset + content.length > FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin(Math.min(content.length, state.dataset.recordSize));
+  if (refused !== undefined) return refused;
+  const failed = growBlocks(state, object, offset + content.length);
+  if (failed !== undefined) return failed;
+  const size = set.word(object, BLOCK_SIZE);
+  const data = fileOf(state, object);
+  let done = 0;
+  while (done < content.length) {
+    const at = offset + done;
+    const block = Math.floor(at / size);
+    const from = at - block * size;
+    const part = content.slice(done, done + size - from);
+    if (done > 0 && state.dataset.admit(part.length) !== undefined) break;
+    const isWhole = from === 0 && part.length === size;
+    const before = isWhole ? Content.empty : blockContent(state, object, block);
+    if (isErrno(before)) return done > 0 ? done : before;
+    data.put(block, isWhole ? part : merged(before ?? Content.empty, from, part));
+    if (block >= set.word(object, BLOCKS)) set.setWord(object, BLOCKS, block + 1);
+    done += part.length;
+    if (at + part.length > set.word(object, SIZE)) set.setWord(object, SIZE, at + part.length);
+  }
+  data.mapping?.punch(offset, done);
+  state.stamp(object, true);
+  state.dataset.intend({ op: "write", object, offset, content: done === content.length ? content : content.slice(0, done) });
+  return done;
+}
+
+/** Takes the bytes of [offset, end) away: whole blocks become holes, parts of blocks zeros. */
+function clearRange(state: ZplState, object: number, offset: number, end: number): Errno | undefined {
+  const { set } = state;
+  const size = set.word(object, BLOCK_SIZE);
+  const blocks = set.word(object, BLOCKS);
+  if (size === 0 || blocks === 0) return undefined;
+  const first = Math.ceil(offset / size);
+  const last = end === END ? END : Math.floor(end / size);
+  const data = fileOf(state, object);
+  for (const block of new Set([Math.floor(offset / size), end === END ? -1 : Math.floor(end / size)])) {
+    if (block < 0 || block >= blocks || (block >= first && block < last)) continue;
+    const content = blockContent(state, object, block);
+    if (isErrno(content)) return content;
+    if (content === undefined) continue;
+    const from = Math.max(0, offset - block * size);
+    const to = Math.min(size, end - block * size);
+    if (from >= to) continue;
+    const rest = content.slice(to);
+    const zeros = rest.length > 0 ? Content.zeros(to - from) : Content.empty;
+    data.put(block, Content.concat([content.slice(0, from), zeros, rest]));
+  }
+  if (first < Math.min(last, blocks)) data.punch(first, last);
+  data.mapping?.punch(offset, Math.min(end, FILE_SIZE_MAX) - offset);
+  return undefined;
+}
+
+export function truncate(state: ZplState, object: number, size: number): Errno | undefined {
+  const { set } = state;
+  if (size > FILE_SIZE_MAX) return EFBIG;
+  const old = set.word(object, SIZE);
+  if (size > old) {
+    const failed = growBlocks(state, object, size);
+    if (failed !== undefined) return failed;
+  } else if (size < old) {
+    const failed = clearRange(state, object, size, END);
+    if (failed !== undefined) return failed;
+    const blockSize = set.word(object, BLOCK_SIZE);
+    const kept = blockSize === 0 ? 0 : Math.max(1, Math.ceil(size / blockSize));
+    if (set.word(object, BLOCKS) > kept) set.setWord(object, BLOCKS, kept);
+  }
+  set.setWord(object, SIZE, size);
+  state.dataset.intend({ op: "truncate", object, offset: size, length: 0, size });
+  return undefined;
+}
+
+export function fallocate(
+  state: ZplState,
+  object: number,
+  mode: number,
+  range: { readonly offset: number; readonly length: number },
+): Errno | undefined {
+  const frees = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if ((mode & ~(FALLOC_FL_KEEP_SIZE | frees)) !== 0) return ENOTSUP;
+  const size = state.set.word(object, SIZE);
+  const end = range.offset + range.length;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  if ((mode & frees) !== 0) {
+    if (range.offset > size) return undefined;
+    const failed = clearRange(state, object, range.offset, Math.min(end, size));
+    if (failed !== undefined) return failed;
+    const { offset } = range;
+    state.dataset.intend({ op: "truncate", object, offset, length: Math.min(end, size) - offset, size });
+    if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size) truncate(state, object, end);
+    state.stamp(object, true);
+    return undefined;
+  }
+  // Nothing is set aside: only whether there is room is looked at (zfs_fallocate_reserve_percent).
+  if (range.length * 1.1 > state.dataset.available) return ENOSPC;
+  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || end <= size) return undefined;
+  const failed = truncate(state, object, end);
+  if (failed === undefined) state.stamp(object, true);
+  return failed;
+}
+
+/** Punches or cuts as an intent says: what the log replays. */
+export function replayTruncate(state: ZplState, object: number, range: { offset: number; length: number; size: number }): void {
+  if (range.length > 0) clearRange(state, object, range.offset, range.offset + range.length);
+  else truncate(state, object, range.size);
+}
+
+/** SEEK_DATA and SEEK_HOLE, block by block. */
+export function seek(state: ZplState, object: number, offset: number, hole: boolean): number | Errno {
+  const { set } = state;
+  const end = set.word(object, SIZE);
+  if (offset < 0 || offset >= end) return ENXIO;
+  const size = set.word(object, BLOCK_SIZE);
+  const blocks = set.word(object, BLOCKS);
+  const data = state.files.get(object);
+  for (let block = size === 0 ? blocks : Math.floor(offset / size); block < blocks; block++) {
+    const isDirty = data?.dirty.has(block) === true;
+    const onDevice = isDirty || data?.isHole(block) === true ? undefined : set.pointerOf(object, block);
+    if (isErrno(onDevice)) return onDevice;
+    const isData = isDirty || onDevice !== undefined;
+    if (isData !== hole) return Math.max(offset, block * size) < end ? Math.max(offset, block * size) : ENXIO;
+  }
+  if (!hole) return ENXIO;
+  return Math.min(end, Math.max(offset, blocks * size));
+}
+
+/** The pages that mappings of a file have in the page cache: filled by reading as read(2) does. */
+export function mappingOf(state: ZplState, object: number): CachedMapping | undefined {
+  if (state.space === undefined) return undefined;
+  const data = fileOf(state, object);
+  data.mapping ??= state.environment.cache.mapping(state.space, inodeHandle(object));
+  return data.mapping;
+}

@@ -1,0 +1,299 @@
+/**
+ * A mounted dataset as a FileSystem (the ZPL of OpenZFS 2.1 on Linux 6.1): operations are in files of their own; this one says which, and keeps holds and
+ * the page cache's side.
+ *
+ * Interface: an inode's handle is its object's number. Each mounted dataset has an st_dev of its own, so that rename and link between two give EXDEV.
+ */
+import { assert } from "../../../core/assert.ts";
+import { Content } from "../../../core/content.ts";
+import { EBADF, EINVAL, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
+import type { Name } from "../../../core/names.ts";
+import { bytes, type DeviceNumber, type InodeNumber, KIB } from "../../../core/units.ts";
+import { PAGE_SIZE } from "../../../vfs/address-space.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileHandle,
+  type FileSystem,
+  fileHandle,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  type StatFs,
+  type VisitEntry,
+} from "../../../vfs/filesystem.ts";
+import { SECTOR } from "../compress.ts";
+import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
+import { checkZpl } from "./check.ts";
+import { fallocate, mappingOf, read, seek, truncate, write } from "./files.ts";
+import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
+import type { ZplState } from "./state.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
+
+const ZFS_MAGIC = 0x2fc12fc1;
+/** statfs counts in records of this size. */
+const STATFS_BLOCK: number = KIB(128);
+/** FS_IMMUTABLE_FL, FS_APPEND_FL, FS_NODUMP_FL: what zpl_ioctl_setflags takes. */
+const SETTABLE_FLAGS = 0x10 | 0x20 | 0x40;
+
+export class ZfsFileSystem implements FileSystem {
+  readonly type = "zfs";
+  readonly label: string;
+  readonly root: Inode;
+  readonly device: DeviceNumber;
+  readonly nameMax = 255;
+  readonly stackDepth = 0;
+  readonly exportable = true;
+  readonly dropsSetIdOfDirectories = true;
+  readonly state: ZplState;
+
+  constructor(state: ZplState) {
+    this.state = state;
+    this.label = state.environment.label;
+    this.device = state.environment.device;
+    this.root = inodeHandle(state.set.store.profile.rootObject);
+    state.space = {
+      label: this.label,
+      readPages: (inode, start, length) => {
+        const found = read(state, inode, start, length);
+        return isErrno(found) ? found : padded(found, length);
+      },
+      writePages: () => undefined,
+    };
+  }
+
+  // Names
+
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    return lookup(this.state, directory, name) as Inode | Errno;
+  }
+  parentOf(directory: Inode): Inode {
+    return this.state.set.word(directory, PARENT) as Inode;
+  }
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    return create(this.state, directory, name, init) as Inode | Errno;
+  }
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    return tmpfile(this.state, directory, init) as Inode | Errno;
+  }
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    return link(this.state, source, directory, name);
+  }
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    return unlink(this.state, directory, name);
+  }
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    return rmdir(this.state, directory, name);
+  }
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    return rename(this.state, { directory, name }, { directory: toDirectory, name: toName }, flags);
+  }
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    const { state } = this;
+    const loaded = directoryOf(state, directory);
+    if (isErrno(loaded)) return loaded;
+    const { dentries, set } = state;
+    for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) {
+      const child = dentries.child(row);
+      visit(dentries.name(row), child, set.word(child, MODE) & S_IFMT);
+    }
+    return undefined;
+  }
+  readlink(target: Inode): string | Errno {
+    return this.state.set.body(target)?.target ?? EINVAL;
+  }
+
+  // Inodes
+
+  hold(inode: Inode): void {
+    const { holds } = this.state;
+    holds.set(inode, (holds.get(inode) ?? 0) + 1);
+  }
+  drop(inode: Inode): void {
+    const { holds, set } = this.state;
+    const left = (holds.get(inode) ?? 0) - 1;
+    if (left < 0) assert(false, `${this.label}: object ${inode} was dropped more often than held`);
+    if (left > 0) holds.set(inode, left);
+    else {
+      holds.delete(inode);
+      if (set.word(inode, NLINK) === 0) freeWhole(this.state, inode);
+    }
+  }
+  mode(inode: Inode): number {
+    return this.state.set.word(inode, MODE);
+  }
+  uid(inode: Inode): number {
+    return this.state.set.word(inode, UID);
+  }
+  gid(inode: Inode): number {
+    return this.state.set.word(inode, GID);
+  }
+  size(inode: Inode): number {
+    if (!this.state.isDirectory(inode)) return this.state.set.word(inode, SIZE);
+    directoryOf(this.state, inode);
+    // Of a directory: its entries, "." and ".." among them.
+    return this.state.dentries.count(inode) + 2;
+  }
+
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    const { set } = this.state;
+    const mode = set.word(inode, MODE);
+    const type = mode & S_IFMT;
+    into.mode = mode;
+    into.uid = set.word(inode, UID);
+    into.gid = set.word(inode, GID);
+    into.nlink = set.word(inode, NLINK);
+    into.size = type === S_IFDIR ? this.size(inode) : set.word(inode, SIZE);
+    // What the last transaction group left allocated, and the dnode itself (dmu_object_size_from_db).
+    into.blocks = Math.floor((set.word(inode, USED) + SECTOR / 2) / SECTOR) + 1;
+    into.blockSize = set.word(inode, BLOCK_SIZE) || STATFS_BLOCK;
+    into.rdev = type === S_IFCHR || type === S_IFBLK ? set.word(inode, RDEV) : 0;
+    into.inodeNumber = inode as number as InodeNumber;
+    into.device = this.device;
+    into.atime = set.time(inode, ATIME);
+    into.mtime = set.time(inode, MTIME);
+    into.ctime = set.time(inode, CTIME);
+    return undefined;
+  }
+
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    const { state } = this;
+    const { set } = state;
+    const refused = state.begin();
+    if (refused !== undefined) return refused;
+    const { size, ...rest } = change;
+    if (size !== undefined) {
+      const failed = truncate(state, inode, size);
+      if (failed !== undefined) return failed;
+    }
+    state.stamp(inode, size !== undefined);
+    if (change.mode !== undefined) set.setWord(inode, MODE, (set.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
+    if (change.uid !== undefined) set.setWord(inode, UID, change.uid);
+    if (change.gid !== undefined) set.setWord(inode, GID, change.gid);
+    if (change.atime !== undefined) set.setTime(inode, ATIME, change.atime);
+    if (change.mtime !== undefined) set.setTime(inode, MTIME, change.mtime);
+    if (Object.keys(rest).length > 0) state.dataset.intend({ op: "setattr", object: inode, change: rest });
+    return undefined;
+  }
+
+  /** atime=on without relatime: every read sets it (zfs_tstamp_update_setup). */
+  touchAtime(inode: Inode): void {
+    const { state } = this;
+    const now = state.now;
+    if (state.set.time(inode, ATIME) === now || state.begin() !== undefined) return;
+    state.set.setTime(inode, ATIME, now);
+  }
+
+  // Extended attributes
+
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return getxattr(this.state, inode, name);
+  }
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    return setxattr(this.state, inode, { name, value }, flags);
+  }
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    return removexattr(this.state, inode, name);
+  }
+  listxattr(inode: Inode): string[] | Errno {
+    return listxattr(this.state, inode);
+  }
+
+  // Open files
+
+  open(inode: Inode, _flags: number): FileHandle | Errno {
+    this.hold(inode);
+    return fileHandle(inode);
+  }
+  close(file: FileHandle, _flags: number): void {
+    this.drop(inodeHandle(file));
+  }
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    return read(this.state, file, offset, length);
+  }
+  /** A mapping's read: through the page cache, where pages belong to this file alone. */
+  readMapped(file: FileHandle, offset: number, length: number): Content | Errno {
+    const count = Math.min(length, this.state.set.word(file, SIZE) - offset);
+    const mapping = count > 0 ? mappingOf(this.state, file) : undefined;
+    return mapping === undefined ? read(this.state, file, offset, length) : mapping.read(offset, count);
+  }
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    return write(this.state, file, offset, content);
+  }
+  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    return this.state.dataset.commitIntents(file);
+  }
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    return fallocate(this.state, file, mode, { offset, length });
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    return seek(this.state, file, offset, hole);
+  }
+  /** Blocks cannot be shared between files before OpenZFS 2.2. */
+  clone(source: FileHandle): Errno {
+    return this.state.set.word(source, MODE) === 0 ? EBADF : ENOTSUP;
+  }
+  cachedPages(file: FileHandle): number {
+    return this.state.files.get(file)?.mapping?.cachedPages ?? 0;
+  }
+  dropPages(file: FileHandle): void {
+    this.state.files.get(file)?.mapping?.drop();
+  }
+
+  fileFlags(inode: Inode): number | Errno {
+    return this.state.set.word(inode, FLAGS);
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    if ((flags & ~SETTABLE_FLAGS) !== 0) return ENOTSUP;
+    const refused = this.state.begin();
+    if (refused !== undefined) return refused;
+    this.state.set.setWord(inode, FLAGS, flags);
+    this.state.stamp(inode, false);
+    return undefined;
+  }
+
+  // The whole
+
+  statfs(): StatFs {
+    const { referenced, available, set } = this.state.dataset;
+    const free = Math.floor(available / STATFS_BLOCK);
+    const filesFree = Math.min(2 ** 48 - set.objects, Math.floor(available / SECTOR));
+    return {
+      type: ZFS_MAGIC,
+      blockSize: bytes(STATFS_BLOCK),
+      blocks: Math.floor((referenced + available) / STATFS_BLOCK),
+      blocksFree: free,
+      blocksAvailable: free,
+      files: filesFree + set.objects,
+      filesFree,
+      nameLength: this.nameMax,
+    };
+  }
+
+  sync(): Errno | undefined {
+    return this.state.dataset.readOnly ? undefined : this.state.dataset.syncGroup();
+  }
+
+  unmount(): Errno | undefined {
+    this.state.dataset.endLog();
+    const failed = this.sync();
+    for (const data of this.state.files.values()) data.mapping?.discard();
+    this.state.dataset.release();
+    return failed;
+  }
+
+  check(): void {
+    checkZpl(this.state);
+    this.state.dataset.check();
+  }
+}
+
+/** Whole pages: zeros behind the end of the file. */
+function padded(content: Content, length: number): Content {
+  const missing = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE - content.length;
+  return missing === 0 ? content : Content.concat([content, Content.zeros(missing)]);
+}

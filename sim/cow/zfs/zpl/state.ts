@@ -1,0 +1,118 @@
+/**
+ * One mounted dataset: everything that its POSIX operations share (module/os/linux/zfs/zfs_vfsops.c, zfsvfs_t). Operations are functions over it, in
+ * files by operation.
+ *
+ * Interface: `begin` opens each call that changes something: it asks for space, and has the transaction group written first when it has grown
+ * large. `intend` keeps what the intent log needs to do the call again.
+ */
+import type { Clock, Time } from "../../../core/clock.ts";
+import type { Content } from "../../../core/content.ts";
+import { EROFS, type Errno } from "../../../core/errno.ts";
+import type { Name, NameTable } from "../../../core/names.ts";
+import type { DeviceNumber } from "../../../core/units.ts";
+import type { AddressSpace } from "../../../vfs/address-space.ts";
+import { DentryTable } from "../../../vfs/dentry-table.ts";
+import { type AttributeChange, type NewInode, S_IFDIR, S_IFMT } from "../../../vfs/filesystem.ts";
+import type { PageCache } from "../../../vfs/page-cache.ts";
+import type { Compression } from "../compress.ts";
+import type { ObjectSet } from "../object-set.ts";
+import { CTIME, MODE, MTIME } from "../records.ts";
+import type { DirectoryData } from "./directory-data.ts";
+import type { FileData } from "./file-data.ts";
+
+/** What a mount takes from its host. */
+export interface ZplEnvironment {
+  readonly names: NameTable;
+  readonly clock: Clock;
+  readonly cache: PageCache;
+  /** st_dev. */
+  readonly device: DeviceNumber;
+  readonly label: string;
+}
+
+/** A call as the intent log keeps it (include/sys/zil.h, TX_*). */
+export type Intent =
+  | { readonly op: "create"; readonly directory: number; readonly name: string; readonly object: number; readonly init: NewInode }
+  | { readonly op: "link"; readonly directory: number; readonly name: string; readonly object: number }
+  | { readonly op: "remove"; readonly directory: number; readonly name: string }
+  | {
+      readonly op: "rename";
+      readonly directory: number;
+      readonly name: string;
+      readonly toDirectory: number;
+      readonly toName: string;
+    }
+  | { readonly op: "write"; readonly object: number; readonly offset: number; readonly content: Content }
+  | { readonly op: "truncate"; readonly object: number; readonly offset: number; readonly length: number; readonly size: number }
+  | { readonly op: "setattr"; readonly object: number; readonly change: AttributeChange }
+  | { readonly op: "xattr"; readonly object: number; readonly name: string; readonly value: Uint8Array | undefined };
+
+/** The dataset behind a mount, as far as its files ask for it. */
+export interface ZplDataset {
+  readonly set: ObjectSet;
+  readonly readOnly: boolean;
+  readonly recordSize: number;
+  readonly compression: Compression;
+  readonly dedup: boolean;
+  /** Asks for room for `bytes` more. @returns EDQUOT, ENOSPC. */
+  admit(bytes: number): Errno | undefined;
+  /** Has the open transaction group written. */
+  syncGroup(): Errno | undefined;
+  /** The properties that statfs shows. */
+  readonly referenced: number;
+  readonly available: number;
+  /** What the intent log takes. */
+  intend(intent: Intent): void;
+  /** Makes an object's intents durable. */
+  commitIntents(object: number): Errno | undefined;
+  /** Ends the intent log: the last group of the mount is about to be written. */
+  endLog(): void;
+  /** The dataset is not mounted here any more. */
+  release(): void;
+  check(): void;
+}
+
+export class ZplState {
+  readonly dataset: ZplDataset;
+  readonly environment: ZplEnvironment;
+  readonly dentries: DentryTable = new DentryTable();
+  readonly directories: Map<number, DirectoryData> = new Map();
+  readonly files: Map<number, FileData> = new Map();
+  readonly holds: Map<number, number> = new Map();
+  /** The processor on which calls run: each has object numbers of its own. */
+  processor = 0;
+  space: AddressSpace | undefined;
+
+  constructor(dataset: ZplDataset, environment: ZplEnvironment) {
+    this.dataset = dataset;
+    this.environment = environment;
+  }
+
+  get set(): ObjectSet {
+    return this.dataset.set;
+  }
+
+  get now(): Time {
+    return this.environment.clock.time();
+  }
+
+  isDirectory(object: number): boolean {
+    return (this.set.word(object, MODE) & S_IFMT) === S_IFDIR;
+  }
+
+  text(name: Name): string {
+    return this.environment.names.text(name);
+  }
+
+  /** Begins a call that changes the dataset. */
+  begin(bytes = 0): Errno | undefined {
+    return this.dataset.readOnly ? EROFS : this.dataset.admit(bytes);
+  }
+
+  /** Stamps ctime, and mtime too when content changed. */
+  stamp(object: number, content: boolean): void {
+    const { now, set } = this;
+    set.setTime(object, CTIME, now);
+    if (content) set.setTime(object, MTIME, now);
+  }
+}

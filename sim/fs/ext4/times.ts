@@ -1,0 +1,50 @@
+/**
+ * Timestamps as ext4 keeps them (fs/ext4/ext4.h: ext4_encode_extra_time, ext4_decode_extra_time): 32 bits of signed seconds, and a word
+ * with two more bits of them and the nanoseconds. What lies outside, 1901 to 2446, is kept as the end that it passed (timestamp_truncate).
+ */
+import type { Time } from "../../core/clock.ts";
+
+/** EXT4_TIMESTAMP_MIN and EXT4_EXTRA_TIMESTAMP_MAX. */
+const SECONDS_MIN: number = -(2 ** 31);
+const SECONDS_MAX: number = 2 ** 34 - 1 - 2 ** 31;
+const EPOCH_BITS = 2;
+const EPOCH = 2 ** 32;
+/** Times that are remembered as objects; most inodes of a filesystem have one of few. */
+const REMEMBERED = 64;
+
+/** Puts a time into two words. */
+export function putTime(words: Int32Array, at: number, time: Time): void {
+  let { seconds, nanoseconds } = time;
+  if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) {
+    seconds = seconds < SECONDS_MIN ? SECONDS_MIN : SECONDS_MAX;
+    nanoseconds = 0;
+  }
+  const low = seconds | 0;
+  words[at] = low;
+  words[at + 1] = (nanoseconds << EPOCH_BITS) | ((seconds - low) / EPOCH);
+}
+
+/** Makes times of words: the same object for the same words, where it was asked not long ago, so that a stat makes none. */
+export class TimeReader {
+  readonly #low = new Int32Array(REMEMBERED);
+  readonly #extra = new Int32Array(REMEMBERED);
+  readonly #times: Time[] = [];
+
+  constructor() {
+    for (let slot = 0; slot < REMEMBERED; slot++) this.#times.push({ seconds: 0, nanoseconds: 0 });
+  }
+
+  /** The time in two words. */
+  get(words: Int32Array, at: number): Time {
+    const low = words[at] as number;
+    const extra = words[at + 1] as number;
+    // A tick is 4 ms or so: 2^22 nanoseconds, 2^24 with the bits of the epoch.
+    const slot = (low ^ (extra >>> 24)) & (REMEMBERED - 1);
+    if (this.#low[slot] === low && this.#extra[slot] === extra) return this.#times[slot] as Time;
+    const time = { seconds: low + (extra & (2 ** EPOCH_BITS - 1)) * EPOCH, nanoseconds: extra >>> EPOCH_BITS };
+    this.#low[slot] = low;
+    this.#extra[slot] = extra;
+    this.#times[slot] = time;
+    return time;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * FICLONERANGE (fs/remap_range.c: generic_remap_checks; fs/xfs/xfs_reflink.c: xfs_reflink_remap_blocks): the target's blocks become the source's, which both use from then on.
+ */
+import { EINVAL, ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
+import { makeFile } from "./file-of.ts";
+import { forkSpace } from "./fork-space.ts";
+import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import { canReserve } from "./reserve.ts";
+import { addUse } from "./shared.ts";
+import { stamp } from "./stamp.ts";
+import type { XfsState } from "./state.ts";
+import { freeRange, visitByGroup } from "./unmap.ts";
+
+/** Where bytes come from and go to. */
+export interface CloneRange {
+  readonly source: number;
+  readonly sourceOffset: number;
+  readonly target: number;
+  readonly targetOffset: number;
+  /** 0: to the source's end. */
+  readonly length: number;
+}
+
+/** What is wrong with a range: it must be whole blocks, but for one that ends at the source's end and at or behind the target's. */
+function rangeError(state: XfsState, range: CloneRange, length: number): Errno | undefined {
+  const { source, sourceOffset, target, targetOffset } = range;
+  if (sourceOffset % BLOCK_SIZE !== 0 || targetOffset % BLOCK_SIZE !== 0) return EINVAL;
+  const sourceEnd = sourceOffset + length;
+  if (sourceEnd > state.size(source)) return EINVAL;
+  if (length % BLOCK_SIZE !== 0 && (sourceEnd !== state.size(source) || targetOffset + length < state.size(target)))
+    return EINVAL;
+  if (source === target && Math.abs(sourceOffset - targetOffset) < length) return EINVAL;
+  return undefined;
+}
+
+export function clone(state: XfsState, range: CloneRange): Errno | undefined {
+  if (!state.geometry.reflink) return ENOTSUP;
+  const { source, sourceOffset, target, targetOffset } = range;
+  const length = range.length === 0 ? state.size(source) - sourceOffset : range.length;
+  if (length < 0) return EINVAL;
+  const wrong = rangeError(state, range, length);
+  if (wrong !== undefined) return wrong;
+  if (length === 0) return undefined;
+  const from = makeFile(state, source);
+  const into = makeFile(state, target);
+  const flushed = from.mapping?.flush() ?? into.mapping?.flush();
+  if (flushed !== undefined) return flushed;
+  if (!canReserve(state, target, 1)) return ENOSPC;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  for (const ino of [source, target]) state.setWord(ino, INNER_FLAGS, state.word(ino, INNER_FLAGS) | SHARES);
+  const first = sourceOffset / BLOCK_SIZE;
+  const end = Math.ceil((sourceOffset + length) / BLOCK_SIZE);
+  const by = targetOffset / BLOCK_SIZE - first;
+  into.mapping?.punch(targetOffset, (end - first) * BLOCK_SIZE);
+  freeRange(state, target, into, first + by, end + by);
+  const failed = mapAll(state, range, { first, end, by });
+  if (failed !== undefined) return failed;
+  const size = Math.max(state.size(target), targetOffset + length);
+  state.setSize(target, size);
+  into.onDisk = Math.max(into.onDisk, size);
+  state.dirtyFork(source);
+  state.dirtyFork(target);
+  stamp(state, target, true);
+  return undefined;
+}
+
+/** Maps the source's written blocks into the target. Unwritten ones hold nothing: they stay a hole. */
+function mapAll(
+  state: XfsState,
+  range: CloneRange,
+  blocks: { readonly first: number; readonly end: number; readonly by: number },
+): Errno | undefined {
+  const { list } = makeFile(state, range.source).fork;
+  const { fork } = makeFile(state, range.target);
+  const found: (readonly [from: number, to: number, physical: number])[] = [];
+  for (let index = list.find(blocks.first); index < list.count && list.logical(index) < blocks.end; index++) {
+    if (list.isUnwritten(index)) continue;
+    const from = Math.max(blocks.first, list.logical(index));
+    const to = Math.min(blocks.end, list.end(index));
+    found.push([from, to, list.physical(index) + from - list.logical(index)]);
+  }
+  for (const [from, to, physical] of found) {
+    // The target is charged as if the blocks were its own.
+    if (state.projects.left(state.word(range.target, PROJECT)) < to - from) return ENOSPC;
+    visitByGroup(state, physical, to - from, (start, count) => addUse(state, start, count));
+    fork.list.insert({ logical: from + blocks.by, physical, count: to - from, unwritten: false }, fork);
+    fork.settle(forkSpace(state, range.target));
+    state.addBlocks(range.target, to - from);
+  }
+  return undefined;
+}

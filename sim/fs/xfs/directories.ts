@@ -1,0 +1,121 @@
+/**
+ * Entries of directories: where a name is put and what becomes of the forms (fs/xfs/libxfs/xfs_dir2*.c), found by the dentry table.
+ *
+ * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). The caller has begun a checkpoint and checked
+ * that the name is free and that blocks are left.
+ */
+import { assert } from "../../core/assert.ts";
+import { ENOSPC, type Errno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { type DirectoryBlock, type DirectoryData, dataEntryBytes, shortEntryBytes } from "./directory-data.ts";
+import { endBlocks, placeInBlocks, shrinkForm, takeFromBlocks, toBlockForm } from "./directory-forms.ts";
+import { loadDirectory } from "./directory-load.ts";
+import { canReserve } from "./reserve.ts";
+import type { XfsState } from "./state.ts";
+
+/** Blocks that adding one name may take at most (XFS_DIRENTER_SPACE_RES): data, leaf, node and free blocks, and the fork's tree. */
+const ENTRY_BLOCKS_MAX = 9;
+
+function loaded(state: XfsState, directory: number): DirectoryData {
+  const data = state.directory(directory);
+  if (!data.loaded) loadDirectory(state, directory, data);
+  return data;
+}
+
+/** The inode of a name, or 0. */
+export function lookupEntry(state: XfsState, directory: number, name: Name): number {
+  const data = state.directory(directory);
+  if (!data.loaded) loadDirectory(state, directory, data);
+  return state.dentries.lookup(directory, name);
+}
+
+/** Whether a directory has entries beside "." and "..". */
+export function isEmpty(state: XfsState, directory: number): boolean {
+  loaded(state, directory);
+  return state.dentries.count(directory) === 0;
+}
+
+/** Bytes of a row's name in the inode, and in a block. */
+function shortBytesOf(state: XfsState, row: number): number {
+  return shortEntryBytes(state.environment.names.byteLength(state.dentries.name(row)), state.format.typeBytes);
+}
+function dataBytesOf(state: XfsState, row: number): number {
+  return dataEntryBytes(state.environment.names.byteLength(state.dentries.name(row)), state.format.typeBytes);
+}
+
+/** Places a dentry row in its directory. */
+export function placeEntry(state: XfsState, directory: number, row: number): void {
+  state.growColumns();
+  const data = loaded(state, directory);
+  if (!data.isShort) {
+    placeInBlocks(state, directory, row);
+    return;
+  }
+  const bytes = data.shortBytes + shortBytesOf(state, row);
+  if (bytes > state.dataForkBytes(directory)) {
+    toBlockForm(state, directory);
+    placeInBlocks(state, directory, row);
+    return;
+  }
+  data.rows.push(row);
+  data.shortBytes = bytes;
+  state.setSize(directory, bytes);
+  state.dirtyFork(directory);
+}
+
+/** Adds an entry. */
+export function addEntry(state: XfsState, directory: number, name: Name, ino: number): void {
+  placeEntry(state, directory, state.dentries.insert(directory, name, ino));
+}
+
+/** Takes an entry away. */
+export function removeEntry(state: XfsState, directory: number, row: number): void {
+  const data = loaded(state, directory);
+  if (data.isShort) {
+    data.rows.splice(data.rows.indexOf(row), 1);
+    data.shortBytes -= shortBytesOf(state, row);
+    state.setSize(directory, data.shortBytes);
+    state.dirtyFork(directory);
+    state.dentries.remove(row);
+    return;
+  }
+  takeFromBlocks(state, directory, row, dataBytesOf(state, row));
+  state.dentries.remove(row);
+  shrinkForm(state, directory);
+}
+
+/** An entry gets another inode: what holds it changes. */
+export function dirtyEntry(state: XfsState, directory: number, row: number): void {
+  const data = loaded(state, directory);
+  if (data.isShort) state.dirtyFork(directory);
+  else state.log.dirty(blockOf(data, (state.positions[row] as number) >>> 9));
+}
+
+/** ".." changes. */
+export function dirtyDots(state: XfsState, directory: number): void {
+  const data = loaded(state, directory);
+  if (data.isShort) state.dirtyFork(directory);
+  else state.log.dirty(blockOf(data, 0));
+}
+
+function blockOf(data: DirectoryData, at: number): DirectoryBlock {
+  const block = data.blocks[at];
+  assert(block !== undefined, `directory block ${at} is not there`);
+  return block;
+}
+
+/** Gives back the blocks of a directory that is gone. */
+export function endDirectory(state: XfsState, directory: number): void {
+  endBlocks(state, directory, loaded(state, directory));
+}
+
+/**
+ * ENOSPC when a name, and `more` blocks beside it, would not find room. Only a disk that is nearly full looks closely.
+ */
+export function roomForEntry(state: XfsState, directory: number, name: Name, more: number): Errno | undefined {
+  if (canReserve(state, directory, more + ENTRY_BLOCKS_MAX)) return undefined;
+  const data = loaded(state, directory);
+  const length = shortEntryBytes(state.environment.names.byteLength(name), state.format.typeBytes);
+  const fits = data.isShort && data.shortBytes + length <= state.dataForkBytes(directory);
+  return fits && (more === 0 || canReserve(state, directory, more)) ? undefined : ENOSPC;
+}

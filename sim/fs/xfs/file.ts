@@ -1,0 +1,186 @@
+/**
+ * Data of regular files (fs/xfs/xfs_file.c, xfs_iops.c: xfs_setattr_size, xfs_bmap_util.c: xfs_free_eofblocks).
+ *
+ * Interface: a write goes to the page cache and promises blocks (promise.ts); `writePages` gives them their place (writeback.ts). Data is on the device
+ * before the checkpoint that maps it, because it is written in the very call that maps it.
+ */
+import { Content } from "../../core/content.ts";
+import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
+import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import type { FileData } from "./file-data.ts";
+import { fileOf, makeFile, mappingOf } from "./file-of.ts";
+import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
+import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
+import { promiseWrite } from "./promise.ts";
+import { stamp } from "./stamp.ts";
+import type { XfsState } from "./state.ts";
+import { cancelCow, freeRange } from "./unmap.ts";
+
+export function read(state: XfsState, ino: number, offset: number, length: number): Content | Errno {
+  const size = state.size(ino);
+  if (offset >= size || length === 0) return Content.empty;
+  const count = Math.min(length, size - offset);
+  const data = fileOf(state, ino);
+  if (data === undefined) return Content.zeros(count);
+  return mappingOf(state, ino, data).read(offset, count);
+}
+
+export function write(state: XfsState, ino: number, offset: number, content: Content): number | Errno {
+  if (content.length === 0) return 0;
+  if (offset >= FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const data = makeFile(state, ino);
+  const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
+  let length = promiseWrite(state, ino, data, offset, wanted);
+  if (length === 0) {
+    // xfs_blockgc_free_space: what was taken in advance is given back before a write fails.
+    trimAll(state);
+    length = promiseWrite(state, ino, data, offset, wanted);
+    if (length === 0) return ENOSPC;
+  }
+  const oldSize = state.size(ino);
+  const failed = mappingOf(state, ino, data).write(offset, content.slice(0, length), oldSize);
+  if (failed !== undefined) return failed;
+  if (offset + length > oldSize) state.setSize(ino, offset + length);
+  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
+  stamp(state, ino, true);
+  return length;
+}
+
+export function readPages(state: XfsState, ino: number, start: number, length: number): Content | Errno {
+  const data = fileOf(state, ino);
+  if (data === undefined) return Content.zeros(length);
+  const { list } = data.fork;
+  const parts: Content[] = [];
+  const end = (start + length) / BLOCK_SIZE;
+  let block = start / BLOCK_SIZE;
+  for (let index = list.find(block); block < end; index++) {
+    const first = index < list.count ? list.logical(index) : end;
+    if (first > block) {
+      const hole = Math.min(end, first) - block;
+      parts.push(Content.zeros(hole * BLOCK_SIZE));
+      block += hole;
+      if (block >= end) break;
+    }
+    const count = Math.min(end, list.end(index)) - block;
+    if (list.isUnwritten(index)) parts.push(Content.zeros(count * BLOCK_SIZE));
+    else {
+      const home = list.physical(index) + block - first;
+      const content = state.device.read(bytes(home * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
+      if (isErrno(content)) return content;
+      parts.push(content);
+    }
+    block += count;
+  }
+  return Content.concat(parts);
+}
+
+/** Writes zeros over bytes that lie within the file, where something else may be (xfs_zero_range). */
+export function zeroBytes(state: XfsState, ino: number, data: FileData, from: number, to: number): Errno | undefined {
+  const { list } = data.fork;
+  const block = Math.floor(from / BLOCK_SIZE);
+  const index = list.find(block);
+  const isWritten = index < list.count && list.logical(index) <= block && !list.isUnwritten(index);
+  const isCached = data.mapping?.isDirty(block) === true;
+  if (to <= from || !(isWritten || isCached)) return undefined;
+  if (promiseWrite(state, ino, data, from, to - from) < to - from) return ENOSPC;
+  return mappingOf(state, ino, data).write(from, Content.zeros(to - from), Math.max(state.size(ino), to));
+}
+
+/**
+ * Changes a file's size.
+ * @param explicit - whether the caller sets times itself: else they change with the size alone.
+ */
+export function truncate(state: XfsState, ino: number, size: number, explicit: boolean): Errno | undefined {
+  if (size > FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  const old = state.size(ino);
+  const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
+  if (data !== undefined && size < old) {
+    const tail = size % PAGE_SIZE;
+    const failed = tail === 0 ? undefined : zeroBytes(state, ino, data, size, size + PAGE_SIZE - tail);
+    if (failed !== undefined) return failed;
+    data.mapping?.truncate(size);
+  }
+  if (data !== undefined) {
+    if (size <= old) freeRange(state, ino, data, Math.ceil(size / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
+    data.onDisk = size;
+    data.trimmed = false;
+  }
+  state.setSize(ino, size);
+  if (size !== old || explicit) stamp(state, ino, size !== old || explicit);
+  return undefined;
+}
+
+/** Frees everything that a file has. */
+export function freeFile(state: XfsState, ino: number, data: FileData): void {
+  data.mapping?.truncate(0);
+  freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Gives back the blocks behind the end of a file, unless they were asked for (xfs_free_eofblocks). */
+function trim(state: XfsState, ino: number, data: FileData): void {
+  const isKept = (state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0 && data.unsettledBlocks === 0;
+  if (isKept || state.log.error !== undefined) return;
+  freeRange(state, ino, data, Math.ceil(state.size(ino) / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
+}
+
+/** A file that was open for writing is closed: the first time blocks behind its end go (xfs_file_release). */
+export function release(state: XfsState, ino: number): void {
+  const data = fileOf(state, ino);
+  if (data === undefined || data.trimmed || state.word(ino, NLINK) === 0) return;
+  data.trimmed = true;
+  trim(state, ino, data);
+}
+
+/** What the background does every five minutes: blocks behind ends, and copy-on-write blocks of clean files, go (xfs_blockgc_worker). */
+export function trimAll(state: XfsState): void {
+  state.visitInodes((ino) => {
+    const data = fileOf(state, ino);
+    if (data === undefined) return;
+    trim(state, ino, data);
+    if (data.cow !== undefined && (data.mapping?.dirtyPages ?? 0) === 0) cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+  });
+}
+
+/** Writes a file's dirty pages and forces the log for them and the inode. */
+export function fsync(state: XfsState, ino: number): Errno | undefined {
+  if (state.log.error !== undefined) return EIO;
+  const failed = fileOf(state, ino)?.mapping?.flush();
+  if (failed !== undefined) return failed;
+  return state.log.isIdle ? state.device.flush() : state.force();
+}
+
+/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are dirty. */
+export function seek(state: XfsState, ino: number, offset: number, hole: boolean): number {
+  const data = fileOf(state, ino);
+  const size = state.size(ino);
+  if (data === undefined) return hole ? offset : -1;
+  const end = Math.ceil(size / BLOCK_SIZE);
+  for (let block = Math.floor(offset / BLOCK_SIZE); block < end; ) {
+    const step = stretch(data, block, end);
+    if (step.isData !== hole) return Math.max(offset, block * BLOCK_SIZE);
+    block = step.end;
+  }
+  return hole ? size : -1;
+}
+
+/** Whether a block holds data, and how far the same answer holds for sure. */
+function stretch(data: FileData, block: number, end: number): { isData: boolean; end: number } {
+  const { list } = data.fork;
+  const index = list.find(block);
+  if (index < list.count && list.logical(index) <= block) {
+    if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
+    return {
+      isData: data.mapping?.isDirty(block) ?? false,
+      end: (data.mapping?.dirtyPages ?? 0) > 0 ? block + 1 : list.end(index),
+    };
+  }
+  const next = index < list.count ? list.logical(index) : end;
+  const delayed = data.delayed?.nextCovered(block);
+  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
+  return { isData: false, end: Math.min(next, delayed ?? next) };
+}

@@ -1,0 +1,216 @@
+/**
+ * Delayed allocation: blocks that a write promises, and what more it takes in advance (fs/xfs/xfs_iomap.c: xfs_buffered_write_iomap_begin,
+ * xfs_iomap_prealloc_size; libxfs/xfs_bmap.c: xfs_bmapi_reserve_delalloc).
+ *
+ * Interface: a write is taken in pieces of up to 4 MiB; a piece finds room as a whole or not at all. A write behind the end of a file of 64 KiB or more
+ * takes blocks behind it in advance: as many as the extent before has, doubled. Shared blocks get new ones in the copy-on-write fork, in
+ * aligned runs of 32.
+ */
+import { KIB, MIB } from "../../core/units.ts";
+import { CowFork, type FileData } from "./file-data.ts";
+import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
+import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, worstTreeBlocks } from "./layout.ts";
+import { canReserve } from "./reserve.ts";
+import { firstShared } from "./shared.ts";
+import type { XfsState } from "./state.ts";
+
+/** What one mapping of a write covers at most: 1024 pages. */
+const PIECE_BYTES: number = MIB(4);
+/** m_allocsize_blocks: the least that is taken in advance. */
+const ADVANCE_BLOCKS_MIN: number = KIB(64) / BLOCK_SIZE;
+/** XFS_DEFAULT_COWEXTSZ_HINT. */
+const COW_BLOCKS = 32;
+
+/** The blocks that the trees for promised ranges may need at worst, taken again after a change. */
+function settleIndirect(state: XfsState, data: FileData): void {
+  let worst = 0;
+  const add = (start: number, end: number): void => {
+    worst += worstTreeBlocks(state.geometry, end - start);
+  };
+  data.delayed?.visit(add);
+  data.cow?.delayed.visit(add);
+  state.delayedBlocks += worst - data.indirect;
+  data.indirect = worst;
+}
+
+function charge(state: XfsState, ino: number, blocks: number): void {
+  state.delayedBlocks += blocks;
+  state.projects.charge(state.word(ino, PROJECT), blocks);
+}
+
+/** Promises [start, end), nothing of which is promised or mapped. @returns false when there is no room. */
+function promise(state: XfsState, ino: number, data: FileData, start: number, end: number): boolean {
+  const count = end - start;
+  if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
+  data.delay(start, end);
+  charge(state, ino, count);
+  settleIndirect(state, data);
+  return true;
+}
+
+/** Ends the promises of [start, end). */
+export function dropPromises(state: XfsState, ino: number, data: FileData, start: number, end: number): void {
+  const ended = data.undelay(start, end);
+  if (ended === 0) return;
+  charge(state, ino, -ended);
+  settleIndirect(state, data);
+}
+
+/** Ends the promises of the copy-on-write fork in [start, end). */
+export function dropCowPromises(state: XfsState, ino: number, data: FileData, start: number, end: number): void {
+  const { cow } = data;
+  if (cow === undefined) return;
+  const before = cow.delayed.covered;
+  cow.delayed.delete(start, end);
+  charge(state, ino, cow.delayed.covered - before);
+  settleIndirect(state, data);
+}
+
+/** Where the copy-on-write fork's range ends that holds a block; the block itself when none does. */
+function cowEnd(data: FileData, block: number): number {
+  const { cow } = data;
+  if (cow === undefined) return block;
+  const index = cow.list.find(block);
+  if (index < cow.list.count && cow.list.logical(index) <= block) return cow.list.end(index);
+  return cow.delayed.nextGap(block);
+}
+
+/** Promises new blocks for a shared one: the aligned runs around it that the fork does not cover yet. */
+function promiseCow(state: XfsState, ino: number, data: FileData, start: number, end: number): boolean {
+  data.cow ??= new CowFork();
+  const { cow } = data;
+  const first = Math.floor(start / COW_BLOCKS) * COW_BLOCKS;
+  const last = Math.ceil(end / COW_BLOCKS) * COW_BLOCKS;
+  for (let at = first; at < last; ) {
+    const covered = cowEnd(data, at);
+    if (covered > at) {
+      at = covered;
+      continue;
+    }
+    const index = cow.list.find(at);
+    const next = index < cow.list.count ? cow.list.logical(index) : last;
+    const to = Math.min(last, next, cow.delayed.nextCovered(at) ?? last);
+    const count = to - at;
+    if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
+    cow.delayed.set(at, to);
+    charge(state, ino, count);
+    settleIndirect(state, data);
+    at = to;
+  }
+  return true;
+}
+
+/** How long the run of blocks is that ends before `block`: promised ones, or extents that continue each other on the disk. */
+function lengthBefore(data: FileData, block: number): number {
+  const { delayed } = data;
+  if (delayed?.has(block - 1) === true) {
+    let length = 0;
+    delayed.visit((start, end) => {
+      if (start < block && end >= block) length = block - start;
+    });
+    return length;
+  }
+  const { list } = data.fork;
+  let index = list.find(block - 1);
+  if (index >= list.count || list.logical(index) >= block) return 0;
+  let length = block - list.logical(index);
+  for (; index > 0 && length <= EXTENT_BLOCKS_MAX / 2; index--) {
+    const before = index - 1;
+    if (list.end(before) !== list.logical(index)) break;
+    if (list.physical(before) + list.length(before) !== list.physical(index)) break;
+    length += list.length(before);
+  }
+  return length;
+}
+
+/** By how many bits the advance is cut where space is low: below 5 %, 4 %, … of the disk. */
+function shortage(state: XfsState, free: number): number {
+  let shift = 0;
+  for (let percent = 5; percent >= 1; percent--)
+    if (free < Math.floor((state.geometry.blocks * percent) / 100)) shift += percent === 5 ? 2 : 1;
+  return shift;
+}
+
+function floorToPowerOfTwo(value: number): number {
+  return value < 1 ? 0 : 2 ** Math.floor(Math.log2(value));
+}
+
+/** xfs_iomap_prealloc_size: how many blocks a write to `block` on is worth in advance. @param size - the file's size then. */
+function advanceBlocks(state: XfsState, data: FileData, block: number, range: { end: number; size: number }): number {
+  if (range.end <= range.size || range.size < ADVANCE_BLOCKS_MIN * BLOCK_SIZE) return 0;
+  const before = lengthBefore(data, block);
+  if (before === 0) return ADVANCE_BLOCKS_MIN;
+  let blocks = before * 2;
+  if (blocks > EXTENT_BLOCKS_MAX) blocks = block;
+  const free = Math.max(0, state.available);
+  blocks = floorToPowerOfTwo(Math.floor(Math.min(EXTENT_BLOCKS_MAX + 1, blocks) / 2 ** shortage(state, free)));
+  blocks = Math.min(blocks, EXTENT_BLOCKS_MAX);
+  while (blocks > 0 && blocks >= free) blocks = Math.floor(blocks / 16);
+  return Math.max(blocks, ADVANCE_BLOCKS_MIN);
+}
+
+/** A part of a write, in bytes, and the file's size as it begins. */
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+  readonly size: number;
+}
+
+/** Promises a gap, and what is taken in advance when nothing follows it. */
+function promiseGap(state: XfsState, ino: number, data: FileData, gap: { from: number; to: number }, piece: Piece): boolean {
+  const { from, to } = gap;
+  const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.nextCovered(from) === undefined;
+  if (isLast) {
+    const advance = advanceBlocks(state, data, from, piece);
+    const aligned = Math.floor((piece.end - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
+    if (advance > 0 && aligned + advance > to && promise(state, ino, data, from, aligned + advance)) return true;
+  }
+  return promise(state, ino, data, from, to);
+}
+
+function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece): boolean {
+  const { list } = data.fork;
+  const first = Math.floor(piece.start / BLOCK_SIZE);
+  const end = Math.ceil(piece.end / BLOCK_SIZE);
+  const shares = (state.word(ino, INNER_FLAGS) & SHARES) !== 0;
+  if (!shares && list.missing(first, end) === 0) return true;
+  for (let block = first; block < end; ) {
+    const covered = shares ? cowEnd(data, block) : block;
+    if (covered > block) {
+      block = covered;
+      continue;
+    }
+    const index = list.find(block);
+    const isMapped = index < list.count && list.logical(index) <= block;
+    if (isMapped) {
+      const stop = Math.min(end, list.end(index));
+      if (shares && !list.isUnwritten(index)) {
+        const found = firstShared(state, list.physical(index) + block - list.logical(index), stop - block);
+        const at = block + found.offset;
+        if (at < stop && !promiseCow(state, ino, data, at, at + found.length)) return false;
+        block = at + found.length;
+      } else block = stop;
+      continue;
+    }
+    const gap = data.delayed?.nextGap(block) ?? block;
+    if (gap > block) {
+      block = gap;
+      continue;
+    }
+    const next = index < list.count ? list.logical(index) : end;
+    const to = Math.min(end, next, data.delayed?.nextCovered(block) ?? end);
+    if (!promiseGap(state, ino, data, { from: block, to }, piece)) return false;
+    block = to;
+  }
+  return true;
+}
+
+/** Promises what a write of `length` bytes from `offset` on needs. @returns how many bytes may be written. */
+export function promiseWrite(state: XfsState, ino: number, data: FileData, offset: number, length: number): number {
+  const end = offset + length;
+  for (let start = offset; start < end; start = Math.min(end, start + PIECE_BYTES)) {
+    const piece = { start, end: Math.min(end, start + PIECE_BYTES), size: Math.max(state.size(ino), start > offset ? start : 0) };
+    if (!promisePiece(state, ino, data, piece)) return start - offset;
+  }
+  return length;
+}

@@ -1,0 +1,212 @@
+/**
+ * Giving promised blocks their place and writing pages to them (fs/xfs/xfs_aops.c, xfs_reflink.c: xfs_bmapi_convert_delalloc, xfs_end_ioend, xfs_reflink_end_cow).
+ *
+ * Interface: a promised range gets its place as a whole, blocks behind the end of the file included; what is not written of it is unwritten. Pages of
+ * shared blocks go to the copy-on-write fork's blocks, which become the file's once they are written.
+ */
+import type { Content } from "../../core/content.ts";
+import { ENOSPC, type Errno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
+import type { ExtentList } from "../extent-list.ts";
+import type { PromisedBlocks } from "../promised-blocks.ts";
+import type { CowFork, FileData } from "./file-data.ts";
+import { makeFile } from "./file-of.ts";
+import { forkSpace } from "./fork-space.ts";
+import { PROJECT } from "./inodes.ts";
+import { BLOCK_SIZE, blockOfInode } from "./layout.ts";
+import { dropCowPromises, dropPromises } from "./promise.ts";
+import { addStaging, endStaging } from "./shared.ts";
+import { allocateBlocks, type Run } from "./space.ts";
+import type { XfsState } from "./state.ts";
+import { freeMapped } from "./unmap.ts";
+
+/** Where a block should lie: behind the extent before it, else before the one behind, else near the inode (xfs_bmap_adjacent). */
+function dataGoal(state: XfsState, ino: number, list: ExtentList, block: number, count: number): number {
+  const index = list.find(block);
+  const before = index - 1;
+  if (before >= 0) {
+    const gap = block - list.end(before);
+    return list.physical(before) + list.length(before) + (gap <= 4 * count ? gap : 0);
+  }
+  if (index < list.count) {
+    const gap = list.logical(index) - block;
+    if (gap <= 4 * count && list.physical(index) >= gap) return list.physical(index) - gap;
+  }
+  return blockOfInode(state.geometry, ino);
+}
+
+/** Logical blocks [start, end) of a file, and how their extents are marked. */
+export interface BlockRange {
+  readonly start: number;
+  readonly end: number;
+  readonly unwritten: boolean;
+}
+
+/** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
+export function allocateRange(state: XfsState, ino: number, data: FileData, range: BlockRange): Errno | undefined {
+  const run: Run = { start: 0, count: 0 };
+  const { fork } = data;
+  for (let block = range.start; block < range.end; ) {
+    const wanted = range.end - block;
+    if (!allocateBlocks(state, dataGoal(state, ino, fork.list, block, wanted), wanted, run)) return ENOSPC;
+    dropPromises(state, ino, data, block, block + run.count);
+    fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
+    fork.settle(forkSpace(state, ino));
+    state.addBlocks(ino, run.count);
+    state.dirtyFork(ino);
+    const { events } = state.environment;
+    if (events.listening) events.emit({ op: "extent", filesystem: state.label, inode: ino, block: run.start, blocks: run.count });
+    block += run.count;
+  }
+  return undefined;
+}
+
+/** The promised range that holds a block; the block alone when none does. */
+function promisedAround(promised: PromisedBlocks | undefined, block: number): { start: number; end: number } {
+  const found = { start: block, end: block + 1 };
+  promised?.visit((start, end) => {
+    if (start > block || end <= block) return;
+    found.start = start;
+    found.end = end;
+  });
+  return found;
+}
+
+/** Gives places to the blocks of [first, end) that have none, with all that was promised together with them. */
+function convertPromises(state: XfsState, ino: number, data: FileData, first: number, end: number): Errno | undefined {
+  const { list } = data.fork;
+  for (let block = first; block < end; ) {
+    const index = list.find(block);
+    if (index < list.count && list.logical(index) <= block) {
+      block = list.end(index);
+      continue;
+    }
+    if (data.cow !== undefined && coveredByCow(data.cow, block)) {
+      block += 1;
+      continue;
+    }
+    const range = promisedAround(data.delayed, block);
+    const unwritten = range.start < first || range.end > end;
+    const failed = allocateRange(state, ino, data, { ...range, unwritten });
+    if (failed !== undefined) return failed;
+    block = range.end;
+  }
+  return undefined;
+}
+
+function coveredByCow(cow: CowFork, block: number): boolean {
+  return cow.list.has(block) || cow.delayed.has(block);
+}
+
+/** Gives places to what the copy-on-write fork promised around [first, end). */
+function convertCow(state: XfsState, ino: number, data: FileData, first: number, end: number): Errno | undefined {
+  const { cow } = data;
+  if (cow === undefined) return undefined;
+  for (let at = cow.delayed.nextCovered(first); at !== undefined && at < end; at = cow.delayed.nextCovered(first)) {
+    const range = promisedAround(cow.delayed, at);
+    const run: Run = { start: 0, count: 0 };
+    for (let block = range.start; block < range.end; ) {
+      const wanted = range.end - block;
+      if (!allocateBlocks(state, dataGoal(state, ino, data.fork.list, block, wanted), wanted, run)) return ENOSPC;
+      dropCowPromises(state, ino, data, block, block + run.count);
+      cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
+      addStaging(state, run.start, run.count);
+      block += run.count;
+    }
+  }
+  return undefined;
+}
+
+/** The blocks of [from, to) that a list maps, as runs on the disk. */
+function visitMapped(
+  list: ExtentList,
+  range: { readonly from: number; readonly to: number },
+  visit: (from: number, to: number, physical: number) => void,
+): void {
+  for (let index = list.find(range.from); index < list.count && list.logical(index) < range.to; index++) {
+    const from = Math.max(range.from, list.logical(index));
+    const to = Math.min(range.to, list.end(index));
+    visit(from, to, list.physical(index) + from - list.logical(index));
+  }
+}
+
+/** Pages that are written to one place: blocks [from, to) of the file, to `physical` on. */
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly physical: number;
+  readonly isCow: boolean;
+}
+
+/** Where each page of [first, end) goes: to the copy-on-write fork where it has blocks, else to the file's own. */
+function piecesOf(data: FileData, first: number, end: number): Piece[] {
+  const pieces: Piece[] = [];
+  let at = first;
+  const own = (to: number): void =>
+    visitMapped(data.fork.list, { from: at, to }, (from, until, physical) =>
+      pieces.push({ from, to: until, physical, isCow: false }),
+    );
+  if (data.cow !== undefined)
+    visitMapped(data.cow.list, { from: first, to: end }, (from, to, physical) => {
+      own(from);
+      pieces.push({ from, to, physical, isCow: true });
+      at = to;
+    });
+  own(end);
+  return pieces;
+}
+
+/** xfs_reflink_end_cow: blocks that were written take the place of the shared ones. */
+function remap(state: XfsState, ino: number, data: FileData, piece: Piece): void {
+  const { from, to, physical } = piece;
+  const { cow, fork } = data;
+  if (cow === undefined) return;
+  cow.list.remove(from, to, () => undefined, cow);
+  state.projects.charge(state.word(ino, PROJECT), -(to - from));
+  endStaging(state, physical, to - from);
+  dropPromises(state, ino, data, from, to);
+  freeMapped(state, ino, data, from, to);
+  fork.list.insert({ logical: from, physical, count: to - from, unwritten: false }, fork);
+  state.addBlocks(ino, to - from);
+  fork.settle(forkSpace(state, ino));
+  state.dirtyFork(ino);
+}
+
+export function writePages(state: XfsState, ino: number, start: number, content: Content): Errno | undefined {
+  const data = makeFile(state, ino);
+  const { fork } = data;
+  const end = (start + content.length) / BLOCK_SIZE;
+  const first = start / BLOCK_SIZE;
+  const missing = fork.list.missing(first, end);
+  const needed = data.cow === undefined ? missing : missing + data.cow.blocks;
+  const refused = state.begin(needed);
+  if (refused !== undefined) return refused;
+  // Blocks get data before a checkpoint maps them: `begin` made sure that none is needed between allocation and write.
+  const failed =
+    convertCow(state, ino, data, first, end) ?? (missing > 0 ? convertPromises(state, ino, data, first, end) : undefined);
+  if (failed !== undefined) return failed;
+  let converts = false;
+  for (const piece of piecesOf(data, first, end)) {
+    const part = content.slice(piece.from * BLOCK_SIZE - start, piece.to * BLOCK_SIZE - start);
+    const lost = state.device.write(bytes(piece.physical * BLOCK_SIZE), part);
+    if (lost !== undefined) return lost;
+    if (piece.isCow) remap(state, ino, data, piece);
+    else if (!converts) converts = hasUnwritten(fork.list, piece.from, piece.to);
+  }
+  if (converts) {
+    fork.list.convert(first, end, false, fork);
+    fork.settle(forkSpace(state, ino));
+    state.dirtyFork(ino);
+  }
+  const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
+  const isLonger = onDisk > data.onDisk;
+  data.onDisk = onDisk;
+  if (missing > 0 || isLonger) state.dirtyFork(ino);
+  return undefined;
+}
+
+function hasUnwritten(list: ExtentList, from: number, to: number): boolean {
+  for (let index = list.find(from); index < list.count && list.logical(index) < to; index++)
+    if (list.isUnwritten(index)) return true;
+  return false;
+}

@@ -1,0 +1,38 @@
+/** The extended attributes of one inode: in its attribute fork, or in blocks of their own (fs/xfs/libxfs/xfs_attr_leaf.c). */
+import { BLOCK_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
+import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { XattrRecord } from "./records.ts";
+
+type Entry = readonly [name: string, value: Uint8Array];
+
+/** A block of an attribute fork. */
+export class XattrBlock implements Metadata {
+  readonly block: number;
+  stamp = 0;
+  readonly kind: XattrRecord["kind"];
+  entries: readonly Entry[] = [];
+
+  constructor(kind: XattrRecord["kind"], block: number) {
+    this.kind = kind;
+    this.block = block;
+  }
+  get sector(): number {
+    return this.block * SECTORS_PER_BLOCK;
+  }
+  measure(into: LoggedSize): void {
+    measureBuffer(into, this.kind === "xfs.attributeValue" ? 0 : 512);
+  }
+  freeze(): XattrRecord {
+    return { kind: this.kind, length: BLOCK_SIZE, entries: this.entries };
+  }
+}
+
+export interface XattrSet {
+  /** All attributes. Never changed, but replaced: records of inodes share it. */
+  entries: ReadonlyMap<string, Uint8Array>;
+  /** The same while the inode itself holds them; undefined once they lie in blocks. */
+  inInode: ReadonlyMap<string, Uint8Array> | undefined;
+  blocks: readonly XattrBlock[];
+  /** The blocks' numbers; undefined while there are none. */
+  blockNumbers: readonly number[] | undefined;
+}

@@ -1,0 +1,354 @@
+/**
+ * xfs as a FileSystem (fs/xfs, Linux 6.18): operations are in files of their own; this one says which, and keeps holds, timers and the page cache's side.
+ *
+ * Interface: an inode's handle is its number. The log is forced and buffers go in place every 30 seconds of virtual time, at fsync, sync and unmount;
+ * what files took in advance is given back every 5 minutes.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Content } from "../../core/content.ts";
+import { EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import type { AddressSpace } from "../../vfs/address-space.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileHandle,
+  type FileSystem,
+  fileHandle,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  O_ACCMODE,
+  O_RDONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFMT,
+  type StatFs,
+  type VisitEntry,
+} from "../../vfs/filesystem.ts";
+import { needsAtime } from "../../vfs/relatime.ts";
+import { check } from "./check.ts";
+import { clone } from "./clone.ts";
+import { lookupEntry } from "./directories.ts";
+import { loadDirectory } from "./directory-load.ts";
+import { fallocate } from "./fallocate.ts";
+import { fsync, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
+import { FileData } from "./file-data.ts";
+import { fileOf } from "./file-of.ts";
+import { countInodes, inodesMax } from "./inode-space.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
+import { BLOCK_SIZE, CHUNK_INODES, FILE_SIZE_MAX, rootInode } from "./layout.ts";
+import type { LogCounters } from "./log.ts";
+import { create, freeWhole, link, PROJECT_INHERIT, rmdir, tmpfile, unlink } from "./namei.ts";
+import { rename } from "./rename.ts";
+import { stamp } from "./stamp.ts";
+import type { XfsState } from "./state.ts";
+import { writePages } from "./writeback.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
+
+const XFS_MAGIC = 0x58465342;
+/** Flags that chattr may change: sync, immutable, append-only, nodump, noatime, project (xfs_fileattr_set). */
+const MODIFIABLE_FLAGS: number = 0x08 | 0x10 | 0x20 | 0x40 | 0x80 | PROJECT_INHERIT;
+/** xfssyncd_centisecs. */
+const LOG_SECONDS = 30;
+/** speculative_prealloc_lifetime. */
+const TRIM_SECONDS = 300;
+
+export class Xfs implements FileSystem {
+  readonly type = "xfs";
+  readonly label: string;
+  readonly root: Inode;
+  readonly device: DeviceNumber;
+  readonly nameMax = 255;
+  readonly stackDepth = 0;
+  readonly exportable = true;
+  /** The largest file, in bytes (s_maxbytes; the kernel's is larger than numbers here are exact). */
+  readonly maxFileSize: number = FILE_SIZE_MAX;
+  readonly counters: LogCounters;
+  readonly #state: XfsState;
+  readonly #stopTimers: readonly (() => void)[];
+
+  constructor(state: XfsState) {
+    this.#state = state;
+    this.label = state.label;
+    this.root = inodeHandle(rootInode(state.geometry));
+    this.device = state.environment.device;
+    this.counters = state.log.counters;
+    const space: AddressSpace = {
+      label: state.label,
+      readPages: (inode, start, length) => readPages(state, inode, start, length),
+      writePages: (inode, start, content) => writePages(state, inode, start, content),
+    };
+    state.space = space;
+    const { clock } = state.environment;
+    this.#stopTimers = [
+      // xfs_log_worker.
+      clock.every(seconds(LOG_SECONDS), () => {
+        if (state.force() === undefined) state.log.push();
+      }),
+      clock.every(seconds(TRIM_SECONDS), () => trimAll(state)),
+    ];
+  }
+
+  // Names
+
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    const found = lookupEntry(this.#state, directory, name);
+    return found === 0 ? ENOENT : (found as Inode);
+  }
+  parentOf(directory: Inode): Inode {
+    return this.#state.parentOf(directory) as Inode;
+  }
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    return create(this.#state, directory, name, init) as Inode | Errno;
+  }
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    return tmpfile(this.#state, directory, init) as Inode | Errno;
+  }
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    return link(this.#state, source, directory, name);
+  }
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    return unlink(this.#state, directory, name);
+  }
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    return rmdir(this.#state, directory, name);
+  }
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined {
+    return rename(this.#state, { directory, name }, { directory: toDirectory, name: toName }, flags, whiteout);
+  }
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    const state = this.#state;
+    const data = state.directory(directory);
+    if (!data.loaded) loadDirectory(state, directory, data);
+    for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
+      const child = state.dentries.child(row);
+      // Without the feature ftype an entry does not tell (DT_UNKNOWN).
+      visit(state.dentries.name(row), child, state.geometry.ftype ? state.word(child, MODE) & S_IFMT : 0);
+    }
+    return undefined;
+  }
+  readlink(target: Inode): string | Errno {
+    const data = this.#state.data(target);
+    return data instanceof SymlinkData ? data.target : EINVAL;
+  }
+
+  // Inodes
+
+  hold(inode: Inode): void {
+    this.#state.setWord(inode, HOLDS, this.#state.word(inode, HOLDS) + 1);
+  }
+  drop(inode: Inode): void {
+    const state = this.#state;
+    const left = state.word(inode, HOLDS) - 1;
+    if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
+    state.setWord(inode, HOLDS, left);
+    if (left === 0 && state.word(inode, NLINK) === 0 && state.begin() === undefined) freeWhole(state, inode);
+  }
+  mode(inode: Inode): number {
+    return this.#state.word(inode, MODE);
+  }
+  uid(inode: Inode): number {
+    return this.#state.word(inode, UID) >>> 0;
+  }
+  gid(inode: Inode): number {
+    return this.#state.word(inode, GID) >>> 0;
+  }
+  size(inode: Inode): number {
+    return this.#state.size(inode);
+  }
+
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    const chunk = this.#state.chunk(inode);
+    const index = inode % CHUNK_INODES;
+    const at = index * WORDS;
+    const { words, times } = chunk;
+    const mode = words[at + MODE] as number;
+    const type = mode & S_IFMT;
+    into.mode = mode;
+    into.uid = (words[at + UID] as number) >>> 0;
+    into.gid = (words[at + GID] as number) >>> 0;
+    into.nlink = words[at + NLINK] as number;
+    into.size = chunk.sizes[index] as number;
+    // Promised blocks count as if they were there (i_delayed_blks).
+    const data = chunk.data[index];
+    const unsettled = data instanceof FileData ? data.unsettledBlocks : 0;
+    into.blocks = (((words[at + BLOCKS] as number) >>> 0) + unsettled) * (BLOCK_SIZE / 512);
+    into.blockSize = BLOCK_SIZE;
+    into.rdev = type === S_IFCHR || type === S_IFBLK ? (words[at + EXTRA] as number) >>> 0 : 0;
+    into.inodeNumber = inode as number as InodeNumber;
+    into.device = this.device;
+    into.atime = times[index * TIMES + ATIME] as Attributes["atime"];
+    into.mtime = times[index * TIMES + MTIME] as Attributes["mtime"];
+    into.ctime = times[index * TIMES + CTIME] as Attributes["ctime"];
+    return undefined;
+  }
+
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    const state = this.#state;
+    const isSizeAlone = change.size !== undefined && change.mode === undefined && change.mtime === undefined;
+    if (change.size !== undefined) {
+      const failed = truncate(state, inode, change.size, !isSizeAlone);
+      if (failed !== undefined) return failed;
+    } else {
+      const refused = state.begin();
+      if (refused !== undefined) return refused;
+      stamp(state, inode, false);
+    }
+    if (change.mode !== undefined) state.setWord(inode, MODE, (state.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
+    if (change.uid !== undefined) state.setWord(inode, UID, change.uid);
+    if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
+    const { times } = state.chunk(inode);
+    const at = (inode % CHUNK_INODES) * TIMES;
+    if (change.atime !== undefined) times[at + ATIME] = change.atime;
+    if (change.mtime !== undefined) times[at + MTIME] = change.mtime;
+    return undefined;
+  }
+
+  touchAtime(inode: Inode): void {
+    const state = this.#state;
+    const { times } = state.chunk(inode);
+    const at = (inode % CHUNK_INODES) * TIMES;
+    const now = state.environment.clock.time();
+    const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
+    if (atime === undefined || mtime === undefined || ctime === undefined) return;
+    if (!needsAtime({ atime, mtime, ctime }, now) || state.begin() !== undefined) return;
+    times[at + ATIME] = now;
+    state.dirtyInode(inode);
+  }
+
+  // Extended attributes
+
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return getxattr(this.#state, inode, name);
+  }
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    return setxattr(this.#state, inode, { name, value }, flags);
+  }
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    return removexattr(this.#state, inode, name);
+  }
+  listxattr(inode: Inode): string[] | Errno {
+    return listxattr(this.#state, inode);
+  }
+
+  // Open files
+
+  open(inode: Inode, _flags: number): FileHandle | Errno {
+    this.hold(inode);
+    return fileHandle(inode);
+  }
+  close(file: FileHandle, flags: number): void {
+    if ((flags & O_ACCMODE) !== O_RDONLY) release(this.#state, file);
+    this.drop(inodeHandle(file));
+  }
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    return read(this.#state, file, offset, length);
+  }
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    return write(this.#state, file, offset, content);
+  }
+  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    return fsync(this.#state, file);
+  }
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    return fallocate(this.#state, file, mode, { offset, length });
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
+    const found = seek(this.#state, file, offset, hole);
+    return found < 0 ? ENXIO : found;
+  }
+  clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    return clone(this.#state, { source, sourceOffset, target, targetOffset, length });
+  }
+  cachedPages(file: FileHandle): number {
+    return fileOf(this.#state, file)?.mapping?.cachedPages ?? 0;
+  }
+  dropPages(file: FileHandle): void {
+    fileOf(this.#state, file)?.mapping?.drop();
+  }
+
+  fileFlags(inode: Inode): number | Errno {
+    return this.#state.word(inode, FLAGS);
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    const state = this.#state;
+    if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
+    const refused = state.begin();
+    if (refused !== undefined) return refused;
+    state.setWord(inode, FLAGS, flags);
+    stamp(state, inode, false);
+    return undefined;
+  }
+
+  // The whole
+
+  statfs(): StatFs {
+    const state = this.#state;
+    const { geometry } = state;
+    const free = Math.max(0, state.available);
+    const inodes = countInodes(state);
+    const most = inodes.count + Math.min(free, 2 ** 40) * geometry.inodesPerBlock;
+    const files = Math.max(inodes.count, Math.min(most, inodesMax(geometry)));
+    return {
+      type: XFS_MAGIC,
+      blockSize: bytes(BLOCK_SIZE),
+      blocks: geometry.blocks - geometry.logBlocks,
+      blocksFree: free,
+      blocksAvailable: free,
+      files,
+      filesFree: Math.max(0, files - (inodes.count - inodes.free)),
+      nameLength: this.nameMax,
+    };
+  }
+
+  /** Writes dirty data and forces the log; buffers stay where they are, as after sync(2). */
+  sync(): Errno | undefined {
+    const state = this.#state;
+    return this.#flushData() ?? (state.log.isIdle ? state.device.flush() : state.force());
+  }
+
+  #flushData(): Errno | undefined {
+    const state = this.#state;
+    let failed: Errno | undefined;
+    state.visitInodes((ino) => {
+      const mapping = fileOf(state, ino)?.mapping;
+      if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
+    });
+    return failed;
+  }
+
+  unmount(): Errno | undefined {
+    const state = this.#state;
+    let failed = this.#flushData();
+    if (failed === undefined) {
+      trimAll(state);
+      failed = state.force() ?? state.log.close(state);
+    }
+    for (const stop of this.#stopTimers) stop();
+    state.visitInodes((ino) => fileOf(state, ino)?.mapping?.truncate(0));
+    return failed ?? state.device.flush();
+  }
+
+  check(): void {
+    check(this.#state);
+  }
+
+  /** The extents of a file as fiemap tells them: neighbours on the disk are one. Triples of logical start, blocks, physical start. */
+  extents(inode: Inode): number[] {
+    const out: number[] = [];
+    const list = fileOf(this.#state, inode)?.fork.list;
+    for (let index = 0; list !== undefined && index < list.count; index++) {
+      const last = out.length - 3;
+      const joins =
+        last >= 0 &&
+        (out[last] as number) + (out[last + 1] as number) === list.logical(index) &&
+        (out[last + 2] as number) + (out[last + 1] as number) === list.physical(index);
+      if (joins) out[last + 1] = (out[last + 1] as number) + list.length(index);
+      else out.push(list.logical(index), list.length(index), list.physical(index));
+    }
+    return out;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * btrfs as mkfs and mount(8) make it: the options that are known, and what the kernel logs about others.
+ */
+import type { BlockDevice } from "../block/device.ts";
+import type { Clock } from "../core/clock.ts";
+import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
+import type { Compression } from "../cow/btrfs/compression.ts";
+import { mkfsBtrfs } from "../cow/btrfs/mkfs.ts";
+import { mountBtrfs } from "../cow/btrfs/mount.ts";
+import type { BtrfsOptions } from "../cow/btrfs/state.ts";
+import type { FileSystem } from "../vfs/filesystem.ts";
+import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
+
+function makeBtrfs(device: BlockDevice, options: string, clock: Clock): Errno | undefined {
+  return options.trim() === "" ? mkfsBtrfs(device, { clock }) : EINVAL;
+}
+
+/** Options of mount -o that change nothing here: they name what is the default, or how fast something is. */
+const DEFAULTS: ReadonlySet<string> = new Set(
+  "rw,datacow,datasum,ssd,nossd,space_cache,space_cache=v2,discard=async,nodiscard,acl,barrier,treelog,notreelog,relatime".split(
+    ",",
+  ),
+);
+const ALGORITHMS: ReadonlySet<string> = new Set(["zlib", "lzo", "zstd"]);
+
+/** compress, compress=zstd:3, compress-force=lzo; undefined for an algorithm that is not known. */
+function compressionOf(text: string): Compression | undefined {
+  const name = (text === "" ? "zlib" : text).split(":", 1)[0] as string;
+  if (name === "no" || name === "none") return "none";
+  return ALGORITHMS.has(name) ? (name as Compression) : undefined;
+}
+
+function parse(data: string): BtrfsOptions | string {
+  const options: { -readonly [K in keyof BtrfsOptions]: BtrfsOptions[K] } = {};
+  for (const word of data.split(",")) {
+    const [key = "", text = ""] = word.split("=", 2);
+    if (word === "" || DEFAULTS.has(word)) continue;
+    if (key === "compress" || key === "compress-force") {
+      const compress = compressionOf(text);
+      if (compress === undefined) return word;
+      options.compress = compress;
+      options.force = key === "compress-force";
+    } else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
+    else if (word === "nodatacow") options.nodatacow = true;
+    else return word;
+  }
+  return options;
+}
+
+function mountOnDevice(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
+  const attached = host.device(request.source);
+  if (attached === undefined) return { errno: ENOENT, message: `Can't open blockdev ${request.source}` };
+  const options = parse(data);
+  if (typeof options === "string") return { errno: EINVAL, message: `btrfs: Unknown parameter '${options}'` };
+  const { names, clock, events, cache } = host;
+  const label = `btrfs:${request.source}`;
+  const newDevice = (): ReturnType<typeof host.anonymousNumber> => host.anonymousNumber();
+  const mounted = mountBtrfs(attached.device, {
+    names,
+    clock,
+    events,
+    cache,
+    newDevice,
+    label,
+    options,
+    profile: host.kernel.btrfs,
+  });
+  if (!isErrno(mounted)) return mounted;
+  const message =
+    mounted === EINVAL
+      ? `BTRFS: ${request.source} has no valid super block`
+      : `BTRFS error (device ${request.source}): open_ctree failed`;
+  return { errno: mounted, message };
+}
+
+/** btrfs. */
+export const BTRFS: FileSystemType = { name: "btrfs", make: makeBtrfs, mount: mountOnDevice };

@@ -1,0 +1,84 @@
+/**
+ * Which data blocks are in use, and which is the next (drivers/md/persistent-data/dm-space-map-disk.c).
+ *
+ * Interface:
+ * - A new block is the first from the cursor on that is free now and was free at the last commit, then the first of all; the cursor goes
+ *   on behind it and begins at 0 when the pool is opened (spec/block-cow.md §1.6).
+ * - `free` counts what was given back since the last commit, although it cannot be taken before the next one: a pool that has nothing else
+ *   says it has space, and fails to give it (spec/measured.md §3, rule 2).
+ */
+import { ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import { IndexTree } from "./bitmap-index.ts";
+import { Refcounts } from "./refcounts.ts";
+import type { Transaction } from "./transaction.ts";
+
+export class DataSpace {
+  readonly #now: Refcounts;
+  #before: Refcounts;
+  #cursor = 0;
+  /** Taken less given back since the last commit. */
+  #taken = 0;
+
+  constructor(tx: Transaction) {
+    this.#now = new Refcounts(tx, new IndexTree(tx));
+    this.#before = this.#now;
+  }
+
+  get refcounts(): Refcounts {
+    return this.#now;
+  }
+
+  /** Blocks as of the last commit. */
+  get blocks(): number {
+    return this.#before.blocks;
+  }
+
+  get free(): number {
+    return this.#before.blocks - this.#before.allocated - this.#taken;
+  }
+
+  create(): Errno | undefined {
+    return this.#now.create() ?? this.commit();
+  }
+
+  open(words: Uint32Array, at: number): Errno | undefined {
+    return this.#now.open(words, at) ?? this.commit();
+  }
+
+  extend(extra: number): Errno | undefined {
+    return this.#now.extend(extra);
+  }
+
+  /** @returns ENOSPC; what the metadata gives when it is full, too. */
+  newBlock(): number | Errno {
+    let block = this.#now.findFreeInBoth(this.#before, this.#cursor);
+    if (block === ENOSPC) block = this.#now.findFreeInBoth(this.#before, 0);
+    if (isErrno(block)) return block;
+    this.#cursor = block + 1;
+    return this.inc(block, block + 1) ?? block;
+  }
+
+  inc(begin: number, end: number): Errno | undefined {
+    const failed = this.#now.inc(begin, end);
+    if (failed === undefined) this.#taken += this.#now.allocations;
+    return failed;
+  }
+
+  dec(begin: number, end: number): Errno | undefined {
+    const failed = this.#now.dec(begin, end);
+    if (failed === undefined) this.#taken += this.#now.allocations;
+    return failed;
+  }
+
+  count(block: number): number | Errno {
+    return this.#now.count(block);
+  }
+
+  commit(): Errno | undefined {
+    const failed = this.#now.commit();
+    if (failed !== undefined) return failed;
+    this.#before = this.#now.copyOfState();
+    this.#taken = 0;
+    return undefined;
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * How often each block is referenced, on disk: bitmaps of two bits a block, an index of the bitmaps, and a tree of the counts above two
+ * (spec/block-cow.md §1.10; drivers/md/persistent-data/dm-space-map-common.c, where it is called ll_disk).
+ *
+ * Interface:
+ * - Every change copies the bitmap that it touches into a new block, unless this transaction made that bitmap: counting references takes
+ *   blocks itself. Who counts the metadata blocks themselves must therefore expect to be asked again from within (metadata-space.ts).
+ * - `copyOfState` is the map as it stood: its bitmaps are never written again, so that it goes on being readable.
+ */
+import { assert } from "../core/assert.ts";
+import { EINVAL, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
+import { BTree, type ValueType } from "./btree.ts";
+import { changeValue } from "./btree-change.ts";
+import { insert } from "./btree-insert.ts";
+import { remove } from "./btree-remove.ts";
+import { get64, METADATA_BLOCK_SIZE, type MetadataBlock, set64 } from "./metadata-block.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Bitmap words begin behind checksum, padding and the block's number. */
+const HEADER_WORDS = 4;
+/** Blocks that one bitmap tells about: four a byte. */
+export const BITMAP_ENTRIES: number = (METADATA_BLOCK_SIZE - HEADER_WORDS * 4) * 4;
+/** The low bit of each pair of a word. */
+const LOW_BITS = 0x55555555;
+
+const COUNTS: ValueType = { size: 4 };
+
+/** What a bitmap says of its entry: 0, 1, 2, or 3 for "more than two". The first bit of a pair is the higher one. */
+function entryAt(words: Uint32Array, entry: number): number {
+  const pair = ((words[HEADER_WORDS + (entry >>> 4)] as number) >>> ((entry & 15) << 1)) & 3;
+  return ((pair & 1) << 1) | (pair >>> 1);
+}
+
+/** Sets what a bitmap says of an entry. */
+export function setBitmapEntry(words: Uint32Array, entry: number, value: number): void {
+  const at = HEADER_WORDS + (entry >>> 4);
+  const shift = (entry & 15) << 1;
+  const pair = ((value & 1) << 1) | (value >>> 1);
+  words[at] = ((words[at] as number) & ~(3 << shift)) | (pair << shift);
+}
+
+/** The first free entry of a bitmap within [from, to); -1 when there is none. */
+function firstFree(words: Uint32Array, from: number, to: number): number {
+  if (from >= to) return -1;
+  let at = HEADER_WORDS + (from >>> 4);
+  const last = HEADER_WORDS + ((to - 1) >>> 4);
+  let mask = LOW_BITS & (-1 << ((from & 15) << 1));
+  for (; at <= last; at++, mask = LOW_BITS) {
+    const word = words[at] as number;
+    const free = ~(word | (word >>> 1)) & mask;
+    if (free === 0) continue;
+    const entry = (at - HEADER_WORDS) * 16 + ((31 - Math.clz32(free & -free)) >>> 1);
+    return entry < to ? entry : -1;
+  }
+  return -1;
+}
+
+export class Refcounts {
+  /** Blocks that are counted. */
+  blocks = 0;
+  /** Blocks with a count above 0. */
+  allocated = 0;
+  /** How many more blocks than before the last change of counts have one; what a change of counts adds. */
+  allocations = 0;
+  readonly index: BitmapIndex;
+  readonly #tx: Transaction;
+  readonly #big: BTree;
+  readonly #entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+
+  constructor(tx: Transaction, index: BitmapIndex) {
+    this.#tx = tx;
+    this.index = index;
+    this.#big = new BTree(tx, COUNTS);
+  }
+
+  /** An empty map of no blocks. */
+  create(): Errno | undefined {
+    return this.index.create() ?? this.#big.create();
+  }
+
+  /** The map that a root of the superblock describes: blocks, allocated, the index's root, the root of the tree of counts. */
+  open(words: Uint32Array, at: number): Errno | undefined {
+    this.blocks = get64(words, at);
+    this.allocated = get64(words, at + 2);
+    this.#big.root = get64(words, at + 6);
+    return this.index.open(get64(words, at + 4));
+  }
+
+  /** Writes the root as the superblock holds it. */
+  saveRoot(words: Uint32Array, at: number): void {
+    set64(words, at, this.blocks);
+    set64(words, at + 2, this.allocated);
+    set64(words, at + 4, this.index.root);
+    set64(words, at + 6, this.#big.root);
+  }
+
+  /** The root of the tree of the counts above two. */
+  get bigRoot(): number {
+    return this.#big.root;
+  }
+
+  /** The map as it stands now, for looking only. */
+  copyOfState(): Refcounts {
+    const copy = new Refcounts(this.#tx, this.index.copyOfState());
+    copy.blocks = this.blocks;
+    copy.allocated = this.allocated;
+    copy.#big.root = this.#big.root;
+    return copy;
+  }
+
+  /** Counts more blocks, all of them free. @returns EINVAL beyond what the index can hold, ENOSPC. */
+  extend(extra: number): Errno | undefined {
+    const before = Math.ceil(this.blocks / BITMAP_ENTRIES);
+    const after = Math.ceil((this.blocks + extra) / BITMAP_ENTRIES);
+    if (after > this.index.bitmapsMax) return EINVAL;
+    this.blocks += extra;
+    for (let bitmap = before; bitmap < after; bitmap++) {
+      const block = this.#tx.newBlock("bitmap");
+      if (isErrno(block)) return block;
+      const failed = this.index.save(bitmap, { block: block.location, free: BITMAP_ENTRIES, noneFreeBefore: 0 });
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  }
+
+  /** What the bitmaps alone say: 3 for any count above two. */
+  small(block: number): number | Errno {
+    if (block >= this.blocks) return EINVAL;
+    const words = this.#bitmapOf(block);
+    return isErrno(words) ? words : entryAt(words, block % BITMAP_ENTRIES);
+  }
+
+  count(block: number): number | Errno {
+    const small = this.small(block);
+    if (isErrno(small) || small < 3) return small;
+    const hit = this.#big.find(block);
+    return isErrno(hit) ? hit : (hit.words[hit.valueAt] as number);
+  }
+
+  #bitmapOf(block: number): Uint32Array | Errno {
+    const entry = this.#entry;
+    const failed = this.index.load(Math.floor(block / BITMAP_ENTRIES), entry);
+    if (failed !== undefined) return failed;
+    const bitmap = this.#tx.read(entry.block, "bitmap");
+    return isErrno(bitmap) ? bitmap : bitmap.words;
+  }
+
+  /** The first block from `begin` on that has no reference. @returns ENOSPC. */
+  #findFree(begin: number): number | Errno {
+    const end = Math.ceil(this.blocks / BITMAP_ENTRIES);
+    const lastEntries = this.blocks % BITMAP_ENTRIES || BITMAP_ENTRIES;
+    const entry = this.#entry;
+    let from = begin % BITMAP_ENTRIES;
+    for (let bitmap = Math.floor(begin / BITMAP_ENTRIES); bitmap < end; bitmap++, from = 0) {
+      const failed = this.index.load(bitmap, entry);
+      if (failed !== undefined) return failed;
+      if (entry.free === 0) continue;
+      const noneBefore = entry.noneFreeBefore;
+      const block = this.#tx.read(entry.block, "bitmap");
+      if (isErrno(block)) return block;
+      const found = firstFree(block.words, Math.max(from, noneBefore), bitmap === end - 1 ? lastEntries : BITMAP_ENTRIES);
+      if (found >= 0) return bitmap * BITMAP_ENTRIES + found;
+    }
+    return ENOSPC;
+  }
+
+  /** The first block from `begin` on that is free here and was free in `before`. @returns ENOSPC. */
+  findFreeInBoth(before: Refcounts, begin: number): number | Errno {
+    let from = begin;
+    for (;;) {
+      const block = this.#findFree(from);
+      if (isErrno(block)) return block;
+      if (block >= before.blocks) return block;
+      const count = before.count(block);
+      if (isErrno(count)) return count;
+      if (count === 0) return block;
+      from = block + 1;
+    }
+  }
+
+  /** One reference more for each block of [begin, end). */
+  inc(begin: number, end: number): Errno | undefined {
+    return this.#change(begin, end, 1);
+  }
+
+  /** One reference less for each block of [begin, end). @returns EINVAL where there is none. */
+  dec(begin: number, end: number): Errno | undefined {
+    return this.#change(begin, end, -1);
+  }
+
+  #change(begin: number, end: number, step: 1 | -1): Errno | undefined {
+    this.allocations = 0;
+    for (let block = begin; block < end; ) {
+      const index = Math.floor(block / BITMAP_ENTRIES);
+      const stop = Math.min(end, (index + 1) * BITMAP_ENTRIES);
+      const failed = this.#changeInBitmap(index, { begin: block, end: stop }, step);
+      if (failed !== undefined) return failed;
+      block = stop;
+    }
+    return undefined;
+  }
+
+  /**
+   * Changes the counts of blocks that one bitmap tells about. The entry of the index is taken before and put back after, as the kernel
+   * does: counting the blocks that the change itself takes goes through other bitmaps or is put off.
+   */
+  #changeInBitmap(index: number, range: { readonly begin: number; readonly end: number }, step: 1 | -1): Errno | undefined {
+    const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+    const failed = this.index.load(index, entry);
+    if (failed !== undefined) return failed;
+    const bitmap = this.#tx.shadow(entry.block, "bitmap");
+    if (isErrno(bitmap)) return bitmap;
+    entry.block = bitmap.location;
+    for (let block = range.begin; block < range.end; block++) {
+      const wrong = step === 1 ? this.#incOne(bitmap, block, entry) : this.#decOne(bitmap, block, entry);
+      if (wrong !== undefined) return wrong;
+    }
+    return this.index.save(index, entry);
+  }
+
+  #incOne(bitmap: MetadataBlock, block: number, entry: BitmapEntry): Errno | undefined {
+    const at = block % BITMAP_ENTRIES;
+    const old = entryAt(bitmap.words, at);
+    if (old === 3) return changeValue(this.#big, block, (words, value) => (words[value] as number) + 1);
+    setBitmapEntry(bitmap.words, at, old + 1);
+    if (old === 0) {
+      this.allocations += 1;
+      this.allocated += 1;
+      entry.free -= 1;
+      if (entry.noneFreeBefore === at) entry.noneFreeBefore = at + 1;
+    }
+    return old === 2 ? insert(this.#big, block, Uint32Array.of(3)) : undefined;
+  }
+
+  #decOne(bitmap: MetadataBlock, block: number, entry: BitmapEntry): Errno | undefined {
+    const at = block % BITMAP_ENTRIES;
+    const old = entryAt(bitmap.words, at);
+    if (old === 0) return EINVAL;
+    if (old === 3) return this.#decBig(bitmap, block);
+    setBitmapEntry(bitmap.words, at, old - 1);
+    if (old === 1) {
+      this.allocations -= 1;
+      this.allocated -= 1;
+      entry.free += 1;
+      entry.noneFreeBefore = Math.min(entry.noneFreeBefore, at);
+    }
+    return undefined;
+  }
+
+  #decBig(bitmap: MetadataBlock, block: number): Errno | undefined {
+    let count = 0;
+    const failed = changeValue(this.#big, block, (words, value) => {
+      count = words[value] as number;
+      return count === 3 ? undefined : count - 1;
+    });
+    if (failed !== undefined || count > 3) return failed;
+    const wrong = remove(this.#big, block);
+    if (wrong !== undefined) return wrong;
+    setBitmapEntry(bitmap.words, block % BITMAP_ENTRIES, 2);
+    return undefined;
+  }
+
+  /** Sets the index's root right for what was saved in it. */
+  commit(): Errno | undefined {
+    return this.index.commit();
+  }
+
+  /** Visits every block with a count above 0 in ascending order. @returns an error of reading. */
+  visit(visitor: (block: number, count: number) => void): Errno | undefined {
+    const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+    for (let index = 0; index * BITMAP_ENTRIES < this.blocks; index++) {
+      const failed = this.index.load(index, entry);
+      if (failed !== undefined) return failed;
+      const bitmap = this.#tx.read(entry.block, "bitmap");
+      if (isErrno(bitmap)) return bitmap;
+      for (let at = 0; at < BITMAP_ENTRIES; at++) {
+        if (entryAt(bitmap.words, at) === 0) continue;
+        const block = index * BITMAP_ENTRIES + at;
+        const count = this.count(block);
+        if (isErrno(count)) return count;
+        visitor(block, count);
+      }
+    }
+    return undefined;
+  }
+
+  /** Throws an InvariantError when the index's figures are not what the bitmaps say. O(blocks). */
+  check(name: string): void {
+    const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+    let used = 0;
+    for (let index = 0; index * BITMAP_ENTRIES < this.blocks; index++) {
+      assert(this.index.load(index, entry) === undefined, `${name}: no entry for bitmap ${index}`);
+      const bitmap = this.#tx.read(entry.block, "bitmap");
+      assert(!isErrno(bitmap), `${name}: bitmap ${index} cannot be read`);
+      let free = 0;
+      for (let at = 0; at < BITMAP_ENTRIES; at++) if (entryAt(bitmap.words, at) === 0) free += 1;
+      // The kernel counts entries behind the end of the device as free, an image of thin_restore does not.
+      const behind = Math.max(0, (index + 1) * BITMAP_ENTRIES - this.blocks);
+      const first = firstFree(bitmap.words, 0, BITMAP_ENTRIES);
+      assert(
+        free === entry.free || free - behind === entry.free,
+        `${name}: bitmap ${index} has ${free} free entries, its index says ${entry.free}`,
+      );
+      assert(first < 0 || first >= entry.noneFreeBefore, `${name}: a free entry ${first} before ${entry.noneFreeBefore}`);
+      used += BITMAP_ENTRIES - free;
+    }
+    assert(used === this.allocated, `${name}: ${used} blocks have references, counted ${this.allocated}`);
+  }
+}

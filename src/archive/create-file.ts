@@ -1,0 +1,153 @@
+/**
+ * Makes one file of a tar entry by system calls, in Docker's order (moby v20.10.27 pkg/archive, createTarFile): create, owner, extended
+ * attributes, mode, times.
+ *
+ * Interface: the task's root is the layer's, so no link leads out. Paths are absolute below it.
+ */
+import type { Time } from "../../sim/core/clock.ts";
+import { ENOENT, ENOTSUP, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { deviceNumber } from "../../sim/core/units.ts";
+import {
+  newAttributes,
+  O_CREAT,
+  O_WRONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+} from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { ArchiveFault, type ReadMode } from "./fault.ts";
+import { folderOf, layerPath } from "./names.ts";
+import * as tar from "./tar-header.ts";
+import type { TarEntry } from "./tar-read.ts";
+
+/** A system call that failed while a layer was unpacked. */
+export class UnpackError {
+  readonly operation: string;
+  readonly path: string;
+  readonly errno: Errno;
+
+  constructor(operation: string, path: string, errno: Errno) {
+    this.operation = operation;
+    this.path = path;
+    this.errno = errno;
+  }
+
+  /** As Go words it. */
+  get message(): string {
+    return `${this.operation} ${this.path}: ${this.errno.text.charAt(0).toLowerCase()}${this.errno.text.slice(1)}`;
+  }
+}
+
+/** The type bits of what stands at a path; undefined where nothing does. */
+export function typeAt(task: Task, path: string): number | undefined {
+  const of = task.lstat(path, newAttributes());
+  return isErrno(of) ? undefined : of.mode & S_IFMT;
+}
+
+/** os.RemoveAll, the root's content but not the root. */
+export function removeTree(task: Task, path: string): UnpackError | undefined {
+  const unlinked = path === "/" ? EPERM : task.unlink(path);
+  if (unlinked === undefined || unlinked === ENOENT) return undefined;
+  if (typeAt(task, path) !== S_IFDIR) return new UnpackError("unlinkat", path, unlinked);
+  const rows = task.readdir(path);
+  if (isErrno(rows)) return new UnpackError("open", path, rows);
+  for (const { name } of rows) {
+    const failed = removeTree(task, path === "/" ? `/${name}` : `${path}/${name}`);
+    if (failed !== undefined) return failed;
+  }
+  const errno = path === "/" ? undefined : task.rmdir(path);
+  return errno === undefined || errno === ENOENT ? undefined : new UnpackError("unlinkat", path, errno);
+}
+
+/** system.MkdirAll of a missing parent; symbolic links on the way are followed. */
+export function makeParents(task: Task, folder: string, mode: number): UnpackError | undefined {
+  if (folder === "/" || typeAt(task, folder) !== undefined) return undefined;
+  const failed = makeParents(task, folderOf(folder), mode);
+  if (failed !== undefined) return failed;
+  const errno = task.mkdir(folder, mode);
+  return errno === undefined ? undefined : new UnpackError("mkdir", folder, errno);
+}
+
+/** Makes the entry at `path`; what stood there is gone, but for a directory that stays one. */
+export function createFile(task: Task, entry: TarEntry, path: string, mode: ReadMode): UnpackError | undefined {
+  const made = make(task, entry, path, mode);
+  if (made !== undefined) return made;
+  const { header } = entry;
+  const owned = task.lchown(path, id32(header.uid), id32(header.gid));
+  if (owned !== undefined) return new UnpackError("lchown", path, owned);
+  for (const [name, value] of header.xattrs) {
+    const errno = task.lsetxattr(path, name, value);
+    // Not every filesystem keeps them: Docker only warns.
+    if (errno !== undefined && errno !== ENOTSUP && errno !== EPERM) return new UnpackError("lsetxattr", path, errno);
+  }
+  return setModeAndTimes(task, entry, path);
+}
+
+/** An id as the kernel takes a wider number. */
+function id32(id: number): number {
+  return id >= 0 && id < 2 ** 32 ? id : ((id % 2 ** 32) + 2 ** 32) % 2 ** 32;
+}
+
+function setModeAndTimes(task: Task, { header }: TarEntry, path: string): UnpackError | undefined {
+  const isLink = header.typeflag === tar.LINK;
+  const isSymlink = header.typeflag === tar.SYMLINK || (isLink && typeAt(task, path) === S_IFLNK);
+  if (!isSymlink) {
+    const errno = task.chmod(path, header.mode & 0o7777);
+    if (errno !== undefined) return new UnpackError("chmod", path, errno);
+  }
+  if (isLink && isSymlink) return undefined;
+  return setTimes(task, path, header.mtime);
+}
+
+/** Both times of a file; times that time_t's beginning does not allow become it, as Docker's Chtimes has it. */
+export function setTimes(task: Task, path: string, mtime: Time): UnpackError | undefined {
+  const time = mtime.seconds < 0 ? { seconds: 0, nanoseconds: 0 } : mtime;
+  const errno = task.utimens(path, time, time, true);
+  return errno === undefined ? undefined : new UnpackError("utimes", path, errno);
+}
+
+function make(task: Task, { header, content }: TarEntry, path: string, mode: ReadMode): UnpackError | undefined {
+  const bits = header.mode & 0o7777;
+  const outcome = (operation: string, errno: Errno | undefined): UnpackError | undefined =>
+    errno === undefined ? undefined : new UnpackError(operation, path, errno);
+  switch (header.typeflag) {
+    case tar.DIRECTORY:
+      return typeAt(task, path) === S_IFDIR ? undefined : outcome("mkdir", task.mkdir(path, bits));
+    case tar.REGULAR:
+    case tar.REGULAR_OLD: {
+      const fd = task.open(path, O_WRONLY | O_CREAT, bits);
+      if (isErrno(fd)) return outcome("open", fd);
+      const written = content.length === 0 ? 0 : task.write(fd, content);
+      const closed = task.close(fd);
+      return outcome("write", isErrno(written) ? written : closed);
+    }
+    case tar.CHARACTER:
+    case tar.BLOCK_DEVICE: {
+      const type = header.typeflag === tar.CHARACTER ? S_IFCHR : S_IFBLK;
+      return outcome("mknod", task.mknod(path, type | bits, deviceNumber(header.major & 0xfff, header.minor & 0xfffff)));
+    }
+    case tar.FIFO:
+      return outcome("mknod", task.mknod(path, S_IFIFO | bits));
+    case tar.LINK:
+      return makeLink(task, header, path, mode);
+    case tar.SYMLINK:
+      return outcome("symlink", task.symlink(header.linkname, path));
+    default:
+      throw new ArchiveFault("E_TAR_TYPE", `unhandled tar header type ${header.typeflag.charCodeAt(0)}`);
+  }
+}
+
+function makeLink(task: Task, header: tar.TarHeader, path: string, mode: ReadMode): UnpackError | undefined {
+  const target = layerPath(header.linkname);
+  const errno = task.link(target, path);
+  if (errno === undefined) return undefined;
+  if (mode === "strict") {
+    const words = `${JSON.stringify(header.name)} -> ${JSON.stringify(header.linkname)}: ${errno.text}`;
+    throw new ArchiveFault("E_LAYER_LINK", `invalid hardlink ${words}`);
+  }
+  return new UnpackError("link", `${target} ${path}`, errno);
+}

@@ -1,0 +1,62 @@
+/**
+ * `cowlab image`: what is in an image archive, and what becomes of it on a storage driver.
+ */
+import type { ReadMode } from "../archive/fault.ts";
+import { chainIds, v1Layers } from "../images/ids.ts";
+import { type ReadContext, readImages, type SourceArchive, verifyLayers } from "../images/read-images.ts";
+import { nodeDecompress } from "../node/decompress.ts";
+import { nodeHasher } from "../node/digest.ts";
+import { InputError, reasonOf } from "../node/files.ts";
+import { OpenedFiles, openImageFiles } from "../node/image-files.ts";
+import { tableLines } from "../report/table.ts";
+
+export interface ImageOptions {
+  readonly json?: boolean;
+  /** How the archive is judged; default "strict". */
+  readonly mode?: ReadMode;
+}
+
+/** What `image ls` tells of one image, in Docker's spelling of each. */
+interface ListedImage {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly diffIds: readonly string[];
+  readonly chainIds: readonly string[];
+  readonly v1Ids: readonly string[];
+}
+
+/** Opens an archive, hands it on, and closes it. */
+export async function withArchive<T>(
+  path: string,
+  mode: ReadMode,
+  use: (archive: SourceArchive, context: ReadContext) => Promise<T>,
+): Promise<T> {
+  const opened = new OpenedFiles();
+  const context: ReadContext = { mode, newHasher: nodeHasher, decompress: nodeDecompress };
+  try {
+    return await use(readImages(await openImageFiles(path, mode, opened), context), context);
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error) throw new InputError(`${path}: ${reasonOf(error)}`);
+    throw error;
+  } finally {
+    opened.close();
+  }
+}
+
+/** `image ls`: every image with its identifiers, all computed from the bytes. */
+export async function listImages(path: string, options: ImageOptions): Promise<string> {
+  const images = await withArchive(path, options.mode ?? "strict", async (archive, context) => {
+    const listed: ListedImage[] = [];
+    for (const image of archive.images) {
+      const diffIds = (await verifyLayers(image, context)).map((layer) => layer.diffId);
+      const chains = chainIds(diffIds, context.newHasher);
+      const v1 = v1Layers(image.config.record, chains, image.zone, context.newHasher);
+      listed.push({ id: image.config.id, tags: image.tags, diffIds, chainIds: chains, v1Ids: v1.map(({ id }) => id) });
+    }
+    return listed;
+  });
+  if (options.json === true) return `${JSON.stringify({ images }, null, 2)}\n`;
+  const rows = images.map((image) => [image.tags.join(", ") || "<none>", image.id.slice(7, 19), String(image.diffIds.length)]);
+  const columns = ["tags", "image ID", "layers"].map((heading) => ({ heading, align: "left" }) as const);
+  return `${tableLines(columns, rows).join("\n")}\n`;
+}

@@ -1,0 +1,42 @@
+/**
+ * Opens compressed data with this machine's zlib.
+ */
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import * as zlib from "node:zlib";
+import { type Compression, type Decompress, Unpacked } from "../archive/compression.ts";
+import { ArchiveFault } from "../archive/fault.ts";
+
+/** Large pieces: a layer has many. */
+const CHUNK = 2 ** 18;
+
+type Opener = (options: { readonly chunkSize: number }) => NodeJS.ReadWriteStream;
+
+function openerOf(kind: Compression): Opener | undefined {
+  if (kind === "gzip") return zlib.createGunzip;
+  // Node's zlib has zstd from 22.15 on.
+  const zstd: unknown = Reflect.get(zlib, "createZstdDecompress");
+  return kind === "zstd" && typeof zstd === "function" ? (zstd as Opener) : undefined;
+}
+
+/** Opens gzip, and zstd where Node can. */
+export const nodeDecompress: Decompress = async (content, kind) => {
+  const opener = openerOf(kind);
+  if (opener === undefined) throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read by this Node`);
+  const unpacked = new Unpacked(content.length);
+  const source = Readable.from(copies(content.chunks()));
+  try {
+    await pipeline(source, opener({ chunkSize: CHUNK }), async (pieces: AsyncIterable<unknown>) => {
+      for await (const piece of pieces) unpacked.add(piece as Uint8Array);
+    });
+  } catch (error) {
+    if (error instanceof ArchiveFault) throw error;
+    throw new ArchiveFault("E_COMPRESSION", `the ${kind} data are damaged: ${error instanceof Error ? error.message : ""}`);
+  }
+  return unpacked.content;
+};
+
+/** Each piece in an array of its own: the stream may still read one when the next is asked for. */
+function* copies(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
+  for (const piece of pieces) yield piece.slice();
+}

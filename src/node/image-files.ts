@@ -1,0 +1,79 @@
+/**
+ * Opens an image archive on this machine: a file, compressed or not, or a folder.
+ *
+ * Interface: the bytes stay where they are until somebody wants them; the file must not change meanwhile. `close` ends the reading.
+ */
+import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { Content } from "../../sim/core/content.ts";
+import { uncompressed } from "../archive/compression.ts";
+import { ArchiveFault, type ReadMode } from "../archive/fault.ts";
+import { type ImageFiles, tarFiles } from "../images/files.ts";
+import { nodeDecompress } from "./decompress.ts";
+
+/** Small reads come from this many bytes that were read together. */
+const AHEAD = 65_536;
+/** More files than a layout of any sense has. */
+const FILES_MAX = 100_000;
+
+/** What is read of the machine's files, until `close`. */
+export class OpenedFiles {
+  readonly #descriptors: number[] = [];
+
+  /** The bytes of a file of this machine. */
+  content(path: string): Content {
+    const fd = openSync(path, "r");
+    this.#descriptors.push(fd);
+    const length = fstatSync(fd).size;
+    const ahead = new Uint8Array(Math.min(AHEAD, length));
+    let start = 0;
+    let filled = 0;
+    const readInto = (target: Uint8Array, offset: number): void => {
+      if (target.length >= AHEAD / 4) {
+        readWhole(fd, target, offset);
+        return;
+      }
+      if (offset < start || offset + target.length > start + filled) {
+        start = offset;
+        filled = Math.min(ahead.length, length - offset);
+        readWhole(fd, ahead.subarray(0, filled), start);
+      }
+      target.set(ahead.subarray(offset - start, offset - start + target.length));
+    };
+    return Content.source({ length, readInto });
+  }
+
+  close(): void {
+    for (const fd of this.#descriptors.splice(0)) closeSync(fd);
+  }
+}
+
+function readWhole(fd: number, target: Uint8Array, offset: number): void {
+  for (let done = 0; done < target.length; ) {
+    const count = readSync(fd, target, done, target.length - done, offset + done);
+    if (count === 0) throw new ArchiveFault("E_TAR_TRUNCATED", "the file became shorter while it was read");
+    done += count;
+  }
+}
+
+/** The files of an image archive or of a folder. */
+export async function openImageFiles(path: string, mode: ReadMode, opened: OpenedFiles): Promise<ImageFiles> {
+  if (lstatSync(path).isDirectory()) return folderFiles(path, opened);
+  return tarFiles(await uncompressed(opened.content(path), nodeDecompress), mode);
+}
+
+/** The files below a folder; links are not followed. */
+function folderFiles(root: string, opened: OpenedFiles): ImageFiles {
+  const names: string[] = [];
+  const visit = (folder: string): void => {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (names.length >= FILES_MAX) throw new ArchiveFault("E_LIMIT", `the folder holds more than ${FILES_MAX} files`);
+      if (entry.isDirectory()) visit(name);
+      else if (entry.isFile()) names.push(name);
+    }
+  };
+  visit("");
+  const known = new Set(names);
+  return { names: names.sort(), get: (name) => (known.has(name) ? opened.content(join(root, name)) : undefined) };
+}

@@ -1,0 +1,96 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Key, Node, type NodeFormat } from "../../sim/cow/node.ts";
+import type { NodeStore, TreeParts } from "../../sim/cow/store.ts";
+import { Cursor, Tree } from "../../sim/cow/tree.ts";
+import { runs } from "../runs.ts";
+
+/** Nodes of 512 bytes with room for few items, so that short sequences split and merge. */
+const FORMAT: NodeFormat = { nodeBytes: 512, headerBytes: 12, itemBytes: 25, pointerBytes: 100 };
+
+/** Trees that never share: each node is own until `freeze`. */
+class MemoryStore implements NodeStore {
+  readonly format = FORMAT;
+  readonly nodes = new Map<number, Node>();
+  generation = 1;
+  #next = 1;
+  read(address: number): Node {
+    return this.nodes.get(address) as Node;
+  }
+  allocate(tree: TreeParts, level: number): Node {
+    const node = new Node({ length: 512, address: this.#next++, generation: this.generation, level, owner: tree.id });
+    this.nodes.set(node.address, node);
+    return node;
+  }
+  isOwn(_tree: TreeParts, node: Node): boolean {
+    return node.generation === this.generation;
+  }
+  copied(): void {}
+  freed(_tree: TreeParts, node: Node): void {
+    this.nodes.delete(node.address);
+  }
+}
+
+const key = (n: number): Key => ({ object: Math.floor(n / 16), kind: Math.floor(n / 4) % 4, offset: n % 4 });
+
+function itemsOf(tree: Tree): [number, unknown][] {
+  const out: [number, unknown][] = [];
+  const cursor = new Cursor(tree);
+  for (let more = cursor.seek(key(0)); more; more = cursor.next()) {
+    out.push([cursor.key.object * 16 + cursor.key.kind * 4 + cursor.key.offset, cursor.value]);
+  }
+  return out;
+}
+
+describe("a copy-on-write tree", () => {
+  it("holds what a sorted map holds, whatever is put in and taken out", () => {
+    const step = fc.record({
+      n: fc.integer({ min: 0, max: 400 }),
+      size: fc.integer({ min: 0, max: 200 }),
+      put: fc.integer({ min: 0, max: 2 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 400 }), (steps) => {
+        const store = new MemoryStore();
+        const tree = new Tree(store, 1);
+        const model = new Map<number, string>();
+        for (const { n, size, put } of steps) {
+          if (put > 0) {
+            tree.set(key(n), size, `${n}:${size}`);
+            model.set(n, `${n}:${size}`);
+          } else expect(tree.remove(key(n))).toBe(model.delete(n));
+          tree.check();
+        }
+        expect(itemsOf(tree)).toEqual([...model].sort(([one], [other]) => one - other));
+        for (const n of [...model.keys()]) tree.remove(key(n));
+        expect(tree.rootNode.level).toBe(0);
+        expect(store.nodes.size).toBe(1);
+      }),
+      runs(60),
+    );
+  });
+
+  it("leaves every node of an earlier transaction as it was", () => {
+    const store = new MemoryStore();
+    const tree = new Tree(store, 1);
+    for (let n = 0; n < 300; n++) tree.set(key(n), 40, n);
+    const old = new Tree(store, 2, tree.root);
+    const before = itemsOf(old);
+    store.generation += 1;
+    store.freed = () => undefined;
+    for (let n = 0; n < 300; n += 3) tree.remove(key(n));
+    for (let n = 0; n < 300; n += 5) tree.set(key(n), 90, "new");
+    expect(itemsOf(old)).toEqual(before);
+    old.check();
+    tree.check();
+  });
+
+  it("fills leaves when keys come in ascending order", () => {
+    const store = new MemoryStore();
+    const tree = new Tree(store, 1);
+    for (let n = 0; n < 400; n++) tree.set(key(n), 25, n);
+    // 500 bytes hold ten items of 50.
+    const leaves = [...store.nodes.values()].filter((node) => node.level === 0);
+    expect(leaves.length).toBe(40);
+  });
+});

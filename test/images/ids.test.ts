@@ -1,0 +1,71 @@
+/**
+ * Identifiers, recomputed from the bytes of archives that the real Docker and skopeo wrote.
+ */
+import { describe, expect, test } from "vitest";
+import { digestOfText, portableHasher } from "../../src/archive/digest.ts";
+import { listImages } from "../../src/cli/image.ts";
+import { chainIds, EMPTY_DIFF_ID, v1Layers } from "../../src/images/ids.ts";
+import { readImages, verifyLayers } from "../../src/images/read-images.ts";
+import { nodeHasher } from "../../src/node/digest.ts";
+import { allArchives, openFiles, readContext, SKOPEO_LAYOUT, savedArchives, shortName } from "./material.ts";
+
+describe("archives of docker save", () => {
+  test.each(savedArchives())("%s: every v1 ID is the name of its folder, and its file json is what we write", async (path) => {
+    const files = await openFiles(path);
+    const archive = readImages(files, readContext());
+    const manifest = JSON.parse(files.get("manifest.json")?.toText() ?? "") as { Config: string; Layers: string[] }[];
+    for (const [index, image] of archive.images.entries()) {
+      const diffIds = (await verifyLayers(image, readContext())).map((layer) => layer.diffId);
+      expect(diffIds).toEqual(image.config.diffIds);
+      expect(manifest[index]?.Config).toBe(`${image.config.id.slice(7)}.json`);
+      const layers = v1Layers(image.config.record, chainIds(diffIds, nodeHasher), image.zone, nodeHasher);
+      expect(layers.map(({ id }) => `${id}/layer.tar`)).toEqual(manifest[index]?.Layers);
+      for (const { id, json } of layers) expect(json).toBe(files.get(`${id}/json`)?.toText());
+    }
+  });
+});
+
+test.each(allArchives())("image ls --json lists %s with identifiers in Docker's spelling", async (path) => {
+  const { images } = JSON.parse(await listImages(path, { json: true })) as { images: Record<string, unknown>[] };
+  expect(images.length).toBeGreaterThan(0);
+  for (const image of images) {
+    expect(Object.keys(image)).toEqual(["id", "tags", "diffIds", "chainIds", "v1Ids"]);
+    expect(image["id"]).toMatch(/^sha256:[0-9a-f]{64}$/);
+    for (const key of ["diffIds", "chainIds"])
+      for (const id of image[key] as string[]) expect(id).toMatch(/^sha256:[0-9a-f]{64}$/);
+    for (const id of image["v1Ids"] as string[]) expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect((image["chainIds"] as string[])[0]).toBe((image["diffIds"] as string[])[0]);
+  }
+});
+
+test("skopeo's layout keeps the diffIDs of the archive that it was made of, under another image ID", async () => {
+  const layout = readImages(await openFiles(SKOPEO_LAYOUT), readContext());
+  const saved = savedArchives().find((path) => shortName(path) === "save-overlay2.tar.gz") ?? "";
+  const archive = readImages(await openFiles(saved), readContext());
+  const built = archive.images.find((image) => image.tags.includes("lab/built:4"));
+  expect(layout.images.map((image) => image.config.diffIds.slice(0, 3))).toEqual([built?.config.diffIds.slice(0, 3)]);
+  expect(layout.images[0]?.tags).toEqual(["built-4"]);
+});
+
+describe("golden vectors (spec/drivers.md §14.1)", () => {
+  test.each([portableHasher, nodeHasher])("chains of empty layers", (newHasher) => {
+    expect(digestOfText("\0".repeat(1024), newHasher)).toBe(EMPTY_DIFF_ID);
+    expect(chainIds([EMPTY_DIFF_ID, EMPTY_DIFF_ID, EMPTY_DIFF_ID], newHasher)).toEqual([
+      EMPTY_DIFF_ID,
+      "sha256:170b376f64fb30995c140276be3d71dfb256b308d86183ca3b22aa93a79ad548",
+      "sha256:7800f80a93336d416612f372faa5f69eb67b353ce6ae9535fa0848f8784c74b1",
+    ]);
+  });
+  test("the OCI's identity vectors", () => {
+    expect(chainIds(["sha256:a", "sha256:b", "sha256:c"], nodeHasher).slice(1)).toEqual([
+      "sha256:970a948bffa8de94d6e22d747ba8c95030e6e546909f98f54e99a13005e173a8",
+      "sha256:dee159b33409cefa3f6eda71539f006014283e9d9130c18a1dea7bd8a33c9b1b",
+    ]);
+  });
+  test("the v1 ID of a base layer depends on the time zone of the daemon", () => {
+    const idIn = (zone: string): string | undefined =>
+      v1Layers({ created: "2020-01-01T00:00:00Z" }, [EMPTY_DIFF_ID, EMPTY_DIFF_ID], zone, nodeHasher)[0]?.id;
+    expect(idIn("Z")).toBe("3bf9dc6ca1042e8f1e9ce7b6a62bbe1ea0c224323b6fbc34e5e5e35905cd4206");
+    expect(idIn("-05:00")).not.toBe(idIn("Z"));
+  });
+});

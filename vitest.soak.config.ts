@@ -3,7 +3,9 @@ import type { ViteUserConfig } from "vitest/config";
 /** The properties of the suite, many times as often and with fresh seeds: COWLAB_SOAK says how many times. */
 const config: ViteUserConfig = {
   test: {
-    include: ["test/**/{model,ext4-model,ext4-random,ext4-crash,page-cache,disk,allocator,intervals,content}.test.ts"],
+    include: [
+      "test/**/{model,ext4-model,ext4-random,ext4-crash,crash,space,page-cache,disk,allocator,intervals,content}.test.ts",
+    ],
     env: { COWLAB_SOAK: process.env["COWLAB_SOAK"] ?? "100" },
     testTimeout: 24 * 3_600_000,
   },

@@ -103,24 +103,38 @@ export class Host implements HostParts {
     const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755");
     assert(!isMountFailure(root), "the root filesystem does not mount");
     this.task = this.vfs.task(this.vfs.mountRoot(root));
-    this.#makeSys();
+    this.#makeKernelFiles();
   }
 
-  /** The part of /sys that tells what the kernel's overlay can: one file a parameter of its module. */
-  #makeSys(): void {
+  /**
+   * The parts of /sys and /proc that tell what the kernel can: one file a parameter of its overlay module, and its types of filesystems.
+   * And /dev/shm, where programs keep files in memory.
+   */
+  #makeKernelFiles(): void {
     const { redirects, indexOption } = this.kernel.overlay;
     const parameters = [...(redirects ? ["redirect_dir"] : []), ...(indexOption ? ["index"] : [])];
-    let path = "";
-    for (const name of ["sys", "module", "overlay", "parameters"]) {
-      path += `/${name}`;
-      this.task.mkdir(path, 0o755);
-    }
-    for (const name of parameters) {
-      const fd = this.task.open(`${path}/${name}`, O_WRONLY | O_CREAT, 0o444);
-      assert(!isErrno(fd), `${path}/${name} cannot be made`);
-      this.task.write(fd, Content.text("N\n"));
-      this.task.close(fd);
-    }
+    this.#makeFolder("/sys/module/overlay/parameters");
+    for (const name of parameters) this.#makeFile(`/sys/module/overlay/parameters/${name}`, "N\n");
+    this.#makeFolder("/proc");
+    const types = [...FILESYSTEMS.values()].filter(({ isIn }) => isIn?.(this.kernel) !== false);
+    this.#makeFile(
+      "/proc/filesystems",
+      types.map(({ name, make }) => `${make === undefined ? "nodev" : ""}\t${name}\n`).join(""),
+    );
+    this.#makeFolder("/dev/shm");
+  }
+
+  #makeFolder(path: string): void {
+    for (let slash = path.indexOf("/", 1); slash > 0; slash = path.indexOf("/", slash + 1))
+      this.task.mkdir(path.slice(0, slash), 0o755);
+    this.task.mkdir(path, 0o755);
+  }
+
+  #makeFile(path: string, text: string): void {
+    const fd = this.task.open(path, O_WRONLY | O_CREAT, 0o444);
+    assert(!isErrno(fd), `${path} cannot be made`);
+    this.task.write(fd, Content.text(text));
+    this.task.close(fd);
   }
 
   /** Adds a disk: "vda" is the first, then "vdb" …, unless it is named. */
@@ -191,8 +205,16 @@ export class Host implements HostParts {
 
   #make(request: MountRequest, data: string): FileSystem | MountFailure {
     const type = FILESYSTEMS.get(request.type);
-    if (type === undefined) return { errno: ENODEV, message: `unknown filesystem type '${request.type}'` };
+    if (type === undefined || type.isIn?.(this.kernel) === false)
+      return { errno: ENODEV, message: `unknown filesystem type '${request.type}'` };
     return type.mount(this, request, data);
+  }
+
+  /** mount -o remount of what is mounted at a path. @param directory - where relative paths in the options begin. @returns nothing, or why not. */
+  remount(target: string, options: string, directory = "/"): MountFailure | undefined {
+    const mount = this.#mounts.get(target)?.at(-1);
+    if (mount?.fs.remount === undefined) return { errno: EINVAL, message: "" };
+    return mount.fs.remount(options, directory);
   }
 
   /** Ends the mount at a path; `lazy` (MNT_DETACH) also while it is used. @returns EINVAL where nothing is mounted, EBUSY. */
@@ -220,6 +242,11 @@ export class Host implements HostParts {
       }
     }
     this.#detached = used;
+  }
+
+  /** Whether a filesystem that is mounted, or detached and still used, lies on the device of a number. */
+  usesDevice(number: DeviceNumber): boolean {
+    return [...this.vfs.mounts, ...this.#detached].some(({ fs }) => fs.device === number);
   }
 
   /** Where something is mounted at `path` or below it, in the order of mounting. */

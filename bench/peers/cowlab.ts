@@ -1,6 +1,6 @@
 /**
  * cowlab itself: a container on overlay2 on ext4 on a simulated disk. For comparison, run only when named: the same container with a
- * tmpfs under the driver, and the same calls on a tmpfs alone.
+ * tmpfs under the driver, the same on aufs, and the same calls on a tmpfs alone.
  */
 import type { Errno } from "../../sim/core/errno.ts";
 import { GIB, TIB } from "../../sim/core/units.ts";
@@ -34,6 +34,14 @@ export function cowlabOverlay2Tmpfs(): Peer {
   });
 }
 
+/** A container on aufs on tmpfs. */
+export function cowlabAufsTmpfs(): Peer {
+  // One branch of 127 is the container's own.
+  const addBacking = (host: Host): void =>
+    done(host.mount({ type: "tmpfs", source: "docker", target: DOCKER_ROOT, options: "size=0,nr_inodes=0" }));
+  return { ...containerOver(addBacking, "aufs"), layersMax: 126 };
+}
+
 /** cowlab's tmpfs, without layers and disk. */
 export function cowlabTmpfs(): Peer {
   return {
@@ -49,7 +57,7 @@ export function cowlabTmpfs(): Peer {
 }
 
 /** @param addBacking - mounts the filesystem that the driver keeps everything on. */
-function containerOver(addBacking: (host: Host) => void): Peer {
+function containerOver(addBacking: (host: Host) => void, driver = "overlay2"): Peer {
   return {
     layersMax: 127,
     copiesUp: true,
@@ -58,7 +66,7 @@ function containerOver(addBacking: (host: Host) => void): Peer {
       const host = createHost({ memory: HOST_MEMORY });
       new TaskTree(host.task).mkdirp(DOCKER_ROOT);
       addBacking(host);
-      return mountContainer(new Lab(host, done(startDriver(host, { name: "overlay2" }))), layers, fill);
+      return mountContainer(new Lab(host, done(startDriver(host, { name: driver }))), layers, fill);
     },
   };
 }

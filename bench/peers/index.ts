@@ -37,5 +37,6 @@ export const PEERS: readonly PeerEntry[] = [
 /** Run only when named. */
 export const OPTIONAL_PEERS: readonly PeerEntry[] = [
   { name: "cowlab-overlay2-tmpfs", ...LAYERED, described: true, load: async () => (await ours()).cowlabOverlay2Tmpfs() },
+  { name: "cowlab-aufs-tmpfs", ...LAYERED, described: true, load: async () => (await ours()).cowlabAufsTmpfs() },
   { name: "cowlab-tmpfs", ...PLAIN, described: true, load: async () => (await ours()).cowlabTmpfs() },
 ];

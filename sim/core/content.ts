@@ -52,8 +52,11 @@ const CHUNK = 65_536;
 const EMPTY_BYTES = new Uint8Array(0);
 /** Up to this many bytes a loop copies faster than `set`, which needs a view. */
 const LOOP_MAX = 48;
-/** Copies up to this many bytes share an array, so that a hundred thousand small files are not as many arrays. */
-const SHARED_COPY_MAX = 4096;
+/**
+ * Copies up to this many bytes share an array, so that a hundred thousand small files are not as many arrays. A page has one of its own, since
+ * copying a whole array needs no view of a part.
+ */
+const SHARED_COPY_MAX = 4095;
 /** The length of a shared array: what a single small copy can keep from being collected. */
 const SHARED_LENGTH = 32_768;
 

@@ -45,6 +45,8 @@ export interface KernelProfile {
   readonly version: string;
   readonly overlay: OverlayProfile;
   readonly btrfs: BtrfsProfile;
+  /** Built with aufs, which is a patch: as the kernels were that Ubuntu and Debian made for Docker. */
+  readonly aufs: boolean;
 }
 
 /** Linux 6.18, the default. */
@@ -65,6 +67,7 @@ export const k6_18: KernelProfile = {
     redirects: true,
     indexOption: true,
   },
+  aufs: true,
 };
 
 /** Linux 4.0, about when Docker began to use overlay. */
@@ -85,4 +88,5 @@ export const k4_0: KernelProfile = {
     redirects: false,
     indexOption: false,
   },
+  aufs: true,
 };

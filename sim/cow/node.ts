@@ -25,6 +25,11 @@ export interface NodeFormat {
   readonly pointerBytes: number;
 }
 
+/** Less than, equal to or greater than 0, as keys are ordered. */
+export function compareKeys(one: Key, other: Key): number {
+  return one.object - other.object || one.kind - other.kind || one.offset - other.offset;
+}
+
 export class Node implements BlockRecord {
   readonly kind = "cow.node";
   readonly length: number;

@@ -198,7 +198,7 @@ export class Cursor {
     for (; node.level > 0; node = this.#tree.store.read(node.children[path.slot(node.level)] as number))
       path.set(node.level, node, node.childSlot(key));
     path.set(0, node, node.lowerBound(key));
-    return path.slot(0) < node.count || this.#nextLeaf();
+    return path.slot(0) < node.count || this.nextLeaf();
   }
 
   /** Moves to the last item that is before `key`. @returns whether there is one. */
@@ -227,10 +227,11 @@ export class Cursor {
     const path = this.#path;
     const slot = path.slot(0) + 1;
     path.slots[0] = slot;
-    return slot < path.node(0).count || this.#nextLeaf();
+    return slot < path.node(0).count || this.nextLeaf();
   }
 
-  #nextLeaf(): boolean {
+  /** Moves to the first item of the next leaf. @returns whether there is one. */
+  nextLeaf(): boolean {
     const path = this.#path;
     for (let level = 1; level < path.height; level++) {
       if (path.slot(level) + 1 >= path.node(level).count) continue;

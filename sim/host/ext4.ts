@@ -9,17 +9,31 @@ import { mountExt4 } from "../fs/ext4/mount.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
-/** mke2fs's options that are known: -i bytes an inode, -N inodes, -m reserved percent. */
+/** mke2fs's options that are known: -i bytes an inode, -N inodes, -m reserved percent; -E see below. */
 const MKE2FS: Readonly<Record<string, "inodeRatio" | "inodes" | "reservedPercent">> = {
   "-i": "inodeRatio",
   "-N": "inodes",
   "-m": "reservedPercent",
 };
 
+/** mke2fs's extended options that are known; those that are its default change nothing. @returns false for another one. */
+function extended(known: { -readonly [K in keyof MkfsOptions]: MkfsOptions[K] }, text: string): boolean {
+  for (const word of text.split(",")) {
+    if (word === "nodiscard") known.noDiscard = true;
+    else if (word === "lazy_itable_init=0") known.zeroTables = true;
+    else if (!["discard", "lazy_itable_init=1", "lazy_journal_init=0", "lazy_journal_init=1"].includes(word)) return false;
+  }
+  return true;
+}
+
 function makeExt4(device: BlockDevice, options: string, clock: Clock): Errno | undefined {
   const known: { -readonly [K in keyof MkfsOptions]: MkfsOptions[K] } = { clock };
   const words = options.split(" ").filter((word) => word !== "");
   for (let at = 0; at < words.length; at += 2) {
+    if (words[at] === "-E") {
+      if (!extended(known, words[at + 1] ?? "")) return EINVAL;
+      continue;
+    }
     const key = MKE2FS[words[at] as string];
     const value = Number(words[at + 1]);
     if (key === undefined || !Number.isInteger(value) || value < 0) return EINVAL;

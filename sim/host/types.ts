@@ -68,6 +68,8 @@ export interface MountFailure {
 /** A type of filesystem that the host's kernel has. */
 export interface FileSystemType {
   readonly name: string;
+  /** Whether a kernel was built with it; absent: every one is. */
+  readonly isIn?: (kernel: KernelProfile) => boolean;
   /** mkfs; absent for types that need no device. `options` as given to the tool. */
   readonly make?: (device: BlockDevice, options: string, clock: Clock) => Errno | undefined;
   /** @param data - the options that are not mount(8)'s own. */

@@ -35,6 +35,8 @@ export class MetadataSpace {
   #making = false;
   #threshold: { readonly blocks: number; readonly reached: () => void } | undefined;
   #lastFree: number | undefined;
+  /** Blocks that were taken since the last commit and have had no second reference since. */
+  readonly #sole = new Set<number>();
 
   constructor(tx: Transaction) {
     this.#now = new Refcounts(tx, new IndexBlock(tx));
@@ -97,8 +99,9 @@ export class MetadataSpace {
     if (block === ENOSPC) block = this.#now.findFreeInBoth(this.#before, 0);
     if (isErrno(block)) return block;
     this.#cursor = block + 1;
-    const failed = this.inc(block, block + 1);
+    const failed = this.#change({ step: 1, begin: block, end: block + 1 });
     if (failed !== undefined) return failed;
+    this.#sole.add(block);
     this.#taken += 1;
     this.#compareWithThreshold();
     return block;
@@ -114,6 +117,7 @@ export class MetadataSpace {
   }
 
   inc(begin: number, end: number): Errno | undefined {
+    for (let block = begin; block < end; block++) this.#sole.delete(block);
     return this.#change({ step: 1, begin, end });
   }
 
@@ -164,6 +168,11 @@ export class MetadataSpace {
     return small === 3 || small + pending > 1;
   }
 
+  /** Whether a block is known, without a look at the map, to be this transaction's and not shared. */
+  isSole(block: number): boolean {
+    return this.#sole.has(block);
+  }
+
   #pendingFor(block: number): number {
     let sum = 0;
     for (const { step, begin, end } of this.#pending) if (block >= begin && block < end) sum += step;
@@ -175,6 +184,7 @@ export class MetadataSpace {
     if (failed !== undefined) return failed;
     this.#before = this.#now.copyOfState();
     this.#taken = 0;
+    this.#sole.clear();
     return undefined;
   }
 }

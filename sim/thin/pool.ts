@@ -37,6 +37,8 @@ export interface ThinCounters {
   broken: number;
   /** Of those and of blocks with an external origin, how many were copied first. */
   copied: number;
+  /** Bytes that were copied so. */
+  copiedBytes: number;
   /** Virtual blocks that a discard unmapped. */
   unmapped: number;
   commits: number;
@@ -60,7 +62,7 @@ export class ThinPool {
   /** Bytes of a data block. */
   readonly blockSize: number;
   readonly metadata: PoolMetadata;
-  readonly counters: ThinCounters = { provisioned: 0, zeroed: 0, broken: 0, copied: 0, unmapped: 0, commits: 0 };
+  readonly counters: ThinCounters = { provisioned: 0, zeroed: 0, broken: 0, copied: 0, copiedBytes: 0, unmapped: 0, commits: 0 };
   readonly #options: PoolOptions;
   #table: PoolTable;
   /** The table was loaded and not yet resumed. */

@@ -18,6 +18,8 @@ export interface BlockSpace {
   inc(begin: number, end: number): Errno | undefined;
   dec(begin: number, end: number): Errno | undefined;
   count(block: number): number | Errno;
+  /** Whether a block is known to be new and not shared; false tells nothing. */
+  isSole(block: number): boolean;
   /** Whether a block has more than one reference. */
   isShared(block: number): boolean | Errno;
 }
@@ -50,6 +52,10 @@ export class Transaction<Space extends BlockSpace = BlockSpace> {
 
   /** The block, or its copy, to be changed. @returns ENOSPC, EIO. */
   shadow(location: number, kind: BlockKind): MetadataBlock | Errno {
+    if (this.space.isSole(location)) {
+      this.shared = false;
+      return this.blocks.change(location, kind);
+    }
     const shared = this.space.isShared(location);
     if (isErrno(shared)) return shared;
     if (!shared && this.#made.has(location)) {

@@ -189,7 +189,7 @@ export class ThinVolume implements BlockDevice {
     if (failed !== undefined) return failed;
     pool.counters.provisioned += 1;
     if (zeroes) pool.counters.zeroed += 1;
-    if (copied) pool.counters.copied += 1;
+    if (copied) this.#countCopy();
     return undefined;
   }
 
@@ -224,8 +224,13 @@ export class ThinVolume implements BlockDevice {
     const failed = this.#mapAndWrite({ virtual: move.virtual, block: move.target, isWhole }, offset, piece);
     if (failed !== undefined) return failed;
     pool.counters.broken += 1;
-    if (!isWhole) pool.counters.copied += 1;
+    if (!isWhole) this.#countCopy();
     return undefined;
+  }
+
+  #countCopy(): void {
+    this.pool.counters.copied += 1;
+    this.pool.counters.copiedBytes += this.pool.blockSize;
   }
 
   /** A whole block is written before it is mapped, so that a crash between leaves it unmapped; a part after. */

@@ -16,6 +16,11 @@ export interface LayerDirectory {
   readonly readOnly?: boolean;
 }
 
+/** A directory of a layer that a mounted union knows by its place among the lower layers: 0 is the topmost. */
+export interface StackedDirectory extends LayerDirectory {
+  readonly layer: number;
+}
+
 /** What `probe` tells where a layer has nothing of a name. */
 export const ABSENT = -1;
 /** What `probe` tells where a layer hides what the layers below have. */
@@ -33,14 +38,18 @@ export type VisitLayerEntry = (name: Name, inodeNumber: number, type: number, hi
 export interface LayerRules {
   /** Whether a redirect is looked for wherever a layer of the mount lies below, even under a parent directory that ends in this layer. */
   readonly followsRedirects: boolean;
-  /** What a layer's directory has at a name: its inode, ABSENT or WHITEOUT. */
-  probe(fs: FileSystem, directory: Inode, name: Name): number | Errno;
+  /** Whether a directory goes on below what is no directory; else that ends the search. */
+  readonly mergesPastOthers: boolean;
+  /** Whether a merged listing begins with the topmost layer's names; else with those that the lowest has. */
+  readonly listsFromTop: boolean;
+  /** What a layer's directory has at a name: its inode, ABSENT or WHITEOUT. @param layer - the layer's place, for rules that differ between layers. */
+  probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno;
   /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. */
-  marksOf(fs: FileSystem, directory: Inode): number;
+  marksOf(fs: FileSystem, directory: Inode, layer: number): number;
   /** Under which name or absolute path the layers below have this directory, if not under its own. @returns EINVAL, EPERM. */
   redirectOf(fs: FileSystem, directory: Inode): string | undefined | Errno;
   /** Whether a layer has only the attributes of a file, whose data are the next layer's below. @returns EPERM where such files are refused. */
   lacksData(fs: FileSystem, inode: Inode): boolean | Errno;
   /** Visits what a layer's directory holds, whiteouts too. @param marks - the directory's, from marksOf. */
-  list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined;
+  list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined;
 }

@@ -1,13 +1,14 @@
 /**
  * The merged listing of a directory: whose names come first, and which layer's entry shows.
  *
- * Order (union.md section 7, fs/overlayfs/readdir.c): what the lowest layer holds in that layer's own order, a name that an upper layer has too
+ * Order of aufs (union.md section 16, fs/aufs/vdir.c): layer by layer from the top, each name where it is seen first.
+ * Order of overlayfs (union.md section 7, fs/overlayfs/readdir.c): what the lowest layer holds in that layer's own order, a name that an upper layer has too
  * standing at this place; then what only the layers above hold, topmost layer first. A name that is hidden keeps its place, for an upper
  * layer may show it again.
  */
 import { type Errno, isErrno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
-import type { LayerDirectory, LayerRules } from "./layer.ts";
+import type { LayerRules, StackedDirectory, VisitLayerEntry } from "./layer.ts";
 
 /** One name of a merged directory. */
 export interface ListingEntry {
@@ -26,18 +27,19 @@ export interface Listing {
 }
 
 /** Merges a stack of directories, topmost first. Costs what they hold. */
-export function mergeListing(stack: readonly LayerDirectory[], rules: LayerRules): Listing | Errno {
+export function mergeListing(stack: readonly StackedDirectory[], rules: LayerRules): Listing | Errno {
   const found = new Map<Name, ListingEntry>();
   const middle: ListingEntry[] = [];
-  for (const [index, { fs, inode }] of stack.entries()) {
-    const lowest = index === stack.length - 1;
-    const failed = rules.list(fs, inode, rules.marksOf(fs, inode), (name, inodeNumber, type, hidden) => {
+  for (const [index, { fs, inode, layer }] of stack.entries()) {
+    const lowest = index === stack.length - 1 && !rules.listsFromTop;
+    const visit: VisitLayerEntry = (name, inodeNumber, type, hidden) => {
       const entry = found.get(name) ?? { name, inodeNumber, type, hidden };
       if (lowest) {
         found.delete(name);
         middle.push(entry);
       } else found.set(name, entry);
-    });
+    };
+    const failed = rules.list(fs, inode, rules.marksOf(fs, inode, layer), visit, layer);
     if (isErrno(failed)) return failed;
   }
   return { entries: [...middle, ...found.values()], lowest: middle.length };

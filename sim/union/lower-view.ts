@@ -14,7 +14,7 @@ import { EIO, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
-import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, WHITEOUT } from "./layer.ts";
+import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 import { NameSet } from "./name-set.ts";
 
@@ -168,14 +168,19 @@ export class LowerView {
   listing(directory: ViewNode): Listing | Errno {
     const known = this.#listings.get(directory);
     if (known !== undefined) return known;
-    const start = this.#starts[directory] as number;
-    const stack: LayerDirectory[] = [];
-    for (let at = start; at < start + this.depthOf(directory); at++) {
-      stack.push({ fs: this.#fsAt(at), inode: this.#poolInodes[at] as Inode });
-    }
-    const made = mergeListing(stack, this.#rules);
+    const made = mergeListing(this.stackOf(directory), this.#rules);
     if (!isErrno(made)) this.#listings.set(directory, made);
     return made;
+  }
+
+  /** The layers' directories that make up a merged one, topmost first. */
+  stackOf(directory: ViewNode): StackedDirectory[] {
+    const start = this.#starts[directory] as number;
+    const stack: StackedDirectory[] = [];
+    for (let at = start; at < start + this.depthOf(directory); at++) {
+      stack.push({ fs: this.#fsAt(at), inode: this.#poolInodes[at] as Inode, layer: this.#poolLayers[at] as number });
+    }
+    return stack;
   }
 
   /** Every name that a directory's layers have; built once, at the cost of listing them. Undefined when one cannot be listed. */
@@ -233,7 +238,7 @@ export class LowerView {
     for (;;) {
       const slash = path.indexOf("/", begin);
       const end = slash < 0 ? path.length : slash;
-      const found = this.#rules.probe(fs, at, this.#names.intern(path, begin, end));
+      const found = this.#rules.probe(fs, at, this.#names.intern(path, begin, end), layer);
       search.probes += 1;
       if (isErrno(found)) return found;
       if (found === ABSENT) return undefined;
@@ -249,10 +254,11 @@ export class LowerView {
         return undefined;
       }
       if (type !== S_IFDIR) {
+        if (search.isDirectory && this.#rules.mergesPastOthers) return undefined;
         search.stop = true;
         return final && !search.isDirectory ? this.#takeObject(search, layer, at, type === S_IFREG) : undefined;
       }
-      const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at }, begin, end, final);
+      const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at, layer }, begin, end, final);
       if (failed !== undefined) return failed;
       if (final) {
         search.isDirectory = true;
@@ -284,8 +290,8 @@ export class LowerView {
   }
 
   /** What a directory on the way says of the layers below it: that they do not count, or that they have it elsewhere. */
-  #afterDirectory(search: Search, directory: LayerDirectory, begin: number, end: number, final: boolean): Errno | undefined {
-    if ((this.#rules.marksOf(directory.fs, directory.inode) & OPAQUE) !== 0) {
+  #afterDirectory(search: Search, directory: StackedDirectory, begin: number, end: number, final: boolean): Errno | undefined {
+    if ((this.#rules.marksOf(directory.fs, directory.inode, directory.layer) & OPAQUE) !== 0) {
       search.stop = true;
       return undefined;
     }

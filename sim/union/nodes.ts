@@ -7,7 +7,7 @@
  * Interface: a node lives while an entry leads to it, someone holds it, or it is the root. An upper inode that loses its name while its
  * node is held is held in its own filesystem too, so that an open, unlinked file keeps its data.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import { type Inode, S_IFMT } from "../vfs/filesystem.ts";
@@ -44,7 +44,6 @@ export const IS_METACOPY: number = 1 << 7;
 export const IS_INDEXED: number = 1 << 8;
 /** Its last name is gone. */
 export const IS_UNLINKED: number = 1 << 9;
-
 /** A file whose data are in a lower layer than its attributes. */
 export const IS_STACKED: number = 1 << 10;
 /** The type bits of its mode, which never change: S_IFMT shifted. */
@@ -174,6 +173,11 @@ export class UnionNodes {
     this.#words[node * WIDTH + LOWER] = 0;
   }
 
+  /** Puts another node of the view below a node that is on the upper layer, or below one that the same inode still shows. */
+  setLower(node: Node, lower: ViewNode): void {
+    this.#words[node * WIDTH + LOWER] = lower;
+  }
+
   /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. */
   add(upper: number, lower: ViewNode, flags: number): Node {
     let node = this.#free;
@@ -204,7 +208,7 @@ export class UnionNodes {
 
   /** Ends a node that nothing leads to. */
   free(node: Node): void {
-    assert(this.entriesOf(node) === 0 && this.holdsOf(node) === 0, `node ${node} is in use`);
+    if (this.entriesOf(node) > 0 || this.holdsOf(node) > 0) throw new InvariantError(`node ${node} is in use`);
     const at = node * WIDTH;
     this.#words[at + FLAGS] = 0;
     this.#words[at + LOWER] = 0;
@@ -238,6 +242,32 @@ export class UnionNodes {
     const node = this.dentries.child(row);
     this.dentries.replace(row, as);
     if (node < WHITEOUT_ENTRY) this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) - 1;
+  }
+
+  /** Ends an entry: what is at the name now is found out when it is asked for. The node it led to has one entry less. */
+  forget(directory: Node, name: Name): void {
+    const row = this.dentries.find(directory, name);
+    if (row === 0) return;
+    const node = this.dentries.child(row);
+    this.dentries.remove(row);
+    if (node < WHITEOUT_ENTRY) this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) - 1;
+  }
+
+  /** Puts the entry of a name under another one, in the place of what is there. */
+  moveEntry(directory: Node, name: Name, toDirectory: Node, toName: Name): void {
+    const { dentries } = this;
+    const row = dentries.find(directory, name);
+    const node = dentries.child(row);
+    if (row === 0 || node >= WHITEOUT_ENTRY) throw new InvariantError(`directory ${directory} has no entry to move`);
+    const over = dentries.find(toDirectory, toName);
+    if (over === 0) dentries.move(row, toDirectory, toName);
+    else {
+      const replaced = dentries.child(over);
+      if (replaced < WHITEOUT_ENTRY) this.#words[replaced * WIDTH + ENTRIES] = this.entriesOf(replaced) - 1;
+      dentries.replace(over, node);
+      dentries.remove(row);
+    }
+    this.seeAs(node, toDirectory, toName);
   }
 
   /** Forgets the negative entries of a directory that goes. */

@@ -91,7 +91,7 @@ export function pwrite(task: Process, fd: number, content: Content, offset: numb
 
 /** Writes; set-id bits and file capabilities go first, and O_SYNC is obeyed afterwards (vfs_write, generic_write_sync). */
 export function writeFile(task: Process, file: OpenFile, offset: number, content: Content): number | Errno {
-  if (content.length === 0) return 0;
+  if (content.length === 0) return file.mount.fs.writeNothing?.(file.handle) ?? 0;
   const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
   if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
   const refused = removePrivileges(task, file);

@@ -1,8 +1,9 @@
 /**
- * Directory entries of one filesystem: (directory, name) → child, in one typed array.
+ * Directory entries of one filesystem: (directory, name) → child, in two typed arrays.
  *
- * A hash table with open addressing finds an entry in one probe; a circular list through a directory's entries, begun by a head row
- * (name 0), keeps the order in which they were added. About 30 bytes an entry. A directory without a head row is empty.
+ * A hash table with open addressing holds the entries themselves, so that a lookup touches one place of memory. Beside it an entry has a row:
+ * where it is in the table, and its neighbours in a circular list through the directory's entries, begun by a head (name 0), which keeps
+ * the order in which they were added. About 40 bytes an entry. A directory without a head is empty.
  *
  * Interface: directories and children are whole numbers from 1 to 2^32 - 1; 0 means "none". A row stays the entry's number until it is
  * removed, also when the table grows or the entry moves: a filesystem may keep columns of its own beside it.
@@ -10,21 +11,29 @@
 import { assert } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 
-/** The number of an entry within its table; 0 is none. */
+/** The number of an entry; 0 is none. */
 export type DentryRow = number;
 
 const FIRST_ROWS = 16;
 const FIRST_SLOTS = 32;
 
-/** The words of a row. */
-const WIDTH = 5;
+/** The words of a slot of the table. */
+const SLOT_WORDS = 4;
+const SLOT_SHIFT = 2;
 const DIRECTORY = 0;
 const NAME = 1;
-/** Of a head row: how many entries the directory has. */
+/** Of a head: how many entries the directory has. */
 const CHILD = 2;
+/** 0: the slot is empty. */
+const ROW = 3;
+
+/** The words of a row. */
+const ROW_WORDS = 3;
+/** Where the entry's words begin. */
+const PLACE = 0;
 /** Next and previous in the directory's order; of a free row, the next free one. */
-const NEXT = 3;
-const PREVIOUS = 4;
+const NEXT = 1;
+const PREVIOUS = 2;
 
 function hashOf(directory: number, name: number): number {
   const hash = Math.imul(directory, 0x9e3779b1) ^ Math.imul(name, 0x85ebca6b);
@@ -32,11 +41,11 @@ function hashOf(directory: number, name: number): number {
 }
 
 export class DentryTable {
-  /** WIDTH words a row, so that a probe touches one place of memory. */
-  #words = new Uint32Array(FIRST_ROWS * WIDTH);
+  #slots = new Uint32Array(FIRST_SLOTS * SLOT_WORDS);
+  /** What a place in #slots is taken with, so that it stays within. */
+  #mask = FIRST_SLOTS * SLOT_WORDS - 1;
+  #rows = new Uint32Array(FIRST_ROWS * ROW_WORDS);
   #capacity = FIRST_ROWS;
-  #slots = new Uint32Array(FIRST_SLOTS);
-  #mask = FIRST_SLOTS - 1;
   /** Rows ever used, row 0 included. */
   #end = 1;
   #free = 0;
@@ -55,223 +64,226 @@ export class DentryTable {
 
   /** The entry's row, or 0. */
   find(directory: number, name: Name): DentryRow {
-    return this.#probe(directory, name);
+    return this.#slots[this.#probe(directory, name) + ROW] as number;
   }
 
   /** The child, or 0 when there is no such entry. */
   lookup(directory: number, name: Name): number {
-    const row = this.#probe(directory, name);
-    return row === 0 ? 0 : (this.#words[row * WIDTH + CHILD] as number);
+    // An empty slot's words are all 0.
+    return this.#slots[this.#probe(directory, name) + CHILD] as number;
   }
 
-  #probe(directory: number, name: number): DentryRow {
+  /** The place of an entry, or the empty one where it would be. */
+  #probe(directory: number, name: number): number {
     const slots = this.#slots;
-    const words = this.#words;
     const mask = this.#mask;
-    let slot = hashOf(directory, name) & mask;
-    for (let row = slots[slot] as number; row !== 0; row = slots[slot] as number) {
-      const at = row * WIDTH;
-      if (words[at + NAME] === name && words[at + DIRECTORY] === directory) return row;
-      slot = (slot + 1) & mask;
+    let at = (hashOf(directory, name) << SLOT_SHIFT) & mask;
+    while ((slots[at + NAME] !== name || slots[at + DIRECTORY] !== directory) && slots[at + ROW] !== 0) {
+      at = (at + SLOT_WORDS) & mask;
     }
-    return 0;
+    return at;
+  }
+
+  #word(row: DentryRow, word: number): number {
+    return this.#slots[(this.#rows[row * ROW_WORDS + PLACE] as number) + word] as number;
+  }
+  #setWord(row: DentryRow, word: number, value: number): void {
+    this.#slots[(this.#rows[row * ROW_WORDS + PLACE] as number) + word] = value;
+  }
+  #link(row: DentryRow, way: number): DentryRow {
+    return this.#rows[row * ROW_WORDS + way] as number;
   }
 
   child(row: DentryRow): number {
-    return this.#words[row * WIDTH + CHILD] as number;
+    return this.#word(row, CHILD);
   }
   name(row: DentryRow): Name {
-    return this.#words[row * WIDTH + NAME] as Name;
+    return this.#word(row, NAME) as Name;
   }
   directory(row: DentryRow): number {
-    return this.#words[row * WIDTH + DIRECTORY] as number;
+    return this.#word(row, DIRECTORY);
   }
 
   /** How many entries a directory has. */
   count(directory: number): number {
-    const head = this.#probe(directory, 0);
-    return head === 0 ? 0 : (this.#words[head * WIDTH + CHILD] as number);
+    return this.#slots[this.#probe(directory, 0) + CHILD] as number;
   }
 
   /** The directory's oldest entry, or 0. */
   first(directory: number): DentryRow {
-    const head = this.#probe(directory, 0);
-    if (head === 0) return 0;
-    const row = this.#words[head * WIDTH + NEXT] as number;
-    return row === head ? 0 : row;
+    const head = this.#head(directory);
+    return head === 0 ? 0 : this.#link(head, NEXT);
   }
 
   /** The entry after this one in its directory's order, or 0. */
   next(row: DentryRow): DentryRow {
-    const after = this.#words[row * WIDTH + NEXT] as number;
-    return this.#words[after * WIDTH + NAME] === 0 ? 0 : after;
+    const after = this.#link(row, NEXT);
+    return this.#word(after, NAME) === 0 ? 0 : after;
   }
 
   /** The directory's newest entry, or 0. */
   last(directory: number): DentryRow {
-    const head = this.#probe(directory, 0);
-    if (head === 0) return 0;
-    const row = this.#words[head * WIDTH + PREVIOUS] as number;
-    return row === head ? 0 : row;
+    const head = this.#head(directory);
+    return head === 0 ? 0 : this.#link(head, PREVIOUS);
   }
 
   /** The entry before this one in its directory's order, or 0. */
   previous(row: DentryRow): DentryRow {
-    const before = this.#words[row * WIDTH + PREVIOUS] as number;
-    return this.#words[before * WIDTH + NAME] === 0 ? 0 : before;
+    const before = this.#link(row, PREVIOUS);
+    return this.#word(before, NAME) === 0 ? 0 : before;
+  }
+
+  #head(directory: number): DentryRow {
+    return this.#slots[this.#probe(directory, 0) + ROW] as number;
   }
 
   /** Adds an entry at the end of the directory's order. Precondition: there is none of this name. */
   insert(directory: number, name: Name, child: number): DentryRow {
     const row = this.#newRow(directory, name, child);
-    this.#linkLast(row);
+    this.#linkLast(row, directory);
     return row;
   }
 
   /** Gives an entry another child; its place in the order stays. */
   replace(row: DentryRow, child: number): void {
-    this.#words[row * WIDTH + CHILD] = child;
+    this.#setWord(row, CHILD, child);
   }
 
   /** Ends an entry. */
   remove(row: DentryRow): void {
-    const head = this.#unlink(row);
+    this.#unlink(row);
     this.#freeRow(row);
-    if (this.#words[head * WIDTH + CHILD] === 0) {
-      this.#freeRow(head);
-      this.#heads -= 1;
-    }
   }
 
   /** Puts an entry under another name, at the end of that directory's order. Precondition: there is none of this name. */
   move(row: DentryRow, directory: number, name: Name): void {
-    const head = this.#unlink(row);
-    this.#emptySlotOf(row);
-    this.#words[row * WIDTH + DIRECTORY] = directory;
-    this.#words[row * WIDTH + NAME] = name;
-    this.#fillSlotOf(row);
-    this.#linkLast(row);
-    if (this.#words[head * WIDTH + CHILD] === 0) {
-      this.#freeRow(head);
-      this.#heads -= 1;
-    }
+    const child = this.child(row);
+    this.#unlink(row);
+    this.#emptySlot(this.#rows[row * ROW_WORDS + PLACE] as number);
+    this.#fillSlot(row, directory, name, child);
+    this.#linkLast(row, directory);
   }
 
   /** Throws an InvariantError unless every row is found by its key and every list closes with the count that its head tells. */
   check(): void {
     let entries = 0;
     let heads = 0;
-    for (const row of this.#slots) {
+    for (let at = 0; at < this.#slots.length; at += SLOT_WORDS) {
+      const row = this.#slots[at + ROW] as number;
       if (row === 0) continue;
-      const directory = this.#words[row * WIDTH + DIRECTORY] as number;
-      assert(this.#probe(directory, this.#words[row * WIDTH + NAME] as number) === row, `dentry ${row} is not found by its key`);
-      if (this.#words[row * WIDTH + NAME] !== 0) {
-        assert(this.#words[row * WIDTH + CHILD] !== 0, `dentry ${row} has no child`);
-        continue;
-      }
+      const directory = this.directory(row);
+      assert(this.#rows[row * ROW_WORDS + PLACE] === at, `dentry ${row} is noted at another place`);
+      assert(this.#probe(directory, this.name(row)) === at, `dentry ${row} is not found by its key`);
+      assert(this.child(row) !== 0, `dentry ${row} has no child`);
+      if (this.name(row) !== 0) continue;
       heads += 1;
       let count = 0;
-      for (let at = this.#words[row * WIDTH + NEXT] as number; at !== row; at = this.#words[at * WIDTH + NEXT] as number) {
-        assert(this.#words[at * WIDTH + DIRECTORY] === directory, `dentry ${at} is in the list of directory ${directory}`);
-        assert(
-          this.#words[(this.#words[at * WIDTH + NEXT] as number) * WIDTH + PREVIOUS] === at,
-          `the list of directory ${directory} is broken at ${at}`,
-        );
+      for (let one = this.#link(row, NEXT); one !== row; one = this.#link(one, NEXT)) {
+        assert(this.directory(one) === directory, `dentry ${one} is in the list of directory ${directory}`);
+        assert(this.#link(this.#link(one, NEXT), PREVIOUS) === one, `the list of directory ${directory} is broken at ${one}`);
         count += 1;
       }
-      assert(
-        count > 0 && count === this.#words[row * WIDTH + CHILD],
-        `directory ${directory} counts ${this.#words[row * WIDTH + CHILD]} of ${count} entries`,
-      );
+      assert(count === this.child(row), `directory ${directory} counts ${this.child(row)} of ${count} entries`);
       entries += count;
     }
     assert(entries === this.size && heads === this.#heads, `${this.size} dentries are counted, ${entries} found`);
   }
 
-  #linkLast(row: DentryRow): void {
-    const directory = this.#words[row * WIDTH + DIRECTORY] as number;
-    let head = this.#probe(directory, 0);
+  #linkLast(row: DentryRow, directory: number): void {
+    let at = this.#probe(directory, 0);
+    let head = this.#slots[at + ROW] as number;
     if (head === 0) {
       head = this.#newRow(directory, 0, 0);
-      this.#words[head * WIDTH + NEXT] = head;
-      this.#words[head * WIDTH + PREVIOUS] = head;
+      at = this.#rows[head * ROW_WORDS + PLACE] as number;
+      this.#rows[head * ROW_WORDS + NEXT] = head;
+      this.#rows[head * ROW_WORDS + PREVIOUS] = head;
       this.#heads += 1;
     }
-    const last = this.#words[head * WIDTH + PREVIOUS] as number;
-    this.#words[last * WIDTH + NEXT] = row;
-    this.#words[row * WIDTH + PREVIOUS] = last;
-    this.#words[row * WIDTH + NEXT] = head;
-    this.#words[head * WIDTH + PREVIOUS] = row;
-    this.#words[head * WIDTH + CHILD] = (this.#words[head * WIDTH + CHILD] as number) + 1;
+    const rows = this.#rows;
+    const last = rows[head * ROW_WORDS + PREVIOUS] as number;
+    rows[last * ROW_WORDS + NEXT] = row;
+    rows[row * ROW_WORDS + PREVIOUS] = last;
+    rows[row * ROW_WORDS + NEXT] = head;
+    rows[head * ROW_WORDS + PREVIOUS] = row;
+    this.#slots[at + CHILD] = (this.#slots[at + CHILD] as number) + 1;
   }
 
-  /** Takes a row out of its directory's order. @returns the directory's head row. */
-  #unlink(row: DentryRow): DentryRow {
-    const next = this.#words[row * WIDTH + NEXT] as number;
-    const previous = this.#words[row * WIDTH + PREVIOUS] as number;
-    this.#words[previous * WIDTH + NEXT] = next;
-    this.#words[next * WIDTH + PREVIOUS] = previous;
-    const head = this.#probe(this.#words[row * WIDTH + DIRECTORY] as number, 0);
-    this.#words[head * WIDTH + CHILD] = (this.#words[head * WIDTH + CHILD] as number) - 1;
-    return head;
+  /** Takes a row out of its directory's order; the head goes with the last. */
+  #unlink(row: DentryRow): void {
+    const rows = this.#rows;
+    const next = rows[row * ROW_WORDS + NEXT] as number;
+    const previous = rows[row * ROW_WORDS + PREVIOUS] as number;
+    rows[previous * ROW_WORDS + NEXT] = next;
+    rows[next * ROW_WORDS + PREVIOUS] = previous;
+    const at = this.#probe(this.directory(row), 0);
+    const count = (this.#slots[at + CHILD] as number) - 1;
+    this.#slots[at + CHILD] = count;
+    if (count > 0) return;
+    this.#freeRow(this.#slots[at + ROW] as number);
+    this.#heads -= 1;
   }
 
   #newRow(directory: number, name: number, child: number): DentryRow {
-    if ((this.#used + 1) * 4 > this.#slots.length * 3) this.#rehash();
+    if ((this.#used + 1) * (4 * SLOT_WORDS) > this.#slots.length * 3) this.#rehash();
     let row = this.#free;
-    if (row !== 0) this.#free = this.#words[row * WIDTH + NEXT] as number;
+    if (row !== 0) this.#free = this.#link(row, NEXT);
     else {
       row = this.#end++;
       if (row === this.#capacity) this.#growRows();
     }
-    this.#words[row * WIDTH + DIRECTORY] = directory;
-    this.#words[row * WIDTH + NAME] = name;
-    this.#words[row * WIDTH + CHILD] = child;
     this.#used += 1;
-    this.#fillSlotOf(row);
+    this.#fillSlot(row, directory, name, child);
     return row;
   }
 
   #freeRow(row: DentryRow): void {
-    this.#emptySlotOf(row);
-    this.#words[row * WIDTH + NEXT] = this.#free;
+    this.#emptySlot(this.#rows[row * ROW_WORDS + PLACE] as number);
+    this.#rows[row * ROW_WORDS + NEXT] = this.#free;
     this.#free = row;
     this.#used -= 1;
   }
 
   #growRows(): void {
     this.#capacity = Math.ceil(this.#capacity * 1.5);
-    const words = new Uint32Array(this.#capacity * WIDTH);
-    words.set(this.#words);
-    this.#words = words;
+    const rows = new Uint32Array(this.#capacity * ROW_WORDS);
+    rows.set(this.#rows);
+    this.#rows = rows;
   }
 
   #rehash(): void {
     const before = this.#slots;
     this.#slots = new Uint32Array(before.length * 2);
     this.#mask = this.#slots.length - 1;
-    for (const row of before) if (row !== 0) this.#fillSlotOf(row);
+    for (let at = 0; at < before.length; at += SLOT_WORDS) {
+      const row = before[at + ROW] as number;
+      if (row === 0) continue;
+      this.#fillSlot(row, before[at + DIRECTORY] as number, before[at + NAME] as number, before[at + CHILD] as number);
+    }
   }
 
-  #fillSlotOf(row: DentryRow): void {
-    let slot = hashOf(this.#words[row * WIDTH + DIRECTORY] as number, this.#words[row * WIDTH + NAME] as number) & this.#mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slots[slot] = row;
+  /** Puts an entry into the table. Precondition: there is none of this name. */
+  #fillSlot(row: DentryRow, directory: number, name: number, child: number): void {
+    const at = this.#probe(directory, name);
+    const slots = this.#slots;
+    slots[at + DIRECTORY] = directory;
+    slots[at + NAME] = name;
+    slots[at + CHILD] = child;
+    slots[at + ROW] = row;
+    this.#rows[row * ROW_WORDS + PLACE] = at;
   }
 
-  /** Empties the row's slot and moves later ones of the cluster up, so that no probe meets a gap before its entry. */
-  #emptySlotOf(row: DentryRow): void {
+  /** Empties a slot and moves later ones of the cluster up, so that no probe meets a gap before its entry. */
+  #emptySlot(place: number): void {
     const slots = this.#slots;
     const mask = this.#mask;
-    let gap = hashOf(this.#words[row * WIDTH + DIRECTORY] as number, this.#words[row * WIDTH + NAME] as number) & mask;
-    while (slots[gap] !== row) gap = (gap + 1) & mask;
-    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const other = slots[slot] as number;
-      const home = hashOf(this.#words[other * WIDTH + DIRECTORY] as number, this.#words[other * WIDTH + NAME] as number) & mask;
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
-      slots[gap] = other;
-      gap = slot;
+    let gap = place;
+    for (let at = (gap + SLOT_WORDS) & mask; slots[at + ROW] !== 0; at = (at + SLOT_WORDS) & mask) {
+      const home = (hashOf(slots[at + DIRECTORY] as number, slots[at + NAME] as number) << SLOT_SHIFT) & mask;
+      if (((at - home) & mask) < ((at - gap) & mask)) continue;
+      for (let word = 0; word < SLOT_WORDS; word++) slots[gap + word] = slots[at + word] as number;
+      this.#rows[(slots[at + ROW] as number) * ROW_WORDS + PLACE] = gap;
+      gap = at;
     }
-    slots[gap] = 0;
+    for (let word = 0; word < SLOT_WORDS; word++) slots[gap + word] = 0;
   }
 }

@@ -20,6 +20,7 @@ import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
 import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
+import type { Credentials } from "./credentials.ts";
 
 declare const inode: unique symbol;
 declare const file: unique symbol;
@@ -177,6 +178,10 @@ export interface FileSystem {
    * @param whiteout - what RENAME_WHITEOUT leaves at the old name; absent: one of root's.
    */
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined;
+  /** A filesystem's own check of what the permission bits allow to somebody without capabilities. @param mask - MAY_* bits. @returns EACCES. */
+  refuse?(who: Credentials, inode: Inode, mask: number): Errno | undefined;
+  /** Told before unlink, rmdir and rename, by a filesystem that asks permissions of what lies below it: whose call it is. */
+  actFor?(who: Credentials): void;
   /** Visits every entry but "." and "..", in the filesystem's own order. */
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined;
   readlink(link: Inode): string | Errno;
@@ -219,6 +224,8 @@ export interface FileSystem {
   readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */
   write(file: FileHandle, offset: number, content: Content): number | Errno;
+  /** A write of no bytes, by a filesystem in which that does something: aufs copies up. */
+  writeNothing?(file: FileHandle): Errno | undefined;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
   /** @param mode - FALLOC_FL_* bits. */
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
@@ -246,6 +253,11 @@ export interface FileSystem {
   statfs(): StatFs;
   /** Writes everything that is dirty, and makes it durable (syncfs). */
   sync(): Errno | undefined;
+  /**
+   * mount -o remount with options of the type's own; absent where none can be changed.
+   * @param directory - where relative paths in them begin.
+   */
+  remount?(data: string, directory: string): { readonly errno: Errno; readonly message: string } | undefined;
   /** Ends the mount: writes everything, lets go of what it stands on. */
   unmount(): Errno | undefined;
   /** Throws an InvariantError when what the engine keeps does not add up. */

@@ -42,9 +42,9 @@ import {
   S_IFDIR,
   S_IFIFO,
   S_IFLNK,
-  S_IFMT,
   S_IFREG,
   S_IFSOCK,
+  typeOf,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { OpenFile } from "./open-file.ts";
@@ -102,14 +102,14 @@ function openOrCreate(task: Process, flags: number, mode: number): number | Errn
     if (found === ENOENT) return createAndOpen(task, flags, mode);
     if (isErrno(found)) return found;
     const covered = walk.mount.covers?.has(found) === true;
-    if (!covered && follow && (walk.mount.fs.mode(found) & S_IFMT) === S_IFLNK) {
+    if (!covered && follow && typeOf(walk.mount.fs, found) === S_IFLNK) {
       const lost = walk.parentOfTarget(found);
       if (lost !== undefined) return lost;
       continue;
     }
     if ((flags & O_EXCL) !== 0) return EEXIST;
     walk.enter(found);
-    if (isDirectory(walk.mount.fs.mode(walk.inode))) return EISDIR;
+    if (typeOf(walk.mount.fs, walk.inode) === S_IFDIR) return EISDIR;
     return openExisting(task, flags);
   }
 }
@@ -117,30 +117,30 @@ function openOrCreate(task: Process, flags: number, mode: number): number | Errn
 /** Makes the file that is missing. What it is opened for needs no permission then. */
 function createAndOpen(task: Process, flags: number, mode: number): number | Errno {
   const { walk } = task;
-  const place = walk.position();
-  const { fs } = place.mount;
-  if (place.mount.readOnly) return EROFS;
-  const refused = mayCreate(task.credentials, place);
+  const { fs } = walk.mount;
+  if (walk.mount.readOnly) return EROFS;
+  const refused = mayCreate(task.credentials, walk);
   if (refused !== undefined) return refused;
-  const init = initOwner(task.credentials, place, { mode: S_IFREG | (mode & ~task.umask) });
-  const made = fs.create(place.inode, walk.name, init);
+  const init = initOwner(task.credentials, walk, { mode: S_IFREG | (mode & ~task.umask) });
+  const made = fs.create(walk.inode, walk.name, init);
   if (isErrno(made)) return made;
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, fs, made)) return EPERM;
-  return finish(task, { mount: place.mount, inode: made }, flags & ~(O_TRUNC | O_EXCL));
+  walk.inode = made;
+  return finish(task, walk, S_IFREG, flags & ~(O_TRUNC | O_EXCL));
 }
 
 /** do_open of what the walk found. */
 function openExisting(task: Process, flags: number): number | Errno {
-  const place = task.walk.position();
+  const place = task.walk;
   const { fs } = place.mount;
-  const type = fs.mode(place.inode) & S_IFMT;
+  const type = typeOf(fs, place.inode);
   if ((flags & O_DIRECTORY) !== 0 && type !== S_IFDIR) return ENOTDIR;
   const truncates = (flags & O_TRUNC) !== 0 && type === S_IFREG;
   if (truncates && place.mount.readOnly) return EROFS;
   const refused = mayOpen(task, place, type, flags);
   if (refused !== undefined) return refused;
   if ((flags & O_ACCMODE) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
-  const fd = finish(task, place, flags);
+  const fd = finish(task, place, type, flags);
   if (!truncates || isErrno(fd)) return fd;
   const cut = fs.setattr(place.inode, sizeZero(task, place));
   if (cut === undefined) return fd;
@@ -163,18 +163,15 @@ function mayOpen(task: Process, { mount, inode }: Position, type: number, flags:
   if ((type === S_IFBLK || type === S_IFCHR) && mount.options.nodev === true) return EACCES;
   const refused = inodePermission(task.credentials, mount.fs, inode, mask);
   if (refused !== undefined) return refused;
-  if (mount.fs.fileFlags !== undefined && appendOnly(mount.fs, inode)) {
-    if ((flags & O_ACCMODE) !== 0 && (flags & O_APPEND) === 0) return EPERM;
-    if ((flags & O_TRUNC) !== 0) return EPERM;
-  }
+  const rewrites = ((flags & O_ACCMODE) !== 0 && (flags & O_APPEND) === 0) || (flags & O_TRUNC) !== 0;
+  if (rewrites && appendOnly(mount.fs, inode)) return EPERM;
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, mount.fs, inode)) return EPERM;
   return undefined;
 }
 
 /** Begins the open file: by the filesystem for files and directories, by its own rules for the rest (do_dentry_open). */
-function finish(task: Process, place: Position, flags: number): number | Errno {
+function finish(task: Process, place: Position, type: number, flags: number): number | Errno {
   const { fs } = place.mount;
-  const type = fs.mode(place.inode) & S_IFMT;
   const special = type !== S_IFREG && type !== S_IFDIR;
   if (special) {
     const refused = openSpecial(place, type, flags);
@@ -210,7 +207,7 @@ function openPath(task: Process, path: string, flags: number): number | Errno {
   const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
   if (lost !== undefined) return lost;
   const place = task.walk.position();
-  const type = place.mount.fs.mode(place.inode) & S_IFMT;
+  const type = typeOf(place.mount.fs, place.inode);
   if ((flags & O_DIRECTORY) !== 0 && type !== S_IFDIR) return ENOTDIR;
   place.mount.fs.hold(place.inode);
   return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });

@@ -13,7 +13,18 @@ import {
   capable,
   inGroup,
 } from "./credentials.ts";
-import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX } from "./filesystem.ts";
+import {
+  type FileSystem,
+  type Inode,
+  type NewInode,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  S_ISGID,
+  S_ISUID,
+  S_ISVTX,
+  typeOf,
+} from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 
 export const MAY_EXEC = 1;
@@ -30,12 +41,18 @@ export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, 
     const barred = immutable(fs, inode);
     if (barred !== undefined) return barred;
   }
+  return modePermission(who, fs, inode, mask);
+}
+
+/** What mode and owner say. */
+function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
   const mode = fs.mode(inode);
   if (who.capabilities !== 0 && overrides(who, mode, mask)) return undefined;
   let bits = mode;
   if (fs.uid(inode) === who.uid) bits = mode >> 6;
   else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
-  return (mask & 7 & ~bits) === 0 ? undefined : EACCES;
+  if ((mask & 7 & ~bits) !== 0) return EACCES;
+  return fs.refuse === undefined ? undefined : fs.refuse(who, inode, mask);
 }
 
 /** Whether capabilities allow what the permission bits may not (the end of generic_permission). */
@@ -67,10 +84,14 @@ export function appendOnly(fs: FileSystem, inode: Inode): boolean {
   return hasFlags(fs, inode, APPEND_ONLY);
 }
 
+/** The flags of chattr(1); 0 where there are none. */
+function flagsOf(fs: FileSystem, inode: Inode): number {
+  const flags = fs.fileFlags?.(inode);
+  return typeof flags === "number" ? flags : 0;
+}
+
 function hasFlags(fs: FileSystem, inode: Inode, bits: number): boolean {
-  if (fs.fileFlags === undefined) return false;
-  const flags = fs.fileFlags(inode);
-  return typeof flags === "number" && (flags & bits) !== 0;
+  return (flagsOf(fs, inode) & bits) !== 0;
 }
 
 /** Whether they own the inode or have CAP_FOWNER (inode_owner_or_capable). */
@@ -86,13 +107,15 @@ export function mayCreate(who: Credentials, place: Position): Errno | undefined 
 /** Whether an entry may be removed. @param wantDirectory - whether it is to be a directory: rmdir, or rename of one. */
 export function mayDelete(who: Credentials, directory: Position, victim: Inode, wantDirectory: boolean): Errno | undefined {
   const { fs } = directory.mount;
-  const refused = inodePermission(who, fs, directory.inode, MAY_WRITE | MAY_EXEC);
+  const flags = flagsOf(fs, directory.inode);
+  if ((flags & IMMUTABLE) !== 0) return EPERM;
+  const refused = modePermission(who, fs, directory.inode, MAY_WRITE | MAY_EXEC);
   if (refused !== undefined) return refused;
-  if (appendOnly(fs, directory.inode)) return EPERM;
+  if ((flags & APPEND_ONLY) !== 0) return EPERM;
   if (sticky(who, fs, directory.inode, victim)) return EPERM;
   const barred = immutableOrAppendOnly(fs, victim);
   if (barred !== undefined) return barred;
-  const isOne = isDirectory(fs.mode(victim));
+  const isOne = typeOf(fs, victim) === S_IFDIR;
   if (wantDirectory) {
     if (!isOne) return ENOTDIR;
     return victim === fs.root ? EBUSY : undefined;

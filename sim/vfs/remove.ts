@@ -19,6 +19,7 @@ export function unlink(task: Process, path: string): Errno | undefined {
   const refused = mayDelete(task.credentials, walk, victim, false);
   if (refused !== undefined) return refused;
   if (walk.mount.covers?.has(victim) === true) return EBUSY;
+  fs.actFor?.(task.credentials);
   return fs.unlink(walk.inode, walk.name);
 }
 
@@ -36,5 +37,6 @@ export function rmdir(task: Process, path: string): Errno | undefined {
   const refused = mayDelete(task.credentials, walk, victim, true);
   if (refused !== undefined) return refused;
   if (walk.mount.covers?.has(victim) === true) return EBUSY;
+  walk.mount.fs.actFor?.(task.credentials);
   return walk.mount.fs.rmdir(walk.inode, walk.name);
 }

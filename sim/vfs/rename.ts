@@ -4,9 +4,18 @@
  */
 import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, type Errno, EXDEV, isErrno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
-import { type FileSystem, type Inode, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, S_IFCHR } from "./filesystem.ts";
+import {
+  type FileSystem,
+  type Inode,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
+  S_IFCHR,
+  S_IFDIR,
+  typeOf,
+} from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
-import { initOwner, inodePermission, isDirectory, MAY_WRITE, mayCreate, mayDelete, wantWrite } from "./permission.ts";
+import { initOwner, inodePermission, MAY_WRITE, mayCreate, mayDelete, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
 const KNOWN_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
@@ -18,6 +27,7 @@ interface Side {
   readonly inode: Inode;
   readonly name: Name;
   readonly slash: boolean;
+  readonly long: boolean;
   /** 0 when there is nothing of that name. */
   child: Inode;
   directory: boolean;
@@ -48,12 +58,13 @@ export function rename(task: Process, path: string, to: string, flags: number): 
   const refused = mayRename(task, source, target, flags);
   if (refused !== undefined) return refused;
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : initOwner(task.credentials, source, { mode: S_IFCHR });
+  source.mount.fs.actFor?.(task.credentials);
   return source.mount.fs.rename(source.inode, source.name, target.inode, target.name, flags, whiteout);
 }
 
 function sideOf(walk: Process["walk"]): Side {
-  const { mount, inode, name, slash } = walk;
-  return { mount, inode, name, slash, child: NOTHING, directory: false };
+  const { mount, inode, name, slash, long } = walk;
+  return { mount, inode, name, slash, long, child: NOTHING, directory: false };
 }
 
 /** Looks up both names and checks what needs no permission. */
@@ -76,10 +87,11 @@ function lookup(task: Process, side: Side): Errno | undefined {
   const { walk } = task;
   walk.inode = side.inode;
   walk.name = side.name;
+  walk.long = side.long;
   const found = walk.child();
   if (isErrno(found)) return found;
   side.child = found;
-  side.directory = isDirectory(side.mount.fs.mode(found));
+  side.directory = typeOf(side.mount.fs, found) === S_IFDIR;
   return undefined;
 }
 

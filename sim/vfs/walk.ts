@@ -50,6 +50,8 @@ export class Walk {
   kind: LastKind = "root";
   /** After `parent`: whether slashes follow the last component, which asks for a directory. */
   slash = false;
+  /** After `parent`: whether the last component may be too long for a filesystem. */
+  long = false;
   readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
@@ -85,7 +87,7 @@ export class Walk {
   /** After `parent`: the inode of the last component, mounts on it not entered. @returns ENOENT, ENAMETOOLONG. */
   child(): Inode | Errno {
     const { fs } = this.mount;
-    if (this.#names.byteLength(this.name) > fs.nameMax) return ENAMETOOLONG;
+    if (this.long && this.#names.byteLength(this.name) > fs.nameMax) return ENAMETOOLONG;
     return fs.lookup(this.inode, this.name);
   }
 
@@ -130,6 +132,7 @@ export class Walk {
         this.kind = dots === 0 ? "normal" : dots === 1 ? "dot" : "dotdot";
         this.name = name;
         this.slash = next > end;
+        this.long = end - at > SHORT_NAME;
         return undefined;
       }
       if (dots !== 0) {

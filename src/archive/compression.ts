@@ -73,5 +73,8 @@ export class Unpacked {
 /** Content as it is, or what it unpacks to. */
 export async function uncompressed(content: Content, decompress: Decompress): Promise<Content> {
   const kind = compressionOf(content);
-  return kind === "none" ? content : decompress(content, kind);
+  if (kind === "none") return content;
+  const unpacked = await decompress(content, kind);
+  if (compressionOf(unpacked) === "none") return unpacked;
+  throw new ArchiveFault("E_FORMAT", "the data are compressed twice");
 }

@@ -50,26 +50,47 @@ export function typeAt(task: Task, path: string): number | undefined {
 
 /** os.RemoveAll, the root's content but not the root. */
 export function removeTree(task: Task, path: string): UnpackError | undefined {
-  const unlinked = path === "/" ? EPERM : task.unlink(path);
-  if (unlinked === undefined || unlinked === ENOENT) return undefined;
-  if (typeAt(task, path) !== S_IFDIR) return new UnpackError("unlinkat", path, unlinked);
-  const rows = task.readdir(path);
-  if (isErrno(rows)) return new UnpackError("open", path, rows);
-  for (const { name } of rows) {
-    const failed = removeTree(task, path === "/" ? `/${name}` : `${path}/${name}`);
-    if (failed !== undefined) return failed;
-  }
-  const errno = path === "/" ? undefined : task.rmdir(path);
-  return errno === undefined || errno === ENOENT ? undefined : new UnpackError("unlinkat", path, errno);
+  const failed = removeBelow(task, path, path === "/");
+  // The walk goes down and up by single names, so that deep trees cost no long paths; it ends where it began.
+  task.chdir("/");
+  return failed;
 }
 
-/** system.MkdirAll of a missing parent; symbolic links on the way are followed. */
+/** Removes `name` of the working directory (at first a whole path). */
+function removeBelow(task: Task, name: string, isRoot: boolean): UnpackError | undefined {
+  const unlinked = isRoot ? EPERM : task.unlink(name);
+  if (unlinked === undefined || unlinked === ENOENT) return undefined;
+  if (typeAt(task, name) !== S_IFDIR) return new UnpackError("unlinkat", name, unlinked);
+  const above = task.cwd;
+  const entered = task.chdir(name);
+  const rows = entered ?? task.readdir(".");
+  if (isErrno(rows)) return new UnpackError("open", name, rows);
+  for (const row of rows) {
+    const failed = removeBelow(task, row.name, false);
+    if (failed !== undefined) return failed;
+  }
+  if (isRoot) return undefined;
+  task.chdirTo(above);
+  const errno = task.rmdir(name);
+  return errno === undefined || errno === ENOENT ? undefined : new UnpackError("unlinkat", name, errno);
+}
+
+/** system.MkdirAll of a missing parent; symbolic links on the way are followed. A parent that cannot even be looked at is left to fail later. */
 export function makeParents(task: Task, folder: string, mode: number): UnpackError | undefined {
-  if (folder === "/" || typeAt(task, folder) !== undefined) return undefined;
-  const failed = makeParents(task, folderOf(folder), mode);
-  if (failed !== undefined) return failed;
-  const errno = task.mkdir(folder, mode);
-  return errno === undefined ? undefined : new UnpackError("mkdir", folder, errno);
+  let there = folder;
+  const missing: string[] = [];
+  while (there !== "/" && task.lstat(there, newAttributes()) === ENOENT) {
+    const slash = there.lastIndexOf("/");
+    missing.push(there.slice(slash + 1));
+    there = folderOf(there);
+  }
+  if (missing.length === 0) return undefined;
+  const entered = task.chdir(there);
+  if (entered !== undefined) return new UnpackError("mkdir", folder, entered);
+  let failed: Errno | undefined;
+  for (const name of missing.reverse()) failed ??= task.mkdir(name, mode) ?? task.chdir(name);
+  task.chdir("/");
+  return failed === undefined ? undefined : new UnpackError("mkdir", folder, failed);
 }
 
 /** Makes the entry at `path`; what stood there is gone, but for a directory that stays one. */

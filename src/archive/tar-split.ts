@@ -5,6 +5,7 @@
 import { Content } from "../../sim/core/content.ts";
 import { Crc64 } from "./crc64.ts";
 import { ArchiveFault } from "./fault.ts";
+import type { Gzip } from "./gzip.ts";
 import { layerPath } from "./names.ts";
 import { isRawName, nameBytes, nameText } from "./tar-header.ts";
 import type { TarEntry } from "./tar-read.ts";
@@ -13,26 +14,70 @@ const FILE = 1;
 const SEGMENT = 2;
 /** Bytes behind the archive's end are kept in pieces of at most this. */
 const SEGMENT_MAX = 2 ** 20;
-const CHARACTERS_AT_ONCE = 8192;
-
-function base64(raw: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < raw.length; at += CHARACTERS_AT_ONCE)
-    text += String.fromCharCode(...raw.subarray(at, at + CHARACTERS_AT_ONCE));
-  return btoa(text);
-}
-
 function fromBase64(text: string): Uint8Array {
   return Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0));
 }
 
-/** Takes the parts of a tar in their order and writes the list. */
+const ALPHABET = new TextEncoder().encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+const PAD = 0x3d;
+const ENCODER = new TextEncoder();
+
+/** The text under way: bytes, so that thirty thousand headers need no strings. */
+class Lines {
+  #room = new Uint8Array(2 * SEGMENT_MAX);
+  length = 0;
+
+  #reserve(more: number): void {
+    if (this.length + more <= this.#room.length) return;
+    const larger = new Uint8Array(2 * (this.length + more));
+    larger.set(this.#room.subarray(0, this.length));
+    this.#room = larger;
+  }
+
+  text(text: string): void {
+    this.#reserve(3 * text.length);
+    this.length += ENCODER.encodeInto(text, this.#room.subarray(this.length)).written;
+  }
+
+  base64(raw: Uint8Array): void {
+    this.#reserve(Math.ceil(raw.length / 3) * 4);
+    const room = this.#room;
+    let to = this.length;
+    for (let at = 0; at < raw.length; at += 3) {
+      const left = raw.length - at;
+      const bits =
+        ((raw[at] as number) << 16) | (left > 1 ? (raw[at + 1] as number) << 8 : 0) | (left > 2 ? (raw[at + 2] as number) : 0);
+      room[to] = ALPHABET[bits >>> 18] as number;
+      room[to + 1] = ALPHABET[(bits >>> 12) & 63] as number;
+      room[to + 2] = left > 1 ? (ALPHABET[(bits >>> 6) & 63] as number) : PAD;
+      room[to + 3] = left > 2 ? (ALPHABET[bits & 63] as number) : PAD;
+      to += 4;
+    }
+    this.length = to;
+  }
+
+  /** The bytes so far; the next text takes their place. */
+  take(): Uint8Array {
+    const bytes = this.#room.subarray(0, this.length);
+    this.length = 0;
+    return bytes;
+  }
+}
+
+/**
+ * Takes the parts of a tar in their order and writes the list, compressed as it goes: a gzip file may consist of several one after the
+ * other, so that the whole list is never held.
+ */
 export class TarSplitWriter {
-  readonly #lines: Uint8Array[] = [];
-  readonly #encoder = new TextEncoder();
+  readonly #gzip: Gzip;
+  readonly #packed: Uint8Array[] = [];
+  readonly #lines = new Lines();
   readonly #names = new Set<string>();
-  #text = "";
   #position = 0;
+
+  constructor(gzip: Gzip) {
+    this.#gzip = gzip;
+  }
 
   /** @throws ArchiveFault E_TAR_DUPLICATE for a name that was there */
   entry({ header, before, checksum }: TarEntry): void {
@@ -40,12 +85,27 @@ export class TarSplitWriter {
     if (this.#names.has(path)) throw new ArchiveFault("E_TAR_DUPLICATE", "duplicates of file paths not supported");
     this.#names.add(path);
     this.#segment(before);
-    const name = isRawName(header.name)
-      ? `"name_raw":"${base64(nameBytes(header.name))}"`
-      : `"name":${JSON.stringify(header.name).replace(/[<>&\u2028\u2029]/g, escaped)}`;
-    const size = header.size === 0 ? "" : `,"size":${header.size}`;
-    const payload = checksum === undefined ? "null" : `"${base64(checksum)}"`;
-    this.#line(`{"type":${FILE},${name}${size},"payload":${payload},"position":${this.#position++}}`);
+    const lines = this.#lines;
+    lines.text(`{"type":${FILE},`);
+    if (isRawName(header.name)) {
+      lines.text('"name_raw":"');
+      lines.base64(nameBytes(header.name));
+      lines.text('"');
+    } else lines.text(`"name":${JSON.stringify(header.name).replace(/[<>&\u2028\u2029]/g, escaped)}`);
+    lines.text(`${header.size === 0 ? "" : `,"size":${header.size}`},"payload":`);
+    this.#payload(checksum);
+  }
+
+  #payload(raw: Uint8Array | undefined): void {
+    const lines = this.#lines;
+    if (raw === undefined) lines.text("null");
+    else {
+      lines.text('"');
+      lines.base64(raw);
+      lines.text('"');
+    }
+    lines.text(`,"position":${this.#position++}}\n`);
+    if (lines.length > SEGMENT_MAX) this.#flush();
   }
 
   /** What stands behind the last file. */
@@ -55,27 +115,22 @@ export class TarSplitWriter {
 
   #segment(content: Content): void {
     if (content.length === 0) return;
-    this.#line(`{"type":${SEGMENT},"payload":"${base64(content.toBytes())}","position":${this.#position++}}`);
-  }
-
-  #line(text: string): void {
-    this.#text += `${text}\n`;
-    if (this.#text.length > SEGMENT_MAX) this.#flush();
+    this.#lines.text(`{"type":${SEGMENT},"payload":`);
+    this.#payload(content.toBytes());
   }
 
   #flush(): void {
-    this.#lines.push(this.#encoder.encode(this.#text));
-    this.#text = "";
+    if (this.#lines.length > 0 || this.#packed.length === 0) this.#packed.push(this.#gzip.pack(this.#lines.take()));
   }
 
-  /** The whole list, not compressed. */
-  bytes(): Uint8Array {
+  /** The whole list, compressed. */
+  packed(): Uint8Array {
     this.#flush();
-    const out = new Uint8Array(this.#lines.reduce((sum, line) => sum + line.length, 0));
+    const out = new Uint8Array(this.#packed.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    for (const line of this.#lines) {
-      out.set(line, at);
-      at += line.length;
+    for (const part of this.#packed) {
+      out.set(part, at);
+      at += part.length;
     }
     return out;
   }
@@ -122,5 +177,5 @@ export function reassemble(list: Uint8Array, read: (name: string) => Content | u
 function checksumOf(content: Content): string {
   const crc = new Crc64();
   for (const piece of content.chunks()) crc.update(piece);
-  return base64(crc.bytes());
+  return btoa(String.fromCharCode(...crc.bytes()));
 }

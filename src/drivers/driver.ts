@@ -92,6 +92,11 @@ export interface GraphDriver {
    * layer. Absent where a writable layer serves as a parent as it stands.
    */
   commit?(id: string): DriverError | undefined;
+  /**
+   * The folder of what a layer holds itself, with whiteouts by name (aufs). Absent where there is none, or where `metadata` tells it and
+   * whiteouts are devices.
+   */
+  branchFolder?(id: string): string;
   remove(id: string): DriverError | undefined;
   exists(id: string): boolean;
   /** How a layer differs from `parent`, a folder before what is in it. */
@@ -144,5 +149,7 @@ export interface DriverKind {
   readonly deprecated: boolean;
   /** The backing filesystems that it stands on, its usual one first; absent where any will do. */
   readonly backings?: readonly string[];
+  /** Options of the daemon under which the driver's traces were recorded; default none. */
+  readonly recordedWith?: readonly string[];
   init(context: DriverContext): GraphDriver | DriverError;
 }

@@ -94,7 +94,9 @@ export function readFile(task: Task, path: string): string | DriverError {
 
 /** os.RemoveAll: a path that is not there is removed already. */
 export function removeAll(task: Task, path: string): DriverError | undefined {
-  const failed = removeTree(task, path);
+  const before = task.cwd;
+  const failed = removeTree(task, path, path);
+  task.chdirTo(before);
   return failed === undefined ? undefined : pathError(failed.operation, failed.path, failed.errno);
 }
 
@@ -104,19 +106,25 @@ interface Failure {
   readonly errno: Errno;
 }
 
-function removeTree(task: Task, path: string): Failure | undefined {
-  const unlinked = task.unlink(path);
+/**
+ * Removes `name` of the working directory (at first the whole path): going down and up by single names, a deep tree costs no long paths.
+ * @param path - what errors call it
+ */
+function removeTree(task: Task, name: string, path: string): Failure | undefined {
+  const unlinked = task.unlink(name);
   if (unlinked === undefined || unlinked === ENOENT) return undefined;
-  const of = task.lstat(path, newAttributes());
+  const of = task.lstat(name, newAttributes());
   if (isErrno(of)) return of === ENOENT ? undefined : { operation: "lstat", path, errno: of };
   if (!isDirectory(of)) return { operation: "unlinkat", path, errno: unlinked };
-  const entries = task.readdir(path);
+  const above = task.cwd;
+  const entries = task.chdir(name) ?? task.readdir(".");
   if (isErrno(entries)) return { operation: "open", path, errno: entries };
-  for (const { name } of entries) {
-    const failed = removeTree(task, `${path}/${name}`);
+  for (const entry of entries) {
+    const failed = removeTree(task, entry.name, `${path}/${entry.name}`);
     if (failed !== undefined) return failed;
   }
-  const errno = task.rmdir(path);
+  task.chdirTo(above);
+  const errno = task.rmdir(name);
   return errno === undefined || errno === ENOENT ? undefined : { operation: "unlinkat", path, errno };
 }
 

@@ -5,6 +5,8 @@ import { isErrno } from "../../sim/core/errno.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exists, parentPath } from "./files.ts";
 
+/** statfs type of aufs. */
+export const AUFS_MAGIC = 0x61756673;
 /** statfs type of overlayfs (include/uapi/linux/magic.h). */
 export const OVERLAYFS_MAGIC = 0x794c7630;
 
@@ -12,7 +14,7 @@ export const OVERLAYFS_MAGIC = 0x794c7630;
 export const BTRFS_MAGIC = 0x9123683e;
 
 const NAMES: ReadonlyMap<number, string> = new Map([
-  [0x61756673, "aufs"],
+  [AUFS_MAGIC, "aufs"],
   [BTRFS_MAGIC, "btrfs"],
   [0xef53, "extfs"],
   [0xf15f, "ecryptfs"],

@@ -90,3 +90,24 @@ export function nativeDiffObstacle(host: Host, home: string): DriverError | unde
     return obstacle;
   });
 }
+
+/** How each backing filesystem is made to tell types (overlayutils.ErrDTypeNotSupported). */
+const REFORMAT: ReadonlyMap<string, string> = new Map([
+  ["xfs", " Reformat the filesystem with ftype=1 to enable d_type support."],
+  ["extfs", " Reformat the filesystem (or use tune2fs) with -O filetype flag to enable d_type support."],
+]);
+
+/** Lists a folder with one file in `home`'s filesystem. @returns what Docker says when its entries do not tell their type. */
+export function entryTypeError(host: Host, home: string, names: { driver: string; backing: string }): DriverError | undefined {
+  return inFolder(host, { home, prefix: ".d_type_check" }, (folder) => {
+    const failed = writeFile(host.task, `${folder}/marker`, { text: "", mode: 0o644 });
+    if (failed !== undefined) return failed;
+    const entries = host.task.readdir(folder);
+    if (isErrno(entries) || entries.every(({ type }) => type !== 0)) return undefined;
+    const what = `${names.driver}: the backing ${names.backing} filesystem is formatted without d_type support`;
+    const how = REFORMAT.get(names.backing) ?? "";
+    return new DriverError(
+      `${what}, which leads to incorrect behavior.${how} Backing filesystems without d_type support are not supported.`,
+    );
+  });
+}

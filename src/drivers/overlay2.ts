@@ -11,7 +11,6 @@
 import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
-import { newAttributes } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
@@ -27,12 +26,13 @@ import {
   NOT_SUPPORTED,
   pathError,
 } from "./driver.ts";
-import { exists, isDirectory, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
-import { nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
+import { entryTypeError, nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
 
@@ -310,27 +310,6 @@ class Overlay2Driver implements GraphDriver {
   }
 }
 
-/** directory.Size: bytes of everything below a folder but folders, each inode once. */
-function folderSize(task: Task, folder: string): number {
-  const seen = new Set<number>();
-  let size = 0;
-  const visit = (path: string): void => {
-    const entries = task.readdir(path);
-    if (isErrno(entries)) return;
-    for (const { name } of entries) {
-      const of = task.lstat(`${path}/${name}`, newAttributes());
-      if (isErrno(of)) continue;
-      if (isDirectory(of)) visit(`${path}/${name}`);
-      else if (!seen.has(of.inodeNumber)) {
-        seen.add(of.inodeNumber);
-        size += of.size;
-      }
-    }
-  };
-  visit(folder);
-  return size;
-}
-
 /** Checks the daemon's options. @returns what is wrong with them. */
 function checkOptions(options: readonly string[], backing: string): DriverError | undefined {
   for (const option of options) {
@@ -362,6 +341,8 @@ function init(context: DriverContext): GraphDriver | DriverError {
   if (wrong !== undefined) return wrong;
   const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
   if (supportsOverlay(host, parent, ["lower2", "lower1"]) !== undefined) return NOT_SUPPORTED;
+  const untyped = parent === home ? undefined : entryTypeError(host, parent, { driver: "overlay2", backing });
+  if (untyped !== undefined) return untyped;
   const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
   const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";

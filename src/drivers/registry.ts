@@ -5,7 +5,9 @@
  * Interface: a driver lives in `<root>/<name>`. Its failure to start is told as Docker's daemon logs it.
  */
 import type { Host } from "../../sim/host.ts";
+import { AUFS } from "./aufs.ts";
 import { BTRFS } from "./btrfs.ts";
+import { DEVICEMAPPER } from "./devicemapper.ts";
 import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
@@ -19,7 +21,7 @@ const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs
 
 /** Every driver there is, by its name. */
 export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map(
-  [BTRFS, OVERLAY, OVERLAY2, VFS, ZFS].map((kind) => [kind.name, kind]),
+  [AUFS, BTRFS, DEVICEMAPPER, OVERLAY, OVERLAY2, VFS, ZFS].map((kind) => [kind.name, kind]),
 );
 
 export interface DriverChoice {

@@ -11,7 +11,7 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { CallSession } from "../calls/session.ts";
 import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
-import { type UpperRow, upperRows } from "./upper.ts";
+import { branchRows, type UpperRow, upperRows } from "./upper.ts";
 
 /** A step that names a layer that is not there, or a name twice. */
 export class LabError extends Error {
@@ -85,6 +85,12 @@ export class Lab {
     return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
   }
 
+  /** Takes an image layer that the driver has under `id` already. */
+  adopt(name: string, id: string): void {
+    if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
+    this.#trees.set(name, { id, parent: undefined, path: undefined, held: false, session: undefined });
+  }
+
   #open(tree: Tree): DriverError | undefined {
     const path = this.driver.get(tree.id);
     if (isDriverError(path)) return path;
@@ -103,6 +109,7 @@ export class Lab {
   }
 
   #upperFolder(tree: Tree): string | undefined | DriverError {
+    if (this.driver.branchFolder !== undefined) return this.driver.branchFolder(tree.id);
     const metadata = this.driver.metadata(tree.id);
     return metadata === null || isDriverError(metadata) ? (metadata ?? undefined) : metadata["UpperDir"];
   }
@@ -169,7 +176,7 @@ export class Lab {
   upper(name: string): UpperRow[] | DriverError | undefined {
     const folder = this.#upperFolder(this.#tree(name));
     if (folder === undefined || isDriverError(folder)) return folder;
-    return upperRows(this.host.task, folder);
+    return this.driver.branchFolder === undefined ? upperRows(this.host.task, folder) : branchRows(this.host.task, folder);
   }
 
   /** Ends every process and every mount. */

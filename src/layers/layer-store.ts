@@ -175,7 +175,7 @@ export class LayerStore {
   }
 
   #registerOver(tar: LayerTar, parent: Layer | undefined): Layer | DriverError {
-    const { driver, gzip, newHasher } = this.parts;
+    const { driver, newHasher } = this.parts;
     const cacheId = this.#newId();
     const created = driver.create(cacheId, parent?.cacheId ?? "");
     if (created !== undefined) return created;
@@ -188,13 +188,38 @@ export class LayerStore {
       const there = this.get(chainId);
       if (!isDriverError(there)) return there;
       const record = { chainId, diffId, cacheId, parent: parent?.chainId, size };
-      const failed = this.db.commit(record, gzip.pack(split));
+      const failed = this.db.commit(record, split);
       if (failed !== undefined) return failed;
       kept = true;
       return this.#keep({ ...record, parent }, 1);
     } finally {
       if (!kept) driver.remove(cacheId);
     }
+  }
+
+  /**
+   * Takes up a layer that the driver has already, under its old name: the migration of images from before 1.10. No data moves.
+   * @returns the layer, held; of a tree that is there already under another name, that one
+   */
+  registerByGraphId(graphId: string, parentChain: string): Layer | DriverError {
+    const { host, driver, newHasher } = this.parts;
+    const parent = parentChain === "" ? undefined : this.find(parentChain);
+    if (parentChain !== "" && parent === undefined) return NO_LAYER;
+    const tar = diffOf(host, driver, { id: graphId, parent: parent?.cacheId ?? "" });
+    if (isDriverError(tar)) return tar;
+    const size = driver.diffSize(graphId, parent?.cacheId ?? "");
+    if (isDriverError(size)) return size;
+    const hasher = newHasher();
+    const split = new TarSplitWriter(this.parts.gzip);
+    const onEnd = (rest: Content): void => split.rest(rest);
+    const reading = { mode: "docker", checksums: true, onBytes: (piece: Uint8Array) => hasher.update(piece), onEnd } as const;
+    for (const entry of readTar(tar, reading)) split.entry(entry);
+    const diffId = `sha256:${hasher.hex()}`;
+    const chainId = parent === undefined ? diffId : digestOfText(`${parent.chainId} ${diffId}`, newHasher);
+    const there = this.get(chainId);
+    if (!isDriverError(there)) return there;
+    const record = { chainId, diffId, cacheId: graphId, parent: parent?.chainId, size };
+    return this.db.commit(record, split.packed()) ?? this.#keep({ ...record, parent }, 1);
   }
 
   /** One pass over the tar: its digest, its tar-split, its files into the driver. */
@@ -205,7 +230,7 @@ export class LayerStore {
   ): { readonly diffId: string; readonly size: number; readonly split: Uint8Array } | DriverError {
     const { host, driver, newHasher } = this.parts;
     const hasher = newHasher();
-    const split = new TarSplitWriter();
+    const split = new TarSplitWriter(this.parts.gzip);
     const reading = {
       mode: tar.mode,
       checksums: true,
@@ -221,7 +246,7 @@ export class LayerStore {
     const diff = { entries: entries(), mode: tar.mode };
     const size = applyDiffTo(host, driver, { id: cacheId, parent: parent?.cacheId ?? "", diff });
     if (isDriverError(size)) return size;
-    return { diffId: `sha256:${hasher.hex()}`, size, split: split.bytes() };
+    return { diffId: `sha256:${hasher.hex()}`, size, split: split.packed() };
   }
 
   /** Lets go of a layer. @returns the layers that nobody needed any more, the topmost first */

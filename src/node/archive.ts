@@ -10,6 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { extract, type Header } from "tar-stream";
 import { Content } from "../../sim/core/content.ts";
 import { type Archive, type ArchiveEntry, cleanName } from "../scenario/archive.ts";
+import { readArchivedImage } from "./image-files.ts";
 
 const ARCHIVE_BYTES_MAX = 2 ** 30;
 const NAMES_MAX = 1_000_000;
@@ -21,8 +22,11 @@ export class ArchiveError extends Error {
 
 /** Reads the archive or folder at a path of this machine. @throws ArchiveError that says what is wrong. */
 export async function readArchive(path: string): Promise<Archive> {
-  const entries = lstatSync(path).isDirectory() ? readFolder(path) : await readTar(tarBytes(path));
-  return { entries };
+  const image = await readArchivedImage(path);
+  if (image !== undefined) return { entries: [], image };
+  if (lstatSync(path).isDirectory()) return { entries: readFolder(path) };
+  const raw = tarBytes(path);
+  return { entries: await readTar(raw), tar: Content.literal(raw) };
 }
 
 function tarBytes(path: string): Uint8Array {

@@ -25,12 +25,19 @@ export const nodeDecompress: Decompress = async (content, kind) => {
   if (opener === undefined) throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read by this Node`);
   const unpacked = new Unpacked(content.length);
   const source = Readable.from(copies(content.chunks()));
+  let fault: ArchiveFault | undefined;
   try {
     await pipeline(source, opener({ chunkSize: CHUNK }), async (pieces: AsyncIterable<unknown>) => {
-      for await (const piece of pieces) unpacked.add(piece as Uint8Array);
+      try {
+        for await (const piece of pieces) unpacked.add(piece as Uint8Array);
+      } catch (error) {
+        // The pipeline may tell the end of the stream that follows instead.
+        if (error instanceof ArchiveFault) fault = error;
+        throw error;
+      }
     });
   } catch (error) {
-    if (error instanceof ArchiveFault) throw error;
+    if (fault !== undefined) throw fault;
     throw new ArchiveFault("E_COMPRESSION", `the ${kind} data are damaged: ${error instanceof Error ? error.message : ""}`);
   }
   return unpacked.content;

@@ -3,13 +3,16 @@
  *
  * Interface: the bytes stay where they are until somebody wants them; the file must not change meanwhile. `close` ends the reading.
  */
-import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { Content } from "../../sim/core/content.ts";
 import { uncompressed } from "../archive/compression.ts";
 import { ArchiveFault, type ReadMode } from "../archive/fault.ts";
 import { type ImageFiles, tarFiles } from "../images/files.ts";
+import { readImages, verifyLayers } from "../images/read-images.ts";
+import type { ArchivedImage } from "../scenario/archive.ts";
 import { nodeDecompress } from "./decompress.ts";
+import { nodeHasher } from "./digest.ts";
 
 /** Small reads come from this many bytes that were read together. */
 const AHEAD = 65_536;
@@ -60,6 +63,25 @@ function readWhole(fd: number, target: Uint8Array, offset: number): void {
 export async function openImageFiles(path: string, mode: ReadMode, opened: OpenedFiles): Promise<ImageFiles> {
   if (lstatSync(path).isDirectory()) return folderFiles(path, opened);
   return tarFiles(await uncompressed(opened.content(path), nodeDecompress), mode);
+}
+
+/** The first image of an archive, its layers opened and checked; undefined for what holds no image. @throws ArchiveFault */
+export async function readArchivedImage(path: string): Promise<ArchivedImage | undefined> {
+  if (lstatSync(path).isDirectory() && !existsSync(join(path, "index.json"))) return undefined;
+  const opened = new OpenedFiles();
+  let files: ImageFiles;
+  try {
+    files = await openImageFiles(path, "docker", opened);
+  } catch {
+    // What is no tar at all is judged by who reads root filesystems.
+    return undefined;
+  }
+  if (!files.names.includes("manifest.json") && !files.names.includes("index.json")) return undefined;
+  const context = { mode: "strict", newHasher: nodeHasher, decompress: nodeDecompress } as const;
+  const [image] = readImages(files, context).images;
+  if (image === undefined) return undefined;
+  const layers = await verifyLayers(image, context);
+  return { config: image.config.raw, layers: layers.map(({ content }) => content) };
 }
 
 /** The files below a folder; links are not followed. */

@@ -32,11 +32,13 @@ function driverOf(header: TraceHeader): { kind: DriverKind; settings: DriverSett
 export function labFor(header: TraceHeader): Lab | CannotRun {
   const what = `${header.target} on ${header.backing}`;
   const driver = driverOf(header);
-  if (driver === undefined || !FILESYSTEMS.has(header.backing)) return { cannotRun: what };
+  // What has no filesystem of that name below it (thin, zfs) keeps its files where the driver would.
+  const backing = FILESYSTEMS.has(header.backing) ? header.backing : driver?.kind.backings?.[0];
+  if (driver === undefined || backing === undefined) return { cannotRun: what };
   const host = createHost();
-  const disk = prepareDockerRoot(host, { backing: header.backing, size: DISK_SIZE });
+  const disk = prepareDockerRoot(host, { backing, size: DISK_SIZE });
   if (isDriverError(disk)) return { cannotRun: `${what} (${disk.message})` };
   const home = `${DOCKER_ROOT}/${driver.kind.name}`;
-  const started = driver.kind.init({ host, home, options: [], settings: driver.settings });
+  const started = driver.kind.init({ host, home, options: driver.kind.recordedWith ?? [], settings: driver.settings });
   return isDriverError(started) ? { cannotRun: `${what} (${started.message})` } : new Lab(host, started);
 }

@@ -32,10 +32,17 @@ export type Operation =
   | { readonly kind: "tick"; readonly span: number }
   | { readonly kind: "measure"; readonly metrics: readonly MetricId[] }
   | { readonly kind: "dropCaches" }
-  | { readonly kind: "diff"; readonly container: string };
+  | { readonly kind: "diff"; readonly container: string }
+  | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
+  /** An instruction of a build that changes the configuration alone. */
+  | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string };
 
-/** Where an action can stand: in a container's steps and in layers, or on the machine (no `in`). */
-type Scope = "files" | "machine";
+/** What `show` tells of an image. */
+const IMAGE_FIELDS = ["id", "diff_ids", "chain_ids", "size", "layer_sizes", "created_by", "intermediate", "old_ids"] as const;
+export type ImageField = (typeof IMAGE_FIELDS)[number];
+
+/** Where an action can stand: in a container's steps and in layers, on the machine (no `in`), or in the layers of a build. */
+type Scope = "files" | "machine" | "build";
 
 export interface Action {
   readonly name: string;
@@ -344,11 +351,34 @@ function machine(slots: Slots): Action[] {
       () => ({ kind: "dropCaches" }),
       "machine",
     ),
+    action(
+      "what Docker shows of an image that its builder made, or that came from an archive",
+      { show: slots.name, field: oneOf("field", IMAGE_FIELDS) },
+      (at) => ({ kind: "show", image: at.show, field: at.field }),
+      "machine",
+    ),
     action("docker diff of a container", { diff: slots.name }, (at) => ({ kind: "diff", container: at.diff }), "machine"),
+  ];
+}
+
+function building(slots: Slots): Action[] {
+  const step = (key: "env" | "label" | "cmd" | "workdir" | "user", about: string): Action =>
+    action(
+      about,
+      { [key]: slots.text } as Record<string, Slots["text"]>,
+      (at) => ({ kind: "instruction", verb: key.toUpperCase() as "ENV", text: String(at[key]) }),
+      "build",
+    );
+  return [
+    step("env", "ENV of a Dockerfile: KEY=VALUE words"),
+    step("label", "LABEL of a Dockerfile: KEY=VALUE words"),
+    step("cmd", "CMD of a Dockerfile"),
+    step("workdir", "WORKDIR of a Dockerfile"),
+    step("user", "USER of a Dockerfile"),
   ];
 }
 
 /** Every action, in the order of the documentation. */
 export function actionsFor(slots: Slots): readonly Action[] {
-  return [...openFiles(slots), ...spaceAndCopies(slots), ...attributes(slots), ...names(slots), ...machine(slots)];
+  return [openFiles, spaceAndCopies, attributes, names, machine, building].flatMap((actions) => actions(slots));
 }

@@ -36,7 +36,18 @@ export type ArchiveEntry = EntryBase &
   );
 
 export interface Archive {
+  /** Of a root filesystem; none of an image archive. */
   readonly entries: readonly ArchiveEntry[];
+  /** The root filesystem's tar as it came, where it came as one. */
+  readonly tar?: Content;
+  /** Of an image archive: the image. */
+  readonly image?: ArchivedImage;
+}
+
+/** An image out of an archive: its configuration, and its layers' tars unpacked, the base first. */
+export interface ArchivedImage {
+  readonly config: Uint8Array;
+  readonly layers: readonly Content[];
 }
 
 /** Why an archive could not be unpacked: the entry and the error. */

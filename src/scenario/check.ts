@@ -69,6 +69,7 @@ function checkImages({ images, containers }: Scenario, document: PlainDocument, 
     const path = ["images", image.name];
     if (image.layers.length === 0 && image.from === undefined)
       report("an image needs a layer or a `from`", document.placeOf(path));
+    checkBuild(image, images, report);
     if (standsOnItself(image.name, images))
       report(`the image ${quoted(image.name)} is built from itself`, document.placeOf([...path, "from"]));
     checkDataIn(valueAt(document.value, [...path, "layers"]), [...path, "layers"], document, report);
@@ -82,6 +83,21 @@ function checkImages({ images, containers }: Scenario, document: PlainDocument, 
     if (names.includes(image)) continue;
     report(`no image is called ${quoted(image)}${suggestion(image, names)}`, document.placeOf(["containers", name, "image"]));
   }
+}
+
+/** Images of the builder stand on such images, on archives or on nothing; only they have instructions. */
+function checkBuild(image: Scenario["images"][number], images: Scenario["images"], report: Report): void {
+  for (const layer of image.layers)
+    if (image.build === undefined && layer.operations.some((operation) => operation.kind === "instruction"))
+      report("an instruction of a Dockerfile needs `build: classic` in its image", layer.place);
+  if (image.build === "v1" && image.from !== undefined)
+    report("an image of `build: v1` stands on nothing: leave out `from`", image.place);
+  const base = image.from?.kind === "image" ? images.find((other) => other.name === image.from?.name) : undefined;
+  if (image.build !== undefined && base !== undefined && base.build === undefined)
+    report(
+      `an image that is built cannot stand on ${quoted(base.name)}, which is not: give that \`build: classic\` too`,
+      image.place,
+    );
 }
 
 function standsOnItself(name: string, images: Scenario["images"]): boolean {

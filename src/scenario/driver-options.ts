@@ -14,7 +14,8 @@ export interface DriverStart {
   readonly settings: DriverSettings;
 }
 
-type Values = readonly string[];
+/** The values by name, or what they look like and how that is called. */
+type Values = readonly string[] | { readonly pattern: RegExp; readonly shown: string };
 const SWITCH: Values = ["on", "off"];
 
 /** The mount options of overlayfs that an experiment may set. */
@@ -26,14 +27,34 @@ const OVERLAY_OPTIONS: Readonly<Record<string, Values>> = {
   nfs_export: SWITCH,
 };
 
+const SIZE: Values = { pattern: /^\d+(\.\d+)? ?([kmgt]i?)?b?$/i, shown: "SIZE" };
+const YES_OR_NO: Values = ["true", "false"];
+
+/** The dm.* options of the daemon that an experiment may set, without their "dm.". */
+const DM_OPTIONS: Readonly<Record<string, Values>> = {
+  fs: ["ext4", "xfs"],
+  basesize: SIZE,
+  blocksize: SIZE,
+  loopdatasize: SIZE,
+  loopmetadatasize: SIZE,
+  blkdiscard: YES_OR_NO,
+  mountopt: ["discard", "nodiscard"],
+  min_free_space: { pattern: /^\d+%$/, shown: "PERCENT%" },
+  use_deferred_removal: YES_OR_NO,
+  use_deferred_deletion: YES_OR_NO,
+};
+
 const OPTIONS: Readonly<Partial<Record<DriverName, Readonly<Record<string, Values>>>>> = {
+  devicemapper: DM_OPTIONS,
   overlay2: OVERLAY_OPTIONS,
   vfs: { copy: ["docker", "all"] },
 };
 
 /** The options of a driver, as `name=value|value`; empty for a driver that has none or is not there yet. */
 export function optionWords(driver: DriverName): readonly string[] {
-  return Object.entries(OPTIONS[driver] ?? {}).map(([name, values]) => `${name}=${values.join("|")}`);
+  return Object.entries(OPTIONS[driver] ?? {}).map(
+    ([name, values]) => `${name}=${"pattern" in values ? values.shown : values.join("|")}`,
+  );
 }
 
 /** What is wrong with one option; undefined when nothing is. */
@@ -42,6 +63,9 @@ export function optionFault(driver: DriverName, name: string, value: string): st
   if (known === undefined) return undefined;
   const values = Object.hasOwn(known, name) ? known[name] : undefined;
   if (values === undefined) return `the driver ${driver} has no option ${quoted(name)}${suggestion(name, Object.keys(known))}`;
+  if ("pattern" in values) {
+    return values.pattern.test(value) ? undefined : `${name} is ${values.shown}, not ${quoted(value)}`;
+  }
   return values.includes(value)
     ? undefined
     : `${name} is ${values.join(" or ")}, not ${quoted(value)}${suggestion(value, values)}`;
@@ -58,6 +82,9 @@ function mountOptions(options: Readonly<Record<string, string>>): string {
 /** What the options mean to the driver. */
 export function startOf(driver: DriverName, options: Readonly<Record<string, string>>): DriverStart {
   if (Object.keys(options).length === 0) return { options: [], settings: {} };
+  if (OPTIONS[driver] === DM_OPTIONS) {
+    return { options: Object.entries(options).map(([name, value]) => `dm.${name}=${value}`), settings: {} };
+  }
   const { copy, ...others } = options;
   const treeCopy = copy === undefined ? {} : { treeCopy: copy as TreeCopyEngine };
   return { options: [], settings: OPTIONS[driver] === OVERLAY_OPTIONS ? { mountOptions: mountOptions(others) } : treeCopy };

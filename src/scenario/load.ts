@@ -153,12 +153,14 @@ function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, 
   const kind = from !== undefined && Object.hasOwn(written.images ?? {}, from) ? "image" : "archive";
   const layers = (image.layers ?? []).map((layer, index): LayerPlan => {
     const operations = (Array.isArray(layer) ? layer : [layer]) as readonly Operation[];
-    return { operations, place: document.placeOf([...path, "layers", index]) };
+    const title = commandText(valueAt(document.value, [...path, "layers", index]));
+    return { operations, title, place: document.placeOf([...path, "layers", index]) };
   });
   return {
     name,
     from: from === undefined || from === "scratch" ? undefined : { kind, name: from },
     layers,
+    build: image.build,
     place: document.placeOf(path),
   };
 }
@@ -190,13 +192,19 @@ function stepPlan(step: WrittenStep, index: number, document: PlainDocument): St
   };
 }
 
-/** An action as the file writes it, in one short line. */
-function titleOf(action: Plain | undefined): string {
+/** An action as the file writes it, in one line. */
+function commandText(action: Plain | undefined): string {
   if (typeof action !== "object" || action === null) return "";
+  if (Array.isArray(action)) return action.map(commandText).join(" && ");
   const words = Object.entries(action).map(
     ([key, value], index) => `${key}${index === 0 ? " " : "="}${typeof value === "object" ? quoted(value) : String(value)}`,
   );
-  const text = words.join(" ").replaceAll("\n", "\\n");
+  return words.join(" ").replaceAll("\n", "\\n");
+}
+
+/** The same, short. */
+function titleOf(action: Plain | undefined): string {
+  const text = commandText(action);
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 

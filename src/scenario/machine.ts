@@ -15,6 +15,7 @@ import { optionWords, startOf } from "./driver-options.ts";
 import { COSTS, KERNELS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 import { DRIVER_NAMES } from "./schema.ts";
+import { storesOf } from "./stores.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
 /** A driver of Docker's, and whether it can run. */
@@ -67,6 +68,7 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
       const session = lab.session(name);
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
+    ...storesOf(host, lab),
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       const changes = lab.changes(container);
@@ -75,9 +77,9 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
     },
     sync: () => syncAll(host),
     dropCaches: () => {
-      const failure = syncAll(host);
+      syncAll(host);
       host.cache.dropAll();
-      return failure;
+      return undefined;
     },
     tick: (span) => host.clock.advance(nanoseconds(span)),
     figures: () => figuresOf(host, disk, lab),
@@ -85,14 +87,11 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
   };
 }
 
-/** sync(2): every mounted filesystem, those on top first, since theirs is written to those below. */
-function syncAll(host: Host): WorldFailure | undefined {
-  const mounted = [...new Set(host.vfs.mounts.map((mount) => mount.fs))].sort((one, other) => other.stackDepth - one.stackDepth);
-  for (const fs of mounted) {
-    const errno = fs.sync();
-    if (errno !== undefined) return new WorldFailure(errno.code);
-  }
-  return undefined;
+/** sync(2): every mounted filesystem, those on top first, since theirs is written to those below. It tells nobody what failed. */
+function syncAll(host: Host): undefined {
+  // Of two of one depth the later one may lie on a device that is a file of the earlier one.
+  const newest = [...new Set(host.vfs.mounts.map((mount) => mount.fs))].reverse();
+  for (const fs of newest.sort((one, other) => other.stackDepth - one.stackDepth)) fs.sync();
 }
 
 /** The union filesystems, as counters name them. */
@@ -121,7 +120,7 @@ function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figure
   const space = host.task.statfs(DOCKER_ROOT);
   const known = isErrno(space) ? { blocks: 0, blocksFree: 0, blockSize: 0, files: 0, filesFree: 0 } : space;
   return {
-    data_copied: ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0),
+    data_copied: ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0) + (driver["copiedBytes"] ?? 0),
     copy_ups: ofUnions("copyUps"),
     files_copied: driver["treeCopyFiles"] ?? 0,
     space_allocated: poolBytes(host) ?? (known.blocks - known.blocksFree) * known.blockSize,

@@ -45,7 +45,7 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "bytes",
     kind: "amount",
     about:
-      "bytes of file data that the driver copied: copy-ups of a union mount, whole trees of the vfs driver; a hole is not copied",
+      "bytes that the driver copied: copy-ups of a union mount, whole trees of the vfs driver, blocks of a thin pool; a hole of a file is not copied",
   },
   copy_ups: {
     title: "copy-ups",

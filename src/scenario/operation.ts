@@ -52,6 +52,12 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): CallR
       const lines = tools.world.diff(operation.container);
       return lines instanceof WorldFailure ? { errno: lines.message } : { value: lines };
     }
+    case "show": {
+      const shownField = tools.world.show(operation.image, operation.field);
+      return shownField instanceof WorldFailure ? { errno: shownField.message } : { value: shownField };
+    }
+    case "instruction":
+      return OK;
     default:
       return actor.session === undefined ? { errno: "EBADF" } : inSession(tools, operation, actor, actor.session);
   }

@@ -5,7 +5,9 @@
  * A driver whose build or start fails is stopped there with the reason; the others go on.
  */
 import { Random } from "../../sim/core/random.ts";
+import type { CallSession } from "../calls/session.ts";
 import type { CallResult } from "../calls/step.ts";
+import type { Instruction } from "../images/builder.ts";
 import type { Operation } from "./actions.ts";
 import { type Archive, unpackArchive } from "./archive.ts";
 import { judge, type Verdict } from "./expect.ts";
@@ -153,6 +155,15 @@ class Run {
   }
 
   #buildImage(world: World, image: ImagePlan): void {
+    const archived = image.from?.kind === "archive" ? this.#archives.get(image.from.name) : undefined;
+    if (image.build === "v1") {
+      this.#buildLegacy(world, image);
+      return;
+    }
+    if (image.build === "classic" || archived?.image !== undefined) {
+      this.#buildInStore(world, image, archived);
+      return;
+    }
     let parent = image.from?.kind === "image" ? this.#tops.get(image.from.name) : undefined;
     if (image.from?.kind === "archive") {
       parent = `${image.name}:base`;
@@ -164,6 +175,54 @@ class Run {
       parent = name;
     }
     if (parent !== undefined) this.#tops.set(image.name, parent);
+  }
+
+  /** An image of Docker's own stores: out of an archive, by its builder, or both. */
+  #buildInStore(world: World, image: ImagePlan, archived: Archive | undefined): void {
+    const where = `image ${image.name}`;
+    const imported = archived === undefined ? undefined : world.importImage(image.name, archived);
+    if (imported !== undefined) this.#stop("build", where, imported.message, image.place);
+    let from = archived === undefined && image.from?.kind === "image" ? image.from.name : archived && image.name;
+    for (const layer of image.build === undefined ? [] : image.layers) {
+      if (this.#stopped !== undefined) return;
+      const failure = world.buildStep(image.name, from, instructionOf(layer), (session) => this.#act(world, layer, session));
+      if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
+      from = image.name;
+    }
+    if (this.#stopped !== undefined) return;
+    let top: string | WorldFailure = world.imageLayer(image.name);
+    if (top instanceof WorldFailure) {
+      this.#stop("build", where, top.message, image.place);
+      return;
+    }
+    for (const [index, layer] of (image.build === undefined ? image.layers : []).entries()) {
+      const name: string = `${image.name}:${index + 1}`;
+      if (!this.#buildLayer(world, name, top, layer)) return;
+      top = name;
+    }
+    this.#tops.set(image.name, top);
+  }
+
+  /** An image of before 1.10, and its migration. */
+  #buildLegacy(world: World, image: ImagePlan): void {
+    const where = `image ${image.name}`;
+    for (const layer of image.layers) {
+      const failure = world.buildLegacyStep(image.name, instructionOf(layer), (session) => this.#act(world, layer, session));
+      if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
+      if (this.#stopped !== undefined) return;
+    }
+    const top = world.migrate() ?? world.imageLayer(image.name);
+    if (top instanceof WorldFailure) this.#stop("build", where, top.message, image.place);
+    else this.#tops.set(image.name, top);
+  }
+
+  /** The work of one step. @returns why it failed */
+  #act(world: World, layer: LayerPlan, session: CallSession): string | undefined {
+    for (const operation of layer.operations) {
+      const answer = performOperation(this.#tools(world), operation, { session, as: undefined, umask: 0 });
+      if ("errno" in answer) return `${describeOperation(operation)}: ${answer.errno}`;
+    }
+    return undefined;
   }
 
   #buildBase(world: World, name: string, image: ImagePlan): boolean {
@@ -238,6 +297,12 @@ class Run {
   #tools(world: World): Tools {
     return { world, random: this.#random, figures: () => this.#read(world) };
   }
+}
+
+/** A layer's item as a line of a Dockerfile. */
+function instructionOf(layer: LayerPlan): Instruction {
+  const [only] = layer.operations;
+  return only?.kind === "instruction" ? { verb: only.verb, text: only.text } : { verb: "RUN", text: layer.title };
 }
 
 function describeOperation(operation: Operation): string {

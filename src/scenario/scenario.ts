@@ -31,10 +31,17 @@ export interface ImagePlan {
   /** What the first layer stands on: another image, an archive or a folder. */
   readonly from: { readonly kind: "image" | "archive"; readonly name: string } | undefined;
   readonly layers: readonly LayerPlan[];
+  /**
+   * Docker's builder makes the layers, a container a step, committed: "classic", or "v1" as before 1.10, when the image is migrated at its
+   * end. Absent: steps write the layers in place.
+   */
+  readonly build: "classic" | "v1" | undefined;
   readonly place: Place;
 }
 export interface LayerPlan {
   readonly operations: readonly Operation[];
+  /** The step as the file writes it. */
+  readonly title: string;
   readonly place: Place;
 }
 

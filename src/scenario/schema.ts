@@ -52,6 +52,7 @@ interface WrittenHost {
 export interface WrittenImage {
   readonly from?: string | undefined;
   readonly layers?: readonly (Operation | readonly Operation[])[] | undefined;
+  readonly build?: "classic" | "v1" | undefined;
 }
 /** A scenario file that is well formed. */
 export interface WrittenScenario {
@@ -152,6 +153,7 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
   const schemasOf = (scope?: string): readonly z.ZodType<Operation, unknown>[] =>
     actions.filter((action) => scope === undefined || action.scope === scope).map((action) => action.schema);
   const fileOperations = schemasOf("files");
+  const layerOperations = [...fileOperations, ...schemasOf("build")];
   const schema = z.strictObject({
     version: z.literal(1, { error: () => "this program reads version 1" }),
     name: slots.name,
@@ -165,15 +167,22 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
       .record(
         slots.name,
         z.strictObject({
-          from: slots.text
-            .optional()
-            .meta({ description: "another image of this file, a tar archive (.tar, .tar.gz, .tgz), a folder, or scratch" }),
-          layers: z.array(z.union([z.array(z.union(fileOperations)), ...fileOperations])).optional(),
+          from: slots.text.optional().meta({
+            description:
+              "another image of this file, an image archive (docker save, OCI layout), a root filesystem's tar or folder, or scratch",
+          }),
+          layers: z.array(z.union([z.array(z.union(fileOperations)), ...layerOperations])).optional(),
+          build: oneOf("builder", ["classic", "v1"]).optional().meta({
+            description:
+              "Docker's builder makes the layers: each item is a RUN in a container that is committed; v1: as before Docker 1.10, then migrated",
+          }),
         }),
       )
       .optional(),
     containers: z.record(slots.name, z.strictObject({ image: slots.name })).optional(),
-    steps: z.array(stepSchema(slots, z.union(schemasOf()), options.ids)).max(100_000, "more than 100000 steps"),
+    steps: z
+      .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), options.ids))
+      .max(100_000, "more than 100000 steps"),
     expect: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
     compare: z
       .strictObject({ metrics: z.array(oneOf("metric", COLUMN_NAMES)).min(1).optional(), reference: slots.name.optional() })

@@ -1,7 +1,11 @@
 /**
  * What the runner needs of one driver on one machine, whatever stands behind it.
  */
+import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
+import type { Instruction } from "../images/builder.ts";
+import type { ImageField } from "./actions.ts";
+import type { Archive } from "./archive.ts";
 import type { MetricId } from "./metrics.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 
@@ -24,6 +28,30 @@ export interface World {
   seal(name: string): WorldFailure | undefined;
   /** `docker diff`: lines such as "C /etc", sorted. */
   diff(container: string): readonly string[] | WorldFailure;
+  /** Takes a base image out of an archive. */
+  importImage(name: string, archive: Archive): WorldFailure | undefined;
+  /**
+   * One step of Docker's builder over an image (undefined: scratch); the result is the image's newest state.
+   * @param act - does the step's work; returns why it failed
+   */
+  buildStep(
+    name: string,
+    from: string | undefined,
+    instruction: Instruction,
+    act: (session: CallSession) => string | undefined,
+  ): WorldFailure | undefined;
+  /** The same before Docker 1.10: every step over the last one of that name. */
+  buildLegacyStep(
+    name: string,
+    instruction: Instruction,
+    act: (session: CallSession) => string | undefined,
+  ): WorldFailure | undefined;
+  /** Migrates every image of before 1.10; their names are then those of images by content. */
+  migrate(): WorldFailure | undefined;
+  /** The topmost layer of such an image, for containers. */
+  imageLayer(name: string): string | WorldFailure;
+  /** What Docker shows of such an image. */
+  show(name: string, field: ImageField): Json | WorldFailure;
   /** sync(2): everything that is dirty reaches the disk. */
   sync(): WorldFailure | undefined;
   /** Writes everything back, then forgets clean pages (vm.drop_caches = 1). */

@@ -2,6 +2,7 @@
  * Hosts with Docker's folder, drivers and labs on them, for tests.
  */
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { type KernelProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
 import { type DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
@@ -15,8 +16,8 @@ export function must<T>(result: T | DriverError | Errno): T {
 }
 
 /** A host whose /var/lib/docker is on `backing`. */
-export function dockerHost(backing = "ext4"): Host {
-  const host = createHost({ seed: 7 });
+export function dockerHost(backing = "ext4", kernel: KernelProfile = k6_18): Host {
+  const host = createHost({ seed: 7, kernel });
   must(prepareDockerRoot(host, { backing }));
   return host;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { k6_18 } from "../../sim/core/kernel-profile.ts";
 import type { Host } from "../../sim/host.ts";
 import { DriverError, INCOMPATIBLE, isDriverError, NOT_SUPPORTED, PREREQUISITES } from "../../src/drivers/driver.ts";
 import { startDriver, startFailure } from "../../src/drivers/registry.ts";
@@ -30,14 +31,14 @@ test("an empty folder is no prior state", () => {
   expect(chosen(host)).toBe("overlay2");
 });
 
-test("vfs is chosen where overlay cannot be mounted", () => {
-  const host = dockerHost();
+test("devicemapper is chosen before vfs where overlay cannot be mounted and the kernel has no aufs", () => {
+  const host = dockerHost("ext4", { ...k6_18, aufs: false });
   // An upper folder on an overlay is refused: Docker's folder inside a container's own tree.
   const outer = driverOn(host, { name: "overlay2" });
   must(outer.create("image", ""));
   must(outer.createReadWrite("container", "image"));
   const inner = startDriver(host, { root: must(outer.get("container")) });
-  expect(isDriverError(inner) ? inner.message : inner.name).toBe("vfs");
+  expect(isDriverError(inner) ? inner.message : inner.name).toBe("devicemapper");
   expect(startDriver(host, { name: "overlay2", root: must(outer.get("container")) })).toBe(NOT_SUPPORTED);
 });
 

@@ -4,8 +4,8 @@ import { compareJson } from "../../src/report/json.ts";
 import { tableLines, textWidth } from "../../src/report/table.ts";
 import { bytesText, countText, exactText, spanText } from "../../src/scenario/figures.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
-import { makeWorld } from "../../src/scenario/machine.ts";
 import { runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
+import { worldWithout } from "../scenario/world-without.ts";
 
 const TEXT = `version: 1
 name: report
@@ -24,7 +24,7 @@ compare: { metrics: [data_copied_at_create, inodes_allocated], reference: vfs }
 `;
 
 function result(): ScenarioRun {
-  return runScenario(loadScenario(TEXT, "f.yaml"), { makeWorld });
+  return runScenario(loadScenario(TEXT, "f.yaml"), { makeWorld: worldWithout("aufs") });
 }
 
 describe("the comparison of drivers", () => {

@@ -4,6 +4,7 @@ import { cleanName } from "../../src/scenario/archive.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { type DriverRun, runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
+import { worldWithout } from "./world-without.ts";
 
 const HEAD = `version: 1
 name: small
@@ -20,7 +21,7 @@ containers: { a: { image: app }, b: { image: app } }
 `;
 
 function run(steps: string, head: string = HEAD): ScenarioRun {
-  return runScenario(loadScenario(`${head}${steps}`, "f.yaml"), { makeWorld });
+  return runScenario(loadScenario(`${head}${steps}`, "f.yaml"), { makeWorld: worldWithout("aufs") });
 }
 
 function first(result: ScenarioRun): DriverRun {

@@ -1,7 +1,7 @@
 /** The rules of overlayfs that traces cannot show: sharing, order, costs, and what happens when space runs out. */
 import { afterEach, describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { ENOSPC, EPERM, isErrno } from "../../sim/core/errno.ts";
+import { ENOENT, ENOSPC, EPERM, isErrno } from "../../sim/core/errno.ts";
 import { type KernelProfile, k4_0 } from "../../sim/core/kernel-profile.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { newAttributes, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, S_IFCHR } from "../../sim/vfs/filesystem.ts";
@@ -63,6 +63,31 @@ describe("layers", () => {
     expect(before).toBe(101);
     expect(get(task, "/deep")).toBe("x");
     expect(counters("c").layerLookups).toBe(before);
+  });
+
+  test("An absent name is looked up once; one that was unlinked or renamed away is looked up anew, as its dentry went", () => {
+    start();
+    put(layer("base"), "/below", "x");
+    const task = layer("c", "base");
+    put(task, "/own", "x");
+    put(task, "/moved", "x");
+    task.stat("/below");
+    const asked = (path: string): number => {
+      const before = counters("c").lookups;
+      expect(task.stat(path)).toBe(ENOENT);
+      return counters("c").lookups - before;
+    };
+    expect(asked("/absent")).toBe(1);
+    expect(asked("/absent")).toBe(0);
+    for (const path of ["/own", "/below"]) expect(task.unlink(path)).toBeUndefined();
+    expect(task.rename("/moved", "/absent")).toBeUndefined();
+    for (const path of ["/own", "/below", "/moved"]) {
+      expect(asked(path)).toBe(1);
+      expect(asked(path)).toBe(0);
+    }
+    const before = counters("c").lookups;
+    expect(get(task, "/absent")).toBe("x");
+    expect(counters("c").lookups).toBe(before);
   });
 
   test("A merged listing begins with the lowest layer's names, an upper layer's own follow", () => {

@@ -34,7 +34,11 @@ import type { BtrfsState } from "./state.ts";
  * @param snapshot - makes the pending snapshot, when all that is to be in it is in its source's tree.
  */
 export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefined {
-  for (const inode of state.dirtyInodes) writeInode(inode);
+  for (const inode of state.dirtyInodes) {
+    writeInode(inode);
+    const { subvolume } = inode;
+    if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
+  }
   state.dirtyInodes.clear();
   if (state.fresh.length === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
   state.counters.commits += 1;

@@ -23,7 +23,7 @@ export function endOf({ at, extent }: Placed): number {
 
 /** Visits the extents that touch [start, end), in order, until a visit gives true. The file must not change meanwhile. */
 export function visitExtents(
-  inode: InodeState,
+  inode: Pick<InodeState, "ino" | "subvolume">,
   start: number,
   end: number,
   visit: (placed: Placed) => boolean | undefined,

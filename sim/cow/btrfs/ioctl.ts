@@ -1,5 +1,5 @@
 /** What btrfs's tools ask of a mounted filesystem by ioctl (fs/btrfs/ioctl.c; Linux 6.18): subvolumes, quotas, the cleaner. */
-import { ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { Cursor, Tree } from "../tree.ts";
@@ -38,6 +38,27 @@ export function syncAll(fs: Btrfs): Errno | undefined {
 /** The id of the subvolume that an inode is in (BTRFS_IOC_INO_LOOKUP). */
 export function subvolumeIdOf(fs: Btrfs, inode: Inode): number {
   return inodeOf(fs.state, inode).subvolume.id;
+}
+
+/**
+ * BTRFS_IOC_SET_RECEIVED_SUBVOL and BTRFS_IOC_SUBVOL_SETFLAGS: what the sender called it, and whether it may be written.
+ * @returns EINVAL for a subvolume that is not there.
+ */
+export function setReceived(
+  fs: Btrfs,
+  id: number,
+  received: { readonly uuid: string; readonly stransid: number },
+): Errno | undefined {
+  const { state } = fs;
+  const subvolume = state.subvolumes.get(id);
+  if (subvolume === undefined) return EINVAL;
+  const refused = state.flushAndCommit() ?? state.begin(2);
+  if (refused !== undefined) return refused;
+  const { uuid, stransid } = received;
+  subvolume.item = { ...subvolume.item, receivedUuid: uuid, stransid, rtransid: state.generation, readOnly: true };
+  subvolume.dirty = true;
+  state.rootTree.own(state.rootTree.rootNode, undefined, 0);
+  return state.commit();
 }
 
 /** A subvolume as `btrfs subvolume list` and `show` tell it. */

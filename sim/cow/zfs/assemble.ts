@@ -78,9 +78,9 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
   return pool.failure ?? pool;
 }
 
-/** Bytes of the pool's own tables: what is left of its costs beside the set's root, its tree, and the root's two objects. */
+/** Bytes of the pool's own tables: what is left of its costs beside the set's root. */
 function baseBytes(profile: ZfsProfile): number {
-  return profile.poolCosts.base - ROOT_BYTES - 3 * 512;
+  return profile.poolCosts.base - ROOT_BYTES;
 }
 
 /** Orders devices by what their labels say. @returns ENOENT when one of a pool's top-level devices is missing altogether. */

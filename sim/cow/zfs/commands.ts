@@ -20,7 +20,8 @@ import { isSettable, keptValue } from "./properties.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
-const NAME_CHARACTER = /[A-Za-z0-9_\-.: ]/;
+const NAME_CHARACTER = /[A-Za-z0-9_\-.: /@]/;
+const NAME_CHARACTERS = /^[A-Za-z0-9_\-.: /@]*$/;
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -29,7 +30,7 @@ export function findDataset(pool: Pool, name: string): Dataset | undefined {
   const [path = "", snapshot] = name.split("@", 2);
   const directory = findDirectory(pool, path);
   if (directory === undefined || snapshot === undefined) return directory?.head;
-  return directory.snapshots.find((one) => one.name === snapshot);
+  return directory.named.get(snapshot);
 }
 
 function findDirectory(pool: Pool, path: string): Directory | undefined {
@@ -41,8 +42,8 @@ function findDirectory(pool: Pool, path: string): Directory | undefined {
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
 function nameFault(pool: Pool, name: string): string | undefined {
-  for (const character of name) {
-    if (character === "/" || character === "@" || NAME_CHARACTER.test(character)) continue;
+  if (!NAME_CHARACTERS.test(name)) {
+    const character = [...name].find((one) => !NAME_CHARACTER.test(one)) ?? "";
     return pool.profile.quotesInvalid ? `invalid character '${character}' in name` : `invalid character ${character} in name`;
   }
   if (name.length >= NAME_MAX) return "name is too long";

@@ -27,6 +27,8 @@ export class Directory {
   head: Dataset;
   /** The snapshot that it was cloned from. */
   origin: Dataset | undefined;
+  /** Its snapshots by name. */
+  readonly named: Map<string, Dataset> = new Map();
   /** Properties set here, by name. */
   readonly properties: Map<string, string>;
   readonly usage: Usage = { head: 0, snapshots: 0, children: 0, logical: 0 };
@@ -101,10 +103,12 @@ export class Dataset {
   set: ObjectSet | undefined;
   /** Mounts that show it. */
   mounts = 0;
-  /** Memory of the key of a birth, as most blocks that die together were born together. */
-  #knownBirth = -1;
-  #knownKey = 0;
-  #knownPrevious: Dataset | undefined;
+  /**
+   * Of a snapshot: the answer to the last question of keyOf for what follows it, as most blocks that die together were born together. It stays
+   * right when an older snapshot goes: nothing is ever asked between the two.
+   */
+  #askedBirth = -1;
+  #askedKey = 0;
 
   constructor(id: number, directory: Directory, name: string | undefined) {
     this.id = id;
@@ -128,13 +132,14 @@ export class Dataset {
 
   /** The group of the newest snapshot of the line that is older than a block born at `birth`. */
   keyOf(birth: number): number {
-    if (birth === this.#knownBirth && this.previous === this.#knownPrevious) return this.#knownKey;
-    let at = this.previous;
+    const { previous } = this;
+    if (previous === undefined) return 0;
+    if (previous.#askedBirth === birth) return previous.#askedKey;
+    let at: Dataset | undefined = previous;
     while (at !== undefined && at.group >= birth) at = at.previous;
-    this.#knownBirth = birth;
-    this.#knownPrevious = this.previous;
-    this.#knownKey = at?.group ?? 0;
-    return this.#knownKey;
+    previous.#askedBirth = birth;
+    previous.#askedKey = at?.group ?? 0;
+    return previous.#askedKey;
   }
 
   /** Bytes written since the newest snapshot (the property "written"). */

@@ -89,6 +89,7 @@ function thawedDataset(
 ): Dataset {
   const directory = objects.get(record.directory) as Directory;
   const made = record.name === undefined ? directory.head : new Dataset(record.id, directory, record.name);
+  if (record.name !== undefined) directory.named.set(record.name, made);
   made.group = record.group;
   made.created = record.created;
   made.pointer = record.pointer;

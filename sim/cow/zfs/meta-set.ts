@@ -1,14 +1,16 @@
 /**
- * The meta object set of a pool: its directories and datasets as records on the devices, in a tree by their numbers (module/zfs/dsl_pool.c).
+ * The meta object set of a pool: its directories and datasets as records on the devices (module/zfs/dsl_pool.c).
  *
- * Each object is a block of one sector that is written anew when it changes, and beside it a block of fixed size for the tables that belong to
- * it (names of snapshots, properties, dead lists), written once. Three copies of everything. How much these tables take is measured, not made
- * (PoolCosts in profile.ts).
+ * Objects lie packed in blocks, 16 numbers each, in a tree by number. What has changed since the tree was written last is in the set's root, which
+ * every group writes anew: so a snapshot costs one block, and the tree is brought up to date when the root is full. Beside its object each filesystem
+ * has a block of fixed size for the tables that belong to it (names of snapshots, properties, dead lists), written once. Three copies of
+ * everything. How much these tables take is measured, not made (PoolCosts in profile.ts).
  *
  * Interface: `change` names what has changed, `remove` what is gone; `sync` writes it with the group at work.
  */
 import { type BlockRecord, Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { alignUp } from "../../core/units.ts";
 import { allocatedSize, type BlockPointer } from "./block-pointer.ts";
 import { BlockTree, type TreeIo, visitTree } from "./block-tree.ts";
 import { SECTOR } from "./compress.ts";
@@ -23,6 +25,11 @@ const HISTORY_SECTORS = 256;
 const HISTORY_BYTES = 800;
 /** Pointers in a block of the tree: few, so that a snapshot rewrites little. */
 const FAN_SHIFT = 7;
+/** Numbers in a block of objects, and about how much an object takes in it, compressed. */
+const OBJECTS_A_BLOCK = 16;
+const OBJECT_BYTES = 128;
+/** Objects that the root holds before the tree is written. */
+const ROOT_OBJECTS_MAX = 32;
 
 /** An object of the set as it lies on the devices. */
 export type MetaRecord =
@@ -58,6 +65,13 @@ export type MetaRecord =
       readonly tables: BlockPointer | undefined;
     };
 
+/** A block of objects. */
+interface ObjectsRecord {
+  readonly kind: "zfs.mos-objects";
+  readonly length: number;
+  readonly objects: readonly MetaRecord[];
+}
+
 export interface MetaRootRecord {
   readonly kind: "zfs.mos";
   readonly length: number;
@@ -65,6 +79,9 @@ export interface MetaRootRecord {
   readonly levels: number;
   readonly nextId: number;
   readonly rootDirectory: number;
+  /** Objects that the tree does not have, or has otherwise; and numbers that it has and the set has not. */
+  readonly changed: readonly MetaRecord[];
+  readonly removed: readonly number[];
   readonly tables: readonly BlockPointer[];
   readonly history: readonly BlockPointer[];
 }
@@ -85,10 +102,14 @@ export class MetaSet implements TreeIo {
   readonly #store: BlockStore;
   readonly #changed = new Set<number>();
   readonly #removed = new Set<number>();
+  /** What the root holds beside the tree. */
+  readonly #newer: Map<number, MetaRecord>;
+  readonly #gone: Set<number>;
   readonly #tables = new Map<number, BlockPointer>();
   readonly #tree: BlockTree;
-  readonly #base: BlockPointer[];
-  readonly #history: BlockPointer[];
+  /** Replaced when they grow, as a root that was written has them. */
+  #base: readonly BlockPointer[];
+  #history: readonly BlockPointer[];
   #historyBytes = 0;
   /** How often the pool's own tables have grown. */
   growths = 0;
@@ -99,8 +120,10 @@ export class MetaSet implements TreeIo {
     this.#store = store;
     this.#pointer = pointer;
     this.#tree = new BlockTree(this, root.top, root.levels ?? 2);
-    this.#base = [...(root.tables ?? [])];
-    this.#history = [...(root.history ?? [])];
+    this.#newer = new Map((root.changed ?? []).map((record) => [record.id, record]));
+    this.#gone = new Set(root.removed);
+    this.#base = root.tables ?? [];
+    this.#history = root.history ?? [];
     this.#historyBytes = this.#history.length * SECTOR;
     this.growths = Math.max(0, this.#base.length - 1);
     this.nextId = root.nextId ?? 2;
@@ -138,7 +161,7 @@ export class MetaSet implements TreeIo {
     while (this.#historyBytes > this.#history.length * SECTOR && this.#history.length < HISTORY_SECTORS) {
       const made = this.#system(SECTOR);
       if (isErrno(made)) return made;
-      this.#history.push(made);
+      this.#history = [...this.#history, made];
     }
     return undefined;
   }
@@ -147,7 +170,7 @@ export class MetaSet implements TreeIo {
   addBase(bytes: number): Errno | undefined {
     const made = this.#system(bytes);
     if (isErrno(made)) return made;
-    this.#base.push(made);
+    this.#base = [...this.#base, made];
     this.growths = this.#base.length - 1;
     return undefined;
   }
@@ -193,19 +216,48 @@ export class MetaSet implements TreeIo {
       const tables = this.#tables.get(id);
       if (tables !== undefined) this.kill(tables);
       this.#tables.delete(id);
-      const failed = this.#tree.set(id, undefined);
-      if (failed !== undefined) return failed;
+      this.#newer.delete(id);
+      this.#gone.add(id);
     }
-    this.#tree.raise(this.nextId);
-    for (const id of this.#changed) {
-      const written = this.#write(freeze(id, this.#tables.get(id)), 0, SECTOR);
-      if (isErrno(written)) return written;
-      const failed = this.#tree.set(id, written);
-      if (failed !== undefined) return failed;
-    }
+    for (const id of this.#changed) this.#newer.set(id, freeze(id, this.#tables.get(id)));
+    const failed = this.#newer.size + this.#gone.size > ROOT_OBJECTS_MAX ? this.#syncTree() : undefined;
+    if (failed !== undefined) return failed;
     const top = this.#tree.settle();
-    if (isErrno(top)) return top;
-    return this.#syncRoot(top);
+    return isErrno(top) ? top : this.#syncRoot(top);
+  }
+
+  /** Brings the tree up to date. */
+  #syncTree(): Errno | undefined {
+    const blocks = new Set<number>();
+    for (const id of [...this.#newer.keys(), ...this.#gone]) blocks.add(Math.floor(id / OBJECTS_A_BLOCK));
+    this.#tree.raise(Math.floor(this.nextId / OBJECTS_A_BLOCK) + 1);
+    for (const block of [...blocks].sort((one, other) => one - other)) {
+      const known = this.#objectsOf(block);
+      if (isErrno(known)) return known;
+      const objects: MetaRecord[] = [];
+      for (let id = block * OBJECTS_A_BLOCK; id < (block + 1) * OBJECTS_A_BLOCK; id++) {
+        const object = this.#newer.get(id) ?? (this.#gone.has(id) ? undefined : known.find((one) => one.id === id));
+        if (object !== undefined) objects.push(object);
+      }
+      const written = objects.length === 0 ? undefined : this.#writeObjects(objects);
+      const failed = isErrno(written) ? written : this.#tree.set(block, written);
+      if (failed !== undefined) return failed;
+    }
+    this.#newer.clear();
+    this.#gone.clear();
+    return undefined;
+  }
+
+  #objectsOf(block: number): readonly MetaRecord[] | Errno {
+    const pointer = this.#tree.get(block);
+    if (pointer === undefined || isErrno(pointer)) return pointer ?? [];
+    const record = this.#store.readRecord(pointer);
+    return isErrno(record) ? record : (record as ObjectsRecord).objects;
+  }
+
+  #writeObjects(objects: readonly MetaRecord[]): BlockPointer | Errno {
+    const record: ObjectsRecord = { kind: "zfs.mos-objects", length: alignUp(objects.length * OBJECT_BYTES, SECTOR), objects };
+    return this.#write(record, 0, record.length);
   }
 
   #syncRoot(top: BlockPointer | undefined): BlockPointer | Errno {
@@ -217,8 +269,10 @@ export class MetaSet implements TreeIo {
       levels,
       nextId: this.nextId,
       rootDirectory: this.rootDirectory,
-      tables: [...this.#base],
-      history: [...this.#history],
+      changed: [...this.#newer.values()],
+      removed: [...this.#gone],
+      tables: this.#base,
+      history: this.#history,
     };
     const written = this.#write(record, 0, ROOT_BYTES);
     if (isErrno(written)) return written;
@@ -235,22 +289,27 @@ export class MetaSet implements TreeIo {
     if (isErrno(top)) return top;
     for (const pointer of [...this.#base, ...this.#history]) visitBlock(pointer);
     if (this.#pointer !== undefined) visitBlock(this.#pointer);
-    const objects: BlockPointer[] = [];
+    const blocks: BlockPointer[] = [];
     const failed = visitTree(this, top, -1, (pointer) => {
       visitBlock(pointer);
-      if (pointer.level === 0) objects.push(pointer);
+      if (pointer.level === 0) blocks.push(pointer);
     });
     if (failed !== undefined) return failed;
-    for (const pointer of objects) {
-      const record = this.#store.readRecord(pointer);
-      if (isErrno(record)) return record;
-      const object = record as MetaRecord;
+    const tell = (object: MetaRecord): void => {
       if (object.tables !== undefined) {
         this.#tables.set(object.id, object.tables);
         visitBlock(object.tables);
       }
       visitObject(object);
+    };
+    for (const pointer of blocks) {
+      const record = this.#store.readRecord(pointer);
+      if (isErrno(record)) return record;
+      for (const object of (record as ObjectsRecord).objects) {
+        if (!this.#newer.has(object.id) && !this.#gone.has(object.id)) tell(object);
+      }
     }
+    for (const object of this.#newer.values()) tell(object);
     return undefined;
   }
 

@@ -68,6 +68,10 @@ export class ObjectSet implements TreeIo {
   #system: readonly BlockPointer[];
   #accounting: readonly BlockPointer[];
   #pointer: BlockPointer | undefined;
+  /** How long the set's block was with these pointers in it. */
+  #lengthOf:
+    | { readonly top: BlockPointer | undefined; readonly accounting: readonly BlockPointer[]; readonly length: number }
+    | undefined;
   #dirty = false;
   /** Whether sums of space by owner have changed. */
   #accounts = false;
@@ -80,6 +84,7 @@ export class ObjectSet implements TreeIo {
     this.#top = record?.tops[0];
     this.#system = record?.system ?? [];
     this.#accounting = record?.accounting ?? [];
+    if (record !== undefined) this.#lengthOf = { top: this.#top, accounting: this.#accounting, length: record.length };
     this.objects = record?.objects ?? 0;
     this.unlinked = new Set(record?.unlinked);
     this.log = record?.log;
@@ -341,7 +346,12 @@ export class ObjectSet implements TreeIo {
     if (failed !== undefined) return failed;
     const { profile } = this.store;
     const parts = { tops: [this.#top], accounting: this.#accounting, levels: this.#meta.levels };
-    const length = this.#rounded(objsetLength(profile, parts), profile.objsetBytes);
+    // With the same pointers in it a block is as long as before: a clone's is not compressed anew.
+    const known = this.#lengthOf;
+    const isSame = known?.top === this.#top && known?.accounting === this.#accounting;
+    const length =
+      isSame && known !== undefined ? known.length : this.#rounded(objsetLength(profile, parts), profile.objsetBytes);
+    this.#lengthOf = { top: this.#top, accounting: this.#accounting, length };
     const record: ObjsetRecord = {
       kind: "zfs.objset",
       length,

@@ -16,9 +16,6 @@ import type { Pool } from "./pool.ts";
 import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
 import { DirectoryData } from "./zpl/directory-data.ts";
 
-/** Bytes of the meta set that are written with each change of an object: not part of its tables. */
-const OBJECT_BYTES = SECTOR;
-
 /** Makes a new head's object set: the tables of every filesystem, and an empty root folder. */
 function furnish(pool: Pool, head: Dataset): Errno | undefined {
   const set = pool.setOf(head);
@@ -52,7 +49,7 @@ export function createFilesystem(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     directory.head.group = pool.store.group;
-    const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem - 2 * OBJECT_BYTES;
+    const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem;
     return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
   });
   return directory;
@@ -61,6 +58,7 @@ export function createFilesystem(
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
   const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
   pool.objects.set(snapshot.id, snapshot);
+  head.directory.named.set(name, snapshot);
   pool.syncGroup(() => {
     snapshot.group = pool.store.group;
     snapshot.created = pool.clock.time().seconds;
@@ -84,7 +82,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     head.unique = 0;
     pool.meta.change(snapshot.id);
     pool.touch(head);
-    return pool.meta.addTables(snapshot.id, pool.profile.poolCosts.snapshot - OBJECT_BYTES);
+    return undefined;
   });
   return snapshot;
 }
@@ -109,7 +107,7 @@ export function createClone(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
-    const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone - 2 * OBJECT_BYTES);
+    const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
     if (failed !== undefined || !pool.profile.cloneWrites) {
       pool.touch(head);
       return failed;
@@ -161,6 +159,7 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
   next.deadList.merge(snapshot.deadList);
   addUsage(directory, "snapshots", freed);
   next.previous = previous;
+  directory.named.delete(snapshot.name as string);
   pool.objects.delete(snapshot.id);
   pool.meta.remove(snapshot.id);
   pool.touch(next);
@@ -246,7 +245,11 @@ export function promote(pool: Pool, directory: Directory): void {
     moveSums(pool, { directory, other, origin, shared, own, others });
     const next = own[0] as Dataset;
     const otherNext = others[0] as Dataset;
-    for (const snapshot of shared) snapshot.directory = directory;
+    for (const snapshot of shared) {
+      other.named.delete(snapshot.name as string);
+      directory.named.set(snapshot.name as string, snapshot);
+      snapshot.directory = directory;
+    }
     origin.next = next;
     origin.clones.delete(next);
     origin.clones.add(otherNext);
@@ -326,6 +329,8 @@ export function renameFilesystem(
 /** Gives a snapshot another name. */
 export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): void {
   pool.syncGroup(() => {
+    snapshot.directory.named.delete(snapshot.name as string);
+    snapshot.directory.named.set(name, snapshot);
     snapshot.name = name;
     pool.meta.change(snapshot.id);
     return undefined;

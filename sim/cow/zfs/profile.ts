@@ -14,8 +14,6 @@ interface PoolCosts {
   readonly filesystem: number;
   /** Of each clone. */
   readonly clone: number;
-  /** Of each snapshot. */
-  readonly snapshot: number;
 }
 
 export interface ZfsProfile {
@@ -98,7 +96,7 @@ export const ZFS_V23: ZfsProfile = {
   cloneWrites: false,
   quotesInvalid: false,
   roundsToAshift: false,
-  poolCosts: { base: 20_992, growth: [], filesystem: 5632, clone: 5120, snapshot: 1536 },
+  poolCosts: { base: 20_992, growth: [], filesystem: 5632, clone: 5120 },
   slop: (space) => Math.max(Math.floor(space / 64), MIB(32)),
   metaslabShift: (size) => Math.max(24 - 4, highestBit(Math.floor(size / 200))),
 };
@@ -128,7 +126,7 @@ export const OPENZFS_2_1: ZfsProfile = {
   cloneWrites: true,
   quotesInvalid: true,
   roundsToAshift: true,
-  poolCosts: { base: 33_792, growth: [4608, 2560, 1024], filesystem: 5120, clone: 3584, snapshot: 1024 },
+  poolCosts: { base: 33_792, growth: [4608, 2560, 1024], filesystem: 5120, clone: 3584 },
   slop: slopOpenZfs,
   metaslabShift: metaslabShiftOpenZfs,
 };

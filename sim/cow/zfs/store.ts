@@ -76,7 +76,8 @@ export class BlockStore {
     this.counters.writtenBytes += physicalSize * dvas.length;
     if (block.dedup !== undefined) this.dedupTable.set(block.dedup, { dvas, physicalSize, references: 1 });
     const pointer = this.#pointer({ kind, level, logicalSize, content: block.content, dedup: block.dedup }, dvas, physicalSize);
-    this.arc.add(pointer, block.content);
+    // The meta object set is in memory as it is; its blocks are read at an import only.
+    if (kind !== "mos") this.arc.add(pointer, block.content);
     return pointer;
   }
 

@@ -112,11 +112,12 @@ export function readLabel(device: BlockDevice): LabelRecord | undefined {
 export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecord): Errno | undefined {
   for (const { children, ashift } of tops) {
     const slot = slotBytes(ashift);
+    const content = padded(record, slot);
     const at = RING_OFFSET + (record.group % (RING_BYTES / slot)) * slot;
     let written = 0;
     let failed: Errno = EIO;
     for (const device of children) {
-      const wrong = labelOffsets(device).map((label) => device.write(bytes(label + at), padded(record, slot)));
+      const wrong = labelOffsets(device).map((label) => device.write(bytes(label + at), content));
       if (wrong.every((one) => one === undefined)) written += 1;
       else failed = wrong.find((one) => one !== undefined) ?? failed;
     }

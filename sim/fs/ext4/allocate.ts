@@ -9,7 +9,7 @@
  */
 
 import type { FreeBlocks } from "../../block/free-runs.ts";
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Metadata } from "./journal.ts";
 import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX, ROOT_INODE } from "./layout.ts";
 import type { Ext4State } from "./state.ts";
@@ -243,7 +243,7 @@ export function allocateInode(state: Ext4State, parent: number, isDirectory: boo
   if (group < 0) return 0;
   const bitmap = state.groups.inodeBitmap(group);
   const bit = bitmap.takeFirst();
-  assert(bit !== undefined, `group ${group} has no free inode`);
+  if (bit === undefined) throw new InvariantError(`group ${group} has no free inode`);
   state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) - 1;
   if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) + 1;
   state.freeInodes -= 1;

@@ -20,6 +20,7 @@ import {
   type NewInode,
   S_IFBLK,
   S_IFCHR,
+  S_IFDIR,
   S_IFMT,
   S_IFREG,
   type StatFs,
@@ -125,14 +126,22 @@ export class Ext4 implements FileSystem {
   // Inodes
 
   hold(inode: Inode): void {
-    this.#state.setWord(inode, HOLDS, this.#state.word(inode, HOLDS) + 1);
+    const { inodes } = this.#state;
+    const row = inodes.rowOf(inode);
+    const words = inodes.wordsOf(row);
+    const at = inodes.startOf(row);
+    words[at + HOLDS] = (words[at + HOLDS] as number) + 1;
   }
   drop(inode: Inode): void {
     const state = this.#state;
-    const left = state.word(inode, HOLDS) - 1;
+    const { inodes } = state;
+    const row = inodes.rowOf(inode);
+    const words = inodes.wordsOf(row);
+    const at = inodes.startOf(row);
+    const left = (words[at + HOLDS] as number) - 1;
     if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
-    state.setWord(inode, HOLDS, left);
-    if (left === 0 && state.word(inode, NLINK) === 0 && state.begin() === undefined) freeWhole(state, inode);
+    words[at + HOLDS] = left;
+    if (left === 0 && words[at + NLINK] === 0 && state.begin() === undefined) freeWhole(state, inode);
   }
   mode(inode: Inode): number {
     return this.#state.word(inode, MODE);
@@ -270,9 +279,10 @@ export class Ext4 implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
-    const data = this.#state.data(inode);
-    const isIndexed = data !== undefined && "leaves" in data && data.leaves !== undefined;
-    return this.#state.word(inode, FLAGS) | (isIndexed ? INDEX_FLAG : 0);
+    const state = this.#state;
+    const flags = state.word(inode, FLAGS);
+    if ((state.word(inode, MODE) & S_IFMT) !== S_IFDIR) return flags;
+    return state.directory(inode).leaves === undefined ? flags : flags | INDEX_FLAG;
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const state = this.#state;

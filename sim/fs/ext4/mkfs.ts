@@ -14,13 +14,16 @@ import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from ".
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
+  blockBitmapOf,
   DESCRIPTORS_PER_BLOCK,
   FIRST_INODE,
   firstBlockOf,
   firstBlocks,
+  type Geometry,
   type GeometryOptions,
   geometryOf,
   hasSuperblock,
+  inodeTableOf,
   JOURNAL_INODE,
   journalRunsOf,
   LOST_AND_FOUND_BLOCKS,
@@ -32,12 +35,18 @@ import { type DescriptorsRecord, writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
 
+/** mke2fs clears what other filesystems may have left at the device's end: 64 KiB. */
+const ZEROED_END_BLOCKS = 16;
 /** mke2fs refuses less: there would be no room for a journal. */
 const DEVICE_BYTES_MIN: number = 8 * 2 ** 20;
 
 export interface MkfsOptions extends GeometryOptions {
   /** Whose time the first inodes get. Default: a clock of its own. */
   readonly clock?: Clock;
+  /** Do not discard the device first (-E nodiscard); it must read as zeros, or be written whole (`zeroTables`). */
+  readonly noDiscard?: boolean;
+  /** Write the inode tables and the journal as zeros at once (-E lazy_itable_init=0,lazy_journal_init=0). */
+  readonly zeroTables?: boolean;
 }
 
 /**
@@ -48,7 +57,9 @@ export function mkfsExt4(device: BlockDevice, options: MkfsOptions = {}): Errno 
   if (device.size < DEVICE_BYTES_MIN || device.size > 2 ** 44) return EINVAL;
   const clock = options.clock ?? new Clock();
   const geometry = geometryOf(device.size, options);
-  const discarded = device.discard(bytes(0), bytes(geometry.blocks * BLOCK_SIZE));
+  const discarded = options.noDiscard === true ? undefined : device.discard(bytes(0), bytes(geometry.blocks * BLOCK_SIZE));
+  const zeroed = options.zeroTables === true ? writeZeros(device, geometry) : undefined;
+  if (zeroed !== undefined) return zeroed;
   if (discarded !== undefined) {
     // A device that cannot discard: what mkfs relies on being zero is overwritten as a whole.
     const failed = device.write(bytes(0), Content.zeros(geometry.blocks * BLOCK_SIZE));
@@ -67,6 +78,25 @@ export function mkfsExt4(device: BlockDevice, options: MkfsOptions = {}): Errno 
   state.freeInodes = geometry.inodes;
   populate(state);
   return writeAll(state);
+}
+
+/** What mke2fs zeroes where nothing is left for later: tables, bitmaps, the reserve of the descriptors, the journal, the device's end. */
+function writeZeros(device: BlockDevice, geometry: Geometry): Errno | undefined {
+  const runs: (readonly [start: number, count: number])[] = [
+    [0, 1 + geometry.descriptorBlocks + geometry.reservedDescriptorBlocks],
+  ];
+  for (let group = 0; group < geometry.groups; group++) {
+    // The inode bitmaps of groups without inodes are not written: their groups are flagged.
+    runs.push([blockBitmapOf(geometry, group), 1], [inodeTableOf(geometry, group), geometry.tableBlocks]);
+  }
+  const journal = journalRunsOf(geometry);
+  for (let at = 0; at < journal.length; at += 2) runs.push([journal[at] as number, journal[at + 1] as number]);
+  runs.push([geometry.blocks - ZEROED_END_BLOCKS, ZEROED_END_BLOCKS]);
+  for (const [start, count] of runs) {
+    const failed = device.write(bytes(start * BLOCK_SIZE), Content.zeros(count * BLOCK_SIZE));
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }
 
 function reserveInodes(state: Ext4State): void {

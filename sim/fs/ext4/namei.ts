@@ -8,7 +8,17 @@ import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
 import { allocateInode, allocateMetadata, freeInode, freeMetadata, goalOf } from "./allocate.ts";
-import { addEntry, beginDirectory, endDirectory, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
+import {
+  addEntry,
+  beginDirectory,
+  endDirectory,
+  findEntry,
+  isEmpty,
+  lookupEntry,
+  readDirectory,
+  removeEntry,
+  roomForEntry,
+} from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
@@ -104,7 +114,8 @@ export function addLinks(state: Ext4State, ino: number, by: number): void {
 export function create(state: Ext4State, directory: number, name: Name, init: NewInode): number | Errno {
   const type = init.mode & S_IFMT;
   if (type === S_IFLNK && utf8Length(init.target) >= BLOCK_SIZE) return ENAMETOOLONG;
-  if (lookupEntry(state, directory, name) === 0 && state.word(directory, NLINK) === 0) return ENOENT;
+  if (state.word(directory, NLINK) === 0) return ENOENT;
+  readDirectory(state, directory);
   const more = type === S_IFDIR || (type === S_IFLNK && utf8Length(init.target) >= FAST_SYMLINK_BYTES) ? 1 : 0;
   const refused = roomForEntry(state, directory, name, more) ?? state.begin();
   if (refused !== undefined) return refused;
@@ -190,10 +201,10 @@ export function dropDirectory(state: Ext4State, ino: number): void {
 }
 
 export function unlink(state: Ext4State, directory: number, name: Name): Errno | undefined {
-  if (lookupEntry(state, directory, name) === 0) return ENOENT;
+  const row = findEntry(state, directory, name);
+  if (row === 0) return ENOENT;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  const row = state.dentries.find(directory, name);
   const ino = state.dentries.child(row);
   removeEntry(state, directory, row);
   stamp(state, directory, true);

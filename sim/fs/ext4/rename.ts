@@ -1,8 +1,9 @@
 /** Renaming (fs/ext4/namei.c: ext4_rename2, ext4_rename, ext4_cross_rename). */
 import { ENOENT, ENOSPC, ENOTEMPTY, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
+import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { dirtyDots, dirtyEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
+import { dirtyDots, dirtyEntry, findEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
 import { EXTRA, MODE } from "./inodes.ts";
 import { addLinks, dropDirectory, dropLink, leaveWhiteout } from "./namei.ts";
 import { stamp } from "./stamp.ts";
@@ -28,8 +29,9 @@ export function rename(
   flags: number,
   left: NewInode = ROOTS_WHITEOUT,
 ): Errno | undefined {
-  const ino = lookupEntry(state, source.directory, source.name);
-  if (ino === 0) return ENOENT;
+  const row = findEntry(state, source.directory, source.name);
+  if (row === 0) return ENOENT;
+  const ino = state.dentries.child(row);
   const replaced = lookupEntry(state, target.directory, target.name);
   if ((flags & RENAME_EXCHANGE) !== 0) return replaced === 0 ? ENOENT : exchange(state, source, target);
   if (replaced === ino) return undefined;
@@ -40,7 +42,7 @@ export function rename(
   if (whiteout && state.freeInodes === 0) return ENOSPC;
   const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name, 0) : undefined) ?? state.begin();
   if (refused !== undefined) return refused;
-  move(state, { ino, replaced, source, target });
+  move(state, { row, ino, replaced, source, target });
   if (directory && moves) {
     state.setWord(ino, EXTRA, target.directory);
     dirtyDots(state, ino);
@@ -62,10 +64,15 @@ function dropReplaced(state: Ext4State, replaced: number): void {
 
 function move(
   state: Ext4State,
-  change: { readonly ino: number; readonly replaced: number; readonly source: Place; readonly target: Place },
+  change: {
+    readonly row: DentryRow;
+    readonly ino: number;
+    readonly replaced: number;
+    readonly source: Place;
+    readonly target: Place;
+  },
 ): void {
-  const { ino, replaced, source, target } = change;
-  const row = state.dentries.find(source.directory, source.name);
+  const { row, ino, replaced, source, target } = change;
   if (replaced !== 0) {
     const over = state.dentries.find(target.directory, target.name);
     state.dentries.replace(over, ino);

@@ -5,7 +5,7 @@
  * never within one. `freeBlocks` counts blocks on the disk, `delayedBlocks` what delayed allocation has promised of them.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { assert } from "../../core/assert.ts";
+import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
@@ -249,7 +249,7 @@ export class Ext4State implements Metadata {
   }
   directory(ino: number): DirectoryData {
     const data = this.data(ino);
-    assert(data instanceof DirectoryData, `inode ${ino} is no directory`);
+    if (!(data instanceof DirectoryData)) throw new InvariantError(`inode ${ino} is no directory`);
     return data;
   }
   /** Visits the inodes in memory whose mode is not 0. */

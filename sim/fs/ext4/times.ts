@@ -1,6 +1,6 @@
 /**
  * Timestamps as ext4 keeps them (fs/ext4/ext4.h: ext4_encode_extra_time, ext4_decode_extra_time): 32 bits of signed seconds, and a word
- * with two more bits of them and the nanoseconds. What lies outside, 1901 to 2446, is kept as the end that it passed (timestamp_truncate).
+ * with two more bits of them and the nanoseconds. What is not between 1901 and 2446 is kept as the end that it reached, without nanoseconds (timestamp_truncate).
  */
 import type { Time } from "../../core/clock.ts";
 
@@ -15,8 +15,8 @@ const REMEMBERED = 64;
 /** Puts a time into two words. */
 export function putTime(words: Int32Array, at: number, time: Time): void {
   let { seconds, nanoseconds } = time;
-  if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) {
-    seconds = seconds < SECONDS_MIN ? SECONDS_MIN : SECONDS_MAX;
+  if (seconds <= SECONDS_MIN || seconds >= SECONDS_MAX) {
+    seconds = seconds <= SECONDS_MIN ? SECONDS_MIN : SECONDS_MAX;
     nanoseconds = 0;
   }
   const low = seconds | 0;

@@ -22,30 +22,29 @@ export interface CloneRange {
   readonly length: number;
 }
 
-/** What is wrong with a range: it must be whole blocks, but for one that ends at the source's end and at or behind the target's. */
+/** Whether a range begins at whole blocks, lies in the source, and does not meet itself (generic_remap_checks). */
 function rangeError(state: XfsState, range: CloneRange, length: number): Errno | undefined {
   const { source, sourceOffset, target, targetOffset } = range;
-  if (sourceOffset % BLOCK_SIZE !== 0 || targetOffset % BLOCK_SIZE !== 0) return EINVAL;
+  if (length < 0 || sourceOffset % BLOCK_SIZE !== 0 || targetOffset % BLOCK_SIZE !== 0) return EINVAL;
   const sourceEnd = sourceOffset + length;
   if (sourceEnd > state.size(source)) return EINVAL;
-  if (length % BLOCK_SIZE !== 0 && (sourceEnd !== state.size(source) || targetOffset + length < state.size(target)))
-    return EINVAL;
-  if (source === target && Math.abs(sourceOffset - targetOffset) < length) return EINVAL;
-  return undefined;
+  if (length % BLOCK_SIZE !== 0 && sourceEnd !== state.size(source)) return EINVAL;
+  return source === target && Math.abs(sourceOffset - targetOffset) < length ? EINVAL : undefined;
 }
 
 export function clone(state: XfsState, range: CloneRange): Errno | undefined {
   if (!state.geometry.reflink) return ENOTSUP;
   const { source, sourceOffset, target, targetOffset } = range;
   const length = range.length === 0 ? state.size(source) - sourceOffset : range.length;
-  if (length < 0) return EINVAL;
   const wrong = rangeError(state, range, length);
   if (wrong !== undefined) return wrong;
   if (length === 0) return undefined;
   const from = makeFile(state, source);
   const into = makeFile(state, target);
-  const flushed = from.mapping?.flush() ?? into.mapping?.flush();
+  const flushed = from.mapping?.flush(sourceOffset, length) ?? into.mapping?.flush(targetOffset, length);
   if (flushed !== undefined) return flushed;
+  // Part of a block is only shared at the end of both: told after the pages are written (generic_remap_check_len).
+  if (length % BLOCK_SIZE !== 0 && targetOffset + length < state.size(target)) return EINVAL;
   if (!canReserve(state, target, 1)) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;

@@ -7,14 +7,19 @@
 import { assert } from "../../core/assert.ts";
 import { ENOSPC, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type DirectoryBlock, type DirectoryData, dataEntryBytes, shortEntryBytes } from "./directory-data.ts";
+import {
+  blockFormEnd,
+  type DirectoryBlock,
+  type DirectoryData,
+  dataEntryBytes,
+  loneLeafEntriesMax,
+  shortEntryBytes,
+} from "./directory-data.ts";
 import { endBlocks, placeInBlocks, shrinkForm, takeFromBlocks, toBlockForm } from "./directory-forms.ts";
 import { loadDirectory } from "./directory-load.ts";
+import { entryReserve, inodeReserve } from "./layout.ts";
 import { canReserve } from "./reserve.ts";
 import type { XfsState } from "./state.ts";
-
-/** Blocks that adding one name may take at most (XFS_DIRENTER_SPACE_RES): data, leaf, node and free blocks, and the fork's tree. */
-const ENTRY_BLOCKS_MAX = 9;
 
 function loaded(state: XfsState, directory: number): DirectoryData {
   const data = state.directory(directory);
@@ -109,13 +114,24 @@ export function endDirectory(state: XfsState, directory: number): void {
   endBlocks(state, directory, loaded(state, directory));
 }
 
-/**
- * ENOSPC when a name, and `more` blocks beside it, would not find room. Only a disk that is nearly full looks closely.
- */
-export function roomForEntry(state: XfsState, directory: number, name: Name, more: number): Errno | undefined {
-  if (canReserve(state, directory, more + ENTRY_BLOCKS_MAX)) return undefined;
+/** Whether a name finds room without a new block (xfs_dir_canenter). */
+function canEnter(state: XfsState, directory: number, name: Name): boolean {
   const data = loaded(state, directory);
-  const length = shortEntryBytes(state.environment.names.byteLength(name), state.format.typeBytes);
-  const fits = data.isShort && data.shortBytes + length <= state.dataForkBytes(directory);
-  return fits && (more === 0 || canReserve(state, directory, more)) ? undefined : ENOSPC;
+  const length = state.environment.names.byteLength(name);
+  const { typeBytes } = state.format;
+  if (data.isShort) return data.shortBytes + shortEntryBytes(length, typeBytes) <= state.dataForkBytes(directory);
+  const bytes = dataEntryBytes(length, typeBytes);
+  if (data.leaves.length === 0) return data.blocks[0]?.fits(bytes, blockFormEnd(state.dentries.count(directory) + 1)) === true;
+  const isFull = data.leaves.some((leaf) => leaf.hashes.length + 3 > loneLeafEntriesMax(state.format, data.blocks.length));
+  return !isFull && data.blocks.some((block) => block?.fits(bytes) === true);
+}
+
+/**
+ * ENOSPC when there is no room for a name: blocks for the worst that may happen, or room where it is. A new inode insists on the worst case, with
+ * `more` blocks for itself.
+ */
+export function roomForEntry(state: XfsState, directory: number, name: Name, more?: number): Errno | undefined {
+  const worst = entryReserve(state.geometry);
+  if (more !== undefined) return canReserve(state, directory, more + worst + inodeReserve(state.geometry)) ? undefined : ENOSPC;
+  return canReserve(state, directory, worst) || canEnter(state, directory, name) ? undefined : ENOSPC;
 }

@@ -18,7 +18,7 @@ export const FREE_START: number = 2 * INDEX_START;
 /** Count, flag of long inode numbers, parent. */
 const SHORT_HEADER_BYTES = 6;
 /** An entry of the index: hash and place. */
-const INDEX_BYTES = 8;
+export const INDEX_BYTES = 8;
 /** Count of entries, and of stale ones, at the end of a block form's block. */
 const BLOCK_TAIL_BYTES = 8;
 const LEAF_TAIL_BYTES = 4;

@@ -9,6 +9,7 @@ import {
   type DirectoryData,
   dataEntryBytes,
   FREE_START,
+  INDEX_BYTES,
   INDEX_START,
   IndexBlock,
   leafEntriesMax,
@@ -253,14 +254,15 @@ function dropBlock(state: XfsState, directory: number, data: DirectoryData, at: 
   setSize(state, directory, data);
 }
 
-/** xfs_dir2_leafn_toosmall: a leaf below half joins a neighbour when both fill no more than three quarters. */
+/** A leaf that is filled to less than 37 % (m_dir_geo.magicpct) joins a neighbour when both fill no more than three quarters (xfs_dir2_leafn_toosmall). */
 function joinLeaf(state: XfsState, directory: number, data: DirectoryData, at: number): void {
-  const most = leafEntriesMax(state.format);
   const leaf = data.leaves[at] as IndexBlock;
-  if (data.leaves.length === 1 || leaf.hashes.length > most / 2) return;
+  const filled = state.format.indexHeader + leaf.hashes.length * INDEX_BYTES;
+  if (data.leaves.length === 1 || filled >= Math.floor((BLOCK_SIZE * 37) / 100)) return;
   for (const other of [at + 1, at - 1]) {
     const neighbour = data.leaves[other];
-    if (neighbour === undefined || neighbour.hashes.length + leaf.hashes.length > (most * 3) / 4) continue;
+    if (neighbour === undefined) continue;
+    if ((neighbour.hashes.length + leaf.hashes.length) * INDEX_BYTES > BLOCK_SIZE - BLOCK_SIZE / 4) continue;
     const [left, right] = other > at ? [leaf, neighbour] : [neighbour, leaf];
     left.hashes.push(...right.hashes);
     state.log.dirty(left);

@@ -8,17 +8,17 @@ import {
   FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
-import { zeroBytes } from "./file.ts";
+import { mayTrim, trim, zeroBytes } from "./file.ts";
 import type { FileData } from "./file-data.ts";
-import { makeFile, mappingOf } from "./file-of.ts";
+import { makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
-import { promiseWrite } from "./promise.ts";
+import { dropPromises, promiseWrite } from "./promise.ts";
 import { canReserve } from "./reserve.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
-import { cancelCow, freeMapped, freeRange } from "./unmap.ts";
+import { freeMapped } from "./unmap.ts";
 import { allocateRange } from "./writeback.ts";
 
 const SUPPORTED: number =
@@ -82,7 +82,7 @@ function fill(state: XfsState, ino: number, data: FileData, range: Range): Errno
       continue;
     }
     const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
-    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: true });
+    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: true, isHole: true });
     if (failed !== undefined) return failed;
     block = gapEnd;
   }
@@ -103,7 +103,8 @@ function clear(state: XfsState, ino: number, data: FileData, range: Range): Errn
   const flushed = data.mapping?.flush(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
   if (flushed !== undefined) return flushed;
   data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-  freeRange(state, ino, data, first, end);
+  dropPromises(state, ino, data, first, end);
+  freeMapped(state, ino, data, first, end);
   if (data.delayedBlocks === 0 || end * BLOCK_SIZE >= state.size(ino)) data.onDisk = state.size(ino);
   return undefined;
 }
@@ -117,7 +118,7 @@ function unshare(state: XfsState, ino: number, data: FileData, range: Range): Er
   if (promiseWrite(state, ino, data, start, end - start) < end - start) return ENOSPC;
   const content = mappingOf(state, ino, data).read(start, end - start);
   if (isErrno(content)) return content;
-  return mappingOf(state, ino, data).write(start, content, size) ?? data.mapping?.flush(start, end - start);
+  return writeCached(state, ino, data, { offset: start, content, size }) ?? data.mapping?.flush(start, end - start);
 }
 
 /** xfs_prepare_shift: writes everything dirty, and forgets cached pages from `offset` on: what follows moves. */
@@ -125,8 +126,7 @@ function quiesce(state: XfsState, ino: number, data: FileData, offset: number): 
   const failed = data.mapping?.flush();
   if (failed !== undefined) return failed;
   data.mapping?.truncate(offset);
-  freeRange(state, ino, data, Math.ceil(state.size(ino) / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
-  cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+  if (mayTrim(state, ino, data)) trim(state, ino, data);
   return undefined;
 }
 
@@ -149,6 +149,8 @@ function insert(state: XfsState, ino: number, data: FileData, range: Range): Err
   const size = state.size(ino);
   if (size + length > FILE_SIZE_MAX) return EFBIG;
   if (offset >= size) return EINVAL;
+  // The new size comes first: what is trimmed lies behind it.
+  state.setSize(ino, size + length);
   const failed = quiesce(state, ino, data, offset);
   if (failed !== undefined) return failed;
   const { fork } = data;

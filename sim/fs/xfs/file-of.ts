@@ -1,4 +1,6 @@
 /** A regular file's data by its inode. */
+import type { Content } from "../../core/content.ts";
+import type { Errno } from "../../core/errno.ts";
 
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
@@ -22,4 +24,17 @@ export function makeFile(state: XfsState, ino: number): FileData {
 export function mappingOf(state: XfsState, ino: number, data: FileData): Mapping {
   data.mapping ??= state.environment.cache.mapping(state.space as AddressSpace, inodeHandle(ino));
   return data.mapping;
+}
+
+/** Puts bytes into a file's pages. */
+export function writeCached(
+  state: XfsState,
+  ino: number,
+  data: FileData,
+  at: { offset: number; content: Content; size: number },
+): Errno | undefined {
+  const mapping = mappingOf(state, ino, data);
+  if (mapping.dirtyPages === 0) state.dirtyFiles.delete(ino);
+  state.dirtyFiles.add(ino);
+  return mapping.write(at.offset, at.content, at.size);
 }

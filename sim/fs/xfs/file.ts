@@ -9,13 +9,14 @@ import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { FileData } from "./file-data.ts";
-import { fileOf, makeFile, mappingOf } from "./file-of.ts";
+import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
 import { promiseWrite } from "./promise.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
+import { settleBehindEnd } from "./writeback.ts";
 
 export function read(state: XfsState, ino: number, offset: number, length: number): Content | Errno {
   const size = state.size(ino);
@@ -33,15 +34,21 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
   if (refused !== undefined) return refused;
   const data = makeFile(state, ino);
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
+  if (offset > state.size(ino)) {
+    const unsettled = moveEnd(state, ino, data, offset);
+    if (unsettled !== undefined) return unsettled;
+  }
   let length = promiseWrite(state, ino, data, offset, wanted);
   if (length === 0) {
-    // xfs_blockgc_free_space: what was taken in advance is given back before a write fails.
+    // xfs_flush_inodes, xfs_blockgc_free_space: what was promised for trees or taken in advance is given back before a write fails.
+    const lost = flushAll(state);
+    if (lost !== undefined) return lost;
     trimAll(state);
     length = promiseWrite(state, ino, data, offset, wanted);
     if (length === 0) return ENOSPC;
   }
   const oldSize = state.size(ino);
-  const failed = mappingOf(state, ino, data).write(offset, content.slice(0, length), oldSize);
+  const failed = writeCached(state, ino, data, { offset, content: content.slice(0, length), size: oldSize });
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
   if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
@@ -86,7 +93,14 @@ export function zeroBytes(state: XfsState, ino: number, data: FileData, from: nu
   const isCached = data.mapping?.isDirty(block) === true;
   if (to <= from || !(isWritten || isCached)) return undefined;
   if (promiseWrite(state, ino, data, from, to - from) < to - from) return ENOSPC;
-  return mappingOf(state, ino, data).write(from, Content.zeros(to - from), Math.max(state.size(ino), to));
+  return writeCached(state, ino, data, { offset: from, content: Content.zeros(to - from), size: Math.max(state.size(ino), to) });
+}
+
+/** A file's end moves to `to`: the rest of the block that the old end cuts is zeroed, and promises behind it get their place (xfs_zero_range). */
+function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errno | undefined {
+  const size = state.size(ino);
+  const end = Math.min(to, Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE);
+  return zeroBytes(state, ino, data, size, end) ?? settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE));
 }
 
 /**
@@ -105,10 +119,15 @@ export function truncate(state: XfsState, ino: number, size: number, explicit: b
     if (failed !== undefined) return failed;
     data.mapping?.truncate(size);
   }
+  if (data !== undefined && size > old) {
+    const end = Math.ceil(old / BLOCK_SIZE) * BLOCK_SIZE;
+    const failed = moveEnd(state, ino, data, size) ?? data.mapping?.flush(old, Math.max(0, end - old));
+    if (failed !== undefined) return failed;
+  }
   if (data !== undefined) {
+    if (size <= old) data.truncated = true;
     if (size <= old) freeRange(state, ino, data, Math.ceil(size / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
     data.onDisk = size;
-    data.trimmed = false;
   }
   state.setSize(ino, size);
   if (size !== old || explicit) stamp(state, ino, size !== old || explicit);
@@ -117,21 +136,38 @@ export function truncate(state: XfsState, ino: number, size: number, explicit: b
 
 /** Frees everything that a file has. */
 export function freeFile(state: XfsState, ino: number, data: FileData): void {
+  state.dirtyFiles.delete(ino);
   data.mapping?.truncate(0);
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
 }
 
 /** Gives back the blocks behind the end of a file, unless they were asked for (xfs_free_eofblocks). */
-function trim(state: XfsState, ino: number, data: FileData): void {
+export function trim(state: XfsState, ino: number, data: FileData): void {
   const isKept = (state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0 && data.unsettledBlocks === 0;
   if (isKept || state.log.error !== undefined) return;
   freeRange(state, ino, data, Math.ceil(state.size(ino) / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
 }
 
-/** A file that was open for writing is closed: the first time blocks behind its end go (xfs_file_release). */
-export function release(state: XfsState, ino: number): void {
+/** Whether a close may find blocks behind the end: there are some, or the file has promises at all (xfs_can_free_eofblocks). */
+export function mayTrim(state: XfsState, ino: number, data: FileData): boolean {
+  const { list } = data.fork;
+  if ((state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0) return data.unsettledBlocks > 0;
+  return data.unsettledBlocks > 0 || list.find(Math.ceil(state.size(ino) / BLOCK_SIZE)) < list.count;
+}
+
+/**
+ * An open file is closed (xfs_file_release). One that was made shorter is written at once. The first close after writing gives blocks behind the end
+ * back; later ones leave them to a file that is opened again and again.
+ */
+export function release(state: XfsState, ino: number, written: boolean): void {
   const data = fileOf(state, ino);
-  if (data === undefined || data.trimmed || state.word(ino, NLINK) === 0) return;
+  if (data === undefined || state.log.error !== undefined) return;
+  if (data.truncated) {
+    data.truncated = false;
+    data.trimmed = false;
+    if (data.unsettledBlocks > 0) data.mapping?.flush();
+  }
+  if (!written || data.trimmed || state.word(ino, NLINK) === 0 || !mayTrim(state, ino, data)) return;
   data.trimmed = true;
   trim(state, ino, data);
 }
@@ -144,6 +180,17 @@ export function trimAll(state: XfsState): void {
     trim(state, ino, data);
     if (data.cow !== undefined && (data.mapping?.dirtyPages ?? 0) === 0) cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
   });
+}
+
+/** Writes every file's dirty pages. */
+export function flushAll(state: XfsState): Errno | undefined {
+  let failed: Errno | undefined;
+  for (const ino of state.dirtyFiles) {
+    const mapping = fileOf(state, ino)?.mapping;
+    if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
+    if (failed === undefined) state.dirtyFiles.delete(ino);
+  }
+  return failed;
 }
 
 /** Writes a file's dirty pages and forces the log for them and the inode. */

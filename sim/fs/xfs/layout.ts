@@ -8,6 +8,7 @@
  * group, inode in the block.
  */
 import { KIB, MIB } from "../../core/units.ts";
+import { S_IFBLK, S_IFCHR } from "../../vfs/filesystem.ts";
 
 export const BLOCK_SIZE = 4096;
 export const SECTOR_SIZE = 512;
@@ -148,6 +149,18 @@ export function rootInode(geometry: Geometry): number {
 export function forkBytes(geometry: Geometry): number {
   return geometry.inodeSize - (geometry.crc ? 176 : 100);
 }
+/** Room that the roots of an attribute fork's and of a data fork's tree need at least (MINABTPTRS, MINDBTPTRS). */
+export const ATTRIBUTE_FORK_BYTES_MIN = 36;
+export const DATA_FORK_BYTES_MIN = 56;
+/**
+ * Where a new inode's attribute fork begins, in units of 8 bytes (xfs_default_attroffset). A kernel with security modules expects every new inode but a
+ * symbolic link to get an attribute, and makes the fork at once (xfs_create_need_xattr): measured on 6.18.
+ */
+export function firstForkOffset(geometry: Geometry, type: number): number {
+  if (type === S_IFCHR || type === S_IFBLK) return 1;
+  const usual = geometry.crc ? 6 * 2 * 16 + 4 : forkBytes(geometry) - ATTRIBUTE_FORK_BYTES_MIN;
+  return Math.floor(usual / 8);
+}
 /** How many records, or pairs of key and pointer, a tree's block holds behind its header. */
 export function perBlock(geometry: Geometry, bytesEach: number): number {
   return Math.floor((BLOCK_SIZE - (geometry.crc ? 56 : 16)) / bytesEach);
@@ -177,6 +190,22 @@ function forkLevelsMax(geometry: Geometry): number {
   for (let blocks = Math.ceil((2 ** 31 - 1) / least); blocks > 1; levels++)
     blocks = blocks <= inRoot ? 1 : Math.ceil(blocks / least);
   return levels;
+}
+
+/** XFS_DIRENTER_SPACE_RES: what a new name may need at worst, for blocks of the directory and of its extent tree. */
+export function entryReserve(geometry: Geometry): number {
+  // Depth of the index, a block of entries and one of free space (XFS_DAENTER_DBS).
+  const blocks = 5 + 2;
+  return blocks + blocks * (forkLevelsMax(geometry) - 1);
+}
+/** XFS_IALLOC_SPACE_RES: what a new inode may need at worst, for a chunk and the trees that tell of it. */
+export function inodeReserve(geometry: Geometry): number {
+  const leaf = perBlock(geometry, 16) >>> 1;
+  const node = perBlock(geometry, 8) >>> 1;
+  let levels = 1;
+  for (let blocks = Math.ceil((geometry.groupBlocks * geometry.inodesPerBlock) / CHUNK_INODES / leaf); blocks > 1; levels++)
+    blocks = Math.ceil(blocks / node);
+  return chunkBlocks(geometry) + (geometry.crc ? 2 : 1) * levels;
 }
 
 /** xfs_bmap_worst_indlen: the blocks of its extent tree that `count` delayed blocks may need at worst. */

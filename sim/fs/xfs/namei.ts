@@ -9,7 +9,7 @@ import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
 import { addEntry, endDirectory, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
-import { freeFile } from "./file.ts";
+import { flushAll, freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { newDirectoryData } from "./inode-load.ts";
 import { allocateInode, canAllocateInode, freeInode } from "./inode-space.ts";
@@ -33,7 +33,8 @@ import {
   UID,
   WORDS,
 } from "./inodes.ts";
-import { blockOfInode, CHUNK_INODES, forkBytes, LINK_MAX, SYMLINK_BYTES_MAX } from "./layout.ts";
+import { blockOfInode, CHUNK_INODES, firstForkOffset, forkBytes, inodeReserve, LINK_MAX, SYMLINK_BYTES_MAX } from "./layout.ts";
+import { canReserve } from "./reserve.ts";
 import { allocateMetadata, freeMetadata } from "./space.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
@@ -66,7 +67,7 @@ function makeInode(state: XfsState, directory: number, init: NewInode): number {
   words[base + HOLDS] = 0;
   words[base + PROJECT] = inherits ? state.word(directory, PROJECT) : 0;
   words[base + NEXT_UNLINKED] = 0;
-  words[base + FORK_OFFSET] = 0;
+  words[base + FORK_OFFSET] = type === S_IFLNK ? 0 : firstForkOffset(state.geometry, type);
   words[base + INNER_FLAGS] = 0;
   times.fill(state.environment.clock.time(), at * TIMES + ATIME, at * TIMES + Math.max(MTIME, CTIME) + 1);
   chunk.sizes[at] = 0;
@@ -114,7 +115,12 @@ export function create(state: XfsState, directory: number, name: Name, init: New
   if (lookupEntry(state, directory, name) === 0 && state.word(directory, NLINK) === 0) return ENOENT;
   if (type === S_IFDIR && state.word(directory, NLINK) >= LINK_MAX) return EMLINK;
   const more = type === S_IFLNK && isLongTarget(state, init.target) ? 1 : 0;
-  const refused = roomForEntry(state, directory, name, more) ?? state.begin();
+  let room = roomForEntry(state, directory, name, more);
+  if (room !== undefined) {
+    // xfs_trans_alloc_icreate: what delayed allocation promised for trees comes back first.
+    room = flushAll(state) ?? roomForEntry(state, directory, name, more);
+  }
+  const refused = room ?? state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
   if (ino === 0) return ENOSPC;
@@ -131,6 +137,7 @@ export function makeWhiteout(state: XfsState, directory: number, init: NewInode)
 }
 
 export function tmpfile(state: XfsState, directory: number, init: NewInode): number | Errno {
+  if (!canReserve(state, directory, inodeReserve(state.geometry))) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
@@ -151,7 +158,7 @@ export function otherProject(state: XfsState, ino: number, directory: number): E
 export function link(state: XfsState, source: number, directory: number, name: Name): Errno | undefined {
   if (state.word(source, NLINK) >= LINK_MAX) return EMLINK;
   lookupEntry(state, directory, name);
-  const refused = otherProject(state, source, directory) ?? roomForEntry(state, directory, name, 0) ?? state.begin();
+  const refused = otherProject(state, source, directory) ?? roomForEntry(state, directory, name) ?? state.begin();
   if (refused !== undefined) return refused;
   if (state.word(source, NLINK) === 0) removeUnlinked(state, source);
   addLinks(state, source, 1);

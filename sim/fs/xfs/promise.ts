@@ -127,7 +127,7 @@ function lengthBefore(data: FileData, block: number): number {
 function shortage(state: XfsState, free: number): number {
   let shift = 0;
   for (let percent = 5; percent >= 1; percent--)
-    if (free < Math.floor((state.geometry.blocks * percent) / 100)) shift += percent === 5 ? 2 : 1;
+    if (free < Math.floor(state.geometry.blocks / 100) * percent) shift += percent === 5 ? 2 : 1;
   return shift;
 }
 
@@ -149,68 +149,61 @@ function advanceBlocks(state: XfsState, data: FileData, block: number, range: { 
   return Math.max(blocks, ADVANCE_BLOCKS_MIN);
 }
 
-/** A part of a write, in bytes, and the file's size as it begins. */
+/** What is left of a write as one mapping of it begins: logical blocks, the last byte's end, and the file's size by then. */
 interface Piece {
-  readonly start: number;
+  readonly from: number;
   readonly end: number;
+  readonly endByte: number;
   readonly size: number;
 }
 
 /** Promises a gap, and what is taken in advance when nothing follows it. */
-function promiseGap(state: XfsState, ino: number, data: FileData, gap: { from: number; to: number }, piece: Piece): boolean {
-  const { from, to } = gap;
+function promiseGap(state: XfsState, ino: number, data: FileData, to: number, piece: Piece): boolean {
+  const { from, endByte, size } = piece;
   const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.nextCovered(from) === undefined;
   if (isLast) {
-    const advance = advanceBlocks(state, data, from, piece);
-    const aligned = Math.floor((piece.end - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
+    const advance = advanceBlocks(state, data, from, { end: endByte, size });
+    const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
     if (advance > 0 && aligned + advance > to && promise(state, ino, data, from, aligned + advance)) return true;
   }
   return promise(state, ino, data, from, to);
 }
 
-function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece): boolean {
+/** Promises what one mapping of a write covers. @returns where the next begins; where it begun when there is no room. */
+function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece): number {
   const { list } = data.fork;
-  const first = Math.floor(piece.start / BLOCK_SIZE);
-  const end = Math.ceil(piece.end / BLOCK_SIZE);
+  const { from, end } = piece;
   const shares = (state.word(ino, INNER_FLAGS) & SHARES) !== 0;
-  if (!shares && list.missing(first, end) === 0) return true;
-  for (let block = first; block < end; ) {
-    const covered = shares ? cowEnd(data, block) : block;
-    if (covered > block) {
-      block = covered;
-      continue;
-    }
-    const index = list.find(block);
-    const isMapped = index < list.count && list.logical(index) <= block;
-    if (isMapped) {
-      const stop = Math.min(end, list.end(index));
-      if (shares && !list.isUnwritten(index)) {
-        const found = firstShared(state, list.physical(index) + block - list.logical(index), stop - block);
-        const at = block + found.offset;
-        if (at < stop && !promiseCow(state, ino, data, at, at + found.length)) return false;
-        block = at + found.length;
-      } else block = stop;
-      continue;
-    }
-    const gap = data.delayed?.nextGap(block) ?? block;
-    if (gap > block) {
-      block = gap;
-      continue;
-    }
-    const next = index < list.count ? list.logical(index) : end;
-    const to = Math.min(end, next, data.delayed?.nextCovered(block) ?? end);
-    if (!promiseGap(state, ino, data, { from: block, to }, piece)) return false;
-    block = to;
+  const covered = shares ? cowEnd(data, from) : from;
+  if (covered > from) return Math.min(end, covered);
+  const index = list.find(from);
+  if (index < list.count && list.logical(index) <= from) {
+    const stop = Math.min(end, list.end(index));
+    if (!shares || list.isUnwritten(index)) return stop;
+    const found = firstShared(state, list.physical(index) + from - list.logical(index), stop - from);
+    if (found.offset > 0) return from + found.offset;
+    return promiseCow(state, ino, data, from, from + found.length) ? from + found.length : from;
   }
-  return true;
+  const gap = data.delayed?.nextGap(from) ?? from;
+  if (gap > from) return Math.min(end, gap);
+  const next = index < list.count ? list.logical(index) : end;
+  const to = Math.min(end, next, data.delayed?.nextCovered(from) ?? end);
+  return promiseGap(state, ino, data, to, piece) ? to : from;
 }
 
 /** Promises what a write of `length` bytes from `offset` on needs. @returns how many bytes may be written. */
 export function promiseWrite(state: XfsState, ino: number, data: FileData, offset: number, length: number): number {
-  const end = offset + length;
-  for (let start = offset; start < end; start = Math.min(end, start + PIECE_BYTES)) {
-    const piece = { start, end: Math.min(end, start + PIECE_BYTES), size: Math.max(state.size(ino), start > offset ? start : 0) };
-    if (!promisePiece(state, ino, data, piece)) return start - offset;
+  const last = Math.ceil((offset + length) / BLOCK_SIZE);
+  const { list } = data.fork;
+  const first = Math.floor(offset / BLOCK_SIZE);
+  if ((state.word(ino, INNER_FLAGS) & SHARES) === 0 && list.missing(first, last) === 0) return length;
+  for (let from = first; from < last; ) {
+    const byte = Math.max(offset, from * BLOCK_SIZE);
+    const endByte = Math.min(offset + length, byte + PIECE_BYTES);
+    const size = Math.max(state.size(ino), from > first ? byte : 0);
+    const next = promisePiece(state, ino, data, { from, end: Math.ceil(endByte / BLOCK_SIZE), endByte, size });
+    if (next === from) return byte - offset;
+    from = next;
   }
   return length;
 }

@@ -38,7 +38,7 @@ export function rename(
   const moves = source.directory !== target.directory;
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return EEXIST;
-  const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name, 0) : undefined) ?? state.begin();
+  const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name) : undefined) ?? state.begin();
   if (refused !== undefined) return refused;
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? 0 : makeWhiteout(state, source.directory, left);
   if ((flags & RENAME_WHITEOUT) !== 0 && whiteout === 0) return ENOSPC;

@@ -56,7 +56,8 @@ function nearest(group: Group, request: Request, count: number): number {
   const consider = (first: number, length: number): void => {
     if (length < count) return;
     const start = placeIn(request, first, length, count);
-    if (start < 0 || Math.abs(start - request.goal) >= distance) return;
+    // Of two as near the later one is taken.
+    if (start < 0 || Math.abs(start - request.goal) > distance) return;
     best = start;
     distance = Math.abs(start - request.goal);
   };
@@ -101,11 +102,22 @@ function takeIn(state: XfsState, group: Group, request: Request, most: number, i
   return start >= 0 && take(state, group, into, start, count);
 }
 
+/** What is asked of the whole device. */
+export interface Wish {
+  /** A block of the device near which to allocate. */
+  readonly goal: number;
+  /** How many blocks at most. */
+  readonly wanted: number;
+  /** Whether it is a file's data. */
+  readonly userData: boolean;
+}
+
 /**
- * Takes up to `wanted` blocks near `goal`, a block of the device.
+ * Takes up to `wanted` contiguous blocks.
  * @returns false when no block is free (some may become so when the checkpoint is forced).
  */
-export function allocateBlocks(state: XfsState, goal: number, wanted: number, into: Run): boolean {
+export function allocateBlocks(state: XfsState, wish: Wish, into: Run): boolean {
+  const { goal, wanted, userData } = wish;
   const { groups } = state.geometry;
   const goalGroup = Math.min(groups - 1, Math.floor(goal / state.geometry.groupBlocks));
   const goalInGroup = goal - groupStart(state.geometry, goalGroup);
@@ -115,7 +127,7 @@ export function allocateBlocks(state: XfsState, goal: number, wanted: number, in
       const group = state.group((goalGroup + n) % groups);
       const available = enough === 0 ? Number.POSITIVE_INFINITY : group.available;
       if (available < enough) continue;
-      const request = { goal: n === 0 ? goalInGroup : 0, wanted, alignment: 1, userData: true };
+      const request = { goal: n === 0 ? goalInGroup : 0, wanted, alignment: 1, userData };
       if (enough === wanted && enough > 1 && !holds(group, wanted)) continue;
       if (takeIn(state, group, request, available, into)) return true;
     }
@@ -161,7 +173,7 @@ export function freeBlocks(state: XfsState, start: number, count: number): void 
 /** Takes one block for metadata. The caller has checked that one is left. */
 export function allocateMetadata(state: XfsState, goal: number): number {
   const run: Run = { start: 0, count: 0 };
-  if (allocateBlocks(state, goal, 1, run)) return run.start;
+  if (allocateBlocks(state, { goal, wanted: 1, userData: false }, run)) return run.start;
   const block = takeBusy(state);
   assert(block >= 0, "xfs: a block that was promised is not there");
   return block;

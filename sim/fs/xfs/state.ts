@@ -74,6 +74,8 @@ export class XfsState implements Metadata {
   freeBlocks = 0;
   /** Blocks promised to files, and to the trees that would map them. */
   delayedBlocks = 0;
+  /** Files with pages that were written since their last flush, in the order in which they became dirty (b_dirty). */
+  readonly dirtyFiles: Set<number> = new Set();
   /** The group in which the next new directory's inode is looked for (m_agirotor). */
   rotor = 0;
   /** Where the superblock lies; it is a metadata buffer itself. */

@@ -20,15 +20,23 @@ import { allocateBlocks, type Run } from "./space.ts";
 import type { XfsState } from "./state.ts";
 import { freeMapped } from "./unmap.ts";
 
-/** Where a block should lie: behind the extent before it, else before the one behind, else near the inode (xfs_bmap_adjacent). */
-function dataGoal(state: XfsState, ino: number, list: ExtentList, block: number, count: number): number {
+/** Where blocks are to lie in their file. */
+interface Place {
+  readonly block: number;
+  readonly count: number;
+  /** Whether they fill a hole, and not a promise, which hides what follows. */
+  readonly isHole: boolean;
+}
+
+/** Where blocks should lie: behind the extent before them, else before the one behind, else near the inode (xfs_bmap_adjacent). */
+function dataGoal(state: XfsState, ino: number, list: ExtentList, { block, count, isHole }: Place): number {
   const index = list.find(block);
   const before = index - 1;
   if (before >= 0) {
     const gap = block - list.end(before);
     return list.physical(before) + list.length(before) + (gap <= 4 * count ? gap : 0);
   }
-  if (index < list.count) {
+  if (isHole && index < list.count) {
     const gap = list.logical(index) - block;
     if (gap <= 4 * count && list.physical(index) >= gap) return list.physical(index) - gap;
   }
@@ -40,6 +48,8 @@ export interface BlockRange {
   readonly start: number;
   readonly end: number;
   readonly unwritten: boolean;
+  /** Whether nothing was promised for them. */
+  readonly isHole?: boolean;
 }
 
 /** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
@@ -48,7 +58,8 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
   const { fork } = data;
   for (let block = range.start; block < range.end; ) {
     const wanted = range.end - block;
-    if (!allocateBlocks(state, dataGoal(state, ino, fork.list, block, wanted), wanted, run)) return ENOSPC;
+    const goal = dataGoal(state, ino, fork.list, { block, count: wanted, isHole: range.isHole === true });
+    if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
     dropPromises(state, ino, data, block, block + run.count);
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
@@ -94,6 +105,21 @@ function convertPromises(state: XfsState, ino: number, data: FileData, first: nu
   return undefined;
 }
 
+/**
+ * A file grows from one end to another, or is written beyond its end: what was promised behind the old end gets its place unwritten
+ * (the zeroing of xfs_file_write_checks), together with what was promised before.
+ */
+export function settleBehindEnd(state: XfsState, ino: number, data: FileData, end: number): Errno | undefined {
+  if (data.delayed === undefined) return undefined;
+  const old = Math.ceil(state.size(ino) / BLOCK_SIZE);
+  for (let at = data.delayed.nextCovered(old); at !== undefined && at < end; at = data.delayed?.nextCovered(old)) {
+    const range = promisedAround(data.delayed, at);
+    const failed = state.begin(range.end - range.start) ?? allocateRange(state, ino, data, { ...range, unwritten: true });
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
 function coveredByCow(cow: CowFork, block: number): boolean {
   return cow.list.has(block) || cow.delayed.has(block);
 }
@@ -107,7 +133,8 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
     const run: Run = { start: 0, count: 0 };
     for (let block = range.start; block < range.end; ) {
       const wanted = range.end - block;
-      if (!allocateBlocks(state, dataGoal(state, ino, data.fork.list, block, wanted), wanted, run)) return ENOSPC;
+      const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
+      if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
       dropCowPromises(state, ino, data, block, block + run.count);
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);

@@ -10,7 +10,15 @@ import { utf8Length } from "../../core/names.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FORK_OFFSET, MODE, SymlinkData } from "./inodes.ts";
-import { BLOCK_SIZE, blockOfInode, CHUNK_INODES, forkBytes } from "./layout.ts";
+import {
+  ATTRIBUTE_FORK_BYTES_MIN,
+  BLOCK_SIZE,
+  blockOfInode,
+  CHUNK_INODES,
+  DATA_FORK_BYTES_MIN,
+  firstForkOffset,
+  forkBytes,
+} from "./layout.ts";
 import { canReserve } from "./reserve.ts";
 import { allocateMetadata, freeMetadata } from "./space.ts";
 import { stamp } from "./stamp.ts";
@@ -28,10 +36,6 @@ const ACCESS_LISTS: ReadonlyMap<string, number> = new Map([
 /** xfs_attr_sf_hdr, and an entry without name and value. */
 const SHORT_HEADER_BYTES = 4;
 const SHORT_ENTRY_BYTES = 3;
-/** Room that the root of a data fork's tree needs: three pairs and a header (MINDBTPTRS). */
-const DATA_FORK_BYTES_MIN = 56;
-/** Where the attribute fork begins at the latest: two pairs and a header before the end (MINABTPTRS). */
-const FORK_BYTES_MIN = 36;
 
 /** Bytes of a name behind its namespace; -1 for a namespace that xfs does not keep. */
 function nameBytes(name: string): number {
@@ -77,7 +81,7 @@ function forkOffsetFor(state: XfsState, ino: number, bytes: number): number {
   if (known !== 0 && bytes <= whole - known * 8) return known;
   const offset = Math.floor((whole - bytes) / 8);
   const least = Math.ceil(dataForkUsed(state, ino) / 8);
-  const most = Math.floor((whole - FORK_BYTES_MIN) / 8);
+  const most = Math.floor((whole - ATTRIBUTE_FORK_BYTES_MIN) / 8);
   const type = state.word(ino, MODE) & S_IFMT;
   if (type === S_IFCHR || type === S_IFBLK) return offset >= least ? least : 0;
   if (offset >= most) return Math.max(most, least);
@@ -189,11 +193,10 @@ function replace(state: XfsState, ino: number, entries: ReadonlyMap<string, Uint
   return undefined;
 }
 
-/** Where a fork begins that holds extents alone (xfs_bmap_compute_attr_offset). */
+/** Where a fork begins that holds no attributes itself. */
 function leafOffset(state: XfsState, ino: number): number {
-  const usual = state.geometry.crc ? (6 * 16 + 4 + 7) & ~7 : forkBytes(state.geometry) - FORK_BYTES_MIN;
-  const whole = forkBytes(state.geometry);
-  return Math.max(Math.ceil(dataForkUsed(state, ino) / 8), Math.min(Math.floor((whole - usual) / 8), whole / 8));
+  const usual = firstForkOffset(state.geometry, state.word(ino, MODE) & S_IFMT);
+  return Math.max(Math.ceil(dataForkUsed(state, ino) / 8), usual);
 }
 
 export function setxattr(

@@ -33,7 +33,7 @@ import { clone } from "./clone.ts";
 import { lookupEntry } from "./directories.ts";
 import { loadDirectory } from "./directory-load.ts";
 import { fallocate } from "./fallocate.ts";
-import { fsync, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
+import { flushAll, fsync, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
 import { countInodes, inodesMax } from "./inode-space.ts";
@@ -240,7 +240,7 @@ export class Xfs implements FileSystem {
     return fileHandle(inode);
   }
   close(file: FileHandle, flags: number): void {
-    if ((flags & O_ACCMODE) !== O_RDONLY) release(this.#state, file);
+    release(this.#state, file, (flags & O_ACCMODE) !== O_RDONLY);
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
@@ -307,22 +307,12 @@ export class Xfs implements FileSystem {
   /** Writes dirty data and forces the log; buffers stay where they are, as after sync(2). */
   sync(): Errno | undefined {
     const state = this.#state;
-    return this.#flushData() ?? (state.log.isIdle ? state.device.flush() : state.force());
-  }
-
-  #flushData(): Errno | undefined {
-    const state = this.#state;
-    let failed: Errno | undefined;
-    state.visitInodes((ino) => {
-      const mapping = fileOf(state, ino)?.mapping;
-      if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
-    });
-    return failed;
+    return flushAll(state) ?? (state.log.isIdle ? state.device.flush() : state.force());
   }
 
   unmount(): Errno | undefined {
     const state = this.#state;
-    let failed = this.#flushData();
+    let failed = flushAll(state);
     if (failed === undefined) {
       trimAll(state);
       failed = state.force() ?? state.log.close(state);

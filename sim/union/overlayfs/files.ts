@@ -4,7 +4,7 @@
  * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
  * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
  */
-import { assert } from "../../core/assert.ts";
+import { InvariantError } from "../../core/assert.ts";
 import { EBADF, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
   type FileHandle,
@@ -16,12 +16,11 @@ import {
   O_NOCTTY,
   O_RDONLY,
   O_TRUNC,
-  S_IFMT,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
 import { IS_METACOPY, type Node } from "../nodes.ts";
+import { NO_FILE, type OpenedFile } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
-import { NO_FILE, type OpenedFile } from "./open-files.ts";
 import type { Overlay } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get (ovl_open). */
@@ -33,8 +32,7 @@ function opened(overlay: Overlay, node: Node, real: number, flags: number): Open
 
 /** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
 export function open(overlay: Overlay, node: Node, flags: number): FileHandle | Errno {
-  const fs = overlay.fsOf(node);
-  if ((fs.mode(overlay.inodeOf(node)) & S_IFMT) !== S_IFREG) {
+  if (overlay.nodes.typeOf(node) !== S_IFREG) {
     overlay.hold(node);
     return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
@@ -43,10 +41,12 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     if (failed !== undefined) return failed;
   }
   const realFlags = flags & ~OPENING_FLAGS;
-  const real = overlay.dataFsOf(node).open(overlay.dataInodeOf(node), realFlags);
+  const file = opened(overlay, node, NO_FILE, realFlags);
+  const real = file.fs.open(overlay.dataInodeOf(node), realFlags);
   if (isErrno(real)) return real;
   overlay.hold(node);
-  return overlay.files.add(opened(overlay, node, real, realFlags));
+  file.real = real;
+  return overlay.files.add(file);
 }
 
 export function close(overlay: Overlay, file: FileHandle): void {
@@ -61,7 +61,7 @@ export function close(overlay: Overlay, file: FileHandle): void {
 /** The filesystem of a file's real file, as `realFile` left it. */
 export function realFs(overlay: Overlay, file: FileHandle): FileSystem {
   const fs = overlay.files.filesystems[file];
-  assert(fs !== undefined, `file ${file} is not open`);
+  if (fs === undefined) throw new InvariantError(`file ${file} is not open`);
   return fs;
 }
 

@@ -11,9 +11,9 @@ import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
+import { OpenFiles } from "../open-files.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
 import type { InUse } from "./in-use.ts";
-import { OpenFiles } from "./open-files.ts";
 import {
   DEFAULT_OPTIONS,
   LOWER_LAYERS_MAX,

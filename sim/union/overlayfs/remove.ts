@@ -1,11 +1,12 @@
 /**
  * Names that go: unlink and rmdir (fs/overlayfs/dir.c, ovl_do_remove; union.md section 5).
  *
- * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away.
+ * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away. Its entry goes with it, as the kernel
+ * unhashes the dentry (ovl_remove_upper: d_drop): the next lookup asks the layers.
  */
 import { EIO, ENOTEMPTY, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { afterUnlink } from "./hard-links.ts";
 import { lookup } from "./lookup.ts";
@@ -25,7 +26,7 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   const covered = overlay.lowerHas(directory, name);
   const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
-  nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  nodes.forget(directory, name);
   afterUnlink(overlay, node);
   overlay.afterLoss(node);
   return undefined;
@@ -52,7 +53,7 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
     ? placeWhiteout(overlay, directory, name, nodes.hasUpper(node))
     : upper.fs.rmdir(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
-  nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  nodes.forget(directory, name);
   overlay.afterLoss(node);
   return undefined;
 }

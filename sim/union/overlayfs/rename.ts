@@ -17,7 +17,6 @@ import {
   NEGATIVE_ENTRY,
   type Node,
   ROOT_NODE,
-  WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
 import { afterUnlink } from "./hard-links.ts";
@@ -106,9 +105,8 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
   if (failed !== undefined) return failed;
   if (swap && !covered) upper.fs.unlink(from, source.name);
   if (covered) countWhiteout(overlay, source.directory, source.name);
-  nodes.leave(source.directory, source.name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
-  if (target.node !== 0) nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
-  nodes.enter(target.directory, target.name, source.node);
+  // The dentry moves (d_move): the next lookup of the old name asks the layers.
+  nodes.moveEntry(source.directory, source.name, target.directory, target.name);
   if (target.node !== 0) {
     afterUnlink(overlay, target.node);
     overlay.afterLoss(target.node);

@@ -24,6 +24,8 @@ const OPAQUE_YES = 0x79;
 const OPAQUE_XWHITEOUTS = 0x78;
 
 export class OverlayRules implements LayerRules {
+  readonly listsFromTop = false;
+  readonly mergesPastOthers = false;
   readonly #xattrs: OverlayXattrs;
   readonly #follow: FollowRedirects;
   readonly #xattrWhiteouts: boolean;

@@ -19,15 +19,19 @@ import {
   IS_INDEXED,
   IS_METACOPY,
   IS_SHARED,
+  IS_STACKED,
   IS_UNLINKED,
   type Node,
   ROOT_NODE,
   UnionNodes,
 } from "../nodes.ts";
-import type { OpenFiles } from "./open-files.ts";
+import type { OpenFiles } from "../open-files.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
+
+/** Flags of nodes of which more than the row is kept. */
+const SPECIAL: number = IS_DIRECTORY | HOLDS_UPPER | HAS_REDIRECT | IS_SHARED | IS_INDEXED;
 
 /** What a mount counts; all only grow. */
 export interface OverlayCounters {
@@ -169,15 +173,15 @@ export class Overlay {
 
   /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */
   dataFsOf(node: Node): FileSystem {
-    const { upper } = this;
-    if (upper !== undefined && this.nodes.hasUpper(node) && !this.nodes.has(node, IS_METACOPY)) return upper.fs;
-    return this.view.dataFsOf(this.nodes.lowerOf(node));
+    const { nodes } = this;
+    if ((nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0) return this.fsOf(node);
+    return this.view.dataFsOf(nodes.lowerOf(node));
   }
 
   /** The inode there. */
   dataInodeOf(node: Node): Inode {
     const { nodes } = this;
-    if (nodes.hasUpper(node) && !nodes.has(node, IS_METACOPY)) return nodes.upperOf(node);
+    if ((nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0) return nodes.realOf(node);
     return this.view.dataInodeOf(nodes.lowerOf(node));
   }
 
@@ -247,6 +251,10 @@ export class Overlay {
 
   #end(node: Node): void {
     const { nodes, upper } = this;
+    if ((nodes.flagsOf(node) & SPECIAL) === 0) {
+      nodes.free(node);
+      return;
+    }
     if (nodes.has(node, IS_DIRECTORY)) {
       nodes.forgetEntries(node);
       this.directoryNumbers.delete(node);

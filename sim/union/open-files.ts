@@ -1,8 +1,8 @@
 /**
- * The open files of one overlay mount: rows that are used again.
+ * The open files of one union mount: rows that are used again.
  */
-import { type FileHandle, type FileSystem, fileHandle } from "../../vfs/filesystem.ts";
-import type { Node } from "../nodes.ts";
+import { type FileHandle, type FileSystem, fileHandle } from "../vfs/filesystem.ts";
+import type { Node } from "./nodes.ts";
 
 /** What `real` holds for a directory or a special file. */
 export const NO_FILE: number = -1;
@@ -11,7 +11,7 @@ export const NO_FILE: number = -1;
 export interface OpenedFile {
   readonly node: Node;
   /** The real file, or NO_FILE. */
-  readonly real: number;
+  real: number;
   /** The real file's flags. */
   readonly flags: number;
   readonly fs: FileSystem;

@@ -1,0 +1,188 @@
+/**
+ * Receiving a send stream into a mounted btrfs by system calls, as `btrfs receive` does (btrfs-progs 6.2 cmds/receive.c).
+ *
+ * Interface: the subvolume is made in the given folder under the stream's name for it, and read-only when the stream has ended.
+ */
+import { Content } from "../../core/content.ts";
+import { EINVAL, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { deviceNumber } from "../../core/units.ts";
+import { O_RDONLY, O_RDWR, S_IFIFO, S_IFSOCK } from "../../vfs/filesystem.ts";
+import type { Task } from "../../vfs/task.ts";
+import { Btrfs } from "./btrfs.ts";
+import { listSubvolumes, makeSnapshot, makeSubvolume, setReceived, subvolumeIdOf } from "./ioctl.ts";
+import type { Command, CommandAttributes } from "./stream.ts";
+
+/** Where a stream goes. */
+export interface Receiving {
+  readonly task: Task;
+  /** A folder of the filesystem. */
+  readonly folder: string;
+  /** Where the filesystem's own top is mounted, from which subvolumes' paths are told. */
+  readonly top: string;
+}
+
+/** A command that failed. */
+export interface ReceiveFailure {
+  readonly command: Command;
+  readonly errno: Errno;
+}
+
+class Receiver {
+  readonly #task: Task;
+  readonly #to: Receiving;
+  readonly #fs: Btrfs;
+  #root = "";
+  #identity: { uuid: string; stransid: number } | undefined;
+
+  constructor(to: Receiving, fs: Btrfs) {
+    this.#task = to.task;
+    this.#to = to;
+    this.#fs = fs;
+  }
+
+  #path(path: string | undefined): string {
+    return path === undefined || path === "" ? this.#root : `${this.#root}/${path}`;
+  }
+
+  perform({ name, attributes }: Command): Errno | undefined {
+    const task = this.#task;
+    const path = this.#path(attributes.path);
+    switch (name) {
+      case "subvol":
+      case "snapshot":
+        return this.#begin(attributes);
+      case "end":
+        return this.#end();
+      case "rename":
+        return task.rename(path, this.#path(attributes.path_to));
+      case "link":
+        return task.link(this.#path(attributes.path_link), path);
+      case "unlink":
+        return task.unlink(path);
+      case "rmdir":
+        return task.rmdir(path);
+      case "write":
+        return this.#write(path, attributes.file_offset ?? 0, attributes.data ?? new Uint8Array(0));
+      case "clone":
+        return this.#clone(path, attributes);
+      case "truncate":
+        return task.truncate(path, attributes.size ?? 0);
+      case "chmod":
+        return task.chmod(path, attributes.mode ?? 0);
+      case "chown":
+        return task.lchown(path, attributes.uid ?? 0, attributes.gid ?? 0);
+      case "utimes":
+        return task.utimens(path, attributes.atime ?? "OMIT", attributes.mtime ?? "OMIT", true);
+      case "set_xattr":
+        return task.lsetxattr(path, attributes.xattr_name ?? "", attributes.xattr_data ?? new Uint8Array(0));
+      case "remove_xattr":
+        return task.lremovexattr(path, attributes.xattr_name ?? "");
+      case "update_extent":
+        return undefined;
+      default:
+        return this.#make(name, path, attributes);
+    }
+  }
+
+  /** Whatever is made has no rights until the chmod that follows, as the tool leaves it. */
+  #make(
+    name: "mkfile" | "mkdir" | "mknod" | "mkfifo" | "mksock" | "symlink",
+    path: string,
+    attributes: CommandAttributes,
+  ): Errno | undefined {
+    const task = this.#task;
+    switch (name) {
+      case "mkfile":
+        return task.mknod(path, 0o100600);
+      case "mkdir":
+        return task.mkdir(path, 0o700);
+      case "symlink":
+        return task.symlink(attributes.path_link ?? "", path);
+      case "mkfifo":
+        return task.mknod(path, S_IFIFO | 0o600);
+      case "mksock":
+        return task.mknod(path, S_IFSOCK | 0o600);
+      default: {
+        const rdev = attributes.rdev ?? 0;
+        const minor = (rdev & 0xff) + Math.floor(rdev / 2 ** 20) * 256;
+        return task.mknod(path, (attributes.mode ?? 0) & 0o170000, deviceNumber((rdev >>> 8) & 0xfff, minor));
+      }
+    }
+  }
+
+  #write(path: string, offset: number, data: Uint8Array): Errno | undefined {
+    const fd = this.#task.open(path, O_RDWR);
+    if (isErrno(fd)) return fd;
+    const done = this.#task.pwrite(fd, Content.literal(data), offset);
+    this.#task.close(fd);
+    return isErrno(done) ? done : undefined;
+  }
+
+  /** The path of a subvolume here that was made, or received, as that one. */
+  #pathOf(uuid: string | undefined, transid: number | undefined): string | undefined {
+    if (uuid === this.#identity?.uuid) return this.#root;
+    const found = listSubvolumes(this.#fs).find(
+      ({ item }) =>
+        (item.receivedUuid === uuid && item.stransid === transid) || (item.uuid === uuid && item.ctransid === transid),
+    );
+    return found === undefined ? undefined : `${this.#to.top}/${found.path}`;
+  }
+
+  #begin(attributes: CommandAttributes): Errno | undefined {
+    const name = attributes.path ?? "";
+    const folder = this.#task.resolve(this.#to.folder);
+    if (isErrno(folder)) return folder;
+    const interned = this.#fs.state.environment.names.intern(name);
+    let made: number | Errno;
+    if (attributes.clone_uuid === undefined) made = makeSubvolume(this.#fs, folder.inode, interned);
+    else {
+      const parent = this.#pathOf(attributes.clone_uuid, attributes.clone_ctransid);
+      const source = parent === undefined ? ENOENT : this.#task.resolve(parent);
+      if (isErrno(source)) return source;
+      made = makeSnapshot(this.#fs, source.inode, folder.inode, { name: interned, readOnly: false });
+    }
+    if (isErrno(made)) return made;
+    this.#root = `${this.#to.folder}/${name}`;
+    this.#identity = { uuid: attributes.uuid ?? "", stransid: attributes.ctransid ?? 0 };
+    return undefined;
+  }
+
+  #clone(path: string, attributes: CommandAttributes): Errno | undefined {
+    const root = this.#pathOf(attributes.clone_uuid, attributes.clone_ctransid);
+    if (root === undefined) return ENOENT;
+    const source = this.#task.open(`${root}/${attributes.clone_path ?? ""}`, O_RDONLY);
+    if (isErrno(source)) return source;
+    const target = this.#task.open(path, O_RDWR);
+    if (isErrno(target)) return target;
+    const from = this.#task.files.file(source);
+    const to = this.#task.files.file(target);
+    const { clone_offset = 0, file_offset = 0, clone_len = 0 } = attributes;
+    const failed = isErrno(from)
+      ? from
+      : isErrno(to)
+        ? to
+        : this.#fs.clone(from.handle, clone_offset, to.handle, file_offset, clone_len);
+    this.#task.close(source);
+    this.#task.close(target);
+    return failed;
+  }
+
+  #end(): Errno | undefined {
+    const place = this.#task.resolve(this.#root);
+    if (isErrno(place) || this.#identity === undefined) return EINVAL;
+    return setReceived(this.#fs, subvolumeIdOf(this.#fs, place.inode), this.#identity);
+  }
+}
+
+/** Receives a stream. @returns the first command that fails, and why; EINVAL where the folder is on no btrfs. */
+export function receive(to: Receiving, commands: readonly Command[]): ReceiveFailure | Errno | undefined {
+  const place = to.task.resolve(to.folder);
+  if (isErrno(place)) return place;
+  if (!(place.mount.fs instanceof Btrfs)) return EINVAL;
+  const receiver = new Receiver(to, place.mount.fs);
+  for (const command of commands) {
+    const errno = receiver.perform(command);
+    if (errno !== undefined) return { command, errno };
+  }
+  return undefined;
+}

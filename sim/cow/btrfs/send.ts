@@ -1,0 +1,295 @@
+/**
+ * Sending a read-only subvolume as a stream of commands, whole or as the difference to a snapshot that the receiver has (fs/btrfs/send.c; Linux 6.18.
+ * spec/block-cow.md 2.8).
+ *
+ * Order: inodes by their numbers. A new one is made under an orphan's name and renamed; then its further names, attributes, data, owner, mode and times. A folder's times
+ * come when nothing is added to it any more.
+ */
+import { EINVAL, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { majorOf, minorOf } from "../../core/units.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../vfs/filesystem.ts";
+import type { Btrfs } from "./btrfs.ts";
+import { changedInodes } from "./compare.ts";
+import type { FileExtent, InodeItem } from "./items.ts";
+import { EXTENT_DATA, FIRST_FREE, INODE_ITEM, key } from "./layout.ts";
+import { type NamePlace, namesIn, ReceiverNames } from "./receiver-names.ts";
+import { sendData } from "./send-data.ts";
+import { sendXattrs } from "./send-xattrs.ts";
+import type { Sending } from "./sending.ts";
+import type { BtrfsState } from "./state.ts";
+import type { Command, CommandAttributes, CommandName } from "./stream.ts";
+import type { Subvolume } from "./subvolume.ts";
+
+/** Folders whose times wait (SEND_MAX_DIR_UTIMES_CACHE_SIZE). */
+const WAITING_MAX = 64;
+
+/** rdev as the kernel encodes it in 32 bits (new_encode_dev). */
+function encodedDevice(rdev: number): number {
+  const minor = minorOf(rdev);
+  return (minor & 0xff) + majorOf(rdev) * 256 + (minor - (minor & 0xff)) * 4096;
+}
+
+class Sender implements Sending {
+  readonly commands: Command[] = [];
+  readonly state: BtrfsState;
+  readonly right: Subvolume;
+  readonly left: Subvolume | undefined;
+  readonly #names: ReceiverNames;
+  /** Folders whose times are to be sent, the one used last at the end. */
+  readonly #waiting = new Set<number>();
+  /** Folders that are gone but not empty at the receiver yet. */
+  readonly #doomed = new Set<number>();
+  /** Folders that wait until the one above them has left their own way. */
+  readonly #moves = new Map<number, NamePlace>();
+
+  constructor(state: BtrfsState, right: Subvolume, left: Subvolume | undefined) {
+    this.state = state;
+    this.right = right;
+    this.left = left;
+    this.#names = new ReceiverNames(left);
+  }
+
+  emit(name: CommandName, attributes: CommandAttributes): void {
+    this.commands.push({ name, attributes });
+  }
+
+  path(ino: number): string {
+    return this.#names.path(ino);
+  }
+
+  #item(of: Subvolume | undefined, ino: number): InodeItem | undefined {
+    return of?.tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
+  }
+
+  run(name: string): Errno | undefined {
+    const { right, left } = this;
+    const identity = { path: name, uuid: right.item.uuid, ctransid: right.item.ctransid };
+    if (left === undefined) this.emit("subvol", identity);
+    else {
+      const clone_uuid = left.item.receivedUuid === "" ? left.item.uuid : left.item.receivedUuid;
+      const clone_ctransid = left.item.receivedUuid === "" ? left.item.ctransid : left.item.stransid;
+      this.emit("snapshot", { ...identity, clone_uuid, clone_ctransid });
+    }
+    for (const ino of changedInodes(right.tree, left?.tree)) {
+      const failed = this.#inode(ino);
+      if (failed !== undefined) return failed;
+      this.#retryMoves(ino);
+    }
+    for (const ino of [...this.#waiting].reverse()) this.#times(ino);
+    this.emit("end", {});
+    return undefined;
+  }
+
+  #inode(ino: number): Errno | undefined {
+    const item = this.#item(this.right, ino);
+    const before = this.#item(this.left, ino);
+    if (item === undefined) {
+      if (before !== undefined) this.#remove(ino, before);
+      return undefined;
+    }
+    if (ino !== FIRST_FREE) {
+      if (before === undefined && !this.#names.has(ino)) this.#create(ino, item);
+      this.#rename(ino, item);
+    }
+    sendXattrs(this, ino);
+    const failed = sendData(this, ino, item);
+    if (failed !== undefined) return failed;
+    this.#finish(ino, item, before);
+    return undefined;
+  }
+
+  // Names
+
+  #orphanPlace(ino: number, item: InodeItem): NamePlace {
+    for (let index = 0; ; index++) {
+      const name = `o${ino}-${item.generation}-${index}`;
+      if (this.#names.at(FIRST_FREE, name) === 0) return { parent: FIRST_FREE, name };
+    }
+  }
+
+  #create(ino: number, item: InodeItem): void {
+    const place = this.#orphanPlace(ino, item);
+    const path = place.name;
+    const type = item.mode & S_IFMT;
+    if (type === S_IFREG) this.emit("mkfile", { path, ino });
+    else if (type === S_IFDIR) this.emit("mkdir", { path, ino });
+    else if (type === S_IFLNK) this.emit("symlink", { path, ino, path_link: this.#target(ino) });
+    else {
+      const special: Record<number, CommandName> = {
+        [S_IFIFO]: "mkfifo",
+        [S_IFSOCK]: "mksock",
+        [S_IFCHR]: "mknod",
+        [S_IFBLK]: "mknod",
+      };
+      this.emit(special[type] ?? "mknod", { path, ino, rdev: encodedDevice(item.rdev), mode: item.mode });
+    }
+    this.#names.add(ino, place);
+  }
+
+  #target(ino: number): string {
+    const extent = this.right.tree.get(key(ino, EXTENT_DATA)) as FileExtent | undefined;
+    return extent?.kind === "inline" ? extent.content.toText() : "";
+  }
+
+  /** Makes room for a name that another inode still has at the receiver. */
+  #displace(place: NamePlace): void {
+    const other = this.#names.at(place.parent, place.name);
+    if (other === 0) return;
+    const [first] = this.#names.places(other);
+    const isFirst = first?.parent === place.parent && first.name === place.name;
+    const item = this.#item(this.left, other) ?? this.#item(this.right, other);
+    const path = this.#names.pathOf(place);
+    this.#names.remove(other, place);
+    if (!isFirst || item === undefined) {
+      this.emit("unlink", { path });
+      this.#removeDoomed();
+      return;
+    }
+    const orphan = this.#orphanPlace(other, item);
+    this.emit("rename", { path, path_to: orphan.name });
+    this.#names.add(other, orphan);
+    this.#removeDoomed();
+  }
+
+  /** A folder above that the receiver does not have yet is made before its turn. */
+  #ensureFolder(ino: number): void {
+    const item = this.#item(this.right, ino);
+    if (item !== undefined && !this.#names.has(ino)) this.#create(ino, item);
+  }
+
+  /** Gives an inode the names that it is to have. */
+  #rename(ino: number, item: InodeItem): void {
+    const wanted = namesIn(this.right, ino);
+    const same = (one: NamePlace, other: NamePlace): boolean => one.parent === other.parent && one.name === other.name;
+    const added = wanted.filter((place) => !this.#names.places(ino).some((had) => same(had, place)));
+    const surplus = this.#names.places(ino).filter((had) => !wanted.some((place) => same(had, place)));
+    if (added.length === 0 && surplus.length === 0) return;
+    const isFolder = (item.mode & S_IFMT) === S_IFDIR;
+    for (const place of added) {
+      this.#ensureFolder(place.parent);
+      if (isFolder && this.#names.isBelow(place.parent, ino)) {
+        this.#moves.set(ino, place);
+        return;
+      }
+      this.#displace(place);
+      const orphan = surplus.find((had) => had.parent === FIRST_FREE && had.name.startsWith(`o${ino}-${item.generation}-`));
+      const old = orphan ?? (isFolder ? surplus[0] : undefined);
+      if (old !== undefined) {
+        this.#move(ino, old, place);
+        surplus.splice(surplus.indexOf(old), 1);
+      } else {
+        this.emit("link", { path: this.#names.pathOf(place), path_link: this.path(ino) });
+        this.#names.add(ino, place);
+      }
+    }
+    for (const had of surplus) this.#unlink(ino, had);
+    for (const { parent } of [...added, ...surplus]) this.#touchFolder(parent, ino);
+  }
+
+  #move(ino: number, from: NamePlace, to: NamePlace): void {
+    this.emit("rename", { path: this.#names.pathOf(from), path_to: this.#names.pathOf(to) });
+    this.#names.remove(ino, from);
+    this.#names.add(ino, to);
+    if (!from.name.startsWith(`o${ino}-`)) this.#touchFolder(from.parent, ino);
+    this.#removeDoomed();
+  }
+
+  #unlink(ino: number, place: NamePlace): void {
+    this.emit("unlink", { path: this.#names.pathOf(place) });
+    this.#names.remove(ino, place);
+    this.#removeDoomed();
+  }
+
+  /** Folders that waited may have their way now. */
+  #retryMoves(done: number): void {
+    for (const [ino, place] of [...this.#moves]) {
+      if (ino > done || this.#names.isBelow(place.parent, ino)) continue;
+      this.#moves.delete(ino);
+      const item = this.#item(this.right, ino);
+      if (item === undefined) continue;
+      this.#rename(ino, item);
+      this.#times(ino);
+    }
+  }
+
+  // Removing
+
+  #remove(ino: number, before: InodeItem): void {
+    const isFolder = (before.mode & S_IFMT) === S_IFDIR;
+    for (const place of this.#names.places(ino)) {
+      if (!isFolder) this.#unlink(ino, place);
+      else if (this.#names.isEmpty(ino)) {
+        this.emit("rmdir", { path: this.#names.pathOf(place) });
+        this.#names.remove(ino, place);
+        this.#removeDoomed();
+      } else {
+        const orphan = this.#orphanPlace(ino, before);
+        this.emit("rename", { path: this.#names.pathOf(place), path_to: orphan.name });
+        this.#names.remove(ino, place);
+        this.#names.add(ino, orphan);
+        this.#doomed.add(ino);
+      }
+      this.#touchFolder(place.parent, ino);
+    }
+  }
+
+  #removeDoomed(): void {
+    for (const ino of [...this.#doomed]) {
+      const [place] = this.#names.places(ino);
+      if (place === undefined || !this.#names.isEmpty(ino)) continue;
+      this.#doomed.delete(ino);
+      this.emit("rmdir", { path: this.#names.pathOf(place) });
+      this.#names.remove(ino, place);
+      this.#removeDoomed();
+      return;
+    }
+  }
+
+  // Owner, mode, times
+
+  /** An entry of a folder has changed: its times follow, unless its own turn is still to come. */
+  #touchFolder(folder: number, by: number): void {
+    if (folder > by || this.#item(this.right, folder) === undefined) return;
+    this.#waiting.delete(folder);
+    this.#waiting.add(folder);
+    for (const first of this.#waiting) {
+      if (this.#waiting.size <= WAITING_MAX) break;
+      this.#waiting.delete(first);
+      this.#times(first);
+    }
+  }
+
+  #times(ino: number): void {
+    const item = this.#item(this.right, ino);
+    if (item === undefined) return;
+    this.emit("utimes", { path: this.path(ino), atime: item.atime, mtime: item.mtime, ctime: item.ctime });
+  }
+
+  #finish(ino: number, item: InodeItem, before: InodeItem | undefined): void {
+    const type = item.mode & S_IFMT;
+    const path = this.path(ino);
+    if (before === undefined || before.uid !== item.uid || before.gid !== item.gid)
+      this.emit("chown", { path, uid: item.uid, gid: item.gid });
+    if (type !== S_IFLNK && (before === undefined || before.mode !== item.mode))
+      this.emit("chmod", { path, mode: item.mode & 0o7777 });
+    if (this.#moves.has(ino)) return;
+    if (type === S_IFDIR && item.size > 0) this.#touchFolder(ino, ino);
+    else this.#times(ino);
+  }
+}
+
+/**
+ * The commands of a subvolume's stream.
+ * @param name - what the stream calls it. @param parent - the snapshot that the receiver has.
+ * @returns EPERM when one of them is not read-only, EINVAL for a subvolume that is not there.
+ */
+export function send(fs: Btrfs, id: number, name: string, parent?: number): Command[] | Errno {
+  const { subvolumes } = fs.state;
+  const right = subvolumes.get(id);
+  const left = parent === undefined ? undefined : subvolumes.get(parent);
+  if (right === undefined || (parent !== undefined && left === undefined)) return EINVAL;
+  if (!right.item.readOnly || left?.item.readOnly === false) return EPERM;
+  const sender = new Sender(fs.state, right, left);
+  const failed = sender.run(name);
+  return isErrno(failed) ? failed : sender.commands;
+}

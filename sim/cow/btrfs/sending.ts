@@ -1,0 +1,14 @@
+/** What the parts that make a send stream share. */
+import type { BtrfsState } from "./state.ts";
+import type { CommandAttributes, CommandName } from "./stream.ts";
+import type { Subvolume } from "./subvolume.ts";
+
+export interface Sending {
+  readonly state: BtrfsState;
+  /** What is sent, and the snapshot that the receiver has. */
+  readonly right: Subvolume;
+  readonly left: Subvolume | undefined;
+  emit(name: CommandName, attributes: CommandAttributes): void;
+  /** The path of an inode as the receiver has it now. */
+  path(ino: number): string;
+}

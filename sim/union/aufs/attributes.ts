@@ -1,0 +1,102 @@
+/**
+ * stat, chmod, chown, utimens, truncate and xattrs (fs/aufs/i_op.c, cpup.c, xattr.c; spec/union.md section 16 and part D, C2, C3, C9 and C10).
+ */
+import type { Time } from "../../core/clock.ts";
+import { EROFS, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import type { AttributeChange, Attributes } from "../../vfs/filesystem.ts";
+import { IS_DIRECTORY, type Node } from "../nodes.ts";
+import { copyUp } from "./copy-up.ts";
+import { IS_STALE } from "./flags.ts";
+import type { Aufs } from "./state.ts";
+
+/** The links of an empty directory: its name and its own ".". */
+const OWN_LINKS = 2;
+
+/** @returns ESTALE for an open file that was renamed over before it was copied up. */
+export function getattr(aufs: Aufs, node: Node, into: Attributes): Errno | undefined {
+  const { nodes } = aufs;
+  if (nodes.has(node, IS_STALE)) return ESTALE;
+  const failed = aufs.fsOf(node).getattr(aufs.inodeOf(node), into);
+  if (failed !== undefined) return failed;
+  if (aufs.displaced > 0) aufs.settle(node);
+  into.device = aufs.device;
+  into.inodeNumber = aufs.numberOf(node);
+  if (nodes.has(node, IS_DIRECTORY)) into.nlink += linksBelow(aufs, node);
+  else into.nlink = aufs.linkCounts.get(node) ?? into.nlink;
+  return undefined;
+}
+
+/** What the directories below the one that shows add to its links: the subdirectories that each has (C9). */
+function linksBelow(aufs: Aufs, node: Node): number {
+  const { nodes, lowerLinks } = aufs;
+  const lower = nodes.lowerOf(node);
+  if (lower === 0) return 0;
+  let sum = lowerLinks.get(lower);
+  if (sum === undefined) {
+    sum = 0;
+    for (const { fs, inode } of aufs.view.stackOf(lower)) {
+      fs.getattr(inode, aufs.otherAttributes);
+      sum += aufs.otherAttributes.nlink - OWN_LINKS;
+    }
+    lowerLinks.set(lower, sum);
+  }
+  if (nodes.hasUpper(node)) return sum;
+  // The topmost one's own count is in stat already.
+  aufs.fsOf(node).getattr(aufs.inodeOf(node), aufs.otherAttributes);
+  return sum - (aufs.otherAttributes.nlink - OWN_LINKS);
+}
+
+/** The mount's granularity of times is a second (C2); the present, which the branch stamps itself, is exact. */
+function granular(aufs: Aufs, time: Time | undefined): Time | undefined {
+  if (time === undefined) return undefined;
+  const now = aufs.clock.time();
+  const isNow = time.seconds === now.seconds && time.nanoseconds === now.nanoseconds;
+  return isNow ? time : { seconds: time.seconds, nanoseconds: 0 };
+}
+
+/** Copies up first; of a file that is cut, only what is kept. */
+export function setattr(aufs: Aufs, node: Node, change: AttributeChange): Errno | undefined {
+  const { upper, nodes } = aufs;
+  if (upper === undefined) return EROFS;
+  const failed = copyUp(aufs, node, change.size === undefined ? {} : { length: change.size });
+  if (failed !== undefined) return failed;
+  const atime = granular(aufs, change.atime);
+  const mtime = granular(aufs, change.mtime);
+  const times = { ...(atime === undefined ? {} : { atime }), ...(mtime === undefined ? {} : { mtime }) };
+  return upper.fs.setattr(nodes.upperOf(node), { ...change, ...times });
+}
+
+/** Lower inodes keep their atime. */
+export function touchAtime(aufs: Aufs, node: Node): void {
+  const { upper, nodes } = aufs;
+  if (upper !== undefined && nodes.hasUpper(node)) upper.fs.touchAtime(nodes.upperOf(node));
+}
+
+/** An xattr and what setxattr does with it. */
+export interface XattrChange {
+  readonly name: string;
+  readonly value: Uint8Array;
+  readonly flags: number;
+}
+
+/** Copies up, also where it fails afterwards. */
+export function setxattr(aufs: Aufs, node: Node, change: XattrChange): Errno | undefined {
+  const { upper, nodes } = aufs;
+  if (upper === undefined) return EROFS;
+  return copyUp(aufs, node) ?? upper.fs.setxattr(nodes.upperOf(node), change.name, change.value, change.flags);
+}
+
+/**
+ * Sets an xattr that is there to the empty value (C3). A file's capabilities do go: the branch's filesystem takes them away itself when the
+ * file is written. Copies up, also where there is nothing to remove.
+ */
+export function removexattr(aufs: Aufs, node: Node, name: string): Errno | undefined {
+  const { upper, nodes } = aufs;
+  if (upper === undefined) return EROFS;
+  const failed = copyUp(aufs, node);
+  if (failed !== undefined) return failed;
+  const inode = nodes.upperOf(node);
+  if (name === "security.capability") return upper.fs.removexattr(inode, name);
+  const value = upper.fs.getxattr(inode, name);
+  return isErrno(value) ? value : upper.fs.setxattr(inode, name, new Uint8Array(0), 0);
+}

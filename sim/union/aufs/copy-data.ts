@@ -1,0 +1,103 @@
+/**
+ * How aufs copies a file's data up: block by block, a block of zeros becoming a hole (fs/aufs/cpup.c, au_do_copy_file; spec/union.md section 13).
+ *
+ * Interface: what is allocated is what the block loop allocates; the work follows the stretches of data, and looks only at bytes that were
+ * given one by one.
+ */
+import { Content } from "../../core/content.ts";
+import { ENOSPC, ENXIO, type Errno, isErrno } from "../../core/errno.ts";
+import type { DataEnd } from "../copy-data.ts";
+
+/** What the loop copies at once: a block, at most a page. */
+const BLOCK = 4096;
+
+/** A stretch of a file, in bytes. */
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Copies the first `length` bytes of `source` into `target`, which is empty.
+ * @returns how many bytes went through memory: 0 where extents are shared; ENOSPC and what reading and writing give.
+ */
+export function copyBlocks(source: DataEnd, target: DataEnd, length: number): number | Errno {
+  if (length === 0) return 0;
+  if (source.fs === target.fs && source.fs.clone(source.file, 0, target.file, 0, length) === undefined) return 0;
+  let copied = 0;
+  for (let at = 0; at < length; ) {
+    const start = source.fs.seek(source.file, at, false);
+    if (start === ENXIO) break;
+    if (isErrno(start)) return start;
+    if (start >= length) break;
+    const hole = source.fs.seek(source.file, start, true);
+    if (isErrno(hole) && hole !== ENXIO) return hole;
+    const end = Math.min(length, isErrno(hole) ? length : hole);
+    const done = copyStretch(source, target, { start: start - (start % BLOCK), end });
+    if (isErrno(done)) return done;
+    copied += done;
+    at = end;
+  }
+  return copied;
+}
+
+function copyStretch(source: DataEnd, target: DataEnd, { start, end }: Stretch): number | Errno {
+  const content = source.fs.read(source.file, start, end - start);
+  if (isErrno(content)) return content;
+  let copied = 0;
+  for (const kept of withoutZeroBlocks(content)) {
+    const part = content.slice(kept.start, kept.end);
+    const written = target.fs.write(target.file, start + kept.start, part);
+    if (isErrno(written)) return written;
+    if (written < part.length) return ENOSPC;
+    copied += written;
+  }
+  return copied;
+}
+
+/** The stretches of a content, cut at blocks, that are not whole blocks of zeros. */
+function withoutZeroBlocks(content: Content): Stretch[] {
+  const kept: Stretch[] = [];
+  let from = 0;
+  for (const zeros of zeroStretches(content)) {
+    const start = Math.ceil(zeros.start / BLOCK) * BLOCK;
+    const end = zeros.end === content.length ? zeros.end : zeros.end - (zeros.end % BLOCK);
+    if (start >= end) continue;
+    if (start > from) kept.push({ start: from, end: start });
+    from = end;
+  }
+  if (from < content.length) kept.push({ start: from, end: content.length });
+  return kept;
+}
+
+/** Whether all bytes are 0; that the first is not is seen at once. */
+function isZeroed(part: Content): boolean {
+  return part.byteAt(0) === 0 && part.equals(Content.zeros(part.length));
+}
+
+/**
+ * Where a content is zeros, neighbours joined. Bytes given one by one are looked at in blocks; of a unit that is repeated, its first block tells
+ * of all, since a unit is shorter.
+ */
+function zeroStretches(content: Content): Stretch[] {
+  const found: { start: number; end: number }[] = [];
+  const add = (start: number, end: number): void => {
+    const last = found.at(-1);
+    if (last !== undefined && last.end === start) last.end = end;
+    else found.push({ start, end });
+  };
+  let at = 0;
+  for (const run of content.runs) {
+    if (run.isZero || (run.kind === "repeat" && isZeroed(run.slice(0, Math.min(run.length, BLOCK))))) add(at, at + run.length);
+    else if (run.kind === "literal") {
+      for (let begin = 0; begin < run.length; ) {
+        const end = Math.min(run.length, begin + BLOCK - ((at + begin) % BLOCK));
+        const part = run.slice(begin, end);
+        if (isZeroed(part)) add(at + begin, at + end);
+        begin = end;
+      }
+    }
+    at += run.length;
+  }
+  return found;
+}

@@ -1,0 +1,202 @@
+/**
+ * An aufs mount behind the FileSystem interface: each call goes to the file of its operation.
+ */
+import type { Content } from "../../core/content.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import type { DeviceNumber } from "../../core/units.ts";
+import type { Credentials } from "../../vfs/credentials.ts";
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileHandle,
+  type FileSystem,
+  type Inode,
+  inodeHandle,
+  type NewInode,
+  type StatFs,
+  type VisitEntry,
+} from "../../vfs/filesystem.ts";
+import { ROOT_NODE } from "../nodes.ts";
+import * as attributes from "./attributes.ts";
+import { checkAufs } from "./check.ts";
+import * as creation from "./create.ts";
+import * as files from "./files.ts";
+import { walk } from "./lookup.ts";
+import { NAME_LENGTH_MAX } from "./names.ts";
+import { refuseBelow } from "./permission.ts";
+import { iterate } from "./readdir.ts";
+import { rmdir, unlink } from "./remove.ts";
+import { rename } from "./rename.ts";
+import type { Aufs, AufsCounters } from "./state.ts";
+
+/** AUFS_SUPER_MAGIC: "aufs". */
+const MAGIC = 0x61756673;
+
+export class AufsFileSystem implements FileSystem {
+  readonly type = "aufs";
+  readonly label: string;
+  readonly root: Inode = inodeHandle(ROOT_NODE);
+  readonly device: DeviceNumber;
+  readonly nameMax: number = NAME_LENGTH_MAX;
+  /** Nothing can be stacked below, so that this is the first storey. */
+  readonly stackDepth = 1;
+  readonly exportable = false;
+  remount?: Exclude<FileSystem["remount"], undefined>;
+  /** The mount's state: for tests and tools of this room. */
+  readonly aufs: Aufs;
+
+  constructor(aufs: Aufs) {
+    this.aufs = aufs;
+    this.label = aufs.label;
+    this.device = aufs.device;
+  }
+
+  get counters(): Readonly<AufsCounters> {
+    return this.aufs.counters;
+  }
+
+  // Names
+  lookup(directory: Inode, name: Name): Inode | Errno {
+    return walk(this.aufs, directory, name) as Inode | Errno;
+  }
+  parentOf(directory: Inode): Inode {
+    return inodeHandle(this.aufs.nodes.parentOf(directory));
+  }
+  create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    return creation.create(this.aufs, directory, name, init) as Inode | Errno;
+  }
+  tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    return creation.tmpfile(this.aufs, directory, init) as Inode | Errno;
+  }
+  link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    return creation.link(this.aufs, source, directory, name);
+  }
+  unlink(directory: Inode, name: Name): Errno | undefined {
+    return unlink(this.aufs, directory, name);
+  }
+  rmdir(directory: Inode, name: Name): Errno | undefined {
+    return rmdir(this.aufs, directory, name);
+  }
+  rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    return rename(this.aufs, { directory, name, toDirectory, toName }, flags);
+  }
+  iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    return iterate(this.aufs, directory, visit);
+  }
+  readlink(link: Inode): string | Errno {
+    return this.aufs.fsOf(link).readlink(this.aufs.inodeOf(link));
+  }
+  refuse(who: Credentials, inode: Inode, mask: number): Errno | undefined {
+    return refuseBelow(this.aufs, who, inode, mask);
+  }
+  actFor(who: Credentials): void {
+    this.aufs.caller = who;
+  }
+
+  // Inodes
+  hold(inode: Inode): void {
+    this.aufs.hold(inode);
+  }
+  drop(inode: Inode): void {
+    this.aufs.drop(inode);
+  }
+  mode(inode: Inode): number {
+    return this.aufs.fsOf(inode).mode(this.aufs.inodeOf(inode));
+  }
+  fileType(inode: Inode): number {
+    return this.aufs.nodes.typeOf(inode);
+  }
+  uid(inode: Inode): number {
+    return this.aufs.fsOf(inode).uid(this.aufs.inodeOf(inode));
+  }
+  gid(inode: Inode): number {
+    return this.aufs.fsOf(inode).gid(this.aufs.inodeOf(inode));
+  }
+  size(inode: Inode): number {
+    return this.aufs.fsOf(inode).size(this.aufs.inodeOf(inode));
+  }
+  getattr(inode: Inode, into: Attributes): Errno | undefined {
+    return attributes.getattr(this.aufs, inode, into);
+  }
+  setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    return attributes.setattr(this.aufs, inode, change);
+  }
+  touchAtime(inode: Inode): void {
+    attributes.touchAtime(this.aufs, inode);
+  }
+
+  // Extended attributes
+  getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    return this.aufs.fsOf(inode).getxattr(this.aufs.inodeOf(inode), name);
+  }
+  setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    return attributes.setxattr(this.aufs, inode, { name, value, flags });
+  }
+  removexattr(inode: Inode, name: string): Errno | undefined {
+    return attributes.removexattr(this.aufs, inode, name);
+  }
+  listxattr(inode: Inode): string[] | Errno {
+    return this.aufs.fsOf(inode).listxattr(this.aufs.inodeOf(inode));
+  }
+
+  // Open files
+  open(inode: Inode, flags: number): FileHandle | Errno {
+    return files.open(this.aufs, inode, flags);
+  }
+  close(file: FileHandle, _flags: number): void {
+    files.close(this.aufs, file);
+  }
+  read(file: FileHandle, offset: number, length: number): Content | Errno {
+    const real = files.readable(this.aufs, file);
+    return isErrno(real) ? real : files.realFs(this.aufs, file).read(real, offset, length);
+  }
+  write(file: FileHandle, offset: number, content: Content): number | Errno {
+    const real = files.writable(this.aufs, file);
+    return isErrno(real) ? real : files.realFs(this.aufs, file).write(real, offset, content);
+  }
+  writeNothing(file: FileHandle): Errno | undefined {
+    const real = files.writable(this.aufs, file);
+    return isErrno(real) ? real : undefined;
+  }
+  fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
+    return files.fsync(this.aufs, file, dataOnly);
+  }
+  fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    const real = files.writable(this.aufs, file);
+    return isErrno(real) ? real : files.realFs(this.aufs, file).fallocate(real, mode, offset, length);
+  }
+  seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    return files.seek(this.aufs, file, offset, hole);
+  }
+  clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    return files.clone(this.aufs, source, target, { from: sourceOffset, to: targetOffset, length });
+  }
+  cachedPages(file: FileHandle): number {
+    const real = files.readable(this.aufs, file);
+    return isErrno(real) ? 0 : files.realFs(this.aufs, file).cachedPages(real);
+  }
+  dropPages(file: FileHandle): void {
+    const real = files.readable(this.aufs, file);
+    if (!isErrno(real)) files.realFs(this.aufs, file).dropPages(real);
+  }
+
+  // The whole
+  /** The writable branch's numbers, or the topmost one's. */
+  statfs(): StatFs {
+    const fs = this.aufs.upper?.fs ?? this.aufs.fsOf(ROOT_NODE);
+    return { ...fs.statfs(), type: MAGIC, nameLength: NAME_LENGTH_MAX };
+  }
+  sync(): Errno | undefined {
+    return this.aufs.upper?.fs.sync();
+  }
+  unmount(): Errno | undefined {
+    const failed = this.sync();
+    this.aufs.lower?.release();
+    this.aufs.release();
+    return failed;
+  }
+  check(): void {
+    checkAufs(this.aufs);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Pseudo-links: hard links that outlive copy-up (fs/aufs/plink.c; spec/union.md section 16 and part D, C4 and C5).
+ *
+ * When one of several names of a lower file is copied up, a link in `.wh..wh.plnk` keeps the copy for the others; each of them comes up as
+ * a hard link of it when it is changed or read. While the mount lives, st_nlink is counted as if all names were on one branch.
+ */
+import { type Errno, isErrno } from "../../core/errno.ts";
+import { IS_SHARED, type Node } from "../nodes.ts";
+import { IS_PSEUDO_LINKED } from "./flags.ts";
+import { shareByUpper } from "./lookup.ts";
+import type { Aufs, Place } from "./state.ts";
+
+/** Makes a node that was just copied up a pseudo-linked one. @param links - how many names it has from now on. */
+export function addPseudoLink(aufs: Aufs, node: Node, links: number): Errno | undefined {
+  const { nodes, upper } = aufs;
+  if (upper?.pseudoLinks === undefined || nodes.has(node, IS_PSEUDO_LINKED)) return undefined;
+  const inode = nodes.upperOf(node);
+  upper.fs.getattr(inode, aufs.otherAttributes);
+  const name = aufs.names.intern(`${aufs.numberOf(node)}.${aufs.otherAttributes.inodeNumber}`);
+  const failed = upper.fs.link(inode, upper.pseudoLinks, name);
+  if (failed !== undefined) return failed;
+  nodes.set(node, IS_PSEUDO_LINKED);
+  aufs.linkCounts.set(node, links);
+  // Kept until the mount ends, so that a name that is met later is known to be its.
+  aufs.hold(node);
+  if (!nodes.has(node, IS_SHARED)) shareByUpper(aufs, node);
+  return undefined;
+}
+
+/** Brings a further name of a pseudo-linked node up; its directory is on the writable branch. */
+export function linkUp(aufs: Aufs, node: Node, place: Place): Errno | undefined {
+  const { nodes, upper, counters } = aufs;
+  if (upper === undefined) return undefined;
+  const failed = upper.fs.link(nodes.upperOf(node), nodes.upperOf(place.directory), place.name);
+  if (isErrno(failed)) return failed;
+  counters.pseudoLinks += 1;
+  return undefined;
+}

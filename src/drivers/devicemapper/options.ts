@@ -1,0 +1,196 @@
+/**
+ * The storage options of devicemapper (moby daemon/graphdriver/devmapper/deviceset.go, v20.10; spec/drivers.md §5.3).
+ */
+import { GIB } from "../../../sim/core/units.ts";
+import { DriverError, isDriverError } from "../driver.ts";
+import { parseBool, parseKeyValue, parseSize } from "../options.ts";
+
+/** Everything that can be set, with Docker's defaults filled in. Sizes in bytes. */
+export interface DevmapperOptions {
+  /** A pool that exists: Docker makes none of its own then. */
+  readonly thinPoolDevice: string | undefined;
+  readonly dataDevice: string | undefined;
+  readonly metadataDevice: string | undefined;
+  /** A block device of which Docker makes a pool by itself. */
+  readonly directLvmDevice: string | undefined;
+  readonly baseSize: number;
+  readonly baseSizeGiven: boolean;
+  readonly dataLoopSize: number;
+  readonly metadataLoopSize: number;
+  /** "" until it is chosen: xfs where the kernel has it. */
+  readonly filesystem: string;
+  readonly mkfsArguments: readonly string[];
+  readonly mountOptions: string;
+  /** Sectors of a pool block. */
+  readonly blockSectors: number;
+  /** Discard a device before it is deleted. */
+  readonly discard: boolean;
+  readonly deferredRemoval: boolean;
+  readonly deferredDeletion: boolean;
+  /** Percent of the pool that must be free for a new device. */
+  readonly minFreePercent: number;
+}
+
+type Draft = { -readonly [K in keyof DevmapperOptions]: DevmapperOptions[K] };
+
+const SECTOR = 512;
+
+function defaults(): Draft {
+  return {
+    thinPoolDevice: undefined,
+    dataDevice: undefined,
+    metadataDevice: undefined,
+    directLvmDevice: undefined,
+    baseSize: GIB(10),
+    baseSizeGiven: false,
+    dataLoopSize: GIB(100),
+    metadataLoopSize: GIB(2),
+    filesystem: "",
+    mkfsArguments: [],
+    mountOptions: "",
+    blockSectors: 128,
+    discard: true,
+    deferredRemoval: true,
+    deferredDeletion: true,
+    minFreePercent: 10,
+  };
+}
+
+type Setter = (draft: Draft, value: string) => DriverError | undefined;
+
+/** A setter for a size. */
+function size(key: "baseSize" | "dataLoopSize" | "metadataLoopSize"): Setter {
+  return (draft, value) => {
+    const parsed = parseSize(value);
+    if (isDriverError(parsed)) return parsed;
+    draft[key] = parsed;
+    if (key === "baseSize") draft.baseSizeGiven = true;
+    return undefined;
+  };
+}
+
+/** A setter for yes or no. */
+function flag(key: "discard" | "deferredRemoval" | "deferredDeletion"): Setter {
+  return (draft, value) => {
+    const parsed = parseBool(value);
+    if (isDriverError(parsed)) return parsed;
+    draft[key] = parsed;
+    return undefined;
+  };
+}
+
+/** An option that is checked and changes nothing here: udev, log levels, what the volume manager would do. */
+const ACCEPTED: Setter = () => undefined;
+
+function percent(draft: Draft, value: string): DriverError | undefined {
+  if (!value.endsWith("%")) return new DriverError("devmapper: Option dm.min_free_space requires % suffix");
+  const number = Number(value.slice(0, -1));
+  if (!/^\d+%$/.test(value))
+    return new DriverError(`strconv.ParseUint: parsing ${JSON.stringify(value.slice(0, -1))}: invalid syntax`);
+  if (number > 99)
+    return new DriverError(`devmapper: Invalid value ${value.slice(0, -1)} for option dm.min_free_space. Valid range is 0%..99%`);
+  draft.minFreePercent = number;
+  return undefined;
+}
+
+function logLevel(_: Draft, value: string): DriverError | undefined {
+  if (/^[2-7]$/.test(value)) return undefined;
+  return new DriverError(`dm.libdm_log_level must be in range [2,7]`);
+}
+
+function retries(_: Draft, value: string): DriverError | undefined {
+  return /^\d+$/.test(value) ? undefined : new DriverError(`strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`);
+}
+
+function within(name: string): Setter {
+  return (_, value) => {
+    const text = value.replace(/%$/, "");
+    if (!/^\d+$/.test(text)) return new DriverError(`could not parse \`${name}=${value}\``);
+    return Number(text) >= 100 ? new DriverError(`dm.${name} must be greater than 0 and less than 100`) : undefined;
+  };
+}
+
+const SETTERS: Readonly<Record<string, Setter>> = {
+  "dm.basesize": size("baseSize"),
+  "dm.loopdatasize": size("dataLoopSize"),
+  "dm.loopmetadatasize": size("metadataLoopSize"),
+  "dm.fs": (draft, value) => {
+    if (value !== "ext4" && value !== "xfs") return new DriverError(`devmapper: Unsupported filesystem ${value}`);
+    draft.filesystem = value;
+    return undefined;
+  },
+  "dm.mkfsarg": (draft, value) => {
+    draft.mkfsArguments = [...draft.mkfsArguments, value];
+    return undefined;
+  },
+  "dm.mountopt": (draft, value) => {
+    draft.mountOptions = draft.mountOptions === "" ? value : `${draft.mountOptions},${value}`;
+    return undefined;
+  },
+  "dm.metadatadev": (draft, value) => {
+    draft.metadataDevice = value;
+    return undefined;
+  },
+  "dm.datadev": (draft, value) => {
+    draft.dataDevice = value;
+    return undefined;
+  },
+  "dm.thinpooldev": (draft, value) => {
+    draft.thinPoolDevice = value.replace(/^\/dev\/mapper\//, "");
+    return undefined;
+  },
+  "dm.blkdiscard": flag("discard"),
+  "dm.blocksize": (draft, value) => {
+    const parsed = parseSize(value);
+    if (isDriverError(parsed)) return parsed;
+    draft.blockSectors = Math.floor(parsed / SECTOR);
+    return undefined;
+  },
+  "dm.override_udev_sync_check": (_, value) => {
+    const parsed = parseBool(value);
+    return isDriverError(parsed) ? parsed : undefined;
+  },
+  "dm.use_deferred_removal": flag("deferredRemoval"),
+  "dm.use_deferred_deletion": flag("deferredDeletion"),
+  "dm.min_free_space": percent,
+  "dm.xfs_nospace_max_retries": retries,
+  "dm.directlvm_device": (draft, value) => {
+    draft.directLvmDevice = value;
+    return undefined;
+  },
+  "dm.directlvm_device_force": ACCEPTED,
+  "dm.thinp_percent": within("thinp_percent"),
+  "dm.thinp_metapercent": within("thinp_metapercent"),
+  "dm.thinp_autoextend_percent": within("thinp_autoextend_percent"),
+  "dm.thinp_autoextend_threshold": within("thinp_autoextend_threshold"),
+  "dm.libdm_log_level": logLevel,
+};
+
+/** Reads the daemon's options. @returns the text that the daemon would log. */
+export function parseDevmapperOptions(words: readonly string[]): DevmapperOptions | DriverError {
+  const draft = defaults();
+  let discardGiven = false;
+  let deletionGiven = false;
+  for (const word of words) {
+    const parsed = parseKeyValue(word);
+    if (isDriverError(parsed)) return parsed;
+    const setter = Object.hasOwn(SETTERS, parsed.key) ? SETTERS[parsed.key] : undefined;
+    if (setter === undefined) return new DriverError(`devmapper: Unknown option ${parsed.key}\n`);
+    const failed = setter(draft, parsed.value);
+    if (failed !== undefined) return failed;
+    discardGiven ||= parsed.key === "dm.blkdiscard";
+    deletionGiven ||= parsed.key === "dm.use_deferred_deletion";
+  }
+  // Only loop files have anything to win by it: on a device of its own nobody else gets the space.
+  const ownDevice = draft.dataDevice ?? draft.thinPoolDevice ?? draft.directLvmDevice;
+  if (!discardGiven && ownDevice !== undefined) draft.discard = false;
+  if (draft.deferredDeletion && !draft.deferredRemoval) {
+    if (deletionGiven) {
+      return new DriverError(
+        "devmapper: Deferred deletion can not be enabled as deferred removal is not enabled. Enable deferred removal using --storage-opt dm.use_deferred_removal=true parameter",
+      );
+    }
+    draft.deferredDeletion = false;
+  }
+  return draft;
+}

@@ -1,0 +1,119 @@
+/**
+ * The images of a scenario that lie in Docker's own stores: out of archives, by the classic builder, or from before 1.10 and migrated.
+ */
+import { isErrno } from "../../sim/core/errno.ts";
+import type { Host } from "../../sim/host.ts";
+import { hexOf } from "../archive/digest.ts";
+import { CallSession } from "../calls/session.ts";
+import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
+import { diffOf } from "../drivers/layer-diff.ts";
+import { buildStep, type Instruction } from "../images/builder.ts";
+import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
+import type { StoredImage } from "../images/image-store.ts";
+import { addLegacyImage, migrateImages } from "../images/legacy.ts";
+import type { Lab } from "../layers/lab.ts";
+import { importArchive, shownField } from "./archived-image.ts";
+import { type World, WorldFailure } from "./world.ts";
+
+/** The part of a World that is about such images. */
+type Stores = Pick<World, "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "show">;
+
+const ID_BYTES = 32;
+
+function failureOf(error: DriverError | undefined): WorldFailure | undefined {
+  return error === undefined ? undefined : new WorldFailure(error.message);
+}
+
+/** Builds as they were before 1.10: each step's image has a random id, and is the parent of the next. */
+class LegacyBuilds {
+  /** The ids of each image's steps, the first one first. */
+  readonly images = new Map<string, string[]>();
+  readonly #host: Host;
+  readonly #lab: Lab;
+
+  constructor(host: Host, lab: Lab) {
+    this.#host = host;
+    this.#lab = lab;
+  }
+
+  step(name: string, { verb, text }: Instruction, act: (session: CallSession) => string | undefined): DriverError | undefined {
+    const { driver } = this.#lab;
+    const steps = this.images.get(name) ?? [];
+    const parent = steps.at(-1) ?? "";
+    const container = hexOf(this.#host.random.bytes(ID_BYTES));
+    const failed = driver.createReadWrite(container, parent) ?? this.#run(container, act);
+    if (failed !== undefined) return failed;
+    const tar = diffOf(this.#host, driver, { id: container, parent });
+    if (isDriverError(tar)) return tar;
+    const command = verb === "RUN" ? ["/bin/sh", "-c", text] : ["/bin/sh", "-c", `#(nop) ${verb} ${text}`];
+    const id = addLegacyImage(this.#host, driver, { parent, created: hostTime(this.#host), command, tar });
+    if (isDriverError(id)) return id;
+    this.images.set(name, [...steps, id]);
+    return driver.remove(container);
+  }
+
+  #run(container: string, act: (session: CallSession) => string | undefined): DriverError | undefined {
+    const { driver } = this.#lab;
+    const root = driver.get(container);
+    if (isDriverError(root)) return root;
+    const task = this.#host.task.chroot(root);
+    if (isErrno(task)) return pathError("chroot", root, task);
+    const session = new CallSession(task);
+    const why = act(session);
+    session.end();
+    return why === undefined ? driver.put(container) : new DriverError(why);
+  }
+}
+
+/** The images of Docker's own stores by the names that scenarios give them. */
+export function storesOf(host: Host, lab: Lab): Stores {
+  let opened: Daemon | undefined;
+  const daemon = (): Daemon => (opened ??= openStores(host, lab.driver));
+  const images = new Map<string, StoredImage>();
+  const legacy = new LegacyBuilds(host, lab);
+  const find = (name: string): StoredImage | WorldFailure =>
+    images.get(name) ?? new WorldFailure(`no builder made the image ${name}, and no archive had it`);
+  return {
+    importImage: (name, archive) => {
+      const image = importArchive(daemon(), archive);
+      if (isDriverError(image)) return new WorldFailure(image.message);
+      images.set(name, image);
+      return undefined;
+    },
+    buildStep: (name, from, instruction, act) => {
+      const parent = from === undefined ? undefined : images.get(from);
+      const step = buildStep(daemon(), parent, instruction, (session) => {
+        const why = act(session);
+        return why === undefined ? undefined : new DriverError(why);
+      });
+      if (isDriverError(step)) return new WorldFailure(step.message);
+      images.set(name, step.image);
+      return undefined;
+    },
+    buildLegacyStep: (name, instruction, act) => failureOf(legacy.step(name, instruction, act)),
+    migrate: () => {
+      const migration = migrateImages(daemon());
+      if (isDriverError(migration)) return new WorldFailure(migration.message);
+      const [first] = migration.failed;
+      if (first !== undefined) return new WorldFailure(`migration failed for ${first.old}, err: ${first.why}`);
+      for (const [name, steps] of legacy.images) {
+        const top = migration.images.find(({ old }) => old === steps.at(-1));
+        const image = top === undefined ? undefined : daemon().images.get(top.id);
+        if (image !== undefined) images.set(name, image);
+      }
+      return undefined;
+    },
+    imageLayer: (name) => {
+      const image = find(name);
+      if (image instanceof WorldFailure) return image;
+      if (image.top === undefined) return new WorldFailure("the image has no layers");
+      if (!lab.names.includes(image.top.chainId)) lab.adopt(image.top.chainId, image.top.cacheId);
+      return image.top.chainId;
+    },
+    show: (name, field) => {
+      const image = find(name);
+      if (image instanceof WorldFailure) return image;
+      return field === "old_ids" ? [...(legacy.images.get(name) ?? [])] : shownField(daemon(), image, field);
+    },
+  };
+}

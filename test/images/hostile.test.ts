@@ -1,0 +1,99 @@
+/**
+ * Archives made to hurt: each is refused with its own code or contained, in both modes, within two seconds; and nothing half of it stays.
+ */
+import { describe, expect, test } from "vitest";
+import { isErrno } from "../../sim/core/errno.ts";
+import { uncompressed } from "../../src/archive/compression.ts";
+import { ArchiveFault, type ReadMode } from "../../src/archive/fault.ts";
+import { isDriverError } from "../../src/drivers/driver.ts";
+import type { Daemon } from "../../src/images/daemon.ts";
+import { tarFiles } from "../../src/images/files.ts";
+import { loadImages } from "../../src/images/load.ts";
+import { readImages } from "../../src/images/read-images.ts";
+import { nodeDecompress } from "../../src/node/decompress.ts";
+import { daemonOn, UPDATED } from "./daemons.ts";
+import { entryCases, type HostileCase, hostileCases } from "./hostile.ts";
+import { readContext } from "./material.ts";
+
+/** What stood on the host before, outside of Docker's folder. */
+const SENTINEL = "/etc";
+
+async function outcome(daemon: Daemon, { archive }: HostileCase, mode: ReadMode): Promise<string | undefined> {
+  try {
+    const files = tarFiles(await uncompressed(archive(), nodeDecompress), mode);
+    const source = readImages(files, readContext(mode));
+    const done = await loadImages(source, daemon.images, { ...readContext(mode), updated: UPDATED });
+    return isDriverError(done) ? "E_DRIVER" : undefined;
+  } catch (error) {
+    if (error instanceof ArchiveFault) return error.code;
+    throw error;
+  }
+}
+
+/** Every path of the host outside of Docker's folder. */
+function outside(daemon: Daemon): string[] {
+  const { task } = daemon.host;
+  const out: string[] = [];
+  const visit = (folder: string): void => {
+    const rows = task.readdir(folder === "" ? "/" : folder);
+    if (isErrno(rows)) return;
+    for (const { name } of rows) {
+      const path = `${folder}/${name}`;
+      if (path === "/var/lib/docker") continue;
+      out.push(path);
+      visit(path);
+    }
+  };
+  visit("");
+  return out.sort();
+}
+
+/** The driver that unpacks into a folder of changes. */
+const NATIVE = "overlay2";
+
+const CASES = hostileCases();
+
+test("there are at least 150 of them, each with a name of its own", () => {
+  expect(CASES.length).toBeGreaterThanOrEqual(150);
+  expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
+});
+
+describe.each(["overlay2", "vfs"])("%s", (driver) => {
+  const daemon = daemonOn(driver);
+  daemon.host.task.mkdir(SENTINEL, 0o755);
+  const before = outside(daemon);
+
+  test.each(driver === NATIVE ? CASES : entryCases())("strict: $name → $code", { timeout: 20_000 }, async (hostile) => {
+    const layers = daemon.layers.layers.length;
+    const start = process.cpuUsage();
+    const code = await outcome(daemon, hostile, "strict");
+    const { user, system } = process.cpuUsage(start);
+    const expected = daemon.driver.name === NATIVE ? (hostile.codeNative ?? hostile.code) : hostile.code;
+    expect(code).toBe(expected);
+    expect((user + system) / 1e6).toBeLessThan(2);
+    if (code !== undefined) {
+      expect(daemon.images.images).toEqual([]);
+      expect(daemon.layers.layers.length).toBe(layers);
+    }
+    for (const { config } of daemon.images.images) daemon.images.delete(config.id);
+    expect(daemon.layers.layers).toEqual([]);
+    expect(outside(daemon)).toEqual(before);
+    expect(Reflect.get({}, "polluted")).toBe(undefined);
+    daemon.images.check();
+  });
+
+  test.each(driver === NATIVE ? CASES : [])("docker: $name is refused or contained", { timeout: 20_000 }, async (hostile) => {
+    const start = process.cpuUsage();
+    await outcome(daemon, hostile, "docker");
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1e6).toBeLessThan(2);
+    for (const { config } of daemon.images.images) daemon.images.delete(config.id);
+    expect(daemon.layers.layers).toEqual([]);
+    expect(outside(daemon)).toEqual(before);
+    daemon.images.check();
+  });
+
+  test("the host's filesystems add up after all of it", () => {
+    daemon.host.check();
+  });
+});

@@ -1,0 +1,58 @@
+/**
+ * Scenarios whose images come from archives or from Docker's builder.
+ */
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { readScenario } from "../../src/node/files.ts";
+import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
+import { runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
+
+function failures(run: ScenarioRun): string[] {
+  return run.drivers.flatMap(({ id, stopped, verdicts }) => [
+    ...(stopped === undefined ? [] : [`${id}: ${stopped.where}: ${stopped.why}`]),
+    ...verdicts.filter(({ ok }) => !ok).map((verdict) => `${id}: ${JSON.stringify(verdict)}`),
+  ]);
+}
+
+test("containers run from images of docker save and of an OCI layout, and builds stand on them", async () => {
+  const { scenario, archives } = await readScenario(fileURLToPath(new URL("../data/images/from-archive.yaml", import.meta.url)));
+  const run = runScenario(scenario, { makeWorld, archives });
+  expect(run.drivers.length).toBeGreaterThan(1);
+  expect(failures(run)).toEqual([]);
+});
+
+function runText(images: string, steps: string, drivers = "[overlay2, vfs]"): ScenarioRun {
+  const text = `version: 1\nname: t\nabout: t\ndrivers: ${drivers}\nimages:\n${images}\nsteps:\n${steps}\n`;
+  return runScenario(loadScenario(text, "t.yaml"), { makeWorld });
+}
+
+describe("the classic builder", () => {
+  const image = (name: string, layers: string): string => `  ${name}:\n    build: classic\n    ${layers}\n`;
+
+  test("takes a repeated step from the cache, and builds again behind one that differs", () => {
+    const base = image("base", "layers: [{ write: /f, text: one }]");
+    const steps = (last: string): string =>
+      `from: base\n    layers: [{ env: A=1 }, { write: /g, text: two }, { write: /h, text: ${last} }]`;
+    const images = base + image("one", steps("x")) + image("two", steps("y"));
+    const run = runText(images, "  - { do: { show: one, field: intermediate }, expect: { value: 5 } }");
+    expect(failures(run)).toEqual([]);
+  });
+
+  test("a step that changes nothing makes an image and no layer, on every driver with the same list of layers", () => {
+    const images = image("app", "layers: [{ write: /f, text: one }, { stat: /f }, { label: a=b }]");
+    const steps = "  - { do: { show: app, field: layer_sizes }, expect: { value: [3] } }";
+    expect(failures(runText(images, steps))).toEqual([]);
+  });
+
+  test("a step that fails stops the build with the call and its errno", () => {
+    const run = runText(image("app", "layers: [{ write: /f, text: one }, { rmdir: /nowhere }]"), "  - { do: { tick: 1s } }");
+    expect(run.drivers.map(({ stopped }) => stopped?.why)).toEqual(["rmdir /nowhere: ENOENT", "rmdir /nowhere: ENOENT"]);
+  });
+
+  test("instructions outside of a build, and builds on images that were not built, are refused with their place", () => {
+    expect(() => runText("  app: { layers: [{ env: A=1 }] }", "  - { do: { tick: 1s } }")).toThrow(/build: classic/);
+    const mixed = "  base: { layers: [{ write: /f, text: x }] }\n  app: { from: base, build: classic, layers: [{ env: A=1 }] }";
+    expect(() => runText(mixed, "  - { do: { tick: 1s } }")).toThrow(/cannot stand on/);
+  });
+});

@@ -1,11 +1,12 @@
 /**
  * `cowlab compare`: scenario files on the drivers they name, a table each.
  */
+import { nodeHasher } from "../node/digest.ts";
 import type { Loaded } from "../node/files.ts";
 import { readScenario, scenarioFiles } from "../node/files.ts";
 import { compareText } from "../report/compare.ts";
 import { compareJson } from "../report/json.ts";
-import { makeWorld } from "../scenario/machine.ts";
+import { worldMaker } from "../scenario/machine.ts";
 import { runScenario, type ScenarioRun } from "../scenario/run.ts";
 import type { DriverChoice, Scenario } from "../scenario/scenario.ts";
 import { DRIVER_NAMES, type DriverName } from "../scenario/schema.ts";
@@ -30,6 +31,7 @@ export async function compare(paths: readonly string[], options: CompareOptions,
   for (const path of paths.flatMap(scenarioFiles)) loaded.push(await readScenario(path));
   const chosen = loaded.map(({ scenario, archives }) => ({ archives, scenario: choose(scenario, options.drivers) }));
   const results: ScenarioRun[] = [];
+  const makeWorld = worldMaker(nodeHasher);
   for (const { scenario, archives } of chosen) {
     const result = runScenario(scenario, { makeWorld, archives, ...(seed === undefined ? {} : { seed }) });
     if (result.drivers.length === 0)

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { addBtrfsCommand } from "./btrfs-command.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
 import { addImageCommand } from "./image-command.ts";
 
@@ -68,6 +69,7 @@ function program(): Command {
       write(driversText(options.json === true));
     });
   addImageCommand(root, write);
+  addBtrfsCommand(root, write);
   root
     .command("schema")
     .description("print the JSON Schema (draft-07) of scenario files")

@@ -7,6 +7,7 @@ import { k6_18 } from "../../sim/core/kernel-profile.ts";
 import { bytes, nanoseconds } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import type { NewHasher } from "../archive/digest.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
@@ -40,8 +41,22 @@ function backingFor(kind: DriverKind, asked: string): string {
   return backings === undefined || backings.includes(asked) ? asked : (backings[0] ?? asked);
 }
 
+/** Makes fresh machines, each with one driver; layers are hashed by `newHasher`, by default the one that works everywhere. */
+export function worldMaker(newHasher?: NewHasher): MakeWorld {
+  return (choice, choices, seed) => makeMachine({ choice, choices, seed, ...(newHasher === undefined ? {} : { newHasher }) });
+}
+
 /** Makes a fresh machine with one driver. */
-export const makeWorld: MakeWorld = (choice: DriverChoice, choices: HostChoice, seed: number) => {
+export const makeWorld: MakeWorld = worldMaker();
+
+interface MachineOrder {
+  readonly choice: DriverChoice;
+  readonly choices: HostChoice;
+  readonly seed: number;
+  readonly newHasher?: NewHasher;
+}
+
+function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World | Missing | WorldFailure {
   const kind = DRIVERS.get(choice.driver);
   if (kind === undefined) return new Missing("not there yet");
   const backing = backingFor(kind, choices.backing);
@@ -57,10 +72,18 @@ export const makeWorld: MakeWorld = (choice: DriverChoice, choices: HostChoice, 
   if (isDriverError(disk)) return new WorldFailure(disk.message);
   const driver = startDriver(host, { name: choice.driver, ...startOf(choice.driver, choice.options) });
   if (isDriverError(driver)) return new WorldFailure(startFailure(driver));
-  return worldOf(host, disk, new Lab(host, driver));
-};
+  return worldOf({ host, disk, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
+}
 
-function worldOf(host: Host, disk: string, lab: Lab): World {
+interface Machine {
+  readonly host: Host;
+  readonly disk: string;
+  readonly lab: Lab;
+  readonly newHasher?: NewHasher;
+}
+
+function worldOf(machine: Machine): World {
+  const { host, disk, lab } = machine;
   return {
     addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
     addContainer: (name, parent) => failed(lab.addContainer(name, parent)),
@@ -68,7 +91,7 @@ function worldOf(host: Host, disk: string, lab: Lab): World {
       const session = lab.session(name);
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
-    ...storesOf(host, lab),
+    ...storesOf(machine),
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       const changes = lab.changes(container);

@@ -3,6 +3,7 @@
  */
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
+import type { NewHasher } from "../archive/digest.ts";
 import { hexOf } from "../archive/digest.ts";
 import { CallSession } from "../calls/session.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
@@ -66,9 +67,10 @@ class LegacyBuilds {
 }
 
 /** The images of Docker's own stores by the names that scenarios give them. */
-export function storesOf(host: Host, lab: Lab): Stores {
+export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readonly newHasher?: NewHasher }): Stores {
+  const { host, lab } = parts;
   let opened: Daemon | undefined;
-  const daemon = (): Daemon => (opened ??= openStores(host, lab.driver));
+  const daemon = (): Daemon => (opened ??= openStores(host, lab.driver, parts));
   const images = new Map<string, StoredImage>();
   const legacy = new LegacyBuilds(host, lab);
   const find = (name: string): StoredImage | WorldFailure =>

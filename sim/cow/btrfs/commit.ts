@@ -91,7 +91,7 @@ function writeQuotas(state: BtrfsState): void {
   const { quotas } = state;
   if (quotas === undefined) return;
   const kept = new Map<number, number>();
-  for (const inode of state.inodes.values()) {
+  for (const inode of state.mapped) {
     const delayed = inode.delayed?.covered ?? 0;
     if (delayed > 0) kept.set(inode.subvolume.id, (kept.get(inode.subvolume.id) ?? 0) + delayed);
   }

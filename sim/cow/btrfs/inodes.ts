@@ -52,6 +52,7 @@ export function mappingOf(state: BtrfsState, inode: InodeState): Mapping {
     state.addressSpace as NonNullable<typeof state.addressSpace>,
     inodeHandle(inode.handle),
   );
+  state.mapped.add(inode);
   return inode.mapping as Mapping;
 }
 

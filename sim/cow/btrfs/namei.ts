@@ -154,6 +154,7 @@ export function freeInode(state: BtrfsState, inode: InodeState): void {
   tree.removeRange(key(inode.ino, 0), key(inode.ino + 1, 0));
   removeOrphan(inode);
   state.dirtyInodes.delete(inode);
+  state.mapped.delete(inode);
   state.inodes.delete(inode.handle);
 }
 

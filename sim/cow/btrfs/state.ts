@@ -109,6 +109,8 @@ export class BtrfsState implements NodeStore {
   readonly committedRoots: Map<number, number> = new Map();
   readonly subvolumes: Map<number, Subvolume> = new Map();
   readonly inodes: Map<number, InodeState> = new Map();
+  /** Inodes with cached pages, or that had some: those that can have dirty ones. */
+  readonly mapped: Set<InodeState> = new Set();
   readonly dirtyInodes: Set<InodeState> = new Set();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();
@@ -298,7 +300,7 @@ export class BtrfsState implements NodeStore {
 
   flushData(): Errno | undefined {
     let failed: Errno | undefined;
-    for (const inode of this.inodes.values()) if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+    for (const inode of this.mapped) if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
     return failed;
   }
 

@@ -3,7 +3,6 @@
  *
  * Interface: a command's attributes keep their order, so that what is decoded and encoded again is the same bytes.
  */
-import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
 import { crc32c } from "./crc32c.ts";
 
@@ -221,10 +220,4 @@ export function decodeStream(raw: Uint8Array): Command[] | StreamProblem {
     if (name === "end") break;
   }
   return out;
-}
-
-/** A value that a command of its kind always has. */
-export function need<T>(value: T | undefined, what: string): T {
-  assert(value !== undefined, `a command has its ${what}`);
-  return value as T;
 }

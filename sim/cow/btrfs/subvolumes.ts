@@ -112,7 +112,7 @@ export function createSubvolume(state: BtrfsState, directory: InodeState, name: 
 
 function flushSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
   let failed: Errno | undefined;
-  for (const inode of state.inodes.values())
+  for (const inode of state.mapped)
     if (inode.subvolume === subvolume && (inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
   return failed;
 }
@@ -236,6 +236,7 @@ function forgetInode(state: BtrfsState, inode: InodeState): void {
   inode.delayed = undefined;
   inode.delayedNew = undefined;
   state.dirtyInodes.delete(inode);
+  state.mapped.delete(inode);
   state.inodes.delete(inode.handle);
 }
 

@@ -14,21 +14,8 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert, InvariantError } from "./assert.ts";
+import { type BlockRecord, encodeRecord, wholeAt } from "./block-record.ts";
 import { patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
-
-/** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
-export interface BlockRecord {
-  /** Whose block and which, such as "ext4.inodeTable". */
-  readonly kind: string;
-  /** Bytes on the device. */
-  readonly length: number;
-  /** How many bytes at its beginning hold all that ever changes: with them it is whole. Absent: all of them. */
-  readonly decisiveBytes?: number;
-  /** Of several blocks that were written one after the other: the block that these bytes are, whole. */
-  blockAt?(offset: number, length: number): BlockRecord | undefined;
-  /** The block's real on-disk bytes, where an encoder exists; its result has exactly `length` bytes. */
-  encode?(): Uint8Array;
-}
 
 /** Bytes that lie elsewhere and do not change. */
 export interface ByteSource {
@@ -379,11 +366,6 @@ export class Content {
   }
 }
 
-/** The record if `length` bytes of it, from `offset` on, are all that counts of it. */
-export function wholeAt(record: BlockRecord, offset: number, length: number): BlockRecord | undefined {
-  return offset === 0 && length >= (record.decisiveBytes ?? record.length) ? record : undefined;
-}
-
 function appendRun(runs: Content[], next: Content): void {
   const last = runs.at(-1);
   if (last?.continuesInto(next)) runs[runs.length - 1] = last.extendedBy(next);
@@ -397,12 +379,4 @@ function sameRun(one: Content, other: Content): boolean {
     if (!sameBytes(one.slice(at, at + CHUNK).toBytes(), other.slice(at, at + CHUNK).toBytes())) return false;
   }
   return true;
-}
-
-function encodeRecord(record: BlockRecord): Uint8Array {
-  if (record.encode === undefined) throw new InvariantError(`a ${record.kind} record has no encoder to bytes`);
-  const raw = record.encode();
-  if (raw.length !== record.length)
-    throw new InvariantError(`a ${record.kind} record of ${record.length} bytes has ${raw.length}`);
-  return raw;
 }

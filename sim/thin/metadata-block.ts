@@ -9,7 +9,8 @@
  *   Words that were sealed are never written again.
  */
 import { assert } from "../core/assert.ts";
-import { type BlockRecord, Content } from "../core/content.ts";
+import type { BlockRecord } from "../core/block-record.ts";
+import { Content } from "../core/content.ts";
 import { EILSEQ, ENOTBLK, type Errno } from "../core/errno.ts";
 import { crc32c } from "./crc32c.ts";
 

@@ -4,7 +4,7 @@
  *
  * Interface: `LoggedTransaction` is all of them as one record, so that the disk holds one run for a commit. The journal's own blocks are made when they are read.
  */
-import { type BlockRecord, wholeAt } from "../../core/content.ts";
+import { type BlockRecord, wholeAt } from "../../core/block-record.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { JournalRecord, MetadataRecord } from "./records.ts";
 

@@ -127,14 +127,18 @@ export class BlockBitmap {
    * @returns its first block; undefined when no run is long enough.
    */
   allocateRun(wanted: number, goal = 0): number | undefined {
-    if (wanted > this.longestRun) return undefined;
+    const start = this.findRun(wanted, goal);
+    if (start < 0) return undefined;
+    this.take(start, wanted);
+    return start;
+  }
+
+  /** Where `allocateRun` would take them; -1: nowhere. */
+  findRun(wanted: number, goal: number): number {
+    if (wanted > this.longestRun) return -1;
     let start = this.#findRun(goal, this.size, wanted);
     if (start < 0 && goal > 0) start = this.#findRun(0, Math.min(this.size, goal + wanted - 1), wanted);
-    if (start < 0) {
-      this.#longestRun = wanted - 1;
-      return undefined;
-    }
-    this.take(start, wanted);
+    if (start < 0) this.#longestRun = wanted - 1;
     return start;
   }
 
@@ -209,9 +213,7 @@ export class BlockBitmap {
   }
 
   #takeOne(block: number): void {
-    const word = block >>> 5;
-    this.#bits[word] = (this.#bits[word] as number) & ~(1 << (block & 31));
-    this.#summarize(word, word);
+    this.#put(block >>> 5, 1 << (block & 31), false);
     this.#freeCount -= 1;
   }
 
@@ -239,18 +241,23 @@ export class BlockBitmap {
   #fill(start: number, end: number, free: boolean): void {
     const first = start >>> 5;
     const last = Math.floor((end - 1) / 32);
-    const bits = this.#bits;
-    const put = (word: number, mask: number): void => {
-      bits[word] = free ? (bits[word] as number) | mask : (bits[word] as number) & ~mask;
-    };
     if (first === last) {
-      put(first, maskOf(start & 31, ((end - 1) & 31) + 1));
-    } else {
-      put(first, maskOf(start & 31, 32));
-      bits.fill(free ? -1 : 0, first + 1, last);
-      put(last, maskOf(0, ((end - 1) & 31) + 1));
+      this.#put(first, maskOf(start & 31, ((end - 1) & 31) + 1), free);
+      return;
     }
-    this.#summarize(first, last);
+    this.#put(first, maskOf(start & 31, 32), free);
+    this.#put(last, maskOf(0, ((end - 1) & 31) + 1), free);
+    if (first + 1 === last) return;
+    this.#bits.fill(free ? -1 : 0, first + 1, last);
+    this.#summarize(first + 1, last - 1);
+  }
+
+  /** Changes bits of one word; the summaries hear of it only when it became, or is no more, all free or all used. */
+  #put(word: number, mask: number, free: boolean): void {
+    const old = this.#bits[word] as number;
+    const now = free ? old | mask : old & ~mask;
+    this.#bits[word] = now;
+    if ((old === 0) !== (now === 0) || (old === -1) !== (now === -1)) this.#summarize(word, word);
   }
 
   #summarize(first: number, last: number): void {

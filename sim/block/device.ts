@@ -9,7 +9,7 @@
  */
 import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
-import type { Bytes } from "../core/units.ts";
+import { type Bytes, bytes } from "../core/units.ts";
 
 export interface BlockDevice {
   /** What reports and events call it, such as "vda". */
@@ -21,8 +21,23 @@ export interface BlockDevice {
   read(offset: Bytes, length: Bytes): Content | Errno;
   /** @returns EIO, or ENOSPC from a thin volume. */
   write(offset: Bytes, content: Content): Errno | undefined;
+  /**
+   * As many writes of `unit` bytes as `content` has, one behind the other: what a journal sends at once. They count, fail and are lost
+   * each for itself. A device without it gets them one by one (`writeEach`).
+   */
+  writeUnits?(offset: Bytes, content: Content, unit: Bytes): Errno | undefined;
   /** Gives the range up: it reads as zeros from now on. @returns EOPNOTSUPP (ENOTSUP) where the device cannot. */
   discard(offset: Bytes, length: Bytes): Errno | undefined;
   /** When it returns, every write before it is durable. */
   flush(): Errno | undefined;
+}
+
+/** Writes `content` as commands of `unit` bytes each. @returns the first error; what comes behind it is not written. */
+export function writeEach(device: BlockDevice, offset: Bytes, content: Content, unit: Bytes): Errno | undefined {
+  if (device.writeUnits !== undefined) return device.writeUnits(offset, content, unit);
+  for (let at = 0; at < content.length; at += unit) {
+    const failed = device.write(bytes(offset + at), content.slice(at, at + unit));
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }

@@ -72,8 +72,18 @@ interface Unflushed {
   readonly content: Content;
   /** What it replaced. */
   readonly before: Content;
+  /** Bytes of each command, where several came at once; else all. */
+  readonly unit: number;
   /** A discard is kept or lost as one. */
   readonly whole: boolean;
+}
+
+function isWhole(value: number): boolean {
+  return Math.floor(value) === value;
+}
+
+function commandsOf(write: Unflushed): number {
+  return write.content.length / write.unit;
 }
 
 const sliceContent = (content: Content, from: number, to: number): Content => content.slice(from, to);
@@ -94,6 +104,8 @@ export class Disk implements BlockDevice {
   /** In order; those before #durable count no more. */
   #unflushed: Unflushed[] = [];
   #durable = 0;
+  /** How many commands they are. */
+  #unflushedCommands = 0;
   /** Where the last command ended. */
   #head = 0;
   readonly #range: Range<Content> = { start: 0, end: 0, value: Content.empty };
@@ -122,7 +134,7 @@ export class Disk implements BlockDevice {
 
   /** How many writes and discards a power cut could still lose. */
   get unflushedWrites(): number {
-    return this.#unflushed.length - this.#durable;
+    return this.#unflushedCommands;
   }
 
   read(offset: Bytes, length: Bytes): Content | Errno {
@@ -137,8 +149,26 @@ export class Disk implements BlockDevice {
   }
 
   write(offset: Bytes, content: Content): Errno | undefined {
-    const length = content.length;
-    if (!this.#within(offset, length)) return EINVAL;
+    if (!this.#within(offset, content.length)) return EINVAL;
+    this.#note(offset, content);
+    this.#apply(offset, content, content.length);
+    return undefined;
+  }
+
+  writeUnits(offset: Bytes, content: Content, unit: Bytes): Errno | undefined {
+    const { length } = content;
+    if (!this.#within(offset, length) || !this.#within(offset, unit) || length % unit !== 0) return EINVAL;
+    if (this.watcher === undefined && this.profile === FREE && this.#options.events?.listening !== true) {
+      this.counters.writes += length / unit;
+      this.counters.writtenBytes += length;
+    } else for (let at = 0; at < length; at += unit) this.#note(offset + at, content.slice(at, at + unit));
+    this.#apply(offset, content, unit);
+    return undefined;
+  }
+
+  /** Tells, counts and takes the time of one write. */
+  #note(offset: number, content: Content): void {
+    const { length } = content;
     this.watcher?.({ kind: "write", offset, content });
     this.counters.writes += 1;
     this.counters.writtenBytes += length;
@@ -146,9 +176,13 @@ export class Disk implements BlockDevice {
       this.#spend(this.profile.writeLatency + (length / this.profile.writeBandwidth) * 1e9, offset, length);
     const events = this.#options.events;
     if (events?.listening) events.emit({ op: "deviceWrite", device: this.name, offset, length });
-    if (length > 0) this.#keep({ offset, content, before: this.#content(offset, length), whole: false });
+  }
+
+  #apply(offset: number, content: Content, unit: number): void {
+    const { length } = content;
+    if (length === 0) return;
+    if (this.#cachedWrites > 0) this.#keep({ offset, content, before: this.#content(offset, length), unit, whole: false });
     this.#put(offset, content);
-    return undefined;
   }
 
   discard(offset: Bytes, length: Bytes): Errno | undefined {
@@ -159,7 +193,14 @@ export class Disk implements BlockDevice {
     if (this.profile !== FREE) this.#spend(this.profile.discard, this.#head, 0);
     const events = this.#options.events;
     if (events?.listening) events.emit({ op: "deviceDiscard", device: this.name, offset, length });
-    if (length > 0) this.#keep({ offset, content: Content.zeros(length), before: this.#content(offset, length), whole: true });
+    if (length > 0 && this.#cachedWrites > 0)
+      this.#keep({
+        offset,
+        content: Content.zeros(length),
+        before: this.#content(offset, length),
+        unit: length,
+        whole: true,
+      });
     this.#held.delete(offset, offset + length);
     return undefined;
   }
@@ -185,7 +226,11 @@ export class Disk implements BlockDevice {
     if (choice === keepAll) return;
     for (const { offset, before } of lost.toReversed()) this.#put(offset, before);
     if (choice === keepNone) return;
-    for (const [index, write] of lost.entries()) this.#putChosen(write, index, choice);
+    let index = 0;
+    for (const write of lost) {
+      this.#putChosen(write, index, choice);
+      index += commandsOf(write);
+    }
   }
 
   /**
@@ -198,6 +243,7 @@ export class Disk implements BlockDevice {
     const copy = options.silent === true ? new Disk({ ...rest, name }) : new Disk({ ...this.#options, name });
     copy.#held = this.#held.clone();
     copy.#unflushed = this.#unflushed.slice(this.#durable);
+    copy.#unflushedCommands = this.#unflushedCommands;
     copy.#head = this.#head;
     return copy;
   }
@@ -224,7 +270,8 @@ export class Disk implements BlockDevice {
 
   #within(offset: number, length: number): boolean {
     const sector = this.sectorSize;
-    return offset >= 0 && offset + length <= this.size && offset % sector === 0 && length % sector === 0;
+    // A division is cheaper than a remainder beyond 32 bits.
+    return offset >= 0 && offset + length <= this.size && isWhole(offset / sector) && isWhole(length / sector);
   }
 
   #spend(cost: number, offset: number, length: number): void {
@@ -268,10 +315,13 @@ export class Disk implements BlockDevice {
   }
 
   #keep(write: Unflushed): void {
-    if (this.#cachedWrites === 0) return;
     this.#unflushed.push(write);
-    if (this.unflushedWrites <= this.#cachedWrites) return;
-    this.#durable += 1;
+    this.#unflushedCommands += commandsOf(write);
+    if (this.#unflushedCommands <= this.#cachedWrites) return;
+    while (this.#unflushedCommands > this.#cachedWrites) {
+      this.#unflushedCommands -= commandsOf(this.#unflushed[this.#durable] as Unflushed);
+      this.#durable += 1;
+    }
     if (this.#durable < this.#cachedWrites) return;
     this.#unflushed = this.#unflushed.slice(this.#durable);
     this.#durable = 0;
@@ -280,6 +330,7 @@ export class Disk implements BlockDevice {
   #settle(): void {
     if (this.#unflushed.length > 0) this.#unflushed = [];
     this.#durable = 0;
+    this.#unflushedCommands = 0;
   }
 
   /** Puts the sectors of a write that a choice keeps, neighbours together. */
@@ -290,9 +341,10 @@ export class Disk implements BlockDevice {
       if (choice(index, first)) this.#put(write.offset, write.content);
       return;
     }
+    const inUnit = write.unit / this.sectorSize;
     let from = 0;
     for (let sector = 0; sector <= sectors; sector++) {
-      if (sector < sectors && choice(index, first + sector)) continue;
+      if (sector < sectors && choice(index + Math.floor(sector / inUnit), first + sector)) continue;
       const start = from * this.sectorSize;
       if (sector > from) this.#put(write.offset + start, write.content.slice(start, sector * this.sectorSize));
       from = sector + 1;

@@ -14,17 +14,8 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert, InvariantError } from "./assert.ts";
+import { type BlockRecord, encodeRecord, wholeAt } from "./block-record.ts";
 import { patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
-
-/** An immutable metadata block of some filesystem: an inode table block, a directory block, a superblock. */
-export interface BlockRecord {
-  /** Whose block and which, such as "ext4.inodeTable". */
-  readonly kind: string;
-  /** Bytes on the device. */
-  readonly length: number;
-  /** The block's real on-disk bytes, where an encoder exists; its result has exactly `length` bytes. */
-  encode?(): Uint8Array;
-}
 
 /** Bytes that lie elsewhere and do not change. */
 export interface ByteSource {
@@ -155,6 +146,8 @@ export class Content {
 
   /** The parts one after the other. Neighbours that continue one run become one. */
   static concat(parts: readonly Content[]): Content {
+    const only = parts[0];
+    if (parts.length === 1 && only !== undefined) return only;
     const flat: Content[] = [];
     for (const part of parts) {
       if (part.kind === "rope") for (const inner of part.#rope().parts) appendRun(flat, inner);
@@ -253,7 +246,7 @@ export class Content {
   wholeRecord(): BlockRecord | undefined {
     if (this.kind !== "record") return undefined;
     const record = this.#inner as BlockRecord;
-    return this.#offset === 0 && this.length === record.length ? record : undefined;
+    return record.blockAt === undefined ? wholeAt(record, this.#offset, this.length) : record.blockAt(this.#offset, this.length);
   }
 
   /** Whether every byte is known to be zero without looking at literals. */
@@ -386,12 +379,4 @@ function sameRun(one: Content, other: Content): boolean {
     if (!sameBytes(one.slice(at, at + CHUNK).toBytes(), other.slice(at, at + CHUNK).toBytes())) return false;
   }
   return true;
-}
-
-function encodeRecord(record: BlockRecord): Uint8Array {
-  if (record.encode === undefined) throw new InvariantError(`a ${record.kind} record has no encoder to bytes`);
-  const raw = record.encode();
-  if (raw.length !== record.length)
-    throw new InvariantError(`a ${record.kind} record of ${record.length} bytes has ${raw.length}`);
-  return raw;
 }

@@ -6,7 +6,7 @@
  * Interface: a node is what its device keeps, as the record it is. Once its transaction has committed it is never changed: trees change copies of it.
  */
 import { assert } from "../core/assert.ts";
-import type { BlockRecord } from "../core/content.ts";
+import type { BlockRecord } from "../core/block-record.ts";
 
 export interface Key {
   readonly object: number;

@@ -18,6 +18,15 @@ export interface Growth {
   changed(index: number, by: number): void;
 }
 
+/** Blocks that a file gets. */
+export interface NewExtent {
+  readonly logical: number;
+  readonly physical: number;
+  readonly count: number;
+  readonly unwritten: boolean;
+  readonly piece?: number;
+}
+
 /** The most blocks of one extent. */
 export interface ExtentLimits {
   readonly written: number;
@@ -27,12 +36,26 @@ export interface ExtentLimits {
 export class ExtentList {
   /** Logical start, length (negative: unwritten), physical start, over and over. */
   items: number[] = [];
-  /** Grows with every change: who keeps a copy knows whether it still holds. */
-  version = 0;
+  /** Whether somebody else holds `items` as they are now. */
+  #isShared = false;
+
   readonly #limits: ExtentLimits;
 
   constructor(limits: ExtentLimits) {
     this.#limits = limits;
+  }
+
+  /** The items, to be kept by a record: the next change makes a list of its own. */
+  share(): readonly number[] {
+    this.#isShared = true;
+    return this.items;
+  }
+
+  /** Called before each change. */
+  #own(): void {
+    if (!this.#isShared) return;
+    this.items = this.items.slice();
+    this.#isShared = false;
   }
 
   #longest(unwritten: boolean): number {
@@ -97,39 +120,49 @@ export class ExtentList {
   }
 
   /**
-   * Adds blocks where there are none. `count` may be larger than an extent. @returns where the list became longer (its index there), or
-   * negative when it did not.
+   * Adds a run of blocks where there are none.
+   * @param run - `piece`: it comes in pieces of so many blocks, one after the other; an extent takes whole pieces. Default: as many as it holds.
    */
-  insert(logical: number, physical: number, count: number, unwritten: boolean, growth: Growth): void {
+  insert(run: NewExtent, growth: Growth): void {
+    this.#own();
+    const { logical, physical, count, unwritten } = run;
     const longest = this.#longest(unwritten);
-    this.version += 1;
-    let done = 0;
+    const piece = run.piece ?? longest;
+    if (this.items.length === 0 && count <= longest) {
+      // Most files have one extent: a list without slack.
+      this.items = [logical, unwritten ? -count : count, physical];
+      growth.changed(0, 1);
+      return;
+    }
     let index = this.find(logical);
-    // An extent before that goes on here takes what it can.
-    if (index > 0) {
+    let done = 0;
+    if (index > 0 && this.#goesOn(index - 1, run)) {
       const before = index - 1;
       const room = longest - this.length(before);
-      if (
-        room > 0 &&
-        this.isUnwritten(before) === unwritten &&
-        this.end(before) === logical &&
-        this.physical(before) + this.length(before) === physical &&
-        count <= room
-      ) {
-        this.#setLength(before, this.length(before) + count, unwritten);
+      done = count <= room ? count : room - (room % piece);
+      if (done > 0) {
+        this.#setLength(before, this.length(before) + done, unwritten);
         growth.changed(before, 0);
-        done = count;
         this.#merge(before, growth);
       }
     }
     while (done < count) {
-      const part = Math.min(longest, count - done);
+      const part = Math.min(count - done, longest - (longest % piece));
       this.items.splice(index * STRIDE, 0, logical + done, unwritten ? -part : part, physical + done);
       growth.changed(index, 1);
       done += part;
       index += 1;
       this.#merge(index - 1, growth);
     }
+  }
+
+  /** Whether a run goes on where an extent ends, in the file and on the disk. */
+  #goesOn(index: number, run: NewExtent): boolean {
+    return (
+      this.isUnwritten(index) === run.unwritten &&
+      this.end(index) === run.logical &&
+      this.physical(index) + this.length(index) === run.physical
+    );
   }
 
   #merge(index: number, growth: Growth): void {
@@ -146,7 +179,7 @@ export class ExtentList {
 
   /** Takes [start, end) out, telling each run of blocks that it held. */
   remove(start: number, end: number, freed: (physical: number, count: number) => void, growth: Growth): void {
-    this.version += 1;
+    this.#own();
     let index = this.find(start);
     while (index < this.count && this.logical(index) < end) {
       const first = this.logical(index);
@@ -189,13 +222,13 @@ export class ExtentList {
     for (let at = 0; at < runs.length; at += 3) {
       const [from, to, physical] = [runs[at] as number, runs[at + 1] as number, runs[at + 2] as number];
       this.remove(from, to, () => undefined, growth);
-      this.insert(from, physical, to - from, unwritten, growth);
+      this.insert({ logical: from, physical, count: to - from, unwritten }, growth);
     }
   }
 
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
   shift(from: number, by: number): void {
-    this.version += 1;
+    this.#own();
     for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
   }
 
@@ -203,7 +236,7 @@ export class ExtentList {
   split(block: number, growth: Growth): void {
     const index = this.find(block);
     if (index >= this.count || this.logical(index) >= block) return;
-    this.version += 1;
+    this.#own();
     const head = block - this.logical(index);
     const unwritten = this.isUnwritten(index);
     const rest = this.length(index) - head;

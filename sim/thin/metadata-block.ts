@@ -9,7 +9,8 @@
  *   Words that were sealed are never written again.
  */
 import { assert } from "../core/assert.ts";
-import { type BlockRecord, Content } from "../core/content.ts";
+import type { BlockRecord } from "../core/block-record.ts";
+import { Content } from "../core/content.ts";
 import { crc32cWords } from "../core/crc32c.ts";
 import { EILSEQ, ENOTBLK, type Errno } from "../core/errno.ts";
 

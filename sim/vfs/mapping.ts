@@ -14,6 +14,7 @@ import { PageBuffer } from "./page-buffer.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
 import { RunIndex } from "./run-index.ts";
+import { addListed, LISTED_RUNS, listedAbove, listedBelow, listedCount, removeListed } from "./run-list.ts";
 import type { RunContent } from "./run-table.ts";
 
 export class CachedMapping implements MappingRuns {
@@ -22,7 +23,7 @@ export class CachedMapping implements MappingRuns {
   readonly inode: Inode;
   /** Whether memory is the only place of its pages: never dirty, never evicted, and a page that is missing is zeros (tmpfs). */
   readonly pinned: boolean;
-  /** The one run there is (0: none), or the index of more. */
+  /** The list of a few runs (run-list.ts), or the index of more. */
   #runs: number | RunIndex = 0;
   #cachedPages = 0;
   queuePlace = -1;
@@ -95,7 +96,7 @@ export class CachedMapping implements MappingRuns {
     if (isErrno(content)) return content;
     if (content.length !== pages * PAGE_SIZE)
       assert(false, `${this.space.label} read ${content.length} bytes for ${pages} pages`);
-    return this.#add(page, content, 0);
+    return this.#add(page, pages, content, 0);
   }
 
   /** The byte behind a run. */
@@ -164,7 +165,7 @@ export class CachedMapping implements MappingRuns {
     if (row !== 0 && this.#extend(row, page, content)) return;
     const overlaps = row !== 0 && (table.first[row] as number) + (table.pages[row] as number) > page;
     if (overlaps || this.nextCached(page) < page + pages) this.#removeRange(page, page + pages);
-    const added = this.#add(page, content, 0);
+    const added = this.#add(page, pages, content, 0);
     this.#markDirty(added);
   }
 
@@ -172,7 +173,9 @@ export class CachedMapping implements MappingRuns {
   #extend(row: number, page: number, content: Content): boolean {
     const table = this.cache.table;
     const known = table.content[row] as RunContent;
-    if (known instanceof PageBuffer || (table.first[row] as number) + (table.pages[row] as number) !== page) return false;
+    const before = table.pages[row] as number;
+    if (known instanceof PageBuffer || (table.first[row] as number) + before !== page) return false;
+    if (known.length !== before * PAGE_SIZE) return false;
     if (!this.pinned && table.dirty[row] === 0) return false;
     if (!known.continuesInto(content)) return false;
     const pages = content.length / PAGE_SIZE;
@@ -189,8 +192,7 @@ export class CachedMapping implements MappingRuns {
     const table = this.cache.table;
     let row = this.covering(page);
     if (row === 0) {
-      const fresh = freshPage(at, content);
-      row = this.#add(page, fresh, 0);
+      row = this.#add(page, 1, freshPage(at, content), 0);
       this.#markDirty(row);
       return;
     }
@@ -311,15 +313,15 @@ export class CachedMapping implements MappingRuns {
 
   #below(page: number): number {
     const runs = this.#runs;
-    if (typeof runs !== "number") return runs.below(this.cache.table.first, page);
-    return runs !== 0 && (this.cache.table.first[runs] as number) <= page ? runs : 0;
+    const { table } = this.cache;
+    return typeof runs === "number" ? listedBelow(table, runs, page) : runs.below(page);
   }
 
   /** The first run that begins behind a page, or 0. */
   above(page: number): number {
     const runs = this.#runs;
-    if (typeof runs !== "number") return runs.above(this.cache.table.first, page);
-    return runs !== 0 && (this.cache.table.first[runs] as number) > page ? runs : 0;
+    const { table } = this.cache;
+    return typeof runs === "number" ? listedAbove(table, runs, page) : runs.above(page);
   }
 
   /** The run that holds a page, or 0. */
@@ -336,18 +338,15 @@ export class CachedMapping implements MappingRuns {
     if (dirty === 1) this.dirtied(pages);
   }
 
-  #add(first: number, content: RunContent, dirty: number): number {
+  #add(first: number, pages: number, content: RunContent, dirty: number): number {
     const table = this.cache.table;
-    const pages = content instanceof PageBuffer ? 1 : content.length / PAGE_SIZE;
     const row = table.add(this, { first, pages, content, dirty });
-    if (this.#runs === 0) this.#runs = row;
+    let runs = this.#runs;
+    if (typeof runs === "number" && runs !== 0 && listedCount(table, runs) === LISTED_RUNS) runs = RunIndex.of(table, runs);
+    if (typeof runs === "number") this.#runs = addListed(table, runs, row);
     else {
-      if (typeof this.#runs === "number") {
-        const index = new RunIndex();
-        index.add(table.first, this.#runs);
-        this.#runs = index;
-      }
-      this.#runs.add(table.first, row);
+      runs.add(table.first, row);
+      this.#runs = runs;
     }
     this.#count(pages, dirty);
     return row;
@@ -355,10 +354,11 @@ export class CachedMapping implements MappingRuns {
 
   #remove(row: number): void {
     const table = this.cache.table;
-    if (typeof this.#runs === "number") this.#runs = 0;
+    const runs = this.#runs;
+    if (typeof runs === "number") this.#runs = removeListed(table, runs, row);
     else {
-      this.#runs.remove(table.first, row);
-      if (this.#runs.size === 1) this.#runs = this.#runs.above(table.first, -1);
+      runs.remove(table.first, row);
+      if (runs.size === 1) this.#runs = addListed(table, 0, runs.above(-1));
     }
     this.#count(-(table.pages[row] as number), table.dirty[row] as number);
     table.remove(row);
@@ -376,7 +376,7 @@ export class CachedMapping implements MappingRuns {
     table.content[row] = content.slice(0, before * PAGE_SIZE);
     table.pages[row] = before;
     this.#count(-behind, dirty);
-    this.#add(page, content.slice(before * PAGE_SIZE), dirty);
+    this.#add(page, behind, content.slice(before * PAGE_SIZE), dirty);
   }
 
   #removeRange(first: number, end: number): void {

@@ -1,7 +1,8 @@
 /**
- * The cached runs of a host as rows of typed columns, about 45 bytes a run, with the list of least recent use through them.
+ * The cached runs of a host as rows of typed columns, about 50 bytes a run, with the list of least recent use through them.
  *
- * A run is the pages [first, first + pages) of one mapping with their content: one Content, or the PageBuffer of a single page.
+ * A run is the pages [first, first + pages) of one mapping with their content: one Content, or the PageBuffer of a single page. The Content of
+ * a single page may be shorter than the page: zeros follow.
  *
  * Interface: row 0 is none. Rows of pinned mappings (tmpfs: memory is their only place) are not in the list.
  */
@@ -33,6 +34,8 @@ export class RunTable {
   first: Float64Array = new Float64Array(FIRST_ROWS);
   pages: Uint32Array = new Uint32Array(FIRST_ROWS);
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
+  /** The next run of a mapping with few (run-list.ts); 0: none. */
+  following: Uint32Array = new Uint32Array(FIRST_ROWS);
   readonly content: (RunContent | undefined)[] = [undefined];
   readonly owner: (RunOwner | undefined)[] = [undefined];
   /** Towards the most recently used; of a free row, the next free one. */
@@ -124,20 +127,20 @@ export class RunTable {
 
   #grow(): void {
     const length = Math.ceil(this.first.length * 1.5);
+    const longer = (column: Uint32Array): Uint32Array<ArrayBuffer> => {
+      const grown = new Uint32Array(length);
+      grown.set(column);
+      return grown;
+    };
     const first = new Float64Array(length);
     first.set(this.first);
     this.first = first;
-    const pages = new Uint32Array(length);
-    pages.set(this.pages);
-    this.pages = pages;
     const dirty = new Uint8Array(length);
     dirty.set(this.dirty);
     this.dirty = dirty;
-    const newer = new Uint32Array(length);
-    newer.set(this.#newer);
-    this.#newer = newer;
-    const older = new Uint32Array(length);
-    older.set(this.#older);
-    this.#older = older;
+    this.pages = longer(this.pages);
+    this.following = longer(this.following);
+    this.#newer = longer(this.#newer);
+    this.#older = longer(this.#older);
   }
 }

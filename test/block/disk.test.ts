@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Disk, keepAll, keepFirst, keepNone, keepRandom } from "../../sim/block/disk.ts";
+import { CountingDevice } from "../../sim/block/counting.ts";
+import { writeEach } from "../../sim/block/device.ts";
+import { type CutChoice, Disk, keepAll, keepFirst, keepNone, keepRandom } from "../../sim/block/disk.ts";
 import { DiskHistory } from "../../sim/block/history.ts";
 import { HDD, NVME } from "../../sim/block/profile.ts";
 import { Clock } from "../../sim/core/clock.ts";
@@ -176,6 +178,57 @@ describe("Disk", () => {
     expect(rd(disk, 0, 8).wholeRecord()).toBeUndefined();
     lucky.powerCut(keepAll);
     expect(rd(lucky, 0, 8).wholeRecord()).toBe(next);
+  });
+
+  it("counts, tells and loses writes that come at once as if they came one by one", () => {
+    fc.assert(
+      fc.property(
+        fc.nat(40),
+        fc.integer({ min: 1, max: 6 }),
+        fc.boolean(),
+        fc.func(fc.boolean()),
+        (sector, units, watched, choice) => {
+          const at = bytes(sector * SECTOR);
+          const content = Content.pattern(9, units * 2 * SECTOR);
+          const once = newDisk();
+          wr(once, 0, SECTORS, 1);
+          once.flush();
+          wr(once, 3, 5, 2);
+          const single = once.clone();
+          const told: string[] = [];
+          if (watched) once.watcher = (command) => told.push(command.kind);
+          expect(writeEach(once, at, content, bytes(2 * SECTOR))).toBeUndefined();
+          expect(writeEach(new CountingDevice(single), at, content, bytes(2 * SECTOR))).toBeUndefined();
+          expect(told).toHaveLength(watched ? units : 0);
+          expect(once.counters.writes - 2).toBe(single.counters.writes);
+          expect(once.counters.writtenBytes - (SECTORS + 5) * SECTOR).toBe(single.counters.writtenBytes);
+          expect(once.unflushedWrites).toBe(single.unflushedWrites);
+          wr(once, 1, 2, 3);
+          wr(single, 1, 2, 3);
+          once.check();
+          const asked: [write: number, sector: number][] = [];
+          const askedSingle: [write: number, sector: number][] = [];
+          const noting =
+            (into: [write: number, sector: number][]): CutChoice =>
+            (write, sector) => {
+              into.push([write, sector]);
+              return choice(write, sector);
+            };
+          once.powerCut(noting(asked));
+          single.powerCut(noting(askedSingle));
+          expect(asked).toEqual(askedSingle);
+          expect(rd(once).equals(rd(single))).toBe(true);
+        },
+      ),
+      runs(100),
+    );
+  });
+
+  it("refuses writes at once whose units are no whole sectors, or leave a rest", () => {
+    const disk = newDisk();
+    expect(disk.writeUnits(bytes(0), Content.zeros(4 * SECTOR), bytes(100))).toBe(EINVAL);
+    expect(disk.writeUnits(bytes(0), Content.zeros(3 * SECTOR), bytes(2 * SECTOR))).toBe(EINVAL);
+    expect(disk.counters.writes).toBe(0);
   });
 
   it("makes the oldest writes durable when its cache is full", () => {

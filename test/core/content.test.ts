@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type BlockRecord, Content } from "../../sim/core/content.ts";
+import type { BlockRecord } from "../../sim/core/block-record.ts";
+import { Content } from "../../sim/core/content.ts";
 
 /** A content and the plain bytes that it stands for. */
 interface Pair {

@@ -20,6 +20,7 @@ import {
 } from "../../sim/fs/ext4/layout.ts";
 import { mkfsExt4 } from "../../sim/fs/ext4/mkfs.ts";
 import { type DescriptorsRecord, type Ext4Record, readRecord, type SuperblockRecord } from "../../sim/fs/ext4/records.ts";
+import { historyOf } from "../../sim/fs/ext4/revisions.ts";
 import { mounted, must } from "./ext4-mounted.ts";
 
 interface Recorded {
@@ -66,7 +67,9 @@ function record(disk: Disk, block: number): Ext4Record {
 /** A row of the sample, as ours is. */
 function rowOf(disk: Disk, { geometry }: SuperblockRecord, group: number): number[] {
   const descriptors = record(disk, 1 + Math.floor(group / DESCRIPTORS_PER_BLOCK)) as DescriptorsRecord;
-  const at = group - descriptors.first;
+  let counts = [blocksIn(geometry, group) - fixedBlocks(geometry, group), geometry.inodesPerGroup, 0];
+  for (const { changes } of historyOf(descriptors))
+    for (let at = 0; at < changes.length; at += 4) if (changes[at] === group) counts = changes.slice(at + 1, at + 4);
   const first = firstBlockOf(group);
   const table = inodeTableOf(geometry, group);
   return [
@@ -77,9 +80,7 @@ function rowOf(disk: Disk, { geometry }: SuperblockRecord, group: number): numbe
     inodeBitmapOf(geometry, group),
     table,
     table + geometry.tableBlocks - 1,
-    descriptors.freeBlocks?.[at] ?? blocksIn(geometry, group) - fixedBlocks(geometry, group),
-    descriptors.freeInodes?.[at] ?? geometry.inodesPerGroup,
-    descriptors.directories?.[at] ?? 0,
+    ...counts,
   ];
 }
 

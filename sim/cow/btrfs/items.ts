@@ -1,6 +1,8 @@
 /** The values of btrfs's items, one type a kind of key (include/uapi/linux/btrfs_tree.h). All are immutable. */
+
+import type { BlockRecord } from "../../core/block-record.ts";
 import type { Time } from "../../core/clock.ts";
-import type { BlockRecord, Content } from "../../core/content.ts";
+import type { Content } from "../../core/content.ts";
 import type { Compression } from "./compression.ts";
 
 export interface InodeItem {

@@ -1,6 +1,7 @@
 /** The superblock as a record, and nodes read back from the device (fs/btrfs/disk-io.c: btrfs_read_dev_super, open_ctree). */
 import type { BlockDevice } from "../../block/device.ts";
-import { type BlockRecord, Content } from "../../core/content.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
+import { Content } from "../../core/content.ts";
 import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { Node } from "../node.ts";

@@ -4,7 +4,7 @@
  * Interface: immutable. A hole is no pointer at all (undefined). A pointer's birth is the whole of ZFS's sharing: a tree that was
  * snapshot at txg t shares every block born at or before t, and nothing needs a reference count.
  */
-import type { BlockRecord } from "../../core/content.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
 
 /** One place of a block: the top-level device, the byte within its space, and the bytes allocated there. */
 export interface Dva {

@@ -8,7 +8,8 @@
  *
  * Interface: `change` names what has changed, `remove` what is gone; `sync` writes it with the group at work.
  */
-import { type BlockRecord, Content } from "../../core/content.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
+import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { allocatedSize, type BlockPointer } from "./block-pointer.ts";

@@ -5,8 +5,9 @@
  * so that a snapshot or clone that is mounted copies nothing.
  */
 
+import type { BlockRecord } from "../../core/block-record.ts";
 import type { Time } from "../../core/clock.ts";
-import { type BlockRecord, Content } from "../../core/content.ts";
+import { Content } from "../../core/content.ts";
 import type { NameTable } from "../../core/names.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 

@@ -4,7 +4,8 @@
  * Interface: `group` is the transaction group that is open or at work. Blocks written in it are durable when its uberblock is.
  */
 import { assert } from "../../core/assert.ts";
-import { type BlockRecord, Content } from "../../core/content.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
+import { Content } from "../../core/content.ts";
 import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Arc } from "./arc.ts";
 import type { BlockKind, BlockPointer, Dva } from "./block-pointer.ts";

@@ -8,7 +8,8 @@
  * other holds the block.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { type BlockRecord, Content } from "../../core/content.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
+import { Content } from "../../core/content.ts";
 import { EIO, ENXIO, type Errno, isErrno } from "../../core/errno.ts";
 import { alignDown, alignUp, bytes, KIB, MIB } from "../../core/units.ts";
 import type { Dva } from "./block-pointer.ts";

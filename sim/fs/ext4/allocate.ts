@@ -8,7 +8,7 @@
  * Interface: nothing here waits: freed blocks that only a commit makes usable are asked for by the caller (`state.commit`), who then tries again.
  */
 
-import type { BlockBitmap } from "../../block/allocator.ts";
+import type { FreeBlocks } from "../../block/free-runs.ts";
 import { assert, InvariantError } from "../../core/assert.ts";
 import type { Metadata } from "./journal.ts";
 import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX, ROOT_INODE } from "./layout.ts";
@@ -19,7 +19,7 @@ export const SMALL_FILE_BLOCKS = 16;
 /** s_mb_group_prealloc. */
 const LOCAL_BLOCKS = 512;
 /** The largest run asked for at once: what one round of writeback maps (MAX_WRITEPAGES_EXTENT_LEN). */
-const REQUEST_BLOCKS = 2048;
+export const REQUEST_BLOCKS = 2048;
 
 /** Whether `count` blocks can be promised: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's. */
 export function canReserve(state: Ext4State, count: number): boolean {
@@ -49,7 +49,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 /** The first run of `wanted` blocks, aligned to `unit`, from `from` on, or -1. */
-function alignedRun(bits: BlockBitmap, from: number, wanted: number, unit: number): number {
+function alignedRun(bits: FreeBlocks, from: number, wanted: number, unit: number): number {
   for (let at = Math.ceil(from / unit) * unit; at + wanted <= bits.size; ) {
     const free = bits.nextFree(at);
     if (free === undefined) return -1;
@@ -65,7 +65,6 @@ function alignedRun(bits: BlockBitmap, from: number, wanted: number, unit: numbe
 
 /** Finds `wanted` blocks in one group without taking them, or -1. */
 function findIn(state: Ext4State, group: number, from: number, wanted: number): number {
-  if ((state.groups.freeBlocks[group] as number) < wanted) return -1;
   const bits = state.groups.blockBitmap(group).bits;
   if (bits.longestRun < wanted) return -1;
   if (wanted > 1 && isPowerOfTwo(wanted)) {
@@ -74,10 +73,7 @@ function findIn(state: Ext4State, group: number, from: number, wanted: number): 
     const anywhere = alignedRun(bits, 0, wanted, wanted);
     if (anywhere >= 0) return anywhere;
   }
-  const start = bits.allocateRun(wanted, from);
-  if (start === undefined) return -1;
-  bits.free(start, wanted);
-  return start;
+  return bits.findRun(wanted, from);
 }
 
 function take(state: Ext4State, into: Run, start: number, count: number): boolean {
@@ -94,38 +90,63 @@ function take(state: Ext4State, into: Run, start: number, count: number): boolea
  * @returns false when no block is free (some may become so by a commit).
  */
 export function allocateBlocks(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
+  const { geometry } = state;
+  const goalGroup = goal < geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
+  const from = goal < geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
+  if (from > 0 && !isLocal(state, goal)) {
+    const count = runAt(state, goalGroup, from, wanted);
+    if (count > 0) return take(state, into, goal, clipLocal(state, goal, count));
+  }
+  hideLocal(state);
   const asked = Math.min(wanted, REQUEST_BLOCKS);
-  const { groups } = state.geometry;
-  const goalGroup = goal < state.geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
-  const from = goal < state.geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
-  const bits = state.groups.blockBitmap(goalGroup).bits;
-  if (from > 0 && bits.isFree(from) && !isLocal(state, goal)) {
-    const run = Math.min(bits.nextUsed(from) - from, asked);
-    if (run >= asked || run >= bits.size - from) return take(state, into, goal, clipLocal(state, goal, run));
-  }
-  withoutLocal(state, () => {
-    into.count = 0;
-    for (let n = 0; n < groups && into.count === 0; n++) {
-      const group = (goalGroup + n) % groups;
-      const start = findIn(state, group, n === 0 ? from : 0, asked);
-      if (start >= 0) take(state, into, firstBlockOf(group) + start, asked);
-    }
-    // No run is long enough: the longest near.
-    for (let n = 0; n < groups && into.count === 0; n++) {
-      const group = (goalGroup + n) % groups;
-      if (state.groups.freeBlocks[group] === 0) continue;
-      const run = longest(state.groups.blockBitmap(group).bits, asked);
-      if (run.count > 0) take(state, into, firstBlockOf(group) + run.start, run.count);
-    }
-  });
-  if (into.count === 0 && state.localCount > 0) {
-    dropLocal(state);
-    return allocateBlocks(state, goal, wanted, into);
-  }
-  return into.count > 0;
+  const start = search(state, goalGroup, from, asked, into);
+  showLocal(state);
+  if (start >= 0) return take(state, into, start, into.count);
+  if (state.localCount === 0) return false;
+  dropLocal(state);
+  return allocateBlocks(state, goal, wanted, into);
 }
 
-function longest(bits: BlockBitmap, wanted: number): Run {
+/**
+ * How many blocks a file that goes on at its goal gets there: all requests that it would make one after the other, as long as each is met
+ * whole or reaches the end of the group. 0: the first one is not met.
+ */
+function runAt(state: Ext4State, group: number, from: number, wanted: number): number {
+  const { bits } = state.groups.blockBitmap(group);
+  if (!bits.isFree(from)) return 0;
+  const free = bits.nextUsed(from) - from;
+  if (free >= wanted) return wanted;
+  return free >= bits.size - from ? free : free - (free % REQUEST_BLOCKS);
+}
+
+/** Finds a run for one request from a group on: long enough, else the longest near. @returns its first block, or -1; `into.count` tells how long it is. */
+function search(state: Ext4State, goalGroup: number, from: number, asked: number, into: Run): number {
+  into.count = asked;
+  const found = firstIn(state, goalGroup, asked, (group) => findIn(state, group, group === goalGroup ? from : 0, asked));
+  if (found >= 0) return found;
+  return firstIn(state, goalGroup, 1, (group) => {
+    const run = longest(state.groups.blockBitmap(group).bits, asked);
+    into.count = run.count;
+    return run.count === 0 ? -1 : run.start;
+  });
+}
+
+/** The first block that `find` gives in a group with enough free blocks, from the goal's group on and around; -1: none. */
+function firstIn(state: Ext4State, goalGroup: number, wanted: number, find: (group: number) => number): number {
+  const { groups } = state;
+  const end = state.geometry.groups;
+  for (let group = groups.nextWith(wanted, goalGroup, end); group >= 0; group = groups.nextWith(wanted, group + 1, end)) {
+    const start = find(group);
+    if (start >= 0) return firstBlockOf(group) + start;
+  }
+  for (let group = groups.nextWith(wanted, 0, goalGroup); group >= 0; group = groups.nextWith(wanted, group + 1, goalGroup)) {
+    const start = find(group);
+    if (start >= 0) return firstBlockOf(group) + start;
+  }
+  return -1;
+}
+
+function longest(bits: FreeBlocks, wanted: number): Run {
   const best: Run = { start: 0, count: 0 };
   bits.visitFree((start, count) => {
     if (count > best.count) {
@@ -145,18 +166,16 @@ function clipLocal(state: Ext4State, start: number, count: number): number {
   if (state.localCount === 0 || start >= state.localStart) return count;
   return Math.min(count, Math.max(1, state.localStart - start));
 }
-/** Runs a search while the kept run looks used. */
-function withoutLocal(state: Ext4State, search: () => void): void {
-  if (state.localCount === 0) {
-    search();
-    return;
-  }
+/** Makes the kept run look used while a search runs. */
+function hideLocal(state: Ext4State): void {
+  if (state.localCount === 0) return;
   const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
-  const bits = state.groups.blockBitmap(group).bits;
-  const start = state.localStart - firstBlockOf(group);
-  bits.take(start, state.localCount);
-  search();
-  bits.free(start, state.localCount);
+  state.groups.blockBitmap(group).bits.take(state.localStart - firstBlockOf(group), state.localCount);
+}
+function showLocal(state: Ext4State): void {
+  if (state.localCount === 0) return;
+  const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
+  state.groups.blockBitmap(group).bits.free(state.localStart - firstBlockOf(group), state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
 function dropLocal(state: Ext4State): void {
@@ -180,14 +199,10 @@ export function allocateSmall(state: Ext4State, goal: number, wanted: number, in
 
 /** A run of 512 free blocks from the goal's group on, or -1. */
 function findLocal(state: Ext4State, goal: number): number {
-  const { groups } = state.geometry;
-  const goalGroup = Math.floor(goal / BLOCKS_PER_GROUP);
-  for (let n = 0; n < groups; n++) {
-    const group = (goalGroup + n) % groups;
+  return firstIn(state, Math.floor(goal / BLOCKS_PER_GROUP), LOCAL_BLOCKS, (group) => {
     const start = findIn(state, group, 0, LOCAL_BLOCKS);
-    if (start >= 0 && start % LOCAL_BLOCKS === 0) return firstBlockOf(group) + start;
-  }
-  return -1;
+    return start >= 0 && start % LOCAL_BLOCKS === 0 ? start : -1;
+  });
 }
 
 /** Gives blocks back; they may span groups. */
@@ -227,7 +242,7 @@ export function allocateInode(state: Ext4State, parent: number, isDirectory: boo
   const group = isDirectory ? directoryGroup(state, parent, parentGroup) : fileGroup(state, parentGroup);
   if (group < 0) return 0;
   const bitmap = state.groups.inodeBitmap(group);
-  const bit = bitmap.bits.allocateFirst();
+  const bit = bitmap.takeFirst();
   if (bit === undefined) throw new InvariantError(`group ${group} has no free inode`);
   state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) - 1;
   if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) + 1;
@@ -241,7 +256,7 @@ export function freeInode(state: Ext4State, ino: number, isDirectory: boolean): 
   const { inodesPerGroup } = state.geometry;
   const group = Math.floor((ino - 1) / inodesPerGroup);
   const bitmap = state.groups.inodeBitmap(group);
-  bitmap.bits.free((ino - 1) % inodesPerGroup, 1);
+  bitmap.free((ino - 1) % inodesPerGroup, 1);
   state.groups.freeInodes[group] = (state.groups.freeInodes[group] as number) + 1;
   if (isDirectory) state.groups.directories[group] = (state.groups.directories[group] as number) - 1;
   state.freeInodes += 1;

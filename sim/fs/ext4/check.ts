@@ -64,6 +64,7 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
 }
 
 function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void {
+  assert(new FileData().tree.list.count === 0, "files without a block have extents");
   let delayed = 0;
   for (const ino of names.keys()) state.chunk(ino);
   state.visitInodes((ino) => {
@@ -77,7 +78,7 @@ function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void
     if (data instanceof FileData) {
       data.tree.check(`inode ${ino}`);
       delayed += data.delayedBlocks;
-      data.delayed?.visit((from, to) =>
+      data.visitPromised((from, to) =>
         assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),
       );
     }
@@ -125,6 +126,7 @@ function checkBlocks(state: Ext4State): void {
     assert((runs[n - 1]?.[1] ?? 0) <= (runs[n]?.[0] ?? 0), `block ${runs[n]?.[0]} belongs to two`);
   state.groups.visitLoaded((group) => {
     const { bits } = state.groups.blockBitmap(group);
+    bits.check();
     visitFixed(state.geometry, group, (start, blocks) => {
       used.set(group, (used.get(group) ?? 0) + blocks);
       for (let at = start; at < start + blocks; at++)
@@ -142,6 +144,7 @@ function checkBlocks(state: Ext4State): void {
 }
 
 function checkCounts(state: Ext4State): void {
+  state.groups.check();
   let blocks = 0;
   let inodes = 0;
   for (const free of state.groups.freeBlocks) blocks += free;

@@ -21,9 +21,9 @@ import {
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { type DirectoryRecord, entriesOf, type PackedEntries, readRecord } from "./records.ts";
+import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
-import { treeBlocks } from "./tree-blocks.ts";
+import { settleTree } from "./tree-blocks.ts";
 
 /** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
 const ENTRY_BLOCKS_MAX = 5;
@@ -54,19 +54,18 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  return new DirectoryBlock(directory, block, from, (rows) => packEntries(state, rows));
+  return new DirectoryBlock(directory, block, from, state.environment.names, (rows) => packEntries(state, rows));
 }
 
-function packEntries(state: Ext4State, rows: readonly number[]): PackedEntries {
-  const words = new Uint32Array(rows.length * 3);
-  let at = 0;
-  for (const row of rows) {
-    words[at] = ((state.positions[row] as number) & 1023) * 4;
-    words[at + 1] = state.dentries.name(row);
-    words[at + 2] = state.dentries.child(row);
-    at += 3;
-  }
-  return { words, names: state.environment.names };
+function packEntries(state: Ext4State, rows: readonly number[]): number[] {
+  const out: number[] = [];
+  for (const row of rows) out.push(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  return out;
+}
+
+/** Where in its block an entry lies. */
+function offsetOf(state: Ext4State, row: number): number {
+  return ((state.positions[row] as number) & 1023) * 4;
 }
 
 /** Appends a block to a directory. */
@@ -77,8 +76,8 @@ function appendBlock(state: Ext4State, directory: number, from: number, chosen =
   const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
   const block = allocateMetadata(state, goal);
   const at = data.blocks.length;
-  list.insert(at, block, 1, false, data.tree);
-  data.tree.settle(treeBlocks(state, directory));
+  list.insert({ logical: at, physical: block, count: 1, unwritten: false }, data.tree);
+  settleTree(state, directory, data.tree);
   const made = newBlock(state, directory, block, from);
   data.blocks.push(made);
   state.setSize(directory, data.blocks.length * BLOCK_SIZE);
@@ -105,7 +104,7 @@ export function endDirectory(state: Ext4State, directory: number): void {
   if (!data.loaded) loadDirectory(state, directory, data);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
   data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
-  data.tree.settle(treeBlocks(state, directory));
+  settleTree(state, directory, data.tree);
 }
 
 function blockAt(data: DirectoryData, at: number): DirectoryBlock {
@@ -122,6 +121,7 @@ function putInto(state: Ext4State, data: DirectoryData, at: number, row: number,
   state.positions[row] = at * 1024 + (offset >>> 2);
   state.places[row] = block.rows.length;
   block.rows.push(row);
+  block.note(offset, state.dentries.name(row), state.dentries.child(row));
   state.journal.dirty(block);
   return true;
 }
@@ -163,6 +163,7 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   const { rows } = root;
   root.rows = [];
   root.gaps = [];
+  root.noteAll();
   root.index = () => indexOf(data);
   state.journal.dirty(root);
   pack(state, leaf, 1, rows);
@@ -178,6 +179,7 @@ function indexOf(data: DirectoryData): number[] {
 function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: readonly number[]): void {
   block.rows = [];
   block.gaps = [0, DIRECTORY_BLOCK_END];
+  block.noteAll();
   for (const row of rows) {
     const offset = block.take(entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
     state.positions[row] = at * 1024 + (offset >>> 2);
@@ -250,6 +252,7 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const data = state.directory(directory);
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);
+  block.note((position & 1023) * 4, 0, 0);
   block.give((position & 1023) * 4, entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
   const place = state.places[row] as number;
   const last = block.rows.pop() as number;
@@ -262,7 +265,9 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
 
 /** The block of an entry changes: it gets another inode. */
 export function dirtyEntry(state: Ext4State, directory: number, row: number): void {
-  state.journal.dirty(blockAt(state.directory(directory), (state.positions[row] as number) >>> 10));
+  const block = blockAt(state.directory(directory), (state.positions[row] as number) >>> 10);
+  block.note(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  state.journal.dirty(block);
 }
 
 /** "..", in the first block, changes. */

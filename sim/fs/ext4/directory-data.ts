@@ -9,7 +9,8 @@
 import type { Name, NameTable } from "../../core/names.ts";
 import type { Metadata } from "./journal.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import type { DirectoryRecord, PackedEntries } from "./records.ts";
+import type { DirectoryRecord } from "./records.ts";
+import { Revisions } from "./revisions.ts";
 import { ExtentTree } from "./tree.ts";
 
 const TAIL_BYTES = 12;
@@ -25,8 +26,10 @@ export function entryBytes(nameBytes: number): number {
   return (8 + nameBytes + 3) & ~3;
 }
 
-/** What a directory block asks of the filesystem when it is written: the entries of dentry rows. */
-export type PackEntries = (rows: readonly number[]) => PackedEntries;
+/** What a directory block asks of the filesystem when it is written whole: triples of its dentry rows, as DirectoryRecord.changes has them. */
+export type PackEntries = (rows: readonly number[]) => number[];
+
+const NO_INDEX: readonly number[] = [];
 
 export class DirectoryBlock implements Metadata {
   readonly block: number;
@@ -37,14 +40,32 @@ export class DirectoryBlock implements Metadata {
   gaps: number[];
   /** Of an indexed directory's first block: pairs of hash and logical block. */
   index: (() => number[]) | undefined;
+  /** What changed since the last record, in triples; undefined: too much to tell. */
+  #changes: number[] | undefined;
+  readonly #revisions = new Revisions<DirectoryRecord>();
   readonly #inode: number;
+  readonly #names: NameTable;
   readonly #pack: PackEntries;
 
-  constructor(inode: number, block: number, from: number, pack: PackEntries) {
+  constructor(inode: number, block: number, from: number, names: NameTable, pack: PackEntries) {
     this.#inode = inode;
     this.block = block;
     this.gaps = [from, DIRECTORY_BLOCK_END];
+    this.#names = names;
     this.#pack = pack;
+  }
+
+  /** An entry at an offset is new, or has another inode; with name 0 it is gone. */
+  note(offset: number, name: Name | 0, ino: number): void {
+    const changes = this.#changes;
+    if (changes === undefined) return;
+    if (changes.length >= 3 * this.rows.length + 3) this.#changes = undefined;
+    else changes.push(offset, name, ino);
+  }
+
+  /** All entries are others. */
+  noteAll(): void {
+    this.#changes = undefined;
   }
 
   /** Whether an entry finds room. */
@@ -83,8 +104,22 @@ export class DirectoryBlock implements Metadata {
   }
 
   freeze(): DirectoryRecord {
-    const entries = this.#pack(this.rows);
-    return { kind: "ext4.directoryBlock", length: BLOCK_SIZE, inode: this.#inode, entries, index: this.index?.() ?? [] };
+    const told = this.#changes;
+    const whole = this.rows.length;
+    const since = this.#revisions.base(told === undefined ? whole + 1 : told.length / 3, whole);
+    const changes = since === undefined || told === undefined ? this.#pack(this.rows) : told.slice();
+    if (told === undefined) this.#changes = [];
+    else told.length = 0;
+    const index = this.index?.() ?? NO_INDEX;
+    return this.#revisions.made({
+      kind: "ext4.directoryBlock",
+      length: BLOCK_SIZE,
+      inode: this.#inode,
+      since,
+      changes,
+      names: this.#names,
+      index,
+    });
   }
 }
 

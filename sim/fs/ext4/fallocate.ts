@@ -14,7 +14,7 @@ import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
-import { treeBlocks } from "./tree-blocks.ts";
+import { settleTree } from "./tree-blocks.ts";
 
 const SUPPORTED: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
@@ -72,7 +72,7 @@ function zeroEdges(state: Ext4State, ino: number, data: FileData, range: Range):
   const tail = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
   const edge = (from: number, to: number): Errno | undefined => {
     const block = Math.floor(from / BLOCK_SIZE);
-    const holdsData = data.tree.list.has(block) || data.delayed?.has(block) === true;
+    const holdsData = data.tree.list.has(block) || data.isPromised(block);
     if (to <= from || !holdsData) return undefined;
     return mappingOf(state, ino, data).write(from, Content.zeros(to - from), size);
   };
@@ -122,7 +122,7 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   if (first < end) {
     data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
     data.tree.list.convert(first, end, true, data.tree);
-    data.tree.settle(treeBlocks(state, ino));
+    settleTree(state, ino, data.tree);
   }
   grow(state, ino, data, range, mode);
   settleSize(state, ino, data, range.offset + range.length);
@@ -164,7 +164,7 @@ function insert(state: Ext4State, ino: number, data: FileData, range: Range): Er
 }
 
 function moved(state: Ext4State, ino: number, data: FileData, size: number): undefined {
-  data.tree.settle(treeBlocks(state, ino));
+  settleTree(state, ino, data.tree);
   data.tree.dirtyAll(state.journal);
   state.setSize(ino, size);
   data.onDisk = size;

@@ -9,12 +9,21 @@ import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
-import { allocateBlocks, allocateSmall, canReserve, freeBlocks, goalOf, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
+import {
+  allocateBlocks,
+  allocateSmall,
+  canReserve,
+  freeBlocks,
+  goalOf,
+  REQUEST_BLOCKS,
+  type Run,
+  SMALL_FILE_BLOCKS,
+} from "./allocate.ts";
 import { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
-import { treeBlocks } from "./tree-blocks.ts";
+import { settleTree } from "./tree-blocks.ts";
 
 /** ext4_max_size for 4 KiB blocks and extents: 2^32 - 1 blocks. */
 export const FILE_SIZE_MAX: number = (2 ** 32 - 1) * BLOCK_SIZE;
@@ -92,10 +101,9 @@ function promise(state: Ext4State, data: FileData, offset: number, length: numbe
 function promiseGap(state: Ext4State, data: FileData, start: number, end: number): number {
   let at = start;
   while (at < end) {
-    const { delayed } = data;
-    const from = delayed === undefined ? at : delayed.nextGap(at);
+    const from = data.nextUnpromised(at);
     if (from >= end) break;
-    const to = Math.min(end, delayed?.nextCovered(from) ?? end);
+    const to = Math.min(end, data.nextPromised(from));
     let count = to - from;
     if (!canReserve(state, count)) {
       // Blocks freed in the running transaction are counted as free already: what lacks here lacks for good.
@@ -158,7 +166,7 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
 
 export function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
   const data = makeFile(state, ino);
-  const { tree } = data;
+  const tree = data.ownTree();
   const { list } = tree;
   const end = (start + content.length) / BLOCK_SIZE;
   const first = start / BLOCK_SIZE;
@@ -184,7 +192,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   }
   if (converts) {
     list.convert(first, end, false, tree);
-    tree.settle(treeBlocks(state, ino));
+    settleTree(state, ino, tree);
     state.dirtyInode(ino);
   }
   const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
@@ -203,7 +211,7 @@ interface BlockRange {
 
 /** Gives places to the blocks of [start, end) that have none, as written or unwritten extents. */
 export function mapMissing(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
-  const { list } = data.tree;
+  const { list } = data.ownTree();
   const { end, unwritten } = range;
   for (let block = range.start; block < end; ) {
     const index = list.find(block);
@@ -231,26 +239,40 @@ function dataGoal(state: Ext4State, ino: number, data: FileData, block: number):
   return goalOf(state, ino, true);
 }
 
-/** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
+/**
+ * Allocates [start, end), where nothing is mapped, and ends the promises for it. Requests that follow each other on the disk are met
+ * together, unless the extent tree may need a block between them: that block is then taken where the kernel takes it.
+ */
 function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
+  const tree = data.ownTree();
   const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
   for (let block = range.start; block < range.end; ) {
-    const wanted = range.end - block;
     const goal = dataGoal(state, ino, data, block);
-    const place = (): boolean =>
-      small && data.tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
-    if (!place()) return ENOSPC;
-    data.tree.list.insert(block, run.start, run.count, range.unwritten, data.tree);
-    data.tree.settle(treeBlocks(state, ino));
-    state.addBlocks(ino, run.count);
+    const rest = range.end - block;
+    const wanted = tree.room >= 2 ? rest : Math.min(rest, REQUEST_BLOCKS);
+    const found =
+      small && tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
+    if (!found) return ENOSPC;
+    const { start, count } = run;
+    tree.list.insert({ logical: block, physical: start, count, unwritten: range.unwritten, piece: REQUEST_BLOCKS }, tree);
+    settleTree(state, ino, tree);
+    state.addBlocks(ino, count);
     state.dirtyInode(ino);
-    dropPromises(state, data, block, block + run.count);
+    dropPromises(state, data, block, block + count);
     const { events } = state.environment;
-    if (events.listening) events.emit({ op: "extent", filesystem: state.label, inode: ino, block: run.start, blocks: run.count });
-    block += run.count;
+    if (events.listening) tellExtents(state, ino, run);
+    block += count;
   }
   return undefined;
+}
+
+/** An event for each request that a run met. */
+function tellExtents(state: Ext4State, ino: number, { start, count }: Run): void {
+  for (let done = 0; done < count; done += REQUEST_BLOCKS) {
+    const blocks = Math.min(REQUEST_BLOCKS, count - done);
+    state.environment.events.emit({ op: "extent", filesystem: state.label, inode: ino, block: start + done, blocks });
+  }
 }
 
 // Cutting
@@ -268,7 +290,7 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
     data.tree,
   );
   state.addBlocks(ino, -freed);
-  data.tree.settle(treeBlocks(state, ino));
+  settleTree(state, ino, data.tree);
 }
 
 /** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */
@@ -346,7 +368,7 @@ function stretch(data: FileData, block: number, end: number): { isData: boolean;
     };
   }
   const next = index < list.count ? list.logical(index) : end;
-  const delayed = data.delayed?.nextCovered(block);
-  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
-  return { isData: false, end: Math.min(next, delayed ?? next) };
+  const promised = data.nextPromised(block);
+  if (promised === block) return { isData: true, end: Math.min(next, data.nextUnpromised(block)) };
+  return { isData: false, end: Math.min(next, promised) };
 }

@@ -6,12 +6,14 @@
  * the transaction that freed it commits, so that what replaces it cannot reach the disk before.
  */
 
-import { BlockBitmap } from "../../block/allocator.ts";
 import type { BlockDevice } from "../../block/device.ts";
+import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
+import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import {
   BLOCK_SIZE,
+  BLOCKS_PER_GROUP,
   blockBitmapOf,
   blocksIn,
   DESCRIPTORS_PER_BLOCK,
@@ -22,23 +24,77 @@ import {
   visitFixed,
 } from "./layout.ts";
 import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
+import { historyOf, Revisions } from "./revisions.ts";
+
+/** Pairs of a bitmap's record that are few enough to be told again and again. */
+const FEW_CHANGES = 32;
 
 /** One bitmap of one group. */
 export class GroupBitmap implements Metadata {
   readonly block: number;
   stamp = 0;
-  readonly bits: BlockBitmap;
+  /** What is free: a few runs, or the bits. Only to be searched: changes go through this object. */
+  bits: FreeBlocks;
   readonly #kind: BitmapRecord["kind"];
   readonly #group: number;
+  /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
+  #changes: number[] = [];
+  readonly #revisions = new Revisions<BitmapRecord>();
+  /** Numbers in the last whole record. */
+  #whole = FEW_CHANGES;
 
   constructor(kind: BitmapRecord["kind"], group: number, block: number, size: number) {
     this.#kind = kind;
     this.#group = group;
     this.block = block;
-    this.bits = new BlockBitmap(size);
+    this.bits = new FreeRuns(size);
+  }
+
+  /** Takes free bits. */
+  take(start: number, count: number): void {
+    this.#change(start, count);
+    this.#note(start, count);
+  }
+
+  /** Takes the first free bit. @returns undefined when there is none. */
+  takeFirst(): number | undefined {
+    const bit = this.bits.nextFree(0);
+    if (bit !== undefined) this.take(bit, 1);
+    return bit;
+  }
+
+  free(start: number, count: number): void {
+    this.#change(start, -count);
+    this.#note(start, -count);
+  }
+
+  /** Takes bits, or frees them when `count` is negative. */
+  #change(start: number, count: number): void {
+    const { bits } = this;
+    if (count > 0) bits.take(start, count);
+    else bits.free(start, -count);
+    this.bits = fitted(bits);
+  }
+
+  #note(start: number, count: number): void {
+    const changes = this.#changes;
+    const last = changes.length - 1;
+    const before = changes[last];
+    if (before !== undefined && before > 0 === count > 0 && (changes[last - 1] as number) + Math.abs(before) === start)
+      changes[last] = before + count;
+    else changes.push(start, count);
   }
 
   freeze(): BitmapRecord {
+    const since = this.#revisions.base(this.#changes.length, this.#whole);
+    const changes = since === undefined ? this.#used() : this.#changes.slice();
+    if (since === undefined) this.#whole = Math.max(FEW_CHANGES, changes.length);
+    this.#changes.length = 0;
+    return this.#revisions.made({ kind: this.#kind, length: BLOCK_SIZE, group: this.#group, since, changes });
+  }
+
+  /** The runs that are used: pairs of start and count. */
+  #used(): number[] {
     const used: number[] = [];
     let last = 0;
     this.bits.visitFree((start, count) => {
@@ -46,7 +102,18 @@ export class GroupBitmap implements Metadata {
       last = start + count;
     });
     if (last < this.bits.size) used.push(last, this.bits.size - last);
-    return { kind: this.#kind, length: BLOCK_SIZE, group: this.#group, used: Int32Array.from(used) };
+    return used;
+  }
+
+  /** Takes what the geometry says is used; no record needs to tell it. */
+  reserve(start: number, count: number): void {
+    this.#change(start, count);
+  }
+
+  /** Takes what a record says is used; nothing is yet. */
+  load(record: BitmapRecord): void {
+    for (const { changes } of historyOf(record))
+      for (let at = 0; at < changes.length; at += 2) this.#change(changes[at] as number, changes[at + 1] as number);
   }
 }
 
@@ -56,6 +123,9 @@ class DescriptorBlock implements Metadata {
   stamp = 0;
   readonly #groups: Groups;
   readonly #first: number;
+  /** The groups that changed since the last record. */
+  readonly #changed: number[] = [];
+  readonly #revisions = new Revisions<DescriptorsRecord>();
 
   constructor(groups: Groups, index: number) {
     this.#groups = groups;
@@ -63,24 +133,44 @@ class DescriptorBlock implements Metadata {
     this.#first = index * DESCRIPTORS_PER_BLOCK;
   }
 
+  note(group: number): void {
+    if (this.#changed.includes(group)) return;
+    this.#changed.push(group);
+  }
+
   freeze(): DescriptorsRecord {
-    const end = this.#first + DESCRIPTORS_PER_BLOCK;
-    return {
-      kind: "ext4.groupDescriptors",
-      length: BLOCK_SIZE,
-      first: this.#first,
-      freeBlocks: this.#groups.freeBlocks.slice(this.#first, end),
-      freeInodes: this.#groups.freeInodes.slice(this.#first, end),
-      directories: this.#groups.directories.slice(this.#first, end),
-    };
+    const since = this.#revisions.base(this.#changed.length, DESCRIPTORS_PER_BLOCK);
+    const { freeBlocks, freeInodes, directories } = this.#groups;
+    const told = since === undefined ? this.#all() : this.#changed;
+    const changes: number[] = new Array(told.length * 4);
+    let at = 0;
+    for (const group of told) {
+      changes[at] = group;
+      changes[at + 1] = freeBlocks[group] as number;
+      changes[at + 2] = freeInodes[group] as number;
+      changes[at + 3] = directories[group] as number;
+      at += 4;
+    }
+    this.#changed.length = 0;
+    return this.#revisions.made({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: this.#first, since, changes });
+  }
+
+  #all(): number[] {
+    const end = Math.min(this.#first + DESCRIPTORS_PER_BLOCK, this.#groups.freeBlocks.length);
+    return Array.from({ length: end - this.#first }, (_, index) => this.#first + index);
   }
 }
+
+/** Groups that are passed over at once when none of them has enough. */
+const STRETCH = 64;
 
 export class Groups {
   readonly geometry: Geometry;
   readonly freeBlocks: Int32Array;
   readonly freeInodes: Int32Array;
   readonly directories: Int32Array;
+  /** Of each stretch of groups, what none of them has more free blocks than. */
+  readonly #mostFree: Int32Array;
   readonly #device: BlockDevice;
   readonly #journal: Journal;
   readonly #blockBitmaps: (GroupBitmap | undefined)[];
@@ -96,11 +186,34 @@ export class Groups {
     this.#device = device;
     this.#journal = journal;
     this.freeBlocks = new Int32Array(geometry.groups);
+    this.#mostFree = new Int32Array(Math.ceil(geometry.groups / STRETCH)).fill(BLOCKS_PER_GROUP);
     this.freeInodes = new Int32Array(geometry.groups).fill(geometry.inodesPerGroup);
     this.directories = new Int32Array(geometry.groups);
     this.#blockBitmaps = new Array(geometry.groups);
     this.#inodeBitmaps = new Array(geometry.groups);
     this.#descriptors = new Array(geometry.descriptorBlocks);
+  }
+
+  /** The first group from one on, and before `end`, that has so many free blocks; -1: none has. Stretches of full groups cost one look. */
+  nextWith(wanted: number, from: number, end: number): number {
+    const { freeBlocks } = this;
+    for (let group = from; group < end; ) {
+      const stretch = Math.floor(group / STRETCH);
+      const next = (stretch + 1) * STRETCH;
+      if ((this.#mostFree[stretch] as number) < wanted) {
+        group = next;
+        continue;
+      }
+      const isWhole = group === stretch * STRETCH && next <= end;
+      let most = 0;
+      for (const to = Math.min(next, end); group < to; group++) {
+        const free = freeBlocks[group] as number;
+        if (free >= wanted) return group;
+        if (free > most) most = free;
+      }
+      if (isWhole) this.#mostFree[stretch] = most;
+    }
+    return -1;
   }
 
   /** Fills the counts of a block's groups as mkfs finds them. */
@@ -113,13 +226,15 @@ export class Groups {
 
   /** Fills the counts from a block of descriptors. */
   load(index: number, record: DescriptorsRecord): void {
-    if (record.freeBlocks === undefined || record.freeInodes === undefined || record.directories === undefined) {
-      this.fresh(index);
-      return;
+    this.fresh(index);
+    for (const { changes } of historyOf(record)) {
+      for (let at = 0; at < changes.length; at += 4) {
+        const group = changes[at] as number;
+        this.freeBlocks[group] = changes[at + 1] as number;
+        this.freeInodes[group] = changes[at + 2] as number;
+        this.directories[group] = changes[at + 3] as number;
+      }
     }
-    this.freeBlocks.set(record.freeBlocks, record.first);
-    this.freeInodes.set(record.freeInodes, record.first);
-    this.directories.set(record.directories, record.first);
   }
 
   blockBitmap(group: number): GroupBitmap {
@@ -131,7 +246,7 @@ export class Groups {
 
   #loadBlockBitmap(group: number): GroupBitmap {
     const made = new GroupBitmap("ext4.blockBitmap", group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
-    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.bits.take(start, count));
+    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.reserve(start, count));
     this.#blockBitmaps[group] = made;
     return made;
   }
@@ -146,20 +261,23 @@ export class Groups {
   /** Takes what the device says is used. @returns false when it holds no bitmap there. */
   #fill(bitmap: GroupBitmap): boolean {
     const record = readRecord(this.#device, bitmap.block);
-    if (record === undefined || isErrno(record) || !("used" in record)) return false;
-    for (let at = 0; at < record.used.length; at += 2) bitmap.bits.take(record.used[at] as number, record.used[at + 1] as number);
+    if (record === undefined || isErrno(record)) return false;
+    if (record.kind !== "ext4.blockBitmap" && record.kind !== "ext4.inodeBitmap") return false;
+    bitmap.load(record);
     return true;
   }
 
   /** The group's descriptor changes with this transaction. */
   dirtyDescriptor(group: number): void {
     const index = Math.floor(group / DESCRIPTORS_PER_BLOCK);
-    this.#journal.dirty((this.#descriptors[index] ??= new DescriptorBlock(this, index)));
+    const block = (this.#descriptors[index] ??= new DescriptorBlock(this, index));
+    block.note(group);
+    this.#journal.dirty(block);
   }
 
   /** Takes blocks of one group that are free. */
   take(group: number, start: number, count: number): void {
-    this.blockBitmap(group).bits.take(start, count);
+    this.blockBitmap(group).take(start, count);
     this.noteTaken(group, count);
   }
 
@@ -174,7 +292,10 @@ export class Groups {
   free(group: number, start: number, count: number): void {
     this.#freed.push(group, start, count);
     this.freedBlocks += count;
-    this.freeBlocks[group] = (this.freeBlocks[group] as number) + count;
+    const free = (this.freeBlocks[group] as number) + count;
+    this.freeBlocks[group] = free;
+    const stretch = Math.floor(group / STRETCH);
+    if (free > (this.#mostFree[stretch] as number)) this.#mostFree[stretch] = free;
     this.#journal.dirty(this.blockBitmap(group));
     this.dirtyDescriptor(group);
   }
@@ -197,9 +318,10 @@ export class Groups {
   /** What the running transaction freed is free from now on: called as it commits. @param visit - is told each run. */
   settleFreed(visit?: (block: number, count: number) => void): void {
     const freed = this.#freed;
+    if (freed.length === 0) return;
     for (let at = 0; at < freed.length; at += 3) {
       const [group, start, count] = [freed[at] as number, freed[at + 1] as number, freed[at + 2] as number];
-      this.blockBitmap(group).bits.free(start, count);
+      this.blockBitmap(group).free(start, count);
       visit?.(firstBlockOf(group) + start, count);
     }
     this.#freed = [];
@@ -211,6 +333,15 @@ export class Groups {
     let count = 0;
     for (let at = 0; at < this.#freed.length; at += 3) if (this.#freed[at] === group) count += this.#freed[at + 2] as number;
     return count;
+  }
+
+  /** Throws an InvariantError when a stretch has a group with more free blocks than it says. */
+  check(): void {
+    for (const [group, free] of this.freeBlocks.entries())
+      assert(
+        free <= (this.#mostFree[Math.floor(group / STRETCH)] as number),
+        `group ${group} has more free blocks than its stretch`,
+      );
   }
 
   /** The groups whose bitmaps are in memory. */

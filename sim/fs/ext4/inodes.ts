@@ -8,7 +8,8 @@ import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import type { Journal, Metadata } from "./journal.ts";
 import { BLOCK_SIZE, INODES_PER_BLOCK } from "./layout.ts";
-import type { InodeBody, InodeTableRecord, SymlinkRecord } from "./records.ts";
+import type { InodeRow, InodeTableRecord, SymlinkRecord, TreeRoot } from "./records.ts";
+import { Revisions } from "./revisions.ts";
 import type { XattrSet } from "./xattr-set.ts";
 
 /** The words of a row (inode-rows.ts). */
@@ -68,55 +69,77 @@ export type InodeData = FileData | DirectoryData | SymlinkData | undefined;
 class TableBlock implements Metadata {
   readonly block: number;
   stamp = 0;
+  /** Which of its inodes changed since the last record, a bit each. */
+  changed = 0;
   readonly #chunk: InodeChunk;
-  readonly #index: number;
-  /** The bodies of the last record: those that are as they were are shared with the next. */
-  #last: readonly (InodeBody | undefined)[] = [];
+  readonly #from: number;
+  readonly #revisions = new Revisions<InodeTableRecord>();
 
   constructor(chunk: InodeChunk, index: number, block: number) {
     this.#chunk = chunk;
-    this.#index = index;
+    this.#from = index * INODES_PER_BLOCK;
     this.block = block;
   }
 
   freeze(): InodeTableRecord {
-    const chunk = this.#chunk;
-    const from = this.#index * INODES_PER_BLOCK;
-    const to = from + INODES_PER_BLOCK;
-    const words = chunk.words.slice(chunk.start + from * WORDS, chunk.start + to * WORDS);
-    const bodies: (InodeBody | undefined)[] = [];
-    for (let at = from; at < to; at++) {
-      const start = (at - from) * WORDS;
-      words[start + HOLDS] = 0;
-      const data = chunk.data[at];
-      const xattrs = chunk.xattrs?.[at];
-      bodies.push(bodyOf(data, xattrs, this.#last[at - from]));
-      if (data === undefined || !("onDisk" in data)) continue;
-      putSize(words, start, data.onDisk);
-      words[start + EXTRA] = 0;
-    }
-    this.#last = bodies;
-    return { kind: "ext4.inodeTable", length: BLOCK_SIZE, first: chunk.first + from, words, bodies };
+    const changed = this.changed;
+    const since = this.#revisions.base(onesIn(changed), INODES_PER_BLOCK);
+    const changes = this.#rows(since === undefined ? ALL_CHANGED : changed);
+    this.changed = 0;
+    return this.#revisions.made({ kind: "ext4.inodeTable", length: BLOCK_SIZE, since, changes });
+  }
+
+  /** The inodes of a set of bits, in an array without slack: there is one for each commit in the log. */
+  #rows(bits: number): InodeRow[] {
+    const rows = [imageOf(this.#chunk, this.#from + lowestBit(bits))];
+    const rest = bits & (bits - 1);
+    if (rest === 0) return rows;
+    for (let left = rest; left !== 0; left &= left - 1) rows.push(imageOf(this.#chunk, this.#from + lowestBit(left)));
+    return rows.slice();
   }
 }
 
-/** What an inode has beyond its row; `last` is what it had in the record before. */
-function bodyOf(data: InodeData, xattrs: XattrSet | undefined, last: InodeBody | undefined): InodeBody | undefined {
-  if (data === undefined && xattrs === undefined) return undefined;
+const ALL_CHANGED: number = (1 << INODES_PER_BLOCK) - 1;
+
+/** The number of a set's lowest bit. */
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
+}
+
+/** How many bits of a set are 1. */
+function onesIn(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}
+
+/** An inode as a commit writes it. */
+function imageOf(chunk: InodeChunk, index: number): InodeRow {
+  const start = chunk.start + index * WORDS;
+  const data = chunk.data[index];
+  const xattrs = chunk.xattrs?.[index];
   const isLink = data instanceof SymlinkData;
-  const tree = data === undefined || isLink ? undefined : data.tree.root();
-  const target = isLink && data.block === 0 ? data.target : undefined;
-  const inInode = xattrs !== undefined && xattrs.inInode.size > 0 ? xattrs.inInode : undefined;
-  const block = xattrs?.outside?.block;
-  const same = last !== undefined && last.tree === tree && last.target === target && last.xattrs === inInode;
-  if (same && last.xattrBlock === block && !(isLink && data.block !== 0)) return last;
-  const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = {};
-  if (target !== undefined) body.target = target;
-  if (tree !== undefined) body.tree = tree;
-  else if (isLink && data.block !== 0) body.tree = { depth: 0, entries: [0, 1, data.block] };
-  if (inInode !== undefined) body.xattrs = inInode;
-  if (block !== undefined) body.xattrBlock = block;
-  return body;
+  const words = new Array<number>(WORDS);
+  for (let at = 0; at < WORDS; at++) words[at] = chunk.words[start + at] as number;
+  words[HOLDS] = 0;
+  if (data !== undefined && "onDisk" in data) {
+    words[SIZE_LOW] = (data.onDisk % 2 ** 32) | 0;
+    words[SIZE_HIGH] = Math.floor(data.onDisk / 2 ** 32);
+    words[EXTRA] = 0;
+  }
+  return {
+    ino: chunk.first + index,
+    words,
+    tree: isLink ? linkTree(data) : data?.tree.root(),
+    target: isLink && data.block === 0 ? data.target : undefined,
+    xattrs: xattrs?.inInode,
+    xattrBlock: xattrs?.outside?.block ?? 0,
+  };
+}
+
+/** The extent of a link whose target has a block of its own. */
+function linkTree(data: SymlinkData): TreeRoot | undefined {
+  return data.block === 0 ? undefined : { depth: 0, entries: [0, 1, data.block] };
 }
 
 export class InodeChunk {
@@ -140,12 +163,15 @@ export class InodeChunk {
 
   dirty(index: number, journal: Journal): void {
     const at = index >>> 4;
-    const table = this.#tables[at];
-    journal.dirty(table ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number)));
+    const table = this.#tables[at] ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number));
+    table.changed |= 1 << (index & (INODES_PER_BLOCK - 1));
+    journal.dirty(table);
   }
 
-  /** Takes the rows of one table block's record. */
-  load(record: InodeTableRecord): void {
-    this.words.set(record.words, this.start + (record.first - this.first) * WORDS);
+  /** Takes the words of one inode of a table block's record. @returns where they begin. */
+  load(row: InodeRow): number {
+    const start = this.start + (row.ino - this.first) * WORDS;
+    this.words.set(row.words, start);
+    return start;
   }
 }

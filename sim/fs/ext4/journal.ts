@@ -8,20 +8,16 @@
  *   what its block holds next. Until that is committed, a copy of an earlier transaction still goes to its place: a cut may bring it back.
  * - After a failed write the journal is aborted: nothing is written any more (`error`).
  */
-import type { BlockDevice } from "../../block/device.ts";
+import { type BlockDevice, writeEach } from "../../block/device.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
+import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import {
-  type Ext4Record,
-  type JournalDescriptor,
-  type JournalRecord,
-  type MetadataRecord,
-  readRecord,
-  SUPERBLOCK_BYTES,
-  writeRecord,
-} from "./records.ts";
+import { LoggedTransaction, logBlocksOf } from "./log.ts";
+import { type JournalRecord, type MetadataRecord, readRecord, SUPERBLOCK_BYTES, writeRecord } from "./records.ts";
+import { replayLog, scanLog } from "./recovery.ts";
 
 /** A metadata block in memory. */
 export interface Metadata {
@@ -32,16 +28,15 @@ export interface Metadata {
   freeze(): MetadataRecord;
 }
 
-/** Tags in a descriptor block: 4096 - 12 of header - 16 of UUID - 4 of checksum, 16 bytes each (journal_block_tag3_t). */
-const TAGS_PER_DESCRIPTOR = 254;
-/** Block numbers in a revoke block, 8 bytes each behind 16 bytes of header and before 4 of checksum. */
-const REVOKES_PER_BLOCK = 509;
 /** dirty_expire_centisecs: how long a committed block may wait before the flusher writes it in place. */
 const EXPIRE_NANOSECONDS = 30e9;
 
+const NO_BLOCKS: readonly number[] = [];
+
+/** A committed block that is not in place yet, as its last transaction has it. */
 interface Waiting {
-  readonly record: MetadataRecord;
-  readonly since: number;
+  record: MetadataRecord;
+  since: number;
 }
 
 export interface JournalCounters {
@@ -117,12 +112,31 @@ export class Journal {
     throw new RangeError(`the journal has no block ${index}`);
   }
 
-  #log(record: JournalRecord | MetadataRecord): Errno | undefined {
-    const failed = writeRecord(this.#device, this.#place(this.#head), record);
-    this.#head = this.#head + 1 === this.#length ? 1 : this.#head + 1;
-    this.#used += 1;
-    this.counters.logBlocks += 1;
-    return failed;
+  /** How many blocks of the journal's file follow each other on the device from one on. */
+  #inRow(index: number): number {
+    let end = 0;
+    for (let at = 1; at < this.#runs.length && end <= index; at += 2) end += this.#runs[at] as number;
+    return end - index;
+  }
+
+  /** Writes the next blocks of the log, each with a command of its own. */
+  #log(content: Content): Errno | undefined {
+    const blocks = content.length / BLOCK_SIZE;
+    this.#used += blocks;
+    this.counters.logBlocks += blocks;
+    for (let done = 0; done < blocks; ) {
+      const count = Math.min(blocks - done, this.#length - this.#head, this.#inRow(this.#head));
+      const failed = writeEach(
+        this.#device,
+        bytes(this.#place(this.#head) * BLOCK_SIZE),
+        content.slice(done * BLOCK_SIZE, (done + count) * BLOCK_SIZE),
+        bytes(BLOCK_SIZE),
+      );
+      if (failed !== undefined) return failed;
+      done += count;
+      this.#head = this.#head + count === this.#length ? 1 : this.#head + count;
+    }
+    return undefined;
   }
 
   /** Writes the journal's superblock: where the first transaction needed begins; `start` 0: none is. */
@@ -131,7 +145,8 @@ export class Journal {
     this.#isMarkedEmpty = start === 0;
     const record: JournalRecord = {
       kind: "jbd2.superblock",
-      length: SUPERBLOCK_BYTES,
+      length: BLOCK_SIZE,
+      decisiveBytes: SUPERBLOCK_BYTES,
       sequence: this.sequence,
       start,
       head: this.#head,
@@ -149,51 +164,55 @@ export class Journal {
   }
 
   #commit(): Errno | undefined {
-    const blocks = this.#running.filter((metadata) => metadata.stamp === this.sequence);
-    const revoked = [...this.#revoked];
-    const size =
-      blocks.length + Math.ceil(blocks.length / TAGS_PER_DESCRIPTOR) + Math.ceil(revoked.length / REVOKES_PER_BLOCK) + 1;
+    const { sequence } = this;
+    // Without slack: the log keeps them.
+    const blocks = this.#running.filter((metadata) => metadata.stamp === sequence);
+    const homes = new Array<number>(blocks.length);
+    const records = new Array<MetadataRecord>(blocks.length);
+    for (let at = 0; at < blocks.length; at++) {
+      const metadata = blocks[at] as Metadata;
+      homes[at] = metadata.block;
+      records[at] = metadata.freeze();
+    }
+    const revoked = this.#revoked.size === 0 ? NO_BLOCKS : [...this.#revoked];
+    const size = logBlocksOf(records.length, revoked.length);
     assert(size < this.#length, `a transaction of ${size} blocks in a journal of ${this.#length}`);
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
     if (this.#isMarkedEmpty) failed ??= this.#writeSuperblock(this.#head);
-    const sequence = this.sequence;
-    for (let at = 0; at < revoked.length; at += REVOKES_PER_BLOCK) {
-      const part = revoked.slice(at, at + REVOKES_PER_BLOCK);
-      failed ??= this.#log({ kind: "jbd2.revoke", length: BLOCK_SIZE, sequence, blocks: part });
-    }
-    const records = blocks.map((metadata) => metadata.freeze());
-    for (let at = 0; at < blocks.length; at += TAGS_PER_DESCRIPTOR) {
-      const checks = records.slice(at, at + TAGS_PER_DESCRIPTOR);
-      const homes = blocks.slice(at, at + TAGS_PER_DESCRIPTOR).map((metadata) => metadata.block);
-      failed ??= this.#log({ kind: "jbd2.descriptor", length: BLOCK_SIZE, sequence, blocks: homes, checks });
-      for (const record of checks) failed ??= this.#log(record);
-    }
+    const content = Content.record(new LoggedTransaction(sequence, records, homes, revoked));
+    const commitBlock = content.length - BLOCK_SIZE;
+    failed ??= this.#log(content.slice(0, commitBlock));
     failed ??= this.#device.flush();
-    failed ??= this.#log({ kind: "jbd2.commit", length: BLOCK_SIZE, sequence });
+    failed ??= this.#log(content.slice(commitBlock));
     failed ??= this.#device.flush();
     if (failed !== undefined) return failed;
-    const since = this.#clock.now;
     for (const block of revoked) this.#waiting.delete(block);
-    blocks.forEach((metadata, index) => {
-      this.#waiting.delete(metadata.block);
-      this.#waiting.set(metadata.block, { record: records[index] as MetadataRecord, since });
-    });
-    this.#running = [];
-    this.#revoked = new Set();
+    for (let at = 0; at < homes.length; at++) this.#wait(homes[at] as number, records[at] as MetadataRecord);
+    this.#running.length = 0;
+    if (revoked.length > 0) this.#revoked = new Set();
     this.sequence += 1;
     this.counters.commits += 1;
     return undefined;
+  }
+
+  /** A committed block is to be written in place. */
+  #wait(block: number, record: MetadataRecord): void {
+    const since = this.#clock.now;
+    const known = this.#waiting.get(block);
+    if (known === undefined) {
+      this.#waiting.set(block, { record, since });
+      return;
+    }
+    known.record = record;
+    known.since = since;
   }
 
   /** Writes committed blocks in place, those that wait since `before` or earlier, in the order of the disk; the log is kept. */
   writeBack(before: number = Number.POSITIVE_INFINITY): Errno | undefined {
     if (this.error !== undefined) return this.error;
     const due: number[] = [];
-    for (const [block, waiting] of this.#waiting) {
-      if (waiting.since > before) break;
-      due.push(block);
-    }
+    for (const [block, waiting] of this.#waiting) if (waiting.since <= before) due.push(block);
     due.sort((one, other) => one - other);
     for (const block of due) {
       const failed = writeRecord(this.#device, block, (this.#waiting.get(block) as Waiting).record);
@@ -251,9 +270,10 @@ export class Journal {
     this.sequence = superblock.sequence;
     this.#head = superblock.head;
     if (superblock.start === 0) return 0;
-    const found = this.#scan(superblock.start);
+    const log = { device: this.#device, length: this.#length, place: (index: number) => this.#place(index) };
+    const found = scanLog(log, superblock.start, superblock.sequence);
     if (isErrno(found)) return found;
-    const written = this.#replay(found);
+    const written = replayLog(this.#device, found);
     if (written !== undefined) return written;
     const failed = this.#device.flush();
     if (failed !== undefined) return failed;
@@ -261,72 +281,4 @@ export class Journal {
     this.#head = 1;
     return this.#writeSuperblock(0) ?? found.length;
   }
-
-  /** The log's whole transactions from block `start` on. */
-  #scan(start: number): LoggedTransaction[] | Errno {
-    const found: LoggedTransaction[] = [];
-    let at = start;
-    const next = (): Ext4Record | Errno | undefined => {
-      const record = readRecord(this.#device, this.#place(at));
-      at = at + 1 === this.#length ? 1 : at + 1;
-      return record;
-    };
-    for (let read = 0; read < this.#length; ) {
-      const transaction: LoggedTransaction = { blocks: new Map(), revoked: [] };
-      const sequence = this.sequence + found.length;
-      for (;;) {
-        const record = next();
-        read += 1;
-        if (isErrno(record)) return record;
-        if (record === undefined || !isLog(record) || record.sequence !== sequence) return found;
-        if (record.kind === "jbd2.commit") break;
-        if (record.kind === "jbd2.revoke") transaction.revoked.push(...record.blocks);
-        else {
-          const whole = this.#readTagged(record, next, transaction);
-          if (isErrno(whole)) return whole;
-          if (!whole) return found;
-          read += record.blocks.length;
-        }
-      }
-      found.push(transaction);
-    }
-    return found;
-  }
-
-  #readTagged(
-    descriptor: JournalDescriptor,
-    next: () => Ext4Record | Errno | undefined,
-    into: LoggedTransaction,
-  ): boolean | Errno {
-    for (const [index, home] of descriptor.blocks.entries()) {
-      const record = next();
-      if (isErrno(record)) return record;
-      if (record !== descriptor.checks[index]) return false;
-      into.blocks.set(home, record as MetadataRecord);
-    }
-    return true;
-  }
-
-  #replay(found: readonly LoggedTransaction[]): Errno | undefined {
-    /** The last transaction that revoked a block: copies from it or earlier ones are not replayed. */
-    const revokedAt = new Map<number, number>();
-    for (const [index, transaction] of found.entries()) for (const block of transaction.revoked) revokedAt.set(block, index);
-    for (const [index, transaction] of found.entries()) {
-      for (const [block, record] of transaction.blocks) {
-        if ((revokedAt.get(block) ?? -1) >= index) continue;
-        const failed = writeRecord(this.#device, block, record);
-        if (failed !== undefined) return failed;
-      }
-    }
-    return undefined;
-  }
-}
-
-interface LoggedTransaction {
-  readonly blocks: Map<number, MetadataRecord>;
-  readonly revoked: number[];
-}
-
-function isLog(record: Ext4Record): record is Exclude<JournalRecord, { kind: "jbd2.superblock" }> {
-  return record.kind === "jbd2.descriptor" || record.kind === "jbd2.revoke" || record.kind === "jbd2.commit";
 }

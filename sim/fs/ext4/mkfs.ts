@@ -31,7 +31,7 @@ import {
   ROOT_INODE,
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
-import { blockContent, type DescriptorsRecord, writeRecord } from "./records.ts";
+import { type DescriptorsRecord, writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
 
@@ -101,11 +101,12 @@ function writeZeros(device: BlockDevice, geometry: Geometry): Errno | undefined 
 
 function reserveInodes(state: Ext4State): void {
   const bitmap = state.groups.inodeBitmap(0);
-  bitmap.bits.take(0, FIRST_INODE);
+  bitmap.take(0, FIRST_INODE);
   state.groups.freeInodes[0] = (state.groups.freeInodes[0] as number) - FIRST_INODE;
   state.groups.directories[0] = 2;
   state.freeInodes -= FIRST_INODE;
   state.journal.dirty(bitmap);
+  state.groups.dirtyDescriptor(0);
 }
 
 function makeInode(state: Ext4State, ino: number, mode: number, links: number): void {
@@ -141,16 +142,17 @@ function fixedFile(state: Ext4State, ino: number, runs: readonly number[]): void
   makeInode(state, ino, S_IFREG | 0o600, 1);
   const data = new FileData();
   state.setData(ino, data);
+  const tree = data.ownTree();
   let logical = 0;
   for (let at = 0; at < runs.length; at += 2) {
     const start = runs[at] as number;
     const count = runs[at + 1] as number;
     takeRun(state, start, count);
-    data.tree.list.insert(logical, start, count, false, data.tree);
+    tree.list.insert({ logical, physical: start, count, unwritten: false }, tree);
     logical += count;
   }
   state.setWord(ino, BLOCKS, logical);
-  data.tree.settle({
+  tree.settle({
     journal: state.journal,
     allocate: () => {
       // mke2fs finds the block of a journal's extents just before the journal.
@@ -180,9 +182,14 @@ function writeAll(state: Ext4State): Errno | undefined {
   const { device, geometry, journal } = state;
   const descriptors: DescriptorsRecord[] = [];
   for (let index = 0; index < geometry.descriptorBlocks; index++)
-    descriptors.push({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: index * DESCRIPTORS_PER_BLOCK });
-  const superblock = blockContent(state.freeze());
-  const copies = Content.concat([superblock, ...descriptors.map((record) => Content.record(record))]);
+    descriptors.push({
+      kind: "ext4.groupDescriptors",
+      length: BLOCK_SIZE,
+      first: index * DESCRIPTORS_PER_BLOCK,
+      since: undefined,
+      changes: [],
+    });
+  const copies = Content.concat([state.freeze(), ...descriptors].map((record) => Content.record(record)));
   for (let group = 0; group < geometry.groups; group++) {
     if (!hasSuperblock(group)) continue;
     const failed = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);

@@ -9,10 +9,13 @@ import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Name, NameTable } from "../../core/names.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry } from "./layout.ts";
+import { historyOf } from "./revisions.ts";
+import type { Xattr } from "./xattr-list.ts";
 
 export interface SuperblockRecord {
   readonly kind: "ext4.superblock";
   readonly length: number;
+  readonly decisiveBytes: number;
   /** s_blocks_count, s_inodes_per_group …: what the place of everything follows from. */
   readonly geometry: Geometry;
   readonly freeBlocks: number;
@@ -26,22 +29,24 @@ export interface SuperblockRecord {
   readonly journal: readonly number[];
 }
 
+/** What changed of the counts of 64 groups. A block as mkfs left it is whole and tells nothing: its groups hold fixed metadata alone. */
 export interface DescriptorsRecord {
   readonly kind: "ext4.groupDescriptors";
   readonly length: number;
   readonly first: number;
-  /** undefined: as mkfs made them, nothing but fixed metadata in their groups. */
-  readonly freeBlocks?: Int32Array;
-  readonly freeInodes?: Int32Array;
-  readonly directories?: Int32Array;
+  readonly since: DescriptorsRecord | undefined;
+  /** Quadruples: group, free blocks, free inodes, directories. */
+  readonly changes: readonly number[];
 }
 
 export interface BitmapRecord {
   readonly kind: "ext4.blockBitmap" | "ext4.inodeBitmap";
   readonly length: number;
   readonly group: number;
-  /** The runs that are used: pairs of start and count. */
-  readonly used: Int32Array;
+  /** A whole record begins with nothing used. */
+  readonly since: BitmapRecord | undefined;
+  /** Pairs of a start and how many from there on became used, or, negative, free. */
+  readonly changes: readonly number[];
 }
 
 /** The root of an extent tree: depth 0, triples of extents; else the blocks below, as pairs of first logical block and block. */
@@ -50,29 +55,32 @@ export interface TreeRoot {
   readonly entries: readonly number[];
 }
 
-/** What an inode holds in its 60 bytes of i_block and behind its fields. */
-export interface InodeBody {
-  readonly tree?: TreeRoot;
-  readonly target?: string;
-  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
-  /** i_file_acl. */
-  readonly xattrBlock?: number;
+/** One inode as its table has it. */
+export interface InodeRow {
+  readonly ino: number;
+  /** The words of inodes.ts: the fields of struct ext4_inode that are kept. */
+  readonly words: readonly number[];
+  /** What i_block holds: an extent tree, or a short symbolic link's target. */
+  readonly tree: TreeRoot | undefined;
+  readonly target: string | undefined;
+  /** The attributes behind the fields, and i_file_acl (0: none). */
+  readonly xattrs: Xattr | undefined;
+  readonly xattrBlock: number;
 }
 
 export interface InodeTableRecord {
   readonly kind: "ext4.inodeTable";
   readonly length: number;
-  /** Number of the first of its 16 inodes. */
-  readonly first: number;
-  /** The rows of inodes.ts, one after the other. */
-  readonly words: Int32Array;
-  readonly bodies: readonly (InodeBody | undefined)[];
+  readonly since: InodeTableRecord | undefined;
+  /** The inodes that changed; of a whole record all that are not blank. */
+  readonly changes: readonly InodeRow[];
 }
 
-/** The entries of a directory block: triples of offset in the block, name (interned in `names`), and inode; in no order. */
-export interface PackedEntries {
-  readonly words: Uint32Array;
-  readonly names: NameTable;
+/** The inodes of a table block, each as it was last. */
+export function inodesOf(record: InodeTableRecord): Iterable<InodeRow> {
+  const rows = new Map<number, InodeRow>();
+  for (const { changes } of historyOf(record)) for (const row of changes) rows.set(row.ino, row);
+  return rows.values();
 }
 
 export interface DirectoryEntryRecord {
@@ -83,18 +91,25 @@ export interface DirectoryEntryRecord {
 
 /** The entries in the order of the block: unpacked by who reads the record, so that a commit only copies integers. */
 export function entriesOf(record: DirectoryRecord): DirectoryEntryRecord[] {
-  const { words, names } = record.entries;
-  const out: DirectoryEntryRecord[] = [];
-  for (let at = 0; at < words.length; at += 3)
-    out.push({ offset: words[at] as number, name: names.text(words[at + 1] as Name), inode: words[at + 2] as number });
-  return out.sort((one, other) => one.offset - other.offset);
+  const entries = new Map<number, DirectoryEntryRecord>();
+  for (const { changes, names } of historyOf(record)) {
+    for (let at = 0; at < changes.length; at += 3) {
+      const [offset, name, inode] = changes.slice(at, at + 3) as [number, Name | 0, number];
+      if (name === 0) entries.delete(offset);
+      else entries.set(offset, { offset, name: names.text(name), inode });
+    }
+  }
+  return [...entries.values()].sort((one, other) => one.offset - other.offset);
 }
 
 export interface DirectoryRecord {
   readonly kind: "ext4.directoryBlock";
   readonly length: number;
   readonly inode: number;
-  readonly entries: PackedEntries;
+  readonly since: DirectoryRecord | undefined;
+  /** Triples of offset in the block, name (interned in `names`; 0: the entry is gone), and inode. */
+  readonly changes: readonly number[];
+  readonly names: NameTable;
   /** Of an indexed directory's root: the first hash and the logical block of each leaf. */
   readonly index: readonly number[];
 }
@@ -110,7 +125,7 @@ export interface ExtentRecord {
 export interface XattrRecord {
   readonly kind: "ext4.xattrBlock";
   readonly length: number;
-  readonly entries: ReadonlyMap<string, Uint8Array>;
+  readonly entries: ReadonlyMap<string, Content>;
 }
 
 export interface SymlinkRecord {
@@ -122,6 +137,7 @@ export interface SymlinkRecord {
 interface JournalSuperblock {
   readonly kind: "jbd2.superblock";
   readonly length: number;
+  readonly decisiveBytes: number;
   /** The first transaction that may be needed, and its first block in the journal; 0: the journal is empty. */
   readonly sequence: number;
   readonly start: number;
@@ -165,8 +181,8 @@ export type JournalRecord = JournalSuperblock | JournalDescriptor | JournalRevok
 export type Ext4Record = MetadataRecord | JournalRecord;
 
 /**
- * Bytes of a superblock's record, ext4's and the journal's: all fields that ever change lie within one sector, so that a power cut leaves
- * the old ones or the new. The rest of its block is zeros.
+ * Bytes at the beginning of a superblock, ext4's and the journal's, that hold all fields that ever change: they lie within one sector, so
+ * that a power cut leaves the old ones or the new.
  */
 export const SUPERBLOCK_BYTES = 512;
 
@@ -179,14 +195,7 @@ export function readRecord(device: BlockDevice, block: number): Ext4Record | Err
   return record as Ext4Record;
 }
 
-/** What a block with a record holds. */
-export function blockContent(record: Ext4Record): Content {
-  const rest = BLOCK_SIZE - record.length;
-  const content = Content.record(record);
-  return rest === 0 ? content : Content.concat([content, Content.zeros(rest)]);
-}
-
 /** Writes one block. */
 export function writeRecord(device: BlockDevice, block: number, record: Ext4Record): Errno | undefined {
-  return device.write(bytes(block * BLOCK_SIZE), blockContent(record));
+  return device.write(bytes(block * BLOCK_SIZE), Content.record(record));
 }

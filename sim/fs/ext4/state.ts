@@ -21,8 +21,9 @@ import { InodeRows } from "./inode-rows.ts";
 import { BLOCKS, CHUNK_INODES, EXTRA, InodeChunk, type InodeData, MODE, putSize, SymlinkData, sizeIn, WORDS } from "./inodes.ts";
 import { Journal, type Metadata } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
-import { type ExtentRecord, type InodeTableRecord, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
+import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
 import { TimeReader } from "./times.ts";
+import type { Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
@@ -45,6 +46,7 @@ export interface Ext4Environment {
   readonly discard?: boolean;
 }
 
+const NO_ORPHANS: readonly number[] = [];
 /** What one call may need of metadata blocks, at most, beside its data. */
 const SPARE_BLOCKS = 64;
 
@@ -104,11 +106,12 @@ export class Ext4State implements Metadata {
 
   /** Ends the running transaction. What it freed is given up on the device once it is durable (ext4_process_freed_data). */
   commit(): Errno | undefined {
+    if (this.environment.discard !== true) {
+      this.groups.settleFreed();
+      return this.#commit();
+    }
     const freed: number[] = [];
-    const collect = (block: number, count: number): void => {
-      freed.push(block, count);
-    };
-    this.groups.settleFreed(this.environment.discard === true ? collect : undefined);
+    this.groups.settleFreed((block, count) => freed.push(block, count));
     const failed = this.#commit();
     if (failed !== undefined) return failed;
     for (let at = 0; at < freed.length; at += 2)
@@ -134,13 +137,14 @@ export class Ext4State implements Metadata {
   freeze(): SuperblockRecord {
     return {
       kind: "ext4.superblock",
-      length: SUPERBLOCK_BYTES,
+      length: BLOCK_SIZE,
+      decisiveBytes: SUPERBLOCK_BYTES,
       geometry: this.geometry,
       freeBlocks: this.freeBlocks,
       freeInodes: this.freeInodes,
       needsRecovery: this.needsRecovery,
       mountCount: this.mountCount,
-      orphans: [...this.orphans],
+      orphans: this.orphans.size === 0 ? NO_ORPHANS : [...this.orphans],
       journal: this.journalRuns,
     };
   }
@@ -165,8 +169,7 @@ export class Ext4State implements Metadata {
     for (const home of homes) {
       const record = readRecord(this.device, home);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
-      made.load(record);
-      this.#loadBodies(made, record);
+      for (const row of inodesOf(record)) this.#loadBody(made, row, made.load(row));
     }
   }
 
@@ -177,30 +180,26 @@ export class Ext4State implements Metadata {
     return inodeTableOf(this.geometry, group) + Math.floor(((ino - 1) % this.geometry.inodesPerGroup) / INODES_PER_BLOCK);
   }
 
-  #loadBodies(chunk: InodeChunk, record: InodeTableRecord): void {
-    const read = (block: number): ExtentRecord | undefined => {
-      const below = readRecord(this.device, block);
-      return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
-    };
-    for (const [index, body] of record.bodies.entries()) {
-      if (body === undefined) continue;
-      const at = record.first - chunk.first + index;
-      const start = chunk.start + at * WORDS;
-      const type = (chunk.words[start + MODE] as number) & S_IFMT;
-      if (type === S_IFLNK) chunk.data[at] = this.#loadLink(body.target, body.tree?.entries[2] ?? 0);
-      else if (body.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
-        const data = type === S_IFREG ? new FileData() : new DirectoryData();
-        data.tree.load(body.tree, read);
-        if (data instanceof FileData) {
-          data.onDisk = sizeIn(chunk.words, start);
-          chunk.words[start + EXTRA] = 1;
-        } else data.loaded = false;
-        chunk.data[at] = data;
-      }
-      if (body.xattrs !== undefined || body.xattrBlock !== undefined) {
-        (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(body.xattrs, body.xattrBlock);
-      }
+  /** What an inode has beyond its words, which begin at `start`. */
+  #loadBody(chunk: InodeChunk, row: InodeRow, start: number): void {
+    const at = row.ino - chunk.first;
+    const type = (chunk.words[start + MODE] as number) & S_IFMT;
+    if (type === S_IFLNK) chunk.data[at] = this.#loadLink(row.target, row.tree?.entries[2] ?? 0);
+    else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
+      const data = type === S_IFREG ? new FileData() : new DirectoryData();
+      const tree = data instanceof FileData ? data.ownTree() : data.tree;
+      tree.load(row.tree, (block) => {
+        const below = readRecord(this.device, block);
+        return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
+      });
+      if (data instanceof FileData) {
+        data.onDisk = sizeIn(chunk.words, start);
+        chunk.words[start + EXTRA] = 1;
+      } else data.loaded = false;
+      chunk.data[at] = data;
     }
+    if (row.xattrs !== undefined || row.xattrBlock !== 0)
+      (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(row.xattrs, row.xattrBlock);
   }
 
   #loadLink(target: string | undefined, block: number): SymlinkData {
@@ -210,9 +209,9 @@ export class Ext4State implements Metadata {
     return new SymlinkData(known, block);
   }
 
-  #loadXattrs(inInode: ReadonlyMap<string, Uint8Array> | undefined, block: number | undefined): XattrSet {
-    const set: XattrSet = { inInode: new Map(inInode), outside: undefined };
-    if (block === undefined) return set;
+  #loadXattrs(inInode: Xattr | undefined, block: number): XattrSet {
+    const set: XattrSet = { inInode, outside: undefined };
+    if (block === 0) return set;
     set.outside = new XattrBlock(block);
     const record = readRecord(this.device, block);
     if (record !== undefined && !isErrno(record) && record.kind === "ext4.xattrBlock")

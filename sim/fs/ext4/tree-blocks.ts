@@ -2,9 +2,14 @@
 import { allocateMetadata, freeMetadata, goalOf } from "./allocate.ts";
 import type { Metadata } from "./journal.ts";
 import type { Ext4State } from "./state.ts";
-import type { TreeBlocks } from "./tree.ts";
+import type { ExtentTree, TreeBlocks } from "./tree.ts";
 
-export function treeBlocks(state: Ext4State, ino: number): TreeBlocks {
+/** Ends a change of an inode's extents: the tree takes or gives blocks as it needs them. */
+export function settleTree(state: Ext4State, ino: number, tree: ExtentTree): void {
+  if (!tree.liesInInode) tree.settle(treeBlocks(state, ino));
+}
+
+function treeBlocks(state: Ext4State, ino: number): TreeBlocks {
   return {
     journal: state.journal,
     allocate: () => {

@@ -69,8 +69,16 @@ export class ExtentTree {
   #indexes: IndexBlock[] = NO_INDEXES;
   #touched: Set<Leaf> | undefined;
   #root: TreeRoot | undefined;
-  #rootVersion = 0;
 
+  /** Whether it has no blocks and needs none. */
+  get liesInInode(): boolean {
+    return this.#leaves.length === 0 && this.list.count <= EXTENTS_IN_INODE;
+  }
+  /** How many extents it takes at its end before it needs a block. */
+  get room(): number {
+    const last = this.#leaves.at(-1);
+    return last === undefined ? EXTENTS_IN_INODE - this.list.count : EXTENTS_PER_BLOCK - last.count;
+  }
   get leafCount(): number {
     return this.#leaves.length;
   }
@@ -183,10 +191,8 @@ export class ExtentTree {
   root(): TreeRoot {
     if (this.#leaves.length === 0) {
       // Most inodes of a table block are as they were at the last commit: their root is shared by its records.
-      if (this.#root === undefined || this.#rootVersion !== this.list.version) {
-        this.#root = { depth: 0, entries: this.list.items.slice() };
-        this.#rootVersion = this.list.version;
-      }
+      const entries = this.list.share();
+      if (this.#root?.entries !== entries) this.#root = { depth: 0, entries };
       return this.#root;
     }
     if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };

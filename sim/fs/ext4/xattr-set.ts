@@ -1,13 +1,15 @@
 /** The extended attributes of one inode: those in the inode's own 256 bytes and those in a block of their own (fs/ext4/xattr.c). */
+import type { Content } from "../../core/content.ts";
 import type { Metadata } from "./journal.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { XattrRecord } from "./records.ts";
+import type { Xattr } from "./xattr-list.ts";
 
 /** An attribute block. */
 export class XattrBlock implements Metadata {
   readonly block: number;
   stamp = 0;
-  readonly entries: Map<string, Uint8Array> = new Map();
+  readonly entries: Map<string, Content> = new Map();
 
   constructor(block: number) {
     this.block = block;
@@ -18,7 +20,6 @@ export class XattrBlock implements Metadata {
 }
 
 export interface XattrSet {
-  /** Never changed, but replaced: records of the inode table share it. */
-  inInode: ReadonlyMap<string, Uint8Array>;
+  inInode: Xattr | undefined;
   outside: XattrBlock | undefined;
 }

@@ -3,6 +3,7 @@
  *
  * Interface: names come whole ("user.k"). A value that fits neither gives ENOSPC. Kernel: ext4_xattr_set_handle.
  */
+import { Content } from "../../core/content.ts";
 import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
@@ -10,6 +11,7 @@ import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.t
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
+import { valueIn, without, withValue, type Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 const ENTRY_BYTES = 16;
@@ -25,36 +27,35 @@ const ACCESS_LISTS = ["system.posix_acl_access", "system.posix_acl_default"];
 /** Bytes of a name behind its index; -1 for a namespace that ext4 does not keep. */
 function suffixBytes(name: string): number {
   if (ACCESS_LISTS.includes(name)) return 0;
-  const prefix = PREFIXES.find((known) => name.startsWith(known));
-  return prefix === undefined ? -1 : utf8Length(name) - prefix.length;
+  for (const prefix of PREFIXES) if (name.startsWith(prefix)) return utf8Length(name) - prefix.length;
+  return -1;
 }
 
 /** Bytes of a value as kept: an access list's entries shrink from 8 bytes to 4 where they name nobody (acl.c, ext4_acl_to_disk). */
-function storedBytes(name: string, value: Uint8Array): number {
+function storedBytes(name: string, value: Content): number {
   if (!ACCESS_LISTS.includes(name)) return value.length;
+  const bytes = value.toBytes();
   let length = 4;
-  for (let at = 4; at + 8 <= value.length; at += 8) length += value[at] === 2 || value[at] === 8 ? 8 : 4;
+  for (let at = 4; at + 8 <= bytes.length; at += 8) length += bytes[at] === 2 || bytes[at] === 8 ? 8 : 4;
   return length;
 }
 
 function align(length: number): number {
   return (length + 3) & ~3;
 }
-function cost(name: string, value: Uint8Array): number {
+function cost(name: string, value: Content): number {
   return ENTRY_BYTES + align(suffixBytes(name)) + align(storedBytes(name, value));
 }
-function total(entries: ReadonlyMap<string, Uint8Array>, without: string): number {
+/** What the attributes in the inode cost, but for one. */
+function costInside(list: Xattr | undefined, but: string): number {
   let sum = 0;
-  for (const [name, value] of entries) if (name !== without) sum += cost(name, value);
+  for (let at = list; at !== undefined; at = at.next) if (at.name !== but) sum += cost(at.name, at.value);
   return sum;
 }
-
-/** The same attributes but for one. */
-function without(entries: ReadonlyMap<string, Uint8Array>, name: string): ReadonlyMap<string, Uint8Array> {
-  if (!entries.has(name)) return entries;
-  const rest = new Map(entries);
-  rest.delete(name);
-  return rest;
+function costOutside(block: XattrBlock | undefined, but: string): number {
+  let sum = 0;
+  if (block !== undefined) for (const [name, value] of block.entries) if (name !== but) sum += cost(name, value);
+  return sum;
 }
 
 function setOf(state: Ext4State, ino: number): XattrSet | undefined {
@@ -66,15 +67,23 @@ function putSet(state: Ext4State, ino: number, set: XattrSet | undefined): void 
   chunk.xattrs[(ino - 1) & 63] = set;
 }
 
+/** The value of an inode's attribute, if it has it. */
+function find(set: XattrSet | undefined, name: string): Content | undefined {
+  return set === undefined ? undefined : (valueIn(set.inInode, name) ?? set.outside?.entries.get(name));
+}
+
 export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
   if (suffixBytes(name) < 0) return ENOTSUP;
-  const set = setOf(state, ino);
-  return set?.inInode.get(name) ?? set?.outside?.entries.get(name) ?? ENODATA;
+  return find(setOf(state, ino), name)?.toBytes() ?? ENODATA;
 }
 
 export function listxattr(state: Ext4State, ino: number): string[] {
   const set = setOf(state, ino);
-  return set === undefined ? [] : [...set.inInode.keys(), ...(set.outside?.entries.keys() ?? [])];
+  if (set === undefined) return [];
+  const names: string[] = [];
+  for (let at = set.inInode; at !== undefined; at = at.next) names.push(at.name);
+  if (set.outside !== undefined) names.push(...set.outside.entries.keys());
+  return names;
 }
 
 export function setxattr(
@@ -83,32 +92,32 @@ export function setxattr(
   attribute: { readonly name: string; readonly value: Uint8Array },
   flags: number,
 ): Errno | undefined {
-  const { name, value } = attribute;
+  const { name } = attribute;
   const suffix = suffixBytes(name);
   if (suffix < 0) return ENOTSUP;
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
   if (suffix > NAME_BYTES_MAX) return ERANGE;
   const known = setOf(state, ino);
-  const exists = known !== undefined && (known.inInode.has(name) || known.outside?.entries.has(name) === true);
+  const exists = find(known, name) !== undefined;
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!exists && (flags & XATTR_REPLACE) !== 0) return ENODATA;
-  const set: XattrSet = known ?? { inInode: new Map(), outside: undefined };
+  const set: XattrSet = known ?? { inInode: undefined, outside: undefined };
+  // The caller keeps its bytes.
+  const value = Content.copyOf(attribute.value);
   const size = cost(name, value);
-  const inside = total(set.inInode, name) + size <= IN_INODE_BYTES;
-  const outside = total(set.outside?.entries ?? new Map(), name) + size <= BLOCK_BYTES;
-  if (!inside && !outside) return ENOSPC;
+  const inside = costInside(set.inInode, name) + size <= IN_INODE_BYTES;
+  const outside = inside || costOutside(set.outside, name) + size <= BLOCK_BYTES;
+  if (!outside) return ENOSPC;
   if (!inside && set.outside === undefined && !canReserve(state, 1)) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  // The caller keeps its bytes.
-  const kept = value.slice();
   if (inside) {
-    set.inInode = new Map(set.inInode).set(name, kept);
+    set.inInode = withValue(set.inInode, name, value);
     if (set.outside?.entries.delete(name) === true) settleBlock(state, ino, set);
   } else {
     set.inInode = without(set.inInode, name);
     set.outside ??= newBlock(state, ino);
-    set.outside.entries.set(name, kept);
+    set.outside.entries.set(name, value);
     state.journal.dirty(set.outside);
   }
   putSet(state, ino, set);
@@ -137,15 +146,15 @@ function settleBlock(state: Ext4State, ino: number, set: XattrSet): void {
 export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
   if (suffixBytes(name) < 0) return ENOTSUP;
   const set = setOf(state, ino);
-  if (set === undefined || !(set.inInode.has(name) || set.outside?.entries.has(name) === true)) return ENODATA;
+  if (set === undefined || find(set, name) === undefined) return ENODATA;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if (set.inInode.has(name)) set.inInode = without(set.inInode, name);
+  if (valueIn(set.inInode, name) !== undefined) set.inInode = without(set.inInode, name);
   else {
     set.outside?.entries.delete(name);
     settleBlock(state, ino, set);
   }
-  if (set.inInode.size === 0 && set.outside === undefined) putSet(state, ino, undefined);
+  if (set.inInode === undefined && set.outside === undefined) putSet(state, ino, undefined);
   stamp(state, ino, false);
   return undefined;
 }

@@ -84,7 +84,7 @@ function mapAll(
     // The target is charged as if the blocks were its own.
     if (state.projects.left(state.word(range.target, PROJECT)) < to - from) return ENOSPC;
     visitByGroup(state, physical, to - from, (start, count) => addUse(state, start, count));
-    fork.list.insert(from + blocks.by, physical, to - from, false, fork);
+    fork.list.insert({ logical: from + blocks.by, physical, count: to - from, unwritten: false }, fork);
     fork.settle(forkSpace(state, range.target));
     state.addBlocks(range.target, to - from);
   }

@@ -35,7 +35,7 @@ function mapBlock(state: XfsState, directory: number, logical: number): number {
   // Far apart in the directory is not far apart on the disk.
   const near = before >= 0 && logical - list.end(before) > 1024 ? list.physical(before) + list.length(before) : goal;
   const block = allocateMetadata(state, near);
-  list.insert(logical, block, 1, false, data.fork);
+  list.insert({ logical, physical: block, count: 1, unwritten: false }, data.fork);
   data.fork.settle(forkSpace(state, directory));
   state.addBlocks(directory, 1);
   state.dirtyFork(directory);

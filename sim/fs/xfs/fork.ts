@@ -57,7 +57,6 @@ export class Fork {
   #nodes: ForkBlock[] = NONE;
   #touched: Set<ForkBlock> | undefined;
   #root: ForkRoot | undefined;
-  #rootVersion = 0;
 
   /** Blocks that the tree itself takes. */
   get blockCount(): number {
@@ -182,10 +181,8 @@ export class Fork {
   root(): ForkRoot {
     if (this.#leaves.length === 0) {
       // Most inodes of a buffer are as they were at the last checkpoint: their root is shared by its records.
-      if (this.#root === undefined || this.#rootVersion !== this.list.version || this.#root.depth > 0) {
-        this.#root = { depth: 0, entries: this.list.items.slice() };
-        this.#rootVersion = this.list.version;
-      }
+      const entries = this.list.share();
+      if (this.#root?.entries !== entries) this.#root = { depth: 0, entries };
       return this.#root;
     }
     if (this.#nodes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };

@@ -61,7 +61,7 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
     const goal = dataGoal(state, ino, fork.list, { block, count: wanted, isHole: range.isHole === true });
     if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
     dropPromises(state, ino, data, block, block + run.count);
-    fork.list.insert(block, run.start, run.count, range.unwritten, fork);
+    fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
     state.addBlocks(ino, run.count);
     state.dirtyFork(ino);
@@ -136,7 +136,7 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
       const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
       if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
       dropCowPromises(state, ino, data, block, block + run.count);
-      cow.list.insert(block, run.start, run.count, false, cow);
+      cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);
       block += run.count;
     }
@@ -193,7 +193,7 @@ function remap(state: XfsState, ino: number, data: FileData, piece: Piece): void
   endStaging(state, physical, to - from);
   dropPromises(state, ino, data, from, to);
   freeMapped(state, ino, data, from, to);
-  fork.list.insert(from, physical, to - from, false, fork);
+  fork.list.insert({ logical: from, physical, count: to - from, unwritten: false }, fork);
   state.addBlocks(ino, to - from);
   fork.settle(forkSpace(state, ino));
   state.dirtyFork(ino);

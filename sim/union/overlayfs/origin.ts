@@ -17,12 +17,18 @@ const FID_AT = 21;
 export function encodeOrigin(fs: FileSystem, inode: Inode): Uint8Array {
   if (!fs.exportable) return new Uint8Array(0);
   const out = new Uint8Array(LENGTH);
-  out.set([0, MAGIC, LENGTH, 0, TYPE_INO32_GEN]);
-  const view = new DataView(out.buffer);
-  view.setUint32(UUID_AT, fs.device, true);
-  view.setUint32(FID_AT, inode % 2 ** 32, true);
-  view.setUint32(FID_AT + 4, Math.floor(inode / 2 ** 32), true);
+  out[1] = MAGIC;
+  out[2] = LENGTH;
+  out[4] = TYPE_INO32_GEN;
+  putWord(out, UUID_AT, fs.device);
+  putWord(out, FID_AT, inode % 2 ** 32);
+  putWord(out, FID_AT + 4, Math.floor(inode / 2 ** 32));
   return out;
+}
+
+/** 32 bits, the lowest first; a DataView would give each handle a buffer of its own. */
+function putWord(out: Uint8Array, at: number, value: number): void {
+  for (let byte = 0; byte < 4; byte++) out[at + byte] = value >>> (8 * byte);
 }
 
 /** The layer (an index into `layers`) and the inode that a handle names; undefined when no layer's filesystem is meant. */

@@ -1,0 +1,88 @@
+/** Reading the log after a crash (fs/jbd2/recovery.c): its whole transactions, and writing them in place. */
+import type { BlockDevice } from "../../block/device.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
+import {
+  type Ext4Record,
+  type JournalDescriptor,
+  type JournalRecord,
+  type MetadataRecord,
+  readRecord,
+  writeRecord,
+} from "./records.ts";
+
+export interface FoundTransaction {
+  readonly blocks: Map<number, MetadataRecord>;
+  readonly revoked: number[];
+}
+
+/** A log to be read. */
+export interface Log {
+  readonly device: BlockDevice;
+  /** Blocks of the journal, its superblock included. */
+  readonly length: number;
+  /** The block on the device. */
+  place(index: number): number;
+}
+
+/** The log's whole transactions from block `start` on; the first has number `sequence`. The first one that is torn or missing ends the log. */
+export function scanLog(log: Log, start: number, sequence: number): FoundTransaction[] | Errno {
+  const found: FoundTransaction[] = [];
+  let at = start;
+  const next = (): Ext4Record | Errno | undefined => {
+    const record = readRecord(log.device, log.place(at));
+    at = at + 1 === log.length ? 1 : at + 1;
+    return record;
+  };
+  for (let read = 0; read < log.length; ) {
+    const transaction: FoundTransaction = { blocks: new Map(), revoked: [] };
+    for (;;) {
+      const record = next();
+      read += 1;
+      if (isErrno(record)) return record;
+      if (record === undefined || !isLog(record) || record.sequence !== sequence + found.length) return found;
+      if (record.kind === "jbd2.commit") break;
+      if (record.kind === "jbd2.revoke") transaction.revoked.push(...record.blocks);
+      else {
+        const whole = readTagged(record, next, transaction);
+        if (isErrno(whole)) return whole;
+        if (!whole) return found;
+        read += record.blocks.length;
+      }
+    }
+    found.push(transaction);
+  }
+  return found;
+}
+
+function readTagged(
+  descriptor: JournalDescriptor,
+  next: () => Ext4Record | Errno | undefined,
+  into: FoundTransaction,
+): boolean | Errno {
+  for (const [index, home] of descriptor.blocks.entries()) {
+    const record = next();
+    if (isErrno(record)) return record;
+    if (record !== descriptor.checks[index]) return false;
+    into.blocks.set(home, record as MetadataRecord);
+  }
+  return true;
+}
+
+/** Writes what the transactions hold in place, but for what a later one, or the same, revoked. */
+export function replayLog(device: BlockDevice, found: readonly FoundTransaction[]): Errno | undefined {
+  /** The last transaction that revoked a block: copies from it or earlier ones are not replayed. */
+  const revokedAt = new Map<number, number>();
+  for (const [index, transaction] of found.entries()) for (const block of transaction.revoked) revokedAt.set(block, index);
+  for (const [index, transaction] of found.entries()) {
+    for (const [block, record] of transaction.blocks) {
+      if ((revokedAt.get(block) ?? -1) >= index) continue;
+      const failed = writeRecord(device, block, record);
+      if (failed !== undefined) return failed;
+    }
+  }
+  return undefined;
+}
+
+function isLog(record: Ext4Record): record is Exclude<JournalRecord, { kind: "jbd2.superblock" }> {
+  return record.kind === "jbd2.descriptor" || record.kind === "jbd2.revoke" || record.kind === "jbd2.commit";
+}

@@ -1,8 +1,8 @@
 /**
  * A process that makes the calls of one tree: its descriptors by name, the inodes and devices it has seen, the times it remembers.
  *
- * Interface: one session a tree. Every inode that a stat shows is held open from then on, so that no inode number comes back for
- * another file while the session lives (as the recorder of the traces does).
+ * Interface: one session a tree. With `keepsSeen` every inode that a stat shows is held open from then on, so that no inode number comes
+ * back for another file while the session lives (as the recorder of the traces does); what is unlinked then keeps its space, too.
  */
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import { type Attributes, newAttributes } from "../../sim/vfs/filesystem.ts";
@@ -13,6 +13,11 @@ import type { Task } from "../../sim/vfs/task.ts";
 export interface Identity {
   readonly ino: number;
   readonly dev: number;
+}
+
+export interface SessionOptions {
+  /** Default false: only descriptors hold inodes, as in any process. */
+  readonly keepsSeen?: boolean;
 }
 
 export class CallSession {
@@ -28,10 +33,12 @@ export class CallSession {
   readonly #devices = new Map<number, number>();
   readonly #others = new Map<string, Task>();
   readonly #held: OpenFile[] = [];
+  readonly #keepsSeen: boolean;
   #inodeCount = 0;
 
-  constructor(task: Task) {
+  constructor(task: Task, { keepsSeen = false }: SessionOptions = {}) {
     this.task = task;
+    this.#keepsSeen = keepsSeen;
   }
 
   /** The process with somebody's ids; one task for each, all with the same descriptors. */
@@ -52,7 +59,7 @@ export class CallSession {
     this.#held.push(file);
   }
 
-  /** The names of an inode and its device; at its first sight `hold` is called to keep it. */
+  /** The names of an inode and its device; at its first sight `hold` is called to keep it, where the session keeps what it sees. */
   identify(of: Attributes, hold: () => void): Identity {
     let onDevice = this.#inodes.get(of.device);
     if (onDevice === undefined) {
@@ -63,7 +70,7 @@ export class CallSession {
     if (ino === undefined) {
       ino = ++this.#inodeCount;
       onDevice.set(of.inodeNumber, ino);
-      hold();
+      if (this.#keepsSeen) hold();
     }
     let dev = this.#devices.get(of.device);
     if (dev === undefined) {

@@ -23,9 +23,15 @@ export interface LayerOptions {
   readonly raw?: boolean;
 }
 
+export interface LabOptions {
+  /** Each process keeps every inode that it has seen, as the recorder of traces does. Default false. */
+  readonly keepsSeen?: boolean;
+}
+
 interface Tree {
   readonly id: string;
-  readonly parent: string | undefined;
+  /** The parent's id; "" for none. */
+  readonly parent: string;
   /** The tree's path on the host, while it is mounted. */
   path: string | undefined;
   /** Whether `path` comes from the driver's Get, and must be put. */
@@ -39,16 +45,22 @@ const ID_BYTES = 32;
 export class Lab {
   readonly host: Host;
   readonly driver: GraphDriver;
+  readonly #keepsSeen: boolean;
   readonly #trees = new Map<string, Tree>();
 
-  constructor(host: Host, driver: GraphDriver) {
+  constructor(host: Host, driver: GraphDriver, { keepsSeen = false }: LabOptions = {}) {
     this.host = host;
     this.driver = driver;
+    this.#keepsSeen = keepsSeen;
   }
 
   /** Every layer and container, in the order they were made. */
   get names(): string[] {
     return [...this.#trees.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#trees.has(name);
   }
 
   #tree(name: string): Tree {
@@ -80,7 +92,7 @@ export class Lab {
     const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
     const failed = this.driver.createReadWrite(id, parentId);
     if (failed !== undefined) return failed;
-    const tree: Tree = { id, parent, path: undefined, held: false, session: undefined };
+    const tree: Tree = { id, parent: parentId, path: undefined, held: false, session: undefined };
     this.#trees.set(name, tree);
     return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
   }
@@ -88,7 +100,7 @@ export class Lab {
   /** Takes an image layer that the driver has under `id` already. */
   adopt(name: string, id: string): void {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
-    this.#trees.set(name, { id, parent: undefined, path: undefined, held: false, session: undefined });
+    this.#trees.set(name, { id, parent: "", path: undefined, held: false, session: undefined });
   }
 
   #open(tree: Tree): DriverError | undefined {
@@ -132,7 +144,7 @@ export class Lab {
     if (isDriverError(path)) return path;
     const task = this.host.task.chroot(path);
     if (isErrno(task)) return pathError("chroot", path, task);
-    tree.session = new CallSession(task);
+    tree.session = new CallSession(task, { keepsSeen: this.#keepsSeen });
     return tree.session;
   }
 
@@ -169,7 +181,7 @@ export class Lab {
   /** What `docker diff` shows: how it differs from its parent. */
   changes(name: string): Change[] | DriverError {
     const { id, parent } = this.#tree(name);
-    return this.driver.changes(id, parent === undefined ? "" : this.#tree(parent).id);
+    return this.driver.changes(id, parent);
   }
 
   /** What a union driver left in the layer's own folder; undefined where the driver has none. */

@@ -33,6 +33,8 @@ export type Operation =
   | { readonly kind: "measure"; readonly metrics: readonly MetricId[] }
   | { readonly kind: "dropCaches" }
   | { readonly kind: "diff"; readonly container: string }
+  /** `name`: a container, or an image's layer as `IMAGE:N`. */
+  | { readonly kind: "remove"; readonly name: string }
   | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
   /** An instruction of a build that changes the configuration alone. */
   | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string };
@@ -358,6 +360,12 @@ function machine(slots: Slots): Action[] {
       "machine",
     ),
     action("docker diff of a container", { diff: slots.name }, (at) => ({ kind: "diff", container: at.diff }), "machine"),
+    action(
+      "the driver removes a container or, as IMAGE:N, an image's Nth layer, whatever stands on it: Docker itself would refuse that first",
+      { remove: slots.treeName },
+      (at) => ({ kind: "remove", name: at.remove }),
+      "machine",
+    ),
   ];
 }
 

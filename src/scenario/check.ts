@@ -145,9 +145,24 @@ function checkSteps(scenario: Scenario, document: PlainDocument, containers: rea
     }
     const inContainer = opened.get(step.container ?? "") ?? new Set();
     opened.set(step.container ?? "", inContainer);
+    if (step.operation.kind === "remove") checkRemoved(step.operation.name, scenario, place, report);
     checkDescriptors(step.operation, inContainer, place, report);
     checkAnswers(step, report);
   });
+}
+
+/** What is removed is a container, or a layer that the file's own steps write. */
+function checkRemoved(name: string, { images, containers }: Scenario, place: Place, report: Report): void {
+  if (containers.some((container) => container.name === name)) return;
+  const written = images.filter((image) => image.build === undefined);
+  const layers = written.flatMap((image) => image.layers.map((_, index) => `${image.name}:${index + 1}`));
+  if (layers.includes(name)) return;
+  if (images.some((image) => image.build !== undefined && name.startsWith(`${image.name}:`))) {
+    report(`${quoted(name)} lies in Docker's own store, which counts its users: only containers of that image can go`, place);
+    return;
+  }
+  const known = [...containers.map((container) => container.name), ...layers];
+  report(`no container or layer is called ${quoted(name)}${suggestion(name, known)}`, place);
 }
 
 function isCall(operation: Operation): boolean {
@@ -181,13 +196,13 @@ function checkDescriptors(operation: Operation, opened: Set<string>, place: Plac
   }
 }
 
-/** A step has one answer: `result`, `error` and `value` exclude each other for one driver. */
+/** A step has one answer: `result`, `error`, `message` and `value` exclude each other for one driver. */
 function checkAnswers(step: StepPlan, report: Report): void {
   const answered = new Set<string>();
   for (const { driver, what, place } of step.expectations) {
     if (what.kind === "amount") continue;
     const whose = driver ?? "each";
-    if (answered.has(whose)) report('expect one of "result", "error" and "value"', place);
+    if (answered.has(whose)) report('expect one of "result", "error", "message" and "value"', place);
     answered.add(whose);
   }
 }

@@ -65,6 +65,8 @@ function expectedText({ what }: Expectation): string {
       return "ok";
     case "error":
       return what.code;
+    case "message":
+      return `… ${what.words} …`;
     default:
       return answerText({ value: what.value as Json });
   }
@@ -88,6 +90,7 @@ function judgeStep(expectation: Expectation, done: Judged["steps"][number]): Ver
   const { answer } = done;
   let ok: boolean;
   if (what.kind === "error") ok = "errno" in answer && answer.errno === what.code;
+  else if (what.kind === "message") ok = "errno" in answer && answer.errno.includes(what.words);
   else if (what.kind === "value") ok = "value" in answer && sameJson(answer.value, what.value as Json);
   else ok = !("errno" in answer);
   return {

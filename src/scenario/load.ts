@@ -208,7 +208,7 @@ function titleOf(action: Plain | undefined): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-const ANSWER_KEYS: ReadonlySet<string> = new Set(["result", "error", "value"]);
+const ANSWER_KEYS: ReadonlySet<string> = new Set(["result", "error", "message", "value"]);
 
 /** Expectations of every driver stand at the top or under `each`; those of one driver under its id. */
 function expectationsOf(
@@ -232,5 +232,6 @@ function expectation(driver: string | undefined, key: string, value: unknown, pl
   const column = columnNamed(key);
   if (column !== undefined) return { driver, what: { kind: "amount", column, bounds: value as Bounds }, place };
   if (key === "error") return { driver, what: { kind: "error", code: String(value) }, place };
+  if (key === "message") return { driver, what: { kind: "message", words: String(value) }, place };
   return { driver, what: key === "value" ? { kind: "value", value } : { kind: "ok" }, place };
 }

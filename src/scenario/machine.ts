@@ -75,6 +75,11 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
   return worldOf({ host, disk, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
 }
 
+/** What a scenario names is there until a step removes it. */
+function removedAlready(name: string): WorldFailure {
+  return new WorldFailure(`${name} has been removed`);
+}
+
 interface Machine {
   readonly host: Host;
   readonly disk: string;
@@ -88,16 +93,19 @@ function worldOf(machine: Machine): World {
     addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
     addContainer: (name, parent) => failed(lab.addContainer(name, parent)),
     session: (name) => {
+      if (!lab.has(name)) return removedAlready(name);
       const session = lab.session(name);
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
     ...storesOf(machine),
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
+      if (!lab.has(container)) return removedAlready(container);
       const changes = lab.changes(container);
       if (isDriverError(changes)) return new WorldFailure(changes.message);
       return changes.map(({ kind, path }) => `${kind} ${path}`).sort();
     },
+    remove: (name) => (lab.has(name) ? failed(lab.remove(name)) : removedAlready(name)),
     sync: () => syncAll(host),
     dropCaches: () => {
       syncAll(host);

@@ -52,6 +52,8 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): CallR
       const lines = tools.world.diff(operation.container);
       return lines instanceof WorldFailure ? { errno: lines.message } : { value: lines };
     }
+    case "remove":
+      return outcome(tools.world.remove(operation.name));
     case "show": {
       const shownField = tools.world.show(operation.image, operation.field);
       return shownField instanceof WorldFailure ? { errno: shownField.message } : { value: shownField };

@@ -67,6 +67,8 @@ export interface StepPlan {
 type ExpectedAnswer =
   | { readonly kind: "ok" }
   | { readonly kind: "error"; readonly code: string }
+  /** The error's text has these words in it. */
+  | { readonly kind: "message"; readonly words: string }
   | { readonly kind: "value"; readonly value: unknown };
 
 /** One expectation of one driver, or of every driver. */

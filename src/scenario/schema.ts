@@ -133,6 +133,7 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
       })
       .optional(),
     error: oneOf("error", ERRNO_CODES).optional(),
+    message: slots.text.optional().meta({ description: "words in the text of a driver's error" }),
     value: z.unknown().optional(),
   };
   return z.strictObject({

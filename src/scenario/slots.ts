@@ -113,6 +113,12 @@ export function slotsFor(variables: Variables): Slots {
         error: (issue) => `expected a name of letters, digits, "." "_" "+" and "-", found ${quoted(issue.input)}`,
       })
       .max(64, "a name of more than 64 characters"),
+    treeName: z
+      .string({ error: (issue) => `expected a container or a layer, found ${quoted(issue.input)}` })
+      .regex(/^[A-Za-z0-9][\w.+-]*(:[1-9]\d*)?$/, {
+        error: (issue) => `expected a container, or a layer such as app:1, found ${quoted(issue.input)}`,
+      })
+      .max(80, "a name of more than 80 characters"),
     text: z.string({ error: (issue) => `expected a text, found ${quoted(issue.input)}` }),
     id: z
       .int({ error: (issue) => `expected a user or group number, found ${quoted(issue.input)}` })
@@ -133,6 +139,7 @@ export interface Slots {
   readonly path: z.ZodString;
   readonly descriptor: z.ZodString;
   readonly name: z.ZodString;
+  readonly treeName: z.ZodString;
   readonly text: z.ZodString;
   readonly id: z.ZodInt;
   readonly flags: typeof wordsOf;

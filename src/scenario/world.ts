@@ -28,6 +28,8 @@ export interface World {
   seal(name: string): WorldFailure | undefined;
   /** `docker diff`: lines such as "C /etc", sorted. */
   diff(container: string): readonly string[] | WorldFailure;
+  /** The driver removes a container or a layer, after the process in it has ended and it is unmounted; a refusal leaves it there. */
+  remove(name: string): WorldFailure | undefined;
   /** Takes a base image out of an archive. */
   importImage(name: string, archive: Archive): WorldFailure | undefined;
   /**

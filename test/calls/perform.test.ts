@@ -12,7 +12,7 @@ function go(call: string, step: Step = {}): Json {
 }
 
 beforeEach(() => {
-  session = new CallSession(createHost({ seed: 1 }).task);
+  session = new CallSession(createHost({ seed: 1 }).task, { keepsSeen: true });
 });
 
 function file(path: string, data: Json): void {
@@ -60,6 +60,26 @@ describe("a call's result", () => {
     for (const path of ["/b", "/c"]) file(path, "");
     expect(go("stat", { path: "/b" })).toMatchObject({ value: { ino: 2 } });
     expect(go("stat", { path: "/c" })).toMatchObject({ value: { ino: 3 } });
+  });
+
+  test.each([true, false])("a session keeps what it has seen, when unlinked, only if it is asked to: %s", (keepsSeen) => {
+    session = new CallSession(createHost({ seed: 1 }).task, { keepsSeen });
+    const used = (): number => {
+      const space = session.task.statfs("/");
+      if ("code" in space) throw new Error(space.code);
+      return space.blocks - space.blocksFree;
+    };
+    const before = used();
+    file("/a", { fill: "x", len: 65_536 });
+    expect(used() - before).toBe(16);
+    go("stat", { path: "/a" });
+    go("open", { path: "/a", flags: ["O_RDONLY"], fd: "f" });
+    go("fstat", { fd: "f" });
+    go("close", { fd: "f" });
+    go("unlink", { path: "/a" });
+    expect(used() - before).toBe(keepsSeen ? 16 : 0);
+    session.end();
+    expect(used() - before).toBe(0);
   });
 
   test("tells a folder's links only when asked", () => {

@@ -105,6 +105,17 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"; known: on, off'],
   ["backing: ext4", "backing: ext5", '9:18: unknown backing filesystem "ext5"; did you mean "ext4"?'],
   ["seed: 7", "seed: 7\nseed: 8", "11:1: map keys must be unique"],
+  [
+    "do: { open: /db/data, flags: O_RDWR, as: fd }",
+    "do: { remove: c2 }",
+    '22:9: no container or layer is called "c2"; did you mean "c1"?',
+  ],
+  [
+    "do: { open: /db/data, flags: O_RDWR, as: fd }",
+    'do: { remove: "db:3" }',
+    '22:9: no container or layer is called "db:3"; did you mean "db:1"?',
+  ],
+  ["result: ok", "result: ok, message: busy", '23:27: expect one of "result", "error", "message" and "value"'],
   ["about: One byte", "about: *x", '3:8: no anchor is called "x"'],
   ["about: One byte", "about: !js x", "3:8: unresolved tag: !js"],
 ];

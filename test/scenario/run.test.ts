@@ -4,6 +4,7 @@ import { cleanName } from "../../src/scenario/archive.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { type DriverRun, runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
+import { DRIVER_NAMES } from "../../src/scenario/schema.ts";
 import { worldWithout } from "./world-without.ts";
 
 const HEAD = `version: 1
@@ -22,6 +23,11 @@ containers: { a: { image: app }, b: { image: app } }
 
 function run(steps: string, head: string = HEAD): ScenarioRun {
   return runScenario(loadScenario(`${head}${steps}`, "f.yaml"), { makeWorld: worldWithout("aufs") });
+}
+
+/** The answer of `measure: space_allocated`. */
+interface MeasuredSpace {
+  readonly value: { readonly space_allocated: number };
 }
 
 function first(result: ScenarioRun): DriverRun {
@@ -108,6 +114,66 @@ expect: { data_copied_at_create: { min: 1 }, calls: 3 }
   test("shows docker diff of a container", () => {
     const { steps } = first(run("steps:\n  - { in: a, do: { unlink: /d/f } }\n  - { do: { diff: a } }\n"));
     expect(steps[1]?.answer).toEqual({ value: ["C /d", "D /d/f"] });
+  });
+
+  test("gives a file's space back at its unlink, whatever a step has shown of it before", () => {
+    const freed = `steps:
+  - { in: a, do: { open: /d/f, flags: O_RDWR, as: f } }
+  - { in: a, do: { stat: $f } }
+  - { in: a, do: { close: $f } }
+  - { in: a, do: { stat: /d/f } }
+  - { in: a, do: { unlink: /d/f } }
+`;
+    expect(first(run(freed)).steps[4]?.figures).toMatchObject({ space_allocated: -8192, inodes_allocated: -1 });
+  });
+
+  test("removes containers and layers by the driver, in any order, and once", () => {
+    const { steps, stopped } = first(
+      run(`steps:
+  - { do: { remove: app:1 } }
+  - { do: { remove: a } }
+  - { do: { remove: a }, expect: { message: has been removed } }
+  - { do: { diff: b } }
+  - { in: b, do: { stat: /greeting }, expect: { result: ok } }
+  - { in: a, do: { stat: /greeting } }
+`),
+    );
+    const gone = { errno: "a has been removed" };
+    expect(steps.slice(0, 3).map(({ answer }) => answer)).toEqual([{ ok: true }, { ok: true }, gone]);
+    // The layer's tree, a copy of it in each container: 8 KiB and a page each, folders take none on tmpfs.
+    expect(steps.slice(0, 2).map(({ figures }) => figures.space_allocated)).toEqual([-3 * 4096, -3 * 4096]);
+    expect(steps[3]?.answer).toMatchObject({ errno: expect.stringContaining("no such file or directory") });
+    expect(stopped).toMatchObject({ phase: "steps", where: "step step-6", why: "a has been removed" });
+  });
+
+  test.each(DRIVER_NAMES)("removes a container of %s with all that it took", (driver) => {
+    const ext4 = HEAD.replace("drivers: [vfs, aufs]", `drivers: [${driver}]`).replace(
+      "{ backing: tmpfs }",
+      "{ backing: ext4, device: 2GiB }",
+    );
+    const text = `${ext4}steps:
+  - { in: a, do: { write: /d/big, size: 4MiB, content: random } }
+  - { in: a, do: { sync: filesystem } }
+  - { do: { measure: space_allocated } }
+  - { do: { remove: a } }
+  - { do: { tick: 60s } }
+  - { do: { measure: space_allocated } }
+  - { in: b, do: { read: /greeting } }
+`;
+    const result = runScenario(loadScenario(text, "f.yaml"), { makeWorld });
+    const { steps, stopped } = first(result);
+    expect([stopped, steps[3]?.answer, steps[6]?.answer]).toEqual([undefined, { ok: true }, { value: { data: "hello" } }]);
+    const [full, empty] = [steps[2], steps[5]].map(
+      (step) => (step?.answer as MeasuredSpace | undefined)?.value.space_allocated ?? 0,
+    );
+    expect((full ?? 0) - (empty ?? 0)).toBeGreaterThanOrEqual(4 * 2 ** 20);
+  });
+
+  test("judges an error by words of its text", () => {
+    const steps = (words: string): string =>
+      `steps:\n  - { do: { diff: a } }\n  - { do: { remove: a } }\n  - { do: { diff: a }, expect: { message: ${words} } }\n`;
+    expect(first(run(steps("been removed"))).verdicts).toMatchObject([{ ok: true, expected: "… been removed …" }]);
+    expect(first(run(steps("busy"))).verdicts).toMatchObject([{ ok: false, found: "a has been removed" }]);
   });
 
   test("lets time pass when it is told to", () => {

@@ -89,7 +89,7 @@ export class UnionLab implements OverlayHost {
     if (overlay !== undefined && isMountFailure(overlay)) throw new Error(overlay.message);
     const mount = this.vfs.mountRoot(overlay ?? fs);
     const root = { mount, inode: overlay === undefined ? diff.inode : overlay.root };
-    const tree: Tree = { diff, chain, overlay, session: new CallSession(new Task(this.vfs, root)) };
+    const tree: Tree = { diff, chain, overlay, session: new CallSession(new Task(this.vfs, root), { keepsSeen: true }) };
     this.trees.set(name, tree);
     return tree;
   }

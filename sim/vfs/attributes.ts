@@ -44,7 +44,7 @@ export function fstat(task: Process, fd: number, into: Attributes = newAttribute
 }
 
 export function statfs(task: Process, path: string): StatFs | Errno {
-  return task.walk.to(path, true) ?? task.walk.mount.fs.statfs();
+  return task.walk.to(path, true) ?? task.walk.mount.fs.statfs(task.walk.inode);
 }
 
 export function access(task: Process, path: string, mask: number): Errno | undefined {

@@ -142,6 +142,29 @@ export interface StatFs {
   readonly nameLength: number;
 }
 
+/**
+ * Projects: trees of inodes whose blocks are counted together, and how many they may have (FS_IOC_FSSETXATTR and quotactl(2) with PRJQUOTA;
+ * include/uapi/linux/fs.h, dqblk_xfs.h). Whatever belongs to none is of project 0.
+ */
+export interface ProjectQuota {
+  /** Whether blocks are counted and limits kept, as Q_XGETQSTAT tells (FS_QUOTA_PDQ_ACCT, FS_QUOTA_PDQ_ENFD). */
+  readonly enforced: boolean;
+  /** The project of an inode (fsx_projid). */
+  projectOf(inode: Inode): number;
+  /**
+   * Gives one inode to a project, whatever the project's limit is.
+   * @param project - from 0 to 2^32 - 1.
+   * @param inherit - of a directory: whether what is made in it will belong to its project (FS_XFLAG_PROJINHERIT); other inodes have no such flag.
+   */
+  setProject(inode: Inode, project: number, inherit: boolean): Errno | undefined;
+  /**
+   * Q_XSETPQLIM: a project's hard limit, and its soft limit with it.
+   * @param size - in bytes, counted in whole blocks; 0: no limit any more.
+   * @returns ENOSYS where limits are not kept.
+   */
+  setLimit(project: number, size: Bytes): Errno | undefined;
+}
+
 /** One directory entry: its name, its d_ino, and the type bits of its mode (S_IFMT). */
 export type VisitEntry = (name: Name, inodeNumber: number, type: number) => void;
 
@@ -249,8 +272,12 @@ export interface FileSystem {
   /** Whether name_to_handle_at(2) works on it. */
   readonly exportable: boolean;
 
+  /** Absent where inodes belong to no projects. */
+  readonly projects?: ProjectQuota;
+
   // The whole
-  statfs(): StatFs;
+  /** @param inode - what was asked about: a folder whose project is limited shows that limit as its size. Default: the root. */
+  statfs(inode?: Inode): StatFs;
   /** Writes everything that is dirty, and makes it durable (syncfs). */
   sync(): Errno | undefined;
   /**

@@ -5,6 +5,8 @@
  * `<id>/` (0710) with `diff/` (what it holds itself), `link` (its name in l/), and, where it has a parent, `lower` (the chain's links,
  * nearest first, joined by ":") and `work/`; `merged/` while it is mounted; `committed` once it is a parent.
  *
+ * On xfs the home holds the node `backingFsBlockDev`, and with `-o pquota` a container's folder can have a size: what its own layer may take.
+ *
  * Interface: Get of a base layer is `diff` itself; of a layer that is a parent, a read-only union. Mounts are counted: the first Get
  * mounts, the last Put unmounts. Remove looks at no children. A failed Create removes `<id>`, but not its link in l/.
  */
@@ -31,8 +33,9 @@ import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
-import { parseBool, parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
+import { parseBool, parseKeyValue, parseSize } from "./options.ts";
 import { entryTypeError, nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
+import { QuotaControl } from "./quota-control.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
 
@@ -63,6 +66,17 @@ function linkName(raw: Uint8Array): string {
   return text.slice(0, LINK_LENGTH);
 }
 
+/** What a driver found out as it started. */
+interface Found {
+  readonly backing: string;
+  /** Options before lowerdir in every mount, such as "index=off". */
+  readonly mountOptions: readonly string[];
+  /** Undefined: the backing filesystem keeps no limits. */
+  readonly quota: QuotaControl | undefined;
+  /** Of containers that ask for no size, in bytes; 0: no limit. */
+  readonly defaultSize: number;
+}
+
 /** A layer's folders and files. */
 interface LayerPaths {
   readonly top: string;
@@ -80,19 +94,16 @@ class Overlay2Driver implements GraphDriver {
   readonly counters: Record<string, number> = {};
   readonly #host: Host;
   readonly #task: Task;
-  readonly #backing: string;
-  /** Options before lowerdir in every mount, such as "index=off". */
-  readonly #mountOptions: readonly string[];
+  readonly #found: Found;
   readonly #references: RefCounter;
   /** Whether upper folders tell differences; found out at the first question. */
   #native: boolean | undefined;
 
-  constructor(context: DriverContext, found: { backing: string; mountOptions: readonly string[] }) {
+  constructor(context: DriverContext, found: Found) {
     this.home = context.home;
     this.#host = context.host;
     this.#task = context.host.task;
-    this.#backing = found.backing;
-    this.#mountOptions = found.mountOptions;
+    this.#found = found;
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
   }
 
@@ -118,11 +129,13 @@ class Overlay2Driver implements GraphDriver {
   }
 
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
-    if (Object.keys(options.storage ?? {}).length > 0) {
-      // No backing filesystem here keeps project quotas.
+    const { storage = {} } = options;
+    const { quota, defaultSize } = this.#found;
+    if (Object.keys(storage).length > 0 && quota === undefined) {
       return new DriverError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
     }
-    return this.#create(id, parent, options);
+    const isLimited = defaultSize > 0 && storage["size"] === undefined;
+    return this.#create(id, parent, isLimited ? { ...options, storage: { ...storage, size: String(defaultSize) } } : options);
   }
 
   #create(id: string, parent: string, options: CreateOptions): DriverError | undefined {
@@ -135,14 +148,27 @@ class Overlay2Driver implements GraphDriver {
   }
 
   #fill(paths: LayerPaths, id: string, parent: string, options: CreateOptions): DriverError | undefined {
-    for (const key of Object.keys(options.storage ?? {})) return new DriverError(`Unknown option ${key}`);
-    const failed = makeDirectory(this.#task, paths.diff, 0o755) ?? this.#makeLink(paths, id);
+    const failed =
+      this.#limit(paths, options.storage ?? {}) ?? makeDirectory(this.#task, paths.diff, 0o755) ?? this.#makeLink(paths, id);
     if (failed !== undefined || parent === "") return failed;
     return (
       makeDirectory(this.#task, paths.work, 0o700) ??
       writeFile(this.#task, this.#paths(parent).committed, { text: "", mode: 0o600 }) ??
       this.#writeLower(paths, parent)
     );
+  }
+
+  /** Gives a layer's folder the size that its options ask for. */
+  #limit(paths: LayerPaths, storage: Readonly<Record<string, string>>): DriverError | undefined {
+    let size = 0;
+    for (const [given, value] of Object.entries(storage)) {
+      const key = given.toLowerCase();
+      if (key !== "size") return new DriverError(`Unknown option ${key}`);
+      const parsed = parseSize(value);
+      if (isDriverError(parsed)) return parsed;
+      size = parsed;
+    }
+    return size > 0 ? this.#found.quota?.setQuota(paths.top, size) : undefined;
   }
 
   #makeLink(paths: LayerPaths, id: string): DriverError | undefined {
@@ -192,7 +218,7 @@ class Overlay2Driver implements GraphDriver {
       ? [`lowerdir=${[at(`${how.id}/diff`), ...lowers].join(":")}`]
       : [`lowerdir=${lowers.join(":")}`, `upperdir=${at(`${how.id}/diff`)}`, `workdir=${at(`${how.id}/work`)}`];
     const label = how.label === "" ? [] : [`context="${how.label}"`];
-    return [...this.#mountOptions, ...options, ...label].join(",");
+    return [...this.#found.mountOptions, ...options, ...label].join(",");
   }
 
   #mount(paths: LayerPaths, id: string, label: string): DriverError | undefined {
@@ -285,7 +311,7 @@ class Overlay2Driver implements GraphDriver {
 
   status(): readonly (readonly [string, string])[] {
     return [
-      ["Backing Filesystem", this.#backing],
+      ["Backing Filesystem", this.#found.backing],
       ["Supports d_type", "true"],
       ["Native Overlay Diff", String(this.#usesNativeDiff())],
       ["userxattr", "false"],
@@ -310,8 +336,9 @@ class Overlay2Driver implements GraphDriver {
   }
 }
 
-/** Checks the daemon's options. @returns what is wrong with them. */
-function checkOptions(options: readonly string[], backing: string): DriverError | undefined {
+/** Reads the daemon's options. @returns the size of containers that ask for none; 0: no limit. */
+function defaultSizeOf(options: readonly string[]): number | DriverError {
+  let size = 0;
   for (const option of options) {
     const parsed = parseKeyValue(option);
     if (isDriverError(parsed)) return parsed;
@@ -320,34 +347,44 @@ function checkOptions(options: readonly string[], backing: string): DriverError 
       const flag = parseBool(value);
       if (isDriverError(flag)) return flag;
     } else if (key === "overlay2.size") {
-      const size = parseSize(value);
-      if (isDriverError(size)) return size;
-      if (size > 0 && backing !== "xfs") {
-        return new DriverError(`Storage Option overlay2.size only supported for backingFS XFS. Found ${backing}`);
-      }
-      if (size > 0) {
-        const why = QUOTA_NOT_SUPPORTED.message;
-        return new DriverError(`Storage option overlay2.size not supported. Filesystem does not support Project Quota: ${why}`);
-      }
+      const given = parseSize(value);
+      if (isDriverError(given)) return given;
+      size = given;
     } else return new DriverError(`overlay2: unknown option ${key}`);
   }
-  return undefined;
+  return size;
+}
+
+/** Project quotas are tried on xfs alone. @returns undefined where there are none, and no size asks for them. */
+function startQuota({ host, home }: DriverContext, backing: string, size: number): QuotaControl | DriverError | undefined {
+  if (backing !== "xfs") {
+    if (size === 0) return undefined;
+    return new DriverError(`Storage Option overlay2.size only supported for backingFS XFS. Found ${backing}`);
+  }
+  const quota = QuotaControl.start(host.task, home);
+  if (!isDriverError(quota)) return quota;
+  if (size === 0) return undefined;
+  return new DriverError(
+    `Storage option overlay2.size not supported. Filesystem does not support Project Quota: ${quota.message}`,
+  );
 }
 
 function init(context: DriverContext): GraphDriver | DriverError {
   const { host, home, settings } = context;
   const backing = backingName(host.task, home);
-  const wrong = checkOptions(context.options, backing);
-  if (wrong !== undefined) return wrong;
+  const defaultSize = defaultSizeOf(context.options);
+  if (isDriverError(defaultSize)) return defaultSize;
   const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
   if (supportsOverlay(host, parent, ["lower2", "lower1"]) !== undefined) return NOT_SUPPORTED;
   const untyped = parent === home ? undefined : entryTypeError(host, parent, { driver: "overlay2", backing });
   if (untyped !== undefined) return untyped;
   const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
+  const quota = startQuota(context, backing, defaultSize);
+  if (isDriverError(quota)) return quota;
   const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
   const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
-  return new Overlay2Driver(context, { backing, mountOptions });
+  return new Overlay2Driver(context, { backing, mountOptions, quota, defaultSize });
 }
 
 /** The driver overlay2. */

@@ -2,10 +2,10 @@
  * vfs: every layer a full copy of its parent (moby daemon/graphdriver/vfs, v20.10.27). Works on every filesystem.
  *
  * On disk: `dir/<id>/`, the layer's whole tree. `dir` is 0710, a base layer's folder 0755; that of a copy is as its parent's.
+ * Where the backing filesystem keeps limits of projects, a container's folder can have a size, its copy of the image included.
  * Interface: Get is the folder itself; Put does nothing; there is no status and no metadata. Create of an id that exists goes on in
  * its folder. A failed Create leaves what it has made.
  */
-import { S_IFBLK } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
 import {
@@ -16,11 +16,11 @@ import {
   type DriverKind,
   type GraphDriver,
   isDriverError,
-  pathError,
 } from "./driver.ts";
 import { exists, isDirectory, makeDirectories, makeDirectory, stat } from "./files.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
+import { QuotaControl } from "./quota-control.ts";
 import { ensureRemoveAll } from "./removal.ts";
 
 class VfsDriver implements GraphDriver {
@@ -29,8 +29,14 @@ class VfsDriver implements GraphDriver {
   readonly counters: TreeCopyCounters & Record<string, number> = { treeCopyFiles: 0, treeCopyBytes: 0 };
   readonly #context: DriverContext;
   readonly #task: Task;
+  /** Undefined: the backing filesystem keeps no limits. */
+  readonly #quota: QuotaControl | undefined;
+  /** Of containers that ask for none, in bytes; 0: no limit. */
+  readonly #defaultSize: number;
 
-  constructor(context: DriverContext) {
+  constructor(context: DriverContext, limits: { quota: QuotaControl | undefined; size: number }) {
+    this.#quota = limits.quota;
+    this.#defaultSize = limits.size;
     this.#context = context;
     this.#task = context.host.task;
     this.home = context.home;
@@ -44,25 +50,27 @@ class VfsDriver implements GraphDriver {
     if (Object.keys(options.storage ?? {}).length > 0) {
       return new DriverError("--storage-opt is not supported for vfs on read-only layers");
     }
-    return this.#create(id, parent);
+    return this.#create(id, parent, 0);
   }
 
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
-    let size = 0;
+    let size = this.#defaultSize;
     for (const [key, value] of Object.entries(options.storage ?? {})) {
       if (key.toLowerCase() !== "size") return new DriverError(`Storage opt ${key} not supported`);
       const parsed = parseSize(value);
       if (isDriverError(parsed)) return parsed;
       size = parsed;
     }
-    // No backing filesystem here keeps project quotas.
-    if (size > 0) return QUOTA_NOT_SUPPORTED;
-    return this.#create(id, parent);
+    if (size > 0 && this.#quota === undefined) return QUOTA_NOT_SUPPORTED;
+    return this.#create(id, parent, size);
   }
 
-  #create(id: string, parent: string): DriverError | undefined {
+  #create(id: string, parent: string, size: number): DriverError | undefined {
     const folder = this.#folder(id);
-    const failed = makeDirectories(this.#task, `${this.home}/dir`, 0o710) ?? makeDirectory(this.#task, folder, 0o755);
+    const failed =
+      makeDirectories(this.#task, `${this.home}/dir`, 0o710) ??
+      makeDirectory(this.#task, folder, 0o755) ??
+      (size > 0 ? this.#quota?.setQuota(folder, size) : undefined);
     if (failed !== undefined || parent === "") return failed;
     const source = this.get(parent);
     if (isDriverError(source)) return new DriverError(`${parent}: ${source.message}`);
@@ -107,27 +115,23 @@ class VfsDriver implements GraphDriver {
   cleanup(): undefined {}
 }
 
-/** The node by which Docker asks the backing filesystem for project quotas (moby quota/projectquota.go); it stays where there are none. */
-function makeBackingDevice({ host, home }: DriverContext): DriverError | undefined {
-  const of = stat(host.task, home);
-  if (isDriverError(of)) return of;
-  const path = `${home}/backingFsBlockDev`;
-  host.task.unlink(path);
-  const errno = host.task.mknod(path, S_IFBLK | 0o600, of.device);
-  return errno === undefined ? undefined : pathError("mknod", path, errno);
-}
-
 function init(context: DriverContext): GraphDriver | DriverError {
+  const { host, home } = context;
+  let size = 0;
   for (const option of context.options) {
     const parsed = parseKeyValue(option);
     if (isDriverError(parsed)) return parsed;
     if (parsed.key !== "size") return new DriverError(`unknown option ${parsed.key} for vfs`);
-    const size = parseSize(parsed.value);
-    if (isDriverError(size)) return size;
-    if (size > 0) return QUOTA_NOT_SUPPORTED;
+    const given = parseSize(parsed.value);
+    if (isDriverError(given)) return given;
+    size = given;
   }
-  const made = makeDirectories(context.host.task, context.home, 0o710) ?? makeBackingDevice(context);
-  return made ?? new VfsDriver(context);
+  const failed = makeDirectories(host.task, home, 0o710);
+  if (failed !== undefined) return failed;
+  // What else goes wrong here Docker only logs.
+  const control = QuotaControl.start(host.task, home);
+  const quota = isDriverError(control) ? undefined : control;
+  return size > 0 && quota === undefined ? QUOTA_NOT_SUPPORTED : new VfsDriver(context, { quota, size });
 }
 
 /** The driver vfs. */

@@ -10,7 +10,14 @@ import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { CallSession } from "../calls/session.ts";
-import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
+import {
+  type Change,
+  type CreateOptions,
+  type DriverError,
+  type GraphDriver,
+  isDriverError,
+  pathError,
+} from "../drivers/driver.ts";
 import { branchRows, type UpperRow, upperRows } from "./upper.ts";
 
 /** A step that names a layer that is not there, or a name twice. */
@@ -67,18 +74,23 @@ export class Lab {
     return this.#add(name, parent, options);
   }
 
-  /** A writable container over a layer. */
-  addContainer(name: string, parent: string): DriverError | undefined {
-    return this.#add(name, parent, {});
+  /** A writable container over a layer. @param storage - its own options, such as size (docker run --storage-opt). */
+  addContainer(name: string, parent: string, storage: Readonly<Record<string, string>> = {}): DriverError | undefined {
+    return this.#add(name, parent, {}, storage);
   }
 
-  #add(name: string, parent: string | undefined, options: LayerOptions): DriverError | undefined {
+  #add(
+    name: string,
+    parent: string | undefined,
+    options: LayerOptions,
+    storage: CreateOptions["storage"] = {},
+  ): DriverError | undefined {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
     if (sealed !== undefined) return sealed;
     const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const failed = this.driver.createReadWrite(id, parentId);
+    const failed = this.driver.createReadWrite(id, parentId, { storage });
     if (failed !== undefined) return failed;
     const tree: Tree = { id, parent, path: undefined, held: false, session: undefined };
     this.#trees.set(name, tree);

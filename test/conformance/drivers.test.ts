@@ -19,9 +19,10 @@ const KNOWN: readonly KnownDifference[] = JSON.parse(
 ) as readonly KnownDifference[];
 
 describe.each([...DRIVERS.keys()])("%s", (name) => {
-  test.each(CHECKS)("$name", ({ name: check, run }) => {
+  test.each(CHECKS)("$name", ({ name: check, run, ground }) => {
     const known = KNOWN.some((one) => one.driver === name && one.check === check);
-    const lab = labOn(name, DRIVERS.get(name)?.backings?.[0] ?? "ext4");
+    const own = DRIVERS.get(name)?.backings?.[0];
+    const lab = own === undefined ? labOn(name, ground?.backing, ground?.mount) : labOn(name, own);
     if (known) expect(() => run(lab)).toThrow();
     else run(lab);
     lab.host.check();

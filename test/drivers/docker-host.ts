@@ -15,10 +15,10 @@ export function must<T>(result: T | DriverError | Errno): T {
   return result;
 }
 
-/** A host whose /var/lib/docker is on `backing`. */
-export function dockerHost(backing = "ext4", kernel: KernelProfile = k6_18): Host {
+/** A host whose /var/lib/docker is on `backing`. @param mount - as behind mount's -o. */
+export function dockerHost(backing = "ext4", kernel: KernelProfile = k6_18, mount?: string): Host {
   const host = createHost({ seed: 7, kernel });
-  must(prepareDockerRoot(host, { backing }));
+  must(prepareDockerRoot(host, mount === undefined ? { backing } : { backing, mount }));
   return host;
 }
 
@@ -27,9 +27,9 @@ export function driverOn(host: Host, choice: DriverChoice): GraphDriver {
   return must(startDriver(host, choice));
 }
 
-/** A lab on a new host; on another backing filesystem where the driver cannot stand on the one asked for. */
-export function labOn(name: string, asked = "ext4"): Lab {
+/** A lab on a new host; on another backing filesystem, mounted as usual, where the driver cannot stand on the one asked for. */
+export function labOn(name: string, asked = "ext4", mount?: string): Lab {
   const backings = DRIVERS.get(name)?.backings ?? [asked];
-  const host = dockerHost(backings.includes(asked) ? asked : backings[0]);
+  const host = backings.includes(asked) ? dockerHost(asked, k6_18, mount) : dockerHost(backings[0]);
   return new Lab(host, driverOn(host, { name }));
 }

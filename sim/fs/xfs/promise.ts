@@ -136,14 +136,24 @@ function floorToPowerOfTwo(value: number): number {
 }
 
 /** xfs_iomap_prealloc_size: how many blocks a write to `block` on is worth in advance. @param size - the file's size then. */
-function advanceBlocks(state: XfsState, data: FileData, block: number, range: { end: number; size: number }): number {
+function advanceBlocks(
+  state: XfsState,
+  ino: number,
+  data: FileData,
+  block: number,
+  range: { end: number; size: number },
+): number {
   if (range.end <= range.size || range.size < ADVANCE_BLOCKS_MIN * BLOCK_SIZE) return 0;
   const before = lengthBefore(data, block);
   if (before === 0) return ADVANCE_BLOCKS_MIN;
   let blocks = before * 2;
   if (blocks > EXTENT_BLOCKS_MAX) blocks = block;
-  const free = Math.max(0, state.available);
-  blocks = floorToPowerOfTwo(Math.floor(Math.min(EXTENT_BLOCKS_MAX + 1, blocks) / 2 ** shortage(state, free)));
+  blocks = Math.min(EXTENT_BLOCKS_MAX + 1, blocks);
+  const throttle = state.projects.throttle(state.word(ino, PROJECT), blocks);
+  const available = Math.max(0, state.available);
+  const free = Math.min(available, throttle.free);
+  const shift = Math.max(shortage(state, available), throttle.shift);
+  blocks = floorToPowerOfTwo(Math.floor(Math.min(blocks, throttle.most) / 2 ** shift));
   blocks = Math.min(blocks, EXTENT_BLOCKS_MAX);
   while (blocks > 0 && blocks >= free) blocks = Math.floor(blocks / 16);
   return Math.max(blocks, ADVANCE_BLOCKS_MIN);
@@ -162,7 +172,7 @@ function promiseGap(state: XfsState, ino: number, data: FileData, to: number, pi
   const { from, endByte, size } = piece;
   const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.nextCovered(from) === undefined;
   if (isLast) {
-    const advance = advanceBlocks(state, data, from, { end: endByte, size });
+    const advance = advanceBlocks(state, ino, data, from, { end: endByte, size });
     const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
     if (advance > 0 && aligned + advance > to && promise(state, ino, data, from, aligned + advance)) return true;
   }

@@ -21,6 +21,7 @@ import {
   type NewInode,
   O_ACCMODE,
   O_RDONLY,
+  type ProjectQuota,
   S_IFBLK,
   S_IFCHR,
   S_IFMT,
@@ -41,6 +42,7 @@ import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, Sym
 import { BLOCK_SIZE, CHUNK_INODES, FILE_SIZE_MAX, rootInode } from "./layout.ts";
 import type { LogCounters } from "./log.ts";
 import { create, freeWhole, link, PROJECT_INHERIT, rmdir, tmpfile, unlink } from "./namei.ts";
+import { ownLimit, projectQuota } from "./project-quota.ts";
 import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
@@ -66,6 +68,7 @@ export class Xfs implements FileSystem {
   /** The largest file, in bytes (s_maxbytes; the kernel's is larger than numbers here are exact). */
   readonly maxFileSize: number = FILE_SIZE_MAX;
   readonly counters: LogCounters;
+  readonly projects: ProjectQuota;
   readonly #state: XfsState;
   readonly #stopTimers: readonly (() => void)[];
 
@@ -75,6 +78,7 @@ export class Xfs implements FileSystem {
     this.root = inodeHandle(rootInode(state.geometry));
     this.device = state.environment.device;
     this.counters = state.log.counters;
+    this.projects = projectQuota(state);
     const space: AddressSpace = {
       label: state.label,
       readPages: (inode, start, length) => readPages(state, inode, start, length),
@@ -285,7 +289,7 @@ export class Xfs implements FileSystem {
 
   // The whole
 
-  statfs(): StatFs {
+  statfs(inode: Inode = this.root): StatFs {
     const state = this.#state;
     const { geometry } = state;
     const free = Math.max(0, state.available);
@@ -295,9 +299,7 @@ export class Xfs implements FileSystem {
     return {
       type: XFS_MAGIC,
       blockSize: bytes(BLOCK_SIZE),
-      blocks: geometry.blocks - geometry.logBlocks,
-      blocksFree: free,
-      blocksAvailable: free,
+      ...ownLimit(state, inode, { blocks: geometry.blocks - geometry.logBlocks, free }),
       files,
       filesFree: Math.max(0, files - (inodes.count - inodes.free)),
       nameLength: this.nameMax,

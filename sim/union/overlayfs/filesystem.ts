@@ -189,8 +189,10 @@ export class OverlayFileSystem implements FileSystem {
 
   // The whole
   statfs(): StatFs {
-    const fs = this.overlay.upper?.fs ?? this.overlay.fsOf(ROOT_NODE);
-    return { ...fs.statfs(), type: MAGIC, nameLength: NAME_MAX };
+    // ovl_statfs asks the root of the upper layer, of the topmost one where there is none.
+    const { upper } = this.overlay;
+    const told = upper?.fs.statfs(upper.root) ?? this.overlay.fsOf(ROOT_NODE).statfs(this.overlay.inodeOf(ROOT_NODE));
+    return { ...told, type: MAGIC, nameLength: NAME_MAX };
   }
   sync(): Errno | undefined {
     return this.overlay.options.volatile ? undefined : this.overlay.upper?.fs.sync();

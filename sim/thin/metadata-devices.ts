@@ -47,7 +47,7 @@ export function createSnap(metadata: PoolMetadata, id: number, originId: number)
   const origin = metadata.device(originId);
   if (isErrno(origin)) return origin;
   origin.details.snapshotTime = now;
-  origin.changed = true;
+  metadata.noteChange(origin);
   const { mapped } = origin.details;
   metadata.addDevice(id, { mapped, transaction: metadata.transaction, creationTime: now, snapshotTime: now }, true);
   return undefined;

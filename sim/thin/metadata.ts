@@ -47,6 +47,8 @@ export interface MappedRange {
 export interface ThinDevice {
   readonly id: number;
   readonly details: DeviceDetails;
+  /** Later devices have a greater one. */
+  readonly order: number;
   /** How many use it. */
   open: number;
   /** Whether its details differ from the tree's. */
@@ -61,8 +63,11 @@ export class PoolMetadata {
   /** Before each commit's first write; an error ends the commit. */
   beforeCommit: (() => Errno | undefined) | undefined;
   #state: MetadataState;
-  /** The newest last. */
   readonly #devices = new Map<number, ThinDevice>();
+  /** Those whose details have changed: a commit costs nothing for the others. */
+  #changedDevices: ThinDevice[] = [];
+  /** How many devices were ever kept. */
+  #kept = 0;
   #time = 0;
   #transaction = 0;
   #needsCheck = false;
@@ -161,8 +166,7 @@ export class PoolMetadata {
 
   /** Whether a device changed since the last commit. */
   get changed(): boolean {
-    for (const device of this.#devices.values()) if (device.changed) return true;
-    return false;
+    return this.#changedDevices.some((device) => this.#devices.get(device.id) === device);
   }
 
   /** Makes everything so far durable: data device, changed metadata, superblock, in this order. @returns EIO, ENOSPC. */
@@ -189,13 +193,16 @@ export class PoolMetadata {
     return this.blocks.flush();
   }
 
+  /** The newest device first, as the kernel's list has them. */
   #saveDetails(): Errno | undefined {
-    for (const device of [...this.#devices.values()].reverse()) {
-      if (!device.changed) continue;
-      const failed = insert(this.#state.details, device.id, detailsValue(device.details));
+    this.#changedDevices.sort((one, other) => one.order - other.order);
+    for (let device = this.#changedDevices.at(-1); device !== undefined; device = this.#changedDevices.at(-1)) {
+      const isKept = this.#devices.get(device.id) === device;
+      const failed = isKept ? insert(this.#state.details, device.id, detailsValue(device.details)) : undefined;
       if (failed !== undefined) return failed;
+      this.#changedDevices.pop();
       device.changed = false;
-      if (device.open === 0) this.#devices.delete(device.id);
+      if (isKept && device.open === 0) this.#devices.delete(device.id);
     }
     return undefined;
   }
@@ -236,9 +243,16 @@ export class PoolMetadata {
 
   /** Keeps a device in memory. */
   addDevice(id: number, details: DeviceDetails, changed: boolean): ThinDevice {
-    const device: ThinDevice = { id, details, open: 0, changed, aborted: false };
+    const device = { id, details, order: this.#kept++, open: 0, changed: false, aborted: false };
     this.#devices.set(id, device);
+    if (changed) this.noteChange(device);
     return device;
+  }
+
+  /** Notes that a device's details have changed. */
+  noteChange(device: ThinDevice): void {
+    if (!device.changed) this.#changedDevices.push(device);
+    device.changed = true;
   }
 
   /** Opens a device. @returns ENODATA. */
@@ -336,7 +350,7 @@ export class PoolMetadata {
     const isNew = insertNested(outer, device.id, state.mappingType, virtual, this.#value);
     if (isErrno(isNew)) return isNew;
     state.devices.root = outer.root;
-    device.changed = true;
+    this.noteChange(device);
     if (isNew) device.details.mapped += 1;
     return undefined;
   }
@@ -362,7 +376,7 @@ export class PoolMetadata {
       device.details.mapped -= run.removed;
       at = run.next;
     }
-    device.changed = true;
+    this.noteChange(device);
     const value = new Uint32Array(2);
     set64(value, 0, mappings.root);
     return insert(devices, device.id, value);

@@ -147,11 +147,6 @@ export class PoolMetadata {
     return isErrno(block) ? block : new Superblock(block.words);
   }
 
-  #changeSuperblock(): Superblock | Errno {
-    const block = this.blocks.change(SUPERBLOCK_LOCATION, "superblock");
-    return isErrno(block) ? block : new Superblock(block.words);
-  }
-
   /** Takes what the superblock says as where the next transaction begins. */
   #begin(): Errno | undefined {
     const superblock = this.#superblock();
@@ -180,7 +175,7 @@ export class PoolMetadata {
     const { tx, data, devices, details } = this.#state;
     const failed = this.beforeCommit?.() ?? this.#saveDetails() ?? data.commit() ?? tx.space.commit() ?? this.blocks.flush();
     if (failed !== undefined) return failed;
-    const superblock = this.#changeSuperblock();
+    const superblock = this.changeSuperblock();
     if (isErrno(superblock)) return superblock;
     superblock.time = this.#time;
     superblock.mappings = devices.root;
@@ -196,7 +191,7 @@ export class PoolMetadata {
   /** The newest device first, as the kernel's list has them. */
   #saveDetails(): Errno | undefined {
     this.#changedDevices.sort((one, other) => one.order - other.order);
-    for (let device = this.#changedDevices.at(-1); device !== undefined; device = this.#changedDevices.at(-1)) {
+    for (let device = this.#changedDevices.at(-1); device; device = this.#changedDevices.at(-1)) {
       const isKept = this.#devices.get(device.id) === device;
       const failed = isKept ? insert(this.#state.details, device.id, detailsValue(device.details)) : undefined;
       if (failed !== undefined) return failed;
@@ -226,7 +221,7 @@ export class PoolMetadata {
   setNeedsCheck(): Errno | undefined {
     if (this.#failed) return EINVAL;
     this.#needsCheck = true;
-    const superblock = this.#changeSuperblock();
+    const superblock = this.changeSuperblock();
     if (isErrno(superblock)) return superblock;
     superblock.needsCheck = true;
     return undefined;
@@ -294,7 +289,8 @@ export class PoolMetadata {
 
   /** The superblock to be changed; written with the next commit. */
   changeSuperblock(): Superblock | Errno {
-    return this.#changeSuperblock();
+    const block = this.blocks.change(SUPERBLOCK_LOCATION, "superblock");
+    return isErrno(block) ? block : new Superblock(block.words);
   }
 
   /** A tree over a device's own mappings. @returns ENODATA. */

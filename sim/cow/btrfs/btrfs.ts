@@ -234,6 +234,9 @@ export class Btrfs implements FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.state, this.#inode(file), mode, { offset, length });
   }
+  directoryEnd(directory: Inode): number {
+    return this.size(directory);
+  }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const of = this.#inode(file);
     if (offset < 0 || offset >= of.size) return ENXIO;

@@ -179,6 +179,8 @@ export class DirectoryData {
   shortBytes: number = SHORT_HEADER_BYTES;
   /** Whether its entries are in the dentry table. */
   loaded = true;
+  /** i_size: set when the inode is read and never again, so 0 for a directory made since (fs/xfs/xfs_iops.c, xfs_setup_inode). */
+  sizeWhenRead = 0;
   /** What the inode's record holds of a short form. */
   short: () => ShortDirectory;
 

@@ -39,6 +39,7 @@ export function loadBodies(state: XfsState, chunk: InodeChunk, record: ClusterRe
       chunk.data[at] = data;
     } else if (type === S_IFDIR) {
       const data = newDirectoryData(state, chunk.first + at);
+      data.sizeWhenRead = chunk.sizes[at] as number;
       chunk.data[at] = data;
       if (body.fork !== undefined) data.fork.load(body.fork, read);
       if (body.directory !== undefined) loadShort(state, chunk.first + at, data, body.directory);

@@ -259,6 +259,10 @@ export class Xfs implements FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.#state, file, mode, { offset, length });
   }
+  /** What the VFS takes for its size, not what stat shows. */
+  directoryEnd(directory: Inode): number {
+    return this.#state.directory(directory).sizeWhenRead;
+  }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
     const found = seek(this.#state, file, offset, hole);

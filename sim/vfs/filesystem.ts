@@ -271,6 +271,8 @@ export interface FileSystem {
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
   /** Whether name_to_handle_at(2) works on it. */
   readonly exportable: boolean;
+  /** listxattr(2) names trusted.* to everybody. Default false: to the administrator alone. */
+  readonly listsTrusted?: boolean;
 
   /** Absent where inodes belong to no projects. */
   readonly projects?: ProjectQuota;

@@ -105,10 +105,10 @@ export function flistxattr(task: Process, fd: number): string[] | Errno {
   return isErrno(file) ? file : list(task, file);
 }
 
-/** trusted.* is not shown to others than the administrator. */
+/** trusted.* is not shown to others than the administrator, but by filesystems that list whatever they have. */
 function list(task: Process, { mount, inode }: Position): string[] | Errno {
   const names = mount.fs.listxattr(inode);
-  if (isErrno(names) || capable(task.credentials, CAP_SYS_ADMIN)) return names;
+  if (isErrno(names) || mount.fs.listsTrusted === true || capable(task.credentials, CAP_SYS_ADMIN)) return names;
   return names.filter((name) => !name.startsWith("trusted."));
 }
 

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KernelAgent, kernelObstacle } from "./agent.ts";
 import { MOUNT_CASES } from "./mounts.ts";
+import { KernelOracle, kernelObstacle } from "./oracle.ts";
 
 const why = kernelObstacle();
 
 describe.skipIf(why !== undefined)("this machine's kernel answers as recorded to", () => {
-  let agent: KernelAgent | undefined;
+  let oracle: KernelOracle | undefined;
   beforeAll(() => {
-    agent = new KernelAgent();
+    oracle = new KernelOracle();
   });
-  afterAll(() => agent?.end());
+  afterAll(() => oracle?.end());
 
   test.each(MOUNT_CASES)("$name", async ({ steps, answers }) => {
-    expect(await agent?.mounts(steps)).toEqual(answers);
+    expect(await oracle?.mounts(steps)).toEqual(answers);
   });
 });

@@ -11,7 +11,7 @@ import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { formatJson, type Json } from "../../src/calls/json.ts";
 import { replay } from "../../src/replay/replay.ts";
 import { parseTrace } from "../../src/replay/trace.ts";
-import { canMake, KernelAgent, kernelObstacle } from "./agent.ts";
+import { canMake, KernelOracle, kernelObstacle } from "./oracle.ts";
 import { type Ground, type Script, scriptOn } from "./sequences.ts";
 
 const RUNS = Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500);
@@ -63,17 +63,17 @@ function groundsOf(): Ground[] {
 
 describe.skipIf(why !== undefined)("on this machine's kernel", () => {
   const folder = mkdtempSync(join(tmpdir(), "cowlab-kernel-test-"));
-  let agent: KernelAgent | undefined;
+  let oracle: KernelOracle | undefined;
   beforeAll(() => {
-    agent = new KernelAgent();
+    oracle = new KernelOracle();
   });
-  afterAll(() => agent?.end());
+  afterAll(() => oracle?.end());
 
   const grounds = why === undefined ? groundsOf() : [];
 
   test.each(grounds)("random scripts agree on $target over $backing, $mountOptions", async (ground) => {
     const property = fc.asyncProperty(scriptOn([ground]), async (script) => {
-      const answers = await (agent as KernelAgent).ask(script);
+      const answers = await (oracle as KernelOracle).ask(script);
       expect(difference(script, answers, folder)).toBe("");
     });
     await fc.assert(property, { numRuns: Math.ceil(RUNS / grounds.length) });

@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { removeAll } from "../../src/drivers/files.ts";
-import type { MountStep } from "../kernel/agent.ts";
 import { MOUNT_CASES } from "../kernel/mounts.ts";
+import type { MountStep } from "../kernel/oracle.ts";
 
 const ROOT = "/t";
 

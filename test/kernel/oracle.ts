@@ -1,7 +1,7 @@
 /**
- * The running kernel as an oracle: `agent.py` makes a script's steps on it.
+ * The running kernel as an oracle: `oracle.py` makes a script's steps on it.
  *
- * Interface: one script at a time. `end` stops the agent; its mounts end with it, since it has a mount namespace of its own.
+ * Interface: one script at a time. `end` stops the oracle; its mounts end with it, since it has a mount namespace of its own.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Json, parseJson } from "../../src/calls/json.ts";
 import type { Script } from "./sequences.ts";
 
-const AGENT = fileURLToPath(new URL("agent.py", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("oracle.py", import.meta.url));
 
 /** Why the kernel cannot be asked here; undefined where it can. */
 export function kernelObstacle(): string | undefined {
@@ -34,8 +34,8 @@ export interface MountStep {
   readonly options?: string;
 }
 
-export class KernelAgent {
-  readonly #child: ChildProcessWithoutNullStreams = spawn("unshare", ["--mount", "python3", AGENT]);
+export class KernelOracle {
+  readonly #child: ChildProcessWithoutNullStreams = spawn("unshare", ["--mount", "python3", PROGRAM]);
   readonly #answers: AsyncIterator<string> = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   #errors = "";
 
@@ -52,7 +52,7 @@ export class KernelAgent {
     const answers: Json[] = [];
     for (const _ of lines) {
       const { value, done } = await this.#answers.next();
-      if (done === true) throw new Error(`the agent ended: ${this.#errors}`);
+      if (done === true) throw new Error(`the oracle ended: ${this.#errors}`);
       answers.push(parseJson(value));
     }
     return answers.slice(1, -1);
@@ -62,7 +62,7 @@ export class KernelAgent {
   async mounts(steps: readonly MountStep[]): Promise<Json> {
     this.#child.stdin.write(`${JSON.stringify({ mounts: steps })}\n`);
     const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error(`the agent ended: ${this.#errors}`);
+    if (done === true) throw new Error(`the oracle ended: ${this.#errors}`);
     return parseJson(value);
   }
 

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { traceFiles } from "../../src/node/trace-files.ts";
 import { replay } from "../../src/replay/replay.ts";
 import { parseTrace } from "../../src/replay/trace.ts";
+import { kernelObstacle } from "../kernel/oracle.ts";
 
 const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ORACLE = process.env["COWLAB_ORACLE"] ?? join(REPOSITORY, "..", "shared", "oracle");
@@ -21,19 +22,9 @@ function python(...words: readonly string[]): { status: number | null; stderr: s
   return spawnSync("python3", words, { encoding: "utf8", timeout: TIME_LIMIT });
 }
 
-/** Whether overlay filesystems can be mounted here, asked in a mount namespace that ends with the question. */
-function canMountOverlay(): boolean {
-  const script =
-    'd=$(mktemp -d) && mount -t tmpfs t "$d" && cd "$d" && mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m';
-  return spawnSync("unshare", ["--mount", "sh", "-c", script]).status === 0;
-}
-
 /** Why nothing can be recorded here. */
 function obstacle(): string | undefined {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can record";
-  if (!existsSync(join(ORACLE, "record.py"))) return "the recorder is not beside the repository";
-  if (python("--version").status !== 0) return "there is no python3";
-  return canMountOverlay() ? undefined : "no overlay filesystem can be mounted";
+  return existsSync(join(ORACLE, "record.py")) ? kernelObstacle() : "the recorder is not beside the repository";
 }
 
 const why = obstacle();

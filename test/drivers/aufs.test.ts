@@ -1,15 +1,13 @@
 /** The driver aufs: what it keeps on disk, its mounts, errors and differences (spec/drivers.md 5.1 and 2.3; the texts are moby's). */
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { k6_18 } from "../../sim/core/kernel-profile.ts";
 import type { Host } from "../../sim/host.ts";
-import { O_CREAT, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
-import { DriverError, type GraphDriver, NOT_SUPPORTED } from "../../src/drivers/driver.ts";
+import { type GraphDriver, NOT_SUPPORTED } from "../../src/drivers/driver.ts";
 import { applyDiffTo, diffOf } from "../../src/drivers/layer-diff.ts";
 import { startDriver } from "../../src/drivers/registry.ts";
-import { dockerHost, driverOn, labOn, must } from "./docker-host.ts";
+import { dockerHost, driverOn, labOn, mode, must, names, put, said, text } from "./docker-host.ts";
 
 const HOME = "/var/lib/docker/aufs";
 /** Docker's ids are so long. */
@@ -28,26 +26,6 @@ function start(host: Host = dockerHost()): Setting {
   host.events.subscribe(({ event }: { event: SimEvent }) => void (event.op === "mount" && mounts.push(event.options)));
   return { host, driver, mounts };
 }
-
-function put(host: Host, path: string, data: string): void {
-  const fd = must(host.task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644));
-  must(host.task.write(fd, Content.text(data)));
-  host.task.close(fd);
-}
-
-function text(host: Host, path: string): string {
-  const fd = must(host.task.open(path, 0));
-  const content = must(host.task.read(fd, 100_000));
-  host.task.close(fd);
-  return content.toText();
-}
-
-const said = (failed: unknown): string => (failed instanceof DriverError ? failed.message : "no error");
-const mode = (host: Host, path: string): number => must(host.task.stat(path)).mode & 0o7777;
-const names = (host: Host, path: string): string[] =>
-  must(host.task.readdir(path))
-    .map(({ name }) => name)
-    .sort();
 
 describe("aufs on disk", () => {
   test("the home has three folders; Status tells it, the backing filesystem, how many layers and dirperm1", () => {

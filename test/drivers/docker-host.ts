@@ -1,11 +1,13 @@
 /**
  * Hosts with Docker's folder, drivers and labs on them, for tests.
  */
+import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type KernelProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
-import { type DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
+import { DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
 import { DRIVERS, type DriverChoice, startDriver } from "../../src/drivers/registry.ts";
 import { Lab } from "../../src/layers/lab.ts";
 
@@ -33,3 +35,30 @@ export function labOn(name: string, asked = "ext4", mount?: string): Lab {
   const host = backings.includes(asked) ? dockerHost(asked, k6_18, mount) : dockerHost(backings[0]);
   return new Lab(host, driverOn(host, { name }));
 }
+
+/** Writes a file on the host: what it held is gone. */
+export function put(host: Host, path: string, data: string): void {
+  const fd = must(host.task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644));
+  must(host.task.write(fd, Content.text(data)));
+  host.task.close(fd);
+}
+
+/** What a file on the host holds, up to 100,000 bytes of it. */
+export function text(host: Host, path: string): string {
+  const fd = must(host.task.open(path, O_RDONLY));
+  const content = must(host.task.read(fd, 100_000));
+  host.task.close(fd);
+  return content.toText();
+}
+
+/** What Docker would log of an answer. */
+export const said = (failed: unknown): string => (failed instanceof DriverError ? failed.message : "no error");
+
+/** Permission bits. */
+export const mode = (host: Host, path: string): number => must(host.task.stat(path)).mode & 0o7777;
+
+/** What a directory holds, sorted. */
+export const names = (host: Host, path: string): string[] =>
+  must(host.task.readdir(path))
+    .map(({ name }) => name)
+    .sort();

@@ -1,10 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
 import type { Host } from "../../sim/host.ts";
-import { O_CREAT, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
-import { DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
+import { type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
 import { startDriver } from "../../src/drivers/registry.ts";
-import { dockerHost, driverOn, must } from "./docker-host.ts";
+import { dockerHost, driverOn, mode, must, names, put, said, text } from "./docker-host.ts";
 
 const HOME = "/var/lib/docker/overlay";
 
@@ -12,26 +10,6 @@ function start(): { host: Host; driver: GraphDriver } {
   const host = dockerHost();
   return { host, driver: driverOn(host, { name: "overlay" }) };
 }
-
-function put(host: Host, path: string, data: string): void {
-  const fd = must(host.task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644));
-  must(host.task.write(fd, Content.text(data)));
-  host.task.close(fd);
-}
-
-function text(host: Host, path: string): string {
-  const fd = must(host.task.open(path, 0));
-  const content = must(host.task.read(fd, 10_000));
-  host.task.close(fd);
-  return content.toText();
-}
-
-const said = (failed: unknown): string => (failed instanceof DriverError ? failed.message : "no error");
-const mode = (host: Host, path: string): number => must(host.task.stat(path)).mode & 0o7777;
-const names = (host: Host, path: string): string[] =>
-  must(host.task.readdir(path))
-    .map(({ name }) => name)
-    .sort();
 
 /** An image of one layer with two names of one file, and a folder. */
 function withImage(): { host: Host; driver: GraphDriver } {

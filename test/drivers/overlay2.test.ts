@@ -1,13 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { k4_0 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
-import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
-import { DriverError, type GraphDriver } from "../../src/drivers/driver.ts";
+import type { GraphDriver } from "../../src/drivers/driver.ts";
 import { startDriver } from "../../src/drivers/registry.ts";
-import { dockerHost, driverOn, must } from "./docker-host.ts";
+import { dockerHost, driverOn, mode, must, names, put, said, text } from "./docker-host.ts";
 
 const HOME = "/var/lib/docker/overlay2";
 
@@ -24,26 +22,6 @@ function start(settings = {}, host: Host = dockerHost()): Setting {
   host.events.subscribe(({ event }: { event: SimEvent }) => void (event.op === "mount" && mounts.push(event.options)));
   return { host, driver, mounts };
 }
-
-function text(host: Host, path: string): string {
-  const fd = must(host.task.open(path, 0));
-  const content = must(host.task.read(fd, 10_000));
-  host.task.close(fd);
-  return content.toText();
-}
-
-function put(host: Host, path: string, data: string): void {
-  const fd = must(host.task.open(path, O_WRONLY | O_CREAT, 0o644));
-  must(host.task.write(fd, Content.text(data)));
-  host.task.close(fd);
-}
-
-const said = (failed: unknown): string => (failed instanceof DriverError ? failed.message : "no error");
-const mode = (host: Host, path: string): number => must(host.task.stat(path)).mode & 0o7777;
-const names = (host: Host, path: string): string[] =>
-  must(host.task.readdir(path))
-    .map(({ name }) => name)
-    .sort();
 
 describe("overlay2 on disk", () => {
   test("the home is 0710 with l/ 0700, and the trial mounts leave nothing behind", () => {

@@ -16,6 +16,8 @@ import type { ViewNode } from "./lower-view.ts";
 /** The number of an inode of a union. */
 export type Node = number;
 
+/** No inode: where a name would be that is gone. */
+export const NO_NODE: Node = 0;
 export const ROOT_NODE: Node = 1;
 /** An entry's child where the name is absent. */
 export const NEGATIVE_ENTRY = 0xffff_ffff;
@@ -223,6 +225,8 @@ export class UnionNodes {
     if (row === 0) this.dentries.insert(directory, name, node);
     else this.dentries.replace(row, node);
     this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) + 1;
+    // Of several names, the one that went was the only one met so far.
+    this.clear(node, IS_UNLINKED);
     this.seeAs(node, directory, name);
   }
 

@@ -64,7 +64,9 @@ export function access(task: Process, path: string, mask: number): Errno | undef
 /** An open file whose attributes may be changed: any but an O_PATH one. */
 function fileOf(task: Process, fd: number): Position | Errno {
   const file = task.files.get(fd);
-  return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
+  if (file === undefined || (file.flags & O_PATH) !== 0) return EBADF;
+  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
+  return file;
 }
 
 export function chmod(task: Process, path: string, mode: number): Errno | undefined {

@@ -241,6 +241,11 @@ export interface FileSystem {
    */
   open(inode: Inode, flags: number): FileHandle | Errno;
   close(file: FileHandle, flags: number): void;
+  /**
+   * What follows is asked of the file's inode by a descriptor: it means the name by which the file was opened, where an inode of several
+   * names must have one (a union's copy-up). Absent: no name matters.
+   */
+  byDescriptor?(file: FileHandle): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
   /** What a mapping (mmap) reads, where that is not what `read` does: zfs, whose read passes the page cache by. Absent: `read`. */

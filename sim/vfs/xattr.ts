@@ -30,7 +30,9 @@ function nameError(name: string): Errno | undefined {
 /** The open file of a descriptor; O_PATH ones have no attributes. */
 function fileOf(task: Process, fd: number): Position | Errno {
   const file = task.files.get(fd);
-  return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
+  if (file === undefined || (file.flags & O_PATH) !== 0) return EBADF;
+  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
+  return file;
 }
 
 /** xattr_permission. */

@@ -21,7 +21,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
 import type { ViewNode } from "../lower-view.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, NO_NODE, type Node } from "../nodes.ts";
 import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
@@ -59,7 +59,7 @@ interface Source {
 export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"): Errno | undefined {
   const { nodes, upper } = overlay;
   if (nodes.hasUpper(node)) {
-    if (nodes.has(node, IS_INDEXED) && !nodes.has(node, IS_UNLINKED) && !hasUpperName(overlay, node)) {
+    if (nodes.has(node, IS_INDEXED) && lacksUpperName(overlay, node)) {
       const linked = copyUp(overlay, nodes.parentOf(node)) ?? linkUp(overlay, node);
       if (linked !== undefined) return linked;
     }
@@ -74,6 +74,12 @@ export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"):
     const failed = copyUpOne(overlay, upper, at, at === node ? need : "attributes");
     if (failed !== undefined || at === node) return failed;
   }
+}
+
+/** Whether the name by which an indexed node is meant is below still. */
+function lacksUpperName(overlay: Overlay, node: Node): boolean {
+  const { nodes } = overlay;
+  return !nodes.has(node, IS_UNLINKED) && nodes.parentOf(node) !== NO_NODE && !hasUpperName(overlay, node);
 }
 
 /** Copies a node whose parent is on the upper layer. */

@@ -18,9 +18,10 @@ import {
   O_TRUNC,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
-import { IS_METACOPY, type Node } from "../nodes.ts";
+import { IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
 import { NO_FILE, type OpenedFile } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
+import { noteOpened } from "./opened-names.ts";
 import type { Overlay } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get (ovl_open). */
@@ -46,7 +47,9 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
   if (isErrno(real)) return real;
   overlay.hold(node);
   file.real = real;
-  return overlay.files.add(file);
+  const handle = overlay.files.add(file);
+  if (overlay.nodes.has(node, IS_INDEXED)) noteOpened(overlay, handle, node);
+  return handle;
 }
 
 export function close(overlay: Overlay, file: FileHandle): void {
@@ -55,6 +58,7 @@ export function close(overlay: Overlay, file: FileHandle): void {
   const real = files.real[file] as number;
   if (real !== NO_FILE) realFs(overlay, file).close(fileHandle(real), files.flags[file] as number);
   files.remove(file);
+  if (overlay.openedAs.size > 0) overlay.openedAs.delete(file);
   overlay.drop(node);
 }
 

@@ -23,6 +23,7 @@ import { checkOverlay } from "./check.ts";
 import * as creation from "./create.ts";
 import * as files from "./files.ts";
 import { lookup } from "./lookup.ts";
+import { seeAsOpened } from "./opened-names.ts";
 import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
@@ -141,6 +142,9 @@ export class OverlayFileSystem implements FileSystem {
   }
   close(file: FileHandle, _flags: number): void {
     files.close(this.overlay, file);
+  }
+  byDescriptor(file: FileHandle): void {
+    if (this.overlay.openedAs.size > 0) seeAsOpened(this.overlay, file);
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
     const real = files.realFile(this.overlay, file);

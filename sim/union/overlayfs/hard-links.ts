@@ -53,10 +53,11 @@ export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno
   return upper.fs.link(inode, upper.index, indexName(overlay, nodes.lowerOf(node)));
 }
 
-/** Takes the index entry away. */
+/** Takes the index entry away: a link that was never counted as a name. */
 function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
-  const { upper, nodes } = overlay;
+  const { upper, nodes, linkDifferences } = overlay;
   if (upper?.index === undefined) return EIO;
+  linkDifferences.set(node, (linkDifferences.get(node) ?? 0) + 1);
   return upper.fs.unlink(upper.index, indexName(overlay, nodes.lowerOf(node)));
 }
 

@@ -24,7 +24,7 @@ import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
 import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
-import { LowerViews } from "./union/lower-view.ts";
+import { LowerViews } from "./union/lower-views.ts";
 import { InUse } from "./union/overlayfs/in-use.ts";
 import { PAGE_SIZE } from "./vfs/address-space.ts";
 import { type FileSystem, O_CREAT, O_WRONLY } from "./vfs/filesystem.ts";

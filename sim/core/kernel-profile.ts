@@ -30,6 +30,8 @@ export interface OverlayProfile {
   readonly redirects: boolean;
   /** The option "index" is known (from 4.13): Docker looks for the module's parameter of that name. */
   readonly indexOption: boolean;
+  /** Layers after `::` in lowerdir show no names and have data only (6.5). */
+  readonly dataOnlyLayers: boolean;
 }
 
 /** How btrfs behaves. */
@@ -66,6 +68,7 @@ export const k6_18: KernelProfile = {
     xattrWhiteouts: true,
     redirects: true,
     indexOption: true,
+    dataOnlyLayers: true,
   },
   aufs: true,
 };
@@ -87,6 +90,7 @@ export const k4_0: KernelProfile = {
     xattrWhiteouts: false,
     redirects: false,
     indexOption: false,
+    dataOnlyLayers: false,
   },
   aufs: true,
 };

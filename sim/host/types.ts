@@ -10,7 +10,7 @@ import type { NameTable } from "../core/names.ts";
 import type { Random } from "../core/random.ts";
 import type { DeviceNumber } from "../core/units.ts";
 import type { Pool } from "../cow/zfs/pool.ts";
-import type { LowerViews } from "../union/lower-view.ts";
+import type { LowerViews } from "../union/lower-views.ts";
 import type { InUse } from "../union/overlayfs/in-use.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { Position } from "../vfs/mount.ts";

@@ -48,8 +48,12 @@ export interface LayerRules {
   marksOf(fs: FileSystem, directory: Inode, layer: number): number;
   /** Under which name or absolute path the layers below have this directory, if not under its own. @returns EINVAL, EPERM. */
   redirectOf(fs: FileSystem, directory: Inode): string | undefined | Errno;
-  /** Whether a layer has only the attributes of a file, whose data are the next layer's below. @returns EPERM where such files are refused. */
-  lacksData(fs: FileSystem, inode: Inode): boolean | Errno;
+  /** Whether a layer has only the attributes of a file, whose data are the next layer's below. */
+  lacksData(fs: FileSystem, inode: Inode): boolean;
+  /** Whether the layers below may be asked for the data of such a file; data-only layers may always. */
+  readonly followsMetacopies: boolean;
+  /** At which absolute path data-only layers have the data of such a file. @returns EINVAL. */
+  dataPathOf(fs: FileSystem, inode: Inode): string | undefined | Errno;
   /** Visits what a layer's directory holds, whiteouts too. @param marks - the directory's, from marksOf. */
   list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined;
 }

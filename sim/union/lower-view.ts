@@ -10,10 +10,11 @@
  * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
  */
 import { assert } from "../core/assert.ts";
-import { EIO, type Errno, isErrno } from "../core/errno.ts";
+import { EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
+import { findInDataLayers } from "./data-layers.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 import { NameSet } from "./name-set.ts";
@@ -25,6 +26,9 @@ export type ViewNode = number;
 export const VIEW_ROOT: ViewNode = 1;
 /** The child of an entry that was asked for and is not there. */
 const NEGATIVE = 0xffff_ffff;
+/** In the pools: a data-only layer that has not been looked for, and its inode. */
+const DATA_UNKNOWN = 0xffff;
+const INODE_UNKNOWN = -1;
 /** From how many layers on a directory keeps the names that any of them has: below, asking each layer costs less. */
 const NAMES_KEPT_DEPTH = 4;
 
@@ -43,9 +47,13 @@ interface Search {
 
 export class LowerView {
   readonly layers: readonly LayerDirectory[];
+  /** Layers that show no names, and are asked only for the data of a file which the lowest layer has without them. */
+  readonly dataLayers: readonly LayerDirectory[];
   readonly #rules: LayerRules;
   readonly #names: NameTable;
   readonly #dentries = new DentryTable();
+  /** Where in the data-only layers a node's data are, as long as nobody has asked for them. */
+  readonly #dataPaths = new Map<ViewNode, string>();
   /** Where a node's stack begins in the two pools, how long it is, and what looking it up cost. */
   #starts = new Uint32Array(16);
   #counts = new Uint16Array(16);
@@ -63,10 +71,19 @@ export class LowerView {
   /** How many mounts use it. */
   users = 0;
 
-  /** @param layers - the lower directories, topmost first. */
-  constructor(layers: readonly LayerDirectory[], rules: LayerRules, names: NameTable) {
+  /**
+   * @param layers - the lower directories, topmost first.
+   * @param dataLayers - the data-only ones, in the order in which they are asked.
+   */
+  constructor(
+    layers: readonly LayerDirectory[],
+    rules: LayerRules,
+    names: NameTable,
+    dataLayers: readonly LayerDirectory[] = [],
+  ) {
     assert(layers.length > 0, "a view needs a layer");
     this.layers = layers;
+    this.dataLayers = dataLayers;
     this.#rules = rules;
     this.#names = names;
     this.#add({
@@ -96,7 +113,26 @@ export class LowerView {
   inodeOf(node: ViewNode): Inode {
     return this.#poolInodes[this.#starts[node] as number] as Inode;
   }
-  /** Where a file's data are: the lowest of its layers. */
+  /**
+   * Makes sure that a file's data are found, which are looked for when they are first needed (ovl_maybe_lookup_lowerdata).
+   * @returns ENOENT when no data-only layer has a file there.
+   */
+  findData(node: ViewNode): Errno | undefined {
+    const path = this.#dataPaths.get(node);
+    if (path === undefined) return undefined;
+    const found = findInDataLayers(this.dataLayers, this.#names, path);
+    if (isErrno(found)) return found;
+    const place = this.#lastPlace(node);
+    this.#poolLayers[place] = this.layers.length + found.layer;
+    this.#poolInodes[place] = found.inode;
+    this.#dataPaths.delete(node);
+    return undefined;
+  }
+  /** Whether it is known where a file's data are. */
+  knowsData(node: ViewNode): boolean {
+    return !this.#dataPaths.has(node);
+  }
+  /** Where a file's data are: the lowest of its layers. Precondition: findData. */
   dataFsOf(node: ViewNode): FileSystem {
     return this.#fsAt(this.#lastPlace(node));
   }
@@ -199,7 +235,9 @@ export class LowerView {
   }
 
   #fsAt(place: number): FileSystem {
-    return (this.layers[this.#poolLayers[place] as number] as LayerDirectory).fs;
+    const layer = this.#poolLayers[place] as number;
+    const among = this.layers.length;
+    return ((layer < among ? this.layers[layer] : this.dataLayers[layer - among]) as LayerDirectory).fs;
   }
 
   #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
@@ -219,14 +257,25 @@ export class LowerView {
         index = layer;
       }
     }
-    // Attributes whose data no layer has.
-    if (search.lacksData) return EIO;
+    const dataPath = search.lacksData ? this.#dataPathOf(search) : undefined;
+    if (isErrno(dataPath)) return dataPath;
     this.lastProbes = search.probes;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
+    if (dataPath !== undefined) this.#dataPaths.set(node, dataPath);
     // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
     if (node !== 0) this.#dentries.insert(directory, key, node);
     else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
     return node;
+  }
+
+  /** Where the data-only layers are to be asked for a file that no other layer has the data of. @returns EPERM, EIO. */
+  #dataPathOf(search: Search): string | Errno {
+    if (this.dataLayers.length > 0 && search.path.startsWith("/")) {
+      search.layers.push(DATA_UNKNOWN);
+      search.inodes.push(INODE_UNKNOWN as Inode);
+      return search.path;
+    }
+    return this.#rules.followsMetacopies ? EIO : EPERM;
   }
 
   /** Asks one layer for the path of a search. */
@@ -278,7 +327,11 @@ export class LowerView {
     search.lacksData = lacksData;
     if (!lacksData) return undefined;
     search.stop = false;
-    const redirect = this.#rules.redirectOf(fs, inode);
+    // What only says where the data are is no redirect that options could forbid.
+    const below = layer < this.layers.length - 1;
+    if (below && !this.#rules.followsMetacopies) return EPERM;
+    const redirect =
+      below || this.dataLayers.length === 0 ? this.#rules.redirectOf(fs, inode) : this.#rules.dataPathOf(fs, inode);
     if (isErrno(redirect)) return redirect;
     if (redirect !== undefined) search.path = redirect;
     return undefined;
@@ -336,42 +389,5 @@ export class LowerView {
     const inodes = new Float64Array(layers.length);
     inodes.set(this.#poolInodes);
     this.#poolInodes = inodes;
-  }
-}
-
-/**
- * The views of one host, so that mounts over the same stack of layers share one. A view goes when its last mount does.
- */
-export class LowerViews {
-  readonly #views = new Map<string, LowerView>();
-  readonly #filesystems = new Map<FileSystem, number>();
-
-  /** The view of a stack under a rule set; `release` pairs with it. @param key - what distinguishes rule sets and their options. */
-  acquire(layers: readonly LayerDirectory[], key: string, make: () => LowerView): LowerView {
-    const full = this.#keyOf(layers, key);
-    let view = this.#views.get(full);
-    if (view === undefined) {
-      view = make();
-      this.#views.set(full, view);
-    }
-    view.users += 1;
-    return view;
-  }
-
-  release(view: LowerView, key: string): void {
-    view.users -= 1;
-    if (view.users === 0) this.#views.delete(this.#keyOf(view.layers, key));
-  }
-
-  #keyOf(layers: readonly LayerDirectory[], key: string): string {
-    const parts = layers.map(({ fs, inode }) => {
-      let id = this.#filesystems.get(fs);
-      if (id === undefined) {
-        id = this.#filesystems.size;
-        this.#filesystems.set(fs, id);
-      }
-      return `${id}:${inode}`;
-    });
-    return `${key}|${parts.join()}`;
   }
 }

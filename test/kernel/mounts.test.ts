@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DATA_LAYER_CASES } from "./data-layers.ts";
 import { MOUNT_CASES } from "./mounts.ts";
 import { KernelOracle, kernelObstacle } from "./oracle.ts";
 
@@ -11,7 +12,7 @@ describe.skipIf(why !== undefined)("this machine's kernel answers as recorded to
   });
   afterAll(() => oracle?.end());
 
-  test.each(MOUNT_CASES)("$name", async ({ steps, answers }) => {
+  test.each([...MOUNT_CASES, ...DATA_LAYER_CASES])("$name", async ({ steps, answers }) => {
     expect(await oracle?.mounts(steps)).toEqual(answers);
   });
 });

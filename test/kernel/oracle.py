@@ -449,10 +449,35 @@ class Mounts:
             libc("umount2", path, 0)
         elif step["do"] == "exists":
             os.lstat(path)
+        elif step["do"] == "write":
+            with open(path, "w") as file:
+                file.write(step["text"])
+        elif step["do"] == "symlink":
+            os.symlink(step["text"], path)
+        elif step["do"] == "metacopy":
+            with open(path, "w") as file:
+                file.truncate(step["size"])
+            os.setxattr(path, "trusted.overlay.metacopy", b"")
+            if "redirect" in step:
+                os.setxattr(path, "trusted.overlay.redirect", step["redirect"].encode())
+        elif step["do"] == "chmod":
+            os.chmod(path, 0o600)
+        elif step["do"] == "unlink":
+            os.unlink(path)
+        elif step["do"] == "stat":
+            st = os.lstat(path)
+            return "%d bytes, %d blocks" % (st.st_size, st.st_blocks)
+        elif step["do"] == "read":
+            with open(path) as file:
+                return "read " + file.read()
+        elif step["do"] == "append":
+            with open(path, "a") as file:
+                file.write(step["text"])
         else:
             os.makedirs(path, exist_ok=True)
             mount("overlay", "overlay", path, step["options"])
             self.mounted.append(path)
+        return None
 
     def make(self, steps):
         here = os.getcwd()
@@ -460,8 +485,7 @@ class Mounts:
         answers = []
         for step in steps:
             try:
-                self.perform(step)
-                answers.append("ok")
+                answers.append(self.perform(step) or "ok")
             except OSError as error:
                 answers.append(errno.errorcode[error.errno])
         os.chdir(here)

@@ -29,9 +29,28 @@ export function canMake(type: string): boolean {
 
 /** A step of a script of mounts: paths are relative to the tmpfs in which it happens, those in the options too. */
 export interface MountStep {
-  readonly do: "mkdir" | "file" | "rmdir" | "exists" | "overlay" | "umount";
+  readonly do:
+    | "mkdir"
+    | "file"
+    | "rmdir"
+    | "exists"
+    | "overlay"
+    | "umount"
+    | "write"
+    | "append"
+    | "symlink"
+    | "metacopy"
+    | "chmod"
+    | "unlink"
+    | "stat"
+    | "read";
   readonly path: string;
   readonly options?: string;
+  /** What is written, or where a symbolic link leads. */
+  readonly text?: string;
+  /** Of a file without data (metacopy): its size in bytes, and where its data are. */
+  readonly size?: number;
+  readonly redirect?: string;
 }
 
 export class KernelOracle {

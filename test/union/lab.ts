@@ -11,7 +11,7 @@ import { NameTable } from "../../sim/core/names.ts";
 import { deviceNumber, milliseconds } from "../../sim/core/units.ts";
 import { Tmpfs } from "../../sim/fs/tmpfs.ts";
 import type { LayerDirectory } from "../../sim/union/layer.ts";
-import { LowerViews } from "../../sim/union/lower-view.ts";
+import { LowerViews } from "../../sim/union/lower-views.ts";
 import type { OverlayFileSystem } from "../../sim/union/overlayfs/filesystem.ts";
 import { InUse } from "../../sim/union/overlayfs/in-use.ts";
 import { isMountFailure, mountOverlay, type OverlayHost } from "../../sim/union/overlayfs/mount.ts";

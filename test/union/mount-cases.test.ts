@@ -2,13 +2,18 @@
  * Mounting overlays as the kernel does: the scripts of test/kernel/mounts.ts, whose answers were recorded (spec/union.md A.8).
  */
 import { expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../../src/drivers/files.ts";
+import { DATA_LAYER_CASES } from "../kernel/data-layers.ts";
 import { MOUNT_CASES } from "../kernel/mounts.ts";
 import type { MountStep } from "../kernel/oracle.ts";
 
 const ROOT = "/t";
+const READ_MAX = 100_000;
 
 function makeAll(host: Host, path: string): Errno | undefined {
   const above = path.slice(0, path.lastIndexOf("/"));
@@ -17,33 +22,88 @@ function makeAll(host: Host, path: string): Errno | undefined {
   return made?.code === "EEXIST" ? undefined : made;
 }
 
-function perform(host: Host, step: MountStep): Errno | undefined {
+function textOf(answer: Answer): string {
+  return typeof answer === "string" ? answer : (answer?.code ?? "ok");
+}
+
+/** What a call answered: a text of its own, or its errno. */
+type Answer = string | Errno | undefined;
+
+function perform(host: Host, step: MountStep): Answer {
+  const { task } = host;
   const path = `${ROOT}/${step.path}`;
   switch (step.do) {
     case "mkdir":
       return makeAll(host, path);
     case "file":
-      return host.task.mknod(path, 0o100644, 0);
+      return task.mknod(path, 0o100644, 0);
     case "rmdir":
-      return removeAll(host.task, path)?.errno;
+      return removeAll(task, path)?.errno;
     case "exists": {
-      const of = host.task.lstat(path);
+      const of = task.lstat(path);
       return isErrno(of) ? of : undefined;
     }
     case "umount":
       return host.unmount(path);
-    default: {
+    case "overlay": {
       makeAll(host, path);
       const request = { type: "overlay", source: "overlay", target: path, directory: ROOT };
       return host.mount({ ...request, options: step.options ?? "" })?.errno;
     }
+    default:
+      return performOnFile(task, step, path);
   }
 }
 
-test.each(MOUNT_CASES)("$name: answered as the kernel answers", ({ steps, answers }) => {
+function performOnFile(task: Task, step: MountStep, path: string): Answer {
+  switch (step.do) {
+    case "write":
+      return put(task, path, O_TRUNC, step.text ?? "");
+    case "append":
+      return put(task, path, O_APPEND, step.text ?? "");
+    case "symlink":
+      return task.symlink(step.text ?? "", path);
+    case "metacopy":
+      return makeMetacopy(task, step, path);
+    case "chmod":
+      return task.chmod(path, 0o600);
+    case "unlink":
+      return task.unlink(path);
+    case "stat": {
+      const of = task.lstat(path);
+      return isErrno(of) ? of : `${of.size} bytes, ${of.blocks} blocks`;
+    }
+    default: {
+      const fd = task.open(path, O_RDONLY);
+      if (isErrno(fd)) return fd;
+      const content = task.read(fd, READ_MAX);
+      task.close(fd);
+      return isErrno(content) ? content : `read ${content.toText()}`;
+    }
+  }
+}
+
+function put(task: Task, path: string, how: number, text: string): Errno | undefined {
+  const fd = task.open(path, O_WRONLY | O_CREAT | how, 0o644);
+  if (isErrno(fd)) return fd;
+  const written = task.write(fd, Content.text(text));
+  task.close(fd);
+  return isErrno(written) ? written : undefined;
+}
+
+function makeMetacopy(task: Task, { size = 0, redirect }: MountStep, path: string): Errno | undefined {
+  return (
+    put(task, path, O_TRUNC, "") ??
+    task.truncate(path, size) ??
+    task.setxattr(path, "trusted.overlay.metacopy", new Uint8Array(0)) ??
+    (redirect === undefined ? undefined : task.setxattr(path, "trusted.overlay.redirect", new TextEncoder().encode(redirect)))
+  );
+}
+
+test.each([...MOUNT_CASES, ...DATA_LAYER_CASES])("$name: answered as the kernel answers", ({ steps, answers }) => {
   const host = createHost();
   makeAll(host, ROOT);
   host.mount({ type: "tmpfs", source: "tmpfs", target: ROOT });
-  expect(steps.map((step) => perform(host, step)?.code ?? "ok")).toEqual(answers);
+  expect(steps.map((step) => textOf(perform(host, step)))).toEqual(answers);
   host.check();
 });

@@ -57,6 +57,12 @@ export class AufsRules implements LayerRules {
     return false;
   }
 
+  readonly followsMetacopies = false;
+
+  dataPathOf(): undefined {
+    return undefined;
+  }
+
   /** A name that is too long to be reached is listed all the same, without its type. */
   list(fs: FileSystem, directory: Inode, _marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined {
     const heeds = this.heedsWhiteouts(layer);

@@ -3,6 +3,7 @@
  */
 import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
+import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -27,8 +28,7 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
     into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
   }
   if ((flags & (IS_METACOPY | IS_STACKED)) !== 0) {
-    overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
-    into.blocks = overlay.otherAttributes.blocks;
+    into.blocks = dataBlocksOf(overlay, node, into.size);
   }
   if ((flags & IS_INDEXED) !== 0) into.nlink = linksOf(overlay, node, into.nlink);
   if (overlay.sameFilesystem) into.device = overlay.device;
@@ -36,6 +36,13 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
   // Counting the subdirectories of a merged directory is not worth it; 1 says that nobody did.
   if (isDirectory && overlay.isMerged(node)) into.nlink = 1;
   return undefined;
+}
+
+/** st_blocks of a file whose data are below; guessed from its size until the data are found (ovl_getattr). */
+function dataBlocksOf(overlay: Overlay, node: Node, size: number): number {
+  if (!overlay.view.knowsData(overlay.nodes.lowerOf(node))) return Math.ceil(size / PAGE_SIZE) * (PAGE_SIZE / 512);
+  overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
+  return overlay.otherAttributes.blocks;
 }
 
 function realNumberOf(overlay: Overlay, fs: FileSystem, inode: Inode): InodeNumber {

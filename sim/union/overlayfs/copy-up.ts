@@ -64,10 +64,13 @@ export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"):
       if (linked !== undefined) return linked;
     }
     return need !== "attributes" && nodes.has(node, IS_METACOPY) && upper !== undefined
-      ? copyUpData(overlay, upper, node, need)
+      ? (overlay.findData(node) ?? copyUpData(overlay, upper, node, need))
       : undefined;
   }
   if (upper === undefined) return EROFS;
+  // Also where only attributes are copied (ovl_verify_lowerdata).
+  const lost = overlay.findData(node);
+  if (lost !== undefined) return lost;
   for (;;) {
     let at = node;
     while (!nodes.hasUpper(nodes.parentOf(at))) at = nodes.parentOf(at);

@@ -41,6 +41,8 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0 ? "data" : "empty");
     if (failed !== undefined) return failed;
   }
+  const lost = overlay.findData(node);
+  if (lost !== undefined) return lost;
   const realFlags = flags & ~OPENING_FLAGS;
   const file = opened(overlay, node, NO_FILE, realFlags);
   const real = file.fs.open(overlay.dataInodeOf(node), realFlags);

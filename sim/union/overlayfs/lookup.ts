@@ -1,7 +1,7 @@
 /**
  * Finding a name: the upper layer first, then the merged view of what lies below (fs/overlayfs/namei.c, ovl_lookup; union.md 1.2).
  */
-import { EIO, ENOENT, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
@@ -104,9 +104,8 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   const shared = attributes.nlink > 1;
   const known = shared ? overlay.byUpper.get(inode) : undefined;
   if (known !== undefined) return known;
-  const lacksData = isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode);
-  if (isErrno(lacksData)) return lacksData;
-  if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
+  if (isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode))
+    return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
   if (origin !== 0 && overlay.options.index && lowerLinks(overlay, origin) > 1) return indexedNode(overlay, origin);
   const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
@@ -117,6 +116,7 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
 /** A file whose attributes are on the upper layer and whose data are below, under its name or where a redirect says. */
 function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inode, shared: boolean): Node | Errno {
   const { upper, nodes, view, rules, otherAttributes } = overlay;
+  if (!rules.followsMetacopies) return EPERM;
   const redirect = upper === undefined ? undefined : rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;
   const lower = findBelow(overlay, directory, name, redirect);

@@ -9,7 +9,8 @@ import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
-import { LowerView, type LowerViews, VIEW_ROOT } from "../lower-view.ts";
+import { LowerView, VIEW_ROOT } from "../lower-view.ts";
+import type { LowerViews } from "../lower-views.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OpenFiles } from "../open-files.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
@@ -48,6 +49,8 @@ export interface OverlayHost {
 export interface OverlayLayers {
   /** Topmost first. */
   readonly lower: readonly LayerDirectory[];
+  /** Layers that show no names: they have data of files that the lowest layer has without them. Default: none. */
+  readonly dataOnly?: readonly LayerDirectory[];
   readonly upper?: LayerDirectory | undefined;
   readonly work?: LayerDirectory | undefined;
 }
@@ -83,9 +86,10 @@ export function mountOverlay(
     for (const claim of claims) host.inUse.release(claim);
     return upper;
   }
+  const dataOnly = layers.dataOnly ?? [];
   const key = `overlay,${xattrs.prefix},${follow},${profile.xattrWhiteouts},${options.metacopy}`;
-  const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names));
-  const held: LayerDirectory[] = [...layers.lower];
+  const view = host.views.acquire(layers.lower, key, () => new LowerView(layers.lower, rules, host.names, dataOnly), dataOnly);
+  const held: LayerDirectory[] = [...layers.lower, ...dataOnly];
   if (upper !== undefined) held.push({ fs: upper.fs, inode: upper.root }, { fs: upper.fs, inode: upper.work });
   for (const { fs, inode } of held) fs.hold(inode);
   const overlay = new Overlay({
@@ -120,21 +124,25 @@ export function mountOverlayPaths(
   resolve: (path: string) => LayerDirectory | Errno,
 ): OverlayFileSystem | MountFailure {
   const found: LayerDirectory[] = [];
-  for (const path of [...parsed.lower, parsed.upper, parsed.work]) {
+  for (const path of [...parsed.lower, ...parsed.dataOnly, parsed.upper, parsed.work]) {
     if (path === undefined) continue;
     const directory = resolve(path);
     if (isErrno(directory)) return refuse(`failed to resolve '${path}': ${-directory.number}`, directory);
     found.push(directory);
   }
   const lower = found.slice(0, parsed.lower.length);
-  const upper = parsed.upper === undefined ? undefined : found[lower.length];
+  const dataOnly = found.slice(lower.length, lower.length + parsed.dataOnly.length);
+  const upper = parsed.upper === undefined ? undefined : found[lower.length + dataOnly.length];
   const work = parsed.work === undefined ? undefined : found.at(-1);
-  return mountOverlay(host, { lower, upper, work }, parsed.options);
+  if (dataOnly.length > 0 && !(host.profile ?? k6_18).overlay.dataOnlyLayers) return refuse("empty lowerdir");
+  return mountOverlay(host, { lower, dataOnly, upper, work }, parsed.options);
 }
 
 /** What the kernel refuses, in its order. */
-function refuseLayers({ lower, upper, work }: OverlayLayers): MountFailure | undefined {
+function refuseLayers({ lower: shown, dataOnly = [], upper, work }: OverlayLayers): MountFailure | undefined {
+  const lower = [...shown, ...dataOnly];
   if (lower.length === 0) return refuse("missing 'lowerdir'");
+  if (shown.length === 0) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
   if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
   if (upper === undefined && lower.length < 2) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
   if (upper !== undefined && work === undefined) return refuse("missing 'workdir'");
@@ -181,7 +189,7 @@ function isWithin(one: LayerDirectory, other: LayerDirectory): boolean {
 function devicesOf(host: OverlayHost, layers: OverlayLayers): ReadonlyMap<FileSystem, DeviceNumber> {
   const filesystems = new Set<FileSystem>();
   if (layers.upper !== undefined) filesystems.add(layers.upper.fs);
-  for (const { fs } of layers.lower) filesystems.add(fs);
+  for (const { fs } of [...layers.lower, ...(layers.dataOnly ?? [])]) filesystems.add(fs);
   const devices = new Map<FileSystem, DeviceNumber>();
   if (filesystems.size > 1) for (const fs of filesystems) devices.set(fs, host.newDevice());
   return devices;

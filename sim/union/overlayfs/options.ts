@@ -42,7 +42,9 @@ export interface MountFailure {
 
 /** Options with the paths of the layers. */
 export interface ParsedOptions {
+  /** Topmost first; the data-only ones after them. */
   readonly lower: readonly string[];
+  readonly dataOnly: readonly string[];
   readonly upper: string | undefined;
   readonly work: string | undefined;
   readonly options: OverlayOptions;
@@ -75,6 +77,49 @@ function unescaped(text: string): string {
   return text.replace(/\\(.)/gs, "$1");
 }
 
+const LAYER_OPTIONS: ReadonlySet<string> = new Set(["lowerdir", "lowerdir+", "datadir+"]);
+
+interface DraftLayers {
+  lower: readonly string[];
+  dataOnly: readonly string[];
+}
+
+/** Adds what an option of layers names; lowerdir names them all. */
+function addLayers(layers: DraftLayers, key: string, value: string): MountFailure | undefined {
+  if (key === "datadir+") layers.dataOnly = [...layers.dataOnly, unescaped(value)];
+  else if (key === "lowerdir+") {
+    if (layers.dataOnly.length > 0) return refuse("regular lower layers cannot follow data layers");
+    layers.lower = [...layers.lower, unescaped(value)];
+  } else {
+    const all = parseLowers(value);
+    if ("errno" in all) return all;
+    layers.lower = all.lower;
+    layers.dataOnly = all.dataOnly;
+  }
+  return undefined;
+}
+
+/**
+ * The layers of lowerdir: single colons between those that show names, double ones before those that are data-only (ovl_parse_param_lowerdir).
+ */
+function parseLowers(value: string): { readonly lower: readonly string[]; readonly dataOnly: readonly string[] } | MountFailure {
+  const parts = cut(value, ":");
+  if (parts[0] === "") return refuse("cannot append lower layer");
+  if (parts.at(-1) === "") return refuse("unescaped trailing colons in lowerdir mount option.");
+  const lower: string[] = [];
+  const dataOnly: string[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part === "" && parts[index + 1] === "") {
+      return refuse("only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
+    }
+    if (part === "") continue;
+    const doubled = parts[index - 1] === "";
+    if (!doubled && dataOnly.length > 0) return refuse("regular lower layers cannot follow data lower layers");
+    (doubled ? dataOnly : lower).push(unescaped(part));
+  }
+  return { lower, dataOnly };
+}
+
 /** A refusal with the text of the kernel's log. */
 export function refuse(message: string, errno: Errno = EINVAL): MountFailure {
   return { errno, message: `overlay: ${message}` };
@@ -84,7 +129,7 @@ export function refuse(message: string, errno: Errno = EINVAL): MountFailure {
 export function parseOptions(text: string): ParsedOptions | MountFailure {
   const draft: Draft = { ...DEFAULT_OPTIONS };
   const given = new Set<string>();
-  const lower: string[] = [];
+  const layers: DraftLayers = { lower: [], dataOnly: [] };
   let upper: string | undefined;
   let work: string | undefined;
   for (const part of cut(text, ",")) {
@@ -93,16 +138,19 @@ export function parseOptions(text: string): ParsedOptions | MountFailure {
     const key = equals < 0 ? part : part.slice(0, equals);
     const value = equals < 0 ? undefined : part.slice(equals + 1);
     given.add(key);
-    if (key === "lowerdir" && value !== undefined) lower.splice(0, lower.length, ...cut(value, ":").map(unescaped));
-    else if (key === "lowerdir+" && value !== undefined) lower.push(unescaped(value));
-    else if (key === "upperdir" && value !== undefined) upper = unescaped(value);
+    if (LAYER_OPTIONS.has(key) && value !== undefined) {
+      if (key !== "lowerdir" && given.has("lowerdir")) return refuse("lowerdir+ and datadir+ cannot follow lowerdir");
+      const failed = addLayers(layers, key, value);
+      if (failed !== undefined) return failed;
+    } else if (key === "upperdir" && value !== undefined) upper = unescaped(value);
     else if (key === "workdir" && value !== undefined) work = unescaped(value);
     else if (!setOption(draft, key, value)) return refuse(`Unknown parameter or bad value '${part}'`);
   }
-  if (lower.includes("")) return refuse("empty lowerdir");
-  if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
+  const { lower, dataOnly } = layers;
+  if (lower.length + dataOnly.length > LOWER_LAYERS_MAX)
+    return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
   const failed = settle(draft, given);
-  return failed ?? { lower, upper, work, options: draft };
+  return failed ?? { lower, dataOnly, upper, work, options: draft };
 }
 
 const SWITCHES: ReadonlyMap<string, "index" | "metacopy" | "nfsExport"> = new Map([

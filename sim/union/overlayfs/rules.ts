@@ -74,17 +74,20 @@ export class OverlayRules implements LayerRules {
     if (this.#follow === "ignore") return undefined;
     const value = fs.getxattr(inode, this.#xattrs.redirect);
     if (isErrno(value)) return undefined;
-    if (this.#follow === "refuse") return EPERM;
-    const path = new TextDecoder().decode(value);
-    const parts = (path.startsWith("/") ? path.slice(1) : path).split("/");
-    // A relative redirect is one name; no part of an absolute one is empty.
-    if (parts.includes("") || (!path.startsWith("/") && parts.length > 1)) return EINVAL;
-    return path;
+    return this.#follow === "refuse" ? EPERM : pathOf(value);
   }
 
-  lacksData(fs: FileSystem, inode: Inode): boolean | Errno {
-    if (isErrno(fs.getxattr(inode, this.#xattrs.metacopy))) return false;
-    return this.#metacopy ? true : EPERM;
+  dataPathOf(fs: FileSystem, inode: Inode): string | undefined | Errno {
+    const value = fs.getxattr(inode, this.#xattrs.redirect);
+    return isErrno(value) ? undefined : pathOf(value);
+  }
+
+  lacksData(fs: FileSystem, inode: Inode): boolean {
+    return !isErrno(fs.getxattr(inode, this.#xattrs.metacopy));
+  }
+
+  get followsMetacopies(): boolean {
+    return this.#metacopy;
   }
 
   list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined {
@@ -98,6 +101,13 @@ export class OverlayRules implements LayerRules {
       visit(name, inodeNumber, type, !isErrno(inode) && this.isWhiteout(fs, inode, type));
     });
   }
+}
+
+/** The value of a redirect: a relative one is one name; no part of an absolute one is empty. */
+function pathOf(value: Uint8Array): string | Errno {
+  const path = new TextDecoder().decode(value);
+  const parts = (path.startsWith("/") ? path.slice(1) : path).split("/");
+  return parts.includes("") || (!path.startsWith("/") && parts.length > 1) ? EINVAL : path;
 }
 
 /** Whether type bits are a directory's. */

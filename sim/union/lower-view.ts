@@ -17,7 +17,7 @@ import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/fi
 import { findInDataLayers } from "./data-layers.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
-import { NameSet } from "./name-set.ts";
+import { NamePlaces } from "./name-places.ts";
 
 /** The number of an object of the view; 0 is none. */
 export type ViewNode = number;
@@ -29,8 +29,8 @@ const NEGATIVE = 0xffff_ffff;
 /** In the pools: a data-only layer that has not been looked for, and its inode. */
 const DATA_UNKNOWN = 0xffff;
 const INODE_UNKNOWN = -1;
-/** From how many layers on a directory keeps the names that any of them has: below, asking each layer costs less. */
-const NAMES_KEPT_DEPTH = 4;
+/** From how many layers on a directory keeps which of them have a name: below, asking each layer costs less. */
+const PLACES_KEPT_DEPTH = 4;
 
 /** Layers of a stack that hold a name, while one name is looked up. */
 interface Search {
@@ -64,8 +64,8 @@ export class LowerView {
   #pooled = 0;
   readonly #listings = new Map<ViewNode, Listing>();
   readonly #strays = new Map<number, ViewNode>();
-  /** Which names the layers of a deep directory have, whiteouts too. */
-  readonly #present = new Map<ViewNode, NameSet>();
+  /** Which layers of a deep directory have which names, whiteouts too. */
+  readonly #places = new Map<ViewNode, NamePlaces>();
   /** How many layer lookups the kernel makes for the name that was looked up last. */
   lastProbes = 0;
   /** How many mounts use it. */
@@ -164,11 +164,6 @@ export class LowerView {
       this.lastProbes = this.probesOf(known);
       return known;
     }
-    const depth = this.depthOf(directory);
-    if (depth >= NAMES_KEPT_DEPTH && this.#namesOf(directory)?.has(name) === false) {
-      this.lastProbes = depth;
-      return 0;
-    }
     return this.#find(directory, name, this.#names.text(name));
   }
 
@@ -219,19 +214,20 @@ export class LowerView {
     return stack;
   }
 
-  /** Every name that a directory's layers have; built once, at the cost of listing them. Undefined when one cannot be listed. */
-  #namesOf(directory: ViewNode): NameSet | undefined {
-    let names = this.#present.get(directory);
-    if (names !== undefined) return names;
-    names = new NameSet();
-    const start = this.#starts[directory] as number;
-    for (let at = start; at < start + this.depthOf(directory); at++) {
-      const found = names;
-      const failed = this.#fsAt(at).iterate(this.#poolInodes[at] as Inode, (name) => found.add(name));
+  /** Where a directory's layers have their names; built once, at the cost of listing them. Undefined when one cannot be listed. */
+  #placesOf(directory: ViewNode): NamePlaces | undefined {
+    const known = this.#places.get(directory);
+    if (known !== undefined) return known;
+    const places = new NamePlaces();
+    const stack = this.stackOf(directory);
+    for (let place = stack.length - 1; place >= 0; place--) {
+      const { fs, inode, layer } = stack[place] as StackedDirectory;
+      const marks = this.#rules.marksOf(fs, inode, layer);
+      const failed = this.#rules.list(fs, inode, marks, (name) => places.add(name, place), layer);
       if (failed !== undefined) return undefined;
     }
-    this.#present.set(directory, names);
-    return names;
+    this.#places.set(directory, places);
+    return places;
   }
 
   #fsAt(place: number): FileSystem {
@@ -243,7 +239,16 @@ export class LowerView {
   #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
     const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
     let from = directory;
+    const depth = this.depthOf(directory);
+    // A name is asked for only where it is; a path, or what a redirect names, in each layer.
+    const places = depth >= PLACES_KEPT_DEPTH && !path.includes("/") ? this.#placesOf(directory) : undefined;
     for (let index = 0; index < this.depthOf(from) && !search.stop; index++) {
+      if (places !== undefined && search.path === path) {
+        const next = places.next(key, index);
+        search.probes += (next < 0 ? depth : next) - index;
+        if (next < 0) break;
+        index = next;
+      }
       const place = (this.#starts[from] as number) + index;
       const layer = this.#poolLayers[place] as number;
       const wasRelative = !search.path.startsWith("/");

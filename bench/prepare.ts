@@ -25,14 +25,15 @@ export function installPeers(): string | undefined {
 /**
  * Compiles the benchmark and what it measures into bench/dist, so that children run what a user of the package runs and start at
  * once. Faults of types are `npm run check`'s business: what was written out is run.
- * @returns the compiled run.ts.
+ * @param program - which one: run or import
+ * @returns the compiled program.
  */
-export function compile(): string {
+export function compile(program = "run"): string {
   const output = join(FOLDER, "dist");
   rmSync(output, { recursive: true, force: true });
   const compiler = join(FOLDER, "../node_modules/typescript/bin/tsc");
   const { stdout } = spawnSync(process.execPath, [compiler, "-p", join(FOLDER, "tsconfig.json")], { encoding: "utf8" });
-  const entry = join(output, "bench/run.js");
+  const entry = join(output, `bench/${program}.js`);
   if (!existsSync(entry)) throw new Error(`the compiler wrote no ${entry}: ${stdout}`);
   return entry;
 }

@@ -10,8 +10,13 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** @returns up to `most` lines: own share of all samples, function, file and line. */
-export function hottest(profileFile: string, most: number): string[] {
+interface OwnTimes {
+  /** Own time by function, file and line. */
+  readonly own: ReadonlyMap<string, number>;
+  readonly total: number;
+}
+
+function ownTimes(profileFile: string): OwnTimes {
   const profile = JSON.parse(readFileSync(profileFile, "utf8")) as CpuProfile;
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   const own = new Map<string, number>();
@@ -25,8 +30,29 @@ export function hottest(profileFile: string, most: number): string[] {
     own.set(place, (own.get(place) ?? 0) + spent);
     total += spent;
   });
+  return { own, total };
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1).padStart(5)} %`;
+}
+
+/** @returns up to `most` lines: own share of all samples, function, file and line. */
+export function hottest(profileFile: string, most: number): string[] {
+  const { own, total } = ownTimes(profileFile);
   return [...own]
     .sort(([, one], [, other]) => other - one)
     .slice(0, most)
-    .map(([place, spent]) => `${((100 * spent) / total).toFixed(1).padStart(5)} %  ${place}`);
+    .map(([place, spent]) => `${percent(spent / total)}  ${place}`);
+}
+
+/** The share of each part, by where the code of its functions is; a function counts with the first part that fits. */
+export function sharesOf(profileFile: string, parts: readonly (readonly [name: string, place: RegExp])[]): string[] {
+  const { own, total } = ownTimes(profileFile);
+  const shares = new Map(parts.map(([name]) => [name, 0]));
+  for (const [place, spent] of own) {
+    const part = parts.find(([, pattern]) => pattern.test(place))?.[0];
+    if (part !== undefined) shares.set(part, (shares.get(part) ?? 0) + spent);
+  }
+  return [...shares].map(([name, spent]) => `${percent(spent / total)}  ${name}`);
 }

@@ -48,10 +48,8 @@ export class Crc64 {
 
   /** The checksum so far, eight bytes, the highest first. */
   bytes(): Uint8Array {
-    const out = new Uint8Array(8);
-    const view = new DataView(out.buffer);
-    view.setInt32(0, ~this.#high);
-    view.setInt32(4, ~this.#low);
-    return out;
+    const high = ~this.#high;
+    const low = ~this.#low;
+    return Uint8Array.of(high >>> 24, high >>> 16, high >>> 8, high, low >>> 24, low >>> 16, low >>> 8, low);
   }
 }

@@ -29,11 +29,16 @@ const DEPTH_MAX = 1024;
 /** (uid_t)-1 means "no one", so ids end below it. */
 const ID_MAX = 2 ** 32 - 2;
 
+/** A part that is empty, "." or "..". */
+const UNCLEAN = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 /**
  * path.Clean of an absolute name below the root: what leads out is held at the root, as a chroot does.
  * @returns "/" for the root itself
  */
 export function layerPath(name: string): string {
+  const plain = name.endsWith("/") ? name.slice(0, -1) : name;
+  if (!UNCLEAN.test(plain)) return `/${plain}`;
   const parts: string[] = [];
   for (const part of name.split("/")) {
     if (part === "" || part === ".") continue;
@@ -58,9 +63,11 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
 }
 
+/** From the root, up, or to a drive of another system. */
+const LEADS_OUT = /^\/|(?:^|\/)\.\.(?:\/|$)|^[A-Za-z]:/;
+
 function escapes(name: string): boolean {
-  const forms = name.includes("\\") ? [name, name.replaceAll("\\", "/")] : [name];
-  return forms.some((form) => form.startsWith("/") || form.split("/").includes("..")) || /^[A-Za-z]:/.test(name);
+  return LEADS_OUT.test(name) || (name.includes("\\") && LEADS_OUT.test(name.replaceAll("\\", "/")));
 }
 
 /** Refuses, in mode "strict", what no honest layer holds. @throws ArchiveFault */
@@ -85,7 +92,9 @@ export function checkEntry(header: TarHeader, mode: ReadMode): void {
 }
 
 function checkLengths(name: string, parts: readonly string[]): void {
-  if (nameBytes(name).length >= PATH_MAX) throw new ArchiveFault("E_LAYER_NAME", `${shown(name)} is longer than a path can be`);
+  // Three bytes a unit at most.
+  if (name.length > PATH_MAX / 3 && nameBytes(name).length >= PATH_MAX)
+    throw new ArchiveFault("E_LAYER_NAME", `${shown(name)} is longer than a path can be`);
   if (parts.some((part) => part.length > NAME_MAX / 4 && nameBytes(part).length > NAME_MAX))
     throw new ArchiveFault("E_LAYER_NAME", `${shown(name)} has a part longer than a name can be`);
 }

@@ -5,7 +5,7 @@
  * part of the archive's own Content. In mode "strict" whatever is not right throws an ArchiveFault; in mode "docker" what Go's
  * archive/tar lets pass passes.
  */
-import type { Content } from "../../sim/core/content.ts";
+import { Content } from "../../sim/core/content.ts";
 import { Crc64 } from "./crc64.ts";
 import { ArchiveFault, type ReadMode } from "./fault.ts";
 import { numberField, paxNumber, paxRecordsOf, paxText, paxTimeOf, textField } from "./tar-fields.ts";
@@ -55,6 +55,9 @@ class Cursor {
   readonly #window: Uint8Array;
   #start = 0;
   #filled = 0;
+  /** What came since the last content, where every byte passes anyway: it is not fetched a second time. */
+  #kept: Uint8Array = new Uint8Array(2 * tar.BLOCK);
+  #keptLength = 0;
   at = 0;
 
   constructor(content: Content, reading: TarReading) {
@@ -89,7 +92,7 @@ class Cursor {
   block(): Uint8Array | undefined {
     if (this.left === 0) return undefined;
     const first = this.take(tar.BLOCK);
-    if (first.length === tar.BLOCK) return first;
+    if (first.length === tar.BLOCK) return this.#keep(first);
     const block = new Uint8Array(tar.BLOCK);
     block.set(first);
     for (let have = first.length; have < tar.BLOCK; ) {
@@ -98,7 +101,33 @@ class Cursor {
       block.set(piece, have);
       have += piece.length;
     }
-    return block;
+    return this.#keep(block);
+  }
+
+  #keep(piece: Uint8Array): Uint8Array {
+    if (!this.#wantsAll) return piece;
+    const end = this.#keptLength + piece.length;
+    if (end > this.#kept.length) {
+      const larger = new Uint8Array(2 * end);
+      larger.set(this.#kept.subarray(0, this.#keptLength));
+      this.#kept = larger;
+    }
+    this.#kept.set(piece, this.#keptLength);
+    this.#keptLength = end;
+    return piece;
+  }
+
+  /** The bytes from `start`, the end of the last content, to the cursor. */
+  since(start: number): Content {
+    if (!this.#wantsAll) return this.#content.slice(start, this.at);
+    const length = this.#keptLength;
+    this.#keptLength = 0;
+    return Content.copyOf(this.#kept, 0, length);
+  }
+
+  /** Moves over the zeros behind a content or PAX records. */
+  pad(length: number): void {
+    this.skip(length, (piece) => void this.#keep(piece));
   }
 
   /** Moves over `length` bytes. */
@@ -124,7 +153,7 @@ class Cursor {
       out.set(piece, have);
       have += piece.length;
     }
-    return out;
+    return this.#keep(out);
   }
 
   slice(start: number, end: number): Content {
@@ -158,17 +187,13 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
     if (entries > limits.entries) throw new ArchiveFault("E_LIMIT", `the archive has more than ${limits.entries} entries`);
     if (bytes > limits.bytes) throw new ArchiveFault("E_LIMIT", `the archive's files have more than ${limits.bytes} bytes`);
     const start = cursor.at;
+    const before = cursor.since(segment);
     const crc = reading.checksums === true && header.size > 0 ? new Crc64() : undefined;
     cursor.skip(header.size, crc === undefined ? undefined : (piece) => crc.update(piece));
     const padding = Math.min(paddingOf(header.size), cursor.left);
     if (padding < paddingOf(header.size) && reading.mode === "strict") throw truncated("a file's last block");
-    cursor.skip(padding);
-    yield {
-      header,
-      content: cursor.slice(start, start + header.size),
-      before: cursor.slice(segment, start),
-      checksum: crc?.bytes(),
-    };
+    cursor.pad(padding);
+    yield { header, content: cursor.slice(start, start + header.size), before, checksum: crc?.bytes() };
     segment = start + header.size;
   }
   readRest(cursor, reading);
@@ -248,7 +273,7 @@ function takeMeta(cursor: Cursor, meta: Meta): void {
   if (size < 0) throw new ArchiveFault("E_TAR_HEADER", "the size of a header is negative");
   if (size > meta.limits.metaBytes) throw new ArchiveFault("E_LIMIT", "a long name or PAX record is longer than 1 MiB");
   const raw = cursor.bytes(size);
-  cursor.skip(Math.min(paddingOf(size), cursor.left));
+  cursor.pad(Math.min(paddingOf(size), cursor.left));
   if (typeflag === tar.PAX || typeflag === tar.PAX_GLOBAL) {
     const records = paxRecordsOf(raw, strict);
     if (typeflag === tar.PAX) {
@@ -308,7 +333,7 @@ function settled(header: tar.TarHeader, reading: TarReading): tar.TarHeader {
   if (header.name === "" && reading.mode === "strict") throw new ArchiveFault("E_TAR_HEADER", "an entry has no name");
   const isFolder = header.typeflag === tar.REGULAR_OLD && header.name.endsWith("/");
   const typeflag = isFolder ? tar.DIRECTORY : header.typeflag;
-  if (!HEADER_ONLY.has(typeflag)) return { ...header, typeflag };
+  if (!HEADER_ONLY.has(typeflag)) return isFolder ? { ...header, typeflag } : header;
   if (header.size > 0 && reading.mode === "strict")
     throw new ArchiveFault("E_TAR_HEADER", `${JSON.stringify(header.name)} has a size, and is no file`);
   return { ...header, typeflag, size: 0 };

@@ -73,6 +73,8 @@ export class TarSplitWriter {
   readonly #packed: Uint8Array[] = [];
   readonly #lines = new Lines();
   readonly #names = new Set<string>();
+  /** A segment's bytes while they are written. */
+  #scratch = new Uint8Array(4096);
   #position = 0;
 
   constructor(gzip: Gzip) {
@@ -115,8 +117,10 @@ export class TarSplitWriter {
 
   #segment(content: Content): void {
     if (content.length === 0) return;
+    if (content.length > this.#scratch.length) this.#scratch = new Uint8Array(content.length);
+    content.copyTo(this.#scratch);
     this.#lines.text(`{"type":${SEGMENT},"payload":`);
-    this.#payload(content.toBytes());
+    this.#payload(this.#scratch.subarray(0, content.length));
   }
 
   #flush(): void {

@@ -42,11 +42,13 @@ interface Unpacking {
   readonly folders: { readonly path: string; readonly header: TarHeader }[];
   /** AUFS's files with several names, by the name below WHITEOUT_LINKS. */
   readonly links: Map<string, TarEntry>;
+  /** A folder that is known to be there: the next entry is most often in it too. "" after anything was removed. */
+  folder: string;
 }
 
 /** Unpacks every entry. @returns the sum of the sizes in the headers, or what failed */
 export function unpackLayer(task: Task, diff: LayerDiff, form: LayerForm): number | UnpackError {
-  const unpacking: Unpacking = { task, form, mode: diff.mode, made: new Set(), folders: [], links: new Map() };
+  const unpacking: Unpacking = { task, form, mode: diff.mode, made: new Set(), folders: [], links: new Map(), folder: "" };
   task.umask = 0;
   let size = 0;
   for (const entry of diff.entries) {
@@ -66,8 +68,12 @@ export function unpackLayer(task: Task, diff: LayerDiff, form: LayerForm): numbe
 function unpackEntry(unpacking: Unpacking, entry: TarEntry): UnpackError | undefined {
   const { task, form } = unpacking;
   const path = layerPath(entry.header.name);
-  const orphan = makeParents(task, folderOf(path), PARENT_MODE[form]);
-  if (orphan !== undefined) return orphan;
+  const folder = folderOf(path);
+  if (folder !== unpacking.folder) {
+    const orphan = makeParents(task, folder, PARENT_MODE[form]);
+    if (orphan !== undefined) return orphan;
+    unpacking.folder = folder;
+  }
   if (form === "merge" && path.startsWith(`/${WHITEOUT_META}`)) {
     if (path.startsWith(`/${WHITEOUT_LINKS}`) && isRegular(entry.header.typeflag)) unpacking.links.set(baseOf(path), entry);
     if (path !== `/${WHITEOUT_OPAQUE}`) return undefined;
@@ -87,6 +93,7 @@ function replace(unpacking: Unpacking, entry: TarEntry, path: string): UnpackErr
   const wasWhiteout = form === "overlay" && standing === S_IFCHR && !unpacking.made.has(path);
   if (standing !== undefined && !stays) {
     if (path === "/") throw new ArchiveFault("E_LAYER_ESCAPE", "an entry would take the place of the root");
+    unpacking.folder = "";
     const failed = removeTree(task, path);
     if (failed !== undefined) return failed;
   }
@@ -115,6 +122,7 @@ function setOpaque(task: Task, folder: string): UnpackError | undefined {
 function applyWhiteout(unpacking: Unpacking, header: TarHeader, path: string): UnpackError | undefined {
   const { task, form, mode } = unpacking;
   const folder = folderOf(path);
+  unpacking.folder = "";
   if (baseOf(path) === WHITEOUT_OPAQUE) {
     return form === "overlay" ? setOpaque(task, folder) : removeOlder(unpacking, folder);
   }

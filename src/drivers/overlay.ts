@@ -22,17 +22,16 @@ import {
   errnoText,
   type GraphDriver,
   isDriverError,
-  NOT_SUPPORTED,
   pathError,
   type TreeCopyEngine,
 } from "./driver.ts";
-import { exists, lstat, makeDirectories, makeDirectory, parentPath, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
 import { naiveApplyDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseKeyValue } from "./options.ts";
+import { checkOverlayHome } from "./overlay-check.ts";
 import { layUpper } from "./overlay-layers.ts";
-import { supportsOverlay } from "./overlay2-check.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
 
@@ -46,23 +45,31 @@ interface LayerPaths {
   readonly lowerId: string;
 }
 
+/** What the driver found below its home. */
+interface FoundBelow {
+  /** Docker's name of the filesystem. */
+  readonly backing: string;
+  /** Whether its entries tell their type. */
+  readonly types: boolean;
+}
+
 class OverlayDriver implements GraphDriver {
   readonly name = "overlay";
   readonly home: string;
   readonly counters: TreeCopyCounters & Record<string, number> = { treeCopyFiles: 0, treeCopyBytes: 0 };
   readonly #host: Host;
   readonly #task: Task;
-  readonly #backing: string;
+  readonly #found: FoundBelow;
   /** Further options of every mount. */
   readonly #mountOptions: readonly string[];
   readonly #engine: TreeCopyEngine;
   readonly #references: RefCounter;
 
-  constructor(context: DriverContext, backing: string) {
+  constructor(context: DriverContext, found: FoundBelow) {
     this.home = context.home;
     this.#host = context.host;
     this.#task = context.host.task;
-    this.#backing = backing;
+    this.#found = found;
     this.#mountOptions = (context.settings.mountOptions ?? "").split(",").filter((option) => option !== "");
     this.#engine = context.settings.treeCopy ?? "docker";
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
@@ -227,8 +234,8 @@ class OverlayDriver implements GraphDriver {
 
   status(): readonly (readonly [string, string])[] {
     return [
-      ["Backing Filesystem", this.#backing],
-      ["Supports d_type", "true"],
+      ["Backing Filesystem", this.#found.backing],
+      ["Supports d_type", String(this.#found.types)],
     ];
   }
 
@@ -254,10 +261,10 @@ function init(context: DriverContext): GraphDriver | DriverError {
     const parsed = parseKeyValue(option);
     return isDriverError(parsed) ? parsed : new DriverError(`overlay: unknown option ${parsed.key}`);
   }
-  const parent = exists(host.task, home) ? home : parentPath(home);
-  if (supportsOverlay(host, parent, ["lower"]) !== undefined) return NOT_SUPPORTED;
   const backing = backingName(host.task, home);
-  return makeDirectories(host.task, home, 0o710) ?? new OverlayDriver(context, backing);
+  const types = checkOverlayHome(host, home, { name: "overlay", backing, lowers: ["lower"] });
+  if (isDriverError(types)) return types;
+  return makeDirectories(host.task, home, 0o710) ?? new OverlayDriver(context, { backing, types });
 }
 
 /** The driver overlay. */

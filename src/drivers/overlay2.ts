@@ -25,7 +25,6 @@ import {
   errnoText,
   type GraphDriver,
   isDriverError,
-  NOT_SUPPORTED,
   pathError,
 } from "./driver.ts";
 import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
@@ -34,7 +33,7 @@ import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize } from "./options.ts";
-import { entryTypeError, nativeDiffObstacle, supportsOverlay } from "./overlay2-check.ts";
+import { checkOverlayHome, nativeDiffObstacle } from "./overlay-check.ts";
 import { QuotaControl } from "./quota-control.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
@@ -69,6 +68,8 @@ function linkName(raw: Uint8Array): string {
 /** What a driver found out as it started. */
 interface Found {
   readonly backing: string;
+  /** Whether entries of the backing filesystem tell their type. */
+  readonly types: boolean;
   /** Options before lowerdir in every mount, such as "index=off". */
   readonly mountOptions: readonly string[];
   /** Undefined: the backing filesystem keeps no limits. */
@@ -312,7 +313,7 @@ class Overlay2Driver implements GraphDriver {
   status(): readonly (readonly [string, string])[] {
     return [
       ["Backing Filesystem", this.#found.backing],
-      ["Supports d_type", "true"],
+      ["Supports d_type", String(this.#found.types)],
       ["Native Overlay Diff", String(this.#usesNativeDiff())],
       ["userxattr", "false"],
     ];
@@ -374,17 +375,15 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const backing = backingName(host.task, home);
   const defaultSize = defaultSizeOf(context.options);
   if (isDriverError(defaultSize)) return defaultSize;
-  const parent = exists(host.task, home) ? home : home.slice(0, home.lastIndexOf("/"));
-  if (supportsOverlay(host, parent, ["lower2", "lower1"]) !== undefined) return NOT_SUPPORTED;
-  const untyped = parent === home ? undefined : entryTypeError(host, parent, { driver: "overlay2", backing });
-  if (untyped !== undefined) return untyped;
+  const types = checkOverlayHome(host, home, { name: "overlay2", backing, lowers: ["lower2", "lower1"] });
+  if (isDriverError(types)) return types;
   const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
   const quota = startQuota(context, backing, defaultSize);
   if (isDriverError(quota)) return quota;
   const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
   const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
-  return new Overlay2Driver(context, { backing, mountOptions, quota, defaultSize });
+  return new Overlay2Driver(context, { backing, types, mountOptions, quota, defaultSize });
 }
 
 /** The driver overlay2. */

@@ -7,22 +7,33 @@ import { createHost, type Host } from "../../sim/host.ts";
 import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../../src/drivers/docker-root.ts";
 import { DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
+import { OVERLAY } from "../../src/drivers/overlay.ts";
 import { OVERLAY2 } from "../../src/drivers/overlay2.ts";
 import { VFS } from "../../src/drivers/vfs.ts";
 import { must } from "./docker-host.ts";
 
-function started(make: string): ReturnType<typeof OVERLAY2.init> {
+function started(make: string, kind = OVERLAY2, before?: (host: Host, home: string) => void): ReturnType<typeof OVERLAY2.init> {
   const host = createHost();
   expect(isDriverError(prepareDockerRoot(host, { backing: "xfs", size: GIB(1), make }))).toBe(false);
-  return OVERLAY2.init({ host, home: `${DOCKER_ROOT}/overlay2`, options: [], settings: {} });
+  const home = `${DOCKER_ROOT}/${kind.name}`;
+  before?.(host, home);
+  return kind.init({ host, home, options: [], settings: {} });
 }
 
-test("an xfs whose entries do not tell their type is refused with the way to mend it", () => {
-  const answer = started("-m crc=0 -n ftype=0");
-  expect(isDriverError(answer) ? answer.message : "started").toBe(
-    "overlay2: the backing xfs filesystem is formatted without d_type support, which leads to incorrect behavior. " +
-      "Reformat the filesystem with ftype=1 to enable d_type support. Backing filesystems without d_type support are not supported.",
-  );
+test.each([OVERLAY, OVERLAY2])(
+  "an xfs whose entries do not tell their type is refused by $name with the way to mend it",
+  (kind) => {
+    const answer = started("-m crc=0 -n ftype=0", kind);
+    expect(isDriverError(answer) ? answer.message : "started").toBe(
+      `${kind.name}: the backing xfs filesystem is formatted without d_type support, which leads to incorrect behavior. ` +
+        "Reformat the filesystem with ftype=1 to enable d_type support. Backing filesystems without d_type support are not supported.",
+    );
+  },
+);
+
+test.each([OVERLAY, OVERLAY2])("a home that is there already goes on without types, and $name says so", (kind) => {
+  const answer = started("-m crc=0 -n ftype=0", kind, (host, home) => must(host.task.mkdir(home, 0o710)));
+  expect(isDriverError(answer) ? answer.message : answer.status()[1]).toEqual(["Supports d_type", "false"]);
 });
 
 test("an xfs of the defaults, without shared blocks, or without checksums but with types, is taken", () => {

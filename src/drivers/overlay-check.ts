@@ -1,11 +1,11 @@
 /**
- * What overlay2 finds out by trial mounts before it starts and before it trusts the upper folder (moby daemon/graphdriver/overlayutils,
- * overlay2/check.go).
+ * What overlay and overlay2 find out by trials before they start, and overlay2 before it trusts the upper folder (moby
+ * daemon/graphdriver/overlayutils, overlay2/check.go).
  */
 import { EXDEV, isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
-import { DriverError, errnoText, isDriverError, pathError } from "./driver.ts";
-import { makeDirectories, makeDirectory, removeAll, writeFile } from "./files.ts";
+import { DriverError, errnoText, isDriverError, NOT_SUPPORTED, pathError } from "./driver.ts";
+import { exists, makeDirectories, makeDirectory, parentPath, removeAll, writeFile } from "./files.ts";
 
 /** ioutil.TempDir: a new folder whose name begins with `prefix`. */
 function temporaryFolder(host: Host, home: string, prefix: string): string | DriverError {
@@ -37,7 +37,7 @@ function mountFailure(host: Host, folder: string, data: string): DriverError | u
 }
 
 /** Mounts a union of lower folders of these names, the top one first, in `home`'s filesystem. @returns why that fails. */
-export function supportsOverlay(host: Host, home: string, lowers: readonly string[]): DriverError | undefined {
+function supportsOverlay(host: Host, home: string, lowers: readonly string[]): DriverError | undefined {
   return inFolder(host, { home, prefix: "check-overlayfs-support" }, (folder) => {
     for (const name of [...lowers, "upper", "work", "merged"]) {
       const failed = makeDirectory(host.task, `${folder}/${name}`, 0o755);
@@ -97,17 +97,41 @@ const REFORMAT: ReadonlyMap<string, string> = new Map([
   ["extfs", " Reformat the filesystem (or use tune2fs) with -O filetype flag to enable d_type support."],
 ]);
 
-/** Lists a folder with one file in `home`'s filesystem. @returns what Docker says when its entries do not tell their type. */
-export function entryTypeError(host: Host, home: string, names: { driver: string; backing: string }): DriverError | undefined {
-  return inFolder(host, { home, prefix: ".d_type_check" }, (folder) => {
-    const failed = writeFile(host.task, `${folder}/marker`, { text: "", mode: 0o644 });
-    if (failed !== undefined) return failed;
+/** Whether the entries of a folder in `home`'s filesystem tell their type (fsutils.SupportsDType). */
+function tellsTypes(host: Host, home: string): boolean | DriverError {
+  let told = false;
+  const failed = inFolder(host, { home, prefix: ".d_type_check" }, (folder) => {
+    const unwritten = writeFile(host.task, `${folder}/marker`, { text: "", mode: 0o644 });
+    if (unwritten !== undefined) return unwritten;
     const entries = host.task.readdir(folder);
-    if (isErrno(entries) || entries.every(({ type }) => type !== 0)) return undefined;
-    const what = `${names.driver}: the backing ${names.backing} filesystem is formatted without d_type support`;
-    const how = REFORMAT.get(names.backing) ?? "";
-    return new DriverError(
-      `${what}, which leads to incorrect behavior.${how} Backing filesystems without d_type support are not supported.`,
-    );
+    told = !isErrno(entries) && entries.every(({ type }) => type !== 0);
+    return undefined;
   });
+  return failed ?? told;
+}
+
+/** A driver that stands on overlay mounts. */
+interface OverlayUser {
+  readonly name: string;
+  readonly backing: string;
+  /** The lower folders of its trial mount, the top one first. */
+  readonly lowers: readonly string[];
+}
+
+/**
+ * What both drivers ask before they start: that overlays mount in their home's filesystem, and that its entries tell their type. Without types
+ * a new home is refused; one that is there already is used all the same.
+ * @returns whether entries tell their type.
+ */
+export function checkOverlayHome(host: Host, home: string, { name, backing, lowers }: OverlayUser): boolean | DriverError {
+  const isNew = !exists(host.task, home);
+  const place = isNew ? parentPath(home) : home;
+  if (supportsOverlay(host, place, lowers) !== undefined) return NOT_SUPPORTED;
+  const types = tellsTypes(host, place);
+  if (isDriverError(types) || types || !isNew) return types;
+  const what = `${name}: the backing ${backing} filesystem is formatted without d_type support`;
+  const how = REFORMAT.get(backing) ?? "";
+  return new DriverError(
+    `${what}, which leads to incorrect behavior.${how} Backing filesystems without d_type support are not supported.`,
+  );
 }

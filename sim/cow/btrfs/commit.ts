@@ -7,7 +7,6 @@
 import { Content } from "../../core/content.ts";
 import type { Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
-import { type Extent, referencesOf } from "../references.ts";
 import { Tree } from "../tree.ts";
 import { settleExtent } from "./extent-items.ts";
 import { writeInode } from "./inodes.ts";
@@ -68,6 +67,7 @@ function countQuotas(state: BtrfsState): void {
   const then: TreesView = {
     ...common,
     extent: (start) => state.storedExtent(start),
+    references: (extent) => state.storedReferences(extent),
     tree: (id) => {
       const root = state.committedRoots.get(id);
       if (!state.isSubvolume(id) || root === undefined) return undefined;
@@ -78,13 +78,16 @@ function countQuotas(state: BtrfsState): void {
   };
   const now: TreesView = {
     ...common,
-    extent: (start) => references.get(start),
+    extent: (start) => references.extent(start),
+    references: ({ start }) => references.referencesTo(start),
     tree: (id) => (state.isSubvolume(id) ? state.trees.get(id) : undefined),
   };
   const before = new OwnerFinder(then);
   const after = new OwnerFinder(now);
-  for (const { start, length } of references.pending.values())
+  for (const start of references.pending.keys()) {
+    const length = references.extent(start)?.length ?? 0;
     quotas.account(length, before.treesOf(start), after.treesOf(start));
+  }
 }
 
 function writeQuotas(state: BtrfsState): void {
@@ -112,12 +115,9 @@ function settle(state: BtrfsState): void {
     for (const tree of state.trees.values()) settleRoot(state, tree);
     if (references.pending.size === 0 && !settleGroups(state)) return;
     while (references.pending.size > 0) {
-      const extents: Extent[] = [...references.pending.values()];
-      for (const extent of extents) {
-        // Settling others may have changed it again.
-        if (references.pending.get(extent.start) !== extent) continue;
-        references.pending.delete(extent.start);
-        settleExtent(state, extent);
+      for (const delta of [...references.pending.values()]) {
+        references.pending.delete(delta.start);
+        settleExtent(state, delta);
       }
     }
   }
@@ -155,7 +155,7 @@ function settleGroups(state: BtrfsState): boolean {
 function writeNodes(state: BtrfsState): Errno | undefined {
   for (const node of state.fresh) {
     const stored = state.storedExtent(node.address);
-    if (stored === undefined || referencesOf(stored) === 0) continue;
+    if (stored === undefined) continue;
     const failed = state.write(node.address, Content.record(node));
     if (failed !== undefined) return failed;
     state.counters.nodesWritten += 1;

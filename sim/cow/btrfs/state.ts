@@ -17,10 +17,11 @@ import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { Node, type NodeFormat } from "../node.ts";
-import { type Extent, type ItemReference, References } from "../references.ts";
+import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { Compression } from "./compression.ts";
+import { referencesInTree } from "./extent-references.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { FileExtent, RootItem } from "./items.ts";
 import {
@@ -146,6 +147,7 @@ export class BtrfsState implements NodeStore {
     this.#commit = parts.commit;
     this.references = new References({
       stored: (start) => this.storedExtent(start),
+      storedReferences: (extent) => this.storedReferences(extent),
       referenceOf: (leaf, slot) => this.referenceOf(leaf, slot),
     });
   }
@@ -192,6 +194,10 @@ export class BtrfsState implements NodeStore {
     const cursor = new Cursor(tree);
     if (!cursor.seek(key(start, EXTENT_ITEM)) || cursor.compare(key(start, METADATA_ITEM + 1)) >= 0) return undefined;
     return cursor.value as Extent;
+  }
+
+  storedReferences(extent: Extent): readonly Reference[] {
+    return referencesInTree(this.tree(EXTENT_TREE), extent);
   }
 
   /** What an item of a leaf refers to: a file extent with a place on the device. */

@@ -87,7 +87,7 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
 
 function checkDelayed(state: BtrfsState): void {
   let delayed = 0;
-  for (const inode of state.inodes.values()) delayed += inode.delayed?.covered ?? 0;
+  for (const inode of state.inodes.all()) delayed += inode.delayed?.covered ?? 0;
   assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
 }
 

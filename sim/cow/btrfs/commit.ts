@@ -94,7 +94,7 @@ function writeQuotas(state: BtrfsState): void {
   const { quotas } = state;
   if (quotas === undefined) return;
   const kept = new Map<number, number>();
-  for (const inode of state.mapped) {
+  for (const inode of state.dirtied) {
     const delayed = inode.delayed?.covered ?? 0;
     if (delayed > 0) kept.set(inode.subvolume.id, (kept.get(inode.subvolume.id) ?? 0) + delayed);
   }
@@ -112,7 +112,10 @@ function writeQuotas(state: BtrfsState): void {
 function settle(state: BtrfsState): void {
   const { references } = state;
   for (;;) {
-    for (const tree of state.trees.values()) settleRoot(state, tree);
+    for (const id of ascending(state.touched)) {
+      const tree = state.trees.get(id);
+      if (tree !== undefined) settleRoot(state, tree);
+    }
     if (references.pending.size === 0 && !settleGroups(state)) return;
     while (references.pending.size > 0) {
       for (const delta of [...references.pending.values()]) {
@@ -123,19 +126,21 @@ function settle(state: BtrfsState): void {
   }
 }
 
+function ascending(ids: ReadonlySet<number>): number[] {
+  return [...ids].sort((one, other) => one - other);
+}
+
 /** A tree's root has moved: the root tree says so. The roots of the root tree and the chunk tree are in the superblock. */
 function settleRoot(state: BtrfsState, tree: Tree): void {
   if (tree.id === ROOT_TREE || tree.id === CHUNK_TREE) return;
   const subvolume = state.subvolumes.get(tree.id);
-  if (tree.root === state.writtenRoots.get(tree.id) && subvolume?.dirty !== true) return;
+  const isChanged = subvolume !== undefined && state.takeChangedItem(subvolume);
+  if (tree.root === state.writtenRoots.get(tree.id) && !isChanged) return;
   state.writtenRoots.set(tree.id, tree.root);
   const { generation } = state.read(tree.root);
   const base = subvolume?.item ?? state.plainRoot(tree.id);
   const item: RootItem = { ...base, root: tree.root, generation, lastSnapshot: tree.lastSnapshot };
-  if (subvolume !== undefined) {
-    subvolume.item = item;
-    subvolume.dirty = false;
-  }
+  if (subvolume !== undefined) subvolume.item = item;
   state.rootTree.set(key(tree.id, ROOT_ITEM), ROOT_BYTES, item);
 }
 
@@ -182,8 +187,12 @@ function finish(state: BtrfsState): void {
   state.space.unpin((start, isNode) => {
     if (isNode) state.nodes.delete(start);
   });
-  for (const [id, tree] of state.trees) state.committedRoots.set(id, tree.root);
-  for (const id of state.committedRoots.keys()) if (!state.trees.has(id)) state.committedRoots.delete(id);
+  for (const id of state.touched) {
+    const tree = state.trees.get(id);
+    if (tree === undefined) state.committedRoots.delete(id);
+    else state.committedRoots.set(id, tree.root);
+  }
+  state.touched.clear();
   state.fresh = [];
   state.generation += 1;
 }

@@ -56,7 +56,7 @@ export function setReceived(
   if (refused !== undefined) return refused;
   const { uuid, stransid } = received;
   subvolume.item = { ...subvolume.item, receivedUuid: uuid, stransid, rtransid: state.generation, readOnly: true };
-  subvolume.dirty = true;
+  state.itemChanged(subvolume);
   state.rootTree.own(state.rootTree.rootNode, undefined, 0);
   return state.commit();
 }

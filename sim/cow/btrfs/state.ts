@@ -23,6 +23,7 @@ import { Cursor, type Tree } from "../tree.ts";
 import type { Compression } from "./compression.ts";
 import { referencesInTree } from "./extent-references.ts";
 import type { InodeState } from "./inode-state.ts";
+import { InodeTable } from "./inode-table.ts";
 import type { FileExtent, RootItem } from "./items.ts";
 import {
   CHUNK_TREE,
@@ -104,14 +105,18 @@ export class BtrfsState implements NodeStore {
   fresh: Node[] = [];
   /** All trees by id, subvolumes' among them. */
   readonly trees: Map<number, Tree> = new Map();
+  /** Ids of the trees that the running transaction has changed or dropped, and of subvolumes whose item it has changed. */
+  readonly touched: Set<number> = new Set();
+  /** Subvolumes whose item differs from what the root tree has. */
+  readonly #changedItems = new Set<Subvolume>();
   /** Where the root tree says that each tree's root is. */
   readonly writtenRoots: Map<number, number> = new Map();
   /** Where each tree's root was at the last commit. */
   readonly committedRoots: Map<number, number> = new Map();
   readonly subvolumes: Map<number, Subvolume> = new Map();
-  readonly inodes: Map<number, InodeState> = new Map();
-  /** Inodes with cached pages, or that had some: those that can have dirty ones. */
-  readonly mapped: Set<InodeState> = new Set();
+  readonly inodes: InodeTable = new InodeTable();
+  /** Inodes whose pages a call has made dirty; they may have been written back meanwhile. */
+  readonly dirtied: Set<InodeState> = new Set();
   readonly dirtyInodes: Set<InodeState> = new Set();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();
@@ -221,6 +226,7 @@ export class BtrfsState implements NodeStore {
     const node = new Node({ length: NODE_SIZE, address, generation: this.generation, level, owner: tree.id });
     this.nodes.set(address, node);
     this.fresh.push(node);
+    this.touched.add(tree.id);
     this.references.addNode(tree, node);
     return node;
   }
@@ -304,9 +310,14 @@ export class BtrfsState implements NodeStore {
     return this.flushData() ?? this.commit();
   }
 
-  flushData(): Errno | undefined {
+  /** Writes dirty data of the inodes that `wanted` names, by default all. */
+  flushData(wanted: (inode: InodeState) => boolean = () => true): Errno | undefined {
     let failed: Errno | undefined;
-    for (const inode of this.mapped) if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+    for (const inode of this.dirtied) {
+      if (!wanted(inode)) continue;
+      if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+      if ((inode.mapping?.dirtyPages ?? 0) === 0) this.dirtied.delete(inode);
+    }
     return failed;
   }
 
@@ -348,10 +359,27 @@ export class BtrfsState implements NodeStore {
     return this.tree(ROOT_TREE);
   }
 
-  /** A tree that is no subvolume has gone with all its nodes. */
-  dropPlainTree(id: number): void {
+  /** The item of a subvolume has changed: the next commit writes it. */
+  itemChanged(subvolume: Subvolume): void {
+    this.touched.add(subvolume.id);
+    this.#changedItems.add(subvolume);
+  }
+
+  /** Whether a subvolume's item was to be written; now it is. */
+  takeChangedItem(subvolume: Subvolume): boolean {
+    return this.#changedItems.delete(subvolume);
+  }
+
+  /** A tree has gone. */
+  dropTree(id: number): void {
     this.trees.delete(id);
     this.writtenRoots.delete(id);
+    this.touched.add(id);
+  }
+
+  /** A tree that is no subvolume has gone with all its nodes. */
+  dropPlainTree(id: number): void {
+    this.dropTree(id);
     this.rootTree.remove(key(id, ROOT_ITEM));
   }
 

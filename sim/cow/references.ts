@@ -75,6 +75,8 @@ export interface Delta {
   readonly changes: Reference[];
 }
 
+const NOBODY: readonly Reference[] = [];
+
 export class References {
   /** What this transaction has changed or touched, by start. */
   readonly pending: Map<number, Delta> = new Map();
@@ -133,21 +135,21 @@ export class References {
     this.#delta(start);
   }
 
-  #make(extent: Pick<Extent, "start" | "length" | "level" | "generation">): void {
-    const made: Extent = { ...extent, full: false, references: 0, inline: [], apart: 0 };
-    this.pending.set(extent.start, { start: extent.start, made, becomesFull: false, more: 0, changes: [] });
+  #make(place: { start: number; length: number; generation: number }, level: number, first: Reference): void {
+    const { start, length, generation } = place;
+    const made: Extent = { start, length, level, generation, full: false, references: 0, inline: NOBODY, apart: 0 };
+    this.pending.set(start, { start, made, becomesFull: false, more: 1, changes: [first] });
   }
 
   /** A new node of a tree. */
   addNode(tree: TreeParts, node: Node): void {
-    this.#make({ start: node.address, length: node.length, level: node.level, generation: node.generation });
-    this.changeNode(node.address, { tree: tree.id }, 1);
+    const { address, length, generation } = node;
+    this.#make({ start: address, length, generation }, node.level, { parent: 0, tree: tree.id, object: 0, offset: 0, count: 1 });
   }
 
   /** New data, which an object of a tree uses. */
   addData(place: { start: number; length: number; generation: number }, tree: number, item: ItemReference): void {
-    this.#make({ ...place, level: -1 });
-    this.changeData(tree, item, 1);
+    this.#make(place, -1, { parent: 0, tree, object: item.object, offset: item.offset, count: 1 });
   }
 
   #change(start: number, change: Reference): void {

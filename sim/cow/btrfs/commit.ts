@@ -39,7 +39,7 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
   }
   state.dirtyInodes.clear();
-  if (state.fresh.length === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
+  if (state.fresh.size === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
   state.counters.commits += 1;
   countQuotas(state);
   snapshot?.();
@@ -158,9 +158,7 @@ function settleGroups(state: BtrfsState): boolean {
 }
 
 function writeNodes(state: BtrfsState): Errno | undefined {
-  for (const node of state.fresh) {
-    const stored = state.storedExtent(node.address);
-    if (stored === undefined) continue;
+  for (const node of state.fresh.values()) {
     const failed = state.write(node.address, Content.record(node));
     if (failed !== undefined) return failed;
     state.counters.nodesWritten += 1;
@@ -193,6 +191,6 @@ function finish(state: BtrfsState): void {
     else state.committedRoots.set(id, tree.root);
   }
   state.touched.clear();
-  state.fresh = [];
+  state.fresh.clear();
   state.generation += 1;
 }

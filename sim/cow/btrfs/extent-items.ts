@@ -37,12 +37,15 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
       tree.remove(keyOfExtent(extent));
     }
     if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
+    else state.fresh.delete(extent.start);
     state.space.pin(extent.start, extent.length);
     return;
   }
   if (delta.made === undefined && delta.changes.length === 0 && !delta.becomesFull) return;
   const { inline, apart } = settleReferences(tree, extent, delta.changes);
-  const settled: Extent = { ...extent, full: extent.full || delta.becomesFull, references, inline, apart };
+  const { start, length, level, generation } = extent;
+  const full = extent.full || delta.becomesFull;
+  const settled: Extent = { start, length, level, generation, full, references, inline, apart };
   tree.set(keyOfExtent(extent), extentBytes(settled), settled);
 }
 

@@ -82,6 +82,8 @@ export function settleReferences(
   extent: Extent,
   changes: readonly Reference[],
 ): { readonly inline: readonly Reference[]; readonly apart: number } {
+  const [first] = changes;
+  if (extent.references === 0 && changes.length === 1 && first !== undefined) return { inline: [first], apart: 0 };
   const inline = extent.inline.slice();
   let { apart } = extent;
   let bytes = extentBytes(extent);

@@ -101,8 +101,8 @@ export class BtrfsState implements NodeStore {
   readonly references: References;
   /** All nodes there are, those too that go with the running transaction. */
   readonly nodes: Map<number, Node> = new Map();
-  /** Nodes that the running transaction has made. */
-  fresh: Node[] = [];
+  /** Nodes that the running transaction has made and still has, by address. */
+  readonly fresh: Map<number, Node> = new Map();
   /** All trees by id, subvolumes' among them. */
   readonly trees: Map<number, Tree> = new Map();
   /** Ids of the trees that the running transaction has changed or dropped, and of subvolumes whose item it has changed. */
@@ -225,7 +225,7 @@ export class BtrfsState implements NodeStore {
     const address = this.space.takeNode(tree.id === CHUNK_TREE ? "system" : "metadata", NODE_SIZE);
     const node = new Node({ length: NODE_SIZE, address, generation: this.generation, level, owner: tree.id });
     this.nodes.set(address, node);
-    this.fresh.push(node);
+    this.fresh.set(address, node);
     this.touched.add(tree.id);
     this.references.addNode(tree, node);
     return node;
@@ -289,7 +289,7 @@ export class BtrfsState implements NodeStore {
    */
   begin(items: number, subvolume?: Subvolume): Errno | undefined {
     if (this.error !== undefined) return EROFS;
-    if (this.fresh.length > TRANSACTION_NODES_MAX) {
+    if (this.fresh.size > TRANSACTION_NODES_MAX) {
       const failed = this.commit();
       if (failed !== undefined) return failed;
     }
@@ -329,7 +329,7 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.fresh.length > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
+    return this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */

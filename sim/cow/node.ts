@@ -50,6 +50,9 @@ export class Node implements BlockRecord {
   /** Of other nodes: the addresses and generations of the nodes below. */
   children: number[] = [];
   generations: number[] = [];
+  /** Whether the arrays of keys, and the others, may be another node's too. */
+  #sharesKeys = false;
+  #sharesRest = false;
 
   constructor(place: { length: number; address: number; generation: number; level: number; owner: number }) {
     this.length = place.length;
@@ -63,16 +66,39 @@ export class Node implements BlockRecord {
     return this.objects.length;
   }
 
-  /** Takes over everything that the other node holds, without sharing arrays. */
+  /** Takes over everything that the other node holds. Both go on with the same arrays, and copy them before they change what is in them. */
   fillFrom(other: Node): void {
-    this.objects = other.objects.slice();
-    this.kinds = other.kinds.slice();
-    this.offsets = other.offsets.slice();
-    this.sizes = other.sizes.slice();
-    this.values = other.values.slice();
-    this.children = other.children.slice();
-    this.generations = other.generations.slice();
+    this.objects = other.objects;
+    this.kinds = other.kinds;
+    this.offsets = other.offsets;
+    this.sizes = other.sizes;
+    this.values = other.values;
+    this.children = other.children;
+    this.generations = other.generations;
     this.used = other.used;
+    this.#sharesKeys = true;
+    this.#sharesRest = true;
+    other.#sharesKeys = true;
+    other.#sharesRest = true;
+  }
+
+  /** To be called before keys change. */
+  #ownKeys(): void {
+    if (!this.#sharesKeys) return;
+    this.objects = this.objects.slice();
+    this.kinds = this.kinds.slice();
+    this.offsets = this.offsets.slice();
+    this.#sharesKeys = false;
+  }
+
+  /** To be called before items or pointers change. */
+  #ownRest(): void {
+    if (!this.#sharesRest) return;
+    this.sizes = this.sizes.slice();
+    this.values = this.values.slice();
+    this.children = this.children.slice();
+    this.generations = this.generations.slice();
+    this.#sharesRest = false;
   }
 
   key(slot: number): Key {
@@ -112,12 +138,30 @@ export class Node implements BlockRecord {
   }
 
   setKey(slot: number, key: Key): void {
+    this.#ownKeys();
     this.objects[slot] = key.object;
     this.kinds[slot] = key.kind;
     this.offsets[slot] = key.offset;
   }
 
+  /** Puts another value and size in the place of an item's. */
+  setItem(slot: number, size: number, value: unknown): void {
+    this.#ownRest();
+    this.used += size - (this.sizes[slot] as number);
+    this.sizes[slot] = size;
+    this.values[slot] = value;
+  }
+
+  /** Puts another node in the place of the one below. */
+  setChild(slot: number, child: { readonly address: number; readonly generation: number }): void {
+    this.#ownRest();
+    this.children[slot] = child.address;
+    this.generations[slot] = child.generation;
+  }
+
   #insertKey(slot: number, key: Key): void {
+    this.#ownKeys();
+    this.#ownRest();
     this.objects.splice(slot, 0, key.object);
     this.kinds.splice(slot, 0, key.kind);
     this.offsets.splice(slot, 0, key.offset);
@@ -139,6 +183,8 @@ export class Node implements BlockRecord {
 
   /** Takes slots out. */
   remove(slot: number, count: number, itemBytes: number): void {
+    this.#ownKeys();
+    this.#ownRest();
     this.objects.splice(slot, count);
     this.kinds.splice(slot, count);
     this.offsets.splice(slot, count);
@@ -157,6 +203,8 @@ export class Node implements BlockRecord {
     const { from, to, front } = range;
     assert(target.level === this.level, "items move between nodes of one level");
     const at = front ? 0 : target.count;
+    target.#ownKeys();
+    target.#ownRest();
     const put = <T>(own: T[], other: T[]): void => {
       other.splice(at, 0, ...own.slice(from, to));
     };

@@ -4,12 +4,13 @@
  * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
  */
 import type { Key, Node } from "./node.ts";
-import type { Extent, ItemReference, OwnerReference } from "./references.ts";
+import type { Extent, ItemReference, Reference } from "./references.ts";
 import { Cursor, type Tree } from "./tree.ts";
 
 /** One state of all trees. */
 export interface TreesView {
   extent(start: number): Extent | undefined;
+  references(extent: Extent): readonly Reference[];
   node(address: number): Node;
   /** A tree with its root as of this state; undefined where it does not count. */
   tree(id: number): Tree | undefined;
@@ -43,8 +44,11 @@ export class OwnerFinder {
     const addAll = (address: number): void => {
       for (const id of this.treesOf(address)) out.add(id);
     };
-    for (const { parent } of extent.parents) addAll(parent);
-    for (const owner of extent.owners) {
+    for (const owner of this.#view.references(extent)) {
+      if (owner.parent > 0) {
+        addAll(owner.parent);
+        continue;
+      }
       const tree = this.#view.tree(owner.tree);
       if (tree === undefined) continue;
       if (extent.level < 0) for (const leaf of this.#leavesOf(extent, tree, owner)) addAll(leaf);
@@ -68,7 +72,7 @@ export class OwnerFinder {
   }
 
   /** The leaves of the tree in which the object's items use the data. */
-  #leavesOf(extent: Extent, tree: Tree, owner: OwnerReference): Set<number> {
+  #leavesOf(extent: Extent, tree: Tree, owner: Reference): Set<number> {
     const leaves = new Set<number>();
     const cursor = new Cursor(tree);
     const { object } = owner;

@@ -6,22 +6,21 @@
  * node points to it. A node whose own pointers count as a parent's is *full*: that is what happens to a node which its owner has left to others.
  * So copying a node that nobody shares touches no other extent.
  *
- * Interface: changes gather in `pending` until the store commits them; an extent without references is to be freed then.
+ * Interface: changes gather in `pending` until the store commits them; an extent without references is to be freed then. A change costs the same however many references its
+ * extent has.
  */
 import { assert } from "../core/assert.ts";
 import type { Node } from "./node.ts";
 import type { TreeParts } from "./store.ts";
 
-/** A tree's reference: for data also from which object, and at which offset the extent would begin there. */
-export interface OwnerReference {
+/** Who refers to an extent, and how often. */
+export interface Reference {
+  /** The node whose reference it is; 0: it is an owner's. */
+  readonly parent: number;
+  /** Of an owner's: the tree; for data also which object, and at which of its offsets the extent would begin. */
   readonly tree: number;
   readonly object: number;
   readonly offset: number;
-  readonly count: number;
-}
-
-interface ParentReference {
-  readonly parent: number;
   readonly count: number;
 }
 
@@ -34,8 +33,12 @@ export interface Extent {
   readonly generation: number;
   /** Whether the node's own pointers are a parent's references. */
   readonly full: boolean;
-  readonly owners: readonly OwnerReference[];
-  readonly parents: readonly ParentReference[];
+  /** How many references there are in all. */
+  readonly references: number;
+  /** The references that are kept with the extent. */
+  readonly inline: readonly Reference[];
+  /** How many more are kept apart from it. */
+  readonly apart: number;
 }
 
 /** What an item of a leaf says of the data it uses. */
@@ -45,109 +48,136 @@ export interface ItemReference {
   readonly offset: number;
 }
 
-/** How many references there are. */
-export function referencesOf(extent: Extent): number {
-  let sum = 0;
-  for (const { count } of extent.owners) sum += count;
-  for (const { count } of extent.parents) sum += count;
-  return sum;
-}
-
 type Who = { readonly parent: number } | { readonly tree: number };
 
 export interface ReferenceSource {
   /** The extent as the last commit left it. */
   stored(start: number): Extent | undefined;
+  /** All references of it, those too that are kept apart. */
+  storedReferences(extent: Extent): readonly Reference[];
   /** What an item refers to, if it refers to data. */
   referenceOf(leaf: Node, slot: number): ItemReference | undefined;
 }
 
+export function sameReference(one: Reference, other: Reference): boolean {
+  return one.tree === other.tree && one.parent === other.parent && one.object === other.object && one.offset === other.offset;
+}
+
+/** What the running transaction has done to one extent's references (a delayed reference head). */
+export interface Delta {
+  readonly start: number;
+  /** The extent without references, if this transaction has made it. */
+  readonly made: Extent | undefined;
+  becomesFull: boolean;
+  /** How many references more. */
+  more: number;
+  /** Whose references: counts say how many more. */
+  readonly changes: Reference[];
+}
+
+const NOBODY: readonly Reference[] = [];
+
 export class References {
   /** What this transaction has changed or touched, by start. */
-  readonly pending: Map<number, Extent> = new Map();
+  readonly pending: Map<number, Delta> = new Map();
   readonly #source: ReferenceSource;
 
   constructor(source: ReferenceSource) {
     this.#source = source;
   }
 
-  /** An extent as it is now; undefined where there is none. */
-  get(start: number): Extent | undefined {
-    return this.pending.get(start) ?? this.#source.stored(start);
+  /** An extent as it is now, but for its references; undefined where there is none. */
+  extent(start: number): Extent | undefined {
+    return this.pending.get(start)?.made ?? this.#source.stored(start);
   }
 
   #known(start: number): Extent {
-    const extent = this.get(start);
+    const extent = this.extent(start);
     if (extent === undefined) assert(false, `no extent at ${start}`);
     return extent as Extent;
   }
 
+  /** How many references an extent has now. */
   count(start: number): number {
-    return referencesOf(this.#known(start));
+    return this.#known(start).references + (this.pending.get(start)?.more ?? 0);
+  }
+
+  /** Everybody's references to an extent as they are now. O(references). */
+  referencesTo(start: number): readonly Reference[] {
+    const delta = this.pending.get(start);
+    const extent = this.#known(start);
+    const stored = delta?.made === undefined ? this.#source.storedReferences(extent) : [];
+    if (delta === undefined || delta.changes.length === 0) return stored;
+    const now = stored.slice();
+    for (const change of delta.changes) {
+      const at = now.findIndex((one) => sameReference(one, change));
+      const count = change.count + (now[at]?.count ?? 0);
+      if (at < 0) now.push(change);
+      else now[at] = { ...change, count };
+    }
+    return now.filter(({ count }) => count > 0);
+  }
+
+  #isFull(start: number): boolean {
+    return this.pending.get(start)?.becomesFull === true || this.#known(start).full;
+  }
+
+  #delta(start: number): Delta {
+    const known = this.pending.get(start);
+    if (known !== undefined) return known;
+    const delta: Delta = { start, made: undefined, becomesFull: false, more: 0, changes: [] };
+    this.pending.set(start, delta);
+    return delta;
   }
 
   /** Puts an extent among the touched ones, without a change. */
   touch(start: number): void {
-    if (!this.pending.has(start)) this.pending.set(start, this.#known(start));
+    this.#delta(start);
+  }
+
+  #make(place: { start: number; length: number; generation: number }, level: number, first: Reference): void {
+    const { start, length, generation } = place;
+    const made: Extent = { start, length, level, generation, full: false, references: 0, inline: NOBODY, apart: 0 };
+    this.pending.set(start, { start, made, becomesFull: false, more: 1, changes: [first] });
   }
 
   /** A new node of a tree. */
   addNode(tree: TreeParts, node: Node): void {
-    this.pending.set(node.address, {
-      start: node.address,
-      length: node.length,
-      level: node.level,
-      generation: node.generation,
-      full: false,
-      owners: [{ tree: tree.id, object: 0, offset: 0, count: 1 }],
-      parents: [],
-    });
+    const { address, length, generation } = node;
+    this.#make({ start: address, length, generation }, node.level, { parent: 0, tree: tree.id, object: 0, offset: 0, count: 1 });
   }
 
   /** New data, which an object of a tree uses. */
   addData(place: { start: number; length: number; generation: number }, tree: number, item: ItemReference): void {
-    const owner: OwnerReference = { tree, object: item.object, offset: item.offset, count: 1 };
-    this.pending.set(place.start, { ...place, level: -1, full: false, owners: [owner], parents: [] });
+    this.#make(place, -1, { parent: 0, tree, object: item.object, offset: item.offset, count: 1 });
+  }
+
+  #change(start: number, change: Reference): void {
+    const delta = this.#delta(start);
+    delta.more += change.count;
+    const { changes } = delta;
+    // What is given back was mostly taken last: searched from the end.
+    for (let at = changes.length - 1; at >= 0; at--) {
+      const known = changes[at] as Reference;
+      if (!sameReference(known, change)) continue;
+      const count = known.count + change.count;
+      if (count === 0) changes.splice(at, 1);
+      else changes[at] = { ...known, count };
+      return;
+    }
+    changes.push(change);
   }
 
   /** One reference of a tree's object to data more, or (`by` -1) less. */
   changeData(tree: number, item: ItemReference, by: 1 | -1): void {
-    this.#changeOwner(item.start, { tree, object: item.object, offset: item.offset }, by);
-  }
-
-  #changeOwner(start: number, owner: { tree: number; object: number; offset: number }, by: number): void {
-    const extent = this.#known(start);
-    const owners = extent.owners.slice();
-    // New references are mostly of the youngest tree: searched from the end.
-    let at = owners.length - 1;
-    for (; at >= 0; at--) {
-      const known = owners[at] as OwnerReference;
-      if (known.tree === owner.tree && known.object === owner.object && known.offset === owner.offset) break;
-    }
-    const before = at < 0 ? 0 : (owners[at] as OwnerReference).count;
-    assert(before + by >= 0, `tree ${owner.tree} gives back a reference to ${start} that it does not have`);
-    if (at < 0) owners.push({ ...owner, count: by });
-    else if (before + by === 0) owners.splice(at, 1);
-    else owners[at] = { ...owner, count: before + by };
-    this.pending.set(start, { ...extent, owners });
-  }
-
-  #changeParent(start: number, parent: number, by: number): void {
-    const extent = this.#known(start);
-    const parents = extent.parents.slice();
-    const at = parents.findIndex((known) => known.parent === parent);
-    const before = at < 0 ? 0 : (parents[at] as ParentReference).count;
-    assert(before + by >= 0, `node ${parent} gives back a reference to ${start} that it does not have`);
-    if (at < 0) parents.push({ parent, count: by });
-    else if (before + by === 0) parents.splice(at, 1);
-    else parents[at] = { parent, count: before + by };
-    this.pending.set(start, { ...extent, parents });
+    this.#change(item.start, { parent: 0, tree, object: item.object, offset: item.offset, count: by });
   }
 
   /** One reference to a node more or less. */
   changeNode(start: number, who: Who, by: 1 | -1): void {
-    if ("parent" in who) this.#changeParent(start, who.parent, by);
-    else this.#changeOwner(start, { tree: who.tree, object: 0, offset: 0 }, by);
+    const parent = "parent" in who ? who.parent : 0;
+    const tree = "parent" in who ? 0 : who.tree;
+    this.#change(start, { parent, tree, object: 0, offset: 0, count: by });
   }
 
   /** One reference more or less to everything that a node points to. */
@@ -159,20 +189,19 @@ export class References {
     for (let slot = 0; slot < node.count; slot++) {
       const item = this.#source.referenceOf(node, slot);
       if (item === undefined) continue;
-      if ("parent" in who) this.#changeParent(item.start, who.parent, by);
+      if ("parent" in who) this.changeNode(item.start, who, by);
       else this.changeData(who.tree, item, by);
     }
   }
 
   #setFull(start: number): void {
-    this.pending.set(start, { ...this.#known(start), full: true });
+    this.#delta(start).becomesFull = true;
   }
 
   /** In `tree`, `copy` stands where `original` stood. @param mayBeShared - false where nobody else can know the original. */
   copied(tree: TreeParts, original: Node, copy: Node, mayBeShared: boolean): void {
-    const extent = mayBeShared ? this.#known(original.address) : undefined;
-    const count = extent === undefined ? 1 : referencesOf(extent);
-    const full = extent?.full === true;
+    const count = mayBeShared ? this.count(original.address) : 1;
+    const full = mayBeShared && this.#isFull(original.address);
     if (count > 1) {
       if (original.owner === tree.id && !full) {
         // What the tree's references were is the copy's now; the original counts for itself.
@@ -189,7 +218,7 @@ export class References {
   /** The tree, which owns the node, leaves it to others: it and what the tree owns below count for themselves from now on. */
   disown(tree: TreeParts, node: Node): void {
     if (node.owner !== tree.id) return;
-    if (!this.#known(node.address).full) {
+    if (!this.#isFull(node.address)) {
       this.changeBelow(node, { parent: node.address }, 1);
       this.changeBelow(node, { tree: tree.id }, -1);
       this.#setFull(node.address);
@@ -203,12 +232,11 @@ export class References {
    */
   dropTree(tree: TreeParts, shared: (node: Node) => void): void {
     const drop = (node: Node, who: Who): void => {
-      const extent = this.#known(node.address);
-      if (referencesOf(extent) > 1) {
+      if (this.count(node.address) > 1) {
         this.disown(tree, node);
         shared(node);
       } else {
-        const below: Who = extent.full ? { parent: node.address } : { tree: tree.id };
+        const below: Who = this.#isFull(node.address) ? { parent: node.address } : { tree: tree.id };
         if (node.level > 0) for (const child of node.children) drop(tree.store.read(child), below);
         else this.changeBelow(node, below, -1);
       }

@@ -75,9 +75,7 @@ export class Tree implements TreeParts {
     if (slot < leaf.count && leaf.compare(slot, key) === 0) {
       const more = size - (leaf.sizes[slot] as number);
       if (more <= 0 || leaf.used + more <= format.nodeBytes - format.headerBytes) {
-        leaf.values[slot] = value;
-        leaf.sizes[slot] = size;
-        leaf.used += more;
+        leaf.setItem(slot, size, value);
         return;
       }
       this.remove(key);
@@ -129,10 +127,7 @@ export class Tree implements TreeParts {
     copy.fillFrom(node);
     this.store.copied(this, node, copy);
     if (parent === undefined) this.root = copy.address;
-    else {
-      parent.children[slot] = copy.address;
-      parent.generations[slot] = copy.generation;
-    }
+    else parent.setChild(slot, copy);
     return copy;
   }
 

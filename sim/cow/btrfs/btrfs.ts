@@ -284,7 +284,7 @@ export class Btrfs implements FileSystem {
   unmount(): Errno | undefined {
     const failed = this.state.flushAndCommit();
     this.#stopTimer();
-    for (const inode of this.state.inodes.values()) inode.mapping?.truncate(0);
+    for (const inode of this.state.inodes.all()) inode.mapping?.truncate(0);
     return failed;
   }
   check(): void {

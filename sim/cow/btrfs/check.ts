@@ -4,7 +4,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Node } from "../node.ts";
-import { type Extent, referencesOf } from "../references.ts";
+import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import { EXTENT_ITEM, EXTENT_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
@@ -15,7 +15,9 @@ export function check(state: BtrfsState): void {
   const found = referencesFound(state);
   const extents = allExtents(state);
   for (const extent of extents.values()) {
-    const has = referencesOf(extent);
+    const has = state.references.count(extent.start);
+    const kept = state.references.referencesTo(extent.start).reduce((sum, { count }) => sum + count, 0);
+    assert(kept === has, `extent ${extent.start} counts ${has} references, keeps ${kept}`);
     const made = found.get(extent.start) ?? 0;
     assert(has === made, `extent ${extent.start} counts ${has} references, trees make ${made}`);
   }
@@ -56,8 +58,9 @@ function allExtents(state: BtrfsState): Map<number, Extent> {
     const { kind } = cursor.key;
     if (kind === EXTENT_ITEM || kind === METADATA_ITEM) out.set(cursor.key.object, cursor.value as Extent);
   }
-  for (const [start, extent] of state.references.pending) {
-    if (referencesOf(extent) > 0) out.set(start, extent);
+  for (const start of state.references.pending.keys()) {
+    const extent = state.references.extent(start);
+    if (extent !== undefined && state.references.count(start) > 0) out.set(start, extent);
     else out.delete(start);
   }
   return out;
@@ -71,10 +74,10 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
     used.set(group, (used.get(group) ?? 0) + length);
   }
   // What has lost its last reference in this transaction is counted until the commit takes it out.
-  for (const { start, length, ...extent } of state.references.pending.values()) {
-    if (referencesOf({ start, length, ...extent }) > 0) continue;
+  for (const start of state.references.pending.keys()) {
+    if (state.references.count(start) > 0) continue;
     const group = state.space.groupOf(start).start;
-    used.set(group, (used.get(group) ?? 0) + length);
+    used.set(group, (used.get(group) ?? 0) + (state.references.extent(start)?.length ?? 0));
   }
   for (const group of state.space.groups) {
     const has = used.get(group.start) ?? 0;
@@ -84,7 +87,7 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
 
 function checkDelayed(state: BtrfsState): void {
   let delayed = 0;
-  for (const inode of state.inodes.values()) delayed += inode.delayed?.covered ?? 0;
+  for (const inode of state.inodes.all()) delayed += inode.delayed?.covered ?? 0;
   assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
 }
 

@@ -3,7 +3,7 @@ import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { mappingOf, stamp } from "./inodes.ts";
+import { dirtyMappingOf, stamp } from "./inodes.ts";
 import type { DiskExtent } from "./items.ts";
 import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay } from "./reserve.ts";
@@ -63,7 +63,7 @@ function share(state: BtrfsState, source: FileRange, target: FileRange, how: { c
   if (inline !== undefined && inline.extent.kind === "inline") {
     const refused = promiseRange(state, inode, target.offset, target.offset + inline.extent.length);
     const failed =
-      refused ?? mappingOf(state, inode).write(target.offset, inline.extent.content, Math.max(inode.size, target.offset));
+      refused ?? dirtyMappingOf(state, inode).write(target.offset, inline.extent.content, Math.max(inode.size, target.offset));
     if (failed !== undefined) return failed;
   }
   inode.size = Math.max(inode.size, target.offset + how.count);

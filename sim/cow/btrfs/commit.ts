@@ -7,7 +7,6 @@
 import { Content } from "../../core/content.ts";
 import type { Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
-import { type Extent, referencesOf } from "../references.ts";
 import { Tree } from "../tree.ts";
 import { settleExtent } from "./extent-items.ts";
 import { writeInode } from "./inodes.ts";
@@ -40,7 +39,7 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
   }
   state.dirtyInodes.clear();
-  if (state.fresh.length === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
+  if (state.fresh.size === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
   state.counters.commits += 1;
   countQuotas(state);
   snapshot?.();
@@ -68,6 +67,7 @@ function countQuotas(state: BtrfsState): void {
   const then: TreesView = {
     ...common,
     extent: (start) => state.storedExtent(start),
+    references: (extent) => state.storedReferences(extent),
     tree: (id) => {
       const root = state.committedRoots.get(id);
       if (!state.isSubvolume(id) || root === undefined) return undefined;
@@ -78,20 +78,23 @@ function countQuotas(state: BtrfsState): void {
   };
   const now: TreesView = {
     ...common,
-    extent: (start) => references.get(start),
+    extent: (start) => references.extent(start),
+    references: ({ start }) => references.referencesTo(start),
     tree: (id) => (state.isSubvolume(id) ? state.trees.get(id) : undefined),
   };
   const before = new OwnerFinder(then);
   const after = new OwnerFinder(now);
-  for (const { start, length } of references.pending.values())
+  for (const start of references.pending.keys()) {
+    const length = references.extent(start)?.length ?? 0;
     quotas.account(length, before.treesOf(start), after.treesOf(start));
+  }
 }
 
 function writeQuotas(state: BtrfsState): void {
   const { quotas } = state;
   if (quotas === undefined) return;
   const kept = new Map<number, number>();
-  for (const inode of state.mapped) {
+  for (const inode of state.dirtied) {
     const delayed = inode.delayed?.covered ?? 0;
     if (delayed > 0) kept.set(inode.subvolume.id, (kept.get(inode.subvolume.id) ?? 0) + delayed);
   }
@@ -109,33 +112,35 @@ function writeQuotas(state: BtrfsState): void {
 function settle(state: BtrfsState): void {
   const { references } = state;
   for (;;) {
-    for (const tree of state.trees.values()) settleRoot(state, tree);
+    for (const id of ascending(state.touched)) {
+      const tree = state.trees.get(id);
+      if (tree !== undefined) settleRoot(state, tree);
+    }
     if (references.pending.size === 0 && !settleGroups(state)) return;
     while (references.pending.size > 0) {
-      const extents: Extent[] = [...references.pending.values()];
-      for (const extent of extents) {
-        // Settling others may have changed it again.
-        if (references.pending.get(extent.start) !== extent) continue;
-        references.pending.delete(extent.start);
-        settleExtent(state, extent);
+      for (const delta of [...references.pending.values()]) {
+        references.pending.delete(delta.start);
+        settleExtent(state, delta);
       }
     }
   }
+}
+
+function ascending(ids: ReadonlySet<number>): number[] {
+  return [...ids].sort((one, other) => one - other);
 }
 
 /** A tree's root has moved: the root tree says so. The roots of the root tree and the chunk tree are in the superblock. */
 function settleRoot(state: BtrfsState, tree: Tree): void {
   if (tree.id === ROOT_TREE || tree.id === CHUNK_TREE) return;
   const subvolume = state.subvolumes.get(tree.id);
-  if (tree.root === state.writtenRoots.get(tree.id) && subvolume?.dirty !== true) return;
+  const isChanged = subvolume !== undefined && state.takeChangedItem(subvolume);
+  if (tree.root === state.writtenRoots.get(tree.id) && !isChanged) return;
   state.writtenRoots.set(tree.id, tree.root);
   const { generation } = state.read(tree.root);
   const base = subvolume?.item ?? state.plainRoot(tree.id);
   const item: RootItem = { ...base, root: tree.root, generation, lastSnapshot: tree.lastSnapshot };
-  if (subvolume !== undefined) {
-    subvolume.item = item;
-    subvolume.dirty = false;
-  }
+  if (subvolume !== undefined) subvolume.item = item;
   state.rootTree.set(key(tree.id, ROOT_ITEM), ROOT_BYTES, item);
 }
 
@@ -153,9 +158,7 @@ function settleGroups(state: BtrfsState): boolean {
 }
 
 function writeNodes(state: BtrfsState): Errno | undefined {
-  for (const node of state.fresh) {
-    const stored = state.storedExtent(node.address);
-    if (stored === undefined || referencesOf(stored) === 0) continue;
+  for (const node of state.fresh.values()) {
     const failed = state.write(node.address, Content.record(node));
     if (failed !== undefined) return failed;
     state.counters.nodesWritten += 1;
@@ -182,8 +185,12 @@ function finish(state: BtrfsState): void {
   state.space.unpin((start, isNode) => {
     if (isNode) state.nodes.delete(start);
   });
-  for (const [id, tree] of state.trees) state.committedRoots.set(id, tree.root);
-  for (const id of state.committedRoots.keys()) if (!state.trees.has(id)) state.committedRoots.delete(id);
-  state.fresh = [];
+  for (const id of state.touched) {
+    const tree = state.trees.get(id);
+    if (tree === undefined) state.committedRoots.delete(id);
+    else state.committedRoots.set(id, tree.root);
+  }
+  state.touched.clear();
+  state.fresh.clear();
   state.generation += 1;
 }

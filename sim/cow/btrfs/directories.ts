@@ -71,7 +71,7 @@ function placeholderOf(state: BtrfsState, directory: InodeState, name: string): 
     flags: 0,
   });
   inode.standsIn = directory.handle;
-  state.inodes.set(handle, inode);
+  state.inodes.set(inode);
   state.placeholders.set(place, handle);
   return handle;
 }

@@ -1,8 +1,9 @@
 /** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
 import { assert } from "../../core/assert.ts";
-import { type Extent, referencesOf } from "../references.ts";
+import type { Delta, Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
+import { dropReferences, extentBytes, keyOfExtent, settleReferences } from "./extent-references.ts";
 import type { BlockGroupItem, ChunkItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
@@ -13,37 +14,39 @@ import {
   DEV_EXTENT,
   DEVICE_TREE,
   EXTENT_CSUM,
-  EXTENT_ITEM,
   EXTENT_TREE,
   FIRST_FREE,
   FREE_SPACE_INFO,
   FREE_SPACE_TREE,
   ITEM_BYTES_MAX,
   key,
-  METADATA_ITEM,
   SECTOR_SIZE,
 } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 
-/** Bytes of an extent's item: 24, and each reference as it lies in it. */
-function extentBytes(extent: Extent): number {
-  const owners = extent.owners.length * (extent.level < 0 ? 29 : 9);
-  const parents = extent.parents.length * (extent.level < 0 ? 13 : 9);
-  // What does not fit stands in items of its own: it is counted as far as one leaf goes.
-  return Math.min(24 + owners + parents, ITEM_BYTES_MAX / 2);
-}
-
-/** Brings one extent to the extent tree. What has no reference any more is taken out, and its place is pinned. */
-export function settleExtent(state: BtrfsState, extent: Extent): void {
+/** Brings what the transaction did to one extent to the extent tree. What has no reference any more is taken out, and its place is pinned. */
+export function settleExtent(state: BtrfsState, delta: Delta): void {
   const tree = state.tree(EXTENT_TREE);
-  const at = extent.level < 0 ? key(extent.start, EXTENT_ITEM, extent.length) : key(extent.start, METADATA_ITEM, extent.level);
-  if (referencesOf(extent) > 0) {
-    tree.set(at, extentBytes(extent), extent);
+  const extent = delta.made ?? state.storedExtent(delta.start);
+  assert(extent !== undefined, `there is an extent at ${delta.start}`);
+  if (extent === undefined) return;
+  const references = extent.references + delta.more;
+  if (references === 0) {
+    if (delta.made === undefined) {
+      if (extent.apart > 0) dropReferences(tree, extent);
+      tree.remove(keyOfExtent(extent));
+    }
+    if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
+    else state.fresh.delete(extent.start);
+    state.space.pin(extent.start, extent.length);
     return;
   }
-  tree.remove(at);
-  if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
-  state.space.pin(extent.start, extent.length);
+  if (delta.made === undefined && delta.changes.length === 0 && !delta.becomesFull) return;
+  const { inline, apart } = settleReferences(tree, extent, delta.changes);
+  const { start, length, level, generation } = extent;
+  const full = extent.full || delta.becomesFull;
+  const settled: Extent = { start, length, level, generation, full, references, inline, apart };
+  tree.set(keyOfExtent(extent), extentBytes(settled), settled);
 }
 
 /** The most checksums that an item has (fs/btrfs/file-item.c: MAX_CSUM_ITEMS). */

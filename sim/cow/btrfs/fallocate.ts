@@ -5,7 +5,7 @@ import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { mappingOf, stamp } from "./inodes.ts";
+import { dirtyMappingOf, stamp } from "./inodes.ts";
 import { SECTOR_SIZE } from "./layout.ts";
 import { promise, promiseRange, undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
@@ -43,7 +43,7 @@ function settleEnd(state: BtrfsState, inode: InodeState, range: Range, mode: num
   const tail = inode.size % SECTOR_SIZE;
   if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || range.offset + range.length <= inode.size || tail === 0) return undefined;
   const refused = promiseRange(state, inode, inode.size, inode.size + 1);
-  return refused ?? mappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + SECTOR_SIZE);
+  return refused ?? dirtyMappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + SECTOR_SIZE);
 }
 
 function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
@@ -102,7 +102,7 @@ function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number
   const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, true, true);
   if (!isThere) return undefined;
   const refused = promiseRange(state, inode, from, to);
-  return refused ?? mappingOf(state, inode).write(from, Content.zeros(to - from), Math.max(inode.size, to));
+  return refused ?? dirtyMappingOf(state, inode).write(from, Content.zeros(to - from), Math.max(inode.size, to));
 }
 
 /** Zeroes what of a range does not fill sectors. @returns the whole sectors in between. */

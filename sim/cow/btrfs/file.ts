@@ -9,7 +9,7 @@ import { alignUp } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { mappingOf, stamp } from "./inodes.ts";
+import { dirtyMappingOf, mappingOf, stamp } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
 import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay } from "./reserve.ts";
@@ -33,7 +33,7 @@ export function write(state: BtrfsState, inode: InodeState, offset: number, cont
   const granted = promiseMost(state, inode, offset, wanted);
   if (isErrno(granted)) return granted;
   const oldSize = inode.size;
-  const failed = mappingOf(state, inode).write(offset, content.slice(0, granted), oldSize);
+  const failed = dirtyMappingOf(state, inode).write(offset, content.slice(0, granted), oldSize);
   if (failed !== undefined) return failed;
   if (offset + granted > oldSize) inode.size = offset + granted;
   stamp(state, inode, true);
@@ -62,7 +62,7 @@ function zeroBehindEnd(state: BtrfsState, inode: InodeState, newEnd: number): Er
   if (newEnd <= inode.size || tail === 0) return undefined;
   const refused = promiseRange(state, inode, inode.size, inode.size + 1);
   if (refused !== undefined) return refused;
-  return mappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + PAGE_SIZE);
+  return dirtyMappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + PAGE_SIZE);
 }
 
 /** Changes a file's size. */

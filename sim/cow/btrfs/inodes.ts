@@ -24,7 +24,7 @@ function load(state: BtrfsState, handle: number): InodeState {
   const item = (subvolume as Subvolume).tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
   assert(item !== undefined, `subvolume ${subvolumeOf(handle)} has no inode ${ino}`);
   const inode = new InodeState(handle, ino, subvolume as Subvolume, item as InodeItem);
-  state.inodes.set(handle, inode);
+  state.inodes.set(inode);
   return inode;
 }
 
@@ -52,8 +52,13 @@ export function mappingOf(state: BtrfsState, inode: InodeState): Mapping {
     state.addressSpace as NonNullable<typeof state.addressSpace>,
     inodeHandle(inode.handle),
   );
-  state.mapped.add(inode);
   return inode.mapping as Mapping;
+}
+
+/** The mapping for who makes pages of it dirty. */
+export function dirtyMappingOf(state: BtrfsState, inode: InodeState): Mapping {
+  state.dirtied.add(inode);
+  return mappingOf(state, inode);
 }
 
 /** st_dev of a subvolume: its own anonymous number, taken at first use. */

@@ -56,7 +56,7 @@ export function setReceived(
   if (refused !== undefined) return refused;
   const { uuid, stransid } = received;
   subvolume.item = { ...subvolume.item, receivedUuid: uuid, stransid, rtransid: state.generation, readOnly: true };
-  subvolume.dirty = true;
+  state.itemChanged(subvolume);
   state.rootTree.own(state.rootTree.rootNode, undefined, 0);
   return state.commit();
 }
@@ -164,7 +164,7 @@ export function rescanQuota(fs: Btrfs): Errno | undefined {
       if (!reach(node.address, NODE_SIZE)) return false;
       for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
         const item = state.referenceOf(node, slot);
-        if (item !== undefined) reach(item.start, state.references.get(item.start)?.length ?? 0);
+        if (item !== undefined) reach(item.start, state.references.extent(item.start)?.length ?? 0);
       }
       return true;
     });

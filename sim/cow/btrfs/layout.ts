@@ -45,6 +45,10 @@ export const ROOT_BACKREF = 144;
 export const ROOT_REF = 156;
 export const EXTENT_ITEM = 168;
 export const METADATA_ITEM = 169;
+export const TREE_BLOCK_REF = 176;
+export const EXTENT_DATA_REF = 178;
+export const SHARED_BLOCK_REF = 182;
+export const SHARED_DATA_REF = 184;
 export const BLOCK_GROUP_ITEM = 192;
 export const FREE_SPACE_INFO = 198;
 export const DEV_EXTENT = 204;
@@ -65,6 +69,10 @@ export const DIR_BYTES = 30;
 export const FILE_EXTENT_BYTES = 53;
 /** Of a file extent whose data is in the item, beside the data. */
 export const INLINE_BYTES = 21;
+/** Of an extent, beside the references in it. */
+export const EXTENT_ITEM_BYTES = 24;
+/** What an extent's item grows to with references; more are items of their own (BTRFS_MAX_EXTENT_ITEM_SIZE). */
+export const EXTENT_ITEM_BYTES_MAX: number = ((NODE_SIZE - 101) >> 4) - 25;
 export const ROOT_BYTES = 439;
 export const ROOT_REF_BYTES = 18;
 /** The largest item that a leaf takes (BTRFS_MAX_ITEM_SIZE). */

@@ -100,9 +100,9 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     item: { ...state.plainRoot(TOP_SUBVOLUME), uuid: state.newUuid() },
     device: undefined,
     lastIno: FIRST_FREE,
-    dirty: true,
   };
   state.subvolumes.set(TOP_SUBVOLUME, subvolume);
+  state.itemChanged(subvolume);
   // btrfs-progs counts the node that the folder is in as its data.
   makeRootFolder(state, subvolume, NODE_SIZE);
   return state.commit();

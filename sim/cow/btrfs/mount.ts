@@ -121,7 +121,7 @@ function loadSubvolume(state: BtrfsState, tree: Tree, item: RootItem): void {
   tree.lastSnapshot = item.lastSnapshot;
   const cursor = new Cursor(tree);
   const lastIno = cursor.seekBefore(key(LAST_FREE, 0)) ? Math.max(FIRST_FREE, cursor.key.object) : FIRST_FREE;
-  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno, dirty: false });
+  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno });
   state.nextSubvolume = Math.max(state.nextSubvolume, tree.id + 1);
   if (item.refs === 0) state.deleted.push(tree.id);
 }

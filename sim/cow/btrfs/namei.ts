@@ -62,7 +62,7 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
     otime: now,
   });
   if (type === S_IFDIR) inode.parent = directory.handle;
-  state.inodes.set(inode.handle, inode);
+  state.inodes.set(inode);
   writeInode(inode);
   return inode;
 }
@@ -154,7 +154,7 @@ export function freeInode(state: BtrfsState, inode: InodeState): void {
   tree.removeRange(key(inode.ino, 0), key(inode.ino + 1, 0));
   removeOrphan(inode);
   state.dirtyInodes.delete(inode);
-  state.mapped.delete(inode);
+  state.dirtied.delete(inode);
   state.inodes.delete(inode.handle);
 }
 

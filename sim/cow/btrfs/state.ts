@@ -17,11 +17,13 @@ import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { Node, type NodeFormat } from "../node.ts";
-import { type Extent, type ItemReference, References } from "../references.ts";
+import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { Compression } from "./compression.ts";
+import { referencesInTree } from "./extent-references.ts";
 import type { InodeState } from "./inode-state.ts";
+import { InodeTable } from "./inode-table.ts";
 import type { FileExtent, RootItem } from "./items.ts";
 import {
   CHUNK_TREE,
@@ -99,18 +101,22 @@ export class BtrfsState implements NodeStore {
   readonly references: References;
   /** All nodes there are, those too that go with the running transaction. */
   readonly nodes: Map<number, Node> = new Map();
-  /** Nodes that the running transaction has made. */
-  fresh: Node[] = [];
+  /** Nodes that the running transaction has made and still has, by address. */
+  readonly fresh: Map<number, Node> = new Map();
   /** All trees by id, subvolumes' among them. */
   readonly trees: Map<number, Tree> = new Map();
+  /** Ids of the trees that the running transaction has changed or dropped, and of subvolumes whose item it has changed. */
+  readonly touched: Set<number> = new Set();
+  /** Subvolumes whose item differs from what the root tree has. */
+  readonly #changedItems = new Set<Subvolume>();
   /** Where the root tree says that each tree's root is. */
   readonly writtenRoots: Map<number, number> = new Map();
   /** Where each tree's root was at the last commit. */
   readonly committedRoots: Map<number, number> = new Map();
   readonly subvolumes: Map<number, Subvolume> = new Map();
-  readonly inodes: Map<number, InodeState> = new Map();
-  /** Inodes with cached pages, or that had some: those that can have dirty ones. */
-  readonly mapped: Set<InodeState> = new Set();
+  readonly inodes: InodeTable = new InodeTable();
+  /** Inodes whose pages a call has made dirty; they may have been written back meanwhile. */
+  readonly dirtied: Set<InodeState> = new Set();
   readonly dirtyInodes: Set<InodeState> = new Set();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();
@@ -146,6 +152,7 @@ export class BtrfsState implements NodeStore {
     this.#commit = parts.commit;
     this.references = new References({
       stored: (start) => this.storedExtent(start),
+      storedReferences: (extent) => this.storedReferences(extent),
       referenceOf: (leaf, slot) => this.referenceOf(leaf, slot),
     });
   }
@@ -194,6 +201,10 @@ export class BtrfsState implements NodeStore {
     return cursor.value as Extent;
   }
 
+  storedReferences(extent: Extent): readonly Reference[] {
+    return referencesInTree(this.tree(EXTENT_TREE), extent);
+  }
+
   /** What an item of a leaf refers to: a file extent with a place on the device. */
   referenceOf(leaf: Node, slot: number): ItemReference | undefined {
     if (leaf.kinds[slot] !== EXTENT_DATA) return undefined;
@@ -214,7 +225,8 @@ export class BtrfsState implements NodeStore {
     const address = this.space.takeNode(tree.id === CHUNK_TREE ? "system" : "metadata", NODE_SIZE);
     const node = new Node({ length: NODE_SIZE, address, generation: this.generation, level, owner: tree.id });
     this.nodes.set(address, node);
-    this.fresh.push(node);
+    this.fresh.set(address, node);
+    this.touched.add(tree.id);
     this.references.addNode(tree, node);
     return node;
   }
@@ -277,7 +289,7 @@ export class BtrfsState implements NodeStore {
    */
   begin(items: number, subvolume?: Subvolume): Errno | undefined {
     if (this.error !== undefined) return EROFS;
-    if (this.fresh.length > TRANSACTION_NODES_MAX) {
+    if (this.fresh.size > TRANSACTION_NODES_MAX) {
       const failed = this.commit();
       if (failed !== undefined) return failed;
     }
@@ -298,9 +310,14 @@ export class BtrfsState implements NodeStore {
     return this.flushData() ?? this.commit();
   }
 
-  flushData(): Errno | undefined {
+  /** Writes dirty data of the inodes that `wanted` names, by default all. */
+  flushData(wanted: (inode: InodeState) => boolean = () => true): Errno | undefined {
     let failed: Errno | undefined;
-    for (const inode of this.mapped) if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+    for (const inode of this.dirtied) {
+      if (!wanted(inode)) continue;
+      if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+      if ((inode.mapping?.dirtyPages ?? 0) === 0) this.dirtied.delete(inode);
+    }
     return failed;
   }
 
@@ -312,7 +329,7 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.fresh.length > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
+    return this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */
@@ -342,10 +359,27 @@ export class BtrfsState implements NodeStore {
     return this.tree(ROOT_TREE);
   }
 
-  /** A tree that is no subvolume has gone with all its nodes. */
-  dropPlainTree(id: number): void {
+  /** The item of a subvolume has changed: the next commit writes it. */
+  itemChanged(subvolume: Subvolume): void {
+    this.touched.add(subvolume.id);
+    this.#changedItems.add(subvolume);
+  }
+
+  /** Whether a subvolume's item was to be written; now it is. */
+  takeChangedItem(subvolume: Subvolume): boolean {
+    return this.#changedItems.delete(subvolume);
+  }
+
+  /** A tree has gone. */
+  dropTree(id: number): void {
     this.trees.delete(id);
     this.writtenRoots.delete(id);
+    this.touched.add(id);
+  }
+
+  /** A tree that is no subvolume has gone with all its nodes. */
+  dropPlainTree(id: number): void {
+    this.dropTree(id);
     this.rootTree.remove(key(id, ROOT_ITEM));
   }
 

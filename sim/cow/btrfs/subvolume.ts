@@ -12,6 +12,4 @@ export interface Subvolume {
   device: DeviceNumber | undefined;
   /** The number of the last inode made. */
   lastIno: number;
-  /** Whether the item differs from what the root tree has. */
-  dirty: boolean;
 }

@@ -68,9 +68,10 @@ function newItem(state: BtrfsState, parts: Partial<RootItem>): RootItem {
 }
 
 function register(state: BtrfsState, tree: Tree, item: RootItem, lastIno: number): Subvolume {
-  const subvolume: Subvolume = { id: tree.id, tree, item, device: undefined, lastIno, dirty: true };
+  const subvolume: Subvolume = { id: tree.id, tree, item, device: undefined, lastIno };
   state.trees.set(tree.id, tree);
   state.subvolumes.set(tree.id, subvolume);
+  state.itemChanged(subvolume);
   state.tree(UUID_TREE).set(uuidKey(item.uuid), UUID_BYTES, tree.id);
   return subvolume;
 }
@@ -93,7 +94,7 @@ export function makeRootFolder(state: BtrfsState, subvolume: Subvolume, bytes = 
   const root = new InodeState(handleOf(subvolume.id, FIRST_FREE), FIRST_FREE, subvolume, { ...base, ...times });
   subvolume.tree.set(key(FIRST_FREE, INODE_REF, FIRST_FREE), REF_BYTES + 2, [{ index: 0, name: ".." }]);
   writeInode(root);
-  state.inodes.set(root.handle, root);
+  state.inodes.set(root);
   return root;
 }
 
@@ -111,10 +112,7 @@ export function createSubvolume(state: BtrfsState, directory: InodeState, name: 
 }
 
 function flushSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
-  let failed: Errno | undefined;
-  for (const inode of state.mapped)
-    if (inode.subvolume === subvolume && (inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
-  return failed;
+  return state.flushData((inode) => inode.subvolume === subvolume);
 }
 
 /** Makes a snapshot. @returns its id. */
@@ -147,7 +145,7 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
   state.references.changeBelow(root, { tree: id }, 1);
   source.tree.lastSnapshot = state.generation;
   tree.lastSnapshot = state.generation;
-  source.dirty = true;
+  state.itemChanged(source);
   const item = newItem(state, { parentUuid: source.item.uuid, ctransid: source.item.ctransid });
   inheritQuota(state, source.id, id);
   return register(state, tree, item, source.lastIno);
@@ -183,7 +181,7 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
   unnameSubvolume(state, directory, state.environment.names.text(name), subvolume.id);
   stamp(state, directory, true);
   subvolume.item = { ...subvolume.item, refs: 0 };
-  subvolume.dirty = true;
+  state.itemChanged(subvolume);
   state.rootTree.set(key(ORPHANS, ORPHAN_ITEM, subvolume.id), 0, true);
   state.tree(UUID_TREE).remove(uuidKey(subvolume.item.uuid));
   state.deleted.push(subvolume.id);
@@ -192,7 +190,7 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
 
 /** Whether an open file or a process still stands in a subvolume. */
 function isUsed(state: BtrfsState, subvolume: Subvolume): boolean {
-  for (const inode of state.inodes.values()) if (inode.subvolume === subvolume && inode.holds > 0) return true;
+  for (const inode of state.inodes.of(subvolume.id)) if (inode.holds > 0) return true;
   return false;
 }
 
@@ -212,7 +210,7 @@ export function cleanSubvolumes(state: BtrfsState): number | Errno {
 function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
   const { id, tree } = subvolume;
   // What is dirty in it goes nowhere.
-  for (const inode of [...state.inodes.values()]) if (inode.subvolume === subvolume) forgetInode(state, inode);
+  for (const inode of [...state.inodes.of(id)]) forgetInode(state, inode);
   const failed = state.commit() ?? state.begin(1);
   if (failed !== undefined) return failed;
   state.references.dropTree(tree, (node) => {
@@ -220,8 +218,7 @@ function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefin
   });
   state.rootTree.remove(key(id, ROOT_ITEM));
   state.rootTree.remove(key(ORPHANS, ORPHAN_ITEM, id));
-  state.trees.delete(id);
-  state.writtenRoots.delete(id);
+  state.dropTree(id);
   state.subvolumes.delete(id);
   state.deleted.splice(state.deleted.indexOf(id), 1);
   const failedLast = state.commit();
@@ -236,7 +233,7 @@ function forgetInode(state: BtrfsState, inode: InodeState): void {
   inode.delayed = undefined;
   inode.delayedNew = undefined;
   state.dirtyInodes.delete(inode);
-  state.mapped.delete(inode);
+  state.dirtied.delete(inode);
   state.inodes.delete(inode.handle);
 }
 

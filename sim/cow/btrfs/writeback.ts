@@ -6,7 +6,6 @@ import { assert } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
 import { EIO, type Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
-import { referencesOf } from "../references.ts";
 import { type Compression, compressedBytes } from "./compression.ts";
 import { addChecksums } from "./extent-items.ts";
 import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
@@ -115,13 +114,14 @@ function inPlace(
 
 /** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
 function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
-  const known = state.references.get(extent.start);
+  const known = state.references.extent(extent.start);
   assert(known !== undefined, `file extent ${extent.start} has an extent`);
-  if (known === undefined || known.parents.length > 0 || known.owners.length !== 1) return false;
+  const users = state.references.referencesTo(extent.start);
+  const [owner] = users;
+  if (known === undefined || owner === undefined || users.length !== 1 || owner.parent > 0) return false;
   // Younger than every snapshot of its subvolume, or no other subvolume could know it.
-  const [owner] = known.owners;
-  const subvolume = state.subvolumes.get(owner?.tree ?? 0);
-  return referencesOf(known) > 0 && subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
+  const subvolume = state.subvolumes.get(owner.tree);
+  return subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
 }
 
 /** Writes data to where it is; what was preallocated is written from now on. */

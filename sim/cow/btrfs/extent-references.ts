@@ -1,0 +1,125 @@
+/**
+ * References of extents as they lie in the extent tree: in the extent's item as long as that is short, else as items of their own behind it
+ * (fs/btrfs/extent-tree.c: lookup_inline_extent_backref, insert_extent_backref, remove_extent_backref; Linux 6.18).
+ */
+import { assert } from "../../core/assert.ts";
+import { crc32cBytes } from "../../core/crc32c.ts";
+import type { Key } from "../node.ts";
+import { type Extent, type Reference, sameReference } from "../references.ts";
+import type { Tree } from "../tree.ts";
+import {
+  EXTENT_DATA_REF,
+  EXTENT_ITEM,
+  EXTENT_ITEM_BYTES,
+  EXTENT_ITEM_BYTES_MAX,
+  key,
+  METADATA_ITEM,
+  SHARED_BLOCK_REF,
+  SHARED_DATA_REF,
+  TREE_BLOCK_REF,
+} from "./layout.ts";
+
+/** The value of a reference to a node that is an item: its key says all. */
+const TO_NODE = true;
+
+export function keyOfExtent({ start, length, level }: Extent): Key {
+  return level < 0 ? key(start, EXTENT_ITEM, length) : key(start, METADATA_ITEM, level);
+}
+
+/** Bytes that a reference takes in an extent's item, its type included. */
+function inlineBytes(isData: boolean, { parent }: Reference): number {
+  if (!isData) return 9;
+  return parent > 0 ? 13 : 29;
+}
+
+export function extentBytes({ level, inline }: Extent): number {
+  return inline.reduce((sum, reference) => sum + inlineBytes(level < 0, reference), EXTENT_ITEM_BYTES);
+}
+
+const SIGN = 0xffffffff;
+
+/** Stands for hash_extent_data_ref, whose 63 bits are more than a number has: its high bits. */
+function dataHash({ tree, object, offset }: Reference): number {
+  const words = new BigUint64Array([BigInt(tree), BigInt(object), BigInt.asUintN(64, BigInt(offset))]);
+  const raw = new Uint8Array(words.buffer);
+  const high = crc32cBytes(SIGN, raw.subarray(0, 8)) >>> 0;
+  const low = crc32cBytes(SIGN, raw.subarray(8)) >>> 0;
+  return high * 2 ** 20 + (low >>> 12);
+}
+
+/** Where a reference of its own is, or would be put. */
+function keyApart(tree: Tree, extent: Extent, reference: Reference): Key {
+  const { start, level } = extent;
+  if (level >= 0)
+    return reference.parent > 0 ? key(start, SHARED_BLOCK_REF, reference.parent) : key(start, TREE_BLOCK_REF, reference.tree);
+  if (reference.parent > 0) return key(start, SHARED_DATA_REF, reference.parent);
+  for (let hash = dataHash(reference); ; hash++) {
+    const at = key(start, EXTENT_DATA_REF, hash);
+    const there = tree.get(at) as Reference | undefined;
+    if (there === undefined || sameReference(there, reference)) return at;
+  }
+}
+
+/** Changes a reference that is an item of its own, or makes it one. @returns how many such items are more. */
+function settleApart(tree: Tree, extent: Extent, change: Reference): number {
+  const at = keyApart(tree, extent, change);
+  const there = tree.get(at);
+  const had = there === undefined ? 0 : there === TO_NODE ? 1 : (there as Reference).count;
+  const count = had + change.count;
+  assert(count >= 0, `a reference to ${extent.start} is given back only by who has it`);
+  if (count === 0) {
+    tree.remove(at);
+    return -1;
+  }
+  if (extent.level >= 0) tree.set(at, 0, TO_NODE);
+  else tree.set(at, change.parent > 0 ? 4 : 28, { ...change, count });
+  return there === undefined ? 1 : 0;
+}
+
+/** Brings changes of an extent's references to where they are kept, new ones first. @returns what its item says then. */
+export function settleReferences(
+  tree: Tree,
+  extent: Extent,
+  changes: readonly Reference[],
+): { readonly inline: readonly Reference[]; readonly apart: number } {
+  const [first] = changes;
+  if (extent.references === 0 && changes.length === 1 && first !== undefined) return { inline: [first], apart: 0 };
+  const inline = extent.inline.slice();
+  let { apart } = extent;
+  let bytes = extentBytes(extent);
+  const settle = (change: Reference): void => {
+    const known = inline.findIndex((one) => sameReference(one, change));
+    const count = change.count + (inline[known]?.count ?? 0);
+    const more = inlineBytes(extent.level < 0, change);
+    if (known >= 0 && count > 0) inline[known] = { ...change, count };
+    else if (known >= 0) {
+      assert(count === 0, `a reference to ${extent.start} is given back only by who has it`);
+      inline.splice(known, 1);
+      bytes -= more;
+    } else if (apart === 0 && bytes + more < EXTENT_ITEM_BYTES_MAX && count > 0) {
+      inline.push(change);
+      bytes += more;
+    } else apart += settleApart(tree, extent, change);
+  };
+  for (const change of changes) if (change.count > 0) settle(change);
+  for (const change of changes) if (change.count < 0) settle(change);
+  return { inline, apart };
+}
+
+/** All references of an extent, as the extent tree has them. */
+export function referencesInTree(tree: Tree, extent: Extent): readonly Reference[] {
+  if (extent.apart === 0) return extent.inline;
+  const all = extent.inline.slice();
+  tree.visit(key(extent.start, TREE_BLOCK_REF), key(extent.start, SHARED_DATA_REF + 1), ({ kind, offset }, value) => {
+    if (value !== TO_NODE) all.push(value as Reference);
+    else if (kind === TREE_BLOCK_REF) all.push({ parent: 0, tree: offset, object: 0, offset: 0, count: 1 });
+    else all.push({ parent: offset, tree: 0, object: 0, offset: 0, count: 1 });
+    return false;
+  });
+  return all;
+}
+
+/** Takes out the references that are items of their own. */
+export function dropReferences(tree: Tree, { start }: Extent): void {
+  tree.removeRange(key(start, TREE_BLOCK_REF), key(start, SHARED_DATA_REF + 1));
+}

@@ -10,7 +10,7 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import { type Inode, S_IFMT } from "../vfs/filesystem.ts";
+import { type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
 import type { ViewNode } from "./lower-view.ts";
 
 /** The number of an inode of a union. */
@@ -81,7 +81,8 @@ interface LowerPlaces {
   depthOf(node: ViewNode): number;
 }
 
-export class UnionNodes {
+export class UnionNodes implements WalkedPaths {
+  epoch = 0;
   readonly dentries: DentryTable = new DentryTable();
   readonly #view: LowerPlaces;
   #words = new Uint32Array(FIRST_ROWS * WIDTH);
@@ -230,6 +231,21 @@ export class UnionNodes {
     this.seeAs(node, directory, name);
   }
 
+  isAt(node: Node, directory: Node, name: Name): boolean {
+    const words = this.#words;
+    const at = node * WIDTH;
+    if (words[at + PARENT] !== directory || words[at + NAME] !== name || words[at + ENTRIES] === 0) return false;
+    return ((words[at + FLAGS] as number) & TYPE) !== S_IFLNK >>> TYPE_SHIFT;
+  }
+
+  /** A node has lost an entry: what was walked through it, or ended at it by another name, is in doubt. */
+  #lose(node: Node): void {
+    const at = node * WIDTH;
+    const left = (this.#words[at + ENTRIES] as number) - 1;
+    this.#words[at + ENTRIES] = left;
+    if (left > 0 || this.has(node, IS_DIRECTORY)) this.epoch = (this.epoch + 1) | 0;
+  }
+
   /** Notes under which of its names a node was met last. */
   seeAs(node: Node, directory: Node, name: Name): void {
     this.#words[node * WIDTH + PARENT] = directory;
@@ -245,7 +261,7 @@ export class UnionNodes {
     }
     const node = this.dentries.child(row);
     this.dentries.replace(row, as);
-    if (node < WHITEOUT_ENTRY) this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) - 1;
+    if (node < WHITEOUT_ENTRY) this.#lose(node);
   }
 
   /** Ends an entry: what is at the name now is found out when it is asked for. The node it led to has one entry less. */
@@ -254,7 +270,7 @@ export class UnionNodes {
     if (row === 0) return;
     const node = this.dentries.child(row);
     this.dentries.remove(row);
-    if (node < WHITEOUT_ENTRY) this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) - 1;
+    if (node < WHITEOUT_ENTRY) this.#lose(node);
   }
 
   /** Puts the entry of a name under another one, in the place of what is there. */
@@ -267,10 +283,11 @@ export class UnionNodes {
     if (over === 0) dentries.move(row, toDirectory, toName);
     else {
       const replaced = dentries.child(over);
-      if (replaced < WHITEOUT_ENTRY) this.#words[replaced * WIDTH + ENTRIES] = this.entriesOf(replaced) - 1;
+      if (replaced < WHITEOUT_ENTRY) this.#lose(replaced);
       dentries.replace(over, node);
       dentries.remove(row);
     }
+    if (this.has(node, IS_DIRECTORY)) this.epoch = (this.epoch + 1) | 0;
     this.seeAs(node, toDirectory, toName);
   }
 

@@ -168,6 +168,20 @@ export interface ProjectQuota {
 /** One directory entry: its name, its d_ino, and the type bits of its mode (S_IFMT). */
 export type VisitEntry = (name: Name, inodeNumber: number, type: number) => void;
 
+/**
+ * What lets a walk trust a path that it has walked before, by a filesystem whose inode handles are below 2^31 and whose `lookup` of a name that
+ * it knows changes nothing.
+ */
+export interface WalkedPaths {
+  /** Another number whenever a directory has come to another place, or one of several names of an inode has gone. */
+  readonly epoch: number;
+  /**
+   * Whether the inode is found under that name of that directory, of an inode that was at the same `epoch`; never for a symbolic link. Looks at
+   * the inode alone; "no" only means that the name has to be looked up.
+   */
+  isAt(inode: Inode, directory: Inode, name: Name): boolean;
+}
+
 export interface FileSystem {
   /** The type as mount(8) names it: "ext4", "tmpfs", "overlay". */
   readonly type: string;
@@ -182,6 +196,9 @@ export interface FileSystem {
   readonly dropsSetIdOfDirectories?: boolean;
   /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
   readonly stackDepth: number;
+
+  /** Absent: every path is walked step by step. */
+  readonly walked?: WalkedPaths;
 
   // Names
   /** @returns the inode, or ENOENT (or EIO where metadata cannot be read). */

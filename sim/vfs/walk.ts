@@ -7,8 +7,9 @@
 import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, type NameTable, utf8Length } from "../core/names.ts";
 import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, type Credentials } from "./credentials.ts";
-import { type Inode, S_IFDIR, S_IFLNK, typeOf } from "./filesystem.ts";
+import { type Inode, S_IFDIR, S_IFLNK, typeOf, type WalkedPaths } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
+import { PathCache } from "./path-cache.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
 
 /** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
@@ -19,6 +20,9 @@ const SYMBOLIC_LINKS_MAX = 40;
 /** A name of so few UTF-16 units, three bytes each at most, is not too long for any filesystem. */
 const SHORT_NAME = 32;
 const NO_NAME = 0 as Name;
+const NO_INODE = 0 as Inode;
+/** What spares somebody the question whether he may search a directory. */
+const SEARCHES_ALL = CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH;
 
 const SLASH = 47;
 const DOT = 46;
@@ -55,6 +59,13 @@ export class Walk {
   readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
+  /** Paths walked before, from the root `#knownFrom`. */
+  readonly #known = new PathCache();
+  #knownFrom: Position | undefined;
+  /** Whether the walk has met neither dots nor a symbolic link so far. */
+  #straight = true;
+  /** After such a walk whose path ends with a name, not with a slash: the directory of that name, which is `name`; else NO_INODE. */
+  #last: Inode = NO_INODE;
 
   constructor(task: Walker) {
     this.#task = task;
@@ -70,10 +81,41 @@ export class Walk {
 
   /** Walks the whole path. @param follow - whether a symbolic link at its end is followed; slashes behind it always are. */
   to(path: string, follow: boolean): Errno | undefined {
+    const walked = this.#repeatable(path);
+    if (walked === undefined) return this.#walkTo(path, follow);
+    const known = this.#known.find(path, walked);
+    if (known === NO_INODE) {
+      const lost = this.#walkTo(path, follow);
+      if (lost === undefined && this.#last !== NO_INODE && walked.isAt(this.inode, this.#last, this.name)) {
+        this.#known.keep(path, this.inode, { directory: this.#last, name: this.name, epoch: walked.epoch });
+      }
+      return lost;
+    }
+    this.mount = this.#task.root.mount;
+    this.inode = known;
+    this.kind = "root";
+    this.slash = false;
+    return undefined;
+  }
+
+  #walkTo(path: string, follow: boolean): Errno | undefined {
     const wrong = pathError(path);
     if (wrong !== undefined) return wrong;
     this.#begin();
     return this.#run(path, follow, false);
+  }
+
+  /** What can be asked about an earlier walk of the path; undefined for one that mounts, permissions or the working directory decide too. */
+  #repeatable(path: string): WalkedPaths | undefined {
+    if (path.charCodeAt(0) !== SLASH) return undefined;
+    const { root, credentials } = this.#task;
+    const { mount } = root;
+    if (mount.covers !== undefined || (credentials.capabilities & SEARCHES_ALL) === 0) return undefined;
+    if (root !== this.#knownFrom) {
+      this.#known.clear();
+      this.#knownFrom = root;
+    }
+    return mount.fs.walked;
   }
 
   /** Walks to the directory of the last component, which is not looked up. */
@@ -110,12 +152,14 @@ export class Walk {
 
   #begin(): void {
     this.#links = 0;
+    this.#straight = true;
+    this.#last = NO_INODE;
     this.mount = this.#task.cwd.mount;
     this.inode = this.#task.cwd.inode;
   }
 
   #run(given: string, followLast: boolean, wantParent: boolean): Errno | undefined {
-    const privileged = (this.#task.credentials.capabilities & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)) !== 0;
+    const privileged = (this.#task.credentials.capabilities & SEARCHES_ALL) !== 0;
     const names = this.#names;
     let path = given;
     let at = this.#start(path);
@@ -128,15 +172,10 @@ export class Walk {
       let next = end;
       while (next < path.length && path.charCodeAt(next) === SLASH) next++;
       const last = next === path.length;
-      if (last && wantParent) {
-        this.kind = dots === 0 ? "normal" : dots === 1 ? "dot" : "dotdot";
-        this.name = name;
-        this.slash = next > end;
-        this.long = end - at > SHORT_NAME;
-        return undefined;
-      }
+      if (last && wantParent) return this.#endBefore(name, dots, end - at, next > end);
       if (dots !== 0) {
         if (dots === 2) this.#up();
+        this.#straight = false;
         at = next;
         continue;
       }
@@ -145,6 +184,10 @@ export class Walk {
       if (isErrno(found)) return found;
       this.inode = found;
       if (mount.covers !== undefined) this.#descend();
+      if (last && next === end && this.#straight) {
+        this.#last = directory;
+        this.name = name;
+      }
       at = next;
       const type = typeOf(this.mount.fs, this.inode);
       if (type === S_IFDIR) continue;
@@ -158,6 +201,7 @@ export class Walk {
       if (isErrno(target)) return target;
       this.inode = directory;
       this.mount = mount;
+      this.#straight = false;
       if (last && !wantDirectory) {
         path = target;
         at = this.#start(path);
@@ -169,6 +213,15 @@ export class Walk {
     }
     this.kind = "root";
     this.slash = false;
+    return undefined;
+  }
+
+  /** Says what the last component is, before which the walk ends. */
+  #endBefore(name: Name, dots: number, length: number, slash: boolean): undefined {
+    this.name = name;
+    this.kind = dots === 0 ? "normal" : dots === 1 ? "dot" : "dotdot";
+    this.slash = slash;
+    this.long = length > SHORT_NAME;
     return undefined;
   }
 

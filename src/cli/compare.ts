@@ -39,10 +39,16 @@ export async function compare(paths: readonly string[], options: CompareOptions,
         `${scenario.file}: none of its drivers can run: ${result.missing.map(({ id, why }) => `${id} (${why})`).join(", ")}`,
       );
     results.push(result);
-    if (options.json !== true) write(`${results.length > 1 ? "\n" : ""}${compareText(result)}`);
+    if (options.json !== true) await writeNow(write, `${results.length > 1 ? "\n" : ""}${compareText(result)}`);
   }
   if (options.json === true) write(compareJson(results));
   return results.some(hasFailed) ? EXIT.expectation : EXIT.ok;
+}
+
+/** Writes, and lets a reader that is gone say so before the next scenario runs. */
+async function writeNow(write: (text: string) => void, text: string): Promise<void> {
+  write(text);
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 function hasFailed({ drivers }: ScenarioRun): boolean {

@@ -16,6 +16,7 @@ import {
   type NewInode,
   type StatFs,
   type VisitEntry,
+  type WalkedPaths,
 } from "../../vfs/filesystem.ts";
 import { ROOT_NODE } from "../nodes.ts";
 import * as attributes from "./attributes.ts";
@@ -41,6 +42,7 @@ export class OverlayFileSystem implements FileSystem {
   readonly nameMax: number = NAME_MAX;
   readonly stackDepth: number;
   readonly exportable: boolean;
+  readonly walked: WalkedPaths;
   /** The mount's state: for tests and tools of this room. */
   readonly overlay: Overlay;
 
@@ -48,6 +50,7 @@ export class OverlayFileSystem implements FileSystem {
     this.overlay = overlay;
     this.label = overlay.label;
     this.device = overlay.device;
+    this.walked = overlay.nodes as WalkedPaths;
     this.exportable = overlay.options.nfsExport;
     let depth = overlay.upper?.fs.stackDepth ?? 0;
     for (const { fs } of overlay.lowers) depth = Math.max(depth, fs.stackDepth);

@@ -19,7 +19,16 @@ async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
 test("every function of node:fs is there, but for those of no simulated machine", () => {
   const fs = fresh() as unknown as Record<string, unknown>;
   const missing = Object.keys(realFs).filter((name) => !(name in fs));
-  expect(missing.sort()).toEqual(["_toUnixTimestamp", "default", "lchmod", "lchmodSync", "openAsBlob", "unwatchFile", "watch", "watchFile"]);
+  expect(missing.sort()).toEqual([
+    "_toUnixTimestamp",
+    "default",
+    "lchmod",
+    "lchmodSync",
+    "openAsBlob",
+    "unwatchFile",
+    "watch",
+    "watchFile",
+  ]);
   const promises = fs["promises"] as Record<string, unknown>;
   expect(Object.keys(realFs.promises).filter((name) => !(name in promises))).toEqual(["lchmod", "watch"]);
   expect(fs["constants"]).toEqual(process.platform === "linux" ? { ...realFs.constants } : fs["constants"]);

@@ -40,6 +40,8 @@ export interface HostOptions {
   readonly memory?: number;
   /** Default Linux 6.18. */
   readonly kernel?: KernelProfile;
+  /** The wall-clock second at which virtual time begins. Default the clock's own. */
+  readonly epochSeconds?: number;
 }
 
 /** The options that mount(8) takes for itself. */
@@ -68,7 +70,7 @@ function addInto(sum: Record<string, number>, prefix: string, counters: Counters
 }
 
 export class Host implements HostParts {
-  readonly clock: Clock = new Clock();
+  readonly clock: Clock;
   readonly events: EventStream;
   readonly names: NameTable = new NameTable();
   readonly random: Random;
@@ -94,6 +96,7 @@ export class Host implements HostParts {
   #anonymousDevices = 0;
 
   constructor(options: HostOptions = {}) {
+    this.clock = new Clock(options.epochSeconds === undefined ? {} : { epochSeconds: options.epochSeconds });
     this.events = new EventStream(() => this.clock.now);
     this.random = new Random(options.seed ?? 1);
     this.kernel = options.kernel ?? k6_18;

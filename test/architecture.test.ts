@@ -25,11 +25,13 @@ const ROOMS = [
   "src/drivers",
   "src/layers",
   "src/images",
+  "src/fs",
   "src/scenario",
   "src/replay",
   "src/report",
   "src/node",
   "src/cli",
+  "src/entry",
   "src/index",
 ] as const;
 

@@ -155,8 +155,17 @@ export function utimens(
   // The path is not even looked at when there is nothing to do.
   if (atime === "OMIT" && mtime === "OMIT") return undefined;
   const lost = task.walk.to(path, !to.nofollow);
-  if (lost !== undefined) return lost;
-  const { mount, inode } = task.walk;
+  return lost ?? changeTimes(task, task.walk, atime, mtime);
+}
+
+/** futimens(3): utimensat with a descriptor alone. */
+export function futimens(task: Process, fd: number, atime: TimeChange, mtime: TimeChange): Errno | undefined {
+  if (atime === "OMIT" && mtime === "OMIT") return undefined;
+  const file = fileOf(task, fd);
+  return "mount" in file ? changeTimes(task, file, atime, mtime) : file;
+}
+
+function changeTimes(task: Process, { mount, inode }: Position, atime: TimeChange, mtime: TimeChange): Errno | undefined {
   const who = task.credentials;
   const { fs } = mount;
   const readOnly = wantWrite(mount);

@@ -200,6 +200,9 @@ export class Task implements Process {
   utimens(path: string, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT", nofollow = false): Errno | undefined {
     return attributes.utimens(this, path, { atime, mtime, nofollow });
   }
+  futimens(fd: number, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT"): Errno | undefined {
+    return attributes.futimens(this, fd, atime, mtime);
+  }
 
   // Names
   mkdir(path: string, mode = 0o777): Errno | undefined {

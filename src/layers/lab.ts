@@ -6,9 +6,11 @@
  *
  * Interface: names that are not there, or are taken, throw a LabError (a wrong scenario); a driver's failure is returned.
  */
+import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { readTar } from "../archive/tar-read.ts";
 import { CallSession } from "../calls/session.ts";
 import {
   type Change,
@@ -18,6 +20,7 @@ import {
   isDriverError,
   pathError,
 } from "../drivers/driver.ts";
+import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
 import { branchRows, type UpperRow, upperRows } from "./upper.ts";
 
 /** A step that names a layer that is not there, or a name twice. */
@@ -91,12 +94,38 @@ export class Lab {
     return this.#add(name, parent, {}, storage);
   }
 
+  /** A writable container over a layer that differs from it as `diff` of another one told: what docker commit keeps of it. */
+  addFrom(name: string, parent: string, diff: Content): DriverError | undefined {
+    const tree = this.#make(name, parent, {});
+    if (isDriverError(tree)) return tree;
+    const { host, driver } = this;
+    const layer = {
+      id: tree.id,
+      parent: tree.parent,
+      diff: { entries: readTar(diff, { mode: "docker" }), mode: "docker" as const },
+    };
+    const size = applyDiffTo(host, driver, layer);
+    return isDriverError(size) ? size : this.#open(tree);
+  }
+
+  /** How a container differs from its parent, as a tar archive. */
+  diff(name: string): Content | DriverError {
+    const { id, parent } = this.#tree(name);
+    return diffOf(this.host, this.driver, { id, parent });
+  }
+
   #add(
     name: string,
     parent: string | undefined,
     options: LayerOptions,
     storage: CreateOptions["storage"] = {},
   ): DriverError | undefined {
+    const tree = this.#make(name, parent, storage);
+    if (isDriverError(tree)) return tree;
+    return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
+  }
+
+  #make(name: string, parent: string | undefined, storage: CreateOptions["storage"] = {}): Tree | DriverError {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
@@ -106,7 +135,7 @@ export class Lab {
     if (failed !== undefined) return failed;
     const tree: Tree = { id, parent: parentId, path: undefined, held: false, session: undefined };
     this.#trees.set(name, tree);
-    return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
+    return tree;
   }
 
   /** Takes an image layer that the driver has under `id` already. */

@@ -1,0 +1,148 @@
+/**
+ * Errors as Node makes them: those of system calls (code, negative errno, syscall, path, dest, libuv's wording) and those of arguments
+ * (ERR_INVALID_ARG_TYPE and its like, Node 20 lib/internal/errors.js).
+ */
+import { inspect } from "node:util";
+import type { Errno } from "../../sim/core/errno.ts";
+
+/** What libuv says of each code where that is not strerror(3)'s text with a small first letter (libuv 1.46, include/uv.h, UV_ERRNO_MAP). */
+const LIBUV_TEXT: Readonly<Record<string, string>> = {
+  E2BIG: "argument list too long",
+  EBUSY: "resource busy or locked",
+  EEXIST: "file already exists",
+  EFAULT: "bad address in system call argument",
+  EILSEQ: "illegal byte sequence",
+  EIO: "i/o error",
+  EISDIR: "illegal operation on a directory",
+  ELOOP: "too many symbolic links encountered",
+  EMFILE: "too many open files",
+  ENAMETOOLONG: "name too long",
+  ENFILE: "file table overflow",
+  ENODATA: "no data available",
+  ENOMEM: "not enough memory",
+  ENOTCONN: "socket is not connected",
+  ENOTEMPTY: "directory not empty",
+  ENOTSUP: "operation not supported on socket",
+  ENOTTY: "inappropriate ioctl for device",
+  EOVERFLOW: "value too large for defined data type",
+  EPIPE: "broken pipe",
+  ESPIPE: "invalid seek",
+  ETXTBSY: "text file is busy",
+  EXDEV: "cross-device link not permitted",
+  ETIMEDOUT: "connection timed out",
+  ERANGE: "result too large",
+};
+
+/** Codes that libuv does not know; their errors have a number and no more. */
+const UNKNOWN: ReadonlySet<string> = new Set(["EBADMSG", "EDOM", "EDQUOT", "ENOEXEC", "ENOTBLK", "ESTALE", "ETIME", "EUCLEAN"]);
+
+/** What libuv calls an error (uv_err_name). */
+export function libuvCode(errno: Errno): string {
+  return UNKNOWN.has(errno.code) ? `Unknown system error ${-errno.number}` : errno.code;
+}
+
+/** What libuv says of an error (uv_strerror). */
+export function libuvText(errno: Errno): string {
+  if (UNKNOWN.has(errno.code)) return libuvCode(errno);
+  return LIBUV_TEXT[errno.code] ?? errno.text.charAt(0).toLowerCase() + errno.text.slice(1);
+}
+
+/** What a system call's error is about. */
+export interface ErrorPlace {
+  readonly path?: string | undefined;
+  readonly dest?: string | undefined;
+}
+
+/** A system call's error: "ENOENT: no such file or directory, open '/a'". */
+export function systemError(errno: Errno, syscall: string, { path, dest }: ErrorPlace = {}): NodeJS.ErrnoException {
+  const code = libuvCode(errno);
+  let message = `${code}: ${libuvText(errno)}, ${syscall}`;
+  if (path !== undefined) message += ` '${path}'`;
+  if (dest !== undefined) message += ` -> '${dest}'`;
+  const fields: Record<string, unknown> = { errno: -errno.number, code, syscall };
+  if (path !== undefined) fields["path"] = path;
+  if (dest !== undefined) fields["dest"] = dest;
+  return Object.assign(new Error(message), fields);
+}
+
+/** What ERR_FS_CP_EINVAL and its like tell of the failure behind them. */
+export interface Context extends ErrorPlace {
+  readonly errno: Errno;
+  readonly syscall: string;
+  readonly message: string;
+}
+
+/** An error of Node's own checks on files: "Path is a directory: rm returned EISDIR (is a directory) /a". */
+export function checkError(code: string, prefix: string, context: Context): Error {
+  const { errno, syscall, message, path, dest } = context;
+  let text = `${prefix}: ${syscall} returned ${errno.code} (${message})`;
+  if (path !== undefined) text += ` ${path}`;
+  if (dest !== undefined) text += ` => ${dest}`;
+  const info: Record<string, unknown> = { errno: errno.number, code: errno.code, message, syscall };
+  if (path !== undefined) info["path"] = path;
+  if (dest !== undefined) info["dest"] = dest;
+  const error = Object.assign(new Error(text), { code, info, errno: errno.number, syscall, path, dest });
+  Object.defineProperty(error, "name", { value: "SystemError", enumerable: false, configurable: true, writable: true });
+  return error;
+}
+
+function withCode<T extends Error>(error: T, code: string): T {
+  return Object.assign(error, { code });
+}
+
+/** "argument", or "property" for a name such as "options.mode". */
+function kindOf(name: string): string {
+  return name.includes(".") ? "property" : "argument";
+}
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return `Received ${String(value)}`;
+  if (typeof value === "function") return `Received function ${value.name}`;
+  if (typeof value === "object") {
+    const maker = (value as { constructor?: { name?: string } }).constructor?.name;
+    return maker === undefined || maker === "" ? `Received ${inspect(value, { depth: -1 })}` : `Received an instance of ${maker}`;
+  }
+  const shown = inspect(value, { colors: false });
+  return `Received type ${typeof value} (${shown.length > 28 ? `${shown.slice(0, 25)}...` : shown})`;
+}
+
+/** ERR_INVALID_ARG_TYPE. @param expected - as "of type string or an instance of Buffer". */
+export function typeError(name: string, expected: string, value: unknown): TypeError {
+  const message = `The "${name}" ${kindOf(name)} must be ${expected}. ${received(value)}`;
+  return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+}
+
+/** ERR_INVALID_ARG_TYPE in words of its own. */
+export function plainTypeError(message: string): TypeError {
+  return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+}
+
+/** ERR_OUT_OF_RANGE in words of its own. */
+export function plainRangeError(message: string): RangeError {
+  return withCode(new RangeError(message), "ERR_OUT_OF_RANGE");
+}
+
+/** ERR_INVALID_ARG_VALUE. */
+export function valueError(name: string, value: unknown, reason = "is invalid"): TypeError {
+  const shown = inspect(value);
+  const text = shown.length > 128 ? `${shown.slice(0, 128)}...` : shown;
+  return withCode(new TypeError(`The ${kindOf(name)} '${name}' ${reason}. Received ${text}`), "ERR_INVALID_ARG_VALUE");
+}
+
+function separated(digits: string): string {
+  return digits.replace(/\B(?=(\d{3})+$)/g, "_");
+}
+
+/** ERR_OUT_OF_RANGE. @param range - as ">= 0 && <= 7". */
+export function rangeError(name: string, range: string, value: unknown): RangeError {
+  let shown = inspect(value);
+  if (Number.isInteger(value) && Math.abs(value as number) > 2 ** 32) shown = separated(String(value));
+  else if (typeof value === "bigint" && (value > 2n ** 32n || value < -(2n ** 32n))) shown = `${separated(String(value))}n`;
+  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
+  return withCode(new RangeError(message), "ERR_OUT_OF_RANGE");
+}
+
+/** Any other error with one of Node's codes. */
+export function codedError(code: string, message: string): Error {
+  return withCode(new Error(message), code);
+}

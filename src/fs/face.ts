@@ -1,0 +1,200 @@
+/**
+ * A node:fs-shaped object over one simulated process: every function of Node's in its three forms, made from tables of operations.
+ *
+ * Interface: synchronous forms work at once. The others check their arguments at once, do their work in the order of the calls when the event
+ * loop comes round, and answer then; so a program sees what it would see of a thread pool with one thread.
+ */
+import { promisify } from "node:util";
+import { isErrno } from "../../sim/core/errno.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { CONSTANTS } from "./constants.ts";
+import { CONTENT_CALLS } from "./content-calls.ts";
+import { copyRequest, copyTree, runNow, runWaiting } from "./copy-tree.ts";
+import { Dir } from "./dir.ts";
+import { typeError } from "./errors.ts";
+import { FILE_CALLS } from "./file-calls.ts";
+import { FileHandle } from "./handle.ts";
+import { Kernel, type ProcessOptions } from "./kernel.ts";
+import { NAME_CALLS, NATIVE_REALPATH } from "./name-calls.ts";
+import type { Operation, OperationTable } from "./operation.ts";
+import { path } from "./readers.ts";
+import { Dirent, Stats } from "./stats.ts";
+import { type StreamCalls, streamClass, streamMakers } from "./streams.ts";
+import { TREE_CALLS } from "./tree-calls.ts";
+
+/** Every operation, by the name of its callback form. */
+const OPERATIONS: OperationTable = { ...FILE_CALLS, ...CONTENT_CALLS, ...NAME_CALLS, ...TREE_CALLS };
+
+type AnyFunction = (...args: unknown[]) => unknown;
+type Callback = (error: unknown, ...results: unknown[]) => void;
+
+/** What an operation gives its synchronous form. */
+function now(kernel: Kernel, of: Operation): AnyFunction {
+  const part = of.parts?.[0];
+  return (...args) => {
+    const values = of.read(args);
+    kernel.enter();
+    const result = of.make(kernel, values, "sync");
+    return part === undefined ? result : (result as Record<string, unknown>)[part];
+  };
+}
+
+/** Does the work when the event loop comes round. */
+function later<T>(work: () => T, callback: (error: unknown, result?: T) => void): void {
+  setImmediate(() => {
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      callback(error);
+      return;
+    }
+    callback(null, result);
+  });
+}
+
+function promised<T>(work: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    later(work, (error, result) => (error === null ? resolve(result as T) : reject(error)));
+  });
+}
+
+/** The callback among the arguments: the last of them that is given. @throws ERR_INVALID_ARG_TYPE. */
+function takeCallback(args: unknown[]): Callback {
+  let last = args.pop();
+  while (last === undefined && args.length > 0) last = args.pop();
+  if (typeof last !== "function") throw typeError("cb", "of type function", last);
+  return last as Callback;
+}
+
+function withCallback(kernel: Kernel, of: Operation, name: string): AnyFunction {
+  const make = inPromise(kernel, of);
+  const call: AnyFunction = (...args) => {
+    if (name === "close" && args.length === 1) args.push(throwFailure);
+    const callback = takeCallback(args);
+    const values = of.read(args);
+    later(
+      () => {
+        kernel.enter();
+        return of.make(kernel, values, "callback");
+      },
+      (error, result) => {
+        if (error !== null) callback(error);
+        else if (of.parts === undefined) result === undefined ? callback(null) : callback(null, result);
+        else callback(null, ...of.parts.map((part) => (result as Record<string, unknown>)[part]));
+      },
+    );
+  };
+  if (of.parts !== undefined) Object.defineProperty(call, promisify.custom, { value: make, enumerable: false });
+  return call;
+}
+
+/** What close does without a callback. */
+const throwFailure: Callback = (error) => {
+  if (error !== null) throw error;
+};
+
+function inPromise(kernel: Kernel, of: Operation): (...args: unknown[]) => Promise<unknown> {
+  return async (...args) => {
+    const values = of.read(args);
+    return promised(() => {
+      kernel.enter();
+      return of.make(kernel, values, "promise");
+    });
+  };
+}
+
+/** Operations of callback and synchronous form alone: they take descriptors, which a FileHandle stands for. */
+const DESCRIPTOR_CALLS: ReadonlySet<string> = new Set(Object.keys(FILE_CALLS));
+
+type Bag = Record<string, unknown>;
+
+function addExists(kernel: Kernel, face: Bag): void {
+  const exists = (name: unknown): boolean => {
+    let known: string;
+    try {
+      known = path(name);
+    } catch {
+      return false;
+    }
+    kernel.enter();
+    return !isErrno(kernel.task.access(known, 0));
+  };
+  face["existsSync"] = exists;
+  const call: AnyFunction = (name, callback) => {
+    if (typeof callback !== "function") throw typeError("cb", "of type function", callback);
+    setImmediate(() => callback(exists(name)));
+  };
+  const asked = (name: unknown): Promise<boolean> => promised(() => exists(name));
+  Object.defineProperty(call, promisify.custom, { value: asked, enumerable: false });
+  face["exists"] = call;
+}
+
+function addCopy(kernel: Kernel, face: Bag, promises: Bag): void {
+  face["cpSync"] = (...args: unknown[]): void => {
+    const request = copyRequest(args);
+    kernel.enter();
+    runNow(copyTree(kernel, request));
+  };
+  promises["cp"] = async (...args: unknown[]): Promise<void> => {
+    const request = copyRequest(args);
+    await promised(() => kernel.enter());
+    await runWaiting(copyTree(kernel, request));
+  };
+  face["cp"] = (...args: unknown[]): void => {
+    const callback = takeCallback(args);
+    const request = copyRequest(args);
+    promised(() => kernel.enter())
+      .then(() => runWaiting(copyTree(kernel, request)))
+      .then(
+        () => setImmediate(callback, null),
+        (error) => setImmediate(callback, error),
+      );
+  };
+}
+
+function addStreams(kernel: Kernel, face: Bag, promises: Bag): void {
+  const streams = streamMakers(face as unknown as StreamCalls);
+  face["createReadStream"] = streams.read;
+  face["createWriteStream"] = streams.write;
+  face["ReadStream"] = streamClass(streams.read, "read");
+  face["WriteStream"] = streamClass(streams.write, "write");
+  face["FileReadStream"] = face["ReadStream"];
+  face["FileWriteStream"] = face["WriteStream"];
+  const perform = (name: string, args: readonly unknown[]): Promise<unknown> =>
+    inPromise(kernel, OPERATIONS[name] as Operation)(...args);
+  const parts = { perform, readStream: streams.readHandle, writeStream: streams.writeHandle };
+  promises["open"] = async (...args: unknown[]): Promise<FileHandle> =>
+    new FileHandle((await perform("open", args)) as number, parts);
+}
+
+/** What node:fs looks like to whoever uses it, but for what a simulated process cannot do. */
+export type NodeFs = Omit<typeof import("node:fs"), "openAsBlob" | "lchmod" | "lchmodSync" | "glob" | "globSync">;
+
+/**
+ * The files of a simulated process in the form of node:fs.
+ * @param task - such as `Lab.task` of a container gives
+ * @throws an error of node:fs where `options.cwd` is no directory
+ */
+export function nodeFs(task: Task, options: ProcessOptions = {}): NodeFs {
+  return faceOf(new Kernel(task, options));
+}
+
+/** The same over a process that may be exchanged. */
+export function faceOf(kernel: Kernel): NodeFs {
+  const promises: Bag = { constants: CONSTANTS };
+  const face: Bag = { promises, constants: CONSTANTS, Stats, Dirent, Dir };
+  for (const [name, of] of Object.entries(OPERATIONS)) {
+    face[`${name}Sync`] = now(kernel, of);
+    face[name] = withCallback(kernel, of, name);
+    if (!DESCRIPTOR_CALLS.has(name)) promises[name] = inPromise(kernel, of);
+  }
+  promises["realpath"] = inPromise(kernel, NATIVE_REALPATH);
+  Object.assign(face["realpath"] as object, { native: withCallback(kernel, NATIVE_REALPATH, "realpath") });
+  Object.assign(face["realpathSync"] as object, { native: now(kernel, NATIVE_REALPATH) });
+  for (const name of ["F_OK", "R_OK", "W_OK", "X_OK"]) face[name] = CONSTANTS[name];
+  addExists(kernel, face);
+  addCopy(kernel, face, promises);
+  addStreams(kernel, face, promises);
+  return face as unknown as NodeFs;
+}

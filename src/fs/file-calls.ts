@@ -1,0 +1,215 @@
+/**
+ * Operations on open files.
+ */
+import { Buffer } from "node:buffer";
+import { Content } from "../../sim/core/content.ts";
+import { EINVAL, isErrno } from "../../sim/core/errno.ts";
+import { rangeError, systemError, typeError, valueError } from "./errors.ts";
+import { type Kernel, timeOf } from "./kernel.ts";
+import { freeOperation, type OperationTable, operation } from "./operation.ts";
+import {
+  bytesOf,
+  fd,
+  flagsNamed,
+  integer,
+  looseOptions,
+  modeNamed,
+  ownerNamed,
+  path,
+  secondsNamed,
+  view,
+  views,
+} from "./readers.ts";
+import { bigIntStats, Stats } from "./stats.ts";
+
+/** How many bytes read takes at a time without a buffer given. */
+const BUFFER_SIZE = 16_384;
+
+interface Transfer {
+  readonly fd: number;
+  readonly buffer: unknown;
+  readonly offset: number;
+  readonly length: number;
+  /** Bytes from the beginning of the file; undefined: where the file stands. */
+  readonly position: number | undefined;
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** A position as read takes it: null and -1 mean where the file stands. */
+function readPosition(value: unknown): number | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value === "bigint") {
+    if (value < -(2n ** 63n) || value >= 2n ** 63n)
+      throw rangeError("position", `>= ${-(2n ** 63n)} && <= ${2n ** 63n - 1n}`, value);
+    return value === -1n ? undefined : Number(value);
+  }
+  if (typeof value !== "number") throw typeError("position", "of type bigint or integer", value);
+  return integer(value, "position", -1) === -1 ? undefined : value;
+}
+
+/** A position as write takes it: what is no number from 0 on means where the file stands. */
+function writePosition(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+/** read(fd, buffer, offset, length, position), (fd, buffer, options), (fd, options), (fd). */
+function readRequest(args: readonly unknown[]): Transfer {
+  const [file, second, third, fourth, fifth] = args;
+  const number = fd(file);
+  const given = second === undefined || ArrayBuffer.isView(second) ? second : record(second)["buffer"];
+  const buffer = view(given === undefined ? Buffer.alloc(BUFFER_SIZE) : given);
+  let [offset, length, position] = [third, fourth, fifth];
+  const named = ArrayBuffer.isView(second) ? third : second;
+  if (args.length <= 3 || (typeof named === "object" && named !== null)) {
+    if (named !== undefined && named !== null && typeof named !== "object") throw typeError("options", "of type object", named);
+    ({ offset, length, position } = record(named));
+  }
+  const from = offset === undefined || offset === null ? 0 : integer(offset, "offset", 0);
+  const count = length === undefined ? buffer.byteLength - from : Number(length) | 0;
+  if (count !== 0) {
+    if (buffer.byteLength === 0) throw valueError("buffer", buffer, "is empty and cannot be written");
+    if (count < 0) throw rangeError("length", ">= 0", count);
+    if (from + count > buffer.byteLength) throw rangeError("length", `<= ${buffer.byteLength - from}`, count);
+  }
+  return { fd: number, buffer, offset: from, length: count, position: readPosition(position) };
+}
+
+function readInto(kernel: Kernel, request: Transfer): number {
+  if (request.length === 0) return 0;
+  const target = bytesOf(request.buffer as ArrayBufferView).subarray(request.offset, request.offset + request.length);
+  return kernel.done(kernel.task.readInto(request.fd, target, request.position), "read");
+}
+
+/** write(fd, buffer, offset, length, position), (fd, buffer, options), (fd, text, position, encoding). */
+function writeRequest(args: readonly unknown[]): Transfer {
+  const [file, buffer, third, fourth, fifth] = args;
+  const number = fd(file);
+  if (!ArrayBuffer.isView(buffer)) return textRequest(number, buffer, third, fourth);
+  let [offset, length, position] = [third, fourth, fifth];
+  if (typeof third === "object" && third !== null) ({ offset, length, position } = record(third));
+  const size = buffer.byteLength;
+  const from = offset === undefined || offset === null ? 0 : integer(offset, "offset", 0);
+  const count = typeof length === "number" ? length : size - from;
+  if (from > size) throw rangeError("offset", `<= ${size}`, from);
+  if (count > size - from) throw rangeError("length", `<= ${size - from}`, count);
+  if (count < 0) throw rangeError("length", ">= 0", count);
+  return { fd: number, buffer, offset: from, length: count, position: writePosition(position) };
+}
+
+function textRequest(number: number, text: unknown, position: unknown, encoding: unknown): Transfer {
+  if (typeof text !== "string")
+    throw typeError("buffer", "of type string or an instance of Buffer, TypedArray, or DataView", text);
+  const code = typeof encoding === "string" && Buffer.isEncoding(encoding) ? encoding : "utf8";
+  if (code === "hex" && text.length % 2 !== 0)
+    throw valueError("encoding", encoding, `is invalid for data of length ${text.length}`);
+  const raw = Buffer.from(text, code);
+  return { fd: number, buffer: raw, offset: 0, length: raw.length, position: writePosition(position) };
+}
+
+/** Writes part of a view; the bytes are copied, as the caller keeps his. */
+export function writeBytes(kernel: Kernel, file: number, raw: Uint8Array, position?: number): number {
+  const content = Content.copyOf(raw);
+  const { task } = kernel;
+  return kernel.done(position === undefined ? task.write(file, content) : task.pwrite(file, content, position), "write");
+}
+
+function writeFrom(kernel: Kernel, { fd: file, buffer, offset, length, position }: Transfer): number {
+  return writeBytes(kernel, file, bytesOf(buffer as ArrayBufferView).subarray(offset, offset + length), position);
+}
+
+interface Vector {
+  readonly fd: number;
+  readonly buffers: readonly ArrayBufferView[];
+  readonly position: number | undefined;
+}
+
+function vectorRequest([file, buffers, position]: readonly unknown[]): Vector {
+  return { fd: fd(file), buffers: views(buffers), position: writePosition(position) };
+}
+
+/** readv(2) and writev(2): one buffer after the other, until one is not filled or written. */
+function transferAll(request: Vector, one: (raw: Uint8Array, position: number | undefined) => number): number {
+  let sum = 0;
+  for (const buffer of request.buffers) {
+    const raw = bytesOf(buffer);
+    const count = one(raw, request.position === undefined ? undefined : request.position + sum);
+    sum += count;
+    if (count < raw.length) break;
+  }
+  return sum;
+}
+
+function readAll(kernel: Kernel, request: Vector): number {
+  // libuv refuses a vector of nothing before it asks the kernel.
+  if (request.buffers.length === 0) throw systemError(EINVAL, "read");
+  return transferAll(request, (raw, position) => kernel.done(kernel.task.readInto(request.fd, raw, position), "read"));
+}
+
+/** What fstat tells. */
+function statOfFile(kernel: Kernel, file: number, bigint: boolean): object {
+  const of = kernel.done(kernel.task.fstat(file, kernel.attributes), "fstat");
+  return bigint ? bigIntStats(of) : new Stats(of);
+}
+
+/** A length in bytes; a negative one is 0. */
+function lengthOf(value: unknown): number {
+  return value === undefined ? 0 : Math.max(0, integer(value, "len"));
+}
+
+/** futimens(2) by the path of what is open, which utimensat with AT_EMPTY_PATH is. */
+function setTimes(kernel: Kernel, file: number, times: readonly [number | "now", number | "now"]): void {
+  const result = kernel.task.futimens(file, timeOf(times[0]), timeOf(times[1]));
+  kernel.done(result, "futime");
+}
+
+/** Opens; @returns the descriptor. */
+export function openPath(kernel: Kernel, name: string, flags: number, mode: number): number {
+  return kernel.done(kernel.task.open(name, flags, mode), "open", name);
+}
+
+/** Closes whatever happened before. */
+export function closeQuietly(kernel: Kernel, file: number): void {
+  const failed = kernel.task.close(file);
+  if (isErrno(failed)) return;
+}
+
+/** Operations on open files, by name. */
+export const FILE_CALLS: OperationTable = {
+  open: operation([path, flagsNamed(), modeNamed("mode", 0o666)], openPath),
+  close: operation([fd], (kernel, file) => kernel.done(kernel.task.close(file), "close")),
+  read: freeOperation(readRequest, (kernel, request) => ({ bytesRead: readInto(kernel, request), buffer: request.buffer }), [
+    "bytesRead",
+    "buffer",
+  ]),
+  write: freeOperation(
+    (args) => ({ ...writeRequest(args), given: args[1] }),
+    (kernel, request) => ({ bytesWritten: writeFrom(kernel, request), buffer: request.given }),
+    ["bytesWritten", "buffer"],
+  ),
+  readv: freeOperation(vectorRequest, (kernel, request) => ({ bytesRead: readAll(kernel, request), buffers: request.buffers }), [
+    "bytesRead",
+    "buffers",
+  ]),
+  writev: freeOperation(
+    vectorRequest,
+    (kernel, request) => ({
+      bytesWritten: transferAll(request, (raw, position) => writeBytes(kernel, request.fd, raw, position)),
+      buffers: request.buffers,
+    }),
+    ["bytesWritten", "buffers"],
+  ),
+  fstat: operation([fd, looseOptions], (kernel, file, given) => statOfFile(kernel, file, given["bigint"] === true)),
+  ftruncate: operation([fd, lengthOf], (kernel, file, length) => kernel.done(kernel.task.ftruncate(file, length), "ftruncate")),
+  fsync: operation([fd], (kernel, file) => kernel.done(kernel.task.fsync(file), "fsync")),
+  fdatasync: operation([fd], (kernel, file) => kernel.done(kernel.task.fdatasync(file), "fdatasync")),
+  fchmod: operation([fd, modeNamed("mode")], (kernel, file, mode) => kernel.done(kernel.task.fchmod(file, mode), "fchmod")),
+  fchown: operation([fd, ownerNamed("uid"), ownerNamed("gid")], (kernel, file, uid, gid) =>
+    kernel.done(kernel.task.fchown(file, uid, gid), "fchown"),
+  ),
+  futimes: operation([fd, secondsNamed("atime"), secondsNamed("mtime")], (kernel, file, atime, mtime) =>
+    setTimes(kernel, file, [atime, mtime]),
+  ),
+};

@@ -1,0 +1,166 @@
+/**
+ * overlayFs: a container of its own, over layers that nothing changes, in the form of node:fs.
+ *
+ * Interface: everything is what the chosen driver does on a real host: what is copied up, what a rename refuses, which inode a stat shows. The
+ * functions of node:fs throw errors in Node's form; those beyond it (`diff` …) throw an Error with Docker's words where the driver fails.
+ */
+import type { Content } from "../../sim/core/content.ts";
+import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
+import { createHost, type Host } from "../../sim/host.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { prepareDockerRoot } from "../drivers/docker-root.ts";
+import { type DriverError, type GraphDriver, isDriverError } from "../drivers/driver.ts";
+import { DRIVERS, startDriver } from "../drivers/registry.ts";
+import { Lab } from "../layers/lab.ts";
+import { faceOf, type NodeFs } from "./face.ts";
+import { Kernel, type ProcessOptions } from "./kernel.ts";
+import type { Lower } from "./lower.ts";
+
+export interface OverlayFsOptions extends ProcessOptions {
+  /** The read-only layers, the topmost first, as behind lowerdir=. Default none. */
+  readonly lower?: readonly Lower[];
+  /** The storage driver: "overlay2" (default), "overlay", "aufs", "btrfs", "zfs", "devicemapper", "vfs". */
+  readonly semantics?: string;
+  /** The backing filesystem; the driver's usual one where it cannot stand on this. Default "ext4". */
+  readonly backing?: string;
+  /** Bytes of the disk. Default 8 GiB; only what is written takes memory. */
+  readonly device?: number;
+  /** Bytes of the simulated page cache. Default 1 GiB. */
+  readonly memory?: number;
+  /** What inode numbers, ids and other chance come from. Default 1. */
+  readonly seed?: number;
+  /** Default Linux 6.18. */
+  readonly kernel?: KernelProfile;
+  /** `--storage-opt` of the daemon. */
+  readonly storageOptions?: readonly string[];
+  /** Options of the union mount in the place of Docker's own, such as "redirect_dir=on". */
+  readonly mountOptions?: string;
+  /** Whose calls they are. Default root's. */
+  readonly user?: { readonly uid: number; readonly gid: number; readonly groups?: readonly number[] };
+}
+
+/** One row of what `docker diff` shows: C changed, A added, D deleted. */
+export interface DiffRow {
+  readonly op: "C" | "A" | "D";
+  readonly path: string;
+}
+
+declare const content: unique symbol;
+/** What `snapshot` gives: the container's changes as docker commit would keep them. */
+export interface Snapshot {
+  readonly [content]: "Snapshot";
+}
+
+/** What an overlayFs can do beyond node:fs. */
+export interface OverlayControls {
+  /** How the container differs from its layers, sorted by path; a folder in which something changed counts as changed. */
+  diff(): DiffRow[];
+  /** Begins again with a new container over the same layers. What is open is closed. */
+  reset(): void;
+  /** Keeps the container's changes: names, contents, owners, modes, times of change and extended attributes, not inode numbers. */
+  snapshot(): Snapshot;
+  /** Begins again with a new container that has the changes of a snapshot of this overlayFs. What is open is closed. */
+  restore(snapshot: Snapshot): void;
+  /** Throws where what an engine of the simulation keeps does not add up. */
+  check(): void;
+  /** The simulated host: its clock, counters, page cache. */
+  readonly host: Host;
+}
+
+/** A node:fs-shaped container and its controls. */
+export type OverlayFs = NodeFs & OverlayControls;
+
+function must<T>(result: T | DriverError): T {
+  if (isDriverError(result)) throw new Error(result.message);
+  return result;
+}
+
+const DEVICE = 8 * 2 ** 30;
+
+function startOn(host: Host, options: OverlayFsOptions): GraphDriver {
+  const { semantics = "overlay2", backing = "ext4", device = DEVICE, storageOptions = [], mountOptions } = options;
+  const kind = DRIVERS.get(semantics);
+  if (kind === undefined) throw new RangeError(`semantics is ${[...DRIVERS.keys()].sort().join(", ")}, not ${semantics}`);
+  const ground = kind.backings === undefined || kind.backings.includes(backing) ? backing : (kind.backings[0] ?? backing);
+  must(prepareDockerRoot(host, { backing: ground, size: device }));
+  const settings = mountOptions === undefined ? {} : { mountOptions };
+  return must(startDriver(host, { name: semantics, options: storageOptions, settings }));
+}
+
+/** Fills the layers, the lowest first. @returns the topmost one's name */
+function addLayers(lab: Lab, lowers: readonly Lower[]): string {
+  let parent: string | undefined;
+  const fills: readonly (Lower | undefined)[] = lowers.length === 0 ? [undefined] : [...lowers].reverse();
+  for (const [index, lower] of fills.entries()) {
+    const name = `layer-${index}`;
+    must(lab.addLayer(name, parent) ?? true);
+    const task = must(lab.task(name));
+    task.umask = 0;
+    lower?.fill(task);
+    parent = name;
+  }
+  return parent as string;
+}
+
+class Container {
+  readonly lab: Lab;
+  readonly #image: string;
+  readonly #options: OverlayFsOptions;
+  #count = 0;
+
+  constructor(lab: Lab, image: string, options: OverlayFsOptions) {
+    this.lab = lab;
+    this.#image = image;
+    this.#options = options;
+  }
+
+  get name(): string {
+    return `container-${this.#count}`;
+  }
+
+  /** A new container with its process, empty or with a snapshot's changes. The one before is removed. */
+  begin(diff?: Content): Task {
+    const { lab } = this;
+    if (this.#count > 0) must(lab.remove(this.name) ?? true);
+    this.#count += 1;
+    must((diff === undefined ? lab.addContainer(this.name, this.#image) : lab.addFrom(this.name, this.#image, diff)) ?? true);
+    const task = must(lab.task(this.name));
+    const { user } = this.#options;
+    return user === undefined ? task : task.withCredentials(credentialsOf(user.uid, user.gid, user.groups));
+  }
+}
+
+/**
+ * Makes a host, a driver, its layers and a container.
+ *
+ * @example
+ * const fs = overlayFs({ lower: [fromJson({ "/etc/motd": "hello" })] });
+ * fs.appendFileSync("/etc/motd", " you");
+ * fs.diff(); // [{ op: "C", path: "/etc" }, { op: "C", path: "/etc/motd" }]
+ */
+export function overlayFs(options: OverlayFsOptions = {}): OverlayFs {
+  const { seed, memory, kernel, now } = options;
+  const host = createHost({
+    ...(seed === undefined ? {} : { seed }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(now === undefined ? {} : { epochSeconds: Math.floor(now() / 1000) }),
+  });
+  const lab = new Lab(host, startOn(host, options));
+  const container = new Container(lab, addLayers(lab, options.lower ?? []), options);
+  const process = new Kernel(container.begin(), options);
+  const controls: OverlayControls = {
+    host,
+    diff: () => {
+      const changes = must(lab.changes(container.name));
+      const rows = changes.map(({ kind, path }): DiffRow => ({ op: kind, path }));
+      return rows.sort((one, other) => (one.path < other.path ? -1 : 1));
+    },
+    reset: () => process.become(container.begin()),
+    snapshot: () => must(lab.diff(container.name)) as unknown as Snapshot,
+    restore: (snapshot) => process.become(container.begin(snapshot as unknown as Content)),
+    check: () => host.check(),
+  };
+  return Object.assign(faceOf(process), controls);
+}

@@ -1,0 +1,144 @@
+/**
+ * Operations on directories and trees: readdir, rmdir, rm, opendir.
+ */
+import { posix } from "node:path";
+import { EBUSY, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
+import { Dir } from "./dir.ts";
+import { checkError, systemError } from "./errors.ts";
+import type { Kernel } from "./kernel.ts";
+import { type Form, freeOperation, type OperationTable, operation } from "./operation.ts";
+import { countOf, encoded, flagOf, type Options, objectOptions, options, path, type Reader } from "./readers.ts";
+import { Dirent } from "./stats.ts";
+
+interface Listing {
+  readonly name: string;
+  readonly type: number;
+}
+
+/** scandir(3) as libuv calls it: sorted by bytes. */
+function scan(kernel: Kernel, folder: string): Listing[] {
+  const entries = kernel.done(kernel.task.readdir(folder), "scandir", folder);
+  return entries.sort((one, other) => compareBytes(one.name, other.name));
+}
+
+/** strcmp(3) of two names: by their UTF-8 bytes, which is the order of code points. */
+export function compareBytes(one: string, other: string): number {
+  for (let at = 0; at < one.length && at < other.length; at++) {
+    if (one.charCodeAt(at) === other.charCodeAt(at)) continue;
+    return (one.codePointAt(at) ?? 0) - (other.codePointAt(at) ?? 0);
+  }
+  return one.length - other.length;
+}
+
+function readdir(kernel: Kernel, folder: string, given: Options): unknown[] {
+  const typed = given["withFileTypes"] === true;
+  if (flagOf(given, "recursive")) return readdirAll(kernel, folder, given, typed);
+  return scan(kernel, folder).map(({ name, type }) =>
+    typed ? new Dirent(encoded(name, given), folder, type) : encoded(name, given),
+  );
+}
+
+/** A whole tree, folder after folder as they are found. A link to a folder is gone into unless types are asked for, as Node does. */
+function readdirAll(kernel: Kernel, top: string, given: Options, typed: boolean): unknown[] {
+  const found: unknown[] = [];
+  const folders = [top];
+  for (let folder = folders.shift(); folder !== undefined; folder = folders.shift()) {
+    for (const { name, type } of scan(kernel, folder)) {
+      const at = posix.join(folder, name);
+      found.push(typed ? new Dirent(encoded(name, given), folder, type) : encoded(posix.relative(top, at), given));
+      const of = typed ? type : typeBehind(kernel, at);
+      if (of === S_IFDIR) folders.push(at);
+    }
+  }
+  return found;
+}
+
+/** The type bits of what a path leads to; 0 where it leads nowhere. */
+function typeBehind(kernel: Kernel, name: string): number {
+  const of = kernel.task.stat(name, kernel.attributes);
+  return isErrno(of) ? 0 : of.mode & S_IFMT;
+}
+
+const removalOptions: Reader<Options> = (value) => {
+  const given = objectOptions(value);
+  flagOf(given, "recursive");
+  countOf(given, "retryDelay");
+  countOf(given, "maxRetries");
+  flagOf(given, "force");
+  return given;
+};
+
+function rmdir(kernel: Kernel, folder: string, given: Options): void {
+  if (given["recursive"] === true) {
+    const of = kernel.done(kernel.task.lstat(folder, kernel.attributes), "lstat", folder);
+    if ((of.mode & S_IFMT) === S_IFDIR) {
+      removeTree(kernel, folder);
+      return;
+    }
+  }
+  kernel.done(kernel.task.rmdir(folder), "rmdir", folder);
+}
+
+/** fs.rm: `force` hides what is not there; a folder needs `recursive`. */
+function rm(kernel: Kernel, [name, given]: readonly [string, Options], form: Form): void {
+  const force = given["force"] === true;
+  if (form === "sync" && force && given["recursive"] === true) {
+    removeTree(kernel, name);
+    return;
+  }
+  const of = kernel.task.lstat(name, kernel.attributes);
+  if (isErrno(of)) {
+    if (force && of === ENOENT) return;
+    throw systemError(of, "lstat", { path: name });
+  }
+  if ((of.mode & S_IFMT) === S_IFDIR && given["recursive"] !== true) {
+    const context = { errno: EISDIR, syscall: "rm", message: "is a directory", path: name };
+    throw checkError("ERR_FS_EISDIR", "Path is a directory", context);
+  }
+  removeTree(kernel, name);
+}
+
+/** What says that a folder must be emptied first. */
+const NOT_EMPTY: ReadonlySet<Errno> = new Set([ENOTEMPTY, EBUSY, EMFILE, ENFILE, EPERM]);
+
+/** Removes a file, or a folder and what is in it; what has gone meanwhile is no error. */
+function removeTree(kernel: Kernel, name: string): void {
+  const { task } = kernel;
+  const of = task.lstat(name, kernel.attributes);
+  if (of === ENOENT) return;
+  if (isErrno(of) || (of.mode & S_IFMT) !== S_IFDIR) {
+    const failed = task.unlink(name);
+    if (failed !== ENOENT) kernel.done(failed, "unlink", name);
+    return;
+  }
+  const failed = task.rmdir(name);
+  if (failed === undefined || failed === ENOENT) return;
+  // xfs says EEXIST of a folder that is not empty.
+  if (failed === ENOTDIR || !(NOT_EMPTY.has(failed) || failed.code === "EEXIST"))
+    throw systemError(failed, "rmdir", { path: name });
+  for (const { name: child } of scan(kernel, name)) removeTree(kernel, posix.join(name, child));
+  kernel.done(task.rmdir(name), "rmdir", name);
+}
+
+function opendir(kernel: Kernel, folder: string, given: Options): Dir {
+  const entries = kernel.done(kernel.task.readdir(folder), "opendir", folder);
+  const recursive = flagOf(given, "recursive");
+  const found: Dirent[] = [];
+  const add = (under: string, { name, type }: Listing): void => {
+    found.push(new Dirent(encoded(name, given), under, type));
+    if (!recursive || type !== S_IFDIR) return;
+    const below = posix.join(under, name);
+    for (const entry of kernel.done(kernel.task.readdir(below), "opendir", below)) add(below, entry);
+  };
+  for (const entry of entries) add(folder, entry);
+  return new Dir(folder, found);
+}
+
+/** Operations on directories and trees, by name. */
+export const TREE_CALLS: OperationTable = {
+  readdir: operation([path, options], readdir),
+  rmdir: operation([path, removalOptions], rmdir),
+  rm: freeOperation(([name, given]) => [path(name), removalOptions(given)] as const, rm),
+  opendir: operation([path, options], opendir),
+};

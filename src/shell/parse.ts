@@ -6,7 +6,7 @@
  */
 
 /** A piece of a word; quoted text is no pattern. */
-export type Part =
+type Part =
   | { readonly kind: "text"; readonly text: string; readonly quoted: boolean }
   | { readonly kind: "variable"; readonly name: string; readonly quoted: boolean };
 
@@ -16,7 +16,7 @@ export interface Word {
   readonly at: number;
 }
 
-export interface Redirection {
+interface Redirection {
   /** The descriptor that is redirected: 0, 1 or 2. */
   readonly fd: number;
   /** A file, opened for reading, from the start or at its end; or another descriptor. */

@@ -67,7 +67,7 @@ export interface CopyOrder {
 }
 
 /** What a copy works with, once both ends have been looked at. */
-export interface Looked {
+interface Looked {
   readonly source: Attributes;
   /** Undefined: nothing is there. */
   readonly target: Attributes | undefined;
@@ -84,7 +84,7 @@ export function sameInode(one: Attributes, other: Attributes): boolean {
   return one.inodeNumber === other.inodeNumber && one.device === other.device;
 }
 
-export function inodeKey({ device, inodeNumber }: Attributes): string {
+function inodeKey({ device, inodeNumber }: Attributes): string {
   return `${device}:${inodeNumber}`;
 }
 
@@ -158,7 +158,7 @@ function isNewer(one: Attributes, other: Attributes): boolean {
 }
 
 /** The copy itself, both ends known. */
-export function transfer(process: Process, order: CopyOrder, looked: Looked, how: Copying): boolean {
+function transfer(process: Process, order: CopyOrder, looked: Looked, how: Copying): boolean {
   const { from, to, onCommandLine } = order;
   const { source } = looked;
   const type = typeOf(source);
@@ -234,7 +234,7 @@ function copyInMove(process: Process, order: CopyOrder, how: Copying): boolean {
 }
 
 /** The copying part of a move over devices. */
-export function moveByCopy(process: Process, order: CopyOrder, source: Attributes, how: Copying): boolean {
+function moveByCopy(process: Process, order: CopyOrder, source: Attributes, how: Copying): boolean {
   if (!order.onCommandLine || order.destination !== "none") {
     const there = process.lstat(order.to);
     if (isErrno(there) && there !== ENOENT) return report(process, there, `cannot stat ${quoted(order.to)}`, how);

@@ -20,6 +20,7 @@ const ROOMS = [
   "sim/union",
   "sim/host",
   "src/calls",
+  "src/shell",
   "src/thin",
   "src/archive",
   "src/drivers",

@@ -35,6 +35,16 @@ export type SimEvent =
   | { readonly op: "copyUp"; readonly filesystem: string; readonly path: string; readonly kind: string; readonly bytes: number }
   | { readonly op: "whiteout"; readonly filesystem: string; readonly path: string }
   | { readonly op: "treeCopy"; readonly source: string; readonly target: string; readonly files: number; readonly bytes: number }
+  /** A system call that a process made; it began at the virtual time `since`. */
+  | {
+      readonly op: "call";
+      readonly process: string;
+      readonly call: string;
+      readonly arguments: string;
+      /** 0, a value, or the errno's code. */
+      readonly result: string;
+      readonly since: number;
+    }
   | { readonly op: "mount"; readonly filesystem: string; readonly path: string; readonly options: string };
 
 /** An event with the step that caused it and the virtual time at which it happened. */

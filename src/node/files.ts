@@ -4,11 +4,12 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Archive } from "../scenario/archive.ts";
-import { loadScenario } from "../scenario/load.ts";
+import { loadScenarios } from "../scenario/load.ts";
+import type { Overrides } from "../scenario/parameters.ts";
 import { type Problem, ScenarioError } from "../scenario/problem.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 
-/** A scenario with everything that it stands on. */
+/** A scenario, one combination of its file's matrix, with everything that it stands on. */
 export interface Loaded {
   readonly scenario: Scenario;
   readonly archives: ReadonlyMap<string, Archive>;
@@ -38,24 +39,28 @@ export function scenarioFiles(path: string): readonly string[] {
   return [...names].sort().map((name) => join(path, name));
 }
 
-/** Reads a scenario and the archives that its images stand on. @throws ScenarioError, InputError */
-export async function readScenario(path: string): Promise<Loaded> {
+/**
+ * Reads a file's scenarios, one for each combination of its matrix, and the archives that its images stand on.
+ * @param overrides - values for parameters and variables, instead of the file's
+ * @throws ScenarioError, InputError
+ */
+export async function readScenarios(path: string, overrides?: Overrides): Promise<readonly Loaded[]> {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     throw new InputError(`${path}: ${error instanceof TypeError ? "the file is not UTF-8 text" : reasonOf(error)}`);
   }
-  const scenario = loadScenario(text, path);
+  const scenarios = loadScenarios(text, path, overrides);
   const archives = new Map<string, Archive>();
   const problems: Problem[] = [];
-  for (const { from, place } of scenario.images) {
+  for (const { from, place } of scenarios[0]?.images ?? []) {
     if (from?.kind !== "archive" || archives.has(from.name)) continue;
     const { readArchive } = await import("./archive.ts");
     try {
       archives.set(from.name, await readArchive(resolve(dirname(path), from.name)));
     } catch (error) {
-      const known = scenario.images.map((image) => image.name).join(", ");
+      const known = (scenarios[0]?.images ?? []).map((image) => image.name).join(", ");
       const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
       const message = missing
         ? `no image of this file and no archive or folder is called "${from.name}"; images: ${known}`
@@ -64,5 +69,5 @@ export async function readScenario(path: string): Promise<Loaded> {
     }
   }
   if (problems.length > 0) throw new ScenarioError(problems);
-  return { scenario, archives };
+  return scenarios.map((scenario) => ({ scenario, archives }));
 }

@@ -43,9 +43,12 @@ function figureOf(run: DriverRun, { metric, phase }: Column): number {
 /** How many expectations hold, and how many there are. */
 function verdictText(run: DriverRun): string {
   if (run.stopped !== undefined) return `stopped: ${run.stopped.phase}`;
-  const failed = run.verdicts.filter((verdict) => !verdict.ok).length;
-  if (run.verdicts.length === 0) return "–";
-  return failed === 0 ? `${run.verdicts.length} ok` : `${failed} of ${run.verdicts.length} FAIL`;
+  const hard = run.verdicts.filter((verdict) => !verdict.soft);
+  const failed = hard.filter((verdict) => !verdict.ok).length;
+  const warned = run.verdicts.filter((verdict) => verdict.soft && !verdict.ok).length;
+  const warning = warned === 0 ? "" : `, ${warned} warned`;
+  if (hard.length === 0) return warned === 0 ? "–" : `${warned} warned`;
+  return failed === 0 ? `${hard.length} ok${warning}` : `${failed} of ${hard.length} FAIL${warning}`;
 }
 
 function figuresTable({ scenario, drivers }: ScenarioRun): readonly string[] {
@@ -69,10 +72,10 @@ function figuresTable({ scenario, drivers }: ScenarioRun): readonly string[] {
 }
 
 /** What failed on one driver. Where it stopped, the steps behind are counted and not listed. */
-function failuresOf(run: DriverRun, file: string): readonly string[] {
+function failuresOf(run: DriverRun, file: string, soft: boolean): readonly string[] {
   const lines: string[] = [];
-  const { stopped } = run;
-  const unmet = run.verdicts.filter((verdict) => !verdict.ok);
+  const stopped = soft ? undefined : run.stopped;
+  const unmet = run.verdicts.filter((verdict) => !verdict.ok && verdict.soft === soft);
   const reached = unmet.filter((verdict) => verdict.reached);
   if (stopped !== undefined) {
     const lost = unmet.length - reached.length;
@@ -90,8 +93,12 @@ function failuresOf(run: DriverRun, file: string): readonly string[] {
 }
 
 function failures({ scenario, drivers }: ScenarioRun): readonly string[] {
-  const lines = drivers.flatMap((run) => failuresOf(run, scenario.file));
-  return lines.length === 0 ? [] : ["", "Failed expectations:", ...lines];
+  const lines = drivers.flatMap((run) => failuresOf(run, scenario.file, false));
+  const warnings = drivers.flatMap((run) => failuresOf(run, scenario.file, true));
+  return [
+    ...(lines.length === 0 ? [] : ["", "Failed expectations:", ...lines]),
+    ...(warnings.length === 0 ? [] : ["", "Warnings:", ...warnings]),
+  ];
 }
 
 /** Keeps an entry of a list in one line until it is printed. */
@@ -153,7 +160,8 @@ function missingLine({ missing }: ScenarioRun): readonly string[] {
 
 function titleLines(scenario: Scenario, seed: number): readonly string[] {
   const about = wrapped(scenario.about.split("\n\n")[0] ?? "", WIDTH);
-  return [scenario.name, ...about, ...wrapped(hostText(scenario.host, seed), WIDTH)];
+  const values = Object.entries(scenario.parameters).map(([name, value]) => `${name}=${value}`);
+  return [[scenario.name, ...values].join(" · "), ...about, ...wrapped(hostText(scenario.host, seed), WIDTH)];
 }
 
 /** The whole text of one scenario's result. */

@@ -17,10 +17,11 @@ function driverJson(run: DriverRun): Json {
     phases: { build: figures(run.phases.build), create: figures(run.phases.create), steps: figures(run.phases.steps) },
     total: figures(run.total),
     steps: run.steps.map((step) => ({ id: step.id, answer: { ...step.answer }, figures: figures(step.figures) })),
-    expectations: run.verdicts.map(({ step, what, ok, expected, found, place }) => ({
+    expectations: run.verdicts.map(({ step, what, ok, soft, expected, found, place }) => ({
       ...(step === undefined ? {} : { step }),
       what,
       ok,
+      ...(soft ? { soft } : {}),
       expected,
       found,
       line: place.line,
@@ -35,14 +36,15 @@ function driverJson(run: DriverRun): Json {
 /** One scenario's result. */
 function scenarioJson(result: ScenarioRun): Json {
   const { scenario } = result;
-  const { cost, ...host } = scenario.host;
+  const { cost, mount, ...host } = scenario.host;
   return {
     name: scenario.name,
     file: scenario.file,
     about: scenario.about,
     sources: scenario.sources,
     seed: result.seed,
-    host: cost === undefined ? host : { ...host, cost },
+    host: { ...host, ...(cost === undefined ? {} : { cost }), ...(mount === undefined ? {} : { mount }) },
+    ...(Object.keys(scenario.parameters).length === 0 ? {} : { parameters: scenario.parameters }),
     drivers: result.drivers.map(driverJson),
     missing: result.missing.map(({ id, why }) => ({ id, why })),
   };

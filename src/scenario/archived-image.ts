@@ -14,7 +14,7 @@ import type { Daemon } from "../images/daemon.ts";
 import type { StoredImage } from "../images/image-store.ts";
 import { chainOf } from "../images/views.ts";
 import { chainSize, type Layer } from "../layers/layer-store.ts";
-import type { ImageField } from "./actions.ts";
+import type { ImageField } from "./action.ts";
 import type { Archive, ArchivedImage, ArchiveEntry } from "./archive.ts";
 
 /** Takes the image of an archive into the stores, or makes one of its root filesystem. */

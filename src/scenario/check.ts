@@ -1,10 +1,11 @@
 /**
  * Whether a well-formed scenario's names fit together: images, containers, open files, drivers, and what may stand where.
  */
-import { DATA_ACTIONS, dataFault, type Operation } from "./actions.ts";
+import type { Operation } from "./action.ts";
+import { DATA_ACTIONS, dataFault } from "./data-actions.ts";
 import type { PlainDocument } from "./document.ts";
 import { optionFault } from "./driver-options.ts";
-import { COSTS, KERNELS } from "./host-options.ts";
+import { COSTS, DOCKERS, KERNELS } from "./host-options.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
 import type { Scenario, StepPlan } from "./scenario.ts";
@@ -29,7 +30,9 @@ function repeated(names: readonly string[]): readonly number[] {
 }
 
 function checkHost({ host }: Scenario, document: PlainDocument, report: Report): void {
-  const { kernel, cost } = host;
+  const { kernel, cost, docker } = host;
+  if (!DOCKERS.includes(docker))
+    report(`no Docker ${quoted(docker)} is known; known: ${DOCKERS.join(", ")}`, document.placeOf(["host", "docker"]));
   if (!KERNELS.has(kernel))
     report(
       `no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`,
@@ -166,7 +169,9 @@ function checkRemoved(name: string, { images, containers }: Scenario, place: Pla
 }
 
 function isCall(operation: Operation): boolean {
-  return operation.kind === "call" || operation.kind === "writeFile" || operation.kind === "readFile";
+  return (
+    operation.kind === "shell" || operation.kind === "call" || operation.kind === "writeFile" || operation.kind === "readFile"
+  );
 }
 
 function checkPlace(step: StepPlan, place: Place, containers: readonly string[], report: Report): void {
@@ -199,9 +204,13 @@ function checkDescriptors(operation: Operation, opened: Set<string>, place: Plac
 /** A step has one answer: `result`, `error`, `message` and `value` exclude each other for one driver. */
 function checkAnswers(step: StepPlan, report: Report): void {
   const answered = new Set<string>();
-  for (const { driver, what, place } of step.expectations) {
+  for (const { driver, what, place, soft } of step.expectations) {
     if (what.kind === "amount") continue;
-    const whose = driver ?? "each";
+    if (what.kind === "status" || what.kind === "stdout" || what.kind === "stderr") {
+      if (step.operation.kind !== "shell") report(`only a script has ${quoted(what.kind)}: { sh: … }`, place);
+      continue;
+    }
+    const whose = `${soft} ${driver ?? "each"}`;
     if (answered.has(whose)) report('expect one of "result", "error", "message" and "value"', place);
     answered.add(whose);
   }

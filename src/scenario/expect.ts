@@ -16,11 +16,22 @@ export interface Verdict {
   /** `answer`, or a metric's name. */
   readonly what: string;
   readonly ok: boolean;
+  /** Told when it fails, and fails nothing. */
+  readonly soft: boolean;
   /** Whether the run came so far. */
   readonly reached: boolean;
   readonly expected: string;
   readonly found: string;
   readonly place: Place;
+}
+
+/** One step as it went. */
+export interface JudgedStep {
+  readonly id: string;
+  readonly answer: CallResult;
+  readonly figures: Figures;
+  /** Of a script. */
+  readonly shell?: { readonly status: number; readonly stdout: string; readonly stderr: string };
 }
 
 /** What a verdict looks at. */
@@ -29,7 +40,7 @@ export interface Judged {
   readonly phases: Readonly<Record<Phase, Figures>>;
   readonly total: Figures;
   readonly stopped: object | undefined;
-  readonly steps: readonly { readonly id: string; readonly answer: CallResult; readonly figures: Figures }[];
+  readonly steps: readonly JudgedStep[];
 }
 
 /** Every expectation of one driver, judged, in the order of the file. */
@@ -48,13 +59,18 @@ export function judge(scenario: Scenario, run: Judged): readonly Verdict[] {
 }
 
 function kindOf({ what }: Expectation): string {
-  return what.kind === "amount" ? columnName(what.column) : "answer";
+  if (what.kind === "amount") return columnName(what.column);
+  return what.kind === "status" || what.kind === "stdout" || what.kind === "stderr" ? what.kind : "answer";
+}
+
+function keyOf(one: Expectation): string {
+  return `${one.soft} ${kindOf(one)}`;
 }
 
 /** The expectations that hold for a driver: its own, and those of each that it has none of its own for. */
 function applying(expectations: readonly Expectation[], id: string): readonly Expectation[] {
-  const own = new Set(expectations.filter((one) => one.driver === id).map(kindOf));
-  return expectations.filter((one) => one.driver === id || (one.driver === undefined && !own.has(kindOf(one))));
+  const own = new Set(expectations.filter((one) => one.driver === id).map(keyOf));
+  return expectations.filter((one) => one.driver === id || (one.driver === undefined && !own.has(keyOf(one))));
 }
 
 function expectedText({ what }: Expectation): string {
@@ -67,6 +83,12 @@ function expectedText({ what }: Expectation): string {
       return what.code;
     case "message":
       return `… ${what.words} …`;
+    case "status":
+      return String(what.status);
+    case "stdout":
+      return answerText({ value: what.text });
+    case "stderr":
+      return `… ${what.words} …`;
     default:
       return answerText({ value: what.value as Json });
   }
@@ -77,6 +99,7 @@ function neverReached(expectation: Expectation, step: string | undefined): Verdi
     step,
     what: kindOf(expectation),
     ok: false,
+    soft: expectation.soft,
     reached: false,
     expected: expectedText(expectation),
     found: "not reached",
@@ -84,9 +107,10 @@ function neverReached(expectation: Expectation, step: string | undefined): Verdi
   };
 }
 
-function judgeStep(expectation: Expectation, done: Judged["steps"][number]): Verdict {
+function judgeStep(expectation: Expectation, done: JudgedStep): Verdict {
   const { what } = expectation;
   if (what.kind === "amount") return judgeAmount(expectation, done.id, done.figures[what.column.metric]);
+  if (what.kind === "status" || what.kind === "stdout" || what.kind === "stderr") return judgeScript(expectation, done);
   const { answer } = done;
   let ok: boolean;
   if (what.kind === "error") ok = "errno" in answer && answer.errno === what.code;
@@ -97,11 +121,25 @@ function judgeStep(expectation: Expectation, done: Judged["steps"][number]): Ver
     step: done.id,
     what: "answer",
     ok,
+    soft: expectation.soft,
     reached: true,
     expected: expectedText(expectation),
     found: answerText(answer),
     place: expectation.place,
   };
+}
+
+/** Of a script: how it ended, what it wrote, what it complained about. */
+function judgeScript(expectation: Expectation, done: JudgedStep): Verdict {
+  const { what, place, soft } = expectation;
+  const { status, stdout, stderr } = done.shell ?? { status: -1, stdout: "", stderr: "" };
+  const written = stdout.replace(/\n$/, "");
+  let ok = false;
+  let found = "";
+  if (what.kind === "status") [ok, found] = [status === what.status, String(status)];
+  if (what.kind === "stdout") [ok, found] = [written === what.text.replace(/\n$/, ""), answerText({ value: written })];
+  if (what.kind === "stderr") [ok, found] = [stderr.includes(what.words), answerText({ value: stderr.trimEnd() })];
+  return { step: done.id, what: what.kind, ok, soft, reached: true, expected: expectedText(expectation), found, place };
 }
 
 function judgeRun(expectation: Expectation, run: Judged): Verdict {
@@ -119,6 +157,7 @@ function judgeAmount(expectation: Expectation, step: string | undefined, found: 
     step,
     what: kindOf(expectation),
     ok,
+    soft: expectation.soft,
     reached: true,
     expected: expectedText(expectation),
     found: exactText(found, unit),

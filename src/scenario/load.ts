@@ -3,13 +3,13 @@
  * Interface: `loadScenario` gives the scenario or every problem that one stage found; a file with a problem is not run at all.
  */
 import type { z } from "zod";
-import type { Operation } from "./actions.ts";
+import type { Operation } from "./action.ts";
 import { checkFit } from "./check.ts";
 import { type Plain, type PlainDocument, type PlainPath, readYaml } from "./document.ts";
 import { findingsOf, valueAt } from "./issues.ts";
 import { type Column, columnNamed } from "./metrics.ts";
+import { type Combination, combinationsOf, type Overrides } from "./parameters.ts";
 import { type Place, type Problem, quoted, ScenarioError } from "./problem.ts";
-import { Fault, readSize, type Variables } from "./quantity.ts";
 import type { DriverChoice, Expectation, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
 import {
   DRIVER_NAMES,
@@ -22,7 +22,7 @@ import {
 import type { Bounds } from "./slots.ts";
 
 /** What a scenario without `host` runs on. */
-const HOST_DEFAULTS = { backing: "ext4", device: 8 * 2 ** 30, memory: 2 * 2 ** 30, kernel: "6.18", cost: undefined } as const;
+const HOST_DEFAULTS = { backing: "ext4", device: 8 * 2 ** 30, memory: 2 * 2 ** 30, kernel: "6.18", docker: "20.10" } as const;
 const METRICS_DEFAULT = [
   "data_copied_at_create",
   "data_copied_at_steps",
@@ -40,16 +40,36 @@ interface Reading {
 }
 
 /**
- * Reads one scenario.
+ * Reads one scenario: of a file with a matrix its first combination.
  * @param text - the file's content
  * @param file - what problems call it
  * @throws ScenarioError with every problem found.
  */
 export function loadScenario(text: string, file: string): Scenario {
+  return loadScenarios(text, file)[0] as Scenario;
+}
+
+/**
+ * Reads a file's scenarios: one, or one for each combination of its matrix, in order.
+ * @param overrides - values for its parameters and variables, instead of the file's
+ * @throws ScenarioError with every problem found.
+ */
+export function loadScenarios(text: string, file: string, overrides: Overrides = new Map()): readonly Scenario[] {
   const document = readYaml(text, file);
   if (!("value" in document)) throw new ScenarioError(document);
-  const reading: Reading = { file, document, problems: [] };
-  const variables = readVariables(reading);
+  const combinations = combinationsOf(document, overrides);
+  const faults = combinations.flatMap((one) => ("message" in one ? [one] : []));
+  const problems = faults.map(({ path, message }) => ({ file, ...document.placeOf(path), message }));
+  if (problems.length > 0 && combinations.some((one) => "variables" in one)) throw new ScenarioError(inOrder(problems));
+  const usable = combinations.flatMap((one) => ("variables" in one ? [one] : []));
+  const first = usable[0] ?? { variables: new Map(), parameters: {} };
+  return (usable.length === 0 ? [first] : usable).map((combination) =>
+    readOne({ file, document, problems: [...problems] }, combination),
+  );
+}
+
+function readOne(reading: Reading, { variables, parameters }: Combination): Scenario {
+  const { document } = reading;
   const ids = driverIds(document.value);
   const schema = schemaFor({ variables, ids });
   const parsed = (schema as z.ZodType<WrittenScenario>).safeParse(document.value);
@@ -63,7 +83,7 @@ export function loadScenario(text: string, file: string): Scenario {
     }
     throw new ScenarioError(inOrder(reading.problems));
   }
-  const scenario = build(reading, parsed.data);
+  const scenario = build(reading, parsed.data, parameters);
   checkFit(scenario, document, (message, place) => report(reading, message, place));
   if (reading.problems.length > 0) throw new ScenarioError(inOrder(reading.problems));
   return scenario;
@@ -82,19 +102,6 @@ function inOrder(problems: readonly Problem[]): readonly Problem[] {
   return [...distinct.slice(0, PROBLEMS_MAX), { ...last, message: `and ${distinct.length - PROBLEMS_MAX} problems more` }];
 }
 
-/** The variables in the order of the file: each may use those above it. */
-function readVariables({ document, problems, file }: Reading): Variables {
-  const variables = new Map<string, number>();
-  const written = valueAt(document.value, ["vars"]);
-  if (typeof written !== "object" || written === null) return variables;
-  for (const [name, value] of Object.entries(written)) {
-    const found = readSize(value, variables);
-    if (found instanceof Fault) problems.push({ file, ...document.placeOf(["vars", name]), message: found.message });
-    else variables.set(name, found);
-  }
-  return variables;
-}
-
 /** The ids that expectations may name, read before the schema judges the drivers. */
 function driverIds(value: Plain): readonly string[] {
   const drivers = valueAt(value, ["drivers"]);
@@ -105,7 +112,7 @@ function driverIds(value: Plain): readonly string[] {
   });
 }
 
-function build(reading: Reading, written: WrittenScenario): Scenario {
+function build(reading: Reading, written: WrittenScenario, parameters: Scenario["parameters"]): Scenario {
   const { document } = reading;
   const host = written.host ?? {};
   const drivers: readonly (string | WrittenDriver)[] = written.drivers ?? DRIVER_NAMES;
@@ -113,6 +120,7 @@ function build(reading: Reading, written: WrittenScenario): Scenario {
     file: reading.file,
     name: written.name,
     about: written.about.trim(),
+    parameters,
     sources: written.sources ?? [],
     drivers: drivers.map((driver, index) =>
       driverChoice(driver as WrittenDriver | DriverChoice["driver"], document.placeOf(["drivers", index])),
@@ -122,17 +130,23 @@ function build(reading: Reading, written: WrittenScenario): Scenario {
       device: host.device ?? HOST_DEFAULTS.device,
       memory: host.memory ?? HOST_DEFAULTS.memory,
       kernel: host.kernel ?? HOST_DEFAULTS.kernel,
+      docker: host.docker ?? HOST_DEFAULTS.docker,
+      mount: host.mount,
       cost: host.cost,
     },
     seed: written.seed ?? 1,
     images: inBuildOrder(Object.entries(written.images ?? {}).map(([name, image]) => imagePlan(name, image, written, document))),
-    containers: Object.entries(written.containers ?? {}).map(([name, { image }]) => ({
+    containers: Object.entries(written.containers ?? {}).map(([name, { image, size }]) => ({
       name,
       image,
+      size,
       place: document.placeOf(["containers", name]),
     })),
     steps: written.steps.map((step, index) => stepPlan(step, index, document)),
-    expectations: expectationsOf(written.expect, ["expect"], document),
+    expectations: [
+      ...expectationsOf(written.expect, ["expect"], document),
+      ...softly(expectationsOf(written.warn, ["warn"], document)),
+    ],
     compare: {
       columns: (written.compare?.metrics ?? METRICS_DEFAULT)
         .map((name) => columnNamed(name))
@@ -184,10 +198,13 @@ function stepPlan(step: WrittenStep, index: number, document: PlainDocument): St
     id: step.id ?? `step-${index + 1}`,
     container: step.in,
     as: step.as === undefined ? undefined : { uid: step.as.uid, gid: step.as.gid, groups: step.as.groups ?? [] },
-    umask: step.umask ?? 0,
+    umask: step.umask,
     title: titleOf(valueAt(document.value, [...path, "do"])),
     operation: step.do,
-    expectations: expectationsOf(step.expect, [...path, "expect"], document),
+    expectations: [
+      ...expectationsOf(step.expect, [...path, "expect"], document),
+      ...softly(expectationsOf(step.warn, [...path, "warn"], document)),
+    ],
     place: document.placeOf(path),
   };
 }
@@ -196,6 +213,8 @@ function stepPlan(step: WrittenStep, index: number, document: PlainDocument): St
 function commandText(action: Plain | undefined): string {
   if (typeof action !== "object" || action === null) return "";
   if (Array.isArray(action)) return action.map(commandText).join(" && ");
+  const script = valueAt(action, ["sh"]);
+  if (typeof script === "string") return script.trim().replaceAll("\n", "; ");
   const words = Object.entries(action).map(
     ([key, value], index) => `${key}${index === 0 ? " " : "="}${typeof value === "object" ? quoted(value) : String(value)}`,
   );
@@ -208,7 +227,7 @@ function titleOf(action: Plain | undefined): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-const ANSWER_KEYS: ReadonlySet<string> = new Set(["result", "error", "message", "value"]);
+const ANSWER_KEYS: ReadonlySet<string> = new Set(["result", "error", "message", "value", "status", "stdout", "stderr"]);
 
 /** Expectations of every driver stand at the top or under `each`; those of one driver under its id. */
 function expectationsOf(
@@ -228,10 +247,31 @@ function expectationsOf(
   });
 }
 
+function softly(expectations: readonly Expectation[]): readonly Expectation[] {
+  return expectations.map((one) => ({ ...one, soft: true }));
+}
+
 function expectation(driver: string | undefined, key: string, value: unknown, place: Place): Expectation {
   const column = columnNamed(key);
-  if (column !== undefined) return { driver, what: { kind: "amount", column, bounds: value as Bounds }, place };
-  if (key === "error") return { driver, what: { kind: "error", code: String(value) }, place };
-  if (key === "message") return { driver, what: { kind: "message", words: String(value) }, place };
-  return { driver, what: key === "value" ? { kind: "value", value } : { kind: "ok" }, place };
+  const what = column === undefined ? answerOf(key, value) : ({ kind: "amount", column, bounds: value as Bounds } as const);
+  return { driver, what, place, soft: false };
+}
+
+function answerOf(key: string, value: unknown): Expectation["what"] {
+  switch (key) {
+    case "error":
+      return { kind: "error", code: String(value) };
+    case "message":
+      return { kind: "message", words: String(value) };
+    case "value":
+      return { kind: "value", value };
+    case "status":
+      return { kind: "status", status: Number(value) };
+    case "stdout":
+      return { kind: "stdout", text: String(value) };
+    case "stderr":
+      return { kind: "stderr", words: String(value) };
+    default:
+      return { kind: "ok" };
+  }
 }

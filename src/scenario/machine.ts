@@ -68,6 +68,7 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
     backing,
     size: bytes(choices.device),
     ...(profile === undefined ? {} : { profile }),
+    ...(choices.mount === undefined ? {} : { mount: choices.mount }),
   });
   if (isDriverError(disk)) return new WorldFailure(disk.message);
   const driver = startDriver(host, { name: choice.driver, ...startOf(choice.driver, choice.options) });
@@ -91,7 +92,9 @@ function worldOf(machine: Machine): World {
   const { host, disk, lab } = machine;
   return {
     addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
-    addContainer: (name, parent) => failed(lab.addContainer(name, parent)),
+    addContainer: (name, parent, storage) => failed(lab.addContainer(name, parent, storage)),
+    events: host.events,
+    now: () => host.clock.now,
     session: (name) => {
       if (!lab.has(name)) return removedAlready(name);
       const session = lab.session(name);

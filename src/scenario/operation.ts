@@ -1,17 +1,21 @@
 /**
  * Does one operation of a scenario: a system call, several calls on one file, or something with the machine.
  */
+
 import { Content } from "../../sim/core/content.ts";
 import { EBADF, type Errno, isErrno } from "../../sim/core/errno.ts";
+import type { EventStream } from "../../sim/core/events.ts";
 import type { Random } from "../../sim/core/random.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import type { Json } from "../calls/json.ts";
+import { formatJson, type Json } from "../calls/json.ts";
 import { perform as performCall } from "../calls/perform.ts";
 import type { CallSession } from "../calls/session.ts";
 import { shown } from "../calls/show.ts";
 import type { CallResult, Step } from "../calls/step.ts";
-import type { CallStep, Data, Operation } from "./actions.ts";
+import type { MadeCall } from "../shell/process.ts";
+import { type Outcome, runScript } from "../shell/run.ts";
+import type { CallStep, Data, Operation } from "./action.ts";
 import type { Figures } from "./metrics.ts";
 import type { Credentials } from "./scenario.ts";
 import { type World, WorldFailure } from "./world.ts";
@@ -22,6 +26,10 @@ export interface Tools {
   readonly random: Random;
   /** Metrics as they stand. */
   readonly figures: () => Figures;
+  /** Hears of every call. */
+  readonly events: EventStream;
+  /** Virtual time in nanoseconds. */
+  readonly now: () => number;
 }
 
 /** Who acts. */
@@ -29,15 +37,59 @@ export interface Actor {
   /** Absent for operations on the machine. */
   readonly session: CallSession | undefined;
   readonly as: Credentials | undefined;
-  readonly umask: number;
+  /** Undefined: as it is for the operation. */
+  readonly umask: number | undefined;
+  /** The container or layer, for whoever hears of its calls. */
+  readonly name: string;
+}
+
+/** What came of an operation; of a script also how it ended. */
+export interface Performed {
+  readonly answer: CallResult;
+  readonly shell?: Outcome;
 }
 
 const OK: CallResult = { ok: true };
 /** One read(2) asks for this much. */
 const READ_BYTES = 2 ** 30;
 
-/** Does an operation. @returns what it gave, in the form of recorded traces. */
-export function perform(tools: Tools, operation: Operation, actor: Actor): CallResult {
+/** The umask of a shell; calls have none. */
+const SHELL_UMASK = 0o022;
+
+/** Does an operation. */
+export function perform(tools: Tools, operation: Operation, actor: Actor): Performed {
+  const { session } = actor;
+  if (operation.kind === "shell") {
+    if (session === undefined) return { answer: { errno: "EBADF" } };
+    return inShell(tools, operation, actor, session);
+  }
+  if (operation.kind !== "call" && operation.kind !== "writeFile" && operation.kind !== "readFile")
+    return { answer: onMachine(tools, operation) };
+  if (session === undefined) return { answer: { errno: "EBADF" } };
+  const since = tools.now();
+  const answer = inSession(tools, operation, actor, session);
+  if (tools.events.listening) {
+    const [call, words] =
+      operation.kind === "call" ? callWords(operation.step) : [operation.kind, JSON.stringify(operation.path)];
+    const shownAnswer = "errno" in answer ? answer.errno : "value" in answer ? formatJson(answer.value) : "0";
+    tools.events.emit({ op: "call", process: actor.name, call, arguments: words, result: shownAnswer, since });
+  }
+  return { answer };
+}
+
+/** A call's name and its arguments in words. */
+function callWords({ call, ...words }: CallStep): readonly [string, string] {
+  return [
+    call,
+    Object.values(words)
+      .map((word) => (Array.isArray(word) ? word.join("|") : typeof word === "string" ? JSON.stringify(word) : String(word)))
+      .join(", "),
+  ];
+}
+
+type MachineOperation = Exclude<Operation, { kind: "call" | "writeFile" | "readFile" | "shell" }>;
+
+function onMachine(tools: Tools, operation: MachineOperation): CallResult {
   switch (operation.kind) {
     case "tick":
       tools.world.tick(operation.span);
@@ -58,10 +110,8 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): CallR
       const shownField = tools.world.show(operation.image, operation.field);
       return shownField instanceof WorldFailure ? { errno: shownField.message } : { value: shownField };
     }
-    case "instruction":
-      return OK;
     default:
-      return actor.session === undefined ? { errno: "EBADF" } : inSession(tools, operation, actor, actor.session);
+      return OK;
   }
 }
 
@@ -69,16 +119,40 @@ function outcome(failure: WorldFailure | undefined): CallResult {
   return failure === undefined ? OK : { errno: failure.message };
 }
 
+function taskOf(actor: Actor, session: CallSession): Task {
+  return actor.as === undefined ? session.task : session.taskAs(actor.as.uid, actor.as.gid, actor.as.groups);
+}
+
+/** A script; one that ends with another status than 0 has failed, and its complaints say why. */
+function inShell(tools: Tools, operation: Extract<Operation, { kind: "shell" }>, actor: Actor, session: CallSession): Performed {
+  const task = taskOf(actor, session);
+  task.umask = actor.umask ?? SHELL_UMASK;
+  const { events } = tools;
+  let since = tools.now();
+  const onCall = (made: MadeCall): void => {
+    events.emit({ op: "call", process: actor.name, call: made.name, arguments: made.arguments, result: made.result, since });
+    since = tools.now();
+  };
+  const { script, variables } = operation;
+  const ended = runScript(script, { task, random: tools.random, variables, onCall: events.listening ? onCall : undefined });
+  const written = ended.stdout.replace(/\n$/, "");
+  const why = ended.stderr.trim().replaceAll("\n", "; ");
+  const failed = `exit ${ended.status}${why === "" ? "" : `: ${why}`}`;
+  const answer: CallResult = ended.status !== 0 ? { errno: failed } : written === "" ? OK : { value: written };
+  return { answer, shell: ended };
+}
+
 type FileOperation = Extract<Operation, { kind: "call" | "writeFile" | "readFile" }>;
 
 function inSession(tools: Tools, operation: FileOperation, actor: Actor, session: CallSession): CallResult {
-  const task = actor.as === undefined ? session.task : session.taskAs(actor.as.uid, actor.as.gid, actor.as.groups);
-  task.umask = actor.umask;
+  const task = taskOf(actor, session);
+  const umask = actor.umask ?? 0;
+  task.umask = umask;
   if (operation.kind === "readFile") return result(readFile(task, operation.path));
   if (operation.kind === "writeFile") return result(writeFile(task, operation, contentOf(operation.data, tools.random)));
   if (operation.data !== undefined)
     return result(writeDescriptor(session, task, operation.step, contentOf(operation.data, tools.random)));
-  const step: Record<string, Json> = { ...(operation.step as Step), umask: actor.umask.toString(8).padStart(4, "0") };
+  const step: Record<string, Json> = { ...(operation.step as Step), umask: umask.toString(8).padStart(4, "0") };
   if (actor.as !== undefined) step["as"] = { uid: actor.as.uid, gid: actor.as.gid, groups: [...actor.as.groups] };
   return performCall(session, step);
 }

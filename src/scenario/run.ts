@@ -4,26 +4,19 @@
  * Interface: deterministic: the same scenario gives the same result. Every phase ends with a sync, so that what it dirtied is counted in it.
  * A driver whose build or start fails is stopped there with the reason; the others go on.
  */
+import type { StampedEvent } from "../../sim/core/events.ts";
 import { Random } from "../../sim/core/random.ts";
-import type { CallSession } from "../calls/session.ts";
-import type { CallResult } from "../calls/step.ts";
-import type { Instruction } from "../images/builder.ts";
-import type { Operation } from "./actions.ts";
-import { type Archive, unpackArchive } from "./archive.ts";
-import { judge, type Verdict } from "./expect.ts";
+import type { Archive } from "./archive.ts";
+import { ImageBuilds } from "./build.ts";
+import { type JudgedStep, judge, type Verdict } from "./expect.ts";
 import { type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
-import { perform as performOperation, type Tools } from "./operation.ts";
+import { type Performed, perform as performOperation, type Tools } from "./operation.ts";
 import type { Place } from "./problem.ts";
-import type { DriverChoice, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
+import type { DriverChoice, Scenario, StepPlan } from "./scenario.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
-/** One step on one driver. */
-export interface StepRun {
-  readonly id: string;
-  readonly answer: CallResult;
-  /** What the step added; levels as they stood after it. */
-  readonly figures: Figures;
-}
+/** One step on one driver; its figures are what it added, levels as they stood after it. */
+export type StepRun = JudgedStep;
 
 /** Where and why a driver could not go on. */
 interface Stop {
@@ -54,12 +47,24 @@ export interface ScenarioRun {
   readonly missing: readonly { readonly id: string; readonly why: string }[];
 }
 
+/** Something that happened in one driver's machine, and during what. */
+export interface RunEvent {
+  /** The driver's id. */
+  readonly driver: string;
+  readonly phase: Phase;
+  /** The step's index; undefined outside the steps. */
+  readonly step: number | undefined;
+  readonly stamped: StampedEvent;
+}
+
 export interface RunOptions {
   readonly makeWorld: MakeWorld;
   /** What images stand on, by the name that `from` gives. */
   readonly archives?: ReadonlyMap<string, Archive>;
   /** Instead of the scenario's own. */
   readonly seed?: number;
+  /** Hears of everything that happens in the machines; a run that nobody listens to is faster. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
 }
 
 /** Runs a scenario on each of its drivers. */
@@ -94,8 +99,10 @@ class Run {
   readonly #random: Random;
   readonly #steps: StepRun[] = [];
   readonly #counts = { calls: 0, refused: 0 };
-  /** The topmost layer of each image. */
-  readonly #tops = new Map<string, string>();
+  readonly #onEvent: RunOptions["onEvent"];
+  #tops: ReadonlyMap<string, string> = new Map();
+  #phase: Phase = "build";
+  #stepAt: number | undefined;
   #stopped: Stop | undefined;
 
   constructor(scenario: Scenario, choice: DriverChoice, options: RunOptions) {
@@ -103,9 +110,11 @@ class Run {
     this.#choice = choice;
     this.#archives = options.archives ?? new Map();
     this.#random = new Random(options.seed ?? scenario.seed);
+    this.#onEvent = options.onEvent;
   }
 
   on(world: World | WorldFailure): DriverRun {
+    if (!(world instanceof WorldFailure)) this.#listen(world);
     const phases: Record<Phase, Figures> = { build: noFigures(), create: noFigures(), steps: noFigures() };
     const start = world instanceof WorldFailure ? noFigures() : this.#read(world);
     let last = start;
@@ -118,7 +127,9 @@ class Run {
       };
       for (const phase of ["build", "create", "steps"] as const) {
         if (this.#stopped !== undefined) break;
+        this.#phase = phase;
         work[phase]();
+        this.#stepAt = undefined;
         const failure = world.sync();
         if (failure !== undefined) this.#stop(phase, "sync", failure.message, this.#choice.place);
         const now = this.#read(world);
@@ -139,6 +150,24 @@ class Run {
     return { ...run, verdicts: judge(this.#scenario, run) };
   }
 
+  /** Passes events on, each with what is at work. */
+  #listen(world: World): void {
+    const heard = this.#onEvent;
+    if (heard === undefined) return;
+    const driver = this.#choice.id;
+    world.events.subscribe((stamped) => heard({ driver, phase: this.#phase, step: this.#stepAt, stamped }));
+  }
+
+  #build(world: World): void {
+    const tell = (where: string, why: string, place: Place): void => this.#stop("build", where, why, place);
+    const builds = new ImageBuilds(this.#tools(world), this.#archives, tell);
+    this.#tops = builds.tops;
+    for (const image of this.#scenario.images) {
+      if (this.#stopped !== undefined) return;
+      builds.build(image);
+    }
+  }
+
   #read(world: World): Figures {
     return { ...world.figures(), ...this.#counts };
   }
@@ -147,122 +176,13 @@ class Run {
     this.#stopped ??= { phase, where, why, place };
   }
 
-  #build(world: World): void {
-    for (const image of this.#scenario.images) {
-      if (this.#stopped !== undefined) return;
-      this.#buildImage(world, image);
-    }
-  }
-
-  #buildImage(world: World, image: ImagePlan): void {
-    const archived = image.from?.kind === "archive" ? this.#archives.get(image.from.name) : undefined;
-    if (image.build === "v1") {
-      this.#buildLegacy(world, image);
-      return;
-    }
-    if (image.build === "classic" || archived?.image !== undefined) {
-      this.#buildInStore(world, image, archived);
-      return;
-    }
-    let parent = image.from?.kind === "image" ? this.#tops.get(image.from.name) : undefined;
-    if (image.from?.kind === "archive") {
-      parent = `${image.name}:base`;
-      if (!this.#buildBase(world, parent, image)) return;
-    }
-    for (const [index, layer] of image.layers.entries()) {
-      const name = `${image.name}:${index + 1}`;
-      if (!this.#buildLayer(world, name, parent, layer)) return;
-      parent = name;
-    }
-    if (parent !== undefined) this.#tops.set(image.name, parent);
-  }
-
-  /** An image of Docker's own stores: out of an archive, by its builder, or both. */
-  #buildInStore(world: World, image: ImagePlan, archived: Archive | undefined): void {
-    const where = `image ${image.name}`;
-    const imported = archived === undefined ? undefined : world.importImage(image.name, archived);
-    if (imported !== undefined) this.#stop("build", where, imported.message, image.place);
-    let from = archived === undefined && image.from?.kind === "image" ? image.from.name : archived && image.name;
-    for (const layer of image.build === undefined ? [] : image.layers) {
-      if (this.#stopped !== undefined) return;
-      const failure = world.buildStep(image.name, from, instructionOf(layer), (session) => this.#act(world, layer, session));
-      if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
-      from = image.name;
-    }
-    if (this.#stopped !== undefined) return;
-    let top: string | WorldFailure = world.imageLayer(image.name);
-    if (top instanceof WorldFailure) {
-      this.#stop("build", where, top.message, image.place);
-      return;
-    }
-    for (const [index, layer] of (image.build === undefined ? image.layers : []).entries()) {
-      const name: string = `${image.name}:${index + 1}`;
-      if (!this.#buildLayer(world, name, top, layer)) return;
-      top = name;
-    }
-    this.#tops.set(image.name, top);
-  }
-
-  /** An image of before 1.10, and its migration. */
-  #buildLegacy(world: World, image: ImagePlan): void {
-    const where = `image ${image.name}`;
-    for (const layer of image.layers) {
-      const failure = world.buildLegacyStep(image.name, instructionOf(layer), (session) => this.#act(world, layer, session));
-      if (failure !== undefined) this.#stop("build", where, failure.message, layer.place);
-      if (this.#stopped !== undefined) return;
-    }
-    const top = world.migrate() ?? world.imageLayer(image.name);
-    if (top instanceof WorldFailure) this.#stop("build", where, top.message, image.place);
-    else this.#tops.set(image.name, top);
-  }
-
-  /** The work of one step. @returns why it failed */
-  #act(world: World, layer: LayerPlan, session: CallSession): string | undefined {
-    for (const operation of layer.operations) {
-      const answer = performOperation(this.#tools(world), operation, { session, as: undefined, umask: 0 });
-      if ("errno" in answer) return `${describeOperation(operation)}: ${answer.errno}`;
-    }
-    return undefined;
-  }
-
-  #buildBase(world: World, name: string, image: ImagePlan): boolean {
-    const archive = this.#archives.get(image.from?.name ?? "");
-    const where = `image ${image.name}, ${image.from?.name}`;
-    const session = world.addLayer(name, undefined) ?? world.session(name);
-    if (session instanceof WorldFailure) this.#stop("build", where, session.message, image.place);
-    else if (archive === undefined) this.#stop("build", where, "not read", image.place);
-    else {
-      const failure = unpackArchive(session.task, archive);
-      if (failure !== undefined) this.#stop("build", where, `${failure.path}: ${failure.errno.code}`, image.place);
-      this.#seal(world, name, where, image.place);
-    }
-    return this.#stopped === undefined;
-  }
-
-  #buildLayer(world: World, name: string, parent: string | undefined, layer: LayerPlan): boolean {
-    const where = `layer ${name}`;
-    const session = world.addLayer(name, parent) ?? world.session(name);
-    if (session instanceof WorldFailure) this.#stop("build", where, session.message, layer.place);
-    else {
-      for (const operation of layer.operations) {
-        const answer = performOperation(this.#tools(world), operation, { session, as: undefined, umask: 0 });
-        if ("errno" in answer) this.#stop("build", where, `${describeOperation(operation)}: ${answer.errno}`, layer.place);
-        if (this.#stopped !== undefined) return false;
-      }
-      this.#seal(world, name, where, layer.place);
-    }
-    return this.#stopped === undefined;
-  }
-
-  #seal(world: World, name: string, where: string, place: Place): void {
-    const failure = world.seal(name);
-    if (failure !== undefined) this.#stop("build", where, failure.message, place);
-  }
-
   #create(world: World): void {
-    for (const { name, image, place } of this.#scenario.containers) {
+    for (const { name, image, size, place } of this.#scenario.containers) {
       const parent = this.#tops.get(image);
-      const failure = parent === undefined ? new WorldFailure("its image has no layer") : world.addContainer(name, parent);
+      const failure =
+        parent === undefined
+          ? new WorldFailure("its image has no layer")
+          : world.addContainer(name, parent, size === undefined ? {} : { size: String(size) });
       if (failure === undefined) continue;
       this.#stop("create", `container ${name}`, failure.message, place);
       return;
@@ -271,41 +191,38 @@ class Run {
 
   #doSteps(world: World): void {
     let before = this.#read(world);
-    for (const step of this.#scenario.steps) {
-      const answer = this.#doStep(world, step);
-      if (answer === undefined) return;
+    for (const [index, step] of this.#scenario.steps.entries()) {
+      this.#stepAt = index;
+      world.events.step = index + 1;
+      const done = this.#doStep(world, step);
+      if (done === undefined) return;
       const after = this.#read(world);
-      this.#steps.push({ id: step.id, answer, figures: figuresSince(before, after) });
+      const { answer, shell } = done;
+      this.#steps.push({ id: step.id, answer, figures: figuresSince(before, after), ...(shell === undefined ? {} : { shell }) });
       before = after;
     }
   }
 
-  #doStep(world: World, step: StepPlan): CallResult | undefined {
+  #doStep(world: World, step: StepPlan): Performed | undefined {
     const session = step.container === undefined ? undefined : world.session(step.container);
     if (session instanceof WorldFailure) {
       this.#stop("steps", `step ${step.id}`, session.message, step.place);
       return undefined;
     }
-    const answer = performOperation(this.#tools(world), step.operation, { session, as: step.as, umask: step.umask });
-    if (session !== undefined) {
+    const actor = { session, as: step.as, umask: step.umask, name: step.container ?? "" };
+    const done = performOperation(this.#tools(world), step.operation, actor);
+    if (done.shell !== undefined) {
+      this.#counts.calls += done.shell.calls;
+      this.#counts.refused += done.shell.refused;
+    } else if (session !== undefined) {
       this.#counts.calls += 1;
-      if ("errno" in answer) this.#counts.refused += 1;
+      if ("errno" in done.answer) this.#counts.refused += 1;
     }
-    return answer;
+    return done;
   }
 
   #tools(world: World): Tools {
-    return { world, random: this.#random, figures: () => this.#read(world) };
+    const { events } = world;
+    return { world, random: this.#random, figures: () => this.#read(world), events, now: () => world.now() };
   }
-}
-
-/** A layer's item as a line of a Dockerfile. */
-function instructionOf(layer: LayerPlan): Instruction {
-  const [only] = layer.operations;
-  return only?.kind === "instruction" ? { verb: only.verb, text: only.text } : { verb: "RUN", text: layer.title };
-}
-
-function describeOperation(operation: Operation): string {
-  if (operation.kind === "call") return `${operation.step.call} ${operation.step["path"] ?? operation.step["fd"] ?? ""}`.trim();
-  return "path" in operation ? `${operation.kind} ${operation.path}` : operation.kind;
 }

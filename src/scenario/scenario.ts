@@ -1,7 +1,7 @@
 /**
  * A scenario as it is run: checked, with defaults filled in, and each part with its place in the file.
  */
-import type { Operation } from "./actions.ts";
+import type { Operation } from "./action.ts";
 import type { Column } from "./metrics.ts";
 import type { Place } from "./problem.ts";
 import type { DriverName } from "./schema.ts";
@@ -22,6 +22,10 @@ export interface HostChoice {
   /** Bytes. */
   readonly memory: number;
   readonly kernel: string;
+  /** The version of Docker. */
+  readonly docker: string;
+  /** Options of the backing filesystem's mount. */
+  readonly mount: string | undefined;
   /** The disk's cost profile; undefined: calls take no time. */
   readonly cost: string | undefined;
 }
@@ -55,7 +59,8 @@ export interface StepPlan {
   readonly id: string;
   readonly container: string | undefined;
   readonly as: Credentials | undefined;
-  readonly umask: number;
+  /** Undefined: as it is for the action; 022 in a shell, none for a call. */
+  readonly umask: number | undefined;
   /** The step in a few words, such as `rename /a, to /b`. */
   readonly title: string;
   readonly operation: Operation;
@@ -69,7 +74,11 @@ type ExpectedAnswer =
   | { readonly kind: "error"; readonly code: string }
   /** The error's text has these words in it. */
   | { readonly kind: "message"; readonly words: string }
-  | { readonly kind: "value"; readonly value: unknown };
+  | { readonly kind: "value"; readonly value: unknown }
+  /** A script's exit status, what it wrote, and words of its complaints. */
+  | { readonly kind: "status"; readonly status: number }
+  | { readonly kind: "stdout"; readonly text: string }
+  | { readonly kind: "stderr"; readonly words: string };
 
 /** One expectation of one driver, or of every driver. */
 export interface Expectation {
@@ -77,19 +86,31 @@ export interface Expectation {
   readonly driver: string | undefined;
   readonly what: ExpectedAnswer | { readonly kind: "amount"; readonly column: Column; readonly bounds: Bounds };
   readonly place: Place;
+  /** Told when it fails, and fails nothing. */
+  readonly soft: boolean;
+}
+
+interface ContainerPlan {
+  readonly name: string;
+  readonly image: string;
+  /** Bytes that it may write; undefined: as many as there are. */
+  readonly size: number | undefined;
+  readonly place: Place;
 }
 
 export interface Scenario {
   readonly file: string;
   readonly name: string;
   readonly about: string;
+  /** The values of the matrix that this is, as the file writes them; empty without one. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly sources: readonly string[];
   readonly drivers: readonly DriverChoice[];
   readonly host: HostChoice;
   readonly seed: number;
   /** In the order of the file; an image that others stand on comes first. */
   readonly images: readonly ImagePlan[];
-  readonly containers: readonly { readonly name: string; readonly image: string; readonly place: Place }[];
+  readonly containers: readonly ContainerPlan[];
   readonly steps: readonly StepPlan[];
   /** Of the whole run. */
   readonly expectations: readonly Expectation[];

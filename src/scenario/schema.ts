@@ -6,8 +6,9 @@
  */
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
-import { actionsFor, type Operation } from "./actions.ts";
-import { COSTS } from "./host-options.ts";
+import type { Operation } from "./action.ts";
+import { actionsFor } from "./actions.ts";
+import { COSTS, DOCKERS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
 import { quoted } from "./problem.ts";
 import type { Variables } from "./quantity.ts";
@@ -36,6 +37,7 @@ export interface WrittenStep {
   readonly umask?: number | undefined;
   readonly do: Operation;
   readonly expect?: Written | undefined;
+  readonly warn?: Written | undefined;
 }
 export interface WrittenDriver {
   readonly id?: string | undefined;
@@ -47,7 +49,13 @@ interface WrittenHost {
   readonly device?: number | undefined;
   readonly memory?: number | undefined;
   readonly kernel?: string | undefined;
+  readonly docker?: string | undefined;
+  readonly mount?: string | undefined;
   readonly cost?: string | undefined;
+}
+interface WrittenContainer {
+  readonly image: string;
+  readonly size?: number | undefined;
 }
 export interface WrittenImage {
   readonly from?: string | undefined;
@@ -64,10 +72,12 @@ export interface WrittenScenario {
   readonly host?: WrittenHost | undefined;
   readonly seed?: number | undefined;
   readonly vars?: Readonly<Record<string, unknown>> | undefined;
+  readonly matrix?: Readonly<Record<string, readonly unknown[]>> | undefined;
   readonly images?: Readonly<Record<string, WrittenImage>> | undefined;
-  readonly containers?: Readonly<Record<string, { readonly image: string }>> | undefined;
+  readonly containers?: Readonly<Record<string, WrittenContainer>> | undefined;
   readonly steps: readonly WrittenStep[];
   readonly expect?: Written | undefined;
+  readonly warn?: Written | undefined;
   readonly compare?: { readonly metrics?: readonly string[] | undefined; readonly reference?: string | undefined } | undefined;
 }
 
@@ -121,6 +131,15 @@ function hostSchema(slots: Slots): z.ZodType {
       .string()
       .regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes")
       .optional(),
+    docker: z
+      .string()
+      .optional()
+      .meta({ description: `whose storage drivers: ${DOCKERS.join(", ")}, in quotes` }),
+    mount: z
+      .string()
+      .regex(/^[\w=.-]+(,[\w=.-]+)*$/, "expected mount options such as pquota")
+      .optional()
+      .meta({ description: "options that the backing filesystem is mounted with, such as pquota or noatime" }),
     cost: slots.name.optional().meta({ description: `the disk's cost profile: ${[...COSTS.keys()].join(", ")}` }),
   });
 }
@@ -135,7 +154,11 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     error: oneOf("error", ERRNO_CODES).optional(),
     message: slots.text.optional().meta({ description: "words in the text of a driver's error" }),
     value: z.unknown().optional(),
+    status: z.int().min(0).max(255).optional().meta({ description: "the exit status of a script" }),
+    stdout: slots.text.optional().meta({ description: "all that a script wrote, its last line's end aside" }),
+    stderr: slots.text.optional().meta({ description: "words in what a script complained about" }),
   };
+  const expected = expectations({ ...answer, ...amounts(slots, METRIC_IDS) }, ids);
   return z.strictObject({
     id: slots.name.optional(),
     note: slots.text.optional(),
@@ -143,7 +166,8 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     as: z.strictObject({ uid: slots.id, gid: slots.id, groups: z.array(slots.id).optional() }).optional(),
     umask: slots.mode.optional(),
     do: operation,
-    expect: expectations({ ...answer, ...amounts(slots, METRIC_IDS) }, ids).optional(),
+    expect: expected.optional(),
+    warn: expected.optional().meta({ description: "expectations that are told when they fail, and fail nothing" }),
   });
 }
 
@@ -164,6 +188,10 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
     host: hostSchema(slots).optional(),
     seed: z.int().min(0, "a seed is a whole number from 0 on").optional(),
     vars: z.record(slots.name, z.unknown()).optional().meta({ description: "quantities that others may name as $name" }),
+    matrix: z.record(slots.name, z.array(z.unknown()).min(1, "a parameter needs a value")).optional().meta({
+      description:
+        "parameters with the values that each takes: the scenario runs once for every combination, and names them as $name",
+    }),
     images: z
       .record(
         slots.name,
@@ -180,11 +208,20 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
         }),
       )
       .optional(),
-    containers: z.record(slots.name, z.strictObject({ image: slots.name })).optional(),
+    containers: z
+      .record(
+        slots.name,
+        z.strictObject({
+          image: slots.name,
+          size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
+        }),
+      )
+      .optional(),
     steps: z
       .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), options.ids))
       .max(100_000, "more than 100000 steps"),
     expect: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
+    warn: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
     compare: z
       .strictObject({ metrics: z.array(oneOf("metric", COLUMN_NAMES)).min(1).optional(), reference: slots.name.optional() })
       .optional(),

@@ -3,6 +3,8 @@
  * Interface: made once a file, because quantities may name the file's own variables.
  */
 import { z } from "zod";
+import { parseScript, type SimpleCommand, SyntaxFault } from "../shell/parse.ts";
+import { scriptFaults } from "../shell/run.ts";
 import { quoted } from "./problem.ts";
 import { Fault, readByte, readMode, readSize, readSpan, type Variables } from "./quantity.ts";
 import { suggestion } from "./suggest.ts";
@@ -67,7 +69,7 @@ const PATH_MAX = 65_536;
 /** An amount of something, exact, in bounds, or with a tolerance: `256MiB`, `{min: 1, max: 4}`, `256MiB ~5%`. */
 function boundsOf(read: (value: string | number) => number | Fault, about: string): z.ZodType<Bounds, unknown> {
   const exact = reading(about, (value): Bounds | Fault => {
-    const [, base, percent] = /^(.*?)\s*~\s*(\d+(?:\.\d+)?)\s*%$/.exec(String(value)) ?? [];
+    const [, base, percent] = /^(.*?)\s*(?:~|±|\+-)\s*(\d+(?:\.\d+)?)\s*%$/.exec(String(value)) ?? [];
     const middle = read(base === undefined ? value : base);
     if (middle instanceof Fault) return middle;
     const slack = percent === undefined ? 0 : (middle * Number(percent)) / 100;
@@ -88,6 +90,25 @@ function readSigned(value: string | number, variables: Variables): number | Faul
   return found instanceof Fault || !text.startsWith("-") ? found : -found;
 }
 
+/** A script of the shell, read. */
+interface Script {
+  readonly text: string;
+  readonly script: readonly SimpleCommand[];
+}
+
+/** What is wrong with a script, in words; several faults in one message. */
+function readScript(text: string, variables: Variables): Script | Fault {
+  const script = parseScript(text);
+  const place = (at: number): string => {
+    const before = text.slice(0, at).split("\n");
+    return before.length === 1 ? `at character ${at + 1}` : `in line ${before.length} of the script`;
+  };
+  if (script instanceof SyntaxFault) return new Fault(`${script.message} (${place(script.at)} of ${quoted(text)})`);
+  const [fault] = scriptFaults(script, [...variables.keys()]);
+  if (fault === undefined) return { text, script };
+  return new Fault(`${fault.message}${suggestion(fault.word, fault.known)}`);
+}
+
 /** The value schemas of one file. */
 export function slotsFor(variables: Variables): Slots {
   const size = reading("bytes, such as 4096, 64KiB, 1GiB or 2*$name", (value) => readSize(value, variables));
@@ -97,8 +118,8 @@ export function slotsFor(variables: Variables): Slots {
     span: reading("a span of time such as 5s or 20ms", (value) => readSpan(value, variables)),
     mode: reading("permission bits, octal, such as 0644", readMode),
     byte: reading("one byte, such as 0x5a", readByte),
-    bounds: boundsOf((value) => readSigned(value, variables), "an amount: 256MiB, 3, 256MiB ~5%"),
-    spanBounds: boundsOf((value) => readSpan(value, variables), "a span of time: 5s, 5s ~10%"),
+    bounds: boundsOf((value) => readSigned(value, variables), "an amount: 256MiB, 3, 256MiB ±5%"),
+    spanBounds: boundsOf((value) => readSpan(value, variables), "a span of time: 5s, 5s ±10%"),
     path: z
       .string({ error: (issue) => `expected a path, found ${quoted(issue.input)}` })
       .max(PATH_MAX, "a path of more than 65536 characters")
@@ -120,6 +141,17 @@ export function slotsFor(variables: Variables): Slots {
       })
       .max(80, "a name of more than 80 characters"),
     text: z.string({ error: (issue) => `expected a text, found ${quoted(issue.input)}` }),
+    script: z
+      .string({ error: (issue) => `expected a command line such as "mv /a /b", found ${quoted(issue.input)}` })
+      .max(PATH_MAX, "a script of more than 65536 characters")
+      .meta({ description: "a command line: commands with && || ; and lines, quotes, $names of vars, patterns, > >> <" })
+      .transform((text, context): Script => {
+        const found = readScript(text, variables);
+        if (!(found instanceof Fault)) return found;
+        context.issues.push({ code: "custom", message: found.message, input: text });
+        return z.NEVER;
+      }) as unknown as z.ZodType<Script, unknown>,
+    variables,
     id: z
       .int({ error: (issue) => `expected a user or group number, found ${quoted(issue.input)}` })
       .min(-1, "a user or group number is at least -1")
@@ -141,6 +173,9 @@ export interface Slots {
   readonly name: z.ZodString;
   readonly treeName: z.ZodString;
   readonly text: z.ZodString;
+  readonly script: z.ZodType<Script, unknown>;
+  /** The file's own variables. */
+  readonly variables: Variables;
   readonly id: z.ZodInt;
   readonly flags: typeof wordsOf;
 }

@@ -1,10 +1,11 @@
 /**
  * What the runner needs of one driver on one machine, whatever stands behind it.
  */
+import type { EventStream } from "../../sim/core/events.ts";
 import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
 import type { Instruction } from "../images/builder.ts";
-import type { ImageField } from "./actions.ts";
+import type { ImageField } from "./action.ts";
 import type { Archive } from "./archive.ts";
 import type { MetricId } from "./metrics.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
@@ -20,8 +21,11 @@ export class WorldFailure {
 export interface World {
   /** Begins an image layer over another, open for writing until something stands on it. */
   addLayer(name: string, parent: string | undefined): WorldFailure | undefined;
-  /** Creates and starts a container over an image layer. */
-  addContainer(name: string, parent: string): WorldFailure | undefined;
+  /** Creates and starts a container over an image layer. @param storage - its own options, such as size. */
+  addContainer(name: string, parent: string, storage?: Readonly<Record<string, string>>): WorldFailure | undefined;
+  /** What happens inside; `now` is its virtual time in nanoseconds. */
+  readonly events: EventStream;
+  now(): number;
   /** The process that acts in a layer or a container. */
   session(name: string): CallSession | WorldFailure;
   /** Ends writing to a layer: nothing holds its files open any more. */

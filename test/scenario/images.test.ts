@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { readScenario } from "../../src/node/files.ts";
+import { readScenarios } from "../../src/node/files.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
@@ -16,7 +16,9 @@ function failures(run: ScenarioRun): string[] {
 }
 
 test("containers run from images of docker save and of an OCI layout, and builds stand on them", async () => {
-  const { scenario, archives } = await readScenario(fileURLToPath(new URL("../data/images/from-archive.yaml", import.meta.url)));
+  const [loaded] = await readScenarios(fileURLToPath(new URL("../data/images/from-archive.yaml", import.meta.url)));
+  if (loaded === undefined) throw new Error("no scenario");
+  const { scenario, archives } = loaded;
   const run = runScenario(scenario, { makeWorld, archives });
   expect(run.drivers.length).toBeGreaterThan(1);
   expect(failures(run)).toEqual([]);

@@ -49,7 +49,7 @@ describe("a scenario file", () => {
   test("is read with its defaults, places and quantities", () => {
     const scenario = loadScenario(GOOD, "f.yaml");
     expect(scenario.drivers.map((driver) => driver.id)).toEqual(["overlay2", "overlay2+metacopy", "vfs"]);
-    expect(scenario.host).toEqual({ backing: "ext4", device: 2 ** 33, memory: 2 ** 29, kernel: "6.18", cost: undefined });
+    expect(scenario.host).toEqual({ backing: "ext4", device: 2 ** 33, memory: 2 ** 29, kernel: "6.18", docker: "20.10" });
     expect(scenario.images[0]?.layers[0]?.operations).toEqual([
       { kind: "call", step: { call: "mkdir", path: "/db", mode: "0750" } },
     ]);

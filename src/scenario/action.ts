@@ -1,0 +1,105 @@
+/**
+ * What an action of a step is: how the file writes it, and the operation that it means.
+ *
+ * Interface: the first field of an action has its name.
+ */
+import { z } from "zod";
+import type { SimpleCommand } from "../shell/parse.ts";
+import type { MetricId } from "./metrics.ts";
+import type { Variables } from "./quantity.ts";
+
+/** Bytes to write, in words: a text, or so many bytes of something. */
+export type Data =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "fill"; readonly unit: Uint8Array; readonly size: number }
+  | { readonly kind: "pattern"; readonly seed: number; readonly size: number }
+  /** Incompressible bytes that no other write of the run has. */
+  | { readonly kind: "random"; readonly size: number };
+
+/** A system call as src/calls takes it: its name and its arguments. */
+export interface CallStep {
+  readonly call: string;
+  readonly [argument: string]: unknown;
+}
+
+export type Operation =
+  | { readonly kind: "call"; readonly step: CallStep; readonly data?: Data }
+  /** open, write, close; `append` opens with O_APPEND instead of O_TRUNC. */
+  | { readonly kind: "writeFile"; readonly path: string; readonly append: boolean; readonly mode: number; readonly data: Data }
+  /** open, read to the end, close. */
+  | { readonly kind: "readFile"; readonly path: string }
+  | { readonly kind: "tick"; readonly span: number }
+  | { readonly kind: "measure"; readonly metrics: readonly MetricId[] }
+  | { readonly kind: "dropCaches" }
+  | { readonly kind: "diff"; readonly container: string }
+  /** `name`: a container, or an image's layer as `IMAGE:N`. */
+  | { readonly kind: "remove"; readonly name: string }
+  | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
+  /** An instruction of a build that changes the configuration alone. */
+  | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string }
+  /** A script of the small shell; `text` as the file writes it. */
+  | { readonly kind: "shell"; readonly text: string; readonly script: readonly SimpleCommand[]; readonly variables: Variables };
+
+/** What `show` tells of an image. */
+export const IMAGE_FIELDS = [
+  "id",
+  "diff_ids",
+  "chain_ids",
+  "size",
+  "layer_sizes",
+  "created_by",
+  "intermediate",
+  "old_ids",
+] as const;
+export type ImageField = (typeof IMAGE_FIELDS)[number];
+
+/** Where an action can stand: in a container's steps and in layers, on the machine (no `in`), or in the layers of a build. */
+type Scope = "files" | "machine" | "build";
+
+export interface Action {
+  readonly name: string;
+  readonly about: string;
+  readonly scope: Scope;
+  readonly fields: readonly string[];
+  readonly schema: z.ZodType<Operation, unknown>;
+}
+
+type Shape = z.core.$ZodLooseShape;
+
+/** Makes an action out of its fields. */
+export function action<S extends Shape>(
+  about: string,
+  shape: S,
+  make: (fields: z.output<z.ZodObject<S, z.core.$strict>>) => Operation,
+  scope: Scope = "files",
+): Action {
+  const fields = Object.keys(shape);
+  const schema = z.strictObject(shape).meta({ description: about }).transform(make);
+  return { name: fields[0] ?? "", about, scope, fields, schema: schema as unknown as z.ZodType<Operation, unknown> };
+}
+
+/** A system call whose arguments are given; those that are undefined are left out. */
+export function call(name: string, parameters: Readonly<Record<string, unknown>>, data?: Data): Operation {
+  const step: Record<string, unknown> & { call: string } = { call: name };
+  for (const [key, value] of Object.entries(parameters)) if (value !== undefined) step[key] = value;
+  return data === undefined ? { kind: "call", step } : { kind: "call", step, data };
+}
+
+/** The name behind the `$` of an open file. */
+export function fd(text: string): string {
+  return text.slice(1);
+}
+
+/** A field that takes a path or an open file, as the call that goes with it: `stat` or `fstat`. */
+export function target(
+  text: string,
+  byPath: string,
+  byDescriptor: string,
+): { readonly call: string; readonly on: Record<string, string> } {
+  return text.startsWith("$") ? { call: byDescriptor, on: { fd: fd(text) } } : { call: byPath, on: { path: text } };
+}
+
+/** Permission bits as calls take them. */
+export function octal(mode: number | undefined): string | undefined {
+  return mode === undefined ? undefined : mode.toString(8).padStart(4, "0");
+}

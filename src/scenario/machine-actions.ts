@@ -1,0 +1,74 @@
+/**
+ * Actions on the machine, on images and containers, instructions of a build, and the shell.
+ */
+import { z } from "zod";
+import { type Action, action, IMAGE_FIELDS } from "./action.ts";
+import { METRIC_IDS } from "./metrics.ts";
+import { oneOf, type Slots } from "./slots.ts";
+
+/** Actions on the machine; a step with one has no `in`. */
+export function machine(slots: Slots): Action[] {
+  const metric = oneOf("metric", METRIC_IDS);
+  return [
+    action(
+      "lets virtual time pass: timers run, such as the flusher's",
+      { tick: slots.span },
+      (at) => ({ kind: "tick", span: at.tick }),
+      "machine",
+    ),
+    action(
+      "notes metrics as they stand",
+      { measure: z.union([metric, z.array(metric).min(1)]) },
+      (at) => ({ kind: "measure", metrics: Array.isArray(at.measure) ? at.measure : [at.measure] }),
+      "machine",
+    ),
+    action(
+      "writes everything back and empties the page cache (vm.drop_caches)",
+      { drop_caches: z.literal(1) },
+      () => ({ kind: "dropCaches" }),
+      "machine",
+    ),
+    action(
+      "what Docker shows of an image that its builder made, or that came from an archive",
+      { show: slots.name, field: oneOf("field", IMAGE_FIELDS) },
+      (at) => ({ kind: "show", image: at.show, field: at.field }),
+      "machine",
+    ),
+    action("docker diff of a container", { diff: slots.name }, (at) => ({ kind: "diff", container: at.diff }), "machine"),
+    action(
+      "the driver removes a container or, as IMAGE:N, an image's Nth layer, whatever stands on it: Docker itself would refuse that first",
+      { remove: slots.treeName },
+      (at) => ({ kind: "remove", name: at.remove }),
+      "machine",
+    ),
+  ];
+}
+
+/** Instructions of a Dockerfile that change the configuration alone. */
+export function building(slots: Slots): Action[] {
+  const step = (key: "env" | "label" | "cmd" | "workdir" | "user", about: string): Action =>
+    action(
+      about,
+      { [key]: slots.text } as Record<string, Slots["text"]>,
+      (at) => ({ kind: "instruction", verb: key.toUpperCase() as "ENV", text: String(at[key]) }),
+      "build",
+    );
+  return [
+    step("env", "ENV of a Dockerfile: KEY=VALUE words"),
+    step("label", "LABEL of a Dockerfile: KEY=VALUE words"),
+    step("cmd", "CMD of a Dockerfile"),
+    step("workdir", "WORKDIR of a Dockerfile"),
+    step("user", "USER of a Dockerfile"),
+  ];
+}
+
+/** Scripts of the small shell. */
+export function shell(slots: Slots): Action[] {
+  return [
+    action(
+      "a command line of the small shell (mv, cp, rm, ln, mkdir, cat, dd …), whose commands make the system calls of coreutils 9",
+      { sh: slots.script },
+      ({ sh }) => ({ kind: "shell", text: sh.text, script: sh.script, variables: slots.variables }),
+    ),
+  ];
+}

@@ -1,0 +1,136 @@
+/**
+ * chmod, chown and chgrp (coreutils 9.1, src/chmod.c, chown-core.c). Trees are walked by fts: chmod changes a directory before what is in it,
+ * chown afterwards.
+ */
+import { type Errno, isErrno } from "../../../sim/core/errno.ts";
+import * as fs from "../../../sim/vfs/filesystem.ts";
+import { below, type Command, fail, missingOperand, quoted } from "../command.ts";
+import { option } from "../options.ts";
+import type { Process } from "../process.ts";
+import { changedMode, type ModeChange, readMode } from "./mode-text.ts";
+
+const WALK = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_CLOEXEC | fs.O_DIRECTORY;
+
+function isDirectory(mode: number): boolean {
+  return (mode & fs.S_IFMT) === fs.S_IFDIR;
+}
+
+function changeMode(process: Process, path: string, change: ModeChange, recursive: boolean): number {
+  const found = process.stat(path);
+  if (isErrno(found)) {
+    // fts looks at the link itself, and then once more at both.
+    process.lstat(path);
+    process.stat(path);
+    process.lstat(path);
+    return fail(process, `chmod: cannot access ${quoted(path)}`, found);
+  }
+  return changeTree(process, path, found.mode, { change, recursive, top: true });
+}
+
+interface Changing {
+  readonly change: ModeChange;
+  readonly recursive: boolean;
+  /** Whether it is the operand itself, whose symbolic link was followed. */
+  readonly top: boolean;
+}
+
+function changeTree(process: Process, path: string, mode: number, how: Changing): number {
+  if ((mode & fs.S_IFMT) === fs.S_IFLNK) return 0;
+  const next = changedMode(how.change, mode & 0o7777, { directory: isDirectory(mode), umask: process.task.umask });
+  const failed = process.chmod(path, next);
+  if (failed !== undefined) return fail(process, `chmod: changing permissions of ${quoted(path)}`, failed);
+  if (!how.recursive || !isDirectory(mode)) return 0;
+  const entries = process.list(path, how.top ? WALK : WALK | fs.O_NOFOLLOW);
+  if (isErrno(entries)) return fail(process, `chmod: cannot read directory ${quoted(path)}`, entries);
+  let status = 0;
+  for (const { name } of entries) {
+    const inner = below(path, name);
+    const found = process.lstat(inner);
+    if (isErrno(found)) status = fail(process, `chmod: cannot access ${quoted(inner)}`, found);
+    else status = Math.max(status, changeTree(process, inner, found.mode, { ...how, top: false }));
+  }
+  return status;
+}
+
+export const chmod: Command = {
+  name: "chmod",
+  about: "changes modes; -R of trees",
+  options: [option("recursive", "-R --recursive"), option("quiet", "-f --silent --quiet")],
+  run: (process, { values, operands }) => {
+    const [text, ...files] = operands;
+    if (text === undefined) return missingOperand(process, "chmod", undefined, "");
+    if (files.length === 0) {
+      process.complain(`chmod: missing operand after ${quoted(text)}\nTry 'chmod --help' for more information.`);
+      return 1;
+    }
+    const change = readMode(text);
+    if (change === undefined)
+      return fail(process, `chmod: invalid mode: ${quoted(text)}\nTry 'chmod --help' for more information.`);
+    return files.reduce((status, path) => Math.max(status, changeMode(process, path, change, values.has("recursive"))), 0);
+  },
+};
+
+interface Owners {
+  readonly command: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly recursive: boolean;
+  /** Of a symbolic link itself. */
+  readonly links: boolean;
+}
+
+function changeOwner(process: Process, path: string, how: Owners): number {
+  const found = process.lstat(path);
+  if (isErrno(found)) {
+    process.lstat(path);
+    return fail(process, `${how.command}: cannot access ${quoted(path)}`, found);
+  }
+  if (how.recursive && isDirectory(found.mode)) return changeOwnerTree(process, path, how);
+  return ended(process, path, process.chown(path, how.uid, how.gid, !how.links && !how.recursive), how);
+}
+
+function ended(process: Process, path: string, failed: Errno | undefined, how: Owners): number {
+  if (failed === undefined) return 0;
+  const what = how.command === "chgrp" ? "changing group of" : "changing ownership of";
+  return fail(process, `${how.command}: ${what} ${quoted(path)}`, failed);
+}
+
+function changeOwnerTree(process: Process, path: string, how: Owners): number {
+  const entries = process.list(path, WALK | fs.O_NOFOLLOW);
+  if (isErrno(entries)) return fail(process, `${how.command}: cannot read directory ${quoted(path)}`, entries);
+  let status = 0;
+  for (const { name, type } of entries) {
+    const inner = below(path, name);
+    if (type === fs.S_IFDIR) {
+      const found = process.lstat(inner);
+      status = Math.max(status, isErrno(found) ? 1 : changeOwnerTree(process, inner, how));
+    } else status = Math.max(status, ended(process, inner, process.chown(inner, how.uid, how.gid, false), how));
+  }
+  return Math.max(status, ended(process, path, process.chown(path, how.uid, how.gid, false), how));
+}
+
+function owner(command: "chown" | "chgrp", about: string): Command {
+  return {
+    name: command,
+    about,
+    options: [option("recursive", "-R --recursive"), option("links", "-h --no-dereference")],
+    run: (process, { values, operands }) => {
+      const [text, ...files] = operands;
+      if (text === undefined) return missingOperand(process, command, undefined, "");
+      if (files.length === 0) {
+        process.complain(`${command}: missing operand after ${quoted(text)}\nTry '${command} --help' for more information.`);
+        return 1;
+      }
+      const pattern = command === "chown" ? /^(\d*)(?:[:.](\d*))?$/ : /^()(\d+)$/;
+      const [whole, user, group] = pattern.exec(text.replace(/\broot\b/g, "0")) ?? [];
+      if (whole === undefined)
+        return fail(process, `${command}: invalid ${command === "chown" ? "user" : "group"}: ${quoted(text)}`);
+      const id = (digits: string | undefined): number => (digits === undefined || digits === "" ? -1 : Number(digits));
+      const how = { command, uid: id(user), gid: id(group), recursive: values.has("recursive"), links: values.has("links") };
+      return files.reduce((status, path) => Math.max(status, changeOwner(process, path, how)), 0);
+    },
+  };
+}
+
+export const chown: Command = owner("chown", "changes owners, by number: UID, UID:GID or :GID; -R of trees");
+export const chgrp: Command = owner("chgrp", "changes groups, by number; -R of trees");

@@ -1,0 +1,354 @@
+/**
+ * A process of this shell: its system calls, each counted and told, and what it writes for people.
+ *
+ * Interface:
+ * - A method is one call by the name that the kernel gives it, in the variants that coreutils make; it returns the call's value or an Errno.
+ * - Paths are joined texts: a call "at" a directory's descriptor walks the same names from the working directory.
+ * - `onCall` hears each call as strace would write it, but for addresses and times: name, arguments, and 0, a number or the errno.
+ * - /dev/null, /dev/zero and /dev/urandom are the machine's own and lie in no tree.
+ */
+import type { Time } from "../../sim/core/clock.ts";
+import { Content } from "../../sim/core/content.ts";
+import { EBADF, EINVAL, type Errno, isErrno } from "../../sim/core/errno.ts";
+import type { Random } from "../../sim/core/random.ts";
+import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
+import { type Attributes, O_CLOEXEC, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { flagsText, pathText } from "./call-text.ts";
+
+/** One system call that a command made. */
+export interface MadeCall {
+  readonly name: string;
+  readonly arguments: string;
+  readonly result: string;
+}
+
+/** An open file: the kernel's descriptor, or a device of the machine. */
+export interface OpenedFile {
+  readonly fd: number;
+  readonly path: string;
+  readonly device: "null" | "zero" | "random" | undefined;
+}
+
+const DEVICES: ReadonlyMap<string, NonNullable<OpenedFile["device"]>> = new Map([
+  ["/dev/null", "null"],
+  ["/dev/zero", "zero"],
+  ["/dev/urandom", "random"],
+  ["/dev/random", "random"],
+]);
+
+/** What getdents64 returns at a time in glibc: a buffer of 32 KiB; an entry takes its header, its name and its end, in eights. */
+const DIRECTORY_BUFFER = 32_768;
+const ENTRY_HEADER = 19;
+/** copy_file_range moves at most this much (MAX_RW_COUNT). */
+const TRANSFER_MAX = 0x7ffff000;
+
+export type UtimeTo = Time | "NOW" | "OMIT";
+const STDOUT_MAX = 2 ** 20;
+
+export interface ProcessOptions {
+  readonly task: Task;
+  /** What /dev/urandom and temporary names come from. */
+  readonly random: Random;
+  readonly onCall?: ((call: MadeCall) => void) | undefined;
+}
+
+export class Process {
+  readonly task: Task;
+  readonly random: Random;
+  /** System calls so far, and those answered with an errno. */
+  calls = 0;
+  refused = 0;
+  stdout = "";
+  stderr = "";
+  /** Where standard output and input are redirected to; undefined: to `stdout`, and from nothing. */
+  output: OpenedFile | undefined;
+  input: OpenedFile | undefined;
+  /** Where standard error is redirected to. */
+  errors: OpenedFile | "output" | undefined;
+  readonly #onCall: ((call: MadeCall) => void) | undefined;
+
+  constructor({ task, random, onCall }: ProcessOptions) {
+    this.task = task;
+    this.random = random;
+    this.#onCall = onCall;
+  }
+
+  #made<T>(name: string, result: T | Errno, ...words: readonly (string | number | undefined)[]): T | Errno {
+    this.calls += 1;
+    if (isErrno(result)) this.refused += 1;
+    if (this.#onCall !== undefined) {
+      const shown = isErrno(result) ? result.code : typeof result === "number" ? String(result) : "0";
+      const text = words.filter((word) => word !== undefined).join(", ");
+      this.#onCall({ name, arguments: text, result: shown });
+    }
+    return result;
+  }
+
+  // Looking
+  stat(path: string): Attributes | Errno {
+    return this.#made("newfstatat", this.task.stat(path), pathText(path));
+  }
+  lstat(path: string): Attributes | Errno {
+    return this.#made("newfstatat", this.task.lstat(path), pathText(path), "AT_SYMLINK_NOFOLLOW");
+  }
+  statx(path: string, follow: boolean): Attributes | Errno {
+    const found = follow ? this.task.stat(path) : this.task.lstat(path);
+    return this.#made("statx", found, pathText(path), follow ? undefined : "AT_SYMLINK_NOFOLLOW");
+  }
+  fstat(file: OpenedFile): Attributes | Errno {
+    return this.#made("newfstatat", this.task.fstat(file.fd), `<${file.path}>`);
+  }
+
+  /** Opens a directory and reads its entries; `whole`: to its end, else the first part. */
+  list(path: string, flags: number, { whole = true }: { readonly whole?: boolean } = {}): DirectoryEntry[] | Errno {
+    const file = this.open(path, flags);
+    if (isErrno(file)) return file;
+    this.fstat(file);
+    const entries = this.getdents(file, path, whole);
+    this.close(file);
+    return entries;
+  }
+  /** Reads an open directory. */
+  getdents(file: OpenedFile, path: string, whole = true): DirectoryEntry[] | Errno {
+    const entries = this.task.readdir(path);
+    if (isErrno(entries)) return this.#made("getdents64", entries, `<${file.path}>`);
+    let filled = 2 * (ENTRY_HEADER + 5);
+    for (const { name } of entries) {
+      const size = Math.ceil((ENTRY_HEADER + name.length + 1) / 8) * 8;
+      if (filled + size > DIRECTORY_BUFFER) {
+        if (!whole) return entries;
+        this.#made("getdents64", filled, `<${file.path}>`);
+        filled = 0;
+      }
+      filled += size;
+    }
+    this.#made("getdents64", filled, `<${file.path}>`);
+    if (whole) this.#made("getdents64", 0, `<${file.path}>`);
+    return entries;
+  }
+
+  /** A directory with nothing in it, just looked at, is read to its end. */
+  endOfList(path: string): void {
+    this.#made("getdents64", 0, `<${tidy(path)}>`);
+  }
+
+  // Open files
+  /** @param shown - the path as the call has it, where the process stands elsewhere. */
+  open(path: string, flags: number, mode?: number, shown: string = path): OpenedFile | Errno {
+    const device = DEVICES.get(path);
+    const fd = device === undefined ? this.task.open(path, flags, mode) : -1;
+    this.#made(
+      "openat",
+      isErrno(fd) ? fd : Math.max(fd, 0) + 3,
+      pathText(shown),
+      flagsText(flags),
+      mode === undefined ? undefined : octal(mode),
+    );
+    return isErrno(fd) ? fd : { fd, path: tidy(path), device };
+  }
+  close(file: OpenedFile): Errno | undefined {
+    if (file.device !== undefined) return undefined;
+    return this.#made("close", this.task.close(file.fd), `<${file.path}>`);
+  }
+  read(file: OpenedFile, length: number): Content | Errno {
+    const found = file.device === undefined ? this.task.read(file.fd, length) : this.#ofDevice(file.device, length);
+    this.#made("read", isErrno(found) ? found : found.length, `<${file.path}>`, length);
+    return found;
+  }
+  #ofDevice(device: NonNullable<OpenedFile["device"]>, length: number): Content {
+    if (device === "null") return Content.empty;
+    return device === "zero" ? Content.zeros(length) : Content.pattern(this.random.uint32(), length);
+  }
+  /** Writes all of it, as full_write does. */
+  write(file: OpenedFile, content: Content): number | Errno {
+    let done = 0;
+    while (done < content.length) {
+      const rest = done === 0 ? content : content.slice(done);
+      const written = file.device === undefined ? this.task.write(file.fd, rest) : rest.length;
+      this.#made("write", written, `<${file.path}>`, rest.length);
+      if (isErrno(written)) return written;
+      done += written;
+    }
+    return done;
+  }
+  lseek(file: OpenedFile, offset: number, whence: number): number | Errno {
+    const names = ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"];
+    const found = file.device === undefined ? this.task.lseek(file.fd, offset, whence) : 0;
+    return this.#made("lseek", found, `<${file.path}>`, offset, names[whence]);
+  }
+  copyFileRange(from: OpenedFile, to: OpenedFile, length: number = TRANSFER_MAX): number | Errno {
+    const copied = from.device ?? to.device;
+    const done = copied === undefined ? this.task.copyFileRange(from.fd, to.fd, Math.min(length, TRANSFER_MAX)) : EINVAL;
+    return this.#made("copy_file_range", done, `<${from.path}>`, `<${to.path}>`);
+  }
+  clone(from: OpenedFile, to: OpenedFile): Errno | undefined {
+    const failed = from.device === undefined ? this.task.clone(from.fd, to.fd) : EBADF;
+    return this.#made("ioctl", failed, `<${to.path}>`, "FICLONE", `<${from.path}>`);
+  }
+  ftruncate(file: OpenedFile, length: number): Errno | undefined {
+    return this.#made("ftruncate", this.task.ftruncate(file.fd, length), `<${file.path}>`, length);
+  }
+  fallocate(file: OpenedFile, mode: number, offset: number, length: number): Errno | undefined {
+    return this.#made("fallocate", this.task.fallocate(file.fd, mode, offset, length), `<${file.path}>`, offset, length);
+  }
+  fsync(file: OpenedFile, dataOnly = false): Errno | undefined {
+    const failed = dataOnly ? this.task.fdatasync(file.fd) : this.task.fsync(file.fd);
+    return this.#made(dataOnly ? "fdatasync" : "fsync", failed, `<${file.path}>`);
+  }
+  syncfs(file?: OpenedFile): Errno | undefined {
+    return file === undefined
+      ? this.#made("sync", this.task.syncfs())
+      : this.#made("syncfs", this.task.syncfs(), `<${file.path}>`);
+  }
+
+  // Names
+  /** @param call - mkdir of a shell's command, mkdirat where a copy makes it. */
+  mkdir(path: string, mode: number, call: "mkdir" | "mkdirat" = "mkdir"): Errno | undefined {
+    return this.#made(call, this.task.mkdir(path, mode), pathText(path), octal(mode));
+  }
+  /** mkdir by a name in a directory that the process stands in meanwhile, as mkdir -p does. */
+  mkdirIn(directory: string, name: string, mode: number): Errno | undefined {
+    const path = directory === "." ? name : `${directory.replace(/\/$/, "")}/${name}`;
+    return this.#made("mkdir", this.task.mkdir(path, mode), pathText(name), octal(mode));
+  }
+  mknod(path: string, mode: number, rdev: number): Errno | undefined {
+    return this.#made("mknodat", this.task.mknod(path, mode, rdev), pathText(path), octal(mode));
+  }
+  rmdir(path: string): Errno | undefined {
+    return this.#made("rmdir", this.task.rmdir(path), pathText(path));
+  }
+  unlinkat(path: string, directory = false): Errno | undefined {
+    const failed = directory ? this.task.rmdir(path) : this.task.unlink(path);
+    return this.#made("unlinkat", failed, pathText(path), directory ? "AT_REMOVEDIR" : undefined);
+  }
+  /** @param flags - RENAME_NOREPLACE, or none: the older call. */
+  rename(path: string, to: string, flags = 0): Errno | undefined {
+    const failed = this.task.rename(path, to, flags);
+    const name = flags === 0 ? "renameat" : "renameat2";
+    return this.#made(name, failed, pathText(path), pathText(to), flags === 0 ? undefined : "RENAME_NOREPLACE");
+  }
+  link(path: string, to: string, follow = false): Errno | undefined {
+    return this.#made("linkat", this.task.link(path, to), pathText(path), pathText(to), follow ? "AT_SYMLINK_FOLLOW" : undefined);
+  }
+  symlink(target: string, path: string): Errno | undefined {
+    return this.#made("symlinkat", this.task.symlink(target, path), pathText(target), pathText(path));
+  }
+  readlink(path: string): string | Errno {
+    const target = this.task.readlink(path);
+    this.#made("readlink", isErrno(target) ? target : target.length, pathText(path));
+    return target;
+  }
+  chdir(path: string): Errno | undefined {
+    return this.#made("chdir", this.task.chdir(path), pathText(path));
+  }
+
+  // Attributes
+  chmod(path: string, mode: number): Errno | undefined {
+    return this.#made("fchmodat", this.task.chmod(path, mode), pathText(path), octal(mode));
+  }
+  /** lchmodat of gnulib: through a descriptor that leads to the link itself, if it is one, and not to what it leads to. */
+  lchmod(path: string, mode: number): Errno | undefined {
+    const file = this.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_PATH);
+    if (isErrno(file)) return file;
+    this.fstat(file);
+    const failed = this.#made("chmod", this.task.chmod(path, mode), `"/proc/self/fd/${file.fd + 3}"`, octal(mode));
+    this.close(file);
+    return failed;
+  }
+  fchmod(file: OpenedFile, mode: number): Errno | undefined {
+    return this.#made("fchmod", this.task.fchmod(file.fd, mode & 0o7777), `<${file.path}>`, octal(mode));
+  }
+  chown(path: string, uid: number, gid: number, follow: boolean): Errno | undefined {
+    const failed = follow ? this.task.chown(path, uid, gid) : this.task.lchown(path, uid, gid);
+    return this.#made("fchownat", failed, pathText(path), uid, gid, follow ? 0 : "AT_SYMLINK_NOFOLLOW");
+  }
+  fchown(file: OpenedFile, uid: number, gid: number): Errno | undefined {
+    return this.#made("fchown", this.task.fchown(file.fd, uid, gid), `<${file.path}>`, uid, gid);
+  }
+  utimens(path: string, atime: UtimeTo, mtime: UtimeTo, nofollow = false): Errno | undefined {
+    const failed = this.task.utimens(path, atime, mtime, nofollow);
+    return this.#made("utimensat", failed, pathText(path), nofollow ? "AT_SYMLINK_NOFOLLOW" : undefined);
+  }
+  /** Of an open file: by its path, which leads to the same inode. */
+  futimens(file: OpenedFile, atime: UtimeTo, mtime: UtimeTo): Errno | undefined {
+    return this.#made("utimensat", this.task.utimens(file.path, atime, mtime), `<${file.path}>`);
+  }
+
+  // Extended attributes
+  /** On a path, its last symbolic link not followed where the call's name begins with l; or on an open file. */
+  listxattr(of: string | OpenedFile, follow = false): string[] | Errno {
+    const found =
+      typeof of !== "string" ? this.task.flistxattr(of.fd) : follow ? this.task.listxattr(of) : this.task.llistxattr(of);
+    const name = typeof of !== "string" ? "flistxattr" : follow ? "listxattr" : "llistxattr";
+    const size = isErrno(found) ? found : found.reduce((sum, one) => sum + one.length + 1, 0);
+    this.#made(name, size, where(of));
+    return found;
+  }
+  getxattr(of: string | OpenedFile, name: string, follow = true): Uint8Array | Errno {
+    const found =
+      typeof of !== "string"
+        ? this.task.fgetxattr(of.fd, name)
+        : follow
+          ? this.task.getxattr(of, name)
+          : this.task.lgetxattr(of, name);
+    const call = typeof of !== "string" ? "fgetxattr" : follow ? "getxattr" : "lgetxattr";
+    this.#made(call, isErrno(found) ? found : found.length, where(of), pathText(name));
+    return found;
+  }
+  setxattr(of: string | OpenedFile, name: string, value: Uint8Array, follow = true): Errno | undefined {
+    const failed =
+      typeof of !== "string"
+        ? this.task.fsetxattr(of.fd, name, value)
+        : follow
+          ? this.task.setxattr(of, name, value)
+          : this.task.lsetxattr(of, name, value);
+    const call = typeof of !== "string" ? "fsetxattr" : follow ? "setxattr" : "lsetxattr";
+    return this.#made(call, failed, where(of), pathText(name));
+  }
+  /**
+   * Stores an access control list that says no more than a mode: the kernel keeps no list then, but sets the mode (fs/posix_acl.c,
+   * posix_acl_update_mode).
+   */
+  setModeList(of: string | OpenedFile, mode: number): Errno | undefined {
+    const failed = typeof of === "string" ? this.task.chmod(of, mode & 0o7777) : this.task.fchmod(of.fd, mode & 0o7777);
+    return this.#made(typeof of === "string" ? "setxattr" : "fsetxattr", failed, where(of), '"system.posix_acl_access"');
+  }
+  /** Takes a directory's default list away; none is there. */
+  removeDefaultList(path: string): void {
+    this.#made("removexattr", undefined, pathText(path), '"system.posix_acl_default"');
+  }
+
+  // For people
+  /** Writes to standard output. */
+  print(text: string): Errno | undefined {
+    return this.printContent(Content.text(text));
+  }
+  printContent(content: Content): Errno | undefined {
+    if (this.output !== undefined) {
+      const written = this.write(this.output, content);
+      return isErrno(written) ? written : undefined;
+    }
+    if (this.stdout.length < STDOUT_MAX) this.stdout += content.slice(0, STDOUT_MAX).toText();
+    return undefined;
+  }
+  /** Writes a message, on one line, to standard error. */
+  complain(message: string): void {
+    if (this.errors === undefined) this.stderr += `${message}\n`;
+    else if (this.errors === "output") this.print(`${message}\n`);
+    else this.write(this.errors, Content.text(`${message}\n`));
+  }
+}
+
+function where(of: string | OpenedFile): string {
+  return typeof of === "string" ? pathText(of) : `<${of.path}>`;
+}
+
+function octal(mode: number): string {
+  return `0${mode.toString(8)}`;
+}
+
+/** A path without a slash at its end and without "." at its start. */
+function tidy(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
+}

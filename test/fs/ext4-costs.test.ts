@@ -1,11 +1,13 @@
 /** What operations cost on a disk of 4 GiB, against what the kernel's statfs, stat and filefrag told (block sheet, table 4). */
 import { describe, expect, it } from "vitest";
 import { Content } from "../../sim/core/content.ts";
+import type { Ext4 } from "../../sim/fs/ext4/ext4.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type Inode, S_IFCHR, S_IFIFO, S_IFLNK } from "../../sim/vfs/filesystem.ts";
-import { folder, type Lab, lab, make, must, put, ROOT, stat } from "./ext4-helpers.ts";
+import { folder, type Lab, make, must, put, stat } from "./disk-helpers.ts";
+import { lab, ROOT } from "./ext4-helpers.ts";
 
 /** Row by row: change in free blocks and inodes, st_blocks, size, and the extents that filefrag counts. */
-function row(on: Lab, act: () => Inode | undefined): (number | undefined)[] {
+function row(on: Lab<Ext4>, act: () => Inode | undefined): (number | undefined)[] {
   const before = on.fs.statfs();
   const inode = act();
   must(on.fs.sync());

@@ -2,9 +2,10 @@
 import { expect, it } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import type { Inode } from "../../sim/vfs/filesystem.ts";
-import { folder, type Lab, lab, make, mounted, must, put, ROOT } from "./ext4-helpers.ts";
+import { folder, type Mounted, make, must, put } from "./disk-helpers.ts";
+import { lab, mounted, ROOT } from "./ext4-helpers.ts";
 
-type On = Omit<Lab, "disk">;
+type On = Mounted;
 
 const found = (on: On, name: string): Inode => must(on.fs.lookup(ROOT, on.names.intern(name)));
 const opened = (on: On, inode: Inode): void => on.fs.close(must(on.fs.open(inode, 1)), 1);

@@ -8,15 +8,17 @@ import { Content } from "../../sim/core/content.ts";
 import { ENOSPC, ENOSYS, type Errno, EXDEV, isErrno } from "../../sim/core/errno.ts";
 import { KIB, MIB } from "../../sim/core/units.ts";
 import { Projects } from "../../sim/fs/xfs/projects.ts";
+import type { Xfs } from "../../sim/fs/xfs/xfs.ts";
 import { fileHandle, type Inode, S_IFDIR, S_IFREG } from "../../sim/vfs/filesystem.ts";
-import { folder, type Lab, lab, make, mounted, must, put, ROOT, stat } from "./xfs-helpers.ts";
+import { folder, type Lab, type Mounted, make, must, put, stat } from "./disk-helpers.ts";
+import { lab, mounted, ROOT } from "./xfs-helpers.ts";
 
-type On = Omit<Lab, "disk">;
+type On = Mounted<Xfs>;
 const PROJECT_FLAG = 0x20000000;
 const INIT = { uid: 0, gid: 0, rdev: 0, target: "" };
 
 /** A folder that is limited, on a filesystem that keeps limits. */
-function limited(size: number, project = 7): Lab & { top: Inode } {
+function limited(size: number, project = 7): Lab<Xfs> & { top: Inode } {
   const on = lab(MIB(600), { projectQuota: true });
   const top = folder(on, ROOT, "top");
   must(on.fs.projects.setProject(top, project, true));

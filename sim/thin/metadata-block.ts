@@ -46,11 +46,22 @@ export class MetadataBlock {
   readonly location: number;
   readonly kind: BlockKind;
   readonly words: Uint32Array;
+  /** Whether its words may be written, and go out with the next flush. */
+  changed = false;
+  /** Whether the transaction at work made it (transaction.ts). */
+  made = false;
+  /** Whether it is known, without a look at the counts, to be made by the transaction at work and never to have had a second reference. */
+  sole = false;
 
   constructor(location: number, kind: BlockKind, words: Uint32Array = new Uint32Array(WORDS)) {
     this.location = location;
     this.kind = kind;
     this.words = words;
+  }
+
+  /** Another block that begins with the same words. */
+  copyTo(location: number): MetadataBlock {
+    return new MetadataBlock(location, this.kind, this.words.slice());
   }
 }
 

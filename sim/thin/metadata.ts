@@ -11,6 +11,7 @@ import { BTree } from "./btree.ts";
 import { insert, insertNested } from "./btree-insert.ts";
 import { remove, removeRun } from "./btree-remove.ts";
 import { mappedBlock, mappedTime, setMapping } from "./mapping.ts";
+import { MappingWalk } from "./mapping-walk.ts";
 import { get64, set64 } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import {
@@ -76,6 +77,7 @@ export class PoolMetadata {
   /** Nothing is committed before the first change. */
   #inService = false;
   readonly #value = new Uint32Array(2);
+  readonly #walk: MappingWalk = new MappingWalk();
   readonly #lookup: Lookup = { block: 0, shared: false };
 
   private constructor(blocks: MetadataBlocks, state: MetadataState, reserve: MetadataReserve) {
@@ -172,6 +174,7 @@ export class PoolMetadata {
 
   #commit(): Errno | undefined {
     if (!this.#inService) return undefined;
+    this.#walk.forget();
     const { tx, data, devices, details } = this.#state;
     const failed = this.beforeCommit?.() ?? this.#saveDetails() ?? data.commit() ?? tx.space.commit() ?? this.blocks.flush();
     if (failed !== undefined) return failed;
@@ -206,6 +209,7 @@ export class PoolMetadata {
   abort(): Errno | undefined {
     if (this.#failed) return EINVAL;
     this.#inService = true;
+    this.#walk.forget();
     for (const device of this.#devices.values()) device.aborted = device.changed;
     this.blocks.reset();
     const state = openMetadata(this.blocks);
@@ -266,6 +270,7 @@ export class PoolMetadata {
   /** Notes that the pool is in use: from now on commits write. @returns the state to be changed; EINVAL when it has failed. */
   change(): MetadataState | Errno {
     this.#inService = true;
+    this.#walk.forget();
     return this.#failed ? EINVAL : this.#state;
   }
 
@@ -293,7 +298,7 @@ export class PoolMetadata {
     return isErrno(block) ? block : new Superblock(block.words);
   }
 
-  /** A tree over a device's own mappings. @returns ENODATA. */
+  /** @returns ENODATA. */
   #mappings(id: number): BTree | Errno {
     const { devices, tx, mappingType } = this.#state;
     const hit = devices.find(id);
@@ -303,9 +308,8 @@ export class PoolMetadata {
   /** Where a virtual block is; the same object each time. @returns ENODATA where it is not mapped. */
   lookup(device: ThinDevice, virtual: number): Lookup | Errno {
     if (this.#failed) return EINVAL;
-    const mappings = this.#mappings(device.id);
-    if (isErrno(mappings)) return mappings;
-    const hit = mappings.find(virtual);
+    const { tx, devices } = this.#state;
+    const hit = this.#walk.find(tx, devices.root, device.id, virtual);
     if (isErrno(hit)) return hit;
     this.#lookup.block = mappedBlock(hit.words, hit.valueAt);
     this.#lookup.shared = mappedTime(hit.words, hit.valueAt) < device.details.snapshotTime;
@@ -333,22 +337,30 @@ export class PoolMetadata {
 
   /** Takes a data block. @returns ENOSPC. */
   newDataBlock(): number | Errno {
-    const state = this.change();
-    return isErrno(state) ? state : state.data.newBlock();
+    this.#inService = true;
+    return this.#failed ? EINVAL : this.#state.data.newBlock();
   }
 
   /** Maps a virtual block to a data block as of now. @returns ENOSPC, EIO of the metadata. */
   map(device: ThinDevice, virtual: number, data: number): Errno | undefined {
-    const state = this.change();
-    if (isErrno(state)) return state;
+    this.#inService = true;
+    if (this.#failed) return EINVAL;
     setMapping(this.#value, data, this.#time);
-    const outer = new BTree(state.tx, state.rootType, state.devices.root);
-    const isNew = insertNested(outer, device.id, state.mappingType, virtual, this.#value);
+    const isNew =
+      this.#walk.put(device.id, virtual, this.#state.mappingType, this.#value) ?? this.#insert(device.id, virtual, this.#value);
     if (isErrno(isNew)) return isNew;
-    state.devices.root = outer.root;
     this.noteChange(device);
     if (isNew) device.details.mapped += 1;
     return undefined;
+  }
+
+  #insert(id: number, virtual: number, value: Uint32Array): boolean | Errno {
+    const { tx, rootType, devices, mappingType } = this.#state;
+    this.#walk.forget();
+    const outer = new BTree(tx, rootType, devices.root);
+    const isNew = insertNested(outer, id, mappingType, virtual, value);
+    if (!isErrno(isNew)) devices.root = outer.root;
+    return isNew;
   }
 
   /**

@@ -8,7 +8,7 @@
  * - A write that finds no space waits in the pool until there is some (waiting.ts), unless the pool was told to fail it at once.
  */
 import type { BlockDevice } from "../block/device.ts";
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { PoolMetadata } from "./metadata.ts";
@@ -289,7 +289,7 @@ export class ThinPool {
 
   /** Takes a data block (alloc_data_block). @returns ENOSPC, and the mode says so; any other error made the pool read-only. */
   newBlock(): number | Errno {
-    assert(this.#mode === "write", `${this.name}: a new block in mode ${this.#mode}`);
+    if (this.#mode !== "write") throw new InvariantError(`${this.name}: a new block in mode ${this.#mode}`);
     const free = this.metadata.freeDataBlocks;
     if (free <= this.#table.lowWaterBlocks && !this.#lowWaterTold) {
       this.log(`${this.name}: reached low water mark for data device: sending event.`);

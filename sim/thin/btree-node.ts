@@ -72,6 +72,13 @@ export function emptyNode(words: Uint32Array, valueSize: number): void {
   words[VALUE_SIZE] = valueSize;
 }
 
+/** Zeroes what lies behind the last entry, where entries were moved away from. */
+export function clearTail(words: Uint32Array): void {
+  const count = countOf(words);
+  words.fill(0, KEYS + 2 * count, KEYS + 2 * maxOf(words));
+  words.fill(0, valueAt(words, count));
+}
+
 /** Makes zeroed words a node like another one, without entries. */
 export function emptyLike(words: Uint32Array, other: Uint32Array): void {
   words[FLAGS] = other[FLAGS] as number;

@@ -10,13 +10,16 @@
 import type { BlockDevice } from "../block/device.ts";
 import { EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
-import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock, seal, unseal } from "./metadata-block.ts";
+import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock } from "./metadata-block.ts";
+import { seal, unseal } from "./sealed-block.ts";
 
 /** 255 bitmaps of 16,320 entries (dm-space-map-metadata.h): what one index block can hold. */
 export const METADATA_BLOCKS_MAX: number = 255 * 16_320;
 
 const BLOCK_BYTES = bytes(METADATA_BLOCK_SIZE);
 
+/** How many blocks are kept in memory that are as they lie on the device, if nobody says: 32 MiB. */
+const CLEAN_MAX = 8192;
 /** Blocks whose places in the table are one array. */
 const CHUNK = 512;
 
@@ -27,9 +30,15 @@ export class MetadataBlocks {
   #chunks: (MetadataBlock | undefined)[][] = [];
   /** Those that were changed since the last flush. */
   #changed: MetadataBlock[] = [];
+  /** Those that are as they lie on the device, in the order in which they came to be; the ones before `#oldest` are out of memory. */
+  #clean: MetadataBlock[] = [];
+  #oldest = 0;
+  readonly #cleanMax: number;
 
-  constructor(device: BlockDevice) {
+  /** @param cleanMax - how many blocks are kept in memory that are as they lie on the device; at least 1. */
+  constructor(device: BlockDevice, cleanMax: number = CLEAN_MAX) {
     this.device = device;
+    this.#cleanMax = cleanMax;
   }
 
   /** Whole blocks that the device has. */
@@ -66,8 +75,28 @@ export class MetadataBlocks {
     if (isErrno(content)) return content;
     const block = unseal(content, location, kind);
     // What was changed stays what this block is, whatever lies on the device.
-    if (!isErrno(block) && this.known(location)?.changed !== true) this.#keep(block);
+    if (isErrno(block) || this.known(location)?.changed === true) return block;
+    this.#keep(block);
+    this.#isClean(block);
     return block;
+  }
+
+  /** Notes a block that is as it lies on the device; the oldest of too many goes out of memory. */
+  #isClean(block: MetadataBlock): void {
+    this.#clean.push(block);
+    if (this.#clean.length - this.#oldest <= this.#cleanMax) return;
+    const oldest = this.#clean[this.#oldest] as MetadataBlock;
+    this.#oldest += 1;
+    if (this.known(oldest.location) === oldest) this.#forget(oldest.location);
+    oldest.sealed?.pack();
+    if (this.#oldest < this.#cleanMax) return;
+    this.#clean = this.#clean.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
+  #forget(location: number): void {
+    const chunk = this.#chunks[Math.floor(location / CHUNK)];
+    if (chunk !== undefined) chunk[location % CHUNK] = undefined;
   }
 
   /** Whether the first block is all zeros: a device that was never formatted. */
@@ -115,8 +144,11 @@ export class MetadataBlocks {
       const failed = this.device.write(bytes(block.location * METADATA_BLOCK_SIZE), seal(block));
       if (failed !== undefined) return failed;
     }
-    for (const block of changed) block.changed = false;
     this.#changed = [];
+    for (const block of changed) {
+      block.changed = false;
+      this.#isClean(block);
+    }
     return this.device.flush();
   }
 
@@ -124,5 +156,7 @@ export class MetadataBlocks {
   reset(): void {
     this.#chunks = [];
     this.#changed = [];
+    this.#clean = [];
+    this.#oldest = 0;
   }
 }

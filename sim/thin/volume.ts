@@ -12,10 +12,9 @@ import { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
 import { type Bytes, blockOf, bytes, offsetIn, startOf } from "../core/units.ts";
 import { discardBlocks } from "./discard.ts";
-import type { ThinDevice } from "./metadata.ts";
 import type { ThinPool } from "./pool.ts";
 import { SECTOR, TargetError } from "./pool-options.ts";
-
+import type { ThinDevice } from "./thin-metadata.ts";
 import { QUEUED, Waiting } from "./waiting.ts";
 
 export interface VolumeOptions {

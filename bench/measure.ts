@@ -109,6 +109,17 @@ export class Series {
     return done;
   }
 
+  /** Times a body that does all of `operations` at once, whatever it takes. */
+  whole(operations: number, body: () => void): void {
+    const start = cpuTime();
+    body();
+    const spent = cpuTime() - start;
+    this.#spent += spent;
+    this.#perOperation.push((spent * 1000) / operations);
+    this.#fewest = Math.min(this.#fewest, operations);
+    this.#asked = operations;
+  }
+
   /** `count` rounds of the same body, fewer once exhausted. */
   rounds(count: number, operations: number, body: Body, weight = 1): this {
     for (let round = 0; round < count && !(round > 0 && this.exhausted); round++) this.round(operations, body, weight);

@@ -71,6 +71,7 @@ export interface PoolSize {
 /** A thin pool to measure. A device is called by its id. */
 export interface MeasuredPool {
   create(id: number): void;
+  /** Takes a snapshot; nothing is committed by it. */
   snapshot(origin: number, id: number): void;
   /** Writes a whole block of a device; it gets a data block unless it has one that it shares with nobody. */
   write(id: number, block: number): void;

@@ -5,7 +5,7 @@
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
-import { isErrno } from "../../sim/core/errno.ts";
+import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type Bytes, bytes, GIB } from "../../sim/core/units.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
 import { ThinPool } from "../../sim/thin/pool.ts";
@@ -37,18 +37,20 @@ export function cowlabPool({ dataBlocks, volumeBlocks }: PoolSize): MeasuredPool
     table instanceof TargetError ? table : ThinPool.open({ name: "pool", table, data: nowhere(dataBlocks * BLOCK), metadata });
   if (pool instanceof TargetError) throw new CannotRun(pool.reason);
   const volumes: ThinVolume[] = [];
-  const make = (message: string, id: number): void => {
-    const failed = sendMessage(pool, message);
-    if (failed !== undefined) throw new CannotRun(`${message}: ${failed.code}`);
+  const volumeOf = (id: number): ThinVolume => {
     const volume = ThinVolume.open(pool, { name: `thin${id}`, id, size: volumeBlocks * BLOCK });
     if (volume instanceof TargetError) throw new CannotRun(volume.reason);
     volumes[id] = volume;
+    return volume;
+  };
+  const must = (failed: Errno | undefined): void => {
+    if (failed !== undefined) throw new CannotRun(`a message: ${failed.code}`);
   };
   return {
-    create: (id) => make(`create_thin ${id}`, id),
-    snapshot: (origin, id) => make(`create_snap ${id} ${origin}`, id),
+    create: (id) => must(sendMessage(pool, `create_thin ${id}`)),
+    snapshot: (origin, id) => must(pool.metadata.createSnap(id, origin)),
     write: (id, block) => {
-      const failed = (volumes[id] as ThinVolume).write(bytes(block * BLOCK), WHOLE_BLOCK);
+      const failed = (volumes[id] ?? volumeOf(id)).write(bytes(block * BLOCK), WHOLE_BLOCK);
       if (failed !== undefined) throw new CannotRun(`a write: ${failed.code}`);
     },
     discard: (id, block) => {

@@ -1,5 +1,5 @@
 /** The thin pool: provisioning writes, snapshots of volumes of any size, first fit in a pool that is nearly full, and what a mapped block weighs. */
-import { Series, shuffled, weigh } from "../measure.ts";
+import { memory, Series, shuffled, weigh } from "../measure.ts";
 import type { MeasuredPool } from "../peer.ts";
 import type { Bench } from "../workload.ts";
 
@@ -33,7 +33,7 @@ export function provisioning(bench: Bench): void {
 
 const SNAPSHOTS = 2000;
 
-/** Snapshots of a volume with few and with many mapped blocks. */
+/** Snapshots of a volume with few and with many mapped blocks, and of one that has as many snapshots already: alone, and with a commit each. */
 export function snapshots(bench: Bench): void {
   const make = bench.peer.pool;
   if (make === undefined) return;
@@ -49,79 +49,86 @@ export function snapshots(bench: Bench): void {
     pool.commit();
     const count = bench.count(SNAPSHOTS, 20);
     let id = 0;
-    const series = new Series(`thin-snapshot-of-${name}`, "snapshot");
-    series.rounds(bench.rounds, count, (from, to) => {
-      for (let index = from; index < to; index++) {
-        id += 1;
-        pool.snapshot(0, id);
+    for (const commits of [false, true]) {
+      const series = new Series(`thin-snapshot-of-${name}${commits ? "-committed" : ""}`, "snapshot");
+      for (let round = 0; round < SNAPSHOT_ROUNDS; round++) {
+        series.round(count, (from, to) => {
+          for (let index = from; index < to; index++) {
+            id += 1;
+            pool.snapshot(0, id);
+            if (commits) pool.commit();
+          }
+        });
+        pool.commit();
       }
-    });
-    bench.report(series);
+      bench.report(series);
+    }
   }
 }
+/** The code is cold in the first ones. */
+const SNAPSHOT_ROUNDS = 9;
 
 const POOL_BLOCKS = 2 ** 20;
 const FREE_SHARE = 0.01;
+/** The code is cold in the first ones. */
+const FIT_ROUNDS = 9;
 
-/** A pool whose free blocks, one in a hundred, lie scattered. */
-function nearlyFull(pool: MeasuredPool, blocks: number): number {
-  pool.create(0);
-  for (let block = 0; block < blocks; block++) pool.write(0, block);
-  pool.commit();
-  const free = Math.floor(blocks * FREE_SHARE);
-  const scattered = shuffled(Array.from({ length: blocks }, (_, block) => block));
-  for (const block of scattered.slice(0, free)) pool.discard(0, block);
-  pool.commit();
-  return free;
-}
-
-/** The next free block of a pool that is 99 percent full. */
+/** The next free block of a pool whose free blocks, one in a hundred, lie scattered. */
 export function firstFit(bench: Bench): void {
   const make = bench.peer.pool;
   if (make === undefined) return;
   const blocks = bench.count(POOL_BLOCKS, 2000);
   const pool = make({ dataBlocks: blocks, volumeBlocks: blocks });
-  const free = nearlyFull(pool, blocks);
+  pool.create(0);
+  for (let block = 0; block < blocks; block++) pool.write(0, block);
+  pool.commit();
+  const free = Math.floor(blocks * FREE_SHARE);
+  const scattered = shuffled(Array.from({ length: blocks }, (_, block) => block));
   const series = new Series("thin-first-fit-99-full", "block");
-  // A round by itself: each takes what it finds.
-  series.round(Math.max(1, free - 2), (from, to) => {
-    for (let index = from; index < to; index++) pool.allocate();
-  });
+  for (let round = 0; round < FIT_ROUNDS; round++) {
+    for (const block of scattered.slice(round * free, (round + 1) * free)) pool.discard(0, block);
+    pool.commit();
+    memory();
+    series.round(Math.max(1, free - 2), (from, to) => {
+      for (let index = from; index < to; index++) pool.allocate();
+    });
+    pool.commit();
+  }
   bench.report(series);
 }
 
-/** A tenth of the pool of 1 TiB with 1,000 devices: its figures are per block. */
-const DEVICES = 100;
-const DEVICE_BLOCKS = 16_384;
-const MAPPED_SHARE = 0.96;
+/** A pool of 1 TiB. */
+const TIB_BLOCKS = 2 ** 24;
+const DEVICES = 1000;
+const BASE_BLOCKS = 3664;
+const MAPPED_BLOCKS = 16_153_826;
+/** Devices that write between two commits. */
+const DEVICES_A_COMMIT = 3;
 
-/** Devices over a shared base, 96 percent of the pool mapped by half scattered, half sequential writes. */
+/** Devices over a shared base, 96 percent of the pool mapped by half scattered, half sequential writes: what a block weighs, and the process. */
 export function memoryOfPool(bench: Bench): void {
   const make = bench.peer.pool;
   if (make === undefined) return;
   const devices = bench.count(DEVICES, 4);
-  const each = Math.floor(DEVICE_BLOCKS * MAPPED_SHARE);
-  const scattered = shuffled(Array.from({ length: DEVICE_BLOCKS }, (_, block) => block));
+  const volumeBlocks = TIB_BLOCKS / 1024;
+  const each = Math.floor((MAPPED_BLOCKS - BASE_BLOCKS) / DEVICES);
+  const scattered = shuffled(Array.from({ length: volumeBlocks }, (_, block) => block));
   const series = new Series("memory-thin-block", "block");
   let pool: MeasuredPool | undefined;
   const bytes = weigh(() => {
-    const made = make({ dataBlocks: (devices + 1) * DEVICE_BLOCKS, volumeBlocks: DEVICE_BLOCKS });
+    const made = make({ dataBlocks: TIB_BLOCKS, volumeBlocks });
     pool = made;
     made.create(0);
-    for (let block = 0; block < 3664; block++) made.write(0, block);
+    for (let block = 0; block < BASE_BLOCKS; block++) made.write(0, block);
     for (let id = 1; id <= devices; id++) made.snapshot(0, id);
-    return (
-      series.round(
-        devices,
-        (from, to) => {
-          for (let id = from + 1; id <= to; id++) {
-            for (let index = 0; index < each; index++) made.write(id, id % 2 === 0 ? index : (scattered[index] as number));
-            made.commit();
-          }
-        },
-        each,
-      ) * each
-    );
+    series.whole(devices * each, () => {
+      for (let id = 1; id <= devices; id++) {
+        for (let index = 0; index < each; index++) made.write(id, id % 2 === 0 ? index : (scattered[index] as number));
+        if (id % DEVICES_A_COMMIT === 0) made.commit();
+      }
+      made.commit();
+    });
+    return devices * each;
   });
   pool?.commit();
   bench.report(series.weigh(bytes));

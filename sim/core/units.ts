@@ -96,7 +96,8 @@ export function blocksFor(length: number, blockSize: number): number {
 }
 /** Where in its block the byte at `offset` lies. */
 export function offsetIn(offset: number, blockSize: number): Bytes {
-  return (offset % blockSize) as Bytes;
+  // Not by `%`: of numbers above 2^31 that is a call of fmod.
+  return (offset - Math.floor(offset / blockSize) * blockSize) as Bytes;
 }
 /** The byte at which a block begins. */
 export function startOf(block: number, blockSize: number): Bytes {

@@ -170,9 +170,14 @@ function isAt(words: Uint32Array, index: number, key: number): boolean {
   return index < countOf(words) && keyAt(words, index) === key;
 }
 
-/** Puts a value at the end of a way. @returns whether the key is new. */
-function put(spine: Spine, type: ValueType, index: number, key: number, value: Uint32Array): boolean {
-  const { node } = spine;
+/** Puts a value into a leaf that has room, where its key is or belongs. @returns whether the key is new. */
+export function putEntry(
+  node: Uint32Array,
+  type: ValueType,
+  place: { readonly index: number; readonly key: number },
+  value: Uint32Array,
+): boolean {
+  const { index, key } = place;
   if (!isAt(node, index, key)) {
     insertAt(node, index, key, value);
     return true;
@@ -188,7 +193,7 @@ export function insert(tree: BTree, key: number, value: Uint32Array): Errno | un
   const spine = new Spine(tree.tx);
   const index = descend(spine, tree.root, tree.type, key, -1);
   if (isErrno(index)) return index;
-  put(spine, tree.type, index, key, value);
+  putEntry(spine.node, tree.type, { index, key }, value);
   tree.root = spine.root;
   return undefined;
 }
@@ -203,7 +208,7 @@ export function insertNested(outer: BTree, outerKey: number, inner: ValueType, k
   if (isErrno(outerIndex)) return outerIndex;
   const index = descend(spine, childAt(spine.node, outerIndex), inner, key, outerIndex);
   if (isErrno(index)) return index;
-  const isNew = put(spine, inner, index, key, value);
+  const isNew = putEntry(spine.node, inner, { index, key }, value);
   outer.root = spine.root;
   return isNew;
 }

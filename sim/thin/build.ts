@@ -10,11 +10,12 @@ import { ENOSPC, type Errno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
 import { emptyNode, entriesMaxFor, keyAt, makeParent, setCount, setKey, valueAt } from "./btree-node.ts";
 import { setMapping } from "./mapping.ts";
-import { METADATA_BLOCK_SIZE, MetadataBlock, seal, set64 } from "./metadata-block.ts";
+import { METADATA_BLOCK_SIZE, MetadataBlock, set64 } from "./metadata-block.ts";
 import { METADATA_BLOCKS_MAX } from "./metadata-blocks.ts";
 import { detailsValue } from "./metadata-state.ts";
 import type { DeviceModel, MappingRun } from "./model.ts";
 import { BITMAP_ENTRIES, setBitmapEntry } from "./refcounts.ts";
+import { seal } from "./sealed-block.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 
 /** What an image should say. Devices in the ascending order of their ids. */

@@ -1,39 +1,7 @@
-/**
- * Whether a pool adds up: its last commit, as it lies in the cache and on the device, and what changed since.
- */
-import { assert } from "../core/assert.ts";
-import { isErrno } from "../core/errno.ts";
-import { checkImage } from "./check-image.ts";
-import { readDevices } from "./model.ts";
+/** Whether a pool adds up. */
 import type { ThinPool } from "./pool.ts";
 
-/**
- * Throws an InvariantError where counts of references, reachability, mapped counts or the figures of the space maps are wrong, or a data
- * block is mapped that nobody counts. O(metadata).
- */
+/** Throws an InvariantError where a pool's metadata does not add up (thin-metadata.ts, `check`); a failed pool says nothing. */
 export function checkPool(pool: ThinPool): void {
-  const { metadata, name } = pool;
-  if (pool.mode === "fail") return;
-  const { faults } = checkImage(metadata.blocks);
-  assert(faults.length === 0, `${name}: the last commit is wrong: ${JSON.stringify(faults.slice(0, 3))}`);
-  const { state } = metadata;
-  state.data.refcounts.check(`${name}: data`);
-  state.tx.space.refcounts.check(`${name}: metadata`);
-  const devices = readDevices(state);
-  if (isErrno(devices)) return;
-  for (const { id, runs } of devices) {
-    const device = metadata.device(id);
-    assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
-    const mapped = runs.reduce((sum, { length }) => sum + length, 0);
-    assert(
-      mapped === device.details.mapped,
-      `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
-    );
-    for (const { data, length } of runs) {
-      for (let block = data; block < data + length; block++) {
-        const count = state.data.count(block);
-        assert(!isErrno(count) && count > 0, `${name}: device ${id} maps block ${block}, which is free`);
-      }
-    }
-  }
+  if (pool.mode !== "fail") pool.metadata.check(pool.name);
 }

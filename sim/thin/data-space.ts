@@ -55,7 +55,9 @@ export class DataSpace {
     if (block === ENOSPC) block = this.#now.findFreeInBoth(this.#before, 0);
     if (isErrno(block)) return block;
     this.#cursor = block + 1;
-    return this.inc(block, block + 1) ?? block;
+    const failed = this.#now.takeFound(block);
+    if (failed === undefined) this.#taken += 1;
+    return failed ?? block;
   }
 
   inc(begin: number, end: number): Errno | undefined {

@@ -3,8 +3,8 @@
  */
 import { EIO, type Errno, isErrno } from "../core/errno.ts";
 import { bytes, startOf } from "../core/units.ts";
-import type { MappedRange, ThinDevice } from "./metadata.ts";
 import type { ThinPool } from "./pool.ts";
+import type { MappedRange, ThinDevice } from "./thin-metadata.ts";
 
 /** Unmaps [begin, end) of a device, and passes the discard down where the pool does that. @returns EIO where the metadata failed. */
 export function discardBlocks(pool: ThinPool, device: ThinDevice, begin: number, end: number): Errno | undefined {
@@ -36,8 +36,7 @@ function passDown(pool: ThinPool, device: ThinDevice, begin: number, end: number
     const failed = unmap(pool, device, range.begin, range.end);
     if (failed !== undefined) return failed;
     const dataEnd = range.data + (range.end - range.begin);
-    const state = pool.metadata.change();
-    const held = isErrno(state) ? state : state.data.inc(range.data, dataEnd);
+    const held = pool.metadata.incData(range.data, dataEnd);
     if (held !== undefined) return fail(pool, "dm_pool_inc_data_range", held);
     visitUnused(pool, range, (from, to) => {
       // Whether the device could do it does not matter: the blocks are unmapped all the same.
@@ -49,8 +48,7 @@ function passDown(pool: ThinPool, device: ThinDevice, begin: number, end: number
   // A commit by time comes between: the blocks are unmapped, but not yet free.
   pool.commitByTime();
   for (const { begin: first, end: last, data } of done) {
-    const state = pool.metadata.change();
-    const failed = isErrno(state) ? state : state.data.dec(data, data + (last - first));
+    const failed = pool.metadata.decData(data, data + (last - first));
     if (failed !== undefined) return fail(pool, "dm_pool_dec_data_range", failed);
   }
   return undefined;
@@ -63,10 +61,9 @@ function visitUnused(pool: ThinPool, range: MappedRange, discard: (from: number,
     discard(range.data, end);
     return;
   }
-  const { data } = pool.metadata.state;
   for (let block = range.data; block < end; ) {
     let to = block;
-    while (to < end && data.count(to) === 1) to += 1;
+    while (to < end && pool.metadata.countData(to) === 1) to += 1;
     if (to > block) discard(block, to);
     block = to + 1;
   }

@@ -2,7 +2,6 @@
  * What a pool understands when it is sent a message (drivers/md/dm-thin.c, pool_message; spec/block-cow.md §1.3).
  */
 import { EINVAL, ENOTSUP, type Errno } from "../core/errno.ts";
-import { createSnap, createThin, deleteDevice, releaseMetadataSnap, reserveMetadataSnap } from "./metadata-devices.ts";
 import type { ThinPool } from "./pool.ts";
 import { isDeviceId } from "./volume.ts";
 
@@ -57,31 +56,31 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   create_thin: (pool, words) => {
     const ids = idsOf(pool, words, 1);
     if (!Array.isArray(ids)) return EINVAL;
-    const failed = createThin(pool.metadata, ids[0]);
+    const failed = pool.metadata.createThin(ids[0]);
     return told(pool, failed, `Creation of new thinly-provisioned device with id ${words[1]} failed.`);
   },
   create_snap: (pool, words) => {
     const ids = idsOf(pool, words, 2);
     if (!Array.isArray(ids)) return EINVAL;
-    const failed = createSnap(pool.metadata, ids[0], ids[1]);
+    const failed = pool.metadata.createSnap(ids[0], ids[1]);
     return told(pool, failed, `Creation of new snapshot ${words[1]} of device ${words[2]} failed.`);
   },
   delete: (pool, words) => {
     const ids = idsOf(pool, words, 1);
     if (!Array.isArray(ids)) return EINVAL;
-    return told(pool, deleteDevice(pool.metadata, ids[0]), `Deletion of thin device ${words[1]} failed.`);
+    return told(pool, pool.metadata.deleteDevice(ids[0]), `Deletion of thin device ${words[1]} failed.`);
   },
   set_transaction_id: setTransaction,
   reserve_metadata_snap: (pool, words) => {
     const wrong = countsWrong(pool, words, 1);
     if (wrong !== undefined) return wrong;
     pool.commit();
-    return told(pool, reserveMetadataSnap(pool.metadata), "reserve_metadata_snap message failed.");
+    return told(pool, pool.metadata.reserveSnap(), "reserve_metadata_snap message failed.");
   },
   release_metadata_snap: (pool, words) => {
     const wrong = countsWrong(pool, words, 1);
     if (wrong !== undefined) return wrong;
-    return told(pool, releaseMetadataSnap(pool.metadata), "release_metadata_snap message failed.");
+    return told(pool, pool.metadata.releaseSnap(), "release_metadata_snap message failed.");
   },
 };
 

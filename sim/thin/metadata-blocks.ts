@@ -10,21 +10,35 @@
 import type { BlockDevice } from "../block/device.ts";
 import { EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
-import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock, seal, unseal } from "./metadata-block.ts";
+import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock } from "./metadata-block.ts";
+import { seal, unseal } from "./sealed-block.ts";
 
 /** 255 bitmaps of 16,320 entries (dm-space-map-metadata.h): what one index block can hold. */
 export const METADATA_BLOCKS_MAX: number = 255 * 16_320;
 
 const BLOCK_BYTES = bytes(METADATA_BLOCK_SIZE);
 
+/** How many blocks are kept in memory that are as they lie on the device, if nobody says: 32 MiB. */
+const CLEAN_MAX = 8192;
+/** Blocks whose places in the table are one array. */
+const CHUNK = 512;
+
 export class MetadataBlocks {
   readonly device: BlockDevice;
   readOnly = false;
-  readonly #clean = new Map<number, MetadataBlock>();
-  #changed = new Map<number, MetadataBlock>();
+  /** Every block that is in memory, by its number. */
+  #chunks: (MetadataBlock | undefined)[][] = [];
+  /** Those that were changed since the last flush. */
+  #changed: MetadataBlock[] = [];
+  /** Those that are as they lie on the device, in the order in which they came to be; the ones before `#oldest` are out of memory. */
+  #clean: MetadataBlock[] = [];
+  #oldest = 0;
+  readonly #cleanMax: number;
 
-  constructor(device: BlockDevice) {
+  /** @param cleanMax - how many blocks are kept in memory that are as they lie on the device; at least 1. */
+  constructor(device: BlockDevice, cleanMax: number = CLEAN_MAX) {
     this.device = device;
+    this.#cleanMax = cleanMax;
   }
 
   /** Whole blocks that the device has. */
@@ -37,15 +51,52 @@ export class MetadataBlocks {
     return Math.min(this.count, METADATA_BLOCKS_MAX);
   }
 
+  /** The block if it is in memory. */
+  known(location: number): MetadataBlock | undefined {
+    return this.#chunks[(location / CHUNK) >>> 0]?.[location % CHUNK];
+  }
+
+  #keep(block: MetadataBlock): void {
+    const index = Math.floor(block.location / CHUNK);
+    while (this.#chunks.length <= index) this.#chunks.push([]);
+    const chunk = this.#chunks[index] as (MetadataBlock | undefined)[];
+    while (chunk.length < block.location % CHUNK) chunk.push(undefined);
+    chunk[block.location % CHUNK] = block;
+  }
+
   /** @returns EIO of the device, ENOTBLK or EILSEQ for a block that is not what it should be. */
   read(location: number, kind: BlockKind): MetadataBlock | Errno {
-    const known = this.#changed.get(location) ?? this.#clean.get(location);
-    if (known !== undefined && known.kind === kind) return known;
+    const known = this.known(location);
+    return known !== undefined && known.kind === kind ? known : this.#load(location, kind);
+  }
+
+  #load(location: number, kind: BlockKind): MetadataBlock | Errno {
     const content = this.device.read(bytes(location * METADATA_BLOCK_SIZE), BLOCK_BYTES);
     if (isErrno(content)) return content;
     const block = unseal(content, location, kind);
-    if (!isErrno(block)) this.#clean.set(location, block);
+    // What was changed stays what this block is, whatever lies on the device.
+    if (isErrno(block) || this.known(location)?.changed === true) return block;
+    this.#keep(block);
+    this.#isClean(block);
     return block;
+  }
+
+  /** Notes a block that is as it lies on the device; the oldest of too many goes out of memory. */
+  #isClean(block: MetadataBlock): void {
+    this.#clean.push(block);
+    if (this.#clean.length - this.#oldest <= this.#cleanMax) return;
+    const oldest = this.#clean[this.#oldest] as MetadataBlock;
+    this.#oldest += 1;
+    if (this.known(oldest.location) === oldest) this.#forget(oldest.location);
+    oldest.sealed?.pack();
+    if (this.#oldest < this.#cleanMax) return;
+    this.#clean = this.#clean.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
+  #forget(location: number): void {
+    const chunk = this.#chunks[Math.floor(location / CHUNK)];
+    if (chunk !== undefined) chunk[location % CHUNK] = undefined;
   }
 
   /** Whether the first block is all zeros: a device that was never formatted. */
@@ -58,13 +109,11 @@ export class MetadataBlocks {
   /** A block that may be written; what lies on the device stays as it is until the next flush. */
   change(location: number, kind: BlockKind): MetadataBlock | Errno {
     if (this.readOnly) return EPERM;
-    const changed = this.#changed.get(location);
-    if (changed !== undefined) return changed;
+    const known = this.known(location);
+    if (known?.changed === true) return known;
     const block = this.read(location, kind);
     if (isErrno(block)) return block;
-    const copy = new MetadataBlock(location, kind, block.words.slice());
-    this.#changed.set(location, copy);
-    return copy;
+    return this.#put(block.copyTo(location));
   }
 
   /** A block whose old content does not matter, zeroed. */
@@ -74,32 +123,40 @@ export class MetadataBlocks {
 
   /** A block that begins as a copy of another one's words. */
   copyTo(location: number, block: MetadataBlock): MetadataBlock | Errno {
-    return this.#put(new MetadataBlock(location, block.kind, block.words.slice()));
+    return this.#put(block.copyTo(location));
   }
 
   #put(block: MetadataBlock): MetadataBlock | Errno {
     if (this.readOnly) return EPERM;
-    this.#clean.delete(block.location);
-    this.#changed.set(block.location, block);
+    block.changed = true;
+    this.#keep(block);
+    this.#changed.push(block);
     return block;
   }
 
   /** Writes what was changed, then flushes the device. @returns EPERM when read-only, EIO of the device. */
   flush(): Errno | undefined {
     if (this.readOnly) return EPERM;
-    const changed = [...this.#changed.values()].sort((one, other) => one.location - other.location);
+    // A block that was given up and taken anew is in the list twice: the table has the last.
+    const changed = this.#changed.filter((block) => this.known(block.location) === block);
+    changed.sort((one, other) => one.location - other.location);
     for (const block of changed) {
       const failed = this.device.write(bytes(block.location * METADATA_BLOCK_SIZE), seal(block));
       if (failed !== undefined) return failed;
-      this.#clean.set(block.location, block);
     }
-    this.#changed = new Map();
+    this.#changed = [];
+    for (const block of changed) {
+      block.changed = false;
+      this.#isClean(block);
+    }
     return this.device.flush();
   }
 
   /** Forgets what is cached, changes included. */
   reset(): void {
-    this.#clean.clear();
-    this.#changed = new Map();
+    this.#chunks = [];
+    this.#changed = [];
+    this.#clean = [];
+    this.#oldest = 0;
   }
 }

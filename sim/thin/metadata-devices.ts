@@ -9,10 +9,24 @@ import { BTree } from "./btree.ts";
 import { deleteTree } from "./btree-delete.ts";
 import { insert } from "./btree-insert.ts";
 import { remove } from "./btree-remove.ts";
-import type { PoolMetadata } from "./metadata.ts";
 import { get64, set64 } from "./metadata-block.ts";
-import { DETAILS_SIZE } from "./metadata-state.ts";
+import { DETAILS_SIZE, type DeviceDetails, type MetadataState } from "./metadata-state.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
+import type { ThinDevice } from "./thin-metadata.ts";
+
+/** What is needed here of the metadata. */
+interface ChangingMetadata {
+  readonly time: number;
+  readonly transaction: number;
+  change(): MetadataState | Errno;
+  advanceTime(): number;
+  device(id: number): ThinDevice | Errno;
+  addDevice(id: number, details: DeviceDetails, changed: boolean): ThinDevice;
+  noteChange(device: ThinDevice): void;
+  forgetDevice(id: number): void;
+  commitWithin(): Errno | undefined;
+  changeSuperblock(): Superblock | Errno;
+}
 
 function rootValue(root: number): Uint32Array {
   const value = new Uint32Array(2);
@@ -21,7 +35,7 @@ function rootValue(root: number): Uint32Array {
 }
 
 /** Makes an empty device. */
-export function createThin(metadata: PoolMetadata, id: number): Errno | undefined {
+export function createThin(metadata: ChangingMetadata, id: number): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   if (metadata.device(id) !== ENODATA) return EEXIST;
@@ -34,7 +48,7 @@ export function createThin(metadata: PoolMetadata, id: number): Errno | undefine
 }
 
 /** Makes a device that shares its origin's mappings. O(1): one reference more for the root of the origin's tree. */
-export function createSnap(metadata: PoolMetadata, id: number, originId: number): Errno | undefined {
+export function createSnap(metadata: ChangingMetadata, id: number, originId: number): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   if (metadata.device(id) !== ENODATA) return EEXIST;
@@ -54,7 +68,7 @@ export function createSnap(metadata: PoolMetadata, id: number, originId: number)
 }
 
 /** Deletes a device with its mappings. O(its own nodes). */
-export function deleteDevice(metadata: PoolMetadata, id: number): Errno | undefined {
+export function deleteDevice(metadata: ChangingMetadata, id: number): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   const device = metadata.device(id);
@@ -65,7 +79,7 @@ export function deleteDevice(metadata: PoolMetadata, id: number): Errno | undefi
 }
 
 /** Holds the metadata as of now for readers: a copy of the superblock, and a reference more for both trees. */
-export function reserveMetadataSnap(metadata: PoolMetadata): Errno | undefined {
+export function reserveMetadataSnap(metadata: ChangingMetadata): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   const { tx } = state;
@@ -87,7 +101,7 @@ export function reserveMetadataSnap(metadata: PoolMetadata): Errno | undefined {
 }
 
 /** Gives the held metadata up. @returns EINVAL where there is none. */
-export function releaseMetadataSnap(metadata: PoolMetadata): Errno | undefined {
+export function releaseMetadataSnap(metadata: ChangingMetadata): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
   const superblock = metadata.changeSuperblock();

@@ -35,10 +35,11 @@ export class MetadataSpace {
   #making = false;
   #threshold: { readonly blocks: number; readonly reached: () => void } | undefined;
   #lastFree: number | undefined;
-  /** Blocks that were taken since the last commit and have had no second reference since. */
-  readonly #sole = new Set<number>();
+
+  readonly #tx: Transaction;
 
   constructor(tx: Transaction) {
+    this.#tx = tx;
     this.#now = new Refcounts(tx, new IndexBlock(tx));
     this.#before = this.#now;
   }
@@ -101,7 +102,6 @@ export class MetadataSpace {
     this.#cursor = block + 1;
     const failed = this.#change({ step: 1, begin: block, end: block + 1 });
     if (failed !== undefined) return failed;
-    this.#sole.add(block);
     this.#taken += 1;
     this.#compareWithThreshold();
     return block;
@@ -117,7 +117,7 @@ export class MetadataSpace {
   }
 
   inc(begin: number, end: number): Errno | undefined {
-    for (let block = begin; block < end; block++) this.#sole.delete(block);
+    this.#tx.noteReferences(begin, end);
     return this.#change({ step: 1, begin, end });
   }
 
@@ -168,11 +168,6 @@ export class MetadataSpace {
     return small === 3 || small + pending > 1;
   }
 
-  /** Whether a block is known, without a look at the map, to be this transaction's and not shared. */
-  isSole(block: number): boolean {
-    return this.#sole.has(block);
-  }
-
   #pendingFor(block: number): number {
     let sum = 0;
     for (const { step, begin, end } of this.#pending) if (block >= begin && block < end) sum += step;
@@ -184,7 +179,6 @@ export class MetadataSpace {
     if (failed !== undefined) return failed;
     this.#before = this.#now.copyOfState();
     this.#taken = 0;
-    this.#sole.clear();
     return undefined;
   }
 }

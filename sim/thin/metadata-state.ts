@@ -2,7 +2,7 @@
  * What an opened metadata device holds: its transaction, its two space maps, its two trees (drivers/md/dm-thin-metadata.c). Made anew when
  * a transaction is aborted.
  */
-import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
+import { EINVAL, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { BTree, type ValueType } from "./btree.ts";
 import { deleteTree } from "./btree-delete.ts";
 import { blockNumbers } from "./btree-spine.ts";
@@ -99,7 +99,7 @@ export function saveSpaceMaps(state: MetadataState, superblock: Superblock): voi
 }
 
 /** Makes the metadata of a new pool without data blocks. @returns ENOSPC where the device is too small. */
-export function formatMetadata(blocks: MetadataBlocks, dataBlockSectors: number): MetadataState | Errno {
+function formatMetadata(blocks: MetadataBlocks, dataBlockSectors: number): MetadataState | Errno {
   const state = assemble(blocks);
   const failed =
     state.tx.space.create(blocks.usable, SUPERBLOCK_LOCATION + 1) ??
@@ -140,4 +140,15 @@ export function openMetadata(blocks: MetadataBlocks, dataBlockSectors?: number):
   state.devices.root = superblock.mappings;
   state.details.root = superblock.details;
   return state;
+}
+
+/** Opens the metadata on a device, or makes it where the first block is all zeros and that is wanted. @returns EPERM where it is not. */
+export function openOrFormat(
+  blocks: MetadataBlocks,
+  options: { readonly dataBlockSectors: number; readonly format: boolean },
+): MetadataState | Errno {
+  const blank = blocks.isBlank();
+  if (isErrno(blank)) return blank;
+  if (!blank) return openMetadata(blocks, options.dataBlockSectors);
+  return options.format ? formatMetadata(blocks, options.dataBlockSectors) : EPERM;
 }

@@ -1,66 +1,40 @@
 /**
  * A pool's metadata: devices, their mappings, which blocks are in use, committed as one (drivers/md/dm-thin-metadata.c).
  *
- * Interface:
- * - What changes is in memory until `commit`, which writes copies of what changed, flushes, and then the superblock.
- * - A change that fails leaves a half-made transaction: its owner must `abort`, which goes back to the last commit.
- * - A mapping is shared when it is older than its device's last snapshot, whatever the reference counts say (spec/block-cow.md §1.4).
+ * Interface: thin-metadata.ts. What changes is in memory until `commit`, which writes copies of what changed, flushes, then the superblock.
  */
-import { EINVAL, ENODATA, EPERM, type Errno, isErrno } from "../core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
 import { BTree } from "./btree.ts";
 import { insert, insertNested } from "./btree-insert.ts";
-import { remove, removeRun } from "./btree-remove.ts";
+import { checkMetadata } from "./check-metadata.ts";
 import { mappedBlock, mappedTime, setMapping } from "./mapping.ts";
-import { get64, set64 } from "./metadata-block.ts";
+import { findRange, unmapRange } from "./mapping-ranges.ts";
+import { MappingWalk } from "./mapping-walk.ts";
+import { get64 } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
+import { createSnap, createThin, deleteDevice, releaseMetadataSnap, reserveMetadataSnap } from "./metadata-devices.ts";
 import {
   type DeviceDetails,
   detailsValue,
-  formatMetadata,
   type MetadataState,
   openMetadata,
+  openOrFormat,
   readDetails,
   saveSpaceMaps,
 } from "./metadata-state.ts";
+import { type DeviceModel, readDevices } from "./model.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
+import type { Lookup, MappedRange, ThinDevice, ThinMetadata } from "./thin-metadata.ts";
 
 /** The part of the metadata that is kept for commits: 4096 blocks or a tenth (spec/block-cow.md §1.2); older kernels kept none. */
 export type MetadataReserve = "modern" | "none";
 const RESERVE_MAX = 4096;
+/** The metadata's low-water mark: 4 MiB, or a quarter. */
+const THRESHOLD_MAX = 1024;
 
-/** Where a virtual block is. */
-export interface Lookup {
-  block: number;
-  /** Whether a write must go to a new block. */
-  shared: boolean;
-}
-
-/** Neighbouring mappings of one device whose data blocks are neighbours, too, and as shared. */
-export interface MappedRange {
-  readonly begin: number;
-  readonly end: number;
-  readonly data: number;
-  readonly shared: boolean;
-}
-
-/** A device that was opened or changed. */
-export interface ThinDevice {
-  readonly id: number;
-  readonly details: DeviceDetails;
-  /** Later devices have a greater one. */
-  readonly order: number;
-  /** How many use it. */
-  open: number;
-  /** Whether its details differ from the tree's. */
-  changed: boolean;
-  /** Whether changes to it were lost when a transaction was aborted. */
-  aborted: boolean;
-}
-
-export class PoolMetadata {
+export class PoolMetadata implements ThinMetadata {
   readonly blocks: MetadataBlocks;
   readonly #reserve: MetadataReserve;
-  /** Before each commit's first write; an error ends the commit. */
   beforeCommit: (() => Errno | undefined) | undefined;
   #state: MetadataState;
   readonly #devices = new Map<number, ThinDevice>();
@@ -76,6 +50,7 @@ export class PoolMetadata {
   /** Nothing is committed before the first change. */
   #inService = false;
   readonly #value = new Uint32Array(2);
+  readonly #walk: MappingWalk = new MappingWalk();
   readonly #lookup: Lookup = { block: 0, shared: false };
 
   private constructor(blocks: MetadataBlocks, state: MetadataState, reserve: MetadataReserve) {
@@ -114,10 +89,6 @@ export class PoolMetadata {
     return this.#needsCheck;
   }
 
-  get failed(): boolean {
-    return this.#failed;
-  }
-
   get dataBlocks(): number {
     return this.#state.data.blocks;
   }
@@ -130,13 +101,31 @@ export class PoolMetadata {
     return this.#state.tx.space.blocks;
   }
 
-  /** What can be used: without the reserve. */
+  get usableMetadataBlocks(): number {
+    return this.blocks.usable;
+  }
+
+  get metadataThreshold(): number {
+    return Math.min(THRESHOLD_MAX, Math.floor(this.blocks.count / 4));
+  }
+
+  onThreshold(blocks: number, reached: () => void): void {
+    this.#state.tx.space.onThreshold(blocks, reached);
+  }
+
+  get readOnly(): boolean {
+    return this.blocks.readOnly;
+  }
+
+  set readOnly(value: boolean) {
+    this.blocks.readOnly = value;
+  }
+
   get freeMetadataBlocks(): number {
     const reserve = this.#reserve === "none" ? 0 : Math.min(RESERVE_MAX, Math.floor(this.metadataBlocks / 10));
     return Math.max(0, this.#state.tx.space.free - reserve);
   }
 
-  /** Where a reserved metadata snapshot lies; 0: there is none. */
   get held(): number {
     const superblock = this.#superblock();
     return isErrno(superblock) ? 0 : superblock.held;
@@ -159,12 +148,10 @@ export class PoolMetadata {
     return undefined;
   }
 
-  /** Whether a device changed since the last commit. */
   get changed(): boolean {
     return this.#changedDevices.some((device) => this.#devices.get(device.id) === device);
   }
 
-  /** Makes everything so far durable: data device, changed metadata, superblock, in this order. @returns EIO, ENOSPC. */
   commit(): Errno | undefined {
     if (this.#failed) return EINVAL;
     return this.#commit() ?? this.#begin();
@@ -172,6 +159,7 @@ export class PoolMetadata {
 
   #commit(): Errno | undefined {
     if (!this.#inService) return undefined;
+    this.#walk.forget();
     const { tx, data, devices, details } = this.#state;
     const failed = this.beforeCommit?.() ?? this.#saveDetails() ?? data.commit() ?? tx.space.commit() ?? this.blocks.flush();
     if (failed !== undefined) return failed;
@@ -202,10 +190,10 @@ export class PoolMetadata {
     return undefined;
   }
 
-  /** Goes back to the last commit. @returns an error where even that cannot be read; then the metadata has failed for good. */
   abort(): Errno | undefined {
     if (this.#failed) return EINVAL;
     this.#inService = true;
+    this.#walk.forget();
     for (const device of this.#devices.values()) device.aborted = device.changed;
     this.blocks.reset();
     const state = openMetadata(this.blocks);
@@ -217,14 +205,13 @@ export class PoolMetadata {
     return undefined;
   }
 
-  /** Marks the metadata as in need of a check; it reaches the device with the next commit. */
-  setNeedsCheck(): Errno | undefined {
+  markNeedsCheck(): Errno | undefined {
     if (this.#failed) return EINVAL;
     this.#needsCheck = true;
     const superblock = this.changeSuperblock();
     if (isErrno(superblock)) return superblock;
     superblock.needsCheck = true;
-    return undefined;
+    return this.blocks.flush();
   }
 
   /** The details of a device; a device that was opened or changed in this transaction has newer ones. @returns ENODATA. */
@@ -250,7 +237,6 @@ export class PoolMetadata {
     device.changed = true;
   }
 
-  /** Opens a device. @returns ENODATA. */
   openDevice(id: number): ThinDevice | Errno {
     if (this.#failed) return EINVAL;
     const device = this.device(id);
@@ -266,6 +252,7 @@ export class PoolMetadata {
   /** Notes that the pool is in use: from now on commits write. @returns the state to be changed; EINVAL when it has failed. */
   change(): MetadataState | Errno {
     this.#inService = true;
+    this.#walk.forget();
     return this.#failed ? EINVAL : this.#state;
   }
 
@@ -275,7 +262,6 @@ export class PoolMetadata {
     return this.#time;
   }
 
-  /** Compare and swap. @returns EINVAL where the current id is another one. */
   setTransaction(current: number, next: number): Errno | undefined {
     if (isErrno(this.change()) || this.#transaction !== current) return EINVAL;
     this.#transaction = next;
@@ -293,104 +279,120 @@ export class PoolMetadata {
     return isErrno(block) ? block : new Superblock(block.words);
   }
 
-  /** A tree over a device's own mappings. @returns ENODATA. */
+  /** @returns ENODATA. */
   #mappings(id: number): BTree | Errno {
     const { devices, tx, mappingType } = this.#state;
     const hit = devices.find(id);
     return isErrno(hit) ? hit : new BTree(tx, mappingType, get64(hit.words, hit.valueAt));
   }
 
-  /** Where a virtual block is; the same object each time. @returns ENODATA where it is not mapped. */
   lookup(device: ThinDevice, virtual: number): Lookup | Errno {
     if (this.#failed) return EINVAL;
-    const mappings = this.#mappings(device.id);
-    if (isErrno(mappings)) return mappings;
-    const hit = mappings.find(virtual);
+    const { tx, devices } = this.#state;
+    const hit = this.#walk.find(tx, devices.root, device.id, virtual);
     if (isErrno(hit)) return hit;
     this.#lookup.block = mappedBlock(hit.words, hit.valueAt);
     this.#lookup.shared = mappedTime(hit.words, hit.valueAt) < device.details.snapshotTime;
     return this.#lookup;
   }
 
-  /** The first mapped range within [begin, end). @returns ENODATA. */
   findRange(device: ThinDevice, begin: number, end: number): MappedRange | Errno {
     const mappings = this.#mappings(device.id);
-    if (isErrno(mappings)) return mappings;
-    const hit = mappings.findFrom(begin);
-    if (isErrno(hit)) return hit;
-    if (hit.key >= end) return ENODATA;
-    const isShared = (): boolean => mappedTime(hit.words, hit.valueAt) < device.details.snapshotTime;
-    const first = { begin: hit.key, data: mappedBlock(hit.words, hit.valueAt), shared: isShared() };
-    let next = first.begin + 1;
-    for (; next < end; next++) {
-      const other = mappings.find(next);
-      if (other === ENODATA) break;
-      if (isErrno(other)) return other;
-      if (mappedBlock(other.words, other.valueAt) !== first.data + (next - first.begin) || isShared() !== first.shared) break;
-    }
-    return { ...first, end: next };
+    return isErrno(mappings) ? mappings : findRange(mappings, device.details.snapshotTime, begin, end);
   }
 
-  /** Takes a data block. @returns ENOSPC. */
   newDataBlock(): number | Errno {
-    const state = this.change();
-    return isErrno(state) ? state : state.data.newBlock();
+    this.#inService = true;
+    return this.#failed ? EINVAL : this.#state.data.newBlock();
   }
 
-  /** Maps a virtual block to a data block as of now. @returns ENOSPC, EIO of the metadata. */
   map(device: ThinDevice, virtual: number, data: number): Errno | undefined {
-    const state = this.change();
-    if (isErrno(state)) return state;
+    this.#inService = true;
+    if (this.#failed) return EINVAL;
     setMapping(this.#value, data, this.#time);
-    const outer = new BTree(state.tx, state.rootType, state.devices.root);
-    const isNew = insertNested(outer, device.id, state.mappingType, virtual, this.#value);
+    const isNew =
+      this.#walk.put(device.id, virtual, this.#state.mappingType, this.#value) ?? this.#insert(device.id, virtual, this.#value);
     if (isErrno(isNew)) return isNew;
-    state.devices.root = outer.root;
     this.noteChange(device);
     if (isNew) device.details.mapped += 1;
     return undefined;
   }
 
-  /**
-   * Unmaps [begin, end). The device's tree is taken out of the tree of devices meanwhile, as the kernel does, so that it is worked on alone.
-   */
+  #insert(id: number, virtual: number, value: Uint32Array): boolean | Errno {
+    const { tx, rootType, devices, mappingType } = this.#state;
+    this.#walk.forget();
+    const outer = new BTree(tx, rootType, devices.root);
+    const isNew = insertNested(outer, id, mappingType, virtual, value);
+    if (!isErrno(isNew)) devices.root = outer.root;
+    return isNew;
+  }
+
   unmap(device: ThinDevice, begin: number, end: number): Errno | undefined {
     const state = this.change();
     if (isErrno(state)) return state;
     const mappings = this.#mappings(device.id);
     if (isErrno(mappings)) return mappings;
-    const { tx, devices } = state;
-    const failed = tx.space.inc(mappings.root, mappings.root + 1) ?? remove(devices, device.id);
-    if (failed !== undefined) return failed;
-    for (let at = begin; at < end; ) {
-      const hit = mappings.findFrom(at);
-      if (hit === ENODATA) break;
-      if (isErrno(hit)) return hit;
-      if (hit.key >= end) break;
-      const run = removeRun(mappings, hit.key, end);
-      if (isErrno(run)) return run;
-      device.details.mapped -= run.removed;
-      at = run.next;
-    }
+    const removed = unmapRange(state, mappings, device.id, { begin, end });
+    if (isErrno(removed)) return removed;
+    device.details.mapped -= removed;
     this.noteChange(device);
-    const value = new Uint32Array(2);
-    set64(value, 0, mappings.root);
-    return insert(devices, device.id, value);
+    return undefined;
   }
 
-  /** The highest mapped virtual block; undefined where there is none. */
   highestMapped(device: ThinDevice): number | undefined | Errno {
     const mappings = this.#mappings(device.id);
     return isErrno(mappings) ? mappings : mappings.highestKey();
   }
-}
 
-function openOrFormat(
-  blocks: MetadataBlocks,
-  options: { readonly dataBlockSectors: number; readonly format: boolean },
-): MetadataState | Errno {
-  const blank = blocks.isBlank();
-  if (isErrno(blank)) return blank;
-  if (!blank) return openMetadata(blocks, options.dataBlockSectors);
-  return options.format ? formatMetadata(blocks, options.dataBlockSectors) : EPERM;
+  incData(begin: number, end: number): Errno | undefined {
+    const state = this.change();
+    return isErrno(state) ? state : state.data.inc(begin, end);
+  }
+
+  decData(begin: number, end: number): Errno | undefined {
+    const state = this.change();
+    return isErrno(state) ? state : state.data.dec(begin, end);
+  }
+
+  countData(block: number): number | Errno {
+    return this.#state.data.count(block);
+  }
+
+  growData(extra: number): Errno | undefined {
+    const state = this.change();
+    return isErrno(state) ? state : state.data.extend(extra);
+  }
+
+  growMetadata(extra: number): Errno | undefined {
+    const state = this.change();
+    return isErrno(state) ? state : state.tx.space.extend(extra);
+  }
+
+  createThin(id: number): Errno | undefined {
+    return createThin(this, id);
+  }
+
+  createSnap(id: number, origin: number): Errno | undefined {
+    return createSnap(this, id, origin);
+  }
+
+  deleteDevice(id: number): Errno | undefined {
+    return deleteDevice(this, id);
+  }
+
+  reserveSnap(): Errno | undefined {
+    return reserveMetadataSnap(this);
+  }
+
+  releaseSnap(): Errno | undefined {
+    return releaseMetadataSnap(this);
+  }
+
+  devices(): readonly DeviceModel[] | Errno {
+    return readDevices(this.#state);
+  }
+
+  check(name: string): void {
+    checkMetadata(this, name);
+  }
 }

@@ -131,6 +131,8 @@ export interface PoolOptions {
   /** Seconds that writes wait for space; 0: for ever. Default 60. */
   readonly noSpaceTimeout?: number;
   readonly metadataReserve?: MetadataReserve;
+  /** Metadata blocks kept in memory beside those that changed; default 8192. Says nothing about what is done to the device's writes. */
+  readonly metadataCache?: number;
   /** Hears each line that the kernel would log. */
   readonly log?: (line: string) => void;
   /** Hears each device-mapper event: low water, a change of mode. It may grow the pool. */

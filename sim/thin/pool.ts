@@ -8,7 +8,7 @@
  * - A write that finds no space waits in the pool until there is some (waiting.ts), unless the pool was told to fail it at once.
  */
 import type { BlockDevice } from "../block/device.ts";
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { PoolMetadata } from "./metadata.ts";
@@ -23,6 +23,7 @@ import {
   TargetError,
 } from "./pool-options.ts";
 import { growData, growMetadata } from "./resize.ts";
+import type { ThinMetadata } from "./thin-metadata.ts";
 import { QUEUED, type Waiting, WaitingBios } from "./waiting.ts";
 
 export type PoolMode = "write" | "outOfDataSpace" | "outOfMetadataSpace" | "readOnly" | "fail";
@@ -53,15 +54,13 @@ const MODE_NAMES: Readonly<Record<PoolMode, string>> = {
 };
 /** Seconds between two commits by time. */
 const COMMIT_PERIOD = 1;
-/** The metadata's low-water mark: 4 MiB, or a quarter. */
-const METADATA_THRESHOLD_MAX = 1024;
 
 export class ThinPool {
   readonly name: string;
   readonly data: BlockDevice;
   /** Bytes of a data block. */
   readonly blockSize: number;
-  readonly metadata: PoolMetadata;
+  readonly metadata: ThinMetadata;
   readonly counters: ThinCounters = { provisioned: 0, zeroed: 0, broken: 0, copied: 0, copiedBytes: 0, unmapped: 0, commits: 0 };
   readonly #options: PoolOptions;
   #table: PoolTable;
@@ -82,7 +81,7 @@ export class ThinPool {
   /** Volumes in use. */
   #volumes = 0;
 
-  private constructor(options: PoolOptions, metadata: PoolMetadata) {
+  private constructor(options: PoolOptions, metadata: ThinMetadata) {
     this.#options = options;
     this.name = options.name;
     this.data = options.data;
@@ -98,7 +97,7 @@ export class ThinPool {
   static open(options: PoolOptions): ThinPool | TargetError {
     const { table } = options;
     if ((options.sectors ?? 1) === 0) return new TargetError(EINVAL, "zero-length target");
-    const metadata = PoolMetadata.open(new MetadataBlocks(options.metadata), {
+    const metadata = PoolMetadata.open(new MetadataBlocks(options.metadata, options.metadataCache), {
       dataBlockSectors: table.blockSectors,
       format: !table.features.readOnly,
       reserve: options.metadataReserve ?? "modern",
@@ -139,11 +138,6 @@ export class ThinPool {
     return this.#events;
   }
 
-  /** The number of free metadata blocks at which an event is sent. */
-  get metadataThreshold(): number {
-    return Math.min(METADATA_THRESHOLD_MAX, Math.floor(this.metadata.blocks.count / 4));
-  }
-
   /** `dmsetup table`, without start, length and target name. */
   get tableLine(): string {
     return poolTableLine(this.#table, this.#options.deviceNumbers ?? NO_NUMBERS);
@@ -159,7 +153,7 @@ export class ThinPool {
   }
 
   #watchMetadata(): void {
-    this.metadata.state.tx.space.onThreshold(this.metadataThreshold, () => {
+    this.metadata.onThreshold(this.metadata.metadataThreshold, () => {
       this.log(`${this.name}: reached low water mark for metadata device: sending event.`);
       this.sendEvent();
     });
@@ -222,7 +216,7 @@ export class ThinPool {
     }
     if (old === "fail") mode = "fail";
     this.#mode = mode;
-    this.metadata.blocks.readOnly = mode !== "write" && mode !== "outOfDataSpace";
+    this.metadata.readOnly = mode !== "write" && mode !== "outOfDataSpace";
     if (mode === "write") this.#features = { ...this.#features, errorIfNoSpace: this.#table.features.errorIfNoSpace };
     else if (mode === "outOfDataSpace") this.#noSpaceSince = this.#now;
     else this.waiting.fail(EIO);
@@ -279,7 +273,7 @@ export class ThinPool {
       this.log(`${this.name}: failed to abort metadata transaction`);
       this.setMode("fail");
     } else this.#watchMetadata();
-    if ((this.metadata.setNeedsCheck() ?? this.metadata.blocks.flush()) !== undefined) {
+    if (this.metadata.markNeedsCheck() !== undefined) {
       this.log(`${this.name}: failed to set 'needs_check' flag in metadata`);
       this.setMode("fail");
     }
@@ -289,7 +283,7 @@ export class ThinPool {
 
   /** Takes a data block (alloc_data_block). @returns ENOSPC, and the mode says so; any other error made the pool read-only. */
   newBlock(): number | Errno {
-    assert(this.#mode === "write", `${this.name}: a new block in mode ${this.#mode}`);
+    if (this.#mode !== "write") throw new InvariantError(`${this.name}: a new block in mode ${this.#mode}`);
     const free = this.metadata.freeDataBlocks;
     if (free <= this.#table.lowWaterBlocks && !this.#lowWaterTold) {
       this.log(`${this.name}: reached low water mark for data device: sending event.`);

@@ -40,14 +40,17 @@ export function setBitmapEntry(words: Uint32Array, entry: number, value: number)
   words[at] = ((words[at] as number) & ~(3 << shift)) | (pair << shift);
 }
 
-/** The first free entry of a bitmap within [from, to); -1 when there is none. */
-function firstFree(words: Uint32Array, from: number, to: number): number {
+/** A bitmap in which everything is free. */
+const NOTHING_USED = new Uint32Array(METADATA_BLOCK_SIZE / 4);
+
+/** The first entry within [from, to) that is free in both bitmaps; -1 when there is none. */
+function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: number): number {
   if (from >= to) return -1;
   let at = HEADER_WORDS + (from >>> 4);
   const last = HEADER_WORDS + ((to - 1) >>> 4);
   let mask = LOW_BITS & (-1 << ((from & 15) << 1));
   for (; at <= last; at++, mask = LOW_BITS) {
-    const word = words[at] as number;
+    const word = (words[at] as number) | (other[at] as number);
     const free = ~(word | (word >>> 1)) & mask;
     if (free === 0) continue;
     const entry = (at - HEADER_WORDS) * 16 + ((31 - Math.clz32(free & -free)) >>> 1);
@@ -67,6 +70,12 @@ export class Refcounts {
   readonly #tx: Transaction;
   readonly #big: BTree;
   readonly #entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+  /** The entry of the bitmap whose counts are being changed: one at a time, what comes from within is put off. */
+  readonly #changing: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+  /** A copy that never changes remembers the bitmap that it was asked for last. */
+  #frozen = false;
+  #lastBitmap = -1;
+  #lastWords: Uint32Array = NOTHING_USED;
 
   constructor(tx: Transaction, index: BitmapIndex) {
     this.#tx = tx;
@@ -106,6 +115,7 @@ export class Refcounts {
     copy.blocks = this.blocks;
     copy.allocated = this.allocated;
     copy.#big.root = this.#big.root;
+    copy.#frozen = true;
     return copy;
   }
 
@@ -146,8 +156,19 @@ export class Refcounts {
     return isErrno(bitmap) ? bitmap : bitmap.words;
   }
 
-  /** The first block from `begin` on that has no reference. @returns ENOSPC. */
-  #findFree(begin: number): number | Errno {
+  /** What a bitmap says; nothing is used where there is none yet. */
+  #wordsOf(bitmap: number): Uint32Array | Errno {
+    if (bitmap === this.#lastBitmap) return this.#lastWords;
+    if (bitmap * BITMAP_ENTRIES >= this.blocks) return NOTHING_USED;
+    const words = this.#bitmapOf(bitmap * BITMAP_ENTRIES);
+    if (isErrno(words) || !this.#frozen) return words;
+    this.#lastBitmap = bitmap;
+    this.#lastWords = words;
+    return words;
+  }
+
+  /** The first block from `begin` on that is free here and was free in `before`. @returns ENOSPC. */
+  findFreeInBoth(before: Refcounts, begin: number): number | Errno {
     const end = Math.ceil(this.blocks / BITMAP_ENTRIES);
     const lastEntries = this.blocks % BITMAP_ENTRIES || BITMAP_ENTRIES;
     const entry = this.#entry;
@@ -156,27 +177,35 @@ export class Refcounts {
       const failed = this.index.load(bitmap, entry);
       if (failed !== undefined) return failed;
       if (entry.free === 0) continue;
-      const noneBefore = entry.noneFreeBefore;
+      const first = Math.max(from, entry.noneFreeBefore);
       const block = this.#tx.read(entry.block, "bitmap");
       if (isErrno(block)) return block;
-      const found = firstFree(block.words, Math.max(from, noneBefore), bitmap === end - 1 ? lastEntries : BITMAP_ENTRIES);
+      const old = before.#wordsOf(bitmap);
+      if (isErrno(old)) return old;
+      const found = firstFree(block.words, old, first, bitmap === end - 1 ? lastEntries : BITMAP_ENTRIES);
       if (found >= 0) return bitmap * BITMAP_ENTRIES + found;
     }
     return ENOSPC;
   }
 
-  /** The first block from `begin` on that is free here and was free in `before`. @returns ENOSPC. */
-  findFreeInBoth(before: Refcounts, begin: number): number | Errno {
-    let from = begin;
-    for (;;) {
-      const block = this.#findFree(from);
-      if (isErrno(block)) return block;
-      if (block >= before.blocks) return block;
-      const count = before.count(block);
-      if (isErrno(count)) return count;
-      if (count === 0) return block;
-      from = block + 1;
-    }
+  /** Counts the first reference of the block that `findFreeInBoth` has just found. @returns ENOSPC. */
+  takeFound(block: number): Errno | undefined {
+    // The search has left the entry of the block's bitmap there.
+    const entry = this.#entry;
+    const bitmap = this.#tx.shadow(entry.block, "bitmap");
+    if (isErrno(bitmap)) return bitmap;
+    entry.block = bitmap.location;
+    this.allocations = 0;
+    this.#takeFirst(bitmap.words, block % BITMAP_ENTRIES, entry);
+    return this.index.save(Math.floor(block / BITMAP_ENTRIES), entry);
+  }
+
+  #takeFirst(words: Uint32Array, at: number, entry: BitmapEntry): void {
+    setBitmapEntry(words, at, 1);
+    this.allocations += 1;
+    this.allocated += 1;
+    entry.free -= 1;
+    if (entry.noneFreeBefore === at) entry.noneFreeBefore = at + 1;
   }
 
   /** One reference more for each block of [begin, end). */
@@ -206,7 +235,7 @@ export class Refcounts {
    * does: counting the blocks that the change itself takes goes through other bitmaps or is put off.
    */
   #changeInBitmap(index: number, range: { readonly begin: number; readonly end: number }, step: 1 | -1): Errno | undefined {
-    const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
+    const entry = this.#changing;
     const failed = this.index.load(index, entry);
     if (failed !== undefined) return failed;
     const bitmap = this.#tx.shadow(entry.block, "bitmap");
@@ -223,13 +252,11 @@ export class Refcounts {
     const at = block % BITMAP_ENTRIES;
     const old = entryAt(bitmap.words, at);
     if (old === 3) return changeValue(this.#big, block, (words, value) => (words[value] as number) + 1);
-    setBitmapEntry(bitmap.words, at, old + 1);
     if (old === 0) {
-      this.allocations += 1;
-      this.allocated += 1;
-      entry.free -= 1;
-      if (entry.noneFreeBefore === at) entry.noneFreeBefore = at + 1;
+      this.#takeFirst(bitmap.words, at, entry);
+      return undefined;
     }
+    setBitmapEntry(bitmap.words, at, old + 1);
     return old === 2 ? insert(this.#big, block, Uint32Array.of(3)) : undefined;
   }
 
@@ -297,7 +324,7 @@ export class Refcounts {
       for (let at = 0; at < BITMAP_ENTRIES; at++) if (entryAt(bitmap.words, at) === 0) free += 1;
       // The kernel counts entries behind the end of the device as free, an image of thin_restore does not.
       const behind = Math.max(0, (index + 1) * BITMAP_ENTRIES - this.blocks);
-      const first = firstFree(bitmap.words, 0, BITMAP_ENTRIES);
+      const first = firstFree(bitmap.words, NOTHING_USED, 0, BITMAP_ENTRIES);
       assert(
         free === entry.free || free - behind === entry.free,
         `${name}: bitmap ${index} has ${free} free entries, its index says ${entry.free}`,

@@ -1,14 +1,14 @@
 /**
  * Growing a pool when it is resumed and its devices are larger than its metadata says (drivers/md/dm-thin.c, maybe_resize_*).
  */
-import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
-import type { PoolMetadata } from "./metadata.ts";
+import { EINVAL, type Errno } from "../core/errno.ts";
+import type { ThinMetadata } from "./thin-metadata.ts";
 
 /** What of a pool is needed here. */
 interface Growing {
   readonly name: string;
   readonly mode: string;
-  readonly metadata: PoolMetadata;
+  readonly metadata: ThinMetadata;
   log(line: string): void;
   setMode(mode: "write"): void;
   metadataFailed(operation: string, error: Errno): Errno;
@@ -28,15 +28,14 @@ export function growData(pool: Growing, blocks: number): boolean | Errno {
     return false;
   }
   if (known > 0) pool.log(`${name}: growing the data device from ${known} to ${blocks} blocks`);
-  const state = metadata.change();
-  const failed = isErrno(state) ? state : state.data.extend(blocks - known);
+  const failed = metadata.growData(blocks - known);
   return failed === undefined ? true : pool.metadataFailed("dm_pool_resize_data_dev", failed);
 }
 
 /** @returns whether it grew; EINVAL where the device is smaller than before. */
 export function growMetadata(pool: Growing): boolean | Errno {
   const { metadata, name } = pool;
-  const blocks = metadata.blocks.usable;
+  const blocks = metadata.usableMetadataBlocks;
   const known = metadata.metadataBlocks;
   if (blocks < known) {
     pool.log(`${name}: metadata device (${blocks} blocks) too small: expected ${known}`);
@@ -49,7 +48,6 @@ export function growMetadata(pool: Growing): boolean | Errno {
   }
   pool.log(`${name}: growing the metadata device from ${known} to ${blocks} blocks`);
   if (pool.mode === "outOfMetadataSpace") pool.setMode("write");
-  const state = metadata.change();
-  const failed = isErrno(state) ? state : state.tx.space.extend(blocks - known);
+  const failed = metadata.growMetadata(blocks - known);
   return failed === undefined ? true : pool.metadataFailed("dm_pool_resize_metadata_dev", failed);
 }

@@ -40,7 +40,7 @@ export function poolStatus(pool: ThinPool): PoolStatus | undefined {
     discard,
     noSpace: features.errorIfNoSpace ? "error_if_no_space" : "queue_if_no_space",
     needsCheck: metadata.needsCheck,
-    metadataLowWater: pool.metadataThreshold,
+    metadataLowWater: metadata.metadataThreshold,
   };
 }
 

@@ -18,8 +18,6 @@ export interface BlockSpace {
   inc(begin: number, end: number): Errno | undefined;
   dec(begin: number, end: number): Errno | undefined;
   count(block: number): number | Errno;
-  /** Whether a block is known to be new and not shared; false tells nothing. */
-  isSole(block: number): boolean;
   /** Whether a block has more than one reference. */
   isShared(block: number): boolean | Errno;
 }
@@ -29,7 +27,7 @@ export class Transaction<Space extends BlockSpace = BlockSpace> {
   readonly space: Space;
   /** Whether the block that was shadowed last had more than one reference. */
   shared = false;
-  readonly #made = new Set<number>();
+  #made: MetadataBlock[] = [];
 
   /** @param makeSpace - makes the space, whose own map is changed in this transaction, too. */
   constructor(blocks: MetadataBlocks, makeSpace: (tx: Transaction) => Space) {
@@ -45,20 +43,27 @@ export class Transaction<Space extends BlockSpace = BlockSpace> {
   newBlock(kind: BlockKind): MetadataBlock | Errno {
     const location = this.space.newBlock();
     if (isErrno(location)) return location;
-    const block = this.blocks.fresh(location, kind);
-    if (!isErrno(block)) this.#made.add(location);
+    return this.#makes(this.blocks.fresh(location, kind));
+  }
+
+  #makes(block: MetadataBlock | Errno): MetadataBlock | Errno {
+    if (isErrno(block)) return block;
+    block.made = true;
+    block.sole = true;
+    this.#made.push(block);
     return block;
   }
 
   /** The block, or its copy, to be changed. @returns ENOSPC, EIO. */
   shadow(location: number, kind: BlockKind): MetadataBlock | Errno {
-    if (this.space.isSole(location)) {
+    const known = this.blocks.known(location);
+    if (known?.sole === true && known.changed) {
       this.shared = false;
-      return this.blocks.change(location, kind);
+      return known;
     }
     const shared = this.space.isShared(location);
     if (isErrno(shared)) return shared;
-    if (!shared && this.#made.has(location)) {
+    if (!shared && known?.made === true) {
       this.shared = false;
       return this.blocks.change(location, kind);
     }
@@ -68,14 +73,25 @@ export class Transaction<Space extends BlockSpace = BlockSpace> {
     if (failed !== undefined) return failed;
     const original = this.blocks.read(location, kind);
     if (isErrno(original)) return original;
-    const copy = this.blocks.copyTo(target, original);
-    if (!isErrno(copy)) this.#made.add(target);
+    const copy = this.#makes(this.blocks.copyTo(target, original));
     this.shared = shared;
     return copy;
   }
 
+  /** One reference more was counted for each block of [begin, end): a transaction's own may now be shared. */
+  noteReferences(begin: number, end: number): void {
+    for (let location = begin; location < end; location++) {
+      const block = this.blocks.known(location);
+      if (block !== undefined) block.sole = false;
+    }
+  }
+
   /** What was written belongs to the past from now on. */
   begin(): void {
-    this.#made.clear();
+    for (const block of this.#made) {
+      block.made = false;
+      block.sole = false;
+    }
+    this.#made = [];
   }
 }

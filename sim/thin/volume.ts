@@ -12,10 +12,9 @@ import { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
 import { type Bytes, blockOf, bytes, offsetIn, startOf } from "../core/units.ts";
 import { discardBlocks } from "./discard.ts";
-import type { ThinDevice } from "./metadata.ts";
 import type { ThinPool } from "./pool.ts";
 import { SECTOR, TargetError } from "./pool-options.ts";
-
+import type { ThinDevice } from "./thin-metadata.ts";
 import { QUEUED, Waiting } from "./waiting.ts";
 
 export interface VolumeOptions {
@@ -138,6 +137,24 @@ export class ThinVolume implements BlockDevice {
     const { length } = content;
     if (!this.#within(offset, length)) return EINVAL;
     const { blockSize } = this.pool;
+    if (length > 0 && offsetIn(offset, blockSize) + length <= blockSize) {
+      const result = this.#writePiece(offset, content);
+      const waiting = result === QUEUED ? this.#queue(offset, content) : result;
+      this.pool.commitByTime();
+      return waiting;
+    }
+    return this.#submitPieces(offset, content);
+  }
+
+  #queue(offset: number, piece: Content, known?: Waiting): Waiting {
+    const waiting = known ?? new Waiting();
+    this.pool.waiting.add(waiting, () => this.#writePiece(offset, piece));
+    return waiting;
+  }
+
+  #submitPieces(offset: number, content: Content): Errno | undefined | Waiting {
+    const { length } = content;
+    const { blockSize } = this.pool;
     let error: Errno | undefined;
     let waiting: Waiting | undefined;
     for (let at = 0; at < length; ) {
@@ -145,10 +162,8 @@ export class ThinVolume implements BlockDevice {
       const end = Math.min(length, at + blockSize - offsetIn(from, blockSize));
       const piece = content.slice(at, end);
       const result = this.#writePiece(from, piece);
-      if (result === QUEUED) {
-        waiting ??= new Waiting();
-        this.pool.waiting.add(waiting, () => this.#writePiece(from, piece));
-      } else error ??= result;
+      if (result === QUEUED) waiting = this.#queue(from, piece, waiting);
+      else error ??= result;
       at = end;
     }
     this.pool.commitByTime();
@@ -289,7 +304,7 @@ export class ThinVolume implements BlockDevice {
 
   #within(offset: number, length: number): boolean {
     const sector = this.sectorSize;
-    return offset >= 0 && offset + length <= this.#size && offset % sector === 0 && length % sector === 0;
+    return offset >= 0 && offset + length <= this.#size && offsetIn(offset, sector) === 0 && offsetIn(length, sector) === 0;
   }
 }
 

@@ -7,7 +7,6 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
-import { readDevices } from "../../sim/thin/model.ts";
 import { thinCheck, thinDump, thinRestore } from "../../src/thin/commands.ts";
 import { BLOCK, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
 
@@ -53,7 +52,7 @@ describe("an image", () => {
     expect(volume.status).toBe("640 12927");
     expect(volume.write(bytes(0), sectors(7, 1))).toBeUndefined();
     expect(volume.flush()).toBeUndefined();
-    const devices = readDevices(pool.metadata.state);
+    const devices = pool.metadata.devices();
     expect(isErrno(devices) ? devices : devices[1]?.runs[0]).toEqual({ origin: 0, data: 6, length: 1, time: 3 });
     checkPool(pool);
     expect(tool("thin_check", image(metadata))).toMatchObject({ code: 0 });

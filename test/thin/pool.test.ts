@@ -8,7 +8,6 @@ import { ENOSPC, isErrno } from "../../sim/core/errno.ts";
 import { bytes, deviceNumber, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
-import { readDevices } from "../../sim/thin/model.ts";
 import { parsePoolTable, poolTableLine, TargetError } from "../../sim/thin/pool-options.ts";
 import { poolStatusLine } from "../../sim/thin/status.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
@@ -44,7 +43,7 @@ describe("blocks", () => {
     expect(pool.commit()).toBeUndefined();
     write(one, 8);
     pool.commit();
-    const devices = readDevices(pool.metadata.state);
+    const devices = pool.metadata.devices();
     expect(isErrno(devices) ? devices : devices.map(({ runs }) => runs)).toEqual([
       [
         { origin: 0, data: 3, length: 1, time: 1 },

@@ -8,7 +8,6 @@
 import { isErrno } from "../../../sim/core/errno.ts";
 import { bytes } from "../../../sim/core/units.ts";
 import { sendMessage } from "../../../sim/thin/messages.ts";
-import { readDevices } from "../../../sim/thin/model.ts";
 import { TargetError } from "../../../sim/thin/pool-options.ts";
 import { poolStatus } from "../../../sim/thin/status.ts";
 import { isList, isRecord, type Json, sameJson } from "../../calls/json.ts";
@@ -53,7 +52,7 @@ function volumesOf(machine: DmMachine): Json {
 }
 
 function mappingsOf(machine: DmMachine): Json {
-  const devices = readDevices(machine.pool.metadata.state);
+  const devices = machine.pool.metadata.devices();
   if (isErrno(devices)) return { err: devices.code };
   return Object.fromEntries(
     devices.map(({ id, details, runs }) => [
@@ -129,7 +128,7 @@ function runLine(run: DmRun, { line, step }: DmLine): RecordedDifference | undef
 /** The last line: the dump, and every data block as it lies on the disk. */
 function runEnd(machine: DmMachine, { line, step }: DmLine): RecordedDifference | undefined {
   const { pool } = machine;
-  const devices = readDevices(pool.metadata.state);
+  const devices = pool.metadata.devices();
   const { metadata } = pool;
   const superblock = {
     uuid: "",

@@ -1,0 +1,42 @@
+/**
+ * Whether a pool's metadata adds up: its last commit, as it lies in the cache and on the device, and what changed since.
+ */
+import { assert } from "../core/assert.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
+import { checkImage } from "./check-image.ts";
+import type { MetadataBlocks } from "./metadata-blocks.ts";
+import type { MetadataState } from "./metadata-state.ts";
+import { readDevices } from "./model.ts";
+import type { ThinDevice } from "./thin-metadata.ts";
+
+/**
+ * Throws an InvariantError where counts of references, reachability, mapped counts or the figures of the space maps are wrong, or a data
+ * block is mapped that nobody counts. O(metadata).
+ */
+export function checkMetadata(
+  metadata: { readonly blocks: MetadataBlocks; readonly state: MetadataState; device(id: number): ThinDevice | Errno },
+  name: string,
+): void {
+  const { faults } = checkImage(metadata.blocks);
+  assert(faults.length === 0, `${name}: the last commit is wrong: ${JSON.stringify(faults.slice(0, 3))}`);
+  const { state } = metadata;
+  state.data.refcounts.check(`${name}: data`);
+  state.tx.space.refcounts.check(`${name}: metadata`);
+  const devices = readDevices(state);
+  if (isErrno(devices)) return;
+  for (const { id, runs } of devices) {
+    const device = metadata.device(id);
+    assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
+    const mapped = runs.reduce((sum, { length }) => sum + length, 0);
+    assert(
+      mapped === device.details.mapped,
+      `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
+    );
+    for (const { data, length } of runs) {
+      for (let block = data; block < data + length; block++) {
+        const count = state.data.count(block);
+        assert(!isErrno(count) && count > 0, `${name}: device ${id} maps block ${block}, which is free`);
+      }
+    }
+  }
+}

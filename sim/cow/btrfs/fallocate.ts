@@ -3,6 +3,7 @@ import { Content } from "../../core/content.ts";
 import { ENOSPC, ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
+import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirtyMappingOf, stamp } from "./inodes.ts";
@@ -38,18 +39,13 @@ function grow(state: BtrfsState, inode: InodeState, range: Range, mode: number):
   stamp(state, inode, true);
 }
 
-/** The sector that the end of the file cuts is written anew when the file grows. */
-function settleEnd(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
-  const tail = inode.size % SECTOR_SIZE;
-  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || range.offset + range.length <= inode.size || tail === 0) return undefined;
-  const refused = promiseRange(state, inode, inode.size, inode.size + 1);
-  return refused ?? dirtyMappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + SECTOR_SIZE);
-}
-
 function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
   const start = alignDown(range.offset, SECTOR_SIZE);
   const end = alignUp(range.offset + range.length, SECTOR_SIZE);
-  const failed = settleEnd(state, inode, range, mode) ?? inode.mapping?.flush() ?? fill(state, inode, start, end);
+  const failed =
+    zeroBehindEnd(state, inode, range.offset + range.length) ??
+    inode.mapping?.flush(start, end - start) ??
+    fill(state, inode, start, end);
   if (failed !== undefined) return failed;
   grow(state, inode, range, mode);
   return undefined;
@@ -132,9 +128,10 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
 }
 
 function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
-  const settled = settleEnd(state, inode, range, mode) ?? inode.mapping?.flush();
-  if (settled !== undefined) return settled;
   const outer = { start: alignDown(range.offset, SECTOR_SIZE), end: alignUp(range.offset + range.length, SECTOR_SIZE) };
+  const length = outer.end - outer.start;
+  const settled = zeroBehindEnd(state, inode, range.offset + range.length) ?? inode.mapping?.flush(outer.start, length);
+  if (settled !== undefined) return settled;
   if (!hasPlace(inode, outer.start, outer.end, false)) {
     const inner = zeroEdges(state, inode, range);
     if (!("start" in inner)) return inner;
@@ -146,9 +143,9 @@ function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number):
       const failed = prealloc(state, inode, inner.start, inner.end);
       if (failed !== undefined) return failed;
     }
-    const failed = inode.mapping?.flush() ?? fill(state, inode, outer.start, outer.end);
+    const failed = inode.mapping?.flush(outer.start, length) ?? fill(state, inode, outer.start, outer.end);
     if (failed !== undefined) return failed;
-  } else inode.mapping?.punch(outer.start, outer.end - outer.start);
+  } else inode.mapping?.punch(outer.start, length);
   grow(state, inode, range, mode);
   return undefined;
 }

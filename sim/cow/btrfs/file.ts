@@ -7,6 +7,7 @@ import { Content } from "../../core/content.ts";
 import { EFBIG, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirtyMappingOf, mappingOf, stamp } from "./inodes.ts";
@@ -51,18 +52,6 @@ function promiseMost(state: BtrfsState, inode: InodeState, offset: number, lengt
     else pages >>= 1;
   }
   return done === 0 ? refused : done;
-}
-
-/**
- * Before a file grows beyond its end within a sector, the rest of that sector is zeroed in memory and written again: it can hold other bytes on the device
- * (btrfs_cont_expand, btrfs_truncate_block).
- */
-function zeroBehindEnd(state: BtrfsState, inode: InodeState, newEnd: number): Errno | undefined {
-  const tail = inode.size % SECTOR_SIZE;
-  if (newEnd <= inode.size || tail === 0) return undefined;
-  const refused = promiseRange(state, inode, inode.size, inode.size + 1);
-  if (refused !== undefined) return refused;
-  return dirtyMappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + PAGE_SIZE);
 }
 
 /** Changes a file's size. */

@@ -30,9 +30,9 @@ export function removeSubvolume(fs: Btrfs, directory: Inode, name: Name): Errno 
   return destroySubvolume(fs.state, inodeOf(fs.state, directory), name);
 }
 
-/** BTRFS_IOC_SYNC and what follows it: everything is written, the cleaner has worked. */
+/** BTRFS_IOC_SYNC and what follows it: everything is written, what was deleted is gone. */
 export function syncAll(fs: Btrfs): Errno | undefined {
-  return fs.sync() ?? fs.clean();
+  return fs.sync() ?? fs.cleanDeleted();
 }
 
 /** The id of the subvolume that an inode is in (BTRFS_IOC_INO_LOOKUP). */

@@ -21,7 +21,7 @@ const SENTINEL = "/etc";
 async function outcome(daemon: Daemon, { archive }: HostileCase, mode: ReadMode): Promise<string | undefined> {
   try {
     const files = tarFiles(await uncompressed(archive(), nodeDecompress), mode);
-    const source = readImages(files, readContext(mode));
+    const source = await readImages(files, readContext(mode));
     const done = await loadImages(source, daemon.images, { ...readContext(mode), updated: UPDATED });
     return isDriverError(done) ? "E_DRIVER" : undefined;
   } catch (error) {

@@ -69,7 +69,7 @@ async function work(path: string): Promise<number> {
   if (!("images" in daemon)) throw new Error(daemon.message);
   const opened = new OpenedFiles();
   const context = { mode: "strict", newHasher: nodeHasher, decompress: nodeDecompress, updated: "2024-01-01T00:00:00Z" } as const;
-  const source = readImages(await openImageFiles(path, "strict", opened), context);
+  const source = await readImages(await openImageFiles(path, "strict", opened), context);
   const loaded = await loadImages(source, daemon.images, context);
   if (!("images" in loaded)) throw new Error(loaded.message);
   opened.close();

@@ -29,7 +29,7 @@ export interface UnpackLimits {
   readonly held: number;
 }
 
-const UNPACK_LIMITS: UnpackLimits = { ratio: 1000, bytes: 2 ** 36, held: 2 ** 27 };
+const UNPACK_LIMITS: UnpackLimits = { ratio: 1000, bytes: 2 ** 36, held: 2 ** 26 };
 /** So much may come out whatever went in, before the ratio counts. */
 const RATIO_FREE = 2 ** 20;
 /** Ordinary files do not compress better than this: more of it is not held. */
@@ -37,6 +37,14 @@ const HELD_RATIO = 32;
 
 /** Opens compressed content. @throws ArchiveFault */
 export type Decompress = (content: Content, kind: Exclude<Compression, "none">) => Promise<Content>;
+
+/** Whether all bytes are one; most pieces tell with their first two. */
+function isOneByte(piece: Uint8Array): boolean {
+  const first = piece[0];
+  let same = 1;
+  while (same < piece.length && piece[same] === first) same += 1;
+  return piece.length > 0 && same === piece.length;
+}
 
 /** What comes out of compressed data, piece by piece, held to the limits. */
 export class Unpacked {
@@ -51,9 +59,9 @@ export class Unpacked {
     this.#limits = limits;
   }
 
-  /** Takes a copy of a piece. @throws ArchiveFault E_LIMIT */
+  /** Takes a piece, which nobody writes any more. @throws ArchiveFault E_LIMIT */
   add(piece: Uint8Array): void {
-    const content = Content.copyOf(piece);
+    const content = isOneByte(piece) ? Content.repeat(piece.slice(0, 1), piece.length) : Content.literal(piece);
     this.#bytes += piece.length;
     if (content.kind === "literal") this.#held += piece.length;
     const { ratio, bytes, held } = this.#limits;

@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import { UsageError } from "./exit.ts";
 import type { ImageOptions } from "./image.ts";
-import type { DriverImageOptions } from "./image-driver.ts";
+import type { PsOptions } from "./image-driver.ts";
 
 interface GivenOptions {
   readonly json?: boolean;
@@ -17,10 +17,28 @@ function optionsOf({ json, mode }: GivenOptions): ImageOptions {
   return { ...(json === undefined ? {} : { json }), ...(mode === undefined ? {} : { mode }) };
 }
 
+interface GivenImage {
+  readonly driver?: string;
+  readonly image?: string;
+  readonly tag?: string;
+  readonly message?: string;
+  readonly write?: readonly string[];
+}
+
+function imageOptionsOf({ driver, image, tag, message, write }: GivenImage): PsOptions {
+  return {
+    ...(driver === undefined ? {} : { driver }),
+    ...(image === undefined ? {} : { image }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(message === undefined ? {} : { message }),
+    ...(write === undefined ? {} : { write }),
+  };
+}
+
 interface Subcommand {
   readonly name: string;
   readonly about: string;
-  readonly run: (path: string, options: DriverImageOptions) => Promise<string>;
+  readonly run: (path: string, options: PsOptions) => Promise<string>;
   /** Whether it is about one image of the archive. */
   readonly one: boolean;
 }
@@ -46,9 +64,16 @@ const ON_DRIVER: readonly Subcommand[] = [
   },
   {
     name: "df",
-    about: "tell what docker system df -v would of images",
+    about: "tell what docker system df -v would; as JSON also what deleting would free",
     run: async (path, options) => (await import("./image-driver.ts")).usage(path, options),
     one: false,
+  },
+  {
+    name: "ps",
+    about:
+      "make a container of each image, and tell what docker ps -as would; as JSON also what is shared and what removing would free",
+    run: async (path, options) => (await import("./image-driver.ts")).ps(path, options),
+    one: true,
   },
   {
     name: "tree",
@@ -58,13 +83,20 @@ const ON_DRIVER: readonly Subcommand[] = [
   },
 ];
 
-const FILE = "an archive of docker save, or an OCI layout (archive or folder)";
+const FILE = "an archive of docker save, an OCI layout (archive or folder), or a root filesystem, of which an image is made";
 
 function withCommonOptions(command: Command): Command {
   return command
     .argument("<file>", FILE)
     .option("--json", "print one JSON document")
     .option("--mode <mode>", "how the archive is judged: strict, or docker (as the daemon does)");
+}
+
+/** For what comes without a name, and for root filesystems. */
+function withImportOptions(command: Command): Command {
+  return command
+    .option("-t, --tag <reference>", "a name for the one image that comes without")
+    .option("-m, --message <text>", "the comment of an image made of a root filesystem");
 }
 
 /** Adds the command to the program. */
@@ -79,20 +111,21 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
   for (const { name, about, run, one } of ON_DRIVER) {
     const command = withCommonOptions(image.command(name)).description(about);
     command.option("--driver <name>", "the storage driver", "overlay2");
-    if (one) command.option("--image <name>", "which image, by ID or reference; default: the first");
-    command.action(async (path: string, options: GivenOptions & { driver?: string; image?: string }) => {
-      const { driver, image: name } = options;
-      write(await run(path, { ...optionsOf(options), ...(driver ? { driver } : {}), ...(name ? { image: name } : {}) }));
+    if (one) command.option("--image <name>", `which image, by ID or reference; default: ${name === "ps" ? "all" : "the first"}`);
+    if (name === "ps") command.option("--write <path:bytes...>", "what each container writes at the end of a file");
+    withImportOptions(command).action(async (path: string, options: GivenOptions & GivenImage) => {
+      write(await run(path, { ...optionsOf(options), ...imageOptionsOf(options) }));
     });
   }
-  withCommonOptions(image.command("export"))
+  withImportOptions(withCommonOptions(image.command("export")))
     .description("load the images on a storage driver, and save them again")
-    .requiredOption("-o, --out <file>", "the archive to write")
+    .requiredOption("-o, --out <path>", "the archive or folder to write")
     .option("--driver <name>", "the storage driver", "overlay2")
-    .option("--format <format>", "docker (up to version 24), docker-25, or oci", "docker")
-    .action(async (path: string, options: GivenOptions & { driver?: string; out: string; format: string }) => {
-      const { exportImages } = await import("./image-driver.ts");
-      const { driver, out, format } = options;
-      write(await exportImages(path, { ...optionsOf(options), ...(driver ? { driver } : {}), out, format }));
+    .option("--format <format>", "docker (up to version 24), docker-25, oci, or registry (a folder with one image)", "docker")
+    .option("--image <name>", "which image goes to the registry, by ID or reference; default: the first")
+    .action(async (path: string, options: GivenOptions & GivenImage & { out: string; format: string }) => {
+      const { exportImages } = await import("./image-export.ts");
+      const { out, format } = options;
+      write(await exportImages(path, { ...optionsOf(options), ...imageOptionsOf(options), out, format }));
     });
 }

@@ -1,58 +1,80 @@
 /**
- * `cowlab image import, export, inspect, history, tree, df`: an archive's images on a storage driver.
+ * `cowlab image import, inspect, history, df, ps, tree`: an archive's images on a storage driver.
  */
-import { writeFileSync } from "node:fs";
+import { Content } from "../../sim/core/content.ts";
+import { isErrno } from "../../sim/core/errno.ts";
 import { GIB } from "../../sim/core/units.ts";
+import { O_APPEND, O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { ArchiveFault } from "../archive/fault.ts";
-import { type DriverError, isDriverError } from "../drivers/driver.ts";
+import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
+import { humanSize } from "../drivers/human-size.ts";
+import { importRootfs } from "../images/commit.ts";
+import { type Container, containerUsage, createContainer } from "../images/containers.ts";
 import { type Daemon, hostTime, startDaemon } from "../images/daemon.ts";
+import { psText, systemDfText } from "../images/docker-text.ts";
 import type { StoredImage } from "../images/image-store.ts";
 import { loadImages } from "../images/load.ts";
-import type { SourceArchive } from "../images/read-images.ts";
-import { type SaveFormat, savedTar, saveImages } from "../images/save.ts";
-import { chainOf, historyOf, humanSize, imageUsage, inspectImage } from "../images/views.ts";
+import { readImages } from "../images/read-images.ts";
+import { chainOf, historyOf, imageUsage, inspectImage } from "../images/views.ts";
 import type { Layer } from "../layers/layer-store.ts";
 import { nodeHasher } from "../node/digest.ts";
-import { InputError, reasonOf } from "../node/files.ts";
 import { nodeGzip } from "../node/gzip.ts";
+import { openSource } from "../node/image-source.ts";
 import { tableLines } from "../report/table.ts";
 import { UsageError } from "./exit.ts";
-import { type ImageOptions, withArchive } from "./image.ts";
+import { type ImageOptions, withFiles } from "./image.ts";
 
 export interface DriverImageOptions extends ImageOptions {
   /** Default "overlay2". */
   readonly driver?: string;
   /** Which image, by ID or reference; default: the archive's first. */
   readonly image?: string;
+  /** A name for the one image of an archive that gives it none. */
+  readonly tag?: string;
+  /** The comment of an image that is made of a root filesystem. */
+  readonly message?: string;
 }
 
 const DISK_SIZE = GIB(64);
 
-function must<T>(value: T | DriverError): T {
+export function must<T>(value: T | DriverError): T {
   if (isDriverError(value)) throw new ArchiveFault("E_DRIVER", value.message);
   return value;
 }
 
-interface OnDriver {
+export interface OnDriver {
   readonly daemon: Daemon;
-  readonly archive: SourceArchive;
   readonly images: readonly StoredImage[];
+  /** What Docker prints. */
   readonly lines: readonly string[];
+  /** The zone of the daemon that saved the archive. */
+  readonly zone: string;
 }
 
-/** Loads an archive on a fresh host, and hands on what is there then. */
-async function onDriver<T>(path: string, options: DriverImageOptions, use: (loaded: OnDriver) => T): Promise<T> {
+/** Loads an archive on a fresh host, or imports a root filesystem there, and hands on what is there then. */
+export async function onDriver<T>(path: string, options: DriverImageOptions, use: (loaded: OnDriver) => T): Promise<T> {
   const mode = options.mode ?? "strict";
   const daemon = startDaemon({ driver: options.driver ?? "overlay2", size: DISK_SIZE, newHasher: nodeHasher, gzip: nodeGzip });
   if (isDriverError(daemon)) throw new UsageError(daemon.message);
-  return withArchive(path, mode, async (archive, context) => {
+  return withFiles(path, mode, async (opened, context) => {
     const updated = hostTime(daemon.host);
+    const source = await openSource(path, mode, opened);
+    if (source.kind === "rootfs") {
+      const image = must(importRootfs(daemon, source.tar, { mode, ...(options.message ? { message: options.message } : {}) }));
+      if (options.tag !== undefined) must(daemon.images.tag(image.config.id, options.tag, updated));
+      return use({ daemon, images: [image], lines: [image.config.id], zone: "Z" });
+    }
+    const read = await readImages(source.files, context);
+    const { tag } = options;
+    const unnamed = tag !== undefined && read.images.length === 1 && read.images[0]?.tags.length === 0;
+    const archive = unnamed ? { ...read, images: read.images.map((image) => ({ ...image, tags: [tag] })) } : read;
     const { images, lines } = must(await loadImages(archive, daemon.images, { ...context, updated }));
-    return use({ daemon, archive, images, lines });
+    return use({ daemon, images, lines, zone: archive.images[0]?.zone ?? "Z" });
   });
 }
 
-function chosen({ daemon, images }: OnDriver, name: string | undefined): StoredImage {
+/** The image that was asked for. */
+export function chosen({ daemon, images }: OnDriver, name: string | undefined): StoredImage {
   const image = name === undefined ? images[0] : daemon.images.get(name);
   if (image === undefined) throw new UsageError(`no image of the archive is called "${name ?? ""}"`);
   return image;
@@ -66,37 +88,13 @@ function json(value: unknown, indent = 2): string {
 export function importImages(path: string, options: DriverImageOptions): Promise<string> {
   return onDriver(path, options, ({ daemon, images, lines }) => {
     daemon.images.check();
-    if (options.json !== true) return `${lines.join("\n")}\n`;
+    if (options.json !== true) return lines.map((line) => `${line}\n`).join("");
     const listed = images.map(({ config, top }) => ({
       id: config.id,
       tags: daemon.images.tagsOf(config.id),
       layers: chainOf(top).map(({ chainId, diffId, cacheId, size }) => ({ chainId, diffId, cacheId, size })),
     }));
     return json({ driver: daemon.driver.name, images: listed });
-  });
-}
-
-const FORMATS: readonly SaveFormat[] = ["docker", "docker-25", "oci"];
-
-export interface ExportOptions extends DriverImageOptions {
-  readonly out: string;
-  readonly format?: string;
-}
-
-/** `image export`: through the driver's stores into a new archive. */
-export function exportImages(path: string, options: ExportOptions): Promise<string> {
-  const format = FORMATS.find((one) => one === (options.format ?? "docker"));
-  if (format === undefined) throw new UsageError(`--format takes ${FORMATS.join(", ")}, not "${options.format}"`);
-  return onDriver(path, options, ({ daemon, archive, images }) => {
-    const saved = images.map((image) => ({ image, tags: daemon.images.tagsOf(image.config.id) }));
-    const zone = archive.images[0]?.zone ?? "Z";
-    const tar = savedTar(must(saveImages(daemon.images, saved, { format, zone })));
-    try {
-      writeFileSync(options.out, tar.toBytes());
-    } catch (error) {
-      throw new InputError(`${options.out}: ${reasonOf(error)}`);
-    }
-    return `${images.length} images, ${tar.length} bytes, ${options.out}\n`;
   });
 }
 
@@ -120,22 +118,68 @@ export function history(path: string, options: DriverImageOptions): Promise<stri
   });
 }
 
-/** `image df`: the images' part of `docker system df -v`. */
+/** The listing's now, in seconds since 1970: the host's time, or the second after the newest image where that is later. */
+function nowOf({ daemon, images }: OnDriver): number {
+  const created = images.map(({ config }) => Date.parse(String(config.record["created"] ?? "")) / 1000);
+  const newest = Math.max(...created.filter((time) => !Number.isNaN(time)), 0);
+  return Math.max(daemon.host.clock.time().seconds, newest + 1);
+}
+
+/** `image df`: `docker system df -v`. The JSON tells also what deleting an image would free. */
 export function usage(path: string, options: DriverImageOptions): Promise<string> {
-  return onDriver(path, options, ({ daemon }) => {
-    const used = imageUsage(daemon);
-    if (options.json === true) return json(used);
-    const rows = used.map((one) => [
-      one.repository,
-      one.tag,
-      one.id.slice(7, 19),
-      humanSize(one.size, 3),
-      humanSize(one.shared),
-      humanSize(one.unique),
-      humanSize(one.freed),
-    ]);
-    return table(["repository", "tag", "image ID", "size", "shared size", "unique size", "freed if deleted"], rows);
+  return onDriver(path, options, (loaded) => {
+    const used = imageUsage(loaded.daemon);
+    return options.json === true ? json(used) : systemDfText(used, [], nowOf(loaded));
   });
+}
+
+export interface PsOptions extends DriverImageOptions {
+  /** What each container writes at the end of which file: "/path:bytes". */
+  readonly write?: readonly string[];
+}
+
+/** `image ps`: a container of each image, as `docker ps -as` shows them; the JSON tells what each and its image share, and what removing would free. */
+export function ps(path: string, options: PsOptions): Promise<string> {
+  const writes = (options.write ?? []).map(parseWrite);
+  return onDriver(path, options, (loaded) => {
+    const { daemon } = loaded;
+    const images = options.image === undefined ? loaded.images : [chosen(loaded, options.image)];
+    const containers = images.map((image, index) => must(createContainer(daemon, image, `container-${index + 1}`)));
+    for (const container of containers) for (const write of writes) append(daemon, container, write);
+    const used = must(containerUsage(daemon, containers));
+    const ofImages = imageUsage(daemon);
+    if (options.json !== true) return psText(used, ofImages, daemon.host.clock.time().seconds);
+    const listed = used.map(({ container, ...sizes }) => ({
+      id: container.id,
+      name: container.name,
+      image: container.image.config.id,
+      ...sizes,
+    }));
+    return json({ driver: daemon.driver.name, containers: listed, images: ofImages });
+  });
+}
+
+interface Write {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+function parseWrite(text: string): Write {
+  const parts = /^(\/.*):(\d{1,12})$/.exec(text);
+  if (parts === null) throw new UsageError(`--write takes /path:bytes, not "${text}"`);
+  return { path: parts[1] ?? "", bytes: Number(parts[2]) };
+}
+
+/** Writes at the end of a file in a container, which is made where it is not there. */
+function append(daemon: Daemon, { layer }: Container, { path, bytes }: Write): void {
+  const root = must(daemon.driver.get(layer.mountId));
+  const task = daemon.host.task.chroot(root);
+  if (isErrno(task)) throw new ArchiveFault("E_DRIVER", pathError("chroot", root, task).message);
+  const fd = task.open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644);
+  const written = isErrno(fd) ? fd : task.write(fd, Content.pattern(1, bytes));
+  task.exit();
+  must(daemon.driver.put(layer.mountId));
+  if (isErrno(written)) throw new ArchiveFault("E_DRIVER", pathError("write", path, written).message);
 }
 
 /** `image tree`: which image stands on which layers, and what the driver calls them. */

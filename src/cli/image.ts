@@ -1,9 +1,11 @@
 /**
  * `cowlab image`: what is in an image archive, and what becomes of it on a storage driver.
  */
+import type { Content } from "../../sim/core/content.ts";
 import type { ReadMode } from "../archive/fault.ts";
 import { chainIds, v1Layers } from "../images/ids.ts";
-import { type ReadContext, readImages, type SourceArchive, verifyLayers } from "../images/read-images.ts";
+import { readImages } from "../images/read-images.ts";
+import { layerDiffIds, type ReadContext } from "../images/source-image.ts";
 import { nodeDecompress } from "../node/decompress.ts";
 import { nodeHasher } from "../node/digest.ts";
 import { InputError, reasonOf } from "../node/files.ts";
@@ -25,16 +27,15 @@ interface ListedImage {
   readonly v1Ids: readonly string[];
 }
 
-/** Opens an archive, hands it on, and closes it. */
-export async function withArchive<T>(
+/** Lets files of this machine be opened, and closes them. @param path - names the input in errors */
+export async function withFiles<T>(
   path: string,
   mode: ReadMode,
-  use: (archive: SourceArchive, context: ReadContext) => Promise<T>,
+  use: (opened: OpenedFiles, context: ReadContext) => Promise<T>,
 ): Promise<T> {
   const opened = new OpenedFiles();
-  const context: ReadContext = { mode, newHasher: nodeHasher, decompress: nodeDecompress };
   try {
-    return await use(readImages(await openImageFiles(path, mode, opened), context), context);
+    return await use(opened, { mode, newHasher: nodeHasher, decompress: nodeDecompress });
   } catch (error) {
     if (error instanceof Error && "syscall" in error) throw new InputError(`${path}: ${reasonOf(error)}`);
     throw error;
@@ -45,10 +46,13 @@ export async function withArchive<T>(
 
 /** `image ls`: every image with its identifiers, all computed from the bytes. */
 export async function listImages(path: string, options: ImageOptions): Promise<string> {
-  const images = await withArchive(path, options.mode ?? "strict", async (archive, context) => {
+  const mode = options.mode ?? "strict";
+  const images = await withFiles(path, mode, async (opened, context) => {
+    const archive = await readImages(await openImageFiles(path, mode, opened), context);
+    const known = new Map<Content, string>();
     const listed: ListedImage[] = [];
     for (const image of archive.images) {
-      const diffIds = (await verifyLayers(image, context)).map((layer) => layer.diffId);
+      const diffIds = await layerDiffIds(image, context, known);
       const chains = chainIds(diffIds, context.newHasher);
       const v1 = v1Layers(image.config.record, chains, image.zone, context.newHasher);
       listed.push({ id: image.config.id, tags: image.tags, diffIds, chainIds: chains, v1Ids: v1.map(({ id }) => id) });

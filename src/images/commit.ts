@@ -16,6 +16,9 @@ import type { StoredImage } from "./image-store.ts";
 const DOCKER_VERSION = "20.10.27";
 const ARCHITECTURE = "amd64";
 
+/** What `docker import` says of an image that got no message: its tar came through the daemon's input. */
+const IMPORT_MESSAGE = "Imported from -";
+
 /** Makes an image of one layer out of a root filesystem's tar. @throws ArchiveFault */
 export function importRootfs(
   daemon: Daemon,
@@ -25,7 +28,7 @@ export function importRootfs(
   const layer = daemon.layers.register({ content: tar, mode: options.mode ?? "strict" }, "");
   if (isDriverError(layer)) return layer;
   const created = hostTime(daemon.host);
-  const comment = options.message ?? "";
+  const comment = options.message || IMPORT_MESSAGE;
   const raw = encodeConfig({
     architecture: ARCHITECTURE,
     os: "linux",

@@ -39,6 +39,8 @@ export class ImageStore {
   readonly #images = new Map<string, StoredImage>();
   readonly #parents = new Map<string, string>();
   readonly #tags = new Map<string, string>();
+  /** Images by what a registry calls them: "lab/app@sha256:…". */
+  readonly #digests = new Map<string, string>();
 
   constructor(layers: LayerStore) {
     this.layers = layers;
@@ -74,7 +76,8 @@ export class ImageStore {
     if (isDriverError(saved)) return;
     const { Repositories } = JSON.parse(saved) as { Repositories: Record<string, Record<string, string>> };
     for (const tags of Object.values(Repositories))
-      for (const [reference, id] of Object.entries(tags)) if (this.#images.has(id)) this.#tags.set(reference, id);
+      for (const [reference, id] of Object.entries(tags))
+        if (this.#images.has(id)) (reference.includes("@") ? this.#digests : this.#tags).set(reference, id);
   }
 
   #keep(config: ImageConfig): StoredImage | DriverError {
@@ -163,6 +166,20 @@ export class ImageStore {
     return this.#writeMetadata(id, "lastUpdated", updated) ?? this.#writeTags();
   }
 
+  /** The name by which a registry has the image: a manifest's digest, in a repository. */
+  addDigest(id: string, repository: string, digest: string): DriverError | undefined {
+    this.#digests.set(`${repository}@${digest}`, id);
+    return this.#writeTags();
+  }
+
+  /** References by digest, sorted. */
+  digestsOf(id: string): string[] {
+    return [...this.#digests]
+      .filter(([, named]) => named === id)
+      .map(([reference]) => reference)
+      .sort();
+  }
+
   untag(reference: string): DriverError | undefined {
     const { name, tag } = parseReference(reference);
     return this.#tags.delete(`${name}:${tag}`) ? this.#writeTags() : new DriverError(`No such image: ${reference}`);
@@ -170,8 +187,9 @@ export class ImageStore {
 
   #writeTags(): DriverError | undefined {
     const repositories: Record<string, Record<string, string>> = {};
-    for (const [reference, id] of this.#tags) {
-      const { name } = parseReference(reference);
+    for (const [reference, id] of [...this.#tags, ...this.#digests]) {
+      const at = reference.indexOf("@");
+      const name = at < 0 ? parseReference(reference).name : reference.slice(0, at);
       repositories[name] = { ...repositories[name], [reference]: id };
     }
     const rows = sortedKeys(repositories).map(([name, tags]) => {
@@ -191,6 +209,9 @@ export class ImageStore {
       removeAll(task, `${this.#metadataFolder(child)}/parent`);
       this.#parents.delete(child);
     }
+    const named = this.digestsOf(id);
+    for (const reference of named) this.#digests.delete(reference);
+    if (named.length > 0) this.#writeTags();
     for (const [reference, tagged] of [...this.#tags]) if (tagged === id) this.untag(reference);
     this.#parents.delete(id);
     this.#images.delete(id);

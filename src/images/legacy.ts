@@ -2,12 +2,12 @@
  * Images as they were before Docker 1.10, where an image was a layer with a random name and a link to its parent; and their migration to
  * images by content (moby v1.9.1 graph/; v1.10.3 migrate/v1; spec/drivers.md §9).
  *
- * On disk, in Docker's root: `graph/<id>/{json,layersize}`, `repositories-<driver>`; the driver knows the layer by the image's id. The migration
+ * On disk, in Docker's root: `graph/<id>/{json,layersize,checksum}`, `repositories-<driver>`; the driver knows the layer by the image's id. The migration
  * leaves `.migration-v1-images.json` and `.migration-v1-tags` there, and the driver's layers under their old names.
  */
 import type { Content } from "../../sim/core/content.ts";
 import type { Host } from "../../sim/host.ts";
-import { hexOf } from "../archive/digest.ts";
+import { hexOf, isDigest } from "../archive/digest.ts";
 import { readTar } from "../archive/tar-read.ts";
 import type { Json } from "../calls/json.ts";
 import { DOCKER_ROOT } from "../drivers/docker-root.ts";
@@ -15,16 +15,13 @@ import { type DriverError, type GraphDriver, isDriverError } from "../drivers/dr
 import { makeDirectories, readFile, sortedNames, writeFile } from "../drivers/files.ts";
 import { applyDiffTo } from "../drivers/layer-diff.ts";
 import type { Daemon } from "./daemon.ts";
+import { DistributionStore } from "./distribution.ts";
 import { fieldOf, goJson, goText, type JsonRecord, readRecord, sortedKeys, textOf } from "./go-json.ts";
+import { v1Config, v1History } from "./v1-config.ts";
 import { encodeV1Image } from "./v1-image.ts";
 
 const GRAPH = `${DOCKER_ROOT}/graph`;
 const ID_BYTES = 32;
-/** Fields of a v1 image that its configuration does not keep. */
-const DROPPED = ["id", "parent", "Size", "parent_id", "layer_id", "throwaway"];
-/** From this version on a v1 image's JSON is taken as it stands. */
-const NO_FALLBACK = [1, 8, 3];
-
 /** What a v1 image is made of. */
 export interface LegacyImage {
   /** The parent's id; "" for none. */
@@ -33,6 +30,8 @@ export interface LegacyImage {
   readonly created: string;
   readonly command: readonly string[];
   readonly tar: Content;
+  /** The digest of the file in which a registry gave the layer. */
+  readonly checksum?: string;
 }
 
 /** Makes an image as Docker 1.9 did. @returns its id, which says nothing of what it holds */
@@ -57,6 +56,9 @@ export function addLegacyImage(host: Host, driver: GraphDriver, image: LegacyIma
     makeDirectories(host.task, folder, 0o700) ??
     writeFile(host.task, `${folder}/json`, { text: json, mode: 0o600 }) ??
     writeFile(host.task, `${folder}/layersize`, { text: String(size), mode: 0o600 }) ??
+    (image.checksum === undefined
+      ? undefined
+      : writeFile(host.task, `${folder}/checksum`, { text: image.checksum, mode: 0o600 })) ??
     id
   );
 }
@@ -126,41 +128,17 @@ function migrateOne(daemon: Daemon, { old, record, parent }: Old): string | Driv
   if (isDriverError(layer)) return layer;
   const diffIds = [...(above?.config.diffIds ?? []), layer.diffId];
   const history = above === undefined ? [] : (fieldOf(above.config.record, "history") as readonly Json[] | undefined);
-  const raw = configOf(record, diffIds, [...(history ?? []), historyOf(record)]);
+  const raw = v1Config(record, diffIds, [...(history ?? []), v1History(record)]);
   const image = daemon.images.create(raw);
   daemon.layers.release(layer);
   if (isDriverError(image)) return image;
+  const checksum = readFile(daemon.host.task, `${GRAPH}/${old}/checksum`);
+  if (!isDriverError(checksum) && isDigest(checksum)) {
+    const failed = new DistributionStore(daemon.layers.parts).add(layer.diffId, { digest: checksum, repository: "" });
+    if (failed !== undefined) return failed;
+  }
   const linked = parent === undefined ? undefined : daemon.images.setParent(image.config.id, parent);
   return linked ?? image.config.id;
-}
-
-/** The history's entry of a v1 image. It never says that a layer is empty: a step that changed nothing keeps its diffID. */
-function historyOf(record: JsonRecord): JsonRecord {
-  const text = (key: string): string => textOf(record, key, "v1 image");
-  const config = fieldOf(record, "container_config");
-  const command = typeof config === "object" && config !== null ? fieldOf(config as JsonRecord, "Cmd") : undefined;
-  const entry: Record<string, Json> = { created: text("created") };
-  const optional = {
-    author: text("author"),
-    created_by: Array.isArray(command) ? command.join(" ") : "",
-    comment: text("comment"),
-  };
-  for (const [key, value] of Object.entries(optional)) if (value !== "") entry[key] = value;
-  return entry;
-}
-
-/** MakeConfigFromV1Config: the JSON as it stands, less what names v1 images, with layers and history. */
-function configOf(record: JsonRecord, diffIds: readonly string[], history: readonly Json[]): Uint8Array {
-  const version = textOf(record, "docker_version", "v1 image").split(".").map(Number);
-  const order = NO_FALLBACK.map((part, index) => (version[index] ?? 0) - part).find((difference) => difference !== 0) ?? 0;
-  const rows: Record<string, string> = {};
-  if (order < 0) for (const [key, text] of encodeV1Image({ image: record })) rows[key] = text;
-  else for (const [key, value] of Object.entries(record)) rows[key] = goJson(value);
-  for (const key of DROPPED) delete rows[key];
-  rows["rootfs"] = `{"type":"layers","diff_ids":${goJson(diffIds)}}`;
-  rows["history"] = goJson(history);
-  const parts = sortedKeys(rows).map(([key, text]) => `${goText(key)}:${text}`);
-  return new TextEncoder().encode(`{${parts.join(",")}}`);
 }
 
 function migrateTags(daemon: Daemon, migrated: ReadonlyMap<string, string>): DriverError | undefined {

@@ -5,9 +5,11 @@ import { uncompressed } from "../archive/compression.ts";
 import { ArchiveFault } from "../archive/fault.ts";
 import { DriverError, isDriverError } from "../drivers/driver.ts";
 import type { Layer } from "../layers/layer-store.ts";
+import type { ImageConfig } from "./config.ts";
+import { rememberPull, repositoryOf } from "./distribution.ts";
 import { chainIds } from "./ids.ts";
 import { type ImageStore, parseReference, type StoredImage } from "./image-store.ts";
-import type { ReadContext, SourceArchive, SourceImage } from "./read-images.ts";
+import type { ReadContext, SourceArchive, SourceImage } from "./source-image.ts";
 
 /** What a load did: the images, and what Docker prints. */
 export interface Loaded {
@@ -37,13 +39,48 @@ export async function loadImages(
       if (isDriverError(image)) return image;
       if (isNew) fresh.push(image.config.id);
       images.push(image);
-      lines.push(...tagImage(store, image, source.tags, context.updated));
+      const told = tagImage(store, image, source.tags, context.updated);
+      // Of archives from before 1.10 Docker tells only the tags that move.
+      lines.push(...(archive.format === "legacy-archive" ? told.filter((line) => !line.startsWith("Loaded")) : told));
     }
+    const failed = linkParents(archive, store) ?? rememberNames(archive, store, images);
+    if (failed !== undefined) return failed;
     whole = true;
   } finally {
     if (!whole && context.mode === "strict") undo(store, fresh, before, context.updated);
   }
   return { images, lines };
+}
+
+/** Links images to those of the same archive that they were built on. */
+function linkParents(archive: SourceArchive, store: ImageStore): DriverError | undefined {
+  const known = new Map(archive.images.map((source) => [source.config.id, source]));
+  let failed: DriverError | undefined;
+  for (const { config, parent } of archive.images) {
+    const below = parent === undefined ? undefined : known.get(parent);
+    if (below === undefined) continue;
+    if (!isStepAfter(config, below.config))
+      throw new ArchiveFault("E_IMAGE_LAYERS", `image ${below.config.id} is not a valid parent for ${config.id}`);
+    failed ??= store.setParent(config.id, below.config.id);
+  }
+  return failed;
+}
+
+/** Whether an image's history is its parent's and one step more; images without any history may stand on each other. */
+function isStepAfter(image: ImageConfig, parent: ImageConfig): boolean {
+  if (image.history.length === 0 && parent.history.length === 0) return true;
+  if (image.history.length !== parent.history.length + 1) return false;
+  return parent.history.every((entry, index) => JSON.stringify(entry) === JSON.stringify(image.history[index]));
+}
+
+function rememberNames(archive: SourceArchive, store: ImageStore, images: readonly StoredImage[]): DriverError | undefined {
+  let failed: DriverError | undefined;
+  for (const [index, { blobs, tags }] of archive.images.entries()) {
+    const image = images[index];
+    const repository = tags[0] === undefined ? "" : repositoryOf(tags[0]);
+    if (blobs !== undefined && image !== undefined) failed ??= rememberPull(store, image, { blobs, repository });
+  }
+  return failed;
 }
 
 /** Takes back what a load has made so far. */

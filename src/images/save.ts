@@ -10,6 +10,7 @@ import { byBytes } from "../archive/export.ts";
 import { DIRECTORY, REGULAR, SYMLINK } from "../archive/tar-header.ts";
 import { TarWriter, tarHeader } from "../archive/tar-write.ts";
 import { DriverError, isDriverError } from "../drivers/driver.ts";
+import { repositoryOf } from "./distribution.ts";
 import { fieldOf, goText, sortedKeys } from "./go-json.ts";
 import { chainIds, v1Layers } from "./ids.ts";
 import { type ImageStore, parseReference, type StoredImage } from "./image-store.ts";
@@ -229,11 +230,8 @@ function saveLayout(saving: Saving, images: readonly SavedImage[], format: SaveF
 
 /** The annotations of a tagged image: its full name as containerd has it, and its tag. */
 function annotations(reference: string): string {
-  const { name, tag } = parseReference(reference);
-  const first = name.split("/")[0] ?? "";
-  const isFull = name.includes("/") && (first.includes(".") || first.includes(":") || first === "localhost");
-  const full = isFull ? name : `docker.io/${name.includes("/") ? name : `library/${name}`}`;
-  const rows = { "io.containerd.image.name": `${full}:${tag}`, "org.opencontainers.image.ref.name": tag };
+  const { tag } = parseReference(reference);
+  const rows = { "io.containerd.image.name": `${repositoryOf(reference)}:${tag}`, "org.opencontainers.image.ref.name": tag };
   return `"annotations":{${Object.entries(rows)
     .map(([key, text]) => `${goText(key)}:${goText(text)}`)
     .join(",")}}`;

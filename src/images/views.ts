@@ -1,27 +1,14 @@
 /**
- * What Docker shows of images and containers: inspect, history, system df, ps -s (moby v20.10.27 daemon/images; docker CLI formatter).
+ * What Docker shows of images: inspect, history, system df (moby v20.10.27 daemon/images).
  */
 
 import { parseJson } from "../calls/json.ts";
 import { type DriverError, isDriverError } from "../drivers/driver.ts";
-import { chainSize, type Layer, type WritableLayer } from "../layers/layer-store.ts";
+import { chainSize, type Layer } from "../layers/layer-store.ts";
 import type { Daemon } from "./daemon.ts";
 import { fieldOf, type JsonRecord, recordOf, textOf } from "./go-json.ts";
 import { parseReference, type StoredImage } from "./image-store.ts";
 import { encodeContainerConfig } from "./v1-image.ts";
-
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
-
-/** A size as Docker writes it (units.HumanSizeWithPrecision): powers of 1000, so many digits at most. */
-export function humanSize(bytes: number, digits = 4): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${Number(value.toPrecision(digits))}${UNITS[unit]}`;
-}
 
 /** Layers of a chain, the base first. */
 export function chainOf(top: Layer | undefined): Layer[] {
@@ -77,7 +64,7 @@ export function inspectImage(daemon: Daemon, image: StoredImage): Readonly<Recor
   return {
     Id: config.id,
     RepoTags: daemon.images.tagsOf(config.id),
-    RepoDigests: [],
+    RepoDigests: daemon.images.digestsOf(config.id),
     Parent: daemon.images.parentOf(config.id) ?? "",
     Comment: text("comment") || (config.history.at(-1)?.comment ?? ""),
     Created: text("created"),
@@ -106,6 +93,8 @@ export interface ImageUsage {
   readonly repository: string;
   readonly tag: string;
   readonly id: string;
+  /** RFC 3339, as the configuration has it. */
+  readonly created: string;
   readonly size: number;
   /** Bytes of layers that another image has too. */
   readonly shared: number;
@@ -138,9 +127,10 @@ export function imageUsage(daemon: Daemon): ImageUsage[] {
     const freed = sum(layers.filter((layer) => needed.get(layer.chainId) === 1));
     const containers = daemon.layers.mounts.filter(({ parent }) => parent === top && top !== undefined).length;
     const tags = daemon.images.tagsOf(config.id);
+    const created = textOf(config.record, "created", "image");
     return (tags.length === 0 ? ["<none>:<none>"] : tags).map((reference) => {
       const { name, tag } = parseReference(reference);
-      return { repository: name, tag, id: config.id, size, shared, unique: size - shared, containers, freed };
+      return { repository: name, tag, id: config.id, created, size, shared, unique: size - shared, containers, freed };
     });
   });
 }
@@ -150,14 +140,4 @@ function countChains(tops: readonly (Layer | undefined)[]): Map<string, number> 
   const counts = new Map<string, number>();
   for (const top of tops) for (const { chainId } of chainOf(top)) counts.set(chainId, (counts.get(chainId) ?? 0) + 1);
   return counts;
-}
-
-/** The sizes that `docker ps -s` and `docker inspect -s` show of a container. */
-export function containerSize(
-  daemon: Daemon,
-  container: WritableLayer,
-): { readonly sizeRw: number; readonly sizeRootFs: number } | DriverError {
-  const sizeRw = daemon.layers.writableSize(container);
-  if (isDriverError(sizeRw)) return sizeRw;
-  return { sizeRw, sizeRootFs: sizeRw + chainSize(container.parent) };
 }

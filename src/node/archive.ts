@@ -116,7 +116,7 @@ function entryOf(header: Header, content: Content): ArchiveEntry | undefined {
 }
 
 /** A folder of this machine, names sorted; hard links inside it are kept. */
-function readFolder(root: string): readonly ArchiveEntry[] {
+export function readFolder(root: string): readonly ArchiveEntry[] {
   const entries: ArchiveEntry[] = [];
   const seen = new Map<string, string>();
   let bytes = 0;

@@ -9,7 +9,8 @@ import { Content } from "../../sim/core/content.ts";
 import { uncompressed } from "../archive/compression.ts";
 import { ArchiveFault, type ReadMode } from "../archive/fault.ts";
 import { type ImageFiles, tarFiles } from "../images/files.ts";
-import { readImages, verifyLayers } from "../images/read-images.ts";
+import { readImages } from "../images/read-images.ts";
+import { verifyLayers } from "../images/source-image.ts";
 import type { ArchivedImage } from "../scenario/archive.ts";
 import { nodeDecompress } from "./decompress.ts";
 import { nodeHasher } from "./digest.ts";
@@ -18,6 +19,9 @@ import { nodeHasher } from "./digest.ts";
 const AHEAD = 65_536;
 /** More files than a layout of any sense has. */
 const FILES_MAX = 100_000;
+
+/** Files at the top of an archive or folder, of which one lists its images. */
+export const LISTS: readonly string[] = ["manifest.json", "index.json", "oci-layout", "repositories"];
 
 /** What is read of the machine's files, until `close`. */
 export class OpenedFiles {
@@ -67,7 +71,7 @@ export async function openImageFiles(path: string, mode: ReadMode, opened: Opene
 
 /** The first image of an archive, its layers opened and checked; undefined for what holds no image. @throws ArchiveFault */
 export async function readArchivedImage(path: string): Promise<ArchivedImage | undefined> {
-  if (lstatSync(path).isDirectory() && !existsSync(join(path, "index.json"))) return undefined;
+  if (lstatSync(path).isDirectory() && !LISTS.some((name) => existsSync(join(path, name)))) return undefined;
   const opened = new OpenedFiles();
   let files: ImageFiles;
   try {
@@ -76,9 +80,9 @@ export async function readArchivedImage(path: string): Promise<ArchivedImage | u
     // What is no tar at all is judged by who reads root filesystems.
     return undefined;
   }
-  if (!files.names.includes("manifest.json") && !files.names.includes("index.json")) return undefined;
+  if (!LISTS.some((name) => files.names.includes(name))) return undefined;
   const context = { mode: "strict", newHasher: nodeHasher, decompress: nodeDecompress } as const;
-  const [image] = readImages(files, context).images;
+  const [image] = (await readImages(files, context)).images;
   if (image === undefined) return undefined;
   const layers = await verifyLayers(image, context);
   return { config: image.config.raw, layers: layers.map(({ content }) => content) };

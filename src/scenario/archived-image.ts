@@ -53,7 +53,7 @@ const TYPEFLAGS: Readonly<Record<ArchiveEntry["kind"], string>> = {
 };
 
 /** The tar of a root filesystem that came as a folder. */
-function rootfsTar(entries: readonly ArchiveEntry[]): Content {
+export function rootfsTar(entries: readonly ArchiveEntry[]): Content {
   const writer = new TarWriter();
   for (const entry of entries) {
     if (entry.path === "/") continue;

@@ -24,7 +24,7 @@ function rewritten(tar: Content): Content {
 }
 
 test.each(savedArchives())("%s: layers that Docker made are rewritten byte for byte from what was read", async (path) => {
-  const archive = readImages(await openFiles(path), readContext());
+  const archive = await readImages(await openFiles(path), readContext());
   let layers = 0;
   for (const image of archive.images) {
     for (const [index, layer] of image.layers.entries()) {

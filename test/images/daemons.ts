@@ -3,7 +3,8 @@
  */
 import { type Daemon, startDaemon } from "../../src/images/daemon.ts";
 import { loadImages } from "../../src/images/load.ts";
-import { readImages, type SourceArchive } from "../../src/images/read-images.ts";
+import { readImages } from "../../src/images/read-images.ts";
+import type { SourceArchive } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { nodeGzip } from "../../src/node/gzip.ts";
 import { must } from "../drivers/docker-host.ts";
@@ -25,7 +26,7 @@ export function daemonOn(driver: string): Daemon {
 /** A daemon with the images of an archive. */
 export async function loaded(path: string, driver: string): Promise<LoadedDaemon> {
   const daemon = daemonOn(driver);
-  const archive = readImages(await openFiles(path), readContext());
+  const archive = await readImages(await openFiles(path), readContext());
   const { lines } = must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
   daemon.images.check();
   return { daemon, archive, lines };

@@ -12,11 +12,12 @@ import type { Task } from "../../sim/vfs/task.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
 import { DRIVERS } from "../../src/drivers/registry.ts";
 import { commitContainer, importRootfs } from "../../src/images/commit.ts";
+import { containerSize } from "../../src/images/containers.ts";
 import type { Daemon } from "../../src/images/daemon.ts";
 import { tarFiles } from "../../src/images/files.ts";
 import type { StoredImage } from "../../src/images/image-store.ts";
 import { readImages } from "../../src/images/read-images.ts";
-import { chainOf, containerSize, historyOf, imageUsage, inspectImage } from "../../src/images/views.ts";
+import { chainOf, historyOf, imageUsage, inspectImage } from "../../src/images/views.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn, loaded } from "./daemons.ts";
 import { material, openFiles, readContext } from "./material.ts";
@@ -116,7 +117,7 @@ describe.each(RUNS)("%s", (driver) => {
 
   test("the committed layers have the entries that Docker's have: names, types, modes, owners, sizes, links", async () => {
     const { daemon, images } = run(driver);
-    const archive = readImages(await openFiles(material(`save-${driver}.tar.gz`)), readContext());
+    const archive = await readImages(await openFiles(material(`save-${driver}.tar.gz`)), readContext());
     const built = archive.images.find((image) => image.tags.includes("lab/built:4"));
     for (const [index, layer] of chainOf(images.at(-1)?.top).entries()) {
       const rows = (tar: Content): unknown[] =>

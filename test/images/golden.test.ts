@@ -9,7 +9,8 @@ import { DIRECTORY, REGULAR, REGULAR_OLD, type TarHeader } from "../../src/archi
 import { readTar } from "../../src/archive/tar-read.ts";
 import { TarWriter } from "../../src/archive/tar-write.ts";
 import { chainIds, v1Layers } from "../../src/images/ids.ts";
-import { readImages, type SourceImage, verifyLayers } from "../../src/images/read-images.ts";
+import { readImages } from "../../src/images/read-images.ts";
+import { type SourceImage, verifyLayers } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { openFiles, readContext, savedArchives, shortName } from "./material.ts";
 
@@ -28,7 +29,7 @@ test("v1 IDs of layers below the top need the chain and the daemon's zone alone"
 });
 
 async function imagesOf(path: string): Promise<readonly SourceImage[]> {
-  return readImages(await openFiles(path), readContext()).images;
+  return (await readImages(await openFiles(path), readContext())).images;
 }
 
 /** A layer written again from what was read of it. */

@@ -3,32 +3,14 @@
  */
 import { describe, expect, test } from "vitest";
 import { isErrno } from "../../sim/core/errno.ts";
-import { uncompressed } from "../../src/archive/compression.ts";
-import { ArchiveFault, type ReadMode } from "../../src/archive/fault.ts";
-import { isDriverError } from "../../src/drivers/driver.ts";
 import type { Daemon } from "../../src/images/daemon.ts";
-import { tarFiles } from "../../src/images/files.ts";
-import { loadImages } from "../../src/images/load.ts";
-import { readImages } from "../../src/images/read-images.ts";
-import { nodeDecompress } from "../../src/node/decompress.ts";
-import { daemonOn, UPDATED } from "./daemons.ts";
-import { entryCases, type HostileCase, hostileCases } from "./hostile.ts";
-import { readContext } from "./material.ts";
+import { daemonOn } from "./daemons.ts";
+import { entryCases } from "./hostile.ts";
+import { allHostileCases } from "./hostile-forms.ts";
+import { outcome } from "./hostile-outcome.ts";
 
 /** What stood on the host before, outside of Docker's folder. */
 const SENTINEL = "/etc";
-
-async function outcome(daemon: Daemon, { archive }: HostileCase, mode: ReadMode): Promise<string | undefined> {
-  try {
-    const files = tarFiles(await uncompressed(archive(), nodeDecompress), mode);
-    const source = readImages(files, readContext(mode));
-    const done = await loadImages(source, daemon.images, { ...readContext(mode), updated: UPDATED });
-    return isDriverError(done) ? "E_DRIVER" : undefined;
-  } catch (error) {
-    if (error instanceof ArchiveFault) return error.code;
-    throw error;
-  }
-}
 
 /** Every path of the host outside of Docker's folder. */
 function outside(daemon: Daemon): string[] {
@@ -51,7 +33,7 @@ function outside(daemon: Daemon): string[] {
 /** The driver that unpacks into a folder of changes. */
 const NATIVE = "overlay2";
 
-const CASES = hostileCases();
+const CASES = allHostileCases();
 
 test("there are at least 150 of them, each with a name of its own", () => {
   expect(CASES.length).toBeGreaterThanOrEqual(150);
@@ -66,7 +48,7 @@ describe.each(["overlay2", "vfs"])("%s", (driver) => {
   test.each(driver === NATIVE ? CASES : entryCases())("strict: $name → $code", { timeout: 20_000 }, async (hostile) => {
     const layers = daemon.layers.layers.length;
     const start = process.cpuUsage();
-    const code = await outcome(daemon, hostile, "strict");
+    const code = await outcome(daemon, hostile.archive(), "strict");
     const { user, system } = process.cpuUsage(start);
     const expected = daemon.driver.name === NATIVE ? (hostile.codeNative ?? hostile.code) : hostile.code;
     expect(code).toBe(expected);
@@ -84,7 +66,7 @@ describe.each(["overlay2", "vfs"])("%s", (driver) => {
 
   test.each(driver === NATIVE ? CASES : [])("docker: $name is refused or contained", { timeout: 20_000 }, async (hostile) => {
     const start = process.cpuUsage();
-    await outcome(daemon, hostile, "docker");
+    await outcome(daemon, hostile.archive(), "docker");
     const { user, system } = process.cpuUsage(start);
     expect((user + system) / 1e6).toBeLessThan(2);
     for (const { config } of daemon.images.images) daemon.images.delete(config.id);

@@ -500,7 +500,7 @@ function manifests(): HostileCase[] {
   const item = (fields: object): string => JSON.stringify([fields]);
   return [
     manifestCase("no JSON", "E_IMAGE_JSON", () => "[{"),
-    manifestCase("an object", "E_IMAGE_JSON", () => "{}"),
+    manifestCase("an object", "E_FORMAT", () => "{}"),
     manifestCase("an empty list", "E_IMAGE_LAYERS", () => "[]"),
     manifestCase("a list of numbers", "E_IMAGE_JSON", () => "[1]"),
     manifestCase("no fields", "E_IMAGE_MISSING", () => "[{}]"),

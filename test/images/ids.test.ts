@@ -5,14 +5,15 @@ import { describe, expect, test } from "vitest";
 import { digestOfText, portableHasher } from "../../src/archive/digest.ts";
 import { listImages } from "../../src/cli/image.ts";
 import { chainIds, EMPTY_DIFF_ID, v1Layers } from "../../src/images/ids.ts";
-import { readImages, verifyLayers } from "../../src/images/read-images.ts";
+import { readImages } from "../../src/images/read-images.ts";
+import { verifyLayers } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { allArchives, openFiles, readContext, SKOPEO_LAYOUT, savedArchives, shortName } from "./material.ts";
 
 describe("archives of docker save", () => {
   test.each(savedArchives())("%s: every v1 ID is the name of its folder, and its file json is what we write", async (path) => {
     const files = await openFiles(path);
-    const archive = readImages(files, readContext());
+    const archive = await readImages(files, readContext());
     const manifest = JSON.parse(files.get("manifest.json")?.toText() ?? "") as { Config: string; Layers: string[] }[];
     for (const [index, image] of archive.images.entries()) {
       const diffIds = (await verifyLayers(image, readContext())).map((layer) => layer.diffId);
@@ -39,9 +40,9 @@ test.each(allArchives())("image ls --json lists %s with identifiers in Docker's 
 });
 
 test("skopeo's layout keeps the diffIDs of the archive that it was made of, under another image ID", async () => {
-  const layout = readImages(await openFiles(SKOPEO_LAYOUT), readContext());
+  const layout = await readImages(await openFiles(SKOPEO_LAYOUT), readContext());
   const saved = savedArchives().find((path) => shortName(path) === "save-overlay2.tar.gz") ?? "";
-  const archive = readImages(await openFiles(saved), readContext());
+  const archive = await readImages(await openFiles(saved), readContext());
   const built = archive.images.find((image) => image.tags.includes("lab/built:4"));
   expect(layout.images.map((image) => image.config.diffIds.slice(0, 3))).toEqual([built?.config.diffIds.slice(0, 3)]);
   expect(layout.images[0]?.tags).toEqual(["built-4"]);

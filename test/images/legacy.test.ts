@@ -6,6 +6,7 @@ import { Content } from "../../sim/core/content.ts";
 import { digestOfContent } from "../../src/archive/digest.ts";
 import { DRIVERS } from "../../src/drivers/registry.ts";
 import { openStores } from "../../src/images/daemon.ts";
+import { DistributionStore } from "../../src/images/distribution.ts";
 import { chainIds, EMPTY_DIFF_ID } from "../../src/images/ids.ts";
 import { addLegacyImage, migrateImages, writeLegacyTags } from "../../src/images/legacy.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
@@ -20,8 +21,9 @@ const BASE = layerOf([
 describe.each([...DRIVERS.keys()])("%s", (name) => {
   const host = dockerHost(DRIVERS.get(name)?.backings?.[0] ?? "ext4");
   const driver = driverOn(host, { name });
+  const checksum = `sha256:${"c".repeat(64)}`;
   const add = (parent: string, tar: Content, command: readonly string[]): string =>
-    must(addLegacyImage(host, driver, { parent, tar, command, created: "2015-11-01T10:00:00.5Z" }));
+    must(addLegacyImage(host, driver, { parent, tar, command, created: "2015-11-01T10:00:00.5Z", checksum }));
   const base = add("", BASE, ["/bin/sh", "-c", "#(nop) ADD file"]);
   const config = add(base, layerOf([]), ["/bin/sh", "-c", "#(nop) ENV A=1"]);
   const top = add(
@@ -64,6 +66,11 @@ describe.each([...DRIVERS.keys()])("%s", (name) => {
     const record = image?.config.record ?? {};
     for (const gone of ["id", "parent", "Size"]) expect(record).not.toHaveProperty(gone);
     expect(Object.keys(record)).toEqual([...Object.keys(record)].sort());
+  });
+
+  test("what a registry called a layer is remembered under its diffID", () => {
+    const diffId = daemon.images.get("lab/app:base")?.config.diffIds[0] ?? "";
+    expect(new DistributionStore(daemon.layers.parts).namesOf(diffId)).toEqual([{ digest: checksum, repository: "" }]);
   });
 
   test("migrating again changes nothing: the same bytes have the same IDs", () => {

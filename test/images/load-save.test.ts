@@ -10,15 +10,18 @@ import { SYMLINK } from "../../src/archive/tar-header.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
 import { isDriverError } from "../../src/drivers/driver.ts";
 import { DRIVERS } from "../../src/drivers/registry.ts";
+import { commitContainer, importRootfs } from "../../src/images/commit.ts";
 import { type Daemon, openStores } from "../../src/images/daemon.ts";
 import { tarFiles } from "../../src/images/files.ts";
 import { loadImages } from "../../src/images/load.ts";
-import { readImages, type SourceArchive } from "../../src/images/read-images.ts";
+import { readImages } from "../../src/images/read-images.ts";
 import { type SaveFormat, savedTar, saveImages } from "../../src/images/save.ts";
+import type { SourceArchive } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { nodeGzip } from "../../src/node/gzip.ts";
 import { must } from "../drivers/docker-host.ts";
-import { loaded, UPDATED } from "./daemons.ts";
+import { daemonOn, loaded, UPDATED } from "./daemons.ts";
+import { layerOf } from "./hostile.ts";
 import { allArchives, readContext, savedArchives, shortName } from "./material.ts";
 
 interface Saving {
@@ -40,7 +43,7 @@ describe.each([...DRIVERS.keys()])("%s", (driver) => {
   test.each(allArchives())("%s: in and out again by each format, configurations byte for byte and every diffID", async (path) => {
     const { daemon, archive } = await loaded(path, driver);
     for (const format of ["docker", "docker-25", "oci"] as const) {
-      const again = readImages(tarFiles(saved(daemon, archive, { format }), "strict"), readContext());
+      const again = await readImages(tarFiles(saved(daemon, archive, { format }), "strict"), readContext());
       expect(again.images.map((image) => image.config.id).sort()).toEqual(archive.images.map((image) => image.config.id).sort());
       const other = await loaded(path, driver);
       must(await loadImages(again, other.daemon.images, { ...readContext(), updated: UPDATED }));
@@ -91,4 +94,48 @@ test("loading twice adds nothing, and says so of moved tags", async () => {
   must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
   expect(daemon.layers.layers.length).toBe(before);
   expect(isDriverError(daemon.images.create(archive.images[0]?.config.raw ?? new Uint8Array(0)))).toBe(false);
+});
+
+describe("images of one archive that stand on each other", () => {
+  async function saveTwo(): Promise<{ readonly tar: Content; readonly base: string; readonly child: string }> {
+    const daemon = daemonOn("vfs");
+    const base = must(importRootfs(daemon, layerOf([{ name: "f", body: "x" }])));
+    const container = must(daemon.layers.createWritable("c", base.top?.chainId ?? "", { init: true }));
+    const child = must(commitContainer(daemon, container, { parent: base, config: { Cmd: ["x"] } }));
+    const images = [child, base].map((image) => ({ image, tags: [] }));
+    const tar = savedTar(must(saveImages(daemon.images, images, { format: "docker" })));
+    return { tar, base: base.config.id, child: child.config.id };
+  }
+
+  test("keep their link through an archive", async () => {
+    const { tar, base, child } = await saveTwo();
+    const files = tarFiles(tar, "strict");
+    expect(files.get("manifest.json")?.toText()).toContain(`"Parent":"${base}"`);
+    const daemon = daemonOn("overlay2");
+    const archive = await readImages(files, readContext());
+    const { lines } = must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
+    expect(lines).toEqual([`Loaded image ID: ${child}`, `Loaded image ID: ${base}`]);
+    expect(daemon.images.parentOf(child)).toBe(base);
+    expect(daemon.images.parentOf(base)).toBe(undefined);
+    daemon.images.check();
+  });
+
+  test("are refused where one's history is not the other's and a step more, and nothing stays", async () => {
+    const { tar, base, child } = await saveTwo();
+    const files = tarFiles(tar, "strict");
+    const manifest = JSON.parse(files.get("manifest.json")?.toText() ?? "") as { Config: string; Parent?: string }[];
+    const turned = manifest.map((item) =>
+      item.Config.startsWith(base.slice(7)) ? { ...item, Parent: child } : { ...item, Parent: undefined },
+    );
+    const text = Content.text(JSON.stringify(turned));
+    const archive = await readImages(
+      { names: files.names, get: (name) => (name === "manifest.json" ? text : files.get(name)) },
+      readContext(),
+    );
+    const daemon = daemonOn("overlay2");
+    await expect(loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED })).rejects.toThrow(
+      `image ${child} is not a valid parent for ${base}`,
+    );
+    expect([daemon.images.images, daemon.layers.layers]).toEqual([[], []]);
+  });
 });

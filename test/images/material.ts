@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ReadMode } from "../../src/archive/fault.ts";
 import type { ImageFiles } from "../../src/images/files.ts";
-import type { ReadContext } from "../../src/images/read-images.ts";
+import type { ReadContext } from "../../src/images/source-image.ts";
 import { nodeDecompress } from "../../src/node/decompress.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { OpenedFiles, openImageFiles } from "../../src/node/image-files.ts";

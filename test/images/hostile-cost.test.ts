@@ -1,0 +1,53 @@
+/**
+ * What archives made to hurt cost, measured in processes of their own: two seconds of CPU and 256 MB of memory at the most, the program's own
+ * included, in both modes (spec/reliability.md).
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { ReadMode } from "../../src/archive/fault.ts";
+import { allHostileCases, largeCases } from "./hostile-forms.ts";
+import type { Cost } from "./hostile-outcome.ts";
+
+const SECONDS_MAX = 2;
+const PEAK_MAX = 256e6;
+const PROGRAM = fileURLToPath(new URL("hostile-outcome.ts", import.meta.url));
+
+function costsOf(mode: ReadMode, name: string): readonly Cost[] {
+  const command = ["--expose-gc", "--import", "tsx", PROGRAM, mode, name];
+  const { stdout, stderr, status } = spawnSync(process.execPath, command, { encoding: "utf8", maxBuffer: 2 ** 26 });
+  expect(status, stderr).toBe(0);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Cost);
+}
+
+/** Cases that cost more than they may, or, in mode "strict", that end otherwise than they should. */
+function wrong(costs: readonly Cost[]): unknown[] {
+  const cases = new Map(allHostileCases().map((one) => [one.name, one]));
+  return costs.filter(({ name, mode, code, seconds, peak }) => {
+    const expected = cases.get(name);
+    const answer = mode === "docker" || code === (expected?.codeNative ?? expected?.code);
+    return !(answer && seconds < SECONDS_MAX && peak < PEAK_MAX);
+  });
+}
+
+const MODES = ["strict", "docker"] as const;
+
+describe.skipIf(process.platform !== "linux")(
+  "in processes of their own (skipped where the kernel does not count a peak)",
+  () => {
+    test.each(MODES)("every case keeps within two seconds and 256 MB, mode %s", { timeout: 600_000 }, (mode) => {
+      const costs = costsOf(mode, "*");
+      expect(costs.length).toBe(allHostileCases().length - largeCases().length);
+      expect(costs.length).toBeGreaterThanOrEqual(150);
+      expect(wrong(costs)).toEqual([]);
+    });
+
+    // What one large case leaves in the process would count for the next.
+    test.each(largeCases())("$name keeps within them too", { timeout: 120_000 }, ({ name }) => {
+      for (const mode of MODES) expect(wrong(costsOf(mode, name))).toEqual([]);
+    });
+  },
+);

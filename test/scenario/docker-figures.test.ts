@@ -69,12 +69,11 @@ describe("the workload of a real Docker", () => {
   });
 });
 
-/** Pages of 4 KiB in the file of 64 MiB. */
-const PAGES = 16_384;
 /** Of Cached, beside the file's own pages: other programs. Four drivers were recorded on a busy machine. */
 const BUSY = ["overlay2", "overlay", "vfs", "btrfs"];
 const cachedSlackKb = (id: string): number => (BUSY.includes(id) ? 12_288 : 1024);
 
+const NAMES = ["a", "b", "c", "d"];
 const FOUR_READERS = `
 version: 1
 name: four-readers
@@ -82,17 +81,15 @@ about: Four containers read one file of 64 MiB.
 drivers: [DRIVER]
 host: { device: 12GiB, memory: 1GiB }
 images: { image: { layers: [{ write: /big, size: 64MiB, content: zeros }] } }
-containers: { a: { image: image }, b: { image: image }, c: { image: image }, d: { image: image } }
+containers: { ${NAMES.map((name) => `${name}: { image: image }`).join(", ")} }
 steps:
   - { id: cold, do: { drop_caches: 1 } }
-  - { id: a, in: a, do: { cached: /big } }
-  - { id: read-a, in: a, do: { walk: /, do: read } }
-  - { id: b, in: b, do: { cached: /big } }
-  - { id: read-b, in: b, do: { walk: /, do: read } }
-  - { id: c, in: c, do: { cached: /big } }
-  - { id: read-c, in: c, do: { walk: /, do: read } }
-  - { id: d, in: d, do: { cached: /big } }
-  - { id: read-d, in: d, do: { walk: /, do: read } }
+${NAMES.map(
+  (name) => `
+  - { id: ${name}-before, in: ${name}, do: { cached: /big } }
+  - { id: ${name}-read, in: ${name}, do: { walk: /, do: read } }
+  - { id: ${name}-after, in: ${name}, do: { cached: /big } }`,
+).join("")}
 `;
 
 describe("four containers that read one file of the image find it cached as with Docker", () => {
@@ -100,13 +97,14 @@ describe("four containers that read one file of the image find it cached as with
     const [run] = runScenario(loadScenario(FOUR_READERS.replace("DRIVER", id), "four-readers.yaml"), { makeWorld }).drivers;
     const steps = new Map(run?.steps.map((step) => [step.id, step]));
     let cached = steps.get("cold")?.figures.cached_pages ?? 0;
-    for (const [index, [before, , grownKb]] of (recorded[id]?.pageCache ?? []).entries()) {
-      const name = "abcd"[index] as string;
-      expect(steps.get(name)?.answer).toEqual({ value: before });
-      const now = steps.get(`read-${name}`)?.figures.cached_pages ?? 0;
+    for (const [index, [before, after, grownKb]] of (recorded[id]?.pageCache ?? []).entries()) {
+      const name = NAMES[index] as string;
+      expect(steps.get(`${name}-before`)?.answer).toEqual({ value: before });
+      // One page was lost to something else on the busy machine.
+      expect([after, after + 1].map((value) => ({ value }))).toContainEqual(steps.get(`${name}-after`)?.answer);
+      const now = steps.get(`${name}-read`)?.figures.cached_pages ?? 0;
       expect(Math.abs((now - cached) * 4 - grownKb), `container ${name}`).toBeLessThanOrEqual(cachedSlackKb(id));
       cached = now;
     }
-    expect(recorded[id]?.pageCache.every(([, after]) => after === (id === "zfs" ? 0 : PAGES))).toBe(true);
   });
 });

@@ -18,6 +18,8 @@ export interface OverlayProfile {
   readonly sharedWhiteoutInode: boolean;
   /** Copy-up steps over holes (from 5.4); else they become written zeros. */
   readonly sparseCopyUp: boolean;
+  /** A copied-up file's data are flushed to the disk before it is linked into place (from 4.9). */
+  readonly fsyncCopyUp: boolean;
   /** Copy-up shares extents where the backing filesystem can (from 4.10). */
   readonly cloneCopyUp: boolean;
   /** Each directory made in a merged directory is marked opaque (before 6.18 whatever the options say). */
@@ -62,6 +64,7 @@ export const k6_18: KernelProfile = {
     tmpfileCopyUp: true,
     sharedWhiteoutInode: true,
     sparseCopyUp: true,
+    fsyncCopyUp: true,
     cloneCopyUp: true,
     opaqueOnMkdir: false,
     xattrEscape: true,
@@ -84,6 +87,7 @@ export const k4_0: KernelProfile = {
     tmpfileCopyUp: false,
     sharedWhiteoutInode: false,
     sparseCopyUp: false,
+    fsyncCopyUp: false,
     cloneCopyUp: false,
     opaqueOnMkdir: true,
     xattrEscape: false,

@@ -12,6 +12,8 @@ import type { TarEntry } from "./tar-read.ts";
 
 const FILE = 1;
 const SEGMENT = 2;
+/** Most layers need no more room than this. */
+const ROOM_START = 16_384;
 /** Bytes behind the archive's end are kept in pieces of at most this. */
 const SEGMENT_MAX = 2 ** 20;
 function fromBase64(text: string): Uint8Array {
@@ -24,7 +26,7 @@ const ENCODER = new TextEncoder();
 
 /** The text under way: bytes, so that thirty thousand headers need no strings. */
 class Lines {
-  #room = new Uint8Array(2 * SEGMENT_MAX);
+  #room = new Uint8Array(ROOM_START);
   length = 0;
 
   #reserve(more: number): void {

@@ -73,8 +73,12 @@ function tryUnion(host: Host, folder: string): DriverError | undefined {
   return undefined;
 }
 
-/** Whether a layer's upper folder tells its difference to the parent. @returns why it does not. */
-export function nativeDiffObstacle(host: Host, home: string): DriverError | undefined {
+/**
+ * Whether a layer's upper folder tells its difference to the parent.
+ * @param options - mount options of an experiment; Docker itself tries the kernel's defaults
+ * @returns why it does not.
+ */
+export function nativeDiffObstacle(host: Host, home: string, options: readonly string[]): DriverError | undefined {
   return inFolder(host, { home, prefix: "opaque-bug-check" }, (folder) => {
     for (const name of ["l1/d", "l1/d1", "l2/d", "l3", "work", "merged"]) {
       const failed = makeDirectories(host.task, `${folder}/${name}`, 0o755);
@@ -82,8 +86,8 @@ export function nativeDiffObstacle(host: Host, home: string): DriverError | unde
     }
     const opaque = host.task.lsetxattr(`${folder}/l2/d`, "trusted.overlay.opaque", new TextEncoder().encode("y"));
     if (opaque !== undefined) return new DriverError(`failed to set opaque flag on middle layer: ${errnoText(opaque)}`);
-    const data = `lowerdir=${folder}/l2:${folder}/l1,upperdir=${folder}/l3,workdir=${folder}/work`;
-    const failed = mountFailure(host, folder, data);
+    const layers = [`lowerdir=${folder}/l2:${folder}/l1`, `upperdir=${folder}/l3`, `workdir=${folder}/work`];
+    const failed = mountFailure(host, folder, [...options, ...layers].join(","));
     if (failed !== undefined) return failed;
     const obstacle = tryUnion(host, folder);
     host.unmount(`${folder}/merged`);

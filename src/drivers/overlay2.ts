@@ -290,7 +290,7 @@ class Overlay2Driver implements GraphDriver {
   }
 
   #usesNativeDiff(): boolean {
-    this.#native ??= nativeDiffObstacle(this.#host, this.home) === undefined;
+    this.#native ??= nativeDiffObstacle(this.#host, this.home, this.#found.mountOptions) === undefined;
     return this.#native;
   }
 

@@ -12,15 +12,9 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { readTar } from "../archive/tar-read.ts";
 import { CallSession } from "../calls/session.ts";
-import {
-  type Change,
-  type CreateOptions,
-  type DriverError,
-  type GraphDriver,
-  isDriverError,
-  pathError,
-} from "../drivers/driver.ts";
+import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
 import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
+import { setUpInitLayer } from "./init-layer.ts";
 import { branchRows, type UpperRow, upperRows } from "./upper.ts";
 
 /** A step that names a layer that is not there, or a name twice. */
@@ -33,6 +27,13 @@ export interface LayerOptions {
   readonly raw?: boolean;
 }
 
+export interface ContainerOptions {
+  /** Its own options, such as size (docker run --storage-opt). */
+  readonly storage?: Readonly<Record<string, string>>;
+  /** Whether it stands on an init layer, as Docker's containers do. Default false. */
+  readonly init?: boolean;
+}
+
 export interface LabOptions {
   /** Each process keeps every inode that it has seen, as the recorder of traces does. Default false. */
   readonly keepsSeen?: boolean;
@@ -42,6 +43,8 @@ interface Tree {
   readonly id: string;
   /** The parent's id; "" for none. */
   readonly parent: string;
+  /** Whether the parent is an init layer, made for this one. */
+  readonly init: boolean;
   /** The tree's path on the host, while it is mounted. */
   path: string | undefined;
   /** Whether `path` comes from the driver's Get, and must be put. */
@@ -89,9 +92,9 @@ export class Lab {
     return this.#add(name, parent, options);
   }
 
-  /** A writable container over a layer. @param storage - its own options, such as size (docker run --storage-opt). */
-  addContainer(name: string, parent: string, storage: Readonly<Record<string, string>> = {}): DriverError | undefined {
-    return this.#add(name, parent, {}, storage);
+  /** A writable container over a layer. */
+  addContainer(name: string, parent: string, options: ContainerOptions = {}): DriverError | undefined {
+    return this.#add(name, parent, {}, options);
   }
 
   /** A writable container over a layer that differs from it as `diff` of another one told: what docker commit keeps of it. */
@@ -118,30 +121,40 @@ export class Lab {
     name: string,
     parent: string | undefined,
     options: LayerOptions,
-    storage: CreateOptions["storage"] = {},
+    container: ContainerOptions = {},
   ): DriverError | undefined {
-    const tree = this.#make(name, parent, storage);
+    const tree = this.#make(name, parent, container);
     if (isDriverError(tree)) return tree;
     return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
   }
 
-  #make(name: string, parent: string | undefined, storage: CreateOptions["storage"] = {}): Tree | DriverError {
+  #make(name: string, parent: string | undefined, { storage = {}, init = false }: ContainerOptions): Tree | DriverError {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
     if (sealed !== undefined) return sealed;
     const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const failed = this.driver.createReadWrite(id, parentId, { storage });
+    const below = init ? `${id}-init` : parentId;
+    const failed =
+      (init ? this.#makeInit(below, parentId, storage) : undefined) ?? this.driver.createReadWrite(id, below, { storage });
     if (failed !== undefined) return failed;
-    const tree: Tree = { id, parent: parentId, path: undefined, held: false, session: undefined };
+    const tree: Tree = { id, parent: below, init, path: undefined, held: false, session: undefined };
     this.#trees.set(name, tree);
     return tree;
+  }
+
+  #makeInit(id: string, parent: string, storage: Readonly<Record<string, string>>): DriverError | undefined {
+    const failed = this.driver.createReadWrite(id, parent, { storage });
+    if (failed !== undefined) return failed;
+    const root = this.driver.get(id);
+    if (isDriverError(root)) return root;
+    return setUpInitLayer(this.host.task, root) ?? this.driver.put(id);
   }
 
   /** Takes an image layer that the driver has under `id` already. */
   adopt(name: string, id: string): void {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
-    this.#trees.set(name, { id, parent: "", path: undefined, held: false, session: undefined });
+    this.#trees.set(name, { id, parent: "", init: false, path: undefined, held: false, session: undefined });
   }
 
   #open(tree: Tree): DriverError | undefined {
@@ -214,7 +227,7 @@ export class Lab {
   /** Ends a layer or container, and removes what the driver keeps of it. */
   remove(name: string): DriverError | undefined {
     const tree = this.#tree(name);
-    const failed = this.#leave(tree) ?? this.driver.remove(tree.id);
+    const failed = this.#leave(tree) ?? this.driver.remove(tree.id) ?? (tree.init ? this.driver.remove(tree.parent) : undefined);
     if (failed === undefined) this.#trees.delete(name);
     return failed;
   }
@@ -223,6 +236,12 @@ export class Lab {
   changes(name: string): Change[] | DriverError {
     const { id, parent } = this.#tree(name);
     return this.driver.changes(id, parent);
+  }
+
+  /** Bytes that it adds to its parent, as the driver counts them. */
+  diffSize(name: string): number | DriverError {
+    const { id, parent } = this.#tree(name);
+    return this.driver.diffSize(id, parent);
   }
 
   /** What a union driver left in the layer's own folder; undefined where the driver has none. */

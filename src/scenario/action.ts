@@ -22,6 +22,32 @@ export interface CallStep {
   readonly [argument: string]: unknown;
 }
 
+/** Makes a folder of many files. */
+export interface PopulateOperation {
+  readonly kind: "populate";
+  readonly path: string;
+  /** In each lowest folder. */
+  readonly files: number;
+  /** Empty ones, in each lowest folder. */
+  readonly folders: number;
+  /** Levels of folders below `path`, two in each. */
+  readonly depth: number;
+  /** Bytes of each file, which no other file has. */
+  readonly size: number;
+}
+
+/** What `walk` does to everything below a folder. */
+export const WALK_ACTS = ["stat", "read", "append", "chmod", "remove"] as const;
+
+/** Goes through everything below a folder. */
+export interface WalkOperation {
+  readonly kind: "walk";
+  readonly path: string;
+  readonly act: (typeof WALK_ACTS)[number];
+  readonly text: string;
+  readonly mode: number;
+}
+
 export type Operation =
   | { readonly kind: "call"; readonly step: CallStep; readonly data?: Data }
   /** open, write, close; `append` opens with O_APPEND instead of O_TRUNC. */
@@ -35,6 +61,11 @@ export type Operation =
   /** `name`: a container, or an image's layer as `IMAGE:N`. */
   | { readonly kind: "remove"; readonly name: string }
   | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
+  | { readonly kind: "ps"; readonly container: string }
+  | { readonly kind: "stack"; readonly image: string; readonly layers: number; readonly by: "docker" | "driver" }
+  | { readonly kind: "du"; readonly acrossMounts: boolean }
+  | PopulateOperation
+  | WalkOperation
   /** An instruction of a build that changes the configuration alone. */
   | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string }
   /** A script of the small shell; `text` as the file writes it. */
@@ -50,6 +81,7 @@ export const IMAGE_FIELDS = [
   "created_by",
   "intermediate",
   "old_ids",
+  "usage",
 ] as const;
 export type ImageField = (typeof IMAGE_FIELDS)[number];
 

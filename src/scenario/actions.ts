@@ -6,6 +6,7 @@
  * (src/calls); the others stand for several calls on one file, or act on the machine.
  */
 import type { Action } from "./action.ts";
+import { bulk } from "./bulk.ts";
 import { openFiles, spaceAndCopies } from "./data-actions.ts";
 import { building, machine, shell } from "./machine-actions.ts";
 import { attributes, names } from "./name-actions.ts";
@@ -13,5 +14,5 @@ import type { Slots } from "./slots.ts";
 
 /** Every action, in the order of the documentation. */
 export function actionsFor(slots: Slots): readonly Action[] {
-  return [shell, openFiles, spaceAndCopies, attributes, names, machine, building].flatMap((actions) => actions(slots));
+  return [shell, openFiles, spaceAndCopies, attributes, names, bulk, machine, building].flatMap((actions) => actions(slots));
 }

@@ -12,7 +12,7 @@ import { DriverError, isDriverError } from "../drivers/driver.ts";
 import { importRootfs } from "../images/commit.ts";
 import type { Daemon } from "../images/daemon.ts";
 import type { StoredImage } from "../images/image-store.ts";
-import { chainOf } from "../images/views.ts";
+import { chainOf, imageUsage } from "../images/views.ts";
 import { chainSize, type Layer } from "../layers/layer-store.ts";
 import type { ImageField } from "./action.ts";
 import type { Archive, ArchivedImage, ArchiveEntry } from "./archive.ts";
@@ -96,6 +96,10 @@ export function shownField(daemon: Daemon, image: StoredImage, field: ImageField
       return layers.map(({ size }) => size);
     case "created_by":
       return image.config.history.map(({ createdBy }) => createdBy);
+    case "usage": {
+      const usage = imageUsage(daemon).find(({ id }) => id === image.config.id);
+      return usage === undefined ? null : { size: usage.size, shared: usage.shared, unique: usage.unique };
+    }
     default:
       return daemon.images.images.length;
   }

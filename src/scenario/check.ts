@@ -33,14 +33,15 @@ function checkHost({ host }: Scenario, document: PlainDocument, report: Report):
   const { kernel, cost, docker } = host;
   if (!DOCKERS.includes(docker))
     report(`no Docker ${quoted(docker)} is known; known: ${DOCKERS.join(", ")}`, document.placeOf(["host", "docker"]));
-  if (!KERNELS.has(kernel))
-    report(
-      `no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`,
-      document.placeOf(["host", "kernel"]),
-    );
+  checkKernel(kernel, document.placeOf(["host", "kernel"]), report);
   if (cost !== undefined && !COSTS.has(cost)) {
     report(`unknown cost profile ${quoted(cost)}${suggestion(cost, [...COSTS.keys()])}`, document.placeOf(["host", "cost"]));
   }
+}
+
+function checkKernel(kernel: string | undefined, place: Place, report: Report): void {
+  if (kernel !== undefined && !KERNELS.has(kernel))
+    report(`no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`, place);
 }
 
 function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, report: Report): void {
@@ -51,7 +52,8 @@ function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, r
       document.placeOf(["drivers", index]),
     );
   }
-  drivers.forEach(({ driver, options }, index) => {
+  drivers.forEach(({ driver, options, kernel }, index) => {
+    checkKernel(kernel, document.placeOf(["drivers", index, "kernel"]), report);
     for (const [name, value] of Object.entries(options)) {
       const fault = optionFault(driver, name, value);
       if (fault !== undefined) report(fault, document.placeOfKey(["drivers", index, "options"], name));
@@ -140,7 +142,7 @@ function checkSteps(scenario: Scenario, document: PlainDocument, containers: rea
     checkData(valueAt(document.value, [...path, "do"]), [...path, "do"], document, report);
     checkPlace(step, document.placeOf([...path, "in"]), containers, report);
     const place = document.placeOf([...path, "do"]);
-    if (step.operation.kind === "diff" && !containers.includes(step.operation.container)) {
+    if ((step.operation.kind === "diff" || step.operation.kind === "ps") && !containers.includes(step.operation.container)) {
       report(
         `no container is called ${quoted(step.operation.container)}${suggestion(step.operation.container, containers)}`,
         place,
@@ -148,10 +150,17 @@ function checkSteps(scenario: Scenario, document: PlainDocument, containers: rea
     }
     const inContainer = opened.get(step.container ?? "") ?? new Set();
     opened.set(step.container ?? "", inContainer);
+    if (step.operation.kind === "stack" || step.operation.kind === "show")
+      checkImage(step.operation.image, scenario, place, report);
     if (step.operation.kind === "remove") checkRemoved(step.operation.name, scenario, place, report);
     checkDescriptors(step.operation, inContainer, place, report);
     checkAnswers(step, report);
   });
+}
+
+function checkImage(name: string, { images }: Scenario, place: Place, report: Report): void {
+  const names = images.map((image) => image.name);
+  if (!names.includes(name)) report(`no image is called ${quoted(name)}${suggestion(name, names)}`, place);
 }
 
 /** What is removed is a container, or a layer that the file's own steps write. */
@@ -169,9 +178,7 @@ function checkRemoved(name: string, { images, containers }: Scenario, place: Pla
 }
 
 function isCall(operation: Operation): boolean {
-  return (
-    operation.kind === "shell" || operation.kind === "call" || operation.kind === "writeFile" || operation.kind === "readFile"
-  );
+  return ["shell", "call", "writeFile", "readFile", "populate", "walk"].includes(operation.kind);
 }
 
 function checkPlace(step: StepPlan, place: Place, containers: readonly string[], report: Report): void {

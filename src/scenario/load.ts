@@ -133,13 +133,15 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
       docker: host.docker ?? HOST_DEFAULTS.docker,
       mount: host.mount,
       cost: host.cost,
+      ...(host.mkfs === undefined ? {} : { mkfs: host.mkfs }),
     },
     seed: written.seed ?? 1,
     images: inBuildOrder(Object.entries(written.images ?? {}).map(([name, image]) => imagePlan(name, image, written, document))),
-    containers: Object.entries(written.containers ?? {}).map(([name, { image, size }]) => ({
+    containers: Object.entries(written.containers ?? {}).map(([name, { image, size, init }]) => ({
       name,
       image,
       size,
+      init: init ?? false,
       place: document.placeOf(["containers", name]),
     })),
     steps: written.steps.map((step, index) => stepPlan(step, index, document)),
@@ -158,7 +160,15 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
 
 function driverChoice(entry: WrittenDriver | DriverChoice["driver"], place: Place): DriverChoice {
   if (typeof entry === "string") return { id: entry, driver: entry, options: {}, place };
-  return { id: entry.id ?? entry.driver, driver: entry.driver, options: entry.options ?? {}, place };
+  const { driver, id = driver, options = {}, backing, kernel } = entry;
+  return {
+    id,
+    driver,
+    options,
+    place,
+    ...(backing === undefined ? {} : { backing }),
+    ...(kernel === undefined ? {} : { kernel }),
+  };
 }
 
 function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, document: PlainDocument): ImagePlan {

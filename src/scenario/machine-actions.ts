@@ -34,6 +34,24 @@ export function machine(slots: Slots): Action[] {
       (at) => ({ kind: "show", image: at.show, field: at.field }),
       "machine",
     ),
+    action(
+      "the sizes that docker ps -s shows of a container: its own layer's, and `virtual`, with the image's",
+      { ps: slots.name },
+      (at) => ({ kind: "ps", container: at.ps }),
+      "machine",
+    ),
+    action(
+      "du of the driver's folder: mounts and all, as it is usually run, or of its disk alone (du -x)",
+      { du: oneOf("range", ["all", "disk"]) },
+      (at) => ({ kind: "du", acrossMounts: at.du === "all" }),
+      "machine",
+    ),
+    action(
+      "puts layers over an image of Docker's store until there are so many in all, or Docker's layer store or the driver alone refuses",
+      { stack: slots.name, layers: slots.count, by: oneOf("builder", ["docker", "driver"]) },
+      (at) => ({ kind: "stack", image: at.stack, layers: at.layers, by: at.by }),
+      "machine",
+    ),
     action("docker diff of a container", { diff: slots.name }, (at) => ({ kind: "diff", container: at.diff }), "machine"),
     action(
       "the driver removes a container or, as IMAGE:N, an image's Nth layer, whatever stands on it: Docker itself would refuse that first",

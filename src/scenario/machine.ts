@@ -12,6 +12,7 @@ import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
 import { Lab } from "../layers/lab.ts";
+import { diskUsage } from "./disk-usage.ts";
 import { optionWords, startOf } from "./driver-options.ts";
 import { COSTS, KERNELS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
@@ -59,9 +60,9 @@ interface MachineOrder {
 function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World | Missing | WorldFailure {
   const kind = DRIVERS.get(choice.driver);
   if (kind === undefined) return new Missing("not there yet");
-  const backing = backingFor(kind, choices.backing);
+  const backing = backingFor(kind, choice.backing ?? choices.backing);
   if (!FILESYSTEMS.has(backing)) return new Missing(`the backing filesystem ${backing} is not there yet`);
-  const kernel = KERNELS.get(choices.kernel) ?? k6_18;
+  const kernel = KERNELS.get(choice.kernel ?? choices.kernel) ?? k6_18;
   const host = createHost({ seed, memory: choices.memory, kernel });
   const profile = choices.cost === undefined ? undefined : COSTS.get(choices.cost);
   const disk = prepareDockerRoot(host, {
@@ -69,6 +70,7 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
     size: bytes(choices.device),
     ...(profile === undefined ? {} : { profile }),
     ...(choices.mount === undefined ? {} : { mount: choices.mount }),
+    ...(choices.mkfs === undefined || backing !== choices.backing ? {} : { make: choices.mkfs }),
   });
   if (isDriverError(disk)) return new WorldFailure(disk.message);
   const driver = startDriver(host, { name: choice.driver, ...startOf(choice.driver, choice.options) });
@@ -90,9 +92,15 @@ interface Machine {
 
 function worldOf(machine: Machine): World {
   const { host, disk, lab } = machine;
+  const stores = storesOf(machine);
+  /** The image layer of each container. */
+  const parents = new Map<string, string>();
   return {
     addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
-    addContainer: (name, parent, storage) => failed(lab.addContainer(name, parent, storage)),
+    addContainer: (name, parent, options) => {
+      parents.set(name, parent);
+      return failed(lab.addContainer(name, parent, options));
+    },
     events: host.events,
     now: () => host.clock.now,
     session: (name) => {
@@ -100,7 +108,7 @@ function worldOf(machine: Machine): World {
       const session = lab.session(name);
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
-    ...storesOf(machine),
+    ...stores,
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       if (!lab.has(container)) return removedAlready(container);
@@ -108,6 +116,14 @@ function worldOf(machine: Machine): World {
       if (isDriverError(changes)) return new WorldFailure(changes.message);
       return changes.map(({ kind, path }) => `${kind} ${path}`).sort();
     },
+    containerSizes: (name) => {
+      if (!lab.has(name)) return removedAlready(name);
+      const own = lab.diffSize(name);
+      const below = stores.imageSize(parents.get(name) ?? "");
+      if (isDriverError(own)) return new WorldFailure(own.message);
+      return below instanceof WorldFailure ? below : { size: own, virtual: own + below };
+    },
+    diskUsage: (acrossMounts) => diskUsage(host.task, lab.driver.home, acrossMounts),
     remove: (name) => (lab.has(name) ? failed(lab.remove(name)) : removedAlready(name)),
     sync: () => syncAll(host),
     dropCaches: () => {

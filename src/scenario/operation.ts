@@ -16,6 +16,7 @@ import type { CallResult, Step } from "../calls/step.ts";
 import type { MadeCall } from "../shell/process.ts";
 import { type Outcome, runScript } from "../shell/run.ts";
 import type { CallStep, Data, Operation } from "./action.ts";
+import { performBulk } from "./bulk.ts";
 import type { Figures } from "./metrics.ts";
 import type { Credentials } from "./scenario.ts";
 import { type World, WorldFailure } from "./world.ts";
@@ -63,8 +64,7 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): Perfo
     if (session === undefined) return { answer: { errno: "EBADF" } };
     return inShell(tools, operation, actor, session);
   }
-  if (operation.kind !== "call" && operation.kind !== "writeFile" && operation.kind !== "readFile")
-    return { answer: onMachine(tools, operation) };
+  if (!isOfFiles(operation)) return { answer: onMachine(tools, operation) };
   if (session === undefined) return { answer: { errno: "EBADF" } };
   const since = tools.now();
   const answer = inSession(tools, operation, actor, session);
@@ -87,7 +87,7 @@ function callWords({ call, ...words }: CallStep): readonly [string, string] {
   ];
 }
 
-type MachineOperation = Exclude<Operation, { kind: "call" | "writeFile" | "readFile" | "shell" }>;
+type MachineOperation = Exclude<Operation, FileOperation | { kind: "shell" }>;
 
 function onMachine(tools: Tools, operation: MachineOperation): CallResult {
   switch (operation.kind) {
@@ -104,6 +104,16 @@ function onMachine(tools: Tools, operation: MachineOperation): CallResult {
       const lines = tools.world.diff(operation.container);
       return lines instanceof WorldFailure ? { errno: lines.message } : { value: lines };
     }
+    case "ps": {
+      const sizes = tools.world.containerSizes(operation.container);
+      return sizes instanceof WorldFailure ? { errno: sizes.message } : { value: { ...sizes } };
+    }
+    case "stack": {
+      const stacked = tools.world.stack(operation);
+      return stacked instanceof WorldFailure ? { errno: stacked.message } : { value: stacked };
+    }
+    case "du":
+      return { value: tools.world.diskUsage(operation.acrossMounts) };
     case "remove":
       return outcome(tools.world.remove(operation.name));
     case "show": {
@@ -142,12 +152,17 @@ function inShell(tools: Tools, operation: Extract<Operation, { kind: "shell" }>,
   return { answer, shell: ended };
 }
 
-type FileOperation = Extract<Operation, { kind: "call" | "writeFile" | "readFile" }>;
+type FileOperation = Extract<Operation, { kind: "call" | "writeFile" | "readFile" | "populate" | "walk" }>;
+
+function isOfFiles(operation: Operation): operation is FileOperation {
+  return ["call", "writeFile", "readFile", "populate", "walk"].includes(operation.kind);
+}
 
 function inSession(tools: Tools, operation: FileOperation, actor: Actor, session: CallSession): CallResult {
   const task = taskOf(actor, session);
   const umask = actor.umask ?? 0;
   task.umask = umask;
+  if (operation.kind === "populate" || operation.kind === "walk") return result(performBulk(task, operation, tools.random));
   if (operation.kind === "readFile") return result(readFile(task, operation.path));
   if (operation.kind === "writeFile") return result(writeFile(task, operation, contentOf(operation.data, tools.random)));
   if (operation.data !== undefined)

@@ -12,6 +12,10 @@ export interface DriverChoice {
   readonly id: string;
   readonly driver: DriverName;
   readonly options: Readonly<Record<string, string>>;
+  /** Instead of the host's. */
+  readonly backing?: string;
+  /** Instead of the host's. */
+  readonly kernel?: string;
   readonly place: Place;
 }
 
@@ -26,6 +30,8 @@ export interface HostChoice {
   readonly docker: string;
   /** Options of the backing filesystem's mount. */
   readonly mount: string | undefined;
+  /** Options of mkfs for that filesystem. */
+  readonly mkfs?: string;
   /** The disk's cost profile; undefined: calls take no time. */
   readonly cost: string | undefined;
 }
@@ -95,6 +101,8 @@ interface ContainerPlan {
   readonly image: string;
   /** Bytes that it may write; undefined: as many as there are. */
   readonly size: number | undefined;
+  /** Whether Docker's init layer lies between the image and it. */
+  readonly init: boolean;
   readonly place: Place;
 }
 

@@ -43,6 +43,8 @@ export interface WrittenDriver {
   readonly id?: string | undefined;
   readonly driver: DriverName;
   readonly options?: Readonly<Record<string, string>> | undefined;
+  readonly backing?: (typeof BACKINGS)[number] | undefined;
+  readonly kernel?: string | undefined;
 }
 interface WrittenHost {
   readonly backing?: (typeof BACKINGS)[number] | undefined;
@@ -52,10 +54,12 @@ interface WrittenHost {
   readonly docker?: string | undefined;
   readonly mount?: string | undefined;
   readonly cost?: string | undefined;
+  readonly mkfs?: string | undefined;
 }
 interface WrittenContainer {
   readonly image: string;
   readonly size?: number | undefined;
+  readonly init?: boolean | undefined;
 }
 export interface WrittenImage {
   readonly from?: string | undefined;
@@ -103,6 +107,14 @@ function expectations(shape: Record<string, z.ZodType>, ids: readonly string[] |
   return z.strictObject({ ...each, ...Object.fromEntries(ids.map((id) => [id, one.optional()])) });
 }
 
+function backingSchema(): z.ZodType {
+  return oneOf("backing filesystem", BACKINGS).meta({ description: "the filesystem at /var/lib/docker" });
+}
+
+function kernelSchema(): z.ZodType {
+  return z.string().regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes");
+}
+
 function driverSchema(slots: Slots): z.ZodType {
   const scalar = z.union([z.string(), z.number(), z.boolean()], {
     error: (issue) => `expected a text, a number, true or false, found ${quoted(issue.input)}`,
@@ -115,22 +127,21 @@ function driverSchema(slots: Slots): z.ZodType {
         id: slots.name.optional(),
         driver: name,
         options: z.record(z.string(), scalar.transform(String)).optional(),
+        backing: backingSchema().optional(),
+        kernel: kernelSchema().optional(),
       })
       .meta({
-        description: "a driver with options, under an id of its own",
+        description: "a driver with options, or on another filesystem or kernel, under an id of its own",
       }),
   ]);
 }
 
 function hostSchema(slots: Slots): z.ZodType {
   return z.strictObject({
-    backing: oneOf("backing filesystem", BACKINGS).optional().meta({ description: "the filesystem at /var/lib/docker" }),
+    backing: backingSchema().optional(),
     device: slots.size.optional(),
     memory: slots.size.optional(),
-    kernel: z
-      .string()
-      .regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes")
-      .optional(),
+    kernel: kernelSchema().optional(),
     docker: z
       .string()
       .optional()
@@ -140,6 +151,7 @@ function hostSchema(slots: Slots): z.ZodType {
       .regex(/^[\w=.-]+(,[\w=.-]+)*$/, "expected mount options such as pquota")
       .optional()
       .meta({ description: "options that the backing filesystem is mounted with, such as pquota or noatime" }),
+    mkfs: slots.text.optional().meta({ description: "options of mkfs for the backing filesystem, such as -i 65536" }),
     cost: slots.name.optional().meta({ description: `the disk's cost profile: ${[...COSTS.keys()].join(", ")}` }),
   });
 }
@@ -214,6 +226,7 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
         z.strictObject({
           image: slots.name,
           size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
+          init: z.boolean().optional().meta({ description: "with Docker's init layer between the image and the container" }),
         }),
       )
       .optional(),

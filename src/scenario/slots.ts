@@ -72,7 +72,7 @@ function boundsOf(read: (value: string | number) => number | Fault, about: strin
     const [, base, percent] = /^(.*?)\s*(?:~|±|\+-)\s*(\d+(?:\.\d+)?)\s*%$/.exec(String(value)) ?? [];
     const middle = read(base === undefined ? value : base);
     if (middle instanceof Fault) return middle;
-    const slack = percent === undefined ? 0 : (middle * Number(percent)) / 100;
+    const slack = percent === undefined ? 0 : (Math.abs(middle) * Number(percent)) / 100;
     return { min: middle - slack, max: middle + slack };
   });
   const amount = reading(about, read);

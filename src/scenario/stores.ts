@@ -12,12 +12,18 @@ import { buildStep, type Instruction } from "../images/builder.ts";
 import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
 import type { StoredImage } from "../images/image-store.ts";
 import { addLegacyImage, migrateImages } from "../images/legacy.ts";
+import { chainOf } from "../images/views.ts";
 import type { Lab } from "../layers/lab.ts";
+import { chainSize } from "../layers/layer-store.ts";
 import { importArchive, shownField } from "./archived-image.ts";
+import { stackInStore, stackOnDriver } from "./stack.ts";
 import { type World, WorldFailure } from "./world.ts";
 
 /** The part of a World that is about such images. */
-type Stores = Pick<World, "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "show">;
+type Stores = Pick<
+  World,
+  "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "imageSize" | "stack" | "show"
+>;
 
 const ID_BYTES = 32;
 
@@ -111,6 +117,19 @@ export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readon
       if (image.top === undefined) return new WorldFailure("the image has no layers");
       if (!lab.names.includes(image.top.chainId)) lab.adopt(image.top.chainId, image.top.cacheId);
       return image.top.chainId;
+    },
+    imageSize: (layer) => {
+      const image = [...images.values()].find(({ top }) => top?.chainId === layer);
+      return image === undefined ? new WorldFailure("no builder made the image, and no archive had it") : chainSize(image.top);
+    },
+    stack: ({ image: name, layers, by }) => {
+      const image = find(name);
+      if (image instanceof WorldFailure) return image;
+      const chain = image.top?.chainId ?? "";
+      const depth = chainOf(image.top).length;
+      if (by === "docker") return stackInStore(daemon().layers, lab.driver, { chain, depth }, layers);
+      if (!lab.has(chain)) lab.adopt(chain, image.top?.cacheId ?? "");
+      return stackOnDriver(lab, { top: chain, depth }, layers);
     },
     show: (name, field) => {
       const image = find(name);

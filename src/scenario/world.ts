@@ -5,6 +5,7 @@ import type { EventStream } from "../../sim/core/events.ts";
 import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
 import type { Instruction } from "../images/builder.ts";
+import type { ContainerOptions } from "../layers/lab.ts";
 import type { ImageField } from "./action.ts";
 import type { Archive } from "./archive.ts";
 import type { MetricId } from "./metrics.ts";
@@ -21,8 +22,8 @@ export class WorldFailure {
 export interface World {
   /** Begins an image layer over another, open for writing until something stands on it. */
   addLayer(name: string, parent: string | undefined): WorldFailure | undefined;
-  /** Creates and starts a container over an image layer. @param storage - its own options, such as size. */
-  addContainer(name: string, parent: string, storage?: Readonly<Record<string, string>>): WorldFailure | undefined;
+  /** Creates and starts a container over an image layer. */
+  addContainer(name: string, parent: string, options?: ContainerOptions): WorldFailure | undefined;
   /** What happens inside; `now` is its virtual time in nanoseconds. */
   readonly events: EventStream;
   now(): number;
@@ -32,6 +33,10 @@ export interface World {
   seal(name: string): WorldFailure | undefined;
   /** `docker diff`: lines such as "C /etc", sorted. */
   diff(container: string): readonly string[] | WorldFailure;
+  /** What `docker ps -s` shows of a container, in bytes. */
+  containerSizes(name: string): { readonly size: number; readonly virtual: number } | WorldFailure;
+  /** du(1) of the driver's folder, in bytes. */
+  diskUsage(acrossMounts: boolean): number;
   /** The driver removes a container or a layer, after the process in it has ended and it is unmounted; a refusal leaves it there. */
   remove(name: string): WorldFailure | undefined;
   /** Takes a base image out of an archive. */
@@ -56,6 +61,10 @@ export interface World {
   migrate(): WorldFailure | undefined;
   /** The topmost layer of such an image, for containers. */
   imageLayer(name: string): string | WorldFailure;
+  /** The sizes of an image's layers together, by its topmost layer. */
+  imageSize(layer: string): number | WorldFailure;
+  /** Puts layers over such an image until there are `layers` in all, or somebody refuses: how far it went, and what was said. */
+  stack(order: { readonly image: string; readonly layers: number; readonly by: "docker" | "driver" }): Json | WorldFailure;
   /** What Docker shows of such an image. */
   show(name: string, field: ImageField): Json | WorldFailure;
   /** sync(2): everything that is dirty reaches the disk. */

@@ -307,7 +307,7 @@ const sizes: readonly Check[] = [
     ground: { backing: "xfs", mount: "pquota" },
     run: (lab) => {
       layer(lab, "image", undefined, (task) => put(task, "/f", "x"));
-      must(lab.addContainer("container", "image", { size: "50M" }));
+      must(lab.addContainer("container", "image", { storage: { size: "50M" } }));
       const task = must(lab.task("container"));
       expect(fill(task, "/small", MIB(25))).toBe("ok");
       expect(fill(task, "/big", MIB(50))).toMatch(/^(EDQUOT|ENOSPC)$/);

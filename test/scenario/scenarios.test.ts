@@ -6,7 +6,23 @@ import { makeWorld } from "../../src/scenario/machine.ts";
 import { runScenario } from "../../src/scenario/run.ts";
 
 const folder = new URL("../../scenarios/", import.meta.url);
-const names = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+const listed = (under: string): string[] =>
+  readdirSync(new URL(under, folder))
+    .filter((name) => name.endsWith(".yaml"))
+    .map((name) => under + name);
+/** Those of `npm start`, and those that take longer. */
+const read = [...listed("./"), ...listed("large/")].map((name) => name.replace("./", ""));
+/** One takes minutes, and is only read here. */
+const names = read.filter((name) => name !== "large/storage-benchmark-full.yaml");
+
+/** What these tell is the filesystem's own: its page cache, its blocks, its inodes, its way of copying. */
+const ABOUT_THE_DISK = [
+  "shared-library-cache.yaml",
+  "df-vs-du.yaml",
+  "inodes-before-bytes.yaml",
+  "btrfs-enospc-with-free-space.yaml",
+  "large/docker-workload.yaml",
+];
 
 /** What of a scenario's expectations does not hold, on the backing filesystem that `change` puts in the file. */
 function unmet(name: string, change: (text: string) => string): readonly unknown[] {
@@ -22,17 +38,22 @@ function unmet(name: string, change: (text: string) => string): readonly unknown
 }
 
 describe("a scenario of the project", () => {
-  test.each(names)("%s has sources, and names itself as its file", (name) => {
+  test.each(read)("%s has sources, and names itself as its file", (name) => {
     const scenario = loadScenario(readFileSync(new URL(name, folder), "utf8"), name);
-    expect([scenario.name, scenario.sources.length > 0]).toEqual([name.replace(".yaml", ""), true]);
+    expect([scenario.name, scenario.sources.length > 0]).toEqual([name.replace(/^.*\/|\.yaml$/g, ""), true]);
   });
 
   test.runIf(FILESYSTEMS.has("ext4")).each(names)("%s holds on ext4", (name) => {
     expect(unmet(name, (text) => text)).toEqual([]);
   });
 
-  // The page cache belongs to filesystems with a disk below.
-  test.each(names.filter((name) => name !== "shared-library-cache.yaml"))(
+  test("runs on all seven drivers", () => {
+    const of = (name: string): string[] =>
+      loadScenario(readFileSync(new URL(name, folder), "utf8"), name).drivers.map(({ driver }) => driver);
+    expect(read.filter((name) => new Set(of(name)).size < 7)).toEqual([]);
+  });
+
+  test.each(names.filter((name) => !ABOUT_THE_DISK.includes(name)))(
     "%s holds on tmpfs too: what copies does not hang on the filesystem below",
     (name) => {
       expect(unmet(name, (text) => text.replace("backing: ext4", "backing: tmpfs"))).toEqual([]);

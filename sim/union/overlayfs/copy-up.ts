@@ -244,7 +244,7 @@ function copyFileData(
   );
   let failed = isErrno(copied) ? copied : undefined;
   if (failed === undefined && upper.fs.size(inode) !== size) failed = upper.fs.setattr(inode, { size });
-  if (failed === undefined && !overlay.options.volatile) {
+  if (failed === undefined && overlay.profile.fsyncCopyUp && !overlay.options.volatile) {
     overlay.counters.fsyncs += 1;
     failed = upper.fs.fsync(to, false);
   }

@@ -154,11 +154,12 @@ function addCopy(kernel: Kernel, face: Bag, promises: Bag): void {
 }
 
 function addStreams(kernel: Kernel, face: Bag, promises: Bag): void {
-  const streams = streamMakers(face as unknown as StreamCalls);
+  const calls = face as unknown as StreamCalls;
+  const streams = streamMakers(calls);
   face["createReadStream"] = streams.read;
   face["createWriteStream"] = streams.write;
-  face["ReadStream"] = streamClass(streams.read, "read");
-  face["WriteStream"] = streamClass(streams.write, "write");
+  face["ReadStream"] = streamClass(calls, "read");
+  face["WriteStream"] = streamClass(calls, "write");
   face["FileReadStream"] = face["ReadStream"];
   face["FileWriteStream"] = face["WriteStream"];
   const perform = (name: string, args: readonly unknown[]): Promise<unknown> =>

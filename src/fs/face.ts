@@ -21,6 +21,7 @@ import { path } from "./readers.ts";
 import { Dirent, Stats } from "./stats.ts";
 import { type StreamCalls, streamClass, streamMakers } from "./streams.ts";
 import { TREE_CALLS } from "./tree-calls.ts";
+import { StatWatchers, watch, watchAll } from "./watch.ts";
 
 /** Every operation, by the name of its callback form. */
 const OPERATIONS: OperationTable = { ...FILE_CALLS, ...CONTENT_CALLS, ...NAME_CALLS, ...TREE_CALLS };
@@ -169,6 +170,14 @@ function addStreams(kernel: Kernel, face: Bag, promises: Bag): void {
     new FileHandle((await perform("open", args)) as number, parts);
 }
 
+function addWatches(kernel: Kernel, face: Bag, promises: Bag): void {
+  face["watch"] = (...args: unknown[]) => watch(kernel, args);
+  promises["watch"] = (...args: unknown[]) => watchAll(kernel, args);
+  const watchers = new StatWatchers(kernel);
+  face["watchFile"] = (...args: unknown[]) => watchers.watch(args);
+  face["unwatchFile"] = (...args: unknown[]) => watchers.unwatch(args);
+}
+
 /** What node:fs looks like to whoever uses it, but for what a simulated process cannot do. */
 export type NodeFs = Omit<typeof import("node:fs"), "openAsBlob" | "lchmod" | "lchmodSync" | "glob" | "globSync">;
 
@@ -197,5 +206,6 @@ export function faceOf(kernel: Kernel): NodeFs {
   addExists(kernel, face);
   addCopy(kernel, face, promises);
   addStreams(kernel, face, promises);
+  addWatches(kernel, face, promises);
   return face as unknown as NodeFs;
 }

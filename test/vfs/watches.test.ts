@@ -27,7 +27,7 @@ type Row = readonly [
   error: string | null,
   events: readonly (readonly [string, string, string])[],
 ];
-const RECORDED = JSON.parse(readFileSync(new URL("../data/vfs/inotify.json", import.meta.url), "utf8")) as Readonly<
+const RECORDED = JSON.parse(readFileSync(new URL("../data/inotify/events.json", import.meta.url), "utf8")) as Readonly<
   Record<"plain" | "merged", readonly Row[]>
 >;
 

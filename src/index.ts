@@ -1,9 +1,14 @@
 /**
  * The public names, one by one.
  */
+export { Content } from "../sim/core/content.ts";
+export { Errno, isErrno } from "../sim/core/errno.ts";
 export { createHost, type Host } from "../sim/host.ts";
+export { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../sim/vfs/filesystem.ts";
+export { DriverError, isDriverError } from "./drivers/driver.ts";
 export { DRIVERS, startDriver } from "./drivers/registry.ts";
-export { Lab } from "./layers/lab.ts";
+export { Lab, LabError } from "./layers/lab.ts";
+export { type LabRequest, must, openLab } from "./layers/open-lab.ts";
 export { compareText } from "./report/compare.ts";
 export { compareJson } from "./report/json.ts";
 export { loadScenario } from "./scenario/load.ts";

@@ -23,6 +23,8 @@ export class OpenFile {
   readonly linkable: boolean;
   /** Where the next read or write begins, in bytes. */
   position = 0;
+  /** The path it was opened by; kept while there are watches, which are told a name. */
+  openedAs = "";
   /** The state of file capabilities (`Vfs.capabilityChanges`) at which a write through it last found none to remove. */
   checkedCapabilities = -1;
 

@@ -9,6 +9,7 @@ import type { Attributes } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { Walk } from "./walk.ts";
+import type { Watches } from "./watches.ts";
 
 /** Switches of /proc/sys/fs. */
 export interface Sysctls {
@@ -23,6 +24,8 @@ export interface Surroundings {
   readonly sysctls: Sysctls;
   /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
   capabilityChanges: number;
+  /** Who is told of changes; undefined while nobody watches. */
+  watches: Watches | undefined;
 }
 
 export interface Process {

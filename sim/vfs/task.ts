@@ -16,6 +16,7 @@ import * as data from "./data.ts";
 import * as directory from "./directory.ts";
 import { type Attributes, newAttributes, type StatFs } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
+import * as notify from "./notify.ts";
 import * as open from "./open.ts";
 import { FileTable } from "./open-file.ts";
 import * as other from "./other.ts";
@@ -24,6 +25,7 @@ import * as remove from "./remove.ts";
 import * as renaming from "./rename.ts";
 import * as space from "./space.ts";
 import { Walk } from "./walk.ts";
+import { IN_ATTRIB, IN_MODIFY, type Listener, Watches } from "./watches.ts";
 import * as xattr from "./xattr.ts";
 
 export class Task implements Process {
@@ -99,6 +101,8 @@ export class Task implements Process {
   // Open files
   /** @param flags - O_* of filesystem.ts. @param mode - permission bits of a file that is made, before the umask. @returns the lowest free fd. */
   open(path: string, flags: number, mode = 0o644): number | Errno {
+    const { watches } = this.vfs;
+    if (watches !== undefined) return notify.watchedOpen(this, watches, path, { flags, mode });
     return open.open(this, path, flags, mode);
   }
   close(fd: number): Errno | undefined {
@@ -120,21 +124,21 @@ export class Task implements Process {
     return data.readInto(this, fd, target, offset);
   }
   write(fd: number, content: Content): number | Errno {
-    return data.write(this, fd, content);
+    return this.#toldFile(data.write(this, fd, content), fd, content.length === 0 ? 0 : IN_MODIFY);
   }
   /** With O_APPEND it writes at the end, whatever `offset` says, as Linux does. */
   pwrite(fd: number, content: Content, offset: number): number | Errno {
-    return data.pwrite(this, fd, content, offset);
+    return this.#toldFile(data.pwrite(this, fd, content, offset), fd, content.length === 0 ? 0 : IN_MODIFY);
   }
   /** @param whence - 0 to 4: SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE. */
   lseek(fd: number, offset: number, whence: number): number | Errno {
     return data.lseek(this, fd, offset, whence);
   }
   truncate(path: string, length: number): Errno | undefined {
-    return space.truncate(this, path, length);
+    return this.#told(space.truncate(this, path, length), path, IN_MODIFY);
   }
   ftruncate(fd: number, length: number): Errno | undefined {
-    return space.ftruncate(this, fd, length);
+    return this.#toldFile(space.ftruncate(this, fd, length), fd, IN_MODIFY);
   }
   fsync(fd: number): Errno | undefined {
     return data.fsync(this, fd, false);
@@ -148,15 +152,15 @@ export class Task implements Process {
   }
   /** @param mode - FALLOC_FL_* bits. */
   fallocate(fd: number, mode: number, offset: number, length: number): Errno | undefined {
-    return space.fallocate(this, fd, mode, offset, length);
+    return this.#toldFile(space.fallocate(this, fd, mode, offset, length), fd, IN_MODIFY);
   }
   /** Copies at both files' positions and moves them. */
   copyFileRange(fdIn: number, fdOut: number, length: number): number | Errno {
-    return space.copyFileRange(this, fdIn, fdOut, length);
+    return this.#toldFile(space.copyFileRange(this, fdIn, fdOut, length), fdOut, IN_MODIFY);
   }
   /** ioctl FICLONE: `fdOut` gets the whole of `fdIn`. */
   clone(fdIn: number, fdOut: number): Errno | undefined {
-    return space.clone(this, fdIn, fdOut);
+    return this.#toldFile(space.clone(this, fdIn, fdOut), fdOut, IN_MODIFY);
   }
   /** Maps the first page, reads its first byte and, for "rw", writes it back (which a private mapping keeps to itself). */
   mmap(fd: number, protection: "r" | "rw", share: "shared" | "private"): Errno | undefined {
@@ -182,51 +186,63 @@ export class Task implements Process {
     return attributes.access(this, path, mask);
   }
   chmod(path: string, mode: number): Errno | undefined {
-    return attributes.chmod(this, path, mode);
+    return this.#told(attributes.chmod(this, path, mode), path, IN_ATTRIB);
   }
   fchmod(fd: number, mode: number): Errno | undefined {
-    return attributes.fchmod(this, fd, mode);
+    return this.#toldFile(attributes.fchmod(this, fd, mode), fd, IN_ATTRIB);
   }
   /** @param uid - or -1: as it is. @param gid - likewise. */
   chown(path: string, uid: number, gid: number): Errno | undefined {
-    return attributes.chown(this, path, { uid, gid, follow: true });
+    return this.#told(attributes.chown(this, path, { uid, gid, follow: true }), path, IN_ATTRIB);
   }
   lchown(path: string, uid: number, gid: number): Errno | undefined {
-    return attributes.chown(this, path, { uid, gid, follow: false });
+    return this.#told(attributes.chown(this, path, { uid, gid, follow: false }), path, IN_ATTRIB);
   }
   fchown(fd: number, uid: number, gid: number): Errno | undefined {
-    return attributes.fchown(this, fd, uid, gid);
+    return this.#toldFile(attributes.fchown(this, fd, uid, gid), fd, IN_ATTRIB);
   }
   utimens(path: string, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT", nofollow = false): Errno | undefined {
-    return attributes.utimens(this, path, { atime, mtime, nofollow });
+    return this.#told(attributes.utimens(this, path, { atime, mtime, nofollow }), path, IN_ATTRIB);
   }
   futimens(fd: number, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT"): Errno | undefined {
-    return attributes.futimens(this, fd, atime, mtime);
+    return this.#toldFile(attributes.futimens(this, fd, atime, mtime), fd, IN_ATTRIB);
   }
 
   // Names
   mkdir(path: string, mode = 0o777): Errno | undefined {
-    return create.mkdir(this, path, mode);
+    return this.vfs.watches === undefined
+      ? create.mkdir(this, path, mode)
+      : this.#making(path, () => create.mkdir(this, path, mode));
   }
   /** @param mode - type (0: a regular file) and permission bits. @param rdev - of a device node, by units.ts. */
   mknod(path: string, mode: number, rdev = 0): Errno | undefined {
-    return create.mknod(this, path, mode, rdev);
+    return this.vfs.watches === undefined
+      ? create.mknod(this, path, mode, rdev)
+      : this.#making(path, () => create.mknod(this, path, mode, rdev));
   }
   symlink(target: string, path: string): Errno | undefined {
-    return create.symlink(this, target, path);
+    return this.vfs.watches === undefined
+      ? create.symlink(this, target, path)
+      : this.#making(path, () => create.symlink(this, target, path));
   }
   /** linkat(2) with flags 0: a symbolic link at the end of `path` is linked itself. */
   link(path: string, to: string): Errno | undefined {
-    return create.link(this, path, to);
+    return this.vfs.watches === undefined
+      ? create.link(this, path, to)
+      : this.#making(to, () => create.link(this, path, to), path);
   }
   unlink(path: string): Errno | undefined {
-    return remove.unlink(this, path);
+    const { watches } = this.vfs;
+    return watches === undefined ? remove.unlink(this, path) : notify.watchedRemove(this, watches, path, "file");
   }
   rmdir(path: string): Errno | undefined {
-    return remove.rmdir(this, path);
+    const { watches } = this.vfs;
+    return watches === undefined ? remove.rmdir(this, path) : notify.watchedRemove(this, watches, path, "folder");
   }
   /** @param flags - RENAME_* bits. */
   rename(path: string, to: string, flags = 0): Errno | undefined {
+    const { watches } = this.vfs;
+    if (watches !== undefined) return notify.watchedRename(this, watches, [path, to], flags);
     return renaming.rename(this, path, to, flags);
   }
   readlink(path: string): string | Errno {
@@ -240,13 +256,13 @@ export class Task implements Process {
   // Extended attributes
   /** @param flags - XATTR_CREATE (1), XATTR_REPLACE (2) or 0. */
   setxattr(path: string, name: string, value: Uint8Array, flags = 0): Errno | undefined {
-    return xattr.setxattr(this, path, { name, value, flags, follow: true });
+    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: true }), path, IN_ATTRIB);
   }
   lsetxattr(path: string, name: string, value: Uint8Array, flags = 0): Errno | undefined {
-    return xattr.setxattr(this, path, { name, value, flags, follow: false });
+    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: false }), path, IN_ATTRIB);
   }
   fsetxattr(fd: number, name: string, value: Uint8Array, flags = 0): Errno | undefined {
-    return xattr.fsetxattr(this, fd, { name, value, flags });
+    return this.#toldFile(xattr.fsetxattr(this, fd, { name, value, flags }), fd, IN_ATTRIB);
   }
   getxattr(path: string, name: string): Uint8Array | Errno {
     return xattr.getxattr(this, path, name, true);
@@ -267,13 +283,13 @@ export class Task implements Process {
     return xattr.flistxattr(this, fd);
   }
   removexattr(path: string, name: string): Errno | undefined {
-    return xattr.removexattr(this, path, name, true);
+    return this.#told(xattr.removexattr(this, path, name, true), path, IN_ATTRIB);
   }
   lremovexattr(path: string, name: string): Errno | undefined {
-    return xattr.removexattr(this, path, name, false);
+    return this.#told(xattr.removexattr(this, path, name, false), path, IN_ATTRIB);
   }
   fremovexattr(fd: number, name: string): Errno | undefined {
-    return xattr.fremovexattr(this, fd, name);
+    return this.#toldFile(xattr.fremovexattr(this, fd, name), fd, IN_ATTRIB);
   }
 
   // Calls that change no content
@@ -296,6 +312,37 @@ export class Task implements Process {
   /** ioctl FS_IOC_SETFLAGS. */
   setFlags(fd: number, flags: number): Errno | undefined {
     return other.setFlags(this, fd, flags);
+  }
+  /**
+   * inotify_add_watch(2).
+   * @param mask - IN_* bits of interest
+   * @returns what ends the watch
+   */
+  watch(path: string, mask: number, listener: Listener): (() => void) | Errno {
+    const refused = other.inotifyAdd(this, path);
+    if (refused !== undefined) return refused;
+    this.vfs.watches ??= new Watches(this.vfs.names);
+    const end = this.vfs.watches.add(this.walk.position(), mask, listener);
+    return () => {
+      end();
+      if (this.vfs.watches?.isEmpty === true) this.vfs.watches = undefined;
+    };
+  }
+  /** Tells of a change by path; the walk stands where it was made. @returns the call's result */
+  #told<T>(result: T, path: string, mask: number): T {
+    if (this.vfs.watches !== undefined && !isErrno(result)) this.vfs.watches.changed(this.walk, mask, path);
+    return result;
+  }
+  #toldFile<T>(result: T, fd: number, mask: number): T {
+    if (this.vfs.watches === undefined || mask === 0 || isErrno(result)) return result;
+    const file = this.files.get(fd);
+    if (file !== undefined) this.vfs.watches.changed(file, mask, file.openedAs);
+    return result;
+  }
+  #making(path: string, make: () => Errno | undefined, linked?: string): Errno | undefined {
+    const { watches } = this.vfs;
+    if (watches === undefined) return make();
+    return notify.watchedMake(this, watches, path, linked === undefined ? { make } : { make, linked });
   }
   /** inotify_add_watch(2): the checks, no watch. */
   inotifyAdd(path: string): Errno | undefined {

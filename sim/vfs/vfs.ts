@@ -14,6 +14,7 @@ import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
 import type { Surroundings, Sysctls } from "./process.ts";
 import { Task } from "./task.ts";
+import type { Watches } from "./watches.ts";
 
 /** What a Vfs stands on. */
 export interface VfsParts {
@@ -33,6 +34,7 @@ export class Vfs implements Surroundings {
   /** Every mount that has not ended, in the order of mounting. */
   readonly mounts: Mount[] = [];
   capabilityChanges = 0;
+  watches: Watches | undefined = undefined;
 
   constructor(parts: VfsParts) {
     this.names = parts.names;

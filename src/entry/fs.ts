@@ -13,3 +13,4 @@ export {
   type Snapshot,
 } from "../fs/overlay-fs.ts";
 export { fromDir } from "../node/lower.ts";
+export { requireWith } from "../node/require-with.ts";

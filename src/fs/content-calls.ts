@@ -24,6 +24,7 @@ import {
   pathNamed,
   type Reader,
 } from "./readers.ts";
+import { abortError } from "./watch.ts";
 
 /** What files without a size are read by, in bytes. */
 const CHUNK = 8192;
@@ -39,10 +40,7 @@ const pathOrFile: Reader<string | number> = (value) => {
 /** An abort signal among options that has fired already. @throws its AbortError. */
 function throwIfAborted(given: Options): void {
   const signal = given["signal"];
-  if (signal instanceof AbortSignal && signal.aborted) {
-    const error = new Error("The operation was aborted", { cause: signal.reason });
-    throw Object.assign(Object.defineProperty(error, "name", { value: "AbortError" }), { code: "ABORT_ERR" });
-  }
+  if (signal instanceof AbortSignal && signal.aborted) throw abortError(signal);
 }
 
 /** Does something with a path's file, opened for it, or with one that is open and stays so. */

@@ -21,6 +21,7 @@ import { path } from "./readers.ts";
 import { Dirent, Stats } from "./stats.ts";
 import { type StreamCalls, streamClass, streamMakers } from "./streams.ts";
 import { TREE_CALLS } from "./tree-calls.ts";
+import { StatWatchers, watch, watchAll } from "./watch.ts";
 
 /** Every operation, by the name of its callback form. */
 const OPERATIONS: OperationTable = { ...FILE_CALLS, ...CONTENT_CALLS, ...NAME_CALLS, ...TREE_CALLS };
@@ -154,11 +155,12 @@ function addCopy(kernel: Kernel, face: Bag, promises: Bag): void {
 }
 
 function addStreams(kernel: Kernel, face: Bag, promises: Bag): void {
-  const streams = streamMakers(face as unknown as StreamCalls);
+  const calls = face as unknown as StreamCalls;
+  const streams = streamMakers(calls);
   face["createReadStream"] = streams.read;
   face["createWriteStream"] = streams.write;
-  face["ReadStream"] = streamClass(streams.read, "read");
-  face["WriteStream"] = streamClass(streams.write, "write");
+  face["ReadStream"] = streamClass(calls, "read");
+  face["WriteStream"] = streamClass(calls, "write");
   face["FileReadStream"] = face["ReadStream"];
   face["FileWriteStream"] = face["WriteStream"];
   const perform = (name: string, args: readonly unknown[]): Promise<unknown> =>
@@ -166,6 +168,14 @@ function addStreams(kernel: Kernel, face: Bag, promises: Bag): void {
   const parts = { perform, readStream: streams.readHandle, writeStream: streams.writeHandle };
   promises["open"] = async (...args: unknown[]): Promise<FileHandle> =>
     new FileHandle((await perform("open", args)) as number, parts);
+}
+
+function addWatches(kernel: Kernel, face: Bag, promises: Bag): void {
+  face["watch"] = (...args: unknown[]) => watch(kernel, args);
+  promises["watch"] = (...args: unknown[]) => watchAll(kernel, args);
+  const watchers = new StatWatchers(kernel);
+  face["watchFile"] = (...args: unknown[]) => watchers.watch(args);
+  face["unwatchFile"] = (...args: unknown[]) => watchers.unwatch(args);
 }
 
 /** What node:fs looks like to whoever uses it, but for what a simulated process cannot do. */
@@ -196,5 +206,6 @@ export function faceOf(kernel: Kernel): NodeFs {
   addExists(kernel, face);
   addCopy(kernel, face, promises);
   addStreams(kernel, face, promises);
+  addWatches(kernel, face, promises);
   return face as unknown as NodeFs;
 }

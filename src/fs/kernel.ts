@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly callTime?: number;
   /** Milliseconds since 1970 by another clock, such as `Date.now`: the virtual one follows it, and results depend on it. */
   readonly now?: () => number;
+  /** Told of each error that a program is about to get from a system call. */
+  readonly refused?: (error: NodeJS.ErrnoException) => void;
 }
 
 const CALL_TIME = 1_000_000;
@@ -35,12 +37,14 @@ export class Kernel {
   readonly cwd: string;
   readonly #callTime: number;
   readonly #now: (() => number) | undefined;
+  readonly #refused: ((error: NodeJS.ErrnoException) => void) | undefined;
 
-  constructor(task: Task, { cwd = "/", callTime = CALL_TIME, now }: ProcessOptions = {}) {
+  constructor(task: Task, { cwd = "/", callTime = CALL_TIME, now, refused }: ProcessOptions = {}) {
     this.#task = task;
     this.cwd = cwd;
     this.#callTime = callTime;
     this.#now = now;
+    this.#refused = refused;
     this.become(task);
   }
 
@@ -69,8 +73,10 @@ export class Kernel {
 
   /** A call's value. @throws what Node throws of its error. */
   done<T>(result: T | Errno, syscall: string, path?: string, dest?: string): T {
-    if (isErrno(result)) throw systemError(result, syscall, { path, dest });
-    return result;
+    if (!isErrno(result)) return result;
+    const error = systemError(result, syscall, { path, dest });
+    this.#refused?.(error);
+    throw error;
   }
 
   /** The current time of the simulated host. */

@@ -5,37 +5,20 @@
  * functions of node:fs throw errors in Node's form; those beyond it (`diff` …) throw an Error with Docker's words where the driver fails.
  */
 import type { Content } from "../../sim/core/content.ts";
-import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
-import { createHost, type Host } from "../../sim/host.ts";
+import type { Host } from "../../sim/host.ts";
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { prepareDockerRoot } from "../drivers/docker-root.ts";
-import { type DriverError, type GraphDriver, isDriverError } from "../drivers/driver.ts";
-import { DRIVERS, startDriver } from "../drivers/registry.ts";
-import { Lab } from "../layers/lab.ts";
+import type { Lab } from "../layers/lab.ts";
+import { type LabRequest, must, openLab } from "../layers/open-lab.ts";
 import { faceOf, type NodeFs } from "./face.ts";
 import { Kernel, type ProcessOptions } from "./kernel.ts";
 import type { Lower } from "./lower.ts";
 
-export interface OverlayFsOptions extends ProcessOptions {
+export interface OverlayFsOptions extends ProcessOptions, Omit<LabRequest, "driver" | "epochSeconds"> {
   /** The read-only layers, the topmost first, as behind lowerdir=. Default none. */
   readonly lower?: readonly Lower[];
   /** The storage driver: "overlay2" (default), "overlay", "aufs", "btrfs", "zfs", "devicemapper", "vfs". */
   readonly semantics?: string;
-  /** The backing filesystem; the driver's usual one where it cannot stand on this. Default "ext4". */
-  readonly backing?: string;
-  /** Bytes of the disk. Default 8 GiB; only what is written takes memory. */
-  readonly device?: number;
-  /** Bytes of the simulated page cache. Default 1 GiB. */
-  readonly memory?: number;
-  /** What inode numbers, ids and other chance come from. Default 1. */
-  readonly seed?: number;
-  /** Default Linux 6.18. */
-  readonly kernel?: KernelProfile;
-  /** `--storage-opt` of the daemon. */
-  readonly storageOptions?: readonly string[];
-  /** Options of the union mount in the place of Docker's own, such as "redirect_dir=on". */
-  readonly mountOptions?: string;
   /** Whose calls they are. Default root's. */
   readonly user?: { readonly uid: number; readonly gid: number; readonly groups?: readonly number[] };
 }
@@ -71,30 +54,13 @@ export interface OverlayControls {
 /** A node:fs-shaped container and its controls. */
 export type OverlayFs = NodeFs & OverlayControls;
 
-function must<T>(result: T | DriverError): T {
-  if (isDriverError(result)) throw new Error(result.message);
-  return result;
-}
-
-const DEVICE = 8 * 2 ** 30;
-
-function startOn(host: Host, options: OverlayFsOptions): GraphDriver {
-  const { semantics = "overlay2", backing = "ext4", device = DEVICE, storageOptions = [], mountOptions } = options;
-  const kind = DRIVERS.get(semantics);
-  if (kind === undefined) throw new RangeError(`semantics is ${[...DRIVERS.keys()].sort().join(", ")}, not ${semantics}`);
-  const ground = kind.backings === undefined || kind.backings.includes(backing) ? backing : (kind.backings[0] ?? backing);
-  must(prepareDockerRoot(host, { backing: ground, size: device }));
-  const settings = mountOptions === undefined ? {} : { mountOptions };
-  return must(startDriver(host, { name: semantics, options: storageOptions, settings }));
-}
-
 /** Fills the layers, the lowest first. @returns the topmost one's name */
 function addLayers(lab: Lab, lowers: readonly Lower[]): string {
   let parent: string | undefined;
   const fills: readonly (Lower | undefined)[] = lowers.length === 0 ? [undefined] : [...lowers].reverse();
   for (const [index, lower] of fills.entries()) {
     const name = `layer-${index}`;
-    must(lab.addLayer(name, parent) ?? true);
+    must(lab.addLayer(name, parent));
     const task = must(lab.task(name));
     task.umask = 0;
     lower?.fill(task);
@@ -122,9 +88,9 @@ class Container {
   /** A new container with its process, empty or with a snapshot's changes. The one before is removed. */
   begin(diff?: Content): Task {
     const { lab } = this;
-    if (this.#count > 0) must(lab.remove(this.name) ?? true);
+    if (this.#count > 0) must(lab.remove(this.name));
     this.#count += 1;
-    must((diff === undefined ? lab.addContainer(this.name, this.#image) : lab.addFrom(this.name, this.#image, diff)) ?? true);
+    must(diff === undefined ? lab.addContainer(this.name, this.#image) : lab.addFrom(this.name, this.#image, diff));
     const task = must(lab.task(this.name));
     const { user } = this.#options;
     return user === undefined ? task : task.withCredentials(credentialsOf(user.uid, user.gid, user.groups));
@@ -140,14 +106,10 @@ class Container {
  * fs.diff(); // [{ op: "C", path: "/etc" }, { op: "C", path: "/etc/motd" }]
  */
 export function overlayFs(options: OverlayFsOptions = {}): OverlayFs {
-  const { seed, memory, kernel, now } = options;
-  const host = createHost({
-    ...(seed === undefined ? {} : { seed }),
-    ...(memory === undefined ? {} : { memory }),
-    ...(kernel === undefined ? {} : { kernel }),
-    ...(now === undefined ? {} : { epochSeconds: Math.floor(now() / 1000) }),
-  });
-  const lab = new Lab(host, startOn(host, options));
+  const { semantics = "overlay2", now } = options;
+  const epoch = now === undefined ? {} : { epochSeconds: Math.floor(now() / 1000) };
+  const lab = openLab({ ...options, driver: semantics, ...epoch });
+  const { host } = lab;
   const container = new Container(lab, addLayers(lab, options.lower ?? []), options);
   const process = new Kernel(container.begin(), options);
   const controls: OverlayControls = {

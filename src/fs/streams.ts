@@ -59,11 +59,18 @@ export function streamMakers(calls: StreamCalls): StreamMakers {
   }
 }
 
-/** A constructor that may be called with or without `new`, as fs.ReadStream: what it makes is Node's. */
-export function streamClass(make: (path: unknown, options?: unknown) => object, kind: "read" | "write"): unknown {
-  function FileStream(path: unknown, options?: unknown): object {
-    return make(path, options);
+/**
+ * fs.ReadStream or fs.WriteStream: what it makes is Node's. It may be called with or without `new`, and on an object of a class derived from it in
+ * the old way, as graceful-fs does.
+ */
+export function streamClass(calls: StreamCalls, kind: "read" | "write"): unknown {
+  const native = kind === "read" ? Reading : Writing;
+  function FileStream(this: unknown, path: unknown, given?: unknown): object {
+    const options = withCalls(given, calls);
+    if (!(this instanceof native)) return new native(path, options);
+    Reflect.apply(native, this, [path, options]);
+    return this;
   }
-  FileStream.prototype = kind === "read" ? ReadStream.prototype : WriteStream.prototype;
+  FileStream.prototype = native.prototype;
   return FileStream;
 }

@@ -72,7 +72,7 @@ test("somebody else's calls are refused as the kernel refuses them", () => {
 
 test("an unknown driver is named with the known ones", () => {
   expect(() => overlayFs({ semantics: "ovl" })).toThrow(
-    "semantics is aufs, btrfs, devicemapper, overlay, overlay2, vfs, zfs, not ovl",
+    "there is no driver ovl: there are aufs, btrfs, devicemapper, overlay, overlay2, vfs, zfs",
   );
 });
 

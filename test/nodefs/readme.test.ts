@@ -1,0 +1,60 @@
+/**
+ * The README's library snippets run, and print what they say behind "//".
+ */
+import { readFileSync } from "node:fs";
+import { transformSync } from "esbuild";
+import { describe, expect, test } from "vitest";
+import * as fs from "../../src/entry/fs.ts";
+import * as image from "../../src/entry/image.ts";
+import * as memfs from "../../src/entry/memfs.ts";
+import * as node from "../../src/entry/node.ts";
+import * as thin from "../../src/entry/thin.ts";
+import * as core from "../../src/index.ts";
+
+const ENTRIES: Readonly<Record<string, object>> = {
+  cowlab: core,
+  "cowlab/fs": fs,
+  "cowlab/image": image,
+  "cowlab/memfs": memfs,
+  "cowlab/node": node,
+  "cowlab/thin": thin,
+};
+
+const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+/** Each piece of code with the words in bold before it. */
+const SNIPPETS = README.split("```ts\n")
+  .slice(1)
+  .map((rest, index) => ({
+    title: README.split("```ts\n")[index]?.match(/^\*\*([^*]+)\*\*[^*]*$/m)?.[1] ?? "",
+    code: rest.split("```")[0] ?? "",
+  }));
+
+type Run = (entries: typeof ENTRIES, console: { log(value: unknown): void }) => Promise<void>;
+
+/** A snippet as a function: its imports become parts of the entry points. */
+function runnable(code: string): Run {
+  const body = code.replace(/import \{([^}]*)\} from ("[^"]+");/g, "const {$1} = entries[$2];");
+  const source = `async function run(entries, console) {\n${body}\n}`;
+  const { code: plain } = transformSync(source, { loader: "ts", target: "es2023" });
+  return new Function(`${plain}; return run;`)() as Run;
+}
+
+function shown(value: unknown): string {
+  if (!Array.isArray(value)) return String(value);
+  return `[ ${value.map((one) => `'${String(one)}'`).join(", ")} ]`;
+}
+
+describe("the README's snippets", () => {
+  test("are there, each with a title", () => {
+    expect(SNIPPETS.length).toBeGreaterThanOrEqual(4);
+    expect(SNIPPETS.map(({ title }) => title)).not.toContain("");
+  });
+
+  test.each(SNIPPETS)("$title", async ({ code }) => {
+    const expected = [...code.matchAll(/\); \/\/ (.*)$/gm)].map(([, text]) => text);
+    expect(expected.length).toBe(code.match(/console\.log\(/g)?.length ?? 0);
+    const printed: string[] = [];
+    await runnable(code)(ENTRIES, { log: (value) => printed.push(shown(value)) });
+    expect(printed).toEqual(expected);
+  });
+});

@@ -114,25 +114,34 @@ export function scatteredWrites(bench: Bench): void {
   tree.dispose();
 }
 
-/** The same with described bytes: what a simulation needs, since nobody reads a benchmark's bytes. */
+/**
+ * The same with described bytes: what a simulation needs, since nobody reads a benchmark's bytes. Each round has a table of its own; the first
+ * is not measured: the engine compiles meanwhile.
+ */
 export function scatteredWritesDescribed(bench: Bench): void {
-  const tree = bench.peer.mount(1, (layer) => layer.mkdirp("/db"));
-  const { described } = tree;
-  if (described !== undefined) {
-    const count = bench.count(WRITES, 200);
+  const count = bench.count(WRITES, 200);
+  const series = new Series("write-4-KiB-scattered-described");
+  for (let round = -1; round < bench.rounds && !series.exhausted; round++) {
+    const tree = bench.peer.mount(1, (layer) => layer.mkdirp("/db"));
+    const { described } = tree;
+    if (described === undefined) return;
     tree.mkdirp("/db");
     tree.writeFile("/db/table.ibd", new Uint8Array(0));
     tree.truncate("/db/table.ibd", GIB);
-    const series = new Series("write-4-KiB-scattered-described");
     const handle = tree.open("/db/table.ibd", "write");
-    const bytes = weigh(() => {
-      series.round(count, (from, to) => {
-        for (let index = from; index < to; index++) described.write4k(handle, pageOf(index) * 4096);
+    const write = (from: number, to: number): void => {
+      for (let index = from; index < to; index++) described.write4k(handle, pageOf(index) * 4096);
+    };
+    if (round < 0) write(0, count);
+    else {
+      const bytes = weigh(() => {
+        series.round(count, write);
+        return 1;
       });
-      return 1;
-    });
+      series.weigh(bytes);
+    }
     tree.close(handle);
-    bench.report(series.weigh(bytes));
+    tree.dispose();
   }
-  tree.dispose();
+  bench.report(series);
 }

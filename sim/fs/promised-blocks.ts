@@ -65,8 +65,10 @@ export class PromisedBlocks {
         sets.set(number, set);
         this.#last = Math.max(this.#last, number);
       }
-      for (let from = set.nextFree(block - base); from !== undefined && from < to; ) {
-        const count = Math.min(to, set.nextUsed(from)) - from;
+      const isOne = to === block - base + 1;
+      let from = isOne ? (set.isFree(block - base) ? block - base : undefined) : set.nextFree(block - base);
+      while (from !== undefined && from < to) {
+        const count = isOne ? 1 : Math.min(to, set.nextUsed(from)) - from;
         set.take(from, count);
         this.#covered += count;
         from = from + count < to ? set.nextFree(from + count) : undefined;

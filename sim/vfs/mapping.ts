@@ -164,7 +164,7 @@ export class CachedMapping implements MappingRuns {
     }
     if (row !== 0 && this.#extend(row, page, content)) return;
     const overlaps = row !== 0 && (table.first[row] as number) + (table.pages[row] as number) > page;
-    if (overlaps || this.nextCached(page) < page + pages) this.#removeRange(page, page + pages);
+    if (overlaps || (pages > 1 && this.nextCached(page) < page + pages)) this.#removeRange(page, page + pages);
     const added = this.#add(page, pages, content, 0);
     this.#markDirty(added);
   }

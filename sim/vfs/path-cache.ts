@@ -3,14 +3,16 @@
  *
  * Interface: only walks that a later one must repeat step by step are kept: from the root of one mount without others in it, without symbolic
  * links or "..", by somebody who may search any directory. What is kept is believed only while the filesystem says so (`WalkedPaths`); there is
- * nothing to be told when files come and go. At most SLOTS_MAX / 2 paths, 48 bytes each beside their text, then it begins anew.
+ * nothing to be told when files come and go. At most 229,376 paths, 27 to 55 bytes each beside their text, then it begins anew.
  */
 import type { Name } from "../core/names.ts";
 import type { Inode, WalkedPaths } from "./filesystem.ts";
 
 const UNKNOWN = 0 as Inode;
 const SLOTS_FIRST = 64;
-const SLOTS_MAX = 2 ** 19;
+/** A table with fewer slots becomes four times as long, a longer one twice. */
+const SLOTS_MANY = 2 ** 14;
+const SLOTS_MAX = 2 ** 18;
 /** Of so many units at a path's end each is part of its hash, of those before about eight. */
 const TAIL_UNITS = 16;
 const PRIME = 0x01000193;
@@ -92,15 +94,17 @@ export class PathCache {
   #grow(): void {
     const paths = this.#paths;
     const rows = this.#rows;
-    const slots = Math.max(SLOTS_FIRST, paths.length * 2);
+    const slots = paths.length === 0 ? SLOTS_FIRST : paths.length * (paths.length < SLOTS_MANY ? 4 : 2);
     this.#paths = new Array<string>(slots).fill("");
     this.#rows = new Int32Array(slots * WORDS);
     this.#mask = slots - 1;
-    for (const [slot, path] of paths.entries()) {
-      if (path === "") continue;
-      const place = this.#probe(path, rows[slot * WORDS + HASH] as number);
+    for (let slot = 0; slot < paths.length; slot++) {
+      const at = slot * WORDS;
+      if (rows[at + DIRECTORY] === 0) continue;
+      const path = paths[slot] as string;
+      const place = this.#probe(path, rows[at + HASH] as number);
       this.#paths[place] = path;
-      this.#rows.set(rows.subarray(slot * WORDS, (slot + 1) * WORDS), place * WORDS);
+      for (let word = 0; word < WORDS; word++) this.#rows[place * WORDS + word] = rows[at + word] as number;
     }
   }
 }

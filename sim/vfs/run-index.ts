@@ -1,39 +1,51 @@
 /**
- * The runs of one mapping in the order of their first pages: chunks of sorted row numbers, each beside its page, so that a search stays within
- * a few cache lines. A mapping with few runs needs none of this (run-list.ts).
+ * The runs of one mapping by their first pages: a tree of nodes with up to 32 branches, five bits of the page number a level, all nodes in one
+ * array. A node keeps only the branches that it has, in order, behind a bitmap of them; a search counts bits instead of comparing pages. So a
+ * file written all over costs a few bytes a run, and one with two distant runs little more. A mapping with few runs needs none of this
+ * (run-list.ts).
  *
  * Interface: `first` is the column that says at which page a row begins; a row's first page does not change while the row is in the index.
- * A search for the page of the search before costs nothing: a write looks for what is there, for what follows, and adds a run.
  */
 import { assert } from "../core/assert.ts";
 import type { RunTable } from "./run-table.ts";
 
-const CHUNK_ROWS = 128;
-/** Room of the first chunk, which grows. */
-const FIRST_ROWS = 16;
+const DIGIT_BITS = 5;
+const BRANCHES: number = 1 << DIGIT_BITS;
+/** Levels whose digits lie within the low 30 bits of a page number. */
+const LOW_LEVELS = 6;
 
-interface Chunk {
-  rows: Uint32Array;
-  /** The first page of each. */
-  pages: Float64Array;
-  count: number;
+/** The words of a node: which branches it has (of a free node: the next free one), how large it is, and the branches. */
+const BITMAP = 0;
+const SIZE = 1;
+const BRANCH = 2;
+/** Sizes of nodes in words. */
+const SIZES: readonly number[] = [4, 8, 16, BRANCH + BRANCHES];
+const FIRST_WORDS = 64;
+
+function onesIn(bits: number): number {
+  let count = bits - ((bits >>> 1) & 0x55555555);
+  count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
+  return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-function newChunk(rows: number): Chunk {
-  return { rows: new Uint32Array(rows), pages: new Float64Array(rows), count: 0 };
+/** The branch that a page is on at a level; 0 is the lowest. */
+function digitOf(page: number, level: number): number {
+  const bits =
+    level < LOW_LEVELS ? page >>> (DIGIT_BITS * level) : Math.floor(page / 2 ** 30) >>> (DIGIT_BITS * (level - LOW_LEVELS));
+  return bits & (BRANCHES - 1);
 }
 
 export class RunIndex {
-  readonly #chunks: Chunk[] = [];
-  /** Where each chunk's first row begins. */
-  readonly #firsts: number[] = [];
+  #words = new Uint32Array(FIRST_WORDS);
+  #end = 1;
+  /** The first free node of each size; 0: none. */
+  readonly #free = SIZES.map(() => 0);
+  /** 0: there are no runs. */
+  #root = 0;
+  #levels = 1;
+  /** The page behind the last that so many levels can tell. */
+  #reach = BRANCHES;
   #size = 0;
-  /** What `#seek` sought last, and where it stopped; NaN: nothing that still holds. */
-  #sought = Number.NaN;
-  /** The last chunk that begins at or before that page, or -1. */
-  #chunkAt = -1;
-  /** The last row in it that does. */
-  #place = 0;
 
   get size(): number {
     return this.#size;
@@ -48,117 +60,170 @@ export class RunIndex {
 
   /** The row with the greatest first page that is not behind `page`, or 0. */
   below(page: number): number {
-    this.#seek(page);
-    const chunk = this.#chunks[this.#chunkAt];
-    return chunk === undefined ? 0 : (chunk.rows[this.#place] as number);
+    const words = this.#words;
+    const top = this.#levels - 1;
+    let node = this.#root;
+    if (node === 0 || page < 0) return 0;
+    if (page >= this.#reach) return this.#lastIn(node, top);
+    let aside = 0;
+    let asideLevel = 0;
+    for (let level = top; ; level--) {
+      const bitmap = words[node + BITMAP] as number;
+      const digit = digitOf(page, level);
+      const before = onesIn(bitmap & ((1 << digit) - 1));
+      const isThere = (bitmap >>> digit) & 1;
+      if (level === 0 && before + isThere > 0) return words[node + BRANCH + before + isThere - 1] as number;
+      if (before > 0) {
+        aside = node + BRANCH + before - 1;
+        asideLevel = level;
+      }
+      if (level === 0 || isThere === 0) break;
+      node = words[node + BRANCH + before] as number;
+    }
+    return aside === 0 ? 0 : this.#lastIn(words[aside] as number, asideLevel - 1);
   }
 
   /** The row with the smallest first page behind `page`, or 0. */
   above(page: number): number {
-    this.#seek(page);
-    const chunk = this.#chunks[this.#chunkAt];
-    const next = this.#place + 1;
-    if (chunk !== undefined && next < chunk.count) return chunk.rows[next] as number;
-    const after = this.#chunks[this.#chunkAt + 1];
-    return after === undefined ? 0 : (after.rows[0] as number);
+    const words = this.#words;
+    const top = this.#levels - 1;
+    let node = this.#root;
+    if (node === 0 || page >= this.#reach) return 0;
+    if (page < 0) return this.#firstIn(node, top);
+    let aside = 0;
+    let asideLevel = 0;
+    for (let level = top; ; level--) {
+      const bitmap = words[node + BITMAP] as number;
+      const digit = digitOf(page, level);
+      const upTo = bitmap & ((2 << digit) - 1);
+      const until = onesIn(upTo);
+      const hasMore = (bitmap & ~((2 << digit) - 1)) !== 0;
+      if (level === 0 && hasMore) return words[node + BRANCH + until] as number;
+      if (hasMore) {
+        aside = node + BRANCH + until;
+        asideLevel = level;
+      }
+      if (level === 0 || ((bitmap >>> digit) & 1) === 0) break;
+      node = words[node + BRANCH + until - 1] as number;
+    }
+    return aside === 0 ? 0 : this.#firstIn(words[aside] as number, asideLevel - 1);
+  }
+
+  #lastIn(node: number, level: number): number {
+    const words = this.#words;
+    let at = node;
+    for (let left = level; left >= 0; left--) at = words[at + BRANCH + onesIn(words[at + BITMAP] as number) - 1] as number;
+    return at;
+  }
+
+  #firstIn(node: number, level: number): number {
+    const words = this.#words;
+    let at = node;
+    for (let left = level; left >= 0; left--) at = words[at + BRANCH] as number;
+    return at;
   }
 
   add(first: Float64Array, row: number): void {
     const page = first[row] as number;
-    if (this.#chunks.length === 0) {
-      this.#chunks.push(newChunk(FIRST_ROWS));
-      this.#firsts.push(page);
+    for (; page >= this.#reach; this.#reach *= BRANCHES, this.#levels += 1) {
+      if (this.#root === 0) continue;
+      const root = this.#newNode(0);
+      this.#words[root + BITMAP] = 1;
+      this.#words[root + BRANCH] = this.#root;
+      this.#root = root;
     }
-    this.#seek(page);
-    if (this.#chunkAt < 0) {
-      this.#chunkAt = 0;
-      this.#place = -1;
+    if (this.#root === 0) this.#root = this.#newNode(0);
+    // The word that leads to the node; 0 for #root.
+    let link = 0;
+    let node = this.#root;
+    for (let level = this.#levels - 1; level > 0; level--) {
+      const digit = digitOf(page, level);
+      const bitmap = this.#words[node + BITMAP] as number;
+      if (((bitmap >>> digit) & 1) !== 0) link = node + BRANCH + onesIn(bitmap & ((1 << digit) - 1));
+      else link = this.#branch(link, node, digit, this.#newNode(0));
+      node = this.#words[link] as number;
     }
-    if ((this.#chunks[this.#chunkAt] as Chunk).count === CHUNK_ROWS) this.#split();
-    const chunk = this.#chunks[this.#chunkAt] as Chunk;
-    const place = chunk.count === 0 ? 0 : this.#place + 1;
-    putAt(chunk, place, row, page);
-    if (place === 0) this.#firsts[this.#chunkAt] = page;
-    this.#place = place;
-    this.#sought = page;
+    this.#branch(link, node, digitOf(page, 0), row);
     this.#size += 1;
   }
 
+  /** Gives a node a branch that it does not have; a full one is replaced by a larger one. @returns the branch's word. */
+  #branch(link: number, given: number, digit: number, to: number): number {
+    let node = given;
+    const bitmap = this.#words[node + BITMAP] as number;
+    const count = onesIn(bitmap);
+    const size = this.#words[node + SIZE] as number;
+    if (count + BRANCH === SIZES[size]) {
+      node = this.#newNode(size + 1);
+      this.#words.copyWithin(node + BRANCH, given + BRANCH, given + BRANCH + count);
+      this.#freeNode(given);
+      if (link === 0) this.#root = node;
+      else this.#words[link] = node;
+    }
+    const words = this.#words;
+    const place = node + BRANCH + onesIn(bitmap & ((1 << digit) - 1));
+    for (let at = node + BRANCH + count; at > place; at--) words[at] = words[at - 1] as number;
+    words[place] = to;
+    words[node + BITMAP] = bitmap | (1 << digit);
+    return place;
+  }
+
   remove(first: Float64Array, row: number): void {
-    this.#seek(first[row] as number);
-    const at = this.#chunkAt;
-    const place = this.#place;
-    const chunk = this.#chunks[at];
-    assert(chunk !== undefined && chunk.rows[place] === row, "a run is not in its mapping's index");
-    this.#sought = Number.NaN;
+    const page = first[row] as number;
+    const path: number[] = [];
+    let at = this.#root;
+    for (let level = this.#levels - 1; level >= 0; level--) {
+      path.push(at);
+      const digit = digitOf(page, level);
+      const bitmap = this.#words[at + BITMAP] as number;
+      assert(((bitmap >>> digit) & 1) !== 0, "a run is not in its mapping's index");
+      at = this.#words[at + BRANCH + onesIn(bitmap & ((1 << digit) - 1))] as number;
+    }
+    assert(at === row, "a run is not in its mapping's index");
     this.#size -= 1;
-    chunk.count -= 1;
-    if (chunk.count === 0) {
-      this.#chunks.splice(at, 1);
-      this.#firsts.splice(at, 1);
-      return;
+    for (let level = 0; ; level++) {
+      const node = path.pop();
+      if (node === undefined) break;
+      if (!this.#cutBranch(node, digitOf(page, level))) return;
+      this.#freeNode(node);
     }
-    chunk.rows.copyWithin(place, place + 1, chunk.count + 1);
-    chunk.pages.copyWithin(place, place + 1, chunk.count + 1);
-    if (place === 0) this.#firsts[at] = chunk.pages[0] as number;
+    this.#root = 0;
+    this.#levels = 1;
+    this.#reach = BRANCHES;
   }
 
-  #seek(page: number): void {
-    if (page === this.#sought) return;
-    this.#sought = page;
-    const firsts = this.#firsts;
-    this.#chunkAt = -1;
-    if (firsts.length === 0 || (firsts[0] as number) > page) return;
-    let at = 0;
-    for (let length = firsts.length; length > 1; ) {
-      const half = length >>> 1;
-      at += Number((firsts[at + half] as number) <= page) * half;
-      length -= half;
-    }
-    this.#chunkAt = at;
-    const { pages, count } = this.#chunks[at] as Chunk;
-    let place = 0;
-    for (let length = count; length > 1; ) {
-      const half = length >>> 1;
-      place += Number((pages[place + half] as number) <= page) * half;
-      length -= half;
-    }
-    this.#place = place;
+  /** Takes a branch from a node. @returns whether it was the last. */
+  #cutBranch(node: number, digit: number): boolean {
+    const words = this.#words;
+    const bitmap = words[node + BITMAP] as number;
+    const end = node + BRANCH + onesIn(bitmap) - 1;
+    for (let at = node + BRANCH + onesIn(bitmap & ((1 << digit) - 1)); at < end; at++) words[at] = words[at + 1] as number;
+    words[node + BITMAP] = bitmap & ~(1 << digit);
+    return words[node + BITMAP] === 0;
   }
 
-  /** Halves the full chunk at the place; one that grows at its end leaves it full and begins another, as sequential writing does. */
-  #split(): void {
-    const chunk = this.#chunks[this.#chunkAt] as Chunk;
-    const kept = this.#place === CHUNK_ROWS - 1 ? CHUNK_ROWS - 1 : CHUNK_ROWS / 2;
-    const next = newChunk(CHUNK_ROWS);
-    next.rows.set(chunk.rows.subarray(kept));
-    next.pages.set(chunk.pages.subarray(kept));
-    next.count = CHUNK_ROWS - kept;
-    chunk.count = kept;
-    this.#chunks.splice(this.#chunkAt + 1, 0, next);
-    this.#firsts.splice(this.#chunkAt + 1, 0, next.pages[0] as number);
-    if (this.#place < kept) return;
-    this.#chunkAt += 1;
-    this.#place -= kept;
+  #newNode(size: number): number {
+    let node = this.#free[size] as number;
+    if (node !== 0) this.#free[size] = this.#words[node + BITMAP] as number;
+    else {
+      node = this.#end;
+      this.#end += SIZES[size] as number;
+      if (this.#end > this.#words.length) this.#grow();
+    }
+    this.#words[node + BITMAP] = 0;
+    this.#words[node + SIZE] = size;
+    return node;
   }
-}
 
-/** Puts a row into a chunk that is not full; those from there on move up. */
-function putAt(chunk: Chunk, place: number, row: number, page: number): void {
-  if (chunk.count === chunk.rows.length) {
-    const larger = newChunk(Math.min(CHUNK_ROWS, chunk.count * 2));
-    larger.rows.set(chunk.rows);
-    larger.pages.set(chunk.pages);
-    chunk.rows = larger.rows;
-    chunk.pages = larger.pages;
+  #freeNode(node: number): void {
+    const size = this.#words[node + SIZE] as number;
+    this.#words[node + BITMAP] = this.#free[size] as number;
+    this.#free[size] = node;
   }
-  const { rows, pages } = chunk;
-  // A loop: a call of copyWithin costs more than half a chunk.
-  for (let at = chunk.count; at > place; at--) {
-    rows[at] = rows[at - 1] as number;
-    pages[at] = pages[at - 1] as number;
+
+  #grow(): void {
+    const words = new Uint32Array(Math.ceil(this.#words.length * 1.5) + BRANCHES);
+    words.set(this.#words);
+    this.#words = words;
   }
-  rows[place] = row;
-  pages[place] = page;
-  chunk.count += 1;
 }

@@ -24,6 +24,9 @@ const NO_INODE = 0 as Inode;
 /** What spares somebody the question whether he may search a directory. */
 const SEARCHES_ALL = CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH;
 
+/** A longer path is walked, and refused if it is too long. */
+const FOLDER_PATH_MAX = 1024;
+
 const SLASH = 47;
 const DOT = 46;
 
@@ -62,6 +65,12 @@ export class Walk {
   /** Paths walked before, from the root `#knownFrom`. */
   readonly #known = new PathCache();
   #knownFrom: Position | undefined;
+  /** The path of the directory to which `parent` walked last, without a slash at its end, and that directory; NO_INODE: none that still counts. */
+  #folder = "";
+  #folderInode: Inode = NO_INODE;
+  #folderEpoch = 0;
+  /** After `parent`: where the last component begins. */
+  #lastAt = 0;
   /** Whether the walk has met neither dots nor a symbolic link so far. */
   #straight = true;
   /** After such a walk whose path ends with a name, not with a slash: the directory of that name, which is `name`; else NO_INODE. */
@@ -113,6 +122,7 @@ export class Walk {
     if (mount.covers !== undefined || (credentials.capabilities & SEARCHES_ALL) === 0) return undefined;
     if (root !== this.#knownFrom) {
       this.#known.clear();
+      this.#folderInode = NO_INODE;
       this.#knownFrom = root;
     }
     return mount.fs.walked;
@@ -120,10 +130,34 @@ export class Walk {
 
   /** Walks to the directory of the last component, which is not looked up. */
   parent(path: string): Errno | undefined {
+    const walked = this.#repeatable(path);
+    if (walked !== undefined && this.#isIn(path, walked)) return undefined;
     const wrong = pathError(path);
     if (wrong !== undefined) return wrong;
     this.#begin();
-    return this.#run(path, true, true);
+    const lost = this.#run(path, true, true);
+    if (lost !== undefined || walked === undefined || !this.#straight || this.kind !== "normal") return lost;
+    this.#folder = path.slice(0, this.#lastAt - 1);
+    this.#folderInode = this.inode;
+    this.#folderEpoch = walked.epoch;
+    return undefined;
+  }
+
+  /** Whether the path is a name in the directory to which `parent` walked last; stands there then, before the name. */
+  #isIn(path: string, walked: WalkedPaths): boolean {
+    const folder = this.#folder;
+    const at = folder.length + 1;
+    if (path.charCodeAt(at - 1) !== SLASH || this.#folderEpoch !== walked.epoch || this.#folderInode === NO_INODE) return false;
+    const first = path.charCodeAt(at);
+    if (first === DOT || first === SLASH || at >= path.length || path.length > FOLDER_PATH_MAX || !path.startsWith(folder))
+      return false;
+    const name = this.#names.component(path, at);
+    if (this.#names.end !== path.length) return false;
+    this.mount = this.#task.root.mount;
+    this.inode = this.#folderInode;
+    this.#links = 0;
+    this.#endBefore(name, 0, path.length - at, false);
+    return true;
   }
 
   /** After `parent`: the inode of the last component, mounts on it not entered. @returns ENOENT, ENAMETOOLONG. */
@@ -172,7 +206,10 @@ export class Walk {
       let next = end;
       while (next < path.length && path.charCodeAt(next) === SLASH) next++;
       const last = next === path.length;
-      if (last && wantParent) return this.#endBefore(name, dots, end - at, next > end);
+      if (last && wantParent) {
+        this.#lastAt = at;
+        return this.#endBefore(name, dots, end - at, next > end);
+      }
       if (dots !== 0) {
         if (dots === 2) this.#up();
         this.#straight = false;

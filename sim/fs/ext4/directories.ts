@@ -197,8 +197,12 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const leaf = leaves[leafAt] as HashLeaf;
   const block = blockAt(data, leaf.at);
   // Hashes and places in the block in one number each, which sort without a comparison of ours.
-  const keys = Float64Array.from(block.rows, (row, place) => nameHash(names, state.dentries.name(row)) * PLACES + place).sort();
-  const sorted = Array.from(keys, (key) => block.rows[key % PLACES] as number);
+  const keys = new Float64Array(block.rows.length);
+  for (let place = 0; place < keys.length; place++)
+    keys[place] = nameHash(names, state.dentries.name(block.rows[place] as number)) * PLACES + place;
+  keys.sort();
+  const sorted: number[] = [];
+  for (const key of keys) sorted.push(block.rows[key % PLACES] as number);
   let moved = 0;
   let split = sorted.length;
   while (split > 1) {

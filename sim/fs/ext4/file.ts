@@ -81,7 +81,14 @@ function promise(state: Ext4State, data: FileData, offset: number, length: numbe
   const first = Math.floor(offset / BLOCK_SIZE);
   const end = Math.ceil((offset + length) / BLOCK_SIZE);
   const { list } = data.tree;
-  if (list.missing(first, end) === 0) return length;
+  // Most writes are of one page.
+  const isOne = end - first === 1;
+  if ((isOne && data.isPromised(first)) || list.missing(first, end) === 0) return length;
+  if (isOne && canReserve(state, 1)) {
+    data.delay(first, end);
+    state.delayedBlocks += 1;
+    return length;
+  }
   for (let block = first; block < end; ) {
     const index = list.find(block);
     const start = index < list.count ? list.logical(index) : Number.POSITIVE_INFINITY;

@@ -72,7 +72,8 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): Perfo
     const [call, words] =
       operation.kind === "call" ? callWords(operation.step) : [operation.kind, JSON.stringify(operation.path)];
     const shownAnswer = "errno" in answer ? answer.errno : "value" in answer ? formatJson(answer.value) : "0";
-    tools.events.emit({ op: "call", process: actor.name, call, arguments: words, result: shownAnswer, since });
+    const filesystem = session.task.root.mount.fs.type;
+    tools.events.emit({ op: "call", process: actor.name, filesystem, call, arguments: words, result: shownAnswer, since });
   }
   return { answer };
 }
@@ -128,9 +129,18 @@ function inShell(tools: Tools, operation: Extract<Operation, { kind: "shell" }>,
   const task = taskOf(actor, session);
   task.umask = actor.umask ?? SHELL_UMASK;
   const { events } = tools;
+  const filesystem = task.root.mount.fs.type;
   let since = tools.now();
   const onCall = (made: MadeCall): void => {
-    events.emit({ op: "call", process: actor.name, call: made.name, arguments: made.arguments, result: made.result, since });
+    events.emit({
+      op: "call",
+      process: actor.name,
+      filesystem,
+      call: made.name,
+      arguments: made.arguments,
+      result: made.result,
+      since,
+    });
     since = tools.now();
   };
   const { script, variables } = operation;

@@ -14,7 +14,7 @@ const STARTER = `# yaml-language-server: $schema=./node_modules/cowlab/schema/sc
 version: 1
 name: my-first
 about: One byte is changed in a file of the image. Who copies what?
-drivers: [overlay2, btrfs, devicemapper, vfs]
+drivers: all
 host: { backing: ext4, device: 2GiB, memory: 1GiB }
 vars: { size: 16MiB }
 images:

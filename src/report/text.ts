@@ -139,10 +139,15 @@ function differences({ steps, drivers }: ScenarioDocument): readonly Difference[
   });
 }
 
-/** Who answers, and beside it what, in as many lines as that takes. */
+/** Longer answers are cut: `--json` has them whole. */
+const ANSWER_LINES_MAX = 4;
+
+/** Who answers, and beside it what, in a few lines. */
 function answerLines(who: string, indent: number, answer: string, width: number): readonly string[] {
   const spaces = " ".repeat(indent + 6);
-  const lines = wrapped(answer, Math.max(width, indent + 30), spaces).map((line) => line.replaceAll(HARD_SPACE, " "));
+  const all = wrapped(answer, Math.max(width, indent + 30), spaces).map((line) => line.replaceAll(HARD_SPACE, " "));
+  const cut = all.length > ANSWER_LINES_MAX;
+  const lines = cut ? [...all.slice(0, ANSWER_LINES_MAX - 1), `${spaces}… (${all.length} lines)`] : all;
   return [`    ${who}${" ".repeat(indent - textWidth(who))}  ${(lines[0] ?? "").trimStart()}`, ...lines.slice(1)];
 }
 

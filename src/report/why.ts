@@ -24,12 +24,16 @@ const MECHANISMS: readonly (readonly [MetricId, (figure: number) => string])[] =
   ["copy_ups", (count) => `${countText(count)} ${count === 1 ? "copy-up" : "copy-ups"}`],
   ["files_copied", (count) => `${countText(count)} ${count === 1 ? "file" : "files"} of whole trees copied`],
   ["data_copied", (count) => `${bytesText(count)} copied`],
+  ["bytes_written", (count) => `${bytesText(count)} written by calls`],
   ["space_allocated", (count) => (count < 0 ? `${bytesText(-count)} freed` : `${bytesText(count)} allocated`)],
-  ["inodes_allocated", (count) => (count < 0 ? `${countText(-count)} inodes freed` : `${countText(count)} inodes`)],
+  [
+    "inodes_allocated",
+    (count) => (count < 0 ? `${countText(-count)} inodes freed` : `${countText(count)} ${count === 1 ? "inode" : "inodes"}`),
+  ],
   ["refused", (count) => `${countText(count)} ${count === 1 ? "call" : "calls"} refused`],
   ["device_flushes", (count) => `${countText(count)} ${count === 1 ? "flush" : "flushes"}`],
 ];
-const MECHANISMS_TOLD = 3;
+const MECHANISMS_TOLD = 4;
 
 function partsOf(driver: DriverDocument, scenario: ScenarioDocument, phase: Phase | undefined): readonly Part[] {
   const steps = driver.steps.map(({ id, figures }, index): Part => {

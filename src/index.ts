@@ -9,8 +9,14 @@ export { DriverError, isDriverError } from "./drivers/driver.ts";
 export { DRIVERS, startDriver } from "./drivers/registry.ts";
 export { Lab, LabError } from "./layers/lab.ts";
 export { type LabRequest, must, openLab } from "./layers/open-lab.ts";
-export { compareText } from "./report/compare.ts";
-export { compareJson } from "./report/json.ts";
+export {
+  documentText,
+  type RunDocument,
+  runDocument,
+  type ScenarioDocument,
+  scenarioDocument,
+} from "./report/document.ts";
+export { scenarioText } from "./report/text.ts";
 export { loadScenario } from "./scenario/load.ts";
 export { type DriverState, driverStates, makeWorld } from "./scenario/machine.ts";
 export { type Place, type Problem, ScenarioError } from "./scenario/problem.ts";

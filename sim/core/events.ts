@@ -39,6 +39,8 @@ export type SimEvent =
   | {
       readonly op: "call";
       readonly process: string;
+      /** The type of the filesystem at the process's root. */
+      readonly filesystem: string;
       readonly call: string;
       readonly arguments: string;
       /** 0, a value, or the errno's code. */

@@ -1,80 +1,115 @@
 /**
- * `cowlab compare`: scenario files on the drivers they name, a table each.
+ * `cowlab run`, `compare` and `sweep`: scenario files on the drivers they name.
+ *
+ * Interface: every file is read first, so that a wrong one stops the command before anything is printed.
  */
-import { nodeHasher } from "../node/digest.ts";
-import type { Loaded } from "../node/files.ts";
-import { readScenarios, scenarioFiles } from "../node/files.ts";
-import { compareText } from "../report/compare.ts";
-import { compareJson } from "../report/json.ts";
-import { worldMaker } from "../scenario/machine.ts";
-import { runScenario, type ScenarioRun } from "../scenario/run.ts";
-import type { DriverChoice, Scenario } from "../scenario/scenario.ts";
-import { DRIVER_NAMES, type DriverName } from "../scenario/schema.ts";
-import { suggestion } from "../scenario/suggest.ts";
+import { scenarioFiles } from "../node/files.ts";
+import { hasFailed, type ScenarioDocument, titleOf } from "../report/document.ts";
+import { Progress } from "./console.ts";
+import { type EventSink, sinkFor } from "./events.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { Library, type Order, runOne, runOrders } from "./jobs.ts";
+import { Outputs } from "./outputs.ts";
+import { comparisonOf, driversOf, overridesOf, type ScenarioOptions, wholeNumber } from "./settings.ts";
+import { type Shard, seedFor, shardOf } from "./shard.ts";
 
-export interface CompareOptions {
-  readonly json?: boolean;
-  /** Names or ids, separated by commas. */
-  readonly drivers?: string;
-  readonly seed?: string;
+/** What the three verbs do differently. */
+export interface Manner {
+  /** Rows in the order of the first figure. */
+  readonly ranked: boolean;
+  /** Seeds come from the number of each run in the whole, and a part of it can be done alone. */
+  readonly sweeps: boolean;
 }
 
-/**
- * Reads every file first, so that a wrong one stops the command before anything is printed; then runs them one after the other.
- * @param write - takes what belongs on stdout, as soon as it is known
- * @returns the exit code
- */
-export async function compare(paths: readonly string[], options: CompareOptions, write: (text: string) => void): Promise<number> {
-  const seed = seedOf(options.seed);
-  const loaded: Loaded[] = [];
-  for (const path of paths.flatMap(scenarioFiles)) loaded.push(...(await readScenarios(path)));
-  const chosen = loaded.map(({ scenario, archives }) => ({ archives, scenario: choose(scenario, options.drivers) }));
-  const results: ScenarioRun[] = [];
-  const makeWorld = worldMaker(nodeHasher);
-  for (const { scenario, archives } of chosen) {
-    const result = runScenario(scenario, { makeWorld, archives, ...(seed === undefined ? {} : { seed }) });
-    if (result.drivers.length === 0)
+export interface Surroundings {
+  readonly write: (text: string) => void;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+interface Plan {
+  readonly orders: readonly Order[];
+  /** The number of each order in the whole. */
+  readonly numbers: readonly number[];
+  readonly library: Library;
+}
+
+const WHOLE: Shard = { index: 0, count: 1 };
+
+/** Runs scenario files. @returns the exit code */
+export async function compare(
+  paths: readonly string[],
+  options: ScenarioOptions,
+  manner: Manner,
+  around: Surroundings,
+): Promise<number> {
+  const overrides = overridesOf(options.parameter);
+  const jobs = wholeNumber("--jobs", options.jobs, 1);
+  const outputs = new Outputs(options, { ...around, ranked: manner.ranked });
+  const shard = manner.sweeps ? shardOf(options.shard, around.environment) : WHOLE;
+  const plan = await planOf(paths, options, { overrides, manner, shard });
+  const progress = new Progress(options.quiet === true, around.environment);
+  let failed = false;
+  const take = (document: ScenarioDocument): void => {
+    const { drivers, missing } = document;
+    if (drivers.length === 0)
       throw new UsageError(
-        `${scenario.file}: none of its drivers can run: ${result.missing.map(({ id, why }) => `${id} (${why})`).join(", ")}`,
+        `${document.file}: none of its drivers can run: ${missing.map(({ id, why }) => `${id} (${why})`).join(", ")}`,
       );
-    results.push(result);
-    if (options.json !== true) await writeNow(write, `${results.length > 1 ? "\n" : ""}${compareText(result)}`);
+    progress.clear();
+    failed ||= hasFailed(document);
+    outputs.take(document);
+  };
+  if (outputs.events.length > 0) {
+    const sinks = outputs.events.map(({ format, path }) => sinkFor(format, path, around.write));
+    runWithEvents(plan.orders, sinks, take);
+  } else {
+    const tell = (done: number, all: number): void => progress.show(`${done} of ${all} runs`);
+    await runOrders(plan.orders, { library: plan.library, overrides, jobs, progress: tell }, async (document) => take(document));
   }
-  if (options.json === true) write(compareJson(results));
-  return results.some(hasFailed) ? EXIT.expectation : EXIT.ok;
+  progress.clear();
+  outputs.finish(shard.count === 1 ? {} : { shard: { ...shard, numbers: plan.numbers } });
+  return failed ? EXIT.expectation : EXIT.ok;
 }
 
-/** Writes, and lets a reader that is gone say so before the next scenario runs. */
-async function writeNow(write: (text: string) => void, text: string): Promise<void> {
-  write(text);
-  await new Promise((resolve) => setImmediate(resolve));
+async function planOf(
+  paths: readonly string[],
+  options: ScenarioOptions,
+  {
+    overrides,
+    manner,
+    shard,
+  }: { readonly overrides: ReturnType<typeof overridesOf>; readonly manner: Manner; readonly shard: Shard },
+): Promise<Plan> {
+  const seed = wholeNumber("--seed", options.seed);
+  const library = new Library(overrides);
+  const orders: Order[] = [];
+  const numbers: number[] = [];
+  let number = 0;
+  for (const path of paths.flatMap(scenarioFiles)) {
+    for (const [combination, loaded] of (await library.get(path)).entries()) {
+      const drivers = driversOf(loaded.scenario, options.drivers);
+      const scenario = { ...loaded.scenario, compare: comparisonOf(loaded.scenario, drivers, options) };
+      const own = manner.sweeps ? seedFor(seed ?? loaded.scenario.seed, number) : seed;
+      if (number % shard.count === shard.index) {
+        orders.push({ loaded: { ...loaded, scenario }, drivers, path, combination, seed: own });
+        numbers.push(number);
+      }
+      number += 1;
+    }
+  }
+  return { orders, numbers, library };
 }
 
-function hasFailed({ drivers }: ScenarioRun): boolean {
-  return drivers.some((run) => run.stopped !== undefined || run.verdicts.some((verdict) => !verdict.ok && !verdict.soft));
-}
-
-function seedOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--seed takes a whole number from 0 on, not "${text}"`);
-  return Number(text);
-}
-
-/** The scenario with the drivers that the command line names: those of the file by id or name, else a driver as it comes. */
-function choose(scenario: Scenario, names: string | undefined): Scenario {
-  if (names === undefined) return scenario;
-  const drivers = names.split(",").flatMap((name) => {
-    const known = scenario.drivers.filter((choice) => choice.id === name || choice.driver === name);
-    if (known.length > 0) return known;
-    const plain = DRIVER_NAMES.find((driver) => driver === name);
-    const words = [...new Set([...scenario.drivers.map((choice) => choice.id), ...DRIVER_NAMES])];
-    if (plain === undefined) throw new UsageError(`unknown driver "${name}"${suggestion(name, words)}`);
-    return [plainChoice(plain)];
-  });
-  return { ...scenario, drivers: [...new Set(drivers)] };
-}
-
-function plainChoice(driver: DriverName): DriverChoice {
-  return { id: driver, driver, options: {}, place: { line: 1, column: 1 } };
+/** One after the other in this thread, since whoever listens must hear everything in order. */
+function runWithEvents(orders: readonly Order[], sinks: readonly EventSink[], take: (document: ScenarioDocument) => void): void {
+  for (const { loaded, drivers, seed } of orders) {
+    const title = titleOf(loaded.scenario);
+    const { device } = loaded.scenario.host;
+    take(
+      runOne(loaded, drivers, seed, (event) => {
+        for (const sink of sinks) sink.add(title, event, device);
+      }),
+    );
+  }
+  for (const sink of sinks) sink.end();
 }

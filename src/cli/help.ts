@@ -28,5 +28,5 @@ export const TOPICS: Readonly<Record<string, () => string>> = {
   units: () =>
     "Sizes: B, KiB, MiB, GiB, TiB (powers of 1024) and kB, MB, GB, TB (powers of 1000). Times: ns, us, ms, s, min, h.\nSums are allowed, and $names of `vars`: 2*$pages, 1GiB - 4KiB. Bounds: 4KiB, { min: 1, max: 4 }, 256MiB ~5%. Modes are octal.\n",
   "exit-codes": () =>
-    "0   everything was as expected\n1   an expectation failed\n2   wrong usage, or an invalid file\n4   a replay differs from the recording\n70  a bug of cowlab\n",
+    "0   everything was as expected\n1   an expectation failed\n2   wrong usage, or an invalid file\n3   a property was falsified\n4   a replay differs from the recording\n70  a bug of cowlab\n",
 };

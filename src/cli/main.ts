@@ -10,6 +10,7 @@ import { Command, CommanderError } from "commander";
 import { addBtrfsCommand } from "./btrfs-command.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
 import { addImageCommand } from "./image-command.ts";
+import { addScenarioCommands } from "./scenario-commands.ts";
 
 /** The version in the package.json above this file, in the sources as in the built package. */
 function version(): string {
@@ -36,17 +37,7 @@ function program(): Command {
     .showHelpAfterError("(cowlab help tells what can be asked)")
     .helpCommand(false)
     .exitOverride();
-  root
-    .command("compare")
-    .description("run scenario files on the drivers they name and print a table each")
-    .argument("<file-or-folder...>", "scenario files (*.yaml), or folders of them")
-    .option("--json", "print one JSON document")
-    .option("--drivers <names>", "these drivers only, separated by commas")
-    .option("--seed <number>", "instead of the scenarios' own seeds")
-    .action(async (paths: string[], options) => {
-      const { compare } = await import("./compare.ts");
-      process.exitCode = await compare(paths, options, write);
-    });
+  addScenarioCommands(root, write, process.env);
   root
     .command("replay")
     .description("repeat recorded traces, and tell where the answers differ from the kernel's")
@@ -70,13 +61,6 @@ function program(): Command {
     });
   addImageCommand(root, write);
   addBtrfsCommand(root, write);
-  root
-    .command("schema")
-    .description("print the JSON Schema (draft-07) of scenario files")
-    .action(async () => {
-      const { jsonSchema } = await import("../scenario/schema.ts");
-      write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
-    });
   root
     .command("help")
     .description("explain a command or a topic: actions, metrics, units, exit-codes")

@@ -9,17 +9,61 @@ export interface TableColumn {
 
 const GAP = "  ";
 
-/** The width of a text in terminal columns; wide and combining characters are told apart. */
+/** What a terminal shows two columns wide: East Asian wide and full-width characters (UAX #11: W and F) and pictures of their own colour. */
+const WIDE: readonly (readonly [number, number])[] = [
+  [0x1100, 0x115f],
+  [0x2e80, 0x303e],
+  [0x3041, 0xa4cf],
+  [0xa960, 0xa97c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe10, 0xfe19],
+  [0xfe30, 0xfe6f],
+  [0xff01, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x16fe0, 0x18cff],
+  [0x1aff0, 0x1b2ff],
+  [0x1f200, 0x1f265],
+  [0x1f300, 0x1f64f],
+  [0x1f680, 0x1f6ff],
+  [0x1f7e0, 0x1f7ff],
+  [0x1f900, 0x1faff],
+  [0x20000, 0x3fffd],
+];
+const JOINER = 0x200d;
+/** Hangul vowels and finals, which complete the syllable before them. */
+const JAMO: readonly (readonly [number, number])[] = [
+  [0x1160, 0x11ff],
+  [0xd7b0, 0xd7ff],
+];
+/** Letters that make flags, in pairs. */
+const REGIONAL: readonly (readonly [number, number])[] = [[0x1f1e6, 0x1f1ff]];
+
+function within(code: number, ranges: readonly (readonly [number, number])[]): boolean {
+  return ranges.some(([first, last]) => code >= first && code <= last);
+}
+
+/** The width of a text in terminal columns: marks, joiners and what they join take none, wide characters two. */
 export function textWidth(text: string): number {
   let width = 0;
+  let before = 0;
+  let regional = 0;
   for (const unit of text) {
-    if (/\p{M}|\p{Cf}/u.test(unit)) continue;
-    width +=
-      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u.test(
-        unit,
-      )
-        ? 2
-        : 1;
+    const code = unit.codePointAt(0) ?? 0;
+    if (code >= 0x20 && code < 0x7f) {
+      width += 1;
+      before = code;
+      continue;
+    }
+    const joined = before === JOINER;
+    before = code;
+    if (joined || /\p{M}|\p{Cf}|\p{Cc}/u.test(unit) || within(code, JAMO) || (code >= 0x1f3fb && code <= 0x1f3ff)) continue;
+    if (within(code, REGIONAL)) {
+      regional += 1;
+      width += regional % 2 === 1 ? 2 : 0;
+      continue;
+    }
+    width += within(code, WIDE) ? 2 : 1;
   }
   return width;
 }

@@ -115,7 +115,8 @@ function driverIds(value: Plain): readonly string[] {
 function build(reading: Reading, written: WrittenScenario, parameters: Scenario["parameters"]): Scenario {
   const { document } = reading;
   const host = written.host ?? {};
-  const drivers: readonly (string | WrittenDriver)[] = written.drivers ?? DRIVER_NAMES;
+  const drivers: readonly (string | WrittenDriver)[] =
+    written.drivers === undefined || written.drivers === "all" ? DRIVER_NAMES : written.drivers;
   return {
     file: reading.file,
     name: written.name,

@@ -36,8 +36,12 @@ export const METRIC_IDS = [
   "modelled_time",
   "calls",
   "refused",
+  "bytes_read",
+  "bytes_written",
 ] as const;
 export type MetricId = (typeof METRIC_IDS)[number];
+/** Those that count the steps' own calls. */
+export type CallMetric = "calls" | "refused" | "bytes_read" | "bytes_written";
 
 const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
   data_copied: {
@@ -98,6 +102,18 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "count",
     kind: "amount",
     about: "system calls of the steps that were answered with an errno",
+  },
+  bytes_read: {
+    title: "read by calls",
+    unit: "bytes",
+    kind: "amount",
+    about: "bytes that the steps' own calls read, those that mv and cp copy among them; the kernel's copies are data_copied",
+  },
+  bytes_written: {
+    title: "written by calls",
+    unit: "bytes",
+    kind: "amount",
+    about: "bytes that the steps' own calls wrote, those that mv and cp copy among them",
   },
 };
 

@@ -8,7 +8,7 @@ import type { EventStream } from "../../sim/core/events.ts";
 import type { Random } from "../../sim/core/random.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { formatJson, type Json } from "../calls/json.ts";
+import { formatJson, isRecord, type Json } from "../calls/json.ts";
 import { perform as performCall } from "../calls/perform.ts";
 import type { CallSession } from "../calls/session.ts";
 import { shown } from "../calls/show.ts";
@@ -48,6 +48,9 @@ export interface Actor {
 export interface Performed {
   readonly answer: CallResult;
   readonly shell?: Outcome;
+  /** Bytes that a call moved. */
+  readonly read?: number;
+  readonly written?: number;
 }
 
 const OK: CallResult = { ok: true };
@@ -72,9 +75,35 @@ export function perform(tools: Tools, operation: Operation, actor: Actor): Perfo
     const [call, words] =
       operation.kind === "call" ? callWords(operation.step) : [operation.kind, JSON.stringify(operation.path)];
     const shownAnswer = "errno" in answer ? answer.errno : "value" in answer ? formatJson(answer.value) : "0";
-    tools.events.emit({ op: "call", process: actor.name, call, arguments: words, result: shownAnswer, since });
+    const filesystem = session.task.root.mount.fs.type;
+    tools.events.emit({ op: "call", process: actor.name, filesystem, call, arguments: words, result: shownAnswer, since });
   }
-  return { answer };
+  return { answer, ...movedBy(operation, answer) };
+}
+
+/** The bytes that a call read or wrote, as its answer tells. */
+function movedBy(operation: FileOperation, answer: CallResult): Pick<Performed, "read" | "written"> {
+  if ("errno" in answer) return {};
+  if (operation.kind === "writeFile") return { written: dataLength(operation.data) };
+  const value = "value" in answer ? answer.value : undefined;
+  // What these did to each of many files, their events tell.
+  if (operation.kind === "populate" || operation.kind === "walk") return {};
+  if (operation.kind === "readFile" || operation.step.call === "read" || operation.step.call === "pread")
+    return { read: shownLength(value) };
+  if (typeof value !== "number") return {};
+  if (operation.step.call === "copy_file_range") return { read: value, written: value };
+  return operation.data === undefined ? {} : { written: value };
+}
+
+function dataLength(data: Data): number {
+  return data.kind === "text" ? new TextEncoder().encode(data.text).length : data.size;
+}
+
+/** How much content an answer shows. */
+function shownLength(value: Json | undefined): number {
+  if (!isRecord(value)) return 0;
+  const { data, len } = value;
+  return typeof data === "string" ? data.length : typeof len === "number" ? len : 0;
 }
 
 /** A call's name and its arguments in words. */
@@ -138,9 +167,18 @@ function inShell(tools: Tools, operation: Extract<Operation, { kind: "shell" }>,
   const task = taskOf(actor, session);
   task.umask = actor.umask ?? SHELL_UMASK;
   const { events } = tools;
+  const filesystem = task.root.mount.fs.type;
   let since = tools.now();
   const onCall = (made: MadeCall): void => {
-    events.emit({ op: "call", process: actor.name, call: made.name, arguments: made.arguments, result: made.result, since });
+    events.emit({
+      op: "call",
+      process: actor.name,
+      filesystem,
+      call: made.name,
+      arguments: made.arguments,
+      result: made.result,
+      since,
+    });
     since = tools.now();
   };
   const { script, variables } = operation;

@@ -4,12 +4,13 @@
  * Interface: deterministic: the same scenario gives the same result. Every phase ends with a sync, so that what it dirtied is counted in it.
  * A driver whose build or start fails is stopped there with the reason; the others go on.
  */
+import { assert } from "../../sim/core/assert.ts";
 import type { StampedEvent } from "../../sim/core/events.ts";
 import { Random } from "../../sim/core/random.ts";
 import type { Archive } from "./archive.ts";
 import { ImageBuilds } from "./build.ts";
 import { type JudgedStep, judge, type Verdict } from "./expect.ts";
-import { type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
+import { type CallMetric, columnNamed, type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
 import { type Performed, perform as performOperation, type Tools } from "./operation.ts";
 import type { Place } from "./problem.ts";
 import type { DriverChoice, Scenario, StepPlan } from "./scenario.ts";
@@ -37,6 +38,13 @@ export interface DriverRun {
   readonly steps: readonly StepRun[];
   readonly verdicts: readonly Verdict[];
   readonly stopped: Stop | undefined;
+}
+
+/** The figure that a column's name stands for: over the whole run, or in one phase. */
+export function figureOf(run: Pick<DriverRun, "phases" | "total">, name: string): number {
+  const column = columnNamed(name);
+  assert(column !== undefined, `no column is called ${name}`);
+  return (column.phase === undefined ? run.total : run.phases[column.phase])[column.metric];
 }
 
 export interface ScenarioRun {
@@ -98,7 +106,7 @@ class Run {
   readonly #archives: ReadonlyMap<string, Archive>;
   readonly #random: Random;
   readonly #steps: StepRun[] = [];
-  readonly #counts = { calls: 0, refused: 0 };
+  readonly #counts: Record<CallMetric, number> = { calls: 0, refused: 0, bytes_read: 0, bytes_written: 0 };
   readonly #onEvent: RunOptions["onEvent"];
   #tops: ReadonlyMap<string, string> = new Map();
   #phase: Phase = "build";
@@ -214,9 +222,13 @@ class Run {
     if (done.shell !== undefined) {
       this.#counts.calls += done.shell.calls;
       this.#counts.refused += done.shell.refused;
+      this.#counts.bytes_read += done.shell.bytesRead;
+      this.#counts.bytes_written += done.shell.bytesWritten;
     } else if (session !== undefined) {
       this.#counts.calls += 1;
       if ("errno" in done.answer) this.#counts.refused += 1;
+      this.#counts.bytes_read += done.read ?? 0;
+      this.#counts.bytes_written += done.written ?? 0;
     }
     return done;
   }

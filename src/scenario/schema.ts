@@ -72,7 +72,7 @@ export interface WrittenScenario {
   readonly name: string;
   readonly about: string;
   readonly sources?: readonly string[] | undefined;
-  readonly drivers?: readonly (DriverName | WrittenDriver)[] | undefined;
+  readonly drivers?: "all" | readonly (DriverName | WrittenDriver)[] | undefined;
   readonly host?: WrittenHost | undefined;
   readonly seed?: number | undefined;
   readonly vars?: Readonly<Record<string, unknown>> | undefined;
@@ -196,7 +196,10 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
     name: slots.name,
     about: slots.text,
     sources: z.array(slots.text).optional().meta({ description: "where the question comes from" }),
-    drivers: z.array(driverSchema(slots)).min(1, "name one driver at least").optional(),
+    drivers: z
+      .union([z.literal("all"), z.array(driverSchema(slots)).min(1, "name one driver at least")])
+      .optional()
+      .meta({ description: "all seven, or a list; default: all" }),
     host: hostSchema(slots).optional(),
     seed: z.int().min(0, "a seed is a whole number from 0 on").optional(),
     vars: z.record(slots.name, z.unknown()).optional().meta({ description: "quantities that others may name as $name" }),

@@ -8,7 +8,7 @@ import type { Instruction } from "../images/builder.ts";
 import type { ContainerOptions } from "../layers/lab.ts";
 import type { ImageField } from "./action.ts";
 import type { Archive } from "./archive.ts";
-import type { MetricId } from "./metrics.ts";
+import type { CallMetric, MetricId } from "./metrics.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 
 /** A failure of the driver or the machine as Docker words it. */
@@ -73,8 +73,8 @@ export interface World {
   dropCaches(): WorldFailure | undefined;
   /** Lets virtual time pass, in nanoseconds. */
   tick(span: number): void;
-  /** Metrics as they stand: amounts since the machine was made. `calls` and `refused` are the runner's own. */
-  figures(): Readonly<Record<Exclude<MetricId, "calls" | "refused">, number>>;
+  /** Metrics as they stand: amounts since the machine was made. What calls did is the runner's own. */
+  figures(): Readonly<Record<Exclude<MetricId, CallMetric>, number>>;
   /** Throws an InvariantError when an engine's books do not add up. */
   check(): void;
 }

@@ -59,6 +59,9 @@ export class Process {
   /** System calls so far, and those answered with an errno. */
   calls = 0;
   refused = 0;
+  /** Bytes that calls moved out of files, and into them. */
+  bytesRead = 0;
+  bytesWritten = 0;
   stdout = "";
   stderr = "";
   /** Where standard output and input are redirected to; undefined: to `stdout`, and from nothing. */
@@ -154,6 +157,7 @@ export class Process {
   read(file: OpenedFile, length: number): Content | Errno {
     const found = file.device === undefined ? this.task.read(file.fd, length) : this.#ofDevice(file.device, length);
     this.#made("read", isErrno(found) ? found : found.length, `<${file.path}>`, length);
+    if (!isErrno(found) && file.device === undefined) this.bytesRead += found.length;
     return found;
   }
   #ofDevice(device: NonNullable<OpenedFile["device"]>, length: number): Content {
@@ -168,6 +172,7 @@ export class Process {
       const written = file.device === undefined ? this.task.write(file.fd, rest) : rest.length;
       this.#made("write", written, `<${file.path}>`, rest.length);
       if (isErrno(written)) return written;
+      if (file.device === undefined) this.bytesWritten += written;
       done += written;
     }
     return done;
@@ -180,6 +185,10 @@ export class Process {
   copyFileRange(from: OpenedFile, to: OpenedFile, length: number = TRANSFER_MAX): number | Errno {
     const copied = from.device ?? to.device;
     const done = copied === undefined ? this.task.copyFileRange(from.fd, to.fd, Math.min(length, TRANSFER_MAX)) : EINVAL;
+    if (!isErrno(done)) {
+      this.bytesRead += done;
+      this.bytesWritten += done;
+    }
     return this.#made("copy_file_range", done, `<${from.path}>`, `<${to.path}>`);
   }
   clone(from: OpenedFile, to: OpenedFile): Errno | undefined {

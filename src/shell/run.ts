@@ -20,6 +20,8 @@ export interface Outcome {
   /** System calls that it made, and those answered with an errno. */
   readonly calls: number;
   readonly refused: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
 }
 
 export interface ShellOptions extends ProcessOptions {
@@ -77,8 +79,8 @@ export function runScript(script: readonly SimpleCommand[], options: ShellOption
     status = command.negated ? Number(ended === 0) : ended;
   }
   process.task.chdirTo(home);
-  const { stdout, stderr, calls, refused } = process;
-  return { status, stdout, stderr, calls, refused };
+  const { stdout, stderr, calls, refused, bytesRead, bytesWritten } = process;
+  return { status, stdout, stderr, calls, refused, bytesRead, bytesWritten };
 }
 
 interface Context extends ShellOptions {

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
-import { compareText, loadScenario, makeWorld, runScenario } from "../../src/index.ts";
+import { loadScenario, makeWorld, runScenario, scenarioDocument, scenarioText } from "../../src/index.ts";
 
 interface Page {
   addScriptTag(options: { content: string }): Promise<unknown>;
@@ -58,10 +58,10 @@ test.skipIf(!existsSync(CHROMIUM))(
       await page.addScriptTag({ content: await bundle() });
       // The function's text is all that reaches the page: it knows nothing of this file.
       const there = await page.evaluate(`((text) => {
-      const { loadScenario, runScenario, compareText, makeWorld } = cowlab;
-      return compareText(runScenario(loadScenario(text, "rename-dir-lower.yaml"), { makeWorld }));
+      const { loadScenario, runScenario, scenarioDocument, scenarioText, makeWorld } = cowlab;
+      return scenarioText(scenarioDocument(runScenario(loadScenario(text, "rename-dir-lower.yaml"), { makeWorld })));
     })(${JSON.stringify(text)})`);
-      const here = compareText(runScenario(loadScenario(text, "rename-dir-lower.yaml"), { makeWorld }));
+      const here = scenarioText(scenarioDocument(runScenario(loadScenario(text, "rename-dir-lower.yaml"), { makeWorld })));
       expect(there).toBe(here);
     } finally {
       await browser.close();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { compareText } from "../../src/report/compare.ts";
-import { compareJson } from "../../src/report/json.ts";
+import { documentText, runDocument, scenarioDocument } from "../../src/report/document.ts";
 import { tableLines, textWidth } from "../../src/report/table.ts";
+import { scenarioText } from "../../src/report/text.ts";
 import { bytesText, countText, exactText, spanText } from "../../src/scenario/figures.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { runScenario, type ScenarioRun } from "../../src/scenario/run.ts";
@@ -27,6 +27,14 @@ function result(): ScenarioRun {
   return runScenario(loadScenario(TEXT, "f.yaml"), { makeWorld: worldWithout("aufs") });
 }
 
+function compareText(run: ScenarioRun): string {
+  return scenarioText(scenarioDocument(run));
+}
+
+function compareJson(runs: readonly ScenarioRun[]): string {
+  return documentText(runDocument(runs.map(scenarioDocument)));
+}
+
 describe("the comparison of drivers", () => {
   test("shows the table, what failed with its place, and the answers that differ", () => {
     expect(compareText(result())).toMatchInlineSnapshot(`
@@ -42,9 +50,13 @@ describe("the comparison of drivers", () => {
 
       aufs: not there yet
 
+      Why (data copied at create):
+        vfs, vfs+all: 1 MiB when containers were created: 1 file of whole trees
+          copied, 1 MiB allocated, 2 inodes
+
       Failed expectations:
         vfs, step xattr, answer: expected v, found ENODATA
-          f.yaml:13:71
+          f.yaml:13:71  → cowlab explain f.yaml --step xattr --driver vfs
 
       Answered differently:
         xattr: getxattr /f name=user.k in a
@@ -62,7 +74,7 @@ describe("the comparison of drivers", () => {
     const text = compareJson([result()]);
     expect(compareJson([result()])).toBe(text);
     expect(JSON.parse(text)).toMatchObject({
-      format: "cowlab-compare",
+      format: "cowlab-run",
       version: 1,
       scenarios: [{ name: "report", missing: [{ id: "aufs" }] }],
     });

@@ -1,0 +1,188 @@
+/**
+ * Scenarios on their drivers, spread over the cores: a job is one scenario on one driver.
+ *
+ * Interface: results come in the order of the scenarios, whoever ran them, and are the same bytes for every number of threads. The calling thread
+ * works too; it looks up between two jobs, so that a reader that is gone can end the program.
+ */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { nodeHasher } from "../node/digest.ts";
+import { type Loaded, readScenarios } from "../node/files.ts";
+import { comparisonDocument, type ScenarioDocument, scenarioDocument } from "../report/document.ts";
+import { worldMaker } from "../scenario/machine.ts";
+import type { Overrides } from "../scenario/parameters.ts";
+import { type RunEvent, runScenario } from "../scenario/run.ts";
+import type { DriverChoice } from "../scenario/scenario.ts";
+
+/** A scenario to run: where it comes from, so that another thread can read it again, and with what seed. */
+export interface Order {
+  readonly loaded: Loaded;
+  /** The drivers that are asked for. */
+  readonly drivers: readonly DriverChoice[];
+  readonly path: string;
+  /** Which combination of the file's matrix. */
+  readonly combination: number;
+  readonly seed: number | undefined;
+}
+
+/** What another thread needs of an Order. */
+interface Task {
+  readonly path: string;
+  readonly combination: number;
+  readonly seed: number | undefined;
+  readonly driver: DriverChoice;
+}
+
+/** What threads share: the jobs, and the number of the next one. */
+export interface Shared {
+  readonly tasks: readonly Task[];
+  readonly overrides: readonly (readonly [string, readonly string[]])[];
+  readonly next: Int32Array;
+}
+
+/** One job's result, by its number. */
+interface Finished {
+  readonly index: number;
+  readonly document: ScenarioDocument;
+}
+
+const makeWorld = worldMaker(nodeHasher);
+
+/** Runs one scenario on some of its drivers. */
+export function runOne(
+  loaded: Loaded,
+  drivers: readonly DriverChoice[],
+  seed: number | undefined,
+  onEvent?: (event: RunEvent) => void,
+): ScenarioDocument {
+  const scenario = { ...loaded.scenario, drivers };
+  const { archives } = loaded;
+  return scenarioDocument(runScenario(scenario, { makeWorld, archives, onEvent, ...(seed === undefined ? {} : { seed }) }));
+}
+
+/** Reads scenario files once each. */
+export class Library {
+  readonly #overrides: Overrides;
+  readonly #read = new Map<string, readonly Loaded[]>();
+
+  constructor(overrides: Overrides) {
+    this.#overrides = overrides;
+  }
+
+  async get(path: string): Promise<readonly Loaded[]> {
+    const known = this.#read.get(path) ?? (await readScenarios(path, this.#overrides));
+    this.#read.set(path, known);
+    return known;
+  }
+}
+
+/** Takes jobs until none is left. @param between - called after each job */
+export async function takeJobs(
+  shared: Shared,
+  library: Library,
+  done: (finished: Finished) => Promise<void> | void,
+): Promise<void> {
+  for (;;) {
+    const index = Atomics.add(shared.next, 0, 1);
+    const task = shared.tasks[index];
+    if (task === undefined) return;
+    const loaded = (await library.get(task.path))[task.combination];
+    if (loaded === undefined) throw new Error(`${task.path} has no combination ${task.combination}`);
+    await done({ index, document: runOne(loaded, [task.driver], task.seed) });
+  }
+}
+
+/** Threads that pay beside this one: none where the program runs from its sources, which each would have to translate. */
+function helpersFor(jobs: number, asked: number | undefined): number {
+  const isSource = import.meta.url.endsWith(".ts");
+  const threads = asked ?? (isSource ? 1 : availableParallelism());
+  return Math.max(0, Math.min(threads, Math.ceil(jobs / 2)) - 1);
+}
+
+export interface JobOptions {
+  readonly library: Library;
+  readonly overrides: Overrides;
+  /** Threads at most; default: one a core. */
+  readonly jobs: number | undefined;
+  /** Hears how many jobs are done. */
+  readonly progress: (done: number, all: number) => void;
+}
+
+/** Runs every order; `ready` gets each scenario's result in order, as soon as those before it are told. */
+export async function runOrders(
+  orders: readonly Order[],
+  options: JobOptions,
+  ready: (document: ScenarioDocument, index: number) => Promise<void>,
+): Promise<void> {
+  const places = orders.flatMap((order, index) => order.drivers.map((driver) => ({ order, index, driver })));
+  const tasks = places.map(
+    ({ order, driver }): Task => ({ path: order.path, combination: order.combination, seed: order.seed, driver }),
+  );
+  const next = new Int32Array(new SharedArrayBuffer(4));
+  const shared: Shared = { tasks, overrides: [...options.overrides], next };
+  const finished: ScenarioDocument[] = [];
+  let told = 0;
+  let count = 0;
+  const tell = async (): Promise<void> => {
+    for (; told < orders.length; told++) {
+      const parts = places.flatMap(({ index }, at) => (index === told ? [finished[at]] : []));
+      if (parts.some((part) => part === undefined)) return;
+      const merged = merge(orders[told], parts as ScenarioDocument[]);
+      const at = told;
+      if (merged !== undefined) await ready(merged, at);
+    }
+  };
+  const done = async ({ index, document }: Finished): Promise<void> => {
+    finished[index] = document;
+    count += 1;
+    options.progress(count, tasks.length);
+    await new Promise((resolve) => setImmediate(resolve));
+    await telling.run(tell);
+  };
+  const telling = new OneAtATime();
+  const helpers = startHelpers(helpersFor(tasks.length, options.jobs), shared, done);
+  await Promise.all([takeJobs(shared, options.library, done), ...helpers]);
+  await telling.run(tell);
+}
+
+/** Runs what it is given one after the other. */
+class OneAtATime {
+  #last: Promise<void> = Promise.resolve();
+
+  run(work: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(work);
+    return this.#last;
+  }
+}
+
+/** In a checkout the sources are translated as they are loaded, which each thread must ask for by itself. */
+function startThread(shared: Shared): Worker {
+  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./worker.js", import.meta.url), { workerData: shared });
+  const source = JSON.stringify(new URL("./worker.ts", import.meta.url).href);
+  const boot = `import("tsx/esm/api").then(({ register }) => { register(); return import(${source}); });`;
+  return new Worker(boot, { eval: true, workerData: shared });
+}
+
+function startHelpers(count: number, shared: Shared, done: (finished: Finished) => Promise<void>): readonly Promise<void>[] {
+  return Array.from({ length: count }, () => {
+    const worker = startThread(shared);
+    const pending: Promise<void>[] = [];
+    return new Promise<void>((resolve, reject) => {
+      worker.on("message", (finished: Finished) => void pending.push(done(finished).catch(reject)));
+      worker.on("error", reject);
+      worker.on("exit", () => void Promise.all(pending).then(() => resolve(), reject));
+    });
+  });
+}
+
+/** One scenario's result out of those on each driver. */
+function merge(order: Order | undefined, parts: readonly ScenarioDocument[]): ScenarioDocument | undefined {
+  const [first] = parts;
+  if (first === undefined || order === undefined) return undefined;
+  return {
+    ...first,
+    ...comparisonDocument(order.loaded.scenario.compare),
+    drivers: parts.flatMap(({ drivers }) => drivers),
+    missing: parts.flatMap(({ missing }) => missing),
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * What happened in one step on one driver: its events, grouped where there are many of a kind, the rules behind them, and where those come from.
+ */
+import type { SimEvent } from "../../sim/core/events.ts";
+import { answerText, bytesText, countText, figureText } from "../scenario/figures.ts";
+import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
+import { printable } from "../scenario/problem.ts";
+import type { RunEvent } from "../scenario/run.ts";
+import type { DriverDocument, ScenarioDocument } from "./document.ts";
+import { type Rule, rulesFor } from "./rules.ts";
+import { wrapped } from "./table.ts";
+
+export interface Explanation {
+  readonly scenario: ScenarioDocument;
+  readonly driver: DriverDocument;
+  /** Counts from 0. */
+  readonly step: number;
+  /** Of this step alone. */
+  readonly events: readonly RunEvent[];
+}
+
+/** Groups of more than this are told by their number and sum. */
+const SHOWN_MAX = 12;
+
+function words(event: SimEvent): string {
+  switch (event.op) {
+    case "call":
+      return `${event.call}(${event.arguments}) = ${event.result}`;
+    case "copyUp":
+      return `${event.filesystem}: copies up ${event.kind} ${event.path}, ${bytesText(event.bytes)}`;
+    case "whiteout":
+      return `${event.filesystem}: whiteout for ${event.path}`;
+    case "treeCopy":
+      return `copies ${countText(event.files)} files, ${bytesText(event.bytes)}, to ${event.target}`;
+    case "extent":
+      return `${event.filesystem}: allocates ${countText(event.blocks)} blocks at ${event.block} for inode ${event.inode}`;
+    case "journalCommit":
+      return `${event.filesystem}: commits transaction ${event.transaction}, ${countText(event.blocks)} blocks`;
+    case "deviceFlush":
+      return `${event.device}: flush`;
+    case "deviceRead":
+    case "deviceWrite":
+    case "deviceDiscard":
+      return `${event.device}: ${event.op.slice(6).toLowerCase()} ${bytesText(event.length)} at ${bytesText(event.offset)}`;
+    case "cacheMiss":
+    case "writeback":
+    case "evict":
+      return `${event.filesystem}: ${event.op === "cacheMiss" ? "reads" : event.op === "evict" ? "drops" : "writes back"} ${countText(event.pages)} pages of inode ${event.inode} from page ${event.page}`;
+    case "mount":
+      return `mounts ${event.filesystem} at ${event.path}`;
+    default: {
+      const never: never = event;
+      return never;
+    }
+  }
+}
+
+/** Neighbours of one kind that are many become one line. */
+function eventLines(events: readonly RunEvent[]): readonly string[] {
+  const lines: string[] = [];
+  for (let from = 0; from < events.length; ) {
+    const first = events[from]?.stamped.event;
+    if (first === undefined) break;
+    let to = from + 1;
+    while (events[to]?.stamped.event.op === first.op) to += 1;
+    const group = events.slice(from, to);
+    const shown = group.length > SHOWN_MAX ? group.slice(0, SHOWN_MAX - 1) : group;
+    lines.push(...shown.map(({ stamped }) => `  ${words(stamped.event)}`));
+    if (shown.length < group.length) lines.push(`  … and ${countText(group.length - shown.length)} more of ${first.op}`);
+    from = to;
+  }
+  return lines;
+}
+
+function ruleLines(rules: readonly Rule[], width: number): readonly string[] {
+  return rules.flatMap(({ id, title, text, sources }) => [
+    "",
+    `  ${id}: ${title}`,
+    ...wrapped(text, width, "    "),
+    ...sources.map((source) => `    source: ${source}`),
+  ]);
+}
+
+/** One rule as an article. */
+export function ruleText({ id, title, text, sources, errno }: Rule, width: number): string {
+  const lines = [`${id}: ${title}`, "", ...wrapped(text, width), "", ...sources.map((source) => `source: ${source}`)];
+  return `${[...lines, ...(errno === undefined ? [] : [`errno: ${errno}`])].join("\n")}\n`;
+}
+
+/** The whole text; ends with a newline. */
+export function explainText({ scenario, driver, step, events }: Explanation, width: number): string {
+  const plan = scenario.steps[step];
+  const done = driver.steps[step];
+  const figures = METRIC_IDS.filter((id) => metricOf(id).kind === "amount" && (done?.figures[id] ?? 0) !== 0).map(
+    (id) => `  ${metricOf(id).title}: ${figureText(done?.figures[id] ?? 0, metricOf(id).unit)}`,
+  );
+  const rules = rulesFor(events.map(({ stamped }) => stamped.event));
+  const answer = done === undefined ? "the run never came so far" : answerText(done.answer);
+  const lines = [
+    `${scenario.name}, step ${plan?.id} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
+    `${scenario.file}:${plan?.line}`,
+    "",
+    `Answer: ${answer}`,
+    ...(figures.length === 0 ? [] : ["", "Counted:", ...figures]),
+    "",
+    events.length === 0 ? "Events: none; the answer came from memory." : "Events:",
+    ...eventLines(events),
+    ...(rules.length === 0 ? [] : ["", "Rules:", ...ruleLines(rules, width).slice(1)]),
+  ];
+  return `${lines.map(printable).join("\n")}\n`;
+}

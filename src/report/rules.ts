@@ -1,0 +1,153 @@
+/**
+ * The rules behind what the simulated kernel and drivers do, each by an id with its source, and when an event or an answer is a case of it.
+ *
+ * Interface: a rule is chosen by what happened (the event, the filesystem, the call and its errno), never by a driver's name. Ids are stable.
+ */
+import type { SimEvent } from "../../sim/core/events.ts";
+
+export interface Rule {
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly sources: readonly string[];
+  /** Whether an event is a case of it; absent: it is told by its errno alone. */
+  readonly holds?: (event: SimEvent) => boolean;
+  /** The errno that it explains. */
+  readonly errno?: string;
+}
+
+/** Whether an event is a call with an errno, on a filesystem, by one of some calls. */
+function refused(event: SimEvent, errno: string, filesystem: string, calls: RegExp): boolean {
+  return event.op === "call" && event.result === errno && event.filesystem === filesystem && calls.test(event.call);
+}
+
+/** Whether the event is this one, on filesystems whose label begins so. */
+function on(event: SimEvent, op: SimEvent["op"], label: string): boolean {
+  return event.op === op && "filesystem" in event && event.filesystem.startsWith(label);
+}
+
+export const RULES: readonly Rule[] = [
+  {
+    id: "ovl.rename.lower-dir",
+    title: "A directory of a lower layer is not renamed",
+    text: "Without redirect_dir an overlay directory that lies in a lower layer, alone or merged, has no way to say where its lower part now is: rename answers EXDEV, as between two filesystems. A directory that was made in the upper layer is renamed. mv copies then, and removes.",
+    sources: ["spec/union.md 4", "fs/overlayfs/dir.c, ovl_rename and ovl_can_move (6.18)"],
+    errno: "EXDEV",
+    holds: (event) => refused(event, "EXDEV", "overlay", /^rename/),
+  },
+  {
+    id: "aufs.rename.children",
+    title: "aufs renames a directory only where nothing of it lies below",
+    text: "aufs can rename a directory of a lower branch while it has no children there; with children it answers EXDEV.",
+    sources: ["spec/union.md 15", "fs/aufs/i_op_ren.c, may_rename_srcdir"],
+    errno: "EXDEV",
+    holds: (event) => refused(event, "EXDEV", "aufs", /^rename/),
+  },
+  {
+    id: "ovl.copy-up",
+    title: "The first change of a lower file copies all of it",
+    text: "A union mount has no finer grain than a file. Opening a lower file for writing, or changing its mode, owner, times, attributes or links, first copies it, parents before it, to the upper layer: data, attributes and times, with an fsync before the copy gets its name. metacopy leaves the data below until it is written.",
+    sources: ["spec/union.md 2 and 3", "fs/overlayfs/copy_up.c (6.18)"],
+    holds: (event) => on(event, "copyUp", "overlay"),
+  },
+  {
+    id: "aufs.copy-up",
+    title: "aufs copies a file up to the writable branch before it changes",
+    text: "As in overlayfs the whole file is copied, holes kept; its parents are made there too.",
+    sources: ["spec/union.md 13", "fs/aufs/cpup.c"],
+    holds: (event) => on(event, "copyUp", "aufs"),
+  },
+  {
+    id: "ovl.whiteout",
+    title: "What is removed below is hidden above",
+    text: "A name of a lower layer cannot be removed there. The upper layer gets a whiteout of that name, a character device 0:0, and the lookup stops at it. Nothing below becomes free.",
+    sources: ["spec/union.md 5", "fs/overlayfs/dir.c, ovl_whiteout (6.18)"],
+    holds: (event) => on(event, "whiteout", "overlay"),
+  },
+  {
+    id: "aufs.whiteout",
+    title: "aufs hides a name by a file .wh.NAME",
+    text: "Whiteouts of a writable branch are hard links to one empty file of the branch, named .wh. and the hidden name.",
+    sources: ["spec/union.md 11 and 14", "fs/aufs/whout.c"],
+    holds: (event) => on(event, "whiteout", "aufs"),
+  },
+  {
+    id: "driver.tree-copy",
+    title: "The driver copies a whole tree for each layer",
+    text: "A driver without layers of its own makes a new layer by copying its parent's whole tree, file by file: every image layer, and every container, has all of it.",
+    sources: ["spec/drivers.md 2.7 and 5.6", "moby daemon/graphdriver/copy/copy.go"],
+    holds: (event) => event.op === "treeCopy",
+  },
+  {
+    id: "fs.extent",
+    title: "Blocks are allocated when data is written back",
+    text: "With delayed allocation a write only reserves; the filesystem chooses blocks when the pages are written back: at fsync, by the flusher's timer, or under memory pressure.",
+    sources: ["fs/ext4/inode.c, ext4_da_write_begin", "fs/xfs/xfs_aops.c"],
+    holds: (event) => event.op === "extent",
+  },
+  {
+    id: "fs.journal",
+    title: "Metadata goes through the journal first",
+    text: "A transaction's blocks are written to the log, with a commit record, before they may be written in place: that is why the device writes more than was changed.",
+    sources: ["fs/jbd2/commit.c", "fs/xfs/xfs_log.c"],
+    holds: (event) => event.op === "journalCommit",
+  },
+  {
+    id: "cache.miss",
+    title: "A page is cached under the inode that owns it",
+    text: "Two containers share a cached page when both read one inode of one filesystem. Inodes of a lower layer are such; copies, subvolumes, clones and thin devices have inodes of their own, and each is read from the disk once more.",
+    sources: ["mm/filemap.c", "spec/union.md 6"],
+    holds: (event) => event.op === "cacheMiss",
+  },
+  {
+    id: "device.flush",
+    title: "A flush makes the disk's cache durable",
+    text: "fsync ends with a flush of the disk's volatile write cache; so does each copy-up, and each commit of a journal.",
+    sources: ["block/blk-flush.c", "spec/union.md 3"],
+    holds: (event) => event.op === "deviceFlush",
+  },
+  {
+    id: "thin.break-sharing",
+    title: "A write to a shared block of a thin pool copies the block",
+    text: "A block that was mapped before the last snapshot is shared. A write to part of it takes a new block, copies the old one and then writes; a write to all of it copies nothing.",
+    sources: ["spec/block-cow.md 1.4 and 1.5", "drivers/md/dm-thin.c, break_sharing"],
+  },
+  {
+    id: "thin.no-space",
+    title: "A pool without free blocks fails writes to new ones",
+    text: "Writes that need a block wait, or fail with ENOSPC as the pool's options say; blocks that are mapped can be overwritten still.",
+    sources: ["spec/block-cow.md 1.9", "drivers/md/dm-thin.c, set_pool_mode"],
+    errno: "ENOSPC",
+  },
+  {
+    id: "btrfs.cow",
+    title: "btrfs never overwrites data that a snapshot shares",
+    text: "Each write of data takes new sectors, and the old extent stays as long as anybody uses a part of it.",
+    sources: ["spec/block-cow.md 2.2", "fs/btrfs/inode.c, cow_file_range"],
+  },
+  {
+    id: "zfs.record",
+    title: "zfs writes whole records",
+    text: "A file larger than one record is kept in records of recordsize, and a change of one byte writes a whole new one.",
+    sources: ["spec/block-cow.md 3.2 and 3.3", "openzfs module/zfs/dbuf.c"],
+  },
+  {
+    id: "vfs.cross-mount",
+    title: "Links and renames stay within one mount",
+    text: "rename, link, and clones between two mounts answer EXDEV, whatever lies below them.",
+    sources: ["fs/namei.c, do_renameat2 (6.18)"],
+    errno: "EXDEV",
+  },
+];
+
+/** The rule of an id. */
+export function ruleNamed(id: string): Rule | undefined {
+  return RULES.find((rule) => rule.id === id);
+}
+
+/** The rules that events are cases of, in the order of the list. */
+export function rulesFor(events: Iterable<SimEvent>): readonly Rule[] {
+  const found = new Set<Rule>();
+  for (const event of events) for (const rule of RULES) if (!found.has(rule) && rule.holds?.(event) === true) found.add(rule);
+  return RULES.filter((rule) => found.has(rule));
+}

@@ -1,0 +1,171 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { compare, type Manner } from "../../src/cli/compare.ts";
+import { UsageError } from "../../src/cli/exit.ts";
+import { errno, explain, rule } from "../../src/cli/explain.ts";
+import { init, validate } from "../../src/cli/files.ts";
+import { diff, merge, report } from "../../src/cli/results.ts";
+import type { ScenarioOptions } from "../../src/cli/settings.ts";
+import { seedFor, shardOf } from "../../src/cli/shard.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "cowlab-verbs-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const FILE = join(folder, "f.yaml");
+writeFileSync(
+  FILE,
+  `version: 1
+name: f
+about: a
+drivers: [vfs, overlay2]
+host: { backing: tmpfs }
+matrix: { size: [4KiB, 64KiB], n: [1, 2, 3] }
+images: { i: { layers: [[{ mkdir: /d }, { write: /d/f, size: $n*$size, content: random }]] } }
+containers: { c: { image: i } }
+steps:
+  - { id: mv, in: c, do: { sh: "mv /d /g" } }
+compare: { metrics: [data_copied_at_create], reference: vfs }
+`,
+);
+const RUN: Manner = { ranked: false, sweeps: false };
+const COMPARE: Manner = { ranked: true, sweeps: false };
+const SWEEP: Manner = { ranked: false, sweeps: true };
+
+async function cowlab(
+  options: ScenarioOptions,
+  manner: Manner = RUN,
+  environment: Record<string, string> = {},
+): Promise<{ code: number; out: string }> {
+  let out = "";
+  const code = await compare([FILE], { quiet: false, ...options }, manner, { write: (text) => void (out += text), environment });
+  return { code, out };
+}
+
+describe("run and compare", () => {
+  test("run every combination of a matrix; compare puts the least first", async () => {
+    const { out } = await cowlab({ parameter: ["n=1", "size=4KiB"] });
+    expect(out.split("\n")[0]).toBe("f · size=4KiB · n=1");
+    const order = (text: string): string[] => [...text.matchAll(/^(vfs|overlay2) /gm)].map(([, name]) => name ?? "");
+    expect(order(out)).toEqual(["vfs", "overlay2"]);
+    expect(order((await cowlab({ parameter: ["n=1", "size=4KiB"] }, COMPARE)).out)).toEqual(["overlay2", "vfs"]);
+  });
+
+  test("take metrics and a reference from the command line, and refuse unknown ones", async () => {
+    const { out } = await cowlab({ parameter: ["n=1", "size=4KiB"], metric: ["calls,copy_ups"], reference: "overlay2" });
+    expect(out).toMatch(/vs\ndriver +calls +copy-ups +overlay2 /);
+    await expect(cowlab({ metric: ["cals"] })).rejects.toThrow('unknown metric "cals"; did you mean "calls"?');
+    await expect(cowlab({ reference: "zfs" })).rejects.toThrow(UsageError);
+    await expect(cowlab({ format: "jsn" })).rejects.toThrow('unknown format "jsn"; did you mean "json"?');
+    await expect(cowlab({ parameter: ["size"] })).rejects.toThrow("-P takes NAME=VALUES");
+  });
+
+  test("give the same bytes in another process, with other settings of time zone, language and threads", async () => {
+    const one = (await cowlab({ json: true })).out;
+    const { spawnSync } = await import("node:child_process");
+    const words = ["--import", "tsx", "src/cli/main.ts", "run", FILE, "--json", "--jobs", "2", "--quiet"];
+    const env = { ...process.env, TZ: "Pacific/Kiritimati", LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8" };
+    const { stdout, stderr } = spawnSync(process.execPath, words, {
+      encoding: "utf8",
+      env,
+      cwd: new URL("../..", import.meta.url),
+    });
+    expect(stderr).toBe("");
+    expect(stdout === one).toBe(true);
+  });
+
+  test("write events of all scenarios to files while they run", async () => {
+    const [events, trace, blocks] = ["e.ndjson", "t.json", "b.svg"].map((name) => join(folder, name));
+    await cowlab({ parameter: ["n=1"], output: [`ndjson=${events}`, `trace=${trace}`, `blocks=${blocks}`] });
+    expect(readFileSync(String(events), "utf8")).toContain('"call":"renameat2"');
+    expect(JSON.parse(readFileSync(String(trace), "utf8"))).toHaveProperty("traceEvents");
+    expect(readFileSync(String(blocks), "utf8")).toContain("</svg>");
+  });
+});
+
+describe("a sweep", () => {
+  test.each([1, 2, 4, 7])("in %i parts is, merged, the same bytes as in one", async (count) => {
+    const whole = (await cowlab({ json: true }, SWEEP)).out;
+    const paths: string[] = [];
+    for (let part = 1; part <= count; part++) {
+      const path = join(folder, `part-${count}-${part}.json`);
+      await cowlab({ shard: `${part}/${count}`, save: path, quiet: true }, SWEEP);
+      paths.unshift(path);
+    }
+    expect(merge(paths) === whole).toBe(true);
+    if (count > 1) expect(() => merge(paths.slice(1))).toThrow(`part ${count} of ${count} is missing`);
+  });
+
+  test("knows its part from Kubernetes and Slurm, and says what is missing", () => {
+    expect(shardOf(undefined, { JOB_COMPLETION_INDEX: "2", JOB_COMPLETIONS: "5" })).toEqual({ index: 2, count: 5 });
+    expect(shardOf(undefined, { SLURM_ARRAY_TASK_ID: "7", SLURM_ARRAY_TASK_COUNT: "4", SLURM_ARRAY_TASK_MIN: "5" })).toEqual({
+      index: 2,
+      count: 4,
+    });
+    expect(shardOf("1/1", { JOB_COMPLETION_INDEX: "2", JOB_COMPLETIONS: "5" })).toEqual({ index: 0, count: 1 });
+    expect(shardOf(undefined, {})).toEqual({ index: 0, count: 1 });
+    expect(() => shardOf(undefined, { JOB_COMPLETION_INDEX: "2" })).toThrow("JOB_COMPLETIONS is not");
+    expect(() => shardOf("3/2", {})).toThrow("--shard takes k/n");
+  });
+
+  test("seeds each run from its number in the whole: no two alike among many", () => {
+    expect(new Set(Array.from({ length: 10_000 }, (_, index) => seedFor(7, index))).size).toBe(10_000);
+    expect(seedFor(7, 0)).not.toBe(seedFor(8, 0));
+  });
+});
+
+describe("saved runs", () => {
+  test("are shown in other formats, and differ where they do", async () => {
+    const [one, other] = [join(folder, "one.json"), join(folder, "other.json")];
+    await cowlab({ save: one, parameter: ["n=1"] });
+    await cowlab({ save: other, parameter: ["n=1"], seed: "99" });
+    expect(report(one, { format: "md" }, {}).text).toMatch(/^## f · size=4KiB · n=1/);
+    expect(diff([one, one], {})).toEqual({ text: "no difference\n", code: 0 });
+    expect(diff([one, other], { tolerance: "10%" }).code).toBe(0);
+    expect(() => report(FILE, {}, {})).toThrow("not a JSON document");
+  });
+});
+
+describe("explanations", () => {
+  test("of a step have its calls, the rule and where it comes from", async () => {
+    const text = await explain(FILE, { step: "mv", driver: "overlay2" }, 80);
+    expect(text).toMatch(/renameat2\("\/d", "\/g", RENAME_NOREPLACE\) = EXDEV/);
+    expect(text).toMatch(/ovl\.rename\.lower-dir/);
+    expect(text).toMatch(/source: spec\/union\.md/);
+    const json = JSON.parse(await explain(FILE, { step: "1", driver: "vfs", json: true }, 80)) as {
+      events: unknown[];
+      rules: unknown[];
+    };
+    expect([json.events.length > 0, json.rules]).toEqual([true, []]);
+    await expect(explain(FILE, { step: "mw", driver: "vfs" }, 80)).rejects.toThrow('did you mean "mv"?');
+  });
+
+  test("of errors and rules are found by name and number", () => {
+    expect(errno("18", 80)).toMatch(/^EXDEV \(18\): Invalid cross-device link\n\novl\.rename/);
+    expect(errno("enoent", 80)).toBe("ENOENT (2): No such file or directory\n");
+    expect(() => errno("EXDEF", 80)).toThrow('did you mean "EXDEV"?');
+    expect(rule("ovl.whiteout", 60)).toMatch(/^ovl\.whiteout: /);
+    expect(() => rule("ovl.witeout", 80)).toThrow('did you mean "ovl.whiteout"?');
+  });
+});
+
+describe("files", () => {
+  test("begun by init are valid, hold, and are not written over", async () => {
+    const path = join(folder, "begun.yaml");
+    expect(init(path)).toContain("written");
+    expect(() => init(path)).toThrow("is there already");
+    expect(await validate([path], {})).toMatchObject({ code: 0, err: "" });
+    let out = "";
+    expect(await compare([path], {}, RUN, { write: (text) => void (out += text), environment: {} })).toBe(0);
+    expect(out).toContain("my-first");
+  });
+
+  test("that are wrong have every problem listed, and the good ones beside them too", async () => {
+    const path = join(folder, "wrong.yaml");
+    writeFileSync(path, "version: 1\nname: w\nabout: a\nstep: []\n");
+    const { code, out, err } = await validate([FILE, path], {});
+    expect([code, out]).toEqual([2, `${FILE}: f, 1 steps, 12 runs\n`]);
+    expect(err).toContain(`${path}:4:1: unknown key "step"; did you mean "steps"?`);
+  });
+});

@@ -1,0 +1,275 @@
+import { Ajv } from "ajv";
+import { describe, expect, test } from "vitest";
+import type { SimEvent } from "../../sim/core/events.ts";
+import { BlockMaps } from "../../src/report/block-map.ts";
+import { csvText } from "../../src/report/csv.ts";
+import { changesBetween } from "../../src/report/diff.ts";
+import { documentText, type RunDocument, runDocument, scenarioDocument } from "../../src/report/document.ts";
+import { csvField } from "../../src/report/escape.ts";
+import { githubText } from "../../src/report/github.ts";
+import { junitText } from "../../src/report/junit.ts";
+import { markdownText } from "../../src/report/markdown.ts";
+import { eventLine } from "../../src/report/ndjson.ts";
+import { resultSchema } from "../../src/report/result-schema.ts";
+import { svgText } from "../../src/report/svg.ts";
+import { textWidth } from "../../src/report/table.ts";
+import { scenarioText } from "../../src/report/text.ts";
+import { TraceWriter } from "../../src/report/trace.ts";
+import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
+import { type RunEvent, runScenario } from "../../src/scenario/run.ts";
+
+/** Names that act on who reads them unescaped: a terminal, a browser, a spreadsheet, an XML parser, a workflow. */
+const HOSTILE = [
+  "\u001b]0;x\u0007",
+  "<img src=x onerror=alert(1)>",
+  "=1+1",
+  "]]>&amp;",
+  "\u202etxt.exe",
+  "a|b`c*",
+  "::error::x",
+  "\u0000",
+  "%0A::warning::y",
+];
+
+const TEXT = `version: 1
+name: formats
+about: "What each format shows | of a run"
+drivers: [overlay2, vfs]
+host: { backing: tmpfs }
+images: { i: { layers: [{ sh: "mkdir /d; echo x > /d/f" }] } }
+containers: { c: { image: i } }
+steps:
+  - { id: mv, in: c, do: { sh: "mv /d /g" }, expect: { result: ok, calls: { max: 3 } } }
+  - { id: name, in: c, do: { stat: HOSTILE }, expect: { error: EXDEV }, warn: { error: EIO } }
+compare: { metrics: [data_copied, calls], reference: vfs }
+`;
+
+function run(name = "/nothing", onEvent?: (event: RunEvent) => void): RunDocument {
+  const scenario = loadScenario(TEXT.replace("HOSTILE", JSON.stringify(name)), "f.yaml");
+  return runDocument([scenarioDocument(runScenario(scenario, { makeWorld, onEvent }))]);
+}
+
+const document = run();
+const hostile = HOSTILE.map((name) => run(`/${name.replaceAll("\u0000", "\\0")}`));
+
+describe("a run's document", () => {
+  test("fits its published schema", () => {
+    const validate = new Ajv({ strict: false, allErrors: true }).compile(resultSchema() as object);
+    validate(JSON.parse(documentText(document)));
+    expect(validate.errors).toBeNull();
+    expect(validate({ ...document, extra: 1 })).toBe(false);
+  });
+
+  test("read back and told again is the same text", () => {
+    const again = JSON.parse(documentText(document)) as RunDocument;
+    const [one, other] = [document.scenarios[0], again.scenarios[0]];
+    if (one === undefined || other === undefined) throw new Error("no scenario");
+    expect(scenarioText(other)).toBe(scenarioText(one));
+  });
+
+  test("differs from another run in what differs, within a tolerance", () => {
+    expect(changesBetween(document, run(), 0)).toEqual([]);
+    const [first] = document.scenarios;
+    if (first === undefined) throw new Error("no scenario");
+    const drivers = first.drivers.map((driver) => ({ ...driver, total: { ...driver.total, calls: driver.total.calls * 1.1 } }));
+    const changed = runDocument([{ ...first, drivers }]);
+    expect(changesBetween(document, changed, 0.05)).toHaveLength(2);
+    expect(changesBetween(document, changed, 0.2)).toEqual([]);
+    expect(changesBetween(document, runDocument([]), 0).map(({ text }) => text)).toEqual([
+      "not in the second run",
+      "not in the second run",
+    ]);
+  });
+});
+
+test("the table says why, from what was counted, and where to read more of a failure", () => {
+  const [scenario] = document.scenarios;
+  if (scenario === undefined) throw new Error("no scenario");
+  const text = scenarioText(scenario, { ranked: true });
+  expect(text).toMatch(/Why \(data copied\):\n {2}overlay2: no data copied: 1 copy-up/);
+  expect(text).toMatch(/vfs: \d+ B.*when containers were created/);
+  expect(text).toContain("cowlab explain f.yaml --step mv --driver overlay2");
+  expect(text).toMatch(/Warnings:\n {2}overlay2, step name, answer: expected EIO, found ENOENT/);
+  expect(scenarioText(scenario, { quiet: true }).split("\n")[2]).toMatch(
+    /overlay2, step mv, calls: expected at most 3, found \d+/,
+  );
+});
+
+describe("names out of a file tree", () => {
+  test("cannot drive a terminal in a table", () => {
+    for (const { scenarios } of hostile)
+      for (const scenario of scenarios) expect(scenarioText(scenario)).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+
+  test("cannot leave a cell of Markdown, nor be HTML", () => {
+    for (const one of hostile) {
+      const text = markdownText(one);
+      expect(text).not.toMatch(/<|[^\P{Cc}\n]|\p{Cf}/u);
+      const table = text.split("\n").filter((line) => line.startsWith("|"));
+      expect(new Set(table.map((line) => line.replaceAll("\\|", "").split("|").length)).size).toBe(1);
+    }
+  });
+
+  test("cannot be markup in XML and SVG, which stay well formed", () => {
+    for (const one of hostile) for (const text of [junitText(one), svgText(one)]) expectWellFormed(text);
+  });
+
+  test("cannot begin a workflow command", () => {
+    for (const one of hostile) {
+      const lines = githubText(one).trimEnd().split("\n");
+      for (const line of lines) expect(line).toMatch(/^::(error|warning) file=f\.yaml,line=\d+,col=\d+,title=formats on [\w]+::/);
+    }
+  });
+
+  test("cannot be a formula in CSV", () => {
+    expect(["=1+1", "+1", "-x", "@a", "-3.5", "a,b", 'q"', " x"].map(csvField)).toEqual([
+      '"\'=1+1"',
+      '"\'+1"',
+      '"\'-x"',
+      '"\'@a"',
+      "-3.5",
+      '"a,b"',
+      '"q"""',
+      '" x"',
+    ]);
+    expect(csvText(document).split("\r\n")[0]).toBe("scenario,parameters,seed,driver,part,step,metric,value");
+  });
+});
+
+/** A small check of XML: tags nest, attributes are quoted, entities are known, no character that XML forbids. */
+function expectWellFormed(text: string): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what XML forbids
+  expect(text).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]|&(?!#\d+;)/);
+  const open: string[] = [];
+  const rest = text.replace(
+    /<\?xml[^>]*\?>|<(\/?)([a-z]+)((?:\s+[a-z-]+="[^"<]*")*)\s*(\/?)>/gi,
+    (whole, close: string, name: string, _: string, empty: string) => {
+      if (whole.startsWith("<?")) return "";
+      if (close === "/") expect(open.pop()).toBe(name);
+      else if (empty !== "/") open.push(name);
+      return "";
+    },
+  );
+  expect(open).toEqual([]);
+  expect(rest.replace(/<style>.*?<\/style>/g, "")).not.toMatch(/[<]/);
+}
+
+test("at most nine annotations of a kind are written, and how many more there are", () => {
+  const [scenario] = document.scenarios;
+  const [driver] = scenario?.drivers ?? [];
+  if (scenario === undefined || driver === undefined) throw new Error("no scenario");
+  const expectations = Array.from({ length: 20 }, (_, line) => ({
+    what: "calls",
+    ok: false,
+    expected: "1",
+    found: "2",
+    line: line + 1,
+    column: 1,
+  }));
+  const lines = githubText(runDocument([{ ...scenario, drivers: [{ ...driver, expectations }] }]))
+    .trimEnd()
+    .split("\n");
+  expect(lines).toHaveLength(10);
+  expect(lines[9]).toMatch(/^::error::and 11 more/);
+});
+
+test("a text's width counts what a terminal shows: wide characters two, marks and joiners none", () => {
+  expect(
+    ["abc", "日本", "e\u0301", "한글", "\u1112\u1161\u11ab", "👨‍👩‍👧", "ｱ", "Ａ", "🇩🇪", "à́", "𠀋", "\u200b"].map(textWidth),
+  ).toEqual([3, 4, 1, 4, 2, 2, 1, 2, 2, 1, 2, 0]);
+});
+
+describe("events", () => {
+  test("come as lines of JSON with their driver, phase, step and virtual time", () => {
+    const lines: string[] = [];
+    run("/nothing", (event) => void lines.push(eventLine("formats", event)));
+    const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events.filter(({ op, phase }) => op === "call" && phase === "steps")[0]).toMatchObject({
+      scenario: "formats",
+      driver: "overlay2",
+      step: 1,
+      call: "renameat2",
+      result: "EXDEV",
+      filesystem: "overlay",
+    });
+  });
+
+  test("make a trace that a parser reads: processes and tracks are named, times never go back, calls are spans", () => {
+    const chunks: string[] = [];
+    const trace = new TraceWriter((text) => void chunks.push(text));
+    run("/nothing", (event) => trace.add("formats", event));
+    trace.end();
+    const { traceEvents } = JSON.parse(chunks.join("")) as {
+      traceEvents: { ph: string; pid: number; ts?: number; dur?: number; name: string; args: { name?: string } }[];
+    };
+    expect(traceEvents.filter(({ ph, name }) => ph === "M" && name === "process_name").map(({ args }) => args.name)).toEqual([
+      "overlay2 · formats",
+      "vfs · formats",
+    ]);
+    const ends = traceEvents.filter(({ pid, ts }) => pid === 1 && ts !== undefined).map(({ ts = 0, dur = 0 }) => ts + dur);
+    expect(ends).toEqual([...ends].sort((one, other) => one - other));
+    expect(traceEvents.some(({ ph, name }) => ph === "X" && name === "renameat2")).toBe(true);
+  });
+
+  test("a million of them are a trace within three seconds of work and 300 MB, whole when read back", () => {
+    const event: SimEvent = { op: "deviceWrite", device: "vda", offset: 4096, length: 4096 };
+    const call: SimEvent = {
+      op: "call",
+      process: "c1",
+      filesystem: "overlay",
+      call: "pwrite",
+      arguments: '"/f", 4096',
+      result: "1",
+      since: 0,
+    };
+    let characters = 0;
+    let last = "";
+    let peak = 0;
+    let objects = 0;
+    const trace = new TraceWriter((text) => {
+      characters += text.length;
+      objects += text.split('{"ph":').length - 1;
+      last = text;
+      peak = Math.max(peak, process.memoryUsage().rss);
+    });
+    const before = process.cpuUsage();
+    const rss = process.memoryUsage().rss;
+    for (let now = 0; now < 500_000; now++) {
+      trace.add("s", { driver: "overlay2", phase: "steps", step: 1, stamped: { step: 2, now: now * 10, event } });
+      trace.add("s", {
+        driver: "overlay2",
+        phase: "steps",
+        step: 1,
+        stamped: { step: 2, now: now * 10, event: { ...call, since: now * 10 - 5 } },
+      });
+    }
+    trace.end();
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1e6).toBeLessThan(3 * 2);
+    expect((peak - rss) / 2 ** 20).toBeLessThan(300);
+    expect(objects).toBe(1_500_000 + 3);
+    expect(last.endsWith("\n]}\n")).toBe(true);
+    expect(characters).toBeGreaterThan(1e8);
+  });
+
+  test("make a map of the disk, one for each driver", () => {
+    const maps = new BlockMaps();
+    const at = (driver: string, offset: number, phase: "build" | "steps"): void =>
+      maps.add(
+        "s",
+        {
+          driver,
+          phase,
+          step: undefined,
+          stamped: { step: 0, now: 0, event: { op: "deviceWrite", device: "vda", offset, length: 4096 } },
+        },
+        2 ** 30,
+      );
+    at("vfs", 0, "build");
+    at("vfs", 2 ** 30 - 4096, "steps");
+    at("zfs", 0, "steps");
+    expectWellFormed(maps.svg());
+    expect(maps.svg()).toContain("s · zfs · vda");
+  });
+});

@@ -12,6 +12,8 @@ export const EXIT = {
   expectation: 1,
   /** Wrong usage, or an invalid input file. */
   usage: 2,
+  /** A fuzzer found a disagreement, and wrote it down. */
+  counterexample: 3,
   /** A replay differs from the recording. */
   differs: 4,
   /** A bug of this project. */

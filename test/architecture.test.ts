@@ -29,6 +29,8 @@ const ROOMS = [
   "src/fs",
   "src/scenario",
   "src/replay",
+  "src/fuzz",
+  "src/testing",
   "src/report",
   "src/node",
   "src/cli",

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { addBtrfsCommand } from "./btrfs-command.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
+import { addFuzzCommand } from "./fuzz-command.ts";
 import { addImageCommand } from "./image-command.ts";
 import { addScenarioCommands } from "./scenario-commands.ts";
 
@@ -43,7 +44,8 @@ function program(): Command {
     .description("repeat recorded traces, and tell where the answers differ from the kernel's")
     .argument("<trace-or-folder...>", "trace files (*.ndjson), or folders of them")
     .option("--json", "print one JSON document")
-    .action(async (paths: string[], options: { json?: boolean }) => {
+    .option("--check", "check every engine's books after each step")
+    .action(async (paths: string[], options: { json?: boolean; check?: boolean }) => {
       const { replay } = await import("./replay.ts");
       const { text, exitCode } = replay(paths, options);
       process.exitCode = exitCode;
@@ -61,6 +63,7 @@ function program(): Command {
     });
   addImageCommand(root, write);
   addBtrfsCommand(root, write);
+  addFuzzCommand(root, write);
   root
     .command("help")
     .description("explain a command or a topic: actions, metrics, units, exit-codes")

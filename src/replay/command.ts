@@ -20,6 +20,8 @@ export interface ReplayCommandOptions {
   readonly files: TraceFiles;
   /** One JSON document in the place of the text. */
   readonly json?: boolean;
+  /** Checks every engine's invariants after each step. */
+  readonly check?: boolean;
 }
 
 /** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace, 70 an engine broke (the report names where). */
@@ -51,7 +53,7 @@ export function runReplayCommand(paths: readonly string[], options: ReplayComman
     if (found.length === 0) return { text: `${path}: no *.ndjson or *.jsonl file in it\n`, exitCode: 2 };
   }
   try {
-    const result = replay(tracesOf(paths, options.files));
+    const result = replay(tracesOf(paths, options.files), { check: options.check === true });
     const text = options.json === true ? replayJson(result) : replayText(result);
     if (result.broken.length > 0) return { text, exitCode: 70 };
     return { text, exitCode: result.agree === result.steps ? 0 : 4 };

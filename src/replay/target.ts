@@ -40,5 +40,7 @@ export function labFor(header: TraceHeader): Lab | CannotRun {
   if (isDriverError(disk)) return { cannotRun: `${what} (${disk.message})` };
   const home = `${DOCKER_ROOT}/${driver.kind.name}`;
   const started = driver.kind.init({ host, home, options: driver.kind.recordedWith ?? [], settings: driver.settings });
-  return isDriverError(started) ? { cannotRun: `${what} (${started.message})` } : new Lab(host, started, { keepsSeen: true });
+  return isDriverError(started)
+    ? { cannotRun: `${what} (${started.message})` }
+    : new Lab(host, started, { keepsSeen: header.holdsSeen !== false });
 }

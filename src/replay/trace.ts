@@ -21,6 +21,8 @@ export interface TraceHeader {
   readonly backing: string;
   /** Options of the union mounts. */
   readonly mountOptions: string;
+  /** Whether each inode that was seen was held open, as the recorder does; default true. */
+  readonly holdsSeen?: boolean;
 }
 
 /** One line of a trace. */
@@ -59,7 +61,8 @@ function headerOf(line: Step): TraceHeader {
   if (line["trace"] !== 1) throw new StepError('the first line must be a header with "trace": 1');
   const text = (key: string): string => (line[key] === undefined ? "" : headerText(line, key));
   const target = headerText(line, "target");
-  return { name: text("name"), target, backing: text("backing") || target, mountOptions: text("mountOptions") };
+  const header = { name: text("name"), target, backing: text("backing") || target, mountOptions: text("mountOptions") };
+  return line["holdsSeen"] === false ? { ...header, holdsSeen: false } : header;
 }
 
 function headerText(line: Step, key: string): string {

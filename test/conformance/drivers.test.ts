@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { DRIVERS } from "../../src/drivers/registry.ts";
+import { CHECKS } from "../../src/testing/conformance.ts";
 import { labOn } from "../drivers/docker-host.ts";
-import { CHECKS } from "./checks.ts";
 
 interface KnownDifference {
   readonly driver: string;

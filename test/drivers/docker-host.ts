@@ -2,20 +2,17 @@
  * Hosts with Docker's folder, drivers and labs on them, for tests.
  */
 import { Content } from "../../sim/core/content.ts";
-import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type KernelProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { prepareDockerRoot } from "../../src/drivers/docker-root.ts";
-import { DriverError, type GraphDriver, isDriverError } from "../../src/drivers/driver.ts";
+import { DriverError, type GraphDriver } from "../../src/drivers/driver.ts";
 import { DRIVERS, type DriverChoice, startDriver } from "../../src/drivers/registry.ts";
 import { Lab } from "../../src/layers/lab.ts";
+import { must } from "../../src/testing/expect.ts";
 
 /** Throws a failure, gives all else on. */
-export function must<T>(result: T | DriverError | Errno): T {
-  if (isDriverError(result) || isErrno(result)) throw new Error(String(result));
-  return result;
-}
+export { must };
 
 /** A host whose /var/lib/docker is on `backing`. @param mount - as behind mount's -o. */
 export function dockerHost(backing = "ext4", kernel: KernelProfile = k6_18, mount?: string): Host {

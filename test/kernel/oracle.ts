@@ -7,7 +7,7 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:chil
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Json, parseJson } from "../../src/calls/json.ts";
-import type { Script } from "./sequences.ts";
+import type { Script } from "../../src/fuzz/script.ts";
 
 const PROGRAM = fileURLToPath(new URL("oracle.py", import.meta.url));
 

@@ -9,10 +9,12 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { formatJson, type Json } from "../../src/calls/json.ts";
+import type { Ground } from "../../src/fuzz/ground.ts";
+import type { Script } from "../../src/fuzz/script.ts";
 import { replay } from "../../src/replay/replay.ts";
 import { parseTrace } from "../../src/replay/trace.ts";
+import { kernelScript } from "../../src/testing/arbitraries.ts";
 import { canMake, KernelOracle, kernelObstacle } from "./oracle.ts";
-import { type Ground, type Script, scriptOn } from "./sequences.ts";
 
 const RUNS = Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500);
 const UNION_OPTIONS = [
@@ -72,7 +74,7 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
   const grounds = why === undefined ? groundsOf() : [];
 
   test.each(grounds)("random scripts agree on $target over $backing, $mountOptions", async (ground) => {
-    const property = fc.asyncProperty(scriptOn([ground]), async (script) => {
+    const property = fc.asyncProperty(kernelScript([ground]), async (script) => {
       const answers = await (oracle as KernelOracle).ask(script);
       expect(difference(script, answers, folder)).toBe("");
     });

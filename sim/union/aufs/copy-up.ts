@@ -148,12 +148,14 @@ function copyNameless(aufs: Aufs, upper: WritableBranch, node: Node, length: num
   const inode = makeAt(aufs, upper, source, { directory: upper.orphans, name: passing });
   if (!isErrno(inode)) {
     upper.fs.hold(inode);
-    upper.fs.unlink(upper.orphans, passing);
+    const isDirectory = nodes.has(node, IS_DIRECTORY);
+    if (isDirectory) upper.fs.rmdir(upper.orphans, passing);
+    else upper.fs.unlink(upper.orphans, passing);
     nodes.setUpper(node, inode);
     nodes.set(node, HOLDS_UPPER);
-    aufs.linkCounts.set(node, links);
+    if (!isDirectory) aufs.linkCounts.set(node, links);
     // Names that were not met yet may lead to the node.
-    if (links > 1) addPseudoLink(aufs, node, links);
+    if (!isDirectory && links > 1) addPseudoLink(aufs, node, links);
     count(aufs, source, node, { directory: ROOT_NODE, name: passing });
   }
   aufs.freeName(passing);

@@ -4,7 +4,7 @@
  * Interface: order of one copy: create, data, fsync, xattrs, owner, mode and times, then link or rename into place. A failure leaves the upper
  * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
  */
-import { EEXIST, EIO, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EEXIST, EIO, ENOTDIR, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -18,6 +18,7 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
+  typeOf,
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
 import type { ViewNode } from "../lower-view.ts";
@@ -171,6 +172,7 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   const failed =
     fill(overlay, upper, source, inode) ??
     (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
+    refuseOther(upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
     if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
@@ -180,6 +182,16 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   if (failed !== undefined) return failed;
   count(overlay, source, place.node);
   return inode;
+}
+
+/**
+ * A directory that was removed while it was open may find a whiteout at its name, or what was made there since: vfs_rename refuses the former
+ * and what holds something, and replaces an empty directory (Linux 6.18, recorded).
+ */
+function refuseOther(upper: UpperLayer, place: Place, mode: number): Errno | undefined {
+  if ((mode & S_IFMT) !== S_IFDIR) return undefined;
+  const there = upper.fs.lookup(place.directory, place.name);
+  return isErrno(there) || typeOf(upper.fs, there) === S_IFDIR ? undefined : ENOTDIR;
 }
 
 /** Everything of a copy but its name. */

@@ -1,0 +1,22 @@
+/**
+ * `cowlab/testing`: its public names, one by one. Needs fast-check beside it.
+ */
+export { KNOWN_DIFFERENCES, type KnownDifference } from "../fuzz/differences.ts";
+export { type Ground, groundOf } from "../fuzz/ground.ts";
+export { type Finding, runScript, type Script, type ScriptOptions, shrink } from "../fuzz/script.ts";
+export { KERNEL, MODELLED, type Vocabulary, type Word } from "../fuzz/vocabulary.ts";
+export { World } from "../fuzz/world.ts";
+export {
+  type BlockCommand,
+  blockWorkload,
+  kernelScript,
+  layerStack,
+  operation,
+  operations,
+  type StackOptions,
+  script,
+  tree,
+} from "../testing/arbitraries.ts";
+export { CHECKS, type Check } from "../testing/conformance.ts";
+export { matchers, type TreeText, treeText } from "../testing/matchers.ts";
+export { Disagreement, type ModelRunOptions, modelRun, writeCounterexample } from "../testing/model-run.ts";

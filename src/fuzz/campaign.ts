@@ -1,0 +1,337 @@
+/**
+ * A campaign: random scripts on one driver beside the plain tree, as many operations as asked.
+ *
+ * A world lives for some segments. In each a layer and a container stand over the one before; calls are made on both, now and then time
+ * passes, and in the end both trees are compared whole. The next segment stands on the layer. So there is always something below to be
+ * copied up, covered by whiteouts and shared, and two that share it.
+ *
+ * Interface: the same seed gives the same operations and figures, whatever the machine. A world begins from (seed, its number), so that a
+ * shard runs the worlds of its own number alone.
+ */
+import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { Random } from "../../sim/core/random.ts";
+import type { Step } from "../calls/step.ts";
+import { FUZZ_CALLS, type FuzzCall, sameForetold } from "./calls.ts";
+import { differencesOf } from "./differences.ts";
+import type { Ground } from "./ground.ts";
+import type { ModelNode } from "./model/node.ts";
+import type { ModelTree } from "./model/tree.ts";
+import { type Finding, type Script, shrink } from "./script.ts";
+import { MODELLED, PRELUDE, randomStep, type Vocabulary } from "./vocabulary.ts";
+import { guarded, type Place, type Prepared, prepare, World } from "./world.ts";
+
+export interface CampaignOptions {
+  readonly ground: Ground;
+  /**
+   * A second driver that makes the same operations, beside a plain tree of its own. Where both trees foretell the same, both have to answer the
+   * same; where they do not, a known difference decides.
+   */
+  readonly beside?: Ground;
+  readonly seed: number;
+  /** How many operations; a world that has begun is ended first. */
+  readonly operations: number;
+  /** Of `shards` that share the worlds, this one, from 0. */
+  readonly shard?: number;
+  readonly shards?: number;
+  readonly vocabulary?: Vocabulary;
+  /** Calls between checks of all engines; default 5,000. */
+  readonly checkEvery?: number;
+  /** Hears how many operations are done, after each segment. */
+  readonly progress?: (operations: number) => void;
+  /** Counts what was reached: distinct states, answers. Costs a few per cent; default true. */
+  readonly statistics?: boolean;
+}
+
+/** What a campaign saw. */
+export interface CampaignFigures {
+  readonly operations: number;
+  readonly worlds: number;
+  readonly layers: number;
+  readonly checks: number;
+  /** By a hash of what a tree shows, its layers included. */
+  readonly states: number;
+  /** "rename EXDEV" → how often. */
+  readonly answers: Readonly<Record<string, number>>;
+  /** Known differences, and how often each decided; of both drivers. */
+  readonly differences: Readonly<Record<string, number>>;
+  /** Operations that the second driver rightly answers otherwise. */
+  readonly otherwise: number;
+}
+
+export interface CampaignResult {
+  readonly figures: CampaignFigures;
+  /** Shrunk; absent where everything agreed. */
+  readonly counterexample?: { readonly script: Script; readonly finding: Finding; readonly world: number };
+}
+
+const SEGMENTS = 10;
+const SEGMENT_CALLS = 4000;
+const BASE_CALLS = 20;
+const POOL_SIZE = 20_000;
+/** A state is looked at after every so many calls. */
+const STATE_EVERY = 256;
+
+class Tally {
+  operations = 0;
+  worlds = 0;
+  layers = 0;
+  checks = 0;
+  otherwise = 0;
+  readonly states: Set<number> = new Set();
+  /** By call, then by error; undefined for success. */
+  readonly #answers = new Map<FuzzCall, Map<Errno | undefined, number>>();
+  readonly differences: Map<string, number> = new Map();
+
+  count(call: FuzzCall, expected: unknown): void {
+    let counts = this.#answers.get(call);
+    if (counts === undefined) {
+      counts = new Map();
+      this.#answers.set(call, counts);
+    }
+    const answer = isErrno(expected) ? expected : undefined;
+    counts.set(answer, (counts.get(answer) ?? 0) + 1);
+  }
+
+  #told(): Map<string, number> {
+    const told = new Map<string, number>();
+    for (const [name, call] of Object.entries(FUZZ_CALLS))
+      for (const [answer, count] of this.#answers.get(call) ?? []) told.set(`${name} ${answer?.code ?? "ok"}`, count);
+    return told;
+  }
+
+  figures(): CampaignFigures {
+    const sorted = (counts: ReadonlyMap<string, number>): Record<string, number> =>
+      Object.fromEntries([...counts].sort(([one], [other]) => (one < other ? -1 : 1)));
+    const { operations, worlds, layers, checks, otherwise } = this;
+    return {
+      otherwise,
+      operations,
+      worlds,
+      layers,
+      checks,
+      states: this.states.size,
+      answers: sorted(this.#told()),
+      differences: sorted(this.differences),
+    };
+  }
+}
+
+/** Ready steps that worlds draw from. */
+function makePool(vocabulary: Vocabulary, random: Random, leftOut: readonly ((step: Step) => boolean)[]): Prepared[] {
+  const pool: Prepared[] = [];
+  while (pool.length < POOL_SIZE) {
+    const step = randomStep(vocabulary, random);
+    const prepared = leftOut.some((isOut) => isOut(step)) ? undefined : prepare(step);
+    if (prepared !== undefined) pool.push(prepared);
+  }
+  return pool;
+}
+
+/** Runs a campaign until its operations are done or something does not agree. @returns a text where the ground cannot be had. */
+export function runCampaign(options: CampaignOptions): CampaignResult | string {
+  const tally = new Tally();
+  const grounds = options.beside === undefined ? [options.ground] : [options.ground, options.beside];
+  const leftOut = grounds.flatMap((ground) => differencesOf(ground).flatMap(({ leavesOut }) => leavesOut ?? []));
+  const pool = makePool(options.vocabulary ?? MODELLED, new Random(options.seed), leftOut);
+  const prelude = PRELUDE.filter((step) => !leftOut.some((isOut) => isOut(step))).flatMap((step) => prepare(step) ?? []);
+  const { shard = 0, shards = 1 } = options;
+  for (let number = shard; tally.operations < options.operations; number += shards) {
+    const worlds: World[] = [];
+    for (const ground of grounds) {
+      const world = World.on(ground);
+      if (typeof world === "string") return world;
+      worlds.push(world);
+    }
+    const run = new WorldRun(worlds, new Random(options.seed * 1_000_003 + number + 1), { pool, prelude, tally, options });
+    const finding = run.run();
+    tally.worlds += 1;
+    if (finding === undefined) continue;
+    const whole: Script = { ground: run.failing, steps: run.steps() };
+    return { figures: tally.figures(), counterexample: { ...shrink(whole, finding, { tries: 3000 }), world: number } };
+  }
+  return { figures: tally.figures() };
+}
+
+interface RunParts {
+  readonly pool: readonly Prepared[];
+  readonly prelude: readonly Prepared[];
+  readonly tally: Tally;
+  readonly options: CampaignOptions;
+}
+
+/** One world's life. */
+class WorldRun {
+  readonly #worlds: readonly World[];
+  /** The ground of the world that did not agree. */
+  failing: Ground;
+  readonly #random: Random;
+  readonly #parts: RunParts;
+  /** Each step made, and where: a lab step's place is undefined. */
+  readonly #made: (Prepared | Step)[] = [];
+  readonly #places: (string | undefined)[] = [];
+  readonly #checkEvery: number;
+  readonly #counts: boolean;
+
+  constructor(worlds: readonly World[], random: Random, parts: RunParts) {
+    this.#worlds = worlds;
+    this.failing = parts.options.ground;
+    this.#random = random;
+    this.#parts = parts;
+    this.#checkEvery = parts.options.checkEvery ?? 5000;
+    this.#counts = parts.options.statistics !== false;
+  }
+
+  /** The script so far. */
+  steps(): Step[] {
+    return this.#made.map((made, index) => {
+      const on = this.#places[index];
+      const step = "call" in made && typeof made["call"] === "object" ? (made as Prepared).step : (made as Step);
+      return on === undefined ? step : { on, ...step };
+    });
+  }
+
+  run(): Finding | undefined {
+    let parent: string | undefined;
+    let message: string | undefined;
+    for (let segment = 0; segment <= SEGMENTS && message === undefined; segment++) {
+      const below = parent;
+      message = guarded(() => this.#segment(segment, below));
+      this.#parts.options.progress?.(this.#parts.tally.operations);
+      parent = `L${segment}`;
+    }
+    message ??= this.#inEach((world) => world.end());
+    for (const world of this.#worlds)
+      for (const { fired } of world.models.values()) addCounts(this.#parts.tally.differences, fired);
+    return message === undefined ? undefined : { index: this.#made.length - 1, message };
+  }
+
+  /** Does something in each world. @returns the first disagreement; `failing` says whose it is. */
+  #inEach(work: (world: World) => string | undefined): string | undefined {
+    for (const world of this.#worlds) {
+      this.failing = world.ground;
+      const message = work(world);
+      if (message !== undefined) return message;
+    }
+    return undefined;
+  }
+
+  #lab(step: Step): string | undefined {
+    this.#made.push(step);
+    this.#places.push(undefined);
+    if (step["lab"] === "tick") return this.#inEach((world) => world.tick(step));
+    this.#parts.tally.layers += 1;
+    const parent = step["parent"] === undefined ? undefined : String(step["parent"]);
+    return this.#inEach((world) => world.add(step["lab"] as "layer" | "container", String(step["name"]), parent));
+  }
+
+  #segment(segment: number, parent: string | undefined): string | undefined {
+    const name = `L${segment}`;
+    const over = parent === undefined ? {} : { parent };
+    const failed = this.#lab({ lab: "layer", name, ...over });
+    if (failed !== undefined) return failed;
+    if (parent === undefined) return this.#prelude(name) ?? this.#calls([name], BASE_CALLS) ?? this.#compare(name);
+    const beside = `C${segment}`;
+    const refused = this.#lab({ lab: "container", name: beside, parent });
+    return refused ?? this.#calls([name, beside], SEGMENT_CALLS) ?? this.#compare(name) ?? this.#compare(beside);
+  }
+
+  #prelude(name: string): string | undefined {
+    const places = this.#worlds.map((world) => world.open(name));
+    for (const prepared of this.#parts.prelude) {
+      const message = this.#call(places, prepared);
+      if (message !== undefined) return message;
+    }
+    return undefined;
+  }
+
+  #compare(name: string): string | undefined {
+    this.#made.push({ call: "tree" });
+    this.#places.push(name);
+    const message = this.#inEach((world) => world.compare(world.open(name)));
+    return message === undefined ? undefined : `the tree of ${name} differs: ${message}`;
+  }
+
+  #calls(names: readonly string[], count: number): string | undefined {
+    const random = this.#random;
+    const { pool, tally } = this.#parts;
+    const sides = names.map((name) => this.#worlds.map((world) => world.open(name)));
+    for (let n = 0; n < count; n++) {
+      const places = sides[sides.length === 1 ? 0 : random.uint32() & 1] as readonly Place[];
+      const prepared = pool[random.uint32() % pool.length] as Prepared;
+      const { model } = places[0] as Place;
+      if (prepared.opens !== undefined && model.files.has(prepared.opens)) {
+        const message = this.#call(places, closing(prepared.opens));
+        if (message !== undefined) return message;
+      }
+      const message = this.#call(places, prepared);
+      if (message !== undefined) return message;
+      if (tally.operations % STATE_EVERY === 0 && this.#counts) this.#look(model);
+      if (tally.operations % this.#checkEvery === 0) {
+        tally.checks += 1;
+        const broken = this.#lab({ lab: "tick", ms: 6000 }) ?? this.#inEach((world) => world.check());
+        if (broken !== undefined) return broken;
+      }
+    }
+    return undefined;
+  }
+
+  /** Notes the state. */
+  #look(model: ModelTree): void {
+    this.#parts.tally.states.add(stateOf(model));
+  }
+
+  #call(places: readonly Place[], prepared: Prepared): string | undefined {
+    this.#made.push(prepared);
+    const first = places[0] as Place;
+    this.#places.push(first.name);
+    const { tally } = this.#parts;
+    tally.operations += 1;
+    const [world, other] = this.#worlds as readonly [World, World | undefined];
+    this.failing = world.ground;
+    const message = world.call(first, prepared);
+    if (this.#counts) tally.count(prepared.call, world.expected);
+    const second = places[1];
+    if (message !== undefined || other === undefined || second === undefined) return message;
+    this.failing = other.ground;
+    const beside = other.call(second, prepared);
+    if (beside === undefined && !sameForetold(world.expected, other.expected)) tally.otherwise += 1;
+    return beside;
+  }
+}
+
+const CLOSING = new Map<string, Prepared>();
+
+function closing(fd: string): Prepared {
+  let known = CLOSING.get(fd);
+  if (known === undefined) {
+    known = prepare({ call: "close", fd }) as Prepared;
+    CLOSING.set(fd, known);
+  }
+  return known;
+}
+
+function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {
+  for (const [name, count] of counts) sum.set(name, (sum.get(name) ?? 0) + count);
+}
+
+/** A hash of what a tree shows: names, types, modes, links, the order of sizes, and whether each is of a lower layer. */
+function stateOf(tree: ModelTree): number {
+  let hash = 0x811c9dc5;
+  const mix = (value: number): void => {
+    hash = Math.imul(hash ^ value, 0x01000193);
+    hash ^= hash >>> 15;
+  };
+  const visit = (node: ModelNode): void => {
+    mix(node.type.length * 8192 + node.mode);
+    mix(node.links * 64 + (32 - Math.clz32(node.size)) * 2 + (tree.isLower(node) ? 1 : 0));
+    if (node.entries === undefined) return;
+    const names = [...node.entries.keys()].sort();
+    for (const name of names) {
+      mix(name.charCodeAt(0));
+      visit(node.entries.get(name) as ModelNode);
+    }
+    mix(0x2f);
+  };
+  visit(tree.root);
+  return hash >>> 0;
+}

@@ -1,0 +1,181 @@
+/**
+ * What random operations are made of: calls, and for each argument the values it is chosen from. A few names, so that most calls meet
+ * something; sizes around pages and blocks; modes with and without set-id bits.
+ *
+ * Interface: a vocabulary is data. `randomStep` draws from it with the simulator's random numbers, fast-check arbitraries are made from it in
+ * src/testing.
+ */
+import type { Random } from "../../sim/core/random.ts";
+import type { Json } from "../calls/json.ts";
+import type { Step } from "../calls/step.ts";
+
+/** A call by name, and what its arguments may be. */
+export interface Word {
+  readonly call: string;
+  readonly arguments: Readonly<Record<string, readonly Json[]>>;
+  /** How often it comes, beside the others. */
+  readonly weight: number;
+}
+
+export interface Vocabulary {
+  readonly words: readonly Word[];
+  /** Who else makes calls, one call in `asEvery`. */
+  readonly users: readonly Json[];
+  readonly asEvery: number;
+  readonly umasks: readonly (string | undefined)[];
+}
+
+const NAMES = ["a", "b", "c", "d", "e"] as const;
+/** Folders in which names lie: the top, folders, a folder in a folder, and one that may be a symbolic link. */
+const FOLDERS = ["", "/d", "/e", "/d/e", "/c"] as const;
+
+const paths: readonly string[] = FOLDERS.flatMap((folder) => NAMES.map((name) => `${folder}/${name}`));
+const fds = ["f1", "f2", "f3"] as const;
+const modes = ["0644", "0600", "0755", "0700", "0000", "0444", "2755", "4711", "1777"] as const;
+const data: readonly Json[] = [
+  "x",
+  "hello",
+  "lower bytes",
+  { fill: "ab", len: 3 },
+  { fill: "z", len: 4096 },
+  { fill: "ab", len: 5000 },
+];
+const longData: readonly Json[] = [
+  { fill: "z", len: 70_000 },
+  { fill: "ab", len: 20_000 },
+];
+const offsets = [0, 1, 4095, 4096, 9000, 70_000] as const;
+const lengths = [5, 64, 5000] as const;
+const openFlags: readonly Json[] = [
+  ["O_RDONLY"],
+  ["O_RDONLY", "O_NOFOLLOW"],
+  ["O_RDONLY", "O_DIRECTORY"],
+  ["O_WRONLY"],
+  ["O_RDWR"],
+  ["O_RDWR", "O_CREAT"],
+  ["O_WRONLY", "O_CREAT", "O_EXCL"],
+  ["O_WRONLY", "O_TRUNC"],
+  ["O_RDWR", "O_CREAT", "O_TRUNC"],
+  ["O_WRONLY", "O_APPEND"],
+];
+const fallocateFlags: readonly Json[] = [[], ["KEEP_SIZE"], ["PUNCH_HOLE", "KEEP_SIZE"], ["ZERO_RANGE"]];
+const attributes = ["user.k", "user.other", "trusted.t"] as const;
+const times: readonly Json[] = [1_000_000_000, 1_234_567_890_123_456, "OMIT"];
+
+function word(call: string, args: Readonly<Record<string, readonly Json[]>>, weight = 1): Word {
+  return { call, arguments: args, weight };
+}
+
+const changes: readonly Word[] = [
+  word("mkdir", { path: paths, mode: modes }, 2),
+  word("open", { path: paths, flags: openFlags, fd: fds, mode: modes }, 2),
+  word("write", { fd: fds, data }),
+  word("write", { fd: fds, data: longData }, 0.1),
+  word("pwrite", { fd: fds, data, offset: offsets }),
+  word("ftruncate", { fd: fds, len: offsets }),
+  word("truncate", { path: paths, len: offsets }),
+  word("close", { fd: fds }),
+  word("unlink", { path: paths }, 2),
+  word("rmdir", { path: paths }),
+  word("link", { path: paths, to: paths }),
+  word("symlink", { target: ["a", "/d", "d/e", "../a", "missing"], path: paths }),
+  word("chmod", { path: paths, mode: modes }),
+  word("fchmod", { fd: fds, mode: modes }),
+  word("chown", { path: paths, uid: [0, 1000, -1], gid: [0, 1000, -1] }),
+  word("lchown", { path: paths, uid: [0, 1001], gid: [0, 1000] }),
+  word("utimens", { path: paths, atime: times, mtime: times }),
+  word("setxattr", { path: paths, name: attributes, value: ["", "v", "longer value"] }),
+  word("removexattr", { path: paths, name: attributes }),
+];
+const questions: readonly Word[] = [
+  word("stat", { path: paths }),
+  word("fstat", { fd: fds }),
+  word("read", { fd: fds, len: lengths }),
+  word("pread", { fd: fds, len: lengths, offset: offsets }),
+  word("readdir", { path: [...paths, "/"] }),
+  word("readlink", { path: paths }),
+  word("listxattr", { path: paths }),
+  word("getxattr", { path: paths, name: attributes }),
+  word("access", { path: paths, want: ["r", "w", "x"] }),
+];
+const users: readonly Json[] = [
+  { uid: 1000, gid: 1000 },
+  { uid: 1001, gid: 1000, groups: [1000] },
+];
+const umasks = [undefined, "0022", "0077"] as const;
+
+/** What the plain tree can answer. */
+export const MODELLED: Vocabulary = {
+  words: [
+    ...changes,
+    ...questions.map((one) => ({ ...one, weight: 2 * one.weight })),
+    word("lstat", { path: paths }, 6),
+    word("stat", { path: paths }, 4),
+    word("lseek", { fd: fds, offset: offsets, whence: ["SEEK_SET", "SEEK_CUR", "SEEK_END"] }),
+    word("rename", { path: paths, to: paths, flags: [[], [], [], ["NOREPLACE"], ["EXCHANGE"]] }, 2),
+    word("mknod", { path: paths, type: ["socket", "file"], mode: modes }, 0.7),
+    word("mknod", { path: paths, type: ["char"], mode: modes, rdev: [[9, 9]] }, 0.3),
+    word("mtime", { path: paths }),
+    word("fsync", { fd: fds }, 0.1),
+    word("sync", {}, 0.02),
+  ],
+  users,
+  asEvery: 7,
+  umasks,
+};
+
+/** Space of files: what filesystems allocate, and give back. */
+const ALLOCATING: readonly Word[] = [
+  word("fallocate", { fd: fds, offset: offsets, len: [1, 4096, 10_000], flags: fallocateFlags }),
+];
+
+/** What a real kernel can answer: also what no two drivers agree on. */
+export const KERNEL: Vocabulary = {
+  words: [
+    ...changes,
+    ...questions,
+    ...ALLOCATING,
+    word("lstat", { path: paths, dirnlink: [true] }),
+    word("lseek", { fd: fds, offset: offsets, whence: ["SEEK_SET", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"] }),
+    word("rename", { path: paths, to: paths, flags: [[], [], [], ["NOREPLACE"], ["EXCHANGE"], ["WHITEOUT"]] }, 2),
+    // No FIFO: opening one waits for its other end.
+    word("mknod", { path: paths, type: ["socket", "char", "file"], mode: modes }),
+    word("fsync", { fd: fds }),
+  ],
+  users,
+  asEvery: 7,
+  umasks,
+};
+
+/** What a base layer begins with, so that there is something below. */
+export const PRELUDE: readonly Step[] = [
+  { call: "mkdir", path: "/d", mode: "0755" },
+  { call: "mkdir", path: "/d/e", mode: "0755" },
+  { call: "mkdir", path: "/e", mode: "0777" },
+  { call: "open", path: "/a", flags: ["O_WRONLY", "O_CREAT"], mode: "0666", fd: "p" },
+  { call: "write", fd: "p", data: "from the lowest layer" },
+  { call: "close", fd: "p" },
+  { call: "open", path: "/d/b", flags: ["O_WRONLY", "O_CREAT"], mode: "0644", fd: "p" },
+  { call: "write", fd: "p", data: { fill: "lower", len: 9000 } },
+  { call: "close", fd: "p" },
+  { call: "link", path: "/a", to: "/d/a" },
+  { call: "symlink", target: "d", path: "/c" },
+];
+
+/** Draws one call with its arguments, and who makes it. */
+export function randomStep(vocabulary: Vocabulary, random: Random): Step {
+  const total = vocabulary.words.reduce((sum, one) => sum + one.weight, 0);
+  let at = random.fraction() * total;
+  let chosen = vocabulary.words[0] as Word;
+  for (const one of vocabulary.words) {
+    chosen = one;
+    at -= one.weight;
+    if (at < 0) break;
+  }
+  const step: Record<string, Json> = { call: chosen.call };
+  for (const [key, values] of Object.entries(chosen.arguments)) step[key] = random.pick(values);
+  if (random.below(vocabulary.asEvery) === 0) step["as"] = random.pick(vocabulary.users);
+  const umask = vocabulary.umasks[random.below(vocabulary.umasks.length)];
+  if (umask !== undefined) step["umask"] = umask;
+  return step;
+}

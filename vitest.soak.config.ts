@@ -4,6 +4,7 @@ import type { ViteUserConfig } from "vitest/config";
 const config: ViteUserConfig = {
   test: {
     include: [
+      "test/thin/{counted,metadata-blocks}.test.ts",
       "test/**/{model,ext4-model,ext4-random,ext4-crash,crash,space,page-cache,disk,allocator,intervals,content}.test.ts",
     ],
     env: { COWLAB_SOAK: process.env["COWLAB_SOAK"] ?? "100" },

@@ -66,6 +66,8 @@ export interface Peer {
 export interface PoolSize {
   readonly dataBlocks: number;
   readonly volumeBlocks: number;
+  /** Only data blocks are counted: there is no metadata to be exact about. */
+  readonly counted?: boolean;
 }
 
 /** A thin pool to measure. A device is called by its id. */

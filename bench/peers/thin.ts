@@ -29,12 +29,12 @@ function nowhere(size: number): BlockDevice {
   };
 }
 
-/** cowlab's pool. */
-export function cowlabPool({ dataBlocks, volumeBlocks }: PoolSize): MeasuredPool {
+/** cowlab's pool; without exact metadata it has no metadata device. */
+export function cowlabPool({ dataBlocks, volumeBlocks, counted = false }: PoolSize): MeasuredPool {
   const table = parsePoolTable(["meta", "data", "128", "0", "1", "skip_block_zeroing"]);
-  const metadata = new Disk({ name: "meta", size: GIB(16), cachedWrites: 0 });
+  const metadata = counted ? {} : { metadata: new Disk({ name: "meta", size: GIB(16), cachedWrites: 0 }) };
   const pool =
-    table instanceof TargetError ? table : ThinPool.open({ name: "pool", table, data: nowhere(dataBlocks * BLOCK), metadata });
+    table instanceof TargetError ? table : ThinPool.open({ name: "pool", table, data: nowhere(dataBlocks * BLOCK), ...metadata });
   if (pool instanceof TargetError) throw new CannotRun(pool.reason);
   const volumes: ThinVolume[] = [];
   const volumeOf = (id: number): ThinVolume => {

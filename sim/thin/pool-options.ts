@@ -119,7 +119,11 @@ export function poolTableLine(table: PoolTable, devices: { readonly metadata: nu
 /** A pool's devices and surroundings. */
 export interface PoolOptions {
   readonly name: string;
-  readonly metadata: BlockDevice;
+  /**
+   * Absent: the pool keeps no metadata. It does with data blocks what any pool does, much faster, but has no metadata blocks to count, and
+   * is gone when it is closed or the power fails (counted-metadata.ts).
+   */
+  readonly metadata?: BlockDevice;
   readonly data: BlockDevice;
   readonly table: PoolTable;
   /** Length of the table in sectors; default: the whole data device. */

@@ -11,6 +11,7 @@ import type { BlockDevice } from "../block/device.ts";
 import { assert, InvariantError } from "../core/assert.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
+import { CountedMetadata } from "./counted-metadata.ts";
 import { PoolMetadata } from "./metadata.ts";
 import { MetadataBlocks } from "./metadata-blocks.ts";
 import {
@@ -97,11 +98,14 @@ export class ThinPool {
   static open(options: PoolOptions): ThinPool | TargetError {
     const { table } = options;
     if ((options.sectors ?? 1) === 0) return new TargetError(EINVAL, "zero-length target");
-    const metadata = PoolMetadata.open(new MetadataBlocks(options.metadata, options.metadataCache), {
-      dataBlockSectors: table.blockSectors,
-      format: !table.features.readOnly,
-      reserve: options.metadataReserve ?? "modern",
-    });
+    const metadata =
+      options.metadata === undefined
+        ? new CountedMetadata()
+        : PoolMetadata.open(new MetadataBlocks(options.metadata, options.metadataCache), {
+            dataBlockSectors: table.blockSectors,
+            format: !table.features.readOnly,
+            reserve: options.metadataReserve ?? "modern",
+          });
     if (isErrno(metadata)) return new TargetError(metadata, "Error creating metadata object");
     const pool = new ThinPool(options, metadata);
     pool.#watchMetadata();

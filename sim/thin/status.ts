@@ -31,7 +31,7 @@ export function poolStatus(pool: ThinPool): PoolStatus | undefined {
   const discard = features.discard ? (features.discardPassdown ? "discard_passdown" : "no_discard_passdown") : "ignore_discard";
   return {
     transaction: metadata.transaction,
-    usedMetadata: metadata.metadataBlocks - metadata.freeMetadataBlocks,
+    usedMetadata: Math.max(0, metadata.metadataBlocks - metadata.freeMetadataBlocks),
     totalMetadata: metadata.metadataBlocks,
     usedData: metadata.dataBlocks - metadata.freeDataBlocks,
     totalData: metadata.dataBlocks,

@@ -12,6 +12,7 @@ import { EXIT, failure, UsageError } from "./exit.ts";
 import { addFuzzCommand } from "./fuzz-command.ts";
 import { addImageCommand } from "./image-command.ts";
 import { addScenarioCommands } from "./scenario-commands.ts";
+import { addThinCommand } from "./thin-command.ts";
 
 /** The version in the package.json above this file, in the sources as in the built package. */
 function version(): string {
@@ -52,7 +53,7 @@ function program(): Command {
       if (exitCode === EXIT.usage) process.stderr.write(text);
       else write(text);
     });
-  addThin(root);
+  addThinCommand(root, write);
   root
     .command("drivers")
     .description("list the storage drivers, and which of them can run")
@@ -72,42 +73,6 @@ function program(): Command {
       write(await helpText(root, topic));
     });
   return root;
-}
-
-/** The thin tools; each says what it found, and exits as they do. */
-function addThin(root: Command): void {
-  const thin = root.command("thin").description("dump, restore, check and list the metadata images of thin pools");
-  const finish = ({ out, err, exitCode }: { readonly out: string; readonly err: string; readonly exitCode: number }): void => {
-    process.stderr.write(err);
-    write(out);
-    process.exitCode = exitCode;
-  };
-  thin
-    .command("dump")
-    .description("print an image as XML, as thin_dump does")
-    .argument("<image>")
-    .action(async (image: string) => finish((await import("./thin.ts")).dump(image)));
-  thin
-    .command("restore")
-    .description("write the image that an XML file describes, as thin_restore does")
-    .argument("<xml>")
-    .requiredOption("-o, --output <image>", "a file that is there and large enough")
-    .action(async (xml: string, options: { output: string }) => finish((await import("./thin.ts")).restore(xml, options)));
-  thin
-    .command("check")
-    .description("look for faults, as thin_check does; exit code 1 where there are any")
-    .argument("<image>")
-    .option("-q, --quiet", "print nothing")
-    .action(async (image: string, options: { quiet?: boolean }) => finish((await import("./thin.ts")).check(image, options)));
-  thin
-    .command("ls")
-    .description("list the devices of an image, as thin_ls does")
-    .argument("<image>")
-    .option("--no-headers", "without the first line")
-    .option("-o, --format <fields>", "fields, separated by commas")
-    .action(async (image: string, options: { format?: string; headers?: boolean }) =>
-      finish((await import("./thin.ts")).list(image, options)),
-    );
 }
 
 async function helpText(root: Command, topic: string | undefined): Promise<string> {

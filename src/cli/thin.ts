@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { FileDevice } from "../node/file-device.ts";
 import { type ToolResult, thinCheck, thinDump, thinLs, thinRestore } from "../thin/commands.ts";
+import { parseRegion, type Region, thinDelta, thinRmap } from "../thin/compare.ts";
 
 function onImage(path: string, mode: "r" | "r+", tool: (device: BlockDevice) => ToolResult): ToolResult {
   if (!existsSync(path)) return { out: "", err: "Couldn't stat path\n", exitCode: 1 };
@@ -46,4 +47,32 @@ export function restore(xml: string, { output }: ThinOptions): ToolResult {
   if (!existsSync(xml)) return { out: "", err: "Couldn't stat file\n", exitCode: 1 };
   const text = readFileSync(xml, "utf8");
   return onImage(output, "r+", (device) => thinRestore(device, text));
+}
+
+function deviceId(name: string, word: string | undefined): number | ToolResult {
+  if (word === undefined) return { out: "", err: `--${name} not specified.\n`, exitCode: 1 };
+  return /^\d+$/.test(word) ? Number(word) : { out: "", err: `Couldn't parse thin id: '${word}'\n`, exitCode: 1 };
+}
+
+/** `thin delta IMAGE --snap1 ID --snap2 ID`. */
+export function delta(
+  image: string,
+  options: { readonly snap1?: string; readonly snap2?: string; readonly verbose?: boolean },
+): ToolResult {
+  const left = deviceId("snap1", options.snap1);
+  if (typeof left !== "number") return left;
+  const right = deviceId("snap2", options.snap2);
+  if (typeof right !== "number") return right;
+  return onImage(image, "r", (device) => thinDelta(device, { left, right, verbose: options.verbose ?? false }));
+}
+
+/** `thin rmap IMAGE --region FROM..TO`. */
+export function reverseMap(image: string, { region = [] }: { readonly region?: readonly string[] }): ToolResult {
+  const regions: Region[] = [];
+  for (const word of region) {
+    const parsed = parseRegion(word);
+    if (typeof parsed === "string") return { out: "", err: `${parsed}\n`, exitCode: 1 };
+    regions.push(parsed);
+  }
+  return onImage(image, "r", (device) => thinRmap(device, regions));
 }

@@ -29,7 +29,7 @@ import {
   type GraphDriver,
   isDriverError,
 } from "./driver.ts";
-import { exists, makeDirectories, makeDirectory, removeAll, stat, writeFile } from "./files.ts";
+import { exists, makeDirectories, makeDirectory, stat, writeFile } from "./files.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseSize } from "./options.ts";
 import { RefCounter } from "./ref-counter.ts";
@@ -71,7 +71,6 @@ class DevicemapperDriver implements GraphDriver {
 
   create(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
     const { devices } = this.#parts;
-    devices.retryDeletions();
     const base = devices.lookup(parent);
     if (isDriverError(base)) return base;
     if (base.deleted) return new DriverError(`devmapper: Base device ${parent} has been marked for deferred deletion`);
@@ -155,7 +154,8 @@ class DevicemapperDriver implements GraphDriver {
   remove(id: string): DriverError | undefined {
     const failed = this.#parts.devices.delete(id);
     if (failed !== undefined) return failed;
-    removeAll(this.#task, this.#mountPoint(id));
+    // Put has taken it away, unless the layer is still mounted somewhere: that is no failure.
+    this.#task.rmdir(this.#mountPoint(id));
     return undefined;
   }
 

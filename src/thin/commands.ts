@@ -112,8 +112,8 @@ function openImage(device: BlockDevice): { readonly superblock: Superblock; read
   return isErrno(state) ? NO_DUMP : { superblock: new Superblock(block.words), state };
 }
 
-/** What an image says; what the tool says where it cannot be read. */
-function readImage(device: BlockDevice): ThinDump | ToolResult {
+/** What an image says, and where a metadata snapshot is held (0: nowhere); what the tool says where it cannot be read. */
+export function readImage(device: BlockDevice): (ThinDump & { readonly held: number }) | ToolResult {
   const image = openImage(device);
   if (!("state" in image)) return image;
   const { superblock, state } = image;
@@ -130,6 +130,7 @@ function readImage(device: BlockDevice): ThinDump | ToolResult {
       dataBlocks: state.data.refcounts.blocks,
     },
     devices,
+    held: superblock.held,
   };
 }
 

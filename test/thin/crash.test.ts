@@ -1,5 +1,5 @@
 /**
- * Power cuts: after every write of either device, with up to two of the writes that were not flushed dropped or torn, the pool opens at its
+ * Power cuts: after every write of either device, with one or two of the writes that were not flushed lost or torn, the pool opens at its
  * last commit or a later one, thin_check has nothing to say, and every flushed byte is there.
  */
 import { expect, test } from "vitest";
@@ -18,8 +18,11 @@ import { type Disks, disks, openPool, openVolume, sectors } from "./thin-lab.ts"
 const DEVICES = 4;
 const VOLUME_BLOCKS = 24;
 const SECTORS = VOLUME_BLOCKS * 128;
+const SOAK = Number(process.env["COWLAB_SOAK"] ?? 0) > 0;
 /** How many device writes the workload comes to at least. */
-const WRITES = Number(process.env["COWLAB_SOAK"] ?? 0) > 0 ? 10_000 : 400;
+const WRITES = SOAK ? 10_000 : 400;
+/** How many of the ways to lose one or two writes are tried at each. */
+const WAYS_MAX = SOAK ? 6 : 4;
 
 /** A device that tells of each write before the next command. */
 class Told implements BlockDevice {
@@ -61,15 +64,33 @@ class Told implements BlockDevice {
 /** Device → what each sector holds, when it was last durable, and what may be there instead since. */
 type Sets = Map<number, Set<number>[]>;
 
-/** What a power cut may leave of `unflushed` writes: all, or one or two of the last dropped or torn. */
+/** One of `unflushed` writes, or two, each lost or torn: how many ways there are. */
+function waysOf(unflushed: number): number {
+  return 2 * unflushed + 2 * unflushed * (unflushed - 1);
+}
+
+/** The way of a number below `waysOf(unflushed)`: first the single writes, then the pairs. */
+function wayOf(number: number, unflushed: number): CutChoice {
+  const isKept = (isTorn: boolean, sector: number): boolean => isTorn && sector % 2 === 0;
+  if (number < 2 * unflushed) return (write, sector) => write !== number >> 1 || isKept(number % 2 === 1, sector);
+  const pair = number - 2 * unflushed;
+  let other = 1;
+  let before = 0;
+  for (; before + 4 * other <= pair; other++) before += 4 * other;
+  const one = (pair - before) >> 2;
+  return (write, sector) => {
+    if (write === one) return isKept((pair & 1) === 1, sector);
+    return write !== other || isKept((pair & 2) === 2, sector);
+  };
+}
+
+/** What a power cut may leave of `unflushed` writes: all, nothing, and of the ways to lose one or two all or as many as there is time for. */
 function choices(unflushed: number, random: Random): readonly CutChoice[] {
-  const made: CutChoice[] = [keepAll, () => false];
-  for (let n = 0; n < 4 && unflushed > 0; n++) {
-    const [one, other] = [random.below(unflushed), random.below(unflushed)];
-    const torn = random.below(2) === 1;
-    made.push((write, sector) => (write !== one && write !== other ? true : torn ? sector % 2 === 0 : false));
-  }
-  return made;
+  const ways = waysOf(unflushed);
+  const tried = Math.min(ways, WAYS_MAX);
+  const from = random.below(Math.max(1, ways));
+  const some = Array.from({ length: tried }, (_, n) => wayOf((from + Math.floor((n * ways) / tried)) % ways, unflushed));
+  return [keepAll, () => false, ...some];
 }
 
 class Workload {
@@ -79,6 +100,8 @@ class Workload {
   pool: ThinPool;
   writes = 0;
   cuts = 0;
+  /** How many cuts it would take to try every way. */
+  ways = 0;
   /** Before the operation at work, since the last flush: each state that a cut may go back to. */
   readonly committed: { readonly ids: ReadonlySet<number>; readonly sets: Sets }[] = [];
   readonly now: Sets = new Map();
@@ -108,7 +131,9 @@ class Workload {
     this.writes += 1;
     this.#checking = true;
     const { data, metadata } = this.disks;
-    for (const choice of choices(Math.max(data.unflushedWrites, metadata.unflushedWrites), this.random)) {
+    const unflushed = Math.max(data.unflushedWrites, metadata.unflushedWrites);
+    this.ways += 2 + waysOf(unflushed);
+    for (const choice of choices(unflushed, this.random)) {
       const cut = { data: data.clone({ silent: true }), metadata: metadata.clone({ silent: true }) };
       cut.data.powerCut(choice);
       cut.metadata.powerCut(choice);
@@ -207,4 +232,6 @@ test("a cut after any write leaves the last commit or a later one, whole, with e
   const workload = new Workload();
   while (workload.writes < WRITES) workload.step();
   expect(workload.cuts).toBeGreaterThan(WRITES);
+  expect(workload.ways).toBeGreaterThanOrEqual(workload.cuts);
+  if (SOAK) process.stdout.write(`${workload.writes} writes, ${workload.cuts} of ${workload.ways} cuts\n`);
 }, 3_600_000);

@@ -10,9 +10,11 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
+import type { DeviceModel } from "../../sim/thin/model.ts";
 import type { ThinPool } from "../../sim/thin/pool.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
-import { thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
+import { readImage, thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
+import { type DeltaRange, deltaRanges, thinDelta, thinRmap } from "../../src/thin/compare.ts";
 import { runs } from "../runs.ts";
 import { BLOCK, type Disks, disks, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
 
@@ -217,6 +219,7 @@ function judge(raw: Uint8Array): void {
     const fields = "DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS,TRANSACTION,CREATE_TIME,SNAP_TIME";
     expect(tool("thin_ls", raw, "-o", fields).out).toBe(thinLs(disk, { format: fields, headers: true }).out);
   }
+  compareDevices(raw, disk);
   const again = new Disk({ size: raw.length });
   expect(thinRestore(again, mine.out).exitCode).toBe(0);
   expect(thinDump(again).out).toBe(mine.out);
@@ -224,6 +227,52 @@ function judge(raw: Uint8Array): void {
     const restored = tool("thin_check", image(again));
     expect([restored.code, restored.err]).toEqual([0, thinCheck(again).err]);
   }
+}
+
+/** thin_delta of all pairs of the first devices, thin_rmap of some regions, and delta's figures beside those of the maps themselves. */
+function compareDevices(raw: Uint8Array, disk: Disk): void {
+  const dump = readImage(disk);
+  if ("exitCode" in dump) throw new Error(dump.err);
+  const some = dump.devices.slice(0, 2);
+  for (const left of some) {
+    for (const right of some) {
+      const options = ["--snap1", String(left.id), "--snap2", String(right.id)];
+      const mine = { left: left.id, right: right.id };
+      if (HAS_TOOLS) {
+        expect(tool("thin_delta", raw, ...options).out).toBe(thinDelta(disk, mine).out);
+        expect(tool("thin_delta", raw, "--verbose", ...options).out).toBe(thinDelta(disk, { ...mine, verbose: true }).out);
+      }
+      expect(sums(deltaRanges(left.runs, right.runs))).toEqual(sumsOfMaps(mapOf(left), mapOf(right)));
+    }
+  }
+  const regions = [
+    { begin: 0, end: 40 },
+    { begin: 100, end: 101 },
+    { begin: 30, end: 60 },
+    { begin: 300, end: 700 },
+  ];
+  const words = regions.flatMap(({ begin, end }) => ["--region", `${begin}..${end}`]);
+  if (HAS_TOOLS) expect(thinRmap(disk, regions).out).toBe(tool("thin_rmap", raw, ...words).out);
+}
+
+function mapOf({ runs: all }: DeviceModel): ReadonlyMap<number, number> {
+  return new Map(all.flatMap(({ origin, data, length }) => Array.from({ length }, (_, at) => [origin + at, data + at] as const)));
+}
+
+type Sums = Record<DeltaRange["kind"], number>;
+
+function sums(ranges: readonly DeltaRange[]): Sums {
+  const out: Sums = { left_only: 0, right_only: 0, same: 0, different: 0 };
+  for (const { kind, length } of ranges) out[kind] += length;
+  return out;
+}
+
+function sumsOfMaps(left: ReadonlyMap<number, number>, right: ReadonlyMap<number, number>): Sums {
+  const out: Sums = { left_only: 0, right_only: 0, same: 0, different: 0 };
+  for (const [virtual, data] of left)
+    out[!right.has(virtual) ? "left_only" : right.get(virtual) === data ? "same" : "different"] += 1;
+  for (const virtual of right.keys()) if (!left.has(virtual)) out.right_only += 1;
+  return out;
 }
 
 test("a pool holds what was written to each device, and its committed metadata is what the thin tools want", () => {

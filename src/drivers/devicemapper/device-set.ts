@@ -8,7 +8,7 @@
  *   or removed, and last the pool's transaction id goes up. What was begun and not ended is taken back at the next start.
  */
 import { EBUSY, EEXIST, type Errno } from "../../../sim/core/errno.ts";
-import { bytes, deviceNumber } from "../../../sim/core/units.ts";
+import { bytes, deviceNumber, seconds } from "../../../sim/core/units.ts";
 import type { Host } from "../../../sim/host.ts";
 import { sendMessage } from "../../../sim/thin/messages.ts";
 import { TargetError } from "../../../sim/thin/pool-options.ts";
@@ -22,6 +22,8 @@ import type { PoolStorage } from "./storage.ts";
 
 const MAPPER_MAJOR = 253;
 const DEVICE_ID_MASK = 0xffffff;
+/** Seconds between two attempts to delete what was in use (devices.deletionWorkerTicker). */
+const DELETION_PERIOD = 30;
 
 /** A device that is active. */
 interface Active {
@@ -51,6 +53,10 @@ export class DeviceSet {
   readonly #active = new Map<string, Active>();
   /** Devices that wait to be deleted. */
   deletedCount = 0;
+  #stopTimer: (() => void) | undefined;
+  /** Whether devices are being made or deleted: the timer waits until that is done, as Docker's worker waits for the lock. */
+  #atWork = false;
+  #retryIsDue = false;
 
   private constructor(context: SetContext, set: SetRecord) {
     this.#context = context;
@@ -69,7 +75,13 @@ export class DeviceSet {
       const record = records.device(hash);
       if (!isDriverError(record) && record?.deleted === true) set.deletedCount += 1;
     }
-    set.retryDeletions();
+    set.#retryDeletions();
+    if (context.options.deferredDeletion) {
+      set.#stopTimer = context.host.clock.every(seconds(DELETION_PERIOD), () => {
+        set.#retryIsDue = true;
+        if (!set.#atWork) set.#retryDeletions();
+      });
+    }
     return set;
   }
 
@@ -132,8 +144,21 @@ export class DeviceSet {
     return failedMessage("SetTransactionID", sendMessage(this.#pool, `set_transaction_id ${id} ${id + 1}`));
   }
 
+  /** What is done under the lock of the set. */
+  #locked(work: () => DriverError | undefined): DriverError | undefined {
+    this.#atWork = true;
+    const failed = work();
+    this.#atWork = false;
+    if (this.#retryIsDue) this.#retryDeletions();
+    return failed;
+  }
+
   /** Makes a device of the pool under the next free id. @param message - the words for an id. */
   #make(hash: string, size: number, message: (id: number) => string): DriverError | undefined {
+    return this.#locked(() => this.#makeNow(hash, size, message));
+  }
+
+  #makeNow(hash: string, size: number, message: (id: number) => string): DriverError | undefined {
     for (;;) {
       const id = (this.#set.next_device_id + 1) & DEVICE_ID_MASK;
       this.#set.next_device_id = id;
@@ -246,6 +271,10 @@ export class DeviceSet {
 
   /** Deletes a device; one that is in use is marked, where that is allowed, and deleted later. A missing one is deleted already. */
   delete(hash: string): DriverError | undefined {
+    return this.#locked(() => this.#delete(hash));
+  }
+
+  #delete(hash: string): DriverError | undefined {
     const record = this.record(hash);
     if (isDriverError(record) || record === undefined) return record;
     this.removeUnused();
@@ -254,10 +283,29 @@ export class DeviceSet {
       return new DriverError(`failed to remove device ${hash}: Device is Busy`, { errno: EBUSY });
     }
     if (!isActive && this.#context.options.discard) this.#discard(hash, record);
-    const failed = this.#deleteNow(hash, record);
-    if (failed?.errno !== EBUSY || !this.#context.options.deferredDeletion) return failed;
-    if (!record.deleted) this.deletedCount += 1;
-    return this.#context.records.saveDevice(hash, { ...record, deleted: true });
+    const begun = this.#begin(hash, record.device_id);
+    if (begun !== undefined) return begun;
+    const failed = sendMessage(this.#pool, `delete ${record.device_id}`);
+    const outcome = failed === undefined ? this.#forget(hash, record) : this.#deleteLater(hash, record, failed);
+    // Whatever came of it, the transaction has happened.
+    this.#end();
+    return outcome;
+  }
+
+  #forget(hash: string, record: DeviceRecord): DriverError | undefined {
+    const unsaved = this.#context.records.removeDevice(hash);
+    if (unsaved === undefined && record.deleted) this.deletedCount -= 1;
+    return unsaved;
+  }
+
+  #deleteLater(hash: string, record: DeviceRecord, failed: Errno): DriverError | undefined {
+    if (failed !== EBUSY || !this.#context.options.deferredDeletion) {
+      return new DriverError(`failed to remove device ${hash}: ${busyText(failed)}`, { errno: failed });
+    }
+    if (record.deleted) return undefined;
+    const unsaved = this.#context.records.saveDevice(hash, { ...record, deleted: true });
+    if (unsaved === undefined) this.deletedCount += 1;
+    return unsaved;
   }
 
   /** Gives the device's blocks up one by one, so that a loop file below shrinks. What fails is only logged. */
@@ -268,30 +316,19 @@ export class DeviceSet {
     this.deactivate(hash);
   }
 
-  #deleteNow(hash: string, record: DeviceRecord): DriverError | undefined {
-    const begun = this.#begin(hash, record.device_id);
-    if (begun !== undefined) return begun;
-    const failed = sendMessage(this.#pool, `delete ${record.device_id}`);
-    if (failed !== undefined) return new DriverError(`failed to remove device ${hash}: ${busyText(failed)}`, { errno: failed });
-    const unsaved = this.#context.records.removeDevice(hash) ?? this.#end();
-    if (unsaved === undefined && record.deleted) this.deletedCount -= 1;
-    return unsaved;
-  }
-
-  /** Tries again what waits for deletion: Docker does so every 30 seconds. */
-  retryDeletions(): void {
+  /** Tries again to delete what waits for it: each time is a transaction, whether the device is still in use or not. */
+  #retryDeletions(): void {
+    this.#retryIsDue = false;
     if (this.deletedCount === 0) return;
-    this.removeUnused();
     for (const hash of this.#context.records.hashes()) {
       const record = this.record(hash);
-      if (isDriverError(record) || record?.deleted !== true || this.#active.has(hash)) continue;
-      if (this.#context.options.discard) this.#discard(hash, record);
-      this.#deleteNow(hash, record);
+      if (!isDriverError(record) && record?.deleted === true) this.delete(hash);
     }
   }
 
   /** Takes every device away, used or not. */
   end(): void {
+    this.#stopTimer?.();
     for (const active of this.#active.values()) {
       this.#context.host.removeDevice(active.name);
       active.volume.close();

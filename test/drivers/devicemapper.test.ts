@@ -1,0 +1,106 @@
+/** devicemapper: what is in use when it is removed is deleted later (spec/drivers.md 5.3; moby deviceset.go, v20.10, deleteTransaction). */
+import { describe, expect, test } from "vitest";
+import { MIB, seconds } from "../../sim/core/units.ts";
+import type { Host } from "../../sim/host.ts";
+import { DOCKER_ROOT } from "../../src/drivers/docker-root.ts";
+import type { GraphDriver } from "../../src/drivers/driver.ts";
+import { dockerHost, driverOn, must, names, said, text } from "./docker-host.ts";
+
+const OPTIONS = ["dm.fs=ext4", "dm.basesize=64M", "dm.loopdatasize=1G", "dm.loopmetadatasize=16M"];
+const HOME = `${DOCKER_ROOT}/devicemapper`;
+
+interface Daemon {
+  readonly host: Host;
+  readonly driver: GraphDriver;
+}
+
+function daemon(...more: string[]): Daemon {
+  const host = dockerHost();
+  return { host, driver: driverOn(host, { name: "devicemapper", options: [...OPTIONS, ...more] }) };
+}
+
+const row = ({ driver }: Daemon, name: string): string | undefined => driver.status().find(([key]) => key === name)?.[1];
+const recordOf = ({ host }: Daemon, id: string): unknown => JSON.parse(text(host, `${HOME}/metadata/${id}`));
+
+/** The id of the last transaction that was begun, which every making and every deleting is. */
+function lastTransaction({ host }: Daemon): number {
+  return (JSON.parse(text(host, `${HOME}/metadata/transaction-metadata`)) as { open_transaction_id: number }).open_transaction_id;
+}
+
+describe("a device that is in use when it is removed", () => {
+  test("is marked, tried again every 30 seconds, a transaction each time, and gone once nobody uses it", () => {
+    const on = daemon();
+    must(on.driver.create("one", ""));
+    must(on.driver.get("one"));
+    const before = lastTransaction(on);
+    must(on.driver.remove("one"));
+    expect(recordOf(on, "one")).toMatchObject({ deleted: true });
+    expect([row(on, "Deferred Deleted Device Count"), lastTransaction(on)]).toEqual(["1", before + 1]);
+    on.host.clock.advance(seconds(61));
+    expect([row(on, "Deferred Deleted Device Count"), lastTransaction(on)]).toEqual(["1", before + 3]);
+    must(on.driver.put("one"));
+    expect(on.driver.exists("one")).toBe(true);
+    on.host.clock.advance(seconds(30));
+    expect([row(on, "Deferred Deleted Device Count"), lastTransaction(on)]).toEqual(["0", before + 4]);
+    expect([on.driver.exists("one"), names(on.host, `${HOME}/mnt`)]).toEqual([false, []]);
+    on.host.clock.advance(seconds(300));
+    expect(lastTransaction(on)).toBe(before + 4);
+    must(on.driver.create("two", ""));
+    expect(lastTransaction(on)).toBe(before + 5);
+    on.driver.cleanup();
+    on.host.check();
+  });
+
+  test("keeps its mounted tree, gives no child and no mount any more, and its id is taken", () => {
+    const on = daemon();
+    must(on.driver.create("one", ""));
+    const root = must(on.driver.get("one"));
+    must(on.host.task.mkdir(`${root}/kept`, 0o755));
+    must(on.driver.remove("one"));
+    expect(names(on.host, root)).toEqual(["kept"]);
+    expect(said(on.driver.create("two", "one"))).toBe("devmapper: Base device one has been marked for deferred deletion");
+    expect(said(on.driver.create("one", ""))).toBe("devmapper: device one already exists. Deleted=true");
+    must(on.driver.put("one"));
+    expect(said(on.driver.get("one"))).toBe("devmapper: Can't mount device one as it has been marked for deferred deletion");
+    on.driver.cleanup();
+  });
+
+  test("cannot be removed where deletion is not deferred", () => {
+    const on = daemon("dm.use_deferred_deletion=false");
+    must(on.driver.create("one", ""));
+    must(on.driver.get("one"));
+    const before = lastTransaction(on);
+    expect(said(on.driver.remove("one"))).toBe("failed to remove device one: Device is Busy");
+    on.host.clock.advance(seconds(60));
+    expect([lastTransaction(on), row(on, "Deferred Deleted Device Count")]).toEqual([before, "0"]);
+    must(on.driver.put("one"));
+    must(on.driver.remove("one"));
+    expect(on.driver.exists("one")).toBe(false);
+    on.driver.cleanup();
+  });
+
+  test("is deleted by the next daemon, which gives its blocks back", () => {
+    const on = daemon();
+    const empty = row(on, "Data Space Used");
+    must(on.driver.create("one", ""));
+    const root = must(on.driver.get("one"));
+    must(on.host.task.mkdir(`${root}/folder`, 0o755));
+    must(on.driver.remove("one"));
+    on.driver.cleanup();
+    const next = { ...on, driver: driverOn(on.host, { name: "devicemapper", options: OPTIONS }) };
+    expect([next.driver.exists("one"), row(next, "Deferred Deleted Device Count")]).toEqual([false, "0"]);
+    expect(row(next, "Data Space Used")).toBe(empty);
+    next.driver.cleanup();
+  });
+});
+
+test("a container's device may be larger than the image's, never smaller", () => {
+  const on = daemon();
+  must(on.driver.create("image", ""));
+  must(on.driver.createReadWrite("large", "image", { storage: { size: "128M" } }));
+  expect(recordOf(on, "large")).toMatchObject({ size: MIB(128) });
+  expect(said(on.driver.createReadWrite("small", "image", { storage: { size: "32M" } }))).toBe(
+    "devmapper: Container size cannot be smaller than 67.11MB",
+  );
+  on.driver.cleanup();
+});

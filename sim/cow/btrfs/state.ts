@@ -52,6 +52,8 @@ import type { Space } from "./space.ts";
 import type { Subvolume } from "./subvolume.ts";
 
 interface PageCacheLike {
+  readonly memoryPages: number;
+  readonly dirtyPages: number;
   mapping(space: AddressSpace, inode: Inode): Mapping;
 }
 
@@ -124,6 +126,8 @@ export class BtrfsState implements NodeStore {
   readonly deleted: number[] = [];
   quotas: Quotas | undefined;
   generation: number;
+  /** Pages that who writes here has made dirty since it last had to look at how many there are (current->nr_dirtied). */
+  dirtiedPages = 0;
   /** Bytes that delayed allocation has promised. */
   delayedBytes = 0;
   nextSubvolume = 256;

@@ -138,7 +138,7 @@ export class Dataset {
     let at: Dataset | undefined = previous;
     // An older snapshot may have been asked the same: blocks of one group die in clone after clone.
     while (at !== undefined && at.group >= birth && at.#askedBirth !== birth) at = at.previous;
-    const key = at?.#askedBirth === birth ? at.#askedKey : (at?.group ?? 0);
+    const key = at === undefined ? 0 : at.#askedBirth === birth ? at.#askedKey : at.group;
     previous.#askedBirth = birth;
     previous.#askedKey = key;
     return key;

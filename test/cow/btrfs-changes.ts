@@ -1,7 +1,18 @@
 /** Random changes of a subvolume, and what trees and send streams say of them, for tests. */
 import fc from "fast-check";
 import { Content } from "../../sim/core/content.ts";
-import { O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { isErrno } from "../../sim/core/errno.ts";
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type BtrfsLab, must } from "./btrfs-lab.ts";
 
@@ -47,7 +58,7 @@ export function treeOf(task: Task, top: string, folder: string = top, out: strin
 
 /** A random change of a tree. */
 export const STEP: fc.Arbitrary<Step> = fc.record({
-  kind: fc.integer({ min: 0, max: 11 }),
+  kind: fc.integer({ min: 0, max: 14 }),
   one: fc.integer({ min: 0, max: 11 }),
   other: fc.integer({ min: 0, max: 11 }),
   length: fc.integer({ min: 0, max: 70_000 }),
@@ -67,10 +78,36 @@ export function change(lab: BtrfsLab, step: Step, salt: number): void {
   else if (kind === 7) task.link(path(one), path(other));
   else if (kind === 8) task.unlink(path(one));
   else if (kind === 9) task.rmdir(folder(one));
+  else if (kind === 12 || kind === 13) cloneFile(lab, path(one), path(other), kind === 12 ? undefined : (length % 5) * 4096);
+  else if (kind === 14) punch(lab, path(one), (other % 4) * 4096, 4096 + (length % 3) * 4096);
   else if (kind === 10) task.symlink(`t${other}`, path(one));
   else {
     task.truncate(path(one), length);
     task.setxattr(path(one), `user.x${other % 2}`, Uint8Array.of(salt & 0xff));
     task.chmod(path(one), 0o600 + (other % 8));
   }
+}
+
+/** Makes a file share another one's extents: all of them, or one sector of them from `at` on, in the other's second. */
+function cloneFile({ host: { task } }: BtrfsLab, source: string, target: string, at: number | undefined): void {
+  const from = task.open(source, O_RDONLY);
+  if (isErrno(from)) return;
+  const to = task.open(target, O_RDWR | O_CREAT, 0o600);
+  if (!isErrno(to)) {
+    if (at === undefined) task.clone(from, to);
+    else {
+      task.lseek(from, at, 0);
+      task.lseek(to, 4096, 0);
+      task.copyFileRange(from, to, 4096);
+    }
+    task.close(to);
+  }
+  task.close(from);
+}
+
+function punch({ host: { task } }: BtrfsLab, path: string, start: number, length: number): void {
+  const fd = task.open(path, O_RDWR);
+  if (isErrno(fd)) return;
+  task.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, length);
+  task.close(fd);
 }

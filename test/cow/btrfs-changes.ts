@@ -58,7 +58,7 @@ export function treeOf(task: Task, top: string, folder: string = top, out: strin
 
 /** A random change of a tree. */
 export const STEP: fc.Arbitrary<Step> = fc.record({
-  kind: fc.integer({ min: 0, max: 14 }),
+  kind: fc.integer({ min: 0, max: 11 }),
   one: fc.integer({ min: 0, max: 11 }),
   other: fc.integer({ min: 0, max: 11 }),
   length: fc.integer({ min: 0, max: 70_000 }),
@@ -78,8 +78,6 @@ export function change(lab: BtrfsLab, step: Step, salt: number): void {
   else if (kind === 7) task.link(path(one), path(other));
   else if (kind === 8) task.unlink(path(one));
   else if (kind === 9) task.rmdir(folder(one));
-  else if (kind === 12 || kind === 13) cloneFile(lab, path(one), path(other), kind === 12 ? undefined : (length % 5) * 4096);
-  else if (kind === 14) punch(lab, path(one), (other % 4) * 4096, 4096 + (length % 3) * 4096);
   else if (kind === 10) task.symlink(`t${other}`, path(one));
   else {
     task.truncate(path(one), length);
@@ -88,26 +86,44 @@ export function change(lab: BtrfsLab, step: Step, salt: number): void {
   }
 }
 
-/** Makes a file share another one's extents: all of them, or one sector of them from `at` on, in the other's second. */
-function cloneFile({ host: { task } }: BtrfsLab, source: string, target: string, at: number | undefined): void {
+const SECTOR = 4096;
+
+/** Makes a change of the data of four files in /m/s: writes, shared extents, holes, preallocation, other sizes. */
+export function changeData(lab: BtrfsLab, { kind, one, other, length }: Step, salt: number): void {
+  const { task } = lab.host;
+  const path = `/m/s/f${one % 4}`;
+  const sectors = 1 + (length % 9);
+  if (kind <= 3) lab.write(path, Content.pattern(salt, length), (other % 6) * (kind === 3 ? 5000 : SECTOR));
+  else if (kind <= 7)
+    share(lab, path, `/m/s/f${other % 4}`, { from: (length % 7) * SECTOR, to: (length % 11) * SECTOR, sectors, kind });
+  else {
+    const fd = task.open(path, O_RDWR);
+    if (isErrno(fd)) return;
+    if (kind === 8) task.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (other % 5) * SECTOR, sectors * SECTOR);
+    else if (kind === 9) task.fallocate(fd, other % 2 === 0 ? FALLOC_FL_KEEP_SIZE : 0, (other % 12) * SECTOR, sectors * SECTOR);
+    else task.ftruncate(fd, other % 2 === 0 ? length : sectors * SECTOR);
+    task.close(fd);
+  }
+}
+
+/** Makes a file share another one's extents: all of them, or some sectors. */
+function share(
+  { host: { task } }: BtrfsLab,
+  source: string,
+  target: string,
+  what: { readonly from: number; readonly to: number; readonly sectors: number; readonly kind: number },
+): void {
   const from = task.open(source, O_RDONLY);
   if (isErrno(from)) return;
   const to = task.open(target, O_RDWR | O_CREAT, 0o600);
   if (!isErrno(to)) {
-    if (at === undefined) task.clone(from, to);
+    if (what.kind === 4) task.clone(from, to);
     else {
-      task.lseek(from, at, 0);
-      task.lseek(to, 4096, 0);
-      task.copyFileRange(from, to, 4096);
+      task.lseek(from, what.from, 0);
+      task.lseek(to, what.to, 0);
+      task.copyFileRange(from, to, what.sectors * SECTOR);
     }
     task.close(to);
   }
   task.close(from);
-}
-
-function punch({ host: { task } }: BtrfsLab, path: string, start: number, length: number): void {
-  const fd = task.open(path, O_RDWR);
-  if (isErrno(fd)) return;
-  task.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, length);
-  task.close(fd);
 }

@@ -9,7 +9,7 @@ import { receive } from "../../sim/cow/btrfs/receive.ts";
 import { send } from "../../sim/cow/btrfs/send.ts";
 import { type Command, decodeStream, encodeStream, StreamProblem } from "../../sim/cow/btrfs/stream.ts";
 import { runs } from "../runs.ts";
-import { change, neutral, STEP, treeOf } from "./btrfs-changes.ts";
+import { change, changeData, neutral, STEP, treeOf } from "./btrfs-changes.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
 function bytesOf(name: string): Uint8Array {
@@ -71,16 +71,19 @@ test("a subvolume that may be written is not sent", () => {
   expect(send(lab.fs, lab.id("/m/w"), "w")).toBe(EPERM);
 });
 
-test("whatever changes between two snapshots, a receiver ends with the same trees", () => {
+test.each([
+  ["names and files", change],
+  ["shared data", changeData],
+])("whatever changes between two snapshots of %s, a receiver ends with the same trees", (_what, make) => {
   fc.assert(
     fc.property(fc.array(STEP, { maxLength: 30 }), fc.array(STEP, { maxLength: 30 }), (before, after) => {
       const lab = new BtrfsLab({ size: MIB(600) });
       const to = new BtrfsLab({ size: MIB(600) });
       must(lab.subvolume("/m/s"));
       let salt = 1;
-      for (const step of before) change(lab, step, salt++);
+      for (const step of before) make(lab, step, salt++);
       must(lab.snapshot("/m/s", "/m/s1", true));
-      for (const step of after) change(lab, step, salt++);
+      for (const step of after) make(lab, step, salt++);
       must(lab.snapshot("/m/s", "/m/s2", true));
       received(to, decoded(encodeStream(must(send(lab.fs, lab.id("/m/s1"), "s1")))));
       expect(treeOf(to.host.task, "/m/s1")).toEqual(treeOf(lab.host.task, "/m/s1"));

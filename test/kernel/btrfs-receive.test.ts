@@ -1,6 +1,6 @@
 /**
  * Random trees, sent by the simulator and received by this machine's `btrfs receive` on a btrfs of its own: the same trees, file by file; and what the kernel sends
- * of them then is what the simulator sends of what it received. COWLAB_KERNEL_RUNS says how many in all kinds of tests; here a tenth.
+ * of them then is what the simulator sends of what it received. COWLAB_KERNEL_RUNS says how many in all kinds of tests; here two times a twentieth.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,11 +14,11 @@ import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { receive } from "../../sim/cow/btrfs/receive.ts";
 import { send } from "../../sim/cow/btrfs/send.ts";
 import { type Command, decodeStream, encodeStream, StreamProblem } from "../../sim/cow/btrfs/stream.ts";
-import { change, neutral, STEP, treeOf } from "../cow/btrfs-changes.ts";
+import { change, changeData, neutral, STEP, treeOf } from "../cow/btrfs-changes.ts";
 import { BtrfsLab, must } from "../cow/btrfs-lab.ts";
 import { canMake, kernelObstacle } from "./oracle.ts";
 
-const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 10);
+const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 20);
 
 /** Lists a tree as treeOf does. */
 const WALK = `
@@ -80,28 +80,34 @@ const why = kernelObstacle() ?? (canMake("btrfs") ? undefined : "no btrfs can be
 if (why !== undefined) process.stderr.write(`test/kernel, btrfs receive, is skipped: ${why}\n`);
 
 describe.skipIf(why !== undefined)("on this machine's kernel", () => {
-  test("what is sent here is received there as the same tree, and sent from there as it is sent from here", () => {
-    fc.assert(
-      fc.property(fc.array(STEP, { maxLength: 30 }), fc.array(STEP, { maxLength: 30 }), (before, after) => {
-        const lab = new BtrfsLab({ size: MIB(600) });
-        must(lab.subvolume("/m/s"));
-        let salt = 1;
-        for (const step of before) change(lab, step, salt++);
-        must(lab.snapshot("/m/s", "/m/s1", true));
-        for (const step of after) change(lab, step, salt++);
-        must(lab.snapshot("/m/s", "/m/s2", true));
-        const streams = [must(send(lab.fs, lab.id("/m/s1"), "s1")), must(send(lab.fs, lab.id("/m/s2"), "s2", lab.id("/m/s1")))];
-        const theirs = askKernel(streams.map((commands) => encodeStream(commands)));
-        for (const [index, tree] of theirs.trees.entries()) expect(tree).toEqual(treeOf(lab.host.task, `/m/s${index + 1}`));
-        const to = new BtrfsLab({ size: MIB(600) });
-        for (const commands of streams) {
-          const failed = receive({ task: to.host.task, folder: "/m", top: "/m" }, commands);
-          if (failed !== undefined) throw new Error(isErrno(failed) ? failed.code : failed.errno.code);
-        }
-        const ours = [must(send(to.fs, to.id("/m/s1"), "s1")), must(send(to.fs, to.id("/m/s2"), "s2", to.id("/m/s1")))];
-        for (const [index, commands] of ours.entries()) expect(plain(commands)).toEqual(plain(theirs.sent[index] ?? []));
-      }),
-      { numRuns: RUNS },
-    );
-  });
+  test.each([
+    ["names and files", change],
+    ["shared data", changeData],
+  ])(
+    "%s that are sent here are received there as the same tree, and sent from there as they are sent from here",
+    (_what, make) => {
+      fc.assert(
+        fc.property(fc.array(STEP, { maxLength: 30 }), fc.array(STEP, { maxLength: 30 }), (before, after) => {
+          const lab = new BtrfsLab({ size: MIB(600) });
+          must(lab.subvolume("/m/s"));
+          let salt = 1;
+          for (const step of before) make(lab, step, salt++);
+          must(lab.snapshot("/m/s", "/m/s1", true));
+          for (const step of after) make(lab, step, salt++);
+          must(lab.snapshot("/m/s", "/m/s2", true));
+          const streams = [must(send(lab.fs, lab.id("/m/s1"), "s1")), must(send(lab.fs, lab.id("/m/s2"), "s2", lab.id("/m/s1")))];
+          const theirs = askKernel(streams.map((commands) => encodeStream(commands)));
+          for (const [index, tree] of theirs.trees.entries()) expect(tree).toEqual(treeOf(lab.host.task, `/m/s${index + 1}`));
+          const to = new BtrfsLab({ size: MIB(600) });
+          for (const commands of streams) {
+            const failed = receive({ task: to.host.task, folder: "/m", top: "/m" }, commands);
+            if (failed !== undefined) throw new Error(isErrno(failed) ? failed.code : failed.errno.code);
+          }
+          const ours = [must(send(to.fs, to.id("/m/s1"), "s1")), must(send(to.fs, to.id("/m/s2"), "s2", to.id("/m/s1")))];
+          for (const [index, commands] of ours.entries()) expect(plain(commands)).toEqual(plain(theirs.sent[index] ?? []));
+        }),
+        { numRuns: RUNS },
+      );
+    },
+  );
 });

@@ -32,6 +32,9 @@ const PROVISION_NANOSECONDS_MAX = 1000;
 const COUNTED_NANOSECONDS_MAX = 200;
 const FIRST_FIT_NANOSECONDS_MAX = 200;
 const SNAPSHOT_NANOSECONDS_MAX = 2000;
+const TREE_SNAPSHOT_NANOSECONDS_MAX = 20_000;
+/** 200 MB for 10,000 snapshots. */
+const TREE_SNAPSHOT_BYTES_MAX = 20_000;
 /** 256 MB for the 16,153,826 blocks of a pool of 1 TiB that are mapped at 96 percent. */
 const MAPPED_BLOCK_BYTES_MAX = 256e6 / 16_153_826;
 
@@ -53,6 +56,7 @@ export function judgeGoals(samples: Samples, startSeconds: number | undefined): 
       "rename of a directory of 100,000 files beside one of 10",
     ),
     ...thinPool(samples),
+    ...trees(samples),
     {
       text: `npm start: first line within ${START_SECONDS_MAX} s`,
       measured: startSeconds === undefined ? "" : `${startSeconds.toFixed(2)} s`,
@@ -137,6 +141,26 @@ function thinPool(samples: Samples): Goal[] {
       MAPPED_BLOCK_BYTES_MAX,
       (value) => `${value.toFixed(1)} bytes a block`,
     ),
+  ];
+}
+
+function trees(samples: Samples): Goal[] {
+  const ours = samples.get(US);
+  const kinds = ["btrfs-snapshot", "zfs-snapshot", "zfs-clone"].map((kind) => `${kind}-of-1000000`);
+  return [
+    ...kinds.map((workload) =>
+      atMost(`${workload}: at most 20 µs`, ours?.get(workload)?.nanoseconds, TREE_SNAPSHOT_NANOSECONDS_MAX, microseconds),
+    ),
+    ...kinds
+      .slice(0, 2)
+      .map((workload) =>
+        atMost(
+          `${workload}: at most 200 MB for 10,000`,
+          keptBytes(ours?.get(workload)),
+          TREE_SNAPSHOT_BYTES_MAX,
+          (value) => `${((value * 10_000) / 1e6).toFixed(0)} MB`,
+        ),
+      ),
   ];
 }
 

@@ -60,6 +60,15 @@ export interface Peer {
   mount(layers: number, fill: Fill): Tree;
   /** Where it has thin pools: an empty one. */
   readonly pool?: (size: PoolSize) => MeasuredPool;
+  /** Where it has filesystems with snapshots: one that holds so many files. */
+  readonly trees?: Readonly<Record<"btrfs" | "zfs", (files: number) => MeasuredTree>>;
+}
+
+/** A filesystem whose files are snapshot as a whole. */
+export interface MeasuredTree {
+  snapshot(name: string): void;
+  /** Where a clone is another thing than a snapshot: makes one of the snapshot of that name. */
+  readonly clone?: (name: string) => void;
 }
 
 /** Blocks of 64 KiB: of the pool's data device, and of each volume. */

@@ -198,7 +198,12 @@ export class Host implements HostParts {
     if (isErrno(place)) return { errno: place, message: "" };
     const fs = this.#make(request, data.join(","));
     if (isMountFailure(fs)) return fs;
-    const mounted = this.vfs.mount(this.task, fs, request.target, options);
+    const top = FILESYSTEMS.get(request.type)?.top?.(fs, this, data.join(",")) ?? fs.root;
+    if (isMountFailure(top)) {
+      if (this.vfs.mountsOf(fs) === 0) fs.unmount();
+      return top;
+    }
+    const mounted = this.vfs.mount(this.task, fs, request.target, options, top);
     if (isErrno(mounted)) return { errno: mounted, message: "" };
     const stack = this.#mounts.get(request.target);
     if (stack === undefined) this.#mounts.set(request.target, [mounted]);
@@ -245,6 +250,11 @@ export class Host implements HostParts {
       }
     }
     this.#detached = used;
+  }
+
+  /** A filesystem that is mounted, or detached and still used. */
+  mounted(is: (fs: FileSystem) => boolean): FileSystem | undefined {
+    return [...this.vfs.mounts, ...this.#detached].find(({ fs }) => is(fs))?.fs;
   }
 
   /** Whether a filesystem that is mounted, or detached and still used, lies on the device of a number. */

@@ -42,6 +42,8 @@ export interface BtrfsProfile {
   readonly sizeClasses: boolean;
   /** The quota group of a subvolume goes with it (from 6.11); before it stayed, with nothing in it. */
   readonly dropsQgroups: boolean;
+  /** A write reserves and copies up to 512 pages at once (before 6.14), as many as the task may make dirty before it has to pause; later page by page. */
+  readonly writesBatches: boolean;
 }
 
 export interface KernelProfile {
@@ -56,7 +58,7 @@ export interface KernelProfile {
 /** Linux 6.18, the default. */
 export const k6_18: KernelProfile = {
   version: "6.18",
-  btrfs: { sizeClasses: true, dropsQgroups: true },
+  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false },
   overlay: {
     originXattr: true,
     constantInodeNumbers: true,
@@ -79,7 +81,7 @@ export const k6_18: KernelProfile = {
 /** Linux 4.0, about when Docker began to use overlay. */
 export const k4_0: KernelProfile = {
   version: "4.0",
-  btrfs: { sizeClasses: false, dropsQgroups: false },
+  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true },
   overlay: {
     originXattr: false,
     constantInodeNumbers: false,

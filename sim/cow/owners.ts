@@ -39,6 +39,19 @@ export class OwnerFinder {
     return out;
   }
 
+  /** The leaves, now reachable or not, whose items use data. */
+  leavesOf(start: number): ReadonlySet<number> {
+    const leaves = new Set<number>();
+    const extent = this.#view.extent(start);
+    if (extent === undefined) return leaves;
+    for (const owner of this.#view.references(extent)) {
+      if (owner.parent > 0) leaves.add(owner.parent);
+      const tree = owner.parent > 0 ? undefined : this.#view.tree(owner.tree);
+      if (tree !== undefined) for (const leaf of this.#leavesOf(extent, tree, owner)) leaves.add(leaf);
+    }
+    return leaves;
+  }
+
   #resolve(extent: Extent): ReadonlySet<number> {
     const out = new Set<number>();
     const addAll = (address: number): void => {

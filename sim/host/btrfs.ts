@@ -4,11 +4,13 @@
 import type { BlockDevice } from "../block/device.ts";
 import type { Clock } from "../core/clock.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
+import { Btrfs } from "../cow/btrfs/btrfs.ts";
 import type { Compression } from "../cow/btrfs/compression.ts";
+import { subvolumeIdOf, subvolumeRoot } from "../cow/btrfs/ioctl.ts";
 import { mkfsBtrfs } from "../cow/btrfs/mkfs.ts";
 import { mountBtrfs } from "../cow/btrfs/mount.ts";
 import type { BtrfsOptions } from "../cow/btrfs/state.ts";
-import type { FileSystem } from "../vfs/filesystem.ts";
+import type { FileSystem, Inode } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
 function makeBtrfs(device: BlockDevice, options: string, clock: Clock): Errno | undefined {
@@ -40,7 +42,8 @@ function parse(data: string): BtrfsOptions | string {
       if (compress === undefined) return word;
       options.compress = compress;
       options.force = key === "compress-force";
-    } else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
+    } else if (key === "subvol" || (key === "subvolid" && /^\d+$/.test(text))) continue;
+    else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
     else if (word === "nodatacow") options.nodatacow = true;
     else return word;
   }
@@ -50,6 +53,9 @@ function parse(data: string): BtrfsOptions | string {
 function mountOnDevice(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
   const attached = host.device(request.source);
   if (attached === undefined) return { errno: ENOENT, message: `Can't open blockdev ${request.source}` };
+  // One device has one filesystem, however often it is mounted; what its first mount said holds.
+  const known = host.mounted((fs) => fs instanceof Btrfs && fs.state.device === attached.device);
+  if (known !== undefined) return known;
   const options = parse(data);
   if (typeof options === "string") return { errno: EINVAL, message: `btrfs: Unknown parameter '${options}'` };
   const { names, clock, events, cache } = host;
@@ -73,5 +79,32 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   return { errno: mounted, message };
 }
 
+/** The subvolume that subvol= or subvolid= names (fs/btrfs/super.c: mount_subvol). */
+function subvolumeOf(fs: FileSystem, host: HostParts, data: string): Inode | MountFailure {
+  if (!(fs instanceof Btrfs)) return fs.root;
+  const value = (key: string): string | undefined =>
+    data
+      .split(",")
+      .filter((word) => word.startsWith(`${key}=`))
+      .at(-1)
+      ?.slice(key.length + 1);
+  const path = value("subvol");
+  const id = Number(value("subvolid") ?? 0);
+  const byId = id === 0 ? undefined : subvolumeRoot(fs, id);
+  if (isErrno(byId)) return { errno: byId, message: "" };
+  if (path === undefined) return byId ?? fs.root;
+  let at = fs.root;
+  for (const name of path.split("/")) {
+    if (name === "") continue;
+    const found = fs.lookup(at, host.names.intern(name));
+    if (isErrno(found)) return { errno: found, message: "" };
+    at = found;
+  }
+  if (byId !== undefined && at !== byId)
+    return { errno: EINVAL, message: `BTRFS error: subvol '${path}' does not match subvolid ${id}` };
+  const isRoot = subvolumeRoot(fs, subvolumeIdOf(fs, at)) === at;
+  return isRoot ? at : { errno: EINVAL, message: `BTRFS error: '${path}' is not a valid subvolume` };
+}
+
 /** btrfs. */
-export const BTRFS: FileSystemType = { name: "btrfs", make: makeBtrfs, mount: mountOnDevice };
+export const BTRFS: FileSystemType = { name: "btrfs", make: makeBtrfs, mount: mountOnDevice, top: subvolumeOf };

@@ -12,7 +12,7 @@ import type { DeviceNumber } from "../core/units.ts";
 import type { Pool } from "../cow/zfs/pool.ts";
 import type { LowerViews } from "../union/lower-views.ts";
 import type { InUse } from "../union/overlayfs/in-use.ts";
-import type { FileSystem } from "../vfs/filesystem.ts";
+import type { FileSystem, Inode } from "../vfs/filesystem.ts";
 import type { Position } from "../vfs/mount.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
 
@@ -39,6 +39,8 @@ export interface HostParts {
   readonly pools: Map<string, Pool>;
   /** The block device of a name, such as "vda". */
   device(name: string): AttachedDevice | undefined;
+  /** A filesystem that is mounted already, or still used. */
+  mounted(is: (fs: FileSystem) => boolean): FileSystem | undefined;
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
   anonymousNumber(): DeviceNumber;
   /** The place of a path of mount options; a relative one begins at `directory`. */
@@ -74,9 +76,11 @@ export interface FileSystemType {
   readonly make?: (device: BlockDevice, options: string, clock: Clock) => Errno | undefined;
   /** @param data - the options that are not mount(8)'s own. */
   readonly mount: (host: HostParts, request: MountRequest, data: string) => FileSystem | MountFailure;
+  /** What of it the mount shows; absent: its root. */
+  readonly top?: (fs: FileSystem, host: HostParts, data: string) => Inode | MountFailure;
 }
 
 /** Whether an answer is a MountFailure. */
-export function isMountFailure(value: FileSystem | MountFailure | undefined): value is MountFailure {
-  return value !== undefined && "errno" in value;
+export function isMountFailure(value: FileSystem | Inode | MountFailure | undefined): value is MountFailure {
+  return typeof value === "object" && "errno" in value;
 }

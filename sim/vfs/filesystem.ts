@@ -283,6 +283,8 @@ export interface FileSystem {
   directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
+  /** FIDEDUPERANGE: shares extents of ranges that hold the same bytes, and leaves times alone; absent where extents cannot be shared. */
+  dedupe?(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */
   cachedPages(file: FileHandle): number;
   /** Drops the file's clean pages (POSIX_FADV_DONTNEED). */

@@ -13,6 +13,7 @@ import * as attributes from "./attributes.ts";
 import * as create from "./create.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
 import * as data from "./data.ts";
+import { type DedupeRange, dedupe } from "./dedupe.ts";
 import * as directory from "./directory.ts";
 import { type Attributes, newAttributes, type StatFs } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
@@ -161,6 +162,10 @@ export class Task implements Process {
   /** ioctl FICLONE: `fdOut` gets the whole of `fdIn`. */
   clone(fdIn: number, fdOut: number): Errno | undefined {
     return this.#toldFile(space.clone(this, fdIn, fdOut), fdOut, IN_MODIFY);
+  }
+  /** ioctl FIDEDUPERANGE. @returns the bytes asked for; undefined where the ranges differ. */
+  dedupe(from: DedupeRange, to: DedupeRange, length: number): number | undefined | Errno {
+    return dedupe(this, from, to, length);
   }
   /** Maps the first page, reads its first byte and, for "rw", writes it back (which a private mapping keeps to itself). */
   mmap(fd: number, protection: "r" | "rw", share: "shared" | "private"): Errno | undefined {

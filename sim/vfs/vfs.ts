@@ -52,9 +52,9 @@ export class Vfs implements Surroundings {
     return mount;
   }
 
-  /** Mounts a filesystem on the directory at `path`. @returns ENOTDIR, EBUSY where it is mounted already, and those of the walk. */
-  mount(task: Task, fs: FileSystem, path: string, options: MountOptions = {}): Mount | Errno {
-    return this.#mountAt(task, { fs, top: fs.root, path, options });
+  /** Mounts a filesystem on the directory at `path`. @param top - what of it is shown. @returns ENOTDIR, EBUSY where it is mounted already, and those of the walk. */
+  mount(task: Task, fs: FileSystem, path: string, options: MountOptions = {}, top: Inode = fs.root): Mount | Errno {
+    return this.#mountAt(task, { fs, top, path, options });
   }
 
   /** mount --bind: shows the directory `from` also at `path`. */

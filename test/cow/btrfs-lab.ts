@@ -13,8 +13,8 @@ export class BtrfsLab {
   readonly host: Host;
   readonly options: string;
 
-  constructor(how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile } = {}) {
-    this.host = createHost({ seed: 3, kernel: { ...k6_18, btrfs: how.profile ?? k6_18.btrfs } });
+  constructor(how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile; memory?: Bytes } = {}) {
+    this.host = createHost({ seed: 3, memory: how.memory ?? GIB(1), kernel: { ...k6_18, btrfs: how.profile ?? k6_18.btrfs } });
     this.options = how.options ?? "";
     this.host.addDisk({ size: how.size ?? GIB(4), sectorSize: how.sectorSize ?? KIB(0.5) });
     must(this.host.mkfs("btrfs", "vda"));

@@ -249,6 +249,10 @@ export class Btrfs implements FileSystem {
     const from = { inode: this.#inode(source), offset: sourceOffset };
     return clone(this.state, from, { inode: this.#inode(target), offset: targetOffset }, length);
   }
+  dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    const from = { inode: this.#inode(source), offset: sourceOffset };
+    return clone(this.state, from, { inode: this.#inode(target), offset: targetOffset }, length, true);
+  }
   cachedPages(file: FileHandle): number {
     return this.#inode(file).mapping?.cachedPages ?? 0;
   }

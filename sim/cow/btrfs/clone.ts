@@ -3,7 +3,7 @@ import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { dirtyMappingOf, stamp } from "./inodes.ts";
+import { dirty, dirtyMappingOf, stamp } from "./inodes.ts";
 import type { DiskExtent } from "./items.ts";
 import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay } from "./reserve.ts";
@@ -17,9 +17,9 @@ export interface FileRange {
   readonly offset: number;
 }
 
-/** @param length - 0: to the source's end. */
-export function clone(state: BtrfsState, source: FileRange, target: FileRange, length: number): Errno | undefined {
-  if (target.inode.subvolume.item.readOnly) return EROFS;
+/** @param length - 0: to the source's end. @param same - both hold the same bytes: allowed in a read-only subvolume too, and times stay. */
+export function clone(state: BtrfsState, source: FileRange, target: FileRange, length: number, same = false): Errno | undefined {
+  if (target.inode.subvolume.item.readOnly && !same) return EROFS;
   const size = source.inode.size;
   const count = length === 0 ? size - source.offset : length;
   if (count < 0 || source.offset + count > size) return EINVAL;
@@ -35,10 +35,15 @@ export function clone(state: BtrfsState, source: FileRange, target: FileRange, l
   const failed =
     state.begin(CLONE_ITEMS, target.inode.subvolume) ?? source.inode.mapping?.flush() ?? target.inode.mapping?.flush();
   if (failed !== undefined) return failed;
-  return share(state, source, target, { count, span });
+  return share(state, source, target, { count, span, same });
 }
 
-function share(state: BtrfsState, source: FileRange, target: FileRange, how: { count: number; span: number }): Errno | undefined {
+function share(
+  state: BtrfsState,
+  source: FileRange,
+  target: FileRange,
+  how: { count: number; span: number; same: boolean },
+): Errno | undefined {
   const { inode } = target;
   const from = source.offset;
   const to = source.offset + how.span;
@@ -68,6 +73,7 @@ function share(state: BtrfsState, source: FileRange, target: FileRange, how: { c
   }
   inode.size = Math.max(inode.size, target.offset + how.count);
   if (inode.delayed === undefined) inode.diskSize = inode.size;
-  stamp(state, inode, true);
+  if (how.same) dirty(state, inode);
+  else stamp(state, inode, true);
   return undefined;
 }

@@ -14,7 +14,6 @@ import type { BlockGroupItem, RootItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
   CHUNK_TREE,
-  EXTENT_DATA,
   EXTENT_TREE,
   key,
   QGROUP_INFO,
@@ -27,6 +26,7 @@ import {
 } from "./layout.ts";
 import { type SuperblockRecord, writeSuperblock } from "./records.ts";
 import type { BtrfsState } from "./state.ts";
+import { treesNow } from "./trees-now.ts";
 
 /**
  * Commits.
@@ -58,14 +58,9 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
 function countQuotas(state: BtrfsState): void {
   const { quotas, references } = state;
   if (quotas === undefined) return;
-  const common = {
-    node: (address: number) => state.read(address),
-    referenceOf: state.referenceOf.bind(state),
-    dataKind: EXTENT_DATA,
-  };
   const rootsThen = new Map<number, Tree | undefined>();
   const then: TreesView = {
-    ...common,
+    ...treesNow(state),
     extent: (start) => state.storedExtent(start),
     references: (extent) => state.storedReferences(extent),
     tree: (id) => {
@@ -76,14 +71,8 @@ function countQuotas(state: BtrfsState): void {
       return known;
     },
   };
-  const now: TreesView = {
-    ...common,
-    extent: (start) => references.extent(start),
-    references: ({ start }) => references.referencesTo(start),
-    tree: (id) => (state.isSubvolume(id) ? state.trees.get(id) : undefined),
-  };
   const before = new OwnerFinder(then);
-  const after = new OwnerFinder(now);
+  const after = new OwnerFinder(treesNow(state));
   for (const start of references.pending.keys()) {
     const length = references.extent(start)?.length ?? 0;
     quotas.account(length, before.treesOf(start), after.treesOf(start));

@@ -31,14 +31,53 @@ export function write(state: BtrfsState, inode: InodeState, offset: number, cont
   const refused = state.begin(INODE_ITEMS) ?? zeroBehindEnd(state, inode, offset);
   if (refused !== undefined) return refused;
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
+  if (state.profile.writesBatches) return writeBatches(state, inode, offset, content.slice(0, wanted));
   const granted = promiseMost(state, inode, offset, wanted);
-  if (isErrno(granted)) return granted;
+  return isErrno(granted) ? granted : dirtyPages(state, inode, offset, content.slice(0, granted));
+}
+
+/** Puts bytes that have space promised into the cache. */
+function dirtyPages(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
   const oldSize = inode.size;
-  const failed = dirtyMappingOf(state, inode).write(offset, content.slice(0, granted), oldSize);
+  const end = offset + content.length;
+  const failed = dirtyMappingOf(state, inode).write(offset, content, oldSize);
   if (failed !== undefined) return failed;
-  if (offset + granted > oldSize) inode.size = offset + granted;
+  if (end > oldSize) inode.size = end;
   stamp(state, inode, true);
-  return granted;
+  return content.length;
+}
+
+/** The most pages that one batch has, and the fewest. */
+const BATCH_PAGES_MAX = 512;
+const BATCH_PAGES_MIN = 8;
+/** Up to where writing is free, in percent of memory: half way between vm.dirty_background_ratio and vm.dirty_ratio. */
+const FREE_RUN_RATIO = 15;
+
+/** After how many pages made dirty a task looks at how many there are (mm/page-writeback.c: dirty_poll_interval). */
+function pauseAfter(state: BtrfsState): number {
+  const { memoryPages, dirtyPages: dirty } = state.environment.cache;
+  const left = Math.floor((memoryPages * FREE_RUN_RATIO) / 100) - dirty;
+  return left > 0 ? 2 ** (Math.floor(Math.log2(left)) >> 1) : 1;
+}
+
+/** Writes batch by batch: one for which there is no space is refused as a whole (btrfs_buffered_write of Linux 6.13 and before). */
+function writeBatches(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
+  let done = 0;
+  while (done < content.length) {
+    const pause = pauseAfter(state);
+    const pages = Math.min(BATCH_PAGES_MAX, Math.max(BATCH_PAGES_MIN, pause - state.dirtiedPages));
+    const at = offset + done;
+    const end = Math.min(offset + content.length, at - (at % PAGE_SIZE) + pages * PAGE_SIZE);
+    const refused = promiseRange(state, inode, at, end);
+    if (refused !== undefined) return done > 0 ? done : refused;
+    const dirty = inode.mapping?.dirtyPages ?? 0;
+    const written = dirtyPages(state, inode, at, content.slice(done, end - offset));
+    if (isErrno(written)) return done > 0 ? done : written;
+    state.dirtiedPages += Math.max(0, (inode.mapping?.dirtyPages ?? 0) - dirty);
+    if (state.dirtiedPages >= pause) state.dirtiedPages = 0;
+    done += written;
+  }
+  return done;
 }
 
 /** Promises as much of a range as there is room for, page by page as the kernel goes. @returns bytes from `offset` on. */

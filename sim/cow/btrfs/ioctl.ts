@@ -1,12 +1,12 @@
 /** What btrfs's tools ask of a mounted filesystem by ioctl (fs/btrfs/ioctl.c; Linux 6.18): subvolumes, quotas, the cleaner. */
 import { EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import type { Inode } from "../../vfs/filesystem.ts";
+import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
 import { Cursor, Tree } from "../tree.ts";
 import type { Btrfs } from "./btrfs.ts";
 import { inodeOf } from "./inodes.ts";
 import type { QgroupLimit, RootItem, RootRef } from "./items.ts";
-import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
+import { FIRST_FREE, handleOf, key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
 import { type Qgroup, Quotas } from "./quotas.ts";
 import { createSnapshot, createSubvolume, destroySubvolume } from "./subvolumes.ts";
 
@@ -38,6 +38,12 @@ export function syncAll(fs: Btrfs): Errno | undefined {
 /** The id of the subvolume that an inode is in (BTRFS_IOC_INO_LOOKUP). */
 export function subvolumeIdOf(fs: Btrfs, inode: Inode): number {
   return inodeOf(fs.state, inode).subvolume.id;
+}
+
+/** The root folder of a subvolume. @returns ENOENT when there is none of that id. */
+export function subvolumeRoot(fs: Btrfs, id: number): Inode | Errno {
+  const subvolume = fs.state.subvolumes.get(id);
+  return subvolume === undefined || subvolume.item.refs === 0 ? ENOENT : inodeHandle(handleOf(id, FIRST_FREE));
 }
 
 /**

@@ -74,9 +74,9 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     names: new NameTable(),
     clock: options.clock,
     events: new EventStream(() => options.clock.now),
-    cache: { mapping: () => never() },
+    cache: { mapping: () => never(), memoryPages: 0, dirtyPages: 0 },
     newDevice: () => deviceNumber(0, 0),
-    profile: { sizeClasses: true, dropsQgroups: true },
+    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false },
   };
   const state = new BtrfsState(device, environment, { space, uuid, generation: 1, commit });
   for (const id of [

@@ -119,12 +119,11 @@ class Receiver {
   }
 
   /** The path of a subvolume here that was made, or received, as that one. */
-  #pathOf(uuid: string | undefined, transid: number | undefined): string | undefined {
+  #pathOf(uuid: string | undefined): string | undefined {
     if (uuid === this.#identity?.uuid) return this.#root;
-    const found = listSubvolumes(this.#fs).find(
-      ({ item }) =>
-        (item.receivedUuid === uuid && item.stransid === transid) || (item.uuid === uuid && item.ctransid === transid),
-    );
+    const all = listSubvolumes(this.#fs);
+    // Which transaction the sender says is not looked at (btrfs-progs 6.2: subvol_uuid_search).
+    const found = all.find(({ item }) => item.receivedUuid === uuid) ?? all.find(({ item }) => item.uuid === uuid);
     return found === undefined ? undefined : `${this.#to.top}/${found.path}`;
   }
 
@@ -136,7 +135,7 @@ class Receiver {
     let made: number | Errno;
     if (attributes.clone_uuid === undefined) made = makeSubvolume(this.#fs, folder.inode, interned);
     else {
-      const parent = this.#pathOf(attributes.clone_uuid, attributes.clone_ctransid);
+      const parent = this.#pathOf(attributes.clone_uuid);
       const source = parent === undefined ? ENOENT : this.#task.resolve(parent);
       if (isErrno(source)) return source;
       made = makeSnapshot(this.#fs, source.inode, folder.inode, { name: interned, readOnly: false });
@@ -148,7 +147,7 @@ class Receiver {
   }
 
   #clone(path: string, attributes: CommandAttributes): Errno | undefined {
-    const root = this.#pathOf(attributes.clone_uuid, attributes.clone_ctransid);
+    const root = this.#pathOf(attributes.clone_uuid);
     if (root === undefined) return ENOENT;
     const source = this.#task.open(`${root}/${attributes.clone_path ?? ""}`, O_RDONLY);
     if (isErrno(source)) return source;

@@ -7,6 +7,7 @@ import { endOf, type Placed, visitExtents } from "./file-extents.ts";
 import { inodeOf } from "./inodes.ts";
 import type { InodeItem } from "./items.ts";
 import { handleOf, INODE_ITEM, key, SECTOR_SIZE } from "./layout.ts";
+import { type CloneFinder, CloneRange, type SendRange, sizeOf } from "./send-clone.ts";
 import type { Sending } from "./sending.ts";
 import type { Subvolume } from "./subvolume.ts";
 
@@ -37,15 +38,19 @@ function isUnchanged(placed: Placed, before: readonly Placed[]): boolean {
   return at >= endOf(placed);
 }
 
-export function sendData(sending: Sending, ino: number, item: InodeItem): Errno | undefined {
+/** Sends a file's data. @param finder - knows where the receiver has data already. */
+export function sendData(sending: Sending, finder: CloneFinder, ino: number, item: InodeItem): Errno | undefined {
   if ((item.mode & S_IFMT) !== S_IFREG) return undefined;
   const { left, right } = sending;
   const old = left?.tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
   let sent = 0;
   let at = 0;
-  const failedOf = (from: number, to: number): Errno | undefined => {
-    sent = Math.min(to, item.size);
-    return write(sending, ino, from, sent);
+  const failedOf = (placed: Placed): Errno | undefined => {
+    const end = Math.min(endOf(placed), item.size);
+    if (placed.at >= end) return undefined;
+    const range = { ino, size: item.size, start: placed.at, length: end - placed.at, sent };
+    sent = end;
+    return writeOrClone(sending, finder, range, placed);
   };
   for (const placed of extentsOf(right, ino, 0, Number.MAX_SAFE_INTEGER)) {
     const hole = old === undefined ? undefined : sendHole(sending, ino, at, Math.min(placed.at, item.size));
@@ -53,7 +58,7 @@ export function sendData(sending: Sending, ino: number, item: InodeItem): Errno 
     at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
     const isEmpty = placed.extent.kind === "prealloc" && old === undefined;
     if (isEmpty || (old !== undefined && isUnchanged(placed, extentsOf(left, ino, placed.at, endOf(placed))))) continue;
-    const failed = failedOf(placed.at, endOf(placed));
+    const failed = failedOf(placed);
     if (failed !== undefined) return failed;
   }
   const hole = old === undefined ? undefined : sendHole(sending, ino, at, item.size);
@@ -62,6 +67,25 @@ export function sendData(sending: Sending, ino: number, item: InodeItem): Errno 
   const isDone = old?.size === item.size || (grows && sent === item.size);
   if (!isDone) sending.emit("truncate", { path: sending.path(ino), size: item.size });
   return undefined;
+}
+
+/** A range as a clone of what the receiver has, or as data (send_write_or_clone). */
+function writeOrClone(sending: Sending, finder: CloneFinder, range: SendRange, placed: Placed): Errno | undefined {
+  const { ino, start, length, size } = range;
+  const end = start + length;
+  const { extent } = placed;
+  const source = extent.kind === "inline" ? undefined : finder.find(range, placed);
+  if (source === undefined || extent.kind === "inline") return write(sending, ino, start, end);
+  if (end % SECTOR_SIZE !== 0) {
+    // An end that is not aligned can only be cloned onto the end of the file, from the end of the source.
+    if (end !== size || source.offset + length !== sizeOf(source.root, source.ino)) return write(sending, ino, start, end);
+    if (sending.left !== undefined) sending.emit("truncate", { path: sending.path(ino), size: start });
+  }
+  let failed: Errno | undefined;
+  new CloneRange(sending, range, source, (from, to) => {
+    failed ??= write(sending, ino, from, to);
+  }).run(extent);
+  return failed;
 }
 
 /** Zeros for what was data in the parent and is none any more. */

@@ -13,6 +13,7 @@ import { changedInodes } from "./compare.ts";
 import type { FileExtent, InodeItem } from "./items.ts";
 import { EXTENT_DATA, FIRST_FREE, INODE_ITEM, key } from "./layout.ts";
 import { type NamePlace, namesIn, ReceiverNames } from "./receiver-names.ts";
+import { CloneFinder } from "./send-clone.ts";
 import { sendData } from "./send-data.ts";
 import { sendXattrs } from "./send-xattrs.ts";
 import type { Sending } from "./sending.ts";
@@ -34,7 +35,9 @@ class Sender implements Sending {
   readonly state: BtrfsState;
   readonly right: Subvolume;
   readonly left: Subvolume | undefined;
+  readonly sources: readonly Subvolume[];
   readonly #names: ReceiverNames;
+  readonly #finder: CloneFinder;
   /** Folders whose times are to be sent, the one used last at the end. */
   readonly #waiting = new Set<number>();
   /** Folders that are gone but not empty at the receiver yet. */
@@ -42,11 +45,14 @@ class Sender implements Sending {
   /** Folders that wait until the one above them has left their own way. */
   readonly #moves = new Map<number, NamePlace>();
 
-  constructor(state: BtrfsState, right: Subvolume, left: Subvolume | undefined) {
+  constructor(state: BtrfsState, right: Subvolume, left: Subvolume | undefined, sources: readonly Subvolume[]) {
     this.state = state;
     this.right = right;
     this.left = left;
+    const all = new Set([right, ...(left === undefined ? [] : [left]), ...sources]);
+    this.sources = [...all].sort((one, other) => one.id - other.id);
     this.#names = new ReceiverNames(left);
+    this.#finder = new CloneFinder(this);
   }
 
   emit(name: CommandName, attributes: CommandAttributes): void {
@@ -63,13 +69,10 @@ class Sender implements Sending {
 
   run(name: string): Errno | undefined {
     const { right, left } = this;
-    const identity = { path: name, uuid: right.item.uuid, ctransid: right.item.ctransid };
+    const uuidOf = ({ item }: Subvolume): string => (item.receivedUuid === "" ? item.uuid : item.receivedUuid);
+    const identity = { path: name, uuid: uuidOf(right), ctransid: right.item.ctransid };
     if (left === undefined) this.emit("subvol", identity);
-    else {
-      const clone_uuid = left.item.receivedUuid === "" ? left.item.uuid : left.item.receivedUuid;
-      const clone_ctransid = left.item.receivedUuid === "" ? left.item.ctransid : left.item.stransid;
-      this.emit("snapshot", { ...identity, clone_uuid, clone_ctransid });
-    }
+    else this.emit("snapshot", { ...identity, clone_uuid: uuidOf(left), clone_ctransid: left.item.ctransid });
     for (const ino of changedInodes(right.tree, left?.tree)) {
       const failed = this.#inode(ino);
       if (failed !== undefined) return failed;
@@ -92,7 +95,7 @@ class Sender implements Sending {
       this.#rename(ino, item);
     }
     sendXattrs(this, ino);
-    const failed = sendData(this, ino, item);
+    const failed = sendData(this, this.#finder, ino, item);
     if (failed !== undefined) return failed;
     this.#finish(ino, item, before);
     return undefined;
@@ -280,16 +283,18 @@ class Sender implements Sending {
 
 /**
  * The commands of a subvolume's stream.
- * @param name - what the stream calls it. @param parent - the snapshot that the receiver has.
+ * @param name - what the stream calls it. @param parent - the snapshot that the receiver has. @param sources - further snapshots that it has, to clone data from.
  * @returns EPERM when one of them is not read-only, EINVAL for a subvolume that is not there.
  */
-export function send(fs: Btrfs, id: number, name: string, parent?: number): Command[] | Errno {
+export function send(fs: Btrfs, id: number, name: string, parent?: number, sources: readonly number[] = []): Command[] | Errno {
   const { subvolumes } = fs.state;
-  const right = subvolumes.get(id);
-  const left = parent === undefined ? undefined : subvolumes.get(parent);
-  if (right === undefined || (parent !== undefined && left === undefined)) return EINVAL;
-  if (!right.item.readOnly || left?.item.readOnly === false) return EPERM;
-  const sender = new Sender(fs.state, right, left);
+  const known = [id, ...(parent === undefined ? [] : [parent]), ...sources].map((one) => subvolumes.get(one));
+  const there = known.filter((one) => one !== undefined);
+  const [right] = there;
+  if (right === undefined || there.length < known.length) return EINVAL;
+  if (there.some(({ item }) => !item.readOnly)) return EPERM;
+  const left = parent === undefined ? undefined : there[1];
+  const sender = new Sender(fs.state, right, left, there);
   const failed = sender.run(name);
   return isErrno(failed) ? failed : sender.commands;
 }

@@ -8,6 +8,8 @@ export interface Sending {
   /** What is sent, and the snapshot that the receiver has. */
   readonly right: Subvolume;
   readonly left: Subvolume | undefined;
+  /** What the receiver can clone from, `right` among them, by id. */
+  readonly sources: readonly Subvolume[];
   emit(name: CommandName, attributes: CommandAttributes): void;
   /** The path of an inode as the receiver has it now. */
   path(ino: number): string;

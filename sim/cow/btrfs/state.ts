@@ -49,9 +49,11 @@ import {
 import { nameHash } from "./name-hash.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Space } from "./space.ts";
-import type { Subvolume } from "./subvolume.ts";
+import { PLAIN_ROOT, type Subvolume } from "./subvolume.ts";
 
 interface PageCacheLike {
+  readonly memoryPages: number;
+  readonly dirtyPages: number;
   mapping(space: AddressSpace, inode: Inode): Mapping;
 }
 
@@ -124,6 +126,8 @@ export class BtrfsState implements NodeStore {
   readonly deleted: number[] = [];
   quotas: Quotas | undefined;
   generation: number;
+  /** Pages that who writes here has made dirty since it last had to look at how many there are (current->nr_dirtied). */
+  dirtiedPages = 0;
   /** Bytes that delayed allocation has promised. */
   delayedBytes = 0;
   nextSubvolume = 256;
@@ -339,19 +343,7 @@ export class BtrfsState implements NodeStore {
 
   /** The ROOT_ITEM of a tree that is no subvolume. */
   plainRoot(id: number): RootItem {
-    const time = { seconds: 0, nanoseconds: 0 };
-    const none = {
-      uuid: "",
-      parentUuid: "",
-      receivedUuid: "",
-      readOnly: false,
-      refs: 1,
-      ctransid: 0,
-      otransid: 0,
-      stransid: 0,
-      rtransid: 0,
-    };
-    return { ...none, root: this.tree(id).root, generation: this.generation, lastSnapshot: 0, ctime: time, otime: time };
+    return { ...PLAIN_ROOT, root: this.tree(id).root, generation: this.generation };
   }
 
   /** The root tree. */

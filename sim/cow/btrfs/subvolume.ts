@@ -13,3 +13,21 @@ export interface Subvolume {
   /** The number of the last inode made. */
   lastIno: number;
 }
+
+const NEVER = { seconds: 0, nanoseconds: 0 };
+
+/** What the ROOT_ITEM of a tree says that is no subvolume's, beside its root and generation. */
+export const PLAIN_ROOT: Omit<RootItem, "root" | "generation"> = {
+  lastSnapshot: 0,
+  readOnly: false,
+  refs: 1,
+  uuid: "",
+  parentUuid: "",
+  receivedUuid: "",
+  ctransid: 0,
+  otransid: 0,
+  stransid: 0,
+  rtransid: 0,
+  ctime: NEVER,
+  otime: NEVER,
+};

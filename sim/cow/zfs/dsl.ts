@@ -136,10 +136,12 @@ export class Dataset {
     if (previous === undefined) return 0;
     if (previous.#askedBirth === birth) return previous.#askedKey;
     let at: Dataset | undefined = previous;
-    while (at !== undefined && at.group >= birth) at = at.previous;
+    // An older snapshot may have been asked the same: blocks of one group die in clone after clone.
+    while (at !== undefined && at.group >= birth && at.#askedBirth !== birth) at = at.previous;
+    const key = at === undefined ? 0 : at.#askedBirth === birth ? at.#askedKey : at.group;
     previous.#askedBirth = birth;
-    previous.#askedKey = at?.group ?? 0;
-    return previous.#askedKey;
+    previous.#askedKey = key;
+    return key;
   }
 
   /** Bytes written since the newest snapshot (the property "written"). */

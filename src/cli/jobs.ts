@@ -12,7 +12,7 @@ import { comparisonDocument, type ScenarioDocument, scenarioDocument } from "../
 import { worldMaker } from "../scenario/machine.ts";
 import type { Overrides } from "../scenario/parameters.ts";
 import { type RunEvent, runScenario } from "../scenario/run.ts";
-import type { DriverChoice } from "../scenario/scenario.ts";
+import type { DriverChoice, Scenario } from "../scenario/scenario.ts";
 
 /** A scenario to run: where it comes from, so that another thread can read it again, and with what seed. */
 export interface Order {
@@ -27,6 +27,8 @@ export interface Order {
 
 /** What another thread needs of an Order. */
 interface Task {
+  /** Absent where the scenario stands on archives, which each thread reads for itself. */
+  readonly scenario: Scenario | undefined;
   readonly path: string;
   readonly combination: number;
   readonly seed: number | undefined;
@@ -86,10 +88,14 @@ export async function takeJobs(
     const index = Atomics.add(shared.next, 0, 1);
     const task = shared.tasks[index];
     if (task === undefined) return;
-    const loaded = (await library.get(task.path))[task.combination];
+    const loaded = await loadedOf(task, library);
     if (loaded === undefined) throw new Error(`${task.path} has no combination ${task.combination}`);
     await done({ index, document: runOne(loaded, [task.driver], task.seed) });
   }
+}
+
+async function loadedOf({ scenario, path, combination }: Task, library: Library): Promise<Loaded | undefined> {
+  return scenario === undefined ? (await library.get(path))[combination] : { scenario, archives: new Map() };
 }
 
 /** Threads that pay beside this one: none where the program runs from its sources, which each would have to translate. */
@@ -116,7 +122,13 @@ export async function runOrders(
 ): Promise<void> {
   const places = orders.flatMap((order, index) => order.drivers.map((driver) => ({ order, index, driver })));
   const tasks = places.map(
-    ({ order, driver }): Task => ({ path: order.path, combination: order.combination, seed: order.seed, driver }),
+    ({ order, driver }): Task => ({
+      scenario: order.loaded.archives.size === 0 ? order.loaded.scenario : undefined,
+      path: order.path,
+      combination: order.combination,
+      seed: order.seed,
+      driver,
+    }),
   );
   const next = new Int32Array(new SharedArrayBuffer(4));
   const shared: Shared = { tasks, overrides: [...options.overrides], next };

@@ -69,7 +69,8 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
     backing,
     size: bytes(choices.device),
     ...(profile === undefined ? {} : { profile }),
-    ...(choices.mount === undefined ? {} : { mount: choices.mount }),
+    // Options are those of the filesystem that was asked for; another in its place has its own.
+    ...(choices.mount === undefined || backing !== choices.backing ? {} : { mount: choices.mount }),
     ...(choices.mkfs === undefined || backing !== choices.backing ? {} : { make: choices.mkfs }),
   });
   if (isDriverError(disk)) return new WorldFailure(disk.message);

@@ -18,7 +18,8 @@ export interface ImageFiles {
 /** How many symbolic links one name may lead over. */
 const LINKS_MAX = 8;
 
-type Member = { readonly kind: "file"; readonly content: Content } | { readonly kind: "link"; readonly target: string };
+/** A file, opened when it is wanted, or a link to another name of the archive. */
+export type Member = { readonly kind: "file"; readonly open: () => Content } | { readonly kind: "link"; readonly target: string };
 
 /**
  * A name with "." and ".." worked out.
@@ -43,12 +44,21 @@ export function tarFiles(content: Content, mode: ReadMode): ImageFiles {
       throw new ArchiveFault("E_LAYER_ESCAPE", `${JSON.stringify(header.name)} is outside of the archive`);
     if (header.typeflag === DIRECTORY) continue;
     if (members.has(name) && mode === "strict") throw new ArchiveFault("E_TAR_DUPLICATE", `${JSON.stringify(name)} comes twice`);
-    if (isRegular(header.typeflag)) members.set(name, { kind: "file", content: body });
-    else if (header.typeflag === SYMLINK)
-      members.set(name, { kind: "link", target: `${name.slice(0, name.lastIndexOf("/") + 1)}${header.linkname}` });
+    if (isRegular(header.typeflag)) members.set(name, { kind: "file", open: () => body });
+    else if (header.typeflag === SYMLINK) members.set(name, symbolicLink(name, header.linkname));
     else if (header.typeflag === LINK) members.set(name, { kind: "link", target: header.linkname });
     else throw new ArchiveFault("E_TAR_TYPE", `${JSON.stringify(name)} is neither file nor folder`);
   }
+  return linkedFiles(members);
+}
+
+/** A symbolic link by its own name and its text. */
+export function symbolicLink(name: string, text: string): Member {
+  return { kind: "link", target: text.startsWith("/") ? `../${text}` : `${name.slice(0, name.lastIndexOf("/") + 1)}${text}` };
+}
+
+/** Files and links by their names; a link leads to a name among them, or nowhere. */
+export function linkedFiles(members: ReadonlyMap<string, Member>): ImageFiles {
   return {
     names: [...members.keys()].sort(),
     get: (name) => {
@@ -56,7 +66,7 @@ export function tarFiles(content: Content, mode: ReadMode): ImageFiles {
       for (let links = 0; at !== undefined && links <= LINKS_MAX; links++) {
         const member = members.get(at);
         if (member === undefined) return undefined;
-        if (member.kind === "file") return member.content;
+        if (member.kind === "file") return member.open();
         at = cleanPath(member.target);
       }
       throw new ArchiveFault("E_LAYER_ESCAPE", `${JSON.stringify(name)} is a link that leads nowhere`);

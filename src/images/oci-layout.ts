@@ -19,6 +19,8 @@ export interface Descriptor {
   readonly digest: string;
   readonly size: number;
   readonly annotations: JsonRecord;
+  /** Of an index's: what the image runs on. */
+  readonly platform: JsonRecord;
 }
 
 export function descriptorOf(value: unknown, what: string): Descriptor {
@@ -29,7 +31,14 @@ export function descriptorOf(value: unknown, what: string): Descriptor {
     throw new ArchiveFault("E_IMAGE_JSON", `${what}: a descriptor's size is no size`);
   const digest = textOf(record, "digest", what);
   digestHex(digest);
-  return { mediaType: textOf(record, "mediaType", what), digest, size, annotations: recordOf(record, "annotations", what) ?? {} };
+  const part = (key: string): JsonRecord => recordOf(record, key, what) ?? {};
+  return {
+    mediaType: textOf(record, "mediaType", what),
+    digest,
+    size,
+    annotations: part("annotations"),
+    platform: part("platform"),
+  };
 }
 
 function blobOf(files: ImageFiles, { digest, size }: Descriptor): Content {
@@ -60,34 +69,61 @@ export function readLayout(files: ImageFiles, context: ReadContext): SourceImage
       : fieldOf(readRecord(requireBytes(files, "oci-layout", CONFIG_MAX), "oci-layout"), "imageLayoutVersion");
   if (context.mode === "strict" && version !== "1.0.0")
     throw new ArchiveFault("E_FORMAT", "oci-layout does not say version 1.0.0");
-  const images = readIndex(files, requireBytes(files, "index.json", CONFIG_MAX), context, 0);
+  const reading: Reading = { files, context, named: 0 };
+  const images = readIndex(reading, requireBytes(files, "index.json", CONFIG_MAX), { depth: 0, name: undefined });
   if (images.length === 0) throw new ArchiveFault("E_IMAGE_LAYERS", "index.json names no image");
   return images;
 }
 
-function readIndex(files: ImageFiles, raw: Uint8Array, context: ReadContext, depth: number): SourceImage[] {
-  if (depth > INDEX_DEPTH_MAX) throw new ArchiveFault("E_LIMIT", "indexes name indexes without end");
+interface Reading {
+  readonly files: ImageFiles;
+  readonly context: ReadContext;
+  /** Descriptors so far, in all indexes. */
+  named: number;
+}
+
+/** What an index named this index. */
+interface Above {
+  readonly depth: number;
+  /** The reference that its descriptor gave. */
+  readonly name: string | undefined;
+}
+
+function readIndex(reading: Reading, raw: Uint8Array, above: Above): SourceImage[] {
+  if (above.depth > INDEX_DEPTH_MAX) throw new ArchiveFault("E_LIMIT", "indexes name indexes without end");
   const index = readRecord(raw, "index.json");
-  const descriptors = listOf(index, "manifests", "index.json");
+  const values = listOf(index, "manifests", "index.json");
   if (fieldOf(index, "layers") !== undefined || fieldOf(index, "config") !== undefined)
     throw new ArchiveFault("E_IMAGE_JSON", "an index has the fields of a manifest");
-  if (descriptors.length > IMAGES_MAX) throw new ArchiveFault("E_LIMIT", `an index names more than ${IMAGES_MAX} images`);
-  return descriptors.flatMap((value) => {
-    const descriptor = descriptorOf(value, "index.json");
-    const document = documentOf(files, descriptor, context.newHasher);
-    if (/index|manifest\.list/.test(descriptor.mediaType)) return readIndex(files, document, context, depth + 1);
-    return [layoutImage(files, document, descriptor, context)];
+  reading.named += values.length;
+  if (reading.named > IMAGES_MAX) throw new ArchiveFault("E_LIMIT", `the indexes name more than ${IMAGES_MAX} images`);
+  const descriptors = values.map((value) => descriptorOf(value, "index.json"));
+  const ours = descriptors.find(isOurPlatform) ?? descriptors[0];
+  return descriptors.flatMap((descriptor) => {
+    if (descriptor.annotations["vnd.docker.reference.type"] === "attestation-manifest") return [];
+    const document = documentOf(reading.files, descriptor, reading.context.newHasher);
+    // A name is one image's on a host: of an index with several platforms it is that of the host's own.
+    const name = tagOf(descriptor.annotations) ?? (descriptor === ours ? above.name : undefined);
+    if (/index|manifest\.list/.test(descriptor.mediaType)) return readIndex(reading, document, { depth: above.depth + 1, name });
+    return layoutImage(reading, document, name);
   });
 }
 
-function layoutImage(files: ImageFiles, raw: Uint8Array, descriptor: Descriptor, context: ReadContext): SourceImage {
+function isOurPlatform({ platform }: Descriptor): boolean {
+  return fieldOf(platform, "os") === "linux" && fieldOf(platform, "architecture") === "amd64";
+}
+
+/** Media types of configurations; a manifest with another is an artifact and no image. */
+const IMAGE_CONFIGS = ["", "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+
+/** The image of a manifest; none of an artifact. */
+function layoutImage({ files, context }: Reading, raw: Uint8Array, name: string | undefined): SourceImage[] {
   const manifest = readRecord(raw, "manifest");
   if (fieldOf(manifest, "manifests") !== undefined)
     throw new ArchiveFault("E_IMAGE_JSON", "a manifest has the fields of an index");
-  const config = readConfig(
-    documentOf(files, descriptorOf(fieldOf(manifest, "config") ?? null, "manifest"), context.newHasher),
-    context.newHasher,
-  );
+  const configured = descriptorOf(fieldOf(manifest, "config") ?? null, "manifest");
+  if (!IMAGE_CONFIGS.includes(configured.mediaType)) return [];
+  const config = readConfig(documentOf(files, configured, context.newHasher), context.newHasher);
   const blobs = listOf(manifest, "layers", "manifest").map((value) => descriptorOf(value, "manifest"));
   checkCounts(config, blobs.length, context.mode);
   const layers = blobs.map((blob) => {
@@ -96,8 +132,7 @@ function layoutImage(files: ImageFiles, raw: Uint8Array, descriptor: Descriptor,
     if (actual !== blob.digest) throw new ArchiveFault("E_DIGEST_MISMATCH", `the blob ${blob.digest} has the digest ${actual}`);
     return content;
   });
-  const name = tagOf(descriptor.annotations);
-  return { config, tags: name === undefined ? [] : [name], layers, zone: "Z" };
+  return [{ config, tags: name === undefined ? [] : [name], layers, zone: "Z" }];
 }
 
 /** The reference that an index's annotations give: containerd's full one, else the OCI's, which may be a tag alone. */

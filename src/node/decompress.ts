@@ -22,7 +22,10 @@ function openerOf(kind: Compression): Opener | undefined {
 /** Opens gzip, and zstd where Node can. */
 export const nodeDecompress: Decompress = async (content, kind) => {
   const opener = openerOf(kind);
-  if (opener === undefined) throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read by this Node`);
+  if (opener === undefined) {
+    const where = kind === "zstd" ? `Node ${process.versions.node}: it takes Node 22.15 or later` : "cowlab";
+    throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read by ${where}`);
+  }
   const unpacked = new Unpacked(content.length);
   const source = Readable.from(copies(content.chunks()));
   let fault: ArchiveFault | undefined;

@@ -3,12 +3,12 @@
  *
  * Interface: the bytes stay where they are until somebody wants them; the file must not change meanwhile. `close` ends the reading.
  */
-import { closeSync, existsSync, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { Content } from "../../sim/core/content.ts";
 import { uncompressed } from "../archive/compression.ts";
 import { ArchiveFault, type ReadMode } from "../archive/fault.ts";
-import { type ImageFiles, tarFiles } from "../images/files.ts";
+import { type ImageFiles, linkedFiles, type Member, symbolicLink, tarFiles } from "../images/files.ts";
 import { readImages } from "../images/read-images.ts";
 import { verifyLayers } from "../images/source-image.ts";
 import type { ArchivedImage } from "../scenario/archive.ts";
@@ -88,18 +88,27 @@ export async function readArchivedImage(path: string): Promise<ArchivedImage | u
   return { config: image.config.raw, layers: layers.map(({ content }) => content) };
 }
 
-/** The files below a folder; links are not followed. */
+/** What a function gives, asked for once: a file that many images name is opened once. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** The files below a folder; links lead within it. */
 function folderFiles(root: string, opened: OpenedFiles): ImageFiles {
-  const names: string[] = [];
+  const members = new Map<string, Member>();
   const visit = (folder: string): void => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (names.length >= FILES_MAX) throw new ArchiveFault("E_LIMIT", `the folder holds more than ${FILES_MAX} files`);
+      if (members.size >= FILES_MAX) throw new ArchiveFault("E_LIMIT", `the folder holds more than ${FILES_MAX} files`);
       if (entry.isDirectory()) visit(name);
-      else if (entry.isFile()) names.push(name);
+      else if (entry.isFile()) members.set(name, { kind: "file", open: once(() => opened.content(join(root, name))) });
+      else if (entry.isSymbolicLink()) members.set(name, symbolicLink(name, readlinkSync(join(root, name))));
     }
   };
   visit("");
-  const known = new Set(names);
-  return { names: names.sort(), get: (name) => (known.has(name) ? opened.content(join(root, name)) : undefined) };
+  return linkedFiles(members);
 }

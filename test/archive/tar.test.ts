@@ -2,6 +2,7 @@
  * The tar codec: Docker's own layers rewritten byte for byte, random entries there and back, and other programs as judges.
  */
 import { execFileSync, spawnSync } from "node:child_process";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { extract } from "tar-stream";
 import { describe, expect, test } from "vitest";
@@ -9,6 +10,8 @@ import { Content } from "../../sim/core/content.ts";
 import { uncompressed } from "../../src/archive/compression.ts";
 import { Crc64 } from "../../src/archive/crc64.ts";
 import { digestOf, hexOf, portableHasher } from "../../src/archive/digest.ts";
+import { ArchiveFault } from "../../src/archive/fault.ts";
+import { streamDecompress } from "../../src/archive/stream-decompress.ts";
 import { nameBytes, nameText, type TarHeader } from "../../src/archive/tar-header.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
 import { TarWriter, tarHeader } from "../../src/archive/tar-write.ts";
@@ -215,10 +218,32 @@ describe("checksums and digests", () => {
     );
   });
 
-  test("gzip that holds what it says opens to the same bytes", async () => {
-    const raw = Content.pattern(3, 300_000);
-    const { gzipSync } = await import("node:zlib");
-    const packed = Content.literal(gzipSync(raw.toBytes()));
-    expect((await uncompressed(packed, nodeDecompress)).equals(raw)).toBe(true);
+  describe.each([
+    ["zlib", nodeDecompress],
+    ["DecompressionStream", streamDecompress],
+  ])("gzip opened by %s", (_, decompress) => {
+    test("that holds what it says is the same bytes", async () => {
+      const raw = Content.pattern(3, 300_000);
+      const packed = Content.literal(gzipSync(raw.toBytes()));
+      expect((await uncompressed(packed, decompress)).equals(raw)).toBe(true);
+    });
+
+    test("that is cut, changed or a bomb is refused", async () => {
+      const packed = gzipSync(Content.pattern(3, 300_000).toBytes());
+      const changed = new Uint8Array(packed);
+      changed[100_000] = (changed[100_000] ?? 0) ^ 0xff;
+      const codeOf = async (raw: Uint8Array): Promise<unknown> => {
+        const outcome: unknown = await uncompressed(Content.literal(raw), decompress).catch((error: unknown) => error);
+        return outcome instanceof ArchiveFault ? outcome.code : outcome;
+      };
+      expect(await codeOf(packed.subarray(0, 200_000))).toBe("E_COMPRESSION");
+      expect(await codeOf(changed)).toBe("E_COMPRESSION");
+      expect(await codeOf(gzipSync(new Uint8Array(2 ** 25)))).toBe("E_LIMIT");
+    });
+  });
+
+  test("DecompressionStream opens gzip alone", async () => {
+    const zstd = Content.literal(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0));
+    await expect(uncompressed(zstd, streamDecompress)).rejects.toThrow("zstd data cannot be read by DecompressionStream");
   });
 });

@@ -86,6 +86,20 @@ function members(count: number): Content {
   return Content.concat(new Array<Content>(count).fill(member));
 }
 
+/** Indexes of which each names the next a hundred times. */
+function indexBomb(): Content {
+  const blobs = new Map<string, string>();
+  const put = (text: string): object => {
+    const digest = digestOf(new TextEncoder().encode(text), nodeHasher);
+    blobs.set(`blobs/sha256/${digest.slice(7)}`, text);
+    return { mediaType: "application/vnd.oci.image.index.v1+json", digest, size: text.length };
+  };
+  const indexOf = (one: object): string => JSON.stringify({ schemaVersion: 2, manifests: new Array<object>(100).fill(one) });
+  const top = indexOf(put(indexOf(put(indexOf(put('{"manifests":[]}'))))));
+  const files = [...blobs].map(([name, body]) => ({ name, body }));
+  return layerOf([...files, { name: "index.json", body: top }, { name: "oci-layout", body: '{"imageLayoutVersion":"1.0.0"}' }]);
+}
+
 /** Cases that are large themselves, or would be. */
 export function largeCases(): readonly HostileCase[] {
   const chain = Object.fromEntries(
@@ -109,6 +123,7 @@ export function largeCases(): readonly HostileCase[] {
         ]);
       },
     },
+    { name: "indexes that name indexes a million times", code: "E_LIMIT", archive: indexBomb },
     {
       name: "one image 1,000 times",
       code: undefined,

@@ -1,8 +1,15 @@
 /**
  * Identifiers, recomputed from the bytes of archives that the real Docker and skopeo wrote.
  */
-import { describe, expect, test } from "vitest";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
 import { digestOfText, portableHasher } from "../../src/archive/digest.ts";
+import { DIRECTORY, SYMLINK } from "../../src/archive/tar-header.ts";
+import { readTar } from "../../src/archive/tar-read.ts";
 import { listImages } from "../../src/cli/image.ts";
 import { chainIds, EMPTY_DIFF_ID, v1Layers } from "../../src/images/ids.ts";
 import { readImages } from "../../src/images/read-images.ts";
@@ -37,6 +44,39 @@ test.each(allArchives())("image ls --json lists %s with identifiers in Docker's 
     for (const id of image["v1Ids"] as string[]) expect(id).toMatch(/^[0-9a-f]{64}$/);
     expect((image["chainIds"] as string[])[0]).toBe((image["diffIds"] as string[])[0]);
   }
+});
+
+describe("a folder that an archive was unpacked into", () => {
+  const folder = mkdtempSync(join(tmpdir(), "cowlab-unpacked-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** Unpacks an archive, its links as links. */
+  function unpacked(path: string, name: string): string {
+    const root = join(folder, name);
+    mkdirSync(root);
+    for (const { header, content } of readTar(Content.literal(gunzipSync(readFileSync(path))), { mode: "strict" })) {
+      const target = join(root, header.name);
+      if (header.typeflag === DIRECTORY) continue;
+      mkdirSync(dirname(target), { recursive: true });
+      if (header.typeflag === SYMLINK) symlinkSync(header.linkname, target);
+      else writeFileSync(target, content.toBytes());
+    }
+    return root;
+  }
+
+  test("has the archive's images; layers that are links to others' are found", async () => {
+    const path = savedArchives()[0] ?? "";
+    expect(await listImages(unpacked(path, "whole"), { json: true })).toBe(await listImages(path, { json: true }));
+  });
+
+  test.each(["/etc/passwd", "../../../../../../etc/passwd"])("gives nothing of what a link to %s leads to", async (target) => {
+    const root = unpacked(savedArchives()[0] ?? "", `link-${target.length}`);
+    const [{ Layers }] = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")) as [{ Layers: string[] }];
+    const layer = join(root, Layers[0] ?? "");
+    rmSync(layer);
+    symlinkSync(target, layer);
+    await expect(listImages(root, { json: true })).rejects.toThrow(/leads nowhere|is not in the archive/);
+  });
 });
 
 test("skopeo's layout keeps the diffIDs of the archive that it was made of, under another image ID", async () => {

@@ -1,5 +1,5 @@
 /**
- * Other programs as judges of what we write: skopeo and umoci (skipped, and said so, where they are not), and tar.
+ * Other programs as judges of what we write from each driver's stores: skopeo and umoci (skipped, and said so, where they are not), and tar.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Content } from "../../sim/core/content.ts";
 import { DIRECTORY } from "../../src/archive/tar-header.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
+import { DRIVERS } from "../../src/drivers/registry.ts";
 import { savedTar, saveImages } from "../../src/images/save.ts";
 import { must } from "../drivers/docker-host.ts";
 import { loaded } from "./daemons.ts";
@@ -18,12 +19,13 @@ function has(program: string): boolean {
   return spawnSync(program, ["--version"], { encoding: "utf8" }).status === 0;
 }
 
+const drivers = [...DRIVERS.keys()];
 const folder = mkdtempSync(join(tmpdir(), "cowlab-tools-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** An OCI layout of lab/app:2, laid out as a folder. */
-async function layout(): Promise<{ readonly path: string; readonly id: string; readonly tar: Content }> {
-  const { daemon } = await loaded(material("save-overlay2.tar.gz"), "overlay2");
+async function layout(driver: string): Promise<{ readonly path: string; readonly id: string; readonly tar: Content }> {
+  const { daemon } = await loaded(material("save-overlay2.tar.gz"), driver);
   const image = daemon.images.get("lab/app:2");
   if (image === undefined) throw new Error("no image");
   const tar = savedTar(must(saveImages(daemon.images, [{ image, tags: ["lab/app:2"] }], { format: "oci" })));
@@ -37,8 +39,8 @@ async function layout(): Promise<{ readonly path: string; readonly id: string; r
 }
 
 describe.skipIf(!has("skopeo"))("skopeo (skipped where it is not installed)", () => {
-  test("inspects our layout, and finds the image's own layers", async () => {
-    const { path, id } = await layout();
+  test.each(drivers)("inspects our layout, and finds the image's own layers: %s", async (driver) => {
+    const { path, id } = await layout(driver);
     const raw = execFileSync("skopeo", ["inspect", "--raw", `oci:${path}:2`], { encoding: "utf8" });
     expect((JSON.parse(raw) as { config: { digest: string } }).config.digest).toBe(id);
     const shown = JSON.parse(execFileSync("skopeo", ["inspect", `oci:${path}:2`], { encoding: "utf8" })) as { Layers: string[] };
@@ -47,17 +49,17 @@ describe.skipIf(!has("skopeo"))("skopeo (skipped where it is not installed)", ()
 });
 
 describe.skipIf(!has("umoci") || process.getuid?.() !== 0)("umoci (skipped where it is not installed)", () => {
-  test("unpacks our layout", async () => {
-    const { path } = await layout();
-    const bundle = join(folder, "bundle");
+  test.each(drivers)("unpacks our layout: %s", async (driver) => {
+    const { path } = await layout(driver);
+    const bundle = join(folder, `bundle-${driver}`);
     execFileSync("umoci", ["unpack", "--image", `${path}:2`, bundle]);
     expect(readdirSync(join(bundle, "rootfs", "app")).sort()).toEqual(["lib", "liba", "pipe", "run", "run2"]);
   });
 });
 
 describe.skipIf(!has("tar"))("tar (skipped where it is not installed)", () => {
-  test("lists every name of an archive that we saved, and complains of nothing", async () => {
-    const { tar } = await layout();
+  test.each(drivers)("lists every name of an archive that we saved, and complains of nothing: %s", async (driver) => {
+    const { tar } = await layout(driver);
     const { stdout, stderr, status } = spawnSync("tar", ["-tvf", "-"], { input: tar.toBytes(), encoding: "utf8" });
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout.trimEnd().split("\n").length).toBe([...readTar(tar, { mode: "strict" })].length);

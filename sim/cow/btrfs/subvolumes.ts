@@ -156,7 +156,8 @@ function inheritQuota(state: BtrfsState, source: number, id: number): void {
   const { quotas } = state;
   const from = quotas?.groups.get(source);
   if (quotas === undefined || from === undefined) return;
-  quotas.add(id, { referenced: from.referenced, exclusive: NODE_SIZE });
+  // The snapshot is limited as its source is.
+  quotas.add(id, { referenced: from.referenced, exclusive: NODE_SIZE }, from.limit);
   from.exclusive = NODE_SIZE;
   from.dirty = true;
 }

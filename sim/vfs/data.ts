@@ -4,6 +4,7 @@
 import { Content } from "../core/content.ts";
 import { EACCES, EAGAIN, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
 import { dropFileCapabilities } from "./attributes.ts";
+import { CAP_FSETID, capable } from "./credentials.ts";
 import { readDevice, writeDevice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
 import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
@@ -114,6 +115,7 @@ export function removePrivileges(task: Process, file: OpenFile): Errno | undefin
     if (failed !== undefined) return failed;
     file.checkedCapabilities = task.vfs.capabilityChanges;
   }
+  if (capable(task.credentials, CAP_FSETID)) return undefined;
   const mode = modeAfterWrite(task.credentials, fs, file.inode);
   return mode === fs.mode(file.inode) ? undefined : fs.setattr(file.inode, { mode: mode & 0o7777 });
 }

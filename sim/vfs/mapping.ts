@@ -172,10 +172,10 @@ export class CachedMapping implements MappingRuns {
   /** Makes a run longer by content that goes on where it ends, the way of a sequential writer. */
   #extend(row: number, page: number, content: Content): boolean {
     const table = this.cache.table;
-    const known = table.content[row] as RunContent;
     const before = table.pages[row] as number;
-    if (known instanceof PageBuffer || (table.first[row] as number) + before !== page) return false;
-    if (known.length !== before * PAGE_SIZE) return false;
+    if ((table.first[row] as number) + before !== page) return false;
+    const known = table.content[row] as RunContent;
+    if (known instanceof PageBuffer || known.length !== before * PAGE_SIZE) return false;
     if (!this.pinned && table.dirty[row] === 0) return false;
     if (!known.continuesInto(content)) return false;
     const pages = content.length / PAGE_SIZE;

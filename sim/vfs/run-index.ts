@@ -46,6 +46,10 @@ export class RunIndex {
   /** The page behind the last that so many levels can tell. */
   #reach = BRANCHES;
   #size = 0;
+  /** The lowest node that `below` came to last, the word that leads to it, and its first page; NaN: none that is still there. */
+  #leaf = 0;
+  #leafLink = 0;
+  #leafPage = Number.NaN;
 
   get size(): number {
     return this.#size;
@@ -65,11 +69,17 @@ export class RunIndex {
     let node = this.#root;
     if (node === 0 || page < 0) return 0;
     if (page >= this.#reach) return this.#lastIn(node, top);
+    let link = 0;
     let aside = 0;
     let asideLevel = 0;
     for (let level = top; ; level--) {
       const bitmap = words[node + BITMAP] as number;
       const digit = digitOf(page, level);
+      if (level === 0) {
+        this.#leaf = node;
+        this.#leafLink = link;
+        this.#leafPage = page - digit;
+      }
       const before = onesIn(bitmap & ((1 << digit) - 1));
       const isThere = (bitmap >>> digit) & 1;
       if (level === 0 && before + isThere > 0) return words[node + BRANCH + before + isThere - 1] as number;
@@ -78,7 +88,8 @@ export class RunIndex {
         asideLevel = level;
       }
       if (level === 0 || isThere === 0) break;
-      node = words[node + BRANCH + before] as number;
+      link = node + BRANCH + before;
+      node = words[link] as number;
     }
     return aside === 0 ? 0 : this.#lastIn(words[aside] as number, asideLevel - 1);
   }
@@ -125,6 +136,15 @@ export class RunIndex {
 
   add(first: Float64Array, row: number): void {
     const page = first[row] as number;
+    const digit = digitOf(page, 0);
+    const isHere = page - digit === this.#leafPage;
+    this.#leafPage = Number.NaN;
+    this.#size += 1;
+    if (isHere) this.#branch(this.#leafLink, this.#leaf, digit, row);
+    else this.#addFromRoot(page, row);
+  }
+
+  #addFromRoot(page: number, row: number): void {
     for (; page >= this.#reach; this.#reach *= BRANCHES, this.#levels += 1) {
       if (this.#root === 0) continue;
       const root = this.#newNode(0);
@@ -144,7 +164,6 @@ export class RunIndex {
       node = this.#words[link] as number;
     }
     this.#branch(link, node, digitOf(page, 0), row);
-    this.#size += 1;
   }
 
   /** Gives a node a branch that it does not have; a full one is replaced by a larger one. @returns the branch's word. */
@@ -171,6 +190,7 @@ export class RunIndex {
   remove(first: Float64Array, row: number): void {
     const page = first[row] as number;
     const path: number[] = [];
+    this.#leafPage = Number.NaN;
     let at = this.#root;
     for (let level = this.#levels - 1; level >= 0; level--) {
       path.push(at);

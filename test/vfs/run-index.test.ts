@@ -27,6 +27,8 @@ test("A search finds the nearest first page at or before a page, and the nearest
           rows.delete(at);
         } else if (known === undefined) {
           first[next] = at;
+          // A writer looks before it adds; others do not.
+          if (removes) index.below(at);
           index.add(first, next);
           rows.set(at, next);
           next += 1;
@@ -46,6 +48,21 @@ test("A search finds the nearest first page at or before a page, and the nearest
     }),
     runs(60),
   );
+});
+
+test("What a search remembers of its place does not outlive an addition or a removal there", () => {
+  const first = Float64Array.from({ length: 80 }, (_, row) => row - 1);
+  const index = new RunIndex();
+  for (const row of [1, 2, 70]) index.add(first, row);
+  index.below(1);
+  for (let row = 3; row <= 20; row++) index.add(first, row);
+  for (let row = 1; row <= 20; row++) expect(index.below(row - 1)).toBe(row);
+  index.below(5);
+  for (let row = 1; row <= 20; row++) index.remove(first, row);
+  for (let row = 1; row <= 20; row++) index.add(first, row);
+  for (let row = 40; row <= 50; row++) index.add(first, row);
+  for (let row = 1; row <= 20; row++) expect([index.below(row - 1), index.above(row - 2)]).toEqual([row, row]);
+  for (let row = 40; row <= 50; row++) expect(index.below(row - 1)).toBe(row);
 });
 
 test("A run that is not in the index cannot be taken out", () => {

@@ -166,7 +166,9 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   root.noteAll();
   root.index = () => indexOf(data);
   state.journal.dirty(root);
-  pack(state, leaf, 1, rows);
+  const { names } = state.environment;
+  const bytes = rows.map((row) => entryBytes(names.byteLength(state.dentries.name(row))));
+  pack(state, { block: leaf, at: 1 }, { rows, bytes }, 0, rows.length);
 }
 
 function indexOf(data: DirectoryData): number[] {
@@ -175,17 +177,34 @@ function indexOf(data: DirectoryData): number[] {
   return out;
 }
 
-/** Puts rows one after the other into an emptied block. */
-function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: readonly number[]): void {
-  block.rows = [];
-  block.gaps = [0, DIRECTORY_BLOCK_END];
-  block.noteAll();
-  for (const row of rows) {
-    const offset = block.take(entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
-    state.positions[row] = at * 1024 + (offset >>> 2);
-    state.places[row] = block.rows.length;
-    block.rows.push(row);
+/** Rows that are put into blocks anew, and how many bytes the entry of each takes. */
+interface Packed {
+  readonly rows: readonly number[];
+  readonly bytes: readonly number[];
+}
+
+/** Puts rows one after the other into an emptied block: those from one place of a list up to another. */
+function pack(
+  state: Ext4State,
+  into: { readonly block: DirectoryBlock; readonly at: number },
+  given: Packed,
+  from: number,
+  to: number,
+): void {
+  const { block, at } = into;
+  const { positions, places } = state;
+  const rows: number[] = [];
+  let offset = 0;
+  for (let index = from; index < to; index++) {
+    const row = given.rows[index] as number;
+    positions[row] = at * 1024 + (offset >>> 2);
+    places[row] = index - from;
+    rows.push(row);
+    offset += given.bytes[index] as number;
   }
+  block.rows = rows;
+  block.gaps = offset < DIRECTORY_BLOCK_END ? [offset, DIRECTORY_BLOCK_END] : [];
+  block.noteAll();
   state.journal.dirty(block);
 }
 
@@ -198,15 +217,23 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const block = blockAt(data, leaf.at);
   // Hashes and places in the block in one number each, which sort without a comparison of ours.
   const keys = new Float64Array(block.rows.length);
-  for (let place = 0; place < keys.length; place++)
-    keys[place] = nameHash(names, state.dentries.name(block.rows[place] as number)) * PLACES + place;
+  const lengths: number[] = [];
+  for (let place = 0; place < keys.length; place++) {
+    const name = state.dentries.name(block.rows[place] as number);
+    keys[place] = nameHash(names, name) * PLACES + place;
+    lengths.push(entryBytes(names.byteLength(name)));
+  }
   keys.sort();
-  const sorted: number[] = [];
-  for (const key of keys) sorted.push(block.rows[key % PLACES] as number);
+  const rows: number[] = [];
+  const bytes: number[] = [];
+  for (const key of keys) {
+    rows.push(block.rows[key % PLACES] as number);
+    bytes.push(lengths[key % PLACES] as number);
+  }
   let moved = 0;
-  let split = sorted.length;
+  let split = rows.length;
   while (split > 1) {
-    const size = entryBytes(names.byteLength(state.dentries.name(sorted[split - 1] as number)));
+    const size = bytes[split - 1] as number;
     if (moved + size / 2 > BLOCK_SIZE / 2) break;
     moved += size;
     split -= 1;
@@ -214,8 +241,8 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const at = data.blocks.length;
   const made = appendBlock(state, directory, 0);
   leaves.splice(leafAt + 1, 0, { hash: Math.floor((keys[split] as number) / PLACES), at });
-  pack(state, made, at, sorted.slice(split));
-  pack(state, block, leaf.at, sorted.slice(0, split));
+  pack(state, { block: made, at }, { rows, bytes }, split, rows.length);
+  pack(state, { block, at: leaf.at }, { rows, bytes }, 0, split);
   growIndex(state, directory, data, leafAt);
 }
 
@@ -276,9 +303,8 @@ export function dirtyEntry(state: Ext4State, directory: number, row: number): vo
 
 /** "..", in the first block, changes. */
 export function dirtyDots(state: Ext4State, directory: number): void {
-  const data = state.directory(directory);
-  if (!data.loaded) loadDirectory(state, directory, data);
-  state.journal.dirty(blockAt(data, 0));
+  readDirectory(state, directory);
+  state.journal.dirty(blockAt(state.directory(directory), 0));
 }
 
 /** Adds an entry. */

@@ -168,20 +168,24 @@ function orphan(state: Ext4State, ino: number): void {
 
 /** Frees an inode with all that it has (ext4_evict_inode). */
 export function freeWhole(state: Ext4State, ino: number): void {
-  const data = state.data(ino);
-  const isDirectory = (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
+  const chunk = state.chunk(ino);
+  const at = (ino - 1) & 63;
+  const base = chunk.start + at * WORDS;
+  const { words } = chunk;
+  const data = chunk.data[at];
+  const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
   if (data instanceof FileData) freeFile(state, ino, data);
   else if (data instanceof DirectoryData) endDirectory(state, ino);
   else if (data instanceof SymlinkData && data.block !== 0) freeMetadata(state, data);
   freeXattrs(state, ino);
-  state.setData(ino, undefined);
-  state.setSize(ino, 0);
-  state.setWord(ino, MODE, 0);
-  state.setWord(ino, EXTRA, 0);
-  state.setWord(ino, BLOCKS, 0);
-  state.setWord(ino, NLINK, 0);
-  if (state.orphans.delete(ino)) state.dirtySuperblock();
-  state.dirtyInode(ino);
+  chunk.data[at] = undefined;
+  putSize(words, base, 0);
+  words[base + MODE] = 0;
+  words[base + EXTRA] = 0;
+  words[base + BLOCKS] = 0;
+  words[base + NLINK] = 0;
+  if (state.orphans.size > 0 && state.orphans.delete(ino)) state.dirtySuperblock();
+  chunk.dirty(at, state.journal);
   freeInode(state, ino, isDirectory);
 }
 

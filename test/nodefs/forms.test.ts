@@ -120,6 +120,13 @@ test("an aborted signal ends a call before it begins", async () => {
   await expect(fs.promises.readFile("/a/one", { signal })).rejects.toMatchObject({ name: "AbortError", code: "ABORT_ERR" });
 });
 
+test("promises.writeFile writes streams and iterations piece by piece", async () => {
+  const fs = fresh();
+  await fs.promises.writeFile("/one", fs.createReadStream("/a/one", { highWaterMark: 3 }));
+  await fs.promises.writeFile("/two", ["a", Buffer.from("b"), "c"]);
+  expect([fs.readFileSync("/one", "utf8"), fs.readFileSync("/two", "utf8")]).toEqual(["0123456789", "abc"]);
+});
+
 test("a callback that is missing is an argument error", () => {
   const call = fresh().stat as unknown as (path: string) => void;
   expect(() => call("/a")).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARG_TYPE" }));

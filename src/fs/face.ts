@@ -17,7 +17,7 @@ import { FileHandle } from "./handle.ts";
 import { Kernel, type ProcessOptions } from "./kernel.ts";
 import { NAME_CALLS, NATIVE_REALPATH } from "./name-calls.ts";
 import type { Operation, OperationTable } from "./operation.ts";
-import { path } from "./readers.ts";
+import { options, path } from "./readers.ts";
 import { Dirent, Stats } from "./stats.ts";
 import { type StreamCalls, streamClass, streamMakers } from "./streams.ts";
 import { TREE_CALLS } from "./tree-calls.ts";
@@ -178,16 +178,42 @@ function addWatches(kernel: Kernel, face: Bag, promises: Bag): void {
   face["unwatchFile"] = (...args: unknown[]) => watchers.unwatch(args);
 }
 
+type Pieces = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** Whether data is to be written piece by piece: a stream or any other iteration, but no text and no view. */
+function isPieces(data: unknown): data is Pieces {
+  if (typeof data !== "object" || data === null || ArrayBuffer.isView(data)) return false;
+  return Symbol.asyncIterator in data || Symbol.iterator in data;
+}
+
+/** promises.writeFile takes streams and other iterations, too: each piece is written behind the last one. */
+function addPieces(promises: Bag): void {
+  const whole = promises["writeFile"] as (...args: unknown[]) => Promise<unknown>;
+  const open = promises["open"] as (...args: unknown[]) => Promise<FileHandle>;
+  promises["writeFile"] = async (...args: unknown[]): Promise<unknown> => {
+    const [target, data, given] = args;
+    if (!isPieces(data)) return whole(...args);
+    const read = options(given);
+    const handle = target instanceof FileHandle ? target : await open(target, read["flag"] ?? "w", read["mode"]);
+    try {
+      for await (const piece of data) await handle.appendFile(piece, read.encoding ?? "utf8");
+    } finally {
+      if (handle !== target) await handle.close();
+    }
+    return undefined;
+  };
+}
+
 /** What node:fs looks like to whoever uses it, but for what a simulated process cannot do. */
 export type NodeFs = Omit<typeof import("node:fs"), "openAsBlob" | "lchmod" | "lchmodSync" | "glob" | "globSync">;
 
 /**
  * The files of a simulated process in the form of node:fs.
  * @param task - such as `Lab.task` of a container gives
- * @throws an error of node:fs where `options.cwd` is no directory
+ * @throws an error of node:fs where `process.cwd` is no directory
  */
-export function nodeFs(task: Task, options: ProcessOptions = {}): NodeFs {
-  return faceOf(new Kernel(task, options));
+export function nodeFs(task: Task, process: ProcessOptions = {}): NodeFs {
+  return faceOf(new Kernel(task, process));
 }
 
 /** The same over a process that may be exchanged. */
@@ -207,5 +233,6 @@ export function faceOf(kernel: Kernel): NodeFs {
   addCopy(kernel, face, promises);
   addStreams(kernel, face, promises);
   addWatches(kernel, face, promises);
+  addPieces(promises);
   return face as unknown as NodeFs;
 }

@@ -4,6 +4,7 @@
  * Interface: everything is what the chosen driver does on a real host: what is copied up, what a rename refuses, which inode a stat shows. The
  * functions of node:fs throw errors in Node's form; those beyond it (`diff` …) throw an Error with Docker's words where the driver fails.
  */
+import type { Time } from "../../sim/core/clock.ts";
 import type { Content } from "../../sim/core/content.ts";
 import type { Host } from "../../sim/host.ts";
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
@@ -29,10 +30,11 @@ export interface DiffRow {
   readonly path: string;
 }
 
-declare const content: unique symbol;
-/** What `snapshot` gives: the container's changes as docker commit would keep them. */
+/** What `snapshot` gives: the container's changes as docker commit would keep them, and their times, of which a layer's archive keeps whole seconds. */
 export interface Snapshot {
-  readonly [content]: "Snapshot";
+  /** The layer's archive. */
+  readonly layer: Content;
+  readonly times: readonly (readonly [path: string, atime: Time, mtime: Time])[];
 }
 
 /** What an overlayFs can do beyond node:fs. */
@@ -41,7 +43,7 @@ export interface OverlayControls {
   diff(): DiffRow[];
   /** Begins again with a new container over the same layers. What is open is closed. */
   reset(): void;
-  /** Keeps the container's changes: names, contents, owners, modes, times of change and extended attributes, not inode numbers. */
+  /** Keeps the container's changes: names, contents, owners, modes, times (but ctime) and extended attributes, not inode numbers. */
   snapshot(): Snapshot;
   /** Begins again with a new container that has the changes of a snapshot of this overlayFs. What is open is closed. */
   restore(snapshot: Snapshot): void;
@@ -85,13 +87,25 @@ class Container {
     return `container-${this.#count}`;
   }
 
+  snapshot(): Snapshot {
+    const { lab, name } = this;
+    const task = must(lab.task(name));
+    const times = must(lab.changes(name)).flatMap(({ kind, path }): Snapshot["times"] => {
+      if (kind === "D") return [];
+      const of = must(task.lstat(path));
+      return [[path, of.atime, of.mtime]];
+    });
+    return { layer: must(lab.diff(name)), times };
+  }
+
   /** A new container with its process, empty or with a snapshot's changes. The one before is removed. */
-  begin(diff?: Content): Task {
+  begin(from?: Snapshot): Task {
     const { lab } = this;
     if (this.#count > 0) must(lab.remove(this.name));
     this.#count += 1;
-    must(diff === undefined ? lab.addContainer(this.name, this.#image) : lab.addFrom(this.name, this.#image, diff));
+    must(from === undefined ? lab.addContainer(this.name, this.#image) : lab.addFrom(this.name, this.#image, from.layer));
     const task = must(lab.task(this.name));
+    for (const [path, atime, mtime] of from?.times ?? []) must(task.utimens(path, atime, mtime, true));
     const { user } = this.#options;
     return user === undefined ? task : task.withCredentials(credentialsOf(user.uid, user.gid, user.groups));
   }
@@ -120,8 +134,8 @@ export function overlayFs(options: OverlayFsOptions = {}): OverlayFs {
       return rows.sort((one, other) => (one.path < other.path ? -1 : 1));
     },
     reset: () => process.become(container.begin()),
-    snapshot: () => must(lab.diff(container.name)) as unknown as Snapshot,
-    restore: (snapshot) => process.become(container.begin(snapshot as unknown as Content)),
+    snapshot: () => container.snapshot(),
+    restore: (snapshot) => process.become(container.begin(snapshot)),
     check: () => host.check(),
   };
   return Object.assign(faceOf(process), controls);

@@ -3,11 +3,13 @@
  */
 import { readFileSync } from "node:fs";
 import { transformSync } from "esbuild";
+import * as fastCheck from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as fs from "../../src/entry/fs.ts";
 import * as image from "../../src/entry/image.ts";
 import * as memfs from "../../src/entry/memfs.ts";
 import * as node from "../../src/entry/node.ts";
+import * as testing from "../../src/entry/testing.ts";
 import * as thin from "../../src/entry/thin.ts";
 import * as core from "../../src/index.ts";
 
@@ -17,7 +19,9 @@ const ENTRIES: Readonly<Record<string, object>> = {
   "cowlab/image": image,
   "cowlab/memfs": memfs,
   "cowlab/node": node,
+  "cowlab/testing": testing,
   "cowlab/thin": thin,
+  "fast-check": fastCheck,
 };
 
 const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
@@ -33,7 +37,9 @@ type Run = (entries: typeof ENTRIES, console: { log(value: unknown): void }) => 
 
 /** A snippet as a function: its imports become parts of the entry points. */
 function runnable(code: string): Run {
-  const body = code.replace(/import \{([^}]*)\} from ("[^"]+");/g, "const {$1} = entries[$2];");
+  const body = code
+    .replace(/import \{([^}]*)\} from ("[^"]+");/g, "const {$1} = entries[$2];")
+    .replace(/import (\w+) from ("[^"]+");/g, "const $1 = entries[$2].default;");
   const source = `async function run(entries, console) {\n${body}\n}`;
   const { code: plain } = transformSync(source, { loader: "ts", target: "es2023" });
   return new Function(`${plain}; return run;`)() as Run;
@@ -46,7 +52,7 @@ function shown(value: unknown): string {
 
 describe("the README's snippets", () => {
   test("are there, each with a title", () => {
-    expect(SNIPPETS.length).toBeGreaterThanOrEqual(4);
+    expect(SNIPPETS.length).toBeGreaterThanOrEqual(5);
     expect(SNIPPETS.map(({ title }) => title)).not.toContain("");
   });
 

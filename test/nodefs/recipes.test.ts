@@ -2,8 +2,10 @@
  * The recipes are YAML, use one seed for all shards, and call verbs and options that the program has.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { Command } from "commander";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { addFuzzCommand } from "../../src/cli/fuzz-command.ts";
 
 const FOLDER = new URL("../../docs/recipes/", import.meta.url);
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith(".yml"));
@@ -27,5 +29,17 @@ test.each(FILES)("%s is YAML with as many shards as it says, one seed, and a cou
     for (const option of ["--ops 1000000", "--seed", "$SEED", "--drivers overlay2,vfs", "--against model", "--shard"])
       expect(command).toContain(option);
   }
-  expect(text).toContain("counterexample*");
+  expect(text).toMatch(/paths?: \[?cowlab-fuzz/);
+});
+
+test("the program knows every option of theirs, and what the recipe keeps is where it writes", () => {
+  const root = new Command();
+  addFuzzCommand(root, () => undefined);
+  const known = root.commands[0]?.options ?? [];
+  expect(known.find(({ long }) => long === "--out")?.defaultValue).toBe("cowlab-fuzz");
+  for (const name of FILES) {
+    const text = readFileSync(new URL(name, FOLDER), "utf8");
+    for (const [option] of text.matchAll(/ --(?:ops|seed|drivers|against|shard)\b/g))
+      expect(known.map(({ long }) => ` ${long}`)).toContain(option);
+  }
 });

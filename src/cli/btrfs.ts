@@ -14,7 +14,7 @@ import { createHost, type Host } from "../../sim/host.ts";
 import { formatJson } from "../calls/json.ts";
 import { perform } from "../calls/perform.ts";
 import { CallSession } from "../calls/session.ts";
-import { InputError, reasonOf } from "../node/files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { copyRealFolder } from "../node/real-folder.ts";
 import { UsageError } from "./exit.ts";
 

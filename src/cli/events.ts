@@ -2,7 +2,7 @@
  * Where events go while scenarios run: files or standard output, as NDJSON, as a trace, or as a map of the disk.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { InputError, reasonOf } from "../node/files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { BlockMaps } from "../report/block-map.ts";
 import { eventLine } from "../report/ndjson.ts";
 import { TraceWriter } from "../report/trace.ts";

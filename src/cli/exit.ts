@@ -2,7 +2,7 @@
  * How the program ends, and what the user is told when it ends badly.
  */
 import { ArchiveFault } from "../archive/fault.ts";
-import { InputError } from "../node/files.ts";
+import { InputError } from "../node/input-error.ts";
 import { printable, ScenarioError } from "../scenario/problem.ts";
 
 /** The exit codes (docs: the interfaces). */

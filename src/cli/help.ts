@@ -6,6 +6,7 @@ import { wrapped } from "../report/table.ts";
 import { actionsFor } from "../scenario/actions.ts";
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { slotsFor } from "../scenario/slots.ts";
+import { COMMANDS } from "../shell/commands/table.ts";
 
 /** Each topic with its text. */
 export const TOPICS: Readonly<Record<string, () => string>> = {
@@ -15,6 +16,15 @@ export const TOPICS: Readonly<Record<string, () => string>> = {
       return `${name.padEnd(16)} ${about}${others.length === 0 ? "" : `\n${" ".repeat(17)}with ${others.join(", ")}`}`;
     });
     return `What a step can do: { ACTION: …, further fields }\n\n${rows.join("\n")}\n`;
+  },
+  shell: () => {
+    const rows = [...COMMANDS.values()].flatMap(({ name, about, options }) => {
+      const [first = "", ...more] = wrapped(about, 80, " ".repeat(10));
+      const words = options.map(({ names }) => names.join(" ")).join(", ");
+      const taken = words === "" ? [] : wrapped(`options: ${words}`, 80, " ".repeat(10));
+      return [`${name.padEnd(9)} ${first.trimStart()}`, ...more, ...taken];
+    });
+    return `The commands of \`sh:\`; they make the system calls of coreutils 9.1 in their order\n\n${rows.join("\n")}\n`;
   },
   metrics: () => {
     const rows = METRIC_IDS.flatMap((id) => {
@@ -26,7 +36,7 @@ export const TOPICS: Readonly<Record<string, () => string>> = {
     return `What \`measure\`, \`expect\` and \`compare\` can name\n\n${rows.join("\n")}\n\n${phases}\n`;
   },
   units: () =>
-    "Sizes: B, KiB, MiB, GiB, TiB (powers of 1024) and kB, MB, GB, TB (powers of 1000). Times: ns, us, ms, s, min, h.\nSums are allowed, and $names of `vars`: 2*$pages, 1GiB - 4KiB. Bounds: 4KiB, { min: 1, max: 4 }, 256MiB ~5%. Modes are octal.\n",
+    "Sizes: B, KiB, MiB, GiB, TiB (powers of 1024) and kB, MB, GB, TB (powers of 1000). Times: ns, us, ms, s, min, h.\nSums are allowed, and $names of `vars`: 2*$pages, 1GiB - 4KiB. Bounds: 4KiB, { min: 1, max: 4 }, 256MiB ±5%. Modes are octal.\n",
   "exit-codes": () =>
     "0   everything was as expected\n1   an expectation failed\n2   wrong usage, or an invalid file\n3   a property was falsified\n4   a replay differs from the recording\n70  a bug of cowlab\n",
 };

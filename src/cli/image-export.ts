@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Content } from "../../sim/core/content.ts";
 import { pushImage } from "../images/distribution.ts";
 import { type SaveFormat, savedTar, saveImages } from "../images/save.ts";
-import { InputError, reasonOf } from "../node/files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { UsageError } from "./exit.ts";
 import { chosen, type DriverImageOptions, must, type OnDriver, onDriver } from "./image-driver.ts";
 

@@ -8,8 +8,8 @@ import { readImages } from "../images/read-images.ts";
 import { layerDiffIds, type ReadContext } from "../images/source-image.ts";
 import { nodeDecompress } from "../node/decompress.ts";
 import { nodeHasher } from "../node/digest.ts";
-import { InputError, reasonOf } from "../node/files.ts";
 import { OpenedFiles, openImageFiles } from "../node/image-files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { tableLines } from "../report/table.ts";
 
 export interface ImageOptions {

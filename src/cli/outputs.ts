@@ -5,7 +5,7 @@
  * is written too.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
-import { InputError, reasonOf } from "../node/files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { csvText } from "../report/csv.ts";
 import { documentText, type RunDocument, runDocument, type ScenarioDocument } from "../report/document.ts";
 import { githubText } from "../report/github.ts";

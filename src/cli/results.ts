@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { formatJson, type Json, parseJson } from "../calls/json.ts";
-import { InputError, reasonOf } from "../node/files.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { changesBetween, changesText } from "../report/diff.ts";
 import { documentText, hasFailed, type RunDocument, type ScenarioDocument } from "../report/document.ts";
 import { columnsOf } from "./console.ts";

@@ -8,22 +8,12 @@ import { loadScenarios } from "../scenario/load.ts";
 import type { Overrides } from "../scenario/parameters.ts";
 import { type Problem, ScenarioError } from "../scenario/problem.ts";
 import type { Scenario } from "../scenario/scenario.ts";
+import { InputError, reasonOf } from "./input-error.ts";
 
 /** A scenario, one combination of its file's matrix, with everything that it stands on. */
 export interface Loaded {
   readonly scenario: Scenario;
   readonly archives: ReadonlyMap<string, Archive>;
-}
-
-/** An input that cannot be read: one line that says which and why. */
-export class InputError extends Error {
-  override readonly name = "InputError";
-}
-
-/** The system's reason in plain words: "no such file or directory". */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return /^E[A-Z]+: ([^,]*)/.exec(text)?.[1] ?? text;
 }
 
 /** The scenario files that a path stands for: itself, or a folder's *.yaml and *.yml in the order of their names. @throws InputError */

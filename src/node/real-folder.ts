@@ -8,7 +8,7 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, O_CREAT, O_RDWR, O_TRUNC, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../drivers/files.ts";
-import { InputError, reasonOf } from "./files.ts";
+import { InputError, reasonOf } from "./input-error.ts";
 
 interface Copy {
   readonly task: Task;

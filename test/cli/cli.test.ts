@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +26,13 @@ function scenario(name: string, expectation: string): string {
   );
   return path;
 }
+
+test("the program's entry loads nothing before it knows that more than its version is asked", () => {
+  const text = readFileSync(join(root, "src/cli/main.ts"), "utf8");
+  const loaded = [...text.matchAll(/^import .* from "(.*)";$/gm)].map(([, from]) => from ?? "");
+  expect(loaded.length).toBeGreaterThan(0);
+  expect(loaded.filter((from) => !from.startsWith("node:"))).toEqual([]);
+});
 
 describe("the command line", () => {
   test("compares the files of a folder in the order of their names, and two processes print the same bytes", () => {

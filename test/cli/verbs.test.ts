@@ -75,6 +75,19 @@ describe("run and compare", () => {
     expect(stdout === one).toBe(true);
   });
 
+  // COWLAB_NODES: other versions of Node on this machine, separated by colons.
+  test.each((process.env["COWLAB_NODES"] ?? "").split(":").filter((path) => path !== ""))(
+    "give the same bytes on %s",
+    async (node) => {
+      const one = (await cowlab({ json: true })).out;
+      const { spawnSync } = await import("node:child_process");
+      const words = ["--import", "tsx", "src/cli/main.ts", "run", FILE, "--json", "--jobs", "1", "--quiet"];
+      const { stdout, stderr } = spawnSync(node, words, { encoding: "utf8", cwd: new URL("../..", import.meta.url) });
+      expect(stderr).toBe("");
+      expect(stdout === one).toBe(true);
+    },
+  );
+
   test("write events of all scenarios to files while they run", async () => {
     const [events, trace, blocks] = ["e.ndjson", "t.json", "b.svg"].map((name) => join(folder, name));
     await cowlab({ parameter: ["n=1"], output: [`ndjson=${events}`, `trace=${trace}`, `blocks=${blocks}`] });

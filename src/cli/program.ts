@@ -1,0 +1,99 @@
+/**
+ * Every verb of the command, and what the command line asks for.
+ * Interface: results go to stdout, everything else to stderr; what a verb needs is loaded when it runs.
+ */
+import { Command, CommanderError } from "commander";
+import { addBtrfsCommand } from "./btrfs-command.ts";
+import { EXIT, failure, UsageError } from "./exit.ts";
+import { addFuzzCommand } from "./fuzz-command.ts";
+import { addImageCommand } from "./image-command.ts";
+import { addScenarioCommands } from "./scenario-commands.ts";
+import { addThinCommand } from "./thin-command.ts";
+
+function write(text: string): void {
+  process.stdout.write(text);
+}
+
+/** A reader that closed its end (`cowlab … | head`) wants no more: that is no failure. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit();
+  throw error;
+}
+
+function program(version: string): Command {
+  const root = new Command("cowlab")
+    .description("Docker's storage drivers, simulated side by side: what copies, what allocates, what is refused, and why.")
+    .version(version)
+    .showSuggestionAfterError()
+    .showHelpAfterError("(cowlab help tells what can be asked)")
+    .helpCommand(false)
+    .exitOverride();
+  addScenarioCommands(root, write, process.env);
+  root
+    .command("replay")
+    .description("repeat recorded traces, and tell where the answers differ from the kernel's")
+    .argument("<trace-or-folder...>", "trace files (*.ndjson), or folders of them")
+    .option("--json", "print one JSON document")
+    .option("--check", "check every engine's books after each step")
+    .action(async (paths: string[], options: { json?: boolean; check?: boolean }) => {
+      const { replay } = await import("./replay.ts");
+      const { text, exitCode } = replay(paths, options);
+      process.exitCode = exitCode;
+      if (exitCode === EXIT.usage) process.stderr.write(text);
+      else write(text);
+    });
+  addThinCommand(root, write);
+  root
+    .command("drivers")
+    .description("list the storage drivers, and which of them can run")
+    .option("--json", "print one JSON document")
+    .action(async (options: { json?: boolean }) => {
+      const { driversText } = await import("./drivers.ts");
+      write(driversText(options.json === true));
+    });
+  addImageCommand(root, write);
+  addBtrfsCommand(root, write);
+  addFuzzCommand(root, write);
+  root
+    .command("help")
+    .description("explain a command or a topic: actions, shell, metrics, units, exit-codes")
+    .argument("[topic]")
+    .action(async (topic: string | undefined) => {
+      write(await helpText(root, topic));
+    });
+  return root;
+}
+
+async function helpText(root: Command, topic: string | undefined): Promise<string> {
+  if (topic === undefined) return root.helpInformation();
+  const command = root.commands.find((one) => one.name() === topic);
+  if (command !== undefined) return command.helpInformation();
+  const { TOPICS } = await import("./help.ts");
+  const text = Object.hasOwn(TOPICS, topic) ? TOPICS[topic] : undefined;
+  if (text !== undefined) return text();
+  const { suggestion } = await import("../scenario/suggest.ts");
+  const known = [...Object.keys(TOPICS), ...root.commands.map((one) => one.name())];
+  throw new UsageError(`no help on "${topic}"${suggestion(topic, known)}`);
+}
+
+/** Does what the command line says; sets the exit code. */
+export async function run(version: string): Promise<void> {
+  process.stdout.on("error", endQuietly);
+  try {
+    const root = program(version);
+    if (process.argv.length <= 2) {
+      process.stderr.write(root.helpInformation());
+      process.exitCode = EXIT.usage;
+      return;
+    }
+    await root.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      return;
+    }
+    const { text, code } = failure(error);
+    process.stderr.write(text);
+    process.exitCode = code;
+  }
+}

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { DRIVERS } from "../../src/drivers/registry.ts";
-import { fromDir, fromJson, type OverlayFs, overlayFs } from "../../src/entry/fs.ts";
+import { fromDir, fromJson, type NodeFs, nodeFs, type OverlayFs, overlayFs } from "../../src/entry/fs.ts";
+import { labOn, must } from "../drivers/docker-host.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cowlab-lower-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -117,4 +118,22 @@ test("two of one seed tell the same of everything", () => {
     return [made, fs.statSync(`${made}/f`, { bigint: true }), fs.diff()];
   };
   expect(run()).toEqual(run());
+});
+
+test("a watcher hears its own container and no other, nor the layer below", async () => {
+  const lab = labOn("overlay2");
+  must(lab.addLayer("base"));
+  LOWER.fill(must(lab.task("base")));
+  for (const name of ["one", "other"]) must(lab.addContainer(name, "base"));
+  const [one, other] = ["one", "other"].map((name) => nodeFs(must(lab.task(name)))) as [NodeFs, NodeFs];
+  const told: string[] = [];
+  const watcher = one.watch("/etc/motd", (eventType) => told.push(eventType));
+  other.appendFileSync("/etc/motd", "!");
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  expect(told).toEqual([]);
+  one.appendFileSync("/etc/motd", "?");
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  expect(told).toEqual(["change"]);
+  watcher.close();
+  expect([one.readFileSync("/etc/motd", "utf8"), other.readFileSync("/etc/motd", "utf8")]).toEqual(["hello?", "hello!"]);
 });

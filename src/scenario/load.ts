@@ -13,7 +13,7 @@ import { type Place, type Problem, quoted, ScenarioError } from "./problem.ts";
 import type { DriverChoice, Expectation, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
 import {
   DRIVER_NAMES,
-  schemaFor,
+  ScenarioSchemas,
   type WrittenDriver,
   type WrittenImage,
   type WrittenScenario,
@@ -32,6 +32,9 @@ const METRICS_DEFAULT = [
 ];
 /** More problems than this help nobody. */
 const PROBLEMS_MAX = 20;
+
+/** Kept from file to file; what one file names does not stay in them. */
+const SCHEMAS = new ScenarioSchemas();
 
 interface Reading {
   readonly file: string;
@@ -71,7 +74,7 @@ export function loadScenarios(text: string, file: string, overrides: Overrides =
 function readOne(reading: Reading, { variables, parameters }: Combination): Scenario {
   const { document } = reading;
   const ids = driverIds(document.value);
-  const schema = schemaFor({ variables, ids });
+  const schema = SCHEMAS.schemaFor(ids, variables);
   const parsed = (schema as z.ZodType<WrittenScenario>).safeParse(document.value);
   if (!parsed.success) {
     for (const finding of findingsOf(parsed.error, schema, document.value)) {

@@ -86,7 +86,7 @@ export function shell(slots: Slots): Action[] {
     action(
       "a command line of the small shell (mv, cp, rm, ln, mkdir, cat, dd …), whose commands make the system calls of coreutils 9",
       { sh: slots.script },
-      ({ sh }) => ({ kind: "shell", text: sh.text, script: sh.script, variables: slots.variables }),
+      ({ sh }) => ({ kind: "shell", text: sh.text, script: sh.script, variables: new Map(slots.variables) }),
     ),
   ];
 }

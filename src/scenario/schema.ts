@@ -1,12 +1,12 @@
 /**
  * The language of scenario files as one zod schema, from which the JSON Schema is made too.
  *
- * Interface: `schemaFor` is made once a file, since quantities may name the file's variables and expectations its drivers. A file that passes
+ * Interface: a schema is made for the drivers that expectations may name; its quantities read the file's variables. A file that passes
  * is well formed; whether its names fit together is checked afterwards (check.ts).
  */
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
-import type { Operation } from "./action.ts";
+import type { Action, Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
@@ -21,11 +21,15 @@ export type DriverName = (typeof DRIVER_NAMES)[number];
 /** Backing filesystems, named as mount(8) names them. */
 const BACKINGS = ["ext4", "xfs", "btrfs", "zfs", "tmpfs"] as const;
 
-export interface SchemaOptions {
-  readonly variables: Variables;
+interface SchemaParts {
+  readonly slots: Slots;
+  readonly actions: readonly Action[];
   /** The ids of the drivers that the file names; undefined: any name may stand for one (the JSON Schema). */
-  readonly ids?: readonly string[];
+  readonly ids: readonly string[] | undefined;
 }
+
+// A schema parses one file, so code made for it never pays; and a page's content policy may forbid to make any.
+z.config({ jitless: true });
 
 type Written = Readonly<Record<string, unknown>>;
 
@@ -184,9 +188,7 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
 }
 
 /** The schema of one file. */
-export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, unknown> {
-  const slots = slotsFor(options.variables);
-  const actions = actionsFor(slots);
+function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScenario, unknown> {
   const schemasOf = (scope?: string): readonly z.ZodType<Operation, unknown>[] =>
     actions.filter((action) => scope === undefined || action.scope === scope).map((action) => action.schema);
   const fileOperations = schemasOf("files");
@@ -234,10 +236,10 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
       )
       .optional(),
     steps: z
-      .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), options.ids))
+      .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), ids))
       .max(100_000, "more than 100000 steps"),
-    expect: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
-    warn: expectations(amounts(slots, COLUMN_NAMES), options.ids).optional(),
+    expect: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
+    warn: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
     compare: z
       .strictObject({ metrics: z.array(oneOf("metric", COLUMN_NAMES)).min(1).optional(), reference: slots.name.optional() })
       .optional(),
@@ -245,8 +247,40 @@ export function schemaFor(options: SchemaOptions): z.ZodType<WrittenScenario, un
   return schema as unknown as z.ZodType<WrittenScenario, unknown>;
 }
 
+/** More sets of drivers' ids than this are not kept. */
+const SCHEMAS_MAX = 32;
+
+/**
+ * The schemas of files, one for each set of drivers' ids: they are dear to make, and a matrix parses one file many times. Quantities in them read
+ * the variables of the file that is parsed.
+ */
+export class ScenarioSchemas {
+  readonly #variables = new Map<string, number>();
+  readonly #slots: Slots = slotsFor(this.#variables);
+  readonly #actions: readonly Action[] = actionsFor(this.#slots);
+  readonly #known = new Map<string, z.ZodType<WrittenScenario, unknown>>();
+
+  /** The schema for files with these drivers; it reads `variables` until the next call. */
+  schemaFor(ids: readonly string[], variables: Variables): z.ZodType<WrittenScenario, unknown> {
+    this.#variables.clear();
+    for (const [name, value] of variables) this.#variables.set(name, value);
+    const key = ids.join("\n");
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#known.size >= SCHEMAS_MAX) this.#known.clear();
+    const made = schemaFor({ slots: this.#slots, actions: this.#actions, ids });
+    this.#known.set(key, made);
+    return made;
+  }
+}
+
 /** The JSON Schema (draft-07) of scenario files, for editors. */
 export function jsonSchema(): unknown {
-  const schema = z.toJSONSchema(schemaFor({ variables: new Map() }), { target: "draft-7", io: "input", reused: "ref" });
+  const slots = slotsFor(new Map());
+  const schema = z.toJSONSchema(schemaFor({ slots, actions: actionsFor(slots), ids: undefined }), {
+    target: "draft-7",
+    io: "input",
+    reused: "ref",
+  });
   return { ...schema, title: "cowlab scenario, version 1" };
 }

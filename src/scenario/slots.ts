@@ -1,6 +1,6 @@
 /**
  * The kinds of value that scenario files hold, as zod schemas: sizes, modes, paths, descriptors, bounds.
- * Interface: made once a file, because quantities may name the file's own variables.
+ * Interface: quantities may name the variables that are in `variables` when they are parsed.
  */
 import { z } from "zod";
 import { parseScript, type SimpleCommand, SyntaxFault } from "../shell/parse.ts";

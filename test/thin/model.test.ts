@@ -15,7 +15,7 @@ import type { ThinPool } from "../../sim/thin/pool.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
 import { readImage, thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
 import { type DeltaRange, deltaRanges, thinDelta, thinRmap } from "../../src/thin/compare.ts";
-import { runs } from "../runs.ts";
+import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
 import { BLOCK, type Disks, disks, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
 
 const DEVICES = 6;
@@ -287,16 +287,20 @@ const SHARED_LEAF: Op[] = [
   { kind: "flush", id: 4 },
 ];
 
-test("a pool holds what was written to each device, and its committed metadata is what the thin tools want", () => {
-  fc.assert(
-    fc.property(fc.array(op, { minLength: 5, maxLength: 60 }), (ops) => {
-      const twin = new Twin();
-      for (const one of ops) twin.make(one);
-      twin.compare();
-      checkPool(twin.pool);
-      twin.close_all();
-      judge(image(twin.disks.metadata));
-    }),
-    { ...runs(25), examples: [[SHARED_LEAF]] },
-  );
-}, 300_000);
+test(
+  "a pool holds what was written to each device, and its committed metadata is what the thin tools want",
+  () => {
+    fc.assert(
+      fc.property(fc.array(op, { minLength: 5, maxLength: 60 }), (ops) => {
+        const twin = new Twin();
+        for (const one of ops) twin.make(one);
+        twin.compare();
+        checkPool(twin.pool);
+        twin.close_all();
+        judge(image(twin.disks.metadata));
+      }),
+      { ...runs(25), examples: [[SHARED_LEAF]] },
+    );
+  },
+  PROPERTY_MILLISECONDS,
+);

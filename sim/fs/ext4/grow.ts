@@ -27,7 +27,7 @@ import { Ext4State } from "./state.ts";
 const GROUP_SPARE_MIN = 50;
 
 /** The geometry on a device of another size; the same one where it is not larger. @returns EFBIG where the reserve does not suffice. */
-export function grownGeometry(before: Geometry, deviceBytes: number): Geometry | Errno {
+function grownGeometry(before: Geometry, deviceBytes: number): Geometry | Errno {
   let blocks = Math.floor(deviceBytes / BLOCK_SIZE);
   const rest = blocks % BLOCKS_PER_GROUP;
   const last = Math.floor(blocks / BLOCKS_PER_GROUP);

@@ -15,7 +15,7 @@ import { assert } from "./core/assert.ts";
 import { Clock } from "./core/clock.ts";
 import { Content } from "./core/content.ts";
 import type { Counters } from "./core/counters.ts";
-import { EINVAL, ENODEV, ENOENT, type Errno, isErrno } from "./core/errno.ts";
+import { EINVAL, ENODEV, ENOENT, ENOTSUP, type Errno, isErrno } from "./core/errno.ts";
 import { EventStream } from "./core/events.ts";
 import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
 import { NameTable } from "./core/names.ts";
@@ -183,6 +183,17 @@ export class Host implements HostParts {
     const make = FILESYSTEMS.get(type)?.make;
     if (make === undefined) return ENODEV;
     return found === undefined ? ENOENT : make(found.device, options, this.clock);
+  }
+
+  /**
+   * Grows the filesystem on a device that is not mounted to the device's size. @returns EOPNOTSUPP (ENOTSUP) for a type that cannot grow,
+   * ENOENT for a device that is not there, EBUSY for a filesystem that was not unmounted.
+   */
+  grow(type: string, source: string): Errno | undefined {
+    const found = this.device(source);
+    const grow = FILESYSTEMS.get(type)?.grow;
+    if (grow === undefined) return ENOTSUP;
+    return found === undefined ? ENOENT : grow(found.device, this.clock);
   }
 
   /** Mounts. @returns nothing, or why not. */

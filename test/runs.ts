@@ -7,3 +7,6 @@ const factor = Number(process.env["COWLAB_SOAK"] ?? 0);
 export function runs(count: number): { readonly numRuns: number; readonly seed?: number } {
   return factor > 0 ? { numRuns: count * factor } : { numRuns: count, seed: 1 };
 }
+
+/** Milliseconds that such a property may take: as long as it likes in a soak run. */
+export const PROPERTY_MILLISECONDS: number = factor > 0 ? 24 * 3_600_000 : 300_000;

@@ -4,6 +4,7 @@
 import type { BlockDevice } from "../block/device.ts";
 import type { Clock } from "../core/clock.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
+import { growExt4 } from "../fs/ext4/grow.ts";
 import { type MkfsOptions, mkfsExt4 } from "../fs/ext4/mkfs.ts";
 import { mountExt4 } from "../fs/ext4/mount.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
@@ -61,4 +62,4 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
 }
 
 /** ext4. */
-export const EXT4: FileSystemType = { name: "ext4", make: makeExt4, mount: mountOnDevice };
+export const EXT4: FileSystemType = { name: "ext4", make: makeExt4, grow: growExt4, mount: mountOnDevice };

@@ -74,6 +74,8 @@ export interface FileSystemType {
   readonly isIn?: (kernel: KernelProfile) => boolean;
   /** mkfs; absent for types that need no device. `options` as given to the tool. */
   readonly make?: (device: BlockDevice, options: string, clock: Clock) => Errno | undefined;
+  /** resize2fs, xfs_growfs: grows the filesystem to its device's size; absent for types that cannot. */
+  readonly grow?: (device: BlockDevice, clock: Clock) => Errno | undefined;
   /** @param data - the options that are not mount(8)'s own. */
   readonly mount: (host: HostParts, request: MountRequest, data: string) => FileSystem | MountFailure;
   /** What of it the mount shows; absent: its root. */

@@ -4,6 +4,7 @@
 import type { BlockDevice } from "../block/device.ts";
 import type { Clock } from "../core/clock.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
+import { growXfs } from "../fs/xfs/grow.ts";
 import { type MkfsOptions, mkfsXfs } from "../fs/xfs/mkfs.ts";
 import { mountXfs } from "../fs/xfs/mount.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
@@ -83,4 +84,4 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
 }
 
 /** xfs. */
-export const XFS: FileSystemType = { name: "xfs", make: makeXfs, mount: mountOnDevice };
+export const XFS: FileSystemType = { name: "xfs", make: makeXfs, grow: growXfs, mount: mountOnDevice };

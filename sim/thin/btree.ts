@@ -34,6 +34,7 @@ export interface Hit {
 }
 
 const NOTHING = new Uint32Array(0);
+const EVERY = (): boolean => true;
 
 export class BTree {
   readonly tx: Transaction;
@@ -115,12 +116,23 @@ export class BTree {
     }
   }
 
-  /** Visits every leaf in the order of the keys. @returns an error of reading. */
-  visitLeaves(visit: (words: Uint32Array, location: number) => void): Errno | undefined {
-    return this.#visitLeaves(this.root, visit);
+  /**
+   * Visits every leaf in the order of the keys. @param isWanted - whether a node is to be looked into; default: each is.
+   * @returns an error of reading.
+   */
+  visitLeaves(
+    visit: (words: Uint32Array, location: number) => void,
+    isWanted: (location: number) => boolean = EVERY,
+  ): Errno | undefined {
+    return this.#visitLeaves(this.root, visit, isWanted);
   }
 
-  #visitLeaves(location: number, visit: (words: Uint32Array, location: number) => void): Errno | undefined {
+  #visitLeaves(
+    location: number,
+    visit: (words: Uint32Array, location: number) => void,
+    isWanted: (location: number) => boolean,
+  ): Errno | undefined {
+    if (!isWanted(location)) return undefined;
     const node = this.tx.read(location, "node");
     if (isErrno(node)) return node;
     if (isLeaf(node.words)) {
@@ -128,7 +140,7 @@ export class BTree {
       return undefined;
     }
     for (let index = 0; index < countOf(node.words); index++) {
-      const failed = this.#visitLeaves(childAt(node.words, index), visit);
+      const failed = this.#visitLeaves(childAt(node.words, index), visit, isWanted);
       if (failed !== undefined) return failed;
     }
     return undefined;

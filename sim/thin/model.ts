@@ -24,7 +24,7 @@ export interface DeviceModel {
 }
 
 /** The mappings of a tree as runs, in the order of the virtual blocks. */
-function runsOf(mappings: BTree): readonly MappingRun[] | Errno {
+function runsOf(mappings: BTree, isWanted?: (node: number) => boolean): readonly MappingRun[] | Errno {
   const runs: { origin: number; data: number; length: number; time: number }[] = [];
   const failed = mappings.visitLeaves((words) => {
     for (let index = 0; index < countOf(words); index++) {
@@ -36,13 +36,17 @@ function runsOf(mappings: BTree): readonly MappingRun[] | Errno {
       if (last?.time === time && last.origin + last.length === origin && last.data + last.length === data) last.length += 1;
       else runs.push({ origin, data, length: 1, time });
     }
-  });
+  }, isWanted);
   return failed ?? runs;
 }
 
-/** The devices of a committed state, in the order of their ids. @returns an error of reading. O(mappings). */
+/**
+ * The devices of a committed state, in the order of their ids. @param isWanted - whether a node of mappings is to be looked into; default:
+ * each is. @returns an error of reading. O(mappings).
+ */
 export function readDevices(
   state: Pick<MetadataState, "tx" | "devices" | "details" | "mappingType">,
+  isWanted?: (node: number) => boolean,
 ): readonly DeviceModel[] | Errno {
   const roots: { readonly id: number; readonly root: number }[] = [];
   const failed = state.devices.visitLeaves((words) => {
@@ -56,7 +60,7 @@ export function readDevices(
     const hit = state.details.find(id);
     if (isErrno(hit)) return hit;
     const details = readDetails(hit.words, hit.valueAt);
-    const runs = runsOf(new BTree(state.tx, state.mappingType, root));
+    const runs = runsOf(new BTree(state.tx, state.mappingType, root), isWanted);
     if (isErrno(runs)) return runs;
     out.push({ id, details, runs });
   }

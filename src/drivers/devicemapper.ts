@@ -8,7 +8,7 @@
  * Interface: Get activates the device and mounts it, Put takes both back; mounts are counted. Differences are found by comparing two mounted
  * trees. A device that is in use when it is removed is deleted later.
  */
-import { isErrno } from "../../sim/core/errno.ts";
+import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { majorOf, minorOf } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import type { Host } from "../../sim/host.ts";
@@ -30,6 +30,7 @@ import {
   isDriverError,
 } from "./driver.ts";
 import { exists, makeDirectories, makeDirectory, stat, writeFile } from "./files.ts";
+import { humanSize } from "./human-size.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseSize } from "./options.ts";
 import { RefCounter } from "./ref-counter.ts";
@@ -80,7 +81,8 @@ class DevicemapperDriver implements GraphDriver {
     const size = sizeOf(base, options);
     if (isDriverError(size)) return size;
     this.#freeze(parent);
-    return devices.snapshot(id, base, size);
+    const failed = devices.snapshot(id, base, size);
+    return failed ?? (size > base.size ? growFilesystem(this.#host, devices, id, this.#parts.options) : undefined);
   }
 
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
@@ -119,13 +121,9 @@ class DevicemapperDriver implements GraphDriver {
     }
     const name = devices.activate(id, record);
     if (isDriverError(name)) return name;
-    const type = devices.filesystem;
-    const words = [...(type === "xfs" ? ["nouuid"] : []), ...(options.mountOptions === "" ? [] : [options.mountOptions])];
-    const failed = this.#host.mount({ type, source: name, target: path, options: words.join(",") });
-    if (failed === undefined) return undefined;
-    devices.deactivate(id);
-    const text = `devmapper: Error mounting '/dev/mapper/${name}' on '${path}': ${errnoText(failed.errno)}`;
-    return new DriverError(text, { errno: failed.errno });
+    const failed = mountDevice(this.#host, devices, options, { name, path });
+    if (failed !== undefined) devices.deactivate(id);
+    return failed === undefined ? undefined : new DriverError(`devmapper: ${failed.message}`, { errno: failed.errno });
   }
 
   /** The layer's folder, and the file that tells whose device it is. */
@@ -204,6 +202,48 @@ class DevicemapperDriver implements GraphDriver {
   }
 }
 
+/** Mounts an active device. */
+function mountDevice(
+  host: Host,
+  devices: DeviceSet,
+  options: DevmapperOptions,
+  { name, path }: { readonly name: string; readonly path: string },
+): { readonly errno: Errno; readonly message: string } | undefined {
+  const type = devices.filesystem;
+  const words = [...(type === "xfs" ? ["nouuid"] : []), ...(options.mountOptions === "" ? [] : [options.mountOptions])];
+  const failed = host.mount({ type, source: name, target: path, options: words.join(",") });
+  if (failed === undefined) return undefined;
+  const message = `Error mounting '/dev/mapper/${name}' on '${path}': ${errnoText(failed.errno)}`;
+  return { errno: failed.errno, message };
+}
+
+/** Where a filesystem is mounted while it grows. */
+const GROWING = "/run/docker/mnt";
+
+/**
+ * Grows the filesystem on a device that is larger than it (growFS): mounted for the moment and unmounted again, then by its tool, which
+ * there works on the mounted one.
+ */
+function growFilesystem(host: Host, devices: DeviceSet, hash: string, options: DevmapperOptions): DriverError | undefined {
+  const record = devices.lookup(hash);
+  if (isDriverError(record)) return record;
+  const name = devices.activate(hash, record);
+  if (isDriverError(name)) return name;
+  const failed = makeDirectories(host.task, GROWING, 0o700) ?? mountAndGrow(host, devices, options, name);
+  host.task.rmdir(GROWING);
+  devices.deactivate(hash);
+  return failed;
+}
+
+function mountAndGrow(host: Host, devices: DeviceSet, options: DevmapperOptions, name: string): DriverError | undefined {
+  const unmounted = mountDevice(host, devices, options, { name, path: GROWING });
+  if (unmounted !== undefined) return new DriverError(unmounted.message, { errno: unmounted.errno });
+  host.unmount(GROWING);
+  const errno = host.grow(devices.filesystem, name);
+  if (errno === undefined) return undefined;
+  return new DriverError(`Failed to grow rootfs:${errnoText(errno)}`, { errno });
+}
+
 /** The size of a device over another one. */
 function sizeOf(base: DeviceRecord, options: CreateOptions): number | DriverError {
   let size = 0;
@@ -221,7 +261,7 @@ function sizeOf(base: DeviceRecord, options: CreateOptions): number | DriverErro
 function setUpBase(host: Host, devices: DeviceSet, options: DevmapperOptions, records: Records): DriverError | undefined {
   const known = devices.record("");
   if (isDriverError(known)) return known;
-  if (known?.initialized === true) return checkBaseSize(known, options);
+  if (known?.initialized === true) return growBase(host, devices, options, records);
   const failed = known === undefined ? devices.createBase() : undefined;
   if (failed !== undefined) return failed;
   const record = devices.lookup("");
@@ -236,9 +276,16 @@ function setUpBase(host: Host, devices: DeviceSet, options: DevmapperOptions, re
   return records.saveDevice("", { ...record, initialized: true }) ?? devices.saveBase(type, BASE_UUID);
 }
 
-function checkBaseSize(base: DeviceRecord, options: DevmapperOptions): DriverError | undefined {
-  if (!options.baseSizeGiven || options.baseSize >= base.size) return undefined;
-  return new DriverError(`devmapper: Base device size cannot be smaller than ${base.size}`);
+/** A base size that is asked for must not be below what is there; a larger one makes the base device larger (checkGrowBaseDeviceFS). */
+function growBase(host: Host, devices: DeviceSet, options: DevmapperOptions, records: Records): DriverError | undefined {
+  const base = devices.lookup("");
+  if (isDriverError(base)) return base;
+  if (!options.baseSizeGiven || options.baseSize === base.size) return undefined;
+  if (options.baseSize < base.size) {
+    return new DriverError(`devmapper: Base device size cannot be smaller than ${humanSize(base.size)}`);
+  }
+  const unsaved = records.saveDevice("", { ...base, size: options.baseSize });
+  return unsaved ?? growFilesystem(host, devices, "", options);
 }
 
 /** Docker takes xfs where the kernel has it. */

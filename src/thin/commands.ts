@@ -112,12 +112,18 @@ function openImage(device: BlockDevice): { readonly superblock: Superblock; read
   return isErrno(state) ? NO_DUMP : { superblock: new Superblock(block.words), state };
 }
 
-/** What an image says, and where a metadata snapshot is held (0: nowhere); what the tool says where it cannot be read. */
-export function readImage(device: BlockDevice): (ThinDump & { readonly held: number }) | ToolResult {
+/**
+ * What an image says, and where a metadata snapshot is held (0: nowhere); what the tool says where it cannot be read.
+ * @param isWanted - whether a node of mappings is to be looked into; default: each is.
+ */
+export function readImage(
+  device: BlockDevice,
+  isWanted?: (node: number) => boolean,
+): (ThinDump & { readonly held: number }) | ToolResult {
   const image = openImage(device);
   if (!("state" in image)) return image;
   const { superblock, state } = image;
-  const devices = readDevices(state);
+  const devices = readDevices(state, isWanted);
   if (isErrno(devices)) return NO_DUMP;
   return {
     superblock: {

@@ -140,10 +140,14 @@ function mappersOf({ id, runs }: DeviceModel, { begin, end }: Region): readonly 
   });
 }
 
-/** `thin rmap`: a line for each run of a device's mappings within the regions, in the order of the data blocks. */
+/**
+ * `thin rmap`: a line for each run of a device's mappings within the regions, in the order of the data blocks. A node that several devices
+ * share is looked into once, as by the tool: its mappings are told of the device with the lowest id only.
+ */
 export function thinRmap(device: BlockDevice, regions: readonly Region[]): ToolResult {
   if (regions.length === 0) return { out: "", err: "No regions provided.\n", exitCode: 1 };
-  const image = readImage(device);
+  const seen = new Set<number>();
+  const image = readImage(device, (node) => !seen.has(node) && seen.add(node).has(node));
   if ("exitCode" in image) return image;
   const lines = unionOf(regions).flatMap((region) => image.devices.flatMap((one) => mappersOf(one, region)));
   return {

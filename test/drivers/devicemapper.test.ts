@@ -1,9 +1,10 @@
 /** devicemapper: what is in use when it is removed is deleted later (spec/drivers.md 5.3; moby deviceset.go, v20.10, deleteTransaction). */
 import { describe, expect, test } from "vitest";
-import { MIB, seconds } from "../../sim/core/units.ts";
+import { GIB, seconds } from "../../sim/core/units.ts";
 import type { Host } from "../../sim/host.ts";
 import { DOCKER_ROOT } from "../../src/drivers/docker-root.ts";
 import type { GraphDriver } from "../../src/drivers/driver.ts";
+import { startDriver } from "../../src/drivers/registry.ts";
 import { dockerHost, driverOn, must, names, said, text } from "./docker-host.ts";
 
 const OPTIONS = ["dm.fs=ext4", "dm.basesize=64M", "dm.loopdatasize=1G", "dm.loopmetadatasize=16M"];
@@ -94,13 +95,55 @@ describe("a device that is in use when it is removed", () => {
   });
 });
 
-test("a container's device may be larger than the image's, never smaller", () => {
+/** Blocks of 1 KiB that a layer's tree has room for. */
+function room(on: Daemon, id: string): number {
+  const task = must(on.host.task.chroot(must(on.driver.get(id))));
+  const { blocks, blockSize } = must(task.statfs("/"));
+  task.exit();
+  must(on.driver.put(id));
+  return (blocks * blockSize) / 1024;
+}
+
+describe("the size of a container", () => {
+  test.each([
+    // df -k of real filesystems after resize2fs and xfs_growfs.
+    ["ext4", "1G", "2G", 507_098 * 4],
+    ["xfs", "1G", "2G", 507_904 * 4],
+  ])("may be larger than its image's: the %s on it grows, and the image's stays", (type, base, size, want) => {
+    const on = daemon(`dm.fs=${type}`, `dm.basesize=${base}`);
+    must(on.driver.create("image", ""));
+    const before = room(on, "image");
+    must(on.driver.createReadWrite("large", "image", { storage: { size } }));
+    expect(recordOf(on, "large")).toMatchObject({ size: GIB(2) });
+    expect([room(on, "large"), room(on, "image")]).toEqual([want, before]);
+    must(on.driver.create("child", "large"));
+    expect(room(on, "child")).toBe(want);
+    must(on.driver.get("large"));
+    on.host.check();
+    on.driver.cleanup();
+  });
+
+  test("is never smaller", () => {
+    const on = daemon();
+    must(on.driver.create("image", ""));
+    expect(said(on.driver.createReadWrite("small", "image", { storage: { size: "32M" } }))).toBe(
+      "devmapper: Container size cannot be smaller than 67.11MB",
+    );
+    on.driver.cleanup();
+  });
+});
+
+test("a larger base size makes the next images larger, a smaller one is refused", () => {
   const on = daemon();
-  must(on.driver.create("image", ""));
-  must(on.driver.createReadWrite("large", "image", { storage: { size: "128M" } }));
-  expect(recordOf(on, "large")).toMatchObject({ size: MIB(128) });
-  expect(said(on.driver.createReadWrite("small", "image", { storage: { size: "32M" } }))).toBe(
-    "devmapper: Container size cannot be smaller than 67.11MB",
-  );
+  must(on.driver.create("old", ""));
+  const before = room(on, "old");
   on.driver.cleanup();
+  const start = (size: string): ReturnType<typeof startDriver> =>
+    startDriver(on.host, { name: "devicemapper", options: [...OPTIONS, `dm.basesize=${size}`] });
+  const larger = { ...on, driver: must(start("128M")) };
+  must(larger.driver.create("new", ""));
+  expect([room(larger, "old"), room(larger, "new") > 1.9 * before]).toEqual([before, true]);
+  expect(row(larger, "Base Device Size")).toBe("134.2MB");
+  larger.driver.cleanup();
+  expect(said(start("64M"))).toBe("devmapper: Base device size cannot be smaller than 134.2MB");
 });

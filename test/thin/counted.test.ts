@@ -15,7 +15,7 @@ import { sendMessage } from "../../sim/thin/messages.ts";
 import type { ThinPool } from "../../sim/thin/pool.ts";
 import { poolStatus, poolStatusLine } from "../../sim/thin/status.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
-import { runs } from "../runs.ts";
+import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
 import { BLOCK, openPool, openVolume, sectors, table } from "./thin-lab.ts";
 
 const DEVICES = 6;
@@ -138,28 +138,32 @@ class Side {
 }
 
 describe("a pool without a metadata device", () => {
-  test("does with data blocks what a pool with one does", () => {
-    const features = fc.subarray(["skip_block_zeroing", "error_if_no_space", "no_discard_passdown"]);
-    fc.assert(
-      fc.property(features, fc.array(step, { minLength: 5, maxLength: 50 }), (words, steps) => {
-        const kept = new Side(true, words);
-        const counted = new Side(false, words);
-        for (const one of steps) expect([one, counted.make(one)]).toEqual([one, kept.make(one)]);
-        checkPool(counted.pool);
-        expect(counted.figures()).toEqual(kept.figures());
-        checkPool(counted.pool);
-        for (const device of kept.pool.metadata.devices() as readonly { id: number; runs: readonly { data: number }[] }[]) {
-          for (const { data } of device.runs) {
-            const at = bytes(data * BLOCK);
-            const [one, other] = [counted.data, kept.data].map((disk) => disk.read(at, bytes(BLOCK)));
-            if (one === undefined || other === undefined || isErrno(one) || isErrno(other)) throw new Error("cannot be read");
-            expect(one.sha256()).toBe(other.sha256());
+  test(
+    "does with data blocks what a pool with one does",
+    () => {
+      const features = fc.subarray(["skip_block_zeroing", "error_if_no_space", "no_discard_passdown"]);
+      fc.assert(
+        fc.property(features, fc.array(step, { minLength: 5, maxLength: 50 }), (words, steps) => {
+          const kept = new Side(true, words);
+          const counted = new Side(false, words);
+          for (const one of steps) expect([one, counted.make(one)]).toEqual([one, kept.make(one)]);
+          checkPool(counted.pool);
+          expect(counted.figures()).toEqual(kept.figures());
+          checkPool(counted.pool);
+          for (const device of kept.pool.metadata.devices() as readonly { id: number; runs: readonly { data: number }[] }[]) {
+            for (const { data } of device.runs) {
+              const at = bytes(data * BLOCK);
+              const [one, other] = [counted.data, kept.data].map((disk) => disk.read(at, bytes(BLOCK)));
+              if (one === undefined || other === undefined || isErrno(one) || isErrno(other)) throw new Error("cannot be read");
+              expect(one.sha256()).toBe(other.sha256());
+            }
           }
-        }
-      }),
-      runs(40),
-    );
-  }, 300_000);
+        }),
+        runs(40),
+      );
+    },
+    PROPERTY_MILLISECONDS,
+  );
 
   test("has no metadata blocks to tell of and no metadata to hold", () => {
     const pool = openPool({ data: new Disk({ size: 10 * BLOCK }) });

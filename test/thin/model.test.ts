@@ -15,7 +15,7 @@ import type { ThinPool } from "../../sim/thin/pool.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
 import { readImage, thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
 import { type DeltaRange, deltaRanges, thinDelta, thinRmap } from "../../src/thin/compare.ts";
-import { runs } from "../runs.ts";
+import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
 import { BLOCK, type Disks, disks, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
 
 const DEVICES = 6;
@@ -229,20 +229,24 @@ function judge(raw: Uint8Array): void {
   }
 }
 
-/** thin_delta of all pairs of the first devices, thin_rmap of some regions, and delta's figures beside those of the maps themselves. */
+/** thin_delta of the first device and the last, thin_rmap of some regions, and delta's figures beside those of the maps themselves. */
 function compareDevices(raw: Uint8Array, disk: Disk): void {
   const dump = readImage(disk);
   if ("exitCode" in dump) throw new Error(dump.err);
-  const some = dump.devices.slice(0, 2);
-  for (const left of some) {
-    for (const right of some) {
-      const options = ["--snap1", String(left.id), "--snap2", String(right.id)];
-      const mine = { left: left.id, right: right.id };
-      if (HAS_TOOLS) {
-        expect(tool("thin_delta", raw, ...options).out).toBe(thinDelta(disk, mine).out);
-        expect(tool("thin_delta", raw, "--verbose", ...options).out).toBe(thinDelta(disk, { ...mine, verbose: true }).out);
-      }
-      expect(sums(deltaRanges(left.runs, right.runs))).toEqual(sumsOfMaps(mapOf(left), mapOf(right)));
+  const [left, right] = [dump.devices[0], dump.devices.at(-1)];
+  if (left !== undefined && right !== undefined) {
+    const ids = ["--snap1", String(left.id), "--snap2", String(right.id)];
+    const mine = { left: left.id, right: right.id };
+    if (HAS_TOOLS) {
+      expect(tool("thin_delta", raw, ...ids).out).toBe(thinDelta(disk, mine).out);
+      expect(tool("thin_delta", raw, "--verbose", ...ids).out).toBe(thinDelta(disk, { ...mine, verbose: true }).out);
+    }
+    for (const [one, other] of [
+      [left, right],
+      [right, left],
+      [left, left],
+    ] as const) {
+      expect(sums(deltaRanges(one.runs, other.runs))).toEqual(sumsOfMaps(mapOf(one), mapOf(other)));
     }
   }
   const regions = [
@@ -275,16 +279,28 @@ function sumsOfMaps(left: ReadonlyMap<number, number>, right: ReadonlyMap<number
   return out;
 }
 
-test("a pool holds what was written to each device, and its committed metadata is what the thin tools want", () => {
-  fc.assert(
-    fc.property(fc.array(op, { minLength: 5, maxLength: 60 }), (ops) => {
-      const twin = new Twin();
-      for (const one of ops) twin.make(one);
-      twin.compare();
-      checkPool(twin.pool);
-      twin.close_all();
-      judge(image(twin.disks.metadata));
-    }),
-    runs(25),
-  );
-}, 300_000);
+/** Devices that share a leaf: thin_rmap tells its mappings once. */
+const SHARED_LEAF: Op[] = [
+  { kind: "create", id: 4 },
+  { kind: "write", id: 4, sector: 0, count: 1, tag: 1 },
+  { kind: "snap", id: 0, origin: 4 },
+  { kind: "flush", id: 4 },
+];
+
+test(
+  "a pool holds what was written to each device, and its committed metadata is what the thin tools want",
+  () => {
+    fc.assert(
+      fc.property(fc.array(op, { minLength: 5, maxLength: 60 }), (ops) => {
+        const twin = new Twin();
+        for (const one of ops) twin.make(one);
+        twin.compare();
+        checkPool(twin.pool);
+        twin.close_all();
+        judge(image(twin.disks.metadata));
+      }),
+      { ...runs(25), examples: [[SHARED_LEAF]] },
+    );
+  },
+  PROPERTY_MILLISECONDS,
+);

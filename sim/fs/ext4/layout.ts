@@ -2,8 +2,9 @@
  * Where everything lies on an ext4 disk: the geometry that mke2fs 1.47 chooses with its defaults (lib/ext2fs/initialize.c, alloc_tables.c,
  * mkjournal.c), for 4 KiB blocks.
  *
- * Interface: a Geometry is a function of the device's size alone. Every 16 groups make a flex group, whose first group holds the bitmaps
- * and inode tables of all 16, one kind after the other. Superblock backups lie in group 1 and the powers of 3, 5 and 7.
+ * Interface: a Geometry is a function of the device's size alone, until it grows (grow.ts). Every 16 groups make a flex group, whose first
+ * group holds the bitmaps and inode tables of all 16, one kind after the other; what grows into a flex group that is there has its own in
+ * its first group. Superblock backups lie in group 1 and the powers of 3, 5 and 7.
  */
 import { assert } from "../../core/assert.ts";
 
@@ -39,6 +40,8 @@ export interface Geometry {
   /** s_resv_clusters. */
   readonly reservedClusters: number;
   readonly journalBlocks: number;
+  /** How many groups there were before each time that it grew; absent: it never did. */
+  readonly growths?: readonly number[];
 }
 
 /** Bytes an inode by the usage types of mke2fs.conf: small, default, big, huge. */
@@ -82,6 +85,11 @@ export interface GeometryOptions {
   readonly reservedPercent?: number;
 }
 
+/** s_resv_clusters of a filesystem of so many blocks (ext4_set_resv_clusters). */
+export function reservedClustersOf(blocks: number): number {
+  return Math.min(Math.floor(blocks / 50), RESERVED_CLUSTERS_MAX);
+}
+
 /** The geometry of a filesystem made on `deviceBytes`; at least 8 MiB. */
 export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): Geometry {
   let blocks = Math.floor(deviceBytes / BLOCK_SIZE);
@@ -111,7 +119,7 @@ export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): 
       descriptorBlocks,
       reservedDescriptorBlocks,
       reservedBlocks: Math.floor((blocks * (options.reservedPercent ?? RESERVED_PERCENT)) / 100),
-      reservedClusters: Math.min(Math.floor(blocks / 50), RESERVED_CLUSTERS_MAX),
+      reservedClusters: reservedClustersOf(blocks),
       journalBlocks: journalLength(blocks),
     };
   }
@@ -142,36 +150,50 @@ function superblockArea(geometry: Geometry, group: number): number {
   return hasSuperblock(group) ? 1 + geometry.descriptorBlocks + geometry.reservedDescriptorBlocks : 0;
 }
 
+/** The first of the groups that have their bitmaps and tables together with a group's. */
+function flexFirst(geometry: Geometry, group: number): number {
+  let first = group - (group % GROUPS_PER_FLEX);
+  for (const groups of geometry.growths ?? []) if (groups > first && groups <= group) first = groups;
+  return first;
+}
+
+/** How many they are. @param first - the first of them. */
+function flexMembers(geometry: Geometry, first: number): number {
+  let end = Math.min(geometry.groups, first - (first % GROUPS_PER_FLEX) + GROUPS_PER_FLEX);
+  for (const groups of geometry.growths ?? []) if (groups > first) end = Math.min(end, groups);
+  return end - first;
+}
+
 /** Where the bitmaps and tables of a group's flex group begin. */
 function flexBase(geometry: Geometry, group: number): number {
-  const first = group - (group % GROUPS_PER_FLEX);
+  const first = flexFirst(geometry, group);
   return firstBlockOf(first) + superblockArea(geometry, first);
 }
 
-/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where it has a single one. */
+/** How far a flex group's inode bitmaps lie behind its block bitmaps: one block a member; 16 where mke2fs made a single one. */
 function bitmapSpacing(geometry: Geometry, group: number): number {
-  const first = group - (group % GROUPS_PER_FLEX);
-  const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
-  return members === 1 ? GROUPS_PER_FLEX : members;
+  const first = flexFirst(geometry, group);
+  const members = flexMembers(geometry, first);
+  return members === 1 && first < (geometry.growths?.[0] ?? geometry.groups) ? GROUPS_PER_FLEX : members;
 }
 
 export function blockBitmapOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + (group % GROUPS_PER_FLEX);
+  return flexBase(geometry, group) + group - flexFirst(geometry, group);
 }
 export function inodeBitmapOf(geometry: Geometry, group: number): number {
-  return flexBase(geometry, group) + bitmapSpacing(geometry, group) + (group % GROUPS_PER_FLEX);
+  return flexBase(geometry, group) + bitmapSpacing(geometry, group) + group - flexFirst(geometry, group);
 }
 export function inodeTableOf(geometry: Geometry, group: number): number {
   const tables = flexBase(geometry, group) + 2 * bitmapSpacing(geometry, group);
-  return tables + (group % GROUPS_PER_FLEX) * geometry.tableBlocks;
+  return tables + (group - flexFirst(geometry, group)) * geometry.tableBlocks;
 }
 
 /** Visits the runs of a group's blocks that hold fixed metadata, as [start, count] within the group, disjoint. */
 export function visitFixed(geometry: Geometry, group: number, visit: (start: number, count: number) => void): void {
   const area = superblockArea(geometry, group);
   if (area > 0) visit(0, area);
-  const first = group - (group % GROUPS_PER_FLEX);
-  const members = Math.min(GROUPS_PER_FLEX, geometry.groups - first);
+  const first = flexFirst(geometry, group);
+  const members = flexMembers(geometry, first);
   const base = flexBase(geometry, first);
   const spacing = bitmapSpacing(geometry, first);
   const parts: readonly (readonly [start: number, count: number])[] = [

@@ -32,7 +32,7 @@ import {
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
 import { type DescriptorsRecord, writeRecord } from "./records.ts";
-import { Ext4State } from "./state.ts";
+import { type Ext4Environment, Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
 
 /** mke2fs clears what other filesystems may have left at the device's end: 64 KiB. */
@@ -65,19 +65,22 @@ export function mkfsExt4(device: BlockDevice, options: MkfsOptions = {}): Errno 
     const failed = device.write(bytes(0), Content.zeros(geometry.blocks * BLOCK_SIZE));
     if (failed !== undefined) return failed;
   }
-  const cache = {
-    mapping: (): never => {
-      throw new RangeError("mkfs caches no pages");
-    },
-  };
-  const events = new EventStream(() => clock.now);
-  const environment = { names: new NameTable(), clock, events, cache, device: deviceNumber(0, 0) };
-  const state = new Ext4State(device, geometry, environment, journalRunsOf(geometry));
+  const state = new Ext4State(device, geometry, toolEnvironment(clock), journalRunsOf(geometry));
   for (let index = 0; index < geometry.descriptorBlocks; index++) state.groups.fresh(index);
   for (const free of state.groups.freeBlocks) state.freeBlocks += free;
   state.freeInodes = geometry.inodes;
   populate(state);
   return writeAll(state);
+}
+
+/** What a state takes from its host, for tools that work on a device that is not mounted. */
+export function toolEnvironment(clock: Clock): Ext4Environment {
+  const cache = {
+    mapping: (): never => {
+      throw new RangeError("tools cache no pages");
+    },
+  };
+  return { names: new NameTable(), clock, events: new EventStream(() => clock.now), cache, device: deviceNumber(0, 0) };
 }
 
 /** What mke2fs zeroes where nothing is left for later: tables, bitmaps, the reserve of the descriptors, the journal, the device's end. */

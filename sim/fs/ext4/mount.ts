@@ -9,7 +9,8 @@ import { freeWhole } from "./namei.ts";
 import { readRecord, type SuperblockRecord, writeRecord } from "./records.ts";
 import { type Ext4Environment, Ext4State } from "./state.ts";
 
-function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
+/** The superblock of the filesystem on a device. @returns EINVAL when there is none. */
+export function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
   const record = readRecord(device, 0);
   if (isErrno(record)) return record;
   return record?.kind === "ext4.superblock" ? record : EINVAL;
@@ -35,7 +36,8 @@ export function mountExt4(device: BlockDevice, environment: Ext4Environment): Ex
   return fs;
 }
 
-function loadCounts(state: Ext4State): Errno | undefined {
+/** Fills the counts from the descriptors. */
+export function loadCounts(state: Ext4State): Errno | undefined {
   const { descriptorBlocks } = state.geometry;
   const table = state.device.read(bytes(BLOCK_SIZE), bytes(descriptorBlocks * BLOCK_SIZE));
   if (isErrno(table)) return table;

@@ -24,7 +24,7 @@ import {
 } from "./layout.ts";
 import { writeRecord } from "./records.ts";
 import { allocateExact } from "./space.ts";
-import type { XfsState } from "./state.ts";
+import type { XfsEnvironment, XfsState } from "./state.ts";
 
 export interface MkfsOptions extends GeometryOptions {
   /** Whose time the first inodes get. Default: a clock of its own. */
@@ -46,13 +46,7 @@ export function mkfsXfs(device: BlockDevice, options: MkfsOptions = {}): Errno |
     const failed = device.write(bytes(0), Content.zeros(size));
     if (failed !== undefined) return failed;
   }
-  const cache = {
-    mapping: (): never => {
-      throw new RangeError("mkfs caches no pages");
-    },
-  };
-  const events = new EventStream(() => clock.now);
-  const state = newState(device, geometry, { names: new NameTable(), clock, events, cache, device: deviceNumber(0, 0) });
+  const state = newState(device, geometry, toolEnvironment(clock));
   for (const group of state.groups) {
     group.format();
     state.freeBlocks += group.countedFree;
@@ -60,6 +54,16 @@ export function mkfsXfs(device: BlockDevice, options: MkfsOptions = {}): Errno |
   }
   populate(state);
   return writeAll(state);
+}
+
+/** What a state takes from its host, for tools that work on a device that is not mounted. */
+export function toolEnvironment(clock: Clock): XfsEnvironment {
+  const cache = {
+    mapping: (): never => {
+      throw new RangeError("tools cache no pages");
+    },
+  };
+  return { names: new NameTable(), clock, events: new EventStream(() => clock.now), cache, device: deviceNumber(0, 0) };
 }
 
 /** The root directory, and the bitmap and the summary of a realtime part. */

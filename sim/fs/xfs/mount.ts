@@ -12,7 +12,8 @@ import type { XfsEnvironment, XfsState } from "./state.ts";
 import { unlinkedInodes } from "./unlinked.ts";
 import { Xfs } from "./xfs.ts";
 
-function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
+/** The superblock of the filesystem on a device. @returns EINVAL when there is none. */
+export function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
   const record = readRecord(device, 0, SECTOR_SIZE);
   if (isErrno(record)) return record;
   return record?.kind === "xfs.superblock" ? record : EINVAL;

@@ -69,6 +69,17 @@ test("a node that more than a hundred snapshots share keeps references apart, an
   expect(usage(lab.fs.state).metadata.used).toBeLessThanOrEqual(fresh.metadata.used + 16_384);
 });
 
+test("metadata grows with snapshots as it did on Linux 6.18", () => {
+  const lab = filled();
+  const measured = [327_680, 655_360, 1_015_808, 1_359_872, 1_703_936, 2_080_768, 2_408_448, 2_785_280];
+  const ours = [usage(lab.fs.state).metadata.used];
+  for (let n = 0; n < 140; n++) {
+    must(lab.snapshot("/m/a", `/m/s${n}`));
+    if (n % 20 === 19) ours.push(lab.settle().metadata);
+  }
+  expect(ours).toEqual(measured);
+});
+
 test("data that many files share keeps their references apart, with quotas counting them", () => {
   const lab = filled();
   lab.quota();

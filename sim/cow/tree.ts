@@ -87,6 +87,17 @@ export class Tree implements TreeParts {
     if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
   }
 
+  /** Gives an item another key, which no other item is or lies between, and another value of the same size (btrfs_set_item_key_safe). */
+  rekey(key: Key, to: Key, value: unknown): void {
+    const path = this.#prepare(key);
+    const leaf = path.node(0);
+    const slot = path.slot(0);
+    assert(slot < leaf.count && leaf.compare(slot, key) === 0, `tree ${this.id} has an item to give another key`);
+    leaf.setKey(slot, to);
+    leaf.setItem(slot, leaf.sizes[slot] as number, value);
+    if (slot === 0) this.lowerKeys(path, 1, to);
+  }
+
   /** Takes an item out. @returns whether there was one. */
   remove(key: Key): boolean {
     if (this.get(key) === undefined) return false;
@@ -98,10 +109,19 @@ export class Tree implements TreeParts {
     return true;
   }
 
-  /** Takes out all items from `from` up to but not including `to`. */
+  /** Takes out all items from `from` up to but not including `to`, what one leaf has of them at once, the last leaf first (btrfs_truncate_inode_items). */
   removeRange(from: Key, to: Key): void {
     const cursor = new Cursor(this);
-    while (cursor.seek(from) && cursor.compare(to) < 0) this.remove(cursor.key);
+    while (cursor.seekBefore(to) && cursor.compare(from) >= 0) {
+      const path = this.#prepare(cursor.key);
+      const leaf = path.node(0);
+      const last = path.slot(0);
+      const first = leaf.lowerBound(from);
+      path.slots[0] = first;
+      leaf.remove(first, last + 1 - first, this.store.format.itemBytes);
+      if (first === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
+      afterRemoval(this, path);
+    }
   }
 
   /** The path to where a key is or belongs, all of it own. */

@@ -3,7 +3,9 @@
  */
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
+import { ENOSPC, isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
+import { checkPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { SPACE_COLUMNS, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
@@ -73,4 +75,49 @@ test("properties come from where they are set, and children inherit them", () =>
     ["tank/a/b", "quota", "10485760", "local"],
     ["tank/a/b", "recordsize", "131072", "default"],
   ]);
+});
+
+test("a refreservation is taken from the pool at once, filled by what the head has alone, and taken again by a snapshot", () => {
+  const lab = new ZfsLab();
+  const pool = lab.create();
+  zfsCreate(pool, "tank/a", { refreservation: "10M" });
+  const files = new Files(lab, lab.mount(pool, "tank/a"));
+  const space = (): number[] => {
+    pool.syncIfDirty();
+    checkPool(pool);
+    const columns = ["name", "used", "usedbydataset", "usedbyrefreservation", "usedbysnapshots"];
+    const row = zfsList(pool, { columns }).find(([name]) => name === "tank/a") ?? [];
+    return row.slice(1).map(Number);
+  };
+  expect(space()[0]).toBe(MIB(10));
+  files.write("/f", Content.pattern(1, MIB(4)));
+  const [used = 0, own = 0, promised = 0] = space();
+  expect([used, promised]).toEqual([MIB(10), MIB(10) - own]);
+  expect(own).toBeGreaterThan(MIB(4));
+  zfsSnapshot(pool, "tank/a@s");
+  // Nothing is the head's alone now: all is promised anew.
+  expect(space()).toEqual([own + MIB(10), own, MIB(10), 0]);
+  expect(zfsDestroy(pool, "tank/a@s")).toBeUndefined();
+  expect(space()[0]).toBe(MIB(10));
+  expect(zfsSet(pool, "refreservation", "10T", "tank/a")).toBe(
+    "cannot set property for 'tank/a': size is greater than available space",
+  );
+  expect(zfsSet(pool, "refreservation", "none", "tank/a")).toBeUndefined();
+  expect(space()[2]).toBe(0);
+});
+
+test("what is promised to one filesystem, others cannot fill", () => {
+  const lab = new ZfsLab();
+  const pool = lab.create();
+  zfsCreate(pool, "tank/a", { refreservation: "30M" });
+  zfsCreate(pool, "tank/b");
+  const a = new Files(lab, lab.mount(pool, "tank/a"));
+  const b = new Files(lab, lab.mount(pool, "tank/b"));
+  let error: unknown;
+  for (let n = 0; n < 400 && !isErrno(error); n++) error = b.write("/f", Content.pattern(n, MIB(1)), n * MIB(1));
+  expect(error).toBe(ENOSPC);
+  for (let n = 0; n < 25; n++) expect(a.write("/f", Content.pattern(n, MIB(1)), n * MIB(1))).toBe(MIB(1));
+  expect(zfsSnapshot(pool, "tank/a@s")).toBe("cannot create snapshot 'tank/a@s': out of space");
+  pool.syncIfDirty();
+  checkPool(pool);
 });

@@ -8,7 +8,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/cow/zfs/assemble.ts";
-import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRollback, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { zfsList } from "../../sim/cow/zfs/listing.ts";
@@ -18,7 +18,7 @@ import { runs } from "../runs.ts";
 import { Files, ZfsLab } from "./zfs-lab.ts";
 
 type Action = {
-  readonly do: "write" | "remove" | "snapshot" | "clone" | "promote" | "rollback" | "destroy" | "defer";
+  readonly do: "write" | "remove" | "snapshot" | "clone" | "promote" | "rollback" | "destroy" | "defer" | "promise";
   readonly a: number;
   readonly b: number;
 };
@@ -37,6 +37,7 @@ const actions: fc.Arbitrary<Action[]> = fc.array(
       "rollback",
       "destroy",
       "defer",
+      "promise",
     ),
     a: fc.nat(100),
     b: fc.nat(100),
@@ -81,6 +82,7 @@ class Machine {
     if (action.do === "remove" && !isErrno(files.find(path))) files.unlink(path);
     files.fs.unmount();
     if (action.do === "snapshot") this.#snapshot(`${head}@s${this.step}`);
+    if (action.do === "promise") zfsSet(this.pool, "refreservation", action.b % 3 === 0 ? "none" : `${action.b % 7}M`, head);
     if (action.do === "promote") zfsPromote(this.pool, head);
     if (snapshot === undefined) return;
     if (action.do === "clone") zfsClone(this.pool, snapshot, `tank/c${this.step}`);
@@ -97,11 +99,18 @@ class Machine {
   #destroy(name: string): void {
     const found = findDataset(this.pool, name);
     const { used } = this.pool.root;
+    const promised = this.#promised();
     const own = found?.unique ?? 0;
     const meta = this.pool.meta.allocated;
     if (zfsDestroy(this.pool, name) !== undefined) return;
     const metaChange = this.pool.meta.allocated - meta;
-    expect(used - (this.pool.root.used - metaChange), `${name} frees its own bytes`).toBe(own);
+    // What the head has alone then, it needs to be promised no more.
+    const promisedChange = this.#promised() - promised;
+    expect(used - (this.pool.root.used - metaChange - promisedChange), `${name} frees its own bytes`).toBe(own);
+  }
+
+  #promised(): number {
+    return [...this.pool.root.below()].reduce((sum, { usage }) => sum + usage.promised, 0);
   }
 
   check(): void {

@@ -112,11 +112,18 @@ function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): { start:
 }
 
 function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | undefined {
+  const first = alignDown(range.offset, SECTOR_SIZE);
+  const last = alignUp(range.offset + range.length, SECTOR_SIZE);
+  const dirty = inode.delayed?.nextCovered(first) ?? last;
+  // What is a hole altogether is left alone, times too (find_first_non_hole).
+  if (dirty >= last && !hasPlace(inode, first, last, true, true)) return undefined;
   const limit = alignUp(inode.size, SECTOR_SIZE);
-  if (range.offset >= limit) return undefined;
-  const cut = { offset: range.offset, length: Math.min(range.offset + range.length, limit) - range.offset };
-  const inner = zeroEdges(state, inode, cut);
-  if (!("start" in inner)) return inner;
+  const stop = range.offset + range.length;
+  // Behind the file's end there are only whole sectors to take out.
+  const edges = { offset: Math.min(range.offset, limit), length: Math.max(0, Math.min(stop, limit) - range.offset) };
+  const zeroed = zeroEdges(state, inode, edges);
+  if (!("start" in zeroed)) return zeroed;
+  const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
   if (inner.end > inner.start) {
     inode.mapping?.punch(inner.start, inner.end - inner.start);
     undelay(state, inode, inner.start, inner.end);

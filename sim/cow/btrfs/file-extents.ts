@@ -85,29 +85,35 @@ function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number): P
 /** Takes [start, end) out of a file's extents; those that cross the edges are cut, and their extents on the device stay whole. */
 export function dropExtents(state: BtrfsState, inode: InodeState, start: number, end: number): void {
   const { tree } = inode.subvolume;
+  const gone: number[] = [];
   for (const placed of extentsIn(inode, start, end)) {
     const { at, extent } = placed;
-    tree.remove(key(inode.ino, EXTENT_DATA, at));
+    const here = key(inode.ino, EXTENT_DATA, at);
     inode.bytes -= Math.min(endOf(placed), end) - Math.max(at, start);
     if (extent.kind === "inline") {
       assert(start <= at, "an inline extent is at the beginning of its file");
+      gone.push(at);
       continue;
     }
     const whole = { at, extent };
     const reference = referenceOf(inode, whole);
-    let kept = 0;
-    if (at < start) {
-      kept += 1;
-      const before = partOf(whole, at, start);
-      putExtent(inode, before.at, before.extent);
-    }
-    if (endOf(placed) > end) {
-      kept += 1;
+    const isBefore = at < start;
+    const isBehind = endOf(placed) > end;
+    // An item that keeps a part stays where it is, as that part's; only a second part is a new item.
+    if (isBefore) putExtent(inode, at, partOf(whole, at, start).extent);
+    if (isBehind) {
       const behind = partOf(whole, end, endOf(placed));
-      putExtent(inode, behind.at, behind.extent);
+      if (isBefore) putExtent(inode, behind.at, behind.extent);
+      else tree.rekey(here, key(inode.ino, EXTENT_DATA, behind.at), behind.extent);
     }
+    if (!isBefore && !isBehind) gone.push(at);
     // All parts have the same reference: object and where the whole would begin.
-    if (kept === 2) state.references.changeData(inode.subvolume.id, reference, 1);
-    else if (kept === 0) state.references.changeData(inode.subvolume.id, reference, -1);
+    if (isBefore && isBehind) state.references.changeData(inode.subvolume.id, reference, 1);
+    else if (!isBefore && !isBehind) state.references.changeData(inode.subvolume.id, reference, -1);
   }
+  const [first] = gone;
+  const last = gone.at(-1);
+  if (first === undefined || last === undefined) return;
+  // What goes altogether lies in a row.
+  tree.removeRange(key(inode.ino, EXTENT_DATA, first), key(inode.ino, EXTENT_DATA, last + 1));
 }

@@ -11,7 +11,7 @@ import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
 import { Arc } from "./arc.ts";
 import type { BlockPointer, Dva } from "./block-pointer.ts";
-import { Directory } from "./dsl.ts";
+import { Directory, promisedTo } from "./dsl.ts";
 import { claimChain } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
 import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
@@ -196,6 +196,8 @@ function checkSums(pool: Pool): void {
     for (const child of directory.children.values()) below += Math.max(child.used, child.limit("reservation"));
     assert(usage.children === below, `${directory.path}: children take ${below} bytes, ${usage.children} are counted`);
     children += usage.head + usage.snapshots;
+    const promised = promisedTo(directory);
+    assert(usage.promised === promised, `${directory.path}: ${promised} bytes are promised, ${usage.promised} are counted`);
     assert(usage.head >= 0 && usage.snapshots >= 0, `${directory.path}: negative sums of space`);
     for (const snapshot of directory.snapshots) {
       const next = snapshot.next;

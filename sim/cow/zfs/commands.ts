@@ -106,6 +106,9 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   const directory = findDirectory(pool, dataset);
   if (directory === undefined) return `cannot open '${dataset}': dataset does not exist`;
   if (findDataset(pool, path) !== undefined) return `cannot create snapshot '${path}': dataset already exists`;
+  // Blocks that become the snapshot's are promised to the head once more.
+  const promised = Math.min(directory.head.written, directory.limit("refreservation"));
+  if (promised > pool.free(directory)) return `cannot create snapshot '${path}': out of space`;
   createSnapshot(pool, directory.head, name);
   return undefined;
 }
@@ -188,9 +191,9 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   const limit = Number(kept);
   const isQuota = name === "quota" && limit > 0;
   if (isQuota && limit < directory.used) return `${doing}: size is less than current used or reserved space`;
-  if (name === "reservation" && limit > directory.used && limit - directory.used > pool.available(directory)) {
+  const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
+  if (/reservation/.test(name) && more > Math.max(0, pool.free(directory)))
     return `${doing}: size is greater than available space`;
-  }
   setProperty(pool, directory, name, kept);
   return undefined;
 }

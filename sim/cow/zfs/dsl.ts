@@ -16,6 +16,8 @@ export interface Usage {
   head: number;
   snapshots: number;
   children: number;
+  /** What is promised to the head (refreservation) and not taken by blocks of its own yet. */
+  promised: number;
   logical: number;
 }
 
@@ -31,7 +33,7 @@ export class Directory {
   readonly named: Map<string, Dataset> = new Map();
   /** Properties set here, by name. */
   readonly properties: Map<string, string>;
-  readonly usage: Usage = { head: 0, snapshots: 0, children: 0, logical: 0 };
+  readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0 };
 
   constructor(id: number, of: { name: string; parent: Directory | undefined; properties?: Iterable<readonly [string, string]> }) {
     this.id = id;
@@ -48,11 +50,12 @@ export class Directory {
 
   /** Bytes in all (dd_used_bytes). */
   get used(): number {
-    return this.usage.head + this.usage.snapshots + this.usage.children;
+    const { head, snapshots, children, promised } = this.usage;
+    return head + snapshots + children + promised;
   }
 
   /** A property in bytes; 0 for none. */
-  limit(name: "quota" | "refquota" | "reservation"): number {
+  limit(name: "quota" | "refquota" | "reservation" | "refreservation"): number {
     return Number(this.properties.get(name) ?? 0);
   }
 
@@ -152,7 +155,7 @@ export class Dataset {
 }
 
 /** Adds to a directory's space, and to that of those above, where a reservation may hide the change (dsl_dir_diduse_space). */
-export function addUsage(directory: Directory, kind: "head" | "snapshots" | "children", by: Space): void {
+export function addUsage(directory: Directory, kind: "head" | "snapshots" | "children" | "promised", by: Space): void {
   const { usage } = directory;
   const reserved = directory.limit("reservation");
   const before = Math.max(directory.used, reserved);
@@ -160,6 +163,18 @@ export function addUsage(directory: Directory, kind: "head" | "snapshots" | "chi
   usage.logical += by.logical;
   const after = Math.max(directory.used, reserved);
   if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+}
+
+/** What of a directory's refreservation its head has not filled with blocks that no snapshot has (ds_reserved - ds_unique_bytes). */
+export function promisedTo(directory: Directory): number {
+  const reserved = directory.limit("refreservation");
+  return reserved === 0 ? 0 : Math.max(0, reserved - directory.head.written);
+}
+
+/** Brings what a directory counts as promised up to date: its head's own blocks, or the property, have changed. */
+export function settlePromise(directory: Directory): void {
+  const by = promisedTo(directory) - directory.usage.promised;
+  if (by !== 0) addUsage(directory, "promised", { used: by, logical: 0 });
 }
 
 /** A head has written a block. */
@@ -170,6 +185,7 @@ export function blockBorn(head: Dataset, pointer: BlockPointer): void {
   head.referenced += used;
   head.logical += logical;
   addUsage(head.directory, "head", { used, logical });
+  settlePromise(head.directory);
 }
 
 /** A head has let a block go. @returns whether nobody has it any more: the caller frees it. */
@@ -182,6 +198,7 @@ export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
   if (pointer.birth > head.previousGroup) {
     head.unique -= used;
     addUsage(head.directory, "head", { used: -used, logical: -logical });
+    settlePromise(head.directory);
     return true;
   }
   assert(previous !== undefined, `${head.path}: a block of group ${pointer.birth} has no snapshot to stay with`);

@@ -73,7 +73,7 @@ function filesystemValue(pool: Pool, directory: Directory, column: string): stri
     case "usedbychildren":
       return String(usage.children);
     case "usedbyrefreservation":
-      return "0";
+      return String(usage.promised);
     case "written":
       return String(head.written);
     case "logicalused":

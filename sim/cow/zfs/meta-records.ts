@@ -19,6 +19,7 @@ export function frozenDirectory(directory: Directory, tables: BlockPointer | und
     properties: [...directory.properties],
     head: directory.usage.head,
     snapshots: directory.usage.snapshots,
+    promised: directory.usage.promised,
     logical: directory.usage.logical,
     tables,
   };
@@ -56,6 +57,7 @@ export function thawed(
     const made = new Directory(record.id, { name: record.name, parent: undefined, properties: record.properties });
     made.usage.head = record.head;
     made.usage.snapshots = record.snapshots;
+    made.usage.promised = record.promised;
     made.usage.logical = record.logical;
     objects.set(record.id, made);
   }

@@ -44,6 +44,7 @@ export type MetaRecord =
       readonly properties: readonly (readonly [string, string])[];
       readonly head: number;
       readonly snapshots: number;
+      readonly promised: number;
       readonly logical: number;
       readonly tables: BlockPointer | undefined;
     }

@@ -10,7 +10,7 @@ import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList, type Space } from "./dead-list.ts";
-import { addUsage, Dataset, Directory } from "./dsl.ts";
+import { addUsage, Dataset, Directory, settlePromise } from "./dsl.ts";
 import { visitObjectSet } from "./object-visit.ts";
 import type { Pool } from "./pool.ts";
 import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
@@ -50,6 +50,7 @@ export function createFilesystem(
   pool.syncGroup(() => {
     directory.head.group = pool.store.group;
     const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem;
+    settlePromise(directory);
     return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
   });
   return directory;
@@ -80,6 +81,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     head.previous = snapshot;
     head.deadList = new DeadList();
     head.unique = 0;
+    settlePromise(head.directory);
     pool.meta.change(snapshot.id);
     pool.touch(head);
     return undefined;
@@ -107,6 +109,7 @@ export function createClone(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
+    settlePromise(directory);
     const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
     if (failed !== undefined || !pool.profile.cloneWrites) {
       pool.touch(head);
@@ -159,6 +162,7 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
   next.deadList.merge(snapshot.deadList);
   addUsage(directory, "snapshots", freed);
   next.previous = previous;
+  if (!next.isSnapshot) settlePromise(next.directory);
   directory.named.delete(snapshot.name as string);
   pool.objects.delete(snapshot.id);
   pool.meta.remove(snapshot.id);
@@ -175,6 +179,7 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
     const { head: used, snapshots, logical } = directory.usage;
     addUsage(directory, "head", { used: -used, logical: -logical });
     addUsage(directory, "snapshots", { used: -snapshots, logical: 0 });
+    addUsage(directory, "promised", { used: -directory.usage.promised, logical: 0 });
     const reserved = directory.limit("reservation");
     if (parent !== undefined && reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
     parent?.children.delete(directory.name);
@@ -217,6 +222,7 @@ export function rollback(pool: Pool, head: Dataset): void {
     head.logical = snapshot.logical;
     head.deadList = new DeadList();
     head.unique = 0;
+    settlePromise(head.directory);
     pool.touch(head);
     pool.meta.change(snapshot.id);
     return pool.profile.cloneWrites ? rewriteSet(pool, head) : undefined;
@@ -255,6 +261,8 @@ export function promote(pool: Pool, directory: Directory): void {
     origin.clones.add(otherNext);
     directory.origin = other.origin;
     other.origin = origin;
+    settlePromise(directory);
+    settlePromise(other);
     const first = shared[0] as Dataset;
     if (first.previous !== undefined) pool.meta.change(first.previous.id);
     for (const dataset of [...shared, next, otherNext]) pool.meta.change(dataset.id);
@@ -345,6 +353,7 @@ export function setProperty(pool: Pool, directory: Directory, name: string, valu
     else directory.properties.set(name, value);
     const after = Math.max(directory.used, directory.limit("reservation"));
     if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+    settlePromise(directory);
     pool.touch(directory.head);
     return undefined;
   });

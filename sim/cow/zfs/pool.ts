@@ -94,9 +94,16 @@ export class Pool {
     return capacity - this.profile.slop(capacity);
   }
 
-  /** Bytes that a directory can still take. */
-  available(directory: Directory): number {
+  /** Bytes that a directory can still take beside what is promised to it. */
+  free(directory: Directory): number {
     return availableTo(directory, this.usableBytes);
+  }
+
+  /** Bytes that a directory's head can still take. */
+  available(directory: Directory): number {
+    const free = this.free(directory) + directory.usage.promised;
+    const quota = directory.limit("refquota");
+    return quota === 0 ? free : Math.max(0, Math.min(free, quota - directory.head.referenced));
   }
 
   /** Remembers a directory with its head. */
@@ -158,14 +165,16 @@ export class Pool {
 
   /** One that is over its limit by what is on the devices is refused; one that might get there waits for a group. */
   #refusal(directory: Directory): Errno | undefined {
+    // What was promised is there.
+    const { promised } = directory.usage;
     for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
       const limit = this.#limitOf(at);
-      if (at.used + (this.#toWrite.get(at) ?? 0) * WORST_CASE < limit) continue;
+      if (at.used - promised + (this.#toWrite.get(at) ?? 0) * WORST_CASE < limit) continue;
       if ((this.#toWrite.get(at) ?? 0) > 0) {
         const failed = this.syncGroup();
         if (failed !== undefined) return failed;
       }
-      if (at.used >= limit) return at.parent === undefined ? ENOSPC : EDQUOT;
+      if (at.used - promised >= limit) return at.parent === undefined ? ENOSPC : EDQUOT;
     }
     const reference = directory.limit("refquota");
     return reference > 0 && directory.head.referenced >= reference ? EDQUOT : undefined;

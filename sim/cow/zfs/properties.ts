@@ -23,10 +23,11 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   quota: "0",
   refquota: "0",
   reservation: "0",
+  refreservation: "0",
 };
-const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation"]);
+const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation"]);
 /** Properties in bytes. */
-const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "recordsize"]);
+const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation", "recordsize"]);
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   compression: ["on", "off", "lzjb", "lz4"],
   atime: ["on", "off"],

@@ -1,0 +1,111 @@
+/** Extents with more references than their item has room for: the others are items of their own (fs/btrfs/extent-tree.c: insert_extent_backref). */
+import { expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
+import { Random } from "../../sim/core/random.ts";
+import { MIB } from "../../sim/core/units.ts";
+import { referencesInTree } from "../../sim/cow/btrfs/extent-references.ts";
+import { EXTENT_TREE, key } from "../../sim/cow/btrfs/layout.ts";
+import { usage } from "../../sim/cow/btrfs/usage.ts";
+import type { Extent } from "../../sim/cow/references.ts";
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { BtrfsLab, must } from "./btrfs-lab.ts";
+
+/** All extents as the extent tree has them. */
+function extentsOf(lab: BtrfsLab): Extent[] {
+  const found: Extent[] = [];
+  lab.fs.state.tree(EXTENT_TREE).visit(key(0, 0), key(2 ** 52, 0), (_at, value) => {
+    if (typeof value === "object" && value !== null && "inline" in value) found.push(value as Extent);
+    return false;
+  });
+  return found;
+}
+
+/** Files enough for a tree of two levels, one with data of its own. */
+function filled(): BtrfsLab {
+  const lab = new BtrfsLab({ size: MIB(900) });
+  must(lab.subvolume("/m/a"));
+  for (let n = 0; n < 120; n++) must(lab.write(`/m/a/file-${n}`, Content.pattern(n, 900)));
+  must(lab.write("/m/a/data", Content.pattern(7, 100_000)));
+  lab.settle();
+  return lab;
+}
+
+test("a node that more than a hundred snapshots share keeps references apart, and loses them one by one", () => {
+  const lab = filled();
+  const fresh = usage(new BtrfsLab({ size: MIB(900) }).fs.state);
+  const names = Array.from({ length: 140 }, (_, n) => `/m/s${n}`);
+  for (const name of names) must(lab.snapshot("/m/a", name));
+  lab.fs.check();
+  const shared = extentsOf(lab).filter(({ apart }) => apart > 0);
+  expect(shared.length).toBeGreaterThan(5);
+  for (const extent of shared) {
+    expect(extent.inline.length).toBe(107);
+    const all = referencesInTree(lab.fs.state.tree(EXTENT_TREE), extent);
+    expect([all.length, new Set(all.map(({ tree }) => tree)).size]).toEqual([141, 141]);
+  }
+  // Writing in the source and in a snapshot leaves the others alone.
+  const before = lab.read("/m/s9/file-3");
+  must(lab.write("/m/a/file-3", "changed"));
+  must(lab.write("/m/s50/data", Content.pattern(9, 5000), 8192));
+  lab.settle();
+  lab.fs.check();
+  expect(lab.read("/m/s9/file-3")).toBe(before);
+  must(lab.host.unmount("/m"));
+  lab.mount();
+  lab.fs.check();
+  const random = new Random(5);
+  for (const left = [...names]; left.length > 0; ) {
+    const [name = ""] = left.splice(random.below(left.length), 1);
+    must(lab.remove(name));
+    if (left.length % 20 === 0) {
+      lab.settle();
+      lab.fs.check();
+    }
+  }
+  must(lab.remove("/m/a"));
+  lab.settle();
+  lab.fs.check();
+  expect(usage(lab.fs.state).data.used).toBe(0);
+  expect(usage(lab.fs.state).metadata.used).toBeLessThanOrEqual(fresh.metadata.used + 16_384);
+});
+
+test("metadata grows with snapshots as it did on Linux 6.18", () => {
+  const lab = filled();
+  const measured = [327_680, 655_360, 1_015_808, 1_359_872, 1_703_936, 2_080_768, 2_408_448, 2_785_280];
+  const ours = [usage(lab.fs.state).metadata.used];
+  for (let n = 0; n < 140; n++) {
+    must(lab.snapshot("/m/a", `/m/s${n}`));
+    if (n % 20 === 19) ours.push(lab.settle().metadata);
+  }
+  expect(ours).toEqual(measured);
+});
+
+test("data that many files share keeps their references apart, with quotas counting them", () => {
+  const lab = filled();
+  lab.quota();
+  const { task } = lab.host;
+  for (let n = 0; n < 90; n++) {
+    const from = must(task.open("/m/a/data", O_RDONLY));
+    const to = must(task.open(`/m/a/copy-${n}`, O_RDWR | O_CREAT, 0o644));
+    must(task.clone(from, to));
+    task.close(from);
+    task.close(to);
+    if (n % 30 === 29) lab.settle();
+  }
+  lab.settle();
+  lab.fs.check();
+  const [data] = extentsOf(lab).filter(({ level, apart }) => level < 0 && apart > 0);
+  expect([data?.references, data?.inline.length]).toEqual([91, 33]);
+  must(lab.snapshot("/m/a", "/m/s"));
+  for (let n = 0; n < 90; n += 2) must(task.unlink(`/m/a/copy-${n}`));
+  must(lab.write("/m/s/copy-3", "x", 4096));
+  lab.settle();
+  lab.fs.check();
+  must(lab.host.unmount("/m"));
+  lab.mount();
+  lab.fs.check();
+  for (const name of ["/m/s", "/m/a"]) must(lab.remove(name));
+  lab.settle();
+  lab.fs.check();
+  expect(usage(lab.fs.state).data.used).toBe(0);
+});

@@ -234,7 +234,12 @@ class WorldRun {
     if (parent === undefined) return this.#prelude(name) ?? this.#calls([name], BASE_CALLS) ?? this.#compare(name);
     const beside = `C${segment}`;
     const refused = this.#lab({ lab: "container", name: beside, parent });
-    return refused ?? this.#calls([name, beside], this.#parts.options.segmentCalls ?? SEGMENT_CALLS) ?? this.#compare(name) ?? this.#compare(beside);
+    return (
+      refused ??
+      this.#calls([name, beside], this.#parts.options.segmentCalls ?? SEGMENT_CALLS) ??
+      this.#compare(name) ??
+      this.#compare(beside)
+    );
   }
 
   #prelude(name: string): string | undefined {

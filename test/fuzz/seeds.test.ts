@@ -27,7 +27,9 @@ function digest(node: string, environment: Readonly<Record<string, string>>, fla
   return execFileSync(node, [...flags, program, "1", SEEDS], options);
 }
 
-test("seeds give the same bytes whatever the time zone, the language, V8's hash seed and the version of Node", { timeout: 3_600_000 }, () => {
+test("seeds give the same bytes whatever the time zone, the language, V8's hash seed and the version of Node", {
+  timeout: 3_600_000,
+}, () => {
   const usual = digest(execPath, { TZ: "UTC", LANG: "C" });
   expect(usual).toMatch(/^[0-9a-f]{64}\n$/);
   const others = NODES.flatMap((node) => [

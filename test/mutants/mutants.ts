@@ -24,10 +24,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "swap ? RENAME_EXCHANGE : 0",
   },
   {
-    name: "overlayfs leaves the target's whiteout where a file is renamed over it from a lower layer",
-    file: "sim/union/overlayfs/rename.ts",
-    from: "if (swap && !covered) upper.fs.unlink(from, source.name);",
-    to: "",
+    name: "a union lists a lower name that a whiteout hides",
+    file: "sim/union/listing.ts",
+    from: "if (!over.hidden) shown.push(over);",
+    to: "shown.push(over);",
   },
   {
     name: "overlayfs lets a directory of a lower layer be renamed without a redirect",

@@ -44,7 +44,14 @@ export async function findingOf(mutant: Mutant | undefined): Promise<string> {
     const common = { bundle: true, platform: "node", format: "esm", logLevel: "silent" } as const;
     await build({ ...common, entryPoints: [entry], outfile, plugins: [mutating(mutant)] });
     const { stdout: told, status, stderr } = spawnSync(execPath, [outfile], { cwd: ROOT, encoding: "utf8", timeout: 300_000 });
-    return status === 0 ? told : `ended with ${status}: ${stderr.trim().split("\n").find((line) => line.includes("Error")) ?? ""}`;
+    return status === 0
+      ? told
+      : `ended with ${status}: ${
+          stderr
+            .trim()
+            .split("\n")
+            .find((line) => line.includes("Error")) ?? ""
+        }`;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const SEEDS = process.env["COWLAB_SEEDS"] ?? "21";
+const SEEDS = process.env["COWLAB_SEEDS"] ?? "7";
 const NODES = [execPath, ...(process.env["COWLAB_NODES"] ?? "").split(":").filter((path) => path !== "")];
 const folder = mkdtempSync(join(tmpdir(), "cowlab-seeds-"));
 const program = join(folder, "seeds.mjs");

@@ -36,10 +36,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    name: "overlayfs copies a file up without its owner",
-    file: "sim/union/overlayfs/copy-up.ts",
-    from: "return upper.fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid, atime, mtime });",
-    to: "return upper.fs.setattr(inode, { mode: mode & PERMISSIONS, atime, mtime });",
+    name: "renameat2 with RENAME_NOREPLACE replaces what is there",
+    file: "sim/vfs/rename.ts",
+    from: "if (target.child !== NOTHING && (flags & RENAME_NOREPLACE) !== 0) return EEXIST;",
+    to: "",
   },
   {
     name: "overlayfs copies a file up without its extended attributes",
@@ -84,10 +84,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    name: "a file that is cut keeps the rest of its last page",
-    file: "sim/vfs/mapping.ts",
-    from: "if (inPage !== 0) this.#zeroPart(page, inPage, PAGE_SIZE);",
-    to: "",
+    name: "a write to a file opened for appending goes where the position is",
+    file: "sim/vfs/data.ts",
+    from: "const at = (file.flags & O_APPEND) === 0 ? file.position : file.mount.fs.size(file.inode);",
+    to: "const at = file.position;",
   },
   {
     name: "ext4 frees an extent twice",
@@ -120,10 +120,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "if (!isErrno(found)) {",
   },
   {
-    name: "btrfs counts no reference for what a copied node points to",
-    file: "sim/cow/references.ts",
-    from: "} else this.changeBelow(copy, { tree: tree.id }, 1);",
-    to: "}",
+    name: "a snapshot of btrfs counts no reference to what its root points to",
+    file: "sim/cow/btrfs/subvolumes.ts",
+    from: "state.references.changeBelow(root, { tree: id }, 1);",
+    to: "",
   },
   {
     name: "zfs frees a block that a snapshot still has",

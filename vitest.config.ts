@@ -2,6 +2,12 @@ import type { ViteUserConfig } from "vitest/config";
 
 const config: ViteUserConfig = {
   // Files of one worker share their modules: no test keeps anything in one, and warm code runs a third faster.
-  test: { include: ["test/**/*.test.ts"], exclude: ["test/kernel/**"], testTimeout: 60_000, isolate: false },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/kernel/**"],
+    testTimeout: 60_000,
+    isolate: false,
+    coverage: { provider: "v8", include: ["sim/**/*.ts"], reporter: ["text-summary", "json-summary", "html"] },
+  },
 };
 export default config;

@@ -145,9 +145,15 @@ export class Host implements HostParts {
     const name = options.name ?? `vd${String.fromCharCode(0x61 + this.disks.size)}`;
     assert(!this.disks.has(name), `the host has a disk ${name} already`);
     const disk = new Disk({ clock: this.clock, events: this.events, ...options, name });
-    this.addDevice(name, disk, deviceNumber(DISK_MAJOR, this.disks.size * MINORS_A_DISK));
-    this.disks.set(name, disk);
+    this.attachDisk(disk);
     return disk;
+  }
+
+  /** Adds a disk that is there already, such as one that a power cut left. */
+  attachDisk(disk: Disk): void {
+    assert(!this.disks.has(disk.name), `the host has a disk ${disk.name} already`);
+    this.addDevice(disk.name, disk, deviceNumber(DISK_MAJOR, this.disks.size * MINORS_A_DISK));
+    this.disks.set(disk.name, disk);
   }
 
   /** Makes a block device known by a name: a loop device, one of the device mapper's. */

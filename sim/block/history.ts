@@ -39,6 +39,11 @@ export class DiskHistory {
     return this.#writes;
   }
 
+  /** How many commands there were so far, flushes too. */
+  get commands(): number {
+    return this.#commands.length;
+  }
+
   /** Watches no more; what was seen stays. */
   stop(): void {
     this.#disk.watcher = undefined;
@@ -50,15 +55,39 @@ export class DiskHistory {
    */
   imageAfter(count: number, choice: CutChoice = keepAll): Disk {
     assert(count >= 0 && count <= this.#writes, `no image after ${count} of ${this.#writes} writes`);
-    if (count < this.#replayedWrites) {
-      this.#replayed = this.#base.clone();
-      this.#done = 0;
-      this.#replayedWrites = 0;
-    }
+    if (count < this.#replayedWrites) this.#restart();
     while (this.#replayedWrites < count) this.#replay(this.#commands[this.#done++] as DiskCommand);
+    return this.#cut(choice);
+  }
+
+  /** As `imageAfter`, after the first `count` commands of any kind. */
+  imageAfterCommands(count: number, choice: CutChoice = keepAll): Disk {
+    this.#goTo(count);
+    return this.#cut(choice);
+  }
+
+  /** How many writes a power cut right after the first `count` commands could lose. */
+  unflushedAfter(count: number): number {
+    this.#goTo(count);
+    return this.#replayed.unflushedWrites;
+  }
+
+  #goTo(count: number): void {
+    assert(count >= 0 && count <= this.#commands.length, `no image after ${count} of ${this.#commands.length} commands`);
+    if (count < this.#done) this.#restart();
+    while (this.#done < count) this.#replay(this.#commands[this.#done++] as DiskCommand);
+  }
+
+  #cut(choice: CutChoice): Disk {
     const image = this.#replayed.clone();
     image.powerCut(choice);
     return image;
+  }
+
+  #restart(): void {
+    this.#replayed = this.#base.clone();
+    this.#done = 0;
+    this.#replayedWrites = 0;
   }
 
   #replay(command: DiskCommand): void {

@@ -2,6 +2,9 @@
  * `cowlab/testing`: its public names, one by one. Needs fast-check beside it.
  */
 export { KNOWN_DIFFERENCES, type KnownDifference } from "../fuzz/differences.ts";
+export { type CrashOptions, type CrashResult, crashEverywhere } from "../fuzz/faults/crash.ts";
+export { type FaultOptions, type FaultResult, failEverywhere, runWithin } from "../fuzz/faults/errors.ts";
+export { type FaultPlan, type FaultyMachine, faultyMachine, rebooted } from "../fuzz/faults/machine.ts";
 export { type Ground, groundOf } from "../fuzz/ground.ts";
 export { type Finding, runScript, type Script, type ScriptOptions, shrink } from "../fuzz/script.ts";
 export { KERNEL, MODELLED, type Vocabulary, type Word } from "../fuzz/vocabulary.ts";
@@ -9,6 +12,7 @@ export { World } from "../fuzz/world.ts";
 export {
   type BlockCommand,
   blockWorkload,
+  faultPlan,
   kernelScript,
   layerStack,
   operation,

@@ -36,6 +36,8 @@ export interface CampaignOptions {
   readonly vocabulary?: Vocabulary;
   /** Calls between checks of all engines; default 5,000. */
   readonly checkEvery?: number;
+  /** Calls in each segment; default 4,000. */
+  readonly segmentCalls?: number;
   /** Hears how many operations are done, after each segment. */
   readonly progress?: (operations: number) => void;
   /** Counts what was reached: distinct states, answers. Costs a few per cent; default true. */
@@ -232,7 +234,12 @@ class WorldRun {
     if (parent === undefined) return this.#prelude(name) ?? this.#calls([name], BASE_CALLS) ?? this.#compare(name);
     const beside = `C${segment}`;
     const refused = this.#lab({ lab: "container", name: beside, parent });
-    return refused ?? this.#calls([name, beside], SEGMENT_CALLS) ?? this.#compare(name) ?? this.#compare(beside);
+    return (
+      refused ??
+      this.#calls([name, beside], this.#parts.options.segmentCalls ?? SEGMENT_CALLS) ??
+      this.#compare(name) ??
+      this.#compare(beside)
+    );
   }
 
   #prelude(name: string): string | undefined {

@@ -31,7 +31,7 @@ const FOLDERS = ["", "/d", "/e", "/d/e", "/c"] as const;
 
 const paths: readonly string[] = FOLDERS.flatMap((folder) => NAMES.map((name) => `${folder}/${name}`));
 const fds = ["f1", "f2", "f3"] as const;
-const modes = ["0644", "0600", "0755", "0700", "0000", "0444", "2755", "4711", "1777"] as const;
+const modes = ["0644", "0600", "0755", "0700", "0000", "0444", "2755", "4711", "1777", "6777"] as const;
 const data: readonly Json[] = [
   "x",
   "hello",

@@ -20,7 +20,9 @@ export interface CannotRun {
 }
 
 /** The driver of a target, with the settings that the recorder gave it. */
-function driverOf(header: TraceHeader): { kind: DriverKind; settings: DriverSettings } | undefined {
+export function driverOf(
+  header: Pick<TraceHeader, "target" | "backing" | "mountOptions">,
+): { kind: DriverKind; settings: DriverSettings } | undefined {
   const isBare = header.target === header.backing && FILESYSTEMS.has(header.target);
   const kind = DRIVERS.get(header.target) ?? (isBare ? BARE : undefined);
   if (kind === undefined) return undefined;

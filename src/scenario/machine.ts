@@ -139,7 +139,7 @@ function worldOf(machine: Machine): World {
 }
 
 /** sync(2): every mounted filesystem, those on top first, since theirs is written to those below. It tells nobody what failed. */
-function syncAll(host: Host): undefined {
+export function syncAll(host: Host): undefined {
   // Of two of one depth the later one may lie on a device that is a file of the earlier one.
   const newest = [...new Set(host.vfs.mounts.map((mount) => mount.fs))].reverse();
   for (const fs of newest.sort((one, other) => other.stackDepth - one.stackDepth)) fs.sync();

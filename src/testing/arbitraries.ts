@@ -8,6 +8,7 @@ import fc from "fast-check";
 import type { Json } from "../calls/json.ts";
 import type { Step } from "../calls/step.ts";
 import { differencesOf } from "../fuzz/differences.ts";
+import type { FaultPlan } from "../fuzz/faults/machine.ts";
 import type { Ground } from "../fuzz/ground.ts";
 import type { Script } from "../fuzz/script.ts";
 import { KERNEL, MODELLED, PRELUDE, type Vocabulary, type Word } from "../fuzz/vocabulary.ts";
@@ -124,4 +125,18 @@ export function blockWorkload(
     { arbitrary: fc.constant({ kind: "flush" as const }), weight: 1 },
   );
   return fc.array(command, { maxLength });
+}
+
+/** What a run is made under: nothing, commands of the disk that fail, a small disk, little memory. */
+export function faultPlan(): fc.Arbitrary<FaultPlan> {
+  const fault = fc.record({
+    on: fc.constantFrom("read" as const, "write" as const, "flush" as const),
+    at: fc.integer({ min: 1, max: 200 }),
+    times: fc.constantFrom(1, Number.POSITIVE_INFINITY),
+  });
+  return fc.oneof(
+    fc.constant({}),
+    fc.array(fault, { minLength: 1, maxLength: 2 }).map((faults) => ({ faults })),
+    fc.constantFrom({ size: 8 * 2 ** 20 }, { size: 16 * 2 ** 20 }, { memory: 2 ** 20 }),
+  );
 }

@@ -157,6 +157,24 @@ const upperChanges: readonly Check[] = [
     },
   },
   {
+    name: "a folder moved to where another was removed never shows that one's content, nor does a layer above it",
+    run: (lab) => {
+      layer(lab, "1", undefined, (task) => {
+        must(task.mkdir("/lib", 0o755));
+        put(task, "/lib/hidden", "old");
+      });
+      layer(lab, "2", "1", (task) => {
+        must(task.unlink("/lib/hidden"));
+        must(task.rmdir("/lib"));
+        must(task.mkdir("/new", 0o755));
+        put(task, "/new/shown", "new");
+        must(task.rename("/new", "/lib"));
+      });
+      layer(lab, "3", "2", (task) => put(task, "/other", "x"));
+      expect(names(container(lab, "3"), "/lib")).toEqual(["shown"]);
+    },
+  },
+  {
     name: "a removed file stays removed through an empty layer",
     run: (lab) => {
       layer(lab, "1", undefined, (task) => put(task, "/gone", "x"));

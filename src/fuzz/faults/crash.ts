@@ -1,0 +1,214 @@
+/**
+ * Power cuts: a script's run, cut after every command of its disk, with every choice of what was in the drive's cache. What fsync, fdatasync and
+ * sync promised must be there, and every engine's books must add up.
+ *
+ * A promise is what a path showed when the call returned. Later calls may or may not have reached the disk: until the cut, each state that the
+ * path has had since then is allowed, and none before it. fsync of a file promises its row and content; fdatasync its content; of a directory,
+ * which names are in it; sync everything.
+ *
+ * Interface: what happens before the last layer or container is made is durable (a sync follows it), and no cut falls there.
+ */
+import { type CutChoice, keepAll, keepNone, keepRandom } from "../../../sim/block/disk.ts";
+import { DiskHistory } from "../../../sim/block/history.ts";
+import { Random } from "../../../sim/core/random.ts";
+import { seconds } from "../../../sim/core/units.ts";
+import { isList, type Json, sameJson } from "../../calls/json.ts";
+import { perform } from "../../calls/perform.ts";
+import { type Step, textOf } from "../../calls/step.ts";
+import { isDriverError } from "../../drivers/driver.ts";
+import { syncAll } from "../../scenario/machine.ts";
+import type { Script } from "../script.ts";
+import { guarded } from "../world.ts";
+import { type FaultyMachine, faultyMachine, rebooted } from "./machine.ts";
+
+export interface CrashOptions {
+  /** Cuts are made after every so many commands of the disk; default 1: after each. */
+  readonly every?: number;
+  readonly seed?: number;
+  /** Of up to so many unflushed writes every subset is kept once; default 3. */
+  readonly subsetsOf?: number;
+}
+
+export interface CrashResult {
+  /** Power cuts, each with a restart. */
+  readonly cuts: number;
+  readonly writes: number;
+  readonly promises: number;
+  /** Promises that were looked for, over all cuts. */
+  readonly looked: number;
+  readonly violations: readonly string[];
+}
+
+/** Longer than dirty pages stay in memory, and than a journal or a group of transactions stays open. */
+const WRITEBACK_TIME = seconds(40);
+
+type Rows = ReadonlyMap<string, readonly Json[]>;
+
+/** A promise: of the step at `from`, about a path. */
+interface Promised {
+  readonly from: number;
+  readonly path: string;
+  readonly what: "row" | "content" | "names";
+}
+
+interface Recorded {
+  readonly machine: FaultyMachine;
+  readonly history: DiskHistory;
+  readonly container: string;
+  /** The first step whose writes are cut. */
+  readonly begin: number;
+  /** Commands of the disk after each step. */
+  readonly commands: readonly number[];
+}
+
+/** Makes the steps on a new machine. @param after - is told of each step that was made. */
+function run(script: Script, after: (index: number, machine: FaultyMachine, container: string) => void): Recorded | string {
+  const machine = faultyMachine(script.ground, script.ground.backing === "btrfs" ? { sectorSize: 4096 } : {});
+  if (typeof machine === "string") return machine;
+  const { lab, host, disk } = machine;
+  const begin = script.steps.findLastIndex((step) => step["lab"] === "layer" || step["lab"] === "container") + 1;
+  const container = textOf(script.steps[begin - 1] ?? {}, "name");
+  let history: DiskHistory | undefined;
+  const commands: number[] = [];
+  for (const [index, step] of script.steps.entries()) {
+    if (step["lab"] === "layer" || step["lab"] === "container") {
+      const parent = step["parent"] === undefined ? undefined : textOf(step, "parent");
+      const failed = lab.addLayer(textOf(step, "name"), parent);
+      if (failed !== undefined) return failed.message;
+      if (index === begin - 1) {
+        lab.session(container);
+        syncAll(host);
+        disk.flush();
+        history = new DiskHistory(disk);
+      }
+    } else if (step["call"] !== undefined && step["call"] !== "tree") {
+      host.clock.runDueTimers();
+      const session = lab.session(textOf(step, "on"));
+      if (isDriverError(session)) return session.message;
+      perform(session, step);
+    }
+    after(index, machine, container);
+    commands.push(history?.commands ?? 0);
+  }
+  if (history === undefined) return "the script has no layer";
+  // What is dirty is written back, as it is in time: the promises hold meanwhile.
+  host.clock.advance(WRITEBACK_TIME);
+  host.clock.runDueTimers();
+  syncAll(host);
+  history.stop();
+  return { machine, history, container, begin, commands };
+}
+
+/** Everything that a tree shows, by path; undefined where it cannot be shown. */
+function rowsOf(machine: FaultyMachine, name: string): Rows | undefined {
+  const session = machine.lab.session(name);
+  if (isDriverError(session)) return undefined;
+  const told = perform(session, { call: "tree" });
+  if (!("value" in told) || !isList(told.value)) return undefined;
+  const rows = new Map<string, readonly Json[]>([["/", ["/", "dir"]]]);
+  for (const row of told.value) if (isList(row)) rows.set(String(row[0]), row);
+  return rows;
+}
+
+/** What each step promises, when it succeeds. */
+function promisesOf(steps: readonly Step[], begin: number, states: readonly (Rows | undefined)[]): Promised[] {
+  const promised: Promised[] = [];
+  const paths = new Map<string, string>();
+  for (const [from, step] of steps.entries()) {
+    const { call, fd, path } = step;
+    if (call === "open" && typeof fd === "string" && typeof path === "string") paths.set(fd, path);
+    if (from < begin) continue;
+    const rows = states[from];
+    if (call === "sync") {
+      for (const [at, row] of rows ?? []) promised.push({ from, path: at, what: row[1] === "dir" ? "names" : "row" });
+    } else if ((call === "fsync" || call === "fdatasync") && typeof fd === "string") {
+      const at = paths.get(fd) ?? "";
+      const row = rows?.get(at);
+      if (row === undefined) continue;
+      promised.push({ from, path: at, what: row[1] === "dir" ? "names" : call === "fsync" ? "row" : "content" });
+    }
+  }
+  return promised;
+}
+
+function namesIn(rows: Rows, directory: string): string[] {
+  const prefix = directory === "/" ? "/" : `${directory}/`;
+  return [...rows.keys()].filter((path) => path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/"));
+}
+
+/** Type, mode, owners, content and attributes: without the count of links, of which nothing is promised. */
+function promisedPart(row: readonly Json[] | undefined, what: Promised["what"]): Json {
+  if (row === undefined) return null;
+  return what === "content" ? [row[1] ?? null, row[6] ?? null] : row.filter((_, index) => index !== 0 && index !== 5);
+}
+
+/** Why a promise is broken. @param states - what was shown from the promise up to the step that was cut. */
+function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]): string | undefined {
+  const { path, what } = promise;
+  if (what === "names") {
+    if (!states.every((rows) => rows.has(path))) return undefined;
+    if (!found.has(path)) return `${path} is gone`;
+    const always = namesIn(states[0] as Rows, path).filter((name) => states.every((rows) => rows.has(name)));
+    const lost = always.find((name) => !found.has(name));
+    return lost === undefined ? undefined : `${lost} is gone`;
+  }
+  const here = promisedPart(found.get(path), what);
+  if (states.some((rows) => sameJson(promisedPart(rows.get(path), what), here))) return undefined;
+  const written = new Set(states.map((rows) => JSON.stringify(rows.get(path)?.[6] ?? null))).size > 1;
+  // While it was being written anything between may be there; a name that was never taken away is.
+  if (written && found.has(path)) return undefined;
+  return `${path} is ${JSON.stringify(here)}, not ${JSON.stringify(promisedPart(states[0]?.get(path), what))}`;
+}
+
+/** The choices of what a cut keeps: all, nothing, some, and every subset of few writes. */
+function* choicesOf(unflushed: number, random: Random, subsetsOf: number): Generator<CutChoice> {
+  yield keepAll;
+  if (unflushed === 0) return;
+  yield keepNone;
+  if (unflushed <= subsetsOf) for (let kept = 1; kept < 2 ** unflushed - 1; kept++) yield (write) => ((kept >> write) & 1) === 1;
+  yield keepRandom(() => random.fraction());
+}
+
+/** Cuts the power after every command of a script's run. @returns a text where the script cannot be run. */
+export function crashEverywhere(script: Script, options: CrashOptions = {}): CrashResult | string {
+  const states: (Rows | undefined)[] = [];
+  const first = run(script, (_, machine, container) =>
+    states.push(machine.lab.has(container) ? rowsOf(machine, container) : undefined),
+  );
+  if (typeof first === "string") return first;
+  const recorded = run(script, () => undefined);
+  if (typeof recorded === "string") return recorded;
+  const { history, begin, commands, container, machine } = recorded;
+  const promises = promisesOf(script.steps, begin, states);
+  const id = machine.lab.idOf(container);
+  const random = new Random(options.seed ?? 1);
+  const violations: string[] = [];
+  let cuts = 0;
+  let looked = 0;
+  for (let count = 0; count <= history.commands; count += options.every ?? 1) {
+    const within = commands.findIndex((after) => after >= count);
+    const at = within < 0 ? script.steps.length - 1 : within;
+    for (const choice of choicesOf(history.unflushedAfter(count), random, options.subsetsOf ?? 3)) {
+      cuts += 1;
+      const kept = promises.filter(({ from }) => (commands[from] ?? 0) <= count);
+      looked += kept.length;
+      const message = guarded(() => {
+        const after = rebooted(script.ground, history.imageAfterCommands(count, choice));
+        if (typeof after === "string") return after;
+        after.host.check();
+        after.lab.adopt(container, id);
+        const found = rowsOf(after, container);
+        if (found === undefined) return "the container's tree cannot be shown";
+        after.host.check();
+        for (const promise of kept) {
+          const since = states.slice(promise.from, at + 1).flatMap((rows) => rows ?? []);
+          const broken = brokenPromise(promise, found, since);
+          if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
+        }
+        return undefined;
+      });
+      if (message !== undefined) violations.push(`after command ${count} of ${history.commands} (step ${at}): ${message}`);
+    }
+  }
+  return { cuts, writes: history.writes, promises: promises.length, looked, violations };
+}

@@ -11,7 +11,7 @@ export function damaged(what: string): ArchiveFault {
 }
 
 /** The place of the highest bit that is set; of 0, -1. */
-export function highBit(value: number): number {
+function highBit(value: number): number {
   return 31 - Math.clz32(value);
 }
 

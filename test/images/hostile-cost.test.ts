@@ -51,3 +51,38 @@ describe.skipIf(process.platform !== "linux")(
     });
   },
 );
+
+const hasStrace = spawnSync("strace", ["-V"]).status === 0;
+
+// What an archive wants to write outside would be a call of this machine's kernel.
+test.skipIf(!hasStrace)(
+  "nothing of this machine is opened for writing, or made (skipped where there is no strace)",
+  { timeout: 300_000 },
+  () => {
+    const calls =
+      "open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mknod,mknodat";
+    for (const names of ["name *", "folder *", "hard link *", "a link *"]) {
+      const command = [
+        "-f",
+        "-qq",
+        "-e",
+        `trace=${calls}`,
+        process.execPath,
+        "--expose-gc",
+        "--import",
+        "tsx",
+        PROGRAM,
+        "docker",
+        names,
+      ];
+      const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
+      const { stderr, stdout, status } = spawnSync("strace", command, { encoding: "utf8", maxBuffer: 2 ** 28, env });
+      expect([status, stdout.trimEnd().split("\n").length > 2]).toEqual([0, true]);
+      const made = stderr
+        .split("\n")
+        .filter((line) => /O_WRONLY|O_RDWR|O_CREAT|\b(?:creat|mkdir|rename|link|symlink|unlink|mknod)\w*\(/.test(line));
+      const outside = made.filter((line) => !line.includes("ENOENT") && !/"\/(?:proc|dev|sys)\//.test(line));
+      expect(outside).toEqual([]);
+    }
+  },
+);

@@ -3,7 +3,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { SYMLINK } from "../../src/archive/tar-header.ts";
@@ -22,7 +22,7 @@ import { nodeGzip } from "../../src/node/gzip.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn, loaded, UPDATED } from "./daemons.ts";
 import { layerOf } from "./hostile.ts";
-import { allArchives, readContext, savedArchives, shortName } from "./material.ts";
+import { allArchives, openFiles, readContext, savedArchives, shortName } from "./material.ts";
 
 interface Saving {
   readonly format: SaveFormat;
@@ -138,4 +138,31 @@ describe("images of one archive that stand on each other", () => {
     );
     expect([daemon.images.images, daemon.layers.layers]).toEqual([[], []]);
   });
+});
+
+test("two archives that are loaded at once give what they give one after the other", async () => {
+  const [one = "", , other = ""] = savedArchives();
+  const layersOf = (daemon: Daemon): string[] => daemon.layers.layers.map(({ chainId, size }) => `${chainId} ${size}`).sort();
+  const packed = async (path: string): Promise<SourceArchive> => {
+    const archive = await readImages(await openFiles(path), readContext());
+    // Packed, so that each layer is waited for.
+    const pack = (layer: Content): Content => Content.literal(gzipSync(layer.toBytes()));
+    return { ...archive, images: archive.images.map((image) => ({ ...image, layers: image.layers.map(pack) })) };
+  };
+  const archives = await Promise.all([one, other].map(packed));
+  const context = { ...readContext(), updated: UPDATED };
+  const [together, apart] = [daemonOn("overlay2"), daemonOn("overlay2")];
+  for (const archive of archives) must(await loadImages(archive, apart.images, context));
+  for (const outcome of await Promise.all(archives.map((archive) => loadImages(archive, together.images, context))))
+    must(outcome);
+  expect(layersOf(together)).toEqual(layersOf(apart));
+  expect(together.images.images.map(({ config }) => config.id).sort()).toEqual(
+    apart.images.images.map(({ config }) => config.id).sort(),
+  );
+  for (const daemon of [together, apart]) {
+    daemon.images.check();
+    for (const layer of daemon.layers.layers) must(daemon.layers.tarStream(layer));
+    for (const { config } of daemon.images.images) must(daemon.images.delete(config.id));
+    expect(daemon.layers.layers).toEqual([]);
+  }
 });

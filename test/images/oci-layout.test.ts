@@ -2,11 +2,11 @@
  * OCI image layouts in their forms: folder and archive, indexes of platforms and of indexes, artifacts between the images, layers packed
  * by gzip and zstd.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import * as zlib from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { digestOf } from "../../src/archive/digest.ts";
@@ -129,35 +129,20 @@ describe("packed layers have the diffIDs of what is in them", () => {
   test("gzip", async () => {
     const layout = new Layout();
     const other = new Layout();
-    const [packed] = layout.write("gzip", [layout.image("amd64", (tar) => zlib.gzipSync(tar))]);
+    const [packed] = layout.write("gzip", [layout.image("amd64", (tar) => gzipSync(tar))]);
     const [unpacked] = other.write("plain", [other.image("amd64", plain)]);
     expect(await ls(packed)).toEqual(await ls(unpacked));
   });
 
-  // Made by zstd 1.5: zstd -c of the layer below. Node's zlib opens it from 22.15 on; where it cannot, it says so.
-  const canZstd = typeof Reflect.get(zlib, "createZstdDecompress") === "function";
-  const zstdOf = (tar: Uint8Array): Uint8Array => execFileSync("zstd", ["-q", "-c"], { input: tar });
-  const hasZstd = ((): boolean => {
-    try {
-      return zstdOf(new Uint8Array(1)).length > 0;
-    } catch {
-      return false;
-    }
-  })();
-
-  test.skipIf(!hasZstd || !canZstd)("zstd (skipped where the machine or Node has none)", async () => {
-    const layout = new Layout();
-    const other = new Layout();
-    const [packed] = layout.write("zstd", [layout.image("amd64", zstdOf)]);
-    const [unpacked] = other.write("plain-2", [other.image("amd64", plain)]);
-    expect(await ls(packed)).toEqual(await ls(unpacked));
-  });
-
-  test.skipIf(canZstd)("zstd is refused by a Node that has none, in one line that says which has", async () => {
-    const layout = new Layout();
-    const [path] = layout.write("zstd-refused", [
-      layout.image("amd64", () => Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 1, 0, 0)),
-    ]);
-    await expect(ls(path)).rejects.toThrow(/^zstd data cannot be read by Node 20\.\d+\.\d+: it takes Node 22\.15 or later$/);
-  });
+  test.skipIf(spawnSync("zstd", ["--version"]).status !== 0)(
+    "zstd (skipped where the machine has none to pack with)",
+    async () => {
+      const layout = new Layout();
+      const other = new Layout();
+      const zstd = (tar: Uint8Array): Uint8Array => execFileSync("zstd", ["-q", "-c"], { input: tar });
+      const [packed] = layout.write("zstd", [layout.image("amd64", zstd)]);
+      const [unpacked] = other.write("plain-2", [other.image("amd64", plain)]);
+      expect(await ls(packed)).toEqual(await ls(unpacked));
+    },
+  );
 });

@@ -20,8 +20,9 @@ const BLOCK_BYTES = bytes(METADATA_BLOCK_SIZE);
 
 /** How many blocks are kept in memory that are as they lie on the device, if nobody says: 32 MiB. */
 const CLEAN_MAX = 8192;
-/** Blocks whose places in the table are one array. */
-const CHUNK = 512;
+/** The table is cut into arrays for 512 blocks that follow each other. */
+const CHUNK_BITS = 9;
+const CHUNK_MASK = 511;
 
 export class MetadataBlocks {
   readonly device: BlockDevice;
@@ -53,15 +54,19 @@ export class MetadataBlocks {
 
   /** The block if it is in memory. */
   known(location: number): MetadataBlock | undefined {
-    return this.#chunks[(location / CHUNK) >>> 0]?.[location % CHUNK];
+    const block = this.#chunks[location >>> CHUNK_BITS]?.[location & CHUNK_MASK];
+    // A damaged image may name blocks beyond 2^32: their low bits say nothing.
+    return block !== undefined && block.location === location ? block : undefined;
   }
 
   #keep(block: MetadataBlock): void {
-    const index = Math.floor(block.location / CHUNK);
-    while (this.#chunks.length <= index) this.#chunks.push([]);
-    const chunk = this.#chunks[index] as (MetadataBlock | undefined)[];
-    while (chunk.length < block.location % CHUNK) chunk.push(undefined);
-    chunk[block.location % CHUNK] = block;
+    const index = block.location >>> CHUNK_BITS;
+    let chunk = this.#chunks[index];
+    if (chunk === undefined) {
+      chunk = new Array<MetadataBlock | undefined>(CHUNK_MASK + 1).fill(undefined);
+      this.#chunks[index] = chunk;
+    }
+    chunk[block.location & CHUNK_MASK] = block;
   }
 
   /** @returns EIO of the device, ENOTBLK or EILSEQ for a block that is not what it should be. */
@@ -95,8 +100,8 @@ export class MetadataBlocks {
   }
 
   #forget(location: number): void {
-    const chunk = this.#chunks[Math.floor(location / CHUNK)];
-    if (chunk !== undefined) chunk[location % CHUNK] = undefined;
+    const chunk = this.#chunks[location >>> CHUNK_BITS];
+    if (chunk !== undefined) chunk[location & CHUNK_MASK] = undefined;
   }
 
   /** Whether the first block is all zeros: a device that was never formatted. */

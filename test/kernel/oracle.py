@@ -4,6 +4,7 @@
 One JSON object a line on standard input, one answer a line on standard output:
   {"open": {"target": …, "backing": …, "mountOptions": …}}  a new lab, on a loop-mounted filesystem that stays for the next lab
   {"lab": …} and {"on": …, "call": …}                       a step in the trace format; the answer is its result, or {"ok": true}
+  {"lab": "figures", "name": …}                             what the disk and a layer's own folder take, once everything is written
   {"close": true}                                           ends the lab
   {"mounts": [{"do": …, "path": …, "options": …}]}          made one after the other in a fresh tmpfs; an answer for each (see Mounts)
 Targets: overlay2 (folders stacked by overlay), vfs (cp -a), btrfs (subvolumes, snapshots), and the bare backing filesystems.
@@ -405,8 +406,30 @@ class Lab:
                 rows.append(row + [marks] if marks else row)
         return {"value": sorted(rows, key=lambda row: row[0])}
 
+    def figures(self, name):
+        """Bytes and inodes in use, bytes written to the disk so far, and what the layer's own folder takes."""
+        top = os.open(self.home, os.O_RDONLY)
+        try:
+            libc("syncfs", top)
+            space = os.fstatvfs(top)
+        finally:
+            os.close(top)
+        with open("/proc/self/mounts") as mounts:
+            disk = [line.split()[0] for line in mounts if line.split()[1] == os.path.dirname(self.home)][-1]
+        with open("/sys/block/%s/stat" % os.path.basename(disk)) as counts:
+            written = int(counts.read().split()[6]) * 512
+        folder, own = self.own.get(name, self.roots[name]), 0
+        for below, _, files in os.walk(folder):
+            own += sum(os.lstat(os.path.join(below, one)).st_blocks * 512 for one in files + ["."])
+        return {"value": {
+            "used": (space.f_blocks - space.f_bfree) * space.f_frsize, "inodes": space.f_files - space.f_ffree,
+            "written": written, "own": own,
+        }}
+
     def step(self, step, line):
         kind = step.get("lab")
+        if kind == "figures":
+            return self.figures(step["name"])
         if kind is None:
             name = step["on"]
             if name not in self.processes:

@@ -21,6 +21,10 @@ const ABOUT_THE_DISK = [
   "df-vs-du.yaml",
   "inodes-before-bytes.yaml",
   "btrfs-enospc-with-free-space.yaml",
+  "two-ways-btrfs.yaml",
+  // tmpfs counts an inode for every link.
+  "native-diff.yaml",
+  "storage-benchmark.yaml",
   "large/docker-workload.yaml",
 ];
 
@@ -50,7 +54,8 @@ describe("a scenario of the project", () => {
   test("runs on all seven drivers", () => {
     const of = (name: string): string[] =>
       loadScenario(readFileSync(new URL(name, folder), "utf8"), name).drivers.map(({ driver }) => driver);
-    expect(read.filter((name) => new Set(of(name)).size < 7)).toEqual([]);
+    // Sizes of containers are what some drivers have.
+    expect(read.filter((name) => new Set(of(name)).size < 7)).toEqual(["btrfs-size-limit.yaml"]);
   });
 
   test.each(names.filter((name) => !ABOUT_THE_DISK.includes(name)))(

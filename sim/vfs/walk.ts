@@ -239,6 +239,8 @@ export class Walk {
       this.inode = directory;
       this.mount = mount;
       this.#straight = false;
+      // The name is the link's: what it leads to may once have had it, too.
+      this.#last = NO_INODE;
       if (last && !wantDirectory) {
         path = target;
         at = this.#start(path);

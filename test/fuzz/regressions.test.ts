@@ -28,6 +28,22 @@ test("fchmod of a removed lower directory on overlay2 asks what has its name now
   ]);
 });
 
+test("a path that led to a file through a symbolic link where the file once had a name leads nowhere when the link is gone", () => {
+  expectAgreement("overlay2", [
+    '{"lab":"layer","name":"L0"}',
+    '{"on":"L0","call":"open","path":"/a","flags":["O_WRONLY","O_CREAT"],"mode":"0666","fd":"p"}',
+    '{"lab":"layer","name":"L1","parent":"L0"}',
+    '{"on":"L1","call":"mkdir","path":"/c","mode":"0777","result":{"ok":true}}',
+    '{"on":"L1","call":"link","path":"/a","to":"/e","result":{"ok":true}}',
+    '{"on":"L1","call":"rename","path":"/e","to":"/c/e","flags":[],"result":{"ok":true}}',
+    '{"on":"L1","call":"unlink","path":"/c/e","result":{"ok":true}}',
+    '{"on":"L1","call":"symlink","target":"../a","path":"/c/e","result":{"ok":true}}',
+    '{"on":"L1","call":"stat","path":"/c/e"}',
+    '{"on":"L1","call":"unlink","path":"/c/e","result":{"ok":true}}',
+    '{"on":"L1","call":"lstat","path":"/c/e","result":{"errno":"ENOENT"}}',
+  ]);
+});
+
 test("fchmod of a removed lower directory on aufs copies a directory without a name", () => {
   expectAgreement("aufs", [
     ...DIRECTORIES,

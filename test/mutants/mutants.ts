@@ -25,9 +25,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a union lists a lower name that a whiteout hides",
-    file: "sim/union/listing.ts",
-    from: "if (!over.hidden) shown.push(over);",
-    to: "shown.push(over);",
+    file: "sim/union/overlayfs/readdir.ts",
+    from: "    if (entry.hidden) return;\n",
+    to: "",
   },
   {
     name: "overlayfs lets a directory of a lower layer be renamed without a redirect",

@@ -238,9 +238,7 @@ export class Walk {
       if (isErrno(target)) return target;
       this.inode = directory;
       this.mount = mount;
-      this.#straight = false;
-      // The name is the link's: what it leads to may once have had it, too.
-      this.#last = NO_INODE;
+      this.#endStraight();
       if (last && !wantDirectory) {
         path = target;
         at = this.#start(path);
@@ -253,6 +251,12 @@ export class Walk {
     this.kind = "root";
     this.slash = false;
     return undefined;
+  }
+
+  /** A link is followed: no name of the path is that of what it leads to, though that may have had it once. */
+  #endStraight(): void {
+    this.#straight = false;
+    this.#last = NO_INODE;
   }
 
   /** Says what the last component is, before which the walk ends. */

@@ -98,17 +98,20 @@ async function loadedOf({ scenario, path, combination }: Task, library: Library)
   return scenario === undefined ? (await library.get(path))[combination] : { scenario, archives: new Map() };
 }
 
-/** Threads that pay beside this one: none where the program runs from its sources, which each would have to translate. */
+/**
+ * Threads that pay beside this one: none where the program runs from its sources, which each would have to translate. One core stays free for what V8
+ * does beside a thread: each has to compile the same code, and on two cores a second thread made a run of all scenarios slower.
+ */
 function helpersFor(jobs: number, asked: number | undefined): number {
   const isSource = import.meta.url.endsWith(".ts");
-  const threads = asked ?? (isSource ? 1 : availableParallelism());
+  const threads = asked ?? (isSource ? 1 : availableParallelism() - 1);
   return Math.max(0, Math.min(threads, Math.ceil(jobs / 2)) - 1);
 }
 
 export interface JobOptions {
   readonly library: Library;
   readonly overrides: Overrides;
-  /** Threads at most; default: one a core. */
+  /** Threads at most; default: one a core, but for one. */
   readonly jobs: number | undefined;
   /** Hears how many jobs are done. */
   readonly progress: (done: number, all: number) => void;

@@ -25,7 +25,7 @@ function withRunOptions(command: Command): Command {
     .option("--reference <driver>", "show the first figure in relation to this driver's")
     .option("-P, --parameter <name=values>", "values of a parameter or variable: a,b,c or 4KiB..1MiB*2", several)
     .option("--save <file>", "keep the run, for diff, report and merge")
-    .option("--jobs <number>", "threads at most (default: one a core)")
+    .option("--jobs <number>", "threads at most (default: one less than cores)")
     .option("--quiet", "print what failed alone, and no progress")
     .option("--no-color", "no colours (there are none yet)");
 }

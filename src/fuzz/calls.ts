@@ -182,10 +182,13 @@ export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = {
   readdir: readdirCall,
   stat: statCall(attributes.stat, (_, task, step) => task.stat(textOf(step, "path"), scratch)),
   lstat: statCall(attributes.lstat, (_, task, step) => task.lstat(textOf(step, "path"), scratch)),
-  fstat: statCall(attributes.fstat, (session, task, step) => {
-    const fd = session.descriptors.get(textOf(step, "fd"));
-    return fd === undefined ? EBADF : task.fstat(fd, scratch);
-  }),
+  fstat: {
+    ...statCall(attributes.fstat, (session, task, step) => {
+      const fd = session.descriptors.get(textOf(step, "fd"));
+      return fd === undefined ? EBADF : task.fstat(fd, scratch);
+    }),
+    leavesOut: (tree, step) => tree.rules.forgetsReplaced && tree.files.get(textOf(step, "fd"))?.node.covered === true,
+  },
 };
 
 /** Whether two plain trees foretell the same. */

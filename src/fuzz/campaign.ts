@@ -296,7 +296,7 @@ class WorldRun {
     const [world, other] = this.#worlds as readonly [World, World | undefined];
     this.failing = world.ground;
     const message = world.call(first, prepared);
-    if (this.#counts) tally.count(prepared.call, world.expected);
+    if (this.#counts && world.wasMade) tally.count(prepared.call, world.expected);
     const second = places[1];
     if (message !== undefined || other === undefined || second === undefined) return message;
     this.failing = other.ground;

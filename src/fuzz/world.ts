@@ -74,6 +74,8 @@ export class World {
   readonly ground: Ground;
   /** What the plain tree gave to the last call. */
   expected: unknown;
+  /** Whether the last call was made: some are better left out. */
+  wasMade = true;
   readonly #places = new Map<string, Place>();
   readonly #models = new Map<string, ModelTree>();
 
@@ -130,7 +132,8 @@ export class World {
     model.actor = actor;
     model.umask = umask;
     task.umask = umask;
-    if (call.leavesOut?.(model, step) === true) return undefined;
+    this.wasMade = call.leavesOut?.(model, step) !== true;
+    if (!this.wasMade) return undefined;
     const expected = call.model(model, step);
     this.expected = expected;
     const got = call.driver(session, task, step);

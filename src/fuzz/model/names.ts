@@ -240,6 +240,8 @@ function move(tree: ModelTree, source: Side, target: Side, flags: { exchange: bo
   } else {
     source.directory.entries?.delete(source.name);
     if (over !== undefined) loseName(tree, over);
+    // Opening a lower file for writing has not copied it up yet.
+    if (over !== undefined && tree.rules.forgetsReplaced) over.covered = true;
   }
   if (moved.type === "dir" && tree.isLower(moved) && tree.rules.lowerDirectoryRename !== "ok") {
     moved.layer = tree.layer;

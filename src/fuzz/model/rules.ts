@@ -15,7 +15,7 @@ export interface ModelRules {
   readonly keepsCoveredLinks: boolean;
   /** A lower file that has lost its name cannot be copied up, so an open descriptor cannot change it: EEXIST. */
   readonly copiesUnlinked: boolean;
-  /** Whether fstat(2) answers for a descriptor of a lower file that a rename has replaced hangs on whether it was copied up. */
+  /** Whether fstat(2) answers for a descriptor of a file that a rename has replaced hangs on whether it was copied up. */
   readonly forgetsReplaced: boolean;
   /** Times that are set are cut to seconds. */
   readonly timesInSeconds: boolean;

@@ -88,16 +88,16 @@ export function utimens(tree: ModelTree, step: Step): Errno | undefined {
   if ("code" in node) return node;
   if (!tree.owns(node)) return EPERM;
   tree.change(node);
-  if (node.type === "dir" && !tree.rules.keepsDirectoryTimes) node.mtime = undefined;
-  else if (typeof mtime === "number") node.mtime = tree.rules.timesInSeconds ? Math.floor(mtime / 1e9) * 1e9 : mtime;
+  if (typeof mtime === "number") node.mtime = tree.rules.timesInSeconds ? Math.floor(mtime / 1e9) * 1e9 : mtime;
   else if (mtime !== "OMIT") node.mtime = undefined;
   return undefined;
 }
 
-/** Nothing where the time is not known. */
+/** Nothing where the time is not known, as of directories that copying up changes: a call on anything below may have done that. */
 export function mtime(tree: ModelTree, step: Step): number | bigint | Errno | undefined {
   const node = tree.find(textOf(step, "path"), true);
-  return "code" in node ? node : node.mtime;
+  if ("code" in node) return node;
+  return node.type === "dir" && !tree.rules.keepsDirectoryTimes ? undefined : node.mtime;
 }
 
 /** Who may touch an attribute of a name. */

@@ -246,7 +246,6 @@ function move(tree: ModelTree, source: Side, target: Side, flags: { exchange: bo
   if (moved.type === "dir" && tree.isLower(moved) && tree.rules.lowerDirectoryRename !== "ok") {
     moved.layer = tree.layer;
     moved.lowerNames = undefined;
-    if (!tree.rules.keepsDirectoryTimes) moved.mtime = undefined;
   }
   place(target.directory, target.name, moved);
   source.directory.mtime = undefined;

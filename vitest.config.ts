@@ -6,6 +6,8 @@ const config: ViteUserConfig = {
     include: ["test/**/*.test.ts"],
     exclude: ["test/kernel/**"],
     testTimeout: 60_000,
+    // Vitest keeps a core for itself where nothing is said: on two cores that is half of them.
+    maxWorkers: "100%",
     isolate: false,
     coverage: { provider: "v8", include: ["sim/**/*.ts"], reporter: ["text-summary", "json-summary", "html"] },
   },

@@ -2,7 +2,7 @@
  * Random scripts, made at once on the simulator and on this machine's kernel: every result, the merged tree and the upper folder agree.
  * COWLAB_KERNEL_RUNS says how many scripts in all; a script that fails is shrunk and written as a trace.
  */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -69,7 +69,11 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
   beforeAll(() => {
     oracle = new KernelOracle();
   });
-  afterAll(() => oracle?.end());
+  afterAll(() => {
+    // What a script that differs was written to stays; an empty folder goes.
+    if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true });
+    return oracle?.end();
+  });
 
   const grounds = why === undefined ? groundsOf() : [];
 

@@ -10,7 +10,9 @@
  * - Ranges are changed 32 blocks at a time.
  * - `longestRun` bounds what a search for contiguous blocks can find, so that a request that cannot succeed does not search twice.
  */
+
 import { assert, InvariantError } from "../core/assert.ts";
+import { lowestBit, onesIn } from "../core/bits.ts";
 
 /** `count` blocks from `start` on. */
 export interface BlockRun {
@@ -21,16 +23,6 @@ export interface BlockRun {
 /** A mask of the bits from `from` up to but not including `to`, both within one word. */
 function maskOf(from: number, to: number): number {
   return to - from === 32 ? -1 : ((1 << (to - from)) - 1) << from;
-}
-
-function lowestBit(word: number): number {
-  return 31 - Math.clz32(word & -word);
-}
-
-function onesIn(word: number): number {
-  let pairs = word - ((word >>> 1) & 0x55555555);
-  pairs = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
-  return Math.imul((pairs + (pairs >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Levels of bits: bit n of a level tells whether word n of the level below differs from `blank`. */

@@ -366,8 +366,10 @@ export class Content {
     const hash = sha256.create();
     for (const piece of this.chunks()) hash.update(piece);
     const digest = Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (digests.size === DIGESTS_MAX) digests.clear();
-    if (described) digests.set(key, digest);
+    if (described) {
+      if (digests.size === DIGESTS_MAX) digests.clear();
+      digests.set(key, digest);
+    }
     return digest;
   }
 

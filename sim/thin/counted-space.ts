@@ -3,7 +3,9 @@
  *
  * Interface: a block that was given back since the last commit cannot be taken before the next one, but `free` counts it.
  */
+
 import { assert } from "../core/assert.ts";
+import { lowestBit } from "../core/bits.ts";
 import { EINVAL, ENOSPC, type Errno } from "../core/errno.ts";
 
 /** What the byte of a block says whose count is above 254. */
@@ -67,7 +69,7 @@ export class CountedSpace {
       if (at === taken.length) return -1;
       open = ~(taken[at] as number);
     }
-    const block = at * 32 + 31 - Math.clz32(open & -open);
+    const block = at * 32 + lowestBit(open);
     return block < this.#blocks ? block : -1;
   }
 

@@ -7,7 +7,9 @@
  *   blocks itself. Who counts the metadata blocks themselves must therefore expect to be asked again from within (metadata-space.ts).
  * - `copyOfState` is the map as it stood: its bitmaps are never written again, so that it goes on being readable.
  */
+
 import { assert } from "../core/assert.ts";
+import { lowestBit } from "../core/bits.ts";
 import { EINVAL, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
 import { BTree, type ValueType } from "./btree.ts";
@@ -53,7 +55,7 @@ function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: num
     const word = (words[at] as number) | (other[at] as number);
     const free = ~(word | (word >>> 1)) & mask;
     if (free === 0) continue;
-    const entry = (at - HEADER_WORDS) * 16 + ((31 - Math.clz32(free & -free)) >>> 1);
+    const entry = (at - HEADER_WORDS) * 16 + (lowestBit(free) >>> 1);
     return entry < to ? entry : -1;
   }
   return -1;

@@ -1,7 +1,6 @@
 /**
  * The open files of one union mount: rows that are used again.
  */
-import type { Name } from "../core/names.ts";
 import { type FileHandle, type FileSystem, fileHandle } from "../vfs/filesystem.ts";
 import type { Node } from "./nodes.ts";
 
@@ -17,19 +16,6 @@ export interface OpenedFile {
   readonly flags: number;
   readonly fs: FileSystem;
   readonly isUpper: boolean;
-}
-
-/** One of a node's names. */
-export interface NameOfNode {
-  readonly node: Node;
-  readonly directory: Node;
-  readonly name: Name;
-}
-
-/** The name by which a file was opened: in `directory`, or in NO_NODE when it is gone. */
-export interface OpenedName extends NameOfNode {
-  directory: Node;
-  name: Name;
 }
 
 /** The open files of one mount: rows that are used again. */

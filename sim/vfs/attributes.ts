@@ -8,7 +8,6 @@ import {
   type AttributeChange,
   type Attributes,
   newAttributes,
-  O_PATH,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -61,20 +60,12 @@ export function access(task: Process, path: string, mask: number): Errno | undef
   return mount.readOnly && !special ? EROFS : undefined;
 }
 
-/** An open file whose attributes may be changed: any but an O_PATH one. */
-function fileOf(task: Process, fd: number): Position | Errno {
-  const file = task.files.get(fd);
-  if (file === undefined || (file.flags & O_PATH) !== 0) return EBADF;
-  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
-  return file;
-}
-
 export function chmod(task: Process, path: string, mode: number): Errno | undefined {
   return task.walk.to(path, true) ?? changeMode(task, task.walk, mode);
 }
 
 export function fchmod(task: Process, fd: number, mode: number): Errno | undefined {
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return "mount" in file ? changeMode(task, file, mode) : file;
 }
 
@@ -102,7 +93,7 @@ export function chown(task: Process, path: string, to: Owners & { readonly follo
 }
 
 export function fchown(task: Process, fd: number, uid: number, gid: number): Errno | undefined {
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return "mount" in file ? changeOwner(task, file, { uid, gid }) : file;
 }
 
@@ -161,7 +152,7 @@ export function utimens(
 /** futimens(3): utimensat with a descriptor alone. */
 export function futimens(task: Process, fd: number, atime: TimeChange, mtime: TimeChange): Errno | undefined {
   if (atime === "OMIT" && mtime === "OMIT") return undefined;
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return "mount" in file ? changeTimes(task, file, atime, mtime) : file;
 }
 

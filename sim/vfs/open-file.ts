@@ -2,7 +2,7 @@
  * An open file description (kernel: struct file) and the table of a task's descriptors (struct files_struct). Position and flags are
  * the description's own; two opens of one file are two of these.
  */
-import { EBADF, type Errno } from "../core/errno.ts";
+import { EBADF, type Errno, isErrno } from "../core/errno.ts";
 import { type FileHandle, type Inode, O_PATH } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
@@ -70,6 +70,13 @@ export class FileTable {
   file(fd: number): OpenFile | Errno {
     const file = this.#files[fd];
     return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
+  }
+
+  /** The same, for a call on the file's inode, which it means by the name that was opened. */
+  named(fd: number): OpenFile | Errno {
+    const file = this.file(fd);
+    if (!isErrno(file) && !file.held) file.mount.fs.byDescriptor?.(file.handle);
+    return file;
   }
 
   /** Frees a descriptor. @returns what it stood for. */

@@ -6,7 +6,9 @@
  *
  * Interface: `first` is the column that says at which page a row begins; a row's first page does not change while the row is in the index.
  */
+
 import { assert } from "../core/assert.ts";
+import { onesIn } from "../core/bits.ts";
 import type { RunTable } from "./run-table.ts";
 
 const DIGIT_BITS = 5;
@@ -21,12 +23,6 @@ const BRANCH = 2;
 /** Sizes of nodes in words. */
 const SIZES: readonly number[] = [4, 8, 16, BRANCH + BRANCHES];
 const FIRST_WORDS = 64;
-
-function onesIn(bits: number): number {
-  let count = bits - ((bits >>> 1) & 0x55555555);
-  count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
-  return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
 
 /** The branch that a page is on at a level; 0 is the lowest. */
 function digitOf(page: number, level: number): number {

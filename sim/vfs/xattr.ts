@@ -3,10 +3,10 @@
  *
  * Interface: who may do what is checked here by the name's namespace; that a filesystem keeps a namespace at all, its own affair.
  */
-import { E2BIG, EBADF, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
+import { E2BIG, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
 import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
-import { O_PATH, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
+import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
@@ -25,14 +25,6 @@ interface NewValue {
 function nameError(name: string): Errno | undefined {
   const length = utf8Length(name);
   return length === 0 || length > NAME_MAX ? ERANGE : undefined;
-}
-
-/** The open file of a descriptor; O_PATH ones have no attributes. */
-function fileOf(task: Process, fd: number): Position | Errno {
-  const file = task.files.get(fd);
-  if (file === undefined || (file.flags & O_PATH) !== 0) return EBADF;
-  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
-  return file;
 }
 
 /** xattr_permission. */
@@ -72,7 +64,7 @@ export function setxattr(task: Process, path: string, to: NewValue & { readonly 
 export function fsetxattr(task: Process, fd: number, to: NewValue): Errno | undefined {
   const wrong = valueError(to);
   if (wrong !== undefined) return wrong;
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return isErrno(file) ? file : set(task, file, to);
 }
 
@@ -89,7 +81,7 @@ export function getxattr(task: Process, path: string, name: string, follow: bool
 }
 
 export function fgetxattr(task: Process, fd: number, name: string): Uint8Array | Errno {
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return isErrno(file) ? file : (nameError(name) ?? get(task, file, name));
 }
 
@@ -103,7 +95,7 @@ export function listxattr(task: Process, path: string, follow: boolean): string[
 }
 
 export function flistxattr(task: Process, fd: number): string[] | Errno {
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return isErrno(file) ? file : list(task, file);
 }
 
@@ -119,7 +111,7 @@ export function removexattr(task: Process, path: string, name: string, follow: b
 }
 
 export function fremovexattr(task: Process, fd: number, name: string): Errno | undefined {
-  const file = fileOf(task, fd);
+  const file = task.files.named(fd);
   return isErrno(file) ? file : (nameError(name) ?? remove(task, file, name));
 }
 

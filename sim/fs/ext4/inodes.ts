@@ -4,6 +4,7 @@
  * Interface: a chunk is read from its four inode table blocks when one of its inodes is first asked for. `dirty` puts the table block of an inode into
  * the running transaction. `data` is what hangs on an inode beyond its row: extents and cached pages of a file, blocks of a directory, a link's target.
  */
+import { lowestBit, onesIn } from "../../core/bits.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import type { Journal, Metadata } from "./journal.ts";
@@ -100,18 +101,6 @@ class TableBlock implements Metadata {
 }
 
 const ALL_CHANGED: number = (1 << INODES_PER_BLOCK) - 1;
-
-/** The number of a set's lowest bit. */
-function lowestBit(bits: number): number {
-  return 31 - Math.clz32(bits & -bits);
-}
-
-/** How many bits of a set are 1. */
-function onesIn(bits: number): number {
-  let count = 0;
-  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
-  return count;
-}
 
 /** An inode as a commit writes it. */
 function imageOf(chunk: InodeChunk, index: number): InodeRow {

@@ -4,7 +4,9 @@
  * Files go to their directory's group, directories to one group after the other. Within a group the chunk nearest to the parent that has a
  * free inode is taken, else a new chunk of 64 is allocated. A chunk whose inodes are all free is given back.
  */
+
 import { assert } from "../../core/assert.ts";
+import { lowestBit } from "../../core/bits.ts";
 import type { BTree } from "./btree.ts";
 import type { Group } from "./group.ts";
 import type { InodeChunk } from "./inodes.ts";
@@ -85,10 +87,6 @@ function chooseChunk(group: Group, near: number): BTree {
   }
   assert(best >= 0 && tree.find(best), `group ${group.index} counts free inodes that no chunk has`);
   return tree;
-}
-
-function lowestBit(word: number): number {
-  return 31 - Math.clz32(word & -word);
 }
 
 /** Takes the first free inode of a chunk. @returns its number within the group. */

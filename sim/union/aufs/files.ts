@@ -20,11 +20,11 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
-import type { Node } from "../nodes.ts";
+import { NO_NODE, type Node } from "../nodes.ts";
 import { NO_FILE } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
 import { isOnUpper } from "./lookup.ts";
-import type { Aufs, Place } from "./state.ts";
+import type { Aufs } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get. */
 const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
@@ -67,7 +67,7 @@ function add(
   const fs = onUpper && upper !== undefined ? upper.fs : aufs.view.fsOf(nodes.lowerOf(node));
   aufs.hold(node);
   const file = aufs.files.add({ node, real, flags, fs, isUpper: onUpper });
-  aufs.filePlaces[file] = { directory: nodes.parentOf(node), name: nodes.nameOf(node) };
+  aufs.openedAs.note(file, { node, directory: nodes.parentOf(node), name: nodes.nameOf(node) });
   return file;
 }
 
@@ -78,26 +78,8 @@ export function close(aufs: Aufs, file: FileHandle): void {
   const flags = files.flags[file] as number;
   if (real !== NO_FILE) realFs(aufs, file).close(fileHandle(real), files.isUpper[file] === true ? flags : flags & ~O_ACCMODE);
   files.remove(file);
-  aufs.filePlaces[file] = undefined;
+  aufs.openedAs.drop(file);
   aufs.drop(node);
-}
-
-/** A name of a node is gone: files that were opened by it have none. */
-export function forgetPlace(aufs: Aufs, node: Node, place: Place): void {
-  changePlaces(aufs, node, place, undefined);
-}
-
-/** A name of a node is another one from now on. */
-export function movePlaces(aufs: Aufs, node: Node, from: Place, to: Place): void {
-  changePlaces(aufs, node, from, { directory: to.directory, name: to.name });
-}
-
-function changePlaces(aufs: Aufs, node: Node, from: Place, to: Place | undefined): void {
-  if (aufs.nodes.holdsOf(node) === 0) return;
-  for (const [file, place] of aufs.filePlaces.entries()) {
-    if (place === undefined || aufs.files.nodes[file] !== node) continue;
-    if (place.directory === from.directory && place.name === from.name) aufs.filePlaces[file] = to;
-  }
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */
@@ -128,8 +110,8 @@ export function writable(aufs: Aufs, file: FileHandle): FileHandle | Errno {
 /** Brings a file's name up, and opens it there in the place of the lower file. */
 function moveUp(aufs: Aufs, file: FileHandle, node: Node): FileHandle | Errno {
   const { files, nodes, upper } = aufs;
-  const place = aufs.filePlaces[file];
-  const failed = copyUp(aufs, node, place === undefined ? { nameless: true } : { place });
+  const place = aufs.openedAs.of(file);
+  const failed = copyUp(aufs, node, place === undefined || place.directory === NO_NODE ? { nameless: true } : { place });
   if (failed !== undefined || upper === undefined) return failed ?? EBADF;
   const flags = files.flags[file] as number;
   const reopened = upper.fs.open(nodes.upperOf(node), flags);

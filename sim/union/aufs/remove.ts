@@ -7,7 +7,6 @@ import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { copyUpDirectory } from "./copy-up.ts";
-import { forgetPlace } from "./files.ts";
 import { isOnUpper, lookup } from "./lookup.ts";
 import { mayLookBelow } from "./permission.ts";
 import { testEmpty } from "./readdir.ts";
@@ -43,7 +42,7 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
       return failed;
     }
   }
-  forgetPlace(aufs, node, { directory, name });
+  aufs.openedAs.forget({ node, directory, name });
   nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
   aufs.countLinks(node, -1);
   aufs.afterLoss(node);

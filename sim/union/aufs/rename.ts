@@ -9,7 +9,6 @@ import type { Name } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../../vfs/filesystem.ts";
 import { IS_DIRECTORY, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { copyUp, copyUpDirectory } from "./copy-up.ts";
-import { forgetPlace, movePlaces } from "./files.ts";
 import { IS_STALE, IS_UNLISTABLE } from "./flags.ts";
 import { isOnUpper, isWhitedOut, lookup } from "./lookup.ts";
 import { mayLookBelow } from "./permission.ts";
@@ -95,7 +94,7 @@ function move(aufs: Aufs, source: End, target: End): Errno | undefined {
   if (unmarked !== undefined) return unmarked;
   nodes.leave(source.directory, source.name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
   if (target.node !== 0) {
-    forgetPlace(aufs, target.node, target);
+    aufs.openedAs.forget(target);
     nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   }
   arrive(aufs, source, target);
@@ -126,7 +125,7 @@ function arrive(aufs: Aufs, from: End, to: Place): void {
   const { nodes } = aufs;
   nodes.enter(to.directory, to.name, from.node);
   if (nodes.has(from.node, IS_DIRECTORY)) leaveLower(aufs, from.node);
-  movePlaces(aufs, from.node, from, to);
+  aufs.openedAs.move(from, to);
 }
 
 /**
@@ -144,7 +143,7 @@ function leaveLower(aufs: Aufs, directory: Node): void {
     if (isOnUpper(aufs, child, directory, name)) continue;
     // What is in a lower directory goes with it.
     if (nodes.has(child, IS_DIRECTORY)) leaveLower(aufs, child);
-    forgetPlace(aufs, child, { directory, name });
+    aufs.openedAs.forget({ node: child, directory, name });
     nodes.leave(directory, name, NEGATIVE_ENTRY);
     aufs.afterLoss(child);
   }

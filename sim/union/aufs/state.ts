@@ -18,6 +18,7 @@ import type { LayerDirectory } from "../layer.ts";
 import type { LowerView, ViewNode } from "../lower-view.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
+import { OpenedNames } from "../opened-names.ts";
 import { IS_DISPLACED } from "./flags.ts";
 import type { AufsOptions, BranchPermission } from "./options.ts";
 import type { AufsRules } from "./rules.ts";
@@ -120,8 +121,8 @@ export class Aufs {
   readonly linkCounts: Map<Node, number> = new Map();
   /** How many names of a lower inode have gone: its st_nlink falls by them when it is copied up, not before. */
   readonly lostLinks: Map<ViewNode, number> = new Map();
-  /** Under which name each open file was opened, by its row; undefined when that name is gone. */
-  readonly filePlaces: (Place | undefined)[] = [];
+  /** Under which name each open file was opened. */
+  readonly openedAs: OpenedNames = new OpenedNames();
   /** What the lower branches of a merged directory add to its st_nlink. */
   readonly lowerLinks: Map<ViewNode, number> = new Map();
   readonly counters: AufsCounters = {

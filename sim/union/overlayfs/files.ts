@@ -21,7 +21,6 @@ import {
 import { IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
 import { NO_FILE, type OpenedFile } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
-import { noteOpened } from "./opened-names.ts";
 import type { Overlay } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get (ovl_open). */
@@ -49,8 +48,11 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
   if (isErrno(real)) return real;
   overlay.hold(node);
   file.real = real;
+  const { nodes } = overlay;
   const handle = overlay.files.add(file);
-  if (overlay.nodes.has(node, IS_INDEXED)) noteOpened(overlay, handle, node);
+  if (nodes.has(node, IS_INDEXED)) {
+    overlay.openedAs.note(handle, { node, directory: nodes.parentOf(node), name: nodes.nameOf(node) });
+  }
   return handle;
 }
 
@@ -60,7 +62,7 @@ export function close(overlay: Overlay, file: FileHandle): void {
   const real = files.real[file] as number;
   if (real !== NO_FILE) realFs(overlay, file).close(fileHandle(real), files.flags[file] as number);
   files.remove(file);
-  if (overlay.openedAs.size > 0) overlay.openedAs.delete(file);
+  if (overlay.openedAs.size > 0) overlay.openedAs.drop(file);
   overlay.drop(node);
 }
 

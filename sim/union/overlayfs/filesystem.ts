@@ -24,7 +24,6 @@ import { checkOverlay } from "./check.ts";
 import * as creation from "./create.ts";
 import * as files from "./files.ts";
 import { lookup } from "./lookup.ts";
-import { seeAsOpened } from "./opened-names.ts";
 import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
@@ -147,7 +146,9 @@ export class OverlayFileSystem implements FileSystem {
     files.close(this.overlay, file);
   }
   byDescriptor(file: FileHandle): void {
-    if (this.overlay.openedAs.size > 0) seeAsOpened(this.overlay, file);
+    const { openedAs, nodes } = this.overlay;
+    const opened = openedAs.size === 0 ? undefined : openedAs.of(file);
+    if (opened !== undefined) nodes.seeAs(opened.node, opened.directory, opened.name);
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
     const real = files.realFile(this.overlay, file);

@@ -10,7 +10,6 @@ import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { afterUnlink } from "./hard-links.ts";
 import { lookup } from "./lookup.ts";
-import { forgetName } from "./opened-names.ts";
 import { listMerged } from "./readdir.ts";
 import type { Overlay } from "./state.ts";
 import { clearWhiteouts, placeWhiteout } from "./whiteout.ts";
@@ -28,7 +27,7 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
   nodes.forget(directory, name);
-  forgetName(overlay, { node, directory, name });
+  overlay.openedAs.forget({ node, directory, name });
   afterUnlink(overlay, node);
   overlay.afterLoss(node);
   return undefined;

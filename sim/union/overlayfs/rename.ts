@@ -21,7 +21,6 @@ import {
 import { copyUp, markImpure } from "./copy-up.ts";
 import { afterUnlink } from "./hard-links.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
-import { exchangeNames, forgetName, moveName } from "./opened-names.ts";
 import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
 import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
@@ -108,8 +107,8 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
   if (covered) countWhiteout(overlay, source.directory, source.name);
   // The dentry moves (d_move): the next lookup of the old name asks the layers.
   nodes.moveEntry(source.directory, source.name, target.directory, target.name);
-  if (target.node !== 0) forgetName(overlay, target);
-  moveName(overlay, source, target);
+  if (target.node !== 0) overlay.openedAs.forget(target);
+  overlay.openedAs.move(source, target);
   if (target.node !== 0) {
     afterUnlink(overlay, target.node);
     overlay.afterLoss(target.node);
@@ -134,7 +133,8 @@ function exchange(overlay: Overlay, source: End, target: End): Errno | undefined
   nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   nodes.enter(source.directory, source.name, target.node);
   nodes.enter(target.directory, target.name, source.node);
-  exchangeNames(overlay, source, target);
+  overlay.openedAs.move(source, target);
+  overlay.openedAs.move(target, source);
   return undefined;
 }
 

@@ -10,7 +10,7 @@ import type { EventStream } from "../../core/events.ts";
 import type { OverlayProfile } from "../../core/kernel-profile.ts";
 import type { Name, NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
-import { type Attributes, type FileHandle, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
+import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import type { LowerView, ViewNode } from "../lower-view.ts";
 import {
@@ -26,7 +26,8 @@ import {
   ROOT_NODE,
   UnionNodes,
 } from "../nodes.ts";
-import type { OpenedName, OpenFiles } from "../open-files.ts";
+import type { OpenFiles } from "../open-files.ts";
+import { OpenedNames } from "../opened-names.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
@@ -109,7 +110,7 @@ export class Overlay {
   /** How many more links an indexed node shows than its upper inode has. */
   readonly linkDifferences: Map<Node, number> = new Map();
   /** Under which name each open indexed file was opened. */
-  readonly openedAs: Map<FileHandle, OpenedName> = new Map();
+  readonly openedAs: OpenedNames = new OpenedNames();
   /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
   readonly directoryNumbers: Map<Node, number> = new Map();
   readonly counters: OverlayCounters = {

@@ -4,15 +4,12 @@
  */
 import type { BlockDevice } from "../../block/device.ts";
 import type { Clock } from "../../core/clock.ts";
-import { Content } from "../../core/content.ts";
 import { EBUSY, EFBIG, type Errno, isErrno } from "../../core/errno.ts";
-import { bytes } from "../../core/units.ts";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
   blocksIn,
   DESCRIPTORS_PER_BLOCK,
-  firstBlockOf,
   type Geometry,
   GROUPS_PER_FLEX,
   hasSuperblock,
@@ -20,8 +17,9 @@ import {
 } from "./layout.ts";
 import { toolEnvironment } from "./mkfs.ts";
 import { loadCounts, superblockOf } from "./mount.ts";
-import { type DescriptorsRecord, writeRecord } from "./records.ts";
+import { writeRecord } from "./records.ts";
 import { Ext4State } from "./state.ts";
+import { writeSuperblockCopies } from "./superblock-copies.ts";
 
 /** A last group that has room for little more than its own metadata is left out, as by mke2fs. */
 const GROUP_SPARE_MIN = 50;
@@ -98,22 +96,5 @@ function writeGrown(state: Ext4State, groupsBefore: number): Errno | undefined {
       journal.dirty(groups.blockBitmap(group));
   }
   const failed = journal.writeRunning() ?? writeRecord(device, 0, state.freeze());
-  if (failed !== undefined) return failed;
-  const descriptors = Array.from(
-    { length: geometry.descriptorBlocks },
-    (_, index): DescriptorsRecord => ({
-      kind: "ext4.groupDescriptors",
-      length: BLOCK_SIZE,
-      first: index * DESCRIPTORS_PER_BLOCK,
-      since: undefined,
-      changes: [],
-    }),
-  );
-  const copies = Content.concat([state.freeze(), ...descriptors].map((record) => Content.record(record)));
-  for (let group = 1; group < geometry.groups; group++) {
-    if (!hasSuperblock(group)) continue;
-    const wrong = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);
-    if (wrong !== undefined) return wrong;
-  }
-  return device.flush();
+  return failed ?? writeSuperblockCopies(state, 1) ?? device.flush();
 }

@@ -15,14 +15,12 @@ import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
   blockBitmapOf,
-  DESCRIPTORS_PER_BLOCK,
   FIRST_INODE,
   firstBlockOf,
   firstBlocks,
   type Geometry,
   type GeometryOptions,
   geometryOf,
-  hasSuperblock,
   inodeTableOf,
   JOURNAL_INODE,
   journalRunsOf,
@@ -31,8 +29,9 @@ import {
   ROOT_INODE,
 } from "./layout.ts";
 import { EXTENT_FLAG } from "./namei.ts";
-import { type DescriptorsRecord, writeRecord } from "./records.ts";
+import { writeRecord } from "./records.ts";
 import { type Ext4Environment, Ext4State } from "./state.ts";
+import { writeSuperblockCopies } from "./superblock-copies.ts";
 import { putTime } from "./times.ts";
 
 /** mke2fs clears what other filesystems may have left at the device's end: 64 KiB. */
@@ -182,22 +181,9 @@ function takeRun(state: Ext4State, start: number, count: number): void {
 
 /** Writes what a mount will read, in place; and the copies of superblock and descriptors. */
 function writeAll(state: Ext4State): Errno | undefined {
-  const { device, geometry, journal } = state;
-  const descriptors: DescriptorsRecord[] = [];
-  for (let index = 0; index < geometry.descriptorBlocks; index++)
-    descriptors.push({
-      kind: "ext4.groupDescriptors",
-      length: BLOCK_SIZE,
-      first: index * DESCRIPTORS_PER_BLOCK,
-      since: undefined,
-      changes: [],
-    });
-  const copies = Content.concat([state.freeze(), ...descriptors].map((record) => Content.record(record)));
-  for (let group = 0; group < geometry.groups; group++) {
-    if (!hasSuperblock(group)) continue;
-    const failed = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);
-    if (failed !== undefined) return failed;
-  }
+  const { device, journal } = state;
+  const failed = writeSuperblockCopies(state, 0);
+  if (failed !== undefined) return failed;
   state.dirtySuperblock();
   return journal.writeRunning() ?? journal.format() ?? writeRecord(device, 0, state.freeze()) ?? device.flush();
 }

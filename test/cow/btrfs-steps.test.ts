@@ -4,14 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { GIB, MIB } from "../../sim/core/units.ts";
-import { limitQgroup, listSubvolumes, rescanQuota } from "../../sim/cow/btrfs/ioctl.ts";
+import { listSubvolumes } from "../../sim/cow/btrfs/ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
-import { type Attributes, newAttributes, O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
-import { removeAll } from "../../src/drivers/files.ts";
-import { BtrfsLab, must } from "./btrfs-lab.ts";
+import { type Attributes, newAttributes } from "../../sim/vfs/filesystem.ts";
+import { BtrfsLab } from "./btrfs-lab.ts";
+import { type Outcome, perform, qgroupsOf, settleAfter } from "./btrfs-script.ts";
 
 interface Recorded {
   readonly op: string;
@@ -36,80 +35,6 @@ const STEPS: readonly Recorded[] = readFileSync(new URL("../data/btrfs/steps.ndj
 const REFUSED_WRITE = "write /m/q/big off=0 len=3145728 seed=20";
 /** Pages that the recording's process had made dirty by then since it last looked how many there were: its log and nodes among them, which are not made here. */
 const DIRTIED_PAGES = 170;
-
-type Outcome = number | Errno | undefined;
-
-function write(lab: BtrfsLab, path: string, rest: readonly string[]): Outcome {
-  const [offset = 0, length = 0, seed = 0] = rest.map((word) => Number(word.split("=")[1]));
-  return lab.write(path, Content.pattern(seed, length), offset);
-}
-
-function reflink(lab: BtrfsLab, source: string, target: string): Outcome {
-  const { task } = lab.host;
-  const from = must(task.open(source, O_RDONLY));
-  const to = must(task.open(target, O_RDWR | O_CREAT, 0o644));
-  const done = task.clone(from, to);
-  task.close(from);
-  task.close(to);
-  return done;
-}
-
-function limit(lab: BtrfsLab, path: string): Outcome {
-  return limitQgroup(lab.fs, lab.id(path), { referencedMax: 2 * 2 ** 20 });
-}
-
-function tool(lab: BtrfsLab, words: readonly string[]): Outcome {
-  const [, group, verb, ...rest] = words;
-  const [first = "", second = "", third = ""] = rest;
-  switch (`${group} ${verb}`) {
-    case "quota enable":
-      return lab.quota() as undefined;
-    case "quota rescan":
-      return rescanQuota(lab.fs);
-    case "qgroup limit":
-      return limit(lab, second);
-    case "subvolume create":
-      return zero(lab.subvolume(first));
-    case "subvolume snapshot":
-      return zero(first === "-r" ? lab.snapshot(second, third, true) : lab.snapshot(first, second));
-    case "subvolume delete":
-      return lab.remove(second);
-    default:
-      return undefined;
-  }
-}
-
-function zero(made: number | Errno): Outcome {
-  return isErrno(made) ? made : undefined;
-}
-
-function perform(lab: BtrfsLab, op: string): Outcome {
-  const words = op.split(" ");
-  const { task } = lab.host;
-  const [verb, first = "", second = "", third = ""] = words;
-  switch (verb) {
-    case "btrfs":
-      return tool(lab, words);
-    case "write":
-      return write(lab, first, words.slice(2));
-    case "rename":
-      return task.rename(first, second);
-    case "link":
-      return task.link(first, second);
-    case "unlink":
-      return task.unlink(first);
-    case "rmdir":
-      return task.rmdir(first);
-    case "mkdir":
-      return task.mkdir(first, 0o755);
-    case "cp":
-      return reflink(lab, second, third);
-    case "rm":
-      return removeAll(task, second)?.errno;
-    default:
-      return undefined;
-  }
-}
 
 function statOf(lab: BtrfsLab, path: string): Record<string, unknown> {
   const of: Attributes | Errno = lab.host.task.lstat(path, newAttributes());
@@ -143,8 +68,7 @@ function expectUse(lab: BtrfsLab, use: NonNullable<Recorded["use"]>): void {
     metadata: use.metadata,
   });
   expect((blocks - blocksFree) * 4096).toBe(use.statfsUsed);
-  const groups = [...(lab.fs.state.quotas?.groups.values() ?? [])].map((one) => [one.id, one.referenced, one.exclusive]);
-  expect(groups).toEqual(use.qgroups);
+  expect(qgroupsOf(lab)).toEqual(use.qgroups);
   expect(listSubvolumes(lab.fs).map(({ path }) => path)).toEqual(use.paths);
 }
 
@@ -158,10 +82,7 @@ describe("btrfs on Linux 6.1", () => {
   test.each(STEPS.slice(2))("$op", (step) => {
     if (step.op === REFUSED_WRITE) lab.fs.state.dirtiedPages = DIRTIED_PAGES;
     expectResult(step, perform(lab, step.op));
-    // The tool wakes the cleaner when it commits; sync(2) does not.
-    if (step.op.startsWith("btrfs")) lab.settle();
-    else must(lab.fs.sync());
-    lab.fs.check();
+    settleAfter(lab, step.op);
     if (step.use !== undefined) expectUse(lab, step.use);
     const [, path = ""] = step.op.split(" ");
     const stats = step.st === undefined ? {} : "ino" in step.st || "err" in step.st ? { [path]: step.st } : step.st;

@@ -4,16 +4,13 @@
  */
 import { type Errno, isErrno } from "../../../sim/core/errno.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
+import { isDirectory } from "../../../sim/vfs/permission.ts";
 import { below, type Command, fail, missingOperand, quoted } from "../command.ts";
 import { option } from "../options.ts";
 import type { Process } from "../process.ts";
 import { changedMode, type ModeChange, readMode } from "./mode-text.ts";
 
 const WALK = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_CLOEXEC | fs.O_DIRECTORY;
-
-function isDirectory(mode: number): boolean {
-  return (mode & fs.S_IFMT) === fs.S_IFDIR;
-}
 
 function changeMode(process: Process, path: string, change: ModeChange, recursive: boolean): number {
   const found = process.stat(path);

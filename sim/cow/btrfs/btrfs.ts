@@ -301,9 +301,7 @@ export class Btrfs implements FileSystem {
 
   /** Drops deleted subvolumes: what the cleaner thread does when somebody has deleted one. */
   cleanDeleted(): Errno | undefined {
-    const cleaned = cleanSubvolumes(this.state);
-    if (isErrno(cleaned)) return cleaned;
-    return this.state.isChanged ? this.state.commit() : undefined;
+    return this.#clean(false);
   }
 
   /**
@@ -311,9 +309,13 @@ export class Btrfs implements FileSystem {
    * until its commit, so that such a chunk goes in the next turn, half a minute later (recorded on 6.18).
    */
   clean(): Errno | undefined {
+    return this.#clean(true);
+  }
+
+  #clean(dropsChunks: boolean): Errno | undefined {
     const cleaned = cleanSubvolumes(this.state);
     if (isErrno(cleaned)) return cleaned;
-    this.state.space.dropUnused();
+    if (dropsChunks) this.state.space.dropUnused();
     return this.state.isChanged ? this.state.commit() : undefined;
   }
 }

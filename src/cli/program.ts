@@ -7,7 +7,7 @@ import { addBtrfsCommand } from "./btrfs-command.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
 import { addFuzzCommand } from "./fuzz-command.ts";
 import { addImageCommand } from "./image-command.ts";
-import { addScenarioCommands } from "./scenario-commands.ts";
+import { addScenarioCommands, several } from "./scenario-commands.ts";
 import { addThinCommand } from "./thin-command.ts";
 
 function write(text: string): void {
@@ -35,7 +35,8 @@ function program(version: string): Command {
     .argument("<trace-or-folder...>", "trace files (*.ndjson), or folders of them")
     .option("--json", "print one JSON document")
     .option("--check", "check every engine's books after each step")
-    .action(async (paths: string[], options: { json?: boolean; check?: boolean }) => {
+    .option("--bind <path>", "a folder that was bind-mounted in the recorded containers (repeatable)", several)
+    .action(async (paths: string[], options: { json?: boolean; check?: boolean; bind?: readonly string[] }) => {
       const { replay } = await import("./replay.ts");
       const { text, exitCode } = replay(paths, options);
       process.exitCode = exitCode;

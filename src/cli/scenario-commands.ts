@@ -9,7 +9,7 @@ interface Program {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-function several(value: string, before: readonly string[] | undefined): readonly string[] {
+export function several(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
 

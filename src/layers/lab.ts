@@ -12,10 +12,13 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { readTar } from "../archive/tar-read.ts";
 import { CallSession } from "../calls/session.ts";
+import type { TreeCopyCounters } from "../drivers/dir-copy.ts";
 import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
 import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
 import { setUpInitLayer } from "./init-layer.ts";
 import { branchRows, type UpperRow, upperRows } from "./upper.ts";
+import type { VolumeOption } from "./volume-option.ts";
+import { enterContainer, type MountPoint, prepareVolumes } from "./volumes.ts";
 
 /** A step that names a layer that is not there, or a name twice. */
 export class LabError extends Error {
@@ -32,11 +35,15 @@ export interface ContainerOptions {
   readonly storage?: Readonly<Record<string, string>>;
   /** Whether it stands on an init layer, as Docker's containers do. Default false. */
   readonly init?: boolean;
+  /** What is mounted in it (docker run -v). Default: nothing. */
+  readonly volumes?: readonly VolumeOption[];
 }
 
 export interface LabOptions {
   /** Each process keeps every inode that it has seen, as the recorder of traces does. Default false. */
   readonly keepsSeen?: boolean;
+  /** What is mounted in every layer and container that stands on another (docker run -v). Default: nothing. */
+  readonly volumes?: readonly VolumeOption[];
 }
 
 interface Tree {
@@ -50,6 +57,14 @@ interface Tree {
   /** Whether `path` comes from the driver's Get, and must be put. */
   held: boolean;
   session: CallSession | undefined;
+  /** What its process finds mounted in it. */
+  points: readonly MountPoint[];
+  /** Unmounts that for a process that has left; undefined without a process, or with nothing mounted. */
+  leave: (() => void) | undefined;
+}
+
+function newTree(id: string, parent: string, init: boolean): Tree {
+  return { id, parent, init, path: undefined, held: false, session: undefined, points: [], leave: undefined };
 }
 
 /** Characters of a layer's id. */
@@ -58,13 +73,17 @@ const ID_BYTES = 32;
 export class Lab {
   readonly host: Host;
   readonly driver: GraphDriver;
+  /** What was copied out of images into new volumes. */
+  readonly volumes: TreeCopyCounters = { treeCopyFiles: 0, treeCopyBytes: 0 };
   readonly #keepsSeen: boolean;
+  readonly #volumes: readonly VolumeOption[];
   readonly #trees = new Map<string, Tree>();
 
-  constructor(host: Host, driver: GraphDriver, { keepsSeen = false }: LabOptions = {}) {
+  constructor(host: Host, driver: GraphDriver, { keepsSeen = false, volumes = [] }: LabOptions = {}) {
     this.host = host;
     this.driver = driver;
     this.#keepsSeen = keepsSeen;
+    this.#volumes = volumes;
   }
 
   /** Every layer and container, in the order they were made. */
@@ -125,7 +144,18 @@ export class Lab {
   ): DriverError | undefined {
     const tree = this.#make(name, parent, container);
     if (isDriverError(tree)) return tree;
-    return options.raw === true ? this.#openRaw(tree) : this.#open(tree);
+    if (options.raw === true) return this.#openRaw(tree);
+    const volumes = parent === undefined ? [] : [...this.#volumes, ...(container.volumes ?? [])];
+    return this.#open(tree) ?? (volumes.length === 0 ? undefined : this.#start(name, tree, volumes));
+  }
+
+  /** A container with volumes starts at once: what is mounted shows in its layer. */
+  #start(name: string, tree: Tree, volumes: readonly VolumeOption[]): DriverError | undefined {
+    const points = prepareVolumes(this.host, { root: tree.path ?? "/", counters: this.volumes }, volumes);
+    if (isDriverError(points)) return points;
+    tree.points = points;
+    const session = this.session(name);
+    return isDriverError(session) ? session : undefined;
   }
 
   #make(name: string, parent: string | undefined, { storage = {}, init = false }: ContainerOptions): Tree | DriverError {
@@ -138,7 +168,7 @@ export class Lab {
     const failed =
       (init ? this.#makeInit(below, parentId, storage) : undefined) ?? this.driver.createReadWrite(id, below, { storage });
     if (failed !== undefined) return failed;
-    const tree: Tree = { id, parent: below, init, path: undefined, held: false, session: undefined };
+    const tree = newTree(id, below, init);
     this.#trees.set(name, tree);
     return tree;
   }
@@ -154,7 +184,7 @@ export class Lab {
   /** Takes an image layer that the driver has under `id` already. */
   adopt(name: string, id: string): void {
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
-    this.#trees.set(name, { id, parent: "", init: false, path: undefined, held: false, session: undefined });
+    this.#trees.set(name, newTree(id, "", false));
   }
 
   #open(tree: Tree): DriverError | undefined {
@@ -196,10 +226,22 @@ export class Lab {
     if (tree.session !== undefined) return tree.session;
     const path = this.pathOf(name);
     if (isDriverError(path)) return path;
-    const task = this.host.task.chroot(path);
-    if (isErrno(task)) return pathError("chroot", path, task);
+    const task = this.#enter(tree, path);
+    if (isDriverError(task)) return task;
     tree.session = new CallSession(task, { keepsSeen: this.#keepsSeen });
     return tree.session;
+  }
+
+  /** A process in a tree; only one with volumes needs mounts of its own. */
+  #enter(tree: Tree, path: string): Task | DriverError {
+    if (tree.points.length === 0) {
+      const task = this.host.task.chroot(path);
+      return isErrno(task) ? pathError("chroot", path, task) : task;
+    }
+    const entered = enterContainer(this.host, path, tree.points);
+    if (isDriverError(entered)) return entered;
+    tree.leave = entered.leave;
+    return entered.task;
   }
 
   /** The task of the process in a tree. */
@@ -218,6 +260,8 @@ export class Lab {
   #leave(tree: Tree): DriverError | undefined {
     tree.session?.end();
     tree.session = undefined;
+    tree.leave?.();
+    tree.leave = undefined;
     const { held } = tree;
     tree.path = undefined;
     tree.held = false;

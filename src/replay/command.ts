@@ -22,6 +22,8 @@ export interface ReplayCommandOptions {
   readonly json?: boolean;
   /** Checks every engine's invariants after each step. */
   readonly check?: boolean;
+  /** Folders that were bind-mounted in the containers while the traces were recorded. */
+  readonly binds?: readonly string[];
 }
 
 /** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace, 70 an engine broke (the report names where). */
@@ -47,13 +49,15 @@ function parseAny(file: string, text: string): Trace | Recording {
 
 /** Replays everything at the paths. For exit code 2 the text is what is wrong, for standard error. */
 export function runReplayCommand(paths: readonly string[], options: ReplayCommandOptions): CommandResult {
+  const unfit = options.binds?.find((path) => !/^\/[^/]/.test(path) || path.includes(":"));
+  if (unfit !== undefined) return { text: `--bind ${unfit}: expected an absolute path, not the root\n`, exitCode: 2 };
   for (const path of paths) {
     const found = options.files.find(path);
     if (found === undefined) return { text: `${path}: no such file or folder\n`, exitCode: 2 };
     if (found.length === 0) return { text: `${path}: no *.ndjson or *.jsonl file in it\n`, exitCode: 2 };
   }
   try {
-    const result = replay(tracesOf(paths, options.files), { check: options.check === true });
+    const result = replay(tracesOf(paths, options.files), { check: options.check === true, binds: options.binds ?? [] });
     const text = options.json === true ? replayJson(result) : replayText(result);
     if (result.broken.length > 0) return { text, exitCode: 70 };
     return { text, exitCode: result.agree === result.steps ? 0 : 4 };

@@ -57,6 +57,11 @@ export interface ReplayOptions {
   readonly backing?: string;
   /** Checks every engine's invariants after each step. */
   readonly check?: boolean;
+  /**
+   * Folders that were bind-mounted in the containers while the traces were recorded, where no step could say so: Docker makes such a
+   * mount point in each container whose image lacks it.
+   */
+  readonly binds?: readonly string[];
 }
 
 function failure(error: DriverError): Json {
@@ -179,7 +184,8 @@ export function replay(traces: Iterable<Trace | Recording>, options: ReplayOptio
     }
     const results = countResults(trace);
     steps += results;
-    const lab = labFor(options.backing === undefined ? trace.header : { ...trace.header, backing: options.backing });
+    const header = options.backing === undefined ? trace.header : { ...trace.header, backing: options.backing };
+    const lab = labFor(header, options.binds);
     if (lab instanceof Lab) {
       const found = runTrace(trace, lab, options);
       agree += results - found.differing.length;

@@ -8,6 +8,7 @@ import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { type DriverKind, type DriverSettings, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS } from "../drivers/registry.ts";
 import { Lab } from "../layers/lab.ts";
+import type { VolumeOption } from "../layers/volume-option.ts";
 import { BARE } from "./bare.ts";
 import type { TraceHeader } from "./trace.ts";
 
@@ -30,8 +31,8 @@ export function driverOf(
   return { kind, settings: { mountOptions: header.mountOptions, treeCopy: "all" } };
 }
 
-/** A new lab as a header wants it, or why there is none. */
-export function labFor(header: TraceHeader): Lab | CannotRun {
+/** A new lab as a header wants it, or why there is none. @param binds - folders that were bind-mounted in every container */
+export function labFor(header: TraceHeader, binds: readonly string[] = []): Lab | CannotRun {
   const what = `${header.target} on ${header.backing}`;
   const driver = driverOf(header);
   // What has no filesystem of that name below it (thin, zfs) keeps its files where the driver would.
@@ -42,7 +43,7 @@ export function labFor(header: TraceHeader): Lab | CannotRun {
   if (isDriverError(disk)) return { cannotRun: `${what} (${disk.message})` };
   const home = `${DOCKER_ROOT}/${driver.kind.name}`;
   const started = driver.kind.init({ host, home, options: driver.kind.recordedWith ?? [], settings: driver.settings });
-  return isDriverError(started)
-    ? { cannotRun: `${what} (${started.message})` }
-    : new Lab(host, started, { keepsSeen: header.holdsSeen !== false });
+  if (isDriverError(started)) return { cannotRun: `${what} (${started.message})` };
+  const volumes = binds.map((path): VolumeOption => ({ source: path, path, readOnly: false, copies: false }));
+  return new Lab(host, started, { keepsSeen: header.holdsSeen !== false, volumes });
 }

@@ -84,7 +84,12 @@ function checkImages({ images, containers }: Scenario, document: PlainDocument, 
       if (layer.operations.length === 0) report("a layer needs a step", document.placeOf([...path, "layers", index]));
     });
   }
-  for (const { name, image } of containers) {
+  for (const { name, image, volumes } of containers) {
+    const twice = volumes.findIndex(({ path }, index) => volumes.findIndex((other) => other.path === path) < index);
+    if (twice >= 0) {
+      const place = document.placeOf(["containers", name, "volumes", twice]);
+      report(`Duplicate mount point: ${volumes[twice]?.path}`, place);
+    }
     if (names.includes(image)) continue;
     report(`no image is called ${quoted(image)}${suggestion(image, names)}`, document.placeOf(["containers", name, "image"]));
   }

@@ -141,11 +141,12 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
     },
     seed: written.seed ?? 1,
     images: inBuildOrder(Object.entries(written.images ?? {}).map(([name, image]) => imagePlan(name, image, written, document))),
-    containers: Object.entries(written.containers ?? {}).map(([name, { image, size, init }]) => ({
+    containers: Object.entries(written.containers ?? {}).map(([name, { image, size, init, volumes }]) => ({
       name,
       image,
       size,
       init: init ?? false,
+      volumes: volumes ?? [],
       place: document.placeOf(["containers", name]),
     })),
     steps: written.steps.map((step, index) => stepPlan(step, index, document)),

@@ -171,9 +171,10 @@ function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figure
   const space = host.task.statfs(DOCKER_ROOT);
   const known = isErrno(space) ? { blocks: 0, blocksFree: 0, blockSize: 0, files: 0, filesFree: 0 } : space;
   return {
-    data_copied: ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0) + (driver["copiedBytes"] ?? 0),
+    data_copied:
+      ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0) + (driver["copiedBytes"] ?? 0) + lab.volumes.treeCopyBytes,
     copy_ups: ofUnions("copyUps"),
-    files_copied: driver["treeCopyFiles"] ?? 0,
+    files_copied: (driver["treeCopyFiles"] ?? 0) + lab.volumes.treeCopyFiles,
     space_allocated: poolBytes(host) ?? (known.blocks - known.blocksFree) * known.blockSize,
     inodes_allocated: known.files - known.filesFree,
     device_bytes_written: count(`disk.${disk}.writtenBytes`),

@@ -185,12 +185,12 @@ class Run {
   }
 
   #create(world: World): void {
-    for (const { name, image, size, init, place } of this.#scenario.containers) {
+    for (const { name, image, size, init, volumes, place } of this.#scenario.containers) {
       const parent = this.#tops.get(image);
       const failure =
         parent === undefined
           ? new WorldFailure("its image has no layer")
-          : world.addContainer(name, parent, { init, storage: size === undefined ? {} : { size: String(size) } });
+          : world.addContainer(name, parent, { init, volumes, storage: size === undefined ? {} : { size: String(size) } });
       if (failure === undefined) continue;
       this.#stop("create", `container ${name}`, failure.message, place);
       return;

@@ -1,6 +1,7 @@
 /**
  * A scenario as it is run: checked, with defaults filled in, and each part with its place in the file.
  */
+import type { VolumeOption } from "../layers/volume-option.ts";
 import type { Operation } from "./action.ts";
 import type { Column } from "./metrics.ts";
 import type { Place } from "./problem.ts";
@@ -103,6 +104,8 @@ interface ContainerPlan {
   readonly size: number | undefined;
   /** Whether Docker's init layer lies between the image and it. */
   readonly init: boolean;
+  /** What is mounted in it. */
+  readonly volumes: readonly VolumeOption[];
   readonly place: Place;
 }
 

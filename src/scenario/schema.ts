@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
+import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import type { Action, Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
@@ -64,6 +65,7 @@ interface WrittenContainer {
   readonly image: string;
   readonly size?: number | undefined;
   readonly init?: boolean | undefined;
+  readonly volumes?: readonly VolumeOption[] | undefined;
 }
 export interface WrittenImage {
   readonly from?: string | undefined;
@@ -160,6 +162,15 @@ function hostSchema(slots: Slots): z.ZodType {
   });
 }
 
+function volumeSchema(): z.ZodType<VolumeOption, unknown> {
+  return z.string().transform((text, context) => {
+    const option = parseVolume(text);
+    if (typeof option !== "string") return option;
+    context.addIssue({ code: "custom", message: option });
+    return z.NEVER;
+  });
+}
+
 function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] | undefined): z.ZodType {
   const answer = {
     result: z
@@ -232,6 +243,7 @@ function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScena
           image: slots.name,
           size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
           init: z.boolean().optional().meta({ description: "with Docker's init layer between the image and the container" }),
+          volumes: z.array(volumeSchema()).optional().meta({ description: "what is mounted in it, as behind -v of docker run" }),
         }),
       )
       .optional(),

@@ -48,7 +48,10 @@ function blocksOf(page: string): Block[] {
 async function printed(command: string): Promise<string> {
   const [, verb = "", ...words] = command.match(/"[^"]*"|\S+/g)?.map((word) => word.replace(/^"|"$/g, "")) ?? [];
   if (verb === "drivers") return driversText(false);
-  if (verb === "replay") return replay(words, {}).text;
+  if (verb === "replay") {
+    const [option, bind = "", ...paths] = words;
+    return (option === "--bind" ? replay(paths, { bind: [bind] }) : replay(words, {})).text;
+  }
   let out = "";
   const program = new Command();
   const write = (text: string): void => {

@@ -2,13 +2,15 @@
  * Docker's classic builder: an image a step, each made by committing a container (moby v20.10.27 builder/dockerfile).
  *
  * Rules: RUN acts in a container of the image so far; other instructions change the configuration, and the container's unchanged tree gives
- * an empty layer. A step that was done before on the same image is taken from the cache: a child of it with the same command.
+ * an empty layer. A step that was done before on the same image is taken from the cache: a child of it with the same command. Once the
+ * image has volumes, the container of a RUN has them too, and they go with it: what it writes there is in no image.
  */
-import { isErrno } from "../../sim/core/errno.ts";
 import { isList, isRecord } from "../calls/json.ts";
 import { CallSession } from "../calls/session.ts";
-import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
+import { type DriverError, isDriverError } from "../drivers/driver.ts";
 import type { WritableLayer } from "../layers/layer-store.ts";
+import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
+import { enterContainer, prepareVolumes, removeVolumes } from "../layers/volumes.ts";
 import { commitContainer } from "./commit.ts";
 import type { Daemon } from "./daemon.ts";
 import { fieldOf, type JsonRecord, recordOf } from "./go-json.ts";
@@ -16,7 +18,7 @@ import type { StoredImage } from "./image-store.ts";
 
 /** One line of a Dockerfile. */
 export interface Instruction {
-  readonly verb: "RUN" | "COPY" | "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER";
+  readonly verb: "RUN" | "COPY" | "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER" | "VOLUME";
   /** What stands behind the verb. */
   readonly text: string;
 }
@@ -29,12 +31,19 @@ export interface BuiltStep {
 
 /** The command that the step's container has, and the history shows. */
 function commandOf({ verb, text }: Instruction): string[] {
-  return verb === "RUN" ? ["/bin/sh", "-c", text] : ["/bin/sh", "-c", "#(nop) ", `${verb} ${text}`];
+  if (verb === "RUN") return ["/bin/sh", "-c", text];
+  // Docker prints a list of Go's here: VOLUME [/a /b].
+  const shown = verb === "VOLUME" ? `[${wordsOf(text).join(" ")}]` : text;
+  return ["/bin/sh", "-c", "#(nop) ", `${verb} ${shown}`];
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== "");
 }
 
 /** Cuts KEY=VALUE words. */
 function pairs(text: string): [string, string][] {
-  return text.split(/\s+/).flatMap((word) => {
+  return wordsOf(text).flatMap((word) => {
     const at = word.indexOf("=");
     return at <= 0 ? [] : [[word.slice(0, at), word.slice(at + 1)]];
   });
@@ -58,6 +67,13 @@ function configAfter(before: JsonRecord, { verb, text }: Instruction): JsonRecor
       return { ...before, WorkingDir: text };
     case "USER":
       return { ...before, User: text };
+    case "VOLUME": {
+      const volumes = fieldOf(before, "Volumes");
+      return {
+        ...before,
+        Volumes: { ...(isRecord(volumes) ? volumes : {}), ...Object.fromEntries(wordsOf(text).map((path) => [path, {}])) },
+      };
+    }
     default:
       return before;
   }
@@ -92,8 +108,9 @@ export function buildStep(
     init: true,
   });
   if (isDriverError(container)) return container;
-  const failed = runIn(daemon, container, act);
   const before = (parent === undefined ? undefined : recordOf(parent.config.record, "config", "image")) ?? {};
+  const volumes = instruction.verb === "RUN" ? volumesOf(before) : [];
+  const failed = runIn(daemon, { container, volumes }, act);
   const config = configAfter(before, instruction);
   const containerConfig = { ...config, Cmd: command };
   const image = failed ?? commitContainer(daemon, container, { parent, config, containerConfig, container: container.mountId });
@@ -102,16 +119,27 @@ export function buildStep(
   return isDriverError(released) ? released : { image, cached: false };
 }
 
+/** The volumes that a configuration gives each container, without names. */
+export function volumesOf(config: JsonRecord): VolumeOption[] {
+  const volumes = fieldOf(config, "Volumes");
+  const parsed = isRecord(volumes) ? Object.keys(volumes).map(parseVolume) : [];
+  return parsed.filter((volume) => typeof volume !== "string");
+}
+
 function runIn(
-  daemon: Daemon,
-  container: WritableLayer,
+  { host, driver }: Daemon,
+  { container, volumes }: { readonly container: WritableLayer; readonly volumes: readonly VolumeOption[] },
   act: (session: CallSession) => DriverError | undefined,
 ): DriverError | undefined {
-  const root = daemon.driver.get(container.mountId);
+  const root = driver.get(container.mountId);
   if (isDriverError(root)) return root;
-  const task = daemon.host.task.chroot(root);
-  const session = isErrno(task) ? pathError("chroot", root, task) : new CallSession(task);
-  const failed = isDriverError(session) ? session : act(session);
-  if (!isDriverError(session)) session.end();
-  return failed ?? daemon.driver.put(container.mountId);
+  const points = prepareVolumes(host, { root, counters: { treeCopyFiles: 0, treeCopyBytes: 0 } }, volumes);
+  if (isDriverError(points)) return points;
+  const entered = enterContainer(host, root, points);
+  if (isDriverError(entered)) return entered;
+  const session = new CallSession(entered.task);
+  const failed = act(session);
+  session.end();
+  entered.leave();
+  return failed ?? removeVolumes(host, points) ?? driver.put(container.mountId);
 }

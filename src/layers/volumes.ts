@@ -18,7 +18,7 @@ import type { Task } from "../../sim/vfs/task.ts";
 import { copyTree, type TreeCopyCounters } from "../drivers/dir-copy.ts";
 import { DOCKER_ROOT } from "../drivers/docker-root.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
-import { exists, isDirectory, isFilledDirectory, makeDirectories, parentPath, stat } from "../drivers/files.ts";
+import { exists, isDirectory, isFilledDirectory, makeDirectories, parentPath, removeAll, stat } from "../drivers/files.ts";
 import type { VolumeOption } from "./volume-option.ts";
 
 /** A place of the host that a container shows at a place of its own. */
@@ -64,6 +64,15 @@ export function prepareVolumes(
   }
   inside.exit();
   return failed ?? points.sort((one, other) => one.path.split("/").length - other.path.split("/").length);
+}
+
+/** Removes the volumes of a container that is gone (docker rm -v of one whose volumes have no names). */
+export function removeVolumes(host: Host, points: readonly MountPoint[]): DriverError | undefined {
+  for (const { source } of points) {
+    const failed = removeAll(host.task, parentPath(source));
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }
 
 function sourceOf(host: Host, { source }: VolumeOption): string {

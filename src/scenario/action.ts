@@ -67,7 +67,11 @@ export type Operation =
   | PopulateOperation
   | WalkOperation
   /** An instruction of a build that changes the configuration alone. */
-  | { readonly kind: "instruction"; readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER"; readonly text: string }
+  | {
+      readonly kind: "instruction";
+      readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER" | "VOLUME";
+      readonly text: string;
+    }
   /** A script of the small shell; `text` as the file writes it. */
   | { readonly kind: "shell"; readonly text: string; readonly script: readonly SimpleCommand[]; readonly variables: Variables };
 

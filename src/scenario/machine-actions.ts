@@ -64,7 +64,7 @@ export function machine(slots: Slots): Action[] {
 
 /** Instructions of a Dockerfile that change the configuration alone. */
 export function building(slots: Slots): Action[] {
-  const step = (key: "env" | "label" | "cmd" | "workdir" | "user", about: string): Action =>
+  const step = (key: "env" | "label" | "cmd" | "workdir" | "user" | "volume", about: string): Action =>
     action(
       about,
       { [key]: slots.text } as Record<string, Slots["text"]>,
@@ -77,6 +77,7 @@ export function building(slots: Slots): Action[] {
     step("cmd", "CMD of a Dockerfile"),
     step("workdir", "WORKDIR of a Dockerfile"),
     step("user", "USER of a Dockerfile"),
+    step("volume", "VOLUME of a Dockerfile: paths; what later steps write there is in no image"),
   ];
 }
 

@@ -187,10 +187,16 @@ class Run {
   #create(world: World): void {
     for (const { name, image, size, init, volumes, place } of this.#scenario.containers) {
       const parent = this.#tops.get(image);
+      // An option takes the place of the image's volume at the same path.
+      const others = world.imageVolumes(image).filter(({ path }) => !volumes.some((own) => own.path === path));
       const failure =
         parent === undefined
           ? new WorldFailure("its image has no layer")
-          : world.addContainer(name, parent, { init, volumes, storage: size === undefined ? {} : { size: String(size) } });
+          : world.addContainer(name, parent, {
+              init,
+              volumes: [...volumes, ...others],
+              storage: size === undefined ? {} : { size: String(size) },
+            });
       if (failure === undefined) continue;
       this.#stop("create", `container ${name}`, failure.message, place);
       return;

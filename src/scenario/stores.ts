@@ -8,8 +8,9 @@ import { hexOf } from "../archive/digest.ts";
 import { CallSession } from "../calls/session.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { diffOf } from "../drivers/layer-diff.ts";
-import { buildStep, type Instruction } from "../images/builder.ts";
+import { buildStep, type Instruction, volumesOf } from "../images/builder.ts";
 import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
+import { recordOf } from "../images/go-json.ts";
 import type { StoredImage } from "../images/image-store.ts";
 import { addLegacyImage, migrateImages } from "../images/legacy.ts";
 import { chainOf } from "../images/views.ts";
@@ -22,7 +23,7 @@ import { type World, WorldFailure } from "./world.ts";
 /** The part of a World that is about such images. */
 type Stores = Pick<
   World,
-  "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "imageSize" | "stack" | "show"
+  "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "imageVolumes" | "imageSize" | "stack" | "show"
 >;
 
 const ID_BYTES = 32;
@@ -110,6 +111,10 @@ export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readon
         if (image !== undefined) images.set(name, image);
       }
       return undefined;
+    },
+    imageVolumes: (name) => {
+      const config = images.get(name)?.config.record;
+      return volumesOf((config === undefined ? undefined : recordOf(config, "config", "image")) ?? {});
     },
     imageLayer: (name) => {
       const image = find(name);

@@ -6,6 +6,7 @@ import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
 import type { Instruction } from "../images/builder.ts";
 import type { ContainerOptions } from "../layers/lab.ts";
+import type { VolumeOption } from "../layers/volume-option.ts";
 import type { ImageField } from "./action.ts";
 import type { Archive } from "./archive.ts";
 import type { CallMetric, MetricId } from "./metrics.ts";
@@ -61,6 +62,8 @@ export interface World {
   migrate(): WorldFailure | undefined;
   /** The topmost layer of such an image, for containers. */
   imageLayer(name: string): string | WorldFailure;
+  /** The volumes that an image of Docker's own stores gives each container; none for any other. */
+  imageVolumes(name: string): readonly VolumeOption[];
   /** The sizes of an image's layers together, by its topmost layer. */
   imageSize(layer: string): number | WorldFailure;
   /** Puts layers over such an image until there are `layers` in all, or somebody refuses: how far it went, and what was said. */

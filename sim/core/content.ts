@@ -113,9 +113,9 @@ export class Content {
     return source.length === 0 ? Content.empty : new Content("source", source.length, 0, 0, EMPTY_BYTES, source);
   }
 
-  /** A whole metadata block. */
-  static record(record: BlockRecord): Content {
-    return new Content("record", record.length, 0, 0, EMPTY_BYTES, record);
+  /** A metadata block, whole, or the bytes of it from one place up to another. */
+  static record(record: BlockRecord, from = 0, to: number = record.length): Content {
+    return new Content("record", to - from, from, 0, EMPTY_BYTES, record);
   }
 
   /**

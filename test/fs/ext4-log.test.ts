@@ -2,15 +2,36 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { LoggedTransaction, logBlocksOf } from "../../sim/fs/ext4/log.ts";
+import { BLOCK_SIZE } from "../../sim/fs/ext4/layout.ts";
+import { LogSegment, logBlocksOf } from "../../sim/fs/ext4/log.ts";
+import { BLOCK_BITMAP, unpackRecord } from "../../sim/fs/ext4/packed-records.ts";
+import { type Metadata, PackedWords } from "../../sim/fs/ext4/packed-words.ts";
 import type { BitmapRecord, Ext4Record } from "../../sim/fs/ext4/records.ts";
 import { historyOf, Revisions } from "../../sim/fs/ext4/revisions.ts";
 import { runs } from "../runs.ts";
 
-const BLOCK = 4096;
+const BLOCK: number = BLOCK_SIZE;
+const HOME = 1000;
 
-function bitmap(group: number): BitmapRecord {
-  return { kind: "ext4.blockBitmap", length: BLOCK, group, since: undefined, changes: [] };
+/** A bitmap that tells nothing but its group. */
+function bitmap(group: number): Metadata {
+  return {
+    block: HOME + group,
+    stamp: 0,
+    pack: (into) => {
+      into.put(0);
+      into.put(group);
+      into.putAll([]);
+      return BLOCK_BITMAP;
+    },
+  };
+}
+
+/** What the segment's newest transaction is on the device. */
+function added(segment: LogSegment, sequence: number, blocks: readonly Metadata[], revoked: readonly number[]): Content {
+  const begin = segment.length;
+  segment.add(sequence, blocks, revoked, () => undefined);
+  return Content.record(segment, begin, segment.length);
 }
 
 function blocksOf(content: Content): (Ext4Record | undefined)[] {
@@ -29,10 +50,13 @@ describe("a transaction in the log", () => {
     [3, 510],
     [0, 1],
   ])("of %i blocks and %i revokes has its blocks in the order of jbd2", (count, revokes) => {
-    const records = Array.from({ length: count }, (_, group) => bitmap(group));
-    const homes = records.map(({ group }) => 1000 + group);
+    const segment = new LogSegment();
+    added(segment, 6, [bitmap(3)], [8]);
+    const metadata = Array.from({ length: count }, (_, group) => bitmap(group));
+    const homes = metadata.map(({ block }) => block);
     const revoked = Array.from({ length: revokes }, (_, at) => 5000 + at);
-    const content = Content.record(new LoggedTransaction(7, records, homes, revoked));
+    const content = added(segment, 7, metadata, revoked);
+    added(segment, 8, [bitmap(4)], []);
     const blocks = blocksOf(content);
     expect(blocks).toHaveLength(logBlocksOf(count, revokes));
     expect(blocks.at(-1)).toMatchObject({ kind: "jbd2.commit", sequence: 7 });
@@ -40,18 +64,20 @@ describe("a transaction in the log", () => {
     expect(told).toEqual(revoked);
     let at = Math.ceil(revokes / 509);
     for (let first = 0; first < count; first += 254) {
-      const part = records.slice(first, first + 254);
-      expect(blocks[at]).toMatchObject({ kind: "jbd2.descriptor", sequence: 7, blocks: homes.slice(first, first + 254) });
-      part.forEach((record, index) => {
+      const descriptor = blocks[at];
+      if (descriptor?.kind !== "jbd2.descriptor") throw new Error(`block ${at} is no descriptor`);
+      expect(descriptor).toMatchObject({ sequence: 7, blocks: homes.slice(first, first + 254) });
+      descriptor.checks.forEach((record, index) => {
+        expect(Content.record(record).wholeRecord()).toMatchObject({ kind: "ext4.blockBitmap", group: first + index });
         expect(blocks[at + 1 + index]).toBe(record);
       });
-      at += 1 + part.length;
+      at += 1 + descriptor.checks.length;
     }
     expect(at).toBe(blocks.length - 1);
   });
 
   test("gives no block for a part of one, or for bytes of two", () => {
-    const content = Content.record(new LoggedTransaction(1, [bitmap(0)], [9], []));
+    const content = added(new LogSegment(), 1, [bitmap(0)], []);
     expect(content.wholeRecord()).toBeUndefined();
     expect(content.slice(0, 512).wholeRecord()).toBeUndefined();
     expect(content.slice(512, 512 + BLOCK).wholeRecord()).toBeUndefined();
@@ -71,23 +97,33 @@ test("revisions tell everything, and what they keep alive is at most twice the w
   const WHOLE = 10;
   fc.assert(
     fc.property(fc.array(fc.array(fc.nat(WHOLE - 1), { minLength: 1, maxLength: WHOLE }), { maxLength: 30 }), (commits) => {
-      interface Version {
-        readonly since: Version | undefined;
-        readonly changes: readonly (readonly [place: number, value: number])[];
-      }
-      const revisions = new Revisions<Version>();
+      const revisions = new Revisions();
       const cells: number[] = new Array<number>(WHOLE).fill(0);
+      let told: readonly number[] = [];
+      // Pairs of a cell and its value, as a bitmap tells pairs.
+      const block: Metadata = {
+        block: HOME,
+        stamp: 0,
+        pack: (into) => {
+          const builds = revisions.begin(into, told.length, WHOLE);
+          into.put(0);
+          into.putAll((builds ? told : [...cells.keys()]).flatMap((place) => [place, cells[place] as number]));
+          return BLOCK_BITMAP;
+        },
+      };
       let value = 0;
-      for (const places of commits) {
+      let packed = new PackedWords(4);
+      for (const [commit, places] of commits.entries()) {
         for (const place of places) cells[place] = ++value;
-        const since = revisions.base(places.length, WHOLE);
-        const told = since === undefined ? [...cells.keys()] : places;
-        const version = revisions.made({ since, changes: told.map((place) => [place, cells[place] as number] as const) });
+        told = places;
+        if (commit % 3 === 0) packed = new PackedWords(4);
+        const version = unpackRecord({ packed, at: packed.putBlock(block) }) as BitmapRecord;
         const read: number[] = [];
         const history = historyOf(version);
-        for (const { changes } of history) for (const [place, at] of changes) read[place] = at;
+        for (const { changes } of history)
+          for (let at = 0; at < changes.length; at += 2) read[changes[at] as number] = changes[at + 1] as number;
         expect(read).toEqual(cells);
-        expect(history.reduce((sum, { changes }) => sum + changes.length, 0)).toBeLessThanOrEqual(2 * WHOLE);
+        expect(history.reduce((sum, { changes }) => sum + changes.length / 2, 0)).toBeLessThanOrEqual(2 * WHOLE);
       }
     }),
     runs(200),

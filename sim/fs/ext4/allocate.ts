@@ -10,8 +10,8 @@
 
 import type { FreeBlocks } from "../../block/free-runs.ts";
 import { assert, InvariantError } from "../../core/assert.ts";
-import type { Metadata } from "./journal.ts";
 import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX, ROOT_INODE } from "./layout.ts";
+import type { Metadata } from "./packed-words.ts";
 import type { Ext4State } from "./state.ts";
 
 /** s_mb_stream_request: files of up to this many blocks are packed. */

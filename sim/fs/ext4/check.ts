@@ -4,7 +4,8 @@ import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { loadDirectory } from "./directories.ts";
 import { DirectoryData, entryBytes } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { BLOCKS, HOLDS, MODE, NLINK, SymlinkData } from "./inodes.ts";
+import { BLOCKS, HOLDS, MODE, NLINK } from "./inode-words.ts";
+import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import type { Ext4State } from "./state.ts";
 

@@ -7,9 +7,9 @@
  * Interface: a gap is where a new entry fits: the slack behind an entry, or a removed one; removed neighbours are one gap, as rec_len would tell.
  */
 import type { Name, NameTable } from "../../core/names.ts";
-import type { Metadata } from "./journal.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import type { DirectoryRecord } from "./records.ts";
+import { packDirectory } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
 import { Revisions } from "./revisions.ts";
 import { ExtentTree } from "./tree.ts";
 
@@ -42,7 +42,7 @@ export class DirectoryBlock implements Metadata {
   index: (() => number[]) | undefined;
   /** What changed since the last record, in triples; undefined: too much to tell. */
   #changes: number[] | undefined;
-  readonly #revisions = new Revisions<DirectoryRecord>();
+  readonly #revisions = new Revisions();
   readonly #inode: number;
   readonly #names: NameTable;
   readonly #pack: PackEntries;
@@ -103,23 +103,15 @@ export class DirectoryBlock implements Metadata {
     else gaps.splice(at, 0, start, end);
   }
 
-  freeze(): DirectoryRecord {
+  pack(into: PackedWords): number {
     const told = this.#changes;
     const whole = this.rows.length;
-    const since = this.#revisions.base(told === undefined ? whole + 1 : told.length / 3, whole);
-    const changes = since === undefined || told === undefined ? this.#pack(this.rows) : told.slice();
+    const builds = this.#revisions.begin(into, told === undefined ? whole + 1 : told.length / 3, whole);
+    const changes = !builds || told === undefined ? this.#pack(this.rows) : told;
+    const kind = packDirectory(into, { inode: this.#inode, names: this.#names, changes, index: this.index?.() ?? NO_INDEX });
     if (told === undefined) this.#changes = [];
     else told.length = 0;
-    const index = this.index?.() ?? NO_INDEX;
-    return this.#revisions.made({
-      kind: "ext4.directoryBlock",
-      length: BLOCK_SIZE,
-      inode: this.#inode,
-      since,
-      changes,
-      names: this.#names,
-      index,
-    });
+    return kind;
   }
 }
 

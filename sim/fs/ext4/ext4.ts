@@ -32,7 +32,8 @@ import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, sizeIn, UID } from "./inodes.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, sizeIn, UID } from "./inode-words.ts";
+import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, overheadOf, ROOT_INODE } from "./layout.ts";
 import { create, EXTENT_FLAG, freeWhole, INDEX_FLAG, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { writeRecord } from "./records.ts";
@@ -340,7 +341,7 @@ export class Ext4 implements FileSystem {
     });
     if (failed !== undefined) return failed;
     state.needsRecovery = false;
-    return writeRecord(state.device, 0, state.freeze()) ?? state.device.flush();
+    return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush();
   }
 
   check(): void {

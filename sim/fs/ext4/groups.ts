@@ -10,9 +10,8 @@ import type { BlockDevice } from "../../block/device.ts";
 import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
 import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
-import type { Journal, Metadata } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import {
-  BLOCK_SIZE,
   BLOCKS_PER_GROUP,
   blockBitmapOf,
   blocksIn,
@@ -23,6 +22,8 @@ import {
   inodeBitmapOf,
   visitFixed,
 } from "./layout.ts";
+import { BLOCK_BITMAP, DESCRIPTORS, INODE_BITMAP } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
 import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
 import { historyOf, Revisions } from "./revisions.ts";
 
@@ -35,15 +36,16 @@ export class GroupBitmap implements Metadata {
   stamp = 0;
   /** What is free: a few runs, or the bits. Only to be searched: changes go through this object. */
   bits: FreeBlocks;
-  readonly #kind: BitmapRecord["kind"];
+  /** BLOCK_BITMAP or INODE_BITMAP. */
+  readonly #kind: number;
   readonly #group: number;
   /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
   #changes: number[] = [];
-  readonly #revisions = new Revisions<BitmapRecord>();
+  readonly #revisions = new Revisions();
   /** Numbers in the last whole record. */
   #whole = FEW_CHANGES;
 
-  constructor(kind: BitmapRecord["kind"], group: number, block: number, size: number) {
+  constructor(kind: number, group: number, block: number, size: number) {
     this.#kind = kind;
     this.#group = group;
     this.block = block;
@@ -85,12 +87,14 @@ export class GroupBitmap implements Metadata {
     else changes.push(start, count);
   }
 
-  freeze(): BitmapRecord {
-    const since = this.#revisions.base(this.#changes.length, this.#whole);
-    const changes = since === undefined ? this.#used() : this.#changes.slice();
-    if (since === undefined) this.#whole = Math.max(FEW_CHANGES, changes.length);
+  pack(into: PackedWords): number {
+    const builds = this.#revisions.begin(into, this.#changes.length, this.#whole);
+    const changes = builds ? this.#changes : this.#used();
+    if (!builds) this.#whole = Math.max(FEW_CHANGES, changes.length);
+    into.put(this.#group);
+    into.putAll(changes);
     this.#changes.length = 0;
-    return this.#revisions.made({ kind: this.#kind, length: BLOCK_SIZE, group: this.#group, since, changes });
+    return this.#kind;
   }
 
   /** The runs that are used: pairs of start and count. */
@@ -125,7 +129,7 @@ class DescriptorBlock implements Metadata {
   readonly #first: number;
   /** The groups that changed since the last record. */
   readonly #changed: number[] = [];
-  readonly #revisions = new Revisions<DescriptorsRecord>();
+  readonly #revisions = new Revisions();
 
   constructor(groups: Groups, index: number) {
     this.#groups = groups;
@@ -138,21 +142,20 @@ class DescriptorBlock implements Metadata {
     this.#changed.push(group);
   }
 
-  freeze(): DescriptorsRecord {
-    const since = this.#revisions.base(this.#changed.length, DESCRIPTORS_PER_BLOCK);
+  pack(into: PackedWords): number {
+    const builds = this.#revisions.begin(into, this.#changed.length, DESCRIPTORS_PER_BLOCK);
     const { freeBlocks, freeInodes, directories } = this.#groups;
-    const told = since === undefined ? this.#all() : this.#changed;
-    const changes: number[] = new Array(told.length * 4);
-    let at = 0;
+    const told = builds ? this.#changed : this.#all();
+    into.put(this.#first);
+    into.put(told.length * 4);
     for (const group of told) {
-      changes[at] = group;
-      changes[at + 1] = freeBlocks[group] as number;
-      changes[at + 2] = freeInodes[group] as number;
-      changes[at + 3] = directories[group] as number;
-      at += 4;
+      into.put(group);
+      into.put(freeBlocks[group] as number);
+      into.put(freeInodes[group] as number);
+      into.put(directories[group] as number);
     }
     this.#changed.length = 0;
-    return this.#revisions.made({ kind: "ext4.groupDescriptors", length: BLOCK_SIZE, first: this.#first, since, changes });
+    return DESCRIPTORS;
   }
 
   #all(): number[] {
@@ -245,14 +248,14 @@ export class Groups {
   }
 
   #loadBlockBitmap(group: number): GroupBitmap {
-    const made = new GroupBitmap("ext4.blockBitmap", group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
+    const made = new GroupBitmap(BLOCK_BITMAP, group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
     if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.reserve(start, count));
     this.#blockBitmaps[group] = made;
     return made;
   }
 
   #loadInodeBitmap(group: number): GroupBitmap {
-    const made = new GroupBitmap("ext4.inodeBitmap", group, inodeBitmapOf(this.geometry, group), this.geometry.inodesPerGroup);
+    const made = new GroupBitmap(INODE_BITMAP, group, inodeBitmapOf(this.geometry, group), this.geometry.inodesPerGroup);
     this.#fill(made);
     this.#inodeBitmaps[group] = made;
     return made;

@@ -95,6 +95,6 @@ function writeGrown(state: Ext4State, groupsBefore: number): Errno | undefined {
     if (group === groupsBefore || (group > groupsBefore && group % GROUPS_PER_FLEX === 0))
       journal.dirty(groups.blockBitmap(group));
   }
-  const failed = journal.writeRunning() ?? writeRecord(device, 0, state.freeze());
+  const failed = journal.writeRunning() ?? writeRecord(device, 0, state.superblock());
   return failed ?? writeSuperblockCopies(state, 1) ?? device.flush();
 }

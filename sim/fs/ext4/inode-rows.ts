@@ -4,7 +4,8 @@
  * Interface: rows come in chunks of 64 inodes that follow each other by number, and never move: an array that was handed out stays the inode's.
  * Columns are indices into a row (inodes.ts). Which chunks are in memory, and from where they come, is the caller's business.
  */
-import { CHUNK_INODES, WORDS } from "./inodes.ts";
+import { WORDS } from "./inode-words.ts";
+import { CHUNK_INODES } from "./inodes.ts";
 
 /** Chunk numbers that a page of #ids tells. */
 const CHUNKS_PER_PAGE = 4096;

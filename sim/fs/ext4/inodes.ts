@@ -7,46 +7,18 @@
 import { lowestBit, onesIn } from "../../core/bits.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
-import type { Journal, Metadata } from "./journal.ts";
-import { BLOCK_SIZE, INODES_PER_BLOCK } from "./layout.ts";
-import type { InodeRow, InodeTableRecord, SymlinkRecord, TreeRoot } from "./records.ts";
+import { EXTRA, HOLDS, putSize, WORDS } from "./inode-words.ts";
+import type { Journal } from "./journal.ts";
+import { INODES_PER_BLOCK } from "./layout.ts";
+import { packInode } from "./packed-inodes.ts";
+import { INODE_TABLE, SYMLINK_BLOCK } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
+import type { InodeRow, TreeRoot } from "./records.ts";
 import { Revisions } from "./revisions.ts";
 import type { XattrSet } from "./xattr-set.ts";
 
-/** The words of a row (inode-rows.ts). */
-export const MODE = 0;
-export const UID = 1;
-export const GID = 2;
-export const NLINK = 3;
-/** FS_*_FL bits of chattr(1). */
-export const FLAGS = 4;
-/** Blocks of 4 KiB that the inode has, its extent and xattr blocks included. */
-export const BLOCKS = 5;
-/** A device node's number; a directory's parent; whether a regular file has `data`, which on the disk is 0. */
-export const EXTRA = 6;
-/** How often it is held in memory; on the disk always 0. */
-export const HOLDS = 7;
-/** The size in bytes, its low and its high half. */
-const SIZE_LOW = 8;
-const SIZE_HIGH = 9;
-/** Two words each (times.ts). */
-export const ATIME = 10;
-export const MTIME = 12;
-export const CTIME = 14;
-export const WORDS = 16;
-
 export const CHUNK_INODES = 64;
 const BLOCKS_PER_CHUNK: number = CHUNK_INODES / INODES_PER_BLOCK;
-
-/** The size in the row that begins at `start`. */
-export function sizeIn(words: Int32Array, start: number): number {
-  return ((words[start + SIZE_LOW] as number) >>> 0) + (words[start + SIZE_HIGH] as number) * 2 ** 32;
-}
-
-export function putSize(words: Int32Array, start: number, size: number): void {
-  words[start + SIZE_LOW] = size % 2 ** 32;
-  words[start + SIZE_HIGH] = size / 2 ** 32;
-}
 
 /** A symbolic link's target, in a block of its own when it is longer than 59 bytes. */
 export class SymlinkData implements Metadata {
@@ -59,8 +31,9 @@ export class SymlinkData implements Metadata {
     this.target = target;
     this.block = block;
   }
-  freeze(): SymlinkRecord {
-    return { kind: "ext4.symlinkBlock", length: BLOCK_SIZE, target: this.target };
+  pack(into: PackedWords): number {
+    into.putObject(this.target);
+    return SYMLINK_BLOCK;
   }
 }
 
@@ -74,7 +47,7 @@ class TableBlock implements Metadata {
   changed = 0;
   readonly #chunk: InodeChunk;
   readonly #from: number;
-  readonly #revisions = new Revisions<InodeTableRecord>();
+  readonly #revisions = new Revisions();
 
   constructor(chunk: InodeChunk, index: number, block: number) {
     this.#chunk = chunk;
@@ -82,48 +55,38 @@ class TableBlock implements Metadata {
     this.block = block;
   }
 
-  freeze(): InodeTableRecord {
-    const changed = this.changed;
-    const since = this.#revisions.base(onesIn(changed), INODES_PER_BLOCK);
-    const changes = this.#rows(since === undefined ? ALL_CHANGED : changed);
+  pack(into: PackedWords): number {
+    const { changed } = this;
+    const builds = this.#revisions.begin(into, onesIn(changed), INODES_PER_BLOCK);
+    const told = builds ? changed : ALL_CHANGED;
+    into.put(onesIn(told));
+    for (let left = told; left !== 0; left &= left - 1) packOne(into, this.#chunk, this.#from + lowestBit(left));
     this.changed = 0;
-    return this.#revisions.made({ kind: "ext4.inodeTable", length: BLOCK_SIZE, since, changes });
-  }
-
-  /** The inodes of a set of bits, in an array without slack: there is one for each commit in the log. */
-  #rows(bits: number): InodeRow[] {
-    const rows = [imageOf(this.#chunk, this.#from + lowestBit(bits))];
-    const rest = bits & (bits - 1);
-    if (rest === 0) return rows;
-    for (let left = rest; left !== 0; left &= left - 1) rows.push(imageOf(this.#chunk, this.#from + lowestBit(left)));
-    return rows.slice();
+    return INODE_TABLE;
   }
 }
 
 const ALL_CHANGED: number = (1 << INODES_PER_BLOCK) - 1;
+/** A row as a commit writes it. */
+const row: Int32Array = new Int32Array(WORDS);
 
-/** An inode as a commit writes it. */
-function imageOf(chunk: InodeChunk, index: number): InodeRow {
+function packOne(into: PackedWords, chunk: InodeChunk, index: number): void {
   const start = chunk.start + index * WORDS;
   const data = chunk.data[index];
   const xattrs = chunk.xattrs?.[index];
-  const isLink = data instanceof SymlinkData;
-  const words = new Array<number>(WORDS);
-  for (let at = 0; at < WORDS; at++) words[at] = chunk.words[start + at] as number;
-  words[HOLDS] = 0;
+  for (let at = 0; at < WORDS; at++) row[at] = chunk.words[start + at] as number;
+  row[HOLDS] = 0;
   if (data !== undefined && "onDisk" in data) {
-    words[SIZE_LOW] = (data.onDisk % 2 ** 32) | 0;
-    words[SIZE_HIGH] = Math.floor(data.onDisk / 2 ** 32);
-    words[EXTRA] = 0;
+    putSize(row, 0, data.onDisk);
+    row[EXTRA] = 0;
   }
-  return {
-    ino: chunk.first + index,
-    words,
+  const isLink = data instanceof SymlinkData;
+  packInode(into, chunk.first + index, row, {
     tree: isLink ? linkTree(data) : data?.tree.root(),
     target: isLink && data.block === 0 ? data.target : undefined,
     xattrs: xattrs?.inInode,
     xattrBlock: xattrs?.outside?.block ?? 0,
-  };
+  });
 }
 
 /** The extent of a link whose target has a block of its own. */

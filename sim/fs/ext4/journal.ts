@@ -2,7 +2,7 @@
  * The journal: metadata blocks change in place only after a transaction with all of them is durable (fs/jbd2/{transaction,commit,checkpoint,recovery}.c).
  *
  * Interface:
- * - `dirty` puts a block into the running transaction: a comparison of stamps when it is there already. Its record is made at the commit.
+ * - `dirty` puts a block into the running transaction: a comparison of stamps when it is there already. Its record is packed at the commit.
  * - `commit` writes revokes, descriptors, blocks, flushes, and writes the commit block, flushed. Afterwards the blocks wait for `checkpoint`.
  * - `forget` ends a metadata block that is freed: it leaves the transaction, and a revoke keeps replay from writing an older copy over
  *   what its block holds next. Until that is committed, a copy of an earlier transaction still goes to its place: a cut may bring it back.
@@ -15,18 +15,11 @@ import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { LoggedTransaction, logBlocksOf } from "./log.ts";
-import { type JournalRecord, type MetadataRecord, readRecord, SUPERBLOCK_BYTES, writeRecord } from "./records.ts";
+import { LogSegment, logBlocksOf } from "./log.ts";
+import { PackedBlock } from "./packed-records.ts";
+import { type Metadata, PackedWords, type Place } from "./packed-words.ts";
+import { type JournalRecord, readRecord, SUPERBLOCK_BYTES, writeRecord } from "./records.ts";
 import { replayLog, scanLog } from "./recovery.ts";
-
-/** A metadata block in memory. */
-export interface Metadata {
-  /** Its home on the device. */
-  readonly block: number;
-  /** The transaction it last joined; -1: freed. */
-  stamp: number;
-  freeze(): MetadataRecord;
-}
 
 /** dirty_expire_centisecs: how long a committed block may wait before the flusher writes it in place. */
 const EXPIRE_NANOSECONDS = 30e9;
@@ -35,7 +28,8 @@ const NO_BLOCKS: readonly number[] = [];
 
 /** A committed block that is not in place yet, as its last transaction has it. */
 interface Waiting {
-  record: MetadataRecord;
+  packed: PackedWords;
+  at: number;
   since: number;
 }
 
@@ -55,6 +49,10 @@ export class Journal {
   readonly #runs: readonly number[];
   readonly #length: number;
   #running: Metadata[] = [];
+  /** Whether blocks among them were freed since. */
+  #hasForgotten = false;
+  /** What commits are packed into. */
+  #segment = new LogSegment();
   #revoked = new Set<number>();
   /** Committed and not yet in place. */
   #waiting = new Map<number, Waiting>();
@@ -98,6 +96,7 @@ export class Journal {
 
   forget(metadata: Metadata): void {
     metadata.stamp = -1;
+    this.#hasForgotten = true;
     this.#revoked.add(metadata.block);
   }
 
@@ -165,31 +164,26 @@ export class Journal {
 
   #commit(): Errno | undefined {
     const { sequence } = this;
-    // Without slack: the log keeps them.
-    const blocks = this.#running.filter((metadata) => metadata.stamp === sequence);
-    const homes = new Array<number>(blocks.length);
-    const records = new Array<MetadataRecord>(blocks.length);
-    for (let at = 0; at < blocks.length; at++) {
-      const metadata = blocks[at] as Metadata;
-      homes[at] = metadata.block;
-      records[at] = metadata.freeze();
-    }
+    if (this.#hasForgotten) this.#running = this.#running.filter((metadata) => metadata.stamp === sequence);
     const revoked = this.#revoked.size === 0 ? NO_BLOCKS : [...this.#revoked];
-    const size = logBlocksOf(records.length, revoked.length);
+    const size = logBlocksOf(this.#running.length, revoked.length);
     assert(size < this.#length, `a transaction of ${size} blocks in a journal of ${this.#length}`);
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
     if (this.#isMarkedEmpty) failed ??= this.#writeSuperblock(this.#head);
-    const content = Content.record(new LoggedTransaction(sequence, records, homes, revoked));
-    const commitBlock = content.length - BLOCK_SIZE;
-    failed ??= this.#log(content.slice(0, commitBlock));
+    if (this.#segment.isFull) this.#segment = new LogSegment();
+    const segment = this.#segment;
+    const begin = segment.length;
+    for (const block of revoked) this.#waiting.delete(block);
+    segment.add(sequence, this.#running, revoked, this.#wait);
+    const commitBlock = segment.length - BLOCK_SIZE;
+    failed ??= this.#log(Content.record(segment, begin, commitBlock));
     failed ??= this.#device.flush();
-    failed ??= this.#log(content.slice(commitBlock));
+    failed ??= this.#log(Content.record(segment, commitBlock, segment.length));
     failed ??= this.#device.flush();
     if (failed !== undefined) return failed;
-    for (const block of revoked) this.#waiting.delete(block);
-    for (let at = 0; at < homes.length; at++) this.#wait(homes[at] as number, records[at] as MetadataRecord);
     this.#running.length = 0;
+    this.#hasForgotten = false;
     if (revoked.length > 0) this.#revoked = new Set();
     this.sequence += 1;
     this.counters.commits += 1;
@@ -197,16 +191,17 @@ export class Journal {
   }
 
   /** A committed block is to be written in place. */
-  #wait(block: number, record: MetadataRecord): void {
+  readonly #wait = (block: number, packed: PackedWords, at: number): void => {
     const since = this.#clock.now;
     const known = this.#waiting.get(block);
     if (known === undefined) {
-      this.#waiting.set(block, { record, since });
+      this.#waiting.set(block, { packed, at, since });
       return;
     }
-    known.record = record;
+    known.packed = packed;
+    known.at = at;
     known.since = since;
-  }
+  };
 
   /** Writes committed blocks in place, those that wait since `before` or earlier, in the order of the disk; the log is kept. */
   writeBack(before: number = Number.POSITIVE_INFINITY): Errno | undefined {
@@ -215,7 +210,7 @@ export class Journal {
     for (const [block, waiting] of this.#waiting) if (waiting.since <= before) due.push(block);
     due.sort((one, other) => one - other);
     for (const block of due) {
-      const failed = writeRecord(this.#device, block, (this.#waiting.get(block) as Waiting).record);
+      const failed = writePacked(this.#device, block, this.#waiting.get(block) as Waiting);
       if (failed !== undefined) {
         this.error = failed;
         return failed;
@@ -249,7 +244,9 @@ export class Journal {
   /** Writes the running transaction in place at once, past the log: mkfs. */
   writeRunning(): Errno | undefined {
     let failed: Errno | undefined;
-    for (const metadata of this.#running) failed ??= writeRecord(this.#device, metadata.block, metadata.freeze());
+    const packed = new PackedWords();
+    for (const metadata of this.#running)
+      failed ??= writePacked(this.#device, metadata.block, { packed, at: packed.putBlock(metadata) });
     this.#running = [];
     return failed;
   }
@@ -281,4 +278,9 @@ export class Journal {
     this.#head = 1;
     return this.#writeSuperblock(0) ?? found.length;
   }
+}
+
+/** Writes a packed record in place. */
+function writePacked(device: BlockDevice, block: number, place: Place): Errno | undefined {
+  return device.write(bytes(block * BLOCK_SIZE), Content.record(new PackedBlock(place)));
 }

@@ -1,12 +1,16 @@
 /**
- * One transaction as it lies in the log (fs/jbd2/commit.c): revoke blocks, then descriptors, each before the up to 254 blocks whose homes it
+ * Transactions as they lie in the log (fs/jbd2/commit.c): revoke blocks, then descriptors, each before the up to 254 blocks whose homes it
  * tells, then the commit block.
  *
- * Interface: `LoggedTransaction` is all of them as one record, so that the disk holds one run for a commit. The journal's own blocks are made when they are read.
+ * Interface: a `LogSegment` is transactions that follow each other, packed: the disk holds one run for all of them. It grows at its end; what it
+ * has told stays. The journal's own blocks are made when they are read.
  */
+import { assert } from "../../core/assert.ts";
 import { type BlockRecord, wholeAt } from "../../core/block-record.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import type { JournalRecord, MetadataRecord } from "./records.ts";
+import { PackedBlock } from "./packed-records.ts";
+import { type Metadata, PackedWords, SEGMENT_WORDS } from "./packed-words.ts";
+import type { JournalRecord } from "./records.ts";
 
 /** Tags in a descriptor block: 4096 - 12 of header - 16 of UUID - 4 of checksum, 16 bytes each (journal_block_tag3_t). */
 const TAGS_PER_DESCRIPTOR = 254;
@@ -18,51 +22,114 @@ export function logBlocksOf(blocks: number, revoked: number): number {
   return Math.ceil(revoked / REVOKES_PER_BLOCK) + Math.ceil(blocks / TAGS_PER_DESCRIPTOR) + blocks + 1;
 }
 
-export class LoggedTransaction implements BlockRecord {
-  readonly length: number;
-  readonly #sequence: number;
-  readonly #records: readonly MetadataRecord[];
-  /** Where each record belongs. */
-  readonly #homes: readonly number[];
-  readonly #revoked: readonly number[];
+/** A transaction as it is read. */
+interface Transaction {
+  readonly first: number;
+  readonly end: number;
+  readonly sequence: number;
+  readonly revoked: readonly number[];
+  readonly homes: readonly number[];
+  readonly records: readonly PackedBlock[];
+}
 
-  constructor(sequence: number, records: readonly MetadataRecord[], homes: readonly number[], revoked: readonly number[]) {
-    this.length = logBlocksOf(records.length, revoked.length) * BLOCK_SIZE;
-    this.#sequence = sequence;
-    this.#records = records;
-    this.#homes = homes;
-    this.#revoked = revoked;
-  }
+export class LogSegment implements BlockRecord {
+  readonly packed: PackedWords = new PackedWords();
+  /** Pairs: the block where a transaction begins, and where its words do: sequence, how many blocks, the revoked ones, the blocks' entries. */
+  readonly #begins: number[] = [];
+  #blocks = 0;
+  /** The transaction that was read last: a log is read block by block. */
+  #read: Transaction | undefined;
 
   get kind(): string {
-    return "jbd2.transaction";
+    return "jbd2.log";
+  }
+  /** Bytes of all its transactions. */
+  get length(): number {
+    return this.#blocks * BLOCK_SIZE;
+  }
+  /** Whether the next transaction should begin another one. */
+  get isFull(): boolean {
+    return this.packed.end >= SEGMENT_WORDS;
+  }
+
+  /** Adds a transaction. @param placed - is told where the record of each block lies. */
+  add(
+    sequence: number,
+    blocks: readonly Metadata[],
+    revoked: readonly number[],
+    placed: (block: number, packed: PackedWords, at: number) => void,
+  ): void {
+    const { packed } = this;
+    this.#begins.push(this.#blocks, packed.end);
+    packed.put(sequence);
+    packed.put(blocks.length);
+    packed.putAll(revoked);
+    for (const metadata of blocks) placed(metadata.block, packed, packed.putBlock(metadata));
+    this.#blocks += logBlocksOf(blocks.length, revoked.length);
   }
 
   blockAt(offset: number, length: number): BlockRecord | undefined {
     const inBlock = offset % BLOCK_SIZE;
     if (length > BLOCK_SIZE) return undefined;
-    return wholeAt(this.#block((offset - inBlock) / BLOCK_SIZE), inBlock, length);
+    const block = (offset - inBlock) / BLOCK_SIZE;
+    let transaction = this.#read;
+    if (transaction === undefined || block < transaction.first || block >= transaction.end) {
+      transaction = this.#unpack(block);
+      this.#read = transaction;
+    }
+    return wholeAt(blockOf(transaction, block - transaction.first), inBlock, length);
   }
 
-  #block(index: number): JournalRecord | MetadataRecord {
-    const sequence = this.#sequence;
-    const revokeBlocks = Math.ceil(this.#revoked.length / REVOKES_PER_BLOCK);
-    if (index < revokeBlocks) {
-      const blocks = this.#revoked.slice(index * REVOKES_PER_BLOCK, (index + 1) * REVOKES_PER_BLOCK);
-      return { kind: "jbd2.revoke", length: BLOCK_SIZE, sequence, blocks };
+  /** The transaction that a block belongs to. */
+  #unpack(block: number): Transaction {
+    const begins = this.#begins;
+    let low = 0;
+    let high = begins.length / 2 - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((begins[2 * middle] as number) <= block) low = middle;
+      else high = middle - 1;
     }
-    const behind = index - revokeBlocks;
-    const place = behind % (TAGS_PER_DESCRIPTOR + 1);
-    const first = ((behind - place) / (TAGS_PER_DESCRIPTOR + 1)) * TAGS_PER_DESCRIPTOR;
-    if ((index + 1) * BLOCK_SIZE === this.length) return { kind: "jbd2.commit", length: BLOCK_SIZE, sequence };
-    if (place > 0) return this.#records[first + place - 1] as MetadataRecord;
-    const end = first + TAGS_PER_DESCRIPTOR;
+    const first = begins[2 * low] as number;
+    let at = begins[2 * low + 1] as number;
+    const { packed } = this;
+    const sequence = packed.wordAt(at);
+    const count = packed.wordAt(at + 1);
+    const revokes = packed.wordAt(at + 2);
+    const revoked = Array.from({ length: revokes }, (_, index) => packed.wordAt(at + 3 + index) >>> 0);
+    at += 3 + revokes;
+    const homes: number[] = [];
+    const records: PackedBlock[] = [];
+    for (let index = 0; index < count; index++, at += packed.sizeOf(at)) {
+      homes.push(packed.homeOf(at));
+      records.push(new PackedBlock({ packed, at }));
+    }
+    return { first, end: first + logBlocksOf(count, revokes), sequence, revoked, homes, records };
+  }
+}
+
+/** One block of a transaction. */
+function blockOf(transaction: Transaction, index: number): JournalRecord | PackedBlock {
+  const { sequence, revoked, homes, records } = transaction;
+  const revokeBlocks = Math.ceil(revoked.length / REVOKES_PER_BLOCK);
+  if (index < revokeBlocks) {
+    const blocks = revoked.slice(index * REVOKES_PER_BLOCK, (index + 1) * REVOKES_PER_BLOCK);
+    return { kind: "jbd2.revoke", length: BLOCK_SIZE, sequence, blocks };
+  }
+  if (index === transaction.end - transaction.first - 1) return { kind: "jbd2.commit", length: BLOCK_SIZE, sequence };
+  const behind = index - revokeBlocks;
+  const place = behind % (TAGS_PER_DESCRIPTOR + 1);
+  const first = ((behind - place) / (TAGS_PER_DESCRIPTOR + 1)) * TAGS_PER_DESCRIPTOR;
+  const end = first + TAGS_PER_DESCRIPTOR;
+  if (place === 0)
     return {
       kind: "jbd2.descriptor",
       length: BLOCK_SIZE,
       sequence,
-      blocks: this.#homes.slice(first, end),
-      checks: this.#records.slice(first, end),
+      blocks: homes.slice(first, end),
+      checks: records.slice(first, end),
     };
-  }
+  const record = records[first + place - 1];
+  assert(record !== undefined, `the log has no block ${index} in transaction ${sequence}`);
+  return record as PackedBlock;
 }

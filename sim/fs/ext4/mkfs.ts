@@ -10,7 +10,7 @@ import { S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import { addEntry, beginDirectory, growDirectory } from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from "./inodes.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from "./inode-words.ts";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
@@ -185,5 +185,5 @@ function writeAll(state: Ext4State): Errno | undefined {
   const failed = writeSuperblockCopies(state, 0);
   if (failed !== undefined) return failed;
   state.dirtySuperblock();
-  return journal.writeRunning() ?? journal.format() ?? writeRecord(device, 0, state.freeze()) ?? device.flush();
+  return journal.writeRunning() ?? journal.format() ?? writeRecord(device, 0, state.superblock()) ?? device.flush();
 }

@@ -3,7 +3,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { Ext4 } from "./ext4.ts";
-import { HOLDS, NLINK } from "./inodes.ts";
+import { HOLDS, NLINK } from "./inode-words.ts";
 import { BLOCK_SIZE, DESCRIPTORS_PER_BLOCK } from "./layout.ts";
 import { freeWhole } from "./namei.ts";
 import { readRecord, type SuperblockRecord, writeRecord } from "./records.ts";
@@ -62,7 +62,7 @@ function markMounted(state: Ext4State, superblock: SuperblockRecord): Errno | un
   state.needsRecovery = true;
   state.mountCount = superblock.mountCount + 1;
   for (const ino of superblock.orphans) state.orphans.add(ino);
-  return writeRecord(state.device, 0, state.freeze()) ?? state.device.flush();
+  return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush();
 }
 
 function freeOrphans(state: Ext4State, orphans: readonly number[]): void {

@@ -22,22 +22,8 @@ import {
 import { DirectoryData } from "./directory-data.ts";
 import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import {
-  ATIME,
-  BLOCKS,
-  CTIME,
-  EXTRA,
-  FLAGS,
-  GID,
-  HOLDS,
-  MODE,
-  MTIME,
-  NLINK,
-  putSize,
-  SymlinkData,
-  UID,
-  WORDS,
-} from "./inodes.ts";
+import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, putSize, UID, WORDS } from "./inode-words.ts";
+import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";

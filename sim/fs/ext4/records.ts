@@ -4,6 +4,7 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Name, NameTable } from "../../core/names.ts";
@@ -152,7 +153,7 @@ export interface JournalDescriptor {
   /** The home of each block that follows. */
   readonly blocks: readonly number[];
   /** What follows: a tag's checksum, which only the very block of this transaction fits. */
-  readonly checks: readonly MetadataRecord[];
+  readonly checks: readonly BlockRecord[];
 }
 
 interface JournalRevoke {

@@ -1,17 +1,14 @@
 /** Reading the log after a crash (fs/jbd2/recovery.c): its whole transactions, and writing them in place. */
 import type { BlockDevice } from "../../block/device.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
+import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
-import {
-  type Ext4Record,
-  type JournalDescriptor,
-  type JournalRecord,
-  type MetadataRecord,
-  readRecord,
-  writeRecord,
-} from "./records.ts";
+import { bytes } from "../../core/units.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import { type Ext4Record, type JournalDescriptor, type JournalRecord, readRecord } from "./records.ts";
 
 export interface FoundTransaction {
-  readonly blocks: Map<number, MetadataRecord>;
+  readonly blocks: Map<number, BlockRecord>;
   readonly revoked: number[];
 }
 
@@ -62,8 +59,8 @@ function readTagged(
   for (const [index, home] of descriptor.blocks.entries()) {
     const record = next();
     if (isErrno(record)) return record;
-    if (record !== descriptor.checks[index]) return false;
-    into.blocks.set(home, record as MetadataRecord);
+    if (record === undefined || record !== descriptor.checks[index]) return false;
+    into.blocks.set(home, record);
   }
   return true;
 }
@@ -76,7 +73,7 @@ export function replayLog(device: BlockDevice, found: readonly FoundTransaction[
   for (const [index, transaction] of found.entries()) {
     for (const [block, record] of transaction.blocks) {
       if ((revokedAt.get(block) ?? -1) >= index) continue;
-      const failed = writeRecord(device, block, record);
+      const failed = device.write(bytes(block * BLOCK_SIZE), Content.record(record));
       if (failed !== undefined) return failed;
     }
   }

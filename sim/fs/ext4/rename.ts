@@ -4,7 +4,7 @@ import type { Name } from "../../core/names.ts";
 import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { dirtyDots, dirtyEntry, findEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
-import { EXTRA, MODE } from "./inodes.ts";
+import { EXTRA, MODE } from "./inode-words.ts";
 import { addLinks, dropDirectory, dropLink, leaveWhiteout } from "./namei.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";

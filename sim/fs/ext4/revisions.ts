@@ -5,6 +5,7 @@
  * costs what changed in it. `Revisions` begins anew with a whole one when the changes since the last outweigh it, so that what a block's
  * records keep alive is at most twice the block.
  */
+import type { PackedWords } from "./packed-words.ts";
 
 /** The record before it and so on back to the last whole one, in the order of time; the last is the record itself. */
 export function historyOf<Version extends { readonly since: Version | undefined }>(record: Version): Version[] {
@@ -14,26 +15,29 @@ export function historyOf<Version extends { readonly since: Version | undefined 
 }
 
 /** The last record of one block. */
-export class Revisions<Version> {
-  #last: Version | undefined;
+export class Revisions {
+  #packed: PackedWords | undefined;
+  #at = 0;
   /** Changes told since the last whole record. */
   #behind = 0;
 
   /**
-   * What the next record builds on; undefined: it has to be whole.
-   * @param changes - how many it tells.
+   * Puts what the record that is being put builds on, and notes it as the last.
+   * @param changes - how many it would tell.
    * @param whole - how many a whole one would tell, about.
+   * @returns whether it tells changes alone; else it has to be whole.
    */
-  base(changes: number, whole: number): Version | undefined {
+  begin(into: PackedWords, changes: number, whole: number): boolean {
+    const before = this.#packed;
     this.#behind += changes;
-    if (this.#last !== undefined && this.#behind <= whole) return this.#last;
-    this.#behind = 0;
-    return undefined;
-  }
-
-  /** Notes the record that was made. */
-  made(record: Version): Version {
-    this.#last = record;
-    return record;
+    const builds = before !== undefined && this.#behind <= whole;
+    if (builds) into.putPlace(before, this.#at);
+    else {
+      into.put(0);
+      this.#behind = 0;
+    }
+    this.#packed = into;
+    this.#at = into.entry;
+    return builds;
   }
 }

@@ -1,5 +1,5 @@
 /** Timestamps that every change leaves. */
-import { CTIME, MTIME, WORDS } from "./inodes.ts";
+import { CTIME, MTIME, WORDS } from "./inode-words.ts";
 import type { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
 

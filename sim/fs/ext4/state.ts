@@ -18,9 +18,12 @@ import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import { Groups } from "./groups.ts";
 import { InodeRows } from "./inode-rows.ts";
-import { BLOCKS, CHUNK_INODES, EXTRA, InodeChunk, type InodeData, MODE, putSize, SymlinkData, sizeIn, WORDS } from "./inodes.ts";
-import { Journal, type Metadata } from "./journal.ts";
+import { BLOCKS, EXTRA, MODE, putSize, sizeIn, WORDS } from "./inode-words.ts";
+import { CHUNK_INODES, InodeChunk, type InodeData, SymlinkData } from "./inodes.ts";
+import { Journal } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
+import { packSuperblock } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
 import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
 import { TimeReader } from "./times.ts";
 import type { Xattr } from "./xattr-list.ts";
@@ -134,7 +137,12 @@ export class Ext4State implements Metadata {
     return this.environment.label ?? "ext4";
   }
 
-  freeze(): SuperblockRecord {
+  pack(into: PackedWords): number {
+    return packSuperblock(into, this.superblock());
+  }
+
+  /** The superblock as it is now. */
+  superblock(): SuperblockRecord {
     return {
       kind: "ext4.superblock",
       length: BLOCK_SIZE,

@@ -19,7 +19,7 @@ export function writeSuperblockCopies(state: Ext4State, first: number): Errno | 
       changes: [],
     }),
   );
-  const copies = Content.concat([state.freeze(), ...descriptors].map((record) => Content.record(record)));
+  const copies = Content.concat([state.superblock(), ...descriptors].map((record) => Content.record(record)));
   for (let group = first; group < geometry.groups; group++) {
     if (!hasSuperblock(group)) continue;
     const failed = device.write(bytes(firstBlockOf(group) * BLOCK_SIZE), copies);

@@ -1,6 +1,6 @@
 /** Where the blocks of extent trees come from and go to: counted to their inode, journaled. */
 import { allocateMetadata, freeMetadata, goalOf } from "./allocate.ts";
-import type { Metadata } from "./journal.ts";
+import type { Metadata } from "./packed-words.ts";
 import type { Ext4State } from "./state.ts";
 import type { ExtentTree, TreeBlocks } from "./tree.ts";
 

@@ -10,8 +10,9 @@
  */
 import { assert } from "../../core/assert.ts";
 import { type ExtentLimits, ExtentList } from "../extent-list.ts";
-import type { Journal, Metadata } from "./journal.ts";
-import { BLOCK_SIZE } from "./layout.ts";
+import type { Journal } from "./journal.ts";
+import { packExtents } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
 import type { ExtentRecord, TreeRoot } from "./records.ts";
 
 /** EXT_INIT_MAX_LEN, EXT_UNWRITTEN_MAX_LEN. */
@@ -31,8 +32,8 @@ class Leaf implements Metadata {
     this.block = block;
     this.count = count;
   }
-  freeze(): ExtentRecord {
-    return { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 0, entries: this.#tree.entriesOf(this) };
+  pack(into: PackedWords): number {
+    return this.#tree.packLeaf(into, this);
   }
 }
 
@@ -46,8 +47,8 @@ class IndexBlock implements Metadata {
     this.#tree = tree;
     this.block = block;
   }
-  freeze(): ExtentRecord {
-    return { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth: 1, entries: this.#tree.childrenOf(this) };
+  pack(into: PackedWords): number {
+    return packExtents(into, 1, this.#tree.childrenOf(this));
   }
 }
 
@@ -68,7 +69,6 @@ export class ExtentTree {
   #leaves: Leaf[] = NO_LEAVES;
   #indexes: IndexBlock[] = NO_INDEXES;
   #touched: Set<Leaf> | undefined;
-  #root: TreeRoot | undefined;
 
   /** Whether it has no blocks and needs none. */
   get liesInInode(): boolean {
@@ -164,13 +164,13 @@ export class ExtentTree {
     for (const index of this.#indexes) blocks.journal.dirty(index);
   }
 
-  entriesOf(wanted: Leaf): number[] {
+  packLeaf(into: PackedWords, wanted: Leaf): number {
     let before = 0;
     for (const leaf of this.#leaves) {
-      if (leaf === wanted) return this.list.items.slice(before * 3, (before + leaf.count) * 3);
+      if (leaf === wanted) return packExtents(into, 0, this.list.items, before * 3, (before + leaf.count) * 3);
       before += leaf.count;
     }
-    return [];
+    return packExtents(into, 0, []);
   }
 
   childrenOf(wanted: IndexBlock): number[] {
@@ -188,13 +188,9 @@ export class ExtentTree {
     return out;
   }
 
+  /** What the inode has of it, to be packed at once: the list goes on changing. */
   root(): TreeRoot {
-    if (this.#leaves.length === 0) {
-      // Most inodes of a table block are as they were at the last commit: their root is shared by its records.
-      const entries = this.list.share();
-      if (this.#root?.entries !== entries) this.#root = { depth: 0, entries };
-      return this.#root;
-    }
+    if (this.#leaves.length === 0) return { depth: 0, entries: this.list.items };
     if (this.#indexes.length === 0) return { depth: 1, entries: this.#pairs(0, this.#leaves.length) };
     const entries: number[] = [];
     for (const [at, index] of this.#indexes.entries())

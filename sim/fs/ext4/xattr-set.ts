@@ -1,8 +1,7 @@
 /** The extended attributes of one inode: those in the inode's own 256 bytes and those in a block of their own (fs/ext4/xattr.c). */
 import type { Content } from "../../core/content.ts";
-import type { Metadata } from "./journal.ts";
-import { BLOCK_SIZE } from "./layout.ts";
-import type { XattrRecord } from "./records.ts";
+import { XATTR_BLOCK } from "./packed-records.ts";
+import type { Metadata, PackedWords } from "./packed-words.ts";
 import type { Xattr } from "./xattr-list.ts";
 
 /** An attribute block. */
@@ -14,8 +13,9 @@ export class XattrBlock implements Metadata {
   constructor(block: number) {
     this.block = block;
   }
-  freeze(): XattrRecord {
-    return { kind: "ext4.xattrBlock", length: BLOCK_SIZE, entries: new Map(this.entries) };
+  pack(into: PackedWords): number {
+    into.putObject(new Map(this.entries));
+    return XATTR_BLOCK;
   }
 }
 

@@ -1,0 +1,31 @@
+/** The words of an inode's row (inode-rows.ts): the fields of struct ext4_inode that are kept. */
+export const MODE = 0;
+export const UID = 1;
+export const GID = 2;
+export const NLINK = 3;
+/** FS_*_FL bits of chattr(1). */
+export const FLAGS = 4;
+/** Blocks of 4 KiB that the inode has, its extent and xattr blocks included. */
+export const BLOCKS = 5;
+/** A device node's number; a directory's parent; whether a regular file has `data`, which on the disk is 0. */
+export const EXTRA = 6;
+/** How often it is held in memory; on the disk always 0. */
+export const HOLDS = 7;
+/** The size in bytes, its low and its high half. */
+const SIZE_LOW = 8;
+const SIZE_HIGH = 9;
+/** Two words each (times.ts). */
+export const ATIME = 10;
+export const MTIME = 12;
+export const CTIME = 14;
+export const WORDS = 16;
+
+/** The size in the row that begins at `start`. */
+export function sizeIn(words: Int32Array, start: number): number {
+  return ((words[start + SIZE_LOW] as number) >>> 0) + (words[start + SIZE_HIGH] as number) * 2 ** 32;
+}
+
+export function putSize(words: Int32Array, start: number, size: number): void {
+  words[start + SIZE_LOW] = size % 2 ** 32;
+  words[start + SIZE_HIGH] = size / 2 ** 32;
+}

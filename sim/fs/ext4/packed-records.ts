@@ -1,0 +1,163 @@
+/**
+ * The records of metadata blocks (records.ts) in words (packed-words.ts): one pair of functions a kind, which agree on the order of its words.
+ *
+ * Interface: `unpackRecord` gives a record as it was packed, with those that it builds on. `PackedBlock` is a record on the device: in the log it is
+ * only moved; in its place it is unpacked when somebody reads it.
+ */
+import { type BlockRecord, wholeAt } from "../../core/block-record.ts";
+import type { Content } from "../../core/content.ts";
+import type { NameTable } from "../../core/names.ts";
+import { BLOCK_SIZE, type Geometry } from "./layout.ts";
+import { unpackInodes } from "./packed-inodes.ts";
+import { PackedReader, type PackedWords, type Place } from "./packed-words.ts";
+import {
+  type BitmapRecord,
+  type DescriptorsRecord,
+  type DirectoryRecord,
+  type ExtentRecord,
+  type MetadataRecord,
+  SUPERBLOCK_BYTES,
+  type SuperblockRecord,
+} from "./records.ts";
+
+/** What the head of an entry says it is. */
+export const SUPERBLOCK = 1;
+export const DESCRIPTORS = 2;
+export const BLOCK_BITMAP = 3;
+export const INODE_BITMAP = 4;
+export const INODE_TABLE = 5;
+export const DIRECTORY_BLOCK = 6;
+export const EXTENT_BLOCK = 7;
+export const XATTR_BLOCK = 8;
+export const SYMLINK_BLOCK = 9;
+
+/** The record at a place. */
+export function unpackRecord(place: Place): MetadataRecord {
+  const reader = new PackedReader(place);
+  const kind = place.packed.kindOf(place.at);
+  switch (kind) {
+    case SUPERBLOCK:
+      return unpackSuperblock(reader);
+    case DESCRIPTORS:
+      return unpackDescriptors(reader);
+    case BLOCK_BITMAP:
+      return unpackBitmap(reader, "ext4.blockBitmap");
+    case INODE_BITMAP:
+      return unpackBitmap(reader, "ext4.inodeBitmap");
+    case INODE_TABLE:
+      return { kind: "ext4.inodeTable", length: BLOCK_SIZE, since: sinceOf(reader), changes: unpackInodes(reader) };
+    case DIRECTORY_BLOCK:
+      return unpackDirectory(reader);
+    case EXTENT_BLOCK:
+      return unpackExtents(reader);
+    case XATTR_BLOCK:
+      return { kind: "ext4.xattrBlock", length: BLOCK_SIZE, entries: reader.object() as ReadonlyMap<string, Content> };
+    case SYMLINK_BLOCK:
+      return { kind: "ext4.symlinkBlock", length: BLOCK_SIZE, target: reader.object() as string };
+    default:
+      throw new RangeError(`no record of kind ${kind}`);
+  }
+}
+
+/** The record that one builds on: of the same block, and so of the same kind. */
+function sinceOf<Version extends MetadataRecord>(reader: PackedReader): Version | undefined {
+  const place = reader.place();
+  return place === undefined ? undefined : (unpackRecord(place) as Version);
+}
+
+export class PackedBlock implements BlockRecord {
+  readonly kind = "ext4.packed";
+  readonly #packed: PackedWords;
+  readonly #at: number;
+
+  constructor({ packed, at }: Place) {
+    this.#packed = packed;
+    this.#at = at;
+  }
+  get length(): number {
+    return BLOCK_SIZE;
+  }
+  get decisiveBytes(): number {
+    return this.#packed.kindOf(this.#at) === SUPERBLOCK ? SUPERBLOCK_BYTES : BLOCK_SIZE;
+  }
+  blockAt(offset: number, length: number): BlockRecord | undefined {
+    return wholeAt(this, offset, length) && unpackRecord({ packed: this.#packed, at: this.#at });
+  }
+}
+
+export function packSuperblock(into: PackedWords, record: SuperblockRecord): number {
+  into.putCommon(record.geometry);
+  into.putCommon(record.journal);
+  into.put(record.freeBlocks);
+  into.put(record.freeInodes);
+  into.put(record.needsRecovery ? 1 : 0);
+  into.put(record.mountCount);
+  into.putAll(record.orphans);
+  return SUPERBLOCK;
+}
+
+function unpackSuperblock(reader: PackedReader): SuperblockRecord {
+  return {
+    kind: "ext4.superblock",
+    length: BLOCK_SIZE,
+    decisiveBytes: SUPERBLOCK_BYTES,
+    geometry: reader.common() as Geometry,
+    journal: reader.common() as readonly number[],
+    freeBlocks: reader.unsigned(),
+    freeInodes: reader.unsigned(),
+    needsRecovery: reader.unsigned() === 1,
+    mountCount: reader.unsigned(),
+    orphans: reader.unsignedList(),
+  };
+}
+
+/** Behind what was put by `Revisions.begin`: the first group of the block, and quadruples as DescriptorsRecord.changes has them. */
+function unpackDescriptors(reader: PackedReader): DescriptorsRecord {
+  const since = sinceOf<DescriptorsRecord>(reader);
+  return { kind: "ext4.groupDescriptors", length: BLOCK_SIZE, since, first: reader.unsigned(), changes: reader.signedList() };
+}
+
+/** Behind what was put by `Revisions.begin`: the group, and pairs as BitmapRecord.changes has them. */
+function unpackBitmap(reader: PackedReader, kind: BitmapRecord["kind"]): BitmapRecord {
+  return { kind, length: BLOCK_SIZE, since: sinceOf(reader), group: reader.unsigned(), changes: reader.signedList() };
+}
+
+/** What a directory block tells; `changes` in triples as DirectoryRecord has them. */
+export function packDirectory(into: PackedWords, record: Pick<DirectoryRecord, "inode" | "names" | "changes" | "index">): number {
+  into.put(record.inode);
+  into.putCommon(record.names);
+  into.putAll(record.changes);
+  into.putAll(record.index);
+  return DIRECTORY_BLOCK;
+}
+
+function unpackDirectory(reader: PackedReader): DirectoryRecord {
+  return {
+    kind: "ext4.directoryBlock",
+    length: BLOCK_SIZE,
+    since: sinceOf(reader),
+    inode: reader.unsigned(),
+    names: reader.common() as NameTable,
+    changes: reader.unsignedList(),
+    index: reader.unsignedList(),
+  };
+}
+
+/** A leaf's triples from one item of a list up to another, or an index block's pairs. */
+export function packExtents(
+  into: PackedWords,
+  depth: number,
+  items: readonly number[],
+  from = 0,
+  to: number = items.length,
+): number {
+  into.put(depth);
+  into.put(to - from);
+  for (let at = from; at < to; at++) into.put(items[at] as number);
+  return EXTENT_BLOCK;
+}
+
+function unpackExtents(reader: PackedReader): ExtentRecord {
+  const depth = reader.unsigned();
+  return { kind: "ext4.extentBlock", length: BLOCK_SIZE, depth, entries: reader.treeEntries(depth, reader.unsigned()) };
+}

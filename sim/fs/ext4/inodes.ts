@@ -17,6 +17,9 @@ import type { InodeRow, TreeRoot } from "./records.ts";
 import { Revisions } from "./revisions.ts";
 import type { XattrSet } from "./xattr-set.ts";
 
+/** Rows that records of a table block tell before one is whole again: packed, they take what the block takes on the disk. */
+const ROWS_BEHIND: number = 4 * INODES_PER_BLOCK;
+
 export const CHUNK_INODES = 64;
 const BLOCKS_PER_CHUNK: number = CHUNK_INODES / INODES_PER_BLOCK;
 
@@ -57,7 +60,7 @@ class TableBlock implements Metadata {
 
   pack(into: PackedWords): number {
     const { changed } = this;
-    const builds = this.#revisions.begin(into, onesIn(changed), INODES_PER_BLOCK);
+    const builds = this.#revisions.begin(into, onesIn(changed), ROWS_BEHIND);
     const told = builds ? changed : ALL_CHANGED;
     into.put(onesIn(told));
     for (let left = told; left !== 0; left &= left - 1) packOne(into, this.#chunk, this.#from + lowestBit(left));

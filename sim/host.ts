@@ -24,6 +24,8 @@ import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
 import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
+import { checkPool } from "./thin/check.ts";
+import type { ThinPool } from "./thin/pool.ts";
 import { LowerViews } from "./union/lower-views.ts";
 import { InUse } from "./union/overlayfs/in-use.ts";
 import { PAGE_SIZE } from "./vfs/address-space.ts";
@@ -86,6 +88,8 @@ export class Host implements HostParts {
   readonly inUse: InUse = new InUse();
   /** Pools of zfs that are imported, by name. */
   readonly pools: Map<string, Pool> = new Map();
+  /** Thin pools whose volumes are devices of the host. */
+  readonly thinPools: Set<ThinPool> = new Set();
   /** The first process: root, at the top of the tree of mounts. */
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();
@@ -305,6 +309,7 @@ export class Host implements HostParts {
   check(): void {
     this.cache.check();
     for (const fs of new Set(this.vfs.mounts.map((mount) => mount.fs))) fs.check();
+    for (const pool of this.thinPools) checkPool(pool);
   }
 }
 

@@ -9,7 +9,7 @@
  */
 
 import { assert } from "../core/assert.ts";
-import { lowestBit } from "../core/bits.ts";
+import { lowestBit, onesIn } from "../core/bits.ts";
 import { EINVAL, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
 import { BTree, type ValueType } from "./btree.ts";
@@ -45,6 +45,20 @@ export function setBitmapEntry(words: Uint32Array, entry: number, value: number)
 /** A bitmap in which everything is free. */
 const NOTHING_USED = new Uint32Array(METADATA_BLOCK_SIZE / 4);
 
+/** Calls `visit` for the entries of a bitmap with a count above 0, in ascending order; words without one cost one look. */
+function visitUsed(words: Uint32Array, visit: (at: number) => void): void {
+  for (let word = HEADER_WORDS; word < words.length; word++) {
+    for (let used = usedIn(words[word] as number); used !== 0; used &= used - 1) {
+      visit((word - HEADER_WORDS) * 16 + (lowestBit(used) >>> 1));
+    }
+  }
+}
+
+/** The low bits of a word's pairs that say a count above 0. */
+function usedIn(word: number): number {
+  return (word | (word >>> 1)) & LOW_BITS;
+}
+
 /** The first entry within [from, to) that is free in both bitmaps; -1 when there is none. */
 function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: number): number {
   if (from >= to) return -1;
@@ -53,7 +67,7 @@ function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: num
   let mask = LOW_BITS & (-1 << ((from & 15) << 1));
   for (; at <= last; at++, mask = LOW_BITS) {
     const word = (words[at] as number) | (other[at] as number);
-    const free = ~(word | (word >>> 1)) & mask;
+    const free = ~usedIn(word) & mask;
     if (free === 0) continue;
     const entry = (at - HEADER_WORDS) * 16 + (lowestBit(free) >>> 1);
     return entry < to ? entry : -1;
@@ -303,13 +317,15 @@ export class Refcounts {
       if (failed !== undefined) return failed;
       const bitmap = this.#tx.read(entry.block, "bitmap");
       if (isErrno(bitmap)) return bitmap;
-      for (let at = 0; at < BITMAP_ENTRIES; at++) {
-        if (entryAt(bitmap.words, at) === 0) continue;
+      let wrong: Errno | undefined;
+      visitUsed(bitmap.words, (at) => {
         const block = index * BITMAP_ENTRIES + at;
-        const count = this.count(block);
-        if (isErrno(count)) return count;
-        visitor(block, count);
-      }
+        const small = entryAt(bitmap.words, at);
+        const count = small < 3 ? small : this.count(block);
+        if (isErrno(count)) wrong ??= count;
+        else visitor(block, count);
+      });
+      if (wrong !== undefined) return wrong;
     }
     return undefined;
   }
@@ -322,8 +338,8 @@ export class Refcounts {
       assert(this.index.load(index, entry) === undefined, `${name}: no entry for bitmap ${index}`);
       const bitmap = this.#tx.read(entry.block, "bitmap");
       assert(!isErrno(bitmap), `${name}: bitmap ${index} cannot be read`);
-      let free = 0;
-      for (let at = 0; at < BITMAP_ENTRIES; at++) if (entryAt(bitmap.words, at) === 0) free += 1;
+      let free = BITMAP_ENTRIES;
+      for (const word of bitmap.words.subarray(HEADER_WORDS)) free -= onesIn(usedIn(word));
       // The kernel counts entries behind the end of the device as free, an image of thin_restore does not.
       const behind = Math.max(0, (index + 1) * BITMAP_ENTRIES - this.blocks);
       const first = firstFree(bitmap.words, NOTHING_USED, 0, BITMAP_ENTRIES);

@@ -110,7 +110,14 @@ function openPool(
     clock: host.clock,
     deviceNumbers: { metadata: metadata.number, data: data.number },
   });
-  return pool instanceof TargetError ? refused(pool) : pool;
+  if (pool instanceof TargetError) return refused(pool);
+  host.thinPools.add(pool);
+  return pool;
+}
+
+function closePool(host: Host, pool: ThinPool): void {
+  host.thinPools.delete(pool);
+  pool.close();
 }
 
 /** Sparse files below `<home>/devicemapper`. */
@@ -133,7 +140,7 @@ function loopStorage(host: Host, folder: string, name: string, options: Devmappe
     return pool;
   }
   const end = (): void => {
-    pool.close();
+    closePool(host, pool);
     detach();
   };
   return { pool, dataFile: `/dev/${data.name}`, metadataFile: `/dev/${metadata.name}`, loopFiles: files, end };
@@ -152,7 +159,7 @@ function deviceStorage(host: Host, name: string, options: DevmapperOptions): Poo
   const devices = { data: deviceName(dataDevice), metadata: deviceName(metadataDevice) };
   const pool = openPool(host, name, devices, options.blockSectors);
   if (isDriverError(pool)) return pool;
-  return { pool, dataFile: dataDevice, metadataFile: metadataDevice, loopFiles: undefined, end: () => pool.close() };
+  return { pool, dataFile: dataDevice, metadataFile: metadataDevice, loopFiles: undefined, end: () => closePool(host, pool) };
 }
 
 const EXTENT = 4 * 2 ** 20;
@@ -170,7 +177,7 @@ function splitStorage(host: Host, device: BlockDevice, blockSectors: number): Po
   const pool = openPool(host, "docker-thinpool", names, blockSectors);
   if (isDriverError(pool)) return pool;
   const end = (): void => {
-    pool.close();
+    closePool(host, pool);
     host.removeDevice(names.data);
     host.removeDevice(names.metadata);
   };

@@ -75,7 +75,11 @@ export class ThinPool {
   #lowWaterTold = false;
   #events = 0;
   #noSpaceSince = 0;
+  /** Since the pool was last out of data space it has not been in write mode: what waits for space fails for want of it. */
+  #ranOut = false;
   #lastCommit = 0;
+  /** There is space again for bios that wait: the worker's next run has them. */
+  #retryIsDue = false;
   /** Bios that wait for space. */
   readonly waiting: WaitingBios = new WaitingBios();
   #stopTimer: (() => void) | undefined;
@@ -111,7 +115,7 @@ export class ThinPool {
     pool.#watchMetadata();
     const failed = pool.resume();
     if (failed !== undefined) return new TargetError(failed, "");
-    pool.#stopTimer = options.clock?.every(seconds(COMMIT_PERIOD), () => pool.commitByTime());
+    pool.#stopTimer = options.clock?.every(seconds(COMMIT_PERIOD), () => pool.work());
     return pool;
   }
 
@@ -170,33 +174,37 @@ export class ThinPool {
   }
 
   /**
-   * Uses the pool (again), after its devices grew or its table changed. @returns EINVAL where the table is shorter than before.
+   * Uses the pool (again), after its devices grew or its table changed (pool_preresume, pool_resume). A new table asks for its own mode, the
+   * old one keeps the mode; either brings its features back, so that bios that find no space wait again, and for the whole time.
+   * @returns EINVAL where the table is shorter than before.
    */
   resume(): Errno | undefined {
-    if (this.#isNewTable) {
-      this.#isNewTable = false;
-      this.#features = this.#adjusted(this.#table.features);
-      this.setMode(this.#features.readOnly ? "readOnly" : "write");
-    }
+    const asked = this.#table.features.readOnly ? "readOnly" : "write";
+    this.#features = this.#adjusted(this.#table.features);
+    this.setMode(this.#isNewTable ? asked : this.#mode);
+    this.#isNewTable = false;
     const grown = growData(this, Math.floor((this.#sectors * SECTOR) / this.blockSize));
     if (isErrno(grown)) return grown;
     const grownMetadata = growMetadata(this);
     if (isErrno(grownMetadata)) return grownMetadata;
     if (grown || grownMetadata) this.commit();
-    this.waiting.retry();
     this.#lowWaterTold = false;
     this.#suspended = false;
+    this.#retryIsDue = true;
+    this.#retryIfDue();
     return undefined;
   }
 
-  /** A new table for the pool: its length, its features or its low-water mark; takes effect with the next resume. */
+  /**
+   * A new table for the pool: its length, its features or its low-water mark; takes effect with the next resume. The block size is the one
+   * that the pool was made with, whatever the table says (pool_ctr looks at it, __pool_find does not).
+   */
   reload(change: { readonly sectors?: number; readonly table?: PoolTable }): TargetError | undefined {
     const table = change.table ?? this.#table;
     if (table.features.discard !== this.#table.features.discard) {
       return new TargetError(EINVAL, "Discard support cannot be disabled once enabled");
     }
-    assert(table.blockSectors === this.#table.blockSectors, `${this.name}: another block size`);
-    this.#table = table;
+    this.#table = { ...table, blockSectors: this.#table.blockSectors };
     this.#isNewTable = true;
     this.#sectors = change.sectors ?? this.#sectors;
     return undefined;
@@ -221,9 +229,13 @@ export class ThinPool {
     if (old === "fail") mode = "fail";
     this.#mode = mode;
     this.metadata.readOnly = mode !== "write" && mode !== "outOfDataSpace";
-    if (mode === "write") this.#features = { ...this.#features, errorIfNoSpace: this.#table.features.errorIfNoSpace };
-    else if (mode === "outOfDataSpace") this.#noSpaceSince = this.#now;
-    else this.waiting.fail(EIO);
+    if (mode === "write") {
+      this.#ranOut = false;
+      this.#features = { ...this.#features, errorIfNoSpace: this.#table.features.errorIfNoSpace };
+    } else if (mode === "outOfDataSpace") {
+      this.#ranOut = true;
+      this.#noSpaceSince = this.#now;
+    } else this.waiting.fail(this.bioError);
     if (old !== mode) this.#tellMode();
   }
 
@@ -231,6 +243,11 @@ export class ThinPool {
     const extra = this.#mode !== "outOfDataSpace" ? "" : this.#features.errorIfNoSpace ? " (error IO)" : " (queue IO)";
     this.log(`${this.name}: switching pool to ${MODE_NAMES[this.#mode]}${extra} mode`);
     this.sendEvent();
+  }
+
+  /** What a bio gets whose block could not be made ready, and what waits in a pool that gives up (get_pool_io_error_code). */
+  get bioError(): Errno {
+    return this.#ranOut ? ENOSPC : EIO;
   }
 
   get #now(): number {
@@ -249,9 +266,22 @@ export class ThinPool {
     }
     if (this.#mode === "outOfDataSpace" && this.metadata.freeDataBlocks > 0) {
       this.setMode("write");
-      this.waiting.retry();
+      // Whoever commits does not wake the worker: a status tells of the space before the bios that waited have taken it.
+      this.#retryIsDue = true;
     }
     return undefined;
+  }
+
+  /** The worker's run at the end of a bio, or each second (do_worker): bios that may find space now, then a commit by time. */
+  work(): void {
+    this.#retryIfDue();
+    this.commitByTime();
+  }
+
+  #retryIfDue(): void {
+    if (!this.#retryIsDue) return;
+    this.#retryIsDue = false;
+    this.waiting.retry();
   }
 
   /** Commits where something changed and the last commit of this kind is a second old. */
@@ -322,7 +352,7 @@ export class ThinPool {
   /** After the timeout without space, writes fail instead of waiting (do_no_space_timeout). */
   #loseHope(): void {
     const timeout = this.#options.noSpaceTimeout ?? 60;
-    if (this.#mode !== "outOfDataSpace" || this.#features.errorIfNoSpace || timeout === 0) return;
+    if (this.#mode !== "outOfDataSpace" || this.#suspended || this.#features.errorIfNoSpace || timeout === 0) return;
     if (this.#options.clock !== undefined && this.#now - this.#noSpaceSince < seconds(timeout)) return;
     this.#features = { ...this.#features, errorIfNoSpace: true };
     this.#tellMode();
@@ -335,9 +365,11 @@ export class ThinPool {
    */
   waitFor(waiting: Waiting): Errno | undefined {
     const timeout = this.#options.noSpaceTimeout ?? 60;
+    this.#retryIfDue();
     if (waiting.pending && timeout > 0) {
       const rest = this.#noSpaceSince + seconds(timeout) - this.#now;
       if (this.#options.clock !== undefined && rest > 0) this.#options.clock.spend(nanoseconds(rest));
+      this.#retryIfDue();
       this.#loseHope();
     }
     return waiting.pending ? EIO : waiting.error;

@@ -121,7 +121,10 @@ export class ThinVolume implements BlockDevice {
 
   #readUnmapped(offset: number, length: number): Content | Errno {
     const origin = this.#origin;
-    if (origin === undefined || offset >= origin.size) return Content.zeros(length);
+    if (origin === undefined) return Content.zeros(length);
+    // Only a pool that writes looks for the origin's end; else the bio goes there as it is (__process_bio_read_only).
+    if (this.pool.mode !== "write" && offset + length > origin.size) return EIO;
+    if (offset >= origin.size) return Content.zeros(length);
     const there = Math.min(length, origin.size - offset);
     const content = origin.read(bytes(offset), bytes(there));
     return isErrno(content) || there === length ? content : Content.concat([content, Content.zeros(length - there)]);
@@ -140,7 +143,7 @@ export class ThinVolume implements BlockDevice {
     if (length > 0 && offsetIn(offset, blockSize) + length <= blockSize) {
       const result = this.#writePiece(offset, content);
       const waiting = result === QUEUED ? this.#queue(offset, content) : result;
-      this.pool.commitByTime();
+      this.pool.work();
       return waiting;
     }
     return this.#submitPieces(offset, content);
@@ -166,8 +169,10 @@ export class ThinVolume implements BlockDevice {
       else error ??= result;
       at = end;
     }
-    this.pool.commitByTime();
-    return error ?? waiting;
+    this.pool.work();
+    if (waiting === undefined) return error;
+    waiting.error ??= error;
+    return waiting;
   }
 
   #writePiece(offset: number, piece: Content): Result {
@@ -193,35 +198,42 @@ export class ThinVolume implements BlockDevice {
     return this.pool.mode === "write" ? this.#writePiece(offset, piece) : this.pool.unserviceable();
   }
 
+  /** Gives an unmapped block its data block (provision_block, schedule_external_copy, schedule_zero). */
   #provision(virtual: number, block: number, offset: number, piece: Content): Errno | undefined {
     const { pool } = this;
     const isWhole = piece.length === pool.blockSize;
-    const copied = this.#origin === undefined || isWhole ? false : this.#copyFromOrigin(virtual, block);
-    if (isErrno(copied)) return EIO;
-    const zeroes = !isWhole && copied === false && pool.table.features.zeroNewBlocks;
-    if (zeroes && pool.data.write(startOf(block, pool.blockSize), Content.zeros(pool.blockSize)) !== undefined) return EIO;
-    const failed = this.#mapAndWrite({ virtual, block, isWhole }, offset, piece);
+    const hasOrigin = this.#origin !== undefined && startOf(virtual, pool.blockSize) < this.#origin.size;
+    const zeroes = !isWhole && !hasOrigin && pool.table.features.zeroNewBlocks;
+    const copies = !isWhole && hasOrigin;
+    const filled = copies ? this.#copyFromOrigin(virtual, block) : zeroes ? this.#zero(block) : undefined;
+    if (filled !== undefined) return EIO;
+    const way =
+      isWhole && (hasOrigin || pool.table.features.zeroNewBlocks) ? "overwrite" : copies || zeroes ? "filled" : "asItIs";
+    const failed = this.#mapAndWrite({ virtual, block, way }, offset, piece);
     if (failed !== undefined) return failed;
     pool.counters.provisioned += 1;
     if (zeroes) pool.counters.zeroed += 1;
-    if (copied) this.#countCopy();
+    if (copies) this.#countCopy();
     return undefined;
   }
 
-  /** Fills a new block from the external origin. @returns false where that has nothing there. */
-  #copyFromOrigin(virtual: number, block: number): boolean | Errno {
+  #zero(block: number): Errno | undefined {
+    const { blockSize, data } = this.pool;
+    return data.write(startOf(block, blockSize), Content.zeros(blockSize));
+  }
+
+  /** Fills a new block from the external origin; behind the origin's end it is zeroed, or left as it is where the pool does not zero. */
+  #copyFromOrigin(virtual: number, block: number): Errno | undefined {
     const origin = this.#origin;
     const { data, blockSize, table } = this.pool;
     const from = startOf(virtual, blockSize);
-    if (origin === undefined || from >= origin.size) return false;
-    const there = Math.min(blockSize, origin.size - from);
-    const content = origin.read(from, bytes(there));
+    const there = Math.min(blockSize, (origin?.size ?? 0) - from);
+    const content = origin?.read(from, bytes(there)) ?? EIO;
     if (isErrno(content)) return content;
     const to = startOf(block, blockSize);
     const failed = data.write(to, content);
-    if (failed !== undefined) return failed;
-    if (there === blockSize || !table.features.zeroNewBlocks) return true;
-    return data.write(bytes(to + there), Content.zeros(blockSize - there)) ?? true;
+    if (failed !== undefined || there === blockSize || !table.features.zeroNewBlocks) return failed;
+    return data.write(bytes(to + there), Content.zeros(blockSize - there));
   }
 
   #breakSharing(
@@ -236,7 +248,8 @@ export class ThinVolume implements BlockDevice {
       const content = data.read(startOf(move.source, blockSize), bytes(blockSize));
       if (isErrno(content) || data.write(startOf(move.target, blockSize), content) !== undefined) return EIO;
     }
-    const failed = this.#mapAndWrite({ virtual: move.virtual, block: move.target, isWhole }, offset, piece);
+    const way = isWhole ? "overwrite" : "filled";
+    const failed = this.#mapAndWrite({ virtual: move.virtual, block: move.target, way }, offset, piece);
     if (failed !== undefined) return failed;
     pool.counters.broken += 1;
     if (!isWhole) this.#countCopy();
@@ -248,24 +261,27 @@ export class ThinVolume implements BlockDevice {
     this.pool.counters.copiedBytes += this.pool.blockSize;
   }
 
-  /** A whole block is written before it is mapped, so that a crash between leaves it unmapped; a part after. */
+  /**
+   * Maps a new block and writes to it. One that the write covers is written first, so that a crash between leaves it unmapped. By the time
+   * that a block has been filled or overwritten the pool may have stopped changing its metadata (process_prepared_mapping_fail); one that is
+   * taken as it is was mapped before that could be seen, which then fails as a change of the metadata.
+   */
   #mapAndWrite(
-    target: { readonly virtual: number; readonly block: number; readonly isWhole: boolean },
+    target: { readonly virtual: number; readonly block: number; readonly way: "overwrite" | "filled" | "asItIs" },
     offset: number,
     piece: Content,
   ): Errno | undefined {
     const { pool } = this;
+    const { way } = target;
     const place = bytes(target.block * pool.blockSize + offsetIn(offset, pool.blockSize));
-    if (target.isWhole && pool.table.features.zeroNewBlocks) {
-      const failed = pool.data.write(place, piece);
-      if (failed !== undefined) return EIO;
-    }
+    if (way === "overwrite" && pool.data.write(place, piece) !== undefined) return EIO;
+    if (way !== "asItIs" && pool.mode !== "write") return EIO;
     const failed = pool.metadata.map(this.#device, target.virtual, target.block);
     if (failed !== undefined) {
       pool.metadataFailed("dm_thin_insert_block", failed);
       return EIO;
     }
-    return target.isWhole && pool.table.features.zeroNewBlocks ? undefined : pool.data.write(place, piece);
+    return way === "overwrite" ? undefined : pool.data.write(place, piece);
   }
 
   /** Unmaps the whole blocks within a range; the rest of it stays as it is. */
@@ -279,7 +295,7 @@ export class ThinVolume implements BlockDevice {
     const end = blockOf(offset + length, pool.blockSize);
     if (end <= begin) return undefined;
     const failed = discardBlocks(pool, this.#device, begin, end);
-    pool.commitByTime();
+    pool.work();
     return failed;
   }
 

@@ -6,15 +6,26 @@ import type { Errno } from "../core/errno.ts";
 /** What a write gives that waits for space. */
 export const QUEUED = "queued";
 
-/** A command of which a part waits. */
+/** A command of which parts wait: it is done when each of them is. */
 export class Waiting {
-  pending = true;
-  /** What it gave in the end. */
+  #parts = 0;
+  /** The first error that a part gave. */
   error: Errno | undefined;
 
+  /** Whether a part still waits. */
+  get pending(): boolean {
+    return this.#parts > 0;
+  }
+
+  /** One part more waits. */
+  hold(): void {
+    this.#parts += 1;
+  }
+
+  /** One part is done. */
   settle(error: Errno | undefined): void {
-    this.pending = false;
-    this.error = error;
+    this.#parts -= 1;
+    this.error ??= error;
   }
 }
 
@@ -28,6 +39,7 @@ export class WaitingBios {
 
   /** Keeps a bio until there is space, or until nobody hopes for it any more. */
   add(waiting: Waiting, retry: Queued["retry"]): void {
+    waiting.hold();
     this.#queue.push({ waiting, retry });
   }
 

@@ -25,17 +25,20 @@ export function sectorRuns(content: Content): [number, number][] {
   return runs;
 }
 
-/** A write that is not yet done, or the last one that is. */
-interface PendingWrite {
-  readonly key: string;
-  readonly waiting: Waiting;
+/** Recorded next to a result, but not a part of it: how long it took, and whether the recorder's thread still ran. */
+const NOT_COMPARED: ReadonlySet<string> = new Set(["took_s", "alive"]);
+
+/** A recorded result as far as it can be compared. */
+export function comparable(result: Json | undefined): Json {
+  if (!isRecord(result)) return result ?? null;
+  return Object.fromEntries(Object.entries(result).filter(([key]) => !NOT_COMPARED.has(key)));
 }
 
 /** A replay's place between operations. */
 export interface DmRun {
   readonly machine: DmMachine;
-  /** The last write that failed or waits, for `write_done`. */
-  last: PendingWrite | undefined;
+  /** By id, offset, length and tag, for `write_done`: the last such write that waited, or the error that it gave at once. */
+  readonly writes: Map<string, Waiting | Errno>;
 }
 
 function messageResult(failed: Errno | undefined): Json {
@@ -57,16 +60,14 @@ function write(run: DmRun, step: Step): Json {
   const { offset, length } = range(step);
   const result = volume.submit(offset, filled(wholeOf(step, "tag"), length));
   if (result instanceof Waiting) {
-    run.last = { key: keyOf(step), waiting: result };
+    run.writes.set(keyOf(step), result);
     const recorded = step["res"];
     if (isRecord(recorded) && recorded["queued"] === true) return { queued: true };
     const failed = machine.pool.waitFor(result);
     return failed === undefined ? { n: wholeOf(step, "n") } : { err: failed.code };
   }
   if (result !== undefined) {
-    const done = new Waiting();
-    done.settle(result);
-    run.last = { key: keyOf(step), waiting: done };
+    run.writes.set(keyOf(step), result);
     return { err: result.code };
   }
   const failed = volume.flush();
@@ -77,10 +78,15 @@ function keyOf(step: Step): string {
   return [step["id"], step["off"], step["n"], step["tag"]].join(" ");
 }
 
-function writeDone(run: DmRun, step: Step): Json {
-  const { last } = run;
-  if (last === undefined || last.key !== keyOf(step)) throw new StepError("write_done: no such write was made");
-  const failed = run.machine.pool.waitFor(last.waiting);
+/** How a write ended that was begun earlier; where the recorder saw it still blocked, nothing is waited for. */
+function writeDone({ machine, writes }: DmRun, step: Step): Json {
+  const begun = writes.get(keyOf(step));
+  if (begun === undefined) throw new StepError("write_done: no such write was made");
+  if (isErrno(begun)) return { err: begun.code };
+  const recorded = step["res"];
+  machine.pool.work();
+  if (isRecord(recorded) && recorded["alive"] === true) return begun.pending ? comparable(recorded) : { done: true };
+  const failed = machine.pool.waitFor(begun);
   return failed === undefined ? { n: wholeOf(step, "n") } : { err: failed.code };
 }
 

@@ -16,19 +16,11 @@ import { dumpXml } from "../../thin/xml.ts";
 import type { RecordedDifference } from "../recorded.ts";
 import { atLine } from "../trace.ts";
 import { type DmIo, DmMachine } from "./machine.ts";
-import { type DmRun, OPERATIONS, sectorRuns } from "./operations.ts";
+import { comparable, type DmRun, OPERATIONS, sectorRuns } from "./operations.ts";
 import type { DmLine, DmRecording } from "./recording.ts";
 
 /** What a commit writes at least: a bitmap, the index, a leaf, its root and the superblock, of 8 sectors each. */
 const COMMIT_SECTORS_MIN = 40;
-/** Recorded next to a result, but not a part of it: how long it took, and whether the recorder's thread still ran. */
-const NOT_COMPARED: ReadonlySet<string> = new Set(["took_s", "alive"]);
-
-function comparable(result: Json | undefined): Json {
-  if (!isRecord(result)) return result ?? null;
-  return Object.fromEntries(Object.entries(result).filter(([key]) => !NOT_COMPARED.has(key)));
-}
-
 /** The pool's status as recorded. The number of events is the one from before the status commits. */
 function statusOf(machine: DmMachine): Json {
   const { events } = machine.pool;
@@ -162,7 +154,7 @@ export function replayDm(recording: DmRecording): { readonly steps: number; read
   const steps = lines.length + (end === undefined ? 0 : 1);
   const made = atLine(file, 1, () => DmMachine.make(header, Math.max(header.dataBlocks, ...growth)));
   if (made instanceof TargetError) throw new StepError(`${file}:1: ${made.reason}`);
-  const run: DmRun = { machine: made, last: undefined };
+  const run: DmRun = { machine: made, writes: new Map() };
   for (const line of lines) {
     const different = atLine(file, line.line, () => runLine(run, line));
     if (different !== undefined) out.push(different);

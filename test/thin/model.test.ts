@@ -16,7 +16,7 @@ import type { ThinVolume } from "../../sim/thin/volume.ts";
 import { readImage, thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
 import { type DeltaRange, deltaRanges, thinDelta, thinRmap } from "../../src/thin/compare.ts";
 import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
-import { BLOCK, type Disks, disks, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
+import { BLOCK, type Disks, disks, HAS_TOOLS, IMAGE, image, OTHER_IMAGE, openPool, openVolume, sectors, tools } from "./thin-lab.ts";
 
 const DEVICES = 6;
 const BLOCKS = 700;
@@ -207,56 +207,64 @@ class Twin {
   }
 }
 
+const FIELDS = "DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS,TRANSACTION,CREATE_TIME,SNAP_TIME";
+const REGIONS = [
+  { begin: 0, end: 40 },
+  { begin: 100, end: 101 },
+  { begin: 30, end: 60 },
+  { begin: 300, end: 700 },
+];
+
+/** What we say of an image beside what the tools say, all of them asked at once. */
 function judge(raw: Uint8Array): void {
   const disk = new Disk({ size: raw.length });
   disk.write(bytes(0), Content.literal(raw));
+  const dump = readImage(disk);
+  if ("exitCode" in dump) throw new Error(dump.err);
+  compareDevices(dump.devices);
+  const check = thinCheck(disk);
   const mine = thinDump(disk);
-  expect(thinCheck(disk).exitCode).toBe(0);
-  if (HAS_TOOLS) {
-    const theirs = tool("thin_check", raw);
-    expect([theirs.code, theirs.err]).toEqual([0, thinCheck(disk).err]);
-    expect(tool("thin_dump", raw).out).toBe(mine.out);
-    const fields = "DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS,TRANSACTION,CREATE_TIME,SNAP_TIME";
-    expect(tool("thin_ls", raw, "-o", fields).out).toBe(thinLs(disk, { format: fields, headers: true }).out);
-  }
-  compareDevices(raw, disk);
+  expect(check.exitCode).toBe(0);
   const again = new Disk({ size: raw.length });
   expect(thinRestore(again, mine.out).exitCode).toBe(0);
   expect(thinDump(again).out).toBe(mine.out);
-  if (HAS_TOOLS) {
-    const restored = tool("thin_check", image(again));
-    expect([restored.code, restored.err]).toEqual([0, thinCheck(again).err]);
-  }
+  if (!HAS_TOOLS) return;
+  const [left, right] = [dump.devices[0]?.id, dump.devices.at(-1)?.id];
+  const ids = ["--snap1", String(left), "--snap2", String(right)];
+  const asked = [
+    ["thin_check", IMAGE],
+    ["thin_dump", IMAGE],
+    ["thin_ls", "-o", FIELDS, IMAGE],
+    ["thin_rmap", ...REGIONS.flatMap(({ begin, end }) => ["--region", `${begin}..${end}`]), IMAGE],
+    ["thin_check", OTHER_IMAGE],
+    ...(left === undefined ? [] : [["thin_delta", ...ids, IMAGE], ["thin_delta", "--verbose", ...ids, IMAGE]]),
+  ];
+  const told = tools(asked, raw, image(again));
+  const restored = thinCheck(again);
+  expect(told.slice(0, 5)).toEqual([
+    { out: check.out, err: check.err, code: 0 },
+    { out: mine.out, err: "", code: 0 },
+    { out: thinLs(disk, { format: FIELDS, headers: true }).out, err: "", code: 0 },
+    { out: thinRmap(disk, REGIONS).out, err: "", code: 0 },
+    { out: restored.out, err: restored.err, code: 0 },
+  ]);
+  if (left === undefined || right === undefined) return;
+  expect(told.slice(5).map(({ out }) => out)).toEqual(
+    [false, true].map((verbose) => thinDelta(disk, { left, right, verbose }).out),
+  );
 }
 
-/** thin_delta of the first device and the last, thin_rmap of some regions, and delta's figures beside those of the maps themselves. */
-function compareDevices(raw: Uint8Array, disk: Disk): void {
-  const dump = readImage(disk);
-  if ("exitCode" in dump) throw new Error(dump.err);
-  const [left, right] = [dump.devices[0], dump.devices.at(-1)];
-  if (left !== undefined && right !== undefined) {
-    const ids = ["--snap1", String(left.id), "--snap2", String(right.id)];
-    const mine = { left: left.id, right: right.id };
-    if (HAS_TOOLS) {
-      expect(tool("thin_delta", raw, ...ids).out).toBe(thinDelta(disk, mine).out);
-      expect(tool("thin_delta", raw, "--verbose", ...ids).out).toBe(thinDelta(disk, { ...mine, verbose: true }).out);
-    }
-    for (const [one, other] of [
-      [left, right],
-      [right, left],
-      [left, left],
-    ] as const) {
-      expect(sums(deltaRanges(one.runs, other.runs))).toEqual(sumsOfMaps(mapOf(one), mapOf(other)));
-    }
+/** The figures of thin_delta beside those of the maps themselves. */
+function compareDevices(devices: readonly DeviceModel[]): void {
+  const [left, right] = [devices[0], devices.at(-1)];
+  if (left === undefined || right === undefined) return;
+  for (const [one, other] of [
+    [left, right],
+    [right, left],
+    [left, left],
+  ] as const) {
+    expect(sums(deltaRanges(one.runs, other.runs))).toEqual(sumsOfMaps(mapOf(one), mapOf(other)));
   }
-  const regions = [
-    { begin: 0, end: 40 },
-    { begin: 100, end: 101 },
-    { begin: 30, end: 60 },
-    { begin: 300, end: 700 },
-  ];
-  const words = regions.flatMap(({ begin, end }) => ["--region", `${begin}..${end}`]);
-  if (HAS_TOOLS) expect(thinRmap(disk, regions).out).toBe(tool("thin_rmap", raw, ...words).out);
 }
 
 function mapOf({ runs: all }: DeviceModel): ReadonlyMap<number, number> {

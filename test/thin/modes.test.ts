@@ -3,10 +3,10 @@
  * of drivers/md/dm-thin.c (Linux 6.1 to 6.18) that say so.
  */
 import { describe, expect, test } from "vitest";
-import { Disk } from "../../sim/block/disk.ts";
+import { Disk, keepAll } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Clock } from "../../sim/core/clock.ts";
-import { EINVAL, EIO, ENOSPC, isErrno } from "../../sim/core/errno.ts";
+import { EINVAL, EIO, ENOSPC, ENOTSUP, isErrno } from "../../sim/core/errno.ts";
 import { bytes, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
@@ -15,7 +15,7 @@ import type { PoolOptions } from "../../sim/thin/pool-options.ts";
 import { poolStatus, poolStatusLine } from "../../sim/thin/status.ts";
 import { ThinVolume } from "../../sim/thin/volume.ts";
 import { Waiting } from "../../sim/thin/waiting.ts";
-import { BLOCK, disks, openPool, openVolume, sectors, table } from "./thin-lab.ts";
+import { BLOCK, type Disks, disks, openPool, openVolume, sectors, table } from "./thin-lab.ts";
 
 /** A pool of `blocks`, all of them mapped by device 0, and one more write of device 0 that waits. */
 function fullPool(blocks: number, options: Partial<PoolOptions> = {}): { pool: ThinPool; volume: ThinVolume; waiting: Waiting } {
@@ -239,6 +239,67 @@ describe("an external origin", () => {
     if (!(volume instanceof ThinVolume)) throw new Error(volume.reason);
     expect(volume.write(bytes(0), sectors(1, 1))).toBe(EIO);
     expect([volume.mapped, pool.mode]).toEqual([0, "write"]);
+  });
+});
+
+describe("a discard that is passed on", () => {
+  /** Devices 0 and 1 share block 0, which holds ones; everything is committed. */
+  function sharing(): { devices: Disks; pool: ThinPool; zero: ThinVolume; one: ThinVolume } {
+    const devices = disks({ data: 16, metadata: 256 });
+    const pool = openPool(devices);
+    sendMessage(pool, "create_thin 0");
+    const zero = openVolume(pool, 0);
+    zero.write(bytes(0), sectors(1, 2 * 128));
+    zero.flush();
+    sendMessage(pool, "create_snap 1 0");
+    return { devices, pool, zero, one: openVolume(pool, 1) };
+  }
+
+  test("reaches no block that another device still has, and those around it (passdown_double_checking_shared_status)", () => {
+    const { devices, zero, one, pool } = sharing();
+    expect(zero.discard(bytes(0), bytes(2 * BLOCK))).toBeUndefined();
+    expect(devices.data.counters.discardedBytes).toBe(0);
+    expect(one.discard(bytes(BLOCK), bytes(BLOCK))).toBeUndefined();
+    expect(devices.data.counters.discardedBytes).toBe(BLOCK);
+    const read = one.read(bytes(0), bytes(512));
+    expect(isErrno(read) ? read.code : read.byteAt(0)).toBe(1);
+    checkPool(pool);
+  });
+
+  test("takes a block that another device left in the same transaction: a power cut gives it back to that device, empty", () => {
+    const { devices, zero, one } = sharing();
+    // Nothing of this is flushed but the copy's old place is given up, and by the counts of now nobody else has it.
+    expect(one.write(bytes(0), sectors(2, 1))).toBeUndefined();
+    expect(zero.discard(bytes(0), bytes(BLOCK))).toBeUndefined();
+    expect(devices.data.counters.discardedBytes).toBe(BLOCK);
+    devices.data.powerCut(keepAll);
+    devices.metadata.powerCut(keepAll);
+    const again = openVolume(openPool(devices), 1);
+    const read = again.read(bytes(0), bytes(BLOCK));
+    expect(isErrno(read) ? read.code : read.isZero).toBe(true);
+  });
+
+  test("lowers the device's figures although the data device fails it (passdown_endio)", () => {
+    const devices = disks({ data: 16, metadata: 256 });
+    const data = new FaultyDevice(devices.data);
+    const pool = openPool({ data, metadata: devices.metadata });
+    sendMessage(pool, "create_thin 0");
+    const volume = openVolume(pool, 0);
+    volume.write(bytes(0), sectors(1, 3 * 128));
+    data.inject({ on: "discard" });
+    expect(volume.discard(bytes(100 * 512), bytes(2 * BLOCK))).toBeUndefined();
+    expect([volume.status, pool.counters.unmapped]).toEqual(["256 383", 1]);
+    checkPool(pool);
+  });
+
+  test("is not passed on to a device that cannot discard, and the log says so (disable_passdown_if_not_supported)", () => {
+    const devices = disks({ data: 16, metadata: 256 });
+    const data = new FaultyDevice(devices.data, [{ on: "discard", times: Number.POSITIVE_INFINITY, error: ENOTSUP }]);
+    const lines: string[] = [];
+    const pool = openPool({ data, metadata: devices.metadata }, { log: (line) => lines.push(line) });
+    expect(lines).toEqual(["Data device (data) discard unsupported: Disabling discard passdown."]);
+    expect(poolStatusLine(pool)).toMatch(/ rw no_discard_passdown /);
+    expect(pool.tableLine).toBe("0:0 0:0 128 0 0 ");
   });
 });
 

@@ -2,7 +2,7 @@
  * A pool on two disks, its volumes, and the machine's thin tools where they are installed.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Disk } from "../../sim/block/disk.ts";
@@ -61,19 +61,33 @@ export function image(disk: Disk): Uint8Array {
 /** Whether the thin tools are installed. */
 export const HAS_TOOLS: boolean = spawnSync("thin_check", ["--version"]).status === 0;
 
-/** Runs one of them on an image. */
-export function tool(
-  name: string,
-  raw: Uint8Array,
-  ...args: string[]
-): { readonly out: string; readonly err: string; readonly code: number } {
+/** What a tool said. */
+export interface Told {
+  readonly out: string;
+  readonly err: string;
+  readonly code: number;
+}
+
+/** What stands for the image, or for the other one, in the words of a call of `tools`. */
+export const IMAGE = "image";
+export const OTHER_IMAGE = "other-image";
+
+/** Runs several of them on an image and perhaps another one, by one process of ours for all. */
+export function tools(calls: readonly (readonly string[])[], raw: Uint8Array, other?: Uint8Array): readonly Told[] {
   const folder = mkdtempSync(join(tmpdir(), "thin-image-"));
   try {
-    const path = join(folder, "image");
-    writeFileSync(path, raw);
-    const { stdout, stderr, status } = spawnSync(name, [...args, path], { encoding: "utf8" });
-    return { out: stdout, err: stderr, code: status ?? -1 };
+    writeFileSync(join(folder, IMAGE), raw);
+    if (other !== undefined) writeFileSync(join(folder, OTHER_IMAGE), other);
+    const script = calls.map((words, at) => `${words.join(" ")} >out${at} 2>err${at}; echo $? >code${at}`).join("\n");
+    spawnSync("sh", ["-c", script], { cwd: folder });
+    const read = (name: string): string => readFileSync(join(folder, name), "utf8");
+    return calls.map((_, at) => ({ out: read(`out${at}`), err: read(`err${at}`), code: Number(read(`code${at}`)) }));
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Runs one of them on an image. */
+export function tool(name: string, raw: Uint8Array, ...args: string[]): Told {
+  return tools([[name, ...args, IMAGE]], raw)[0] as Told;
 }

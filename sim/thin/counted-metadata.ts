@@ -261,14 +261,14 @@ export class CountedMetadata implements ThinMetadata {
       .map(({ id, details, map }) => ({ id, details, runs: map.runs() }));
   }
 
-  check(name: string): void {
+  check(name: string, lostMax: number): void {
     const nodes = new Map<object, { found: number; readonly counted: number }>();
     const blocks = new Map<number, number>();
     for (const { map } of this.#devices.values()) map.collect(nodes, blocks);
     for (const { found, counted } of nodes.values()) {
       assert(found === counted, `${name}: a node of mappings has ${found} references, counted ${counted}`);
     }
-    this.#space.check(name, blocks);
+    this.#space.check(name, blocks, lostMax);
     for (const { id, details, map } of this.#devices.values()) {
       const mapped = map.runs().reduce((sum, { length }) => sum + length, 0);
       assert(mapped === details.mapped, `${name}: device ${id} maps ${mapped} blocks, its details say ${details.mapped}`);

@@ -157,8 +157,9 @@ export class MetadataBlocks {
     return this.device.flush();
   }
 
-  /** Forgets what is cached, changes included. */
+  /** Forgets what is cached, changes included, and that it is read-only: the kernel takes a new block manager (dm_pool_abort_metadata). */
   reset(): void {
+    this.readOnly = false;
     this.#chunks = [];
     this.#changed = [];
     this.#clean = [];

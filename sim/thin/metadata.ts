@@ -195,9 +195,7 @@ export class PoolMetadata implements ThinMetadata {
     this.#inService = true;
     this.#walk.forget();
     for (const device of this.#devices.values()) device.aborted = device.changed;
-    // As with the kernel's new block manager, which nobody has made read-only.
     this.blocks.reset();
-    this.blocks.readOnly = false;
     const state = openMetadata(this.blocks);
     if (isErrno(state)) {
       this.#failed = true;
@@ -394,7 +392,7 @@ export class PoolMetadata implements ThinMetadata {
     return readDevices(this.#state);
   }
 
-  check(name: string): void {
-    checkMetadata(this, name);
+  check(name: string, lostMax: number): void {
+    checkMetadata(this, name, lostMax);
   }
 }

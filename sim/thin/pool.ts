@@ -14,6 +14,7 @@ import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { CountedMetadata } from "./counted-metadata.ts";
 import { PoolMetadata } from "./metadata.ts";
 import { MetadataBlocks } from "./metadata-blocks.ts";
+import { modeText, type PoolMode } from "./pool-mode.ts";
 import {
   NO_NUMBERS,
   type PoolFeatures,
@@ -26,8 +27,6 @@ import {
 import { growData, growMetadata } from "./resize.ts";
 import type { ThinMetadata } from "./thin-metadata.ts";
 import { QUEUED, type Waiting, WaitingBios } from "./waiting.ts";
-
-export type PoolMode = "write" | "outOfDataSpace" | "outOfMetadataSpace" | "readOnly" | "fail";
 
 /** What volumes did; each only grows. */
 export interface ThinCounters {
@@ -46,13 +45,6 @@ export interface ThinCounters {
   commits: number;
 }
 
-const MODE_NAMES: Readonly<Record<PoolMode, string>> = {
-  write: "write",
-  outOfDataSpace: "out-of-data-space",
-  outOfMetadataSpace: "read-only",
-  readOnly: "read-only",
-  fail: "fail",
-};
 /** Seconds between two commits by time. */
 const COMMIT_PERIOD = 1;
 
@@ -78,6 +70,9 @@ export class ThinPool {
   /** Since the pool was last out of data space it has not been in write mode: what waits for space fails for want of it. */
   #ranOut = false;
   #lastCommit = 0;
+  /** Data blocks that were taken and not mapped, now and at the last commit. */
+  #unmapped = 0;
+  #unmappedThen = 0;
   /** There is space again for bios that wait: the worker's next run has them. */
   #retryIsDue = false;
   /** Bios that wait for space. */
@@ -240,8 +235,7 @@ export class ThinPool {
   }
 
   #tellMode(): void {
-    const extra = this.#mode !== "outOfDataSpace" ? "" : this.#features.errorIfNoSpace ? " (error IO)" : " (queue IO)";
-    this.log(`${this.name}: switching pool to ${MODE_NAMES[this.#mode]}${extra} mode`);
+    this.log(`${this.name}: switching pool to ${modeText(this.#mode, this.#features.errorIfNoSpace)} mode`);
     this.sendEvent();
   }
 
@@ -254,12 +248,26 @@ export class ThinPool {
     return this.#options.clock?.now ?? 0;
   }
 
+  /**
+   * How many data blocks were taken for writes that then failed: they stay in use, mapped by nobody, until the metadata is repaired, as with
+   * the kernel (process_prepared_mapping gives nothing back).
+   */
+  get lostBlocks(): number {
+    return Math.max(this.#unmapped, this.#unmappedThen);
+  }
+
+  /** A data block that was taken is mapped now. */
+  noteMapped(): void {
+    this.#unmapped -= 1;
+  }
+
   /** Makes everything so far durable. @returns EINVAL in a mode that cannot, or the error that made the pool read-only. */
   commit(): Errno | undefined {
     if (this.#mode !== "write" && this.#mode !== "outOfDataSpace") return EINVAL;
     const failed = this.metadata.commit();
     if (failed !== undefined) return this.metadataFailed("dm_pool_commit_metadata", failed);
     this.counters.commits += 1;
+    this.#unmappedThen = this.#unmapped;
     if (this.metadata.freeMetadataBlocks === 0) {
       this.log("No free metadata blocks");
       this.setMode("outOfMetadataSpace");
@@ -307,6 +315,7 @@ export class ThinPool {
       this.log(`${this.name}: failed to abort metadata transaction`);
       this.setMode("fail");
     } else this.#watchMetadata();
+    this.#unmapped = this.#unmappedThen;
     if (this.metadata.markNeedsCheck() !== undefined) {
       this.log(`${this.name}: failed to set 'needs_check' flag in metadata`);
       this.setMode("fail");
@@ -338,6 +347,7 @@ export class ThinPool {
       this.setMode("outOfDataSpace");
       return ENOSPC;
     }
+    this.#unmapped += 1;
     if (this.metadata.freeMetadataBlocks > 0) return block;
     // Before the reserve is touched.
     return this.commit() ?? block;

@@ -115,6 +115,9 @@ export interface ThinMetadata extends DeviceChanges, Mappings, DataBlocks {
   openDevice(id: number): ThinDevice | Errno;
   /** Every device with its mappings, in the order of their ids. O(mappings). */
   devices(): readonly DeviceModel[] | Errno;
-  /** Throws an InvariantError where counts, reachability or figures do not add up. O(metadata). @param name - the pool's. */
-  check(name: string): void;
+  /**
+   * Throws an InvariantError where counts, reachability or figures do not add up. O(metadata).
+   * @param name - the pool's. @param lostMax - how many data blocks may be counted that nobody maps.
+   */
+  check(name: string, lostMax: number): void;
 }

@@ -281,6 +281,7 @@ export class ThinVolume implements BlockDevice {
       pool.metadataFailed("dm_thin_insert_block", failed);
       return EIO;
     }
+    pool.noteMapped();
     return way === "overwrite" ? undefined : pool.data.write(place, piece);
   }
 

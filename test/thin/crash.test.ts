@@ -25,12 +25,14 @@ import { type Disks, disks, openPool, openVolume, sectors, table } from "./thin-
 const DEVICES = 4;
 const VOLUME_BLOCKS = 24;
 const SECTORS = VOLUME_BLOCKS * 128;
+/** Enough for each device to have blocks of its own. */
+const DATA_BLOCKS = DEVICES * VOLUME_BLOCKS + 4;
 const BLOCK_SECTORS = 128;
 const SOAK = Number(process.env["COWLAB_SOAK"] ?? 0) > 0;
 /** How many device writes a workload comes to at least. */
 const WRITES = SOAK ? 10_000 : 1500;
 /** One cut in so many is made and judged whole as well. */
-const WHOLE_EVERY = SOAK ? 20 : 1000;
+const WHOLE_EVERY = SOAK ? 50 : 500;
 
 /** A command of a device that changes it. */
 interface Command {
@@ -150,7 +152,7 @@ interface Allowed {
 }
 
 class Workload {
-  readonly disks: Disks = disks({ data: 80, metadata: 256 });
+  readonly disks: Disks = disks({ data: DATA_BLOCKS, metadata: 256 });
   readonly random: Random;
   readonly volumes = new Map<number, ThinVolume>();
   readonly options: Partial<PoolOptions>;
@@ -164,7 +166,7 @@ class Workload {
   readonly committed: Allowed[] = [];
   readonly now: Sets = new Map();
   /** Each data sector's values that a cut may leave: the durable one first, then those of unflushed writes. */
-  readonly #values: number[][] = Array.from({ length: 80 * BLOCK_SECTORS }, () => [0]);
+  readonly #values: number[][] = Array.from({ length: DATA_BLOCKS * BLOCK_SECTORS }, () => [0]);
   readonly #dirty = new Set<number>();
   #unflushed: Command[] = [];
   /** The restarts that stand for every subset, as of the last write. */
@@ -203,7 +205,8 @@ class Workload {
 
   #dataChanged(command: Command | "flush"): void {
     if (command === "flush") {
-      for (const sector of this.#dirty) this.#values[sector]?.splice(0, Number.POSITIVE_INFINITY, this.#values[sector]?.at(-1) ?? 0);
+      for (const sector of this.#dirty)
+        this.#values[sector]?.splice(0, Number.POSITIVE_INFINITY, this.#values[sector]?.at(-1) ?? 0);
       this.#dirty.clear();
       return;
     }
@@ -280,9 +283,12 @@ class Workload {
   /** Every value that a cut may leave in any sector of any device, or of those whose data blocks lie in [first, last]. */
   #lookAtAll(one: Restart, first = -1, last: number = Number.POSITIVE_INFINITY): void {
     const fits = this.#statesOf(one).some((state) =>
-      [...one.maps].every(([id, map]) => map.every((block, virtual) => block < first || block > last || this.#fits(state, id, virtual, block))),
+      [...one.maps].every(([id, map]) =>
+        map.every((block, virtual) => block < first || block > last || this.#fits(state, id, virtual, block)),
+      ),
     );
-    if (!fits) throw new Error(`after write ${this.writes}, without ${JSON.stringify(one.losses)}: not a state that was committed`);
+    if (!fits)
+      throw new Error(`after write ${this.writes}, without ${JSON.stringify(one.losses)}: not a state that was committed`);
   }
 
   /** Whether a virtual block may hold what a cut may leave in its data block; -1: it has none. */
@@ -380,7 +386,8 @@ class Workload {
   write(id: number, mine: Set<number>[]): void {
     const tag = 1 + this.random.below(255);
     const count = this.random.pick([1, 8, 128, 130]);
-    const from = this.random.below(2) === 0 ? this.random.below(VOLUME_BLOCKS - 1) * BLOCK_SECTORS : this.random.below(SECTORS - count);
+    const from =
+      this.random.below(2) === 0 ? this.random.below(VOLUME_BLOCKS - 1) * BLOCK_SECTORS : this.random.below(SECTORS - count);
     this.#change(mine, from, from + count, tag);
     expect(this.volume(id).write(bytes(from * 512), sectors(tag, count))).toBeUndefined();
   }

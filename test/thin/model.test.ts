@@ -16,7 +16,19 @@ import type { ThinVolume } from "../../sim/thin/volume.ts";
 import { readImage, thinCheck, thinDump, thinLs, thinRestore } from "../../src/thin/commands.ts";
 import { type DeltaRange, deltaRanges, thinDelta, thinRmap } from "../../src/thin/compare.ts";
 import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
-import { BLOCK, type Disks, disks, HAS_TOOLS, IMAGE, image, OTHER_IMAGE, openPool, openVolume, sectors, tools } from "./thin-lab.ts";
+import {
+  BLOCK,
+  type Disks,
+  disks,
+  HAS_TOOLS,
+  IMAGE,
+  image,
+  OTHER_IMAGE,
+  openPool,
+  openVolume,
+  sectors,
+  tools,
+} from "./thin-lab.ts";
 
 const DEVICES = 6;
 const BLOCKS = 700;
@@ -237,7 +249,12 @@ function judge(raw: Uint8Array): void {
     ["thin_ls", "-o", FIELDS, IMAGE],
     ["thin_rmap", ...REGIONS.flatMap(({ begin, end }) => ["--region", `${begin}..${end}`]), IMAGE],
     ["thin_check", OTHER_IMAGE],
-    ...(left === undefined ? [] : [["thin_delta", ...ids, IMAGE], ["thin_delta", "--verbose", ...ids, IMAGE]]),
+    ...(left === undefined
+      ? []
+      : [
+          ["thin_delta", ...ids, IMAGE],
+          ["thin_delta", "--verbose", ...ids, IMAGE],
+        ]),
   ];
   const told = tools(asked, raw, image(again));
   const restored = thinCheck(again);

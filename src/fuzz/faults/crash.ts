@@ -8,7 +8,7 @@
  *
  * Interface: what happens before the last layer or container is made is durable (a sync follows it), and no cut falls there.
  */
-import { type CutChoice, keepAll, keepNone, keepRandom } from "../../../sim/block/disk.ts";
+import { type CutChoice, type Disk, keepAll, keepNone, keepRandom } from "../../../sim/block/disk.ts";
 import { DiskHistory } from "../../../sim/block/history.ts";
 import { Random } from "../../../sim/core/random.ts";
 import { seconds } from "../../../sim/core/units.ts";
@@ -160,13 +160,51 @@ function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]):
   return `${path} is ${JSON.stringify(here)}, not ${JSON.stringify(promisedPart(states[0]?.get(path), what))}`;
 }
 
+/** The first of some promises that is broken. @param states - what each step up to the one that was cut showed. */
+function firstBroken(promises: readonly Promised[], found: Rows, states: readonly (Rows | undefined)[]): string | undefined {
+  for (const promise of promises) {
+    const since = states.slice(promise.from).flatMap((rows) => rows ?? []);
+    const broken = brokenPromise(promise, found, since);
+    if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
+  }
+  return undefined;
+}
+
+/** What a cut keeps, and a name for it that is the same for the same image between two flushes; a random choice has none. */
+interface Kept {
+  readonly choice: CutChoice;
+  readonly image: string | undefined;
+}
+
 /** The choices of what a cut keeps: all, nothing, some, and every subset of few writes. */
-function* choicesOf(unflushed: number, random: Random, subsetsOf: number): Generator<CutChoice> {
-  yield keepAll;
+function* choicesOf(unflushed: number, random: Random, subsetsOf: number): Generator<Kept> {
+  yield { choice: keepAll, image: imageName(unflushed, 2 ** unflushed - 1) };
   if (unflushed === 0) return;
-  yield keepNone;
-  if (unflushed <= subsetsOf) for (let kept = 1; kept < 2 ** unflushed - 1; kept++) yield (write) => ((kept >> write) & 1) === 1;
-  yield keepRandom(() => random.fraction());
+  yield { choice: keepNone, image: imageName(unflushed, 0) };
+  if (unflushed <= subsetsOf)
+    for (let kept = 1; kept < 2 ** unflushed - 1; kept++)
+      yield { choice: (write) => ((kept >> write) & 1) === 1, image: imageName(unflushed, kept) };
+  yield { choice: keepRandom(() => random.fraction()), image: undefined };
+}
+
+/** @param kept - a bit a write, or all of them, of however many. */
+function imageName(unflushed: number, kept: number): string {
+  return kept > 0 && unflushed > 31 ? `all ${unflushed}` : String(kept);
+}
+
+/** What a machine shows that starts again after a cut: its tree, or why there is none. */
+function restarted(script: Script, disk: Disk, container: string, id: string): Rows | string {
+  let rows: Rows | undefined;
+  const message = guarded(() => {
+    const after = rebooted(script.ground, disk);
+    if (typeof after === "string") return after;
+    after.host.check();
+    after.lab.adopt(container, id);
+    rows = rowsOf(after, container);
+    after.host.check();
+    return undefined;
+  });
+  return message ?? rows ?? "the container's tree cannot be shown";
 }
 
 /** Cuts the power after every command of a script's run. @returns a text where the script cannot be run. */
@@ -185,28 +223,21 @@ export function crashEverywhere(script: Script, options: CrashOptions = {}): Cra
   const violations: string[] = [];
   let cuts = 0;
   let looked = 0;
+  // What the images of the cuts since the last flush showed: keeping nothing is the same image after each command.
+  const shown = new Map<string, Rows | string>();
   for (let count = 0; count <= history.commands; count += options.every ?? 1) {
     const within = commands.findIndex((after) => after >= count);
     const at = within < 0 ? script.steps.length - 1 : within;
-    for (const choice of choicesOf(history.unflushedAfter(count), random, options.subsetsOf ?? 3)) {
+    const unflushed = history.unflushedAfter(count);
+    if (unflushed === 0 || (options.every ?? 1) > 1) shown.clear();
+    for (const { choice, image } of choicesOf(unflushed, random, options.subsetsOf ?? 3)) {
       cuts += 1;
       const kept = promises.filter(({ from }) => (commands[from] ?? 0) <= count);
       looked += kept.length;
-      const message = guarded(() => {
-        const after = rebooted(script.ground, history.imageAfterCommands(count, choice));
-        if (typeof after === "string") return after;
-        after.host.check();
-        after.lab.adopt(container, id);
-        const found = rowsOf(after, container);
-        if (found === undefined) return "the container's tree cannot be shown";
-        after.host.check();
-        for (const promise of kept) {
-          const since = states.slice(promise.from, at + 1).flatMap((rows) => rows ?? []);
-          const broken = brokenPromise(promise, found, since);
-          if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
-        }
-        return undefined;
-      });
+      const known = image === undefined ? undefined : shown.get(image);
+      const found = known ?? restarted(script, history.imageAfterCommands(count, choice), container, id);
+      if (image !== undefined) shown.set(image, found);
+      const message = typeof found === "string" ? found : firstBroken(kept, found, states.slice(0, at + 1));
       if (message !== undefined) violations.push(`after command ${count} of ${history.commands} (step ${at}): ${message}`);
     }
   }

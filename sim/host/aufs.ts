@@ -2,21 +2,39 @@
  * aufs as mount(8) makes it: its branches are paths of the host. A kernel that was not built with it does not know the type.
  */
 import { EEXIST, isErrno } from "../core/errno.ts";
-import { type AufsHost, appendBranches, mountAufs } from "../union/aufs/mount.ts";
-import { type BranchRequest, type ParsedOptions, parseOptions, refuse } from "../union/aufs/options.ts";
+import { type BranchChange, remountAufs } from "../union/aufs/branches.ts";
+import { type AufsHost, mountAufs } from "../union/aufs/mount.ts";
+import { type BranchRequest, type ChangeRequest, type ParsedOptions, parseOptions, refuse } from "../union/aufs/options.ts";
 import type { Branch } from "../union/aufs/state.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
-/** Finds the folders of branches. */
+/** Finds the folder of a branch. */
+function findBranch(host: HostParts, directory: string, { path, permission }: BranchRequest): Branch | MountFailure {
+  const place = host.resolve(path, directory);
+  if (isErrno(place)) return refuse(`lookup failed ${path} (${-place.number})`, place);
+  const { fs, readOnly } = place.mount;
+  return { fs, inode: place.inode, path, permission, readOnly };
+}
+
 function findBranches(host: HostParts, directory: string, requests: readonly BranchRequest[]): Branch[] | MountFailure {
   const branches: Branch[] = [];
-  for (const { path, permission } of requests) {
-    const place = host.resolve(path, directory);
-    if (isErrno(place)) return refuse(`lookup failed ${path} (${-place.number})`, place);
-    branches.push({ fs: place.mount.fs, inode: place.inode, path, permission });
+  for (const request of requests) {
+    const branch = findBranch(host, directory, request);
+    if ("errno" in branch) return branch;
+    branches.push(branch);
   }
   return branches;
+}
+
+function findChanges(host: HostParts, directory: string, requests: readonly ChangeRequest[]): BranchChange[] | MountFailure {
+  const changes: BranchChange[] = [];
+  for (const request of requests) {
+    const branch = findBranch(host, directory, request.branch);
+    if ("errno" in branch) return branch;
+    changes.push(request.kind === "add" ? { ...request, branch } : { kind: request.kind, branch });
+  }
+  return changes;
 }
 
 /** The file that maps inode numbers is made anew, in a folder that is there, and unlinked at once. */
@@ -38,16 +56,29 @@ function mount(host: HostParts, request: MountRequest, data: string): FileSystem
   if ("errno" in parsed) return parsed;
   const wrong = refuseXino(host, parsed);
   if (wrong !== undefined) return wrong;
-  const branches = findBranches(host, request.directory ?? "/", [...parsed.branches, ...parsed.appended]);
+  const directory = request.directory ?? "/";
+  const branches = findBranches(host, directory, parsed.branches);
   if (!Array.isArray(branches)) return branches;
   const aufs = mountAufs(partsOf(host), branches, parsed.options);
   if ("errno" in aufs) return aufs;
-  aufs.remount = (text, directory) => {
+  const change = (
+    requests: readonly ChangeRequest[],
+    options: ParsedOptions["options"],
+    from: string,
+  ): MountFailure | undefined => {
+    const changes = findChanges(host, from, requests);
+    return Array.isArray(changes) ? remountAufs(host, aufs.aufs, changes, options) : changes;
+  };
+  const refused = parsed.changes.length === 0 ? undefined : change(parsed.changes, {}, directory);
+  if (refused !== undefined) {
+    aufs.unmount();
+    return refused;
+  }
+  aufs.remount = (text, from) => {
     const changed = parseOptions(text);
     if ("errno" in changed) return changed;
     if (changed.branches.length > 0) return refuse("br is no option of a remount");
-    const appended = findBranches(host, directory, changed.appended);
-    return Array.isArray(appended) ? appendBranches(partsOf(host), aufs, appended) : appended;
+    return change(changed.changes, changed.options, from);
   };
   return aufs;
 }

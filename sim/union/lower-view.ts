@@ -18,9 +18,7 @@ import { findInDataLayers } from "./data-layers.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 import { NamePlaces } from "./name-places.ts";
-
-/** The number of an object of the view; 0 is none. */
-export type ViewNode = number;
+import { type ViewNode, ViewNodes } from "./view-nodes.ts";
 
 /** The root of every view. */
 export const VIEW_ROOT: ViewNode = 1;
@@ -45,6 +43,10 @@ interface Search {
   path: string;
 }
 
+function newSearch(path: string): Search {
+  return { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
+}
+
 export class LowerView {
   readonly layers: readonly LayerDirectory[];
   /** Layers that show no names, and are asked only for the data of a file which the lowest layer has without them. */
@@ -54,16 +56,11 @@ export class LowerView {
   readonly #dentries = new DentryTable();
   /** Where in the data-only layers a node's data are, as long as nobody has asked for them. */
   readonly #dataPaths = new Map<ViewNode, string>();
-  /** Where a node's stack begins in the two pools, how long it is, and what looking it up cost. */
-  #starts = new Uint32Array(16);
-  #counts = new Uint16Array(16);
-  #probes = new Uint16Array(16);
-  #nodes = 1;
-  #poolLayers = new Uint16Array(32);
-  #poolInodes = new Float64Array(32);
-  #pooled = 0;
+  readonly #nodes = new ViewNodes();
   readonly #listings = new Map<ViewNode, Listing>();
   readonly #strays = new Map<number, ViewNode>();
+  readonly #pastOthers = new Map<string, ViewNode>();
+  readonly #assembled = new Map<string, ViewNode>();
   /** Which layers of a deep directory have which names, whiteouts too. */
   readonly #places = new Map<ViewNode, NamePlaces>();
   /** How many layer lookups the kernel makes for the name that was looked up last. */
@@ -86,32 +83,26 @@ export class LowerView {
     this.dataLayers = dataLayers;
     this.#rules = rules;
     this.#names = names;
-    this.#add({
-      layers: layers.map((_, index) => index),
-      inodes: layers.map((layer) => layer.inode),
-      probes: 0,
-      isDirectory: true,
-      lacksData: false,
-      stop: true,
-      path: "",
-    });
+    const root = newSearch("");
+    for (const [index, { inode }] of layers.entries()) this.#take(root, index, inode);
+    this.#add(root);
   }
 
   /** How many objects it has met. */
   get size(): number {
-    return this.#nodes - 1;
+    return this.#nodes.size;
   }
 
   /** Which layer shows the node: an index into `layers`. */
   layerOf(node: ViewNode): number {
-    return this.#poolLayers[this.#starts[node] as number] as number;
+    return this.#nodes.layerAt(this.#nodes.startOf(node));
   }
   fsOf(node: ViewNode): FileSystem {
     return (this.layers[this.layerOf(node)] as LayerDirectory).fs;
   }
   /** The topmost layer's inode of the node. */
   inodeOf(node: ViewNode): Inode {
-    return this.#poolInodes[this.#starts[node] as number] as Inode;
+    return this.#nodes.inodeAt(this.#nodes.startOf(node));
   }
   /**
    * Makes sure that a file's data are found, which are looked for when they are first needed (ovl_maybe_lookup_lowerdata).
@@ -122,9 +113,7 @@ export class LowerView {
     if (path === undefined) return undefined;
     const found = findInDataLayers(this.dataLayers, this.#names, path);
     if (isErrno(found)) return found;
-    const place = this.#lastPlace(node);
-    this.#poolLayers[place] = this.layers.length + found.layer;
-    this.#poolInodes[place] = found.inode;
+    this.#nodes.setPlace(this.#lastPlace(node), this.layers.length + found.layer, found.inode);
     this.#dataPaths.delete(node);
     return undefined;
   }
@@ -137,18 +126,18 @@ export class LowerView {
     return this.#fsAt(this.#lastPlace(node));
   }
   dataInodeOf(node: ViewNode): Inode {
-    return this.#poolInodes[this.#lastPlace(node)] as Inode;
+    return this.#nodes.inodeAt(this.#lastPlace(node));
   }
   #lastPlace(node: ViewNode): number {
-    return (this.#starts[node] as number) + this.depthOf(node) - 1;
+    return this.#nodes.startOf(node) + this.depthOf(node) - 1;
   }
   /** How many layers make up the node: 1 for what is no directory, unless its data are in another layer than its attributes. */
   depthOf(node: ViewNode): number {
-    return this.#counts[node] as number;
+    return this.#nodes.countOf(node);
   }
   /** How many layer lookups the kernel makes to find the node. */
   probesOf(node: ViewNode): number {
-    return this.#probes[node] as number;
+    return this.#nodes.probesOf(node);
   }
   isDirectory(node: ViewNode): boolean {
     return (this.fsOf(node).mode(this.inodeOf(node)) & S_IFMT) === S_IFDIR;
@@ -167,6 +156,37 @@ export class LowerView {
     return this.#find(directory, name, this.#names.text(name));
   }
 
+  /**
+   * The directories at a name, past whatever else there is: what a directory above the view merges with.
+   * Precondition: the rules merge past others.
+   */
+  lookupDirectory(directory: ViewNode, name: Name): ViewNode | Errno {
+    const found = this.lookup(directory, name);
+    if (isErrno(found) || found === 0 || this.isDirectory(found)) return found;
+    const key = `${directory}/${name}`;
+    const known = this.#pastOthers.get(key);
+    if (known !== undefined) return known;
+    const search = newSearch(this.#names.text(name));
+    search.isDirectory = true;
+    const made = this.#run(directory, name, search);
+    if (!isErrno(made)) this.#pastOthers.set(key, made);
+    return made;
+  }
+
+  /** The directory that is made up of given ones of the layers, topmost first; 0 for none. */
+  assemble(stack: readonly { readonly layer: number; readonly inode: Inode }[]): ViewNode {
+    if (stack.length === 0) return 0;
+    const key = stack.map(({ layer, inode }) => `${layer}:${inode}`).join();
+    const known = this.#assembled.get(key);
+    if (known !== undefined) return known;
+    const search = newSearch("");
+    search.isDirectory = true;
+    for (const { layer, inode } of stack) this.#take(search, layer, inode);
+    const made = this.#add(search);
+    this.#assembled.set(key, made);
+    return made;
+  }
+
   /** Looks up what a redirect names: a sibling in `directory`, or a path from the layers' roots. Errors as for `lookup`. */
   lookupRedirect(directory: ViewNode, redirect: string): ViewNode | Errno {
     const name = this.#names.intern(redirect);
@@ -182,15 +202,9 @@ export class LowerView {
     const key = inode * this.layers.length + layer;
     const known = this.#strays.get(key);
     if (known !== undefined) return known;
-    const made = this.#add({
-      layers: [layer],
-      inodes: [inode],
-      probes: 0,
-      isDirectory: false,
-      lacksData: false,
-      stop: true,
-      path: "",
-    });
+    const search = newSearch("");
+    this.#take(search, layer, inode);
+    const made = this.#add(search);
     this.#strays.set(key, made);
     return made;
   }
@@ -206,10 +220,10 @@ export class LowerView {
 
   /** The layers' directories that make up a merged one, topmost first. */
   stackOf(directory: ViewNode): StackedDirectory[] {
-    const start = this.#starts[directory] as number;
+    const start = this.#nodes.startOf(directory);
     const stack: StackedDirectory[] = [];
     for (let at = start; at < start + this.depthOf(directory); at++) {
-      stack.push({ fs: this.#fsAt(at), inode: this.#poolInodes[at] as Inode, layer: this.#poolLayers[at] as number });
+      stack.push({ fs: this.#fsAt(at), inode: this.#nodes.inodeAt(at), layer: this.#nodes.layerAt(at) });
     }
     return stack;
   }
@@ -231,13 +245,23 @@ export class LowerView {
   }
 
   #fsAt(place: number): FileSystem {
-    const layer = this.#poolLayers[place] as number;
+    const layer = this.#nodes.layerAt(place);
     const among = this.layers.length;
     return ((layer < among ? this.layers[layer] : this.dataLayers[layer - among]) as LayerDirectory).fs;
   }
 
   #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
-    const search: Search = { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
+    const node = this.#run(directory, key, newSearch(path));
+    if (isErrno(node)) return node;
+    // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
+    if (node !== 0) this.#dentries.insert(directory, key, node);
+    else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
+    return node;
+  }
+
+  /** Asks the layers of a directory for the path of a search. */
+  #run(directory: ViewNode, key: Name, search: Search): ViewNode | Errno {
+    const { path } = search;
     let from = directory;
     const depth = this.depthOf(directory);
     // A name is asked for only where it is; a path, or what a redirect names, in each layer.
@@ -249,12 +273,12 @@ export class LowerView {
         if (next < 0) break;
         index = next;
       }
-      const place = (this.#starts[from] as number) + index;
-      const layer = this.#poolLayers[place] as number;
+      const place = this.#nodes.startOf(from) + index;
+      const layer = this.#nodes.layerAt(place);
       const wasRelative = !search.path.startsWith("/");
       // A parent that ends here may still hold what an absolute redirect finds further down (ovl_lookup: d.last).
       const lowest = this.#rules.followsRedirects ? layer === this.layers.length - 1 : index === this.depthOf(from) - 1;
-      const failed = this.#findInLayer(search, layer, this.#poolInodes[place] as Inode, lowest);
+      const failed = this.#findInLayer(search, layer, this.#nodes.inodeAt(place), lowest);
       if (failed !== undefined) return failed;
       if (wasRelative && search.path.startsWith("/") && from !== VIEW_ROOT) {
         // An absolute redirect goes on from the roots of the layers below this one.
@@ -267,9 +291,6 @@ export class LowerView {
     this.lastProbes = search.probes;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
     if (dataPath !== undefined) this.#dataPaths.set(node, dataPath);
-    // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
-    if (node !== 0) this.#dentries.insert(directory, key, node);
-    else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
     return node;
   }
 
@@ -361,38 +382,6 @@ export class LowerView {
   }
 
   #add(search: Search): ViewNode {
-    const node = this.#nodes++;
-    if (node === this.#starts.length) this.#growNodes();
-    const count = search.layers.length;
-    while (this.#pooled + count > this.#poolLayers.length) this.#growPool();
-    this.#starts[node] = this.#pooled;
-    this.#counts[node] = count;
-    this.#probes[node] = search.probes;
-    this.#poolLayers.set(search.layers, this.#pooled);
-    this.#poolInodes.set(search.inodes, this.#pooled);
-    this.#pooled += count;
-    return node;
-  }
-
-  #growNodes(): void {
-    const length = this.#starts.length * 2;
-    const starts = new Uint32Array(length);
-    starts.set(this.#starts);
-    this.#starts = starts;
-    const counts = new Uint16Array(length);
-    counts.set(this.#counts);
-    this.#counts = counts;
-    const probes = new Uint16Array(length);
-    probes.set(this.#probes);
-    this.#probes = probes;
-  }
-
-  #growPool(): void {
-    const layers = new Uint16Array(this.#poolLayers.length * 2);
-    layers.set(this.#poolLayers);
-    this.#poolLayers = layers;
-    const inodes = new Float64Array(layers.length);
-    inodes.set(this.#poolInodes);
-    this.#poolInodes = inodes;
+    return this.#nodes.add(search.layers, search.inodes, search.probes);
   }
 }

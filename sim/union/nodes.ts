@@ -8,10 +8,10 @@
  * node is held is held in its own filesystem too, so that an open, unlinked file keeps its data.
  */
 import { assert, InvariantError } from "../core/assert.ts";
-import type { Name } from "../core/names.ts";
+import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import { type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
-import type { ViewNode } from "./lower-view.ts";
+import { type FileSystem, type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
+import type { ViewNode } from "./view-nodes.ts";
 
 /** The number of an inode of a union. */
 export type Node = number;
@@ -54,7 +54,7 @@ const TYPE: number = S_IFMT >>> TYPE_SHIFT;
 /** It has an inode on the upper layer. */
 const HAS_UPPER = 1 << 15;
 
-/** Of the word of flags: where the layer begins that shows the node, an index into the view's layers. */
+/** Of the word of flags: where the layer begins that shows the node. */
 const LAYER_SHIFT = 16;
 const FLAG_BITS = 0xffff;
 
@@ -65,7 +65,7 @@ const WIDTH = 8;
 /** The inode that shows the node, two words: a double, at REAL / 2 of the row. */
 const REAL = 0;
 const LOWER = 2;
-/** The flags, and from LAYER_SHIFT on the layer of REAL where it is a lower one. */
+/** The flags, and from LAYER_SHIFT on the layer of REAL. */
 const FLAGS = 3;
 /** The directory and the name under which the node was last found: exact for directories. Of a free row, the next free one. */
 const PARENT = 4;
@@ -81,10 +81,21 @@ interface LowerPlaces {
   depthOf(node: ViewNode): number;
 }
 
+/** What the nodes ask of the mount that they belong to. */
+interface NodeOwner {
+  /** The filesystem of a node's upper inode. */
+  upperFsOf(node: Node): FileSystem;
+  /** Flags of nodes of which the mount keeps more than the row. */
+  readonly remembered: number;
+  /** Such a node is about to end. */
+  forget(node: Node): void;
+}
+
 export class UnionNodes implements WalkedPaths {
   epoch = 0;
   readonly dentries: DentryTable = new DentryTable();
   readonly #view: LowerPlaces;
+  readonly #owner: NodeOwner;
   #words = new Uint32Array(FIRST_ROWS * WIDTH);
   /** The same memory as doubles. */
   #doubles = new Float64Array(this.#words.buffer);
@@ -93,8 +104,9 @@ export class UnionNodes implements WalkedPaths {
   #live = 0;
 
   /** @param view - what its `lower` nodes are nodes of. */
-  constructor(view: LowerPlaces) {
+  constructor(view: LowerPlaces, owner: NodeOwner) {
     this.#view = view;
+    this.#owner = owner;
   }
 
   /** How many nodes there are. */
@@ -114,7 +126,7 @@ export class UnionNodes implements WalkedPaths {
   flagsOf(node: Node): number {
     return this.#words[node * WIDTH + FLAGS] as number;
   }
-  /** Of a node without an upper inode: the layer of `realOf`, an index into the view's layers. */
+  /** The layer of `realOf`: an index into the view's layers, or of a node with an upper inode into the upper ones, of which overlayfs has one. */
   layerOf(node: Node): number {
     return (this.#words[node * WIDTH + FLAGS] as number) >>> LAYER_SHIFT;
   }
@@ -159,15 +171,20 @@ export class UnionNodes implements WalkedPaths {
   setType(node: Node, mode: number): void {
     this.set(node, (mode & S_IFMT) >>> TYPE_SHIFT);
   }
-  setHolds(node: Node, holds: number): void {
-    this.#words[node * WIDTH + HOLDS] = holds;
-  }
-
-  /** Puts a node on the upper layer, or on another inode there. */
-  setUpper(node: Node, upper: Inode): void {
+  /** Puts a node on an upper layer, or on another inode there. */
+  setUpper(node: Node, upper: Inode, layer = 0): void {
     this.#doubles[(node * WIDTH + REAL) / 2] = upper;
     const at = node * WIDTH + FLAGS;
-    this.#words[at] = ((this.#words[at] as number) & FLAG_BITS & ~IS_STACKED) | HAS_UPPER;
+    this.#words[at] = ((this.#words[at] as number) & FLAG_BITS & ~IS_STACKED) | HAS_UPPER | (layer << LAYER_SHIFT);
+  }
+
+  /** Lets the view alone show a node, by one of its own. */
+  showLower(node: Node, lower: ViewNode): void {
+    const at = node * WIDTH;
+    this.#words[at + LOWER] = lower;
+    this.#doubles[at / 2] = this.#view.inodeOf(lower);
+    const flags = (this.#words[at + FLAGS] as number) & FLAG_BITS & ~HAS_UPPER;
+    this.#words[at + FLAGS] = flags | (this.#view.layerOf(lower) << LAYER_SHIFT);
   }
 
   /** Parts a node from what is below it. Precondition: it is on the upper layer. */
@@ -181,8 +198,8 @@ export class UnionNodes implements WalkedPaths {
     this.#words[node * WIDTH + LOWER] = lower;
   }
 
-  /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. */
-  add(upper: number, lower: ViewNode, flags: number): Node {
+  /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. @param layer - the upper layer that has it. */
+  add(upper: number, lower: ViewNode, flags: number, layer = 0): Node {
     let node = this.#free;
     if (node !== 0) this.#free = this.parentOf(node);
     else {
@@ -198,7 +215,7 @@ export class UnionNodes implements WalkedPaths {
     words[at + HOLDS] = 0;
     if (upper !== NO_UPPER) {
       this.#doubles[at / 2] = upper;
-      words[at + FLAGS] = flags | HAS_UPPER;
+      words[at + FLAGS] = flags | HAS_UPPER | (layer << LAYER_SHIFT);
     } else {
       const view = this.#view;
       const stacked = (flags & IS_DIRECTORY) === 0 && view.depthOf(lower) > 1 ? IS_STACKED : 0;
@@ -207,6 +224,41 @@ export class UnionNodes implements WalkedPaths {
     }
     this.#live += 1;
     return node;
+  }
+
+  /** Someone needs the node for a while, under a name or without one. */
+  hold(node: Node): void {
+    this.#words[node * WIDTH + HOLDS] = this.holdsOf(node) + 1;
+  }
+
+  /** Ends a hold, and with the last one a node without a name. */
+  drop(node: Node): void {
+    const holds = this.holdsOf(node) - 1;
+    this.#words[node * WIDTH + HOLDS] = holds;
+    if (holds === 0 && this.entriesOf(node) === 0 && node !== ROOT_NODE) this.#finish(node);
+  }
+
+  /** Keeps a held node's upper inode alive, since its name is about to go. */
+  beforeLoss(node: Node): void {
+    if (this.holdsOf(node) === 0 || !this.hasUpper(node) || this.has(node, HOLDS_UPPER)) return;
+    this.#owner.upperFsOf(node).hold(this.upperOf(node));
+    this.set(node, HOLDS_UPPER);
+  }
+
+  /** Ends a node that lost its last entry, unless it is held. */
+  afterLoss(node: Node): void {
+    if (this.entriesOf(node) !== 0) return;
+    this.set(node, IS_UNLINKED);
+    if (this.has(node, IS_DIRECTORY)) this.forgetEntries(node);
+    if (this.holdsOf(node) === 0) this.#finish(node);
+  }
+
+  #finish(node: Node): void {
+    const flags = this.flagsOf(node);
+    if ((flags & IS_DIRECTORY) !== 0) this.forgetEntries(node);
+    if ((flags & HOLDS_UPPER) !== 0) this.#owner.upperFsOf(node).drop(this.upperOf(node));
+    if ((flags & this.#owner.remembered) !== 0) this.#owner.forget(node);
+    this.free(node);
   }
 
   /** Ends a node that nothing leads to. */
@@ -297,6 +349,14 @@ export class UnionNodes implements WalkedPaths {
       assert(this.dentries.child(row) >= WHITEOUT_ENTRY, `directory ${directory} goes with an entry`);
       this.dentries.remove(row);
     }
+  }
+
+  /** Where a node was last found, for events and logs. */
+  pathOf(node: Node, names: NameTable): string {
+    let path = "";
+    for (let at = node; at !== ROOT_NODE && at !== NO_NODE; at = this.parentOf(at))
+      path = `/${names.text(this.nameOf(at))}${path}`;
+    return path === "" ? "/" : path;
   }
 
   /** Makes the root's only entry the root itself. */

@@ -47,11 +47,12 @@ export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, 
 /** What mode and owner say. */
 function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
   const mode = fs.mode(inode);
-  if (who.capabilities !== 0 && overrides(who, mode, mask)) return undefined;
-  let bits = mode;
-  if (fs.uid(inode) === who.uid) bits = mode >> 6;
-  else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
-  if ((mask & 7 & ~bits) !== 0) return EACCES;
+  if (who.capabilities === 0 || !overrides(who, mode, mask)) {
+    let bits = mode;
+    if (fs.uid(inode) === who.uid) bits = mode >> 6;
+    else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
+    if ((mask & 7 & ~bits) !== 0) return EACCES;
+  }
   return fs.refuse === undefined ? undefined : fs.refuse(who, inode, mask);
 }
 

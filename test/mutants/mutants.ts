@@ -56,13 +56,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "aufs makes no whiteout for a lower name that is removed",
     file: "sim/union/aufs/remove.ts",
-    from: "const unhidden = covered ? placeWhiteout(aufs, directory, name) : undefined;",
+    from: "const unhidden = covered ? placeWhiteout(aufs, directory, name, branch) : undefined;",
     to: "const unhidden = undefined;",
   },
   {
     name: "aufs forgets that a directory moved over a whiteout must be opaque",
     file: "sim/union/aufs/rename.ts",
-    from: "(opaque ? setOpaque(aufs, source.node) : undefined) ??",
+    from: "(opaque ? setOpaque(aufs, source.node, branch) : undefined) ??",
     to: "",
   },
   {

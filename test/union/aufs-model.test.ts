@@ -77,9 +77,15 @@ function within(lab: AufsLab, folder: string): Task {
   return task;
 }
 
-/** Mounts a chain of branches, topmost first. */
-function enter(lab: AufsLab, chain: readonly string[]): ReturnType<AufsLab["enter"]> {
-  return lab.enter(`br:${chain.map((branch, index) => `${branch}=${index === 0 ? "rw" : "ro+wh"}`).join(":")},dirperm1`);
+/** Mounts a chain of branches, topmost first. @param permissions - of those below the first. */
+function enter(
+  lab: AufsLab,
+  chain: readonly string[],
+  permissions: readonly string[] = [],
+  more = "",
+): ReturnType<AufsLab["enter"]> {
+  const branches = chain.map((branch, index) => `${branch}=${index === 0 ? "rw" : (permissions[index] ?? "ro+wh")}`);
+  return lab.enter(`br:${branches.join(":")},dirperm1${more}`);
 }
 
 test("Random calls over up to four branches end as on one filesystem; lower branches keep every byte; a new mount shows the same", () => {
@@ -134,3 +140,102 @@ test("Hard links of a lower branch stay one file while the mount lives, whatever
     runs(80),
   );
 });
+
+const permission = fc.constantFrom("rw", "rw", "ro+wh");
+const policies = fc.constantFrom(
+  "create=tdp,cpup=tdp",
+  "create=rr,cpup=bup",
+  "create=rr,cpup=bu",
+  "create=mfs:0,cpup=tdp",
+  "create=pmfs:0,cpup=bup",
+  "create=mfsrr:1000000000000,cpup=bu",
+  "create=tdmfs:0,cpup=tdp",
+  "create=pmfsrr:1000000000000:0,cpup=tdp",
+);
+/** What an administrator does in between: the chain keeps a writable top. */
+const change = fc.record({ kind: fc.constantFrom("none", "mod", "del", "add"), at: fc.nat(3), permission });
+
+/** Makes calls on a mount and on the plain tree, which must answer the same but for EXDEV. */
+function compare({ task, fs }: ReturnType<AufsLab["enter"]>, flat: Task, steps: readonly Call[]): void {
+  for (const step of steps) {
+    const answer = make(task, step);
+    if (answer !== "EXDEV") expect([step, answer]).toEqual([step, make(flat, step)]);
+    fs.check();
+  }
+  expect(tree(task)).toEqual(tree(flat));
+}
+
+/** Branches that were written one above the other. @returns them, topmost first */
+function writtenChain(lab: AufsLab, flat: Task, layers: readonly (readonly Call[])[]): string[] {
+  let chain: string[] = [];
+  for (const [index, steps] of layers.entries()) {
+    chain = [lab.branch(`b${index}`), ...chain];
+    const mounted = enter(lab, chain);
+    compare(mounted, flat, steps);
+    mounted.task.exit();
+    expect(lab.host.unmount(mounted.path)).toBeUndefined();
+  }
+  return chain;
+}
+
+test("Random calls over several writable branches end as on one filesystem under every policy, while branches come, go and change", () => {
+  const phase = fc.record({ steps: fc.array(call, { maxLength: 10 }), change });
+  const layer = fc.record({ steps: fc.array(call, { maxLength: 8 }), permission });
+  fc.assert(
+    fc.property(
+      fc.array(layer, { minLength: 3, maxLength: 4 }),
+      policies,
+      fc.array(phase, { maxLength: 4 }),
+      (layers, policy, phases) => {
+        const lab = new AufsLab();
+        const flat = within(lab, lab.branch("flat"));
+        const written = layers.map(({ steps }) => steps);
+        const chain = writtenChain(lab, flat, written);
+        const permissions = ["rw", ...layers.slice(1).map((one) => one.permission)];
+        const mounted = enter(lab, chain, permissions, `,${policy}`);
+        let deleted = false;
+        for (const [index, { steps, change: then }] of phases.entries()) {
+          compare(mounted, flat, steps);
+          const remount = changeChain(lab, chain, permissions, { ...then, index });
+          if (remount !== "") expect(lab.host.remount(mounted.path, remount)).toBeUndefined();
+          mounted.fs.check();
+          deleted = remount.startsWith("del");
+          if (deleted) break;
+          expect(tree(mounted.task)).toEqual(tree(flat));
+        }
+        const shown = tree(mounted.task);
+        mounted.task.exit();
+        expect(lab.host.unmount(mounted.path)).toBeUndefined();
+        const again = enter(lab, chain, permissions);
+        expect(tree(again.task)).toEqual(shown);
+        if (!deleted) expect(shown).toEqual(tree(flat));
+        again.fs.check();
+      },
+    ),
+    runs(120),
+  );
+});
+
+/** Changes a chain below its first branch, as a remount with the answer does. */
+function changeChain(
+  lab: AufsLab,
+  chain: string[],
+  permissions: string[],
+  { kind, at, permission: next, index }: { kind: string; at: number; permission: string; index: number },
+): string {
+  const place = 1 + (at % Math.max(1, chain.length - 1));
+  const branch = chain[place];
+  if (kind === "none" || branch === undefined) return "";
+  if (kind === "add") {
+    chain.splice(place, 0, lab.branch(`added${index}`));
+    permissions.splice(place, 0, next);
+    return `add:${place}:/b/added${index}=${next}`;
+  }
+  if (kind === "mod") {
+    permissions[place] = next;
+    return `mod:${branch}=${next}`;
+  }
+  chain.splice(place, 1);
+  permissions.splice(place, 1);
+  return `del:${branch}`;
+}

@@ -1,9 +1,11 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/aufs/i_op.c, cpup.c, xattr.c; spec/union.md section 16 and part D, C2, C3, C9 and C10).
  */
+import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
-import { EROFS, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
-import type { AttributeChange, Attributes } from "../../vfs/filesystem.ts";
+import { type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { bytes } from "../../core/units.ts";
+import type { AttributeChange, Attributes, StatFs } from "../../vfs/filesystem.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { IS_STALE } from "./flags.ts";
@@ -29,8 +31,9 @@ export function getattr(aufs: Aufs, node: Node, into: Attributes): Errno | undef
 /** What the directories below the one that shows add to its links: the subdirectories that each has (C9). */
 function linksBelow(aufs: Aufs, node: Node): number {
   const { nodes, lowerLinks } = aufs;
+  const above = linksOnUppers(aufs, node);
   const lower = nodes.lowerOf(node);
-  if (lower === 0) return 0;
+  if (lower === 0) return above;
   let sum = lowerLinks.get(lower);
   if (sum === undefined) {
     sum = 0;
@@ -40,10 +43,22 @@ function linksBelow(aufs: Aufs, node: Node): number {
     }
     lowerLinks.set(lower, sum);
   }
-  if (nodes.hasUpper(node)) return sum;
+  if (nodes.hasUpper(node)) return above + sum;
   // The topmost one's own count is in stat already.
   aufs.fsOf(node).getattr(aufs.inodeOf(node), aufs.otherAttributes);
   return sum - (aufs.otherAttributes.nlink - OWN_LINKS);
+}
+
+/** The same of the upper branches below its own. */
+function linksOnUppers(aufs: Aufs, node: Node): number {
+  let sum = 0;
+  for (let branch = aufs.branchOf(node) + 1; branch < aufs.uppers.length; branch++) {
+    const inode = aufs.inodeOn(node, branch);
+    if (inode === undefined) continue;
+    aufs.upperAt(branch).fs.getattr(inode, aufs.otherAttributes);
+    sum += aufs.otherAttributes.nlink - OWN_LINKS;
+  }
+  return sum;
 }
 
 /** The mount's granularity of times is a second (C2); the present, which the branch stamps itself, is exact. */
@@ -56,20 +71,17 @@ function granular(aufs: Aufs, time: Time | undefined): Time | undefined {
 
 /** Copies up first; of a file that is cut, only what is kept. */
 export function setattr(aufs: Aufs, node: Node, change: AttributeChange): Errno | undefined {
-  const { upper, nodes } = aufs;
-  if (upper === undefined) return EROFS;
   const failed = copyUp(aufs, node, change.size === undefined ? {} : { length: change.size });
   if (failed !== undefined) return failed;
   const atime = granular(aufs, change.atime);
   const mtime = granular(aufs, change.mtime);
   const times = { ...(atime === undefined ? {} : { atime }), ...(mtime === undefined ? {} : { mtime }) };
-  return upper.fs.setattr(nodes.upperOf(node), { ...change, ...times });
+  return aufs.fsOf(node).setattr(aufs.inodeOf(node), { ...change, ...times });
 }
 
-/** Lower inodes keep their atime. */
+/** Inodes of read-only branches keep their atime. */
 export function touchAtime(aufs: Aufs, node: Node): void {
-  const { upper, nodes } = aufs;
-  if (upper !== undefined && nodes.hasUpper(node)) upper.fs.touchAtime(nodes.upperOf(node));
+  if (aufs.isOnWritable(node)) aufs.fsOf(node).touchAtime(aufs.inodeOf(node));
 }
 
 /** An xattr and what setxattr does with it. */
@@ -81,9 +93,7 @@ export interface XattrChange {
 
 /** Copies up, also where it fails afterwards. */
 export function setxattr(aufs: Aufs, node: Node, change: XattrChange): Errno | undefined {
-  const { upper, nodes } = aufs;
-  if (upper === undefined) return EROFS;
-  return copyUp(aufs, node) ?? upper.fs.setxattr(nodes.upperOf(node), change.name, change.value, change.flags);
+  return copyUp(aufs, node) ?? aufs.fsOf(node).setxattr(aufs.inodeOf(node), change.name, change.value, change.flags);
 }
 
 /**
@@ -91,12 +101,37 @@ export function setxattr(aufs: Aufs, node: Node, change: XattrChange): Errno | u
  * file is written. Copies up, also where there is nothing to remove.
  */
 export function removexattr(aufs: Aufs, node: Node, name: string): Errno | undefined {
-  const { upper, nodes } = aufs;
-  if (upper === undefined) return EROFS;
   const failed = copyUp(aufs, node);
   if (failed !== undefined) return failed;
-  const inode = nodes.upperOf(node);
-  if (name === "security.capability") return upper.fs.removexattr(inode, name);
-  const value = upper.fs.getxattr(inode, name);
-  return isErrno(value) ? value : upper.fs.setxattr(inode, name, new Uint8Array(0), 0);
+  const fs = aufs.fsOf(node);
+  const inode = aufs.inodeOf(node);
+  if (name === "security.capability") return fs.removexattr(inode, name);
+  const value = fs.getxattr(inode, name);
+  return isErrno(value) ? value : fs.setxattr(inode, name, new Uint8Array(0), 0);
+}
+
+/**
+ * The topmost branch's numbers; with the option sum those of all filesystems, each once and in the smallest block size, branches of one counting
+ * as one (super.c, au_statfs_sum, aufs 6.x [S]).
+ */
+export function statfs({ branches, options }: Aufs): StatFs {
+  const [first, ...others] = new Set((options.sum ? branches : branches.slice(0, 1)).map(({ fs }) => fs));
+  assert(first !== undefined, "a mount has a branch");
+  let sum = first.statfs();
+  for (const fs of others) {
+    const more = fs.statfs();
+    const blockSize = Math.min(sum.blockSize, more.blockSize);
+    const add = (count: "blocks" | "blocksFree" | "blocksAvailable"): number =>
+      sum[count] * Math.trunc(sum.blockSize / blockSize) + more[count] * Math.trunc(more.blockSize / blockSize);
+    sum = {
+      ...sum,
+      blockSize: bytes(blockSize),
+      blocks: add("blocks"),
+      blocksFree: add("blocksFree"),
+      blocksAvailable: add("blocksAvailable"),
+      files: sum.files + more.files,
+      filesFree: sum.filesFree + more.filesFree,
+    };
+  }
+  return sum;
 }

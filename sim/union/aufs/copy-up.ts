@@ -1,10 +1,11 @@
 /**
- * Copy-up: a lower object gets a copy on the writable branch, its parents first (fs/aufs/cpup.c; spec/union.md section 13 and part D, C1 to C6).
+ * Copy-up: an object of a read-only branch gets a copy on a writable one above, its parents first (fs/aufs/cpup.c; spec/union.md section 13 and
+ * part D, C1 to C6). Which branch that is, policy.ts says.
  *
  * Interface: order of one copy: a passing name in its directory, data, xattrs, owner, mode and times, then the name in its place. The directory
  * that receives it gets a new mtime (C1). A failure leaves nothing of the object; parents that were copied before stay.
  */
-import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -18,12 +19,14 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, IS_UNLINKED, type Node, ROOT_NODE } from "../nodes.ts";
+import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE } from "../nodes.ts";
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
-import { isOnUpper } from "./lookup.ts";
+import { branchOfName } from "./lookup.ts";
 import { addPseudoLink, linkUp } from "./plink.ts";
-import type { Aufs, Place, WritableBranch } from "./state.ts";
+import { copyUpBranch, nearestWritable } from "./policy.ts";
+import type { Aufs, MountedBranch, Place } from "./state.ts";
+import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
 const PERMISSIONS = 0o7777;
 const KINDS: ReadonlyMap<number, string> = new Map([
@@ -41,34 +44,67 @@ export interface CopyUpOptions {
   readonly length?: number;
 }
 
-/** Makes sure that a node is on the writable branch, under the name. @returns EROFS without one, ENOSPC. */
+/** Makes sure that a node is on a writable branch, under the name. @returns EROFS without one at or above its own, ENOSPC. */
 export function copyUp(aufs: Aufs, node: Node, options: CopyUpOptions = {}): Errno | undefined {
-  const { nodes, upper } = aufs;
+  const { nodes } = aufs;
   const place = options.place ?? { directory: nodes.parentOf(node), name: nodes.nameOf(node) };
-  if (nodes.hasUpper(node)) {
-    if (!nodes.has(node, IS_PSEUDO_LINKED) || nodes.has(node, IS_UNLINKED) || options.nameless === true) return undefined;
-    if (isOnUpper(aufs, node, place.directory, place.name)) return undefined;
-    return copyUpDirectory(aufs, place.directory) ?? linkUp(aufs, node, place);
+  const nameless = nodes.has(node, IS_UNLINKED) || options.nameless === true;
+  const top = aufs.branchOf(node);
+  if (aufs.isWritable(top)) {
+    if (nameless || !nodes.has(node, IS_PSEUDO_LINKED) || branchOfName(aufs, node, place.directory, place.name) === top)
+      return undefined;
+    return bringDirectory(aufs, place.directory, top) ?? linkUp(aufs, node, place);
   }
-  if (upper === undefined) return EROFS;
-  if (nodes.has(node, IS_UNLINKED) || options.nameless === true) return copyNameless(aufs, upper, node, options.length);
-  return copyUpDirectory(aufs, place.directory) ?? copyInto(aufs, upper, node, { ...options, place });
+  const branch = nameless ? nearestWritable(aufs, top) : copyUpBranch(aufs, place.directory, top);
+  if (isErrno(branch)) return branch;
+  return copyUpTo(aufs, node, branch, { ...options, nameless, place });
 }
 
-/** Makes sure that a directory and all above it are on the writable branch. */
-export function copyUpDirectory(aufs: Aufs, directory: Node): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper === undefined) return EROFS;
-  while (!nodes.hasUpper(directory)) {
+/** The same on a branch above the node's own that is known already. */
+export function copyUpTo(
+  aufs: Aufs,
+  node: Node,
+  branch: number,
+  options: CopyUpOptions & { readonly place: Place },
+): Errno | undefined {
+  if (options.nameless === true) return copyNameless(aufs, node, branch, options.length);
+  return bringDirectory(aufs, options.place.directory, branch) ?? copyInto(aufs, node, branch, options);
+}
+
+/** Makes sure that a directory and all above it are on a writable branch. */
+export function bringDirectory(aufs: Aufs, directory: Node, branch: number): Errno | undefined {
+  const { nodes } = aufs;
+  while (aufs.inodeOn(directory, branch) === undefined) {
     let at = directory;
-    while (!nodes.hasUpper(nodes.parentOf(at))) at = nodes.parentOf(at);
-    const failed = copyInto(aufs, upper, at, { place: { directory: nodes.parentOf(at), name: nodes.nameOf(at) } });
+    while (aufs.inodeOn(nodes.parentOf(at), branch) === undefined) at = nodes.parentOf(at);
+    const place = { directory: nodes.parentOf(at), name: nodes.nameOf(at) };
+    const failed = branch < aufs.branchOf(at) ? copyInto(aufs, at, branch, { place }) : copyDown(aufs, at, branch, place);
     if (failed !== undefined) return failed;
   }
   return undefined;
 }
 
-/** What is copied: the lower inode and what stat told of it. */
+/**
+ * Makes a directory on a branch below the one that shows it, for a new name that goes there: with its mode and owner, and opaque in the place of
+ * a whiteout (au_cpdown_dir).
+ */
+function copyDown(aufs: Aufs, node: Node, branch: number, { directory, name }: Place): Errno | undefined {
+  const { counters, rules } = aufs;
+  const { fs } = aufs.upperAt(branch);
+  const into = aufs.mustBeOn(directory, branch);
+  const shown = aufs.fsOf(node);
+  const [mode, uid, gid] = [shown.mode(aufs.inodeOf(node)), shown.uid(aufs.inodeOf(node)), shown.gid(aufs.inodeOf(node))];
+  const inode = fs.create(into, name, { mode, uid, gid, rdev: 0, target: "" });
+  if (isErrno(inode)) return inode;
+  counters.upperCreates += 1;
+  const owned = fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid });
+  if (owned !== undefined) return owned;
+  aufs.addInstance(node, branch, inode);
+  if (isErrno(fs.lookup(into, rules.whiteouts.of(name)))) return undefined;
+  return setOpaque(aufs, node, branch) ?? removeWhiteout(aufs, directory, name, branch);
+}
+
+/** What is copied: the inode that shows and what stat told of it. */
 interface Source {
   readonly fs: FileSystem;
   readonly inode: Inode;
@@ -77,35 +113,47 @@ interface Source {
 }
 
 function sourceOf(aufs: Aufs, node: Node, length = Number.POSITIVE_INFINITY): Source | Errno {
-  const { view, nodes, attributes } = aufs;
-  const lower = nodes.lowerOf(node);
-  const fs = view.fsOf(lower);
-  const inode = view.inodeOf(lower);
+  const { attributes } = aufs;
+  const fs = aufs.fsOf(node);
+  const inode = aufs.inodeOf(node);
   const failed = fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
   const isFile = (attributes.mode & S_IFMT) === S_IFREG;
   return { fs, inode, attributes, length: isFile ? Math.min(length, attributes.size) : 0 };
 }
 
-/** Copies a node under a name in a directory that is on the writable branch. */
+/** Copies a node under a name in a directory that is on the branch. */
 export function copyInto(
   aufs: Aufs,
-  upper: WritableBranch,
   node: Node,
+  branch: number,
   { place, length }: CopyUpOptions & { readonly place: Place },
 ): Errno | undefined {
   const { nodes } = aufs;
   const source = sourceOf(aufs, node, length);
   if (isErrno(source)) return source;
   const links = source.attributes.nlink;
-  const into = nodes.upperOf(place.directory);
-  const made = nodes.has(node, IS_DIRECTORY)
-    ? makeAt(aufs, upper, source, { directory: into, name: place.name })
-    : makeAndRename(aufs, upper, source, { directory: into, name: place.name });
+  const upper = aufs.upperAt(branch);
+  const at = { directory: aufs.mustBeOn(place.directory, branch), name: place.name };
+  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  const made = isDirectory ? makeAt(aufs, upper, source, at) : makeAndRename(aufs, upper, source, at);
   if (isErrno(made)) return made;
-  nodes.setUpper(node, made);
+  if (isDirectory) aufs.addInstance(node, branch, made);
+  else move(aufs, node, made, branch);
   count(aufs, source, node, place);
-  return !nodes.has(node, IS_DIRECTORY) && links > 1 ? addPseudoLink(aufs, node, aufs.linksAtCopyUp(node, links)) : undefined;
+  if (isDirectory || links === 1) return undefined;
+  return addPseudoLink(aufs, node, aufs.linkCounts.get(node) ?? aufs.linksAtCopyUp(node, links));
+}
+
+/** A node that is no directory is shown by its copy from now on; other names still lead to where it was. */
+function move(aufs: Aufs, node: Node, inode: Inode, branch: number): void {
+  const { nodes, formerPlaces } = aufs;
+  if (nodes.hasUpper(node) && nodes.has(node, IS_SHARED)) {
+    const places = formerPlaces.get(node) ?? [];
+    places.push({ shared: aufs.upperAt(aufs.branchOf(node)).shared, inode: nodes.upperOf(node) });
+    formerPlaces.set(node, places);
+  }
+  nodes.setUpper(node, inode, branch);
 }
 
 interface UpperPlace {
@@ -114,7 +162,7 @@ interface UpperPlace {
 }
 
 /** An object that is made in its place. */
-function makeAt(aufs: Aufs, upper: WritableBranch, source: Source, at: UpperPlace): Inode | Errno {
+function makeAt(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace): Inode | Errno {
   const { mode, uid, gid, rdev } = source.attributes;
   const target = (mode & S_IFMT) === S_IFLNK ? source.fs.readlink(source.inode) : "";
   if (isErrno(target)) return target;
@@ -129,7 +177,7 @@ function makeAt(aufs: Aufs, upper: WritableBranch, source: Source, at: UpperPlac
 }
 
 /** What is no directory: filled under a passing name, so that nobody sees half of it. */
-function makeAndRename(aufs: Aufs, upper: WritableBranch, source: Source, at: UpperPlace): Inode | Errno {
+function makeAndRename(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace): Inode | Errno {
   const passing = aufs.temporaryName();
   const inode = makeAt(aufs, upper, source, { directory: at.directory, name: passing });
   const failed = isErrno(inode) ? undefined : upper.fs.rename(at.directory, passing, at.directory, at.name, 0);
@@ -139,19 +187,23 @@ function makeAndRename(aufs: Aufs, upper: WritableBranch, source: Source, at: Up
 }
 
 /** A file that lost its name while it was open: its copy has none either (au_cpup_wh, au_sio_cpup_wh). */
-function copyNameless(aufs: Aufs, upper: WritableBranch, node: Node, length: number | undefined): Errno | undefined {
+function copyNameless(aufs: Aufs, node: Node, branch: number, length: number | undefined): Errno | undefined {
   const { nodes } = aufs;
   const source = sourceOf(aufs, node, length);
   if (isErrno(source)) return source;
   const links = source.attributes.nlink;
+  const upper = aufs.upperAt(branch);
+  const { orphans } = aufs.ownOn(branch);
   const passing = aufs.temporaryName();
-  const inode = makeAt(aufs, upper, source, { directory: upper.orphans, name: passing });
+  const inode = makeAt(aufs, upper, source, { directory: orphans, name: passing });
   if (!isErrno(inode)) {
     upper.fs.hold(inode);
     const isDirectory = nodes.has(node, IS_DIRECTORY);
-    if (isDirectory) upper.fs.rmdir(upper.orphans, passing);
-    else upper.fs.unlink(upper.orphans, passing);
-    nodes.setUpper(node, inode);
+    if (isDirectory) upper.fs.rmdir(orphans, passing);
+    else upper.fs.unlink(orphans, passing);
+    if (nodes.has(node, HOLDS_UPPER)) aufs.fsOf(node).drop(nodes.upperOf(node));
+    if (isDirectory) aufs.addInstance(node, branch, inode);
+    else move(aufs, node, inode, branch);
     nodes.set(node, HOLDS_UPPER);
     if (!isDirectory) aufs.linkCounts.set(node, links);
     // Names that were not met yet may lead to the node.
@@ -163,18 +215,18 @@ function copyNameless(aufs: Aufs, upper: WritableBranch, node: Node, length: num
 }
 
 /** Everything of a copy but its name. */
-function fill(aufs: Aufs, upper: WritableBranch, source: Source, inode: Inode): Errno | undefined {
+function fill(aufs: Aufs, upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   return copyFileData(aufs, upper, source, inode) ?? copyXattrs(upper, source, inode) ?? copyAttributes(upper, source, inode);
 }
 
-function copyAttributes(upper: WritableBranch, source: Source, inode: Inode): Errno | undefined {
+function copyAttributes(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const { mode, uid, gid, atime, mtime } = source.attributes;
   // A symbolic link's permission bits cannot be set.
   if ((mode & S_IFMT) === S_IFLNK) return upper.fs.setattr(inode, { uid, gid, atime, mtime });
   return upper.fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid, atime, mtime });
 }
 
-function copyFileData(aufs: Aufs, upper: WritableBranch, source: Source, inode: Inode): Errno | undefined {
+function copyFileData(aufs: Aufs, upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const { length } = source;
   if (length === 0) return undefined;
   const from = source.fs.open(source.inode, O_RDONLY);
@@ -198,7 +250,7 @@ function copyFileData(aufs: Aufs, upper: WritableBranch, source: Source, inode: 
 }
 
 /** All of them: none is aufs's own. */
-function copyXattrs(upper: WritableBranch, source: Source, inode: Inode): Errno | undefined {
+function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
   // A filesystem without xattrs has none to copy.
   if (isErrno(list)) return undefined;

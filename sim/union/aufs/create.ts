@@ -1,41 +1,48 @@
 /**
  * New names: create, mkdir, symlink, mknod, O_TMPFILE and link (fs/aufs/i_op_add.c; spec/union.md section 14).
  *
- * Interface: the directory is copied up first. Over a whiteout the object is made first, then the whiteout goes; a directory becomes opaque.
+ * Interface: the directory is brought to the branch first. Over a whiteout of that branch the object is made first, then the whiteout goes; a
+ * directory becomes opaque.
  */
-import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
-import { copyInto, copyUp, copyUpDirectory } from "./copy-up.ts";
+import { bringDirectory, copyInto, copyUpTo } from "./copy-up.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
-import { isWhitedOut, lookup, shareByUpper } from "./lookup.ts";
+import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
 import { addPseudoLink } from "./plink.ts";
-import type { Aufs } from "./state.ts";
+import { copyUpBranch, createBranch } from "./policy.ts";
+import type { Aufs, Place } from "./state.ts";
 import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
 export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode): Node | Errno {
-  const { upper, nodes } = aufs;
-  if (upper === undefined) return EROFS;
-  // What the name was must be known: whether the writable branch has a whiteout there.
+  const { nodes } = aufs;
+  if (aufs.uppers.length === 0) return EROFS;
+  // What the name was must be known: whether a branch has a whiteout there.
   lookup(aufs, directory, name);
-  const failed = copyUpDirectory(aufs, directory);
+  const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
+  const branch = createBranch(aufs, directory, name, isDirectory);
+  if (isErrno(branch)) return branch;
+  const failed = bringDirectory(aufs, directory, branch);
   if (failed !== undefined) return failed;
-  const into = nodes.upperOf(directory);
-  const inode = upper.fs.create(into, name, init);
+  const { fs } = aufs.upperAt(branch);
+  const into = aufs.mustBeOn(directory, branch);
+  const inode = fs.create(into, name, init);
   if (isErrno(inode)) return inode;
   aufs.counters.upperCreates += 1;
-  const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
-  const node = nodes.add(inode, 0, isDirectory ? IS_DIRECTORY : 0);
+  const node = nodes.add(inode, 0, isDirectory ? IS_DIRECTORY : 0, branch);
   nodes.setType(node, init.mode);
-  const overWhiteout = isWhitedOut(aufs, directory, name);
+  if (isDirectory) aufs.addInstance(node, branch, inode);
+  const overWhiteout = whiteoutBranch(aufs, directory, name) === branch;
   const unmarked =
-    (isDirectory && (overWhiteout || aufs.options.alwaysOpaque) ? setOpaque(aufs, node) : undefined) ??
-    (overWhiteout ? removeWhiteout(aufs, directory, name) : undefined);
+    (isDirectory && (overWhiteout || aufs.options.alwaysOpaque) ? setOpaque(aufs, node, branch) : undefined) ??
+    (overWhiteout ? removeWhiteout(aufs, directory, name, branch) : undefined);
   if (unmarked !== undefined) {
+    aufs.instances.delete(node);
     nodes.free(node);
-    if (isDirectory) upper.fs.rmdir(into, name);
-    else upper.fs.unlink(into, name);
+    if (isDirectory) fs.rmdir(into, name);
+    else fs.unlink(into, name);
     return unmarked;
   }
   nodes.enter(directory, name, node);
@@ -44,15 +51,17 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
 
 /** An inode without a name, held once for the caller. */
 export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Errno {
-  const { upper, nodes } = aufs;
-  const failed = copyUpDirectory(aufs, directory);
-  if (failed !== undefined || upper === undefined) return failed ?? EROFS;
-  const inode = upper.fs.tmpfile(nodes.upperOf(directory), init);
+  const { nodes } = aufs;
+  const branch = copyUpBranch(aufs, directory, aufs.branchOf(directory));
+  if (isErrno(branch)) return branch;
+  const failed = bringDirectory(aufs, directory, branch);
+  if (failed !== undefined) return failed;
+  const inode = aufs.upperAt(branch).fs.tmpfile(aufs.mustBeOn(directory, branch), init);
   if (isErrno(inode)) return inode;
   aufs.counters.upperCreates += 1;
-  const node = nodes.add(inode, 0, IS_UNLINKED | HOLDS_UPPER);
+  const node = nodes.add(inode, 0, IS_UNLINKED | HOLDS_UPPER, branch);
   nodes.setType(node, init.mode);
-  aufs.hold(node);
+  nodes.hold(node);
   return node;
 }
 
@@ -61,16 +70,14 @@ export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Err
  * (part D, C4).
  */
 export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Errno | undefined {
-  const { upper, nodes } = aufs;
+  const { nodes } = aufs;
   lookup(aufs, directory, name);
-  const failed = copyUpDirectory(aufs, directory);
-  if (failed !== undefined || upper === undefined) return failed ?? EROFS;
-  const linked = nodes.hasUpper(source)
-    ? upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name)
-    : linkLower(aufs, source, directory, name);
-  if (linked !== undefined) return linked;
-  if (isWhitedOut(aufs, directory, name)) {
-    const kept = removeWhiteout(aufs, directory, name);
+  const branch = linkBranch(aufs, source, directory, name);
+  if (isErrno(branch)) return branch;
+  const failed = bringDirectory(aufs, directory, branch) ?? linkOn(aufs, source, { directory, name }, branch);
+  if (failed !== undefined) return failed;
+  if (whiteoutBranch(aufs, directory, name) === branch) {
+    const kept = removeWhiteout(aufs, directory, name, branch);
     if (kept !== undefined) return kept;
   }
   aufs.countLinks(source, 1);
@@ -80,13 +87,35 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   return undefined;
 }
 
-function linkLower(aufs: Aufs, source: Node, directory: Node, name: Name): Errno | undefined {
-  const { upper, nodes } = aufs;
-  if (upper === undefined) return EROFS;
-  if (upper.pseudoLinks === undefined) {
-    return copyUp(aufs, source) ?? upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
+/** Where a new name of a node goes: where the node is, if that can be written and nothing hides it; else where a copy would. */
+function linkBranch(aufs: Aufs, source: Node, directory: Node, name: Name): number | Errno {
+  const top = aufs.branchOf(source);
+  if (canTake(aufs, { directory, name }, top)) return top;
+  return copyUpBranch(aufs, directory, Math.min(top, aufs.branchOf(directory)));
+}
+
+/** Whether a name can be made on a branch, and would be seen there (au_wbr). */
+export function canTake(aufs: Aufs, { directory, name }: Place, branch: number): boolean {
+  if (!aufs.isWritable(branch)) return false;
+  const opaque = aufs.opaqueBranch(directory);
+  const whiteout = whiteoutBranch(aufs, directory, name);
+  return !(opaque >= 0 && opaque < branch) && !(whiteout >= 0 && whiteout < branch);
+}
+
+function linkOn(aufs: Aufs, source: Node, place: Place, branch: number): Errno | undefined {
+  const { nodes } = aufs;
+  const from = aufs.branchOf(source);
+  if (branch > from) return EXDEV;
+  if (branch === from) return linkThere(aufs, source, place, branch);
+  if (!aufs.options.plink) {
+    const own = { directory: nodes.parentOf(source), name: nodes.nameOf(source) };
+    return copyUpTo(aufs, source, branch, { place: own }) ?? linkThere(aufs, source, place, branch);
   }
-  const failed = copyInto(aufs, upper, source, { place: { directory, name } });
+  const failed = copyInto(aufs, source, branch, { place });
   if (failed !== undefined || nodes.has(source, IS_PSEUDO_LINKED)) return failed;
   return addPseudoLink(aufs, source, 1);
+}
+
+function linkThere(aufs: Aufs, source: Node, { directory, name }: Place, branch: number): Errno | undefined {
+  return aufs.upperAt(branch).fs.link(aufs.nodes.upperOf(source), aufs.mustBeOn(directory, branch), name);
 }

@@ -10,6 +10,7 @@ import {
   type FileHandle,
   type FileSystem,
   fileHandle,
+  type Inode,
   O_ACCMODE,
   O_CREAT,
   O_DIRECT,
@@ -17,14 +18,15 @@ import {
   O_NOCTTY,
   O_RDONLY,
   O_TRUNC,
-  S_IFMT,
+  S_IFDIR,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
-import { NO_NODE, type Node } from "../nodes.ts";
+import { IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
 import { NO_FILE } from "../open-files.ts";
-import { copyUp } from "./copy-up.ts";
-import { isOnUpper } from "./lookup.ts";
-import type { Aufs } from "./state.ts";
+import { copyUp, copyUpTo } from "./copy-up.ts";
+import { branchOfName } from "./lookup.ts";
+import { nearestWritable } from "./policy.ts";
+import type { Aufs, Place } from "./state.ts";
 
 /** Flags of open(2) that the real file does not get. */
 const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
@@ -33,40 +35,57 @@ const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 export function open(aufs: Aufs, node: Node, flags: number): FileHandle | Errno {
   const { nodes } = aufs;
   if ((flags & O_DIRECT) !== 0 && !aufs.options.directIo) return EINVAL;
-  if ((aufs.fsOf(node).mode(aufs.inodeOf(node)) & S_IFMT) !== S_IFREG) {
-    return add(aufs, node, { real: NO_FILE, flags, onUpper: nodes.hasUpper(node) });
-  }
   const place = { directory: nodes.parentOf(node), name: nodes.nameOf(node) };
-  const early = copiesOnOpen(aufs, node, flags) ? copyUp(aufs, node, { place }) : undefined;
+  const early = copyOnOpen(aufs, node, place);
   if (early !== undefined) return early;
-  const onUpper = isOnUpper(aufs, node, place.directory, place.name) || (nodes.hasUpper(node) && nodes.lowerOf(node) === 0);
+  if (nodes.typeOf(node) !== S_IFREG) {
+    return add(aufs, node, { real: NO_FILE, flags, fs: aufs.fsOf(node), isUpper: aufs.isOnWritable(node) });
+  }
+  const top = branchOfName(aufs, node, place.directory, place.name);
+  // A name of a pseudo-linked node that was not brought up yet is where it was; one without any lower part is the node's own.
+  const isOwn = top === aufs.branchOf(node) || nodes.lowerOf(node) === 0;
+  const isUpper = isOwn && aufs.isOnWritable(node);
+  const [fs, inode] = isOwn ? [aufs.fsOf(node), aufs.inodeOf(node)] : originOf(aufs, node);
   const realFlags = flags & ~OPENING_FLAGS;
-  const lower = nodes.lowerOf(node);
   // A branch that is read-only is never opened for writing.
-  const given = onUpper ? realFlags : realFlags & ~O_ACCMODE;
-  const real = onUpper
-    ? aufs.fsOf(node).open(nodes.upperOf(node), given)
-    : aufs.view.fsOf(lower).open(aufs.view.inodeOf(lower), given);
-  if (isErrno(real)) return real;
-  return add(aufs, node, { real, flags: realFlags, onUpper });
+  const real = fs.open(inode, isUpper ? realFlags : realFlags & ~O_ACCMODE);
+  return isErrno(real) ? real : add(aufs, node, { real, flags: realFlags, fs, isUpper });
 }
 
-/** The branch attributes coo_reg and coo_all. */
-function copiesOnOpen(aufs: Aufs, node: Node, flags: number): boolean {
-  if (aufs.upper === undefined || aufs.nodes.hasUpper(node)) return false;
-  const how = aufs.lower?.branches[aufs.view.layerOf(aufs.nodes.lowerOf(node))]?.permission.copyOnOpen;
-  return how === "coo_all" || (how === "coo_reg" && (flags & O_ACCMODE) !== O_RDONLY);
+/** What a node was copied up from. */
+function originOf({ view, nodes }: Aufs, node: Node): [FileSystem, Inode] {
+  const lower = nodes.lowerOf(node);
+  return [view.fsOf(lower), view.inodeOf(lower)];
 }
 
-function add(
-  aufs: Aufs,
-  node: Node,
-  { real, flags, onUpper }: { readonly real: number; readonly flags: number; readonly onUpper: boolean },
-): FileHandle {
-  const { nodes, upper } = aufs;
-  const fs = onUpper && upper !== undefined ? upper.fs : aufs.view.fsOf(nodes.lowerOf(node));
-  aufs.hold(node);
-  const file = aufs.files.add({ node, real, flags, fs, isUpper: onUpper });
+/**
+ * The branch attributes coo_reg and coo_all: what is opened comes up to the nearest writable branch above its own, if there is one (au_cmoo,
+ * aufs 4.x [S]).
+ */
+function copyOnOpen(aufs: Aufs, node: Node, place: Place): Errno | undefined {
+  const { nodes, uppers } = aufs;
+  if (node === ROOT_NODE) return undefined;
+  const index = nodes.hasUpper(node) ? aufs.branchOf(node) : uppers.length + nodes.layerOf(node);
+  const how = aufs.branches[index]?.permission.copyOnOpen;
+  if (how === "" || how === undefined) return undefined;
+  const type = nodes.typeOf(node);
+  if (type !== S_IFREG && !(type === S_IFDIR && how === "coo_all")) return undefined;
+  const branch = nearestWritable(aufs, index - 1);
+  return isErrno(branch) || nodes.has(node, IS_UNLINKED) ? undefined : copyUpTo(aufs, node, branch, { place });
+}
+
+/** A real file that was opened. */
+interface RealFile {
+  readonly real: number;
+  readonly flags: number;
+  readonly fs: FileSystem;
+  readonly isUpper: boolean;
+}
+
+function add(aufs: Aufs, node: Node, opened: RealFile): FileHandle {
+  const { nodes } = aufs;
+  nodes.hold(node);
+  const file = aufs.files.add({ node, ...opened });
   aufs.openedAs.note(file, { node, directory: nodes.parentOf(node), name: nodes.nameOf(node) });
   return file;
 }
@@ -79,7 +98,7 @@ export function close(aufs: Aufs, file: FileHandle): void {
   if (real !== NO_FILE) realFs(aufs, file).close(fileHandle(real), files.isUpper[file] === true ? flags : flags & ~O_ACCMODE);
   files.remove(file);
   aufs.openedAs.drop(file);
-  aufs.drop(node);
+  aufs.nodes.drop(node);
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */
@@ -89,13 +108,13 @@ export function realFs(aufs: Aufs, file: FileHandle): FileSystem {
   return fs;
 }
 
-/** The real file to read from: the copy on the writable branch since there is one, for which the file's name comes up too (C5). */
+/** The real file to read from: the copy on a writable branch since there is one, for which the file's name comes up too (C5). */
 export function readable(aufs: Aufs, file: FileHandle): FileHandle | Errno {
-  const { files, nodes } = aufs;
+  const { files } = aufs;
   const real = files.real[file] as number;
   if (real === NO_FILE) return EBADF;
   const node = files.nodes[file] as Node;
-  if (files.isUpper[file] === true || !nodes.hasUpper(node)) return fileHandle(real);
+  if (files.isUpper[file] === true || !aufs.isOnWritable(node)) return fileHandle(real);
   return moveUp(aufs, file, node);
 }
 
@@ -109,16 +128,17 @@ export function writable(aufs: Aufs, file: FileHandle): FileHandle | Errno {
 
 /** Brings a file's name up, and opens it there in the place of the lower file. */
 function moveUp(aufs: Aufs, file: FileHandle, node: Node): FileHandle | Errno {
-  const { files, nodes, upper } = aufs;
+  const { files } = aufs;
   const place = aufs.openedAs.of(file);
   const failed = copyUp(aufs, node, place === undefined || place.directory === NO_NODE ? { nameless: true } : { place });
-  if (failed !== undefined || upper === undefined) return failed ?? EBADF;
+  if (failed !== undefined) return failed;
   const flags = files.flags[file] as number;
-  const reopened = upper.fs.open(nodes.upperOf(node), flags);
+  const fs = aufs.fsOf(node);
+  const reopened = fs.open(aufs.inodeOf(node), flags);
   if (isErrno(reopened)) return reopened;
   realFs(aufs, file).close(fileHandle(files.real[file] as number), flags & ~O_ACCMODE);
   files.real[file] = reopened;
-  files.filesystems[file] = upper.fs;
+  files.filesystems[file] = fs;
   files.isUpper[file] = true;
   return reopened;
 }

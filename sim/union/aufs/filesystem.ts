@@ -21,6 +21,7 @@ import { ROOT_NODE } from "../nodes.ts";
 import * as attributes from "./attributes.ts";
 import { checkAufs } from "./check.ts";
 import * as creation from "./create.ts";
+import { storeRenamed } from "./dirren.ts";
 import * as files from "./files.ts";
 import { walk } from "./lookup.ts";
 import { NAME_LENGTH_MAX } from "./names.ts";
@@ -96,10 +97,10 @@ export class AufsFileSystem implements FileSystem {
 
   // Inodes
   hold(inode: Inode): void {
-    this.aufs.hold(inode);
+    this.aufs.nodes.hold(inode);
   }
   drop(inode: Inode): void {
-    this.aufs.drop(inode);
+    this.aufs.nodes.drop(inode);
   }
   mode(inode: Inode): number {
     return this.aufs.fsOf(inode).mode(this.aufs.inodeOf(inode));
@@ -182,18 +183,20 @@ export class AufsFileSystem implements FileSystem {
   }
 
   // The whole
-  /** The writable branch's numbers, or the topmost one's. */
   statfs(): StatFs {
-    const fs = this.aufs.upper?.fs ?? this.aufs.fsOf(ROOT_NODE);
-    return { ...fs.statfs(), type: MAGIC, nameLength: NAME_LENGTH_MAX };
+    return { ...attributes.statfs(this.aufs), type: MAGIC, nameLength: NAME_LENGTH_MAX };
   }
   sync(): Errno | undefined {
-    return this.aufs.upper?.fs.sync();
+    let failed: Errno | undefined;
+    for (const { fs, permission } of this.aufs.uppers) if (permission.writable) failed = fs.sync() ?? failed;
+    return failed;
   }
   unmount(): Errno | undefined {
+    const { aufs } = this;
+    for (const branch of aufs.uppers) if (branch.permission.writable) storeRenamed(aufs.names, branch, branch.renamed);
     const failed = this.sync();
-    this.aufs.lower?.release();
-    this.aufs.release();
+    aufs.lower?.release();
+    for (const { fs, inode } of aufs.branches) fs.drop(inode);
     return failed;
   }
   check(): void {

@@ -1,12 +1,11 @@
 /**
- * Finding a name: the writable branch first, then the merged view of the branches below (fs/aufs/dentry.c, au_lkup_dentry; spec/union.md
- * section 12).
+ * Finding a name: the upper branches from the top down, then the merged view of the branches below (fs/aufs/dentry.c, au_lkup_dentry;
+ * spec/union.md section 12).
  */
-import { EIO, ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
-import type { ViewNode } from "../lower-view.ts";
+import { ABSENT, WHITEOUT } from "../layer.ts";
 import {
   IS_DIRECTORY,
   IS_OPAQUE,
@@ -17,9 +16,11 @@ import {
   type Node,
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
+import type { ViewNode } from "../view-nodes.ts";
+import { type FormerNames, formerNames, lowerOfRenamed } from "./dirren.ts";
 import { IS_DISPLACED, IS_PSEUDO_LINKED, IS_STALE } from "./flags.ts";
+import type { Found } from "./found.ts";
 import { isReserved } from "./names.ts";
-import { UPPER_BRANCH } from "./rules.ts";
 import type { Aufs } from "./state.ts";
 
 /** @returns the node, ENOENT, or EPERM for one of aufs's own names. */
@@ -44,51 +45,137 @@ export function walk(aufs: Aufs, directory: Node, name: Name): Node | Errno {
   return lookup(aufs, directory, name);
 }
 
-/** Whether the writable branch has a whiteout at a name that is absent. */
-export function isWhitedOut(aufs: Aufs, directory: Node, name: Name): boolean {
-  return aufs.nodes.dentries.lookup(directory, name) === WHITEOUT_ENTRY;
+/** The topmost upper branch with a whiteout at a name that is absent (au_dbwh); -1 for none. */
+export function whiteoutBranch(aufs: Aufs, directory: Node, name: Name): number {
+  const { uppers, nodes, rules } = aufs;
+  if (uppers.length === 1) return nodes.dentries.lookup(directory, name) === WHITEOUT_ENTRY ? 0 : -1;
+  for (const [branch, { fs, permission }] of uppers.entries()) {
+    const inode = aufs.inodeOn(directory, branch);
+    if (inode !== undefined && permission.whiteouts && !isErrno(fs.lookup(inode, rules.whiteouts.of(name)))) return branch;
+  }
+  return -1;
 }
 
-/** Whether a name of a node is on the writable branch: not each name of a pseudo-linked one is. */
-export function isOnUpper(aufs: Aufs, node: Node, directory: Node, name: Name): boolean {
-  const { nodes, upper } = aufs;
-  if (upper === undefined || !nodes.hasUpper(node)) return false;
-  if (!nodes.has(node, IS_PSEUDO_LINKED)) return true;
-  return nodes.hasUpper(directory) && !isErrno(upper.fs.lookup(nodes.upperOf(directory), name));
+/** Notes that a name is absent. @param whited - the operation knows that a whiteout covers it. */
+export function leaveAbsent(aufs: Aufs, directory: Node, name: Name, whited: boolean): void {
+  const covered = whited || (aufs.uppers.length > 1 && whiteoutBranch(aufs, directory, name) >= 0);
+  aufs.nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+}
+
+/** The branch on which a name has its node: a pseudo-linked one may have an inode above it. */
+export function branchOfName(aufs: Aufs, node: Node, directory: Node, name: Name): number {
+  const { nodes, uppers } = aufs;
+  const top = aufs.branchOf(node);
+  if (top === uppers.length || !nodes.has(node, IS_PSEUDO_LINKED)) return top;
+  for (let branch = top; branch < uppers.length; branch++) {
+    const inode = aufs.inodeOn(directory, branch);
+    if (inode !== undefined && !isErrno(aufs.upperAt(branch).fs.lookup(inode, name))) return branch;
+  }
+  return uppers.length;
+}
+
+/** Whether some branch below one shows something at a name, so that taking it away there needs a whiteout. */
+export function showsBelow(aufs: Aufs, directory: Node, name: Name, branch: number): boolean {
+  for (let below = branch + 1; below < aufs.uppers.length; below++) {
+    const inode = aufs.inodeOn(directory, below);
+    if (inode === undefined) continue;
+    const { fs, permission } = aufs.upperAt(below);
+    const found = aufs.rules.find(fs, inode, name, permission.whiteouts);
+    if (found === WHITEOUT) return false;
+    if (found !== ABSENT && !isErrno(found)) return true;
+  }
+  const lower = aufs.nodes.lowerOf(directory);
+  if (lower === 0) return false;
+  const found = aufs.view.lookup(lower, name);
+  return !isErrno(found) && found !== 0;
+}
+
+/** Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file. */
+export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Errno | undefined {
+  const { uppers, rules, counters } = aufs;
+  into.branch = -1;
+  into.isWhited = false;
+  into.isDirectory = false;
+  into.isOpaque = false;
+  into.lower = 0;
+  if (into.instances.length > 0) into.instances = [];
+  let former: FormerNames | undefined;
+  let asked = name;
+  for (let branch = aufs.branchOf(directory); branch < uppers.length; branch++) {
+    const inside = aufs.inodeOn(directory, branch);
+    if (inside === undefined) continue;
+    const { fs, permission } = aufs.upperAt(branch);
+    counters.layerLookups += 1;
+    asked = former?.nameOn(branch) ?? asked;
+    const found = rules.find(fs, inside, asked, permission.whiteouts);
+    if (isErrno(found)) return found;
+    if (found === WHITEOUT) {
+      into.isWhited = into.branch < 0;
+      return undefined;
+    }
+    if (found === ABSENT || former?.isOther(branch, found as Inode) === true) continue;
+    const ends = takeInstance(into, branch, found as Inode, (fs.mode(found as Inode) & S_IFMT) === S_IFDIR);
+    if (ends) return undefined;
+    if (into.instances[branch] === undefined) continue;
+    into.isOpaque = permission.whiteouts && rules.isOpaque(fs, found as Inode);
+    if (into.isOpaque) return undefined;
+    if (aufs.options.dirren) former = formerNames(aufs, branch, found as Inode, former);
+  }
+  return searchBelow(aufs, directory, into, { name: asked, former });
+}
+
+/** Takes what a branch has: what is found first tells the type. @returns whether it ends the search. */
+function takeInstance(into: Found, branch: number, inode: Inode, isDirectory: boolean): boolean {
+  if (into.branch < 0) {
+    into.branch = branch;
+    into.inode = inode;
+    into.isDirectory = isDirectory;
+  }
+  if (into.isDirectory && isDirectory) into.instances[branch] = inode;
+  return !into.isDirectory;
+}
+
+interface BelowRequest {
+  readonly name: Name;
+  readonly former: FormerNames | undefined;
+}
+
+function searchBelow(aufs: Aufs, directory: Node, into: Found, { name, former }: BelowRequest): Errno | undefined {
+  const below = aufs.nodes.lowerOf(directory);
+  if (below === 0) return undefined;
+  const { view } = aufs;
+  let lower: ViewNode | Errno;
+  if (aufs.options.dirren) lower = lowerOfRenamed(aufs, below, { name, former, isDirectory: into.branch >= 0 });
+  else {
+    lower = into.branch < 0 ? view.lookup(below, name) : view.lookupDirectory(below, name);
+    aufs.counters.layerLookups += view.lastProbes;
+  }
+  if (isErrno(lower)) return lower;
+  into.lower = lower;
+  if (into.branch < 0) into.isDirectory = lower !== 0 && view.isDirectory(lower);
+  return undefined;
 }
 
 /** The first lookup of a name. */
 function meet(aufs: Aufs, directory: Node, name: Name): Node | Errno {
-  const { nodes, upper, counters } = aufs;
-  if (isReserved(aufs.names.text(name))) return EPERM;
-  counters.lookups += 1;
-  if (upper !== undefined && nodes.hasUpper(directory)) {
-    counters.layerLookups += 1;
-    const found = aufs.rules.probe(upper.fs, nodes.upperOf(directory), name, UPPER_BRANCH);
-    if (isErrno(found)) return found;
-    if (found === WHITEOUT) {
-      nodes.leave(directory, name, WHITEOUT_ENTRY);
-      return ENOENT;
-    }
-    if (found !== ABSENT) return meetUpper(aufs, directory, name, found as Inode);
-  }
-  const lower = findBelow(aufs, directory, name);
-  if (isErrno(lower)) return lower;
-  if (lower === 0) {
-    nodes.leave(directory, name, NEGATIVE_ENTRY);
+  const { nodes, found } = aufs;
+  if (isReserved(aufs.names.text(name)) && !aufs.options.showWhiteouts) return EPERM;
+  aufs.counters.lookups += 1;
+  const failed = search(aufs, directory, name, found);
+  if (failed !== undefined) return failed;
+  if (found.branch < 0 && found.lower === 0) {
+    nodes.leave(directory, name, found.isWhited ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
     return ENOENT;
   }
-  const node = aufs.view.isDirectory(lower) ? lowerDirectory(aufs, lower) : lowerObject(aufs, lower);
+  const node = nodeOf(aufs, found);
   nodes.enter(directory, name, node);
   return node;
 }
 
-function findBelow(aufs: Aufs, directory: Node, name: Name): ViewNode | Errno {
-  const below = aufs.nodes.lowerOf(directory);
-  if (below === 0) return 0;
-  const lower = aufs.view.lookup(below, name);
-  aufs.counters.layerLookups += aufs.view.lastProbes;
-  return lower;
+/** The node of what a search found: a new one, unless names of one inode in one branch lead to it. */
+function nodeOf(aufs: Aufs, found: Found): Node {
+  if (found.branch >= 0) return upperNode(aufs, found);
+  return found.isDirectory ? lowerDirectory(aufs, found.lower) : lowerObject(aufs, found.lower);
 }
 
 function lowerDirectory({ nodes }: Aufs, lower: ViewNode): Node {
@@ -121,31 +208,28 @@ function lowerObject(aufs: Aufs, lower: ViewNode): Node {
   return node;
 }
 
-function meetUpper(aufs: Aufs, directory: Node, name: Name, inode: Inode): Node | Errno {
-  const { upper, nodes, attributes } = aufs;
-  if (upper === undefined) return EIO;
-  const failed = upper.fs.getattr(inode, attributes);
-  if (failed !== undefined) return failed;
+function upperNode(aufs: Aufs, found: Found): Node {
+  const { nodes, attributes } = aufs;
+  const { branch, inode } = found;
+  const upper = aufs.upperAt(branch);
+  upper.fs.getattr(inode, attributes);
   const { mode, nlink } = attributes;
   let node: Node;
-  if ((mode & S_IFMT) === S_IFDIR) {
-    const opaque = (aufs.rules.marksOf(upper.fs, inode, UPPER_BRANCH) & OPAQUE) !== 0;
-    const lower = opaque ? 0 : findBelow(aufs, directory, name);
-    if (isErrno(lower)) return lower;
-    const merged = lower !== 0 && aufs.view.isDirectory(lower) ? lower : 0;
-    node = nodes.add(inode, merged, opaque ? IS_DIRECTORY | IS_OPAQUE : IS_DIRECTORY);
+  if (found.isDirectory) {
+    node = nodes.add(inode, found.lower, found.isOpaque ? IS_DIRECTORY | IS_OPAQUE : IS_DIRECTORY, branch);
+    if (aufs.uppers.length > 1) aufs.instances.set(node, found.instances.slice());
   } else {
-    const known = nlink > 1 ? aufs.byUpper.get(inode) : undefined;
-    node = known ?? nodes.add(inode, 0, 0);
-    if (nlink > 1 && known === undefined) shareByUpper(aufs, node);
+    const known = nlink > 1 ? upper.shared.get(inode) : undefined;
+    if (known !== undefined) return known;
+    node = nodes.add(inode, 0, 0, branch);
+    if (nlink > 1) shareByUpper(aufs, node);
   }
   nodes.setType(node, mode);
-  nodes.enter(directory, name, node);
   return node;
 }
 
 /** From now on every name of the node's upper inode leads to the node. */
 export function shareByUpper(aufs: Aufs, node: Node): void {
-  aufs.byUpper.set(aufs.nodes.upperOf(node), node);
+  aufs.upperAt(aufs.branchOf(node)).shared.set(aufs.nodes.upperOf(node), node);
   aufs.nodes.set(node, IS_SHARED);
 }

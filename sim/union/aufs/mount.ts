@@ -1,11 +1,11 @@
 /**
- * Mounting aufs: the checks of its branches, aufs's own files on the writable one, and branches that are appended later (fs/aufs/branch.c, wbr.c,
- * whout.c; spec/union.md section 10).
+ * Mounting aufs: the checks of its branches, aufs's own files on the writable ones, and which branches are merged into one view (fs/aufs/branch.c,
+ * wbr.c, whout.c; spec/union.md section 10).
  *
- * Interface: one branch at most is writable, and it is the topmost: what Docker mounts. Branches are not written but through the mount.
+ * Interface: branches are not written but through the mount, and a writable one belongs to one mount.
  */
 import type { Clock } from "../../core/clock.ts";
-import { EINVAL, ENOTDIR, type Errno, isErrno } from "../../core/errno.ts";
+import { EDOM, ENOTDIR, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
@@ -13,21 +13,14 @@ import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFMT } from "../
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, VIEW_ROOT } from "../lower-view.ts";
 import type { LowerViews } from "../lower-views.ts";
-import { IS_DIRECTORY, NO_UPPER, ROOT_NODE } from "../nodes.ts";
+import { IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OpenFiles } from "../open-files.ts";
+import { loadRenamed } from "./dirren.ts";
 import { AufsFileSystem } from "./filesystem.ts";
 import { ORPHAN_FOLDER, PSEUDO_LINK_FOLDER, WHITEOUT_BASE } from "./names.ts";
-import {
-  type AufsFailure,
-  type AufsOptions,
-  BRANCHES_MAX,
-  type BranchPermission,
-  DEFAULT_OPTIONS,
-  refuse,
-  tooManyBranches,
-} from "./options.ts";
+import { type AufsFailure, type AufsOptions, BRANCHES_MAX, DEFAULT_OPTIONS, refuse, tooManyBranches } from "./options.ts";
 import { AufsRules } from "./rules.ts";
-import { Aufs, type Branch, type LowerBranches, type WritableBranch } from "./state.ts";
+import { Aufs, type Branch, type BranchSet, type LowerBranches, type MountedBranch, type OwnEntries } from "./state.ts";
 import { WHITEOUT_MODE } from "./whiteout.ts";
 
 /** What a mount takes from its host. */
@@ -54,18 +47,19 @@ export function mountAufs(
 ): AufsFileSystem | AufsFailure {
   const { label = "aufs", ...rest } = given;
   const options: AufsOptions = { ...DEFAULT_OPTIONS, ...rest };
+  if (branches.length === 0) return refuse("no branches");
+  if (branches.length > BRANCHES_MAX) return tooManyBranches();
   const refused = refuseBranches(branches);
   if (refused !== undefined) return refused;
-  const top = branches[0]?.permission.writable === true ? branches[0] : undefined;
-  const upper = top === undefined ? undefined : writableBranch(host, top, options);
-  if (upper !== undefined && isErrno(upper)) return refuse(`${top?.path ?? ""} cannot be prepared`, upper);
-  const lowers = top === undefined ? branches : branches.slice(1);
-  const lower = lowers.length === 0 ? undefined : lowerBranches(host, lowers);
-  top?.fs.hold(top.inode);
+  const mounted: MountedBranch[] = [];
+  for (const branch of branches) {
+    const made = mountBranch(host.names, branch, options);
+    if ("errno" in made) return made;
+    mounted.push(made);
+  }
+  for (const { fs, inode } of mounted) fs.hold(inode);
   const aufs = new Aufs({
-    upper,
-    lower,
-    rules: lower?.rules ?? new AufsRules(host.names, []),
+    branches: branchSet(host, mounted, options),
     options,
     names: host.names,
     clock: host.clock,
@@ -73,23 +67,44 @@ export function mountAufs(
     label,
     device: host.newDevice(),
     files: new OpenFiles(),
-    release: () => top?.fs.drop(top.inode),
   });
-  const root = aufs.nodes.add(upper?.root ?? NO_UPPER, lower === undefined ? 0 : VIEW_ROOT, IS_DIRECTORY);
-  aufs.nodes.setType(root, S_IFDIR);
-  aufs.nodes.enterRoot(root);
+  enterRoot(aufs);
   return new AufsFileSystem(aufs);
 }
 
+/** Makes the mount's root of the branches' roots. */
+function enterRoot(aufs: Aufs): void {
+  const { nodes, uppers } = aufs;
+  const root = nodes.add(uppers[0]?.inode ?? NO_UPPER, aufs.lower === undefined ? 0 : VIEW_ROOT, IS_DIRECTORY);
+  if (uppers.length > 1)
+    aufs.instances.set(
+      root,
+      uppers.map(({ inode }) => inode),
+    );
+  nodes.setType(root, S_IFDIR);
+  nodes.enterRoot(root);
+}
+
 function refuseBranches(branches: readonly Branch[]): AufsFailure | undefined {
-  if (branches.length === 0) return refuse("no branches");
-  if (branches.length > BRANCHES_MAX) return tooManyBranches();
-  for (const { fs, inode, path, permission } of branches) {
-    if ((fs.mode(inode) & S_IFMT) !== S_IFDIR) return refuse(`${path} is no directory`, ENOTDIR);
-    if (fs.stackDepth > 0) return refuse(`unsupported filesystem, ${path} (${fs.type})`);
-    if (permission.writable && branches[0]?.inode !== inode) return refuse(`a writable branch below the topmost, ${path}`);
+  for (const branch of branches) {
+    const refused = refuseBranch(branch);
+    if (refused !== undefined) return refused;
   }
   return refuseOverlaps(branches);
+}
+
+/** Why a folder cannot be a branch. */
+function refuseBranch(branch: Branch): AufsFailure | undefined {
+  const { fs, inode, path } = branch;
+  if ((fs.mode(inode) & S_IFMT) !== S_IFDIR) return refuse(`${path} is no directory`, ENOTDIR);
+  if (fs.stackDepth > 0) return refuse(`unsupported filesystem, ${path} (${fs.type})`);
+  return refuseWriting(branch);
+}
+
+/** Nothing can be written where the mount is read-only (test_br). */
+export function refuseWriting({ permission, readOnly, path }: Branch): AufsFailure | undefined {
+  if (!permission.writable || readOnly !== true) return undefined;
+  return refuse(`write permission for readonly mount or inode, ${path}`);
 }
 
 /** No branch may be, or lie within, another. */
@@ -109,10 +124,28 @@ function refuseOverlaps(branches: readonly Branch[]): AufsFailure | undefined {
   return undefined;
 }
 
-/** The writable branch with aufs's own entries in its root; those of an earlier mount are used again (au_wh_init). */
-function writableBranch(host: AufsHost, { fs, inode: root, permission }: Branch, options: AufsOptions): WritableBranch | Errno {
+/**
+ * Whether a branch can be added to others at an index (test_add). @returns ENOSPC for one too many, EDOM for a bad index, EINVAL for what
+ * overlaps or cannot be a branch.
+ */
+export function refuseAdding(branches: readonly Branch[], added: Branch, index: number): AufsFailure | undefined {
+  if (branches.length >= BRANCHES_MAX || index >= BRANCHES_MAX) return tooManyBranches();
+  if (index < 0 || index > branches.length) return refuse(`bad index ${index}`, EDOM);
+  return refuseBranch(added) ?? refuseOverlaps([...branches, added]);
+}
+
+/** Prepares a branch for a mount. */
+export function mountBranch(names: NameTable, branch: Branch, options: AufsOptions): MountedBranch | AufsFailure {
+  const own = branch.permission.writable ? ownEntries(names, branch, options) : undefined;
+  if (isErrno(own)) return refuse(`${branch.path} cannot be prepared`, own);
+  const renamed = options.dirren ? loadRenamed(names, branch) : new Set<never>();
+  return { ...branch, own, shared: new Map(), renamed };
+}
+
+/** aufs's own entries in the root of a writable branch; those of an earlier mount are used again (au_wh_init). */
+export function ownEntries(names: NameTable, { fs, inode: root, permission }: Branch, options: AufsOptions): OwnEntries | Errno {
   const own = (text: string, mode: number): Inode | Errno => {
-    const name = host.names.intern(text);
+    const name = names.intern(text);
     const init: NewInode = { mode, uid: 0, gid: 0, rdev: 0, target: "" };
     const there = fs.lookup(root, name);
     return isErrno(there) ? fs.create(root, name, init) : there;
@@ -123,48 +156,42 @@ function writableBranch(host: AufsHost, { fs, inode: root, permission }: Branch,
   if (isErrno(pseudoLinks)) return pseudoLinks;
   const orphans = own(ORPHAN_FOLDER, S_IFDIR | 0o700);
   if (isErrno(orphans)) return orphans;
-  return { fs, root, whiteoutBase, pseudoLinks, orphans };
+  return { whiteoutBase, pseudoLinks, orphans };
 }
 
-/** The branches below, whose merged view every mount over the same ones shares. */
-function lowerBranches(host: AufsHost, branches: readonly Branch[]): LowerBranches {
+/** Takes them away again where a branch is not written any more; a folder that is not empty stays (au_wh_clean). */
+export function removeOwnEntries(names: NameTable, { fs, inode: root }: Branch): void {
+  const base = names.intern(WHITEOUT_BASE);
+  if (!isErrno(fs.lookup(root, base))) fs.unlink(root, base);
+  for (const folder of [PSEUDO_LINK_FOLDER, ORPHAN_FOLDER].map((text) => names.intern(text))) {
+    if (!isErrno(fs.lookup(root, folder))) fs.rmdir(root, folder);
+  }
+}
+
+/** Divides branches at the lowest writable one. */
+export function branchSet(
+  host: Pick<AufsHost, "names" | "views">,
+  branches: readonly MountedBranch[],
+  options: AufsOptions,
+): BranchSet {
+  const lowest = branches.findLastIndex(({ permission }) => permission.writable);
+  const uppers = branches.slice(0, lowest + 1);
+  const lowers = branches.slice(lowest + 1);
+  const heeds = lowers.map(({ permission }) => permission.whiteouts);
+  const rules = new AufsRules(host.names, heeds, options.showWhiteouts);
+  const lower = lowers.length === 0 ? undefined : lowerBranches(host, lowers, rules, heeds);
+  return { branches, uppers, lower, rules };
+}
+
+/** The merged view of the branches below, which every mount over the same ones shares. */
+function lowerBranches(
+  host: Pick<AufsHost, "names" | "views">,
+  branches: readonly Branch[],
+  rules: AufsRules,
+  heeds: readonly boolean[],
+): LowerBranches {
   const layers: LayerDirectory[] = branches.map(({ fs, inode }) => ({ fs, inode }));
-  const heeds = branches.map(({ permission }) => permission.whiteouts);
-  const rules = new AufsRules(host.names, heeds);
-  const key = `aufs,${heeds.map(Number).join("")}`;
+  const key = `aufs,${rules.showsWhiteouts ? "shwh," : ""}${heeds.map(Number).join("")}`;
   const view = host.views.acquire(layers, key, () => new LowerView(layers, rules, host.names));
-  for (const { fs, inode } of layers) fs.hold(inode);
-  const release = (): void => {
-    for (const { fs, inode } of layers) fs.drop(inode);
-    host.views.release(view, key);
-  };
-  return { view, rules, branches, release };
-}
-
-/**
- * Puts branches below the others of a mount (remount with append:). What was found before stays found; what was absent is looked up again.
- * @returns EINVAL for a writable one, and what mounting gives.
- */
-export function appendBranches(host: AufsHost, { aufs }: AufsFileSystem, appended: readonly Branch[]): AufsFailure | undefined {
-  const { nodes } = aufs;
-  const before = aufs.lower;
-  const top = aufs.upper === undefined ? [] : [topBranch(aufs.upper)];
-  const lowers = [...(before?.branches ?? []), ...appended];
-  const refused = refuseBranches([...top, ...lowers]);
-  if (refused !== undefined) return refused;
-  if (appended.some(({ permission }) => permission.writable)) return refuse("a writable branch is appended", EINVAL);
-  if (nodes.size > 1) return refuse("branches are appended to a mount that is in use", EINVAL);
-  const lower = lowerBranches(host, lowers);
-  nodes.forgetEntries(ROOT_NODE);
-  nodes.setLower(ROOT_NODE, VIEW_ROOT);
-  aufs.lower = lower;
-  aufs.rules = lower.rules;
-  aufs.lowerLinks.clear();
-  before?.release();
-  return undefined;
-}
-
-function topBranch({ fs, root }: WritableBranch): Branch {
-  const permission: BranchPermission = { writable: true, whiteouts: true, unlinkedWhiteouts: false, copyOnOpen: "" };
-  return { fs, inode: root, path: "", permission };
+  return { view, release: () => host.views.release(view, key) };
 }

@@ -13,7 +13,7 @@ export interface BranchPermission {
   readonly whiteouts: boolean;
   /** Its whiteouts are files of their own (rw+nolwh). */
   readonly unlinkedWhiteouts: boolean;
-  /** What is opened in it is copied up at once (coo_reg: files opened for writing; coo_all: also for reading). */
+  /** What is opened in it is copied up at once (coo_reg: regular files; coo_all: directories too). */
   readonly copyOnOpen: "" | "coo_reg" | "coo_all";
 }
 
@@ -21,6 +21,22 @@ export interface BranchRequest {
   readonly path: string;
   readonly permission: BranchPermission;
 }
+
+/** How the branch of a new name is chosen: `create=`. */
+interface CreatePolicy {
+  /**
+   * tdp: the topmost branch that has the folder. rr: in turn. mfs: the one with most free space. mfsrr: mfs, then rr under a limit. tdmfs: the
+   * topmost above a limit, then mfs. pmfs: of the branches that have the folder, the one with most space. pmfsrr: pmfs, then mfsrr under a limit.
+   */
+  readonly kind: "tdp" | "rr" | "mfs" | "mfsrr" | "tdmfs" | "pmfs" | "pmfsrr";
+  /** How long a look at free space holds, from 0 to 3600 s. */
+  readonly seconds: number;
+  /** The limit in bytes. */
+  readonly limit: number;
+}
+
+/** How the branch of a copy is chosen: `cpup=`. bup: the nearest above that has the folder. bu: the nearest above. */
+type CopyUpPolicy = "tdp" | "bup" | "bu";
 
 /** What of the options outlives the mount call. */
 export interface AufsOptions {
@@ -32,15 +48,42 @@ export interface AufsOptions {
   readonly alwaysOpaque: boolean;
   /** O_DIRECT is passed on. */
   readonly directIo: boolean;
+  /** Names that begin with ".wh." are shown and found (shwh). */
+  readonly showWhiteouts: boolean;
+  /** statfs tells of all branches, not of the topmost alone (sum). */
+  readonly sum: boolean;
+  /** Directories can be renamed together with what lies below (dirren). */
+  readonly dirren: boolean;
+  readonly create: CreatePolicy;
+  readonly copyUp: CopyUpPolicy;
 }
 
-export const DEFAULT_OPTIONS: AufsOptions = { dirperm1: false, plink: true, alwaysOpaque: false, directIo: false };
+/** How long a look at free space holds where no seconds are given, and the most that can be (AUFS_MFS_DEF_SEC, AUFS_MFS_MAX_SEC). */
+const SPACE_SECONDS = 30;
+const SPACE_SECONDS_MAX = 3600;
+
+export const DEFAULT_OPTIONS: AufsOptions = {
+  dirperm1: false,
+  plink: true,
+  alwaysOpaque: false,
+  directIo: false,
+  showWhiteouts: false,
+  sum: false,
+  dirren: false,
+  create: { kind: "tdp", seconds: SPACE_SECONDS, limit: 0 },
+  copyUp: "tdp",
+};
+
+/** A change of branches in a remount's options. */
+export type ChangeRequest =
+  | { readonly kind: "add"; readonly index: number | undefined; readonly branch: BranchRequest }
+  | { readonly kind: "del" | "mod"; readonly branch: BranchRequest };
 
 export interface ParsedOptions {
   /** Topmost first. */
   readonly branches: readonly BranchRequest[];
-  /** Of a remount: branches that go below the others. */
-  readonly appended: readonly BranchRequest[];
+  /** What changes in them, in the order given; in a mount's options, after them. Without an index a branch goes behind the last. */
+  readonly changes: readonly ChangeRequest[];
   readonly options: Partial<AufsOptions>;
   /** Where the file is to be made that maps inode numbers. */
   readonly xino: string | undefined;
@@ -103,51 +146,112 @@ const FLAGS: Readonly<Record<string, Partial<AufsOptions>>> = {
   "diropq=w": { alwaysOpaque: false },
   dio: { directIo: true },
   nodio: { directIo: false },
+  shwh: { showWhiteouts: true },
+  noshwh: { showWhiteouts: false },
+  sum: { sum: true },
+  nosum: { sum: false },
+  dirren: { dirren: true },
+  nodirren: { dirren: false },
 };
 
-/**
- * Words that change nothing here: tables that this engine has not (xino, rdcache …), checks for changes made behind the mount's back (udba),
- * and the policies, all of which choose the writable branch where there is one.
- */
+/** Words that change nothing here: tables that this engine has not (xino, rdcache …), and checks for changes made behind the mount's back (udba). */
 const WITHOUT_EFFECT: readonly RegExp[] = [
-  /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose|v|quiet|q|silent|acl|sum)$/,
+  /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose|acl)$/,
+  /^(v|quiet|q|silent|wsum)$/,
   /^(itrunc_xino|trunc_xino_path)=./,
-  /^udba=(none|reval|notify)$/,
-  /^(create|create_policy)=(tdp|top-down-parent|rr|round-robin|mfs|most-free-space|mfsrr|pmfs|pmfsrr|tdmfs)(:\d+)*$/,
-  /^(cpup|copyup|copyup_policy)=(tdp|top-down-parent|bup|bottom-up-parent|bu|bottom-up)$/,
-  /^(dirwh|rdcache|rdblk|rdhash|plink_warn)=(\d+|def)$/,
-  /^(nodirren|noshwh)$/,
+  /^udba=(none|reval|notify|fsnotify)$/,
+  /^(dirwh|rdcache|rdblk|rdhash|plink_warn|fhsm_sec)=(\d+|def)$/,
   /^context=./,
 ];
 
-const BRANCHES = /^(?:br|dirs)[:=](.*)$/;
-const APPEND = /^append[:=](.*)$/;
+const CREATE = /^(?:create|create_policy)=(.*)$/;
+const COPY_UP = /^(?:cpup|copyup|copyup_policy)=(.*)$/;
+/** The create policies by their words, and how many numbers each takes at least and at most: a limit comes before the seconds. */
+const CREATE_KINDS: Readonly<Record<string, readonly [kind: CreatePolicy["kind"], least: number, most: number]>> = {
+  tdp: ["tdp", 0, 0],
+  "top-down-parent": ["tdp", 0, 0],
+  rr: ["rr", 0, 0],
+  "round-robin": ["rr", 0, 0],
+  mfs: ["mfs", 0, 1],
+  "most-free-space": ["mfs", 0, 1],
+  mfsrr: ["mfsrr", 1, 2],
+  tdmfs: ["tdmfs", 1, 2],
+  pmfs: ["pmfs", 0, 1],
+  pmfsrr: ["pmfsrr", 1, 2],
+};
+const COPY_UP_KINDS: Readonly<Record<string, CopyUpPolicy>> = {
+  tdp: "tdp",
+  "top-down-parent": "tdp",
+  bup: "bup",
+  "bottom-up-parent": "bup",
+  bu: "bu",
+  "bottom-up": "bu",
+};
 
-/** Reads what stands behind -o. @returns EINVAL with the kernel's words for what it does not know, or what this engine does not do. */
+/** A create policy; undefined for what is none. */
+function parseCreate(text: string): CreatePolicy | undefined {
+  const [word = "", ...numbers] = text.split(":");
+  const known = Object.hasOwn(CREATE_KINDS, word) ? CREATE_KINDS[word] : undefined;
+  if (known === undefined || numbers.some((number) => !/^\d+$/.test(number))) return undefined;
+  const [kind, least, most] = known;
+  if (numbers.length < least || numbers.length > most) return undefined;
+  const seconds = Number(numbers[least] ?? SPACE_SECONDS);
+  return seconds > SPACE_SECONDS_MAX ? undefined : { kind, seconds, limit: least === 0 ? 0 : Number(numbers[0]) };
+}
+
+const BRANCHES = /^(?:br|dirs)[:=](.*)$/;
+const ADD = /^(?:add|ins)[:=](-?\d+):(.*)$/;
+const AT_AN_END = /^(append|prepend)[:=](.*)$/;
+const CHANGE = /^(del|mod)[:=](.*)$/;
+
+/** A change of branches; undefined for a word that is none. One that is added without a permission is read-only. */
+function parseChange(word: string): ChangeRequest | undefined {
+  const add = ADD.exec(word);
+  if (add !== null) return { kind: "add", index: Number(add[1]), branch: parseBranch(add[2] ?? "", false) };
+  const end = AT_AN_END.exec(word);
+  if (end !== null) {
+    return { kind: "add", index: end[1] === "append" ? undefined : 0, branch: parseBranch(end[2] ?? "", false) };
+  }
+  const change = CHANGE.exec(word);
+  if (change === null) return undefined;
+  return { kind: change[1] === "del" ? "del" : "mod", branch: parseBranch(change[2] ?? "", false) };
+}
+
+/** A word that changes an option; undefined for one that does not, or that says what cannot be. */
+function parseOption(word: string): Partial<AufsOptions> | undefined {
+  if (Object.hasOwn(FLAGS, word)) return FLAGS[word];
+  const create = CREATE.exec(word);
+  if (create !== null) {
+    const policy = parseCreate(create[1] ?? "");
+    return policy === undefined ? undefined : { create: policy };
+  }
+  const copyUp = COPY_UP.exec(word)?.[1];
+  if (copyUp !== undefined && Object.hasOwn(COPY_UP_KINDS, copyUp)) return { copyUp: COPY_UP_KINDS[copyUp] as CopyUpPolicy };
+  return WITHOUT_EFFECT.some((known) => known.test(word)) ? {} : undefined;
+}
+
+/** Reads what stands behind -o. @returns EINVAL with the kernel's words for what it does not know. */
 export function parseOptions(data: string): ParsedOptions | AufsFailure {
   let branches: BranchRequest[] = [];
-  const appended: BranchRequest[] = [];
+  const changes: ChangeRequest[] = [];
   let options: Partial<AufsOptions> = {};
   let xino: string | undefined;
   for (const word of data.split(",").filter((one) => one !== "")) {
-    const list = BRANCHES.exec(word)?.[1] ?? APPEND.exec(word)?.[1];
+    const list = BRANCHES.exec(word)?.[1];
+    const change = parseChange(word);
     if (list !== undefined) {
       const parsed = parseBranches(list);
       if ("errno" in parsed) return parsed;
-      if (BRANCHES.test(word)) branches = parsed;
-      else
-        appended.push(
-          ...parsed.map((one) => (one.permission.writable && !list.includes("=") ? parseBranch(one.path, false) : one)),
-        );
-      continue;
+      branches = parsed;
+    } else if (change !== undefined) {
+      if (change.branch.path === "") return refuse(`bad branches ${word}`);
+      changes.push(change);
+    } else if (word.startsWith("xino=")) xino = word.slice("xino=".length);
+    else {
+      const option = parseOption(word);
+      if (option === undefined) return refuse(`unknown option ${word}`);
+      options = { ...options, ...option };
     }
-    if (word.startsWith("xino=")) {
-      xino = word.slice("xino=".length);
-      continue;
-    }
-    const flag = FLAGS[word];
-    if (flag !== undefined) options = { ...options, ...flag };
-    else if (!WITHOUT_EFFECT.some((known) => known.test(word))) return refuse(`unknown option ${word}`);
   }
-  return { branches, appended, options, xino };
+  return { branches, changes, options, xino };
 }

@@ -5,33 +5,36 @@
  * a hard link of it when it is changed or read. While the mount lives, st_nlink is counted as if all names were on one branch.
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
-import { IS_SHARED, type Node } from "../nodes.ts";
+import type { Node } from "../nodes.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { shareByUpper } from "./lookup.ts";
 import type { Aufs, Place } from "./state.ts";
 
 /** Makes a node that was just copied up a pseudo-linked one. @param links - how many names it has from now on. */
 export function addPseudoLink(aufs: Aufs, node: Node, links: number): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper?.pseudoLinks === undefined || nodes.has(node, IS_PSEUDO_LINKED)) return undefined;
+  const { nodes } = aufs;
+  const branch = aufs.branchOf(node);
+  const { pseudoLinks } = aufs.ownOn(branch);
+  if (pseudoLinks === undefined) return undefined;
+  const { fs } = aufs.upperAt(branch);
   const inode = nodes.upperOf(node);
-  upper.fs.getattr(inode, aufs.otherAttributes);
+  fs.getattr(inode, aufs.otherAttributes);
   const name = aufs.names.intern(`${aufs.numberOf(node)}.${aufs.otherAttributes.inodeNumber}`);
-  const failed = upper.fs.link(inode, upper.pseudoLinks, name);
+  const failed = fs.link(inode, pseudoLinks, name);
   if (failed !== undefined) return failed;
-  nodes.set(node, IS_PSEUDO_LINKED);
   aufs.linkCounts.set(node, links);
   // Kept until the mount ends, so that a name that is met later is known to be its.
-  aufs.hold(node);
-  if (!nodes.has(node, IS_SHARED)) shareByUpper(aufs, node);
+  if (!nodes.has(node, IS_PSEUDO_LINKED)) nodes.hold(node);
+  nodes.set(node, IS_PSEUDO_LINKED);
+  shareByUpper(aufs, node);
   return undefined;
 }
 
-/** Brings a further name of a pseudo-linked node up; its directory is on the writable branch. */
+/** Brings a further name of a pseudo-linked node up to its branch; the name's directory is there. */
 export function linkUp(aufs: Aufs, node: Node, place: Place): Errno | undefined {
-  const { nodes, upper, counters } = aufs;
-  if (upper === undefined) return undefined;
-  const failed = upper.fs.link(nodes.upperOf(node), nodes.upperOf(place.directory), place.name);
+  const { nodes, counters } = aufs;
+  const branch = aufs.branchOf(node);
+  const failed = aufs.upperAt(branch).fs.link(nodes.upperOf(node), aufs.mustBeOn(place.directory, branch), place.name);
   if (isErrno(failed)) return failed;
   counters.pseudoLinks += 1;
   return undefined;

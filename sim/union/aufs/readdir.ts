@@ -5,27 +5,41 @@
 import { ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { VisitEntry } from "../../vfs/filesystem.ts";
+import type { VisitLayerEntry } from "../layer.ts";
 import type { ListingEntry } from "../listing.ts";
 import { type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { IS_UNLISTABLE } from "./flags.ts";
 import { lookup } from "./lookup.ts";
-import { UPPER_BRANCH } from "./rules.ts";
 import type { Aufs } from "./state.ts";
 
 const NONE: readonly ListingEntry[] = [];
 
-function upperEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
-  const { nodes, upper } = aufs;
-  if (upper === undefined || !nodes.hasUpper(node)) return NONE;
-  const entries: ListingEntry[] = [];
-  const failed = aufs.rules.list(
-    upper.fs,
-    nodes.upperOf(node),
-    0,
-    (name, inodeNumber, type, hidden) => entries.push({ name, inodeNumber, type, hidden }),
-    UPPER_BRANCH,
-  );
-  return failed ?? entries;
+/** What the upper branches have between two of them, the second left out: names that show, in the order of sight, and names that are hidden. */
+function upperEntries(aufs: Aufs, node: Node, from: number, to: number): UpperEntries | Errno {
+  const shown: ListingEntry[] = [];
+  const seen = new Set<Name>();
+  const whited = new Set<Name>();
+  for (let branch = from; branch < to; branch++) {
+    const inode = aufs.inodeOn(node, branch);
+    if (inode === undefined) continue;
+    const { fs, permission } = aufs.upperAt(branch);
+    const failed = aufs.rules.listBranch(fs, inode, permission.whiteouts, (name, inodeNumber, type, hidden) => {
+      if (whited.has(name)) return;
+      if (hidden) whited.add(name);
+      else if (!seen.has(name)) shown.push({ name, inodeNumber, type, hidden });
+      seen.add(name);
+    });
+    if (failed !== undefined) return failed;
+  }
+  return { shown, seen, whited };
+}
+
+interface UpperEntries {
+  readonly shown: readonly ListingEntry[];
+  /** All names. */
+  readonly seen: ReadonlySet<Name>;
+  /** Names with a whiteout. */
+  readonly whited: ReadonlySet<Name>;
 }
 
 function lowerEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
@@ -36,18 +50,15 @@ function lowerEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
 }
 
 /** What a directory shows. */
-function shownEntries(aufs: Aufs, node: Node): ListingEntry[] | Errno {
-  const above = upperEntries(aufs, node);
+function shownEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
+  const above = upperEntries(aufs, node, 0, aufs.uppers.length);
   if (isErrno(above)) return above;
   const below = lowerEntries(aufs, node);
   if (isErrno(below)) return below;
-  if (above.length === 0) return below.filter((entry) => !entry.hidden);
-  const hidden = new Set<Name>();
-  for (const entry of above) if (entry.hidden) hidden.add(entry.name);
-  const shown = above.filter((entry) => !entry.hidden && !hidden.has(entry.name));
-  if (below.length === 0) return shown;
-  for (const entry of shown) hidden.add(entry.name);
-  for (const entry of below) if (!entry.hidden && !hidden.has(entry.name)) shown.push(entry);
+  if (below.length === 0) return above.shown;
+  if (above.seen.size === 0) return below.filter((entry) => !entry.hidden);
+  const shown = [...above.shown];
+  for (const entry of below) if (!entry.hidden && !above.seen.has(entry.name)) shown.push(entry);
   return shown;
 }
 
@@ -57,6 +68,8 @@ export function iterate(aufs: Aufs, node: Node, visit: VisitEntry): Errno | unde
   if (aufs.nodes.has(node, IS_UNLISTABLE)) return ENOENT;
   const shown = shownEntries(aufs, node);
   if (isErrno(shown)) return shown;
+  const whiteouts = aufs.options.showWhiteouts ? whiteoutEntries(aufs, node) : NONE;
+  if (isErrno(whiteouts)) return whiteouts;
   const { dentries } = aufs.nodes;
   for (const { name, inodeNumber, type } of shown) {
     // A name without a type is too long to be looked up.
@@ -64,7 +77,29 @@ export function iterate(aufs: Aufs, node: Node, visit: VisitEntry): Errno | unde
     const child = known !== 0 || type === 0 ? known : lookup(aufs, node, name);
     visit(name, isErrno(child) || child === 0 || child >= WHITEOUT_ENTRY ? inodeNumber : aufs.numberOf(child), type);
   }
+  for (const { name, inodeNumber } of whiteouts) visit(name, inodeNumber, 0);
   return undefined;
+}
+
+/** The whiteouts of all branches under their own names, which shwh lists behind the others (au_handle_shwh, aufs 6.x [S]). */
+function whiteoutEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
+  const { rules, nodes } = aufs;
+  const found = new Map<Name, ListingEntry>();
+  const visit: VisitLayerEntry = (name, inodeNumber, type, hidden) => {
+    const whiteout = rules.whiteouts.of(name);
+    if (hidden && !found.has(whiteout)) found.set(whiteout, { name: whiteout, inodeNumber, type, hidden });
+  };
+  for (const [branch, { fs, permission }] of aufs.uppers.entries()) {
+    const inode = aufs.inodeOn(node, branch);
+    const failed = inode === undefined ? undefined : rules.listBranch(fs, inode, permission.whiteouts, visit);
+    if (failed !== undefined) return failed;
+  }
+  const lower = nodes.lowerOf(node);
+  for (const { fs, inode, layer } of lower === 0 ? [] : aufs.view.stackOf(lower)) {
+    const failed = rules.list(fs, inode, 0, visit, layer);
+    if (failed !== undefined) return failed;
+  }
+  return [...found.values()];
 }
 
 /** @returns ENOTEMPTY while a directory shows an entry, one that is too long to be reached too. */
@@ -75,15 +110,21 @@ export function testEmpty(aufs: Aufs, node: Node): Errno | undefined {
 }
 
 /**
- * Whether every name of a directory's lower branches has a whiteout above it; an entry of the same name does not count.
+ * Whether every name that a directory has on branches below its topmost one has a whiteout above it; an entry of the same name does not count.
  * @returns ENOTEMPTY where one has none.
  */
 export function testLowerEmpty(aufs: Aufs, node: Node): Errno | undefined {
-  const below = lowerEntries(aufs, node);
-  if (isErrno(below) || below.length === 0) return isErrno(below) ? below : undefined;
-  const above = upperEntries(aufs, node);
+  const top = aufs.branchOf(node);
+  const above = upperEntries(aufs, node, top, top + 1);
   if (isErrno(above)) return above;
-  const covered = new Set<Name>();
-  for (const entry of above) if (entry.hidden) covered.add(entry.name);
+  const covered = new Set(above.whited);
+  for (let branch = top + 1; branch < aufs.uppers.length; branch++) {
+    const between = upperEntries(aufs, node, branch, branch + 1);
+    if (isErrno(between)) return between;
+    if (between.shown.some(({ name }) => !covered.has(name))) return ENOTEMPTY;
+    for (const name of between.whited) covered.add(name);
+  }
+  const below = lowerEntries(aufs, node);
+  if (isErrno(below)) return below;
   return below.some((entry) => !entry.hidden && !covered.has(entry.name)) ? ENOTEMPTY : undefined;
 }

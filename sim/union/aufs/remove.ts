@@ -5,10 +5,11 @@
  */
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
-import { copyUpDirectory } from "./copy-up.ts";
-import { isOnUpper, lookup } from "./lookup.ts";
+import { IS_DIRECTORY, type Node } from "../nodes.ts";
+import { bringDirectory } from "./copy-up.ts";
+import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
 import { mayLookBelow } from "./permission.ts";
+import { copyUpBranch } from "./policy.ts";
 import { testEmpty } from "./readdir.ts";
 import type { Aufs } from "./state.ts";
 import { clearWhiteouts, placeWhiteout, removeWhiteout } from "./whiteout.ts";
@@ -20,7 +21,7 @@ export function unlink(aufs: Aufs, directory: Node, name: Name): Errno | undefin
 
 /** @returns ENOTEMPTY while the directory shows an entry. */
 export function rmdir(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
-  if (aufs.upper === undefined) return EROFS;
+  if (aufs.uppers.length === 0) return EROFS;
   const node = lookup(aufs, directory, name);
   if (isErrno(node)) return node;
   return testEmpty(aufs, node) ?? remove(aufs, node, directory, name);
@@ -28,33 +29,40 @@ export function rmdir(aufs: Aufs, directory: Node, name: Name): Errno | undefine
 
 function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | undefined {
   const { nodes } = aufs;
-  const onUpper = isOnUpper(aufs, node, directory, name);
-  const refused = (onUpper ? mayLookBelow(aufs, directory) : undefined) ?? copyUpDirectory(aufs, directory);
+  const top = branchOfName(aufs, node, directory, name);
+  const taken = aufs.isWritable(top);
+  const branch = taken ? top : copyUpBranch(aufs, directory, top);
+  if (isErrno(branch)) return branch;
+  const refused = (taken ? mayLookBelow(aufs, directory, branch) : undefined) ?? bringDirectory(aufs, directory, branch);
   if (refused !== undefined) return refused;
-  const covered = !onUpper || aufs.lowerHas(directory, name);
-  const unhidden = covered ? placeWhiteout(aufs, directory, name) : undefined;
+  const covered = !taken || showsBelow(aufs, directory, name, branch);
+  const unhidden = covered ? placeWhiteout(aufs, directory, name, branch) : undefined;
   if (unhidden !== undefined) return unhidden;
-  if (onUpper) {
-    aufs.beforeLoss(node);
-    const failed = removeUpper(aufs, node, directory, name);
+  if (taken) {
+    nodes.beforeLoss(node);
+    const failed = removeUpper(aufs, node, { directory, name, branch });
     if (failed !== undefined) {
-      if (covered) removeWhiteout(aufs, directory, name);
+      if (covered) removeWhiteout(aufs, directory, name, branch);
       return failed;
     }
   }
   aufs.openedAs.forget({ node, directory, name });
-  nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  leaveAbsent(aufs, directory, name, covered);
   aufs.countLinks(node, -1);
-  aufs.afterLoss(node);
+  nodes.afterLoss(node);
   return undefined;
 }
 
-/** Takes away what the writable branch has; a directory's whiteouts go with it. */
-function removeUpper(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper === undefined) return EROFS;
-  const from = nodes.upperOf(directory);
-  return nodes.has(node, IS_DIRECTORY)
-    ? (clearWhiteouts(aufs, nodes.upperOf(node)) ?? upper.fs.rmdir(from, name))
-    : upper.fs.unlink(from, name);
+interface UpperName {
+  readonly directory: Node;
+  readonly name: Name;
+  readonly branch: number;
+}
+
+/** Takes away what a writable branch has; a directory's whiteouts go with it. */
+function removeUpper(aufs: Aufs, node: Node, { directory, name, branch }: UpperName): Errno | undefined {
+  const { fs } = aufs.upperAt(branch);
+  const from = aufs.mustBeOn(directory, branch);
+  if (!aufs.nodes.has(node, IS_DIRECTORY)) return fs.unlink(from, name);
+  return clearWhiteouts(aufs, node, branch) ?? fs.rmdir(from, name);
 }

@@ -1,18 +1,23 @@
 /**
  * rename(2) and renameat2(2) (fs/aufs/i_op_ren.c; spec/union.md section 15 and part D, C7, C8 and C10).
  *
- * Interface: the VFS has refused what it can. The target's directories are copied up before anything is checked here, and stay when the
- * rename is refused (C8).
+ * Interface: the VFS has refused what it can. A rename happens on one branch: the source's, or that of a target above it, or where copies go.
+ * The target's directories are brought there before anything is checked here, and stay when the rename is refused (C8).
  */
 import { EBUSY, EINVAL, ENOTDIR, ENOTEMPTY, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../../vfs/filesystem.ts";
-import { IS_DIRECTORY, IS_OPAQUE, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
-import { copyUp, copyUpDirectory } from "./copy-up.ts";
-import { IS_STALE, IS_UNLISTABLE } from "./flags.ts";
-import { isOnUpper, isWhitedOut, lookup } from "./lookup.ts";
+import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { bringDirectory, copyUpTo } from "./copy-up.ts";
+import { canTake } from "./create.ts";
+import { noteRename } from "./dirren.ts";
+import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
+import { branchOfName, leaveAbsent, lookup, showsBelow, whiteoutBranch } from "./lookup.ts";
 import { mayLookBelow } from "./permission.ts";
+import { linkUp } from "./plink.ts";
+import { copyUpBranch } from "./policy.ts";
 import { testEmpty, testLowerEmpty } from "./readdir.ts";
+import { loseEntries, refreshEntries } from "./refresh.ts";
 import type { Aufs, Place } from "./state.ts";
 import { clearWhiteouts, placeWhiteout, removeWhiteout, setOpaque } from "./whiteout.ts";
 
@@ -20,8 +25,8 @@ import { clearWhiteouts, placeWhiteout, removeWhiteout, setOpaque } from "./whit
 interface End extends Place {
   /** What is there; 0 for nothing. */
   readonly node: Node;
-  /** Whether the writable branch has it. */
-  readonly onUpper: boolean;
+  /** The branch that has it, and of nothing the topmost of its directory. */
+  readonly top: number;
 }
 
 /** The four arguments of renameat2(2) that say where. */
@@ -32,8 +37,15 @@ export interface RenamePlaces {
   readonly toName: Name;
 }
 
+/** What is moved where, and on which branch. */
+interface Move {
+  readonly source: End;
+  readonly target: End;
+  readonly branch: number;
+}
+
 export function rename(aufs: Aufs, places: RenamePlaces, flags: number): Errno | undefined {
-  if (aufs.upper === undefined) return EROFS;
+  if (aufs.uppers.length === 0) return EROFS;
   if ((flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) !== 0) return EINVAL;
   const found = lookup(aufs, places.directory, places.name);
   if (isErrno(found)) return found;
@@ -41,142 +53,173 @@ export function rename(aufs: Aufs, places: RenamePlaces, flags: number): Errno |
   const source = endOf(aufs, places.directory, places.name, found);
   const target = endOf(aufs, places.toDirectory, places.toName, isErrno(there) ? 0 : there);
   if (source.node === target.node) return undefined;
+  const branch = renameBranch(aufs, source, target);
+  if (isErrno(branch)) return branch;
   const exchanges = (flags & RENAME_EXCHANGE) !== 0;
-  const refused = copyUpDirectory(aufs, target.directory) ?? mayRename(aufs, source, target, exchanges);
+  const moved = { source, target, branch };
+  const refused = bringDirectory(aufs, target.directory, branch) ?? mayRename(aufs, moved, exchanges);
   if (refused !== undefined) return refused;
-  return exchanges ? exchange(aufs, source, target) : move(aufs, source, target);
+  return exchanges ? exchange(aufs, moved) : move(aufs, moved);
 }
 
 function endOf(aufs: Aufs, directory: Node, name: Name, node: Node): End {
-  return { directory, name, node, onUpper: node !== 0 && isOnUpper(aufs, node, directory, name) };
+  return { directory, name, node, top: node === 0 ? aufs.branchOf(directory) : branchOfName(aufs, node, directory, name) };
+}
+
+/**
+ * On which branch it happens (au_ren_wbr). Never below the source: the kernel's choice can be, and what it does then is not defined.
+ */
+function renameBranch(aufs: Aufs, source: End, target: End): number | Errno {
+  const wanted = target.node !== 0 ? Math.min(source.top, target.top) : source.top;
+  if (canTake(aufs, target, wanted)) return wanted;
+  const top = Math.min(target.top, source.top);
+  return aufs.isWritable(top) ? top : copyUpBranch(aufs, target.directory, top);
 }
 
 /**
  * The rules for directories (au_ren_may_dir). An exchange asks nothing of the target, but that a file and a directory, in this order, are both
- * on the writable branch (C7).
+ * on the branch (C7).
  */
-function mayRename(aufs: Aufs, source: End, target: End, exchanges: boolean): Errno | undefined {
+function mayRename(aufs: Aufs, { source, target, branch }: Move, exchanges: boolean): Errno | undefined {
   const { nodes } = aufs;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
   if (target.node !== 0 && nodes.has(target.node, IS_DIRECTORY)) {
-    if (!isDirectory && !(source.onUpper && target.onUpper)) return ENOTDIR;
+    if (!isDirectory && !(source.top === branch && target.top === branch)) return ENOTDIR;
     const filled = exchanges ? undefined : testEmpty(aufs, target.node);
     if (filled !== undefined) return filled;
   }
-  if (!isDirectory) return undefined;
-  // a: of the lower branches alone, it must show nothing; b: of the writable branch alone, anything goes; c: of both, whiteouts must cover
-  // whatever the lower branches have.
-  const failed = source.onUpper ? testLowerEmpty(aufs, source.node) : testEmpty(aufs, source.node);
+  // What lies below is found by its old name.
+  if (!isDirectory || aufs.options.dirren) return undefined;
+  // a: of other branches alone, it must show nothing; b: of this branch alone, anything goes; c: of both, whiteouts must cover whatever the
+  // branches below have.
+  const failed = source.top === branch ? testLowerEmpty(aufs, source.node) : testEmpty(aufs, source.node);
   return failed === ENOTEMPTY ? EXDEV : failed;
 }
 
-function move(aufs: Aufs, source: End, target: End): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper === undefined) return EROFS;
+/** Brings an end to the branch, under its own name. */
+function bring(aufs: Aufs, end: End, branch: number): Errno | undefined {
+  if (end.top === branch) return undefined;
+  // A pseudo-linked node may be there already, by another name.
+  if (aufs.branchOf(end.node) === branch && aufs.nodes.has(end.node, IS_PSEUDO_LINKED)) {
+    return bringDirectory(aufs, end.directory, branch) ?? linkUp(aufs, end.node, end);
+  }
+  return copyUpTo(aufs, end.node, branch, { place: end });
+}
+
+function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
+  const { nodes } = aufs;
+  const taken = source.top === branch;
   const failed =
-    (source.onUpper ? mayLookBelow(aufs, source.directory) : undefined) ??
-    copyUpDirectory(aufs, source.directory) ??
-    copyUp(aufs, source.node, { place: source });
+    (taken ? mayLookBelow(aufs, source.directory, branch) : undefined) ??
+    bringDirectory(aufs, source.directory, branch) ??
+    bring(aufs, source, branch);
   if (failed !== undefined) return failed;
-  const covered = !source.onUpper || aufs.lowerHas(source.directory, source.name);
-  const overWhiteout = target.node === 0 && isWhitedOut(aufs, target.directory, target.name);
-  const opaque = nodes.has(source.node, IS_DIRECTORY) && hidesBelow(aufs, target);
-  const unhidden = covered ? placeWhiteout(aufs, source.directory, source.name) : undefined;
+  const isDirectory = nodes.has(source.node, IS_DIRECTORY);
+  const covered = !taken || showsBelow(aufs, source.directory, source.name, branch);
+  const overWhiteout = target.node === 0 && whiteoutBranch(aufs, target.directory, target.name) === branch;
+  const opaque = isDirectory && !aufs.options.dirren && hidesBelow(aufs, target, branch);
+  const unhidden =
+    (isDirectory && aufs.options.dirren ? noteRename(aufs, source.node, source, target.name) : undefined) ??
+    (covered ? placeWhiteout(aufs, source.directory, source.name, branch) : undefined);
   if (unhidden !== undefined) return unhidden;
-  const moved = moveUpper(aufs, source, target);
+  const moved = moveUpper(aufs, { source, target, branch });
   if (moved !== undefined) {
-    if (covered) removeWhiteout(aufs, source.directory, source.name);
+    if (covered) removeWhiteout(aufs, source.directory, source.name, branch);
     return moved;
   }
   const unmarked =
-    (opaque ? setOpaque(aufs, source.node) : undefined) ??
-    (overWhiteout ? removeWhiteout(aufs, target.directory, target.name) : undefined);
+    (opaque ? setOpaque(aufs, source.node, branch) : undefined) ??
+    (overWhiteout ? removeWhiteout(aufs, target.directory, target.name, branch) : undefined);
   if (unmarked !== undefined) return unmarked;
-  nodes.leave(source.directory, source.name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
+  leaveAbsent(aufs, source.directory, source.name, covered);
   if (target.node !== 0) {
     aufs.openedAs.forget(target);
     nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   }
-  arrive(aufs, source, target);
+  arrive(aufs, source, target, branch);
   if (target.node !== 0) loseTarget(aufs, target);
   return undefined;
 }
 
-/** The rename on the writable branch. A target that is a directory shows nothing, but may hold whiteouts. */
-function moveUpper(aufs: Aufs, source: End, target: End): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper === undefined) return EROFS;
-  if (target.onUpper) {
-    aufs.beforeLoss(target.node);
-    const kept = nodes.has(target.node, IS_DIRECTORY) ? clearWhiteouts(aufs, nodes.upperOf(target.node)) : undefined;
+/** The rename on the branch. A target that is a directory shows nothing, but may hold whiteouts. */
+function moveUpper(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
+  const { nodes } = aufs;
+  if (target.node !== 0 && target.top === branch) {
+    nodes.beforeLoss(target.node);
+    const kept = nodes.has(target.node, IS_DIRECTORY) ? clearWhiteouts(aufs, target.node, branch) : undefined;
     if (kept !== undefined) return kept;
   }
-  return upper.fs.rename(nodes.upperOf(source.directory), source.name, nodes.upperOf(target.directory), target.name, 0);
+  const [from, to] = [aufs.mustBeOn(source.directory, branch), aufs.mustBeOn(target.directory, branch)];
+  return aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, 0);
 }
 
 /** Whether a directory that comes to a place must be opaque: where something below would show through, or the name was whited out. */
-function hidesBelow(aufs: Aufs, { directory, name, node }: End): boolean {
-  if (aufs.options.alwaysOpaque || aufs.lowerHas(directory, name)) return true;
-  return node === 0 ? isWhitedOut(aufs, directory, name) : aufs.nodes.has(node, IS_OPAQUE);
+function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number): boolean {
+  if (aufs.options.alwaysOpaque || showsBelow(aufs, directory, name, branch)) return true;
+  return node === 0 ? whiteoutBranch(aufs, directory, name) === branch : branch <= aufs.opaqueBranch(node);
 }
 
-/** A node is found at its new place from now on. A directory leaves what lay below it behind. */
-function arrive(aufs: Aufs, from: End, to: Place): void {
+/** A node is found at its new place from now on. A directory leaves what lay below it behind, unless that is found by its old name. */
+function arrive(aufs: Aufs, from: End, to: Place, branch: number): void {
   const { nodes } = aufs;
   nodes.enter(to.directory, to.name, from.node);
-  if (nodes.has(from.node, IS_DIRECTORY)) leaveLower(aufs, from.node);
   aufs.openedAs.move(from, to);
+  if (!nodes.has(from.node, IS_DIRECTORY)) return;
+  if (aufs.options.dirren) refreshEntries(aufs, from.node);
+  else leaveLower(aufs, from.node, branch);
 }
 
 /**
- * A directory is one of the writable branch alone from now on: what was found of its lower entries is gone. A directory in it that is on the
- * writable branch too still shows what it was found to be merged with.
+ * A directory is one of a branch alone from now on: what was found of its entries on those below is gone. A directory in it that is on the
+ * branch too still shows what it was found to be merged with.
  */
-function leaveLower(aufs: Aufs, directory: Node): void {
+function leaveLower(aufs: Aufs, directory: Node, branch: number): void {
   const { nodes } = aufs;
-  if (nodes.lowerOf(directory) === 0) return;
-  nodes.forgetLower(directory);
+  if (aufs.tailOf(directory) === branch) return;
+  aufs.cutBelow(directory, branch);
   for (let row = nodes.dentries.first(directory); row !== 0; row = nodes.dentries.next(row)) {
     const child = nodes.dentries.child(row);
     if (child >= WHITEOUT_ENTRY) continue;
     const name = nodes.dentries.name(row);
-    if (isOnUpper(aufs, child, directory, name)) continue;
+    if (branchOfName(aufs, child, directory, name) <= branch) continue;
     // What is in a lower directory goes with it.
-    if (nodes.has(child, IS_DIRECTORY)) leaveLower(aufs, child);
+    if (nodes.has(child, IS_DIRECTORY)) loseEntries(aufs, child);
     aufs.openedAs.forget({ node: child, directory, name });
     nodes.leave(directory, name, NEGATIVE_ENTRY);
-    aufs.afterLoss(child);
+    nodes.afterLoss(child);
   }
 }
 
 /** What was renamed over. Without an upper inode, an open file of it cannot be told from the new one: fstat gives ESTALE (C10). */
 function loseTarget(aufs: Aufs, target: End): void {
   const { nodes } = aufs;
-  if (!nodes.hasUpper(target.node) && nodes.entriesOf(target.node) === 0) nodes.set(target.node, IS_STALE);
+  if (!aufs.isOnWritable(target.node) && nodes.entriesOf(target.node) === 0) nodes.set(target.node, IS_STALE);
   aufs.countLinks(target.node, -1);
-  aufs.afterLoss(target.node);
+  nodes.afterLoss(target.node);
 }
 
 /**
  * Both sides stay, each under the other's name (C7): the target comes up without its lower entries, which are lost if it is a directory.
- * @returns EBUSY where the source's directory is not on the writable branch, for nothing copies it up.
+ * @returns EBUSY where the source's directory is not on the branch, for nothing brings it there.
  */
-function exchange(aufs: Aufs, source: End, target: End): Errno | undefined {
-  const { nodes, upper } = aufs;
-  if (upper === undefined) return EROFS;
-  if (!nodes.hasUpper(source.directory)) return EBUSY;
+function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
+  const { nodes } = aufs;
+  const from = aufs.inodeOn(source.directory, branch);
+  if (from === undefined) return EBUSY;
+  const hasBelow = { source: hasLowerPart(aufs, source, branch), target: hasLowerPart(aufs, target, branch) };
+  const to = aufs.mustBeOn(target.directory, branch);
   const failed =
-    copyUp(aufs, source.node, { place: source }) ??
-    copyUp(aufs, target.node, { place: target }) ??
-    upper.fs.rename(nodes.upperOf(source.directory), source.name, nodes.upperOf(target.directory), target.name, RENAME_EXCHANGE);
+    bring(aufs, source, branch) ??
+    bring(aufs, target, branch) ??
+    aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, RENAME_EXCHANGE);
   if (failed !== undefined) return failed;
-  const hidesSource = hasLowerPart(aufs, target) ? markExchanged(aufs, source.node) : undefined;
-  const hidesTarget = hasLowerPart(aufs, source) ? markExchanged(aufs, target.node) : undefined;
+  const hidesSource = hasBelow.target ? markExchanged(aufs, source.node, branch) : undefined;
+  const hidesTarget = hasBelow.source ? markExchanged(aufs, target.node, branch) : undefined;
   if (nodes.has(target.node, IS_DIRECTORY) && !nodes.has(source.node, IS_DIRECTORY)) nodes.set(target.node, IS_UNLISTABLE);
   nodes.leave(source.directory, source.name, NEGATIVE_ENTRY);
   nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
-  arrive(aufs, target, source);
-  arrive(aufs, source, target);
+  arrive(aufs, target, source, branch);
+  arrive(aufs, source, target, branch);
   if (source.directory === target.directory) {
     for (const node of [source.node, target.node]) if (nodes.has(node, IS_DIRECTORY)) aufs.displace(node);
   }
@@ -184,9 +227,11 @@ function exchange(aufs: Aufs, source: End, target: End): Errno | undefined {
 }
 
 /** Whether what is at one end came from below under this name, so that what takes its place must hide that. */
-function hasLowerPart(aufs: Aufs, { directory, name, node }: End): boolean {
+function hasLowerPart(aufs: Aufs, { directory, name, node, top }: End, branch: number): boolean {
   const { nodes } = aufs;
   if (aufs.options.alwaysOpaque) return true;
+  if (top !== branch && top < aufs.uppers.length) return true;
+  if (nodes.has(node, IS_DIRECTORY) && aufs.tailOf(node) !== branch && aufs.nodes.lowerOf(node) === 0) return true;
   const own = nodes.lowerOf(node);
   const below = nodes.lowerOf(directory);
   if (own === 0 || below === 0) return false;
@@ -195,6 +240,6 @@ function hasLowerPart(aufs: Aufs, { directory, name, node }: End): boolean {
   return aufs.view.layerOf(there) === aufs.view.layerOf(own) && aufs.view.inodeOf(there) === aufs.view.inodeOf(own);
 }
 
-function markExchanged(aufs: Aufs, moved: Node): Errno | undefined {
-  return aufs.nodes.has(moved, IS_DIRECTORY) ? setOpaque(aufs, moved) : undefined;
+function markExchanged(aufs: Aufs, moved: Node, branch: number): Errno | undefined {
+  return aufs.nodes.has(moved, IS_DIRECTORY) && !aufs.options.dirren ? setOpaque(aufs, moved, branch) : undefined;
 }

@@ -10,32 +10,30 @@ import { type FileSystem, type Inode, S_IFMT, S_IFREG } from "../../vfs/filesyst
 import { ABSENT, type LayerRules, OPAQUE, type VisitLayerEntry, WHITEOUT } from "../layer.ts";
 import { hiddenBy, isReserved, NAME_LENGTH_MAX, WhiteoutNames } from "./names.ts";
 
-/** In the place of a lower layer's number: the writable branch. */
-export const UPPER_BRANCH = -1;
-
 export class AufsRules implements LayerRules {
   readonly followsRedirects = false;
   readonly listsFromTop = true;
   readonly mergesPastOthers = true;
   readonly whiteouts: WhiteoutNames;
   readonly #names: NameTable;
+  readonly showsWhiteouts: boolean;
   /** By lower layer: whether whiteouts count there. */
   readonly #heeds: readonly boolean[];
 
-  constructor(names: NameTable, heeds: readonly boolean[]) {
+  /** @param heeds - by lower layer, whether whiteouts count there. @param shows - whether their own names can be found too (shwh). */
+  constructor(names: NameTable, heeds: readonly boolean[], shows = false) {
     this.#names = names;
     this.whiteouts = new WhiteoutNames(names);
     this.#heeds = heeds;
+    this.showsWhiteouts = shows;
   }
 
-  /** Whether whiteouts count in a layer. */
-  heedsWhiteouts(layer: number): boolean {
-    return layer === UPPER_BRANCH || this.#heeds[layer] === true;
-  }
-
-  /** @returns EIO where a whiteout's name is no regular file. */
-  probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno {
-    if (this.heedsWhiteouts(layer)) {
+  /**
+   * What a branch's directory has at a name: its inode, ABSENT or WHITEOUT. @param heeds - whether whiteouts count in the branch.
+   * @returns EIO where a whiteout's name is no regular file.
+   */
+  find(fs: FileSystem, directory: Inode, name: Name, heeds: boolean): number | Errno {
+    if (heeds && !(this.showsWhiteouts && isReserved(this.#names.text(name)))) {
       const whiteout = fs.lookup(directory, this.whiteouts.of(name));
       if (!isErrno(whiteout)) return (fs.mode(whiteout) & S_IFMT) === S_IFREG ? WHITEOUT : EIO;
       if (whiteout !== ENOENT && whiteout !== ENAMETOOLONG) return whiteout;
@@ -44,9 +42,17 @@ export class AufsRules implements LayerRules {
     return found === ENOENT ? ABSENT : found;
   }
 
+  /** Whether a branch's directory hides what lies below. Precondition: whiteouts count in the branch. */
+  isOpaque(fs: FileSystem, directory: Inode): boolean {
+    return !isErrno(fs.lookup(directory, this.whiteouts.opaqueMarker));
+  }
+
+  probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno {
+    return this.find(fs, directory, name, this.#heeds[layer] === true);
+  }
+
   marksOf(fs: FileSystem, directory: Inode, layer: number): number {
-    if (!this.heedsWhiteouts(layer)) return 0;
-    return isErrno(fs.lookup(directory, this.whiteouts.opaqueMarker)) ? 0 : OPAQUE;
+    return this.#heeds[layer] === true && this.isOpaque(fs, directory) ? OPAQUE : 0;
   }
 
   redirectOf(): undefined {
@@ -63,9 +69,12 @@ export class AufsRules implements LayerRules {
     return undefined;
   }
 
-  /** A name that is too long to be reached is listed all the same, without its type. */
   list(fs: FileSystem, directory: Inode, _marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined {
-    const heeds = this.heedsWhiteouts(layer);
+    return this.listBranch(fs, directory, this.#heeds[layer] === true, visit);
+  }
+
+  /** What a branch's directory holds. A name that is too long to be reached is listed all the same, without its type. */
+  listBranch(fs: FileSystem, directory: Inode, heeds: boolean, visit: VisitLayerEntry): Errno | undefined {
     const own: [name: Name, inodeNumber: number, type: number][] = [];
     const failed = fs.iterate(directory, (name, inodeNumber, type) => {
       const text = this.#names.text(name);

@@ -1,11 +1,13 @@
 /**
  * One aufs mount: what its operations share (kernel: struct au_sbinfo).
  *
- * Words: the *upper* is the writable branch, which is the topmost one; the branches below it are the *lower layers*. A node that is
- * *pseudo-linked* has an upper inode and names that only lower branches have yet: the folder of pseudo-links keeps the inode for them.
+ * Words: the *upper branches* are those from the topmost down to the lowest writable one, read-only ones among them too; the *lower branches* lie
+ * below, never change, and are asked through their merged view. A branch is told by its index, the topmost being 0; every index from
+ * `uppers.length` on is of a lower one. A directory has an *instance* on each branch that takes part in it. A node that is
+ * *pseudo-linked* has an upper inode and names that only branches below have yet: the folder of pseudo-links keeps the inode for them.
  *
- * Interface: the files by operation (lookup.ts, copy-up.ts, create.ts, remove.ts, rename.ts, attributes.ts, files.ts, readdir.ts) are functions
- * over an Aufs; filesystem.ts puts the FileSystem interface in front of them.
+ * Interface: the files by operation (lookup.ts, policy.ts, copy-up.ts, create.ts, remove.ts, rename.ts, attributes.ts, files.ts, readdir.ts,
+ * branches.ts) are functions over an Aufs; filesystem.ts puts the FileSystem interface in front of them.
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -15,12 +17,15 @@ import type { DeviceNumber, InodeNumber } from "../../core/units.ts";
 import { type Credentials, ROOT } from "../../vfs/credentials.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
-import type { LowerView, ViewNode } from "../lower-view.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
+import type { LowerView } from "../lower-view.ts";
+import { IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
 import { OpenedNames } from "../opened-names.ts";
+import type { ViewNode } from "../view-nodes.ts";
 import { IS_DISPLACED } from "./flags.ts";
+import { type Found, newFound } from "./found.ts";
 import type { AufsOptions, BranchPermission } from "./options.ts";
+import { PolicyState } from "./policy-state.ts";
 import type { AufsRules } from "./rules.ts";
 
 /** What a mount counts; all only grow. */
@@ -38,7 +43,7 @@ export interface AufsCounters {
   whiteouts: number;
   /** Names of a pair of hard links that came up as links of what was copied before. */
   pseudoLinks: number;
-  /** Inodes made on the writable branch. */
+  /** Inodes made on writable branches. */
   upperCreates: number;
   fsyncs: number;
 }
@@ -49,10 +54,15 @@ export interface Place {
   readonly name: Name;
 }
 
-/** The writable branch, with aufs's own files in its root. */
-export interface WritableBranch {
-  readonly fs: FileSystem;
-  readonly root: Inode;
+/** A branch whose folder was found: `inode` is its root. */
+export interface Branch extends LayerDirectory {
+  /** As the mount options name it. */
+  readonly path: string;
+  readonly permission: BranchPermission;
+}
+
+/** aufs's own files in the root of a writable branch. */
+export interface OwnEntries {
   /** The file that whiteouts are hard links of; undefined where each is a file of its own (rw+nolwh). */
   readonly whiteoutBase: Inode | undefined;
   /** The folder of pseudo-links; undefined under noplink. */
@@ -60,27 +70,35 @@ export interface WritableBranch {
   readonly orphans: Inode;
 }
 
-/** A branch whose folder was found. */
-export interface Branch extends LayerDirectory {
-  /** As the mount options name it. */
-  readonly path: string;
-  readonly permission: BranchPermission;
+/** A branch of a mount, and what the mount keeps of it while it stays. */
+export interface MountedBranch extends Branch {
+  /** Of a writable one. */
+  readonly own: OwnEntries | undefined;
+  /** Nodes with several names, by their inodes here, as far as they were met while it was an upper branch. */
+  readonly shared: Map<Inode, Node>;
+  /** Directories here that a rename moved away from what lies below, by inode number (dirren.ts). */
+  readonly renamed: Set<InodeNumber>;
 }
 
 /** The lower branches: their merged view, and what ends this mount's use of it. */
 export interface LowerBranches {
   readonly view: LowerView;
-  readonly rules: AufsRules;
-  /** Topmost first. */
-  readonly branches: readonly Branch[];
   readonly release: () => void;
 }
 
-export interface AufsParts {
-  readonly upper: WritableBranch | undefined;
-  readonly rules: AufsRules;
-  /** Absent where the writable branch is the only one. */
+/** The branches of a mount, and what tells names apart in them. */
+export interface BranchSet {
+  /** All, topmost first. */
+  readonly branches: readonly MountedBranch[];
+  /** Those of them from the topmost down to the lowest writable one. */
+  readonly uppers: readonly MountedBranch[];
+  /** Absent where the lowest branch is writable. */
   readonly lower: LowerBranches | undefined;
+  readonly rules: AufsRules;
+}
+
+export interface AufsParts {
+  readonly branches: BranchSet;
   readonly options: AufsOptions;
   readonly names: NameTable;
   readonly clock: Clock;
@@ -88,35 +106,40 @@ export interface AufsParts {
   readonly label: string;
   readonly device: DeviceNumber;
   readonly files: OpenFiles;
-  /** Lets go of the writable branch. */
-  readonly release: () => void;
 }
 
 /** The numbers of the root and of the first inode that is met (AUFS_ROOT_INO, AUFS_FIRST_INO). */
 const ROOT_NUMBER = 2;
 const FIRST_NUMBER = 11;
+/** Flags of nodes of which more than the row is kept. */
+const REMEMBERED: number = IS_SHARED | IS_DIRECTORY | IS_UNLINKED;
 
-export class Aufs {
-  readonly upper: WritableBranch | undefined;
-  readonly options: AufsOptions;
+export class Aufs implements BranchSet {
+  branches: readonly MountedBranch[];
+  uppers: readonly MountedBranch[];
+  lower: LowerBranches | undefined;
+  rules: AufsRules;
+  options: AufsOptions;
   readonly names: NameTable;
   readonly clock: Clock;
   readonly events: EventStream;
   readonly label: string;
   readonly device: DeviceNumber;
   readonly files: OpenFiles;
-  readonly release: () => void;
-  readonly nodes: UnionNodes = new UnionNodes({
-    layerOf: (node) => this.view.layerOf(node),
-    inodeOf: (node) => this.view.inodeOf(node),
-    depthOf: (node) => this.view.depthOf(node),
-  });
-  /** Replaced when branches are appended. */
-  lower: LowerBranches | undefined;
-  rules: AufsRules;
-  /** Nodes with several names, by upper inode and by what shows below. */
-  readonly byUpper: Map<number, Node> = new Map();
+  readonly nodes: UnionNodes = new UnionNodes(
+    {
+      layerOf: (node) => this.view.layerOf(node),
+      inodeOf: (node) => this.view.inodeOf(node),
+      depthOf: (node) => this.view.depthOf(node),
+    },
+    { upperFsOf: (node) => this.fsOf(node), remembered: REMEMBERED, forget: (node) => this.#forget(node) },
+  );
+  /** Where there are several upper branches: the inodes of each directory that has one of them, by branch. */
+  readonly instances: Map<Node, (Inode | undefined)[]> = new Map();
+  /** Nodes with several names, by what shows below. */
   readonly byLower: Map<ViewNode, Node> = new Map();
+  /** Where pseudo-linked nodes were on an upper branch before they were copied up. */
+  readonly formerPlaces: Map<Node, { readonly shared: Map<Inode, Node>; readonly inode: Inode }[]> = new Map();
   /** st_nlink of pseudo-linked nodes, and of those that were copied up without a name: their upper inode's own count is another. */
   readonly linkCounts: Map<Node, number> = new Map();
   /** How many names of a lower inode have gone: its st_nlink falls by them when it is copied up, not before. */
@@ -125,6 +148,7 @@ export class Aufs {
   readonly openedAs: OpenedNames = new OpenedNames();
   /** What the lower branches of a merged directory add to its st_nlink. */
   readonly lowerLinks: Map<ViewNode, number> = new Map();
+  readonly policies: PolicyState = new PolicyState();
   readonly counters: AufsCounters = {
     lookups: 0,
     layerLookups: 0,
@@ -141,6 +165,7 @@ export class Aufs {
   displaced = 0;
   /** Who makes the call that removes or moves a name. */
   caller: Credentials = ROOT;
+  readonly found: Found = newFound();
   /** Filled again by each operation that needs them. */
   readonly attributes: Attributes = newAttributes();
   readonly otherAttributes: Attributes = newAttributes();
@@ -148,9 +173,10 @@ export class Aufs {
   #nextName = 1;
 
   constructor(parts: AufsParts) {
-    this.upper = parts.upper;
-    this.rules = parts.rules;
-    this.lower = parts.lower;
+    this.branches = parts.branches.branches;
+    this.uppers = parts.branches.uppers;
+    this.lower = parts.branches.lower;
+    this.rules = parts.branches.rules;
     this.options = parts.options;
     this.names = parts.names;
     this.clock = parts.clock;
@@ -158,7 +184,6 @@ export class Aufs {
     this.label = parts.label;
     this.device = parts.device;
     this.files = parts.files;
-    this.release = parts.release;
   }
 
   /** The merged view of the lower branches; there must be one where a node has a lower part. */
@@ -167,11 +192,40 @@ export class Aufs {
     return this.lower.view;
   }
 
-  /** The filesystem that shows a node: the writable branch's, or its topmost lower one's. */
+  /** An upper branch that there is. */
+  upperAt(branch: number): MountedBranch {
+    const upper = this.uppers[branch];
+    assert(upper !== undefined, `branch ${branch} is no upper one`);
+    return upper;
+  }
+
+  /** Whether a branch is written to. */
+  isWritable(branch: number): boolean {
+    return this.uppers[branch]?.permission.writable === true;
+  }
+
+  /** aufs's own entries on a writable branch. */
+  ownOn(branch: number): OwnEntries {
+    const { own } = this.upperAt(branch);
+    assert(own !== undefined, `branch ${branch} is not writable`);
+    return own;
+  }
+
+  /** The branch that shows a node (au_ibtop); `uppers.length` for every lower one. */
+  branchOf(node: Node): number {
+    return this.nodes.hasUpper(node) ? this.nodes.layerOf(node) : this.uppers.length;
+  }
+
+  /** Whether the inode that shows a node is on a writable branch. */
+  isOnWritable(node: Node): boolean {
+    return this.isWritable(this.branchOf(node));
+  }
+
+  /** The filesystem that shows a node: an upper branch's, or its topmost lower one's. */
   fsOf(node: Node): FileSystem {
-    const { upper } = this;
-    if (upper !== undefined && this.nodes.hasUpper(node)) return upper.fs;
-    return (this.view.layers[this.nodes.layerOf(node)] as LayerDirectory).fs;
+    const layer = this.nodes.layerOf(node);
+    const from: readonly LayerDirectory[] = this.nodes.hasUpper(node) ? this.uppers : this.view.layers;
+    return (from[layer] as LayerDirectory).fs;
   }
 
   /** The inode there. */
@@ -179,17 +233,51 @@ export class Aufs {
     return this.nodes.realOf(node);
   }
 
+  /** A directory's inode on an upper branch; undefined where it has none there. */
+  inodeOn(directory: Node, branch: number): Inode | undefined {
+    if (this.uppers.length === 1) return this.nodes.hasUpper(directory) ? this.nodes.upperOf(directory) : undefined;
+    return this.instances.get(directory)?.[branch];
+  }
+
+  /** The same where the directory is known to be there. */
+  mustBeOn(directory: Node, branch: number): Inode {
+    const inode = this.inodeOn(directory, branch);
+    assert(inode !== undefined, `directory ${directory} is not on branch ${branch}`);
+    return inode;
+  }
+
+  /** A directory is on an upper branch from now on. */
+  addInstance(directory: Node, branch: number, inode: Inode): void {
+    const above = branch < this.branchOf(directory);
+    if (this.uppers.length > 1) {
+      const among = this.instances.get(directory) ?? [];
+      among[branch] = inode;
+      this.instances.set(directory, among);
+    }
+    if (above) this.nodes.setUpper(directory, inode, branch);
+  }
+
+  /** A directory has nothing to do any more with what lies below a branch. */
+  cutBelow(directory: Node, branch: number): void {
+    const among = this.instances.get(directory);
+    if (among !== undefined) among.length = Math.min(among.length, branch + 1);
+    if (this.nodes.lowerOf(directory) !== 0) this.nodes.forgetLower(directory);
+  }
+
+  /** The lowest branch that a directory is on (au_dbtaildir); `uppers.length` for every lower one. */
+  tailOf(directory: Node): number {
+    if (this.nodes.lowerOf(directory) !== 0) return this.uppers.length;
+    return this.uppers.length === 1 ? 0 : (this.instances.get(directory)?.length ?? 0) - 1;
+  }
+
+  /** The upper branch on which a directory hides what lies below (au_dbdiropq); -1 for none. */
+  opaqueBranch(directory: Node): number {
+    return this.nodes.has(directory, IS_OPAQUE) ? this.tailOf(directory) : -1;
+  }
+
   /** st_ino: numbers are given in the order in which inodes are met, and kept while the mount knows the inode (fs/aufs/xino.c). */
   numberOf(node: Node): InodeNumber {
     return (node === ROOT_NODE ? ROOT_NUMBER : node + FIRST_NUMBER - ROOT_NODE - 1) as InodeNumber;
-  }
-
-  /** Whether some lower branch shows something at a name of a directory, so that taking it away needs a whiteout. */
-  lowerHas(directory: Node, name: Name): boolean {
-    const lower = this.nodes.lowerOf(directory);
-    if (lower === 0) return false;
-    const found = this.view.lookup(lower, name);
-    return typeof found === "number" && found !== 0;
   }
 
   /** A name of aufs's own that nothing has. The kernel draws them by lot; names come back here, since a host never forgets one. */
@@ -202,44 +290,17 @@ export class Aufs {
     this.#freeNames.push(name);
   }
 
-  /** Keeps a held node's upper inode alive, since its name is about to go. */
-  beforeLoss(node: Node): void {
-    const { nodes, upper } = this;
-    if (upper === undefined || nodes.holdsOf(node) === 0 || !nodes.hasUpper(node) || nodes.has(node, HOLDS_UPPER)) return;
-    upper.fs.hold(nodes.upperOf(node));
-    nodes.set(node, HOLDS_UPPER);
-  }
-
-  /** Ends a node that lost its last entry, unless it is held. */
-  afterLoss(node: Node): void {
+  #forget(node: Node): void {
     const { nodes } = this;
-    if (nodes.entriesOf(node) !== 0) return;
-    nodes.set(node, IS_UNLINKED);
-    if (nodes.has(node, IS_DIRECTORY)) nodes.forgetEntries(node);
-    if (nodes.holdsOf(node) === 0) this.#end(node);
-  }
-
-  hold(node: Node): void {
-    this.nodes.setHolds(node, this.nodes.holdsOf(node) + 1);
-  }
-
-  drop(node: Node): void {
-    const holds = this.nodes.holdsOf(node) - 1;
-    this.nodes.setHolds(node, holds);
-    if (holds === 0 && this.nodes.entriesOf(node) === 0 && node !== ROOT_NODE) this.#end(node);
-  }
-
-  #end(node: Node): void {
-    const { nodes, upper } = this;
-    if (nodes.has(node, IS_DIRECTORY)) nodes.forgetEntries(node);
     this.settle(node);
-    if (nodes.has(node, HOLDS_UPPER) && upper !== undefined) upper.fs.drop(nodes.upperOf(node));
+    this.instances.delete(node);
     if (nodes.has(node, IS_SHARED)) {
-      if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
+      if (nodes.hasUpper(node)) unshare(this.upperAt(nodes.layerOf(node)).shared, nodes.upperOf(node), node);
+      for (const { shared, inode } of this.formerPlaces.get(node) ?? []) unshare(shared, inode, node);
+      this.formerPlaces.delete(node);
       if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
     }
     this.linkCounts.delete(node);
-    nodes.free(node);
   }
 
   /** A directory was exchanged: for a while its entries are not found. */
@@ -273,10 +334,10 @@ export class Aufs {
 
   /** Where a node was last found, for events and logs. */
   pathOf(node: Node): string {
-    let path = "";
-    for (let at = node; at !== ROOT_NODE && at !== 0; at = this.nodes.parentOf(at)) {
-      path = `/${this.names.text(this.nodes.nameOf(at))}${path}`;
-    }
-    return path === "" ? "/" : path;
+    return this.nodes.pathOf(node, this.names);
   }
+}
+
+function unshare(shared: Map<Inode, Node>, inode: Inode, node: Node): void {
+  if (shared.get(inode) === node) shared.delete(inode);
 }

@@ -1,7 +1,7 @@
 /**
- * Whiteouts and opaque marks on the writable branch (fs/aufs/whout.c; spec/union.md sections 11 and 14).
+ * Whiteouts and opaque marks on writable branches (fs/aufs/whout.c; spec/union.md sections 11 and 14).
  */
-import { EIO, EMLINK, type Errno, isErrno } from "../../core/errno.ts";
+import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, S_IFREG } from "../../vfs/filesystem.ts";
 import { IS_OPAQUE, type Node } from "../nodes.ts";
@@ -12,22 +12,22 @@ import type { Aufs } from "./state.ts";
 export const WHITEOUT_MODE: number = S_IFREG | 0o444;
 
 /** A file of aufs's own: a hard link of the base, or a file for itself where links are not to be had (link_or_create_wh). */
-function linkOrCreate(aufs: Aufs, directory: Inode, name: Name): Errno | undefined {
-  const { upper } = aufs;
-  if (upper === undefined) return EIO;
-  if (upper.whiteoutBase !== undefined) {
-    const failed = upper.fs.link(upper.whiteoutBase, directory, name);
+function linkOrCreate(aufs: Aufs, branch: number, directory: Inode, name: Name): Errno | undefined {
+  const { fs } = aufs.upperAt(branch);
+  const { whiteoutBase } = aufs.ownOn(branch);
+  if (whiteoutBase !== undefined) {
+    const failed = fs.link(whiteoutBase, directory, name);
     if (failed !== EMLINK) return failed;
   }
-  const made = upper.fs.create(directory, name, { mode: WHITEOUT_MODE, uid: 0, gid: 0, rdev: 0, target: "" });
+  const made = fs.create(directory, name, { mode: WHITEOUT_MODE, uid: 0, gid: 0, rdev: 0, target: "" });
   if (isErrno(made)) return made;
   aufs.counters.upperCreates += 1;
   return undefined;
 }
 
-/** Hides a name of a directory that is on the writable branch. */
-export function placeWhiteout(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
-  const failed = linkOrCreate(aufs, aufs.nodes.upperOf(directory), aufs.rules.whiteouts.of(name));
+/** Hides a name of a directory that is on the branch. */
+export function placeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
+  const failed = linkOrCreate(aufs, branch, aufs.mustBeOn(directory, branch), aufs.rules.whiteouts.of(name));
   if (failed !== undefined) return failed;
   aufs.counters.whiteouts += 1;
   if (aufs.events.listening) {
@@ -42,29 +42,29 @@ export function placeWhiteout(aufs: Aufs, directory: Node, name: Name): Errno | 
 }
 
 /** Takes a whiteout away. */
-export function removeWhiteout(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
-  return aufs.upper?.fs.unlink(aufs.nodes.upperOf(directory), aufs.rules.whiteouts.of(name));
+export function removeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
+  return aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(directory, branch), aufs.rules.whiteouts.of(name));
 }
 
-/** Marks a directory of the writable branch opaque. */
-export function setOpaque(aufs: Aufs, node: Node): Errno | undefined {
-  if (aufs.nodes.has(node, IS_OPAQUE)) return undefined;
-  const failed = linkOrCreate(aufs, aufs.nodes.upperOf(node), aufs.rules.whiteouts.opaqueMarker);
+/** Marks a directory opaque on a branch: what is below takes no part in it from now on. */
+export function setOpaque(aufs: Aufs, node: Node, branch: number): Errno | undefined {
+  if (aufs.opaqueBranch(node) === branch) return undefined;
+  const failed = linkOrCreate(aufs, branch, aufs.mustBeOn(node, branch), aufs.rules.whiteouts.opaqueMarker);
   if (failed === undefined) aufs.nodes.set(node, IS_OPAQUE);
   return failed;
 }
 
-/** Removes every whiteout and mark of an upper directory, which shows nothing. */
-export function clearWhiteouts(aufs: Aufs, directory: Inode): Errno | undefined {
-  const { upper } = aufs;
-  if (upper === undefined) return EIO;
+/** Removes every whiteout and mark of a directory on a branch, which shows nothing. */
+export function clearWhiteouts(aufs: Aufs, node: Node, branch: number): Errno | undefined {
+  const { fs } = aufs.upperAt(branch);
+  const directory = aufs.mustBeOn(node, branch);
   const own: Name[] = [];
-  const failed = upper.fs.iterate(directory, (name) => {
+  const failed = fs.iterate(directory, (name) => {
     if (isReserved(aufs.names.text(name))) own.push(name);
   });
   if (failed !== undefined) return failed;
   for (const name of own) {
-    const kept = upper.fs.unlink(directory, name);
+    const kept = fs.unlink(directory, name);
     if (kept !== undefined) return kept;
   }
   return undefined;

@@ -21,8 +21,8 @@ import {
   typeOf,
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
-import type { ViewNode } from "../lower-view.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, NO_NODE, type Node } from "../nodes.ts";
+import type { ViewNode } from "../view-nodes.ts";
 import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import type { Overlay, UpperLayer } from "./state.ts";

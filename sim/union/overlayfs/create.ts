@@ -78,7 +78,7 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
   if (isErrno(inode)) return inode;
   overlay.counters.upperCreates += 1;
   const node = overlay.addNode(inode, 0, IS_UNLINKED | HOLDS_UPPER);
-  overlay.hold(node);
+  overlay.nodes.hold(node);
   return node;
 }
 

@@ -33,7 +33,7 @@ function opened(overlay: Overlay, node: Node, real: number, flags: number): Open
 /** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
 export function open(overlay: Overlay, node: Node, flags: number): FileHandle | Errno {
   if (overlay.nodes.typeOf(node) !== S_IFREG) {
-    overlay.hold(node);
+    overlay.nodes.hold(node);
     return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
   if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) {
@@ -46,7 +46,7 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
   const file = opened(overlay, node, NO_FILE, realFlags);
   const real = file.fs.open(overlay.dataInodeOf(node), realFlags);
   if (isErrno(real)) return real;
-  overlay.hold(node);
+  overlay.nodes.hold(node);
   file.real = real;
   const { nodes } = overlay;
   const handle = overlay.files.add(file);
@@ -63,7 +63,7 @@ export function close(overlay: Overlay, file: FileHandle): void {
   if (real !== NO_FILE) realFs(overlay, file).close(fileHandle(real), files.flags[file] as number);
   files.remove(file);
   if (overlay.openedAs.size > 0) overlay.openedAs.drop(file);
-  overlay.drop(node);
+  overlay.nodes.drop(node);
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */

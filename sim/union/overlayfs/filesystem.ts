@@ -94,10 +94,10 @@ export class OverlayFileSystem implements FileSystem {
 
   // Inodes
   hold(inode: Inode): void {
-    this.overlay.hold(inode);
+    this.overlay.nodes.hold(inode);
   }
   drop(inode: Inode): void {
-    this.overlay.drop(inode);
+    this.overlay.nodes.drop(inode);
   }
   mode(inode: Inode): number {
     return this.overlay.fsOf(inode).mode(this.overlay.inodeOf(inode));

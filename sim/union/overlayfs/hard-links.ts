@@ -7,8 +7,8 @@
 import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
-import type { ViewNode } from "../lower-view.ts";
 import { HAS_ORIGIN, IS_INDEXED, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
+import type { ViewNode } from "../view-nodes.ts";
 import { encodeOrigin } from "./origin.ts";
 import type { Overlay } from "./state.ts";
 

@@ -5,7 +5,7 @@ import { EIO, ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errn
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
-import { VIEW_ROOT, type ViewNode } from "../lower-view.ts";
+import { VIEW_ROOT } from "../lower-view.ts";
 import {
   HAS_ORIGIN,
   HAS_REDIRECT,
@@ -19,6 +19,7 @@ import {
   type Node,
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
+import type { ViewNode } from "../view-nodes.ts";
 import { indexedNode } from "./hard-links.ts";
 import { decodeOrigin } from "./origin.ts";
 import { isDirectoryMode, isFileMode } from "./rules.ts";

@@ -22,14 +22,14 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   // The count of an indexed file's links is kept with its copy, which therefore must be there.
   const failed = (nodes.has(node, IS_INDEXED) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory);
   if (failed !== undefined) return failed;
-  overlay.beforeLoss(node);
+  overlay.nodes.beforeLoss(node);
   const covered = overlay.lowerHas(directory, name);
   const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
   nodes.forget(directory, name);
   overlay.openedAs.forget({ node, directory, name });
   afterUnlink(overlay, node);
-  overlay.afterLoss(node);
+  overlay.nodes.afterLoss(node);
   return undefined;
 }
 
@@ -44,18 +44,18 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
   if (isErrno(whiteouts)) return whiteouts;
   const failed = copyUp(overlay, directory);
   if (failed !== undefined) return failed;
-  overlay.beforeLoss(node);
+  overlay.nodes.beforeLoss(node);
   if (whiteouts.length > 0) {
     const cleared = clearWhiteouts(overlay, node, whiteouts);
     if (cleared !== undefined) return cleared;
-    overlay.beforeLoss(node);
+    overlay.nodes.beforeLoss(node);
   }
   const removed = covered
     ? placeWhiteout(overlay, directory, name, nodes.hasUpper(node))
     : upper.fs.rmdir(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
   nodes.forget(directory, name);
-  overlay.afterLoss(node);
+  overlay.nodes.afterLoss(node);
   return undefined;
 }
 

@@ -81,13 +81,13 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
     (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
-    overlay.beforeLoss(target.node);
+    overlay.nodes.beforeLoss(target.node);
     const cleared = clearWhiteouts(overlay, target.node, whiteouts);
     if (cleared !== undefined) return cleared;
   }
   const marked = markMoved(overlay, source, target.directory);
   if (marked !== undefined) return marked;
-  if (target.node !== 0) overlay.beforeLoss(target.node);
+  if (target.node !== 0) overlay.nodes.beforeLoss(target.node);
   return moveUpper(overlay, source, target);
 }
 
@@ -111,7 +111,7 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
   overlay.openedAs.move(source, target);
   if (target.node !== 0) {
     afterUnlink(overlay, target.node);
-    overlay.afterLoss(target.node);
+    overlay.nodes.afterLoss(target.node);
   }
   return undefined;
 }

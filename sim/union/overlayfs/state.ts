@@ -12,28 +12,17 @@ import type { Name, NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
-import type { LowerView, ViewNode } from "../lower-view.ts";
-import {
-  HAS_REDIRECT,
-  HOLDS_UPPER,
-  IS_DIRECTORY,
-  IS_INDEXED,
-  IS_METACOPY,
-  IS_SHARED,
-  IS_STACKED,
-  IS_UNLINKED,
-  type Node,
-  ROOT_NODE,
-  UnionNodes,
-} from "../nodes.ts";
+import type { LowerView } from "../lower-view.ts";
+import { HAS_REDIRECT, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, IS_STACKED, type Node, UnionNodes } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
 import { OpenedNames } from "../opened-names.ts";
+import type { ViewNode } from "../view-nodes.ts";
 import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
 
 /** Flags of nodes of which more than the row is kept. */
-const SPECIAL: number = IS_DIRECTORY | HOLDS_UPPER | HAS_REDIRECT | IS_SHARED | IS_INDEXED;
+const REMEMBERED: number = IS_DIRECTORY | HAS_REDIRECT | IS_SHARED | IS_INDEXED;
 
 /** What a mount counts; all only grow. */
 export interface OverlayCounters {
@@ -139,7 +128,11 @@ export class Overlay {
     this.upper = parts.upper;
     this.view = parts.view;
     this.lowers = parts.view.layers;
-    this.nodes = new UnionNodes(parts.view);
+    this.nodes = new UnionNodes(parts.view, {
+      upperFsOf: () => (parts.upper as UpperLayer).fs,
+      remembered: REMEMBERED,
+      forget: (node) => this.#forget(node),
+    });
     this.rules = parts.rules;
     this.xattrs = parts.xattrs;
     this.options = parts.options;
@@ -232,59 +225,19 @@ export class Overlay {
     return number;
   }
 
-  /** Keeps a held node's upper inode alive, since its name is about to go. */
-  beforeLoss(node: Node): void {
-    const { nodes, upper } = this;
-    if (upper === undefined || nodes.holdsOf(node) === 0 || !nodes.hasUpper(node) || nodes.has(node, HOLDS_UPPER)) return;
-    upper.fs.hold(nodes.upperOf(node));
-    nodes.set(node, HOLDS_UPPER);
-  }
-
-  /** Ends a node that lost its last entry, unless it is held. */
-  afterLoss(node: Node): void {
+  #forget(node: Node): void {
     const { nodes } = this;
-    if (nodes.entriesOf(node) !== 0) return;
-    nodes.set(node, IS_UNLINKED);
-    if (nodes.has(node, IS_DIRECTORY)) nodes.forgetEntries(node);
-    if (nodes.holdsOf(node) === 0) this.#end(node);
-  }
-
-  hold(node: Node): void {
-    this.nodes.setHolds(node, this.nodes.holdsOf(node) + 1);
-  }
-
-  drop(node: Node): void {
-    const holds = this.nodes.holdsOf(node) - 1;
-    this.nodes.setHolds(node, holds);
-    if (holds === 0 && this.nodes.entriesOf(node) === 0 && node !== ROOT_NODE) this.#end(node);
-  }
-
-  #end(node: Node): void {
-    const { nodes, upper } = this;
-    if ((nodes.flagsOf(node) & SPECIAL) === 0) {
-      nodes.free(node);
-      return;
-    }
-    if (nodes.has(node, IS_DIRECTORY)) {
-      nodes.forgetEntries(node);
-      this.directoryNumbers.delete(node);
-    }
-    if (nodes.has(node, HOLDS_UPPER) && upper !== undefined) upper.fs.drop(nodes.upperOf(node));
+    this.directoryNumbers.delete(node);
     if (nodes.has(node, HAS_REDIRECT)) this.redirects.delete(node);
     if (nodes.has(node, IS_SHARED)) {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
       if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
     }
     if (nodes.has(node, IS_INDEXED)) this.linkDifferences.delete(node);
-    nodes.free(node);
   }
 
   /** Where a node was last found, for events and logs. */
   pathOf(node: Node): string {
-    let path = "";
-    for (let at = node; at !== ROOT_NODE && at !== 0; at = this.nodes.parentOf(at)) {
-      path = `/${this.names.text(this.nodes.nameOf(at))}${path}`;
-    }
-    return path === "" ? "/" : path;
+    return this.nodes.pathOf(node, this.names);
   }
 }

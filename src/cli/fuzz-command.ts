@@ -11,12 +11,12 @@ export function addFuzzCommand(root: Command, write: (text: string) => void): vo
     .option("--ops <number>", "operations a driver", "1000000")
     .option("--seed <number>", "where the random numbers begin", "1")
     .option("--drivers <names>", "these drivers only, separated by commas")
-    .option("--against <what>", "model (the plain tree) or driver:NAME", "model")
+    .option("--against <what>", "model (the plain tree), driver:NAME, or kernel (this machine's own, as root on Linux)", "model")
     .option("--shard <k/n>", "the k-th of n parts of the campaign", "1/1")
     .option("--out <folder>", "where a counterexample is written", "cowlab-fuzz")
     .option("--json", "print the figures as one JSON document")
     .action(async (options: FuzzOptions) => {
       const { fuzz } = await import("./fuzz.ts");
-      process.exitCode = fuzz(options, write);
+      process.exitCode = await fuzz(options, write);
     });
 }

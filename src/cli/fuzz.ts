@@ -7,10 +7,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cpuUsage, stderr } from "node:process";
+import type { Json } from "../calls/json.ts";
+import { type KernelFigures, kernelGrounds, runBesideKernel } from "../fuzz/beside-kernel.ts";
 import { type CampaignFigures, type CampaignResult, runCampaign } from "../fuzz/campaign.ts";
 import { scenarioText, traceText } from "../fuzz/counterexample.ts";
 import { groundOf } from "../fuzz/ground.ts";
-import type { Counterexample } from "../fuzz/script.ts";
+import type { Counterexample, Script } from "../fuzz/script.ts";
+import { canMake, KernelOracle, kernelObstacle } from "../node/kernel-oracle.ts";
 import { DRIVER_NAMES } from "../scenario/schema.ts";
 import { suggestion } from "../scenario/suggest.ts";
 import { EXIT, UsageError } from "./exit.ts";
@@ -23,6 +26,12 @@ export interface FuzzOptions {
   readonly shard: string;
   readonly out: string;
   readonly json?: boolean;
+}
+
+/** A counterexample's files; a scenario only where one can tell it. */
+interface CounterexampleTexts {
+  readonly trace: string;
+  readonly scenario?: string | undefined;
 }
 
 /** How often progress is told, in operations. */
@@ -50,6 +59,11 @@ function driversOf(text: string | undefined): readonly string[] {
   return names;
 }
 
+/** The name of a driver's counterexample, without an ending. */
+function nameOf(driver: string, { seed }: FuzzOptions): string {
+  return `${driver}-seed-${seed}`;
+}
+
 /** What a campaign saw, in a few lines. */
 function figuresText(driver: string, figures: CampaignFigures, seconds: number): string {
   const rare = Object.entries(figures.answers).filter(([, count]) => count < 10);
@@ -64,56 +78,113 @@ function figuresText(driver: string, figures: CampaignFigures, seconds: number):
   ].join("");
 }
 
-/** Writes a counterexample. @returns what to tell of it. */
-function report(driver: string, found: Counterexample & { readonly world?: number }, options: FuzzOptions): string {
-  const name = `${driver}-seed-${options.seed}`;
+/** Writes a counterexample, as a trace and, where one can tell it, as a scenario. @returns what to tell of it. */
+function report(driver: string, { script, finding }: Counterexample, texts: CounterexampleTexts, options: FuzzOptions): string {
+  const name = nameOf(driver, options);
   mkdirSync(options.out, { recursive: true });
   const trace = join(options.out, `${name}.ndjson`);
-  writeFileSync(trace, traceText(found.script, name));
-  const scenario = scenarioText(found.script, name);
-  if (scenario !== undefined) writeFileSync(join(options.out, `${name}.yaml`), scenario);
-  const also = scenario === undefined ? "" : `as a scenario: ${join(options.out, `${name}.yaml`)}\n`;
-  return `${driver}: a disagreement in ${found.script.steps.length} steps: ${found.finding.message}\n${also}cowlab replay --check ${trace}\n`;
+  writeFileSync(trace, texts.trace);
+  if (texts.scenario !== undefined) writeFileSync(join(options.out, `${name}.yaml`), texts.scenario);
+  const also = texts.scenario === undefined ? "" : `as a scenario: ${join(options.out, `${name}.yaml`)}\n`;
+  return `${driver}: a disagreement in ${script.steps.length} steps: ${finding.message}\n${also}cowlab replay --check ${trace}\n`;
 }
 
-/** One driver's campaign. */
-function runOne(driver: string, options: FuzzOptions): CampaignResult | string {
+/** Which operations a driver's campaign makes, and what it tells meanwhile. */
+function partOf(driver: string, options: FuzzOptions) {
   let told = 0;
-  const campaign = {
-    ground: groundOf(driver),
+  return {
     seed: wholeOf(options.seed, "--seed"),
     operations: wholeOf(options.ops, "--ops"),
     ...shardOf(options.shard),
-    progress: (operations: number) => {
+    progress: (operations: number): void => {
       if (operations - told < TELL_EVERY) return;
       told = operations;
       stderr.write(`${driver}: ${operations} operations\n`);
     },
   };
+}
+
+/** One driver's campaign beside the plain tree or another driver. */
+function runOne(driver: string, options: FuzzOptions): CampaignResult | string {
+  const campaign = { ground: groundOf(driver), ...partOf(driver, options) };
   if (options.against === "model") return runCampaign(campaign);
   return runCampaign({ ...campaign, beside: groundOf(options.against.slice("driver:".length)) });
 }
 
+/** What a driver's campaign came to. */
+interface Outcome {
+  /** As JSON. */
+  readonly figures: CampaignFigures | KernelFigures;
+  /** As text. */
+  readonly told: string;
+  /** Of a counterexample, which is written. */
+  readonly report?: string;
+}
+
+function besideModel(driver: string, options: FuzzOptions): Outcome {
+  const before = cpuUsage();
+  const result = runOne(driver, options);
+  if (typeof result === "string") throw new UsageError(`${driver} cannot run: ${result}`);
+  const { user, system } = cpuUsage(before);
+  const { figures, counterexample } = result;
+  const told = figuresText(driver, figures, (user + system) / 1e6);
+  if (counterexample === undefined) return { figures, told };
+  const { script } = counterexample;
+  const name = nameOf(driver, options);
+  const texts = { trace: traceText(script, name), scenario: scenarioText(script, name) };
+  return { figures, told, report: report(driver, counterexample, texts, options) };
+}
+
+async function besideKernel(driver: string, oracle: KernelOracle, options: FuzzOptions): Promise<Outcome | undefined> {
+  const grounds = kernelGrounds(driver, canMake);
+  if (grounds.length === 0) return undefined;
+  const ask = (script: Script): Promise<Json[]> => oracle.ask(script);
+  const { figures, counterexample } = await runBesideKernel({ grounds, ask, ...partOf(driver, options) });
+  const on = grounds.map(({ backing, mountOptions }) => `${backing}${mountOptions === "" ? "" : ` ${mountOptions}`}`).join("; ");
+  const told = `${driver}: ${figures.operations} operations in ${figures.scripts} scripts on this machine's kernel (${on}), ${Object.keys(figures.answers).length} kinds of answers\n`;
+  if (counterexample === undefined) return { figures, told };
+  return { figures, told, report: report(driver, counterexample, { trace: counterexample.trace }, options) };
+}
+
+/** Each driver's outcome; one that cannot be had is told on stderr and left out. */
+async function* outcomesOf(drivers: readonly string[], options: FuzzOptions): AsyncGenerator<[string, Outcome]> {
+  if (options.against !== "kernel") {
+    for (const driver of drivers) yield [driver, besideModel(driver, options)];
+    return;
+  }
+  const obstacle = kernelObstacle();
+  if (obstacle !== undefined) {
+    stderr.write(`fuzz --against kernel is skipped: ${obstacle}\n`);
+    return;
+  }
+  const oracle = new KernelOracle();
+  try {
+    for (const driver of drivers) {
+      const outcome = await besideKernel(driver, oracle, options);
+      if (outcome === undefined) stderr.write(`${driver} is skipped: this kernel cannot be asked what that driver does\n`);
+      else yield [driver, outcome];
+    }
+  } finally {
+    await oracle.end();
+  }
+}
+
 /** @param write - takes what belongs on stdout. @returns the exit code. */
-export function fuzz(options: FuzzOptions, write: (text: string) => void): number {
+export async function fuzz(options: FuzzOptions, write: (text: string) => void): Promise<number> {
   const { against } = options;
   if (against.startsWith("driver:")) driversOf(against.slice("driver:".length));
-  else if (against !== "model") throw new UsageError(`--against takes model, driver:NAME or kernel, not "${against}"`);
-  const results: Record<string, CampaignFigures> = {};
+  else if (against !== "model" && against !== "kernel")
+    throw new UsageError(`--against takes model, driver:NAME or kernel, not "${against}"`);
+  const figures: Record<string, Outcome["figures"]> = {};
   let exit: number = EXIT.ok;
-  for (const driver of driversOf(options.drivers)) {
-    const before = cpuUsage();
-    const result = runOne(driver, options);
-    if (typeof result === "string") throw new UsageError(`${driver} cannot run: ${result}`);
-    const { user, system } = cpuUsage(before);
-    results[driver] = result.figures;
-    if (options.json !== true) write(figuresText(driver, result.figures, (user + system) / 1e6));
-    if (result.counterexample === undefined) continue;
+  for await (const [driver, outcome] of outcomesOf(driversOf(options.drivers), options)) {
+    figures[driver] = outcome.figures;
+    if (options.json !== true) write(outcome.told);
+    if (outcome.report === undefined) continue;
     exit = EXIT.falsified;
-    const text = report(driver, result.counterexample, options);
-    if (options.json === true) stderr.write(text);
-    else write(text);
+    if (options.json === true) stderr.write(outcome.report);
+    else write(outcome.report);
   }
-  if (options.json === true) write(`${JSON.stringify(results, null, 2)}\n`);
+  if (options.json === true) write(`${JSON.stringify(figures, null, 2)}\n`);
   return exit;
 }

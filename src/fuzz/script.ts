@@ -91,38 +91,40 @@ function merged(steps: readonly Step[], index: number): Step[] | undefined {
 }
 
 /**
- * A smaller script that still has a finding: what comes behind it goes, then whole layers, then runs of steps of halving length, then what
- * a step says beyond the plain call. Deterministic. O(n log n) runs for scripts that fail by a few steps.
- * @param tries - how many scripts are run at most
+ * Smaller scripts, one after the other, each of which may still have a finding: what comes behind it goes, then whole layers, then runs of
+ * steps of halving length, then what a step says beyond the plain call. Deterministic. O(n log n) scripts where few steps fail.
+ *
+ * Interface: whoever asks runs each script that comes, and hands in what it shows; the smallest that showed something is returned.
+ * @param tries - how many scripts come at most
  */
-export function shrink(
+export function* smallerScripts(
   script: Script,
   found: Finding,
-  options: ScriptOptions & { readonly tries?: number } = {},
-): Counterexample {
+  tries: number,
+): Generator<Script, Counterexample, Finding | undefined> {
   let finding = found;
   let best = script.steps.slice(0, found.index + 1);
-  let left = options.tries ?? 2000;
-  const attempt = (steps: readonly Step[]): boolean => {
+  let left = tries;
+  function* attempt(steps: readonly Step[]): Generator<Script, boolean, Finding | undefined> {
     if (left <= 0) return false;
     left -= 1;
     const candidate = withoutDangling(steps);
-    const again = runScript({ ...script, steps: candidate }, { ...options, checkEvery: candidate.length < 200 ? 1 : 50 });
+    const again = yield { ...script, steps: candidate };
     if (again === undefined) return false;
     best = candidate.slice(0, again.index + 1);
     finding = again;
     return true;
-  };
+  }
   for (let before = Number.POSITIVE_INFINITY; best.length < before; ) {
     before = best.length;
     for (let index = best.length - 1; index >= 0; index--) {
       if (best[index]?.["lab"] === undefined) continue;
-      if (attempt(best.toSpliced(index, 1))) continue;
+      if (yield* attempt(best.toSpliced(index, 1))) continue;
       const joined = merged(best, index);
-      if (joined !== undefined) attempt(joined);
+      if (joined !== undefined) yield* attempt(joined);
     }
     for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-      for (let at = best.length - size; at >= 0; at -= size) if (at < best.length) attempt(best.toSpliced(at, size));
+      for (let at = best.length - size; at >= 0; at -= size) if (at < best.length) yield* attempt(best.toSpliced(at, size));
     }
   }
   for (let index = 0; index < best.length; index++) {
@@ -130,8 +132,26 @@ export function shrink(
       const step = best[index];
       if (step?.[key] === undefined) continue;
       const { [key]: _, ...plainer } = step;
-      attempt(best.with(index, plainer));
+      yield* attempt(best.with(index, plainer));
     }
   }
   return { script: { ...script, steps: best }, finding };
+}
+
+/**
+ * A smaller script that still has a finding beside the plain tree.
+ * @param options.tries - how many scripts are run at most; default 2000
+ */
+export function shrink(
+  script: Script,
+  found: Finding,
+  options: ScriptOptions & { readonly tries?: number } = {},
+): Counterexample {
+  const search = smallerScripts(script, found, options.tries ?? 2000);
+  let next = search.next();
+  while (next.done !== true) {
+    const candidate = next.value;
+    next = search.next(runScript(candidate, { ...options, checkEvery: candidate.steps.length < 200 ? 1 : 50 }));
+  }
+  return next.value;
 }

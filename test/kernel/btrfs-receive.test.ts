@@ -14,9 +14,9 @@ import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { receive } from "../../sim/cow/btrfs/receive.ts";
 import { send } from "../../sim/cow/btrfs/send.ts";
 import { type Command, decodeStream, encodeStream, StreamProblem } from "../../sim/cow/btrfs/stream.ts";
+import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { change, changeData, neutral, STEP, treeOf } from "../cow/btrfs-changes.ts";
 import { BtrfsLab, must } from "../cow/btrfs-lab.ts";
-import { canMake, kernelObstacle } from "./oracle.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 20);
 

@@ -11,8 +11,8 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { BtrfsLab, must } from "../cow/btrfs-lab.ts";
-import { canMake, kernelObstacle } from "./oracle.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 100);
 const PROGRAM = fileURLToPath(new URL("btrfs-space.py", import.meta.url));

@@ -1,8 +1,9 @@
 /**
  * Scripts of data-only layers (lowerdir=a::b), whose answers are the kernel's, recorded on Linux 6.18.
  */
+
+import type { MountStep } from "../../src/node/kernel-oracle.ts";
 import type { MountCase } from "./mounts.ts";
-import type { MountStep } from "./oracle.ts";
 
 const UPPER = "upperdir=u,workdir=w";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KernelOracle, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { DATA_LAYER_CASES } from "./data-layers.ts";
 import { MOUNT_CASES } from "./mounts.ts";
-import { KernelOracle, kernelObstacle } from "./oracle.ts";
 
 const why = kernelObstacle();
 

@@ -2,7 +2,7 @@
  * Scripts of mounts whose answers are the kernel's, recorded on Linux 6.18: layers that contradict each other, options that do, directories
  * that another mount has. The same scripts are asked again where the machine's kernel can be.
  */
-import type { MountStep } from "./oracle.ts";
+import type { MountStep } from "../../src/node/kernel-oracle.ts";
 
 export interface MountCase {
   readonly name: string;

@@ -5,11 +5,11 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CallResult, Step } from "../../src/calls/step.ts";
+import { canMake, KernelOracle, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { type DriverRun, runScenario } from "../../src/scenario/run.ts";
 import type { Scenario } from "../../src/scenario/scenario.ts";
-import { canMake, KernelOracle, kernelObstacle } from "./oracle.ts";
 import { callsOfSteps, containersOf, GROUND, layersOf } from "./scenario-script.ts";
 
 const why = kernelObstacle();

@@ -8,10 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { traceFiles } from "../../src/node/trace-files.ts";
 import { replay } from "../../src/replay/replay.ts";
 import { parseTrace } from "../../src/replay/trace.ts";
-import { kernelObstacle } from "../kernel/oracle.ts";
 
 const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ORACLE = process.env["COWLAB_ORACLE"] ?? join(REPOSITORY, "..", "shared", "oracle");

@@ -8,9 +8,9 @@ import { createHost, type Host } from "../../sim/host.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../../src/drivers/files.ts";
+import type { MountStep } from "../../src/node/kernel-oracle.ts";
 import { DATA_LAYER_CASES } from "../kernel/data-layers.ts";
 import { MOUNT_CASES } from "../kernel/mounts.ts";
-import type { MountStep } from "../kernel/oracle.ts";
 
 const ROOT = "/t";
 const READ_MAX = 100_000;

@@ -1,15 +1,15 @@
 /**
- * The running kernel as an oracle: `oracle.py` makes a script's steps on it.
+ * The running kernel as an oracle: `kernel-oracle.py` makes a script's steps on it.
  *
  * Interface: one script at a time. `end` stops the oracle; its mounts end with it, since it has a mount namespace of its own.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type Json, parseJson } from "../../src/calls/json.ts";
-import type { Script } from "../../src/fuzz/script.ts";
+import { type Json, parseJson } from "../calls/json.ts";
+import type { Script } from "../fuzz/script.ts";
 
-const PROGRAM = fileURLToPath(new URL("oracle.py", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("kernel-oracle.py", import.meta.url));
 
 /** Why the kernel cannot be asked here; undefined where it can. */
 export function kernelObstacle(): string | undefined {

@@ -24,3 +24,4 @@ export {
 export { CHECKS, type Check } from "../testing/conformance.ts";
 export { matchers, type TreeText, treeText } from "../testing/matchers.ts";
 export { Disagreement, type ModelRunOptions, modelRun, writeCounterexample } from "../testing/model-run.ts";
+export { type ScenarioOptions, scenario } from "../testing/scenarios.ts";

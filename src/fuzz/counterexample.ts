@@ -58,9 +58,16 @@ const ACTIONS: Readonly<Record<string, string>> = { ftruncate: "truncate", fstat
 const RENAMED: Readonly<Record<string, string>> = { len: "size" };
 const LEFT_OUT: ReadonlySet<string> = new Set(["on", "call", "as", "umask", "path", "fd", "data"]);
 
-/** A call step as a scenario's action. */
-function actionOf(step: Step): Record<string, Json> {
+/** A unit, repeated, as a scenario's data: it has a word only for one byte. */
+function filling(unit: string, length: number): Record<string, Json> {
+  if (unit.length === 1) return { fill: unit.charCodeAt(0), size: length };
+  return { text: unit.repeat(Math.ceil(length / unit.length)).slice(0, length) };
+}
+
+/** A call step as a scenario's action (the language's own words for what it is given). */
+export function actionOf(step: Step): Record<string, Json> {
   const call = textOf(step, "call");
+  if (call === "sync") return { sync: "filesystem" };
   const { path, fd, data } = step;
   const action: Record<string, Json> = {};
   action[ACTIONS[call] ?? call] = path ?? (typeof fd === "string" ? `$${fd}` : "/");
@@ -71,10 +78,7 @@ function actionOf(step: Step): Record<string, Json> {
   if (action["flags"] === "") delete action["flags"];
   if (call === "open" && fd !== undefined) action["as"] = fd;
   if (typeof data === "string") action["text"] = data;
-  if (isRecord(data)) {
-    action["fill"] = data["fill"] ?? "";
-    action["size"] = data["len"] ?? 0;
-  }
+  if (isRecord(data)) Object.assign(action, filling(String(data["fill"]), Number(data["len"])));
   return action;
 }
 

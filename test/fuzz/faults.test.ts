@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Task } from "../../sim/vfs/task.ts";
+import type { Step } from "../../src/calls/step.ts";
 import { type CrashResult, crashEverywhere } from "../../src/fuzz/faults/crash.ts";
 import { failEverywhere, runWithin } from "../../src/fuzz/faults/errors.ts";
 import { type Ground, groundOf } from "../../src/fuzz/ground.ts";
@@ -72,6 +73,56 @@ describe.each(GROUNDS)("on $target", (ground) => {
       expect(result.struck).toBe(result.runs);
     }
   });
+});
+
+/** Files in a container that are written and made durable one after the other, then written again, moved and removed. */
+function durableFiles(ground: Ground): Script {
+  const names = ["one", "two", "three", "four"];
+  const on = "C";
+  const written = names.flatMap((name, index) => [
+    { on, call: "open", path: `/${name}`, flags: ["O_RDWR", "O_CREAT"], mode: "0644", fd: name },
+    { on, call: "write", fd: name, data: { fill: name, len: 3000 * (index + 1) } },
+    { on, call: index % 2 === 0 ? "fsync" : "fdatasync", fd: name },
+  ]);
+  const above = ground === BARE_EXT4 ? {} : { parent: "L" };
+  const steps: Step[] = [
+    { lab: "layer", name: "L" },
+    { lab: "layer", name: on, ...above },
+    ...written,
+    { on, call: "pwrite", fd: "one", data: { fill: "again", len: 5000 }, offset: 100 },
+    { on, call: "fsync", fd: "one" },
+    { on, call: "rename", path: "/two", to: "/moved" },
+    { on, call: "unlink", path: "/three" },
+    { on, call: "sync" },
+    { on, call: "mkdir", path: "/d", mode: "0755" },
+    { on, call: "sync" },
+  ];
+  return { ground, steps };
+}
+
+test.each(GROUNDS)(
+  "on $target what fsync promised before a command failed is there when the machine starts again",
+  {
+    timeout: 3_600_000,
+  },
+  (ground) => {
+    const result = failEverywhere(durableFiles(ground), { kinds: ["write", "flush"], every: soaks ? 1 : 11 });
+    if (typeof result === "string") throw new Error(result);
+    expect(result.violations).toEqual([]);
+    expect(result.looked).toBeGreaterThan(10);
+  },
+);
+
+test("an fsync that does nothing is found out where the machine starts again after a fault", () => {
+  const { fsync } = Task.prototype;
+  Task.prototype.fsync = () => undefined;
+  try {
+    const result = failEverywhere(durableFiles(BARE_EXT4), { kinds: ["write"], times: [Number.POSITIVE_INFINITY] });
+    if (typeof result === "string") throw new Error(result);
+    expect(result.violations.join()).toContain("promised by step");
+  } finally {
+    Task.prototype.fsync = fsync;
+  }
 });
 
 test("an fsync that does nothing is found out by the cuts", () => {

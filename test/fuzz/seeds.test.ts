@@ -19,7 +19,7 @@ const program = join(folder, "seeds.mjs");
 beforeAll(async () => {
   const entry = fileURLToPath(new URL("seeds-program.ts", import.meta.url));
   await build({ entryPoints: [entry], outfile: program, bundle: true, platform: "node", format: "esm", logLevel: "silent" });
-});
+}, 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function digest(node: string, environment: Readonly<Record<string, string>>, flags: readonly string[] = []): string {

@@ -2,24 +2,20 @@
  * Power cuts: a script's run, cut after every command of its disk, with every choice of what was in the drive's cache. What fsync, fdatasync and
  * sync promised must be there, and every engine's books must add up.
  *
- * A promise is what a path showed when the call returned. Later calls may or may not have reached the disk: until the cut, each state that the
- * path has had since then is allowed, and none before it. fsync of a file promises its row and content; fdatasync its content; of a directory,
- * which names are in it; sync everything.
- *
  * Interface: what happens before the last layer or container is made is durable (a sync follows it), and no cut falls there.
  */
 import { type CutChoice, type Disk, keepAll, keepNone, keepRandom } from "../../../sim/block/disk.ts";
 import { DiskHistory } from "../../../sim/block/history.ts";
 import { Random } from "../../../sim/core/random.ts";
 import { seconds } from "../../../sim/core/units.ts";
-import { isList, type Json, sameJson } from "../../calls/json.ts";
 import { perform } from "../../calls/perform.ts";
-import { type Step, textOf } from "../../calls/step.ts";
+import { textOf } from "../../calls/step.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import { syncAll } from "../../scenario/machine.ts";
 import type { Script } from "../script.ts";
 import { guarded } from "../world.ts";
 import { type FaultyMachine, faultyMachine, rebooted } from "./machine.ts";
+import { brokenPromise, type Promised, promisesOf, type Rows, rowsOf } from "./promises.ts";
 
 export interface CrashOptions {
   /** Cuts are made after every so many commands of the disk; default 1: after each. */
@@ -41,15 +37,6 @@ export interface CrashResult {
 
 /** Longer than dirty pages stay in memory, and than a journal or a group of transactions stays open. */
 const WRITEBACK_TIME = seconds(40);
-
-type Rows = ReadonlyMap<string, readonly Json[]>;
-
-/** A promise: of the step at `from`, about a path. */
-interface Promised {
-  readonly from: number;
-  readonly path: string;
-  readonly what: "row" | "content" | "names";
-}
 
 interface Recorded {
   readonly machine: FaultyMachine;
@@ -99,67 +86,6 @@ function run(script: Script, after: (index: number, machine: FaultyMachine, cont
   return { machine, history, container, begin, commands };
 }
 
-/** Everything that a tree shows, by path; undefined where it cannot be shown. */
-function rowsOf(machine: FaultyMachine, name: string): Rows | undefined {
-  const session = machine.lab.session(name);
-  if (isDriverError(session)) return undefined;
-  const told = perform(session, { call: "tree" });
-  if (!("value" in told) || !isList(told.value)) return undefined;
-  const rows = new Map<string, readonly Json[]>([["/", ["/", "dir"]]]);
-  for (const row of told.value) if (isList(row)) rows.set(String(row[0]), row);
-  return rows;
-}
-
-/** What each step promises, when it succeeds. */
-function promisesOf(steps: readonly Step[], begin: number, states: readonly (Rows | undefined)[]): Promised[] {
-  const promised: Promised[] = [];
-  const paths = new Map<string, string>();
-  for (const [from, step] of steps.entries()) {
-    const { call, fd, path } = step;
-    if (call === "open" && typeof fd === "string" && typeof path === "string") paths.set(fd, path);
-    if (from < begin) continue;
-    const rows = states[from];
-    if (call === "sync") {
-      for (const [at, row] of rows ?? []) promised.push({ from, path: at, what: row[1] === "dir" ? "names" : "row" });
-    } else if ((call === "fsync" || call === "fdatasync") && typeof fd === "string") {
-      const at = paths.get(fd) ?? "";
-      const row = rows?.get(at);
-      if (row === undefined) continue;
-      promised.push({ from, path: at, what: row[1] === "dir" ? "names" : call === "fsync" ? "row" : "content" });
-    }
-  }
-  return promised;
-}
-
-function namesIn(rows: Rows, directory: string): string[] {
-  const prefix = directory === "/" ? "/" : `${directory}/`;
-  return [...rows.keys()].filter((path) => path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/"));
-}
-
-/** Type, mode, owners, content and attributes: without the count of links, of which nothing is promised. */
-function promisedPart(row: readonly Json[] | undefined, what: Promised["what"]): Json {
-  if (row === undefined) return null;
-  return what === "content" ? [row[1] ?? null, row[6] ?? null] : row.filter((_, index) => index !== 0 && index !== 5);
-}
-
-/** Why a promise is broken. @param states - what was shown from the promise up to the step that was cut. */
-function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]): string | undefined {
-  const { path, what } = promise;
-  if (what === "names") {
-    if (!states.every((rows) => rows.has(path))) return undefined;
-    if (!found.has(path)) return `${path} is gone`;
-    const always = namesIn(states[0] as Rows, path).filter((name) => states.every((rows) => rows.has(name)));
-    const lost = always.find((name) => !found.has(name));
-    return lost === undefined ? undefined : `${lost} is gone`;
-  }
-  const here = promisedPart(found.get(path), what);
-  if (states.some((rows) => sameJson(promisedPart(rows.get(path), what), here))) return undefined;
-  const written = new Set(states.map((rows) => JSON.stringify(rows.get(path)?.[6] ?? null))).size > 1;
-  // While it was being written anything between may be there; a name that was never taken away is.
-  if (written && found.has(path)) return undefined;
-  return `${path} is ${JSON.stringify(here)}, not ${JSON.stringify(promisedPart(states[0]?.get(path), what))}`;
-}
-
 /** The first of some promises that is broken. @param states - what each step up to the one that was cut showed. */
 function firstBroken(promises: readonly Promised[], found: Rows, states: readonly (Rows | undefined)[]): string | undefined {
   for (const promise of promises) {
@@ -200,7 +126,7 @@ function restarted(script: Script, disk: Disk, container: string, id: string): R
     if (typeof after === "string") return after;
     after.host.check();
     after.lab.adopt(container, id);
-    rows = rowsOf(after, container);
+    rows = rowsOf(after.lab, container);
     after.host.check();
     return undefined;
   });
@@ -211,7 +137,7 @@ function restarted(script: Script, disk: Disk, container: string, id: string): R
 export function crashEverywhere(script: Script, options: CrashOptions = {}): CrashResult | string {
   const states: (Rows | undefined)[] = [];
   const first = run(script, (_, machine, container) =>
-    states.push(machine.lab.has(container) ? rowsOf(machine, container) : undefined),
+    states.push(machine.lab.has(container) ? rowsOf(machine.lab, container) : undefined),
   );
   if (typeof first === "string") return first;
   const recorded = run(script, () => undefined);

@@ -5,9 +5,11 @@
  */
 import type { Disk } from "../../../sim/block/disk.ts";
 import { type Fault, FaultyDevice } from "../../../sim/block/faulty.ts";
-import { deviceNumber, GIB } from "../../../sim/core/units.ts";
+import { isErrno } from "../../../sim/core/errno.ts";
+import { deviceNumber, GIB, KIB } from "../../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../../sim/host.ts";
+import { O_RDONLY } from "../../../sim/vfs/filesystem.ts";
 import { DOCKER_ROOT } from "../../drivers/docker-root.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import { makeDirectories } from "../../drivers/files.ts";
@@ -88,4 +90,23 @@ export function rebooted(ground: Ground, disk: Disk, faults: readonly Fault[] = 
   const device = new FaultyDevice(disk, faults);
   host.addDevice(FAULTY, device, FAULTY_NUMBER);
   return boot({ host, disk, device, ground });
+}
+
+const POOL_METADATA = `${DOCKER_ROOT}/devicemapper/devicemapper/metadata`;
+/** THIN_METADATA_NEEDS_CHECK_FLAG, in the superblock's word of flags behind its checksum (drivers/md/dm-thin-metadata.c). */
+const NEEDS_CHECK = 1;
+const FLAGS_AT = 4;
+
+/**
+ * Whether a thin pool is there that wants thin_check before anything in it may change: after an error in its metadata it is read-only, and a volume
+ * whose filesystem has a journal to replay cannot be mounted.
+ */
+export function poolNeedsCheck({ host }: FaultyMachine): boolean {
+  const fd = host.task.open(POOL_METADATA, O_RDONLY);
+  if (isErrno(fd)) return false;
+  const superblock = host.task.pread(fd, KIB(4), 0);
+  host.task.close(fd);
+  if (isErrno(superblock)) return false;
+  const { buffer, byteOffset, byteLength } = superblock.toBytes();
+  return (new DataView(buffer, byteOffset, byteLength).getUint32(FLAGS_AT, true) & NEEDS_CHECK) !== 0;
 }

@@ -106,7 +106,7 @@ test.each(GROUNDS)(
     timeout: 3_600_000,
   },
   (ground) => {
-    const result = failEverywhere(durableFiles(ground), { kinds: ["write", "flush"], every: soaks ? 1 : 11 });
+    const result = failEverywhere(durableFiles(ground), { kinds: ["write", "flush"], every: soaks ? 1 : 23 });
     if (typeof result === "string") throw new Error(result);
     expect(result.violations).toEqual([]);
     expect(result.looked).toBeGreaterThan(10);

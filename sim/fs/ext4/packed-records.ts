@@ -21,13 +21,13 @@ import {
 } from "./records.ts";
 
 /** What the head of an entry says it is. */
-export const SUPERBLOCK = 1;
+const SUPERBLOCK = 1;
 export const DESCRIPTORS = 2;
 export const BLOCK_BITMAP = 3;
 export const INODE_BITMAP = 4;
 export const INODE_TABLE = 5;
-export const DIRECTORY_BLOCK = 6;
-export const EXTENT_BLOCK = 7;
+const DIRECTORY_BLOCK = 6;
+const EXTENT_BLOCK = 7;
 export const XATTR_BLOCK = 8;
 export const SYMLINK_BLOCK = 9;
 

@@ -123,13 +123,13 @@ export interface ExtentRecord {
   readonly entries: readonly number[];
 }
 
-export interface XattrRecord {
+interface XattrRecord {
   readonly kind: "ext4.xattrBlock";
   readonly length: number;
   readonly entries: ReadonlyMap<string, Content>;
 }
 
-export interface SymlinkRecord {
+interface SymlinkRecord {
   readonly kind: "ext4.symlinkBlock";
   readonly length: number;
   readonly target: string;

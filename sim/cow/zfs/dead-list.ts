@@ -44,24 +44,40 @@ function visitRope(rope: Rope, visit: (pointer: BlockPointer) => void): void {
   }
 }
 
-export class DeadList {
-  /** Sublists by key. */
-  readonly #lists: Map<number, Rope>;
-  /** What died since the last `freeze`, by key: not yet in the ropes. */
-  readonly #recent = new Map<number, BlockPointer[]>();
+const EMPTY: DeadListRecord = { lists: [] };
+const NO_ROPES: ReadonlyMap<number, Rope> = new Map();
 
-  constructor(record: DeadListRecord = { lists: [] }) {
-    this.#lists = new Map(record.lists);
+export class DeadList {
+  /** Sublists by key; undefined while there is none, as with most lists. */
+  #lists: Map<number, Rope> | undefined;
+  /** What died since the last `freeze`, by key: not yet in the ropes. */
+  #recent: Map<number, BlockPointer[]> | undefined;
+
+  constructor(record: DeadListRecord = EMPTY) {
+    if (record.lists.length > 0) this.#lists = new Map(record.lists);
+  }
+
+  /** The sublists with everything in them. */
+  get #ropes(): ReadonlyMap<number, Rope> {
+    this.#settle();
+    return this.#lists ?? NO_ROPES;
+  }
+
+  #join(key: number, rope: Rope): void {
+    this.#lists ??= new Map();
+    this.#lists.set(key, joined(this.#lists.get(key), rope));
   }
 
   /** Adds a block; `key` is the transaction group of the newest snapshot older than the block, 0 for none. */
   add(key: number, pointer: BlockPointer): void {
+    this.#recent ??= new Map();
     const recent = this.#recent.get(key);
     if (recent === undefined) this.#recent.set(key, [pointer]);
     else recent.push(pointer);
   }
 
   #settle(): void {
+    if (this.#recent === undefined) return;
     for (const [key, items] of this.#recent) {
       let used = 0;
       let logical = 0;
@@ -70,25 +86,23 @@ export class DeadList {
         logical += countedLogicalSize(pointer);
       }
       const rope: Rope = { count: items.length, used, logical, items, left: undefined, right: undefined };
-      this.#lists.set(key, joined(this.#lists.get(key), rope));
+      this.#join(key, rope);
     }
-    this.#recent.clear();
+    this.#recent = undefined;
   }
 
   /** Blocks in the list. */
   get count(): number {
-    this.#settle();
     let count = 0;
-    for (const rope of this.#lists.values()) count += rope.count;
+    for (const rope of this.#ropes.values()) count += rope.count;
     return count;
   }
 
   /** What the blocks of the sublists with keys in [from, end) take. */
   space(from = 0, end: number = Number.POSITIVE_INFINITY): Space {
-    this.#settle();
     let used = 0;
     let logical = 0;
-    for (const [key, rope] of this.#lists) {
+    for (const [key, rope] of this.#ropes) {
       if (key < from || key >= end) continue;
       used += rope.used;
       logical += rope.logical;
@@ -98,10 +112,9 @@ export class DeadList {
 
   /** Takes the sublists with keys from `from` on out, block by block. O(blocks taken). */
   take(from: number, visit: (pointer: BlockPointer) => void): void {
-    this.#settle();
-    for (const [key, rope] of this.#lists) {
+    for (const [key, rope] of this.#ropes) {
       if (key < from) continue;
-      this.#lists.delete(key);
+      this.#lists?.delete(key);
       visitRope(rope, visit);
     }
   }
@@ -109,17 +122,16 @@ export class DeadList {
   /** Takes another list's blocks over. O(sublists). */
   merge(other: DeadList): void {
     this.#settle();
-    for (const [key, rope] of other.freeze().lists) this.#lists.set(key, joined(this.#lists.get(key), rope));
+    for (const [key, rope] of other.freeze().lists) this.#join(key, rope);
   }
 
   visit(visit: (pointer: BlockPointer) => void): void {
-    this.#settle();
-    for (const rope of this.#lists.values()) visitRope(rope, visit);
+    for (const rope of this.#ropes.values()) visitRope(rope, visit);
   }
 
   /** The list as it stands. O(sublists). */
   freeze(): DeadListRecord {
-    this.#settle();
-    return { lists: [...this.#lists].sort(([one], [other]) => one - other) };
+    const ropes = this.#ropes;
+    return ropes.size === 0 ? EMPTY : { lists: [...ropes].sort(([one], [other]) => one - other) };
   }
 }

@@ -21,26 +21,66 @@ export interface Usage {
   logical: number;
 }
 
+// Most directories are clones without children, snapshots or properties, and most snapshots have no clones: these have one empty map and set together.
+const NO_DIRECTORIES: ReadonlyMap<string, Directory> = new Map();
+const NO_SNAPSHOTS: ReadonlyMap<string, Dataset> = new Map();
+const NO_PROPERTIES: ReadonlyMap<string, string> = new Map();
+const NO_CLONES: ReadonlySet<Dataset> = new Set();
+
 export class Directory {
   readonly id: number;
   name: string;
   parent: Directory | undefined;
-  readonly children: Map<string, Directory> = new Map();
   head: Dataset;
   /** The snapshot that it was cloned from. */
   origin: Dataset | undefined;
-  /** Its snapshots by name. */
-  readonly named: Map<string, Dataset> = new Map();
-  /** Properties set here, by name. */
-  readonly properties: Map<string, string>;
+  #children: Map<string, Directory> | undefined;
+  #named: Map<string, Dataset> | undefined;
+  #properties: Map<string, string> | undefined;
   readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0 };
 
   constructor(id: number, of: { name: string; parent: Directory | undefined; properties?: Iterable<readonly [string, string]> }) {
     this.id = id;
     this.name = of.name;
     this.parent = of.parent;
-    this.properties = new Map(of.properties ?? []);
+    for (const [name, value] of of.properties ?? []) this.setProperty(name, value);
     this.head = new Dataset(id + 1, this, undefined);
+  }
+
+  get children(): ReadonlyMap<string, Directory> {
+    return this.#children ?? NO_DIRECTORIES;
+  }
+  addChild(child: Directory): void {
+    this.#children ??= new Map();
+    this.#children.set(child.name, child);
+  }
+  removeChild(child: Directory): void {
+    this.#children?.delete(child.name);
+  }
+
+  /** Its snapshots by name. */
+  get named(): ReadonlyMap<string, Dataset> {
+    return this.#named ?? NO_SNAPSHOTS;
+  }
+  addSnapshot(snapshot: Dataset): void {
+    this.#named ??= new Map();
+    this.#named.set(snapshot.name as string, snapshot);
+  }
+  removeSnapshot(snapshot: Dataset): void {
+    this.#named?.delete(snapshot.name as string);
+  }
+
+  /** Properties set here, by name. */
+  get properties(): ReadonlyMap<string, string> {
+    return this.#properties ?? NO_PROPERTIES;
+  }
+  /** Sets a property here; with undefined it is inherited again. */
+  setProperty(name: string, value: string | undefined): void {
+    if (value === undefined) this.#properties?.delete(name);
+    else {
+      this.#properties ??= new Map();
+      this.#properties.set(name, value);
+    }
   }
 
   /** The whole name: "tank/a". */
@@ -88,8 +128,7 @@ export class Dataset {
   previous: Dataset | undefined;
   /** Of a snapshot: the next newer one of its directory, or its head. */
   next: Dataset | undefined;
-  /** Of a snapshot: the heads of its clones, or what follows it in another directory's line. */
-  readonly clones: Set<Dataset> = new Set();
+  #clones: Set<Dataset> | undefined;
   /** The transaction group in which it was made. */
   group = 0;
   /** Seconds since 1970. */
@@ -117,6 +156,18 @@ export class Dataset {
     this.id = id;
     this.directory = directory;
     this.name = name;
+  }
+
+  /** Of a snapshot: the heads of its clones, or what follows it in another directory's line. */
+  get clones(): ReadonlySet<Dataset> {
+    return this.#clones ?? NO_CLONES;
+  }
+  addClone(clone: Dataset): void {
+    this.#clones ??= new Set();
+    this.#clones.add(clone);
+  }
+  removeClone(clone: Dataset): void {
+    this.#clones?.delete(clone);
   }
 
   get isSnapshot(): boolean {

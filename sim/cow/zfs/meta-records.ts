@@ -67,7 +67,7 @@ export function thawed(
     if (record.kind === "zfs.directory-object") {
       const directory = objects.get(record.id) as Directory;
       directory.parent = objects.get(record.parent) as Directory | undefined;
-      directory.parent?.children.set(directory.name, directory);
+      directory.parent?.addChild(directory);
       directory.origin = dataset(record.origin);
       continue;
     }
@@ -77,7 +77,7 @@ export function thawed(
   }
   for (const object of objects.values()) {
     if (object instanceof Dataset && object.previous !== undefined && object.previous.next !== object)
-      object.previous.clones.add(object);
+      object.previous.addClone(object);
   }
   const root = objects.get(rootId);
   assert(root instanceof Directory, "a pool has no root directory");
@@ -91,7 +91,7 @@ function thawedDataset(
 ): Dataset {
   const directory = objects.get(record.directory) as Directory;
   const made = record.name === undefined ? directory.head : new Dataset(record.id, directory, record.name);
-  if (record.name !== undefined) directory.named.set(record.name, made);
+  if (record.name !== undefined) directory.addSnapshot(made);
   made.group = record.group;
   made.created = record.created;
   made.pointer = record.pointer;

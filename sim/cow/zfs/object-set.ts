@@ -31,7 +31,7 @@ import {
   USED,
   WORDS,
 } from "./records.ts";
-import type { BlockStore } from "./store.ts";
+import { type BlockStore, metadataCopies } from "./store.ts";
 
 /** What an object set is told by, and tells, its dataset. */
 export interface ObjectSetOwner {
@@ -206,7 +206,7 @@ export class ObjectSet implements TreeIo {
     record: { readonly kind: string; readonly length: number },
     logicalSize: number,
   ): BlockPointer | Errno {
-    const copies = Math.min(3, this.#owner.copies + 1);
+    const copies = metadataCopies(this.#owner.copies);
     const content = Content.record(record);
     return this.#told(this.store.write({ kind, level, content, logicalSize, physicalSize: record.length, copies }));
   }
@@ -250,7 +250,7 @@ export class ObjectSet implements TreeIo {
         if (isErrno(written)) return written;
         return tree.set(number, written);
       },
-      copies: (kind) => (kind === "data" ? this.#owner.copies : Math.min(3, this.#owner.copies + 1)),
+      copies: (kind) => (kind === "data" ? this.#owner.copies : metadataCopies(this.#owner.copies)),
       rounded: (compressed, logical) => this.#rounded(compressed, logical),
       profile: this.store.profile,
       store: this.store,

@@ -10,10 +10,12 @@ import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList, type Space } from "./dead-list.ts";
-import { addUsage, Dataset, Directory, settlePromise } from "./dsl.ts";
+import { addUsage, blockBorn, Dataset, Directory, settlePromise } from "./dsl.ts";
 import { visitObjectSet } from "./object-visit.ts";
 import type { Pool } from "./pool.ts";
+import { writePolicy } from "./properties.ts";
 import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
+import { metadataCopies } from "./store.ts";
 import { DirectoryData } from "./zpl/directory-data.ts";
 
 /** Makes a new head's object set: the tables of every filesystem, and an empty root folder. */
@@ -44,7 +46,7 @@ export function createFilesystem(
   properties: Iterable<readonly [string, string]>,
 ): Directory {
   const directory = parent === undefined ? pool.root : new Directory(pool.meta.takeId(), { name, parent, properties });
-  parent?.children.set(name, directory);
+  parent?.addChild(directory);
   directory.head.created = pool.clock.time().seconds;
   pool.addDirectory(directory);
   pool.syncGroup(() => {
@@ -59,7 +61,7 @@ export function createFilesystem(
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
   const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
   pool.objects.set(snapshot.id, snapshot);
-  head.directory.named.set(name, snapshot);
+  head.directory.addSnapshot(snapshot);
   pool.syncGroup(() => {
     snapshot.group = pool.store.group;
     snapshot.created = pool.clock.time().seconds;
@@ -73,8 +75,8 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     if (previous !== undefined) {
       if (previous.next === head) previous.next = snapshot;
       else {
-        previous.clones.delete(head);
-        previous.clones.add(snapshot);
+        previous.removeClone(head);
+        previous.addClone(snapshot);
       }
       pool.meta.change(previous.id);
     }
@@ -98,14 +100,14 @@ export function createClone(
   const { name, parent } = place;
   const directory = new Directory(pool.meta.takeId(), { name, parent, properties });
   const { head } = directory;
-  parent.children.set(name, directory);
+  parent.addChild(directory);
   directory.origin = origin;
   head.created = pool.clock.time().seconds;
   head.previous = origin;
   head.pointer = origin.pointer;
   head.referenced = origin.referenced;
   head.logical = origin.logical;
-  origin.clones.add(head);
+  origin.addClone(head);
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
@@ -120,14 +122,22 @@ export function createClone(
   return directory;
 }
 
-/** Writes a head's object set's block anew. */
+/** Writes the block of a head's object set once more, as it is: nothing shows the head yet. */
 function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
-  const set = pool.setOf(head);
-  if (isErrno(set)) return set;
-  set.touch();
-  const failed = pool.syncHead(head);
-  if (head.mounts === 0) pool.closeSet(head);
-  return failed;
+  const { store } = pool;
+  const old = head.pointer as BlockPointer;
+  const content = store.read(old);
+  if (isErrno(content)) return content;
+  const { kind, level, logicalSize, physicalSize } = old;
+  const copies = metadataCopies(writePolicy(head.directory, pool.profile).copies);
+  const made = store.write({ kind, level, content, logicalSize, physicalSize, copies });
+  if (isErrno(made)) return made;
+  blockBorn(head, made);
+  pool.kill(head, old);
+  head.pointer = made;
+  pool.touch(head);
+  if (head.previous !== undefined) pool.meta.change(head.previous.id);
+  return undefined;
 }
 
 /** Ends a snapshot that has no clones. */
@@ -148,8 +158,8 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
       previous.next = next;
       previous.unique += next.deadList.space(previous.previousGroup, snapshot.previousGroup).used;
     } else {
-      previous.clones.delete(snapshot);
-      previous.clones.add(next);
+      previous.removeClone(snapshot);
+      previous.addClone(next);
     }
     pool.meta.change(previous.id);
   }
@@ -163,7 +173,7 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
   addUsage(directory, "snapshots", freed);
   next.previous = previous;
   if (!next.isSnapshot) settlePromise(next.directory);
-  directory.named.delete(snapshot.name as string);
+  directory.removeSnapshot(snapshot);
   pool.objects.delete(snapshot.id);
   pool.meta.remove(snapshot.id);
   pool.touch(next);
@@ -182,14 +192,14 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
     addUsage(directory, "promised", { used: -directory.usage.promised, logical: 0 });
     const reserved = directory.limit("reservation");
     if (parent !== undefined && reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
-    parent?.children.delete(directory.name);
+    parent?.removeChild(directory);
     for (const object of [directory, head]) {
       pool.objects.delete(object.id);
       pool.meta.remove(object.id);
     }
     if (parent !== undefined) pool.touch(parent.head);
     if (origin === undefined) return undefined;
-    origin.clones.delete(head);
+    origin.removeClone(head);
     pool.meta.change(origin.id);
     if (origin.deferred && origin.clones.size === 0) endSnapshot(pool, origin);
     return undefined;
@@ -252,13 +262,13 @@ export function promote(pool: Pool, directory: Directory): void {
     const next = own[0] as Dataset;
     const otherNext = others[0] as Dataset;
     for (const snapshot of shared) {
-      other.named.delete(snapshot.name as string);
-      directory.named.set(snapshot.name as string, snapshot);
+      other.removeSnapshot(snapshot);
+      directory.addSnapshot(snapshot);
       snapshot.directory = directory;
     }
     origin.next = next;
-    origin.clones.delete(next);
-    origin.clones.add(otherNext);
+    origin.removeClone(next);
+    origin.addClone(otherNext);
     directory.origin = other.origin;
     other.origin = origin;
     settlePromise(directory);
@@ -321,12 +331,12 @@ export function renameFilesystem(
 ): void {
   const from = directory.parent as Directory;
   pool.syncGroup(() => {
-    from.children.delete(directory.name);
+    from.removeChild(directory);
     const taken = Math.max(directory.used, directory.limit("reservation"));
     addUsage(from, "children", { used: -taken, logical: 0 });
     directory.name = to.name;
     directory.parent = to.parent;
-    to.parent.children.set(to.name, directory);
+    to.parent.addChild(directory);
     addUsage(to.parent, "children", { used: taken, logical: 0 });
     pool.touch(from.head);
     pool.touch(directory.head);
@@ -337,9 +347,9 @@ export function renameFilesystem(
 /** Gives a snapshot another name. */
 export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): void {
   pool.syncGroup(() => {
-    snapshot.directory.named.delete(snapshot.name as string);
-    snapshot.directory.named.set(name, snapshot);
+    snapshot.directory.removeSnapshot(snapshot);
     snapshot.name = name;
+    snapshot.directory.addSnapshot(snapshot);
     pool.meta.change(snapshot.id);
     return undefined;
   });
@@ -349,8 +359,7 @@ export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): voi
 export function setProperty(pool: Pool, directory: Directory, name: string, value: string | undefined): void {
   pool.syncGroup(() => {
     const before = Math.max(directory.used, directory.limit("reservation"));
-    if (value === undefined) directory.properties.delete(name);
-    else directory.properties.set(name, value);
+    directory.setProperty(name, value);
     const after = Math.max(directory.used, directory.limit("reservation"));
     if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
     settlePromise(directory);

@@ -32,6 +32,11 @@ interface DedupEntry {
   references: number;
 }
 
+/** Copies of a metadata block: one more than its dataset's data has (dmu_objset.c, zio_prop: zp_copies). */
+export function metadataCopies(ofData: number): number {
+  return Math.min(3, ofData + 1);
+}
+
 export interface StoreCounters {
   blocksWritten: number;
   blocksFreed: number;

@@ -60,6 +60,8 @@ export type Operation =
   | { readonly kind: "diff"; readonly container: string }
   /** `name`: a container, or an image's layer as `IMAGE:N`. */
   | { readonly kind: "remove"; readonly name: string }
+  /** A command of zfs(8); names of containers and layers among its words stand for their datasets. */
+  | { readonly kind: "zfs"; readonly words: readonly string[] }
   | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
   | { readonly kind: "ps"; readonly container: string }
   | { readonly kind: "stack"; readonly image: string; readonly layers: number; readonly by: "docker" | "driver" }

@@ -59,6 +59,12 @@ export function machine(slots: Slots): Action[] {
       (at) => ({ kind: "remove", name: at.remove }),
       "machine",
     ),
+    action(
+      "a command of zfs(8) (list, get, set, snapshot, clone, promote, destroy …, with -Hp): names of containers and IMAGE:N stand for their datasets",
+      { zfs: slots.text },
+      (at) => ({ kind: "zfs", words: at.zfs.trim().split(/\s+/) }),
+      "machine",
+    ),
   ];
 }
 

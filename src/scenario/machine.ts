@@ -11,6 +11,7 @@ import type { NewHasher } from "../archive/digest.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
+import { runZfs } from "../drivers/zfs-tool.ts";
 import { Lab } from "../layers/lab.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { optionWords, startOf } from "./driver-options.ts";
@@ -125,6 +126,7 @@ function worldOf(machine: Machine): World {
       return below instanceof WorldFailure ? below : { size: own, virtual: own + below };
     },
     diskUsage: (acrossMounts) => diskUsage(host.task, lab.driver.home, acrossMounts),
+    zfs: (words) => zfsOn(machine, words),
     remove: (name) => (lab.has(name) ? failed(lab.remove(name)) : removedAlready(name)),
     sync: () => syncAll(host),
     dropCaches: () => {
@@ -136,6 +138,25 @@ function worldOf(machine: Machine): World {
     figures: () => figuresOf(host, disk, lab),
     check: () => host.check(),
   };
+}
+
+/** The dataset that a container or a layer lies in, as docker inspect tells it. */
+function datasetOf(lab: Lab, name: string): string | undefined {
+  if (!lab.has(name)) return undefined;
+  const metadata = lab.driver.metadata(lab.idOf(name));
+  return metadata === null || isDriverError(metadata) ? undefined : metadata["Dataset"];
+}
+
+function zfsOn({ host, lab }: Machine, words: readonly string[]): string | WorldFailure {
+  const named = words.map((word) => {
+    const [name = "", snapshot] = word.split("@", 2);
+    const dataset = datasetOf(lab, name);
+    return dataset === undefined ? word : snapshot === undefined ? dataset : `${dataset}@${snapshot}`;
+  });
+  const answer = runZfs(host, named);
+  const told = (text: string): string =>
+    lab.names.reduce((shown, name) => shown.replaceAll(datasetOf(lab, name) ?? "\0", name), text);
+  return "err" in answer ? new WorldFailure(told(answer.err)) : told(answer.out);
 }
 
 /** sync(2): every mounted filesystem, those on top first, since theirs is written to those below. It tells nobody what failed. */

@@ -145,6 +145,10 @@ function onMachine(tools: Tools, operation: MachineOperation): CallResult {
       return { value: tools.world.diskUsage(operation.acrossMounts) };
     case "remove":
       return outcome(tools.world.remove(operation.name));
+    case "zfs": {
+      const written = tools.world.zfs(operation.words);
+      return written instanceof WorldFailure ? { errno: written.message } : { value: written };
+    }
     case "show": {
       const shownField = tools.world.show(operation.image, operation.field);
       return shownField instanceof WorldFailure ? { errno: shownField.message } : { value: shownField };

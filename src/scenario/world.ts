@@ -40,6 +40,8 @@ export interface World {
   diskUsage(acrossMounts: boolean): number;
   /** The driver removes a container or a layer, after the process in it has ended and it is unmounted; a refusal leaves it there. */
   remove(name: string): WorldFailure | undefined;
+  /** A command of zfs(8): what it writes. Names of containers and layers stand for their datasets, in its words and in what it writes. */
+  zfs(words: readonly string[]): string | WorldFailure;
   /** Takes a base image out of an archive. */
   importImage(name: string, archive: Archive): WorldFailure | undefined;
   /**

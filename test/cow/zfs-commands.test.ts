@@ -121,3 +121,35 @@ test("what is promised to one filesystem, others cannot fill", () => {
   pool.syncIfDirty();
   checkPool(pool);
 });
+
+// dsl_dataset_promote_check and dsl_dir_rename_check, by dsl_dir_transfer_possible: only limits that the space is not under already matter.
+test("a clone is promoted only as far as its quota has room for what it gets", () => {
+  const lab = new ZfsLab();
+  const pool = lab.create();
+  zfsCreate(pool, "tank/a");
+  new Files(lab, lab.mount(pool, "tank/a")).write("/f", Content.pattern(1, MIB(8)));
+  pool.syncIfDirty();
+  zfsSnapshot(pool, "tank/a@s");
+  zfsClone(pool, "tank/a@s", "tank/c", { quota: "4M" });
+  expect(zfsPromote(pool, "tank/c")).toBe("cannot promote 'tank/c': out of space");
+  expect(zfsSet(pool, "quota", "10M", "tank/c")).toBeUndefined();
+  expect(zfsPromote(pool, "tank/c")).toBeUndefined();
+  checkPool(pool);
+});
+
+test("a filesystem moves below another one only if that one's quota has room for it, its reservation included", () => {
+  const lab = new ZfsLab();
+  const pool = lab.create();
+  zfsCreate(pool, "tank/small", { quota: "4M" });
+  zfsCreate(pool, "tank/a");
+  new Files(lab, lab.mount(pool, "tank/a")).write("/f", Content.pattern(1, MIB(1)));
+  pool.syncIfDirty();
+  expect(zfsSet(pool, "reservation", "6M", "tank/a")).toBeUndefined();
+  expect(zfsRename(pool, "tank/a", "tank/small/a")).toBe("cannot rename 'tank/a': out of space");
+  expect(zfsSet(pool, "reservation", "2M", "tank/a")).toBeUndefined();
+  expect(zfsRename(pool, "tank/a", "tank/small/a")).toBeUndefined();
+  // Within a quota nothing is added to it.
+  zfsCreate(pool, "tank/small/b");
+  expect(zfsRename(pool, "tank/small/a", "tank/small/b/a")).toBeUndefined();
+  checkPool(pool);
+});

@@ -4,8 +4,9 @@
  *
  * Interface: a command returns what it would write to standard error, without the last newline; undefined when it worked.
  */
-import type { Dataset, Directory } from "./dsl.ts";
+import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
 import {
+  canPromote,
   createClone,
   createFilesystem,
   createSnapshot,
@@ -137,6 +138,7 @@ export function zfsPromote(pool: Pool, path: string): string | undefined {
   const clash = origin.directory.snapshots.find(({ group, name }) => group <= origin.group && own.has(name));
   if (clash !== undefined)
     return `cannot promote '${path}': snapshot name '${clash.path}' from origin \nconflicts with '${clash.name ?? ""}' from target`;
+  if (!canPromote(pool, directory)) return `cannot promote '${path}': out of space`;
   promote(pool, directory);
   return undefined;
 }
@@ -176,7 +178,12 @@ export function zfsRename(pool: Pool, from: string, to: string): string | undefi
     if (at === dataset.directory)
       return `cannot rename '${from}': New dataset name cannot be a descendant of current dataset name`;
   }
-  renameFilesystem(pool, dataset.directory, place);
+  const { directory } = dataset;
+  const taken = Math.max(directory.used, directory.limit("reservation"));
+  const above = directory.parent ?? directory;
+  if (above !== place.parent && !canTransfer(above, place.parent, taken, pool.usableBytes))
+    return `cannot rename '${from}': out of space`;
+  renameFilesystem(pool, directory, place);
   return undefined;
 }
 

@@ -269,13 +269,48 @@ export function logicalUsed(directory: Directory): number {
   return sum;
 }
 
-/** Bytes that a directory can still take (dsl_dir_space_available). @param poolBytes - what the pool has for its datasets in all. */
-export function availableTo(directory: Directory, poolBytes: number): number {
+/** What is about to leave a directory that holds both ends of a move. */
+interface Leaving {
+  readonly ancestor: Directory;
+  readonly bytes: number;
+}
+
+/**
+ * Bytes that a directory can still take (dsl_dir_space_available).
+ * @param poolBytes - what the pool has for its datasets in all.
+ * @param leaving - bytes that count as gone already.
+ */
+export function availableTo(directory: Directory, poolBytes: number, leaving?: Leaving): number {
   const quota = directory.limit("quota");
   const { parent } = directory;
+  const gone = leaving?.ancestor === directory ? leaving.bytes : 0;
   const most = parent === undefined ? poolBytes : Number.POSITIVE_INFINITY;
-  const mine = Math.min(quota === 0 ? Number.POSITIVE_INFINITY : quota, most) - directory.used;
+  const mine = Math.min(quota === 0 ? Number.POSITIVE_INFINITY : quota, most) - directory.used + gone;
   if (parent === undefined) return Math.max(0, mine);
-  const above = availableTo(parent, poolBytes) + Math.max(0, directory.limit("reservation") - directory.used);
+  const above = availableTo(parent, poolBytes, leaving) + Math.max(0, directory.limit("reservation") - directory.used) + gone;
   return Math.max(0, Math.min(mine, above));
+}
+
+/** The nearest directory that holds both, or is one of them (closest_common_ancestor). */
+function commonAncestor(one: Directory, other: Directory): Directory {
+  const above = new Set<Directory>();
+  for (let at: Directory | undefined = one; at !== undefined; at = at.parent) above.add(at);
+  let at = other;
+  while (!above.has(at) && at.parent !== undefined) at = at.parent;
+  return at;
+}
+
+/** How much less a directory above has when one below has less: a reservation on the way may hide it (would_change). */
+function leavesAbove(directory: Directory, bytes: number, ancestor: Directory): number {
+  const { parent } = directory;
+  if (directory === ancestor || parent === undefined) return bytes;
+  const reserved = directory.limit("reservation");
+  const less = Math.max(directory.used, reserved) - Math.max(directory.used - bytes, reserved);
+  return leavesAbove(parent, less, ancestor);
+}
+
+/** Whether bytes that count in one directory may count in another one: limits that both are under do not matter (dsl_dir_transfer_possible). */
+export function canTransfer(from: Directory, to: Directory, bytes: number, poolBytes: number): boolean {
+  const ancestor = commonAncestor(from, to);
+  return availableTo(to, poolBytes, { ancestor, bytes: leavesAbove(from, bytes, ancestor) }) >= bytes;
 }

@@ -10,7 +10,7 @@ import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList, type Space } from "./dead-list.ts";
-import { addUsage, blockBorn, Dataset, Directory, settlePromise } from "./dsl.ts";
+import { addUsage, blockBorn, canTransfer, Dataset, Directory, settlePromise } from "./dsl.ts";
 import { visitObjectSet } from "./object-visit.ts";
 import type { Pool } from "./pool.ts";
 import { writePolicy } from "./properties.ts";
@@ -255,7 +255,7 @@ export function promote(pool: Pool, directory: Directory): void {
   const origin = directory.origin as Dataset;
   const other = origin.directory;
   pool.syncGroup(() => {
-    const shared = other.snapshots.filter((snapshot) => snapshot.group <= origin.group);
+    const shared = sharedWith(directory);
     const own = [...directory.snapshots, directory.head];
     const others = [...other.snapshots.filter((snapshot) => snapshot.group > origin.group), other.head];
     moveSums(pool, { directory, other, origin, shared, own, others });
@@ -297,19 +297,38 @@ function deadSpace(datasets: readonly Dataset[], from: number): number {
   return datasets.reduce((sum, { deadList }) => sum + deadList.space(from).used, 0);
 }
 
-/** What the shared snapshots hold changes sides, and each side's sums follow from its dead lists. */
-function moveSums(pool: Pool, { directory, other, origin, shared, own, others }: Promotion): void {
+/** What snapshots of one directory hold, from its first on: the oldest first. */
+function heldBy(shared: readonly Dataset[]): Space {
+  const origin = shared.at(-1) as Dataset;
   const sum = { used: origin.referenced, logical: origin.logical };
   for (const snapshot of shared) {
     const dead = snapshot.deadList.space();
     sum.used += dead.used;
     sum.logical += dead.logical;
   }
-  const { origin: further } = other;
+  const { origin: further } = origin.directory;
   if (further !== undefined) {
     sum.used -= further.referenced;
     sum.logical -= further.logical;
   }
+  return sum;
+}
+
+/** The snapshots that a promotion gives to a clone: its origin and all that are older. */
+function sharedWith(directory: Directory): Dataset[] {
+  const origin = directory.origin as Dataset;
+  return origin.directory.snapshots.filter((snapshot) => snapshot.group <= origin.group);
+}
+
+/** Whether a clone's limits have room for what a promotion gives to it (dsl_dataset_promote_check). */
+export function canPromote(pool: Pool, directory: Directory): boolean {
+  const origin = directory.origin as Dataset;
+  return canTransfer(origin.directory, directory, heldBy(sharedWith(directory)).used, pool.usableBytes);
+}
+
+/** What the shared snapshots hold changes sides, and each side's sums follow from its dead lists. */
+function moveSums(pool: Pool, { directory, other, origin, shared, own, others }: Promotion): void {
+  const sum = heldBy(shared);
   const otherFrom = other.originGroup;
   const ownSnapshots = deadSpace(shared, otherFrom) + deadSpace(own, otherFrom);
   const otherSnapshots = deadSpace(others, origin.group);

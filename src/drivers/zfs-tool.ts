@@ -1,0 +1,135 @@
+/**
+ * zfs(8) as an administrator types it beside Docker, on the host's pools: `list` and `get` answer as with -Hp, one row a line, columns apart by a tab.
+ *
+ * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
+ */
+import {
+  findDataset,
+  zfsClone,
+  zfsCreate,
+  zfsPromote,
+  zfsRename,
+  zfsRollback,
+  zfsSet,
+  zfsSnapshot,
+} from "../../sim/cow/zfs/commands.ts";
+import { type DestroyOptions, zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
+import { columnOf, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import type { Host } from "../../sim/host.ts";
+
+/** What a command wrote to standard output, or to standard error when it failed. */
+export type ZfsAnswer = { readonly out: string } | { readonly err: string };
+
+interface Command {
+  readonly pool: Pool;
+  /** Words that are no options. */
+  readonly names: readonly string[];
+  /** Options by their letter; those that are given more than once have all their values. */
+  readonly options: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Options of each command: letters, with a colon behind those that take a word (getopt). */
+const OPTIONS: Readonly<Record<string, string>> = {
+  list: "Hpo:t:",
+  get: "Hp",
+  set: "",
+  create: "o:",
+  snapshot: "",
+  clone: "o:",
+  promote: "",
+  rename: "",
+  rollback: "",
+  destroy: "rRd",
+};
+
+const KINDS: readonly string[] = ["filesystem", "snapshot", "all"];
+
+/** Splits words into options and names; a text is what is wrong. */
+function parsed(words: readonly string[], letters: string): Omit<Command, "pool"> | string {
+  const names: string[] = [];
+  const options = new Map<string, string[]>();
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] as string;
+    if (!word.startsWith("-")) {
+      names.push(word);
+      continue;
+    }
+    for (let index = 1; index < word.length; index++) {
+      const letter = word[index] as string;
+      const place = letters.indexOf(letter);
+      if (letter === ":" || place < 0) return `invalid option '${letter}'`;
+      const takesWord = letters[place + 1] === ":";
+      const value = takesWord ? word.slice(index + 1) || words[++at] : "";
+      if (value === undefined) return `missing argument for '${letter}' option`;
+      options.set(letter, [...(options.get(letter) ?? []), value]);
+      if (takesWord) break;
+    }
+  }
+  return { names, options };
+}
+
+function properties(options: Command["options"]): Record<string, string> {
+  const pairs = (options.get("o") ?? []).map((text) => {
+    const [name = "", ...value] = text.split("=");
+    return [name, value.join("=")] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+function answer(err: string | undefined): ZfsAnswer {
+  return err === undefined ? { out: "" } : { err };
+}
+
+const table = (rows: readonly (readonly string[])[]): ZfsAnswer => ({ out: rows.map((row) => row.join("\t")).join("\n") });
+
+function list({ pool, names, options }: Command): ZfsAnswer {
+  const type = options.get("t")?.[0] ?? "filesystem";
+  if (!KINDS.includes(type)) return { err: `invalid type '${type}'` };
+  const columns = options.get("o")?.[0]?.split(",");
+  if (names.length === 0) return table(zfsList(pool, { type: type as "all", ...(columns === undefined ? {} : { columns }) }));
+  const shown = columns ?? ["name", "used", "available", "referenced", "mountpoint"];
+  const rows: string[][] = [];
+  for (const name of names) {
+    const dataset = findDataset(pool, name);
+    if (dataset === undefined) return { err: `cannot open '${name}': dataset does not exist` };
+    rows.push(shown.map((column) => columnOf(pool, dataset, column)));
+  }
+  return table(rows);
+}
+
+const COMMANDS: Readonly<Record<string, (command: Command) => ZfsAnswer>> = {
+  list,
+  get: ({ pool, names: [wanted = "", name = ""] }) => {
+    const rows = zfsGet(pool, wanted.split(","), name);
+    return rows === undefined ? { err: `cannot open '${name}': dataset does not exist` } : table(rows);
+  },
+  set: ({ pool, names: [assignment = "", name = ""] }) => {
+    const [property = "", ...value] = assignment.split("=");
+    return answer(zfsSet(pool, property, value.join("="), name));
+  },
+  create: ({ pool, names: [name = ""], options }) => answer(zfsCreate(pool, name, properties(options))),
+  snapshot: ({ pool, names: [name = ""] }) => answer(zfsSnapshot(pool, name)),
+  clone: ({ pool, names: [origin = "", name = ""], options }) => answer(zfsClone(pool, origin, name, properties(options))),
+  promote: ({ pool, names: [name = ""] }) => answer(zfsPromote(pool, name)),
+  rename: ({ pool, names: [from = "", to = ""] }) => answer(zfsRename(pool, from, to)),
+  rollback: ({ pool, names: [name = ""] }) => answer(zfsRollback(pool, name)),
+  destroy: ({ pool, names: [name = ""], options }) => {
+    const how: DestroyOptions = { recursive: options.has("r"), clones: options.has("R"), defer: options.has("d") };
+    return answer(zfsDestroy(pool, name, how));
+  },
+};
+
+/** Runs one command; `words` begin with its name. */
+export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): ZfsAnswer {
+  const run = COMMANDS[verb];
+  if (run === undefined) return { err: `unrecognized command '${verb}'` };
+  const command = parsed(words, OPTIONS[verb] ?? "");
+  if (typeof command === "string") return { err: command };
+  const named = command.names.find((word) => !word.includes("=")) ?? "";
+  const wanted = verb === "get" ? (command.names[1] ?? "") : named;
+  const pool = wanted === "" ? host.pools.values().next().value : host.pools.get(wanted.split(/[/@]/, 1)[0] ?? "");
+  if (pool === undefined)
+    return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : `cannot open '${wanted}': no such pool` };
+  return run({ pool, ...command });
+}

@@ -7,16 +7,8 @@
  */
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
-import {
-  disableQuota,
-  enableQuota,
-  limitQgroup,
-  makeSnapshot,
-  makeSubvolume,
-  removeSubvolume,
-  rescanQuota,
-  subvolumeIdOf,
-} from "../../sim/cow/btrfs/ioctl.ts";
+import { makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf } from "../../sim/cow/btrfs/ioctl.ts";
+import { disableQuota, enableQuota, limitQgroup, rescanQuota } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import {
   type Change,

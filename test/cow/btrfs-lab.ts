@@ -4,7 +4,8 @@ import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type BtrfsProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
 import { type Bytes, GIB, KIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
-import { enableQuota, makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
+import { makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
+import { enableQuota } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
@@ -41,13 +42,13 @@ export class BtrfsLab {
     return [path.slice(0, slash), this.host.names.intern(path.slice(slash + 1))];
   }
 
-  subvolume(path: string): number | Errno {
+  subvolume(path: string, groups: readonly number[] = []): number | Errno {
     const [directory, name] = this.#split(path);
-    return makeSubvolume(this.fs, this.#inode(directory), name);
+    return makeSubvolume(this.fs, this.#inode(directory), name, groups);
   }
-  snapshot(source: string, path: string, readOnly = false): number | Errno {
+  snapshot(source: string, path: string, readOnly = false, groups: readonly number[] = []): number | Errno {
     const [directory, name] = this.#split(path);
-    return makeSnapshot(this.fs, this.#inode(source), this.#inode(directory), { name, readOnly });
+    return makeSnapshot(this.fs, this.#inode(source), this.#inode(directory), { name, readOnly, groups });
   }
   remove(path: string): Errno | undefined {
     const [directory, name] = this.#split(path);

@@ -13,7 +13,7 @@ import { type Outcome, perform, qgroupsOf, settleAfter } from "./btrfs-script.ts
 
 interface Recorded {
   readonly op: string;
-  /** "ok", what write(2) returned, "E" and the number of an error, or "failed" of a tool. */
+  /** "ok", what write(2) or copy_file_range(2) returned, "E" and the number of an error, or "failed" of a tool. */
   readonly result: string | number;
   readonly use?: readonly unknown[];
 }
@@ -22,7 +22,7 @@ const FOLDER = new URL("../data/btrfs/random/", import.meta.url);
 
 function told(op: string, outcome: Outcome): string | number {
   if (isErrno(outcome)) return op.startsWith("btrfs") || op.startsWith("limit") ? "failed" : `E${outcome.number}`;
-  return op.startsWith("write") ? Number(outcome) : "ok";
+  return op.startsWith("write") || op.startsWith("copyrange") ? Number(outcome) : "ok";
 }
 
 function useOf(lab: BtrfsLab): unknown[] {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { EDQUOT, ENOSPC } from "../../sim/core/errno.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
-import { limitQgroup } from "../../sim/cow/btrfs/ioctl.ts";
+import { limitQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";

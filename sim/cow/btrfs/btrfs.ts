@@ -42,6 +42,7 @@ import {
   handleOf,
   NOCOMPRESS_FLAG,
   NOCOW_FLAG,
+  PREALLOC_FLAG,
   SECTOR_SIZE,
   TOP_SUBVOLUME,
 } from "./layout.ts";
@@ -261,7 +262,7 @@ export class Btrfs implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
-    return this.#inode(inode).flags;
+    return this.#inode(inode).flags & ~PREALLOC_FLAG;
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const of = this.#inode(inode);
@@ -271,7 +272,7 @@ export class Btrfs implements FileSystem {
     const refused = this.state.begin(1, of.subvolume);
     if (refused !== undefined) return refused;
     // Copying on write is only given up, or taken up again, by a file without data.
-    const fixed = (of.mode & S_IFMT) === S_IFREG && of.size > 0 ? NOCOW_FLAG : 0;
+    const fixed = PREALLOC_FLAG | ((of.mode & S_IFMT) === S_IFREG && of.size > 0 ? NOCOW_FLAG : 0);
     of.flags = (flags & ~fixed) | (of.flags & fixed);
     stamp(this.state, of, false);
     return undefined;

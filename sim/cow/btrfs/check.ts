@@ -7,6 +7,7 @@ import type { Node } from "../node.ts";
 import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import { EXTENT_ITEM, EXTENT_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
+import { qgroupName } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** Throws an InvariantError when something does not add up. O(everything). */
@@ -25,7 +26,7 @@ export function check(state: BtrfsState): void {
   checkSpace(state, extents);
   checkDelayed(state);
   state.quotas?.check();
-  if (state.quotas !== undefined && !state.isChanged) checkQuotas(state, extents);
+  if (state.quotas?.inconsistent === false && !state.isChanged) checkQuotas(state, extents);
 }
 
 /** How often each extent is pointed to, by start: from each node once, from each root once. */
@@ -112,15 +113,20 @@ function checkQuotas(state: BtrfsState, extents: ReadonlyMap<number, Extent>): v
     go(tree.rootNode);
   }
   for (const group of state.quotas?.groups.values() ?? []) {
+    const below = new Set([group]);
+    for (const one of below) for (const member of one.members) below.add(member);
+    const own = new Set([...below].map(({ id }) => id));
     let referenced = 0;
     let exclusive = 0;
     for (const [start, ids] of owners) {
       const length = extents.get(start)?.length ?? NODE_SIZE;
-      if (!ids.has(group.id)) continue;
+      const inside = [...ids].filter((id) => own.has(id)).length;
+      if (inside === 0) continue;
       referenced += length;
-      if (ids.size === 1) exclusive += length;
+      if (inside === ids.size) exclusive += length;
     }
     const says = `${group.referenced}/${group.exclusive}`;
-    assert(says === `${referenced}/${exclusive}`, `qgroup 0/${group.id} counts ${says}, reaches ${referenced}/${exclusive}`);
+    const name = qgroupName(group.id);
+    assert(says === `${referenced}/${exclusive}`, `qgroup ${name} counts ${says}, reaches ${referenced}/${exclusive}`);
   }
 }

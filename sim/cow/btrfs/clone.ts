@@ -1,6 +1,7 @@
 /** Sharing extents between files, also of different subvolumes (fs/btrfs/reflink.c: btrfs_clone, btrfs_remap_file_range; Linux 6.18). */
 import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
+import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirty, dirtyMappingOf, stamp } from "./inodes.ts";
@@ -35,6 +36,11 @@ export function clone(state: BtrfsState, source: FileRange, target: FileRange, l
   const failed =
     state.begin(CLONE_ITEMS, target.inode.subvolume) ?? source.inode.mapping?.flush() ?? target.inode.mapping?.flush();
   if (failed !== undefined) return failed;
+  if (target.offset > target.inode.size) {
+    // Zeroing behind the end writes its sector to a new place before anything is shared.
+    const zeroed = zeroBehindEnd(state, target.inode, target.offset) ?? target.inode.mapping?.flush();
+    if (zeroed !== undefined) return zeroed;
+  }
   return share(state, source, target, { count, span, same });
 }
 

@@ -10,7 +10,7 @@ import { OwnerFinder, type TreesView } from "../owners.ts";
 import { Tree } from "../tree.ts";
 import { settleExtent } from "./extent-items.ts";
 import { writeInode } from "./inodes.ts";
-import type { BlockGroupItem, RootItem } from "./items.ts";
+import type { BlockGroupItem, QgroupStatus, RootItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
   CHUNK_TREE,
@@ -18,6 +18,7 @@ import {
   key,
   QGROUP_INFO,
   QGROUP_LIMIT,
+  QGROUP_STATUS,
   QUOTA_TREE,
   ROOT_BYTES,
   ROOT_ITEM,
@@ -57,7 +58,7 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
 /** Counts for the quota groups what has changed of extents since the last commit. */
 function countQuotas(state: BtrfsState): void {
   const { quotas, references } = state;
-  if (quotas === undefined) return;
+  if (quotas === undefined || quotas.standsStill) return;
   const rootsThen = new Map<number, Tree | undefined>();
   const then: TreesView = {
     ...treesNow(state),
@@ -89,6 +90,8 @@ function writeQuotas(state: BtrfsState): void {
   }
   quotas.settle(kept);
   const tree = state.tree(QUOTA_TREE);
+  const status = tree.get(key(0, QGROUP_STATUS)) as QgroupStatus;
+  if (status.inconsistent !== quotas.inconsistent) tree.set(key(0, QGROUP_STATUS), 32, { inconsistent: quotas.inconsistent });
   for (const group of quotas.groups.values()) {
     if (!group.dirty) continue;
     group.dirty = false;

@@ -7,7 +7,7 @@ import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirtyMappingOf, stamp } from "./inodes.ts";
-import { SECTOR_SIZE } from "./layout.ts";
+import { PREALLOC_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promise, promiseRange, undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 import { insert } from "./writeback.ts";
@@ -87,6 +87,7 @@ function prealloc(state: BtrfsState, inode: InodeState, start: number, end: numb
       compression: "none",
     });
     at += length;
+    inode.flags |= PREALLOC_FLAG;
   }
   return undefined;
 }

@@ -102,20 +102,29 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
   if (size > inode.size) {
     const failed = zeroBehindEnd(state, inode, size);
     if (failed !== undefined) return failed;
-  } else if (size < inode.size) cut(state, inode, size);
+  } else if (size < inode.size) {
+    const failed = cut(state, inode, size);
+    if (failed !== undefined) return failed;
+  }
   inode.size = size;
   if (inode.delayed === undefined || size < inode.diskSize) inode.diskSize = size;
   stamp(state, inode, true);
   return undefined;
 }
 
-/** Takes what lies behind `size` out of memory and off the device. */
-function cut(state: BtrfsState, inode: InodeState, size: number): void {
+/** Takes what lies behind `size` out of memory and off the device. The sector of the new end is written first, if it is dirty (btrfs_truncate). */
+function cut(state: BtrfsState, inode: InodeState, size: number): Errno | undefined {
   inode.mapping?.truncate(size);
   const first = alignUp(size, SECTOR_SIZE);
   undelay(state, inode, first, Number.MAX_SAFE_INTEGER);
+  if (first > size) {
+    inode.size = size;
+    const failed = inode.mapping?.flush(first - SECTOR_SIZE, SECTOR_SIZE);
+    if (failed !== undefined) return failed;
+  }
   dropExtents(state, inode, first, Number.MAX_SAFE_INTEGER);
   shortenInline(inode, size);
+  return undefined;
 }
 
 function shortenInline(inode: InodeState, size: number): void {

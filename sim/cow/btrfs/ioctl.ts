@@ -1,28 +1,31 @@
-/** What btrfs's tools ask of a mounted filesystem by ioctl (fs/btrfs/ioctl.c; Linux 6.18): subvolumes, quotas, the cleaner. */
-import { EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
+/** What btrfs's tools ask of a mounted filesystem by ioctl (fs/btrfs/ioctl.c; Linux 6.18): subvolumes and the cleaner. */
+import { EINVAL, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
-import { Cursor, Tree } from "../tree.ts";
+import { Cursor } from "../tree.ts";
 import type { Btrfs } from "./btrfs.ts";
 import { inodeOf } from "./inodes.ts";
-import type { QgroupLimit, RootItem, RootRef } from "./items.ts";
-import { FIRST_FREE, handleOf, key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
-import { type Qgroup, Quotas } from "./quotas.ts";
+import type { RootItem, RootRef } from "./items.ts";
+import { FIRST_FREE, handleOf, key, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
+import { inheritedGroups } from "./quota-ioctl.ts";
 import { createSnapshot, createSubvolume, destroySubvolume } from "./subvolumes.ts";
 
-/** BTRFS_IOC_SUBVOL_CREATE. @returns the new subvolume's id. */
-export function makeSubvolume(fs: Btrfs, directory: Inode, name: Name): number | Errno {
-  return createSubvolume(fs.state, inodeOf(fs.state, directory), name);
+/** BTRFS_IOC_SUBVOL_CREATE_V2. @param groups - quota groups that its own becomes a member of. @returns the new subvolume's id. */
+export function makeSubvolume(fs: Btrfs, directory: Inode, name: Name, groups: readonly number[] = []): number | Errno {
+  const parents = inheritedGroups(fs, groups);
+  return isErrno(parents) ? parents : createSubvolume(fs.state, inodeOf(fs.state, directory), name, parents);
 }
 
-/** BTRFS_IOC_SNAP_CREATE_V2 of the subvolume that an inode is in. @returns the new subvolume's id. */
+/** BTRFS_IOC_SNAP_CREATE_V2 of the subvolume that an inode is in. `groups`: as makeSubvolume's. @returns the new subvolume's id. */
 export function makeSnapshot(
   fs: Btrfs,
   source: Inode,
   directory: Inode,
-  how: { readonly name: Name; readonly readOnly: boolean },
+  how: { readonly name: Name; readonly readOnly: boolean; readonly groups?: readonly number[] },
 ): number | Errno {
-  return createSnapshot(fs.state, inodeOf(fs.state, source).subvolume, inodeOf(fs.state, directory), how);
+  const parents = inheritedGroups(fs, how.groups ?? []);
+  if (isErrno(parents)) return parents;
+  return createSnapshot(fs.state, inodeOf(fs.state, source).subvolume, inodeOf(fs.state, directory), { ...how, parents });
 }
 
 /** BTRFS_IOC_SNAP_DESTROY. @returns ENOTEMPTY when other subvolumes are in it. */
@@ -118,81 +121,4 @@ function nameOf(fs: Btrfs, directory: Inode): string | undefined {
     if (found === undefined && fs.lookup(above, name) === directory) found = names.text(name);
   });
   return found;
-}
-
-// Quotas
-
-/** `btrfs quota enable`: all that there is, is counted at once. */
-export function enableQuota(fs: Btrfs): Errno | undefined {
-  const { state } = fs;
-  if (state.quotas !== undefined) return undefined;
-  const refused = state.begin(2) ?? state.flushAndCommit();
-  if (refused !== undefined) return refused;
-  const tree = new Tree(state, QUOTA_TREE);
-  state.trees.set(QUOTA_TREE, tree);
-  tree.set(key(0, QGROUP_STATUS), 32, true);
-  const quotas = new Quotas();
-  for (const id of [...state.subvolumes.keys()].sort((one, other) => one - other)) quotas.add(id);
-  state.quotas = quotas;
-  return state.commit() ?? rescanQuota(fs);
-}
-
-/** `btrfs quota disable`. */
-export function disableQuota(fs: Btrfs): Errno | undefined {
-  const { state } = fs;
-  const tree = state.trees.get(QUOTA_TREE);
-  if (tree === undefined) return undefined;
-  const refused = state.begin(2);
-  if (refused !== undefined) return refused;
-  state.quotas = undefined;
-  state.references.dropTree(tree, () => undefined);
-  state.dropPlainTree(QUOTA_TREE);
-  return state.commit();
-}
-
-/** `btrfs quota rescan -w`: counts everything from scratch. */
-export function rescanQuota(fs: Btrfs): Errno | undefined {
-  const { state } = fs;
-  const { quotas } = state;
-  if (quotas === undefined) return ENOTCONN;
-  const committed = state.flushAndCommit();
-  if (committed !== undefined) return committed;
-  const owners = new Map<number, { length: number; ids: number[] }>();
-  for (const { id, tree } of state.subvolumes.values()) {
-    const reach = (start: number, length: number): boolean => {
-      const known = owners.get(start);
-      if (known === undefined) owners.set(start, { length, ids: [id] });
-      else if (known.ids.at(-1) !== id) known.ids.push(id);
-      else return false;
-      return true;
-    };
-    tree.visitNodes((node) => {
-      if (!reach(node.address, NODE_SIZE)) return false;
-      for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
-        const item = state.referenceOf(node, slot);
-        if (item !== undefined) reach(item.start, state.references.extent(item.start)?.length ?? 0);
-      }
-      return true;
-    });
-  }
-  for (const group of quotas.groups.values()) Object.assign(group, { referenced: 0, exclusive: 0, dirty: true });
-  for (const { length, ids } of owners.values()) quotas.account(length, new Set(), new Set(ids));
-  state.touchQuotas();
-  return state.commit();
-}
-
-/** The quota group 0/id. @returns ENOTCONN while quotas are off, ENOENT when there is no such group. */
-function qgroupOf(fs: Btrfs, id: number): Qgroup | Errno {
-  const { quotas } = fs.state;
-  return quotas === undefined ? ENOTCONN : (quotas.groups.get(id) ?? ENOENT);
-}
-
-/** `btrfs qgroup limit`. */
-export function limitQgroup(fs: Btrfs, id: number, limit: Partial<QgroupLimit>): Errno | undefined {
-  const group = qgroupOf(fs, id);
-  if (isErrno(group)) return group;
-  group.limit = { ...group.limit, ...limit };
-  group.dirty = true;
-  fs.state.touchQuotas();
-  return undefined;
 }

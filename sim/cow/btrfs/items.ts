@@ -114,6 +114,11 @@ export interface ChunkItem {
   readonly stripes: readonly number[];
 }
 
+export interface QgroupStatus {
+  /** Whether counts need a rescan. */
+  readonly inconsistent: boolean;
+}
+
 export interface QgroupItem {
   readonly referenced: number;
   readonly exclusive: number;

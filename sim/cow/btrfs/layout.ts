@@ -57,6 +57,7 @@ export const CHUNK_ITEM = 228;
 export const QGROUP_STATUS = 240;
 export const QGROUP_INFO = 242;
 export const QGROUP_LIMIT = 244;
+export const QGROUP_RELATION = 246;
 export const UUID_SUBVOLUME = 251;
 
 // Sizes of items in bytes
@@ -104,6 +105,8 @@ export const SUPER_MAGIC = 0x9123683e;
 export const NOCOW_FLAG = 0x800000;
 export const COMPRESS_FLAG = 0x4;
 export const NOCOMPRESS_FLAG = 0x400;
+/** BTRFS_INODE_PREALLOC, which chattr does not show: extents of the inode were preallocated once. */
+export const PREALLOC_FLAG = 0x4000_0000;
 
 export function key(object: number, kind: number, offset = 0): Key {
   return { object, kind, offset };

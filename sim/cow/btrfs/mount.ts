@@ -12,7 +12,7 @@ import { Btrfs } from "./btrfs.ts";
 import { commit } from "./commit.ts";
 import { settleChunk } from "./extent-items.ts";
 import { inodeOf } from "./inodes.ts";
-import type { BlockGroupItem, ChunkItem, QgroupItem, QgroupLimit, RootItem } from "./items.ts";
+import type { BlockGroupItem, ChunkItem, QgroupItem, QgroupLimit, QgroupStatus, RootItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
   CHUNK_ITEM,
@@ -28,6 +28,8 @@ import {
   ORPHANS,
   QGROUP_INFO,
   QGROUP_LIMIT,
+  QGROUP_RELATION,
+  QGROUP_STATUS,
   QUOTA_TREE,
   ROOT_ITEM,
   ROOT_TREE,
@@ -148,6 +150,14 @@ function loadQuotas(state: BtrfsState): void {
     quotas.add(offset, value as QgroupItem, limit).dirty = false;
     return false;
   });
+  for (const group of quotas.groups.values()) {
+    tree.visit(key(group.id, QGROUP_RELATION), key(group.id, QGROUP_RELATION + 1), ({ offset }) => {
+      const parent = quotas.groups.get(offset);
+      if (parent !== undefined && offset > group.id) quotas.connect(group, parent);
+      return false;
+    });
+  }
+  quotas.inconsistent = (tree.get(key(0, QGROUP_STATUS)) as QgroupStatus).inconsistent;
   state.quotas = quotas;
 }
 

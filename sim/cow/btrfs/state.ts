@@ -41,6 +41,7 @@ import {
   NODE_SIZE,
   QGROUP_INFO,
   QGROUP_LIMIT,
+  QGROUP_RELATION,
   QUOTA_TREE,
   ROOT_ITEM,
   ROOT_TREE,
@@ -381,11 +382,19 @@ export class BtrfsState implements NodeStore {
     tree.own(tree.rootNode, undefined, 0);
   }
 
-  /** Forgets the quota group of a subvolume that is gone. */
+  /** Forgets a quota group, if it is there. */
   removeQgroup(id: number): void {
-    this.quotas?.groups.delete(id);
+    const { quotas } = this;
+    const group = quotas?.groups.get(id);
+    if (quotas === undefined || group === undefined) return;
     const tree = this.tree(QUOTA_TREE);
     tree.remove(key(0, QGROUP_INFO, id));
     tree.remove(key(0, QGROUP_LIMIT, id));
+    for (const parent of [...group.parents]) {
+      quotas.unrelate(group, parent);
+      tree.remove(key(id, QGROUP_RELATION, parent.id));
+      tree.remove(key(parent.id, QGROUP_RELATION, id));
+    }
+    quotas.groups.delete(id);
   }
 }

@@ -17,15 +17,17 @@ import {
   handleOf,
   INODE_REF,
   key,
-  NODE_SIZE,
   ORPHAN_ITEM,
   ORPHANS,
+  QGROUP_RELATION,
+  QUOTA_TREE,
   REF_BYTES,
   ROOT_ITEM,
   ROOT_REF,
   UUID_SUBVOLUME,
   UUID_TREE,
 } from "./layout.ts";
+import type { Qgroup } from "./quotas.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
 import type { Subvolume } from "./subvolume.ts";
@@ -99,12 +101,17 @@ export function makeRootFolder(state: BtrfsState, subvolume: Subvolume, bytes = 
 }
 
 /** Makes an empty subvolume. @returns its id. */
-export function createSubvolume(state: BtrfsState, directory: InodeState, name: Name): number | Errno {
+export function createSubvolume(
+  state: BtrfsState,
+  directory: InodeState,
+  name: Name,
+  parents: readonly Qgroup[],
+): number | Errno {
   const refused = freeName(state, directory, name) ?? state.begin(CREATE_ITEMS, directory.subvolume);
   if (refused !== undefined) return refused;
   const id = state.nextSubvolume++;
   const subvolume = register(state, new Tree(state, id), newItem(state, {}), FIRST_FREE);
-  state.quotas?.add(id);
+  inheritQuota(state, undefined, id, parents);
   makeRootFolder(state, subvolume);
   nameSubvolume(state, directory, state.environment.names.text(name), id);
   stamp(state, directory, true);
@@ -120,7 +127,7 @@ export function createSnapshot(
   state: BtrfsState,
   source: Subvolume,
   directory: InodeState,
-  how: { name: Name; readOnly: boolean },
+  how: { name: Name; readOnly: boolean; parents: readonly Qgroup[] },
 ): number | Errno {
   const refused =
     freeName(state, directory, how.name) ?? flushSubvolume(state, source) ?? state.begin(CREATE_ITEMS, directory.subvolume);
@@ -130,6 +137,7 @@ export function createSnapshot(
   stamp(state, directory, true);
   const failed = commit(state, () => {
     const subvolume = copyTree(state, source, id);
+    inheritQuota(state, source.id, id, how.parents);
     subvolume.item = { ...subvolume.item, readOnly: how.readOnly };
   });
   return failed ?? id;
@@ -147,19 +155,21 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
   tree.lastSnapshot = state.generation;
   state.itemChanged(source);
   const item = newItem(state, { parentUuid: source.item.uuid, ctransid: source.item.ctransid });
-  inheritQuota(state, source.id, id);
   return register(state, tree, item, source.lastIno);
 }
 
-/** All that the source has is shared now, but for the two root nodes (btrfs_qgroup_inherit). */
-function inheritQuota(state: BtrfsState, source: number, id: number): void {
+/** The quota group of a new subvolume. @param source - of a snapshot: what it was taken of. */
+function inheritQuota(state: BtrfsState, source: number | undefined, id: number, parents: readonly Qgroup[]): void {
   const { quotas } = state;
-  const from = quotas?.groups.get(source);
-  if (quotas === undefined || from === undefined) return;
-  // The snapshot is limited as its source is.
-  quotas.add(id, { referenced: from.referenced, exclusive: NODE_SIZE }, from.limit);
-  from.exclusive = NODE_SIZE;
-  from.dirty = true;
+  if (quotas === undefined) return;
+  const from = source === undefined ? undefined : quotas.groups.get(source);
+  if (source !== undefined && from === undefined) return;
+  quotas.inherit(from, id, parents);
+  const tree = state.tree(QUOTA_TREE);
+  for (const parent of parents) {
+    tree.set(key(id, QGROUP_RELATION, parent.id), 0, true);
+    tree.set(key(parent.id, QGROUP_RELATION, id), 0, true);
+  }
 }
 
 /** Whether other subvolumes have their names in this one. */

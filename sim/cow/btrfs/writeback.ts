@@ -12,7 +12,15 @@ import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } f
 import type { InodeState } from "./inode-state.ts";
 import { dirty } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
-import { COMPRESS_FLAG, COMPRESSED_BYTES_MAX, EXTENT_BYTES_MAX, NOCOMPRESS_FLAG, NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
+import {
+  COMPRESS_FLAG,
+  COMPRESSED_BYTES_MAX,
+  EXTENT_BYTES_MAX,
+  NOCOMPRESS_FLAG,
+  NOCOW_FLAG,
+  PREALLOC_FLAG,
+  SECTOR_SIZE,
+} from "./layout.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -35,8 +43,14 @@ export function writePages(state: BtrfsState, inode: InodeState, start: number, 
 }
 
 function place(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
+  // Data that may stay where it is never goes into the item, and is not compressed (should_nocow; fallback_to_cow).
+  if ((inode.flags & (NOCOW_FLAG | PREALLOC_FLAG)) !== 0) return placeAround(state, inode, run);
   if (mayCompress(state, inode) && putCompressedInline(state, inode, run)) return undefined;
-  if (putInline(state, inode, run, "none")) return undefined;
+  return putInline(state, inode, run, "none") ? undefined : copyOut(state, inode, run);
+}
+
+/** Writes what may be written in place there, and the rest to new places (run_delalloc_nocow). */
+function placeAround(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
   const end = run.start + run.content.length;
   const nocow = (inode.flags & NOCOW_FLAG) !== 0;
   for (let at = run.start; at < end; ) {
@@ -69,7 +83,7 @@ function algorithmOf(state: BtrfsState): Compression {
 }
 
 function mayCompress(state: BtrfsState, inode: InodeState): boolean {
-  if ((inode.flags & NOCOW_FLAG) !== 0) return false;
+  if ((inode.flags & (NOCOW_FLAG | PREALLOC_FLAG)) !== 0) return false;
   if (state.environment.options?.force === true) return true;
   if ((inode.flags & NOCOMPRESS_FLAG) !== 0) return false;
   return (inode.flags & COMPRESS_FLAG) !== 0 || (state.environment.options?.compress ?? "none") !== "none";

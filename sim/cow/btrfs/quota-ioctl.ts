@@ -1,0 +1,162 @@
+/** What `btrfs quota` and `btrfs qgroup` ask of a mounted filesystem (fs/btrfs/ioctl.c, qgroup.c; Linux 6.18). */
+import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "../../core/errno.ts";
+import { Tree } from "../tree.ts";
+import type { Btrfs } from "./btrfs.ts";
+import type { QgroupLimit } from "./items.ts";
+import { key, NODE_SIZE, QGROUP_RELATION, QGROUP_STATUS, QUOTA_TREE } from "./layout.ts";
+import { type Qgroup, Quotas, qgroupLevel } from "./quotas.ts";
+
+/** `btrfs quota enable`: all that there is, is counted at once. */
+export function enableQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  if (state.quotas !== undefined) return undefined;
+  const refused = state.begin(2) ?? state.flushAndCommit();
+  if (refused !== undefined) return refused;
+  const tree = new Tree(state, QUOTA_TREE);
+  state.trees.set(QUOTA_TREE, tree);
+  tree.set(key(0, QGROUP_STATUS), 32, { inconsistent: false });
+  const quotas = new Quotas();
+  for (const id of [...state.subvolumes.keys()].sort((one, other) => one - other)) quotas.add(id);
+  state.quotas = quotas;
+  return state.commit() ?? rescanQuota(fs);
+}
+
+/** `btrfs quota disable`. */
+export function disableQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  const tree = state.trees.get(QUOTA_TREE);
+  if (tree === undefined) return undefined;
+  const refused = state.begin(2);
+  if (refused !== undefined) return refused;
+  state.quotas = undefined;
+  state.references.dropTree(tree, () => undefined);
+  state.dropPlainTree(QUOTA_TREE);
+  return state.commit();
+}
+
+/** `btrfs quota rescan -w`: counts everything from scratch. */
+export function rescanQuota(fs: Btrfs): Errno | undefined {
+  const { state } = fs;
+  const { quotas } = state;
+  if (quotas === undefined) return ENOTCONN;
+  const committed = state.flushAndCommit();
+  if (committed !== undefined) return committed;
+  const owners = new Map<number, { length: number; ids: number[] }>();
+  for (const { id, tree } of state.subvolumes.values()) {
+    const reach = (start: number, length: number): boolean => {
+      const known = owners.get(start);
+      if (known === undefined) owners.set(start, { length, ids: [id] });
+      else if (known.ids.at(-1) !== id) known.ids.push(id);
+      else return false;
+      return true;
+    };
+    tree.visitNodes((node) => {
+      if (!reach(node.address, NODE_SIZE)) return false;
+      for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
+        const item = state.referenceOf(node, slot);
+        if (item !== undefined) reach(item.start, state.references.extent(item.start)?.length ?? 0);
+      }
+      return true;
+    });
+  }
+  quotas.restart();
+  for (const { length, ids } of owners.values()) quotas.account(length, new Set(), new Set(ids));
+  state.touchQuotas();
+  return state.commit();
+}
+
+/** A quota group. @returns ENOTCONN while quotas are off, ENOENT when there is no such group. */
+function qgroupOf(fs: Btrfs, id: number): Qgroup | Errno {
+  const { quotas } = fs.state;
+  return quotas === undefined ? ENOTCONN : (quotas.groups.get(id) ?? ENOENT);
+}
+
+/** `btrfs qgroup limit`. */
+export function limitQgroup(fs: Btrfs, id: number, limit: Partial<QgroupLimit>): Errno | undefined {
+  const group = qgroupOf(fs, id);
+  if (isErrno(group)) return group;
+  group.limit = { ...group.limit, ...limit };
+  group.dirty = true;
+  fs.state.touchQuotas();
+  return undefined;
+}
+
+/** `btrfs qgroup create`: of a level above 0, since groups of level 0 come and go with their subvolumes. */
+export function createQgroup(fs: Btrfs, id: number): Errno | undefined {
+  const { quotas } = fs.state;
+  if (qgroupLevel(id) === 0) return EINVAL;
+  if (quotas === undefined) return ENOTCONN;
+  if (quotas.groups.has(id)) return EEXIST;
+  quotas.add(id);
+  fs.state.touchQuotas();
+  return undefined;
+}
+
+/** `btrfs qgroup destroy`. @returns EBUSY for a group with members, and for that of a subvolume. */
+export function destroyQgroup(fs: Btrfs, id: number): Errno | undefined {
+  const group = qgroupOf(fs, id);
+  if (isErrno(group)) return group;
+  if (group.members.size > 0 || fs.state.subvolumes.has(id)) return EBUSY;
+  fs.state.removeQgroup(id);
+  fs.state.touchQuotas();
+  return undefined;
+}
+
+/** The two ends of a relation. */
+function endsOf(fs: Btrfs, member: number, parent: number): { quotas: Quotas; member: Qgroup; parent: Qgroup } | Errno {
+  const { quotas } = fs.state;
+  if (quotas === undefined) return ENOTCONN;
+  const lower = quotas.groups.get(member);
+  const upper = quotas.groups.get(parent);
+  return lower === undefined || upper === undefined ? EINVAL : { quotas, member: lower, parent: upper };
+}
+
+/** The items of a relation, one each way. */
+function relationItems(fs: Btrfs, member: number, parent: number, isMade: boolean): void {
+  const tree = fs.state.tree(QUOTA_TREE);
+  for (const [from, to] of [
+    [member, parent],
+    [parent, member],
+  ] as const) {
+    const at = key(from, QGROUP_RELATION, to);
+    if (isMade) tree.set(at, 0, true);
+    else tree.remove(at);
+  }
+}
+
+/** The tool asks for a rescan where the kernel says that counts are wrong now. */
+function recount(fs: Btrfs, quotas: Quotas): Errno | undefined {
+  return quotas.standsStill ? rescanQuota(fs) : undefined;
+}
+
+/** `btrfs qgroup assign`: makes a group a member of one of a higher level. @returns EINVAL for ends that cannot be, EEXIST. */
+export function assignQgroup(fs: Btrfs, member: number, parent: number): Errno | undefined {
+  if (qgroupLevel(member) >= qgroupLevel(parent)) return EINVAL;
+  const ends = endsOf(fs, member, parent);
+  if (isErrno(ends)) return ends;
+  if (ends.member.parents.has(ends.parent)) return EEXIST;
+  relationItems(fs, member, parent, true);
+  ends.quotas.relate(ends.member, ends.parent);
+  return recount(fs, ends.quotas);
+}
+
+/** `btrfs qgroup remove`: ends a membership. @returns ENOENT where there is none. */
+export function unassignQgroup(fs: Btrfs, member: number, parent: number): Errno | undefined {
+  const ends = endsOf(fs, member, parent);
+  if (isErrno(ends)) return ends === EINVAL ? ENOENT : ends;
+  if (!ends.quotas.unrelate(ends.member, ends.parent)) return ENOENT;
+  relationItems(fs, member, parent, false);
+  return recount(fs, ends.quotas);
+}
+
+/** The groups that a new subvolume is to be in (BTRFS_SUBVOL_QGROUP_INHERIT). @returns EINVAL while quotas are off, ENOENT for one that is not there. */
+export function inheritedGroups(fs: Btrfs, ids: readonly number[]): readonly Qgroup[] | Errno {
+  const found: Qgroup[] = [];
+  for (const id of ids) {
+    const group = fs.state.quotas?.groups.get(id);
+    if (group === undefined) return fs.state.quotas === undefined ? EINVAL : ENOENT;
+    if (qgroupLevel(id) === 0) return EINVAL;
+    found.push(group);
+  }
+  return found;
+}

@@ -3,7 +3,8 @@ import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "..
 import { Tree } from "../tree.ts";
 import type { Btrfs } from "./btrfs.ts";
 import type { QgroupLimit } from "./items.ts";
-import { key, NODE_SIZE, QGROUP_RELATION, QGROUP_STATUS, QUOTA_TREE } from "./layout.ts";
+import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE } from "./layout.ts";
+import { removeQgroup, setRelation } from "./quota-items.ts";
 import { type Qgroup, Quotas, qgroupLevel } from "./quotas.ts";
 
 /** `btrfs quota enable`: all that there is, is counted at once. */
@@ -97,7 +98,7 @@ export function destroyQgroup(fs: Btrfs, id: number): Errno | undefined {
   const group = qgroupOf(fs, id);
   if (isErrno(group)) return group;
   if (group.members.size > 0 || fs.state.subvolumes.has(id)) return EBUSY;
-  fs.state.removeQgroup(id);
+  removeQgroup(fs.state, id);
   fs.state.touchQuotas();
   return undefined;
 }
@@ -111,19 +112,6 @@ function endsOf(fs: Btrfs, member: number, parent: number): { quotas: Quotas; me
   return lower === undefined || upper === undefined ? EINVAL : { quotas, member: lower, parent: upper };
 }
 
-/** The items of a relation, one each way. */
-function relationItems(fs: Btrfs, member: number, parent: number, isMade: boolean): void {
-  const tree = fs.state.tree(QUOTA_TREE);
-  for (const [from, to] of [
-    [member, parent],
-    [parent, member],
-  ] as const) {
-    const at = key(from, QGROUP_RELATION, to);
-    if (isMade) tree.set(at, 0, true);
-    else tree.remove(at);
-  }
-}
-
 /** The tool asks for a rescan where the kernel says that counts are wrong now. */
 function recount(fs: Btrfs, quotas: Quotas): Errno | undefined {
   return quotas.standsStill ? rescanQuota(fs) : undefined;
@@ -135,7 +123,7 @@ export function assignQgroup(fs: Btrfs, member: number, parent: number): Errno |
   const ends = endsOf(fs, member, parent);
   if (isErrno(ends)) return ends;
   if (ends.member.parents.has(ends.parent)) return EEXIST;
-  relationItems(fs, member, parent, true);
+  setRelation(fs.state, member, parent, true);
   ends.quotas.relate(ends.member, ends.parent);
   return recount(fs, ends.quotas);
 }
@@ -145,7 +133,7 @@ export function unassignQgroup(fs: Btrfs, member: number, parent: number): Errno
   const ends = endsOf(fs, member, parent);
   if (isErrno(ends)) return ends === EINVAL ? ENOENT : ends;
   if (!ends.quotas.unrelate(ends.member, ends.parent)) return ENOENT;
-  relationItems(fs, member, parent, false);
+  setRelation(fs.state, member, parent, false);
   return recount(fs, ends.quotas);
 }
 

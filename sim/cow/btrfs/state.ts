@@ -39,9 +39,6 @@ import {
   LAST_FREE,
   METADATA_ITEM,
   NODE_SIZE,
-  QGROUP_INFO,
-  QGROUP_LIMIT,
-  QGROUP_RELATION,
   QUOTA_TREE,
   ROOT_ITEM,
   ROOT_TREE,
@@ -380,21 +377,5 @@ export class BtrfsState implements NodeStore {
   touchQuotas(): void {
     const tree = this.tree(QUOTA_TREE);
     tree.own(tree.rootNode, undefined, 0);
-  }
-
-  /** Forgets a quota group, if it is there. */
-  removeQgroup(id: number): void {
-    const { quotas } = this;
-    const group = quotas?.groups.get(id);
-    if (quotas === undefined || group === undefined) return;
-    const tree = this.tree(QUOTA_TREE);
-    tree.remove(key(0, QGROUP_INFO, id));
-    tree.remove(key(0, QGROUP_LIMIT, id));
-    for (const parent of [...group.parents]) {
-      quotas.unrelate(group, parent);
-      tree.remove(key(id, QGROUP_RELATION, parent.id));
-      tree.remove(key(parent.id, QGROUP_RELATION, id));
-    }
-    quotas.groups.delete(id);
   }
 }

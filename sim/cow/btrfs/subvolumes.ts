@@ -19,14 +19,13 @@ import {
   key,
   ORPHAN_ITEM,
   ORPHANS,
-  QGROUP_RELATION,
-  QUOTA_TREE,
   REF_BYTES,
   ROOT_ITEM,
   ROOT_REF,
   UUID_SUBVOLUME,
   UUID_TREE,
 } from "./layout.ts";
+import { removeQgroup, setRelation } from "./quota-items.ts";
 import type { Qgroup } from "./quotas.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
@@ -165,11 +164,7 @@ function inheritQuota(state: BtrfsState, source: number | undefined, id: number,
   const from = source === undefined ? undefined : quotas.groups.get(source);
   if (source !== undefined && from === undefined) return;
   quotas.inherit(from, id, parents);
-  const tree = state.tree(QUOTA_TREE);
-  for (const parent of parents) {
-    tree.set(key(id, QGROUP_RELATION, parent.id), 0, true);
-    tree.set(key(parent.id, QGROUP_RELATION, id), 0, true);
-  }
+  for (const parent of parents) setRelation(state, id, parent.id, true);
 }
 
 /** Whether other subvolumes have their names in this one. */
@@ -234,7 +229,7 @@ function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefin
   state.deleted.splice(state.deleted.indexOf(id), 1);
   const failedLast = state.commit();
   if (failedLast !== undefined || state.quotas === undefined || !state.profile.dropsQgroups) return failedLast;
-  state.removeQgroup(id);
+  removeQgroup(state, id);
   return state.commit();
 }
 

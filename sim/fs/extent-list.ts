@@ -13,6 +13,9 @@ import { assert } from "../core/assert.ts";
 const STRIDE = 3;
 /** An unwritten extent's length is kept negative. */
 
+/** A list shorter than this is made anew for each extent that it gets. */
+const EXACT_NUMBERS: number = 8 * STRIDE;
+
 /** Who divides a list among blocks: told where it became longer or shorter. */
 export interface Growth {
   changed(index: number, by: number): void;
@@ -148,12 +151,20 @@ export class ExtentList {
     }
     while (done < count) {
       const part = Math.min(count - done, longest - (longest % piece));
-      this.items.splice(index * STRIDE, 0, logical + done, unwritten ? -part : part, physical + done);
+      this.#put(index * STRIDE, [logical + done, unwritten ? -part : part, physical + done]);
       growth.changed(index, 1);
       done += part;
       index += 1;
       this.#merge(index - 1, growth);
     }
+  }
+
+  /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */
+  #put(at: number, extent: readonly number[]): void {
+    const { items } = this;
+    if (items.length >= EXACT_NUMBERS) items.splice(at, 0, ...extent);
+    else if (at === items.length) this.items = items.concat(extent);
+    else this.items = items.slice(0, at).concat(extent, items.slice(at));
   }
 
   /** Whether a run goes on where an extent ends, in the file and on the disk. */

@@ -238,7 +238,7 @@ export class RunIndex {
   }
 
   #grow(): void {
-    const words = new Uint32Array(Math.ceil(this.#words.length * 1.5) + BRANCHES);
+    const words = new Uint32Array(this.#words.length * 2 + BRANCHES);
     words.set(this.#words);
     this.#words = words;
   }

@@ -126,7 +126,7 @@ export class RunTable {
   }
 
   #grow(): void {
-    const length = Math.ceil(this.first.length * 1.5);
+    const length = this.first.length * 2;
     const longer = (column: Uint32Array): Uint32Array<ArrayBuffer> => {
       const grown = new Uint32Array(length);
       grown.set(column);

@@ -22,7 +22,10 @@ export const WORDS = 16;
 
 /** The size in the row that begins at `start`. */
 export function sizeIn(words: Int32Array, start: number): number {
-  return ((words[start + SIZE_LOW] as number) >>> 0) + (words[start + SIZE_HIGH] as number) * 2 ** 32;
+  const low = words[start + SIZE_LOW] as number;
+  const high = words[start + SIZE_HIGH] as number;
+  // Most sizes stay small integers, which take no object of their own wherever they are kept.
+  return high === 0 && low >= 0 ? low : (low >>> 0) + high * 2 ** 32;
 }
 
 export function putSize(words: Int32Array, start: number, size: number): void {

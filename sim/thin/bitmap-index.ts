@@ -170,6 +170,12 @@ export class IndexTree implements BitmapIndex {
     return undefined;
   }
 
+  /** The entry of a bitmap where it waits in its slot, changed since the last commit: it may be changed in place. */
+  waiting(bitmap: number): BitmapEntry | undefined {
+    const slot = this.#slots[slotOf(bitmap, this.#slots.length)] as Slot;
+    return slot.bitmap === bitmap && slot.dirty ? slot : undefined;
+  }
+
   save(bitmap: number, entry: Readonly<BitmapEntry>): Errno | undefined {
     const slot = this.#slots[slotOf(bitmap, this.#slots.length)] as Slot;
     this.#changed = true;

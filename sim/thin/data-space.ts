@@ -9,18 +9,25 @@
  */
 import { ENOSPC, type Errno, isErrno } from "../core/errno.ts";
 import { IndexTree } from "./bitmap-index.ts";
-import { Refcounts } from "./refcounts.ts";
+import type { MetadataBlock } from "./metadata-block.ts";
+import { BITMAP_ENTRIES, firstFree, Refcounts } from "./refcounts.ts";
 import type { Transaction } from "./transaction.ts";
 
 export class DataSpace {
+  readonly #index: IndexTree;
   readonly #now: Refcounts;
   #before: Refcounts;
   #cursor = 0;
   /** Taken less given back since the last commit. */
   #taken = 0;
+  /** The bitmap of the last new block, and what it said at the last commit: the next one is most often near. */
+  #near: MetadataBlock | undefined;
+  #nearThen: Uint32Array = new Uint32Array(0);
+  #nearBitmap = -1;
 
   constructor(tx: Transaction) {
-    this.#now = new Refcounts(tx, new IndexTree(tx));
+    this.#index = new IndexTree(tx);
+    this.#now = new Refcounts(tx, this.#index);
     this.#before = this.#now;
   }
 
@@ -51,13 +58,42 @@ export class DataSpace {
 
   /** @returns ENOSPC; what the metadata gives when it is full, too. */
   newBlock(): number | Errno {
+    const near = this.#takeNear();
+    return near < 0 ? this.#takeAnywhere() : near;
+  }
+
+  #takeAnywhere(): number | Errno {
     let block = this.#now.findFreeInBoth(this.#before, this.#cursor);
     if (block === ENOSPC) block = this.#now.findFreeInBoth(this.#before, 0);
     if (isErrno(block)) return block;
     this.#cursor = block + 1;
     const failed = this.#now.takeFound(block);
-    if (failed === undefined) this.#taken += 1;
-    return failed ?? block;
+    if (failed !== undefined) return failed;
+    this.#taken += 1;
+    this.#nearBitmap = Math.floor(block / BITMAP_ENTRIES);
+    const then = this.#before.wordsOf(this.#nearBitmap);
+    this.#near = isErrno(then) ? undefined : this.#now.found;
+    if (!isErrno(then)) this.#nearThen = then;
+    return block;
+  }
+
+  /**
+   * As `#takeAnywhere` where the block is in the bitmap of the last one, which this transaction has made, with its entry of the index still in
+   * the slot. @returns -1 where that is not so.
+   */
+  #takeNear(): number {
+    const bitmap = this.#near;
+    if (bitmap === undefined || !bitmap.sole) return -1;
+    const entry = this.#index.waiting(this.#nearBitmap);
+    if (entry === undefined || entry.block !== bitmap.location) return -1;
+    const first = this.#nearBitmap * BITMAP_ENTRIES;
+    const from = Math.max(this.#cursor - first, entry.noneFreeBefore);
+    const at = firstFree(bitmap.words, this.#nearThen, from, Math.min(BITMAP_ENTRIES, this.#now.blocks - first));
+    if (at < 0) return -1;
+    this.#now.takeFirst(bitmap.words, at, entry);
+    this.#taken += 1;
+    this.#cursor = first + at + 1;
+    return first + at;
   }
 
   inc(begin: number, end: number): Errno | undefined {

@@ -60,7 +60,7 @@ function usedIn(word: number): number {
 }
 
 /** The first entry within [from, to) that is free in both bitmaps; -1 when there is none. */
-function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: number): number {
+export function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: number): number {
   if (from >= to) return -1;
   let at = HEADER_WORDS + (from >>> 4);
   const last = HEADER_WORDS + ((to - 1) >>> 4);
@@ -173,7 +173,7 @@ export class Refcounts {
   }
 
   /** What a bitmap says; nothing is used where there is none yet. */
-  #wordsOf(bitmap: number): Uint32Array | Errno {
+  wordsOf(bitmap: number): Uint32Array | Errno {
     if (bitmap === this.#lastBitmap) return this.#lastWords;
     if (bitmap * BITMAP_ENTRIES >= this.blocks) return NOTHING_USED;
     const words = this.#bitmapOf(bitmap * BITMAP_ENTRIES);
@@ -196,7 +196,7 @@ export class Refcounts {
       const first = Math.max(from, entry.noneFreeBefore);
       const block = this.#tx.read(entry.block, "bitmap");
       if (isErrno(block)) return block;
-      const old = before.#wordsOf(bitmap);
+      const old = before.wordsOf(bitmap);
       if (isErrno(old)) return old;
       const found = firstFree(block.words, old, first, bitmap === end - 1 ? lastEntries : BITMAP_ENTRIES);
       if (found >= 0) return bitmap * BITMAP_ENTRIES + found;
@@ -212,11 +212,17 @@ export class Refcounts {
     if (isErrno(bitmap)) return bitmap;
     entry.block = bitmap.location;
     this.allocations = 0;
-    this.#takeFirst(bitmap.words, block % BITMAP_ENTRIES, entry);
+    this.takeFirst(bitmap.words, block % BITMAP_ENTRIES, entry);
     return this.index.save(Math.floor(block / BITMAP_ENTRIES), entry);
   }
 
-  #takeFirst(words: Uint32Array, at: number, entry: BitmapEntry): void {
+  /** The bitmap that `findFreeInBoth` has just found a block in, which `takeFound` has made this transaction's. */
+  get found(): MetadataBlock | undefined {
+    return this.#tx.blocks.known(this.#entry.block);
+  }
+
+  /** Counts the first reference of an entry of a bitmap that is this transaction's alone. */
+  takeFirst(words: Uint32Array, at: number, entry: BitmapEntry): void {
     setBitmapEntry(words, at, 1);
     this.allocations += 1;
     this.allocated += 1;
@@ -269,7 +275,7 @@ export class Refcounts {
     const old = entryAt(bitmap.words, at);
     if (old === 3) return changeValue(this.#big, block, (words, value) => (words[value] as number) + 1);
     if (old === 0) {
-      this.#takeFirst(bitmap.words, at, entry);
+      this.takeFirst(bitmap.words, at, entry);
       return undefined;
     }
     setBitmapEntry(bitmap.words, at, old + 1);

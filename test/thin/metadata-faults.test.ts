@@ -21,7 +21,7 @@ const SOAK = Number(process.env["COWLAB_SOAK"] ?? 0) > 0;
 const DATA_BLOCKS = 20_000;
 const METADATA_BLOCKS = 600;
 /** Of a step's commands those that fail: the first ones, then ever rarer. */
-const PLACES = SOAK ? Array.from({ length: 400 }, (_, at) => at + 1) : [1, 2, 3, 5, 9, 17, 40, 120];
+const PLACES = SOAK ? Array.from({ length: 400 }, (_, at) => at + 1) : [1, 2, 4, 9, 25];
 /** Writes that make trees of two levels. */
 const MANY = 420;
 

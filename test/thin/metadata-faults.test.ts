@@ -8,6 +8,7 @@ import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
+import { checkImage } from "../../sim/thin/check-image.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
 import { PoolMetadata } from "../../sim/thin/metadata.ts";
 import { MetadataBlocks } from "../../sim/thin/metadata-blocks.ts";
@@ -135,7 +136,8 @@ const STEPS: readonly ((run: Run) => Errno | undefined)[] = [
 const RESERVING = 10;
 /**
  * The steps that hold a metadata snapshot and give it up: their change of the superblock goes out with the blocks of the next commit and not
- * behind them, so that what fails between leaves a root that is held and not counted, or the other way round (dm_tm_pre_commit).
+ * behind them, so that what fails between leaves a root that is held and not counted, or the other way round (CVE-2026-72108: kernels before
+ * 6.1.178, 6.12.97, 6.18.40).
  */
 const HOLDING: ReadonlySet<number> = new Set([RESERVING, 15]);
 /** The steps that end with a flush. */
@@ -221,6 +223,49 @@ describe("a metadata device that fails", () => {
       if (pool instanceof ThinPool) checkPool(pool);
       else expect(pool.errno.code).toBe("EIO");
     }
+  });
+});
+
+describe("a metadata snapshot whose commit fails", () => {
+  /** The pool of CVE-2026-72108's reproducers: 2 MiB of metadata of which only the first blocks are good, 16 MiB of data. */
+  function pool(goodBlocks: number): { pool: ThinPool; disk: Disk } {
+    const disk = new Disk({ name: "meta", size: 512 * 4096 });
+    const range = { start: goodBlocks * 4096, end: disk.size };
+    const bad = (["read", "write"] as const).map((on) => ({ on, times: Number.POSITIVE_INFINITY, range }));
+    const opened = ThinPool.open({
+      name: "tpool",
+      data: new Disk({ name: "tdata", size: 32_768 * 512 }),
+      metadata: new FaultyDevice(disk, bad),
+      table: table("skip_block_zeroing"),
+    });
+    if (!(opened instanceof ThinPool)) throw new Error(opened.reason);
+    return { pool: opened, disk };
+  }
+  const faultsOn = (disk: Disk): readonly unknown[] =>
+    checkImage(new MetadataBlocks(disk)).faults.map((fault) =>
+      fault.kind === "metadataCount" ? [fault.block, fault.expected, fault.got] : fault,
+    );
+
+  test("is held all the same, with nothing counted for it, in the very blocks that a kernel's thin_check told of", () => {
+    const made = pool(14);
+    sendMessage(made.pool, "reserve_metadata_snap");
+    expect(faultsOn(made.disk)).toEqual([
+      [6, 2, 1],
+      [7, 2, 1],
+      [13, 1, 0],
+    ]);
+  });
+
+  test("is given up all the same, with everything still counted for it", () => {
+    const made = pool(16);
+    expect(sendMessage(made.pool, "reserve_metadata_snap")).toBeUndefined();
+    expect(faultsOn(made.disk)).toEqual([]);
+    sendMessage(made.pool, "release_metadata_snap");
+    expect(faultsOn(made.disk)).toEqual([
+      [6, 1, 2],
+      [7, 1, 2],
+      [13, 0, 1],
+    ]);
   });
 });
 

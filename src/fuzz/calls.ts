@@ -148,12 +148,12 @@ const scratch = newAttributes();
 /** By the names of the calls. */
 export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = {
   mkdir: plain("mkdir", names.mkdir),
-  rmdir: plain("rmdir", names.rmdir),
-  unlink: plain("unlink", names.unlink),
+  rmdir: { ...plain("rmdir", names.rmdir), leavesOut: names.leavesOutRemoval },
+  unlink: { ...plain("unlink", names.unlink), leavesOut: names.leavesOutRemoval },
   mknod: plain("mknod", names.mknod),
   symlink: plain("symlink", names.symlink),
   link: plain("link", names.link),
-  rename: plain("rename", names.rename),
+  rename: { ...plain("rename", names.rename), leavesOut: names.leavesOutRename },
   open: plain("open", files.open),
   close: plain("close", files.close),
   fsync: plain("fsync", files.fsync),

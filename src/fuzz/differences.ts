@@ -2,7 +2,6 @@
  * What a driver answers otherwise than one plain filesystem, as data: each difference by name, with who has it and where that is written. The
  * plain tree follows them (model/rules.ts), so that everything else is held to the letter.
  */
-import { isList } from "../calls/json.ts";
 import type { Step } from "../calls/step.ts";
 import type { Ground } from "./ground.ts";
 import type { ModelRules } from "./model/rules.ts";
@@ -116,16 +115,16 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     name: "every branch's folder must let a user in",
     drivers: ["aufs"],
-    source: "without privileges a lookup asks the folders of lower branches too (spec/union.md part D, P)",
-    rules: {},
-    leavesOut: (step) => step["as"] !== undefined,
+    source: "removing or moving what the writable branch has asks the next folder below who may search it (spec/union.md part D, P)",
+    aboveOnly: true,
+    rules: { asksLowerDirectories: true },
   },
   {
     name: "exchange asks what lies where",
     drivers: ["aufs"],
     source: "a file and a directory change places only where both are on the writable branch (spec/union.md C7)",
-    rules: {},
-    leavesOut: (step) => step["call"] === "rename" && isList(step["flags"]) && step["flags"].includes("EXCHANGE"),
+    aboveOnly: true,
+    rules: { exchangesByBranch: true },
   },
   {
     name: "rename takes no flags",
@@ -159,6 +158,8 @@ const PLAIN: ModelRules = {
   keepsDirectoryTimes: true,
   copiesUnlinked: true,
   forgetsReplaced: false,
+  asksLowerDirectories: false,
+  exchangesByBranch: false,
   listsTrusted: false,
 };
 

@@ -8,7 +8,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { O_APPEND, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { runs } from "../runs.ts";
+import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
 import { AufsLab, must } from "./aufs-lab.ts";
 
 const path = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join("/")}`);
@@ -214,7 +214,7 @@ test("Random calls over several writable branches end as on one filesystem under
     ),
     runs(120),
   );
-});
+}, PROPERTY_MILLISECONDS);
 
 /** Changes a chain below its first branch, as a remount with the answer does. */
 function changeChain(

@@ -191,6 +191,30 @@ export function rename(tree: ModelTree, step: Step): Errno | undefined {
   return move(tree, source, target, { exchange, noreplace });
 }
 
+/** Whether a name's removal hangs on whether it is on the writable branch: only then are the lower layers' permissions asked for. */
+function hangsOnBranch(tree: ModelTree, path: string): boolean {
+  return tree.walk(path, false) === undefined && tree.node !== undefined && !tree.maySearchBelow(tree.directory);
+}
+
+/** Whether the tree cannot say what removing a name gives. */
+export function leavesOutRemoval(tree: ModelTree, step: Step): boolean {
+  return tree.rules.asksLowerDirectories && hangsOnBranch(tree, textOf(step, "path"));
+}
+
+/** Whether the tree cannot say what a rename gives. */
+export function leavesOutRename(tree: ModelTree, step: Step): boolean {
+  if (leavesOutRemoval(tree, step)) return true;
+  if (!tree.rules.exchangesByBranch || !isList(step["flags"]) || !step["flags"].includes("EXCHANGE")) return false;
+  if (tree.walk(textOf(step, "to"), false) !== undefined) return false;
+  const target = sideOf(tree);
+  if (tree.walk(textOf(step, "path"), false) !== undefined) return false;
+  const source = sideOf(tree);
+  if (source.node === undefined || target.node === undefined) return false;
+  if (source.node.type === "dir" || target.node.type === "dir") return true;
+  const isCopied = source.directory === target.directory || source.directory === tree.root || !tree.isLower(source.directory);
+  return !isCopied;
+}
+
 /** What needs no permission to be refused. */
 function renameError(source: Side, target: Side, flags: { exchange: boolean; noreplace: boolean }): Errno | undefined {
   if (target.node !== undefined && flags.noreplace) return EEXIST;

@@ -25,6 +25,8 @@ export interface ModelNode {
   readonly entries: Map<string, ModelNode> | undefined;
   /** Of a directory of a lower layer: what it held when that was sealed. */
   lowerNames: ReadonlySet<string> | undefined;
+  /** Of a directory of a lower layer: who might do what there when that was sealed. */
+  sealed: Pick<ModelNode, "mode" | "uid" | "gid"> | undefined;
   /** Of a directory: the one above; the top is its own. */
   parent: ModelNode | undefined;
   /** Of a file: at least `size` bytes. */
@@ -77,6 +79,7 @@ export function newNode(type: NodeType, init: NewNode): ModelNode {
     layer: init.layer,
     entries: type === "dir" ? new Map() : undefined,
     lowerNames: undefined,
+    sealed: undefined,
     parent: undefined,
     data: EMPTY,
     size: 0,

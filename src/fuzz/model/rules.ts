@@ -17,6 +17,10 @@ export interface ModelRules {
   readonly copiesUnlinked: boolean;
   /** Whether fstat(2) answers for a descriptor of a file that a rename has replaced hangs on whether it was copied up. */
   readonly forgetsReplaced: boolean;
+  /** Removing or moving a name asks the lower layers' directory too who may search it, where the name is on the writable branch. */
+  readonly asksLowerDirectories: boolean;
+  /** What an exchange leaves hangs on what has been copied up, unless both are files and the source's directory has surely been. */
+  readonly exchangesByBranch: boolean;
   /** Times that are set are cut to seconds. */
   readonly timesInSeconds: boolean;
   /** removexattr leaves the attribute with an empty value. */

@@ -114,12 +114,22 @@ export class ModelTree {
 
   /** Whether the actor may do what `mask` (4 read, 2 write, 1 execute) says. */
   may(node: ModelNode, mask: number): boolean {
+    if (this.actor.uid === 0) return (mask & 1) === 0 || node.type === "dir" || (node.mode & 0o111) !== 0;
+    return this.#allows(node, mask);
+  }
+
+  #allows(owned: Pick<ModelNode, "mode" | "uid" | "gid">, mask: number): boolean {
     const { uid, gid, groups } = this.actor;
-    if (uid === 0) return (mask & 1) === 0 || node.type === "dir" || (node.mode & 0o111) !== 0;
-    let bits = node.mode;
-    if (node.uid === uid) bits >>= 6;
-    else if (node.gid === gid || groups.includes(node.gid)) bits >>= 3;
+    let bits = owned.mode;
+    if (owned.uid === uid) bits >>= 6;
+    else if (owned.gid === gid || groups.includes(owned.gid)) bits >>= 3;
     return (mask & 7 & ~bits) === 0;
+  }
+
+  /** Whether the actor may search what a directory is in the layers below. */
+  maySearchBelow(directory: ModelNode): boolean {
+    const { sealed } = directory;
+    return this.actor.uid === 0 || sealed === undefined || !this.isLower(directory) || this.#allows(sealed, 1);
   }
 
   owns(node: ModelNode): boolean {
@@ -201,6 +211,7 @@ function sealDirectory(directory: ModelNode, rules: ModelRules): void {
   const { entries } = directory;
   if (entries === undefined) return;
   directory.lowerNames = new Set(entries.keys());
+  directory.sealed = { mode: directory.mode, uid: directory.uid, gid: directory.gid };
   for (const [name, node] of entries) {
     if (node.entries !== undefined) sealDirectory(node, rules);
     else if (rules.breaksLinks && (node.links !== 1 || rules.countsOtherLayers)) {

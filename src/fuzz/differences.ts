@@ -115,7 +115,8 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     name: "every branch's folder must let a user in",
     drivers: ["aufs"],
-    source: "removing or moving what the writable branch has asks the next folder below who may search it (spec/union.md part D, P)",
+    source:
+      "removing or moving what the writable branch has asks the next folder below who may search it (spec/union.md part D, P)",
     aboveOnly: true,
     rules: { asksLowerDirectories: true },
   },

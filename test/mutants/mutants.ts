@@ -62,8 +62,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "aufs forgets that a directory moved over a whiteout must be opaque",
     file: "sim/union/aufs/rename.ts",
-    from: "(opaque ? setOpaque(aufs, source.node, branch) : undefined) ??",
-    to: "",
+    from: "const unmarked = marksOpaque ? setOpaque(aufs, node, branch) : undefined;",
+    to: "const unmarked = undefined as Errno | undefined;",
   },
   {
     name: "chown keeps the set-user-id bit",

@@ -178,43 +178,47 @@ function writtenChain(lab: AufsLab, flat: Task, layers: readonly (readonly Call[
   return chain;
 }
 
-test("Random calls over several writable branches end as on one filesystem under every policy, while branches come, go and change", () => {
-  const phase = fc.record({ steps: fc.array(call, { maxLength: 10 }), change });
-  const layer = fc.record({ steps: fc.array(call, { maxLength: 8 }), permission });
-  fc.assert(
-    fc.property(
-      fc.array(layer, { minLength: 3, maxLength: 4 }),
-      policies,
-      fc.array(phase, { maxLength: 4 }),
-      (layers, policy, phases) => {
-        const lab = new AufsLab();
-        const flat = within(lab, lab.branch("flat"));
-        const written = layers.map(({ steps }) => steps);
-        const chain = writtenChain(lab, flat, written);
-        const permissions = ["rw", ...layers.slice(1).map((one) => one.permission)];
-        const mounted = enter(lab, chain, permissions, `,${policy}`);
-        let deleted = false;
-        for (const [index, { steps, change: then }] of phases.entries()) {
-          compare(mounted, flat, steps);
-          const remount = changeChain(lab, chain, permissions, { ...then, index });
-          if (remount !== "") expect(lab.host.remount(mounted.path, remount)).toBeUndefined();
-          mounted.fs.check();
-          deleted = remount.startsWith("del");
-          if (deleted) break;
-          expect(tree(mounted.task)).toEqual(tree(flat));
-        }
-        const shown = tree(mounted.task);
-        mounted.task.exit();
-        expect(lab.host.unmount(mounted.path)).toBeUndefined();
-        const again = enter(lab, chain, permissions);
-        expect(tree(again.task)).toEqual(shown);
-        if (!deleted) expect(shown).toEqual(tree(flat));
-        again.fs.check();
-      },
-    ),
-    runs(120),
-  );
-}, PROPERTY_MILLISECONDS);
+test(
+  "Random calls over several writable branches end as on one filesystem under every policy, while branches come, go and change",
+  () => {
+    const phase = fc.record({ steps: fc.array(call, { maxLength: 10 }), change });
+    const layer = fc.record({ steps: fc.array(call, { maxLength: 8 }), permission });
+    fc.assert(
+      fc.property(
+        fc.array(layer, { minLength: 3, maxLength: 4 }),
+        policies,
+        fc.array(phase, { maxLength: 4 }),
+        (layers, policy, phases) => {
+          const lab = new AufsLab();
+          const flat = within(lab, lab.branch("flat"));
+          const written = layers.map(({ steps }) => steps);
+          const chain = writtenChain(lab, flat, written);
+          const permissions = ["rw", ...layers.slice(1).map((one) => one.permission)];
+          const mounted = enter(lab, chain, permissions, `,${policy}`);
+          let deleted = false;
+          for (const [index, { steps, change: then }] of phases.entries()) {
+            compare(mounted, flat, steps);
+            const remount = changeChain(lab, chain, permissions, { ...then, index });
+            if (remount !== "") expect(lab.host.remount(mounted.path, remount)).toBeUndefined();
+            mounted.fs.check();
+            deleted = remount.startsWith("del");
+            if (deleted) break;
+            expect(tree(mounted.task)).toEqual(tree(flat));
+          }
+          const shown = tree(mounted.task);
+          mounted.task.exit();
+          expect(lab.host.unmount(mounted.path)).toBeUndefined();
+          const again = enter(lab, chain, permissions);
+          expect(tree(again.task)).toEqual(shown);
+          if (!deleted) expect(shown).toEqual(tree(flat));
+          again.fs.check();
+        },
+      ),
+      runs(120),
+    );
+  },
+  PROPERTY_MILLISECONDS,
+);
 
 /** Changes a chain below its first branch, as a remount with the answer does. */
 function changeChain(

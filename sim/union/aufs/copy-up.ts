@@ -98,7 +98,10 @@ function copyDown(aufs: Aufs, node: Node, branch: number, { directory, name }: P
   if (isErrno(inode)) return inode;
   counters.upperCreates += 1;
   const owned = fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid });
-  if (owned !== undefined) return owned;
+  if (owned !== undefined) {
+    fs.rmdir(into, name);
+    return owned;
+  }
   aufs.addInstance(node, branch, inode);
   if (isErrno(fs.lookup(into, rules.whiteouts.of(name)))) return undefined;
   return setOpaque(aufs, node, branch) ?? removeWhiteout(aufs, directory, name, branch);
@@ -141,8 +144,8 @@ export function copyInto(
   if (isDirectory) aufs.addInstance(node, branch, made);
   else move(aufs, node, made, branch);
   count(aufs, source, node, place);
-  if (isDirectory || links === 1) return undefined;
-  return addPseudoLink(aufs, node, aufs.linkCounts.get(node) ?? aufs.linksAtCopyUp(node, links));
+  if (!isDirectory && links > 1) addPseudoLink(aufs, node, aufs.linkCounts.get(node) ?? aufs.linksAtCopyUp(node, links));
+  return undefined;
 }
 
 /** A node that is no directory is shown by its copy from now on; other names still lead to where it was. */

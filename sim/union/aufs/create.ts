@@ -78,7 +78,10 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   if (failed !== undefined) return failed;
   if (whiteoutBranch(aufs, directory, name) === branch) {
     const kept = removeWhiteout(aufs, directory, name, branch);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) {
+      aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(directory, branch), name);
+      return kept;
+    }
   }
   aufs.countLinks(source, 1);
   if (!nodes.has(source, IS_SHARED)) shareByUpper(aufs, source);
@@ -112,8 +115,8 @@ function linkOn(aufs: Aufs, source: Node, place: Place, branch: number): Errno |
     return copyUpTo(aufs, source, branch, { place: own }) ?? linkThere(aufs, source, place, branch);
   }
   const failed = copyInto(aufs, source, branch, { place });
-  if (failed !== undefined || nodes.has(source, IS_PSEUDO_LINKED)) return failed;
-  return addPseudoLink(aufs, source, 1);
+  if (failed === undefined && !nodes.has(source, IS_PSEUDO_LINKED)) addPseudoLink(aufs, source, 1);
+  return failed;
 }
 
 function linkThere(aufs: Aufs, source: Node, { directory, name }: Place, branch: number): Errno | undefined {

@@ -10,24 +10,25 @@ import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { shareByUpper } from "./lookup.ts";
 import type { Aufs, Place } from "./state.ts";
 
-/** Makes a node that was just copied up a pseudo-linked one. @param links - how many names it has from now on. */
-export function addPseudoLink(aufs: Aufs, node: Node, links: number): Errno | undefined {
+/**
+ * Makes a node that was just copied up a pseudo-linked one; that its link cannot be made is nobody's failure (au_plink_append).
+ * @param links - how many names it has from now on.
+ */
+export function addPseudoLink(aufs: Aufs, node: Node, links: number): void {
   const { nodes } = aufs;
   const branch = aufs.branchOf(node);
   const { pseudoLinks } = aufs.ownOn(branch);
-  if (pseudoLinks === undefined) return undefined;
+  if (pseudoLinks === undefined) return;
   const { fs } = aufs.upperAt(branch);
   const inode = nodes.upperOf(node);
   fs.getattr(inode, aufs.otherAttributes);
   const name = aufs.names.intern(`${aufs.numberOf(node)}.${aufs.otherAttributes.inodeNumber}`);
-  const failed = fs.link(inode, pseudoLinks, name);
-  if (failed !== undefined) return failed;
+  fs.link(inode, pseudoLinks, name);
   aufs.linkCounts.set(node, links);
   // Kept until the mount ends, so that a name that is met later is known to be its.
   if (!nodes.has(node, IS_PSEUDO_LINKED)) nodes.hold(node);
   nodes.set(node, IS_PSEUDO_LINKED);
   shareByUpper(aufs, node);
-  return undefined;
 }
 
 /** Brings a further name of a pseudo-linked node up to its branch; the name's directory is there. */

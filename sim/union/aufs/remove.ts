@@ -1,7 +1,8 @@
 /**
  * Names that go: unlink and rmdir (fs/aufs/i_op_del.c; spec/union.md section 14 and part D, P).
  *
- * Interface: a name that some lower branch shows gets a whiteout, which is made first; any other is simply taken away.
+ * Interface: a name that some branch below shows gets a whiteout, which is made first; any other is simply taken away. A directory is first
+ * renamed out of the way, so that it goes at once.
  */
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
@@ -12,7 +13,7 @@ import { mayLookBelow } from "./permission.ts";
 import { copyUpBranch } from "./policy.ts";
 import { testEmpty } from "./readdir.ts";
 import type { Aufs } from "./state.ts";
-import { clearWhiteouts, placeWhiteout, removeWhiteout } from "./whiteout.ts";
+import { type BranchName, placeWhiteout, removeAside, removeWhiteout, setAside } from "./whiteout.ts";
 
 export function unlink(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
   const node = lookup(aufs, directory, name);
@@ -53,16 +54,12 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
   return undefined;
 }
 
-interface UpperName {
-  readonly directory: Node;
-  readonly name: Name;
-  readonly branch: number;
-}
-
 /** Takes away what a writable branch has; a directory's whiteouts go with it. */
-function removeUpper(aufs: Aufs, node: Node, { directory, name, branch }: UpperName): Errno | undefined {
-  const { fs } = aufs.upperAt(branch);
-  const from = aufs.mustBeOn(directory, branch);
-  if (!aufs.nodes.has(node, IS_DIRECTORY)) return fs.unlink(from, name);
-  return clearWhiteouts(aufs, node, branch) ?? fs.rmdir(from, name);
+function removeUpper(aufs: Aufs, node: Node, at: BranchName): Errno | undefined {
+  if (!aufs.nodes.has(node, IS_DIRECTORY))
+    return aufs.upperAt(at.branch).fs.unlink(aufs.mustBeOn(at.directory, at.branch), at.name);
+  const passing = setAside(aufs, at);
+  if (isErrno(passing)) return passing;
+  removeAside(aufs, node, at, passing);
+  return undefined;
 }

@@ -19,7 +19,16 @@ import { copyUpBranch } from "./policy.ts";
 import { testEmpty, testLowerEmpty } from "./readdir.ts";
 import { loseEntries, refreshEntries } from "./refresh.ts";
 import type { Aufs, Place } from "./state.ts";
-import { clearWhiteouts, placeWhiteout, removeWhiteout, setOpaque } from "./whiteout.ts";
+import {
+  type BranchName,
+  clearOpaque,
+  placeWhiteout,
+  putBack,
+  removeAside,
+  removeWhiteout,
+  setAside,
+  setOpaque,
+} from "./whiteout.ts";
 
 /** One end of a rename. */
 interface End extends Place {
@@ -122,15 +131,11 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
     (isDirectory && aufs.options.dirren ? noteRename(aufs, source.node, source, target.name) : undefined) ??
     (covered ? placeWhiteout(aufs, source.directory, source.name, branch) : undefined);
   if (unhidden !== undefined) return unhidden;
-  const moved = moveUpper(aufs, { source, target, branch });
+  const moved = moveUpper(aufs, { source, target, branch }, { opaque, overWhiteout });
   if (moved !== undefined) {
     if (covered) removeWhiteout(aufs, source.directory, source.name, branch);
     return moved;
   }
-  const unmarked =
-    (opaque ? setOpaque(aufs, source.node, branch) : undefined) ??
-    (overWhiteout ? removeWhiteout(aufs, target.directory, target.name, branch) : undefined);
-  if (unmarked !== undefined) return unmarked;
   leaveAbsent(aufs, source.directory, source.name, covered);
   if (target.node !== 0) {
     aufs.openedAs.forget(target);
@@ -141,16 +146,41 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   return undefined;
 }
 
-/** The rename on the branch. A target that is a directory shows nothing, but may hold whiteouts. */
-function moveUpper(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
+/** What a rename changes about marks and whiteouts at its target. */
+interface Marks {
+  readonly opaque: boolean;
+  readonly overWhiteout: boolean;
+}
+
+/** The rename on the branch. A target that is a directory shows nothing, but may hold whiteouts. A step that fails undoes those before it. */
+function moveUpper(aufs: Aufs, { source, target, branch }: Move, marks: Marks): Errno | undefined {
   const { nodes } = aufs;
-  if (target.node !== 0 && target.top === branch) {
-    nodes.beforeLoss(target.node);
-    const kept = nodes.has(target.node, IS_DIRECTORY) ? clearWhiteouts(aufs, target.node, branch) : undefined;
-    if (kept !== undefined) return kept;
-  }
+  const { fs } = aufs.upperAt(branch);
+  const at = { directory: target.directory, name: target.name, branch };
+  const replaces = target.node !== 0 && target.top === branch;
+  if (replaces) nodes.beforeLoss(target.node);
+  const passing = replaces && nodes.has(target.node, IS_DIRECTORY) ? setAside(aufs, at) : undefined;
+  if (isErrno(passing)) return passing;
   const [from, to] = [aufs.mustBeOn(source.directory, branch), aufs.mustBeOn(target.directory, branch)];
-  return aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, 0);
+  const moved = fs.rename(from, source.name, to, target.name, 0);
+  const failed = moved ?? markMoved(aufs, source.node, at, marks);
+  if (failed === undefined) {
+    if (passing !== undefined) removeAside(aufs, target.node, at, passing);
+    return undefined;
+  }
+  if (moved === undefined) fs.rename(to, target.name, from, source.name, 0);
+  if (passing !== undefined) putBack(aufs, at, passing);
+  return failed;
+}
+
+/** Marks a directory that has moved, and takes the whiteout of its new name away. */
+function markMoved(aufs: Aufs, node: Node, { directory, name, branch }: BranchName, marks: Marks): Errno | undefined {
+  const marksOpaque = marks.opaque && aufs.opaqueBranch(node) !== branch;
+  const unmarked = marksOpaque ? setOpaque(aufs, node, branch) : undefined;
+  if (unmarked !== undefined || !marks.overWhiteout) return unmarked;
+  const kept = removeWhiteout(aufs, directory, name, branch);
+  if (kept !== undefined && marksOpaque) clearOpaque(aufs, node, branch);
+  return kept;
 }
 
 /** Whether a directory that comes to a place must be opaque: where something below would show through, or the name was whited out. */

@@ -54,8 +54,42 @@ export function setOpaque(aufs: Aufs, node: Node, branch: number): Errno | undef
   return failed;
 }
 
+/** Takes a directory's mark away again. */
+export function clearOpaque(aufs: Aufs, node: Node, branch: number): void {
+  aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(node, branch), aufs.rules.whiteouts.opaqueMarker);
+  aufs.nodes.clear(node, IS_OPAQUE);
+}
+
+/** A name of a directory on a branch. */
+export interface BranchName {
+  readonly directory: Node;
+  readonly name: Name;
+  readonly branch: number;
+}
+
+/** Takes a directory that shows nothing out of the way, under a passing name (au_whtmp_ren). @returns the name */
+export function setAside(aufs: Aufs, { directory, name, branch }: BranchName): Name | Errno {
+  const passing = aufs.temporaryName();
+  const inside = aufs.mustBeOn(directory, branch);
+  const failed = aufs.upperAt(branch).fs.rename(inside, name, inside, passing, 0);
+  if (failed !== undefined) aufs.freeName(passing);
+  return failed ?? passing;
+}
+
+/** Puts it back. */
+export function putBack(aufs: Aufs, { directory, name, branch }: BranchName, passing: Name): void {
+  const inside = aufs.mustBeOn(directory, branch);
+  if (aufs.upperAt(branch).fs.rename(inside, passing, inside, name, 0) === undefined) aufs.freeName(passing);
+}
+
+/** Removes it with its whiteouts. What fails leaves it under the passing name, and nobody is told (au_whtmp_rmdir). */
+export function removeAside(aufs: Aufs, node: Node, { directory, branch }: BranchName, passing: Name): void {
+  const failed = clearWhiteouts(aufs, node, branch) ?? aufs.upperAt(branch).fs.rmdir(aufs.mustBeOn(directory, branch), passing);
+  if (failed === undefined) aufs.freeName(passing);
+}
+
 /** Removes every whiteout and mark of a directory on a branch, which shows nothing. */
-export function clearWhiteouts(aufs: Aufs, node: Node, branch: number): Errno | undefined {
+function clearWhiteouts(aufs: Aufs, node: Node, branch: number): Errno | undefined {
   const { fs } = aufs.upperAt(branch);
   const directory = aufs.mustBeOn(node, branch);
   const own: Name[] = [];

@@ -1,0 +1,228 @@
+/**
+ * A branch or layer that fails once: each call that a union makes on what it stands on gives EIO in turn. The call of the user then fails or
+ * does not, but nothing is half done: what the union keeps is what its layers hold, what lies below is as before, and the same call can be
+ * made again.
+ */
+import { describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
+import { EIO, isErrno } from "../../sim/core/errno.ts";
+import { deviceNumber } from "../../sim/core/units.ts";
+import { Tmpfs } from "../../sim/fs/tmpfs.ts";
+import { createHost, type Host } from "../../sim/host.ts";
+import { type FileSystem, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY, RENAME_EXCHANGE, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
+import { code, must, put } from "./aufs-lab.ts";
+
+/** What may fail: everything that reads or writes a device. */
+const FALLIBLE = new Set<string | symbol>([
+  "create",
+  "tmpfile",
+  "link",
+  "unlink",
+  "rmdir",
+  "rename",
+  "iterate",
+  "readlink",
+  "setattr",
+  "getxattr",
+  "setxattr",
+  "removexattr",
+  "listxattr",
+  "open",
+  "read",
+  "write",
+  "fsync",
+]);
+
+/** Which call fails: the n-th from when it is armed. */
+class Fault {
+  /** Calls until the one that fails; 0: none does. */
+  left = 0;
+  struck = false;
+
+  arm(at: number): void {
+    this.left = at;
+    this.struck = false;
+  }
+
+  strikes(): boolean {
+    if (this.left === 0) return false;
+    this.left -= 1;
+    this.struck = this.left === 0;
+    return this.struck;
+  }
+}
+
+function faulty(fs: FileSystem, fault: Fault): FileSystem {
+  return new Proxy(fs, {
+    get(target, key): unknown {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function") return value;
+      return (...given: unknown[]): unknown => (FALLIBLE.has(key) && fault.strikes() ? EIO : value.apply(target, given));
+    },
+  });
+}
+
+interface Ground {
+  readonly name: string;
+  readonly type: "aufs" | "overlay";
+  readonly options: string;
+}
+
+const AUFS = "br:/b/up=rw:/b/mid=ro+wh:/b/low=ro+wh,dirperm1";
+const OVERLAY = "upperdir=/b/up,workdir=/b/work,lowerdir=/b/mid:/b/low";
+const GROUNDS: readonly Ground[] = [
+  { name: "aufs", type: "aufs", options: AUFS },
+  { name: "aufs without pseudo-links", type: "aufs", options: `${AUFS},noplink,diropq=always` },
+  { name: "aufs with three writable branches", type: "aufs", options: "br:/b/up=rw:/b/mid=rw:/b/low=rw,create=rr,cpup=bu" },
+  { name: "aufs with dirren", type: "aufs", options: `${AUFS},dirren,shwh` },
+  { name: "overlay", type: "overlay", options: OVERLAY },
+  { name: "overlay with index and redirects", type: "overlay", options: `${OVERLAY},index=on,redirect_dir=on` },
+  { name: "overlay with metacopies", type: "overlay", options: `${OVERLAY},metacopy=on,redirect_dir=on` },
+];
+
+/** A union over three folders of a filesystem that can fail. */
+function mounted(ground: Ground, fault: Fault): { host: Host; task: Task; fs: FileSystem } {
+  const host = createHost();
+  const { task } = host;
+  task.umask = 0;
+  must(task.mkdir("/b", 0o755));
+  must(task.mkdir("/m", 0o755));
+  const backing = new Tmpfs(host, { device: deviceNumber(0, 99), mode: 0o755 });
+  must(host.vfs.mount(task, faulty(backing, fault), "/b"));
+  for (const folder of ["up", "work", "mid", "low"]) must(task.mkdir(`/b/${folder}`, 0o755));
+  for (const folder of ["low", "mid"]) {
+    const at = `/b/${folder}`;
+    for (const name of ["d", "d/s", "e", "g"]) must(task.mkdir(`${at}/${name}`, 0o755));
+    put(task, `${at}/f`, "x".repeat(9000));
+    put(task, `${at}/d/${folder}`, folder);
+  }
+  must(task.setxattr("/b/mid/f", "user.a", new Uint8Array(3)));
+  put(task, "/b/low/w", "hidden");
+  put(task, "/b/low/h", "linked");
+  must(task.link("/b/low/h", "/b/low/h2"));
+  must(task.symlink("f", "/b/low/l"));
+  must(task.mknod("/b/low/p", S_IFIFO | 0o644));
+  must(task.mkdir("/b/low/v", 0o755));
+  expect(host.mount({ type: ground.type, source: "none", target: "/m", options: ground.options })).toBeUndefined();
+  const inside = must(task.chroot("/m"));
+  inside.umask = 0;
+  must(inside.unlink("/w"));
+  must(inside.rmdir("/v"));
+  must(inside.mkdir("/own", 0o755));
+  put(inside, "/own/x", "own");
+  for (const name of ["mid", "low"]) must(inside.unlink(`/d/${name}`));
+  return { host, task: inside, fs: inside.root.mount.fs };
+}
+
+function written(task: Task, path: string, flags: number): unknown {
+  const fd = task.open(path, flags, 0o644);
+  if (isErrno(fd)) return fd;
+  const count = task.pwrite(fd, Content.text("new"), 0);
+  task.close(fd);
+  return isErrno(count) ? count : undefined;
+}
+
+/** Calls of a user, by what they are for. */
+const CALLS: Readonly<Record<string, (task: Task) => unknown>> = {
+  "change a lower file's mode": (task) => task.chmod("/f", 0o600),
+  "write to a lower file": (task) => written(task, "/f", O_RDWR),
+  "write to a lower file in a lower folder": (task) => written(task, "/g/new", O_RDWR | O_CREAT),
+  "cut a lower file": (task) => task.truncate("/f", 10),
+  "set an attribute of a lower file": (task) => task.setxattr("/f", "user.b", new Uint8Array(1)),
+  "remove an attribute of a lower file": (task) => task.removexattr("/f", "user.a"),
+  "own a lower symbolic link": (task) => task.lchown("/l", 1, 1),
+  "change a lower pipe": (task) => task.chmod("/p", 0o600),
+  "change a lower folder": (task) => task.chmod("/d/s", 0o700),
+  "link a lower file": (task) => task.link("/f", "/g/n"),
+  "link an own file over a whiteout": (task) => task.link("/own/x", "/w"),
+  "write by one of two lower names": (task) => written(task, "/h", O_WRONLY) ?? task.chmod("/h2", 0o600),
+  "link one of two lower names, and remove the others": (task) =>
+    task.link("/h", "/h3") ?? task.unlink("/h2") ?? task.unlink("/h"),
+  "make a file over a whiteout": (task) => written(task, "/w", O_RDWR | O_CREAT),
+  "make a folder over a whiteout": (task) => task.mkdir("/w", 0o755),
+  "make a link over a whiteout": (task) => task.symlink("f", "/w"),
+  "remove a lower file": (task) => task.unlink("/f"),
+  "remove a copied file": (task) => written(task, "/f", O_RDWR) ?? task.unlink("/f"),
+  "remove a lower folder": (task) => task.rmdir("/e"),
+  "remove a folder that whiteouts empty": (task) => task.rmdir("/d/s") ?? task.rmdir("/d"),
+  "rename a lower file": (task) => task.rename("/f", "/g/f"),
+  "rename a lower file over a whiteout": (task) => task.rename("/f", "/w"),
+  "rename an own file over a lower one": (task) => task.rename("/own/x", "/f"),
+  "rename an own folder to a whited name": (task) => task.rename("/own", "/v"),
+  "rename an own folder over a lower one": (task) => task.rename("/own", "/e"),
+  "rename a folder over one that whiteouts empty": (task) => task.rmdir("/d/s") ?? task.rename("/own", "/d"),
+  "rename a lower folder": (task) => {
+    const answer = task.rename("/e", "/moved");
+    return code(answer) === "EXDEV" ? undefined : answer;
+  },
+  "exchange a lower and an own file": (task) => task.rename("/f", "/own/x", RENAME_EXCHANGE) ?? undefined,
+  "make a file without a name": (task) => {
+    const fd = task.open("/g", 0o20200000 | O_RDWR, 0o600);
+    return isErrno(fd) ? fd : task.close(fd);
+  },
+  "write to a file whose name is gone": (task) => {
+    const fd = task.open("/f", O_RDWR);
+    if (isErrno(fd)) return fd;
+    const removed = task.unlink("/f");
+    const answer = task.pwrite(fd, Content.text("late"), 0);
+    task.close(fd);
+    return removed ?? (isErrno(answer) ? answer : undefined);
+  },
+  "read and list": (task) => {
+    const fd = task.open("/f", O_RDONLY);
+    if (isErrno(fd)) return fd;
+    const content = task.read(fd, 100);
+    task.close(fd);
+    const answers = [content, task.readdir("/"), task.readdir("/d"), task.listxattr("/f"), task.readlink("/l"), task.statfs("/")];
+    return answers.find(isErrno);
+  },
+  "flush what was written": (task) => {
+    const fd = task.open("/f", O_RDWR);
+    if (isErrno(fd)) return fd;
+    const answer = task.fsync(fd);
+    task.close(fd);
+    return answer;
+  },
+};
+
+/** Everything in a folder, as the filesystem below has it. */
+function contents(task: Task, folder: string): string[] {
+  const rows: string[] = [];
+  for (const { name } of must(task.readdir(folder)).sort((one, other) => (one.name < other.name ? -1 : 1))) {
+    const at = `${folder}/${name}`;
+    const of = must(task.lstat(at));
+    rows.push(`${at} ${of.mode} ${of.uid} ${of.nlink} ${of.size}`);
+    if ((of.mode & 0o170000) === 0o040000) rows.push(...contents(task, at));
+  }
+  return rows;
+}
+
+const CALLS_MAX = 200;
+
+describe.each(GROUNDS)("$name", (ground) => {
+  test.each(Object.keys(CALLS))("%s, while one thing fails", (name) => {
+    const make = CALLS[name] as (task: Task) => unknown;
+    for (let at = 1; ; at++) {
+      const fault = new Fault();
+      const { host, task, fs } = mounted(ground, fault);
+      const writable = ground.options.includes("/b/low=rw");
+      const below = writable ? [] : [...contents(host.task, "/b/low"), ...contents(host.task, "/b/mid")];
+      fault.arm(at);
+      make(task);
+      const { struck } = fault;
+      fault.arm(0);
+      try {
+        fs.check();
+        if (!writable) expect([...contents(host.task, "/b/low"), ...contents(host.task, "/b/mid")]).toEqual(below);
+      } catch (error) {
+        throw new Error(`after failure ${at}`, { cause: error });
+      }
+      if (!struck) {
+        expect(at).toBeGreaterThan(1);
+        return;
+      }
+      expect(at).toBeLessThan(CALLS_MAX);
+    }
+  });
+});

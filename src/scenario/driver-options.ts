@@ -27,6 +27,15 @@ const OVERLAY_OPTIONS: Readonly<Record<string, Values>> = {
   nfs_export: SWITCH,
 };
 
+/** The mount options of aufs that an experiment may set; of those that are on or off, aufs has a word for either. */
+const AUFS_OPTIONS: Readonly<Record<string, Values>> = {
+  diropq: ["whiteouted", "always"],
+  plink: SWITCH,
+  dirren: SWITCH,
+  sum: SWITCH,
+  shwh: SWITCH,
+};
+
 const SIZE: Values = { pattern: /^\d+(\.\d+)? ?([kmgt]i?)?b?$/i, shown: "SIZE" };
 const YES_OR_NO: Values = ["true", "false"];
 
@@ -45,6 +54,7 @@ const DM_OPTIONS: Readonly<Record<string, Values>> = {
 };
 
 const OPTIONS: Readonly<Partial<Record<DriverName, Readonly<Record<string, Values>>>>> = {
+  aufs: AUFS_OPTIONS,
   devicemapper: DM_OPTIONS,
   overlay2: OVERLAY_OPTIONS,
   vfs: { copy: ["docker", "all"] },
@@ -79,12 +89,22 @@ function mountOptions(options: Readonly<Record<string, string>>): string {
     .join(",");
 }
 
+/** "dirren" or "nodirren", "diropq=always". */
+function aufsWords(options: Readonly<Record<string, string>>): string {
+  const word = (name: string, value: string): string =>
+    AUFS_OPTIONS[name] === SWITCH ? `${value === "on" ? "" : "no"}${name}` : `${name}=${value}`;
+  return Object.entries(options)
+    .map(([name, value]) => word(name, value))
+    .join(",");
+}
+
 /** What the options mean to the driver. */
 export function startOf(driver: DriverName, options: Readonly<Record<string, string>>): DriverStart {
   if (Object.keys(options).length === 0) return { options: [], settings: {} };
   if (OPTIONS[driver] === DM_OPTIONS) {
     return { options: Object.entries(options).map(([name, value]) => `dm.${name}=${value}`), settings: {} };
   }
+  if (OPTIONS[driver] === AUFS_OPTIONS) return { options: [], settings: { mountOptions: aufsWords(options) } };
   const { copy, ...others } = options;
   const treeCopy = copy === undefined ? {} : { treeCopy: copy as TreeCopyEngine };
   return { options: [], settings: OPTIONS[driver] === OVERLAY_OPTIONS ? { mountOptions: mountOptions(others) } : treeCopy };

@@ -75,19 +75,19 @@ export function branchOfName(aufs: Aufs, node: Node, directory: Node, name: Name
 }
 
 /** Whether some branch below one shows something at a name, so that taking it away there needs a whiteout. */
-export function showsBelow(aufs: Aufs, directory: Node, name: Name, branch: number): boolean {
+export function showsBelow(aufs: Aufs, directory: Node, name: Name, branch: number): boolean | Errno {
   for (let below = branch + 1; below < aufs.uppers.length; below++) {
     const inode = aufs.inodeOn(directory, below);
     if (inode === undefined) continue;
     const { fs, permission } = aufs.upperAt(below);
     const found = aufs.rules.find(fs, inode, name, permission.whiteouts);
-    if (found === WHITEOUT) return false;
-    if (found !== ABSENT && !isErrno(found)) return true;
+    if (isErrno(found)) return found;
+    if (found !== ABSENT) return found !== WHITEOUT;
   }
   const lower = aufs.nodes.lowerOf(directory);
   if (lower === 0) return false;
   const found = aufs.view.lookup(lower, name);
-  return !isErrno(found) && found !== 0;
+  return isErrno(found) ? found : found !== 0;
 }
 
 /** Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file. */
@@ -117,8 +117,10 @@ export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Er
     const ends = takeInstance(into, branch, found as Inode, (fs.mode(found as Inode) & S_IFMT) === S_IFDIR);
     if (ends) return undefined;
     if (into.instances[branch] === undefined) continue;
-    into.isOpaque = permission.whiteouts && rules.isOpaque(fs, found as Inode);
-    if (into.isOpaque) return undefined;
+    const isOpaque = permission.whiteouts && rules.isOpaque(fs, found as Inode);
+    if (isErrno(isOpaque)) return isOpaque;
+    into.isOpaque = isOpaque;
+    if (isOpaque) return undefined;
     if (aufs.options.dirren) former = formerNames(aufs, branch, found as Inode, former);
   }
   return searchBelow(aufs, directory, into, { name: asked, former });

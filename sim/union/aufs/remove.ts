@@ -37,6 +37,7 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
   const refused = (taken ? mayLookBelow(aufs, directory, branch) : undefined) ?? bringDirectory(aufs, directory, branch);
   if (refused !== undefined) return refused;
   const covered = !taken || showsBelow(aufs, directory, name, branch);
+  if (isErrno(covered)) return covered;
   const unhidden = covered ? placeWhiteout(aufs, directory, name, branch) : undefined;
   if (unhidden !== undefined) return unhidden;
   if (taken) {

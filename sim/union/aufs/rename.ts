@@ -125,8 +125,10 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
   const covered = !taken || showsBelow(aufs, source.directory, source.name, branch);
+  if (isErrno(covered)) return covered;
   const overWhiteout = target.node === 0 && whiteoutBranch(aufs, target.directory, target.name) === branch;
   const opaque = isDirectory && !aufs.options.dirren && hidesBelow(aufs, target, branch);
+  if (isErrno(opaque)) return opaque;
   const unhidden =
     (isDirectory && aufs.options.dirren ? noteRename(aufs, source.node, source, target.name) : undefined) ??
     (covered ? placeWhiteout(aufs, source.directory, source.name, branch) : undefined);
@@ -184,8 +186,9 @@ function markMoved(aufs: Aufs, node: Node, { directory, name, branch }: BranchNa
 }
 
 /** Whether a directory that comes to a place must be opaque: where something below would show through, or the name was whited out. */
-function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number): boolean {
-  if (aufs.options.alwaysOpaque || showsBelow(aufs, directory, name, branch)) return true;
+function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number): boolean | Errno {
+  const shows = aufs.options.alwaysOpaque || showsBelow(aufs, directory, name, branch);
+  if (shows !== false) return shows;
   return node === 0 ? whiteoutBranch(aufs, directory, name) === branch : branch <= aufs.opaqueBranch(node);
 }
 

@@ -43,8 +43,9 @@ export class AufsRules implements LayerRules {
   }
 
   /** Whether a branch's directory hides what lies below. Precondition: whiteouts count in the branch. */
-  isOpaque(fs: FileSystem, directory: Inode): boolean {
-    return !isErrno(fs.lookup(directory, this.whiteouts.opaqueMarker));
+  isOpaque(fs: FileSystem, directory: Inode): boolean | Errno {
+    const marker = fs.lookup(directory, this.whiteouts.opaqueMarker);
+    return marker === ENOENT ? false : isErrno(marker) ? marker : true;
   }
 
   probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno {
@@ -52,7 +53,7 @@ export class AufsRules implements LayerRules {
   }
 
   marksOf(fs: FileSystem, directory: Inode, layer: number): number {
-    return this.#heeds[layer] === true && this.isOpaque(fs, directory) ? OPAQUE : 0;
+    return this.#heeds[layer] === true && this.isOpaque(fs, directory) === true ? OPAQUE : 0;
   }
 
   redirectOf(): undefined {

@@ -2,9 +2,11 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
+import { WORDS } from "../../sim/fs/ext4/inode-words.ts";
 import { BLOCK_SIZE } from "../../sim/fs/ext4/layout.ts";
 import { LogSegment, logBlocksOf } from "../../sim/fs/ext4/log.ts";
-import { BLOCK_BITMAP, unpackRecord } from "../../sim/fs/ext4/packed-records.ts";
+import { type InodeExtras, packInode } from "../../sim/fs/ext4/packed-inodes.ts";
+import { BLOCK_BITMAP, INODE_TABLE, unpackRecord } from "../../sim/fs/ext4/packed-records.ts";
 import { type Metadata, PackedWords } from "../../sim/fs/ext4/packed-words.ts";
 import type { BitmapRecord, Ext4Record } from "../../sim/fs/ext4/records.ts";
 import { historyOf, Revisions } from "../../sim/fs/ext4/revisions.ts";
@@ -125,6 +127,47 @@ test("revisions tell everything, and what they keep alive is at most twice the w
         expect(read).toEqual(cells);
         expect(history.reduce((sum, { changes }) => sum + changes.length / 2, 0)).toBeLessThanOrEqual(2 * WHOLE);
       }
+    }),
+    runs(200),
+  );
+});
+
+test("inodes read back as they were packed, whichever of their words are 0 and whichever times are equal", () => {
+  const word = fc.oneof(fc.constantFrom(0, 1, -1), fc.integer());
+  const block = fc.nat(2 ** 32 - 1);
+  const extent = fc.tuple(block, fc.integer({ min: -32_767, max: 32_768 }), block);
+  const extras: fc.Arbitrary<InodeExtras> = fc.record({
+    tree: fc.option(
+      fc.oneof(
+        fc.array(extent, { maxLength: 4 }).map((extents) => ({ depth: 0, entries: extents.flat() })),
+        fc.array(fc.tuple(block, block), { maxLength: 4 }).map((pairs) => ({ depth: 1, entries: pairs.flat() })),
+      ),
+      { nil: undefined },
+    ),
+    target: fc.option(fc.string(), { nil: undefined }),
+    xattrs: fc.option(fc.constant({ name: "user.a", value: Content.text("b"), next: undefined }), { nil: undefined }),
+    xattrBlock: fc.oneof(fc.constant(0), block),
+  });
+  const inode = fc.tuple(
+    fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+    fc.array(word, { minLength: WORDS, maxLength: WORDS }),
+    extras,
+  );
+  fc.assert(
+    fc.property(fc.array(inode, { maxLength: 16 }), (inodes) => {
+      const packed = new PackedWords(4);
+      const at = packed.putBlock({
+        block: HOME,
+        stamp: 0,
+        pack: (into) => {
+          into.put(0);
+          into.put(inodes.length);
+          for (const [ino, words, more] of inodes) packInode(into, ino, Int32Array.from(words), more);
+          return INODE_TABLE;
+        },
+      });
+      const changes = inodes.map(([ino, words, more]) => ({ ino, words, ...more }));
+      expect(unpackRecord({ packed, at })).toEqual({ kind: "ext4.inodeTable", length: BLOCK, since: undefined, changes });
     }),
     runs(200),
   );

@@ -5,6 +5,7 @@
  * Interface: that of FreeBlocks. Costs grow with the number of runs, so that the holder goes over to a BlockBitmap beyond a few (`fitted`).
  */
 import { assert, InvariantError } from "../core/assert.ts";
+import { cutPair, putPair } from "../core/pairs.ts";
 import { BlockBitmap } from "./allocator.ts";
 
 /** What a search for free blocks needs: a BlockBitmap, or FreeRuns. */
@@ -116,10 +117,10 @@ export class FreeRuns implements FreeBlocks {
     if (from === undefined || to === undefined || from > start || to < end)
       throw new InvariantError(`not all of ${count} blocks from ${start} are free`);
     this.freeCount -= count;
-    if (from < start && end < to) bounds.splice(at + 1, 0, start, end);
+    if (from < start && end < to) putPair(bounds, at + 1, start, end);
     else if (from < start) bounds[at + 1] = start;
     else if (end < to) bounds[at] = end;
-    else bounds.splice(at, 2);
+    else cutPair(bounds, at);
   }
 
   free(start: number, count: number): void {
@@ -132,10 +133,10 @@ export class FreeRuns implements FreeBlocks {
     this.freeCount += count;
     const joinsLeft = at > 0 && bounds[at - 1] === start;
     const joinsRight = next === end;
-    if (joinsLeft && joinsRight) bounds.splice(at - 1, 2);
+    if (joinsLeft && joinsRight) cutPair(bounds, at - 1);
     else if (joinsLeft) bounds[at - 1] = end;
     else if (joinsRight) bounds[at] = start;
-    else bounds.splice(at, 0, start, end);
+    else putPair(bounds, at, start, end);
   }
 
   visitFree(visit: (start: number, count: number) => void): void {

@@ -54,11 +54,12 @@ export class OpenedNames {
 
   /** A name of a node is gone. */
   forget(gone: NameOfNode): void {
-    this.move(gone, { directory: NO_NODE, name: gone.name });
+    if (this.#names.size > 0) this.move(gone, { directory: NO_NODE, name: gone.name });
   }
 
   /** A name of a node is another one from now on. */
   move({ node, directory, name }: NameOfNode, to: Omit<NameOfNode, "node">): void {
+    if (this.#names.size === 0) return;
     for (const opened of this.#ofNode.get(node) ?? []) {
       if (opened.directory !== directory || opened.name !== name) continue;
       opened.directory = to.directory;

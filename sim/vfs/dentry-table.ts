@@ -1,60 +1,70 @@
 /**
- * Directory entries of one filesystem: (directory, name) → child, in two typed arrays.
+ * Directory entries of one filesystem: (directory, name) → child, in typed arrays.
  *
- * A hash table with open addressing holds the entries themselves, so that a lookup touches one place of memory. Beside it an entry has a row:
- * where it is in the table, and its neighbours in a circular list through the directory's entries, begun by a head (name 0), which keeps
- * the order in which they were added. About 40 bytes an entry. A directory without a head is empty.
+ * Each directory has a small hash table of its own, with open addressing, that holds the entries themselves. So a lookup touches one place of memory,
+ * and calls that go through a directory find its entries near each other, in what the processor holds already. The tables are blocks of one array;
+ * a directory that outgrows its block takes one of twice the size, and the old one serves another directory. Beside its slot an entry has a row:
+ * whose it is, where its slot is, and its neighbours in a list that keeps the order in which a directory's entries were added. About 40 bytes an
+ * entry, and 30 a directory that has any.
  *
  * Interface: directories and children are whole numbers from 1 to 2^32 - 1; 0 means "none". A row stays the entry's number until it is
- * removed, also when the table grows or the entry moves: a filesystem may keep columns of its own beside it.
+ * removed, also when its table grows or the entry moves: a filesystem may keep columns of its own beside it.
  */
 import { assert } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
+import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SHIFT, START } from "./dentry-heads.ts";
 
 /** The number of an entry; 0 is none. */
 export type DentryRow = number;
 
-const FIRST_ROWS = 16;
-const FIRST_SLOTS = 32;
-
-/** The words of a slot of the table. */
-const SLOT_WORDS = 4;
-const SLOT_SHIFT = 2;
-const DIRECTORY = 0;
-const NAME = 1;
-/** Of a head: how many entries the directory has. */
-const CHILD = 2;
-/** 0: the slot is empty. */
-const ROW = 3;
+/** The words of a slot. A name is never 0: where it is, the slot is empty and its other words are 0, too. */
+const SLOT_WORDS = 3;
+const NAME = 0;
+const CHILD = 1;
+const ROW = 2;
 
 /** The words of a row. */
-const ROW_WORDS = 3;
-/** Where the entry's words begin. */
-const PLACE = 0;
-/** Next and previous in the directory's order; of a free row, the next free one. */
-const NEXT = 1;
-const PREVIOUS = 2;
+const ROW_WORDS = 4;
+const HEAD = 0;
+/** Where the entry's slot begins. */
+const PLACE = 1;
+/** Next and previous in the directory's order, or 0; of a free row, the next free one. */
+const NEXT = 2;
+const PREVIOUS = 3;
 
-function hashOf(directory: number, name: number): number {
-  const hash = Math.imul(directory, 0x9e3779b1) ^ Math.imul(name, 0x85ebca6b);
-  return hash ^ (hash >>> 15);
+/** A directory's first block: four slots. */
+const SHIFT_FIRST = 30;
+/** NO_HEAD looks for everything in two slots that are never filled. */
+const NOTHING_WORDS: number = 2 * SLOT_WORDS;
+
+const FIRST_ROWS = 16;
+const FIRST_WORDS = 64;
+
+/** Spreads names over the slots. */
+const PRIME = 0x9e3779b1;
+
+/** How many slots there are where hashes are shifted so far. */
+function slotsFor(shift: number): number {
+  return (-1 >>> shift) + 1;
 }
 
 export class DentryTable {
-  #slots = new Uint32Array(FIRST_SLOTS * SLOT_WORDS);
-  /** What a place in #slots is taken with, so that it stays within. */
-  #mask = FIRST_SLOTS * SLOT_WORDS - 1;
+  #slots = new Uint32Array(FIRST_WORDS);
+  /** Where the part of #slots begins that was never used. */
+  #fresh: number = NOTHING_WORDS;
+  /** By shift: the first of the blocks that no directory has any more, each with the next one in its first word; 0: none. */
+  readonly #freeBlocks: Uint32Array = new Uint32Array(SHIFT_FIRST + 1);
   #rows = new Uint32Array(FIRST_ROWS * ROW_WORDS);
   #capacity = FIRST_ROWS;
   /** Rows ever used, row 0 included. */
   #end = 1;
-  #free = 0;
-  #used = 0;
-  #heads = 0;
+  #freeRow = 0;
+  #size = 0;
+  readonly #heads = new DentryHeads();
 
   /** How many entries there are, in all directories. */
   get size(): number {
-    return this.#used - this.#heads;
+    return this.#size;
   }
 
   /** How many rows columns beside this table must have. */
@@ -64,183 +74,227 @@ export class DentryTable {
 
   /** The entry's row, or 0. */
   find(directory: number, name: Name): DentryRow {
-    return this.#slots[this.#probe(directory, name) + ROW] as number;
+    return this.#slots[this.#probe(this.#heads.of(directory), name) + ROW] as number;
   }
 
   /** The child, or 0 when there is no such entry. */
   lookup(directory: number, name: Name): number {
-    // An empty slot's words are all 0.
-    return this.#slots[this.#probe(directory, name) + CHILD] as number;
+    return this.#slots[this.#probe(this.#heads.of(directory), name) + CHILD] as number;
   }
 
   /** The place of an entry, or the empty one where it would be. */
-  #probe(directory: number, name: number): number {
+  #probe(head: Head, name: number): number {
     const slots = this.#slots;
-    const mask = this.#mask;
-    let at = (hashOf(directory, name) << SLOT_SHIFT) & mask;
-    while ((slots[at + NAME] !== name || slots[at + DIRECTORY] !== directory) && slots[at + ROW] !== 0) {
-      at = (at + SLOT_WORDS) & mask;
+    const start = this.#heads.words[head + START] as number;
+    const shift = this.#heads.words[head + SHIFT] as number;
+    const mask = -1 >>> shift;
+    let slot = Math.imul(name, PRIME) >>> shift;
+    let place = start + slot * SLOT_WORDS;
+    for (let there = slots[place]; there !== name && there !== 0; there = slots[place]) {
+      slot = (slot + 1) & mask;
+      place = start + slot * SLOT_WORDS;
     }
-    return at;
-  }
-
-  #word(row: DentryRow, word: number): number {
-    return this.#slots[(this.#rows[row * ROW_WORDS + PLACE] as number) + word] as number;
-  }
-  #setWord(row: DentryRow, word: number, value: number): void {
-    this.#slots[(this.#rows[row * ROW_WORDS + PLACE] as number) + word] = value;
-  }
-  #link(row: DentryRow, way: number): DentryRow {
-    return this.#rows[row * ROW_WORDS + way] as number;
+    return place;
   }
 
   child(row: DentryRow): number {
-    return this.#word(row, CHILD);
+    return this.#slots[this.#placeOf(row) + CHILD] as number;
   }
   name(row: DentryRow): Name {
-    return this.#word(row, NAME) as Name;
+    return this.#slots[this.#placeOf(row) + NAME] as Name;
   }
   directory(row: DentryRow): number {
-    return this.#word(row, DIRECTORY);
+    return this.#heads.words[(this.#rows[row * ROW_WORDS + HEAD] as number) + DIRECTORY] as number;
+  }
+  #placeOf(row: DentryRow): number {
+    return this.#rows[row * ROW_WORDS + PLACE] as number;
   }
 
   /** How many entries a directory has. */
   count(directory: number): number {
-    return this.#slots[this.#probe(directory, 0) + CHILD] as number;
+    return this.#heads.words[this.#heads.of(directory) + COUNT] as number;
   }
 
   /** The directory's oldest entry, or 0. */
   first(directory: number): DentryRow {
-    const head = this.#head(directory);
-    return head === 0 ? 0 : this.#link(head, NEXT);
+    return this.#heads.words[this.#heads.of(directory) + FIRST] as number;
   }
 
   /** The entry after this one in its directory's order, or 0. */
   next(row: DentryRow): DentryRow {
-    const after = this.#link(row, NEXT);
-    return this.#word(after, NAME) === 0 ? 0 : after;
+    return this.#rows[row * ROW_WORDS + NEXT] as number;
   }
 
   /** The directory's newest entry, or 0. */
   last(directory: number): DentryRow {
-    const head = this.#head(directory);
-    return head === 0 ? 0 : this.#link(head, PREVIOUS);
+    return this.#heads.words[this.#heads.of(directory) + LAST] as number;
   }
 
   /** The entry before this one in its directory's order, or 0. */
   previous(row: DentryRow): DentryRow {
-    const before = this.#link(row, PREVIOUS);
-    return this.#word(before, NAME) === 0 ? 0 : before;
-  }
-
-  #head(directory: number): DentryRow {
-    return this.#slots[this.#probe(directory, 0) + ROW] as number;
+    return this.#rows[row * ROW_WORDS + PREVIOUS] as number;
   }
 
   /** Adds an entry at the end of the directory's order. Precondition: there is none of this name. */
   insert(directory: number, name: Name, child: number): DentryRow {
-    const row = this.#newRow(directory, name, child);
-    this.#linkLast(row, directory);
+    let row = this.#freeRow;
+    if (row !== 0) this.#freeRow = this.next(row);
+    else {
+      row = this.#end++;
+      if (row === this.#capacity) this.#growRows();
+    }
+    this.#size += 1;
+    this.#enter(row, directory, name, child);
     return row;
   }
 
   /** Gives an entry another child; its place in the order stays. */
   replace(row: DentryRow, child: number): void {
-    this.#setWord(row, CHILD, child);
+    this.#slots[this.#placeOf(row) + CHILD] = child;
   }
 
   /** Ends an entry. */
   remove(row: DentryRow): void {
-    this.#unlink(row);
-    this.#freeRow(row);
+    this.#leave(row);
+    this.#rows[row * ROW_WORDS + NEXT] = this.#freeRow;
+    this.#freeRow = row;
+    this.#size -= 1;
   }
 
   /** Puts an entry under another name, at the end of that directory's order. Precondition: there is none of this name. */
   move(row: DentryRow, directory: number, name: Name): void {
     const child = this.child(row);
-    this.#unlink(row);
-    this.#emptySlot(this.#rows[row * ROW_WORDS + PLACE] as number);
-    this.#fillSlot(row, directory, name, child);
-    this.#linkLast(row, directory);
+    this.#leave(row);
+    this.#enter(row, directory, name, child);
   }
 
-  /** Throws an InvariantError unless every row is found by its key and every list closes with the count that its head tells. */
-  check(): void {
-    let entries = 0;
-    let heads = 0;
-    for (let at = 0; at < this.#slots.length; at += SLOT_WORDS) {
-      const row = this.#slots[at + ROW] as number;
-      if (row === 0) continue;
-      const directory = this.directory(row);
-      assert(this.#rows[row * ROW_WORDS + PLACE] === at, `dentry ${row} is noted at another place`);
-      assert(this.#probe(directory, this.name(row)) === at, `dentry ${row} is not found by its key`);
-      assert(this.child(row) !== 0, `dentry ${row} has no child`);
-      if (this.name(row) !== 0) continue;
-      heads += 1;
-      let count = 0;
-      for (let one = this.#link(row, NEXT); one !== row; one = this.#link(one, NEXT)) {
-        assert(this.directory(one) === directory, `dentry ${one} is in the list of directory ${directory}`);
-        assert(this.#link(this.#link(one, NEXT), PREVIOUS) === one, `the list of directory ${directory} is broken at ${one}`);
-        count += 1;
-      }
-      assert(count === this.child(row), `directory ${directory} counts ${this.child(row)} of ${count} entries`);
-      entries += count;
-    }
-    assert(entries === this.size && heads === this.#heads, `${this.size} dentries are counted, ${entries} found`);
-  }
-
-  #linkLast(row: DentryRow, directory: number): void {
-    let at = this.#probe(directory, 0);
-    let head = this.#slots[at + ROW] as number;
-    if (head === 0) {
-      head = this.#newRow(directory, 0, 0);
-      at = this.#rows[head * ROW_WORDS + PLACE] as number;
-      this.#rows[head * ROW_WORDS + NEXT] = head;
-      this.#rows[head * ROW_WORDS + PREVIOUS] = head;
-      this.#heads += 1;
-    }
+  /** Gives a row that is nowhere a slot, and the last place in its directory's order. */
+  #enter(row: DentryRow, directory: number, name: number, child: number): void {
+    const head = this.#heads.of(directory) || this.#begin(directory);
+    const heads = this.#heads.words;
+    const count = (heads[head + COUNT] as number) + 1;
+    if (count * 4 > slotsFor(heads[head + SHIFT] as number) * 3) this.#widen(head);
+    heads[head + COUNT] = count;
+    const place = this.#probe(head, name);
+    const slots = this.#slots;
+    slots[place + NAME] = name;
+    slots[place + CHILD] = child;
+    slots[place + ROW] = row;
     const rows = this.#rows;
-    const last = rows[head * ROW_WORDS + PREVIOUS] as number;
-    rows[last * ROW_WORDS + NEXT] = row;
-    rows[row * ROW_WORDS + PREVIOUS] = last;
-    rows[row * ROW_WORDS + NEXT] = head;
-    rows[head * ROW_WORDS + PREVIOUS] = row;
-    this.#slots[at + CHILD] = (this.#slots[at + CHILD] as number) + 1;
+    const at = row * ROW_WORDS;
+    const last = heads[head + LAST] as number;
+    rows[at + HEAD] = head;
+    rows[at + PLACE] = place;
+    rows[at + NEXT] = 0;
+    rows[at + PREVIOUS] = last;
+    heads[head + LAST] = row;
+    if (last === 0) heads[head + FIRST] = row;
+    else rows[last * ROW_WORDS + NEXT] = row;
   }
 
-  /** Takes a row out of its directory's order; the head goes with the last. */
-  #unlink(row: DentryRow): void {
+  /** Takes a row out of its directory, whose head goes with the last entry. */
+  #leave(row: DentryRow): void {
     const rows = this.#rows;
-    const next = rows[row * ROW_WORDS + NEXT] as number;
-    const previous = rows[row * ROW_WORDS + PREVIOUS] as number;
-    rows[previous * ROW_WORDS + NEXT] = next;
-    rows[next * ROW_WORDS + PREVIOUS] = previous;
-    const at = this.#probe(this.directory(row), 0);
-    const count = (this.#slots[at + CHILD] as number) - 1;
-    this.#slots[at + CHILD] = count;
+    const heads = this.#heads.words;
+    const at = row * ROW_WORDS;
+    const head = rows[at + HEAD] as number;
+    const next = rows[at + NEXT] as number;
+    const previous = rows[at + PREVIOUS] as number;
+    if (previous === 0) heads[head + FIRST] = next;
+    else rows[previous * ROW_WORDS + NEXT] = next;
+    if (next === 0) heads[head + LAST] = previous;
+    else rows[next * ROW_WORDS + PREVIOUS] = previous;
+    this.#emptySlot(head, rows[at + PLACE] as number);
+    const count = (heads[head + COUNT] as number) - 1;
+    heads[head + COUNT] = count;
     if (count > 0) return;
-    this.#freeRow(this.#slots[at + ROW] as number);
-    this.#heads -= 1;
+    this.#giveBlock(heads[head + START] as number, heads[head + SHIFT] as number);
+    this.#heads.end(head);
   }
 
-  #newRow(directory: number, name: number, child: number): DentryRow {
-    if ((this.#used + 1) * (4 * SLOT_WORDS) > this.#slots.length * 3) this.#rehash();
-    let row = this.#free;
-    if (row !== 0) this.#free = this.#link(row, NEXT);
-    else {
-      row = this.#end++;
-      if (row === this.#capacity) this.#growRows();
+  /** A directory gets its first block. */
+  #begin(directory: number): Head {
+    const head = this.#heads.add(directory);
+    this.#heads.words[head + START] = this.#takeBlock(SHIFT_FIRST);
+    this.#heads.words[head + SHIFT] = SHIFT_FIRST;
+    return head;
+  }
+
+  /** Empties a slot and moves later ones of the cluster up, so that no probe meets a gap before its entry. */
+  #emptySlot(head: Head, place: number): void {
+    const slots = this.#slots;
+    const start = this.#heads.words[head + START] as number;
+    const shift = this.#heads.words[head + SHIFT] as number;
+    const mask = -1 >>> shift;
+    let gap = (place - start) / SLOT_WORDS;
+    let gapPlace = place;
+    for (let slot = (gap + 1) & mask; ; slot = (slot + 1) & mask) {
+      const at = start + slot * SLOT_WORDS;
+      const name = slots[at + NAME] as number;
+      if (name === 0) break;
+      const home = Math.imul(name, PRIME) >>> shift;
+      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+      const row = slots[at + ROW] as number;
+      slots[gapPlace + NAME] = name;
+      slots[gapPlace + CHILD] = slots[at + CHILD] as number;
+      slots[gapPlace + ROW] = row;
+      this.#rows[row * ROW_WORDS + PLACE] = gapPlace;
+      gap = slot;
+      gapPlace = at;
     }
-    this.#used += 1;
-    this.#fillSlot(row, directory, name, child);
-    return row;
+    slots[gapPlace + NAME] = 0;
+    slots[gapPlace + CHILD] = 0;
+    slots[gapPlace + ROW] = 0;
   }
 
-  #freeRow(row: DentryRow): void {
-    this.#emptySlot(this.#rows[row * ROW_WORDS + PLACE] as number);
-    this.#rows[row * ROW_WORDS + NEXT] = this.#free;
-    this.#free = row;
-    this.#used -= 1;
+  /** Gives a directory a block of twice the size. */
+  #widen(head: Head): void {
+    const start = this.#heads.words[head + START] as number;
+    const shift = this.#heads.words[head + SHIFT] as number;
+    this.#heads.words[head + START] = this.#takeBlock(shift - 1);
+    this.#heads.words[head + SHIFT] = shift - 1;
+    const slots = this.#slots;
+    for (let from = start, end = start + slotsFor(shift) * SLOT_WORDS; from < end; from += SLOT_WORDS) {
+      const name = slots[from + NAME] as number;
+      if (name === 0) continue;
+      const row = slots[from + ROW] as number;
+      const to = this.#probe(head, name);
+      slots[to + NAME] = name;
+      slots[to + CHILD] = slots[from + CHILD] as number;
+      slots[to + ROW] = row;
+      this.#rows[row * ROW_WORDS + PLACE] = to;
+    }
+    this.#giveBlock(start, shift);
+  }
+
+  /** A block of empty slots: one that was given back, half of a larger one, or a new one. */
+  #takeBlock(shift: number): number {
+    const free = this.#freeBlocks;
+    let from = shift;
+    while (from > 0 && free[from] === 0) from--;
+    const words = slotsFor(shift) * SLOT_WORDS;
+    if (from === 0) {
+      const start = this.#fresh;
+      this.#fresh = start + words;
+      if (this.#fresh > this.#slots.length) this.#growSlots();
+      return start;
+    }
+    const start = free[from] as number;
+    free[from] = this.#slots[start] as number;
+    for (; from < shift; from++) this.#giveBlock(start + slotsFor(from + 1) * SLOT_WORDS, from + 1);
+    this.#slots.fill(0, start, start + words);
+    return start;
+  }
+
+  #giveBlock(start: number, shift: number): void {
+    this.#slots[start] = this.#freeBlocks[shift] as number;
+    this.#freeBlocks[shift] = start;
+  }
+
+  #growSlots(): void {
+    const slots = new Uint32Array(Math.ceil(this.#fresh * 1.5));
+    slots.set(this.#slots);
+    this.#slots = slots;
   }
 
   #growRows(): void {
@@ -250,40 +304,49 @@ export class DentryTable {
     this.#rows = rows;
   }
 
-  #rehash(): void {
-    const before = this.#slots;
-    this.#slots = new Uint32Array(before.length * 2);
-    this.#mask = this.#slots.length - 1;
-    for (let at = 0; at < before.length; at += SLOT_WORDS) {
-      const row = before[at + ROW] as number;
+  /** Throws an InvariantError unless every row is found by its key, every list has all entries of its directory, and the counts are right. */
+  check(): void {
+    let entries = 0;
+    this.#heads.visit((head) => {
+      entries += this.#checkDirectory(head);
+    });
+    assert(entries === this.#size, `${this.#size} dentries are counted, ${entries} found`);
+    this.#heads.check();
+    assert(
+      this.#slots.subarray(0, NOTHING_WORDS).every((word) => word === 0),
+      "the table that nothing is in has an entry",
+    );
+  }
+
+  /** @returns how many entries the directory has. */
+  #checkDirectory(head: Head): number {
+    const heads = this.#heads.words;
+    const directory = heads[head + DIRECTORY] as number;
+    const start = heads[head + START] as number;
+    const end = start + slotsFor(heads[head + SHIFT] as number) * SLOT_WORDS;
+    let filled = 0;
+    for (let place = start; place < end; place += SLOT_WORDS) {
+      const row = this.#slots[place + ROW] as number;
+      const name = this.#slots[place + NAME] as number;
+      assert((row === 0) === (name === 0), `a slot of directory ${directory} is half empty`);
       if (row === 0) continue;
-      this.#fillSlot(row, before[at + DIRECTORY] as number, before[at + NAME] as number, before[at + CHILD] as number);
+      filled += 1;
+      assert(this.#placeOf(row) === place, `dentry ${row} is noted at another place`);
+      assert(this.directory(row) === directory, `dentry ${row} is in the table of directory ${directory}`);
+      assert(this.#probe(head, name) === place, `dentry ${row} is not found by its key`);
+      assert(this.child(row) !== 0, `dentry ${row} has no child`);
     }
-  }
-
-  /** Puts an entry into the table. Precondition: there is none of this name. */
-  #fillSlot(row: DentryRow, directory: number, name: number, child: number): void {
-    const at = this.#probe(directory, name);
-    const slots = this.#slots;
-    slots[at + DIRECTORY] = directory;
-    slots[at + NAME] = name;
-    slots[at + CHILD] = child;
-    slots[at + ROW] = row;
-    this.#rows[row * ROW_WORDS + PLACE] = at;
-  }
-
-  /** Empties a slot and moves later ones of the cluster up, so that no probe meets a gap before its entry. */
-  #emptySlot(place: number): void {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    let gap = place;
-    for (let at = (gap + SLOT_WORDS) & mask; slots[at + ROW] !== 0; at = (at + SLOT_WORDS) & mask) {
-      const home = (hashOf(slots[at + DIRECTORY] as number, slots[at + NAME] as number) << SLOT_SHIFT) & mask;
-      if (((at - home) & mask) < ((at - gap) & mask)) continue;
-      for (let word = 0; word < SLOT_WORDS; word++) slots[gap + word] = slots[at + word] as number;
-      this.#rows[(slots[at + ROW] as number) * ROW_WORDS + PLACE] = gap;
-      gap = at;
+    let listed = 0;
+    let before = 0;
+    for (let row = this.first(directory); row !== 0; row = this.next(row)) {
+      assert(this.directory(row) === directory, `dentry ${row} is in the list of directory ${directory}`);
+      assert(this.previous(row) === before, `the list of directory ${directory} is broken at ${row}`);
+      before = row;
+      listed += 1;
     }
-    for (let word = 0; word < SLOT_WORDS; word++) slots[gap + word] = 0;
+    assert(this.last(directory) === before, `directory ${directory} ends with another dentry`);
+    const count = heads[head + COUNT] as number;
+    assert(count === filled && count === listed, `directory ${directory} counts ${count} of ${filled} entries, ${listed} listed`);
+    return count;
   }
 }

@@ -46,6 +46,8 @@ export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, 
 
 /** What mode and owner say. */
 function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
+  // Who may override all bits need not be told what they are; but executing is for files that have a bit for it.
+  if ((mask & MAY_EXEC) === 0 && capable(who, CAP_DAC_OVERRIDE)) return ownRefusal(who, fs, inode, mask);
   const mode = fs.mode(inode);
   if (who.capabilities === 0 || !overrides(who, mode, mask)) {
     let bits = mode;
@@ -53,6 +55,11 @@ function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: nu
     else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
     if ((mask & 7 & ~bits) !== 0) return EACCES;
   }
+  return ownRefusal(who, fs, inode, mask);
+}
+
+/** What the filesystem itself says. */
+function ownRefusal(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
   return fs.refuse === undefined ? undefined : fs.refuse(who, inode, mask);
 }
 
@@ -100,9 +107,16 @@ export function ownerOrCapable(who: Credentials, fs: FileSystem, inode: Inode): 
   return capable(who, CAP_FOWNER) || fs.uid(inode) === who.uid;
 }
 
+/** What mode and owner of a directory say to somebody who changes its entries. */
+function mayChangeEntries(who: Credentials, fs: FileSystem, directory: Inode): Errno | undefined {
+  const mask = MAY_WRITE | MAY_EXEC;
+  return capable(who, CAP_DAC_OVERRIDE) ? ownRefusal(who, fs, directory, mask) : modePermission(who, fs, directory, mask);
+}
+
 /** Whether an entry may be made in a directory. */
 export function mayCreate(who: Credentials, place: Position): Errno | undefined {
-  return inodePermission(who, place.mount.fs, place.inode, MAY_WRITE | MAY_EXEC);
+  const { fs } = place.mount;
+  return immutable(fs, place.inode) ?? mayChangeEntries(who, fs, place.inode);
 }
 
 /** Whether an entry may be removed. @param wantDirectory - whether it is to be a directory: rmdir, or rename of one. */
@@ -110,7 +124,7 @@ export function mayDelete(who: Credentials, directory: Position, victim: Inode, 
   const { fs } = directory.mount;
   const flags = flagsOf(fs, directory.inode);
   if ((flags & IMMUTABLE) !== 0) return EPERM;
-  const refused = modePermission(who, fs, directory.inode, MAY_WRITE | MAY_EXEC);
+  const refused = mayChangeEntries(who, fs, directory.inode);
   if (refused !== undefined) return refused;
   if ((flags & APPEND_ONLY) !== 0) return EPERM;
   if (sticky(who, fs, directory.inode, victim)) return EPERM;
@@ -126,8 +140,8 @@ export function mayDelete(who: Credentials, directory: Position, victim: Inode, 
 
 /** Whether a directory's sticky bit keeps them from removing an inode (__check_sticky). */
 function sticky(who: Credentials, fs: FileSystem, directory: Inode, victim: Inode): boolean {
-  if ((fs.mode(directory) & S_ISVTX) === 0) return false;
-  return fs.uid(victim) !== who.uid && fs.uid(directory) !== who.uid && !capable(who, CAP_FOWNER);
+  if (capable(who, CAP_FOWNER) || (fs.mode(directory) & S_ISVTX) === 0) return false;
+  return fs.uid(victim) !== who.uid && fs.uid(directory) !== who.uid;
 }
 
 /** @returns EROFS for a mount that is read-only (mnt_want_write). */

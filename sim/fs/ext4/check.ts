@@ -53,7 +53,9 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
       assert(state.places[row] === place, `dentry ${row} is noted at another place`);
       assert(state.dentries.directory(row) === directory, `dentry ${row} is in a block of directory ${directory}`);
       const start = (position & 1023) * 4;
-      pieces.push([start, start + entryBytes(state.environment.names.byteLength(state.dentries.name(row)))]);
+      const length = entryBytes(state.environment.names.byteLength(state.dentries.name(row)));
+      assert((state.lengths[row] as number) * 4 === length, `dentry ${row} is noted with another length than ${length}`);
+      pieces.push([start, start + length]);
     }
     entries += block.rows.length;
     for (let gap = 0; gap < block.gaps.length; gap += 2) pieces.push([block.gaps[gap] as number, block.gaps[gap + 1] as number]);

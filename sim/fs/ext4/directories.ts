@@ -20,6 +20,7 @@ import {
   nameHash,
   ROOT_LEAVES,
 } from "./directory-data.ts";
+import { FLAGS, INDEX_FLAG } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
@@ -30,6 +31,8 @@ const ENTRY_BLOCKS_MAX = 5;
 
 /** More than a block has entries. */
 const PLACES = 1024;
+/** What the entries of a block are sorted by while it is split: hash and place in the block in one number each. */
+const KEYS: Float64Array = new Float64Array(PLACES);
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
@@ -66,6 +69,11 @@ function packEntries(state: Ext4State, rows: readonly number[]): number[] {
 /** Where in its block an entry lies. */
 function offsetOf(state: Ext4State, row: number): number {
   return ((state.positions[row] as number) & 1023) * 4;
+}
+
+/** How many bytes an entry takes in its block. */
+function bytesOf(state: Ext4State, row: number): number {
+  return (state.lengths[row] as number) * 4;
 }
 
 /** Appends a block to a directory. */
@@ -114,9 +122,9 @@ function blockAt(data: DirectoryData, at: number): DirectoryBlock {
 }
 
 /** Puts a row that has been inserted or moved in the dentry table into a block that has room. @returns false when it has none. */
-function putInto(state: Ext4State, data: DirectoryData, at: number, row: number, length: number): boolean {
+function putInto(state: Ext4State, data: DirectoryData, at: number, row: number): boolean {
   const block = blockAt(data, at);
-  const offset = block.take(length);
+  const offset = block.take(bytesOf(state, row));
   if (offset < 0) return false;
   state.positions[row] = at * 1024 + (offset >>> 2);
   state.places[row] = block.rows.length;
@@ -132,13 +140,13 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
   const data = state.directory(directory);
   const { names } = state.environment;
   const name = state.dentries.name(row);
-  const length = entryBytes(names.byteLength(name));
+  state.lengths[row] = entryBytes(names.byteLength(name)) / 4;
   if (data.leaves === undefined) {
-    for (let at = 0; at < data.blocks.length; at++) if (putInto(state, data, at, row, length)) return;
+    for (let at = 0; at < data.blocks.length; at++) if (putInto(state, data, at, row)) return;
     if (data.blocks.length > 1) {
       // Made in advance without an index: it goes on as a list.
       appendBlock(state, directory, 0);
-      putInto(state, data, data.blocks.length - 1, row, length);
+      putInto(state, data, data.blocks.length - 1, row);
       return;
     }
     beginIndex(state, directory, data);
@@ -146,13 +154,10 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
   const hash = nameHash(names, name);
   const leaves = data.leaves as HashLeaf[];
   const leafAt = data.leafOf(hash);
-  if (putInto(state, data, (leaves[leafAt] as HashLeaf).at, row, length)) return;
+  if (putInto(state, data, (leaves[leafAt] as HashLeaf).at, row)) return;
   splitLeaf(state, directory, leafAt);
   const place = data.leafOf(hash);
-  assert(
-    putInto(state, data, (leaves[place] as HashLeaf).at, row, length),
-    `directory ${directory}: a leaf is full after its split`,
-  );
+  assert(putInto(state, data, (leaves[place] as HashLeaf).at, row), `directory ${directory}: a leaf is full after its split`);
 }
 
 /** make_indexed_dir: the first block becomes the root, what it held goes to a leaf. */
@@ -160,15 +165,14 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   const root = blockAt(data, 0);
   const leaf = appendBlock(state, directory, 0);
   data.leaves = [{ hash: 0, at: 1 }];
+  state.setWord(directory, FLAGS, state.word(directory, FLAGS) | INDEX_FLAG);
   const { rows } = root;
   root.rows = [];
   root.gaps = [];
   root.noteAll();
   root.index = () => indexOf(data);
   state.journal.dirty(root);
-  const { names } = state.environment;
-  const bytes = rows.map((row) => entryBytes(names.byteLength(state.dentries.name(row))));
-  pack(state, { block: leaf, at: 1 }, { rows, bytes }, 0, rows.length);
+  pack(state, leaf, 1, rows);
 }
 
 function indexOf(data: DirectoryData): number[] {
@@ -177,30 +181,15 @@ function indexOf(data: DirectoryData): number[] {
   return out;
 }
 
-/** Rows that are put into blocks anew, and how many bytes the entry of each takes. */
-interface Packed {
-  readonly rows: readonly number[];
-  readonly bytes: readonly number[];
-}
-
-/** Puts rows one after the other into an emptied block: those from one place of a list up to another. */
-function pack(
-  state: Ext4State,
-  into: { readonly block: DirectoryBlock; readonly at: number },
-  given: Packed,
-  from: number,
-  to: number,
-): void {
-  const { block, at } = into;
+/** Puts rows one after the other into an emptied block, whose list of rows they become. @param at - the block's index in the directory. */
+function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: number[]): void {
   const { positions, places } = state;
-  const rows: number[] = [];
   let offset = 0;
-  for (let index = from; index < to; index++) {
-    const row = given.rows[index] as number;
+  for (let place = 0; place < rows.length; place++) {
+    const row = rows[place] as number;
     positions[row] = at * 1024 + (offset >>> 2);
-    places[row] = index - from;
-    rows.push(row);
-    offset += given.bytes[index] as number;
+    places[row] = place;
+    offset += bytesOf(state, row);
   }
   block.rows = rows;
   block.gaps = offset < DIRECTORY_BLOCK_END ? [offset, DIRECTORY_BLOCK_END] : [];
@@ -215,25 +204,19 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const leaves = data.leaves as HashLeaf[];
   const leaf = leaves[leafAt] as HashLeaf;
   const block = blockAt(data, leaf.at);
-  // Hashes and places in the block in one number each, which sort without a comparison of ours.
-  const keys = new Float64Array(block.rows.length);
-  const lengths: number[] = [];
-  for (let place = 0; place < keys.length; place++) {
-    const name = state.dentries.name(block.rows[place] as number);
-    keys[place] = nameHash(names, name) * PLACES + place;
-    lengths.push(entryBytes(names.byteLength(name)));
-  }
-  keys.sort();
-  const rows: number[] = [];
-  const bytes: number[] = [];
-  for (const key of keys) {
-    rows.push(block.rows[key % PLACES] as number);
-    bytes.push(lengths[key % PLACES] as number);
+  const before = block.rows;
+  for (let place = 0; place < before.length; place++)
+    KEYS[place] = nameHash(names, state.dentries.name(before[place] as number)) * PLACES + place;
+  const keys = KEYS.subarray(0, before.length).sort();
+  const rows = new Array<number>(before.length);
+  for (let place = 0; place < rows.length; place++) {
+    const key = keys[place] as number;
+    rows[place] = before[key - Math.floor(key / PLACES) * PLACES] as number;
   }
   let moved = 0;
   let split = rows.length;
   while (split > 1) {
-    const size = bytes[split - 1] as number;
+    const size = bytesOf(state, rows[split - 1] as number);
     if (moved + size / 2 > BLOCK_SIZE / 2) break;
     moved += size;
     split -= 1;
@@ -241,8 +224,8 @@ function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
   const at = data.blocks.length;
   const made = appendBlock(state, directory, 0);
   leaves.splice(leafAt + 1, 0, { hash: Math.floor((keys[split] as number) / PLACES), at });
-  pack(state, { block: made, at }, { rows, bytes }, split, rows.length);
-  pack(state, { block, at: leaf.at }, { rows, bytes }, 0, split);
+  pack(state, made, at, rows.slice(split));
+  pack(state, block, leaf.at, rows.slice(0, split));
   growIndex(state, directory, data, leafAt);
 }
 
@@ -284,7 +267,7 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);
   block.note((position & 1023) * 4, 0, 0);
-  block.give((position & 1023) * 4, entryBytes(state.environment.names.byteLength(state.dentries.name(row))));
+  block.give((position & 1023) * 4, bytesOf(state, row));
   const place = state.places[row] as number;
   const last = block.rows.pop() as number;
   if (last !== row) {
@@ -387,12 +370,14 @@ function loadBlock(
   for (const entry of entriesOf(record)) {
     const name = names.intern(entry.name);
     const row = state.dentries.insert(into.directory, name, entry.inode);
+    const length = entryBytes(names.byteLength(name));
     state.growColumns();
+    state.lengths[row] = length / 4;
     state.positions[row] = into.at * 1024 + (entry.offset >>> 2);
     state.places[row] = block.rows.length;
     block.rows.push(row);
     if (entry.offset > last) gaps.push(last, entry.offset);
-    last = entry.offset + entryBytes(names.byteLength(name));
+    last = entry.offset + length;
   }
   if (last < DIRECTORY_BLOCK_END) gaps.push(last, DIRECTORY_BLOCK_END);
   block.gaps = gaps;

@@ -7,6 +7,7 @@
  * Interface: a gap is where a new entry fits: the slack behind an entry, or a removed one; removed neighbours are one gap, as rec_len would tell.
  */
 import type { Name, NameTable } from "../../core/names.ts";
+import { cutPair, putPair } from "../../core/pairs.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { packDirectory } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
@@ -82,7 +83,7 @@ export class DirectoryBlock implements Metadata {
       const start = gaps[at] as number;
       const end = gaps[at + 1] as number;
       if (end - start < length) continue;
-      if (end - start === length) gaps.splice(at, 2);
+      if (end - start === length) cutPair(gaps, at);
       else gaps[at] = start + length;
       return start;
     }
@@ -97,10 +98,10 @@ export class DirectoryBlock implements Metadata {
     const end = start + length;
     const joinsLeft = at > 0 && gaps[at - 1] === start;
     const joinsRight = at < gaps.length && gaps[at] === end;
-    if (joinsLeft && joinsRight) gaps.splice(at - 1, 2);
+    if (joinsLeft && joinsRight) cutPair(gaps, at - 1);
     else if (joinsLeft) gaps[at - 1] = end;
     else if (joinsRight) gaps[at] = start;
-    else gaps.splice(at, 0, start, end);
+    else putPair(gaps, at, start, end);
   }
 
   pack(into: PackedWords): number {

@@ -20,7 +20,6 @@ import {
   type NewInode,
   S_IFBLK,
   S_IFCHR,
-  S_IFDIR,
   S_IFMT,
   S_IFREG,
   type StatFs,
@@ -32,10 +31,25 @@ import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, sizeIn, UID } from "./inode-words.ts";
+import {
+  ATIME,
+  BLOCKS,
+  CTIME,
+  EXTENT_FLAG,
+  EXTRA,
+  FLAGS,
+  GID,
+  HOLDS,
+  INDEX_FLAG,
+  MODE,
+  MTIME,
+  NLINK,
+  sizeIn,
+  UID,
+} from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, overheadOf, ROOT_INODE } from "./layout.ts";
-import { create, EXTENT_FLAG, freeWhole, INDEX_FLAG, link, rmdir, tmpfile, unlink } from "./namei.ts";
+import { create, freeWhole, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { writeRecord } from "./records.ts";
 import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
@@ -280,10 +294,7 @@ export class Ext4 implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
-    const state = this.#state;
-    const flags = state.word(inode, FLAGS);
-    if ((state.word(inode, MODE) & S_IFMT) !== S_IFDIR) return flags;
-    return state.directory(inode).leaves === undefined ? flags : flags | INDEX_FLAG;
+    return this.#state.word(inode, FLAGS);
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const state = this.#state;

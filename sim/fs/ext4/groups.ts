@@ -78,13 +78,16 @@ export class GroupBitmap implements Metadata {
     this.bits = fitted(bits);
   }
 
+  /** Notes a change: as a part of the last one where it goes on with it, or takes its end back. */
   #note(start: number, count: number): void {
     const changes = this.#changes;
     const last = changes.length - 1;
-    const before = changes[last];
-    if (before !== undefined && before > 0 === count > 0 && (changes[last - 1] as number) + Math.abs(before) === start)
-      changes[last] = before + count;
-    else changes.push(start, count);
+    const before = last < 0 ? 0 : (changes[last] as number);
+    const end = last < 0 ? -1 : (changes[last - 1] as number) + Math.abs(before);
+    if (before > 0 === count > 0 ? end === start : end === start + Math.abs(count) && Math.abs(count) <= Math.abs(before)) {
+      if (before + count !== 0) changes[last] = before + count;
+      else changes.length -= 2;
+    } else changes.push(start, count);
   }
 
   pack(into: PackedWords): number {
@@ -138,8 +141,10 @@ class DescriptorBlock implements Metadata {
   }
 
   note(group: number): void {
-    if (this.#changed.includes(group)) return;
-    this.#changed.push(group);
+    const changed = this.#changed;
+    // Calls stay in one group for long.
+    if (changed[changed.length - 1] === group || changed.includes(group)) return;
+    changed.push(group);
   }
 
   pack(into: PackedWords): number {

@@ -20,6 +20,12 @@ export const MTIME = 12;
 export const CTIME = 14;
 export const WORDS = 16;
 
+// Bits of FLAGS that chattr(1) cannot change
+/** FS_EXTENT_FL. */
+export const EXTENT_FLAG = 0x80000;
+/** FS_INDEX_FL: a directory has a tree of hashes. */
+export const INDEX_FLAG = 0x1000;
+
 /** The size in the row that begins at `start`. */
 export function sizeIn(words: Int32Array, start: number): number {
   const low = words[start + SIZE_LOW] as number;

@@ -10,7 +10,7 @@ import { S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import { addEntry, beginDirectory, growDirectory } from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from "./inode-words.ts";
+import { ATIME, BLOCKS, CTIME, EXTENT_FLAG, EXTRA, FLAGS, MODE, MTIME, NLINK, WORDS } from "./inode-words.ts";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
@@ -28,7 +28,6 @@ import {
   RESIZE_INODE,
   ROOT_INODE,
 } from "./layout.ts";
-import { EXTENT_FLAG } from "./namei.ts";
 import { writeRecord } from "./records.ts";
 import { type Ext4Environment, Ext4State } from "./state.ts";
 import { writeSuperblockCopies } from "./superblock-copies.ts";

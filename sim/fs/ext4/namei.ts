@@ -22,7 +22,22 @@ import {
 import { DirectoryData } from "./directory-data.ts";
 import { freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, putSize, UID, WORDS } from "./inode-words.ts";
+import {
+  ATIME,
+  BLOCKS,
+  CTIME,
+  EXTENT_FLAG,
+  EXTRA,
+  FLAGS,
+  GID,
+  HOLDS,
+  MODE,
+  MTIME,
+  NLINK,
+  putSize,
+  UID,
+  WORDS,
+} from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
@@ -34,9 +49,6 @@ import { freeXattrs } from "./xattrs.ts";
 const LINK_MAX = 65_000;
 /** A target shorter than this lies in the inode (EXT4_N_BLOCKS × 4). */
 const FAST_SYMLINK_BYTES = 60;
-/** FS_EXTENT_FL, FS_INDEX_FL as chattr shows them. */
-export const EXTENT_FLAG = 0x80000;
-export const INDEX_FLAG = 0x1000;
 
 /** Takes an inode and fills it. @returns 0 when there is none. */
 function makeInode(state: Ext4State, directory: number, init: NewInode): number {

@@ -64,6 +64,8 @@ export class Ext4State implements Metadata {
   positions: Uint32Array = new Uint32Array(16);
   /** Of each dentry row: its index in DirectoryBlock.rows. */
   places: Uint16Array = new Uint16Array(16);
+  /** Of each dentry row: the bytes that the entry takes in its block / 4. */
+  lengths: Uint8Array = new Uint8Array(16);
   readonly journalRuns: readonly number[];
   freeBlocks = 0;
   freeInodes = 0;
@@ -275,5 +277,8 @@ export class Ext4State implements Metadata {
     const places = new Uint16Array(this.dentries.rows);
     places.set(this.places);
     this.places = places;
+    const lengths = new Uint8Array(this.dentries.rows);
+    lengths.set(this.lengths);
+    this.lengths = lengths;
   }
 }

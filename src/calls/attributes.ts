@@ -113,8 +113,10 @@ const fchown: MakeCall = (session, task, step) => {
   return isErrno(fd) ? fd : task.fchown(fd, wholeOf(step, "uid"), wholeOf(step, "gid"));
 };
 
+const UTF8 = new TextEncoder();
+
 const setxattr: MakeCall = (_, task, step) => {
-  const value = new TextEncoder().encode(textOf(step, "value"));
+  const value = UTF8.encode(textOf(step, "value"));
   return task.setxattr(textOf(step, "path"), textOf(step, "name"), value, bitsOf(step, "flags", XATTR_FLAGS));
 };
 

@@ -44,12 +44,23 @@ export function wholeOf(step: Step, key: string, otherwise?: number): number {
   return value;
 }
 
+/** Arguments that were read before, so that steps that are made again and again are not read each time. */
+const MODES = new Map<Json | undefined, number>();
+const FILLS = new WeakMap<object, Content>();
+const TIMES = new Map<Json | undefined, Time>();
+/** How many of a kind are kept. */
+const KEPT_MAX = 1000;
+
 /** Permission bits as octal text; one that is left out is `otherwise`. */
 export function modeOf(step: Step, key: string, otherwise?: number): number {
   const value = step[key];
   if (value === undefined && otherwise !== undefined) return otherwise;
+  const known = MODES.get(value);
+  if (known !== undefined) return known;
   if (typeof value !== "string" || !/^[0-7]{1,7}$/.test(value)) throw wrong(step, key, 'octal digits such as "0644"');
-  return Number.parseInt(value, 8);
+  const mode = Number.parseInt(value, 8);
+  if (MODES.size < KEPT_MAX) MODES.set(value, mode);
+  return mode;
 }
 
 /** The sum of named bits; a list that is left out is 0. */
@@ -87,9 +98,13 @@ export function dataOf(step: Step, key: string): Content {
   const value = step[key];
   if (typeof value === "string") return Content.text(value);
   if (isRecord(value)) {
+    const known = FILLS.get(value);
+    if (known !== undefined) return known;
     const { fill, len } = value;
     if (typeof fill === "string" && fill !== "" && typeof len === "number" && Number.isSafeInteger(len) && len >= 0) {
-      return Content.repeat(new TextEncoder().encode(fill), len);
+      const made = Content.repeat(new TextEncoder().encode(fill), len);
+      FILLS.set(value, made);
+      return made;
     }
   }
   throw wrong(step, key, 'a text or {"fill": text, "len": bytes}');
@@ -99,8 +114,13 @@ export function dataOf(step: Step, key: string): Content {
 export function timeOf(step: Step, key: string): Time | "NOW" | "OMIT" {
   const value = step[key];
   if (value === "NOW" || value === "OMIT") return value;
-  if (typeof value === "bigint") return timeFromNanoseconds(value);
-  if (typeof value === "number" && Number.isInteger(value)) return timeFromNanoseconds(BigInt(value));
+  const known = TIMES.get(value);
+  if (known !== undefined) return known;
+  if (typeof value === "bigint" || (typeof value === "number" && Number.isInteger(value))) {
+    const time = timeFromNanoseconds(BigInt(value));
+    if (TIMES.size < KEPT_MAX) TIMES.set(value, time);
+    return time;
+  }
   throw wrong(step, key, '"NOW", "OMIT" or nanoseconds since 1970');
 }
 

@@ -120,7 +120,7 @@ export function setSize(node: ModelNode, size: number): void {
 /** Bytes behind `size` are always zeros. */
 function setCapacity(node: ModelNode, wanted: number): void {
   if (wanted <= node.data.length) return;
-  const grown = new Uint8Array(Math.max(64, wanted * 2));
+  const grown = new Uint8Array(Math.max(64, wanted + (wanted >>> 2)));
   grown.set(node.data);
   node.data = grown;
 }

@@ -22,6 +22,12 @@ export function repeatInto(target: Uint8Array, unit: Uint8Array, phase: number):
   for (let done = first; done < target.length; done *= 2) target.copyWithin(done, 0, done);
 }
 
+/** Words from this one on have a high half, which their value depends on. */
+const HIGH_WORD = 2 ** 32;
+/** The contribution of a high half of zero. */
+const LOW_WORDS = Math.imul(0x27d4eb2f, 0xc2b2ae35);
+const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** Fills `target` with the pattern of `seed` from position `offset` on; the same bytes on every machine, whatever its byte order. */
 export function patternInto(target: Uint8Array, seed: number, offset: number): void {
   let word = Math.floor(offset / 4);
@@ -29,6 +35,12 @@ export function patternInto(target: Uint8Array, seed: number, offset: number): v
   if (offset % 4 !== 0) {
     const value = patternWord(seed, word++);
     for (let byte = offset % 4; byte < 4 && at < target.length; byte++) target[at++] = value >>> (byte * 8);
+  }
+  const count = (target.length - at) >>> 2;
+  if (isLittleEndian && (target.byteOffset + at) % 4 === 0 && word + count < HIGH_WORD) {
+    wordsInto(new Int32Array(target.buffer, target.byteOffset + at, count), seed, word);
+    at += count * 4;
+    word += count;
   }
   for (; at + 4 <= target.length; at += 4) {
     const value = patternWord(seed, word++);
@@ -39,6 +51,16 @@ export function patternInto(target: Uint8Array, seed: number, offset: number): v
   }
   const value = patternWord(seed, word);
   for (let byte = 0; at < target.length; byte++) target[at++] = value >>> (byte * 8);
+}
+
+/** Whole words of the pattern, none of which has a high half: what patternWord says of them, without its half for that. */
+function wordsInto(target: Int32Array, seed: number, word: number): void {
+  for (let at = 0; at < target.length; at++) {
+    let hash = Math.imul(seed ^ (word + at), 0x85ebca6b) ^ LOW_WORDS;
+    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+    hash = Math.imul(hash ^ (hash >>> 15) ^ seed, 0x846ca68b);
+    target[at] = hash ^ (hash >>> 16);
+  }
 }
 
 /** Whether two arrays of one length hold the same bytes. */

@@ -4,6 +4,7 @@
 import type { BlockDevice } from "../block/device.ts";
 import type { Clock } from "../core/clock.ts";
 import { EINVAL, type Errno } from "../core/errno.ts";
+import type { EventStream } from "../core/events.ts";
 import { deviceNumber, majorOf, minorOf } from "../core/units.ts";
 import type { MetadataReserve } from "./metadata.ts";
 
@@ -137,6 +138,8 @@ export interface PoolOptions {
   readonly metadataReserve?: MetadataReserve;
   /** Metadata blocks kept in memory beside those that changed; default 8192. Says nothing about what is done to the device's writes. */
   readonly metadataCache?: number;
+  /** Where what happens to shared blocks is told. */
+  readonly events?: EventStream;
   /** Hears each line that the kernel would log. */
   readonly log?: (line: string) => void;
   /** Hears each device-mapper event: low water, a change of mode. It may grow the pool. */

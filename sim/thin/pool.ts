@@ -10,6 +10,7 @@
 import type { BlockDevice } from "../block/device.ts";
 import { assert, InvariantError } from "../core/assert.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import type { SharingEvent } from "../core/events.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { CountedMetadata } from "./counted-metadata.ts";
 import { PoolMetadata } from "./metadata.ts";
@@ -150,6 +151,16 @@ export class ThinPool {
     this.#options.log?.(line);
   }
 
+  /** Whether somebody hears what is told. */
+  get listening(): boolean {
+    return this.#options.events?.listening === true;
+  }
+
+  /** Tells what became of shared blocks. Build the event only where somebody listens. */
+  tell(event: SharingEvent): void {
+    this.#options.events?.emit(event);
+  }
+
   sendEvent(): void {
     this.#events += 1;
     this.#options.onEvent?.();
@@ -235,7 +246,9 @@ export class ThinPool {
   }
 
   #tellMode(): void {
-    this.log(`${this.name}: switching pool to ${modeText(this.#mode, this.#features.errorIfNoSpace)} mode`);
+    const mode = modeText(this.#mode, this.#features.errorIfNoSpace);
+    this.log(`${this.name}: switching pool to ${mode} mode`);
+    if (this.listening) this.tell({ op: "poolMode", device: this.name, mode });
     this.sendEvent();
   }
 

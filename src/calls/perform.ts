@@ -13,9 +13,10 @@ import { LISTING_CALLS } from "./listing.ts";
 import { NAME_CALLS } from "./names.ts";
 import type { CallSession } from "./session.ts";
 import { type CallResult, modeOf, type Step, StepError, textOf } from "./step.ts";
+import { WATCH_CALLS } from "./watch.ts";
 
 /** Every call that a step can name. */
-export const CALLS: CallTable = { ...DATA_CALLS, ...NAME_CALLS, ...ATTRIBUTE_CALLS, ...LISTING_CALLS };
+export const CALLS: CallTable = { ...DATA_CALLS, ...NAME_CALLS, ...ATTRIBUTE_CALLS, ...LISTING_CALLS, ...WATCH_CALLS };
 
 /** Keys of a step that are no argument of its call. */
 const COMMON: ReadonlySet<string> = new Set(["on", "call", "as", "umask", "note", "result"]);

@@ -25,6 +25,8 @@ export class CallSession {
   readonly task: Task;
   /** Descriptors by the names that steps give them. A name goes when it is closed. */
   readonly descriptors: Map<string, number> = new Map();
+  /** Watches by the names that steps give them: what they were told and nobody has asked for, and what ends them. */
+  readonly watches: Map<string, { readonly told: string[]; readonly end: () => void }> = new Map();
   /** What each key of a `times` step saw last, in nanoseconds. */
   readonly seenTimes: Map<string, bigint> = new Map();
   /** Filled again by each call that needs one. */
@@ -86,6 +88,8 @@ export class CallSession {
     this.#others.clear();
     for (const file of this.#held) file.mount.fs.drop(file.inode);
     this.#held.length = 0;
+    for (const { end } of this.watches.values()) end();
+    this.watches.clear();
     this.task.exit();
   }
 }

@@ -303,7 +303,7 @@ function prefixOf(task: Task, home: string): string | DriverError {
 
 function init(context: DriverContext): GraphDriver | DriverError {
   const { host, home } = context;
-  const options = parseDevmapperOptions(context.options);
+  const options = parseDevmapperOptions(context.options, context.settings.docker);
   if (isDriverError(options)) return options;
   const { task } = host;
   const folders = makeDirectories(task, home, 0o700) ?? makeDirectory(task, `${home}/metadata`, 0o700);

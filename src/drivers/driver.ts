@@ -12,6 +12,7 @@ import type { Counters } from "../../sim/core/counters.ts";
 import type { Errno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
+import type { DockerProfile } from "./docker-profile.ts";
 
 /** Why a driver cannot be used: the three that let the choice go on to the next driver. */
 export type Unsupported = "not supported" | "prerequisites" | "incompatible";
@@ -131,6 +132,8 @@ export interface DriverSettings {
   readonly mountOptions?: string;
   /** Default "docker". */
   readonly treeCopy?: TreeCopyEngine;
+  /** Whose driver it is; default 20.10. */
+  readonly docker?: DockerProfile;
 }
 
 export interface DriverContext {

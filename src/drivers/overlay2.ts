@@ -16,6 +16,7 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
+import { DOCKER_20_10, type DockerProfile } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -37,6 +38,7 @@ import { checkOverlayHome, nativeDiffObstacle } from "./overlay-check.ts";
 import { QuotaControl } from "./quota-control.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
+import { overlayBranchChanges } from "./union-changes.ts";
 
 /** The most layers below one: 128 links of 29 characters fit the mount options' page with room for the rest. */
 const LOWERS_MAX = 128;
@@ -96,6 +98,7 @@ class Overlay2Driver implements GraphDriver {
   readonly #host: Host;
   readonly #task: Task;
   readonly #found: Found;
+  readonly #docker: DockerProfile;
   readonly #references: RefCounter;
   /** Whether upper folders tell differences; found out at the first question. */
   #native: boolean | undefined;
@@ -105,6 +108,7 @@ class Overlay2Driver implements GraphDriver {
     this.#host = context.host;
     this.#task = context.host.task;
     this.#found = found;
+    this.#docker = context.settings.docker ?? DOCKER_20_10;
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
   }
 
@@ -269,7 +273,10 @@ class Overlay2Driver implements GraphDriver {
   }
 
   changes(id: string, parent: string): Change[] | DriverError {
-    return naiveChanges(this.#task, this, { id, parent });
+    const { overlayChanges } = this.#docker;
+    if (overlayChanges === "trees" || !this.#usesNativeDiff() || !this.#isParent(id, parent))
+      return naiveChanges(this.#task, this, { id, parent });
+    return overlayBranchChanges(this.#task, this.#paths(id).diff, this.#lowerFolders(id));
   }
 
   diffSize(id: string, parent: string): number | DriverError {
@@ -381,7 +388,8 @@ function init(context: DriverContext): GraphDriver | DriverError {
   if (failed !== undefined) return failed;
   const quota = startQuota(context, backing, defaultSize);
   if (isDriverError(quota)) return quota;
-  const usual = exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
+  const { indexOff } = settings.docker ?? DOCKER_20_10;
+  const usual = indexOff && exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
   const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
   return new Overlay2Driver(context, { backing, types, mountOptions, quota, defaultSize });
 }

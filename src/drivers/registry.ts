@@ -8,6 +8,7 @@ import type { Host } from "../../sim/host.ts";
 import { AUFS } from "./aufs.ts";
 import { BTRFS } from "./btrfs.ts";
 import { DEVICEMAPPER } from "./devicemapper.ts";
+import { DOCKER_20_10 } from "./docker-profile.ts";
 import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
@@ -15,9 +16,6 @@ import { OVERLAY } from "./overlay.ts";
 import { OVERLAY2 } from "./overlay2.ts";
 import { VFS } from "./vfs.ts";
 import { ZFS } from "./zfs.ts";
-
-/** The order in which Docker 20.10 tries drivers. */
-const PRIORITY: readonly string[] = ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"];
 
 /** Every driver there is, by its name. */
 export const DRIVERS: ReadonlyMap<string, DriverKind> = new Map(
@@ -45,9 +43,14 @@ function begin(start: Start, kind: DriverKind): GraphDriver | DriverError {
   return kind.init({ ...start, home: `${start.root}/${kind.name}` });
 }
 
+/** The order in which this Docker tries drivers. */
+function priorityOf({ settings }: Start): readonly string[] {
+  return (settings.docker ?? DOCKER_20_10).priority;
+}
+
 /** The drivers whose files are there already, in the order of priority; vfs never counts. */
 function priorDrivers(start: Start): DriverKind[] {
-  const found = PRIORITY.filter((name) => name !== "vfs" && isFilledDirectory(start.host.task, `${start.root}/${name}`));
+  const found = priorityOf(start).filter((name) => name !== "vfs" && isFilledDirectory(start.host.task, `${start.root}/${name}`));
   return found.flatMap((name) => DRIVERS.get(name) ?? []);
 }
 
@@ -60,7 +63,7 @@ function choose(start: Start): GraphDriver | DriverError {
     const advice = "Please cleanup or explicitly choose storage driver (-s <DRIVER>)";
     return new DriverError(`${start.root} contains several valid graphdrivers: ${names}; ${advice}`);
   }
-  for (const name of PRIORITY) {
+  for (const name of priorityOf(start)) {
     const kind = DRIVERS.get(name);
     if (kind === undefined) continue;
     const driver = begin(start, kind);

@@ -8,6 +8,7 @@
  */
 import type { Task } from "../../sim/vfs/task.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
+import { DOCKER_20_10 } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -129,7 +130,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const failed = makeDirectories(host.task, home, 0o710);
   if (failed !== undefined) return failed;
   // What else goes wrong here Docker only logs.
-  const control = QuotaControl.start(host.task, home);
+  const control = (context.settings.docker ?? DOCKER_20_10).vfsQuota ? QuotaControl.start(host.task, home) : undefined;
   const quota = isDriverError(control) ? undefined : control;
   return size > 0 && quota === undefined ? QUOTA_NOT_SUPPORTED : new VfsDriver(context, { quota, size });
 }

@@ -15,15 +15,14 @@ import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import { newAttributes, O_RDONLY } from "../../sim/vfs/filesystem.ts";
 import { digestOfContent, digestOfText, hexOf, type NewHasher } from "../archive/digest.ts";
-import type { ReadMode } from "../archive/fault.ts";
 import type { Gzip } from "../archive/gzip.ts";
 import { layerPath } from "../archive/names.ts";
-import { readTar, type TarEntry } from "../archive/tar-read.ts";
-import { reassemble, TarSplitWriter } from "../archive/tar-split.ts";
+import { reassemble } from "../archive/tar-split.ts";
 import { type Change, DriverError, type GraphDriver, isDriverError } from "../drivers/driver.ts";
 import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
 import { setUpInitLayer } from "./init-layer.ts";
 import { LayerDb } from "./layer-db.ts";
+import { type LayerTar, sumTar } from "./tar-sums.ts";
 
 /** The most layers an image can have: 127 less the init layer and the container's own. */
 const DEPTH_MAX = 125;
@@ -55,12 +54,6 @@ export interface StoreParts {
   readonly root: string;
   readonly newHasher: NewHasher;
   readonly gzip: Gzip;
-}
-
-/** A tar to be registered, and how it is judged. */
-export interface LayerTar {
-  readonly content: Content;
-  readonly mode: ReadMode;
 }
 
 interface Held {
@@ -209,17 +202,15 @@ export class LayerStore {
     if (isDriverError(tar)) return tar;
     const size = driver.diffSize(graphId, parent?.cacheId ?? "");
     if (isDriverError(size)) return size;
-    const hasher = newHasher();
-    const split = new TarSplitWriter(this.parts.gzip);
-    const onEnd = (rest: Content): void => split.rest(rest);
-    const reading = { mode: "docker", checksums: true, onBytes: (piece: Uint8Array) => hasher.update(piece), onEnd } as const;
-    for (const entry of readTar(tar, reading)) split.entry(entry);
-    const diffId = `sha256:${hasher.hex()}`;
+    const { sums } = sumTar({ content: tar, mode: "docker" }, this.parts, (entries) => {
+      for (const _ of entries);
+    });
+    const { diffId, split } = sums();
     const chainId = parent === undefined ? diffId : digestOfText(`${parent.chainId} ${diffId}`, newHasher);
     const there = this.get(chainId);
     if (!isDriverError(there)) return there;
     const record = { chainId, diffId, cacheId: graphId, parent: parent?.chainId, size };
-    return this.db.commit(record, split.packed()) ?? this.#keep({ ...record, parent }, 1);
+    return this.db.commit(record, split) ?? this.#keep({ ...record, parent }, 1);
   }
 
   /** One pass over the tar: its digest, its tar-split, its files into the driver. */
@@ -228,25 +219,11 @@ export class LayerStore {
     cacheId: string,
     parent: Layer | undefined,
   ): { readonly diffId: string; readonly size: number; readonly split: Uint8Array } | DriverError {
-    const { host, driver, newHasher } = this.parts;
-    const hasher = newHasher();
-    const split = new TarSplitWriter(this.parts.gzip);
-    const reading = {
-      mode: tar.mode,
-      checksums: true,
-      onBytes: (piece: Uint8Array): void => hasher.update(piece),
-      onEnd: (rest: Content): void => split.rest(rest),
-    };
-    function* entries(): Generator<TarEntry> {
-      for (const entry of readTar(tar.content, reading)) {
-        split.entry(entry);
-        yield entry;
-      }
-    }
-    const diff = { entries: entries(), mode: tar.mode };
-    const size = applyDiffTo(host, driver, { id: cacheId, parent: parent?.cacheId ?? "", diff });
-    if (isDriverError(size)) return size;
-    return { diffId: `sha256:${hasher.hex()}`, size, split: split.packed() };
+    const { host, driver } = this.parts;
+    const { taken: size, sums } = sumTar(tar, this.parts, (entries) =>
+      applyDiffTo(host, driver, { id: cacheId, parent: parent?.cacheId ?? "", diff: { entries, mode: tar.mode } }),
+    );
+    return isDriverError(size) ? size : { ...sums(), size };
   }
 
   /** Lets go of a layer. @returns the layers that nobody needed any more, the topmost first */

@@ -1,7 +1,7 @@
 /**
  * What happened in one step on one driver: its events, grouped where there are many of a kind, the rules behind them, and where those come from.
  */
-import type { SimEvent } from "../../sim/core/events.ts";
+import type { SharingEvent, SimEvent } from "../../sim/core/events.ts";
 import { answerText, bytesText, countText, figureText } from "../scenario/figures.ts";
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { printable } from "../scenario/problem.ts";
@@ -21,6 +21,13 @@ export interface Explanation {
 
 /** Groups of more than this are told by their number and sum. */
 const SHOWN_MAX = 12;
+
+/** What an extent is after a file let go of a part of it. */
+const EXTENT_LEFT = {
+  free: "nobody uses the extent now",
+  part: "the extent stays: the file uses another part of it",
+  shared: "the extent stays: others use it",
+} as const;
 
 function words(event: SimEvent): string {
   switch (event.op) {
@@ -48,6 +55,36 @@ function words(event: SimEvent): string {
       return `${event.filesystem}: ${event.op === "cacheMiss" ? "reads" : event.op === "evict" ? "drops" : "writes back"} ${countText(event.pages)} pages of inode ${event.inode} from page ${event.page}`;
     case "mount":
       return `mounts ${event.filesystem} at ${event.path}`;
+    default:
+      return sharingWords(event);
+  }
+}
+
+function sharingWords(event: SharingEvent): string {
+  switch (event.op) {
+    case "snapshot":
+      return `${event.filesystem}: ${event.target} shares all that ${event.source} has`;
+    case "thinProvision":
+      return `${event.device}: virtual block ${event.virtual} gets block ${event.block} of the pool`;
+    case "thinBreak":
+      return `${event.device}: virtual block ${event.virtual} moves from the shared block ${event.source} to ${event.block}, ${event.copied === 0 ? "nothing copied: all of it is written" : `${bytesText(event.copied)} copied`}`;
+    case "thinUnmap":
+      return `${event.device}: a discard unmaps ${countText(event.blocks)} blocks`;
+    case "poolMode":
+      return `${event.device}: the pool's mode is ${event.mode}`;
+    case "extentDrop":
+      return `${event.filesystem}: inode ${event.inode} lets ${countText(event.blocks)} blocks at ${event.block} go; ${EXTENT_LEFT[event.left]}`;
+    case "extentShare":
+      return `${event.filesystem}: inode ${event.inode} shares ${countText(event.blocks)} blocks at ${event.block}`;
+    case "blockBirth":
+      return `${event.filesystem}: writes a block of ${bytesText(event.bytes)} in group ${event.group}`;
+    case "blockFree":
+      return `${event.filesystem}: frees a block of ${bytesText(event.bytes)}, born in group ${event.birth}: nobody else has it`;
+    case "blockKeep":
+      return `${event.filesystem}: lets go of a block of ${bytesText(event.bytes)}, born in group ${event.birth}; the snapshot of group ${event.snapshot} keeps it`;
+    case "arcHit":
+    case "arcMiss":
+      return `${event.filesystem}: a block of ${bytesText(event.bytes)}, born in group ${event.birth}, ${event.op === "arcHit" ? "is in the ARC" : "is read into the ARC"}`;
     default: {
       const never: never = event;
       return never;

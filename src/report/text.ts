@@ -6,6 +6,7 @@
 import { isList } from "../calls/json.ts";
 import type { CallResult } from "../calls/step.ts";
 import { answerText, bytesText, figureText } from "../scenario/figures.ts";
+import { HOST_DEFAULTS } from "../scenario/host-options.ts";
 import { printable } from "../scenario/problem.ts";
 import { columnFigure, type DriverDocument, failedHard, type ScenarioDocument, titleOf } from "./document.ts";
 import { ranked, ratioText } from "./rank.ts";
@@ -28,6 +29,7 @@ function hostText({ host, seed }: ScenarioDocument): string {
   const size = bytesText(Number(host["device"]));
   const backing = host["backing"] === "tmpfs" ? "tmpfs in memory" : `${host["backing"]} on a disk of ${size}`;
   const parts = [backing, `memory ${bytesText(Number(host["memory"]))}`, `Linux ${host["kernel"]}`, `seed ${seed}`];
+  if (host["docker"] !== HOST_DEFAULTS.docker) parts.splice(3, 0, `Docker ${host["docker"]}`);
   if (host["mount"] !== undefined) parts.push(`mounted ${host["mount"]}`);
   if (host["cost"] !== undefined) parts.push(`disk ${host["cost"]}`);
   return parts.join(" · ");

@@ -31,8 +31,7 @@ function repeated(names: readonly string[]): readonly number[] {
 
 function checkHost({ host }: Scenario, document: PlainDocument, report: Report): void {
   const { kernel, cost, docker } = host;
-  if (!DOCKERS.includes(docker))
-    report(`no Docker ${quoted(docker)} is known; known: ${DOCKERS.join(", ")}`, document.placeOf(["host", "docker"]));
+  checkDocker(docker, document.placeOf(["host", "docker"]), report);
   checkKernel(kernel, document.placeOf(["host", "kernel"]), report);
   if (cost !== undefined && !COSTS.has(cost)) {
     report(`unknown cost profile ${quoted(cost)}${suggestion(cost, [...COSTS.keys()])}`, document.placeOf(["host", "cost"]));
@@ -44,6 +43,11 @@ function checkKernel(kernel: string | undefined, place: Place, report: Report): 
     report(`no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`, place);
 }
 
+function checkDocker(docker: string | undefined, place: Place, report: Report): void {
+  if (docker !== undefined && !DOCKERS.has(docker))
+    report(`no Docker ${quoted(docker)} is known; known: ${[...DOCKERS.keys()].join(", ")}`, place);
+}
+
 function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, report: Report): void {
   const ids = drivers.map((driver) => driver.id);
   for (const index of repeated(ids)) {
@@ -52,7 +56,8 @@ function checkDrivers({ drivers, compare }: Scenario, document: PlainDocument, r
       document.placeOf(["drivers", index]),
     );
   }
-  drivers.forEach(({ driver, options, kernel }, index) => {
+  drivers.forEach(({ driver, options, kernel, docker }, index) => {
+    checkDocker(docker, document.placeOf(["drivers", index, "docker"]), report);
     checkKernel(kernel, document.placeOf(["drivers", index, "kernel"]), report);
     for (const [name, value] of Object.entries(options)) {
       const fault = optionFault(driver, name, value);
@@ -145,7 +150,7 @@ function checkSteps(scenario: Scenario, document: PlainDocument, containers: rea
   steps.forEach((step, index) => {
     const path = ["steps", index];
     checkData(valueAt(document.value, [...path, "do"]), [...path, "do"], document, report);
-    checkPlace(step, document.placeOf([...path, "in"]), containers, report);
+    checkPlace(step, document.placeOf([...path, "in"]), placesOf(step, scenario), report);
     const place = document.placeOf([...path, "do"]);
     if ((step.operation.kind === "diff" || step.operation.kind === "ps") && !containers.includes(step.operation.container)) {
       report(
@@ -168,11 +173,24 @@ function checkImage(name: string, { images }: Scenario, place: Place, report: Re
   if (!names.includes(name)) report(`no image is called ${quoted(name)}${suggestion(name, names)}`, place);
 }
 
-/** What is removed is a container, or a layer that the file's own steps write. */
-function checkRemoved(name: string, { images, containers }: Scenario, place: Place, report: Report): void {
-  if (containers.some((container) => container.name === name)) return;
+/** The layers that the file's own steps write, as IMAGE:N. */
+function writtenLayers({ images }: Scenario): readonly string[] {
   const written = images.filter((image) => image.build === undefined);
-  const layers = written.flatMap((image) => image.layers.map((_, index) => `${image.name}:${index + 1}`));
+  return written.flatMap((image) => image.layers.map((_, index) => `${image.name}:${index + 1}`));
+}
+
+/** Where a step may act: in a container; whoever watches may do it in the host's folder of a layer, too. */
+function placesOf({ operation }: StepPlan, scenario: Scenario): readonly string[] {
+  const containers = scenario.containers.map((container) => container.name);
+  const watches = operation.kind === "call" && ["watch", "watched"].includes(operation.step.call);
+  return watches ? [...containers, ...writtenLayers(scenario)] : containers;
+}
+
+/** What is removed is a container, or a layer that the file's own steps write. */
+function checkRemoved(name: string, scenario: Scenario, place: Place, report: Report): void {
+  const { images, containers } = scenario;
+  if (containers.some((container) => container.name === name)) return;
+  const layers = writtenLayers(scenario);
   if (layers.includes(name)) return;
   if (images.some((image) => image.build !== undefined && name.startsWith(`${image.name}:`))) {
     report(`${quoted(name)} lies in Docker's own store, which counts its users: only containers of that image can go`, place);
@@ -202,7 +220,7 @@ function checkDescriptors(operation: Operation, opened: Set<string>, place: Plac
   if (operation.kind !== "call") return;
   const { step } = operation;
   const name = step["fd"];
-  if (step.call === "open") {
+  if (step.call === "open" || step.call === "watch") {
     opened.add(String(name));
     return;
   }

@@ -152,3 +152,17 @@ export function spaceAndCopies(slots: Slots): Action[] {
     action("ioctl(FICLONE)", { clone: descriptor, to: descriptor }, (at) => call("clone", { fd: fd(at.clone), to: fd(at.to) })),
   ];
 }
+
+/** Actions of whoever watches files. */
+export function watching({ path, descriptor, name }: Slots): Action[] {
+  return [
+    action(
+      "inotify_add_watch(2) on a file or folder; `as` names the watch. In a layer (`in: IMAGE:N`): on the image's own, as the host sees it",
+      { watch: path, as: name },
+      (at) => call("watch", { path: at.watch, fd: at.as }),
+    ),
+    action("the events that a watch was told since it was last asked", { watched: descriptor }, (at) =>
+      call("watched", { fd: fd(at.watched) }),
+    ),
+  ];
+}

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { Operation } from "./action.ts";
 import { checkFit } from "./check.ts";
 import { type Plain, type PlainDocument, type PlainPath, readYaml } from "./document.ts";
+import { HOST_DEFAULTS } from "./host-options.ts";
 import { findingsOf, valueAt } from "./issues.ts";
 import { type Column, columnNamed } from "./metrics.ts";
 import { type Combination, combinationsOf, type Overrides } from "./parameters.ts";
@@ -22,7 +23,6 @@ import {
 import type { Bounds } from "./slots.ts";
 
 /** What a scenario without `host` runs on. */
-const HOST_DEFAULTS = { backing: "ext4", device: 8 * 2 ** 30, memory: 2 * 2 ** 30, kernel: "6.18", docker: "20.10" } as const;
 const METRICS_DEFAULT = [
   "data_copied_at_create",
   "data_copied_at_steps",
@@ -165,7 +165,7 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
 
 function driverChoice(entry: WrittenDriver | DriverChoice["driver"], place: Place): DriverChoice {
   if (typeof entry === "string") return { id: entry, driver: entry, options: {}, place };
-  const { driver, id = driver, options = {}, backing, kernel } = entry;
+  const { driver, id = driver, options = {}, backing, kernel, docker } = entry;
   return {
     id,
     driver,
@@ -173,6 +173,7 @@ function driverChoice(entry: WrittenDriver | DriverChoice["driver"], place: Plac
     place,
     ...(backing === undefined ? {} : { backing }),
     ...(kernel === undefined ? {} : { kernel }),
+    ...(docker === undefined ? {} : { docker }),
   };
 }
 

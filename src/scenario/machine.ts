@@ -8,6 +8,7 @@ import { bytes, nanoseconds } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import type { NewHasher } from "../archive/digest.ts";
+import { DOCKER_20_10 } from "../drivers/docker-profile.ts";
 import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
 import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
@@ -15,7 +16,7 @@ import { runZfs } from "../drivers/zfs-tool.ts";
 import { Lab } from "../layers/lab.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { optionWords, startOf } from "./driver-options.ts";
-import { COSTS, KERNELS } from "./host-options.ts";
+import { COSTS, DOCKERS, KERNELS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 import { DRIVER_NAMES } from "./schema.ts";
 import { storesOf } from "./stores.ts";
@@ -63,6 +64,8 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
   if (kind === undefined) return new Missing("not there yet");
   const backing = backingFor(kind, choice.backing ?? choices.backing);
   if (!FILESYSTEMS.has(backing)) return new Missing(`the backing filesystem ${backing} is not there yet`);
+  const docker = DOCKERS.get(choice.docker ?? choices.docker) ?? DOCKER_20_10;
+  if (docker.gone.includes(choice.driver)) return new Missing(`Docker ${docker.version} has no driver ${choice.driver}`);
   const kernel = KERNELS.get(choice.kernel ?? choices.kernel) ?? k6_18;
   const host = createHost({ seed, memory: choices.memory, kernel });
   const profile = choices.cost === undefined ? undefined : COSTS.get(choices.cost);
@@ -75,7 +78,8 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
     ...(choices.mkfs === undefined || backing !== choices.backing ? {} : { make: choices.mkfs }),
   });
   if (isDriverError(disk)) return new WorldFailure(disk.message);
-  const driver = startDriver(host, { name: choice.driver, ...startOf(choice.driver, choice.options) });
+  const { options, settings } = startOf(choice.driver, choice.options);
+  const driver = startDriver(host, { name: choice.driver, options, settings: { ...settings, docker } });
   if (isDriverError(driver)) return new WorldFailure(startFailure(driver));
   return worldOf({ host, disk, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
 }

@@ -17,6 +17,8 @@ export interface DriverChoice {
   readonly backing?: string;
   /** Instead of the host's. */
   readonly kernel?: string;
+  /** Another Docker than the host's. */
+  readonly docker?: string;
   readonly place: Place;
 }
 

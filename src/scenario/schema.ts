@@ -50,6 +50,7 @@ export interface WrittenDriver {
   readonly options?: Readonly<Record<string, string>> | undefined;
   readonly backing?: (typeof BACKINGS)[number] | undefined;
   readonly kernel?: string | undefined;
+  readonly docker?: string | undefined;
 }
 interface WrittenHost {
   readonly backing?: (typeof BACKINGS)[number] | undefined;
@@ -121,6 +122,10 @@ function kernelSchema(): z.ZodType {
   return z.string().regex(/^\d+\.\d+$/, "expected a kernel version such as 6.18, in quotes");
 }
 
+function dockerSchema(): z.ZodType {
+  return z.string().meta({ description: `whose storage drivers: ${[...DOCKERS.keys()].join(", ")}, in quotes` });
+}
+
 function driverSchema(slots: Slots): z.ZodType {
   const scalar = z.union([z.string(), z.number(), z.boolean()], {
     error: (issue) => `expected a text, a number, true or false, found ${quoted(issue.input)}`,
@@ -135,9 +140,10 @@ function driverSchema(slots: Slots): z.ZodType {
         options: z.record(z.string(), scalar.transform(String)).optional(),
         backing: backingSchema().optional(),
         kernel: kernelSchema().optional(),
+        docker: dockerSchema().optional(),
       })
       .meta({
-        description: "a driver with options, or on another filesystem or kernel, under an id of its own",
+        description: "a driver with options, or on another filesystem, kernel or Docker, under an id of its own",
       }),
   ]);
 }
@@ -148,10 +154,7 @@ function hostSchema(slots: Slots): z.ZodType {
     device: slots.size.optional(),
     memory: slots.size.optional(),
     kernel: kernelSchema().optional(),
-    docker: z
-      .string()
-      .optional()
-      .meta({ description: `whose storage drivers: ${DOCKERS.join(", ")}, in quotes` }),
+    docker: dockerSchema().optional(),
     mount: z
       .string()
       .regex(/^[\w=.-]+(,[\w=.-]+)*$/, "expected mount options such as pquota")
@@ -189,7 +192,7 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
   return z.strictObject({
     id: slots.name.optional(),
     note: slots.text.optional(),
-    in: slots.name.optional().meta({ description: "the container that makes the call" }),
+    in: slots.treeName.optional().meta({ description: "the container that makes the call; to watch, also a layer as IMAGE:N" }),
     as: z.strictObject({ uid: slots.id, gid: slots.id, groups: z.array(slots.id).optional() }).optional(),
     umask: slots.mode.optional(),
     do: operation,

@@ -51,6 +51,7 @@ function share(
   how: { count: number; span: number; same: boolean },
 ): Errno | undefined {
   const { inode } = target;
+  const { events } = state.environment;
   const from = source.offset;
   const to = source.offset + how.span;
   const shift = target.offset - source.offset;
@@ -69,6 +70,14 @@ function share(
     inode.bytes += end - start;
     const reference = { start: extent.start, object: inode.ino, offset: start + shift - part.offset };
     state.references.changeData(inode.subvolume.id, reference, 1);
+    if (events.listening)
+      events.emit({
+        op: "extentShare",
+        filesystem: state.label,
+        inode: inode.ino,
+        block: (extent.start + part.offset) / SECTOR_SIZE,
+        blocks: part.length / SECTOR_SIZE,
+      });
   }
   // What lies in an item is no extent to share: it is copied.
   if (inline !== undefined && inline.extent.kind === "inline") {

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import { Cursor } from "../tree.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DiskExtent, FileExtent } from "./items.ts";
-import { EXTENT_DATA, FILE_EXTENT_BYTES, INLINE_BYTES, key } from "./layout.ts";
+import { EXTENT_DATA, FILE_EXTENT_BYTES, INLINE_BYTES, key, SECTOR_SIZE } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** One item: from `at` on. */
@@ -82,10 +82,23 @@ function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number): P
   return { at: from, extent: { ...extent, offset: extent.offset + from - at, length: to - from } };
 }
 
+/** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
+export function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
+  const known = state.references.extent(extent.start);
+  assert(known !== undefined, `file extent ${extent.start} has an extent`);
+  const users = state.references.referencesTo(extent.start);
+  const [owner] = users;
+  if (known === undefined || owner === undefined || users.length !== 1 || owner.parent > 0) return false;
+  // Younger than every snapshot of its subvolume, or no other subvolume could know it.
+  const subvolume = state.subvolumes.get(owner.tree);
+  return subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
+}
+
 /** Takes [start, end) out of a file's extents; those that cross the edges are cut, and their extents on the device stay whole. */
 export function dropExtents(state: BtrfsState, inode: InodeState, start: number, end: number): void {
   const { tree } = inode.subvolume;
   const gone: number[] = [];
+  const dropped: DroppedExtent[] = [];
   for (const placed of extentsIn(inode, start, end)) {
     const { at, extent } = placed;
     const here = key(inode.ino, EXTENT_DATA, at);
@@ -107,13 +120,34 @@ export function dropExtents(state: BtrfsState, inode: InodeState, start: number,
       else tree.rekey(here, key(inode.ino, EXTENT_DATA, behind.at), behind.extent);
     }
     if (!isBefore && !isBehind) gone.push(at);
+    if (state.environment.events.listening)
+      dropped.push({ whole, from: Math.max(at, start), to: Math.min(endOf(whole), end), shared: !isAlone(state, extent) });
     // All parts have the same reference: object and where the whole would begin.
     if (isBefore && isBehind) state.references.changeData(inode.subvolume.id, reference, 1);
     else if (!isBefore && !isBehind) state.references.changeData(inode.subvolume.id, reference, -1);
   }
   const [first] = gone;
   const last = gone.at(-1);
-  if (first === undefined || last === undefined) return;
   // What goes altogether lies in a row.
-  tree.removeRange(key(inode.ino, EXTENT_DATA, first), key(inode.ino, EXTENT_DATA, last + 1));
+  if (first !== undefined && last !== undefined)
+    tree.removeRange(key(inode.ino, EXTENT_DATA, first), key(inode.ino, EXTENT_DATA, last + 1));
+  for (const one of dropped) tellDropped(state, inode, one);
+}
+
+/** What a file has let go of: [from, to) of what the item stood for. */
+interface DroppedExtent {
+  readonly whole: Placed<DiskExtent>;
+  readonly from: number;
+  readonly to: number;
+  /** Whether others had it, too. */
+  readonly shared: boolean;
+}
+
+/** Tells who has the extent now; its references must be changed already. */
+function tellDropped(state: BtrfsState, inode: InodeState, { whole, from, to, shared }: DroppedExtent): void {
+  const { at, extent } = whole;
+  const left = shared ? "shared" : state.references.count(extent.start) === 0 ? "free" : "part";
+  const block = (extent.start + extent.offset + from - at) / SECTOR_SIZE;
+  const blocks = (to - from) / SECTOR_SIZE;
+  state.environment.events.emit({ op: "extentDrop", filesystem: state.label, inode: inode.ino, block, blocks, left });
 }

@@ -139,7 +139,10 @@ export function createSnapshot(
     inheritQuota(state, source.id, id, how.parents);
     subvolume.item = { ...subvolume.item, readOnly: how.readOnly };
   });
-  return failed ?? id;
+  if (failed !== undefined) return failed;
+  const { events } = state.environment;
+  if (events.listening) events.emit({ op: "snapshot", filesystem: state.label, source: `${source.id}`, target: `${id}` });
+  return id;
 }
 
 /** The snapshot's tree: a copy of the source's root node, below which everything is shared (btrfs_copy_root). */

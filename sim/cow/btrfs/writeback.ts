@@ -8,7 +8,7 @@ import { EIO, type Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { type Compression, compressedBytes } from "./compression.ts";
 import { addChecksums } from "./extent-items.ts";
-import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
+import { dropExtents, endOf, extentsIn, isAlone, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirty } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
@@ -124,18 +124,6 @@ function inPlace(
     return true;
   });
   return out;
-}
-
-/** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
-function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
-  const known = state.references.extent(extent.start);
-  assert(known !== undefined, `file extent ${extent.start} has an extent`);
-  const users = state.references.referencesTo(extent.start);
-  const [owner] = users;
-  if (known === undefined || owner === undefined || users.length !== 1 || owner.parent > 0) return false;
-  // Younger than every snapshot of its subvolume, or no other subvolume could know it.
-  const subvolume = state.subvolumes.get(owner.tree);
-  return subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
 }
 
 /** Writes data to where it is; what was preallocated is written from now on. */

@@ -9,6 +9,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
+import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
 import type { BlockPointer, Dva } from "./block-pointer.ts";
 import { Directory, promisedTo } from "./dsl.ts";
@@ -28,6 +29,8 @@ export interface PoolHost {
   readonly clock: Clock;
   /** Bytes of the host's memory: the ARC may have half of it, changes a tenth. */
   readonly memory: number;
+  /** Where what becomes of blocks is told; absent: nowhere. */
+  readonly events?: EventStream;
 }
 
 export interface CreatePoolOptions {
@@ -48,13 +51,13 @@ function hashName(name: string): number {
   return hash + 1;
 }
 
-function storeOn(tops: readonly TopLevel[], profile: ZfsProfile, host: PoolHost): BlockStore {
+function storeOn(name: string, tops: readonly TopLevel[], profile: ZfsProfile, host: PoolHost): BlockStore {
   const devices = tops.map(({ children, ashift }) => {
     const size = Math.min(...children.map(usableBytes));
     return { size, ashift, metaslabShift: profile.metaslabShift(size) };
   });
   const arc = new Arc(host.clock, Math.floor(host.memory / 2));
-  return new BlockStore({ profile, tops, space: new PoolSpace(devices), arc });
+  return new BlockStore({ name, profile, tops, space: new PoolSpace(devices), arc, events: host.events });
 }
 
 /** Makes a pool. @returns EOVERFLOW for a device that is too small, EINVAL for none at all. */
@@ -65,7 +68,7 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
   if (devices.some((device) => device.size < DEVICE_BYTES_MIN)) return EOVERFLOW;
   const ashift = options.ashift ?? Math.log2(Math.max(...devices.map((device) => device.sectorSize)));
   const tops: TopLevel[] = options.tops.map((children) => ({ children, ashift }));
-  const store = storeOn(tops, profile, host);
+  const store = storeOn(options.name, tops, profile, host);
   const guid = hashName(options.name) * 4096 + (host.clock.now % 4096);
   const rootId = 2;
   const meta = new MetaSet(store, undefined, { rootDirectory: rootId, nextId: rootId + 2 });
@@ -103,7 +106,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   if (isErrno(tops)) return tops;
   const uberblock = readUberblock(tops, label.guid);
   if (profile === undefined || uberblock === undefined) return EIO;
-  const store = storeOn(tops, profile, host);
+  const store = storeOn(label.pool, tops, profile, host);
   const pointer = uberblock.root as BlockPointer;
   const root = store.readRecord(pointer);
   if (isErrno(root)) return root;

@@ -88,6 +88,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     pool.touch(head);
     return undefined;
   });
+  pool.store.tellSnapshot(head.path, snapshot.path);
   return snapshot;
 }
 
@@ -119,6 +120,7 @@ export function createClone(
     }
     return rewriteSet(pool, head);
   });
+  pool.store.tellSnapshot(origin.path, directory.path);
   return directory;
 }
 

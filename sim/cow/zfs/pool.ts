@@ -145,6 +145,7 @@ export class Pool {
   /** A head lets a block go. */
   kill(head: Dataset, pointer: BlockPointer): void {
     if (blockKilled(head, pointer)) this.store.free(pointer);
+    else this.store.tellKept(pointer, head.path, head.previousGroup);
   }
 
   // Room for changes

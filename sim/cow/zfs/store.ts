@@ -7,8 +7,9 @@ import { assert } from "../../core/assert.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
 import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import type { EventStream } from "../../core/events.ts";
 import type { Arc } from "./arc.ts";
-import type { BlockKind, BlockPointer, Dva } from "./block-pointer.ts";
+import { allocatedSize, type BlockKind, type BlockPointer, type Dva } from "./block-pointer.ts";
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
 import type { PoolSpace } from "./space.ts";
@@ -43,11 +44,29 @@ export interface StoreCounters {
   writtenBytes: number;
 }
 
+interface StoreParts {
+  /** The pool's. */
+  readonly name: string;
+  readonly profile: ZfsProfile;
+  readonly tops: readonly TopLevel[];
+  readonly space: PoolSpace;
+  readonly arc: Arc;
+  readonly events?: EventStream | undefined;
+}
+
+/** Whether a block is a file's data, and no metadata. */
+function isFileData({ kind, level }: Pick<BlockPointer, "kind" | "level">): boolean {
+  return kind === "data" && level === 0;
+}
+
 export class BlockStore {
   readonly profile: ZfsProfile;
   readonly tops: readonly TopLevel[];
   readonly space: PoolSpace;
   readonly arc: Arc;
+  /** Where what becomes of blocks is told, and under which name; absent: nowhere. */
+  readonly #events: EventStream | undefined;
+  readonly #name: string;
   readonly counters: StoreCounters = { blocksWritten: 0, blocksFreed: 0, writtenBytes: 0 };
   /** The transaction group at work. */
   group = 1;
@@ -56,11 +75,13 @@ export class BlockStore {
   logBytes = 0;
   #stamp = 1;
 
-  constructor(parts: { profile: ZfsProfile; tops: readonly TopLevel[]; space: PoolSpace; arc: Arc }) {
+  constructor(parts: StoreParts) {
     this.profile = parts.profile;
     this.tops = parts.tops;
     this.space = parts.space;
     this.arc = parts.arc;
+    this.#events = parts.events;
+    this.#name = parts.name;
   }
 
   /** Allocates and writes a block. @returns ENOSPC, EIO. */
@@ -84,6 +105,8 @@ export class BlockStore {
     const pointer = this.#pointer({ kind, level, logicalSize, content: block.content, dedup: block.dedup }, dvas, physicalSize);
     // The meta object set is in memory as it is; its blocks are read at an import only.
     if (kind !== "mos") this.arc.add(pointer, block.content);
+    if (this.#events?.listening && isFileData(block))
+      this.#events.emit({ op: "blockBirth", filesystem: this.#name, group: this.group, bytes: physicalSize * dvas.length });
     return pointer;
   }
 
@@ -116,6 +139,11 @@ export class BlockStore {
   read(pointer: BlockPointer): Content | Errno {
     if (pointer.embedded !== undefined) return originalContent(Content.record(pointer.embedded));
     const cached = this.arc.get(pointer);
+    if (this.#events?.listening && isFileData(pointer)) {
+      const { birth, logicalSize } = pointer;
+      const op = cached === undefined ? "arcMiss" : "arcHit";
+      this.#events.emit({ op, filesystem: this.#name, birth, bytes: logicalSize });
+    }
     if (cached !== undefined) return cached;
     const isRecord = pointer.kind !== "data" || pointer.physicalSize < pointer.logicalSize;
     const isWhole = (content: Content): boolean => !isRecord || content.wholeRecord() !== undefined;
@@ -134,6 +162,23 @@ export class BlockStore {
     const content = this.read(pointer);
     if (isErrno(content)) return content;
     return content.wholeRecord() ?? EIO;
+  }
+
+  /** Tells that a dataset has let go of a block which a snapshot keeps. @param snapshot - the group of the dataset's newest */
+  tellKept(pointer: BlockPointer, dataset: string, snapshot: number): void {
+    if (this.#events?.listening && isFileData(pointer))
+      this.#events.emit({
+        op: "blockKeep",
+        filesystem: dataset,
+        birth: pointer.birth,
+        snapshot,
+        bytes: allocatedSize(pointer),
+      });
+  }
+
+  /** Tells of a new snapshot or clone. */
+  tellSnapshot(source: string, target: string): void {
+    if (this.#events?.listening) this.#events.emit({ op: "snapshot", filesystem: this.#name, source, target });
   }
 
   /** Goes on with stamps behind those of earlier groups. */
@@ -163,6 +208,8 @@ export class BlockStore {
       this.dedupTable.delete(pointer.dedup);
     }
     this.counters.blocksFreed += 1;
+    if (this.#events?.listening && isFileData(pointer))
+      this.#events.emit({ op: "blockFree", filesystem: this.#name, birth: pointer.birth, bytes: allocatedSize(pointer) });
     this.arc.remove(pointer);
     for (const dva of pointer.dvas) this.space.free(dva, this.group, pointer.birth === this.group);
   }

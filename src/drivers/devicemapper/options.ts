@@ -2,6 +2,7 @@
  * The storage options of devicemapper (moby daemon/graphdriver/devmapper/deviceset.go, v20.10; spec/drivers.md §5.3).
  */
 import { GIB } from "../../../sim/core/units.ts";
+import { DOCKER_20_10, type DockerProfile } from "../docker-profile.ts";
 import { DriverError, isDriverError } from "../driver.ts";
 import { parseBool, parseKeyValue, parseSize } from "../options.ts";
 
@@ -35,7 +36,7 @@ type Draft = { -readonly [K in keyof DevmapperOptions]: DevmapperOptions[K] };
 
 const SECTOR = 512;
 
-function defaults(): Draft {
+function defaults({ deferred }: DockerProfile): Draft {
   return {
     thinPoolDevice: undefined,
     dataDevice: undefined,
@@ -50,8 +51,8 @@ function defaults(): Draft {
     mountOptions: "",
     blockSectors: 128,
     discard: true,
-    deferredRemoval: true,
-    deferredDeletion: true,
+    deferredRemoval: deferred,
+    deferredDeletion: deferred,
     minFreePercent: 10,
   };
 }
@@ -167,8 +168,11 @@ const SETTERS: Readonly<Record<string, Setter>> = {
 };
 
 /** Reads the daemon's options. @returns the text that the daemon would log. */
-export function parseDevmapperOptions(words: readonly string[]): DevmapperOptions | DriverError {
-  const draft = defaults();
+export function parseDevmapperOptions(
+  words: readonly string[],
+  docker: DockerProfile = DOCKER_20_10,
+): DevmapperOptions | DriverError {
+  const draft = defaults(docker);
   let discardGiven = false;
   let deletionGiven = false;
   for (const word of words) {

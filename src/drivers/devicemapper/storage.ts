@@ -108,6 +108,7 @@ function openPool(
     metadata: metadata.device,
     table,
     clock: host.clock,
+    events: host.events,
     deviceNumbers: { metadata: metadata.number, data: data.number },
   });
   if (pool instanceof TargetError) return refused(pool);

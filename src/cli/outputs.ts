@@ -2,7 +2,7 @@
  * Where results go: one format on standard output, and any number of files.
  *
  * Interface: the table is written scenario by scenario, as soon as each is known; every other format at the end. In GitHub Actions the step summary
- * is written too.
+ * is written too, and without a --format the annotations come behind the tables.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { InputError, reasonOf } from "../node/input-error.ts";
@@ -89,6 +89,8 @@ export class Outputs {
   readonly #format: string;
   readonly #files: readonly OutputFile[];
   readonly #shown: Shown;
+  /** Whether GitHub Actions is told of failures although nobody chose a format. */
+  readonly #annotates: boolean;
   readonly #save: string | undefined;
   readonly #write: (text: string) => void;
   readonly #environment: Readonly<Record<string, string | undefined>>;
@@ -109,6 +111,8 @@ export class Outputs {
   ) {
     this.#format = options.json === true ? "json" : formatNamed(options.format ?? "table");
     this.#files = outputFiles(options.output);
+    const isChosen = options.format !== undefined || options.json === true;
+    this.#annotates = this.#format === "github" || (!isChosen && environment["GITHUB_ACTIONS"] === "true");
     this.#shown = { width: columnsOf(environment), ranked, quiet: options.quiet === true };
     this.#save = options.save;
     this.#write = write;
@@ -135,11 +139,12 @@ export class Outputs {
   finish(more: Partial<RunDocument> = {}): RunDocument {
     const document = { ...runDocument(this.#done), ...more };
     if (this.#format !== "table" && !isOfEvents(this.#format)) this.#write(formatted(this.#format, document, this.#shown));
+    else if (this.#annotates) this.#write(githubText(document));
     for (const { format, path } of this.#files)
       if (!isOfEvents(format)) writeResult(path, formatted(format, document, this.#shown));
     if (this.#save !== undefined) writeResult(this.#save, documentText(document));
     const summary = this.#environment["GITHUB_STEP_SUMMARY"];
-    if (summary !== undefined && summary !== "" && this.#format === "github") appendFileSync(summary, summaryText(document));
+    if (summary !== undefined && summary !== "" && this.#annotates) appendFileSync(summary, summaryText(document));
     return document;
   }
 }

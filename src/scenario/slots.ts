@@ -144,7 +144,7 @@ export function slotsFor(variables: Variables): Slots {
     script: z
       .string({ error: (issue) => `expected a command line such as "mv /a /b", found ${quoted(issue.input)}` })
       .max(PATH_MAX, "a script of more than 65536 characters")
-      .meta({ description: "a command line: commands with && || ; and lines, quotes, $names of vars, patterns, > >> <" })
+      .meta({ description: "a command line: commands with | && || ; and lines, quotes, $names of vars, patterns, > >> < <<END" })
       .transform((text, context): Script => {
         const found = readScript(text, variables);
         if (!(found instanceof Fault)) return found;

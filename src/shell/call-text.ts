@@ -24,10 +24,23 @@ const ACCESS = ["O_RDONLY", "O_WRONLY", "O_RDWR"] as const;
 export function flagsText(flags: number): string {
   const words: string[] = [ACCESS[flags & fs.O_ACCMODE] ?? "O_ACCMODE"];
   for (const [name, bit] of FLAGS) if ((flags & bit) === bit) words.push(name);
+  // O_SYNC has the bit of O_DSYNC in it.
+  if ((flags & fs.O_SYNC) === fs.O_SYNC) words.push("O_SYNC");
+  else if ((flags & fs.O_DSYNC) !== 0) words.push("O_DSYNC");
   return words.join("|");
 }
 
 /** A path in quotes, control characters escaped. */
 export function pathText(path: string): string {
   return `"${path.replace(/[\\"\p{Cc}]/gu, (unit) => (unit === "\n" ? "\\n" : unit < " " ? `\\${unit.charCodeAt(0).toString(8)}` : `\\${unit}`))}"`;
+}
+
+/** Permission bits as strace writes them. */
+export function octal(mode: number): string {
+  return `0${mode.toString(8)}`;
+}
+
+/** A path without a slash at its end and without "." at its start. */
+export function tidy(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }

@@ -1,7 +1,8 @@
 /**
- * A command line as POSIX shells read it, as far as this shell goes: commands with && || ; and lines, quotes, variables, patterns, redirections.
+ * A command line as POSIX shells read it, as far as this shell goes: commands with | && || ; and lines, quotes, variables, patterns, redirections,
+ * here-documents.
  *
- * Interface: `parseScript` gives the list or a SyntaxFault with the offset in the text. Pipes, loops, functions, substitution of commands and
+ * Interface: `parseScript` gives the list or a SyntaxFault with the offset in the text. Loops, functions, substitution of commands and
  * assignments are not part of it and are refused by name.
  */
 
@@ -22,16 +23,18 @@ interface Redirection {
   /** A file, opened for reading, from the start or at its end; or another descriptor. */
   readonly to:
     | { readonly kind: "file"; readonly mode: "read" | "write" | "append"; readonly word: Word }
+    /** A here-document's text. */
+    | { readonly kind: "text"; readonly word: Word }
     | { readonly kind: "descriptor"; readonly fd: number };
 }
 
 export interface SimpleCommand {
   readonly words: readonly Word[];
   readonly redirections: readonly Redirection[];
-  /** `! command`. */
+  /** `! command`; of a pipe, its first command says it for all. */
   readonly negated: boolean;
-  /** When it runs, by how the command before it ended. */
-  readonly when: "always" | "and" | "or";
+  /** When it runs, by how the command before it ended; or it reads what that one writes. */
+  readonly when: "always" | "and" | "or" | "pipe";
 }
 
 /** Why a text is no command line of this shell. */
@@ -44,23 +47,35 @@ export class SyntaxFault {
   }
 }
 
+/** A here-document whose lines come after the line at work. */
+interface AwaitedText {
+  readonly end: string;
+  /** <<-: tabs at the beginnings of lines are not part of it. */
+  readonly strips: boolean;
+  /** Of an end in quotes: a $ is no variable's. */
+  readonly literal: boolean;
+  readonly parts: Part[];
+  readonly at: number;
+}
+
 interface Reader {
   readonly text: string;
   at: number;
+  readonly awaited: AwaitedText[];
 }
 
 const OPERATORS = ["&&", "||", ";", "\n", ">>", ">&", ">", "<", "|", "&", "(", ")"] as const;
 const REFUSED: Readonly<Record<string, string>> = {
-  "|": "a pipe",
   "&": "a command in the background",
   "(": "a subshell",
   ")": "a bracket",
 };
+const JOINED: Readonly<Partial<Record<string, SimpleCommand["when"]>>> = { "&&": "and", "||": "or", "|": "pipe" };
 const KEYWORDS: ReadonlySet<string> = new Set(["if", "for", "while", "until", "case", "{", "then", "do", "function"]);
 
 /** Reads a script. */
 export function parseScript(text: string): readonly SimpleCommand[] | SyntaxFault {
-  const reader: Reader = { text, at: 0 };
+  const reader: Reader = { text, at: 0, awaited: [] };
   const commands: SimpleCommand[] = [];
   let when: SimpleCommand["when"] = "always";
   for (;;) {
@@ -69,18 +84,24 @@ export function parseScript(text: string): readonly SimpleCommand[] | SyntaxFaul
     const command = readCommand(reader, when);
     if (command instanceof SyntaxFault) return command;
     if (command.words.length > 0 || command.redirections.length > 0) commands.push(command);
-    else if (when !== "always") return new SyntaxFault("a command is missing after && or ||", reader.at);
+    else if (when !== "always") return new SyntaxFault("a command is missing after |, && or ||", reader.at);
     const operator = operatorAt(reader);
     when = "always";
     if (operator === undefined) break;
     reader.at += operator.length;
-    if (operator === "&&" || operator === "||") {
+    const joined = JOINED[operator];
+    if (joined !== undefined) {
       if (command.words.length === 0) return new SyntaxFault(`a command is missing before ${operator}`, reader.at);
-      when = operator === "&&" ? "and" : "or";
-    } else if (operator !== ";" && operator !== "\n")
+      when = joined;
+    } else if (operator === "\n") {
+      const fault = readTexts(reader);
+      if (fault !== undefined) return fault;
+    } else if (operator !== ";")
       return new SyntaxFault(`${REFUSED[operator] ?? operator} is not part of this shell`, reader.at - 1);
   }
   if (when !== "always") return new SyntaxFault("a command is missing at the end", text.length);
+  const [missing] = reader.awaited;
+  if (missing !== undefined) return new SyntaxFault(`the lines of <<${missing.end} are missing`, missing.at);
   return commands.length === 0 ? new SyntaxFault("no command", 0) : commands;
 }
 
@@ -106,7 +127,7 @@ function readCommand(reader: Reader, when: SimpleCommand["when"]): SimpleCommand
   let negated = false;
   for (;;) {
     skipBlanks(reader, false);
-    const redirection = readRedirection(reader);
+    const redirection = readHere(reader) ?? readRedirection(reader);
     if (redirection instanceof SyntaxFault) return redirection;
     if (redirection !== undefined) {
       redirections.push(redirection);
@@ -132,6 +153,67 @@ export function plainText(word: Word): string | undefined {
     text += part.text;
   }
   return text;
+}
+
+/** `<< END` and `<<- END`: the lines up to END come later. */
+function readHere(reader: Reader): Redirection | SyntaxFault | undefined {
+  const pattern = /0?<<(-?)/y;
+  pattern.lastIndex = reader.at;
+  const [whole, dash] = pattern.exec(reader.text) ?? [];
+  if (whole === undefined) return undefined;
+  reader.at += whole.length;
+  skipBlanks(reader, false);
+  const word = readWord(reader);
+  if (word instanceof SyntaxFault) return word;
+  const end = plainText(word);
+  if (end === undefined || end === "") return new SyntaxFault("after << the line that ends the text must stand", word.at);
+  const literal = word.parts.some((part) => part.quoted);
+  const parts: Part[] = [];
+  reader.awaited.push({ end, strips: dash === "-", literal, parts, at: word.at });
+  return { fd: 0, to: { kind: "text", word: { parts, at: word.at } } };
+}
+
+/** The lines of the here-documents that the line before asked for. */
+function readTexts(reader: Reader): SyntaxFault | undefined {
+  for (const { end, strips, literal, parts, at } of reader.awaited.splice(0)) {
+    const lines: string[] = [];
+    for (;;) {
+      if (reader.at >= reader.text.length) return new SyntaxFault(`the line ${end} is missing that ends the text`, at);
+      const next = reader.text.indexOf("\n", reader.at);
+      const whole = reader.text.slice(reader.at, next < 0 ? undefined : next);
+      reader.at = next < 0 ? reader.text.length : next + 1;
+      const line = strips ? whole.replace(/^\t+/, "") : whole;
+      if (line === end) break;
+      lines.push(`${line}\n`);
+    }
+    const fault = addText(parts, lines.join(""), literal);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** A here-document's text as parts of one word: as in double quotes, but that a quote is a quote. */
+function addText(parts: Part[], text: string, literal: boolean): SyntaxFault | undefined {
+  const reader: Reader = { text, at: 0, awaited: [] };
+  let plain = "";
+  const flush = (): void => {
+    parts.push({ kind: "text", text: plain, quoted: true });
+    plain = "";
+  };
+  while (reader.at < text.length) {
+    const unit = text[reader.at] ?? "";
+    if (!literal && unit === "$") {
+      flush();
+      const fault = readVariable(reader, parts, true);
+      if (fault !== undefined) return fault;
+      continue;
+    }
+    const escapes = !literal && unit === "\\" && /[\\$`]/.test(text[reader.at + 1] ?? "");
+    plain += escapes ? text[reader.at + 1] : unit;
+    reader.at += escapes ? 2 : 1;
+  }
+  flush();
+  return undefined;
 }
 
 function readRedirection(reader: Reader): Redirection | SyntaxFault | undefined {

@@ -9,12 +9,13 @@
  */
 import type { Time } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
-import { EBADF, EINVAL, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EBADF, EINVAL, type Errno, ESPIPE, isErrno } from "../../sim/core/errno.ts";
 import type { Random } from "../../sim/core/random.ts";
 import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
-import { type Attributes, O_CLOEXEC, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../sim/vfs/filesystem.ts";
+import { type Attributes, newAttributes, O_CLOEXEC, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { flagsText, pathText } from "./call-text.ts";
+import { flagsText, octal, pathText, tidy } from "./call-text.ts";
+import { takeFrom } from "./pipe.ts";
 
 /** One system call that a command made. */
 export interface MadeCall {
@@ -27,10 +28,12 @@ export interface MadeCall {
 export interface OpenedFile {
   readonly fd: number;
   readonly path: string;
-  readonly device: "null" | "zero" | "random" | undefined;
+  readonly device: "null" | "zero" | "random" | "pipe" | undefined;
+  /** What a pipe holds: its writer adds at the end, its reader takes from the beginning. */
+  readonly held?: Content[];
 }
 
-const DEVICES: ReadonlyMap<string, NonNullable<OpenedFile["device"]>> = new Map([
+const DEVICES: ReadonlyMap<string, "null" | "zero" | "random"> = new Map([
   ["/dev/null", "null"],
   ["/dev/zero", "zero"],
   ["/dev/urandom", "random"],
@@ -45,6 +48,8 @@ const TRANSFER_MAX = 0x7ffff000;
 
 export type UtimeTo = Time | "NOW" | "OMIT";
 const STDOUT_MAX = 2 ** 20;
+/** What stdio keeps of a file's output: st_blksize. */
+const STDIO_BUFFER = 4096;
 
 export interface ProcessOptions {
   readonly task: Task;
@@ -69,6 +74,9 @@ export class Process {
   input: OpenedFile | undefined;
   /** Where standard error is redirected to. */
   errors: OpenedFile | "output" | undefined;
+  /** What stdio has not written yet of standard output; undefined before its first use. */
+  #buffered: Content | undefined;
+  #flushError: Errno | undefined;
   readonly #onCall: ((call: MadeCall) => void) | undefined;
 
   constructor({ task, random, onCall }: ProcessOptions) {
@@ -100,6 +108,7 @@ export class Process {
     return this.#made("statx", found, pathText(path), follow ? undefined : "AT_SYMLINK_NOFOLLOW");
   }
   fstat(file: OpenedFile): Attributes | Errno {
+    if (file.device === "pipe") return { ...newAttributes(), mode: S_IFIFO | 0o600, nlink: 1 };
     return this.#made("newfstatat", this.task.fstat(file.fd), `<${file.path}>`);
   }
 
@@ -155,17 +164,23 @@ export class Process {
     return this.#made("close", this.task.close(file.fd), `<${file.path}>`);
   }
   read(file: OpenedFile, length: number): Content | Errno {
-    const found = file.device === undefined ? this.task.read(file.fd, length) : this.#ofDevice(file.device, length);
+    if (file.held !== undefined) return takeFrom(file.held, length);
+    const found =
+      file.device === undefined || file.device === "pipe" ? this.task.read(file.fd, length) : this.#ofDevice(file.device, length);
     this.#made("read", isErrno(found) ? found : found.length, `<${file.path}>`, length);
     if (!isErrno(found) && file.device === undefined) this.bytesRead += found.length;
     return found;
   }
-  #ofDevice(device: NonNullable<OpenedFile["device"]>, length: number): Content {
+  #ofDevice(device: Exclude<OpenedFile["device"], "pipe" | undefined>, length: number): Content {
     if (device === "null") return Content.empty;
     return device === "zero" ? Content.zeros(length) : Content.pattern(this.random.uint32(), length);
   }
   /** Writes all of it, as full_write does. */
   write(file: OpenedFile, content: Content): number | Errno {
+    if (file.held !== undefined) {
+      file.held.push(content);
+      return content.length;
+    }
     let done = 0;
     while (done < content.length) {
       const rest = done === 0 ? content : content.slice(done);
@@ -179,6 +194,7 @@ export class Process {
   }
   lseek(file: OpenedFile, offset: number, whence: number): number | Errno {
     const names = ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"];
+    if (file.device === "pipe") return ESPIPE;
     const found = file.device === undefined ? this.task.lseek(file.fd, offset, whence) : 0;
     return this.#made("lseek", found, `<${file.path}>`, offset, names[whence]);
   }
@@ -329,9 +345,34 @@ export class Process {
   }
 
   // For people
-  /** Writes to standard output. */
-  print(text: string): Errno | undefined {
-    return this.printContent(Content.text(text));
+  /** Writes to standard output as stdio does: a file is looked at first, and gets whole blocks, the rest when the command ends. */
+  print(text: string): void {
+    this.printBuffered(Content.text(text));
+  }
+  printBuffered(content: Content): void {
+    if (this.output === undefined || this.output.device !== undefined) {
+      this.printContent(content);
+      return;
+    }
+    if (this.#buffered === undefined) this.fstat(this.output);
+    const all = Content.concat([this.#buffered ?? Content.empty, content]);
+    const full = all.length - (all.length % STDIO_BUFFER);
+    this.#buffered = all.slice(full);
+    if (full > 0) this.#flushError ??= this.printContent(all.slice(0, full));
+  }
+  /** Ends a line that stdio writes at once (setvbuf, _IOLBF). */
+  endLine(): void {
+    if (this.#buffered === undefined || this.#buffered.length === 0) return;
+    this.#flushError ??= this.printContent(this.#buffered);
+    this.#buffered = Content.empty;
+  }
+  /** Writes what `print` left, at a command's end. @returns why something that was printed could not be written */
+  flush(): Errno | undefined {
+    const rest = this.#buffered;
+    const failed = this.#flushError ?? (rest === undefined || rest.length === 0 ? undefined : this.printContent(rest));
+    this.#buffered = undefined;
+    this.#flushError = undefined;
+    return failed;
   }
   printContent(content: Content): Errno | undefined {
     if (this.output !== undefined) {
@@ -344,20 +385,11 @@ export class Process {
   /** Writes a message, on one line, to standard error. */
   complain(message: string): void {
     if (this.errors === undefined) this.stderr += `${message}\n`;
-    else if (this.errors === "output") this.print(`${message}\n`);
+    else if (this.errors === "output") this.printContent(Content.text(`${message}\n`));
     else this.write(this.errors, Content.text(`${message}\n`));
   }
 }
 
 function where(of: string | OpenedFile): string {
   return typeof of === "string" ? pathText(of) : `<${of.path}>`;
-}
-
-function octal(mode: number): string {
-  return `0${mode.toString(8)}`;
-}
-
-/** A path without a slash at its end and without "." at its start. */
-function tidy(path: string): string {
-  return path.replace(/(?<=.)\/+$/, "");
 }

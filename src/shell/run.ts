@@ -3,13 +3,15 @@
  *
  * Interface: deterministic; every effect goes through the process's task. `Outcome.status` is the last command's.
  */
+import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
-import { below } from "./command.ts";
+import { below, fail } from "./command.ts";
 import { byBytes, globPattern } from "./commands/listing.ts";
 import { COMMANDS } from "./commands/table.ts";
 import { OptionFault, parseOptions } from "./options.ts";
 import { plainText, type SimpleCommand, type Word } from "./parse.ts";
+import { newPipe } from "./pipe.ts";
 import { type OpenedFile, Process, type ProcessOptions } from "./process.ts";
 
 /** How a script ended. */
@@ -41,8 +43,9 @@ export interface ScriptFault {
 /** Looks a script over before it runs. */
 export function scriptFaults(script: readonly SimpleCommand[], variables: readonly string[]): readonly ScriptFault[] {
   const faults: ScriptFault[] = [];
-  for (const { words } of script) {
-    for (const { parts, at } of words) {
+  for (const { words, redirections } of script) {
+    const texts = redirections.flatMap(({ to }) => (to.kind === "descriptor" ? [] : [to.word]));
+    for (const { parts, at } of [...words, ...texts]) {
       for (const part of parts) {
         if (part.kind !== "variable" || part.name === "?" || variables.includes(part.name)) continue;
         const known = variables.map((name) => `$${name}`);
@@ -73,14 +76,44 @@ export function runScript(script: readonly SimpleCommand[], options: ShellOption
   const process = new Process(options);
   const home = process.task.cwd;
   let status = 0;
-  for (const command of script) {
-    if ((command.when === "and" && status !== 0) || (command.when === "or" && status === 0)) continue;
-    const ended = runCommand(process, command, { ...options, status });
-    status = command.negated ? Number(ended === 0) : ended;
+  for (const [first, ...rest] of pipelinesOf(script)) {
+    if (first === undefined || (first.when === "and" && status !== 0) || (first.when === "or" && status === 0)) continue;
+    const context = { ...options, status };
+    const ended = rest.length === 0 ? runCommand(process, first, context) : runPipe(process, [first, ...rest], context);
+    status = first.negated ? Number(ended === 0) : ended;
   }
   process.task.chdirTo(home);
   const { stdout, stderr, calls, refused, bytesRead, bytesWritten } = process;
   return { status, stdout, stderr, calls, refused, bytesRead, bytesWritten };
+}
+
+/** The commands of a script, those of a pipe together. */
+function pipelinesOf(script: readonly SimpleCommand[]): readonly (readonly SimpleCommand[])[] {
+  const out: SimpleCommand[][] = [];
+  for (const command of script) {
+    if (command.when === "pipe") out.at(-1)?.push(command);
+    else out.push([command]);
+  }
+  return out;
+}
+
+/**
+ * Runs the commands of a pipe, each in a shell of its own. One has written everything when the next begins: a pipe here has no end of room, and
+ * nobody is ended by SIGPIPE. @returns the last one's status
+ */
+function runPipe(process: Process, commands: readonly SimpleCommand[], context: Context): number {
+  const before = { output: process.output, input: process.input };
+  const home = process.task.cwd;
+  let status = 0;
+  for (const [index, command] of commands.entries()) {
+    const out = index === commands.length - 1 ? before.output : newPipe();
+    process.output = out;
+    status = runCommand(process, command, context);
+    process.task.chdirTo(home);
+    process.input = out;
+  }
+  Object.assign(process, before);
+  return status;
 }
 
 interface Context extends ShellOptions {
@@ -97,6 +130,8 @@ function runCommand(process: Process, command: SimpleCommand, context: Context):
   if (status === undefined) {
     const [name, ...rest] = words;
     status = name === undefined ? 0 : runWords(process, name, rest);
+    const unwritten = process.flush();
+    if (unwritten !== undefined) status = fail(process, `${name}: write error`, unwritten);
   }
   for (const file of opened) process.close(file);
   Object.assign(process, before);
@@ -127,6 +162,10 @@ function redirect(
       if (fd === 2) process.errors = to.fd === 1 ? "output" : process.errors;
       continue;
     }
+    if (to.kind === "text") {
+      process.input = newPipe(Content.text(textOf(to.word, context)));
+      continue;
+    }
     const path = expand(process, to.word, context).join(" ");
     const flags = to.mode === "read" ? O_RDONLY : O_WRONLY | O_CREAT | (to.mode === "append" ? O_APPEND : O_TRUNC);
     const file = process.open(path, flags, to.mode === "read" ? undefined : 0o666);
@@ -146,6 +185,15 @@ function redirect(
 function shellText(errno: Errno, reading: boolean): string {
   if (errno.code !== "ENOENT" && errno.code !== "ENOTDIR") return errno.text;
   return reading ? "No such file" : "Directory nonexistent";
+}
+
+/** A word's text with its variables put in. */
+function textOf({ parts }: Word, { variables, status }: Context): string {
+  return parts
+    .map((part) =>
+      part.kind === "text" ? part.text : part.name === "?" ? String(status) : String(variables?.get(part.name) ?? ""),
+    )
+    .join("");
 }
 
 /** A word as the command gets it: variables put in; a pattern becomes the names that it fits, or stays. */

@@ -52,6 +52,25 @@ describe("run and compare", () => {
     expect(order((await cowlab({ parameter: ["n=1", "size=4KiB"] }, COMPARE)).out)).toEqual(["overlay2", "vfs"]);
   });
 
+  test("annotate failures in GitHub Actions although no format is chosen, and write the step summary", async () => {
+    const failing = join(folder, "failing.yaml");
+    writeFileSync(failing, `${readFileSync(FILE, "utf8")}expect: { vfs: { copy_ups: 5 } }\n`);
+    const summary = join(folder, "summary.md");
+    const environment = { GITHUB_ACTIONS: "true", GITHUB_STEP_SUMMARY: summary };
+    const run = async (options: ScenarioOptions): Promise<string> => {
+      let out = "";
+      const one = { parameter: ["n=1", "size=4KiB"], ...options };
+      expect(await compare([failing], one, RUN, { write: (text) => void (out += text), environment })).toBe(1);
+      return out;
+    };
+    const annotation = `::error file=${failing},line=12,col=26,title=f on vfs::copy_ups: expected 5, found 0\n`;
+    const both = await run({});
+    expect(both.startsWith("f · size=4KiB · n=1\n") && both.endsWith(annotation)).toBe(true);
+    expect(readFileSync(summary, "utf8")).toContain("| vfs |");
+    expect(await run({ format: "github" })).toBe(annotation);
+    expect(await run({ format: "table" })).not.toContain("::error");
+  });
+
   test("take metrics and a reference from the command line, and refuse unknown ones", async () => {
     const { out } = await cowlab({ parameter: ["n=1", "size=4KiB"], metric: ["calls,copy_ups"], reference: "overlay2" });
     expect(out).toMatch(/vs\ndriver +calls +copy-ups +overlay2 /);

@@ -91,7 +91,7 @@ def record(case, top):
     fs = "btrfs" if case["on"] == "btrfs" else "ext4"
     image = os.path.join(top, f"{fs}.img")
     if not os.path.exists(image):
-        run("truncate", "-s", "300M", image)
+        run("truncate", "-s", "600M", image)
         run("mkfs.ext4", "-q", image) if fs == "ext4" else run("mkfs.btrfs", "-q", image)
     disk, tree = os.path.join(top, "disk"), os.path.join(top, "tree")
     os.makedirs(disk, exist_ok=True); os.makedirs(tree, exist_ok=True)

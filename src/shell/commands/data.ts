@@ -18,11 +18,12 @@ function concatenate(process: Process, input: OpenedFile, name: string, outputIs
   const found = process.fstat(input);
   if (isErrno(found)) return fail(process, `cat: ${name}`, found);
   const { output } = process;
-  if (output !== undefined && outputIs !== undefined && sameInode(found, outputIs)) {
+  if (output !== undefined && outputIs !== undefined && input.device === undefined && sameInode(found, outputIs)) {
     const at = process.lseek(input, 0, SEEK_CUR);
     if (isErrno(at) || at < found.size) return fail(process, `cat: ${name}: input file is output file`);
   }
-  if (output !== undefined && (found.mode & fs.S_IFMT) === fs.S_IFREG) {
+  const isFile = ({ mode }: fs.Attributes): boolean => (mode & fs.S_IFMT) === fs.S_IFREG;
+  if (output !== undefined && outputIs !== undefined && isFile(outputIs) && isFile(found)) {
     let moved = 0;
     for (;;) {
       const copied = process.copyFileRange(input, output);

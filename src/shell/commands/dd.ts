@@ -1,6 +1,8 @@
 /**
  * dd (coreutils 9.1, src/dd.c): if=, of=, bs=, count=, skip=, seek=, conv=, oflag=, iflag=, status=.
  */
+
+import { Content } from "../../../sim/core/content.ts";
 import { ESPIPE, isErrno } from "../../../sim/core/errno.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted, refuse } from "../command.ts";
@@ -91,7 +93,10 @@ function move(process: Process, settings: Settings, input: OpenedFile | undefine
       break;
     }
     if (piece === undefined || piece.length === 0) break;
-    const written = output === undefined ? process.printContent(piece) : process.write(output, piece);
+    const padded = settings.words.has("conv:sync")
+      ? Content.concat([piece, Content.zeros(settings.block - piece.length)])
+      : piece;
+    const written = output === undefined ? process.printContent(padded) : process.write(output, padded);
     if (isErrno(written)) {
       fail(process, `dd: error writing ${quoted(settings.output ?? "standard output")}`, written);
       moved.failed = true;
@@ -99,7 +104,7 @@ function move(process: Process, settings: Settings, input: OpenedFile | undefine
     }
     if (piece.length === settings.block) moved.whole += 1;
     else moved.partial += 1;
-    moved.bytes += piece.length;
+    moved.bytes += padded.length;
   }
   return moved;
 }
@@ -140,7 +145,8 @@ function openBoth(
 
 export const dd: Command = {
   name: "dd",
-  about: "copies in blocks: if= of= bs= count= skip= seek= conv=notrunc,fsync,fdatasync oflag=direct,append status=none",
+  about:
+    "copies in blocks: if= of= bs= count= skip= seek= conv=notrunc,fsync,fdatasync,sync oflag=direct,append,sync,dsync status=none",
   options: [],
   verbatim: true,
   run: (process, { operands }) => {

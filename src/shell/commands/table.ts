@@ -1,18 +1,21 @@
 /**
  * Every command of the shell by its name; cd, echo, true, false, : and test are in it as dash has them built in.
  */
+import { Content } from "../../../sim/core/content.ts";
 import { isErrno } from "../../../sim/core/errno.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../../sim/vfs/filesystem.ts";
-import type { Command } from "../command.ts";
+import { type Command, fail } from "../command.ts";
 import type { Process } from "../process.ts";
 import { cp } from "./cp.ts";
 import { cat, sync, touch, truncate } from "./data.ts";
 import { dd } from "./dd.ts";
+import { du } from "./du.ts";
 import { find, ls, stat } from "./listing.ts";
 import { mv } from "./mv.ts";
 import { ln, mkdir, mkfifo, mknod } from "./names.ts";
 import { chgrp, chmod, chown } from "./owners.ts";
 import { rm, rmdir } from "./remove.ts";
+import { head, tail, wc } from "./text.ts";
 
 const echo: Command = {
   name: "echo",
@@ -21,10 +24,56 @@ const echo: Command = {
   verbatim: true,
   run: (process, { operands }) => {
     const bare = operands[0] === "-n";
-    const failed = process.print(`${(bare ? operands.slice(1) : operands).join(" ")}${bare ? "" : "\n"}`);
+    const failed = process.printContent(Content.text(`${(bare ? operands.slice(1) : operands).join(" ")}${bare ? "" : "\n"}`));
     if (failed === undefined) return 0;
     process.complain("sh: 1: echo: echo: I/O error");
     return 1;
+  },
+};
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  a: "\u0007",
+  b: "\b",
+  f: "\f",
+  v: "\v",
+  "\\": "\\",
+};
+
+/** One pass of a format over its words. @returns the text, and how many words it used */
+function formatted(format: string, words: readonly string[]): readonly [string, number] {
+  let used = 0;
+  const text = format.replace(
+    /\\([0-7]{1,3}|[\s\S])|%([%sd])/g,
+    (whole, escape: string | undefined, letter: string | undefined) => {
+      if (escape !== undefined)
+        return /^[0-7]/.test(escape) ? String.fromCharCode(Number.parseInt(escape, 8)) : (ESCAPES[escape] ?? whole);
+      if (letter === "%") return "%";
+      const word = words[used++];
+      return letter === "d" ? String(Math.trunc(Number(word ?? 0))) : (word ?? "");
+    },
+  );
+  return [text, used];
+}
+
+const printf: Command = {
+  name: "printf",
+  about: "writes words by a format: %s, %d, %%, \\n and other escapes; as often as there are words",
+  options: [],
+  verbatim: true,
+  run: (process, { operands }) => {
+    const [format, ...words] = operands;
+    if (format === undefined) return fail(process, "sh: 1: printf: usage: printf format [arg ...]");
+    let text = "";
+    for (let at = 0; ; ) {
+      const [piece, used] = formatted(format, words.slice(at));
+      text += piece;
+      at += used;
+      if (used === 0 || at >= words.length) break;
+    }
+    return process.printContent(Content.text(text)) === undefined ? 0 : fail(process, "sh: 1: printf: printf: I/O error");
   },
 };
 
@@ -77,23 +126,28 @@ const ALL: readonly Command[] = [
   chown,
   cp,
   dd,
+  du,
   echo,
   status("false", 1),
   find,
+  head,
   ln,
   ls,
   mkdir,
   mkfifo,
   mknod,
   mv,
+  printf,
   rm,
   rmdir,
   stat,
   sync,
+  tail,
   test,
   touch,
   status("true", 0),
   truncate,
+  wc,
 ];
 
 /** Every command, by name. */

@@ -1,9 +1,10 @@
 /**
  * A map of a disk as SVG: which parts of it were written, and when, out of the events of a run.
  *
- * Interface: a cell is a part of the disk; its colour and letter say the phase in which it was last written (b, c, s), a dot that it was discarded
- * since. One map for each scenario and driver, in the order in which they ran.
+ * Interface: a cell is a part of the disk, as large as the map's heading says; its colour says the phase in which it was last written, an outline that it
+ * was discarded since. One map for each scenario and driver, in the order in which they ran.
  */
+import { bytesText } from "../scenario/figures.ts";
 import type { Phase } from "../scenario/metrics.ts";
 import type { RunEvent } from "../scenario/run.ts";
 import { xmlText } from "./escape.ts";
@@ -19,6 +20,8 @@ const MARKS: readonly (readonly [Phase, string])[] = [
   ["create", "when containers were created"],
   ["steps", "in the steps"],
 ];
+
+const DISCARDED = 'fill="#ffffff" stroke="#57606a" stroke-width="0.5"';
 
 interface DiskMap {
   readonly title: string;
@@ -53,14 +56,23 @@ export class BlockMaps {
         `<text x="${x + 18}" y="${y + 11}">${words}</text>`,
       );
     });
+    const x = 12 + MARKS.length * 260;
+    lines.push(
+      `<rect x="${x}" y="${y}" width="12" height="12" ${DISCARDED}/>`,
+      `<text x="${x + 18}" y="${y + 11}">discarded since</text>`,
+    );
     y += 24;
-    for (const { title, cells } of this.#maps.values()) {
-      lines.push(`<text x="12" y="${y + 16}" class="h">${xmlText(title)}</text>`, ...cellLines(cells, y + HEADING));
+    for (const { title, size, cells } of this.#maps.values()) {
+      const scale = `${bytesText(size)}, ${bytesText(size / cells.length)} a square`;
+      lines.push(
+        `<text x="12" y="${y + 16}" class="h">${xmlText(`${title} · ${scale}`)}</text>`,
+        ...cellLines(cells, y + HEADING),
+      );
       y += HEADING + ROWS * CELL + 12;
     }
     return svgDocument("cowlab: what was written where", "Disks from their start (top left) to their end, by rows", {
       lines,
-      width: COLUMNS * CELL + 24,
+      width: COLUMNS * CELL + 200,
       height: y,
     });
   }
@@ -75,7 +87,7 @@ function cellLines(cells: DiskMap["cells"], top: number): readonly string[] {
       let to = from + 1;
       while (to < COLUMNS && cells[row * COLUMNS + to] === kind) to += 1;
       const place = `x="${12 + from * CELL}" y="${top + row * CELL}" width="${(to - from) * CELL}" height="${CELL}"`;
-      if (kind === "discarded") lines.push(`<rect ${place} fill="#ffffff" stroke="#57606a" stroke-width="0.5"/>`);
+      if (kind === "discarded") lines.push(`<rect ${place} ${DISCARDED}/>`);
       else if (kind !== undefined) lines.push(`<rect ${place} fill="${COLOURS[kind]}"/>`);
       from = to;
     }

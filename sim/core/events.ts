@@ -22,7 +22,7 @@ export type SharingEvent =
     }
   /** A discard unmapped virtual blocks; those that no other device maps are free again. */
   | { readonly op: "thinUnmap"; readonly device: string; readonly blocks: number }
-  /** A thin pool went into another mode, such as out-of-data-space. */
+  /** A thin pool went into another mode, such as outOfDataSpace (sim/thin/pool-mode.ts). */
   | { readonly op: "poolMode"; readonly device: string; readonly mode: string }
   /**
    * A file let go of (a part of) an extent. `left`: whether nobody uses the extent any more ("free"), the same file still uses another part of it

@@ -63,8 +63,8 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     const ids = idsOf(pool, words, 2);
     if (!Array.isArray(ids)) return EINVAL;
     const failed = pool.metadata.createSnap(ids[0], ids[1]);
-    if (failed === undefined && pool.listening)
-      pool.tell({ op: "snapshot", filesystem: pool.name, source: `${ids[1]}`, target: `${ids[0]}` });
+    if (failed === undefined && pool.options.events?.listening)
+      pool.options.events.emit({ op: "snapshot", filesystem: pool.name, source: `${ids[1]}`, target: `${ids[0]}` });
     return told(pool, failed, `Creation of new snapshot ${words[1]} of device ${words[2]} failed.`);
   },
   delete: (pool, words) => {

@@ -10,7 +10,6 @@
 import type { BlockDevice } from "../block/device.ts";
 import { assert, InvariantError } from "../core/assert.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
-import type { SharingEvent } from "../core/events.ts";
 import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { CountedMetadata } from "./counted-metadata.ts";
 import { PoolMetadata } from "./metadata.ts";
@@ -46,8 +45,7 @@ export interface ThinCounters {
   commits: number;
 }
 
-/** Seconds between two commits by time. */
-const COMMIT_PERIOD = 1;
+const SECONDS_BETWEEN_COMMITS = 1;
 
 export class ThinPool {
   readonly name: string;
@@ -56,7 +54,7 @@ export class ThinPool {
   readonly blockSize: number;
   readonly metadata: ThinMetadata;
   readonly counters: ThinCounters = { provisioned: 0, zeroed: 0, broken: 0, copied: 0, copiedBytes: 0, unmapped: 0, commits: 0 };
-  readonly #options: PoolOptions;
+  readonly options: PoolOptions;
   #table: PoolTable;
   /** The table was loaded and not yet resumed. */
   #isNewTable = true;
@@ -83,7 +81,7 @@ export class ThinPool {
   #volumes = 0;
 
   private constructor(options: PoolOptions, metadata: ThinMetadata) {
-    this.#options = options;
+    this.options = options;
     this.name = options.name;
     this.data = options.data;
     this.metadata = metadata;
@@ -111,7 +109,7 @@ export class ThinPool {
     pool.#watchMetadata();
     const failed = pool.resume();
     if (failed !== undefined) return new TargetError(failed, "");
-    pool.#stopTimer = options.clock?.every(seconds(COMMIT_PERIOD), () => pool.work());
+    pool.#stopTimer = options.clock?.every(seconds(SECONDS_BETWEEN_COMMITS), () => pool.work());
     return pool;
   }
 
@@ -144,26 +142,16 @@ export class ThinPool {
 
   /** `dmsetup table`, without start, length and target name. */
   get tableLine(): string {
-    return poolTableLine(this.#table, this.#options.deviceNumbers ?? NO_NUMBERS);
+    return poolTableLine(this.#table, this.options.deviceNumbers ?? NO_NUMBERS);
   }
 
   log(line: string): void {
-    this.#options.log?.(line);
-  }
-
-  /** Whether somebody hears what is told. */
-  get listening(): boolean {
-    return this.#options.events?.listening === true;
-  }
-
-  /** Tells what became of shared blocks. Build the event only where somebody listens. */
-  tell(event: SharingEvent): void {
-    this.#options.events?.emit(event);
+    this.options.log?.(line);
   }
 
   sendEvent(): void {
     this.#events += 1;
-    this.#options.onEvent?.();
+    this.options.onEvent?.();
   }
 
   #watchMetadata(): void {
@@ -246,9 +234,8 @@ export class ThinPool {
   }
 
   #tellMode(): void {
-    const mode = modeText(this.#mode, this.#features.errorIfNoSpace);
-    this.log(`${this.name}: switching pool to ${mode} mode`);
-    if (this.listening) this.tell({ op: "poolMode", device: this.name, mode });
+    this.log(`${this.name}: switching pool to ${modeText(this.#mode, this.#features.errorIfNoSpace)} mode`);
+    if (this.options.events?.listening) this.options.events.emit({ op: "poolMode", device: this.name, mode: this.#mode });
     this.sendEvent();
   }
 
@@ -258,7 +245,7 @@ export class ThinPool {
   }
 
   get #now(): number {
-    return this.#options.clock?.now ?? 0;
+    return this.options.clock?.now ?? 0;
   }
 
   /**
@@ -307,7 +294,7 @@ export class ThinPool {
 
   /** Commits where something changed and the last commit of this kind is a second old. */
   commitByTime(): void {
-    if (this.#options.clock === undefined || this.#now - this.#lastCommit < seconds(COMMIT_PERIOD)) return;
+    if (this.options.clock === undefined || this.#now - this.#lastCommit < seconds(SECONDS_BETWEEN_COMMITS)) return;
     if (!this.metadata.changed) return;
     if (this.commit() === undefined) this.#lastCommit = this.#now;
   }
@@ -374,9 +361,9 @@ export class ThinPool {
 
   /** After the timeout without space, writes fail instead of waiting (do_no_space_timeout). */
   #loseHope(): void {
-    const timeout = this.#options.noSpaceTimeout ?? 60;
+    const timeout = this.options.noSpaceTimeout ?? 60;
     if (this.#mode !== "outOfDataSpace" || this.#suspended || this.#features.errorIfNoSpace || timeout === 0) return;
-    if (this.#options.clock !== undefined && this.#now - this.#noSpaceSince < seconds(timeout)) return;
+    if (this.options.clock !== undefined && this.#now - this.#noSpaceSince < seconds(timeout)) return;
     this.#features = { ...this.#features, errorIfNoSpace: true };
     this.#tellMode();
     this.waiting.fail(ENOSPC);
@@ -387,11 +374,11 @@ export class ThinPool {
    * @returns what the bio gives in the end; EIO where it would wait for ever.
    */
   waitFor(waiting: Waiting): Errno | undefined {
-    const timeout = this.#options.noSpaceTimeout ?? 60;
+    const timeout = this.options.noSpaceTimeout ?? 60;
     this.#retryIfDue();
     if (waiting.pending && timeout > 0) {
       const rest = this.#noSpaceSince + seconds(timeout) - this.#now;
-      if (this.#options.clock !== undefined && rest > 0) this.#options.clock.spend(nanoseconds(rest));
+      if (this.options.clock !== undefined && rest > 0) this.options.clock.spend(nanoseconds(rest));
       this.#retryIfDue();
       this.#loseHope();
     }

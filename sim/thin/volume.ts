@@ -212,7 +212,7 @@ export class ThinVolume implements BlockDevice {
     const failed = this.#mapAndWrite({ virtual, block, way }, offset, piece);
     if (failed !== undefined) return failed;
     pool.counters.provisioned += 1;
-    if (pool.listening) pool.tell({ op: "thinProvision", device: this.name, virtual, block });
+    if (pool.options.events?.listening) pool.options.events.emit({ op: "thinProvision", device: this.name, virtual, block });
     if (zeroes) pool.counters.zeroed += 1;
     if (copies) this.#countCopy();
     return undefined;
@@ -253,9 +253,16 @@ export class ThinVolume implements BlockDevice {
     const failed = this.#mapAndWrite({ virtual: move.virtual, block: move.target, way }, offset, piece);
     if (failed !== undefined) return failed;
     pool.counters.broken += 1;
-    if (pool.listening) {
+    if (pool.options.events?.listening) {
       const { virtual, source, target } = move;
-      pool.tell({ op: "thinBreak", device: this.name, virtual, source, block: target, copied: isWhole ? 0 : blockSize });
+      pool.options.events.emit({
+        op: "thinBreak",
+        device: this.name,
+        virtual,
+        source,
+        block: target,
+        copied: isWhole ? 0 : blockSize,
+      });
     }
     if (!isWhole) this.#countCopy();
     return undefined;
@@ -302,7 +309,8 @@ export class ThinVolume implements BlockDevice {
     if (end <= begin) return undefined;
     const { mapped } = this;
     const failed = discardBlocks(pool, this.#device, begin, end);
-    if (pool.listening) pool.tell({ op: "thinUnmap", device: this.name, blocks: mapped - this.mapped });
+    if (pool.options.events?.listening)
+      pool.options.events.emit({ op: "thinUnmap", device: this.name, blocks: mapped - this.mapped });
     pool.work();
     return failed;
   }

@@ -140,7 +140,7 @@ export const RULES: readonly Rule[] = [
     text: "Writes that need a block wait, or fail with ENOSPC as the pool's options say; blocks that are mapped can be overwritten still.",
     sources: ["spec/block-cow.md 1.9", "drivers/md/dm-thin.c, set_pool_mode"],
     errno: "ENOSPC",
-    holds: (event) => event.op === "poolMode" && event.mode.startsWith("out-of-data-space"),
+    holds: (event) => event.op === "poolMode" && event.mode === "outOfDataSpace",
   },
   {
     id: "btrfs.cow",

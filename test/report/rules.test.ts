@@ -56,7 +56,7 @@ test("a new file on a thin volume takes blocks of the pool", () => {
 });
 
 test("a pool without space tells its mode", () => {
-  const mode = { op: "poolMode", device: "pool", mode: "out-of-data-space (queue IO)" } as const;
+  const mode = { op: "poolMode", device: "pool", mode: "outOfDataSpace" } as const;
   expect(ids([mode])).toEqual(["thin.no-space"]);
   expect(ids([{ ...mode, mode: "write" }])).toEqual([]);
 });

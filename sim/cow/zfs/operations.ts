@@ -86,9 +86,8 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     settlePromise(head.directory);
     pool.meta.change(snapshot.id);
     pool.touch(head);
-    return undefined;
+    return pool.store.tellSnapshot(head.path, snapshot.path);
   });
-  pool.store.tellSnapshot(head.path, snapshot.path);
   return snapshot;
 }
 

@@ -177,7 +177,7 @@ export class BlockStore {
   }
 
   /** Tells of a new snapshot or clone. */
-  tellSnapshot(source: string, target: string): void {
+  tellSnapshot(source: string, target: string): undefined {
     if (this.#events?.listening) this.#events.emit({ op: "snapshot", filesystem: this.#name, source, target });
   }
 

@@ -103,6 +103,12 @@ export class ExtentList {
     return index < this.count && this.logical(index) <= block;
   }
 
+  /** Whether an extent holds the block, and it was written. */
+  isWritten(block: number): boolean {
+    const index = this.find(block);
+    return index < this.count && this.logical(index) <= block && !this.isUnwritten(index);
+  }
+
   /** How many blocks of [start, end) have no extent. */
   missing(start: number, end: number): number {
     let missing = end - start;

@@ -51,14 +51,13 @@ function preallocate(state: Ext4State, ino: number, data: FileData, range: Range
   return undefined;
 }
 
-/** Gives unwritten blocks to what has none. What is dirty in the range gets its place first. */
+/** Gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty (ext4_alloc_file_blocks). */
 function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
   const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
   const first = Math.floor(range.offset / BLOCK_SIZE);
-  const flushed = data.delayedBlocks > 0 ? data.mapping?.flush(range.offset, range.length) : undefined;
-  if (flushed !== undefined) return flushed;
   const missing = data.tree.list.missing(first, end);
-  if (missing > 0 && !canReserve(state, missing)) return ENOSPC;
+  const promised = data.delayedBlocks;
+  if (missing > promised && !canReserve(state, missing - promised)) return ENOSPC;
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
   return mapMissing(state, ino, data, { start: first, end, unwritten: true });
@@ -72,7 +71,8 @@ function zeroEdges(state: Ext4State, ino: number, data: FileData, range: Range):
   const tail = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
   const edge = (from: number, to: number): Errno | undefined => {
     const block = Math.floor(from / BLOCK_SIZE);
-    const holdsData = data.tree.list.has(block) || data.isPromised(block);
+    // Of a block that was never written nothing has to be zeroed, unless a page waits to be written into it (ext4_block_zero_page_range).
+    const holdsData = data.tree.list.isWritten(block) || data.isPromised(block) || data.mapping?.isDirty(block) === true;
     if (to <= from || !holdsData) return undefined;
     return mappingOf(state, ino, data).write(from, Content.zeros(to - from), size);
   };

@@ -311,14 +311,14 @@ function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): 
   return mappingOf(state, ino, data).write(size, Content.zeros(PAGE_SIZE - tail), size + PAGE_SIZE);
 }
 
-/** Changes a file's size. */
+/** Changes a file's size. To the size that it has, what was allocated behind the end goes (ext4_setattr calls ext4_truncate then too). */
 export function truncate(state: Ext4State, ino: number, size: number): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const old = state.size(ino);
   const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
-  if (data !== undefined && size < old) {
+  if (data !== undefined && size <= old) {
     const failed = zeroTail(state, ino, data, size);
     if (failed !== undefined) return failed;
     data.mapping?.truncate(size);

@@ -3,7 +3,7 @@
  *
  * Interface: an inode without names that is held goes on the orphan list and is freed by the last `drop`.
  */
-import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, type Errno } from "../../core/errno.ts";
+import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, EPERM, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
@@ -131,7 +131,9 @@ export function leaveWhiteout(state: Ext4State, directory: number, name: Name, i
   addEntry(state, directory, name, makeInode(state, directory, init));
 }
 
+/** @returns EPERM in a directory that has no name any more (ext4_new_inode). */
 export function tmpfile(state: Ext4State, directory: number, init: NewInode): number | Errno {
+  if (state.word(directory, NLINK) === 0) return EPERM;
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);

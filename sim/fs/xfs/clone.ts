@@ -53,7 +53,7 @@ export function clone(state: XfsState, range: CloneRange): Errno | undefined {
   const end = Math.ceil((sourceOffset + length) / BLOCK_SIZE);
   const by = targetOffset / BLOCK_SIZE - first;
   into.mapping?.punch(targetOffset, (end - first) * BLOCK_SIZE);
-  freeRange(state, target, into, first + by, end + by);
+  takeAway(state, range, { first, end, by });
   const failed = mapAll(state, range, { first, end, by });
   if (failed !== undefined) return failed;
   const size = Math.max(state.size(target), targetOffset + length);
@@ -65,7 +65,31 @@ export function clone(state: XfsState, range: CloneRange): Errno | undefined {
   return undefined;
 }
 
-/** Maps the source's written blocks into the target. Unwritten ones hold nothing: they stay a hole. */
+/** Frees what the target has; where both sides have unwritten blocks, the target keeps its own (xfs_reflink_remap_extent). */
+function takeAway(
+  state: XfsState,
+  range: CloneRange,
+  { first, end, by }: { readonly first: number; readonly end: number; readonly by: number },
+): void {
+  const { list } = makeFile(state, range.source).fork;
+  const into = makeFile(state, range.target);
+  const kept: (readonly [from: number, to: number])[] = [];
+  for (let index = list.find(first); index < list.count && list.logical(index) < end; index++) {
+    if (!list.isUnwritten(index)) continue;
+    const [from, to] = [Math.max(first, list.logical(index)) + by, Math.min(end, list.end(index)) + by];
+    const own = into.fork.list;
+    for (let at = own.find(from); at < own.count && own.logical(at) < to; at++)
+      if (own.isUnwritten(at)) kept.push([Math.max(from, own.logical(at)), Math.min(to, own.end(at))]);
+  }
+  let at = first + by;
+  for (const [from, to] of kept) {
+    if (at < from) freeRange(state, range.target, into, at, from);
+    at = to;
+  }
+  if (at < end + by) freeRange(state, range.target, into, at, end + by);
+}
+
+/** Maps the source's written blocks into the target. Unwritten ones hold nothing: they are left out. */
 function mapAll(
   state: XfsState,
   range: CloneRange,

@@ -1,5 +1,6 @@
 /** fallocate(2) (fs/xfs/xfs_file.c, xfs_bmap_util.c: xfs_alloc_file_space, xfs_free_file_space, xfs_collapse_file_space, xfs_insert_file_space). */
 import { EFBIG, EINVAL, ENOSPC, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
+import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
@@ -8,17 +9,18 @@ import {
   FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
-import { mayTrim, trim, zeroBytes } from "./file.ts";
+import { mayTrim, trim, truncate, zeroBytes } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
-import { INNER_FLAGS, PREALLOCATED } from "./inodes.ts";
+import { INNER_FLAGS, PREALLOCATED, SHARES } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
 import { dropPromises, promiseWrite } from "./promise.ts";
 import { canReserve } from "./reserve.ts";
+import { firstShared } from "./shared.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
-import { freeMapped } from "./unmap.ts";
+import { cancelCow, freeMapped } from "./unmap.ts";
 import { allocateRange } from "./writeback.ts";
 
 const SUPPORTED: number =
@@ -56,20 +58,16 @@ function change(state: XfsState, ino: number, data: FileData, asked: Range & { r
   failed ??= fill(state, ino, data, range);
   if (failed !== undefined) return failed;
   state.setWord(ino, INNER_FLAGS, state.word(ino, INNER_FLAGS) | PREALLOCATED);
-  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0) return undefined;
   const end = offset + length;
-  if (end > state.size(ino)) state.setSize(ino, end);
-  data.onDisk = Math.max(data.onDisk, end);
-  return undefined;
+  // xfs_falloc_setsize: the file grows as by truncate(2), so that what was written below the new end gets its place.
+  return (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > state.size(ino) ? truncate(state, ino, end, false) : undefined;
 }
 
-/** xfs_alloc_file_space: gives unwritten blocks to what has none. What is dirty in the range gets its place first. */
+/** xfs_alloc_file_space: gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty. */
 function fill(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
   const { list } = data.fork;
   const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
   const first = Math.floor(range.offset / BLOCK_SIZE);
-  const flushed = data.delayedBlocks > 0 ? data.mapping?.flush(range.offset, range.length) : undefined;
-  if (flushed !== undefined) return flushed;
   const missing = list.missing(first, end);
   const promised = data.delayedBlocks;
   if (missing > promised && !canReserve(state, ino, missing - promised)) return ENOSPC;
@@ -82,52 +80,87 @@ function fill(state: XfsState, ino: number, data: FileData, range: Range): Errno
       continue;
     }
     const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
-    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten: true, isHole: true });
+    const isHole = data.delayed?.has(block) !== true;
+    const change = isHole ? data.delayed?.nextCovered(block) : data.delayed?.nextGap(block);
+    const stop = Math.min(gapEnd, change ?? gapEnd);
+    const failed = allocateRange(state, ino, data, { start: block, end: stop, unwritten: true, isHole });
     if (failed !== undefined) return failed;
-    block = gapEnd;
+    block = stop;
   }
   return undefined;
+}
+
+/** Writes what is dirty in the pages of a range, and forgets them (xfs_flush_unmap_range). */
+function settlePages(data: FileData, start: number, stop: number): Errno | undefined {
+  const first = Math.floor(start / PAGE_SIZE) * PAGE_SIZE;
+  const length = Math.ceil(stop / PAGE_SIZE) * PAGE_SIZE - first;
+  const failed = data.mapping?.flush(first, length);
+  if (failed === undefined) data.mapping?.punch(first, length);
+  return failed;
 }
 
 /** xfs_free_file_space: whole blocks go, the parts of those at the edges are zeroed as far as the file reaches. */
 function clear(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
   const stop = range.offset + range.length;
+  const unsettled = settlePages(data, range.offset, stop);
+  if (unsettled !== undefined) return unsettled;
   const first = Math.ceil(range.offset / BLOCK_SIZE);
   const end = Math.floor(stop / BLOCK_SIZE);
-  const within = Math.min(stop, state.size(ino));
+  if (first < end) {
+    dropPromises(state, ino, data, first, end);
+    freeMapped(state, ino, data, first, end);
+  }
+  const size = state.size(ino);
+  const within = Math.min(stop, size);
   const head = Math.min(first * BLOCK_SIZE, within);
-  const failed =
+  return (
     (head > range.offset ? zeroBytes(state, ino, data, range.offset, head) : undefined) ??
-    (end >= first && within > end * BLOCK_SIZE ? zeroBytes(state, ino, data, end * BLOCK_SIZE, within) : undefined);
-  if (failed !== undefined || first >= end) return failed;
-  const flushed = data.mapping?.flush(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-  if (flushed !== undefined) return flushed;
-  data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-  dropPromises(state, ino, data, first, end);
-  freeMapped(state, ino, data, first, end);
-  if (data.delayedBlocks === 0 || end * BLOCK_SIZE >= state.size(ino)) data.onDisk = state.size(ino);
-  return undefined;
+    (end >= first && within > end * BLOCK_SIZE ? zeroBytes(state, ino, data, end * BLOCK_SIZE, within) : undefined) ??
+    // The last page of the file is written when it was zeroed to its end.
+    (stop >= size && stop % PAGE_SIZE !== 0 ? data.mapping?.flush(end * BLOCK_SIZE, PAGE_SIZE) : undefined)
+  );
 }
 
-/** xfs_reflink_unshare: shared blocks are read and written, so that they get new ones. */
+/** xfs_reflink_unshare: blocks that other files use too are read and written, so that they get new ones; all that is dirty in the range is written. */
 function unshare(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
+  if ((state.word(ino, INNER_FLAGS) & SHARES) === 0) return undefined;
   const size = state.size(ino);
   const end = Math.min(range.offset + range.length, size);
-  const start = Math.floor(range.offset / BLOCK_SIZE) * BLOCK_SIZE;
-  if (end <= start) return undefined;
-  if (promiseWrite(state, ino, data, start, end - start) < end - start) return ENOSPC;
-  const content = mappingOf(state, ino, data).read(start, end - start);
-  if (isErrno(content)) return content;
-  return writeCached(state, ino, data, { offset: start, content, size }) ?? data.mapping?.flush(start, end - start);
+  for (const run of sharedRuns(state, data, Math.floor(range.offset / BLOCK_SIZE), Math.ceil(end / BLOCK_SIZE))) {
+    const offset = run.start * BLOCK_SIZE;
+    const length = Math.min(size, run.end * BLOCK_SIZE) - offset;
+    if (promiseWrite(state, ino, data, offset, length) < length) return ENOSPC;
+    const content = mappingOf(state, ino, data).read(offset, length);
+    if (isErrno(content)) return content;
+    const failed = writeCached(state, ino, data, { offset, content, size });
+    if (failed !== undefined) return failed;
+  }
+  return data.mapping?.flush(range.offset, range.length);
 }
 
-/** xfs_prepare_shift: writes everything dirty, and forgets cached pages from `offset` on: what follows moves. */
+/** The runs of [first, end) whose blocks other files use too. */
+function sharedRuns(state: XfsState, data: FileData, first: number, end: number): { start: number; end: number }[] {
+  const { list } = data.fork;
+  const runs: { start: number; end: number }[] = [];
+  for (let index = list.find(first); index < list.count && list.logical(index) < end; index++) {
+    if (list.isUnwritten(index)) continue;
+    const stop = Math.min(end, list.end(index));
+    for (let block = Math.max(first, list.logical(index)); block < stop; ) {
+      const found = firstShared(state, list.physical(index) + block - list.logical(index), stop - block);
+      if (found.length > 0) runs.push({ start: block + found.offset, end: block + found.offset + found.length });
+      block += found.offset + found.length;
+    }
+  }
+  return runs;
+}
+
+/** xfs_prepare_shift: from the block before on everything dirty is written, and cached pages are forgotten: what follows moves. */
 function quiesce(state: XfsState, ino: number, data: FileData, offset: number): Errno | undefined {
-  const failed = data.mapping?.flush();
-  if (failed !== undefined) return failed;
-  data.mapping?.truncate(offset);
   if (mayTrim(state, ino, data)) trim(state, ino, data);
-  return undefined;
+  const start = Math.max(0, offset - PAGE_SIZE);
+  const failed = settlePages(data, start, Math.max(offset, state.size(ino)));
+  if (failed === undefined) cancelCow(state, ino, data, start / BLOCK_SIZE, Number.MAX_SAFE_INTEGER);
+  return failed;
 }
 
 function collapse(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
@@ -135,12 +168,10 @@ function collapse(state: XfsState, ino: number, data: FileData, range: Range): E
   if (offset % BLOCK_SIZE !== 0 || length % BLOCK_SIZE !== 0) return EINVAL;
   const size = state.size(ino);
   if (offset + length >= size) return EINVAL;
-  const failed = quiesce(state, ino, data, offset);
+  const failed = clear(state, ino, data, range) ?? quiesce(state, ino, data, offset);
   if (failed !== undefined) return failed;
-  const end = (offset + length) / BLOCK_SIZE;
-  freeMapped(state, ino, data, offset / BLOCK_SIZE, end);
-  data.fork.list.shift(end, -(length / BLOCK_SIZE));
-  return moved(state, ino, data, size - length);
+  data.fork.list.shift((offset + length) / BLOCK_SIZE, -(length / BLOCK_SIZE));
+  return moved(state, ino, data) ?? truncate(state, ino, size - length, false);
 }
 
 function insert(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
@@ -150,21 +181,19 @@ function insert(state: XfsState, ino: number, data: FileData, range: Range): Err
   if (size + length > FILE_SIZE_MAX) return EFBIG;
   if (offset >= size) return EINVAL;
   // The new size comes first: what is trimmed lies behind it.
-  state.setSize(ino, size + length);
-  const failed = quiesce(state, ino, data, offset);
+  const failed = truncate(state, ino, size + length, false) ?? quiesce(state, ino, data, offset);
   if (failed !== undefined) return failed;
   const { fork } = data;
   fork.list.split(offset / BLOCK_SIZE, fork);
   fork.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
-  return moved(state, ino, data, size + length);
+  return moved(state, ino, data);
 }
 
-function moved(state: XfsState, ino: number, data: FileData, size: number): undefined {
+/** The extents of a file have come to other places. */
+function moved(state: XfsState, ino: number, data: FileData): undefined {
   const space = forkSpace(state, ino);
   data.fork.settle(space);
   data.fork.dirtyAll(space);
   state.dirtyFork(ino);
-  state.setSize(ino, size);
-  data.onDisk = size;
   return undefined;
 }

@@ -12,7 +12,7 @@ import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
-import { promiseWrite } from "./promise.ts";
+import { dropPromises, promiseWrite } from "./promise.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
@@ -113,16 +113,15 @@ export function truncate(state: XfsState, ino: number, size: number, explicit: b
   if (refused !== undefined) return refused;
   const old = state.size(ino);
   const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
-  if (data !== undefined && size < old) {
-    const tail = size % PAGE_SIZE;
-    const failed = tail === 0 ? undefined : zeroBytes(state, ino, data, size, size + PAGE_SIZE - tail);
+  if (data !== undefined) {
+    const failed =
+      (size > old
+        ? moveEnd(state, ino, data, size)
+        : zeroBytes(state, ino, data, size, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)) ??
+      // What lies between the size on the disk and the new one is written before the inode says so, the zeros too (xfs_setattr_size).
+      (size > data.onDisk ? data.mapping?.flush(data.onDisk, size - data.onDisk) : undefined);
     if (failed !== undefined) return failed;
-    data.mapping?.truncate(size);
-  }
-  if (data !== undefined && size > old) {
-    const end = Math.ceil(old / BLOCK_SIZE) * BLOCK_SIZE;
-    const failed = moveEnd(state, ino, data, size) ?? data.mapping?.flush(old, Math.max(0, end - old));
-    if (failed !== undefined) return failed;
+    if (size < old) data.mapping?.truncate(size);
   }
   if (data !== undefined) {
     if (size <= old) data.truncated = true;
@@ -141,11 +140,12 @@ export function freeFile(state: XfsState, ino: number, data: FileData): void {
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Gives back the blocks behind the end of a file, unless they were asked for (xfs_free_eofblocks). */
+/** Gives back the blocks behind the end of a file; where some were asked for, only promises (xfs_free_eofblocks). */
 export function trim(state: XfsState, ino: number, data: FileData): void {
-  const isKept = (state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0 && data.unsettledBlocks === 0;
-  if (isKept || state.log.error !== undefined) return;
-  freeRange(state, ino, data, Math.ceil(state.size(ino) / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
+  if (state.log.error !== undefined) return;
+  const end = Math.ceil(state.size(ino) / BLOCK_SIZE);
+  if ((state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0) dropPromises(state, ino, data, end, Number.MAX_SAFE_INTEGER);
+  else freeRange(state, ino, data, end, Number.MAX_SAFE_INTEGER);
 }
 
 /** Whether a close may find blocks behind the end: there are some, or the file has promises at all (xfs_can_free_eofblocks). */
@@ -227,7 +227,9 @@ function stretch(data: FileData, block: number, end: number): { isData: boolean;
     };
   }
   const next = index < list.count ? list.logical(index) : end;
+  // What the copy-on-write fork has in the place of a hole counts as unwritten (xfs_seek_iomap_begin).
+  if (data.cow !== undefined && data.mapping?.isDirty(block) === true) return { isData: true, end: block + 1 };
   const delayed = data.delayed?.nextCovered(block);
   if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
-  return { isData: false, end: Math.min(next, delayed ?? next) };
+  return { isData: false, end: data.cow === undefined ? Math.min(next, delayed ?? next) : block + 1 };
 }

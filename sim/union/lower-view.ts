@@ -10,7 +10,7 @@
  * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
  */
 import { assert } from "../core/assert.ts";
-import { EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
+import { EACCES, EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
@@ -42,6 +42,8 @@ interface Search {
   /** Under which name or absolute path the layers below are asked. */
   path: string;
 }
+
+const DOT = 0x2e;
 
 function newSearch(path: string): Search {
   return { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
@@ -313,6 +315,7 @@ export class LowerView {
     for (;;) {
       const slash = path.indexOf("/", begin);
       const end = slash < 0 ? path.length : slash;
+      if (isDots(path, begin, end)) return EACCES;
       const found = this.#rules.probe(fs, at, this.#names.intern(path, begin, end), layer);
       search.probes += 1;
       if (isErrno(found)) return found;
@@ -384,4 +387,11 @@ export class LowerView {
   #add(search: Search): ViewNode {
     return this.#nodes.add(search.layers, search.inodes, search.probes);
   }
+}
+
+/** Whether a part of a redirect is "." or "..", which a lookup of one name refuses (fs/namei.c, lookup_noperm_common). */
+function isDots(path: string, begin: number, end: number): boolean {
+  const length = end - begin;
+  if (length === 0 || length > 2 || path.charCodeAt(begin) !== DOT) return false;
+  return length === 1 || path.charCodeAt(begin + 1) === DOT;
 }

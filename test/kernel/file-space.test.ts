@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Step } from "../../src/calls/step.ts";
+import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { difference, type History, ourHistory, type SpaceScript } from "../fs/file-space.ts";
-import { canMake, kernelObstacle } from "./oracle.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 50);
 const PROGRAM = fileURLToPath(new URL("file-space.py", import.meta.url));

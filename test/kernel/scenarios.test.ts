@@ -35,15 +35,6 @@ const WRITTEN_SLACK = 3 * 2 ** 20;
 /** xfs frees the inodes of what an earlier script removed in the background. */
 const INODE_SLACK: Readonly<Record<string, number>> = { xfs: 8 };
 
-/** What is known to differ, in bytes, with the reason; an entry that is no longer true fails. */
-const KNOWN: Readonly<Record<string, { readonly space: number; readonly reason: string }>> = {
-  "rename-dir-lower overlay2 xfs steps": {
-    space: -102_400,
-    reason:
-      "a file of 100,000 bytes is copied up by sharing extents; then the kernel sets its size, unshares its last block, and reserves as many blocks as the file has",
-  },
-};
-
 interface Figures {
   readonly used: number;
   readonly inodes: number;
@@ -124,8 +115,7 @@ describe.skipIf(why !== undefined)("a bundled scenario is on this machine's kern
       const near = (what: string, here: number, there: number, slack: number): void =>
         expect(Math.abs(here - there), `${phase}, ${what}: ${here} here, ${there} there`).toBeLessThanOrEqual(slack);
       // What a step costs is exact; a layer has Docker's own small files beside it.
-      const known = KNOWN[`${scenario.name} ${ground.id} ${ground.backing} ${phase}`]?.space ?? 0;
-      const space = (ours?.space_allocated ?? 0) - known;
+      const space = ours?.space_allocated ?? 0;
       near("space", space, after.used - before.used, phase === "steps" ? 16_384 : layers * LAYER_SLACK);
       const inodes = phase === "steps" ? (INODE_SLACK[ground.backing] ?? 2) : layers * 8;
       near("inodes", ours?.inodes_allocated ?? 0, after.inodes - before.inodes, inodes);

@@ -34,6 +34,7 @@ function checkEntry(overlay: Overlay, directory: Node, name: Name, child: number
   assert(!isErrno(found), `${where}: the upper layer fails`);
   const isBelowStill = child < WHITEOUT_ENTRY && nodes.has(child, IS_INDEXED) && found === ABSENT;
   if (child < WHITEOUT_ENTRY && nodes.hasUpper(child) && !isBelowStill) {
+    if (overlay.replaced.has(child)) return;
     assert(found === nodes.upperOf(child), `${where}: the upper layer has ${found}, the node ${nodes.upperOf(child)}`);
     return;
   }

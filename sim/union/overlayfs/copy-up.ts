@@ -4,7 +4,8 @@
  * Interface: order of one copy: create, data, fsync, xattrs, owner, mode and times, then link or rename into place. A failure leaves the upper
  * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
  */
-import { EEXIST, EIO, ENOTDIR, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { EEXIST, EIO, ENOTDIR, ENOTEMPTY, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -21,7 +22,17 @@ import {
   typeOf,
 } from "../../vfs/filesystem.ts";
 import { copyData } from "../copy-data.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, NO_NODE, type Node } from "../nodes.ts";
+import {
+  HAS_ORIGIN,
+  IS_DIRECTORY,
+  IS_IMPURE,
+  IS_INDEXED,
+  IS_METACOPY,
+  IS_UNLINKED,
+  NO_NODE,
+  type Node,
+  WHITEOUT_ENTRY,
+} from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
@@ -172,7 +183,7 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   const failed =
     fill(overlay, upper, source, inode) ??
     (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
-    refuseOther(upper, place, init.mode) ??
+    refuseOther(overlay, upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
     if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
@@ -186,12 +197,27 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
 
 /**
  * A directory that was removed while it was open may find a whiteout at its name, or what was made there since: vfs_rename refuses the former
- * and what holds something, and replaces an empty directory (Linux 6.18, recorded).
+ * and what holds something, and replaces an empty directory, which the mount goes on to show (Linux 6.18, recorded).
  */
-function refuseOther(upper: UpperLayer, place: Place, mode: number): Errno | undefined {
+function refuseOther(overlay: Overlay, upper: UpperLayer, place: Place, mode: number): Errno | undefined {
   if ((mode & S_IFMT) !== S_IFDIR) return undefined;
   const there = upper.fs.lookup(place.directory, place.name);
-  return isErrno(there) || typeOf(upper.fs, there) === S_IFDIR ? undefined : ENOTDIR;
+  if (isErrno(there)) return undefined;
+  if (typeOf(upper.fs, there) !== S_IFDIR) return ENOTDIR;
+  const { nodes } = overlay;
+  const shown = nodes.dentries.lookup(nodes.parentOf(place.node), place.name);
+  assert(shown !== 0 && shown < WHITEOUT_ENTRY && shown !== place.node, "an upper directory in the way has no node");
+  if (holdsAny(upper, there)) return ENOTEMPTY;
+  overlay.replace(shown);
+  return undefined;
+}
+
+function holdsAny(upper: UpperLayer, directory: Inode): boolean {
+  let any = false;
+  upper.fs.iterate(directory, () => {
+    any = true;
+  });
+  return any;
 }
 
 /** Everything of a copy but its name. */
@@ -203,13 +229,11 @@ function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode)
     (source.origin && overlay.profile.originXattr
       ? orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.origin, encodeOrigin(source.fs, source.inode), 0))
       : undefined) ??
-    (source.metacopy ? markMetacopy(overlay, upper, inode, size) : undefined) ??
+    (source.metacopy ? upper.fs.setxattr(inode, overlay.xattrs.metacopy, new Uint8Array(0), 0) : undefined) ??
+    // Also to the size that it has, which zeroes the rest of the last block once more: shared blocks part there (ovl_set_size).
+    (source.withData || source.metacopy ? upper.fs.setattr(inode, { size }) : undefined) ??
     copyAttributes(upper, source, inode)
   );
-}
-
-function markMetacopy(overlay: Overlay, upper: UpperLayer, inode: Inode, size: number): Errno | undefined {
-  return upper.fs.setxattr(inode, overlay.xattrs.metacopy, new Uint8Array(0), 0) ?? upper.fs.setattr(inode, { size });
 }
 
 /** The data of a file whose attributes were copied up before. */

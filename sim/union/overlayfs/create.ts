@@ -3,7 +3,7 @@
  *
  * Interface: the directory is copied up first. Over a whiteout the object is made in work/ and renamed over it; a directory becomes opaque.
  */
-import { EIO, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
 import { HAS_ORIGIN, HOLDS_UPPER, IS_DIRECTORY, IS_METACOPY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
@@ -21,7 +21,7 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   if ((init.mode & S_IFMT) === S_IFCHR && init.rdev === 0) return EPERM;
   // What the name was must be known: whether the upper layer has a whiteout there.
   lookup(overlay, directory, name);
-  const failed = copyUp(overlay, directory);
+  const failed = copyUp(overlay, directory) ?? refuseIn(overlay, directory);
   if (failed !== undefined) return failed;
   const isDirectory = isDirectoryMode(init.mode);
   const overWhiteout = isWhitedOut(overlay, directory, name);
@@ -37,6 +37,11 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   nodes.setType(node, init.mode);
   nodes.enter(directory, name, node);
   return node;
+}
+
+/** The upper filesystem makes nothing in a directory that it has removed (may_create). */
+function refuseIn(overlay: Overlay, directory: Node): Errno | undefined {
+  return overlay.replaced.has(directory) ? ENOENT : undefined;
 }
 
 /** Whether a directory made in a merged one is marked opaque, lest layers changed while unmounted show through (ovl_allow_offline_changes). */
@@ -88,7 +93,7 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
   const { upper, nodes } = overlay;
   if (upper === undefined) return EROFS;
   lookup(overlay, directory, name);
-  const failed = copyUp(overlay, source) ?? copyUp(overlay, directory);
+  const failed = copyUp(overlay, source) ?? copyUp(overlay, directory) ?? refuseIn(overlay, directory);
   if (failed !== undefined) return failed;
   if (nodes.has(source, IS_METACOPY)) {
     const place = { directory: nodes.parentOf(source), name: nodes.nameOf(source), node: source };

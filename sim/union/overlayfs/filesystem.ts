@@ -207,7 +207,7 @@ export class OverlayFileSystem implements FileSystem {
   }
   unmount(): Errno | undefined {
     const failed = this.sync();
-    this.overlay.release();
+    this.overlay.end();
     return failed;
   }
   check(): void {

@@ -7,9 +7,10 @@
 import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_INDEXED, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { encodeOrigin } from "./origin.ts";
+import { isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
 /** The index entry's name of a lower inode. */
@@ -18,17 +19,21 @@ function indexName(overlay: Overlay, lower: ViewNode): Name {
   return overlay.names.intern(Array.from(handle, (byte) => byte.toString(16).padStart(2, "0")).join(""));
 }
 
-/** The one node of all names of a lower inode with several links. @param key - the inode's stray view node. */
-export function indexedNode(overlay: Overlay, key: ViewNode): Node | Errno {
+/** The one node of all names of a lower inode with several links. @param lower - a view node that shows the inode. */
+export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
+  const key = overlay.lowerKey(lower);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
   const { upper, xattrs } = overlay;
   if (upper?.index === undefined) return EIO;
   const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
-  const node = overlay.addNode(isErrno(copy) ? NO_UPPER : copy, key, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
+  // Of a file without data the whole stack is needed, not its topmost inode.
+  const shown = overlay.view.depthOf(lower) > 1 ? lower : key;
+  const node = overlay.addNode(isErrno(copy) ? NO_UPPER : copy, shown, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
   overlay.byLower.set(key, node);
   if (!isErrno(copy)) {
     overlay.byUpper.set(copy, node);
+    if (isFileMode(upper.fs.mode(copy)) && overlay.rules.lacksData(upper.fs, copy)) overlay.nodes.set(node, IS_METACOPY);
     const difference = upper.fs.getxattr(copy, xattrs.nlink);
     overlay.linkDifferences.set(node, isErrno(difference) ? 0 : parseDifference(new TextDecoder().decode(difference)));
   }

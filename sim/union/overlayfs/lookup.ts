@@ -77,12 +77,11 @@ function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   if (overlay.upper !== undefined && !overlay.options.index) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
   if (attributes.nlink === 1) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
-  // Of a file without data the whole stack is needed, not its topmost inode.
-  const key = view.depthOf(lower) > 1 ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
-  if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, key);
+  if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, lower);
+  const key = overlay.lowerKey(lower);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
-  const node = overlay.addNode(NO_UPPER, key, IS_SHARED);
+  const node = overlay.addNode(NO_UPPER, view.depthOf(lower) > 1 ? lower : key, IS_SHARED);
   overlay.byLower.set(key, node);
   return node;
 }
@@ -124,6 +123,7 @@ function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inod
   if (isErrno(lower)) return lower;
   if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
   view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  if (otherAttributes.nlink > 1 && overlay.options.index && originOf(overlay, inode) !== 0) return indexedNode(overlay, lower);
   const node = overlay.addNode(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);

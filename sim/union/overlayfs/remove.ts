@@ -4,7 +4,7 @@
  * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away. Its entry goes with it, as the kernel
  * unhashes the dentry (ovl_remove_upper: d_drop): the next lookup asks the layers.
  */
-import { EIO, ENOTEMPTY, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, ENOTEMPTY, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -42,7 +42,7 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
   const covered = overlay.lowerHas(directory, name);
   const whiteouts = isPureUpper(overlay, node) && !covered ? [] : whiteoutsOfEmpty(overlay, node);
   if (isErrno(whiteouts)) return whiteouts;
-  const failed = copyUp(overlay, directory);
+  const failed = copyUp(overlay, directory) ?? (overlay.replaced.has(node) ? ENOENT : undefined);
   if (failed !== undefined) return failed;
   overlay.nodes.beforeLoss(node);
   if (whiteouts.length > 0) {

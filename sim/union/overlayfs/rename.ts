@@ -3,7 +3,7 @@
  *
  * Interface: the VFS has checked existence, kinds and ancestry (rule 1). Some failures come after a copy-up, which stays, as in the kernel.
  */
-import { EINVAL, EIO, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import { EINVAL, EIO, ENOENT, EROFS, type Errno, ESTALE, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../../vfs/filesystem.ts";
@@ -67,6 +67,13 @@ function canMove(overlay: Overlay, node: Node): boolean {
   return overlay.options.redirectDir === "on" || !overlay.nodes.has(node, IS_DIRECTORY) || !hasLowerPart(overlay, node);
 }
 
+/** The upper layer must still have what the mount shows, where it shows it (ovl_rename: ESTALE), and a directory that takes new names. */
+function refuseReplaced({ replaced }: Overlay, source: End, target: End): Errno | undefined {
+  if (replaced.size === 0) return undefined;
+  if (replaced.has(target.directory)) return ENOENT;
+  return replaced.has(source.node) || replaced.has(target.node) ? ESTALE : undefined;
+}
+
 function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const { nodes } = overlay;
   if (!canMove(overlay, source.node)) return EXDEV;
@@ -78,7 +85,8 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const failed =
     copyUp(overlay, source.node) ??
     copyUp(overlay, target.directory) ??
-    (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined);
+    (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined) ??
+    refuseReplaced(overlay, source, target);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
     overlay.nodes.beforeLoss(target.node);
@@ -125,6 +133,7 @@ function exchange(overlay: Overlay, source: End, target: End): Errno | undefined
     copyUp(overlay, source.node) ??
     copyUp(overlay, target.directory) ??
     copyUp(overlay, target.node) ??
+    refuseReplaced(overlay, source, target) ??
     markMoved(overlay, source, target.directory) ??
     markMoved(overlay, target, source.directory) ??
     upper.fs.rename(nodes.upperOf(source.directory), source.name, nodes.upperOf(target.directory), target.name, RENAME_EXCHANGE);

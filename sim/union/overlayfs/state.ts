@@ -13,7 +13,17 @@ import type { DeviceNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import type { LowerView } from "../lower-view.ts";
-import { HAS_REDIRECT, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, IS_STACKED, type Node, UnionNodes } from "../nodes.ts";
+import {
+  HAS_REDIRECT,
+  HOLDS_UPPER,
+  IS_DIRECTORY,
+  IS_INDEXED,
+  IS_METACOPY,
+  IS_SHARED,
+  IS_STACKED,
+  type Node,
+  UnionNodes,
+} from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
 import { OpenedNames } from "../opened-names.ts";
 import type { ViewNode } from "../view-nodes.ts";
@@ -100,6 +110,11 @@ export class Overlay {
   readonly linkDifferences: Map<Node, number> = new Map();
   /** Under which name each open indexed file was opened. */
   readonly openedAs: OpenedNames = new OpenedNames();
+  /**
+   * Directories in whose place a copy-up has put another, by the name of one that was removed while it was open: they keep their names and their
+   * upper inodes, which have none any more.
+   */
+  readonly replaced: Set<Node> = new Set();
   /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
   readonly directoryNumbers: Map<Node, number> = new Map();
   readonly counters: OverlayCounters = {
@@ -161,6 +176,12 @@ export class Overlay {
     const node = this.nodes.add(upper, lower, flags);
     this.nodes.setType(node, this.fsOf(node).mode(this.inodeOf(node)));
     return node;
+  }
+
+  /** What `byLower` knows a view node by: a directory by itself, anything else by the inode that shows, whatever its name (ovl_hash_bylower). */
+  lowerKey(lower: ViewNode): ViewNode {
+    const { view } = this;
+    return lower === 0 || view.isDirectory(lower) ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
   }
 
   /** The inode there. */
@@ -225,15 +246,31 @@ export class Overlay {
     return number;
   }
 
+  /** Keeps a directory's upper inode, in whose place another is about to come. */
+  replace(node: Node): void {
+    const { nodes, upper } = this;
+    this.replaced.add(node);
+    if (upper === undefined || nodes.has(node, HOLDS_UPPER)) return;
+    upper.fs.hold(nodes.upperOf(node));
+    nodes.set(node, HOLDS_UPPER);
+  }
+
   #forget(node: Node): void {
     const { nodes } = this;
     this.directoryNumbers.delete(node);
     if (nodes.has(node, HAS_REDIRECT)) this.redirects.delete(node);
     if (nodes.has(node, IS_SHARED)) {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));
-      if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
+      const key = this.lowerKey(nodes.lowerOf(node));
+      if (this.byLower.get(key) === node) this.byLower.delete(key);
     }
     if (nodes.has(node, IS_INDEXED)) this.linkDifferences.delete(node);
+  }
+
+  /** Lets go of what the mount stands on. */
+  end(): void {
+    for (const node of this.replaced) this.upper?.fs.drop(this.nodes.upperOf(node));
+    this.release();
   }
 
   /** Where a node was last found, for events and logs. */

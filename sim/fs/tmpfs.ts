@@ -40,6 +40,9 @@ import { TmpfsSpace } from "./tmpfs-space.ts";
 import { TmpfsXattrs } from "./tmpfs-xattrs.ts";
 
 const TMPFS_MAGIC = 0x01021994;
+/** FS_IMMUTABLE_FL, FS_APPEND_FL, FS_NODUMP_FL and FS_NOATIME_FL: what tmpfs keeps of a file's flags, and what a new file has from its directory. */
+const MODIFIABLE_FLAGS = 0x10 | 0x20 | 0x40 | 0x80;
+const INHERITED_FLAGS = 0x40 | 0x80;
 /** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
 const ENTRY_BYTES = 20;
 /** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
@@ -70,6 +73,8 @@ export class Tmpfs implements FileSystem {
   readonly #inodes: TmpfsInodes;
   readonly #entries = new DentryTable();
   readonly #xattrs: TmpfsXattrs;
+  /** Flags of the few inodes that have any. */
+  readonly #flags = new Map<number, number>();
   readonly #space: TmpfsSpace;
   readonly #files: TmpfsFiles;
 
@@ -132,6 +137,7 @@ export class Tmpfs implements FileSystem {
     if (type === S_IFDIR) inodes.extra[made] = directory;
     else if (type === S_IFLNK) inodes.size[made] = utf8Length(init.target);
     else inodes.extra[made] = init.rdev;
+    if (this.#flags.size > 0) this.#putFlags(made, (this.#flags.get(directory) ?? 0) & INHERITED_FLAGS);
     return made as Inode;
   }
 
@@ -287,6 +293,7 @@ export class Tmpfs implements FileSystem {
       data.discard();
     } else if (typeof data === "string" && (this.#inodes.size[inode] as number) > SHORT_TARGET) this.#space.usedBlocks -= 1;
     this.#xattrs.removeAll(inode);
+    this.#flags.delete(inode);
     this.#space.giveInode();
     this.#inodes.remove(inode);
   }
@@ -353,6 +360,21 @@ export class Tmpfs implements FileSystem {
   #touched(inode: Inode, failed: Errno | undefined): Errno | undefined {
     if (failed === undefined) this.#inodes.ctime[inode] = this.#clock.time();
     return failed;
+  }
+
+  // Flags of chattr(1)
+  fileFlags(inode: Inode): number | Errno {
+    return this.#flags.get(inode) ?? 0;
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
+    this.#putFlags(inode, flags);
+    return this.#touched(inode, undefined);
+  }
+
+  #putFlags(inode: number, flags: number): void {
+    if (flags === 0) this.#flags.delete(inode);
+    else this.#flags.set(inode, flags);
   }
 
   // Open files: the handle is the inode

@@ -28,7 +28,7 @@ function readable(task: Process, fd: number): OpenFile | Errno {
   return file.type === S_IFIFO ? EAGAIN : file;
 }
 
-function deviceOf(file: OpenFile): number {
+export function deviceOf(file: OpenFile): number {
   const attributes = newAttributes();
   file.mount.fs.getattr(file.inode, attributes);
   return attributes.rdev;

@@ -16,6 +16,11 @@ export function isKnownDevice(type: number, rdev: number): boolean {
   return type === S_IFCHR && (rdev === NULL || rdev === ZERO || rdev === FULL);
 }
 
+/** Whether pages can be taken from a device (its splice_read), as sendfile does. */
+export function canSplice(rdev: number): boolean {
+  return rdev !== NULL;
+}
+
 /** What a device gives to read. */
 export function readDevice(rdev: number, length: number): Content {
   return rdev === NULL ? Content.empty : Content.zeros(length);

@@ -1,9 +1,23 @@
 /**
  * Calls that change no content: locks, advice, inode flags, inotify, execve, sendfile, file handles, and what mincore(2) tells.
  */
-import { EACCES, EBADF, ELOOP, ENOENT, ENOEXEC, ENOTSUP, ENOTTY, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
-import { read, readFile } from "./data.ts";
-import { O_RDONLY, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
+import {
+  EACCES,
+  EBADF,
+  EINVAL,
+  ELOOP,
+  ENOENT,
+  ENOEXEC,
+  ENOTSUP,
+  ENOTTY,
+  EPERM,
+  type Errno,
+  ESPIPE,
+  isErrno,
+} from "../core/errno.ts";
+import { deviceOf, readFile } from "./data.ts";
+import { canSplice } from "./devices.ts";
+import { O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { close, open } from "./open.ts";
 import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
@@ -88,7 +102,8 @@ export function sendfile(task: Process, fd: number, length: number): number | Er
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (!file.readable) return EBADF;
-  if (file.type === S_IFDIR) return read(task, fd, length) as Errno;
+  // What has no splice_read (fs/splice.c, do_splice_read).
+  if (file.type === S_IFDIR || (file.type === S_IFCHR && !canSplice(deviceOf(file)))) return EINVAL;
   const found = readFile(file, 0, length);
   return isErrno(found) ? found : found.length;
 }

@@ -5,6 +5,7 @@
  */
 import { E2BIG, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
+import { CAPABILITY, isCapabilityValue, shownCapability } from "./capability-xattr.ts";
 import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
@@ -72,7 +73,10 @@ function set(task: Process, place: Position, { name, value, flags }: NewValue): 
   const who = task.credentials;
   const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
   if (refused !== undefined) return refused;
-  if (name === "security.capability") task.vfs.capabilityChanges += 1;
+  if (name === CAPABILITY) {
+    if (!isCapabilityValue(value)) return EINVAL;
+    task.vfs.capabilityChanges += 1;
+  }
   return place.mount.fs.setxattr(place.inode, name, value, flags);
 }
 
@@ -87,7 +91,10 @@ export function fgetxattr(task: Process, fd: number, name: string): Uint8Array |
 
 function get(task: Process, place: Position, name: string): Uint8Array | Errno {
   const who = task.credentials;
-  return permission(who, place, name, MAY_READ) ?? resolveError(who, name, false) ?? place.mount.fs.getxattr(place.inode, name);
+  const refused = permission(who, place, name, MAY_READ) ?? resolveError(who, name, false);
+  if (refused !== undefined) return refused;
+  const value = place.mount.fs.getxattr(place.inode, name);
+  return name === CAPABILITY && !isErrno(value) ? shownCapability(value) : value;
 }
 
 export function listxattr(task: Process, path: string, follow: boolean): string[] | Errno {

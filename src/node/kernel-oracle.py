@@ -36,6 +36,7 @@ RENAME_FLAGS = {"NOREPLACE": 1, "EXCHANGE": 2, "WHITEOUT": 4}
 FALLOC_FLAGS = {"KEEP_SIZE": 1, "PUNCH_HOLE": 2, "COLLAPSE_RANGE": 8, "ZERO_RANGE": 16, "INSERT_RANGE": 32, "UNSHARE": 64}
 XATTR_FLAGS = {"CREATE": os.XATTR_CREATE, "REPLACE": os.XATTR_REPLACE}
 FICLONE = 0x40049409
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOATIME_FL = 0x80086601, 0x40086602, 0x80
 SPECIAL_TIMES = {"NOW": (1 << 30) - 1, "OMIT": (1 << 30) - 2}
 
 
@@ -142,9 +143,16 @@ def compare_times(tree, s):
     return "same" if now == before else "later" if now > before else "earlier"
 
 
+def kind_of(entry):
+    """What the directory tells where that is enough, as the recorder does."""
+    if entry.is_dir(follow_symlinks=False):
+        return "dir"
+    return "symlink" if entry.is_symlink() else KINDS[stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)]
+
+
 def list_names(tree, s):
     with os.scandir(s["path"]) as entries:
-        return sorted([e.name, KINDS[stat.S_IFMT(e.stat(follow_symlinks=False).st_mode)]] for e in entries)
+        return sorted([e.name, kind_of(e)] for e in entries)
 
 
 def whole_tree(tree, s):
@@ -217,7 +225,55 @@ def visible_xattrs(tree, s):
     return sorted(name for name in os.listxattr(s["path"]) if name != "security.selinux")
 
 
+def set_noatime(fd):
+    flags = bytearray(8)
+    fcntl.ioctl(fd, FS_IOC_GETFLAGS, flags)
+    fcntl.ioctl(fd, FS_IOC_SETFLAGS, (int.from_bytes(flags, "little") | FS_NOATIME_FL).to_bytes(8, "little"))
+
+
+def send(fd):
+    to = os.memfd_create("to")
+    try:
+        os.sendfile(to, fd, 0, 100)
+    finally:
+        os.close(to)
+
+
+def execute(path):
+    """Only whether execve(2) fails: a child that becomes the program would run it."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.execv(path, [path])
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code > 0:
+        raise OSError(code, os.strerror(code))
+
+
+def watch(path):
+    fd = libc("inotify_init")
+    try:
+        libc("inotify_add_watch", fd, path, 0xFFF)
+    finally:
+        os.close(fd)
+
+
+OTHERS = {
+    "flock": lambda p: with_file(p, lambda fd: fcntl.flock(fd, fcntl.LOCK_EX)),
+    "lock": lambda p: with_file(p, lambda fd: fcntl.lockf(fd, fcntl.LOCK_SH)),
+    "fadvise": lambda p: with_file(p, lambda fd: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)),
+    "sendfile": lambda p: with_file(p, send),
+    "getflags": lambda p: with_file(p, lambda fd: fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytearray(8))),
+    "setnoatime": lambda p: with_file(p, set_noatime),
+    "inotify": watch,
+    "exec": execute,
+}
+
 CALLS = {
+    "other": lambda t, s: OTHERS[s["what"]](s["path"]),
     "open": open_file,
     "close": lambda t, s: os.close(t.fds.pop(s["fd"])),
     "read": lambda t, s: told(os.read(t.fds[s["fd"]], s["len"])),
@@ -264,7 +320,7 @@ CALLS = {
     "cached": lambda t, s: with_file(s["path"], cached_pages),
     "drop": lambda t, s: with_file(s["path"], drop_pages),
 }
-SILENT = {"rename", "fallocate", "link", "clone", "access", "sync", "utimens"}
+SILENT = {"other", "rename", "fallocate", "link", "clone", "access", "sync", "utimens"}
 
 
 def become(user):

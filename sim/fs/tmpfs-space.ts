@@ -5,6 +5,8 @@
  * what its name and value take. 0 means no limit, as in the mount options.
  */
 
+import type { StatFs } from "../vfs/filesystem.ts";
+
 /** What an inode is taken to cost (BOGO_INODE_SIZE). */
 const INODE_BYTES = 1024;
 /** What an extended attribute costs beside its name and value (struct simple_xattr on 64 bits). */
@@ -50,5 +52,12 @@ export class TmpfsSpace {
     if (this.inodes !== 0 && this.#inodeBytes < length) return false;
     this.#inodeBytes -= length;
     return true;
+  }
+
+  /** Blocks and inodes as statfs(2) tells them: nothing is free where there is no limit. */
+  counts(): Pick<StatFs, "blocks" | "blocksFree" | "blocksAvailable" | "files" | "filesFree"> {
+    const free = this.blocks === 0 ? 0 : this.freeBlocks;
+    const filesFree = this.inodes === 0 ? 0 : this.freeInodes;
+    return { blocks: this.blocks, blocksFree: free, blocksAvailable: free, files: this.inodes, filesFree };
   }
 }

@@ -35,14 +35,12 @@ import { CachedMapping } from "../vfs/mapping.ts";
 import { readAttributes, updateAtime } from "./tmpfs-attributes.ts";
 import { checkTmpfs } from "./tmpfs-check.ts";
 import { TmpfsFiles, type TmpfsHost } from "./tmpfs-files.ts";
+import { TmpfsFlags } from "./tmpfs-flags.ts";
 import { SHORT_TARGET, TmpfsInodes } from "./tmpfs-inodes.ts";
 import { TmpfsSpace } from "./tmpfs-space.ts";
 import { TmpfsXattrs } from "./tmpfs-xattrs.ts";
 
 const TMPFS_MAGIC = 0x01021994;
-/** FS_IMMUTABLE_FL, FS_APPEND_FL, FS_NODUMP_FL and FS_NOATIME_FL: what tmpfs keeps of a file's flags, and what a new file has from its directory. */
-const MODIFIABLE_FLAGS = 0x10 | 0x20 | 0x40 | 0x80;
-const INHERITED_FLAGS = 0x40 | 0x80;
 /** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
 const ENTRY_BYTES = 20;
 /** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
@@ -73,8 +71,7 @@ export class Tmpfs implements FileSystem {
   readonly #inodes: TmpfsInodes;
   readonly #entries = new DentryTable();
   readonly #xattrs: TmpfsXattrs;
-  /** Flags of the few inodes that have any. */
-  readonly #flags = new Map<number, number>();
+  readonly #flags = new TmpfsFlags();
   readonly #space: TmpfsSpace;
   readonly #files: TmpfsFiles;
 
@@ -137,7 +134,7 @@ export class Tmpfs implements FileSystem {
     if (type === S_IFDIR) inodes.extra[made] = directory;
     else if (type === S_IFLNK) inodes.size[made] = utf8Length(init.target);
     else inodes.extra[made] = init.rdev;
-    if (this.#flags.size > 0) this.#putFlags(made, (this.#flags.get(directory) ?? 0) & INHERITED_FLAGS);
+    this.#flags.inherit(made, directory);
     return made as Inode;
   }
 
@@ -293,7 +290,7 @@ export class Tmpfs implements FileSystem {
       data.discard();
     } else if (typeof data === "string" && (this.#inodes.size[inode] as number) > SHORT_TARGET) this.#space.usedBlocks -= 1;
     this.#xattrs.removeAll(inode);
-    this.#flags.delete(inode);
+    this.#flags.remove(inode);
     this.#space.giveInode();
     this.#inodes.remove(inode);
   }
@@ -341,7 +338,7 @@ export class Tmpfs implements FileSystem {
     updateAtime(this.#inodes, inode, this.#clock.time());
   }
 
-  // Extended attributes
+  // Extended attributes, flags of chattr(1)
 
   getxattr(inode: Inode, name: string): Uint8Array | Errno {
     return this.#xattrs.get(inode, name);
@@ -355,26 +352,17 @@ export class Tmpfs implements FileSystem {
   listxattr(inode: Inode): string[] | Errno {
     return this.#xattrs.names(inode);
   }
+  fileFlags(inode: Inode): number | Errno {
+    return this.#flags.get(inode);
+  }
+  setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    return this.#touched(inode, this.#flags.set(inode, flags));
+  }
 
   /** The end of a call that changed an inode, unless it failed. */
   #touched(inode: Inode, failed: Errno | undefined): Errno | undefined {
     if (failed === undefined) this.#inodes.ctime[inode] = this.#clock.time();
     return failed;
-  }
-
-  // Flags of chattr(1)
-  fileFlags(inode: Inode): number | Errno {
-    return this.#flags.get(inode) ?? 0;
-  }
-  setFileFlags(inode: Inode, flags: number): Errno | undefined {
-    if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
-    this.#putFlags(inode, flags);
-    return this.#touched(inode, undefined);
-  }
-
-  #putFlags(inode: number, flags: number): void {
-    if (flags === 0) this.#flags.delete(inode);
-    else this.#flags.set(inode, flags);
   }
 
   // Open files: the handle is the inode
@@ -416,18 +404,7 @@ export class Tmpfs implements FileSystem {
   // The whole
 
   statfs(): StatFs {
-    const { blocks, inodes } = this.#space;
-    const free = blocks === 0 ? 0 : this.#space.freeBlocks;
-    return {
-      type: TMPFS_MAGIC,
-      blockSize: bytes(PAGE_SIZE),
-      blocks,
-      blocksFree: free,
-      blocksAvailable: free,
-      files: inodes,
-      filesFree: inodes === 0 ? 0 : this.#space.freeInodes,
-      nameLength: this.nameMax,
-    };
+    return { type: TMPFS_MAGIC, blockSize: bytes(PAGE_SIZE), ...this.#space.counts(), nameLength: this.nameMax };
   }
 
   sync(): Errno | undefined {

@@ -2,6 +2,7 @@
  * What a driver answers otherwise than one plain filesystem, as data: each difference by name, with who has it and where that is written. The
  * plain tree follows them (model/rules.ts), so that everything else is held to the letter.
  */
+import { isList } from "../calls/json.ts";
 import type { Step } from "../calls/step.ts";
 import type { Ground } from "./ground.ts";
 import type { ModelRules } from "./model/rules.ts";
@@ -25,6 +26,9 @@ const without =
   (option: string) =>
   ({ mountOptions }: Ground): boolean =>
     !mountOptions.split(",").includes(option);
+
+const allocates = (step: Step, flag: string): boolean =>
+  step["call"] === "fallocate" && isList(step["flags"]) && step["flags"].includes(flag);
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -138,6 +142,20 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     drivers: ["zfs"],
     source: "recorded on OpenZFS 2.1.11: 6555 becomes 0555 (spec/union.md part D, pjdfstest chown/00)",
     rules: { dropsSetIdOfDirectories: true },
+  },
+  {
+    name: "fallocate moves no data",
+    drivers: ["btrfs", "zfs"],
+    source: "COLLAPSE_RANGE and INSERT_RANGE are EOPNOTSUPP (fs/btrfs/file.c, btrfs_fallocate; zpl_file.c, zpl_fallocate_common)",
+    rules: {},
+    leavesOut: (step) => allocates(step, "COLLAPSE_RANGE") || allocates(step, "INSERT_RANGE"),
+  },
+  {
+    name: "zeroing does not lengthen a file",
+    drivers: ["zfs"],
+    source: "ZERO_RANGE behind the end is ignored (OpenZFS 2.1 module/os/linux/zfs/zpl_file.c, zpl_fallocate_common)",
+    rules: {},
+    leavesOut: (step) => allocates(step, "ZERO_RANGE"),
   },
   {
     name: "listxattr shows trusted.* to everybody",

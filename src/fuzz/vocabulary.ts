@@ -58,7 +58,15 @@ const openFlags: readonly Json[] = [
   ["O_RDWR", "O_CREAT", "O_TRUNC"],
   ["O_WRONLY", "O_APPEND"],
 ];
-const fallocateFlags: readonly Json[] = [[], ["KEEP_SIZE"], ["PUNCH_HOLE", "KEEP_SIZE"], ["ZERO_RANGE"]];
+const fallocateFlags: readonly Json[] = [
+  [],
+  ["KEEP_SIZE"],
+  ["PUNCH_HOLE", "KEEP_SIZE"],
+  ["ZERO_RANGE"],
+  ["ZERO_RANGE", "KEEP_SIZE"],
+  ["COLLAPSE_RANGE"],
+  ["INSERT_RANGE"],
+];
 const attributes = ["user.k", "user.other", "trusted.t"] as const;
 const times: readonly Json[] = [1_000_000_000, 1_234_567_890_123_456, "OMIT"];
 
@@ -104,6 +112,11 @@ const users: readonly Json[] = [
 ];
 const umasks = [undefined, "0022", "0077"] as const;
 
+/** Space of files: what filesystems allocate, and give back. */
+const ALLOCATING: readonly Word[] = [
+  word("fallocate", { fd: fds, offset: offsets, len: [1, 4096, 10_000], flags: fallocateFlags }),
+];
+
 /** What the plain tree can answer. */
 export const MODELLED: Vocabulary = {
   words: [
@@ -116,6 +129,7 @@ export const MODELLED: Vocabulary = {
     word("mknod", { path: paths, type: ["socket", "file"], mode: modes }, 0.7),
     word("mknod", { path: paths, type: ["char"], mode: modes, rdev: [[9, 9]] }, 0.3),
     word("mtime", { path: paths }),
+    ...ALLOCATING.map((one) => ({ ...one, weight: 0.7 * one.weight })),
     word("fsync", { fd: fds }, 0.1),
     word("sync", {}, 0.02),
   ],
@@ -123,11 +137,6 @@ export const MODELLED: Vocabulary = {
   asEvery: 7,
   umasks,
 };
-
-/** Space of files: what filesystems allocate, and give back. */
-const ALLOCATING: readonly Word[] = [
-  word("fallocate", { fd: fds, offset: offsets, len: [1, 4096, 10_000], flags: fallocateFlags }),
-];
 
 /** What a real kernel can answer: also what no two drivers agree on. */
 export const KERNEL: Vocabulary = {

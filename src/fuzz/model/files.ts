@@ -32,6 +32,9 @@ interface OpenFlags {
   readonly directory: boolean;
 }
 
+/** Of every filesystem that moves data by fallocate(2), in bytes. */
+const BLOCK_SIZE = 4096;
+
 const KNOWN_FLAGS = new WeakMap<object, OpenFlags>();
 
 function flagsOf(step: Step): OpenFlags {
@@ -227,8 +230,25 @@ export function fallocate(tree: ModelTree, step: Step): Errno | undefined {
   const end = offset + wholeOf(step, "len");
   dropSetId(tree, file.node);
   const { node } = file;
+  if (has("COLLAPSE_RANGE") || has("INSERT_RANGE")) return shiftData(node, offset, end, has("INSERT_RANGE"));
   if (!has("KEEP_SIZE") && end > node.size) setSize(node, end);
   if (has("PUNCH_HOLE") || has("ZERO_RANGE")) node.data.fill(0, Math.min(offset, node.size), Math.min(end, node.size));
   node.mtime = undefined;
+  return undefined;
+}
+
+/** Takes whole blocks out of a file, or puts blocks of zeros in: what follows moves. @returns EINVAL for parts of blocks, or at or behind the end. */
+function shiftData(node: ModelNode, start: number, end: number, inserts: boolean): Errno | undefined {
+  node.mtime = undefined;
+  const { size } = node;
+  if (start % BLOCK_SIZE !== 0 || end % BLOCK_SIZE !== 0 || (inserts ? start : end) >= size) return EINVAL;
+  if (inserts) {
+    setSize(node, size + end - start);
+    node.data.copyWithin(end, start, size);
+    node.data.fill(0, start, end);
+  } else {
+    node.data.copyWithin(start, end, size);
+    setSize(node, size - (end - start));
+  }
   return undefined;
 }

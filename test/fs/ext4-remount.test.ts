@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { time } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
 import { deviceNumber, seconds } from "../../sim/core/units.ts";
-import { FALLOC_FL_KEEP_SIZE, O_CREAT, O_RDWR, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK } from "../../sim/vfs/filesystem.ts";
+import { EXTENT_FLAG, INDEX_FLAG } from "../../sim/fs/ext4/inode-words.ts";
+import { FALLOC_FL_KEEP_SIZE, O_CREAT, O_RDONLY, O_RDWR, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { Ext4Host, everything, ext4Disk, MIB, put, value } from "./ext4-lab.ts";
 
@@ -162,4 +163,23 @@ test("a mount after a mount counts, and an unmounted device needs no recovery", 
     expect(host.disk.counters.writes - writes).toBe(1);
   }
   host.check();
+});
+
+test("a directory with a tree of hashes says so after a mount before anybody reads it", () => {
+  let host = new Ext4Host(ext4Disk());
+  value(host.task.mkdir("/few"));
+  value(host.task.mkdir("/many"));
+  for (let n = 0; n < 300; n++) put(host.task, `/many/file ${n}`, Content.empty);
+  const flagsOf = (path: string): number => {
+    const fd = value(host.task.open(path, O_RDONLY)) as number;
+    const flags = value(host.task.getFlags(fd)) as number;
+    value(host.task.close(fd));
+    return flags;
+  };
+  const before = [flagsOf("/few"), flagsOf("/many")];
+  expect(before).toEqual([EXTENT_FLAG, EXTENT_FLAG | INDEX_FLAG]);
+  host = host.remount();
+  expect([flagsOf("/few"), flagsOf("/many")]).toEqual(before);
+  host.check();
+  host.unmount();
 });

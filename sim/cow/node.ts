@@ -94,10 +94,13 @@ export class Node implements BlockRecord {
   /** To be called before items or pointers change. */
   #ownRest(): void {
     if (!this.#sharesRest) return;
-    this.sizes = this.sizes.slice();
-    this.values = this.values.slice();
-    this.children = this.children.slice();
-    this.generations = this.generations.slice();
+    if (this.level === 0) {
+      this.sizes = this.sizes.slice();
+      this.values = this.values.slice();
+    } else {
+      this.children = this.children.slice();
+      this.generations = this.generations.slice();
+    }
     this.#sharesRest = false;
   }
 

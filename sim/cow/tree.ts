@@ -50,6 +50,15 @@ export class Tree implements TreeParts {
     return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.values[slot] : undefined;
   }
 
+  /** The value of the first item from `from` on, if it is before `to`. */
+  first(from: Key, to: Key): unknown {
+    const leaf = this.#leafOf(from);
+    const slot = leaf.lowerBound(from);
+    if (slot < leaf.count) return leaf.compare(slot, to) < 0 ? leaf.values[slot] : undefined;
+    const cursor = new Cursor(this);
+    return cursor.seek(from) && cursor.compare(to) < 0 ? cursor.value : undefined;
+  }
+
   has(key: Key): boolean {
     return this.get(key) !== undefined;
   }

@@ -1,5 +1,5 @@
 /**
- * Random scripts on a real btrfs of 4 GiB with quotas (Linux 6.18, btrfs-progs 6.2): results, and after each step and a sync the space that `btrfs filesystem
+ * Random scripts on a real btrfs of 4 GiB with quotas (Linux 6.18, btrfs-progs 6.2; those named zstd mounted with compress=zstd): results, and after each step and a sync the space that `btrfs filesystem
  * df`, statfs and `btrfs qgroup show` tell (test/data/btrfs/random: `use` is data, its chunks, metadata, statfs, [group, referenced, exclusive] where
  * it changed).
  */
@@ -32,7 +32,7 @@ function useOf(lab: BtrfsLab): unknown[] {
 }
 
 test.each(readdirSync(FOLDER))("%s takes the space that the kernel's took, after every step", (name) => {
-  const lab = new BtrfsLab({ size: GIB(4) });
+  const lab = new BtrfsLab({ size: GIB(4), options: name.startsWith("zstd") ? "compress=zstd" : "" });
   let use: readonly unknown[] | undefined;
   for (const [index, line] of readFileSync(new URL(name, FOLDER), "utf8").trim().split("\n").entries()) {
     const step = JSON.parse(line) as Recorded;

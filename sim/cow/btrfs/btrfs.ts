@@ -32,7 +32,7 @@ import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
-import type { InodeState } from "./inode-state.ts";
+import { flushCyclic, type InodeState } from "./inode-state.ts";
 import { deviceOf, dirty, inodeOf, parentOf, stamp } from "./inodes.ts";
 import {
   COMMIT_SECONDS,
@@ -283,8 +283,9 @@ export class Btrfs implements FileSystem {
   statfs(): StatFs {
     return { ...statfs(this.state), blockSize: bytes(SECTOR_SIZE), nameLength: this.nameMax };
   }
+  /** sync(2), which wakes the flusher first. */
   sync(): Errno | undefined {
-    return this.state.flushAndCommit();
+    return this.state.flushData(undefined, flushCyclic) ?? this.state.commit();
   }
   unmount(): Errno | undefined {
     const failed = this.state.flushAndCommit();

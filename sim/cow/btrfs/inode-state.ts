@@ -1,5 +1,6 @@
 /** An inode in memory: its item's fields, and what is delayed of its data (kernel: struct btrfs_inode). */
 import type { Time } from "../../core/clock.ts";
+import type { Errno } from "../../core/errno.ts";
 import { IntervalMap } from "../../core/intervals.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
@@ -31,6 +32,8 @@ export class InodeState {
   delayedNew: IntervalMap<true> | undefined;
   /** i_disk_size: the size that an item tells; it follows when data has its place. */
   diskSize: number;
+  /** Where the last writing back of the whole file ended: the flusher goes on from there (mapping->writeback_index). */
+  writtenTo = 0;
   /** Of a directory: the index that the next entry gets; 0 while unknown. */
   nextIndex = 0;
   /** Of a directory: the handle of the one above; 0 while unknown. */
@@ -95,4 +98,20 @@ export function delayedOf(inode: InodeState): IntervalMap<true> {
 export function delayedNewOf(inode: InodeState): IntervalMap<true> {
   inode.delayedNew ??= new IntervalMap<true>(undefined, () => true);
   return inode.delayedNew;
+}
+
+/** Writes all dirty pages, from the beginning of the file on. */
+export function flushAll(inode: InodeState): Errno | undefined {
+  return inode.mapping?.flush();
+}
+
+/**
+ * Writes all dirty pages as the flusher does: from where the last writing ended to the end, and then from the beginning on (range_cyclic). Data is cut into extents
+ * there, and what lies behind gets its place first.
+ */
+export function flushCyclic(inode: InodeState): Errno | undefined {
+  const { mapping, writtenTo } = inode;
+  return writtenTo === 0
+    ? mapping?.flush()
+    : (mapping?.flush(writtenTo, Number.MAX_SAFE_INTEGER - writtenTo) ?? mapping?.flush());
 }

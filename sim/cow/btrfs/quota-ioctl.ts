@@ -112,11 +112,6 @@ function endsOf(fs: Btrfs, member: number, parent: number): { quotas: Quotas; me
   return lower === undefined || upper === undefined ? EINVAL : { quotas, member: lower, parent: upper };
 }
 
-/** The tool asks for a rescan where the kernel says that counts are wrong now. */
-function recount(fs: Btrfs, quotas: Quotas): Errno | undefined {
-  return quotas.standsStill ? rescanQuota(fs) : undefined;
-}
-
 /** `btrfs qgroup assign`: makes a group a member of one of a higher level. @returns EINVAL for ends that cannot be, EEXIST. */
 export function assignQgroup(fs: Btrfs, member: number, parent: number): Errno | undefined {
   if (qgroupLevel(member) >= qgroupLevel(parent)) return EINVAL;
@@ -124,17 +119,17 @@ export function assignQgroup(fs: Btrfs, member: number, parent: number): Errno |
   if (isErrno(ends)) return ends;
   if (ends.member.parents.has(ends.parent)) return EEXIST;
   setRelation(fs.state, member, parent, true);
-  ends.quotas.relate(ends.member, ends.parent);
-  return recount(fs, ends.quotas);
+  // The tool asks for a rescan where the kernel says that counts are wrong now.
+  return ends.quotas.relate(ends.member, ends.parent) ? undefined : rescanQuota(fs);
 }
 
 /** `btrfs qgroup remove`: ends a membership. @returns ENOENT where there is none. */
 export function unassignQgroup(fs: Btrfs, member: number, parent: number): Errno | undefined {
   const ends = endsOf(fs, member, parent);
   if (isErrno(ends)) return ends === EINVAL ? ENOENT : ends;
-  if (!ends.quotas.unrelate(ends.member, ends.parent)) return ENOENT;
+  if (!ends.member.parents.has(ends.parent)) return ENOENT;
   setRelation(fs.state, member, parent, false);
-  return recount(fs, ends.quotas);
+  return ends.quotas.unrelate(ends.member, ends.parent) ? undefined : rescanQuota(fs);
 }
 
 /** The groups that a new subvolume is to be in (BTRFS_SUBVOL_QGROUP_INHERIT). @returns EINVAL while quotas are off, ENOENT for one that is not there. */

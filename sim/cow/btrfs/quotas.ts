@@ -84,18 +84,17 @@ export class Quotas {
 
   // Relations
 
-  /** Makes a group a member of another. What it counts is added there if all of it is its own; else nobody knows what is added. */
-  relate(member: Qgroup, parent: Qgroup): void {
+  /** Makes a group a member of another. @returns whether counts are as right as before: what it counts is known to be new there if all of it is its own. */
+  relate(member: Qgroup, parent: Qgroup): boolean {
     this.connect(member, parent);
-    this.#addUp(member, parent, 1);
+    return this.#addUp(member, parent, 1);
   }
 
-  /** Ends a relation. @returns whether there was one. */
+  /** Ends a relation. @returns as `relate`. */
   unrelate(member: Qgroup, parent: Qgroup): boolean {
-    if (!member.parents.delete(parent)) return false;
+    member.parents.delete(parent);
     parent.members.delete(member);
-    this.#addUp(member, parent, -1);
-    return true;
+    return this.#addUp(member, parent, -1);
   }
 
   /** Makes a relation as it was, which counts have in them. */
@@ -105,10 +104,10 @@ export class Quotas {
   }
 
   /** What a member brings or takes (quick_update_accounting). */
-  #addUp(member: Qgroup, parent: Qgroup, sign: 1 | -1): void {
+  #addUp(member: Qgroup, parent: Qgroup, sign: 1 | -1): boolean {
     if (member.exclusive !== member.referenced) {
       this.markInconsistent();
-      return;
+      return false;
     }
     for (const group of upwards(parent)) {
       group.referenced += sign * member.referenced;
@@ -116,6 +115,7 @@ export class Quotas {
       group.reserved += sign * member.reserved;
       group.dirty = true;
     }
+    return true;
   }
 
   /**

@@ -19,10 +19,10 @@ import type { Inode } from "../../vfs/filesystem.ts";
 import { Node, type NodeFormat } from "../node.ts";
 import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import type { Tree } from "../tree.ts";
 import type { Compression } from "./compression.ts";
 import { referencesInTree } from "./extent-references.ts";
-import type { InodeState } from "./inode-state.ts";
+import { flushAll, type InodeState } from "./inode-state.ts";
 import { InodeTable } from "./inode-table.ts";
 import type { FileExtent, RootItem } from "./items.ts";
 import {
@@ -196,11 +196,7 @@ export class BtrfsState implements NodeStore {
 
   /** The extent as the extent tree has it: as of the last commit, until the running one comes to its extents. */
   storedExtent(start: number): Extent | undefined {
-    const tree = this.trees.get(EXTENT_TREE);
-    if (tree === undefined) return undefined;
-    const cursor = new Cursor(tree);
-    if (!cursor.seek(key(start, EXTENT_ITEM)) || cursor.compare(key(start, METADATA_ITEM + 1)) >= 0) return undefined;
-    return cursor.value as Extent;
+    return this.trees.get(EXTENT_TREE)?.first(key(start, EXTENT_ITEM), key(start, METADATA_ITEM + 1)) as Extent | undefined;
   }
 
   storedReferences(extent: Extent): readonly Reference[] {
@@ -312,12 +308,15 @@ export class BtrfsState implements NodeStore {
     return this.flushData() ?? this.commit();
   }
 
-  /** Writes dirty data of the inodes that `wanted` names, by default all. */
-  flushData(wanted: (inode: InodeState) => boolean = () => true): Errno | undefined {
+  /** Writes dirty data of the inodes that `wanted` names, by default all. @param flush - how one inode's is written; by default from its beginning on. */
+  flushData(
+    wanted: (inode: InodeState) => boolean = () => true,
+    flush: (inode: InodeState) => Errno | undefined = flushAll,
+  ): Errno | undefined {
     let failed: Errno | undefined;
     for (const inode of this.dirtied) {
       if (!wanted(inode)) continue;
-      if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = inode.mapping?.flush() ?? failed;
+      if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = flush(inode) ?? failed;
       if ((inode.mapping?.dirtyPages ?? 0) === 0) this.dirtied.delete(inode);
     }
     return failed;

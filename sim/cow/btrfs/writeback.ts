@@ -36,6 +36,7 @@ export function writePages(state: BtrfsState, inode: InodeState, start: number, 
   const failed = place(state, inode, { start, content });
   if (failed !== undefined) return failed;
   undelay(state, inode, start, end);
+  inode.writtenTo = end;
   inode.diskSize = Math.max(inode.diskSize, Math.min(inode.size, end));
   if (inode.delayed === undefined) inode.diskSize = inode.size;
   dirty(state, inode);

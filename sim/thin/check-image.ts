@@ -8,7 +8,7 @@ import { EILSEQ, ENOTBLK, type Errno, isErrno } from "../core/errno.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
 import { mappedBlock } from "./mapping.ts";
-import type { BlockKind } from "./metadata-block.ts";
+import { type BlockKind, get64 } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import { DETAILS_SIZE, type MetadataState, openMetadata, readDetails } from "./metadata-state.ts";
 import { BITMAP_ENTRIES, type Refcounts } from "./refcounts.ts";
@@ -18,6 +18,8 @@ import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 export interface BlockFault {
   readonly block: number;
   readonly what: "checksum" | "place" | "order" | "shape" | "device";
+  /** What it was to be; absent: a node of a tree. */
+  readonly as?: BlockKind;
   /** For keys out of order: the two. */
   readonly keys?: readonly [number, number];
 }
@@ -44,6 +46,9 @@ const WHAT: ReadonlyMap<Errno, BlockFault["what"]> = new Map<Errno, BlockFault["
   [ENOTBLK, "place"],
 ]);
 
+/** Where a space map's root has the place of its index (refcounts.ts, saveRoot). */
+const INDEX_ROOT_WORD = 4;
+
 class Checker {
   readonly faults: ImageFault[] = [];
   /** Metadata block → how often it is referenced. */
@@ -67,7 +72,7 @@ class Checker {
 
   read(block: number, kind: BlockKind): Uint32Array | BlockFault {
     const found = this.#blocks.read(block, kind);
-    return isErrno(found) ? { block, what: WHAT.get(found) ?? "device" } : found.words;
+    return isErrno(found) ? { block, what: WHAT.get(found) ?? "device", as: kind } : found.words;
   }
 
   /**
@@ -252,7 +257,9 @@ export function checkImage(blocks: MetadataBlocks): ImageReport {
   if (faults.some(({ kind }) => kind === "details" || kind === "devices" || kind === "mappings")) return { superblock, faults };
   const state = openMetadata(blocks);
   if (isErrno(state)) {
-    faults.push({ kind: "spaceMap", fault: { block: SUPERBLOCK_LOCATION, what: WHAT.get(state) ?? "device" } });
+    // Opening it reads one block more: the index of the metadata's own map.
+    const block = get64(superblock.words, superblock.metadataSpaceAt + INDEX_ROOT_WORD);
+    faults.push({ kind: "spaceMap", fault: { block, what: WHAT.get(state) ?? "device", as: "index" } });
     return { superblock, faults };
   }
   checkSpaceMaps(checker, state);

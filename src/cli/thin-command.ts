@@ -29,7 +29,10 @@ export function addThinCommand(root: Command, write: (text: string) => void): vo
     .description("look for faults, as thin_check does; exit code 1 where there are any")
     .argument("<image>")
     .option("-q, --quiet", "print nothing")
-    .action(async (image: string, options: { quiet?: boolean }) => finish((await import("./thin.ts")).check(image, options)));
+    .option("--clear-needs-check-flag", "where nothing is wrong, let a pool write again that needs a check")
+    .action(async (image: string, options: { quiet?: boolean; clearNeedsCheckFlag?: boolean }) =>
+      finish((await import("./thin.ts")).check(image, options)),
+    );
   thin
     .command("ls")
     .description("list the devices of an image, as thin_ls does")

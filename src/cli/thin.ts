@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { FileDevice } from "../node/file-device.ts";
-import { type ToolResult, thinCheck, thinDump, thinLs, thinRestore } from "../thin/commands.ts";
+import { type ToolResult, thinCheck, thinCheckAndClear, thinDump, thinLs, thinRestore } from "../thin/commands.ts";
 import { parseRegion, type Region, thinDelta, thinRmap } from "../thin/compare.ts";
 
 function onImage(path: string, mode: "r" | "r+", tool: (device: BlockDevice) => ToolResult): ToolResult {
@@ -23,6 +23,7 @@ export interface ThinOptions {
   readonly format?: string;
   readonly headers?: boolean;
   readonly quiet?: boolean;
+  readonly clearNeedsCheckFlag?: boolean;
 }
 
 /** `thin dump IMAGE`. */
@@ -30,9 +31,9 @@ export function dump(image: string): ToolResult {
   return onImage(image, "r", thinDump);
 }
 
-/** `thin check IMAGE`; quiet: the exit code alone. */
-export function check(image: string, { quiet = false }: ThinOptions): ToolResult {
-  const result = onImage(image, "r", thinCheck);
+/** `thin check IMAGE`; quiet: the exit code alone; clearing the flag writes to the image. */
+export function check(image: string, { quiet = false, clearNeedsCheckFlag = false }: ThinOptions): ToolResult {
+  const result = clearNeedsCheckFlag ? onImage(image, "r+", thinCheckAndClear) : onImage(image, "r", thinCheck);
   return quiet ? { ...result, out: "", err: "" } : result;
 }
 

@@ -7,7 +7,7 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { buildImage } from "../../sim/thin/build.ts";
 import { type BlockFault, checkImage, type ImageFault } from "../../sim/thin/check-image.ts";
-import { METADATA_BLOCK_SIZE } from "../../sim/thin/metadata-block.ts";
+import { type BlockKind, METADATA_BLOCK_SIZE } from "../../sim/thin/metadata-block.ts";
 import { MetadataBlocks } from "../../sim/thin/metadata-blocks.ts";
 import { type MetadataState, openMetadata } from "../../sim/thin/metadata-state.ts";
 import { type DeviceModel, readDeviceDetails, readDevices } from "../../sim/thin/model.ts";
@@ -26,9 +26,17 @@ export interface ToolResult {
 const NO_LIST: ToolResult = { out: "", err: "metadata contains errors (run thin_check for details).\n", exitCode: 1 };
 const NO_DUMP: ToolResult = { ...NO_LIST, err: `${NO_LIST.err}perhaps you wanted to run with --repair\n` };
 
-function blockText({ block, what, keys }: BlockFault): string {
+/** What the tool calls a block whose checksum is wrong. */
+const BLOCK_NAMES: Readonly<Record<BlockKind, string>> = {
+  superblock: "superblock",
+  node: "btree node",
+  bitmap: "space map bitmap",
+  index: "metadata index block",
+};
+
+function blockText({ block, what, keys, as = "node" }: BlockFault): string {
   if (what === "order" && keys !== undefined) return `keys are out of order, ${keys[0]} <= ${keys[1]} (block ${block})`;
-  if (what === "checksum" || what === "place") return `bad checksum in btree node (block ${block})`;
+  if (what === "checksum" || what === "place") return `bad checksum in ${BLOCK_NAMES[as]} (block ${block})`;
   return `btree node is not as it should be (block ${block})`;
 }
 
@@ -38,7 +46,7 @@ function faultText(fault: ImageFault): string {
     case "superblock":
       return "  superblock is corrupt\n";
     case "spaceMap":
-      return `bad checksum in space map bitmap (block ${fault.fault.block})\n`;
+      return `${blockText(fault.fault)}\n`;
     case "details":
       return `  missing devices: [0, -]\n    ${blockText(fault.fault)}\n`;
     case "devices":
@@ -77,6 +85,22 @@ function superblockText(device: BlockDevice): string {
   const content = device.read(bytes(SUPERBLOCK_LOCATION), bytes(METADATA_BLOCK_SIZE));
   if (isErrno(content)) return `${content.text}\n`;
   return `bad checksum in superblock, wanted ${checksumOf(content, "superblock")}\n`;
+}
+
+/** `thin check --clear-needs-check-flag`: where nothing is wrong, a pool may write again. */
+export function thinCheckAndClear(device: BlockDevice): ToolResult {
+  const result = thinCheck(device);
+  const { superblock, faults } = checkImage(new MetadataBlocks(device));
+  if (superblock === undefined || hasBrokenTrees(faults))
+    return { ...result, err: `${result.err}metadata has not been fully examined\n` };
+  if (result.exitCode !== 0 || !superblock.needsCheck) return result;
+  const blocks = new MetadataBlocks(device);
+  const block = blocks.change(SUPERBLOCK_LOCATION, "superblock");
+  if (isErrno(block)) return { ...result, err: `${result.err}${block.text}\n`, exitCode: 1 };
+  new Superblock(block.words).needsCheck = false;
+  const failed = blocks.flush();
+  if (failed !== undefined) return { ...result, err: `${result.err}${failed.text}\n`, exitCode: 1 };
+  return { ...result, err: `${result.err}cleared needs_check flag\n` };
 }
 
 /** `thin check`. */

@@ -7,7 +7,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
-import { thinCheck, thinDump, thinRestore } from "../../src/thin/commands.ts";
+import { thinCheck, thinCheckAndClear, thinDump, thinRestore } from "../../src/thin/commands.ts";
 import { BLOCK, HAS_TOOLS, image, openPool, openVolume, sectors, tool } from "./thin-lab.ts";
 
 /** The image of spec/block-cow.md §1.10: four devices on two leaves. */
@@ -76,6 +76,19 @@ describe("an image", () => {
     expect(mine.exitCode).toBe(1);
     expect(mine.err).toContain(words);
     if (HAS_TOOLS) expect(tool("thin_check", raw)).toEqual({ out: mine.out, err: mine.err, code: 1 });
+  });
+
+  test.runIf(HAS_TOOLS)("whose flag is to be cleared is judged as the tool judges it, whichever of its blocks is damaged", () => {
+    const whole = image(restored(GOLDEN.replace('flags="0"', 'flags="1"')));
+    for (let block = -1; block <= 11; block++) {
+      const raw = whole.slice();
+      if (block >= 0) raw[block * 4096 + 200] = (raw[block * 4096 + 200] as number) ^ 0x55;
+      const disk = new Disk({ size: raw.length });
+      disk.write(bytes(0), Content.literal(raw));
+      const { out, err, exitCode } = thinCheckAndClear(disk);
+      const theirs = tool("thin_check", raw, "--clear-needs-check-flag");
+      expect([block, theirs]).toEqual([block, { out, err, code: exitCode }]);
+    }
   });
 
   test("is not made from what is no dump, and the line is told", () => {

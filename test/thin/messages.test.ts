@@ -12,7 +12,8 @@ import { sendMessage } from "../../sim/thin/messages.ts";
 import { ThinPool } from "../../sim/thin/pool.ts";
 import { poolStatus, poolStatusLine } from "../../sim/thin/status.ts";
 import { ThinVolume } from "../../sim/thin/volume.ts";
-import { BLOCK, disks, openPool, openVolume, sectors, table } from "./thin-lab.ts";
+import { thinCheckAndClear } from "../../src/thin/commands.ts";
+import { BLOCK, disks, HAS_TOOLS, IMAGE, image, openPool, openVolume, sectors, table, tools } from "./thin-lab.ts";
 
 interface Logged {
   readonly pool: ThinPool;
@@ -165,6 +166,31 @@ describe("growing", () => {
       "pool: unable to grow the data device until repaired.",
       "pool: unable to grow the metadata device until repaired.",
     ]);
+  });
+
+  test("goes on once a check has found nothing, which clears the flag as the tool does (thin_check --clear-needs-check-flag)", () => {
+    const devices = disks({ data: 16, metadata: 256 });
+    const faulty = new FaultyDevice(devices.metadata);
+    const first = openPool({ data: devices.data, metadata: faulty });
+    sendMessage(first, "create_thin 0");
+    openVolume(first, 0).write(bytes(0), sectors(1, 1));
+    faulty.inject({ on: "write", at: 2 });
+    first.commit();
+    const raw = image(devices.metadata);
+    expect(openPool(devices).mode).toBe("readOnly");
+    const result = thinCheckAndClear(devices.metadata);
+    expect(result.exitCode).toBe(0);
+    expect(openPool(devices).mode).toBe("write");
+    if (!HAS_TOOLS) return;
+    const [told, cleared] = tools(
+      [
+        ["thin_check", "--clear-needs-check-flag", IMAGE],
+        ["base64", "-w0", IMAGE],
+      ],
+      raw,
+    );
+    expect(told).toEqual({ out: result.out, err: result.err, code: 0 });
+    expect(Buffer.compare(Buffer.from(cleared?.out ?? "", "base64"), image(devices.metadata))).toBe(0);
   });
 
   test("takes a larger metadata device in, and refuses a smaller one", () => {

@@ -21,7 +21,8 @@ export {
   script,
   tree,
 } from "../testing/arbitraries.ts";
-export { CHECKS, type Check } from "../testing/conformance.ts";
+export type { Check } from "../testing/check.ts";
+export { CHECKS } from "../testing/conformance.ts";
 export { matchers, type TreeText, treeText } from "../testing/matchers.ts";
 export { Disagreement, type ModelRunOptions, modelRun, writeCounterexample } from "../testing/model-run.ts";
 export { type ScenarioOptions, scenario } from "../testing/scenarios.ts";

@@ -1,5 +1,5 @@
 /**
- * Twenty bugs that an engine might have: each a small change of one source file. The quick suite beside this file has to find each of them.
+ * Thirty bugs that an engine might have: each a small change of one source file. The quick suite beside this file has to find each of them.
  */
 export interface Mutant {
   /** What is wrong then. */
@@ -130,5 +130,65 @@ export const MUTANTS: readonly Mutant[] = [
     file: "sim/cow/zfs/dsl.ts",
     from: "if (pointer.birth > head.previousGroup) {",
     to: "if (pointer.birth > 0) {",
+  },
+  {
+    name: "a range that is cut in two begins its second half one unit early",
+    file: "sim/core/intervals.ts",
+    from: "this.#slice(value, end - first, last - first) });",
+    to: "this.#slice(value, end - first - 1, last - first - 1) });",
+  },
+  {
+    name: "link leaves the inode's ctime as it was",
+    file: "sim/fs/ext4/namei.ts",
+    from: "  stamp(state, source, false);\n",
+    to: "",
+  },
+  {
+    name: "ftruncate to the same size leaves the mtime as it was",
+    file: "sim/vfs/space.ts",
+    from: "return setSize(task, file, length, task.vfs.clock.time());",
+    to: "return setSize(task, file, length, undefined);",
+  },
+  {
+    name: "setxattr asks what the namespace allows before it asks who may write",
+    file: "sim/vfs/xattr.ts",
+    from: "wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);\n  if (refused",
+    to: "wantWrite(place.mount) ?? resolveError(who, name, true) ?? permission(who, place, name, MAY_WRITE);\n  if (refused",
+  },
+  {
+    name: "a path that was walked is believed after a directory above it has moved",
+    file: "sim/vfs/path-cache.ts",
+    from: "if (this.#used === 0 || this.#epoch !== walked.epoch) return UNKNOWN;",
+    to: "if (this.#used === 0) return UNKNOWN;",
+  },
+  {
+    name: "truncating within a page leaves the page behind it in the cache",
+    file: "sim/vfs/mapping.ts",
+    from: "this.#removeRange(inPage === 0 ? page : page + 1, Number.POSITIVE_INFINITY);",
+    to: "this.#removeRange(inPage === 0 ? page : page + 2, Number.POSITIVE_INFINITY);",
+  },
+  {
+    name: "the rest of the last page keeps its bytes when a file is cut",
+    file: "sim/vfs/mapping.ts",
+    from: "if (inPage !== 0) this.#zeroPart(page, inPage, PAGE_SIZE);",
+    to: "",
+  },
+  {
+    name: "the journal is replayed from its youngest transaction to its oldest",
+    file: "sim/fs/ext4/recovery.ts",
+    from: "  for (const [index, transaction] of found.entries()) {\n    for (const [block, record] of transaction.blocks) {",
+    to: "  for (const [index, transaction] of [...found.entries()].reverse()) {\n    for (const [block, record] of transaction.blocks) {",
+  },
+  {
+    name: "a thin volume takes a write of half a shared block for one of all of it",
+    file: "sim/thin/volume.ts",
+    from: "    const isWhole = piece.length === blockSize;\n    if (!isWhole) {",
+    to: "    const isWhole = piece.length * 2 >= blockSize;\n    if (!isWhole) {",
+  },
+  {
+    name: "btrfs forgets to give back what it promised to data that is written",
+    file: "sim/cow/btrfs/reserve.ts",
+    from: "    state.delayedBytes -= before - delayed.covered;\n",
+    to: "",
   },
 ];

@@ -99,6 +99,7 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
   if (size > FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin(INODE_ITEMS);
   if (refused !== undefined) return refused;
+  if (size !== inode.size) stamp(state, inode, true);
   if (size > inode.size) {
     const failed = zeroBehindEnd(state, inode, size);
     if (failed !== undefined) return failed;
@@ -108,7 +109,6 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
   }
   inode.size = size;
   if (inode.delayed === undefined || size < inode.diskSize) inode.diskSize = size;
-  stamp(state, inode, true);
   return undefined;
 }
 

@@ -11,6 +11,7 @@
 
 import type { BlockDevice } from "./block/device.ts";
 import { Disk, type DiskOptions } from "./block/disk.ts";
+import { Allocations } from "./core/allocations.ts";
 import { assert } from "./core/assert.ts";
 import { Clock } from "./core/clock.ts";
 import { Content } from "./core/content.ts";
@@ -79,6 +80,8 @@ export class Host implements HostParts {
   readonly cache: PageCache;
   readonly vfs: Vfs;
   readonly kernel: KernelProfile;
+  /** Allocations of space by every filesystem and pool, some of which a test may fail. */
+  readonly allocations: Allocations = new Allocations();
   readonly disks: Map<string, Disk> = new Map();
   /** Every block device, disks among them, by name. */
   readonly #devices = new Map<string, AttachedDevice>();

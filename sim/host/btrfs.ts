@@ -58,7 +58,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   if (known !== undefined) return known;
   const options = parse(data);
   if (typeof options === "string") return { errno: EINVAL, message: `btrfs: Unknown parameter '${options}'` };
-  const { names, clock, events, cache } = host;
+  const { names, clock, events, cache, allocations } = host;
   const label = `btrfs:${request.source}`;
   const newDevice = (): ReturnType<typeof host.anonymousNumber> => host.anonymousNumber();
   const mounted = mountBtrfs(attached.device, {
@@ -66,6 +66,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
     clock,
     events,
     cache,
+    allocations,
     newDevice,
     label,
     options,

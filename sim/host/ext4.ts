@@ -52,9 +52,9 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   const words = data.split(",");
   const unknown = words.find((word) => word !== "discard" && !EXT4_DEFAULTS.has(word));
   if (unknown !== undefined) return { errno: EINVAL, message: `EXT4-fs: Unknown parameter '${unknown}'` };
-  const { names, clock, events, cache } = host;
+  const { names, clock, events, cache, allocations } = host;
   const label = `ext4:${request.source}`;
-  const parts = { names, clock, events, cache, device: attached.number, label, discard: words.includes("discard") };
+  const parts = { names, clock, events, cache, allocations, device: attached.number, label, discard: words.includes("discard") };
   const mounted = mountExt4(attached.device, parts);
   if (!isErrno(mounted)) return mounted;
   const message = mounted === EINVAL ? `EXT4-fs (${request.source}): VFS: Can't find ext4 filesystem` : "";

@@ -2,6 +2,7 @@
  * What a type of filesystem is to a host, and what it takes from one. Each type has a file of its own beside this one.
  */
 import type { BlockDevice } from "../block/device.ts";
+import type { Allocations } from "../core/allocations.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
@@ -31,6 +32,8 @@ export interface HostParts {
   readonly random: Random;
   readonly cache: PageCache;
   readonly kernel: KernelProfile;
+  /** Allocations of space, some of which a test may fail. */
+  readonly allocations: Allocations;
   /** Merged views of lower layers that several mounts share. */
   readonly views: LowerViews;
   /** The upper and work directories of mounted overlays. */

@@ -64,7 +64,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   const words = data.split(",");
   const unknown = words.find((word) => word !== "discard" && !PROJECT_QUOTA.has(word) && !XFS_DEFAULTS.has(word));
   if (unknown !== undefined) return { errno: EINVAL, message: `xfs: Unknown parameter '${unknown}'` };
-  const { names, clock, events, cache } = host;
+  const { names, clock, events, cache, allocations } = host;
   const label = `xfs:${request.source}`;
   const projectQuota = words.some((word) => PROJECT_QUOTA.has(word));
   const discard = words.includes("discard");
@@ -73,6 +73,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
     clock,
     events,
     cache,
+    allocations,
     device: attached.number,
     label,
     discard,

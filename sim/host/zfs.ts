@@ -70,7 +70,8 @@ function poolOn(host: HostParts, device: BlockDevice): Pool | Errno {
     if (pool.store.tops.some(({ children }) => children.includes(device))) return pool;
   }
   const memory = host.cache.memoryPages * KIB(4);
-  const found = importPool({ clock: host.clock, memory, events: host.events }, [device]);
+  const { clock, events, allocations } = host;
+  const found = importPool({ clock, memory, events, allocations }, [device]);
   if (!isErrno(found)) host.pools.set(found.name, found);
   return found;
 }

@@ -1,7 +1,9 @@
 /**
  * What a pool is made of and how it behaves: its table (spec/block-cow.md §1.1, §1.2; drivers/md/dm-thin.c, pool_ctr).
  */
+
 import type { BlockDevice } from "../block/device.ts";
+import type { Allocations } from "../core/allocations.ts";
 import type { Clock } from "../core/clock.ts";
 import { EINVAL, type Errno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
@@ -119,6 +121,8 @@ export function poolTableLine(table: PoolTable, devices: { readonly metadata: nu
 
 /** A pool's devices and surroundings. */
 export interface PoolOptions {
+  /** Which data blocks a test has refused; absent: none. */
+  readonly allocations?: Allocations;
   readonly name: string;
   /**
    * Absent: the pool keeps no metadata. It does with data blocks what any pool does, much faster, but has no metadata blocks to count, and

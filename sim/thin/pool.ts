@@ -341,7 +341,7 @@ export class ThinPool {
         return ENOSPC;
       }
     }
-    const block = this.metadata.newDataBlock();
+    const block = this.options.allocations?.fails() === true ? ENOSPC : this.metadata.newDataBlock();
     if (isErrno(block)) {
       if (block !== ENOSPC) return this.metadataFailed("dm_pool_alloc_data_block", block);
       this.setMode("outOfDataSpace");

@@ -2,6 +2,7 @@
  * `cowlab/testing`: its public names, one by one. Needs fast-check beside it.
  */
 export { KNOWN_DIFFERENCES, type KnownDifference } from "../fuzz/differences.ts";
+export { type AllocationOptions, type AllocationResult, failAllocations } from "../fuzz/faults/allocations.ts";
 export { type CrashOptions, type CrashResult, crashEverywhere } from "../fuzz/faults/crash.ts";
 export { type FaultOptions, type FaultResult, failEverywhere, runWithin } from "../fuzz/faults/errors.ts";
 export { type FaultPlan, type FaultyMachine, faultyMachine, rebooted } from "../fuzz/faults/machine.ts";

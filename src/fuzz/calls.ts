@@ -167,6 +167,7 @@ export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = {
   truncate: plain("truncate", files.truncate),
   ftruncate: plain("ftruncate", files.ftruncate),
   fallocate: plain("fallocate", files.fallocate),
+  drop: { ...plain("drop", files.drop), leavesOut: files.isNoFile },
   access: plain("access", attributes.access),
   chmod: plain("chmod", attributes.chmod),
   fchmod: { ...plain("fchmod", attributes.fchmod), leavesOut: attributes.changesRemovedDirectory },

@@ -132,6 +132,7 @@ export const MODELLED: Vocabulary = {
     ...ALLOCATING.map((one) => ({ ...one, weight: 0.7 * one.weight })),
     word("fsync", { fd: fds }, 0.1),
     word("sync", {}, 0.02),
+    word("drop", { path: paths }, 0.2),
   ],
   users,
   asEvery: 7,

@@ -108,6 +108,7 @@ function worldOf(machine: Machine): World {
       return failed(lab.addContainer(name, parent, options));
     },
     events: host.events,
+    allocations: host.allocations,
     now: () => host.clock.now,
     session: (name) => {
       if (!lab.has(name)) return removedAlready(name);

@@ -1,6 +1,7 @@
 /**
  * What the runner needs of one driver on one machine, whatever stands behind it.
  */
+import type { Allocations } from "../../sim/core/allocations.ts";
 import type { EventStream } from "../../sim/core/events.ts";
 import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
@@ -27,6 +28,8 @@ export interface World {
   addContainer(name: string, parent: string, options?: ContainerOptions): WorldFailure | undefined;
   /** What happens inside; `now` is its virtual time in nanoseconds. */
   readonly events: EventStream;
+  /** Allocations of space on the machine, some of which a test may fail. */
+  readonly allocations: Allocations;
   now(): number;
   /** The process that acts in a layer or a container. */
   session(name: string): CallSession | WorldFailure;

@@ -150,10 +150,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "return setSize(task, file, length, undefined);",
   },
   {
-    name: "setxattr asks what the namespace allows before it asks who may write",
-    file: "sim/vfs/xattr.ts",
-    from: "wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);\n  if (refused",
-    to: "wantWrite(place.mount) ?? resolveError(who, name, true) ?? permission(who, place, name, MAY_WRITE);\n  if (refused",
+    name: "rmdir says that a file is no directory before it says that nobody may remove it",
+    file: "sim/vfs/permission.ts",
+    from: "  if (refused !== undefined) return refused;\n  if ((flags & APPEND_ONLY) !== 0) return EPERM;\n  if (sticky(",
+    to: "  if (refused !== undefined) return wantDirectory && typeOf(fs, victim) !== S_IFDIR ? ENOTDIR : refused;\n  if ((flags & APPEND_ONLY) !== 0) return EPERM;\n  if (sticky(",
   },
   {
     name: "a path that was walked is believed after a directory above it has moved",

@@ -31,6 +31,7 @@ function hasData(state: BtrfsState, length: number): boolean {
 
 /** Promises data space. @returns ENOSPC, EDQUOT. */
 export function promise(state: BtrfsState, inode: InodeState, length: number): Errno | undefined {
+  if (state.environment.allocations?.fails() === true) return ENOSPC;
   if (!hasData(state, length)) {
     // What is pinned comes back, and what was promised twice shrinks, when everything is written.
     const failed = state.flushAndCommit();

@@ -5,6 +5,7 @@
  * transaction has grown large. The running transaction's number is `generation`; a node that has it is changed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
+import type { Allocations } from "../../core/allocations.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
@@ -56,6 +57,8 @@ interface PageCacheLike {
 }
 
 export interface BtrfsEnvironment {
+  /** Which allocations fail; absent: none by a test's will. */
+  readonly allocations?: Allocations;
   readonly names: NameTable;
   readonly clock: Clock;
   readonly events: EventStream;
@@ -292,6 +295,7 @@ export class BtrfsState implements NodeStore {
       if (failed !== undefined) return failed;
     }
     if (subvolume === undefined) return undefined;
+    if (this.environment.allocations?.fails() === true) return ENOSPC;
     if (this.quotas?.reserveItems(subvolume.id, items) === false) {
       const failed = this.flushAndCommit();
       if (failed !== undefined) return failed;

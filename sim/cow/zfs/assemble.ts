@@ -6,6 +6,7 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
+import type { Allocations } from "../../core/allocations.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
@@ -27,6 +28,8 @@ import { DEVICE_BYTES_MIN, type LabelRecord, readLabel, readUberblock, type TopL
 /** What a pool takes from its host. */
 export interface PoolHost {
   readonly clock: Clock;
+  /** Which allocations of its datasets fail; absent: none by a test's will. */
+  readonly allocations?: Allocations;
   /** Bytes of the host's memory: the ARC may have half of it, changes a tenth. */
   readonly memory: number;
   /** Where what becomes of blocks is told; absent: nowhere. */
@@ -74,7 +77,16 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
   const meta = new MetaSet(store, undefined, { rootDirectory: rootId, nextId: rootId + 2 });
   const root = new Directory(rootId, { name: options.name, parent: undefined, properties: options.properties ?? [] });
   const dirtyMax = Math.floor(host.memory / 10);
-  const pool = new Pool({ name: options.name, guid, store, meta, root, clock: host.clock, dirtyMax });
+  const pool = new Pool({
+    name: options.name,
+    guid,
+    store,
+    meta,
+    root,
+    clock: host.clock,
+    allocations: host.allocations,
+    dirtyMax,
+  });
   const failed = writeLabels(tops, { pool: options.name, guid, profile: profile.name }) ?? meta.addBase(baseBytes(profile));
   if (failed !== undefined) return failed;
   createFilesystem(pool, options.name, undefined, []);
@@ -124,7 +136,16 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   if (failed !== undefined) return failed;
   const { root: directory, objects } = thawed(records, meta.rootDirectory);
   const dirtyMax = Math.floor(host.memory / 10);
-  const parts = { name: label.pool, guid: label.guid, store, meta, root: directory, clock: host.clock, dirtyMax };
+  const parts = {
+    name: label.pool,
+    guid: label.guid,
+    store,
+    meta,
+    root: directory,
+    clock: host.clock,
+    allocations: host.allocations,
+    dirtyMax,
+  };
   const pool = new Pool(parts);
   for (const [id, object] of objects) pool.objects.set(id, object);
   const wrong = visitDatasets(pool, claim) ?? claimLogs(pool);

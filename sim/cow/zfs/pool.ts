@@ -7,6 +7,7 @@
  * Interface: a group is written every 5 seconds of virtual time if something has changed, for every change of datasets, and when memory for
  * changes runs out. A pool that cannot write is suspended: every later change gives EIO.
  */
+import type { Allocations } from "../../core/allocations.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EDQUOT, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
@@ -39,6 +40,8 @@ export interface PoolParts {
   readonly meta: MetaSet;
   readonly root: Directory;
   readonly clock: Clock;
+  /** Which allocations fail; absent: none by a test's will. */
+  readonly allocations?: Allocations | undefined;
   /** Bytes of changes that may gather before a group is written (zfs_dirty_data_max). */
   readonly dirtyMax: number;
 }
@@ -62,6 +65,7 @@ export class Pool {
   /** Called whenever a group has been written: intent logs forget what it holds. */
   readonly groupDone: Set<() => void> = new Set();
   readonly #dirtyMax: number;
+  readonly #allocations: Allocations | undefined;
   readonly #stopTimer: () => void;
   #countedMeta = 0;
   #syncing = false;
@@ -73,6 +77,7 @@ export class Pool {
     this.name = parts.name;
     this.guid = parts.guid;
     this.store = parts.store;
+    this.#allocations = parts.allocations;
     this.meta = parts.meta;
     this.root = parts.root;
     this.clock = parts.clock;
@@ -154,6 +159,7 @@ export class Pool {
   admit(directory: Directory, bytes: number): Errno | undefined {
     if (this.failure !== undefined) return this.failure;
     if (bytes > 0) {
+      if (this.#allocations?.fails() === true) return ENOSPC;
       const refused = this.#refusal(directory);
       if (refused !== undefined) return refused;
     }

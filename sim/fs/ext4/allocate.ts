@@ -23,6 +23,7 @@ export const REQUEST_BLOCKS = 2048;
 
 /** Whether `count` blocks can be promised: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's. */
 export function canReserve(state: Ext4State, count: number): boolean {
+  if (state.environment.allocations?.fails() === true) return false;
   const free = state.freeBlocks - state.delayedBlocks;
   const { reservedBlocks, reservedClusters } = state.geometry;
   if (free >= count + reservedBlocks + reservedClusters) return true;
@@ -237,7 +238,7 @@ export function freeMetadata(state: Ext4State, metadata: Metadata): void {
 /** Takes an inode. @returns 0 when all are in use. */
 export function allocateInode(state: Ext4State, parent: number, isDirectory: boolean): number {
   const { inodesPerGroup } = state.geometry;
-  if (state.freeInodes === 0) return 0;
+  if (state.freeInodes === 0 || state.environment.allocations?.fails() === true) return 0;
   const parentGroup = Math.floor((parent - 1) / inodesPerGroup);
   const group = isDirectory ? directoryGroup(state, parent, parentGroup) : fileGroup(state, parentGroup);
   if (group < 0) return 0;

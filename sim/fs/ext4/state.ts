@@ -5,6 +5,7 @@
  * never within one. `freeBlocks` counts blocks on the disk, `delayedBlocks` what delayed allocation has promised of them.
  */
 import type { BlockDevice } from "../../block/device.ts";
+import type { Allocations } from "../../core/allocations.ts";
 import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
@@ -35,6 +36,8 @@ interface PageCacheLike {
 }
 
 export interface Ext4Environment {
+  /** Which allocations fail; absent: none by a test's will. */
+  readonly allocations?: Allocations;
   readonly names: NameTable;
   readonly clock: Clock;
   readonly events: EventStream;

@@ -9,5 +9,6 @@ function reservable(state: XfsState, ino: number): number {
 
 /** Whether an inode may have `count` more blocks. */
 export function canReserve(state: XfsState, ino: number, count: number): boolean {
+  if (state.environment.allocations?.fails() === true) return false;
   return reservable(state, ino) >= count;
 }

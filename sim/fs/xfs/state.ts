@@ -5,6 +5,7 @@
  * never within one. `freeBlocks` counts blocks on the disk (sb_fdblocks), `delayedBlocks` what delayed allocation has promised of them.
  */
 import type { BlockDevice } from "../../block/device.ts";
+import type { Allocations } from "../../core/allocations.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
@@ -28,6 +29,8 @@ interface PageCacheLike {
 }
 
 export interface XfsEnvironment {
+  /** Which allocations fail; absent: none by a test's will. */
+  readonly allocations?: Allocations;
   readonly names: NameTable;
   readonly clock: Clock;
   readonly events: EventStream;

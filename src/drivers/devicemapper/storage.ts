@@ -109,6 +109,7 @@ function openPool(
     table,
     clock: host.clock,
     events: host.events,
+    allocations: host.allocations,
     deviceNumbers: { metadata: metadata.number, data: data.number },
   });
   if (pool instanceof TargetError) return refused(pool);

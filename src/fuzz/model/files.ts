@@ -219,6 +219,19 @@ export function truncate(tree: ModelTree, step: Step): Errno | undefined {
   return undefined;
 }
 
+/** Writes a file back and forgets its cached pages: what it shows next comes from the disk. */
+export function drop(tree: ModelTree, step: Step): Errno | undefined {
+  const node = tree.find(textOf(step, "path"), true);
+  if ("code" in node) return node;
+  return tree.may(node, 4) ? undefined : EACCES;
+}
+
+/** Whether what lies at a path is no file: opening it is another affair. */
+export function isNoFile(tree: ModelTree, step: Step): boolean {
+  const node = tree.find(textOf(step, "path"), true);
+  return !("code" in node) && node.type !== "file";
+}
+
 export function fallocate(tree: ModelTree, step: Step): Errno | undefined {
   const file = fileOf(tree, step);
   if ("code" in file) return file;

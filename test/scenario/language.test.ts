@@ -83,7 +83,9 @@ describe("a script in a scenario", () => {
     expect(problems(`vars: { size: 1 }\nsteps: [{ in: c, do: { sh: "truncate -s $siz /a" } }]`)).toMatch(
       /no variable is called "\$siz"; did you mean "\$size"\?/,
     );
-    expect(problems(`steps: [{ in: c, do: { sh: "cat /a &" } }]`)).toMatch(/a command in the background is not part of this shell/);
+    expect(problems(`steps: [{ in: c, do: { sh: "cat /a &" } }]`)).toMatch(
+      /a command in the background is not part of this shell/,
+    );
     expect(problems(`steps: [{ in: c, do: { sh: "echo 'a" } }]`)).toMatch(/quote ' is not closed/);
   });
 

@@ -47,9 +47,9 @@ function formatted(format: string, words: readonly string[]): readonly [string, 
   let used = 0;
   const text = format.replace(
     /\\([0-7]{1,3}|[\s\S])|%([%sd])/g,
-    (whole, escape: string | undefined, letter: string | undefined) => {
-      if (escape !== undefined)
-        return /^[0-7]/.test(escape) ? String.fromCharCode(Number.parseInt(escape, 8)) : (ESCAPES[escape] ?? whole);
+    (whole, escaped: string | undefined, letter: string | undefined) => {
+      if (escaped !== undefined)
+        return /^[0-7]/.test(escaped) ? String.fromCharCode(Number.parseInt(escaped, 8)) : (ESCAPES[escaped] ?? whole);
       if (letter === "%") return "%";
       const word = words[used++];
       return letter === "d" ? String(Math.trunc(Number(word ?? 0))) : (word ?? "");

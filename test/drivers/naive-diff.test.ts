@@ -57,7 +57,8 @@ describe("the naive differ", () => {
     copy();
     must(host.task.utimens("/new/d", "NOW", "NOW"));
     must(host.task.setxattr("/new/f", "user.k", Uint8Array.of(1)));
-    must(host.task.setxattr("/new/g", "security.capability", Uint8Array.of(1)));
+    const capability = Uint8Array.of(1, 0, 0, 2, ...new Uint8Array(16));
+    must(host.task.setxattr("/new/g", "security.capability", capability));
     expect(diff()).toEqual(["C /g"]);
   });
 

@@ -73,6 +73,9 @@ const BASE: readonly Entry[] = [
   { name: "dir/file", body: "content" },
 ];
 
+/** A capability of revision 2 that permits nothing (struct vfs_cap_data). */
+const CAPABILITY = Uint8Array.of(1, 0, 0, 2, ...new Uint8Array(16));
+
 /** A case of a bad entry in a second layer, over an honest one. */
 function entryCase(name: string, entries: readonly Entry[], code: string | undefined, codeNative?: string): HostileCase {
   const archive = (): Content => archiveOf({ layers: [layerOf(BASE), layerOf(entries)] });
@@ -282,7 +285,12 @@ function owners(): HostileCase[] {
       "user.overlay.opaque",
       "trusted.aufs.x",
     ].map((key) => entryCase(`xattr ${key}`, [{ name: "x", xattrs: [[key, Uint8Array.of(0x79)]] }], "E_LAYER_XATTR")),
-    entryCase("a file capability", [{ name: "x", body: "x", xattrs: [["security.capability", new Uint8Array(20)]] }], undefined),
+    entryCase("a file capability", [{ name: "x", body: "x", xattrs: [["security.capability", CAPABILITY]] }], undefined),
+    entryCase(
+      "no file capability",
+      [{ name: "x", body: "x", xattrs: [["security.capability", new Uint8Array(20)]] }],
+      "E_DRIVER",
+    ),
     ...["A", "S", "V", "M", "D", "7", "z", "\u0001"].map((typeflag) =>
       entryCase(`type ${JSON.stringify(typeflag)}`, [{ name: "x", typeflag }], typeflag === "S" ? "E_TAR_SPARSE" : "E_TAR_TYPE"),
     ),

@@ -9,6 +9,7 @@ import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
+import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import {
   allocateBlocks,
   allocateSmall,
@@ -354,26 +355,15 @@ export function seek(state: Ext4State, ino: number, offset: number, hole: boolea
   const data = fileOf(state, ino);
   const size = state.size(ino);
   if (data === undefined) return hole ? offset : -1;
-  const end = Math.ceil(size / BLOCK_SIZE);
-  for (let block = Math.floor(offset / BLOCK_SIZE); block < end; ) {
-    const step = stretch(data, block, end);
-    if (step.isData !== hole) return Math.max(offset, block * BLOCK_SIZE);
-    block = step.end;
-  }
-  return hole ? size : -1;
+  return seekStretches({ size, stretch: (block, end) => stretchOf(data, block, end) }, offset, hole);
 }
 
 /** Whether a block holds data, and how far the same answer holds for sure. */
-function stretch(data: FileData, block: number, end: number): { isData: boolean; end: number } {
+function stretchOf(data: FileData, block: number, end: number): Stretch {
   const { list } = data.tree;
   const index = list.find(block);
-  if (index < list.count && list.logical(index) <= block) {
-    if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
-    return {
-      isData: data.mapping?.isDirty(block) ?? false,
-      end: (data.mapping?.dirtyPages ?? 0) > 0 ? block + 1 : list.end(index),
-    };
-  }
+  const within = extentStretch(list, index, block, data.mapping);
+  if (within !== undefined) return within;
   const next = index < list.count ? list.logical(index) : end;
   const promised = data.nextPromised(block);
   if (promised === block) return { isData: true, end: Math.min(next, data.nextUnpromised(block)) };

@@ -8,6 +8,7 @@ import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
@@ -206,26 +207,15 @@ export function seek(state: XfsState, ino: number, offset: number, hole: boolean
   const data = fileOf(state, ino);
   const size = state.size(ino);
   if (data === undefined) return hole ? offset : -1;
-  const end = Math.ceil(size / BLOCK_SIZE);
-  for (let block = Math.floor(offset / BLOCK_SIZE); block < end; ) {
-    const step = stretch(data, block, end);
-    if (step.isData !== hole) return Math.max(offset, block * BLOCK_SIZE);
-    block = step.end;
-  }
-  return hole ? size : -1;
+  return seekStretches({ size, stretch: (block, end) => stretchOf(data, block, end) }, offset, hole);
 }
 
 /** Whether a block holds data, and how far the same answer holds for sure. */
-function stretch(data: FileData, block: number, end: number): { isData: boolean; end: number } {
+function stretchOf(data: FileData, block: number, end: number): Stretch {
   const { list } = data.fork;
   const index = list.find(block);
-  if (index < list.count && list.logical(index) <= block) {
-    if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
-    return {
-      isData: data.mapping?.isDirty(block) ?? false,
-      end: (data.mapping?.dirtyPages ?? 0) > 0 ? block + 1 : list.end(index),
-    };
-  }
+  const within = extentStretch(list, index, block, data.mapping);
+  if (within !== undefined) return within;
   const next = index < list.count ? list.logical(index) : end;
   // What the copy-on-write fork has in the place of a hole counts as unwritten (xfs_seek_iomap_begin).
   if (data.cow !== undefined && data.mapping?.isDirty(block) === true) return { isData: true, end: block + 1 };

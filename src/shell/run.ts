@@ -187,21 +187,22 @@ function shellText(errno: Errno, reading: boolean): string {
   return reading ? "No such file" : "Directory nonexistent";
 }
 
+function partText(part: Word["parts"][number], { variables, status }: Context): string {
+  if (part.kind === "text") return part.text;
+  return String((part.name === "?" ? status : variables?.get(part.name)) ?? "");
+}
+
 /** A word's text with its variables put in. */
-function textOf({ parts }: Word, { variables, status }: Context): string {
-  return parts
-    .map((part) =>
-      part.kind === "text" ? part.text : part.name === "?" ? String(status) : String(variables?.get(part.name) ?? ""),
-    )
-    .join("");
+function textOf({ parts }: Word, context: Context): string {
+  return parts.map((part) => partText(part, context)).join("");
 }
 
 /** A word as the command gets it: variables put in; a pattern becomes the names that it fits, or stays. */
-function expand(process: Process, word: Word, { variables, status }: Context): readonly string[] {
+function expand(process: Process, word: Word, context: Context): readonly string[] {
   let text = "";
   let pattern = "";
   for (const part of word.parts) {
-    const value = part.kind === "text" ? part.text : part.name === "?" ? String(status) : String(variables?.get(part.name) ?? "");
+    const value = partText(part, context);
     text += value;
     pattern += part.quoted ? value.replace(/[*?[\]]/g, "[$&]") : value;
   }

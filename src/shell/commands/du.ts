@@ -6,9 +6,9 @@ import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted } from "../command.ts";
 import { option } from "../options.ts";
 import type { Process } from "../process.ts";
+import { LETTERS, scaledBy } from "./sizes.ts";
 
 const FTS_OPEN = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_NOFOLLOW | fs.O_CLOEXEC | fs.O_DIRECTORY;
-const LETTERS = "KMGTPE";
 
 interface Usage {
   readonly process: Process;
@@ -24,12 +24,7 @@ interface Usage {
 
 /** Bytes with a letter, rounded up: 4.0K, 12M. */
 function humanText(bytes: number): string {
-  let power = 0;
-  let amount = bytes;
-  while (amount >= 1024 && power < LETTERS.length) {
-    amount /= 1024;
-    power += 1;
-  }
+  const { amount, power } = scaledBy(1024, bytes);
   if (power === 0) return String(bytes);
   const tenths = Math.ceil(amount * 10) / 10;
   const text = tenths < 10 ? tenths.toFixed(1) : String(Math.ceil(amount));

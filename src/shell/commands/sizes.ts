@@ -2,7 +2,7 @@
  * Sizes as coreutils read and print them.
  */
 
-const LETTERS = "KMGTPE";
+export const LETTERS = "KMGTPE";
 
 /** 4k, 1M, 10MB, 2GiB, 512b (gnulib's xstrtoumax with its suffixes); undefined for another text. */
 export function sizeOf(text: string): number | undefined {
@@ -16,15 +16,21 @@ export function sizeOf(text: string): number | undefined {
   return count * (rest === "B" ? 1000 : 1024) ** power;
 }
 
-/** A size in one unit of four characters at most: "12 kB", "1.0 MiB" (gnulib's human_readable, rounded up as dd does). */
-export function humanSize(bytes: number, base: 1000 | 1024): string {
-  const suffix = base === 1000 ? "B" : "iB";
+/** An amount in the largest unit of which there is a whole one, and which power of the base that unit is. */
+export function scaledBy(base: number, bytes: number): { readonly amount: number; readonly power: number } {
   let power = 0;
   let amount = bytes;
   while (amount >= base && power < LETTERS.length) {
     amount /= base;
     power += 1;
   }
+  return { amount, power };
+}
+
+/** A size in one unit of four characters at most: "12 kB", "1.0 MiB" (gnulib's human_readable, rounded up as dd does). */
+export function humanSize(bytes: number, base: 1000 | 1024): string {
+  const suffix = base === 1000 ? "B" : "iB";
+  const { amount, power } = scaledBy(base, bytes);
   if (power === 0) return `${bytes} B`;
   const letter = base === 1000 && power === 1 ? "k" : (LETTERS[power - 1] ?? "");
   const shown = amount < 9.95 ? amount.toFixed(1) : String(Math.round(amount));

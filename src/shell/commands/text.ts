@@ -36,6 +36,20 @@ function partOf(process: Process, name: string, { values }: Parsed): Part | unde
   return undefined;
 }
 
+/**
+ * Opens a file that is named, or takes standard input for "-", and closes what it opened.
+ * @param refused - the complaint about one that cannot be opened
+ * @returns what `work` makes of it, or the exit status
+ */
+function withInput<T>(process: Process, path: string, refused: string, work: (input: OpenedFile) => T): T | number {
+  if (path === "-") return work(process.input ?? newPipe());
+  const input = process.open(path, fs.O_RDONLY);
+  if (isErrno(input)) return fail(process, refused, input);
+  const made = work(input);
+  process.close(input);
+  return made;
+}
+
 /** Opens each file that is named, or takes standard input, and shows it under its name where there are several. */
 function eachFile(
   process: Process,
@@ -48,17 +62,13 @@ function eachFile(
   let status = 0;
   let isFirst = true;
   for (const path of paths) {
-    const isInput = path === "-";
-    const input = isInput ? (process.input ?? newPipe()) : process.open(path, fs.O_RDONLY);
-    if (isErrno(input)) {
-      status = fail(process, `${name}: cannot open ${quoted(path)} for reading`, input);
-      continue;
-    }
-    const shown = isInput ? "standard input" : path;
-    if (isNamed) process.print(`${isFirst ? "" : "\n"}==> ${shown} <==\n`);
-    isFirst = false;
-    status = Math.max(status, show(input, shown));
-    if (!isInput) process.close(input);
+    const shown = path === "-" ? "standard input" : path;
+    const ended = withInput(process, path, `${name}: cannot open ${quoted(path)} for reading`, (input) => {
+      if (isNamed) process.print(`${isFirst ? "" : "\n"}==> ${shown} <==\n`);
+      isFirst = false;
+      return show(input, shown);
+    });
+    status = Math.max(status, ended);
   }
   return status;
 }
@@ -75,21 +85,28 @@ function copyOut(process: Process, input: OpenedFile, most: number, named: { nam
   }
 }
 
+/** Where the first `count` lines of some bytes end, or all of them do, and how many lines are to come behind them. */
+function behindLines(raw: Uint8Array, count: number): { readonly end: number; readonly left: number } {
+  let end = 0;
+  let left = count;
+  while (end < raw.length && left > 0) {
+    const next = raw.indexOf(NEWLINE, end);
+    end = next < 0 ? raw.length : next + 1;
+    if (next >= 0) left -= 1;
+  }
+  return { end, left };
+}
+
 /** The first lines: what was read behind them is given back by a seek. */
 function headLines(process: Process, input: OpenedFile, count: number, shown: string): number {
   for (let left = count; left > 0; ) {
     const piece = process.read(input, PIECE);
     if (isErrno(piece)) return fail(process, `head: error reading ${quoted(shown)}`, piece);
     if (piece.length === 0) return 0;
-    const raw = piece.toBytes();
-    let end = 0;
-    while (end < raw.length && left > 0) {
-      const next = raw.indexOf(NEWLINE, end);
-      end = next < 0 ? raw.length : next + 1;
-      if (next >= 0) left -= 1;
-    }
+    const { end, left: after } = behindLines(piece.toBytes(), left);
+    left = after;
     process.printBuffered(piece.slice(0, end));
-    if (left === 0) process.lseek(input, end - raw.length, SEEK_CUR);
+    if (left === 0) process.lseek(input, end - piece.length, SEEK_CUR);
   }
   return 0;
 }
@@ -194,14 +211,9 @@ function tailFrom(process: Process, input: OpenedFile, { unit, count }: Part, sh
     const piece = process.read(input, PIECE);
     if (isErrno(piece)) return fail(process, `tail: error reading ${quoted(shown)}`, piece);
     if (piece.length === 0) return 0;
-    const raw = piece.toBytes();
-    let from = 0;
-    while (skip > 0 && from < raw.length) {
-      const next = raw.indexOf(NEWLINE, from);
-      from = next < 0 ? raw.length : next + 1;
-      if (next >= 0) skip -= 1;
-    }
-    if (from < raw.length) process.printBuffered(piece.slice(from));
+    const { end, left } = behindLines(piece.toBytes(), skip);
+    skip = left;
+    if (end < piece.length) process.printBuffered(piece.slice(end));
   }
   return copyOut(process, input, Number.POSITIVE_INFINITY, named);
 }
@@ -308,20 +320,15 @@ export const wc: Command = {
     };
     let status = 0;
     for (const [index, path] of paths.entries()) {
-      const isInput = path === "-";
-      const input = isInput ? (process.input ?? newPipe()) : process.open(path, fs.O_RDONLY);
-      if (isErrno(input)) {
-        status = fail(process, `wc: ${path}`, input);
-        continue;
-      }
-      const counts = countIn(process, input, new Set(shown), path, looked[index]);
-      if (!isInput) process.close(input);
+      const counts = withInput(process, path, `wc: ${path}`, (input) =>
+        countIn(process, input, new Set(shown), path, looked[index]),
+      );
       if (typeof counts === "number") {
         status = counts;
         continue;
       }
       for (const one of COUNTS) total[one] += counts[one];
-      tell(counts, isInput && operands.length === 0 ? "" : path);
+      tell(counts, operands.length === 0 ? "" : path);
     }
     if (paths.length > 1) tell(total, "total");
     return status;

@@ -14,7 +14,7 @@ import { enterContainer, prepareVolumes, removeVolumes } from "../layers/volumes
 import { commitContainer } from "./commit.ts";
 import type { Daemon } from "./daemon.ts";
 import { fieldOf, type JsonRecord, recordOf } from "./go-json.ts";
-import type { StoredImage } from "./image-store.ts";
+import { runConfigOf, type StoredImage } from "./image-store.ts";
 
 /** One line of a Dockerfile. */
 export interface Instruction {
@@ -108,7 +108,7 @@ export function buildStep(
     init: true,
   });
   if (isDriverError(container)) return container;
-  const before = (parent === undefined ? undefined : recordOf(parent.config.record, "config", "image")) ?? {};
+  const before = runConfigOf(parent);
   const volumes = instruction.verb === "RUN" ? volumesOf(before) : [];
   const failed = runIn(daemon, { container, volumes }, act);
   const config = configAfter(before, instruction);

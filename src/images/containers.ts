@@ -6,8 +6,8 @@ import { isList } from "../calls/json.ts";
 import { type DriverError, isDriverError } from "../drivers/driver.ts";
 import { chainSize, type WritableLayer } from "../layers/layer-store.ts";
 import { type Daemon, hostTime } from "./daemon.ts";
-import { fieldOf, recordOf } from "./go-json.ts";
-import type { StoredImage } from "./image-store.ts";
+import { fieldOf } from "./go-json.ts";
+import { runConfigOf, type StoredImage } from "./image-store.ts";
 
 const ID_BYTES = 32;
 
@@ -29,7 +29,7 @@ export function createContainer(daemon: Daemon, image: StoredImage, name: string
   const created = hostTime(daemon.host);
   const layer = daemon.layers.createWritable(id, image.top?.chainId ?? "", { init: true });
   if (isDriverError(layer)) return layer;
-  const config = recordOf(image.config.record, "config", "image") ?? {};
+  const config = runConfigOf(image);
   const command = ["Entrypoint", "Cmd"].flatMap((key) => {
     const words = fieldOf(config, key);
     return isList(words) ? words.map(String) : [];

@@ -12,7 +12,7 @@ import { DriverError, isDriverError } from "../drivers/driver.ts";
 import { makeDirectories, readFile, removeAll, sortedNames, writeFile } from "../drivers/files.ts";
 import type { Layer, LayerStore } from "../layers/layer-store.ts";
 import { type ImageConfig, readConfig } from "./config.ts";
-import { goText, sortedKeys } from "./go-json.ts";
+import { goText, type JsonRecord, recordOf, sortedKeys } from "./go-json.ts";
 import { chainIds } from "./ids.ts";
 
 /** An image of the store. */
@@ -20,6 +20,11 @@ export interface StoredImage {
   readonly config: ImageConfig;
   /** Its topmost layer; absent of an image without layers. */
   readonly top: Layer | undefined;
+}
+
+/** What its containers run with (the config's own "config"); empty for no image, and where it says nothing. */
+export function runConfigOf(image: StoredImage | undefined): JsonRecord {
+  return (image === undefined ? undefined : recordOf(image.config.record, "config", "image")) ?? {};
 }
 
 /** A reference in two parts: "lab/app" and "2". */

@@ -3,11 +3,9 @@
  *
  * Rule: each part of a path is unlinked first, which takes away files and links that stand in the way, and no folder.
  */
-import { isErrno } from "../../sim/core/errno.ts";
-import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type DriverError, pathError } from "../drivers/driver.ts";
-import { exists, makeDirectories, parentPath } from "../drivers/files.ts";
+import { exists, makeDirectories, parentPath, writeFile } from "../drivers/files.ts";
 
 const FOLDERS = ["/dev/pts", "/dev/shm", "/proc", "/sys"];
 const FILES = ["/.dockerenv", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname", "/dev/console"];
@@ -36,8 +34,5 @@ function makeOne(task: Task, root: string, path: string): DriverError | undefine
     const errno = task.symlink(target, root + path);
     return errno === undefined ? undefined : pathError("symlink", root + path, errno);
   }
-  const fd = task.open(root + path, O_WRONLY | O_CREAT, 0o755);
-  if (isErrno(fd)) return pathError("open", root + path, fd);
-  task.close(fd);
-  return undefined;
+  return writeFile(task, root + path, { text: "", mode: 0o755 });
 }

@@ -10,6 +10,7 @@ import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { hexOf } from "../archive/digest.ts";
 import { readTar } from "../archive/tar-read.ts";
 import { CallSession } from "../calls/session.ts";
 import type { TreeCopyCounters } from "../drivers/dir-copy.ts";
@@ -163,7 +164,7 @@ export class Lab {
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
     if (sealed !== undefined) return sealed;
-    const id = Array.from(this.host.random.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const id = hexOf(this.host.random.bytes(ID_BYTES));
     const below = init ? `${id}-init` : parentId;
     const failed =
       (init ? this.#makeInit(below, parentId, storage) : undefined) ?? this.driver.createReadWrite(id, below, { storage });

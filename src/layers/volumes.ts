@@ -12,13 +12,22 @@
  */
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
-import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Mount } from "../../sim/vfs/mount.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { hexOf } from "../archive/digest.ts";
 import { copyTree, type TreeCopyCounters } from "../drivers/dir-copy.ts";
 import { DOCKER_ROOT } from "../drivers/docker-root.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
-import { exists, isDirectory, isFilledDirectory, makeDirectories, parentPath, removeAll, stat } from "../drivers/files.ts";
+import {
+  exists,
+  isDirectory,
+  isFilledDirectory,
+  makeDirectories,
+  parentPath,
+  removeAll,
+  stat,
+  writeFile,
+} from "../drivers/files.ts";
 import type { VolumeOption } from "./volume-option.ts";
 
 /** A place of the host that a container shows at a place of its own. */
@@ -77,8 +86,7 @@ export function removeVolumes(host: Host, points: readonly MountPoint[]): Driver
 
 function sourceOf(host: Host, { source }: VolumeOption): string {
   if (source?.startsWith("/") === true) return source;
-  const name = source ?? Array.from(host.random.bytes(NAME_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${VOLUMES}/${name}/_data`;
+  return `${VOLUMES}/${source ?? hexOf(host.random.bytes(NAME_BYTES))}/_data`;
 }
 
 function makeSource(host: Host, source: string): DriverError | undefined {
@@ -127,12 +135,7 @@ function makeMountPoint(host: Host, inside: Task, { source, path }: MountPoint):
   if (isDriverError(of)) return of;
   if (exists(inside, path)) return undefined;
   if (isDirectory(of)) return makeDirectories(inside, path, 0o755);
-  const above = makeDirectories(inside, parentPath(path), 0o755);
-  if (above !== undefined) return above;
-  const fd = inside.open(path, O_WRONLY | O_CREAT, 0o755);
-  if (isErrno(fd)) return pathError("open", path, fd);
-  inside.close(fd);
-  return undefined;
+  return makeDirectories(inside, parentPath(path), 0o755) ?? writeFile(inside, path, { text: "", mode: 0o755 });
 }
 
 function mountPoint(host: Host, inside: Task, point: MountPoint): Mount | DriverError {

@@ -10,8 +10,7 @@ import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { diffOf } from "../drivers/layer-diff.ts";
 import { buildStep, type Instruction, volumesOf } from "../images/builder.ts";
 import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
-import { recordOf } from "../images/go-json.ts";
-import type { StoredImage } from "../images/image-store.ts";
+import { runConfigOf, type StoredImage } from "../images/image-store.ts";
 import { addLegacyImage, migrateImages } from "../images/legacy.ts";
 import { chainOf } from "../images/views.ts";
 import type { Lab } from "../layers/lab.ts";
@@ -112,10 +111,7 @@ export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readon
       }
       return undefined;
     },
-    imageVolumes: (name) => {
-      const config = images.get(name)?.config.record;
-      return volumesOf((config === undefined ? undefined : recordOf(config, "config", "image")) ?? {});
-    },
+    imageVolumes: (name) => volumesOf(runConfigOf(images.get(name))),
     imageLayer: (name) => {
       const image = find(name);
       if (image instanceof WorldFailure) return image;

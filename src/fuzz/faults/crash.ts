@@ -15,7 +15,7 @@ import { syncAll } from "../../scenario/machine.ts";
 import type { Script } from "../script.ts";
 import { guarded } from "../world.ts";
 import { type FaultyMachine, faultyMachine, rebooted } from "./machine.ts";
-import { brokenPromise, type Promised, promisesOf, type Rows, rowsOf } from "./promises.ts";
+import { firstBroken, promisesOf, type Rows, rowsOf } from "./promises.ts";
 
 export interface CrashOptions {
   /** Cuts are made after every so many commands of the disk; default 1: after each. */
@@ -84,16 +84,6 @@ function run(script: Script, after: (index: number, machine: FaultyMachine, cont
   syncAll(host);
   history.stop();
   return { machine, history, container, begin, commands };
-}
-
-/** The first of some promises that is broken. @param states - what each step up to the one that was cut showed. */
-function firstBroken(promises: readonly Promised[], found: Rows, states: readonly (Rows | undefined)[]): string | undefined {
-  for (const promise of promises) {
-    const since = states.slice(promise.from).flatMap((rows) => rows ?? []);
-    const broken = brokenPromise(promise, found, since);
-    if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
-  }
-  return undefined;
 }
 
 /** What a cut keeps, and a name for it that is the same for the same image between two flushes; a random choice has none. */

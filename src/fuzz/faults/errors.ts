@@ -16,7 +16,7 @@ import { syncAll } from "../../scenario/machine.ts";
 import type { Script } from "../script.ts";
 import { guarded } from "../world.ts";
 import { type FaultPlan, type FaultyMachine, faultyMachine, poolNeedsCheck, rebooted } from "./machine.ts";
-import { brokenPromise, type Promised, promisesOf, type Rows, rowsOf } from "./promises.ts";
+import { firstBroken, type Promised, promisesOf, type Rows, rowsOf } from "./promises.ts";
 
 /** What a failing disk may make a call answer. */
 const DECLARED: ReadonlySet<string> = new Set(["EIO", "EROFS", "ENOSPC", "EDQUOT", "ENOMEM"]);
@@ -154,13 +154,8 @@ function lostPromise({ machine, script, sound, struckAt }: Struck): string | und
   const found = rowsOf(again.lab, container);
   if (found === undefined) return poolNeedsCheck(again) ? undefined : "the container's tree cannot be shown when it starts again";
   again.host.check();
-  for (const promise of promises) {
-    // The calls behind the fault may have been refused, or not.
-    const since = [...states.slice(promise.from), last].flatMap((rows) => rows ?? []);
-    const broken = brokenPromise(promise, found, since);
-    if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
-  }
-  return undefined;
+  // The calls behind the fault may have been refused, or not.
+  return firstBroken(promises, found, [...states, last]);
 }
 
 interface Struck {

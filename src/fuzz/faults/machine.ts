@@ -9,6 +9,8 @@ import { isErrno } from "../../../sim/core/errno.ts";
 import { deviceNumber, GIB, KIB } from "../../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../../sim/host.ts";
+import { unseal } from "../../../sim/thin/sealed-block.ts";
+import { SUPERBLOCK_LOCATION, Superblock } from "../../../sim/thin/superblock.ts";
 import { O_RDONLY } from "../../../sim/vfs/filesystem.ts";
 import { DOCKER_ROOT } from "../../drivers/docker-root.ts";
 import { isDriverError } from "../../drivers/driver.ts";
@@ -93,9 +95,6 @@ export function rebooted(ground: Ground, disk: Disk, faults: readonly Fault[] = 
 }
 
 const POOL_METADATA = `${DOCKER_ROOT}/devicemapper/devicemapper/metadata`;
-/** THIN_METADATA_NEEDS_CHECK_FLAG, in the superblock's word of flags behind its checksum (drivers/md/dm-thin-metadata.c). */
-const NEEDS_CHECK = 1;
-const FLAGS_AT = 4;
 
 /**
  * Whether a thin pool is there that wants thin_check before anything in it may change: after an error in its metadata it is read-only, and a volume
@@ -107,6 +106,6 @@ export function poolNeedsCheck({ host }: FaultyMachine): boolean {
   const superblock = host.task.pread(fd, KIB(4), 0);
   host.task.close(fd);
   if (isErrno(superblock)) return false;
-  const { buffer, byteOffset, byteLength } = superblock.toBytes();
-  return (new DataView(buffer, byteOffset, byteLength).getUint32(FLAGS_AT, true) & NEEDS_CHECK) !== 0;
+  const block = unseal(superblock, SUPERBLOCK_LOCATION, "superblock");
+  return !isErrno(block) && new Superblock(block.words).needsCheck;
 }

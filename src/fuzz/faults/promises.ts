@@ -86,7 +86,7 @@ function promisedPart(row: readonly Json[] | undefined, what: Promised["what"]):
 }
 
 /** Why a promise is broken. @param states - what was shown from the promise up to the step that was cut. */
-export function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]): string | undefined {
+function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]): string | undefined {
   const { path, what } = promise;
   if (what === "names") {
     if (!states.every((rows) => rows.has(path))) return undefined;
@@ -101,4 +101,18 @@ export function brokenPromise(promise: Promised, found: Rows, states: readonly R
   // While it was being written anything between may be there; a name that was never taken away is.
   if (written && found.has(path)) return undefined;
   return `${path} is ${JSON.stringify(here)}, not ${JSON.stringify(promisedPart(states[0]?.get(path), what))}`;
+}
+
+/** The first of some promises that is broken. @param states - what each step showed, up to the last that was made. */
+export function firstBroken(
+  promises: readonly Promised[],
+  found: Rows,
+  states: readonly (Rows | undefined)[],
+): string | undefined {
+  for (const promise of promises) {
+    const since = states.slice(promise.from).flatMap((rows) => rows ?? []);
+    const broken = brokenPromise(promise, found, since);
+    if (broken !== undefined) return `promised by step ${promise.from}: ${broken}`;
+  }
+  return undefined;
 }

@@ -1,7 +1,8 @@
 /**
  * SEEK_DATA and SEEK_HOLE of filesystems with extents: blocks are looked at in stretches of one answer (fs/iomap/seek.c, Linux 6.18).
  *
- * Rule: an extent that is not written yet is a hole but for the pages of it that are dirty.
+ * Rule: an extent that is not written yet is a hole but for the pages of it that are in the cache, whether they were written or only read
+ * (mm/filemap.c: mapping_seek_hole_data).
  */
 import { type Mapping, PAGE_SIZE } from "../vfs/address-space.ts";
 import type { ExtentList } from "./extent-list.ts";
@@ -17,8 +18,8 @@ export function extentStretch(list: ExtentList, index: number, block: number, ma
   if (index >= list.count || list.logical(index) > block) return undefined;
   if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
   return {
-    isData: mapping?.isDirty(block) ?? false,
-    end: (mapping?.dirtyPages ?? 0) > 0 ? block + 1 : list.end(index),
+    isData: mapping?.isCached(block) ?? false,
+    end: (mapping?.cachedPages ?? 0) > 0 ? block + 1 : list.end(index),
   };
 }
 

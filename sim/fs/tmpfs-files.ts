@@ -112,7 +112,7 @@ export class TmpfsFiles {
 
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const size = this.#inodes.size[file] as number;
-    if (offset >= size) return ENXIO;
+    if (offset < 0 || offset >= size) return ENXIO;
     const pages = this.pages(file);
     if (hole) return Math.min(size, holeFrom(pages, offset));
     const data = dataFrom(pages, offset);

@@ -52,6 +52,7 @@ export interface Mapping {
   visitDirty(visit: (page: number, pages: number) => void): void;
   /** Whether every page that the range touches is dirty or cached, the cheap question of delayed allocation. */
   isDirty(page: number): boolean;
+  isCached(page: number): boolean;
   readonly cachedPages: number;
   readonly dirtyPages: number;
 }

@@ -5,7 +5,7 @@ import { Content } from "../core/content.ts";
 import { EACCES, EAGAIN, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { CAP_FSETID, capable } from "./credentials.ts";
-import { readDevice, writeDevice } from "./devices.ts";
+import { readDevice, seekDevice, writeDevice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
 import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -15,7 +15,7 @@ import type { Process } from "./process.ts";
 /** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
 const COUNT_MAX = 0x7ffff000;
 /** The largest position, 2^63 - 1, as near as a double comes. */
-const POSITION_MAX = 2 ** 63;
+export const POSITION_MAX: number = 2 ** 63;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -92,9 +92,9 @@ export function pwrite(task: Process, fd: number, content: Content, offset: numb
 
 /** Writes; set-id bits and file capabilities go first, and O_SYNC is obeyed afterwards (vfs_write, generic_write_sync). */
 export function writeFile(task: Process, file: OpenFile, offset: number, content: Content): number | Errno {
-  if (content.length === 0) return file.mount.fs.writeNothing?.(file.handle) ?? 0;
   const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
   if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
+  if (content.length === 0) return file.mount.fs.writeNothing?.(file.handle) ?? 0;
   const refused = removePrivileges(task, file);
   if (refused !== undefined) return refused;
   const { fs } = file.mount;
@@ -126,18 +126,17 @@ export function lseek(task: Process, fd: number, offset: number, whence: number)
   if (whence < 0 || whence > SEEK_HOLE) return EINVAL;
   if (file.type === S_IFIFO) return ESPIPE;
   if (file.type === S_IFDIR) return seekDirectory(file, offset, whence);
+  if (file.type === S_IFCHR) return (file.position = seekDevice());
   const { fs } = file.mount;
-  if (file.type !== S_IFREG && whence > SEEK_END) return EINVAL;
   let to = offset;
   if (whence === 1) to += file.position;
   else if (whence === SEEK_END) to += fs.size(file.inode);
   else if (whence >= SEEK_DATA) {
-    if (offset < 0 || offset >= fs.size(file.inode)) return ENXIO;
     const found = fs.seek(file.handle, offset, whence === SEEK_HOLE);
     if (isErrno(found)) return found;
     to = found;
   }
-  if (to < 0) return EINVAL;
+  if (to < 0 || to > (fs.positionMax?.(file.handle) ?? POSITION_MAX)) return EINVAL;
   file.position = to;
   return to;
 }

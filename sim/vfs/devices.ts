@@ -26,7 +26,12 @@ export function readDevice(rdev: number, length: number): Content {
   return rdev === NULL ? Content.empty : Content.zeros(length);
 }
 
-/** How much a device takes. */
+/** Where a seek leads, whatever it asks for (null_lseek). */
+export function seekDevice(): number {
+  return 0;
+}
+
+/** How much a device takes: full none, not even nothing (write_full). */
 export function writeDevice(rdev: number, length: number): number | Errno {
   return rdev === FULL ? ENOSPC : length;
 }

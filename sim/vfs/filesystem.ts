@@ -274,8 +274,10 @@ export interface FileSystem {
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
   /** @param mode - FALLOC_FL_* bits. */
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
-  /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end. */
+  /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end, and before 0 where nothing else is known. */
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
+  /** The furthest position in a file, where that is nearer than 2^63 - 1 (s_maxbytes). */
+  positionMax?(file: FileHandle): number | undefined;
   /**
    * The position behind a directory's last entry, from which SEEK_END and SEEK_HOLE count; 2^63 for the largest that there is. Undefined,
    * or absent, where only SEEK_SET and SEEK_CUR work.
@@ -292,6 +294,8 @@ export interface FileSystem {
 
   // Flags of chattr(1) (FS_IOC_GETFLAGS); undefined where the filesystem has no such ioctl (ENOTTY)
   fileFlags?(inode: Inode): number | Errno;
+  /** Whether devices and FIFOs have them as well (fs/xfs/xfs_iops.c, xfs_setup_iops gives them the operations of files). Absent: no. */
+  readonly specialsHaveFlags?: boolean;
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
   /** Whether name_to_handle_at(2) works on it. */
   readonly exportable: boolean;

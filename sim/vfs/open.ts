@@ -176,10 +176,12 @@ function finish(task: Process, place: Position, type: number, flags: number): nu
   if (special) {
     const refused = openSpecial(place, type, flags);
     if (refused !== undefined) return refused;
+  }
+  if ((flags & O_DIRECT) !== 0 && type !== S_IFREG) return EINVAL;
+  if (special) {
     fs.hold(place.inode);
     return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });
   }
-  if ((flags & O_DIRECT) !== 0 && type === S_IFDIR) return EINVAL;
   const handle = fs.open(place.inode, flags);
   if (isErrno(handle)) return handle;
   return addFile(task, place, { handle, type, flags, held: false, linkable: false });

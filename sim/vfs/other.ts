@@ -19,6 +19,7 @@ import { deviceOf, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
 import { O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { close, open } from "./open.ts";
+import type { OpenFile } from "./open-file.ts";
 import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
@@ -47,19 +48,23 @@ export function fadvise(task: Process, fd: number): Errno | undefined {
   return undefined;
 }
 
+/** Devices and FIFOs have them where their inodes have the operations of files (fileattr_get). */
+function hasNoFlags(file: OpenFile): boolean {
+  return file.held && file.mount.fs.specialsHaveFlags !== true;
+}
+
 export function getFlags(task: Process, fd: number): number | Errno {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
-  if (file.held) return ENOTTY;
   const { fs } = file.mount;
-  return fs.fileFlags === undefined ? ENOTTY : fs.fileFlags(file.inode);
+  return fs.fileFlags === undefined || hasNoFlags(file) ? ENOTTY : fs.fileFlags(file.inode);
 }
 
 export function setFlags(task: Process, fd: number, flags: number): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   const { fs } = file.mount;
-  if (file.held || fs.setFileFlags === undefined) return ENOTTY;
+  if (fs.setFileFlags === undefined || hasNoFlags(file)) return ENOTTY;
   const readOnly = wantWrite(file.mount);
   if (readOnly !== undefined) return readOnly;
   return ownerOrCapable(task.credentials, fs, file.inode) ? fs.setFileFlags(file.inode, flags) : EPERM;
@@ -77,6 +82,7 @@ export function exec(task: Process, path: string): Errno | undefined {
 /** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
 function execAt(task: Process, path: string, depth: number): Errno | undefined {
   const { walk } = task;
+  // An interpreter is opened before its depth is found too large.
   const lost = walk.to(path, true);
   if (lost !== undefined) return lost;
   const { mount, inode } = walk;
@@ -90,9 +96,9 @@ function execAt(task: Process, path: string, depth: number): Errno | undefined {
   mount.fs.close(handle, O_RDONLY);
   if (isErrno(head)) return head;
   const raw = head.toBytes();
+  if (depth > INTERPRETERS_MAX) return ELOOP;
   if (raw[0] === 0x7f && raw[1] === 0x45 && raw[2] === 0x4c && raw[3] === 0x46) return undefined;
   if (raw[0] !== 0x23 || raw[1] !== 0x21) return ENOEXEC;
-  if (depth === INTERPRETERS_MAX) return ELOOP;
   const line = new TextDecoder().decode(raw.subarray(2)).split("\n", 1)[0] ?? "";
   const interpreter = line.trim().split(/[ \t]/, 1)[0] ?? "";
   return interpreter === "" ? ENOEXEC : execAt(task, interpreter, depth + 1);

@@ -2,9 +2,9 @@
  * Calls on a file's size and space: truncate, fallocate, copy_file_range, FICLONE (fs/open.c, fs/read_write.c, fs/remap_range.c; Linux 6.18).
  */
 import type { Time } from "../core/clock.ts";
-import { EBADF, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
+import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
 import { dropFileCapabilities } from "./attributes.ts";
-import { readFile, removePrivileges, writeFile } from "./data.ts";
+import { POSITION_MAX, readFile, removePrivileges, writeFile } from "./data.ts";
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
@@ -91,6 +91,8 @@ export function fallocate(task: Process, fd: number, mode: number, offset: numbe
   if (file.type === S_IFIFO) return ESPIPE;
   if (file.type === S_IFDIR) return EISDIR;
   if (file.type !== S_IFREG) return ENODEV;
+  // A sum of 2^63 is one that overflows.
+  if (offset + length >= POSITION_MAX || offset + length > (fs.positionMax?.(file.handle) ?? POSITION_MAX)) return EFBIG;
   return removePrivileges(task, file) ?? fs.fallocate(file.handle, mode, offset, length);
 }
 

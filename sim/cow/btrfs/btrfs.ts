@@ -37,7 +37,6 @@ import { deviceOf, dirty, inodeOf, parentOf, stamp } from "./inodes.ts";
 import {
   COMMIT_SECONDS,
   COMPRESS_FLAG,
-  FILE_SIZE_MAX,
   FIRST_FREE,
   handleOf,
   NOCOMPRESS_FLAG,
@@ -67,8 +66,6 @@ export class Btrfs implements FileSystem {
   readonly exportable = true;
   /** fs/btrfs/xattr.c, btrfs_listxattr asks for no capability. */
   readonly listsTrusted = true;
-  /** The largest file, in bytes (s_maxbytes). */
-  readonly maxFileSize: number = FILE_SIZE_MAX;
   readonly counters: BtrfsState["counters"];
   /** What ioctls (ioctl.ts, send.ts) act on. */
   readonly state: BtrfsState;
@@ -244,8 +241,9 @@ export class Btrfs implements FileSystem {
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const of = this.#inode(file);
-    if (offset < 0 || offset >= of.size) return ENXIO;
-    const found = seek(of, offset, hole);
+    if (offset >= of.size) return ENXIO;
+    // Before the beginning is the beginning (fs/btrfs/file.c, find_desired_extent).
+    const found = seek(of, Math.max(0, offset), hole);
     return found < 0 ? ENXIO : found;
   }
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {

@@ -71,8 +71,6 @@ export class Ext4 implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
-  /** The largest file, in bytes (s_maxbytes). */
-  readonly maxFileSize: number = FILE_SIZE_MAX;
   readonly counters: Ext4State["journal"]["counters"];
   readonly #state: Ext4State;
   readonly #stopTimer: () => void;
@@ -278,6 +276,9 @@ export class Ext4 implements FileSystem {
     return 2 ** 63;
   }
 
+  positionMax(): number {
+    return FILE_SIZE_MAX;
+  }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
     const found = seek(this.#state, file, offset, hole);

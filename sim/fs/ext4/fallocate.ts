@@ -87,8 +87,9 @@ function clear(state: Ext4State, ino: number, data: FileData, range: Range): Err
   if (failed !== undefined) return failed;
   const first = Math.ceil(range.offset / BLOCK_SIZE);
   const stop = range.offset + range.length;
-  // The block that the end of the file cuts belongs to the hole when the hole reaches the end.
-  const end = stop >= state.size(ino) ? Math.ceil(stop / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
+  const size = state.size(ino);
+  // A hole that goes behind the end of the file takes the block that the end cuts, and none behind it; one that ends there does not.
+  const end = stop > size ? Math.ceil(size / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
   if (first >= end) return undefined;
   data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
   state.delayedBlocks -= data.undelay(first, end);
@@ -117,8 +118,7 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   const failed = zeroEdges(state, ino, data, range);
   if (failed !== undefined) return failed;
   const first = Math.ceil(range.offset / BLOCK_SIZE);
-  const stop = range.offset + range.length;
-  const end = stop >= state.size(ino) ? Math.ceil(stop / BLOCK_SIZE) : Math.floor(stop / BLOCK_SIZE);
+  const end = Math.floor((range.offset + range.length) / BLOCK_SIZE);
   if (first < end) {
     data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
     data.tree.list.convert(first, end, true, data.tree);

@@ -350,7 +350,7 @@ export function fsync(state: Ext4State, ino: number): Errno | undefined {
   return state.journal.isIdle ? state.device.flush() : state.commit();
 }
 
-/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are dirty. */
+/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */
 export function seek(state: Ext4State, ino: number, offset: number, hole: boolean): number {
   const data = fileOf(state, ino);
   const size = state.size(ino);

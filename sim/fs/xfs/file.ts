@@ -13,7 +13,7 @@ import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
-import { dropPromises, promiseWrite } from "./promise.ts";
+import { cowEnd, dropPromises, promiseWrite } from "./promise.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
@@ -202,7 +202,7 @@ export function fsync(state: XfsState, ino: number): Errno | undefined {
   return state.log.isIdle ? state.device.flush() : state.force();
 }
 
-/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are dirty. */
+/** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */
 export function seek(state: XfsState, ino: number, offset: number, hole: boolean): number {
   const data = fileOf(state, ino);
   const size = state.size(ino);
@@ -218,7 +218,7 @@ function stretchOf(data: FileData, block: number, end: number): Stretch {
   if (within !== undefined) return within;
   const next = index < list.count ? list.logical(index) : end;
   // What the copy-on-write fork has in the place of a hole counts as unwritten (xfs_seek_iomap_begin).
-  if (data.cow !== undefined && data.mapping?.isDirty(block) === true) return { isData: true, end: block + 1 };
+  if (data.mapping?.isCached(block) === true && cowEnd(data, block) > block) return { isData: true, end: block + 1 };
   const delayed = data.delayed?.nextCovered(block);
   if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
   return { isData: false, end: data.cow === undefined ? Math.min(next, delayed ?? next) : block + 1 };

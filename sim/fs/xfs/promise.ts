@@ -67,7 +67,7 @@ export function dropCowPromises(state: XfsState, ino: number, data: FileData, st
 }
 
 /** Where the copy-on-write fork's range ends that holds a block; the block itself when none does. */
-function cowEnd(data: FileData, block: number): number {
+export function cowEnd(data: FileData, block: number): number {
   const { cow } = data;
   if (cow === undefined) return block;
   const index = cow.list.find(block);

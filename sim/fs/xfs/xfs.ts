@@ -39,7 +39,7 @@ import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
 import { countInodes, inodesMax } from "./inode-space.ts";
 import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
-import { BLOCK_SIZE, CHUNK_INODES, FILE_SIZE_MAX, rootInode } from "./layout.ts";
+import { BLOCK_SIZE, CHUNK_INODES, rootInode } from "./layout.ts";
 import type { LogCounters } from "./log.ts";
 import { create, freeWhole, link, PROJECT_INHERIT, rmdir, tmpfile, unlink } from "./namei.ts";
 import { ownLimit, projectQuota } from "./project-quota.ts";
@@ -65,8 +65,7 @@ export class Xfs implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
-  /** The largest file, in bytes (s_maxbytes; the kernel's is larger than numbers here are exact). */
-  readonly maxFileSize: number = FILE_SIZE_MAX;
+  readonly specialsHaveFlags = true;
   readonly counters: LogCounters;
   readonly projects: ProjectQuota;
   readonly #state: XfsState;

@@ -157,7 +157,7 @@ export function fsync(aufs: Aufs, file: FileHandle, dataOnly: boolean): Errno | 
 export function seek(aufs: Aufs, file: FileHandle, offset: number, hole: boolean): number | Errno {
   const node = aufs.files.nodes[file] as Node;
   const size = aufs.fsOf(node).size(aufs.inodeOf(node));
-  if (offset >= size) return ENXIO;
+  if (offset < 0 || offset >= size) return ENXIO;
   return hole ? size : offset;
 }
 

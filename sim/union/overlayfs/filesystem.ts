@@ -171,6 +171,11 @@ export class OverlayFileSystem implements FileSystem {
     return this.overlay.fsOf(directory).directoryEnd?.(this.overlay.inodeOf(directory));
   }
 
+  /** That of the file below, which takes the seek (ovl_llseek). */
+  positionMax(file: FileHandle): number | undefined {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? undefined : files.realFs(this.overlay, file).positionMax?.(real);
+  }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? real : files.realFs(this.overlay, file).seek(real, offset, hole);

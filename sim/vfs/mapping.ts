@@ -36,14 +36,19 @@ export class CachedMapping implements MappingRuns {
     this.pinned = pinned;
   }
 
+  /** Begins with the row of a lone page (lone-pages.ts). */
+  adopt(row: number): void {
+    this.#runs = row;
+    this.#cachedPages = 1;
+    this.#dirtyPages = 1;
+  }
+
   get cachedPages(): number {
     return this.#cachedPages;
   }
   get dirtyPages(): number {
     return this.#dirtyPages;
   }
-
-  // Reading
 
   read(start: number, length: number): Content | Errno {
     if (length === 0) return Content.empty;
@@ -115,7 +120,7 @@ export class CachedMapping implements MappingRuns {
       const failed = this.#present(firstPage, oldSize);
       if (failed !== undefined) return failed;
       this.#writePart(firstPage, head, content);
-      this.cache.afterWrite(this);
+      this.cache.afterWrite();
       return undefined;
     }
     const tail = end % PAGE_SIZE;
@@ -129,7 +134,7 @@ export class CachedMapping implements MappingRuns {
       const until = Math.min(lastPage, page + this.cache.batchPages);
       this.#put(page, content.slice(page * PAGE_SIZE - start, until * PAGE_SIZE - start));
       page = until;
-      if (page < lastPage) this.cache.afterWrite(this);
+      if (page < lastPage) this.cache.afterWrite();
     }
     if (tail !== 0) {
       // Making room for the middle may have thrown the last page out.
@@ -137,7 +142,7 @@ export class CachedMapping implements MappingRuns {
       if (gone !== undefined) return gone;
       this.#writePart(lastPage, 0, content.slice(content.length - tail));
     }
-    this.cache.afterWrite(this);
+    this.cache.afterWrite();
     return undefined;
   }
 
@@ -308,8 +313,6 @@ export class CachedMapping implements MappingRuns {
     if (pages < (table.pages[row] as number)) this.cut(first + pages);
     this.#remove(this.#below(first));
   }
-
-  // Runs
 
   #below(page: number): number {
     const runs = this.#runs;

@@ -2,7 +2,7 @@
  * The page cache of a host: memory for pages of all its filesystems, and the flusher that writes dirty ones back
  * (mm/filemap.c, mm/page-writeback.c, fs/fs-writeback.c).
  *
- * Interface: a filesystem asks for a `mapping` when an inode first has pages and ends it with `discard`. Pages beyond memory are given up at
+ * Interface: a filesystem asks for a `mapping` when an inode first has pages and ends it with `discard`; or keeps inodes of one page as `lonePages`. Pages beyond memory are given up at
  * the end of the call that brought them, those used longest ago first; dirty ones are written first. There is no readahead: what is read is
  * what was asked for. Counts are in pages of 4 KiB.
  */
@@ -15,6 +15,7 @@ import { seconds } from "../core/units.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { DirtyQueue } from "./dirty-queue.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
+import { LonePages } from "./lone-pages.ts";
 import { CachedMapping } from "./mapping.ts";
 import type { PageCacheCounters, PageMemory } from "./page-memory.ts";
 import { type RunOwner, RunTable } from "./run-table.ts";
@@ -53,8 +54,10 @@ export class PageCache implements PageMemory {
   cachedPages = 0;
   dirtyPages = 0;
   readonly #dirtyLimit: number;
-  /** Mappings with dirty pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
-  readonly #dirty = new DirtyQueue<RunOwner>();
+  /** Mappings with dirty pages, and the rows of lone pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
+  readonly #dirty = new DirtyQueue<RunOwner | number>((item) =>
+    typeof item === "number" ? this.#placeOfLone(item) : item.queuePlace,
+  );
   /** Failed writebacks that no fsync has told yet (kernel: errseq_t). */
   readonly #errors = new Map<RunOwner, Errno>();
   readonly #stopFlusher: () => void;
@@ -75,6 +78,11 @@ export class PageCache implements PageMemory {
     return new CachedMapping(this, space, inode, false);
   }
 
+  /** The lone pages of a filesystem. @param grow - makes it call `toMapping` for an inode. */
+  lonePages(space: AddressSpace, grow: (inode: Inode) => void): LonePages {
+    return new LonePages(this, space, grow);
+  }
+
   /** Pages whose only place is memory, as those of tmpfs: a page that is missing is zeros, and reading one makes none. */
   pinnedMapping(label: string): CachedMapping {
     let space = this.#nowhere.get(label);
@@ -88,7 +96,7 @@ export class PageCache implements PageMemory {
   /** Writes back everything that is dirty. @returns the first error. */
   flushAll(): Errno | undefined {
     let failed: Errno | undefined;
-    for (const mapping of this.#dirty.until(Number.POSITIVE_INFINITY)) failed = mapping.flush() ?? failed;
+    for (const mapping of this.#dirtyUntil(Number.POSITIVE_INFINITY)) failed = mapping.flush() ?? failed;
     return failed;
   }
 
@@ -112,10 +120,8 @@ export class PageCache implements PageMemory {
       owner?.check();
       dirty += owner?.dirtyPages ?? 0;
       if (owner?.pinned === true) pinned += owner.cachedPages;
-      assert(
-        (owner?.dirtyPages ?? 0) === 0 || this.#dirty.has(owner as RunOwner),
-        "a dirty mapping is not in the flusher's list",
-      );
+      if (owner instanceof LonePages || (owner?.dirtyPages ?? 0) === 0) continue;
+      assert(this.#dirty.has(owner as RunOwner), "a dirty mapping is not in the flusher's list");
     }
     assert(dirty === this.dirtyPages, `the cache counts ${this.dirtyPages} dirty pages, its mappings ${dirty}`);
     assert(pinned === this.pinnedPages, `the cache counts ${this.pinnedPages} pinned pages, its mappings ${pinned}`);
@@ -138,11 +144,41 @@ export class PageCache implements PageMemory {
   }
 
   noteDirty(mapping: RunOwner): void {
-    if (!this.#dirty.has(mapping)) this.#dirty.add(mapping, this.clock.now);
+    if (mapping.queuePlace < 0) mapping.queuePlace = this.#dirty.add(mapping, this.clock.now);
   }
 
   noteClean(mapping: RunOwner): void {
-    this.#dirty.remove(mapping);
+    mapping.queuePlace = -1;
+  }
+
+  queueLone(row: number): number {
+    return this.#dirty.add(row, this.clock.now);
+  }
+
+  queueMapping(place: number, mapping: RunOwner): void {
+    mapping.queuePlace = place;
+    this.#dirty.replace(place, mapping);
+  }
+
+  queues(row: number): boolean {
+    return this.#dirty.has(row);
+  }
+
+  /** The place of a lone page in the queue; -1 for a row that is something else now. */
+  #placeOfLone(row: number): number {
+    return this.table.owner[row] instanceof LonePages ? (this.table.following[row] as number) : -1;
+  }
+
+  /** The mapping of a row, which a lone page gets now. */
+  #mappingOf(row: number): RunOwner {
+    const owner = this.table.owner[row];
+    if (owner instanceof LonePages) owner.grow(row);
+    return this.table.owner[row] as RunOwner;
+  }
+
+  /** The mappings of what has been dirty since `before` or earlier, the oldest first. */
+  #dirtyUntil(before: number): RunOwner[] {
+    return this.#dirty.until(before).map((item) => (typeof item === "number" ? this.#mappingOf(item) : item));
   }
 
   /** The error of a writeback that nobody waited for, told once. */
@@ -153,7 +189,7 @@ export class PageCache implements PageMemory {
   }
 
   /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
-  afterWrite(_mapping: RunOwner): void {
+  afterWrite(): void {
     if (this.dirtyPages > this.#dirtyLimit) this.#writeBackground();
     if (this.cachedPages > this.memoryPages) this.reclaim();
   }
@@ -164,7 +200,7 @@ export class PageCache implements PageMemory {
     const table = this.table;
     while (this.cachedPages > this.memoryPages) {
       const row = table.oldest;
-      const mapping = table.owner[row] as RunOwner;
+      const mapping = this.#mappingOf(row);
       const first = table.first[row] as number;
       const pages = Math.min(table.pages[row] as number, this.cachedPages - this.memoryPages);
       if (table.dirty[row] === 1) {
@@ -191,7 +227,7 @@ export class PageCache implements PageMemory {
     while (this.dirtyPages > this.#dirtyLimit) {
       const oldest = this.#dirty.oldest();
       if (oldest === undefined) return;
-      this.#writeBack(oldest);
+      this.#writeBack(typeof oldest === "number" ? this.#mappingOf(oldest) : oldest);
     }
   }
 
@@ -199,6 +235,6 @@ export class PageCache implements PageMemory {
   #flushExpired(): void {
     if (this.#working) return;
     const before = this.clock.now - DIRTY_EXPIRE_SECONDS * 1e9;
-    for (const mapping of this.#dirty.until(before)) this.#writeBack(mapping);
+    for (const mapping of this.#dirtyUntil(before)) this.#writeBack(mapping);
   }
 }

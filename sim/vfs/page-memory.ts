@@ -32,10 +32,16 @@ export interface PageMemory {
   noteDirty(mapping: RunOwner): void;
   /** The mapping has no dirty page any more. */
   noteClean(mapping: RunOwner): void;
+  /** Puts a lone page (lone-pages.ts) at the end of what is dirty. @returns its place there. */
+  queueLone(row: number): number;
+  /** Puts the mapping that a lone page has got in its place. */
+  queueMapping(place: number, mapping: RunOwner): void;
+  /** Whether a lone page is among what is dirty. */
+  queues(row: number): boolean;
   /** The error of a writeback that nobody waited for, told once. */
   takeError(mapping: RunOwner): Errno | undefined;
   /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
-  afterWrite(mapping: RunOwner): void;
+  afterWrite(): void;
   /** Gives up the pages used longest ago until the rest fits memory. */
   reclaim(): void;
 }

@@ -4,6 +4,8 @@
  * A run is the pages [first, first + pages) of one mapping with their content: one Content, or the PageBuffer of a single page. The Content of
  * a single page may be shorter than the page: zeros follow.
  *
+ * A run without a mapping is a lone page (lone-pages.ts).
+ *
  * Interface: row 0 is none. Rows of pinned mappings (tmpfs: memory is their only place) are not in the list.
  */
 import { assert } from "../core/assert.ts";
@@ -14,18 +16,26 @@ import type { PageBuffer } from "./page-buffer.ts";
 
 export type RunContent = Content | PageBuffer;
 
-/** The mapping that a run belongs to, as the cache knows it. */
-export interface RunOwner extends Mapping {
+/** Whose runs they are: a mapping's, or those of a filesystem's inodes without one (lone-pages.ts). */
+interface RunsOwner {
+  /** Whether memory is the only place of its pages: never dirty, never evicted. */
+  readonly pinned: boolean;
+  readonly cachedPages: number;
+  readonly dirtyPages: number;
+  /** Drops clean pages. */
+  drop(): void;
+  /** Throws an InvariantError when its runs or counts are wrong. */
+  check(): void;
+}
+
+/** A mapping as the cache knows it. */
+export interface RunOwner extends RunsOwner, Mapping {
   /** Its slot in the queue of dirty mappings; -1: it is clean (dirty-queue.ts). */
   queuePlace: number;
   readonly space: AddressSpace;
   readonly inode: Inode;
-  /** Whether memory is the only place of its pages: never dirty, never evicted. */
-  readonly pinned: boolean;
   /** Gives up to `pages` clean pages at the front of a run back. */
   shrink(row: number, pages: number): void;
-  /** Throws an InvariantError when its runs or counts are wrong. */
-  check(): void;
 }
 
 const FIRST_ROWS = 64;
@@ -34,10 +44,12 @@ export class RunTable {
   first: Float64Array = new Float64Array(FIRST_ROWS);
   pages: Uint32Array = new Uint32Array(FIRST_ROWS);
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
-  /** The next run of a mapping with few (run-list.ts); 0: none. */
+  /** The next run of a mapping with few (run-list.ts), 0: none; of a lone page, its place in the queue of what is dirty. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
+  /** Of a lone page: whose it is. */
+  inode: Uint32Array = new Uint32Array(FIRST_ROWS);
   readonly content: (RunContent | undefined)[] = [undefined];
-  readonly owner: (RunOwner | undefined)[] = [undefined];
+  readonly owner: (RunsOwner | undefined)[] = [undefined];
   /** Towards the most recently used; of a free row, the next free one. */
   #newer = new Uint32Array(FIRST_ROWS);
   #older = new Uint32Array(FIRST_ROWS);
@@ -57,7 +69,7 @@ export class RunTable {
   }
 
   /** A new row, the most recently used. */
-  add(owner: RunOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
+  add(owner: RunsOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
     let row = this.#free;
     if (row !== 0) {
       this.#free = this.#newer[row] as number;
@@ -140,6 +152,7 @@ export class RunTable {
     this.dirty = dirty;
     this.pages = longer(this.pages);
     this.following = longer(this.following);
+    this.inode = longer(this.inode);
     this.#newer = longer(this.#newer);
     this.#older = longer(this.#older);
   }

@@ -7,6 +7,7 @@ import { FileData } from "./file-data.ts";
 import { BLOCKS, HOLDS, MODE, NLINK } from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
+import { lonePageOf } from "./lone-file.ts";
 import type { Ext4State } from "./state.ts";
 
 /** Throws an InvariantError unless bitmaps, counts, links, directories and promises agree. O(everything). */
@@ -69,6 +70,7 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
 function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void {
   assert(new FileData().tree.list.count === 0, "files without a block have extents");
   let delayed = 0;
+  let lone = 0;
   for (const ino of names.keys()) state.chunk(ino);
   state.visitInodes((ino) => {
     const mode = state.word(ino, MODE);
@@ -87,8 +89,15 @@ function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void
         assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),
       );
     }
+    if (lonePageOf(state, ino) !== 0) {
+      assert(data === undefined, `inode ${ino} has more than its only page`);
+      delayed += 1;
+      lone += 1;
+    }
     assert(countBlocks(state, ino) === state.word(ino, BLOCKS), `inode ${ino} has another number of blocks than it says`);
   });
+  assert(lone === (state.lonePages?.cachedPages ?? 0), `${lone} files are one page each, their filesystem counts others`);
+  state.lonePages?.check();
   assert(delayed === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files count ${delayed}`);
 }
 

@@ -30,7 +30,6 @@ import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
-import { FileData } from "./file-data.ts";
 import {
   ATIME,
   BLOCKS,
@@ -88,6 +87,7 @@ export class Ext4 implements FileSystem {
       writePages: (inode, start, content) => writePages(state, inode, start, content),
     };
     state.space = space;
+    state.lonePages = state.environment.cache.lonePages(space, (inode) => fileOf(state, inode));
     this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {
       state.commit();
       state.journal.writeExpired();
@@ -182,7 +182,7 @@ export class Ext4 implements FileSystem {
     into.nlink = words[at + NLINK] as number;
     into.size = sizeIn(words, at);
     // Promised blocks count as if they were there (ext4_getattr).
-    const delayed = type === S_IFREG && words[at + EXTRA] === 1 ? (fileOf(this.#state, inode)?.delayedBlocks ?? 0) : 0;
+    const delayed = type === S_IFREG && words[at + EXTRA] !== 0 ? this.#delayedBlocks(inode, words[at + EXTRA] as number) : 0;
     into.blocks = (((words[at + BLOCKS] as number) >>> 0) + delayed) * (BLOCK_SIZE / 512);
     into.blockSize = BLOCK_SIZE;
     into.rdev = type === S_IFCHR || type === S_IFBLK ? (words[at + EXTRA] as number) >>> 0 : 0;
@@ -192,6 +192,10 @@ export class Ext4 implements FileSystem {
     into.mtime = times.get(words, at + MTIME);
     into.ctime = times.get(words, at + CTIME);
     return undefined;
+  }
+
+  #delayedBlocks(file: Inode, extra: number): number {
+    return extra < 0 ? 1 : (fileOf(this.#state, file)?.delayedBlocks ?? 0);
   }
 
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
@@ -336,9 +340,8 @@ export class Ext4 implements FileSystem {
     const state = this.#state;
     let failed: Errno | undefined;
     state.visitInodes((ino) => {
-      const data = state.data(ino);
-      if (data instanceof FileData && data.mapping !== undefined && data.mapping.dirtyPages > 0)
-        failed = data.mapping.flush() ?? failed;
+      const mapping = fileOf(state, ino)?.mapping;
+      if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
     });
     return failed;
   }
@@ -348,8 +351,7 @@ export class Ext4 implements FileSystem {
     const failed = this.#flushData() ?? state.commit() ?? state.journal.close();
     this.#stopTimer();
     state.visitInodes((ino) => {
-      const data = state.data(ino);
-      if (data instanceof FileData) data.mapping?.truncate(0);
+      fileOf(state, ino)?.mapping?.truncate(0);
     });
     if (failed !== undefined) return failed;
     state.needsRecovery = false;

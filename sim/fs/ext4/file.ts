@@ -22,6 +22,7 @@ import {
 } from "./allocate.ts";
 import { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { lonePageOf, makeWhole, readLone, writeLone } from "./lone-file.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
@@ -31,7 +32,9 @@ export const FILE_SIZE_MAX: number = (2 ** 32 - 1) * BLOCK_SIZE;
 
 export function fileOf(state: Ext4State, ino: number): FileData | undefined {
   const data = state.data(ino);
-  return data instanceof FileData ? data : undefined;
+  if (data instanceof FileData) return data;
+  const page = lonePageOf(state, ino);
+  return page === 0 ? undefined : makeWhole(state, ino, page);
 }
 
 export function makeFile(state: Ext4State, ino: number): FileData {
@@ -54,6 +57,8 @@ export function read(state: Ext4State, ino: number, offset: number, length: numb
   const size = state.size(ino);
   if (offset >= size || length === 0) return Content.empty;
   const count = Math.min(length, size - offset);
+  const page = lonePageOf(state, ino);
+  if (page !== 0) return readLone(state, page, offset, offset + count);
   const data = fileOf(state, ino);
   if (data === undefined) return Content.zeros(count);
   return mappingOf(state, ino, data).read(offset, count);
@@ -64,6 +69,7 @@ export function write(state: Ext4State, ino: number, offset: number, content: Co
   if (offset >= FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin();
   if (refused !== undefined) return refused;
+  if (offset === 0 && writeLone(state, ino, content)) return content.length;
   const data = makeFile(state, ino);
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
   const length = promise(state, data, offset, wanted);

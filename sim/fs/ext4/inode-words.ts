@@ -7,7 +7,10 @@ export const NLINK = 3;
 export const FLAGS = 4;
 /** Blocks of 4 KiB that the inode has, its extent and xattr blocks included. */
 export const BLOCKS = 5;
-/** A device node's number; a directory's parent; whether a regular file has `data`, which on the disk is 0. */
+/**
+ * A device node's number; a directory's parent. Of a regular file, on the disk 0: 1 when it has `data`, or less than 0, the row of its only page
+ * (lone-file.ts), negated.
+ */
 export const EXTRA = 6;
 /** How often it is held in memory; on the disk always 0. */
 export const HOLDS = 7;

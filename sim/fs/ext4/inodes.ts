@@ -5,9 +5,10 @@
  * the running transaction. `data` is what hangs on an inode beyond its row: extents and cached pages of a file, blocks of a directory, a link's target.
  */
 import { lowestBit, onesIn } from "../../core/bits.ts";
+import { S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
-import { EXTRA, HOLDS, putSize, WORDS } from "./inode-words.ts";
+import { EXTRA, HOLDS, MODE, putSize, WORDS } from "./inode-words.ts";
 import type { Journal } from "./journal.ts";
 import { INODES_PER_BLOCK } from "./layout.ts";
 import { packInode } from "./packed-inodes.ts";
@@ -79,8 +80,9 @@ function packOne(into: PackedWords, chunk: InodeChunk, index: number): void {
   const xattrs = chunk.xattrs?.[index];
   for (let at = 0; at < WORDS; at++) row[at] = chunk.words[start + at] as number;
   row[HOLDS] = 0;
-  if (data !== undefined && "onDisk" in data) {
-    putSize(row, 0, data.onDisk);
+  if (((row[MODE] as number) & S_IFMT) === S_IFREG && row[EXTRA] !== 0) {
+    // A file with a lone page (lone-file.ts) has nothing on the disk.
+    putSize(row, 0, data !== undefined && "onDisk" in data ? data.onDisk : 0);
     row[EXTRA] = 0;
   }
   const isLink = data instanceof SymlinkData;

@@ -73,11 +73,10 @@ export function mkfsExt4(device: BlockDevice, options: MkfsOptions = {}): Errno 
 
 /** What a state takes from its host, for tools that work on a device that is not mounted. */
 export function toolEnvironment(clock: Clock): Ext4Environment {
-  const cache = {
-    mapping: (): never => {
-      throw new RangeError("tools cache no pages");
-    },
+  const refuse = (): never => {
+    throw new RangeError("tools cache no pages");
   };
+  const cache = { mapping: refuse, lonePages: refuse };
   return { names: new NameTable(), clock, events: new EventStream(() => clock.now), cache, device: deviceNumber(0, 0) };
 }
 

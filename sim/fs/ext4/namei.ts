@@ -40,6 +40,7 @@ import {
 } from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { dropLone, lonePageIn } from "./lone-file.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
@@ -174,7 +175,9 @@ export function freeWhole(state: Ext4State, ino: number): void {
   const { words } = chunk;
   const data = chunk.data[at];
   const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
-  if (data instanceof FileData) freeFile(state, ino, data);
+  const page = lonePageIn(words, base);
+  if (page !== 0) dropLone(state, page);
+  else if (data instanceof FileData) freeFile(state, ino, data);
   else if (data instanceof DirectoryData) endDirectory(state, ino);
   else if (data instanceof SymlinkData && data.block !== 0) freeMetadata(state, data);
   freeXattrs(state, ino);

@@ -15,6 +15,7 @@ import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
 import { DentryTable } from "../../vfs/dentry-table.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import type { LonePages } from "../../vfs/lone-pages.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import { Groups } from "./groups.ts";
@@ -33,6 +34,7 @@ import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 /** Of whose pages the cache takes care. */
 interface PageCacheLike {
   mapping(space: AddressSpace, inode: Inode): Mapping;
+  lonePages(space: AddressSpace, grow: (inode: Inode) => void): LonePages;
 }
 
 export interface Ext4Environment {
@@ -90,6 +92,8 @@ export class Ext4State implements Metadata {
   readonly times: TimeReader = new TimeReader();
   readonly #chunks: InodeChunk[] = [];
   space: AddressSpace | undefined;
+  /** The files that are one page in memory (lone-file.ts). */
+  lonePages: LonePages | undefined;
 
   constructor(device: BlockDevice, geometry: Geometry, environment: Ext4Environment, journalRuns: readonly number[]) {
     this.device = device;

@@ -4,7 +4,7 @@
 import type { Time } from "../core/clock.ts";
 import type { InodeNumber } from "../core/units.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
-import { type Attributes, S_IFBLK, S_IFCHR, S_IFMT } from "../vfs/filesystem.ts";
+import { type AttributeChange, type Attributes, S_IFBLK, S_IFCHR, S_IFMT } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import { needsAtime } from "../vfs/relatime.ts";
 import { SHORT_TARGET, type TmpfsInodes } from "./tmpfs-inodes.ts";
@@ -27,6 +27,19 @@ export function readAttributes(inodes: TmpfsInodes, inode: number, into: Attribu
   into.atime = inodes.atime[inode] as Time;
   into.mtime = inodes.mtime[inode] as Time;
   into.ctime = inodes.ctime[inode] as Time;
+}
+
+/** What setattr changes beside the size. @param cuts - whether the size has changed. */
+export function changeAttributes(inodes: TmpfsInodes, inode: number, change: AttributeChange, now: Time, cuts: boolean): void {
+  const { mode, uid, gid, size, atime, mtime } = change;
+  if (cuts) inodes.mtime[inode] = now;
+  if (mode !== undefined) inodes.mode[inode] = ((inodes.mode[inode] as number) & S_IFMT) | mode;
+  if (uid !== undefined) inodes.uid[inode] = uid;
+  if (gid !== undefined) inodes.gid[inode] = gid;
+  if (atime !== undefined) inodes.atime[inode] = atime;
+  if (mtime !== undefined) inodes.mtime[inode] = mtime;
+  // A truncate to the size that the file has changes nothing.
+  if (size === undefined || cuts || mtime !== undefined || mode !== undefined) inodes.ctime[inode] = now;
 }
 
 /** A read at `now`: keeps the time when relatime asks for it. */

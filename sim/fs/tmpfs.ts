@@ -11,6 +11,7 @@ import type { Content } from "../core/content.ts";
 import { EINVAL, ENOENT, ENOSPC, ENOTEMPTY, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
 import { type Name, utf8Length } from "../core/names.ts";
 import { type Bytes, bytes, type DeviceNumber, deviceNumber } from "../core/units.ts";
+import { chmodAcl } from "../vfs/acl.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import {
@@ -32,7 +33,9 @@ import {
   type VisitEntry,
 } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
-import { readAttributes, updateAtime } from "./tmpfs-attributes.ts";
+import { type Acl, type AclKind, keptAcl } from "../vfs/posix-acl.ts";
+import { TmpfsAcls } from "./tmpfs-acl.ts";
+import { changeAttributes, readAttributes, updateAtime } from "./tmpfs-attributes.ts";
 import { checkTmpfs } from "./tmpfs-check.ts";
 import { TmpfsFiles, type TmpfsHost } from "./tmpfs-files.ts";
 import { TmpfsFlags } from "./tmpfs-flags.ts";
@@ -72,6 +75,7 @@ export class Tmpfs implements FileSystem {
   readonly #entries = new DentryTable();
   readonly #xattrs: TmpfsXattrs;
   readonly #flags = new TmpfsFlags();
+  readonly #acls = new TmpfsAcls();
   readonly #space: TmpfsSpace;
   readonly #files: TmpfsFiles;
 
@@ -135,6 +139,7 @@ export class Tmpfs implements FileSystem {
     else if (type === S_IFLNK) inodes.size[made] = utf8Length(init.target);
     else inodes.extra[made] = init.rdev;
     this.#flags.inherit(made, directory);
+    if (init.acls !== undefined) this.#acls.init(made, init.acls);
     return made as Inode;
   }
 
@@ -290,6 +295,7 @@ export class Tmpfs implements FileSystem {
       data.discard();
     } else if (typeof data === "string" && (this.#inodes.size[inode] as number) > SHORT_TARGET) this.#space.usedBlocks -= 1;
     this.#xattrs.removeAll(inode);
+    this.#acls.removeAll(inode);
     this.#flags.remove(inode);
     this.#space.giveInode();
     this.#inodes.remove(inode);
@@ -316,22 +322,11 @@ export class Tmpfs implements FileSystem {
   }
 
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
-    const inodes = this.#inodes;
-    const now = this.#clock.time();
-    const { mode, uid, gid, size, atime, mtime } = change;
-    const cuts = size !== undefined && size !== inodes.size[inode];
-    if (cuts) {
-      this.#files.setSize(inode, size);
-      inodes.mtime[inode] = now;
-    }
-    if (mode !== undefined) inodes.mode[inode] = ((inodes.mode[inode] as number) & S_IFMT) | mode;
-    if (uid !== undefined) inodes.uid[inode] = uid;
-    if (gid !== undefined) inodes.gid[inode] = gid;
-    if (atime !== undefined) inodes.atime[inode] = atime;
-    if (mtime !== undefined) inodes.mtime[inode] = mtime;
-    // A truncate to the size that the file has changes nothing.
-    if (size === undefined || cuts || mtime !== undefined || mode !== undefined) inodes.ctime[inode] = now;
-    return undefined;
+    const { size, mode } = change;
+    const cuts = size !== undefined && size !== this.#inodes.size[inode];
+    if (cuts) this.#files.setSize(inode, size);
+    changeAttributes(this.#inodes, inode, change, this.#clock.time(), cuts);
+    return mode === undefined ? undefined : chmodAcl(this, inode, mode);
   }
 
   touchAtime(inode: Inode): void {
@@ -350,7 +345,16 @@ export class Tmpfs implements FileSystem {
     return this.#touched(inode, this.#xattrs.remove(inode, name));
   }
   listxattr(inode: Inode): string[] | Errno {
-    return this.#xattrs.names(inode);
+    return [...this.#acls.names(inode), ...this.#xattrs.names(inode)];
+  }
+  acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return this.#acls.get(inode, kind);
+  }
+  /** simple_set_acl, which sets the mode beside a removal too. */
+  setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    this.#acls.set(inode, kind, keptAcl(kind, acl));
+    if (mode !== undefined) this.#inodes.mode[inode] = (this.mode(inode) & S_IFMT) | mode;
+    return this.#touched(inode, undefined);
   }
   fileFlags(inode: Inode): number | Errno {
     return this.#flags.get(inode);
@@ -390,15 +394,12 @@ export class Tmpfs implements FileSystem {
   cachedPages(file: FileHandle): number {
     return this.#files.pages(file)?.cachedPages ?? 0;
   }
-
   fsync(_file: FileHandle, _dataOnly: boolean): Errno | undefined {
     return undefined;
   }
-
   clone(): Errno | undefined {
     return ENOTSUP;
   }
-
   dropPages(_file: FileHandle): void {}
 
   // The whole

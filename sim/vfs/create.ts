@@ -24,6 +24,7 @@ import {
   isDirectory,
   MAY_READ,
   MAY_WRITE,
+  type Made,
   mayCreate,
   ownerOrCapable,
 } from "./permission.ts";
@@ -48,7 +49,7 @@ function freeName(task: Process, path: string, forDirectory: boolean): Errno | u
 export function mkdir(task: Process, path: string, mode: number): Errno | undefined {
   const wrong = freeName(task, path, true);
   if (wrong !== undefined) return wrong;
-  return make(task, { mode: S_IFDIR | (mode & (0o777 | S_ISVTX) & ~task.umask) });
+  return make(task, { mode: S_IFDIR | (mode & (0o777 | S_ISVTX)), umask: task.umask });
 }
 
 export function mknod(task: Process, path: string, mode: number, rdev: number): Errno | undefined {
@@ -60,16 +61,16 @@ export function mknod(task: Process, path: string, mode: number, rdev: number): 
   if (wrong !== undefined) return wrong;
   const whiteout = type === S_IFCHR && rdev === 0;
   if (device && !whiteout && !capable(task.credentials, CAP_MKNOD)) return EPERM;
-  return make(task, { mode: type | (mode & 0o7777 & ~task.umask), rdev: device ? rdev : 0 });
+  return make(task, { mode: type | (mode & 0o7777), umask: task.umask, rdev: device ? rdev : 0 });
 }
 
 export function symlink(task: Process, target: string, path: string): Errno | undefined {
   const wrong = pathError(target) ?? freeName(task, path, false);
-  return wrong ?? make(task, { mode: S_IFLNK | 0o777, target });
+  return wrong ?? make(task, { mode: S_IFLNK | 0o777, umask: 0, target });
 }
 
 /** Makes an inode at the free name where the walk stands. */
-function make(task: Process, init: { mode: number; rdev?: number; target?: string }): Errno | undefined {
+function make(task: Process, init: Made): Errno | undefined {
   const { walk } = task;
   const refused = mayCreate(task.credentials, walk);
   if (refused !== undefined) return refused;

@@ -20,11 +20,14 @@ const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
-/** An open file to be read. @returns EBADF, EISDIR; of a FIFO EAGAIN, as nobody writes into it meanwhile. */
-function readable(task: Process, fd: number): OpenFile | Errno {
+/**
+ * An open file to be read. @param offset - where; absent: at its position.
+ * @returns EBADF; of a directory EISDIR, or EINVAL for a range that nothing has; of a FIFO EAGAIN, as nobody writes into it meanwhile.
+ */
+function readable(task: Process, fd: number, length: number, offset?: number): OpenFile | Errno {
   const file = task.files.get(fd);
   if (file === undefined || !file.readable) return EBADF;
-  if (file.type === S_IFDIR) return EISDIR;
+  if (file.type === S_IFDIR) return passesEnd(offset ?? file.position, length) ? EINVAL : EISDIR;
   return file.type === S_IFIFO ? EAGAIN : file;
 }
 
@@ -35,7 +38,7 @@ export function deviceOf(file: OpenFile): number {
 }
 
 export function read(task: Process, fd: number, length: number): Content | Errno {
-  const file = readable(task, fd);
+  const file = readable(task, fd, length);
   if (isErrno(file)) return file;
   const found = readFile(file, file.position, length);
   if (!isErrno(found)) file.position += found.length;
@@ -44,14 +47,19 @@ export function read(task: Process, fd: number, length: number): Content | Errno
 
 export function pread(task: Process, fd: number, length: number, offset: number): Content | Errno {
   if (offset < 0) return EINVAL;
-  const file = readable(task, fd);
+  const file = readable(task, fd, length, offset);
   if (file === EAGAIN) return ESPIPE;
   return isErrno(file) ? file : readFile(file, offset, length);
 }
 
+/** Whether a range reaches behind 2^63 - 1, for which 2^63 stands here (rw_verify_area). */
+function passesEnd(offset: number, length: number): boolean {
+  return length > 0 && (offset >= POSITION_MAX || length > POSITION_MAX - offset);
+}
+
 /** Reads and sets atime, as also a read at the end of the file does; one of no bytes does not. */
 export function readFile(file: OpenFile, offset: number, length: number): Content | Errno {
-  if (length < 0) return EINVAL;
+  if (length < 0 || passesEnd(offset, length)) return EINVAL;
   if (length === 0) return Content.empty;
   const count = Math.min(length, COUNT_MAX);
   if (file.type === S_IFCHR) return readDevice(deviceOf(file), count);
@@ -92,6 +100,7 @@ export function pwrite(task: Process, fd: number, content: Content, offset: numb
 
 /** Writes; set-id bits and file capabilities go first, and O_SYNC is obeyed afterwards (vfs_write, generic_write_sync). */
 export function writeFile(task: Process, file: OpenFile, offset: number, content: Content): number | Errno {
+  if (passesEnd(offset, content.length)) return EINVAL;
   const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
   if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
   if (content.length === 0) return file.mount.fs.writeNothing?.(file.handle) ?? 0;

@@ -21,6 +21,7 @@ import type { Errno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
 import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
 import type { Credentials } from "./credentials.ts";
+import type { Acl, AclKind, NewAcls } from "./posix-acl.ts";
 
 declare const inode: unique symbol;
 declare const file: unique symbol;
@@ -125,6 +126,8 @@ export interface NewInode {
   readonly rdev: number;
   /** Of a symbolic link; else "". */
   readonly target: string;
+  /** What the directory's default list gives to it; absent where the directory has none. `mode` agrees with the access list. */
+  readonly acls?: NewAcls;
 }
 
 /** What statfs(2) tells. */
@@ -250,6 +253,18 @@ export interface FileSystem {
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined;
   removexattr(inode: Inode, name: string): Errno | undefined;
   listxattr(inode: Inode): string[] | Errno;
+
+  // Access control lists; both methods are there, or none where no lists are kept (SB_POSIXACL). They are what the xattrs system.posix_acl_* show, which
+  // come here and never to the methods above, but for listxattr.
+  /** An inode's list; undefined where it has none: then its mode says all. */
+  readonly acl?: ((inode: Inode, kind: AclKind) => Acl | undefined) | undefined;
+  /**
+   * Sets a list, or removes it; not of a symbolic link, and a default list of a directory alone. An access list that says no more than a mode
+   * is not kept (`keptAcl`).
+   * @param mode - the permission bits with it; absent: as they are. A removal leaves them to most filesystems as they are.
+   * @returns also ENOSPC.
+   */
+  readonly setAcl?: ((inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number) => Errno | undefined) | undefined;
 
   // Open files
   /**

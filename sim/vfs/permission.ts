@@ -18,6 +18,7 @@ import {
   type Inode,
   type NewInode,
   S_IFDIR,
+  S_IFLNK,
   S_IFMT,
   S_IFREG,
   S_ISGID,
@@ -26,6 +27,7 @@ import {
   typeOf,
 } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
+import { aclPermits, inheritAcl } from "./posix-acl.ts";
 
 export const MAY_EXEC = 1;
 export const MAY_WRITE = 2;
@@ -50,12 +52,18 @@ function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: nu
   if ((mask & MAY_EXEC) === 0 && capable(who, CAP_DAC_OVERRIDE)) return ownRefusal(who, fs, inode, mask);
   const mode = fs.mode(inode);
   if (who.capabilities === 0 || !overrides(who, mode, mask)) {
-    let bits = mode;
-    if (fs.uid(inode) === who.uid) bits = mode >> 6;
-    else if (inGroup(who, fs.gid(inode))) bits = mode >> 3;
-    if ((mask & 7 & ~bits) !== 0) return EACCES;
+    if (!permits(who, fs, inode, mode, mask & 7)) return EACCES;
   }
   return ownRefusal(who, fs, inode, mask);
+}
+
+/** What the permission bits say, or the list that there is beside them (acl_permission_check). The owner's bits count whatever a list says. */
+function permits(who: Credentials, fs: FileSystem, inode: Inode, mode: number, want: number): boolean {
+  if (fs.uid(inode) === who.uid) return (want & ~(mode >> 6)) === 0;
+  // A list whose mask allows nothing need not be read.
+  const acl = (mode & 0o070) === 0 ? undefined : fs.acl?.(inode, "access");
+  if (acl !== undefined) return aclPermits(acl, who, want, fs.gid(inode));
+  return (want & ~(inGroup(who, fs.gid(inode)) ? mode >> 3 : mode)) === 0;
 }
 
 /** What the filesystem itself says. */
@@ -154,12 +162,19 @@ export function inGroupOrCapable(who: Credentials, gid: number): boolean {
   return inGroup(who, gid) || capable(who, CAP_FSETID);
 }
 
-/** Owner and mode of a new inode: a directory with the set-group-id bit gives its group (inode_init_owner, mode_strip_sgid). */
-export function initOwner(
-  who: Credentials,
-  directory: Position,
-  init: { mode: number; rdev?: number; target?: string },
-): NewInode {
+/** What is made: its type and the permission bits that were asked for, and which of them the umask takes away. */
+export interface Made {
+  readonly mode: number;
+  readonly umask: number;
+  readonly rdev?: number;
+  readonly target?: string;
+}
+
+/**
+ * Owner, mode and lists of a new inode: a directory with the set-group-id bit gives its group (inode_init_owner, mode_strip_sgid); one with a
+ * default list gives that, and the umask does not count then (mode_strip_umask, posix_acl_create).
+ */
+export function initOwner(who: Credentials, directory: Position, init: Made): NewInode {
   const { fs } = directory.mount;
   let mode = init.mode;
   let gid = who.gid;
@@ -168,7 +183,11 @@ export function initOwner(
     if (isDirectory(mode)) mode |= S_ISGID;
     else if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010) && !inGroupOrCapable(who, gid)) mode &= ~S_ISGID;
   }
-  return { mode, uid: who.uid, gid, rdev: init.rdev ?? 0, target: init.target ?? "" };
+  const { rdev = 0, target = "" } = init;
+  if ((mode & S_IFMT) === S_IFLNK) return { mode, uid: who.uid, gid, rdev, target };
+  const inherited = fs.acl?.(directory.inode, "default");
+  if (inherited === undefined) return { mode: mode & ~init.umask, uid: who.uid, gid, rdev, target };
+  return { ...inheritAcl(inherited, mode, isDirectory(mode)), uid: who.uid, gid, rdev, target };
 }
 
 /** Whether a change of owner or content takes the set-group-id bit away (setattr_should_drop_sgid). */

@@ -3,13 +3,16 @@
  *
  * Interface: who may do what is checked here by the name's namespace; that a filesystem keeps a namespace at all, its own affair.
  */
+
 import { E2BIG, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
+import { getAcl, setAcl } from "./acl.ts";
 import { CAPABILITY, isCapabilityValue, shownCapability } from "./capability-xattr.ts";
 import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
+import { aclKindOf } from "./posix-acl.ts";
 import type { Process } from "./process.ts";
 
 /** XATTR_NAME_MAX and XATTR_SIZE_MAX (include/uapi/linux/limits.h), in bytes. */
@@ -71,6 +74,8 @@ export function fsetxattr(task: Process, fd: number, to: NewValue): Errno | unde
 
 function set(task: Process, place: Position, { name, value, flags }: NewValue): Errno | undefined {
   const who = task.credentials;
+  const list = aclKindOf(name);
+  if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, value);
   const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
   if (refused !== undefined) return refused;
   if (name === CAPABILITY) {
@@ -91,6 +96,8 @@ export function fgetxattr(task: Process, fd: number, name: string): Uint8Array |
 
 function get(task: Process, place: Position, name: string): Uint8Array | Errno {
   const who = task.credentials;
+  const list = aclKindOf(name);
+  if (list !== undefined) return getAcl(place, list);
   const refused = permission(who, place, name, MAY_READ) ?? resolveError(who, name, false);
   if (refused !== undefined) return refused;
   const value = place.mount.fs.getxattr(place.inode, name);
@@ -124,6 +131,8 @@ export function fremovexattr(task: Process, fd: number, name: string): Errno | u
 
 function remove(task: Process, place: Position, name: string): Errno | undefined {
   const who = task.credentials;
+  const list = aclKindOf(name);
+  if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, undefined);
   const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
   return refused ?? place.mount.fs.removexattr(place.inode, name);
 }

@@ -8,6 +8,7 @@
 import type { Random } from "../../sim/core/random.ts";
 import type { Json } from "../calls/json.ts";
 import type { Step } from "../calls/step.ts";
+import { aclText } from "./acl-text.ts";
 
 /** A call by name, and what its arguments may be. */
 export interface Word {
@@ -74,6 +75,17 @@ function word(call: string, args: Readonly<Record<string, readonly Json[]>>, wei
   return { call, arguments: args, weight };
 }
 
+/** Access control lists: owner, named users and groups, mask, others; what a mode can say too; and what is no list. */
+const lists: readonly string[] = [
+  ...[
+    "u::rw-,u:100:rwx,g::r--,m::rw-,o::---",
+    "u::rwx,u:101:---,g::r-x,g:100:rwx,m::r-x,o::r-x",
+    "u::rwx,g::rwx,g:100:---,m::rwx,o::rwx",
+  ],
+  ...["u::rwx,g::r-x,o::r--", "u::rw-,g::---,o::---", "u::rwx,u:100:rwx,g::rwx,o::r-x"],
+].map(aclText);
+const listNames = ["system.posix_acl_access", "system.posix_acl_default"] as const;
+
 const changes: readonly Word[] = [
   word("mkdir", { path: paths, mode: modes }, 2),
   word("open", { path: paths, flags: openFlags, fd: fds, mode: modes }, 2),
@@ -139,11 +151,28 @@ export const MODELLED: Vocabulary = {
   umasks,
 };
 
+/** What a kernel may do by access control lists. */
+const LISTS: readonly Word[] = [
+  word("setxattr", { path: paths, name: listNames, value: [...lists, ""] }, 2),
+  word("removexattr", { path: paths, name: listNames }),
+  word("getxattr", { path: paths, name: listNames }),
+];
+
+/** The bytes of an id must be ASCII, as those of any xattr's value in a script: people and groups are below 128. */
+const KERNEL_USERS: readonly Json[] = [
+  { uid: 100, gid: 100 },
+  { uid: 101, gid: 100, groups: [102] },
+];
+
 /** What a real kernel can answer: also what no two drivers agree on. */
 export const KERNEL: Vocabulary = {
   words: [
-    ...changes,
+    ...changes.filter(({ call }) => call !== "chown" && call !== "lchown"),
+    word("chown", { path: paths, uid: [0, 100, -1], gid: [0, 100, -1] }),
+    word("lchown", { path: paths, uid: [0, 101], gid: [0, 100] }),
+    word("fchown", { fd: fds, uid: [0, 100, -1], gid: [0, 100] }, 0.5),
     ...questions,
+    ...LISTS,
     ...ALLOCATING,
     word("lstat", { path: paths, dirnlink: [true] }),
     word("lseek", { fd: fds, offset: offsets, whence: ["SEEK_SET", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"] }),
@@ -152,7 +181,7 @@ export const KERNEL: Vocabulary = {
     word("mknod", { path: paths, type: ["socket", "char", "file"], mode: modes }),
     word("fsync", { fd: fds }),
   ],
-  users,
+  users: KERNEL_USERS,
   asEvery: 7,
   umasks,
 };

@@ -9,6 +9,7 @@ import type { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import { chmodAcl } from "../../vfs/acl.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -25,7 +26,9 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
+import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
@@ -187,7 +190,7 @@ export class Btrfs implements FileSystem {
     if (!staysAsItIs) stamp(this.state, of, false);
     if (change.atime !== undefined) of.atime = change.atime;
     if (change.mtime !== undefined) of.mtime = change.mtime;
-    return undefined;
+    return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
   touchAtime(inode: Inode): void {
@@ -211,6 +214,12 @@ export class Btrfs implements FileSystem {
   }
   listxattr(inode: Inode): string[] | Errno {
     return listxattr(this.#inode(inode));
+  }
+  acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return aclOf(this.#inode(inode), kind);
+  }
+  setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    return setAcl(this.state, this.#inode(inode), { kind, acl, mode });
   }
 
   // Open files

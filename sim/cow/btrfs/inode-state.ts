@@ -4,6 +4,7 @@ import type { Errno } from "../../core/errno.ts";
 import { IntervalMap } from "../../core/intervals.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import type { NewAcls } from "../../vfs/posix-acl.ts";
 import type { InodeItem } from "./items.ts";
 import type { Subvolume } from "./subvolume.ts";
 
@@ -38,6 +39,8 @@ export class InodeState {
   nextIndex = 0;
   /** Of a directory: the handle of the one above; 0 while unknown. */
   parent = 0;
+  /** Its access control lists; undefined while nobody has read them. */
+  acls: NewAcls | undefined;
   /** Of what stands for a subvolume: the directory that it is in. */
   standsIn = 0;
 

@@ -8,6 +8,7 @@ import { EACCES, EMLINK, ENAMETOOLONG, ENOENT, ENOTEMPTY, EPERM, EROFS, type Err
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import { initAcls } from "./acl.ts";
 import {
   addEntry,
   addRef,
@@ -64,6 +65,7 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
   if (type === S_IFDIR) inode.parent = directory.handle;
   state.inodes.set(inode);
   writeInode(inode);
+  initAcls(state, inode, init.acls);
   return inode;
 }
 

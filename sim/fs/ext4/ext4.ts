@@ -8,6 +8,7 @@ import type { Content } from "../../core/content.ts";
 import { EBADF, EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import { chmodAcl } from "../../vfs/acl.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
 import {
   type AttributeChange,
@@ -25,7 +26,9 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
+import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
@@ -215,7 +218,7 @@ export class Ext4 implements FileSystem {
     const at = state.inodes.startOf(row);
     if (change.atime !== undefined) putTime(state.inodes.wordsOf(row), at + ATIME, change.atime);
     if (change.mtime !== undefined) putTime(state.inodes.wordsOf(row), at + MTIME, change.mtime);
-    return undefined;
+    return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
   touchAtime(inode: Inode): void {
@@ -246,6 +249,12 @@ export class Ext4 implements FileSystem {
   }
   listxattr(inode: Inode): string[] | Errno {
     return listxattr(this.#state, inode);
+  }
+  acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return aclOf(this.#state, inode, kind);
+  }
+  setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    return setAcl(this.#state, inode, { kind, acl, mode });
   }
 
   // Open files

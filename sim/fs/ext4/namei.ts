@@ -7,7 +7,8 @@ import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, EPERM, type Errno } fr
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
-import { allocateInode, allocateMetadata, freeInode, freeMetadata, goalOf } from "./allocate.ts";
+import { blocksForAcls, initAcls } from "./acl.ts";
+import { allocateInode, allocateMetadata, canReserve, freeInode, freeMetadata, goalOf } from "./allocate.ts";
 import {
   addEntry,
   beginDirectory,
@@ -81,6 +82,7 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
 /** What a new inode needs beyond its table entry. */
 function furnish(state: Ext4State, ino: number, init: NewInode): void {
   const type = init.mode & S_IFMT;
+  if (init.acls !== undefined) initAcls(state, ino, init.acls);
   if (type === S_IFDIR) {
     state.setData(ino, new DirectoryData());
     beginDirectory(state, ino);
@@ -115,8 +117,10 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   if (type === S_IFLNK && utf8Length(init.target) >= BLOCK_SIZE) return ENAMETOOLONG;
   if (state.word(directory, NLINK) === 0) return ENOENT;
   readDirectory(state, directory);
+  const ofLists = blocksForAcls(init.acls);
+  if (typeof ofLists !== "number") return ofLists;
   const more = type === S_IFDIR || (type === S_IFLNK && utf8Length(init.target) >= FAST_SYMLINK_BYTES) ? 1 : 0;
-  const refused = roomForEntry(state, directory, name, more) ?? state.begin();
+  const refused = roomForEntry(state, directory, name, more + ofLists) ?? state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
   if (ino === 0) return ENOSPC;
@@ -129,12 +133,17 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
 
 /** Leaves a whiteout at a name that a rename took away. An inode is free: the caller has checked. */
 export function leaveWhiteout(state: Ext4State, directory: number, name: Name, init: NewInode): void {
-  addEntry(state, directory, name, makeInode(state, directory, init));
+  const ino = makeInode(state, directory, init);
+  if (init.acls !== undefined) initAcls(state, ino, init.acls);
+  addEntry(state, directory, name, ino);
 }
 
 /** @returns EPERM in a directory that has no name any more (ext4_new_inode). */
 export function tmpfile(state: Ext4State, directory: number, init: NewInode): number | Errno {
   if (state.word(directory, NLINK) === 0) return EPERM;
+  const ofLists = blocksForAcls(init.acls);
+  if (typeof ofLists !== "number") return ofLists;
+  if (ofLists > 0 && !canReserve(state, ofLists)) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);

@@ -67,6 +67,24 @@ function putSet(state: Ext4State, ino: number, set: XattrSet | undefined): void 
   chunk.xattrs[(ino - 1) & 63] = set;
 }
 
+/** Whether an inode has any attribute: two looks into memory. */
+export function hasXattrs(state: Ext4State, ino: number): boolean {
+  return setOf(state, ino) !== undefined;
+}
+
+/** How many blocks these attributes, set one after the other, take of an inode without any; undefined where one block is not enough. */
+export function blocksForNew(attributes: readonly (readonly [name: string, value: Uint8Array])[]): number | undefined {
+  let inside = 0;
+  let outside = 0;
+  for (const [name, value] of attributes) {
+    const size = cost(name, Content.copyOf(value));
+    if (inside + size <= IN_INODE_BYTES) inside += size;
+    else outside += size;
+  }
+  if (outside > BLOCK_BYTES) return undefined;
+  return outside === 0 ? 0 : 1;
+}
+
 /** The value of an inode's attribute, if it has it. */
 function find(set: XattrSet | undefined, name: string): Content | undefined {
   return set === undefined ? undefined : (valueIn(set.inInode, name) ?? set.outside?.entries.get(name));
@@ -98,9 +116,12 @@ export function setxattr(
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
   if (suffix > NAME_BYTES_MAX) return ERANGE;
   const known = setOf(state, ino);
-  const exists = find(known, name) !== undefined;
+  const before = find(known, name);
+  const exists = before !== undefined;
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!exists && (flags & XATTR_REPLACE) !== 0) return ENODATA;
+  // Nothing is written then, and ctime stays.
+  if (before !== undefined && isSame(before.toBytes(), attribute.value)) return undefined;
   const set: XattrSet = known ?? { inInode: undefined, outside: undefined };
   // The caller keeps its bytes.
   const value = Content.copyOf(attribute.value);
@@ -123,6 +144,10 @@ export function setxattr(
   putSet(state, ino, set);
   stamp(state, ino, false);
   return undefined;
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
 function newBlock(state: Ext4State, ino: number): XattrBlock {

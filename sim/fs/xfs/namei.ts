@@ -7,6 +7,7 @@ import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, type Errno, EXDEV } fr
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { initAcls } from "./acl.ts";
 import { addEntry, endDirectory, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { flushAll, freeFile } from "./file.ts";
@@ -128,7 +129,11 @@ export function create(state: XfsState, directory: number, name: Name, init: New
   addEntry(state, directory, name, ino);
   if (type === S_IFDIR) addLinks(state, directory, 1);
   stamp(state, directory, true);
-  return ino;
+  const failed = init.acls === undefined ? undefined : initAcls(state, ino, init.acls);
+  if (failed === undefined) return ino;
+  if (type === S_IFDIR) rmdir(state, directory, name);
+  else unlink(state, directory, name);
+  return failed;
 }
 
 /** Makes the whiteout that a rename will leave (xfs_rename_alloc_whiteout). @returns 0 when there is no inode left. */
@@ -146,7 +151,11 @@ export function tmpfile(state: XfsState, directory: number, init: NewInode): num
   state.setWord(ino, NLINK, 0);
   state.setWord(ino, HOLDS, 1);
   addUnlinked(state, ino);
-  return ino;
+  const failed = init.acls === undefined ? undefined : initAcls(state, ino, init.acls);
+  if (failed === undefined) return ino;
+  state.setWord(ino, HOLDS, 0);
+  freeWhole(state, ino);
+  return failed;
 }
 
 /** EXDEV where something of another project would come into a directory whose project is inherited (xfs_link, xfs_rename). */

@@ -28,33 +28,21 @@ import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 const NAME_BYTES_MAX = 255;
 /** What is kept as a flag instead of the name's beginning; the flags' order is that of listing nothing. */
 const PREFIXES = ["user.", "trusted.", "security."];
-/** How access lists are kept: as attributes of the root namespace under these names. */
-const ACCESS_LISTS: ReadonlyMap<string, number> = new Map([
-  ["system.posix_acl_access", "SGI_ACL_FILE".length],
-  ["system.posix_acl_default", "SGI_ACL_DEFAULT".length],
-]);
 /** xfs_attr_sf_hdr, and an entry without name and value. */
 const SHORT_HEADER_BYTES = 4;
 const SHORT_ENTRY_BYTES = 3;
 
 /** Bytes of a name behind its namespace; -1 for a namespace that xfs does not keep. */
 function nameBytes(name: string): number {
-  const list = ACCESS_LISTS.get(name);
-  if (list !== undefined) return list;
   const prefix = PREFIXES.find((known) => name.startsWith(known));
   return prefix === undefined ? -1 : utf8Length(name) - prefix.length;
-}
-
-/** Bytes of a value as kept: entries of an access list take 12 bytes instead of 8 (xfs_acl_to_disk). */
-function valueBytes(name: string, value: Uint8Array): number {
-  return ACCESS_LISTS.has(name) ? 4 + Math.floor((value.length - 4) / 8) * 12 : value.length;
 }
 
 /** Bytes of all attributes in the inode; infinite where one is too long for it. */
 function shortBytes(entries: ReadonlyMap<string, Uint8Array>): number {
   let sum = SHORT_HEADER_BYTES;
   for (const [name, value] of entries) {
-    const length = valueBytes(name, value);
+    const { length } = value;
     if (length > 255) return Number.POSITIVE_INFINITY;
     sum += SHORT_ENTRY_BYTES + nameBytes(name) + length;
   }
@@ -97,6 +85,11 @@ function putSet(state: XfsState, ino: number, set: XattrSet | undefined): void {
   chunk.xattrs[ino % CHUNK_INODES] = set;
 }
 
+/** Whether an inode has any attribute: two looks into memory. */
+export function hasXattrs(state: XfsState, ino: number): boolean {
+  return setOf(state, ino) !== undefined;
+}
+
 export function getxattr(state: XfsState, ino: number, name: string): Uint8Array | Errno {
   if (nameBytes(name) < 0) return ENOTSUP;
   return setOf(state, ino)?.entries.get(name) ?? ENODATA;
@@ -120,7 +113,7 @@ function plan(state: XfsState, entries: ReadonlyMap<string, Uint8Array>): Planne
   const values: Planned[] = [];
   let room = 0;
   for (const [name, value] of entries) {
-    const length = valueBytes(name, value);
+    const { length } = value;
     // xfs_attr_leaf_newentsize: 8 bytes of index, and name and value, or name and place of the value.
     let size = 8 + ((3 + nameBytes(name) + length + 3) & ~3);
     if (size - 8 >= (BLOCK_SIZE * 3) / 4) {

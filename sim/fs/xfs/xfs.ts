@@ -9,6 +9,7 @@ import type { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
+import { chmodAcl } from "../../vfs/acl.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
 import {
   type AttributeChange,
@@ -28,7 +29,9 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
+import { aclOf, setAcl, withAclNames } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { lookupEntry } from "./directories.ts";
@@ -206,7 +209,7 @@ export class Xfs implements FileSystem {
     const at = (inode % CHUNK_INODES) * TIMES;
     if (change.atime !== undefined) times[at + ATIME] = change.atime;
     if (change.mtime !== undefined) times[at + MTIME] = change.mtime;
-    return undefined;
+    return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
   touchAtime(inode: Inode): void {
@@ -233,7 +236,13 @@ export class Xfs implements FileSystem {
     return removexattr(this.#state, inode, name);
   }
   listxattr(inode: Inode): string[] | Errno {
-    return listxattr(this.#state, inode);
+    return withAclNames(listxattr(this.#state, inode));
+  }
+  acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return aclOf(this.#state, inode, kind);
+  }
+  setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    return setAcl(this.#state, inode, { kind, acl, mode });
   }
 
   // Open files

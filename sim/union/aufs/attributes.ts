@@ -3,9 +3,10 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
-import { type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AttributeChange, Attributes, StatFs } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { IS_STALE } from "./flags.ts";
@@ -84,6 +85,13 @@ export function touchAtime(aufs: Aufs, node: Node): void {
   if (aufs.isOnWritable(node)) aufs.fsOf(node).touchAtime(aufs.inodeOf(node));
 }
 
+/** A list and what becomes of it. */
+interface AclChange {
+  readonly kind: AclKind;
+  readonly acl: Acl | undefined;
+  readonly mode: number | undefined;
+}
+
 /** An xattr and what setxattr does with it. */
 export interface XattrChange {
   readonly name: string;
@@ -108,6 +116,14 @@ export function removexattr(aufs: Aufs, node: Node, name: string): Errno | undef
   if (name === "security.capability") return fs.removexattr(inode, name);
   const value = fs.getxattr(inode, name);
   return isErrno(value) ? value : fs.setxattr(inode, name, new Uint8Array(0), 0);
+}
+
+/** The branch's filesystem sets a list, or removes it, by its own rules (au_sxattr, AU_ACL_SET). Copies up, also where there is nothing to remove. */
+export function setAcl(aufs: Aufs, node: Node, { kind, acl, mode }: AclChange): Errno | undefined {
+  const failed = copyUp(aufs, node);
+  if (failed !== undefined) return failed;
+  const fs = aufs.fsOf(node);
+  return fs.setAcl === undefined ? ENOTSUP : fs.setAcl(aufs.inodeOf(node), kind, acl, mode);
 }
 
 /**

@@ -19,6 +19,8 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
+import { aclKindOf } from "../../vfs/posix-acl.ts";
+import { copyAcl } from "../copy-acl.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE } from "../nodes.ts";
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
@@ -258,6 +260,12 @@ function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno |
   // A filesystem without xattrs has none to copy.
   if (isErrno(list)) return undefined;
   for (const name of list) {
+    const kind = aclKindOf(name);
+    if (kind !== undefined) {
+      const lost = copyAcl(source, { fs: upper.fs, inode }, kind);
+      if (lost !== undefined) return lost;
+      continue;
+    }
     const value = source.fs.getxattr(source.inode, name);
     const failed = isErrno(value) ? value : upper.fs.setxattr(inode, name, value, 0);
     if (failed !== undefined) return failed;

@@ -17,6 +17,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { ROOT_NODE } from "../nodes.ts";
 import * as attributes from "./attributes.ts";
 import { checkAufs } from "./check.ts";
@@ -139,6 +140,19 @@ export class AufsFileSystem implements FileSystem {
   }
   listxattr(inode: Inode): string[] | Errno {
     return this.aufs.fsOf(inode).listxattr(this.aufs.inodeOf(inode));
+  }
+  get acl(): FileSystem["acl"] {
+    return this.aufs.options.acl ? this.#acl : undefined;
+  }
+  get setAcl(): FileSystem["setAcl"] {
+    return this.aufs.options.acl ? this.#setAcl : undefined;
+  }
+  /** That of the branch that shows the object (aufs_get_acl). */
+  #acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return this.aufs.fsOf(inode).acl?.(this.aufs.inodeOf(inode), kind);
+  }
+  #setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    return attributes.setAcl(this.aufs, inode, { kind, acl, mode });
   }
 
   // Open files

@@ -54,6 +54,8 @@ export interface AufsOptions {
   readonly sum: boolean;
   /** Directories can be renamed together with what lies below (dirren). */
   readonly dirren: boolean;
+  /** Access control lists of the branches count (acl: SB_POSIXACL). */
+  readonly acl: boolean;
   readonly create: CreatePolicy;
   readonly copyUp: CopyUpPolicy;
 }
@@ -70,6 +72,7 @@ export const DEFAULT_OPTIONS: AufsOptions = {
   showWhiteouts: false,
   sum: false,
   dirren: false,
+  acl: false,
   create: { kind: "tdp", seconds: SPACE_SECONDS, limit: 0 },
   copyUp: "tdp",
 };
@@ -152,11 +155,13 @@ const FLAGS: Readonly<Record<string, Partial<AufsOptions>>> = {
   nosum: { sum: false },
   dirren: { dirren: true },
   nodirren: { dirren: false },
+  acl: { acl: true },
+  noacl: { acl: false },
 };
 
 /** Words that change nothing here: tables that this engine has not (xino, rdcache …), and checks for changes made behind the mount's back (udba). */
 const WITHOUT_EFFECT: readonly RegExp[] = [
-  /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose|acl)$/,
+  /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose)$/,
   /^(v|quiet|q|silent|wsum)$/,
   /^(itrunc_xino|trunc_xino_path)=./,
   /^udba=(none|reval|notify|fsnotify)$/,

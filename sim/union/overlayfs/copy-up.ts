@@ -21,6 +21,8 @@ import {
   S_IFREG,
   typeOf,
 } from "../../vfs/filesystem.ts";
+import { aclKindOf } from "../../vfs/posix-acl.ts";
+import { copyAcl } from "../copy-acl.ts";
 import { copyData } from "../copy-data.ts";
 import {
   HAS_ORIGIN,
@@ -299,6 +301,13 @@ function copyXattrs(overlay: Overlay, upper: UpperLayer, source: Source, inode: 
   if (isErrno(list)) return list === ENOTSUP ? undefined : list;
   for (const name of list) {
     if (shownName(overlay.xattrs, name) === undefined) continue;
+    const list = aclKindOf(name);
+    if (list !== undefined) {
+      // Other xattrs may stay behind where the upper filesystem has none; a list must not.
+      const lost = copyAcl(source, { fs: upper.fs, inode }, list);
+      if (lost !== undefined) return lost;
+      continue;
+    }
     const value = source.fs.getxattr(source.inode, name);
     if (isErrno(value)) return value;
     const failed = orUnsupported(upper.fs.setxattr(inode, name, value, 0));

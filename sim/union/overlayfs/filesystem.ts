@@ -18,7 +18,9 @@ import {
   type VisitEntry,
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
+import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { ROOT_NODE } from "../nodes.ts";
+import { setAcl } from "./acl.ts";
 import * as attributes from "./attributes.ts";
 import { checkOverlay } from "./check.ts";
 import * as creation from "./create.ts";
@@ -136,6 +138,12 @@ export class OverlayFileSystem implements FileSystem {
   }
   listxattr(inode: Inode): string[] | Errno {
     return attributes.listxattr(this.overlay, inode);
+  }
+  acl(inode: Inode, kind: AclKind): Acl | undefined {
+    return this.overlay.fsOf(inode).acl?.(this.overlay.inodeOf(inode), kind);
+  }
+  setAcl(inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number): Errno | undefined {
+    return setAcl(this.overlay, inode, { kind, acl, mode });
   }
 
   // Open files

@@ -77,7 +77,7 @@ export function open(tree: ModelTree, step: Step): Errno | undefined {
 
 function createFor(tree: ModelTree, step: Step, flags: OpenFlags): ModelNode | Errno {
   if (!flags.create) return ENOENT;
-  return makeNode(tree, "file", modeOfStep(step) & 0o7777 & ~tree.umask);
+  return makeNode(tree, "file", modeOfStep(step) & 0o7777);
 }
 
 function openExisting(tree: ModelTree, node: ModelNode, flags: OpenFlags): ModelNode | Errno {
@@ -126,9 +126,14 @@ function readAt(file: ModelFile, offset: number, length: number): Uint8Array | E
   return dataOf(file.node, offset, length);
 }
 
-export function read(tree: ModelTree, step: Step): Uint8Array | Errno {
+/** Where a directory stands after lseek: each filesystem counts in its own way. */
+const UNKNOWN = Number.NaN;
+
+/** @returns undefined where it depends on a position that nobody knows. */
+export function read(tree: ModelTree, step: Step): Uint8Array | Errno | undefined {
   const file = fileOf(tree, step);
   if ("code" in file) return file;
+  if (Number.isNaN(file.position)) return undefined;
   const found = readAt(file, file.position, wholeOf(step, "len"));
   if (!("code" in found)) file.position += found.length;
   return found;
@@ -187,7 +192,10 @@ export function pwrite(tree: ModelTree, step: Step): number | Errno {
 export function lseek(tree: ModelTree, step: Step): number | Errno | undefined {
   const file = fileOf(tree, step);
   if ("code" in file) return file;
-  if (file.node.type === "dir") return undefined;
+  if (file.node.type === "dir") {
+    file.position = UNKNOWN;
+    return undefined;
+  }
   const offset = wholeOf(step, "offset");
   const whence = textOf(step, "whence");
   const from = whence === "SEEK_CUR" ? file.position : whence === "SEEK_END" ? file.node.size : 0;

@@ -50,6 +50,7 @@ export function makeNode(tree: ModelTree, type: NodeType, given: number, more: P
     if (type === "dir") mode |= 0o2000;
     else if ((mode & 0o2010) === 0o2010 && !tree.keepsGroupBit(gid)) mode &= ~0o2000;
   }
+  if (type !== "symlink") mode &= ~tree.umask;
   const node = newNode(type, { mode, uid: actor.uid, gid, layer: tree.layer, ...more });
   if (type === "dir") node.parent = directory;
   directory.entries?.set(name, node);
@@ -63,7 +64,7 @@ function made(answer: ModelNode | Errno): Errno | undefined {
 
 export function mkdir(tree: ModelTree, step: Step): Errno | undefined {
   const wrong = freeName(tree, textOf(step, "path"));
-  return wrong ?? made(makeNode(tree, "dir", modeOfStep(step, 0o777) & 0o1777 & ~tree.umask));
+  return wrong ?? made(makeNode(tree, "dir", modeOfStep(step, 0o777) & 0o1777));
 }
 
 export function mknod(tree: ModelTree, step: Step): Errno | undefined {
@@ -75,7 +76,7 @@ export function mknod(tree: ModelTree, step: Step): Errno | undefined {
   if (device && tree.actor.uid !== 0) return EPERM;
   const { rdev } = step;
   const numbers = isList(rdev) ? ([Number(rdev[0]), Number(rdev[1])] as const) : ([0, 0] as const);
-  return made(makeNode(tree, type, modeOfStep(step) & 0o7777 & ~tree.umask, { rdev: numbers }));
+  return made(makeNode(tree, type, modeOfStep(step) & 0o7777, { rdev: numbers }));
 }
 
 export function symlink(tree: ModelTree, step: Step): Errno | undefined {

@@ -2,7 +2,8 @@
 """Makes the steps of trace scripts on the running Linux kernel, and tells what it answered.
 
 One JSON object a line on standard input, one answer a line on standard output:
-  {"open": {"target": …, "backing": …, "mountOptions": …}}  a new lab, on a loop-mounted filesystem that stays for the next lab
+  {"open": {"target": …, "backing": …, "mountOptions": …}}  a new lab, on a loop-mounted filesystem that stays for the next lab;
+                                                            with "fresh": true on one of its own, on which nothing was before
   {"lab": …} and {"on": …, "call": …}                       a step in the trace format; the answer is its result, or {"ok": true}
   {"lab": "figures", "name": …}                             what the disk and a layer's own folder take, once everything is written
   {"close": true}                                           ends the lab
@@ -36,6 +37,7 @@ RENAME_FLAGS = {"NOREPLACE": 1, "EXCHANGE": 2, "WHITEOUT": 4}
 FALLOC_FLAGS = {"KEEP_SIZE": 1, "PUNCH_HOLE": 2, "COLLAPSE_RANGE": 8, "ZERO_RANGE": 16, "INSERT_RANGE": 32, "UNSHARE": 64}
 XATTR_FLAGS = {"CREATE": os.XATTR_CREATE, "REPLACE": os.XATTR_REPLACE}
 FICLONE = 0x40049409
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOATIME_FL = 0x80086601, 0x40086602, 0x80
 SPECIAL_TIMES = {"NOW": (1 << 30) - 1, "OMIT": (1 << 30) - 2}
 
@@ -399,6 +401,7 @@ def mount(kind, source, target, options=""):
 class Lab:
     def __init__(self, home, header):
         self.home, self.target, self.options = home, header["target"], header.get("mountOptions", "")
+        self.backing = header["backing"]
         self.parents, self.own, self.roots, self.processes, self.mounts = {}, {}, {}, {}, []
         os.mkdir(home)
 
@@ -467,6 +470,9 @@ class Lab:
         top = os.open(self.home, os.O_RDONLY)
         try:
             libc("syncfs", top)
+            if self.backing == "xfs":  # freezing waits for the inodes that are still to be freed in the background
+                for request in (FIFREEZE, FITHAW):
+                    fcntl.ioctl(top, request, 0)
             space = os.fstatvfs(top)
         finally:
             os.close(top)
@@ -593,6 +599,12 @@ class Disk:
         self.count += 1
         return os.path.join(self.root, str(self.count))
 
+    def end(self):
+        subprocess.run(["umount", self.root], check=False)
+        os.rmdir(self.root)
+        if os.path.exists(self.root + ".disk"):
+            os.unlink(self.root + ".disk")
+
 
 def main():
     folder = tempfile.mkdtemp(prefix="cowlab-kernel-")
@@ -602,6 +614,8 @@ def main():
             step = json.loads(line)
             if "open" in step:
                 kind = step["open"]["backing"]
+                if step["open"].get("fresh") and kind in disks:
+                    disks.pop(kind).end()
                 if kind not in disks:
                     disks[kind] = Disk(folder, kind)
                 lab, result = Lab(disks[kind].next_home(), step["open"]), {"ok": True}
@@ -617,7 +631,7 @@ def main():
         if lab is not None:
             lab.end()
         for disk in disks.values():
-            subprocess.run(["umount", disk.root], check=False)
+            disk.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 

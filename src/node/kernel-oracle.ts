@@ -64,9 +64,9 @@ export class KernelOracle {
     });
   }
 
-  /** What the kernel answers to each step. */
-  async ask(script: Script): Promise<Json[]> {
-    const lines = [{ open: script.ground }, ...script.steps, { close: true }];
+  /** What the kernel answers to each step. @param fresh - on a filesystem that is made for this script alone */
+  async ask(script: Script, { fresh = false }: { readonly fresh?: boolean } = {}): Promise<Json[]> {
+    const lines = [{ open: { ...script.ground, fresh } }, ...script.steps, { close: true }];
     this.#child.stdin.write(`${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
     const answers: Json[] = [];
     for (const _ of lines) {

@@ -5,7 +5,8 @@
  * Interface: every node of a path is own; functions leave the path where the key belongs.
  */
 import { assert } from "../core/assert.ts";
-import { bytesOf, type Key, type Node } from "./node.ts";
+import type { Key } from "./key.ts";
+import { bytesOf, type Node } from "./node.ts";
 import type { Path } from "./path.ts";
 import { pointersMax, type TreeParts } from "./store.ts";
 

@@ -3,16 +3,12 @@
  *
  * Words: a *key* is (object, kind, offset), ordered in that order. An *item* is a key, a size in bytes, and a value: an immutable object that stands for those bytes.
  *
- * Interface: a node is what its device keeps, as the record it is. Once its transaction has committed it is never changed: trees change copies of it.
+ * Interface: a node is what its device keeps, as the record it is. Once its transaction has committed what it holds is never changed: trees change later versions of it.
  */
 import { assert } from "../core/assert.ts";
 import type { BlockRecord } from "../core/block-record.ts";
-
-export interface Key {
-  readonly object: number;
-  readonly kind: number;
-  readonly offset: number;
-}
+import type { Key } from "./key.ts";
+import { Rows } from "./rows.ts";
 
 /** How many bytes of a node what takes. */
 export interface NodeFormat {
@@ -25,10 +21,10 @@ export interface NodeFormat {
   readonly pointerBytes: number;
 }
 
-/** Less than, equal to or greater than 0, as keys are ordered. */
-export function compareKeys(one: Key, other: Key): number {
-  return one.object - other.object || one.kind - other.kind || one.offset - other.offset;
-}
+const NOTHING: readonly never[] = [];
+/** What a new node has, and no node changes. */
+const NO_ROWS = new Rows();
+NO_ROWS.isShared = true;
 
 export class Node implements BlockRecord {
   readonly kind = "cow.node";
@@ -40,19 +36,14 @@ export class Node implements BlockRecord {
   readonly level: number;
   /** The tree that made it. */
   readonly owner: number;
-  objects: number[] = [];
-  kinds: number[] = [];
-  offsets: number[] = [];
-  /** Of a leaf: bytes of each item, its values, and how many bytes all items take with what each takes beside. */
-  sizes: number[] = [];
-  values: unknown[] = [];
+  /** How many items or pointers there are. */
+  count = 0;
+  /** Bytes that all items of a leaf take, with what each takes beside. */
   used = 0;
-  /** Of other nodes: the addresses and generations of the nodes below. */
-  children: number[] = [];
-  generations: number[] = [];
-  /** Whether the arrays of keys, and the others, may be another node's too. */
-  #sharesKeys = false;
-  #sharesRest = false;
+  #rows: Rows = NO_ROWS;
+  /** The version of the rows that is this node's. */
+  #version = 0;
+  #isSealed = false;
 
   constructor(place: { length: number; address: number; generation: number; level: number; owner: number }) {
     this.length = place.length;
@@ -62,72 +53,63 @@ export class Node implements BlockRecord {
     this.owner = place.owner;
   }
 
-  get count(): number {
-    return this.objects.length;
-  }
-
-  /** Takes over everything that the other node holds. Both go on with the same arrays, and copy them before they change what is in them. */
-  fillFrom(other: Node): void {
-    this.objects = other.objects;
-    this.kinds = other.kinds;
-    this.offsets = other.offsets;
-    this.sizes = other.sizes;
-    this.values = other.values;
-    this.children = other.children;
-    this.generations = other.generations;
-    this.used = other.used;
-    this.#sharesKeys = true;
-    this.#sharesRest = true;
-    other.#sharesKeys = true;
-    other.#sharesRest = true;
-  }
-
-  /** To be called before keys change. */
-  #ownKeys(): void {
-    if (!this.#sharesKeys) return;
-    this.objects = this.objects.slice();
-    this.kinds = this.kinds.slice();
-    this.offsets = this.offsets.slice();
-    this.#sharesKeys = false;
-  }
-
-  /** To be called before items or pointers change. */
-  #ownRest(): void {
-    if (!this.#sharesRest) return;
-    if (this.level === 0) {
-      this.sizes = this.sizes.slice();
-      this.values = this.values.slice();
-    } else {
-      this.children = this.children.slice();
-      this.generations = this.generations.slice();
+  /** What the slots hold. */
+  get #now(): Rows {
+    if (this.#rows.version !== this.#version) {
+      this.#rows = this.#rows.asOf(this.#version);
+      this.#version = 0;
     }
-    this.#sharesRest = false;
+    return this.#rows;
+  }
+
+  get objects(): readonly number[] {
+    return this.#now.objects;
+  }
+  get kinds(): readonly number[] {
+    return this.#now.kinds;
+  }
+  get offsets(): readonly number[] {
+    return this.#now.offsets;
+  }
+  /** Of a leaf: bytes of each item. */
+  get sizes(): readonly number[] {
+    return this.level === 0 ? this.#now.numbers : NOTHING;
+  }
+  /** Of a leaf: the value of each item. */
+  get values(): readonly unknown[] {
+    return this.level === 0 ? this.#now.things : NOTHING;
+  }
+  /** Addresses of the nodes below; none of a leaf. */
+  get children(): readonly number[] {
+    return this.level === 0 ? NOTHING : this.#now.numbers;
+  }
+  /** Generations of the nodes below. */
+  get generations(): readonly number[] {
+    return this.level === 0 ? NOTHING : (this.#now.things as number[]);
   }
 
   key(slot: number): Key {
-    return {
-      object: this.objects[slot] as number,
-      kind: this.kinds[slot] as number,
-      offset: this.offsets[slot] as number,
-    };
+    const { objects, kinds, offsets } = this.#now;
+    return { object: objects[slot] as number, kind: kinds[slot] as number, offset: offsets[slot] as number };
   }
 
   /** Less than, equal to or greater than 0, as the key in a slot is before, at or behind the other. */
   compare(slot: number, key: Key): number {
-    return (
-      (this.objects[slot] as number) - key.object ||
-      (this.kinds[slot] as number) - key.kind ||
-      (this.offsets[slot] as number) - key.offset
-    );
+    const { objects, kinds, offsets } = this.#now;
+    return (objects[slot] as number) - key.object || (kinds[slot] as number) - key.kind || (offsets[slot] as number) - key.offset;
   }
 
   /** The first slot whose key is not before `key`; `count` when all are. */
   lowerBound(key: Key): number {
+    const { objects, kinds, offsets } = this.#now;
+    const { object, kind, offset } = key;
     let low = 0;
-    let high = this.objects.length;
+    let high = objects.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.compare(middle, key) < 0) low = middle + 1;
+      const order =
+        (objects[middle] as number) - object || (kinds[middle] as number) - kind || (offsets[middle] as number) - offset;
+      if (order < 0) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -140,88 +122,97 @@ export class Node implements BlockRecord {
     return Math.max(0, at - 1);
   }
 
+  // Versions
+
+  /**
+   * Takes over everything that the other node holds.
+   * @param isUsed - whether the other goes on being used: both keep what they have as it is then, and copy it before a change.
+   */
+  fillFrom(other: Node, isUsed: boolean): void {
+    this.#rows = other.#now;
+    this.#version = other.#version;
+    this.count = other.count;
+    this.used = other.used;
+    if (isUsed) this.#rows.isShared = true;
+    else this.#rows.keep();
+  }
+
+  /** It will not change any more. */
+  seal(): void {
+    this.#isSealed = true;
+  }
+
+  /** The rows, to be changed in so many slots. The node's version goes on with `#changed`. */
+  #own(slots: number): Rows {
+    assert(!this.#isSealed, `node ${this.address} changes no more`);
+    const rows = this.#now;
+    if (!rows.isShared && !rows.isFull(slots)) return rows;
+    this.#rows = new Rows(rows);
+    return this.#rows;
+  }
+
+  #changed(rows: Rows): void {
+    this.#version = rows.version;
+    this.count = rows.objects.length;
+  }
+
+  // Changes
+
   setKey(slot: number, key: Key): void {
-    this.#ownKeys();
-    this.objects[slot] = key.object;
-    this.kinds[slot] = key.kind;
-    this.offsets[slot] = key.offset;
+    const rows = this.#own(1);
+    rows.setKey(slot, key);
+    this.#changed(rows);
+  }
+
+  #setRest(slot: number, number: number, thing: unknown): void {
+    const rows = this.#own(1);
+    rows.setRest(slot, number, thing);
+    this.#changed(rows);
   }
 
   /** Puts another value and size in the place of an item's. */
   setItem(slot: number, size: number, value: unknown): void {
-    this.#ownRest();
     this.used += size - (this.sizes[slot] as number);
-    this.sizes[slot] = size;
-    this.values[slot] = value;
+    this.#setRest(slot, size, value);
   }
 
   /** Puts another node in the place of the one below. */
   setChild(slot: number, child: { readonly address: number; readonly generation: number }): void {
-    this.#ownRest();
-    this.children[slot] = child.address;
-    this.generations[slot] = child.generation;
+    this.#setRest(slot, child.address, child.generation);
   }
 
-  #insertKey(slot: number, key: Key): void {
-    this.#ownKeys();
-    this.#ownRest();
-    this.objects.splice(slot, 0, key.object);
-    this.kinds.splice(slot, 0, key.kind);
-    this.offsets.splice(slot, 0, key.offset);
+  #insert(slot: number, key: Key, number: number, thing: unknown): void {
+    const rows = this.#own(1);
+    rows.insert(slot, key, number, thing);
+    this.#changed(rows);
   }
 
   /** Puts an item into a slot of a leaf. */
   insertItem(slot: number, key: Key, item: { readonly size: number; readonly value: unknown }, itemBytes: number): void {
-    this.#insertKey(slot, key);
-    this.sizes.splice(slot, 0, item.size);
-    this.values.splice(slot, 0, item.value);
+    this.#insert(slot, key, item.size, item.value);
     this.used += item.size + itemBytes;
   }
 
   insertChild(slot: number, key: Key, child: { readonly address: number; readonly generation: number }): void {
-    this.#insertKey(slot, key);
-    this.children.splice(slot, 0, child.address);
-    this.generations.splice(slot, 0, child.generation);
+    this.#insert(slot, key, child.address, child.generation);
   }
 
   /** Takes slots out. */
   remove(slot: number, count: number, itemBytes: number): void {
-    this.#ownKeys();
-    this.#ownRest();
-    this.objects.splice(slot, count);
-    this.kinds.splice(slot, count);
-    this.offsets.splice(slot, count);
-    if (this.level > 0) {
-      this.children.splice(slot, count);
-      this.generations.splice(slot, count);
-      return;
-    }
-    this.used -= bytesOf(this, slot, slot + count, itemBytes);
-    this.sizes.splice(slot, count);
-    this.values.splice(slot, count);
+    if (this.level === 0) this.used -= bytesOf(this, slot, slot + count, itemBytes);
+    const rows = this.#own(count);
+    rows.remove(slot, count);
+    this.#changed(rows);
   }
 
   /** Moves the slots [from, to) to another node of the level, in front of what it has or behind it. */
   moveTo(target: Node, range: { readonly from: number; readonly to: number; readonly front: boolean }, itemBytes: number): void {
     const { from, to, front } = range;
     assert(target.level === this.level, "items move between nodes of one level");
-    const at = front ? 0 : target.count;
-    target.#ownKeys();
-    target.#ownRest();
-    const put = <T>(own: T[], other: T[]): void => {
-      other.splice(at, 0, ...own.slice(from, to));
-    };
-    put(this.objects, target.objects);
-    put(this.kinds, target.kinds);
-    put(this.offsets, target.offsets);
-    if (this.level === 0) {
-      target.used += bytesOf(this, from, to, itemBytes);
-      put(this.sizes, target.sizes);
-      put(this.values, target.values);
-    } else {
-      put(this.children, target.children);
-      put(this.generations, target.generations);
-    }
+    const rows = target.#own(to - from);
+    rows.insertAll(front ? 0 : target.count, this.#now, from, to);
+    target.#changed(rows);
+    if (this.level === 0) target.used += bytesOf(this, from, to, itemBytes);
     this.remove(from, to - from, itemBytes);
   }
 }

@@ -3,7 +3,8 @@
  *
  * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
  */
-import type { Key, Node } from "./node.ts";
+import type { Key } from "./key.ts";
+import type { Node } from "./node.ts";
 import type { Extent, ItemReference, Reference } from "./references.ts";
 import { Cursor, type Tree } from "./tree.ts";
 

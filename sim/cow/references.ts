@@ -6,7 +6,7 @@
  * node points to it. A node whose own pointers count as a parent's is *full*: that is what happens to a node which its owner has left to others.
  * So copying a node that nobody shares touches no other extent.
  *
- * Interface: changes gather in `pending` until the store commits them; an extent without references is to be freed then. A change costs the same however many references its
+ * Interface: changes gather until the store commits them, which takes them one extent after the other; an extent without references is to be freed then. A change costs the same however many references its
  * extent has.
  */
 import { assert } from "../core/assert.ts";
@@ -24,6 +24,12 @@ export interface Reference {
   readonly count: number;
 }
 
+/** References that are kept with an extent, in the order that its item has them. */
+export interface Inline {
+  readonly reference: Reference;
+  readonly next: Inline | undefined;
+}
+
 export interface Extent {
   readonly start: number;
   /** Bytes. */
@@ -35,8 +41,9 @@ export interface Extent {
   readonly full: boolean;
   /** How many references there are in all. */
   readonly references: number;
-  /** The references that are kept with the extent. */
-  readonly inline: readonly Reference[];
+  /** The references that are kept with the extent, and the bytes of its item with them. */
+  readonly inline: Inline | undefined;
+  readonly itemBytes: number;
   /** How many more are kept apart from it. */
   readonly apart: number;
 }
@@ -73,22 +80,54 @@ export interface Delta {
   more: number;
   /** Whose references: counts say how many more. */
   readonly changes: Reference[];
+  /** Whether the commit has come to it: it counts no more. */
+  taken: boolean;
 }
 
-const NOBODY: readonly Reference[] = [];
-
 export class References {
-  /** What this transaction has changed or touched, by start. */
-  readonly pending: Map<number, Delta> = new Map();
+  /** What this transaction has changed or touched and nobody has taken yet, by start. */
+  readonly #pending: Map<number, Delta> = new Map();
+  /** The same in the order of the first change, behind what has been taken. */
+  #queue: Delta[] = [];
+  #taken = 0;
   readonly #source: ReferenceSource;
 
   constructor(source: ReferenceSource) {
     this.#source = source;
   }
 
+  #pendingOf(start: number): Delta | undefined {
+    const delta = this.#pending.get(start);
+    return delta === undefined || delta.taken ? undefined : delta;
+  }
+
+  /** Whether anything is pending. */
+  get isChanged(): boolean {
+    return this.#taken < this.#queue.length;
+  }
+
+  /** What is pending: the starts of extents, in the order of the first change. */
+  changed(): number[] {
+    return this.#queue.slice(this.#taken).map(({ start }) => start);
+  }
+
+  /** Takes the extent out that was changed first; undefined when none is left. It may change again, and is pending again then. */
+  take(): Delta | undefined {
+    const delta = this.#queue[this.#taken];
+    if (delta === undefined) {
+      this.#queue = [];
+      this.#taken = 0;
+      this.#pending.clear();
+      return undefined;
+    }
+    delta.taken = true;
+    this.#taken += 1;
+    return delta;
+  }
+
   /** An extent as it is now, but for its references; undefined where there is none. */
   extent(start: number): Extent | undefined {
-    return this.pending.get(start)?.made ?? this.#source.stored(start);
+    return this.#pendingOf(start)?.made ?? this.#source.stored(start);
   }
 
   #known(start: number): Extent {
@@ -99,12 +138,12 @@ export class References {
 
   /** How many references an extent has now. */
   count(start: number): number {
-    return this.#known(start).references + (this.pending.get(start)?.more ?? 0);
+    return this.#known(start).references + (this.#pendingOf(start)?.more ?? 0);
   }
 
   /** Everybody's references to an extent as they are now. O(references). */
   referencesTo(start: number): readonly Reference[] {
-    const delta = this.pending.get(start);
+    const delta = this.#pendingOf(start);
     const extent = this.#known(start);
     const stored = delta?.made === undefined ? this.#source.storedReferences(extent) : [];
     if (delta === undefined || delta.changes.length === 0) return stored;
@@ -119,14 +158,15 @@ export class References {
   }
 
   #isFull(start: number): boolean {
-    return this.pending.get(start)?.becomesFull === true || this.#known(start).full;
+    return this.#pendingOf(start)?.becomesFull === true || this.#known(start).full;
   }
 
   #delta(start: number): Delta {
-    const known = this.pending.get(start);
+    const known = this.#pendingOf(start);
     if (known !== undefined) return known;
-    const delta: Delta = { start, made: undefined, becomesFull: false, more: 0, changes: [] };
-    this.pending.set(start, delta);
+    const delta: Delta = { start, made: undefined, becomesFull: false, more: 0, changes: [], taken: false };
+    this.#pending.set(start, delta);
+    this.#queue.push(delta);
     return delta;
   }
 
@@ -137,8 +177,20 @@ export class References {
 
   #make(place: { start: number; length: number; generation: number }, level: number, first: Reference): void {
     const { start, length, generation } = place;
-    const made: Extent = { start, length, level, generation, full: false, references: 0, inline: NOBODY, apart: 0 };
-    this.pending.set(start, { start, made, becomesFull: false, more: 1, changes: [first] });
+    const made: Extent = {
+      start,
+      length,
+      level,
+      generation,
+      full: false,
+      references: 0,
+      inline: undefined,
+      itemBytes: 0,
+      apart: 0,
+    };
+    const delta: Delta = { start, made, becomesFull: false, more: 1, changes: [first], taken: false };
+    this.#pending.set(start, delta);
+    this.#queue.push(delta);
   }
 
   /** A new node of a tree. */
@@ -198,21 +250,24 @@ export class References {
     this.#delta(start).becomesFull = true;
   }
 
-  /** In `tree`, `copy` stands where `original` stood. @param mayBeShared - false where nobody else can know the original. */
-  copied(tree: TreeParts, original: Node, copy: Node, mayBeShared: boolean): void {
-    const count = mayBeShared ? this.count(original.address) : 1;
+  /**
+   * In `tree`, a copy stands where `original` stood.
+   * @param mayBeShared - false where nobody else can know the original.
+   * @returns whether others go on using it.
+   */
+  copied(tree: TreeParts, original: Node, mayBeShared: boolean): boolean {
+    const isShared = mayBeShared && this.count(original.address) > 1;
     const full = mayBeShared && this.#isFull(original.address);
-    if (count > 1) {
-      if (original.owner === tree.id && !full) {
-        // What the tree's references were is the copy's now; the original counts for itself.
-        this.changeBelow(original, { parent: original.address }, 1);
-        this.#setFull(original.address);
-      } else this.changeBelow(copy, { tree: tree.id }, 1);
-    } else if (full) {
-      this.changeBelow(copy, { tree: tree.id }, 1);
-      this.changeBelow(original, { parent: original.address }, -1);
+    if (isShared && original.owner === tree.id && !full) {
+      // What the tree's references were is the copy's now; the original counts for itself.
+      this.changeBelow(original, { parent: original.address }, 1);
+      this.#setFull(original.address);
+    } else if (isShared || full) {
+      this.changeBelow(original, { tree: tree.id }, 1);
+      if (!isShared) this.changeBelow(original, { parent: original.address }, -1);
     }
     this.changeNode(original.address, { tree: tree.id }, -1);
+    return isShared;
   }
 
   /** The tree, which owns the node, leaves it to others: it and what the tree owns below count for themselves from now on. */

@@ -1,5 +1,6 @@
 /** What a copy-on-write tree stands on: where nodes come from, and who counts who uses them. */
-import type { Key, Node, NodeFormat } from "./node.ts";
+import type { Key } from "./key.ts";
+import type { Node, NodeFormat } from "./node.ts";
 import type { Path } from "./path.ts";
 
 /** A tree as its store and its balancing see it. */
@@ -24,8 +25,8 @@ export interface NodeStore {
   allocate(tree: TreeParts, level: number): Node;
   /** Whether the tree may change the node in place. */
   isOwn(tree: TreeParts, node: Node): boolean;
-  /** In `tree`, `copy` stands now where `original` stood, and holds the same. */
-  copied(tree: TreeParts, original: Node, copy: Node): void;
+  /** In `tree`, a copy is to stand where `original` stood. @returns whether other trees go on using the original. */
+  copied(tree: TreeParts, original: Node): boolean;
   /** The tree has no use for one of its own nodes any more, which is empty or whose pointers have moved elsewhere. */
   freed(tree: TreeParts, node: Node): void;
 }

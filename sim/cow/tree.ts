@@ -11,7 +11,8 @@
  */
 import { assert } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
-import type { Key, Node } from "./node.ts";
+import type { Key } from "./key.ts";
+import type { Node } from "./node.ts";
 import { Path } from "./path.ts";
 import { type NodeStore, pointersMax, type TreeParts } from "./store.ts";
 
@@ -153,8 +154,7 @@ export class Tree implements TreeParts {
   own(node: Node, parent: Node | undefined, slot: number): Node {
     if (this.store.isOwn(this, node)) return node;
     const copy = this.store.allocate(this, node.level);
-    copy.fillFrom(node);
-    this.store.copied(this, node, copy);
+    copy.fillFrom(node, this.store.copied(this, node));
     if (parent === undefined) this.root = copy.address;
     else parent.setChild(slot, copy);
     return copy;

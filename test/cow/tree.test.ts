@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Key, Node, type NodeFormat } from "../../sim/cow/node.ts";
+import type { Key } from "../../sim/cow/key.ts";
+import { Node, type NodeFormat } from "../../sim/cow/node.ts";
 import type { NodeStore, TreeParts } from "../../sim/cow/store.ts";
 import { Cursor, Tree } from "../../sim/cow/tree.ts";
 import { runs } from "../runs.ts";
@@ -25,7 +26,11 @@ class MemoryStore implements NodeStore {
   isOwn(_tree: TreeParts, node: Node): boolean {
     return node.generation === this.generation;
   }
-  copied(): void {}
+  /** Whether others are told to go on using what a transaction copies. */
+  keeps = false;
+  copied(): boolean {
+    return this.keeps;
+  }
   freed(_tree: TreeParts, node: Node): void {
     this.nodes.delete(node.address);
   }
@@ -83,6 +88,61 @@ describe("a copy-on-write tree", () => {
     expect(itemsOf(old)).toEqual(before);
     old.check();
     tree.check();
+  });
+
+  it("leaves an earlier version as it was however often its leaf changes in one transaction", () => {
+    const store = new MemoryStore();
+    const tree = new Tree(store, 1);
+    for (let n = 0; n < 6; n++) tree.set(key(n), 10, n);
+    const old = new Tree(store, 2, tree.root);
+    const before = itemsOf(old);
+    store.generation += 1;
+    for (let round = 0; round < 70; round++) {
+      if (round % 2 === 0) tree.set(key(9), 10, round);
+      else tree.remove(key(9));
+    }
+    tree.set(key(7), 10, 7);
+    expect(itemsOf(old)).toEqual(before);
+    expect(itemsOf(tree)).toEqual([...before, [7, 7]]);
+  });
+
+  it("finds every earlier version as it was, in whatever order they are asked for and however much has changed since", () => {
+    const step = fc.record({
+      n: fc.integer({ min: 0, max: 40 }),
+      size: fc.integer({ min: 0, max: 40 }),
+      put: fc.integer({ min: 0, max: 2 }),
+      ends: fc.integer({ min: 0, max: 100 }),
+      keeps: fc.boolean(),
+      looks: fc.integer({ min: 0, max: 2000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 100, maxLength: 600 }), (steps) => {
+        const store = new MemoryStore();
+        store.freed = () => undefined;
+        const tree = new Tree(store, 1);
+        const often = steps.length % 2 === 0 ? 5 : 1;
+        const versions: { tree: Tree; items: [number, unknown][] }[] = [];
+        const look = ({ tree: old, items }: { tree: Tree; items: [number, unknown][] }): void => {
+          old.check();
+          expect(itemsOf(old)).toEqual(items);
+        };
+        for (const { n, size, put, ends, keeps, looks } of steps) {
+          store.keeps = keeps;
+          if (put > 0) tree.set(key(n), size, `${n}:${size}`);
+          else tree.remove(key(n));
+          if (ends < often * often) {
+            versions.push({ tree: new Tree(store, 2, tree.root), items: itemsOf(tree) });
+            for (const node of store.nodes.values()) node.seal();
+            store.generation += 1;
+          }
+          const version = versions[looks];
+          if (version !== undefined) look(version);
+        }
+        for (const version of versions) look(version);
+        tree.check();
+      }),
+      runs(60),
+    );
   });
 
   it("fills leaves when keys come in ascending order", () => {

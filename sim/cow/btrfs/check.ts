@@ -59,7 +59,7 @@ function allExtents(state: BtrfsState): Map<number, Extent> {
     const { kind } = cursor.key;
     if (kind === EXTENT_ITEM || kind === METADATA_ITEM) out.set(cursor.key.object, cursor.value as Extent);
   }
-  for (const start of state.references.pending.keys()) {
+  for (const start of state.references.changed()) {
     const extent = state.references.extent(start);
     if (extent !== undefined && state.references.count(start) > 0) out.set(start, extent);
     else out.delete(start);
@@ -75,7 +75,7 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
     used.set(group, (used.get(group) ?? 0) + length);
   }
   // What has lost its last reference in this transaction is counted until the commit takes it out.
-  for (const start of state.references.pending.keys()) {
+  for (const start of state.references.changed()) {
     if (state.references.count(start) > 0) continue;
     const group = state.space.groupOf(start).start;
     used.set(group, (used.get(group) ?? 0) + (state.references.extent(start)?.length ?? 0));

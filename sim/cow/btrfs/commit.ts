@@ -40,7 +40,7 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
   }
   state.dirtyInodes.clear();
-  if (state.fresh.size === 0 && state.references.pending.size === 0 && snapshot === undefined) return state.device.flush();
+  if (state.fresh.size === 0 && !state.references.isChanged && snapshot === undefined) return state.device.flush();
   state.counters.commits += 1;
   countQuotas(state);
   snapshot?.();
@@ -74,7 +74,7 @@ function countQuotas(state: BtrfsState): void {
   };
   const before = new OwnerFinder(then);
   const after = new OwnerFinder(treesNow(state));
-  for (const start of references.pending.keys()) {
+  for (const start of references.changed()) {
     const length = references.extent(start)?.length ?? 0;
     quotas.account(length, before.treesOf(start), after.treesOf(start));
   }
@@ -108,13 +108,8 @@ function settle(state: BtrfsState): void {
       const tree = state.trees.get(id);
       if (tree !== undefined) settleRoot(state, tree);
     }
-    if (references.pending.size === 0 && !settleGroups(state)) return;
-    while (references.pending.size > 0) {
-      for (const delta of [...references.pending.values()]) {
-        references.pending.delete(delta.start);
-        settleExtent(state, delta);
-      }
-    }
+    if (!references.isChanged && !settleGroups(state)) return;
+    for (let delta = references.take(); delta !== undefined; delta = references.take()) settleExtent(state, delta);
   }
 }
 
@@ -146,7 +141,7 @@ function settleGroups(state: BtrfsState): boolean {
     state.tree(EXTENT_TREE).set(key(group.start, BLOCK_GROUP_ITEM, group.length), 24, item);
     changed = true;
   }
-  return changed || state.references.pending.size > 0;
+  return changed || state.references.isChanged;
 }
 
 function writeNodes(state: BtrfsState): Errno | undefined {
@@ -183,6 +178,7 @@ function finish(state: BtrfsState): void {
     else state.committedRoots.set(id, tree.root);
   }
   state.touched.clear();
+  for (const node of state.fresh.values()) node.seal();
   state.fresh.clear();
   state.generation += 1;
 }

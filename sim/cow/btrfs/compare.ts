@@ -1,5 +1,5 @@
 /** Which inodes differ between two trees: their items side by side, leaves that both have left out (fs/btrfs/send.c: btrfs_compare_trees). */
-import { compareKeys } from "../node.ts";
+import { compareKeys } from "../key.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import { DIR_INDEX, DIR_ITEM, FIRST_FREE, key, LAST_FREE } from "./layout.ts";
 

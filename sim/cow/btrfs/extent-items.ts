@@ -3,7 +3,7 @@ import { assert } from "../../core/assert.ts";
 import type { Delta, Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
-import { dropReferences, extentBytes, keyOfExtent, settleReferences } from "./extent-references.ts";
+import { dropReferences, keyOfExtent, settleReferences } from "./extent-references.ts";
 import type { BlockGroupItem, ChunkItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
@@ -42,11 +42,11 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
     return;
   }
   if (delta.made === undefined && delta.changes.length === 0 && !delta.becomesFull) return;
-  const { inline, apart } = settleReferences(tree, extent, delta.changes);
+  const { inline, itemBytes, apart } = settleReferences(tree, extent, delta.changes);
   const { start, length, level, generation } = extent;
   const full = extent.full || delta.becomesFull;
-  const settled: Extent = { start, length, level, generation, full, references, inline, apart };
-  tree.set(keyOfExtent(extent), extentBytes(settled), settled);
+  const settled: Extent = { start, length, level, generation, full, references, inline, itemBytes, apart };
+  tree.set(keyOfExtent(extent), itemBytes, settled);
 }
 
 /** The most checksums that an item has (fs/btrfs/file-item.c: MAX_CSUM_ITEMS). */

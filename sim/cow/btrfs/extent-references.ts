@@ -4,8 +4,8 @@
  */
 import { assert } from "../../core/assert.ts";
 import { crc32cBytes } from "../../core/crc32c.ts";
-import type { Key } from "../node.ts";
-import { type Extent, type Reference, sameReference } from "../references.ts";
+import type { Key } from "../key.ts";
+import { type Extent, type Inline, type Reference, sameReference } from "../references.ts";
 import type { Tree } from "../tree.ts";
 import {
   EXTENT_DATA_REF,
@@ -32,8 +32,32 @@ function inlineBytes(isData: boolean, { parent }: Reference): number {
   return parent > 0 ? 13 : 29;
 }
 
-export function extentBytes({ level, inline }: Extent): number {
-  return inline.reduce((sum, reference) => sum + inlineBytes(level < 0, reference), EXTENT_ITEM_BYTES);
+/** Whether one reference to an extent stands before another in its item: owners' before parents', the later made first (lookup_inline_extent_backref). */
+function standsBefore(one: Reference, other: Reference): boolean {
+  if (one.parent > 0 || other.parent > 0) return one.parent === 0 || (other.parent > 0 && one.parent > other.parent);
+  return one.tree > other.tree;
+}
+
+/** The reference of who made a change, if it is in the list. */
+function findIn(list: Inline | undefined, isData: boolean, wanted: Reference): Reference | undefined {
+  for (let at = list; at !== undefined; at = at.next) {
+    if (sameReference(at.reference, wanted)) return at.reference;
+    // Data's are in the order of a hash; a search there goes on to the end.
+    if (!isData && standsBefore(wanted, at.reference)) return undefined;
+  }
+  return undefined;
+}
+
+/** The list with another reference in the place of `known`, or without it; what is behind it is shared. */
+function replaced(list: Inline, known: Reference, by: Reference | undefined): Inline | undefined {
+  if (list.reference !== known) return { reference: list.reference, next: replaced(list.next as Inline, known, by) };
+  return by === undefined ? list.next : { reference: by, next: list.next };
+}
+
+/** The list with one more; what is behind it is shared. */
+function withOne(list: Inline | undefined, more: Reference): Inline {
+  if (list === undefined || standsBefore(more, list.reference)) return { reference: more, next: list };
+  return { reference: list.reference, next: withOne(list.next, more) };
 }
 
 const SIGN = 0xffffffff;
@@ -81,35 +105,33 @@ export function settleReferences(
   tree: Tree,
   extent: Extent,
   changes: readonly Reference[],
-): { readonly inline: readonly Reference[]; readonly apart: number } {
-  const [first] = changes;
-  if (extent.references === 0 && changes.length === 1 && first !== undefined) return { inline: [first], apart: 0 };
-  const inline = extent.inline.slice();
-  let { apart } = extent;
-  let bytes = extentBytes(extent);
+): Pick<Extent, "inline" | "itemBytes" | "apart"> {
+  const isData = extent.level < 0;
+  let { inline, apart } = extent;
+  let itemBytes = extent.references === 0 ? EXTENT_ITEM_BYTES : extent.itemBytes;
   const settle = (change: Reference): void => {
-    const known = inline.findIndex((one) => sameReference(one, change));
-    const count = change.count + (inline[known]?.count ?? 0);
-    const more = inlineBytes(extent.level < 0, change);
-    if (known >= 0 && count > 0) inline[known] = { ...change, count };
-    else if (known >= 0) {
-      assert(count === 0, `a reference to ${extent.start} is given back only by who has it`);
-      inline.splice(known, 1);
-      bytes -= more;
-    } else if (apart === 0 && bytes + more < EXTENT_ITEM_BYTES_MAX && count > 0) {
-      inline.push(change);
-      bytes += more;
+    const known = findIn(inline, isData, change);
+    const count = change.count + (known?.count ?? 0);
+    const more = inlineBytes(isData, change);
+    if (known !== undefined) {
+      assert(count >= 0, `a reference to ${extent.start} is given back only by who has it`);
+      inline = replaced(inline as Inline, known, count > 0 ? { ...change, count } : undefined);
+      if (count === 0) itemBytes -= more;
+    } else if (apart === 0 && itemBytes + more < EXTENT_ITEM_BYTES_MAX && count > 0) {
+      inline = withOne(inline, change);
+      itemBytes += more;
     } else apart += settleApart(tree, extent, change);
   };
   for (const change of changes) if (change.count > 0) settle(change);
   for (const change of changes) if (change.count < 0) settle(change);
-  return { inline, apart };
+  return { inline, itemBytes, apart };
 }
 
 /** All references of an extent, as the extent tree has them. */
 export function referencesInTree(tree: Tree, extent: Extent): readonly Reference[] {
-  if (extent.apart === 0) return extent.inline;
-  const all = extent.inline.slice();
+  const all: Reference[] = [];
+  for (let at = extent.inline; at !== undefined; at = at.next) all.push(at.reference);
+  if (extent.apart === 0) return all;
   tree.visit(key(extent.start, TREE_BLOCK_REF), key(extent.start, SHARED_DATA_REF + 1), ({ kind, offset }, value) => {
     if (value !== TO_NODE) all.push(value as Reference);
     else if (kind === TREE_BLOCK_REF) all.push({ parent: 0, tree: offset, object: 0, offset: 0, count: 1 });

@@ -1,6 +1,7 @@
 /** Constants of btrfs (include/uapi/linux/btrfs_tree.h, fs/btrfs/ctree.h, fs.h; spec/block-cow.md 2.1). */
 import { type Bytes, GIB, KIB, MIB } from "../../core/units.ts";
-import type { Key, NodeFormat } from "../node.ts";
+import type { Key } from "../key.ts";
+import type { NodeFormat } from "../node.ts";
 
 export const SECTOR_SIZE = 4096;
 export const NODE_SIZE = 16_384;

@@ -66,7 +66,7 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
 
 /** Reads every node below an address. Nodes that other trees have too are read once. */
 function readBelow(state: BtrfsState, address: number): Errno | undefined {
-  if (state.nodes.has(address)) return undefined;
+  if (state.nodes.get(address) !== undefined) return undefined;
   const group = state.space.groups.find(({ start, end }) => address >= start && address < end);
   if (group === undefined) return EIO;
   const places = group.stripes.map((stripe) => stripe + address - group.start);

@@ -46,6 +46,7 @@ import {
   TOP_SUBVOLUME,
 } from "./layout.ts";
 import { nameHash } from "./name-hash.ts";
+import { NodeTable } from "./node-table.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Space } from "./space.ts";
 import { PLAIN_ROOT, type Subvolume } from "./subvolume.ts";
@@ -103,7 +104,7 @@ export class BtrfsState implements NodeStore {
   readonly random: Random;
   readonly references: References;
   /** All nodes there are, those too that go with the running transaction. */
-  readonly nodes: Map<number, Node> = new Map();
+  readonly nodes: NodeTable = new NodeTable();
   /** Nodes that the running transaction has made and still has, by address. */
   readonly fresh: Map<number, Node> = new Map();
   /** All trees by id, subvolumes' among them. */
@@ -236,10 +237,9 @@ export class BtrfsState implements NodeStore {
     return node.generation === this.generation;
   }
 
-  copied(tree: TreeParts, original: Node, copy: Node): void {
+  copied(tree: TreeParts, original: Node): boolean {
     this.counters.nodesCopied += 1;
-    const mayBeShared = original.generation <= tree.lastSnapshot;
-    this.references.copied(tree, original, copy, mayBeShared);
+    return this.references.copied(tree, original, original.generation <= tree.lastSnapshot);
   }
 
   freed(tree: TreeParts, node: Node): void {
@@ -334,7 +334,7 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.pending.size > 0;
+    return this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */

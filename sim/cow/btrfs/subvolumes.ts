@@ -150,7 +150,7 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
   const original = source.tree.own(source.tree.rootNode, undefined, 0);
   const tree = new Tree(state, id, 0);
   const root: Node = state.allocate(tree, original.level);
-  root.fillFrom(original);
+  root.fillFrom(original, true);
   tree.root = root.address;
   state.references.changeBelow(root, { tree: id }, 1);
   source.tree.lastSnapshot = state.generation;

@@ -65,6 +65,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: I
     },
     admit: (bytes) => pool.admit(dataset.directory, bytes),
     syncGroup: () => pool.syncIfDirty(),
+    waitSynced: () => (property("sync") === "disabled" ? undefined : pool.syncIfDirty()),
     get referenced(): number {
       return dataset.referenced;
     },

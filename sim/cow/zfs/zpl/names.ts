@@ -123,11 +123,13 @@ export function link(state: ZplState, source: number, directory: number, name: N
   const refused = state.begin(CALL_BYTES);
   if (refused !== undefined) return refused;
   const { set } = state;
-  set.unlinked.delete(source);
+  const isTemporary = set.unlinked.delete(source);
   set.setWord(source, NLINK, set.word(source, NLINK) + 1);
   state.stamp(source, false);
   addEntry(state, data, { directory, name }, source);
   state.stamp(directory, true);
+  // What was done to a file without a name is in no log: its first name waits for the group instead (zfs_link).
+  if (isTemporary) return state.dataset.waitSynced();
   state.dataset.intend({ op: "link", directory, name: state.text(name), object: source });
   return undefined;
 }

@@ -58,6 +58,8 @@ export interface ZplDataset {
   admit(bytes: number): Errno | undefined;
   /** Has the open transaction group written. */
   syncGroup(): Errno | undefined;
+  /** Waits until it was, unless sync=disabled. */
+  waitSynced(): Errno | undefined;
   /** The properties that statfs shows. */
   readonly referenced: number;
   readonly available: number;

@@ -9,7 +9,7 @@ import { readDevice, seekDevice, writeDevice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
 import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
 import type { OpenFile } from "./open-file.ts";
-import { immutable, modeAfterWrite } from "./permission.ts";
+import { modeAfterWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
 /** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
@@ -115,10 +115,6 @@ export function writeFile(task: Process, file: OpenFile, offset: number, content
 /** What a change of content takes away: set-id bits and file capabilities (file_remove_privs). */
 export function removePrivileges(task: Process, file: OpenFile): Errno | undefined {
   const { fs } = file.mount;
-  if (fs.fileFlags !== undefined) {
-    const barred = immutable(fs, file.inode);
-    if (barred !== undefined) return barred;
-  }
   if (file.checkedCapabilities !== task.vfs.capabilityChanges) {
     const failed = dropFileCapabilities(task, file);
     if (failed !== undefined) return failed;

@@ -7,7 +7,7 @@ import { CAP_SYS_ADMIN, capable } from "./credentials.ts";
 import { readFile } from "./data.ts";
 import { S_IFDIR, S_IFREG } from "./filesystem.ts";
 import type { OpenFile } from "./open-file.ts";
-import { inodePermission, MAY_WRITE, wantWrite } from "./permission.ts";
+import { immutable, inodePermission, MAY_WRITE, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
 const BLOCK = 4096;
@@ -62,6 +62,8 @@ function sameRange(
   const { fs } = source.mount;
   const { from, to, length } = range;
   if (length === 0) return 0;
+  const barred = immutable(fs, target.inode);
+  if (barred !== undefined) return barred;
   const size = fs.size(source.inode);
   const targetSize = fs.size(target.inode);
   if (from % BLOCK !== 0 || to % BLOCK !== 0) return EINVAL;

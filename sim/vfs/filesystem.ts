@@ -221,7 +221,7 @@ export interface FileSystem {
    * @param whiteout - what RENAME_WHITEOUT leaves at the old name; absent: one of root's.
    */
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined;
-  /** A filesystem's own check of what the permission bits allow to somebody without capabilities. @param mask - MAY_* bits. @returns EACCES. */
+  /** A filesystem's own check of what the permission bits allow. @param mask - MAY_* bits. @returns EACCES, EROFS. */
   refuse?(who: Credentials, inode: Inode, mask: number): Errno | undefined;
   /** Told before unlink, rmdir and rename, by a filesystem that asks permissions of what lies below it: whose call it is. */
   actFor?(who: Credentials): void;

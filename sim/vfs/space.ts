@@ -143,5 +143,8 @@ export function clone(task: Process, fdIn: number, fdOut: number): Errno | undef
   if (source.mount.fs !== target.mount.fs) return EXDEV;
   const wrong = copyError(source, target);
   if (wrong !== undefined) return wrong;
-  return removePrivileges(task, target) ?? source.mount.fs.clone(source.handle, 0, target.handle, 0, 0);
+  const { fs } = source.mount;
+  // A filesystem that shares no ranges says so first (vfs_clone_file_range, generic_remap_file_range_prep).
+  if (fs.dedupe !== undefined && isErrno(immutable(fs, target.inode))) return EPERM;
+  return removePrivileges(task, target) ?? fs.clone(source.handle, 0, target.handle, 0, 0);
 }

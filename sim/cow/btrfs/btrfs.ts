@@ -10,6 +10,7 @@ import { EINVAL, ENOENT, ENOTSUP, ENXIO, EROFS, type Errno, isErrno } from "../.
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
+import type { Credentials } from "../../vfs/credentials.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -19,13 +20,14 @@ import {
   type Inode,
   inodeHandle,
   type NewInode,
-  O_ACCMODE,
-  O_TRUNC,
+  S_IFDIR,
+  S_IFLNK,
   S_IFMT,
   S_IFREG,
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import { MAY_WRITE } from "../../vfs/permission.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
@@ -222,11 +224,18 @@ export class Btrfs implements FileSystem {
     return setAcl(this.state, this.#inode(inode), { kind, acl, mode });
   }
 
+  /** A read-only subvolume lets nobody open, make or remove anything; what was open before may be written (btrfs_permission). */
+  refuse(_who: Credentials, inode: Inode, mask: number): Errno | undefined {
+    if ((mask & MAY_WRITE) === 0) return undefined;
+    const { mode, subvolume } = this.#inode(inode);
+    if (!subvolume.item.readOnly) return undefined;
+    const type = mode & S_IFMT;
+    return type === S_IFREG || type === S_IFDIR || type === S_IFLNK ? EROFS : undefined;
+  }
+
   // Open files
 
-  open(inode: Inode, flags: number): FileHandle | Errno {
-    const of = this.#inode(inode);
-    if (of.subvolume.item.readOnly && ((flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0)) return EROFS;
+  open(inode: Inode, _flags: number): FileHandle | Errno {
     this.hold(inode);
     return fileHandle(inode);
   }

@@ -1,6 +1,6 @@
 /** fallocate(2) (fs/btrfs/file.c: btrfs_fallocate, btrfs_punch_hole, btrfs_zero_range; Linux 6.18). */
 import { Content } from "../../core/content.ts";
-import { ENOSPC, ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
+import { ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
 import { zeroBehindEnd } from "./file-end.ts";
@@ -24,7 +24,6 @@ interface Range {
 
 export function fallocate(state: BtrfsState, inode: InodeState, mode: number, range: Range): Errno | undefined {
   if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
-  if (inode.subvolume.item.readOnly) return EROFS;
   const refused = state.begin(FALLOCATE_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, inode, range);

@@ -25,7 +25,6 @@ export function read(state: BtrfsState, inode: InodeState, offset: number, lengt
 }
 
 export function write(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
-  if (inode.subvolume.item.readOnly) return EROFS;
   if (content.length === 0) return 0;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin(INODE_ITEMS) ?? zeroBehindEnd(state, inode, offset);
@@ -95,7 +94,6 @@ function promiseMost(state: BtrfsState, inode: InodeState, offset: number, lengt
 
 /** Changes a file's size. */
 export function truncate(state: BtrfsState, inode: InodeState, size: number): Errno | undefined {
-  if (inode.subvolume.item.readOnly) return EROFS;
   if (size > FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin(INODE_ITEMS);
   if (refused !== undefined) return refused;

@@ -5,7 +5,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EBADF, EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
+import { EBADF, EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -32,7 +32,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
-import { FILE_SIZE_MAX, fileOf, fsync, read, readPages, seek, truncate, write, writePages } from "./file.ts";
+import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, readPages, seek, truncate, write, writePages } from "./file.ts";
 import {
   ATIME,
   BLOCKS,
@@ -42,6 +42,7 @@ import {
   FLAGS,
   GID,
   HOLDS,
+  IMMUTABLE_FLAG,
   INDEX_FLAG,
   MODE,
   MTIME,
@@ -203,6 +204,7 @@ export class Ext4 implements FileSystem {
 
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     const state = this.#state;
+    if (isImmutable(state, inode)) return EPERM;
     if (change.size !== undefined) {
       const failed = truncate(state, inode, change.size);
       if (failed !== undefined) return failed;
@@ -312,6 +314,9 @@ export class Ext4 implements FileSystem {
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const state = this.#state;
+    // What stays immutable keeps its other flags too (ext4_ioctl_check_immutable).
+    const changed = state.word(inode, FLAGS) ^ flags;
+    if (isImmutable(state, inode) && (changed & IMMUTABLE_FLAG) === 0 && (changed & MODIFIABLE_FLAGS) !== 0) return EPERM;
     const refused = state.begin();
     if (refused !== undefined) return refused;
     state.setWord(inode, FLAGS, (state.word(inode, FLAGS) & ~MODIFIABLE_FLAGS) | (flags & MODIFIABLE_FLAGS));

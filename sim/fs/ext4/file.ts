@@ -5,7 +5,7 @@
  * that maps it commits (data=ordered), because it is written in the very call that maps it.
  */
 import { Content } from "../../core/content.ts";
-import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { EFBIG, EIO, ENOSPC, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
@@ -21,6 +21,7 @@ import {
   SMALL_FILE_BLOCKS,
 } from "./allocate.ts";
 import { FileData } from "./file-data.ts";
+import { FLAGS, IMMUTABLE_FLAG } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { lonePageOf, makeWhole, readLone, writeLone } from "./lone-file.ts";
 import { stamp } from "./stamp.ts";
@@ -64,8 +65,14 @@ export function read(state: Ext4State, ino: number, offset: number, length: numb
   return mappingOf(state, ino, data).read(offset, count);
 }
 
+/** ext4 asks for it anew in each call that changes the file, also through a file that was open before (ext4_write_checks, ext4_setattr). */
+export function isImmutable(state: Ext4State, ino: number): boolean {
+  return (state.word(ino, FLAGS) & IMMUTABLE_FLAG) !== 0;
+}
+
 export function write(state: Ext4State, ino: number, offset: number, content: Content): number | Errno {
   if (content.length === 0) return 0;
+  if (isImmutable(state, ino)) return EPERM;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin();
   if (refused !== undefined) return refused;

@@ -23,6 +23,9 @@ export const MTIME = 12;
 export const CTIME = 14;
 export const WORDS = 16;
 
+/** FS_IMMUTABLE_FL, a bit of FLAGS. */
+export const IMMUTABLE_FLAG = 0x10;
+
 // Bits of FLAGS that chattr(1) cannot change
 /** FS_EXTENT_FL. */
 export const EXTENT_FLAG = 0x80000;

@@ -1,5 +1,6 @@
 /**
- * FICLONERANGE (fs/remap_range.c: generic_remap_checks; fs/xfs/xfs_reflink.c: xfs_reflink_remap_blocks): the target's blocks become the source's, which both use from then on.
+ * FICLONERANGE and FIDEDUPERANGE (fs/remap_range.c: generic_remap_checks; fs/xfs/xfs_reflink.c: xfs_reflink_remap_blocks): the target's blocks become
+ * the source's, which both use from then on.
  */
 import { EINVAL, ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
 import { makeFile } from "./file-of.ts";
@@ -32,7 +33,8 @@ function rangeError(state: XfsState, range: CloneRange, length: number): Errno |
   return source === target && Math.abs(sourceOffset - targetOffset) < length ? EINVAL : undefined;
 }
 
-export function clone(state: XfsState, range: CloneRange): Errno | undefined {
+/** @param same - both hold the same bytes: the target's times stay */
+export function clone(state: XfsState, range: CloneRange, same = false): Errno | undefined {
   if (!state.geometry.reflink) return ENOTSUP;
   const { source, sourceOffset, target, targetOffset } = range;
   const length = range.length === 0 ? state.size(source) - sourceOffset : range.length;
@@ -61,7 +63,7 @@ export function clone(state: XfsState, range: CloneRange): Errno | undefined {
   into.onDisk = Math.max(into.onDisk, size);
   state.dirtyFork(source);
   state.dirtyFork(target);
-  stamp(state, target, true);
+  if (!same) stamp(state, target, true);
   return undefined;
 }
 

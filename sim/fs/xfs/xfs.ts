@@ -279,6 +279,9 @@ export class Xfs implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return clone(this.#state, { source, sourceOffset, target, targetOffset, length });
   }
+  dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    return clone(this.#state, { source, sourceOffset, target, targetOffset, length }, true);
+  }
   cachedPages(file: FileHandle): number {
     return fileOf(this.#state, file)?.mapping?.cachedPages ?? 0;
   }

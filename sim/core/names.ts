@@ -59,6 +59,9 @@ export class NameTable {
   readonly #displaced = new Map<string, Name>();
   readonly #displacedHashes = new Map<Name, number>();
   #size = 0;
+  /** The name of ASCII units that was read last, 0 for none, and how many they are. */
+  #lastAscii = 0;
+  #lastLength = 0;
   /** Where the entry of a name begins in #words, so that a name that is known costs two places of memory; 0 is none. */
   #slots = new Uint32Array(2048);
   #mask = 2047;
@@ -82,6 +85,8 @@ export class NameTable {
 
   /** The name's length in UTF-8 bytes, which is what NAME_MAX limits; lengths above 65,535 are told as 65,535. */
   byteLength(of: Name): number {
+    // A name that gets an entry in a directory was read just before.
+    if (of === this.#lastAscii) return Math.min(0xffff, this.#lastLength);
     const entry = this.#entryOf(of);
     const length = entry === 0 ? 0 : (this.#words[entry + LENGTH] as number);
     return Math.min(0xffff, (length & (BYTES | WIDE)) === ASCII ? length >>> KIND_BITS : utf8Length(this.text(of)));
@@ -139,9 +144,13 @@ export class NameTable {
     if (entry !== 0) {
       let at = words[entry + LENGTH] === length ? 0 : count + 1;
       while (at < count && words[entry + UNITS + at] === words[next + UNITS + at]) at++;
-      return at === count ? (hash as Name) : this.#findDisplaced(text.slice(start, start + (length >>> KIND_BITS)), length, hash);
+      if (at !== count) return this.#findDisplaced(text.slice(start, start + (length >>> KIND_BITS)), length, hash);
+    } else this.#add(hash, length);
+    if ((length & (BYTES | WIDE)) === ASCII) {
+      this.#lastAscii = hash;
+      this.#lastLength = length >>> KIND_BITS;
     }
-    return this.#add(hash, length);
+    return hash as Name;
   }
 
   /** Where the entry of a number begins, or 0. */

@@ -13,5 +13,6 @@ export function putPair(list: number[], at: number, one: number, other: number):
 /** Takes away the two numbers from `at` on. */
 export function cutPair(list: number[], at: number): void {
   for (let from = at + 2; from < list.length; from++) list[from - 2] = list[from] as number;
-  list.length -= 2;
+  list.pop();
+  list.pop();
 }

@@ -15,9 +15,11 @@ import {
   type DirectoryData,
   DOTS_BYTES,
   entryBytes,
+  goneAt,
   type HashLeaf,
   NODE_LEAVES,
   nameHash,
+  offsetGone,
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { FLAGS, INDEX_FLAG } from "./inode-words.ts";
@@ -57,12 +59,20 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  return new DirectoryBlock(directory, block, from, state.environment.names, (rows) => packEntries(state, rows));
+  const { names } = state.environment;
+  const made: DirectoryBlock = new DirectoryBlock(directory, block, from, names, (notes) => packEntries(state, made, notes));
+  return made;
 }
 
-function packEntries(state: Ext4State, rows: readonly number[]): number[] {
+/** A block's notes in triples. A row that was noted may be another block's by now: then a later note tells what became of its entry. */
+function packEntries(state: Ext4State, block: DirectoryBlock, notes: readonly number[]): number[] {
+  const { dentries, places } = state;
   const out: number[] = [];
-  for (const row of rows) out.push(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  for (const note of notes) {
+    if (note < 0) out.push(offsetGone(note), 0, 0);
+    else if (block.rows[places[note] as number] === note)
+      out.push(offsetOf(state, note), dentries.name(note), dentries.child(note));
+  }
   return out;
 }
 
@@ -129,7 +139,7 @@ function putInto(state: Ext4State, data: DirectoryData, at: number, row: number)
   state.positions[row] = at * 1024 + (offset >>> 2);
   state.places[row] = block.rows.length;
   block.rows.push(row);
-  block.note(offset, state.dentries.name(row), state.dentries.child(row));
+  block.note(row);
   state.journal.dirty(block);
   return true;
 }
@@ -266,7 +276,7 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
   const data = state.directory(directory);
   const position = state.positions[row] as number;
   const block = blockAt(data, position >>> 10);
-  block.note((position & 1023) * 4, 0, 0);
+  block.note(goneAt((position & 1023) * 4));
   block.give((position & 1023) * 4, bytesOf(state, row));
   const place = state.places[row] as number;
   const last = block.rows.pop() as number;
@@ -280,7 +290,7 @@ function displaceEntry(state: Ext4State, directory: number, row: number): void {
 /** The block of an entry changes: it gets another inode. */
 export function dirtyEntry(state: Ext4State, directory: number, row: number): void {
   const block = blockAt(state.directory(directory), (state.positions[row] as number) >>> 10);
-  block.note(offsetOf(state, row), state.dentries.name(row), state.dentries.child(row));
+  block.note(row);
   state.journal.dirty(block);
 }
 

@@ -27,8 +27,18 @@ export function entryBytes(nameBytes: number): number {
   return (8 + nameBytes + 3) & ~3;
 }
 
-/** What a directory block asks of the filesystem when it is written whole: triples of its dentry rows, as DirectoryRecord.changes has them. */
-export type PackEntries = (rows: readonly number[]) => number[];
+/** The note that the entry at an offset, a multiple of 4, is gone. */
+export function goneAt(offset: number): number {
+  return ~(offset / 4);
+}
+
+/** The offset that such a note tells. */
+export function offsetGone(note: number): number {
+  return ~note * 4;
+}
+
+/** What a directory block asks of the filesystem when it is written: its notes as triples, as DirectoryRecord.changes has them. */
+export type PackEntries = (notes: readonly number[]) => number[];
 
 const NO_INDEX: readonly number[] = [];
 
@@ -41,7 +51,10 @@ export class DirectoryBlock implements Metadata {
   gaps: number[];
   /** Of an indexed directory's first block: pairs of hash and logical block. */
   index: (() => number[]) | undefined;
-  /** What changed since the last record, in triples; undefined: too much to tell. */
+  /**
+   * Notes of what changed since the last record: the dentry row of an entry that is new or has another inode; negative, the offset of one that is
+   * gone (`goneAt`). Undefined: too much to tell.
+   */
   #changes: number[] | undefined;
   readonly #revisions = new Revisions();
   readonly #inode: number;
@@ -56,12 +69,12 @@ export class DirectoryBlock implements Metadata {
     this.#pack = pack;
   }
 
-  /** An entry at an offset is new, or has another inode; with name 0 it is gone. */
-  note(offset: number, name: Name | 0, ino: number): void {
+  /** An entry is new, or has another inode: `note` is its dentry row; or one is gone: `goneAt`. */
+  note(note: number): void {
     const changes = this.#changes;
     if (changes === undefined) return;
-    if (changes.length >= 3 * this.rows.length + 3) this.#changes = undefined;
-    else changes.push(offset, name, ino);
+    if (changes.length > this.rows.length) this.#changes = undefined;
+    else changes.push(note);
   }
 
   /** All entries are others. */
@@ -107,8 +120,8 @@ export class DirectoryBlock implements Metadata {
   pack(into: PackedWords): number {
     const told = this.#changes;
     const whole = this.rows.length;
-    const builds = this.#revisions.begin(into, told === undefined ? whole + 1 : told.length / 3, whole);
-    const changes = !builds || told === undefined ? this.#pack(this.rows) : told;
+    const builds = this.#revisions.begin(into, told === undefined ? whole + 1 : told.length, whole);
+    const changes = this.#pack(!builds || told === undefined ? this.rows : told);
     const kind = packDirectory(into, { inode: this.#inode, names: this.#names, changes, index: this.index?.() ?? NO_INDEX });
     if (told === undefined) this.#changes = [];
     else told.length = 0;

@@ -43,10 +43,8 @@ const CHUNK = 65_536;
 const EMPTY_BYTES = new Uint8Array(0);
 /** Up to this many bytes a loop copies faster than `set`, which needs a view. */
 const LOOP_MAX = 48;
-/**
- * Copies up to this many bytes share an array, so that a hundred thousand small files are not as many arrays. A page has one of its own, since
- * copying a whole array needs no view of a part.
- */
+// A hundred thousand small files should not be as many arrays; a page has one of its own, since copying a whole array needs no view of a part.
+/** Copies up to this many bytes share an array. */
 const SHARED_COPY_MAX = 4095;
 /** The length of a shared array: what a single small copy can keep from being collected. */
 const SHARED_LENGTH = 32_768;
@@ -251,6 +249,11 @@ export class Content {
     if (this.kind !== "record") return undefined;
     const record = this.#inner as BlockRecord;
     return record.blockAt === undefined ? wholeAt(record, this.#offset, this.length) : record.blockAt(this.#offset, this.length);
+  }
+
+  /** Of a literal: the array that has its bytes, and where they begin in it. */
+  get held(): { readonly bytes: Uint8Array; readonly from: number } | undefined {
+    return this.kind === "literal" ? { bytes: this.#bytes, from: this.#offset } : undefined;
   }
 
   /** Whether every byte is known to be zero without looking at literals. */

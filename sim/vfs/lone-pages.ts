@@ -1,19 +1,29 @@
 /**
  * Files whose only page in memory is their first, dirty, and without a place on the disk yet: what most files are from their creation until they are
- * written back. A row of the run table is all that is kept of such a page; a mapping of its own would weigh three times the row.
+ * written back. A row of the run table is all that is kept of such a page: whose it is, and where its bytes are. A mapping, and a Content for given
+ * bytes, would weigh four times the row.
  *
  * Interface: one `LonePages` a filesystem, which keeps the row of each such inode. Whatever is more than reading the page, or forgetting it with its
  * inode, asks for a mapping: the filesystem calls `toMapping`, and the row is the mapping's first run from then on. The cache does the same, through
  * the filesystem's `grow`, when it is to write the page back. Handles of inodes are below 2^32.
  */
 import { assert } from "../core/assert.ts";
-import type { Content } from "../core/content.ts";
+import { Content } from "../core/content.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
 import { CachedMapping } from "./mapping.ts";
 import { part } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
 import type { RunContent } from "./run-table.ts";
+
+/** A span: where the bytes begin in their array, and how many they are, at most a page. */
+const LENGTH_BITS = 13;
+const FROM_MAX: number = 2 ** (32 - LENGTH_BITS) - 1;
+
+function partOf(held: Uint8Array, span: number): Content {
+  const from = span >>> LENGTH_BITS;
+  return Content.literal(held).slice(from, from + (span & (2 ** LENGTH_BITS - 1)));
+}
 
 export class LonePages {
   readonly pinned = false;
@@ -39,8 +49,11 @@ export class LonePages {
   /** Puts the first page of an inode that has none into memory. @param content - at most a page; zeros follow. @returns its row. */
   add(inode: Inode, content: Content): number {
     const { table } = this.#cache;
-    const row = table.add(this, { first: 0, pages: 1, content, dirty: 1 });
+    const { held } = content;
+    const isPart = held !== undefined && held.from <= FROM_MAX;
+    const row = table.add(this, { first: 0, pages: 1, content: isPart ? held.bytes : content, dirty: 1 });
     table.inode[row] = inode;
+    if (isPart) table.span[row] = (held.from << LENGTH_BITS) | content.length;
     this.#count(1);
     table.following[row] = this.#cache.queueLone(row);
     return row;
@@ -56,7 +69,9 @@ export class LonePages {
     const { table, counters } = this.#cache;
     counters.hits += 1;
     table.touch(row);
-    return part(table.content[row] as RunContent, from, to);
+    const held = table.content[row];
+    if (held instanceof Uint8Array) return partOf(held, table.span[row] as number).slice(from, to);
+    return part(held as RunContent, from, to);
   }
 
   /** Forgets a page: its inode dies. */
@@ -74,6 +89,8 @@ export class LonePages {
     mapping.adopt(row);
     table.owner[row] = mapping;
     table.following[row] = 0;
+    const held = table.content[row];
+    if (held instanceof Uint8Array) table.content[row] = partOf(held, table.span[row] as number);
     this.#cache.queueMapping(place, mapping);
     return mapping;
   }

@@ -46,9 +46,11 @@ export class RunTable {
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
   /** The next run of a mapping with few (run-list.ts), 0: none; of a lone page, its place in the queue of what is dirty. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
-  /** Of a lone page: whose it is. */
+  /** Of a lone page (lone-pages.ts): whose it is, and which part of an array its bytes are. */
   inode: Uint32Array = new Uint32Array(FIRST_ROWS);
-  readonly content: (RunContent | undefined)[] = [undefined];
+  span: Uint32Array = new Uint32Array(FIRST_ROWS);
+  /** Of a lone page, the array. */
+  readonly content: (RunContent | Uint8Array | undefined)[] = [undefined];
   readonly owner: (RunsOwner | undefined)[] = [undefined];
   /** Towards the most recently used; of a free row, the next free one. */
   #newer = new Uint32Array(FIRST_ROWS);
@@ -69,7 +71,7 @@ export class RunTable {
   }
 
   /** A new row, the most recently used. */
-  add(owner: RunsOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
+  add(owner: RunsOwner, at: { first: number; pages: number; content: RunContent | Uint8Array; dirty: number }): number {
     let row = this.#free;
     if (row !== 0) {
       this.#free = this.#newer[row] as number;
@@ -153,6 +155,7 @@ export class RunTable {
     this.pages = longer(this.pages);
     this.following = longer(this.following);
     this.inode = longer(this.inode);
+    this.span = longer(this.span);
     this.#newer = longer(this.#newer);
     this.#older = longer(this.#older);
   }

@@ -9,7 +9,13 @@ import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { Ext4Host, ext4Disk } from "./ext4-lab.ts";
 import { must } from "./ext4-mounted.ts";
 
-const small = (seed: number, length = 100): Content => Content.pattern(seed, length);
+/** Described bytes, given ones, or a part of given ones, by the seed. */
+function small(seed: number, length = 100): Content {
+  const described = Content.pattern(seed, length);
+  if (seed % 3 === 0) return described;
+  if (seed % 3 === 1) return Content.copyOf(described.toBytes());
+  return Content.literal(Content.pattern(seed, length + 10, -3).toBytes()).slice(3, length + 3);
+}
 
 function host(memoryPages = 65_536): Ext4Host {
   return new Ext4Host(ext4Disk(), { memoryPages });

@@ -215,6 +215,7 @@ function stepPlan(step: WrittenStep, index: number, document: PlainDocument): St
     container: step.in,
     as: step.as === undefined ? undefined : { uid: step.as.uid, gid: step.as.gid, groups: step.as.groups ?? [] },
     umask: step.umask,
+    repeat: step.repeat ?? 1,
     title: titleOf(valueAt(document.value, [...path, "do"])),
     operation: step.do,
     expectations: [

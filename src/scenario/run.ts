@@ -224,19 +224,27 @@ class Run {
       return undefined;
     }
     const actor = { session, as: step.as, umask: step.umask, name: step.container ?? "" };
-    const done = performOperation(this.#tools(world), step.operation, actor);
+    for (let round = 1; ; round++) {
+      const done = performOperation(this.#tools(world), step.operation, actor);
+      this.#count(done, session !== undefined);
+      const failed = "errno" in done.answer || (done.shell?.status ?? 0) !== 0;
+      if (failed || round >= step.repeat) return done;
+    }
+  }
+
+  /** Adds what an action's own calls did. @param inside - whether it was a call of a container's process */
+  #count(done: Performed, inside: boolean): void {
     if (done.shell !== undefined) {
       this.#counts.calls += done.shell.calls;
       this.#counts.refused += done.shell.refused;
       this.#counts.bytes_read += done.shell.bytesRead;
       this.#counts.bytes_written += done.shell.bytesWritten;
-    } else if (session !== undefined) {
+    } else if (inside) {
       this.#counts.calls += 1;
       if ("errno" in done.answer) this.#counts.refused += 1;
       this.#counts.bytes_read += done.read ?? 0;
       this.#counts.bytes_written += done.written ?? 0;
     }
-    return done;
   }
 
   #tools(world: World): Tools {

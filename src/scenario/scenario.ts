@@ -70,6 +70,8 @@ export interface StepPlan {
   readonly as: Credentials | undefined;
   /** Undefined: as it is for the action; 022 in a shell, none for a call. */
   readonly umask: number | undefined;
+  /** How many times it is done, one after the other, as long as none fails. */
+  readonly repeat: number;
   /** The step in a few words, such as `rename /a, to /b`. */
   readonly title: string;
   readonly operation: Operation;

@@ -40,6 +40,7 @@ export interface WrittenStep {
   readonly in?: string | undefined;
   readonly as?: { readonly uid: number; readonly gid: number; readonly groups?: readonly number[] | undefined } | undefined;
   readonly umask?: number | undefined;
+  readonly repeat?: number | undefined;
   readonly do: Operation;
   readonly expect?: Written | undefined;
   readonly warn?: Written | undefined;
@@ -195,6 +196,10 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     in: slots.treeName.optional().meta({ description: "the container that makes the call; to watch, also a layer as IMAGE:N" }),
     as: z.strictObject({ uid: slots.id, gid: slots.id, groups: z.array(slots.id).optional() }).optional(),
     umask: slots.mode.optional(),
+    repeat: slots.count
+      .refine((times) => times >= 1, { error: "expected once or more often" })
+      .optional()
+      .meta({ description: "how many times it is done, as long as none fails" }),
     do: operation,
     expect: expected.optional(),
     warn: expected.optional().meta({ description: "expectations that are told when they fail, and fail nothing" }),

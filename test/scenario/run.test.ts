@@ -220,3 +220,33 @@ describe("an archive of a root filesystem", () => {
     expect(cleanName(name)).toBe(path);
   });
 });
+
+describe("a step that is repeated", () => {
+  test("is done as often as it says, and its figures are those of all times together", () => {
+    const { steps } = first(
+      run(`steps:
+  - { in: a, repeat: 100, do: { append: /log, text: "a line\\n" } }
+  - { in: a, do: { stat: /log } }
+`),
+    );
+    expect(steps[0]?.figures).toMatchObject({ calls: 100, bytes_written: 700 });
+    expect(steps[1]?.answer).toMatchObject({ value: { size: 700 } });
+  });
+
+  test("ends where one time fails, and answers what that one did", () => {
+    const { steps } = first(
+      run(`steps:
+  - { in: a, repeat: 10, do: { sh: mkdir /d/e } }
+  - { in: a, repeat: 10, do: { rmdir: /d/e } }
+`),
+    );
+    expect(steps[0]?.shell?.stderr).toContain("File exists");
+    expect([steps[1]?.answer, steps[1]?.figures.calls]).toEqual([{ errno: "ENOENT" }, 2]);
+  });
+
+  test("cannot be done no time", () => {
+    expect(() => run("steps:\n  - { in: a, repeat: 0, do: { mkdir: /e } }\n")).toThrow(
+      "f.yaml:14:22: expected once or more often",
+    );
+  });
+});

@@ -4,7 +4,7 @@
  * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). A directory's blocks are never given back
  * before the directory is removed. The caller has begun a transaction and checked that the name is free.
  */
-import { assert, InvariantError } from "../../core/assert.ts";
+import { assert } from "../../core/assert.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DentryRow } from "../../vfs/dentry-table.ts";
@@ -22,6 +22,7 @@ import {
   offsetGone,
   ROOT_LEAVES,
 } from "./directory-data.ts";
+import { blockAt, indexOf, loadIndex, makeNode } from "./directory-index.ts";
 import { FLAGS, INDEX_FLAG } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
@@ -125,12 +126,6 @@ export function endDirectory(state: Ext4State, directory: number): void {
   settleTree(state, directory, data.tree);
 }
 
-function blockAt(data: DirectoryData, at: number): DirectoryBlock {
-  const block = data.blocks[at];
-  if (block === undefined) throw new InvariantError(`directory block ${at} is not in memory`);
-  return block;
-}
-
 /** Puts a row that has been inserted or moved in the dentry table into a block that has room. @returns false when it has none. */
 function putInto(state: Ext4State, data: DirectoryData, at: number, row: number): boolean {
   const block = blockAt(data, at);
@@ -183,12 +178,6 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   root.index = () => indexOf(data);
   state.journal.dirty(root);
   pack(state, leaf, 1, rows);
-}
-
-function indexOf(data: DirectoryData): number[] {
-  const out: number[] = [];
-  for (const leaf of data.leaves ?? []) out.push(leaf.hash, leaf.at);
-  return out;
 }
 
 /** Puts rows one after the other into an emptied block, whose list of rows they become. @param at - the block's index in the directory. */
@@ -246,8 +235,7 @@ function growIndex(state: Ext4State, directory: number, data: DirectoryData, lea
   if (nodes.length === 0) {
     state.journal.dirty(blockAt(data, 0));
     if (leaves.length <= ROOT_LEAVES) return;
-    nodes.push({ at: data.blocks.length, count: leaves.length });
-    emptyNode(appendBlock(state, directory, 0));
+    addNode(state, directory, 0, leaves.length);
     return;
   }
   let before = 0;
@@ -259,16 +247,18 @@ function growIndex(state: Ext4State, directory: number, data: DirectoryData, lea
     if (node.count <= NODE_LEAVES) return;
     const half = node.count >>> 1;
     node.count -= half;
-    nodes.splice(n + 1, 0, { at: data.blocks.length, count: half });
-    emptyNode(appendBlock(state, directory, 0));
+    addNode(state, directory, n + 1, half);
     state.journal.dirty(blockAt(data, 0));
     return;
   }
 }
 
-/** An inner node holds no names. */
-function emptyNode(block: DirectoryBlock): void {
-  block.gaps = [];
+/** Appends a block that leads to `count` leaves, as the n-th inner node. */
+function addNode(state: Ext4State, directory: number, n: number, count: number): void {
+  const data = state.directory(directory);
+  const node = { at: data.blocks.length, count };
+  data.nodes.splice(n, 0, node);
+  makeNode(data, node, appendBlock(state, directory, 0));
 }
 
 /** Takes an entry out of its block. Its dentry row is still in the table. */
@@ -337,7 +327,7 @@ export function roomForEntry(state: Ext4State, directory: number, name: Name, mo
 export function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): void {
   data.loaded = true;
   const { list } = data.tree;
-  const records: DirectoryRecord[] = [];
+  const indexes = new Map<number, readonly number[]>();
   for (let index = 0; index < list.count; index++) {
     for (let n = 0; n < list.length(index); n++) {
       const home = list.physical(index) + n;
@@ -346,26 +336,11 @@ export function loadDirectory(state: Ext4State, directory: number, data: Directo
       const block = newBlock(state, directory, home, at === 0 ? DOTS_BYTES : 0);
       data.blocks.push(block);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.directoryBlock") continue;
-      records.push(record);
       loadBlock(state, { directory, at, block }, record);
-      if (at === 0 && record.index.length > 0) {
-        block.index = () => indexOf(data);
-        data.leaves = [];
-        for (let pair = 0; pair < record.index.length; pair += 2)
-          data.leaves.push({ hash: record.index[pair] as number, at: record.index[pair + 1] as number });
-      }
+      if (record.index.length > 0) indexes.set(at, record.index);
     }
   }
-  if (data.leaves === undefined) return;
-  const first = blockAt(data, 0);
-  first.gaps = [];
-  const leading = new Set(data.leaves.map((leaf) => leaf.at));
-  const inner = data.blocks.flatMap((_block, at) => (at === 0 || leading.has(at) ? [] : [at]));
-  for (const [n, at] of inner.entries()) {
-    emptyNode(blockAt(data, at));
-    const share = Math.floor((data.leaves.length * (n + 1)) / inner.length) - Math.floor((data.leaves.length * n) / inner.length);
-    data.nodes.push({ at, count: share });
-  }
+  loadIndex(data, indexes);
 }
 
 function loadBlock(

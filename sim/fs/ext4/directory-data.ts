@@ -49,7 +49,7 @@ export class DirectoryBlock implements Metadata {
   rows: number[] = [];
   /** Pairs of start and end. */
   gaps: number[];
-  /** Of an indexed directory's first block: pairs of hash and logical block. */
+  /** Of an indexed directory's first block and of inner nodes: pairs of hash and logical block. */
   index: (() => number[]) | undefined;
   /**
    * Notes of what changed since the last record: the dentry row of an entry that is new or has another inode; negative, the offset of one that is
@@ -136,14 +136,20 @@ export interface HashLeaf {
   readonly at: number;
 }
 
+/** An inner node of the hash tree: its block's index, and how many leaves it leads to. */
+export interface HashNode {
+  readonly at: number;
+  count: number;
+}
+
 export class DirectoryData {
   readonly tree: ExtentTree = new ExtentTree();
   /** By logical block. */
   readonly blocks: (DirectoryBlock | undefined)[] = [];
   /** In the order of hashes; undefined: the directory is one block, a list. */
   leaves: HashLeaf[] | undefined;
-  /** Inner nodes of the hash tree, by their blocks' index, with how many leaves they lead to; none while the root leads to leaves. */
-  readonly nodes: { readonly at: number; count: number }[] = [];
+  /** In the order of their leaves; none while the root leads to leaves. */
+  readonly nodes: HashNode[] = [];
   /** Whether its entries are in the dentry table. */
   loaded = true;
 

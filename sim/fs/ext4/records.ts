@@ -111,7 +111,7 @@ export interface DirectoryRecord {
   /** Triples of offset in the block, name (interned in `names`; 0: the entry is gone), and inode. */
   readonly changes: readonly number[];
   readonly names: NameTable;
-  /** Of an indexed directory's root: the first hash and the logical block of each leaf. */
+  /** Of an indexed directory's root and inner nodes: the first hash and the logical block of each leaf, or node, below. */
   readonly index: readonly number[];
 }
 

@@ -81,7 +81,9 @@ export class TaskTree implements Tree {
 
   #create(path: string, content: Content): void {
     const fd = must(this.#task.open(path, O_WRONLY | O_CREAT | O_EXCL), path);
-    if (content.length > 0) must(this.#task.write(fd, content), path);
+    // A call writes at most MAX_RW_COUNT, some bytes less than 2 GiB.
+    for (let done = 0; done < content.length; )
+      done += must(this.#task.write(fd, done === 0 ? content : content.slice(done, content.length)), path);
     must(this.#task.close(fd), path);
   }
 }

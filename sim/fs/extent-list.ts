@@ -109,6 +109,25 @@ export class ExtentList {
     return index < this.count && this.logical(index) <= block && !this.isUnwritten(index);
   }
 
+  /**
+   * How many extents from one on, all of them before a logical block, have the same length and follow each other, in the file and on the disk: as
+   * many commands of one length. At least 1.
+   */
+  alike(index: number, end: number): number {
+    const { items } = this;
+    const length = items[index * STRIDE + 1] as number;
+    const blocks = Math.abs(length);
+    let logical = items[index * STRIDE] as number;
+    let physical = items[index * STRIDE + 2] as number;
+    let count = 1;
+    for (let at = (index + 1) * STRIDE; at < items.length && items[at + 1] === length; at += STRIDE, count++) {
+      logical += blocks;
+      physical += blocks;
+      if (logical + blocks > end || items[at] !== logical || items[at + 2] !== physical) break;
+    }
+    return count;
+  }
+
   /** How many blocks of [start, end) have no extent. */
   missing(start: number, end: number): number {
     let missing = end - start;
@@ -157,7 +176,7 @@ export class ExtentList {
     }
     while (done < count) {
       const part = Math.min(count - done, longest - (longest % piece));
-      this.#put(index * STRIDE, [logical + done, unwritten ? -part : part, physical + done]);
+      this.#put(index * STRIDE, logical + done, unwritten ? -part : part, physical + done);
       growth.changed(index, 1);
       done += part;
       index += 1;
@@ -166,11 +185,16 @@ export class ExtentList {
   }
 
   /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */
-  #put(at: number, extent: readonly number[]): void {
+  #put(at: number, logical: number, length: number, physical: number): void {
     const { items } = this;
-    if (items.length >= EXACT_NUMBERS) items.splice(at, 0, ...extent);
-    else if (at === items.length) this.items = items.concat(extent);
-    else this.items = items.slice(0, at).concat(extent, items.slice(at));
+    if (items.length < EXACT_NUMBERS) this.items = [...items.slice(0, at), logical, length, physical, ...items.slice(at)];
+    else if (at === items.length) items.push(logical, length, physical);
+    else items.splice(at, 0, logical, length, physical);
+  }
+
+  /** By how many blocks an extent can grow that are written, or unwritten, as it is. */
+  roomIn(index: number, unwritten: boolean): number {
+    return this.isUnwritten(index) === unwritten ? this.#longest(unwritten) - this.length(index) : 0;
   }
 
   /** Whether a run goes on where an extent ends, in the file and on the disk. */

@@ -32,7 +32,7 @@ function bitmap(group: number): Metadata {
 /** What the segment's newest transaction is on the device. */
 function added(segment: LogSegment, sequence: number, blocks: readonly Metadata[], revoked: readonly number[]): Content {
   const begin = segment.length;
-  segment.add(sequence, blocks, revoked, () => undefined);
+  segment.add({ sequence, metadata: blocks, blocks: blocks.length, revoked }, () => undefined);
   return Content.record(segment, begin, segment.length);
 }
 

@@ -98,6 +98,8 @@ export function allocateBlocks(state: Ext4State, goal: number, wanted: number, i
     const count = runAt(state, goalGroup, from, wanted);
     if (count > 0) return take(state, into, goal, clipLocal(state, goal, count));
   }
+  if (from === 0 && wanted >= BLOCKS_PER_GROUP && takeWhole(state, goalGroup, Math.floor(wanted / BLOCKS_PER_GROUP), into))
+    return true;
   hideLocal(state);
   const asked = Math.min(wanted, REQUEST_BLOCKS);
   const start = search(state, goalGroup, from, asked, into);
@@ -118,6 +120,17 @@ function runAt(state: Ext4State, group: number, from: number, wanted: number): n
   const free = bits.nextUsed(from) - from;
   if (free >= wanted) return wanted;
   return free >= bits.size - from ? free : free - (free % REQUEST_BLOCKS);
+}
+
+/** Takes groups whole that are free as a whole, `most` at most: all requests that meet them, one after the other, would. */
+function takeWhole(state: Ext4State, group: number, most: number, into: Run): boolean {
+  const count = state.groups.wholeFrom(group, most);
+  if (count === 0) return false;
+  state.groups.takeWhole(group, count);
+  into.start = firstBlockOf(group);
+  into.count = count * BLOCKS_PER_GROUP;
+  state.freeBlocks -= into.count;
+  return true;
 }
 
 /** Finds a run for one request from a group on: long enough, else the longest near. @returns its first block, or -1; `into.count` tells how long it is. */

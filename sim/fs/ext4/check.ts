@@ -138,6 +138,9 @@ function checkBlocks(state: Ext4State): void {
   runs.sort((one, other) => one[0] - other[0]);
   for (let n = 1; n < runs.length; n++)
     assert((runs[n - 1]?.[1] ?? 0) <= (runs[n]?.[0] ?? 0), `block ${runs[n]?.[0]} belongs to two`);
+  state.groups.visitWhole((group) =>
+    assert(used.get(group) === BLOCKS_PER_GROUP, `group ${group} is wholly used, ${used.get(group) ?? 0} blocks are reached`),
+  );
   state.groups.visitLoaded((group) => {
     const { bits } = state.groups.blockBitmap(group);
     bits.check();

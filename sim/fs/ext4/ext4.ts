@@ -32,7 +32,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
-import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, readPages, seek, truncate, write, writePages } from "./file.ts";
+import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, seek, truncate, write } from "./file.ts";
 import {
   ATIME,
   BLOCKS,
@@ -58,6 +58,7 @@ import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
+import { readPages, writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 const EXT4_MAGIC = 0xef53;

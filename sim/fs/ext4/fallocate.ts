@@ -9,12 +9,13 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
 import { canReserve } from "./allocate.ts";
-import { FILE_SIZE_MAX, freeRange, makeFile, mapMissing, mappingOf } from "./file.ts";
+import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
+import { mapMissing } from "./writeback.ts";
 
 const SUPPORTED: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;

@@ -7,9 +7,10 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
-import { type FreeBlocks, FreeRuns, fitted } from "../../block/free-runs.ts";
 import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
+import { GroupBitmap, UsedBitmaps } from "./group-bitmap.ts";
+import { DescriptorBlock } from "./group-descriptors.ts";
 import type { Journal } from "./journal.ts";
 import {
   BLOCKS_PER_GROUP,
@@ -22,152 +23,9 @@ import {
   inodeBitmapOf,
   visitFixed,
 } from "./layout.ts";
-import { BLOCK_BITMAP, DESCRIPTORS, INODE_BITMAP } from "./packed-records.ts";
-import type { Metadata, PackedWords } from "./packed-words.ts";
-import { type BitmapRecord, type DescriptorsRecord, readRecord } from "./records.ts";
-import { historyOf, Revisions } from "./revisions.ts";
-
-/** Pairs of a bitmap's record that are few enough to be told again and again. */
-const FEW_CHANGES = 32;
-
-/** One bitmap of one group. */
-export class GroupBitmap implements Metadata {
-  readonly block: number;
-  stamp = 0;
-  /** What is free: a few runs, or the bits. Only to be searched: changes go through this object. */
-  bits: FreeBlocks;
-  /** BLOCK_BITMAP or INODE_BITMAP. */
-  readonly #kind: number;
-  readonly #group: number;
-  /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
-  #changes: number[] = [];
-  readonly #revisions = new Revisions();
-  /** Numbers in the last whole record. */
-  #whole = FEW_CHANGES;
-
-  constructor(kind: number, group: number, block: number, size: number) {
-    this.#kind = kind;
-    this.#group = group;
-    this.block = block;
-    this.bits = new FreeRuns(size);
-  }
-
-  /** Takes free bits. */
-  take(start: number, count: number): void {
-    this.#change(start, count);
-    this.#note(start, count);
-  }
-
-  /** Takes the first free bit. @returns undefined when there is none. */
-  takeFirst(): number | undefined {
-    const bit = this.bits.nextFree(0);
-    if (bit !== undefined) this.take(bit, 1);
-    return bit;
-  }
-
-  free(start: number, count: number): void {
-    this.#change(start, -count);
-    this.#note(start, -count);
-  }
-
-  /** Takes bits, or frees them when `count` is negative. */
-  #change(start: number, count: number): void {
-    const { bits } = this;
-    if (count > 0) bits.take(start, count);
-    else bits.free(start, -count);
-    this.bits = fitted(bits);
-  }
-
-  /** Notes a change: as a part of the last one where it goes on with it, or takes its end back. */
-  #note(start: number, count: number): void {
-    const changes = this.#changes;
-    const last = changes.length - 1;
-    const before = last < 0 ? 0 : (changes[last] as number);
-    const end = last < 0 ? -1 : (changes[last - 1] as number) + Math.abs(before);
-    if (before > 0 === count > 0 ? end === start : end === start + Math.abs(count) && Math.abs(count) <= Math.abs(before)) {
-      if (before + count !== 0) changes[last] = before + count;
-      else changes.length -= 2;
-    } else changes.push(start, count);
-  }
-
-  pack(into: PackedWords): number {
-    const builds = this.#revisions.begin(into, this.#changes.length, this.#whole);
-    const changes = builds ? this.#changes : this.#used();
-    if (!builds) this.#whole = Math.max(FEW_CHANGES, changes.length);
-    into.put(this.#group);
-    into.putAll(changes);
-    this.#changes.length = 0;
-    return this.#kind;
-  }
-
-  /** The runs that are used: pairs of start and count. */
-  #used(): number[] {
-    const used: number[] = [];
-    let last = 0;
-    this.bits.visitFree((start, count) => {
-      if (start > last) used.push(last, start - last);
-      last = start + count;
-    });
-    if (last < this.bits.size) used.push(last, this.bits.size - last);
-    return used;
-  }
-
-  /** Takes what the geometry says is used; no record needs to tell it. */
-  reserve(start: number, count: number): void {
-    this.#change(start, count);
-  }
-
-  /** Takes what a record says is used; nothing is yet. */
-  load(record: BitmapRecord): void {
-    for (const { changes } of historyOf(record))
-      for (let at = 0; at < changes.length; at += 2) this.#change(changes[at] as number, changes[at + 1] as number);
-  }
-}
-
-/** A block of 64 group descriptors. */
-class DescriptorBlock implements Metadata {
-  readonly block: number;
-  stamp = 0;
-  readonly #groups: Groups;
-  readonly #first: number;
-  /** The groups that changed since the last record. */
-  readonly #changed: number[] = [];
-  readonly #revisions = new Revisions();
-
-  constructor(groups: Groups, index: number) {
-    this.#groups = groups;
-    this.block = 1 + index;
-    this.#first = index * DESCRIPTORS_PER_BLOCK;
-  }
-
-  note(group: number): void {
-    const changed = this.#changed;
-    // Calls stay in one group for long.
-    if (changed[changed.length - 1] === group || changed.includes(group)) return;
-    changed.push(group);
-  }
-
-  pack(into: PackedWords): number {
-    const builds = this.#revisions.begin(into, this.#changed.length, DESCRIPTORS_PER_BLOCK);
-    const { freeBlocks, freeInodes, directories } = this.#groups;
-    const told = builds ? this.#changed : this.#all();
-    into.put(this.#first);
-    into.put(told.length * 4);
-    for (const group of told) {
-      into.put(group);
-      into.put(freeBlocks[group] as number);
-      into.put(freeInodes[group] as number);
-      into.put(directories[group] as number);
-    }
-    this.#changed.length = 0;
-    return DESCRIPTORS;
-  }
-
-  #all(): number[] {
-    const end = Math.min(this.#first + DESCRIPTORS_PER_BLOCK, this.#groups.freeBlocks.length);
-    return Array.from({ length: end - this.#first }, (_, index) => this.#first + index);
-  }
-}
+import { BLOCK_BITMAP, INODE_BITMAP } from "./packed-records.ts";
+import { type DescriptorsRecord, readRecord } from "./records.ts";
+import { historyOf } from "./revisions.ts";
 
 /** Groups that are passed over at once when none of them has enough. */
 const STRETCH = 64;
@@ -184,6 +42,10 @@ export class Groups {
   readonly #blockBitmaps: (GroupBitmap | undefined)[];
   readonly #inodeBitmaps: (GroupBitmap | undefined)[];
   readonly #descriptors: (DescriptorBlock | undefined)[];
+  /** Of each group: 1 when all its blocks are used and no bitmap in memory tells it. */
+  readonly #wholly: Uint8Array;
+  /** What was last taken whole; those of the running transaction have its stamp. */
+  #taken: UsedBitmaps[] = [];
   /** Blocks freed in the running transaction, pairs of first block and count: used in the buddy, free by count. */
   #freed: number[] = [];
   /** How many blocks they are. */
@@ -200,6 +62,7 @@ export class Groups {
     this.#blockBitmaps = new Array(geometry.groups);
     this.#inodeBitmaps = new Array(geometry.groups);
     this.#descriptors = new Array(geometry.descriptorBlocks);
+    this.#wholly = new Uint8Array(geometry.groups);
   }
 
   /** The first group from one on, and before `end`, that has so many free blocks; -1: none has. Stretches of full groups cost one look. */
@@ -254,9 +117,23 @@ export class Groups {
 
   #loadBlockBitmap(group: number): GroupBitmap {
     const made = new GroupBitmap(BLOCK_BITMAP, group, blockBitmapOf(this.geometry, group), blocksIn(this.geometry, group));
-    if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.reserve(start, count));
     this.#blockBitmaps[group] = made;
+    if (this.#wholly[group] === 1) this.#singleOut(group, made);
+    else if (!this.#fill(made)) visitFixed(this.geometry, group, (start, count) => made.reserve(start, count));
     return made;
+  }
+
+  /** A bitmap is told by itself from now on, by the running transaction too. */
+  #singleOut(group: number, bitmap: GroupBitmap): void {
+    this.#wholly[group] = 0;
+    bitmap.reserve(0, BLOCKS_PER_GROUP);
+    const isOf = (run: UsedBitmaps): boolean => group >= run.group && group < run.group + run.count;
+    const run = this.#taken.find((taken) => taken.stamp === this.#journal.sequence && isOf(taken));
+    if (run === undefined) return;
+    const parts = run.without(group);
+    this.#journal.replaceRun(run, parts);
+    this.#taken = [...this.#taken.filter((taken) => taken !== run), ...parts];
+    this.#journal.dirty(bitmap);
   }
 
   #loadInodeBitmap(group: number): GroupBitmap {
@@ -287,6 +164,33 @@ export class Groups {
   take(group: number, start: number, count: number): void {
     this.blockBitmap(group).take(start, count);
     this.noteTaken(group, count);
+  }
+
+  /**
+   * How many groups from one on, `most` at most, have all their blocks free and no bitmap in memory: whatever their bitmaps on the device are,
+   * nothing in them is used.
+   */
+  wholeFrom(group: number, most: number): number {
+    const end = Math.min(group + most, this.freeBlocks.length);
+    let at = group;
+    while (at < end && this.freeBlocks[at] === BLOCKS_PER_GROUP && this.#blockBitmaps[at] === undefined) at += 1;
+    return at - group;
+  }
+
+  /** Takes all blocks of groups that `wholeFrom` told of. */
+  takeWhole(group: number, count: number): void {
+    const { geometry } = this;
+    const end = group + count;
+    this.freeBlocks.fill(0, group, end);
+    this.#wholly.fill(1, group, end);
+    if (this.#taken[0]?.stamp !== this.#journal.sequence) this.#taken.length = 0;
+    // Between groups whose bitmaps lie apart is one that holds bitmaps and is not free as a whole.
+    const home = blockBitmapOf(geometry, group);
+    assert(blockBitmapOf(geometry, end - 1) === home + count - 1, `bitmaps of ${count} groups from ${group} on lie apart`);
+    const run = new UsedBitmaps(home, group, count);
+    this.#journal.dirtyRun(run);
+    this.#taken.push(run);
+    for (let at = group; at < end; at++) this.dirtyDescriptor(at);
   }
 
   /** Books blocks that were taken from a group's bitmap. */
@@ -345,11 +249,20 @@ export class Groups {
 
   /** Throws an InvariantError when a stretch has a group with more free blocks than it says. */
   check(): void {
-    for (const [group, free] of this.freeBlocks.entries())
+    for (const [group, free] of this.freeBlocks.entries()) {
       assert(
         free <= (this.#mostFree[Math.floor(group / STRETCH)] as number),
         `group ${group} has more free blocks than its stretch`,
       );
+      if (this.#wholly[group] === 0) continue;
+      assert(free === 0, `group ${group} is wholly used and counts ${free} free blocks`);
+      assert(this.#blockBitmaps[group] === undefined, `group ${group} is wholly used and has a bitmap in memory`);
+    }
+  }
+
+  /** The groups all of whose blocks are used without a bitmap in memory that tells it. */
+  visitWhole(visit: (group: number) => void): void {
+    for (const [group, isWhole] of this.#wholly.entries()) if (isWhole === 1) visit(group);
   }
 
   /** The groups whose bitmaps are in memory. */

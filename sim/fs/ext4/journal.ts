@@ -3,6 +3,7 @@
  *
  * Interface:
  * - `dirty` puts a block into the running transaction: a comparison of stamps when it is there already. Its record is packed at the commit.
+ *   `dirtyRun` puts several that follow each other, none of which is in it.
  * - `commit` writes revokes, descriptors, blocks, flushes, and writes the commit block, flushed. Afterwards the blocks wait for `checkpoint`.
  * - `forget` ends a metadata block that is freed: it leaves the transaction, and a revoke keeps replay from writing an older copy over
  *   what its block holds next. Until that is committed, a copy of an earlier transaction still goes to its place: a cut may bring it back.
@@ -16,22 +17,16 @@ import { type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { LogSegment, logBlocksOf } from "./log.ts";
-import { PackedBlock } from "./packed-records.ts";
-import { type Metadata, PackedWords, type Place } from "./packed-words.ts";
+import { PackedBlock, PackedRun } from "./packed-records.ts";
+import { type Metadata, type MetadataRun, PackedWords, type Place } from "./packed-words.ts";
 import { type JournalRecord, readRecord, SUPERBLOCK_BYTES, writeRecord } from "./records.ts";
 import { replayLog, scanLog } from "./recovery.ts";
+import { type Waiting, WaitingBlocks } from "./waiting-blocks.ts";
 
 /** dirty_expire_centisecs: how long a committed block may wait before the flusher writes it in place. */
 const EXPIRE_NANOSECONDS = 30e9;
 
 const NO_BLOCKS: readonly number[] = [];
-
-/** A committed block that is not in place yet, as its last transaction has it. */
-interface Waiting {
-  packed: PackedWords;
-  at: number;
-  since: number;
-}
 
 export interface JournalCounters {
   commits: number;
@@ -49,13 +44,15 @@ export class Journal {
   readonly #runs: readonly number[];
   readonly #length: number;
   #running: Metadata[] = [];
+  /** How many blocks it has more than entries: those of runs behind their first. */
+  #behindFirst = 0;
   /** Whether blocks among them were freed since. */
   #hasForgotten = false;
   /** What commits are packed into. */
   #segment = new LogSegment();
   #revoked = new Set<number>();
   /** Committed and not yet in place. */
-  #waiting = new Map<number, Waiting>();
+  readonly #waiting = new WaitingBlocks();
   /** The log's next block, 1 to length - 1. */
   #head = 1;
   /** Log blocks in use since the last checkpoint. */
@@ -79,11 +76,11 @@ export class Journal {
     return this.#running.length === 0 && this.#revoked.size === 0;
   }
   get waitingBlocks(): number {
-    return this.#waiting.size;
+    return this.#waiting.blocks;
   }
   /** Whether the running transaction is as large as jbd2 lets one grow: a quarter of the journal. */
   get isFull(): boolean {
-    return this.#running.length >= this.#length / 4 - 64;
+    return this.#running.length + this.#behindFirst >= this.#length / 4 - 64;
   }
 
   /** The block will be part of the next commit. */
@@ -92,6 +89,22 @@ export class Journal {
     metadata.stamp = this.sequence;
     this.#running.push(metadata);
     if (this.#revoked.size > 0) this.#revoked.delete(metadata.block);
+  }
+
+  /** The blocks, which are in no transaction yet, will be part of the next commit. */
+  dirtyRun(run: MetadataRun): void {
+    run.stamp = this.sequence;
+    this.#running.push(run);
+    this.#behindFirst += run.count - 1;
+  }
+
+  /** Puts runs in the place of one of the running transaction. */
+  replaceRun(run: MetadataRun, parts: readonly MetadataRun[]): void {
+    const at = this.#running.indexOf(run);
+    assert(at >= 0, `the run of blocks from ${run.block} on is not in the running transaction`);
+    this.#running.splice(at, 1, ...parts);
+    this.#behindFirst -= run.count - 1;
+    for (const part of parts) this.#behindFirst += part.count - 1;
   }
 
   forget(metadata: Metadata): void {
@@ -166,7 +179,8 @@ export class Journal {
     const { sequence } = this;
     if (this.#hasForgotten) this.#running = this.#running.filter((metadata) => metadata.stamp === sequence);
     const revoked = this.#revoked.size === 0 ? NO_BLOCKS : [...this.#revoked];
-    const size = logBlocksOf(this.#running.length, revoked.length);
+    const blocks = this.#running.length + this.#behindFirst;
+    const size = logBlocksOf(blocks, revoked.length);
     assert(size < this.#length, `a transaction of ${size} blocks in a journal of ${this.#length}`);
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
@@ -175,7 +189,7 @@ export class Journal {
     const segment = this.#segment;
     const begin = segment.length;
     for (const block of revoked) this.#waiting.delete(block);
-    segment.add(sequence, this.#running, revoked, this.#wait);
+    segment.add({ sequence, metadata: this.#running, blocks, revoked }, this.#wait);
     const commitBlock = segment.length - BLOCK_SIZE;
     failed ??= this.#log(Content.record(segment, begin, commitBlock));
     failed ??= this.#device.flush();
@@ -183,6 +197,7 @@ export class Journal {
     failed ??= this.#device.flush();
     if (failed !== undefined) return failed;
     this.#running.length = 0;
+    this.#behindFirst = 0;
     this.#hasForgotten = false;
     if (revoked.length > 0) this.#revoked = new Set();
     this.sequence += 1;
@@ -192,33 +207,19 @@ export class Journal {
 
   /** A committed block is to be written in place. */
   readonly #wait = (block: number, packed: PackedWords, at: number): void => {
-    const since = this.#clock.now;
-    const known = this.#waiting.get(block);
-    if (known === undefined) {
-      this.#waiting.set(block, { packed, at, since });
-      return;
-    }
-    known.packed = packed;
-    known.at = at;
-    known.since = since;
+    this.#waiting.add(block, packed, at, this.#clock.now);
   };
 
   /** Writes committed blocks in place, those that wait since `before` or earlier, in the order of the disk; the log is kept. */
   writeBack(before: number = Number.POSITIVE_INFINITY): Errno | undefined {
     if (this.error !== undefined) return this.error;
-    const due: number[] = [];
-    for (const [block, waiting] of this.#waiting) if (waiting.since <= before) due.push(block);
-    due.sort((one, other) => one - other);
-    for (const block of due) {
-      const failed = writePacked(this.#device, block, this.#waiting.get(block) as Waiting);
-      if (failed !== undefined) {
-        this.error = failed;
-        return failed;
-      }
-      this.#waiting.delete(block);
-    }
-    this.counters.checkpointBlocks += due.length;
-    return undefined;
+    const failed = this.#waiting.take(before, (block, waiting, from, count) => {
+      this.counters.checkpointBlocks += count;
+      if (!waiting.isRun) return writePacked(this.#device, block, waiting);
+      return writeRun(this.#device, block, waiting, from, count);
+    });
+    if (failed !== undefined) this.error = failed;
+    return failed;
   }
 
   /** What the flusher does to committed blocks that are older than 30 seconds. */
@@ -278,6 +279,12 @@ export class Journal {
     this.#head = 1;
     return this.#writeSuperblock(0) ?? found.length;
   }
+}
+
+/** Writes blocks of a run in place, from one of them on, each with a command of its own. */
+function writeRun(device: BlockDevice, block: number, place: Waiting, from: number, count: number): Errno | undefined {
+  const content = Content.record(new PackedRun(place), from * BLOCK_SIZE, (from + count) * BLOCK_SIZE);
+  return writeEach(device, bytes(block * BLOCK_SIZE), content, bytes(BLOCK_SIZE));
 }
 
 /** Writes a packed record in place. */

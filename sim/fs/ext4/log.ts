@@ -34,7 +34,7 @@ interface Transaction {
 
 export class LogSegment implements BlockRecord {
   readonly packed: PackedWords = new PackedWords();
-  /** Pairs: the block where a transaction begins, and where its words do: sequence, how many blocks, the revoked ones, the blocks' entries. */
+  /** Pairs: the block where a transaction begins, and where its words do: sequence, how many entries, the revoked blocks, the entries. */
   readonly #begins: number[] = [];
   #blocks = 0;
   /** The transaction that was read last: a log is read block by block. */
@@ -52,20 +52,27 @@ export class LogSegment implements BlockRecord {
     return this.packed.end >= SEGMENT_WORDS;
   }
 
-  /** Adds a transaction. @param placed - is told where the record of each block lies. */
+  /** Adds a transaction, whose records are of `blocks` blocks in all. @param placed - is told where the record of each block, or run, lies. */
   add(
-    sequence: number,
-    blocks: readonly Metadata[],
-    revoked: readonly number[],
+    transaction: {
+      readonly sequence: number;
+      readonly metadata: readonly Metadata[];
+      readonly blocks: number;
+      readonly revoked: readonly number[];
+    },
     placed: (block: number, packed: PackedWords, at: number) => void,
   ): void {
     const { packed } = this;
+    const { sequence, metadata, blocks, revoked } = transaction;
     this.#begins.push(this.#blocks, packed.end);
     packed.put(sequence);
-    packed.put(blocks.length);
+    packed.put(metadata.length);
     packed.putAll(revoked);
-    for (const metadata of blocks) placed(metadata.block, packed, packed.putBlock(metadata));
-    this.#blocks += logBlocksOf(blocks.length, revoked.length);
+    for (let index = 0; index < metadata.length; index++) {
+      const one = metadata[index] as Metadata;
+      placed(one.block, packed, packed.putBlock(one));
+    }
+    this.#blocks += logBlocksOf(blocks, revoked.length);
   }
 
   blockAt(offset: number, length: number): BlockRecord | undefined {
@@ -100,11 +107,13 @@ export class LogSegment implements BlockRecord {
     at += 3 + revokes;
     const homes: number[] = [];
     const records: PackedBlock[] = [];
-    for (let index = 0; index < count; index++, at += packed.sizeOf(at)) {
-      homes.push(packed.homeOf(at));
-      records.push(new PackedBlock({ packed, at }));
+    for (let entry = 0; entry < count; entry++, at += packed.sizeOf(at)) {
+      for (let index = 0; index < packed.blocksOf(at); index++) {
+        homes.push(packed.homeOf(at) + index);
+        records.push(new PackedBlock({ packed, at }, index));
+      }
     }
-    return { first, end: first + logBlocksOf(count, revokes), sequence, revoked, homes, records };
+    return { first, end: first + logBlocksOf(records.length, revokes), sequence, revoked, homes, records };
   }
 }
 

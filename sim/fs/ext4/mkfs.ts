@@ -152,7 +152,7 @@ function fixedFile(state: Ext4State, ino: number, runs: readonly number[]): void
     logical += count;
   }
   state.setWord(ino, BLOCKS, logical);
-  tree.settle({
+  const blocks = {
     journal: state.journal,
     allocate: () => {
       // mke2fs finds the block of a journal's extents just before the journal.
@@ -162,7 +162,8 @@ function fixedFile(state: Ext4State, ino: number, runs: readonly number[]): void
       return block;
     },
     free: () => undefined,
-  });
+  };
+  tree.settle(blocks, ino);
   state.setSize(ino, logical * BLOCK_SIZE);
   data.onDisk = logical * BLOCK_SIZE;
 }

@@ -2,14 +2,14 @@
  * The records of metadata blocks (records.ts) in words (packed-words.ts): one pair of functions a kind, which agree on the order of its words.
  *
  * Interface: `unpackRecord` gives a record as it was packed, with those that it builds on. `PackedBlock` is a record on the device: in the log it is
- * only moved; in its place it is unpacked when somebody reads it.
+ * only moved; in its place it is unpacked when somebody reads it. `PackedRun` is several that follow each other there.
  */
 import { type BlockRecord, wholeAt } from "../../core/block-record.ts";
 import type { Content } from "../../core/content.ts";
 import type { NameTable } from "../../core/names.ts";
-import { BLOCK_SIZE, type Geometry } from "./layout.ts";
+import { BLOCK_SIZE, BLOCKS_PER_GROUP, type Geometry } from "./layout.ts";
 import { unpackInodes } from "./packed-inodes.ts";
-import { PackedReader, type PackedWords, type Place } from "./packed-words.ts";
+import { PackedReader, type PackedWords, type Place, USED_BITMAPS } from "./packed-words.ts";
 import {
   type BitmapRecord,
   type DescriptorsRecord,
@@ -31,8 +31,8 @@ const EXTENT_BLOCK = 7;
 export const XATTR_BLOCK = 8;
 export const SYMLINK_BLOCK = 9;
 
-/** The record at a place. */
-export function unpackRecord(place: Place): MetadataRecord {
+/** The record at a place. @param index - which one of several there. */
+export function unpackRecord(place: Place, index = 0): MetadataRecord {
   const reader = new PackedReader(place);
   const kind = place.packed.kindOf(place.at);
   switch (kind) {
@@ -44,6 +44,8 @@ export function unpackRecord(place: Place): MetadataRecord {
       return unpackBitmap(reader, "ext4.blockBitmap");
     case INODE_BITMAP:
       return unpackBitmap(reader, "ext4.inodeBitmap");
+    case USED_BITMAPS:
+      return unpackUsed(reader, index);
     case INODE_TABLE:
       return { kind: "ext4.inodeTable", length: BLOCK_SIZE, since: sinceOf(reader), changes: unpackInodes(reader) };
     case DIRECTORY_BLOCK:
@@ -69,10 +71,12 @@ export class PackedBlock implements BlockRecord {
   readonly kind = "ext4.packed";
   readonly #packed: PackedWords;
   readonly #at: number;
+  readonly #index: number;
 
-  constructor({ packed, at }: Place) {
+  constructor({ packed, at }: Place, index = 0) {
     this.#packed = packed;
     this.#at = at;
+    this.#index = index;
   }
   get length(): number {
     return BLOCK_SIZE;
@@ -81,7 +85,24 @@ export class PackedBlock implements BlockRecord {
     return this.#packed.kindOf(this.#at) === SUPERBLOCK ? SUPERBLOCK_BYTES : BLOCK_SIZE;
   }
   blockAt(offset: number, length: number): BlockRecord | undefined {
-    return wholeAt(this, offset, length) && unpackRecord({ packed: this.#packed, at: this.#at });
+    return wholeAt(this, offset, length) && unpackRecord({ packed: this.#packed, at: this.#at }, this.#index);
+  }
+}
+
+/** The blocks of an entry that is of several, one behind the other. */
+export class PackedRun implements BlockRecord {
+  readonly kind = "ext4.packedRun";
+  readonly length: number;
+  readonly #place: Place;
+
+  constructor(place: Place) {
+    this.#place = place;
+    this.length = place.packed.blocksOf(place.at) * BLOCK_SIZE;
+  }
+  blockAt(offset: number, length: number): BlockRecord | undefined {
+    const inBlock = offset % BLOCK_SIZE;
+    if (length > BLOCK_SIZE) return undefined;
+    return new PackedBlock(this.#place, (offset - inBlock) / BLOCK_SIZE).blockAt(inBlock, length);
   }
 }
 
@@ -111,10 +132,34 @@ function unpackSuperblock(reader: PackedReader): SuperblockRecord {
   };
 }
 
-/** Behind what was put by `Revisions.begin`: the first group of the block, and quadruples as DescriptorsRecord.changes has them. */
+/**
+ * Behind what was put by `Revisions.begin`: the first group of the block, how many runs of groups are told, and of each its first group, how many
+ * they are, and the counts that all of them have.
+ */
 function unpackDescriptors(reader: PackedReader): DescriptorsRecord {
   const since = sinceOf<DescriptorsRecord>(reader);
-  return { kind: "ext4.groupDescriptors", length: BLOCK_SIZE, since, first: reader.unsigned(), changes: reader.signedList() };
+  const first = reader.unsigned();
+  const changes: number[] = [];
+  for (let runs = reader.unsigned(); runs > 0; runs--) {
+    const group = reader.unsigned();
+    const end = group + reader.unsigned();
+    const [freeBlocks, freeInodes, directories] = [reader.signed(), reader.signed(), reader.signed()];
+    for (let at = group; at < end; at++) changes.push(at, freeBlocks, freeInodes, directories);
+  }
+  return { kind: "ext4.groupDescriptors", length: BLOCK_SIZE, since, first, changes };
+}
+
+/** What a run of bitmaps tells, all of whose blocks are used: how many they are, and the first one's group. */
+export function packUsed(into: PackedWords, count: number, group: number): number {
+  into.put(count);
+  into.put(group);
+  return USED_BITMAPS;
+}
+
+function unpackUsed(reader: PackedReader, index: number): BitmapRecord {
+  reader.unsigned();
+  const group = reader.unsigned() + index;
+  return { kind: "ext4.blockBitmap", length: BLOCK_SIZE, since: undefined, group, changes: [0, BLOCKS_PER_GROUP] };
 }
 
 /** Behind what was put by `Revisions.begin`: the group, and pairs as BitmapRecord.changes has them. */

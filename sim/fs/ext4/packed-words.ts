@@ -13,6 +13,8 @@ export const SEGMENT_WORDS = 2048;
 const FIRST_PLACE = 1;
 const KIND_BITS = 4;
 const KIND_MASK: number = (1 << KIND_BITS) - 1;
+/** The kind whose records are of several blocks, which their first word behind the home counts. */
+export const USED_BITMAPS = 10;
 
 /** A metadata block in memory. */
 export interface Metadata {
@@ -22,6 +24,11 @@ export interface Metadata {
   stamp: number;
   /** Puts its record as it is now. @returns the record's kind (packed-records.ts). */
   pack(into: PackedWords): number;
+}
+
+/** Metadata blocks that follow each other on the device, from `block` on, and are one record. */
+export interface MetadataRun extends Metadata {
+  readonly count: number;
 }
 
 /** A record: where its entry begins. */
@@ -67,6 +74,12 @@ export class PackedWords {
   put(word: number): void {
     if (this.#end === this.#words.length) this.#grow();
     this.#words[this.#end++] = word;
+  }
+
+  /** Puts another word at a place of the entry that is being put. */
+  change(at: number, word: number): void {
+    if (!(at > this.#entry && at < this.#end)) assert(false, `word ${at} is not of the entry at ${this.#entry}`);
+    this.#words[at] = word;
   }
 
   /** Puts a list, its length first. */
@@ -123,6 +136,10 @@ export class PackedWords {
   }
   homeOf(entry: number): number {
     return this.wordAt(entry + 1) >>> 0;
+  }
+  /** How many blocks an entry is of, from its home on. */
+  blocksOf(entry: number): number {
+    return this.kindOf(entry) === USED_BITMAPS ? this.wordAt(entry + 2) : 1;
   }
 }
 

@@ -28,6 +28,7 @@ import { packSuperblock } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
 import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
 import { TimeReader } from "./times.ts";
+import type { TreeBlocks } from "./tree.ts";
 import type { Xattr } from "./xattr-list.ts";
 import { XattrBlock, type XattrSet } from "./xattr-set.ts";
 
@@ -94,6 +95,8 @@ export class Ext4State implements Metadata {
   space: AddressSpace | undefined;
   /** The files that are one page in memory (lone-file.ts). */
   lonePages: LonePages | undefined;
+  /** Where the blocks of extent trees come from; made when a tree first needs one. */
+  treeBlocks: TreeBlocks | undefined;
 
   constructor(device: BlockDevice, geometry: Geometry, environment: Ext4Environment, journalRuns: readonly number[]) {
     this.device = device;

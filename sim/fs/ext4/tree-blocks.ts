@@ -6,17 +6,19 @@ import type { ExtentTree, TreeBlocks } from "./tree.ts";
 
 /** Ends a change of an inode's extents: the tree takes or gives blocks as it needs them. */
 export function settleTree(state: Ext4State, ino: number, tree: ExtentTree): void {
-  if (!tree.liesInInode) tree.settle(treeBlocks(state, ino));
+  if (tree.liesInInode) return;
+  state.treeBlocks ??= treeBlocks(state);
+  tree.settle(state.treeBlocks, ino);
 }
 
-function treeBlocks(state: Ext4State, ino: number): TreeBlocks {
+function treeBlocks(state: Ext4State): TreeBlocks {
   return {
     journal: state.journal,
-    allocate: () => {
+    allocate: (ino: number) => {
       state.addBlocks(ino, 1);
       return allocateMetadata(state, goalOf(state, ino, true));
     },
-    free: (metadata: Metadata) => {
+    free: (ino: number, metadata: Metadata) => {
       state.addBlocks(ino, -1);
       freeMetadata(state, metadata);
     },

@@ -25,6 +25,8 @@ class Leaf implements Metadata {
   readonly block: number;
   stamp = 0;
   count: number;
+  /** Whether it changed since the tree was settled. */
+  touched = true;
   readonly #tree: ExtentTree;
 
   constructor(tree: ExtentTree, block: number, count: number) {
@@ -52,12 +54,12 @@ class IndexBlock implements Metadata {
   }
 }
 
-/** What gives and takes the blocks of a tree. */
+/** What gives and takes the blocks of inodes' trees. */
 export interface TreeBlocks {
   readonly journal: Journal;
   /** A block for metadata; allocation has been checked to succeed. */
-  allocate(): number;
-  free(metadata: Metadata): void;
+  allocate(ino: number): number;
+  free(ino: number, metadata: Metadata): void;
 }
 
 /** What most files have: shared, and never added to. */
@@ -68,7 +70,6 @@ export class ExtentTree {
   readonly list: ExtentList = new ExtentList(LIMITS);
   #leaves: Leaf[] = NO_LEAVES;
   #indexes: IndexBlock[] = NO_INDEXES;
-  #touched: Set<Leaf> | undefined;
 
   /** Whether it has no blocks and needs none. */
   get liesInInode(): boolean {
@@ -76,8 +77,10 @@ export class ExtentTree {
   }
   /** How many extents it takes at its end before it needs a block. */
   get room(): number {
-    const last = this.#leaves.at(-1);
-    return last === undefined ? EXTENTS_IN_INODE - this.list.count : EXTENTS_PER_BLOCK - last.count;
+    const leaves = this.#leaves;
+    return leaves.length === 0
+      ? EXTENTS_IN_INODE - this.list.count
+      : EXTENTS_PER_BLOCK - (leaves[leaves.length - 1] as Leaf).count;
   }
   get leafCount(): number {
     return this.#leaves.length;
@@ -94,23 +97,26 @@ export class ExtentTree {
 
   /** ExtentList tells its growth here. */
   changed(index: number, by: number): void {
-    if (this.#leaves.length === 0) return;
+    const leaves = this.#leaves;
+    if (leaves.length === 0) return;
+    if (by >= 0 && index === this.list.count - 1) {
+      // What most changes are.
+      const last = leaves[leaves.length - 1] as Leaf;
+      last.count += by;
+      last.touched = true;
+      return;
+    }
     let before = 0;
     for (const [at, leaf] of this.#leaves.entries()) {
       const last = at === this.#leaves.length - 1;
       // An extent added between two leaves goes to the left one, as the search for its place ends there.
       if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || last) {
         leaf.count += by;
-        this.#touch(leaf);
+        leaf.touched = true;
         return;
       }
       before += leaf.count;
     }
-  }
-
-  #touch(leaf: Leaf): void {
-    this.#touched ??= new Set();
-    this.#touched.add(leaf);
   }
 
   /** Every extent changed in place: all blocks of the tree join the transaction. */
@@ -119,13 +125,11 @@ export class ExtentTree {
     for (const index of this.#indexes) journal.dirty(index);
   }
 
-  settle(blocks: TreeBlocks): void {
+  settle(blocks: TreeBlocks, ino: number): void {
     const count = this.list.count;
     if (this.#leaves.length === 0) {
       if (count <= EXTENTS_IN_INODE) return;
-      const leaf = new Leaf(this, blocks.allocate(), count);
-      this.#leaves = [leaf];
-      this.#touch(leaf);
+      this.#leaves = [new Leaf(this, blocks.allocate(ino), count)];
     }
     for (let at = 0; at < this.#leaves.length; at++) {
       const leaf = this.#leaves[at] as Leaf;
@@ -133,14 +137,11 @@ export class ExtentTree {
         const last = at === this.#leaves.length - 1;
         const rest = last ? leaf.count - EXTENTS_PER_BLOCK : leaf.count >>> 1;
         leaf.count -= rest;
-        const made = new Leaf(this, blocks.allocate(), rest);
-        this.#leaves.splice(at + 1, 0, made);
-        this.#touch(leaf);
-        this.#touch(made);
+        leaf.touched = true;
+        this.#leaves.splice(at + 1, 0, new Leaf(this, blocks.allocate(ino), rest));
       } else if (leaf.count === 0) {
         this.#leaves.splice(at, 1);
-        this.#touched?.delete(leaf);
-        blocks.free(leaf);
+        blocks.free(ino, leaf);
         at -= 1;
       }
     }
@@ -148,19 +149,21 @@ export class ExtentTree {
     if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
       // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
       this.#leaves = NO_LEAVES;
-      this.#touched?.delete(only);
-      blocks.free(only);
+      blocks.free(ino, only);
     }
-    if (this.#touched !== undefined) for (const leaf of this.#touched) blocks.journal.dirty(leaf);
-    this.#touched = undefined;
-    this.#settleIndexes(blocks);
+    for (const leaf of this.#leaves) {
+      if (!leaf.touched) continue;
+      leaf.touched = false;
+      blocks.journal.dirty(leaf);
+    }
+    this.#settleIndexes(blocks, ino);
   }
 
-  #settleIndexes(blocks: TreeBlocks): void {
+  #settleIndexes(blocks: TreeBlocks, ino: number): void {
     const wanted = this.#leaves.length <= EXTENTS_IN_INODE ? 0 : Math.ceil(this.#leaves.length / EXTENTS_PER_BLOCK);
     if (wanted === this.#indexes.length && wanted === 0) return;
-    while (this.#indexes.length < wanted) this.#indexes = [...this.#indexes, new IndexBlock(this, blocks.allocate())];
-    while (this.#indexes.length > wanted) blocks.free(this.#indexes.pop() as IndexBlock);
+    while (this.#indexes.length < wanted) this.#indexes = [...this.#indexes, new IndexBlock(this, blocks.allocate(ino))];
+    while (this.#indexes.length > wanted) blocks.free(ino, this.#indexes.pop() as IndexBlock);
     for (const index of this.#indexes) blocks.journal.dirty(index);
   }
 
@@ -221,7 +224,9 @@ export class ExtentTree {
   }
 
   #loadLeaf(block: number, record: ExtentRecord): void {
-    this.#leaves = [...this.#leaves, new Leaf(this, block, record.entries.length / 3)];
+    const leaf = new Leaf(this, block, record.entries.length / 3);
+    leaf.touched = false;
+    this.#leaves = [...this.#leaves, leaf];
     for (const item of record.entries) this.list.items.push(item);
   }
 

@@ -296,7 +296,13 @@ function copyFileData(
   return failed;
 }
 
-function copyXattrs(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+/** Copies extended attributes, but for overlayfs's own (ovl_copy_xattr). */
+export function copyXattrs(
+  overlay: Overlay,
+  upper: UpperLayer,
+  source: Pick<Source, "fs" | "inode">,
+  inode: Inode,
+): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
   if (isErrno(list)) return list === ENOTSUP ? undefined : list;
   for (const name of list) {

@@ -7,6 +7,7 @@ import { EIO, EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, RENAME_EXCHANGE, S_IFCHR, S_IFDIR } from "../../vfs/filesystem.ts";
 import { HOLDS_UPPER, IS_OPAQUE, type Node } from "../nodes.ts";
+import { copyXattrs } from "./copy-up.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { YES } from "./xattrs.ts";
 
@@ -86,7 +87,7 @@ export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly
     return made;
   }
   const replaced =
-    copyAllXattrs(upper, before, made) ??
+    copyXattrs(overlay, upper, { fs: upper.fs, inode: before }, made) ??
     setOpaque(overlay, made) ??
     upper.fs.setattr(made, { mode: mode & 0o7777, uid, gid, atime, mtime }) ??
     upper.fs.rename(upper.work, passing, nodes.upperOf(nodes.parentOf(node)), nodes.nameOf(node), RENAME_EXCHANGE);
@@ -102,15 +103,4 @@ export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly
   if (replaced === undefined && wasHeld) upper.fs.drop(before);
   overlay.freeName(passing);
   return replaced;
-}
-
-function copyAllXattrs(upper: UpperLayer, from: Inode, to: Inode): Errno | undefined {
-  const list = upper.fs.listxattr(from);
-  if (isErrno(list)) return undefined;
-  for (const name of list) {
-    const value = upper.fs.getxattr(from, name);
-    const failed = isErrno(value) ? value : upper.fs.setxattr(to, name, value, 0);
-    if (failed !== undefined) return failed;
-  }
-  return undefined;
 }

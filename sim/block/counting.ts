@@ -4,7 +4,7 @@
 import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import type { Bytes } from "../core/units.ts";
-import type { BlockDevice } from "./device.ts";
+import type { BlockDevice, IoLimits } from "./device.ts";
 
 /** Commands that were asked for, and their bytes; each only grows. */
 export interface DeviceCounters {
@@ -26,6 +26,7 @@ export class CountingDevice implements BlockDevice {
   readonly name: string;
   readonly size: Bytes;
   readonly sectorSize: Bytes;
+  readonly io: IoLimits | undefined;
   /** Commands that failed below are counted, too. */
   readonly counters: DeviceCounters = newDeviceCounters();
   readonly #device: BlockDevice;
@@ -34,6 +35,7 @@ export class CountingDevice implements BlockDevice {
     this.name = device.name;
     this.size = device.size;
     this.sectorSize = device.sectorSize;
+    this.io = device.io;
     this.#device = device;
   }
 

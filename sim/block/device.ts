@@ -11,12 +11,22 @@ import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import { type Bytes, bytes } from "../core/units.ts";
 
+/** How a device is best written to, as the kernel tells it in /sys/block/…/queue. */
+export interface IoLimits {
+  /** minimum_io_size in bytes: what can be written without reading something first. */
+  readonly minimum: number;
+  /** optimal_io_size in bytes. */
+  readonly optimal: number;
+}
+
 export interface BlockDevice {
   /** What reports and events call it, such as "vda". */
   readonly name: string;
   readonly size: Bytes;
   /** 512 or 4096. */
   readonly sectorSize: Bytes;
+  /** Absent where any write is as good as another. */
+  readonly io?: IoLimits | undefined;
   /** @returns exactly `length` bytes, or EIO. */
   read(offset: Bytes, length: Bytes): Content | Errno;
   /** @returns EIO, or ENOSPC from a thin volume. */

@@ -8,7 +8,7 @@
 import type { Content } from "../core/content.ts";
 import { EIO, type Errno } from "../core/errno.ts";
 import type { Bytes } from "../core/units.ts";
-import type { BlockDevice } from "./device.ts";
+import type { BlockDevice, IoLimits } from "./device.ts";
 
 /** When which commands fail. */
 export interface Fault {
@@ -32,6 +32,7 @@ export class FaultyDevice implements BlockDevice {
   readonly name: string;
   readonly size: Bytes;
   readonly sectorSize: Bytes;
+  readonly io: IoLimits | undefined;
   readonly #device: BlockDevice;
   #armed: Armed[] = [];
   #failed = 0;
@@ -40,6 +41,7 @@ export class FaultyDevice implements BlockDevice {
     this.name = device.name;
     this.size = device.size;
     this.sectorSize = device.sectorSize;
+    this.io = device.io;
     this.#device = device;
     for (const fault of faults) this.inject(fault);
   }

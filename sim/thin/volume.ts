@@ -7,10 +7,10 @@
  * - `submit` gives a write that waits for space back as `Waiting`; `write` waits, which spends virtual time.
  * - What is not mapped reads as zeros, or as the external origin where there is one.
  */
-import type { BlockDevice } from "../block/device.ts";
+import type { BlockDevice, IoLimits } from "../block/device.ts";
 import { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
-import { type Bytes, blockOf, bytes, offsetIn, startOf } from "../core/units.ts";
+import { type Bytes, blockOf, bytes, KIB, offsetIn, startOf } from "../core/units.ts";
 import { discardBlocks } from "./discard.ts";
 import type { ThinPool } from "./pool.ts";
 import { SECTOR, TargetError } from "./pool-options.ts";
@@ -26,6 +26,9 @@ export interface VolumeOptions {
   /** A device outside of the pool that shows where nothing is mapped. */
   readonly origin?: BlockDevice;
 }
+
+/** BLK_DEF_MAX_SECTORS: the largest command that a disk usually takes at once. */
+const MAX_IO_BYTES: number = KIB(1280);
 
 type Result = Errno | undefined | typeof QUEUED;
 
@@ -64,6 +67,14 @@ export class ThinVolume implements BlockDevice {
 
   get size(): Bytes {
     return this.#size;
+  }
+
+  /** The pool's (pool_io_hints): a write of a whole block neither zeroes nor copies anything. */
+  get io(): IoLimits {
+    const { blockSize } = this.pool;
+    let minimum = Math.min(blockSize, MAX_IO_BYTES);
+    while (blockSize % minimum !== 0) minimum -= SECTOR;
+    return { minimum, optimal: blockSize };
   }
 
   /** Gives the device another length; what lies behind the end stays mapped. @param size - bytes. */

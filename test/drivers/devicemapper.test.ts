@@ -28,6 +28,18 @@ function lastTransaction({ host }: Daemon): number {
   return (JSON.parse(text(host, `${HOME}/metadata/transaction-metadata`)) as { open_transaction_id: number }).open_transaction_id;
 }
 
+/** As recorded with Docker 20.10.24: base devices of 1 GiB; mkfs.xfs aligns to the pool's blocks. */
+describe("a new base device of 1 GiB", () => {
+  test.each([
+    ["ext4", "51.31MB"],
+    ["xfs", "67.83MB"],
+  ])("with %s takes %s of the pool, as Docker's did", (fs, used) => {
+    const on = daemon(`dm.fs=${fs}`, "dm.basesize=1G", "dm.loopdatasize=4G");
+    expect([row(on, "Backing Filesystem"), row(on, "Data Space Used")]).toEqual([fs, used]);
+    on.driver.cleanup();
+  });
+});
+
 describe("a device that is in use when it is removed", () => {
   test("is marked, tried again every 30 seconds, a transaction each time, and gone once nobody uses it", () => {
     const on = daemon();

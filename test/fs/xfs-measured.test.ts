@@ -18,7 +18,16 @@ function json<T>(name: string): T {
 /** MiB; groups, blocks of one, blocks of the log, percent for inodes; statfs: blocks, free, files, free files. */
 const GEOMETRY = json<number[][]>("xfs-geometry.json");
 
+/** MiB, stripe unit and width in blocks; groups, blocks of one, blocks, blocks of the log, its unit (mkfs.xfs 6.1 -N -d su=,sw=). */
+const STRIPED = json<number[][]>("xfs-striped-geometry.json");
+
 describe("mkfs.xfs", () => {
+  test.each(STRIPED)("of %i MiB on stripes of %i and %i blocks makes %i groups of whole units, and aligns the log", (...row) => {
+    const [size = 0, unit = 0, width = 0, ...wanted] = row;
+    const { groups, groupBlocks, blocks, logBlocks, logUnit, logStart } = geometryOf(MIB(size), { stripe: { unit, width } });
+    expect([groups, groupBlocks, blocks, logBlocks, logUnit, logStart % logUnit]).toEqual([...wanted, 0]);
+  });
+
   test.each(GEOMETRY)("of %i MiB makes %i groups, and statfs tells what the kernel tells", (size = 0, ...wanted) => {
     const { groups, groupBlocks, logBlocks, inodePercent } = geometryOf(MIB(size));
     const { blocks, blocksFree, files, filesFree } = lab(MIB(size)).fs.statfs();

@@ -17,8 +17,11 @@ import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { BLOCK, openPool, openVolume } from "./thin-lab.ts";
 
-/** mke2fs as Docker calls it. */
-const MKFS: Readonly<Record<string, string>> = { ext4: "-E nodiscard,lazy_itable_init=0,lazy_journal_init=0", xfs: "" };
+/** mke2fs as Docker calls it. The bios of xfs were recorded on a device that tells no stripes of itself. */
+const MKFS: Readonly<Record<string, string>> = {
+  ext4: "-E nodiscard,lazy_itable_init=0,lazy_journal_init=0",
+  xfs: "-d noalign",
+};
 /** The recorded bios themselves differ by as much from one run to the next. */
 const TOLERANCE = 2;
 
@@ -139,7 +142,7 @@ test("what was changed once since the snapshot costs at most a block of the log 
   expect(costs[1]?.[1]).toBeLessThanOrEqual(1);
 });
 
-test("a base device of Docker's maps 3664 blocks with 10 GiB of ext4 and 783 with 1 GiB, and 1031 with 10 GiB of xfs", () => {
+test("a base device of Docker's maps 3664 blocks with 10 GiB of ext4 and 783 with 1 GiB, and 1031 with 10 GiB of unaligned xfs", () => {
   const { volume } = lab("ext4", GIB(10));
   expect(volume.mapped).toBe(3664);
   expect(lab("ext4", GIB(1)).volume.mapped).toBe(783);

@@ -335,10 +335,22 @@ export class Group {
 
   /** Gives mkfs's group its free blocks. */
   format(): void {
-    const fixed = fixedBlocks(this.#geometry) + (holdsLog(this.#geometry, this.index) ? this.#geometry.logBlocks : 0);
-    const listed = this.freeListMin;
-    for (let n = 0; n < listed; n++) this.freeList.push(fixed + n);
-    this.freeBlocks = this.length - fixed - listed;
-    this.addFree(fixed + listed, this.freeBlocks);
+    for (const [start, end] of this.#unusedRuns()) {
+      const listed = Math.min(end - start, this.freeListMin - this.freeList.length);
+      for (let n = 0; n < listed; n++) this.freeList.push(start + n);
+      if (start + listed === end) continue;
+      this.freeBlocks += end - start - listed;
+      this.addFree(start + listed, end - start - listed);
+    }
+  }
+
+  /** What a new group has beside what lies at its beginning and the log, which may begin a little behind that. */
+  #unusedRuns(): (readonly [start: number, end: number])[] {
+    const { logStart, logBlocks } = this.#geometry;
+    const fixed = fixedBlocks(this.#geometry);
+    if (!holdsLog(this.#geometry, this.index)) return [[fixed, this.length]];
+    const log = logStart - this.start;
+    const behind = [log + logBlocks, this.length] as const;
+    return log === fixed ? [behind] : [[fixed, log], behind];
   }
 }

@@ -10,7 +10,16 @@ import { lowestBit } from "../../core/bits.ts";
 import type { BTree } from "./btree.ts";
 import type { Group } from "./group.ts";
 import type { InodeChunk } from "./inodes.ts";
-import { CHUNK_INODES, chunkBlocks, type Geometry, groupInodes, groupOfInode, inodeGroups, rootInode } from "./layout.ts";
+import {
+  CHUNK_INODES,
+  chunkAlignment,
+  chunkBlocks,
+  type Geometry,
+  groupInodes,
+  groupOfInode,
+  inodeGroups,
+  rootInode,
+} from "./layout.ts";
 import { allocateAligned, allocateExact, freeBlocks } from "./space.ts";
 import type { XfsState } from "./state.ts";
 
@@ -123,8 +132,10 @@ function allocateChunk(state: XfsState, group: Group): boolean {
   const { inodesPerBlock } = state.geometry;
   const behind = group.newest / inodesPerBlock + count;
   let start = -1;
+  const goal = group.inodes.root.block - group.start;
   if (group.newest !== 0 && allocateExact(state, group, behind, count)) start = behind;
-  else start = allocateAligned(state, group, group.inodes.root.block - group.start, count);
+  else start = allocateAligned(state, group, { goal, count, alignment: chunkAlignment(state.geometry) });
+  if (start < 0) start = allocateAligned(state, group, { goal, count, alignment: count });
   if (start < 0) return false;
   addChunk(state, group, start);
   return true;

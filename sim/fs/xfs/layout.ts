@@ -27,10 +27,21 @@ export const EXTENT_BLOCKS_MAX: number = 2 ** 21 - 1;
 const AG_BLOCKS_MAX: number = 2 ** 28;
 /** mkfs.xfs refuses less. */
 export const DEVICE_BYTES_MIN: number = MIB(300);
+/** XFS_AG_MIN_BYTES in blocks: mkfs makes no smaller group. */
+const GROUP_BLOCKS_MIN: number = MIB(16) / BLOCK_SIZE;
+/** A stripe unit beyond this is none of the log's, which then gets one of 32 KiB. */
+const LOG_UNIT_MAX: number = KIB(256) / BLOCK_SIZE;
+const LOG_UNIT_DEFAULT: number = KIB(32) / BLOCK_SIZE;
 /** Blocks of the AGFL that mkfs fills. */
 const FREE_LIST_BLOCKS = 4;
 /** Inode numbers stay below this, as with mount -o inode32, whatever the disk's size. */
 const INODE_NUMBER_LIMIT: number = 2 ** 32;
+
+/** How the device below is striped, in blocks: one disk's part, and a whole stripe. */
+export interface Stripe {
+  readonly unit: number;
+  readonly width: number;
+}
 
 export interface GeometryOptions {
   /** d_type in directory entries (-n ftype=). Default true; a filesystem with checksums always has it. */
@@ -39,6 +50,8 @@ export interface GeometryOptions {
   readonly reflink?: boolean;
   /** Checksums, and all that came with them (-m crc=): inodes of 512 bytes, a tree of free inodes. Default true. */
   readonly crc?: boolean;
+  /** -d su=,sw=. Default: none. */
+  readonly stripe?: Stripe | undefined;
 }
 
 export interface Geometry {
@@ -52,6 +65,10 @@ export interface Geometry {
   readonly inodesPerBlock: number;
   readonly logStart: number;
   readonly logBlocks: number;
+  /** sb_logsunit in blocks: what a write to the log is a multiple of; 0: of a sector. */
+  readonly logUnit: number;
+  /** sb_unit in blocks: what inode chunks and large files begin at a multiple of; 0: anywhere. */
+  readonly stripeUnit: number;
   /** sb_imax_pct. */
   readonly inodePercent: number;
   readonly ftype: boolean;
@@ -65,24 +82,47 @@ export function fixedBlocks(geometry: Pick<Geometry, "reflink" | "crc">): number
   return 1 + 3 + (geometry.crc ? 1 : 0) + (geometry.reflink ? 1 : 0);
 }
 
-/** calc_default_ag_geometry for one disk: 4 groups up to 4 TiB, groups of 1 TiB beyond. */
-function groupBlocksOf(blocks: number): number {
-  return blocks >= 4 * AG_BLOCKS_MAX ? AG_BLOCKS_MAX : Math.ceil(blocks / 4);
+/** calc_default_ag_geometry: for one disk 4 groups up to 4 TiB, groups of 1 TiB beyond; more of them where the device is striped. */
+function defaultGroupBlocks(blocks: number, isStriped: boolean): number {
+  if (blocks >= (isStriped ? 32 : 4) * AG_BLOCKS_MAX) return AG_BLOCKS_MAX;
+  const count = !isStriped ? 4 : blocks > MIB(512 * 1024) / BLOCK_SIZE ? 32 : blocks > MIB(8 * 1024) / BLOCK_SIZE ? 16 : 8;
+  return Math.min(AG_BLOCKS_MAX, Math.ceil(blocks / count));
 }
 
-/** calculate_log_size: a 2048th of the disk, from 64 MiB to just below 2 GiB. */
-function logBlocksOf(blocks: number, groupBlocks: number): number {
+/** align_ag_geometry: groups of whole stripe units, which do not all begin on the same disk. */
+function groupBlocksOf(blocks: number, stripe: Stripe | undefined): number {
+  const usual = defaultGroupBlocks(blocks, stripe !== undefined);
+  if (stripe === undefined) return usual;
+  const aligned = roundUp(usual, stripe.unit);
+  const fits = aligned <= AG_BLOCKS_MAX ? aligned : aligned - stripe.unit;
+  return fits % stripe.width === 0 && stripe.width !== stripe.unit ? fits - stripe.unit : fits;
+}
+
+function roundUp(value: number, unit: number): number {
+  return unit === 0 ? value : Math.ceil(value / unit) * unit;
+}
+
+/** The stripe unit that the log gets of the device's. */
+function logUnitOf(stripe: Stripe | undefined): number {
+  if (stripe === undefined) return 0;
+  return stripe.unit > LOG_UNIT_MAX ? LOG_UNIT_DEFAULT : stripe.unit;
+}
+
+/** calculate_log_size: a 2048th of the disk, from 64 MiB to just below 2 GiB, in whole units. */
+function logBlocksOf(blocks: number, groupBlocks: number, unit: number): number {
   const wanted = Math.max(MIB(64) / BLOCK_SIZE, Math.floor(blocks / 2048));
-  return Math.min(wanted, (2 ** 31 - MIB(10)) / BLOCK_SIZE, groupBlocks - 16);
+  return Math.min(roundUp(wanted, unit), (2 ** 31 - MIB(10)) / BLOCK_SIZE, groupBlocks - 16);
 }
 
 export function geometryOf(size: number, options: GeometryOptions = {}): Geometry {
   const crc = options.crc ?? true;
   const reflink = crc && (options.reflink ?? true);
-  const groupBlocks = groupBlocksOf(Math.floor(size / BLOCK_SIZE));
+  const { stripe } = options;
   let blocks = Math.floor(size / BLOCK_SIZE);
-  // A last group that is too small to be one (64 blocks) is left out.
-  if (blocks % groupBlocks !== 0 && blocks % groupBlocks < 64) blocks -= blocks % groupBlocks;
+  const groupBlocks = groupBlocksOf(blocks, stripe);
+  const logUnit = logUnitOf(stripe);
+  // A last group that is too small to be one is left out.
+  if (blocks % groupBlocks < GROUP_BLOCKS_MIN) blocks -= blocks % groupBlocks;
   const groups = Math.ceil(blocks / groupBlocks);
   const inodeSize = crc ? 512 : 256;
   const fixed = fixedBlocks({ crc, reflink });
@@ -93,8 +133,10 @@ export function geometryOf(size: number, options: GeometryOptions = {}): Geometr
     groupBits: Math.ceil(Math.log2(groupBlocks)),
     inodeSize,
     inodesPerBlock: BLOCK_SIZE / inodeSize,
-    logStart: Math.floor(groups / 2) * groupBlocks + fixed,
-    logBlocks: logBlocksOf(blocks, groupBlocks),
+    logStart: roundUp(Math.floor(groups / 2) * groupBlocks + fixed, logUnit),
+    logBlocks: logBlocksOf(blocks, groupBlocks, logUnit),
+    logUnit,
+    stripeUnit: stripe?.unit ?? 0,
     inodePercent: size < 2 ** 40 ? 25 : size < 50 * 2 ** 40 ? 5 : 1,
     ftype: crc || (options.ftype ?? true),
     reflink,
@@ -136,9 +178,14 @@ export function blockOfInode(geometry: Geometry, ino: number): number {
 export function chunkBlocks(geometry: Geometry): number {
   return CHUNK_INODES / geometry.inodesPerBlock;
 }
-/** The first inodes lie at a block that is a multiple of the chunk's alignment, behind headers and the AGFL's blocks. */
-export function rootInode(geometry: Geometry): number {
+/** ialloc_align: where inode chunks begin, the stripe unit where that holds whole chunks. */
+export function chunkAlignment(geometry: Geometry): number {
   const unit = chunkBlocks(geometry);
+  return geometry.stripeUnit > 0 && geometry.stripeUnit % unit === 0 ? geometry.stripeUnit : unit;
+}
+/** The first inodes lie at a block that is a multiple of the chunks' alignment, behind headers and the AGFL's blocks. */
+export function rootInode(geometry: Geometry): number {
+  const unit = chunkAlignment(geometry);
   const behind = fixedBlocks(geometry) + FREE_LIST_BLOCKS;
   return Math.ceil(behind / unit) * unit * geometry.inodesPerBlock;
 }

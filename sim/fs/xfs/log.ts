@@ -43,8 +43,8 @@ const FRAME_OPS = 3;
 const FRAME_BYTES: number = FRAME_OPS * OP_BYTES + 16;
 /** Operations of a checkpoint that logs a superblock and nothing else: by this number the log knows a dummy (XLOG_COVER_OPS). */
 const COVER_OPS = 5;
-/** An in-core log buffer: 32 KiB, its first sector the header. */
-const RECORD_DATA_BYTES: number = 32_768 - SECTOR_SIZE;
+/** An in-core log buffer: 32 KiB, or the log's stripe unit where that is more. A sector of it for each 32 KiB is the header. */
+const BUFFER_BYTES = 32_768;
 /** What a mount makes stale ahead of the head: eight log buffers of the largest size (xlog_clear_stale_blocks). */
 const STALE_SECTORS: number = (8 * 256 * 1024) / SECTOR_SIZE;
 /** A sector of the log that no checkpoint wrote: the magic number of a record's header and no more. */
@@ -77,6 +77,11 @@ export class Log {
   readonly #device: BlockDevice;
   readonly #first: number;
   readonly #sectors: number;
+  /** What a record's length is a multiple of: a sector, or the stripe unit. */
+  readonly #unit: number;
+  readonly #headerBytes: number;
+  /** What a record holds beside its header at most. */
+  readonly #dataBytes: number;
   #running: Metadata[] = [];
   #cancelled = new Set<number>();
   #waiting = new Map<number, Waiting>();
@@ -92,6 +97,10 @@ export class Log {
     this.#device = device;
     this.#first = geometry.logStart * SECTORS_PER_BLOCK;
     this.#sectors = geometry.logBlocks * SECTORS_PER_BLOCK;
+    this.#unit = geometry.logUnit > 0 ? geometry.logUnit * BLOCK_SIZE : SECTOR_SIZE;
+    const buffer = Math.max(BUFFER_BYTES, this.#unit);
+    this.#headerBytes = Math.ceil(buffer / BUFFER_BYTES) * SECTOR_SIZE;
+    this.#dataBytes = buffer - this.#headerBytes;
   }
 
   get isIdle(): boolean {
@@ -133,6 +142,11 @@ export class Log {
 
   #used(tail: LogPlace): number {
     return (this.#head.cycle - tail.cycle) * this.#sectors + this.#head.sector - tail.sector;
+  }
+
+  /** How long a record is that holds so many bytes (xlog_calc_iclog_size). */
+  #lengthOf(dataBytes: number): number {
+    return Math.ceil((this.#headerBytes + dataBytes) / this.#unit) * this.#unit;
   }
 
   /** Writes one record at the head; one that reaches the end of the log goes on at its beginning. */
@@ -183,26 +197,26 @@ export class Log {
 
   /** Pushes the AIL where the checkpoint would not find room behind the tail. */
   #makeRoom(total: number): Errno | undefined {
-    const sectors = Math.ceil(total / RECORD_DATA_BYTES) * (RECORD_DATA_BYTES / SECTOR_SIZE + 1);
+    const sectors = Math.ceil(total / this.#dataBytes) * ((this.#dataBytes + this.#headerBytes) / SECTOR_SIZE);
     assert(sectors < this.#sectors / 2, `a checkpoint of ${sectors} sectors in a log of ${this.#sectors}`);
     if (this.#used(this.#tail()) + sectors < this.#sectors - STALE_SECTORS) return undefined;
     return this.push() ?? this.#device.flush();
   }
 
   #writeCheckpoint(logged: readonly LoggedBuffer[], cancelled: readonly number[], total: number): Errno | undefined {
-    const parts = Math.max(1, Math.ceil(total / RECORD_DATA_BYTES));
+    const parts = Math.max(1, Math.ceil(total / this.#dataBytes));
     const share = Math.ceil(logged.length / parts);
     this.#begun.set(this.checkpoint, this.#head);
     const tail = this.#tail();
     let failed: Errno | undefined;
     for (let part = 0; part < parts && failed === undefined; part++) {
       const isLast = part === parts - 1;
-      const rest = isLast ? total - part * RECORD_DATA_BYTES : RECORD_DATA_BYTES;
+      const rest = isLast ? total - part * this.#dataBytes : this.#dataBytes;
       // What the log covers in place, and data that the checkpoint maps, is durable before it is.
       if (part === 0 || isLast) failed = this.#device.flush();
       failed ??= this.#write({
         kind: "xfs.log",
-        length: SECTOR_SIZE + Math.ceil(rest / SECTOR_SIZE) * SECTOR_SIZE,
+        length: this.#lengthOf(rest),
         place: this.#head,
         tail,
         checkpoint: this.checkpoint,
@@ -260,7 +274,7 @@ export class Log {
     if (flushed !== undefined) return flushed;
     const written = this.#write({
       kind: "xfs.log",
-      length: 2 * SECTOR_SIZE,
+      length: this.#lengthOf(SECTOR_SIZE),
       place,
       tail: place,
       checkpoint: this.checkpoint,

@@ -5,7 +5,7 @@ import { Content } from "../../core/content.ts";
 import { EINVAL, type Errno } from "../../core/errno.ts";
 import { EventStream } from "../../core/events.ts";
 import { NameTable } from "../../core/names.ts";
-import { bytes, deviceNumber } from "../../core/units.ts";
+import { bytes, deviceNumber, KIB } from "../../core/units.ts";
 import { S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import { newState } from "./assemble.ts";
 import { newDirectoryData } from "./inode-load.ts";
@@ -21,6 +21,7 @@ import {
   groupStart,
   rootInode,
   SECTORS_PER_BLOCK,
+  type Stripe,
 } from "./layout.ts";
 import { writeRecord } from "./records.ts";
 import { allocateExact } from "./space.ts";
@@ -31,14 +32,32 @@ export interface MkfsOptions extends GeometryOptions {
   readonly clock?: Clock;
 }
 
+/** WHACK_SIZE: what mkfs overwrites at both ends of the device, where other filesystems and RAIDs keep their marks. */
+const WIPED_BYTES: number = KIB(128);
+
+function wipeEnds(device: BlockDevice): Errno | undefined {
+  const zeros = Content.zeros(WIPED_BYTES);
+  const end = device.size - (device.size % device.sectorSize);
+  return device.write(bytes(0), zeros) ?? device.write(bytes(end - WIPED_BYTES), zeros);
+}
+
+/** The stripe that the device tells of itself; undefined where that is no more than a block, or not told. */
+function stripeOf({ io }: BlockDevice): Stripe | undefined {
+  if (io === undefined || io.minimum <= BLOCK_SIZE || io.minimum % BLOCK_SIZE !== 0 || io.optimal % io.minimum !== 0)
+    return undefined;
+  return { unit: io.minimum / BLOCK_SIZE, width: io.optimal / BLOCK_SIZE };
+}
+
 /**
- * Makes an xfs on the whole device, as mkfs.xfs 6.1 does.
- * @returns EINVAL for a device below 300 MiB or above 16 TiB, or the device's error.
+ * Makes an xfs on the whole device, as mkfs.xfs 6.1 does; aligned to the device's stripes unless the options name others.
+ * @returns EINVAL for a device below 300 MiB or above 16 TiB, or whose groups are too small for the log; or the device's error.
  */
 export function mkfsXfs(device: BlockDevice, options: MkfsOptions = {}): Errno | undefined {
   if (device.size < DEVICE_BYTES_MIN || device.size > 2 ** 44) return EINVAL;
   const clock = options.clock ?? new Clock();
-  const geometry = geometryOf(device.size, options);
+  const geometry = geometryOf(device.size, { ...options, stripe: "stripe" in options ? options.stripe : stripeOf(device) });
+  const logEnd = geometry.logStart + geometry.logBlocks;
+  if (geometry.logUnit > 0 && logEnd > groupStart(geometry, Math.floor(geometry.groups / 2) + 1)) return EINVAL;
   const size = bytes(geometry.blocks * BLOCK_SIZE);
   const discarded = device.discard(bytes(0), size);
   if (discarded !== undefined) {
@@ -46,6 +65,8 @@ export function mkfsXfs(device: BlockDevice, options: MkfsOptions = {}): Errno |
     const failed = device.write(bytes(0), Content.zeros(size));
     if (failed !== undefined) return failed;
   }
+  const unwiped = wipeEnds(device);
+  if (unwiped !== undefined) return unwiped;
   const state = newState(device, geometry, toolEnvironment(clock));
   for (const group of state.groups) {
     group.format();

@@ -144,7 +144,7 @@ function advanceBlocks(
   range: { end: number; size: number },
 ): number {
   if (range.end <= range.size || range.size < ADVANCE_BLOCKS_MIN * BLOCK_SIZE) return 0;
-  const before = lengthBefore(data, block);
+  const before = range.size < state.geometry.stripeUnit * BLOCK_SIZE ? 0 : lengthBefore(data, block);
   if (before === 0) return ADVANCE_BLOCKS_MIN;
   let blocks = before * 2;
   if (blocks > EXTENT_BLOCKS_MAX) blocks = block;
@@ -157,6 +157,11 @@ function advanceBlocks(
   blocks = Math.min(blocks, EXTENT_BLOCKS_MAX);
   while (blocks > 0 && blocks >= free) blocks = Math.floor(blocks / 16);
   return Math.max(blocks, ADVANCE_BLOCKS_MIN);
+}
+
+/** xfs_eof_alignment: on a striped device what a file of a stripe unit or more takes ends with a unit. */
+function stripeEnd({ geometry: { stripeUnit } }: XfsState, size: number, end: number): number {
+  return stripeUnit === 0 || size < stripeUnit * BLOCK_SIZE ? end : Math.ceil(end / stripeUnit) * stripeUnit;
 }
 
 /** What is left of a write as one mapping of it begins: logical blocks, the last byte's end, and the file's size by then. */
@@ -174,7 +179,8 @@ function promiseGap(state: XfsState, ino: number, data: FileData, to: number, pi
   if (isLast) {
     const advance = advanceBlocks(state, ino, data, from, { end: endByte, size });
     const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
-    if (advance > 0 && aligned + advance > to && promise(state, ino, data, from, aligned + advance)) return true;
+    const end = stripeEnd(state, size, aligned + advance);
+    if (advance > 0 && end > to && promise(state, ino, data, from, end)) return true;
   }
   return promise(state, ino, data, from, to);
 }

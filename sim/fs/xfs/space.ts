@@ -135,16 +135,51 @@ export function allocateBlocks(state: XfsState, wish: Wish, into: Run): boolean 
   return false;
 }
 
+/**
+ * Takes blocks at the end of a file on a striped device, all or none (xfs_bmap_btalloc_at_eof): right behind those before, else from the
+ * beginning of a stripe unit on.
+ * @param follows - whether the goal is where the file's last blocks end
+ */
+export function allocateStriped(state: XfsState, wish: Omit<Wish, "userData">, follows: boolean, into: Run): boolean {
+  const { goal, wanted: count } = wish;
+  const { groups, groupBlocks, stripeUnit: alignment } = state.geometry;
+  const goalGroup = Math.min(groups - 1, Math.floor(goal / groupBlocks));
+  const goalInGroup = goal - groupStart(state.geometry, goalGroup);
+  if (follows && allocateExact(state, state.group(goalGroup), goalInGroup, count)) {
+    into.start = goal;
+    into.count = count;
+    return true;
+  }
+  for (let n = 0; n < groups; n++) {
+    const group = state.group((goalGroup + n) % groups);
+    const start = allocateAligned(state, group, { goal: n === 0 ? goalInGroup : 0, count, alignment, userData: true });
+    if (start < 0) continue;
+    into.start = group.start + start;
+    into.count = count;
+    return true;
+  }
+  return false;
+}
+
 /** Whether a group has a free extent of so many blocks. */
 function holds(group: Group, count: number): boolean {
   return group.bySize.last() && group.bySize.get(1) >= count;
 }
 
+/** Aligned blocks of one group: the block near which, how many, and what the first must be a multiple of. */
+interface AlignedWish {
+  readonly goal: number;
+  readonly count: number;
+  readonly alignment: number;
+  readonly userData?: boolean;
+}
+
 /** Takes aligned blocks in one group, all or none. @returns the first, in the group, or -1. */
-export function allocateAligned(state: XfsState, group: Group, goal: number, count: number): number {
+export function allocateAligned(state: XfsState, group: Group, wish: AlignedWish): number {
+  const { goal, count, alignment, userData = false } = wish;
   if (group.available < count) return -1;
   group.fixFreeList();
-  const start = nearest(group, { goal, wanted: count, alignment: count, userData: false }, count);
+  const start = nearest(group, { goal, wanted: count, alignment, userData }, count);
   if (start < 0) return -1;
   group.takeRun(start, count);
   state.freeBlocks -= count;

@@ -16,7 +16,7 @@ import { PROJECT } from "./inodes.ts";
 import { BLOCK_SIZE, blockOfInode } from "./layout.ts";
 import { dropCowPromises, dropPromises } from "./promise.ts";
 import { addStaging, endStaging } from "./shared.ts";
-import { allocateBlocks, type Run } from "./space.ts";
+import { allocateBlocks, allocateStriped, type Run } from "./space.ts";
 import type { XfsState } from "./state.ts";
 import { freeMapped } from "./unmap.ts";
 
@@ -52,6 +52,22 @@ export interface BlockRange {
   readonly isHole?: boolean;
 }
 
+/**
+ * Takes blocks for a file's data. On a striped device those of a whole stripe unit or more at the file's end are aligned; what no write
+ * has promised goes on where the file ends, if it can (xfs_bmap_btalloc_best_length, Linux 6.18).
+ * @param of - whether nothing of the file lies behind, and whether blocks may go on behind those before
+ */
+function allocateData(
+  state: XfsState,
+  wish: { readonly goal: number; readonly wanted: number },
+  of: { readonly isLast: boolean; readonly follows: boolean },
+  into: Run,
+): boolean {
+  const { stripeUnit } = state.geometry;
+  if (stripeUnit > 0 && wish.wanted >= stripeUnit && of.isLast && allocateStriped(state, wish, of.follows, into)) return true;
+  return allocateBlocks(state, { ...wish, userData: true }, into);
+}
+
 /** Allocates [start, end), where nothing is mapped, and ends the promises for it. */
 export function allocateRange(state: XfsState, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
@@ -59,7 +75,8 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
   for (let block = range.start; block < range.end; ) {
     const wanted = range.end - block;
     const goal = dataGoal(state, ino, fork.list, { block, count: wanted, isHole: range.isHole === true });
-    if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
+    const isLast = fork.list.find(block) >= fork.list.count && data.delayed?.nextCovered(range.end) === undefined;
+    if (!allocateData(state, { goal, wanted }, { isLast, follows: range.isHole === true && block > 0 }, run)) return ENOSPC;
     dropPromises(state, ino, data, block, block + run.count);
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
@@ -134,7 +151,8 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
     for (let block = range.start; block < range.end; ) {
       const wanted = range.end - block;
       const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
-      if (!allocateBlocks(state, { goal, wanted, userData: true }, run)) return ENOSPC;
+      const isLast = cow.list.find(block) >= cow.list.count && cow.delayed.nextCovered(range.end) === undefined;
+      if (!allocateData(state, { goal, wanted }, { isLast, follows: false }, run)) return ENOSPC;
       dropCowPromises(state, ino, data, block, block + run.count);
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);

@@ -153,6 +153,14 @@ export function modeWithAcl(mode: number, acl: Acl): number {
   return (mode & ~0o777) | bits | group;
 }
 
+/** The list that says what a mode says (posix_acl_from_mode). */
+export function aclOfMode(mode: number): Acl {
+  return ([6, 3, 0] as const).map((shift) => {
+    const tag = shift === 6 ? USER_OBJ : shift === 3 ? GROUP_OBJ : OTHER;
+    return { tag, permissions: (mode >> shift) & 7, id: ACL_UNDEFINED_ID };
+  });
+}
+
 /** A list with other permissions of owner, mask (the group's where there is none) and others. */
 function withClasses(acl: Acl, permissionsOf: (entry: AclEntry, shift: number) => number): Acl {
   const hasMask = acl.some(({ tag }) => tag === MASK);

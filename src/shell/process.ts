@@ -13,6 +13,7 @@ import { EBADF, EINVAL, type Errno, ESPIPE, isErrno } from "../../sim/core/errno
 import type { Random } from "../../sim/core/random.ts";
 import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
 import { type Attributes, newAttributes, O_CLOEXEC, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import { aclBytes, aclName, aclOfMode } from "../../sim/vfs/posix-acl.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { flagsText, octal, pathText, tidy } from "./call-text.ts";
 import { takeFrom } from "./pipe.ts";
@@ -336,12 +337,12 @@ export class Process {
    * posix_acl_update_mode).
    */
   setModeList(of: string | OpenedFile, mode: number): Errno | undefined {
-    const failed = typeof of === "string" ? this.task.chmod(of, mode & 0o7777) : this.task.fchmod(of.fd, mode & 0o7777);
-    return this.#made(typeof of === "string" ? "setxattr" : "fsetxattr", failed, where(of), '"system.posix_acl_access"');
+    return this.setxattr(of, aclName("access"), aclBytes(aclOfMode(mode)));
   }
-  /** Takes a directory's default list away; none is there. */
+  /** Takes a directory's default list away, if there is one. */
   removeDefaultList(path: string): void {
-    this.#made("removexattr", undefined, pathText(path), '"system.posix_acl_default"');
+    const name = aclName("default");
+    this.#made("removexattr", this.task.removexattr(path, name), pathText(path), pathText(name));
   }
 
   // For people

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import type { CallSession } from "../../src/calls/session.ts";
+import { aclText } from "../../src/fuzz/acl-text.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { Missing, type World, WorldFailure } from "../../src/scenario/world.ts";
@@ -101,7 +102,9 @@ describe("the shell's commands make the calls of coreutils 9.1", () => {
       maker.task.mkdir("/t", 0o755);
       const setup = one.setup.replace(/python3.*/, "true");
       if (setup !== "") expect(shell(maker, setup)).toMatchObject({ stderr: "" });
-      if (setup !== one.setup) maker.task.setxattr("/t/a", "user.k", Uint8Array.of(118));
+      const lists = [...one.setup.matchAll(/setxattr\('(.*?)', '(.*?)', bytes\.fromhex\('(.*?)'\)\)/g)];
+      for (const [, path, list = "", hex = ""] of lists) maker.task.setxattr(`/t/${path}`, list, Buffer.from(hex, "hex"));
+      if (setup !== one.setup && lists.length === 0) maker.task.setxattr("/t/a", "user.k", Uint8Array.of(118));
       world.addContainer("c", "l");
       const calls: string[] = [];
       const outcome = shell(sessionOf(world, "c"), one.script, calls);
@@ -115,4 +118,22 @@ describe("the shell's commands make the calls of coreutils 9.1", () => {
       world.check();
     });
   }
+});
+
+test("ls -l marks what has an access control list, and leaves room for the mark beside the rest (coreutils 9.1, recorded)", () => {
+  const world = worldOf("overlay2");
+  world.addLayer("l", undefined);
+  const maker = sessionOf(world, "l");
+  maker.task.mkdir("/t", 0o755);
+  shell(maker, "mkdir d; echo x > f; echo y > g");
+  const list = (text: string): Uint8Array => Uint8Array.from(aclText(text), (letter) => letter.charCodeAt(0));
+  const marks = (): readonly string[] =>
+    shell(maker, "ls -l")
+      .stdout.split("\n")
+      .slice(1, -1)
+      .map((line) => line.slice(0, 12));
+  expect(marks()).toEqual(["drwxr-xr-x 2", "-rw-r--r-- 1", "-rw-r--r-- 1"]);
+  maker.task.setxattr("/t/d", "system.posix_acl_default", list("u::rwx,g::r-x,o::---"));
+  maker.task.setxattr("/t/g", "system.posix_acl_access", list("u::rw-,u:7:r--,g::r--,m::r--,o::r--"));
+  expect(marks()).toEqual(["drwxr-xr-x+ 2", "-rw-r--r--  1", "-rw-r--r--+ 1"].map((line) => line.slice(0, 12)));
 });

@@ -43,11 +43,9 @@ export function copyList(
   const isDirectory = (source.mode & S_IFMT) === S_IFDIR;
   const access = process.getxattr(from, ACCESS);
   const keeps = !isErrno(access) || access === ENODATA;
-  if (keeps) look(process, from);
-  if (keeps && isDirectory) {
-    const inherited = process.getxattr(from, DEFAULT);
-    if (inherited === ENODATA) look(process, from);
-  }
+  if (access === ENODATA) look(process, from);
+  const inherited = keeps && isDirectory ? process.getxattr(from, DEFAULT) : undefined;
+  if (inherited === ENODATA) look(process, from);
   const special = (source.mode & 0o7000) !== 0;
   if (!keeps || special) {
     const failed = typeof to === "string" ? process.chmod(to, source.mode & 0o7777) : process.fchmod(to, source.mode);
@@ -56,7 +54,10 @@ export function copyList(
   if (!keeps) return true;
   const failed = isErrno(access) ? process.setModeList(to, source.mode) : process.setxattr(to, ACCESS, access);
   if (failed !== undefined) return refuse(process, `${command}: preserving permissions for ${quoted(nameOf(to))}`, failed);
-  if (isDirectory && typeof to === "string") process.removeDefaultList(to);
+  if (isDirectory && typeof to === "string") {
+    if (inherited instanceof Uint8Array) process.setxattr(to, DEFAULT, inherited);
+    else process.removeDefaultList(to);
+  }
   return true;
 }
 

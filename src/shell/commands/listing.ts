@@ -51,30 +51,39 @@ interface Listing {
 interface Row {
   readonly name: string;
   readonly path: string;
-  readonly attributes: fs.Attributes | undefined;
+  readonly attributes: ShownAttributes | undefined;
   readonly inode: number;
 }
 
-function lookLong(process: Process, path: string): fs.Attributes | undefined {
+interface ShownAttributes extends fs.Attributes {
+  /** Whether an access control list says more than the mode. */
+  readonly hasList?: boolean;
+}
+
+function lookLong(process: Process, path: string): ShownAttributes | undefined {
   const found = process.statx(path, false);
   if (isErrno(found)) return undefined;
   process.getxattr(path, "security.selinux", false);
   if ((found.mode & fs.S_IFMT) === fs.S_IFLNK) return found;
-  process.getxattr(path, "system.posix_acl_access");
-  if ((found.mode & fs.S_IFMT) === fs.S_IFDIR) process.getxattr(path, "system.posix_acl_default");
-  return found;
+  const isDirectory = (found.mode & fs.S_IFMT) === fs.S_IFDIR;
+  const hasList =
+    !isErrno(process.getxattr(path, "system.posix_acl_access")) ||
+    (isDirectory && !isErrno(process.getxattr(path, "system.posix_acl_default")));
+  return { ...found, hasList };
 }
 
 function longLines(process: Process, rows: readonly Row[]): readonly string[] {
   const width = (cells: readonly string[]): number => Math.max(0, ...cells.map((cell) => cell.length));
+  const anyHasList = rows.some(({ attributes }) => attributes?.hasList === true);
   const all = rows.flatMap(({ name, path, attributes }) => {
     if (attributes === undefined) return [];
+    const mark = anyHasList ? (attributes.hasList === true ? "+" : " ") : "";
     const { mode, rdev, size } = attributes;
     const special = (mode & fs.S_IFMT) === fs.S_IFCHR || (mode & fs.S_IFMT) === fs.S_IFBLK;
     const target = (mode & fs.S_IFMT) === fs.S_IFLNK ? process.readlink(path) : undefined;
     const shown = target === undefined || isErrno(target) ? name : `${name} -> ${target}`;
     const amount = special ? `${majorOf(rdev)}, ${minorOf(rdev)}` : String(size);
-    return [[modeLetters(mode), String(attributes.nlink), String(attributes.uid), String(attributes.gid), amount, shown]];
+    return [[modeLetters(mode) + mark, String(attributes.nlink), String(attributes.uid), String(attributes.gid), amount, shown]];
   });
   const widths = [0, 1, 2, 3, 4].map((column) => width(all.map((cells) => cells[column] ?? "")));
   return all.map((cells) =>

@@ -28,6 +28,8 @@ interface TmpfsParts {
   readonly space: TmpfsSpace;
 }
 
+export const FALLOCATE_MODES: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+
 export class TmpfsFiles {
   readonly #label: string;
   readonly #clock: Clock;
@@ -91,7 +93,7 @@ export class TmpfsFiles {
   }
 
   fallocate(file: FileHandle, mode: number, range: { readonly offset: number; readonly length: number }): Errno | undefined {
-    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return ENOTSUP;
+    if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
     const { offset, length } = range;
     const pages = this.#pagesForWriting(file);
     const before = pages.cachedPages;

@@ -37,7 +37,7 @@ import { type Acl, type AclKind, keptAcl } from "../vfs/posix-acl.ts";
 import { TmpfsAcls } from "./tmpfs-acl.ts";
 import { changeAttributes, readAttributes, updateAtime } from "./tmpfs-attributes.ts";
 import { checkTmpfs } from "./tmpfs-check.ts";
-import { TmpfsFiles, type TmpfsHost } from "./tmpfs-files.ts";
+import { FALLOCATE_MODES, TmpfsFiles, type TmpfsHost } from "./tmpfs-files.ts";
 import { TmpfsFlags } from "./tmpfs-flags.ts";
 import { SHORT_TARGET, TmpfsInodes } from "./tmpfs-inodes.ts";
 import { TmpfsSpace } from "./tmpfs-space.ts";
@@ -70,6 +70,7 @@ export class Tmpfs implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
+  readonly fallocateModes: number = FALLOCATE_MODES;
   readonly #clock: Clock;
   readonly #inodes: TmpfsInodes;
   readonly #entries = new DentryTable();
@@ -407,11 +408,9 @@ export class Tmpfs implements FileSystem {
   statfs(): StatFs {
     return { type: TMPFS_MAGIC, blockSize: bytes(PAGE_SIZE), ...this.#space.counts(), nameLength: this.nameMax };
   }
-
   sync(): Errno | undefined {
     return undefined;
   }
-
   unmount(): Errno | undefined {
     for (let inode = 1; inode < this.#inodes.end; inode++) {
       const data = this.#inodes.data[inode];

@@ -287,6 +287,8 @@ export interface FileSystem {
   /** A write of no bytes, by a filesystem in which that does something: aufs copies up. */
   writeNothing?(file: FileHandle): Errno | undefined;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
+  /** The FALLOC_FL_* bits that `fallocate` knows: others are refused before set-id bits go. Absent: whatever it refuses, it refuses then. */
+  readonly fallocateModes?: number;
   /** @param mode - FALLOC_FL_* bits. */
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
   /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end, and before 0 where nothing else is known. */

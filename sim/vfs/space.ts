@@ -93,6 +93,7 @@ export function fallocate(task: Process, fd: number, mode: number, offset: numbe
   if (file.type !== S_IFREG) return ENODEV;
   // A sum of 2^63 is one that overflows.
   if (offset + length >= POSITION_MAX || offset + length > (fs.positionMax?.(file.handle) ?? POSITION_MAX)) return EFBIG;
+  if (fs.fallocateModes !== undefined && (mode & ~fs.fallocateModes) !== 0) return ENOTSUP;
   return removePrivileges(task, file) ?? fs.fallocate(file.handle, mode, offset, length);
 }
 

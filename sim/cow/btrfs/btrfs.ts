@@ -34,7 +34,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
-import { fallocate } from "./fallocate.ts";
+import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
 import { flushCyclic, type InodeState } from "./inode-state.ts";
@@ -69,6 +69,7 @@ export class Btrfs implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
+  readonly fallocateModes: number = FALLOCATE_MODES;
   /** fs/btrfs/xattr.c, btrfs_listxattr asks for no capability. */
   readonly listsTrusted = true;
   readonly counters: BtrfsState["counters"];

@@ -12,7 +12,7 @@ import { promise, promiseRange, undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 import { insert } from "./writeback.ts";
 
-const SUPPORTED: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+export const FALLOCATE_MODES: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 /** The longest extent that is preallocated at once. */
 const PREALLOC_MAX = MIB(256);
 const FALLOCATE_ITEMS = 3;
@@ -23,7 +23,7 @@ interface Range {
 }
 
 export function fallocate(state: BtrfsState, inode: InodeState, mode: number, range: Range): Errno | undefined {
-  if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
+  if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
   const refused = state.begin(FALLOCATE_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, inode, range);

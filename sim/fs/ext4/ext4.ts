@@ -31,7 +31,7 @@ import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { loadDirectory, lookupEntry } from "./directories.ts";
-import { fallocate } from "./fallocate.ts";
+import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, seek, truncate, write } from "./file.ts";
 import {
   ATIME,
@@ -75,6 +75,7 @@ export class Ext4 implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
+  readonly fallocateModes: number = FALLOCATE_MODES;
   readonly counters: Ext4State["journal"]["counters"];
   readonly #state: Ext4State;
   readonly #stopTimer: () => void;

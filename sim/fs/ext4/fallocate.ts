@@ -17,7 +17,7 @@ import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
 import { mapMissing } from "./writeback.ts";
 
-const SUPPORTED: number =
+export const FALLOCATE_MODES: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
 
 interface Range {
@@ -26,7 +26,7 @@ interface Range {
 }
 
 export function fallocate(state: Ext4State, ino: number, mode: number, range: Range): Errno | undefined {
-  if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
+  if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
   if (range.offset + range.length > FILE_SIZE_MAX) return EFBIG;
   const data = makeFile(state, ino);
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, ino, data, range);

@@ -32,6 +32,8 @@ export interface OverlayProfile {
   readonly redirects: boolean;
   /** The option "index" is known (from 4.13): Docker looks for the module's parameter of that name. */
   readonly indexOption: boolean;
+  /** Immutable and append-only flags of upper files are an xattr, and copy-up takes flags along (from 5.15); before they were the file's own. */
+  readonly flagsInXattr: boolean;
   /** Layers after `::` in lowerdir show no names and have data only (6.5). */
   readonly dataOnlyLayers: boolean;
 }
@@ -73,6 +75,7 @@ export const k6_18: KernelProfile = {
     xattrWhiteouts: true,
     redirects: true,
     indexOption: true,
+    flagsInXattr: true,
     dataOnlyLayers: true,
   },
   aufs: true,
@@ -96,6 +99,7 @@ export const k4_0: KernelProfile = {
     xattrWhiteouts: false,
     redirects: false,
     indexOption: false,
+    flagsInXattr: false,
     dataOnlyLayers: false,
   },
   aufs: true,

@@ -48,6 +48,7 @@ const TMPFS_MAGIC = 0x01021994;
 const ENTRY_BYTES = 20;
 /** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
 const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
+const NOATIME = 0x80;
 const ROOT: Inode = inodeHandle(1);
 
 export interface TmpfsOptions {
@@ -70,6 +71,7 @@ export class Tmpfs implements FileSystem {
   readonly nameMax = 255;
   readonly stackDepth = 0;
   readonly exportable = true;
+  readonly stampsEmptyReads = true;
   readonly fallocateModes: number = FALLOCATE_MODES;
   readonly #clock: Clock;
   readonly #inodes: TmpfsInodes;
@@ -331,11 +333,10 @@ export class Tmpfs implements FileSystem {
   }
 
   touchAtime(inode: Inode): void {
-    updateAtime(this.#inodes, inode, this.#clock.time());
+    if ((this.#flags.get(inode) & NOATIME) === 0) updateAtime(this.#inodes, inode, this.#clock.time());
   }
 
   // Extended attributes, flags of chattr(1)
-
   getxattr(inode: Inode, name: string): Uint8Array | Errno {
     return this.#xattrs.get(inode, name);
   }

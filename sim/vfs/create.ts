@@ -2,7 +2,7 @@
  * Calls that make names: mkdir, mknod, symlink, link (fs/namei.c: filename_create, vfs_mkdir, vfs_mknod, vfs_link; Linux 6.18).
  */
 import { EBADF, EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, isErrno } from "../core/errno.ts";
-import { CAP_MKNOD, capable } from "./credentials.ts";
+import { CAP_DAC_READ_SEARCH, CAP_MKNOD, capable } from "./credentials.ts";
 import {
   S_IFBLK,
   S_IFCHR,
@@ -85,9 +85,15 @@ export function link(task: Process, path: string, to: string): Errno | undefined
   return linkTo(task, walk.position(), to);
 }
 
+/**
+ * linkat(2) of a descriptor (AT_EMPTY_PATH). @returns also ENOENT for somebody without CAP_DAC_READ_SEARCH who has opened the file as somebody else
+ * (LOOKUP_LINKAT_EMPTY, from Linux 6.10).
+ */
 export function linkFile(task: Process, fd: number, path: string): Errno | undefined {
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
+  if (file.credentials !== task.credentials && !capable(task.credentials, CAP_DAC_READ_SEARCH)) return ENOENT;
+  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
   return linkTo(task, file, path, file.linkable);
 }
 

@@ -280,6 +280,8 @@ export interface FileSystem {
   byDescriptor?(file: FileHandle): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
+  /** Whether a read of no bytes sets atime like any other (tmpfs). Absent: it does nothing. */
+  readonly stampsEmptyReads?: boolean;
   /** What a mapping (mmap) reads, where that is not what `read` does: zfs, whose read passes the page cache by. Absent: `read`. */
   readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */

@@ -3,6 +3,7 @@
  * the description's own; two opens of one file are two of these.
  */
 import { EBADF, type Errno, isErrno } from "../core/errno.ts";
+import type { Credentials } from "./credentials.ts";
 import { type FileHandle, type Inode, O_PATH } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
@@ -21,6 +22,8 @@ export class OpenFile {
   readonly held: boolean;
   /** Whether O_TMPFILE without O_EXCL made it: it may be given a name. */
   readonly linkable: boolean;
+  /** Who opened it (f_cred). */
+  readonly credentials: Credentials;
   /** Where the next read or write begins, in bytes. */
   position = 0;
   /** The path it was opened by; kept while there are watches, which are told a name. */
@@ -29,9 +32,11 @@ export class OpenFile {
   checkedCapabilities = -1;
 
   constructor(
+    credentials: Credentials,
     place: { mount: Mount; inode: Inode },
     opened: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
   ) {
+    this.credentials = credentials;
     this.mount = place.mount;
     this.inode = place.inode;
     this.handle = opened.handle;

@@ -202,7 +202,7 @@ function addFile(
   opened: { handle: ReturnType<typeof fileHandle>; type: number; flags: number; held: boolean; linkable: boolean },
 ): number {
   place.mount.users += 1;
-  return task.files.add(new OpenFile(place, opened));
+  return task.files.add(new OpenFile(task.credentials, place, opened));
 }
 
 function openPath(task: Process, path: string, flags: number): number | Errno {

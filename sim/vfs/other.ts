@@ -61,7 +61,7 @@ export function getFlags(task: Process, fd: number): number | Errno {
 }
 
 export function setFlags(task: Process, fd: number, flags: number): Errno | undefined {
-  const file = task.files.file(fd);
+  const file = task.files.named(fd);
   if (isErrno(file)) return file;
   const { fs } = file.mount;
   if (fs.setFileFlags === undefined || hasNoFlags(file)) return ENOTTY;

@@ -40,7 +40,7 @@ export function truncate(task: Process, path: string, length: number): Errno | u
 
 export function ftruncate(task: Process, fd: number, length: number): Errno | undefined {
   if (length < 0) return EINVAL;
-  const file = task.files.file(fd);
+  const file = task.files.named(fd);
   if (isErrno(file)) return file;
   if (file.type !== S_IFREG || !file.writable) return EINVAL;
   if (appendOnly(file.mount.fs, file.inode)) return EPERM;

@@ -3,12 +3,12 @@
  */
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { newAttributes, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { newAttributes, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type CallTable, call, type MakeCall } from "./call.ts";
 import type { Json } from "./json.ts";
 import { bytesText, compareTexts, modeText, shown, typeName } from "./show.ts";
-import { choiceOf, textOf } from "./step.ts";
+import { choiceOf, type Step, textOf } from "./step.ts";
 
 /** The most that one read(2) gives (kernel: MAX_RW_COUNT). */
 const READ_MAX = 0x7ffff000;
@@ -124,6 +124,42 @@ function setNoatime(task: Task, fd: number): Errno | undefined {
   return isErrno(flags) ? flags : task.setFlags(fd, flags | NOATIME_FLAG);
 }
 
+/** Flags of chattr(1) that a step can name, by its letters. */
+const FLAG_LETTERS: readonly (readonly [letter: string, bit: number])[] = [
+  ["S", 0x08],
+  ["i", 0x10],
+  ["a", 0x20],
+  ["d", 0x40],
+  ["A", NOATIME_FLAG],
+];
+const NAMED_FLAGS = FLAG_LETTERS.reduce((sum, [, bit]) => sum | bit, 0);
+
+function openFlags(task: Task, step: Step, make: (fd: number) => Json | Errno | undefined): Json | Errno | undefined {
+  const fd = task.open(textOf(step, "path"), O_RDONLY | O_NONBLOCK);
+  if (isErrno(fd)) return fd;
+  const made = make(fd);
+  task.close(fd);
+  return made;
+}
+
+/** FS_IOC_GETFLAGS. */
+const getflags: MakeCall = (_, task, step) =>
+  openFlags(task, step, (fd) => {
+    const flags = task.getFlags(fd);
+    if (isErrno(flags)) return flags;
+    return FLAG_LETTERS.flatMap(([letter, bit]) => ((flags & bit) === 0 ? [] : [letter])).join("");
+  });
+
+/** FS_IOC_SETFLAGS: of the flags that have letters here, those given and no others. */
+const setflags: MakeCall = (_, task, step) => {
+  const letters = textOf(step, "flags");
+  const wanted = FLAG_LETTERS.reduce((sum, [letter, bit]) => (letters.includes(letter) ? sum | bit : sum), 0);
+  return openFlags(task, step, (fd) => {
+    const flags = task.getFlags(fd);
+    return isErrno(flags) ? flags : task.setFlags(fd, (flags & ~NAMED_FLAGS) | wanted);
+  });
+};
+
 type Other = (task: Task, path: string) => unknown;
 
 /** Opens a path for reading and makes a call on it. */
@@ -158,6 +194,8 @@ const other: MakeCall = (_, task, step) => {
 export const LISTING_CALLS: CallTable = {
   readdir: call("path", readdir),
   tree: call("path?", tree),
+  getflags: call("path", getflags),
+  setflags: call("path flags", setflags),
   other: call("path what", other),
   drop: call("path", (_, task, step) => task.dropPages(textOf(step, "path"))),
   cached: call("path", (_, task, step) => task.cachedPages(textOf(step, "path"))),

@@ -1,9 +1,10 @@
 /**
  * Calls that make, move and remove names.
  */
+import { isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../../sim/vfs/filesystem.ts";
-import { type CallTable, call } from "./call.ts";
+import { type CallTable, call, descriptorOf, type MakeCall } from "./call.ts";
 import { FILE_TYPES } from "./show.ts";
 import { bitsOf, choiceOf, deviceOf, modeOf, textOf } from "./step.ts";
 
@@ -13,12 +14,19 @@ const RENAME_FLAGS: Readonly<Record<string, number>> = {
   WHITEOUT: RENAME_WHITEOUT,
 };
 
+/** Another name for what a path leads to, or for an open file (AT_EMPTY_PATH), which may have none. */
+const link: MakeCall = (session, task, step) => {
+  if (step["fd"] === undefined) return task.link(textOf(step, "path"), textOf(step, "to"));
+  const fd = descriptorOf(session, step);
+  return isErrno(fd) ? fd : task.linkFile(fd, textOf(step, "to"));
+};
+
 /** Calls on names, by name. */
 export const NAME_CALLS: CallTable = {
   mkdir: call("path mode?", (_, task, step) => task.mkdir(textOf(step, "path"), modeOf(step, "mode", 0o755))),
   rmdir: call("path", (_, task, step) => task.rmdir(textOf(step, "path"))),
   unlink: call("path", (_, task, step) => task.unlink(textOf(step, "path"))),
-  link: call("path to", (_, task, step) => task.link(textOf(step, "path"), textOf(step, "to"))),
+  link: call("path? fd? to", link),
   symlink: call("target path", (_, task, step) => task.symlink(textOf(step, "target"), textOf(step, "path"))),
   readlink: call("path", (_, task, step) => task.readlink(textOf(step, "path"))),
   rename: call("path to flags?", (_, task, step) =>

@@ -158,6 +158,14 @@ const LISTS: readonly Word[] = [
   word("getxattr", { path: paths, name: listNames }),
 ];
 
+/** Flags of chattr(1), and files that begin without a name. */
+const FLAGS_AND_NAMELESS: readonly Word[] = [
+  word("setflags", { path: paths, flags: ["", "", "A", "d", "i", "a", "iaA"] }, 0.7),
+  word("getflags", { path: paths }, 0.7),
+  word("open", { path: ["/", "/d", "/e"], flags: [["O_TMPFILE", "O_RDWR"]], fd: fds, mode: modes }, 0.7),
+  word("link", { fd: fds, to: paths }),
+];
+
 /** The bytes of an id must be ASCII, as those of any xattr's value in a script: people and groups are below 128. */
 const KERNEL_USERS: readonly Json[] = [
   { uid: 100, gid: 100 },
@@ -173,6 +181,7 @@ export const KERNEL: Vocabulary = {
     word("fchown", { fd: fds, uid: [0, 100, -1], gid: [0, 100] }, 0.5),
     ...questions,
     ...LISTS,
+    ...FLAGS_AND_NAMELESS,
     ...ALLOCATING,
     word("lstat", { path: paths, dirnlink: [true] }),
     word("lseek", { fd: fds, offset: offsets, whence: ["SEEK_SET", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"] }),

@@ -12,7 +12,7 @@ export type UpperRow =
   | readonly [path: string, type: string, marks: Readonly<Record<string, string>>];
 
 /** The trusted.overlay.* attributes that are told. */
-const MARKS = ["opaque", "redirect", "metacopy", "whiteout"];
+const MARKS = ["opaque", "redirect", "metacopy", "whiteout", "protattr"];
 
 function kindOf(of: Attributes): string {
   return (of.mode & S_IFMT) === S_IFCHR && of.rdev === 0 ? "whiteout" : typeName(of.mode);

@@ -39,6 +39,8 @@ XATTR_FLAGS = {"CREATE": os.XATTR_CREATE, "REPLACE": os.XATTR_REPLACE}
 FICLONE = 0x40049409
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOATIME_FL = 0x80086601, 0x40086602, 0x80
+FLAG_LETTERS = {"S": 0x08, "i": 0x10, "a": 0x20, "d": 0x40, "A": 0x80}
+AT_EMPTY_PATH = 0x1000
 SPECIAL_TIMES = {"NOW": (1 << 30) - 1, "OMIT": (1 << 30) - 2}
 
 
@@ -263,6 +265,29 @@ def watch(path):
         os.close(fd)
 
 
+def make_link(tree, s):
+    if "fd" in s:
+        libc("linkat", tree.fds[s["fd"]], "", HERE, s["to"], AT_EMPTY_PATH)
+    else:
+        libc("linkat", HERE, s["path"], HERE, s["to"], 0)
+
+
+def flags_of(fd):
+    flags = bytearray(8)
+    fcntl.ioctl(fd, FS_IOC_GETFLAGS, flags)
+    return int.from_bytes(flags, "little")
+
+
+def named_flags(fd):
+    flags = flags_of(fd)
+    return "".join(letter for letter, bit in FLAG_LETTERS.items() if flags & bit)
+
+
+def set_flags(fd, letters):
+    flags = flags_of(fd) & ~sum(FLAG_LETTERS.values()) | bits(letters, FLAG_LETTERS)
+    fcntl.ioctl(fd, FS_IOC_SETFLAGS, flags.to_bytes(8, "little"))
+
+
 OTHERS = {
     "flock": lambda p: with_file(p, lambda fd: fcntl.flock(fd, fcntl.LOCK_EX)),
     "lock": lambda p: with_file(p, lambda fd: fcntl.lockf(fd, fcntl.LOCK_SH)),
@@ -298,7 +323,9 @@ CALLS = {
     "mkdir": lambda t, s: os.mkdir(s["path"], int(s.get("mode", "0755"), 8)),
     "rmdir": lambda t, s: os.rmdir(s["path"]),
     "unlink": lambda t, s: os.unlink(s["path"]),
-    "link": lambda t, s: libc("linkat", HERE, s["path"], HERE, s["to"], 0) and None,
+    "link": make_link,
+    "getflags": lambda t, s: with_file(s["path"], named_flags),
+    "setflags": lambda t, s: with_file(s["path"], lambda fd: set_flags(fd, s["flags"])),
     "symlink": lambda t, s: os.symlink(s["target"], s["path"]),
     "readlink": lambda t, s: os.readlink(s["path"]),
     "rename": rename,
@@ -339,7 +366,7 @@ def become_root():
 
 def answer(tree, step):
     """One call's result in the trace format."""
-    named = [step[key] for key in ("fd", "to") if key in step and step["call"] not in ("open", "rename", "link")]
+    named = [step[key] for key in ("fd", "to") if key in step and (key, step["call"]) not in (("fd", "open"), ("to", "rename"), ("to", "link"))]
     try:
         if "as" in step:
             become(step["as"])
@@ -403,6 +430,7 @@ class Lab:
         self.home, self.target, self.options = home, header["target"], header.get("mountOptions", "")
         self.backing = header["backing"]
         self.parents, self.own, self.roots, self.processes, self.mounts = {}, {}, {}, {}, []
+        self.has_flags = False
         os.mkdir(home)
 
     def add(self, name, parent, raw):
@@ -456,7 +484,7 @@ class Lab:
                 st = os.lstat(path)
                 kind = KINDS[stat.S_IFMT(st.st_mode)]
                 marks = {}
-                for mark in ("opaque", "redirect", "metacopy", "whiteout"):
+                for mark in ("opaque", "redirect", "metacopy", "whiteout", "protattr"):
                     try:
                         marks[mark] = os.getxattr(path, "trusted.overlay." + mark, follow_symlinks=False).decode("latin1")
                     except OSError:
@@ -494,6 +522,7 @@ class Lab:
             return self.figures(step["name"])
         if kind is None:
             name = step["on"]
+            self.has_flags = self.has_flags or step["call"] == "setflags"
             if name not in self.processes:
                 others = [end for process in self.processes.values() for end in process.ends]
                 self.processes[name] = Process(self.roots[name], others)
@@ -510,6 +539,8 @@ class Lab:
         if self.target == "btrfs":
             for home in self.roots.values():
                 run("btrfs", "subvolume", "delete", home)
+        if self.has_flags:
+            subprocess.run(["chattr", "-R", "-f", "-i", "-a", self.home], check=False)
         shutil.rmtree(self.home)
 
 

@@ -47,6 +47,7 @@ import {
   MODE,
   MTIME,
   NLINK,
+  NOATIME_FLAG,
   sizeIn,
   UID,
 } from "./inode-words.ts";
@@ -235,7 +236,8 @@ export class Ext4 implements FileSystem {
     const atime = times.get(words, at + ATIME);
     const mtime = times.get(words, at + MTIME);
     const ctime = times.get(words, at + CTIME);
-    if (!needsAtime({ atime, mtime, ctime }, now) || state.begin() !== undefined) return;
+    if (!needsAtime({ atime, mtime, ctime }, now) || ((words[at + FLAGS] as number) & NOATIME_FLAG) !== 0) return;
+    if (state.begin() !== undefined) return;
     putTime(words, at + ATIME, now);
     state.dirtyInode(inode);
   }

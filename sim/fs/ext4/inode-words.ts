@@ -25,7 +25,8 @@ export const WORDS = 16;
 
 /** FS_IMMUTABLE_FL, a bit of FLAGS. */
 export const IMMUTABLE_FLAG = 0x10;
-
+/** FS_NOATIME_FL, of FLAGS. */
+export const NOATIME_FLAG = 0x80;
 // Bits of FLAGS that chattr(1) cannot change
 /** FS_EXTENT_FL. */
 export const EXTENT_FLAG = 0x80000;

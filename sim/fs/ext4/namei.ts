@@ -6,7 +6,7 @@
 import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, EPERM, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
-import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { blocksForAcls, initAcls } from "./acl.ts";
 import { allocateInode, allocateMetadata, canReserve, freeInode, freeMetadata, goalOf } from "./allocate.ts";
 import {
@@ -35,6 +35,7 @@ import {
   MODE,
   MTIME,
   NLINK,
+  NOATIME_FLAG,
   putSize,
   UID,
   WORDS,
@@ -52,6 +53,18 @@ const LINK_MAX = 65_000;
 /** A target shorter than this lies in the inode (EXT4_N_BLOCKS × 4). */
 const FAST_SYMLINK_BYTES = 60;
 
+/** Flags that what is made in a directory has of it: secrm, unrm, compr, sync, nodump, noatime, nocompr, journal-data, notail, dirsync (EXT4_FL_INHERITED). */
+const INHERITED = 0x01 | 0x02 | 0x04 | 0x08 | 0x40 | NOATIME_FLAG | 0x400 | 0x4000 | 0x8000 | 0x10000;
+/** Of them, what has no sense but for directories; and what has sense for other than files and directories (EXT4_REG_FLMASK, EXT4_OTHER_FLMASK). */
+const DIRSYNC = 0x10000;
+const OF_OTHERS = 0x40 | NOATIME_FLAG;
+
+/** ext4_mask_flags. */
+function inheritedFlags(flags: number, type: number): number {
+  if (type === S_IFDIR) return flags & INHERITED;
+  return flags & INHERITED & (type === S_IFREG ? ~DIRSYNC : OF_OTHERS);
+}
+
 /** Takes an inode and fills it. @returns 0 when there is none. */
 function makeInode(state: Ext4State, directory: number, init: NewInode): number {
   const type = init.mode & S_IFMT;
@@ -65,7 +78,7 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
   words[base + UID] = init.uid;
   words[base + GID] = init.gid;
   words[base + NLINK] = type === S_IFDIR ? 2 : 1;
-  words[base + FLAGS] = EXTENT_FLAG;
+  words[base + FLAGS] = EXTENT_FLAG | inheritedFlags(state.word(directory, FLAGS), type);
   words[base + BLOCKS] = 0;
   words[base + EXTRA] = type === S_IFDIR ? directory : init.rdev;
   words[base + HOLDS] = 0;
@@ -92,7 +105,7 @@ function furnish(state: Ext4State, ino: number, init: NewInode): void {
     if (length >= FAST_SYMLINK_BYTES) {
       block = allocateMetadata(state, goalOf(state, ino, false));
       state.addBlocks(ino, 1);
-    } else state.setWord(ino, FLAGS, 0);
+    } else state.setWord(ino, FLAGS, state.word(ino, FLAGS) & ~EXTENT_FLAG);
     const data = new SymlinkData(init.target, block);
     if (block !== 0) state.journal.dirty(data);
     state.setData(ino, data);

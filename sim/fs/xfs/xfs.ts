@@ -55,6 +55,8 @@ import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 const XFS_MAGIC = 0x58465342;
 /** Flags that chattr may change: sync, immutable, append-only, nodump, noatime, project (xfs_fileattr_set). */
 const MODIFIABLE_FLAGS: number = 0x08 | 0x10 | 0x20 | 0x40 | 0x80 | PROJECT_INHERIT;
+/** FS_NOATIME_FL. */
+const NOATIME = 0x80;
 /** xfssyncd_centisecs. */
 const LOG_SECONDS = 30;
 /** speculative_prealloc_lifetime. */
@@ -219,7 +221,8 @@ export class Xfs implements FileSystem {
     const now = state.environment.clock.time();
     const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
     if (atime === undefined || mtime === undefined || ctime === undefined) return;
-    if (!needsAtime({ atime, mtime, ctime }, now) || state.begin() !== undefined) return;
+    if (!needsAtime({ atime, mtime, ctime }, now) || (state.word(inode, FLAGS) & NOATIME) !== 0) return;
+    if (state.begin() !== undefined) return;
     times[at + ATIME] = now;
     state.dirtyInode(inode);
   }

@@ -1,7 +1,7 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
  */
-import { ENOTTY, EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
@@ -131,17 +131,4 @@ export function removexattr(overlay: Overlay, node: Node, name: string): Errno |
     if (failed !== undefined) return failed;
   }
   return upper.fs.removexattr(nodes.upperOf(node), stored);
-}
-
-/** Flags of chattr(1). @returns undefined where the filesystem that shows the node has none. */
-export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefined {
-  return overlay.fsOf(node).fileFlags?.(overlay.inodeOf(node));
-}
-
-export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {
-  const { upper, nodes } = overlay;
-  if (upper === undefined) return EROFS;
-  const failed = copyUp(overlay, node);
-  if (failed !== undefined) return failed;
-  return upper.fs.setFileFlags === undefined ? ENOTTY : upper.fs.setFileFlags(nodes.upperOf(node), flags);
 }

@@ -38,6 +38,7 @@ import {
 import type { ViewNode } from "../view-nodes.ts";
 import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
+import { copyFlags } from "./protection.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { shownName, YES } from "./xattrs.ts";
 
@@ -228,6 +229,7 @@ function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode)
   return (
     (source.withData ? copyFileData(overlay, upper, { lower: source.lower, size }, inode) : undefined) ??
     copyXattrs(overlay, upper, source, inode) ??
+    copyFlags(overlay, upper, { fs: source.fs, inode: source.inode, mode: source.attributes.mode }, inode) ??
     (source.origin && overlay.profile.originXattr
       ? orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.origin, encodeOrigin(source.fs, source.inode), 0))
       : undefined) ??

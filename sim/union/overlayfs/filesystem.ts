@@ -24,6 +24,7 @@ import { setAcl } from "./acl.ts";
 import * as attributes from "./attributes.ts";
 import { checkOverlay } from "./check.ts";
 import * as creation from "./create.ts";
+import { fileFlags, setFileFlags } from "./file-flags.ts";
 import * as files from "./files.ts";
 import { lookup } from "./lookup.ts";
 import { iterate } from "./readdir.ts";
@@ -202,10 +203,10 @@ export class OverlayFileSystem implements FileSystem {
 
   // Flags of chattr(1)
   fileFlags(inode: Inode): number | Errno {
-    return attributes.fileFlags(this.overlay, inode) ?? ENOTTY;
+    return fileFlags(this.overlay, inode) ?? ENOTTY;
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
-    return attributes.setFileFlags(this.overlay, inode, flags);
+    return setFileFlags(this.overlay, inode, flags);
   }
 
   // The whole

@@ -115,6 +115,9 @@ export class Overlay {
    * upper inodes, which have none any more.
    */
   readonly replaced: Set<Node> = new Set();
+  /** Immutable and append-only flags by upper inode, of those that have any; where the layer was not empty at first, of those set by this mount. */
+  readonly protections: Map<Inode, number> = new Map();
+  #beganEmpty: boolean | undefined;
   /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
   readonly directoryNumbers: Map<Node, number> = new Map();
   readonly counters: OverlayCounters = {
@@ -169,6 +172,18 @@ export class Overlay {
     const { upper, nodes } = this;
     if (upper !== undefined && nodes.hasUpper(node)) return upper.fs;
     return (this.lowers[nodes.layerOf(node)] as LayerDirectory).fs;
+  }
+
+  /** Whether nothing was on the upper layer when this was first asked, before the mount had made anything there: all that is there is known then. */
+  beganEmpty(): boolean {
+    if (this.#beganEmpty === undefined) {
+      let isEmpty = this.counters.upperCreates === 0;
+      this.upper?.fs.iterate(this.upper.root, () => {
+        isEmpty = false;
+      });
+      this.#beganEmpty = isEmpty;
+    }
+    return this.#beganEmpty;
   }
 
   /** A new node without entries, its type from the inode that shows it. @param upper - NO_UPPER: what `lower` shows is it. */

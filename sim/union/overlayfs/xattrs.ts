@@ -14,6 +14,8 @@ export interface OverlayXattrs {
   readonly nlink: string;
   readonly metacopy: string;
   readonly whiteout: string;
+  /** Flags of chattr(1) that the inode itself must not have. */
+  readonly protattr: string;
   readonly uuid: string;
   /** On index/: whose it is. */
   readonly upper: string;
@@ -29,6 +31,7 @@ function named(prefix: string): OverlayXattrs {
     nlink: `${prefix}nlink`,
     metacopy: `${prefix}metacopy`,
     whiteout: `${prefix}whiteout`,
+    protattr: `${prefix}protattr`,
     uuid: `${prefix}uuid`,
     upper: `${prefix}upper`,
   };

@@ -4,7 +4,7 @@
  * The first name of a lower inode that is copied up makes an index entry, named by the inode's handle; every further name becomes a hard link
  * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below.
  */
-import { EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { HAS_ORIGIN, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
@@ -27,6 +27,8 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const { upper, xattrs } = overlay;
   if (upper?.index === undefined) return EIO;
   const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
+  // Only a name that is not there says that there is no copy; what cannot be read says nothing.
+  if (isErrno(copy) && copy !== ENOENT) return copy;
   // Of a file without data the whole stack is needed, not its topmost inode.
   const shown = overlay.view.depthOf(lower) > 1 ? lower : key;
   const node = overlay.addNode(isErrno(copy) ? NO_UPPER : copy, shown, HAS_ORIGIN | IS_INDEXED | IS_SHARED);

@@ -75,7 +75,8 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
 function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const { view, attributes } = overlay;
   if (overlay.upper !== undefined && !overlay.options.index) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
-  view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
+  const failed = view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
+  if (failed !== undefined) return failed;
   if (attributes.nlink === 1) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, lower);
   const key = overlay.lowerKey(lower);
@@ -107,7 +108,11 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   if (isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode))
     return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
-  if (origin !== 0 && overlay.options.index && lowerLinks(overlay, origin) > 1) return indexedNode(overlay, origin);
+  if (origin !== 0 && overlay.options.index) {
+    const links = lowerLinks(overlay, origin);
+    if (isErrno(links)) return links;
+    if (links > 1) return indexedNode(overlay, origin);
+  }
   const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);
   return node;
@@ -122,9 +127,11 @@ function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inod
   const lower = findBelow(overlay, directory, name, redirect);
   if (isErrno(lower)) return lower;
   if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
-  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
-  if (otherAttributes.nlink > 1 && overlay.options.index && originOf(overlay, inode) !== 0) return indexedNode(overlay, lower);
-  const node = overlay.addNode(inode, lower, otherAttributes.nlink === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
+  const unread = view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
+  if (unread !== undefined) return unread;
+  const lowerNames = otherAttributes.nlink;
+  if (lowerNames > 1 && overlay.options.index && originOf(overlay, inode) !== 0) return indexedNode(overlay, lower);
+  const node = overlay.addNode(inode, lower, lowerNames === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
     nodes.set(node, HAS_REDIRECT);
@@ -152,10 +159,9 @@ function originOf(overlay: Overlay, inode: Inode): ViewNode {
   return failed !== undefined || (otherAttributes.nlink > 1 && !overlay.options.index) ? 0 : node;
 }
 
-function lowerLinks(overlay: Overlay, lower: ViewNode): number {
+function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
   const { view, otherAttributes } = overlay;
-  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
-  return otherAttributes.nlink;
+  return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink;
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {

@@ -7,19 +7,16 @@ export class Path {
   readonly nodes: Node[] = [];
   readonly slots: number[] = [];
 
-  clear(): void {
-    this.nodes.length = 0;
-    this.slots.length = 0;
-  }
+  /** How many levels it has; what the arrays hold beyond is left over. */
+  height = 0;
 
-  get height(): number {
-    return this.nodes.length;
+  clear(): void {
+    this.height = 0;
   }
 
   node(level: number): Node {
-    const node = this.nodes[level];
-    if (node === undefined) assert(false, `a path has no level ${level}`);
-    return node as Node;
+    assert(level < this.height, "a path has the level");
+    return this.nodes[level] as Node;
   }
 
   slot(level: number): number {
@@ -27,6 +24,7 @@ export class Path {
   }
 
   set(level: number, node: Node, slot: number): void {
+    if (level >= this.height) this.height = level + 1;
     this.nodes[level] = node;
     this.slots[level] = slot;
   }

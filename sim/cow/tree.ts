@@ -11,7 +11,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
-import type { Key } from "./key.ts";
+import { compareKeys, type Key } from "./key.ts";
 import type { Node } from "./node.ts";
 import { Path } from "./path.ts";
 import { type NodeStore, pointersMax, type TreeParts } from "./store.ts";
@@ -24,6 +24,8 @@ export class Tree implements TreeParts {
   /** The last transaction in which another tree was made to share this one's nodes; 0: never. Younger nodes are shared with nobody. */
   lastSnapshot = 0;
   readonly #path: Path = new Path();
+  /** The key that the path is for, while the tree is as it was when it was searched for. */
+  #placed: Key | undefined;
 
   /** @param root - the address of the root node; absent: a new tree with an empty leaf. */
   constructor(store: NodeStore, id: number, root?: number) {
@@ -38,23 +40,36 @@ export class Tree implements TreeParts {
 
   // Searches
 
-  #leafOf(key: Key): Node {
+  /** The path to where a key is or belongs. What is looked for is mostly changed next: then it is there already. */
+  #place(key: Key): Path {
+    const path = this.#path;
+    if (this.#placed !== undefined) {
+      const leaf = path.node(0);
+      const slot = path.slot(0);
+      if ((slot < leaf.count && leaf.compare(slot, key) === 0) || compareKeys(this.#placed, key) === 0) return path;
+    }
+    path.clear();
     let node = this.rootNode;
-    while (node.level > 0) node = this.store.read(node.children[node.childSlot(key)] as number);
-    return node;
+    for (; node.level > 0; node = this.store.read(node.children[path.slot(node.level)] as number))
+      path.set(node.level, node, node.childSlot(key));
+    path.set(0, node, node.lowerBound(key));
+    this.#placed = key;
+    return path;
   }
 
   /** The value of an item; undefined where there is none. */
   get(key: Key): unknown {
-    const leaf = this.#leafOf(key);
-    const slot = leaf.lowerBound(key);
+    const path = this.#place(key);
+    const leaf = path.node(0);
+    const slot = path.slot(0);
     return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.values[slot] : undefined;
   }
 
   /** The value of the first item from `from` on, if it is before `to`. */
   first(from: Key, to: Key): unknown {
-    const leaf = this.#leafOf(from);
-    const slot = leaf.lowerBound(from);
+    const path = this.#place(from);
+    const leaf = path.node(0);
+    const slot = path.slot(0);
     if (slot < leaf.count) return leaf.compare(slot, to) < 0 ? leaf.values[slot] : undefined;
     const cursor = new Cursor(this);
     return cursor.seek(from) && cursor.compare(to) < 0 ? cursor.value : undefined;
@@ -134,25 +149,21 @@ export class Tree implements TreeParts {
     }
   }
 
-  /** The path to where a key is or belongs, all of it own. */
+  /** The path to where a key is or belongs, all of it own, for a change. */
   #prepare(key: Key): Path {
-    const path = this.#path;
-    path.clear();
-    let node = this.own(this.rootNode, undefined, 0);
-    for (;;) {
-      const { level } = node;
-      if (level === 0) {
-        path.set(0, node, node.lowerBound(key));
-        return path;
-      }
-      const slot = node.childSlot(key);
-      path.set(level, node, slot);
-      node = this.own(this.store.read(node.children[slot] as number), node, slot);
+    const path = this.#place(key);
+    let above: Node | undefined;
+    for (let level = path.height - 1; level >= 0; level--) {
+      above = this.own(path.node(level), above, above === undefined ? 0 : path.slot(level + 1));
+      path.nodes[level] = above;
     }
+    this.#placed = undefined;
+    return path;
   }
 
   own(node: Node, parent: Node | undefined, slot: number): Node {
     if (this.store.isOwn(this, node)) return node;
+    this.#placed = undefined;
     const copy = this.store.allocate(this, node.level);
     copy.fillFrom(node, this.store.copied(this, node));
     if (parent === undefined) this.root = copy.address;

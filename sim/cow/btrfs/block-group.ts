@@ -96,6 +96,19 @@ export class BlockGroup {
     return best;
   }
 
+  /** Takes the first `length` bytes that are free in one piece. @returns where they are; undefined where there are none. */
+  takeFirst(length: number): number | undefined {
+    const range = this.#range;
+    for (let more = this.#free.next(this.start, range); more; more = this.#free.next(range.end, range)) {
+      const { start } = range;
+      if (range.end - start < length) continue;
+      this.#free.delete(start, start + length);
+      this.used += length;
+      return start;
+    }
+    return undefined;
+  }
+
   /** The most bytes that are free in one piece, as far as a search looks. */
   get longest(): number {
     const range = this.#range;

@@ -209,10 +209,8 @@ export class Space {
   takeNode(type: "metadata" | "system", length: number): number {
     for (const group of this.groups) {
       if (group.type !== type) continue;
-      const start = group.find(length, group.start);
-      if (start === undefined) continue;
-      group.take(start, length);
-      return start;
+      const start = group.takeFirst(length);
+      if (start !== undefined) return start;
     }
     const made = this.makeChunk(type);
     assert(made !== undefined, `no room for a ${type} node: what a transaction needs is promised before it`);

@@ -17,12 +17,16 @@ import type { BlockPointer } from "./block-pointer.ts";
 const MIN_TIME = 62_000_000;
 
 interface Cached {
+  readonly key: number;
   readonly birth: number;
   readonly size: number;
   readonly isData: boolean;
   readonly content: Content;
   /** When it was last used. */
   used: number;
+  /** Its neighbours in its list: used before it, and after it. */
+  before: Cached | undefined;
+  after: Cached | undefined;
 }
 
 export interface ArcCounters {
@@ -34,7 +38,63 @@ export interface ArcCounters {
   evicted: number;
 }
 
-type List = Map<number, Cached>;
+/** Blocks in the order of their last use. Using one again moves it alone, however many there are. */
+class List {
+  readonly #blocks = new Map<number, Cached>();
+  #oldest: Cached | undefined;
+  #newest: Cached | undefined;
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+  get oldest(): Cached | undefined {
+    return this.#oldest;
+  }
+  get(key: number): Cached | undefined {
+    return this.#blocks.get(key);
+  }
+  values(): Iterable<Cached> {
+    return this.#blocks.values();
+  }
+
+  add(cached: Cached): void {
+    this.#blocks.set(cached.key, cached);
+    this.#link(cached);
+  }
+
+  delete(cached: Cached): void {
+    this.#blocks.delete(cached.key);
+    this.#unlink(cached);
+  }
+
+  /** Makes a block of the list the one used last. */
+  touch(cached: Cached): void {
+    if (cached === this.#newest) return;
+    this.#unlink(cached);
+    this.#link(cached);
+  }
+
+  clear(): void {
+    this.#blocks.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
+  }
+
+  #link(cached: Cached): void {
+    cached.before = this.#newest;
+    cached.after = undefined;
+    if (this.#newest === undefined) this.#oldest = cached;
+    else this.#newest.after = cached;
+    this.#newest = cached;
+  }
+
+  #unlink({ before, after }: Cached): void {
+    if (before === undefined) this.#oldest = after;
+    else before.after = after;
+    if (after === undefined) this.#newest = before;
+    else after.before = before;
+  }
+}
 
 /** A block's place as one number: devices are below 2^12, places below 2^41 sectors. */
 function keyOf(pointer: BlockPointer): number {
@@ -50,8 +110,8 @@ export class Arc {
   /** Of `size`, what is file data. */
   dataSize = 0;
   readonly #clock: Clock;
-  readonly #recent: List = new Map();
-  readonly #frequent: List = new Map();
+  readonly #recent: List = new List();
+  readonly #frequent: List = new List();
   readonly #recentGhosts = new Map<number, number>();
   readonly #frequentGhosts = new Map<number, number>();
   #recentSize = 0;
@@ -81,12 +141,12 @@ export class Arc {
     const now = this.#clock.now;
     const again = now - found.used >= MIN_TIME;
     found.used = now;
-    if (recent === undefined) touch(this.#frequent, key, found);
+    if (recent === undefined) this.#frequent.touch(found);
     else if (again) {
-      this.#recent.delete(key);
+      this.#recent.delete(found);
       this.#recentSize -= found.size;
-      this.#frequent.set(key, found);
-    } else touch(this.#recent, key, found);
+      this.#frequent.add(found);
+    } else this.#recent.touch(found);
     return found.content;
   }
 
@@ -103,10 +163,11 @@ export class Arc {
     this.#forget(key);
     const isData = pointer.kind === "data" && pointer.level === 0;
     const size = pointer.logicalSize;
-    const cached: Cached = { birth: pointer.birth, size, isData, content, used: this.#clock.now };
-    if (this.#wasGhost(key, size)) this.#frequent.set(key, cached);
+    const used = this.#clock.now;
+    const cached: Cached = { key, birth: pointer.birth, size, isData, content, used, before: undefined, after: undefined };
+    if (this.#wasGhost(key, size)) this.#frequent.add(cached);
     else {
-      this.#recent.set(key, cached);
+      this.#recent.add(cached);
       this.#recentSize += size;
     }
     this.size += size;
@@ -134,8 +195,7 @@ export class Arc {
     const found = recent ?? this.#frequent.get(key);
     if (found === undefined) return;
     if (recent !== undefined) this.#recentSize -= found.size;
-    this.#recent.delete(key);
-    this.#frequent.delete(key);
+    (recent === undefined ? this.#frequent : this.#recent).delete(found);
     this.size -= found.size;
     if (found.isData) this.dataSize -= found.size;
   }
@@ -158,7 +218,8 @@ export class Arc {
   #evict(): void {
     const fromRecent = this.#recent.size > 0 && (this.#recentSize > this.#target || this.#frequent.size === 0);
     const list = fromRecent ? this.#recent : this.#frequent;
-    const [key, found] = list.entries().next().value as [number, Cached];
+    const found = list.oldest as Cached;
+    const { key } = found;
     this.#forget(key);
     this.counters.evicted += 1;
     const ghosts = fromRecent ? this.#recentGhosts : this.#frequentGhosts;
@@ -185,10 +246,4 @@ export class Arc {
     assert(size === this.size && data === this.dataSize, `ARC: ${this.size} bytes are counted, ${size} held`);
     assert(this.size <= this.capacity, `ARC: ${this.size} bytes in memory for ${this.capacity}`);
   }
-}
-
-/** Makes an entry the last one of its list. */
-function touch(list: List, key: number, cached: Cached): void {
-  list.delete(key);
-  list.set(key, cached);
 }

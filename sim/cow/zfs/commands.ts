@@ -28,16 +28,15 @@ type Properties = Readonly<Record<string, string>>;
 
 /** A dataset by its whole name; undefined when there is none. */
 export function findDataset(pool: Pool, name: string): Dataset | undefined {
-  const [path = "", snapshot] = name.split("@", 2);
-  const directory = findDirectory(pool, path);
-  if (directory === undefined || snapshot === undefined) return directory?.head;
-  return directory.named.get(snapshot);
+  const at = name.indexOf("@");
+  if (at < 0) return findDirectory(pool, name)?.head;
+  return findDirectory(pool, name.slice(0, at))?.named.get(name.slice(at + 1));
 }
 
 function findDirectory(pool: Pool, path: string): Directory | undefined {
-  const [first, ...rest] = path.split("/");
-  let at: Directory | undefined = first === pool.root.name ? pool.root : undefined;
-  for (const name of rest) at = at?.children.get(name);
+  const names = path.split("/");
+  let at: Directory | undefined = names[0] === pool.root.name ? pool.root : undefined;
+  for (let index = 1; index < names.length; index++) at = at?.children.get(names[index] as string);
   return at;
 }
 

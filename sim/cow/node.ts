@@ -137,6 +137,11 @@ export class Node implements BlockRecord {
     else this.#rows.keep();
   }
 
+  /** Whether it can change no more. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
+
   /** It will not change any more. */
   seal(): void {
     this.#isSealed = true;

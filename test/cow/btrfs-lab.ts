@@ -14,13 +14,16 @@ export class BtrfsLab {
   readonly host: Host;
   readonly options: string;
 
-  constructor(how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile; memory?: Bytes } = {}) {
+  constructor(
+    how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile; memory?: Bytes; fresh?: boolean } = {},
+  ) {
     this.host = createHost({ seed: 3, memory: how.memory ?? GIB(1), kernel: { ...k6_18, btrfs: how.profile ?? k6_18.btrfs } });
     this.options = how.options ?? "";
     this.host.addDisk({ size: how.size ?? GIB(4), sectorSize: how.sectorSize ?? KIB(0.5) });
     must(this.host.mkfs("btrfs", "vda"));
     must(this.host.task.mkdir("/m", 0o755));
-    this.mount();
+    // A fresh one has never been mounted.
+    if (how.fresh !== true) this.mount();
   }
 
   mount(): void {

@@ -5,6 +5,7 @@
 import { assert } from "../../core/assert.ts";
 import { emptyRange, type Range } from "../../core/interval-leaf.ts";
 import { IntervalMap } from "../../core/intervals.ts";
+import { MIB } from "../../core/units.ts";
 import type { ChunkType } from "./items.ts";
 
 /** What a data chunk was first used for: extents below 128 KiB, below 8 MiB, or larger; a chunk keeps to its class while there is another way (from 6.2). */
@@ -12,6 +13,8 @@ export type SizeClass = "none" | "small" | "medium" | "large";
 
 /** Searches look at so many free ranges for the largest, and no further. */
 const RANGES_LOOKED_AT = 256;
+/** Beside the node that is asked for, a cluster has so many free bytes (fetch_cluster_info: with the mount option ssd, as on every disk here). */
+const CLUSTER_BYTES = MIB(2);
 
 export class BlockGroup {
   readonly start: number;
@@ -25,6 +28,11 @@ export class BlockGroup {
   /** What a commit last wrote of `used`. */
   written = 0;
   readonly #free: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
+  /**
+   * Of what is free, what nodes are taken from: the ranges that were the first when nothing was left of the ones before (btrfs_find_space_cluster). What becomes free
+   * meanwhile waits for the next cluster, so that new nodes lie behind each other.
+   */
+  readonly #cluster: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
   readonly #range: Range<true> = emptyRange<true>();
 
   constructor(place: { start: number; length: number; type: ChunkType; stripes: readonly number[] }) {
@@ -41,7 +49,7 @@ export class BlockGroup {
 
   /** Bytes that an allocation can have. */
   get freeBytes(): number {
-    return this.#free.covered;
+    return this.#free.covered + this.#cluster.covered;
   }
 
   /** Takes a range that must be free, without counting it as used: what the superblock needs. */
@@ -67,7 +75,8 @@ export class BlockGroup {
   give(start: number, length: number): void {
     assert(start >= this.start && start + length <= this.end, `${start} belongs to block group ${this.start}`);
     const more = this.#free.next(start, this.#range);
-    assert(!more || this.#range.start >= start + length || this.#range.end <= start, `${start} is free already`);
+    assert(!more || this.#range.start >= start + length, `${start} is free already`);
+    assert(!this.#cluster.next(start, this.#range) || this.#range.start >= start + length, `${start} is free already`);
     this.#free.set(start, start + length, true);
   }
 
@@ -96,17 +105,34 @@ export class BlockGroup {
     return best;
   }
 
-  /** Takes the first `length` bytes that are free in one piece. @returns where they are; undefined where there are none. */
-  takeFirst(length: number): number | undefined {
-    const range = this.#range;
-    for (let more = this.#free.next(this.start, range); more; more = this.#free.next(range.end, range)) {
-      const { start } = range;
-      if (range.end - start < length) continue;
-      this.#free.delete(start, start + length);
-      this.used += length;
+  /** Takes `length` bytes for a node: of a system chunk where most are free, else of the cluster. @returns where they are; undefined where nothing is free. */
+  takeNode(length: number): number | undefined {
+    if (this.type === "system") {
+      const start = this.find(length);
+      if (start !== undefined) this.take(start, length);
       return start;
     }
-    return undefined;
+    const range = this.#range;
+    const cluster = this.#cluster;
+    if (!cluster.next(this.start, range)) {
+      if (this.#free.covered === 0) return undefined;
+      this.#fillCluster(length);
+      cluster.next(this.start, range);
+    }
+    const { start } = range;
+    assert(range.end - start >= length, `what nodes are taken from has room for nodes at ${start}`);
+    cluster.delete(start, start + length);
+    this.used += length;
+    return start;
+  }
+
+  #fillCluster(length: number): void {
+    const range = this.#range;
+    while (this.#cluster.covered < length + CLUSTER_BYTES && this.#free.next(this.start, range)) {
+      const { start, end } = range;
+      this.#free.delete(start, end);
+      this.#cluster.set(start, end, true);
+    }
   }
 
   /** The most bytes that are free in one piece, as far as a search looks. */
@@ -120,6 +146,7 @@ export class BlockGroup {
 
   check(): void {
     this.#free.check();
-    assert(this.used + this.#free.covered <= this.length, `block group ${this.start} holds no more than it has`);
+    this.#cluster.check();
+    assert(this.used + this.freeBytes <= this.length, `block group ${this.start} holds no more than it has`);
   }
 }

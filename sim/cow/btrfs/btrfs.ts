@@ -33,6 +33,7 @@ import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
+import { writeNodes } from "./commit.ts";
 import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
@@ -306,7 +307,9 @@ export class Btrfs implements FileSystem {
   }
   /** sync(2), which wakes the flusher first. */
   sync(): Errno | undefined {
-    return this.state.flushData(undefined, flushCyclic) ?? this.state.commit();
+    const { state } = this;
+    // The flusher meets the nodes' pages too, before and after those of files.
+    return writeNodes(state) ?? state.flushData(undefined, flushCyclic) ?? writeNodes(state) ?? state.commit();
   }
   unmount(): Errno | undefined {
     const failed = this.state.flushAndCommit();

@@ -6,7 +6,8 @@ import { assert } from "../../core/assert.ts";
 import type { Node } from "../node.ts";
 import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
-import { EXTENT_ITEM, EXTENT_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
+import { type FreeSpaceInfo, freeRanges } from "./free-space-tree.ts";
+import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
 import { qgroupName } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -24,6 +25,7 @@ export function check(state: BtrfsState): void {
   }
   for (const start of found.keys()) assert(extents.has(start), `what is at ${start} is an extent`);
   checkSpace(state, extents);
+  checkFreeSpace(state);
   checkDelayed(state);
   state.quotas?.check();
   if (state.quotas?.inconsistent === false && !state.isChanged) checkQuotas(state, extents);
@@ -83,6 +85,27 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
   for (const group of state.space.groups) {
     const has = used.get(group.start) ?? 0;
     assert(group.used === has, `block group ${group.start} counts ${group.used} bytes, its extents are ${has}`);
+  }
+}
+
+/** Whether the free space tree has free what the extents of the extent tree do not take. */
+function checkFreeSpace(state: BtrfsState): void {
+  const tree = state.tree(FREE_SPACE_TREE);
+  for (const group of state.space.groups) {
+    const expected: number[] = [];
+    let at = group.start;
+    state.tree(EXTENT_TREE).visit(key(group.start, EXTENT_ITEM), key(group.end, 0), ({ kind }, value) => {
+      if (kind !== EXTENT_ITEM && kind !== METADATA_ITEM) return false;
+      const { start, length } = value as Extent;
+      if (start > at) expected.push(at, start);
+      at = start + length;
+      return false;
+    });
+    if (group.end > at) expected.push(at, group.end);
+    const found = freeRanges(tree, group);
+    assert(found.join() === expected.join(), `the free space tree tells what block group ${group.start} has free`);
+    const info = tree.get(key(group.start, FREE_SPACE_INFO, group.length)) as FreeSpaceInfo;
+    assert(info.ranges * 2 === found.length, `block group ${group.start} has ${info.ranges} free ranges`);
   }
 }
 

@@ -5,7 +5,7 @@
  * superblock, flush. A power cut before the superblock is written finds the old tree, whose blocks nobody has touched.
  */
 import { Content } from "../../core/content.ts";
-import type { Errno } from "../../core/errno.ts";
+import { EROFS, type Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
 import { Tree } from "../tree.ts";
 import { settleExtent } from "./extent-items.ts";
@@ -14,8 +14,12 @@ import type { BlockGroupItem, QgroupStatus, RootItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
   CHUNK_TREE,
+  DEVICE_STATS,
+  DEVICE_STATS_BYTES,
+  DEVICE_TREE,
   EXTENT_TREE,
   key,
+  PERSISTENT_ITEM,
   QGROUP_INFO,
   QGROUP_LIMIT,
   QGROUP_STATUS,
@@ -34,19 +38,22 @@ import { treesNow } from "./trees-now.ts";
  * @param snapshot - makes the pending snapshot, when all that is to be in it is in its source's tree.
  */
 export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefined {
+  if (state.error !== undefined) return EROFS;
   for (const inode of state.dirtyInodes) {
     writeInode(inode);
     const { subvolume } = inode;
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
   }
   state.dirtyInodes.clear();
-  if (state.fresh.size === 0 && !state.references.isChanged && snapshot === undefined) return state.device.flush();
+  if (!state.isChanged && snapshot === undefined) return undefined;
   state.counters.commits += 1;
+  state.cacheIsNew = false;
   countQuotas(state);
   snapshot?.();
   writeQuotas(state);
+  writeDeviceStats(state);
   settle(state);
-  const failed = writeNodes(state);
+  const failed = writeAll(state);
   if (failed !== undefined) {
     state.error = failed;
     return failed;
@@ -100,6 +107,13 @@ function writeQuotas(state: BtrfsState): void {
   }
 }
 
+/** The counts of the device's errors, which mounting has set: the first commit behind it writes them (btrfs_run_dev_stats). */
+function writeDeviceStats(state: BtrfsState): void {
+  if (!state.statsAreNew) return;
+  state.statsAreNew = false;
+  state.tree(DEVICE_TREE).set(key(DEVICE_STATS, PERSISTENT_ITEM, 1), DEVICE_STATS_BYTES, true);
+}
+
 /** Brings roots, extents and block groups to their trees, which changes those trees, until nothing is left. */
 function settle(state: BtrfsState): void {
   const { references } = state;
@@ -144,13 +158,25 @@ function settleGroups(state: BtrfsState): boolean {
   return changed || state.references.isChanged;
 }
 
-function writeNodes(state: BtrfsState): Errno | undefined {
-  for (const node of state.fresh.values()) {
+/** Writes the nodes that are new and not written yet, in the order of their addresses, as pages of one file. What is written is copied before it changes again. */
+export function writeNodes(state: BtrfsState): Errno | undefined {
+  const nodes = [...state.fresh.values()].filter((node) => !node.isSealed);
+  nodes.sort((one, other) => one.address - other.address);
+  for (const node of nodes) {
+    node.seal();
     const failed = state.write(node.address, Content.record(node));
-    if (failed !== undefined) return failed;
+    if (failed !== undefined) {
+      // No commit may count on a node that is not there (BTRFS_FS_BTREE_ERR).
+      state.error = failed;
+      return failed;
+    }
     state.counters.nodesWritten += 1;
   }
-  return state.device.flush() ?? writeSuperblock(state.device, superblockOf(state)) ?? state.device.flush();
+  return undefined;
+}
+
+function writeAll(state: BtrfsState): Errno | undefined {
+  return writeNodes(state) ?? state.device.flush() ?? writeSuperblock(state.device, superblockOf(state)) ?? state.device.flush();
 }
 
 function superblockOf(state: BtrfsState): SuperblockRecord {
@@ -163,6 +189,7 @@ function superblockOf(state: BtrfsState): SuperblockRecord {
     root: state.rootTree.root,
     chunkRoot: state.tree(CHUNK_TREE).root,
     totalBytes: state.space.deviceBytes,
+    mayHaveCache: state.mayHaveCache,
     systemChunks: system.map(({ start, type, length, stripes }) => ({ start, item: { type, length, stripes } })),
   };
 }
@@ -178,7 +205,6 @@ function finish(state: BtrfsState): void {
     else state.committedRoots.set(id, tree.root);
   }
   state.touched.clear();
-  for (const node of state.fresh.values()) node.seal();
   state.fresh.clear();
   state.generation += 1;
 }

@@ -4,6 +4,7 @@ import type { Delta, Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
 import { dropReferences, keyOfExtent, settleReferences } from "./extent-references.ts";
+import { addFreeGroup, dropFreeGroup, giveFree, takeFree } from "./free-space-tree.ts";
 import type { BlockGroupItem, ChunkItem } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
@@ -16,8 +17,6 @@ import {
   EXTENT_CSUM,
   EXTENT_TREE,
   FIRST_FREE,
-  FREE_SPACE_INFO,
-  FREE_SPACE_TREE,
   ITEM_BYTES_MAX,
   key,
   SECTOR_SIZE,
@@ -38,6 +37,7 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
     }
     if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
     else state.fresh.delete(extent.start);
+    if (delta.made === undefined) giveFree(state, state.space.groupOf(extent.start), extent.start, extent.length);
     state.space.pin(extent.start, extent.length);
     return;
   }
@@ -47,6 +47,7 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
   const full = extent.full || delta.becomesFull;
   const settled: Extent = { start, length, level, generation, full, references, inline, itemBytes, apart };
   tree.set(keyOfExtent(extent), itemBytes, settled);
+  if (delta.made !== undefined) takeFree(state, state.space.groupOf(start), start, length);
 }
 
 /** The most checksums that an item has (fs/btrfs/file-item.c: MAX_CSUM_ITEMS). */
@@ -106,15 +107,14 @@ export function settleChunk(state: BtrfsState, group: BlockGroup, made: boolean)
   const chunk: ChunkItem = { type, length, stripes };
   const chunkKey = key(FIRST_FREE, CHUNK_ITEM, start);
   const groupKey = key(start, BLOCK_GROUP_ITEM, length);
-  const freeKey = key(start, FREE_SPACE_INFO, length);
   if (made) {
     state.tree(CHUNK_TREE).set(chunkKey, 48 + 32 * stripes.length, chunk);
     state.tree(EXTENT_TREE).set(groupKey, 24, { used: group.used, type } satisfies BlockGroupItem);
-    state.tree(FREE_SPACE_TREE).set(freeKey, 8, 0);
+    addFreeGroup(state, group);
   } else {
     const gone = [state.tree(CHUNK_TREE).remove(chunkKey), state.tree(EXTENT_TREE).remove(groupKey)];
     assert(!gone.includes(false), `chunk ${start} was known before it went`);
-    state.tree(FREE_SPACE_TREE).remove(freeKey);
+    dropFreeGroup(state, group);
   }
   for (const stripe of stripes) {
     if (made) state.tree(DEVICE_TREE).set(key(1, DEV_EXTENT, stripe), 48, { start, length });

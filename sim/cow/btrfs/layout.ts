@@ -20,6 +20,8 @@ export const UUID_TREE = 9;
 export const FREE_SPACE_TREE = 10;
 /** -9 as an unsigned number in btrfs; what counts is that it is behind all others. */
 export const DATA_RELOCATION_TREE: number = 2 ** 52 - 9;
+/** BTRFS_DEV_STATS_OBJECTID: counts of a device's errors. */
+export const DEVICE_STATS = 0;
 /** BTRFS_FIRST_FREE_OBJECTID: the first subvolume made, and the root folder of each. */
 export const FIRST_FREE = 256;
 /** Object ids from here on are not inodes or subvolumes. */
@@ -52,6 +54,8 @@ export const SHARED_BLOCK_REF = 182;
 export const SHARED_DATA_REF = 184;
 export const BLOCK_GROUP_ITEM = 192;
 export const FREE_SPACE_INFO = 198;
+export const FREE_SPACE_EXTENT = 199;
+export const FREE_SPACE_BITMAP = 200;
 export const DEV_EXTENT = 204;
 export const DEV_ITEM = 216;
 export const CHUNK_ITEM = 228;
@@ -59,6 +63,7 @@ export const QGROUP_STATUS = 240;
 export const QGROUP_INFO = 242;
 export const QGROUP_LIMIT = 244;
 export const QGROUP_RELATION = 246;
+export const PERSISTENT_ITEM = 249;
 export const UUID_SUBVOLUME = 251;
 
 // Sizes of items in bytes
@@ -66,6 +71,8 @@ export const INODE_BYTES = 160;
 /** Of an inode reference, beside the name; of an extended one. */
 export const REF_BYTES = 10;
 export const EXTREF_BYTES = 18;
+/** Five counts of errors of a device. */
+export const DEVICE_STATS_BYTES = 40;
 /** Of a directory item, an index item or an xattr, beside name and value. */
 export const DIR_BYTES = 30;
 export const FILE_EXTENT_BYTES = 53;

@@ -62,6 +62,32 @@ function firstChunks(space: Space): void {
   space.add(new BlockGroup({ start, length: metadata, type: "metadata", stripes: [last, last + metadata] }));
 }
 
+/** Where the tool leaves the roots of metadata, counted in nodes from the beginning of their chunk; what is between them it wrote and let go again. */
+const ROOTS_AT: readonly (readonly [tree: number, at: number])[] = [
+  [EXTENT_TREE, 0],
+  [TOP_SUBVOLUME, 1],
+  [CHECKSUM_TREE, 5],
+  [DATA_RELOCATION_TREE, 7],
+  [UUID_TREE, 8],
+  [DEVICE_TREE, 9],
+  [FREE_SPACE_TREE, 10],
+  [ROOT_TREE, 11],
+];
+
+/** Empty trees, in the tool's places. */
+function makeTrees(state: BtrfsState): void {
+  const { space } = state;
+  const left = [space.takeNode("system", NODE_SIZE)];
+  state.trees.set(CHUNK_TREE, new Tree(state, CHUNK_TREE));
+  let next = 0;
+  for (const [id, at] of ROOTS_AT) {
+    for (; next < at; next++) left.push(space.takeNode("metadata", NODE_SIZE));
+    state.trees.set(id, new Tree(state, id));
+    next += 1;
+  }
+  for (const start of left) space.release(start, NODE_SIZE);
+}
+
 /** Makes a filesystem. @returns EINVAL for a device that is too small for its first chunks. */
 export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | undefined {
   const space = new Space(device.size, true);
@@ -78,25 +104,13 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     newDevice: () => deviceNumber(0, 0),
     profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false },
   };
-  const state = new BtrfsState(device, environment, { space, uuid, generation: 1, commit });
-  for (const id of [
-    EXTENT_TREE,
-    ROOT_TREE,
-    CHUNK_TREE,
-    DEVICE_TREE,
-    CHECKSUM_TREE,
-    UUID_TREE,
-    FREE_SPACE_TREE,
-    DATA_RELOCATION_TREE,
-  ])
-    state.trees.set(id, new Tree(state, id));
+  const state = new BtrfsState(device, environment, { space, uuid, generation: 1, mayHaveCache: true, commit });
+  makeTrees(state);
   for (const group of space.groups) settleChunk(state, group, true);
   state.tree(CHUNK_TREE).set(key(1, DEV_ITEM, 1), 98, { bytes: bytes(space.deviceBytes) });
-  const top = new Tree(state, TOP_SUBVOLUME);
-  state.trees.set(TOP_SUBVOLUME, top);
   const subvolume = {
     id: TOP_SUBVOLUME,
-    tree: top,
+    tree: state.tree(TOP_SUBVOLUME),
     item: { ...state.plainRoot(TOP_SUBVOLUME), uuid: state.newUuid() },
     device: undefined,
     lastIno: FIRST_FREE,

@@ -37,7 +37,7 @@ import {
 import { freeInode } from "./namei.ts";
 import { Quotas } from "./quotas.ts";
 import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
-import { Space } from "./space.ts";
+import { Space, sizeClassOf } from "./space.ts";
 import { type BtrfsEnvironment, BtrfsState } from "./state.ts";
 
 /**
@@ -53,15 +53,19 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
     space,
     uuid: superblock.uuid,
     generation: superblock.generation + 1,
+    mayHaveCache: false,
     commit,
   });
   const failed = loadChunks(state, superblock) ?? loadTrees(state, superblock);
   if (failed !== undefined) return failed;
   loadQuotas(state);
+  state.statsAreNew = true;
   space.onChunk = (group, made) => settleChunk(state, group, made);
   const fs = new Btrfs(state);
   freeOrphans(state);
-  return fs;
+  // Taking back that there may be a space cache is a transaction of its own (btrfs_set_free_space_cache_v1_active).
+  state.cacheIsNew = superblock.mayHaveCache;
+  return (state.cacheIsNew ? state.commit() : undefined) ?? fs;
 }
 
 /** Reads every node below an address. Nodes that other trees have too are read once. */
@@ -116,6 +120,7 @@ function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | und
     if (state.isSubvolume(object)) loadSubvolume(state, tree, item);
   }
   loadSpace(state);
+  loadSizeClasses(state);
   return undefined;
 }
 
@@ -138,6 +143,26 @@ function loadSpace(state: BtrfsState): void {
       const { start, length } = cursor.value as Extent;
       state.space.groupOf(start).take(start, length);
     } else if (kind === BLOCK_GROUP_ITEM) state.space.groupOf(object).written = (cursor.value as BlockGroupItem).used;
+  }
+}
+
+/** How many places of a data chunk a mount looks at. */
+const SAMPLES = 5;
+
+/** Which sizes a data chunk has: that of the shortest of a few of its extents (load_block_group_size_class). */
+function loadSizeClasses(state: BtrfsState): void {
+  if (!state.space.sizeClasses) return;
+  const cursor = new Cursor(state.tree(EXTENT_TREE));
+  for (const group of state.space.groups) {
+    if (group.type !== "data") continue;
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      const from = group.start + sample * Math.floor(group.length / SAMPLES);
+      let more = cursor.seek(key(from, EXTENT_ITEM));
+      while (more && cursor.key.kind !== EXTENT_ITEM && cursor.key.object < group.end) more = cursor.next();
+      if (more && cursor.key.object < group.end) shortest = Math.min(shortest, cursor.key.offset);
+    }
+    if (shortest < Number.POSITIVE_INFINITY) group.sizeClass = sizeClassOf(shortest);
   }
 }
 

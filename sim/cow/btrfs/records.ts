@@ -15,6 +15,8 @@ export interface SuperblockRecord extends BlockRecord {
   readonly root: number;
   readonly chunkRoot: number;
   readonly totalBytes: number;
+  /** Whether there may be a space cache of the old kind (cache_generation), as mkfs says of every filesystem: the first mount takes that back. */
+  readonly mayHaveCache: boolean;
   /** The system chunks, so that the chunk tree can be read (sys_chunk_array). */
   readonly systemChunks: readonly { readonly start: number; readonly item: ChunkItem }[];
 }

@@ -23,7 +23,8 @@ export interface Totals {
   readonly used: number;
 }
 
-function classOf(length: number): SizeClass {
+/** The class of an extent's length (btrfs_calc_block_group_size_class). */
+export function sizeClassOf(length: number): SizeClass {
   if (length <= KIB(128)) return "small";
   return length <= MIB(8) ? "medium" : "large";
 }
@@ -177,7 +178,7 @@ export class Space {
 
   #findData(length: number, hint: number | undefined): number | undefined {
     const data = this.groups.filter(({ type }) => type === "data");
-    const wanted = classOf(length);
+    const wanted = sizeClassOf(length);
     const hinted = hint === undefined ? undefined : data.find((group) => hint >= group.start && hint < group.end);
     const fits = (group: BlockGroup): boolean => !this.sizeClasses || group.sizeClass === wanted;
     const claim = (group: BlockGroup, place: number | undefined): number | undefined => {
@@ -209,12 +210,19 @@ export class Space {
   takeNode(type: "metadata" | "system", length: number): number {
     for (const group of this.groups) {
       if (group.type !== type) continue;
-      const start = group.takeFirst(length);
+      const start = group.takeNode(length);
       if (start !== undefined) return start;
     }
     const made = this.makeChunk(type);
     assert(made !== undefined, `no room for a ${type} node: what a transaction needs is promised before it`);
     return this.takeNode(type, length);
+  }
+
+  /** Gives back what was taken and never committed. */
+  release(start: number, length: number): void {
+    const group = this.groupOf(start);
+    group.discount(length);
+    group.give(start, length);
   }
 
   /** An extent has no references any more: it is free when the transaction has committed. */

@@ -86,6 +86,7 @@ export interface BtrfsParts {
   readonly space: Space;
   readonly uuid: string;
   readonly generation: number;
+  readonly mayHaveCache: boolean;
   /** Ends the running transaction. */
   readonly commit: (state: BtrfsState) => Errno | undefined;
 }
@@ -132,6 +133,11 @@ export class BtrfsState implements NodeStore {
   dirtiedPages = 0;
   /** Bytes that delayed allocation has promised. */
   delayedBytes = 0;
+  /** What the next superblock says of a space cache, and whether that is news. */
+  mayHaveCache: boolean;
+  cacheIsNew = false;
+  /** Whether the device's error counts are to be written with the next commit. */
+  statsAreNew = false;
   nextSubvolume = 256;
   nextPlaceholder = 1;
   /** st_dev of what belongs to no subvolume. */
@@ -153,6 +159,7 @@ export class BtrfsState implements NodeStore {
     this.space = parts.space;
     this.uuid = parts.uuid;
     this.generation = parts.generation;
+    this.mayHaveCache = parts.mayHaveCache;
     this.random = new Random(Number.parseInt(parts.uuid.slice(0, 8), 16) + parts.generation);
     this.superDevice = environment.newDevice();
     this.#commit = parts.commit;
@@ -234,7 +241,7 @@ export class BtrfsState implements NodeStore {
   }
 
   isOwn(_tree: TreeParts, node: Node): boolean {
-    return node.generation === this.generation;
+    return node.generation === this.generation && !node.isSealed;
   }
 
   copied(tree: TreeParts, original: Node): boolean {
@@ -334,7 +341,7 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
+    return this.cacheIsNew || this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */

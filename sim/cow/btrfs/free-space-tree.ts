@@ -1,0 +1,221 @@
+/**
+ * The free space tree: what each block group has free, as items (fs/btrfs/free-space-tree.c; Linux 6.18). Nothing is allocated from it while the filesystem is mounted,
+ * but every extent that comes or goes changes it, and so does every node that such a change copies.
+ *
+ * Interface: a range is an item as long as a group has few; a group with more ranges than their items are worth keeps bitmaps of 2048 sectors each, and comes back from
+ * them when it has a hundred fewer.
+ */
+import { assert } from "../../core/assert.ts";
+import { Cursor, type Tree } from "../tree.ts";
+import type { BlockGroup } from "./block-group.ts";
+import { FORMAT, FREE_SPACE_BITMAP, FREE_SPACE_EXTENT, FREE_SPACE_INFO, FREE_SPACE_TREE, key, SECTOR_SIZE } from "./layout.ts";
+import type { BtrfsState } from "./state.ts";
+
+/** BTRFS_FREE_SPACE_BITMAP_SIZE, and the bytes of a group that one stands for. */
+const BITMAP_BYTES = 256;
+const BITMAP_RANGE: number = BITMAP_BYTES * 8 * SECTOR_SIZE;
+const INFO_BYTES = 8;
+/** By how many ranges fewer a group goes back from bitmaps to ranges. */
+const HYSTERESIS = 100;
+
+/** What the tree says of a group beside its free ranges (struct btrfs_free_space_info). */
+export interface FreeSpaceInfo {
+  /** How many free ranges there are. */
+  readonly ranges: number;
+  readonly usesBitmaps: boolean;
+}
+
+interface GroupRange {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** More ranges than these are kept as bitmaps (set_free_space_tree_thresholds). */
+export function rangesMax(length: number): number {
+  return Math.floor((Math.ceil(length / BITMAP_RANGE) * (FORMAT.itemBytes + BITMAP_BYTES)) / FORMAT.itemBytes);
+}
+
+function infoOf(tree: Tree, { start, length }: GroupRange): FreeSpaceInfo {
+  const info = tree.get(key(start, FREE_SPACE_INFO, length)) as FreeSpaceInfo | undefined;
+  assert(info !== undefined, `the free space tree knows the block group at ${start}`);
+  return info as FreeSpaceInfo;
+}
+
+/** A new group, all of it free. */
+export function addFreeGroup(state: BtrfsState, { start, length }: GroupRange): void {
+  const tree = state.tree(FREE_SPACE_TREE);
+  tree.set(key(start, FREE_SPACE_INFO, length), INFO_BYTES, { ranges: 1, usesBitmaps: false } satisfies FreeSpaceInfo);
+  tree.set(key(start, FREE_SPACE_EXTENT, length), 0, true);
+}
+
+/** A group has gone. */
+export function dropFreeGroup(state: BtrfsState, { start, length }: GroupRange): void {
+  state.tree(FREE_SPACE_TREE).removeRange(key(start, FREE_SPACE_INFO), key(start + length, 0));
+}
+
+/** An extent has come: its bytes, which must be free, are so no more (btrfs_remove_from_free_space_tree). */
+export function takeFree(state: BtrfsState, group: BlockGroup, start: number, length: number): void {
+  const tree = state.tree(FREE_SPACE_TREE);
+  const info = infoOf(tree, group);
+  const more = info.usesBitmaps ? markFree(tree, group, { start, length }, false) : cutRange(tree, start, length);
+  settleCount(tree, group, info, more);
+}
+
+/** An extent has gone: its bytes are free (btrfs_add_to_free_space_tree). */
+export function giveFree(state: BtrfsState, group: BlockGroup, start: number, length: number): void {
+  const tree = state.tree(FREE_SPACE_TREE);
+  const info = infoOf(tree, group);
+  const more = info.usesBitmaps ? markFree(tree, group, { start, length }, true) : joinRange(tree, group, start, length);
+  settleCount(tree, group, info, more);
+}
+
+/** The group has so many ranges more (update_free_space_extent_count). */
+function settleCount(tree: Tree, group: GroupRange, info: FreeSpaceInfo, more: number): void {
+  if (more === 0) return;
+  const ranges = info.ranges + more;
+  const most = rangesMax(group.length);
+  const least = most > HYSTERESIS ? most - HYSTERESIS : 0;
+  const usesBitmaps = info.usesBitmaps ? ranges >= least : ranges > most;
+  const infoKey = key(group.start, FREE_SPACE_INFO, group.length);
+  if (usesBitmaps !== info.usesBitmaps) {
+    const free = freeRanges(tree, group);
+    tree.removeRange(key(group.start, FREE_SPACE_EXTENT), key(group.start + group.length, 0));
+    if (usesBitmaps) writeBitmaps(tree, group, free);
+    else for (let at = 0; at < free.length; at += 2) putRange(tree, free[at] as number, free[at + 1] as number);
+  }
+  tree.set(infoKey, INFO_BYTES, { ranges, usesBitmaps } satisfies FreeSpaceInfo);
+}
+
+// Ranges
+
+function putRange(tree: Tree, start: number, end: number): void {
+  tree.set(key(start, FREE_SPACE_EXTENT, end - start), 0, true);
+}
+
+/** Takes bytes out of the range around them. @returns how many ranges more there are. */
+function cutRange(tree: Tree, start: number, length: number): number {
+  const cursor = new Cursor(tree);
+  const found = cursor.seekBefore(key(start, FREE_SPACE_EXTENT + 1)) ? cursor.key : key(0, 0);
+  const end = start + length;
+  const until = found.object + found.offset;
+  assert(found.kind === FREE_SPACE_EXTENT && until >= end, `${length} bytes at ${start} are free in the free space tree`);
+  tree.remove(found);
+  if (start > found.object) putRange(tree, found.object, start);
+  if (until > end) putRange(tree, end, until);
+  return (start > found.object ? 1 : 0) + (until > end ? 1 : 0) - 1;
+}
+
+/** Adds bytes, as one range with those that touch them. @returns how many ranges more there are. */
+function joinRange(tree: Tree, group: GroupRange, start: number, length: number): number {
+  const cursor = new Cursor(tree);
+  let from = start;
+  let until = start + length;
+  const before = cursor.seekBefore(key(start, FREE_SPACE_EXTENT)) ? cursor.key : key(0, 0);
+  const touchesBefore =
+    before.kind === FREE_SPACE_EXTENT && before.object >= group.start && before.object + before.offset === start;
+  const behind = until < group.start + group.length && cursor.seek(key(until, FREE_SPACE_EXTENT)) ? cursor.key : key(0, 0);
+  const touchesBehind = behind.kind === FREE_SPACE_EXTENT && behind.object === until;
+  if (touchesBefore) {
+    tree.remove(before);
+    from = before.object;
+  }
+  if (touchesBehind) {
+    tree.remove(behind);
+    until += behind.offset;
+  }
+  putRange(tree, from, until);
+  return 1 - (touchesBefore ? 1 : 0) - (touchesBehind ? 1 : 0);
+}
+
+// Bitmaps
+
+/** The words of a bitmap: a bit a sector, set where it is free. */
+type Bitmap = Uint32Array;
+
+function bitmapLength(group: GroupRange, at: number): number {
+  return Math.min(BITMAP_RANGE, group.start + group.length - at);
+}
+
+function putBitmap(tree: Tree, group: GroupRange, at: number, bitmap: Bitmap): void {
+  const length = bitmapLength(group, at);
+  tree.set(key(at, FREE_SPACE_BITMAP, length), Math.ceil(length / SECTOR_SIZE / 8), bitmap);
+}
+
+/** Where the bitmap begins that has an address. */
+function bitmapAt(group: GroupRange, address: number): number {
+  return group.start + Math.floor((address - group.start) / BITMAP_RANGE) * BITMAP_RANGE;
+}
+
+function bitmapOf(tree: Tree, group: GroupRange, at: number): Bitmap {
+  const bitmap = tree.get(key(at, FREE_SPACE_BITMAP, bitmapLength(group, at))) as Bitmap | undefined;
+  assert(bitmap !== undefined, `the free space tree has a bitmap at ${at}`);
+  return bitmap as Bitmap;
+}
+
+function isFree(bitmap: Bitmap, sector: number): boolean {
+  return (((bitmap[sector >>> 5] as number) >>> (sector & 31)) & 1) === 1;
+}
+
+function setFree(bitmap: Bitmap, sector: number, free: boolean): void {
+  const bit = 1 << (sector & 31);
+  const word = bitmap[sector >>> 5] as number;
+  bitmap[sector >>> 5] = free ? word | bit : word & ~bit;
+}
+
+function isFreeAt(tree: Tree, group: GroupRange, address: number): boolean {
+  if (address < group.start || address >= group.start + group.length) return false;
+  const at = bitmapAt(group, address);
+  return isFree(bitmapOf(tree, group, at), (address - at) / SECTOR_SIZE);
+}
+
+/** Sets or clears the bits of a range. @returns how many ranges more there are (modify_free_space_bitmap). */
+function markFree(tree: Tree, group: GroupRange, { start, length }: GroupRange, free: boolean): number {
+  const end = start + length;
+  const beside = (isFreeAt(tree, group, start - SECTOR_SIZE) ? 1 : 0) + (isFreeAt(tree, group, end) ? 1 : 0);
+  for (let at = bitmapAt(group, start); at < end; at += BITMAP_RANGE) {
+    const bitmap = bitmapOf(tree, group, at).slice();
+    const last = Math.min(end, at + BITMAP_RANGE);
+    for (let address = Math.max(start, at); address < last; address += SECTOR_SIZE) {
+      const sector = (address - at) / SECTOR_SIZE;
+      assert(isFree(bitmap, sector) !== free, `the sector at ${address} was ${free ? "taken" : "free"}`);
+      setFree(bitmap, sector, free);
+    }
+    putBitmap(tree, group, at, bitmap);
+  }
+  return free ? 1 - beside : beside - 1;
+}
+
+/** Writes the bitmaps of a whole group, with ranges given as pairs of start and end. */
+function writeBitmaps(tree: Tree, group: GroupRange, free: readonly number[]): void {
+  let next = 0;
+  for (let at = group.start; at < group.start + group.length; at += BITMAP_RANGE) {
+    const end = at + bitmapLength(group, at);
+    const bitmap = new Uint32Array(BITMAP_BYTES / 4);
+    while (next < free.length && (free[next] as number) < end) {
+      const last = Math.min(end, free[next + 1] as number);
+      for (let address = Math.max(at, free[next] as number); address < last; address += SECTOR_SIZE)
+        setFree(bitmap, (address - at) / SECTOR_SIZE, true);
+      if ((free[next + 1] as number) > end) break;
+      next += 2;
+    }
+    putBitmap(tree, group, at, bitmap);
+  }
+}
+
+/** The free ranges of a group as the tree has them: pairs of start and end, ascending. */
+export function freeRanges(tree: Tree, group: GroupRange): number[] {
+  const free: number[] = [];
+  const add = (start: number, end: number): void => {
+    if (free.at(-1) === start) free[free.length - 1] = end;
+    else free.push(start, end);
+  };
+  tree.visit(key(group.start, FREE_SPACE_EXTENT), key(group.start + group.length, 0), ({ object, kind, offset }, value) => {
+    if (kind === FREE_SPACE_EXTENT) add(object, object + offset);
+    for (let sector = 0; kind === FREE_SPACE_BITMAP && sector < offset / SECTOR_SIZE; sector++) {
+      const at = object + sector * SECTOR_SIZE;
+      if (isFree(value as Bitmap, sector)) add(at, at + SECTOR_SIZE);
+    }
+    return false;
+  });
+  return free;
+}

@@ -8,7 +8,7 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
-import { done } from "./protected.ts";
+import { done, synced } from "./protected.ts";
 
 /** How much makes trees of two levels above the inode, the group or the root. */
 const AMOUNTS = [
@@ -40,7 +40,7 @@ class Machine {
   }
 
   again(): void {
-    done(this.host.task.syncfs());
+    done(synced(this.host.task));
     this.host.check();
     this.host.task.exit();
     done(this.host.unmount("/m"));
@@ -54,7 +54,7 @@ class Machine {
 
   /** Free blocks when nothing is under way. */
   free(): number {
-    done(this.host.task.syncfs());
+    done(synced(this.host.task));
     const found = this.host.task.statfs("/m");
     return isErrno(found) ? -1 : found.blocksFree;
   }
@@ -107,7 +107,7 @@ describe.each(AMOUNTS)("$type", ({ type, extents, files, names }) => {
       const fd = done(task.open(`/m/${at}`, O_CREAT | O_RDWR));
       done(task.write(fd, block(at)));
       done(task.close(fd));
-      if (at % 500 === 499) done(task.syncfs());
+      if (at % 500 === 499) done(synced(task));
     }
     for (let at = 0; at < files; at += 2) done(task.unlink(`/m/${at}`));
     machine.again();

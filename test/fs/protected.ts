@@ -129,6 +129,11 @@ export function laidOut(task: Task, folder: string): void {
   }
 }
 
+/** Makes everything on the filesystem of a path durable. */
+export function synced(task: Task, path = "/m"): Errno | undefined {
+  return done(task.resolve(path)).mount.fs.sync();
+}
+
 export function done<T>(value: T | Errno): T {
   if (isErrno(value)) throw new Error(value.code);
   return value as T;

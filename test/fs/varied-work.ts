@@ -25,6 +25,7 @@ import {
   S_IFIFO,
 } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { synced } from "./protected.ts";
 
 const BLOCK = 4096;
 const FILES = 40;
@@ -80,7 +81,7 @@ export const making: Work = (task) => [
   answer(task.setxattr("/m/folder", "user.large", new Uint8Array(2500))),
   ...within(task, "/m", O_TMPFILE | O_RDWR, (fd) => [task.write(fd, pattern(BLOCK)), task.linkFile(fd, "/m/anonymous")]),
   ...within(task, "/m/synced", O_CREAT | O_RDWR | O_SYNC, (fd) => [task.write(fd, pattern(10))]),
-  answer(task.syncfs()),
+  answer(synced(task)),
 ];
 
 /** Reads and changes what `making` left, whose pages and records need not be in memory. */
@@ -130,7 +131,7 @@ export const changing: Work = (task) => [
   answer(task.statfs("/m")),
   ...within(task, "/m/folder", O_RDONLY | O_DIRECTORY, (fd) => [task.fsync(fd), task.getFlags(fd), task.setFlags(fd, 0x80)]),
   answer(task.unlink("/m/fragments")),
-  answer(task.syncfs()),
+  answer(synced(task)),
 ];
 
 function entries(task: Task, path: string): unknown[] | undefined {

@@ -144,11 +144,11 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   return ino;
 }
 
-/** Leaves a whiteout at a name that a rename took away. An inode is free: the caller has checked. */
-export function leaveWhiteout(state: Ext4State, directory: number, name: Name, init: NewInode): void {
+/** The inode that a rename leaves behind, made before anything is moved (ext4_whiteout_for_rename). @returns 0 where there is none to be had. */
+export function makeWhiteout(state: Ext4State, directory: number, init: NewInode): number {
   const ino = makeInode(state, directory, init);
-  if (init.acls !== undefined) initAcls(state, ino, init.acls);
-  addEntry(state, directory, name, ino);
+  if (ino !== 0 && init.acls !== undefined) initAcls(state, ino, init.acls);
+  return ino;
 }
 
 /** @returns EPERM in a directory that has no name any more (ext4_new_inode). */

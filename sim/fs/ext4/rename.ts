@@ -3,9 +3,19 @@ import { ENOENT, ENOSPC, ENOTEMPTY, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { dirtyDots, dirtyEntry, findEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
+import {
+  addEntry,
+  dirtyDots,
+  dirtyEntry,
+  findEntry,
+  isEmpty,
+  lookupEntry,
+  placeEntry,
+  removeEntry,
+  roomForEntry,
+} from "./directories.ts";
 import { EXTRA, MODE } from "./inode-words.ts";
-import { addLinks, dropDirectory, dropLink, leaveWhiteout } from "./namei.ts";
+import { addLinks, dropDirectory, dropLink, makeWhiteout } from "./namei.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 
@@ -38,10 +48,11 @@ export function rename(
   const moves = source.directory !== target.directory;
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return ENOTEMPTY;
-  const whiteout = (flags & RENAME_WHITEOUT) !== 0;
-  if (whiteout && state.freeInodes === 0) return ENOSPC;
   const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name, 0) : undefined) ?? state.begin();
   if (refused !== undefined) return refused;
+  const leaves = (flags & RENAME_WHITEOUT) !== 0;
+  const whiteout = leaves ? makeWhiteout(state, source.directory, left) : 0;
+  if (leaves && whiteout === 0) return ENOSPC;
   move(state, { row, ino, replaced, source, target });
   if (directory && moves) {
     state.setWord(ino, EXTRA, target.directory);
@@ -53,7 +64,7 @@ export function rename(
   stamp(state, source.directory, true);
   if (moves) stamp(state, target.directory, true);
   if (replaced !== 0) dropReplaced(state, replaced);
-  if (whiteout) leaveWhiteout(state, source.directory, source.name, left);
+  if (leaves) addEntry(state, source.directory, source.name, whiteout);
   return undefined;
 }
 

@@ -233,6 +233,26 @@ export const DATA_LAYER_CASES: readonly MountCase[] = [
   ),
   ...(
     [
+      ["on", "read data", "ok"],
+      ["require", "EIO", "EIO"],
+    ] as const
+  ).map(([verity, read, changed]) =>
+    dataLayers(
+      `attributes without a digest under verity=${verity}`,
+      [
+        overlay(`lowerdir=l2:d,${UPPER},verity=${verity},metacopy=on`),
+        { do: "stat", path: "m/chain" },
+        { do: "read", path: "m/chain" },
+        { do: "chmod", path: "m/chain" },
+        { do: "chmod", path: "m/dir/y" },
+        { do: "stat", path: "u/dir/y" },
+        { do: "unlink", path: "m/chain" },
+      ],
+      ["ok", "4 bytes, 8 blocks", read, changed, "ok", verity === "on" ? "4 bytes, 0 blocks" : "4 bytes, 8 blocks", "ok"],
+    ),
+  ),
+  ...(
+    [
       ["lowerdir=l::", "EINVAL"],
       ["lowerdir=::d", "EINVAL"],
       ["lowerdir=l::d:l2", "EINVAL"],

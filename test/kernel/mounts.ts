@@ -59,6 +59,22 @@ export const MOUNT_CASES: readonly MountCase[] = [
   mounts("userxattr with metacopy", [overlay(`lowerdir=l1,${UPPER},userxattr,metacopy=on`)], ["EINVAL"]),
   mounts("userxattr with redirects", [overlay(`lowerdir=l1,${UPPER},userxattr,redirect_dir=on`)], ["EINVAL"]),
   mounts("userxattr alone", [overlay(`lowerdir=l1,${UPPER},userxattr`)], ["ok"]),
+  ...(
+    [
+      [`lowerdir=l1,${UPPER},verity=require,nfs_export=on`, "ok"],
+      [`lowerdir=l1,${UPPER},verity=maybe`, "EINVAL"],
+      [`lowerdir=l1,${UPPER},userxattr,redirect_dir=follow`, "EINVAL"],
+      [`lowerdir=l1,${UPPER},userxattr,redirect_dir=off`, "EINVAL"],
+      [`lowerdir=l1,${UPPER},userxattr,redirect_dir=nofollow`, "ok"],
+      [`lowerdir=l1,${UPPER},userxattr=1`, "EINVAL"],
+      ["lowerdir=l1:l2,nfs_export=on,index=off", "ok"],
+      ["lowerdir=l1:l2,nfs_export=on,index=off,redirect_dir=nofollow", "EINVAL"],
+      ["lowerdir=l1:l2,nfs_export=on,index=on,redirect_dir=nofollow", "ok"],
+      ["lowerdir=l1:l2,metacopy=on,redirect_dir=follow", "ok"],
+      ["lowerdir=l1:l2,metacopy=on,redirect_dir=nofollow", "EINVAL"],
+      ["lowerdir=l1:l2,volatile", "ok"],
+    ] as const
+  ).map(([options, answer]) => mounts(options, [overlay(options)], [answer])),
   mounts("all accepted switches", [overlay(`lowerdir=l1,${UPPER},index=on,nfs_export=on,xino=on,uuid=on`)], ["ok"]),
   mounts(
     "one upper layer in two mounts",

@@ -55,7 +55,7 @@ export class UnionLab implements OverlayHost {
     this.cache = new PageCache(this.clock, this.events, { memoryPages: MEMORY_PAGES });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
     this.backing = new Tmpfs(this, { device: deviceNumber(0, 1), mode: 0o755 });
-    const parsed = parseOptions(mountOptions);
+    const parsed = parseOptions(`lowerdir=l,upperdir=u,workdir=w,${mountOptions}`);
     if (!("lower" in parsed)) throw new Error(parsed.message);
     this.options = parsed.options;
     if (profile !== undefined) this.profile = profile;

@@ -107,3 +107,21 @@ test.each([...MOUNT_CASES, ...DATA_LAYER_CASES])("$name: answered as the kernel 
   expect(steps.map((step) => textOf(perform(host, step)))).toEqual(answers);
   host.check();
 });
+
+test.each([
+  ["nonsense", "overlay: Unknown parameter 'nonsense'"],
+  ["index=bad", "overlay: Bad value for 'index'"],
+  ["metacopy", "overlay: Bad value for 'metacopy'"],
+  ["verity=bad", "overlay: Bad value for 'verity'"],
+  ["userxattr=1", "overlay: Unexpected value for 'userxattr'"],
+  ["userxattr,redirect_dir=off", "overlayfs: conflicting options: userxattr,redirect_dir=follow"],
+  ["userxattr,metacopy=on", "overlayfs: conflicting options: userxattr,metacopy=on"],
+  ["nfs_export=on,index=off", "overlayfs: conflicting options: nfs_export=on,index=off"],
+  ["nfs_export=on,metacopy=on", "overlayfs: conflicting options: nfs_export=on,metacopy=on"],
+  ["metacopy=on,redirect_dir=off", "overlayfs: conflicting options: metacopy=on,redirect_dir=follow"],
+])("%s is refused in the words of Linux 6.18", (option, text) => {
+  const host = createHost();
+  for (const path of ["/l", "/u", "/w", "/m"]) host.task.mkdir(path, 0o755);
+  const options = `lowerdir=/l,upperdir=/u,workdir=/w,${option}`;
+  expect(host.mount({ type: "overlay", source: "overlay", target: "/m", options })).toMatchObject({ message: text });
+});

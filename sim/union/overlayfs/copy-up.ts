@@ -113,7 +113,8 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const lowerLinks = attributes.nlink;
   const origin = isDirectory || lowerLinks === 1 || indexed;
   const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
-  const metacopy = isRegular && need === "attributes" && overlay.options.metacopy;
+  const { options } = overlay;
+  const metacopy = isRegular && need === "attributes" && options.metacopy && options.verity !== "require";
   const source: Source = { fs, inode, lower, attributes, origin, metacopy, withData: isRegular && need !== "empty" && !metacopy };
   const parent = nodes.parentOf(node);
   const impure = origin ? markImpure(overlay, parent) : undefined;

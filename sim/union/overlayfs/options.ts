@@ -8,6 +8,7 @@ import { EINVAL, type Errno } from "../../core/errno.ts";
 
 type RedirectDir = "on" | "follow" | "off" | "nofollow";
 type Xino = "on" | "auto" | "off";
+type Verity = "off" | "on" | "require";
 
 /** How a mount behaves, apart from its layers. */
 export interface OverlayOptions {
@@ -15,6 +16,11 @@ export interface OverlayOptions {
   readonly index: boolean;
   readonly metacopy: boolean;
   readonly nfsExport: boolean;
+  /**
+   * Whether the data of a file that has only attributes must have a digest (fs-verity). No file here has one, so that under require such data cannot be had,
+   * and copy-up makes no such files.
+   */
+  readonly verity: Verity;
   readonly xino: Xino;
   readonly volatile: boolean;
   /** State is kept in user.overlay.* xattrs. */
@@ -28,6 +34,7 @@ export const DEFAULT_OPTIONS: OverlayOptions = {
   index: false,
   metacopy: false,
   nfsExport: false,
+  verity: "off",
   xino: "off",
   volatile: false,
   userxattr: false,
@@ -122,7 +129,12 @@ function parseLowers(value: string): { readonly lower: readonly string[]; readon
 
 /** A refusal with the text of the kernel's log. */
 export function refuse(message: string, errno: Errno = EINVAL): MountFailure {
-  return { errno, message: `overlay: ${message}` };
+  return { errno, message: `overlayfs: ${message}` };
+}
+
+/** The same by the parser of options, which names the type of the filesystem (fs/fs_parser.c). */
+function refuseOption(message: string): MountFailure {
+  return { errno: EINVAL, message: `overlay: ${message}` };
 }
 
 /** @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off". */
@@ -144,12 +156,15 @@ export function parseOptions(text: string): ParsedOptions | MountFailure {
       if (failed !== undefined) return failed;
     } else if (key === "upperdir" && value !== undefined) upper = unescaped(value);
     else if (key === "workdir" && value !== undefined) work = unescaped(value);
-    else if (!setOption(draft, key, value)) return refuse(`Unknown parameter or bad value '${part}'`);
+    else {
+      const failed = setOption(draft, key, value);
+      if (failed !== undefined) return failed;
+    }
   }
   const { lower, dataOnly } = layers;
   if (lower.length + dataOnly.length > LOWER_LAYERS_MAX)
     return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
-  const failed = settle(draft, given);
+  const failed = settle(draft, given, upper !== undefined);
   return failed ?? { lower, dataOnly, upper, work, options: draft };
 }
 
@@ -159,8 +174,30 @@ const SWITCHES: ReadonlyMap<string, "index" | "metacopy" | "nfsExport"> = new Ma
   ["nfs_export", "nfsExport"],
 ]);
 
-/** Sets one option. @returns false for an unknown one or a bad value. */
-function setOption(draft: Draft, key: string, value: string | undefined): boolean {
+const FLAGS: ReadonlyMap<string, "volatile" | "userxattr" | "defaultPermissions"> = new Map([
+  ["volatile", "volatile"],
+  ["userxattr", "userxattr"],
+  ["default_permissions", "defaultPermissions"],
+]);
+const REDIRECTS: ReadonlySet<string> = new Set(["on", "off", "follow", "nofollow"]);
+const XINO: ReadonlySet<string> = new Set(["on", "off", "auto"]);
+const UUID: ReadonlySet<string> = new Set(["on", "off", "null", "auto"]);
+const VERITY: ReadonlySet<string> = new Set(["on", "off", "require"]);
+
+/** Sets one option. @returns EINVAL for an unknown one, a value that it does not know, and a value of one that has none. */
+function setOption(draft: Draft, key: string, value: string | undefined): MountFailure | undefined {
+  const flag = FLAGS.get(key);
+  if (flag !== undefined) {
+    draft[flag] = true;
+    return value === undefined ? undefined : refuseOption(`Unexpected value for '${key}'`);
+  }
+  const known = setValue(draft, key, value);
+  if (known === undefined) return refuseOption(`Unknown parameter '${key}'`);
+  return known ? undefined : refuseOption(`Bad value for '${key}'`);
+}
+
+/** @returns false for a value that the option does not know; undefined for an option that nobody knows. */
+function setValue(draft: Draft, key: string, value = ""): boolean | undefined {
   const onOff = SWITCHES.get(key);
   if (onOff !== undefined) {
     draft[onOff] = value === "on";
@@ -168,47 +205,50 @@ function setOption(draft: Draft, key: string, value: string | undefined): boolea
   }
   switch (key) {
     case "redirect_dir":
-      if (value !== "on" && value !== "off" && value !== "follow" && value !== "nofollow") return false;
       // The kernel's module follows redirects also when it makes none.
-      draft.redirectDir = value === "off" ? "follow" : value;
-      return true;
+      draft.redirectDir = value === "off" ? "follow" : (value as RedirectDir);
+      return REDIRECTS.has(value);
     case "xino":
-      if (value !== "on" && value !== "auto" && value !== "off") return false;
-      draft.xino = value;
-      return true;
-    case "volatile":
-      draft.volatile = true;
-      return value === undefined;
-    case "userxattr":
-      draft.userxattr = true;
-      return value === undefined;
-    case "default_permissions":
-      draft.defaultPermissions = true;
-      return value === undefined;
-    case "uuid":
-      return value === "on" || value === "off" || value === "null" || value === "auto";
+      draft.xino = value as Xino;
+      return XINO.has(value);
     case "verity":
-      return value === "on" || value === "off" || value === "require";
+      draft.verity = value as Verity;
+      return VERITY.has(value);
+    case "uuid":
+      return UUID.has(value);
     default:
-      return false;
+      return undefined;
   }
 }
 
-/** Settles what options imply, and refuses what contradicts (ovl_fs_params_verify). */
-function settle(draft: Draft, given: ReadonlySet<string>): MountFailure | undefined {
-  if (draft.userxattr) {
-    if (draft.metacopy && given.has("metacopy")) return refuse("conflicting options: userxattr,metacopy=on");
-    if (draft.redirectDir === "on") return refuse("conflicting options: userxattr,redirect_dir=on");
-    draft.redirectDir = "nofollow";
+/** Settles what options imply, and refuses what contradicts, in the kernel's order (ovl_fs_params_verify; recorded on Linux 6.18). */
+function settle(draft: Draft, given: ReadonlySet<string>, hasUpper: boolean): MountFailure | undefined {
+  const asked = new Set(given);
+  if (!hasUpper) {
+    // Without an upper layer these are useless, and ignored.
+    if (draft.index) asked.delete("index");
+    draft.index = false;
+    draft.volatile = false;
+    if (draft.redirectDir === "follow") draft.redirectDir = "on";
   }
   if (draft.metacopy && draft.redirectDir !== "on") {
-    if (given.has("redirect_dir")) return refuse(`conflicting options: metacopy=on,redirect_dir=${draft.redirectDir}`);
-    draft.redirectDir = "on";
+    if (asked.has("redirect_dir")) {
+      if (asked.has("metacopy")) return refuse(`conflicting options: metacopy=on,redirect_dir=${draft.redirectDir}`);
+      draft.metacopy = false;
+    } else draft.redirectDir = "on";
   }
   if (draft.nfsExport && !draft.index) {
-    if (given.has("index")) return refuse("conflicting options: nfs_export=on,index=off");
-    draft.index = true;
+    // NFS export requires "redirect_dir=nofollow" on non-upper mount, falling back to nfs_export=off.
+    if (!hasUpper && draft.redirectDir !== "nofollow") draft.nfsExport = false;
+    else if (asked.has("index")) return refuse("conflicting options: nfs_export=on,index=off");
+    else draft.index = hasUpper;
   }
   if (draft.nfsExport && draft.metacopy) return refuse("conflicting options: nfs_export=on,metacopy=on");
+  if (!draft.userxattr) return undefined;
+  if (asked.has("redirect_dir") && draft.redirectDir !== "nofollow")
+    return refuse(`conflicting options: userxattr,redirect_dir=${draft.redirectDir}`);
+  if (draft.metacopy && asked.has("metacopy")) return refuse("conflicting options: userxattr,metacopy=on");
+  draft.redirectDir = "nofollow";
+  draft.metacopy = false;
   return undefined;
 }

@@ -5,7 +5,7 @@
  * functions over an Overlay; filesystem.ts puts the FileSystem interface in front of them.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Errno } from "../../core/errno.ts";
+import { EIO, type Errno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { OverlayProfile } from "../../core/kernel-profile.ts";
 import type { Name, NameTable } from "../../core/names.ts";
@@ -204,10 +204,12 @@ export class Overlay {
     return this.nodes.realOf(node);
   }
 
-  /** Looks for the data of a file that only has attributes where it shows. @returns ENOENT when no data-only layer has them. */
+  /** Looks for the data of a file that only has attributes where it shows. @returns ENOENT when no data-only layer has them, EIO where they must have a digest. */
   findData(node: Node): Errno | undefined {
     const { nodes } = this;
-    return (nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0 ? undefined : this.view.findData(nodes.lowerOf(node));
+    if ((nodes.flagsOf(node) & (IS_METACOPY | IS_STACKED)) === 0) return undefined;
+    // ovl_maybe_validate_verity: "metacopy file has no digest specified".
+    return this.view.findData(nodes.lowerOf(node)) ?? (this.options.verity === "require" ? EIO : undefined);
   }
 
   /** The filesystem that has a node's data: a lower one for a file of which only the attributes were copied up. */

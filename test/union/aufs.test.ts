@@ -320,6 +320,26 @@ describe("16: inodes, links, listing", () => {
     expect([copy.nlink, must(task.stat("/h2")).nlink]).toEqual([2, 2]);
   });
 
+  test("a change by a descriptor brings up the name that was opened, not the one that was walked last (C5)", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { h: "x" });
+    must(lab.task.link(`${low}/h`, `${low}/h2`));
+    const { task, upper, fs } = lab.over([low]);
+    const fd = must(task.open("/h", O_RDONLY)) as number;
+    must(task.stat("/h2"));
+    must(task.fchmod(fd, 0o600));
+    expect(lab.rows(upper)).toEqual(["/h file"]);
+    must(task.stat("/h2"));
+    must(task.fchown(fd, 7, 7));
+    expect(lab.rows(upper)).toEqual(["/h file"]);
+    // A name that is gone does not come back.
+    must(task.unlink("/h"));
+    must(task.fchmod(fd, 0o640));
+    expect(lab.rows(upper)).toEqual(["/h whiteout"]);
+    expect([must(task.stat("/h2")).mode & 0o777, must(task.fstat(fd)).uid]).toEqual([0o640, 7]);
+    fs.check();
+  });
+
   test("under noplink copy-up parts the names", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { h: "old" });

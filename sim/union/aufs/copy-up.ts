@@ -21,7 +21,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import { aclKindOf } from "../../vfs/posix-acl.ts";
 import { copyAcl } from "../copy-acl.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE } from "../nodes.ts";
+import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { branchOfName } from "./lookup.ts";
@@ -50,7 +50,7 @@ export interface CopyUpOptions {
 export function copyUp(aufs: Aufs, node: Node, options: CopyUpOptions = {}): Errno | undefined {
   const { nodes } = aufs;
   const place = options.place ?? { directory: nodes.parentOf(node), name: nodes.nameOf(node) };
-  const nameless = nodes.has(node, IS_UNLINKED) || options.nameless === true;
+  const nameless = nodes.has(node, IS_UNLINKED) || options.nameless === true || place.directory === NO_NODE;
   const top = aufs.branchOf(node);
   if (aufs.isWritable(top)) {
     if (nameless || !nodes.has(node, IS_PSEUDO_LINKED) || branchOfName(aufs, node, place.directory, place.name) === top)

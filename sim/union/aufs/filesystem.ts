@@ -18,7 +18,7 @@ import {
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
-import { ROOT_NODE } from "../nodes.ts";
+import { IS_DIRECTORY, ROOT_NODE } from "../nodes.ts";
 import * as attributes from "./attributes.ts";
 import { checkAufs } from "./check.ts";
 import * as creation from "./create.ts";
@@ -161,6 +161,12 @@ export class AufsFileSystem implements FileSystem {
   }
   close(file: FileHandle, _flags: number): void {
     files.close(this.aufs, file);
+  }
+  byDescriptor(file: FileHandle): void {
+    const { openedAs, nodes } = this.aufs;
+    const opened = openedAs.of(file);
+    // A directory has one name, which its node knows.
+    if (opened !== undefined && !nodes.has(opened.node, IS_DIRECTORY)) nodes.seeAs(opened.node, opened.directory, opened.name);
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
     const real = files.readable(this.aufs, file);

@@ -25,7 +25,12 @@ const UNION_OPTIONS = [
   "index=off,metacopy=on,redirect_dir=on",
   "index=on",
   "index=off,xino=on",
+  "index=on,metacopy=on,redirect_dir=on",
+  "index=off,userxattr",
 ] as const;
+
+/** And of overlays over an overlay, which no file handle can name: an index falls back to none. */
+const NESTED_OPTIONS = ["index=off", "index=on,redirect_dir=on"] as const;
 
 /**
  * Where a driver can be asked of a kernel; none for a driver whose engine is in no kernel, or which needs a daemon's own tools.
@@ -38,6 +43,8 @@ export function kernelGrounds(driver: string, canMake: (type: string) => boolean
     overlay2: () => on(["ext4", "xfs"], UNION_OPTIONS),
     vfs: () => on(["ext4", "xfs"], [""]),
     btrfs: () => on(["btrfs"], [""]),
+    nested: () => on(["ext4", "xfs"], NESTED_OPTIONS),
+    bare: () => ["ext4", "xfs", "btrfs"].filter(canMake).map((type) => ({ target: type, backing: type, mountOptions: "" })),
   };
   return grounds[driver]?.() ?? [];
 }

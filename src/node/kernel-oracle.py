@@ -8,7 +8,7 @@ One JSON object a line on standard input, one answer a line on standard output:
   {"lab": "figures", "name": …}                             what the disk and a layer's own folder take, once everything is written
   {"close": true}                                           ends the lab
   {"mounts": [{"do": …, "path": …, "options": …}]}          made one after the other in a fresh tmpfs; an answer for each (see Mounts)
-Targets: overlay2 (folders stacked by overlay), vfs (cp -a), btrfs (subvolumes, snapshots), and the bare backing filesystems.
+Targets: overlay2 (folders stacked by overlay), nested (the same over an overlay), vfs (cp -a), btrfs (subvolumes, snapshots), and the bare backing filesystems.
 
 Root and Linux only. Run it in a mount namespace of its own (unshare --mount): whatever happens, its mounts end with it.
 """
@@ -438,7 +438,7 @@ class Lab:
         self.parents[name] = parent
         if parent is not None:
             self.seal(parent)
-        if self.target == "overlay2":
+        if self.target in ("overlay2", "nested"):
             self.roots[name] = self.add_overlay(name, parent, home, raw)
             return
         if self.target == "btrfs":
@@ -453,7 +453,7 @@ class Lab:
         """A layer that something is put over: its process ends, and its union is unmounted."""
         if name in self.processes:
             self.processes.pop(name).end()
-        if self.roots[name] in self.mounts:
+        if self.roots[name] in self.mounts and self.target != "nested":
             self.mounts.remove(self.roots[name])
             libc("umount2", self.roots[name], 0)
 
@@ -464,14 +464,22 @@ class Lab:
         self.own[name] = own
         if parent is None or raw:
             return own
-        lowers = []
-        while parent is not None:
-            lowers.append(self.own[parent])
-            parent = self.parents[parent]
+        lowers = self.lowers_over(parent)
         options = "lowerdir=%s,upperdir=%s,workdir=%s" % (":".join(lowers), own, work)
         mount("overlay", "overlay", merged, options + ("," + self.options if self.options else ""))
         self.mounts.append(merged)
         return merged
+
+    def lowers_over(self, parent):
+        """Lower layers, topmost first. Nested: the first layer over a base stays mounted, and its mount is the lowest layer of all above it."""
+        lowers = []
+        while parent is not None:
+            above = self.parents[parent]
+            if self.target == "nested" and above is not None and self.parents[above] is None:
+                return lowers + [self.roots[parent]]
+            lowers.append(self.own[parent])
+            parent = above
+        return lowers
 
     def upper(self, name):
         top = self.own.get(name)

@@ -10,6 +10,7 @@ import { DRIVERS } from "../drivers/registry.ts";
 import { Lab } from "../layers/lab.ts";
 import type { VolumeOption } from "../layers/volume-option.ts";
 import { BARE } from "./bare.ts";
+import { NESTED } from "./nested.ts";
 import type { TraceHeader } from "./trace.ts";
 
 /** The recorder's disk: 2 GiB. */
@@ -20,12 +21,15 @@ export interface CannotRun {
   readonly cannotRun: string;
 }
 
+/** Targets that are no driver of Docker's. */
+const OTHERS: ReadonlyMap<string, DriverKind> = new Map([[NESTED.name, NESTED]]);
+
 /** The driver of a target, with the settings that the recorder gave it. */
 export function driverOf(
   header: Pick<TraceHeader, "target" | "backing" | "mountOptions">,
 ): { kind: DriverKind; settings: DriverSettings } | undefined {
   const isBare = header.target === header.backing && FILESYSTEMS.has(header.target);
-  const kind = DRIVERS.get(header.target) ?? (isBare ? BARE : undefined);
+  const kind = DRIVERS.get(header.target) ?? OTHERS.get(header.target) ?? (isBare ? BARE : undefined);
   if (kind === undefined) return undefined;
   // The recorder gives the union mounts' options itself, and copies trees with cp -a.
   return { kind, settings: { mountOptions: header.mountOptions, treeCopy: "all" } };

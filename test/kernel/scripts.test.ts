@@ -39,7 +39,8 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
     return oracle?.end();
   });
 
-  const grounds = why === undefined ? ["overlay2", "vfs", "btrfs"].flatMap((driver) => kernelGrounds(driver, canMake)) : [];
+  const grounds =
+    why === undefined ? ["overlay2", "vfs", "btrfs", "nested", "bare"].flatMap((driver) => kernelGrounds(driver, canMake)) : [];
 
   test.each(grounds)("random scripts agree on $target over $backing, $mountOptions", async (ground) => {
     const property = fc.asyncProperty(kernelScript([ground]), async (script) => {

@@ -72,14 +72,15 @@ export function mountOverlay(
   given: OverlayMountOptions = {},
 ): OverlayFileSystem | MountFailure {
   const { label = "overlay", ...rest } = given;
-  const options: OverlayOptions = { ...DEFAULT_OPTIONS, ...rest };
+  const asked: OverlayOptions = { ...DEFAULT_OPTIONS, ...rest };
+  const options = withoutHandles(layers) ? { ...asked, index: false, nfsExport: false } : asked;
   const refused = refuseLayers(layers);
   if (refused !== undefined) return refused;
   const profile = (host.profile ?? k6_18).overlay;
   const xattrs = options.userxattr ? USER_XATTRS : TRUSTED_XATTRS;
   const follow: FollowRedirects = !profile.redirects ? "ignore" : options.redirectDir === "nofollow" ? "refuse" : "follow";
   const rules = new OverlayRules(xattrs, follow, { xattrWhiteouts: profile.xattrWhiteouts, metacopy: options.metacopy });
-  const claims = claimDirectories(host.inUse, layers, options.index);
+  const claims = claimDirectories(host.inUse, layers, { upper: asked.index, lower: options.index });
   if (isMountFailure(claims)) return claims;
   const upper = upperLayer(host, layers, { ...options, xattrs });
   if (upper !== undefined && isMountFailure(upper)) {
@@ -136,6 +137,14 @@ export function mountOverlayPaths(
   const work = parsed.work === undefined ? undefined : found.at(-1);
   if (dataOnly.length > 0 && !(host.profile ?? k6_18).overlay.dataOnlyLayers) return refuse("empty lowerdir");
   return mountOverlay(host, { lower, dataOnly, upper, work }, parsed.options);
+}
+
+/**
+ * Whether a layer's files have no handles by which an index could name them, as in an overlay that is not exported: the mount does without one then
+ * (ovl_lower_dir and ovl_make_workdir: "falling back to index=off,nfs_export=off").
+ */
+function withoutHandles({ lower, dataOnly = [], upper }: OverlayLayers): boolean {
+  return [...lower, ...dataOnly, ...(upper === undefined ? [] : [upper])].some(({ fs }) => !fs.exportable);
 }
 
 /** What the kernel refuses, in its order. */
@@ -197,9 +206,13 @@ function devicesOf(host: OverlayHost, layers: OverlayLayers): ReadonlyMap<FileSy
 
 /**
  * Claims the upper and the work directory. Where another mount has one, or has a lower layer as its own, index=on refuses; otherwise the
- * kernel only warns.
+ * kernel only warns. Of its lower layers it asks when it has fallen back to no index already.
  */
-function claimDirectories(inUse: InUse, layers: OverlayLayers, refuses: boolean): readonly LayerDirectory[] | MountFailure {
+function claimDirectories(
+  inUse: InUse,
+  layers: OverlayLayers,
+  refuses: { readonly upper: boolean; readonly lower: boolean },
+): readonly LayerDirectory[] | MountFailure {
   const claims: LayerDirectory[] = [];
   const inUseAs = (name: string): MountFailure => {
     for (const claim of claims) inUse.release(claim);
@@ -213,9 +226,9 @@ function claimDirectories(inUse: InUse, layers: OverlayLayers, refuses: boolean)
   ] as const) {
     if (directory === undefined) continue;
     if (inUse.claim(directory)) claims.push(directory);
-    else if (refuses) return inUseAs(name);
+    else if (refuses.upper) return inUseAs(name);
   }
-  return lowerInUse && refuses ? inUseAs("lowerdir") : claims;
+  return lowerInUse && refuses.lower ? inUseAs("lowerdir") : claims;
 }
 
 /** The upper layer with its work directories; undefined for a mount without one. */

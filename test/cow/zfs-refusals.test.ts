@@ -1,0 +1,243 @@
+/**
+ * What zfs(8) and zpool(8) do not do, in their words (OpenZFS 2.1: lib/libzfs/libzfs_dataset.c, libzfs_util.c), and that nothing has changed then;
+ * and what columns and properties show of each kind of dataset.
+ */
+import { beforeEach, describe, expect, test } from "vitest";
+import { Disk } from "../../sim/block/disk.ts";
+import { FaultyDevice } from "../../sim/block/faulty.ts";
+import { Content } from "../../sim/core/content.ts";
+import { EINVAL, ENOENT, EOVERFLOW, isErrno } from "../../sim/core/errno.ts";
+import { MIB } from "../../sim/core/units.ts";
+import { checkPool, createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
+import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { zfsGet, zfsList, zpoolList } from "../../sim/cow/zfs/listing.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { Files, ZfsLab } from "./zfs-lab.ts";
+
+let lab: ZfsLab;
+let pool: Pool;
+
+beforeEach(() => {
+  lab = new ZfsLab();
+  pool = lab.create();
+  for (const name of ["a", "a/b", "c"]) expect(zfsCreate(pool, `tank/${name}`)).toBeUndefined();
+  for (const name of ["s", "t"]) expect(zfsSnapshot(pool, `tank/a@${name}`)).toBeUndefined();
+  expect(zfsClone(pool, "tank/a@s", "tank/clone")).toBeUndefined();
+});
+
+function everything(): string[][] {
+  return zfsList(pool, { columns: ["name", "used", "referenced", "origin"], type: "all" });
+}
+
+const LONG = "n".repeat(260);
+
+describe("names", () => {
+  test.each<readonly [string, () => string | undefined, string]>([
+    ["too long", () => zfsCreate(pool, `tank/${LONG}`), `cannot create 'tank/${LONG}': name is too long`],
+    ["a leading slash", () => zfsCreate(pool, "/tank/x"), "cannot create '/tank/x': leading slash in name"],
+    [
+      "an empty component",
+      () => zfsCreate(pool, "tank//x"),
+      "cannot create 'tank//x': empty component or misplaced '@' or '#' delimiter in name",
+    ],
+    ["a pool alone", () => zfsCreate(pool, "other"), "cannot create 'other': missing dataset name"],
+    ["another pool", () => zfsCreate(pool, "other/x"), "cannot create 'other/x': no such pool 'other'"],
+    ["a snapshot's", () => zfsCreate(pool, "tank/x@y"), "cannot create 'tank/x@y': snapshot delimiter '@' is not expected here"],
+    [
+      "two snapshots'",
+      () => zfsSnapshot(pool, "tank/a@x@y"),
+      "cannot create snapshot 'tank/a@x@y': multiple '@' and/or '#' delimiters in name",
+    ],
+    ["of a dataset that is not there", () => zfsSnapshot(pool, "tank/none@x"), "cannot open 'tank/none': dataset does not exist"],
+  ])("%s are refused, and nothing is made", (_, command, said) => {
+    const before = everything();
+    expect(command()).toBe(said);
+    expect(everything()).toEqual(before);
+  });
+});
+
+describe("commands", () => {
+  test.each<readonly [string, () => string | undefined, string]>([
+    [
+      "create with a property that there is not",
+      () => zfsCreate(pool, "tank/x", { sharing: "on" }),
+      "cannot create 'tank/x': invalid property 'sharing'",
+    ],
+    [
+      "create with a quota that is no number",
+      () => zfsCreate(pool, "tank/x", { quota: "much" }),
+      "cannot create 'tank/x': bad numeric value 'much'",
+    ],
+    [
+      "create with a value that there is not",
+      () => zfsCreate(pool, "tank/x", { sync: "maybe" }),
+      "cannot create 'tank/x': 'sync' must be one of its values",
+    ],
+    [
+      "clone of a filesystem",
+      () => zfsClone(pool, "tank/a", "tank/x"),
+      "cannot open 'tank/a': operation not applicable to datasets of this type",
+    ],
+    ["clone of no snapshot", () => zfsClone(pool, "tank/a@no", "tank/x"), "cannot open 'tank/a@no': dataset does not exist"],
+    [
+      "clone to a name that is taken",
+      () => zfsClone(pool, "tank/a@s", "tank/c"),
+      "cannot create 'tank/c': dataset already exists",
+    ],
+    [
+      "clone with a wrong value",
+      () => zfsClone(pool, "tank/a@s", "tank/x", { readonly: "perhaps" }),
+      "cannot create 'tank/x': 'readonly' must be one of its values",
+    ],
+    ["promote of what is not there", () => zfsPromote(pool, "tank/none"), "cannot open 'tank/none': dataset does not exist"],
+    ["rollback to no snapshot", () => zfsRollback(pool, "tank/a@none"), "cannot open 'tank/a@none': dataset does not exist"],
+    ["rollback to a filesystem", () => zfsRollback(pool, "tank/a"), "cannot open 'tank/a': dataset does not exist"],
+    [
+      "rename of what is not there",
+      () => zfsRename(pool, "tank/none", "tank/x"),
+      "cannot open 'tank/none': dataset does not exist",
+    ],
+    [
+      "rename to a name that is taken",
+      () => zfsRename(pool, "tank/a", "tank/c"),
+      "cannot rename 'tank/a': dataset already exists",
+    ],
+    [
+      "rename of a snapshot to another dataset",
+      () => zfsRename(pool, "tank/a@s", "tank/c@s"),
+      "cannot rename to 'tank/c@s': snapshots must be part of same dataset",
+    ],
+    [
+      "rename of a snapshot to one that is there",
+      () => zfsRename(pool, "tank/a@s", "t"),
+      "cannot rename 'tank/a@s': dataset already exists",
+    ],
+    [
+      "rename of a snapshot to a wrong name",
+      () => zfsRename(pool, "tank/a@s", "tank/a@%"),
+      "cannot rename to 'tank/a@%': invalid character '%' in name",
+    ],
+    [
+      "set on what is not there",
+      () => zfsSet(pool, "quota", "1G", "tank/none"),
+      "cannot open 'tank/none': dataset does not exist",
+    ],
+    [
+      "set of a property that there is not",
+      () => zfsSet(pool, "sharing", "on", "tank/a"),
+      "cannot set property for 'tank/a': invalid property 'sharing'",
+    ],
+    [
+      "set of a wrong value",
+      () => zfsSet(pool, "atime", "sometimes", "tank/a"),
+      "cannot set property for 'tank/a': 'atime' must be one of its values",
+    ],
+    [
+      "set of a quota below what is used",
+      () => zfsSet(pool, "quota", "1k", "tank"),
+      "cannot set property for 'tank': size is less than current used or reserved space",
+    ],
+    [
+      "set of a reservation that there is no room for",
+      () => zfsSet(pool, "reservation", "1T", "tank/a"),
+      "cannot set property for 'tank/a': size is greater than available space",
+    ],
+  ])("%s is refused, and changes nothing", (_, command, said) => {
+    const before = everything();
+    expect(command()).toBe(said);
+    expect(everything()).toEqual(before);
+    checkPool(pool);
+  });
+
+  test("promote is refused where both have a snapshot of one name", () => {
+    expect(zfsSnapshot(pool, "tank/clone@s")).toBeUndefined();
+    expect(zfsPromote(pool, "tank/clone")).toBe(
+      "cannot promote 'tank/clone': snapshot name 'tank/a@s' from origin \nconflicts with 's' from target",
+    );
+  });
+
+  test("rollback is refused while the filesystem is mounted, and takes what was written since away after it", () => {
+    expect(zfsSnapshot(pool, "tank/c@s")).toBeUndefined();
+    const files = new Files(lab, lab.mount(pool, "tank/c"));
+    files.write("/f", Content.text("later"));
+    expect(zfsRollback(pool, "tank/c@s")).toBe("cannot rollback 'tank/c': dataset is busy");
+    files.fs.unmount();
+    expect(zfsRollback(pool, "tank/c@s")).toBeUndefined();
+    expect(isErrno(lab.mount(pool, "tank/c").lookup(files.fs.root, lab.names.intern("f")))).toBe(true);
+  });
+
+  test("a snapshot is renamed by its own name or by the whole one", () => {
+    expect(zfsRename(pool, "tank/a@s", "first")).toBeUndefined();
+    expect(zfsRename(pool, "tank/a@t", "tank/a@second")).toBeUndefined();
+    expect(zfsList(pool, { columns: ["name"], type: "snapshot" })).toEqual([["tank/a@first"], ["tank/a@second"]]);
+    checkPool(pool);
+  });
+});
+
+describe("columns", () => {
+  test("show what a dataset is, whether it is mounted, where it comes from and what comes from it", () => {
+    const mounted = lab.mount(pool, "tank/c");
+    const columns = ["name", "type", "mounted", "origin"];
+    expect(zfsList(pool, { columns, type: "all" })).toEqual([
+      ["tank", "filesystem", "no", "-"],
+      ["tank/a", "filesystem", "no", "-"],
+      ["tank/a@s", "snapshot", "-", "-"],
+      ["tank/a@t", "snapshot", "-", "-"],
+      ["tank/a/b", "filesystem", "no", "-"],
+      ["tank/c", "filesystem", "yes", "-"],
+      ["tank/clone", "filesystem", "no", "tank/a@s"],
+    ]);
+    mounted.unmount();
+    expect(zfsGet(pool, ["clones"], "tank/a@s")).toEqual([["tank/a@s", "clones", "tank/clone", "-"]]);
+    expect(zfsGet(pool, ["type", "createtxg"], "tank/none")).toBeUndefined();
+  });
+
+  test("show a ratio, a size before compression, the group of its birth and a setting with its source; and nothing of what is not known", () => {
+    expect(zfsSet(pool, "compression", "lz4", "tank/c")).toBeUndefined();
+    const files = new Files(lab, lab.mount(pool, "tank/c"));
+    files.write("/f", Content.repeat(Content.text("much of the same ").toBytes(), MIB(2)));
+    pool.syncIfDirty();
+    const [ratio, logical, birth, set, unknown] = zfsGet(
+      pool,
+      ["compressratio", "logicalreferenced", "createtxg", "compression", "nonsense"],
+      "tank/c",
+    ) ?? [[], [], [], [], []];
+    expect(Number.parseFloat(ratio?.[2] ?? "")).toBeGreaterThan(1.5);
+    expect(Number(logical?.[2])).toBeGreaterThan(MIB(2));
+    expect(Number(birth?.[2])).toBeGreaterThan(0);
+    expect(set?.slice(2)).toEqual(["lz4", "local"]);
+    expect(unknown?.slice(2)).toEqual(["-", "-"]);
+  });
+});
+
+describe("pools", () => {
+  const parts = (): { clock: typeof lab.clock; memory: number } => ({ clock: lab.clock, memory: MIB(64) });
+
+  test("need devices, which are large enough", () => {
+    expect(createPool(parts(), { name: "p", tops: [] })).toBe(EINVAL);
+    expect(createPool(parts(), { name: "p", tops: [[new Disk({ size: MIB(1) })]] })).toBe(EOVERFLOW);
+    expect(importPool(parts(), [])).toBe(ENOENT);
+    expect(importPool(parts(), [new Disk({ size: MIB(256) })])).toBe(ENOENT);
+  });
+
+  test("are imported only with every top device, of those that are theirs", () => {
+    const [one, other] = [new Disk({ name: "one", size: MIB(128) }), new Disk({ name: "other", size: MIB(128) })];
+    const wide = lab.create({ name: "wide", tops: [[one], [other]] });
+    expect(zfsCreate(wide, "wide/x")).toBeUndefined();
+    expect(wide.export()).toBeUndefined();
+    expect(lab.import([one])).toBe(ENOENT);
+    const again = lab.import([other, new Disk({ size: MIB(128) }), one]);
+    if (isErrno(again)) throw new Error(again.code);
+    expect(zfsList(again, { columns: ["name"] })).toEqual([["wide"], ["wide/x"]]);
+    checkPool(again);
+  });
+
+  test("are suspended by a group that cannot be written, and say so", () => {
+    const device = new FaultyDevice(new Disk({ size: MIB(128) }));
+    const lost = lab.create({ name: "lost", tops: [[device]] });
+    expect(zpoolList(lost).health).toBe("ONLINE");
+    device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+    expect(zfsCreate(lost, "lost/x")).toBe("cannot create 'lost/x': out of space");
+    expect(zpoolList(lost).health).toBe("SUSPENDED");
+  });
+});

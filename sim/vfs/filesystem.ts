@@ -316,6 +316,8 @@ export interface FileSystem {
   /** Whether devices and FIFOs have them as well (fs/xfs/xfs_iops.c, xfs_setup_iops gives them the operations of files). Absent: no. */
   readonly specialsHaveFlags?: boolean;
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
+  /** Whether it is read-only wherever it is mounted (SB_RDONLY): every change is EROFS before it is asked. Absent: no. */
+  readonly readOnly?: boolean;
   /** Whether name_to_handle_at(2) works on it. */
   readonly exportable: boolean;
   /** listxattr(2) names trusted.* to everybody. Default false: to the administrator alone. */

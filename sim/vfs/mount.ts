@@ -49,7 +49,7 @@ export class Mount {
     this.fs = fs;
     this.root = root;
     this.options = options;
-    this.readOnly = options.readOnly === true;
+    this.readOnly = options.readOnly === true || fs.readOnly === true;
     this.parent = undefined;
     this.coveredInode = root;
   }

@@ -1,7 +1,8 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
  */
-import { EPERM, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
@@ -76,7 +77,7 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 /** Copies up first, with all data even where a truncate follows. */
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
   const { upper, nodes } = overlay;
-  if (upper === undefined) return EROFS;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const failed = copyUp(overlay, node, change.size === undefined ? "attributes" : "data");
   return failed ?? upper.fs.setattr(nodes.upperOf(node), change);
 }
@@ -112,7 +113,7 @@ export interface XattrChange {
 /** Copies up, also where it fails afterwards; a further name of an indexed file is not linked for it (ovl_xattr_set asks the inode). */
 export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
   const { upper, nodes, xattrs, profile } = overlay;
-  if (upper === undefined) return EROFS;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
   const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
@@ -122,7 +123,7 @@ export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Err
 /** Does not copy up for a name that is not there. */
 export function removexattr(overlay: Overlay, node: Node, name: string): Errno | undefined {
   const { upper, nodes } = overlay;
-  if (upper === undefined) return EROFS;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const stored = storedName(overlay.xattrs, name);
   if (!nodes.hasUpper(node)) {
     const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);

@@ -5,7 +5,7 @@
  * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
  */
 import { assert } from "../../core/assert.ts";
-import { EEXIST, EIO, ENOTDIR, ENOTEMPTY, ENOTSUP, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EEXIST, ENOTDIR, ENOTEMPTY, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -69,7 +69,7 @@ interface Source {
  * Makes sure that a node is on the upper layer.
  * @param need - what the caller is about to touch: the attributes, for which `metacopy=on` copies no data; the data; or a file that it
  *   empties at once.
- * @returns EROFS without an upper layer, ENOSPC, EEXIST for an unlinked file whose name a whiteout has taken.
+ * Precondition: there is an upper layer. @returns ENOSPC, EEXIST for an unlinked file whose name a whiteout has taken.
  */
 export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"): Errno | undefined {
   const { nodes, upper } = overlay;
@@ -82,7 +82,7 @@ export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"):
       ? (overlay.findData(node) ?? copyUpData(overlay, upper, node, need))
       : undefined;
   }
-  if (upper === undefined) return EROFS;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   // Also where only attributes are copied (ovl_verify_lowerdata).
   const lost = overlay.findData(node);
   if (lost !== undefined) return lost;
@@ -343,7 +343,7 @@ function count(overlay: Overlay, source: Source, node: Node): void {
 /** Marks an upper directory as one that may hold entries with an origin (ovl_set_impure). */
 export function markImpure(overlay: Overlay, directory: Node): Errno | undefined {
   const { nodes, upper, profile } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   if (!profile.originXattr || nodes.has(directory, IS_IMPURE)) return undefined;
   nodes.set(directory, IS_IMPURE);
   const inode = nodes.upperOf(directory);

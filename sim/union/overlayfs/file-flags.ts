@@ -1,7 +1,8 @@
 /**
  * Flags of chattr(1) (fs/overlayfs/inode.c, ovl_fileattr_get and ovl_fileattr_set; Linux 6.18, recorded).
  */
-import { ENOTTY, EROFS, type Errno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { ENOTTY, type Errno } from "../../core/errno.ts";
 import type { Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { PROTECTING, protect, protectionOf } from "./protection.ts";
@@ -16,7 +17,7 @@ export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefi
 
 export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {
   const { upper, nodes } = overlay;
-  if (upper === undefined) return EROFS;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const failed = copyUp(overlay, node);
   if (failed !== undefined) return failed;
   if (upper.fs.setFileFlags === undefined) return ENOTTY;

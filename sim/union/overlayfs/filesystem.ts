@@ -44,12 +44,15 @@ export class OverlayFileSystem implements FileSystem {
   readonly nameMax: number = NAME_MAX;
   readonly stackDepth: number;
   readonly exportable: boolean;
+  /** There is nothing to change without an upper layer (ovl_fill_super). */
+  readonly readOnly: boolean;
   readonly walked: WalkedPaths;
   /** The mount's state: for tests and tools of this room. */
   readonly overlay: Overlay;
 
   constructor(overlay: Overlay) {
     this.overlay = overlay;
+    this.readOnly = overlay.upper === undefined;
     this.label = overlay.label;
     this.device = overlay.device;
     this.walked = overlay.nodes as WalkedPaths;

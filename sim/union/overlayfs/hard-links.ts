@@ -4,7 +4,8 @@
  * The first name of a lower inode that is copied up makes an index entry, named by the inode's handle; every further name becomes a hard link
  * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below.
  */
-import { EIO, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { HAS_ORIGIN, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
@@ -25,7 +26,7 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
   const { upper, xattrs } = overlay;
-  if (upper?.index === undefined) return EIO;
+  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
   const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
   // Only a name that is not there says that there is no copy; what cannot be read says nothing.
   if (isErrno(copy) && copy !== ENOENT) return copy;
@@ -56,14 +57,14 @@ function setDifference(overlay: Overlay, node: Node, difference: number): Errno 
 /** Gives a copy that has just been made its index entry, before it has a name. */
 export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno | undefined {
   const { upper, nodes } = overlay;
-  if (upper?.index === undefined) return EIO;
+  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
   return upper.fs.link(inode, upper.index, indexName(overlay, nodes.lowerOf(node)));
 }
 
 /** Takes the index entry away: a link that was never counted as a name. */
 function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
   const { upper, nodes, linkDifferences } = overlay;
-  if (upper?.index === undefined) return EIO;
+  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
   linkDifferences.set(node, (linkDifferences.get(node) ?? 0) + 1);
   return upper.fs.unlink(upper.index, indexName(overlay, nodes.lowerOf(node)));
 }
@@ -85,7 +86,7 @@ export function hasUpperName(overlay: Overlay, node: Node): boolean {
 /** Links the copy to a name that is still below. Precondition: the name's directory is on the upper layer. */
 export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
   const { upper, nodes, otherAttributes } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const into = nodes.upperOf(nodes.parentOf(node));
   const failed = upper.fs.getattr(into, otherAttributes);
   if (failed !== undefined) return failed;

@@ -1,6 +1,7 @@
 /**
  * Finding a name: the upper layer first, then the merged view of what lies below (fs/overlayfs/namei.c, ovl_lookup; union.md 1.2).
  */
+import { assert } from "../../core/assert.ts";
 import { EIO, ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
@@ -89,7 +90,7 @@ function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
 
 function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, nodes } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const node = isDirectoryMode(upper.fs.mode(inode))
     ? upperDirectory(overlay, directory, name, inode)
     : upperObject(overlay, directory, name, inode);
@@ -99,7 +100,7 @@ function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode):
 
 function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, attributes } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const failed = upper.fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
   const shared = attributes.nlink > 1;
@@ -166,7 +167,7 @@ function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
   const { upper, nodes, rules } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return overlay.addNode(inode, 0, IS_DIRECTORY | IS_OPAQUE);
   const redirect = rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;

@@ -3,7 +3,8 @@
  *
  * Interface: the VFS has checked existence, kinds and ancestry (rule 1). Some failures come after a copy-up, which stays, as in the kernel.
  */
-import { EINVAL, EIO, ENOENT, EROFS, type Errno, ESTALE, EXDEV, isErrno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { EINVAL, EIO, ENOENT, type Errno, ESTALE, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../../vfs/filesystem.ts";
@@ -45,7 +46,7 @@ export interface RenamePlaces {
 }
 
 export function rename(overlay: Overlay, places: RenamePlaces, flags: number): Errno | undefined {
-  if (overlay.upper === undefined) return EROFS;
+  assert(overlay.upper !== undefined, "an overlay without an upper layer has nothing to change");
   if ((flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) !== 0) return EINVAL;
   const found = lookup(overlay, places.directory, places.name);
   if (isErrno(found)) return found;
@@ -102,7 +103,7 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
 /** The rename on the upper layer, and what the two names are afterwards (rules 8 and 9). */
 function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefined {
   const { nodes, upper } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const covered = overlay.lowerHas(source.directory, source.name);
   const overWhiteout = target.node === 0 && isWhitedOut(overlay, target.directory, target.name);
   // The whiteout of the target serves the source's name; a directory cannot replace one otherwise.
@@ -165,7 +166,7 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 /** Notes where the lower layers have what moves, by its old name or, where it leaves its directory, by its path. */
 export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
   const { nodes, upper, xattrs } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const before = overlay.redirects.get(moved.node);
   const byName = sameDirectory && !isLowerHardLink(overlay, moved.node);
   if (before !== undefined && (byName || before.startsWith("/"))) return undefined;

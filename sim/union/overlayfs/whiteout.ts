@@ -3,7 +3,8 @@
  *
  * Interface: a whiteout is made in work/ and renamed into place, so that at no moment the name shows what lies below.
  */
-import { EIO, EMLINK, type Errno, isErrno } from "../../core/errno.ts";
+import { assert } from "../../core/assert.ts";
+import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, RENAME_EXCHANGE, S_IFCHR, S_IFDIR } from "../../vfs/filesystem.ts";
 import { HOLDS_UPPER, IS_OPAQUE, type Node } from "../nodes.ts";
@@ -43,7 +44,7 @@ function newWhiteout(overlay: Overlay, upper: UpperLayer): Name | Errno {
  */
 export function placeWhiteout(overlay: Overlay, directory: Node, name: Name, overDirectory: boolean): Errno | undefined {
   const { upper, nodes } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const made = newWhiteout(overlay, upper);
   if (isErrno(made)) return made;
   const failed = upper.fs.rename(upper.work, made, nodes.upperOf(directory), name, overDirectory ? RENAME_EXCHANGE : 0);
@@ -75,7 +76,7 @@ export function setOpaque(overlay: Overlay, inode: Inode): Errno | undefined {
  */
 export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly Name[]): Errno | undefined {
   const { upper, nodes, attributes } = overlay;
-  if (upper === undefined) return EIO;
+  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   const before = nodes.upperOf(node);
   const passing = overlay.temporaryName();
   const failed = upper.fs.getattr(before, attributes);

@@ -1,0 +1,40 @@
+/**
+ * An overlay of lower layers alone: every call that changes something (test/fs/protected.ts) is EROFS though its mount were writable, as the superblock
+ * is read-only (fs/overlayfs/super.c, ovl_fill_super: SB_RDONLY without an upper layer); what only reads works.
+ */
+import { expect, test } from "vitest";
+import { isErrno } from "../../sim/core/errno.ts";
+import { createHost } from "../../sim/host.ts";
+import { O_RDONLY } from "../../sim/vfs/filesystem.ts";
+import { CHANGES, done, laidOut } from "../fs/protected.ts";
+
+/** What only looks, or finds nothing to change. */
+const LOOKS = new Set(["open without atime", "mkdir where a folder is", "set no time"]);
+
+/** What is asked of a descriptor that was opened to read. */
+const BY_READER = /^(write|pwrite|ftruncate|allocate|punch|zero|collapse|insert|copy|clone|deduplicate)/;
+
+test("An overlay without an upper layer refuses every change with EROFS", () => {
+  const host = createHost();
+  const { task } = host;
+  task.umask = 0;
+  for (const folder of ["/low", "/lower", "/m"]) done(task.mkdir(folder, 0o755));
+  laidOut(task, "/low/folder");
+  laidOut(task, "/lower/other");
+  expect(host.mount({ type: "overlay", source: "none", target: "/m", options: "lowerdir=/low:/lower" })).toBeUndefined();
+  const folder = "/m/folder";
+  const of = { task, folder, f: done(task.open(`${folder}/f`, O_RDONLY)), g: done(task.open(`${folder}/g`, O_RDONLY)) };
+  const wrong: string[] = [];
+  for (const [name, change] of Object.entries(CHANGES)) {
+    const got = change(of);
+    const code = isErrno(got) ? got.code : "ok";
+    if (BY_READER.test(name) ? code === "ok" : code !== "EROFS" && !LOOKS.has(name)) wrong.push(`${name}: ${code}`);
+  }
+  expect(wrong).toEqual([]);
+  expect(
+    done(task.readdir("/m"))
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(["folder", "folder-other", "other", "other-other"]);
+  host.check();
+});

@@ -3,6 +3,7 @@
  *
  * Interface: the subvolume is made in the given folder under the stream's name for it, and read-only when the stream has ended.
  */
+import { assert } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import { deviceNumber } from "../../core/units.ts";
@@ -27,6 +28,37 @@ export interface ReceiveFailure {
   readonly errno: Errno;
 }
 
+type AttributeNames = readonly (keyof CommandAttributes)[];
+
+/** What each command must have, beside what the stream's own end and the sender's notes need not (btrfs-progs common/send-stream.c: TLV_GET). */
+const NEEDED: Readonly<Record<Command["name"], AttributeNames>> = {
+  subvol: ["path", "uuid", "ctransid"],
+  snapshot: ["path", "uuid", "ctransid", "clone_uuid"],
+  mkfile: ["path"],
+  mkdir: ["path"],
+  mknod: ["path", "mode", "rdev"],
+  mkfifo: ["path"],
+  mksock: ["path"],
+  symlink: ["path", "path_link"],
+  rename: ["path", "path_to"],
+  link: ["path", "path_link"],
+  unlink: ["path"],
+  rmdir: ["path"],
+  set_xattr: ["path", "xattr_name", "xattr_data"],
+  remove_xattr: ["path", "xattr_name"],
+  write: ["path", "file_offset", "data"],
+  clone: ["path", "file_offset", "clone_len", "clone_uuid", "clone_path", "clone_offset"],
+  truncate: ["path", "size"],
+  chmod: ["path", "mode"],
+  chown: ["path", "uid", "gid"],
+  utimes: ["path", "atime", "mtime"],
+  end: [],
+  update_extent: ["path", "file_offset", "size"],
+};
+
+/** Attributes of which those that the command needs are there. */
+type Given = Required<CommandAttributes>;
+
 class Receiver {
   readonly #task: Task;
   readonly #to: Receiving;
@@ -44,13 +76,16 @@ class Receiver {
     return path === undefined || path === "" ? this.#root : `${this.#root}/${path}`;
   }
 
-  perform({ name, attributes }: Command): Errno | undefined {
+  /** @returns the error of the call that the command asks for; ENOENT where an attribute is not there that it needs. */
+  perform({ name, attributes: known }: Command): Errno | undefined {
+    if (NEEDED[name].some((attribute) => known[attribute] === undefined)) return ENOENT;
+    const attributes = known as Given;
     const task = this.#task;
     const path = this.#path(attributes.path);
     switch (name) {
       case "subvol":
       case "snapshot":
-        return this.#begin(attributes);
+        return this.#begin(name === "snapshot", attributes);
       case "end":
         return this.#end();
       case "rename":
@@ -62,21 +97,21 @@ class Receiver {
       case "rmdir":
         return task.rmdir(path);
       case "write":
-        return this.#write(path, attributes.file_offset ?? 0, attributes.data ?? new Uint8Array(0));
+        return this.#write(path, attributes.file_offset, attributes.data);
       case "clone":
         return this.#clone(path, attributes);
       case "truncate":
-        return task.truncate(path, attributes.size ?? 0);
+        return task.truncate(path, attributes.size);
       case "chmod":
-        return task.chmod(path, attributes.mode ?? 0);
+        return task.chmod(path, attributes.mode);
       case "chown":
-        return task.lchown(path, attributes.uid ?? 0, attributes.gid ?? 0);
+        return task.lchown(path, attributes.uid, attributes.gid);
       case "utimes":
-        return task.utimens(path, attributes.atime ?? "OMIT", attributes.mtime ?? "OMIT", true);
+        return task.utimens(path, attributes.atime, attributes.mtime, true);
       case "set_xattr":
-        return task.lsetxattr(path, attributes.xattr_name ?? "", attributes.xattr_data ?? new Uint8Array(0));
+        return task.lsetxattr(path, attributes.xattr_name, attributes.xattr_data);
       case "remove_xattr":
-        return task.lremovexattr(path, attributes.xattr_name ?? "");
+        return task.lremovexattr(path, attributes.xattr_name);
       case "update_extent":
         return undefined;
       default:
@@ -88,7 +123,7 @@ class Receiver {
   #make(
     name: "mkfile" | "mkdir" | "mknod" | "mkfifo" | "mksock" | "symlink",
     path: string,
-    attributes: CommandAttributes,
+    attributes: Given,
   ): Errno | undefined {
     const task = this.#task;
     switch (name) {
@@ -97,15 +132,15 @@ class Receiver {
       case "mkdir":
         return task.mkdir(path, 0o700);
       case "symlink":
-        return task.symlink(attributes.path_link ?? "", path);
+        return task.symlink(attributes.path_link, path);
       case "mkfifo":
         return task.mknod(path, S_IFIFO | 0o600);
       case "mksock":
         return task.mknod(path, S_IFSOCK | 0o600);
       default: {
-        const rdev = attributes.rdev ?? 0;
+        const rdev = attributes.rdev;
         const minor = (rdev & 0xff) + Math.floor(rdev / 2 ** 20) * 256;
-        return task.mknod(path, (attributes.mode ?? 0) & 0o170000, deviceNumber((rdev >>> 8) & 0xfff, minor));
+        return task.mknod(path, attributes.mode & 0o170000, deviceNumber((rdev >>> 8) & 0xfff, minor));
       }
     }
   }
@@ -127,13 +162,13 @@ class Receiver {
     return found === undefined ? undefined : `${this.#to.top}/${found.path}`;
   }
 
-  #begin(attributes: CommandAttributes): Errno | undefined {
-    const name = attributes.path ?? "";
+  #begin(isSnapshot: boolean, attributes: Given): Errno | undefined {
+    const name = attributes.path;
     const folder = this.#task.resolve(this.#to.folder);
     if (isErrno(folder)) return folder;
     const interned = this.#fs.state.environment.names.intern(name);
     let made: number | Errno;
-    if (attributes.clone_uuid === undefined) made = makeSubvolume(this.#fs, folder.inode, interned);
+    if (!isSnapshot) made = makeSubvolume(this.#fs, folder.inode, interned);
     else {
       const parent = this.#pathOf(attributes.clone_uuid);
       const source = parent === undefined ? ENOENT : this.#task.resolve(parent);
@@ -142,25 +177,25 @@ class Receiver {
     }
     if (isErrno(made)) return made;
     this.#root = `${this.#to.folder}/${name}`;
-    this.#identity = { uuid: attributes.uuid ?? "", stransid: attributes.ctransid ?? 0 };
+    this.#identity = { uuid: attributes.uuid, stransid: attributes.ctransid };
     return undefined;
   }
 
-  #clone(path: string, attributes: CommandAttributes): Errno | undefined {
+  #clone(path: string, attributes: Given): Errno | undefined {
     const root = this.#pathOf(attributes.clone_uuid);
     if (root === undefined) return ENOENT;
-    const source = this.#task.open(`${root}/${attributes.clone_path ?? ""}`, O_RDONLY);
+    const source = this.#task.open(`${root}/${attributes.clone_path}`, O_RDONLY);
     if (isErrno(source)) return source;
     const target = this.#task.open(path, O_RDWR);
-    if (isErrno(target)) return target;
+    if (isErrno(target)) {
+      this.#task.close(source);
+      return target;
+    }
     const from = this.#task.files.file(source);
     const to = this.#task.files.file(target);
-    const { clone_offset = 0, file_offset = 0, clone_len = 0 } = attributes;
-    const failed = isErrno(from)
-      ? from
-      : isErrno(to)
-        ? to
-        : this.#fs.clone(from.handle, clone_offset, to.handle, file_offset, clone_len);
+    assert(!isErrno(from) && !isErrno(to), "files that were just opened are open");
+    const { clone_offset, file_offset, clone_len } = attributes;
+    const failed = this.#fs.clone(from.handle, clone_offset, to.handle, file_offset, clone_len);
     this.#task.close(source);
     this.#task.close(target);
     return failed;

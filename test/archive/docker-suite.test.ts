@@ -18,7 +18,7 @@ import type { Change } from "../../src/drivers/driver.ts";
 import { changesSize, treeChanges } from "../../src/drivers/naive-diff.ts";
 import { branchChanges } from "../../src/drivers/union-changes.ts";
 import { mode, must, names, put, text } from "../drivers/docker-host.ts";
-import { layerOf } from "../images/hostile.ts";
+import { layerOf } from "../images/hostile-archive.ts";
 
 let host: Host;
 

@@ -21,7 +21,7 @@ import type { Layer } from "../../src/layers/layer-store.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn } from "./daemons.ts";
-import { layerOf } from "./hostile.ts";
+import { layerOf } from "./hostile-archive.ts";
 import { type Action, act, action, inTree, rows } from "./random-tree.ts";
 
 const NATIVE = ["overlay2", "aufs"];

@@ -5,7 +5,8 @@ import { gzipSync } from "node:zlib";
 import { Content } from "../../sim/core/content.ts";
 import { digestOf, digestOfContent } from "../../src/archive/digest.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
-import { type HostileCase, hostileCases, layerOf } from "./hostile.ts";
+import { hostileCases } from "./hostile.ts";
+import { type HostileCase, layerOf } from "./hostile-archive.ts";
 
 const LAYER = layerOf([{ name: "f", body: "x" }]);
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Daemon } from "../../src/images/daemon.ts";
 import { daemonOn } from "./daemons.ts";
-import { entryCases } from "./hostile.ts";
+import { entryCases } from "./hostile-entries.ts";
 import { allHostileCases } from "./hostile-forms.ts";
 import { outcome } from "./hostile-outcome.ts";
 

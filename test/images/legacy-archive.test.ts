@@ -14,7 +14,7 @@ import type { SourceArchive } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn, UPDATED } from "./daemons.ts";
-import { layerOf } from "./hostile.ts";
+import { layerOf } from "./hostile-archive.ts";
 import { material, openFiles, readContext } from "./material.ts";
 
 function filesOf(files: Readonly<Record<string, string | Content>>): ImageFiles {

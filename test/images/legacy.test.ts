@@ -11,7 +11,7 @@ import { chainIds, EMPTY_DIFF_ID } from "../../src/images/ids.ts";
 import { addLegacyImage, migrateImages, writeLegacyTags } from "../../src/images/legacy.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { dockerHost, driverOn, must } from "../drivers/docker-host.ts";
-import { layerOf } from "./hostile.ts";
+import { layerOf } from "./hostile-archive.ts";
 
 const BASE = layerOf([
   { name: "etc/", mode: 0o40755 },

@@ -21,7 +21,7 @@ import { nodeHasher } from "../../src/node/digest.ts";
 import { nodeGzip } from "../../src/node/gzip.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn, loaded, UPDATED } from "./daemons.ts";
-import { layerOf } from "./hostile.ts";
+import { layerOf } from "./hostile-archive.ts";
 import { allArchives, openFiles, readContext, savedArchives, shortName } from "./material.ts";
 
 interface Saving {

@@ -12,7 +12,7 @@ import { Content } from "../../sim/core/content.ts";
 import { digestOf } from "../../src/archive/digest.ts";
 import { listImages } from "../../src/cli/image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
-import { layerOf } from "./hostile.ts";
+import { layerOf } from "./hostile-archive.ts";
 import { SKOPEO_LAYOUT } from "./material.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cowlab-oci-"));

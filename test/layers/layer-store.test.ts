@@ -12,7 +12,7 @@ import { EMPTY_DIFF_ID } from "../../src/images/ids.ts";
 import { chainSize, type Layer, LayerStore } from "../../src/layers/layer-store.ts";
 import { must } from "../drivers/docker-host.ts";
 import { daemonOn } from "../images/daemons.ts";
-import { layerOf } from "../images/hostile.ts";
+import { layerOf } from "../images/hostile-archive.ts";
 
 function register(daemon: Daemon, parent: Layer | undefined, files: Readonly<Record<string, string>>): Layer {
   const entries = Object.entries(files).map(([name, body]) => ({ name, body }));

@@ -4,13 +4,14 @@
 import type { Clock } from "../core/clock.ts";
 import { Content } from "../core/content.ts";
 import { ENOSPC, ENOTSUP, ENXIO, type Errno } from "../core/errno.ts";
+import { IntervalMap } from "../core/intervals.ts";
 import type { NameTable } from "../core/names.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type FileHandle, type Inode } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
 import type { TmpfsInodes } from "./tmpfs-inodes.ts";
-import { bytesThatFit, dataFrom, fillGaps, holeFrom } from "./tmpfs-pages.ts";
+import { bytesThatFit, dataFrom, fillGaps, holeFrom, type UnwrittenPages } from "./tmpfs-pages.ts";
 import type { TmpfsSpace } from "./tmpfs-space.ts";
 
 /** What a tmpfs needs of its host. */
@@ -36,6 +37,10 @@ export class TmpfsFiles {
   readonly #cache: PageCache;
   readonly #inodes: TmpfsInodes;
   readonly #space: TmpfsSpace;
+  /** Of files that have any. */
+  readonly #unwritten = new WeakMap<CachedMapping, UnwrittenPages>();
+  /** Whether any file ever had: nobody else asks. */
+  #anyUnwritten = false;
 
   constructor({ label, host, inodes, space }: TmpfsParts) {
     this.#label = label;
@@ -76,6 +81,7 @@ export class TmpfsFiles {
     const { size } = this.#inodes;
     pages.write(offset, given, size[file] as number);
     this.#space.usedBlocks += pages.cachedPages - before;
+    if (this.#anyUnwritten) this.#settle(pages, Math.floor(offset / PAGE_SIZE), Math.ceil((offset + given.length) / PAGE_SIZE));
     if (offset + given.length > (size[file] as number)) size[file] = offset + given.length;
     this.#changed(file);
     return given.length;
@@ -87,6 +93,7 @@ export class TmpfsFiles {
     if (pages !== undefined && to < (size[inode] as number)) {
       const before = pages.cachedPages;
       pages.truncate(to);
+      this.#settle(pages, Math.ceil(to / PAGE_SIZE), Number.MAX_SAFE_INTEGER);
       this.#space.usedBlocks -= before - pages.cachedPages;
     }
     size[inode] = to;
@@ -99,12 +106,15 @@ export class TmpfsFiles {
     const before = pages.cachedPages;
     if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
       pages.punch(offset, length);
+      this.#settle(pages, Math.ceil(offset / PAGE_SIZE), Math.floor((offset + length) / PAGE_SIZE));
       this.#space.usedBlocks -= before - pages.cachedPages;
       this.#changed(file);
       return undefined;
     }
     if (bytesThatFit(pages, { offset, length, freePages: this.#space.freeBlocks }) < length) return ENOSPC;
-    fillGaps(pages, offset, length);
+    // What an earlier fallocate gave is made zeros now.
+    this.#settle(pages, Math.floor(offset / PAGE_SIZE), Math.ceil((offset + length) / PAGE_SIZE));
+    fillGaps(pages, range, (page, end) => this.#leaveUnwritten(pages, page, end));
     this.#space.usedBlocks += pages.cachedPages - before;
     const { size } = this.#inodes;
     if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > (size[file] as number)) size[file] = offset + length;
@@ -116,9 +126,23 @@ export class TmpfsFiles {
     const size = this.#inodes.size[file] as number;
     if (offset < 0 || offset >= size) return ENXIO;
     const pages = this.pages(file);
-    if (hole) return Math.min(size, holeFrom(pages, offset));
-    const data = dataFrom(pages, offset);
+    const unwritten = pages === undefined ? undefined : this.#unwritten.get(pages);
+    if (hole) return Math.min(size, holeFrom(pages, offset, unwritten));
+    const data = dataFrom(pages, offset, unwritten);
     return data < size ? data : ENXIO;
+  }
+
+  /** fallocate gave pages that are not up to date until they are written (shmem_fallocate). */
+  #leaveUnwritten(pages: CachedMapping, page: number, end: number): void {
+    const known = this.#unwritten.get(pages) ?? new IntervalMap<true>(undefined, () => true);
+    known.set(page, end, true);
+    this.#unwritten.set(pages, known);
+    this.#anyUnwritten = true;
+  }
+
+  /** Pages were written, or are gone. */
+  #settle(pages: CachedMapping, page: number, end: number): void {
+    if (page < end) this.#unwritten.get(pages)?.delete(page, end);
   }
 
   /** A file's content changed. */

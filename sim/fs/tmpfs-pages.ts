@@ -2,6 +2,7 @@
  * A tmpfs file's pages in memory: which are there, which are holes.
  */
 import { Content } from "../core/content.ts";
+import type { IntervalMap } from "../core/intervals.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import type { CachedMapping } from "../vfs/mapping.ts";
 
@@ -25,29 +26,46 @@ export function bytesThatFit(pages: CachedMapping, range: { offset: number; leng
   return length;
 }
 
-/** Gives the holes of a range pages of zeros. */
-export function fillGaps(pages: CachedMapping, offset: number, length: number): void {
+/** Gives the holes of a range pages of zeros. @param filled - hears of each, from one page up to another. */
+export function fillGaps(
+  pages: CachedMapping,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  filled: (page: number, end: number) => void,
+): void {
   const end = Math.ceil((offset + length) / PAGE_SIZE);
   for (let page = Math.floor(offset / PAGE_SIZE); page < end; ) {
     const cached = pages.endOfRun(page);
     const gapEnd = cached > page ? cached : Math.min(end, pages.nextCached(page));
-    if (cached <= page) pages.write(page * PAGE_SIZE, Content.zeros((gapEnd - page) * PAGE_SIZE), 0);
+    if (cached <= page) {
+      pages.write(page * PAGE_SIZE, Content.zeros((gapEnd - page) * PAGE_SIZE), 0);
+      filled(page, gapEnd);
+    }
     page = gapEnd;
   }
 }
 
-/** Where data begins at or behind an offset; infinity when there is none. */
-export function dataFrom(pages: CachedMapping | undefined, offset: number): number {
+/** Pages of a file that fallocate gave and nobody has written. */
+export type UnwrittenPages = IntervalMap<true>;
+
+/** Where data begins at or behind an offset; infinity when there is none. What nobody has written is a hole (mapping_seek_hole_data). */
+export function dataFrom(pages: CachedMapping | undefined, offset: number, unwritten?: UnwrittenPages): number {
   if (pages === undefined) return Number.POSITIVE_INFINITY;
-  const page = Math.floor(offset / PAGE_SIZE);
-  return pages.endOfRun(page) > page ? offset : pages.nextCached(page) * PAGE_SIZE;
+  for (let at = offset; ; ) {
+    const page = Math.floor(at / PAGE_SIZE);
+    const found = pages.endOfRun(page) > page ? at : pages.nextCached(page) * PAGE_SIZE;
+    const skipped = Number.isFinite(found) ? unwritten?.find(Math.floor(found / PAGE_SIZE)) : undefined;
+    if (skipped === undefined) return found;
+    at = skipped.end * PAGE_SIZE;
+  }
 }
 
 /** Where a hole begins at or behind an offset. */
-export function holeFrom(pages: CachedMapping | undefined, offset: number): number {
+export function holeFrom(pages: CachedMapping | undefined, offset: number, unwritten?: UnwrittenPages): number {
   if (pages === undefined) return offset;
   const first = Math.floor(offset / PAGE_SIZE);
   let page = first;
   for (let cached = pages.endOfRun(page); cached > page; cached = pages.endOfRun(page)) page = cached;
-  return page === first ? offset : page * PAGE_SIZE;
+  const hole = page === first ? offset : page * PAGE_SIZE;
+  const early = unwritten?.nextCovered(first);
+  return early === undefined ? hole : Math.min(hole, Math.max(offset, early * PAGE_SIZE));
 }

@@ -94,7 +94,9 @@ export function linkFile(task: Process, fd: number, path: string): Errno | undef
   if (file === undefined) return EBADF;
   if (file.credentials !== task.credentials && !capable(task.credentials, CAP_DAC_READ_SEARCH)) return ENOENT;
   if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
-  return linkTo(task, file, path, file.linkable);
+  const failed = linkTo(task, file, path, file.linkable);
+  if (failed === undefined) file.linkable = false;
+  return failed;
 }
 
 /** @param linkable - whether a source without names may get one. */

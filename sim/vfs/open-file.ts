@@ -20,8 +20,8 @@ export class OpenFile {
   readonly writable: boolean;
   /** Whether the filesystem was not asked to open it: O_PATH, and what is no file, directory or link. */
   readonly held: boolean;
-  /** Whether O_TMPFILE without O_EXCL made it: it may be given a name. */
-  readonly linkable: boolean;
+  /** Whether O_TMPFILE without O_EXCL made it and it has had no name yet: it may be given one (I_LINKABLE). */
+  linkable: boolean;
   /** Who opened it (f_cred). */
   readonly credentials: Credentials;
   /** Where the next read or write begins, in bytes. */

@@ -15,12 +15,13 @@ import {
   ESPIPE,
   isErrno,
 } from "../core/errno.ts";
+import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
 import { O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { close, open } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
-import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
+import { APPEND_ONLY, IMMUTABLE, inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
 /** How many interpreters of interpreters execve follows (fs/exec.c: exec_binprm). */
@@ -67,7 +68,13 @@ export function setFlags(task: Process, fd: number, flags: number): Errno | unde
   if (fs.setFileFlags === undefined || hasNoFlags(file)) return ENOTTY;
   const readOnly = wantWrite(file.mount);
   if (readOnly !== undefined) return readOnly;
-  return ownerOrCapable(task.credentials, fs, file.inode) ? fs.setFileFlags(file.inode, flags) : EPERM;
+  if (!ownerOrCapable(task.credentials, fs, file.inode)) return EPERM;
+  // Immutable and append-only are not the owner's to change (fileattr_set_prepare).
+  const before = fs.fileFlags?.(file.inode) ?? 0;
+  if (isErrno(before)) return before;
+  const protects = (before ^ flags) & (IMMUTABLE | APPEND_ONLY);
+  if (protects !== 0 && !capable(task.credentials, CAP_LINUX_IMMUTABLE)) return EPERM;
+  return fs.setFileFlags(file.inode, flags);
 }
 
 export function inotifyAdd(task: Process, path: string): Errno | undefined {

@@ -82,8 +82,8 @@ function overrides(who: Credentials, mode: number, mask: number): boolean {
 }
 
 /** FS_IMMUTABLE_FL and FS_APPEND_FL (include/uapi/linux/fs.h). */
-const IMMUTABLE = 0x10;
-const APPEND_ONLY = 0x20;
+export const IMMUTABLE = 0x10;
+export const APPEND_ONLY = 0x20;
 
 /** @returns EPERM for an inode with chattr +i. */
 export function immutable(fs: FileSystem, inode: Inode): Errno | undefined {

@@ -18,7 +18,10 @@ const RENAME_FLAGS: Readonly<Record<string, number>> = {
 const link: MakeCall = (session, task, step) => {
   if (step["fd"] === undefined) return task.link(textOf(step, "path"), textOf(step, "to"));
   const fd = descriptorOf(session, step);
-  return isErrno(fd) ? fd : task.linkFile(fd, textOf(step, "to"));
+  if (isErrno(fd)) return fd;
+  // Each step as somebody sets its ids anew: these credentials are not those that opened the file, whoever that was.
+  const by = step["as"] === undefined ? task : task.withCredentials({ ...task.credentials });
+  return by.linkFile(fd, textOf(step, "to"));
 };
 
 /** Calls on names, by name. */

@@ -107,6 +107,11 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
     ? linkOverWhiteout(overlay, source, nodes.upperOf(directory), name)
     : upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
   if (linked !== undefined) return linked;
+  if (nodes.has(source, HAS_ORIGIN) && !overlay.view.fsOf(nodes.lowerOf(source)).exportable) {
+    // What the name leads to is looked for on the upper layer, from where no handle leads to the origin: an inode of its own, as stat shows (ovl_hash_bylower).
+    nodes.forget(directory, name);
+    return undefined;
+  }
   if (!nodes.has(source, IS_SHARED) || overlay.byUpper.get(nodes.upperOf(source)) !== source) shareByUpper(overlay, source);
   nodes.clear(source, IS_UNLINKED);
   nodes.enter(directory, name, source);

@@ -152,7 +152,7 @@ export class Node implements BlockRecord {
     assert(!this.#isSealed, `node ${this.address} changes no more`);
     const rows = this.#now;
     if (!rows.isShared && !rows.isFull(slots)) return rows;
-    this.#rows = new Rows(rows);
+    this.#rows = rows.fork();
     return this.#rows;
   }
 

@@ -22,13 +22,13 @@ const WAY_BITS = 2;
 const WAYS = 3;
 
 export class Rows {
-  readonly objects: number[];
-  readonly kinds: number[];
-  readonly offsets: number[];
+  objects: number[] = [];
+  kinds: number[] = [];
+  offsets: number[] = [];
   /** Of a leaf: bytes of each item; of other nodes: addresses of the nodes below. */
-  readonly numbers: number[];
+  numbers: number[] = [];
   /** Of a leaf: values; of other nodes: generations of the nodes below. */
-  readonly things: unknown[];
+  things: unknown[] = [];
   /** How many changes there have been. */
   version = 0;
   /** Whether several nodes go on using these columns: who changes them copies first. */
@@ -38,15 +38,31 @@ export class Rows {
   readonly #log: number[] = [];
   readonly #loggedThings: unknown[] = [];
 
-  constructor(from?: Rows) {
-    this.objects = from?.objects.slice() ?? [];
-    this.kinds = from?.kinds.slice() ?? [];
-    this.offsets = from?.offsets.slice() ?? [];
-    this.numbers = from?.numbers.slice() ?? [];
-    this.things = from?.things.slice() ?? [];
+  #take(from: Rows): void {
+    this.objects = from.objects;
+    this.kinds = from.kinds;
+    this.offsets = from.offsets;
+    this.numbers = from.numbers;
+    this.things = from.things;
+  }
+
+  #copy(from: Rows): void {
+    this.objects = from.objects.slice();
+    this.kinds = from.kinds.slice();
+    this.offsets = from.offsets.slice();
+    this.numbers = from.numbers.slice();
+    this.things = from.things.slice();
   }
 
   // Versions
+
+  /** The same columns once more, to be changed alone. These here, which change no more, keep arrays without room to grow. */
+  fork(): Rows {
+    const fork = new Rows();
+    fork.#take(this);
+    this.#copy(fork);
+    return fork;
+  }
 
   /** The version of now will be asked for later on. */
   keep(): void {
@@ -60,7 +76,8 @@ export class Rows {
 
   /** The columns as an earlier version had them, to be changed by nobody else. */
   asOf(version: number): Rows {
-    const rows = new Rows(this);
+    const rows = new Rows();
+    rows.#copy(this);
     let at = this.#log.length;
     let thing = this.#loggedThings.length;
     const back = (): number => this.#log[--at] as number;

@@ -5,6 +5,7 @@
 import type { BlockDevice } from "../../sim/block/device.ts";
 import type { DeviceModel, MappingRun } from "../../sim/thin/model.ts";
 import { readImage, type ToolResult } from "./commands.ts";
+import { stdSort } from "./std-sort.ts";
 
 /** Virtual blocks of two devices that are mapped alike. */
 export interface DeltaRange {
@@ -130,34 +131,38 @@ function unionOf(regions: readonly Region[]): readonly Region[] {
   return out;
 }
 
-function mappersOf({ id, runs }: DeviceModel, { begin, end }: Region): readonly (readonly [number, string])[] {
-  return joined(runs).flatMap(({ origin, data, length }) => {
-    const from = Math.max(data, begin);
-    const to = Math.min(data + length, end);
-    if (from >= to) return [];
-    const virtual = origin + (from - data);
-    return [[from, `data ${from}..${to} -> thin(${id}) ${virtual}..${virtual + to - from}\n`]] as const;
-  });
+/** A run of a device's mappings within a region: its first data block, and what is told of it. */
+interface Mapper {
+  readonly data: number;
+  readonly line: string;
+}
+
+function mappersOf({ id, runs }: DeviceModel, regions: readonly Region[]): readonly Mapper[] {
+  return joined(runs).flatMap(({ origin, data, length }) =>
+    regions.flatMap(({ begin, end }): Mapper[] => {
+      const from = Math.max(data, begin);
+      const to = Math.min(data + length, end);
+      if (from >= to) return [];
+      const virtual = origin + (from - data);
+      return [{ data: from, line: `data ${from}..${to} -> thin(${id}) ${virtual}..${virtual + to - from}\n` }];
+    }),
+  );
 }
 
 /**
- * `thin rmap`: a line for each run of a device's mappings within the regions, in the order of the data blocks. A node that several devices
- * share is looked into once, as by the tool: its mappings are told of the device with the lowest id only.
+ * `thin rmap`: a line for each run of a device's mappings within the regions, in the order of the data blocks; runs that begin with the same
+ * block as std::sort leaves them. A node that several devices share is looked into once, as by the tool: its mappings are told of the device
+ * with the lowest id only.
  */
 export function thinRmap(device: BlockDevice, regions: readonly Region[]): ToolResult {
   if (regions.length === 0) return { out: "", err: "No regions provided.\n", exitCode: 1 };
   const seen = new Set<number>();
   const image = readImage(device, (node) => !seen.has(node) && seen.add(node).has(node));
   if ("exitCode" in image) return image;
-  const lines = unionOf(regions).flatMap((region) => image.devices.flatMap((one) => mappersOf(one, region)));
-  return {
-    out: lines
-      .sort(([one], [other]) => one - other)
-      .map(([, line]) => line)
-      .join(""),
-    err: "",
-    exitCode: 0,
-  };
+  const asked = unionOf(regions);
+  const mappers = image.devices.flatMap((one) => mappersOf(one, asked));
+  stdSort(mappers, (one, other) => one.data < other.data);
+  return { out: mappers.map(({ line }) => line).join(""), err: "", exitCode: 0 };
 }
 
 /** Reads "5..45": blocks 5 to 44. @returns what the tool says of a word that is none. */

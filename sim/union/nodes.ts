@@ -304,6 +304,11 @@ export class UnionNodes implements WalkedPaths {
     this.#words[node * WIDTH + NAME] = name;
   }
 
+  /** Notes that a name is absent: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. Precondition: it has no entry. */
+  noteAbsent(directory: Node, name: Name, as: number): void {
+    this.dentries.insert(directory, name, as);
+  }
+
   /** Makes an entry negative: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. The node it led to has one entry less. */
   leave(directory: Node, name: Name, as: number): void {
     const row = this.dentries.find(directory, name);

@@ -43,7 +43,7 @@ import {
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { dropLone, lonePageIn } from "./lone-file.ts";
-import { stamp } from "./stamp.ts";
+import { stamp, stampIn } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
 import { freeXattrs } from "./xattrs.ts";
@@ -183,9 +183,9 @@ export function link(state: Ext4State, source: number, directory: number, name: 
 }
 
 /** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
-function orphan(state: Ext4State, ino: number): void {
+function orphan(state: Ext4State, ino: number, holds: number): void {
   state.dirtySuperblock();
-  if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
+  if (holds === 0) freeWhole(state, ino);
   else state.orphans.add(ino);
 }
 
@@ -197,12 +197,12 @@ export function freeWhole(state: Ext4State, ino: number): void {
   const { words } = chunk;
   const data = chunk.data[at];
   const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
-  const page = lonePageIn(words, base);
+  const page = data === undefined ? lonePageIn(words, base) : 0;
   if (page !== 0) dropLone(state, page);
   else if (data instanceof FileData) freeFile(state, ino, data);
   else if (data instanceof DirectoryData) endDirectory(state, ino);
   else if (data instanceof SymlinkData && data.block !== 0) freeMetadata(state, data);
-  freeXattrs(state, ino);
+  if (chunk.xattrs !== undefined) freeXattrs(state, ino);
   chunk.data[at] = undefined;
   putSize(words, base, 0);
   words[base + MODE] = 0;
@@ -216,9 +216,14 @@ export function freeWhole(state: Ext4State, ino: number): void {
 
 /** Takes one name from an inode that is no directory. */
 export function dropLink(state: Ext4State, ino: number): void {
-  addLinks(state, ino, -1);
-  stamp(state, ino, false);
-  if (state.word(ino, NLINK) === 0) orphan(state, ino);
+  const chunk = state.chunk(ino);
+  const index = (ino - 1) & 63;
+  const at = chunk.start + index * WORDS;
+  const { words } = chunk;
+  const links = (words[at + NLINK] as number) - 1;
+  words[at + NLINK] = links;
+  stampIn(state, chunk, index, false);
+  if (links === 0) orphan(state, ino, words[at + HOLDS] as number);
 }
 
 /** Takes the only name from a directory. */
@@ -226,7 +231,7 @@ export function dropDirectory(state: Ext4State, ino: number): void {
   state.setWord(ino, NLINK, 0);
   state.setSize(ino, 0);
   stamp(state, ino, false);
-  orphan(state, ino);
+  orphan(state, ino, state.word(ino, HOLDS));
 }
 
 export function unlink(state: Ext4State, directory: number, name: Name): Errno | undefined {

@@ -50,7 +50,7 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
     const found = overlay.rules.probe(upper.fs, nodes.upperOf(directory), name);
     if (isErrno(found)) return found;
     if (found === WHITEOUT) {
-      nodes.leave(directory, name, WHITEOUT_ENTRY);
+      nodes.noteAbsent(directory, name, WHITEOUT_ENTRY);
       return ENOENT;
     }
     if (found !== ABSENT) return meetUpper(overlay, directory, name, found as Inode);
@@ -60,7 +60,7 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   if (isErrno(lower)) return lower;
   if (below !== 0) counters.layerLookups += overlay.view.lastProbes;
   if (lower === 0) {
-    nodes.leave(directory, name, NEGATIVE_ENTRY);
+    nodes.noteAbsent(directory, name, NEGATIVE_ENTRY);
     return ENOENT;
   }
   const node = overlay.view.isDirectory(lower) ? overlay.addNode(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);

@@ -28,16 +28,43 @@ function wrong(step: Step, key: string, expected: string): StepError {
   return new StepError(`${String(step["call"] ?? step["lab"] ?? "step")}: ${key} must be ${expected}, ${shown}`);
 }
 
+/**
+ * An argument. The usual ones are asked for by their own names: an access that has met many names is several times as slow, and steps of one
+ * shape are read hundreds of thousands of times a second (src/fuzz/world.ts).
+ */
+function argumentOf(step: Step, key: string): Json | undefined {
+  switch (key) {
+    case "path":
+      return step["path"];
+    case "fd":
+      return step["fd"];
+    case "to":
+      return step["to"];
+    case "name":
+      return step["name"];
+    case "len":
+      return step["len"];
+    case "offset":
+      return step["offset"];
+    case "mode":
+      return step["mode"];
+    case "flags":
+      return step["flags"];
+    default:
+      return step[key];
+  }
+}
+
 /** A text argument. */
 export function textOf(step: Step, key: string): string {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (typeof value !== "string") throw wrong(step, key, "a text");
   return value;
 }
 
 /** A whole number, negative ones too; one that is left out is `otherwise`. Beyond 2^53 it is rounded as a double. */
 export function wholeOf(step: Step, key: string, otherwise?: number): number {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === undefined && otherwise !== undefined) return otherwise;
   if (typeof value === "bigint") return Number(value);
   if (typeof value !== "number" || !Number.isInteger(value)) throw wrong(step, key, "a whole number");
@@ -53,7 +80,7 @@ const KEPT_MAX = 1000;
 
 /** Permission bits as octal text; one that is left out is `otherwise`. */
 export function modeOf(step: Step, key: string, otherwise?: number): number {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === undefined && otherwise !== undefined) return otherwise;
   const known = MODES.get(value);
   if (known !== undefined) return known;
@@ -65,7 +92,7 @@ export function modeOf(step: Step, key: string, otherwise?: number): number {
 
 /** The sum of named bits; a list that is left out is 0. */
 export function bitsOf(step: Step, key: string, names: Readonly<Record<string, number>>): number {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === undefined) return 0;
   if (!isList(value)) throw wrong(step, key, "a list of names");
   let bits = 0;
@@ -79,7 +106,7 @@ export function bitsOf(step: Step, key: string, names: Readonly<Record<string, n
 
 /** One of a set of names, as the number that stands for it. */
 export function choiceOf<T>(step: Step, key: string, choices: Readonly<Record<string, T>>, otherwise?: T): T {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === undefined && otherwise !== undefined) return otherwise;
   const chosen = typeof value === "string" && Object.hasOwn(choices, value) ? choices[value] : undefined;
   if (chosen === undefined) throw wrong(step, key, `one of ${Object.keys(choices).join(", ")}`);
@@ -88,14 +115,14 @@ export function choiceOf<T>(step: Step, key: string, choices: Readonly<Record<st
 
 /** true, false, or false where it is left out. */
 export function flagOf(step: Step, key: string): boolean {
-  const value = step[key] ?? false;
+  const value = argumentOf(step, key) ?? false;
   if (typeof value !== "boolean") throw wrong(step, key, "true or false");
   return value;
 }
 
 /** A text, or a unit that is repeated: `{"fill": unit, "len": bytes}`. */
 export function dataOf(step: Step, key: string): Content {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (typeof value === "string") return Content.text(value);
   if (isRecord(value)) {
     const known = FILLS.get(value);
@@ -112,7 +139,7 @@ export function dataOf(step: Step, key: string): Content {
 
 /** Nanoseconds since 1970, "NOW" or "OMIT". */
 export function timeOf(step: Step, key: string): Time | "NOW" | "OMIT" {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === "NOW" || value === "OMIT") return value;
   const known = TIMES.get(value);
   if (known !== undefined) return known;
@@ -126,7 +153,7 @@ export function timeOf(step: Step, key: string): Time | "NOW" | "OMIT" {
 
 /** A device number's two parts; 0, 0 where it is left out. */
 export function deviceOf(step: Step, key: string): readonly [number, number] {
-  const value = step[key];
+  const value = argumentOf(step, key);
   if (value === undefined) return [0, 0];
   if (isList(value) && value.length === 2) {
     const [major, minor] = value;

@@ -57,8 +57,9 @@ export class Clock {
   readonly #timers: Timer[] = [];
   #now = 0;
   #nextTimer = Number.POSITIVE_INFINITY;
-  #tick = -1;
+  /** What `time` tells until `#timeEnds`. */
   #time: Time = { seconds: 0, nanoseconds: 0 };
+  #timeEnds = 0;
 
   constructor(options: ClockOptions = {}) {
     this.#epochSeconds = options.epochSeconds ?? 1_600_000_000;
@@ -72,10 +73,9 @@ export class Clock {
 
   /** The time that a timestamp made now gets; the same object until the clock's next tick. */
   time(): Time {
-    const tick = Math.floor(this.#now / this.#granularity);
-    if (tick !== this.#tick) {
-      this.#tick = tick;
-      const since = tick * this.#granularity;
+    if (this.#now >= this.#timeEnds) {
+      const since = Math.floor(this.#now / this.#granularity) * this.#granularity;
+      this.#timeEnds = since + this.#granularity;
       this.#time = { seconds: this.#epochSeconds + Math.floor(since / NANOS_A_SECOND), nanoseconds: since % NANOS_A_SECOND };
     }
     return this.#time;

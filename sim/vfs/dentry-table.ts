@@ -138,7 +138,7 @@ export class DentryTable {
   /** Adds an entry at the end of the directory's order. Precondition: there is none of this name. */
   insert(directory: number, name: Name, child: number): DentryRow {
     let row = this.#freeRow;
-    if (row !== 0) this.#freeRow = this.next(row);
+    if (row !== 0) this.#freeRow = this.#rows[row * ROW_WORDS + NEXT] as number;
     else {
       row = this.#end++;
       if (row === this.#capacity) this.#growRows();

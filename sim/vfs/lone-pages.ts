@@ -20,6 +20,8 @@ import type { RunContent } from "./run-table.ts";
 const LENGTH_BITS = 13;
 const FROM_MAX: number = 2 ** (32 - LENGTH_BITS) - 1;
 
+const FIRST_ROWS = 64;
+
 function partOf(held: Uint8Array, span: number): Content {
   const from = span >>> LENGTH_BITS;
   return Content.literal(held).slice(from, from + (span & (2 ** LENGTH_BITS - 1)));
@@ -30,6 +32,9 @@ export class LonePages {
   readonly #cache: PageMemory;
   readonly #space: AddressSpace;
   readonly #grow: (inode: Inode) => void;
+  /** By row: whose page it is, and which part of its array the bytes are. As long as the greatest row of a lone page asks for. */
+  #inodes = new Uint32Array(FIRST_ROWS);
+  #spans = new Uint32Array(FIRST_ROWS);
   #pages = 0;
 
   /** @param grow - makes the filesystem call `toMapping` for an inode. */
@@ -52,8 +57,9 @@ export class LonePages {
     const { held } = content;
     const isPart = held !== undefined && held.from <= FROM_MAX;
     const row = table.add(this, { first: 0, pages: 1, content: isPart ? held.bytes : content, dirty: 1 });
-    table.inode[row] = inode;
-    if (isPart) table.span[row] = (held.from << LENGTH_BITS) | content.length;
+    if (row >= this.#inodes.length) this.#growColumns(row);
+    this.#inodes[row] = inode;
+    if (isPart) this.#spans[row] = (held.from << LENGTH_BITS) | content.length;
     this.#count(1);
     table.following[row] = this.#cache.queueLone(row);
     return row;
@@ -70,7 +76,7 @@ export class LonePages {
     counters.hits += 1;
     table.touch(row);
     const held = table.content[row];
-    if (held instanceof Uint8Array) return partOf(held, table.span[row] as number).slice(from, to);
+    if (held instanceof Uint8Array) return partOf(held, this.#spans[row] as number).slice(from, to);
     return part(held as RunContent, from, to);
   }
 
@@ -85,12 +91,12 @@ export class LonePages {
     const { table } = this.#cache;
     const place = table.following[row] as number;
     this.#pages -= 1;
-    const mapping = new CachedMapping(this.#cache, this.#space, inodeHandle(table.inode[row] as number), this.pinned);
+    const mapping = new CachedMapping(this.#cache, this.#space, inodeHandle(this.#inodes[row] as number), this.pinned);
     mapping.adopt(row);
     table.owner[row] = mapping;
     table.following[row] = 0;
     const held = table.content[row];
-    if (held instanceof Uint8Array) table.content[row] = partOf(held, table.span[row] as number);
+    if (held instanceof Uint8Array) table.content[row] = partOf(held, this.#spans[row] as number);
     this.#cache.queueMapping(place, mapping);
     return mapping;
   }
@@ -98,8 +104,18 @@ export class LonePages {
   /** Sees to it that a page has a mapping, which is then the owner of its row. */
   grow(row: number): void {
     const { table } = this.#cache;
-    this.#grow(inodeHandle(table.inode[row] as number));
+    this.#grow(inodeHandle(this.#inodes[row] as number));
     assert(table.owner[row] !== this, `${this.#space.label}: row ${row} got no mapping`);
+  }
+
+  #growColumns(row: number): void {
+    const length = Math.ceil((row + 1) * 1.5);
+    const inodes = new Uint32Array(length);
+    inodes.set(this.#inodes);
+    this.#inodes = inodes;
+    const spans = new Uint32Array(length);
+    spans.set(this.#spans);
+    this.#spans = spans;
   }
 
   #count(pages: number): void {
@@ -118,7 +134,7 @@ export class LonePages {
     for (const [row, owner] of table.owner.entries()) {
       if (owner !== this) continue;
       pages += 1;
-      const what = `${this.#space.label}: the only page of inode ${table.inode[row]}`;
+      const what = `${this.#space.label}: the only page of inode ${this.#inodes[row]}`;
       assert(table.first[row] === 0 && table.pages[row] === 1 && table.dirty[row] === 1, `${what} is not one dirty page`);
       assert(this.#cache.queues(row), `${what} is not in the flusher's list`);
     }

@@ -46,10 +46,7 @@ export class RunTable {
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
   /** The next run of a mapping with few (run-list.ts), 0: none; of a lone page, its place in the queue of what is dirty. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
-  /** Of a lone page (lone-pages.ts): whose it is, and which part of an array its bytes are. */
-  inode: Uint32Array = new Uint32Array(FIRST_ROWS);
-  span: Uint32Array = new Uint32Array(FIRST_ROWS);
-  /** Of a lone page, the array. */
+  /** Of a lone page (lone-pages.ts), the array that has its bytes. */
   readonly content: (RunContent | Uint8Array | undefined)[] = [undefined];
   readonly owner: (RunsOwner | undefined)[] = [undefined];
   /** Towards the most recently used; of a free row, the next free one. */
@@ -154,8 +151,6 @@ export class RunTable {
     this.dirty = dirty;
     this.pages = longer(this.pages);
     this.following = longer(this.following);
-    this.inode = longer(this.inode);
-    this.span = longer(this.span);
     this.#newer = longer(this.#newer);
     this.#older = longer(this.#older);
   }

@@ -7,8 +7,8 @@
  * - What was never written, or was discarded, reads as zeros.
  * - A write is in the device's volatile cache until `flush` returns: a power cut may keep any subset of its sectors.
  */
-import type { Content } from "../core/content.ts";
-import type { Errno } from "../core/errno.ts";
+import { Content } from "../core/content.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
 import { type Bytes, bytes } from "../core/units.ts";
 
 /** How a device is best written to, as the kernel tells it in /sys/block/…/queue. */
@@ -29,6 +29,11 @@ export interface BlockDevice {
   readonly io?: IoLimits | undefined;
   /** @returns exactly `length` bytes, or EIO. */
   read(offset: Bytes, length: Bytes): Content | Errno;
+  /**
+   * As many reads of `unit` bytes as `length` has, one behind the other, as one content. They count and fail each for itself. A device without it
+   * is asked for them one by one (`readEach`).
+   */
+  readUnits?(offset: Bytes, length: Bytes, unit: Bytes): Content | Errno;
   /** @returns EIO, or ENOSPC from a thin volume. */
   write(offset: Bytes, content: Content): Errno | undefined;
   /**
@@ -40,6 +45,19 @@ export interface BlockDevice {
   discard(offset: Bytes, length: Bytes): Errno | undefined;
   /** When it returns, every write before it is durable. */
   flush(): Errno | undefined;
+}
+
+/** Reads `length` bytes by commands of `unit` bytes each. @returns the first error. */
+export function readEach(device: BlockDevice, offset: Bytes, length: Bytes, unit: Bytes): Content | Errno {
+  if (length === unit) return device.read(offset, length);
+  if (device.readUnits !== undefined) return device.readUnits(offset, length, unit);
+  const parts: Content[] = [];
+  for (let at = 0; at < length; at += unit) {
+    const part = device.read(bytes(offset + at), unit);
+    if (isErrno(part)) return part;
+    parts.push(part);
+  }
+  return Content.concat(parts);
 }
 
 /** Writes `content` as commands of `unit` bytes each. @returns the first error; what comes behind it is not written. */

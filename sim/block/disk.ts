@@ -139,13 +139,24 @@ export class Disk implements BlockDevice {
 
   read(offset: Bytes, length: Bytes): Content | Errno {
     if (!this.#within(offset, length)) return EINVAL;
+    this.#noteRead(offset, length);
+    return this.#content(offset, length);
+  }
+
+  readUnits(offset: Bytes, length: Bytes, unit: Bytes): Content | Errno {
+    if (!this.#within(offset, length) || !this.#within(offset, unit) || length % unit !== 0) return EINVAL;
+    for (let at = 0; at < length; at += unit) this.#noteRead(offset + at, unit);
+    return this.#content(offset, length);
+  }
+
+  /** Tells, counts and takes the time of one read. */
+  #noteRead(offset: number, length: number): void {
     this.counters.reads += 1;
     this.counters.readBytes += length;
     if (this.profile !== FREE)
       this.#spend(this.profile.readLatency + (length / this.profile.readBandwidth) * 1e9, offset, length);
     const events = this.#options.events;
     if (events?.listening) events.emit({ op: "deviceRead", device: this.name, offset, length });
-    return this.#content(offset, length);
   }
 
   write(offset: Bytes, content: Content): Errno | undefined {

@@ -117,8 +117,11 @@ export class FreeRuns implements FreeBlocks {
     if (from === undefined || to === undefined || from > start || to < end)
       throw new InvariantError(`not all of ${count} blocks from ${start} are free`);
     this.freeCount -= count;
-    if (from < start && end < to) putPair(bounds, at + 1, start, end);
-    else if (from < start) bounds[at + 1] = start;
+    if (from < start && end < to) {
+      // A list of its very length: groups that large files leave in two are many.
+      if (bounds.length === 2) this.#bounds = [from, start, end, to];
+      else putPair(bounds, at + 1, start, end);
+    } else if (from < start) bounds[at + 1] = start;
     else if (end < to) bounds[at] = end;
     else cutPair(bounds, at);
   }

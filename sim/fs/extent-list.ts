@@ -97,6 +97,15 @@ export class ExtentList {
     return low;
   }
 
+  /** Behind the written extents that follow each other in the file from one on. */
+  endOfWritten(index: number): number {
+    const { items } = this;
+    let at = (index + 1) * STRIDE;
+    let end = this.end(index);
+    for (; items[at] === end && (items[at + 1] as number) > 0; at += STRIDE) end += items[at + 1] as number;
+    return end;
+  }
+
   /** Whether an extent holds the block. */
   has(block: number): boolean {
     const index = this.find(block);
@@ -175,7 +184,7 @@ export class ExtentList {
       }
     }
     while (done < count) {
-      const part = Math.min(count - done, longest - (longest % piece));
+      const part = count - done <= longest ? count - done : longest - (longest % piece);
       this.#put(index * STRIDE, logical + done, unwritten ? -part : part, physical + done);
       growth.changed(index, 1);
       done += part;

@@ -16,7 +16,7 @@ export interface Stretch {
 /** What an extent says of a block; undefined where none covers it. @param index - the first extent that ends behind the block */
 export function extentStretch(list: ExtentList, index: number, block: number, mapping: Mapping | undefined): Stretch | undefined {
   if (index >= list.count || list.logical(index) > block) return undefined;
-  if (!list.isUnwritten(index)) return { isData: true, end: list.end(index) };
+  if (!list.isUnwritten(index)) return { isData: true, end: list.endOfWritten(index) };
   return {
     isData: mapping?.isCached(block) ?? false,
     end: (mapping?.cachedPages ?? 0) > 0 ? block + 1 : list.end(index),

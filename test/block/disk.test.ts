@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CountingDevice } from "../../sim/block/counting.ts";
-import { writeEach } from "../../sim/block/device.ts";
+import { readEach, writeEach } from "../../sim/block/device.ts";
 import { type CutChoice, Disk, keepAll, keepFirst, keepNone, keepRandom } from "../../sim/block/disk.ts";
 import { DiskHistory } from "../../sim/block/history.ts";
 import { HDD, NVME } from "../../sim/block/profile.ts";
@@ -222,6 +222,27 @@ describe("Disk", () => {
       ),
       runs(100),
     );
+  });
+
+  it("reads, counts and tells reads that come at once as if they came one by one", () => {
+    const told: number[] = [];
+    const events = new EventStream(() => 0);
+    events.subscribe(({ event }) => {
+      if (event.op === "deviceRead") told.push(event.offset / SECTOR, event.length / SECTOR);
+    });
+    const disk = new Disk({ size: SECTORS * SECTOR, events });
+    wr(disk, 2, 3, 1);
+    wr(disk, 6, 1, 2);
+    const single = new CountingDevice(disk.clone({ silent: true }));
+    const asked = [bytes(SECTOR), bytes(8 * SECTOR), bytes(2 * SECTOR)] as const;
+    const read = readEach(disk, ...asked);
+    const one = readEach(single, ...asked);
+    expect(isErrno(read) || isErrno(one) || read.equals(one)).toBe(true);
+    expect([disk.counters.reads, disk.counters.readBytes]).toEqual([single.counters.reads, single.counters.readBytes]);
+    expect(told).toEqual([1, 2, 3, 2, 5, 2, 7, 2]);
+    expect(disk.readUnits(bytes(0), bytes(3 * SECTOR), bytes(2 * SECTOR))).toBe(EINVAL);
+    expect(disk.readUnits(bytes(0), bytes(4 * SECTOR), bytes(100))).toBe(EINVAL);
+    expect(disk.counters.reads).toBe(4);
   });
 
   it("refuses writes at once whose units are no whole sectors, or leave a rest", () => {

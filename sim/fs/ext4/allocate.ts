@@ -64,9 +64,15 @@ function alignedRun(bits: FreeBlocks, from: number, wanted: number, unit: number
   return -1;
 }
 
-/** Finds `wanted` blocks in one group without taking them, or -1. */
+/** Finds `wanted` blocks in one group without taking them, or -1. The kept run looks used meanwhile. */
 function findIn(state: Ext4State, group: number, from: number, wanted: number): number {
-  const bits = state.groups.blockBitmap(group).bits;
+  const hidden = hideLocal(state, group);
+  const found = findAmong(state.groups.blockBitmap(group).bits, from, wanted);
+  if (hidden) showLocal(state, group);
+  return found;
+}
+
+function findAmong(bits: FreeBlocks, from: number, wanted: number): number {
   if (bits.longestRun < wanted) return -1;
   if (wanted > 1 && isPowerOfTwo(wanted)) {
     const aligned = alignedRun(bits, from, wanted, wanted);
@@ -86,28 +92,43 @@ function take(state: Ext4State, into: Run, start: number, count: number): boolea
   return true;
 }
 
+/** What is asked for: contiguous blocks, by as many requests as they make. */
+interface Wanted {
+  readonly goal: number;
+  /** The most at the goal, and the most where they lie elsewhere. */
+  readonly count: number;
+  readonly elsewhere: number;
+}
+
 /**
- * Takes up to `wanted` contiguous blocks near `goal`.
+ * Takes contiguous blocks near a goal.
  * @returns false when no block is free (some may become so by a commit).
  */
-export function allocateBlocks(state: Ext4State, goal: number, wanted: number, into: Run): boolean {
+export function allocateBlocks(state: Ext4State, wanted: Wanted, into: Run): boolean {
   const { geometry } = state;
+  const { goal, count: most } = wanted;
   const goalGroup = goal < geometry.blocks ? Math.floor(goal / BLOCKS_PER_GROUP) : 0;
   const from = goal < geometry.blocks ? goal - firstBlockOf(goalGroup) : 0;
   if (from > 0 && !isLocal(state, goal)) {
-    const count = runAt(state, goalGroup, from, wanted);
+    const count = runAt(state, goalGroup, from, most);
     if (count > 0) return take(state, into, goal, clipLocal(state, goal, count));
   }
-  if (from === 0 && wanted >= BLOCKS_PER_GROUP && takeWhole(state, goalGroup, Math.floor(wanted / BLOCKS_PER_GROUP), into))
+  if (from === 0 && most >= BLOCKS_PER_GROUP && takeWhole(state, goalGroup, Math.floor(most / BLOCKS_PER_GROUP), into))
     return true;
-  hideLocal(state);
-  const asked = Math.min(wanted, REQUEST_BLOCKS);
-  const start = search(state, goalGroup, from, asked, into);
-  showLocal(state);
-  if (start >= 0) return take(state, into, start, into.count);
+  const start = search(state, goalGroup, from, Math.min(most, REQUEST_BLOCKS), into);
+  if (start >= 0) return take(state, into, start, into.count + requestsBehind(state, start, into.count, wanted.elsewhere));
   if (state.localCount === 0) return false;
   dropLocal(state);
-  return allocateBlocks(state, goal, wanted, into);
+  return allocateBlocks(state, wanted, into);
+}
+
+/** How many blocks more the requests get that go on in the same group where one was met that had to be searched for. */
+function requestsBehind(state: Ext4State, start: number, count: number, most: number): number {
+  const goal = start + count;
+  if (count < REQUEST_BLOCKS || most <= count || goal % BLOCKS_PER_GROUP === 0 || isLocal(state, goal)) return 0;
+  const group = Math.floor(goal / BLOCKS_PER_GROUP);
+  const more = runAt(state, group, goal - firstBlockOf(group), most - count);
+  return more === 0 ? 0 : clipLocal(state, goal, more);
 }
 
 /**
@@ -139,7 +160,9 @@ function search(state: Ext4State, goalGroup: number, from: number, asked: number
   const found = firstIn(state, goalGroup, asked, (group) => findIn(state, group, group === goalGroup ? from : 0, asked));
   if (found >= 0) return found;
   return firstIn(state, goalGroup, 1, (group) => {
+    const hidden = hideLocal(state, group);
     const run = longest(state.groups.blockBitmap(group).bits, asked);
+    if (hidden) showLocal(state, group);
     into.count = run.count;
     return run.count === 0 ? -1 : run.start;
   });
@@ -180,15 +203,13 @@ function clipLocal(state: Ext4State, start: number, count: number): number {
   if (state.localCount === 0 || start >= state.localStart) return count;
   return Math.min(count, Math.max(1, state.localStart - start));
 }
-/** Makes the kept run look used while a search runs. */
-function hideLocal(state: Ext4State): void {
-  if (state.localCount === 0) return;
-  const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
+/** Makes the kept run look used while a group is searched. @returns whether it lies in that group. */
+function hideLocal(state: Ext4State, group: number): boolean {
+  if (state.localCount === 0 || Math.floor(state.localStart / BLOCKS_PER_GROUP) !== group) return false;
   state.groups.blockBitmap(group).bits.take(state.localStart - firstBlockOf(group), state.localCount);
+  return true;
 }
-function showLocal(state: Ext4State): void {
-  if (state.localCount === 0) return;
-  const group = Math.floor(state.localStart / BLOCKS_PER_GROUP);
+function showLocal(state: Ext4State, group: number): void {
   state.groups.blockBitmap(group).bits.free(state.localStart - firstBlockOf(group), state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
@@ -201,7 +222,7 @@ export function allocateSmall(state: Ext4State, goal: number, wanted: number, in
   if (state.localCount < wanted) {
     state.localCount = 0;
     const found = findLocal(state, goal);
-    if (found < 0) return allocateBlocks(state, goal, wanted, into);
+    if (found < 0) return allocateBlocks(state, { goal, count: wanted, elsewhere: wanted }, into);
     state.localStart = found;
     state.localCount = LOCAL_BLOCKS;
   }
@@ -233,7 +254,7 @@ export function freeBlocks(state: Ext4State, start: number, count: number): void
 /** Takes one block for metadata, which may use every reserve. The caller has checked that one is left. */
 export function allocateMetadata(state: Ext4State, goal: number): number {
   const run: Run = { start: 0, count: 0 };
-  if (allocateBlocks(state, goal, 1, run)) return run.start;
+  if (allocateBlocks(state, { goal, count: 1, elsewhere: 1 }, run)) return run.start;
   const block = state.groups.takeFreed();
   assert(block !== 0, "ext4: a block that was promised is not there");
   state.freeBlocks -= 1;

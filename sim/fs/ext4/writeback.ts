@@ -4,7 +4,7 @@
  *
  * Interface: data is on the device before the transaction that maps it commits (data=ordered), because it is written in the very call that maps it.
  */
-import { writeEach } from "../../block/device.ts";
+import { readEach, writeEach } from "../../block/device.ts";
 import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
@@ -23,7 +23,7 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
   const parts: Content[] = [];
   const end = (start + length) / BLOCK_SIZE;
   let block = start / BLOCK_SIZE;
-  for (let index = list.find(block); block < end; index++) {
+  for (let index = list.find(block); block < end; ) {
     const first = index < list.count ? list.logical(index) : end;
     if (first > block) {
       const hole = Math.min(end, first) - block;
@@ -31,15 +31,19 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
       block += hole;
       if (block >= end) break;
     }
-    const count = Math.min(end, list.end(index)) - block;
-    if (list.isUnwritten(index)) parts.push(Content.zeros(count * BLOCK_SIZE));
+    const unit = Math.min(end, list.end(index)) - block;
+    // A command each, which extents alike get at once.
+    const count = block === first ? list.alike(index, end) : 1;
+    if (list.isUnwritten(index)) parts.push(Content.zeros(count * unit * BLOCK_SIZE));
     else {
       const home = list.physical(index) + block - first;
-      const content = state.device.read(bytes(home * BLOCK_SIZE), bytes(count * BLOCK_SIZE));
+      const length = bytes(count * unit * BLOCK_SIZE);
+      const content = readEach(state.device, bytes(home * BLOCK_SIZE), length, bytes(unit * BLOCK_SIZE));
       if (isErrno(content)) return content;
       parts.push(content);
     }
-    block += count;
+    block += count * unit;
+    index += count;
   }
   return Content.concat(parts);
 }
@@ -137,9 +141,13 @@ function allocateRange(state: Ext4State, ino: number, data: FileData, range: Blo
   const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
   for (let block = range.start; block < range.end; ) {
     const goal = dataGoal(state, ino, data, block);
-    const wanted = Math.min(range.end - block, requestsAt(tree, block, range.unwritten));
+    const rest = range.end - block;
+    const elsewhere = Math.min(rest, requestsFor(tree, block));
+    const wanted = Math.min(rest, elsewhere + requestsInto(tree, block, range.unwritten));
     const found =
-      small && tree.list.count === 0 ? allocateSmall(state, goal, wanted, run) : allocateBlocks(state, goal, wanted, run);
+      small && tree.list.count === 0
+        ? allocateSmall(state, goal, wanted, run)
+        : allocateBlocks(state, { goal, count: wanted, elsewhere }, run);
     if (!found) return ENOSPC;
     const { start, count } = run;
     tree.list.insert({ logical: block, physical: start, count, unwritten: range.unwritten, piece: REQUEST_BLOCKS }, tree);
@@ -155,13 +163,20 @@ function allocateRange(state: Ext4State, ino: number, data: FileData, range: Blo
 }
 
 /** How many blocks from one on can be asked for together: those of the requests behind which the tree needs no block yet. */
-function requestsAt(tree: ExtentTree, block: number, unwritten: boolean): number {
-  const { list, room } = tree;
+function requestsFor({ list, room }: ExtentTree, block: number): number {
   const last = list.count - 1;
   // Extents elsewhere than at the end may be of a leaf that is full.
   if (last >= 0 && list.end(last) > block) return room >= 2 ? FULL_EXTENT_BLOCKS : REQUEST_BLOCKS;
-  const more = last >= 0 && list.end(last) === block ? list.roomIn(last, unwritten) : 0;
-  return Math.max(REQUEST_BLOCKS, more - (more % REQUEST_BLOCKS) + room * FULL_EXTENT_BLOCKS);
+  return Math.max(REQUEST_BLOCKS, room * FULL_EXTENT_BLOCKS);
+}
+
+/** How many more where they go on with the last extent: those that it takes. */
+function requestsInto({ list, room }: ExtentTree, block: number, unwritten: boolean): number {
+  const last = list.count - 1;
+  if (last < 0 || list.end(last) !== block) return 0;
+  const more = list.roomIn(last, unwritten);
+  // Without room for another extent, the one request is among them.
+  return Math.max(0, more - (more % REQUEST_BLOCKS) - (room === 0 ? REQUEST_BLOCKS : 0));
 }
 
 /** An event for each request that a run met. */

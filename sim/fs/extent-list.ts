@@ -6,7 +6,7 @@
  *
  * Interface: an extent is at most as long as the filesystem's format says; neighbours that continue each other are one. The list never
  * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
- * became another.
+ * became another; more than 1 only at its end.
  */
 import { assert } from "../core/assert.ts";
 
@@ -183,6 +183,10 @@ export class ExtentList {
         this.#merge(before, growth);
       }
     }
+    if (index * STRIDE === this.items.length && count - done > longest) {
+      growth.changed(index, this.#append(run, done, longest - (longest % piece)));
+      return;
+    }
     while (done < count) {
       const part = count - done <= longest ? count - done : longest - (longest % piece);
       this.#put(index * STRIDE, logical + done, unwritten ? -part : part, physical + done);
@@ -191,6 +195,19 @@ export class ExtentList {
       index += 1;
       this.#merge(index - 1, growth);
     }
+  }
+
+  /** Appends what a run has behind `done` blocks as extents of `each` blocks, but for the last. @returns how many they are. */
+  #append({ logical, physical, count, unwritten }: NewExtent, done: number, each: number): number {
+    const { items } = this;
+    const longest = this.#longest(unwritten);
+    const before = items.length;
+    for (let at = done; at < count; ) {
+      const part = count - at <= longest ? count - at : each;
+      items.push(logical + at, unwritten ? -part : part, physical + at);
+      at += part;
+    }
+    return (items.length - before) / STRIDE;
   }
 
   /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */

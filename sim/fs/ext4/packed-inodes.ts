@@ -47,7 +47,7 @@ export function packInode(into: PackedWords, ino: number, row: Int32Array, extra
 
 function packTree(into: PackedWords, { depth, entries }: TreeRoot): void {
   into.put((entries.length << DEPTH_BITS) | depth);
-  for (const entry of entries) into.put(entry);
+  into.putWords(entries, 0, entries.length);
 }
 
 /** The rows of a table block: how many there are, and each. */

@@ -198,7 +198,7 @@ export function packExtents(
 ): number {
   into.put(depth);
   into.put(to - from);
-  for (let at = from; at < to; at++) into.put(items[at] as number);
+  into.putWords(items, from, to);
   return EXTENT_BLOCK;
 }
 

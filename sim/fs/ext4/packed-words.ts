@@ -85,7 +85,12 @@ export class PackedWords {
   /** Puts a list, its length first. */
   putAll(list: readonly number[]): void {
     this.put(list.length);
-    for (const word of list) this.put(word);
+    this.putWords(list, 0, list.length);
+  }
+
+  /** Puts a part of a list. */
+  putWords(list: readonly number[], from: number, end: number): void {
+    for (let at = from; at < end; at++) this.put(list[at] as number);
   }
 
   putObject(object: unknown): void {

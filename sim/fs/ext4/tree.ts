@@ -99,7 +99,7 @@ export class ExtentTree {
   changed(index: number, by: number): void {
     const leaves = this.#leaves;
     if (leaves.length === 0) return;
-    if (by >= 0 && index === this.list.count - 1) {
+    if (by >= 0 && index + Math.max(by, 1) === this.list.count) {
       // What most changes are.
       const last = leaves[leaves.length - 1] as Leaf;
       last.count += by;

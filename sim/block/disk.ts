@@ -271,10 +271,6 @@ export class Disk implements BlockDevice {
     this.#held.visit(0, Number.MAX_SAFE_INTEGER, (from, to, content) => {
       assert(to <= this.size, `disk ${this.name}: holds bytes up to ${to}`);
       assert(content.length === to - from, `disk ${this.name}: ${content.length} bytes are held from ${from} to ${to}`);
-      assert(
-        from % this.sectorSize === 0 && to % this.sectorSize === 0,
-        `disk ${this.name}: holds a part of a sector at ${from}`,
-      );
       assert(!content.isZero, `disk ${this.name}: holds zeros at ${from}`);
     });
   }

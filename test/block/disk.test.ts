@@ -245,6 +245,16 @@ describe("Disk", () => {
     expect(disk.counters.reads).toBe(4);
   });
 
+  it("adds up where zeros, which it does not hold, begin or end within a sector", () => {
+    const disk = newDisk();
+    const content = Content.concat([Content.pattern(1, 100), Content.zeros(2 * SECTOR), Content.pattern(2, SECTOR - 100)]);
+    expect(disk.write(bytes(SECTOR), content)).toBeUndefined();
+    disk.check();
+    expect(disk.allocatedBytes).toBe(SECTOR);
+    const read = disk.read(bytes(SECTOR), bytes(3 * SECTOR));
+    expect(isErrno(read) || read.equals(content)).toBe(true);
+  });
+
   it("refuses writes at once whose units are no whole sectors, or leave a rest", () => {
     const disk = newDisk();
     expect(disk.writeUnits(bytes(0), Content.zeros(4 * SECTOR), bytes(100))).toBe(EINVAL);

@@ -48,8 +48,6 @@ export interface Mapping {
   punch(start: number, length: number): void;
   /** Drops clean pages of the whole mapping. */
   drop(): void;
-  /** Visits the dirty runs of pages in ascending order: first page, number of pages. */
-  visitDirty(visit: (page: number, pages: number) => void): void;
   /** Whether every page that the range touches is dirty or cached, the cheap question of delayed allocation. */
   isDirty(page: number): boolean;
   isCached(page: number): boolean;

@@ -67,23 +67,6 @@ function takeDirty(mapping: MappingRuns, page: number, end: number): Content {
   return Content.concat(out);
 }
 
-/** Visits the dirty pages, neighbours as one. */
-export function visitDirtyRuns(mapping: MappingRuns, visit: (page: number, pages: number) => void): void {
-  const { table } = mapping.cache;
-  let start = -1;
-  let end = -1;
-  for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
-    if (table.dirty[row] === 0) continue;
-    const first = table.first[row] as number;
-    if (first !== end) {
-      if (start >= 0) visit(start, end - start);
-      start = first;
-    }
-    end = first + (table.pages[row] as number);
-  }
-  if (start >= 0) visit(start, end - start);
-}
-
 /** Throws an InvariantError when runs overlap or counts are wrong. */
 export function checkRuns(mapping: MappingRuns): void {
   const { table } = mapping.cache;

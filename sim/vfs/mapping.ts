@@ -9,7 +9,7 @@ import { Content } from "../core/content.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
 import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
-import { checkRuns, flushRuns, type MappingRuns, visitDirtyRuns } from "./mapping-runs.ts";
+import { checkRuns, flushRuns, type MappingRuns } from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -231,10 +231,6 @@ export class CachedMapping implements MappingRuns {
 
   flush(start: number = 0, length: number = Number.POSITIVE_INFINITY): Errno | undefined {
     return flushRuns(this, start, length);
-  }
-
-  visitDirty(visit: (page: number, pages: number) => void): void {
-    visitDirtyRuns(this, visit);
   }
 
   isDirty(page: number): boolean {

@@ -17,11 +17,14 @@ import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 /** Why a block could not be used. */
 export interface BlockFault {
   readonly block: number;
-  readonly what: "checksum" | "place" | "order" | "shape" | "device";
+  readonly what: "checksum" | "place" | "order" | "valueSize" | "mostEntries" | "entries" | "shape" | "device";
   /** What it was to be; absent: a node of a tree. */
   readonly as?: BlockKind;
-  /** For keys out of order: the two. */
-  readonly keys?: readonly [number, number];
+  /**
+   * For keys out of order the two; for a size of values what it was to be and is; for the most entries of a node that number; for entries how many
+   * there are and may be.
+   */
+  readonly numbers?: readonly number[];
 }
 
 /** One thing that is wrong. */
@@ -123,11 +126,13 @@ function faultOf(
   range: { readonly from: number; readonly to: number },
 ): BlockFault | undefined {
   const size = isLeaf(words) ? valueSize : 8;
-  if (valueSizeOf(words) !== size || countOf(words) > maxOf(words)) return { block, what: "shape" };
-  if (8 + (maxOf(words) * (8 + size)) / 4 > words.length) return { block, what: "shape" };
+  const most = maxOf(words);
+  if (valueSizeOf(words) !== size) return { block, what: "valueSize", numbers: [size, valueSizeOf(words)] };
+  if (8 + (most * (8 + size)) / 4 > words.length) return { block, what: "mostEntries", numbers: [most] };
+  if (countOf(words) > most) return { block, what: "entries", numbers: [countOf(words), most] };
   for (let index = 1; index < countOf(words); index++) {
-    const keys = [keyAt(words, index), keyAt(words, index - 1)] as const;
-    if (keys[0] <= keys[1]) return { block, what: "order", keys };
+    const numbers = [keyAt(words, index), keyAt(words, index - 1)] as const;
+    if (numbers[0] <= numbers[1]) return { block, what: "order", numbers };
   }
   const outside = countOf(words) > 0 && (keyAt(words, 0) < range.from || keyAt(words, countOf(words) - 1) >= range.to);
   return outside ? { block, what: "shape" } : undefined;

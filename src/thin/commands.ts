@@ -34,10 +34,23 @@ const BLOCK_NAMES: Readonly<Record<BlockKind, string>> = {
   index: "metadata index block",
 };
 
-function blockText({ block, what, keys, as = "node" }: BlockFault): string {
-  if (what === "order" && keys !== undefined) return `keys are out of order, ${keys[0]} <= ${keys[1]} (block ${block})`;
-  if (what === "checksum" || what === "place") return `bad checksum in ${BLOCK_NAMES[as]} (block ${block})`;
-  return `btree node is not as it should be (block ${block})`;
+/** In the words of thin_check 0.9 (persistent-data/data-structures/btree_node_checker.cc). */
+function blockText({ block, what, numbers: [one, other] = [], as = "node" }: BlockFault): string {
+  switch (what) {
+    case "order":
+      return `keys are out of order, ${one} <= ${other} (block ${block})`;
+    case "valueSize":
+      return `value size mismatch: expected ${one}, but got ${other} (block ${block}).`;
+    case "mostEntries":
+      return `max entries too large: ${one} (block ${block})`;
+    case "entries":
+      return `bad nr_entries: ${one} < ${other} (block ${block})`;
+    case "checksum":
+    case "place":
+      return `bad checksum in ${BLOCK_NAMES[as]} (block ${block})`;
+    default:
+      return `btree node is not as it should be (block ${block})`;
+  }
 }
 
 /** One fault as a checker's lines, indented by its depth. */

@@ -291,7 +291,7 @@ export interface FileSystem {
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
   /** The FALLOC_FL_* bits that `fallocate` knows: others are refused before set-id bits go. Absent: whatever it refuses, it refuses then. */
   readonly fallocateModes?: number;
-  /** @param mode - FALLOC_FL_* bits. */
+  /** @param mode - FALLOC_FL_* bits. @returns ENOSPC, of which ext4 leaves what blocks there were. */
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
   /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end, and before 0 where nothing else is known. */
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;

@@ -20,8 +20,11 @@ const link: MakeCall = (session, task, step) => {
   const fd = descriptorOf(session, step);
   if (isErrno(fd)) return fd;
   // Each step as somebody sets its ids anew: these credentials are not those that opened the file, whoever that was.
-  const by = step["as"] === undefined ? task : task.withCredentials({ ...task.credentials });
-  return by.linkFile(fd, textOf(step, "to"));
+  if (step["as"] === undefined) return task.linkFile(fd, textOf(step, "to"));
+  const by = task.withCredentials({ ...task.credentials });
+  const failed = by.linkFile(fd, textOf(step, "to"));
+  by.exit(false);
+  return failed;
 };
 
 /** Calls on names, by name. */

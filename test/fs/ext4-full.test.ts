@@ -4,7 +4,7 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { seconds } from "../../sim/core/units.ts";
-import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { FALLOC_FL_KEEP_SIZE, O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { contentOf, Ext4Host, everything, ext4Disk, MIB, put, value } from "./ext4-lab.ts";
 
@@ -152,4 +152,23 @@ test("a write larger than memory goes through the page cache", () => {
   const read = value(host.task.pread(value(host.task.open("/file", O_RDWR)) as number, 4_000_000, 777)) as Content;
   expect(read.equals(content)).toBe(true);
   host.check();
+});
+
+test.each([true, false])("fallocate of more than there is fails, and keeps what there was (size grows with it: %s)", (grows) => {
+  const host = new Ext4Host(ext4Disk(16 * MIB));
+  const { task } = host;
+  const free = host.fs.statfs().blocksFree - 81;
+  const fd = value(task.open("/f", O_CREAT | O_RDWR)) as number;
+  const failed = task.fallocate(fd, grows ? 0 : FALLOC_FL_KEEP_SIZE, 5000, 64 * MIB);
+  expect(isErrno(failed) ? failed.code : failed).toBe("ENOSPC");
+  host.check();
+  // All but what nobody can have; a range that begins within a block has that block too.
+  expect(host.fs.statfs().blocksFree).toBeLessThanOrEqual(81);
+  const size = (task.fstat(fd) as { size: number }).size;
+  expect(size).toBe(grows ? (free + 1) * 4096 : 0);
+  expect(isErrno(task.fallocate(fd, 0, 128 * MIB, 1))).toBe(true);
+  value(task.close(fd));
+  value(task.unlink("/f"));
+  host.check();
+  expect(host.fs.statfs().blocksFree).toBe(free + 81);
 });

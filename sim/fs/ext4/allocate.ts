@@ -31,6 +31,13 @@ export function canReserve(state: Ext4State, count: number): boolean {
   return privileged && free >= count + reservedClusters;
 }
 
+/** How many blocks whoever asks can have. */
+export function claimable(state: Ext4State): number {
+  const { reservedBlocks, reservedClusters } = state.geometry;
+  const privileged = state.environment.privileged?.() ?? true;
+  return Math.max(0, state.freeBlocks - state.delayedBlocks - reservedClusters - (privileged ? 0 : reservedBlocks));
+}
+
 /** The first block of the group in which an inode's blocks begin (ext4_inode_to_goal_block). */
 export function goalOf(state: Ext4State, ino: number, isFile: boolean): number {
   const group = Math.floor((ino - 1) / state.geometry.inodesPerGroup);

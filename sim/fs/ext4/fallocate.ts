@@ -8,7 +8,7 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
-import { canReserve } from "./allocate.ts";
+import { canReserve, claimable } from "./allocate.ts";
 import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
@@ -46,10 +46,12 @@ function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode:
 
 function preallocate(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
   const failed = fill(state, ino, data, range);
-  if (failed !== undefined) return failed;
-  grow(state, ino, data, range, mode);
+  const given = failed === ENOSPC ? fillSome(state, ino, data, range) : range;
+  if (failed !== undefined && failed !== ENOSPC) return failed;
+  if (given === undefined) return failed;
+  grow(state, ino, data, given, mode);
   stamp(state, ino, true);
-  return undefined;
+  return failed;
 }
 
 /** Gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty (ext4_alloc_file_blocks). */
@@ -62,6 +64,28 @@ function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errn
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
   return mapMissing(state, ino, data, { start: first, end, unwritten: true });
+}
+
+/**
+ * Gives what blocks there are to the beginning of a range, which keeps them though the call fails. @returns the part that has blocks now; undefined
+ * where there were none to give.
+ */
+function fillSome(state: Ext4State, ino: number, data: FileData, { offset, length }: Range): Range | undefined {
+  const free = claimable(state);
+  const first = Math.floor(offset / BLOCK_SIZE);
+  const { list } = data.tree;
+  let least = first;
+  let most = Math.ceil((offset + length) / BLOCK_SIZE);
+  // With space enough something else stood against it; and promised blocks are somebody's already.
+  if (free === 0 || data.delayedBlocks > 0 || list.missing(first, most) <= free) return undefined;
+  while (most - least > 1) {
+    const middle = Math.floor((least + most) / 2);
+    if (list.missing(first, middle) <= free) least = middle;
+    else most = middle;
+  }
+  if (least === first || state.begin(free) !== undefined) return undefined;
+  const failed = mapMissing(state, ino, data, { start: first, end: least, unwritten: true });
+  return failed === undefined ? { offset, length: least * BLOCK_SIZE - offset } : undefined;
 }
 
 /** Writes zeros to the parts of a range that do not fill blocks, where there is something to zero. */

@@ -9,6 +9,8 @@ import { assert } from "../../core/assert.ts";
 
 /** Words from the beginning on; a segment of the log is closed when it has more. What one record keeps from being collected. */
 export const SEGMENT_WORDS = 2048;
+/** Words beyond them that there is room for at once: most of what the transaction that reaches the end puts behind it. */
+const OVERHANG_WORDS = 192;
 /** Place 0 is none. */
 const FIRST_PLACE = 1;
 const KIND_BITS = 4;
@@ -46,7 +48,7 @@ export class PackedWords {
   /** The entry that is being put. */
   #entry = 0;
 
-  constructor(words: number = SEGMENT_WORDS) {
+  constructor(words: number = SEGMENT_WORDS + OVERHANG_WORDS) {
     this.#words = new Int32Array(words);
   }
 

@@ -1,7 +1,7 @@
 /**
  * A step of a trace or scenario that makes one system call, and what came of it.
  *
- * Interface: the form is that of the recorded traces (docs: the trace format): `call` names the call, the other keys are its
+ * Interface: the form is that of the recorded traces (docs/traces.md): `call` names the call, the other keys are its
  * arguments. Arguments are read through the functions here, which throw a StepError with one clear sentence for a wrong one.
  */
 import { type Time, timeFromNanoseconds } from "../../sim/core/clock.ts";

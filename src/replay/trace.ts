@@ -1,5 +1,5 @@
 /**
- * Trace files: one JSON object a line, a header first, then the steps, each with what the real kernel answered (the trace format).
+ * Trace files: one JSON object a line, a header first, then the steps, each with what the real kernel answered (docs/traces.md).
  *
  * Interface: `parseTrace` throws a TraceError with file and line for anything that is not a trace.
  */

@@ -40,7 +40,7 @@ export function copyUp(bench: Bench): void {
  */
 const WARM_UPS = 4000;
 const WARM_TREES = 4;
-/** Rounds of each size before the first measured one: large files take ways that small ones do not, and numbers of bytes beyond 31 bits. */
+/** Rounds of a workload before the first measured one: large files take ways that small ones do not, and numbers of bytes beyond 31 bits. */
 const WARM_ROUNDS = 3;
 
 /** Described files of each size: 1 MiB, 64 MiB, 1 GiB, 64 GiB; each round has a tree of its own. */
@@ -118,12 +118,12 @@ export function scatteredWrites(bench: Bench): void {
 
 /**
  * The same with described bytes: what a simulation needs, since nobody reads a benchmark's bytes. Each round has a table of its own; the first
- * is not measured: the engine compiles meanwhile.
+ * ones are not measured: the engine compiles meanwhile, and anew when it meets a second tree.
  */
 export function scatteredWritesDescribed(bench: Bench): void {
   const count = bench.count(WRITES, 200);
   const series = new Series("write-4-KiB-scattered-described");
-  for (let round = -1; round < bench.rounds && !series.exhausted; round++) {
+  for (let round = -WARM_ROUNDS; round < bench.rounds && !series.exhausted; round++) {
     const tree = bench.peer.mount(1, (layer) => layer.mkdirp("/db"));
     const { described } = tree;
     if (described === undefined) return;

@@ -112,6 +112,32 @@ export class Tree implements TreeParts {
     if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
   }
 
+  /** Puts in items that are not there, in ascending order with nothing between them: as many at once as a leaf takes (btrfs_insert_empty_items). */
+  insertAll(items: readonly { readonly key: Key; readonly size: number; readonly value: unknown }[]): void {
+    const { format } = this.store;
+    const most = format.nodeBytes - format.headerBytes;
+    for (let from = 0; from < items.length; ) {
+      let need = 0;
+      let to = from;
+      for (; to < items.length; to++) {
+        const more = (items[to] as { size: number }).size + format.itemBytes;
+        if (need + more > most) break;
+        need += more;
+      }
+      const { key } = items[from] as { key: Key };
+      const path = this.#prepare(key);
+      leafRoom(this, path, key, need);
+      const leaf = path.node(0);
+      const first = path.slot(0);
+      for (let at = from; at < to; at++) {
+        const item = items[at] as { readonly key: Key; readonly size: number; readonly value: unknown };
+        leaf.insertItem(first + at - from, item.key, item, format.itemBytes);
+      }
+      if (first === 0) this.lowerKeys(path, 1, key);
+      from = to;
+    }
+  }
+
   /** Gives an item another key, which no other item is or lies between, and another value of the same size (btrfs_set_item_key_safe). */
   rekey(key: Key, to: Key, value: unknown): void {
     const path = this.#prepare(key);

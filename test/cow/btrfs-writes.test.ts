@@ -83,11 +83,11 @@ const EXACT = 7;
  * the hundred files' items share a leaf is another matter there, so that removing them touches other nodes.
  */
 const MORE: Readonly<Record<string, number>> = {
-  "100 files of 4 KiB": 5,
-  "256 MiB file": -2,
+  "100 files of 4 KiB": 3,
+  "256 MiB file": -1,
   "overwrite 64 KiB aligned": 2,
   rename: -1,
-  "delete 100 files": 4,
+  "delete 100 files": 3,
   "delete big": -1,
 };
 

@@ -39,7 +39,7 @@ const SLACK: Readonly<Record<string, number>> = {
   overlay: 4096,
   aufs: 0,
   vfs: 4096,
-  btrfs: 98_304,
+  btrfs: 131_072,
   zfs: 200_000,
   devicemapper: 5 * 65_536,
 };

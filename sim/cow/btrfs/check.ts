@@ -113,6 +113,12 @@ function checkDelayed(state: BtrfsState): void {
   let delayed = 0;
   for (const inode of state.inodes.all()) delayed += inode.delayed?.covered ?? 0;
   assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
+  let entries = 0;
+  for (const inode of state.inodes.all()) {
+    entries += inode.listedLater.size;
+    assert(inode.listedLater.size === 0 || state.dirtyInodes.has(inode), `a commit lists the entries of inode ${inode.ino}`);
+  }
+  assert(entries === state.delayedEntries, `${state.delayedEntries} entries are to be listed, directories have ${entries}`);
 }
 
 /** Counts what each subvolume reaches from scratch. */

@@ -8,6 +8,7 @@ import { Content } from "../../core/content.ts";
 import { EROFS, type Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
 import { Tree } from "../tree.ts";
+import { listEntries } from "./directories.ts";
 import { settleExtent } from "./extent-items.ts";
 import { writeInode } from "./inodes.ts";
 import type { BlockGroupItem, QgroupStatus, RootItem } from "./items.ts";
@@ -40,6 +41,7 @@ import { treesNow } from "./trees-now.ts";
 export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefined {
   if (state.error !== undefined) return EROFS;
   for (const inode of state.dirtyInodes) {
+    listEntries(state, inode);
     writeInode(inode);
     const { subvolume } = inode;
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };

@@ -31,6 +31,8 @@ import type { BtrfsState } from "./state.ts";
 
 /** The index of a directory's first entry: 0 and 1 are "." and "..". */
 const FIRST_INDEX = 2;
+/** With so many entries that wait a thread begins to list them (BTRFS_DELAYED_BACKGROUND); here it is done at once. */
+const LISTED_LATER_MAX = 128;
 /** Numbers of inodes that stand for subvolumes begin here in a handle. */
 const PLACEHOLDERS: number = 2 ** 31;
 
@@ -115,7 +117,9 @@ export function addEntry(state: BtrfsState, directory: InodeState, entry: DirEnt
   const index = nextIndexOf(directory);
   const length = utf8Length(entry.name);
   setHashItem(directory, hash, [...hashItems(directory, hash), entry]);
-  directory.subvolume.tree.set(key(directory.ino, DIR_INDEX, index), DIR_BYTES + length, entry);
+  directory.listedLater.set(index, entry);
+  state.delayedEntries += 1;
+  if (state.delayedEntries >= LISTED_LATER_MAX) listEntries(state, directory);
   directory.size += 2 * length;
   dirty(state, directory);
   return index;
@@ -129,14 +133,30 @@ export function removeEntry(state: BtrfsState, directory: InodeState, name: stri
     hash,
     hashItems(directory, hash).filter((entry) => entry.name !== name),
   );
-  directory.subvolume.tree.remove(key(directory.ino, DIR_INDEX, index));
+  if (directory.listedLater.delete(index)) state.delayedEntries -= 1;
+  else directory.subvolume.tree.remove(key(directory.ino, DIR_INDEX, index));
   directory.size -= 2 * utf8Length(name);
   forgetPlaceholder(state, directory, name);
   dirty(state, directory);
 }
 
+/** Puts the entries that wait for it into a directory's list, as many at once as a leaf takes (btrfs_insert_delayed_items). */
+export function listEntries(state: BtrfsState, directory: InodeState): void {
+  const { listedLater } = directory;
+  if (listedLater.size === 0) return;
+  const items = [...listedLater].map(([index, entry]) => ({
+    key: key(directory.ino, DIR_INDEX, index),
+    size: DIR_BYTES + utf8Length(entry.name),
+    value: entry,
+  }));
+  directory.subvolume.tree.insertAll(items);
+  state.delayedEntries -= listedLater.size;
+  listedLater.clear();
+}
+
 /** The index of an entry whose reference does not tell it: a placeholder's. O(entries). */
 export function indexOfEntry(directory: InodeState, name: string): number {
+  for (const [at, entry] of directory.listedLater) if (entry.name === name) return at;
   let index = 0;
   directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), (at, value) => {
     if ((value as DirEntry).name !== name) return false;
@@ -212,6 +232,7 @@ export function iterate(state: BtrfsState, directory: InodeState, visit: VisitEn
     entries.push(value as DirEntry);
     return false;
   });
+  entries.push(...directory.listedLater.values());
   for (const entry of entries) {
     const number = entry.isSubvolume ? inodeOf(state, inodeHandle(handleOfEntry(state, directory, entry))).ino : entry.target;
     visit(names.intern(entry.name), number, entry.type);

@@ -5,7 +5,7 @@ import { IntervalMap } from "../../core/intervals.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import type { NewAcls } from "../../vfs/posix-acl.ts";
-import type { InodeItem } from "./items.ts";
+import type { DirEntry, InodeItem } from "./items.ts";
 import type { Subvolume } from "./subvolume.ts";
 
 export class InodeState {
@@ -37,6 +37,8 @@ export class InodeState {
   writtenTo = 0;
   /** Of a directory: the index that the next entry gets; 0 while unknown. */
   nextIndex = 0;
+  /** Of a directory: entries that are not in its list yet (delayed-inode.c), by index, ascending. */
+  readonly listedLater: Map<number, DirEntry> = new Map();
   /** Of a directory: the handle of the one above; 0 while unknown. */
   parent = 0;
   /** Its access control lists; undefined while nobody has read them. */

@@ -133,6 +133,8 @@ export class BtrfsState implements NodeStore {
   dirtiedPages = 0;
   /** Bytes that delayed allocation has promised. */
   delayedBytes = 0;
+  /** How many entries wait to be put into their directories' lists. */
+  delayedEntries = 0;
   /** What the next superblock says of a space cache, and whether that is news. */
   mayHaveCache: boolean;
   cacheIsNew = false;

@@ -241,6 +241,8 @@ function forgetInode(state: BtrfsState, inode: InodeState): void {
   state.delayedBytes -= inode.delayed?.covered ?? 0;
   inode.delayed = undefined;
   inode.delayedNew = undefined;
+  state.delayedEntries -= inode.listedLater.size;
+  inode.listedLater.clear();
   state.dirtyInodes.delete(inode);
   state.dirtied.delete(inode);
   state.inodes.delete(inode.handle);

@@ -116,3 +116,37 @@ test("data that many files share keeps their references apart, with quotas count
   lab.fs.check();
   expect(usage(lab.fs.state).data.used).toBe(0);
 });
+
+test("a subvolume of 120 files has the kernel's leaves, and the one that it leaves to its snapshot counts for itself", () => {
+  // btrfs inspect-internal dump-tree of trees 256 and 2 on Linux 6.18: items and free bytes of each leaf, references in the extent tree.
+  const lab = new BtrfsLab({ size: MIB(1024) });
+  const { state } = lab.fs;
+  must(lab.subvolume("/m/a"));
+  for (let n = 0; n < 120; n++) must(lab.write(`/m/a/f${String(n).padStart(3, "0")}`, Content.pattern(n, 5000)));
+  lab.settle();
+  const id = must(lab.snapshot("/m/a", "/m/s"));
+  must(lab.host.task.chmod("/m/a/f000", 0o600));
+  lab.settle();
+  const leaves: [items: number, free: number][] = [];
+  state.tree(lab.id("/m/a")).visitNodes((node) => {
+    if (node.level === 0) leaves.push([node.count, 16_283 - node.used]);
+    return true;
+  });
+  expect(leaves).toEqual([
+    [243, 1716],
+    [149, 1368],
+    [100, 6132],
+    [110, 5294],
+  ]);
+  const extents = extentsOf(lab);
+  const counted = (isData: boolean): number[] => {
+    const some = extents.filter(({ level }) => level < 0 === isData);
+    return [some.length, some.filter(({ full }) => full).length, some.reduce((sum, one) => sum + inlineOf(one), 0)];
+  };
+  expect(counted(true)).toEqual([120, 0, 120]);
+  expect(counted(false)).toEqual([16, 1, 19]);
+  // The leaf of names was the subvolume's; now it is the snapshot's alone.
+  const [left] = extents.filter(({ full }) => full);
+  expect(left?.inline?.reference.tree).toBe(id);
+  lab.fs.check();
+});

@@ -87,7 +87,7 @@ function declared(got: unknown, sound: unknown): boolean {
 }
 
 /** How many runs a part may have of each kind. */
-const RUNS_MAX = 8;
+const RUNS_MAX = 5;
 
 describe.each(Object.entries(KINDS))("%s on a device that fails", (type, kinds) => {
   test.each(sound(type))("while it is $name", ({ run, before, answers, commands }) => {

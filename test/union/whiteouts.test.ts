@@ -42,7 +42,7 @@ beforeEach(() => {
   for (const folder of ["/b", "/m"]) must(outside.mkdir(folder, 0o755));
   const backing = new Tmpfs(host, { device: deviceNumber(0, 99), mode: 0o755 });
   must(host.vfs.mount(outside, failing(backing), "/b"));
-  for (const folder of ["up", "work", "low", "low/d", "low/e"]) must(outside.mkdir(`/b/${folder}`, 0o755));
+  for (const folder of ["up", "work", "low", "low/d", "low/e", "low/e/sub"]) must(outside.mkdir(`/b/${folder}`, 0o755));
   for (const name of ["a", "b", "c", "d/x", "d/y"]) put(outside, `/b/low/${name}`, name);
   mount();
 });
@@ -141,6 +141,21 @@ describe("a whiteout", () => {
   });
 });
 
+describe("in a folder that cannot be copied up", () => {
+  test.each([
+    ["unlink", () => task.unlink("/d/x"), "/d/x"],
+    ["rmdir", () => task.rmdir("/e/sub"), "/e/sub"],
+  ] as const)("%s fails as the copy-up does, and the name stays", (_, remove, path) => {
+    faults.set("setattr", { error: EIO, after: 0 });
+    expect(remove()).toBe(EIO);
+    faults.clear();
+    expect([names("/b/up"), overlay().counters.whiteouts]).toEqual([[], 0]);
+    expect(isErrno(task.stat(path))).toBe(false);
+    expect(remove()).toBeUndefined();
+    host.check();
+  });
+});
+
 describe("a folder of nothing but whiteouts", () => {
   function emptied(): void {
     must(task.chmod("/d", 0o751));
@@ -198,6 +213,18 @@ describe("a folder of nothing but whiteouts", () => {
     expect(names("/b/work/work")).toEqual(left);
     host.check();
     must(task.rmdir(isErrno(got) ? "/new" : "/d"));
+  });
+
+  test("is not removed where it cannot be cleared", () => {
+    emptied();
+    faults.set("create", { error: EIO, after: 0 });
+    expect(task.rmdir("/d")).toBe(EIO);
+    faults.clear();
+    expect(names("/b/up/d").sort()).toEqual(["x", "y"]);
+    expect(must(task.readdir("/d"))).toEqual([]);
+    must(task.rmdir("/d"));
+    expect(upper("d").type).toBe(S_IFCHR);
+    host.check();
   });
 
   test("is held by a file that is open in it, until that is closed, and is gone then", () => {

@@ -225,6 +225,13 @@ def rename(tree, s):
     libc("renameat2", HERE, s["path"], HERE, s["to"], bits(s.get("flags", ()), RENAME_FLAGS))
 
 
+def set_xattr(tree, s):
+    """Of a path or a descriptor; the value is a text, or its bytes in hex."""
+    value = bytes.fromhex(s["hex"]) if "hex" in s else s["value"].encode()
+    target = tree.fds[s["fd"]] if "fd" in s else s["path"]
+    os.setxattr(target, s["name"], value, bits(s.get("flags", ()), XATTR_FLAGS), follow_symlinks="nofollow" not in s)
+
+
 def visible_xattrs(tree, s):
     return sorted(name for name in os.listxattr(s["path"]) if name != "security.selinux")
 
@@ -340,7 +347,7 @@ CALLS = {
     "mtime": lambda t, s: time_of(s, "mtime"),
     "times": compare_times,
     "readdir": list_names,
-    "setxattr": lambda t, s: os.setxattr(s["path"], s["name"], s["value"].encode(), bits(s.get("flags", ()), XATTR_FLAGS)),
+    "setxattr": set_xattr,
     "getxattr": lambda t, s: os.getxattr(s["path"], s["name"]).decode("latin1"),
     "removexattr": lambda t, s: os.removexattr(s["path"], s["name"]),
     "listxattr": visible_xattrs,

@@ -12,9 +12,10 @@ import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
 import type { Attributes } from "../../sim/vfs/filesystem.ts";
 import { S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { hexOf } from "../../src/archive/digest.ts";
 import type { Json } from "../../src/calls/json.ts";
 import type { CallSession } from "../../src/calls/session.ts";
-import { bytesText, compareTexts, modeText, shown, typeName } from "../../src/calls/show.ts";
+import { compareTexts, modeText, shown, typeName } from "../../src/calls/show.ts";
 import type { Step } from "../../src/calls/step.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "../../src/scenario/world.ts";
 import { flagsText } from "../../src/shell/call-text.ts";
@@ -130,7 +131,20 @@ const SAID: Readonly<Record<string, Say>> = {
   rename: (_, path: string, to: string, flags = 0) => ({ call: "rename", path, to, flags: named(flags, RENAMES) }),
   readlink: (_, path: string) => ({ call: "readlink", path }),
   readdir: (_, path: string) => ({ call: "readdir", path }),
-  setxattr: (_, path: string, name: string, value: Uint8Array) => ({ call: "setxattr", path, name, value: bytesText(value) }),
+  setxattr: (_, path: string, name: string, value: Uint8Array) => ({ call: "setxattr", path, name, hex: hexOf(value) }),
+  lsetxattr: (_, path: string, name: string, value: Uint8Array) => ({
+    call: "setxattr",
+    path,
+    name,
+    hex: hexOf(value),
+    nofollow: true,
+  }),
+  fsetxattr: (_, fd: number, name: string, value: Uint8Array) => ({
+    call: "setxattr",
+    fd: fdName(fd),
+    name,
+    hex: hexOf(value),
+  }),
   getxattr: (_, path: string, name: string) => ({ call: "getxattr", path, name }),
   listxattr: (_, path: string) => ({ call: "listxattr", path }),
   removexattr: (_, path: string, name: string) => ({ call: "removexattr", path, name }),

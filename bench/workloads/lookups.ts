@@ -36,7 +36,7 @@ export function stat(bench: Bench): void {
     const tree = bench.peer.mount(1, (layer) => fillWith(layer, list, EMPTY));
     const asked = shuffled(list);
     bench.report(
-      new Series(`stat-depth-${depth}`).rounds(bench.rounds, count, (from, to) => {
+      new Series(`stat-depth-${depth}`).rounds(bench.rounds + 2, count, (from, to) => {
         for (let index = from; index < to; index++) tree.stat(asked[index] as string);
       }),
     );
@@ -56,7 +56,7 @@ export function reads(bench: Bench): void {
   const asked = shuffled(list);
   const into = new Uint8Array(4096);
   bench.report(
-    new Series("open-read4k-close").rounds(bench.rounds, bench.count(READ_FILES * 10, 100), (from, to) => {
+    new Series("open-read4k-close").rounds(bench.rounds + 2, bench.count(READ_FILES * 10, 100), (from, to) => {
       for (let index = from; index < to; index++) {
         const handle = tree.open(asked[index % asked.length] as string, "read");
         tree.read(handle, into, 0);

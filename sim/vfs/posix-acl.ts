@@ -5,7 +5,7 @@
  * Interface: a list never changes, it is replaced. What a filesystem keeps is valid (`isValidAcl`), and an access list that it keeps says
  * more than a mode (`keptAcl`).
  */
-import { EINVAL, ENOTSUP, type Errno } from "../core/errno.ts";
+import { EINVAL, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
 import { type Credentials, inGroup } from "./credentials.ts";
 
 /** Whom an entry is for (e_tag). */
@@ -31,6 +31,15 @@ export type Acl = readonly AclEntry[];
 
 /** The list that decides, and the one that a directory gives to what is made in it. */
 export type AclKind = "access" | "default";
+
+/** A list that is set, or removed, as `FileSystem.setAcl` is asked. */
+export interface AclChange {
+  readonly kind: AclKind;
+  /** Undefined: it is removed. */
+  readonly acl: Acl | undefined;
+  /** The permission bits beside it; undefined: as they are. */
+  readonly mode: number | undefined;
+}
 
 /** Lists of a new inode. */
 export interface NewAcls {
@@ -105,10 +114,10 @@ export function aclBytes(acl: Acl): Uint8Array {
   return value;
 }
 
-/** A list as a filesystem has kept it by `aclBytes`. */
-export function keptAclOf(value: Uint8Array): Acl | undefined {
-  const acl = parseAcl(value);
-  return acl !== undefined && "code" in acl ? undefined : acl;
+/** A list as a filesystem has kept it by `aclBytes`; undefined where it has kept none. */
+export function keptAclOf(value: Uint8Array | Errno): Acl | undefined {
+  const acl = isErrno(value) ? value : parseAcl(value);
+  return isErrno(acl) ? undefined : acl;
 }
 
 /** Whether entries stand in their order, each where it may, with a mask where somebody is named (posix_acl_valid). */

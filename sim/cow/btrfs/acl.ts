@@ -3,7 +3,16 @@
  */
 import { ENODATA, type Errno } from "../../core/errno.ts";
 import { S_IFMT } from "../../vfs/filesystem.ts";
-import { type Acl, type AclKind, aclBytes, aclName, keptAcl, keptAclOf, type NewAcls } from "../../vfs/posix-acl.ts";
+import {
+  type Acl,
+  type AclChange,
+  type AclKind,
+  aclBytes,
+  aclName,
+  keptAcl,
+  keptAclOf,
+  type NewAcls,
+} from "../../vfs/posix-acl.ts";
 import type { InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
 import type { BtrfsState } from "./state.ts";
@@ -20,18 +29,10 @@ export function aclOf(inode: InodeState, kind: AclKind): Acl | undefined {
 }
 
 function read(inode: InodeState, kind: AclKind): Acl | undefined {
-  const value = getxattr(inode, aclName(kind));
-  return "code" in value ? undefined : keptAclOf(value);
+  return keptAclOf(getxattr(inode, aclName(kind)));
 }
 
-interface AclChange {
-  readonly kind: AclKind;
-  readonly acl: Acl | undefined;
-  /** The permission bits beside the list; undefined: as they are. A removal leaves them as they are. */
-  readonly mode: number | undefined;
-}
-
-/** btrfs_set_acl: the inode is written in any case. */
+/** btrfs_set_acl: the inode is written in any case. A removal leaves the permission bits as they are. */
 export function setAcl(state: BtrfsState, inode: InodeState, { kind, acl, mode }: AclChange): Errno | undefined {
   const failed = put(state, inode, kind, keptAcl(kind, acl));
   if (failed !== undefined) return failed;

@@ -3,7 +3,16 @@
  */
 import { ENODATA, ENOSPC, type Errno } from "../../core/errno.ts";
 import { S_IFMT } from "../../vfs/filesystem.ts";
-import { type Acl, type AclKind, aclBytes, aclName, keptAcl, keptAclOf, type NewAcls } from "../../vfs/posix-acl.ts";
+import {
+  type Acl,
+  type AclChange,
+  type AclKind,
+  aclBytes,
+  aclName,
+  keptAcl,
+  keptAclOf,
+  type NewAcls,
+} from "../../vfs/posix-acl.ts";
 import { MODE } from "./inode-words.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
@@ -12,18 +21,10 @@ import { blocksForNew, getxattr, hasXattrs, removexattr, setxattr } from "./xatt
 /** A list of an inode; quick for one without xattrs. */
 export function aclOf(state: Ext4State, ino: number, kind: AclKind): Acl | undefined {
   if (!hasXattrs(state, ino)) return undefined;
-  const value = getxattr(state, ino, aclName(kind));
-  return "code" in value ? undefined : keptAclOf(value);
+  return keptAclOf(getxattr(state, ino, aclName(kind)));
 }
 
-interface AclChange {
-  readonly kind: AclKind;
-  readonly acl: Acl | undefined;
-  /** The permission bits beside the list; undefined: as they are. A removal leaves them as they are. */
-  readonly mode: number | undefined;
-}
-
-/** ext4_set_acl. */
+/** ext4_set_acl. A removal leaves the permission bits as they are. */
 export function setAcl(state: Ext4State, ino: number, { kind, acl, mode }: AclChange): Errno | undefined {
   const failed = put(state, ino, kind, keptAcl(kind, acl));
   if (failed !== undefined) return failed;

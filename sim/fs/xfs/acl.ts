@@ -6,6 +6,7 @@ import { S_IFMT } from "../../vfs/filesystem.ts";
 import {
   ACL_UNDEFINED_ID,
   type Acl,
+  type AclChange,
   type AclEntry,
   type AclKind,
   aclName,
@@ -70,14 +71,7 @@ export function withAclNames(names: readonly string[]): string[] {
   });
 }
 
-interface AclChange {
-  readonly kind: AclKind;
-  readonly acl: Acl | undefined;
-  /** The permission bits beside the list; undefined: as they are. A removal leaves them as they are. */
-  readonly mode: number | undefined;
-}
-
-/** xfs_set_acl. @returns E2BIG for more entries than an attribute holds. */
+/** xfs_set_acl. A removal leaves the permission bits as they are. @returns E2BIG for more entries than an attribute holds. */
 export function setAcl(state: XfsState, ino: number, { kind, acl, mode }: AclChange): Errno | undefined {
   if (acl !== undefined && acl.length > (state.geometry.crc ? ENTRIES_MAX : OLD_ENTRIES_MAX)) return E2BIG;
   const failed = put(state, ino, kind, keptAcl(kind, acl));

@@ -133,9 +133,11 @@ function allocateChunk(state: XfsState, group: Group): boolean {
   const behind = group.newest / inodesPerBlock + count;
   let start = -1;
   const goal = group.inodes.root.block - group.start;
+  const alignment = chunkAlignment(state.geometry);
   if (group.newest !== 0 && allocateExact(state, group, behind, count)) start = behind;
-  else start = allocateAligned(state, group, { goal, count, alignment: chunkAlignment(state.geometry) });
-  if (start < 0) start = allocateAligned(state, group, { goal, count, alignment: count });
+  else start = allocateAligned(state, group, { goal, count, alignment });
+  // Where no stripe has room.
+  if (start < 0 && alignment !== count) start = allocateAligned(state, group, { goal, count, alignment: count });
   if (start < 0) return false;
   addChunk(state, group, start);
   return true;

@@ -55,16 +55,25 @@ export interface BlockRange {
 /**
  * Takes blocks for a file's data. On a striped device those of a whole stripe unit or more at the file's end are aligned; what no write
  * has promised goes on where the file ends, if it can (xfs_bmap_btalloc_best_length, Linux 6.18).
- * @param of - whether nothing of the file lies behind, and whether blocks may go on behind those before
+ * @param of - the extents and promises of the fork, the block that is the first of these, and whether they may go on behind those before
  */
 function allocateData(
   state: XfsState,
   wish: { readonly goal: number; readonly wanted: number },
-  of: { readonly isLast: boolean; readonly follows: boolean },
+  of: {
+    readonly list: ExtentList;
+    readonly promised: PromisedBlocks | undefined;
+    readonly block: number;
+    readonly follows: boolean;
+  },
   into: Run,
 ): boolean {
   const { stripeUnit } = state.geometry;
-  if (stripeUnit > 0 && wish.wanted >= stripeUnit && of.isLast && allocateStriped(state, wish, of.follows, into)) return true;
+  const { list, promised, block, follows } = of;
+  if (stripeUnit > 0 && wish.wanted >= stripeUnit) {
+    const isLast = list.find(block) >= list.count && promised?.nextCovered(block + wish.wanted) === undefined;
+    if (isLast && allocateStriped(state, wish, follows, into)) return true;
+  }
   return allocateBlocks(state, { ...wish, userData: true }, into);
 }
 
@@ -75,8 +84,8 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
   for (let block = range.start; block < range.end; ) {
     const wanted = range.end - block;
     const goal = dataGoal(state, ino, fork.list, { block, count: wanted, isHole: range.isHole === true });
-    const isLast = fork.list.find(block) >= fork.list.count && data.delayed?.nextCovered(range.end) === undefined;
-    if (!allocateData(state, { goal, wanted }, { isLast, follows: range.isHole === true && block > 0 }, run)) return ENOSPC;
+    const of = { list: fork.list, promised: data.delayed, block, follows: range.isHole === true && block > 0 };
+    if (!allocateData(state, { goal, wanted }, of, run)) return ENOSPC;
     dropPromises(state, ino, data, block, block + run.count);
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
@@ -151,8 +160,8 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
     for (let block = range.start; block < range.end; ) {
       const wanted = range.end - block;
       const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
-      const isLast = cow.list.find(block) >= cow.list.count && cow.delayed.nextCovered(range.end) === undefined;
-      if (!allocateData(state, { goal, wanted }, { isLast, follows: false }, run)) return ENOSPC;
+      const of = { list: cow.list, promised: cow.delayed, block, follows: false };
+      if (!allocateData(state, { goal, wanted }, of, run)) return ENOSPC;
       dropCowPromises(state, ino, data, block, block + run.count);
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);

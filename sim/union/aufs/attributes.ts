@@ -6,7 +6,7 @@ import type { Time } from "../../core/clock.ts";
 import { ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AttributeChange, Attributes, StatFs } from "../../vfs/filesystem.ts";
-import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
+import type { AclChange } from "../../vfs/posix-acl.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { IS_STALE } from "./flags.ts";
@@ -83,13 +83,6 @@ export function setattr(aufs: Aufs, node: Node, change: AttributeChange): Errno 
 /** Inodes of read-only branches keep their atime. */
 export function touchAtime(aufs: Aufs, node: Node): void {
   if (aufs.isOnWritable(node)) aufs.fsOf(node).touchAtime(aufs.inodeOf(node));
-}
-
-/** A list and what becomes of it. */
-interface AclChange {
-  readonly kind: AclKind;
-  readonly acl: Acl | undefined;
-  readonly mode: number | undefined;
 }
 
 /** An xattr and what setxattr does with it. */

@@ -2,25 +2,16 @@
  * Access control lists (fs/overlayfs/inode.c: ovl_set_acl, ovl_set_or_remove_acl; Linux 6.18, recorded): those of the inode that shows the
  * node, set on the upper layer.
  */
-import { assert } from "../../core/assert.ts";
 import { ENODATA, ENOTSUP, type Errno } from "../../core/errno.ts";
 import { S_ISGID } from "../../vfs/filesystem.ts";
-import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
+import type { AclChange } from "../../vfs/posix-acl.ts";
 import type { Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import type { Overlay } from "./state.ts";
 
-interface AclChange {
-  readonly kind: AclKind;
-  readonly acl: Acl | undefined;
-  /** The permission bits beside it, as who asks may set them; undefined: as they are. */
-  readonly mode: number | undefined;
-}
-
 /** @returns ENOTSUP where the upper filesystem keeps no lists, ENODATA for the removal of one that a lower object does not have. */
 export function setAcl(overlay: Overlay, node: Node, { kind, acl, mode }: AclChange): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   if (upper.fs.setAcl === undefined) return ENOTSUP;
   const before = overlay.fsOf(node).mode(overlay.inodeOf(node)) & 0o7777;
   // The upper filesystem will be asked by the mounter, who may have every set-group-id bit: it goes first.

@@ -1,7 +1,6 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
  */
-import { assert } from "../../core/assert.ts";
 import { EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
@@ -76,8 +75,7 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 
 /** Copies up first, with all data even where a truncate follows. */
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const failed = copyUp(overlay, node, change.size === undefined ? "attributes" : "data");
   return failed ?? upper.fs.setattr(nodes.upperOf(node), change);
 }
@@ -112,8 +110,7 @@ export interface XattrChange {
 
 /** Copies up, also where it fails afterwards; a further name of an indexed file is not linked for it (ovl_xattr_set asks the inode). */
 export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
-  const { upper, nodes, xattrs, profile } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes, xattrs, profile } = overlay;
   if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
   const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
@@ -122,8 +119,7 @@ export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Err
 
 /** Does not copy up for a name that is not there. */
 export function removexattr(overlay: Overlay, node: Node, name: string): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const stored = storedName(overlay.xattrs, name);
   if (!nodes.hasUpper(node)) {
     const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);

@@ -72,17 +72,16 @@ interface Source {
  * Precondition: there is an upper layer. @returns ENOSPC, EEXIST for an unlinked file whose name a whiteout has taken.
  */
 export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"): Errno | undefined {
-  const { nodes, upper } = overlay;
+  const { nodes, writable: upper } = overlay;
   if (nodes.hasUpper(node)) {
     if (nodes.has(node, IS_INDEXED) && lacksUpperName(overlay, node)) {
       const linked = copyUp(overlay, nodes.parentOf(node)) ?? linkUp(overlay, node);
       if (linked !== undefined) return linked;
     }
-    return need !== "attributes" && nodes.has(node, IS_METACOPY) && upper !== undefined
+    return need !== "attributes" && nodes.has(node, IS_METACOPY)
       ? (overlay.findData(node) ?? copyUpData(overlay, upper, node, need))
       : undefined;
   }
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
   // Also where only attributes are copied (ovl_verify_lowerdata).
   const lost = overlay.findData(node);
   if (lost !== undefined) return lost;
@@ -342,8 +341,7 @@ function count(overlay: Overlay, source: Source, node: Node): void {
 
 /** Marks an upper directory as one that may hold entries with an origin (ovl_set_impure). */
 export function markImpure(overlay: Overlay, directory: Node): Errno | undefined {
-  const { nodes, upper, profile } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { nodes, writable: upper, profile } = overlay;
   if (!profile.originXattr || nodes.has(directory, IS_IMPURE)) return undefined;
   nodes.set(directory, IS_IMPURE);
   const inode = nodes.upperOf(directory);

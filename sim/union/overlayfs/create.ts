@@ -3,7 +3,6 @@
  *
  * Interface: the directory is copied up first. Over a whiteout the object is made in work/ and renamed over it; a directory becomes opaque.
  */
-import { assert } from "../../core/assert.ts";
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
@@ -17,8 +16,7 @@ import { setOpaque } from "./whiteout.ts";
 
 /** @returns the new node; EPERM for a character device 0:0, which would be a whiteout. */
 export function create(overlay: Overlay, directory: Node, name: Name, init: NewInode): Node | Errno {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   if ((init.mode & S_IFMT) === S_IFCHR && init.rdev === 0) return EPERM;
   // What the name was must be known: whether the upper layer has a whiteout there.
   lookup(overlay, directory, name);
@@ -77,8 +75,7 @@ function createOverWhiteout(overlay: Overlay, upper: UpperLayer, place: NewPlace
 
 /** An inode without a name, held once for the caller. */
 export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node | Errno {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const failed = copyUp(overlay, directory);
   if (failed !== undefined) return failed;
   const inode = upper.fs.tmpfile(nodes.upperOf(directory), init);
@@ -91,8 +88,7 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
 
 /** Another name for a node, which is copied up. */
 export function link(overlay: Overlay, source: Node, directory: Node, name: Name): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   lookup(overlay, directory, name);
   const failed = copyUp(overlay, source) ?? copyUp(overlay, directory) ?? refuseIn(overlay, directory);
   if (failed !== undefined) return failed;
@@ -119,8 +115,7 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
 }
 
 function linkOverWhiteout(overlay: Overlay, source: Node, directory: Inode, name: Name): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const passing = overlay.temporaryName();
   const failed = upper.fs.link(nodes.upperOf(source), upper.work, passing);
   if (failed === undefined) {

@@ -1,7 +1,6 @@
 /**
  * Flags of chattr(1) (fs/overlayfs/inode.c, ovl_fileattr_get and ovl_fileattr_set; Linux 6.18, recorded).
  */
-import { assert } from "../../core/assert.ts";
 import { ENOTTY, type Errno } from "../../core/errno.ts";
 import type { Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -16,8 +15,7 @@ export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefi
 }
 
 export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const failed = copyUp(overlay, node);
   if (failed !== undefined) return failed;
   if (upper.fs.setFileFlags === undefined) return ENOTTY;

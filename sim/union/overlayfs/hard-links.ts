@@ -85,8 +85,7 @@ export function hasUpperName(overlay: Overlay, node: Node): boolean {
 
 /** Links the copy to a name that is still below. Precondition: the name's directory is on the upper layer. */
 export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
-  const { upper, nodes, otherAttributes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes, otherAttributes } = overlay;
   const into = nodes.upperOf(nodes.parentOf(node));
   const failed = upper.fs.getattr(into, otherAttributes);
   if (failed !== undefined) return failed;

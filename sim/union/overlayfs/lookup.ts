@@ -1,7 +1,6 @@
 /**
  * Finding a name: the upper layer first, then the merged view of what lies below (fs/overlayfs/namei.c, ovl_lookup; union.md 1.2).
  */
-import { assert } from "../../core/assert.ts";
 import { EIO, ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
@@ -89,8 +88,7 @@ function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
 }
 
 function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const node = isDirectoryMode(upper.fs.mode(inode))
     ? upperDirectory(overlay, directory, name, inode)
     : upperObject(overlay, directory, name, inode);
@@ -99,8 +97,7 @@ function meetUpper(overlay: Overlay, directory: Node, name: Name, inode: Inode):
 }
 
 function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
-  const { upper, attributes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, attributes } = overlay;
   const failed = upper.fs.getattr(inode, attributes);
   if (failed !== undefined) return failed;
   const shared = attributes.nlink > 1;
@@ -166,8 +163,7 @@ function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
-  const { upper, nodes, rules } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes, rules } = overlay;
   if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return overlay.addNode(inode, 0, IS_DIRECTORY | IS_OPAQUE);
   const redirect = rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;

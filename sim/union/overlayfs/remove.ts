@@ -4,7 +4,6 @@
  * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away. Its entry goes with it, as the kernel
  * unhashes the dentry (ovl_remove_upper: d_drop): the next lookup asks the layers.
  */
-import { assert } from "../../core/assert.ts";
 import { EIO, ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, type Node } from "../nodes.ts";
@@ -16,8 +15,7 @@ import type { Overlay } from "./state.ts";
 import { clearWhiteouts, placeWhiteout } from "./whiteout.ts";
 
 export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const node = lookup(overlay, directory, name);
   if (isErrno(node)) return node;
   // The count of an indexed file's links is kept with its copy, which therefore must be there.
@@ -36,8 +34,7 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
 
 /** @returns ENOTEMPTY while the merged directory shows an entry. */
 export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const node = lookup(overlay, directory, name);
   if (isErrno(node)) return node;
   const covered = overlay.lowerHas(directory, name);

@@ -102,8 +102,7 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
 
 /** The rename on the upper layer, and what the two names are afterwards (rules 8 and 9). */
 function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefined {
-  const { nodes, upper } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { nodes, writable: upper } = overlay;
   const covered = overlay.lowerHas(source.directory, source.name);
   const overWhiteout = target.node === 0 && isWhitedOut(overlay, target.directory, target.name);
   // The whiteout of the target serves the source's name; a directory cannot replace one otherwise.
@@ -165,8 +164,7 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 
 /** Notes where the lower layers have what moves, by its old name or, where it leaves its directory, by its path. */
 export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
-  const { nodes, upper, xattrs } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { nodes, writable: upper, xattrs } = overlay;
   const before = overlay.redirects.get(moved.node);
   const byName = sameDirectory && !isLowerHardLink(overlay, moved.node);
   if (before !== undefined && (byName || before.startsWith("/"))) return undefined;

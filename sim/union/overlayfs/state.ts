@@ -4,6 +4,7 @@
  * Interface: the files by operation (lookup.ts, copy-up.ts, create.ts, remove.ts, rename.ts, attributes.ts, xattr.ts, files.ts, readdir.ts) are
  * functions over an Overlay; filesystem.ts puts the FileSystem interface in front of them.
  */
+import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EIO, type Errno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
@@ -165,6 +166,12 @@ export class Overlay {
     this.files = parts.files;
     this.release = parts.release;
     this.shareWhiteouts = parts.profile.sharedWhiteoutInode;
+  }
+
+  /** The upper layer, where something is to be changed: of a mount without one the VFS asks no change (`FileSystem.readOnly`). */
+  get writable(): UpperLayer {
+    assert(this.upper !== undefined, "an overlay without an upper layer has nothing to change");
+    return this.upper;
   }
 
   /** The filesystem that shows a node: the upper one, or its topmost lower layer's. */

@@ -3,7 +3,6 @@
  *
  * Interface: a whiteout is made in work/ and renamed into place, so that at no moment the name shows what lies below.
  */
-import { assert } from "../../core/assert.ts";
 import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, RENAME_EXCHANGE, S_IFCHR, S_IFDIR } from "../../vfs/filesystem.ts";
@@ -43,8 +42,7 @@ function newWhiteout(overlay: Overlay, upper: UpperLayer): Name | Errno {
  * @param overDirectory - whether that is a directory, which must be empty.
  */
 export function placeWhiteout(overlay: Overlay, directory: Node, name: Name, overDirectory: boolean): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes } = overlay;
   const made = newWhiteout(overlay, upper);
   if (isErrno(made)) return made;
   const failed = upper.fs.rename(upper.work, made, nodes.upperOf(directory), name, overDirectory ? RENAME_EXCHANGE : 0);
@@ -75,8 +73,7 @@ export function setOpaque(overlay: Overlay, inode: Inode): Errno | undefined {
  * Interface: the node's upper inode is another one afterwards.
  */
 export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly Name[]): Errno | undefined {
-  const { upper, nodes, attributes } = overlay;
-  assert(upper !== undefined, "an overlay without an upper layer has nothing to change");
+  const { writable: upper, nodes, attributes } = overlay;
   const before = nodes.upperOf(node);
   const passing = overlay.temporaryName();
   const failed = upper.fs.getattr(before, attributes);

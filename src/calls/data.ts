@@ -32,7 +32,8 @@ const OPEN_FLAGS: Readonly<Record<string, number>> = {
   O_TMPFILE: flags.O_TMPFILE,
 };
 
-const FALLOCATE_FLAGS: Readonly<Record<string, number>> = {
+/** Bits of fallocate(2) by their names. */
+export const FALLOCATE_FLAGS: Readonly<Record<string, number>> = {
   KEEP_SIZE: flags.FALLOC_FL_KEEP_SIZE,
   PUNCH_HOLE: flags.FALLOC_FL_PUNCH_HOLE,
   COLLAPSE_RANGE: flags.FALLOC_FL_COLLAPSE_RANGE,
@@ -41,7 +42,8 @@ const FALLOCATE_FLAGS: Readonly<Record<string, number>> = {
   UNSHARE: flags.FALLOC_FL_UNSHARE_RANGE,
 };
 
-const WHENCE: Readonly<Record<string, number>> = { SEEK_SET: 0, SEEK_CUR: 1, SEEK_END: 2, SEEK_DATA: 3, SEEK_HOLE: 4 };
+/** What lseek(2) counts from. */
+export const WHENCE: Readonly<Record<string, number>> = { SEEK_SET: 0, SEEK_CUR: 1, SEEK_END: 2, SEEK_DATA: 3, SEEK_HOLE: 4 };
 const SHARES: Readonly<Record<string, "shared" | "private">> = { shared: "shared", private: "private" };
 const PROTECTIONS: Readonly<Record<string, "r" | "rw">> = { r: "r", rw: "rw" };
 

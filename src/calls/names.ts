@@ -8,7 +8,8 @@ import { type CallTable, call, descriptorOf, type MakeCall } from "./call.ts";
 import { FILE_TYPES } from "./show.ts";
 import { bitsOf, choiceOf, deviceOf, modeOf, textOf } from "./step.ts";
 
-const RENAME_FLAGS: Readonly<Record<string, number>> = {
+/** Bits of renameat2(2) by their names. */
+export const RENAME_FLAGS: Readonly<Record<string, number>> = {
   NOREPLACE: RENAME_NOREPLACE,
   EXCHANGE: RENAME_EXCHANGE,
   WHITEOUT: RENAME_WHITEOUT,

@@ -13,7 +13,9 @@ import type { Attributes } from "../../sim/vfs/filesystem.ts";
 import { S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { hexOf } from "../../src/archive/digest.ts";
+import { FALLOCATE_FLAGS, WHENCE } from "../../src/calls/data.ts";
 import type { Json } from "../../src/calls/json.ts";
+import { RENAME_FLAGS } from "../../src/calls/names.ts";
 import type { CallSession } from "../../src/calls/session.ts";
 import { compareTexts, modeText, shown, typeName } from "../../src/calls/show.ts";
 import type { Step } from "../../src/calls/step.ts";
@@ -52,10 +54,8 @@ const dataOf = (content: Content): Json => {
   return short.data ?? { fill: "cowlab", len: content.length };
 };
 const timeOf = (time: Time | string): Json => (typeof time === "string" ? time : Number(timeToNanoseconds(time)));
-const RENAMES = ["NOREPLACE", "EXCHANGE", "WHITEOUT"];
-const FALLOCATES = ["KEEP_SIZE", "PUNCH_HOLE", "", "COLLAPSE_RANGE", "ZERO_RANGE", "INSERT_RANGE", "UNSHARE"];
-const WHENCES = ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"];
-const named = (bits: number, names: readonly string[]): Json => names.filter((_, at) => (bits & (1 << at)) !== 0);
+const named = (bits: number, table: Readonly<Record<string, number>>): Json =>
+  Object.keys(table).filter((name) => (bits & (table[name] as number)) !== 0);
 
 /** The calls of a task by the step that says them. */
 const SAID: Readonly<Record<string, Say>> = {
@@ -80,7 +80,7 @@ const SAID: Readonly<Record<string, Say>> = {
     call: "lseek",
     fd: fdName(fd),
     offset,
-    whence: WHENCES[whence] ?? "",
+    whence: Object.keys(WHENCE).find((name) => WHENCE[name] === whence) ?? "",
   }),
   truncate: (_, path: string, len: number) => ({ call: "truncate", path, len }),
   ftruncate: (_, fd: number, len: number) => ({ call: "ftruncate", fd: fdName(fd), len }),
@@ -90,7 +90,7 @@ const SAID: Readonly<Record<string, Say>> = {
   fallocate: (_, fd: number, mode: number, offset: number, len: number) => ({
     call: "fallocate",
     fd: fdName(fd),
-    flags: named(mode, FALLOCATES),
+    flags: named(mode, FALLOCATE_FLAGS),
     offset,
     len,
   }),
@@ -128,7 +128,7 @@ const SAID: Readonly<Record<string, Say>> = {
   link: (_, path: string, to: string) => ({ call: "link", path, to }),
   unlink: (_, path: string) => ({ call: "unlink", path }),
   rmdir: (_, path: string) => ({ call: "rmdir", path }),
-  rename: (_, path: string, to: string, flags = 0) => ({ call: "rename", path, to, flags: named(flags, RENAMES) }),
+  rename: (_, path: string, to: string, flags = 0) => ({ call: "rename", path, to, flags: named(flags, RENAME_FLAGS) }),
   readlink: (_, path: string) => ({ call: "readlink", path }),
   readdir: (_, path: string) => ({ call: "readdir", path }),
   setxattr: (_, path: string, name: string, value: Uint8Array) => ({ call: "setxattr", path, name, hex: hexOf(value) }),

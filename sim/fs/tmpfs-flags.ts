@@ -2,11 +2,12 @@
  * The flags of chattr(1) of the few inodes of a tmpfs that have any (mm/shmem.c: shmem_fileattr_set, since Linux 6.0).
  */
 import { ENOTSUP, type Errno } from "../core/errno.ts";
+import { APPEND_ONLY, IMMUTABLE, NO_ATIME, NO_DUMP } from "../vfs/inode-flags.ts";
 
-/** FS_NODUMP_FL and FS_NOATIME_FL: what a new file has from its directory. */
-const INHERITED = 0x40 | 0x80;
-/** With them FS_IMMUTABLE_FL and FS_APPEND_FL: what tmpfs keeps. */
-const MODIFIABLE: number = 0x10 | 0x20 | INHERITED;
+/** What a new file has from its directory. */
+const INHERITED = NO_DUMP | NO_ATIME;
+/** What tmpfs keeps. */
+const MODIFIABLE: number = IMMUTABLE | APPEND_ONLY | INHERITED;
 
 export class TmpfsFlags {
   readonly #flags = new Map<number, number>();

@@ -32,6 +32,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../vfs/filesystem.ts";
+import { NO_ATIME } from "../vfs/inode-flags.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import { type Acl, type AclKind, keptAcl } from "../vfs/posix-acl.ts";
 import { TmpfsAcls } from "./tmpfs-acl.ts";
@@ -48,7 +49,6 @@ const TMPFS_MAGIC = 0x01021994;
 const ENTRY_BYTES = 20;
 /** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
 const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
-const NOATIME = 0x80;
 const ROOT: Inode = inodeHandle(1);
 
 export interface TmpfsOptions {
@@ -333,7 +333,7 @@ export class Tmpfs implements FileSystem {
   }
 
   touchAtime(inode: Inode): void {
-    if ((this.#flags.get(inode) & NOATIME) === 0) updateAtime(this.#inodes, inode, this.#clock.time());
+    if ((this.#flags.get(inode) & NO_ATIME) === 0) updateAtime(this.#inodes, inode, this.#clock.time());
   }
 
   // Extended attributes, flags of chattr(1)

@@ -19,9 +19,10 @@ import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
 import { O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import { close, open } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
-import { APPEND_ONLY, IMMUTABLE, inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
+import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
 
 /** How many interpreters of interpreters execve follows (fs/exec.c: exec_binprm). */

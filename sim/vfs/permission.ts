@@ -26,6 +26,7 @@ import {
   S_ISVTX,
   typeOf,
 } from "./filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import type { Mount, Position } from "./mount.ts";
 import { aclPermits, inheritAcl } from "./posix-acl.ts";
 
@@ -80,10 +81,6 @@ function overrides(who: Credentials, mode: number, mask: number): boolean {
   if (mask === MAY_READ && capable(who, CAP_DAC_READ_SEARCH)) return true;
   return ((mask & MAY_EXEC) === 0 || (mode & 0o111) !== 0) && capable(who, CAP_DAC_OVERRIDE);
 }
-
-/** FS_IMMUTABLE_FL and FS_APPEND_FL (include/uapi/linux/fs.h). */
-export const IMMUTABLE = 0x10;
-export const APPEND_ONLY = 0x20;
 
 /** @returns EPERM for an inode with chattr +i. */
 export function immutable(fs: FileSystem, inode: Inode): Errno | undefined {

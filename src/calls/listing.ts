@@ -4,6 +4,7 @@
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { newAttributes, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE, NO_ATIME, NO_DUMP, SYNCHRONOUS } from "../../sim/vfs/inode-flags.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type CallTable, call, type MakeCall } from "./call.ts";
 import type { Json } from "./json.ts";
@@ -12,8 +13,6 @@ import { choiceOf, type Step, textOf } from "./step.ts";
 
 /** The most that one read(2) gives (kernel: MAX_RW_COUNT). */
 const READ_MAX = 0x7ffff000;
-/** FS_NOATIME_FL of chattr(1). */
-const NOATIME_FLAG = 0x80;
 
 /**
  * Names and types. As the recorder does, folders and links are told by their entries, all else by lstat(2): its error is the call's, such
@@ -121,16 +120,16 @@ const tree: MakeCall = (_, task, step) => {
 /** Sets a flag with both ioctls of chattr(1). */
 function setNoatime(task: Task, fd: number): Errno | undefined {
   const flags = task.getFlags(fd);
-  return isErrno(flags) ? flags : task.setFlags(fd, flags | NOATIME_FLAG);
+  return isErrno(flags) ? flags : task.setFlags(fd, flags | NO_ATIME);
 }
 
 /** Flags of chattr(1) that a step can name, by its letters. */
 const FLAG_LETTERS: readonly (readonly [letter: string, bit: number])[] = [
-  ["S", 0x08],
-  ["i", 0x10],
-  ["a", 0x20],
-  ["d", 0x40],
-  ["A", NOATIME_FLAG],
+  ["S", SYNCHRONOUS],
+  ["i", IMMUTABLE],
+  ["a", APPEND_ONLY],
+  ["d", NO_DUMP],
+  ["A", NO_ATIME],
 ];
 const NAMED_FLAGS = FLAG_LETTERS.reduce((sum, [, bit]) => sum | bit, 0);
 

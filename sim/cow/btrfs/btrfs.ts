@@ -27,6 +27,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import { NO_ATIME } from "../../vfs/inode-flags.ts";
 import { MAY_WRITE } from "../../vfs/permission.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
@@ -59,8 +60,6 @@ import { statfs } from "./usage.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
-/** FS_NOATIME_FL. */
-const NOATIME = 0x80;
 /** Flags that chattr may change: sync, immutable, append, nodump, noatime, dirsync, nocow and compression. */
 const MODIFIABLE_FLAGS: number = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000 | NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
 
@@ -202,7 +201,7 @@ export class Btrfs implements FileSystem {
   touchAtime(inode: Inode): void {
     const of = this.#inode(inode);
     const now = this.state.environment.clock.time();
-    if (of.subvolume.item.readOnly || of.isPlaceholder || !needsAtime(of, now) || (of.flags & NOATIME) !== 0) return;
+    if (of.subvolume.item.readOnly || of.isPlaceholder || !needsAtime(of, now) || (of.flags & NO_ATIME) !== 0) return;
     of.atime = now;
     dirty(this.state, of);
   }

@@ -29,6 +29,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import { NO_ATIME } from "../../vfs/inode-flags.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl, withAclNames } from "./acl.ts";
@@ -55,8 +56,6 @@ import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 const XFS_MAGIC = 0x58465342;
 /** Flags that chattr may change: sync, immutable, append-only, nodump, noatime, project (xfs_fileattr_set). */
 const MODIFIABLE_FLAGS: number = 0x08 | 0x10 | 0x20 | 0x40 | 0x80 | PROJECT_INHERIT;
-/** FS_NOATIME_FL. */
-const NOATIME = 0x80;
 /** xfssyncd_centisecs. */
 const LOG_SECONDS = 30;
 /** speculative_prealloc_lifetime. */
@@ -221,7 +220,7 @@ export class Xfs implements FileSystem {
     const now = state.environment.clock.time();
     const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
     if (atime === undefined || mtime === undefined || ctime === undefined) return;
-    if (!needsAtime({ atime, mtime, ctime }, now) || (state.word(inode, FLAGS) & NOATIME) !== 0) return;
+    if (!needsAtime({ atime, mtime, ctime }, now) || (state.word(inode, FLAGS) & NO_ATIME) !== 0) return;
     if (state.begin() !== undefined) return;
     times[at + ATIME] = now;
     state.dirtyInode(inode);

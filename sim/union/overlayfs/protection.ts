@@ -7,14 +7,13 @@
  */
 import { ENODATA, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE, NO_ATIME, SYNCHRONOUS } from "../../vfs/inode-flags.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 
-/** FS_IMMUTABLE_FL and FS_APPEND_FL. */
-const IMMUTABLE = 0x10;
-const APPEND_ONLY = 0x20;
+/** Flags that are told in the xattr. */
 export const PROTECTING: number = IMMUTABLE | APPEND_ONLY;
-/** FS_SYNC_FL and FS_NOATIME_FL: what a copy has of its source. */
-const COPIED = 0x08 | 0x80;
+/** What a copy has of its source. */
+const COPIED = SYNCHRONOUS | NO_ATIME;
 
 const LETTER_A = 0x61;
 const LETTER_I = 0x69;

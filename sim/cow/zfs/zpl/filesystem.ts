@@ -26,6 +26,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../../vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE, NO_DUMP } from "../../../vfs/inode-flags.ts";
 import { SECTOR } from "../compress.ts";
 import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
 import { checkZpl } from "./check.ts";
@@ -37,8 +38,8 @@ import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 const ZFS_MAGIC = 0x2fc12fc1;
 /** statfs counts in records of this size. */
 const STATFS_BLOCK: number = KIB(128);
-/** FS_IMMUTABLE_FL, FS_APPEND_FL, FS_NODUMP_FL: what zpl_ioctl_setflags takes. */
-const SETTABLE_FLAGS = 0x10 | 0x20 | 0x40;
+/** What zpl_ioctl_setflags takes. */
+const SETTABLE_FLAGS = IMMUTABLE | APPEND_ONLY | NO_DUMP;
 
 export class ZfsFileSystem implements FileSystem {
   readonly type = "zfs";

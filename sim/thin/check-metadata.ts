@@ -35,9 +35,8 @@ export function checkMetadata(
     const device = metadata.device(id);
     assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
     const mapped = runs.reduce((sum, { length }) => sum + length, 0);
-    // What is known of a device in memory is not taken back when its changes are (dm_pool_abort_metadata).
     assert(
-      device.aborted || mapped === device.details.mapped,
+      device.stale || mapped === device.details.mapped,
       `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
     );
     for (const { data, length } of runs) {

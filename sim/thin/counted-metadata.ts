@@ -78,7 +78,10 @@ export class CountedMetadata implements ThinMetadata {
   }
 
   abort(): Errno | undefined {
-    for (const device of this.#devices.values()) device.aborted = device.changed;
+    for (const device of this.#devices.values()) {
+      device.aborted = device.changed;
+      device.stale = true;
+    }
     this.#failed = true;
     return EIO;
   }
@@ -112,7 +115,7 @@ export class CountedMetadata implements ThinMetadata {
   #add(id: number, mapped: number, map: CountedMap): void {
     const now = this.#time;
     const details = { mapped, transaction: this.#transaction, creationTime: now, snapshotTime: now };
-    const device = { id, details, map, order: this.#made++, open: 0, changed: false, aborted: false };
+    const device = { id, details, map, order: this.#made++, open: 0, changed: false, aborted: false, stale: false };
     this.#devices.set(id, device);
     this.#noteChange(device);
   }

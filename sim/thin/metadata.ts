@@ -194,7 +194,10 @@ export class PoolMetadata implements ThinMetadata {
     if (this.#failed) return EINVAL;
     this.#inService = true;
     this.#walk.forget();
-    for (const device of this.#devices.values()) device.aborted = device.changed;
+    for (const device of this.#devices.values()) {
+      device.aborted = device.changed;
+      device.stale = true;
+    }
     this.blocks.reset();
     const state = openMetadata(this.blocks);
     if (isErrno(state)) {
@@ -225,7 +228,7 @@ export class PoolMetadata implements ThinMetadata {
 
   /** Keeps a device in memory. */
   addDevice(id: number, details: DeviceDetails, changed: boolean): ThinDevice {
-    const device = { id, details, order: this.#kept++, open: 0, changed: false, aborted: false };
+    const device = { id, details, order: this.#kept++, open: 0, changed: false, aborted: false, stale: false };
     this.#devices.set(id, device);
     if (changed) this.noteChange(device);
     return device;

@@ -369,16 +369,30 @@ export class ThinPool {
     this.waiting.fail(ENOSPC);
   }
 
+  #spendUntil(then: number): void {
+    const rest = then - this.#now;
+    if (this.options.clock !== undefined && rest > 0) this.options.clock.spend(nanoseconds(rest));
+  }
+
+  /** The worker wakes each second (do_waker) and commits what changed: if blocks are free then, what waits goes on (check_for_data_space). */
+  #workWhile(waiting: Waiting): void {
+    while (this.options.clock !== undefined && waiting.pending && this.#mode === "outOfDataSpace" && this.metadata.changed) {
+      this.#spendUntil(this.#lastCommit + seconds(SECONDS_BETWEEN_COMMITS));
+      this.work();
+      this.#retryIfDue();
+    }
+  }
+
   /**
-   * Lets the time pass that a bio waits. Nothing else happens meanwhile: who would make space does it when the event is sent.
+   * Lets the time pass that a bio waits. Nobody else does anything meanwhile: who would make space does it when the event is sent.
    * @returns what the bio gives in the end; EIO where it would wait for ever.
    */
   waitFor(waiting: Waiting): Errno | undefined {
     const timeout = this.options.noSpaceTimeout ?? 60;
     this.#retryIfDue();
+    if (timeout > 0) this.#workWhile(waiting);
     if (waiting.pending && timeout > 0) {
-      const rest = this.#noSpaceSince + seconds(timeout) - this.#now;
-      if (this.options.clock !== undefined && rest > 0) this.options.clock.spend(nanoseconds(rest));
+      this.#spendUntil(this.#noSpaceSince + seconds(timeout));
       this.#retryIfDue();
       this.#loseHope();
     }

@@ -37,6 +37,8 @@ export interface ThinDevice {
   changed: boolean;
   /** Whether changes to it were lost when a transaction was aborted. */
   aborted: boolean;
+  /** Whether it was in memory when a transaction was aborted: its details are not taken back then (dm_pool_abort_metadata), whatever the last commit says. */
+  stale: boolean;
 }
 
 /** What messages ask for. Each gives undefined or an error; a missing device is ENODATA, one that exists EEXIST, one in use EBUSY. */

@@ -204,7 +204,10 @@ describe("a metadata device that fails", () => {
         if (on !== "read" && IS_IO.has(at)) expect([at, place, failed?.code]).toEqual([at, place, "EIO"]);
         if (pool.mode === "write") continue;
         expect(["readOnly", "fail"]).toContain(pool.mode);
-        if (on !== "read" && !HOLDING.has(at)) expect(states.slice(at, at + 2)).toContain(found(run.disk));
+        if (on !== "read" && !HOLDING.has(at)) {
+          expect(states.slice(at, at + 2)).toContain(found(run.disk));
+          checkPool(pool);
+        }
         expect(sendMessage(pool, "create_thin 77")?.code).toBe("ENOTSUP");
         expect(poolStatusLine(pool)).toMatch(pool.mode === "fail" ? /^Fail$/ : / ro .* needs_check /);
         // A device whose making was taken back can still be opened, and has no mappings to tell of (__open_device).

@@ -190,7 +190,7 @@ describe.each(KINDS)("metadata %s", (kind, make) => {
     lab.map(0, 2);
     const of = lab.device(0);
     failForGood(made);
-    expect(of.aborted).toBe(true);
+    expect([of.aborted, of.stale]).toEqual([true, true]);
     const changes: readonly (() => unknown)[] = [
       () => made.createThin(1),
       () => made.createSnap(1, 0),

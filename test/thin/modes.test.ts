@@ -81,6 +81,19 @@ describe("bios that wait for space", () => {
     checkPool(pool);
   });
 
+  test("go on within a second where blocks became free meanwhile, as the worker commits then (do_waker, check_for_data_space)", () => {
+    const clock = new Clock();
+    const { pool, volume, waiting } = fullPool(2, { clock, table: table("no_discard_passdown") });
+    clock.spend(seconds(10));
+    pool.commitForFlush();
+    expect(volume.discard(bytes(0), bytes(BLOCK))).toBeUndefined();
+    expect(waiting.pending).toBe(true);
+    expect(pool.waitFor(waiting)).toBeUndefined();
+    expect(clock.now).toBeLessThanOrEqual(seconds(11));
+    expect([poolStatusLine(pool), volume.status]).toEqual([expect.stringMatching(/ 2\/2 - rw /), "256 383"]);
+    checkPool(pool);
+  });
+
   test("take what a resize brings at once, as far as it goes (pool_resume)", () => {
     const pool = openPool(disks({ data: 16, metadata: 256 }), { sectors: 8 * 128, clock: new Clock() });
     sendMessage(pool, "create_thin 0");

@@ -49,14 +49,20 @@ export class BlockTree {
 
   /** Makes the tree high enough for so many blocks. */
   raise(blocks: number): void {
-    while (blocks > 2 ** (this.#io.fanShift * (this.levels - 1))) {
+    while (blocks > this.#reach) {
       if (this.#top !== undefined) this.#top = { level: this.levels, slots: [this.#top], old: undefined };
       this.levels += 1;
     }
   }
 
-  /** The pointer of a data block. */
+  /** Data blocks that a tree of this height can have. */
+  get #reach(): number {
+    return 2 ** (this.#io.fanShift * (this.levels - 1));
+  }
+
+  /** The pointer of a data block; one that the tree is not high enough for yet has none. */
   get(block: number): BlockPointer | undefined | Errno {
+    if (block >= this.#reach) return undefined;
     let slot = this.#top;
     for (let level = this.levels - 1; level > 0 && slot !== undefined; level--) {
       const slots: readonly Slot[] | Errno = isChanged(slot) ? slot.slots : this.#io.readPointers(slot);

@@ -14,13 +14,12 @@ import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
 import type { BlockPointer, Dva } from "./block-pointer.ts";
 import { Directory, promisedTo } from "./dsl.ts";
-import { claimChain } from "./log-chain.ts";
+import { claimChain, logOf } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
 import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
 import { createFilesystem, visitDatasets } from "./operations.ts";
 import { Pool } from "./pool.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, type ZfsProfile } from "./profile.ts";
-import type { ObjsetRecord } from "./records.ts";
 import { PoolSpace } from "./space.ts";
 import { BlockStore } from "./store.ts";
 import { DEVICE_BYTES_MIN, type LabelRecord, readLabel, readUberblock, type TopLevel, usableBytes, writeLabels } from "./vdev.ts";
@@ -88,9 +87,11 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
     dirtyMax,
   });
   const failed = writeLabels(tops, { pool: options.name, guid, profile: profile.name }) ?? meta.addBase(baseBytes(profile));
-  if (failed !== undefined) return failed;
-  createFilesystem(pool, options.name, undefined, []);
-  return pool.failure ?? pool;
+  if (failed === undefined) createFilesystem(pool, options.name, undefined, []);
+  const wrong = failed ?? pool.failure;
+  if (wrong === undefined) return pool;
+  pool.stop();
+  return wrong;
 }
 
 /** Bytes of the pool's own tables: what is left of its costs beside the set's root. */
@@ -170,11 +171,9 @@ function claims(store: BlockStore): (pointer: BlockPointer) => void {
 function claimLogs(pool: Pool): Errno | undefined {
   for (const object of pool.objects.values()) {
     if (object instanceof Directory || object.isSnapshot || object.pointer === undefined) continue;
-    const record = pool.store.readRecord(object.pointer);
-    if (isErrno(record)) return record;
-    const { log } = record as ObjsetRecord;
-    const failed = log === undefined ? undefined : claimChain(pool.store, log);
-    if (failed !== undefined) return failed;
+    const log = logOf(pool.store, object.pointer);
+    if (isErrno(log)) return log;
+    if (log !== undefined) claimChain(pool.store, log);
   }
   return undefined;
 }

@@ -4,19 +4,20 @@
  *
  * Interface: a command returns what it would write to standard error, without the last newline; undefined when it worked.
  */
+import { isErrno } from "../../core/errno.ts";
 import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
+import { logOf } from "./log-chain.ts";
 import {
-  canPromote,
   createClone,
   createFilesystem,
   createSnapshot,
-  promote,
   renameFilesystem,
   renameSnapshot,
   rollback,
   setProperty,
 } from "./operations.ts";
 import type { Pool } from "./pool.ts";
+import { canPromote, promote } from "./promote.ts";
 import { isSettable, keptValue } from "./properties.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
@@ -97,6 +98,13 @@ export function zfsCreate(pool: Pool, path: string, properties: Properties = {})
   return pool.failure === undefined ? undefined : `${doing}: out of space`;
 }
 
+/** Whether a power cut left calls in the log of a filesystem that no mount has done again. */
+function isLogUnplayed(pool: Pool, head: Dataset): boolean {
+  if (head.set !== undefined || head.pointer === undefined) return false;
+  const log = logOf(pool.store, head.pointer);
+  return log !== undefined && !isErrno(log);
+}
+
 /** zfs snapshot. */
 export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   const [dataset = "", name] = path.split("@", 2);
@@ -106,6 +114,7 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   const directory = findDirectory(pool, dataset);
   if (directory === undefined) return `cannot open '${dataset}': dataset does not exist`;
   if (findDataset(pool, path) !== undefined) return `cannot create snapshot '${path}': dataset already exists`;
+  if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
   // Blocks that become the snapshot's are promised to the head once more.
   const promised = Math.min(directory.head.written, directory.limit("refreservation"));
   if (promised > pool.free(directory)) return `cannot create snapshot '${path}': out of space`;

@@ -2,9 +2,9 @@
  * Blocks of intent logs on the devices: allocated outside transaction groups, chained, and found again after a power cut (module/zfs/zil.c,
  * zil_parse, zil_claim).
  */
-import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import type { BlockPointer } from "./block-pointer.ts";
-import type { LogHead } from "./records.ts";
+import type { LogHead, ObjsetRecord } from "./records.ts";
 import type { BlockStore } from "./store.ts";
 import { readAt } from "./vdev.ts";
 import type { Intent } from "./zpl/state.ts";
@@ -22,10 +22,10 @@ export interface LogBlock {
   readonly next: BlockPointer;
 }
 
-/** A place for a log block. */
-export function allocateLogBlock(store: BlockStore): BlockPointer | Errno {
+/** A place for a log block; undefined when there is no room for one. */
+export function allocateLogBlock(store: BlockStore): BlockPointer | undefined {
   const dvas = store.space.allocate(LOG_BLOCK_BYTES, 1);
-  if (dvas === undefined) return ENOSPC;
+  if (dvas === undefined) return undefined;
   for (const { size } of dvas) store.logBytes += size;
   const size = LOG_BLOCK_BYTES;
   return { dvas, logicalSize: size, physicalSize: size, birth: store.group, level: 0, kind: "system", stamp: 0 };
@@ -47,9 +47,14 @@ function readLogBlock(store: BlockStore, place: BlockPointer): LogBlock | undefi
   return undefined;
 }
 
+interface ChainBlock {
+  readonly place: BlockPointer;
+  readonly block: LogBlock;
+}
+
 /** The blocks of a chain that are whole, from its beginning on. */
-export function readChain(store: BlockStore, log: LogHead): { readonly place: BlockPointer; readonly block: LogBlock }[] {
-  const chain: { place: BlockPointer; block: LogBlock }[] = [];
+export function readChain(store: BlockStore, log: LogHead): ChainBlock[] {
+  const chain: ChainBlock[] = [];
   let place = log.block;
   for (let { sequence } = log; ; sequence++) {
     const block = readLogBlock(store, place);
@@ -59,16 +64,31 @@ export function readChain(store: BlockStore, log: LogHead): { readonly place: Bl
   }
 }
 
-/** Takes the places of a chain that an import has found. */
-export function claimChain(store: BlockStore, log: LogHead): Errno | undefined {
-  const blocks = readChain(store, log);
-  const places = blocks.length === 0 ? [log.block] : blocks.map(({ place }) => place);
-  for (const place of places) {
-    if (place.dvas.length === 0) return EIO;
-    for (const dva of place.dvas) {
+/** The places that a chain holds after a power cut: of its whole blocks, or, without one, of the first that was to be. */
+export function placesOf(log: LogHead, chain: readonly ChainBlock[]): BlockPointer[] {
+  return chain.length === 0 ? [log.block] : chain.map(({ place }) => place);
+}
+
+/** Takes the places of a chain that an import has found (zil_claim). */
+export function claimChain(store: BlockStore, log: LogHead): void {
+  for (const { dvas } of placesOf(log, readChain(store, log))) {
+    for (const dva of dvas) {
       store.space.claim(dva);
       store.logBytes += dva.size;
     }
   }
+}
+
+/** The log that the object set behind a pointer leaves to be replayed. */
+export function logOf(store: BlockStore, pointer: BlockPointer): LogHead | undefined | Errno {
+  const record = store.readRecord(pointer);
+  return isErrno(record) ? record : (record as ObjsetRecord).log;
+}
+
+/** Gives up a log that will not be replayed: its dataset goes, or goes back (zil_destroy). */
+export function destroyLog(store: BlockStore, pointer: BlockPointer): Errno | undefined {
+  const log = logOf(store, pointer);
+  if (log === undefined || isErrno(log)) return log;
+  for (const place of placesOf(log, readChain(store, log))) freeLogBlock(store, place);
   return undefined;
 }

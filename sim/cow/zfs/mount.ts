@@ -38,8 +38,12 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
   dataset.mounts += 1;
   if (log === undefined) return made;
   const failed = log.replay(zpl);
-  if (failed !== undefined) return failed;
-  for (const object of [...set.unlinked]) freeWhole(zpl, object);
+  if (failed !== undefined) {
+    zpl.dataset.release();
+    return failed;
+  }
+  // What can only be read keeps them (zfsvfs_setup).
+  if (!zpl.dataset.readOnly) for (const object of [...set.unlinked]) freeWhole(zpl, object);
   return made;
 }
 
@@ -52,7 +56,8 @@ function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: I
   return {
     set,
     get readOnly(): boolean {
-      return dataset.isSnapshot || property("readonly") === "on";
+      // The log is replayed all the same.
+      return log === undefined || (property("readonly") === "on" && !log.isReplaying);
     },
     get recordSize(): number {
       return writePolicy(dataset.directory, pool.profile).recordSize;
@@ -74,7 +79,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: I
     },
     intend: (intent) => log?.add(intent, property("sync") === "always"),
     commitIntents: (object) => log?.commit(object, property("sync")),
-    endLog: () => log?.close(),
+    endLog: () => (log?.close() === true ? pool.syncIfDirty() : undefined),
     release: () => {
       MOUNTED.delete(dataset);
       pool.groupDone.delete(forget);

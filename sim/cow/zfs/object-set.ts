@@ -54,8 +54,8 @@ export class ObjectSet implements TreeIo {
   objects: number;
   /** Where the intent log began when the set was opened. */
   readonly log: LogHead | undefined;
-  /** Tells where the intent log begins behind the group at work; without one it is where it was. */
-  logHead: (() => LogHead | undefined) | undefined;
+  /** The intent log of the mount: tells where it begins behind the group at work. */
+  openLog: { readonly head: LogHead | undefined; close(): boolean } | undefined;
   readonly #owner: ObjectSetOwner;
   readonly #blocks = new Map<number, DnodeBlock>();
   readonly #dirtyBlocks = new Set<number>();
@@ -361,7 +361,7 @@ export class ObjectSet implements TreeIo {
       objects: this.objects,
       unlinked: [...this.unlinked],
       regions: this.numbers.freeze(),
-      log: this.logHead === undefined ? this.log : this.logHead(),
+      log: this.openLog?.head,
     };
     const written = this.#write("objset", 0, record, profile.objsetBytes);
     if (isErrno(written)) return written;

@@ -3,6 +3,7 @@
  *
  * Interface: names and permissions have been checked (commands.ts). Snapshot and clone are O(1); destroying is proportional to what becomes free.
  */
+import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { NameTable } from "../../core/names.ts";
 import { DentryTable } from "../../vfs/dentry-table.ts";
@@ -10,11 +11,12 @@ import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList, type Space } from "./dead-list.ts";
-import { addUsage, blockBorn, canTransfer, Dataset, Directory, settlePromise } from "./dsl.ts";
+import { addUsage, blockBorn, Dataset, Directory, settlePromise } from "./dsl.ts";
+import { destroyLog } from "./log-chain.ts";
 import { visitObjectSet } from "./object-visit.ts";
 import type { Pool } from "./pool.ts";
 import { writePolicy } from "./properties.ts";
-import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, PARENT } from "./records.ts";
+import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, type ObjsetRecord, PARENT } from "./records.ts";
 import { metadataCopies } from "./store.ts";
 import { DirectoryData } from "./zpl/directory-data.ts";
 
@@ -59,6 +61,7 @@ export function createFilesystem(
 }
 
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
+  if (pool.profile.suspendsLog) head.set?.openLog?.close();
   const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
   pool.objects.set(snapshot.id, snapshot);
   head.directory.addSnapshot(snapshot);
@@ -123,12 +126,15 @@ export function createClone(
   return directory;
 }
 
-/** Writes the block of a head's object set once more, as it is: nothing shows the head yet. */
+/** Writes the block of a head's object set once more, as it is but for its log: nothing shows the head yet. */
 function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
   const { store } = pool;
   const old = head.pointer as BlockPointer;
-  const content = store.read(old);
-  if (isErrno(content)) return content;
+  const record = store.readRecord(old);
+  if (isErrno(record)) return record;
+  // The log is its snapshot's own filesystem's (dsl_dataset_zero_zil).
+  const bare: ObjsetRecord = { ...(record as ObjsetRecord), log: undefined };
+  const content = Content.record(bare);
   const { kind, level, logicalSize, physicalSize } = old;
   const copies = metadataCopies(writePolicy(head.directory, pool.profile).copies);
   const made = store.write({ kind, level, content, logicalSize, physicalSize, copies });
@@ -185,7 +191,10 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
   const { head, origin, parent } = directory;
   if (head.set !== undefined) pool.closeSet(head);
   pool.syncGroup(() => {
-    const failed = visitObjectSet(pool.store, head.pointer, head.previousGroup, (pointer) => pool.store.free(pointer));
+    const { pointer: top } = head;
+    const failed =
+      (top === undefined ? undefined : destroyLog(pool.store, top)) ??
+      visitObjectSet(pool.store, top, head.previousGroup, (pointer) => pool.store.free(pointer));
     if (failed !== undefined) return failed;
     const { head: used, snapshots, logical } = directory.usage;
     addUsage(directory, "head", { used: -used, logical: -logical });
@@ -224,7 +233,9 @@ export function rollback(pool: Pool, head: Dataset): void {
   const snapshot = head.previous as Dataset;
   pool.closeSet(head);
   pool.syncGroup(() => {
-    const failed = visitObjectSet(pool.store, head.pointer, snapshot.group, (pointer) => pool.store.free(pointer));
+    const failed =
+      destroyLog(pool.store, head.pointer as BlockPointer) ??
+      visitObjectSet(pool.store, head.pointer, snapshot.group, (pointer) => pool.store.free(pointer));
     if (failed !== undefined) return failed;
     const back = { used: snapshot.referenced - head.referenced, logical: snapshot.logical - head.logical };
     returnDead(head, snapshot, back);
@@ -249,98 +260,6 @@ function returnDead(head: Dataset, snapshot: Dataset, back: Space): void {
   const logical = back.logical - head.deadList.space().logical;
   addUsage(directory, "head", { used: dead - written, logical });
   addUsage(directory, "snapshots", { used: -dead, logical: 0 });
-}
-
-/** Makes a clone the owner of its origin, and the origin's filesystem its clone (dsl_dataset_promote_sync). */
-export function promote(pool: Pool, directory: Directory): void {
-  const origin = directory.origin as Dataset;
-  const other = origin.directory;
-  pool.syncGroup(() => {
-    const shared = sharedWith(directory);
-    const own = [...directory.snapshots, directory.head];
-    const others = [...other.snapshots.filter((snapshot) => snapshot.group > origin.group), other.head];
-    moveSums(pool, { directory, other, origin, shared, own, others });
-    const next = own[0] as Dataset;
-    const otherNext = others[0] as Dataset;
-    for (const snapshot of shared) {
-      other.removeSnapshot(snapshot);
-      directory.addSnapshot(snapshot);
-      snapshot.directory = directory;
-    }
-    origin.next = next;
-    origin.removeClone(next);
-    origin.addClone(otherNext);
-    directory.origin = other.origin;
-    other.origin = origin;
-    settlePromise(directory);
-    settlePromise(other);
-    const first = shared[0] as Dataset;
-    if (first.previous !== undefined) pool.meta.change(first.previous.id);
-    for (const dataset of [...shared, next, otherNext]) pool.meta.change(dataset.id);
-    pool.touch(directory.head);
-    pool.touch(other.head);
-    return undefined;
-  });
-}
-
-interface Promotion {
-  readonly directory: Directory;
-  readonly other: Directory;
-  readonly origin: Dataset;
-  /** The snapshots that change sides, the oldest first. */
-  readonly shared: readonly Dataset[];
-  /** What follows the origin on each side, heads last. */
-  readonly own: readonly Dataset[];
-  readonly others: readonly Dataset[];
-}
-
-function deadSpace(datasets: readonly Dataset[], from: number): number {
-  return datasets.reduce((sum, { deadList }) => sum + deadList.space(from).used, 0);
-}
-
-/** What snapshots of one directory hold, from its first on: the oldest first. */
-function heldBy(shared: readonly Dataset[]): Space {
-  const origin = shared.at(-1) as Dataset;
-  const sum = { used: origin.referenced, logical: origin.logical };
-  for (const snapshot of shared) {
-    const dead = snapshot.deadList.space();
-    sum.used += dead.used;
-    sum.logical += dead.logical;
-  }
-  const { origin: further } = origin.directory;
-  if (further !== undefined) {
-    sum.used -= further.referenced;
-    sum.logical -= further.logical;
-  }
-  return sum;
-}
-
-/** The snapshots that a promotion gives to a clone: its origin and all that are older. */
-function sharedWith(directory: Directory): Dataset[] {
-  const origin = directory.origin as Dataset;
-  return origin.directory.snapshots.filter((snapshot) => snapshot.group <= origin.group);
-}
-
-/** Whether a clone's limits have room for what a promotion gives to it (dsl_dataset_promote_check). */
-export function canPromote(pool: Pool, directory: Directory): boolean {
-  const origin = directory.origin as Dataset;
-  return canTransfer(origin.directory, directory, heldBy(sharedWith(directory)).used, pool.usableBytes);
-}
-
-/** What the shared snapshots hold changes sides, and each side's sums follow from its dead lists. */
-function moveSums(pool: Pool, { directory, other, origin, shared, own, others }: Promotion): void {
-  const sum = heldBy(shared);
-  const otherFrom = other.originGroup;
-  const ownSnapshots = deadSpace(shared, otherFrom) + deadSpace(own, otherFrom);
-  const otherSnapshots = deadSpace(others, origin.group);
-  const delta = ownSnapshots - directory.usage.snapshots;
-  addUsage(directory, "snapshots", { used: delta, logical: 0 });
-  addUsage(directory, "head", { used: sum.used - delta, logical: sum.logical });
-  const otherDelta = otherSnapshots - other.usage.snapshots;
-  addUsage(other, "snapshots", { used: otherDelta, logical: 0 });
-  addUsage(other, "head", { used: -sum.used - otherDelta, logical: -sum.logical });
-  origin.unique = (own[0] as Dataset).deadList.space(origin.previousGroup).used;
-  pool.meta.change(origin.id);
 }
 
 /** Gives a filesystem another name, and perhaps another parent. */

@@ -45,6 +45,8 @@ export interface ZfsProfile {
   readonly accountsAlways: boolean;
   /** Whether a new clone writes an object set's block of its own. */
   readonly cloneWrites: boolean;
+  /** Whether a snapshot ends the intent log of its filesystem (before pool version 27, SPA_VERSION_FAST_SNAP: zil_suspend). */
+  readonly suspendsLog: boolean;
   /** Whether the old spelling of errors is used. */
   readonly quotesInvalid: boolean;
   /** log2 of the smallest allocation that a compressed block's size is rounded up to is the pool's ashift; before it was 512 bytes. */
@@ -94,6 +96,7 @@ export const ZFS_V23: ZfsProfile = {
   accountingBytes: 512,
   accountsAlways: true,
   cloneWrites: false,
+  suspendsLog: true,
   quotesInvalid: false,
   roundsToAshift: false,
   poolCosts: { base: 20_992, growth: [], filesystem: 5632, clone: 5120 },
@@ -124,6 +127,7 @@ export const OPENZFS_2_1: ZfsProfile = {
   accountingBytes: 64,
   accountsAlways: false,
   cloneWrites: true,
+  suspendsLog: false,
   quotesInvalid: true,
   roundsToAshift: true,
   poolCosts: { base: 33_792, growth: [4608, 2560, 1024], filesystem: 5120, clone: 3584 },

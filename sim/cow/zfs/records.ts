@@ -82,6 +82,8 @@ export interface LogHead {
   /** Which chain, and the number of its next block. */
   readonly chain: number;
   readonly sequence: number;
+  /** Intents of the chain that this very set holds already: a group was written while they were replayed. */
+  readonly replayed: number;
 }
 
 export interface ObjsetRecord {

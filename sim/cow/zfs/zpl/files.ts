@@ -207,9 +207,13 @@ export function fallocate(
 }
 
 /** Punches or cuts as an intent says: what the log replays. */
-export function replayTruncate(state: ZplState, object: number, range: { offset: number; length: number; size: number }): void {
-  if (range.length > 0) clearRange(state, object, range.offset, range.offset + range.length);
-  else truncate(state, object, range.size);
+export function replayTruncate(
+  state: ZplState,
+  object: number,
+  range: { readonly offset: number; readonly length: number; readonly size: number },
+): Errno | undefined {
+  if (range.length > 0) return clearRange(state, object, range.offset, range.offset + range.length);
+  return truncate(state, object, range.size);
 }
 
 /** SEEK_DATA and SEEK_HOLE, block by block. */

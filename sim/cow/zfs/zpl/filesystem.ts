@@ -6,7 +6,7 @@
  */
 import { assert } from "../../../core/assert.ts";
 import { Content } from "../../../core/content.ts";
-import { EBADF, EINVAL, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
+import { EINVAL, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
 import type { Name } from "../../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, KIB } from "../../../core/units.ts";
 import { PAGE_SIZE } from "../../../vfs/address-space.ts";
@@ -235,8 +235,8 @@ export class ZfsFileSystem implements FileSystem {
     return seek(this.state, file, offset, hole);
   }
   /** Blocks cannot be shared between files before OpenZFS 2.2. */
-  clone(source: FileHandle): Errno {
-    return this.state.set.word(source, MODE) === 0 ? EBADF : ENOTSUP;
+  clone(): Errno {
+    return ENOTSUP;
   }
   cachedPages(file: FileHandle): number {
     return this.state.files.get(file)?.mapping?.cachedPages ?? 0;
@@ -280,8 +280,7 @@ export class ZfsFileSystem implements FileSystem {
   }
 
   unmount(): Errno | undefined {
-    this.state.dataset.endLog();
-    const failed = this.sync();
+    const failed = this.state.dataset.endLog() ?? this.sync();
     for (const data of this.state.files.values()) data.mapping?.discard();
     this.state.dataset.release();
     return failed;

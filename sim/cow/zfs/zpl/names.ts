@@ -153,8 +153,8 @@ export function freeWhole(state: ZplState, object: number): void {
   state.set.free(object);
 }
 
-/** Takes an entry out of a directory, and the name from its object. */
-function removeEntry(state: ZplState, data: DirectoryData, place: { directory: number; name: Name }): void {
+/** Takes an entry out of a directory, and the name from its object. @returns the object. */
+function removeEntry(state: ZplState, data: DirectoryData, place: { directory: number; name: Name }): number {
   const { set, dentries } = state;
   const row = dentries.find(place.directory, place.name);
   const object = dentries.child(row);
@@ -166,6 +166,7 @@ function removeEntry(state: ZplState, data: DirectoryData, place: { directory: n
   if (isDirectory) set.setWord(place.directory, NLINK, set.word(place.directory, NLINK) - 1);
   state.stamp(object, false);
   if (left === 0) orphan(state, object);
+  return object;
 }
 
 export function unlink(state: ZplState, directory: number, name: Name): Errno | undefined {
@@ -174,9 +175,9 @@ export function unlink(state: ZplState, directory: number, name: Name): Errno | 
   if (state.dentries.find(directory, name) === 0) return ENOENT;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  removeEntry(state, data, { directory, name });
+  const object = removeEntry(state, data, { directory, name });
   state.stamp(directory, true);
-  state.dataset.intend({ op: "remove", directory, name: state.text(name) });
+  state.dataset.intend({ op: "remove", directory, name: state.text(name), object });
   return undefined;
 }
 
@@ -224,6 +225,7 @@ export function rename(state: ZplState, source: Side, target: Side, flags: numbe
   state.stamp(moved, false);
   const { directory, name } = source;
   const { directory: toDirectory, name: toName } = target;
-  state.dataset.intend({ op: "rename", directory, name: state.text(name), toDirectory, toName: state.text(toName) });
+  const texts = { name: state.text(name), toName: state.text(toName) };
+  state.dataset.intend({ op: "rename", object: moved, directory, toDirectory, ...texts });
   return undefined;
 }

@@ -34,14 +34,19 @@ export interface ZplEnvironment {
 export type Intent =
   | { readonly op: "create"; readonly directory: number; readonly name: string; readonly object: number; readonly init: NewInode }
   | { readonly op: "link"; readonly directory: number; readonly name: string; readonly object: number }
-  | { readonly op: "remove"; readonly directory: number; readonly name: string }
+  | { readonly op: "remove"; readonly directory: number; readonly name: string; readonly object: number }
   | {
       readonly op: "rename";
+      readonly object: number;
       readonly directory: number;
       readonly name: string;
       readonly toDirectory: number;
       readonly toName: string;
     }
+  | ContentIntent;
+
+/** A call that changes one object and no names. */
+export type ContentIntent =
   | { readonly op: "write"; readonly object: number; readonly offset: number; readonly content: Content }
   | { readonly op: "truncate"; readonly object: number; readonly offset: number; readonly length: number; readonly size: number }
   | { readonly op: "setattr"; readonly object: number; readonly change: AttributeChange }
@@ -67,8 +72,8 @@ export interface ZplDataset {
   intend(intent: Intent): void;
   /** Makes an object's intents durable. */
   commitIntents(object: number): Errno | undefined;
-  /** Ends the intent log: the last group of the mount is about to be written. */
-  endLog(): void;
+  /** Ends the intent log, with a group that tells so if there is one. */
+  endLog(): Errno | undefined;
   /** The dataset is not mounted here any more. */
   release(): void;
   check(): void;

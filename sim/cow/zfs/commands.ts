@@ -23,9 +23,16 @@ import { isSettable, keptValue } from "./properties.ts";
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
 const NAME_CHARACTER = /[A-Za-z0-9_\-.: /@]/;
-const NAME_CHARACTERS = /^[A-Za-z0-9_\-.: /@]*$/;
 
 type Properties = Readonly<Record<string, string>>;
+
+/**
+ * What a command says on a pool that can write no more (libzfs: EAGAIN of an ioctl with POOL_CHECK_SUSPENDED), or that came to it by this command, which
+ * then waits for ever in reality.
+ */
+export function suspended(pool: Pool, doing: string): string | undefined {
+  return pool.failure === undefined ? undefined : `${doing}: pool I/O is currently suspended`;
+}
 
 /** A dataset by its whole name; undefined when there is none. */
 export function findDataset(pool: Pool, name: string): Dataset | undefined {
@@ -41,10 +48,20 @@ function findDirectory(pool: Pool, path: string): Directory | undefined {
   return at;
 }
 
+/** What a command works on, or why it cannot be opened. */
+function opened<T extends Dataset | Directory>(pool: Pool, path: string, found: T | undefined): T | string {
+  const doing = `cannot open '${path}'`;
+  return suspended(pool, doing) ?? found ?? `${doing}: dataset does not exist`;
+}
+
+function openDirectory(pool: Pool, path: string): Directory | string {
+  return opened(pool, path, findDirectory(pool, path));
+}
+
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
 function nameFault(pool: Pool, name: string): string | undefined {
-  if (!NAME_CHARACTERS.test(name)) {
-    const character = [...name].find((one) => !NAME_CHARACTER.test(one)) ?? "";
+  const character = [...name].find((one) => !NAME_CHARACTER.test(one));
+  if (character !== undefined) {
     return pool.profile.quotesInvalid ? `invalid character '${character}' in name` : `invalid character ${character} in name`;
   }
   if (name.length >= NAME_MAX) return "name is too long";
@@ -57,15 +74,15 @@ function nameFault(pool: Pool, name: string): string | undefined {
 function placeOf(pool: Pool, path: string, doing: string): { parent: Directory; name: string } | string {
   const fault = nameFault(pool, path);
   if (fault !== undefined) return `${doing}: ${fault}`;
+  const failed = suspended(pool, doing);
+  if (failed !== undefined) return failed;
   const slash = path.lastIndexOf("/");
   if (findDirectory(pool, path) !== undefined) return `${doing}: dataset already exists`;
-  const above = path.slice(0, slash);
-  const parent = slash < 0 ? undefined : findDirectory(pool, above);
   if (slash < 0) return `${doing}: missing dataset name`;
+  const parent = findDirectory(pool, path.slice(0, slash));
   if (parent !== undefined) return { parent, name: path.slice(slash + 1) };
-  return path.split("/")[0] === pool.root.name
-    ? `${doing}: parent does not exist`
-    : `${doing}: no such pool '${path.split("/")[0] ?? ""}'`;
+  const top = path.slice(0, path.indexOf("/"));
+  return top === pool.root.name ? `${doing}: parent does not exist` : `${doing}: no such pool '${top}'`;
 }
 
 /** Properties as they are kept, or what is wrong with one. */
@@ -95,7 +112,7 @@ export function zfsCreate(pool: Pool, path: string, properties: Properties = {})
   const kept = keptProperties(properties, doing);
   if (typeof kept === "string") return kept;
   createFilesystem(pool, place.name, place.parent, kept);
-  return pool.failure === undefined ? undefined : `${doing}: out of space`;
+  return suspended(pool, doing);
 }
 
 /** Whether a power cut left calls in the log of a filesystem that no mount has done again. */
@@ -111,50 +128,50 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   if (name === undefined) return `cannot snapshot '${path}': missing '@' delimiter in snapshot name`;
   const fault = nameFault(pool, path);
   if (fault !== undefined) return `cannot create snapshot '${path}': ${fault}`;
-  const directory = findDirectory(pool, dataset);
-  if (directory === undefined) return `cannot open '${dataset}': dataset does not exist`;
+  const directory = openDirectory(pool, dataset);
+  if (typeof directory === "string") return directory;
   if (findDataset(pool, path) !== undefined) return `cannot create snapshot '${path}': dataset already exists`;
   if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
   // Blocks that become the snapshot's are promised to the head once more.
   const promised = Math.min(directory.head.written, directory.limit("refreservation"));
   if (promised > pool.free(directory)) return `cannot create snapshot '${path}': out of space`;
   createSnapshot(pool, directory.head, name);
-  return undefined;
+  return suspended(pool, `cannot create snapshot '${path}'`);
 }
 
 /** zfs clone. */
 export function zfsClone(pool: Pool, origin: string, path: string, properties: Properties = {}): string | undefined {
   if (!origin.includes("@")) return `cannot open '${origin}': operation not applicable to datasets of this type`;
-  const snapshot = findDataset(pool, origin);
-  if (snapshot === undefined) return `cannot open '${origin}': dataset does not exist`;
+  const snapshot = opened(pool, origin, findDataset(pool, origin));
+  if (typeof snapshot === "string") return snapshot;
   const doing = `cannot create '${path}'`;
   const place = placeOf(pool, path, doing);
   if (typeof place === "string") return place;
   const kept = keptProperties(properties, doing);
   if (typeof kept === "string") return kept;
   createClone(pool, snapshot, place, kept);
-  return undefined;
+  return suspended(pool, doing);
 }
 
 /** zfs promote. */
 export function zfsPromote(pool: Pool, path: string): string | undefined {
-  const directory = findDirectory(pool, path);
-  if (directory === undefined) return `cannot open '${path}': dataset does not exist`;
+  const directory = openDirectory(pool, path);
+  if (typeof directory === "string") return directory;
   const { origin } = directory;
   if (origin === undefined) return `cannot promote '${path}': not a cloned filesystem`;
   const own = new Set(directory.snapshots.map(({ name }) => name));
   const clash = origin.directory.snapshots.find(({ group, name }) => group <= origin.group && own.has(name));
   if (clash !== undefined)
-    return `cannot promote '${path}': snapshot name '${clash.path}' from origin \nconflicts with '${clash.name ?? ""}' from target`;
+    return `cannot promote '${path}': snapshot name '${clash.path}' from origin \nconflicts with '${clash.name as string}' from target`;
   if (!canPromote(pool, directory)) return `cannot promote '${path}': out of space`;
   promote(pool, directory);
-  return undefined;
+  return suspended(pool, `cannot promote '${path}'`);
 }
 
 /** zfs rollback, to the newest snapshot. */
 export function zfsRollback(pool: Pool, path: string): string | undefined {
-  const snapshot = path.includes("@") ? findDataset(pool, path) : undefined;
-  if (snapshot === undefined) return `cannot open '${path}': dataset does not exist`;
+  const snapshot = opened(pool, path, path.includes("@") ? findDataset(pool, path) : undefined);
+  if (typeof snapshot === "string") return snapshot;
   const { directory } = snapshot;
   const newer = directory.snapshots.filter(({ group }) => group > snapshot.group);
   if (newer.length > 0) {
@@ -163,13 +180,13 @@ export function zfsRollback(pool: Pool, path: string): string | undefined {
   }
   if (directory.head.mounts > 0) return `cannot rollback '${directory.path}': dataset is busy`;
   rollback(pool, directory.head);
-  return undefined;
+  return suspended(pool, `cannot rollback '${path}'`);
 }
 
 /** zfs rename. */
 export function zfsRename(pool: Pool, from: string, to: string): string | undefined {
-  const dataset = findDataset(pool, from);
-  if (dataset === undefined) return `cannot open '${from}': dataset does not exist`;
+  const dataset = opened(pool, from, findDataset(pool, from));
+  if (typeof dataset === "string") return dataset;
   const doing = `cannot rename to '${to}'`;
   if (dataset.isSnapshot) {
     const [path = "", name = ""] = to.includes("@") ? to.split("@", 2) : [dataset.directory.path, to];
@@ -178,7 +195,7 @@ export function zfsRename(pool: Pool, from: string, to: string): string | undefi
     if (path !== dataset.directory.path) return `${doing}: snapshots must be part of same dataset`;
     if (findDataset(pool, `${path}@${name}`) !== undefined) return `cannot rename '${from}': dataset already exists`;
     renameSnapshot(pool, dataset, name);
-    return undefined;
+    return suspended(pool, `cannot rename '${from}'`);
   }
   const place = placeOf(pool, to, `cannot rename '${from}'`);
   if (typeof place === "string") return place;
@@ -188,17 +205,18 @@ export function zfsRename(pool: Pool, from: string, to: string): string | undefi
   }
   const { directory } = dataset;
   const taken = Math.max(directory.used, directory.limit("reservation"));
-  const above = directory.parent ?? directory;
+  // The root would go below itself.
+  const above = directory.parent as Directory;
   if (above !== place.parent && !canTransfer(above, place.parent, taken, pool.usableBytes))
     return `cannot rename '${from}': out of space`;
   renameFilesystem(pool, directory, place);
-  return undefined;
+  return suspended(pool, `cannot rename '${from}'`);
 }
 
 /** zfs set. */
 export function zfsSet(pool: Pool, name: string, value: string, path: string): string | undefined {
-  const directory = findDirectory(pool, path);
-  if (directory === undefined) return `cannot open '${path}': dataset does not exist`;
+  const directory = openDirectory(pool, path);
+  if (typeof directory === "string") return directory;
   const doing = `cannot set property for '${path}'`;
   if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
   const kept = keptValue(name, value);
@@ -210,5 +228,5 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   if (/reservation/.test(name) && more > Math.max(0, pool.free(directory)))
     return `${doing}: size is greater than available space`;
   setProperty(pool, directory, name, kept);
-  return undefined;
+  return suspended(pool, doing);
 }

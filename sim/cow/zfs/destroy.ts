@@ -4,7 +4,7 @@
  * A snapshot with clones cannot go, nor a filesystem with children or snapshots. With `recursive` (-r) children and snapshots go too, with
  * `clones` (-R) everything that was cloned from them as well; with `defer` (-d) a snapshot that has clones goes with the last of them.
  */
-import { findDataset } from "./commands.ts";
+import { findDataset, suspended } from "./commands.ts";
 import type { Dataset, Directory } from "./dsl.ts";
 import { deferDestroy, destroyFilesystem, destroySnapshot } from "./operations.ts";
 import type { Pool } from "./pool.ts";
@@ -15,9 +15,9 @@ export interface DestroyOptions {
   readonly defer?: boolean;
 }
 
-/** Whatever was made from a snapshot: snapshots in whose line it stands count through their directory. */
+/** Whatever was made from a snapshot. */
 function clonesOf(snapshot: Dataset): Directory[] {
-  return [...snapshot.clones].map(({ directory }) => directory).filter((directory) => directory !== snapshot.directory);
+  return [...snapshot.clones].map(({ directory }) => directory);
 }
 
 /** Everything that must go before a snapshot does, in that order. */
@@ -43,13 +43,16 @@ function refusal(doing: string, why: string, how: string, datasets: Iterable<Dat
 
 /** zfs destroy. @returns what it writes to standard error; undefined when it worked. */
 export function zfsDestroy(pool: Pool, path: string, options: DestroyOptions = {}): string | undefined {
+  const failed = suspended(pool, `cannot open '${path}'`);
+  if (failed !== undefined) return failed;
   const dataset = findDataset(pool, path);
   if (dataset === undefined) {
     return path.includes("@")
       ? "could not find any snapshots to destroy; check snapshot names."
       : `cannot open '${path}': dataset does not exist`;
   }
-  return dataset.isSnapshot ? destroyOne(pool, dataset, options) : destroyTree(pool, dataset, options);
+  const refused = dataset.isSnapshot ? destroyOne(pool, dataset, options) : destroyTree(pool, dataset, options);
+  return refused ?? suspended(pool, `cannot destroy '${path}'`);
 }
 
 function destroyOne(pool: Pool, snapshot: Dataset, options: DestroyOptions): string | undefined {
@@ -61,7 +64,7 @@ function destroyOne(pool: Pool, snapshot: Dataset, options: DestroyOptions): str
     return undefined;
   }
   if (dependents.size > 0 && options.clones !== true) {
-    return refusal(doing, "snapshot has dependent clones", "-R", newestFirst(dependents));
+    return refusal(doing, "snapshot has dependent clones", "-R", dependents);
   }
   if (snapshot.mounts > 0) return `${doing}: dataset is busy`;
   return destroyAll(pool, [...dependents, snapshot]);
@@ -81,7 +84,7 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
   dependentsOfDirectory(directory, all);
   const outside = [...all].filter((dataset) => dataset !== head && !inside.has(dataset));
   if (outside.length > 0 && options.clones !== true) {
-    return refusal(doing, "filesystem has dependent clones", "-R", newestFirst(outside));
+    return refusal(doing, "filesystem has dependent clones", "-R", outside);
   }
   const busy = [...all].find((dataset) => dataset.mounts > 0);
   if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
@@ -95,12 +98,7 @@ function listed(directory: Directory): Dataset[] {
   return found;
 }
 
-/** Dependents are told in the order in which they would go. */
-function newestFirst(datasets: Iterable<Dataset>): Iterable<Dataset> {
-  return datasets;
-}
-
-function destroyAll(pool: Pool, datasets: Iterable<Dataset>): string | undefined {
+function destroyAll(pool: Pool, datasets: Iterable<Dataset>): undefined {
   for (const dataset of datasets) {
     // One that waited for its clones has gone with the last of them.
     if (!pool.objects.has(dataset.id)) continue;

@@ -92,7 +92,10 @@ export class Files {
 
   read(path: string): Content {
     const inode = must(this.find(path));
-    return must(this.fs.read(must(this.fs.open(inode, O_RDONLY)), 0, this.fs.size(inode)));
+    const handle = must(this.fs.open(inode, O_RDONLY));
+    const content = must(this.fs.read(handle, 0, this.fs.size(inode)));
+    this.fs.close(handle, O_RDONLY);
+    return content;
   }
 
   unlink(path: string): Errno | undefined {

@@ -11,7 +11,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
-import type { BlockPointer } from "./block-pointer.ts";
+import { type BlockPointer, physicalBirth } from "./block-pointer.ts";
 
 /** arc_min_prefetch_lifespan's sibling ARC_MINTIME: hits nearer together count as one; in nanoseconds. */
 const MIN_TIME = 62_000_000;
@@ -131,7 +131,7 @@ export class Arc {
     const isData = pointer.kind === "data" && pointer.level === 0;
     const recent = this.#recent.get(key);
     const found = recent ?? this.#frequent.get(key);
-    if (found === undefined || found.birth !== pointer.birth) {
+    if (found === undefined || found.birth !== physicalBirth(pointer)) {
       this.counters.misses += 1;
       if (isData) this.counters.demandDataMisses += 1;
       return undefined;
@@ -153,7 +153,7 @@ export class Arc {
   /** Whether the block is in memory; counts nothing. */
   has(pointer: BlockPointer): boolean {
     const key = keyOf(pointer);
-    return (this.#recent.get(key) ?? this.#frequent.get(key))?.birth === pointer.birth;
+    return (this.#recent.get(key) ?? this.#frequent.get(key))?.birth === physicalBirth(pointer);
   }
 
   /** Keeps a block that was read or written. */
@@ -164,7 +164,16 @@ export class Arc {
     const isData = pointer.kind === "data" && pointer.level === 0;
     const size = pointer.logicalSize;
     const used = this.#clock.now;
-    const cached: Cached = { key, birth: pointer.birth, size, isData, content, used, before: undefined, after: undefined };
+    const cached: Cached = {
+      key,
+      birth: physicalBirth(pointer),
+      size,
+      isData,
+      content,
+      used,
+      before: undefined,
+      after: undefined,
+    };
     if (this.#wasGhost(key, size)) this.#frequent.add(cached);
     else {
       this.#recent.add(cached);
@@ -178,7 +187,7 @@ export class Arc {
   /** Forgets a block that was freed. */
   remove(pointer: BlockPointer): void {
     const key = keyOf(pointer);
-    if ((this.#recent.get(key) ?? this.#frequent.get(key))?.birth === pointer.birth) this.#forget(key);
+    if ((this.#recent.get(key) ?? this.#frequent.get(key))?.birth === physicalBirth(pointer)) this.#forget(key);
   }
 
   /** Forgets everything: the pool is exported. */

@@ -162,7 +162,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
 /** Takes the places of blocks that are found, each once. */
 function claims(store: BlockStore): (pointer: BlockPointer) => void {
   return (pointer) => {
-    if (pointer.dedup !== undefined && !store.claimDedup(pointer)) return;
+    if (pointer.dedup !== undefined && !store.claimDedup(pointer.dedup, pointer)) return;
     for (const dva of pointer.dvas) store.space.claim(dva);
   };
 }

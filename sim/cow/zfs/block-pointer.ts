@@ -33,6 +33,13 @@ export interface BlockPointer {
   readonly embedded?: BlockRecord;
   /** The key in the table of deduplicated blocks. */
   readonly dedup?: string;
+  /** Of a deduplicated block: the group in which it was allocated, for whoever found it there first (blk_phys_birth). */
+  readonly physicalBirth?: number;
+}
+
+/** The transaction group in which the block's places were taken (BP_PHYSICAL_BIRTH). */
+export function physicalBirth(pointer: BlockPointer): number {
+  return pointer.physicalBirth ?? pointer.birth;
 }
 
 /** Bytes on all devices, all copies (bp_get_dsize). */

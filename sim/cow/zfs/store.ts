@@ -9,7 +9,7 @@ import { Content } from "../../core/content.ts";
 import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { Arc } from "./arc.ts";
-import { allocatedSize, type BlockKind, type BlockPointer, type Dva } from "./block-pointer.ts";
+import { allocatedSize, type BlockKind, type BlockPointer, type Dva, physicalBirth } from "./block-pointer.ts";
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
 import type { PoolSpace } from "./space.ts";
@@ -30,6 +30,8 @@ export interface NewBlock {
 interface DedupEntry {
   readonly dvas: readonly Dva[];
   readonly physicalSize: number;
+  /** The group in which it was allocated. */
+  readonly birth: number;
   references: number;
 }
 
@@ -86,11 +88,11 @@ export class BlockStore {
 
   /** Allocates and writes a block. @returns ENOSPC, EIO. */
   write(block: NewBlock): BlockPointer | Errno {
-    const { kind, level, logicalSize, physicalSize } = block;
+    const { kind, physicalSize } = block;
     const shared = block.dedup === undefined ? undefined : this.dedupTable.get(block.dedup);
     if (shared !== undefined) {
       shared.references += 1;
-      return this.#pointer(block, shared.dvas, shared.physicalSize);
+      return this.#pointer(block, shared.dvas, shared);
     }
     const dvas = this.space.allocate(physicalSize, block.copies);
     if (dvas === undefined) return ENOSPC;
@@ -101,8 +103,8 @@ export class BlockStore {
     }
     this.counters.blocksWritten += 1;
     this.counters.writtenBytes += physicalSize * dvas.length;
-    if (block.dedup !== undefined) this.dedupTable.set(block.dedup, { dvas, physicalSize, references: 1 });
-    const pointer = this.#pointer({ kind, level, logicalSize, content: block.content, dedup: block.dedup }, dvas, physicalSize);
+    if (block.dedup !== undefined) this.dedupTable.set(block.dedup, { dvas, physicalSize, birth: this.group, references: 1 });
+    const pointer = this.#pointer(block, dvas, { physicalSize, birth: this.group });
     // The meta object set is in memory as it is; its blocks are read at an import only.
     if (kind !== "mos") this.arc.add(pointer, block.content);
     if (this.#events?.listening && isFileData(block))
@@ -111,14 +113,14 @@ export class BlockStore {
   }
 
   #pointer(
-    of: { kind: BlockKind; level: number; logicalSize: number; content: Content; dedup?: string | undefined },
+    of: NewBlock,
     dvas: readonly Dva[],
-    physicalSize: number,
+    { physicalSize, birth }: { readonly physicalSize: number; readonly birth: number },
   ): BlockPointer {
     const { kind, level, logicalSize } = of;
     const stamp = of.content.isZero ? 0 : this.#stamp++;
     const pointer = { dvas, logicalSize, physicalSize, birth: this.group, level, kind, stamp };
-    return of.dedup === undefined ? pointer : { ...pointer, dedup: of.dedup };
+    return of.dedup === undefined ? pointer : { ...pointer, dedup: of.dedup, physicalBirth: birth };
   }
 
   /** A pointer that holds its block itself: a record as long as the block is, compressed. */
@@ -187,14 +189,14 @@ export class BlockStore {
   }
 
   /** Counts a deduplicated block that an import has found. @returns whether it is the first with its place. */
-  claimDedup(pointer: BlockPointer): boolean {
-    const key = pointer.dedup as string;
+  claimDedup(key: string, pointer: BlockPointer): boolean {
     const known = this.dedupTable.get(key);
     if (known !== undefined) {
       known.references += 1;
       return false;
     }
-    this.dedupTable.set(key, { dvas: pointer.dvas, physicalSize: pointer.physicalSize, references: 1 });
+    const { dvas, physicalSize } = pointer;
+    this.dedupTable.set(key, { dvas, physicalSize, birth: physicalBirth(pointer), references: 1 });
     return true;
   }
 
@@ -211,6 +213,6 @@ export class BlockStore {
     if (this.#events?.listening && isFileData(pointer))
       this.#events.emit({ op: "blockFree", filesystem: this.#name, birth: pointer.birth, bytes: allocatedSize(pointer) });
     this.arc.remove(pointer);
-    for (const dva of pointer.dvas) this.space.free(dva, this.group, pointer.birth === this.group);
+    for (const dva of pointer.dvas) this.space.free(dva, this.group, physicalBirth(pointer) === this.group);
   }
 }

@@ -76,14 +76,16 @@ export class FileData implements PendingObject {
       return io.write(block, { embedded: this.#embedded(io, content, compressed) });
     }
     const physicalSize = compressed < size ? io.rounded(compressed, size) : storedSize(size, size, SECTOR);
-    const key = dedup ? { dedup: `${content.sha256()}:${size}:${compression}` } : {};
+    const copies = io.copies("data");
+    // As many copies, the same compression: what the table has an entry of its own for (ddt_key_t, dde_phys).
+    const key = dedup ? { dedup: `${content.sha256()}:${size}:${compression}:${copies}` } : {};
     return io.write(block, {
       kind: "data",
       level: 0,
       content,
       logicalSize: size,
       physicalSize,
-      copies: io.copies("data"),
+      copies,
       ...key,
     });
   }

@@ -3,7 +3,9 @@
  */
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { KIB } from "../../sim/core/units.ts";
+import { ENOSPC, ENOTSUP } from "../../sim/core/errno.ts";
+import { GIB, KIB, seconds } from "../../sim/core/units.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, newAttributes } from "../../sim/vfs/filesystem.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 
 function mounted(): { lab: ZfsLab; files: Files; pool: ReturnType<ZfsLab["create"]> } {
@@ -35,3 +37,45 @@ test.each([
     expect(files.fs.seek(file, KIB(128), true)).toBe(hole);
   },
 );
+
+test.each<readonly [string, number, readonly [number, number], readonly [number, boolean, boolean]]>([
+  ["zero a range within", FALLOC_FL_ZERO_RANGE, [2, 3], [10, true, true]],
+  ["zero a range over the end", FALLOC_FL_ZERO_RANGE, [8, 8], [16, true, true]],
+  ["zero a range behind the end", FALLOC_FL_ZERO_RANGE, [20, 4], [24, true, true]],
+  ["zero a range over the end and keep the size", FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, [8, 8], [10, true, true]],
+  ["zero a range behind the end and keep the size", FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, [20, 4], [10, false, false]],
+  ["punch at the end", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, [10, 4], [10, true, true]],
+  ["allocate within", 0, [0, 10], [10, false, false]],
+  ["allocate over the end", 0, [0, 30], [30, false, false]],
+  ["allocate over the end and keep the size", FALLOC_FL_KEEP_SIZE, [0, 30], [10, false, false]],
+])("fallocate: to %s", (_, mode, [offset, length], [size, stamps, logs]) => {
+  const { lab, files } = mounted();
+  files.write("/f", Content.text("0123456789"));
+  const inode = must(files.find("/f"));
+  const file = must(files.fs.open(inode, 0));
+  files.fs.fsync(file, false);
+  lab.clock.advance(seconds(1));
+  const before = newAttributes();
+  files.fs.getattr(inode, before);
+  const { logBytes } = files.fs.state.set.store;
+  expect(files.fs.fallocate(file, mode, offset, length)).toBeUndefined();
+  const after = newAttributes();
+  files.fs.getattr(inode, after);
+  expect(after.size).toBe(size);
+  expect(after.mtime.seconds > before.mtime.seconds).toBe(stamps);
+  // An allocation is not in the log (zfs_freesp with log=FALSE).
+  expect(files.fs.fsync(file, false)).toBeUndefined();
+  expect(files.fs.state.set.store.logBytes > logBytes).toBe(logs);
+  const wanted = [..."0123456789".padEnd(size, "\0")].map((one, at) =>
+    mode !== 0 && (mode & ~FALLOC_FL_KEEP_SIZE) !== 0 && at >= offset && at < offset + length ? "\0" : one,
+  );
+  expect(files.read("/f").toText()).toBe(wanted.slice(0, size).join(""));
+});
+
+test("fallocate refuses what it does not know, and more than there is room for", () => {
+  const { files } = mounted();
+  const file = must(files.fs.open(files.make("/f"), 0));
+  expect(files.fs.fallocate(file, 8, 0, 10)).toBe(ENOTSUP);
+  expect(files.fs.fallocate(file, 0, 0, GIB(1))).toBe(ENOSPC);
+  expect(files.fs.size(must(files.find("/f")))).toBe(0);
+});

@@ -102,33 +102,48 @@ function merged(before: Content, from: number, part: Content): Content {
 }
 
 export function write(state: ZplState, object: number, offset: number, content: Content): number | Errno {
-  const { set } = state;
   if (offset + content.length > FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin(Math.min(content.length, state.dataset.recordSize));
   if (refused !== undefined) return refused;
   const failed = growBlocks(state, object, offset + content.length);
   if (failed !== undefined) return failed;
-  const size = set.word(object, BLOCK_SIZE);
   const data = fileOf(state, object);
   let done = 0;
   while (done < content.length) {
-    const at = offset + done;
-    const block = Math.floor(at / size);
-    const from = at - block * size;
-    const part = content.slice(done, done + size - from);
-    if (done > 0 && state.dataset.admit(part.length) !== undefined) break;
-    const isWhole = from === 0 && part.length === size;
-    const before = isWhole ? Content.empty : blockContent(state, object, block);
-    if (isErrno(before)) return done > 0 ? done : before;
-    data.put(block, isWhole ? part : merged(before ?? Content.empty, from, part));
-    if (block >= set.word(object, BLOCKS)) set.setWord(object, BLOCKS, block + 1);
-    done += part.length;
-    if (at + part.length > set.word(object, SIZE)) set.setWord(object, SIZE, at + part.length);
+    const put = writePart(state, data, { object, offset, content }, done);
+    if (!isErrno(put)) done += put;
+    else if (done === 0) return put;
+    else break;
   }
   data.mapping?.punch(offset, done);
   state.stamp(object, true);
   state.dataset.intend({ op: "write", object, offset, content: done === content.length ? content : content.slice(0, done) });
   return done;
+}
+
+/** Writes what of the content behind `done` goes into one block. @returns how much that is. */
+function writePart(
+  state: ZplState,
+  data: FileData,
+  { object, offset, content }: { readonly object: number; readonly offset: number; readonly content: Content },
+  done: number,
+): number | Errno {
+  const { set } = state;
+  const at = offset + done;
+  const size = set.word(object, BLOCK_SIZE);
+  const block = Math.floor(at / size);
+  const from = at - block * size;
+  const part = content.slice(done, done + size - from);
+  // The first part's room was asked for with the call.
+  const refused = done === 0 ? undefined : state.dataset.admit(part.length);
+  if (refused !== undefined) return refused;
+  const isWhole = from === 0 && part.length === size;
+  const before = isWhole ? Content.empty : blockContent(state, object, block);
+  if (isErrno(before)) return before;
+  data.put(block, isWhole ? part : merged(before ?? Content.empty, from, part));
+  if (block >= set.word(object, BLOCKS)) set.setWord(object, BLOCKS, block + 1);
+  if (at + part.length > set.word(object, SIZE)) set.setWord(object, SIZE, at + part.length);
+  return part.length;
 }
 
 /** Takes the bytes of [offset, end) away: whole blocks become holes, parts of blocks zeros. */
@@ -140,24 +155,36 @@ function clearRange(state: ZplState, object: number, offset: number, end: number
   const first = Math.ceil(offset / size);
   const last = end === END ? END : Math.floor(end / size);
   const data = fileOf(state, object);
-  for (const block of new Set([Math.floor(offset / size), end === END ? -1 : Math.floor(end / size)])) {
-    if (block < 0 || block >= blocks || (block >= first && block < last)) continue;
+  const left = new Map<number, Content>();
+  // The blocks of both edges, of which a part stays.
+  for (const block of new Set([Math.floor(offset / size), end === END ? blocks : Math.floor(end / size)])) {
+    if (block >= blocks || (block >= first && block < last)) continue;
     const content = blockContent(state, object, block);
     if (isErrno(content)) return content;
-    if (content === undefined) continue;
     const from = Math.max(0, offset - block * size);
     const to = Math.min(size, end - block * size);
-    if (from >= to) continue;
-    const rest = content.slice(to);
-    const zeros = rest.length > 0 ? Content.zeros(to - from) : Content.empty;
-    data.put(block, Content.concat([content.slice(0, from), zeros, rest]));
+    if (content !== undefined && from < to) left.set(block, cleared(content, from, to));
   }
+  for (const [block, content] of left) data.put(block, content);
   if (first < Math.min(last, blocks)) data.punch(first, last);
   data.mapping?.punch(offset, Math.min(end, FILE_SIZE_MAX) - offset);
   return undefined;
 }
 
+/** A block with zeros in [from, to). */
+function cleared(content: Content, from: number, to: number): Content {
+  const rest = content.slice(to);
+  const zeros = rest.length > 0 ? Content.zeros(to - from) : Content.empty;
+  return Content.concat([content.slice(0, from), zeros, rest]);
+}
+
 export function truncate(state: ZplState, object: number, size: number): Errno | undefined {
+  const failed = setSize(state, object, size);
+  if (failed === undefined) state.dataset.intend({ op: "truncate", object, offset: size, length: 0, size });
+  return failed;
+}
+
+function setSize(state: ZplState, object: number, size: number): Errno | undefined {
   const { set } = state;
   if (size > FILE_SIZE_MAX) return EFBIG;
   const old = set.word(object, SIZE);
@@ -172,7 +199,6 @@ export function truncate(state: ZplState, object: number, size: number): Errno |
     if (set.word(object, BLOCKS) > kept) set.setWord(object, BLOCKS, kept);
   }
   set.setWord(object, SIZE, size);
-  state.dataset.intend({ op: "truncate", object, offset: size, length: 0, size });
   return undefined;
 }
 
@@ -186,22 +212,32 @@ export function fallocate(
   if ((mode & ~(FALLOC_FL_KEEP_SIZE | frees)) !== 0) return ENOTSUP;
   const size = state.set.word(object, SIZE);
   const end = range.offset + range.length;
+  const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if ((mode & frees) !== 0) {
-    if (range.offset > size) return undefined;
-    const failed = clearRange(state, object, range.offset, Math.min(end, size));
-    if (failed !== undefined) return failed;
-    const { offset } = range;
-    state.dataset.intend({ op: "truncate", object, offset, length: Math.min(end, size) - offset, size });
-    if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size) truncate(state, object, end);
-    state.stamp(object, true);
-    return undefined;
-  }
+  if ((mode & frees) !== 0) return freeRange(state, object, range, grows);
   // Nothing is set aside: only whether there is room is looked at (zfs_fallocate_reserve_percent).
   if (range.length * 1.1 > state.dataset.available) return ENOSPC;
-  if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || end <= size) return undefined;
-  const failed = truncate(state, object, end);
+  // Neither times nor the log are told (zfs_freesp with log=FALSE).
+  return grows ? setSize(state, object, end) : undefined;
+}
+
+/** Makes zeros of a range, and lets the file grow to its end if it may (zfs_space, zfs_freesp). */
+function freeRange(
+  state: ZplState,
+  object: number,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  grows: boolean,
+): Errno | undefined {
+  const size = state.set.word(object, SIZE);
+  const within = Math.min(offset + length, size) - offset;
+  if (within < 0 && !grows) return undefined;
+  if (within > 0) {
+    const failed = clearRange(state, object, offset, offset + within);
+    if (failed !== undefined) return failed;
+  }
+  if (within > 0 || !grows) state.dataset.intend({ op: "truncate", object, offset, length: within, size });
+  const failed = grows ? truncate(state, object, offset + length) : undefined;
   if (failed === undefined) state.stamp(object, true);
   return failed;
 }

@@ -15,6 +15,7 @@ import { zfsGet } from "../../sim/cow/zfs/listing.ts";
 import { mountDataset } from "../../sim/cow/zfs/mount.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { OPENZFS_2_1, ZFS_V23, type ZfsProfile } from "../../sim/cow/zfs/profile.ts";
+import { SIZE } from "../../sim/cow/zfs/records.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type Inode, newAttributes, S_IFLNK } from "../../sim/vfs/filesystem.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 
@@ -223,6 +224,13 @@ describe("a replay", () => {
     "remove an attribute": ({ fs }, at) => fs.removexattr(at("/b"), "user.k"),
   };
 
+  function bytesOf(fs: Files["fs"], inode: Inode, size: number): string {
+    const handle = must(fs.open(inode, 0));
+    const bytes = must(fs.read(handle, 0, size)).sha256();
+    fs.close(handle, 0);
+    return bytes;
+  }
+
   function shown(files: Files, lab: ZfsLab): string[] {
     const rows: string[] = [];
     const { fs } = files;
@@ -234,7 +242,7 @@ describe("a replay", () => {
         const { mode, uid, gid, nlink, size, atime, mtime } = of;
         const xattrs = (must(fs.listxattr(inode)) as string[]).map((key) => [key, String(fs.getxattr(inode, key))]);
         const content = fs.state.isDirectory(inode) ? "" : fs.readlink(inode);
-        const bytes = isErrno(content) ? must(fs.read(must(fs.open(inode, 0)), 0, size)).sha256() : content;
+        const bytes = isErrno(content) ? bytesOf(fs, inode, size) : content;
         const at = `${path}/${lab.names.text(name)}`;
         rows.push(JSON.stringify([at, mode, uid, gid, nlink, size, [atime.seconds, mtime.seconds], xattrs, bytes]));
         if (fs.state.isDirectory(inode)) visit(inode, at);
@@ -261,10 +269,12 @@ describe("a replay", () => {
     const wanted = shown(files, lab);
     expect(wanted).not.toEqual(before);
     for (const inode of [target, held]) expect(files.fs.state.dataset.commitIntents(inode)).toBeUndefined();
+    files.fs.close(held, 0);
     expect(pool.counters.groups).toBe(groups);
     const found = afterCut(disk);
     const replayed = new Files(found.lab, found.lab.mount(found.pool, "tank/a"));
     expect(shown(replayed, found.lab)).toEqual(wanted);
+    expect(replayed.fs.state.set.numbers.freeze()).toEqual(files.fs.state.set.numbers.freeze());
     replayed.fs.check();
   });
 
@@ -278,7 +288,9 @@ describe("a replay", () => {
     const [from, to] = [files.at("/new"), files.at("/old")];
     files.fs.rename(from.directory, from.name, to.directory, to.name, 0);
     expect(files.fs.fsync(held, false)).toBeUndefined();
-    expect(read(again(disk), "/old")).toBe("new");
+    const replayed = again(disk);
+    expect(read(replayed, "/old")).toBe("new");
+    expect(replayed.fs.state.set.word(held, SIZE)).toBe(0);
   });
 
   test("that is cut off itself goes on where the last group had come to", () => {
@@ -307,11 +319,14 @@ describe("a replay", () => {
   test("ends at the first call that is refused now", () => {
     const { disk, files } = begun();
     put(files, "/g", "two");
+    must(files.fs.setattr(must(files.find("/g")), { mode: 0o600 }) ?? true);
+    expect(fsync(files, "/g")).toBeUndefined();
     const { lab, pool } = afterCut(disk);
     const used = zfsGet(pool, ["used"], "tank/a")?.[0]?.[2] ?? "";
     expect(zfsSet(pool, "quota", used, "tank/a")).toBeUndefined();
     const found = new Files(lab, lab.mount(pool, "tank/a"));
     expect(read(found, "/g")).toBe("");
+    expect(found.fs.mode(must(found.find("/g"))) & 0o777).toBe(0o644);
     expect(read(found, "/f")).toBe("one");
     found.fs.check();
     found.fs.unmount();
@@ -388,6 +403,7 @@ describe("an fsync", () => {
     expect(fsync(files, "/f")).toBeUndefined();
     expect(pool.counters.groups).toBe(groups + 1);
     expect(read(again(disk), "/f")).toBe("two");
+    expect(pool.store.logBytes).toBe(131_072);
     checkPool(pool);
   });
 

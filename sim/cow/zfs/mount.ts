@@ -31,6 +31,8 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
   if (known !== undefined) return known;
   const set = dataset.isSnapshot ? setOfSnapshot(pool, dataset) : pool.setOf(dataset);
   if (isErrno(set)) return set;
+  const unread = set.load(pool.profile.rootObject);
+  if (unread !== undefined) return unread;
   const log = dataset.isSnapshot ? undefined : new IntentLog(pool, set);
   const zpl = new ZplState(zplDataset(pool, dataset, { set, log }), environment);
   const made = new ZfsFileSystem(zpl);
@@ -43,7 +45,8 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
     return failed;
   }
   // What can only be read keeps them (zfsvfs_setup).
-  if (!zpl.dataset.readOnly) for (const object of [...set.unlinked]) freeWhole(zpl, object);
+  if (zpl.dataset.readOnly) return made;
+  for (const object of [...set.unlinked]) if (set.load(object) === undefined) freeWhole(zpl, object);
   return made;
 }
 

@@ -90,7 +90,9 @@ export class ObjectSet implements TreeIo {
     this.log = record?.log;
     this.#meta = this.#metaTree();
     const taken = new Set([0, store.profile.rootObject, ...store.profile.systemObjects.map(([number]) => number)]);
-    this.numbers = new ObjectNumbers(record?.regions, taken, (object) => this.word(object, MODE) === 0);
+    // One whose dnode cannot be read counts as free: whoever takes it loads it first.
+    const isFree = (object: number): boolean => this.load(object) !== undefined || this.word(object, MODE) === 0;
+    this.numbers = new ObjectNumbers(record?.regions, taken, isFree);
     if (record === undefined) this.touch();
   }
 
@@ -111,18 +113,24 @@ export class ObjectSet implements TreeIo {
 
   // Dnodes
 
-  #block(object: number): DnodeBlock {
+  /** Brings the dnode of an object into memory: to be done before anything else is asked of the object. @returns EIO. */
+  load(object: number): Errno | undefined {
     const index = Math.floor(object / DNODES_PER_BLOCK);
-    return this.#blocks.get(index) ?? this.#load(index);
+    if (this.#blocks.has(index)) return undefined;
+    const pointer = this.#meta.get(index);
+    const record = pointer === undefined || isErrno(pointer) ? pointer : this.store.readRecord(pointer);
+    if (isErrno(record)) return record;
+    this.#blocks.set(index, new DnodeBlock(record as DnodesRecord | undefined));
+    return undefined;
   }
 
-  #load(index: number): DnodeBlock {
-    const pointer = this.#meta.get(index);
-    const record = pointer === undefined || isErrno(pointer) ? undefined : this.store.readRecord(pointer);
-    assert(record === undefined || !isErrno(record), `dnode block ${index} cannot be read`);
-    const made = new DnodeBlock(record as DnodesRecord | undefined);
-    this.#blocks.set(index, made);
-    return made;
+  #block(object: number): DnodeBlock {
+    const index = Math.floor(object / DNODES_PER_BLOCK);
+    const known = this.#blocks.get(index);
+    if (known !== undefined) return known;
+    const failed = this.load(object);
+    assert(failed === undefined, `object ${object} is asked for, and its dnode cannot be read`);
+    return this.#blocks.get(index) as DnodeBlock;
   }
 
   /** The block of an object, to be changed. */

@@ -100,6 +100,9 @@ export class ZfsFileSystem implements FileSystem {
     const { dentries, set } = state;
     for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) {
       const child = dentries.child(row);
+      // A real entry has the type itself.
+      const failed = set.load(child);
+      if (failed !== undefined) return failed;
       visit(dentries.name(row), child, set.word(child, MODE) & S_IFMT);
     }
     return undefined;

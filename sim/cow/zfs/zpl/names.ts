@@ -46,7 +46,17 @@ export function lookup(state: ZplState, directory: number, name: Name): number |
     const loaded = directoryOf(state, directory);
     if (isErrno(loaded)) return loaded;
   }
-  return state.dentries.lookup(directory, name) || ENOENT;
+  const found = state.dentries.lookup(directory, name);
+  return found === 0 ? ENOENT : (state.set.load(found) ?? found);
+}
+
+/** A number for a new object, its dnode in memory. */
+function takeNumber({ set, processor }: ZplState): number | Errno {
+  const object = set.numbers.take(processor);
+  const failed = set.load(object);
+  if (failed === undefined) return object;
+  set.numbers.give(object);
+  return failed;
 }
 
 /** Fills a new object. */
@@ -84,7 +94,8 @@ export function create(state: ZplState, directory: number, name: Name, init: New
   if (state.set.word(directory, NLINK) === 0) return ENOENT;
   const refused = state.begin(CALL_BYTES);
   if (refused !== undefined) return refused;
-  const object = state.set.numbers.take(state.processor);
+  const object = takeNumber(state);
+  if (isErrno(object)) return object;
   createAs(state, { directory, name, data }, object, init);
   return object;
 }
@@ -108,7 +119,8 @@ export function createAs(
 export function tmpfile(state: ZplState, directory: number, init: NewInode): number | Errno {
   const refused = state.begin(CALL_BYTES);
   if (refused !== undefined) return refused;
-  const object = state.set.numbers.take(state.processor);
+  const object = takeNumber(state);
+  if (isErrno(object)) return object;
   makeObject(state, object, directory, init);
   state.set.setWord(object, NLINK, 0);
   state.set.unlinked.add(object);

@@ -14,6 +14,8 @@ import { replayXattr } from "./xattrs.ts";
 export function replayIntent(state: ZplState, intent: Intent): Errno | undefined {
   const { names } = state.environment;
   const { set } = state;
+  const unread = set.load(intent.object);
+  if (unread !== undefined) return unread;
   switch (intent.op) {
     case "create": {
       const data = directoryOf(state, intent.directory);

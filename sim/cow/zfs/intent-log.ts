@@ -24,18 +24,13 @@ import type { ContentIntent, Intent, ZplState } from "./zpl/state.ts";
 /** A record's head, as it counts in the length of a block. */
 const RECORD_BYTES = 192;
 
-/** An intent that no block holds yet. */
-interface Waiting {
-  readonly intent: Intent;
-  /** Whether it becomes durable with an fsync of any file, not only of its own. */
-  withAny: boolean;
-}
-
 export class IntentLog {
   readonly #pool: Pool;
   readonly #set: ObjectSet;
-  /** Intents of the open group that no block holds yet. */
-  #waiting: Waiting[] = [];
+  /** Intents of the open group that no block holds yet, and that the next fsync of any file makes durable (i_sync_list). */
+  #sync: Intent[] = [];
+  /** Those that only an fsync of their own object does, by that (i_async_tree). */
+  readonly #async = new Map<number, Intent[]>();
   /** Where the next block of the chain lies. */
   #next: BlockPointer | undefined;
   #sequence = 0;
@@ -68,36 +63,39 @@ export class IntentLog {
     if (this.#replaying !== undefined) return;
     // Nobody could find an object without names after a power cut.
     if (isContent(intent) && this.#set.word(intent.object, NLINK) === 0) return;
-    if (intent.op === "remove") this.#forgetContent(intent.object);
-    if (intent.op === "rename") for (const one of this.#contentOf(intent.object)) one.withAny = true;
-    this.#waiting.push({ intent, withAny: !isContent(intent) });
+    if (isContent(intent)) {
+      const list = this.#async.get(intent.object);
+      if (list === undefined) this.#async.set(intent.object, [intent]);
+      else list.push(intent);
+    } else {
+      if (intent.op === "remove") this.#forgetContent(intent.object);
+      if (intent.op === "rename") this.#wantContent(intent.object);
+      this.#sync.push(intent);
+    }
     if (always) this.commit(0, "always");
   }
 
-  #contentOf(object: number): Waiting[] {
-    return this.#waiting.filter(({ intent }) => isContent(intent) && intent.object === object);
+  /** What was done to an object goes with all else from now on (zil_async_to_sync). */
+  #wantContent(object: number): void {
+    for (const intent of this.#async.get(object) ?? []) this.#sync.push(intent);
+    this.#async.delete(object);
   }
 
   /** What was done to an object that has lost its last name matters no more, and another object may get its number (zil_remove_async). */
   #forgetContent(object: number): void {
-    if (this.#set.word(object, NLINK) > 0) return;
-    const gone = new Set(this.#contentOf(object));
-    if (gone.size > 0) this.#waiting = this.#waiting.filter((one) => !gone.has(one));
+    if (this.#set.word(object, NLINK) === 0) this.#async.delete(object);
   }
 
   /** Makes durable what an fsync of an object promises. @param sync - the property of that name. */
   commit(object: number, sync: string): Errno | undefined {
     if (sync === "disabled") return undefined;
     if (this.#pool.failure !== undefined) return EIO;
-    const needed = this.#waiting.filter(({ intent, withAny }) => {
-      return withAny || sync === "always" || (isContent(intent) && intent.object === object);
-    });
-    if (needed.length === 0) return undefined;
+    for (const each of sync === "always" ? [...this.#async.keys()] : [object]) this.#wantContent(each);
+    if (this.#sync.length === 0) return undefined;
     if (this.#next === undefined) return this.#begin();
-    const chosen = new Set(needed);
-    this.#waiting = this.#waiting.filter((one) => !chosen.has(one));
-    const written = this.#writeParts(needed.map(({ intent }) => intent));
-    return written ? undefined : this.#pool.syncGroup();
+    const intents = this.#sync;
+    this.#sync = [];
+    return this.#writeParts(intents) ? undefined : this.#pool.syncGroup();
   }
 
   /** Writes intents into as many blocks as they need. @returns whether that worked. */
@@ -150,7 +148,8 @@ export class IntentLog {
 
   /** The group that was open is written: its intents are in it. */
   groupWritten(): void {
-    this.#waiting = [];
+    this.#sync = [];
+    this.#async.clear();
     for (const block of this.#blocks.splice(0)) freeLogBlock(this.#pool.store, block);
   }
 

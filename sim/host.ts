@@ -97,6 +97,7 @@ export class Host implements HostParts {
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();
   /** What filesystems counted that are gone. */
+  readonly watch: Vfs["watch"] = (watched, mask, listener) => this.vfs.watch(watched, mask, listener);
   readonly #ended: Record<string, number> = {};
   /** Unmounted, but perhaps still used. */
   #detached: Mount[] = [];

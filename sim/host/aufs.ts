@@ -48,7 +48,7 @@ function refuseXino(host: HostParts, { xino }: ParsedOptions): MountFailure | un
 
 function partsOf(host: HostParts): AufsHost {
   const { names, clock, events, views } = host;
-  return { names, clock, events, views, newDevice: () => host.anonymousNumber() };
+  return { names, clock, events, views, watch: host.watch, newDevice: () => host.anonymousNumber() };
 }
 
 function mount(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {

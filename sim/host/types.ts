@@ -16,6 +16,7 @@ import type { InUse } from "../union/overlayfs/in-use.ts";
 import type { FileSystem, Inode } from "../vfs/filesystem.ts";
 import type { Position } from "../vfs/mount.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
+import type { Vfs } from "../vfs/vfs.ts";
 
 /** A block device that the host knows by a name. */
 export interface AttachedDevice {
@@ -44,6 +45,8 @@ export interface HostParts {
   device(name: string): AttachedDevice | undefined;
   /** A filesystem that is mounted already, or still used. */
   mounted(is: (fs: FileSystem) => boolean): FileSystem | undefined;
+  /** Begins a watch on an inode; what it returns ends it. */
+  readonly watch: Vfs["watch"];
   /** A new st_dev for a filesystem without a device (kernel: get_anon_bdev). */
   anonymousNumber(): DeviceNumber;
   /** The place of a path of mount options; a relative one begins at `directory`. */

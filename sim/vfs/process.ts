@@ -9,7 +9,7 @@ import type { Attributes } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { Walk } from "./walk.ts";
-import type { Watches } from "./watches.ts";
+import type { Listener, Watched, Watches } from "./watches.ts";
 
 /** Switches of /proc/sys/fs. */
 export interface Sysctls {
@@ -26,6 +26,8 @@ export interface Surroundings {
   capabilityChanges: number;
   /** Who is told of changes; undefined while nobody watches. */
   watches: Watches | undefined;
+  /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */
+  watch(watched: Watched, mask: number, listener: Listener): () => void;
 }
 
 export interface Process {

@@ -26,7 +26,7 @@ import * as remove from "./remove.ts";
 import * as renaming from "./rename.ts";
 import * as space from "./space.ts";
 import { Walk } from "./walk.ts";
-import { IN_ATTRIB, IN_MODIFY, type Listener, Watches } from "./watches.ts";
+import { IN_ATTRIB, IN_MODIFY, type Listener } from "./watches.ts";
 import * as xattr from "./xattr.ts";
 
 export class Task implements Process {
@@ -326,12 +326,8 @@ export class Task implements Process {
   watch(path: string, mask: number, listener: Listener): (() => void) | Errno {
     const refused = other.inotifyAdd(this, path);
     if (refused !== undefined) return refused;
-    this.vfs.watches ??= new Watches(this.vfs.names);
-    const end = this.vfs.watches.add(this.walk.position(), mask, listener);
-    return () => {
-      end();
-      if (this.vfs.watches?.isEmpty === true) this.vfs.watches = undefined;
-    };
+    const { mount, inode } = this.walk.position();
+    return this.vfs.watch({ fs: mount.fs, inode }, mask, listener);
   }
   /** Tells of a change by path; the walk stands where it was made. @returns the call's result */
   #told<T>(result: T, path: string, mask: number): T {

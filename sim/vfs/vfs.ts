@@ -14,7 +14,7 @@ import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
 import type { Surroundings, Sysctls } from "./process.ts";
 import { Task } from "./task.ts";
-import type { Watches } from "./watches.ts";
+import { type Listener, type Watched, Watches } from "./watches.ts";
 
 /** What a Vfs stands on. */
 export interface VfsParts {
@@ -110,6 +110,16 @@ export class Vfs implements Surroundings {
     const place = this.mounts.indexOf(mount);
     if (place >= 0) this.mounts.splice(place, 1);
     return undefined;
+  }
+
+  /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */
+  watch(watched: Watched, mask: number, listener: Listener): () => void {
+    this.watches ??= new Watches(this.names);
+    const end = this.watches.add(watched, mask, listener);
+    return () => {
+      end();
+      if (this.watches?.isEmpty === true) this.watches = undefined;
+    };
   }
 
   /** How many mounts show a filesystem. */

@@ -28,6 +28,12 @@ export const IN_ISDIR = 0x4000_0000;
 /** Takes an event's mask, and the name in a watched directory; "" for the watched inode itself. */
 export type Listener = (mask: number, name: string) => void;
 
+/** An inode that is watched. */
+export interface Watched {
+  readonly fs: FileSystem;
+  readonly inode: Inode;
+}
+
 interface Watch {
   readonly mask: number;
   readonly listener: Listener;
@@ -47,7 +53,7 @@ export class Watches {
   }
 
   /** Begins a watch. @param mask - IN_* of interest. @returns what ends it; once is enough */
-  add({ mount: { fs }, inode }: Position, mask: number, listener: Listener): () => void {
+  add({ fs, inode }: Watched, mask: number, listener: Listener): () => void {
     fs.hold(inode);
     const watch: Watch = { mask, listener };
     let inodes = this.#watched.get(fs);

@@ -18,6 +18,8 @@ const call = fc.record({
   to: path,
 });
 const linkCall = fc.oneof(call, fc.record({ call: fc.constantFrom("link", "append", "unlink"), path, to: path }));
+/** How changes beside the mount would be seen, of which there are none. */
+const access = fc.constantFrom("", ",udba=none", ",udba=reval", ",udba=notify");
 type Call = { readonly call: string; readonly path: string; readonly to: string };
 
 const MAKE: Readonly<Record<string, (task: Task, step: Call) => unknown>> = {
@@ -90,14 +92,14 @@ function enter(
 
 test("Random calls over up to four branches end as on one filesystem; lower branches keep every byte; a new mount shows the same", () => {
   fc.assert(
-    fc.property(fc.array(fc.array(call, { maxLength: 14 }), { minLength: 2, maxLength: 4 }), (layers) => {
+    fc.property(fc.array(fc.array(call, { maxLength: 14 }), { minLength: 2, maxLength: 4 }), access, (layers, udba) => {
       const lab = new AufsLab();
       const flat = within(lab, lab.branch("flat"));
       let chain: string[] = [];
       for (const [index, steps] of layers.entries()) {
         chain = [lab.branch(`l${index}`), ...chain];
         const below = chain.slice(1).map((branch) => [branch, tree(lab.task, branch)]);
-        const { task, fs, path: target } = enter(lab, chain);
+        const { task, fs, path: target } = enter(lab, chain, [], udba);
         for (const step of steps) {
           const answer = make(task, step);
           if (answer !== "EXDEV") expect([step, answer]).toEqual([step, make(flat, step)]);
@@ -120,14 +122,14 @@ test("Random calls over up to four branches end as on one filesystem; lower bran
 
 test("Hard links of a lower branch stay one file while the mount lives, whatever is done to their names", () => {
   fc.assert(
-    fc.property(fc.array(linkCall, { maxLength: 16 }), fc.array(linkCall, { maxLength: 16 }), (first, then) => {
+    fc.property(fc.array(linkCall, { maxLength: 16 }), fc.array(linkCall, { maxLength: 16 }), access, (first, then, udba) => {
       const lab = new AufsLab();
       const [low, flatBranch] = [lab.branch("low"), lab.branch("flat")];
       const flat = within(lab, flatBranch);
       const below = within(lab, low);
       for (const step of first) expect(make(below, step)).toBe(make(flat, step));
       const before = tree(lab.task, low);
-      const { task, fs } = enter(lab, [lab.branch("rw"), low]);
+      const { task, fs } = enter(lab, [lab.branch("rw"), low], [], udba);
       for (const step of then) {
         const answer = make(task, step);
         if (answer !== "EXDEV") expect([step, answer]).toEqual([step, make(flat, step)]);

@@ -14,10 +14,12 @@ import { IS_DIRECTORY, IS_SHARED, type Node, ROOT_NODE, WHITEOUT_ENTRY } from ".
 import { NO_FILE } from "../open-files.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { storeRenamed } from "./dirren.ts";
+import { loseEntry } from "./lose.ts";
 import { type AufsHost, branchSet, mountBranch, ownEntries, refuseAdding, refuseWriting, removeOwnEntries } from "./mount.ts";
 import { type AufsFailure, type AufsOptions, refuse } from "./options.ts";
-import { loseEntry, refreshBelow } from "./refresh.ts";
+import { refreshBelow } from "./refresh.ts";
 import type { Aufs, Branch, BranchSet, MountedBranch } from "./state.ts";
+import { beginDirectAccess } from "./udba.ts";
 
 /** One change of a mount's branches; without an index a branch goes behind the last. */
 export type BranchChange =
@@ -31,6 +33,7 @@ export function remountAufs(
   changes: readonly BranchChange[],
   options: Partial<AufsOptions>,
 ): AufsFailure | undefined {
+  const before = aufs.options.udba;
   aufs.options = { ...aufs.options, ...options };
   let branches = aufs.branches;
   let refused: AufsFailure | undefined;
@@ -42,7 +45,9 @@ export function remountAufs(
     }
     branches = next;
   }
-  if (branches !== aufs.branches) commit(aufs, branchSet(host, branches, aufs.options));
+  const opens = aufs.options.udba !== before;
+  if (branches !== aufs.branches || opens) commit(aufs, branchSet(host, branches, aufs.options));
+  if (opens) beginDirectAccess(aufs);
   return refused;
 }
 

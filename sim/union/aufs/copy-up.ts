@@ -5,7 +5,7 @@
  * Interface: order of one copy: a passing name in its directory, data, xattrs, owner, mode and times, then the name in its place. The directory
  * that receives it gets a new mtime (C1). A failure leaves nothing of the object; parents that were copied before stay.
  */
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -140,6 +140,8 @@ export function copyInto(
   const links = source.attributes.nlink;
   const upper = aufs.upperAt(branch);
   const at = { directory: aufs.mustBeOn(place.directory, branch), name: place.name };
+  // Somebody made it there beside the mount (au_lkup_neg: "should be negative").
+  if (aufs.options.udba !== undefined && !isErrno(upper.fs.lookup(at.directory, at.name))) return EIO;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   const made = isDirectory ? makeAt(aufs, upper, source, at) : makeAndRename(aufs, upper, source, at);
   if (isErrno(made)) return made;

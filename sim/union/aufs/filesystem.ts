@@ -66,21 +66,27 @@ export class AufsFileSystem implements FileSystem {
     return inodeHandle(this.aufs.nodes.parentOf(directory));
   }
   create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    this.aufs.listings.delete(directory);
     return creation.create(this.aufs, directory, name, init) as Inode | Errno;
   }
   tmpfile(directory: Inode, init: NewInode): Inode | Errno {
     return creation.tmpfile(this.aufs, directory, init) as Inode | Errno;
   }
   link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    this.aufs.listings.delete(directory);
     return creation.link(this.aufs, source, directory, name);
   }
   unlink(directory: Inode, name: Name): Errno | undefined {
+    this.aufs.listings.delete(directory);
     return unlink(this.aufs, directory, name);
   }
   rmdir(directory: Inode, name: Name): Errno | undefined {
+    this.aufs.listings.delete(directory);
     return rmdir(this.aufs, directory, name);
   }
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    this.aufs.listings.delete(directory);
+    this.aufs.listings.delete(toDirectory);
     return rename(this.aufs, { directory, name, toDirectory, toName }, flags);
   }
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
@@ -216,6 +222,7 @@ export class AufsFileSystem implements FileSystem {
     for (const branch of aufs.uppers) if (branch.permission.writable) storeRenamed(aufs.names, branch, branch.renamed);
     const failed = this.sync();
     aufs.lower?.release();
+    aufs.pins.releaseAll();
     for (const { fs, inode } of aufs.branches) fs.drop(inode);
     return failed;
   }

@@ -4,7 +4,7 @@
  */
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { S_IFDIR } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import {
   IS_DIRECTORY,
@@ -17,16 +17,18 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
-import { type FormerNames, formerNames, lowerOfRenamed } from "./dirren.ts";
 import { IS_DISPLACED, IS_PSEUDO_LINKED, IS_STALE } from "./flags.ts";
 import type { Found } from "./found.ts";
 import { isReserved } from "./names.ts";
+import { search } from "./search.ts";
 import type { Aufs } from "./state.ts";
+import { giveUp, keep } from "./udba.ts";
 
 /** @returns the node, ENOENT, or EPERM for one of aufs's own names. */
 export function lookup(aufs: Aufs, directory: Node, name: Name): Node | Errno {
   const known = aufs.nodes.dentries.lookup(directory, name);
   if (known === 0) return meet(aufs, directory, name);
+  if (aufs.options.udba !== undefined && giveUp(aufs, directory, name, known)) return meet(aufs, directory, name);
   if (known >= WHITEOUT_ENTRY) return ENOENT;
   // Which of its names a call copies up is the one that was walked last.
   if (aufs.nodes.has(known, IS_SHARED)) aufs.nodes.seeAs(known, directory, name);
@@ -58,6 +60,11 @@ export function whiteoutBranch(aufs: Aufs, directory: Node, name: Name): number 
 
 /** Notes that a name is absent. @param whited - the operation knows that a whiteout covers it. */
 export function leaveAbsent(aufs: Aufs, directory: Node, name: Name, whited: boolean): void {
+  if (aufs.options.udba !== undefined) {
+    // The kernel unhashes the entry of a name that goes (d_drop, d_move).
+    aufs.nodes.forget(directory, name);
+    return;
+  }
   const covered = whited || (aufs.uppers.length > 1 && whiteoutBranch(aufs, directory, name) >= 0);
   aufs.nodes.leave(directory, name, covered ? WHITEOUT_ENTRY : NEGATIVE_ENTRY);
 }
@@ -90,74 +97,6 @@ export function showsBelow(aufs: Aufs, directory: Node, name: Name, branch: numb
   return isErrno(found) ? found : found !== 0;
 }
 
-/** Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file. */
-export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Errno | undefined {
-  const { uppers, rules, counters } = aufs;
-  into.branch = -1;
-  into.isWhited = false;
-  into.isDirectory = false;
-  into.isOpaque = false;
-  into.lower = 0;
-  if (into.instances.length > 0) into.instances = [];
-  let former: FormerNames | undefined;
-  let asked = name;
-  for (let branch = aufs.branchOf(directory); branch < uppers.length; branch++) {
-    const inside = aufs.inodeOn(directory, branch);
-    if (inside === undefined) continue;
-    const { fs, permission } = aufs.upperAt(branch);
-    counters.layerLookups += 1;
-    asked = former?.nameOn(branch) ?? asked;
-    const found = rules.find(fs, inside, asked, permission.whiteouts);
-    if (isErrno(found)) return found;
-    if (found === WHITEOUT) {
-      into.isWhited = into.branch < 0;
-      return undefined;
-    }
-    if (found === ABSENT || former?.isOther(branch, found as Inode) === true) continue;
-    const ends = takeInstance(into, branch, found as Inode, (fs.mode(found as Inode) & S_IFMT) === S_IFDIR);
-    if (ends) return undefined;
-    if (into.instances[branch] === undefined) continue;
-    const isOpaque = permission.whiteouts && rules.isOpaque(fs, found as Inode);
-    if (isErrno(isOpaque)) return isOpaque;
-    into.isOpaque = isOpaque;
-    if (isOpaque) return undefined;
-    if (aufs.options.dirren) former = formerNames(aufs, branch, found as Inode, former);
-  }
-  return searchBelow(aufs, directory, into, { name: asked, former });
-}
-
-/** Takes what a branch has: what is found first tells the type. @returns whether it ends the search. */
-function takeInstance(into: Found, branch: number, inode: Inode, isDirectory: boolean): boolean {
-  if (into.branch < 0) {
-    into.branch = branch;
-    into.inode = inode;
-    into.isDirectory = isDirectory;
-  }
-  if (into.isDirectory && isDirectory) into.instances[branch] = inode;
-  return !into.isDirectory;
-}
-
-interface BelowRequest {
-  readonly name: Name;
-  readonly former: FormerNames | undefined;
-}
-
-function searchBelow(aufs: Aufs, directory: Node, into: Found, { name, former }: BelowRequest): Errno | undefined {
-  const below = aufs.nodes.lowerOf(directory);
-  if (below === 0) return undefined;
-  const { view } = aufs;
-  let lower: ViewNode | Errno;
-  if (aufs.options.dirren) lower = lowerOfRenamed(aufs, below, { name, former, isDirectory: into.branch >= 0 });
-  else {
-    lower = into.branch < 0 ? view.lookup(below, name) : view.lookupDirectory(below, name);
-    aufs.counters.layerLookups += view.lastProbes;
-  }
-  if (isErrno(lower)) return lower;
-  into.lower = lower;
-  if (into.branch < 0) into.isDirectory = lower !== 0 && view.isDirectory(lower);
-  return undefined;
-}
-
 /** The first lookup of a name. */
 function meet(aufs: Aufs, directory: Node, name: Name): Node | Errno {
   const { nodes, found } = aufs;
@@ -171,6 +110,7 @@ function meet(aufs: Aufs, directory: Node, name: Name): Node | Errno {
   }
   const node = nodeOf(aufs, found);
   nodes.enter(directory, name, node);
+  if (aufs.options.udba !== undefined) keep(aufs, node);
   return node;
 }
 

@@ -10,6 +10,7 @@ import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import type { Vfs } from "../../vfs/vfs.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, VIEW_ROOT } from "../lower-view.ts";
 import type { LowerViews } from "../lower-views.ts";
@@ -21,6 +22,7 @@ import { ORPHAN_FOLDER, PSEUDO_LINK_FOLDER, WHITEOUT_BASE } from "./names.ts";
 import { type AufsFailure, type AufsOptions, BRANCHES_MAX, DEFAULT_OPTIONS, refuse, tooManyBranches } from "./options.ts";
 import { AufsRules } from "./rules.ts";
 import { Aufs, type Branch, type BranchSet, type LowerBranches, type MountedBranch, type OwnEntries } from "./state.ts";
+import { beginDirectAccess } from "./udba.ts";
 import { WHITEOUT_MODE } from "./whiteout.ts";
 
 /** What a mount takes from its host. */
@@ -30,6 +32,8 @@ export interface AufsHost {
   readonly events: EventStream;
   /** The views that the host's mounts share. */
   readonly views: LowerViews;
+  /** Begins a watch on an inode; what it returns ends it. */
+  readonly watch: Vfs["watch"];
   /** A device number that nothing has. */
   newDevice(): DeviceNumber;
 }
@@ -67,8 +71,10 @@ export function mountAufs(
     label,
     device: host.newDevice(),
     files: new OpenFiles(),
+    watch: host.watch,
   });
   enterRoot(aufs);
+  beginDirectAccess(aufs);
   return new AufsFileSystem(aufs);
 }
 
@@ -168,13 +174,14 @@ export function removeOwnEntries(names: NameTable, { fs, inode: root }: Branch):
   }
 }
 
-/** Divides branches at the lowest writable one. */
+/** Divides branches at the lowest writable one. Where they may be changed beside the mount, none may be merged into a view. */
 export function branchSet(
   host: Pick<AufsHost, "names" | "views">,
   branches: readonly MountedBranch[],
   options: AufsOptions,
 ): BranchSet {
-  const lowest = branches.findLastIndex(({ permission }) => permission.writable);
+  const lowest =
+    options.udba === undefined ? branches.findLastIndex(({ permission }) => permission.writable) : branches.length - 1;
   const uppers = branches.slice(0, lowest + 1);
   const lowers = branches.slice(lowest + 1);
   const heeds = lowers.map(({ permission }) => permission.whiteouts);

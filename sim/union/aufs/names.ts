@@ -39,6 +39,11 @@ export function hiddenBy(text: string): string | undefined {
     : undefined;
 }
 
+/** The name that a change of a branch's name is about: a whiteout's is the one it hides (au_hnotify). */
+export function changedName(text: string): string {
+  return isReserved(text) ? text.slice(WHITEOUT_PREFIX.length) : text;
+}
+
 /** The whiteouts' names of a host, each made up once. */
 export class WhiteoutNames {
   readonly #names: NameTable;

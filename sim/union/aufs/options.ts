@@ -56,6 +56,10 @@ export interface AufsOptions {
   readonly dirren: boolean;
   /** Access control lists of the branches count (acl: SB_POSIXACL). */
   readonly acl: boolean;
+  /** How changes that are made beside the mount are seen, where the options say it (udba.ts). */
+  readonly udba: "none" | "reval" | "notify" | undefined;
+  /** How long a listing may be given again where branches are changed beside the mount, in seconds (rdcache). */
+  readonly listingSeconds: number;
   readonly create: CreatePolicy;
   readonly copyUp: CopyUpPolicy;
 }
@@ -63,6 +67,9 @@ export interface AufsOptions {
 /** How long a look at free space holds where no seconds are given, and the most that can be (AUFS_MFS_DEF_SEC, AUFS_MFS_MAX_SEC). */
 const SPACE_SECONDS = 30;
 const SPACE_SECONDS_MAX = 3600;
+/** The same of listings (AUFS_RDCACHE_DEF, AUFS_RDCACHE_MAX). */
+const LISTING_SECONDS = 10;
+const LISTING_SECONDS_MAX = 3600;
 
 export const DEFAULT_OPTIONS: AufsOptions = {
   dirperm1: false,
@@ -73,6 +80,8 @@ export const DEFAULT_OPTIONS: AufsOptions = {
   sum: false,
   dirren: false,
   acl: false,
+  udba: undefined,
+  listingSeconds: LISTING_SECONDS,
   create: { kind: "tdp", seconds: SPACE_SECONDS, limit: 0 },
   copyUp: "tdp",
 };
@@ -157,15 +166,18 @@ const FLAGS: Readonly<Record<string, Partial<AufsOptions>>> = {
   nodirren: { dirren: false },
   acl: { acl: true },
   noacl: { acl: false },
+  "udba=none": { udba: "none" },
+  "udba=reval": { udba: "reval" },
+  "udba=notify": { udba: "notify" },
+  "udba=fsnotify": { udba: "notify" },
 };
 
-/** Words that change nothing here: tables that this engine has not (xino, rdcache …), and checks for changes made behind the mount's back (udba). */
+/** Words that change nothing here: tables that this engine has not (xino, rdblk …). */
 const WITHOUT_EFFECT: readonly RegExp[] = [
   /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose)$/,
   /^(v|quiet|q|silent|wsum)$/,
   /^(itrunc_xino|trunc_xino_path)=./,
-  /^udba=(none|reval|notify|fsnotify)$/,
-  /^(dirwh|rdcache|rdblk|rdhash|plink_warn|fhsm_sec)=(\d+|def)$/,
+  /^(dirwh|rdblk|rdhash|plink_warn|fhsm_sec)=(\d+|def)$/,
   /^context=./,
 ];
 
@@ -204,6 +216,14 @@ function parseCreate(text: string): CreatePolicy | undefined {
   return seconds > SPACE_SECONDS_MAX ? undefined : { kind, seconds, limit: least === 0 ? 0 : Number(numbers[0]) };
 }
 
+const LISTINGS = /^rdcache=(\d+|def)$/;
+
+/** How long listings are given again; undefined for what is too long. */
+function parseListingSeconds(text: string): Partial<AufsOptions> | undefined {
+  const listingSeconds = text === "def" ? LISTING_SECONDS : Number(text);
+  return listingSeconds > LISTING_SECONDS_MAX ? undefined : { listingSeconds };
+}
+
 const BRANCHES = /^(?:br|dirs)[:=](.*)$/;
 const ADD = /^(?:add|ins)[:=](-?\d+):(.*)$/;
 const AT_AN_END = /^(append|prepend)[:=](.*)$/;
@@ -231,6 +251,8 @@ function parseOption(word: string): Partial<AufsOptions> | undefined {
     return policy === undefined ? undefined : { create: policy };
   }
   const copyUp = COPY_UP.exec(word)?.[1];
+  const seconds = LISTINGS.exec(word)?.[1];
+  if (seconds !== undefined) return parseListingSeconds(seconds);
   if (copyUp !== undefined && Object.hasOwn(COPY_UP_KINDS, copyUp)) return { copyUp: COPY_UP_KINDS[copyUp] as CopyUpPolicy };
   return WITHOUT_EFFECT.some((known) => known.test(word)) ? {} : undefined;
 }

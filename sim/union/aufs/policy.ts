@@ -54,7 +54,7 @@ function bottomUpParent(aufs: Aufs, directory: Node, top: number): number | Errn
  * @returns EROFS where no branch at or above is writable.
  */
 export function copyUpBranch(aufs: Aufs, directory: Node, top: number): number | Errno {
-  if (aufs.uppers.length === 1) return 0;
+  if (aufs.uppers.length === 1) return nearestWritable(aufs, 0);
   switch (aufs.options.copyUp) {
     case "bu":
       return nearestWritable(aufs, top);
@@ -67,7 +67,7 @@ export function copyUpBranch(aufs: Aufs, directory: Node, top: number): number |
 
 /** Where a new name is made (au_wr_dir): where the policy says, or, if that cannot be written, where copies go. */
 export function createBranch(aufs: Aufs, directory: Node, name: Name, isDirectory: boolean): number | Errno {
-  if (aufs.uppers.length === 1) return 0;
+  if (aufs.uppers.length === 1) return nearestWritable(aufs, 0);
   const chosen = byPolicy(aufs, { directory, name, isDirectory });
   if (!isErrno(chosen) && aufs.isWritable(chosen)) return chosen;
   return copyUpBranch(aufs, directory, aufs.branchOf(directory));

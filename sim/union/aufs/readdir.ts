@@ -11,6 +11,7 @@ import { type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { IS_UNLISTABLE } from "./flags.ts";
 import { lookup } from "./lookup.ts";
 import type { Aufs } from "./state.ts";
+import { isFresh } from "./udba.ts";
 
 const NONE: readonly ListingEntry[] = [];
 
@@ -62,11 +63,21 @@ function shownEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
   return shown;
 }
 
+/** What a listing gives: where branches are changed beside the mount, perhaps what it gave a while ago. */
+function listed(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
+  if (aufs.options.udba === undefined) return shownEntries(aufs, node);
+  const known = aufs.listings.get(node);
+  if (known !== undefined && isFresh(aufs, known.readAt)) return known.shown;
+  const shown = shownEntries(aufs, node);
+  if (!isErrno(shown)) aufs.listings.set(node, { shown, readAt: aufs.clock.now });
+  return shown;
+}
+
 /** d_ino is the number that stat would show, which an inode that was not met yet gets now. */
 export function iterate(aufs: Aufs, node: Node, visit: VisitEntry): Errno | undefined {
   // Recorded once, with no reason to be seen in the source.
   if (aufs.nodes.has(node, IS_UNLISTABLE)) return ENOENT;
-  const shown = shownEntries(aufs, node);
+  const shown = listed(aufs, node);
   if (isErrno(shown)) return shown;
   const whiteouts = aufs.options.showWhiteouts ? whiteoutEntries(aufs, node) : NONE;
   if (isErrno(whiteouts)) return whiteouts;

@@ -7,7 +7,8 @@
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, IS_OPAQUE, IS_SHARED, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { type Found, newFound } from "./found.ts";
-import { search } from "./lookup.ts";
+import { loseEntry } from "./lose.ts";
+import { search } from "./search.ts";
 import type { Aufs } from "./state.ts";
 
 /** Looks again for a directory under its own name, and for everything known below it. */
@@ -31,7 +32,8 @@ export function refreshBelow(aufs: Aufs, directory: Node): void {
   }
 }
 
-function refreshEntry(aufs: Aufs, directory: Node, name: Name, child: Node): void {
+/** Looks again for one known entry of a directory, and for what is known in it. */
+export function refreshEntry(aufs: Aufs, directory: Node, name: Name, child: Node): void {
   const found = newFound();
   const failed = search(aufs, directory, name, found);
   if (failed !== undefined || !isStill(aufs, child, found)) {
@@ -71,23 +73,5 @@ function adopt(aufs: Aufs, node: Node, found: Found): void {
   if (found.isOpaque) nodes.set(node, IS_OPAQUE);
   if (aufs.uppers.length > 1) instances.set(node, found.instances.slice());
   else instances.delete(node);
-}
-
-/** What was known at a name is no longer there; a directory goes with all it holds. */
-export function loseEntry(aufs: Aufs, directory: Node, name: Name, child: Node): void {
-  const { nodes } = aufs;
-  if (nodes.has(child, IS_DIRECTORY)) loseEntries(aufs, child);
-  aufs.openedAs.forget({ node: child, directory, name });
-  nodes.forget(directory, name);
-  nodes.afterLoss(child);
-}
-
-/** A directory is gone with all it holds. */
-export function loseEntries(aufs: Aufs, directory: Node): void {
-  const { dentries } = aufs.nodes;
-  for (let row = dentries.first(directory); row !== 0; row = dentries.first(directory)) {
-    const [name, child] = [dentries.name(row), dentries.child(row)];
-    if (child >= WHITEOUT_ENTRY) aufs.nodes.forget(directory, name);
-    else loseEntry(aufs, directory, name, child);
-  }
+  aufs.whenPlaced?.(node);
 }

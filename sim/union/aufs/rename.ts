@@ -13,11 +13,12 @@ import { canTake } from "./create.ts";
 import { noteRename } from "./dirren.ts";
 import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow, whiteoutBranch } from "./lookup.ts";
+import { loseEntries } from "./lose.ts";
 import { mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
 import { testEmpty, testLowerEmpty } from "./readdir.ts";
-import { loseEntries, refreshEntries } from "./refresh.ts";
+import { refreshEntries } from "./refresh.ts";
 import type { Aufs, Place } from "./state.ts";
 import {
   type BranchName,

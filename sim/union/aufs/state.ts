@@ -16,7 +16,9 @@ import type { Name, NameTable } from "../../core/names.ts";
 import type { DeviceNumber, InodeNumber } from "../../core/units.ts";
 import { type Credentials, ROOT } from "../../vfs/credentials.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
+import type { Vfs } from "../../vfs/vfs.ts";
 import type { LayerDirectory } from "../layer.ts";
+import type { ListingEntry } from "../listing.ts";
 import type { LowerView } from "../lower-view.ts";
 import { IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, UnionNodes } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
@@ -25,6 +27,7 @@ import type { ViewNode } from "../view-nodes.ts";
 import { IS_DISPLACED } from "./flags.ts";
 import { type Found, newFound } from "./found.ts";
 import type { AufsOptions, BranchPermission } from "./options.ts";
+import { BranchPins } from "./pins.ts";
 import { PolicyState } from "./policy-state.ts";
 import type { AufsRules } from "./rules.ts";
 
@@ -106,6 +109,8 @@ export interface AufsParts {
   readonly label: string;
   readonly device: DeviceNumber;
   readonly files: OpenFiles;
+  /** Begins a watch on an inode of a branch; what it returns ends it. */
+  readonly watch: Vfs["watch"];
 }
 
 /** The numbers of the root and of the first inode that is met (AUFS_ROOT_INO, AUFS_FIRST_INO). */
@@ -149,6 +154,13 @@ export class Aufs implements BranchSet {
   /** What the lower branches of a merged directory add to its st_nlink. */
   readonly lowerLinks: Map<ViewNode, number> = new Map();
   readonly policies: PolicyState = new PolicyState();
+  readonly watch: Vfs["watch"];
+  /** What is kept of branches that may be changed beside the mount. */
+  readonly pins: BranchPins = new BranchPins();
+  /** Listings of directories that are given again for a while, and when each was read. */
+  readonly listings: Map<Node, { readonly shown: readonly ListingEntry[]; readonly readAt: number }> = new Map();
+  /** Hears of a directory that is on other branches than before. */
+  whenPlaced: ((directory: Node) => void) | undefined;
   readonly counters: AufsCounters = {
     lookups: 0,
     layerLookups: 0,
@@ -184,6 +196,7 @@ export class Aufs implements BranchSet {
     this.label = parts.label;
     this.device = parts.device;
     this.files = parts.files;
+    this.watch = parts.watch;
   }
 
   /** The merged view of the lower branches; there must be one where a node has a lower part. */
@@ -255,6 +268,7 @@ export class Aufs implements BranchSet {
       this.instances.set(directory, among);
     }
     if (above) this.nodes.setUpper(directory, inode, branch);
+    this.whenPlaced?.(directory);
   }
 
   /** A directory has nothing to do any more with what lies below a branch. */
@@ -293,6 +307,8 @@ export class Aufs implements BranchSet {
   #forget(node: Node): void {
     const { nodes } = this;
     this.settle(node);
+    this.pins.release(node);
+    this.listings.delete(node);
     this.instances.delete(node);
     if (nodes.has(node, IS_SHARED)) {
       if (nodes.hasUpper(node)) unshare(this.upperAt(nodes.layerOf(node)).shared, nodes.upperOf(node), node);

@@ -1,0 +1,25 @@
+/**
+ * Entries that a mount knew and that are gone, without a call of its own that took them away.
+ */
+import type { Name } from "../../core/names.ts";
+import { IS_DIRECTORY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import type { Aufs } from "./state.ts";
+
+/** What was known at a name is no longer there; a directory goes with all it holds. */
+export function loseEntry(aufs: Aufs, directory: Node, name: Name, child: Node): void {
+  const { nodes } = aufs;
+  if (nodes.has(child, IS_DIRECTORY)) loseEntries(aufs, child);
+  aufs.openedAs.forget({ node: child, directory, name });
+  nodes.forget(directory, name);
+  nodes.afterLoss(child);
+}
+
+/** A directory is gone with all it holds. */
+export function loseEntries(aufs: Aufs, directory: Node): void {
+  const { dentries } = aufs.nodes;
+  for (let row = dentries.first(directory); row !== 0; row = dentries.first(directory)) {
+    const [name, child] = [dentries.name(row), dentries.child(row)];
+    if (child >= WHITEOUT_ENTRY) aufs.nodes.forget(directory, name);
+    else loseEntry(aufs, directory, name, child);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Asking the branches for a name: the upper ones from the top down, then the merged view of those below (fs/aufs/dentry.c, au_lkup_dentry;
+ * spec/union.md section 12).
+ */
+import { type Errno, isErrno } from "../../core/errno.ts";
+import type { Name } from "../../core/names.ts";
+import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { ABSENT, WHITEOUT } from "../layer.ts";
+import type { Node } from "../nodes.ts";
+import type { ViewNode } from "../view-nodes.ts";
+import { type FormerNames, formerNames, lowerOfRenamed } from "./dirren.ts";
+import type { Found } from "./found.ts";
+import type { Aufs } from "./state.ts";
+
+/** Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file. */
+export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Errno | undefined {
+  const { uppers, rules, counters } = aufs;
+  into.branch = -1;
+  into.isWhited = false;
+  into.isDirectory = false;
+  into.isOpaque = false;
+  into.lower = 0;
+  if (into.instances.length > 0) into.instances = [];
+  let former: FormerNames | undefined;
+  let asked = name;
+  for (let branch = aufs.branchOf(directory); branch < uppers.length; branch++) {
+    const inside = aufs.inodeOn(directory, branch);
+    if (inside === undefined) continue;
+    const { fs, permission } = aufs.upperAt(branch);
+    counters.layerLookups += 1;
+    asked = former?.nameOn(branch) ?? asked;
+    const found = rules.find(fs, inside, asked, permission.whiteouts);
+    if (isErrno(found)) return found;
+    if (found === WHITEOUT) {
+      into.isWhited = into.branch < 0;
+      return undefined;
+    }
+    if (found === ABSENT || former?.isOther(branch, found as Inode) === true) continue;
+    const ends = takeInstance(into, branch, found as Inode, (fs.mode(found as Inode) & S_IFMT) === S_IFDIR);
+    if (ends) return undefined;
+    if (into.instances[branch] === undefined) continue;
+    const isOpaque = permission.whiteouts && rules.isOpaque(fs, found as Inode);
+    if (isErrno(isOpaque)) return isOpaque;
+    into.isOpaque = isOpaque;
+    if (isOpaque) return undefined;
+    if (aufs.options.dirren) former = formerNames(aufs, branch, found as Inode, former);
+  }
+  return searchBelow(aufs, directory, into, { name: asked, former });
+}
+
+/** Takes what a branch has: what is found first tells the type. @returns whether it ends the search. */
+function takeInstance(into: Found, branch: number, inode: Inode, isDirectory: boolean): boolean {
+  if (into.branch < 0) {
+    into.branch = branch;
+    into.inode = inode;
+    into.isDirectory = isDirectory;
+  }
+  if (into.isDirectory && isDirectory) into.instances[branch] = inode;
+  return !into.isDirectory;
+}
+
+interface BelowRequest {
+  readonly name: Name;
+  readonly former: FormerNames | undefined;
+}
+
+function searchBelow(aufs: Aufs, directory: Node, into: Found, { name, former }: BelowRequest): Errno | undefined {
+  const below = aufs.nodes.lowerOf(directory);
+  if (below === 0) return undefined;
+  const { view } = aufs;
+  let lower: ViewNode | Errno;
+  if (aufs.options.dirren) lower = lowerOfRenamed(aufs, below, { name, former, isDirectory: into.branch >= 0 });
+  else {
+    lower = into.branch < 0 ? view.lookup(below, name) : view.lookupDirectory(below, name);
+    aufs.counters.layerLookups += view.lastProbes;
+  }
+  if (isErrno(lower)) return lower;
+  into.lower = lower;
+  if (into.branch < 0) into.isDirectory = lower !== 0 && view.isDirectory(lower);
+  return undefined;
+}

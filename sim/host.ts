@@ -212,7 +212,7 @@ export class Host implements HostParts {
 
   /** Mounts. @returns nothing, or why not. */
   mount(request: MountRequest): MountFailure | undefined {
-    let options: MountOptions = { text: request.options ?? "" };
+    let options: MountOptions = { text: request.options ?? "", source: this.#sourceOf(request.source) };
     const data: string[] = [];
     for (const word of splitOptions(request.options ?? "")) {
       const general = GENERAL.get(word);
@@ -234,6 +234,12 @@ export class Host implements HostParts {
     if (stack === undefined) this.#mounts.set(request.target, [mounted]);
     else stack.push(mounted);
     return undefined;
+  }
+
+  /** How /proc/mounts tells what is mounted: of a device its node, which for a volume of the device mapper is in a folder of its own. */
+  #sourceOf(source: string): string {
+    if (this.device(source) === undefined || source.startsWith("/")) return source;
+    return this.disks.has(source) || source.startsWith("loop") ? `/dev/${source}` : `/dev/mapper/${source}`;
   }
 
   #make(request: MountRequest, data: string): FileSystem | MountFailure {

@@ -19,6 +19,8 @@ export interface MountOptions {
   readonly nodev?: boolean;
   /** MS_NOEXEC: executing gives EACCES. */
   readonly noexec?: boolean;
+  /** What is mounted, as /proc/mounts tells it: a device's node, or the name that mount(8) was given. */
+  readonly source?: string;
   /** The whole text behind -o, which the mount event tells. */
   readonly text?: string;
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Attributes } from "./filesystem.ts";
-import type { Position } from "./mount.ts";
+import type { Mount, Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { Walk } from "./walk.ts";
 import type { Listener, Watched, Watches } from "./watches.ts";
@@ -20,6 +20,8 @@ export interface Sysctls {
 /** What all tasks of a host share. */
 export interface Surroundings {
   readonly names: NameTable;
+  /** Every mount that has not ended, in the order of mounting. */
+  readonly mounts: readonly Mount[];
   readonly clock: Clock;
   readonly sysctls: Sysctls;
   /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */

@@ -13,7 +13,7 @@ import { perform as performCall } from "../calls/perform.ts";
 import type { CallSession } from "../calls/session.ts";
 import { shown } from "../calls/show.ts";
 import type { CallResult, Step } from "../calls/step.ts";
-import type { MadeCall } from "../shell/process.ts";
+import type { MadeCall } from "../shell/call-text.ts";
 import { type Outcome, runScript } from "../shell/run.ts";
 import type { CallStep, Data, Operation } from "./action.ts";
 import { performBulk } from "./bulk.ts";

@@ -37,10 +37,17 @@ export function pathText(path: string): string {
 
 /** Permission bits as strace writes them. */
 export function octal(mode: number): string {
-  return `0${mode.toString(8)}`;
+  return `0${mode.toString(8).padStart(2, "0")}`;
 }
 
 /** A path without a slash at its end and without "." at its start. */
 export function tidy(path: string): string {
   return path.replace(/(?<=.)\/+$/, "");
+}
+
+/** One system call that a command made. */
+export interface MadeCall {
+  readonly name: string;
+  readonly arguments: string;
+  readonly result: string;
 }

@@ -9,37 +9,29 @@
  */
 import type { Time } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
-import { EBADF, EINVAL, type Errno, ESPIPE, isErrno } from "../../sim/core/errno.ts";
+import { EBADF, EINVAL, ENOTSUP, type Errno, ESPIPE, isErrno } from "../../sim/core/errno.ts";
 import type { Random } from "../../sim/core/random.ts";
 import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
-import { type Attributes, newAttributes, O_CLOEXEC, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import {
+  type Attributes,
+  newAttributes,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  type StatFs,
+} from "../../sim/vfs/filesystem.ts";
 import { aclBytes, aclName, aclOfMode } from "../../sim/vfs/posix-acl.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { flagsText, octal, pathText, tidy } from "./call-text.ts";
+import { flagsText, type MadeCall, octal, pathText, tidy } from "./call-text.ts";
+import { DEVICES, type OpenedFile, where } from "./opened-file.ts";
 import { takeFrom } from "./pipe.ts";
-
-/** One system call that a command made. */
-export interface MadeCall {
-  readonly name: string;
-  readonly arguments: string;
-  readonly result: string;
-}
-
-/** An open file: the kernel's descriptor, or a device of the machine. */
-export interface OpenedFile {
-  readonly fd: number;
-  readonly path: string;
-  readonly device: "null" | "zero" | "random" | "pipe" | undefined;
-  /** What a pipe holds: its writer adds at the end, its reader takes from the beginning. */
-  readonly held?: Content[];
-}
-
-const DEVICES: ReadonlyMap<string, "null" | "zero" | "random"> = new Map([
-  ["/dev/null", "null"],
-  ["/dev/zero", "zero"],
-  ["/dev/urandom", "random"],
-  ["/dev/random", "random"],
-]);
 
 /** What getdents64 returns at a time in glibc: a buffer of 32 KiB; an entry takes its header, its name and its end, in eights. */
 const DIRECTORY_BUFFER = 32_768;
@@ -113,6 +105,10 @@ export class Process {
     return this.#made("newfstatat", this.task.fstat(file.fd), `<${file.path}>`);
   }
 
+  statfs(path: string): StatFs | Errno {
+    return this.#made("statfs", this.task.statfs(path), pathText(path));
+  }
+
   /** Opens a directory and reads its entries; `whole`: to its end, else the first part. */
   list(path: string, flags: number, { whole = true }: { readonly whole?: boolean } = {}): DirectoryEntry[] | Errno {
     const file = this.open(path, flags);
@@ -159,6 +155,12 @@ export class Process {
       mode === undefined ? undefined : octal(mode),
     );
     return isErrno(fd) ? fd : { fd, path: tidy(path), device };
+  }
+  /** creat(2): the older way to open for writing. */
+  creat(path: string, mode: number): OpenedFile | Errno {
+    const fd = this.task.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    this.#made("creat", isErrno(fd) ? fd : fd + 3, pathText(path), octal(mode));
+    return isErrno(fd) ? fd : { fd, path: tidy(path), device: undefined };
   }
   close(file: OpenedFile): Errno | undefined {
     if (file.device !== undefined) return undefined;
@@ -260,9 +262,9 @@ export class Process {
   symlink(target: string, path: string): Errno | undefined {
     return this.#made("symlinkat", this.task.symlink(target, path), pathText(target), pathText(path));
   }
-  readlink(path: string): string | Errno {
+  readlink(path: string, call: "readlink" | "readlinkat" = "readlink"): string | Errno {
     const target = this.task.readlink(path);
-    this.#made("readlink", isErrno(target) ? target : target.length, pathText(path));
+    this.#made(call, isErrno(target) ? target : target.length, pathText(path));
     return target;
   }
   chdir(path: string): Errno | undefined {
@@ -277,7 +279,12 @@ export class Process {
   lchmod(path: string, mode: number): Errno | undefined {
     const file = this.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_PATH);
     if (isErrno(file)) return file;
-    this.fstat(file);
+    const of = this.fstat(file);
+    // A symbolic link has no mode of its own to change.
+    if (!isErrno(of) && (of.mode & S_IFMT) === S_IFLNK) {
+      this.close(file);
+      return ENOTSUP;
+    }
     const failed = this.#made("chmod", this.task.chmod(path, mode), `"/proc/self/fd/${file.fd + 3}"`, octal(mode));
     this.close(file);
     return failed;
@@ -389,8 +396,4 @@ export class Process {
     else if (this.errors === "output") this.printContent(Content.text(`${message}\n`));
     else this.write(this.errors, Content.text(`${message}\n`));
   }
-}
-
-function where(of: string | OpenedFile): string {
-  return typeof of === "string" ? pathText(of) : `<${of.path}>`;
 }

@@ -7,12 +7,14 @@ import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { below, fail } from "./command.ts";
-import { byBytes, globPattern } from "./commands/listing.ts";
+import { globPattern } from "./commands/find.ts";
+import { byBytes } from "./commands/listing.ts";
 import { COMMANDS } from "./commands/table.ts";
+import type { OpenedFile } from "./opened-file.ts";
 import { OptionFault, parseOptions } from "./options.ts";
 import { plainText, type SimpleCommand, type Word } from "./parse.ts";
 import { newPipe } from "./pipe.ts";
-import { type OpenedFile, Process, type ProcessOptions } from "./process.ts";
+import { Process, type ProcessOptions } from "./process.ts";
 
 /** How a script ended. */
 export interface Outcome {

@@ -10,7 +10,7 @@ that no filesystem sees (fcntl, dup2, fadvise, umask), closes, and those on file
 """
 import json, os, re, subprocess, sys, tempfile
 
-KEPT = set("""newfstatat statx openat read write lseek ftruncate truncate fsync fdatasync syncfs sync getdents64 ioctl copy_file_range fchmod
+KEPT = set("""creat newfstatat statx openat read write lseek ftruncate truncate fsync fdatasync syncfs sync getdents64 ioctl copy_file_range fchmod
 fchmodat chmod mknod mknodat fchown fchownat utimensat mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat readlink
 readlinkat setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr
 fallocate""".split())
@@ -66,7 +66,7 @@ def told(name, words, result, base):
     if at is not None and not paths: paths.append(f"<{at}>")
     if name == "statx": rest = [w for w in ["AT_SYMLINK_NOFOLLOW"] if any(w in word for word in words)]
     value = re.sub(r"-1 (\w+).*", r"\1", result)
-    if name == "openat" and value[0].isdigit(): value = "fd"
+    if name in ("openat", "creat") and value[0].isdigit(): value = "fd"
     elif name in ("getdents64",) : value = "0" if value == "0" else "…" 
     order = paths + rest if not (rest and rest[0].startswith(("<", '"'))) else rest + paths
     return re.sub(r'\bCu[A-Za-z0-9]{6}\b', "Cu??????", f"{name}({', '.join(order)}) = {value.split('<')[0]}")

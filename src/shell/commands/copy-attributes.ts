@@ -4,7 +4,8 @@
 import { ENODATA, ENOTSUP, isErrno } from "../../../sim/core/errno.ts";
 import { type Attributes, S_IFDIR, S_IFMT } from "../../../sim/vfs/filesystem.ts";
 import { fail, quoted, refuse } from "../command.ts";
-import type { OpenedFile, Process } from "../process.ts";
+import type { OpenedFile } from "../opened-file.ts";
+import type { Process } from "../process.ts";
 
 type Of = string | OpenedFile;
 

@@ -8,7 +8,8 @@ import { Content } from "../../../sim/core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno, EXDEV, isErrno } from "../../../sim/core/errno.ts";
 import { type Attributes, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../../sim/vfs/filesystem.ts";
 import { fail, quoted, refuse } from "../command.ts";
-import type { OpenedFile, Process } from "../process.ts";
+import type { OpenedFile } from "../opened-file.ts";
+import type { Process } from "../process.ts";
 
 /** io_blksize: never less than 128 KiB. */
 export const BUFFER_BYTES = 131_072;

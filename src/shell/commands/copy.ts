@@ -22,7 +22,8 @@ import {
   S_IFREG,
 } from "../../../sim/vfs/filesystem.ts";
 import { below, quoted, refuse } from "../command.ts";
-import type { OpenedFile, Process } from "../process.ts";
+import type { OpenedFile } from "../opened-file.ts";
+import type { Process } from "../process.ts";
 import { copyList, copyXattrs } from "./copy-attributes.ts";
 import { copyData } from "./copy-file.ts";
 

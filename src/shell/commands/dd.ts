@@ -6,7 +6,8 @@ import { Content } from "../../../sim/core/content.ts";
 import { ESPIPE, isErrno } from "../../../sim/core/errno.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted, refuse } from "../command.ts";
-import type { OpenedFile, Process } from "../process.ts";
+import type { OpenedFile } from "../opened-file.ts";
+import type { Process } from "../process.ts";
 import { humanSize, sizeOf } from "./sizes.ts";
 
 const SEEK_CUR = 1;

@@ -6,7 +6,7 @@ import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted } from "../command.ts";
 import { option } from "../options.ts";
 import type { Process } from "../process.ts";
-import { LETTERS, scaledBy } from "./sizes.ts";
+import { humanText } from "./sizes.ts";
 
 const FTS_OPEN = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_NOFOLLOW | fs.O_CLOEXEC | fs.O_DIRECTORY;
 
@@ -20,15 +20,6 @@ interface Usage {
   readonly totalsOnly: boolean;
   readonly shown: (bytes: number) => string;
   status: number;
-}
-
-/** Bytes with a letter, rounded up: 4.0K, 12M. */
-function humanText(bytes: number): string {
-  const { amount, power } = scaledBy(1024, bytes);
-  if (power === 0) return String(bytes);
-  const tenths = Math.ceil(amount * 10) / 10;
-  const text = tenths < 10 ? tenths.toFixed(1) : String(Math.ceil(amount));
-  return text === "1024" ? `1.0${LETTERS[power] ?? ""}` : `${text}${LETTERS[power - 1] ?? ""}`;
 }
 
 function isNew({ seen, everything }: Usage, of: fs.Attributes): boolean {

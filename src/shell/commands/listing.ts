@@ -1,16 +1,17 @@
 /**
- * ls and stat (coreutils 9.1, src/ls.c, stat.c), and find (findutils 4.9, by fts).
+ * ls and stat (coreutils 9.1, src/ls.c, stat.c).
  */
-import { type Errno, isErrno } from "../../../sim/core/errno.ts";
+import { isErrno } from "../../../sim/core/errno.ts";
 import { majorOf, minorOf } from "../../../sim/core/units.ts";
 import type { DirectoryEntry } from "../../../sim/vfs/directory.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, missingOperand, quoted } from "../command.ts";
-import { option, type Parsed } from "../options.ts";
+import { option } from "../options.ts";
 import type { Process } from "../process.ts";
 
 const READ = fs.O_RDONLY | fs.O_NONBLOCK | fs.O_CLOEXEC | fs.O_DIRECTORY;
-const TYPE_LETTERS: ReadonlyMap<number, string> = new Map([
+/** The letter of each type of file but regular ones. */
+export const TYPE_LETTERS: ReadonlyMap<number, string> = new Map([
   [fs.S_IFDIR, "d"],
   [fs.S_IFLNK, "l"],
   [fs.S_IFCHR, "c"],
@@ -239,112 +240,6 @@ export const stat: Command = {
       if (isErrno(found)) status = fail(process, `stat: cannot statx ${quoted(path)}`, found);
       else process.print(`${format.replace(/%(.)/g, (whole, letter: string) => directive(letter, path, found) ?? whole)}\n`);
     }
-    return status;
-  },
-};
-
-const FIND_READ = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_NOFOLLOW | fs.O_CLOEXEC | fs.O_DIRECTORY;
-
-interface Finding {
-  readonly type: string | undefined;
-  readonly name: RegExp | undefined;
-  readonly deletes: boolean;
-  readonly depthMax: number;
-}
-
-/** What find's words ask; a sentence for one that is not known. */
-function findingOf(words: readonly string[]): Finding | string {
-  let [type, name, deletes, depthMax]: [string | undefined, RegExp | undefined, boolean, number] = [
-    undefined,
-    undefined,
-    false,
-    Number.POSITIVE_INFINITY,
-  ];
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? "";
-    if (word === "-delete") deletes = true;
-    else if (word !== "-print") {
-      const value = words[at + 1];
-      if (value === undefined) return `missing argument to \`${word}'`;
-      if (word === "-type") type = value;
-      else if (word === "-name") name = globPattern(value);
-      else if (word === "-maxdepth") depthMax = Number(value);
-      else return `unknown predicate \`${word}'`;
-      at += 1;
-    }
-  }
-  return { type, name, deletes, depthMax };
-}
-
-/** A pattern of file names (fnmatch) as a regular expression over the whole name. */
-export function globPattern(pattern: string): RegExp {
-  let source = "";
-  for (let at = 0; at < pattern.length; at++) {
-    const unit = pattern[at] ?? "";
-    const close = unit === "[" ? pattern.indexOf("]", at + 2) : -1;
-    if (unit === "*") source += "[^/]*";
-    else if (unit === "?") source += "[^/]";
-    else if (close > 0) {
-      source += `[${pattern
-        .slice(at + 1, close)
-        .replace(/^!/, "^")
-        .replaceAll("\\", "\\\\")}]`;
-      at = close;
-    } else source += unit.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  }
-  return new RegExp(`^${source}$`, "su");
-}
-
-interface Found {
-  readonly path: string;
-  readonly type: number;
-  readonly depth: number;
-}
-
-function visit(process: Process, at: Found, how: Finding): number {
-  const { path, type, depth } = at;
-  const name = path.slice(path.replace(/\/+$/, "").lastIndexOf("/") + 1);
-  const matches =
-    (how.name === undefined || how.name.test(name)) && (how.type === undefined || how.type === (TYPE_LETTERS.get(type) ?? "f"));
-  if (matches && !how.deletes) process.print(`${path}\n`);
-  let status = 0;
-  if (type === fs.S_IFDIR && depth < how.depthMax) {
-    const relative = path.replace(/^\.\//, "");
-    if (depth > 0) process.lstat(relative);
-    const directory = process.open(relative, FIND_READ);
-    if (isErrno(directory)) return fail(process, `find: ${quoted(path)}`, directory);
-    process.fstat(directory);
-    process.lstat(relative);
-    const entries = process.getdents(directory, relative);
-    process.close(directory);
-    for (const entry of isErrno(entries) ? [] : entries) {
-      const inner = path.endsWith("/") ? path + entry.name : `${path}/${entry.name}`;
-      status = Math.max(status, visit(process, { path: inner, type: entry.type, depth: depth + 1 }, how));
-    }
-  }
-  if (!matches || !how.deletes || path === ".") return status;
-  const failed: Errno | undefined = process.unlinkat(path, type === fs.S_IFDIR);
-  return failed === undefined ? status : fail(process, `find: cannot delete ${quoted(path)}`, failed);
-}
-
-export const find: Command = {
-  name: "find",
-  about: "walks trees: -name PATTERN, -type f|d|l, -maxdepth N, -print, -delete",
-  options: [],
-  verbatim: true,
-  run: (process, { operands }: Parsed) => {
-    const first = operands.findIndex((word) => word.startsWith("-"));
-    const paths = first < 0 ? operands : operands.slice(0, first);
-    const how = findingOf(first < 0 ? [] : operands.slice(first));
-    if (typeof how === "string") return fail(process, `find: ${how}`);
-    const here = process.open(".", fs.O_RDONLY | fs.O_CLOEXEC);
-    let status = 0;
-    for (const path of paths.length === 0 ? ["."] : paths) {
-      const found = process.lstat(path);
-      if (isErrno(found)) status = fail(process, `find: ${quoted(path)}`, found);
-      else status = Math.max(status, visit(process, { path, type: found.mode & fs.S_IFMT, depth: 0 }, how));
-    }
-    if (!isErrno(here)) process.close(here);
     return status;
   },
 };

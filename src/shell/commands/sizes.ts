@@ -36,3 +36,12 @@ export function humanSize(bytes: number, base: 1000 | 1024): string {
   const shown = amount < 9.95 ? amount.toFixed(1) : String(Math.round(amount));
   return `${shown} ${letter}${suffix}`;
 }
+
+/** Bytes with a letter, rounded up: 4.0K, 12M. */
+export function humanText(bytes: number): string {
+  const { amount, power } = scaledBy(1024, bytes);
+  if (power === 0) return String(bytes);
+  const tenths = Math.ceil(amount * 10) / 10;
+  const text = tenths < 10 ? tenths.toFixed(1) : String(Math.ceil(amount));
+  return text === "1024" ? `1.0${LETTERS[power] ?? ""}` : `${text}${LETTERS[power - 1] ?? ""}`;
+}

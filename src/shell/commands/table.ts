@@ -9,12 +9,15 @@ import type { Process } from "../process.ts";
 import { cp } from "./cp.ts";
 import { cat, sync, touch, truncate } from "./data.ts";
 import { dd } from "./dd.ts";
+import { df } from "./df.ts";
 import { du } from "./du.ts";
-import { find, ls, stat } from "./listing.ts";
+import { find } from "./find.ts";
+import { ls, stat } from "./listing.ts";
 import { mv } from "./mv.ts";
 import { ln, mkdir, mkfifo, mknod } from "./names.ts";
 import { chgrp, chmod, chown } from "./owners.ts";
 import { rm, rmdir } from "./remove.ts";
+import { tar } from "./tar.ts";
 import { head, tail, wc } from "./text.ts";
 
 const echo: Command = {
@@ -126,6 +129,7 @@ const ALL: readonly Command[] = [
   chown,
   cp,
   dd,
+  df,
   du,
   echo,
   status("false", 1),
@@ -143,9 +147,11 @@ const ALL: readonly Command[] = [
   stat,
   sync,
   tail,
+  tar,
   test,
   touch,
   status("true", 0),
+  status(":", 0),
   truncate,
   wc,
 ];

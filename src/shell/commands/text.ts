@@ -5,9 +5,10 @@ import { Content } from "../../../sim/core/content.ts";
 import { isErrno } from "../../../sim/core/errno.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted } from "../command.ts";
+import type { OpenedFile } from "../opened-file.ts";
 import { option, type Parsed } from "../options.ts";
 import { newPipe } from "../pipe.ts";
-import type { OpenedFile, Process } from "../process.ts";
+import type { Process } from "../process.ts";
 import { sizeOf } from "./sizes.ts";
 
 const SEEK_SET = 0;

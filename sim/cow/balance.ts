@@ -37,9 +37,8 @@ interface Push {
   readonly emptying: boolean;
 }
 
-/** The neighbour of the path's node at `level`, own; undefined where the parent has none on that side. */
+/** The neighbour of the path's node at `level`, which is not the root; undefined where the parent has none on that side. */
 function neighbour(tree: TreeParts, path: Path, level: number, by: 1 | -1): Node | undefined {
-  if (level + 1 >= path.height) return undefined;
   const parent = path.node(level + 1);
   const slot = path.slot(level + 1) + by;
   if (slot < 0 || slot >= parent.count) return undefined;
@@ -155,7 +154,7 @@ function splitLeaf(tree: TreeParts, path: Path, key: Key, need: number): void {
     if (cut.alone) {
       const behind = cut.middle <= slot;
       insertPointer(tree, path, 1, { slot: path.slot(1) + (behind ? 1 : 0), key, child: made });
-      settleSlot(tree, path, made, 0);
+      settleSlot(path, made, 0);
       path.set(0, made, 0);
       if (!behind) tree.lowerKeys(path, 1, key);
       return;
@@ -164,9 +163,9 @@ function splitLeaf(tree: TreeParts, path: Path, key: Key, need: number): void {
     leaf.moveTo(made, { from: cut.middle, to: leaf.count, front: true }, tree.store.format.itemBytes);
     insertPointer(tree, path, 1, { slot: parentSlot + 1, key: made.key(0), child: made });
     if (slot >= cut.middle) {
-      settleSlot(tree, path, made, 0);
+      settleSlot(path, made, 0);
       path.set(0, made, slot - cut.middle);
-    } else settleSlot(tree, path, leaf, 0);
+    } else settleSlot(path, leaf, 0);
     if (!cut.twice) return;
     // The items behind the slot fill a leaf of their own; the new one goes before them.
   }
@@ -199,20 +198,14 @@ function insertPointer(tree: TreeParts, path: Path, level: number, what: { slot:
     made.insertChild(what.slot - middle, what.key, what.child);
     path.set(level, made, 0);
   } else node.insertChild(what.slot, what.key, what.child);
-  settleSlot(tree, path, path.node(level), level);
+  settleSlot(path, path.node(level), level);
 }
 
-/** Finds the slots above a node again, after pointers have moved; the path's nodes above may have been split. */
-function settleSlot(tree: TreeParts, path: Path, node: Node, level: number): void {
+/** Finds the slots above a node again, after pointers have moved: where a node above was split, the path has the half with the node. */
+function settleSlot(path: Path, node: Node, level: number): void {
   for (let above = level + 1, below = node; above < path.height; above++) {
-    let parent = path.node(above);
-    let slot = parent.children.indexOf(below.address);
-    if (slot < 0) {
-      const next = neighbour(tree, path, above, 1) ?? parent;
-      parent = next;
-      slot = parent.children.indexOf(below.address);
-      if (above + 1 < path.height) path.slots[above + 1] = path.slot(above + 1) + 1;
-    }
+    const parent = path.node(above);
+    const slot = parent.children.indexOf(below.address);
     assert(slot >= 0, `node ${below.address} has a parent beside its path`);
     path.set(above, parent, slot);
     below = parent;
@@ -256,8 +249,8 @@ function settleNodes(tree: TreeParts, path: Path): void {
   for (let level = 1; level < path.height; level++) {
     const node = path.node(level);
     if (level === path.height - 1) {
-      if (node.count === 1 && level > 0) lowerRoot(tree, node);
-      else if (node.count === 0) assert(false, "a root above leaves has at least one");
+      assert(node.count > 0, "a root above leaves has at least one");
+      if (node.count === 1) lowerRoot(tree, node);
       return;
     }
     if (node.count === 0) {
@@ -273,11 +266,9 @@ function settleNodes(tree: TreeParts, path: Path): void {
       node.moveTo(tree.own(left, parent, slot - 1), { from: 0, to: node.count, front: false }, 0);
       deletePointer(tree, path, level + 1, slot, node);
     } else if (right !== undefined && right.count + node.count <= most) {
-      node.moveTo(tree.own(right, parent, slot + 1), { from: 0, to: node.count, front: true }, 0);
-      parent.setKey(
-        slot + 1,
-        node.level === right.level ? tree.store.read(parent.children[slot + 1] as number).key(0) : node.key(0),
-      );
+      const filled = tree.own(right, parent, slot + 1);
+      node.moveTo(filled, { from: 0, to: node.count, front: true }, 0);
+      parent.setKey(slot + 1, filled.key(0));
       deletePointer(tree, path, level + 1, slot, node);
     } else return;
   }

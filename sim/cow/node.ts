@@ -73,19 +73,19 @@ export class Node implements BlockRecord {
   }
   /** Of a leaf: bytes of each item. */
   get sizes(): readonly number[] {
-    return this.level === 0 ? this.#now.numbers : NOTHING;
+    return this.#now.numbers;
   }
   /** Of a leaf: the value of each item. */
   get values(): readonly unknown[] {
-    return this.level === 0 ? this.#now.things : NOTHING;
+    return this.#now.things;
   }
   /** Addresses of the nodes below; none of a leaf. */
   get children(): readonly number[] {
     return this.level === 0 ? NOTHING : this.#now.numbers;
   }
-  /** Generations of the nodes below. */
+  /** Of another node: generations of the nodes below. */
   get generations(): readonly number[] {
-    return this.level === 0 ? NOTHING : (this.#now.things as number[]);
+    return this.#now.things as number[];
   }
 
   key(slot: number): Key {

@@ -3,6 +3,7 @@
  *
  * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
  */
+import { assert } from "../core/assert.ts";
 import type { Key } from "./key.ts";
 import type { Node } from "./node.ts";
 import type { Extent, ItemReference, Reference } from "./references.ts";
@@ -44,12 +45,8 @@ export class OwnerFinder {
   leavesOf(start: number): ReadonlySet<number> {
     const leaves = new Set<number>();
     const extent = this.#view.extent(start);
-    if (extent === undefined) return leaves;
-    for (const owner of this.#view.references(extent)) {
-      if (owner.parent > 0) leaves.add(owner.parent);
-      const tree = owner.parent > 0 ? undefined : this.#view.tree(owner.tree);
-      if (tree !== undefined) for (const leaf of this.#leavesOf(extent, tree, owner)) leaves.add(leaf);
-    }
+    assert(extent !== undefined, `there is data at ${start}`);
+    for (const owner of this.#view.references(extent)) for (const leaf of this.#leavesWith(extent, owner)) leaves.add(leaf);
     return leaves;
   }
 
@@ -59,34 +56,32 @@ export class OwnerFinder {
       for (const id of this.treesOf(address)) out.add(id);
     };
     for (const owner of this.#view.references(extent)) {
-      if (owner.parent > 0) {
-        addAll(owner.parent);
-        continue;
-      }
-      const tree = this.#view.tree(owner.tree);
-      if (tree === undefined) continue;
-      if (extent.level < 0) for (const leaf of this.#leavesOf(extent, tree, owner)) addAll(leaf);
-      else if (tree.root === extent.start) out.add(tree.id);
+      if (extent.level < 0) for (const leaf of this.#leavesWith(extent, owner)) addAll(leaf);
+      else if (owner.parent > 0) addAll(owner.parent);
       else {
-        const above = this.#above(extent, tree);
-        if (above !== undefined) addAll(above);
+        const tree = this.#view.tree(owner.tree);
+        if (tree === undefined) continue;
+        if (tree.root === extent.start) out.add(tree.id);
+        else addAll(this.#above(extent, tree));
       }
     }
     return out;
   }
 
   /** The node of the tree that points to a node. */
-  #above(extent: Extent, tree: Tree): number | undefined {
-    const node = this.#view.node(extent.start);
-    if (node.count === 0) return undefined;
-    const first: Key = node.key(0);
+  #above(extent: Extent, tree: Tree): number {
+    const first: Key = this.#view.node(extent.start).key(0);
     let at = tree.rootNode;
     while (at.level > extent.level + 1) at = this.#view.node(at.children[at.childSlot(first)] as number);
-    return at.level === extent.level + 1 && at.children[at.childSlot(first)] === extent.start ? at.address : undefined;
+    assert(at.children[at.childSlot(first)] === extent.start, `tree ${tree.id} points to node ${extent.start}, as it says`);
+    return at.address;
   }
 
-  /** The leaves of the tree in which the object's items use the data. */
-  #leavesOf(extent: Extent, tree: Tree, owner: Reference): Set<number> {
+  /** The leaves whose items one reference to data stands for: a parent itself, or those of the owner's tree in which the object's items are. */
+  #leavesWith(extent: Extent, owner: Reference): Set<number> {
+    if (owner.parent > 0) return new Set([owner.parent]);
+    const tree = this.#view.tree(owner.tree);
+    assert(tree !== undefined, `the owner of data at ${extent.start}, tree ${owner.tree}, is there`);
     const leaves = new Set<number>();
     const cursor = new Cursor(tree);
     const { object } = owner;

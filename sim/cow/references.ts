@@ -9,7 +9,7 @@
  * Interface: changes gather until the store commits them, which takes them one extent after the other; an extent without references is to be freed then. A change costs the same however many references its
  * extent has.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { Node } from "./node.ts";
 import type { TreeParts } from "./store.ts";
 
@@ -132,8 +132,13 @@ export class References {
 
   #known(start: number): Extent {
     const extent = this.extent(start);
-    if (extent === undefined) assert(false, `no extent at ${start}`);
-    return extent as Extent;
+    if (extent === undefined) throw new InvariantError(`no extent at ${start}`);
+    return extent;
+  }
+
+  /** The bytes of an extent. */
+  lengthOf(start: number): number {
+    return this.#known(start).length;
   }
 
   /** How many references an extent has now. */
@@ -273,11 +278,10 @@ export class References {
   /** The tree, which owns the node, leaves it to others: it and what the tree owns below count for themselves from now on. */
   disown(tree: TreeParts, node: Node): void {
     if (node.owner !== tree.id) return;
-    if (!this.#isFull(node.address)) {
-      this.changeBelow(node, { parent: node.address }, 1);
-      this.changeBelow(node, { tree: tree.id }, -1);
-      this.#setFull(node.address);
-    }
+    assert(!this.#isFull(node.address), `tree ${tree.id} has not left node ${node.address} yet`);
+    this.changeBelow(node, { parent: node.address }, 1);
+    this.changeBelow(node, { tree: tree.id }, -1);
+    this.#setFull(node.address);
     for (const child of node.children) this.disown(tree, tree.store.read(child));
   }
 

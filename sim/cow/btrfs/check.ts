@@ -7,8 +7,8 @@ import type { Node } from "../node.ts";
 import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import { type FreeSpaceInfo, freeRanges } from "./free-space-tree.ts";
-import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM, NODE_SIZE } from "./layout.ts";
-import { qgroupName } from "./quotas.ts";
+import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM } from "./layout.ts";
+import { type Quotas, qgroupName } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** Throws an InvariantError when something does not add up. O(everything). */
@@ -28,7 +28,7 @@ export function check(state: BtrfsState): void {
   checkFreeSpace(state);
   checkDelayed(state);
   state.quotas?.check();
-  if (state.quotas?.inconsistent === false && !state.isChanged) checkQuotas(state, extents);
+  if (state.quotas?.inconsistent === false && !state.isChanged) checkQuotas(state, state.quotas);
 }
 
 /** How often each extent is pointed to, by start: from each node once, from each root once. */
@@ -80,7 +80,7 @@ function checkSpace(state: BtrfsState, extents: ReadonlyMap<number, Extent>): vo
   for (const start of state.references.changed()) {
     if (state.references.count(start) > 0) continue;
     const group = state.space.groupOf(start).start;
-    used.set(group, (used.get(group) ?? 0) + (state.references.extent(start)?.length ?? 0));
+    used.set(group, (used.get(group) ?? 0) + state.references.lengthOf(start));
   }
   for (const group of state.space.groups) {
     const has = used.get(group.start) ?? 0;
@@ -122,17 +122,14 @@ function checkDelayed(state: BtrfsState): void {
 }
 
 /** Counts what each subvolume reaches from scratch. */
-function checkQuotas(state: BtrfsState, extents: ReadonlyMap<number, Extent>): void {
+function checkQuotas(state: BtrfsState, quotas: Quotas): void {
   const owners = new Map<number, Set<number>>();
   for (const { id, tree } of state.subvolumes.values()) {
-    const reach = (start: number): boolean => {
-      const set = owners.get(start) ?? new Set();
-      if (set.has(id)) return false;
-      owners.set(start, set.add(id));
-      return true;
+    const reach = (start: number): void => {
+      owners.set(start, (owners.get(start) ?? new Set()).add(id));
     };
     const go = (node: Node): void => {
-      if (!reach(node.address)) return;
+      reach(node.address);
       for (const child of node.children) go(state.read(child));
       for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
         const item = state.referenceOf(node, slot);
@@ -141,14 +138,14 @@ function checkQuotas(state: BtrfsState, extents: ReadonlyMap<number, Extent>): v
     };
     go(tree.rootNode);
   }
-  for (const group of state.quotas?.groups.values() ?? []) {
+  for (const group of quotas.groups.values()) {
     const below = new Set([group]);
     for (const one of below) for (const member of one.members) below.add(member);
     const own = new Set([...below].map(({ id }) => id));
     let referenced = 0;
     let exclusive = 0;
     for (const [start, ids] of owners) {
-      const length = extents.get(start)?.length ?? NODE_SIZE;
+      const length = state.references.lengthOf(start);
       const inside = [...ids].filter((id) => own.has(id)).length;
       if (inside === 0) continue;
       referenced += length;

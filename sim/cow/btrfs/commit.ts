@@ -84,8 +84,7 @@ function countQuotas(state: BtrfsState): void {
   const before = new OwnerFinder(then);
   const after = new OwnerFinder(treesNow(state));
   for (const start of references.changed()) {
-    const length = references.extent(start)?.length ?? 0;
-    quotas.account(length, before.treesOf(start), after.treesOf(start));
+    quotas.account(references.lengthOf(start), before.treesOf(start), after.treesOf(start));
   }
 }
 

@@ -3,6 +3,7 @@
  * (fs/btrfs/dir-item.c, inode-item.c).
  */
 
+import { assert } from "../../core/assert.ts";
 import { crc32cBytes } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
@@ -154,9 +155,8 @@ export function listEntries(state: BtrfsState, directory: InodeState): void {
   listedLater.clear();
 }
 
-/** The index of an entry whose reference does not tell it: a placeholder's. O(entries). */
+/** The index of an entry whose reference does not tell it: a placeholder's, which was listed before its snapshot was taken. O(entries). */
 export function indexOfEntry(directory: InodeState, name: string): number {
-  for (const [at, entry] of directory.listedLater) if (entry.name === name) return at;
   let index = 0;
   directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), (at, value) => {
     if ((value as DirEntry).name !== name) return false;
@@ -191,8 +191,8 @@ export function addRef(inode: InodeState, parent: number, ref: InodeRef): void {
   }
 }
 
-/** Takes a name from an inode. @returns the index of the entry in its directory; undefined when it has no such name. */
-export function removeRef(inode: InodeState, parent: number, name: string): number | undefined {
+/** Takes a name from an inode, which has it. @returns the index of the entry in its directory. */
+export function removeRef(inode: InodeState, parent: number, name: string): number {
   const { tree } = inode.subvolume;
   const at = key(inode.ino, INODE_REF, parent);
   const refs = (tree.get(at) ?? []) as readonly InodeRef[];
@@ -211,7 +211,7 @@ export function removeRef(inode: InodeState, parent: number, name: string): numb
   const extended = extrefKey(inode.ino, parent, name);
   const all = (tree.get(extended) ?? []) as readonly InodeExtref[];
   const one = all.find((ref) => ref.name === name && ref.parent === parent);
-  if (one === undefined) return undefined;
+  assert(one !== undefined, `inode ${inode.ino} has the name ${name} in ${parent}`);
   const rest = all.filter((ref) => ref !== one);
   if (rest.length === 0) tree.remove(extended);
   else

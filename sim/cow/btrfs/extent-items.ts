@@ -28,7 +28,6 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
   const tree = state.tree(EXTENT_TREE);
   const extent = delta.made ?? state.storedExtent(delta.start);
   assert(extent !== undefined, `there is an extent at ${delta.start}`);
-  if (extent === undefined) return;
   const references = extent.references + delta.more;
   if (references === 0) {
     if (delta.made === undefined) {

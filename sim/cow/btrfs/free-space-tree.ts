@@ -6,6 +6,7 @@
  * them when it has a hundred fewer.
  */
 import { assert } from "../../core/assert.ts";
+import type { Key } from "../key.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
 import { FORMAT, FREE_SPACE_BITMAP, FREE_SPACE_EXTENT, FREE_SPACE_INFO, FREE_SPACE_TREE, key, SECTOR_SIZE } from "./layout.ts";
@@ -92,10 +93,16 @@ function putRange(tree: Tree, start: number, end: number): void {
   tree.set(key(start, FREE_SPACE_EXTENT, end - start), 0, true);
 }
 
+/** Moves to the last item before a key of a group: at least the group's own information is there. */
+function seekInGroup(cursor: Cursor, at: Key): void {
+  assert(cursor.seekBefore(at), "the free space tree begins with what it says of a group");
+}
+
 /** Takes bytes out of the range around them. @returns how many ranges more there are. */
 function cutRange(tree: Tree, start: number, length: number): number {
   const cursor = new Cursor(tree);
-  const found = cursor.seekBefore(key(start, FREE_SPACE_EXTENT + 1)) ? cursor.key : key(0, 0);
+  seekInGroup(cursor, key(start, FREE_SPACE_EXTENT + 1));
+  const found = cursor.key;
   const end = start + length;
   const until = found.object + found.offset;
   assert(found.kind === FREE_SPACE_EXTENT && until >= end, `${length} bytes at ${start} are free in the free space tree`);
@@ -110,7 +117,8 @@ function joinRange(tree: Tree, group: GroupRange, start: number, length: number)
   const cursor = new Cursor(tree);
   let from = start;
   let until = start + length;
-  const before = cursor.seekBefore(key(start, FREE_SPACE_EXTENT)) ? cursor.key : key(0, 0);
+  seekInGroup(cursor, key(start, FREE_SPACE_EXTENT));
+  const before = cursor.key;
   const touchesBefore =
     before.kind === FREE_SPACE_EXTENT && before.object >= group.start && before.object + before.offset === start;
   const behind = until < group.start + group.length && cursor.seek(key(until, FREE_SPACE_EXTENT)) ? cursor.key : key(0, 0);

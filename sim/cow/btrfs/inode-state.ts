@@ -39,7 +39,7 @@ export class InodeState {
   nextIndex = 0;
   /** Of a directory: entries that are not in its list yet (delayed-inode.c), by index, ascending. */
   readonly listedLater: Map<number, DirEntry> = new Map();
-  /** Of a directory: the handle of the one above; 0 while unknown. */
+  /** Of a directory: the handle of the one above; 0 while unknown, and of the root of a subvolume while that has a name. */
   parent = 0;
   /** Its access control lists; undefined while nobody has read them. */
   acls: NewAcls | undefined;

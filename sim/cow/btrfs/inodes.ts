@@ -2,7 +2,7 @@
  * Inodes in memory (fs/btrfs/inode.c, delayed-inode.c): read from their item at first use, written back to it at a commit.
  */
 import { assert } from "../../core/assert.ts";
-import { type DeviceNumber, deviceNumber } from "../../core/units.ts";
+import type { DeviceNumber } from "../../core/units.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
 import { Cursor } from "../tree.ts";
@@ -63,21 +63,21 @@ export function dirtyMappingOf(state: BtrfsState, inode: InodeState): Mapping {
 
 /** st_dev of a subvolume: its own anonymous number, taken at first use. */
 export function deviceOf(state: BtrfsState, subvolume: Subvolume): DeviceNumber {
-  subvolume.device ??= state.environment.newDevice();
-  return subvolume.device ?? deviceNumber(0, 0);
+  const device = subvolume.device ?? state.environment.newDevice();
+  subvolume.device = device;
+  return device;
 }
 
-/** The directory above one: that of its only name; of a subvolume's root, where the subvolume has its name. */
+/** The directory above one: that of its only name, or of the one that it lost; of a subvolume's root, where the subvolume has its name. */
 export function parentOf(state: BtrfsState, directory: InodeState): Inode {
   if (directory.standsIn !== 0) return inodeHandle(directory.standsIn);
-  if (directory.ino === FIRST_FREE) return parentOfRoot(state, directory);
   if (directory.parent !== 0) return inodeHandle(directory.parent);
+  if (directory.ino === FIRST_FREE) return parentOfRoot(state, directory);
   const cursor = new Cursor(directory.subvolume.tree);
-  let parent = directory.handle;
-  if (cursor.seek(key(directory.ino, INODE_REF)) && cursor.compare(key(directory.ino, INODE_REF + 1)) < 0)
-    parent = handleOf(directory.subvolume.id, cursor.key.offset);
-  directory.parent = parent;
-  return inodeHandle(parent);
+  const isNamed = cursor.seek(key(directory.ino, INODE_REF)) && cursor.compare(key(directory.ino, INODE_REF + 1)) < 0;
+  assert(isNamed, `directory ${directory.ino} has a name`);
+  directory.parent = handleOf(directory.subvolume.id, cursor.key.offset);
+  return inodeHandle(directory.parent);
 }
 
 function parentOfRoot(state: BtrfsState, directory: InodeState): Inode {

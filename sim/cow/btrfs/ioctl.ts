@@ -84,23 +84,26 @@ interface SubvolumeInfo {
 export function listSubvolumes(fs: Btrfs): SubvolumeInfo[] {
   const out: SubvolumeInfo[] = [];
   for (const { id, item } of fs.state.subvolumes.values()) {
-    const ref = backrefOf(fs, id);
-    if (ref !== undefined && item.refs > 0) out.push({ id, parent: ref.parent, path: pathOf(fs, id), item });
+    const found = backrefOf(fs, id);
+    if (found !== undefined && item.refs > 0) out.push({ id, parent: found.parent, path: pathOf(fs, found), item });
   }
   return out.sort((one, other) => one.id - other.id);
 }
 
-function backrefOf(fs: Btrfs, id: number): { parent: number; ref: RootRef } | undefined {
+/** Where a subvolume has its name: in which one. */
+interface Backref {
+  readonly parent: number;
+  readonly ref: RootRef;
+}
+
+function backrefOf(fs: Btrfs, id: number): Backref | undefined {
   const cursor = new Cursor(fs.state.tree(ROOT_TREE));
   if (!cursor.seek(key(id, ROOT_BACKREF)) || cursor.compare(key(id, ROOT_BACKREF + 1)) >= 0) return undefined;
   return { parent: cursor.key.offset, ref: cursor.value as RootRef };
 }
 
 /** A subvolume's path from the top: names of folders from its directories' own references. */
-function pathOf(fs: Btrfs, id: number): string {
-  const found = backrefOf(fs, id);
-  if (found === undefined) return "";
-  const { parent, ref } = found;
+function pathOf(fs: Btrfs, { parent, ref }: Backref): string {
   const parts = [ref.name];
   let inode = fs.state.handle(parent, ref.directory) as Inode;
   for (;;) {

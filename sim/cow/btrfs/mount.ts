@@ -4,6 +4,7 @@
  * Interface: all nodes are read, so that what cannot be read is found here. Inodes and subvolumes without a name are freed, as a power cut may have left them.
  */
 import type { BlockDevice } from "../../block/device.ts";
+import { assert } from "../../core/assert.ts";
 import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Extent } from "../references.ts";
 import { Cursor, Tree } from "../tree.ts";
@@ -127,7 +128,8 @@ function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | und
 function loadSubvolume(state: BtrfsState, tree: Tree, item: RootItem): void {
   tree.lastSnapshot = item.lastSnapshot;
   const cursor = new Cursor(tree);
-  const lastIno = cursor.seekBefore(key(LAST_FREE, 0)) ? Math.max(FIRST_FREE, cursor.key.object) : FIRST_FREE;
+  assert(cursor.seekBefore(key(LAST_FREE, 0)), `subvolume ${tree.id} has a root folder`);
+  const lastIno = cursor.key.object;
   state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno });
   state.nextSubvolume = Math.max(state.nextSubvolume, tree.id + 1);
   if (item.refs === 0) state.deleted.push(tree.id);

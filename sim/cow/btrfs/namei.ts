@@ -4,9 +4,8 @@
  * Interface: an inode without names that is held keeps an orphan item, so that a mount after a power cut frees it; the last `drop` frees it otherwise.
  */
 import { Content } from "../../core/content.ts";
-import { EACCES, EMLINK, ENAMETOOLONG, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
+import { EACCES, EMLINK, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { initAcls } from "./acl.ts";
 import {
@@ -22,7 +21,7 @@ import {
 import { dropExtents, putExtent } from "./file-extents.ts";
 import { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp, writeInode } from "./inodes.ts";
-import { FIRST_FREE, INLINE_BYTES, ITEM_BYTES_MAX, key, LINKS_MAX, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
+import { FIRST_FREE, key, LINKS_MAX, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -69,7 +68,7 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
   return inode;
 }
 
-/** A symbolic link's target is data in its item. */
+/** A symbolic link's target is data in its item: what fits PATH_MAX fits there. */
 function putTarget(inode: InodeState, target: string): void {
   const content = Content.text(target);
   inode.size = content.length;
@@ -87,12 +86,10 @@ function nameInode(state: BtrfsState, directory: InodeState, name: string, inode
 export function create(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): number | Errno {
   const closed = closedError(directory, init.mode);
   if (closed !== undefined) return closed;
-  const isLink = (init.mode & S_IFMT) === S_IFLNK;
-  if (isLink && utf8Length(init.target) > Math.min(ITEM_BYTES_MAX - INLINE_BYTES, 4095)) return ENAMETOOLONG;
   const refused = state.begin(CREATE_ITEMS, directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeInode(state, directory, init);
-  if (isLink) putTarget(inode, init.target);
+  if ((init.mode & S_IFMT) === S_IFLNK) putTarget(inode, init.target);
   nameInode(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);
   return inode.handle;
@@ -160,9 +157,8 @@ export function freeInode(state: BtrfsState, inode: InodeState): void {
   state.inodes.delete(inode.handle);
 }
 
-/** The last hold of an inode has ended. */
+/** The last hold of an inode without names has ended. */
 export function dropHold(state: BtrfsState, inode: InodeState): void {
-  if (inode.nlink > 0 || inode.isPlaceholder || inode.ino === FIRST_FREE) return;
   if (state.begin(1) === undefined) freeInode(state, inode);
 }
 
@@ -189,8 +185,7 @@ export function unlink(state: BtrfsState, directory: InodeState, name: Name): Er
 
 /** Takes a name away from an inode and its directory; the count stays. */
 export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
-  const index = removeRef(inode, directory.ino, name);
-  removeEntry(state, directory, name, index ?? indexOfEntry(directory, name));
+  removeEntry(state, directory, name, removeRef(inode, directory.ino, name));
 }
 
 /** @param destroy - removes a subvolume whose root it is. */
@@ -219,5 +214,7 @@ export function dropDirectory(state: BtrfsState, directory: InodeState, name: st
     return;
   }
   takeName(state, directory, name, inode);
+  // Who stands in it still finds the way up.
+  inode.parent = directory.handle;
   dropLink(state, inode);
 }

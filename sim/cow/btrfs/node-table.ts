@@ -25,9 +25,10 @@ export class NodeTable {
     page[index & PAGE_MASK] = node;
   }
 
+  /** Takes out a node that is there. */
   delete(address: number): void {
     const index = address / NODE_SIZE;
-    const page = this.#pages[index >>> PAGE_BITS];
-    if (page !== undefined) page[index & PAGE_MASK] = undefined;
+    const page = this.#pages[index >>> PAGE_BITS] as (Node | undefined)[];
+    page[index & PAGE_MASK] = undefined;
   }
 }

@@ -55,7 +55,7 @@ export function rescanQuota(fs: Btrfs): Errno | undefined {
       if (!reach(node.address, NODE_SIZE)) return false;
       for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
         const item = state.referenceOf(node, slot);
-        if (item !== undefined) reach(item.start, state.references.extent(item.start)?.length ?? 0);
+        if (item !== undefined) reach(item.start, state.references.lengthOf(item.start));
       }
       return true;
     });

@@ -6,7 +6,7 @@
  */
 import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
-import { assert } from "../../core/assert.ts";
+import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
 import { EDQUOT, EIO, ENOSPC, EROFS, type Errno, isErrno } from "../../core/errno.ts";
@@ -182,8 +182,8 @@ export class BtrfsState implements NodeStore {
 
   tree(id: number): Tree {
     const tree = this.trees.get(id);
-    if (tree === undefined) assert(false, `${this.label} has no tree ${id}`);
-    return tree as Tree;
+    if (tree === undefined) throw new InvariantError(`${this.label} has no tree ${id}`);
+    return tree;
   }
 
   newUuid(): string {
@@ -228,8 +228,8 @@ export class BtrfsState implements NodeStore {
 
   read(address: number): Node {
     const node = this.nodes.get(address);
-    if (node === undefined) assert(false, `${this.label} has no node at ${address}`);
-    return node as Node;
+    if (node === undefined) throw new InvariantError(`${this.label} has no node at ${address}`);
+    return node;
   }
 
   allocate(tree: TreeParts, level: number): Node {

@@ -188,6 +188,7 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
   const refused = state.begin(CREATE_ITEMS);
   if (refused !== undefined) return refused;
   unnameSubvolume(state, directory, state.environment.names.text(name), subvolume.id);
+  root.parent = directory.handle;
   stamp(state, directory, true);
   subvolume.item = { ...subvolume.item, refs: 0 };
   state.itemChanged(subvolume);

@@ -1,9 +1,16 @@
 /** Quota groups above level 0 over mounts, and what their tools refuse (fs/btrfs/qgroup.c; recorded scripts are in test/data/btrfs/random/qgroups-*). */
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTCONN } from "../../sim/core/errno.ts";
+import { EBUSY, EDQUOT, EEXIST, EINVAL, ENOENT, ENOTCONN } from "../../sim/core/errno.ts";
 import { KIB } from "../../sim/core/units.ts";
-import { assignQgroup, createQgroup, destroyQgroup, rescanQuota, unassignQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
+import {
+  assignQgroup,
+  createQgroup,
+  destroyQgroup,
+  limitQgroup,
+  rescanQuota,
+  unassignQgroup,
+} from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { qgroupId } from "../../sim/cow/btrfs/quotas.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 import { qgroupsOf } from "./btrfs-script.ts";
@@ -66,8 +73,6 @@ test("groups that stand still count again after a mount, wrong as they are, unti
 });
 
 test("groups that are not there, have members or would be below themselves are refused", () => {
-  expect(createQgroup(new BtrfsLab().fs, UPPER)).toBe(ENOTCONN);
-  expect(assignQgroup(new BtrfsLab().fs, 5, UPPER)).toBe(ENOTCONN);
   const { lab, a } = labWithGroups();
   const { fs } = lab;
   expect(createQgroup(fs, UPPER)).toBe(EEXIST);
@@ -82,11 +87,74 @@ test("groups that are not there, have members or would be below themselves are r
   expect(destroyQgroup(fs, a)).toBe(EBUSY);
   expect(lab.subvolume("/m/n", [qgroupId(1, 9)])).toBe(ENOENT);
   expect(lab.subvolume("/m/n", [a])).toBe(EINVAL);
-  expect(new BtrfsLab().subvolume("/m/n", [UPPER])).toBe(EINVAL);
+  expect(lab.snapshot("/m/a", "/m/n", false, [a])).toBe(EINVAL);
   expect(unassignQgroup(fs, UPPER, TOP)).toBeUndefined();
   expect(destroyQgroup(fs, TOP)).toBeUndefined();
   lab.settle();
   fs.check();
+});
+
+test("without quotas there are no groups to change, and new subvolumes go without those that are asked for", () => {
+  const lab = new BtrfsLab();
+  const { fs } = lab;
+  expect([createQgroup(fs, UPPER), destroyQgroup(fs, UPPER), limitQgroup(fs, 5, {}), rescanQuota(fs)]).toEqual([
+    ENOTCONN,
+    ENOTCONN,
+    ENOTCONN,
+    ENOTCONN,
+  ]);
+  expect([assignQgroup(fs, 5, UPPER), unassignQgroup(fs, 5, UPPER)]).toEqual([ENOTCONN, ENOTCONN]);
+  expect(lab.subvolume("/m/n", [UPPER])).toBe(256);
+  expect(lab.snapshot("/m/n", "/m/s", false, [UPPER])).toBe(257);
+  fs.check();
+});
+
+test("a limit of what is a subvolume's own stops it, until a snapshot has that too", () => {
+  const lab = new BtrfsLab();
+  lab.quota();
+  const ex = must(lab.subvolume("/m/ex"));
+  must(limitQgroup(lab.fs, ex, { exclusiveMax: KIB(2048) }));
+  const fill = (path: string): number => {
+    for (let written = 0; ; written += 4096) if (lab.write(path, Content.pattern(1, 4096), written) === EDQUOT) return written;
+  };
+  // As on Linux 6.18: the root's leaf and room for one node more are counted.
+  expect(fill("/m/ex/f")).toBe(2_064_384);
+  must(lab.fs.sync());
+  expect(lab.write("/m/ex/f", Content.pattern(1, 4096), 2_064_384)).toBe(EDQUOT);
+  must(lab.snapshot("/m/ex", "/m/ex2"));
+  expect(fill("/m/ex/f2")).toBe(2_064_384);
+  lab.settle();
+  expect(qgroupsOf(lab).slice(1)).toEqual([
+    [ex, 4_145_152, 2_080_768],
+    [ex + 1, 2_080_768, 16_384],
+  ]);
+  lab.fs.check();
+});
+
+test("a rescan counts what snapshots of many nodes share, and a subvolume that goes leaves it to them", () => {
+  const lab = new BtrfsLab();
+  must(lab.subvolume("/m/a"));
+  for (let n = 0; n < 250; n++) must(lab.write(`/m/a/${n}`, Content.pattern(n, 1800)));
+  for (let n = 0; n < 4; n++) must(lab.write(`/m/a/data-${n}`, Content.pattern(n, KIB(64))));
+  must(lab.snapshot("/m/a", "/m/s"));
+  lab.quota();
+  lab.settle();
+  lab.fs.check();
+  const [, a, s] = qgroupsOf(lab);
+  // Only their roots are their own.
+  expect([a?.[2], s?.[2], a?.[1] === s?.[1], Number(a?.[1]) > KIB(256 + 500)]).toEqual([KIB(16), KIB(16), true, true]);
+  must(lab.write("/m/s/7", "changed"));
+  must(lab.host.task.unlink("/m/s/data-1"));
+  lab.settle();
+  lab.fs.check();
+  must(lab.remove("/m/a"));
+  lab.settle();
+  lab.fs.check();
+  const [, left] = qgroupsOf(lab);
+  expect([left?.[0], left?.[1]]).toEqual([257, left?.[2]]);
+  must(lab.host.unmount("/m"));
+  lab.mount();
+  lab.fs.check();
 });
 
 // qgroup_snapshot_quick_inherit: all of 1/0 is its own, so a snapshot within it adds a node, and nothing stands still.

@@ -27,43 +27,84 @@ function timeText({ seconds }: Time): string {
   return `${String(year).padStart(4, "0")}-${two(calendarMonth)}-${two(day)}T${clock}+0000`;
 }
 
+/** A label and what stands behind it: nothing of an attribute that a command lacks. */
+type Detail = readonly [label: string, value: string | number | Time | undefined];
+
 /** What stands behind the path. */
-function details(name: Command["name"], at: CommandAttributes, full: (path: string | undefined) => string): string {
+function details(name: Command["name"], at: CommandAttributes, full: (path: string | undefined) => string): readonly Detail[] {
   switch (name) {
     case "subvol":
-      return `uuid=${at.uuid} transid=${at.ctransid}`;
+      return [
+        ["uuid=", at.uuid],
+        ["transid=", at.ctransid],
+      ];
     case "snapshot":
-      return `uuid=${at.uuid} transid=${at.ctransid} parent_uuid=${at.clone_uuid} parent_transid=${at.clone_ctransid}`;
+      return [
+        ["uuid=", at.uuid],
+        ["transid=", at.ctransid],
+        ["parent_uuid=", at.clone_uuid],
+        ["parent_transid=", at.clone_ctransid],
+      ];
     case "mknod":
-      return `mode=${(at.mode ?? 0).toString(8)} dev=0x${(at.rdev ?? 0).toString(16)}`;
+      return [
+        ["mode=", at.mode?.toString(8)],
+        ["dev=0x", at.rdev?.toString(16)],
+      ];
     case "symlink":
     case "link":
-      return `dest=${at.path_link}`;
+      return [["dest=", at.path_link]];
     case "rename":
-      return `dest=${full(at.path_to)}`;
+      return [["dest=", full(at.path_to)]];
     case "set_xattr":
-      return `name=${at.xattr_name} data=${new TextDecoder().decode(at.xattr_data)} len=${at.xattr_data?.length ?? 0}`;
+      return [
+        ["name=", at.xattr_name],
+        ["data=", new TextDecoder().decode(at.xattr_data)],
+        ["len=", at.xattr_data?.length],
+      ];
     case "remove_xattr":
-      return `name=${at.xattr_name}`;
+      return [["name=", at.xattr_name]];
     case "write":
-      return `offset=${at.file_offset} len=${at.data?.length ?? 0}`;
+      return [
+        ["offset=", at.file_offset],
+        ["len=", at.data?.length],
+      ];
     case "clone":
-      return `offset=${at.file_offset} len=${at.clone_len} from=${full(at.clone_path)} clone_offset=${at.clone_offset}`;
+      return [
+        ["offset=", at.file_offset],
+        ["len=", at.clone_len],
+        ["from=", full(at.clone_path)],
+        ["clone_offset=", at.clone_offset],
+      ];
     case "truncate":
-      return `size=${at.size}`;
+      return [["size=", at.size]];
     case "chmod":
-      return `mode=${(at.mode ?? 0).toString(8)}`;
+      return [["mode=", at.mode?.toString(8)]];
     case "chown":
-      return `gid=${at.gid} uid=${at.uid}`;
+      return [
+        ["gid=", at.gid],
+        ["uid=", at.uid],
+      ];
     case "utimes":
-      return at.atime && at.mtime && at.ctime
-        ? `atime=${timeText(at.atime)} mtime=${timeText(at.mtime)} ctime=${timeText(at.ctime)}`
-        : "";
+      return [
+        ["atime=", at.atime],
+        ["mtime=", at.mtime],
+        ["ctime=", at.ctime],
+      ];
     case "update_extent":
-      return `offset=${at.file_offset} len=${at.size}`;
+      return [
+        ["offset=", at.file_offset],
+        ["len=", at.size],
+      ];
     default:
-      return "";
+      return [];
   }
+}
+
+function detailText(details: readonly Detail[]): string {
+  const told: string[] = [];
+  for (const [label, value] of details)
+    if (value !== undefined) told.push(`${label}${typeof value === "object" ? timeText(value) : value}`);
+  return told.join(" ");
 }
 
 /** One line a command; the end of a stream has none. */
@@ -75,7 +116,7 @@ export function dumpStream(commands: readonly Command[]): string[] {
     const full = (path: string | undefined): string => `${root}/${path ?? ""}`;
     const starts = name === "subvol" || name === "snapshot";
     const path = full(attributes.path);
-    const more = details(name, attributes, full);
+    const more = detailText(details(name, attributes, full));
     out.push(more === "" ? `${pad(name, 15)} ${path}` : `${pad(name, 15)} ${pad(path, 31)} ${more}`);
     if (starts) root = path;
   }

@@ -66,16 +66,19 @@ export function rescanQuota(fs: Btrfs): Errno | undefined {
   return state.commit();
 }
 
-/** A quota group. @returns ENOTCONN while quotas are off, ENOENT when there is no such group. */
-function qgroupOf(fs: Btrfs, id: number): Qgroup | Errno {
+/** A quota group, among all. @returns ENOTCONN while quotas are off, ENOENT when there is no such group. */
+function qgroupOf(fs: Btrfs, id: number): { quotas: Quotas; group: Qgroup } | Errno {
   const { quotas } = fs.state;
-  return quotas === undefined ? ENOTCONN : (quotas.groups.get(id) ?? ENOENT);
+  if (quotas === undefined) return ENOTCONN;
+  const group = quotas.groups.get(id);
+  return group === undefined ? ENOENT : { quotas, group };
 }
 
 /** `btrfs qgroup limit`. */
 export function limitQgroup(fs: Btrfs, id: number, limit: Partial<QgroupLimit>): Errno | undefined {
-  const group = qgroupOf(fs, id);
-  if (isErrno(group)) return group;
+  const found = qgroupOf(fs, id);
+  if (isErrno(found)) return found;
+  const { group } = found;
   group.limit = { ...group.limit, ...limit };
   group.dirty = true;
   fs.state.touchQuotas();
@@ -95,10 +98,11 @@ export function createQgroup(fs: Btrfs, id: number): Errno | undefined {
 
 /** `btrfs qgroup destroy`. @returns EBUSY for a group with members, and for that of a subvolume. */
 export function destroyQgroup(fs: Btrfs, id: number): Errno | undefined {
-  const group = qgroupOf(fs, id);
-  if (isErrno(group)) return group;
+  const found = qgroupOf(fs, id);
+  if (isErrno(found)) return found;
+  const { quotas, group } = found;
   if (group.members.size > 0 || fs.state.subvolumes.has(id)) return EBUSY;
-  removeQgroup(fs.state, id);
+  removeQgroup(fs.state, quotas, group);
   fs.state.touchQuotas();
   return undefined;
 }
@@ -132,13 +136,18 @@ export function unassignQgroup(fs: Btrfs, member: number, parent: number): Errno
   return ends.quotas.unrelate(ends.member, ends.parent) ? undefined : rescanQuota(fs);
 }
 
-/** The groups that a new subvolume is to be in (BTRFS_SUBVOL_QGROUP_INHERIT). @returns EINVAL while quotas are off, ENOENT for one that is not there. */
+/**
+ * The groups that a new subvolume is to be in (BTRFS_SUBVOL_QGROUP_INHERIT): none while quotas are off, whatever is asked for
+ * (btrfs_qgroup_check_inherit). @returns EINVAL for a group of level 0, ENOENT for one that is not there.
+ */
 export function inheritedGroups(fs: Btrfs, ids: readonly number[]): readonly Qgroup[] | Errno {
   const found: Qgroup[] = [];
+  const { quotas } = fs.state;
+  if (quotas === undefined) return found;
   for (const id of ids) {
-    const group = fs.state.quotas?.groups.get(id);
-    if (group === undefined) return fs.state.quotas === undefined ? EINVAL : ENOENT;
     if (qgroupLevel(id) === 0) return EINVAL;
+    const group = quotas.groups.get(id);
+    if (group === undefined) return ENOENT;
     found.push(group);
   }
   return found;

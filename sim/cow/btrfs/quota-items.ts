@@ -1,5 +1,6 @@
 /** Quota groups in the quota tree (fs/btrfs/qgroup.c: add_qgroup_relation_item, del_qgroup_item). */
 import { key, QGROUP_INFO, QGROUP_LIMIT, QGROUP_RELATION, QUOTA_TREE } from "./layout.ts";
+import type { Qgroup, Quotas } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** Makes or removes the items of a membership, one each way. */
@@ -15,11 +16,9 @@ export function setRelation(state: BtrfsState, member: number, parent: number, i
   }
 }
 
-/** Forgets a quota group, if it is there; what it counts leaves the groups above it (btrfs_remove_qgroup). */
-export function removeQgroup(state: BtrfsState, id: number): void {
-  const { quotas } = state;
-  const group = quotas?.groups.get(id);
-  if (quotas === undefined || group === undefined) return;
+/** Forgets a quota group; what it counts leaves the groups above it (btrfs_remove_qgroup). */
+export function removeQgroup(state: BtrfsState, quotas: Quotas, group: Qgroup): void {
+  const { id } = group;
   const tree = state.tree(QUOTA_TREE);
   tree.remove(key(0, QGROUP_INFO, id));
   tree.remove(key(0, QGROUP_LIMIT, id));

@@ -8,7 +8,7 @@
  * - Counts change at a commit. In between, what calls promise is reserved against the limits of the group and of all above it, and given back by the commit that counts it.
  * - What would take a count of everything to know makes the groups *inconsistent*: they stand still until a rescan, or until the next mount begins to count again.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { QgroupItem, QgroupLimit } from "./items.ts";
 import { NODE_SIZE } from "./layout.ts";
 
@@ -146,12 +146,17 @@ export class Quotas {
     return true;
   }
 
+  /** The group of a subvolume, which comes with it and stays as long as it does. */
+  groupOf(subvolume: number): Qgroup {
+    const group = this.groups.get(subvolume);
+    if (group === undefined) throw new InvariantError(`subvolume ${subvolume} has a quota group`);
+    return group;
+  }
+
   // Promises
 
   #reserve(id: number, promised: number, beside: number): boolean {
-    const group = this.groups.get(id);
-    if (group === undefined) return true;
-    const above = upwards(group);
+    const above = upwards(this.groupOf(id));
     for (const one of above) if (!fits(one, promised + beside)) return false;
     for (const one of above) one.reserved += promised;
     return true;
@@ -171,8 +176,7 @@ export class Quotas {
   settle(kept: ReadonlyMap<number, number>): void {
     for (const group of this.groups.values()) group.reserved = 0;
     for (const [id, bytes] of kept) {
-      const group = this.groups.get(id);
-      if (group !== undefined) for (const one of upwards(group)) one.reserved += bytes;
+      for (const one of upwards(this.groupOf(id))) one.reserved += bytes;
     }
   }
 
@@ -181,10 +185,7 @@ export class Quotas {
   /** How many of the subvolumes each group has below it. */
   #countBelow(subvolumes: ReadonlySet<number>): Map<Qgroup, number> {
     const counts = new Map<Qgroup, number>();
-    for (const id of subvolumes) {
-      const group = this.groups.get(id);
-      if (group !== undefined) for (const one of upwards(group)) counts.set(one, (counts.get(one) ?? 0) + 1);
-    }
+    for (const id of subvolumes) for (const one of upwards(this.groupOf(id))) counts.set(one, (counts.get(one) ?? 0) + 1);
     return counts;
   }
 

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import { deviceNumber } from "../../core/units.ts";
-import { O_RDONLY, O_RDWR, S_IFIFO, S_IFSOCK } from "../../vfs/filesystem.ts";
+import { type Inode, O_RDONLY, O_RDWR, S_IFIFO, S_IFSOCK } from "../../vfs/filesystem.ts";
 import type { Task } from "../../vfs/task.ts";
 import { Btrfs } from "./btrfs.ts";
 import { listSubvolumes, makeSnapshot, makeSubvolume, setReceived, subvolumeIdOf } from "./ioctl.ts";
@@ -63,13 +63,15 @@ class Receiver {
   readonly #task: Task;
   readonly #to: Receiving;
   readonly #fs: Btrfs;
+  readonly #folder: Inode;
   #root = "";
   #identity: { uuid: string; stransid: number } | undefined;
 
-  constructor(to: Receiving, fs: Btrfs) {
+  constructor(to: Receiving, fs: Btrfs, folder: Inode) {
     this.#task = to.task;
     this.#to = to;
     this.#fs = fs;
+    this.#folder = folder;
   }
 
   #path(path: string | undefined): string {
@@ -164,16 +166,14 @@ class Receiver {
 
   #begin(isSnapshot: boolean, attributes: Given): Errno | undefined {
     const name = attributes.path;
-    const folder = this.#task.resolve(this.#to.folder);
-    if (isErrno(folder)) return folder;
     const interned = this.#fs.state.environment.names.intern(name);
     let made: number | Errno;
-    if (!isSnapshot) made = makeSubvolume(this.#fs, folder.inode, interned);
+    if (!isSnapshot) made = makeSubvolume(this.#fs, this.#folder, interned);
     else {
       const parent = this.#pathOf(attributes.clone_uuid);
       const source = parent === undefined ? ENOENT : this.#task.resolve(parent);
       if (isErrno(source)) return source;
-      made = makeSnapshot(this.#fs, source.inode, folder.inode, { name: interned, readOnly: false });
+      made = makeSnapshot(this.#fs, source.inode, this.#folder, { name: interned, readOnly: false });
     }
     if (isErrno(made)) return made;
     this.#root = `${this.#to.folder}/${name}`;
@@ -213,7 +213,7 @@ export function receive(to: Receiving, commands: readonly Command[]): ReceiveFai
   const place = to.task.resolve(to.folder);
   if (isErrno(place)) return place;
   if (!(place.mount.fs instanceof Btrfs)) return EINVAL;
-  const receiver = new Receiver(to, place.mount.fs);
+  const receiver = new Receiver(to, place.mount.fs, place.inode);
   for (const command of commands) {
     const errno = receiver.perform(command);
     if (errno !== undefined) return { command, errno };

@@ -15,10 +15,9 @@ export interface NamePlace {
   readonly name: string;
 }
 
-/** The names that an inode has in a subvolume, in the order of its items. */
+/** The names that an inode other than the root folder has in a subvolume, in the order of its items. */
 export function namesIn(subvolume: Subvolume, ino: number): NamePlace[] {
   const out: NamePlace[] = [];
-  if (ino === FIRST_FREE) return out;
   const cursor = new Cursor(subvolume.tree);
   const end = key(ino, INODE_EXTREF + 1);
   for (let more = cursor.seek(key(ino, INODE_REF)); more && cursor.compare(end) < 0; more = cursor.next()) {

@@ -2,7 +2,7 @@
  * Subvolumes: making, snapshots, removing (fs/btrfs/ioctl.c: create_subvol, create_snapshot, btrfs_ioctl_snap_destroy; transaction.c: create_pending_snapshot;
  * extent-tree.c: btrfs_drop_snapshot; Linux 6.18. spec/block-cow.md 2.2).
  */
-import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno } from "../../core/errno.ts";
+import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, ENOTTY, EROFS, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { Node } from "../node.ts";
@@ -41,7 +41,7 @@ function uuidKey(uuid: string): ReturnType<typeof key> {
 }
 
 function freeName(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
-  if (directory.isPlaceholder) return EPERM;
+  if (directory.isPlaceholder) return ENOTTY;
   if (directory.subvolume.item.readOnly) return EROFS;
   if (directory.nlink === 0) return ENOENT;
   return lookupEntry(state, directory, name) === undefined ? undefined : EEXIST;
@@ -164,9 +164,7 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
 function inheritQuota(state: BtrfsState, source: number | undefined, id: number, parents: readonly Qgroup[]): void {
   const { quotas } = state;
   if (quotas === undefined) return;
-  const from = source === undefined ? undefined : quotas.groups.get(source);
-  if (source !== undefined && from === undefined) return;
-  quotas.inherit(from, id, parents);
+  quotas.inherit(source === undefined ? undefined : quotas.groupOf(source), id, parents);
   for (const parent of parents) setRelation(state, id, parent.id, true);
 }
 
@@ -233,7 +231,7 @@ function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefin
   state.deleted.splice(state.deleted.indexOf(id), 1);
   const failedLast = state.commit();
   if (failedLast !== undefined || state.quotas === undefined || !state.profile.dropsQgroups) return failedLast;
-  removeQgroup(state, id);
+  removeQgroup(state, state.quotas, state.quotas.groupOf(id));
   return state.commit();
 }
 

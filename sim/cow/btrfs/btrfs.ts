@@ -6,7 +6,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EINVAL, ENOENT, ENOTSUP, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, ENOENT, ENOTSUP, ENOTTY, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -35,7 +35,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { writeNodes } from "./commit.ts";
-import { handleOfEntry, iterate, lookupEntry } from "./directories.ts";
+import { handleOfEntry, iterate, lookupEntry, renewPlaceholder } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
@@ -62,6 +62,18 @@ import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 /** Flags that chattr may change: sync, immutable, append, nodump, noatime, dirsync, nocow and compression. */
 const MODIFIABLE_FLAGS: number = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000 | NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
+
+/**
+ * Whether flags do not go together (check_fsflags): compression with none or with no copying, and of an inode that is not copied on write what is said
+ * of compression, and the other way round.
+ */
+function exclude(old: number, flags: number): boolean {
+  const ofCompression = COMPRESS_FLAG | NOCOMPRESS_FLAG;
+  if ((flags & COMPRESS_FLAG) !== 0 && (flags & (NOCOMPRESS_FLAG | NOCOW_FLAG)) !== 0) return true;
+  return (
+    ((old & NOCOW_FLAG) !== 0 && (flags & ofCompression) !== 0) || ((flags & NOCOW_FLAG) !== 0 && (old & ofCompression) !== 0)
+  );
+}
 
 export class Btrfs implements FileSystem {
   readonly type = "btrfs";
@@ -165,6 +177,7 @@ export class Btrfs implements FileSystem {
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
     const of = this.#inode(inode);
+    if (of.isPlaceholder && of.holds === 0) renewPlaceholder(this.state, of);
     into.mode = of.mode;
     into.uid = of.uid;
     into.gid = of.gid;
@@ -184,18 +197,24 @@ export class Btrfs implements FileSystem {
 
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     const of = this.#inode(inode);
+    // What stands for a subvolume is on no device: a change is gone with who holds it.
+    if (of.isPlaceholder) return this.#apply(of, change);
     if (of.subvolume.item.readOnly) return EROFS;
     // truncate(2) to the size that is there changes no time; ftruncate(2) asks for one (fs/btrfs/inode.c, Linux 6.18: btrfs_setsize).
     const staysAsItIs = change.size === of.size && change.mode === undefined && change.mtime === undefined;
     const failed = change.size === undefined ? this.state.begin(2, of.subvolume) : truncate(this.state, of, change.size);
     if (failed !== undefined) return failed;
+    this.#apply(of, change, staysAsItIs);
+    return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
+  }
+
+  #apply(of: InodeState, change: AttributeChange, keepsTimes = false): undefined {
     if (change.mode !== undefined) of.mode = (of.mode & S_IFMT) | (change.mode & 0o7777);
     if (change.uid !== undefined) of.uid = change.uid;
     if (change.gid !== undefined) of.gid = change.gid;
-    if (!staysAsItIs) stamp(this.state, of, false);
+    if (!keepsTimes) stamp(this.state, of, false);
     if (change.atime !== undefined) of.atime = change.atime;
     if (change.mtime !== undefined) of.mtime = change.mtime;
-    return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
   touchAtime(inode: Inode): void {
@@ -283,13 +302,15 @@ export class Btrfs implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
-    return this.#inode(inode).flags & ~PREALLOC_FLAG;
+    const of = this.#inode(inode);
+    return of.isPlaceholder ? ENOTTY : of.flags & ~PREALLOC_FLAG;
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     const of = this.#inode(inode);
+    if (of.isPlaceholder) return ENOTTY;
     if (of.subvolume.item.readOnly) return EROFS;
     if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
-    if ((flags & COMPRESS_FLAG) !== 0 && (flags & (NOCOMPRESS_FLAG | NOCOW_FLAG)) !== 0) return EINVAL;
+    if (exclude(of.flags, flags)) return EINVAL;
     const refused = this.state.begin(1, of.subvolume);
     if (refused !== undefined) return refused;
     // Copying on write is only given up, or taken up again, by a file without data.

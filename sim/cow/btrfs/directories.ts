@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import { crc32cBytes } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
-import { inodeHandle, type VisitEntry } from "../../vfs/filesystem.ts";
+import { inodeHandle, S_IFDIR, type VisitEntry } from "../../vfs/filesystem.ts";
 import { Cursor } from "../tree.ts";
 import { InodeState } from "./inode-state.ts";
 import { dirty, inodeOf } from "./inodes.ts";
@@ -59,24 +59,29 @@ function placeholderOf(state: BtrfsState, directory: InodeState, name: string): 
   const known = state.placeholders.get(place);
   if (known !== undefined) return known;
   const handle = handleOf(directory.subvolume.id, PLACEHOLDERS + state.nextPlaceholder++);
-  const now = state.environment.clock.time();
-  const times = { atime: now, mtime: now, ctime: now, otime: now };
   const inode = new InodeState(handle, EMPTY_SUBVOLUME, directory.subvolume, {
-    ...times,
+    ...directory.item(),
     generation: state.generation,
-    mode: 0o40755,
-    uid: 0,
-    gid: 0,
     nlink: 1,
     size: 0,
     bytes: 0,
-    rdev: 0,
     flags: 0,
   });
   inode.standsIn = directory.handle;
+  renewPlaceholder(state, inode);
   state.inodes.set(inode);
   state.placeholders.set(place, handle);
   return handle;
+}
+
+/**
+ * What stands for a subvolume is made anew for each look at it that nobody keeps: it has its directory's owner and the time of now
+ * (fs/btrfs/inode.c: new_simple_dir, btrfs_dentry_delete).
+ */
+export function renewPlaceholder(state: BtrfsState, inode: InodeState): void {
+  const { uid, gid, atime } = inodeOf(state, inode.standsIn);
+  const now = state.environment.clock.time();
+  Object.assign(inode, { mode: S_IFDIR | 0o755, uid, gid, atime, mtime: now, ctime: now });
 }
 
 /** The entry of that name has gone, or means something else now. */

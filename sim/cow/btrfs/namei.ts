@@ -4,7 +4,7 @@
  * Interface: an inode without names that is held keeps an orphan item, so that a mount after a power cut frees it; the last `drop` frees it otherwise.
  */
 import { Content } from "../../core/content.ts";
-import { EACCES, EMLINK, ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
+import { EACCES, EMLINK, ENOENT, ENOTEMPTY, ENOTSUP, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { initAcls } from "./acl.ts";
@@ -21,14 +21,14 @@ import {
 import { dropExtents, putExtent } from "./file-extents.ts";
 import { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp, writeInode } from "./inodes.ts";
-import { FIRST_FREE, key, LINKS_MAX, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
+import { COMPRESS_FLAG, FIRST_FREE, key, LINKS_MAX, NOCOMPRESS_FLAG, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** What the kernel estimates that making a name changes, in items. */
 const CREATE_ITEMS = 6;
 /** Flags that a new inode has from its directory (btrfs_inherit_iflags). */
-const INHERITED = NOCOW_FLAG;
+const INHERITED = NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
 
 /** Why a directory takes no new names. */
 function closedError(directory: InodeState, mode: number): Errno | undefined {
@@ -101,6 +101,7 @@ export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Na
 }
 
 export function tmpfile(state: BtrfsState, directory: InodeState, init: NewInode): number | Errno {
+  if (directory.isPlaceholder) return ENOTSUP;
   const refused = closedError(directory, init.mode) ?? state.begin(CREATE_ITEMS, directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeInode(state, directory, init);

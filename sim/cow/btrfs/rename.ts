@@ -1,4 +1,5 @@
 /** Renaming (fs/btrfs/inode.c: btrfs_rename, btrfs_rename_exchange; Linux 6.18): inodes stay in their subvolume, a subvolume itself may go anywhere. */
+import { assert } from "../../core/assert.ts";
 import { ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
@@ -24,6 +25,14 @@ function inodeAt(state: BtrfsState, place: Place): InodeState | undefined {
   return entry === undefined ? undefined : inodeOf(state, handleOfEntry(state, place.directory, entry));
 }
 
+/** The inode of a name that is known to be there. */
+function inodeThere(state: BtrfsState, place: Place): InodeState {
+  const inode = inodeAt(state, place);
+  assert(inode !== undefined, "what is renamed is there");
+  return inode;
+}
+
+/** Interface: both names are looked up already, and what they name may be moved (fs/namei.c: vfs_rename). */
 export function rename(
   state: BtrfsState,
   source: Place,
@@ -31,11 +40,10 @@ export function rename(
   flags: number,
   left: NewInode = ROOTS_WHITEOUT,
 ): Errno | undefined {
-  const inode = inodeAt(state, source);
-  if (inode === undefined) return ENOENT;
+  const inode = inodeThere(state, source);
   const replaced = inodeAt(state, target);
   if (source.directory.subvolume.item.readOnly || target.directory.subvolume.item.readOnly) return EROFS;
-  if ((flags & RENAME_EXCHANGE) !== 0) return replaced === undefined ? ENOENT : exchange(state, source, target);
+  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
   if (target.directory.isPlaceholder) return EPERM;
   const crosses = source.directory.subvolume !== target.directory.subvolume;
   if (inode.ino !== FIRST_FREE && crosses) return EXDEV;
@@ -82,13 +90,15 @@ function removeReplaced(state: BtrfsState, place: Place, inode: InodeState): voi
 }
 
 function exchange(state: BtrfsState, source: Place, target: Place): Errno | undefined {
-  const one = inodeAt(state, source);
-  const other = inodeAt(state, target);
-  if (one === undefined || other === undefined) return ENOENT;
+  const one = inodeThere(state, source);
+  const other = inodeThere(state, target);
   const crosses = source.directory.subvolume !== target.directory.subvolume;
   if (crosses && (one.ino !== FIRST_FREE || other.ino !== FIRST_FREE)) return EXDEV;
-  if (one.isPlaceholder || other.isPlaceholder) return ENOTEMPTY;
-  if (one === other) return undefined;
+  if (one.isPlaceholder || other.isPlaceholder) {
+    // The kernel finds out when it looks for the reference, with half of the transaction done: it aborts it (recorded on 6.18).
+    state.error = ENOENT;
+    return ENOENT;
+  }
   const refused = state.begin(RENAME_ITEMS, target.directory.subvolume);
   if (refused !== undefined) return refused;
   leave(state, source, one);

@@ -1,5 +1,5 @@
 /** Extended attributes: items found by the hash of their name (fs/btrfs/xattr.c). */
-import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, EROFS, type Errno } from "../../core/errno.ts";
+import { EEXIST, ENODATA, ENOSPC, ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import type { InodeState } from "./inode-state.ts";
@@ -11,7 +11,6 @@ import type { BtrfsState } from "./state.ts";
 
 const PREFIXES = ["user.", "trusted.", "security."];
 const WHOLE = ["system.posix_acl_access", "system.posix_acl_default"];
-const NAME_BYTES_MAX = 255;
 /** What setting an xattr is estimated to change, in items. */
 const XATTR_ITEMS = 2;
 
@@ -20,7 +19,6 @@ function isKept(name: string): boolean {
 }
 
 function entriesOf(inode: InodeState, name: string): readonly XattrEntry[] {
-  if (inode.isPlaceholder) return [];
   return (inode.subvolume.tree.get(key(inode.ino, XATTR_ITEM, nameHash(name))) ?? []) as readonly XattrEntry[];
 }
 
@@ -36,7 +34,7 @@ function setEntries(inode: InodeState, name: string, entries: readonly XattrEntr
 }
 
 export function getxattr(inode: InodeState, name: string): Uint8Array | Errno {
-  if (!isKept(name)) return ENOTSUP;
+  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
   return entriesOf(inode, name).find((entry) => entry.name === name)?.value ?? ENODATA;
 }
 
@@ -57,10 +55,8 @@ export function setxattr(
   flags: number,
 ): Errno | undefined {
   const { name, value } = attribute;
-  if (!isKept(name)) return ENOTSUP;
-  if (PREFIXES.includes(name)) return EINVAL;
-  if (utf8Length(name) > NAME_BYTES_MAX) return ERANGE;
-  if (inode.subvolume.item.readOnly || inode.isPlaceholder) return EROFS;
+  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
+  if (inode.subvolume.item.readOnly) return EROFS;
   const entries = entriesOf(inode, name);
   const exists = entries.some((entry) => entry.name === name);
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
@@ -76,8 +72,8 @@ export function setxattr(
 }
 
 export function removexattr(state: BtrfsState, inode: InodeState, name: string): Errno | undefined {
-  if (!isKept(name)) return ENOTSUP;
-  if (inode.subvolume.item.readOnly || inode.isPlaceholder) return EROFS;
+  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
+  if (inode.subvolume.item.readOnly) return EROFS;
   const entries = entriesOf(inode, name);
   if (!entries.some((entry) => entry.name === name)) return ENODATA;
   const refused = state.begin(XATTR_ITEMS);

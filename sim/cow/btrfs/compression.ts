@@ -4,6 +4,7 @@
  * Zeros and repeated units shrink to about nothing, patterns not at all, given bytes as their entropy says.
  */
 import type { Content } from "../../core/content.ts";
+import { COMPRESSED_BYTES_MAX } from "./layout.ts";
 
 /** An algorithm, or none. */
 export type Compression = "none" | "zlib" | "lzo" | "zstd";
@@ -25,6 +26,40 @@ function entropyOf(raw: Uint8Array): number {
   let bits = 0;
   for (const count of counts) if (count > 0) bits -= (count / raw.length) * Math.log2(count / raw.length);
   return bits;
+}
+
+/** A sample of a content: so many bytes of each stretch, of no more than one compressed extent. */
+const SAMPLE_READ = 16;
+const SAMPLE_EVERY = 256;
+/** With fewer values of bytes, or so few that make up nine tenths of all, data is worth it; with so many that do, it is not. */
+const VALUES_FEW = 64;
+const VALUES_MANY = 200;
+/** Percent of the most entropy from which on data is not worth it. */
+const ENTROPY_HIGH = 80;
+
+/** Whether data is worth trying to compress, as a sample of its beginning looks (btrfs_compress_heuristic). */
+export function looksCompressible(content: Content): boolean {
+  const raw = content.slice(0, COMPRESSED_BYTES_MAX).toBytes();
+  const sample: number[] = [];
+  for (let at = 0; at + SAMPLE_READ <= raw.length; at += SAMPLE_EVERY) sample.push(...raw.subarray(at, at + SAMPLE_READ));
+  const half = sample.length >> 1;
+  if (sample.every((byte, at) => at >= half || byte === sample[at + half])) return true;
+  const counts = new Array<number>(256).fill(0);
+  for (const byte of sample) counts[byte] = (counts[byte] as number) + 1;
+  const found = counts.filter((count) => count > 0).sort((one, other) => other - one);
+  if (found.length < VALUES_FEW) return true;
+  const most = Math.floor((sample.length * 90) / 100);
+  let sum = 0;
+  const core = found.findIndex((count) => (sum += count) > most);
+  if (core < VALUES_FEW) return true;
+  return core < VALUES_MANY && entropyPercent(found, sample.length) < ENTROPY_HIGH;
+}
+
+/** The entropy of a sample in percent of the most that there can be, in the whole numbers that the kernel computes with (shannon_entropy). */
+function entropyPercent(counts: readonly number[], length: number): number {
+  const log = (value: number): number => Math.floor(4 * Math.log2(value));
+  const sum = counts.reduce((total, count) => total + count * (log(length) - log(count)), 0);
+  return Math.floor((Math.floor(sum / length) * 100) / (8 * log(2)));
 }
 
 /** Bytes that the content takes when compressed; more than it has when it does not shrink. */

@@ -1,6 +1,6 @@
 /** fallocate(2) (fs/btrfs/file.c: btrfs_fallocate, btrfs_punch_hole, btrfs_zero_range; Linux 6.18). */
 import { Content } from "../../core/content.ts";
-import { ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
+import { ENOTSUP, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
 import { zeroBehindEnd } from "./file-end.ts";
@@ -63,19 +63,14 @@ function fill(state: BtrfsState, inode: InodeState, start: number, end: number):
   if (need === 0) return undefined;
   const refused = promise(state, inode, need);
   if (refused !== undefined) return refused;
-  for (const [from, to] of gaps) {
-    const failed = prealloc(state, inode, from, to);
-    if (failed !== undefined) return failed;
-  }
+  for (const [from, to] of gaps) prealloc(state, inode, from, to);
   return undefined;
 }
 
-/** Puts preallocated extents in the place of what is in [start, end). */
-function prealloc(state: BtrfsState, inode: InodeState, start: number, end: number): Errno | undefined {
+/** Puts preallocated extents in the place of what is in [start, end), which space was promised for. */
+function prealloc(state: BtrfsState, inode: InodeState, start: number, end: number): void {
   for (let at = start; at < end; ) {
-    const taken = state.space.takeData(Math.min(PREALLOC_MAX, end - at), undefined);
-    if (taken === undefined) return ENOSPC;
-    const { start: place, length } = taken;
+    const { start: place, length } = state.space.takePromised(Math.min(PREALLOC_MAX, end - at), undefined);
     insert(state, inode, at, {
       kind: "prealloc",
       start: place,
@@ -88,7 +83,6 @@ function prealloc(state: BtrfsState, inode: InodeState, start: number, end: numb
     at += length;
     inode.flags |= PREALLOC_FLAG;
   }
-  return undefined;
 }
 
 /** Zeroes the bytes of [from, to), a part of one sector, where the file has something there. */
@@ -147,8 +141,7 @@ function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number):
       if (refused !== undefined) return refused;
       inode.mapping?.punch(inner.start, inner.end - inner.start);
       undelay(state, inode, inner.start, inner.end);
-      const failed = prealloc(state, inode, inner.start, inner.end);
-      if (failed !== undefined) return failed;
+      prealloc(state, inode, inner.start, inner.end);
     }
     const failed = inode.mapping?.flush(outer.start, length) ?? fill(state, inode, outer.start, outer.end);
     if (failed !== undefined) return failed;

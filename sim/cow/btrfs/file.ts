@@ -4,7 +4,8 @@
  * Interface: a write promises space, then dirties pages; where the data goes is decided when it is written back (writeback.ts).
  */
 import { Content } from "../../core/content.ts";
-import { EFBIG, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EFBIG, EIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { IntervalMap } from "../../core/intervals.ts";
 import { alignUp } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import { zeroBehindEnd } from "./file-end.ts";
@@ -69,10 +70,11 @@ function writeBatches(state: BtrfsState, inode: InodeState, offset: number, cont
     const end = Math.min(offset + content.length, at - (at % PAGE_SIZE) + pages * PAGE_SIZE);
     const refused = promiseRange(state, inode, at, end);
     if (refused !== undefined) return done > 0 ? done : refused;
-    const dirty = inode.mapping?.dirtyPages ?? 0;
+    const mapping = mappingOf(state, inode);
+    const dirty = mapping.dirtyPages;
     const written = dirtyPages(state, inode, at, content.slice(done, end - offset));
     if (isErrno(written)) return done > 0 ? done : written;
-    state.dirtiedPages += Math.max(0, (inode.mapping?.dirtyPages ?? 0) - dirty);
+    state.dirtiedPages += Math.max(0, mapping.dirtyPages - dirty);
     if (state.dirtiedPages >= pause) state.dirtiedPages = 0;
     done += written;
   }
@@ -153,8 +155,9 @@ function readExtent(state: BtrfsState, placed: Placed<DiskExtent>, from: number,
   if (extent.compression === "none") return state.readData(extent.start + skip, to - from);
   const stored = state.readData(extent.start, extent.diskBytes);
   if (isErrno(stored)) return stored;
-  const record = stored.wholeRecord() as CompressedRecord | undefined;
-  return record === undefined ? Content.zeros(to - from) : record.content.slice(skip, skip + to - from);
+  const record = stored.wholeRecord();
+  // Other bytes than were written there have another checksum.
+  return record?.kind === "btrfs.compressed" ? (record as CompressedRecord).content.slice(skip, skip + to - from) : EIO;
 }
 
 export function readPages(state: BtrfsState, inode: InodeState, start: number, length: number): Content | Errno {
@@ -199,11 +202,13 @@ export function seek(inode: InodeState, offset: number, hole: boolean): number {
   return hole ? end : -1;
 }
 
+const NOTHING_DELAYED = new IntervalMap<true>(undefined, () => true);
+
 /** Whether a byte is data, and how far the same answer holds for sure. */
 function stretch(inode: InodeState, at: number, end: number): { isData: boolean; end: number } {
-  const { delayed } = inode;
-  const dirty = delayed?.nextCovered(at);
-  if (dirty === at) return { isData: true, end: Math.min(end, delayed?.nextGap(at) ?? end) };
+  const { delayed = NOTHING_DELAYED } = inode;
+  const dirty = delayed.nextCovered(at);
+  if (dirty === at) return { isData: true, end: Math.min(end, delayed.nextGap(at)) };
   const until = Math.min(end, dirty ?? end);
   let answer = { isData: false, end: until };
   visitExtents(inode, at, until, (placed) => {

@@ -176,6 +176,13 @@ export class Space {
     }
   }
 
+  /** Takes data that space was promised for: as `takeData`. */
+  takePromised(wanted: number, hint: number | undefined): { start: number; length: number } {
+    const taken = this.takeData(wanted, hint);
+    assert(taken !== undefined, "data that was promised space has some");
+    return taken;
+  }
+
   #findData(length: number, hint: number | undefined): number | undefined {
     const data = this.groups.filter(({ type }) => type === "data");
     const wanted = sizeClassOf(length);

@@ -2,11 +2,10 @@
  * Writing data back: into its item, compressed, in place or to a new place (fs/btrfs/inode.c: btrfs_run_delalloc_range, cow_file_range, compress_file_range,
  * run_delalloc_nocow; Linux 6.18. spec/block-cow.md 2.2, 2.7).
  */
-import { assert } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
-import { EIO, type Errno } from "../../core/errno.ts";
-import { alignUp } from "../../core/units.ts";
-import { type Compression, compressedBytes } from "./compression.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { alignUp, KIB } from "../../core/units.ts";
+import { type Compression, compressedBytes, looksCompressible } from "./compression.ts";
 import { addChecksums } from "./extent-items.ts";
 import { dropExtents, endOf, extentsIn, isAlone, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
@@ -23,6 +22,9 @@ import {
 } from "./layout.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
+
+/** How much one thread is given to compress (cow_file_range_async: SZ_512K). */
+const CHUNK_BYTES = KIB(512);
 
 /** Bytes of a file that are being written: whole sectors. */
 interface Run {
@@ -46,7 +48,7 @@ export function writePages(state: BtrfsState, inode: InodeState, start: number, 
 function place(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
   // Data that may stay where it is never goes into the item, and is not compressed (should_nocow; fallback_to_cow).
   if ((inode.flags & (NOCOW_FLAG | PREALLOC_FLAG)) !== 0) return placeAround(state, inode, run);
-  if (mayCompress(state, inode) && putCompressedInline(state, inode, run)) return undefined;
+  if (isWorthCompressing(state, inode, run.content) && putCompressedInline(state, inode, run)) return undefined;
   return putInline(state, inode, run, "none") ? undefined : copyOut(state, inode, run);
 }
 
@@ -88,6 +90,11 @@ function mayCompress(state: BtrfsState, inode: InodeState): boolean {
   if (state.environment.options?.force === true) return true;
   if ((inode.flags & NOCOMPRESS_FLAG) !== 0) return false;
   return (inode.flags & COMPRESS_FLAG) !== 0 || (state.environment.options?.compress ?? "none") !== "none";
+}
+
+/** Whether data is to be compressed, and looks as if it would shrink (inode_need_compress). */
+function isWorthCompressing(state: BtrfsState, inode: InodeState, content: Content): boolean {
+  return mayCompress(state, inode) && (state.environment.options?.force === true || looksCompressible(content));
 }
 
 function putCompressedInline(state: BtrfsState, inode: InodeState, run: Run): boolean {
@@ -150,25 +157,49 @@ function overwrite(state: BtrfsState, inode: InodeState, run: Run, placed: Place
 
 // To a new place
 
+/** A run that is worth compressing is cut into chunks, each with threads of its own to compress it (cow_file_range_async). */
 function copyOut(state: BtrfsState, inode: InodeState, run: Run): Errno | undefined {
+  if (!isWorthCompressing(state, inode, run.content)) return copyPlain(state, inode, run);
+  for (let at = 0; at < run.content.length; at += CHUNK_BYTES) {
+    const chunk: Run = { start: run.start + at, content: run.content.slice(at, at + CHUNK_BYTES) };
+    const failed = copyChunk(state, inode, chunk);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+/** Writes a chunk compressed, piece by piece; what is behind the first piece that does not shrink is written as it is (compress_file_range). */
+function copyChunk(state: BtrfsState, inode: InodeState, { start, content }: Run): Errno | undefined {
   let at = 0;
-  const { content } = run;
   while (at < content.length) {
-    if (mayCompress(state, inode)) {
-      const piece = content.slice(at, at + COMPRESSED_BYTES_MAX);
-      const by = algorithmOf(state);
-      const disk = alignUp(compressedBytes(piece, by), SECTOR_SIZE);
-      if (disk + SECTOR_SIZE <= piece.length) {
-        const failed = allocate(state, inode, { start: run.start + at, content: piece }, { by, disk });
-        if (failed !== undefined) return failed;
-        at += piece.length;
-        continue;
-      }
-      if (state.environment.options?.force !== true) inode.flags |= NOCOMPRESS_FLAG;
-    }
-    const piece = content.slice(at, at + EXTENT_BYTES_MAX);
-    const done = allocatePlain(state, inode, { start: run.start + at, content: piece });
-    if (typeof done !== "number") return done;
+    const done = copyCompressed(state, inode, { start: start + at, content: content.slice(at, at + COMPRESSED_BYTES_MAX) });
+    if (isErrno(done)) return done;
+    if (!done) return copyPlain(state, inode, { start: start + at, content: content.slice(at) });
+    at += COMPRESSED_BYTES_MAX;
+  }
+  return undefined;
+}
+
+/** Writes a piece compressed, if it shrinks by a sector at least, and as it is if no place is long enough. @returns false when it does not shrink. */
+function copyCompressed(state: BtrfsState, inode: InodeState, piece: Run): boolean | Errno {
+  const { length } = piece.content;
+  if (!isWorthCompressing(state, inode, piece.content)) return false;
+  // A single sector cannot shrink; only at the beginning of a small file it was tried for the item.
+  if (length <= SECTOR_SIZE && (piece.start > 0 || length < inode.diskSize)) return false;
+  const by = algorithmOf(state);
+  const disk = alignUp(compressedBytes(piece.content, by), SECTOR_SIZE);
+  if (disk + SECTOR_SIZE > length) {
+    const insists = state.environment.options?.force === true || (inode.flags & COMPRESS_FLAG) !== 0;
+    if (!insists) inode.flags |= NOCOMPRESS_FLAG;
+    return false;
+  }
+  return allocate(state, inode, piece, { by, disk }) ?? true;
+}
+
+function copyPlain(state: BtrfsState, inode: InodeState, { start, content }: Run): Errno | undefined {
+  for (let at = 0; at < content.length; ) {
+    const done = allocatePlain(state, inode, { start: start + at, content: content.slice(at, at + EXTENT_BYTES_MAX) });
+    if (isErrno(done)) return done;
     at += done;
   }
   return undefined;
@@ -183,9 +214,7 @@ function hintFor(inode: InodeState, at: number): number | undefined {
 
 /** @returns how many bytes got their place. */
 function allocatePlain(state: BtrfsState, inode: InodeState, run: Run): number | Errno {
-  const taken = state.space.takeData(run.content.length, hintFor(inode, run.start));
-  assert(taken !== undefined, `${state.label}: data that was promised space has none`);
-  const { start, length } = taken as { start: number; length: number };
+  const { start, length } = state.space.takePromised(run.content.length, hintFor(inode, run.start));
   const content = run.content.slice(0, length);
   const failed = state.write(start, content);
   if (failed !== undefined) {
@@ -205,12 +234,11 @@ function allocatePlain(state: BtrfsState, inode: InodeState, run: Run): number |
 }
 
 function allocate(state: BtrfsState, inode: InodeState, run: Run, how: { by: Compression; disk: number }): Errno | undefined {
-  const taken = state.space.takeData(how.disk, hintFor(inode, run.start));
-  if (taken === undefined || taken.length < how.disk) {
+  const taken = state.space.takePromised(how.disk, hintFor(inode, run.start));
+  if (taken.length < how.disk) {
     // No piece is long enough for what may not be split: plain sectors are.
-    if (taken !== undefined) state.space.pin(taken.start, taken.length);
-    const plain = allocatePlain(state, inode, run);
-    return typeof plain === "number" ? undefined : plain;
+    state.space.release(taken.start, taken.length);
+    return copyPlain(state, inode, run);
   }
   const record: CompressedRecord = { kind: "btrfs.compressed", length: how.disk, content: run.content };
   const failed = state.write(taken.start, Content.record(record));

@@ -3,6 +3,7 @@
  * common/send-stream.c); and how the stream's text names every command.
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import { crc32cBytes } from "../../sim/core/crc32c.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { receive } from "../../sim/cow/btrfs/receive.ts";
@@ -171,6 +172,39 @@ test("the text of a stream has a line for each command, with what it is about", 
     "2023-11-14",
   ])
     expect(text).toContain(part);
+});
+
+test("the text of a command that lacks attributes says nothing of them", () => {
+  const lacking = (["mkfile", "mknod", "set_xattr", "write", "rename", "utimes"] as const).map((name) => command(name));
+  const chmod = command("chmod", { path: "f", mode: 0o640 });
+  expect(dumpStream([...lacking, chmod]).map((line) => line.replace(/ +/g, " "))).toEqual([
+    "mkfile ./",
+    "mknod ./",
+    "set_xattr ./",
+    "write ./",
+    "rename ./",
+    "utimes ./",
+    "chmod ./f mode=640",
+  ]);
+});
+
+/** The bytes of a command whose payload is as given, with its checksum. */
+function rawCommand(number: number, payload: readonly number[]): Uint8Array {
+  const out = Uint8Array.from([...encodeStream([]), payload.length, 0, 0, 0, number, 0, 0, 0, 0, 0, ...payload]);
+  new DataView(out.buffer).setUint32(23, crc32cBytes(0, out.subarray(17)), true);
+  return out;
+}
+
+test.each<readonly [what: string, number: number, payload: readonly number[], message: string]>([
+  ["a command that no kernel sends", 99, [], "command 99 at byte 17 is not known"],
+  ["an attribute that is cut", 18, [15, 0, 1], "the attributes of the chmod at byte 17 are wrong"],
+  ["an attribute that is not known", 18, [99, 0, 0, 0], "the attributes of the chmod at byte 17 are wrong"],
+  ["a value that is longer than its command", 18, [15, 0, 9, 0, 65], "the attributes of the chmod at byte 17 are wrong"],
+  ["a number that is not of 8 bytes", 18, [5, 0, 2, 0, 1, 1], "the attributes of the chmod at byte 17 are wrong"],
+  ["a time that is not of 12 bytes", 20, [11, 0, 2, 0, 1, 1], "the attributes of the utimes at byte 17 are wrong"],
+  ["a uuid that is not of 16 bytes", 1, [1, 0, 2, 0, 1, 1], "the attributes of the subvol at byte 17 are wrong"],
+])("%s is refused with its place", (_, number, payload, message) => {
+  expect(decodeStream(rawCommand(number, payload))).toMatchObject({ message });
 });
 
 test("bytes that end within a command, an attribute or a value are refused with the command's name", () => {

@@ -27,83 +27,42 @@ function timeText({ seconds }: Time): string {
   return `${String(year).padStart(4, "0")}-${two(calendarMonth)}-${two(day)}T${clock}+0000`;
 }
 
-/** A label and what stands behind it: nothing of an attribute that a command lacks. */
-type Detail = readonly [label: string, value: string | number | Time | undefined];
+/** What stands behind the path: labels, and of which attributes. */
+const DETAILS: Readonly<Partial<Record<Command["name"], string>>> = {
+  subvol: "uuid=uuid transid=ctransid",
+  snapshot: "uuid=uuid transid=ctransid parent_uuid=clone_uuid parent_transid=clone_ctransid",
+  mknod: "mode=mode dev=rdev",
+  symlink: "dest=path_link",
+  link: "dest=path_link",
+  rename: "dest=path_to",
+  set_xattr: "name=xattr_name data=xattr_data len=xattr_data",
+  remove_xattr: "name=xattr_name",
+  write: "offset=file_offset len=data",
+  clone: "offset=file_offset len=clone_len from=clone_path clone_offset=clone_offset",
+  truncate: "size=size",
+  chmod: "mode=mode",
+  chown: "gid=gid uid=uid",
+  utimes: "atime=atime mtime=mtime ctime=ctime",
+  update_extent: "offset=file_offset len=size",
+};
 
-/** What stands behind the path. */
-function details(name: Command["name"], at: CommandAttributes, full: (path: string | undefined) => string): readonly Detail[] {
-  switch (name) {
-    case "subvol":
-      return [
-        ["uuid=", at.uuid],
-        ["transid=", at.ctransid],
-      ];
-    case "snapshot":
-      return [
-        ["uuid=", at.uuid],
-        ["transid=", at.ctransid],
-        ["parent_uuid=", at.clone_uuid],
-        ["parent_transid=", at.clone_ctransid],
-      ];
-    case "mknod":
-      return [
-        ["mode=", at.mode?.toString(8)],
-        ["dev=0x", at.rdev?.toString(16)],
-      ];
-    case "symlink":
-    case "link":
-      return [["dest=", at.path_link]];
-    case "rename":
-      return [["dest=", full(at.path_to)]];
-    case "set_xattr":
-      return [
-        ["name=", at.xattr_name],
-        ["data=", new TextDecoder().decode(at.xattr_data)],
-        ["len=", at.xattr_data?.length],
-      ];
-    case "remove_xattr":
-      return [["name=", at.xattr_name]];
-    case "write":
-      return [
-        ["offset=", at.file_offset],
-        ["len=", at.data?.length],
-      ];
-    case "clone":
-      return [
-        ["offset=", at.file_offset],
-        ["len=", at.clone_len],
-        ["from=", full(at.clone_path)],
-        ["clone_offset=", at.clone_offset],
-      ];
-    case "truncate":
-      return [["size=", at.size]];
-    case "chmod":
-      return [["mode=", at.mode?.toString(8)]];
-    case "chown":
-      return [
-        ["gid=", at.gid],
-        ["uid=", at.uid],
-      ];
-    case "utimes":
-      return [
-        ["atime=", at.atime],
-        ["mtime=", at.mtime],
-        ["ctime=", at.ctime],
-      ];
-    case "update_extent":
-      return [
-        ["offset=", at.file_offset],
-        ["len=", at.size],
-      ];
-    default:
-      return [];
-  }
+/** A value as its label asks for it. */
+function valueText(label: string, value: string | number | Time | Uint8Array, full: (path: string) => string): string {
+  if (value instanceof Uint8Array) return label === "len" ? `${value.length}` : new TextDecoder().decode(value);
+  if (typeof value === "object") return timeText(value);
+  if (typeof value === "string") return label === "dest" || label === "from" ? full(value) : value;
+  if (label === "dev") return `0x${value.toString(16)}`;
+  return label === "mode" ? value.toString(8) : `${value}`;
 }
 
-function detailText(details: readonly Detail[]): string {
+/** What is told of a command behind its path: nothing of attributes that it lacks. */
+function details({ name, attributes }: Command, full: (path: string) => string): string {
   const told: string[] = [];
-  for (const [label, value] of details)
-    if (value !== undefined) told.push(`${label}${typeof value === "object" ? timeText(value) : value}`);
+  for (const detail of DETAILS[name]?.split(" ") ?? []) {
+    const [label, attribute] = detail.split("=") as [string, keyof CommandAttributes];
+    const value = attributes[attribute];
+    if (value !== undefined) told.push(`${label}=${attribute === "path_link" ? value : valueText(label, value, full)}`);
+  }
   return told.join(" ");
 }
 
@@ -111,12 +70,13 @@ function detailText(details: readonly Detail[]): string {
 export function dumpStream(commands: readonly Command[]): string[] {
   let root = ".";
   const out: string[] = [];
-  for (const { name, attributes } of commands) {
+  for (const command of commands) {
+    const { name, attributes } = command;
     if (name === "end") continue;
-    const full = (path: string | undefined): string => `${root}/${path ?? ""}`;
+    const full = (path: string): string => `${root}/${path}`;
     const starts = name === "subvol" || name === "snapshot";
-    const path = full(attributes.path);
-    const more = detailText(details(name, attributes, full));
+    const path = full(attributes.path ?? "");
+    const more = details(command, full);
     out.push(more === "" ? `${pad(name, 15)} ${path}` : `${pad(name, 15)} ${pad(path, 31)} ${more}`);
     if (starts) root = path;
   }

@@ -80,7 +80,7 @@ export interface Delta {
   more: number;
   /** Whose references: counts say how many more. */
   readonly changes: Reference[];
-  /** Whether the commit has come to it: it counts no more. */
+  /** Whether the commit has come to it, or its extent was given up before: it counts no more. */
   taken: boolean;
 }
 
@@ -89,7 +89,10 @@ export class References {
   readonly #pending: Map<number, Delta> = new Map();
   /** The same in the order of the first change, behind what has been taken. */
   #queue: Delta[] = [];
-  #taken = 0;
+  /** Before it everything is taken. */
+  #at = 0;
+  /** How many of the queue are not taken. */
+  #left = 0;
   readonly #source: ReferenceSource;
 
   constructor(source: ReferenceSource) {
@@ -103,26 +106,47 @@ export class References {
 
   /** Whether anything is pending. */
   get isChanged(): boolean {
-    return this.#taken < this.#queue.length;
+    return this.#left > 0;
   }
 
   /** What is pending: the starts of extents, in the order of the first change. */
   changed(): number[] {
-    return this.#queue.slice(this.#taken).map(({ start }) => start);
+    const left = this.#queue.slice(this.#at).filter(({ taken }) => !taken);
+    return left.map(({ start }) => start);
   }
 
   /** Takes the extent out that was changed first; undefined when none is left. It may change again, and is pending again then. */
   take(): Delta | undefined {
-    const delta = this.#queue[this.#taken];
-    if (delta === undefined) {
-      this.#queue = [];
-      this.#taken = 0;
-      this.#pending.clear();
-      return undefined;
+    for (; this.#at < this.#queue.length; this.#at++) {
+      const delta = this.#queue[this.#at] as Delta;
+      if (delta.taken) continue;
+      this.#passed(delta);
+      return delta;
     }
+    this.#queue = [];
+    this.#at = 0;
+    this.#pending.clear();
+    return undefined;
+  }
+
+  #passed(delta: Delta): void {
     delta.taken = true;
-    this.#taken += 1;
+    this.#left -= 1;
+  }
+
+  #enqueue(delta: Delta): Delta {
+    this.#pending.set(delta.start, delta);
+    this.#queue.push(delta);
+    this.#left += 1;
     return delta;
+  }
+
+  /** Forgets an extent that this transaction has made and nobody refers to any more. @returns whether it was one (check_ref_cleanup). */
+  forget(start: number): boolean {
+    const delta = this.#pendingOf(start);
+    if (delta?.made === undefined || delta.more > 0) return false;
+    this.#passed(delta);
+    return true;
   }
 
   /** An extent as it is now, but for its references; undefined where there is none. */
@@ -169,10 +193,7 @@ export class References {
   #delta(start: number): Delta {
     const known = this.#pendingOf(start);
     if (known !== undefined) return known;
-    const delta: Delta = { start, made: undefined, becomesFull: false, more: 0, changes: [], taken: false };
-    this.#pending.set(start, delta);
-    this.#queue.push(delta);
-    return delta;
+    return this.#enqueue({ start, made: undefined, becomesFull: false, more: 0, changes: [], taken: false });
   }
 
   /** Puts an extent among the touched ones, without a change. */
@@ -193,9 +214,7 @@ export class References {
       itemBytes: 0,
       apart: 0,
     };
-    const delta: Delta = { start, made, becomesFull: false, more: 1, changes: [first], taken: false };
-    this.#pending.set(start, delta);
-    this.#queue.push(delta);
+    this.#enqueue({ start, made, becomesFull: false, more: 1, changes: [first], taken: false });
   }
 
   /** A new node of a tree. */

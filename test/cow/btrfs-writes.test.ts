@@ -80,14 +80,13 @@ const otherOf = (writes: readonly Write[]): string => writes.filter((write) => !
 const EXACT = 7;
 /**
  * How many nodes more are written here. With the hundred files the flusher did not come back for nodes behind the data, with 64 KiB it did not come at all; which of
- * the hundred files' items share a leaf is another matter there, so that removing them touches other nodes.
+ * the hundred files' items share a leaf is another matter there.
  */
 const MORE: Readonly<Record<string, number>> = {
   "100 files of 4 KiB": 3,
   "256 MiB file": -1,
   "overwrite 64 KiB aligned": 2,
   rename: -1,
-  "delete 100 files": 3,
   "delete big": -1,
 };
 

@@ -251,8 +251,14 @@ export class BtrfsState implements NodeStore {
     return this.references.copied(tree, original, original.generation <= tree.lastSnapshot);
   }
 
+  /** A node that is not written yet leaves no trace: its place is free at once (btrfs_free_tree_block). */
   freed(tree: TreeParts, node: Node): void {
-    this.references.changeNode(node.address, { tree: tree.id }, -1);
+    const { address } = node;
+    this.references.changeNode(address, { tree: tree.id }, -1);
+    if (node.isSealed || !this.references.forget(address)) return;
+    this.fresh.delete(address);
+    this.nodes.delete(address);
+    this.space.release(address, NODE_SIZE);
   }
 
   // The device

@@ -1,8 +1,9 @@
 /** A host with a btrfs on /m, and what btrfs's tools do to it, for tests. */
+import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type BtrfsProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
-import { type Bytes, GIB, KIB } from "../../sim/core/units.ts";
+import { type Bytes, deviceNumber, GIB, KIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
 import { enableQuota } from "../../sim/cow/btrfs/quota-ioctl.ts";
@@ -13,21 +14,35 @@ import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
 export class BtrfsLab {
   readonly host: Host;
   readonly options: string;
+  readonly device: FaultyDevice;
+  readonly source: string;
 
   constructor(
-    how: { size?: Bytes; sectorSize?: Bytes; options?: string; profile?: BtrfsProfile; memory?: Bytes; fresh?: boolean } = {},
+    how: {
+      size?: Bytes;
+      sectorSize?: Bytes;
+      options?: string;
+      profile?: BtrfsProfile;
+      memory?: Bytes;
+      fresh?: boolean;
+      /** A device that fails where a test says so lies between. */
+      faulty?: boolean;
+    } = {},
   ) {
     this.host = createHost({ seed: 3, memory: how.memory ?? GIB(1), kernel: { ...k6_18, btrfs: how.profile ?? k6_18.btrfs } });
     this.options = how.options ?? "";
-    this.host.addDisk({ size: how.size ?? GIB(4), sectorSize: how.sectorSize ?? KIB(0.5) });
-    must(this.host.mkfs("btrfs", "vda"));
+    const disk = this.host.addDisk({ size: how.size ?? GIB(4), sectorSize: how.sectorSize ?? KIB(0.5) });
+    this.device = new FaultyDevice(disk);
+    if (how.faulty === true) this.host.addDevice("faulty", this.device, deviceNumber(253, 1));
+    this.source = how.faulty === true ? "faulty" : "vda";
+    must(this.host.mkfs("btrfs", this.source));
     must(this.host.task.mkdir("/m", 0o755));
     // A fresh one has never been mounted.
     if (how.fresh !== true) this.mount();
   }
 
   mount(): void {
-    const failed = this.host.mount({ type: "btrfs", source: "vda", target: "/m", options: this.options });
+    const failed = this.host.mount({ type: "btrfs", source: this.source, target: "/m", options: this.options });
     if (failed !== undefined) throw new Error(failed.message);
   }
 

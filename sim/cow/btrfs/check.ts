@@ -7,7 +7,7 @@ import type { Node } from "../node.ts";
 import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import { type FreeSpaceInfo, freeRanges } from "./free-space-tree.ts";
-import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM } from "./layout.ts";
+import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM, SECTOR_SIZE } from "./layout.ts";
 import { type Quotas, qgroupName } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -111,7 +111,13 @@ function checkFreeSpace(state: BtrfsState): void {
 
 function checkDelayed(state: BtrfsState): void {
   let delayed = 0;
-  for (const inode of state.inodes.all()) delayed += inode.delayed?.covered ?? 0;
+  for (const inode of state.inodes.all()) {
+    delayed += inode.delayed?.covered ?? 0;
+    inode.delayed?.visit(0, Number.MAX_SAFE_INTEGER, (from, to) => {
+      for (let at = from; at < to; at += SECTOR_SIZE)
+        assert(inode.mapping?.isDirty(at / SECTOR_SIZE) === true, `what is promised to inode ${inode.ino} at ${at} is dirty`);
+    });
+  }
   assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
   let entries = 0;
   for (const inode of state.inodes.all()) {

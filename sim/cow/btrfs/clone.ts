@@ -4,10 +4,10 @@ import { alignUp } from "../../core/units.ts";
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { dirty, dirtyMappingOf, stamp } from "./inodes.ts";
+import { dirty, stamp } from "./inodes.ts";
 import type { DiskExtent } from "./items.ts";
 import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
-import { promiseRange, undelay } from "./reserve.ts";
+import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
 const CLONE_ITEMS = 4;
@@ -83,7 +83,8 @@ function share(
   if (inline !== undefined && inline.extent.kind === "inline") {
     const refused = promiseRange(state, inode, target.offset, target.offset + inline.extent.length);
     const failed =
-      refused ?? dirtyMappingOf(state, inode).write(target.offset, inline.extent.content, Math.max(inode.size, target.offset));
+      refused ??
+      writePromised(state, inode, { offset: target.offset, content: inline.extent.content }, Math.max(inode.size, target.offset));
     if (failed !== undefined) return failed;
   }
   inode.size = Math.max(inode.size, target.offset + how.count);

@@ -6,9 +6,9 @@ import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from 
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { dirtyMappingOf, stamp } from "./inodes.ts";
+import { stamp } from "./inodes.ts";
 import { PREALLOC_FLAG, SECTOR_SIZE } from "./layout.ts";
-import { promise, promiseRange, undelay } from "./reserve.ts";
+import { promise, promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 import { insert } from "./writeback.ts";
 
@@ -20,6 +20,12 @@ const FALLOCATE_ITEMS = 3;
 interface Range {
   readonly offset: number;
   readonly length: number;
+}
+
+/** Whole sectors. */
+interface Sectors {
+  readonly start: number;
+  readonly end: number;
 }
 
 export function fallocate(state: BtrfsState, inode: InodeState, mode: number, range: Range): Errno | undefined {
@@ -44,26 +50,35 @@ function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: n
   const failed =
     zeroBehindEnd(state, inode, range.offset + range.length) ??
     inode.mapping?.flush(start, end - start) ??
-    fill(state, inode, start, end);
+    fill(state, inode, gapsIn(inode, start, end));
   if (failed !== undefined) return failed;
   grow(state, inode, range, mode);
   return undefined;
 }
 
-/** Preallocates what of [start, end) has no extent. */
-function fill(state: BtrfsState, inode: InodeState, start: number, end: number): Errno | undefined {
-  const gaps: [number, number][] = [];
+interface Gap {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What of [start, end) has no extent. */
+function gapsIn(inode: InodeState, start: number, end: number): Gap[] {
+  const gaps: Gap[] = [];
   let at = start;
   for (const placed of extentsIn(inode, start, end)) {
-    if (placed.at > at) gaps.push([at, placed.at]);
+    if (placed.at > at) gaps.push({ from: at, to: placed.at });
     at = Math.max(at, alignUp(endOf(placed), SECTOR_SIZE));
   }
-  if (at < end) gaps.push([at, end]);
-  const need = gaps.reduce((sum, [from, to]) => sum + to - from, 0);
-  if (need === 0) return undefined;
-  const refused = promise(state, inode, need);
+  if (at < end) gaps.push({ from: at, to: end });
+  return gaps;
+}
+
+/** Preallocates ranges, with one promise for all of them. */
+function fill(state: BtrfsState, inode: InodeState, gaps: readonly Gap[]): Errno | undefined {
+  const need = gaps.reduce((sum, { from, to }) => sum + to - from, 0);
+  const refused = need === 0 ? undefined : promise(state, inode, need);
   if (refused !== undefined) return refused;
-  for (const [from, to] of gaps) prealloc(state, inode, from, to);
+  for (const { from, to } of gaps) prealloc(state, inode, from, to);
   return undefined;
 }
 
@@ -92,11 +107,11 @@ function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number
   const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, true, true);
   if (!isThere) return undefined;
   const refused = promiseRange(state, inode, from, to);
-  return refused ?? dirtyMappingOf(state, inode).write(from, Content.zeros(to - from), Math.max(inode.size, to));
+  return refused ?? writePromised(state, inode, { offset: from, content: Content.zeros(to - from) }, Math.max(inode.size, to));
 }
 
 /** Zeroes what of a range does not fill sectors. @returns the whole sectors in between. */
-function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): { start: number; end: number } | Errno {
+function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): Sectors | Errno {
   const { offset } = range;
   const stop = offset + range.length;
   const start = alignUp(offset, SECTOR_SIZE);
@@ -128,6 +143,13 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   return undefined;
 }
 
+/** What zeroing preallocates: the sectors that it fills, and those at its edges where there is nothing. */
+function zeroed(inode: InodeState, outer: Sectors, inner: Sectors): Gap[] {
+  if (inner.end <= inner.start) return gapsIn(inode, outer.start, outer.end);
+  const whole = { from: inner.start, to: inner.end };
+  return [...gapsIn(inode, outer.start, inner.start), whole, ...gapsIn(inode, inner.end, outer.end)];
+}
+
 function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
   const outer = { start: alignDown(range.offset, SECTOR_SIZE), end: alignUp(range.offset + range.length, SECTOR_SIZE) };
   const length = outer.end - outer.start;
@@ -136,15 +158,9 @@ function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number):
   if (!hasPlace(inode, outer.start, outer.end, false)) {
     const inner = zeroEdges(state, inode, range);
     if (!("start" in inner)) return inner;
-    if (inner.end > inner.start) {
-      const refused = promise(state, inode, inner.end - inner.start);
-      if (refused !== undefined) return refused;
-      inode.mapping?.punch(inner.start, inner.end - inner.start);
-      undelay(state, inode, inner.start, inner.end);
-      prealloc(state, inode, inner.start, inner.end);
-    }
-    const failed = inode.mapping?.flush(outer.start, length) ?? fill(state, inode, outer.start, outer.end);
+    const failed = inode.mapping?.flush(outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner));
     if (failed !== undefined) return failed;
+    inode.mapping?.punch(inner.start, Math.max(0, inner.end - inner.start));
   } else inode.mapping?.punch(outer.start, length);
   grow(state, inode, range, mode);
   return undefined;

@@ -2,9 +2,8 @@
 import { Content } from "../../core/content.ts";
 import type { Errno } from "../../core/errno.ts";
 import type { InodeState } from "./inode-state.ts";
-import { dirtyMappingOf } from "./inodes.ts";
 import { SECTOR_SIZE } from "./layout.ts";
-import { promiseRange } from "./reserve.ts";
+import { promiseRange, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
 /**
@@ -16,5 +15,6 @@ export function zeroBehindEnd(state: BtrfsState, inode: InodeState, newEnd: numb
   if (newEnd <= inode.size || tail === 0) return undefined;
   const refused = promiseRange(state, inode, inode.size, inode.size + 1);
   if (refused !== undefined) return refused;
-  return dirtyMappingOf(state, inode).write(inode.size, Content.zeros(SECTOR_SIZE - tail), inode.size + SECTOR_SIZE);
+  const zeros = { offset: inode.size, content: Content.zeros(SECTOR_SIZE - tail) };
+  return writePromised(state, inode, zeros, inode.size + SECTOR_SIZE);
 }

@@ -11,10 +11,10 @@ import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { dirtyMappingOf, mappingOf, stamp } from "./inodes.ts";
+import { mappingOf, stamp } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
 import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
-import { promiseRange, undelay } from "./reserve.ts";
+import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** What a change of a file's inode is estimated to need, in items. */
@@ -40,7 +40,7 @@ export function write(state: BtrfsState, inode: InodeState, offset: number, cont
 function dirtyPages(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
   const oldSize = inode.size;
   const end = offset + content.length;
-  const failed = dirtyMappingOf(state, inode).write(offset, content, oldSize);
+  const failed = writePromised(state, inode, { offset, content }, oldSize);
   if (failed !== undefined) return failed;
   if (end > oldSize) inode.size = end;
   stamp(state, inode, true);

@@ -3,11 +3,13 @@
  *
  * Interface: a write promises whole sectors before it dirties pages, also where an extent is already, since data is never written in place; writing back ends the promise.
  */
+import type { Content } from "../../core/content.ts";
 import { EDQUOT, ENOSPC, type Errno } from "../../core/errno.ts";
 import type { IntervalMap } from "../../core/intervals.ts";
 import { alignDown, alignUp } from "../../core/units.ts";
 import { hasPlace } from "./file-extents.ts";
 import { delayedNewOf, delayedOf, type InodeState } from "./inode-state.ts";
+import { dirtyMappingOf } from "./inodes.ts";
 import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -61,6 +63,25 @@ export function promiseRange(state: BtrfsState, inode: InodeState, offset: numbe
   delayedOf(inode).set(first, last, true);
   markNew(inode, first, last);
   return undefined;
+}
+
+/**
+ * Puts bytes for which space is promised into the cache. What cannot be put there, since the rest of its page cannot be read, is promised no more
+ * (btrfs_buffered_write).
+ */
+export function writePromised(
+  state: BtrfsState,
+  inode: InodeState,
+  bytes: { readonly offset: number; readonly content: Content },
+  oldSize: number,
+): Errno | undefined {
+  const { offset, content } = bytes;
+  const mapping = dirtyMappingOf(state, inode);
+  const failed = mapping.write(offset, content, oldSize);
+  if (failed === undefined) return undefined;
+  for (let at: number = alignDown(offset, SECTOR_SIZE); at < offset + content.length; at += SECTOR_SIZE)
+    if (!mapping.isDirty(at / SECTOR_SIZE)) undelay(state, inode, at, at + SECTOR_SIZE);
+  return failed;
 }
 
 /** Whether all of a range is written where it is: prealloc, or a file that is never copied (btrfs_check_nocow_lock). */

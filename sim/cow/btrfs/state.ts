@@ -1,8 +1,8 @@
 /**
  * One mounted btrfs: everything that its operations share (kernel: struct btrfs_fs_info). Operations are functions over it, in files by operation.
  *
- * Interface: `begin` opens each call that changes something (btrfs_start_transaction): it promises room for the nodes that the call may copy, and commits first when the
- * transaction has grown large. The running transaction's number is `generation`; a node that has it is changed in place.
+ * Interface: `begin` opens each call that changes something (btrfs_start_transaction): it promises room for the nodes that the call may copy, and commits first where
+ * only that makes room. The running transaction's number is `generation`; a node that has it is changed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
@@ -92,8 +92,6 @@ export interface BtrfsParts {
 }
 
 const INLINE_MAX = 2048;
-/** A transaction with so many new nodes commits before the next call. */
-const TRANSACTION_NODES_MAX = 8192;
 
 export class BtrfsState implements NodeStore {
   readonly format: NodeFormat = FORMAT;
@@ -305,10 +303,6 @@ export class BtrfsState implements NodeStore {
    */
   begin(items: number, subvolume?: Subvolume): Errno | undefined {
     if (this.error !== undefined) return EROFS;
-    if (this.fresh.size > TRANSACTION_NODES_MAX) {
-      const failed = this.commit();
-      if (failed !== undefined) return failed;
-    }
     if (subvolume === undefined) return undefined;
     if (this.environment.allocations?.fails() === true) return ENOSPC;
     if (this.quotas?.reserveItems(subvolume.id, items) === false) {

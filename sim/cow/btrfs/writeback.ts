@@ -33,11 +33,11 @@ interface Run {
 }
 
 export function writePages(state: BtrfsState, inode: InodeState, start: number, content: Content): Errno | undefined {
-  if (state.error !== undefined) return EIO;
   const end = start + content.length;
-  const failed = place(state, inode, { start, content });
-  if (failed !== undefined) return failed;
+  const failed = state.error === undefined ? place(state, inode, { start, content }) : EIO;
+  // What could not be written is not tried again: its pages are clean, and nothing is promised to them (btrfs_finish_one_ordered).
   undelay(state, inode, start, end);
+  if (failed !== undefined) return failed;
   inode.writtenTo = end;
   inode.diskSize = Math.max(inode.diskSize, Math.min(inode.size, end));
   if (inode.delayed === undefined) inode.diskSize = inode.size;

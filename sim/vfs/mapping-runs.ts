@@ -23,7 +23,7 @@ export interface MappingRuns extends RunOwner {
   dirtied(pages: number): void;
 }
 
-/** Writes the dirty pages of a range of bytes back, run by run in ascending order. @returns the first error. */
+/** Writes the dirty pages of a range of bytes back, run by run in ascending order, those too behind what fails. @returns the first error. */
 export function flushRuns(mapping: MappingRuns, start: number, length: number): Errno | undefined {
   let failed: Errno | undefined;
   const end = Math.ceil((start + length) / PAGE_SIZE);
@@ -33,7 +33,8 @@ export function flushRuns(mapping: MappingRuns, start: number, length: number): 
     const piece = takeDirty(mapping, from, end);
     page = from + piece.length / PAGE_SIZE;
     mapping.cache.noteWriteback(mapping, from, piece.length / PAGE_SIZE);
-    failed ??= mapping.space.writePages(mapping.inode, from * PAGE_SIZE, piece);
+    const wrong = mapping.space.writePages(mapping.inode, from * PAGE_SIZE, piece);
+    failed ??= wrong;
   }
   return failed ?? mapping.cache.takeError(mapping);
 }

@@ -96,8 +96,8 @@ export class Host implements HostParts {
   /** The first process: root, at the top of the tree of mounts. */
   readonly task: Task;
   readonly #mounts = new Map<string, Mount[]>();
-  /** What filesystems counted that are gone. */
   readonly watch: Vfs["watch"] = (watched, mask, listener) => this.vfs.watch(watched, mask, listener);
+  /** What filesystems counted that are gone. */
   readonly #ended: Record<string, number> = {};
   /** Unmounted, but perhaps still used. */
   #detached: Mount[] = [];

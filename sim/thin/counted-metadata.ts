@@ -12,7 +12,7 @@ import { EBUSY, EEXIST, EINVAL, EIO, ENODATA, type Errno, isErrno } from "../cor
 import { COUNTED_BLOCKS_MAX, type CountedLeaf, CountedMap } from "./counted-map.ts";
 import { CountedSpace } from "./counted-space.ts";
 import type { DeviceModel } from "./model.ts";
-import type { Lookup, MappedRange, ThinDevice, ThinMetadata } from "./thin-metadata.ts";
+import { abortDevice, type Lookup, type MappedRange, type ThinDevice, type ThinMetadata } from "./thin-metadata.ts";
 
 /** What the format of a mapping has for its time. */
 const TIME_STEPS = 2 ** 24;
@@ -78,10 +78,7 @@ export class CountedMetadata implements ThinMetadata {
   }
 
   abort(): Errno | undefined {
-    for (const device of this.#devices.values()) {
-      device.aborted = device.changed;
-      device.stale = true;
-    }
+    for (const device of this.#devices.values()) abortDevice(device);
     this.#failed = true;
     return EIO;
   }

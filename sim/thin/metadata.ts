@@ -24,7 +24,7 @@ import {
 } from "./metadata-state.ts";
 import { type DeviceModel, readDevices } from "./model.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
-import type { Lookup, MappedRange, ThinDevice, ThinMetadata } from "./thin-metadata.ts";
+import { abortDevice, type Lookup, type MappedRange, type ThinDevice, type ThinMetadata } from "./thin-metadata.ts";
 
 /** The part of the metadata that is kept for commits: 4096 blocks or a tenth (spec/block-cow.md §1.2); older kernels kept none. */
 export type MetadataReserve = "modern" | "none";
@@ -194,10 +194,7 @@ export class PoolMetadata implements ThinMetadata {
     if (this.#failed) return EINVAL;
     this.#inService = true;
     this.#walk.forget();
-    for (const device of this.#devices.values()) {
-      device.aborted = device.changed;
-      device.stale = true;
-    }
+    for (const device of this.#devices.values()) abortDevice(device);
     this.blocks.reset();
     const state = openMetadata(this.blocks);
     if (isErrno(state)) {

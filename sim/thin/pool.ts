@@ -14,6 +14,7 @@ import { alignDown, nanoseconds, seconds } from "../core/units.ts";
 import { CountedMetadata } from "./counted-metadata.ts";
 import { PoolMetadata } from "./metadata.ts";
 import { MetadataBlocks } from "./metadata-blocks.ts";
+import { newThinCounters, type ThinCounters } from "./pool-counters.ts";
 import { modeText, type PoolMode } from "./pool-mode.ts";
 import {
   NO_NUMBERS,
@@ -28,23 +29,6 @@ import { growData, growMetadata } from "./resize.ts";
 import type { ThinMetadata } from "./thin-metadata.ts";
 import { QUEUED, type Waiting, WaitingBios } from "./waiting.ts";
 
-/** What volumes did; each only grows. */
-export interface ThinCounters {
-  /** Virtual blocks that got a data block for the first time. */
-  provisioned: number;
-  /** Of those, how many were zeroed first. */
-  zeroed: number;
-  /** Shared blocks that a write moved to a new data block. */
-  broken: number;
-  /** Of those and of blocks with an external origin, how many were copied first. */
-  copied: number;
-  /** Bytes that were copied so. */
-  copiedBytes: number;
-  /** Virtual blocks that a discard unmapped. */
-  unmapped: number;
-  commits: number;
-}
-
 const SECONDS_BETWEEN_COMMITS = 1;
 
 export class ThinPool {
@@ -53,7 +37,7 @@ export class ThinPool {
   /** Bytes of a data block. */
   readonly blockSize: number;
   readonly metadata: ThinMetadata;
-  readonly counters: ThinCounters = { provisioned: 0, zeroed: 0, broken: 0, copied: 0, copiedBytes: 0, unmapped: 0, commits: 0 };
+  readonly counters: ThinCounters = newThinCounters();
   readonly options: PoolOptions;
   #table: PoolTable;
   /** The table was loaded and not yet resumed. */

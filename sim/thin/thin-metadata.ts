@@ -41,6 +41,12 @@ export interface ThinDevice {
   stale: boolean;
 }
 
+/** A transaction was aborted while a device was in memory (__set_abort_with_changes_flags). */
+export function abortDevice(device: ThinDevice): void {
+  device.aborted = device.changed;
+  device.stale = true;
+}
+
 /** What messages ask for. Each gives undefined or an error; a missing device is ENODATA, one that exists EEXIST, one in use EBUSY. */
 interface DeviceChanges {
   createThin(id: number): Errno | undefined;

@@ -30,7 +30,7 @@ export class IntentLog {
   /** Intents of the open group that no block holds yet, and that the next fsync of any file makes durable (i_sync_list). */
   #sync: Intent[] = [];
   /** Those that only an fsync of their own object does, by that (i_async_tree). */
-  readonly #async = new Map<number, Intent[]>();
+  readonly #ownContent = new Map<number, Intent[]>();
   /** Where the next block of the chain lies. */
   #next: BlockPointer | undefined;
   #sequence = 0;
@@ -64,8 +64,8 @@ export class IntentLog {
     // Nobody could find an object without names after a power cut.
     if (isContent(intent) && this.#set.word(intent.object, NLINK) === 0) return;
     if (isContent(intent)) {
-      const list = this.#async.get(intent.object);
-      if (list === undefined) this.#async.set(intent.object, [intent]);
+      const list = this.#ownContent.get(intent.object);
+      if (list === undefined) this.#ownContent.set(intent.object, [intent]);
       else list.push(intent);
     } else {
       if (intent.op === "remove") this.#forgetContent(intent.object);
@@ -77,20 +77,20 @@ export class IntentLog {
 
   /** What was done to an object goes with all else from now on (zil_async_to_sync). */
   #wantContent(object: number): void {
-    for (const intent of this.#async.get(object) ?? []) this.#sync.push(intent);
-    this.#async.delete(object);
+    for (const intent of this.#ownContent.get(object) ?? []) this.#sync.push(intent);
+    this.#ownContent.delete(object);
   }
 
   /** What was done to an object that has lost its last name matters no more, and another object may get its number (zil_remove_async). */
   #forgetContent(object: number): void {
-    if (this.#set.word(object, NLINK) === 0) this.#async.delete(object);
+    if (this.#set.word(object, NLINK) === 0) this.#ownContent.delete(object);
   }
 
   /** Makes durable what an fsync of an object promises. @param sync - the property of that name. */
   commit(object: number, sync: string): Errno | undefined {
     if (sync === "disabled") return undefined;
     if (this.#pool.failure !== undefined) return EIO;
-    for (const each of sync === "always" ? [...this.#async.keys()] : [object]) this.#wantContent(each);
+    for (const each of sync === "always" ? [...this.#ownContent.keys()] : [object]) this.#wantContent(each);
     if (this.#sync.length === 0) return undefined;
     if (this.#next === undefined) return this.#begin();
     const intents = this.#sync;
@@ -149,7 +149,7 @@ export class IntentLog {
   /** The group that was open is written: its intents are in it. */
   groupWritten(): void {
     this.#sync = [];
-    this.#async.clear();
+    this.#ownContent.clear();
     for (const block of this.#blocks.splice(0)) freeLogBlock(this.#pool.store, block);
   }
 

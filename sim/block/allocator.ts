@@ -174,7 +174,8 @@ export class BlockBitmap {
     checkLevels("free", this.#bits, 0, this.#free);
     checkLevels("used", this.#bits, -1, this.#used);
     this.visitFree((start, count) => {
-      assert(count <= this.longestRun, `BlockBitmap: ${count} free blocks from ${start}, longest run ${this.longestRun}`);
+      if (count > this.longestRun)
+        throw new InvariantError(`BlockBitmap: ${count} free blocks from ${start}, longest run ${this.longestRun}`);
     });
   }
 
@@ -289,9 +290,13 @@ function checkLevels(name: string, bits: Int32Array, blank: number, levels: read
   let below = bits;
   let empty = blank;
   for (const level of levels) {
-    for (let word = 0; word < below.length; word++) {
-      const told = (((level[word >>> 5] as number) >>> (word & 31)) & 1) === 1;
-      assert(told === (below[word] !== empty), `BlockBitmap: the summary of ${name} blocks is wrong about word ${word}`);
+    for (let at = 0; at < level.length; at++) {
+      const first = at * 32;
+      const words = Math.min(32, below.length - first);
+      let expected = 0;
+      for (let bit = 0; bit < words; bit++) if (below[first + bit] !== empty) expected |= 1 << bit;
+      if (level[at] !== expected)
+        throw new InvariantError(`BlockBitmap: the summary of ${name} blocks is wrong about one of ${words} words from ${first}`);
     }
     below = level;
     empty = 0;

@@ -5,7 +5,7 @@
  *
  * Interface: a node is what its device keeps, as the record it is. Once its transaction has committed what it holds is never changed: trees change later versions of it.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { BlockRecord } from "../core/block-record.ts";
 import type { Key } from "./key.ts";
 import { Rows } from "./rows.ts";
@@ -149,7 +149,7 @@ export class Node implements BlockRecord {
 
   /** The rows, to be changed in so many slots. The node's version goes on with `#changed`. */
   #own(slots: number): Rows {
-    assert(!this.#isSealed, `node ${this.address} changes no more`);
+    if (this.#isSealed) throw new InvariantError(`node ${this.address} changes no more`);
     const rows = this.#now;
     if (!rows.isShared && !rows.isFull(slots)) return rows;
     this.#rows = rows.fork();

@@ -9,7 +9,7 @@
  * - A Cursor stands still while its tree does; after a change it must be placed again.
  * - The rules of splitting and of moving items to neighbours are those of btrfs (fs/btrfs/ctree.c, Linux 6.18), so that nodes are as full as its nodes.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
 import { compareKeys, type Key } from "./key.ts";
 import type { Node } from "./node.ts";
@@ -93,7 +93,8 @@ export class Tree implements TreeParts {
   /** Puts an item in, or a new value and size in the place of what its key had. */
   set(key: Key, size: number, value: unknown): void {
     const { format } = this.store;
-    assert(size + format.itemBytes <= format.nodeBytes - format.headerBytes, `an item of ${size} bytes fits no node`);
+    if (size + format.itemBytes > format.nodeBytes - format.headerBytes)
+      throw new InvariantError(`an item of ${size} bytes fits no node`);
     const path = this.#prepare(key);
     const leaf = path.node(0);
     const slot = path.slot(0);
@@ -218,8 +219,10 @@ export class Tree implements TreeParts {
     const { format } = this.store;
     const go = (node: Node, low: Key | undefined, high: Key | undefined): void => {
       for (let slot = 0; slot < node.count; slot++) {
-        assert(slot === 0 || node.compare(slot - 1, node.key(slot)) < 0, `tree ${this.id}: keys of ${node.address} are in order`);
-        assert(high === undefined || node.compare(slot, high) < 0, `tree ${this.id}: node ${node.address} keeps below the next`);
+        if (slot > 0 && node.compare(slot - 1, node.key(slot)) >= 0)
+          throw new InvariantError(`tree ${this.id}: keys of ${node.address} are out of order`);
+        if (high !== undefined && node.compare(slot, high) >= 0)
+          throw new InvariantError(`tree ${this.id}: node ${node.address} reaches into the next`);
       }
       assert(low === undefined || node.compare(0, low) === 0, `tree ${this.id}: the key above ${node.address} is its first`);
       if (node.level === 0) {

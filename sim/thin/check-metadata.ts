@@ -1,7 +1,7 @@
 /**
  * Whether a pool's metadata adds up: its last commit, as it lies in the cache and on the device, and what changed since.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
 import { checkImage, type ImageFault } from "./check-image.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
@@ -40,10 +40,8 @@ export function checkMetadata(
       `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
     );
     for (const { data, length } of runs) {
-      for (let block = data; block < data + length; block++) {
-        const count = state.data.count(block);
-        assert(!isErrno(count) && count > 0, `${name}: device ${id} maps block ${block}, which is free`);
-      }
+      const free = state.data.refcounts.firstUnused(data, data + length);
+      if (free !== -1) throw new InvariantError(`${name}: device ${id} maps block ${isErrno(free) ? data : free}, which is free`);
     }
   }
 }

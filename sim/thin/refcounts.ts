@@ -336,6 +336,21 @@ export class Refcounts {
     return undefined;
   }
 
+  /** The first block of [begin, end) without a reference; -1 when all have one. A bitmap is looked for once. @returns EINVAL behind the last block, an error of reading. */
+  firstUnused(begin: number, end: number): number | Errno {
+    if (end > this.blocks) return EINVAL;
+    for (let block = begin; block < end; ) {
+      const words = this.#bitmapOf(block);
+      if (isErrno(words)) return words;
+      const first = block - (block % BITMAP_ENTRIES);
+      const stop = Math.min(end, first + BITMAP_ENTRIES);
+      const free = firstFree(words, NOTHING_USED, block - first, stop - first);
+      if (free >= 0) return first + free;
+      block = stop;
+    }
+    return -1;
+  }
+
   /** Throws an InvariantError when the index's figures are not what the bitmaps say. O(blocks). */
   check(name: string): void {
     const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };

@@ -10,7 +10,7 @@
  * Interface: directories and children are whole numbers from 1 to 2^32 - 1; 0 means "none". A row stays the entry's number until it is
  * removed, also when its table grows or the entry moves: a filesystem may keep columns of its own beside it.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SHIFT, START } from "./dentry-heads.ts";
 
@@ -328,19 +328,19 @@ export class DentryTable {
     for (let place = start; place < end; place += SLOT_WORDS) {
       const row = this.#slots[place + ROW] as number;
       const name = this.#slots[place + NAME] as number;
-      assert((row === 0) === (name === 0), `a slot of directory ${directory} is half empty`);
+      if ((row === 0) !== (name === 0)) throw new InvariantError(`a slot of directory ${directory} is half empty`);
       if (row === 0) continue;
       filled += 1;
-      assert(this.#placeOf(row) === place, `dentry ${row} is noted at another place`);
-      assert(this.directory(row) === directory, `dentry ${row} is in the table of directory ${directory}`);
-      assert(this.#probe(head, name) === place, `dentry ${row} is not found by its key`);
-      assert(this.child(row) !== 0, `dentry ${row} has no child`);
+      if (this.#placeOf(row) !== place) throw new InvariantError(`dentry ${row} is noted at another place`);
+      if (this.directory(row) !== directory) throw new InvariantError(`dentry ${row} is in the table of directory ${directory}`);
+      if (this.#probe(head, name) !== place) throw new InvariantError(`dentry ${row} is not found by its key`);
+      if (this.child(row) === 0) throw new InvariantError(`dentry ${row} has no child`);
     }
     let listed = 0;
     let before = 0;
     for (let row = this.first(directory); row !== 0; row = this.next(row)) {
-      assert(this.directory(row) === directory, `dentry ${row} is in the list of directory ${directory}`);
-      assert(this.previous(row) === before, `the list of directory ${directory} is broken at ${row}`);
+      if (this.directory(row) !== directory) throw new InvariantError(`dentry ${row} is in the list of directory ${directory}`);
+      if (this.previous(row) !== before) throw new InvariantError(`the list of directory ${directory} is broken at ${row}`);
       before = row;
       listed += 1;
     }

@@ -1,7 +1,7 @@
 /**
  * What goes through the runs of one mapping as a whole: writing dirty ones back, visiting them, and checking that they add up.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import { PAGE_SIZE } from "./address-space.ts";
@@ -78,11 +78,13 @@ export function checkRuns(mapping: MappingRuns): void {
   for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
     const pages = table.pages[row] as number;
     const content = table.content[row] as RunContent;
-    const what = `run ${row} of ${label}`;
-    assert((table.first[row] as number) >= end && pages > 0, `${what} overlaps the one before it`);
-    assert(table.owner[row] === mapping, `${what} belongs to another mapping`);
+    const fail = (wrong: string): never => {
+      throw new InvariantError(`run ${row} of ${label} ${wrong}`);
+    };
+    if ((table.first[row] as number) < end || pages <= 0) fail("overlaps the one before it");
+    if (table.owner[row] !== mapping) fail("belongs to another mapping");
     const length = content instanceof PageBuffer ? content.used : content.length;
-    assert(pages === 1 ? length <= PAGE_SIZE : length === pages * PAGE_SIZE, `${what} has not the bytes of its pages`);
+    if (pages === 1 ? length > PAGE_SIZE : length !== pages * PAGE_SIZE) fail("has not the bytes of its pages");
     end = (table.first[row] as number) + pages;
     cached += pages;
     if (table.dirty[row] === 1) dirty += pages;

@@ -8,7 +8,7 @@
  *
  * Interface: row 0 is none. Rows of pinned mappings (tmpfs: memory is their only place) are not in the list.
  */
-import { assert } from "../core/assert.ts";
+import { assert, InvariantError } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import type { AddressSpace, Mapping } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
@@ -109,7 +109,7 @@ export class RunTable {
     let listed = 0;
     let pages = 0;
     for (let row = this.#oldest, before = 0; row !== 0; before = row, row = this.#newer[row] as number) {
-      assert(this.#older[row] === before, `the list of runs is broken at ${row}`);
+      if (this.#older[row] !== before) throw new InvariantError(`the list of runs is broken at ${row}`);
       listed += 1;
       pages += this.pages[row] as number;
     }

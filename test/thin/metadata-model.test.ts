@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
+import { InvariantError } from "../../sim/core/assert.ts";
 import { EBUSY, EEXIST, EINVAL, EIO, ENODATA, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { CountedMetadata } from "../../sim/thin/counted-metadata.ts";
@@ -169,6 +170,16 @@ describe.each(KINDS)("metadata %s", (kind, make) => {
     expect(metadata.countData(0)).toBe(0);
     expect(metadata.decData(0, 1)).toBe(EINVAL);
     if (kind === "on a device") must(metadata.commit());
+  });
+
+  test("does not add up when a mapped data block, far behind the first, has lost its reference", () => {
+    const lab = new Lab(make());
+    const { metadata } = lab;
+    lab.create(0);
+    for (let virtual = 0; virtual < 17_000; virtual++) lab.map(0, virtual);
+    lab.check();
+    must(metadata.decData(16_700, 16_701));
+    expect(() => metadata.check("pool", 0)).toThrow(InvariantError);
   });
 
   test("changes the transaction id only from the one that it has", () => {

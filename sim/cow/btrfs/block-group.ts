@@ -2,7 +2,7 @@
  * One chunk of a btrfs: a range of logical addresses with the free space in it, and where its copies lie on the device
  * (fs/btrfs/block-group.c, free-space-cache.c: find_free_space; Linux 6.18).
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { emptyRange, type Range } from "../../core/interval-leaf.ts";
 import { IntervalMap } from "../../core/intervals.ts";
 import { MIB } from "../../core/units.ts";
@@ -60,7 +60,8 @@ export class BlockGroup {
   /** Takes a range that must be free. */
   take(start: number, length: number): void {
     const range = this.#free.find(start);
-    assert(range !== undefined && range.end >= start + length, `${length} bytes at ${start} are free in their block group`);
+    if (range === undefined || range.end < start + length)
+      throw new InvariantError(`${length} bytes at ${start} are not free in their block group`);
     this.#free.delete(start, start + length);
     this.used += length;
   }
@@ -68,15 +69,16 @@ export class BlockGroup {
   /** An extent has gone: its bytes are not used any more, but not free before `give`. */
   discount(length: number): void {
     this.used -= length;
-    assert(this.used >= 0, `block group ${this.start} has more freed than used`);
+    if (this.used < 0) throw new InvariantError(`block group ${this.start} has more freed than used`);
     if (this.used === 0) this.sizeClass = "none";
   }
 
   give(start: number, length: number): void {
-    assert(start >= this.start && start + length <= this.end, `${start} belongs to block group ${this.start}`);
-    const more = this.#free.next(start, this.#range);
-    assert(!more || this.#range.start >= start + length, `${start} is free already`);
-    assert(!this.#cluster.next(start, this.#range) || this.#range.start >= start + length, `${start} is free already`);
+    if (start < this.start || start + length > this.end)
+      throw new InvariantError(`${start} belongs to another block group than ${this.start}`);
+    for (const free of [this.#free, this.#cluster])
+      if (free.next(start, this.#range) && this.#range.start < start + length)
+        throw new InvariantError(`${start} is free already`);
     this.#free.set(start, start + length, true);
   }
 
@@ -120,7 +122,7 @@ export class BlockGroup {
       cluster.next(this.start, range);
     }
     const { start } = range;
-    assert(range.end - start >= length, `what nodes are taken from has room for nodes at ${start}`);
+    if (range.end - start < length) throw new InvariantError(`what nodes are taken from has no room for a node at ${start}`);
     cluster.delete(start, start + length);
     this.used += length;
     return start;

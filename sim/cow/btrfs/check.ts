@@ -2,7 +2,7 @@
  * Whether what a btrfs keeps adds up (btrfs check): trees are in order, every extent has the references that trees make, space holds what extents take, quotas count what
  * can be reached.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Node } from "../node.ts";
 import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
@@ -122,7 +122,8 @@ function checkDelayed(state: BtrfsState): void {
   let entries = 0;
   for (const inode of state.inodes.all()) {
     entries += inode.listedLater.size;
-    assert(inode.listedLater.size === 0 || state.dirtyInodes.has(inode), `a commit lists the entries of inode ${inode.ino}`);
+    if (inode.listedLater.size > 0 && !state.dirtyInodes.has(inode))
+      throw new InvariantError(`no commit lists the entries of inode ${inode.ino}`);
   }
   assert(entries === state.delayedEntries, `${state.delayedEntries} entries are to be listed, directories have ${entries}`);
 }

@@ -1,5 +1,5 @@
 /** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Delta, Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
@@ -27,7 +27,7 @@ import type { BtrfsState } from "./state.ts";
 export function settleExtent(state: BtrfsState, delta: Delta): void {
   const tree = state.tree(EXTENT_TREE);
   const extent = delta.made ?? state.storedExtent(delta.start);
-  assert(extent !== undefined, `there is an extent at ${delta.start}`);
+  if (extent === undefined) throw new InvariantError(`there is no extent at ${delta.start}`);
   const references = extent.references + delta.more;
   if (references === 0) {
     if (delta.made === undefined) {

@@ -5,7 +5,7 @@
  * Interface: a range is an item as long as a group has few; a group with more ranges than their items are worth keeps bitmaps of 2048 sectors each, and comes back from
  * them when it has a hundred fewer.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Key } from "../key.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
@@ -38,8 +38,8 @@ export function rangesMax(length: number): number {
 
 function infoOf(tree: Tree, { start, length }: GroupRange): FreeSpaceInfo {
   const info = tree.get(key(start, FREE_SPACE_INFO, length)) as FreeSpaceInfo | undefined;
-  assert(info !== undefined, `the free space tree knows the block group at ${start}`);
-  return info as FreeSpaceInfo;
+  if (info === undefined) throw new InvariantError(`the free space tree does not know the block group at ${start}`);
+  return info;
 }
 
 /** A new group, all of it free. */
@@ -105,7 +105,8 @@ function cutRange(tree: Tree, start: number, length: number): number {
   const found = cursor.key;
   const end = start + length;
   const until = found.object + found.offset;
-  assert(found.kind === FREE_SPACE_EXTENT && until >= end, `${length} bytes at ${start} are free in the free space tree`);
+  if (found.kind !== FREE_SPACE_EXTENT || until < end)
+    throw new InvariantError(`${length} bytes at ${start} are not free in the free space tree`);
   tree.remove(found);
   if (start > found.object) putRange(tree, found.object, start);
   if (until > end) putRange(tree, end, until);
@@ -156,8 +157,8 @@ function bitmapAt(group: GroupRange, address: number): number {
 
 function bitmapOf(tree: Tree, group: GroupRange, at: number): Bitmap {
   const bitmap = tree.get(key(at, FREE_SPACE_BITMAP, bitmapLength(group, at))) as Bitmap | undefined;
-  assert(bitmap !== undefined, `the free space tree has a bitmap at ${at}`);
-  return bitmap as Bitmap;
+  if (bitmap === undefined) throw new InvariantError(`the free space tree has no bitmap at ${at}`);
+  return bitmap;
 }
 
 function isFree(bitmap: Bitmap, sector: number): boolean {
@@ -185,7 +186,7 @@ function markFree(tree: Tree, group: GroupRange, { start, length }: GroupRange, 
     const last = Math.min(end, at + BITMAP_RANGE);
     for (let address = Math.max(start, at); address < last; address += SECTOR_SIZE) {
       const sector = (address - at) / SECTOR_SIZE;
-      assert(isFree(bitmap, sector) !== free, `the sector at ${address} was ${free ? "taken" : "free"}`);
+      if (isFree(bitmap, sector) === free) throw new InvariantError(`the sector at ${address} was ${free ? "free" : "taken"}`);
       setFree(bitmap, sector, free);
     }
     putBitmap(tree, group, at, bitmap);

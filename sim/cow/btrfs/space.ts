@@ -6,7 +6,7 @@
  *
  * Interface: what is freed in a transaction is pinned until it has committed, so that a power cut finds the old tree whole.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { alignDown, alignUp, GIB, KIB, MIB } from "../../core/units.ts";
 import { BlockGroup, type SizeClass } from "./block-group.ts";
 import type { ChunkType } from "./items.ts";
@@ -64,9 +64,9 @@ export class Space {
     const last = this.#last;
     if (last !== undefined && logical >= last.start && logical < last.end) return last;
     const found = this.groups.find((group) => logical >= group.start && logical < group.end);
-    assert(found !== undefined, `address ${logical} lies in no chunk`);
+    if (found === undefined) throw new InvariantError(`address ${logical} lies in no chunk`);
     this.#last = found;
-    return found as BlockGroup;
+    return found;
   }
 
   totals(type: ChunkType): Totals {

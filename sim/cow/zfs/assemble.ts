@@ -7,12 +7,12 @@
 
 import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
-import type { BlockPointer, Dva } from "./block-pointer.ts";
+import type { BlockPointer } from "./block-pointer.ts";
 import { Directory, promisedTo } from "./dsl.ts";
 import { claimChain, logOf } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
@@ -181,7 +181,8 @@ function claimLogs(pool: Pool): Errno | undefined {
 /** Throws an InvariantError when what a pool keeps does not add up. O(blocks). */
 export function checkPool(pool: Pool): void {
   if (pool.failure !== undefined || pool.isDirty) return;
-  const seen = new Map<string, Dva>();
+  // The places that were seen, by top-level device.
+  const seen = pool.store.tops.map(() => new Set<number>());
   const shared = new Map<string, number>();
   let allocated = 0;
   const count = (pointer: BlockPointer): void => {
@@ -191,9 +192,10 @@ export function checkPool(pool: Pool): void {
       if (known > 0) return;
     }
     for (const dva of pointer.dvas) {
-      const key = `${dva.vdev}:${dva.offset}`;
-      assert(!seen.has(key), `pool ${pool.name}: two blocks lie at ${key}`);
-      seen.set(key, dva);
+      const places = seen[dva.vdev];
+      if (places === undefined || places.has(dva.offset))
+        throw new InvariantError(`pool ${pool.name}: two blocks lie at ${dva.vdev}:${dva.offset}`);
+      places.add(dva.offset);
       allocated += dva.size;
     }
   };

@@ -8,7 +8,7 @@
  * changes runs out. A pool that cannot write is suspended: every later change gives EIO.
  */
 import type { Allocations } from "../../core/allocations.ts";
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EDQUOT, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { seconds } from "../../core/units.ts";
@@ -257,7 +257,7 @@ export class Pool {
     const { store, meta } = this;
     const pointer = meta.sync((id, tables) => {
       const object = this.objects.get(id);
-      assert(object !== undefined, `pool ${this.name}: object ${id} is not there`);
+      if (object === undefined) throw new InvariantError(`pool ${this.name}: object ${id} is not there`);
       return "head" in object ? frozenDirectory(object, tables) : frozenDataset(object, tables);
     });
     if (isErrno(pointer)) return pointer;

@@ -1,5 +1,5 @@
 /** The invariants of a mounted ext4: what e2fsck would look at, over what is in memory. */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { loadDirectory } from "./directories.ts";
 import { DirectoryData, entryBytes } from "./directory-data.ts";
@@ -50,19 +50,23 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
     const pieces: [start: number, end: number][] = [];
     for (const [place, row] of block.rows.entries()) {
       const position = state.positions[row] as number;
-      assert(position >>> 10 === at, `dentry ${row} is noted in another block than ${at} of directory ${directory}`);
-      assert(state.places[row] === place, `dentry ${row} is noted at another place`);
-      assert(state.dentries.directory(row) === directory, `dentry ${row} is in a block of directory ${directory}`);
+      const fail = (wrong: string): never => {
+        throw new InvariantError(`dentry ${row} is ${wrong}`);
+      };
+      if (position >>> 10 !== at) fail(`noted in another block than ${at} of directory ${directory}`);
+      if (state.places[row] !== place) fail("noted at another place");
+      if (state.dentries.directory(row) !== directory) fail(`in a block of directory ${directory}`);
       const start = (position & 1023) * 4;
       const length = entryBytes(state.environment.names.byteLength(state.dentries.name(row)));
-      assert((state.lengths[row] as number) * 4 === length, `dentry ${row} is noted with another length than ${length}`);
+      if ((state.lengths[row] as number) * 4 !== length) fail(`noted with another length than ${length}`);
       pieces.push([start, start + length]);
     }
     entries += block.rows.length;
     for (let gap = 0; gap < block.gaps.length; gap += 2) pieces.push([block.gaps[gap] as number, block.gaps[gap + 1] as number]);
     pieces.sort((one, other) => one[0] - other[0]);
     for (let n = 1; n < pieces.length; n++)
-      assert(pieces[n - 1]?.[1] === pieces[n]?.[0], `directory ${directory}, block ${at}: neither entry nor gap, or both`);
+      if (pieces[n - 1]?.[1] !== pieces[n]?.[0])
+        throw new InvariantError(`directory ${directory}, block ${at}: neither entry nor gap, or both`);
   }
   assert(entries === state.dentries.count(directory), `directory ${directory} places ${entries} of its entries`);
 }
@@ -94,7 +98,8 @@ function checkInodes(state: Ext4State, names: ReadonlyMap<number, number>): void
       delayed += 1;
       lone += 1;
     }
-    assert(countBlocks(state, ino) === state.word(ino, BLOCKS), `inode ${ino} has another number of blocks than it says`);
+    if (countBlocks(state, ino) !== state.word(ino, BLOCKS))
+      throw new InvariantError(`inode ${ino} has another number of blocks than it says`);
   });
   assert(lone === (state.lonePages?.cachedPages ?? 0), `${lone} files are one page each, their filesystem counts others`);
   state.lonePages?.check();
@@ -137,7 +142,7 @@ function checkBlocks(state: Ext4State): void {
   state.visitInodes((ino) => visitBlocksOf(state, ino, count));
   runs.sort((one, other) => one[0] - other[0]);
   for (let n = 1; n < runs.length; n++)
-    assert((runs[n - 1]?.[1] ?? 0) <= (runs[n]?.[0] ?? 0), `block ${runs[n]?.[0]} belongs to two`);
+    if ((runs[n - 1]?.[1] ?? 0) > (runs[n]?.[0] ?? 0)) throw new InvariantError(`block ${runs[n]?.[0]} belongs to two`);
   state.groups.visitWhole((group) =>
     assert(used.get(group) === BLOCKS_PER_GROUP, `group ${group} is wholly used, ${used.get(group) ?? 0} blocks are reached`),
   );

@@ -7,7 +7,7 @@
  */
 
 import type { BlockDevice } from "../../block/device.ts";
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import { GroupBitmap, UsedBitmaps } from "./group-bitmap.ts";
 import { DescriptorBlock } from "./group-descriptors.ts";
@@ -250,10 +250,8 @@ export class Groups {
   /** Throws an InvariantError when a stretch has a group with more free blocks than it says. */
   check(): void {
     for (const [group, free] of this.freeBlocks.entries()) {
-      assert(
-        free <= (this.#mostFree[Math.floor(group / STRETCH)] as number),
-        `group ${group} has more free blocks than its stretch`,
-      );
+      if (free > (this.#mostFree[Math.floor(group / STRETCH)] as number))
+        throw new InvariantError(`group ${group} has more free blocks than its stretch`);
       if (this.#wholly[group] === 0) continue;
       assert(free === 0, `group ${group} is wholly used and counts ${free} free blocks`);
       assert(this.#blockBitmaps[group] === undefined, `group ${group} is wholly used and has a bitmap in memory`);

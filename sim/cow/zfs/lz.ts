@@ -16,7 +16,10 @@ const LZ4_SKIP_STRENGTH = 6;
 /** ZFS writes the compressed length before it. */
 const LZ4_HEADER = 4;
 
+/** Where the bytes of each hash were seen last: a place behind `base`, so that the table need not be cleared for each block, which cost more than a short block. */
 const table = new Int32Array(1 << LZ4_HASH_BITS);
+let base = 1;
+const BASE_MAX = 2 ** 30;
 
 function lengthBytes(length: number, limit: number): number {
   return length < limit ? 0 : 1 + Math.floor((length - limit) / 255);
@@ -36,8 +39,8 @@ function findMatch(raw: Uint8Array, from: number, limit: number): number {
   for (let at = from; at <= limit; ) {
     const value = word(raw, at);
     const slot = hashOf(value);
-    const known = (table[slot] as number) - 1;
-    table[slot] = at + 1;
+    const known = (table[slot] as number) - base;
+    table[slot] = base + at;
     if (known >= 0 && at - known <= LZ4_DISTANCE_MAX && word(raw, known) === value) {
       candidate = known;
       return at;
@@ -55,7 +58,10 @@ let candidate = 0;
  * Where there are further zeros, the last 64 given bytes must be zeros too.
  */
 export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
-  table.fill(0);
+  if (base > BASE_MAX) {
+    table.fill(0);
+    base = 1;
+  }
   const limit = length - LZ4_MATCH_LIMIT;
   const matchEnd = length - LZ4_LAST_LITERALS;
   let out = LZ4_HEADER;
@@ -77,9 +83,10 @@ export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
     out += 3 + lengthBytes(at - anchor, 15) + lengthBytes(end + further - at - LZ4_MIN_MATCH, 15) + (at - anchor);
     anchor = end;
     if (end > limit) break;
-    table[hashOf(word(raw, end - 2))] = end - 1;
+    table[hashOf(word(raw, end - 2))] = base + end - 2;
     at = findMatch(raw, end, limit);
   }
+  base += length;
   const rest = length - anchor;
   return out + 1 + lengthBytes(rest, 15) + rest;
 }

@@ -211,17 +211,16 @@ export class Arc {
 
   /** A block that comes back after it was given up shows which list was too short (arc_adapt). */
   #wasGhost(key: number, size: number): boolean {
-    for (const [index, ghosts] of [this.#recentGhosts, this.#frequentGhosts].entries()) {
-      const known = ghosts.get(key);
-      if (known === undefined) continue;
-      ghosts.delete(key);
-      this.#ghostSizes[index as 0 | 1] -= known;
-      this.counters.ghostHits += 1;
-      const step = index === 0 ? size : -size;
-      this.#target = Math.min(this.capacity, Math.max(0, this.#target + step));
-      return true;
-    }
-    return false;
+    const wasRecent = this.#recentGhosts.has(key);
+    const ghosts = wasRecent ? this.#recentGhosts : this.#frequentGhosts;
+    const known = ghosts.get(key);
+    if (known === undefined) return false;
+    ghosts.delete(key);
+    this.#ghostSizes[wasRecent ? 0 : 1] -= known;
+    this.counters.ghostHits += 1;
+    const step = wasRecent ? size : -size;
+    this.#target = Math.min(this.capacity, Math.max(0, this.#target + step));
+    return true;
   }
 
   #evict(): void {

@@ -22,7 +22,10 @@ import { isSettable, keptValue } from "./properties.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
-const NAME_CHARACTER = /[A-Za-z0-9_\-.: /@]/;
+/** A character that no name of a dataset may have. */
+const WRONG_CHARACTER = /[^A-Za-z0-9_\-.: /@]/u;
+/** Where nothing stands before, behind or between delimiters. */
+const EMPTY_COMPONENT = /(?:^|[/@])(?:[/@]|$)/;
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -60,14 +63,14 @@ function openDirectory(pool: Pool, path: string): Directory | string {
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
 function nameFault(pool: Pool, name: string): string | undefined {
-  const character = [...name].find((one) => !NAME_CHARACTER.test(one));
+  const character = WRONG_CHARACTER.exec(name)?.[0];
   if (character !== undefined) {
     return pool.profile.quotesInvalid ? `invalid character '${character}' in name` : `invalid character ${character} in name`;
   }
   if (name.length >= NAME_MAX) return "name is too long";
-  if (name.split("@").length > 2) return "multiple '@' and/or '#' delimiters in name";
+  if (name.indexOf("@") !== name.lastIndexOf("@")) return "multiple '@' and/or '#' delimiters in name";
   if (name.startsWith("/")) return "leading slash in name";
-  return name.split(/[/@]/).some((part) => part === "") ? "empty component or misplaced '@' or '#' delimiter in name" : undefined;
+  return EMPTY_COMPONENT.test(name) ? "empty component or misplaced '@' or '#' delimiter in name" : undefined;
 }
 
 /** The parent of a name that is to be made, or what is wrong. @param doing - "cannot create 'a/b'". */
@@ -130,7 +133,7 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   if (fault !== undefined) return `cannot create snapshot '${path}': ${fault}`;
   const directory = openDirectory(pool, dataset);
   if (typeof directory === "string") return directory;
-  if (findDataset(pool, path) !== undefined) return `cannot create snapshot '${path}': dataset already exists`;
+  if (directory.named.has(name)) return `cannot create snapshot '${path}': dataset already exists`;
   if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
   // Blocks that become the snapshot's are promised to the head once more.
   const promised = Math.min(directory.head.written, directory.limit("refreservation"));

@@ -8,6 +8,8 @@ import { DeadList } from "./dead-list.ts";
 import { Dataset, Directory } from "./dsl.ts";
 import type { MetaRecord } from "./meta-set.ts";
 
+const NO_PROPERTIES: readonly never[] = [];
+
 export function frozenDirectory(directory: Directory, tables: BlockPointer | undefined): MetaRecord {
   return {
     kind: "zfs.directory-object",
@@ -16,7 +18,7 @@ export function frozenDirectory(directory: Directory, tables: BlockPointer | und
     name: directory.name,
     parent: directory.parent?.id ?? 0,
     origin: directory.origin?.id ?? 0,
-    properties: [...directory.properties],
+    properties: directory.properties.size === 0 ? NO_PROPERTIES : [...directory.properties],
     head: directory.usage.head,
     snapshots: directory.usage.snapshots,
     promised: directory.usage.promised,

@@ -89,7 +89,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     settlePromise(head.directory);
     pool.meta.change(snapshot.id);
     pool.touch(head);
-    return pool.store.tellSnapshot(head.path, snapshot.path);
+    return pool.store.tellSnapshot(head, snapshot);
   });
   return snapshot;
 }
@@ -122,7 +122,7 @@ export function createClone(
     }
     return rewriteSet(pool, head);
   });
-  pool.store.tellSnapshot(origin.path, directory.path);
+  pool.store.tellSnapshot(origin, directory);
   return directory;
 }
 

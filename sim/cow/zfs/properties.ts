@@ -98,13 +98,22 @@ export interface WritePolicy {
   readonly copies: number;
 }
 
+/** What the properties of a directory say now; each is looked up when it is asked for, since most ask for one. */
 export function writePolicy(directory: Directory, profile: ZfsProfile): WritePolicy {
   const value = (name: string): string => propertyOf(directory, name, profile).value;
-  const compression = value("compression");
   return {
-    recordSize: Number(value("recordsize")),
-    compression: compression === "on" ? profile.onCompression : (compression as Compression),
-    dedup: value("dedup") !== "off",
-    copies: Number(value("copies")),
+    get recordSize(): number {
+      return Number(value("recordsize"));
+    },
+    get compression(): Compression {
+      const compression = value("compression");
+      return compression === "on" ? profile.onCompression : (compression as Compression);
+    },
+    get dedup(): boolean {
+      return value("dedup") !== "off";
+    },
+    get copies(): number {
+      return Number(value("copies"));
+    },
   };
 }

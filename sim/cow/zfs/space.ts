@@ -38,6 +38,8 @@ export interface SpaceOfDevice {
 export class PoolSpace {
   /** Bytes of all metaslabs. */
   readonly capacity: number;
+  /** The smallest unit of all devices. */
+  readonly unit: number;
   /** Bytes allocated, those that wait to be free again included. */
   allocated = 0;
   readonly #groups: Group[] = [];
@@ -60,11 +62,7 @@ export class PoolSpace {
       capacity += count * metaslabBytes;
     }
     this.capacity = capacity;
-  }
-
-  /** The smallest unit of all devices. */
-  get unit(): number {
-    return Math.min(...this.#groups.map((group) => group.unit));
+    this.unit = Math.min(...this.#groups.map((group) => group.unit));
   }
 
   /** Places for the copies of a block of `size` bytes; undefined when there is no room for one of them. */

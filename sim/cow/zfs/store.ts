@@ -179,8 +179,9 @@ export class BlockStore {
   }
 
   /** Tells of a new snapshot or clone. */
-  tellSnapshot(source: string, target: string): undefined {
-    if (this.#events?.listening) this.#events.emit({ op: "snapshot", filesystem: this.#name, source, target });
+  tellSnapshot(source: { readonly path: string }, target: { readonly path: string }): undefined {
+    if (this.#events?.listening)
+      this.#events.emit({ op: "snapshot", filesystem: this.#name, source: source.path, target: target.path });
   }
 
   /** Goes on with stamps behind those of earlier groups. */

@@ -118,9 +118,13 @@ export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecor
     let written = 0;
     let failed: Errno = EIO;
     for (const device of children) {
-      const wrong = labelOffsets(device).map((label) => device.write(bytes(label + at), content));
-      if (wrong.every((one) => one === undefined)) written += 1;
-      else failed = wrong.find((one) => one !== undefined) ?? failed;
+      let wrong: Errno | undefined;
+      for (const label of labelOffsets(device)) {
+        const one = device.write(bytes(label + at), content);
+        wrong ??= one;
+      }
+      if (wrong === undefined) written += 1;
+      else failed = wrong;
     }
     if (written === 0) return failed;
   }
@@ -184,8 +188,14 @@ export function readAt(
 /** Makes everything durable on every device. @returns an error when a whole top-level device failed. */
 export function flushAll(tops: readonly TopLevel[]): Errno | undefined {
   for (const { children } of tops) {
-    const wrong = children.map((device) => device.flush());
-    if (wrong.every((one) => one !== undefined)) return wrong[0];
+    let flushed = 0;
+    let failed: Errno | undefined;
+    for (const device of children) {
+      const wrong = device.flush();
+      if (wrong === undefined) flushed += 1;
+      else failed ??= wrong;
+    }
+    if (flushed === 0) return failed;
   }
   return undefined;
 }

@@ -67,7 +67,7 @@ export function runScript(script: Script, options: ScriptOptions = {}): Finding 
   return message === undefined ? undefined : { index: script.steps.length, message };
 }
 
-/** Without the steps on layers that are not there any more. */
+/** Without the steps on layers and containers that are not there any more. */
 function withoutDangling(steps: readonly Step[]): Step[] {
   const there = new Set<unknown>();
   return steps.filter((step) => {
@@ -76,7 +76,9 @@ function withoutDangling(steps: readonly Step[]): Step[] {
       there.add(step["name"]);
       return true;
     }
-    return step["on"] === undefined || there.has(step["on"]);
+    // A call is made on one; another step of the lab looks at the one that it names (upper, changes), if it names any.
+    const of = step["lab"] === undefined ? step["on"] : step["name"];
+    return of === undefined || there.has(of);
   });
 }
 

@@ -2,7 +2,7 @@
  * Campaigns beside a kernel, with the simulator itself in the kernel's place: it agrees with itself, and one that lies is found out in few steps.
  */
 import { expect, test } from "vitest";
-import { type Json, sameJson } from "../../src/calls/json.ts";
+import { isList, isRecord, type Json, sameJson } from "../../src/calls/json.ts";
 import { type AskKernel, kernelFinding, kernelGrounds, kernelTrace, runBesideKernel } from "../../src/fuzz/beside-kernel.ts";
 import type { Script } from "../../src/fuzz/script.ts";
 import { replay } from "../../src/replay/replay.ts";
@@ -69,4 +69,21 @@ test("drivers whose engine no kernel has are not asked anywhere", () => {
   for (const driver of ["aufs", "zfs", "devicemapper", "overlay"]) expect(kernelGrounds(driver, () => true)).toEqual([]);
   expect(kernelGrounds("btrfs", () => false)).toEqual([]);
   expect(kernelGrounds("overlay2", () => true)).toHaveLength(16);
+});
+
+test("a kernel whose upper folder differs is found too, and what is left of the script still has the container that it is of", async () => {
+  // Its upper folder lacks a row wherever the simulator's has a whiteout of /d.
+  const ask: AskKernel = async (script) => {
+    const answers = await simulated(script);
+    return answers.map((answer, at) => {
+      const isUpper = script.steps[at]?.["lab"] === "upper" && isRecord(answer) && isList(answer["value"]);
+      if (!isUpper) return answer;
+      return { value: (answer["value"] as readonly Json[]).filter((row) => !JSON.stringify(row).includes('"whiteout"')) };
+    });
+  };
+  const { counterexample } = await runBesideKernel({ grounds: GROUNDS.slice(0, 1), ask, seed: 2, operations: 2000 });
+  const steps = counterexample?.script.steps ?? [];
+  expect(steps.slice(-1)).toEqual([{ lab: "upper", name: "C" }]);
+  expect(steps.some(({ lab, name }) => lab === "container" && name === "C")).toBe(true);
+  expect(steps.length).toBeLessThanOrEqual(8);
 });

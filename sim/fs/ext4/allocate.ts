@@ -21,21 +21,19 @@ const LOCAL_BLOCKS = 512;
 /** The largest run asked for at once: what one round of writeback maps (MAX_WRITEPAGES_EXTENT_LEN). */
 export const REQUEST_BLOCKS = 2048;
 
-/** Whether `count` blocks can be promised: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's. */
-export function canReserve(state: Ext4State, count: number): boolean {
-  if (state.environment.allocations?.fails() === true) return false;
-  const free = state.freeBlocks - state.delayedBlocks;
-  const { reservedBlocks, reservedClusters } = state.geometry;
-  if (free >= count + reservedBlocks + reservedClusters) return true;
-  const privileged = state.environment.privileged?.() ?? true;
-  return privileged && free >= count + reservedClusters;
-}
-
-/** How many blocks whoever asks can have. */
+/**
+ * How many blocks whoever asks can have: the 5 % are the superuser's, the clusters of s_resv_clusters nobody's (ext4_has_free_clusters). Below zero
+ * where some of those are taken.
+ */
 export function claimable(state: Ext4State): number {
   const { reservedBlocks, reservedClusters } = state.geometry;
-  const privileged = state.environment.privileged?.() ?? true;
-  return Math.max(0, state.freeBlocks - state.delayedBlocks - reservedClusters - (privileged ? 0 : reservedBlocks));
+  const left = state.freeBlocks - state.delayedBlocks - reservedClusters;
+  return (state.environment.privileged?.() ?? true) ? left : left - reservedBlocks;
+}
+
+/** Whether `count` blocks can be promised. */
+export function canReserve(state: Ext4State, count: number): boolean {
+  return state.environment.allocations?.fails() !== true && claimable(state) >= count;
 }
 
 /** The first block of the group in which an inode's blocks begin (ext4_inode_to_goal_block). */

@@ -77,7 +77,7 @@ function fillSome(state: Ext4State, ino: number, data: FileData, { offset, lengt
   let least = first;
   let most = Math.ceil((offset + length) / BLOCK_SIZE);
   // With space enough something else stood against it; and promised blocks are somebody's already.
-  if (free === 0 || data.delayedBlocks > 0 || list.missing(first, most) <= free) return undefined;
+  if (free <= 0 || data.delayedBlocks > 0 || list.missing(first, most) <= free) return undefined;
   while (most - least > 1) {
     const middle = Math.floor((least + most) / 2);
     if (list.missing(first, middle) <= free) least = middle;

@@ -13,6 +13,8 @@ import type { RunContent, RunOwner } from "./run-table.ts";
 /** A mapping and the way through its runs; 0 is no run. */
 export interface MappingRuns extends RunOwner {
   readonly cache: PageMemory;
+  /** Before this page none is dirty; so whoever writes behind what is clean need not pass it again. */
+  dirtyFrom: number;
   /** The run that holds a page. */
   covering(page: number): number;
   /** The first run that begins behind a page. */
@@ -42,12 +44,16 @@ export function flushRuns(mapping: MappingRuns, start: number, length: number): 
 /** The first dirty page from `page` on and before `end`, or -1. */
 function firstDirty(mapping: MappingRuns, page: number, end: number): number {
   const { table } = mapping.cache;
-  for (let row = mapping.covering(page) || mapping.above(page); row !== 0; row = mapping.above(table.first[row] as number)) {
+  const from = Math.max(page, mapping.dirtyFrom);
+  let found = end;
+  for (let row = mapping.covering(from) || mapping.above(from); row !== 0; row = mapping.above(table.first[row] as number)) {
     const first = table.first[row] as number;
-    if (first >= end) return -1;
-    if (table.dirty[row] === 1) return Math.max(first, page);
+    if (first < end && table.dirty[row] === 0) continue;
+    found = Math.min(end, Math.max(first, from));
+    break;
   }
-  return -1;
+  if (page <= mapping.dirtyFrom) mapping.dirtyFrom = Math.max(mapping.dirtyFrom, found);
+  return found === end ? -1 : found;
 }
 
 /** Takes the dirty pages that follow each other from `page` on: they are clean now. @returns their content. */
@@ -87,7 +93,9 @@ export function checkRuns(mapping: MappingRuns): void {
     if (pages === 1 ? length > PAGE_SIZE : length !== pages * PAGE_SIZE) fail("has not the bytes of its pages");
     end = (table.first[row] as number) + pages;
     cached += pages;
-    if (table.dirty[row] === 1) dirty += pages;
+    if (table.dirty[row] === 0) continue;
+    dirty += pages;
+    assert(end > mapping.dirtyFrom, `${what} is dirty before page ${mapping.dirtyFrom}`);
   }
   assert(cached === mapping.cachedPages, `${label} counts ${mapping.cachedPages} of ${cached} cached pages`);
   assert(dirty === mapping.dirtyPages, `${label} counts ${mapping.dirtyPages} of ${dirty} dirty pages`);

@@ -27,6 +27,7 @@ export class CachedMapping implements MappingRuns {
   #runs: number | RunIndex = 0;
   #cachedPages = 0;
   queuePlace = -1;
+  dirtyFrom: number = Number.POSITIVE_INFINITY;
   #dirtyPages = 0;
 
   constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
@@ -41,6 +42,7 @@ export class CachedMapping implements MappingRuns {
     this.#runs = row;
     this.#cachedPages = 1;
     this.#dirtyPages = 1;
+    this.dirtyFrom = 0;
   }
 
   get cachedPages(): number {
@@ -216,6 +218,7 @@ export class CachedMapping implements MappingRuns {
     table.touch(row);
     if (table.dirty[row] === 1) return;
     table.dirty[row] = 1;
+    this.dirtyFrom = Math.min(this.dirtyFrom, table.first[row] as number);
     this.dirtied(table.pages[row] as number);
   }
 

@@ -248,7 +248,15 @@ export class ExtentList {
   remove(start: number, end: number, freed: (physical: number, count: number) => void, growth: Growth): void {
     this.#own();
     let index = this.find(start);
-    while (index < this.count && this.logical(index) < end) {
+    let whole = 0;
+    while (index + whole < this.count && this.logical(index + whole) < end) {
+      if (this.logical(index + whole) >= start && this.end(index + whole) <= end) {
+        freed(this.physical(index + whole), this.length(index + whole));
+        whole += 1;
+        continue;
+      }
+      this.#takeOut(index, whole, growth);
+      whole = 0;
       const first = this.logical(index);
       const last = this.end(index);
       const physical = this.physical(index);
@@ -266,14 +274,17 @@ export class ExtentList {
           growth.changed(index + 1, 1);
         } else for (let n = 0; n < STRIDE; n++) this.items[index * STRIDE + n] = tail[n] as number;
       }
-      if (keepHead || keepTail) {
-        growth.changed(index, 0);
-        index += 1;
-      } else {
-        this.items.splice(index * STRIDE, STRIDE);
-        growth.changed(index, -1);
-      }
+      growth.changed(index, 0);
+      index += 1;
     }
+    this.#takeOut(index, whole, growth);
+  }
+
+  /** Takes extents out that follow each other, all at once: those behind them move up but one time. */
+  #takeOut(index: number, count: number, growth: Growth): void {
+    if (count === 0) return;
+    this.items.splice(index * STRIDE, count * STRIDE);
+    for (let left = count; left > 0; left--) growth.changed(index, -1);
   }
 
   /** Makes [start, end), all of which has extents, written or unwritten. */

@@ -95,7 +95,7 @@ export function checkRuns(mapping: MappingRuns): void {
     cached += pages;
     if (table.dirty[row] === 0) continue;
     dirty += pages;
-    assert(end > mapping.dirtyFrom, `${what} is dirty before page ${mapping.dirtyFrom}`);
+    if (end <= mapping.dirtyFrom) fail(`is dirty before page ${mapping.dirtyFrom}`);
   }
   assert(cached === mapping.cachedPages, `${label} counts ${mapping.cachedPages} of ${cached} cached pages`);
   assert(dirty === mapping.dirtyPages, `${label} counts ${mapping.dirtyPages} of ${dirty} dirty pages`);

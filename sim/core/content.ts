@@ -96,9 +96,9 @@ export class Content {
     return new Content("repeat", length, phase % unit.length, 0, unit);
   }
 
-  /** The given bytes, by reference: the caller hands them over. */
-  static literal(raw: Uint8Array): Content {
-    return raw.length === 0 ? Content.empty : new Content("literal", raw.length, 0, 0, raw);
+  /** The given bytes, or those from one place up to another, by reference: the caller hands them over. */
+  static literal(raw: Uint8Array, from = 0, to: number = raw.length): Content {
+    return from === to ? Content.empty : new Content("literal", to - from, from, 0, raw);
   }
 
   /** The UTF-8 bytes of a text. */

@@ -24,7 +24,7 @@ const FIRST_ROWS = 64;
 
 function partOf(held: Uint8Array, span: number): Content {
   const from = span >>> LENGTH_BITS;
-  return Content.literal(held).slice(from, from + (span & (2 ** LENGTH_BITS - 1)));
+  return Content.literal(held, from, from + (span & (2 ** LENGTH_BITS - 1)));
 }
 
 export class LonePages {

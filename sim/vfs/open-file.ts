@@ -7,7 +7,7 @@ import type { Credentials } from "./credentials.ts";
 import { type FileHandle, type Inode, O_PATH } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
-export class OpenFile {
+export interface OpenFile {
   readonly mount: Mount;
   readonly inode: Inode;
   /** The filesystem's handle; not to be used of one that it did not open (`held`). */
@@ -25,30 +25,34 @@ export class OpenFile {
   /** Who opened it (f_cred). */
   readonly credentials: Credentials;
   /** Where the next read or write begins, in bytes. */
-  position = 0;
+  position: number;
   /** The path it was opened by; kept while there are watches, which are told a name. */
-  openedAs = "";
+  openedAs: string;
   /** The state of file capabilities (`Vfs.capabilityChanges`) at which a write through it last found none to remove. */
-  checkedCapabilities = -1;
+  checkedCapabilities: number;
+}
 
-  constructor(
-    credentials: Credentials,
-    place: { mount: Mount; inode: Inode },
-    opened: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
-  ) {
-    this.credentials = credentials;
-    this.mount = place.mount;
-    this.inode = place.inode;
-    this.handle = opened.handle;
-    this.type = opened.type;
-    this.flags = opened.flags;
-    this.held = opened.held;
-    this.linkable = opened.linkable;
-    // 0 reads, 1 writes, 2 does both, 3 neither (OPEN_FMODE).
-    const access = (opened.flags & O_PATH) !== 0 ? 0 : (opened.flags + 1) & 3;
-    this.readable = (access & 1) !== 0;
-    this.writable = (access & 2) !== 0;
-  }
+/** What is opened: by whom, where, and as what. */
+type Opened = Pick<OpenFile, "credentials" | "mount" | "inode" | "handle" | "type" | "flags" | "held" | "linkable">;
+
+export function newOpenFile({ credentials, mount, inode, handle, type, flags, held, linkable }: Opened): OpenFile {
+  // 0 reads, 1 writes, 2 does both, 3 neither (OPEN_FMODE).
+  const access = (flags & O_PATH) !== 0 ? 0 : (flags + 1) & 3;
+  return {
+    mount,
+    inode,
+    handle,
+    type,
+    flags,
+    readable: (access & 1) !== 0,
+    writable: (access & 2) !== 0,
+    held,
+    linkable,
+    credentials,
+    position: 0,
+    openedAs: "",
+    checkedCapabilities: -1,
+  };
 }
 
 export class FileTable {

@@ -19,6 +19,7 @@ import {
 import { isKnownDevice } from "./devices.ts";
 import {
   type AttributeChange,
+  type FileHandle,
   fileHandle,
   type Inode,
   newAttributes,
@@ -47,7 +48,7 @@ import {
   typeOf,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
-import { OpenFile } from "./open-file.ts";
+import { newOpenFile } from "./open-file.ts";
 import {
   appendOnly,
   initOwner,
@@ -198,11 +199,11 @@ function openSpecial({ mount, inode }: Position, type: number, flags: number): E
 
 function addFile(
   task: Process,
-  place: Position,
-  opened: { handle: ReturnType<typeof fileHandle>; type: number; flags: number; held: boolean; linkable: boolean },
+  { mount, inode }: Position,
+  { handle, type, flags, held, linkable }: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
 ): number {
-  place.mount.users += 1;
-  return task.files.add(new OpenFile(task.credentials, place, opened));
+  mount.users += 1;
+  return task.files.add(newOpenFile({ credentials: task.credentials, mount, inode, handle, type, flags, held, linkable }));
 }
 
 function openPath(task: Process, path: string, flags: number): number | Errno {

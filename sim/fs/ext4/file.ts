@@ -5,9 +5,9 @@ import { inodeHandle } from "../../vfs/filesystem.ts";
 import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import { canReserve, freeBlocks } from "./allocate.ts";
 import { FileData } from "./file-data.ts";
-import { FLAGS, IMMUTABLE_FLAG } from "./inode-words.ts";
+import { FLAGS, IMMUTABLE_FLAG, sizeIn } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { lonePageOf, makeWhole, readLone, writeLone } from "./lone-file.ts";
+import { lonePageIn, lonePageOf, makeWhole, readLone, writeLone } from "./lone-file.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
@@ -39,10 +39,14 @@ export function mappingOf(state: Ext4State, ino: number, data: FileData): Mappin
 // Reading and writing
 
 export function read(state: Ext4State, ino: number, offset: number, length: number): Content | Errno {
-  const size = state.size(ino);
+  const { inodes } = state;
+  const row = inodes.rowOf(ino);
+  const words = inodes.wordsOf(row);
+  const at = inodes.startOf(row);
+  const size = sizeIn(words, at);
   if (offset >= size || length === 0) return Content.empty;
   const count = Math.min(length, size - offset);
-  const page = lonePageOf(state, ino);
+  const page = lonePageIn(words, at);
   if (page !== 0) return readLone(state, page, offset, offset + count);
   const data = fileOf(state, ino);
   if (data === undefined) return Content.zeros(count);

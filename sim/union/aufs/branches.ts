@@ -97,10 +97,10 @@ function isBusy(aufs: Aufs, branch: MountedBranch): boolean {
     if (taking.includes(index) && (!nodes.has(node, IS_DIRECTORY) || taking.length === 1)) return true;
   }
   // A file may still be open on the branch that it was copied up from; a folder is, on each of its branches.
-  return files.nodes.some((node, row) => {
-    if (node === 0 || node === ROOT_NODE) return false;
+  return files.all().some(({ node, isUpper }) => {
+    if (node === ROOT_NODE) return false;
     if (nodes.has(node, IS_DIRECTORY)) return branchesOf(aufs, node).includes(index);
-    return files.isUpper[row] !== true && branchesOf(aufs, node).includes(index);
+    return !isUpper && branchesOf(aufs, node).includes(index);
   });
 }
 
@@ -260,17 +260,15 @@ function replaceRoot(aufs: Aufs): void {
 /** Open files of a branch that is not written any more lose the right to write; those of one that is can be written in place. */
 function reopen(aufs: Aufs): void {
   const { files, nodes } = aufs;
-  for (const [row, node] of files.nodes.entries()) {
-    const real = files.real[row];
-    const fs = files.filesystems[row];
-    if (node === 0 || fs === undefined || real === undefined || real === NO_FILE) continue;
+  for (const file of files.all()) {
+    const { node, real, flags, fs } = file;
+    if (real === NO_FILE) continue;
     const writable = aufs.isOnWritable(node) && fs === aufs.fsOf(node);
-    if (files.isUpper[row] === writable) continue;
-    const flags = files.flags[row] as number;
+    if (file.isUpper === writable) continue;
     const again = fs.open(nodes.realOf(node), writable ? flags : flags & ~O_ACCMODE);
     if (isErrno(again)) continue;
     fs.close(fileHandle(real), writable ? flags & ~O_ACCMODE : flags);
-    files.real[row] = again;
-    files.isUpper[row] = writable;
+    file.real = again;
+    file.isUpper = writable;
   }
 }

@@ -4,7 +4,6 @@
  * Interface: nothing is copied up at open. A file is copied up when it is first written, preallocated or synchronised for writing; one that was
  * opened before reads the copy afterwards. Pages belong to the branch's inode, so that mounts over one lower file share its pages.
  */
-import { assert } from "../../core/assert.ts";
 import { EBADF, EINVAL, ENXIO, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
   type FileHandle,
@@ -91,62 +90,55 @@ function add(aufs: Aufs, node: Node, opened: RealFile): FileHandle {
 }
 
 export function close(aufs: Aufs, file: FileHandle): void {
-  const { files } = aufs;
-  const node = files.nodes[file] as Node;
-  const real = files.real[file] as number;
-  const flags = files.flags[file] as number;
-  if (real !== NO_FILE) realFs(aufs, file).close(fileHandle(real), files.isUpper[file] === true ? flags : flags & ~O_ACCMODE);
-  files.remove(file);
+  const { node, real, flags, fs, isUpper } = aufs.files.at(file);
+  if (real !== NO_FILE) fs.close(fileHandle(real), isUpper ? flags : flags & ~O_ACCMODE);
+  aufs.files.remove(file);
   aufs.openedAs.drop(file);
   aufs.nodes.drop(node);
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */
 export function realFs(aufs: Aufs, file: FileHandle): FileSystem {
-  const fs = aufs.files.filesystems[file];
-  assert(fs !== undefined, `file ${file} is not open`);
-  return fs;
+  return aufs.files.at(file).fs;
 }
 
 /** The real file to read from: the copy on a writable branch since there is one, for which the file's name comes up too (C5). */
 export function readable(aufs: Aufs, file: FileHandle): FileHandle | Errno {
-  const { files } = aufs;
-  const real = files.real[file] as number;
+  const { node, real, isUpper } = aufs.files.at(file);
   if (real === NO_FILE) return EBADF;
-  const node = files.nodes[file] as Node;
-  if (files.isUpper[file] === true || !aufs.isOnWritable(node)) return fileHandle(real);
+  if (isUpper || !aufs.isOnWritable(node)) return fileHandle(real);
   return moveUp(aufs, file, node);
 }
 
 /** The real file to write to: copied up for it. */
 export function writable(aufs: Aufs, file: FileHandle): FileHandle | Errno {
-  const { files } = aufs;
-  const real = files.real[file] as number;
+  const { node, real, isUpper } = aufs.files.at(file);
   if (real === NO_FILE) return EBADF;
-  return files.isUpper[file] === true ? fileHandle(real) : moveUp(aufs, file, files.nodes[file] as Node);
+  return isUpper ? fileHandle(real) : moveUp(aufs, file, node);
 }
 
 /** Brings a file's name up, and opens it there in the place of the lower file. */
 function moveUp(aufs: Aufs, file: FileHandle, node: Node): FileHandle | Errno {
-  const { files } = aufs;
+  const opened = aufs.files.at(file);
   const place = aufs.openedAs.of(file);
   const failed = copyUp(aufs, node, place === undefined || place.directory === NO_NODE ? { nameless: true } : { place });
   if (failed !== undefined) return failed;
-  const flags = files.flags[file] as number;
+  const { flags } = opened;
   const fs = aufs.fsOf(node);
   const reopened = fs.open(aufs.inodeOf(node), flags);
   if (isErrno(reopened)) return reopened;
-  realFs(aufs, file).close(fileHandle(files.real[file] as number), flags & ~O_ACCMODE);
-  files.real[file] = reopened;
-  files.filesystems[file] = fs;
-  files.isUpper[file] = true;
+  opened.fs.close(fileHandle(opened.real), flags & ~O_ACCMODE);
+  opened.real = reopened;
+  opened.fs = fs;
+  opened.isUpper = true;
   return reopened;
 }
 
 /** Of a file that is open for writing: copies up (C6). Of any other there is nothing to do. */
 export function fsync(aufs: Aufs, file: FileHandle, dataOnly: boolean): Errno | undefined {
   const { files, counters } = aufs;
-  if (files.real[file] === NO_FILE || ((files.flags[file] as number) & O_ACCMODE) === O_RDONLY) return undefined;
+  const opened = files.at(file);
+  if (opened.real === NO_FILE || (opened.flags & O_ACCMODE) === O_RDONLY) return undefined;
   const real = writable(aufs, file);
   if (isErrno(real)) return real;
   counters.fsyncs += 1;
@@ -155,7 +147,7 @@ export function fsync(aufs: Aufs, file: FileHandle, dataOnly: boolean): Errno | 
 
 /** Holes do not show: all is data up to the end (C11). */
 export function seek(aufs: Aufs, file: FileHandle, offset: number, hole: boolean): number | Errno {
-  const node = aufs.files.nodes[file] as Node;
+  const { node } = aufs.files.at(file);
   const size = aufs.fsOf(node).size(aufs.inodeOf(node));
   if (offset < 0 || offset >= size) return ENXIO;
   return hole ? size : offset;

@@ -4,7 +4,6 @@
  * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
  * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
  */
-import { InvariantError } from "../../core/assert.ts";
 import { EBADF, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
   type FileHandle,
@@ -57,50 +56,46 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
 }
 
 export function close(overlay: Overlay, file: FileHandle): void {
-  const { files } = overlay;
-  const node = files.nodes[file] as Node;
-  const real = files.real[file] as number;
-  if (real !== NO_FILE) realFs(overlay, file).close(fileHandle(real), files.flags[file] as number);
-  files.remove(file);
+  const { node, real, flags, fs } = overlay.files.at(file);
+  if (real !== NO_FILE) fs.close(fileHandle(real), flags);
+  overlay.files.remove(file);
   if (overlay.openedAs.size > 0) overlay.openedAs.drop(file);
   overlay.nodes.drop(node);
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */
 export function realFs(overlay: Overlay, file: FileHandle): FileSystem {
-  const fs = overlay.files.filesystems[file];
-  if (fs === undefined) throw new InvariantError(`file ${file} is not open`);
-  return fs;
+  return overlay.files.at(file).fs;
 }
 
 /** The real file, opened anew on the upper layer when the node was copied up since. */
 export function realFile(overlay: Overlay, file: FileHandle): FileHandle | Errno {
-  const { files, nodes, upper } = overlay;
-  const real = files.real[file] as number;
+  const { nodes, upper } = overlay;
+  const opened = overlay.files.at(file);
+  const { node, real, flags } = opened;
   if (real === NO_FILE) return EBADF;
-  if (files.isUpper[file] === true) return fileHandle(real);
-  const node = files.nodes[file] as Node;
+  if (opened.isUpper) return fileHandle(real);
   if (upper === undefined || !nodes.hasUpper(node) || nodes.has(node, IS_METACOPY) || !overlay.profile.readOnlyFollowsCopyUp) {
     return fileHandle(real);
   }
-  const flags = files.flags[file] as number;
   const reopened = upper.fs.open(nodes.upperOf(node), flags);
   if (isErrno(reopened)) return reopened;
-  realFs(overlay, file).close(fileHandle(real), flags);
-  files.real[file] = reopened;
-  files.filesystems[file] = upper.fs;
-  files.isUpper[file] = true;
+  opened.fs.close(fileHandle(real), flags);
+  opened.real = reopened;
+  opened.fs = upper.fs;
+  opened.isUpper = true;
   return reopened;
 }
 
 /** Only what is on the upper layer is synchronised; nothing on a volatile mount. */
 export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Errno | undefined {
-  const { files, nodes, upper, counters } = overlay;
-  const node = files.nodes[file] as Node;
+  const { nodes, upper, counters } = overlay;
+  const opened = overlay.files.at(file);
+  const { node } = opened;
   if (overlay.options.volatile || upper === undefined || !nodes.hasUpper(node)) return undefined;
   const real = realFile(overlay, file);
   if (!isErrno(real)) {
-    if (files.isUpper[file] !== true) return undefined;
+    if (!opened.isUpper) return undefined;
     counters.fsyncs += 1;
     return upper.fs.fsync(real, dataOnly);
   }

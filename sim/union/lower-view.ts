@@ -19,6 +19,7 @@ import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirec
 import { type Listing, mergeListing } from "./listing.ts";
 import { NamePlaces } from "./name-places.ts";
 import { type ViewNode, ViewNodes } from "./view-nodes.ts";
+import { isAbsolute, isDots, NO_NAME, newSearch, type Search } from "./view-search.ts";
 
 /** The root of every view. */
 export const VIEW_ROOT: ViewNode = 1;
@@ -29,25 +30,6 @@ const DATA_UNKNOWN = 0xffff;
 const INODE_UNKNOWN = -1;
 /** From how many layers on a directory keeps which of them have a name: below, asking each layer costs less. */
 const PLACES_KEPT_DEPTH = 4;
-
-/** Layers of a stack that hold a name, while one name is looked up. */
-interface Search {
-  readonly layers: number[];
-  readonly inodes: Inode[];
-  probes: number;
-  isDirectory: boolean;
-  /** The layers so far have a file's attributes, not its data. */
-  lacksData: boolean;
-  stop: boolean;
-  /** Under which name or absolute path the layers below are asked. */
-  path: string;
-}
-
-const DOT = 0x2e;
-
-function newSearch(path: string): Search {
-  return { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, path };
-}
 
 export class LowerView {
   readonly layers: readonly LayerDirectory[];
@@ -85,7 +67,7 @@ export class LowerView {
     this.dataLayers = dataLayers;
     this.#rules = rules;
     this.#names = names;
-    const root = newSearch("");
+    const root = newSearch(NO_NAME);
     for (const [index, { inode }] of layers.entries()) this.#take(root, index, inode);
     this.#add(root);
   }
@@ -155,7 +137,7 @@ export class LowerView {
       this.lastProbes = this.probesOf(known);
       return known;
     }
-    return this.#find(directory, name, this.#names.text(name));
+    return this.#find(directory, name);
   }
 
   /**
@@ -168,9 +150,9 @@ export class LowerView {
     const key = `${directory}/${name}`;
     const known = this.#pastOthers.get(key);
     if (known !== undefined) return known;
-    const search = newSearch(this.#names.text(name));
+    const search = newSearch(name);
     search.isDirectory = true;
-    const made = this.#run(directory, name, search);
+    const made = this.#run(directory, search);
     if (!isErrno(made)) this.#pastOthers.set(key, made);
     return made;
   }
@@ -181,7 +163,7 @@ export class LowerView {
     const key = stack.map(({ layer, inode }) => `${layer}:${inode}`).join();
     const known = this.#assembled.get(key);
     if (known !== undefined) return known;
-    const search = newSearch("");
+    const search = newSearch(NO_NAME);
     search.isDirectory = true;
     for (const { layer, inode } of stack) this.#take(search, layer, inode);
     const made = this.#add(search);
@@ -192,6 +174,7 @@ export class LowerView {
   /** Looks up what a redirect names: a sibling in `directory`, or a path from the layers' roots. Errors as for `lookup`. */
   lookupRedirect(directory: ViewNode, redirect: string): ViewNode | Errno {
     const name = this.#names.intern(redirect);
+    if (isDots(redirect, 0, redirect.length)) return EACCES;
     if (!redirect.startsWith("/")) return this.lookup(directory, name);
     // No name holds a slash, so that a path kept as a name of the root meets no entry.
     const known = this.#dentries.lookup(VIEW_ROOT, name);
@@ -204,7 +187,7 @@ export class LowerView {
     const key = inode * this.layers.length + layer;
     const known = this.#strays.get(key);
     if (known !== undefined) return known;
-    const search = newSearch("");
+    const search = newSearch(NO_NAME);
     this.#take(search, layer, inode);
     const made = this.#add(search);
     this.#strays.set(key, made);
@@ -252,37 +235,37 @@ export class LowerView {
     return ((layer < among ? this.layers[layer] : this.dataLayers[layer - among]) as LayerDirectory).fs;
   }
 
-  #find(directory: ViewNode, key: Name, path: string): ViewNode | Errno {
-    const node = this.#run(directory, key, newSearch(path));
+  /** @param path - the name's text where it is an absolute path. */
+  #find(directory: ViewNode, name: Name, path?: string): ViewNode | Errno {
+    const node = this.#run(directory, newSearch(name, path));
     if (isErrno(node)) return node;
     // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
-    if (node !== 0) this.#dentries.insert(directory, key, node);
-    else if (path.startsWith("/")) this.#dentries.insert(directory, key, NEGATIVE);
+    if (node !== 0) this.#dentries.insert(directory, name, node);
+    else if (path !== undefined) this.#dentries.insert(directory, name, NEGATIVE);
     return node;
   }
 
-  /** Asks the layers of a directory for the path of a search. */
-  #run(directory: ViewNode, key: Name, search: Search): ViewNode | Errno {
-    const { path } = search;
+  /** Asks the layers of a directory for what is searched. */
+  #run(directory: ViewNode, search: Search): ViewNode | Errno {
     let from = directory;
     const depth = this.depthOf(directory);
     // A name is asked for only where it is; a path, or what a redirect names, in each layer.
-    const places = depth >= PLACES_KEPT_DEPTH && !path.includes("/") ? this.#placesOf(directory) : undefined;
+    const places = depth >= PLACES_KEPT_DEPTH && search.path === undefined ? this.#placesOf(directory) : undefined;
     for (let index = 0; index < this.depthOf(from) && !search.stop; index++) {
-      if (places !== undefined && search.path === path) {
-        const next = places.next(key, index);
+      if (places !== undefined && search.path === undefined) {
+        const next = places.next(search.name, index);
         search.probes += (next < 0 ? depth : next) - index;
         if (next < 0) break;
         index = next;
       }
       const place = this.#nodes.startOf(from) + index;
       const layer = this.#nodes.layerAt(place);
-      const wasRelative = !search.path.startsWith("/");
+      const wasRelative = !isAbsolute(search);
       // A parent that ends here may still hold what an absolute redirect finds further down (ovl_lookup: d.last).
       const lowest = this.#rules.followsRedirects ? layer === this.layers.length - 1 : index === this.depthOf(from) - 1;
       const failed = this.#findInLayer(search, layer, this.#nodes.inodeAt(place), lowest);
       if (failed !== undefined) return failed;
-      if (wasRelative && search.path.startsWith("/") && from !== VIEW_ROOT) {
+      if (wasRelative && isAbsolute(search) && from !== VIEW_ROOT) {
         // An absolute redirect goes on from the roots of the layers below this one.
         from = VIEW_ROOT;
         index = layer;
@@ -298,7 +281,7 @@ export class LowerView {
 
   /** Where the data-only layers are to be asked for a file that no other layer has the data of. @returns EPERM, EIO. */
   #dataPathOf(search: Search): string | Errno {
-    if (this.dataLayers.length > 0 && search.path.startsWith("/")) {
+    if (this.dataLayers.length > 0 && search.path?.startsWith("/") === true) {
       search.layers.push(DATA_UNKNOWN);
       search.inodes.push(INODE_UNKNOWN as Inode);
       return search.path;
@@ -306,17 +289,19 @@ export class LowerView {
     return this.#rules.followsMetacopies ? EIO : EPERM;
   }
 
-  /** Asks one layer for the path of a search. */
+  /** Asks one layer for the name or path of a search. */
   #findInLayer(search: Search, layer: number, from: Inode, lowest: boolean): Errno | undefined {
     const { fs } = this.layers[layer] as LayerDirectory;
-    const path = search.path;
+    const { path = "" } = search;
+    const isName = search.path === undefined;
     let at = from;
     let begin = path.startsWith("/") ? 1 : 0;
     for (;;) {
       const slash = path.indexOf("/", begin);
       const end = slash < 0 ? path.length : slash;
       if (isDots(path, begin, end)) return EACCES;
-      const found = this.#rules.probe(fs, at, this.#names.intern(path, begin, end), layer);
+      const name = isName ? search.name : this.#names.intern(path, begin, end);
+      const found = this.#rules.probe(fs, at, name, layer);
       search.probes += 1;
       if (isErrno(found)) return found;
       if (found === ABSENT) return undefined;
@@ -379,19 +364,13 @@ export class LowerView {
     }
     const redirect = this.#rules.redirectOf(directory.fs, directory.inode);
     if (redirect === undefined || isErrno(redirect)) return redirect;
-    const rest = final ? "" : search.path.slice(end);
-    search.path = redirect.startsWith("/") ? redirect + rest : search.path.slice(0, begin) + redirect + rest;
+    const { path = "" } = search;
+    const rest = final ? "" : path.slice(end);
+    search.path = redirect.startsWith("/") ? redirect + rest : path.slice(0, begin) + redirect + rest;
     return undefined;
   }
 
   #add(search: Search): ViewNode {
     return this.#nodes.add(search.layers, search.inodes, search.probes);
   }
-}
-
-/** Whether a part of a redirect is "." or "..", which a lookup of one name refuses (fs/namei.c, lookup_noperm_common). */
-function isDots(path: string, begin: number, end: number): boolean {
-  const length = end - begin;
-  if (length === 0 || length > 2 || path.charCodeAt(begin) !== DOT) return false;
-  return length === 1 || path.charCodeAt(begin + 1) === DOT;
 }

@@ -21,7 +21,7 @@ export function putTime(words: Int32Array, at: number, time: Time): void {
   }
   const low = seconds | 0;
   words[at] = low;
-  words[at + 1] = (nanoseconds << EPOCH_BITS) | ((seconds - low) / EPOCH);
+  words[at + 1] = (nanoseconds << EPOCH_BITS) | (seconds === low ? 0 : (seconds - low) / EPOCH);
 }
 
 /** Makes times of words: the same object for the same words, where it was asked not long ago, so that a stat makes none. */

@@ -24,6 +24,11 @@ const NAME_BYTES_MAX = 255;
 const PREFIXES = ["user.", "trusted.", "security."];
 const ACCESS_LISTS = ["system.posix_acl_access", "system.posix_acl_default"];
 
+/** Whether ext4 keeps a name's namespace. */
+function isKept(name: string): boolean {
+  return PREFIXES.some((prefix) => name.startsWith(prefix)) || ACCESS_LISTS.includes(name);
+}
+
 /** Bytes of a name behind its index; -1 for a namespace that ext4 does not keep. */
 function suffixBytes(name: string): number {
   if (ACCESS_LISTS.includes(name)) return 0;
@@ -91,8 +96,8 @@ function find(set: XattrSet | undefined, name: string): Content | undefined {
 }
 
 export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
-  if (suffixBytes(name) < 0) return ENOTSUP;
-  return find(setOf(state, ino), name)?.toBytes() ?? ENODATA;
+  // Most inodes are asked for an attribute that they do not have, each when it is first met.
+  return isKept(name) ? (find(setOf(state, ino), name)?.toBytes() ?? ENODATA) : ENOTSUP;
 }
 
 export function listxattr(state: Ext4State, ino: number): string[] {
@@ -169,7 +174,7 @@ function settleBlock(state: Ext4State, ino: number, set: XattrSet): void {
 }
 
 export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
-  if (suffixBytes(name) < 0) return ENOTSUP;
+  if (!isKept(name)) return ENOTSUP;
   const set = setOf(state, ino);
   if (set === undefined || find(set, name) === undefined) return ENODATA;
   const refused = state.begin();

@@ -10,10 +10,10 @@ import { deviceNumber, MIB } from "../../sim/core/units.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { changing, codeOf, making, type Work } from "./varied-work.ts";
 
-/** ext4 and xfs read metadata when it is first asked for, and take what cannot be read for what is not there. */
+/** ext4 reads metadata when it is first asked for, and takes what cannot be read for what is not there. */
 const KINDS: Readonly<Record<string, readonly Fault["on"][]>> = {
   ext4: ["write", "flush", "discard"],
-  xfs: ["write", "flush", "discard"],
+  xfs: ["read", "write", "flush", "discard"],
   btrfs: ["read", "write", "flush", "discard"],
   zfs: ["read", "write", "flush", "discard"],
 };

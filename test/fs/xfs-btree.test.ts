@@ -1,6 +1,7 @@
 /** The B+ trees of xfs (fs/xfs/libxfs/xfs_btree.c) beside a sorted list, with blocks so small that trees of many levels grow and shrink again. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { EIO, type Errno, EUCLEAN } from "../../sim/core/errno.ts";
 import { BTree } from "../../sim/fs/xfs/btree.ts";
 import type { TreeRecord } from "../../sim/fs/xfs/records.ts";
 import type { TreeFormat, TreeSpace } from "../../sim/fs/xfs/tree-block.ts";
@@ -101,15 +102,14 @@ describe("a tree", () => {
     const records = new Map<number, TreeRecord>();
     tree.visitBlocks((block) => records.set(block.block, block.freeze()));
     const again = new BTree(format, new Lab(), ROOT);
-    expect(again.load(tree.root.block, (block) => records.get(block))).toBe(true);
+    expect(again.load(tree.root.block, (block) => records.get(block) ?? EIO)).toBeUndefined();
     again.check();
     expect([again.size, again.blocks, again.levels]).toEqual([tree.size, tree.blocks, tree.levels]);
     expect(again.seek(50, 0)).toBe(true);
     expect([again.next(), again.get(1)]).toEqual([true, 51]);
     for (const missing of records.keys()) {
-      expect(
-        new BTree(format, new Lab(), ROOT).load(tree.root.block, (block) => (block === missing ? undefined : records.get(block))),
-      ).toBe(false);
+      const read = (block: number): TreeRecord | Errno => (block === missing ? EUCLEAN : (records.get(block) ?? EIO));
+      expect(new BTree(format, new Lab(), ROOT).load(tree.root.block, read)).toBe(EUCLEAN);
     }
   });
 

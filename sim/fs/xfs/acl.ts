@@ -1,7 +1,7 @@
 /**
  * Access control lists (fs/xfs/xfs_acl.c): attributes of the root namespace, which trusted.* shows as they lie on the disk.
  */
-import { E2BIG, ENODATA, type Errno } from "../../core/errno.ts";
+import { E2BIG, ENODATA, type Errno, isErrno } from "../../core/errno.ts";
 import { S_IFMT } from "../../vfs/filesystem.ts";
 import {
   ACL_UNDEFINED_ID,
@@ -60,11 +60,12 @@ function aclIn(value: Uint8Array): Acl | undefined {
 export function aclOf(state: XfsState, ino: number, kind: AclKind): Acl | undefined {
   if (!hasXattrs(state, ino)) return undefined;
   const value = getxattr(state, ino, STORED[kind]);
-  return "code" in value ? undefined : aclIn(value);
+  return isErrno(value) ? undefined : aclIn(value);
 }
 
 /** Names as listxattr shows them: a list's own before the attribute that keeps it (xfs_xattr_put_listent). */
-export function withAclNames(names: readonly string[]): string[] {
+export function withAclNames(names: readonly string[] | Errno): string[] | Errno {
+  if (isErrno(names)) return names;
   return names.flatMap((name) => {
     if (name === STORED.access) return [aclName("access"), name];
     return name === STORED.default ? [aclName("default"), name] : [name];

@@ -8,6 +8,7 @@
  * `order` names, which make each one unique.
  */
 import { assert } from "../../core/assert.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import type { TreeRecord } from "./records.ts";
 import { TreeBlock, type TreeFormat, type TreeSpace } from "./tree-block.ts";
 
@@ -312,14 +313,14 @@ export class BTree {
     this.#space.rootMoved();
   }
 
-  /** Rebuilds the tree from the records of its blocks. @param read - the record of a block. @returns whether all could be read. */
-  load(root: number, read: (block: number) => TreeRecord | undefined): boolean {
+  /** Rebuilds the tree from the records of its blocks. @param read - the record of a block. @returns what `read` fails with. */
+  load(root: number, read: (block: number) => TreeRecord | Errno): Errno | undefined {
     this.blocks = 0;
     this.size = 0;
     const lastOf: (TreeBlock | undefined)[] = [];
-    const build = (block: number): TreeBlock | undefined => {
+    const build = (block: number): TreeBlock | Errno => {
       const record = read(block);
-      if (record === undefined) return undefined;
+      if (isErrno(record)) return record;
       const made = new TreeBlock(this.format.kind, block, record.level);
       made.items = record.items.slice();
       this.blocks += 1;
@@ -329,18 +330,18 @@ export class BTree {
       lastOf[record.level] = made;
       for (const child of record.children) {
         const below = build(child);
-        if (below === undefined) return undefined;
+        if (isErrno(below)) return below;
         below.parent = made;
         made.children.push(below);
       }
       return made;
     };
     const found = build(root);
-    if (found === undefined) return false;
+    if (isErrno(found)) return found;
     this.root = found;
     this.#leaf = found;
     this.#index = -1;
-    return true;
+    return undefined;
   }
 
   /** Throws an InvariantError unless order, keys, fill and links hold. */

@@ -1,8 +1,9 @@
 /** The invariants of a mounted xfs: what xfs_repair -n would look at, over what is in memory. */
 import { assert } from "../../core/assert.ts";
+import { isErrno } from "../../core/errno.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { enter } from "./directories.ts";
 import { DirectoryData, dataEntryBytes } from "./directory-data.ts";
-import { loadDirectory } from "./directory-load.ts";
 import { FileData } from "./file-data.ts";
 import type { Group } from "./group.ts";
 import { BLOCKS, HOLDS, INNER_FLAGS, MODE, NLINK, PROJECT, SHARES, SymlinkData } from "./inodes.ts";
@@ -49,9 +50,11 @@ function checkGroup(state: XfsState, group: Group): void {
     spare += number;
     if (number > 0) withSpare += 1;
     for (let at = 0; at < CHUNK_INODES; at++) {
+      const ino = base + first + at;
+      assert((state.reach(ino) ?? state.reachBody(ino)) === undefined, `inode ${ino} cannot be read`);
       const isFree = (((at < 32 ? low : high) >>> (at & 31)) & 1) === 1;
-      const isUsed = state.word(base + first + at, MODE) !== 0;
-      assert(isFree !== isUsed, `inode ${base + first + at} is ${isUsed ? "used and free" : "neither used nor free"}`);
+      const isUsed = state.word(ino, MODE) !== 0;
+      assert(isFree !== isUsed, `inode ${ino} is ${isUsed ? "used and free" : "neither used nor free"}`);
     }
   });
   assert(count === group.inodeCount && spare === group.freeInodeCount, `group ${group.index} counts its inodes wrongly`);
@@ -63,8 +66,8 @@ function reach(state: XfsState): Map<number, number> {
   const names = new Map<number, number>();
   const open = [rootInode(state.geometry)];
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
+    assert(enter(state, directory) === undefined, `directory ${directory} cannot be read`);
     const data = state.directory(directory);
-    if (!data.loaded) loadDirectory(state, directory, data);
     checkDirectory(state, directory, data);
     let below = 0;
     for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
@@ -116,7 +119,9 @@ function checkDirectory(state: XfsState, directory: number, data: DirectoryData)
 
 function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void {
   let promised = 0;
-  const unlinked = new Set(unlinkedInodes(state));
+  const chained = unlinkedInodes(state);
+  assert(!isErrno(chained), "an inode without names cannot be read");
+  const unlinked = new Set(chained);
   const used = new Map<number, number>();
   state.visitInodes((ino) => {
     const links = state.word(ino, NLINK);
@@ -124,7 +129,11 @@ function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void 
     const isSystem = ino <= rootInode(state.geometry) + 2;
     if (!isSystem && (state.word(ino, MODE) & S_IFMT) !== S_IFDIR)
       assert(links === (names.get(ino) ?? 0), `inode ${ino} has ${links} links and ${names.get(ino) ?? 0} names`);
-    if (links === 0) assert(unlinked.has(ino) && state.word(ino, HOLDS) > 0, `inode ${ino} has neither names nor holders`);
+    if (links === 0)
+      assert(
+        unlinked.has(ino) && (state.word(ino, HOLDS) > 0 || state.left.has(ino)),
+        `inode ${ino} has neither names nor holders`,
+      );
     if (data instanceof FileData) {
       data.fork.check(`inode ${ino}`);
       promised += checkPromises(state, ino, data);
@@ -168,7 +177,7 @@ function visitBlocksOf(state: XfsState, ino: number, visit: (start: number, coun
     for (let index = 0; index < list.count; index++) visit(list.physical(index), list.length(index), shares);
     data.fork.visitBlocks((block) => visit(block, 1, false));
   } else if (data instanceof SymlinkData && data.block !== 0) visit(data.block, 1, false);
-  for (const { block } of state.chunk(ino).xattrs?.[ino % CHUNK_INODES]?.blocks ?? []) visit(block, 1, false);
+  for (const block of state.chunk(ino).xattrs?.[ino % CHUNK_INODES]?.blockNumbers ?? []) visit(block, 1, false);
 }
 
 function countBlocks(state: XfsState, ino: number): number {

@@ -2,7 +2,7 @@
  * FICLONERANGE and FIDEDUPERANGE (fs/remap_range.c: generic_remap_checks; fs/xfs/xfs_reflink.c: xfs_reflink_remap_blocks): the target's blocks become
  * the source's, which both use from then on.
  */
-import { EINVAL, ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
+import { EINVAL, EIO, ENOSPC, ENOTSUP, type Errno } from "../../core/errno.ts";
 import { makeFile } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
@@ -37,6 +37,8 @@ function rangeError(state: XfsState, range: CloneRange, length: number): Errno |
 export function clone(state: XfsState, range: CloneRange, same = false): Errno | undefined {
   if (!state.geometry.reflink) return ENOTSUP;
   const { source, sourceOffset, target, targetOffset } = range;
+  const unread = state.isShutDown ? EIO : (state.reachBody(source) ?? state.reachBody(target));
+  if (unread !== undefined) return unread;
   const length = range.length === 0 ? state.size(source) - sourceOffset : range.length;
   const wrong = rangeError(state, range, length);
   if (wrong !== undefined) return wrong;

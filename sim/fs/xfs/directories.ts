@@ -1,43 +1,50 @@
 /**
  * Entries of directories: where a name is put and what becomes of the forms (fs/xfs/libxfs/xfs_dir2*.c), found by the dentry table.
  *
- * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). The caller has begun a checkpoint and checked
- * that the name is free and that blocks are left.
+ * Interface: a directory's entries are read from the device when it is first used (`enter`): all else asks about directories that were entered. The
+ * caller has begun a checkpoint and checked that the name is free and that blocks are left.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { ENOSPC, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import {
   blockFormEnd,
   type DirectoryBlock,
-  type DirectoryData,
+  DirectoryData,
   dataEntryBytes,
   loneLeafEntriesMax,
   shortEntryBytes,
 } from "./directory-data.ts";
-import { endBlocks, placeInBlocks, shrinkForm, takeFromBlocks, toBlockForm } from "./directory-forms.ts";
+import { placeInBlocks, shrinkForm, takeFromBlocks, toBlockForm } from "./directory-forms.ts";
 import { loadDirectory } from "./directory-load.ts";
 import { entryReserve, inodeReserve } from "./layout.ts";
 import { canReserve } from "./reserve.ts";
 import type { XfsState } from "./state.ts";
 
+/** Reads a directory's entries unless they are in memory. @returns EIO or EUCLEAN when that fails. */
+export function enter(state: XfsState, directory: number): Errno | undefined {
+  const failed = state.reachBody(directory);
+  if (failed !== undefined) return failed;
+  const data = state.directory(directory);
+  return data.loaded ? undefined : loadDirectory(state, directory, data);
+}
+
 function loaded(state: XfsState, directory: number): DirectoryData {
   const data = state.directory(directory);
-  if (!data.loaded) loadDirectory(state, directory, data);
+  if (!data.loaded) throw new InvariantError(`directory ${directory} was not entered before it is used`);
   return data;
 }
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: XfsState, directory: number, name: Name): number {
-  const data = state.directory(directory);
-  if (!data.loaded) loadDirectory(state, directory, data);
+  loaded(state, directory);
   return state.dentries.lookup(directory, name);
 }
 
-/** Whether a directory has entries beside "." and "..". */
+/** Whether a directory has no entries beside "." and "..": it fits its inode then, and nothing is read (xfs_dir_isempty). */
 export function isEmpty(state: XfsState, directory: number): boolean {
-  loaded(state, directory);
-  return state.dentries.count(directory) === 0;
+  const data = state.data(directory);
+  return data instanceof DirectoryData && data.isShort && data.rows.length === 0;
 }
 
 /** Bytes of a row's name in the inode, and in a block. */
@@ -107,11 +114,6 @@ function blockOf(data: DirectoryData, at: number): DirectoryBlock {
   const block = data.blocks[at];
   assert(block !== undefined, `directory block ${at} is not there`);
   return block;
-}
-
-/** Gives back the blocks of a directory that is gone. */
-export function endDirectory(state: XfsState, directory: number): void {
-  endBlocks(state, directory, loaded(state, directory));
 }
 
 /** Whether a name finds room without a new block (xfs_dir_canenter). */

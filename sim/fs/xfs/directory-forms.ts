@@ -307,13 +307,3 @@ function toShortForm(state: XfsState, directory: number, data: DirectoryData, bl
   freeMetadata(state, block, block.block);
   state.setSize(directory, length);
 }
-
-/** Gives back every block. */
-export function endBlocks(state: XfsState, directory: number, data: DirectoryData): void {
-  for (const [at, block] of data.blocks.entries()) {
-    if (block === undefined) continue;
-    unmapBlock(state, directory, at);
-    freeMetadata(state, block, block.block);
-  }
-  for (const block of [...data.leaves, ...data.nodes, ...data.free]) dropIndexBlock(state, directory, block);
-}

@@ -1,5 +1,5 @@
 /** Reading a directory: its entries go to the dentry table, its blocks and index come into memory. */
-import { isErrno } from "../../core/errno.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import {
   DirectoryBlock,
   type DirectoryData,
@@ -8,8 +8,8 @@ import {
   IndexBlock,
   shortEntryBytes,
 } from "./directory-data.ts";
-import { BLOCK_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
-import { type DirectoryEntryRecord, type DirectoryRecord, readRecord, type ShortDirectory } from "./records.ts";
+import { BLOCK_SIZE } from "./layout.ts";
+import { type DirectoryEntryRecord, type DirectoryRecord, readBlock, type ShortDirectory } from "./records.ts";
 import type { XfsState } from "./state.ts";
 
 /** A block of entries, with room for "." and ".." in the first. */
@@ -46,30 +46,42 @@ export function loadShort(state: XfsState, directory: number, data: DirectoryDat
   }
 }
 
-/** Reads a directory's blocks. A block that is not whole holds no names. */
-export function loadDirectory(state: XfsState, directory: number, data: DirectoryData): void {
-  data.loaded = true;
+/**
+ * Reads a directory's blocks, all or none.
+ * @returns EIO when one cannot be read, EUCLEAN when one is not what should lie there: then nothing of it is known.
+ */
+export function loadDirectory(state: XfsState, directory: number, data: DirectoryData): Errno | undefined {
   const { list } = data.fork;
-  for (let index = 0; index < list.count; index++) {
-    for (let n = 0; n < list.length(index); n++) {
-      const logical = list.logical(index) + n;
-      const block = list.physical(index) + n;
-      const record = readRecord(state.device, block * SECTORS_PER_BLOCK, BLOCK_SIZE);
-      const found = record === undefined || isErrno(record) ? undefined : record;
+  const entries: { readonly at: number; readonly block: number; readonly record: DirectoryRecord }[] = [];
+  const index: IndexBlock[] = [];
+  for (let extent = 0; extent < list.count; extent++) {
+    for (let n = 0; n < list.length(extent); n++) {
+      const logical = list.logical(extent) + n;
+      const block = list.physical(extent) + n;
       if (logical < INDEX_START) {
-        const made = newDirectoryBlock(state, directory, block, logical === 0);
-        data.blocks[logical] = made;
-        if (found?.kind === "xfs.directoryBlock") loadBlock(state, { directory, at: logical, block: made }, found);
-      } else if (found !== undefined && "hashes" in found) {
-        const made = new IndexBlock(found.kind, directory, { block, logical });
-        made.hashes = found.hashes.slice();
-        if (found.kind === "xfs.directoryLeaf") data.leaves.push(made);
-        else if (found.kind === "xfs.directoryNode") data.nodes.push(made);
-        else data.free.push(made);
+        const record = readBlock(state.device, block, "xfs.directoryBlock");
+        if (isErrno(record)) return record;
+        entries.push({ at: logical, block, record });
+      } else {
+        const record = readBlock(state.device, block, "xfs.directoryLeaf", "xfs.directoryNode", "xfs.directoryFree");
+        if (isErrno(record)) return record;
+        const made = new IndexBlock(record.kind, directory, { block, logical });
+        made.hashes = record.hashes.slice();
+        index.push(made);
       }
     }
   }
-  data.leaves.sort((one, other) => (one.hashes[0] ?? 0) - (other.hashes[0] ?? 0));
+  for (const { at, block, record } of entries) {
+    const made = newDirectoryBlock(state, directory, block, at === 0);
+    data.blocks[at] = made;
+    loadBlock(state, { directory, at, block: made }, record);
+  }
+  const ofKind = (kind: IndexBlock["kind"]): IndexBlock[] => index.filter((one) => one.kind === kind);
+  data.leaves = ofKind("xfs.directoryLeaf").sort((one, other) => (one.hashes[0] ?? 0) - (other.hashes[0] ?? 0));
+  data.nodes = ofKind("xfs.directoryNode");
+  data.free = ofKind("xfs.directoryFree");
+  data.loaded = true;
+  return undefined;
 }
 
 function loadBlock(

@@ -39,8 +39,7 @@ interface Range {
 export function fallocate(state: XfsState, ino: number, mode: number, range: Range): Errno | undefined {
   if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
   if (range.offset + range.length > FILE_SIZE_MAX) return EFBIG;
-  const data = makeFile(state, ino);
-  const failed = state.begin() ?? change(state, ino, data, { ...range, mode });
+  const failed = state.begin() ?? state.reachBody(ino) ?? change(state, ino, makeFile(state, ino), { ...range, mode });
   if (failed !== undefined) return failed;
   stamp(state, ino, true);
   return undefined;

@@ -8,10 +8,11 @@ import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
-import { INNER_FLAGS, NLINK, PREALLOCATED } from "./inodes.ts";
+import { INNER_FLAGS, MODE, NLINK, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
 import { cowEnd, dropPromises, promiseWrite } from "./promise.ts";
 import { stamp } from "./stamp.ts";
@@ -20,18 +21,19 @@ import { cancelCow, freeRange } from "./unmap.ts";
 import { settleBehindEnd } from "./writeback.ts";
 
 export function read(state: XfsState, ino: number, offset: number, length: number): Content | Errno {
+  if (state.isShutDown) return EIO;
   const size = state.size(ino);
   if (offset >= size || length === 0) return Content.empty;
-  const count = Math.min(length, size - offset);
-  const data = fileOf(state, ino);
-  if (data === undefined) return Content.zeros(count);
-  return mappingOf(state, ino, data).read(offset, count);
+  const unread = state.reachBody(ino);
+  // xfs_read_iomap_begin fails the folio, and a folio that cannot be read is EIO whatever the reason.
+  if (unread !== undefined) return EIO;
+  return mappingOf(state, ino, makeFile(state, ino)).read(offset, Math.min(length, size - offset));
 }
 
 export function write(state: XfsState, ino: number, offset: number, content: Content): number | Errno {
   if (content.length === 0) return 0;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin();
+  const refused = state.begin() ?? state.reachBody(ino);
   if (refused !== undefined) return refused;
   const data = makeFile(state, ino);
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
@@ -58,9 +60,7 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
 }
 
 export function readPages(state: XfsState, ino: number, start: number, length: number): Content | Errno {
-  const data = fileOf(state, ino);
-  if (data === undefined) return Content.zeros(length);
-  const { list } = data.fork;
+  const { list } = makeFile(state, ino).fork;
   const parts: Content[] = [];
   const end = (start + length) / BLOCK_SIZE;
   let block = start / BLOCK_SIZE;
@@ -110,7 +110,7 @@ function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errn
  */
 export function truncate(state: XfsState, ino: number, size: number, explicit: boolean): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin();
+  const refused = state.begin() ?? state.reachBody(ino);
   if (refused !== undefined) return refused;
   const old = state.size(ino);
   const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
@@ -143,7 +143,7 @@ export function freeFile(state: XfsState, ino: number, data: FileData): void {
 
 /** Gives back the blocks behind the end of a file; where some were asked for, only promises (xfs_free_eofblocks). */
 export function trim(state: XfsState, ino: number, data: FileData): void {
-  if (state.log.error !== undefined) return;
+  if (state.isShutDown) return;
   const end = Math.ceil(state.size(ino) / BLOCK_SIZE);
   if ((state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0) dropPromises(state, ino, data, end, Number.MAX_SAFE_INTEGER);
   else freeRange(state, ino, data, end, Number.MAX_SAFE_INTEGER);
@@ -162,7 +162,7 @@ export function mayTrim(state: XfsState, ino: number, data: FileData): boolean {
  */
 export function release(state: XfsState, ino: number, written: boolean): void {
   const data = fileOf(state, ino);
-  if (data === undefined || state.log.error !== undefined) return;
+  if (data === undefined || state.isShutDown) return;
   if (data.truncated) {
     data.truncated = false;
     data.trimmed = false;
@@ -196,7 +196,8 @@ export function flushAll(state: XfsState): Errno | undefined {
 
 /** Writes a file's dirty pages and forces the log for them and the inode. */
 export function fsync(state: XfsState, ino: number): Errno | undefined {
-  if (state.log.error !== undefined) return EIO;
+  // xfs_dir_fsync finds nothing that waits for the log then.
+  if (state.isShutDown) return (state.word(ino, MODE) & S_IFMT) === S_IFDIR ? undefined : EIO;
   const failed = fileOf(state, ino)?.mapping?.flush();
   if (failed !== undefined) return failed;
   return state.log.isIdle ? state.device.flush() : state.force();

@@ -6,6 +6,7 @@
  * one, as repeated shifts to the left leave it; in its middle it is cut in half.
  */
 import { assert } from "../../core/assert.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import { ExtentList } from "../extent-list.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, SECTORS_PER_BLOCK } from "./layout.ts";
 import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
@@ -195,32 +196,38 @@ export class Fork {
     return { depth: 2, entries };
   }
 
-  /** Rebuilds the fork from its root; `read` gives the record of a block below. */
-  load(root: ForkRoot, read: (block: number) => ExtentsRecord | undefined): void {
+  /** Rebuilds the fork from its root; `read` gives the record of a block below. @returns what `read` fails with. */
+  load(root: ForkRoot, read: (block: number) => ExtentsRecord | Errno): Errno | undefined {
     if (root.depth === 0) {
       this.list.items = root.entries.slice();
-      return;
+      return undefined;
     }
     for (let at = 1; at < root.entries.length; at += 2) {
       const block = root.entries[at] as number;
-      const record = read(block);
-      if (record === undefined) continue;
-      if (root.depth === 1) this.#loadLeaf(block, record);
-      else {
-        const count = record.entries.length / 2;
-        this.#nodes = [...this.#nodes, new ForkBlock(block, 1, count, (one) => this.#leavesOf(one))];
-        for (let child = 1; child < record.entries.length; child += 2) {
-          const leaf = record.entries[child] as number;
-          const below = read(leaf);
-          if (below !== undefined) this.#loadLeaf(leaf, below);
-        }
-      }
+      const failed = root.depth === 1 ? this.#loadLeaf(block, read) : this.#loadNode(block, read);
+      if (failed !== undefined) return failed;
     }
+    return undefined;
   }
 
-  #loadLeaf(block: number, record: ExtentsRecord): void {
+  #loadNode(block: number, read: (block: number) => ExtentsRecord | Errno): Errno | undefined {
+    const record = read(block);
+    if (isErrno(record)) return record;
+    const { entries } = record;
+    this.#nodes = [...this.#nodes, new ForkBlock(block, 1, entries.length / 2, (one) => this.#leavesOf(one))];
+    for (let child = 1; child < entries.length; child += 2) {
+      const failed = this.#loadLeaf(entries[child] as number, read);
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  }
+
+  #loadLeaf(block: number, read: (block: number) => ExtentsRecord | Errno): Errno | undefined {
+    const record = read(block);
+    if (isErrno(record)) return record;
     this.#leaves = [...this.#leaves, new ForkBlock(block, 0, record.entries.length / 3, (one) => this.#extentsOf(one))];
     for (const item of record.entries) this.list.items.push(item);
+    return undefined;
   }
 
   check(name: string): void {

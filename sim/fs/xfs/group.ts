@@ -6,10 +6,9 @@
  */
 import type { BlockDevice } from "../../block/device.ts";
 import { assert } from "../../core/assert.ts";
-import { type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { BTree } from "./btree.ts";
 import {
-  BLOCK_SIZE,
   blocksIn,
   CHUNK_INODES,
   fixedBlocks,
@@ -22,7 +21,7 @@ import {
   treeBlocksMax,
 } from "./layout.ts";
 import { type Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
-import { type FreeListRecord, type FreeSpaceRecord, type InodesRecord, readRecord, type TreeRecord } from "./records.ts";
+import { type FreeListRecord, type FreeSpaceRecord, type InodesRecord, readBlock, readKind, type TreeRecord } from "./records.ts";
 import type { TreeBlock, TreeFormat, TreeSpace } from "./tree-block.ts";
 
 /** Chains of inodes without names (XFS_AGI_UNLINKED_BUCKETS). */
@@ -305,23 +304,22 @@ export class Group {
     };
   }
 
-  /** Reads headers and trees. @returns EUCLEAN when one of them is not there. */
+  /** Reads headers and trees: all at once, where the kernel reads some when they are first needed. @returns EUCLEAN when one of them is not there. */
   load(device: BlockDevice): Errno | undefined {
-    const sector = this.start * SECTORS_PER_BLOCK;
-    const [space, inodes, list] = [1, 2, 3].map((n) => readRecord(device, sector + n, SECTOR_SIZE));
-    for (const record of [space, inodes, list]) if (isErrno(record)) return record;
-    if (!(space !== undefined && "sizeRoot" in space && inodes !== undefined && "newest" in inodes)) return EUCLEAN;
-    if (!(list !== undefined && "kind" in list && list.kind === "xfs.agfl")) return EUCLEAN;
+    const at = (n: number) => ({ sector: this.start * SECTORS_PER_BLOCK + n, length: SECTOR_SIZE });
+    const space = readKind(device, at(1), "xfs.agf");
+    // Linux 6.18 tells nothing more exact of this one.
+    if (isErrno(space)) return EIO;
+    const inodes = readKind(device, at(2), "xfs.agi");
+    if (isErrno(inodes)) return inodes;
+    const list = readKind(device, at(3), "xfs.agfl");
+    if (isErrno(list)) return list;
     this.freeList = list.blocks.slice();
     this.freeBlocks = space.freeBlocks;
     this.inodeCount = inodes.count;
     this.freeInodeCount = inodes.free;
     this.newest = inodes.newest;
     for (const [chain, head] of inodes.unlinked.entries()) this.unlinked[chain] = head;
-    const read = (block: number): TreeRecord | undefined => {
-      const record = readRecord(device, block * SECTORS_PER_BLOCK, BLOCK_SIZE);
-      return record !== undefined && "children" in record ? record : undefined;
-    };
     const roots: [BTree | undefined, number][] = [
       [this.byBlock, space.blockRoot],
       [this.bySize, space.sizeRoot],
@@ -329,8 +327,9 @@ export class Group {
       [this.freeInodes, inodes.freeRoot],
       [this.shared, space.sharedRoot],
     ];
-    for (const [tree, root] of roots) if (tree !== undefined && !tree.load(root, read)) return EUCLEAN;
-    return undefined;
+    let failed: Errno | undefined;
+    for (const [tree, root] of roots) failed ??= tree?.load(root, (block) => readBlock(device, block, tree.format.kind));
+    return failed;
   }
 
   /** Gives mkfs's group its free blocks. */

@@ -1,7 +1,7 @@
 /**
  * Inodes in columns, in chunks of 64 by number (fs/xfs/xfs_inode.c, libxfs/xfs_inode_buf.c).
  *
- * Interface: a chunk is read from its two buffers when one of its inodes is first asked for. `dirty` puts the buffer of an inode into the
+ * Interface: a chunk is read from its two buffers when one of its inodes is first asked for; `reach` tells whether that went well. `dirty` puts the buffer of an inode into the
  * running checkpoint. `data` is what hangs on an inode beyond its columns: extents and cached pages of a file, entries of a directory, a link's target.
  */
 import { type Time, time } from "../../core/clock.ts";
@@ -118,7 +118,7 @@ class Cluster implements Metadata {
     for (let at = from; at < to; at++) {
       words[(at - from) * WORDS + HOLDS] = 0;
       const data = chunk.data[at];
-      bodies.push(bodyOf(data, chunk.xattrs?.[at], this.#last[at - from]));
+      bodies.push(bodyOf(data, chunk.xattrs?.[at], this.#last[at - from], chunk.unread.get(at)));
       if (data !== undefined && "onDisk" in data) sizes[at - from] = data.onDisk;
     }
     this.#last = bodies;
@@ -142,8 +142,13 @@ function forkBytesOf(data: InodeData): number {
 }
 
 /** What an inode has beyond its columns; `last` is what it had in the record before. */
-function bodyOf(data: InodeData, xattrs: XattrSet | undefined, last: InodeBody | undefined): InodeBody | undefined {
-  if (data === undefined && xattrs === undefined) return undefined;
+function bodyOf(
+  data: InodeData,
+  xattrs: XattrSet | undefined,
+  last: InodeBody | undefined,
+  unread: InodeBody | undefined,
+): InodeBody | undefined {
+  if (data === undefined && xattrs === undefined) return unread;
   const isLink = data instanceof SymlinkData;
   const fork = data === undefined || isLink ? undefined : data.fork.root();
   const target = isLink && data.block === 0 ? data.target : undefined;
@@ -158,7 +163,7 @@ function bodyOf(data: InodeData, xattrs: XattrSet | undefined, last: InodeBody |
     last.xattrs === inInode &&
     last.xattrBlocks === outside;
   if (isSame && last.directory === undefined && !(isLink && data.block !== 0)) return last;
-  const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = {};
+  const body: { -readonly [K in keyof InodeBody]: InodeBody[K] } = { ...unread };
   if (target !== undefined) body.target = target;
   if (fork !== undefined) body.fork = fork;
   else if (isLink && data.block !== 0) body.fork = { depth: 0, entries: [0, 1, data.block] };
@@ -176,6 +181,10 @@ export class InodeChunk {
   readonly times: Time[] = new Array(CHUNK_INODES * TIMES).fill(NEVER);
   readonly data: InodeData[] = new Array(CHUNK_INODES).fill(undefined);
   xattrs: (XattrSet | undefined)[] | undefined;
+  /** Its buffers that could not be read: their inodes must not be used (`XfsState.reach`). */
+  readonly missing: Set<number> = new Set();
+  /** Bodies of inodes of whose data fork a block could not be read, by index: `data` has nothing of them. */
+  readonly unread: Map<number, InodeBody> = new Map();
   readonly #clusters: readonly Cluster[];
 
   /** @param block - the first of its blocks on the device. */

@@ -2,8 +2,8 @@
 import type { BlockDevice } from "../../block/device.ts";
 import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
 import { newState } from "./assemble.ts";
-import { BLOCKS, HOLDS, PROJECT } from "./inodes.ts";
-import { BLOCK_SIZE, groupInodes, SECTOR_SIZE } from "./layout.ts";
+import { BLOCKS, PROJECT } from "./inodes.ts";
+import { BLOCK_SIZE, CHUNK_INODES, CLUSTER_INODES, groupInodes, rootInode, SECTOR_SIZE } from "./layout.ts";
 import { freeWhole } from "./namei.ts";
 import { readRecord, type SuperblockRecord } from "./records.ts";
 import { recoverLog } from "./recovery.ts";
@@ -35,10 +35,11 @@ export function mountXfs(device: BlockDevice, environment: XfsEnvironment): Xfs 
   const failed = state.log.resume(recovered.head, recovered.checkpoint) ?? loadGroups(state);
   if (failed !== undefined) return failed;
   for (const [project, blocks] of superblock.projects) state.projects.setLimit(project, blocks);
-  if (state.projects.enforced) countProjects(state);
-  const fs = new Xfs(state);
-  if (recovered.replayed > 0) recoverInodes(state);
-  return fs;
+  const unread =
+    state.reach(rootInode(found.geometry)) ??
+    (state.projects.enforced ? countProjects(state) : undefined) ??
+    (recovered.replayed > 0 ? recoverInodes(state) : undefined);
+  return unread ?? new Xfs(state);
 }
 
 /** The superblock's count of free blocks is only written at the end of a mount; the groups' are logged. */
@@ -52,19 +53,23 @@ function loadGroups(state: XfsState): Errno | undefined {
 }
 
 /** xfs_qm_quotacheck: what each project uses, from all inodes. */
-function countProjects(state: XfsState): void {
+function countProjects(state: XfsState): Errno | undefined {
+  let unread: Errno | undefined;
   for (const group of state.groups) {
     const base = group.index * groupInodes(state.geometry);
-    group.inodes.visit(([first = 0]) => state.chunk(base + first));
+    group.inodes.visit(([first = 0]) => {
+      for (let at = 0; at < CHUNK_INODES; at += CLUSTER_INODES) unread ??= state.reach(base + first + at);
+    });
   }
   state.visitInodes((ino) => state.projects.charge(state.word(ino, PROJECT), state.word(ino, BLOCKS)));
+  return unread;
 }
 
 /** What was in use without a name, and what copy-on-write forks held, is freed. */
-function recoverInodes(state: XfsState): void {
-  for (const ino of unlinkedInodes(state)) {
-    state.setWord(ino, HOLDS, 0);
-    freeWhole(state, ino);
-  }
+function recoverInodes(state: XfsState): Errno | undefined {
+  const found = unlinkedInodes(state);
+  if (isErrno(found)) return found;
+  for (const ino of found) freeWhole(state, ino);
   freeStaging(state);
+  return state.log.error;
 }

@@ -3,13 +3,12 @@
  *
  * Interface: an inode without names that is held is in a chain of its group's AGI and is freed by the last `drop`.
  */
-import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, type Errno, EXDEV } from "../../core/errno.ts";
+import { EMLINK, ENAMETOOLONG, ENOENT, ENOSPC, ENOTEMPTY, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
-import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { initAcls } from "./acl.ts";
-import { addEntry, endDirectory, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
-import { DirectoryData } from "./directory-data.ts";
+import { addEntry, enter, isEmpty, lookupEntry, removeEntry, roomForEntry } from "./directories.ts";
 import { flushAll, freeFile } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { newDirectoryData } from "./inode-load.ts";
@@ -40,18 +39,24 @@ import { allocateMetadata, freeMetadata } from "./space.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { addUnlinked, removeUnlinked } from "./unlinked.ts";
-import { freeXattrs } from "./xattrs.ts";
+import { freeXattrs, xattrsOf } from "./xattrs.ts";
 
 /** FS_PROJINHERIT_FL: what is made in the directory belongs to its project. */
 export const PROJECT_INHERIT = 0x20000000;
 /** What a new inode takes over from its directory beside the project (xfs_inode_inherit_flags), as chattr shows it: sync, nodump, noatime. */
 const INHERITED: number = 0x08 | 0x40 | 0x80;
 
-/** Takes an inode and fills it. @returns 0 when there is none. */
-function makeInode(state: XfsState, directory: number, init: NewInode): number {
+/** Takes an inode and fills it. @returns ENOSPC when there is none; EIO when its buffer cannot be read, which shuts the filesystem down. */
+function makeInode(state: XfsState, directory: number, init: NewInode): number | Errno {
   const type = init.mode & S_IFMT;
   const ino = allocateInode(state, directory, type === S_IFDIR);
-  if (ino === 0) return 0;
+  if (ino === 0) return ENOSPC;
+  const lost = state.reach(ino);
+  if (lost !== undefined) {
+    // xfs_inode_item_precommit: the transaction has changed the trees already.
+    freeInode(state, ino);
+    return state.shutDown();
+  }
   const chunk = state.chunk(ino);
   const at = ino % CHUNK_INODES;
   const base = at * WORDS;
@@ -113,7 +118,9 @@ export function addLinks(state: XfsState, ino: number, by: number): void {
 export function create(state: XfsState, directory: number, name: Name, init: NewInode): number | Errno {
   const type = init.mode & S_IFMT;
   if (type === S_IFLNK && utf8Length(init.target) >= SYMLINK_BYTES_MAX) return ENAMETOOLONG;
-  if (lookupEntry(state, directory, name) === 0 && state.word(directory, NLINK) === 0) return ENOENT;
+  const unread = enter(state, directory);
+  if (unread !== undefined) return unread;
+  if (state.word(directory, NLINK) === 0) return ENOENT;
   if (type === S_IFDIR && state.word(directory, NLINK) >= LINK_MAX) return EMLINK;
   const more = type === S_IFLNK && isLongTarget(state, init.target) ? 1 : 0;
   let room = roomForEntry(state, directory, name, more);
@@ -124,7 +131,7 @@ export function create(state: XfsState, directory: number, name: Name, init: New
   const refused = room ?? state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
-  if (ino === 0) return ENOSPC;
+  if (isErrno(ino)) return ino;
   furnish(state, ino, init);
   addEntry(state, directory, name, ino);
   if (type === S_IFDIR) addLinks(state, directory, 1);
@@ -136,9 +143,9 @@ export function create(state: XfsState, directory: number, name: Name, init: New
   return failed;
 }
 
-/** Makes the whiteout that a rename will leave (xfs_rename_alloc_whiteout). @returns 0 when there is no inode left. */
-export function makeWhiteout(state: XfsState, directory: number, init: NewInode): number {
-  return canAllocateInode(state) ? makeInode(state, directory, init) : 0;
+/** Makes the whiteout that a rename will leave (xfs_rename_alloc_whiteout). @returns ENOSPC when there is no inode left. */
+export function makeWhiteout(state: XfsState, directory: number, init: NewInode): number | Errno {
+  return canAllocateInode(state) ? makeInode(state, directory, init) : ENOSPC;
 }
 
 export function tmpfile(state: XfsState, directory: number, init: NewInode): number | Errno {
@@ -146,7 +153,7 @@ export function tmpfile(state: XfsState, directory: number, init: NewInode): num
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
-  if (ino === 0) return ENOSPC;
+  if (isErrno(ino)) return ino;
   furnish(state, ino, init);
   state.setWord(ino, NLINK, 0);
   state.setWord(ino, HOLDS, 1);
@@ -166,8 +173,8 @@ export function otherProject(state: XfsState, ino: number, directory: number): E
 
 export function link(state: XfsState, source: number, directory: number, name: Name): Errno | undefined {
   if (state.word(source, NLINK) >= LINK_MAX) return EMLINK;
-  lookupEntry(state, directory, name);
-  const refused = otherProject(state, source, directory) ?? roomForEntry(state, directory, name) ?? state.begin();
+  const refused =
+    enter(state, directory) ?? otherProject(state, source, directory) ?? roomForEntry(state, directory, name) ?? state.begin();
   if (refused !== undefined) return refused;
   if (state.word(source, NLINK) === 0) removeUnlinked(state, source);
   addLinks(state, source, 1);
@@ -183,11 +190,18 @@ function orphan(state: XfsState, ino: number): void {
   if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
 }
 
-/** Frees an inode with all that it has (xfs_inactive, xfs_ifree). */
+/**
+ * Frees an inode with all that it has (xfs_inactive, xfs_ifree). Where that cannot be read it stays in its chain; where it is a file's extents, the
+ * filesystem is shut down, because the transaction has begun to change things.
+ */
 export function freeWhole(state: XfsState, ino: number): void {
+  if (state.reachBody(ino) !== undefined || isErrno(xattrsOf(state, ino))) {
+    if (state.chunk(ino).unread.has(ino % CHUNK_INODES) && (state.word(ino, MODE) & S_IFMT) === S_IFREG) state.shutDown();
+    state.left.add(ino);
+    return;
+  }
   const data = state.data(ino);
   if (data instanceof FileData) freeFile(state, ino, data);
-  else if (data instanceof DirectoryData) endDirectory(state, ino);
   else if (data instanceof SymlinkData && data.block !== 0) {
     state.addBlocks(ino, -1);
     freeMetadata(state, data, data.block);
@@ -216,8 +230,7 @@ export function dropDirectory(state: XfsState, ino: number): void {
 }
 
 export function unlink(state: XfsState, directory: number, name: Name): Errno | undefined {
-  if (lookupEntry(state, directory, name) === 0) return ENOENT;
-  const refused = state.begin();
+  const refused = enter(state, directory) ?? state.begin();
   if (refused !== undefined) return refused;
   const row = state.dentries.find(directory, name);
   const ino = state.dentries.child(row);
@@ -228,11 +241,10 @@ export function unlink(state: XfsState, directory: number, name: Name): Errno | 
 }
 
 export function rmdir(state: XfsState, directory: number, name: Name): Errno | undefined {
-  const ino = lookupEntry(state, directory, name);
-  if (ino === 0) return ENOENT;
-  if (!isEmpty(state, ino)) return ENOTEMPTY;
-  const refused = state.begin();
+  const refused = state.begin() ?? enter(state, directory);
   if (refused !== undefined) return refused;
+  const ino = lookupEntry(state, directory, name);
+  if (!isEmpty(state, ino)) return ENOTEMPTY;
   removeEntry(state, directory, state.dentries.find(directory, name));
   addLinks(state, directory, -1);
   stamp(state, directory, true);

@@ -6,9 +6,9 @@
 import type { BlockDevice } from "../../block/device.ts";
 import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
-import { type Geometry, SECTOR_SIZE } from "./layout.ts";
+import { BLOCK_SIZE, type Geometry, SECTOR_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
 
 /** xfs_dsb: only what changes or tells the geometry. */
 export interface SuperblockRecord {
@@ -204,6 +204,26 @@ export function readRecord(device: BlockDevice, sector: number, length: number):
   if (isErrno(content)) return content;
   const record = content.wholeRecord();
   return record?.kind.startsWith("xfs.") === true ? (record as MetadataRecord) : undefined;
+}
+
+/** A record that must be of one of these kinds. @returns EIO where it cannot be read, EUCLEAN where it is none of them. */
+export function readKind<K extends MetadataRecord["kind"]>(
+  device: BlockDevice,
+  at: { readonly sector: number; readonly length: number },
+  ...kinds: readonly K[]
+): Extract<MetadataRecord, { readonly kind: K }> | Errno {
+  const record = readRecord(device, at.sector, at.length);
+  if (isErrno(record)) return record;
+  if (record === undefined || !kinds.includes(record.kind as K)) return EUCLEAN;
+  return record as Extract<MetadataRecord, { readonly kind: K }>;
+}
+/** The same for a whole block. */
+export function readBlock<K extends MetadataRecord["kind"]>(
+  device: BlockDevice,
+  block: number,
+  ...kinds: readonly K[]
+): Extract<MetadataRecord, { readonly kind: K }> | Errno {
+  return readKind(device, { sector: block * SECTORS_PER_BLOCK, length: BLOCK_SIZE }, ...kinds);
 }
 
 /** Writes a record from a sector on. */

@@ -1,8 +1,18 @@
 /** Renaming (fs/xfs/xfs_inode.c: xfs_rename, xfs_cross_rename). */
-import { EEXIST, ENOENT, ENOSPC, type Errno } from "../../core/errno.ts";
+import { EEXIST, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { addEntry, dirtyDots, dirtyEntry, isEmpty, lookupEntry, placeEntry, removeEntry, roomForEntry } from "./directories.ts";
+import {
+  addEntry,
+  dirtyDots,
+  dirtyEntry,
+  enter,
+  isEmpty,
+  lookupEntry,
+  placeEntry,
+  removeEntry,
+  roomForEntry,
+} from "./directories.ts";
 import { EXTRA, MODE } from "./inodes.ts";
 import { addLinks, dropDirectory, dropLink, makeWhiteout, otherProject } from "./namei.ts";
 import { stamp } from "./stamp.ts";
@@ -28,20 +38,23 @@ export function rename(
   flags: number,
   left: NewInode = ROOTS_WHITEOUT,
 ): Errno | undefined {
+  const unread = enter(state, source.directory) ?? enter(state, target.directory);
+  if (unread !== undefined) return unread;
   const ino = lookupEntry(state, source.directory, source.name);
-  if (ino === 0) return ENOENT;
   const replaced = lookupEntry(state, target.directory, target.name);
   const barred = otherProject(state, ino, target.directory);
   if (barred !== undefined) return barred;
-  if ((flags & RENAME_EXCHANGE) !== 0) return replaced === 0 ? ENOENT : exchange(state, source, target);
-  if (replaced === ino) return undefined;
+  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
   const moves = source.directory !== target.directory;
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return EEXIST;
-  const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name) : undefined) ?? state.begin();
+  const refused =
+    (directory && moves ? enter(state, ino) : undefined) ??
+    (replaced === 0 ? roomForEntry(state, target.directory, target.name) : undefined) ??
+    state.begin();
   if (refused !== undefined) return refused;
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? 0 : makeWhiteout(state, source.directory, left);
-  if ((flags & RENAME_WHITEOUT) !== 0 && whiteout === 0) return ENOSPC;
+  if (isErrno(whiteout)) return whiteout;
   move(state, { ino, replaced, source, target });
   if (directory && moves) {
     state.setWord(ino, EXTRA, target.directory);
@@ -82,13 +95,16 @@ function move(
 }
 
 function exchange(state: XfsState, source: Place, target: Place): Errno | undefined {
-  const refused = otherProject(state, state.dentries.lookup(target.directory, target.name), source.directory) ?? state.begin();
-  if (refused !== undefined) return refused;
   const one = state.dentries.find(source.directory, source.name);
   const other = state.dentries.find(target.directory, target.name);
   const oneInode = state.dentries.child(one);
   const otherInode = state.dentries.child(other);
-  if (oneInode === otherInode) return undefined;
+  const refused =
+    otherProject(state, otherInode, source.directory) ??
+    enterDirectory(state, oneInode) ??
+    enterDirectory(state, otherInode) ??
+    state.begin();
+  if (refused !== undefined) return refused;
   state.dentries.replace(one, otherInode);
   state.dentries.replace(other, oneInode);
   dirtyEntry(state, source.directory, one);
@@ -102,6 +118,11 @@ function exchange(state: XfsState, source: Place, target: Place): Errno | undefi
   stamp(state, source.directory, true);
   stamp(state, target.directory, true);
   return undefined;
+}
+
+/** Reads what holds "..", if there is one. */
+function enterDirectory(state: XfsState, ino: number): Errno | undefined {
+  return isDirectory(state, ino) ? enter(state, ino) : undefined;
 }
 
 function reparent(state: XfsState, ino: number, from: number, to: number): void {

@@ -8,7 +8,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
-import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
@@ -21,7 +21,7 @@ import { BLOCKS, EXTRA, FORK_OFFSET, InodeChunk, type InodeData, MODE, NLINK, PR
 import { BLOCK_SIZE, blockOfInode, CHUNK_INODES, CLUSTER_INODES, forkBytes, type Geometry, SECTOR_SIZE } from "./layout.ts";
 import { Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
 import { Projects } from "./projects.ts";
-import { type ClusterRecord, readRecord, type SuperblockRecord } from "./records.ts";
+import { type ClusterRecord, type InodeBody, readKind, type SuperblockRecord } from "./records.ts";
 
 /** Of whose pages the cache takes care. */
 interface PageCacheLike {
@@ -52,6 +52,7 @@ export interface StateParts {
   giveBlock(state: XfsState, metadata: Metadata, block: number): void;
   /** Fills a chunk's data and attributes from a buffer's record. */
   loadBodies(state: XfsState, chunk: InodeChunk, record: ClusterRecord): void;
+  loadBody(state: XfsState, chunk: InodeChunk, at: number, body: InodeBody): Errno | undefined;
 }
 
 const CHUNKS_PER_PAGE = 4096;
@@ -79,6 +80,8 @@ export class XfsState implements Metadata {
   delayedBlocks = 0;
   /** Files with pages that were written since their last flush, in the order in which they became dirty (b_dirty). */
   readonly dirtyFiles: Set<number> = new Set();
+  /** Inodes without names that could not be freed, because what they have could not be read. */
+  readonly left: Set<number> = new Set();
   /** The group in which the next new directory's inode is looked for (m_agirotor). */
   rotor = 0;
   /** Where the superblock lies; it is a metadata buffer itself. */
@@ -125,10 +128,10 @@ export class XfsState implements Metadata {
 
   /**
    * Begins a call that changes metadata and may take `blocks` blocks: forces the log first when the checkpoint is large, or when those
-   * blocks are only to be had among what it freed. @returns EROFS after a shutdown.
+   * blocks are only to be had among what it freed. @returns EIO after a shutdown.
    */
   begin(blocks = 0): Errno | undefined {
-    if (this.log.error !== undefined) return EROFS;
+    if (this.isShutDown) return EIO;
     if (this.log.isFull) return this.force();
     let busy = 0;
     let free = 0;
@@ -137,6 +140,17 @@ export class XfsState implements Metadata {
       free += group.freeBlocks;
     }
     return busy > 0 && free - busy < blocks + SPARE_BLOCKS ? this.force() : undefined;
+  }
+
+  /** Whether the log could not be written, or memory can no longer be told from what it should be: all but what is cached is EIO (xfs_is_shutdown). */
+  get isShutDown(): boolean {
+    return this.log.error !== undefined;
+  }
+
+  /** Nothing is written from now on (xfs_force_shutdown). */
+  shutDown(): Errno {
+    this.log.error ??= EIO;
+    return EIO;
   }
 
   /** Ends the running checkpoint. What it freed is given up on the device once it is durable (xfs_discard_extents). */
@@ -193,6 +207,23 @@ export class XfsState implements Metadata {
     return page?.[at % CHUNKS_PER_PAGE] ?? this.#loadChunk(at);
   }
 
+  /** Reads the buffer of an inode unless it is in memory (xfs_iget). @returns EIO when that fails, EUCLEAN when no inodes lie there. */
+  reach(ino: number): Errno | undefined {
+    const chunk = this.chunk(ino);
+    if (chunk.missing.size === 0) return undefined;
+    return this.#loadCluster(chunk, Math.floor((ino % CHUNK_INODES) / CLUSTER_INODES));
+  }
+  /** Reads what an inode has beside its columns, where that has failed before (xfs_iread_extents, xfs_attr_leaf_get …). @returns EIO or EUCLEAN. */
+  reachBody(ino: number): Errno | undefined {
+    const chunk = this.chunk(ino);
+    const at = ino % CHUNK_INODES;
+    const body = chunk.unread.get(at);
+    if (body === undefined) return undefined;
+    const failed = this.#parts.loadBody(this, chunk, at, body);
+    if (failed === undefined) chunk.unread.delete(at);
+    return failed;
+  }
+
   /** A chunk that has just been allocated: its inodes are all free. */
   addChunk(first: number): InodeChunk {
     const made = new InodeChunk(first, blockOfInode(this.geometry, first), this.geometry);
@@ -210,13 +241,19 @@ export class XfsState implements Metadata {
 
   #loadChunk(at: number): InodeChunk {
     const made = this.addChunk(at * CHUNK_INODES);
-    for (const sector of made.sectors) {
-      const record = readRecord(this.device, sector, CLUSTER_INODES * this.geometry.inodeSize);
-      if (record === undefined || isErrno(record) || record.kind !== "xfs.inodes") continue;
-      made.load(record);
-      this.#parts.loadBodies(this, made, record);
-    }
+    for (const cluster of made.sectors.keys()) made.missing.add(cluster);
+    for (const cluster of made.sectors.keys()) this.#loadCluster(made, cluster);
     return made;
+  }
+  #loadCluster(chunk: InodeChunk, cluster: number): Errno | undefined {
+    if (!chunk.missing.has(cluster)) return undefined;
+    const sector = chunk.sectors[cluster] as number;
+    const record = readKind(this.device, { sector, length: CLUSTER_INODES * this.geometry.inodeSize }, "xfs.inodes");
+    if (isErrno(record)) return record;
+    chunk.missing.delete(cluster);
+    chunk.load(record);
+    this.#parts.loadBodies(this, chunk, record);
+    return undefined;
   }
 
   word(ino: number, column: number): number {

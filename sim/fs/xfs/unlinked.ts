@@ -3,6 +3,7 @@
  * A mount that recovers frees what it finds there.
  */
 import { assert } from "../../core/assert.ts";
+import type { Errno } from "../../core/errno.ts";
 import { UNLINKED_CHAINS } from "./group.ts";
 import { NEXT_UNLINKED } from "./inodes.ts";
 import { groupInodes, groupOfInode } from "./layout.ts";
@@ -35,12 +36,14 @@ export function removeUnlinked(state: XfsState, ino: number): void {
   state.dirtyInode(ino);
 }
 
-/** Every inode in a chain. */
-export function unlinkedInodes(state: XfsState): number[] {
+/** Every inode in a chain. @returns EIO or EUCLEAN when one cannot be read. */
+export function unlinkedInodes(state: XfsState): number[] | Errno {
   const found: number[] = [];
   for (const group of state.groups)
     for (const head of group.unlinked)
       for (let ino = head; ino !== 0; ino = state.word(ino, NEXT_UNLINKED) >>> 0) {
+        const unread = state.reach(ino);
+        if (unread !== undefined) return unread;
         assert(!found.includes(ino), `inode ${ino} is twice in a chain of unlinked ones`);
         found.push(ino);
       }

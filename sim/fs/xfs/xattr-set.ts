@@ -28,10 +28,11 @@ export class XattrBlock implements Metadata {
 }
 
 export interface XattrSet {
-  /** All attributes. Never changed, but replaced: records of inodes share it. */
-  entries: ReadonlyMap<string, Uint8Array>;
+  /** All attributes. Never changed, but replaced: records of inodes share it. Undefined while they lie in blocks that nobody has asked for. */
+  entries: ReadonlyMap<string, Uint8Array> | undefined;
   /** The same while the inode itself holds them; undefined once they lie in blocks. */
   inInode: ReadonlyMap<string, Uint8Array> | undefined;
+  /** Empty while `entries` is undefined. */
   blocks: readonly XattrBlock[];
   /** The blocks' numbers; undefined while there are none. */
   blockNumbers: readonly number[] | undefined;

@@ -5,7 +5,7 @@
  * Interface: names come whole ("user.k"). The attribute fork takes what the data fork leaves of the inode; it keeps its beginning
  * (FORK_OFFSET) until the last attribute goes.
  */
-import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "../../core/errno.ts";
+import { EEXIST, EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno, isErrno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import { DirectoryData } from "./directory-data.ts";
@@ -19,6 +19,7 @@ import {
   firstForkOffset,
   forkBytes,
 } from "./layout.ts";
+import { readBlock } from "./records.ts";
 import { canReserve } from "./reserve.ts";
 import { allocateMetadata, freeMetadata } from "./space.ts";
 import { stamp } from "./stamp.ts";
@@ -76,8 +77,32 @@ function forkOffsetFor(state: XfsState, ino: number, bytes: number): number {
   return offset >= least ? offset : 0;
 }
 
+const NONE: ReadonlyMap<string, Uint8Array> = new Map();
+
 function setOf(state: XfsState, ino: number): XattrSet | undefined {
   return state.chunk(ino).xattrs?.[ino % CHUNK_INODES];
+}
+/** The attributes of an inode; their blocks are read when first asked for. @returns EIO or EUCLEAN when that fails. */
+export function xattrsOf(state: XfsState, ino: number): ReadonlyMap<string, Uint8Array> | Errno {
+  const set = setOf(state, ino);
+  if (set === undefined) return NONE;
+  return set.entries ?? readEntries(state, set);
+}
+function readEntries(state: XfsState, set: XattrSet): ReadonlyMap<string, Uint8Array> | Errno {
+  const { blockNumbers = [] } = set;
+  const blocks: XattrBlock[] = [];
+  const entries = new Map<string, Uint8Array>();
+  for (const block of blockNumbers) {
+    const record = readBlock(state.device, block, "xfs.attributeLeaf", "xfs.attributeNode", "xfs.attributeValue");
+    if (isErrno(record)) return record;
+    const made = new XattrBlock(record.kind, block);
+    made.entries = record.entries;
+    for (const [name, value] of record.entries) entries.set(name, value);
+    blocks.push(made);
+  }
+  set.blocks = blocks;
+  set.entries = entries;
+  return entries;
 }
 function putSet(state: XfsState, ino: number, set: XattrSet | undefined): void {
   const chunk = state.chunk(ino);
@@ -92,11 +117,16 @@ export function hasXattrs(state: XfsState, ino: number): boolean {
 
 export function getxattr(state: XfsState, ino: number, name: string): Uint8Array | Errno {
   if (nameBytes(name) < 0) return ENOTSUP;
-  return setOf(state, ino)?.entries.get(name) ?? ENODATA;
+  const entries = readable(state, ino);
+  return isErrno(entries) ? entries : (entries.get(name) ?? ENODATA);
 }
 
-export function listxattr(state: XfsState, ino: number): string[] {
-  return [...(setOf(state, ino)?.entries.keys() ?? [])];
+export function listxattr(state: XfsState, ino: number): string[] | Errno {
+  const entries = readable(state, ino);
+  return isErrno(entries) ? entries : [...entries.keys()];
+}
+function readable(state: XfsState, ino: number): ReadonlyMap<string, Uint8Array> | Errno {
+  return state.isShutDown ? EIO : xattrsOf(state, ino);
 }
 
 /** One block of the attribute fork as it should be. */
@@ -163,18 +193,18 @@ function dropBlock(state: XfsState, ino: number, block: XattrBlock): void {
 /** Gives an inode these attributes. @returns ENOSPC when there are no blocks for them. */
 function replace(state: XfsState, ino: number, entries: ReadonlyMap<string, Uint8Array>): Errno | undefined {
   const set = setOf(state, ino) ?? { entries, inInode: undefined, blocks: [], blockNumbers: undefined };
-  if (entries.size === 0) {
-    for (const block of set.blocks) dropBlock(state, ino, block);
-    state.setWord(ino, FORK_OFFSET, 0);
-    putSet(state, ino, undefined);
-    return undefined;
-  }
   const offset = forkOffsetFor(state, ino, shortBytes(entries));
   const wanted = offset === 0 ? plan(state, entries) : [];
   const more = wanted.length - set.blocks.length;
   if (more > 0 && !canReserve(state, ino, more)) return ENOSPC;
   const refused = state.begin(Math.max(0, more));
   if (refused !== undefined) return refused;
+  stamp(state, ino, false);
+  if (entries.size === 0) {
+    freeXattrs(state, ino);
+    state.setWord(ino, FORK_OFFSET, 0);
+    return undefined;
+  }
   if (offset !== 0) state.setWord(ino, FORK_OFFSET, offset);
   else if (state.word(ino, FORK_OFFSET) === 0) state.setWord(ino, FORK_OFFSET, leafOffset(state, ino));
   const blocks = settleBlocks(state, ino, set, wanted);
@@ -203,38 +233,28 @@ export function setxattr(
   if (length < 0) return ENOTSUP;
   if (length === 0) return EINVAL;
   if (length > NAME_BYTES_MAX) return ERANGE;
-  const known = setOf(state, ino);
-  const exists = known?.entries.has(name) === true;
+  const known = readable(state, ino);
+  if (isErrno(known)) return known;
+  const exists = known.has(name);
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!exists && (flags & XATTR_REPLACE) !== 0) return ENODATA;
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
   // A replaced attribute is removed and added: it becomes the last.
-  const entries = new Map(known?.entries);
+  const entries = new Map(known);
   entries.delete(name);
   // The caller keeps its bytes.
   entries.set(name, value.slice());
-  const failed = replace(state, ino, entries);
-  if (failed !== undefined) return failed;
-  stamp(state, ino, false);
-  return undefined;
+  return replace(state, ino, entries);
 }
 
 export function removexattr(state: XfsState, ino: number, name: string): Errno | undefined {
   if (nameBytes(name) < 0) return ENOTSUP;
-  const known = setOf(state, ino);
-  if (known?.entries.has(name) !== true) return ENODATA;
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
-  const entries = new Map(known.entries);
-  entries.delete(name);
-  const failed = replace(state, ino, entries);
-  if (failed !== undefined) return failed;
-  stamp(state, ino, false);
-  return undefined;
+  const known = readable(state, ino);
+  if (isErrno(known)) return known;
+  const entries = new Map(known);
+  return entries.delete(name) ? replace(state, ino, entries) : ENODATA;
 }
 
-/** Frees the attributes of an inode that goes. */
+/** Frees the attributes of an inode, which have been read. */
 export function freeXattrs(state: XfsState, ino: number): void {
   const set = setOf(state, ino);
   if (set === undefined) return;

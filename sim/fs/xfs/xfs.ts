@@ -5,8 +5,9 @@
  * what files took in advance is given back every 5 minutes.
  */
 import { assert } from "../../core/assert.ts";
+import type { Time } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
-import { EINVAL, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
+import { EINVAL, EIO, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -35,8 +36,7 @@ import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl, withAclNames } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
-import { lookupEntry } from "./directories.ts";
-import { loadDirectory } from "./directory-load.ts";
+import { enter, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
 import { flushAll, fsync, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
 import { FileData } from "./file-data.ts";
@@ -101,8 +101,13 @@ export class Xfs implements FileSystem {
   // Names
 
   lookup(directory: Inode, name: Name): Inode | Errno {
-    const found = lookupEntry(this.#state, directory, name);
-    return found === 0 ? ENOENT : (found as Inode);
+    const state = this.#state;
+    const unread = enter(state, directory);
+    if (unread !== undefined) return unread;
+    const found = lookupEntry(state, directory, name);
+    // Names that are known are found in the dentry cache after a shutdown, too.
+    if (found === 0) return state.isShutDown ? EIO : ENOENT;
+    return state.reach(found) ?? (found as Inode);
   }
   parentOf(directory: Inode): Inode {
     return this.#state.parentOf(directory) as Inode;
@@ -127,17 +132,21 @@ export class Xfs implements FileSystem {
   }
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
     const state = this.#state;
-    const data = state.directory(directory);
-    if (!data.loaded) loadDirectory(state, directory, data);
+    const unread = state.isShutDown ? EIO : enter(state, directory);
+    if (unread !== undefined) return unread;
     for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
       const child = state.dentries.child(row);
-      // Without the feature ftype an entry does not tell (DT_UNKNOWN).
-      visit(state.dentries.name(row), child, state.geometry.ftype ? state.word(child, MODE) & S_IFMT : 0);
+      // Without the feature ftype an entry does not tell (DT_UNKNOWN). The type is kept with the inode here, which need not be readable.
+      const isTold = state.geometry.ftype && state.reach(child) === undefined;
+      visit(state.dentries.name(row), child, isTold ? state.word(child, MODE) & S_IFMT : 0);
     }
     return undefined;
   }
   readlink(target: Inode): string | Errno {
-    const data = this.#state.data(target);
+    const state = this.#state;
+    const unread = state.isShutDown ? EIO : state.reachBody(target);
+    if (unread !== undefined) return unread;
+    const data = state.data(target);
     return data instanceof SymlinkData ? data.target : EINVAL;
   }
 
@@ -167,6 +176,7 @@ export class Xfs implements FileSystem {
   }
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
+    if (this.#state.isShutDown) return EIO;
     const chunk = this.#state.chunk(inode);
     const index = inode % CHUNK_INODES;
     const at = index * WORDS;
@@ -218,8 +228,7 @@ export class Xfs implements FileSystem {
     const { times } = state.chunk(inode);
     const at = (inode % CHUNK_INODES) * TIMES;
     const now = state.environment.clock.time();
-    const [atime, mtime, ctime] = [times[at + ATIME], times[at + MTIME], times[at + CTIME]];
-    if (atime === undefined || mtime === undefined || ctime === undefined) return;
+    const [atime, mtime, ctime] = times.slice(at, at + TIMES) as [Time, Time, Time];
     if (!needsAtime({ atime, mtime, ctime }, now) || (state.word(inode, FLAGS) & NO_ATIME) !== 0) return;
     if (state.begin() !== undefined) return;
     times[at + ATIME] = now;
@@ -250,6 +259,7 @@ export class Xfs implements FileSystem {
   // Open files
 
   open(inode: Inode, _flags: number): FileHandle | Errno {
+    if (this.#state.isShutDown) return EIO;
     this.hold(inode);
     return fileHandle(inode);
   }
@@ -274,7 +284,10 @@ export class Xfs implements FileSystem {
     return this.#state.directory(directory).sizeWhenRead;
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    if (this.#state.isShutDown) return EIO;
     if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
+    const unread = this.#state.reachBody(file);
+    if (unread !== undefined) return unread;
     const found = seek(this.#state, file, offset, hole);
     return found < 0 ? ENXIO : found;
   }

@@ -177,7 +177,11 @@ export class Group {
   }
   /** Free blocks of the group, those of the AGFL and of the free space trees included, as sb_fdblocks counts. */
   get countedFree(): number {
-    return this.freeBlocks + this.freeList.length + this.byBlock.blocks - 1 + this.bySize.blocks - 1;
+    return this.freeBlocks + this.freeList.length + this.spaceTreeBlocks;
+  }
+  /** agf_btreeblks: blocks of the two free space trees but their roots. */
+  get spaceTreeBlocks(): number {
+    return this.byBlock.blocks - 1 + this.bySize.blocks - 1;
   }
 
   // Free extents
@@ -287,7 +291,7 @@ export class Group {
       freeListCount: this.freeList.length,
       freeBlocks: this.freeBlocks,
       longest: this.bySize.last() ? this.bySize.get(1) : 0,
-      treeBlocks: this.byBlock.blocks - 1 + this.bySize.blocks - 1,
+      treeBlocks: this.spaceTreeBlocks,
     };
   }
   #freezeInodes(): InodesRecord {

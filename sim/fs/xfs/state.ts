@@ -118,11 +118,11 @@ export class XfsState implements Metadata {
     return this.#groups;
   }
 
-  /** Blocks that may still be promised: without what is set aside, reserved for trees, and promised already. */
+  /** Blocks that may still be promised: without what is set aside (xfs_fdblocks_unavailable), reserved for trees, and promised already. */
   get available(): number {
     const { blocks, groups } = this.geometry;
     let kept = Math.min(RESERVE_MAX, Math.floor(blocks / 20)) + groups * SET_ASIDE_PER_GROUP;
-    for (const group of this.#groups) kept += group.reserved;
+    for (const group of this.#groups) kept += group.reserved + group.spaceTreeBlocks;
     return this.freeBlocks - this.delayedBlocks - kept;
   }
 

@@ -254,23 +254,38 @@ function dropBlock(state: XfsState, directory: number, data: DirectoryData, at: 
   setSize(state, directory, data);
 }
 
-/** A leaf that is filled to less than 37 % (m_dir_geo.magicpct) joins a neighbour when both fill no more than three quarters (xfs_dir2_leafn_toosmall). */
+/**
+ * A leaf that is filled to less than 37 % (m_dir_geo.magicpct) joins a neighbour when both fill no more than three quarters; an empty one goes
+ * (xfs_dir2_leafn_toosmall). The neighbour with the lower number is asked first, and of two that join the higher number goes.
+ */
 function joinLeaf(state: XfsState, directory: number, data: DirectoryData, at: number): void {
   const leaf = data.leaves[at] as IndexBlock;
   const filled = state.format.indexHeader + leaf.hashes.length * INDEX_BYTES;
   if (data.leaves.length === 1 || filled >= Math.floor((BLOCK_SIZE * 37) / 100)) return;
-  for (const other of [at + 1, at - 1]) {
+  if (leaf.hashes.length === 0) {
+    dropLeaf(state, directory, data, at);
+    return;
+  }
+  const numberOf = (other: number): number => data.leaves[other]?.logical ?? 0;
+  const order = numberOf(at + 1) < numberOf(at - 1) ? [at + 1, at - 1] : [at - 1, at + 1];
+  for (const other of order) {
     const neighbour = data.leaves[other];
     if (neighbour === undefined) continue;
     if ((neighbour.hashes.length + leaf.hashes.length) * INDEX_BYTES > BLOCK_SIZE - BLOCK_SIZE / 4) continue;
-    const [left, right] = other > at ? [leaf, neighbour] : [neighbour, leaf];
-    left.hashes.push(...right.hashes);
-    state.log.dirty(left);
-    data.leaves.splice(Math.max(at, other), 1);
-    dropIndexBlock(state, directory, right);
-    settleNodes(state, directory, data);
+    const hashes = other > at ? [...leaf.hashes, ...neighbour.hashes] : [...neighbour.hashes, ...leaf.hashes];
+    const isKept = leaf.logical < neighbour.logical;
+    const kept = isKept ? leaf : neighbour;
+    kept.hashes = hashes;
+    state.log.dirty(kept);
+    dropLeaf(state, directory, data, isKept ? other : at);
     return;
   }
+}
+
+function dropLeaf(state: XfsState, directory: number, data: DirectoryData, at: number): void {
+  const [gone] = data.leaves.splice(at, 1) as [IndexBlock];
+  dropIndexBlock(state, directory, gone);
+  settleNodes(state, directory, data);
 }
 
 /** Goes back to the smaller forms that now suffice (xfs_dir2_node_to_leaf, xfs_dir2_leaf_to_block, xfs_dir2_block_to_sf). */

@@ -9,6 +9,7 @@ import { EEXIST, EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno, isEr
 import { utf8Length } from "../../core/names.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import { DirectoryData } from "./directory-data.ts";
+import { FileData } from "./file-data.ts";
 import { FORK_OFFSET, MODE, SymlinkData } from "./inodes.ts";
 import {
   ATTRIBUTE_FORK_BYTES_MIN,
@@ -68,6 +69,9 @@ function forkOffsetFor(state: XfsState, ino: number, bytes: number): number {
   if (bytes > whole) return 0;
   const known = state.word(ino, FORK_OFFSET);
   if (known !== 0 && bytes <= whole - known * 8) return known;
+  // The root of a tree of extents lies before the attributes: it does not move.
+  const data = state.data(ino);
+  if (known !== 0 && data instanceof FileData && data.fork.isTree) return 0;
   const offset = Math.floor((whole - bytes) / 8);
   const least = Math.ceil(dataForkUsed(state, ino) / 8);
   const most = Math.floor((whole - ATTRIBUTE_FORK_BYTES_MIN) / 8);

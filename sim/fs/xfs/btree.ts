@@ -275,8 +275,8 @@ export class BTree {
     const { left, right } = this.#siblings(block);
     if (left !== undefined && this.#count(left) + this.#count(block) <= this.#most(block)) this.#join(left, block);
     else if (right !== undefined && this.#count(right) + this.#count(block) <= this.#most(block)) this.#join(block, right);
-    else if (left !== undefined) this.#shift(left, block);
-    else if (right !== undefined) this.#shift(right, block);
+    // What has a parent has a neighbour.
+    else this.#shift(left ?? (right as TreeBlock), block);
   }
 
   /** Moves all of the right one of two neighbours to the left one, and frees it. */

@@ -31,7 +31,6 @@ export function read(state: XfsState, ino: number, offset: number, length: numbe
 }
 
 export function write(state: XfsState, ino: number, offset: number, content: Content): number | Errno {
-  if (content.length === 0) return 0;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin() ?? state.reachBody(ino);
   if (refused !== undefined) return refused;

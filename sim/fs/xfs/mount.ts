@@ -1,6 +1,6 @@
 /** Mounting: recovery from the log, groups into memory, inodes without names freed (fs/xfs/xfs_mount.c: xfs_mountfs). */
 import type { BlockDevice } from "../../block/device.ts";
-import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { newState } from "./assemble.ts";
 import { BLOCKS, PROJECT } from "./inodes.ts";
 import { BLOCK_SIZE, CHUNK_INODES, CLUSTER_INODES, groupInodes, rootInode, SECTOR_SIZE } from "./layout.ts";
@@ -21,12 +21,13 @@ export function superblockOf(device: BlockDevice): SuperblockRecord | Errno {
 
 /**
  * Mounts the filesystem on a device.
- * @returns EINVAL when there is none ("bad superblock"), EIO or EUCLEAN when its metadata cannot be read.
+ * @returns EINVAL when there is none ("bad superblock"), EIO or EUCLEAN when its metadata cannot be read; EIO, too, when the device is too short.
  */
 export function mountXfs(device: BlockDevice, environment: XfsEnvironment): Xfs | Errno {
   const found = superblockOf(device);
   if (isErrno(found)) return found;
-  if (found.geometry.blocks * BLOCK_SIZE > device.size) return EINVAL;
+  // xfs_check_sizes reads the last block.
+  if (found.geometry.blocks * BLOCK_SIZE > device.size) return EIO;
   const state = newState(device, found.geometry, environment);
   const recovered = recoverLog(device, found.geometry);
   if (isErrno(recovered)) return recovered;

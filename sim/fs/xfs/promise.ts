@@ -56,10 +56,11 @@ export function dropPromises(state: XfsState, ino: number, data: FileData, start
   settleIndirect(state, data);
 }
 
-/** Ends the promises of the copy-on-write fork in [start, end). */
-export function dropCowPromises(state: XfsState, ino: number, data: FileData, start: number, end: number): void {
-  const { cow } = data;
-  if (cow === undefined) return;
+/** Logical blocks [start, end). */
+type Range = readonly [start: number, end: number];
+
+/** Ends the promises of a file's copy-on-write fork in a range. */
+export function dropCowPromises(state: XfsState, ino: number, data: FileData, cow: CowFork, [start, end]: Range): void {
   const before = cow.delayed.covered;
   cow.delayed.delete(start, end);
   charge(state, ino, cow.delayed.covered - before);

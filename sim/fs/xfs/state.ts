@@ -17,7 +17,7 @@ import { DentryTable } from "../../vfs/dentry-table.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { DirectoryData, type DirectoryFormat, directoryFormat } from "./directory-data.ts";
 import { Group } from "./group.ts";
-import { BLOCKS, EXTRA, FORK_OFFSET, InodeChunk, type InodeData, MODE, NLINK, PROJECT, WORDS } from "./inodes.ts";
+import { BLOCKS, EXTRA, FORK_OFFSET, InodeChunk, type InodeData, MODE, PROJECT, WORDS } from "./inodes.ts";
 import { BLOCK_SIZE, blockOfInode, CHUNK_INODES, CLUSTER_INODES, forkBytes, type Geometry, SECTOR_SIZE } from "./layout.ts";
 import { Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
 import { Projects } from "./projects.ts";
@@ -309,14 +309,6 @@ export class XfsState implements Metadata {
         for (let at = 0; at < CHUNK_INODES; at++) if (chunk.words[at * WORDS + MODE] !== 0) visit(chunk.first + at);
       }
     }
-  }
-  /** Inodes in use that have no name, of those in memory. */
-  get unnamed(): number[] {
-    const found: number[] = [];
-    this.visitInodes((ino) => {
-      if (this.word(ino, NLINK) === 0) found.push(ino);
-    });
-    return found;
   }
 
   /** Makes the columns beside the dentry table as long as it is. */

@@ -44,7 +44,7 @@ export function freeMapped(state: XfsState, ino: number, data: FileData, first: 
 export function cancelCow(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
   const { cow } = data;
   if (cow === undefined) return;
-  dropCowPromises(state, ino, data, first, end);
+  dropCowPromises(state, ino, data, cow, [first, end]);
   cow.list.remove(
     first,
     end,

@@ -162,7 +162,7 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
       const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
       const of = { list: cow.list, promised: cow.delayed, block, follows: false };
       if (!allocateData(state, { goal, wanted }, of, run)) return ENOSPC;
-      dropCowPromises(state, ino, data, block, block + run.count);
+      dropCowPromises(state, ino, data, cow, [block, block + run.count]);
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);
       block += run.count;
@@ -189,7 +189,8 @@ interface Piece {
   readonly from: number;
   readonly to: number;
   readonly physical: number;
-  readonly isCow: boolean;
+  /** The copy-on-write fork whose blocks these are. */
+  readonly cow?: CowFork;
 }
 
 /** Where each page of [first, end) goes: to the copy-on-write fork where it has blocks, else to the file's own. */
@@ -197,13 +198,12 @@ function piecesOf(data: FileData, first: number, end: number): Piece[] {
   const pieces: Piece[] = [];
   let at = first;
   const own = (to: number): void =>
-    visitMapped(data.fork.list, { from: at, to }, (from, until, physical) =>
-      pieces.push({ from, to: until, physical, isCow: false }),
-    );
-  if (data.cow !== undefined)
-    visitMapped(data.cow.list, { from: first, to: end }, (from, to, physical) => {
+    visitMapped(data.fork.list, { from: at, to }, (from, until, physical) => pieces.push({ from, to: until, physical }));
+  const { cow } = data;
+  if (cow !== undefined)
+    visitMapped(cow.list, { from: first, to: end }, (from, to, physical) => {
       own(from);
-      pieces.push({ from, to, physical, isCow: true });
+      pieces.push({ from, to, physical, cow });
       at = to;
     });
   own(end);
@@ -211,10 +211,9 @@ function piecesOf(data: FileData, first: number, end: number): Piece[] {
 }
 
 /** xfs_reflink_end_cow: blocks that were written take the place of the shared ones. */
-function remap(state: XfsState, ino: number, data: FileData, piece: Piece): void {
-  const { from, to, physical } = piece;
-  const { cow, fork } = data;
-  if (cow === undefined) return;
+function remap(state: XfsState, ino: number, data: FileData, piece: Piece & { readonly cow: CowFork }): void {
+  const { from, to, physical, cow } = piece;
+  const { fork } = data;
   cow.list.remove(from, to, () => undefined, cow);
   state.projects.charge(state.word(ino, PROJECT), -(to - from));
   endStaging(state, physical, to - from);
@@ -244,7 +243,7 @@ export function writePages(state: XfsState, ino: number, start: number, content:
     const part = content.slice(piece.from * BLOCK_SIZE - start, piece.to * BLOCK_SIZE - start);
     const lost = state.device.write(bytes(piece.physical * BLOCK_SIZE), part);
     if (lost !== undefined) return lost;
-    if (piece.isCow) remap(state, ino, data, piece);
+    if (piece.cow !== undefined) remap(state, ino, data, { ...piece, cow: piece.cow });
     else if (!converts) converts = hasUnwritten(fork.list, piece.from, piece.to);
   }
   if (converts) {

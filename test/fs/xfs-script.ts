@@ -36,6 +36,8 @@ interface ScriptStep {
   readonly first?: number;
   readonly count?: number;
   readonly by?: number;
+  /** Whether a sync follows before it is told: freed blocks are in no tree before. */
+  readonly synced?: boolean;
   readonly told: Told;
 }
 
@@ -156,6 +158,7 @@ export class ScriptRun {
   /** What there is to tell after a step. */
   told(step: ScriptStep): Told {
     const answer = this.act(step);
+    if (step.synced === true) this.task.syncfs();
     const { blocksFree, files, filesFree } = this.fs.statfs();
     const told: { -readonly [K in keyof Told]: Told[K] } = { free: blocksFree, inodes: files - filesFree };
     if (isErrno(answer)) told.errno = answer.code;

@@ -7,17 +7,19 @@ import { expect, test } from "vitest";
 import { Disk } from "../../sim/block/disk.ts";
 import { Clock } from "../../sim/core/clock.ts";
 import { isErrno } from "../../sim/core/errno.ts";
-import { MIB } from "../../sim/core/units.ts";
+import { bytes, MIB } from "../../sim/core/units.ts";
 import { newState } from "../../sim/fs/xfs/assemble.ts";
+import { nameHash } from "../../sim/fs/xfs/directory-data.ts";
 import type { Group } from "../../sim/fs/xfs/group.ts";
 import { groupStart } from "../../sim/fs/xfs/layout.ts";
 import { mkfsXfs, toolEnvironment } from "../../sim/fs/xfs/mkfs.ts";
 import { superblockOf } from "../../sim/fs/xfs/mount.ts";
+import type { DirectoryIndexRecord } from "../../sim/fs/xfs/records.ts";
 import { allocateAligned, allocateBlocks, allocateMetadata, allocateStriped, freeBlocks } from "../../sim/fs/xfs/space.ts";
 import type { XfsState } from "../../sim/fs/xfs/state.ts";
 import { runs } from "../runs.ts";
 import { folder, make, must, stat } from "./disk-helpers.ts";
-import { lab, ROOT } from "./xfs-helpers.ts";
+import { lab, mounted, ROOT } from "./xfs-helpers.ts";
 
 const STRIPE = { unit: 16, width: 64 };
 
@@ -191,3 +193,44 @@ test.each([true, false])(
     expect(stat(on, directory).nlink).toBe(2);
   },
 );
+
+const hashOf = (name: string): number => nameHash(new TextEncoder().encode(name));
+
+test("a block of a folder's index goes with its last entry, also between neighbours that are too full to join it (xfs_dir2_leafn_toosmall)", () => {
+  const on = lab(MIB(300));
+  const directory = folder(on, ROOT, "d");
+  const names = Array.from({ length: 2000 }, (_, n) => `name-${(n * 7919) % 100_003}`);
+  for (const name of names) make(on, directory, name);
+  must(on.fs.unmount());
+  const again = mounted(on.disk);
+  const found = must(on.disk.read(bytes(0), bytes(MIB(300))))
+    .runs.map((run) => run.wholeRecord() as DirectoryIndexRecord | undefined)
+    .filter((record) => record?.kind === "xfs.directoryLeaf")
+    .map((record) => (record as DirectoryIndexRecord).hashes)
+    .sort((one, other) => (one[0] ?? 0) - (other[0] ?? 0));
+  const [low = [], middle = [], high = []] = found;
+  const gone = new Set(middle);
+  const into = must(again.fs.lookup(again.fs.root, again.names.intern("d")));
+  // Three quarters of a block are 384 entries: names with such hashes that both neighbours have more.
+  const missing = [390 - low.length, 390 - high.length];
+  for (let n = 0; (missing[0] ?? 0) > 0 || (missing[1] ?? 0) > 0; n++) {
+    const hash = hashOf(`more-${n}`);
+    const side =
+      hash > (low[0] ?? 0) && hash < (low.at(-1) ?? 0) ? 0 : hash > (high[0] ?? 0) && hash < (high.at(-1) ?? 0) ? 1 : -1;
+    if (side < 0 || (missing[side] ?? 0) <= 0) continue;
+    make(again, into, `more-${n}`);
+    missing[side] = (missing[side] ?? 0) - 1;
+  }
+  const before = stat(again, into).blocks;
+  let removed = 0;
+  for (const name of names) {
+    if (!gone.has(hashOf(name))) continue;
+    must(again.fs.unlink(into, again.names.intern(name)));
+    removed += 1;
+  }
+  expect(removed).toBe(middle.length);
+  again.fs.check();
+  expect(stat(again, into).blocks).toBe(before - 8);
+  for (const name of names) if (gone.has(hashOf(name))) make(again, into, name);
+  again.fs.check();
+});

@@ -113,7 +113,15 @@ function checkDirectory(state: XfsState, directory: number, data: DirectoryData)
   }
   assert(entries === count, `directory ${directory} places ${entries} of ${count} entries`);
   let hashes = 0;
-  for (const leaf of data.leaves) hashes += leaf.hashes.length;
+  let last = 0;
+  for (const leaf of data.leaves) {
+    hashes += leaf.hashes.length;
+    for (const hash of leaf.hashes) {
+      assert(hash >= last, `directory ${directory} indexes ${hash} behind ${last}`);
+      last = hash;
+    }
+    assert(data.leaves.length === 1 || leaf.hashes.length > 0, `directory ${directory} has an index block without entries`);
+  }
   assert(data.leaves.length === 0 || hashes === count, `directory ${directory} indexes ${hashes} of ${count} entries`);
 }
 

@@ -52,6 +52,11 @@ class Run:
     def path(self, name):
         return self.root + name
 
+    def sync(self):
+        fd = os.open(self.root, os.O_RDONLY)
+        libc.syncfs(fd)
+        os.close(fd)
+
     def step(self, s):
         call = s["call"]
         p = self.path(s["path"]) if "path" in s else None
@@ -112,9 +117,7 @@ class Run:
             for n in range(s["first"], s["first"] + s["count"], s.get("by", 1)):
                 os.unlink(p + "/" + str(n).rjust(s["name"], "n"))
         elif call == "sync":
-            fd = os.open(self.root, os.O_RDONLY)
-            libc.syncfs(fd)
-            os.close(fd)
+            self.sync()
         else:
             raise ValueError(call)
 
@@ -126,6 +129,8 @@ class Run:
             told = {"errno": errno.errorcode[error.errno]}
         if s["call"] in ("unlink", "rmdir", "unlinkFiles", "rename", "close"):
             time.sleep(0.03)
+        if s.get("synced"):
+            self.sync()
         f = os.statvfs(self.root)
         if s["call"] in ("unlink", "rmdir", "unlinkFiles", "rename", "close"):
             time.sleep(0.03)

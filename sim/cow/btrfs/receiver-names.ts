@@ -28,6 +28,13 @@ export function namesIn(subvolume: Subvolume, ino: number): NamePlace[] {
   return out;
 }
 
+/** The first name of an inode that is in a subvolume and not its root folder. */
+export function firstNameIn(subvolume: Subvolume, ino: number): NamePlace {
+  const [first] = namesIn(subvolume, ino);
+  assert(first !== undefined, `inode ${ino} of subvolume ${subvolume.id} has a name`);
+  return first;
+}
+
 export class ReceiverNames {
   readonly #parent: Subvolume | undefined;
   readonly #places = new Map<number, readonly NamePlace[]>();
@@ -92,19 +99,13 @@ export class ReceiverNames {
   /** The path of an inode by its first name. */
   path(ino: number): string {
     if (ino === FIRST_FREE) return "";
-    const [first] = this.places(ino);
-    assert(first !== undefined, `inode ${ino} has a name at the receiver`);
-    return this.pathOf(first as NamePlace);
+    return this.pathOf(this.first(ino));
   }
 
-  /** Whether a directory is another one, or lies below it. */
-  isBelow(directory: number, above: number): boolean {
-    for (let at = directory; at !== FIRST_FREE; ) {
-      if (at === above) return true;
-      const [first] = this.places(at);
-      if (first === undefined) return false;
-      at = first.parent;
-    }
-    return false;
+  /** The first name of an inode that the receiver has. */
+  first(ino: number): NamePlace {
+    const [first] = this.places(ino);
+    assert(first !== undefined, `inode ${ino} has a name at the receiver`);
+    return first;
   }
 }

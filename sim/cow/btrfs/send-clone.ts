@@ -9,7 +9,7 @@ import { OwnerFinder } from "../owners.ts";
 import { type Placed, visitExtents } from "./file-extents.ts";
 import type { DiskExtent, FileExtent, InodeItem } from "./items.ts";
 import { EXTENT_DATA, FIRST_FREE, INODE_ITEM, key, SECTOR_SIZE } from "./layout.ts";
-import { namesIn } from "./receiver-names.ts";
+import { firstNameIn } from "./receiver-names.ts";
 import type { Sending } from "./sending.ts";
 import type { Subvolume } from "./subvolume.ts";
 import { treesNow } from "./trees-now.ts";
@@ -40,7 +40,7 @@ export interface SendRange {
 
 /** The size of a file in a subvolume. */
 export function sizeOf(root: Subvolume, ino: number): number {
-  return (root.tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined)?.size ?? 0;
+  return (root.tree.get(key(ino, INODE_ITEM)) as InodeItem).size;
 }
 
 /** What looks for sources remembers between extents. */
@@ -54,9 +54,8 @@ export class CloneFinder {
   }
 
   /** The source from which most bytes of an extent can be had. */
-  find(range: SendRange, placed: Placed): CloneSource | undefined {
+  find(range: SendRange, placed: Placed<DiskExtent>): CloneSource | undefined {
     const { extent } = placed;
-    if (placed.at >= range.size || extent.kind === "inline") return undefined;
     const { references } = this.#sending.state;
     if (references.count(extent.start) > REFERENCES_MAX) return undefined;
     const wanted = Math.min(extent.length, range.size - placed.at);
@@ -76,7 +75,7 @@ export class CloneFinder {
     return best;
   }
 
-  /** Looks through the items of a leaf that a source has. @returns whether all that is wanted was found. */
+  /** Looks through the items of a leaf that a source has, from the last one on (check_extent_in_eb). @returns whether all that is wanted was found. */
   #search(
     leaf: number,
     root: Subvolume,
@@ -90,7 +89,7 @@ export class CloneFinder {
   ): boolean {
     const { range, placed, extent, wanted, found } = want;
     const node = this.#sending.state.read(leaf);
-    for (let slot = 0; slot < node.count; slot++) {
+    for (let slot = node.count - 1; slot >= 0; slot--) {
       if (node.kinds[slot] !== EXTENT_DATA) continue;
       const other = node.values[slot] as FileExtent;
       if (other.kind === "inline" || other.start !== extent.start) continue;
@@ -228,8 +227,7 @@ export class CloneRange {
 function pathIn(root: Subvolume, ino: number): string {
   const parts: string[] = [];
   for (let at = ino; at !== FIRST_FREE; ) {
-    const [first] = namesIn(root, at);
-    if (first === undefined) break;
+    const first = firstNameIn(root, at);
     parts.unshift(first.name);
     at = first.parent;
   }

@@ -14,28 +14,75 @@ import type { Subvolume } from "./subvolume.ts";
 /** BTRFS_SEND_READ_SIZE. */
 const PIECE = KIB(48);
 
-function extentsOf(subvolume: Subvolume | undefined, ino: number, start: number, end: number): Placed[] {
+function extentsOf(subvolume: Subvolume, ino: number, start: number, end: number): Placed[] {
   const out: Placed[] = [];
-  if (subvolume !== undefined)
-    visitExtents({ ino, subvolume }, start, end, (placed) => {
-      out.push(placed);
-      return false;
-    });
+  visitExtents({ ino, subvolume }, start, end, (placed) => {
+    out.push(placed);
+    return false;
+  });
   return out;
 }
 
-/** Whether the receiver's parent has the very same bytes of the device there. */
+/** Whether an item is the one that was in its place: then nobody looks at it. */
+function isSameItem({ at, extent }: Placed, [old]: readonly Placed[]): boolean {
+  if (old === undefined || old.at !== at) return false;
+  if (old.extent.kind === "inline" || extent.kind === "inline") return old.extent === extent;
+  return (
+    old.extent.kind === extent.kind &&
+    old.extent.start === extent.start &&
+    old.extent.offset === extent.offset &&
+    old.extent.length === extent.length
+  );
+}
+
+/** Whether the receiver's parent has the very same bytes of the device there. What is preallocated is always taken for new (is_extent_unchanged). */
 function isUnchanged(placed: Placed, before: readonly Placed[]): boolean {
+  if (isSameItem(placed, before)) return true;
   const { extent } = placed;
+  if (extent.kind !== "regular") return false;
   let at = placed.at;
   for (const old of before) {
-    if (old.at > at) return false;
-    if (old.extent.kind === "inline" || extent.kind === "inline") return old.extent === extent;
+    if (old.at > at || old.extent.kind === "inline") return false;
     if (old.extent.start !== extent.start || old.extent.kind !== extent.kind) return false;
     if (old.extent.offset - old.at !== extent.offset - placed.at) return false;
     at = endOf(old);
   }
   return at >= endOf(placed);
+}
+
+/** Bytes of a file that are to be sent; and the extent that they are, where they are no hole's. */
+interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly placed: Placed | undefined;
+}
+
+/** What of a file the receiver does not have. @param left - its parent, where that has the file. */
+function partsOf(right: Subvolume, left: Subvolume | undefined, ino: number, size: number): Part[] {
+  const parts: Part[] = [];
+  let at = 0;
+  const hole = (end: number): void => {
+    if (left !== undefined) parts.push(...holesOf(left, ino, at, Math.min(end, size)));
+  };
+  for (const placed of extentsOf(right, ino, 0, Number.MAX_SAFE_INTEGER)) {
+    hole(placed.at);
+    at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
+    const end = Math.min(endOf(placed), size);
+    const isThere =
+      left === undefined
+        ? placed.extent.kind === "prealloc"
+        : isUnchanged(placed, extentsOf(left, ino, placed.at, endOf(placed)));
+    if (!isThere && placed.at < end) parts.push({ start: placed.at, end, placed });
+  }
+  hole(size);
+  return parts;
+}
+
+/** What was data in the parent and is none any more: zeros are sent. */
+function holesOf(left: Subvolume, ino: number, start: number, end: number): Part[] {
+  return extentsOf(left, ino, start, end)
+    .filter(({ extent }) => extent.kind !== "prealloc")
+    .map((placed) => ({ start: Math.max(start, placed.at), end: Math.min(end, endOf(placed)), placed: undefined }));
 }
 
 /** Sends a file's data. @param finder - knows where the receiver has data already. */
@@ -44,25 +91,12 @@ export function sendData(sending: Sending, finder: CloneFinder, ino: number, ite
   const { left, right } = sending;
   const old = left?.tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
   let sent = 0;
-  let at = 0;
-  const failedOf = (placed: Placed): Errno | undefined => {
-    const end = Math.min(endOf(placed), item.size);
-    if (placed.at >= end) return undefined;
-    const range = { ino, size: item.size, start: placed.at, length: end - placed.at, sent };
-    sent = end;
-    return writeOrClone(sending, finder, range, placed);
-  };
-  for (const placed of extentsOf(right, ino, 0, Number.MAX_SAFE_INTEGER)) {
-    const hole = old === undefined ? undefined : sendHole(sending, ino, at, Math.min(placed.at, item.size));
-    if (hole !== undefined) return hole;
-    at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
-    const isEmpty = placed.extent.kind === "prealloc" && old === undefined;
-    if (isEmpty || (old !== undefined && isUnchanged(placed, extentsOf(left, ino, placed.at, endOf(placed))))) continue;
-    const failed = failedOf(placed);
+  for (const { start, end, placed } of partsOf(right, old === undefined ? undefined : left, ino, item.size)) {
+    const range = { ino, size: item.size, start, length: end - start, sent };
+    if (placed !== undefined) sent = end;
+    const failed = placed === undefined ? write(sending, ino, start, end) : writeOrClone(sending, finder, range, placed);
     if (failed !== undefined) return failed;
   }
-  const hole = old === undefined ? undefined : sendHole(sending, ino, at, item.size);
-  if (hole !== undefined) return hole;
   const grows = old === undefined || item.size > old.size;
   const isDone = old?.size === item.size || (grows && sent === item.size);
   if (!isDone) sending.emit("truncate", { path: sending.path(ino), size: item.size });
@@ -74,7 +108,7 @@ function writeOrClone(sending: Sending, finder: CloneFinder, range: SendRange, p
   const { ino, start, length, size } = range;
   const end = start + length;
   const { extent } = placed;
-  const source = extent.kind === "inline" ? undefined : finder.find(range, placed);
+  const source = extent.kind === "inline" ? undefined : finder.find(range, { at: placed.at, extent });
   if (source === undefined || extent.kind === "inline") return write(sending, ino, start, end);
   if (end % SECTOR_SIZE !== 0) {
     // An end that is not aligned can only be cloned onto the end of the file, from the end of the source.
@@ -86,16 +120,6 @@ function writeOrClone(sending: Sending, finder: CloneFinder, range: SendRange, p
     failed ??= write(sending, ino, from, to);
   }).run(extent);
   return failed;
-}
-
-/** Zeros for what was data in the parent and is none any more. */
-function sendHole(sending: Sending, ino: number, start: number, end: number): Errno | undefined {
-  for (const placed of extentsOf(sending.left, ino, start, end)) {
-    if (placed.extent.kind === "prealloc") continue;
-    const failed = write(sending, ino, Math.max(start, placed.at), Math.min(end, endOf(placed)));
-    if (failed !== undefined) return failed;
-  }
-  return undefined;
 }
 
 function write(sending: Sending, ino: number, start: number, end: number): Errno | undefined {

@@ -3,16 +3,17 @@
  * spec/block-cow.md 2.8).
  *
  * Order: inodes by their numbers. A new one is made under an orphan's name and renamed; then its further names, attributes, data, owner, mode and times. A folder's times
- * come when nothing is added to it any more.
+ * come when nothing is added to it any more. A folder that goes below one whose own turn to move is still to come waits for that (pending_dir_move).
  */
+import { assert } from "../../core/assert.ts";
 import { EINVAL, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import { majorOf, minorOf } from "../../core/units.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../vfs/filesystem.ts";
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../vfs/filesystem.ts";
 import type { Btrfs } from "./btrfs.ts";
 import { changedInodes } from "./compare.ts";
 import type { FileExtent, InodeItem } from "./items.ts";
 import { EXTENT_DATA, FIRST_FREE, INODE_ITEM, key } from "./layout.ts";
-import { type NamePlace, namesIn, ReceiverNames } from "./receiver-names.ts";
+import { firstNameIn, type NamePlace, namesIn, ReceiverNames } from "./receiver-names.ts";
 import { CloneFinder } from "./send-clone.ts";
 import { sendData } from "./send-data.ts";
 import { sendXattrs } from "./send-xattrs.ts";
@@ -30,6 +31,24 @@ function encodedDevice(rdev: number): number {
   return (minor & 0xff) + majorOf(rdev) * 256 + (minor - (minor & 0xff)) * 4096;
 }
 
+/** A folder's move that waits. */
+interface Move {
+  readonly ino: number;
+  readonly place: NamePlace;
+  /** Folders whose times change with it: where it was, where it goes. */
+  readonly folders: readonly number[];
+}
+
+function isSame(one: NamePlace, other: NamePlace): boolean {
+  return one.parent === other.parent && one.name === other.name;
+}
+
+/** Whether a folder of a snapshot lies below another one. */
+function isBelowIn(of: Subvolume, folder: number, above: number): boolean {
+  for (let at = folder; at !== FIRST_FREE; at = firstNameIn(of, at).parent) if (at === above) return true;
+  return false;
+}
+
 class Sender implements Sending {
   readonly commands: Command[] = [];
   readonly state: BtrfsState;
@@ -42,8 +61,10 @@ class Sender implements Sending {
   readonly #waiting = new Set<number>();
   /** Folders that are gone but not empty at the receiver yet. */
   readonly #doomed = new Set<number>();
-  /** Folders that wait until the one above them has left their own way. */
-  readonly #moves = new Map<number, NamePlace>();
+  /** Folders that are to move when another one has. */
+  readonly #waitingMoves = new Set<number>();
+  /** The same by the folder that they wait for. */
+  readonly #moves = new Map<number, Move[]>();
 
   constructor(state: BtrfsState, right: Subvolume, left: Subvolume | undefined, sources: readonly Subvolume[]) {
     this.state = state;
@@ -76,7 +97,7 @@ class Sender implements Sending {
     for (const ino of changedInodes(right.tree, left?.tree)) {
       const failed = this.#inode(ino);
       if (failed !== undefined) return failed;
-      this.#retryMoves(ino);
+      this.#trimTimes();
     }
     for (const ino of [...this.#waiting].reverse()) this.#times(ino);
     this.emit("end", {});
@@ -87,7 +108,7 @@ class Sender implements Sending {
     const item = this.#item(this.right, ino);
     const before = this.#item(this.left, ino);
     if (item === undefined) {
-      if (before !== undefined) this.#remove(ino, before);
+      this.#remove(ino, before as InodeItem);
       return undefined;
     }
     if (ino !== FIRST_FREE) {
@@ -104,10 +125,10 @@ class Sender implements Sending {
   // Names
 
   #orphanPlace(ino: number, item: InodeItem): NamePlace {
-    for (let index = 0; ; index++) {
-      const name = `o${ino}-${item.generation}-${index}`;
-      if (this.#names.at(FIRST_FREE, name) === 0) return { parent: FIRST_FREE, name };
-    }
+    let index = 0;
+    const name = (): string => `o${ino}-${item.generation}-${index}`;
+    while (this.#names.at(FIRST_FREE, name()) !== 0) index += 1;
+    return { parent: FIRST_FREE, name: name() };
   }
 
   #create(ino: number, item: InodeItem): void {
@@ -118,37 +139,32 @@ class Sender implements Sending {
     else if (type === S_IFDIR) this.emit("mkdir", { path, ino });
     else if (type === S_IFLNK) this.emit("symlink", { path, ino, path_link: this.#target(ino) });
     else {
-      const special: Record<number, CommandName> = {
-        [S_IFIFO]: "mkfifo",
-        [S_IFSOCK]: "mksock",
-        [S_IFCHR]: "mknod",
-        [S_IFBLK]: "mknod",
-      };
-      this.emit(special[type] ?? "mknod", { path, ino, rdev: encodedDevice(item.rdev), mode: item.mode });
+      const name = type === S_IFIFO ? "mkfifo" : type === S_IFSOCK ? "mksock" : "mknod";
+      this.emit(name, { path, ino, rdev: encodedDevice(item.rdev), mode: item.mode });
     }
     this.#names.add(ino, place);
   }
 
   #target(ino: number): string {
-    const extent = this.right.tree.get(key(ino, EXTENT_DATA)) as FileExtent | undefined;
-    return extent?.kind === "inline" ? extent.content.toText() : "";
+    const extent = this.right.tree.get(key(ino, EXTENT_DATA)) as FileExtent;
+    assert(extent.kind === "inline", `the target of symbolic link ${ino} is in its item`);
+    return extent.content.toText();
   }
 
   /** Makes room for a name that another inode still has at the receiver. */
   #displace(place: NamePlace): void {
     const other = this.#names.at(place.parent, place.name);
     if (other === 0) return;
-    const [first] = this.#names.places(other);
-    const isFirst = first?.parent === place.parent && first.name === place.name;
-    const item = this.#item(this.left, other) ?? this.#item(this.right, other);
+    const isFirst = isSame(this.#names.first(other), place);
     const path = this.#names.pathOf(place);
     this.#names.remove(other, place);
-    if (!isFirst || item === undefined) {
+    if (!isFirst) {
       this.emit("unlink", { path });
       this.#removeDoomed();
       return;
     }
-    const orphan = this.#orphanPlace(other, item);
+    // Whoever has a name that was not given here had it in the parent.
+    const orphan = this.#orphanPlace(other, this.#item(this.left, other) as InodeItem);
     this.emit("rename", { path, path_to: orphan.name });
     this.#names.add(other, orphan);
     this.#removeDoomed();
@@ -163,18 +179,18 @@ class Sender implements Sending {
   /** Gives an inode the names that it is to have. */
   #rename(ino: number, item: InodeItem): void {
     const wanted = namesIn(this.right, ino);
-    const same = (one: NamePlace, other: NamePlace): boolean => one.parent === other.parent && one.name === other.name;
-    const added = wanted.filter((place) => !this.#names.places(ino).some((had) => same(had, place)));
-    const surplus = this.#names.places(ino).filter((had) => !wanted.some((place) => same(had, place)));
-    if (added.length === 0 && surplus.length === 0) return;
+    const added = wanted.filter((place) => !this.#names.places(ino).some((had) => isSame(had, place)));
+    const surplus = this.#names.places(ino).filter((had) => !wanted.some((place) => isSame(had, place)));
     const isFolder = (item.mode & S_IFMT) === S_IFDIR;
     for (const place of added) {
       this.#ensureFolder(place.parent);
-      if (isFolder && this.#names.isBelow(place.parent, ino)) {
-        this.#moves.set(ino, place);
-        return;
-      }
       this.#displace(place);
+      const awaited = isFolder ? this.#awaited(ino, place) : 0;
+      if (awaited !== 0) {
+        this.#defer({ ino, place, folders: [...surplus, place].map(({ parent }) => parent) }, awaited);
+        surplus.splice(0, 1);
+        continue;
+      }
       const orphan = surplus.find((had) => had.parent === FIRST_FREE && had.name.startsWith(`o${ino}-${item.generation}-`));
       const old = orphan ?? (isFolder ? surplus[0] : undefined);
       if (old !== undefined) {
@@ -203,16 +219,58 @@ class Sender implements Sending {
     this.#removeDoomed();
   }
 
-  /** Folders that waited may have their way now. */
-  #retryMoves(done: number): void {
-    for (const [ino, place] of [...this.#moves]) {
-      if (ino > done || this.#names.isBelow(place.parent, ino)) continue;
-      this.#moves.delete(ino);
-      const item = this.#item(this.right, ino);
-      if (item === undefined) continue;
-      this.#rename(ino, item);
-      this.#times(ino);
+  // Folders that wait
+
+  /**
+   * The folder above a place that is to move before `ino` may go there; 0 for none: one that waits itself and is below `ino` so far, or one whose turn
+   * is still to come and that will have another name or place then (wait_for_parent_move).
+   */
+  #awaited(ino: number, place: NamePlace): number {
+    const { left, right } = this;
+    if (left === undefined) return 0;
+    for (let at = place.parent; at !== FIRST_FREE; at = firstNameIn(right, at).parent) {
+      if (this.#waitingMoves.has(at) && isBelowIn(left, at, ino)) return at;
+      if (this.#item(left, at) === undefined) return 0;
+      if (at > ino && !isSame(firstNameIn(left, at), firstNameIn(right, at))) return at;
     }
+    return 0;
+  }
+
+  #defer(move: Move, awaited: number): void {
+    this.#waitingMoves.add(move.ino);
+    this.#moves.set(awaited, [...(this.#moves.get(awaited) ?? []), move]);
+  }
+
+  #movesFor(done: number): readonly Move[] {
+    const moves = this.#moves.get(done) ?? [];
+    this.#moves.delete(done);
+    return moves;
+  }
+
+  /** A folder is where it is to be: those that waited for it move, and those that waited for them (apply_children_dir_moves). */
+  #applyMoves(done: number): void {
+    const moves = [...this.#movesFor(done)];
+    for (const move of moves) {
+      const { ino, place, folders } = move;
+      this.#waitingMoves.delete(ino);
+      const awaited = this.#loopAbove(ino, place);
+      if (awaited !== 0) this.#defer(move, awaited);
+      else {
+        this.#move(ino, this.#names.first(ino), place);
+        for (const folder of [ino, ...folders]) this.#keepTimes(folder);
+      }
+      moves.push(...this.#movesFor(ino));
+    }
+  }
+
+  /** Where a folder would come to be below itself, the folder above its place for which it must wait; else 0 (path_loop). */
+  #loopAbove(ino: number, place: NamePlace): number {
+    let awaited = 0;
+    for (let at = place.parent; at !== FIRST_FREE; at = this.#names.first(at).parent) {
+      if (at === ino) return awaited;
+      if (awaited === 0 && this.#waitingMoves.has(at)) awaited = at;
+    }
+    return 0;
   }
 
   // Removing
@@ -252,19 +310,26 @@ class Sender implements Sending {
 
   /** An entry of a folder has changed: its times follow, unless its own turn is still to come. */
   #touchFolder(folder: number, by: number): void {
-    if (folder > by || this.#item(this.right, folder) === undefined) return;
+    if (folder <= by) this.#keepTimes(folder);
+  }
+
+  #keepTimes(folder: number): void {
+    if (this.#item(this.right, folder) === undefined) return;
     this.#waiting.delete(folder);
     this.#waiting.add(folder);
+  }
+
+  /** Sends the times of the folders that were used longest ago, until no more wait than may (trim_dir_utimes_cache). */
+  #trimTimes(): void {
     for (const first of this.#waiting) {
-      if (this.#waiting.size <= WAITING_MAX) break;
+      if (this.#waiting.size <= WAITING_MAX) return;
       this.#waiting.delete(first);
       this.#times(first);
     }
   }
 
   #times(ino: number): void {
-    const item = this.#item(this.right, ino);
-    if (item === undefined) return;
+    const item = this.#item(this.right, ino) as InodeItem;
     this.emit("utimes", { path: this.path(ino), atime: item.atime, mtime: item.mtime, ctime: item.ctime });
   }
 
@@ -275,7 +340,8 @@ class Sender implements Sending {
       this.emit("chown", { path, uid: item.uid, gid: item.gid });
     if (type !== S_IFLNK && (before === undefined || before.mode !== item.mode))
       this.emit("chmod", { path, mode: item.mode & 0o7777 });
-    if (this.#moves.has(ino)) return;
+    if (this.#waitingMoves.has(ino)) return;
+    this.#applyMoves(ino);
     if (type === S_IFDIR && item.size > 0) this.#touchFolder(ino, ino);
     else this.#times(ino);
   }

@@ -6,12 +6,22 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
-import { MIB } from "../../sim/core/units.ts";
+import { deviceNumber, MIB } from "../../sim/core/units.ts";
 import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { receive } from "../../sim/cow/btrfs/receive.ts";
 import { send } from "../../sim/cow/btrfs/send.ts";
 import { decodeStream, encodeStream, StreamProblem } from "../../sim/cow/btrfs/stream.ts";
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  S_IFSOCK,
+} from "../../sim/vfs/filesystem.ts";
 import { neutral, treeOf } from "./btrfs-changes.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
@@ -57,6 +67,10 @@ const OPERATIONS: Readonly<Record<string, (lab: BtrfsLab, path: (at: number) => 
     times(Number(words[3])).map((n) => must(task.link(path(1), `${path(2)}/${longName(n)}`))),
   rmmany: ({ host: { task } }, path, words) =>
     times(Number(words[3]) - Number(words[2])).map((n) => must(task.unlink(`${path(1)}/${longName(Number(words[2]) + n)}`))),
+  fifo: ({ host: { task } }, path) => task.mknod(path(1), S_IFIFO | 0o644),
+  sock: ({ host: { task } }, path) => task.mknod(path(1), S_IFSOCK | 0o644),
+  node: ({ host: { task } }, path, [, , kind, major, minor]) =>
+    task.mknod(path(1), (kind === "c" ? S_IFCHR : S_IFBLK) | 0o644, deviceNumber(Number(major), Number(minor))),
   sync: (lab) => lab.fs.sync(),
   subvol: (lab, path) => lab.subvolume(path(1)),
 };

@@ -181,13 +181,15 @@ class Sender implements Sending {
     const wanted = namesIn(this.right, ino);
     const added = wanted.filter((place) => !this.#names.places(ino).some((had) => isSame(had, place)));
     const surplus = this.#names.places(ino).filter((had) => !wanted.some((place) => isSame(had, place)));
+    const lost =
+      this.left === undefined ? [] : namesIn(this.left, ino).filter((had) => !wanted.some((place) => isSame(had, place)));
     const isFolder = (item.mode & S_IFMT) === S_IFDIR;
     for (const place of added) {
       this.#ensureFolder(place.parent);
       this.#displace(place);
       const awaited = isFolder ? this.#awaited(ino, place) : 0;
       if (awaited !== 0) {
-        this.#defer({ ino, place, folders: [...surplus, place].map(({ parent }) => parent) }, awaited);
+        this.#defer({ ino, place, folders: [...lost, place].map(({ parent }) => parent) }, awaited);
         surplus.splice(0, 1);
         continue;
       }
@@ -202,14 +204,13 @@ class Sender implements Sending {
       }
     }
     for (const had of surplus) this.#unlink(ino, had);
-    for (const { parent } of [...added, ...surplus]) this.#touchFolder(parent, ino);
+    for (const { parent } of [...added, ...lost]) this.#touchFolder(parent, ino);
   }
 
   #move(ino: number, from: NamePlace, to: NamePlace): void {
     this.emit("rename", { path: this.#names.pathOf(from), path_to: this.#names.pathOf(to) });
     this.#names.remove(ino, from);
     this.#names.add(ino, to);
-    if (!from.name.startsWith(`o${ino}-`)) this.#touchFolder(from.parent, ino);
     this.#removeDoomed();
   }
 

@@ -3,10 +3,12 @@ import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { Random } from "../../sim/core/random.ts";
 import { MIB } from "../../sim/core/units.ts";
-import { referencesInTree } from "../../sim/cow/btrfs/extent-references.ts";
-import { EXTENT_TREE, key } from "../../sim/cow/btrfs/layout.ts";
+import { referencesInTree, settleReferences } from "../../sim/cow/btrfs/extent-references.ts";
+import { EXTENT_DATA_REF, EXTENT_ITEM_BYTES_MAX, EXTENT_TREE, FORMAT, key, NODE_SIZE } from "../../sim/cow/btrfs/layout.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
-import type { Extent } from "../../sim/cow/references.ts";
+import { Node } from "../../sim/cow/node.ts";
+import type { Extent, Reference } from "../../sim/cow/references.ts";
+import { Tree } from "../../sim/cow/tree.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
@@ -149,4 +151,113 @@ test("a subvolume of 120 files has the kernel's leaves, and the one that it leav
   const [left] = extents.filter(({ full }) => full);
   expect(left?.inline?.reference.tree).toBe(id);
   lab.fs.check();
+});
+
+/** A tree that stands for the extent tree, in memory. */
+function extentTree(): Tree {
+  const nodes = new Map<number, Node>();
+  let next = 1;
+  return new Tree(
+    {
+      format: FORMAT,
+      read: (address) => nodes.get(address) as Node,
+      allocate: (tree, level) => {
+        const node = new Node({ length: NODE_SIZE, address: next++, generation: 1, level, owner: tree.id });
+        nodes.set(node.address, node);
+        return node;
+      },
+      isOwn: () => true,
+      copied: () => false,
+      freed: (_tree, node) => nodes.delete(node.address),
+    },
+    EXTENT_TREE,
+  );
+}
+
+const START = 1_048_576;
+const nameOf = ({ parent, tree, object, offset }: Reference): string => `${parent}/${tree}/${object}/${offset}`;
+const counted = (references: Iterable<readonly [string, number]>): string => [...references].sort().join(" ");
+
+/** An extent whose references change as they do at commits, beside a plain count of them. */
+class Counted {
+  readonly tree: Tree = extentTree();
+  readonly model: Map<string, number> = new Map();
+  extent: Extent;
+
+  constructor(level: number) {
+    const place = { start: START, length: NODE_SIZE, level, generation: 1 };
+    this.extent = { ...place, full: false, references: 0, inline: undefined, itemBytes: 0, apart: 0 };
+  }
+
+  change(changes: readonly Reference[]): void {
+    const settled = settleReferences(this.tree, this.extent, changes);
+    let { references } = this.extent;
+    for (const change of changes) {
+      references += change.count;
+      const count = (this.model.get(nameOf(change)) ?? 0) + change.count;
+      if (count === 0) this.model.delete(nameOf(change));
+      else this.model.set(nameOf(change), count);
+    }
+    this.extent = { ...this.extent, ...settled, references };
+    this.check();
+  }
+
+  check(): void {
+    const all = referencesInTree(this.tree, this.extent);
+    expect(counted(all.map((one) => [nameOf(one), one.count] as const))).toBe(counted(this.model));
+    expect(all.length - inlineOf(this.extent)).toBe(this.extent.apart);
+    expect(this.extent.itemBytes).toBeLessThan(EXTENT_ITEM_BYTES_MAX);
+    const inline = all.slice(0, inlineOf(this.extent));
+    // Of a node owners come first, and of each kind the greatest (lookup_inline_extent_backref).
+    const order = inline.map(({ parent, tree }) => (parent > 0 ? parent : 2 ** 40 + tree));
+    if (this.extent.level >= 0) expect(order).toEqual([...order].sort((one, other) => other - one));
+  }
+}
+
+test.each([
+  ["data", -1],
+  ["a node", 0],
+])("references to %s are counted wherever they are kept, in the order that they have there", (_, level) => {
+  const random = new Random(level + 9);
+  const counts = new Counted(level);
+  const reference = (): Reference => {
+    const parent = random.below(2) === 0 ? NODE_SIZE * (1 + random.below(150)) : 0;
+    const isOwners = parent === 0 && level < 0;
+    const tree = parent > 0 ? 0 : 256 + random.below(isOwners ? 3 : 150);
+    return { parent, tree, object: isOwners ? 257 + random.below(60) : 0, offset: 0, count: 1 };
+  };
+  for (let round = 0; round < 60; round++) {
+    const changes = new Map<string, Reference>();
+    for (let n = 0; n < 12; n++) {
+      const one = reference();
+      const has = counts.model.get(nameOf(one)) ?? 0;
+      // A node has each of its references once.
+      if (level >= 0 && has === 1 ? true : has > 0 && random.below(3) === 0) changes.set(nameOf(one), { ...one, count: -has });
+      else changes.set(nameOf(one), { ...one, count: level < 0 ? 1 + random.below(2) : 1 });
+    }
+    counts.change([...changes.values()]);
+  }
+  expect(counts.extent.apart).toBeGreaterThan(10);
+});
+
+test("references of one hash are told apart, also when the first of them has gone", () => {
+  const counts = new Counted(-1);
+  const random = new Random(1);
+  const offset = (): number => random.below(2 ** 31) * 4096;
+  counts.change(Array.from({ length: 2500 }, () => ({ parent: 0, tree: 256, object: 257, offset: offset(), count: 1 })));
+  const places: number[] = [];
+  counts.tree.visit(key(START, EXTENT_DATA_REF), key(START, EXTENT_DATA_REF + 1), ({ offset }) => {
+    places.push(offset);
+    return false;
+  });
+  const behind = places.filter((at, index) => at === (places[index - 1] ?? 0) + 1);
+  expect(behind.length).toBeGreaterThan(0);
+  const firsts = new Set(behind.map((at) => at - 1));
+  const there = (at: number): Reference => counts.tree.get(key(START, EXTENT_DATA_REF, at)) as Reference;
+  for (const first of firsts) {
+    const [one, other] = [there(first), there(first + 1)];
+    counts.change([{ ...one, count: -1 }]);
+    counts.change([other]);
+    counts.change([{ ...other, count: -2 }]);
+  }
 });

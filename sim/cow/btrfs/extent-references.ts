@@ -71,17 +71,24 @@ function dataHash({ tree, object, offset }: Reference): number {
   return high * 2 ** 20 + (low >>> 12);
 }
 
-/** Where a reference of its own is, or would be put. */
+/** So many references of one extent have the same hash at most. */
+const SAME_HASH_MAX = 8;
+
+/** Where a reference of its own is, or would be put: those with one hash lie behind each other, with gaps where one has gone (lookup_extent_data_ref). */
 function keyApart(tree: Tree, extent: Extent, reference: Reference): Key {
   const { start, level } = extent;
   if (level >= 0)
     return reference.parent > 0 ? key(start, SHARED_BLOCK_REF, reference.parent) : key(start, TREE_BLOCK_REF, reference.tree);
   if (reference.parent > 0) return key(start, SHARED_DATA_REF, reference.parent);
-  for (let hash = dataHash(reference); ; hash++) {
-    const at = key(start, EXTENT_DATA_REF, hash);
-    const there = tree.get(at) as Reference | undefined;
-    if (there === undefined || sameReference(there, reference)) return at;
-  }
+  const hash = dataHash(reference);
+  let free = hash;
+  let found: Key | undefined;
+  tree.visit(key(start, EXTENT_DATA_REF, hash), key(start, EXTENT_DATA_REF, hash + SAME_HASH_MAX), (at, there) => {
+    if (sameReference(there as Reference, reference)) found = at;
+    else if (at.offset === free) free += 1;
+    return found !== undefined;
+  });
+  return found ?? key(start, EXTENT_DATA_REF, free);
 }
 
 /** Changes a reference that is an item of its own, or makes it one. @returns how many such items are more. */

@@ -35,19 +35,35 @@ function isSameItem({ at, extent }: Placed, [old]: readonly Placed[]): boolean {
   );
 }
 
-/** Whether the receiver's parent has the very same bytes of the device there. What is preallocated is always taken for new (is_extent_unchanged). */
-function isUnchanged(placed: Placed, before: readonly Placed[]): boolean {
+/** The extents of a file from the one around a byte on, up to the first that begins at or behind `end`. */
+function extentsUpTo(subvolume: Subvolume, ino: number, start: number, end: number): Placed[] {
+  const out: Placed[] = [];
+  visitExtents({ ino, subvolume }, start, Number.MAX_SAFE_INTEGER, (placed) => {
+    out.push(placed);
+    return placed.at >= end;
+  });
+  return out;
+}
+
+/**
+ * Whether the receiver's parent has the very same bytes of the device there, in extents without a gap up to the one behind them. What is preallocated
+ * is always taken for new (is_extent_unchanged).
+ */
+function isUnchanged(placed: Placed, left: Subvolume, ino: number): boolean {
+  const end = endOf(placed);
+  const before = extentsUpTo(left, ino, placed.at, end);
   if (isSameItem(placed, before)) return true;
   const { extent } = placed;
-  if (extent.kind !== "regular") return false;
-  let at = placed.at;
+  if (extent.kind !== "regular" || before[0] === undefined || before[0].at > placed.at) return false;
+  let at = before[0].at;
   for (const old of before) {
-    if (old.at > at || old.extent.kind === "inline") return false;
-    if (old.extent.start !== extent.start || old.extent.kind !== extent.kind) return false;
+    if (old.at !== at) return false;
+    if (at >= end) break;
+    if (old.extent.kind === "inline" || old.extent.start !== extent.start || old.extent.kind !== extent.kind) return false;
     if (old.extent.offset - old.at !== extent.offset - placed.at) return false;
     at = endOf(old);
   }
-  return at >= endOf(placed);
+  return at >= end;
 }
 
 /** Bytes of a file that are to be sent; and the extent that they are, where they are no hole's. */
@@ -68,10 +84,7 @@ function partsOf(right: Subvolume, left: Subvolume | undefined, ino: number, siz
     hole(placed.at);
     at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
     const end = Math.min(endOf(placed), size);
-    const isThere =
-      left === undefined
-        ? placed.extent.kind === "prealloc"
-        : isUnchanged(placed, extentsOf(left, ino, placed.at, endOf(placed)));
+    const isThere = left === undefined ? placed.extent.kind === "prealloc" : isUnchanged(placed, left, ino);
     if (!isThere && placed.at < end) parts.push({ start: placed.at, end, placed });
   }
   hole(size);

@@ -1,6 +1,6 @@
 /** Sharing extents between files, also of different subvolumes (fs/btrfs/reflink.c: btrfs_clone, btrfs_remap_file_range; Linux 6.18). */
 import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
-import { alignUp } from "../../core/units.ts";
+import { alignDown, alignUp } from "../../core/units.ts";
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
@@ -33,15 +33,21 @@ export function clone(state: BtrfsState, source: FileRange, target: FileRange, l
   if (overlaps) return EINVAL;
   if (((source.inode.flags ^ target.inode.flags) & NOCOW_FLAG) !== 0) return EINVAL;
   if (count === 0) return undefined;
+  // All of the source is written, of the target what is to be replaced (btrfs_remap_file_range_prep).
   const failed =
-    state.begin(CLONE_ITEMS, target.inode.subvolume) ?? source.inode.mapping?.flush() ?? target.inode.mapping?.flush();
+    state.begin(CLONE_ITEMS, target.inode.subvolume) ??
+    source.inode.mapping?.flush() ??
+    target.inode.mapping?.flush(target.offset, span) ??
+    expand(state, target);
   if (failed !== undefined) return failed;
-  if (target.offset > target.inode.size) {
-    // Zeroing behind the end writes its sector to a new place before anything is shared.
-    const zeroed = zeroBehindEnd(state, target.inode, target.offset) ?? target.inode.mapping?.flush();
-    if (zeroed !== undefined) return zeroed;
-  }
   return share(state, source, target, { count, span, same });
+}
+
+/** Makes a file longer up to where it gets something behind its end; the sector that is zeroed then is written before anything is shared. */
+function expand(state: BtrfsState, { inode, offset }: FileRange): Errno | undefined {
+  if (offset <= inode.size) return undefined;
+  const start = alignDown(inode.size, SECTOR_SIZE);
+  return zeroBehindEnd(state, inode, offset) ?? inode.mapping?.flush(start, offset - start);
 }
 
 function share(

@@ -73,29 +73,29 @@ interface Part {
   readonly placed: Placed | undefined;
 }
 
-/** What of a file the receiver does not have. @param left - its parent, where that has the file. */
-function partsOf(right: Subvolume, left: Subvolume | undefined, ino: number, size: number): Part[] {
+/** What of a file the receiver does not have; and the hole behind all of it. @param left - its parent, where that has the file. */
+function partsOf(
+  right: Subvolume,
+  left: Subvolume | undefined,
+  ino: number,
+  size: number,
+): { readonly parts: readonly Part[]; readonly last: Part | undefined } {
   const parts: Part[] = [];
   let at = 0;
-  const hole = (end: number): void => {
-    if (left !== undefined) parts.push(...holesOf(left, ino, at, Math.min(end, size)));
+  // A hole where the parent has an extent is sent as zeros, behind the extent that ends it (maybe_send_hole, range_is_hole_in_parent).
+  const holeUpTo = (end: number): Part | undefined => {
+    const isThere = left === undefined || at >= Math.min(end, size) || extentsOf(left, ino, at, end).length === 0;
+    return isThere ? undefined : { start: at, end: Math.min(end, size), placed: undefined };
   };
   for (const placed of extentsOf(right, ino, 0, Number.MAX_SAFE_INTEGER)) {
-    hole(placed.at);
-    at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
     const end = Math.min(endOf(placed), size);
     const isThere = left === undefined ? placed.extent.kind === "prealloc" : isUnchanged(placed, left, ino);
     if (!isThere && placed.at < end) parts.push({ start: placed.at, end, placed });
+    const hole = holeUpTo(placed.at);
+    if (hole !== undefined) parts.push(hole);
+    at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
   }
-  hole(size);
-  return parts;
-}
-
-/** What was data in the parent and is none any more: zeros are sent. */
-function holesOf(left: Subvolume, ino: number, start: number, end: number): Part[] {
-  return extentsOf(left, ino, start, end)
-    .filter(({ extent }) => extent.kind !== "prealloc")
-    .map((placed) => ({ start: Math.max(start, placed.at), end: Math.min(end, endOf(placed)), placed: undefined }));
+  return { parts, last: holeUpTo(size) };
 }
 
 /** Sends a file's data. @param finder - knows where the receiver has data already. */
@@ -104,9 +104,12 @@ export function sendData(sending: Sending, finder: CloneFinder, ino: number, ite
   const { left, right } = sending;
   const old = left?.tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
   let sent = 0;
-  for (const { start, end, placed } of partsOf(right, old === undefined ? undefined : left, ino, item.size)) {
+  const { parts, last } = partsOf(right, old === undefined ? undefined : left, ino, item.size);
+  for (const part of last === undefined ? parts : [...parts, last]) {
+    const { start, end, placed } = part;
     const range = { ino, size: item.size, start, length: end - start, sent };
-    if (placed !== undefined) sent = end;
+    // Whether it must be cut is known before the last hole is sent (finish_inode_if_needed).
+    if (part !== last) sent = end;
     const failed = placed === undefined ? write(sending, ino, start, end) : writeOrClone(sending, finder, range, placed);
     if (failed !== undefined) return failed;
   }

@@ -113,7 +113,7 @@ const BREAKAGES: readonly (readonly [what: string, breaks: (of: BtrfsLab) => voi
       const leaf = state.tree(5).own(state.tree(5).rootNode, undefined, 0);
       leaf.setKey(0, key(10_000, 1));
     },
-    /tree 5: keys of \d+ are in order/,
+    /tree 5: keys of \d+ are out of order/,
   ],
 ];
 

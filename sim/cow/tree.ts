@@ -205,11 +205,12 @@ export class Tree implements TreeParts {
     }
   }
 
-  /** Visits every node, parents first, until the tree ends; `visitor` gives false to leave out what is below. */
-  visitNodes(visitor: (node: Node) => boolean): void {
+  /** Visits every node, parents first. */
+  visitNodes(visitor: (node: Node) => void): void {
     const go = (address: number): void => {
       const node = this.store.read(address);
-      if (visitor(node)) for (const child of node.children) go(child);
+      visitor(node);
+      for (const child of node.children) go(child);
     };
     go(this.root);
   }

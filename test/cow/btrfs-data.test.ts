@@ -232,6 +232,14 @@ describe("data that is not copied on write", () => {
     const stop = lab.host.events.subscribe(({ event }) => events.push(event));
     must(lab.write("/m/f", zeros(8192), 8192));
     must(lab.write("/m/f", zeros(100), 50));
+    const fd = must(lab.host.task.open("/m/g", O_RDWR | O_CREAT, 0o644));
+    must(lab.host.task.fallocate(fd, 0, 0, 16_384));
+    must(lab.host.task.pwrite(fd, random(4096), 4096));
+    expect(extentsOf(lab, "/m/g")).toBe("0-0 p, 1-1, 2-3 p");
+    must(lab.host.task.unlink("/m/g"));
+    lab.host.task.close(fd);
+    must(lab.fs.sync());
+    events.length = 0;
     expect([lab.settle().data, extentsOf(lab, "/m/f")]).toEqual([data, "0-15"]);
     const newExtents = (): number => events.filter(({ op }) => op === "extent").length;
     expect(newExtents()).toBe(0);

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { EINVAL, EIO, EROFS, isErrno } from "../../sim/core/errno.ts";
+import { EINVAL, EIO, ENOSPC, EROFS, isErrno } from "../../sim/core/errno.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
 import { extentsIn } from "../../sim/cow/btrfs/file-extents.ts";
 import { inodeOf } from "../../sim/cow/btrfs/inodes.ts";
@@ -146,7 +146,7 @@ describe("a promise of space that fails", () => {
 describe("a quota that is used up", () => {
   /** The subvolume may have so many bytes more. */
   function limited(more: number): BtrfsLab {
-    const lab = laidOut();
+    const lab = laidOut({ faulty: true });
     lab.quota();
     lab.settle();
     const id = lab.id("/m/v");
@@ -167,6 +167,19 @@ describe("a quota that is used up", () => {
       expect(treeOf(lab.host.task, "/m/v")).toEqual(before);
     },
   );
+
+  test("cannot be made room in by a device that fails", () => {
+    for (const change of [
+      (lab: BtrfsLab) => lab.write("/m/v/f", random(4096)),
+      (lab: BtrfsLab) => lab.host.task.mkdir("/m/v/new"),
+    ]) {
+      const lab = limited(0);
+      must(lab.write("/m/top", "x"));
+      lab.device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+      expect(code(change(lab))).toBe("EIO");
+      lab.device.heal();
+    }
+  });
 
   test("is made room in by what has been promised for nothing", () => {
     const lab = limited(KIB(64));
@@ -324,6 +337,16 @@ describe("a mount", () => {
     lab.host.check();
   });
 
+  test("of a device whose chunks cannot be read is EIO", () => {
+    const lab = laidOut({ faulty: true });
+    const { state } = lab.fs;
+    must(lab.host.unmount("/m"));
+    for (const group of state.space.groups.filter(({ type }) => type === "system"))
+      for (const start of group.stripes)
+        lab.device.inject({ on: "read", times: Number.POSITIVE_INFINITY, range: { start, end: start + group.length } });
+    expect(lab.host.mount({ type: "btrfs", source: lab.source, target: "/m" })?.errno).toBe(EIO);
+  });
+
   test("finds out that a subvolume's node cannot be read in either of its places", () => {
     const lab = laidOut({ faulty: true });
     const { state } = lab.fs;
@@ -340,9 +363,49 @@ describe("a mount", () => {
   });
 });
 
+describe("a device that is full", () => {
+  test("is made room on by what has been removed, and tells where it cannot be written", () => {
+    const lab = new BtrfsLab({ size: MIB(128), faulty: true });
+    const { task } = lab.host;
+    const fill = (): unknown => must(lab.write("/m/fill", random(MIB(256)))) > 0 && must(lab.fs.sync() ?? 0);
+    fill();
+    expect(lab.write("/m/f", random(4096))).toBe(ENOSPC);
+    must(task.unlink("/m/fill"));
+    // What it had is pinned until the transaction ends: the write waits for that.
+    expect(lab.write("/m/f", random(MIB(1)))).toBe(MIB(1));
+    lab.host.check();
+    fill();
+    must(task.chmod("/m/f", 0o600));
+    lab.device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+    expect(lab.write("/m/f", random(4096))).toBe(EIO);
+    lab.device.heal();
+  });
+
+  test("or cannot be read refuses the batch at hand to kernels that write in batches, and keeps those before it", () => {
+    const profile = { sizeClasses: false, dropsQgroups: false, writesBatches: true };
+    const lab = new BtrfsLab({ size: MIB(128), faulty: true, profile, memory: MIB(8) });
+    const { task } = lab.host;
+    must(lab.write("/m/f", random(MIB(4))));
+    must(lab.fs.sync());
+    const fd = must(task.open("/m/f", O_RDWR));
+    lab.fs.dropPages(must(task.files.file(fd)).handle);
+    lab.device.inject({ on: "read", times: Number.POSITIVE_INFINITY });
+    // The first batch ends with its page; the last page of all must be read.
+    const done = must(task.pwrite(fd, random(MIB(3) + 10, 2), 0));
+    expect([done > 0, done < MIB(3) + 10, done % 4096]).toEqual([true, true, 0]);
+    expect(task.pwrite(fd, random(10), MIB(3) + 5000)).toBe(EIO);
+    lab.device.heal();
+    lab.host.check();
+    must(lab.write("/m/fill", random(MIB(256))));
+    must(lab.fs.sync());
+    expect(lab.write("/m/fill", random(MIB(1)))).toBe(ENOSPC);
+    lab.host.check();
+  });
+});
+
 describe("metadata that is full", () => {
   test("refuses what needs more, takes removals, and what these free is there again", () => {
-    const lab = new BtrfsLab({ size: MIB(128) });
+    const lab = new BtrfsLab({ size: MIB(128), faulty: true });
     const { task } = lab.host;
     must(lab.write("/m/fill", random(MIB(256))));
     must(lab.write("/m/f", ""));

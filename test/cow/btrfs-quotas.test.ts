@@ -134,6 +134,7 @@ test("a limit of what is a subvolume's own stops it, until a snapshot has that t
 test("a rescan counts what snapshots of many nodes share, and a subvolume that goes leaves it to them", () => {
   const lab = new BtrfsLab();
   must(lab.subvolume("/m/a"));
+  must(lab.write("/m/a/first", Content.pattern(7, KIB(64))));
   for (let n = 0; n < 250; n++) must(lab.write(`/m/a/${n}`, Content.pattern(n, 1800)));
   for (let n = 0; n < 4; n++) must(lab.write(`/m/a/data-${n}`, Content.pattern(n, KIB(64))));
   must(lab.snapshot("/m/a", "/m/s"));

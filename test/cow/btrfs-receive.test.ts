@@ -139,6 +139,7 @@ describe("a command", () => {
       command("snapshot", { path: "n", uuid: UUID, ctransid: 1, clone_uuid: OTHER }),
       "ENOENT",
     ],
+    ["before a file's beginning", command("write", { path: "f", file_offset: -1, data: DATA }), "EINVAL"],
     ["at a name that is taken", command("subvol", { path: "r", uuid: UUID, ctransid: 1 }), "EEXIST"],
   ])("%s fails with the call's error, and leaves nothing open", (_, failing, code) => {
     expect(received(command("mkfile", { path: "f" }), failing)).toBe(`${code} of ${failing.name}`);

@@ -2,12 +2,14 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { EPERM, isErrno } from "../../sim/core/errno.ts";
+import { Content } from "../../sim/core/content.ts";
+import { EINVAL, EPERM, isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { receive } from "../../sim/cow/btrfs/receive.ts";
 import { send } from "../../sim/cow/btrfs/send.ts";
 import { type Command, decodeStream, encodeStream, StreamProblem } from "../../sim/cow/btrfs/stream.ts";
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { runs } from "../runs.ts";
 import { change, changeData, neutral, STEP, treeOf } from "./btrfs-changes.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
@@ -63,6 +65,67 @@ test("what the kernel sent is received, and sent again command by command", () =
   lab.fs.check();
   const second = must(send(lab.fs, lab.id("/m/A2"), "A2", lab.id("/m/A1")));
   expect(plain(second)).toEqual(plain(change));
+});
+
+test("of many files in leaves that both snapshots have only the changed one is sent", () => {
+  const lab = new BtrfsLab({ size: MIB(600) });
+  must(lab.subvolume("/m/s"));
+  for (let n = 0; n < 200; n++) must(lab.write(`/m/s/f${n}`, Content.pattern(n, 1500)));
+  must(lab.snapshot("/m/s", "/m/s1", true));
+  must(lab.write("/m/s/f77", "changed"));
+  must(lab.snapshot("/m/s", "/m/s2", true));
+  const told = neutral(dumpStream(must(send(lab.fs, lab.id("/m/s2"), "s2", lab.id("/m/s1")))));
+  expect(told.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
+    "snapshot ./s2",
+    "write ./s2/f77",
+    "utimes ./s2/f77",
+  ]);
+});
+
+test("an extent with more than 1024 references is sent as data, since nobody looks for it (SEND_MAX_EXTENT_REFS)", () => {
+  const lab = new BtrfsLab({ size: MIB(600) });
+  const { task } = lab.host;
+  must(lab.subvolume("/m/s"));
+  must(lab.write("/m/s/f", Content.pattern(1, 8192)));
+  must(lab.write("/m/s/g", ""));
+  const [from, to] = ["/m/s/f", "/m/s/g"].map((path) => must(task.files.file(must(task.open(path, O_RDWR)))).handle);
+  if (from === undefined || to === undefined) throw new Error("both are open");
+  const kinds = (name: string): readonly string[] => {
+    must(lab.snapshot("/m/s", `/m/${name}`, true));
+    const commands = must(send(lab.fs, lab.id(`/m/${name}`), name));
+    return [...new Set(commands.filter(({ attributes }) => attributes.path === "g").map((one) => one.name))];
+  };
+  for (let n = 0; n < 511; n++) must(lab.fs.clone(from, 0, to, n * 8192, 8192));
+  expect(kinds("few")).toContain("clone");
+  for (let n = 511; n < 1100; n++) must(lab.fs.clone(from, 0, to, n * 8192, 8192));
+  expect(kinds("many")).not.toContain("clone");
+});
+
+test("who has received snapshots sends them on under the first sender's names", () => {
+  const [first, second] = [new BtrfsLab({ size: MIB(600) }), new BtrfsLab({ size: MIB(600) })];
+  const { task } = first.host;
+  must(first.subvolume("/m/s"));
+  must(first.write("/m/s/f", Content.pattern(1, 65_536)));
+  must(first.snapshot("/m/s", "/m/s1", true));
+  const [from, to] = [must(task.open("/m/s/f", O_RDONLY)), must(task.open("/m/s/g", O_RDWR | O_CREAT, 0o644))];
+  must(task.clone(from, to));
+  must(first.snapshot("/m/s", "/m/s2", true));
+  const sentBy = (lab: BtrfsLab, name: string, parent?: string): Command[] =>
+    must(send(lab.fs, lab.id(`/m/${name}`), name, parent === undefined ? undefined : lab.id(`/m/${parent}`)));
+  received(second, sentBy(first, "s1"));
+  received(second, sentBy(first, "s2", "s1"));
+  const uuids = (commands: readonly Command[]): unknown =>
+    commands.map(({ attributes }) => [attributes.uuid, attributes.clone_uuid]);
+  const again = sentBy(second, "s2", "s1");
+  expect(again.filter(({ name }) => name === "clone").length).toBe(1);
+  expect(uuids(again)).toEqual(uuids(sentBy(first, "s2", "s1")));
+});
+
+test("a subvolume that is not there, or its parent, is EINVAL", () => {
+  const lab = new BtrfsLab({ size: MIB(600) });
+  must(lab.subvolume("/m/s"));
+  must(lab.snapshot("/m/s", "/m/s1", true));
+  expect([send(lab.fs, 999, "x"), send(lab.fs, lab.id("/m/s1"), "s1", 999)]).toEqual([EINVAL, EINVAL]);
 });
 
 test("a subvolume that may be written is not sent", () => {

@@ -154,3 +154,50 @@ describe("a copy-on-write tree", () => {
     expect(leaves.length).toBe(40);
   });
 });
+
+describe("a tree", () => {
+  /** A tree whose leaves hold one item each, and whose nodes hold five pointers. */
+  function oneItemALeaf(): { tree: Tree; store: MemoryStore; put: (n: number) => void } {
+    const store = new MemoryStore();
+    const tree = new Tree(store, 1);
+    return { tree, store, put: (n) => tree.set({ object: n, kind: 0, offset: 0 }, 400, n) };
+  }
+
+  /** How many pointers the nodes above the leaves have. */
+  function widths(tree: Tree): number[] {
+    const out: number[] = [];
+    tree.visitNodes((node) => {
+      if (node.level === 1) out.push(node.count);
+    });
+    return out;
+  }
+
+  it("keeps a node between full neighbours until its last leaf goes, and takes it out then", () => {
+    const { tree, store, put } = oneItemALeaf();
+    for (let n = 0; n < 12; n++) put(n * 100);
+    // Nodes split in half: the first is filled up again, so is the third.
+    expect(widths(tree)).toEqual([3, 3, 3, 3]);
+    for (const n of [10, 20, 610, 620]) put(n);
+    expect(widths(tree)).toEqual([5, 3, 5, 3]);
+    const remove = (n: number): void => {
+      expect(tree.remove({ object: n, kind: 0, offset: 0 })).toBe(true);
+      tree.check();
+    };
+    remove(300);
+    remove(400);
+    // One pointer is few, but neither neighbour has room for it.
+    expect(widths(tree)).toEqual([5, 1, 5, 3]);
+    remove(500);
+    expect(widths(tree)).toEqual([5, 5, 3]);
+    expect(store.nodes.size).toBe(13 + 3 + 1);
+  });
+
+  it("tells the nodes above when the first item of a leaf gets another key", () => {
+    const { tree, put } = oneItemALeaf();
+    for (let n = 0; n < 12; n++) put(n * 100);
+    tree.rekey({ object: 600, kind: 0, offset: 0 }, { object: 599, kind: 0, offset: 7 }, "moved");
+    tree.check();
+    expect(tree.get({ object: 599, kind: 0, offset: 7 })).toBe("moved");
+    expect(tree.get({ object: 600, kind: 0, offset: 0 })).toBeUndefined();
+  });
+});

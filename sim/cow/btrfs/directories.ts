@@ -214,9 +214,9 @@ export function removeRef(inode: InodeState, parent: number, name: string): numb
     return found.index;
   }
   const extended = extrefKey(inode.ino, parent, name);
-  const all = (tree.get(extended) ?? []) as readonly InodeExtref[];
-  const one = all.find((ref) => ref.name === name && ref.parent === parent);
-  assert(one !== undefined, `inode ${inode.ino} has the name ${name} in ${parent}`);
+  const all = tree.get(extended) as readonly InodeExtref[] | undefined;
+  const one = all?.find((ref) => ref.name === name && ref.parent === parent);
+  assert(all !== undefined && one !== undefined, `inode ${inode.ino} has the name ${name} in ${parent}`);
   const rest = all.filter((ref) => ref !== one);
   if (rest.length === 0) tree.remove(extended);
   else

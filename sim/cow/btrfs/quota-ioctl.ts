@@ -44,20 +44,17 @@ export function rescanQuota(fs: Btrfs): Errno | undefined {
   if (committed !== undefined) return committed;
   const owners = new Map<number, { length: number; ids: number[] }>();
   for (const { id, tree } of state.subvolumes.values()) {
-    const reach = (start: number, length: number): boolean => {
+    const reach = (start: number, length: number): void => {
       const known = owners.get(start);
       if (known === undefined) owners.set(start, { length, ids: [id] });
       else if (known.ids.at(-1) !== id) known.ids.push(id);
-      else return false;
-      return true;
     };
     tree.visitNodes((node) => {
-      if (!reach(node.address, NODE_SIZE)) return false;
+      reach(node.address, NODE_SIZE);
       for (let slot = 0; node.level === 0 && slot < node.count; slot++) {
         const item = state.referenceOf(node, slot);
         if (item !== undefined) reach(item.start, state.references.lengthOf(item.start));
       }
-      return true;
     });
   }
   quotas.restart();

@@ -5,24 +5,26 @@
  * Interface: nothing is changed. A tree that cannot be read is told, and the counts are not compared then.
  */
 import { EILSEQ, ENOTBLK, type Errno, isErrno } from "../core/errno.ts";
+import { bytes } from "../core/units.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
 import { mappedBlock } from "./mapping.ts";
-import { type BlockKind, get64 } from "./metadata-block.ts";
+import { type BlockKind, get64, METADATA_BLOCK_SIZE } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import { DETAILS_SIZE, type MetadataState, openMetadata, readDetails } from "./metadata-state.ts";
 import { BITMAP_ENTRIES, type Refcounts } from "./refcounts.ts";
+import { checksumOf } from "./sealed-block.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 
 /** Why a block could not be used. */
 export interface BlockFault {
   readonly block: number;
-  readonly what: "checksum" | "place" | "order" | "valueSize" | "mostEntries" | "entries" | "shape" | "device";
+  readonly what: "checksum" | "place" | "order" | "valueSize" | "mostEntries" | "entries" | "shape" | "bounds" | "device";
   /** What it was to be; absent: a node of a tree. */
   readonly as?: BlockKind;
   /**
    * For keys out of order the two; for a size of values what it was to be and is; for the most entries of a node that number; for entries how many
-   * there are and may be.
+   * there are and may be; for a block behind the device's end how many the device has; for a superblock the checksum that it should have.
    */
   readonly numbers?: readonly number[];
 }
@@ -49,6 +51,9 @@ const WHAT: ReadonlyMap<Errno, BlockFault["what"]> = new Map<Errno, BlockFault["
   [ENOTBLK, "place"],
 ]);
 
+/** Faults of what cannot be taken from the device as what it should be. */
+const UNREADABLE: ReadonlySet<BlockFault["what"]> = new Set(["checksum", "place", "bounds", "device"]);
+
 /** Where a space map's root has the place of its index (refcounts.ts, saveRoot). */
 const INDEX_ROOT_WORD = 4;
 
@@ -58,28 +63,34 @@ class Checker {
   readonly metadata = new Map<number, number>();
   /** Data block → in how many leaves it is. */
   readonly data = new Map<number, number>();
-  /** Leaves of mappings that were read → how many mappings are below them. */
-  readonly #sizes = new Map<number, number>();
+  /** Nodes that were read → whose tree they are of, and how many entries are below them. */
+  readonly #known = new Map<number, { readonly valueSize: number; readonly entries: number }>();
   readonly #blocks: MetadataBlocks;
 
   constructor(blocks: MetadataBlocks) {
     this.#blocks = blocks;
   }
 
-  /** Counts a reference. @returns whether it is the first. */
-  reference(block: number): boolean {
-    const before = this.metadata.get(block) ?? 0;
-    this.metadata.set(block, before + 1);
-    return before === 0;
+  /** Counts a reference. */
+  reference(block: number): void {
+    this.metadata.set(block, (this.metadata.get(block) ?? 0) + 1);
   }
 
   read(block: number, kind: BlockKind): Uint32Array | BlockFault {
+    const { count } = this.#blocks;
+    if (block >= count) return { block, what: "bounds", as: kind, numbers: [count] };
     const found = this.#blocks.read(block, kind);
     return isErrno(found) ? { block, what: WHAT.get(found) ?? "device", as: kind } : found.words;
   }
 
+  /** The checksum that a block should have; undefined where it cannot be read. */
+  checksumOf(block: number, kind: BlockKind): number | undefined {
+    const content = this.#blocks.device.read(bytes(block * METADATA_BLOCK_SIZE), bytes(METADATA_BLOCK_SIZE));
+    return isErrno(content) ? undefined : checksumOf(content, kind);
+  }
+
   /**
-   * Walks a tree that nobody has walked yet; a node that was is counted and not entered again.
+   * Walks a tree that nobody has walked yet; a node that was is counted and not entered again. One that is no node, or wrong, is told and not counted.
    * @returns how many entries are below; not a number where a part of them cannot be trusted.
    */
   walk(
@@ -89,32 +100,36 @@ class Checker {
     leaf: (words: Uint32Array) => void,
     fault: (found: BlockFault) => void,
   ): number {
-    if (!this.reference(block)) return this.#sizes.get(block) ?? 0;
+    const known = this.#known.get(block);
+    if (known?.valueSize === valueSize) {
+      this.reference(block);
+      return known.entries;
+    }
     const words = this.read(block, "node");
     if ("block" in words) {
       // It may be read again: whoever shares it lacks its entries, too.
-      this.metadata.set(block, (this.metadata.get(block) ?? 1) - 1);
       fault(words);
-      return 0;
+      return Number.NaN;
     }
     const wrong = faultOf(words, block, valueSize, range);
     if (wrong !== undefined) {
-      this.#sizes.set(block, Number.NaN);
+      this.#known.set(block, { valueSize, entries: Number.NaN });
       fault(wrong);
       return Number.NaN;
     }
+    this.reference(block);
+    let entries = 0;
     if (isLeaf(words)) {
       leaf(words);
-      this.#sizes.set(block, countOf(words));
-      return countOf(words);
+      entries = countOf(words);
+    } else {
+      for (let index = 0; index < countOf(words); index++) {
+        const to = index + 1 < countOf(words) ? keyAt(words, index + 1) : range.to;
+        entries += this.walk(childAt(words, index), valueSize, { from: keyAt(words, index), to }, leaf, fault);
+      }
     }
-    let size = 0;
-    for (let index = 0; index < countOf(words); index++) {
-      const to = index + 1 < countOf(words) ? keyAt(words, index + 1) : range.to;
-      size += this.walk(childAt(words, index), valueSize, { from: keyAt(words, index), to }, leaf, fault);
-    }
-    this.#sizes.set(block, size);
-    return size;
+    this.#known.set(block, { valueSize, entries });
+    return entries;
   }
 }
 
@@ -168,6 +183,7 @@ function checkTrees(checker: Checker, superblock: Superblock): void {
   const damaged = faults.length > 0;
   for (const { device, root } of roots) checkDevice(checker, device, root, mapped.get(device), damaged);
   const known = new Set(roots.map(({ device }) => device));
+  if (faults.some(({ kind }) => kind === "mappings")) return;
   if (!damaged) for (const device of mapped.keys()) if (!known.has(device)) faults.push({ kind: "noMappings", device });
 }
 
@@ -186,21 +202,27 @@ function checkDevice(checker: Checker, device: number, root: number, mapped: num
   else if (!Number.isNaN(size) && mapped !== size) faults.push({ kind: "mappedCount", device, expected: mapped, got: size });
 }
 
-/** Counts what a space map is made of. */
-function checkSpaceMap(checker: Checker, refcounts: Refcounts, indexIsTree: boolean): void {
+/**
+ * Counts what a space map is made of. A node whose figures are wrong is not counted, nor told: its own count is wrong then. @returns whether the map
+ * can be read.
+ */
+function checkSpaceMap(checker: Checker, refcounts: Refcounts, indexIsTree: boolean): boolean {
+  let readable = true;
   const fault = (found: BlockFault): void => {
-    checker.faults.push({ kind: "spaceMap", fault: found });
+    readable = false;
+    if (UNREADABLE.has(found.what)) checker.faults.push({ kind: "spaceMap", fault: found });
   };
   if (indexIsTree) checker.walk(refcounts.index.root, 16, EVERYTHING, () => undefined, fault);
   else checker.reference(refcounts.index.root);
-  checker.walk(refcounts.bigRoot, 4, EVERYTHING, () => undefined, fault);
   const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
-  for (let bitmap = 0; bitmap * BITMAP_ENTRIES < refcounts.blocks; bitmap++) {
-    if (refcounts.index.load(bitmap, entry) !== undefined) return;
-    checker.reference(entry.block);
+  for (let bitmap = 0; readable && bitmap * BITMAP_ENTRIES < refcounts.blocks; bitmap++) {
+    if (refcounts.index.load(bitmap, entry) !== undefined) return false;
     const words = checker.read(entry.block, "bitmap");
     if ("block" in words) fault(words);
+    else checker.reference(entry.block);
   }
+  checker.walk(refcounts.bigRoot, 4, EVERYTHING, () => undefined, fault);
+  return readable;
 }
 
 /** Compares the counts with what was found. The sums in the root are not looked at: thin_restore itself writes one that is too high. */
@@ -222,9 +244,13 @@ function compare(
 /** A held copy of the superblock counts for both of its trees, whose nodes are mostly shared with the current ones. */
 function checkHeld(checker: Checker, held: number): void {
   const words = checker.read(held, "superblock");
+  if ("block" in words) {
+    const wanted = checker.checksumOf(held, "superblock");
+    checker.faults.push({ kind: "spaceMap", fault: { ...words, ...(wanted === undefined ? {} : { numbers: [wanted] }) } });
+    return;
+  }
   checker.reference(held);
-  if ("block" in words) checker.faults.push({ kind: "superblock", fault: words });
-  else checkTreesOfHeld(checker, new Superblock(words));
+  checkTreesOfHeld(checker, new Superblock(words));
 }
 
 function checkTreesOfHeld(checker: Checker, superblock: Superblock): void {
@@ -253,29 +279,23 @@ export function checkImage(blocks: MetadataBlocks): ImageReport {
   const words = checker.read(SUPERBLOCK_LOCATION, "superblock");
   if ("block" in words) return { superblock: undefined, faults: [{ kind: "superblock", fault: words }] };
   const superblock = new Superblock(words);
-  if (!superblock.hasMagic) {
-    return { superblock: undefined, faults: [{ kind: "superblock", fault: { block: SUPERBLOCK_LOCATION, what: "shape" } }] };
-  }
   checker.reference(SUPERBLOCK_LOCATION);
   checkTrees(checker, superblock);
   if (superblock.held !== 0) checkHeld(checker, superblock.held);
-  if (faults.some(({ kind }) => kind === "details" || kind === "devices" || kind === "mappings")) return { superblock, faults };
+  if (faults.some((fault) => "fault" in fault)) return { superblock, faults };
+  // Opening it reads one block more: the index of the metadata's own map.
+  const index = checker.read(get64(superblock.words, superblock.metadataSpaceAt + INDEX_ROOT_WORD), "index");
   const state = openMetadata(blocks);
-  if (isErrno(state)) {
-    // Opening it reads one block more: the index of the metadata's own map.
-    const block = get64(superblock.words, superblock.metadataSpaceAt + INDEX_ROOT_WORD);
-    faults.push({ kind: "spaceMap", fault: { block, what: WHAT.get(state) ?? "device", as: "index" } });
-    return { superblock, faults };
-  }
-  checkSpaceMaps(checker, state);
+  if ("block" in index) faults.push({ kind: "spaceMap", fault: index });
+  else if (!isErrno(state)) checkSpaceMaps(checker, state);
   return { superblock, faults };
 }
 
 function checkSpaceMaps(checker: Checker, state: MetadataState): void {
   const before = checker.faults.length;
   checkSpaceMap(checker, state.tx.space.refcounts, false);
-  checkSpaceMap(checker, state.data.refcounts, true);
+  const isDataReadable = checkSpaceMap(checker, state.data.refcounts, true);
   if (checker.faults.length > before) return;
   compare(checker, state.tx.space.refcounts, checker.metadata, "metadataCount");
-  compare(checker, state.data.refcounts, checker.data, "dataCount");
+  if (isDataReadable) compare(checker, state.data.refcounts, checker.data, "dataCount");
 }

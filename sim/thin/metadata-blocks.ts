@@ -8,7 +8,7 @@
  * - `reset` forgets everything that was not written: what aborting a transaction begins with.
  */
 import type { BlockDevice } from "../block/device.ts";
-import { EPERM, type Errno, isErrno } from "../core/errno.ts";
+import { EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
 import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock } from "./metadata-block.ts";
 import { seal, unseal } from "./sealed-block.ts";
@@ -76,6 +76,7 @@ export class MetadataBlocks {
   }
 
   #load(location: number, kind: BlockKind): MetadataBlock | Errno {
+    if (location >= this.count) return EIO;
     const content = this.device.read(bytes(location * METADATA_BLOCK_SIZE), BLOCK_BYTES);
     if (isErrno(content)) return content;
     const block = unseal(content, location, kind);

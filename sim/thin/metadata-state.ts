@@ -2,7 +2,7 @@
  * What an opened metadata device holds: its transaction, its two space maps, its two trees (drivers/md/dm-thin-metadata.c). Made anew when
  * a transaction is aborted.
  */
-import { EINVAL, EPERM, type Errno, isErrno } from "../core/errno.ts";
+import { EILSEQ, EINVAL, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { BTree, type ValueType } from "./btree.ts";
 import { deleteTree } from "./btree-delete.ts";
 import { blockNumbers } from "./btree-spine.ts";
@@ -123,15 +123,17 @@ function formatMetadata(blocks: MetadataBlocks, dataBlockSectors: number): Metad
 
 /**
  * Opens metadata that is there.
- * @param dataBlockSectors - what the data block size should be; undefined: whatever it is.
+ * @param dataBlockSectors - what the data block size should be; undefined: whatever it is, and whichever features it asks for.
  * @returns EINVAL for another block size or unknown features, EILSEQ for what is no superblock, ENOTBLK, EIO.
  */
 export function openMetadata(blocks: MetadataBlocks, dataBlockSectors?: number): MetadataState | Errno {
   const block = blocks.read(SUPERBLOCK_LOCATION, "superblock");
   if (isErrno(block)) return block;
   const superblock = new Superblock(block.words);
-  if (dataBlockSectors !== undefined && superblock.dataBlockSectors !== dataBlockSectors) return EINVAL;
-  if (superblock.hasUnknownFeatures) return EINVAL;
+  if (dataBlockSectors !== undefined && !superblock.hasMagic) return EILSEQ;
+  // A checker takes what a pool would not.
+  if (dataBlockSectors !== undefined && (superblock.dataBlockSectors !== dataBlockSectors || superblock.hasUnknownFeatures))
+    return EINVAL;
   const state = assemble(blocks);
   const failed =
     state.tx.space.open(superblock.words, superblock.metadataSpaceAt) ??
@@ -140,6 +142,17 @@ export function openMetadata(blocks: MetadataBlocks, dataBlockSectors?: number):
   state.devices.root = superblock.mappings;
   state.details.root = superblock.details;
   return state;
+}
+
+/** The trees of metadata that is there, for looking only: of the space maps nothing is read. @returns EILSEQ, ENOTBLK, EIO. */
+export function openTrees(blocks: MetadataBlocks): { readonly superblock: Superblock; readonly state: MetadataState } | Errno {
+  const block = blocks.read(SUPERBLOCK_LOCATION, "superblock");
+  if (isErrno(block)) return block;
+  const superblock = new Superblock(block.words);
+  const state = assemble(blocks);
+  state.devices.root = superblock.mappings;
+  state.details.root = superblock.details;
+  return { superblock, state };
 }
 
 /** Opens the metadata on a device, or makes it where the first block is all zeros and that is wanted. @returns EPERM where it is not. */

@@ -123,6 +123,11 @@ export class Superblock {
     return this.words[AT.compatRo] !== 0 || this.words[AT.incompat] !== 0;
   }
 
+  /** Blocks of the data device. */
+  get dataBlocks(): number {
+    return get64(this.words, AT.dataSpace);
+  }
+
   /** The word at which the data's space map root begins. */
   get dataSpaceAt(): number {
     return AT.dataSpace;

@@ -9,7 +9,7 @@ import { buildImage } from "../../sim/thin/build.ts";
 import { type BlockFault, checkImage, type ImageFault } from "../../sim/thin/check-image.ts";
 import { type BlockKind, METADATA_BLOCK_SIZE } from "../../sim/thin/metadata-block.ts";
 import { MetadataBlocks } from "../../sim/thin/metadata-blocks.ts";
-import { type MetadataState, openMetadata } from "../../sim/thin/metadata-state.ts";
+import { type MetadataState, openTrees } from "../../sim/thin/metadata-state.ts";
 import { type DeviceModel, readDeviceDetails, readDevices } from "../../sim/thin/model.ts";
 import { checksumOf } from "../../sim/thin/sealed-block.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "../../sim/thin/superblock.ts";
@@ -45,8 +45,11 @@ function blockText({ block, what, numbers: [one, other] = [], as = "node" }: Blo
       return `max entries too large: ${one} (block ${block})`;
     case "entries":
       return `bad nr_entries: ${one} < ${other} (block ${block})`;
+    case "bounds":
+      return `block out of bounds (${block} >= ${one})\n`;
     case "checksum":
     case "place":
+      if (one !== undefined) return `bad checksum in ${BLOCK_NAMES[as]}, wanted ${one}`;
       return `bad checksum in ${BLOCK_NAMES[as]} (block ${block})`;
     default:
       return `btree node is not as it should be (block ${block})`;
@@ -136,17 +139,14 @@ export function thinCheck(device: BlockDevice): ToolResult {
   const out =
     superblock === undefined
       ? ""
-      : `TRANSACTION_ID=${superblock.transaction}\nMETADATA_FREE_BLOCKS=${superblock.metadataBlocks - 1}\n`;
+      : `TRANSACTION_ID=${superblock.transaction}\nMETADATA_FREE_BLOCKS=${Math.floor(device.size / METADATA_BLOCK_SIZE) - 1}\n`;
   return { out, err, exitCode: faults.length === 0 ? 0 : 1 };
 }
 
 /** An image that is open; what the tool says where it cannot be. */
 function openImage(device: BlockDevice): { readonly superblock: Superblock; readonly state: MetadataState } | ToolResult {
-  const blocks = new MetadataBlocks(device);
-  const block = blocks.read(SUPERBLOCK_LOCATION, "superblock");
-  if (isErrno(block)) return { out: "", err: superblockText(device), exitCode: 1 };
-  const state = openMetadata(blocks);
-  return isErrno(state) ? NO_DUMP : { superblock: new Superblock(block.words), state };
+  const image = openTrees(new MetadataBlocks(device));
+  return isErrno(image) ? { out: "", err: superblockText(device), exitCode: 1 } : image;
 }
 
 /**
@@ -170,7 +170,7 @@ export function readImage(
       flags: superblock.flags,
       version: superblock.version,
       dataBlockSectors: superblock.dataBlockSectors,
-      dataBlocks: state.data.refcounts.blocks,
+      dataBlocks: superblock.dataBlocks,
     },
     devices,
     held: superblock.held,

@@ -5,9 +5,10 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { keyAt, setCount, setKey, valueAt } from "../../sim/thin/btree-node.ts";
+import { ThinPool } from "../../sim/thin/pool.ts";
 import { seal, unseal } from "../../sim/thin/sealed-block.ts";
-import { thinCheck, thinRestore } from "../../src/thin/commands.ts";
-import { HAS_TOOLS, image, tool } from "./thin-lab.ts";
+import { thinCheck, thinDump, thinRestore } from "../../src/thin/commands.ts";
+import { HAS_TOOLS, image, table, tool, toolOnEach } from "./thin-lab.ts";
 
 const BLOCK = 4096;
 const SIZE = 1024 * BLOCK;
@@ -115,4 +116,74 @@ const FIGURES: readonly (readonly [...Damage, string])[] = [
 
 test.each(FIGURES)("%s: figures that do not agree are found", (_, where, damage, words) => {
   expect(checked(where, damage).mine).toMatchObject({ code: 1, err: expect.stringContaining(words) });
+});
+
+/** Words of the superblock that say where something is: the roots of both trees, and of each space map its index and its counts. */
+const ROOTS = {
+  details: 82,
+  mappings: 80,
+  "data index": 20,
+  "data counts": 22,
+  "metadata index": 52,
+  "metadata counts": 54,
+  held: 14,
+};
+
+/** What the checker says where a root leads to a block of another kind, to one of another tree or behind the end. */
+const LEADS: readonly (readonly [keyof typeof ROOTS, number, string])[] = [
+  ["details", 0, "missing devices: [0, -]\n    bad checksum in btree node (block 0)"],
+  ["details", 2, "missing devices: [0, -]\n    bad checksum in btree node (block 2)"],
+  ["details", 9, "missing devices: [0, -]\n    value size mismatch: expected 24, but got 8 (block 9)."],
+  ["details", 5000, "missing devices: [0, -]\n    block out of bounds (5000 >= 1024)"],
+  ["mappings", 0, "missing all mappings for devices: [0, -]\n    bad checksum in btree node (block 0)"],
+  ["mappings", 9, "thin device 100 is missing mappings [0, -]\n    block out of bounds (33554432 >= 1024)"],
+  ["mappings", 5000, "missing all mappings for devices: [0, -]\n    block out of bounds (5000 >= 1024)"],
+  ["data index", 0, "bad checksum in btree node (block 0)"],
+  ["data index", 9, "metadata reference counts differ for block 5, expected 0, but got 1"],
+  ["data index", 5000, "block out of bounds (5000 >= 1024)"],
+  ["data counts", 1, "bad checksum in btree node (block 1)"],
+  ["data counts", 9, "metadata reference counts differ for block 6, expected 0, but got 1"],
+  ["metadata index", 0, "bad checksum in metadata index block (block 0)"],
+  ["metadata index", 5000, "block out of bounds (5000 >= 1024)"],
+  ["metadata counts", 0, "bad checksum in btree node (block 0)"],
+  ["metadata counts", 9, "metadata reference counts differ for block 3, expected 0, but got 1"],
+  ["held", 2, "bad checksum in superblock, wanted 3081439809"],
+  ["held", 5000, "block out of bounds (5000 >= 1024)"],
+];
+
+/** An image whose superblock says something else. */
+function withWord(at: number, value: number): { readonly disk: Disk; readonly raw: Uint8Array } {
+  const { raw } = places();
+  const found = unseal(Content.literal(raw.slice(0, BLOCK)), 0, "superblock");
+  if (isErrno(found)) throw new Error(found.code);
+  found.words[at] = value;
+  raw.set(seal(found).toBytes(), 0);
+  const disk = new Disk({ size: SIZE });
+  disk.write(bytes(0), Content.literal(raw));
+  return { disk, raw };
+}
+
+test("a root that leads elsewhere: what is there is told as the tool tells it", () => {
+  const images = LEADS.map(([root, block]) => withWord(ROOTS[root], block));
+  const mine = images.map(({ disk }) => thinCheck(disk)).map(({ out, err, exitCode }) => ({ out, err, code: exitCode }));
+  for (const [at, [root, block, words]] of LEADS.entries()) expect(mine[at]?.err, `${root} at ${block}`).toContain(words);
+  if (!HAS_TOOLS) return;
+  const raws = images.map(({ raw }) => raw);
+  for (const [at, told] of toolOnEach("thin_check", raws).entries()) expect(mine[at], LEADS[at]?.join(" ")).toEqual(told);
+});
+
+test("a dump needs no map of the metadata, and neither it nor a check asks for features; a pool needs all that it knows", () => {
+  const [magic, compatRo] = [8, 89];
+  for (const [at, value, errno] of [
+    [ROOTS["metadata index"], 5000, "EIO"],
+    [compatRo, 1, "EINVAL"],
+    [magic, 9, "EILSEQ"],
+  ] as const) {
+    const { disk, raw } = withWord(at, value);
+    expect(thinDump(disk).out).toBe(XML);
+    if (at !== ROOTS["metadata index"]) expect(thinCheck(disk)).toMatchObject({ exitCode: 0 });
+    if (HAS_TOOLS) expect(tool("thin_dump", raw)).toMatchObject({ out: XML, code: 0 });
+    const data = new Disk({ size: 1600 * 65_536 });
+    expect(ThinPool.open({ name: "pool", table: table(), data, metadata: disk })).toMatchObject({ errno: { code: errno } });
+  }
 });

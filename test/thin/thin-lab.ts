@@ -87,6 +87,20 @@ export function tools(calls: readonly (readonly string[])[], raw: Uint8Array, ot
   }
 }
 
+/** Runs one of them on several images, by one process of ours for all. */
+export function toolOnEach(name: string, raws: readonly Uint8Array[]): readonly Told[] {
+  const folder = mkdtempSync(join(tmpdir(), "thin-images-"));
+  try {
+    for (const [at, raw] of raws.entries()) writeFileSync(join(folder, `image${at}`), raw);
+    const script = raws.map((_, at) => `${name} image${at} >out${at} 2>err${at}; echo $? >code${at}`).join("\n");
+    spawnSync("sh", ["-c", script], { cwd: folder });
+    const read = (file: string): string => readFileSync(join(folder, file), "utf8");
+    return raws.map((_, at) => ({ out: read(`out${at}`), err: read(`err${at}`), code: Number(read(`code${at}`)) }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** Runs one of them on an image. */
 export function tool(name: string, raw: Uint8Array, ...args: string[]): Told {
   return tools([[name, ...args, IMAGE]], raw)[0] as Told;

@@ -55,7 +55,8 @@ function made(): Disk {
   for (let n = 0; n < 40; n++) files.make(`/d/f${n}`);
   must(files.fs.tmpfile(files.at("/x").directory, NEW));
   files.fs.unmount();
-  expect(zfsCreate(pool, "tank/b")).toBeUndefined();
+  // More than the root of the pool's tables holds beside their tree.
+  for (let n = 0; n < 20; n++) expect(zfsCreate(pool, n === 0 ? "tank/b" : `tank/b${n}`)).toBeUndefined();
   expect(pool.export()).toBeUndefined();
   return disk;
 }
@@ -228,3 +229,47 @@ test.each(Object.entries(CALLS))("to %s", (_, call) => {
 test.each(Object.entries(COMMANDS))("to %s", (_, command) => {
   expect(faults((of) => () => command(of))).toEqual([]);
 });
+
+test("to import", () => {
+  const sound = DISK.counters.reads;
+  const one = DISK.clone({ silent: true });
+  const lab = new ZfsLab();
+  must(importPool({ clock: lab.clock, memory: MIB(64) }, [one])).stop();
+  const reads = one.counters.reads - sound;
+  const answers = new Set<string>();
+  for (let at = 1; at <= reads; at += 3) {
+    const device = new FaultyDevice(DISK.clone({ silent: true }));
+    device.inject({ on: "read", at, times: Number.POSITIVE_INFINITY });
+    const got = importPool({ clock: lab.clock, memory: MIB(64) }, [device]);
+    answers.add(isErrno(got) ? got.code : "a pool");
+    if (!isErrno(got)) got.stop();
+  }
+  // Without a label there is none at all.
+  expect([...answers].sort()).toEqual(["EIO", "ENOENT"]);
+});
+
+test.each(Object.entries({ ...COMMANDS, "write a file": writeSome }))(
+  "to %s: a group that finds no place for a block suspends the pool, and leaves the one before",
+  (_, command) => {
+    for (const at of [1, 2, 3, 5, 8, 13]) {
+      const of = found(DISK);
+      const { space } = of.pool.store;
+      const allocate = space.allocate.bind(space);
+      let asked = 0;
+      space.allocate = (size, copies) => (++asked >= at ? undefined : allocate(size, copies));
+      const got = answer(command(of));
+      of.pool.syncIfDirty();
+      of.pool.stop();
+      if (asked < at) continue;
+      expect(got === "undefined" || DECLARED.test(got), `allocation ${at}: ${got}`).toBe(true);
+      expect(of.pool.failure?.code, `allocation ${at}`).toBe("EIO");
+      expect(shown(of.disk) === BEFORE, `allocation ${at}`).toBe(true);
+    }
+  },
+);
+
+function writeSome({ lab, pool }: Found): unknown {
+  const files = new Files(lab, lab.mount(pool, "tank/a"));
+  files.write("/large", Content.pattern(5, KIB(2)), KIB(300));
+  return undefined;
+}

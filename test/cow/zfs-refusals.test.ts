@@ -253,3 +253,114 @@ describe("pools", () => {
     expect(zfsList(lost, { type: "all" })).toEqual(before);
   });
 });
+
+describe("destroy", () => {
+  test.each<readonly [string, string, Parameters<typeof zfsDestroy>[2], string]>([
+    ["no filesystem", "tank/none", {}, "cannot open 'tank/none': dataset does not exist"],
+    ["no snapshot", "tank/a@none", {}, "could not find any snapshots to destroy; check snapshot names."],
+    [
+      "the pool's own filesystem",
+      "tank",
+      {},
+      "cannot destroy 'tank': operation does not apply to pools\nuse 'zfs destroy -r tank' to destroy all datasets in the pool\nuse 'zpool destroy tank' to destroy the pool itself",
+    ],
+    [
+      "a filesystem with children and snapshots",
+      "tank/a",
+      {},
+      "cannot destroy 'tank/a': filesystem has children\nuse '-r' to destroy the following datasets:\ntank/a@s\ntank/a@t\ntank/a/b",
+    ],
+    [
+      "a filesystem with clones outside",
+      "tank/a",
+      { recursive: true },
+      "cannot destroy 'tank/a': filesystem has dependent clones\nuse '-R' to destroy the following datasets:\ntank/clone",
+    ],
+    [
+      "a snapshot with clones",
+      "tank/a@s",
+      {},
+      "cannot destroy 'tank/a@s': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\ntank/clone",
+    ],
+  ])("of %s is refused, and nothing goes", (_, path, options, said) => {
+    const before = everything();
+    expect(zfsDestroy(pool, path, options)).toBe(said);
+    expect(everything()).toEqual(before);
+  });
+
+  test("of a snapshot that is mounted is refused", () => {
+    const mounted = lab.mount(pool, "tank/a@t");
+    expect(zfsDestroy(pool, "tank/a@t")).toBe("cannot destroy 'tank/a@t': dataset is busy");
+    mounted.unmount();
+    expect(zfsDestroy(pool, "tank/a@t")).toBeUndefined();
+    checkPool(pool);
+  });
+
+  test("of everything in a pool leaves the pool's own filesystem, and the space that was taken and promised is free again", () => {
+    expect(zfsSet(pool, "reservation", "20M", "tank/c")).toBeUndefined();
+    expect(zfsSet(pool, "atime", "off", "tank")).toBeUndefined();
+    const used = (): number => Number(zfsGet(pool, ["used"], "tank")?.[0]?.[2]);
+    const before = used();
+    expect(before).toBeGreaterThan(MIB(20));
+    expect(zfsDestroy(pool, "tank", { recursive: true })).toBeUndefined();
+    expect(zfsList(pool, { columns: ["name", "atime"], type: "all" })).toEqual([["tank", "off"]]);
+    expect(used()).toBeLessThan(MIB(1));
+    expect(zfsCreate(pool, "tank/a")).toBeUndefined();
+    checkPool(pool);
+  });
+});
+
+describe("limits", () => {
+  test("a refquota counts what a filesystem refers to, its snapshots not, and shows what is left of it", () => {
+    expect(zfsSet(pool, "refquota", "2M", "tank/c")).toBeUndefined();
+    const files = new Files(lab, lab.mount(pool, "tank/c"));
+    const free = (): number => files.fs.statfs().blocksFree * 131_072;
+    expect(free()).toBeLessThanOrEqual(MIB(2));
+    files.make("/g");
+    files.write("/f", Content.pattern(1, MIB(3)));
+    pool.syncIfDirty();
+    expect(free()).toBe(0);
+    expect(files.write("/g", Content.pattern(2, MIB(1)))).toMatchObject({ code: "EDQUOT" });
+    expect(zfsSnapshot(pool, "tank/c@s")).toBeUndefined();
+    files.unlink("/f");
+    pool.syncIfDirty();
+    expect(files.write("/g", Content.pattern(2, MIB(1)))).toBe(MIB(1));
+    checkPool(pool);
+  });
+
+  test("one that is nearly reached has the group written first; where that fails the call does", () => {
+    const device = new FaultyDevice(new Disk({ size: MIB(128) }));
+    const small = lab.create({ name: "small", tops: [[device]] });
+    expect(zfsCreate(small, "small/x", { quota: "4M" })).toBeUndefined();
+    const files = new Files(lab, lab.mount(small, "small/x"));
+    files.make("/g");
+    files.write("/f", Content.pattern(1, MIB(1)));
+    device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+    expect(files.write("/g", Content.pattern(2, MIB(1)))).toMatchObject({ code: "EIO" });
+    expect(zpoolList(small).health).toBe("SUSPENDED");
+  });
+});
+
+test("a clone of a clone is promoted over the one between, and each side's sums are those of its blocks", () => {
+  const write = (name: string, seed: number): void => {
+    const mounted = lab.mount(pool, name);
+    new Files(lab, mounted).write(`/${seed}`, Content.pattern(seed, MIB(1)));
+    mounted.unmount();
+  };
+  write("tank/clone", 1);
+  for (const name of ["u", "v"]) expect(zfsSnapshot(pool, `tank/clone@${name}`)).toBeUndefined();
+  expect(zfsClone(pool, "tank/clone@v", "tank/third")).toBeUndefined();
+  write("tank/third", 2);
+  expect(zfsPromote(pool, "tank/third")).toBeUndefined();
+  checkPool(pool);
+  expect(zfsList(pool, { columns: ["name", "origin"], type: "all" }).filter(([name]) => /clone|third/.test(name ?? ""))).toEqual([
+    ["tank/clone", "tank/third@v"],
+    ["tank/third", "tank/a@s"],
+    ["tank/third@u", "-"],
+    ["tank/third@v", "-"],
+  ]);
+  expect(zfsDestroy(pool, "tank/clone")).toBeUndefined();
+  expect(zfsPromote(pool, "tank/third")).toBeUndefined();
+  checkPool(pool);
+  expect(zfsGet(pool, ["origin", "creation"], "tank/third")?.map((row) => row[2])).toEqual(["-", expect.stringMatching(/^\d+$/)]);
+});

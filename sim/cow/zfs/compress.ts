@@ -15,7 +15,7 @@ export const EMBEDDED_MAX = 112;
 /** Bytes that a compressor makes of a block; the block's own size where it does not save an eighth. */
 export function compressedLength(raw: Uint8Array, length: number, how: Compression, zeros = 0): number {
   const whole = length + zeros;
-  if (how === "off" || whole === 0) return whole;
+  if (how === "off") return whole;
   const made = how === "lz4" ? lz4Length(raw, length, zeros) : lzjbLength(raw, length);
   return made > whole - (whole >> 3) ? whole : made;
 }

@@ -79,9 +79,12 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
     if (one !== directory) inside.add(one.head);
   }
   const isDeep = options.recursive === true || options.clones === true;
+  if (directory.parent === undefined && !isDeep) return ofPool(head.path);
   if (inside.size > 0 && !isDeep) return refusal(doing, "filesystem has children", "-r", listed(directory));
   const all = new Set<Dataset>();
   dependentsOfDirectory(directory, all);
+  // The pool's own filesystem stays, whatever it is told.
+  if (directory.parent === undefined) all.delete(head);
   const outside = [...all].filter((dataset) => dataset !== head && !inside.has(dataset));
   if (outside.length > 0 && options.clones !== true) {
     return refusal(doing, "filesystem has dependent clones", "-R", outside);
@@ -89,6 +92,14 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
   const busy = [...all].find((dataset) => dataset.mounts > 0);
   if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
   return destroyAll(pool, all);
+}
+
+function ofPool(name: string): string {
+  return [
+    `cannot destroy '${name}': operation does not apply to pools`,
+    `use 'zfs destroy -r ${name}' to destroy all datasets in the pool`,
+    `use 'zpool destroy ${name}' to destroy the pool itself`,
+  ].join("\n");
 }
 
 /** Children and snapshots in the order in which zfs lists them. */

@@ -39,11 +39,11 @@ export class Directory {
   #properties: Map<string, string> | undefined;
   readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0 };
 
-  constructor(id: number, of: { name: string; parent: Directory | undefined; properties?: Iterable<readonly [string, string]> }) {
+  constructor(id: number, of: { name: string; parent: Directory | undefined; properties: Iterable<readonly [string, string]> }) {
     this.id = id;
     this.name = of.name;
     this.parent = of.parent;
-    for (const [name, value] of of.properties ?? []) this.setProperty(name, value);
+    for (const [name, value] of of.properties) this.setProperty(name, value);
     this.head = new Dataset(id + 1, this, undefined);
   }
 
@@ -74,13 +74,9 @@ export class Directory {
   get properties(): ReadonlyMap<string, string> {
     return this.#properties ?? NO_PROPERTIES;
   }
-  /** Sets a property here; with undefined it is inherited again. */
-  setProperty(name: string, value: string | undefined): void {
-    if (value === undefined) this.#properties?.delete(name);
-    else {
-      this.#properties ??= new Map();
-      this.#properties.set(name, value);
-    }
+  setProperty(name: string, value: string): void {
+    this.#properties ??= new Map();
+    this.#properties.set(name, value);
   }
 
   /** The whole name: "tank/a". */
@@ -184,10 +180,8 @@ export class Dataset {
     return this.previous?.group ?? 0;
   }
 
-  /** The group of the newest snapshot of the line that is older than a block born at `birth`. */
-  keyOf(birth: number): number {
-    const { previous } = this;
-    if (previous === undefined) return 0;
+  /** The group of the newest snapshot of the line that is older than a block born at `birth`. @param previous - the newest of all. */
+  keyOf(birth: number, previous: Dataset): number {
     if (previous.#askedBirth === birth) return previous.#askedKey;
     let at: Dataset | undefined = previous;
     // An older snapshot may have been asked the same: blocks of one group die in clone after clone.
@@ -253,7 +247,7 @@ export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
     return true;
   }
   assert(previous !== undefined, `${head.path}: a block of group ${pointer.birth} has no snapshot to stay with`);
-  head.deadList.add(head.keyOf(pointer.birth), pointer);
+  head.deadList.add(head.keyOf(pointer.birth, previous), pointer);
   if (previous.next === head && pointer.birth > previous.previousGroup) previous.unique += used;
   if (pointer.birth > head.directory.originGroup) {
     head.directory.usage.head -= used;

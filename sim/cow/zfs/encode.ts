@@ -330,6 +330,6 @@ export function headLength(profile: ZfsProfile, leaves: Uint32Array): number {
   view.setUint32(0, 1, true);
   view.setUint32(4, 0x80000000, true);
   const each = 1024 / Math.min(1024, leaves.length);
-  for (let n = 0; n < 1024; n++) put64(LEAF_BYTES / 2 + n * 8, leaves[Math.floor(n / each)] ?? 0);
+  for (let n = 0; n < 1024; n++) put64(LEAF_BYTES / 2 + n * 8, leaves[Math.floor(n / each)] as number);
   return compressedLength(raw, LEAF_BYTES, profile.metadataCompression);
 }

@@ -66,7 +66,7 @@ export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
   const matchEnd = length - LZ4_LAST_LITERALS;
   let out = LZ4_HEADER;
   let anchor = 0;
-  let at = length > LZ4_MATCH_LIMIT ? findMatch(raw, 0, limit) : -1;
+  let at = findMatch(raw, 0, limit);
   while (at >= 0) {
     let known = candidate;
     while (at > anchor && known > 0 && raw[at - 1] === raw[known - 1]) {

@@ -8,6 +8,7 @@
  *
  * Interface: `change` names what has changed, `remove` what is gone; `sync` writes it with the group at work.
  */
+import { assert } from "../../core/assert.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
@@ -118,7 +119,11 @@ export class MetaSet implements TreeIo {
   #pointer: BlockPointer | undefined;
   readonly rootDirectory: number;
 
-  constructor(store: BlockStore, pointer: BlockPointer | undefined, root: Partial<MetaRootRecord>) {
+  constructor(
+    store: BlockStore,
+    pointer: BlockPointer | undefined,
+    root: Partial<MetaRootRecord> & Pick<MetaRootRecord, "nextId" | "rootDirectory">,
+  ) {
     this.#store = store;
     this.#pointer = pointer;
     this.#tree = new BlockTree(this, root.top, root.levels ?? 2);
@@ -128,8 +133,8 @@ export class MetaSet implements TreeIo {
     this.#history = root.history ?? [];
     this.#historyBytes = this.#history.length * SECTOR;
     this.growths = Math.max(0, this.#base.length - 1);
-    this.nextId = root.nextId ?? 2;
-    this.rootDirectory = root.rootDirectory ?? 0;
+    this.nextId = root.nextId;
+    this.rootDirectory = root.rootDirectory;
   }
 
   /** A number for a new object, and the one behind it. */
@@ -289,8 +294,8 @@ export class MetaSet implements TreeIo {
   load(visitObject: (record: MetaRecord) => void, visitBlock: (pointer: BlockPointer) => void): Errno | undefined {
     const top = this.#tree.settle();
     if (isErrno(top)) return top;
-    for (const pointer of [...this.#base, ...this.#history]) visitBlock(pointer);
-    if (this.#pointer !== undefined) visitBlock(this.#pointer);
+    assert(this.#pointer !== undefined, "a meta object set is read that was never written");
+    for (const pointer of [...this.#base, ...this.#history, this.#pointer]) visitBlock(pointer);
     const blocks: BlockPointer[] = [];
     const failed = visitTree(this, top, -1, (pointer) => {
       visitBlock(pointer);

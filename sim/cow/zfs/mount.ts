@@ -5,6 +5,7 @@
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { checkPool } from "./assemble.ts";
+import type { BlockPointer } from "./block-pointer.ts";
 import type { Dataset } from "./dsl.ts";
 import { IntentLog } from "./intent-log.ts";
 import { ObjectSet } from "./object-set.ts";
@@ -19,10 +20,11 @@ import { type ZplDataset, type ZplEnvironment, ZplState } from "./zpl/state.ts";
 const MOUNTED = new WeakMap<Dataset, ZfsFileSystem>();
 
 function setOfSnapshot(pool: Pool, snapshot: Dataset): ObjectSet | Errno {
-  const record = snapshot.pointer === undefined ? undefined : pool.store.readRecord(snapshot.pointer);
+  const pointer = snapshot.pointer as BlockPointer;
+  const record = pool.store.readRecord(pointer);
   if (isErrno(record)) return record;
   const owner = { copies: 1, born: () => undefined, kill: () => undefined };
-  return new ObjectSet(pool.store, owner, snapshot.pointer, record as ObjsetRecord | undefined);
+  return new ObjectSet(pool.store, owner, pointer, record as ObjsetRecord);
 }
 
 /** Mounts a dataset. @returns EIO when it cannot be read. */

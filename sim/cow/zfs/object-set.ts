@@ -349,7 +349,6 @@ export class ObjectSet implements TreeIo {
   }
 
   #syncSet(): BlockPointer | Errno {
-    if (!this.#dirty && this.#pointer !== undefined) return this.#pointer;
     const failed = this.#syncAccounting();
     if (failed !== undefined) return failed;
     const { profile } = this.store;

@@ -22,8 +22,7 @@ import { DirectoryData } from "./zpl/directory-data.ts";
 
 /** Makes a new head's object set: the tables of every filesystem, and an empty root folder. */
 function furnish(pool: Pool, head: Dataset): Errno | undefined {
-  const set = pool.setOf(head);
-  if (isErrno(set)) return set;
+  const set = pool.openSet(head);
   const failed = set.writeSystem();
   if (failed !== undefined) return failed;
   const root = pool.profile.rootObject;
@@ -37,7 +36,11 @@ function furnish(pool: Pool, head: Dataset): Errno | undefined {
   set.numbers.claim(root);
   set.objects += 1;
   set.addPending(root, new DirectoryData({ object: root, set, dentries: new DentryTable(), names: new NameTable() }));
-  return pool.syncHead(head);
+  const pointer = set.sync();
+  if (isErrno(pointer)) return pointer;
+  head.pointer = pointer;
+  pool.touch(head);
+  return undefined;
 }
 
 /** A new filesystem. */
@@ -143,7 +146,7 @@ function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
   pool.kill(head, old);
   head.pointer = made;
   pool.touch(head);
-  if (head.previous !== undefined) pool.meta.change(head.previous.id);
+  pool.meta.change((head.previous as Dataset).id);
   return undefined;
 }
 
@@ -186,28 +189,28 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
   pool.touch(next);
 }
 
-/** Ends a filesystem that has no snapshots and no children. Its origin goes with it when it was only waiting for that. */
+/** Ends a filesystem that has no snapshots and no children, and is not the pool's own. Its origin goes with it when it was only waiting for that. */
 export function destroyFilesystem(pool: Pool, directory: Directory): void {
-  const { head, origin, parent } = directory;
+  const { head, origin } = directory;
+  const parent = directory.parent as Directory;
   if (head.set !== undefined) pool.closeSet(head);
   pool.syncGroup(() => {
-    const { pointer: top } = head;
+    const top = head.pointer as BlockPointer;
     const failed =
-      (top === undefined ? undefined : destroyLog(pool.store, top)) ??
-      visitObjectSet(pool.store, top, head.previousGroup, (pointer) => pool.store.free(pointer));
+      destroyLog(pool.store, top) ?? visitObjectSet(pool.store, top, head.previousGroup, (pointer) => pool.store.free(pointer));
     if (failed !== undefined) return failed;
     const { head: used, snapshots, logical } = directory.usage;
     addUsage(directory, "head", { used: -used, logical: -logical });
     addUsage(directory, "snapshots", { used: -snapshots, logical: 0 });
     addUsage(directory, "promised", { used: -directory.usage.promised, logical: 0 });
     const reserved = directory.limit("reservation");
-    if (parent !== undefined && reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
-    parent?.removeChild(directory);
+    if (reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
+    parent.removeChild(directory);
     for (const object of [directory, head]) {
       pool.objects.delete(object.id);
       pool.meta.remove(object.id);
     }
-    if (parent !== undefined) pool.touch(parent.head);
+    pool.touch(parent.head);
     if (origin === undefined) return undefined;
     origin.removeClone(head);
     pool.meta.change(origin.id);
@@ -294,8 +297,8 @@ export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): voi
   });
 }
 
-/** Sets a property, or with undefined lets it be inherited. A reservation counts in the parent's space at once. */
-export function setProperty(pool: Pool, directory: Directory, name: string, value: string | undefined): void {
+/** Sets a property. A reservation counts in the parent's space at once. */
+export function setProperty(pool: Pool, directory: Directory, name: string, value: string): void {
   pool.syncGroup(() => {
     const before = Math.max(directory.used, directory.limit("reservation"));
     directory.setProperty(name, value);

@@ -126,8 +126,12 @@ export class Pool {
   /** The object set of a head, opened. */
   setOf(head: Dataset): ObjectSet | Errno {
     if (head.set !== undefined) return head.set;
-    const record = head.pointer === undefined ? undefined : this.store.readRecord(head.pointer);
-    if (isErrno(record)) return record;
+    const record = this.store.readRecord(head.pointer as BlockPointer);
+    return isErrno(record) ? record : this.openSet(head, record as ObjsetRecord);
+  }
+
+  /** Opens the object set of a head. @param record - absent for a head that has none yet. */
+  openSet(head: Dataset, record?: ObjsetRecord): ObjectSet {
     const policy = (): number => writePolicy(head.directory, this.profile).copies;
     const owner = {
       get copies(): number {
@@ -136,7 +140,7 @@ export class Pool {
       born: (pointer: BlockPointer): void => blockBorn(head, pointer),
       kill: (pointer: BlockPointer): void => this.kill(head, pointer),
     };
-    head.set = new ObjectSet(this.store, owner, head.pointer, record as ObjsetRecord | undefined);
+    head.set = new ObjectSet(this.store, owner, head.pointer, record);
     this.open.add(head);
     return head.set;
   }
@@ -166,8 +170,8 @@ export class Pool {
     for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
       this.#toWrite.set(at, (this.#toWrite.get(at) ?? 0) + bytes);
     }
-    if ((this.#toWrite.get(this.root) ?? 0) > this.#dirtyMax) return this.syncGroup();
-    return undefined;
+    // The root is above every directory.
+    return (this.#toWrite.get(this.root) as number) > this.#dirtyMax ? this.syncGroup() : undefined;
   }
 
   /** One that is over its limit by what is on the devices is refused; one that might get there waits for a group. */
@@ -241,16 +245,6 @@ export class Pool {
     this.#grownIn = this.store.group;
     this.#growths += 1;
     return this.meta.addBase(bytes);
-  }
-
-  /** Writes the set of one head that a task has changed. */
-  syncHead(head: Dataset): Errno | undefined {
-    const pointer = head.set?.sync();
-    if (isErrno(pointer)) return pointer;
-    if (pointer !== undefined) head.pointer = pointer;
-    this.touch(head);
-    if (head.previous !== undefined) this.meta.change(head.previous.id);
-    return undefined;
   }
 
   #syncMeta(): Errno | undefined {

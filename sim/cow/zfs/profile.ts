@@ -58,9 +58,9 @@ export interface ZfsProfile {
   metaslabShift(size: number): number;
 }
 
-/** The position of the highest bit that is set, from 1 on; 0 for 0. */
+/** The position of the highest bit that is set, from 1 on, of a number above 0. */
 function highestBit(value: number): number {
-  return value < 1 ? 0 : Math.floor(Math.log2(value)) + 1;
+  return Math.floor(Math.log2(value)) + 1;
 }
 
 function slopOpenZfs(space: number): number {
@@ -68,11 +68,11 @@ function slopOpenZfs(space: number): number {
   return Math.max(Math.min(Math.floor(space / 32), GIB(128)), least);
 }
 
-/** vdev_metaslab_set_size: 512 MiB each, unless that makes fewer than 16 or more than 200. */
+/** vdev_metaslab_set_size: 512 MiB each, unless that makes fewer than 16 or more than 200; 16 GiB at most. */
 function metaslabShiftOpenZfs(size: number): number {
   const count = Math.floor(size / MIB(512));
   if (count < 16) return Math.max(24, highestBit(Math.floor(size / 16)));
-  return count > 200 ? highestBit(Math.floor(size / 200)) : 29;
+  return count > 200 ? Math.min(34, highestBit(Math.floor(size / 200))) : 29;
 }
 
 /** Pool version 23 as zfs-fuse 0.7.0 has it. */

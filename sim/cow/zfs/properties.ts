@@ -50,7 +50,7 @@ function parseZfsSize(text: string): number | undefined {
   if (text === "none") return 0;
   const parts = SIZE.exec(text);
   if (parts === null) return undefined;
-  const unit = (parts[2] ?? "").toLowerCase();
+  const unit = (parts[2] as string).toLowerCase();
   return Math.floor(Number(parts[1]) * 1024 ** (unit === "" ? 0 : POWERS.indexOf(unit) + 1));
 }
 
@@ -72,7 +72,7 @@ export function keptValue(name: string, value: string): string | undefined {
   return choices === undefined || choices.includes(value) ? value : undefined;
 }
 
-/** A property's value, and where it comes from, as `zfs get` tells. */
+/** The value of a property that can be set, and where it comes from, as `zfs get` tells. */
 export function propertyOf(directory: Directory, name: string, profile: ZfsProfile): { value: string; source: string } {
   const own = directory.properties.get(name);
   if (own !== undefined) return { value: own, source: "local" };
@@ -87,7 +87,7 @@ export function propertyOf(directory: Directory, name: string, profile: ZfsProfi
   }
   if (name === "mountpoint") return { value: `/${directory.path}`, source: "default" };
   if (name === "compression") return { value: profile.defaultCompression, source: "default" };
-  return { value: DEFAULTS[name] ?? "-", source: "default" };
+  return { value: DEFAULTS[name] as string, source: "default" };
 }
 
 /** How blocks of a dataset are written. */

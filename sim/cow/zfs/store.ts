@@ -162,8 +162,8 @@ export class BlockStore {
   /** The metadata block behind a pointer. */
   readRecord(pointer: BlockPointer): BlockRecord | Errno {
     const content = this.read(pointer);
-    if (isErrno(content)) return content;
-    return content.wholeRecord() ?? EIO;
+    // What is no whole record was not read at all.
+    return isErrno(content) ? content : (content.wholeRecord() as BlockRecord);
   }
 
   /** Tells that a dataset has let go of a block which a snapshot keeps. @param snapshot - the group of the dataset's newest */

@@ -10,7 +10,7 @@
 import type { BlockDevice } from "../../block/device.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
-import { EIO, ENXIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { alignDown, alignUp, bytes, KIB, MIB } from "../../core/units.ts";
 import type { Dva } from "./block-pointer.ts";
 
@@ -151,13 +151,15 @@ export function readUberblock(tops: readonly TopLevel[], guid: number): Uberbloc
   return newest;
 }
 
+function childrenOf(tops: readonly TopLevel[], { vdev }: Dva): readonly BlockDevice[] {
+  return (tops[vdev] as TopLevel).children;
+}
+
 /** Writes a block's content, filled up with zeros to whole sectors, to one of its places. */
 export function writeAt(tops: readonly TopLevel[], dva: Dva, content: Content): Errno | undefined {
-  const top = tops[dva.vdev];
-  if (top === undefined) return ENXIO;
   let written = 0;
   let failed: Errno = EIO;
-  for (const device of top.children) {
+  for (const device of childrenOf(tops, dva)) {
     const whole = alignUp(content.length, device.sectorSize);
     const given = whole === content.length ? content : Content.concat([content, Content.zeros(whole - content.length)]);
     const wrong = device.write(bytes(dva.offset + FRONT_BYTES), given);
@@ -174,9 +176,7 @@ export function readAt(
   length: number,
   good: (content: Content) => boolean,
 ): Content | Errno {
-  const top = tops[dva.vdev];
-  if (top === undefined) return ENXIO;
-  for (const device of top.children) {
+  for (const device of childrenOf(tops, dva)) {
     const found = device.read(bytes(dva.offset + FRONT_BYTES), bytes(alignUp(length, device.sectorSize)));
     if (isErrno(found)) continue;
     const content = found.slice(0, length);

@@ -10,6 +10,7 @@
 import { Content } from "../../../core/content.ts";
 import { EFBIG, EINVAL, ENOSPC, ENOTSUP, ENXIO, type Errno, isErrno } from "../../../core/errno.ts";
 import { alignUp } from "../../../core/units.ts";
+import { PAGE_SIZE } from "../../../vfs/address-space.ts";
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -115,10 +116,23 @@ export function write(state: ZplState, object: number, offset: number, content: 
     else if (done === 0) return put;
     else break;
   }
-  data.mapping?.punch(offset, done);
+  const written = done === content.length ? content : content.slice(0, done);
+  if (data.mapping !== undefined) updatePages(data.mapping, offset, written);
   state.stamp(object, true);
-  state.dataset.intend({ op: "write", object, offset, content: done === content.length ? content : content.slice(0, done) });
+  state.dataset.intend({ op: "write", object, offset, content: written });
   return done;
+}
+
+/** Pages of mappings that are in memory see what is written; others are not brought there (update_pages). */
+function updatePages(mapping: CachedMapping, offset: number, content: Content): void {
+  const end = offset + content.length;
+  const following = (page: number): number => (mapping.isCached(page + 1) ? page + 1 : mapping.nextCached(page));
+  for (let page = following(Math.floor(offset / PAGE_SIZE) - 1); page * PAGE_SIZE < end; page = following(page)) {
+    const [from, to] = [Math.max(offset, page * PAGE_SIZE), Math.min(end, (page + 1) * PAGE_SIZE)];
+    mapping.write(from, content.slice(from - offset, to - offset), 0);
+  }
+  // They are as the file is: nothing is to be written back.
+  mapping.flush(offset, content.length);
 }
 
 /** Writes what of the content behind `done` goes into one block. @returns how much that is. */

@@ -55,10 +55,20 @@ class Image {
     const nodes = levels.map((size, level) =>
       Array.from({ length: size }, () => this.take("node", level === 0 ? references : 1)),
     );
-    fillLeaves(nodes.at(-1) ?? [], entries);
-    for (let level = nodes.length - 2; level >= 0; level--) fillParents(nodes[level] ?? [], nodes[level + 1] ?? []);
-    return nodes[0]?.[0]?.location ?? 0;
+    return fill(nodes, entries);
   }
+}
+
+/** Fills the nodes of a tree by levels, the root's first. @returns where the root is. */
+function fill(nodes: readonly (readonly MetadataBlock[])[], entries: Entries): number {
+  const levels = nodes.toReversed();
+  let below = levels[0] as readonly MetadataBlock[];
+  fillLeaves(below, entries);
+  for (const level of levels.slice(1)) {
+    fillParents(level, below);
+    below = level;
+  }
+  return (below[0] as MetadataBlock).location;
 }
 
 /** How many nodes each level has, the root's first. */
@@ -72,7 +82,7 @@ function levelSizes(entries: number, leafMax: number): readonly number[] {
 /** How many of `count` items go to each of `nodes` nodes: as many as fit, and the last two alike where the last would be too empty. */
 function shares(count: number, nodes: number, max: number): readonly number[] {
   const out = Array.from({ length: nodes }, (_, index) => Math.min(max, count - index * max));
-  const last = out.at(-1) ?? 0;
+  const last = out.at(-1) as number;
   if (nodes > 1 && last < max / 3) {
     const both = max + last;
     out[nodes - 2] = Math.ceil(both / 2);
@@ -254,7 +264,7 @@ function layOut(
   for (let node = 0; node < devicesNodes; node++) image.take("node");
   const roots = new Map<readonly MappingRun[], number>();
   for (const [runs, devices] of sharers) roots.set(runs, image.tree(mappings(runs), devices));
-  refill(image, devicesAt, numbers(model.devices.map(({ id, runs }) => [id, roots.get(runs) ?? 0])));
+  refill(image, devicesAt, numbers(model.devices.map(({ id, runs }) => [id, roots.get(runs) as number])));
   const dataEntries = indexEntries(dataBitmaps, model.dataBlocks, counts);
   refill(image, dataTree, {
     count: dataEntries.length,
@@ -283,8 +293,7 @@ function refill(image: Image, at: number, entries: Entries): void {
     next += size;
     return level;
   });
-  fillLeaves(nodes.at(-1) ?? [], entries);
-  for (let level = nodes.length - 2; level >= 0; level--) fillParents(nodes[level] ?? [], nodes[level + 1] ?? []);
+  fill(nodes, entries);
 }
 
 /** Writes an image of a model to a device. @returns ENOSPC where it does not fit, or the device's error. */

@@ -4,7 +4,7 @@
  *
  * Interface: nothing is changed. A tree that cannot be read is told, and the counts are not compared then.
  */
-import { EILSEQ, ENOTBLK, type Errno, isErrno } from "../core/errno.ts";
+import { EILSEQ, EIO, ENOTBLK, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
@@ -216,7 +216,11 @@ function checkSpaceMap(checker: Checker, refcounts: Refcounts, indexIsTree: bool
   else checker.reference(refcounts.index.root);
   const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
   for (let bitmap = 0; readable && bitmap * BITMAP_ENTRIES < refcounts.blocks; bitmap++) {
-    if (refcounts.index.load(bitmap, entry) !== undefined) return false;
+    const failed = refcounts.index.load(bitmap, entry);
+    if (failed !== undefined) {
+      fault({ block: refcounts.index.root, what: failed === EIO ? "device" : "shape" });
+      return false;
+    }
     const words = checker.read(entry.block, "bitmap");
     if ("block" in words) fault(words);
     else checker.reference(entry.block);
@@ -233,12 +237,15 @@ function compare(
   kind: "metadataCount" | "dataCount",
 ): void {
   const left = new Map(found);
-  refcounts.visit((block, got) => {
+  const wrong: ImageFault[] = [];
+  const failed = refcounts.visit((block, got) => {
     const expected = left.get(block) ?? 0;
     left.delete(block);
-    if (expected !== got) checker.faults.push({ kind, block, expected, got });
+    if (expected !== got) wrong.push({ kind, block, expected, got });
   });
-  for (const [block, expected] of left) if (expected > 0) checker.faults.push({ kind, block, expected, got: 0 });
+  for (const [block, expected] of left) wrong.push({ kind, block, expected, got: 0 });
+  if (failed === EIO) checker.faults.push({ kind: "spaceMap", fault: { block: refcounts.index.root, what: "device" } });
+  else checker.faults.push(...wrong);
 }
 
 /** A held copy of the superblock counts for both of its trees, whose nodes are mostly shared with the current ones. */

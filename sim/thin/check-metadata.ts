@@ -2,7 +2,7 @@
  * Whether a pool's metadata adds up: its last commit, as it lies in the cache and on the device, and what changed since.
  */
 import { assert, InvariantError } from "../core/assert.ts";
-import { type Errno, isErrno } from "../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../core/errno.ts";
 import { checkImage, type ImageFault } from "./check-image.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import type { MetadataState } from "./metadata-state.ts";
@@ -33,6 +33,7 @@ export function checkMetadata(
   if (isErrno(devices)) return;
   for (const { id, runs } of devices) {
     const device = metadata.device(id);
+    if (device === EIO) return;
     assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
     const mapped = runs.reduce((sum, { length }) => sum + length, 0);
     assert(
@@ -41,6 +42,7 @@ export function checkMetadata(
     );
     for (const { data, length } of runs) {
       const free = state.data.refcounts.firstUnused(data, data + length);
+      if (free === EIO) return;
       if (free !== -1) throw new InvariantError(`${name}: device ${id} maps block ${isErrno(free) ? data : free}, which is free`);
     }
   }

@@ -6,7 +6,6 @@
  *   data blocks: a data block's count is the number of leaves that have it, as in the trees on a device.
  * - A leaf has as many entries as fit 8 bits; most have one time, and no list of times.
  */
-import { assert } from "../core/assert.ts";
 import type { MappingRun } from "./model.ts";
 
 const FAN = 256;
@@ -176,9 +175,8 @@ export class CountedMap {
   runs(): readonly MappingRun[] {
     const runs: { origin: number; data: number; length: number; time: number }[] = [];
     for (let key = this.next(0); key >= 0; key = this.next(key + 1)) {
-      const leaf = this.leafOf(key);
-      const data = leaf === undefined ? undefined : CountedMap.blockIn(leaf, key);
-      assert(leaf !== undefined && data !== undefined, `key ${key} is mapped, and is not`);
+      const leaf = this.leafOf(key) as CountedLeaf;
+      const data = CountedMap.blockIn(leaf, key) as number;
       const time = CountedMap.timeIn(leaf, key);
       const last = runs.at(-1);
       if (last?.time === time && last.origin + last.length === key && last.data + last.length === data) last.length += 1;

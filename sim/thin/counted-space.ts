@@ -74,8 +74,8 @@ export class CountedSpace {
   }
 
   count(block: number): number {
-    const count = this.#counts[block] ?? 0;
-    return count === MANY ? (this.#many.get(block) ?? 0) : count;
+    const count = this.#counts[block] as number;
+    return count === MANY ? (this.#many.get(block) as number) : count;
   }
 
   inc(begin: number, end: number): void {

@@ -2,9 +2,9 @@
  * Making and deleting devices, and metadata snapshots: what the pool's messages ask for (drivers/md/dm-thin-metadata.c;
  * spec/block-cow.md §1.3).
  *
- * Interface: each gives undefined or an error; a missing device is ENODATA, one that exists EEXIST, one in use EBUSY.
+ * Interface: each gives undefined or an error; a missing device is one that exists EEXIST, one in use EBUSY.
  */
-import { EBUSY, EEXIST, EINVAL, ENODATA, type Errno, isErrno } from "../core/errno.ts";
+import { EBUSY, EEXIST, EINVAL, type Errno, isErrno } from "../core/errno.ts";
 import { BTree } from "./btree.ts";
 import { deleteTree } from "./btree-delete.ts";
 import { insert } from "./btree-insert.ts";
@@ -38,7 +38,8 @@ function rootValue(root: number): Uint32Array {
 export function createThin(metadata: ChangingMetadata, id: number): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
-  if (metadata.device(id) !== ENODATA) return EEXIST;
+  // An error of reading is no answer: the insertion will meet it, too (__create_thin, __create_snap).
+  if (!isErrno(metadata.device(id))) return EEXIST;
   const mappings = new BTree(state.tx, state.mappingType);
   const failed = mappings.create() ?? insert(state.devices, id, rootValue(mappings.root));
   if (failed !== undefined) return failed;
@@ -51,7 +52,8 @@ export function createThin(metadata: ChangingMetadata, id: number): Errno | unde
 export function createSnap(metadata: ChangingMetadata, id: number, originId: number): Errno | undefined {
   const state = metadata.change();
   if (isErrno(state)) return state;
-  if (metadata.device(id) !== ENODATA) return EEXIST;
+  // An error of reading is no answer: the insertion will meet it, too (__create_thin, __create_snap).
+  if (!isErrno(metadata.device(id))) return EEXIST;
   const hit = state.devices.find(originId);
   if (isErrno(hit)) return hit;
   const root = get64(hit.words, hit.valueAt);

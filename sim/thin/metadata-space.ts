@@ -153,7 +153,6 @@ export class MetadataSpace {
 
   /** How many references a block has, pending changes included. */
   count(block: number): number | Errno {
-    if (this.#making) return block < this.#cursor ? 1 : 0;
     const count = this.#now.count(block);
     return isErrno(count) ? count : count + this.#pendingFor(block);
   }

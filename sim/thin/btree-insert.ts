@@ -183,7 +183,7 @@ export function putEntry(
     return true;
   }
   const at = valueAt(node, index);
-  if (type.dec !== undefined && !(type.same?.(node, at, value) ?? false)) type.dec(node, at, 1);
+  if (type.dec !== undefined && type.same?.(node, at, value) !== true) type.dec(node, at, 1);
   node.set(value, at);
   return false;
 }

@@ -91,14 +91,20 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
  * @returns EOPNOTSUPP (ENOTSUP) in a mode that changes nothing, EINVAL for what it does not understand, EEXIST, ENODATA, EBUSY.
  */
 export function sendMessage(pool: ThinPool, message: string): Errno | undefined {
+  const words = message.split(/\s+/).filter((word) => word !== "");
+  const [name] = words;
+  if (name === undefined) {
+    // No target sees it (drivers/md/dm-ioctl.c, target_message).
+    pool.log("Empty message received.");
+    return EINVAL;
+  }
   if (pool.mode !== "write" && pool.mode !== "outOfDataSpace") {
     pool.log(`${pool.name}: unable to service pool target messages in READ_ONLY or FAIL mode`);
     return ENOTSUP;
   }
-  const words = message.split(/\s+/).filter((word) => word !== "");
-  const handler = HANDLERS[(words[0] ?? "").toLowerCase()];
+  const handler = HANDLERS[name.toLowerCase()];
   if (handler === undefined) {
-    pool.log(`Unrecognised thin pool target message received: ${words[0] ?? ""}`);
+    pool.log(`Unrecognised thin pool target message received: ${name}`);
     return EINVAL;
   }
   const failed = handler(pool, words);

@@ -100,9 +100,10 @@ export class MetadataBlocks {
     this.#oldest = 0;
   }
 
+  /** Takes a block that is in memory out of it. */
   #forget(location: number): void {
-    const chunk = this.#chunks[location >>> CHUNK_BITS];
-    if (chunk !== undefined) chunk[location & CHUNK_MASK] = undefined;
+    const chunk = this.#chunks[location >>> CHUNK_BITS] as (MetadataBlock | undefined)[];
+    chunk[location & CHUNK_MASK] = undefined;
   }
 
   /** Whether the first block is all zeros: a device that was never formatted. */

@@ -213,10 +213,12 @@ export class ThinVolume implements BlockDevice {
   #provision(virtual: number, block: number, offset: number, piece: Content): Errno | undefined {
     const { pool } = this;
     const isWhole = piece.length === pool.blockSize;
-    const hasOrigin = this.#origin !== undefined && startOf(virtual, pool.blockSize) < this.#origin.size;
+    const reachesHere = this.#origin !== undefined && startOf(virtual, pool.blockSize) < this.#origin.size;
+    const origin = reachesHere ? this.#origin : undefined;
+    const hasOrigin = origin !== undefined;
     const zeroes = !isWhole && !hasOrigin && pool.table.features.zeroNewBlocks;
     const copies = !isWhole && hasOrigin;
-    const filled = copies ? this.#copyFromOrigin(virtual, block) : zeroes ? this.#zero(block) : undefined;
+    const filled = copies ? this.#copyFromOrigin(origin, virtual, block) : zeroes ? this.#zero(block) : undefined;
     if (filled !== undefined) return EIO;
     const way =
       isWhole && (hasOrigin || pool.table.features.zeroNewBlocks) ? "overwrite" : copies || zeroes ? "filled" : "asItIs";
@@ -235,12 +237,11 @@ export class ThinVolume implements BlockDevice {
   }
 
   /** Fills a new block from the external origin; behind the origin's end it is zeroed, or left as it is where the pool does not zero. */
-  #copyFromOrigin(virtual: number, block: number): Errno | undefined {
-    const origin = this.#origin;
+  #copyFromOrigin(origin: BlockDevice, virtual: number, block: number): Errno | undefined {
     const { data, blockSize, table } = this.pool;
     const from = startOf(virtual, blockSize);
-    const there = Math.min(blockSize, (origin?.size ?? 0) - from);
-    const content = origin?.read(from, bytes(there)) ?? EIO;
+    const there = Math.min(blockSize, origin.size - from);
+    const content = origin.read(from, bytes(there));
     if (isErrno(content)) return content;
     const to = startOf(block, blockSize);
     const failed = data.write(to, content);

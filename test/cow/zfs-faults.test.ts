@@ -52,7 +52,8 @@ function made(): Disk {
   zfsSnapshot(pool, "tank/a@s");
   zfsClone(pool, "tank/a@s", "tank/clone");
   files.write("/small", Content.text("later"));
-  for (let n = 0; n < 40; n++) files.make(`/d/f${n}`);
+  // The file without a name has its dnode in another block than the root.
+  for (let n = 0; n < 60; n++) files.make(`/d/f${n}`);
   must(files.fs.tmpfile(files.at("/x").directory, NEW));
   files.fs.unmount();
   // More than the root of the pool's tables holds beside their tree.
@@ -170,7 +171,9 @@ function mounted(lab: ZfsLab, pool: Pool, name: string): Errno | undefined {
   const dataset = findDataset(pool, name);
   if (dataset === undefined) throw new Error(name);
   const made = mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, 9), label: name });
-  return isErrno(made) ? made : pool.syncIfDirty();
+  if (isErrno(made)) return made;
+  expect(made.state.isDirectory(made.root)).toBe(true);
+  return pool.syncIfDirty();
 }
 
 const DISK = made();

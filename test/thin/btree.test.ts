@@ -178,6 +178,21 @@ describe.each(ORDERS)("a tree that grows %s", (_, key) => {
   });
 });
 
+test.each([1, 2, 3, 4])("a tree that grows and shrinks at random holds what it should, seed %i", (seed) => {
+  const random = new Random(seed);
+  const lab = new Lab();
+  for (let at = 0; at < 3000; at++) {
+    // Ever more is put, then ever more is taken, in runs that leave nodes unevenly full.
+    const key = random.below(40) * 50 + random.below(seed * 12);
+    if (random.below(3000) > at || random.below(4) === 0) lab.set(key, at);
+    else lab.take(key);
+    if (at % 750 === 749) lab.check();
+  }
+  lab.commit();
+  const run = removeRun(lab.tree, [...lab.model.keys()].sort((one, other) => one - other)[0] ?? 0, 2);
+  expect(isErrno(run)).toBe(false);
+});
+
 describe("where a block cannot be had or read", () => {
   /** A tree of three levels, half empty at one end, and a part of which another tree shares. */
   const whole = new Lab();

@@ -5,13 +5,15 @@
 import { describe, expect, test } from "vitest";
 import { Disk } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
-import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EILSEQ, EINVAL, EIO, ENODATA, ENOSPC, ENOTBLK, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { buildImage } from "../../sim/thin/build.ts";
 import { CountedMetadata } from "../../sim/thin/counted-metadata.ts";
 import { CountedSpace } from "../../sim/thin/counted-space.ts";
 import { PoolMetadata } from "../../sim/thin/metadata.ts";
+import { MetadataBlock } from "../../sim/thin/metadata-block.ts";
 import { MetadataBlocks } from "../../sim/thin/metadata-blocks.ts";
 import { readDeviceDetails } from "../../sim/thin/model.ts";
+import { seal, unseal } from "../../sim/thin/sealed-block.ts";
 import type { ThinDevice } from "../../sim/thin/thin-metadata.ts";
 
 /** Three bitmaps of the data's map. */
@@ -313,4 +315,39 @@ describe("counting in memory alone", () => {
     expect(metadata.findRange(snapshot, 0, 100)).toBe(EINVAL);
     snapshot.open -= 1;
   });
+});
+
+describe("metadata blocks", () => {
+  test("are not changed, made or written where they may only be read", () => {
+    const { metadata } = world(DISK);
+    const { blocks } = metadata;
+    blocks.readOnly = true;
+    expect([blocks.change(0, "superblock"), blocks.fresh(900, "node"), blocks.flush()]).toEqual([EPERM, EPERM, EPERM]);
+    expect(isErrno(blocks.read(0, "superblock"))).toBe(false);
+  });
+
+  test("are of the kind and at the place that they say", () => {
+    const node = new MetadataBlock(7, "node");
+    const content = seal(node);
+    expect(unseal(content, 8, "node")).toBe(ENOTBLK);
+    expect(unseal(content, 7, "bitmap")).toBe(EILSEQ);
+    expect(isErrno(unseal(content, 7, "node"))).toBe(false);
+  });
+
+  test("are as many as a space map can count, and a device must hold at least its maps", () => {
+    const { metadata } = world(DISK);
+    expect(metadata.growMetadata(255 * 16_320)).toBe(EINVAL);
+    expect(metadata.countData(DATA_BLOCKS)).toBe(EINVAL);
+    const small = new MetadataBlocks(new Disk({ size: 3 * 4096 }));
+    expect(PoolMetadata.open(small, { dataBlockSectors: 128, format: true, reserve: "none" })).toBe(ENOSPC);
+  });
+});
+
+test("a device that the trees do not have has no mappings, wherever its number would be", () => {
+  const { metadata } = world();
+  must(metadata.growData(10));
+  must(metadata.createThin(3));
+  must(metadata.createThin(5));
+  const of = device(metadata, 3);
+  for (const id of [1, 4, 9]) expect(metadata.lookup({ ...of, id }, 0)).toBe(ENODATA);
 });

@@ -66,6 +66,7 @@ describe("a message", () => {
     ["reserve_metadata_snap", undefined, []],
     ["release_metadata_snap 1", "EINVAL", ["Message received with 2 arguments instead of 1."]],
     ["release_metadata_snap", "EINVAL", ["release_metadata_snap message failed."]],
+    [" ", "EINVAL", ["Empty message received."]],
     ["trim 0 1", "EINVAL", ["Unrecognised thin pool target message received: trim"]],
   ] as const)("%s gives %s", (text, code, lines) => {
     const { pool, lines: got } = logged();

@@ -5,12 +5,14 @@
 import { describe, expect, test } from "vitest";
 import { Disk, keepAll } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
+import { LinearDevice } from "../../sim/block/linear.ts";
 import { Clock } from "../../sim/core/clock.ts";
 import { EINVAL, EIO, ENOSPC, ENOTSUP, isErrno } from "../../sim/core/errno.ts";
+import { EventStream } from "../../sim/core/events.ts";
 import { bytes, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
-import type { ThinPool } from "../../sim/thin/pool.ts";
+import { ThinPool } from "../../sim/thin/pool.ts";
 import type { PoolOptions } from "../../sim/thin/pool-options.ts";
 import { poolStatus, poolStatusLine } from "../../sim/thin/status.ts";
 import { ThinVolume } from "../../sim/thin/volume.ts";
@@ -381,4 +383,101 @@ describe("at the end of its metadata a pool", () => {
     expect([error, pool.mode, pool.metadata.needsCheck]).toEqual(["EIO", "readOnly", true]);
     expect(poolStatusLine(pool)).toMatch(/ ro discard_passdown queue_if_no_space needs_check 40 $/);
   });
+});
+
+describe("a pool's mode", () => {
+  test("is told to whoever listens, with what its volumes unmap", () => {
+    const clock = new Clock();
+    const events = new EventStream(() => clock.now);
+    const told: unknown[] = [];
+    events.subscribe(({ event }) => told.push(event.op === "poolMode" ? event.mode : event.op));
+    const { pool, volume } = fullPool(2, { clock, events });
+    expect(told.at(-1)).toBe("outOfDataSpace");
+    expect(volume.discard(bytes(0), bytes(BLOCK))).toBeUndefined();
+    expect(told.at(-1)).toBe("thinUnmap");
+    suspendAndResume(pool);
+    expect(told.slice(-2)).toEqual(["write", "thinProvision"]);
+  });
+
+  test("asked for at a resume stays what it is while the metadata is to be checked (set_pool_mode)", () => {
+    const { data, metadata } = disks({ data: 16, metadata: 256 });
+    const device = new FaultyDevice(metadata);
+    const pool = openPool({ data, metadata: device });
+    sendMessage(pool, "create_thin 0");
+    device.inject({ on: "flush" });
+    expect(sendMessage(pool, "create_thin 1")).toBeUndefined();
+    expect(pool.mode).toBe("readOnly");
+    pool.suspend();
+    pool.reload({ table: table() });
+    expect(pool.resume()).toBeUndefined();
+    expect([pool.mode, poolStatus(pool)?.needsCheck]).toEqual(["readOnly", true]);
+    const line = poolStatusLine(pool);
+    pool.close();
+    expect(line).toMatch(/ ro .* needs_check /);
+  });
+
+  test("without a block for a write in it is never asked for one, and its table must have a length", () => {
+    const { pool } = fullPool(2);
+    expect(() => pool.newBlock()).toThrow("a new block in mode outOfDataSpace");
+    const devices = disks({ data: 16, metadata: 256 });
+    expect(ThinPool.open({ name: "pool", table: table(), ...devices, sectors: 0 })).toMatchObject({
+      errno: EINVAL,
+      reason: "zero-length target",
+    });
+  });
+
+  test("out of data space comes also from a block that somebody has refused, and a commit by time that fails ends it", () => {
+    const clock = new Clock();
+    const { data, metadata } = disks({ data: 16, metadata: 256 });
+    const device = new FaultyDevice(metadata);
+    let refused = false;
+    const allocations = { fails: () => refused } as NonNullable<PoolOptions["allocations"]>;
+    const pool = openPool({ data, metadata: device }, { clock, allocations });
+    sendMessage(pool, "create_thin 0");
+    const volume = openVolume(pool, 0);
+    expect(volume.write(bytes(0), sectors(1, 128))).toBeUndefined();
+    refused = true;
+    expect(volume.submit(bytes(BLOCK), sectors(1, 1))).toBeInstanceOf(Waiting);
+    expect(pool.mode).toBe("outOfDataSpace");
+    device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+    clock.spend(seconds(2));
+    clock.runDueTimers();
+    expect(["readOnly", "fail"]).toContain(pool.mode);
+  });
+
+  test("of a pool without a clock lets no write wait: there is nobody to end it", () => {
+    const pool = openPool(disks({ data: 16, metadata: 256 }), { sectors: 128 });
+    sendMessage(pool, "create_thin 0");
+    const volume = openVolume(pool, 0);
+    expect(volume.write(bytes(0), sectors(1, 256))).toBe(ENOSPC);
+    expect(pool.mode).toBe("outOfDataSpace");
+  });
+
+  test("is read-only where its metadata device grew, and its map could not", () => {
+    const { data, metadata } = disks({ data: 64, metadata: 256 });
+    openPool({ data, metadata: new LinearDevice(metadata, { name: "meta", start: 0, size: 64 * 4096 }) }).close();
+    for (let at = 1; ; at++) {
+      const device = new FaultyDevice(metadata.clone({ silent: true }));
+      device.inject({ on: "write", at });
+      const pool = openPool({ data, metadata: device });
+      expect(pool.metadata.metadataBlocks).toBe(pool.mode === "write" ? 256 : 64);
+      if (device.failed === 0) break;
+      expect(pool.mode).toBe("readOnly");
+    }
+  });
+});
+
+test("a read over several blocks gives the error of any, and one whose mapping cannot be read EIO", () => {
+  const { data, metadata } = disks({ data: 64, metadata: 256 });
+  const [dataDevice, device] = [new FaultyDevice(data), new FaultyDevice(metadata)];
+  const pool = openPool({ data: dataDevice, metadata: device }, { metadataCache: 1 });
+  sendMessage(pool, "create_thin 0");
+  sendMessage(pool, "create_thin 1");
+  const [volume, empty] = [openVolume(pool, 0), openVolume(pool, 1)];
+  expect(volume.write(bytes(0), sectors(1, 384))).toBeUndefined();
+  expect(volume.flush()).toBeUndefined();
+  dataDevice.inject({ on: "read", at: 2 });
+  expect(volume.read(bytes(0), bytes(3 * BLOCK))).toBe(EIO);
+  device.inject({ on: "read", times: Number.POSITIVE_INFINITY });
+  expect(empty.read(bytes(0), bytes(512))).toBe(EIO);
 });

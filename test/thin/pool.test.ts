@@ -150,6 +150,7 @@ describe("a table", () => {
     ["m d 128", "Invalid argument count"],
     ["m d 128 0 1 nonsense", "Unrecognised pool feature requested"],
     ["m d 128 0 5 a b c d e", "Invalid number of pool feature arguments"],
+    ["m d 128 0 2 read_only", "not enough arguments"],
   ])("%s", (line, reason) => {
     const parsed = parsePoolTable(line.split(" "));
     expect(parsed instanceof TargetError ? parsed.reason : undefined).toBe(reason);
@@ -159,6 +160,9 @@ describe("a table", () => {
     const numbers = { metadata: deviceNumber(7, 0), data: deviceNumber(7, 1) };
     expect(poolTableLine(table("error_if_no_space", "skip_block_zeroing"), numbers)).toBe(
       "7:0 7:1 128 0 2 skip_block_zeroing error_if_no_space ",
+    );
+    expect(poolTableLine(table("read_only", "no_discard_passdown", "ignore_discard"), numbers)).toBe(
+      "7:0 7:1 128 0 3 ignore_discard no_discard_passdown read_only ",
     );
   });
 });

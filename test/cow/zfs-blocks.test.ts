@@ -10,7 +10,7 @@ import { EventStream } from "../../sim/core/events.ts";
 import { bytes, GIB, KIB, MIB } from "../../sim/core/units.ts";
 import { checkPool, createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsCreate, zfsSet } from "../../sim/cow/zfs/commands.ts";
-import { zfsGet } from "../../sim/cow/zfs/listing.ts";
+import { zfsGet, zpoolList } from "../../sim/cow/zfs/listing.ts";
 import { ObjectNumbers } from "../../sim/cow/zfs/object-numbers.ts";
 import { OPENZFS_2_1, ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { USED } from "../../sim/cow/zfs/records.ts";
@@ -118,6 +118,52 @@ describe("a mirror", () => {
     const again = must(other.import([one, two]));
     expect(new Files(other, other.mount(again, "tank")).read("/f").sha256()).toBe(sentences(KIB(300)).sha256());
     checkPool(again);
+  });
+
+  test("one side of which missed writes is read from the other, and up to date again after the next import", () => {
+    const lab = new ZfsLab();
+    const [one, two] = [new Disk({ name: "one", size: MIB(96) }), new Disk({ name: "two", size: MIB(96) })];
+    const device = new FaultyDevice(one);
+    const pool = lab.create({ tops: [[device, two]] });
+    const files = new Files(lab, lab.mount(pool, "tank"));
+    files.write("/before", Content.pattern(1, KIB(200)));
+    pool.syncIfDirty();
+    expect(zpoolList(pool).health).toBe("ONLINE");
+    device.inject({ on: "write", times: 3 });
+    files.write("/missed", Content.pattern(2, KIB(200)));
+    pool.syncIfDirty();
+    device.heal();
+    files.write("/after", Content.pattern(3, KIB(200)));
+    pool.syncIfDirty();
+    expect(zpoolList(pool).health).toBe("DEGRADED");
+    const whole = ["before", "missed", "after"].map((_, at) => Content.pattern(at + 1, KIB(200)).sha256());
+    const read = (of: Files): string[] => ["before", "missed", "after"].map((name) => of.read(`/${name}`).sha256());
+    pool.arc.clear();
+    expect(read(files)).toEqual(whole);
+    files.fs.unmount();
+    expect(pool.export()).toBeUndefined();
+    const other = new ZfsLab();
+    const failing = new FaultyDevice(one.clone({ silent: true }));
+    failing.inject({ on: "write", times: Number.POSITIVE_INFINITY });
+    const half = must(importPool({ clock: lab.clock, memory: MIB(64) }, [failing, two.clone({ silent: true })]));
+    expect(zpoolList(half).health).toBe("DEGRADED");
+    half.stop();
+    const again = must(other.import([one, two]));
+    expect(zpoolList(again).health).toBe("ONLINE");
+    expect(again.export()).toBeUndefined();
+    const last = new ZfsLab();
+    const alone = must(last.import([one]));
+    expect(read(new Files(last, last.mount(alone, "tank")))).toEqual(whole);
+    checkPool(alone);
+  });
+
+  test("both sides of which fail at once is suspended", () => {
+    const lab = new ZfsLab();
+    const devices = [1, 2].map(() => new FaultyDevice(new Disk({ size: MIB(96) })));
+    const pool = lab.create({ tops: [devices] });
+    for (const device of devices) device.inject({ on: "flush", times: Number.POSITIVE_INFINITY });
+    expect(zfsCreate(pool, "tank/a")).toBe("cannot create 'tank/a': pool I/O is currently suspended");
+    expect(zpoolList(pool).health).toBe("SUSPENDED");
   });
 
   test("one side of which has unreadable labels and uberblocks is imported from the other", () => {

@@ -176,6 +176,7 @@ test("a mapping reads whole pages, zeros behind the file's end, and nothing behi
   files.write("/f", Content.pattern(1, KIB(10)), KIB(3));
   expect(must(files.fs.readMapped(file, 0, KIB(32))).sha256()).toBe(files.read("/f").sha256());
   expect(files.fs.cachedPages(file)).toBe(6);
+  expect(lab.cache.dirtyPages).toBe(0);
   lab.cache.check();
 });
 

@@ -84,6 +84,7 @@ function device0(metadata: PoolMetadata): ThinDevice {
         open: 0,
         changed: false,
         aborted: false,
+        stale: false,
       }
     : found;
 }

@@ -22,7 +22,16 @@ import { Pool } from "./pool.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, type ZfsProfile } from "./profile.ts";
 import { PoolSpace } from "./space.ts";
 import { BlockStore } from "./store.ts";
-import { DEVICE_BYTES_MIN, type LabelRecord, readLabel, readUberblock, type TopLevel, usableBytes, writeLabels } from "./vdev.ts";
+import {
+  DEVICE_BYTES_MIN,
+  type LabelRecord,
+  readLabel,
+  readUberblock,
+  type TopLevel,
+  topLevel,
+  usableBytes,
+  writeLabels,
+} from "./vdev.ts";
 
 /** What a pool takes from its host. */
 export interface PoolHost {
@@ -69,7 +78,7 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
   if (devices.length === 0) return EINVAL;
   if (devices.some((device) => device.size < DEVICE_BYTES_MIN)) return EOVERFLOW;
   const ashift = options.ashift ?? Math.log2(Math.max(...devices.map((device) => device.sectorSize)));
-  const tops: TopLevel[] = options.tops.map((children) => ({ children, ashift }));
+  const tops = options.tops.map((children) => topLevel(children, ashift));
   const store = storeOn(options.name, tops, profile, host);
   const guid = hashName(options.name) * 4096 + (host.clock.now % 4096);
   const rootId = 2;
@@ -107,7 +116,7 @@ function topsOf(devices: readonly BlockDevice[], of: LabelRecord): TopLevel[] | 
     if (label?.guid === of.guid) (found[label.top] as BlockDevice[]).push(device);
   }
   if (found.some((children) => children.length === 0)) return ENOENT;
-  return found.map((children) => ({ children, ashift: of.ashift }));
+  return found.map((children) => topLevel(children, of.ashift));
 }
 
 /** Finds the pool on devices. @returns ENOENT when there is none or a part is missing, EIO when it cannot be read. */
@@ -126,7 +135,13 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   const meta = new MetaSet(store, pointer, root as MetaRootRecord);
   store.group = uberblock.group + 1;
   const records: MetaRecord[] = [];
-  const claim = claims(store);
+  const missed: BlockPointer[] = [];
+  const isBehind = tops.some(({ behind }) => behind.size > 0);
+  const take = claims(store);
+  const claim = (block: BlockPointer): void => {
+    take(block);
+    if (isBehind) missed.push(block);
+  };
   const failed = meta.load(
     (record) => records.push(record),
     (block) => {
@@ -156,6 +171,8 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   }
   pool.countMeta();
   store.continueStamps(uberblock.group);
+  // The group makes the sides that were behind a part of the pool again.
+  if (isBehind && store.resilver(missed)) pool.syncGroup();
   return pool;
 }
 

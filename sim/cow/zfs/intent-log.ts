@@ -136,14 +136,14 @@ export class IntentLog {
     const length = Math.min(LOG_BLOCK_BYTES, alignUp(Math.max(size, 1), store.space.unit));
     const block: LogBlock = { kind: "zfs.log", length, chain: this.#chain, sequence: this.#sequence, intents, next };
     for (const dva of place.dvas) {
-      if (writeAt(store.tops, dva, Content.record(block)) === undefined) continue;
+      if (writeAt(store.tops, dva, Content.record(block), store.group) === undefined) continue;
       freeLogBlock(store, next);
       return false;
     }
     this.#blocks.push(place);
     this.#next = next;
     this.#sequence += 1;
-    return flushAll(store.tops) === undefined;
+    return flushAll(store.tops, store.group) === undefined;
   }
 
   /** The group that was open is written: its intents are in it. */

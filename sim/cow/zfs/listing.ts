@@ -156,7 +156,7 @@ export interface PoolFigures {
   readonly capacity: number;
   /** How many times deduplicated blocks are used, on average. */
   readonly dedupRatio: string;
-  readonly health: "ONLINE" | "SUSPENDED";
+  readonly health: "ONLINE" | "DEGRADED" | "SUSPENDED";
 }
 
 export function zpoolList(pool: Pool): PoolFigures {
@@ -168,6 +168,7 @@ export function zpoolList(pool: Pool): PoolFigures {
     stored += bytes;
     used += bytes * references;
   }
+  const isBehind = pool.store.tops.some(({ behind }) => behind.size > 0);
   return {
     name: pool.name,
     size,
@@ -175,6 +176,6 @@ export function zpoolList(pool: Pool): PoolFigures {
     free: size - allocated,
     capacity: Math.floor((allocated * 100) / size),
     dedupRatio: stored === 0 ? "1.00x" : ratio(used, stored),
-    health: pool.failure === undefined ? "ONLINE" : "SUSPENDED",
+    health: pool.failure !== undefined ? "SUSPENDED" : isBehind ? "DEGRADED" : "ONLINE",
   };
 }

@@ -40,7 +40,7 @@ export function freeLogBlock(store: BlockStore, block: BlockPointer): void {
 
 function readLogBlock(store: BlockStore, place: BlockPointer): LogBlock | undefined {
   for (const dva of place.dvas) {
-    const found = readAt(store.tops, dva, LOG_BLOCK_BYTES, () => true);
+    const found = readAt(store.tops, { dva, birth: place.birth }, LOG_BLOCK_BYTES, () => true);
     const record = isErrno(found) ? undefined : found.runs[0]?.wholeRecord();
     if (record?.kind === "zfs.log") return record as LogBlock;
   }

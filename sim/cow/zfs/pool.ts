@@ -264,7 +264,8 @@ export class Pool {
       timestamp: this.clock.time().seconds,
       root: pointer,
     };
-    const failed = flushAll(store.tops) ?? writeUberblock(store.tops, uberblock) ?? flushAll(store.tops);
+    const failed =
+      flushAll(store.tops, store.group) ?? writeUberblock(store.tops, uberblock) ?? flushAll(store.tops, store.group);
     if (failed !== undefined) return failed;
     store.space.groupDone(store.group);
     store.group += 1;

@@ -13,7 +13,7 @@ import { allocatedSize, type BlockKind, type BlockPointer, type Dva, physicalBir
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
 import type { PoolSpace } from "./space.ts";
-import { readAt, type TopLevel, writeAt } from "./vdev.ts";
+import { readAt, resilverAt, type TopLevel, writeAt } from "./vdev.ts";
 
 /** A block to be written. */
 export interface NewBlock {
@@ -98,7 +98,7 @@ export class BlockStore {
     if (dvas === undefined) return ENOSPC;
     const stored = kind === "data" ? storedContent(block.content, physicalSize) : block.content;
     for (const dva of dvas) {
-      const failed = writeAt(this.tops, dva, stored);
+      const failed = writeAt(this.tops, dva, stored, this.group);
       if (failed !== undefined) return failed;
     }
     this.counters.blocksWritten += 1;
@@ -150,13 +150,28 @@ export class BlockStore {
     const isRecord = pointer.kind !== "data" || pointer.physicalSize < pointer.logicalSize;
     const isWhole = (content: Content): boolean => !isRecord || content.wholeRecord() !== undefined;
     for (const dva of pointer.dvas) {
-      const found = readAt(this.tops, dva, pointer.physicalSize, isWhole);
+      const found = readAt(this.tops, { dva, birth: physicalBirth(pointer) }, pointer.physicalSize, isWhole);
       if (isErrno(found)) continue;
       const content = originalContent(found);
       this.arc.add(pointer, content);
       return content;
     }
     return EIO;
+  }
+
+  /**
+   * Brings sides of mirrors that are behind up to date, block by block: they are whole then. One that cannot be written, or whose blocks nobody
+   * has, stays behind. @returns whether all are whole.
+   */
+  resilver(blocks: readonly BlockPointer[]): boolean {
+    const isDone = blocks.every((pointer) => {
+      const content = this.read(pointer);
+      if (isErrno(content)) return false;
+      const stored = pointer.kind === "data" ? storedContent(content, pointer.physicalSize) : content;
+      return pointer.dvas.every((dva) => resilverAt(this.tops, dva, physicalBirth(pointer), stored));
+    });
+    if (isDone) for (const { behind } of this.tops) behind.clear();
+    return isDone;
   }
 
   /** The metadata block behind a pointer. */

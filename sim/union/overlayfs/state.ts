@@ -200,10 +200,10 @@ export class Overlay {
     return node;
   }
 
-  /** What `byLower` knows a view node by: a directory by itself, anything else by the inode that shows, whatever its name (ovl_hash_bylower). */
+  /** What `byLower` knows a view node by: the inode that shows, whatever its name (ovl_hash_bylower). */
   lowerKey(lower: ViewNode): ViewNode {
     const { view } = this;
-    return lower === 0 || view.isDirectory(lower) ? lower : view.stray(view.layerOf(lower), view.inodeOf(lower));
+    return lower === 0 ? 0 : view.stray(view.layerOf(lower), view.inodeOf(lower));
   }
 
   /** The inode there. */

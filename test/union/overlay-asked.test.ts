@@ -1,0 +1,102 @@
+/**
+ * Mounts of overlayfs over what hands have put into its layers, or over an upper and a work folder that were another mount's: each step with what
+ * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json).
+ */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
+import { isErrno } from "../../sim/core/errno.ts";
+import { createHost, type Host } from "../../sim/host.ts";
+import { newAttributes, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import { must } from "./aufs-lab.ts";
+
+type Step = readonly [op: string, path: string, ...more: readonly (string | number)[]];
+const CASES = JSON.parse(readFileSync(new URL("../data/overlay-asked.json", import.meta.url), "utf8")) as Record<
+  string,
+  readonly (readonly [step: Step, told: string])[]
+>;
+
+function prepared(): Host {
+  const host = createHost();
+  host.task.umask = 0o22;
+  must(host.task.mkdir("/b", 0o755));
+  expect(host.mount({ type: "tmpfs", source: "t", target: "/b", options: "" })).toBeUndefined();
+  for (const name of ["m", "up", "up2", "work", "work2", "low", "low2"]) must(host.task.mkdir(`/b/${name}`, 0o777));
+  return host;
+}
+
+function told(got: unknown): string {
+  if (isErrno(got)) return got.code;
+  return typeof got === "string" ? got : "ok";
+}
+function mounted(host: Host, type: string, target: string, options: string): string {
+  return host.mount({ type, source: "t", target, options })?.errno.code ?? "ok";
+}
+
+/** An option's paths begin in the folder of the layers. */
+function below(option: string): string {
+  const [name, value] = option.split("=");
+  return value?.startsWith("/") === true
+    ? `${name}=${value
+        .split(":")
+        .map((path) => `/b${path}`)
+        .join(":")}`
+    : option;
+}
+
+function act(host: Host, [op, path, more = "", text = ""]: Step): string {
+  const { task } = host;
+  const at = `/b${path}`;
+  const opened = (flags: number, call: (fd: number) => unknown): unknown => {
+    const fd = task.open(at, flags, 0o644);
+    if (isErrno(fd)) return fd;
+    const got = call(fd);
+    task.close(fd);
+    return got;
+  };
+  switch (op) {
+    case "mkdir":
+      return told(task.mkdir(at, 0o777));
+    case "put":
+      return told(opened(O_CREAT | O_WRONLY | O_TRUNC, (fd) => task.write(fd, Content.text(String(more)))));
+    case "setx":
+      return told(task.setxattr(at, String(more), new TextEncoder().encode(String(text))));
+    case "mount":
+      return mounted(host, "overlay", "/b/m", path.split(",").map(below).join());
+    case "umount":
+      return told(host.unmount("/b/m"));
+    case "tmpfs":
+      return mounted(host, "tmpfs", at, more === "ro" ? "ro" : "");
+    case "stat":
+      return told(task.lstat(at, newAttributes()));
+    case "list": {
+      const found = task.readdir(at);
+      return isErrno(found)
+        ? found.code
+        : found
+            .map(({ name }) => name)
+            .sort()
+            .join() || "";
+    }
+    case "read":
+      return told(opened(O_RDONLY, (fd) => (task.read(fd, 100) as Content).toText()));
+    case "rename":
+      return told(task.rename(at, `/b${more}`));
+    case "unlink":
+      return told(task.unlink(at));
+    case "chmod":
+      return told(task.chmod(at, Number(more)));
+    default:
+      throw new Error(`no step ${op}`);
+  }
+}
+
+test.each(Object.entries(CASES))("%s: each step is answered as the kernel answered it", (_name, steps) => {
+  const host = prepared();
+  const got = steps.map(([step]) => {
+    const answer = act(host, step);
+    host.check();
+    return [step, answer];
+  });
+  expect(got).toEqual(steps);
+});

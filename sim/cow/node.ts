@@ -214,11 +214,16 @@ export class Node implements BlockRecord {
   moveTo(target: Node, range: { readonly from: number; readonly to: number; readonly front: boolean }, itemBytes: number): void {
     const { from, to, front } = range;
     assert(target.level === this.level, "items move between nodes of one level");
+    if (this.level === 0) {
+      const moved = bytesOf(this, from, to, itemBytes);
+      target.used += moved;
+      this.used -= moved;
+    }
+    const source = this.#own(to - from);
     const rows = target.#own(to - from);
-    rows.insertAll(front ? 0 : target.count, this.#now, from, to);
+    source.moveTo(rows, { at: front ? 0 : target.count, slot: from, count: to - from });
+    this.#changed(source);
     target.#changed(rows);
-    if (this.level === 0) target.used += bytesOf(this, from, to, itemBytes);
-    this.remove(from, to - from, itemBytes);
   }
 }
 

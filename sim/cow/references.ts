@@ -57,6 +57,13 @@ export interface ItemReference {
 
 type Who = { readonly parent: number } | { readonly tree: number };
 
+/** References to a node, or a parent's to data. */
+function referenceBy(who: Who, count: number): Reference {
+  const parent = "parent" in who ? who.parent : 0;
+  const tree = "parent" in who ? 0 : who.tree;
+  return { parent, tree, object: 0, offset: 0, count };
+}
+
 export interface ReferenceSource {
   /** The extent as the last commit left it. */
   stored(start: number): Extent | undefined;
@@ -229,7 +236,12 @@ export class References {
   }
 
   #change(start: number, change: Reference): void {
-    const delta = this.#delta(start);
+    const delta = this.#pendingOf(start);
+    if (delta === undefined) {
+      // A list that begins with its only change has no room to spare: a snapshot of a large tree makes hundreds.
+      this.#enqueue({ start, made: undefined, becomesFull: false, more: change.count, changes: [change], taken: false });
+      return;
+    }
     delta.more += change.count;
     const { changes } = delta;
     // What is given back was mostly taken last: searched from the end.
@@ -251,21 +263,21 @@ export class References {
 
   /** One reference to a node more or less. */
   changeNode(start: number, who: Who, by: 1 | -1): void {
-    const parent = "parent" in who ? who.parent : 0;
-    const tree = "parent" in who ? 0 : who.tree;
-    this.#change(start, { parent, tree, object: 0, offset: 0, count: by });
+    this.#change(start, referenceBy(who, by));
   }
 
   /** One reference more or less to everything that a node points to. */
   changeBelow(node: Node, who: Who, by: 1 | -1): void {
+    // One reference says the same of everything below.
+    const change = referenceBy(who, by);
     if (node.level > 0) {
-      for (const child of node.children) this.changeNode(child, who, by);
+      for (const child of node.children) this.#change(child, change);
       return;
     }
     for (let slot = 0; slot < node.count; slot++) {
       const item = this.#source.referenceOf(node, slot);
       if (item === undefined) continue;
-      if ("parent" in who) this.changeNode(item.start, who, by);
+      if ("parent" in who) this.#change(item.start, change);
       else this.changeData(who.tree, item, by);
     }
   }

@@ -159,19 +159,25 @@ export class Rows {
     this.#put(slot, key, number, thing);
   }
 
-  /** Puts the slots [from, to) of another node's rows in at a slot. */
-  insertAll(slot: number, other: Rows, from: number, to: number): void {
-    for (let index = from; index < to; index++) this.#note(slot, TAKE_OUT);
-    this.objects.splice(slot, 0, ...other.objects.slice(from, to));
-    this.kinds.splice(slot, 0, ...other.kinds.slice(from, to));
-    this.offsets.splice(slot, 0, ...other.offsets.slice(from, to));
-    this.numbers.splice(slot, 0, ...other.numbers.slice(from, to));
-    this.things.splice(slot, 0, ...other.things.slice(from, to));
+  remove(slot: number, count: number): void {
+    this.#noteRemoval(slot, count);
+    this.#cut(slot, count);
   }
 
-  remove(slot: number, count: number): void {
-    // Undone in the other direction: the first comes back first.
+  /** Undone in the other direction: the first comes back first. */
+  #noteRemoval(slot: number, count: number): void {
     for (let index = count - 1; index >= 0; index--) this.#note(slot + index, PUT_IN);
-    this.#cut(slot, count);
+  }
+
+  /** Takes slots out and puts them in at a slot of another node's rows: what one array gives up goes into the other as it is. */
+  moveTo(target: Rows, places: { readonly at: number; readonly slot: number; readonly count: number }): void {
+    const { at, slot, count } = places;
+    this.#noteRemoval(slot, count);
+    for (let index = 0; index < count; index++) target.#note(at, TAKE_OUT);
+    target.objects.splice(at, 0, ...this.objects.splice(slot, count));
+    target.kinds.splice(at, 0, ...this.kinds.splice(slot, count));
+    target.offsets.splice(at, 0, ...this.offsets.splice(slot, count));
+    target.numbers.splice(at, 0, ...this.numbers.splice(slot, count));
+    target.things.splice(at, 0, ...this.things.splice(slot, count));
   }
 }

@@ -97,7 +97,7 @@ function settleApart(tree: Tree, extent: Extent, change: Reference): number {
   const there = tree.get(at);
   const had = there === undefined ? 0 : there === TO_NODE ? 1 : (there as Reference).count;
   const count = had + change.count;
-  assert(count >= 0, `a reference to ${extent.start} is given back only by who has it`);
+  assert(count >= 0, "a reference is given back only by who has it");
   if (count === 0) {
     tree.remove(at);
     return -1;
@@ -107,31 +107,35 @@ function settleApart(tree: Tree, extent: Extent, change: Reference): number {
   return there === undefined ? 1 : 0;
 }
 
+/** What an extent's item says of its references. */
+interface Kept {
+  inline: Inline | undefined;
+  itemBytes: number;
+  apart: number;
+}
+
 /** Brings changes of an extent's references to where they are kept, new ones first. @returns what its item says then. */
-export function settleReferences(
-  tree: Tree,
-  extent: Extent,
-  changes: readonly Reference[],
-): Pick<Extent, "inline" | "itemBytes" | "apart"> {
+export function settleReferences(tree: Tree, extent: Extent, changes: readonly Reference[]): Readonly<Kept> {
+  const { inline, apart } = extent;
+  const kept: Kept = { inline, itemBytes: extent.references === 0 ? EXTENT_ITEM_BYTES : extent.itemBytes, apart };
+  for (const change of changes) if (change.count > 0) settleReference(tree, extent, kept, change);
+  for (const change of changes) if (change.count < 0) settleReference(tree, extent, kept, change);
+  return kept;
+}
+
+function settleReference(tree: Tree, extent: Extent, kept: Kept, change: Reference): void {
   const isData = extent.level < 0;
-  let { inline, apart } = extent;
-  let itemBytes = extent.references === 0 ? EXTENT_ITEM_BYTES : extent.itemBytes;
-  const settle = (change: Reference): void => {
-    const known = findIn(inline, isData, change);
-    const count = change.count + (known?.count ?? 0);
-    const more = inlineBytes(isData, change);
-    if (known !== undefined) {
-      assert(count >= 0, `a reference to ${extent.start} is given back only by who has it`);
-      inline = replaced(inline as Inline, known, count > 0 ? { ...change, count } : undefined);
-      if (count === 0) itemBytes -= more;
-    } else if (apart === 0 && itemBytes + more < EXTENT_ITEM_BYTES_MAX && count > 0) {
-      inline = withOne(inline, change);
-      itemBytes += more;
-    } else apart += settleApart(tree, extent, change);
-  };
-  for (const change of changes) if (change.count > 0) settle(change);
-  for (const change of changes) if (change.count < 0) settle(change);
-  return { inline, itemBytes, apart };
+  const known = findIn(kept.inline, isData, change);
+  const count = change.count + (known?.count ?? 0);
+  const more = inlineBytes(isData, change);
+  if (known !== undefined) {
+    assert(count >= 0, "a reference is given back only by who has it");
+    kept.inline = replaced(kept.inline as Inline, known, count > 0 ? { ...change, count } : undefined);
+    if (count === 0) kept.itemBytes -= more;
+  } else if (kept.apart === 0 && kept.itemBytes + more < EXTENT_ITEM_BYTES_MAX && count > 0) {
+    kept.inline = withOne(kept.inline, change);
+    kept.itemBytes += more;
+  } else kept.apart += settleApart(tree, extent, change);
 }
 
 /** All references of an extent, as the extent tree has them. */

@@ -76,7 +76,7 @@ const row: Int32Array = new Int32Array(WORDS);
 
 function packOne(into: PackedWords, chunk: InodeChunk, index: number): void {
   const start = chunk.start + index * WORDS;
-  const data = chunk.data[index];
+  const data = chunk.dataAt(index);
   const xattrs = chunk.xattrs?.[index];
   for (let at = 0; at < WORDS; at++) row[at] = chunk.words[start + at] as number;
   row[HOLDS] = 0;
@@ -105,7 +105,8 @@ export class InodeChunk {
   /** The array that has its rows, and where they begin in it. */
   readonly words: Int32Array;
   readonly start: number;
-  readonly data: InodeData[] = new Array(CHUNK_INODES).fill(undefined);
+  /** Made when an inode first has some: files that are empty, or one page in memory, have none. */
+  #data: InodeData[] | undefined;
   xattrs: (XattrSet | undefined)[] | undefined;
   readonly #tables: (TableBlock | undefined)[] = new Array(BLOCKS_PER_CHUNK).fill(undefined);
   readonly #homes: readonly number[];
@@ -116,6 +117,16 @@ export class InodeChunk {
     this.words = rows.words;
     this.start = rows.start;
     this.#homes = homes;
+  }
+
+  dataAt(index: number): InodeData {
+    return this.#data === undefined ? undefined : this.#data[index];
+  }
+
+  setData(index: number, data: InodeData): void {
+    if (this.#data === undefined && data === undefined) return;
+    this.#data ??= new Array<InodeData>(CHUNK_INODES).fill(undefined);
+    this.#data[index] = data;
   }
 
   dirty(index: number, journal: Journal): void {

@@ -87,7 +87,7 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
   putTime(words, base + MTIME, now);
   putTime(words, base + CTIME, now);
   putSize(words, base, 0);
-  chunk.data[at] = undefined;
+  chunk.setData(at, undefined);
   chunk.dirty(at, state.journal);
   return ino;
 }
@@ -195,7 +195,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   const at = (ino - 1) & 63;
   const base = chunk.start + at * WORDS;
   const { words } = chunk;
-  const data = chunk.data[at];
+  const data = chunk.dataAt(at);
   const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
   const page = data === undefined ? lonePageIn(words, base) : 0;
   if (page !== 0) dropLone(state, page);
@@ -203,7 +203,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   else if (data instanceof DirectoryData) endDirectory(state, ino);
   else if (data instanceof SymlinkData && data.block !== 0) freeMetadata(state, data);
   if (chunk.xattrs !== undefined) freeXattrs(state, ino);
-  chunk.data[at] = undefined;
+  chunk.setData(at, undefined);
   putSize(words, base, 0);
   words[base + MODE] = 0;
   words[base + EXTRA] = 0;

@@ -204,7 +204,7 @@ export class Ext4State implements Metadata {
   #loadBody(chunk: InodeChunk, row: InodeRow, start: number): void {
     const at = row.ino - chunk.first;
     const type = (chunk.words[start + MODE] as number) & S_IFMT;
-    if (type === S_IFLNK) chunk.data[at] = this.#loadLink(row.target, row.tree?.entries[2] ?? 0);
+    if (type === S_IFLNK) chunk.setData(at, this.#loadLink(row.target, row.tree?.entries[2] ?? 0));
     else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
       const data = type === S_IFREG ? new FileData() : new DirectoryData();
       const tree = data instanceof FileData ? data.ownTree() : data.tree;
@@ -216,7 +216,7 @@ export class Ext4State implements Metadata {
         data.onDisk = sizeIn(chunk.words, start);
         chunk.words[start + EXTRA] = 1;
       } else data.loaded = false;
-      chunk.data[at] = data;
+      chunk.setData(at, data);
     }
     if (row.xattrs !== undefined || row.xattrBlock !== 0)
       (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(row.xattrs, row.xattrBlock);
@@ -246,10 +246,10 @@ export class Ext4State implements Metadata {
     this.inodes.setWord(ino, column, value);
   }
   data(ino: number): InodeData {
-    return this.chunk(ino).data[(ino - 1) & 63];
+    return this.chunk(ino).dataAt((ino - 1) & 63);
   }
   setData(ino: number, data: InodeData): void {
-    this.chunk(ino).data[(ino - 1) & 63] = data;
+    this.chunk(ino).setData((ino - 1) & 63, data);
     if (data instanceof FileData) this.setWord(ino, EXTRA, 1);
   }
   size(ino: number): number {

@@ -95,7 +95,7 @@ function headerBlock(member: Member, type: string): Uint8Array {
 }
 
 /** Content up to the end of its last block. */
-export function padded(content: Content): Content {
+function padded(content: Content): Content {
   const over = content.length % BLOCK;
   return over === 0 ? content : Content.concat([content, Content.zeros(BLOCK - over)]);
 }

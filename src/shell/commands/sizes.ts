@@ -2,7 +2,7 @@
  * Sizes as coreutils read and print them.
  */
 
-export const LETTERS = "KMGTPE";
+const LETTERS = "KMGTPE";
 
 /** 4k, 1M, 10MB, 2GiB, 512b (gnulib's xstrtoumax with its suffixes); undefined for another text. */
 export function sizeOf(text: string): number | undefined {
@@ -17,7 +17,7 @@ export function sizeOf(text: string): number | undefined {
 }
 
 /** An amount in the largest unit of which there is a whole one, and which power of the base that unit is. */
-export function scaledBy(base: number, bytes: number): { readonly amount: number; readonly power: number } {
+function scaledBy(base: number, bytes: number): { readonly amount: number; readonly power: number } {
   let power = 0;
   let amount = bytes;
   while (amount >= base && power < LETTERS.length) {

@@ -10,7 +10,7 @@ import type { Dataset } from "./dsl.ts";
 import { IntentLog } from "./intent-log.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { Pool } from "./pool.ts";
-import { propertyOf, writePolicy } from "./properties.ts";
+import { compressionOf, settingOf } from "./properties.ts";
 import type { ObjsetRecord } from "./records.ts";
 import { ZfsFileSystem } from "./zpl/filesystem.ts";
 import { freeWhole } from "./zpl/names.ts";
@@ -55,7 +55,7 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
 function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: IntentLog | undefined }): ZplDataset {
   const { directory } = dataset;
   const { set, log } = open;
-  const property = (name: string): string => propertyOf(dataset.directory, name, pool.profile).value;
+  const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);
   const forget = (): void => log?.groupWritten();
   pool.groupDone.add(forget);
   return {
@@ -65,13 +65,13 @@ function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: I
       return log === undefined || (property("readonly") === "on" && !log.isReplaying);
     },
     get recordSize(): number {
-      return writePolicy(dataset.directory, pool.profile).recordSize;
+      return Number(property("recordsize"));
     },
     get compression() {
-      return writePolicy(dataset.directory, pool.profile).compression;
+      return compressionOf(dataset.directory, pool.profile);
     },
     get dedup(): boolean {
-      return writePolicy(dataset.directory, pool.profile).dedup;
+      return property("dedup") !== "off";
     },
     admit: (bytes) => pool.admit(dataset.directory, bytes),
     syncGroup: () => pool.syncIfDirty(),

@@ -15,7 +15,7 @@ import { addUsage, blockBorn, Dataset, Directory, settlePromise } from "./dsl.ts
 import { destroyLog } from "./log-chain.ts";
 import { visitObjectSet } from "./object-visit.ts";
 import type { Pool } from "./pool.ts";
-import { writePolicy } from "./properties.ts";
+import { copiesOf } from "./properties.ts";
 import { ATIME, BLOCK_SIZE, CRTIME, CTIME, LEVELS, MODE, MTIME, NLINK, type ObjsetRecord, PARENT } from "./records.ts";
 import { metadataCopies } from "./store.ts";
 import { DirectoryData } from "./zpl/directory-data.ts";
@@ -139,7 +139,7 @@ function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
   const bare: ObjsetRecord = { ...(record as ObjsetRecord), log: undefined };
   const content = Content.record(bare);
   const { kind, level, logicalSize, physicalSize } = old;
-  const copies = metadataCopies(writePolicy(head.directory, pool.profile).copies);
+  const copies = metadataCopies(copiesOf(head.directory, pool.profile));
   const made = store.write({ kind, level, content, logicalSize, physicalSize, copies });
   if (isErrno(made)) return made;
   blockBorn(head, made);

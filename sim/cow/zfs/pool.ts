@@ -19,7 +19,7 @@ import { frozenDataset, frozenDirectory } from "./meta-records.ts";
 import type { MetaSet } from "./meta-set.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ZfsProfile } from "./profile.ts";
-import { writePolicy } from "./properties.ts";
+import { copiesOf } from "./properties.ts";
 import type { ObjsetRecord } from "./records.ts";
 import type { BlockStore } from "./store.ts";
 import { flushAll, type UberblockRecord, writeUberblock } from "./vdev.ts";
@@ -132,10 +132,10 @@ export class Pool {
 
   /** Opens the object set of a head. @param record - absent for a head that has none yet. */
   openSet(head: Dataset, record?: ObjsetRecord): ObjectSet {
-    const policy = (): number => writePolicy(head.directory, this.profile).copies;
+    const { profile } = this;
     const owner = {
       get copies(): number {
-        return policy();
+        return copiesOf(head.directory, profile);
       },
       born: (pointer: BlockPointer): void => blockBorn(head, pointer),
       kill: (pointer: BlockPointer): void => this.kill(head, pointer),

@@ -72,48 +72,42 @@ export function keptValue(name: string, value: string): string | undefined {
   return choices === undefined || choices.includes(value) ? value : undefined;
 }
 
-/** The value of a property that can be set, and where it comes from, as `zfs get` tells. */
+/** Where a property is set: in the directory, or in the nearest above that it inherits from; undefined: nowhere. */
+function setIn(directory: Directory, name: string): Directory | undefined {
+  if (directory.properties.has(name) || OWN.has(name)) return directory;
+  let at = directory.parent;
+  while (at !== undefined && !at.properties.has(name)) at = at.parent;
+  return at;
+}
+
+function defaultOf(directory: Directory, name: string, profile: ZfsProfile): string {
+  if (name === "mountpoint") return `/${directory.path}`;
+  return name === "compression" ? profile.defaultCompression : (DEFAULTS[name] as string);
+}
+
+/** A property's value, and where it comes from, as `zfs get` tells. */
 export function propertyOf(directory: Directory, name: string, profile: ZfsProfile): { value: string; source: string } {
-  const own = directory.properties.get(name);
-  if (own !== undefined) return { value: own, source: "local" };
-  if (!OWN.has(name)) {
-    for (let at = directory.parent; at !== undefined; at = at.parent) {
-      const value = at.properties.get(name);
-      if (value === undefined) continue;
-      const inherited = name === "mountpoint" && value !== "legacy" && value !== "none";
-      const rest = directory.path.slice(at.path.length);
-      return { value: inherited ? `${value}${rest}` : value, source: `inherited from ${at.path}` };
-    }
-  }
-  if (name === "mountpoint") return { value: `/${directory.path}`, source: "default" };
-  if (name === "compression") return { value: profile.defaultCompression, source: "default" };
-  return { value: DEFAULTS[name] as string, source: "default" };
+  const at = setIn(directory, name);
+  const value = at?.properties.get(name);
+  if (at === undefined || value === undefined) return { value: defaultOf(directory, name, profile), source: "default" };
+  if (at === directory) return { value, source: "local" };
+  const inherited = name === "mountpoint" && value !== "legacy" && value !== "none";
+  const rest = directory.path.slice(at.path.length);
+  return { value: inherited ? `${value}${rest}` : value, source: `inherited from ${at.path}` };
 }
 
-/** How blocks of a dataset are written. */
-export interface WritePolicy {
-  readonly recordSize: number;
-  readonly compression: Compression;
-  readonly dedup: boolean;
-  readonly copies: number;
+/** A property's value alone, of any but "mountpoint": what each block that is written asks for. */
+export function settingOf(directory: Directory, name: string, profile: ZfsProfile): string {
+  return setIn(directory, name)?.properties.get(name) ?? defaultOf(directory, name, profile);
 }
 
-/** What the properties of a directory say now; each is looked up when it is asked for, since most ask for one. */
-export function writePolicy(directory: Directory, profile: ZfsProfile): WritePolicy {
-  const value = (name: string): string => propertyOf(directory, name, profile).value;
-  return {
-    get recordSize(): number {
-      return Number(value("recordsize"));
-    },
-    get compression(): Compression {
-      const compression = value("compression");
-      return compression === "on" ? profile.onCompression : (compression as Compression);
-    },
-    get dedup(): boolean {
-      return value("dedup") !== "off";
-    },
-    get copies(): number {
-      return Number(value("copies"));
-    },
-  };
+/** How many copies of a data block are written. */
+export function copiesOf(directory: Directory, profile: ZfsProfile): number {
+  return Number(settingOf(directory, "copies", profile));
+}
+
+/** How data blocks are compressed: what "on" stands for, too. */
+export function compressionOf(directory: Directory, profile: ZfsProfile): Compression {
+  const compression = settingOf(directory, "compression", profile);
+  return compression === "on" ? profile.onCompression : (compression as Compression);
 }

@@ -70,7 +70,13 @@ function readAgain(lab: BtrfsLab, path: string): string {
 
 describe("with compress=zstd", () => {
   const around = (...parts: readonly Content[]): Content => Content.concat([...parts]);
+  /** Of so many stretches of 256 bytes some do not shrink, the others are zeros. */
+  const mixed = (some: number, of: number): Content =>
+    around(...Array.from({ length: 512 }, (_, n) => (n % of < some ? Content.pattern(n + 1, 256) : zeros(256))));
   test.each<readonly [what: string, content: Content, extents: string]>([
+    ["a twelfth that does not shrink", mixed(1, 12), "0-31 c"],
+    ["half that does not shrink", mixed(1, 2), "0-31 c"],
+    ["two thirds that do not shrink: too many bytes are common", mixed(2, 3), "0-31"],
     [
       "zeros around what does not shrink: the rest of that chunk of 512 KiB is plain",
       around(zeros(KIB(256)), random(KIB(256)), zeros(MIB(1))),

@@ -4,7 +4,7 @@
  */
 import { EBADF, type Errno, isErrno } from "../core/errno.ts";
 import type { Credentials } from "./credentials.ts";
-import { type FileHandle, type Inode, O_PATH } from "./filesystem.ts";
+import { type FileHandle, type FileSystem, type Inode, O_PATH } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
 export interface OpenFile {
@@ -95,6 +95,11 @@ export class FileTable {
     this.#files[fd] = undefined;
     if (fd < this.#lowest) this.#lowest = fd;
     return file;
+  }
+
+  /** Whether one of them is open for writing to an inode. */
+  isWriting(fs: FileSystem, inode: Inode): boolean {
+    return this.#files.some((file) => file?.writable === true && file.inode === inode && file.mount.fs === fs);
   }
 
   /** The descriptors in use, ascending. */

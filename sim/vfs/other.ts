@@ -13,12 +13,13 @@ import {
   EPERM,
   type Errno,
   ESPIPE,
+  ETXTBSY,
   isErrno,
 } from "../core/errno.ts";
 import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
-import { O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
+import { type FileSystem, type Inode, O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import { close, open } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -88,6 +89,12 @@ export function exec(task: Process, path: string): Errno | undefined {
 }
 
 /** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
+/** Whether somebody has a file open for writing (i_writecount); asked for seldom, so that opening and closing count nothing. */
+function isOpenForWriting({ vfs }: Process, fs: FileSystem, inode: Inode): boolean {
+  for (const table of vfs.tables) if (table.isWriting(fs, inode)) return true;
+  return false;
+}
+
 function execAt(task: Process, path: string, depth: number): Errno | undefined {
   const { walk } = task;
   // An interpreter is opened before its depth is found too large.
@@ -99,6 +106,11 @@ function execAt(task: Process, path: string, depth: number): Errno | undefined {
   if (refused !== undefined) return refused;
   const handle = mount.fs.open(inode, O_RDONLY);
   if (isErrno(handle)) return handle;
+  // exe_file_deny_write_access, once the file is open.
+  if (isOpenForWriting(task, mount.fs, inode)) {
+    mount.fs.close(handle, O_RDONLY);
+    return ETXTBSY;
+  }
   const head = mount.fs.read(handle, 0, HEAD);
   mount.fs.touchAtime(inode);
   mount.fs.close(handle, O_RDONLY);

@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly sysctls: Sysctls;
   /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
   capabilityChanges: number;
+  /** The descriptors of every task that has not ended. */
+  readonly tables: Set<FileTable>;
   /** Who is told of changes; undefined while nobody watches. */
   watches: Watches | undefined;
   /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */

@@ -52,6 +52,7 @@ export class Task implements Process {
     this.cwd = root;
     this.credentials = credentials;
     this.files = files;
+    vfs.tables.add(files);
     this.walk = new Walk(this);
     root.mount.users += 2;
     root.mount.fs.hold(root.inode);
@@ -88,7 +89,10 @@ export class Task implements Process {
   }
   /** Closes every descriptor, and lets go of root and working directory. One that shares descriptors with others leaves them open: `false`. */
   exit(closeFiles = true): void {
-    if (closeFiles) for (const fd of this.files.descriptors()) this.close(fd);
+    if (closeFiles) {
+      for (const fd of this.files.descriptors()) this.close(fd);
+      this.vfs.tables.delete(this.files);
+    }
     for (const place of [this.root, this.cwd]) {
       place.mount.fs.drop(place.inode);
       place.mount.users -= 1;

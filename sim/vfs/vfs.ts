@@ -10,6 +10,7 @@ import type { NameTable } from "../core/names.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
 import type { FileSystem, Inode } from "./filesystem.ts";
 import { Mount, type MountOptions } from "./mount.ts";
+import type { FileTable } from "./open-file.ts";
 import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
 import type { Surroundings, Sysctls } from "./process.ts";
@@ -35,6 +36,7 @@ export class Vfs implements Surroundings {
   readonly mounts: Mount[] = [];
   capabilityChanges = 0;
   watches: Watches | undefined = undefined;
+  readonly tables: Set<FileTable> = new Set();
 
   constructor(parts: VfsParts) {
     this.names = parts.names;

@@ -116,22 +116,60 @@ describe("locks", () => {
 
 describe("execve", () => {
   const ELF = Content.literal(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1));
+  /** A file that nobody writes any more. */
+  const putProgram = (path: string, content: Content, mode: number): void => {
+    must(task.close(put(path, content, mode)));
+  };
 
   test("takes what begins as an ELF program, itself or as an interpreter, and nothing that only nearly does", () => {
-    put("/elf", ELF, 0o755);
-    put("/script", Content.text("#! /elf -x\n"), 0o755);
+    putProgram("/elf", ELF, 0o755);
+    putProgram("/script", Content.text("#! /elf -x\n"), 0o755);
     expect([task.exec("/elf"), task.exec("/script")]).toEqual([undefined, undefined]);
     for (const at of [1, 2, 3]) {
       const raw = ELF.toBytes();
       raw[at] = 0;
-      put(`/near${at}`, Content.literal(raw), 0o755);
+      putProgram(`/near${at}`, Content.literal(raw), 0o755);
       expect(code(task.exec(`/near${at}`))).toBe("ENOEXEC");
+    }
+  });
+
+  test("is ETXTBSY while the file is open for writing, by any name and through an overlay, and not while it is read or only held", () => {
+    task = must(host.task.chroot("/m"));
+    for (const name of ["low", "up", "work", "merged"]) must(task.mkdir(`/${name}`, 0o755));
+    const make = (path: string): void => {
+      const fd = must(task.open(path, O_CREAT | O_RDWR, 0o755));
+      must(task.write(fd, Content.text("#!/none\n")));
+      must(task.close(fd));
+    };
+    make("/low/f");
+    must(task.link("/low/f", "/low/g"));
+    const overlay = {
+      type: "overlay",
+      source: "overlay",
+      target: "/m/merged",
+      options: "lowerdir=/m/low,upperdir=/m/up,workdir=/m/work",
+    };
+    expect(host.mount(overlay)).toBeUndefined();
+    for (const folder of ["/low", "/merged"]) {
+      const answers = (): string[] => ["f", "g"].map((name) => code(task.exec(`${folder}/${name}`)));
+      const before = answers();
+      const [reading, held] = [must(task.open(`${folder}/f`, O_RDONLY)), must(task.open(`${folder}/f`, O_PATH))];
+      expect(answers()).toEqual(before);
+      const [one, other] = [must(task.open(`${folder}/f`, O_WRONLY)), must(task.open(`${folder}/f`, O_RDWR))];
+      expect(code(task.exec(`${folder}/f`))).toBe("ETXTBSY");
+      // Copied up, the file has parted from its other name.
+      expect(code(task.exec(`${folder}/g`))).toBe(folder === "/low" ? "ETXTBSY" : before[1]);
+      must(task.close(one));
+      expect(code(task.exec(`${folder}/f`))).toBe("ETXTBSY");
+      must(task.close(other));
+      expect(answers()).toEqual(before);
+      for (const fd of [reading, held]) must(task.close(fd));
     }
   });
 
   test("is EACCES on a mount with noexec, as is access for executing; a device is EACCES with nodev", () => {
     expect(host.mount({ type: "tmpfs", source: "none", target: "/m", options: "noexec,nodev" })).toBeUndefined();
-    put("/m/elf", ELF, 0o755);
+    putProgram("/m/elf", ELF, 0o755);
     must(task.mknod("/m/null", S_IFCHR | 0o666, NULL));
     expect([code(task.exec("/m/elf")), code(task.access("/m/elf", 1)), code(task.access("/m", 1))]).toEqual([
       "EACCES",

@@ -66,8 +66,8 @@ function int32(value: unknown, name: string, min: number = INT32_MIN): number {
 export const fd: Reader<number> = (value) => (Object.is(value, -0) ? 0 : int32(value, "fd", 0));
 
 /** A number of 32 bits without sign, from `min` on. */
-function uint32(value: unknown, name: string): number {
-  return integer(value, name, 0, UINT32_MAX);
+function uint32(value: unknown, name: string, min = 0): number {
+  return integer(value, name, min, UINT32_MAX);
 }
 
 /** Permission bits: a number or octal text. @param absent - what undefined stands for; none: an error. */
@@ -191,9 +191,9 @@ export function flagOf(given: Options, key: string): boolean {
   return value;
 }
 
-/** A number of retries or milliseconds among options: checked, though nothing here ever needs a second try. */
-export function countOf(given: Options, key: string): void {
-  if (given[key] !== undefined) uint32(given[key], `options.${key}`);
+/** A number of retries, milliseconds or entries among options: checked, though nothing here ever needs a second try, or a buffer. */
+export function countOf(given: Options, key: string, min = 0): void {
+  if (given[key] !== undefined) uint32(given[key], `options.${key}`, min);
 }
 
 /** Text as it is wanted: by default text, else a Buffer, or text in another encoding. */

@@ -123,6 +123,7 @@ function removeTree(kernel: Kernel, name: string): void {
 
 function opendir(kernel: Kernel, folder: string, given: Options): Dir {
   const entries = kernel.done(kernel.task.readdir(folder), "opendir", folder);
+  countOf(given, "bufferSize", 1);
   const recursive = flagOf(given, "recursive");
   const found: Dirent[] = [];
   const add = (under: string, { name, type }: Listing): void => {

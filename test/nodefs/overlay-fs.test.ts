@@ -1,5 +1,5 @@
 /** overlayFs on every driver: layers below, a container above, and what it can do beyond node:fs. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import realFs, { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -136,4 +136,20 @@ test("a watcher hears its own container and no other, nor the layer below", asyn
   expect(told).toEqual(["change"]);
   watcher.close();
   expect([one.readFileSync("/etc/motd", "utf8"), other.readFileSync("/etc/motd", "utf8")]).toEqual(["hello?", "hello!"]);
+});
+
+test("opendir takes a buffer of at least one entry, as Node does", () => {
+  const fs = overlayFs();
+  for (const bufferSize of [0, -1, 1.5, 2 ** 32]) {
+    const answers = [realFs, fs].map((one) => {
+      try {
+        return one.opendirSync("/", { bufferSize }).path;
+      } catch (error) {
+        return [(error as NodeJS.ErrnoException).code, (error as Error).message];
+      }
+    });
+    expect(answers[1]).toEqual(answers[0]);
+    expect(answers[1]).toContain("ERR_OUT_OF_RANGE");
+  }
+  fs.opendirSync("/", { bufferSize: 1 }).closeSync();
 });

@@ -5,7 +5,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EBADF, EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno } from "../../core/errno.ts";
+import { EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -303,8 +303,8 @@ export class Ext4 implements FileSystem {
     const found = seek(this.#state, file, offset, hole);
     return found < 0 ? ENXIO : found;
   }
-  clone(source: FileHandle): Errno {
-    return this.#state.word(source, MODE) === 0 ? EBADF : ENOTSUP;
+  clone(): Errno {
+    return ENOTSUP;
   }
   cachedPages(file: FileHandle): number {
     return fileOf(this.#state, file)?.mapping?.cachedPages ?? 0;

@@ -13,7 +13,7 @@ import { type BlockDevice, writeEach } from "../../block/device.ts";
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { LogSegment, logBlocksOf } from "./log.ts";
@@ -259,12 +259,12 @@ export class Journal {
 
   /**
    * Writes every whole transaction of the log in place (jbd2_journal_recover). The first one that is torn or missing ends the log.
-   * @returns how many transactions were replayed, or EUCLEAN's kin EIO when the journal cannot be read.
+   * @returns how many transactions were replayed, EIO when the journal cannot be read, EINVAL where it has no superblock.
    */
   recover(): number | Errno {
     const superblock = readRecord(this.#device, this.#place(0));
     if (isErrno(superblock)) return superblock;
-    if (superblock === undefined || superblock.kind !== "jbd2.superblock") return 0;
+    if (superblock?.kind !== "jbd2.superblock") return EINVAL;
     this.sequence = superblock.sequence;
     this.#head = superblock.head;
     if (superblock.start === 0) return 0;

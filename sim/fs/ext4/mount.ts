@@ -1,10 +1,11 @@
 /** Mounting: recovery from the journal, counts from the descriptors, orphans freed (fs/ext4/super.c: ext4_fill_super, orphan.c). */
 import type { BlockDevice } from "../../block/device.ts";
-import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, EIO, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
+import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { Ext4 } from "./ext4.ts";
-import { HOLDS, NLINK } from "./inode-words.ts";
-import { BLOCK_SIZE, DESCRIPTORS_PER_BLOCK } from "./layout.ts";
+import { HOLDS, MODE, NLINK } from "./inode-words.ts";
+import { BLOCK_SIZE, ROOT_INODE } from "./layout.ts";
 import { freeWhole } from "./namei.ts";
 import { readRecord, type SuperblockRecord, writeRecord } from "./records.ts";
 import { type Ext4Environment, Ext4State } from "./state.ts";
@@ -29,11 +30,16 @@ export function mountExt4(device: BlockDevice, environment: Ext4Environment): Ex
   if (isErrno(recovered)) return recovered;
   const superblock = found.needsRecovery ? superblockOf(device) : found;
   if (isErrno(superblock)) return superblock;
-  const failed = loadCounts(state) ?? markMounted(state, superblock);
+  const failed = loadCounts(state) ?? readRoot(state) ?? markMounted(state, superblock);
   if (failed !== undefined) return failed;
   const fs = new Ext4(state);
   freeOrphans(state, superblock.orphans);
   return fs;
+}
+
+/** @returns EIO when the root directory's inode cannot be read. */
+function readRoot(state: Ext4State): Errno | undefined {
+  return (state.word(ROOT_INODE, MODE) & S_IFMT) === S_IFDIR ? undefined : EIO;
 }
 
 /** Fills the counts from the descriptors. */
@@ -44,11 +50,10 @@ export function loadCounts(state: Ext4State): Errno | undefined {
   let index = 0;
   for (const run of table.runs) {
     const record = run.wholeRecord();
-    if (record === undefined || record.kind !== "ext4.groupDescriptors") return EIO;
+    if (record?.kind !== "ext4.groupDescriptors") return EUCLEAN;
     state.groups.load(index, record as Parameters<typeof state.groups.load>[1]);
     index += 1;
   }
-  if (index * DESCRIPTORS_PER_BLOCK < state.geometry.groups) return EIO;
   // The superblock's own counts are only written at the end of a mount; the descriptors' are journaled.
   state.freeBlocks = 0;
   state.freeInodes = 0;

@@ -43,8 +43,7 @@ export function rename(
   if (row === 0) return ENOENT;
   const ino = state.dentries.child(row);
   const replaced = lookupEntry(state, target.directory, target.name);
-  if ((flags & RENAME_EXCHANGE) !== 0) return replaced === 0 ? ENOENT : exchange(state, source, target);
-  if (replaced === ino) return undefined;
+  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
   const moves = source.directory !== target.directory;
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return ENOTEMPTY;
@@ -104,7 +103,6 @@ function exchange(state: Ext4State, source: Place, target: Place): Errno | undef
   const other = state.dentries.find(target.directory, target.name);
   const oneInode = state.dentries.child(one);
   const otherInode = state.dentries.child(other);
-  if (oneInode === otherInode) return undefined;
   state.dentries.replace(one, otherInode);
   state.dentries.replace(other, oneInode);
   dirtyEntry(state, source.directory, one);

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { Disk } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Content } from "../../sim/core/content.ts";
-import { EFBIG, EINVAL, EIO, ENOTSUP, ERANGE, isErrno } from "../../sim/core/errno.ts";
+import { EFBIG, EINVAL, EIO, EMLINK, ENAMETOOLONG, ENOENT, ENOTSUP, ERANGE, isErrno } from "../../sim/core/errno.ts";
 import { bytes, deviceNumber, MIB } from "../../sim/core/units.ts";
 import { growExt4 } from "../../sim/fs/ext4/grow.ts";
 import { mkfsExt4 } from "../../sim/fs/ext4/mkfs.ts";
@@ -101,6 +101,8 @@ test("a filesystem is neither made nor grown on a device that fails", () => {
     mkfsExt4(new FaultyDevice(new Disk({ size: SIZE }), faults), { zeroTables: true });
   expect(made([{ on: "discard", error: ENOTSUP }, { on: "write" }])).toBe(EIO);
   for (let at = 1; at < 4; at++) expect(made([{ on: "write", at }])).toBe(EIO);
+  const lasting = new FaultyDevice(new Disk({ size: SIZE }), [{ on: "discard", error: ENOTSUP }, { on: "write" }]);
+  expect(mkfsExt4(lasting)).toBe(EIO);
   const on = lab(SIZE);
   must(on.fs.unmount());
   const large = new Disk({ size: 2 * SIZE });
@@ -158,6 +160,40 @@ test.each(Object.entries(SETTLING))("%s is EIO on a device that fails under the 
   expect(isErrno(got) ? got.code : got).toBe("EIO");
   of.device.heal();
   of.host.check();
+});
+
+test("names that are not there, folders that are gone, and a file of 65000 names are refused (EXT4_LINK_MAX)", () => {
+  const on = lab(SIZE);
+  const { fs, names } = on;
+  const name = (text: string) => names.intern(text);
+  const init = { mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: "" };
+  expect([fs.unlink(fs.root, name("none")), fs.rmdir(fs.root, name("none"))]).toEqual([ENOENT, ENOENT]);
+  expect(fs.rename(fs.root, name("none"), fs.root, name("new"), 0)).toBe(ENOENT);
+  expect(fs.create(fs.root, name("l"), { ...init, mode: 0o120777, target: "t".repeat(4096) })).toBe(ENAMETOOLONG);
+  const gone = make(on, fs.root, "gone", 0o040755);
+  fs.hold(gone);
+  must(fs.rmdir(fs.root, name("gone")));
+  expect(fs.create(gone, name("new"), init)).toBe(ENOENT);
+  fs.drop(gone);
+  fs.check();
+  const file = make(on, fs.root, "f");
+  let failed: unknown;
+  let count = 1;
+  for (; failed === undefined; count++) failed = fs.link(file, fs.root, name(`n${count}`));
+  expect([failed, count - 1]).toEqual([EMLINK, 65_000]);
+});
+
+test("a filesystem does not grow beyond what its reserved descriptors can tell of, nor by a group that is too small to be one", () => {
+  const { clock } = lab(SIZE);
+  const on = lab(MIB(128));
+  must(on.fs.unmount());
+  const grown = (size: number): unknown => {
+    const device = new Disk({ size });
+    device.write(bytes(0), must(on.disk.read(bytes(0), bytes(MIB(128)))));
+    return growExt4(device, clock) ?? mounted(device).fs.statfs().blocks;
+  };
+  expect(grown(2 ** 43)).toBe(EFBIG);
+  expect(grown(MIB(257))).toBe(grown(MIB(256)));
 });
 
 describe("by a filesystem itself (asked)", () => {

@@ -67,6 +67,32 @@ test.each(["tdp", "rr", "mfs"])(
   },
 );
 
+/** What a policy itself says of a new name whose folder only a read-only branch above the writable one has (au_wbr_create_*). */
+const POLICIES: Readonly<Record<string, string>> = {
+  tdp: "EROFS",
+  rr: "low",
+  mfs: "low",
+  "mfsrr:1000": "low",
+  "mfsrr:900000000": "low",
+  "tdmfs:1000": "low",
+  "tdmfs:900000000": "low",
+  pmfs: "EROFS",
+  "pmfsrr:1000": "EROFS",
+  "pmfsrr:900000000": "EROFS",
+};
+
+test.each(Object.entries(POLICIES))(
+  "create=%s chooses for a folder of a read-only branch above a writable one: %s",
+  (policy, told) => {
+    const lab = new Branches();
+    const { fs } = lab.enter(`br:${lab.branch("top", { "d/": "" })}=ro+wh:${lab.sized("low", 400)}=rw,create=${policy}`);
+    const folder = must(fs.lookup(fs.root, fs.aufs.names.intern("d"))) as Inode;
+    const made = fs.create(folder, fs.aufs.names.intern("new"), FILE);
+    expect(typeof made === "number" ? lab.having("/d/new").join() : (made as { code: string }).code).toBe(told);
+    fs.check();
+  },
+);
+
 test("branches that cannot be one are refused: a file, a path that is empty, another aufs", () => {
   const lab = new Branches();
   const a = lab.branch("a", { f: "" });

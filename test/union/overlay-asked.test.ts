@@ -5,7 +5,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { isErrno } from "../../sim/core/errno.ts";
+import { ENOENT, isErrno } from "../../sim/core/errno.ts";
+import { k4_0 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { newAttributes, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { must } from "./aufs-lab.ts";
@@ -99,4 +100,39 @@ test.each(Object.entries(CASES))("%s: each step is answered as the kernel answer
     return [step, answer];
   });
   expect(got).toEqual(steps);
+});
+
+test("an older kernel knows no layers of data alone, and gives nobody an attribute of its own name", () => {
+  const host = createHost({ kernel: k4_0 });
+  const { task } = host;
+  for (const path of ["/b", "/b/m", "/b/up", "/b/work", "/b/low", "/b/data"]) must(task.mkdir(path, 0o755));
+  expect(mounted(host, "overlay", "/b/m", "lowerdir=/b/low::/b/data")).toBe("EINVAL");
+  expect(mounted(host, "overlay", "/b/m", "upperdir=/b/up,workdir=/b/work,lowerdir=/b/low")).toBe("ok");
+  must(task.mkdir("/b/m/d", 0o755));
+  expect(told(task.setxattr("/b/m/d", "trusted.overlay.colour", new Uint8Array(1)))).toBe("EPERM");
+});
+
+test("more than 500 lower layers are refused (OVL_MAX_STACK)", () => {
+  const host = prepared();
+  const lower = Array.from({ length: 501 }, (_, at) => `/b/low/${at}`);
+  for (const path of lower) must(host.task.mkdir(path, 0o755));
+  expect(mounted(host, "overlay", "/b/m", `lowerdir=${lower.join(":")}`)).toBe("EINVAL");
+  expect(mounted(host, "overlay", "/b/m", `lowerdir=${lower.slice(1).join(":")}`)).toBe("ok");
+});
+
+test("a name that is not there is neither removed nor renamed nor exchanged, and a file renamed onto itself stays", () => {
+  const host = prepared();
+  must(host.task.mkdir("/b/up/d", 0o755));
+  act(host, ["put", "/up/f", "x"]);
+  expect(mounted(host, "overlay", "/b/m", "upperdir=/b/up,workdir=/b/work,lowerdir=/b/low")).toBe("ok");
+  const { fs } = must(host.task.resolve("/b/m")).mount;
+  const name = (text: string) => host.names.intern(text);
+  const [none, file] = [name("none"), name("f")];
+  expect([fs.unlink(fs.root, none), fs.rmdir(fs.root, none), fs.rename(fs.root, none, fs.root, name("new"), 0)]).toEqual([
+    ENOENT,
+    ENOENT,
+    ENOENT,
+  ]);
+  expect(fs.rename(fs.root, file, fs.root, file, 0)).toBeUndefined();
+  fs.check();
 });

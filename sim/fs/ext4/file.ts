@@ -48,9 +48,7 @@ export function read(state: Ext4State, ino: number, offset: number, length: numb
   const count = Math.min(length, size - offset);
   const page = lonePageIn(words, at);
   if (page !== 0) return readLone(state, page, offset, offset + count);
-  const data = fileOf(state, ino);
-  if (data === undefined) return Content.zeros(count);
-  return mappingOf(state, ino, data).read(offset, count);
+  return mappingOf(state, ino, makeFile(state, ino)).read(offset, count);
 }
 
 /** ext4 asks for it anew in each call that changes the file, also through a file that was open before (ext4_write_checks, ext4_setattr). */
@@ -212,9 +210,8 @@ export function fsync(state: Ext4State, ino: number): Errno | undefined {
 
 /** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */
 export function seek(state: Ext4State, ino: number, offset: number, hole: boolean): number {
-  const data = fileOf(state, ino);
+  const data = makeFile(state, ino);
   const size = state.size(ino);
-  if (data === undefined) return hole ? offset : -1;
   return seekStretches({ size, stretch: (block, end) => stretchOf(data, block, end) }, offset, hole);
 }
 

@@ -9,7 +9,7 @@ import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { allocateBlocks, allocateSmall, goalOf, REQUEST_BLOCKS, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
-import { dropPromises, fileOf, makeFile } from "./file.ts";
+import { dropPromises, makeFile } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { Ext4State } from "./state.ts";
@@ -17,9 +17,7 @@ import type { ExtentTree } from "./tree.ts";
 import { settleTree } from "./tree-blocks.ts";
 
 export function readPages(state: Ext4State, ino: number, start: number, length: number): Content | Errno {
-  const data = fileOf(state, ino);
-  if (data === undefined) return Content.zeros(length);
-  const { list } = data.tree;
+  const { list } = makeFile(state, ino).tree;
   const parts: Content[] = [];
   const end = (start + length) / BLOCK_SIZE;
   let block = start / BLOCK_SIZE;

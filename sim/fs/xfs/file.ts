@@ -204,9 +204,8 @@ export function fsync(state: XfsState, ino: number): Errno | undefined {
 
 /** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */
 export function seek(state: XfsState, ino: number, offset: number, hole: boolean): number {
-  const data = fileOf(state, ino);
+  const data = makeFile(state, ino);
   const size = state.size(ino);
-  if (data === undefined) return hole ? offset : -1;
   return seekStretches({ size, stretch: (block, end) => stretchOf(data, block, end) }, offset, hole);
 }
 

@@ -148,7 +148,7 @@ function commit(aufs: Aufs, next: BranchSet): void {
   aufs.lostLinks.clear();
   for (const [node, place] of places) replace(aufs, node, place, goes);
   for (const [{ branch, inode }, count] of lost) {
-    const lower = lowerAt(aufs, goes[branch] ?? -1, inode);
+    const lower = lowerAt(aufs, goes[branch] as number, inode);
     if (lower !== 0) aufs.lostLinks.set(lower, count);
   }
   replaceRoot(aufs);
@@ -169,7 +169,7 @@ function loseGone(aufs: Aufs, goes: readonly number[]): void {
     for (const { name, child } of rows) {
       if (child >= WHITEOUT_ENTRY || dentries.lookup(directory, name) !== child) continue;
       const shown = nodes.has(child, IS_DIRECTORY) ? branchesOf(aufs, child) : branchesOf(aufs, child).slice(0, 1);
-      if (shown.every((branch) => (goes[branch] ?? -1) < 0)) loseEntry(aufs, directory, name, child);
+      if (shown.every((branch) => (goes[branch] as number) < 0)) loseEntry(aufs, directory, name, child);
     }
   }
 }
@@ -213,15 +213,15 @@ function lowerAt(aufs: Aufs, branch: number, inode: Inode): ViewNode {
 /** Puts a node on what became of its branches. */
 function replace(aufs: Aufs, node: Node, { shown, origin }: NodePlace, goes: readonly number[]): void {
   const { nodes } = aufs;
-  const branch = goes[shown.branch] ?? -1;
+  const branch = goes[shown.branch] as number;
   // A directory whose branch is gone is looked for on its others.
   if (branch < 0) return;
   const isShared = nodes.has(node, IS_SHARED);
   if (branch < aufs.uppers.length) {
     nodes.setUpper(node, shown.inode, branch);
-    nodes.setLower(node, origin === undefined ? 0 : lowerAt(aufs, goes[origin.branch] ?? -1, origin.inode));
+    nodes.setLower(node, origin === undefined ? 0 : lowerAt(aufs, goes[origin.branch] as number, origin.inode));
     if (isShared) aufs.upperAt(branch).shared.set(shown.inode, node);
-    if (isShared && origin !== undefined) keepOrigin(aufs, node, goes[origin.branch] ?? -1, origin.inode);
+    if (isShared && origin !== undefined) keepOrigin(aufs, node, goes[origin.branch] as number, origin.inode);
   } else nodes.showLower(node, lowerAt(aufs, branch, shown.inode));
   if (isShared && nodes.lowerOf(node) !== 0) aufs.byLower.set(nodes.lowerOf(node), node);
   if (nodes.has(node, IS_DIRECTORY) && aufs.uppers.length > 1 && branch < aufs.uppers.length) {

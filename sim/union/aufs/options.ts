@@ -232,14 +232,14 @@ const CHANGE = /^(del|mod)[:=](.*)$/;
 /** A change of branches; undefined for a word that is none. One that is added without a permission is read-only. */
 function parseChange(word: string): ChangeRequest | undefined {
   const add = ADD.exec(word);
-  if (add !== null) return { kind: "add", index: Number(add[1]), branch: parseBranch(add[2] ?? "", false) };
+  if (add !== null) return { kind: "add", index: Number(add[1]), branch: parseBranch(add[2] as string, false) };
   const end = AT_AN_END.exec(word);
   if (end !== null) {
-    return { kind: "add", index: end[1] === "append" ? undefined : 0, branch: parseBranch(end[2] ?? "", false) };
+    return { kind: "add", index: end[1] === "append" ? undefined : 0, branch: parseBranch(end[2] as string, false) };
   }
   const change = CHANGE.exec(word);
   if (change === null) return undefined;
-  return { kind: change[1] === "del" ? "del" : "mod", branch: parseBranch(change[2] ?? "", false) };
+  return { kind: change[1] === "del" ? "del" : "mod", branch: parseBranch(change[2] as string, false) };
 }
 
 /** A word that changes an option; undefined for one that does not, or that says what cannot be. */
@@ -247,7 +247,7 @@ function parseOption(word: string): Partial<AufsOptions> | undefined {
   if (Object.hasOwn(FLAGS, word)) return FLAGS[word];
   const create = CREATE.exec(word);
   if (create !== null) {
-    const policy = parseCreate(create[1] ?? "");
+    const policy = parseCreate(create[1] as string);
     return policy === undefined ? undefined : { create: policy };
   }
   const copyUp = COPY_UP.exec(word)?.[1];

@@ -180,3 +180,28 @@ test("who listens is told of copies and whiteouts by the paths in the union, of 
   expect(heard).toEqual([["/f", "file", 5], ["/d", "directory", 0], ["/d/s", "file", 2], ["/d/s"], ["/g"], ["", "file", 0]]);
   fs.check();
 });
+
+test("with the option acl a list set on a lower file lies on the copy, without it there are none; where nothing can be written it is EROFS", () => {
+  const lab = new Branches();
+  const low = lab.branch("low", { f: "x", g: "y" });
+  // user::rwx, user:7:r--, group::r-x, mask::r-x, other::r-x.
+  const list = Uint8Array.from(
+    "0200000001000700ffffffff02000400070000000400 0500ffffffff10000500ffffffff20000500ffffffff"
+      .replaceAll(" ", "")
+      .match(/../g)
+      ?.map((byte) => Number.parseInt(byte, 16)) ?? [],
+  );
+  const name = "system.posix_acl_access";
+  const { task, fs } = lab.enter(`br:${lab.branch("a")}=rw:${low}=ro+wh,acl`);
+  must(task.setxattr("/f", name, list));
+  expect([
+    must(task.getxattr("/f", name)),
+    must(lab.task.getxattr("/b/a/f", name)),
+    code(lab.task.getxattr("/b/low/f", name)),
+  ]).toEqual([list, list, "ENODATA"]);
+  fs.check();
+  expect(code(lab.enter(`br:${lab.branch("b")}=rw:${low}=ro+wh`).task.setxattr("/g", name, list))).toBe("ENOTSUP");
+  const bare = lab.enter(`br:${low}=ro:${lab.branch("c")}=rw,acl`);
+  const file = must(bare.fs.lookup(bare.fs.root, bare.fs.aufs.names.intern("g"))) as Inode;
+  expect(bare.fs.setAcl?.(file, "access", [], 0o600)).toBe(EROFS);
+});

@@ -136,3 +136,23 @@ test("a name that is not there is neither removed nor renamed nor exchanged, and
   expect(fs.rename(fs.root, file, fs.root, file, 0)).toBeUndefined();
   fs.check();
 });
+
+test("a colon in a lower layer's path is written with a backslash before it (asked)", () => {
+  const host = prepared();
+  must(host.task.mkdir("/b/a:b", 0o755));
+  act(host, ["put", "/a:b/f", "x"]);
+  expect(mounted(host, "overlay", "/b/m", "upperdir=/b/up,workdir=/b/work,lowerdir=/b/a\\:b")).toBe("ok");
+  expect(act(host, ["list", "/m"])).toBe("f");
+});
+
+test("an origin on a filesystem that is no layer's is no origin", () => {
+  const host = prepared();
+  act(host, ["put", "/up/f", "x"]);
+  const handle = new Uint8Array(29);
+  handle.set([0, 0xfb, 29, 0, 1, 0xee, 0xee, 0xee, 0xee]);
+  must(host.task.setxattr("/b/up/f", "trusted.overlay.origin", handle));
+  expect(mounted(host, "overlay", "/b/m", "upperdir=/b/up,workdir=/b/work,lowerdir=/b/low")).toBe("ok");
+  const [shown, real] = ["/b/m/f", "/b/up/f"].map((path) => must(host.task.stat(path)).inodeNumber);
+  expect(shown).toBe(real);
+  host.check();
+});

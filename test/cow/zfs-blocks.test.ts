@@ -251,6 +251,14 @@ describe("object numbers", () => {
     expect(of.take(0)).toBe(8192);
   });
 
+  test("of another processor's region are left to it, however few of them are taken", () => {
+    const of = numbers([1025]);
+    expect(of.take(0)).toBe(4096);
+    // The other processor's chunks go on through the region; once it is through, the first one's is passed over.
+    for (let chunk = 1; chunk < 32; chunk++) for (let n = 0; n < 128; n++) of.take(1);
+    expect(of.take(1)).toBe(8192);
+  });
+
   test("are looked for from the beginning again when one was given back", () => {
     const inUse = new Set<number>();
     const of = numbers([], inUse);

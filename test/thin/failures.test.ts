@@ -142,7 +142,7 @@ describe("a change", () => {
   test.each(Object.entries(CHANGES))("to %s that fails anywhere is gone when the pool goes back", (_, change) => {
     for (const way of ["read", "space", "write"] as const) {
       for (const at of places()) {
-        const { device: faulty, metadata } = world(DISK);
+        const { device: faulty, disk, metadata } = world(DISK);
         const { space } = metadata.state.tx;
         let asked = 0;
         if (way === "space") {
@@ -158,6 +158,9 @@ describe("a change", () => {
         expect(metadata.abort()).toBeUndefined();
         // A held snapshot's root goes out with the first flush that follows, which none of these had.
         expect(JSON.stringify(metadata.devices())).toBe(HELD);
+        // No block of it goes out later.
+        const { writes } = disk.counters;
+        expect([metadata.blocks.flush(), disk.counters.writes]).toEqual([undefined, writes]);
       }
     }
   });

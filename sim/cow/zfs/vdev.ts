@@ -121,6 +121,8 @@ export function readLabel(device: BlockDevice): LabelRecord | undefined {
   return undefined;
 }
 
+const NO_DEVICES: readonly BlockDevice[] = [];
+
 /** Does something on sides of a top-level device; those that fail are behind from then on. @returns an error when every one did. */
 function onSides(
   top: TopLevel,
@@ -129,12 +131,12 @@ function onSides(
   work: (device: BlockDevice) => Errno | undefined,
 ): Errno | undefined {
   let error: Errno = EIO;
-  const failed: BlockDevice[] = [];
+  let failed = NO_DEVICES;
   for (const device of devices) {
     const wrong = work(device);
     if (wrong === undefined) continue;
     error = wrong;
-    failed.push(device);
+    failed = [...failed, device];
   }
   if (failed.length === devices.length) return error;
   noteMissed(top, failed, group);
@@ -147,10 +149,14 @@ export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecor
     const slot = slotBytes(top.ashift);
     const content = padded(record, slot);
     const at = RING_OFFSET + (record.group % (RING_BYTES / slot)) * slot;
-    const whole = top.children.filter((device) => !top.behind.has(device));
+    const whole = top.behind.size === 0 ? top.children : top.children.filter((device) => !top.behind.has(device));
     const failed = onSides(top, whole, record.group, (device) => {
-      const results = labelOffsets(device).map((label) => device.write(bytes(label + at), content));
-      return results.find((one) => one !== undefined);
+      let wrong: Errno | undefined;
+      for (const label of labelOffsets(device)) {
+        const one = device.write(bytes(label + at), content);
+        wrong ??= one;
+      }
+      return wrong;
     });
     if (failed !== undefined) return failed;
   }

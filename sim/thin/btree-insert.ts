@@ -78,23 +78,20 @@ function splitInTwo(spine: Spine, index: number, key: number): Errno | undefined
   return undefined;
 }
 
-/** Splits the node and a sibling, the left one where there is one, into three. */
+/** Splits the node, which is not the first of its parent, and its left sibling into three. */
 function splitTwoInThree(spine: Spine, type: ValueType, index: number, key: number): Errno | undefined {
   const { tx, node, parent } = spine;
-  const nodeIsLeft = index === 0;
-  const sibling = shadowChild(tx, parent, nodeIsLeft ? 1 : index - 1, type);
+  const sibling = shadowChild(tx, parent, index - 1, type);
   if (isErrno(sibling)) return sibling;
   const middle = tx.newBlock("node");
   if (isErrno(middle)) return middle;
-  const left = nodeIsLeft ? node : sibling.words;
-  const right = nodeIsLeft ? sibling.words : node;
+  const [left, right] = [sibling.words, node];
   emptyLike(middle.words, left);
   redistribute3(left, middle.words, right);
-  const middleIndex = nodeIsLeft ? 1 : index;
-  setKey(parent, middleIndex, keyAt(right, 0));
-  insertChild(parent, middleIndex, keyAt(middle.words, 0), middle.location);
-  if (key >= keyAt(middle.words, 0) && key < keyAt(right, 0)) spine.replace(middle);
-  else if (key < keyAt(middle.words, 0) !== nodeIsLeft) spine.replace(sibling);
+  setKey(parent, index, keyAt(right, 0));
+  insertChild(parent, index, keyAt(middle.words, 0), middle.location);
+  if (key < keyAt(middle.words, 0)) spine.replace(sibling);
+  else if (key < keyAt(right, 0)) spine.replace(middle);
   return undefined;
 }
 

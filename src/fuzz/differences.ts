@@ -151,13 +151,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     leavesOut: (step) => allocates(step, "COLLAPSE_RANGE") || allocates(step, "INSERT_RANGE"),
   },
   {
-    name: "zeroing does not lengthen a file",
-    drivers: ["zfs"],
-    source: "ZERO_RANGE behind the end is ignored (OpenZFS 2.1 module/os/linux/zfs/zpl_file.c, zpl_fallocate_common)",
-    rules: {},
-    leavesOut: (step) => allocates(step, "ZERO_RANGE"),
-  },
-  {
     name: "listxattr shows trusted.* to everybody",
     drivers: ["btrfs"],
     source: "btrfs_listxattr does not ask for CAP_SYS_ADMIN (fs/btrfs/xattr.c, Linux 6.18)",

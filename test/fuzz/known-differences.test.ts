@@ -137,14 +137,6 @@ const PROBES: Readonly<Record<string, Probe>> = {
       { call: "fallocate", fd: "f", offset: 0, len: 4096, flags: ["INSERT_RANGE"] },
     ],
   },
-  "zeroing does not lengthen a file": {
-    image: [],
-    does: [
-      { call: "open", path: "/a", flags: ["O_RDWR", "O_CREAT"], mode: "0644", fd: "f" },
-      { call: "fallocate", fd: "f", offset: 4096, len: 4096, flags: ["ZERO_RANGE"] },
-      { call: "fstat", fd: "f" },
-    ],
-  },
   "listxattr shows trusted.* to everybody": {
     image: [...file("/a", "x"), { call: "setxattr", path: "/a", name: "trusted.t", value: "v" }],
     does: [{ call: "listxattr", path: "/a", as: user }],

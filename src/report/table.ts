@@ -84,12 +84,44 @@ function broken(heading: string, width: number): readonly string[] {
   return lines;
 }
 
-/** The lines of a table; the headings' last lines stand directly above a rule. */
-export function tableLines(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = columns.map(({ heading }, index) => {
+type Rows = readonly (readonly string[])[];
+
+/** How wide each column is. @param roomy - a heading of several words may take half its length, which gives it two lines. */
+function widthsOf(columns: readonly TableColumn[], rows: Rows, roomy: boolean): readonly number[] {
+  return columns.map(({ heading }, index) => {
     const words = heading.split(" ").map(textWidth);
-    return Math.max(...words, ...rows.map((row) => textWidth(row[index] ?? "")), Math.ceil(textWidth(heading) / 2));
+    return Math.max(...words, ...rows.map((row) => textWidth(row[index] ?? "")), roomy ? Math.ceil(textWidth(heading) / 2) : 0);
   });
+}
+
+function totalOf(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width + GAP.length, -GAP.length);
+}
+
+/** Which columns stand side by side, the first in each part: as many as `width` has room for. */
+function filledParts(widths: readonly number[], width: number): readonly (readonly number[])[] {
+  const parts: number[][] = [];
+  for (let index = 1; index < widths.length; index++) {
+    const last = parts.at(-1);
+    const more = [...(last ?? [0]), index];
+    if (last === undefined || totalOf(more.map((at) => widths[at] ?? 0)) > width) parts.push([0, index]);
+    else parts[parts.length - 1] = more;
+  }
+  return parts.length === 0 ? [[0]] : parts;
+}
+
+/** As few parts as `width` allows, of about the same width. */
+function partsOf(widths: readonly number[], width: number): readonly (readonly number[])[] {
+  let parts = filledParts(widths, width);
+  for (let less = Math.min(width, totalOf(widths)); less > 0; less--) {
+    const even = filledParts(widths, less);
+    if (even.length > parts.length) break;
+    parts = even;
+  }
+  return parts;
+}
+
+function partLines(columns: readonly TableColumn[], rows: Rows, widths: readonly number[]): readonly string[] {
   const headings = columns.map(({ heading }, index) => broken(heading, widths[index] ?? 0));
   const height = Math.max(...headings.map((lines) => lines.length));
   const line = (cells: readonly string[]): string =>
@@ -102,6 +134,28 @@ export function tableLines(columns: readonly TableColumn[], rows: readonly (read
   );
   const rule = widths.map((width) => "─".repeat(width)).join(GAP);
   return [...head, rule, ...rows.map(line)];
+}
+
+/**
+ * The lines of a table; the headings' last lines stand directly above a rule.
+ * @param width - columns of the terminal: a table that is wider becomes several, one below the other, each with the first column
+ */
+export function tableLines(
+  columns: readonly TableColumn[],
+  rows: Rows,
+  width: number = Number.POSITIVE_INFINITY,
+): readonly string[] {
+  const wide = widthsOf(columns, rows, true);
+  const narrow = widthsOf(columns, rows, false);
+  const widths = totalOf(wide) > width && totalOf(narrow) <= width ? narrow : wide;
+  return partsOf(widths, width).flatMap((part, at) => [
+    ...(at === 0 ? [] : [""]),
+    ...partLines(
+      part.map((index) => columns[index] as TableColumn),
+      rows.map((row) => part.map((index) => row[index] ?? "")),
+      part.map((index) => widths[index] ?? 0),
+    ),
+  ]);
 }
 
 /** A text in lines of at most `width` columns, each after `indent`; one word may be longer. */

@@ -3,14 +3,13 @@
  * answers differ.
  * Interface: `scenarioText` is a function of the document and the options alone, and ends with a newline.
  */
-import { isList } from "../calls/json.ts";
-import type { CallResult } from "../calls/step.ts";
-import { answerText, bytesText, figureText } from "../scenario/figures.ts";
+import { bytesText, figureText } from "../scenario/figures.ts";
 import { HOST_DEFAULTS } from "../scenario/host-options.ts";
 import { printable } from "../scenario/problem.ts";
+import { differingAnswers } from "./differing.ts";
 import { columnFigure, type DriverDocument, failedHard, type ScenarioDocument, titleOf } from "./document.ts";
 import { ranked, ratioText } from "./rank.ts";
-import { type TableColumn, tableLines, textWidth, wrapped } from "./table.ts";
+import { type TableColumn, tableLines, wrapped } from "./table.ts";
 import { whyLine } from "./why.ts";
 
 export interface TextOptions {
@@ -47,7 +46,10 @@ export function verdictText({ stopped, expectations }: DriverDocument): string {
   return warning === "" ? verdict : `${verdict}, ${warning}`;
 }
 
-function figuresTable(scenario: ScenarioDocument, { ranked: byRank = false }: TextOptions): readonly string[] {
+function figuresTable(
+  scenario: ScenarioDocument,
+  { ranked: byRank = false, width = WIDTH_DEFAULT }: TextOptions,
+): readonly string[] {
   const { columns, drivers } = scenario;
   const [first] = columns;
   const base = drivers.find(({ id }) => id === scenario.reference);
@@ -64,7 +66,7 @@ function figuresTable(scenario: ScenarioDocument, { ranked: byRank = false }: Te
     ...(relative ? [ratioText(columnFigure(driver, first.name), columnFigure(base, first.name))] : []),
     verdictText(driver),
   ]);
-  return tableLines(shape, rows);
+  return tableLines(shape, rows, width);
 }
 
 /** Drivers with the same reason share its line. */
@@ -76,7 +78,7 @@ function whyLines(scenario: ScenarioDocument, width: number): readonly string[] 
   }
   if (byReason.size === 0) return [];
   const lines = [...byReason].flatMap(([why, ids]) => {
-    const [head = "", ...rest] = wrapped(`${ids.join(", ")}: ${why}`, width - 2);
+    const [head = "", ...rest] = wrapped(`${ids.join(", ")}: ${why}`, width - 4);
     return [`  ${head}`, ...rest.map((line) => `    ${line}`)];
   });
   const title = scenario.columns[0]?.title ?? "";
@@ -108,64 +110,6 @@ function failures({ file, drivers }: ScenarioDocument): readonly string[] {
     ...(failed.length === 0 ? [] : ["", "Failed expectations:", ...failed]),
     ...(warned.length === 0 ? [] : ["", "Warnings:", ...warned]),
   ];
-}
-
-/** Keeps an entry of a list in one line until it is printed. */
-const HARD_SPACE = "\u00a0";
-
-/** An answer that is a list of lines, such as docker diff's: joined by commas; undefined for any other. */
-function linesText(answer: CallResult): string | undefined {
-  const lines = "value" in answer && isList(answer.value) ? answer.value : undefined;
-  return lines?.every((line) => typeof line === "string") === true
-    ? lines.map((line) => String(line).replaceAll(" ", HARD_SPACE)).join(", ")
-    : undefined;
-}
-
-interface Difference {
-  readonly step: number;
-  /** Who answers what. */
-  readonly answers: readonly (readonly [string, readonly string[]])[];
-}
-
-/** The steps that drivers answer differently. */
-function differences({ steps, drivers }: ScenarioDocument): readonly Difference[] {
-  return steps.flatMap((_, index) => {
-    const byAnswer = new Map<string, string[]>();
-    for (const driver of drivers) {
-      const done = driver.steps[index];
-      if (done === undefined) continue;
-      const text = linesText(done.answer) ?? answerText(done.answer);
-      byAnswer.set(text, [...(byAnswer.get(text) ?? []), driver.id]);
-    }
-    return byAnswer.size < 2 ? [] : [{ step: index, answers: [...byAnswer] }];
-  });
-}
-
-/** Longer answers are cut: `--json` has them whole. */
-const ANSWER_LINES_MAX = 4;
-
-/** Who answers, and beside it what, in a few lines. */
-function answerLines(who: string, indent: number, answer: string, width: number): readonly string[] {
-  const spaces = " ".repeat(indent + 6);
-  const all = wrapped(answer, Math.max(width, indent + 30), spaces).map((line) => line.replaceAll(HARD_SPACE, " "));
-  const cut = all.length > ANSWER_LINES_MAX;
-  const lines = cut ? [...all.slice(0, ANSWER_LINES_MAX - 1), `${spaces}… (${all.length} lines)`] : all;
-  return [`    ${who}${" ".repeat(indent - textWidth(who))}  ${(lines[0] ?? "").trimStart()}`, ...lines.slice(1)];
-}
-
-function differingAnswers(scenario: ScenarioDocument, width: number): readonly string[] {
-  const found = differences(scenario);
-  if (found.length === 0) return [];
-  const lines = found.flatMap(({ step, answers }) => {
-    const plan = scenario.steps[step];
-    const where = plan?.container === undefined ? "" : ` in ${plan.container}`;
-    const indent = Math.max(...answers.map(([, ids]) => textWidth(ids.join(", "))));
-    return [
-      `  ${plan?.id}: ${plan?.title}${where}`,
-      ...answers.flatMap(([answer, ids]) => answerLines(ids.join(", "), indent, answer, width)),
-    ];
-  });
-  return ["", "Answered differently:", ...lines];
 }
 
 function missingLines({ missing }: ScenarioDocument, width: number): readonly string[] {

@@ -70,6 +70,37 @@ describe("the comparison of drivers", () => {
     expect(Math.max(...compareText(result()).split("\n").map(textWidth))).toBeLessThanOrEqual(80);
   });
 
+  test("tells of answers that are objects only what differs, and puts an answer below its drivers where there is no room beside them", () => {
+    const id = "vfs-with-every-xattr-and-a-name-that-is-long";
+    const value = "v".repeat(40);
+    const text = `version: 1
+name: answers
+about: Who answers what
+drivers: [vfs, overlay, { id: ${id}, driver: vfs, options: { copy: all } }]
+images: { app: { layers: [[{ write: /f, size: 1KiB }, { setxattr: /f, name: user.k, value: ${value} }], [{ mkdir: /d }]] } }
+containers: { a: { image: app } }
+steps:
+  - { id: links, in: a, do: { stat: /f } }
+  - { id: list, in: a, do: { listxattr: /f } }
+  - { id: value, in: a, do: { getxattr: /f, name: user.k } }
+`;
+    const lines = compareText(runScenario(loadScenario(text, "f.yaml"), { makeWorld: worldWithout("aufs") })).split("\n");
+    expect(lines.slice(lines.indexOf("Answered differently:") + 1)).toEqual([
+      "  links: stat /f in a",
+      `    vfs, ${id}  nlink 1`,
+      `    overlay${" ".repeat(id.length - 2)}  nlink 2`,
+      "  list: listxattr /f in a",
+      `    vfs${" ".repeat(id.length + 6)}  nothing`,
+      `    overlay, ${id}  user.k`,
+      "  value: getxattr /f name=user.k in a",
+      "    vfs",
+      "      ENODATA",
+      `    overlay, ${id}`,
+      `      ${value}`,
+      "",
+    ]);
+  });
+
   test("as JSON is one document, equal byte by byte between runs", () => {
     const text = compareJson([result()]);
     expect(compareJson([result()])).toBe(text);
@@ -96,6 +127,33 @@ test("a table puts numbers to the right, breaks headings at spaces, and counts w
     "──────  ───────────",
     "vfs              12",
     "日本              3",
+  ]);
+});
+
+test("a table that is wider than the terminal makes its headings narrower, then becomes several of about one width, each with the first column", () => {
+  const columns = [
+    { heading: "driver", align: "left" },
+    { heading: "written in steps", align: "right" },
+    { heading: "read in steps", align: "right" },
+    { heading: "expected", align: "left" },
+  ] as const;
+  const rows = [["vfs", "12", "3", "1 ok"]];
+  expect(tableLines(columns, rows, 32)).toEqual([
+    "        written   read",
+    "             in     in",
+    "driver    steps  steps  expected",
+    "──────  ───────  ─────  ────────",
+    "vfs          12      3  1 ok",
+  ]);
+  expect(tableLines(columns, rows, 31)).toEqual([
+    "         written  read in",
+    "driver  in steps    steps",
+    "──────  ────────  ───────",
+    "vfs           12        3",
+    "",
+    "driver  expected",
+    "──────  ────────",
+    "vfs     1 ok",
   ]);
 });
 

@@ -68,17 +68,17 @@ export function watchedOpen(task: Process, watches: Watches, path: string, how: 
   return fd;
 }
 
-/** A call that makes a name. @param linked - the path of a file that gets another name */
+/** A call that makes a name. @param act.isLink - whether it names a file that is there already (fsnotify_link) */
 export function watchedMake(
   task: Process,
   watches: Watches,
   path: string,
-  act: { readonly make: () => Errno | undefined; readonly linked?: string },
+  act: { readonly make: () => Errno | undefined; readonly isLink: boolean },
 ): Errno | undefined {
   const failed = act.make();
   if (failed !== undefined) return failed;
   const { directory, name, child } = before(task, path);
-  if (act.linked !== undefined && child !== undefined) watches.self(child, IN_ATTRIB);
+  if (act.isLink && child !== undefined) watches.self(child, IN_ATTRIB);
   if (directory !== undefined) watches.named(directory, isFolder(child) ? IN_CREATE | IN_ISDIR : IN_CREATE, name);
   return undefined;
 }

@@ -115,7 +115,9 @@ export class Task implements Process {
   }
   /** Gives an open file (O_TMPFILE too) a name: linkat with AT_EMPTY_PATH, or through /proc/self/fd. */
   linkFile(fd: number, path: string): Errno | undefined {
-    return create.linkFile(this, fd, path);
+    return this.vfs.watches === undefined
+      ? create.linkFile(this, fd, path)
+      : this.#making(path, () => create.linkFile(this, fd, path), true);
   }
   /** From the file's position on; moves it. */
   read(fd: number, length: number): Content | Errno {
@@ -238,7 +240,7 @@ export class Task implements Process {
   link(path: string, to: string): Errno | undefined {
     return this.vfs.watches === undefined
       ? create.link(this, path, to)
-      : this.#making(to, () => create.link(this, path, to), path);
+      : this.#making(to, () => create.link(this, path, to), true);
   }
   unlink(path: string): Errno | undefined {
     const { watches } = this.vfs;
@@ -344,10 +346,9 @@ export class Task implements Process {
     if (file !== undefined) this.vfs.watches.changed(file, mask, file.openedAs);
     return result;
   }
-  #making(path: string, make: () => Errno | undefined, linked?: string): Errno | undefined {
+  #making(path: string, make: () => Errno | undefined, isLink = false): Errno | undefined {
     const { watches } = this.vfs;
-    if (watches === undefined) return make();
-    return notify.watchedMake(this, watches, path, linked === undefined ? { make } : { make, linked });
+    return watches === undefined ? make() : notify.watchedMake(this, watches, path, { make, isLink });
   }
   /** inotify_add_watch(2): the checks, no watch. */
   inotifyAdd(path: string): Errno | undefined {

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import { O_APPEND, O_CREAT, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import {
   IN_ATTRIB,
@@ -130,6 +130,24 @@ describe("watches", () => {
     ];
     expect(replay(task, at("merged"), RECORDED.merged, watched)).toEqual(RECORDED.merged);
     host.check();
+  });
+
+  test("are told of a file without a name that gets one as of another link (vfs_link, fsnotify_link)", () => {
+    const { task } = dockerHost();
+    const at = "/var/lib/docker/d";
+    must(task.mkdir(at));
+    const told: [number, string][] = [];
+    must(task.watch(at, MASK, (mask, name) => told.push([mask, name])));
+    const fd = must(task.open(at, O_TMPFILE | O_WRONLY, 0o644));
+    expect(told).toEqual([]);
+    must(task.linkFile(fd, `${at}/named`));
+    expect(told).toEqual([[IN_CREATE, "named"]]);
+    must(task.watch(`${at}/named`, MASK, (mask, name) => told.push([mask, name])));
+    must(task.linkFile(fd, `${at}/again`));
+    expect(told.slice(1)).toEqual([
+      [IN_ATTRIB, ""],
+      [IN_CREATE, "again"],
+    ]);
   });
 
   test("end when they are ended, and let go of their inodes", () => {

@@ -7,25 +7,9 @@
 import type { Time } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
 import { deviceNumber, majorOf, minorOf } from "../../sim/core/units.ts";
+import { BLOCK, checksumOf, FIELDS, type Field } from "../archive/tar-header.ts";
+import { paddingOf } from "../archive/tar-write.ts";
 
-export const BLOCK = 512;
-/** Of a header: where each field begins, and how long it is. */
-const FIELDS = {
-  name: [0, 100],
-  mode: [100, 8],
-  uid: [108, 8],
-  gid: [116, 8],
-  size: [124, 12],
-  mtime: [136, 12],
-  sum: [148, 8],
-  type: [156, 1],
-  link: [157, 100],
-  magic: [257, 8],
-  major: [329, 8],
-  minor: [337, 8],
-  prefix: [345, 155],
-} as const;
-type Field = keyof typeof FIELDS;
 const GNU_MAGIC = "ustar  \0";
 const LONG_NAME = "././@LongLink";
 
@@ -47,14 +31,13 @@ export interface Member {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-function put(header: Uint8Array, field: Field, text: string | Uint8Array): void {
-  const [at, length] = FIELDS[field];
-  header.set((typeof text === "string" ? encoder.encode(text) : text).subarray(0, length), at);
+function put(header: Uint8Array, { at, length }: Field, text: string): void {
+  header.set(encoder.encode(text).subarray(0, length), at);
 }
 
 /** Octal digits and a NUL; what has more digits is a big-endian number behind 0x80. */
 function putNumber(header: Uint8Array, field: Field, value: number): void {
-  const [at, length] = FIELDS[field];
+  const { at, length } = field;
   const digits = value.toString(8).padStart(length - 1, "0");
   if (value >= 0 && digits.length < length) {
     put(header, field, digits);
@@ -68,36 +51,29 @@ function putNumber(header: Uint8Array, field: Field, value: number): void {
   header[at] = value < 0 ? 0xff : 0x80;
 }
 
-function sumOf(header: Uint8Array): number {
-  const [from, length] = FIELDS.sum;
-  let sum = 0;
-  for (const [at, byte] of header.entries()) sum += at >= from && at < from + length ? 0x20 : byte;
-  return sum;
-}
-
 function headerBlock(member: Member, type: string): Uint8Array {
   const header = new Uint8Array(BLOCK);
-  put(header, "name", member.name);
-  putNumber(header, "mode", member.mode & 0o7777);
-  putNumber(header, "uid", member.uid);
-  putNumber(header, "gid", member.gid);
-  putNumber(header, "size", member.size);
-  putNumber(header, "mtime", member.mtime.seconds);
-  put(header, "type", type);
-  put(header, "link", member.link);
-  put(header, "magic", GNU_MAGIC);
+  put(header, FIELDS.name, member.name);
+  putNumber(header, FIELDS.mode, member.mode & 0o7777);
+  putNumber(header, FIELDS.uid, member.uid);
+  putNumber(header, FIELDS.gid, member.gid);
+  putNumber(header, FIELDS.size, member.size);
+  putNumber(header, FIELDS.mtime, member.mtime.seconds);
+  put(header, FIELDS.typeflag, type);
+  put(header, FIELDS.linkname, member.link);
+  put(header, FIELDS.magic, GNU_MAGIC);
   if (type === "3" || type === "4") {
-    putNumber(header, "major", majorOf(member.rdev));
-    putNumber(header, "minor", minorOf(member.rdev));
+    putNumber(header, FIELDS.major, majorOf(member.rdev));
+    putNumber(header, FIELDS.minor, minorOf(member.rdev));
   }
-  put(header, "sum", `${sumOf(header).toString(8).padStart(6, "0")}\0 `);
+  put(header, FIELDS.checksum, `${checksumOf(header).unsigned.toString(8).padStart(6, "0")}\0 `);
   return header;
 }
 
-/** Content up to the end of its last block. */
-function padded(content: Content): Content {
-  const over = content.length % BLOCK;
-  return over === 0 ? content : Content.concat([content, Content.zeros(BLOCK - over)]);
+/** A member's last piece, up to the end of its block. @param size - bytes of the whole member */
+export function padded(content: Content, size: number): Content {
+  const padding = paddingOf(size);
+  return padding === 0 ? content : Content.concat([content, Content.zeros(padding)]);
 }
 
 /** What stands before a member's data: its header, and where a name is too long, a member with that before it. */
@@ -105,11 +81,11 @@ export function headerOf(member: Member): Content {
   const parts: Content[] = [];
   const long = (text: string, type: string): void => {
     const bytes = encoder.encode(text);
-    if (bytes.length <= FIELDS.name[1]) return;
+    if (bytes.length <= FIELDS.name.length) return;
     const data = Content.concat([Content.literal(bytes), Content.zeros(1)]);
     const about = { ...member, name: LONG_NAME, link: "", mode: 0o644, uid: 0, gid: 0, size: data.length };
     const header = headerBlock({ ...about, mtime: secondsTime(0) }, type);
-    parts.push(Content.literal(header), padded(data));
+    parts.push(Content.literal(header), padded(data, data.length));
   };
   long(member.link, "K");
   long(member.name, "L");
@@ -123,15 +99,14 @@ export interface ReadHeader {
   readonly member: Member;
 }
 
-function textIn(header: Uint8Array, field: Field): string {
-  const [at, length] = FIELDS[field];
+function textIn(header: Uint8Array, { at, length }: Field): string {
   const bytes = header.subarray(at, at + length);
   const end = bytes.indexOf(0);
   return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 function numberIn(header: Uint8Array, field: Field): number {
-  const [at, length] = FIELDS[field];
+  const { at, length } = field;
   const first = header[at] ?? 0;
   if (first < 0x80) return Number.parseInt(textIn(header, field).trim() || "0", 8);
   let value = BigInt(first === 0xff ? -1 : first & 0x7f);
@@ -142,22 +117,22 @@ function numberIn(header: Uint8Array, field: Field): number {
 /** Reads a block. @returns "end" for one of zeros, undefined for what is no header */
 export function readHeader(header: Uint8Array): ReadHeader | "end" | undefined {
   if (header.every((byte) => byte === 0)) return "end";
-  if (numberIn(header, "sum") !== sumOf(header)) return undefined;
-  const isUstar = textIn(header, "magic") === "ustar";
-  const prefix = isUstar ? textIn(header, "prefix") : "";
-  const name = textIn(header, "name");
-  const type = textIn(header, "type") || "0";
+  if (numberIn(header, FIELDS.checksum) !== checksumOf(header).unsigned) return undefined;
+  const isUstar = textIn(header, FIELDS.magic) === "ustar";
+  const prefix = isUstar ? textIn(header, FIELDS.prefix) : "";
+  const name = textIn(header, FIELDS.name);
+  const type = textIn(header, FIELDS.typeflag) || "0";
   const isOld = type === "0" && name.endsWith("/");
   const member: Member = {
     type: (isOld ? "5" : type) as MemberType,
     name: prefix === "" ? name : `${prefix}/${name}`,
-    link: textIn(header, "link"),
-    mode: numberIn(header, "mode") & 0o7777,
-    uid: numberIn(header, "uid"),
-    gid: numberIn(header, "gid"),
-    size: numberIn(header, "size"),
-    mtime: secondsTime(numberIn(header, "mtime")),
-    rdev: type === "3" || type === "4" ? deviceNumber(numberIn(header, "major"), numberIn(header, "minor")) : 0,
+    link: textIn(header, FIELDS.linkname),
+    mode: numberIn(header, FIELDS.mode) & 0o7777,
+    uid: numberIn(header, FIELDS.uid),
+    gid: numberIn(header, FIELDS.gid),
+    size: numberIn(header, FIELDS.size),
+    mtime: secondsTime(numberIn(header, FIELDS.mtime)),
+    rdev: type === "3" || type === "4" ? deviceNumber(numberIn(header, FIELDS.major), numberIn(header, FIELDS.minor)) : 0,
   };
   return { type: member.type, member };
 }

@@ -7,7 +7,7 @@ import * as fs from "../../../sim/vfs/filesystem.ts";
 import { fail } from "../command.ts";
 import type { OpenedFile } from "../opened-file.ts";
 import type { Process } from "../process.ts";
-import { BLOCK, headerOf, type Member, type MemberType } from "../tar-format.ts";
+import { headerOf, type Member, type MemberType, padded } from "../tar-format.ts";
 import { sameInode } from "./copy.ts";
 
 /** What tar writes at a time: 20 blocks. */
@@ -209,12 +209,6 @@ function addData(archive: Archive, at: Dumped, file: OpenedFile, size: number): 
     const isShort = isErrno(piece) || piece.length === 0;
     const content = isShort ? Content.zeros(left) : piece;
     left -= content.length;
-    add(archive, left === 0 ? ended(content, size) : content);
+    add(archive, left === 0 ? padded(content, size) : content);
   }
-}
-
-/** The last piece of a file, up to the end of its block. */
-function ended(content: Content, size: number): Content {
-  const over = size % BLOCK;
-  return over === 0 ? content : Content.concat([content, Content.zeros(BLOCK - over)]);
 }

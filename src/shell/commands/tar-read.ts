@@ -3,9 +3,11 @@
  */
 import { Content } from "../../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../../sim/core/errno.ts";
+import { BLOCK } from "../../archive/tar-header.ts";
+import { paddingOf } from "../../archive/tar-write.ts";
 import type { OpenedFile } from "../opened-file.ts";
 import type { Process } from "../process.ts";
-import { BLOCK, type Member, readHeader, toldOfNext } from "../tar-format.ts";
+import { type Member, readHeader, toldOfNext } from "../tar-format.ts";
 import { RECORD } from "./tar-create.ts";
 
 const SEEK_CUR = 1;
@@ -67,12 +69,12 @@ export class TarReader {
       if (header === undefined) return "none";
       if (header === "end") return undefined;
       this.#left = header.member.size;
-      this.#padding = (BLOCK - (header.member.size % BLOCK)) % BLOCK;
+      this.#padding = paddingOf(header.member.size);
       if (BEFORE_OTHERS.has(header.type)) told = { ...told, ...toldOfNext(header.type, this.#all()) };
       else if (!PASSED.has(header.type)) {
         const member = { ...header.member, ...told };
         this.#left = member.size;
-        this.#padding = (BLOCK - (member.size % BLOCK)) % BLOCK;
+        this.#padding = paddingOf(member.size);
         return member;
       }
     }

@@ -207,6 +207,45 @@ describe("13: copy-up", () => {
     expect(["", "+coo_reg", "+coo_all"].map((attribute) => opened(attribute, "/d", O_RDONLY))).toEqual([0, 0, 1]);
   });
 
+  test("a file that is opened in a writable branch with moo moves to the writable one above; a folder stays", () => {
+    const lab = new AufsLab();
+    const below = lab.branch("below", { f: "x", "d/": "", "d/g": "y" });
+    const { task, fs } = lab.enter(`br:${lab.branch("above")}=rw:${lab.branch("middle")}=ro:${below}=rw+moo`);
+    must(task.open("/d", O_RDONLY));
+    const fd = must(task.open("/d/g", O_RDONLY));
+    expect(must(task.pread(fd, 9, 0)).toText()).toBe("y");
+    expect([lab.rows("/b/above"), lab.rows(below)]).toEqual([
+      ["/d dir", "/d/g file"],
+      ["/d dir", "/f file"],
+    ]);
+    expect([read(task, "/d/g"), must(task.stat("/d/g")).nlink]).toEqual(["y", 1]);
+    fs.check();
+  });
+
+  test("an xattr that the branch above cannot take ends the copying, unless icex or its own class is forgiven there", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { f: "x" });
+    must(lab.task.setxattr(`${low}/f`, "user.long", new Uint8Array(5000), 0));
+    must(lab.task.setxattr(`${low}/f`, "user.short", new Uint8Array(3), 0));
+    must(lab.task.setxattr(`${low}/f`, "trusted.a", new Uint8Array(3), 0));
+    lab.host.addDisk({ size: 64 * 2 ** 20 });
+    expect([lab.host.mkfs("ext4", "vda"), lab.task.mkdir("/small", 0o755)]).toEqual([undefined, undefined]);
+    expect(lab.host.mount({ type: "ext4", source: "vda", target: "/small" })).toBeUndefined();
+    const copied = (attributes: string): unknown => {
+      must(lab.task.mkdir(`/small/${attributes}`, 0o755));
+      const { task } = lab.enter(`br:/small/${attributes}=rw${attributes}:${low}=ro+wh`);
+      const failed = task.chmod("/f", 0o600);
+      return failed === undefined ? (lab.task.listxattr(`/small/${attributes}/f`) as string[]).sort() : failed.code;
+    };
+    expect(["+", "+icexusr", "+icextr", "+icex", "+icexsec+icexsys+icexoth"].map(copied)).toEqual([
+      "ENOSPC",
+      ["trusted.a", "user.short"],
+      "ENOSPC",
+      ["trusted.a", "user.short"],
+      "ENOSPC",
+    ]);
+  });
+
   test("blocks of zeros become holes, and holes stay holes", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { f: "" });

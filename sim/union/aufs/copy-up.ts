@@ -25,12 +25,14 @@ import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, NO_NODE, type Node, 
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { branchOfName } from "./lookup.ts";
+import type { XattrClass } from "./options.ts";
 import { addPseudoLink, linkUp } from "./plink.ts";
 import { copyUpBranch, nearestWritable } from "./policy.ts";
 import type { Aufs, MountedBranch, Place } from "./state.ts";
 import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
 const PERMISSIONS = 0o7777;
+const XATTR_CLASSES: readonly XattrClass[] = ["security", "system", "trusted", "user"];
 const KINDS: ReadonlyMap<number, string> = new Map([
   [S_IFDIR, "directory"],
   [S_IFREG, "file"],
@@ -256,23 +258,28 @@ function copyFileData(aufs: Aufs, upper: MountedBranch, source: Source, inode: I
   return failed;
 }
 
-/** All of them: none is aufs's own. */
+/** All of them: none is aufs's own. One that fails ends the copying, unless the branch forgives it (au_cpup_xattr, au_xattr_ignore). */
 function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
   // A filesystem without xattrs has none to copy.
   if (isErrno(list)) return undefined;
   for (const name of list) {
-    const kind = aclKindOf(name);
-    if (kind !== undefined) {
-      const lost = copyAcl(source, { fs: upper.fs, inode }, kind);
-      if (lost !== undefined) return lost;
-      continue;
-    }
-    const value = source.fs.getxattr(source.inode, name);
-    const failed = isErrno(value) ? value : upper.fs.setxattr(inode, name, value, 0);
-    if (failed !== undefined) return failed;
+    const failed = copyXattr(upper, source, inode, name);
+    if (failed !== undefined && !upper.permission.ignoredXattrs.has(xattrClass(name))) return failed;
   }
   return undefined;
+}
+
+function copyXattr(upper: MountedBranch, source: Source, inode: Inode, name: string): Errno | undefined {
+  const kind = aclKindOf(name);
+  if (kind !== undefined) return copyAcl(source, { fs: upper.fs, inode }, kind);
+  const value = source.fs.getxattr(source.inode, name);
+  return isErrno(value) ? value : upper.fs.setxattr(inode, name, value, 0);
+}
+
+function xattrClass(name: string): XattrClass {
+  const known = XATTR_CLASSES.find((one) => name.startsWith(`${one}.`));
+  return known ?? "other";
 }
 
 function count(aufs: Aufs, source: Source, node: Node, place: Place): void {

@@ -4,7 +4,7 @@
  * Interface: nothing is copied up at open. A file is copied up when it is first written, preallocated or synchronised for writing; one that was
  * opened before reads the copy afterwards. Pages belong to the branch's inode, so that mounts over one lower file share its pages.
  */
-import { EBADF, EINVAL, ENXIO, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import { EBADF, EINVAL, ENXIO, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
   type FileHandle,
   type FileSystem,
@@ -58,19 +58,22 @@ function originOf({ view, nodes }: Aufs, node: Node): [FileSystem, Inode] {
 }
 
 /**
- * The branch attributes coo_reg and coo_all: what is opened comes up to the nearest writable branch above its own, if there is one (au_cmoo,
- * aufs 4.x [S]).
+ * The branch attributes coo_reg and coo_all: what is opened comes up to the nearest writable branch above its own, if there is one. With moo, a
+ * file leaves the branch that it was on; that it cannot be unlinked there is not told (au_cmoo, aufs 4.x [S]).
  */
 function copyOnOpen(aufs: Aufs, node: Node, place: Place): Errno | undefined {
   const { nodes, uppers } = aufs;
   if (node === ROOT_NODE) return undefined;
   const index = nodes.hasUpper(node) ? aufs.branchOf(node) : uppers.length + nodes.layerOf(node);
-  const how = aufs.branches[index]?.permission.copyOnOpen;
-  if (how === "" || how === undefined) return undefined;
+  const { copyOnOpen: how, moveOnOpen = false } = aufs.branches[index]?.permission ?? {};
   const type = nodes.typeOf(node);
-  if (type !== S_IFREG && !(type === S_IFDIR && how === "coo_all")) return undefined;
-  const branch = nearestWritable(aufs, index - 1);
-  return isErrno(branch) || nodes.has(node, IS_UNLINKED) ? undefined : copyUpTo(aufs, node, branch, { place });
+  const comes = type === S_IFREG ? how !== "" || moveOnOpen : type === S_IFDIR && how === "coo_all";
+  const branch = comes ? nearestWritable(aufs, index - 1) : EROFS;
+  if (isErrno(branch) || nodes.has(node, IS_UNLINKED)) return undefined;
+  const failed = copyUpTo(aufs, node, branch, { place });
+  if (failed !== undefined || !moveOnOpen || type !== S_IFREG) return failed;
+  aufs.upperAt(index).fs.unlink(aufs.mustBeOn(place.directory, index), place.name);
+  return undefined;
 }
 
 /** A real file that was opened. */

@@ -15,7 +15,14 @@ export interface BranchPermission {
   readonly unlinkedWhiteouts: boolean;
   /** What is opened in it is copied up at once (coo_reg: regular files; coo_all: directories too). */
   readonly copyOnOpen: "" | "coo_reg" | "coo_all";
+  /** A file that is opened in it, a writable branch, moves to the writable one above (moo). */
+  readonly moveOnOpen: boolean;
+  /** Whose extended attributes may fail to be copied into it: the first words of their names, up to the dot (icex…). */
+  readonly ignoredXattrs: ReadonlySet<XattrClass>;
 }
+
+/** A namespace of extended attributes; "other" is for all but the four that the kernel has. */
+export type XattrClass = "security" | "system" | "trusted" | "user" | "other";
 
 export interface BranchRequest {
   readonly path: string;
@@ -123,15 +130,28 @@ export function tooManyBranches(): AufsFailure {
 /** Permissions that are no writing; "rr" is for what is read-only by its nature. */
 const READ_ONLY = new Set(["ro", "rr"]);
 
+/** The attributes that forgive xattrs which cannot be copied, and whose (AuBrAttr_ICEX…). */
+const ICEX: Readonly<Record<string, readonly XattrClass[]>> = {
+  icex: ["security", "system", "trusted", "user", "other"],
+  icexsec: ["security"],
+  icexsys: ["system"],
+  icextr: ["trusted"],
+  icexusr: ["user"],
+  icexoth: ["other"],
+};
+
 /** A permission's words. One that is not known is "ro", as the kernel takes it without a word. */
 function parsePermission(text: string): BranchPermission {
   const [kind = "", ...attributes] = text.split("+");
   const copyOnOpen = attributes.includes("coo_all") ? "coo_all" : attributes.includes("coo_reg") ? "coo_reg" : "";
+  const ignoredXattrs = new Set(attributes.flatMap((word) => (Object.hasOwn(ICEX, word) ? (ICEX[word] ?? []) : [])));
+  const common = { copyOnOpen, ignoredXattrs } as const;
   if (kind === "rw") {
-    return { writable: true, whiteouts: true, unlinkedWhiteouts: attributes.includes("nolwh"), copyOnOpen };
+    const [unlinkedWhiteouts, moveOnOpen] = [attributes.includes("nolwh"), attributes.includes("moo")];
+    return { writable: true, whiteouts: true, unlinkedWhiteouts, moveOnOpen, ...common };
   }
   const whiteouts = READ_ONLY.has(kind) && attributes.includes("wh");
-  return { writable: false, whiteouts, unlinkedWhiteouts: false, copyOnOpen };
+  return { writable: false, whiteouts, unlinkedWhiteouts: false, moveOnOpen: false, ...common };
 }
 
 /** One PATH or PATH=PERM. @param first - without a permission the first branch is writable, any other read-only. */

@@ -12,6 +12,7 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
 import { compareKeys, type Key } from "./key.ts";
+import { fitNode, type Purpose } from "./levels.ts";
 import type { Node } from "./node.ts";
 import { Path } from "./path.ts";
 import { type NodeStore, pointersMax, type TreeParts } from "./store.ts";
@@ -95,22 +96,25 @@ export class Tree implements TreeParts {
     const { format } = this.store;
     if (size + format.itemBytes > format.nodeBytes - format.headerBytes)
       throw new InvariantError(`an item of ${size} bytes fits no node`);
-    const path = this.#prepare(key);
-    const leaf = path.node(0);
-    const slot = path.slot(0);
-    if (slot < leaf.count && leaf.compare(slot, key) === 0) {
-      const more = size - (leaf.sizes[slot] as number);
-      if (more <= 0 || leaf.used + more <= format.nodeBytes - format.headerBytes) {
-        leaf.setItem(slot, size, value);
-        return;
-      }
-      this.remove(key);
-      this.set(key, size, value);
+    const known = this.#sizeOf(key);
+    if (known === undefined) {
+      const path = this.#prepare(key, "insert");
+      leafRoom(this, path, { key, bytes: size + format.itemBytes, extends: false });
+      path.node(0).insertItem(path.slot(0), key, { size, value }, format.itemBytes);
+      if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
       return;
     }
-    leafRoom(this, path, key, size + format.itemBytes);
-    path.node(0).insertItem(path.slot(0), key, { size, value }, format.itemBytes);
-    if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
+    const path = this.#prepare(key, size > known ? "insert" : "change");
+    if (size > known) leafRoom(this, path, { key, bytes: size - known, extends: true });
+    path.node(0).setItem(path.slot(0), size, value);
+  }
+
+  /** Bytes of an item; undefined where there is none. */
+  #sizeOf(key: Key): number | undefined {
+    const path = this.#place(key);
+    const leaf = path.node(0);
+    const slot = path.slot(0);
+    return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.sizes[slot] : undefined;
   }
 
   /** Puts in items that are not there, in ascending order with nothing between them: as many at once as a leaf takes (btrfs_insert_empty_items). */
@@ -126,8 +130,8 @@ export class Tree implements TreeParts {
         need += more;
       }
       const { key } = items[from] as { key: Key };
-      const path = this.#prepare(key);
-      leafRoom(this, path, key, need);
+      const path = this.#prepare(key, "insert");
+      leafRoom(this, path, { key, bytes: need, extends: false });
       const leaf = path.node(0);
       const first = path.slot(0);
       for (let at = from; at < to; at++) {
@@ -141,7 +145,7 @@ export class Tree implements TreeParts {
 
   /** Gives an item another key, which no other item is or lies between, and another value of the same size (btrfs_set_item_key_safe). */
   rekey(key: Key, to: Key, value: unknown): void {
-    const path = this.#prepare(key);
+    const path = this.#prepare(key, "change");
     const leaf = path.node(0);
     const slot = path.slot(0);
     assert(slot < leaf.count && leaf.compare(slot, key) === 0, `tree ${this.id} has an item to give another key`);
@@ -152,8 +156,8 @@ export class Tree implements TreeParts {
 
   /** Takes an item out. @returns whether there was one. */
   remove(key: Key): boolean {
-    if (this.get(key) === undefined) return false;
-    const path = this.#prepare(key);
+    if (this.#sizeOf(key) === undefined) return false;
+    const path = this.#prepare(key, "remove");
     const leaf = path.node(0);
     leaf.remove(path.slot(0), 1, this.store.format.itemBytes);
     if (path.slot(0) === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
@@ -165,7 +169,7 @@ export class Tree implements TreeParts {
   removeRange(from: Key, to: Key): void {
     const cursor = new Cursor(this);
     while (cursor.seekBefore(to) && cursor.compare(from) >= 0) {
-      const path = this.#prepare(cursor.key);
+      const path = this.#prepare(cursor.key, "remove");
       const leaf = path.node(0);
       const last = path.slot(0);
       const first = leaf.lowerBound(from);
@@ -176,13 +180,13 @@ export class Tree implements TreeParts {
     }
   }
 
-  /** The path to where a key is or belongs, all of it own, for a change. */
-  #prepare(key: Key): Path {
+  /** The path to where a key is or belongs, all of it own and fit for what is to be done there. */
+  #prepare(key: Key, purpose: Purpose): Path {
     const path = this.#place(key);
-    let above: Node | undefined;
     for (let level = path.height - 1; level >= 0; level--) {
-      above = this.own(path.node(level), above, above === undefined ? 0 : path.slot(level + 1));
-      path.nodes[level] = above;
+      const above = level + 1 < path.height ? path.node(level + 1) : undefined;
+      path.nodes[level] = this.own(path.node(level), above, above === undefined ? 0 : path.slot(level + 1));
+      if (level > 0) fitNode(this, path, level, purpose);
     }
     this.#placed = undefined;
     return path;

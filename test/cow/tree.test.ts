@@ -6,8 +6,8 @@ import type { NodeStore, TreeParts } from "../../sim/cow/store.ts";
 import { Cursor, Tree } from "../../sim/cow/tree.ts";
 import { runs } from "../runs.ts";
 
-/** Nodes of 512 bytes with room for few items, so that short sequences split and merge. */
-const FORMAT: NodeFormat = { nodeBytes: 512, headerBytes: 12, itemBytes: 25, pointerBytes: 100 };
+/** Nodes of 512 bytes with room for few items and twenty pointers, so that short sequences split and merge. */
+const FORMAT: NodeFormat = { nodeBytes: 512, headerBytes: 12, itemBytes: 25, pointerBytes: 25 };
 
 /** Trees that never share: each node is own until `freeze`. */
 class MemoryStore implements NodeStore {
@@ -156,11 +156,19 @@ describe("a copy-on-write tree", () => {
 });
 
 describe("a tree", () => {
-  /** A tree whose leaves hold one item each, and whose nodes hold five pointers. */
-  function oneItemALeaf(): { tree: Tree; store: MemoryStore; put: (n: number) => void } {
+  /** A tree whose leaves hold one item each, and whose nodes hold twenty pointers. */
+  function oneItemALeaf(): { tree: Tree; store: MemoryStore; put: (n: number) => void; remove: (n: number) => void } {
     const store = new MemoryStore();
     const tree = new Tree(store, 1);
-    return { tree, store, put: (n) => tree.set({ object: n, kind: 0, offset: 0 }, 400, n) };
+    const put = (n: number): void => {
+      tree.set({ object: n, kind: 0, offset: 0 }, 400, n);
+      tree.check();
+    };
+    const remove = (n: number): void => {
+      expect(tree.remove({ object: n, kind: 0, offset: 0 })).toBe(true);
+      tree.check();
+    };
+    return { tree, store, put, remove };
   }
 
   /** How many pointers the nodes above the leaves have. */
@@ -172,24 +180,89 @@ describe("a tree", () => {
     return out;
   }
 
-  it("keeps a node between full neighbours until its last leaf goes, and takes it out then", () => {
-    const { tree, store, put } = oneItemALeaf();
-    for (let n = 0; n < 12; n++) put(n * 100);
-    // Nodes split in half: the first is filled up again, so is the third.
-    expect(widths(tree)).toEqual([3, 3, 3, 3]);
-    for (const n of [10, 20, 610, 620]) put(n);
-    expect(widths(tree)).toEqual([5, 3, 5, 3]);
-    const remove = (n: number): void => {
-      expect(tree.remove({ object: n, kind: 0, offset: 0 })).toBe(true);
-      tree.check();
-    };
-    remove(300);
-    remove(400);
-    // One pointer is few, but neither neighbour has room for it.
-    expect(widths(tree)).toEqual([5, 1, 5, 3]);
-    remove(500);
-    expect(widths(tree)).toEqual([5, 5, 3]);
-    expect(store.nodes.size).toBe(13 + 3 + 1);
+  it("splits a node before anything is put in below it that has fewer than four free pointers", () => {
+    const { tree, put } = oneItemALeaf();
+    for (let n = 0; n < 17; n++) put(n);
+    expect(widths(tree)).toEqual([17]);
+    put(17);
+    expect(widths(tree)).toEqual([9, 9]);
+  });
+
+  it("fills nodes when keys come in ascending order: a full one gives to its left neighbour before it is split", () => {
+    const { tree, put } = oneItemALeaf();
+    for (let n = 0; n < 26; n++) put(n);
+    expect(widths(tree)).toEqual([9, 17]);
+    put(26);
+    // All but eight, as far as there is room.
+    expect(widths(tree)).toEqual([18, 9]);
+    for (let n = 27; n < 100; n++) put(n);
+    expect(widths(tree)).toEqual([20, 20, 20, 20, 9, 11]);
+  });
+
+  it("gives half of a full node to its right neighbour where the left one has no room", () => {
+    const { tree, put } = oneItemALeaf();
+    for (let n = 0; n < 18; n++) put(n * 100);
+    for (let n = 8; n >= 1; n--) put(n * 10);
+    expect(widths(tree)).toEqual([17, 9]);
+    put(5);
+    expect(widths(tree)).toEqual([9, 18]);
+  });
+
+  it("merges a node of few pointers with its neighbours when the next item below it goes", () => {
+    const { tree, store, put, remove } = oneItemALeaf();
+    for (let n = 0; n < 37; n++) put(n);
+    expect(widths(tree)).toEqual([20, 17]);
+    for (let n = 0; n < 15; n++) remove(n);
+    // More than a quarter of twenty was not few.
+    expect(widths(tree)).toEqual([5, 17]);
+    remove(15);
+    expect(widths(tree)).toEqual([11, 10]);
+    expect(store.nodes.size).toBe(21 + 2 + 1);
+  });
+
+  it("keeps a root with a single pointer until the next item goes", () => {
+    const { tree, put, remove } = oneItemALeaf();
+    put(0);
+    put(1);
+    remove(1);
+    expect([tree.rootNode.level, tree.rootNode.count]).toEqual([1, 1]);
+    remove(0);
+    expect([tree.rootNode.level, tree.rootNode.count]).toEqual([0, 0]);
+  });
+
+  /** The offsets of the keys that each leaf has. */
+  function leaves(tree: Tree): number[][] {
+    const out: number[][] = [];
+    tree.visitNodes((node) => {
+      if (node.level === 0) out.push([...node.offsets]);
+    });
+    return out;
+  }
+
+  it("moves what is behind a new item to the next leaf, where it would else need two leaves more", () => {
+    const tree = new Tree(new MemoryStore(), 1);
+    const put = (offset: number, size: number): void => tree.set({ object: 0, kind: 0, offset }, size, size);
+    for (const [offset, size] of [
+      [1, 200],
+      [5, 150],
+      [6, 300],
+    ] as const)
+      put(offset, size);
+    tree.remove({ object: 0, kind: 0, offset: 6 });
+    put(3, 200);
+    expect(leaves(tree)).toEqual([[1, 3], [5]]);
+    put(2, 300);
+    tree.check();
+    expect(leaves(tree)).toEqual([[1], [2], [3, 5]]);
+  });
+
+  it("leaves a leaf to the item at its beginning that grows beyond half of it", () => {
+    const tree = new Tree(new MemoryStore(), 1);
+    for (let offset = 1; offset <= 5; offset++) tree.set({ object: 0, kind: 0, offset }, 65, "small");
+    tree.set({ object: 0, kind: 0, offset: 1 }, 465, "large");
+    tree.check();
+    expect(leaves(tree)).toEqual([[1], [2, 3, 4, 5]]);
+    expect(tree.get({ object: 0, kind: 0, offset: 1 })).toBe("large");
   });
 
   it("tells the nodes above when the first item of a leaf gets another key", () => {

@@ -147,11 +147,11 @@ export class Node implements BlockRecord {
     this.#isSealed = true;
   }
 
-  /** The rows, to be changed in so many slots. The node's version goes on with `#changed`. */
-  #own(slots: number): Rows {
+  /** The rows, to be changed. The node's version goes on with `#changed`. */
+  #own(): Rows {
     if (this.#isSealed) throw new InvariantError(`node ${this.address} changes no more`);
     const rows = this.#now;
-    if (!rows.isShared && !rows.isFull(slots)) return rows;
+    if (!rows.isShared && !rows.isFull) return rows;
     this.#rows = rows.fork();
     return this.#rows;
   }
@@ -164,13 +164,13 @@ export class Node implements BlockRecord {
   // Changes
 
   setKey(slot: number, key: Key): void {
-    const rows = this.#own(1);
+    const rows = this.#own();
     rows.setKey(slot, key);
     this.#changed(rows);
   }
 
   #setRest(slot: number, number: number, thing: unknown): void {
-    const rows = this.#own(1);
+    const rows = this.#own();
     rows.setRest(slot, number, thing);
     this.#changed(rows);
   }
@@ -187,7 +187,7 @@ export class Node implements BlockRecord {
   }
 
   #insert(slot: number, key: Key, number: number, thing: unknown): void {
-    const rows = this.#own(1);
+    const rows = this.#own();
     rows.insert(slot, key, number, thing);
     this.#changed(rows);
   }
@@ -205,7 +205,7 @@ export class Node implements BlockRecord {
   /** Takes slots out. */
   remove(slot: number, count: number, itemBytes: number): void {
     if (this.level === 0) this.used -= bytesOf(this, slot, slot + count, itemBytes);
-    const rows = this.#own(count);
+    const rows = this.#own();
     rows.remove(slot, count);
     this.#changed(rows);
   }
@@ -219,8 +219,8 @@ export class Node implements BlockRecord {
       target.used += moved;
       this.used -= moved;
     }
-    const source = this.#own(to - from);
-    const rows = target.#own(to - from);
+    const source = this.#own();
+    const rows = target.#own();
     source.moveTo(rows, { at: front ? 0 : target.count, slot: from, count: to - from });
     this.#changed(source);
     target.#changed(rows);

@@ -8,18 +8,29 @@
 import { assert } from "../core/assert.ts";
 import type { Key } from "./key.ts";
 
-/** A log of more numbers than these would take as much memory as the copy that it saves. */
-const LOG_MAX = 1024;
-/** More slots than these are not moved one by one. */
-const SLOTS_MAX = 64;
+/** A log of fewer numbers than these is no burden, however small the node. */
+const LOG_MIN = 1024;
+/** A log of so many times the numbers that the columns have takes more memory than it saves: a copy of the columns begins another one. */
+const LOG_TIMES = 2;
 
-/** How a change is undone: the slot is taken out, put in again, or gets the key or the rest that it had. */
+/** How a change is undone: slots are taken out, one or several are put in again, or a slot gets the key or the rest that it had. */
 const TAKE_OUT = 0;
 const PUT_IN = 1;
-const KEY = 2;
-const REST = 3;
-const WAY_BITS = 2;
-const WAYS = 3;
+const PUT_ALL_IN = 2;
+const KEY = 3;
+const REST = 4;
+const WAY_BITS = 3;
+const WAYS = 7;
+
+/** Slots that were taken out together. */
+interface Columns {
+  readonly objects: readonly number[];
+  readonly kinds: readonly number[];
+  readonly offsets: readonly number[];
+  readonly numbers: readonly number[];
+  readonly things: readonly unknown[];
+}
+const COLUMNS = 5;
 
 export class Rows {
   objects: number[] = [];
@@ -34,9 +45,12 @@ export class Rows {
   /** Whether several nodes go on using these columns: who changes them copies first. */
   isShared = false;
   #logs = false;
-  /** Of each change the numbers that the slot had, then its slot and how to undo it. */
+  /** Of each change the numbers that the slot had, or how many slots have come, then the slot and how to undo it. */
   readonly #log: number[] = [];
+  /** Of changes of the rest what the slots had; of removals the slots. */
   readonly #loggedThings: unknown[] = [];
+  /** How many numbers both logs hold. */
+  #logged = 0;
 
   #take(from: Rows): void {
     this.objects = from.objects;
@@ -69,9 +83,9 @@ export class Rows {
     this.#logs = true;
   }
 
-  /** Whether it is cheaper to change a copy than to log a change of so many slots. */
-  isFull(slots: number): boolean {
-    return this.#logs && (slots > SLOTS_MAX || this.#log.length > LOG_MAX);
+  /** Whether it is cheaper to go on with a copy than to log more. */
+  get isFull(): boolean {
+    return this.#logged > LOG_MIN && this.#logged > LOG_TIMES * COLUMNS * this.objects.length;
   }
 
   /** The columns as an earlier version had them, to be changed by nobody else. */
@@ -91,9 +105,10 @@ export class Rows {
       const change = back();
       const slot = change >> WAY_BITS;
       const way = change & WAYS;
-      if (way === TAKE_OUT) rows.#cut(slot, 1);
+      if (way === TAKE_OUT) rows.#cut(slot, back());
       else if (way === KEY) rows.#putKey(slot, keyBack());
       else if (way === REST) rows.#putRest(slot, back(), this.#loggedThings[--thing]);
+      else if (way === PUT_ALL_IN) rows.#putAll(slot, this.#loggedThings[--thing] as Columns);
       else {
         const number = back();
         rows.#put(slot, keyBack(), number, this.#loggedThings[--thing]);
@@ -102,17 +117,36 @@ export class Rows {
     return rows;
   }
 
-  #note(slot: number, way: number): void {
+  /** Notes that slots have come. */
+  #noteComing(slot: number, count: number): void {
+    this.version += 1;
+    if (!this.#logs) return;
+    this.#log.push(count, (slot << WAY_BITS) + TAKE_OUT);
+    this.#logged += 2;
+  }
+
+  /** Notes that several slots have gone. */
+  #noteGoing(slot: number, gone: Columns): void {
+    this.version += 1;
+    if (!this.#logs) return;
+    this.#log.push((slot << WAY_BITS) + PUT_ALL_IN);
+    this.#loggedThings.push(gone);
+    this.#logged += COLUMNS * gone.objects.length;
+  }
+
+  /** Notes what a slot has: its key, its rest, or both. */
+  #noteSlot(slot: number, way: typeof KEY | typeof REST | typeof PUT_IN): void {
     this.version += 1;
     if (!this.#logs) return;
     const log = this.#log;
-    if (way === KEY || way === PUT_IN)
-      log.push(this.objects[slot] as number, this.kinds[slot] as number, this.offsets[slot] as number);
-    if (way === REST || way === PUT_IN) {
+    const before = log.length;
+    if (way !== REST) log.push(this.objects[slot] as number, this.kinds[slot] as number, this.offsets[slot] as number);
+    if (way !== KEY) {
       log.push(this.numbers[slot] as number);
       this.#loggedThings.push(this.things[slot]);
     }
     log.push((slot << WAY_BITS) + way);
+    this.#logged += log.length - before + 1;
   }
 
   // Changes
@@ -136,48 +170,52 @@ export class Rows {
     this.things.splice(slot, 0, thing);
   }
 
-  #cut(slot: number, count: number): void {
-    this.objects.splice(slot, count);
-    this.kinds.splice(slot, count);
-    this.offsets.splice(slot, count);
-    this.numbers.splice(slot, count);
-    this.things.splice(slot, count);
+  #putAll(slot: number, columns: Columns): void {
+    this.objects.splice(slot, 0, ...columns.objects);
+    this.kinds.splice(slot, 0, ...columns.kinds);
+    this.offsets.splice(slot, 0, ...columns.offsets);
+    this.numbers.splice(slot, 0, ...columns.numbers);
+    this.things.splice(slot, 0, ...columns.things);
+  }
+
+  #cut(slot: number, count: number): Columns {
+    return {
+      objects: this.objects.splice(slot, count),
+      kinds: this.kinds.splice(slot, count),
+      offsets: this.offsets.splice(slot, count),
+      numbers: this.numbers.splice(slot, count),
+      things: this.things.splice(slot, count),
+    };
   }
 
   setKey(slot: number, key: Key): void {
-    this.#note(slot, KEY);
+    this.#noteSlot(slot, KEY);
     this.#putKey(slot, key);
   }
 
   setRest(slot: number, number: number, thing: unknown): void {
-    this.#note(slot, REST);
+    this.#noteSlot(slot, REST);
     this.#putRest(slot, number, thing);
   }
 
   insert(slot: number, key: Key, number: number, thing: unknown): void {
-    this.#note(slot, TAKE_OUT);
+    this.#noteComing(slot, 1);
     this.#put(slot, key, number, thing);
   }
 
   remove(slot: number, count: number): void {
-    this.#noteRemoval(slot, count);
-    this.#cut(slot, count);
-  }
-
-  /** Undone in the other direction: the first comes back first. */
-  #noteRemoval(slot: number, count: number): void {
-    for (let index = count - 1; index >= 0; index--) this.#note(slot + index, PUT_IN);
+    if (count === 1) {
+      this.#noteSlot(slot, PUT_IN);
+      this.#cut(slot, 1);
+    } else this.#noteGoing(slot, this.#cut(slot, count));
   }
 
   /** Takes slots out and puts them in at a slot of another node's rows: what one array gives up goes into the other as it is. */
   moveTo(target: Rows, places: { readonly at: number; readonly slot: number; readonly count: number }): void {
     const { at, slot, count } = places;
-    this.#noteRemoval(slot, count);
-    for (let index = 0; index < count; index++) target.#note(at, TAKE_OUT);
-    target.objects.splice(at, 0, ...this.objects.splice(slot, count));
-    target.kinds.splice(at, 0, ...this.kinds.splice(slot, count));
-    target.offsets.splice(at, 0, ...this.offsets.splice(slot, count));
-    target.numbers.splice(at, 0, ...this.numbers.splice(slot, count));
-    target.things.splice(at, 0, ...this.things.splice(slot, count));
+    const moved = this.#cut(slot, count);
+    this.#noteGoing(slot, moved);
+    target.#noteComing(at, count);
+    target.#putAll(at, moved);
   }
 }

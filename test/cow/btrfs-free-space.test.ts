@@ -3,6 +3,7 @@
  * those of a filesystem of 4 GiB on Linux 6.18 (mkfs.btrfs -K 6.2; btrfs inspect-internal dump-tree -t 10 after each step).
  */
 import { expect, test } from "vitest";
+import type { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { Random } from "../../sim/core/random.ts";
 import { GIB } from "../../sim/core/units.ts";
@@ -15,6 +16,7 @@ import {
   key,
   NODE_SIZE,
 } from "../../sim/cow/btrfs/layout.ts";
+import { mountBtrfs } from "../../sim/cow/btrfs/mount.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
 const DATA = 13_631_488;
@@ -93,6 +95,25 @@ test("a large chunk goes over to bitmaps and comes back from them when it has a 
     follow();
   }
   expect(turns).toEqual([most + 1, most - 101]);
+});
+
+test("a power cut finds the bitmaps of the last commit, whatever has changed in them since", () => {
+  const lab = new BtrfsLab({ size: GIB(4) });
+  for (let n = 0; n < 60; n++) must(lab.write(`/m/f${n}`, Content.pattern(n, 4096)));
+  lab.settle();
+  for (let n = 1; n < 60; n += 2) must(lab.host.task.unlink(`/m/f${n}`));
+  lab.settle();
+  const { state } = lab.fs;
+  const freeNow = (of: typeof state): number[] => freeRanges(of.tree(FREE_SPACE_TREE), of.space.groupOf(DATA));
+  const committed = freeNow(state);
+  expect(itemsOf(lab, DATA)[0]).toBe(`${DATA} INFO 30 bitmaps`);
+  for (const n of [2, 4, 6]) giveFree(state, state.space.groupOf(DATA), (committed[2 * n] as number) - 4096, 4096);
+  expect(freeNow(state).length).toBe(committed.length - 6);
+  const cut = (lab.host.disks.get("vda") as Disk).clone();
+  cut.powerCut();
+  const mounted = must(mountBtrfs(cut, state.environment));
+  expect(freeNow(mounted.state)).toEqual(committed);
+  mounted.check();
 });
 
 test("a chunk that goes takes its items along", () => {

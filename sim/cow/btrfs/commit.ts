@@ -163,6 +163,7 @@ function settleGroups(state: BtrfsState): boolean {
 export function writeNodes(state: BtrfsState): Errno | undefined {
   const nodes = [...state.fresh.values()].filter((node) => !node.isSealed);
   nodes.sort((one, other) => one.address - other.address);
+  state.unwritten = {};
   for (const node of nodes) {
     node.seal();
     const failed = state.write(node.address, Content.record(node));

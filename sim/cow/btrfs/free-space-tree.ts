@@ -58,21 +58,22 @@ export function dropFreeGroup(state: BtrfsState, { start, length }: GroupRange):
 export function takeFree(state: BtrfsState, group: BlockGroup, start: number, length: number): void {
   const tree = state.tree(FREE_SPACE_TREE);
   const info = infoOf(tree, group);
-  const more = info.usesBitmaps ? markFree(tree, group, { start, length }, false) : cutRange(tree, start, length);
-  settleCount(tree, group, info, more);
+  const more = info.usesBitmaps ? markFree(state, group, { start, length }, false) : cutRange(tree, start, length);
+  settleCount(state, group, info, more);
 }
 
 /** An extent has gone: its bytes are free (btrfs_add_to_free_space_tree). */
 export function giveFree(state: BtrfsState, group: BlockGroup, start: number, length: number): void {
   const tree = state.tree(FREE_SPACE_TREE);
   const info = infoOf(tree, group);
-  const more = info.usesBitmaps ? markFree(tree, group, { start, length }, true) : joinRange(tree, group, start, length);
-  settleCount(tree, group, info, more);
+  const more = info.usesBitmaps ? markFree(state, group, { start, length }, true) : joinRange(tree, group, start, length);
+  settleCount(state, group, info, more);
 }
 
 /** The group has so many ranges more (update_free_space_extent_count). */
-function settleCount(tree: Tree, group: GroupRange, info: FreeSpaceInfo, more: number): void {
+function settleCount(state: BtrfsState, group: GroupRange, info: FreeSpaceInfo, more: number): void {
   if (more === 0) return;
+  const tree = state.tree(FREE_SPACE_TREE);
   const ranges = info.ranges + more;
   const most = rangesMax(group.length);
   const least = most > HYSTERESIS ? most - HYSTERESIS : 0;
@@ -81,7 +82,7 @@ function settleCount(tree: Tree, group: GroupRange, info: FreeSpaceInfo, more: n
   if (usesBitmaps !== info.usesBitmaps) {
     const free = freeRanges(tree, group);
     tree.removeRange(key(group.start, FREE_SPACE_EXTENT), key(group.start + group.length, 0));
-    if (usesBitmaps) writeBitmaps(tree, group, free);
+    if (usesBitmaps) writeBitmaps(state, group, free);
     else for (let at = 0; at < free.length; at += 2) putRange(tree, free[at] as number, free[at + 1] as number);
   }
   tree.set(infoKey, INFO_BYTES, { ranges, usesBitmaps } satisfies FreeSpaceInfo);
@@ -138,8 +139,12 @@ function joinRange(tree: Tree, group: GroupRange, start: number, length: number)
 
 // Bitmaps
 
-/** The words of a bitmap: a bit a sector, set where it is free. */
-type Bitmap = Uint32Array;
+interface Bitmap {
+  /** A bit a sector, set where it is free. */
+  readonly words: Uint32Array;
+  /** When it was made (BtrfsState.unwritten): until nodes are written no block of the device has it, and it is changed in place. */
+  readonly made: object;
+}
 
 function bitmapLength(group: GroupRange, at: number): number {
   return Math.min(BITMAP_RANGE, group.start + group.length - at);
@@ -161,14 +166,14 @@ function bitmapOf(tree: Tree, group: GroupRange, at: number): Bitmap {
   return bitmap;
 }
 
-function isFree(bitmap: Bitmap, sector: number): boolean {
-  return (((bitmap[sector >>> 5] as number) >>> (sector & 31)) & 1) === 1;
+function isFree({ words }: Bitmap, sector: number): boolean {
+  return (((words[sector >>> 5] as number) >>> (sector & 31)) & 1) === 1;
 }
 
-function setFree(bitmap: Bitmap, sector: number, free: boolean): void {
+function setFree({ words }: Bitmap, sector: number, free: boolean): void {
   const bit = 1 << (sector & 31);
-  const word = bitmap[sector >>> 5] as number;
-  bitmap[sector >>> 5] = free ? word | bit : word & ~bit;
+  const word = words[sector >>> 5] as number;
+  words[sector >>> 5] = free ? word | bit : word & ~bit;
 }
 
 function isFreeAt(tree: Tree, group: GroupRange, address: number): boolean {
@@ -178,28 +183,31 @@ function isFreeAt(tree: Tree, group: GroupRange, address: number): boolean {
 }
 
 /** Sets or clears the bits of a range. @returns how many ranges more there are (modify_free_space_bitmap). */
-function markFree(tree: Tree, group: GroupRange, { start, length }: GroupRange, free: boolean): number {
+function markFree(state: BtrfsState, group: GroupRange, { start, length }: GroupRange, free: boolean): number {
+  const tree = state.tree(FREE_SPACE_TREE);
   const end = start + length;
   const beside = (isFreeAt(tree, group, start - SECTOR_SIZE) ? 1 : 0) + (isFreeAt(tree, group, end) ? 1 : 0);
   for (let at = bitmapAt(group, start); at < end; at += BITMAP_RANGE) {
-    const bitmap = bitmapOf(tree, group, at).slice();
+    const known = bitmapOf(tree, group, at);
+    const bitmap = known.made === state.unwritten ? known : { words: known.words.slice(), made: state.unwritten };
     const last = Math.min(end, at + BITMAP_RANGE);
     for (let address = Math.max(start, at); address < last; address += SECTOR_SIZE) {
       const sector = (address - at) / SECTOR_SIZE;
       if (isFree(bitmap, sector) === free) throw new InvariantError(`the sector at ${address} was ${free ? "free" : "taken"}`);
       setFree(bitmap, sector, free);
     }
-    putBitmap(tree, group, at, bitmap);
+    if (bitmap !== known) putBitmap(tree, group, at, bitmap);
   }
   return free ? 1 - beside : beside - 1;
 }
 
 /** Writes the bitmaps of a whole group, with ranges given as pairs of start and end. */
-function writeBitmaps(tree: Tree, group: GroupRange, free: readonly number[]): void {
+function writeBitmaps(state: BtrfsState, group: GroupRange, free: readonly number[]): void {
+  const tree = state.tree(FREE_SPACE_TREE);
   let next = 0;
   for (let at = group.start; at < group.start + group.length; at += BITMAP_RANGE) {
     const end = at + bitmapLength(group, at);
-    const bitmap = new Uint32Array(BITMAP_BYTES / 4);
+    const bitmap: Bitmap = { words: new Uint32Array(BITMAP_BYTES / 4), made: state.unwritten };
     while (next < free.length && (free[next] as number) < end) {
       const last = Math.min(end, free[next + 1] as number);
       for (let address = Math.max(at, free[next] as number); address < last; address += SECTOR_SIZE)

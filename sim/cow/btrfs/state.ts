@@ -147,6 +147,8 @@ export class BtrfsState implements NodeStore {
     nodesWritten: 0,
     nodesCopied: 0,
   };
+  /** Stands for the time since nodes were last written: a value made in it is in no block of the device yet. */
+  unwritten: object = {};
   error: Errno | undefined;
   addressSpace: AddressSpace | undefined;
   readonly #hashes: number[] = [];

@@ -25,23 +25,19 @@ function lengthBytes(length: number, limit: number): number {
   return length < limit ? 0 : 1 + Math.floor((length - limit) / 255);
 }
 
-function word(raw: Uint8Array, at: number): number {
-  return (raw[at] as number) | ((raw[at + 1] as number) << 8) | ((raw[at + 2] as number) << 16) | ((raw[at + 3] as number) << 24);
-}
-
 function hashOf(value: number): number {
   return Math.imul(value, 2654435761) >>> (32 - LZ4_HASH_BITS);
 }
 
 /** The next place from `from` on whose 4 bytes were seen within reach; -1 when there is none before `limit`. */
-function findMatch(raw: Uint8Array, from: number, limit: number): number {
+function findMatch(words: DataView, from: number, limit: number): number {
   let attempts = (1 << LZ4_SKIP_STRENGTH) + 3;
   for (let at = from; at <= limit; ) {
-    const value = word(raw, at);
+    const value = words.getInt32(at, true);
     const slot = hashOf(value);
     const known = (table[slot] as number) - base;
     table[slot] = base + at;
-    if (known >= 0 && at - known <= LZ4_DISTANCE_MAX && word(raw, known) === value) {
+    if (known >= 0 && at - known <= LZ4_DISTANCE_MAX && words.getInt32(known, true) === value) {
       candidate = known;
       return at;
     }
@@ -53,6 +49,15 @@ function findMatch(raw: Uint8Array, from: number, limit: number): number {
 /** Where the match that findMatch found begins. */
 let candidate = 0;
 
+/** The first place from `from` on whose byte differs from that `distance` before it, or where a match has to end. */
+function endOfMatch(words: DataView, from: number, distance: number): number {
+  const matchEnd = words.byteLength - LZ4_LAST_LITERALS;
+  let end = from;
+  while (end + 4 <= matchEnd && words.getInt32(end, true) === words.getInt32(end - distance, true)) end += 4;
+  while (end < matchEnd && words.getUint8(end) === words.getUint8(end - distance)) end++;
+  return end;
+}
+
 /**
  * Bytes of the LZ4 form of the first `length` bytes and `zeros` further ones, with ZFS's header.
  * Where there are further zeros, the last 64 given bytes must be zeros too.
@@ -62,29 +67,25 @@ export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
     table.fill(0);
     base = 1;
   }
+  const words = new DataView(raw.buffer, raw.byteOffset, length);
   const limit = length - LZ4_MATCH_LIMIT;
   const matchEnd = length - LZ4_LAST_LITERALS;
   let out = LZ4_HEADER;
   let anchor = 0;
-  let at = findMatch(raw, 0, limit);
+  let at = findMatch(words, 0, limit);
   while (at >= 0) {
     let known = candidate;
     while (at > anchor && known > 0 && raw[at - 1] === raw[known - 1]) {
       at--;
       known--;
     }
-    let end = at + LZ4_MIN_MATCH;
-    let other = known + LZ4_MIN_MATCH;
-    while (end < matchEnd && raw[end] === raw[other]) {
-      end++;
-      other++;
-    }
+    const end = endOfMatch(words, at + LZ4_MIN_MATCH, at - known);
     const further = end === matchEnd ? zeros : 0;
     out += 3 + lengthBytes(at - anchor, 15) + lengthBytes(end + further - at - LZ4_MIN_MATCH, 15) + (at - anchor);
     anchor = end;
     if (end > limit) break;
-    table[hashOf(word(raw, end - 2))] = base + end - 2;
-    at = findMatch(raw, end, limit);
+    table[hashOf(words.getInt32(end - 2, true))] = base + end - 2;
+    at = findMatch(words, end, limit);
   }
   base += length;
   const rest = length - anchor;

@@ -8,13 +8,13 @@
 import type { BlockDevice } from "../block/device.ts";
 import { ENOSPC, type Errno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
+import { BITMAP_ENTRIES, setBitmapEntry } from "./bitmap-entries.ts";
 import { emptyNode, entriesMaxFor, keyAt, makeParent, setCount, setKey, valueAt } from "./btree-node.ts";
 import { setMapping } from "./mapping.ts";
 import { METADATA_BLOCK_SIZE, MetadataBlock, set64 } from "./metadata-block.ts";
 import { METADATA_BLOCKS_MAX } from "./metadata-blocks.ts";
 import { detailsValue } from "./metadata-state.ts";
 import type { DeviceModel, MappingRun } from "./model.ts";
-import { BITMAP_ENTRIES, setBitmapEntry } from "./refcounts.ts";
 import { seal } from "./sealed-block.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 

@@ -6,13 +6,14 @@
  */
 import { EILSEQ, EIO, ENOTBLK, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
+import { BITMAP_ENTRIES } from "./bitmap-entries.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
 import { mappedBlock } from "./mapping.ts";
 import { type BlockKind, get64, METADATA_BLOCK_SIZE } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import { DETAILS_SIZE, type MetadataState, openMetadata, readDetails } from "./metadata-state.ts";
-import { BITMAP_ENTRIES, type Refcounts } from "./refcounts.ts";
+import type { Refcounts } from "./refcounts.ts";
 import { checksumOf } from "./sealed-block.ts";
 import { SUPERBLOCK_LOCATION, Superblock } from "./superblock.ts";
 

@@ -8,9 +8,10 @@
  *   says it has space, and fails to give it (spec/measured.md §3, rule 2).
  */
 import { ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import { BITMAP_ENTRIES, firstFree } from "./bitmap-entries.ts";
 import { IndexTree } from "./bitmap-index.ts";
 import type { MetadataBlock } from "./metadata-block.ts";
-import { BITMAP_ENTRIES, firstFree, Refcounts } from "./refcounts.ts";
+import { Refcounts } from "./refcounts.ts";
 import type { Transaction } from "./transaction.ts";
 
 export class DataSpace {

@@ -9,8 +9,8 @@
  */
 
 import { assert } from "../core/assert.ts";
-import { lowestBit, onesIn } from "../core/bits.ts";
 import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import { BITMAP_ENTRIES, entryAt, firstFree, setBitmapEntry, stepWord, usedEntries, visitUsed } from "./bitmap-entries.ts";
 import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
 import { BTree, type ValueType } from "./btree.ts";
 import { changeValue } from "./btree-change.ts";
@@ -19,61 +19,10 @@ import { remove } from "./btree-remove.ts";
 import { get64, METADATA_BLOCK_SIZE, type MetadataBlock, set64 } from "./metadata-block.ts";
 import type { Transaction } from "./transaction.ts";
 
-/** Bitmap words begin behind checksum, padding and the block's number. */
-const HEADER_WORDS = 4;
-/** Blocks that one bitmap tells about: four a byte. */
-export const BITMAP_ENTRIES: number = (METADATA_BLOCK_SIZE - HEADER_WORDS * 4) * 4;
-/** The low bit of each pair of a word. */
-const LOW_BITS = 0x55555555;
-
 const COUNTS: ValueType = { size: 4 };
-
-/** What a bitmap says of its entry: 0, 1, 2, or 3 for "more than two". The first bit of a pair is the higher one. */
-function entryAt(words: Uint32Array, entry: number): number {
-  const pair = ((words[HEADER_WORDS + (entry >>> 4)] as number) >>> ((entry & 15) << 1)) & 3;
-  return ((pair & 1) << 1) | (pair >>> 1);
-}
-
-/** Sets what a bitmap says of an entry. */
-export function setBitmapEntry(words: Uint32Array, entry: number, value: number): void {
-  const at = HEADER_WORDS + (entry >>> 4);
-  const shift = (entry & 15) << 1;
-  const pair = ((value & 1) << 1) | (value >>> 1);
-  words[at] = ((words[at] as number) & ~(3 << shift)) | (pair << shift);
-}
 
 /** A bitmap in which everything is free. */
 const NOTHING_USED = new Uint32Array(METADATA_BLOCK_SIZE / 4);
-
-/** Calls `visit` for the entries of a bitmap with a count above 0, in ascending order; words without one cost one look. */
-function visitUsed(words: Uint32Array, visit: (at: number) => void): void {
-  for (let word = HEADER_WORDS; word < words.length; word++) {
-    for (let used = usedIn(words[word] as number); used !== 0; used &= used - 1) {
-      visit((word - HEADER_WORDS) * 16 + (lowestBit(used) >>> 1));
-    }
-  }
-}
-
-/** The low bits of a word's pairs that say a count above 0. */
-function usedIn(word: number): number {
-  return (word | (word >>> 1)) & LOW_BITS;
-}
-
-/** The first entry within [from, to) that is free in both bitmaps; -1 when there is none. */
-export function firstFree(words: Uint32Array, other: Uint32Array, from: number, to: number): number {
-  if (from >= to) return -1;
-  let at = HEADER_WORDS + (from >>> 4);
-  const last = HEADER_WORDS + ((to - 1) >>> 4);
-  let mask = LOW_BITS & (-1 << ((from & 15) << 1));
-  for (; at <= last; at++, mask = LOW_BITS) {
-    const word = (words[at] as number) | (other[at] as number);
-    const free = ~usedIn(word) & mask;
-    if (free === 0) continue;
-    const entry = (at - HEADER_WORDS) * 16 + (lowestBit(free) >>> 1);
-    return entry < to ? entry : -1;
-  }
-  return -1;
-}
 
 export class Refcounts {
   /** Blocks that are counted. */
@@ -263,11 +212,31 @@ export class Refcounts {
     const bitmap = this.#tx.shadow(entry.block, "bitmap");
     if (isErrno(bitmap)) return bitmap;
     entry.block = bitmap.location;
-    for (let block = range.begin; block < range.end; block++) {
+    const first = index * BITMAP_ENTRIES;
+    for (let block = range.begin; block < range.end; ) {
+      const at = block - first;
+      if ((at & 15) === 0 && block + 16 <= range.end && this.#changeWord(bitmap.words, at, { entry, step })) {
+        block += 16;
+        continue;
+      }
       const wrong = step === 1 ? this.#incOne(bitmap, block, entry) : this.#decOne(bitmap, block, entry);
       if (wrong !== undefined) return wrong;
+      block += 1;
     }
     return this.index.save(index, entry);
+  }
+
+  /** As sixteen single changes, where the word of these entries can be changed at once. @returns whether it could. */
+  #changeWord(words: Uint32Array, at: number, { entry, step }: { readonly entry: BitmapEntry; readonly step: 1 | -1 }): boolean {
+    const old = stepWord(words, at, step);
+    if (old < 0) return false;
+    if (old !== 0 && old + step !== 0) return true;
+    this.allocations += 16 * step;
+    this.allocated += 16 * step;
+    entry.free -= 16 * step;
+    if (step < 0) entry.noneFreeBefore = Math.min(entry.noneFreeBefore, at);
+    else if (entry.noneFreeBefore >= at && entry.noneFreeBefore < at + 16) entry.noneFreeBefore = at + 16;
+    return true;
   }
 
   #incOne(bitmap: MetadataBlock, block: number, entry: BitmapEntry): Errno | undefined {
@@ -362,8 +331,7 @@ export class Refcounts {
       const bitmap = this.#tx.read(entry.block, "bitmap");
       if (bitmap === EIO) return;
       assert(!isErrno(bitmap), `${name}: bitmap ${index} is none`);
-      let free = BITMAP_ENTRIES;
-      for (const word of bitmap.words.subarray(HEADER_WORDS)) free -= onesIn(usedIn(word));
+      const free = BITMAP_ENTRIES - usedEntries(bitmap.words);
       // The kernel counts entries behind the end of the device as free, an image of thin_restore does not.
       const behind = Math.max(0, (index + 1) * BITMAP_ENTRIES - this.blocks);
       const first = firstFree(bitmap.words, NOTHING_USED, 0, BITMAP_ENTRIES);

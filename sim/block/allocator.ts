@@ -164,23 +164,39 @@ export class BlockBitmap {
 
   /** Throws an InvariantError when count, summaries or the bound of runs do not fit the bits. O(size / 32 + free runs). */
   check(): void {
-    let free = 0;
-    // Most words of a large device are all free or all used.
-    for (let at = 0; at < this.#bits.length; at++) {
-      const word = this.#bits[at] as number;
-      free += word === -1 ? 32 : word === 0 ? 0 : onesIn(word);
-    }
+    const free = this.#checkBits();
     assert(free === this.#freeCount, `BlockBitmap: ${free} free blocks, counted ${this.#freeCount}`);
     assert(
       this.size % 32 === 0 || (this.#bits.at(-1) as number) >>> (this.size % 32) === 0,
       "BlockBitmap: a free block behind the end",
     );
-    checkLevels("free", this.#bits, 0, this.#free);
-    checkLevels("used", this.#bits, -1, this.#used);
+    checkLevels("free", this.#free);
+    checkLevels("used", this.#used);
     this.visitFree((start, count) => {
       if (count > this.longestRun)
         throw new InvariantError(`BlockBitmap: ${count} free blocks from ${start}, longest run ${this.longestRun}`);
     });
+  }
+
+  /** Throws when the lowest summaries do not fit the bits. @returns how many are free. */
+  #checkBits(): number {
+    const bits = this.#bits;
+    let count = 0;
+    for (let first = 0; first < bits.length; first += 32) {
+      let free = 0;
+      let used = 0;
+      const words = Math.min(32, bits.length - first);
+      for (let at = 0; at < words; at++) {
+        const word = bits[first + at] as number;
+        if (word !== 0) free |= 1 << at;
+        if (word !== -1) used |= 1 << at;
+        // Most words of a large device are all free or all used.
+        count += word === -1 ? 32 : word === 0 ? 0 : onesIn(word);
+      }
+      if (this.#free[0]?.[first >>> 5] !== free) failLevel("free", words, first);
+      if (this.#used[0]?.[first >>> 5] !== used) failLevel("used", words, first);
+    }
+    return count;
   }
 
   #inside(start: number, count: number): void {
@@ -290,19 +306,21 @@ function summarize(
   }
 }
 
-function checkLevels(name: string, bits: Int32Array, blank: number, levels: readonly Int32Array[]): void {
-  let below = bits;
-  let empty = blank;
-  for (const level of levels) {
+/** Throws when a summary above the lowest does not fit the one below it. */
+function checkLevels(name: string, levels: readonly Int32Array[]): void {
+  for (let above = 1; above < levels.length; above++) {
+    const below = levels[above - 1] as Int32Array;
+    const level = levels[above] as Int32Array;
     for (let at = 0; at < level.length; at++) {
       const first = at * 32;
       const words = Math.min(32, below.length - first);
       let expected = 0;
-      for (let bit = 0; bit < words; bit++) if (below[first + bit] !== empty) expected |= 1 << bit;
-      if (level[at] !== expected)
-        throw new InvariantError(`BlockBitmap: the summary of ${name} blocks is wrong about one of ${words} words from ${first}`);
+      for (let bit = 0; bit < words; bit++) if (below[first + bit] !== 0) expected |= 1 << bit;
+      if (level[at] !== expected) failLevel(name, words, first);
     }
-    below = level;
-    empty = 0;
   }
+}
+
+function failLevel(name: string, words: number, first: number): never {
+  throw new InvariantError(`BlockBitmap: the summary of ${name} blocks is wrong about one of ${words} words from ${first}`);
 }

@@ -151,8 +151,9 @@ function checkBlocks(state: Ext4State): void {
     bits.check();
     visitFixed(state.geometry, group, (start, blocks) => {
       used.set(group, (used.get(group) ?? 0) + blocks);
-      for (let at = start; at < start + blocks; at++)
-        if (bits.isFree(at)) assert(false, `metadata block ${at} of group ${group} is free`);
+      const free = bits.nextFree(start);
+      if (free !== undefined && free < start + blocks)
+        throw new InvariantError(`metadata block ${free} of group ${group} is free`);
     });
     const taken = bits.size - bits.freeCount;
     const expected = (used.get(group) ?? 0) + state.groups.freedIn(group);

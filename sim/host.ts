@@ -315,6 +315,20 @@ export class Host implements HostParts {
     return Object.fromEntries(Object.entries(sum).sort(([one], [other]) => (one < other ? -1 : 1)));
   }
 
+  /** What `counters` tells of one name over all filesystems of some types, without the others. */
+  counted(types: readonly string[], name: string): number {
+    let sum = 0;
+    for (const type of types) sum += this.#ended[`${type}.${name}`] ?? 0;
+    const seen = new Set<FileSystem>();
+    for (const mounts of [this.vfs.mounts, this.#detached])
+      for (const { fs } of mounts) {
+        if (!types.includes(fs.type) || seen.has(fs)) continue;
+        seen.add(fs);
+        sum += countersOf(fs)[name] ?? 0;
+      }
+    return sum;
+  }
+
   /** Throws an InvariantError when what an engine keeps does not add up. */
   check(): void {
     this.cache.check();

@@ -171,7 +171,7 @@ export function syncAll(host: Host): undefined {
   for (const fs of newest.sort((one, other) => other.stackDepth - one.stackDepth)) fs.sync();
 }
 
-/** The union filesystems, as counters name them. */
+/** The union filesystems, as counters name them; those of overlay and aufs have the same names. */
 const UNIONS: readonly string[] = ["overlay", "aufs"];
 
 /**
@@ -189,23 +189,24 @@ function poolBytes(host: Host): number | undefined {
 }
 
 function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figures"]> {
-  const counters = host.counters();
-  const count = (name: string): number => counters[name] ?? 0;
-  /** Of every union filesystem: overlay's and aufs's counters have the same names. */
-  const ofUnions = (name: string): number => UNIONS.reduce((sum, type) => sum + count(`${type}.${name}`), 0);
+  // As they stand before the pools' group is written, which the look at their space does.
+  const device = { ...host.disks.get(disk)?.counters };
   const driver = lab.driver.counters;
   const space = host.task.statfs(DOCKER_ROOT);
   const known = isErrno(space) ? { blocks: 0, blocksFree: 0, blockSize: 0, files: 0, filesFree: 0 } : space;
   return {
     data_copied:
-      ofUnions("copiedBytes") + (driver["treeCopyBytes"] ?? 0) + (driver["copiedBytes"] ?? 0) + lab.volumes.treeCopyBytes,
-    copy_ups: ofUnions("copyUps"),
+      host.counted(UNIONS, "copiedBytes") +
+      (driver["treeCopyBytes"] ?? 0) +
+      (driver["copiedBytes"] ?? 0) +
+      lab.volumes.treeCopyBytes,
+    copy_ups: host.counted(UNIONS, "copyUps"),
     files_copied: (driver["treeCopyFiles"] ?? 0) + lab.volumes.treeCopyFiles,
     space_allocated: poolBytes(host) ?? (known.blocks - known.blocksFree) * known.blockSize,
     inodes_allocated: known.files - known.filesFree,
-    device_bytes_written: count(`disk.${disk}.writtenBytes`),
-    device_bytes_read: count(`disk.${disk}.readBytes`),
-    device_flushes: count(`disk.${disk}.flushes`),
+    device_bytes_written: device.writtenBytes ?? 0,
+    device_bytes_read: device.readBytes ?? 0,
+    device_flushes: device.flushes ?? 0,
     cached_pages: host.cache.cachedPages,
     arc_bytes: [...host.pools.values()].reduce((sum, pool) => sum + pool.arc.dataSize, 0),
     modelled_time: host.clock.now,

@@ -89,6 +89,9 @@ describe("a host", () => {
     expect(Object.keys(mounted)).toEqual(Object.keys(mounted).sort());
     expect(host.unmount("/mnt")).toBeUndefined();
     expect(host.counters()["overlay.copyUps"]).toBe(1);
+    host.mount({ type: "overlay", source: "overlay", target: "/mnt", options: OVERLAY });
+    must(host.task.close(must(host.task.open("/mnt/f", O_WRONLY))));
+    expect(host.counted(["overlay", "aufs"], "copyUps")).toBe(host.counters()["overlay.copyUps"]);
   });
 
   test("has a file in /sys for each option that its kernel's overlay knows", () => {

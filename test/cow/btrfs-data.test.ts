@@ -335,3 +335,16 @@ test("clones tell what is shared, and zeroing gives zeros whatever was there", (
   expect(lab.read("/m/f")).toBe(random(KIB(32)).sha256());
   lab.fs.check();
 });
+
+test("a file larger than the memory keeps its size in snapshots and over a mount, whatever was written back before the size covered it", () => {
+  for (const memory of [MIB(32), MIB(100), MIB(200)]) {
+    const lab = labWith("", { memory });
+    must(lab.subvolume("/m/s"));
+    must(lab.write("/m/s/f", random(MIB(64))));
+    must(lab.snapshot("/m/s", "/m/t"));
+    expect(must(lab.host.task.stat("/m/t/f")).size).toBe(MIB(64));
+    expect(lab.read("/m/t/f")).toBe(random(MIB(64)).sha256());
+    expect(readAgain(lab, "/m/s/f")).toBe(random(MIB(64)).sha256());
+    lab.fs.check();
+  }
+});

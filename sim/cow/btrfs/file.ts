@@ -43,6 +43,8 @@ function dirtyPages(state: BtrfsState, inode: InodeState, offset: number, conten
   const failed = writePromised(state, inode, { offset, content }, oldSize);
   if (failed !== undefined) return failed;
   if (end > oldSize) inode.size = end;
+  // Where memory is short, all of it has been written back already, before the size covered it.
+  if (inode.delayed === undefined) inode.diskSize = inode.size;
   stamp(state, inode, true);
   return content.length;
 }

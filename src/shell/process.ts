@@ -9,20 +9,19 @@
  */
 import type { Time } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
-import { EBADF, EINVAL, ENOTSUP, type Errno, ESPIPE, isErrno } from "../../sim/core/errno.ts";
+import { EINVAL, ENODEV, ENOTDIR, ENOTSUP, type Errno, ESPIPE, EXDEV, isErrno } from "../../sim/core/errno.ts";
 import type { Random } from "../../sim/core/random.ts";
 import type { DirectoryEntry } from "../../sim/vfs/directory.ts";
 import {
   type Attributes,
-  newAttributes,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
-  S_IFIFO,
   S_IFLNK,
   S_IFMT,
   type StatFs,
@@ -30,7 +29,7 @@ import {
 import { aclBytes, aclName, aclOfMode } from "../../sim/vfs/posix-acl.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { flagsText, type MadeCall, octal, pathText, tidy } from "./call-text.ts";
-import { DEVICES, type OpenedFile, where } from "./opened-file.ts";
+import { DEVICES, deviceAttributes, type OpenedFile, PIPE_ATTRIBUTES, where } from "./opened-file.ts";
 import { takeFrom } from "./pipe.ts";
 
 /** What getdents64 returns at a time in glibc: a buffer of 32 KiB; an entry takes its header, its name and its end, in eights. */
@@ -91,20 +90,19 @@ export class Process {
 
   // Looking
   stat(path: string): Attributes | Errno {
-    return this.#made("newfstatat", this.task.stat(path), pathText(path));
+    return this.#made("newfstatat", deviceAttributes(path) ?? this.task.stat(path), pathText(path));
   }
   lstat(path: string): Attributes | Errno {
-    return this.#made("newfstatat", this.task.lstat(path), pathText(path), "AT_SYMLINK_NOFOLLOW");
+    return this.#made("newfstatat", deviceAttributes(path) ?? this.task.lstat(path), pathText(path), "AT_SYMLINK_NOFOLLOW");
   }
   statx(path: string, follow: boolean): Attributes | Errno {
-    const found = follow ? this.task.stat(path) : this.task.lstat(path);
+    const found = deviceAttributes(path) ?? (follow ? this.task.stat(path) : this.task.lstat(path));
     return this.#made("statx", found, pathText(path), follow ? undefined : "AT_SYMLINK_NOFOLLOW");
   }
   fstat(file: OpenedFile): Attributes | Errno {
-    if (file.device === "pipe") return { ...newAttributes(), mode: S_IFIFO | 0o600, nlink: 1 };
-    return this.#made("newfstatat", this.task.fstat(file.fd), `<${file.path}>`);
+    if (file.device === "pipe") return PIPE_ATTRIBUTES;
+    return this.#made("newfstatat", deviceAttributes(file.path) ?? this.task.fstat(file.fd), `<${file.path}>`);
   }
-
   statfs(path: string): StatFs | Errno {
     return this.#made("statfs", this.task.statfs(path), pathText(path));
   }
@@ -146,7 +144,7 @@ export class Process {
   /** @param shown - the path as the call has it, where the process stands elsewhere. */
   open(path: string, flags: number, mode?: number, shown: string = path): OpenedFile | Errno {
     const device = DEVICES.get(path);
-    const fd = device === undefined ? this.task.open(path, flags, mode) : -1;
+    const fd = device === undefined ? this.task.open(path, flags, mode) : (flags & O_DIRECTORY) !== 0 ? ENOTDIR : -1;
     this.#made(
       "openat",
       isErrno(fd) ? fd : Math.max(fd, 0) + 3,
@@ -211,17 +209,19 @@ export class Process {
     return this.#made("copy_file_range", done, `<${from.path}>`, `<${to.path}>`);
   }
   clone(from: OpenedFile, to: OpenedFile): Errno | undefined {
-    const failed = from.device === undefined ? this.task.clone(from.fd, to.fd) : EBADF;
+    const failed = (from.device ?? to.device) === undefined ? this.task.clone(from.fd, to.fd) : EXDEV;
     return this.#made("ioctl", failed, `<${to.path}>`, "FICLONE", `<${from.path}>`);
   }
   ftruncate(file: OpenedFile, length: number): Errno | undefined {
-    return this.#made("ftruncate", this.task.ftruncate(file.fd, length), `<${file.path}>`, length);
+    const failed = file.device === undefined ? this.task.ftruncate(file.fd, length) : EINVAL;
+    return this.#made("ftruncate", failed, `<${file.path}>`, length);
   }
   fallocate(file: OpenedFile, mode: number, offset: number, length: number): Errno | undefined {
-    return this.#made("fallocate", this.task.fallocate(file.fd, mode, offset, length), `<${file.path}>`, offset, length);
+    const failed = file.device === undefined ? this.task.fallocate(file.fd, mode, offset, length) : ENODEV;
+    return this.#made("fallocate", failed, `<${file.path}>`, offset, length);
   }
   fsync(file: OpenedFile, dataOnly = false): Errno | undefined {
-    const failed = dataOnly ? this.task.fdatasync(file.fd) : this.task.fsync(file.fd);
+    const failed = file.device !== undefined ? EINVAL : dataOnly ? this.task.fdatasync(file.fd) : this.task.fsync(file.fd);
     return this.#made(dataOnly ? "fdatasync" : "fsync", failed, `<${file.path}>`);
   }
   syncfs(file?: OpenedFile): Errno | undefined {

@@ -125,10 +125,16 @@ function followsLinks(how: Copying): boolean {
   return how.dereference !== "never";
 }
 
+/** Without -R, a device or a pipe is read like a file (copy_as_regular): `cp /dev/null log` empties a log. */
+function copiedAsFile(source: Attributes, how: Copying): boolean {
+  const type = typeOf(source);
+  return type === S_IFREG || (!how.recursive && type !== S_IFLNK && type !== S_IFDIR);
+}
+
 /** lstat of what is replaced and not written into; else stat. */
 function lookAtTarget(process: Process, order: CopyOrder, source: Attributes, how: Copying): Attributes | undefined | Errno {
   if (order.destination === "none") return undefined;
-  const replaces = typeOf(source) !== S_IFREG || how.symbolicLink || how.hardLink || how.removeDestination;
+  const replaces = !copiedAsFile(source, how) || how.symbolicLink || how.hardLink || how.removeDestination;
   if (!replaces && order.destination === "no directory") return undefined;
   const found = replaces ? process.lstat(order.to) : process.stat(order.to);
   return found === ENOENT ? undefined : found;
@@ -171,9 +177,10 @@ function transfer(process: Process, order: CopyOrder, looked: Looked, how: Copyi
   if (how.symbolicLink)
     return report(process, process.symlink(from, to), `cannot create symbolic link ${quoted(to)} to ${quoted(from)}`, how);
   if (how.hardLink) return linkTo(process, from, to, how, followsLinks(how));
-  const done = type === S_IFREG ? copyRegular(process, order, looked, how) : copySpecial(process, order, source, how);
+  const asRegular = copiedAsFile(source, how);
+  const done = asRegular ? copyRegular(process, order, looked, how) : copySpecial(process, order, source, how);
   if (onCommandLine && how.several && how.command === "cp") process.lstat(to);
-  if (!done || type === S_IFREG) return done;
+  if (!done || asRegular) return done;
   return type === S_IFLNK ? finishLink(process, order, source, how) : finish(process, order, looked, how);
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { Content } from "../../../sim/core/content.ts";
-import { ESPIPE, isErrno } from "../../../sim/core/errno.ts";
+import { EINVAL, ENOSYS, type Errno, ESPIPE, isErrno } from "../../../sim/core/errno.ts";
 import * as fs from "../../../sim/vfs/filesystem.ts";
 import { type Command, fail, quoted, refuse } from "../command.ts";
 import type { OpenedFile } from "../opened-file.ts";
@@ -71,7 +71,8 @@ function openOutput(process: Process, settings: Settings, path: string): OpenedF
   if (isErrno(file)) return fail(process, `dd: failed to open ${quoted(path)}`, file);
   if (truncates && seek > 0) {
     const failed = process.ftruncate(file, seek * block);
-    if (failed !== undefined)
+    // Of what is no file, such as a device, dd does not mind.
+    if (failed !== undefined && file.device === undefined)
       return fail(process, `dd: failed to truncate to ${seek * block} bytes in output file ${quoted(path)}`, failed);
   }
   return file;
@@ -127,6 +128,27 @@ function skipInput(process: Process, input: OpenedFile, { skip, block, input: na
   return refuse(process, `dd: ${quoted(name ?? "standard input")}: cannot skip`, isErrno(found) ? found : ESPIPE);
 }
 
+/** What conv= asks for behind the last block (synchronize_output). @returns whether the data is there */
+function synchronize(process: Process, { words, output: name }: Settings, output: OpenedFile): boolean {
+  let whole = words.has("conv:fsync");
+  let ok = true;
+  const tell = (call: string, failed: Errno): void => {
+    fail(process, `dd: ${call} failed for ${quoted(name ?? "standard output")}`, failed);
+    ok = false;
+  };
+  if (words.has("conv:fdatasync")) {
+    const failed = process.fsync(output, true);
+    // What cannot be synchronized so is tried as a whole.
+    if (failed === ENOSYS || failed === EINVAL) whole = true;
+    if (failed !== undefined && failed !== ENOSYS && failed !== EINVAL) tell("fdatasync", failed);
+  }
+  if (whole) {
+    const failed = process.fsync(output);
+    if (failed !== undefined) tell("fsync", failed);
+  }
+  return ok;
+}
+
 /** @returns the files, or the exit status where one cannot be opened */
 function openBoth(
   process: Process,
@@ -159,8 +181,7 @@ export const dd: Command = {
     if (input !== undefined && !skipInput(process, input, settings)) return 1;
     if (output !== undefined && settings.seek > 0) process.lseek(output, settings.seek * settings.block, SEEK_CUR);
     const moved = move(process, settings, input, output);
-    if (output !== undefined && settings.words.has("conv:fdatasync")) process.fsync(output, true);
-    if (output !== undefined && settings.words.has("conv:fsync")) process.fsync(output);
+    if (output !== undefined && !synchronize(process, settings, output)) moved.failed = true;
     if (settings.input !== undefined && input !== undefined) process.close(input);
     if (settings.output !== undefined && output !== undefined) process.close(output);
     report(process, moved, settings.status);

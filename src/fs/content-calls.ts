@@ -37,10 +37,10 @@ const pathOrFile: Reader<string | number> = (value) => {
   return typeof value === "number" && value === (value | 0) ? fd(value) : path(value);
 };
 
-/** An abort signal among options that has fired already. @throws its AbortError. */
-function throwIfAborted(given: Options): void {
-  const signal = given["signal"];
-  if (signal instanceof AbortSignal && signal.aborted) throw abortError(signal);
+/** An abort signal among options that has fired before the work begins; the synchronous forms have none. @throws its AbortError. */
+function throwIfAborted(given: Options, form: Form): void {
+  const signal = given["signal"] as AbortSignal | undefined;
+  if (form !== "sync" && signal?.aborted === true) throw abortError(signal);
 }
 
 /** Does something with a path's file, opened for it, or with one that is open and stays so. */
@@ -87,6 +87,7 @@ interface ReadRequest {
 }
 
 function readWhole(kernel: Kernel, request: ReadRequest, form: Form): string | Buffer {
+  throwIfAborted(request.given, form);
   const { encoding } = request.given;
   // readFileSync of text reads until nothing comes, without asking for the size.
   const asked = form === "sync" && (encoding === "utf8" || encoding === "utf-8") ? "read" : "fstat";
@@ -98,12 +99,12 @@ function readWhole(kernel: Kernel, request: ReadRequest, form: Form): string | B
 
 function readRequest([target, given]: readonly unknown[]): ReadRequest {
   const read = options(given);
-  throwIfAborted(read);
   return { target: pathOrFile(target), given: read, flags: flagsNamed("options.flag", "r")(read["flag"]) };
 }
 
 interface WriteRequest {
   readonly target: string | number;
+  readonly given: Options;
   readonly raw: Uint8Array;
   readonly flags: number;
   readonly mode: number;
@@ -114,9 +115,9 @@ interface WriteRequest {
 function writeRequest(args: readonly unknown[], flag: string): WriteRequest {
   const [target, data, given] = args;
   const read = options(given);
-  throwIfAborted(read);
   return {
     target: pathOrFile(target),
+    given: read,
     raw: dataOf(data, read),
     flags: flagsNamed("options.flag", flag)(read["flag"]),
     mode: modeNamed("mode", 0o666)(read["mode"]),
@@ -130,7 +131,8 @@ function dataOf(data: unknown, given: Options): Uint8Array {
   return Buffer.from(data, (given.encoding ?? "utf8") as BufferEncoding);
 }
 
-function writeWhole(kernel: Kernel, { target, raw, flags, mode, flush }: WriteRequest, form: Form): void {
+function writeWhole(kernel: Kernel, { target, given, raw, flags, mode, flush }: WriteRequest, form: Form): void {
+  throwIfAborted(given, form);
   withFile(kernel, target, { flags, mode }, (file) => {
     // The callback form writes also nothing once.
     if (raw.length === 0 && form === "callback") writeBytes(kernel, file, raw);

@@ -82,11 +82,20 @@ export function checkError(code: string, prefix: string, context: Context): Erro
   if (path !== undefined) info["path"] = path;
   if (dest !== undefined) info["dest"] = dest;
   const error = Object.assign(new Error(text), { code, info, errno: errno.number, syscall, path, dest });
+  markStack(error, "SystemError", code);
   Object.defineProperty(error, "name", { value: "SystemError", enumerable: false, configurable: true, writable: true });
   return error;
 }
 
+/** Puts the code into the stack's first line, where Node has it: the stack's text is made, with the name at that time, when it is first asked for. */
+function markStack(error: Error, name: string, code: string): void {
+  Object.defineProperty(error, "name", { value: `${name} [${code}]`, enumerable: false, configurable: true, writable: true });
+  void error.stack;
+  Reflect.deleteProperty(error, "name");
+}
+
 function withCode<T extends Error>(error: T, code: string): T {
+  markStack(error, error.name, code);
   return Object.assign(error, { code });
 }
 

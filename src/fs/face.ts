@@ -13,7 +13,7 @@ import { copyRequest, copyTree, runNow, runWaiting } from "./copy-tree.ts";
 import { Dir } from "./dir.ts";
 import { typeError } from "./errors.ts";
 import { FILE_CALLS } from "./file-calls.ts";
-import { FileHandle } from "./handle.ts";
+import { FileHandle, isPieces } from "./handle.ts";
 import { Kernel, type ProcessOptions } from "./kernel.ts";
 import { NAME_CALLS, NATIVE_REALPATH } from "./name-calls.ts";
 import type { Operation, OperationTable } from "./operation.ts";
@@ -64,7 +64,8 @@ function promised<T>(work: () => T): Promise<T> {
 function takeCallback(args: unknown[]): Callback {
   let last = args.pop();
   while (last === undefined && args.length > 0) last = args.pop();
-  if (typeof last !== "function") throw typeError("cb", "of type function", last);
+  // Most often it was forgotten: what stands last then is another argument.
+  if (typeof last !== "function") throw typeError("cb", "of type function", undefined);
   return last as Callback;
 }
 
@@ -110,21 +111,26 @@ const DESCRIPTOR_CALLS: ReadonlySet<string> = new Set(Object.keys(FILE_CALLS));
 
 type Bag = Record<string, unknown>;
 
+function isPath(name: unknown): boolean {
+  try {
+    path(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function addExists(kernel: Kernel, face: Bag): void {
   const exists = (name: unknown): boolean => {
-    let known: string;
-    try {
-      known = path(name);
-    } catch {
-      return false;
-    }
+    if (!isPath(name)) return false;
     kernel.enter();
-    return !isErrno(kernel.task.access(known, 0));
+    return !isErrno(kernel.task.access(path(name), 0));
   };
   face["existsSync"] = exists;
   const call: AnyFunction = (name, callback) => {
     if (typeof callback !== "function") throw typeError("cb", "of type function", callback);
-    setImmediate(() => callback(exists(name)));
+    if (isPath(name)) setImmediate(() => callback(exists(name)));
+    else callback(false);
   };
   const asked = (name: unknown): Promise<boolean> => promised(() => exists(name));
   Object.defineProperty(call, promisify.custom, { value: asked, enumerable: false });
@@ -178,14 +184,6 @@ function addWatches(kernel: Kernel, face: Bag, promises: Bag): void {
   face["unwatchFile"] = (...args: unknown[]) => watchers.unwatch(args);
 }
 
-type Pieces = AsyncIterable<unknown> | Iterable<unknown>;
-
-/** Whether data is to be written piece by piece: a stream or any other iteration, but no text and no view. */
-function isPieces(data: unknown): data is Pieces {
-  if (typeof data !== "object" || data === null || ArrayBuffer.isView(data)) return false;
-  return Symbol.asyncIterator in data || Symbol.iterator in data;
-}
-
 /** promises.writeFile takes streams and other iterations, too: each piece is written behind the last one. */
 function addPieces(promises: Bag): void {
   const whole = promises["writeFile"] as (...args: unknown[]) => Promise<unknown>;
@@ -196,11 +194,29 @@ function addPieces(promises: Bag): void {
     const read = options(given);
     const handle = target instanceof FileHandle ? target : await open(target, read["flag"] ?? "w", read["mode"]);
     try {
-      for await (const piece of data) await handle.appendFile(piece, read.encoding ?? "utf8");
+      await handle.writeFile(data, given);
     } finally {
       if (handle !== target) await handle.close();
     }
     return undefined;
+  };
+}
+
+/** Functions are called by what the object calls them, in stacks too; a class keeps its name under another. */
+function nameFunctions(bag: Bag): void {
+  for (const [name, value] of Object.entries(bag))
+    if (typeof value === "function" && !name.startsWith("File"))
+      Object.defineProperty(value, "name", { value: name, configurable: true });
+}
+
+/** Operations on a path or on a descriptor, which their promise forms do not take. */
+const OPEN_TOO: ReadonlySet<string> = new Set(["readFile", "writeFile", "appendFile", "truncate"]);
+
+/** An operation on paths and handles alone. */
+function onPath(make: (...args: unknown[]) => Promise<unknown>): (...args: unknown[]) => Promise<unknown> {
+  return async (...args) => {
+    if (typeof args[0] === "number") path(args[0]);
+    return make(...args);
   };
 }
 
@@ -223,7 +239,7 @@ export function faceOf(kernel: Kernel): NodeFs {
   for (const [name, of] of Object.entries(OPERATIONS)) {
     face[`${name}Sync`] = now(kernel, of);
     face[name] = withCallback(kernel, of, name);
-    if (!DESCRIPTOR_CALLS.has(name)) promises[name] = inPromise(kernel, of);
+    if (!DESCRIPTOR_CALLS.has(name)) promises[name] = OPEN_TOO.has(name) ? onPath(inPromise(kernel, of)) : inPromise(kernel, of);
   }
   promises["realpath"] = inPromise(kernel, NATIVE_REALPATH);
   Object.assign(face["realpath"] as object, { native: withCallback(kernel, NATIVE_REALPATH, "realpath") });
@@ -234,5 +250,7 @@ export function faceOf(kernel: Kernel): NodeFs {
   addStreams(kernel, face, promises);
   addWatches(kernel, face, promises);
   addPieces(promises);
+  nameFunctions(face);
+  nameFunctions(promises);
   return face as unknown as NodeFs;
 }

@@ -4,6 +4,8 @@
 import { EventEmitter } from "node:events";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { ReadableStream, type ReadableStreamController, type ReadableStreamDefaultController } from "node:stream/web";
+import { codedError } from "./errors.ts";
 
 /** What a handle asks of the object that opened it. */
 export interface HandleParts {
@@ -14,6 +16,17 @@ export interface HandleParts {
   readonly writeStream: (handle: FileHandle, options: object) => Writable;
 }
 
+type Pieces = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** Whether data is to be written piece by piece: a stream or any other iteration, but no text and no view. */
+export function isPieces(data: unknown): data is Pieces {
+  if (typeof data !== "object" || data === null || ArrayBuffer.isView(data)) return false;
+  return Symbol.asyncIterator in data || Symbol.iterator in data;
+}
+
+/** What a stream of the web's kind is read by, in bytes. */
+const WEB_CHUNK = 65_536;
+
 function closedError(syscall: string): Error {
   return Object.assign(new Error("file closed"), { code: "EBADF", syscall });
 }
@@ -23,6 +36,7 @@ export class FileHandle {
   fd: number;
   readonly #parts: HandleParts;
   readonly #events = new EventEmitter();
+  #isLocked = false;
 
   constructor(fd: number, parts: HandleParts) {
     this.fd = fd;
@@ -46,8 +60,13 @@ export class FileHandle {
   datasync(): Promise<unknown> {
     return this.#perform("fdatasync");
   }
+  /** read(buffer, offset, length, position), (buffer, options), (options). */
   read(...args: readonly unknown[]): Promise<unknown> {
-    return this.#perform("read", ...args);
+    // fs.read takes no offset alone.
+    const [buffer, offset] = args;
+    return typeof offset === "number" && args.length === 2
+      ? this.#perform("read", buffer, offset, undefined, undefined)
+      : this.#perform("read", ...args);
   }
   readFile(options?: unknown): Promise<unknown> {
     return this.#perform("readFile", options);
@@ -70,8 +89,12 @@ export class FileHandle {
   write(...args: readonly unknown[]): Promise<unknown> {
     return this.#perform("write", ...args);
   }
-  writeFile(data: unknown, options?: unknown): Promise<unknown> {
-    return this.#perform("writeFile", data, options);
+  /** @param data - also a stream or another iteration: each piece is written behind the last one. */
+  async writeFile(data: unknown, options?: unknown): Promise<unknown> {
+    if (!isPieces(data)) return this.#perform("writeFile", data, options);
+    const encoding = typeof options === "string" ? options : (options as { encoding?: string } | null | undefined)?.encoding;
+    for await (const piece of data) await this.appendFile(piece, encoding ?? "utf8");
+    return undefined;
   }
   writev(buffers: unknown, position?: unknown): Promise<unknown> {
     return this.#perform("writev", buffers, position);
@@ -93,6 +116,22 @@ export class FileHandle {
   }
   createWriteStream(options: object = {}): Writable {
     return this.#parts.writeStream(this, options);
+  }
+  /** The file from its position on as a stream of the web's kind; its end leaves the handle open. It can be had once. */
+  readableWebStream(options: { readonly type?: string | undefined } = {}): ReadableStream {
+    if (this.fd < 0) throw codedError("ERR_INVALID_STATE", "Invalid state: The FileHandle is closed");
+    if (this.#isLocked) throw codedError("ERR_INVALID_STATE", "Invalid state: The FileHandle is locked");
+    this.#isLocked = true;
+    const pull = async (controller: ReadableStreamController<unknown>): Promise<void> => {
+      const raw = new Uint8Array(WEB_CHUNK);
+      const { bytesRead } = (await this.read(raw, 0, raw.length, null)) as { bytesRead: number };
+      if (bytesRead === 0) controller.close();
+      else
+        (controller as ReadableStreamDefaultController).enqueue(
+          options.type === "bytes" ? raw.subarray(0, bytesRead) : raw.buffer.slice(0, bytesRead),
+        );
+    };
+    return options.type === "bytes" ? new ReadableStream({ type: "bytes", pull }) : new ReadableStream({ pull });
   }
   readLines(options: object = {}): Interface {
     return createInterface({ input: this.createReadStream(options), crlfDelay: Number.POSITIVE_INFINITY });

@@ -4,11 +4,10 @@
 import { posix } from "node:path";
 import { EEXIST, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, S_IFDIR, S_IFLNK, S_IFMT } from "../../sim/vfs/filesystem.ts";
-import { systemError } from "./errors.ts";
+import { codedError, systemError } from "./errors.ts";
 import { type Kernel, timeOf } from "./kernel.ts";
 import { type Operation, type OperationTable, operation } from "./operation.ts";
 import {
-  anything,
   bits,
   encoded,
   flagOf,
@@ -28,10 +27,20 @@ import { bigIntStats, Stats, statFs } from "./stats.ts";
 /** stat and lstat. @returns undefined where nothing is and `throwIfNoEntry` is false. */
 function statOf(kernel: Kernel, call: "stat" | "lstat", name: string, given: Options): object | undefined {
   const of: Attributes | Errno = kernel.task[call](name, kernel.attributes);
-  if ((of === ENOENT || of === ENOTDIR) && given["throwIfNoEntry"] === false) return undefined;
+  if (of === ENOENT && given["throwIfNoEntry"] === false) return undefined;
   const known = kernel.done(of, call, name);
   return given["bigint"] === true ? bigIntStats(known) : new Stats(known);
 }
+
+/** What a symbolic link leads to: only Windows asks for it, and only its words are checked. */
+const linkType: Reader<unknown> = (value) => {
+  if (typeof value === "string" && !["dir", "file", "junction"].includes(value))
+    throw codedError(
+      "ERR_FS_INVALID_SYMLINK_TYPE",
+      `Symlink type must be one of "dir", "file", or "junction". Received "${value}"`,
+    );
+  return value;
+};
 
 /** mkdir with its options: permission bits, or { mode, recursive }. */
 const mkdirOptions: Reader<{ mode: number; recursive: boolean }> = (value) => {
@@ -155,7 +164,7 @@ export const NAME_CALLS: OperationTable = {
   link: operation([pathNamed("existingPath"), pathNamed("newPath")], (kernel, name, to) =>
     kernel.done(kernel.task.link(name, to), "link", name, to),
   ),
-  symlink: operation([pathNamed("target"), path, anything], (kernel, target, name) =>
+  symlink: operation([pathNamed("target"), path, linkType], (kernel, target, name) =>
     kernel.done(kernel.task.symlink(target, name), "symlink", target, name),
   ),
   readlink: operation([pathNamed("oldPath"), options], (kernel, name, given) =>

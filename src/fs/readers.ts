@@ -165,6 +165,9 @@ export const options: Reader<Options> = (value) => {
   if (typeof value !== "object") throw typeError("options", "one of type string or object", value);
   const given = value as Options;
   if (given.encoding !== undefined && given.encoding !== null) encoding(given.encoding);
+  const signal = given["signal"];
+  if (signal !== undefined && (typeof signal !== "object" || signal === null || !("aborted" in signal)))
+    throw typeError("options.signal", "an instance of AbortSignal", signal);
   return given;
 };
 

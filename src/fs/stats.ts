@@ -26,7 +26,12 @@ function dateOf(ms: number | bigint): Date {
   return new Date(Math.round(Number(ms)));
 }
 
-/** fs.Stats. */
+/** A date that somebody puts in the place of the file's own. */
+function replace(of: Stats, name: string, value: Date): void {
+  Object.defineProperty(of, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** fs.Stats. Its dates are made when they are asked for. */
 export class Stats {
   readonly dev: number;
   readonly mode: number;
@@ -63,14 +68,26 @@ export class Stats {
   get atime(): Date {
     return dateOf(this.atimeMs);
   }
+  set atime(value: Date) {
+    replace(this, "atime", value);
+  }
   get mtime(): Date {
     return dateOf(this.mtimeMs);
+  }
+  set mtime(value: Date) {
+    replace(this, "mtime", value);
   }
   get ctime(): Date {
     return dateOf(this.ctimeMs);
   }
+  set ctime(value: Date) {
+    replace(this, "ctime", value);
+  }
   get birthtime(): Date {
     return dateOf(this.birthtimeMs);
+  }
+  set birthtime(value: Date) {
+    replace(this, "birthtime", value);
   }
   isDirectory(): boolean {
     return (this.mode & S_IFMT) === S_IFDIR;

@@ -14,7 +14,6 @@ import {
   IN_CREATE,
   IN_DELETE,
   IN_DELETE_SELF,
-  IN_IGNORED,
   IN_MODIFY,
   IN_MOVE_SELF,
   IN_MOVED_FROM,
@@ -34,7 +33,6 @@ type Told = (eventType: "change" | "rename", name: string) => void;
 function begin(kernel: Kernel, name: string, told: Told): () => void {
   const own = posix.basename(name);
   const end = kernel.task.watch(name, MASK, (mask, child) => {
-    if (mask === IN_IGNORED) return;
     const eventType = (mask & ~(IN_ATTRIB | IN_MODIFY)) === 0 ? "change" : "rename";
     setImmediate(told, eventType, child === "" ? own : child);
   });

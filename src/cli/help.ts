@@ -9,26 +9,28 @@ import { slotsFor } from "../scenario/slots.ts";
 import { COMMANDS } from "../shell/commands/table.ts";
 
 /** Each topic with its text. */
-export const TOPICS: Readonly<Record<string, () => string>> = {
-  actions: () => {
-    const rows = actionsFor(slotsFor(new Map())).map(({ name, fields, about }) => {
+export const TOPICS: Readonly<Record<string, (width: number) => string>> = {
+  actions: (width) => {
+    const rows = actionsFor(slotsFor(new Map())).flatMap(({ name, fields, about }) => {
       const others = fields.slice(1);
-      return `${name.padEnd(16)} ${about}${others.length === 0 ? "" : `\n${" ".repeat(17)}with ${others.join(", ")}`}`;
+      const [first = "", ...more] = wrapped(about, width, " ".repeat(17));
+      const taken = others.length === 0 ? [] : wrapped(`with ${others.join(", ")}`, width, " ".repeat(17));
+      return [`${name.padEnd(16)} ${first.trimStart()}`, ...more, ...taken];
     });
     return `What a step can do: { ACTION: …, further fields }\n\n${rows.join("\n")}\n`;
   },
-  shell: () => {
+  shell: (width) => {
     const rows = [...COMMANDS.values()].flatMap(({ name, about, options }) => {
-      const [first = "", ...more] = wrapped(about, 80, " ".repeat(10));
+      const [first = "", ...more] = wrapped(about, width, " ".repeat(10));
       const words = options.map(({ names }) => names.join(" ")).join(", ");
-      const taken = words === "" ? [] : wrapped(`options: ${words}`, 80, " ".repeat(10));
+      const taken = words === "" ? [] : wrapped(`options: ${words}`, width, " ".repeat(10));
       return [`${name.padEnd(9)} ${first.trimStart()}`, ...more, ...taken];
     });
     return `The commands of \`sh:\`; they make the system calls of coreutils 9.1 in their order\n\n${rows.join("\n")}\n`;
   },
-  metrics: () => {
+  metrics: (width) => {
     const rows = METRIC_IDS.flatMap((id) => {
-      const [first = "", ...more] = wrapped(metricOf(id).about, 80, " ".repeat(23));
+      const [first = "", ...more] = wrapped(metricOf(id).about, width, " ".repeat(23));
       return [`${id.padEnd(22)} ${first.trimStart()}`, ...more];
     });
     const phases =

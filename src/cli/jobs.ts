@@ -194,10 +194,11 @@ function startHelpers(count: number, shared: Shared, done: (finished: Finished) 
 function merge(order: Order | undefined, parts: readonly ScenarioDocument[]): ScenarioDocument | undefined {
   const [first] = parts;
   if (first === undefined || order === undefined) return undefined;
+  const drivers = parts.flatMap((part) => part.drivers);
   return {
     ...first,
-    ...comparisonDocument(order.loaded.scenario.compare),
-    drivers: parts.flatMap(({ drivers }) => drivers),
+    ...comparisonDocument(order.loaded.scenario.compare, drivers),
+    drivers,
     missing: parts.flatMap(({ missing }) => missing),
   };
 }

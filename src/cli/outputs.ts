@@ -6,6 +6,7 @@
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { InputError, reasonOf } from "../node/input-error.ts";
+import { combinationsText } from "../report/combinations.ts";
 import { csvText } from "../report/csv.ts";
 import { documentText, type RunDocument, runDocument, type ScenarioDocument } from "../report/document.ts";
 import { githubText } from "../report/github.ts";
@@ -26,7 +27,10 @@ export interface Shown {
 
 /** Formats of results, by name. */
 const FORMATS: Readonly<Record<string, (document: RunDocument, shown: Shown) => string>> = {
-  table: (document, shown) => document.scenarios.map((one) => scenarioText(one, shown)).join("\n"),
+  table: (document, shown) => {
+    const texts = document.scenarios.map((one) => scenarioText(one, shown)).filter((text) => text !== "");
+    return `${texts.join("\n")}${behind(combinationsShown(document, shown))}`;
+  },
   json: documentText,
   csv: csvText,
   md: markdownText,
@@ -34,6 +38,15 @@ const FORMATS: Readonly<Record<string, (document: RunDocument, shown: Shown) => 
   github: githubText,
   svg: svgText,
 };
+
+/** What stands behind the tables of all scenarios. */
+function combinationsShown({ scenarios }: RunDocument, { quiet, width }: Shown): string {
+  return quiet ? "" : combinationsText(scenarios, width);
+}
+
+function behind(text: string): string {
+  return text === "" ? "" : `\n${text}`;
+}
 
 /** Formats of events, which are written while the scenarios run. */
 const EVENT_FORMATS: readonly string[] = ["ndjson", "trace", "blocks"];
@@ -139,7 +152,8 @@ export class Outputs {
   finish(more: Partial<RunDocument> = {}): RunDocument {
     const document = { ...runDocument(this.#done), ...more };
     if (this.#format !== "table" && !isOfEvents(this.#format)) this.#write(formatted(this.#format, document, this.#shown));
-    else if (this.#annotates) this.#write(githubText(document));
+    if (this.#format === "table") this.#write(behind(combinationsShown(document, this.#shown)));
+    if (this.#format === "table" && this.#annotates) this.#write(githubText(document));
     for (const { format, path } of this.#files)
       if (!isOfEvents(format)) writeResult(path, formatted(format, document, this.#shown));
     if (this.#save !== undefined) writeResult(this.#save, documentText(document));

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { addBtrfsCommand } from "./btrfs-command.ts";
+import { columnsOf } from "./console.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
 import { addFuzzCommand } from "./fuzz-command.ts";
 import { addImageCommand } from "./image-command.ts";
@@ -28,6 +29,8 @@ function program(version: string): Command {
     .showHelpAfterError("(cowlab help tells what can be asked)")
     .helpCommand(false)
     .exitOverride();
+  const helpWidth = (): number => columnsOf(process.env);
+  root.configureOutput({ getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth }).configureHelp({ minWidthToWrap: 20 });
   addScenarioCommands(root, write, process.env);
   root
     .command("replay")
@@ -71,7 +74,7 @@ async function helpText(root: Command, topic: string | undefined): Promise<strin
   if (command !== undefined) return command.helpInformation();
   const { TOPICS } = await import("./help.ts");
   const text = Object.hasOwn(TOPICS, topic) ? TOPICS[topic] : undefined;
-  if (text !== undefined) return text();
+  if (text !== undefined) return text(columnsOf(process.env));
   const { suggestion } = await import("../scenario/suggest.ts");
   const known = [...Object.keys(TOPICS), ...root.commands.map((one) => one.name())];
   throw new UsageError(`no help on "${topic}"${suggestion(topic, known)}`);

@@ -103,5 +103,7 @@ export function comparisonOf(
         drivers.map(({ id }) => id),
       )}`,
     );
-  return { columns: columns.length > 0 ? columns : scenario.compare.columns, reference: reference ?? scenario.compare.reference };
+  const { compare } = scenario;
+  const chosen = columns.length > 0 ? { columns, byDefault: false } : compare;
+  return { ...chosen, reference: reference ?? compare.reference };
 }

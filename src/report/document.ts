@@ -47,6 +47,8 @@ export interface DriverDocument {
   readonly id: string;
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
+  /** The filesystem at /var/lib/docker: the host's, or the driver's usual one where it cannot stand on that. */
+  readonly backing: string;
   readonly phases: Readonly<Record<Phase, Figures>>;
   readonly total: Figures;
   readonly steps: readonly StepDocument[];
@@ -55,7 +57,7 @@ export interface DriverDocument {
 }
 
 /** One figure that the tables show. */
-interface ColumnDocument {
+export interface ColumnDocument {
   readonly name: string;
   readonly title: string;
   readonly unit: Unit;
@@ -88,7 +90,7 @@ export interface RunDocument {
   readonly scenarios: readonly ScenarioDocument[];
 }
 
-const PHASE_WORDS: Readonly<Record<Phase, string>> = { build: "at build", create: "at create", steps: "in steps" };
+export const PHASE_WORDS: Readonly<Record<Phase, string>> = { build: "at build", create: "at create", steps: "in steps" };
 
 function stepDocument({ id, answer, figures, shell }: JudgedStep): StepDocument {
   const script = shell === undefined ? {} : { status: shell.status, ...(shell.stderr === "" ? {} : { stderr: shell.stderr }) };
@@ -115,6 +117,7 @@ function driverDocument(run: DriverRun): DriverDocument {
     id: run.id,
     driver: run.driver,
     options: run.options,
+    backing: run.backing,
     phases: run.phases,
     total: run.total,
     steps: run.steps.map(stepDocument),
@@ -126,9 +129,14 @@ function driverDocument(run: DriverRun): DriverDocument {
 }
 
 /** What the tables show, out of a scenario's `compare`. */
-export function comparisonDocument({ columns, reference }: Scenario["compare"]): Pick<ScenarioDocument, "columns" | "reference"> {
+export function comparisonDocument(
+  { columns, reference, byDefault }: Scenario["compare"],
+  drivers: readonly Pick<DriverRun, "phases" | "total">[],
+): Pick<ScenarioDocument, "columns" | "reference"> {
+  const counted = columns.filter((column) => drivers.some((driver) => figureOf(driver, columnName(column)) !== 0));
+  const shown = byDefault && counted.length > 0 ? counted : columns;
   return {
-    columns: columns.map((column) => {
+    columns: shown.map((column) => {
       const { title, unit } = metricOf(column.metric);
       const heading = column.phase === undefined ? title : `${title} ${PHASE_WORDS[column.phase]}`;
       return { name: columnName(column), title: heading, unit };
@@ -149,7 +157,7 @@ export function scenarioDocument(result: ScenarioRun): ScenarioDocument {
     parameters: scenario.parameters,
     seed: result.seed,
     host: { ...host, ...(cost === undefined ? {} : { cost }), ...(mount === undefined ? {} : { mount }) },
-    ...comparisonDocument(scenario.compare),
+    ...comparisonDocument(scenario.compare, result.drivers),
     steps: scenario.steps.map(({ id, title, container, place }) => ({
       id,
       title,

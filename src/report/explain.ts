@@ -92,8 +92,23 @@ function sharingWords(event: SharingEvent): string {
   }
 }
 
-/** Neighbours of one kind that are many become one line. */
-function eventLines(events: readonly RunEvent[]): readonly string[] {
+/** Identifiers of 64 digits as Docker shortens them. */
+function short(text: string): string {
+  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
+}
+
+/** One event, with what it is about again behind it where it takes more than a line. */
+function eventLine(event: SimEvent, width: number): readonly string[] {
+  return wrapped(short(words(event)), width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}`);
+}
+
+/** Whether an event must not go under among many like it. */
+function isNotable({ stamped: { event } }: RunEvent): boolean {
+  return event.op === "call" && /^E[A-Z]/.test(event.result);
+}
+
+/** Neighbours of one kind that are many become one line; calls that were refused are told all the same. */
+function eventLines(events: readonly RunEvent[], width: number): readonly string[] {
   const lines: string[] = [];
   for (let from = 0; from < events.length; ) {
     const first = events[from]?.stamped.event;
@@ -102,8 +117,11 @@ function eventLines(events: readonly RunEvent[]): readonly string[] {
     while (events[to]?.stamped.event.op === first.op) to += 1;
     const group = events.slice(from, to);
     const shown = group.length > SHOWN_MAX ? group.slice(0, SHOWN_MAX - 1) : group;
-    lines.push(...shown.map(({ stamped }) => `  ${words(stamped.event)}`));
-    if (shown.length < group.length) lines.push(`  … and ${countText(group.length - shown.length)} more of ${first.op}`);
+    const notable = group.slice(shown.length).filter(isNotable).slice(0, SHOWN_MAX);
+    const rest = group.length - shown.length - notable.length;
+    lines.push(...shown.flatMap(({ stamped }) => eventLine(stamped.event, width)));
+    if (rest > 0) lines.push(`  … and ${countText(rest)} more of ${first.op}${notable.length > 0 ? ", and refused:" : ""}`);
+    lines.push(...notable.flatMap(({ stamped }) => eventLine(stamped.event, width)));
     from = to;
   }
   return lines;
@@ -112,15 +130,21 @@ function eventLines(events: readonly RunEvent[]): readonly string[] {
 function ruleLines(rules: readonly Rule[], width: number): readonly string[] {
   return rules.flatMap(({ id, title, text, sources }) => [
     "",
-    `  ${id}: ${title}`,
+    ...wrapped(`${id}: ${title}`, width - 2, "  "),
     ...wrapped(text, width, "    "),
-    ...sources.map((source) => `    source: ${source}`),
+    ...sources.flatMap((source) => wrapped(`source: ${source}`, width, "    ")),
   ]);
 }
 
 /** One rule as an article. */
 export function ruleText({ id, title, text, sources, errno }: Rule, width: number): string {
-  const lines = [`${id}: ${title}`, "", ...wrapped(text, width), "", ...sources.map((source) => `source: ${source}`)];
+  const lines = [
+    ...wrapped(`${id}: ${title}`, width),
+    "",
+    ...wrapped(text, width),
+    "",
+    ...sources.flatMap((source) => wrapped(`source: ${source}`, width)),
+  ];
   return `${[...lines, ...(errno === undefined ? [] : [`errno: ${errno}`])].join("\n")}\n`;
 }
 
@@ -134,14 +158,17 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
   const rules = rulesFor(events.map(({ stamped }) => stamped.event));
   const answer = done === undefined ? "the run never came so far" : answerText(done.answer);
   const lines = [
-    `${scenario.name}, step ${plan?.id} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
+    ...wrapped(
+      `${scenario.name}, step ${plan?.id} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
+      width,
+    ),
     `${scenario.file}:${plan?.line}`,
     "",
-    `Answer: ${answer}`,
+    ...wrapped(`Answer: ${short(answer)}`, width),
     ...(figures.length === 0 ? [] : ["", "Counted:", ...figures]),
     "",
     events.length === 0 ? "Events: none; the answer came from memory." : "Events:",
-    ...eventLines(events),
+    ...eventLines(events, width),
     ...(rules.length === 0 ? [] : ["", "Rules:", ...ruleLines(rules, width).slice(1)]),
   ];
   return `${lines.map(printable).join("\n")}\n`;

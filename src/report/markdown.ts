@@ -1,12 +1,11 @@
 /**
  * Results as Markdown, for pull requests and step summaries: a table a scenario, why, and what failed.
  */
-import { figureText } from "../scenario/figures.ts";
-import { columnFigure, type DriverDocument, type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
+import { type DriverDocument, type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
 import { markdownCell } from "./escape.ts";
-import { ranked, ratioText } from "./rank.ts";
+import { cellText, ranked, ratioCell } from "./rank.ts";
 import { verdictText } from "./text.ts";
-import { whyLine } from "./why.ts";
+import { subjectOf, whyLine } from "./why.ts";
 
 export interface MarkdownOptions {
   readonly ranked?: boolean;
@@ -44,13 +43,14 @@ function scenarioLines(scenario: ScenarioDocument, { ranked: byRank = false }: M
   const rows = (byRank ? ranked(scenario) : drivers).map((driver) =>
     row([
       driver.id,
-      ...columns.map(({ name, unit }) => figureText(columnFigure(driver, name), unit)),
-      ...(relative ? [ratioText(columnFigure(driver, first.name), columnFigure(base, first.name))] : []),
+      ...columns.map((column) => cellText(driver, column)),
+      ...(relative ? [ratioCell(driver, base, first.name)] : []),
       verdictText(driver),
     ]),
   );
+  const subject = subjectOf(scenario);
   const why = drivers.flatMap((driver) => {
-    const line = whyLine(driver, scenario);
+    const line = subject === undefined ? undefined : whyLine(driver, scenario, subject);
     return line === undefined ? [] : [`- **${markdownCell(driver.id)}** ${markdownCell(line)}`];
   });
   const failed = drivers.flatMap((driver) => failuresOf(driver, scenario.file));
@@ -62,7 +62,7 @@ function scenarioLines(scenario: ScenarioDocument, { ranked: byRank = false }: M
     row(head),
     `|${head.map((_, index) => (index === 0 || index === head.length - 1 ? " --- |" : " ---: |")).join("")}`,
     ...rows,
-    ...(why.length === 0 ? [] : ["", ...why]),
+    ...(why.length === 0 ? [] : ["", `Why (${markdownCell(subject?.title ?? "")}):`, "", ...why]),
     ...(failed.length === 0 ? [] : ["", "Not as expected:", "", ...failed]),
   ];
 }

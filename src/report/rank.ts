@@ -1,7 +1,9 @@
 /**
  * Drivers in the order of a figure, and figures in relation to a reference.
  */
-import { columnFigure, type DriverDocument, type ScenarioDocument } from "./document.ts";
+import { figureText } from "../scenario/figures.ts";
+import { columnNamed, PHASES } from "../scenario/metrics.ts";
+import { type ColumnDocument, columnFigure, type DriverDocument, type ScenarioDocument } from "./document.ts";
 
 /** Drivers by the first column, least first; those that stopped come last. Of equal ones the order of the file. */
 export function ranked(scenario: ScenarioDocument): readonly DriverDocument[] {
@@ -11,6 +13,24 @@ export function ranked(scenario: ScenarioDocument): readonly DriverDocument[] {
   return [...scenario.drivers].sort(
     (one, other) => place(one) - place(other) || columnFigure(one, name) - columnFigure(other, name),
   );
+}
+
+/** Whether a column tells of what a driver that stopped did not finish. */
+function isUnfinished({ stopped }: DriverDocument, name: string): boolean {
+  if (stopped === undefined) return false;
+  const phase = columnNamed(name)?.phase;
+  return phase === undefined || PHASES.indexOf(phase) >= PHASES.indexOf(stopped.phase);
+}
+
+/** A figure in its column; a dash where the driver stopped before it was whole. */
+export function cellText(driver: DriverDocument, { name, unit }: ColumnDocument): string {
+  return isUnfinished(driver, name) ? "–" : figureText(columnFigure(driver, name), unit);
+}
+
+/** The first figure in relation to the reference's; a dash where either has none. */
+export function ratioCell(driver: DriverDocument, base: DriverDocument, name: string): string {
+  if (isUnfinished(driver, name) || isUnfinished(base, name)) return "–";
+  return ratioText(columnFigure(driver, name), columnFigure(base, name));
 }
 
 /** How many times the reference a value is: "1×", "0.25×", "300×", "0×"; "–" where the reference is nothing. */

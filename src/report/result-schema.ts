@@ -55,6 +55,7 @@ const driver: Schema = object(
     id: text,
     driver: text,
     options: words(text),
+    backing: { type: "string", description: "the filesystem at /var/lib/docker" },
     phases: object({ build: figures, create: figures, steps: figures }),
     total: figures,
     steps: list(object({ id: text, answer, figures, status: whole, stderr: text }, ["status", "stderr"])),

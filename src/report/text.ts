@@ -3,14 +3,14 @@
  * answers differ.
  * Interface: `scenarioText` is a function of the document and the options alone, and ends with a newline.
  */
-import { bytesText, figureText } from "../scenario/figures.ts";
+import { bytesText } from "../scenario/figures.ts";
 import { HOST_DEFAULTS } from "../scenario/host-options.ts";
 import { printable } from "../scenario/problem.ts";
 import { differingAnswers } from "./differing.ts";
-import { columnFigure, type DriverDocument, failedHard, type ScenarioDocument, titleOf } from "./document.ts";
-import { ranked, ratioText } from "./rank.ts";
-import { type TableColumn, tableLines, wrapped } from "./table.ts";
-import { whyLine } from "./why.ts";
+import { type DriverDocument, failedHard, type ScenarioDocument, titleOf } from "./document.ts";
+import { cellText, ranked, ratioCell } from "./rank.ts";
+import { type TableColumn, tableLines, textWidth, wrapped } from "./table.ts";
+import { subjectOf, whyLine } from "./why.ts";
 
 export interface TextOptions {
   /** Columns of the terminal. Default 80. */
@@ -24,11 +24,14 @@ export interface TextOptions {
 const WIDTH_DEFAULT = 80;
 
 /** The machine in one line: figures mean nothing without it. */
-function hostText({ host, seed }: ScenarioDocument): string {
+function hostText({ host, seed, drivers }: ScenarioDocument): string {
   const size = bytesText(Number(host["device"]));
-  const backing = host["backing"] === "tmpfs" ? "tmpfs in memory" : `${host["backing"]} on a disk of ${size}`;
-  const parts = [backing, `memory ${bytesText(Number(host["memory"]))}`, `Linux ${host["kernel"]}`, `seed ${seed}`];
-  if (host["docker"] !== HOST_DEFAULTS.docker) parts.splice(3, 0, `Docker ${host["docker"]}`);
+  const backings = [...new Set(drivers.length === 0 ? [String(host["backing"])] : drivers.map(({ backing }) => backing))];
+  const onDisk = backings.filter((name) => name !== "tmpfs");
+  const disk = onDisk.length === 0 ? [] : [`${onDisk.join(", ")} on a disk of ${size}${onDisk.length > 1 ? " each" : ""}`];
+  const memory = onDisk.length < backings.length ? ["tmpfs in memory"] : [];
+  const parts = [...disk, ...memory, `memory ${bytesText(Number(host["memory"]))}`, `Linux ${host["kernel"]}`, `seed ${seed}`];
+  if (host["docker"] !== HOST_DEFAULTS.docker) parts.splice(-1, 0, `Docker ${host["docker"]}`);
   if (host["mount"] !== undefined) parts.push(`mounted ${host["mount"]}`);
   if (host["cost"] !== undefined) parts.push(`disk ${host["cost"]}`);
   return parts.join(" · ");
@@ -62,8 +65,8 @@ function figuresTable(
   ];
   const rows = (byRank ? ranked(scenario) : drivers).map((driver) => [
     driver.id,
-    ...columns.map(({ name, unit }) => figureText(columnFigure(driver, name), unit)),
-    ...(relative ? [ratioText(columnFigure(driver, first.name), columnFigure(base, first.name))] : []),
+    ...columns.map((column) => cellText(driver, column)),
+    ...(relative ? [ratioCell(driver, base, first.name)] : []),
     verdictText(driver),
   ]);
   return tableLines(shape, rows, width);
@@ -71,9 +74,11 @@ function figuresTable(
 
 /** Drivers with the same reason share its line. */
 function whyLines(scenario: ScenarioDocument, width: number): readonly string[] {
+  const subject = subjectOf(scenario);
+  if (subject === undefined) return [];
   const byReason = new Map<string, string[]>();
   for (const driver of scenario.drivers) {
-    const why = whyLine(driver, scenario);
+    const why = whyLine(driver, scenario, subject);
     if (why !== undefined) byReason.set(why, [...(byReason.get(why) ?? []), driver.id]);
   }
   if (byReason.size === 0) return [];
@@ -81,31 +86,56 @@ function whyLines(scenario: ScenarioDocument, width: number): readonly string[] 
     const [head = "", ...rest] = wrapped(`${ids.join(", ")}: ${why}`, width - 4);
     return [`  ${head}`, ...rest.map((line) => `    ${line}`)];
   });
-  const title = scenario.columns[0]?.title ?? "";
-  return ["", `Why (${title}):`, ...lines];
+  return ["", `Why (${subject.title}):`, ...lines];
+}
+
+interface Failure {
+  /** What went wrong, without the driver. */
+  readonly text: string;
+  readonly place: string;
+  /** The step that `explain` tells more of. */
+  readonly step: string | undefined;
 }
 
 /** What failed on one driver. Where it stopped, the steps behind are counted and not listed. */
-function failuresOf({ id, stopped, expectations }: DriverDocument, file: string, soft: boolean): readonly string[] {
-  const lines: string[] = [];
+function failuresOf({ stopped, expectations }: DriverDocument, file: string, soft: boolean): readonly Failure[] {
+  const found: Failure[] = [];
   const unmet = expectations.filter((one) => !one.ok && (one.soft === true) === soft);
   const reached = unmet.filter(({ unreached }) => unreached !== true);
   if (stopped !== undefined && !soft) {
     const lost = unmet.length - reached.length;
     const rest = lost === 0 ? "" : ` (${lost} ${lost === 1 ? "expectation" : "expectations"} not reached)`;
-    lines.push(`  ${id}: stopped at ${stopped.where}: ${stopped.why}${rest}`, `    ${file}:${stopped.line}:${stopped.column}`);
+    const text = `stopped at ${stopped.where}: ${stopped.why}${rest}`;
+    found.push({ text, place: `${file}:${stopped.line}:${stopped.column}`, step: undefined });
   }
-  for (const { step, what, expected, found, line, column } of reached) {
+  for (const { step, what, expected, found: seen, line, column } of reached) {
     const where = step === undefined ? what : `step ${step}, ${what}`;
-    const more = step === undefined ? "" : `  → cowlab explain ${file} --step ${step} --driver ${id}`;
-    lines.push(`  ${id}, ${where}: expected ${expected}, found ${found}`, `    ${file}:${line}:${column}${more}`);
+    found.push({ text: `${where}: expected ${expected}, found ${seen}`, place: `${file}:${line}:${column}`, step });
   }
-  return lines;
+  return found;
 }
 
-function failures({ file, drivers }: ScenarioDocument): readonly string[] {
-  const failed = drivers.flatMap((driver) => failuresOf(driver, file, false));
-  const warned = drivers.flatMap((driver) => failuresOf(driver, file, true));
+/** Drivers that failed alike share the lines, in the order in which the first of them failed. */
+function failureLines({ file, drivers }: ScenarioDocument, soft: boolean, width: number): readonly string[] {
+  const alike = new Map<string, { readonly failure: Failure; readonly ids: string[] }>();
+  for (const driver of drivers)
+    for (const failure of failuresOf(driver, file, soft)) {
+      const key = `${failure.place} ${failure.text}`;
+      const known = alike.get(key) ?? { failure, ids: [] };
+      known.ids.push(driver.id);
+      alike.set(key, known);
+    }
+  return [...alike.values()].flatMap(({ failure: { text, place, step }, ids }) => {
+    const lines = wrapped(`${ids.join(", ")}: ${text}`, width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}`);
+    if (step === undefined) return [...lines, `    ${place}`];
+    const more = `→ cowlab explain ${file} --step ${step} --driver ${ids[0]}`;
+    const beside = `    ${place}  ${more}`;
+    return [...lines, ...(textWidth(beside) <= width ? [beside] : [`    ${place}`, `    ${more}`])];
+  });
+}
+
+function failures(scenario: ScenarioDocument, width: number): readonly string[] {
+  const [failed, warned] = [failureLines(scenario, false, width), failureLines(scenario, true, width)];
   return [
     ...(failed.length === 0 ? [] : ["", "Failed expectations:", ...failed]),
     ...(warned.length === 0 ? [] : ["", "Warnings:", ...warned]),
@@ -121,7 +151,7 @@ function missingLines({ missing }: ScenarioDocument, width: number): readonly st
 /** The whole text of one scenario's result. */
 export function scenarioText(scenario: ScenarioDocument, options: TextOptions = {}): string {
   const width = options.width ?? WIDTH_DEFAULT;
-  const failed = failures(scenario);
+  const failed = failures(scenario, width);
   if (options.quiet === true) {
     if (failed.length === 0) return "";
     return `${[titleOf(scenario), ...failed.slice(1)].map(printable).join("\n")}\n`;

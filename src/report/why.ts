@@ -1,11 +1,11 @@
 /**
- * Why a driver's figures are what they are, in one line: where most of the first figure came about, and what the driver did there.
+ * Why a driver's figures are what they are, in one line: where most of a figure came about, and what the driver did there.
  *
  * Interface: made from what was counted in each phase and step, and from nothing else; a driver's name decides nothing.
  */
 import { bytesText, countText, figureText } from "../scenario/figures.ts";
-import { columnNamed, type Figures, type MetricId, metricOf, type Phase } from "../scenario/metrics.ts";
-import type { DriverDocument, ScenarioDocument } from "./document.ts";
+import { type Column, columnNamed, type Figures, type MetricId, metricOf, type Phase } from "../scenario/metrics.ts";
+import { columnFigure, type DriverDocument, PHASE_WORDS, type ScenarioDocument } from "./document.ts";
 
 /** Where something was counted, in words. */
 interface Part {
@@ -13,11 +13,25 @@ interface Part {
   readonly figures: Figures;
 }
 
+/** What a part has of a figure. */
+interface Share {
+  readonly part: Part;
+  readonly amount: number;
+}
+
 const PHASES: readonly (readonly [Phase, string])[] = [
   ["build", "while images were built"],
   ["create", "when containers were created"],
   ["steps", "in the steps"],
 ];
+
+/** The figure whose reasons are told. */
+export interface Subject {
+  readonly title: string;
+  readonly metric: MetricId;
+  /** Of which phases; undefined: of the whole run. */
+  readonly phases: readonly Phase[] | undefined;
+}
 
 /** What a driver can have done to cause a figure, in words; in the order of telling. */
 const MECHANISMS: readonly (readonly [MetricId, (figure: number) => string])[] = [
@@ -28,28 +42,75 @@ const MECHANISMS: readonly (readonly [MetricId, (figure: number) => string])[] =
   ["space_allocated", (count) => (count < 0 ? `${bytesText(-count)} freed` : `${bytesText(count)} allocated`)],
   [
     "inodes_allocated",
-    (count) => (count < 0 ? `${countText(-count)} inodes freed` : `${countText(count)} ${count === 1 ? "inode" : "inodes"}`),
+    (count) => `${countText(Math.abs(count))} ${Math.abs(count) === 1 ? "inode" : "inodes"}${count < 0 ? " freed" : ""}`,
   ],
+  ["device_bytes_read", (count) => `${bytesText(count)} read from the disk`],
   ["refused", (count) => `${countText(count)} ${count === 1 ? "call" : "calls"} refused`],
   ["device_flushes", (count) => `${countText(count)} ${count === 1 ? "flush" : "flushes"}`],
 ];
 const MECHANISMS_TOLD = 4;
 
-function partsOf(driver: DriverDocument, scenario: ScenarioDocument, phase: Phase | undefined): readonly Part[] {
+/**
+ * What is worth a reason: the first column in which the drivers differ, else the first. What several columns show of one metric, each in its phase, is
+ * told as one: a driver that copies early and one that copies late are to be seen beside each other.
+ */
+export function subjectOf({ columns, drivers }: Pick<ScenarioDocument, "columns" | "drivers">): Subject | undefined {
+  const ran = drivers.filter(({ stopped }) => stopped === undefined);
+  const differs = (name: string): boolean => new Set(ran.map((driver) => columnFigure(driver, name))).size > 1;
+  const lead = columnNamed((columns.find(({ name }) => differs(name)) ?? columns[0])?.name ?? "");
+  if (lead === undefined) return undefined;
+  const { metric, phase } = lead;
+  const { title, kind } = metricOf(metric);
+  if (phase === undefined) return { title, metric, phases: undefined };
+  const same = columns.map(({ name }) => columnNamed(name)).filter((one): one is Column => one?.metric === metric);
+  const phases =
+    kind === "level" ? [phase] : PHASES.map(([name]) => name).filter((name) => same.some((one) => one.phase === name));
+  return { title: `${title} ${listed(phases.map((name) => PHASE_WORDS[name]))}`, metric, phases };
+}
+
+/** "a", "a and b", "a, b and c". */
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
+
+function partsOf(driver: DriverDocument, scenario: ScenarioDocument, phases: readonly Phase[] | undefined): readonly Part[] {
+  const wanted = (phase: Phase): boolean => phases === undefined || phases.includes(phase);
   const steps = driver.steps.map(({ id, figures }, index): Part => {
     const title = scenario.steps[index]?.title ?? "";
     return { where: `at step ${id}${title === "" ? "" : ` (${title})`}`, figures };
   });
   const others = PHASES.flatMap(([name, where]): Part[] =>
-    name === "steps" || (phase !== undefined && phase !== name) ? [] : [{ where, figures: driver.phases[name] }],
+    name === "steps" || !wanted(name) ? [] : [{ where, figures: driver.phases[name] }],
   );
-  return [...others, ...(phase === undefined || phase === "steps" ? steps : [])];
+  return [...others, ...(wanted("steps") ? steps : [])];
 }
 
 /** The biggest part of a figure. What the steps leave to the sync at their end counts for the phase as a whole. */
-function biggest(parts: readonly Part[], metric: MetricId): Part | undefined {
-  let found: Part | undefined;
-  for (const part of parts) if (Math.abs(part.figures[metric]) > Math.abs(found?.figures[metric] ?? 0)) found = part;
+function biggest(parts: readonly Part[], metric: MetricId): Share | undefined {
+  let found: Share | undefined;
+  for (const part of parts) {
+    const amount = part.figures[metric];
+    if (Math.abs(amount) > Math.abs(found?.amount ?? 0)) found = { part, amount };
+  }
+  return found;
+}
+
+/** The phases that a level at the end of the last of these comes from. */
+function upTo(phases: readonly Phase[] | undefined): readonly Phase[] | undefined {
+  const names = PHASES.map(([name]) => name);
+  return phases === undefined ? undefined : names.slice(0, names.findLastIndex((name) => phases.includes(name)) + 1);
+}
+
+/** Where a level rose most since it was last at its lowest: what was there before that has gone since. */
+function rise(parts: readonly Part[], metric: MetricId): Share | undefined {
+  const levels = [0, ...parts.map(({ figures }) => figures[metric])];
+  const low = levels.lastIndexOf(Math.min(...levels));
+  const lowest = parts[low - 1];
+  let found: Share | undefined = lowest === undefined ? undefined : { part: lowest, amount: levels[low] ?? 0 };
+  for (const [index, part] of parts.entries()) {
+    const amount = part.figures[metric] - (levels[index] ?? 0);
+    if (index >= low && amount > (found?.amount ?? 0)) found = { part, amount };
+  }
   return found;
 }
 
@@ -60,23 +121,35 @@ function mechanisms(figures: Figures, except: MetricId): string {
   return told.slice(0, MECHANISMS_TOLD).join(", ");
 }
 
-/** The line of one driver, without its name; undefined where nothing was counted at all. */
-export function whyLine(driver: DriverDocument, scenario: ScenarioDocument): string | undefined {
+/** What is counted over the phases together. */
+function over(driver: DriverDocument, phases: readonly Phase[] | undefined): Figures {
+  const [first, ...rest] = phases ?? [];
+  if (first === undefined) return driver.total;
+  const sum: Record<MetricId, number> = { ...driver.phases[first] };
+  for (const phase of rest) for (const [id, figure] of Object.entries(driver.phases[phase])) sum[id as MetricId] += figure;
+  return sum;
+}
+
+/** Nothing was counted, or no part can be named for it. */
+function unplaced(whole: Figures, { metric, phases }: Subject): string {
+  const { title, unit } = metricOf(metric);
+  if (whole[metric] !== 0) return `${figureText(whole[metric], unit)} ${title} by the sync at the end`;
+  const did = mechanisms(whole, metric);
+  const where =
+    phases === undefined ? "" : ` ${listed(PHASES.filter(([name]) => phases.includes(name)).map(([, words]) => words))}`;
+  return did === "" ? `nothing happened${where}` : `no ${title}${where}: ${did}`;
+}
+
+/** The line of one driver, without its name; undefined where the driver stopped. */
+export function whyLine(driver: DriverDocument, scenario: ScenarioDocument, subject: Subject): string | undefined {
   if (driver.stopped !== undefined) return undefined;
-  const column = columnNamed(scenario.columns[0]?.name ?? "");
-  if (column === undefined) return undefined;
-  const { metric, phase } = column;
-  const whole = phase === undefined ? driver.total : driver.phases[phase];
-  const unit = metricOf(metric).unit;
-  const { title } = metricOf(metric);
-  const part = biggest(partsOf(driver, scenario, phase), metric);
-  if (whole[metric] === 0 || part === undefined) {
-    const did = mechanisms(whole, metric);
-    const where = phase === undefined ? "" : ` ${PHASES.find(([name]) => name === phase)?.[1] ?? ""}`;
-    if (whole[metric] !== 0) return `${figureText(whole[metric], unit)} ${title} by the sync at the end`;
-    return did === "" ? `nothing happened${where}` : `no ${title}${where}: ${did}`;
-  }
-  const amount = part.figures[metric];
+  const { metric, phases } = subject;
+  const { unit, kind } = metricOf(metric);
+  const whole = over(driver, phases);
+  const most =
+    kind === "level" ? rise(partsOf(driver, scenario, upTo(phases)), metric) : biggest(partsOf(driver, scenario, phases), metric);
+  if (whole[metric] === 0 || most === undefined) return unplaced(whole, subject);
+  const { part, amount } = most;
   const share = amount === whole[metric] ? "" : ` of ${figureText(whole[metric], unit)}`;
   const did = mechanisms(part.figures, metric);
   return `${figureText(amount, unit)}${share} ${part.where}${did === "" ? "" : `: ${did}`}`;

@@ -3,6 +3,7 @@
  *
  * Interface: `tops` has the topmost layer of each image that is built; a failure is told once, with its place in the file.
  */
+import { isErrno } from "../../sim/core/errno.ts";
 import type { CallSession } from "../calls/session.ts";
 import type { Instruction } from "../images/builder.ts";
 import type { Operation } from "./action.ts";
@@ -101,7 +102,7 @@ export class ImageBuilds {
   #act(layer: LayerPlan, session: CallSession): string | undefined {
     for (const operation of layer.operations) {
       const { answer } = performOperation(this.#tools, operation, { session, as: undefined, umask: undefined, name: "build" });
-      if ("errno" in answer) return `${describeOperation(operation)}: ${answer.errno}`;
+      if ("errno" in answer) return failureText(operation, session, answer.errno);
     }
     return undefined;
   }
@@ -127,7 +128,7 @@ export class ImageBuilds {
     else {
       for (const operation of layer.operations) {
         const { answer } = performOperation(this.#tools, operation, { session, as: undefined, umask: undefined, name });
-        if ("errno" in answer) this.#fail(where, `${describeOperation(operation)}: ${answer.errno}`, layer.place);
+        if ("errno" in answer) this.#fail(where, failureText(operation, session, answer.errno), layer.place);
         if (this.#failed) return false;
       }
       this.#seal(name, where, layer.place);
@@ -147,8 +148,24 @@ function instructionOf(layer: LayerPlan): Instruction {
   return only?.kind === "instruction" ? { verb: only.verb, text: only.text } : { verb: "RUN", text: layer.title };
 }
 
+/** What an operation is, in the words of the file. */
 function describeOperation(operation: Operation): string {
   if (operation.kind === "call") return `${operation.step.call} ${operation.step["path"] ?? operation.step["fd"] ?? ""}`.trim();
   if (operation.kind === "shell") return operation.text.trim();
+  if (operation.kind === "writeFile") return `${operation.append ? "append" : "write"} ${operation.path}`;
+  if (operation.kind === "readFile") return `read ${operation.path}`;
   return "path" in operation ? `${operation.kind} ${operation.path}` : operation.kind;
+}
+
+/** Actions that make what they name, in a folder that must be there. */
+const MAKES: ReadonlySet<string> = new Set(["mkdir", "mknod", "open", "symlink", "writeFile", "populate"]);
+
+/** Why an operation failed, and what to do where something is made in a folder that is not there. */
+function failureText(operation: Operation, session: CallSession, errno: string): string {
+  const text = `${describeOperation(operation)}: ${errno}`;
+  const path = operation.kind === "call" ? String(operation.step["path"] ?? "") : "path" in operation ? operation.path : "";
+  const makes = MAKES.has(operation.kind === "call" ? operation.step.call : operation.kind);
+  const folder = path.slice(0, path.replace(/\/+$/, "").lastIndexOf("/"));
+  if (errno !== "ENOENT" || !makes || folder === "" || !isErrno(session.task.stat(folder))) return text;
+  return `${text}: there is no folder ${folder} yet; { sh: mkdir -p ${folder} } makes it`;
 }

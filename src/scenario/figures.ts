@@ -51,10 +51,10 @@ export function boundsText({ min, max }: Bounds, unit: Unit): string {
   return Number.isFinite(max) ? `${exactText(min, unit)} to ${exactText(max, unit)}` : `at least ${exactText(min, unit)}`;
 }
 
-/** An answer in one short line: "ok", "EXDEV", or the value. */
+/** An answer in one short line: "ok", "EXDEV", or the value; an empty text in quotes. */
 export function answerText(answer: CallResult): string {
   if ("errno" in answer) return answer.errno;
   if ("ok" in answer) return "ok";
-  const text = typeof answer.value === "string" ? answer.value : formatJson(answer.value);
+  const text = typeof answer.value === "string" && answer.value !== "" ? answer.value : formatJson(answer.value);
   return text.length > 200 ? `${text.slice(0, 199)}…` : text;
 }

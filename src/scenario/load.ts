@@ -22,13 +22,13 @@ import {
 } from "./schema.ts";
 import type { Bounds } from "./slots.ts";
 
-/** What a scenario without `host` runs on. */
+/** What the table of a scenario without `compare.metrics` shows, as far as anything of it happened. */
 const METRICS_DEFAULT = [
-  "data_copied_at_create",
-  "data_copied_at_steps",
+  "data_copied",
   "space_allocated_at_create",
   "space_allocated_at_steps",
   "device_bytes_written_at_steps",
+  "modelled_time_at_steps",
 ];
 /** More problems than this help nobody. */
 const PROBLEMS_MAX = 20;
@@ -159,6 +159,7 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
         .map((name) => columnNamed(name))
         .filter((column): column is Column => column !== undefined),
       reference: written.compare?.reference,
+      byDefault: written.compare?.metrics === undefined,
     },
   };
 }

@@ -23,7 +23,7 @@ export function machine(slots: Slots): Action[] {
       "machine",
     ),
     action(
-      "writes everything back and empties the page cache (vm.drop_caches)",
+      "`drop_caches: 1` writes everything back and empties the page cache, as vm.drop_caches does",
       { drop_caches: z.literal(1) },
       () => ({ kind: "dropCaches" }),
       "machine",

@@ -81,7 +81,7 @@ function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World 
   const { options, settings } = startOf(choice.driver, choice.options);
   const driver = startDriver(host, { name: choice.driver, options, settings: { ...settings, docker } });
   if (isDriverError(driver)) return new WorldFailure(startFailure(driver));
-  return worldOf({ host, disk, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
+  return worldOf({ host, disk, backing, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
 }
 
 /** What a scenario names is there until a step removes it. */
@@ -92,6 +92,7 @@ function removedAlready(name: string): WorldFailure {
 interface Machine {
   readonly host: Host;
   readonly disk: string;
+  readonly backing: string;
   readonly lab: Lab;
   readonly newHasher?: NewHasher;
 }
@@ -116,6 +117,7 @@ function worldOf(machine: Machine): World {
       return session instanceof DriverError ? new WorldFailure(session.message) : session;
     },
     ...stores,
+    backing: machine.backing,
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       if (!lab.has(container)) return removedAlready(container);

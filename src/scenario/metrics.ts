@@ -6,7 +6,7 @@
  */
 
 /** The parts of a run, in order: images are built, containers are created and started, steps are done. */
-const PHASES = ["build", "create", "steps"] as const;
+export const PHASES = ["build", "create", "steps"] as const;
 export type Phase = (typeof PHASES)[number];
 
 export type Unit = "bytes" | "count" | "pages" | "nanoseconds" | "ratio";

@@ -31,6 +31,7 @@ export interface DriverRun {
   readonly id: string;
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
+  readonly backing: string;
   /** What each phase added; levels as they stood at its end. */
   readonly phases: Readonly<Record<Phase, Figures>>;
   /** The whole run. */
@@ -150,6 +151,7 @@ class Run {
       id: this.#choice.id,
       driver: this.#choice.driver,
       options: this.#choice.options,
+      backing: world instanceof WorldFailure ? (this.#choice.backing ?? this.#scenario.host.backing) : world.backing,
       phases,
       total: figuresSince(start, last),
       steps: this.#steps,

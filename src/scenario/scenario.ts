@@ -129,5 +129,10 @@ export interface Scenario {
   readonly steps: readonly StepPlan[];
   /** Of the whole run. */
   readonly expectations: readonly Expectation[];
-  readonly compare: { readonly columns: readonly Column[]; readonly reference: string | undefined };
+  readonly compare: {
+    readonly columns: readonly Column[];
+    readonly reference: string | undefined;
+    /** Nobody chose the columns: those in which nothing was counted on any driver are left out. */
+    readonly byDefault: boolean;
+  };
 }

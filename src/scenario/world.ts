@@ -81,6 +81,8 @@ export interface World {
   dropCaches(): WorldFailure | undefined;
   /** Lets virtual time pass, in nanoseconds. */
   tick(span: number): void;
+  /** The filesystem at /var/lib/docker. */
+  readonly backing: string;
   /** Metrics as they stand: amounts since the machine was made. What calls did is the runner's own. */
   figures(): Readonly<Record<Exclude<MetricId, CallMetric>, number>>;
   /** Throws an InvariantError when an engine's books do not add up. */

@@ -2,10 +2,12 @@ import { Ajv } from "ajv";
 import { describe, expect, test } from "vitest";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { BlockMaps } from "../../src/report/block-map.ts";
+import { combinationsText } from "../../src/report/combinations.ts";
 import { csvText } from "../../src/report/csv.ts";
 import { changesBetween } from "../../src/report/diff.ts";
 import { documentText, type RunDocument, runDocument, scenarioDocument } from "../../src/report/document.ts";
 import { csvField } from "../../src/report/escape.ts";
+import { explainText } from "../../src/report/explain.ts";
 import { githubText } from "../../src/report/github.ts";
 import { junitText } from "../../src/report/junit.ts";
 import { markdownText } from "../../src/report/markdown.ts";
@@ -90,9 +92,95 @@ test("the table says why, from what was counted, and where to read more of a fai
   expect(text).toMatch(/Why \(data copied\):\n {2}overlay2: no data copied: 1 copy-up/);
   expect(text).toMatch(/vfs: \d+ B.*when containers were created/);
   expect(text).toContain("cowlab explain f.yaml --step mv --driver overlay2");
-  expect(text).toMatch(/Warnings:\n {2}overlay2, step name, answer: expected EIO, found ENOENT/);
+  expect(text).toMatch(/Warnings:\n {2}overlay2, vfs: step name, answer: expected EIO, found ENOENT/);
   expect(scenarioText(scenario, { quiet: true }).split("\n")[2]).toMatch(
-    /overlay2, step mv, calls: expected at most 3, found \d+/,
+    /overlay2: step mv, calls: expected at most 3, found \d+/,
+  );
+});
+
+function textOf(yaml: string): string {
+  return scenarioText(scenarioDocument(runScenario(loadScenario(yaml, "f.yaml"), { makeWorld })));
+}
+
+const HEAD = "version: 1\nname: told\nabout: x\nhost: { backing: tmpfs }\ndrivers: [overlay2, overlay, vfs]\n";
+
+test("drivers that fail alike share the lines, and one of them is named for explain", () => {
+  const text = textOf(`${HEAD}images: { i: { layers: [{ write: /f, size: 1KiB }] } }
+containers: { c: { image: i } }
+steps:
+  - { id: gone, in: c, do: { stat: /gone }, expect: { result: ok } }
+  - { id: quiet, in: c, do: { sh: "true" }, expect: { stdout: word } }
+`);
+  expect(text).toContain(
+    [
+      "  overlay2, overlay, vfs: step gone, answer: expected ok, found ENOENT",
+      "    f.yaml:9:55  → cowlab explain f.yaml --step gone --driver overlay2",
+      '  overlay2, overlay, vfs: step quiet, stdout: expected word, found ""',
+    ].join("\n"),
+  );
+});
+
+test("a driver that stopped shows no figures of what it did not finish, and what to do where a folder is missing", () => {
+  const text = textOf(`${HEAD}images: { i: { layers: [{ write: /d/f, size: 1KiB }] } }
+containers: { c: { image: i } }
+steps: []
+compare: { metrics: [data_copied_at_build, calls], reference: vfs }
+`);
+  expect(text).toMatch(/vfs +– +– +– +stopped: build/);
+  expect(text.replace(/\n +/g, " ")).toContain("write /d/f: ENOENT: there is no folder /d yet; { sh: mkdir -p /d } makes it");
+});
+
+test("the reasons are of the first figure in which drivers differ; a level is told by where it rose last", () => {
+  const scenario = `${HEAD.replace("tmpfs", "ext4")}images: { i: { layers: [{ write: /f, size: 1MiB }] } }
+containers: { a: { image: i }, b: { image: i } }
+steps:
+  - { id: empty, do: { drop_caches: 1 } }
+  - { id: first, in: a, do: { read: /f } }
+  - { id: other, in: b, do: { read: /f } }
+`;
+  const text = textOf(`${scenario}compare: { metrics: [refused, cached_pages] }\n`).replace(/\n {4}/g, " ");
+  expect(text).toContain("Why (cached pages):");
+  expect(text).toContain("overlay2, overlay: 256 at step first (read /f): 1 MiB read from the disk");
+  expect(text).toContain("vfs: 256 of 512 at step first (read /f): 1 MiB read from the disk");
+  expect(textOf(scenario)).not.toContain("modelled");
+});
+
+test("combinations of parameters stand beside each other in one table", () => {
+  const one = (size: string): RunDocument["scenarios"][number] => {
+    const scenario = loadScenario(
+      `${HEAD}images: { i: { layers: [{ write: /f, size: ${size} }] } }\ncontainers: { c: { image: i } }\nsteps: []\n`,
+      "f.yaml",
+    );
+    return { ...scenarioDocument(runScenario(scenario, { makeWorld })), parameters: { size } };
+  };
+  expect(combinationsText([one("1KiB"), one("2KiB")], 80).split("\n")).toEqual([
+    "told: data copied",
+    "",
+    "           overlay2  overlay    vfs",
+    "─────────  ────────  ───────  ─────",
+    "size=1KiB       0 B      0 B  1 KiB",
+    "size=2KiB       0 B      0 B  2 KiB",
+    "",
+  ]);
+  expect(combinationsText([one("1KiB")], 80)).toBe("");
+});
+
+test("explain tells a refused call although many like it are left out", () => {
+  const events: RunEvent[] = [];
+  const scenario = loadScenario(
+    `${HEAD}images: { i: { layers: [{ mkdir: /d }] } }\ncontainers: { c: { image: i } }\nsteps: [{ in: c, do: { sh: "touch /d/a /d/b /d/c /d/d /d/e /d/f /d/g /d/h; cat /gone; touch /d/i" } }]\n`,
+    "f.yaml",
+  );
+  const result = scenarioDocument(
+    runScenario(scenario, {
+      makeWorld,
+      onEvent: (event) => (event.driver === "vfs" && event.step === 0 ? events.push(event) : 0),
+    }),
+  );
+  const driver = result.drivers.find(({ id }) => id === "vfs");
+  if (driver === undefined) throw new Error("no vfs");
+  expect(explainText({ scenario: result, driver, step: 0, events }, 80)).toMatch(
+    /more of call, and refused:\n {2}openat\("\/gone", O_RDONLY\) = ENOENT/,
   );
 });
 

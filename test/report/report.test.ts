@@ -55,7 +55,7 @@ describe("the comparison of drivers", () => {
           copied, 1 MiB allocated, 2 inodes
 
       Failed expectations:
-        vfs, step xattr, answer: expected v, found ENODATA
+        vfs: step xattr, answer: expected v, found ENODATA
           f.yaml:13:71  → cowlab explain f.yaml --step xattr --driver vfs
 
       Answered differently:

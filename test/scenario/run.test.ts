@@ -107,7 +107,12 @@ expect: { data_copied_at_create: { min: 1 }, calls: 3 }
     const { stopped, verdicts } = first(
       run("steps:\n  - { in: a, do: { stat: /d }, expect: { result: ok } }\n", HEAD.replace("mkdir: /d", "mkdir: /x/y")),
     );
-    expect(stopped).toMatchObject({ phase: "build", where: "layer app:1", why: "mkdir /x/y: ENOENT", place: { line: 9 } });
+    expect(stopped).toMatchObject({
+      phase: "build",
+      where: "layer app:1",
+      why: "mkdir /x/y: ENOENT: there is no folder /x yet; { sh: mkdir -p /x } makes it",
+      place: { line: 9 },
+    });
     expect(verdicts).toMatchObject([{ ok: false, reached: false }]);
   });
 

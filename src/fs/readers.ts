@@ -14,9 +14,6 @@ const UINT32_MAX = 2 ** 32 - 1;
 const INT32_MIN = -(2 ** 31);
 const INT32_MAX = 2 ** 31 - 1;
 
-/** Whatever was given. */
-export const anything: Reader<unknown> = (value) => value;
-
 /** A path as text: a string, the UTF-8 text of a Uint8Array, or a file URL's path. */
 export function pathNamed(name: string): Reader<string> {
   return (value) => {

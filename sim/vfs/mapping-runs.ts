@@ -5,6 +5,7 @@ import { assert, InvariantError } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import { PAGE_SIZE } from "./address-space.ts";
+import type { DirtyPlaces } from "./dirty-places.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { part } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -15,6 +16,8 @@ export interface MappingRuns extends RunOwner {
   readonly cache: PageMemory;
   /** Before this page none is dirty; so whoever writes behind what is clean need not pass it again. */
   dirtyFrom: number;
+  /** Where all that is dirty begins; undefined where nobody has noted it, and whoever looks for dirty runs has to go from run to run. */
+  dirtyPlaces: DirtyPlaces | undefined;
   /** The run that holds a page. */
   covering(page: number): number;
   /** The first run that begins behind a page. */
@@ -41,9 +44,16 @@ export function flushRuns(mapping: MappingRuns, start: number, length: number): 
   return failed ?? mapping.cache.takeError(mapping);
 }
 
+/** Notes that a run is dirty that was not, or that a dirty one begins at a page where none did. */
+export function noteDirtyAt(mapping: MappingRuns, page: number): void {
+  mapping.dirtyFrom = Math.min(mapping.dirtyFrom, page);
+  mapping.dirtyPlaces = mapping.dirtyPlaces?.with(page);
+}
+
 /** The first dirty page from `page` on and before `end`, or -1. */
 function firstDirty(mapping: MappingRuns, page: number, end: number): number {
   const { table } = mapping.cache;
+  if (mapping.dirtyPlaces !== undefined) return firstNoted(mapping, mapping.dirtyPlaces, { page, end });
   const from = Math.max(page, mapping.dirtyFrom);
   let found = end;
   for (let row = mapping.covering(from) || mapping.above(from); row !== 0; row = mapping.above(table.first[row] as number)) {
@@ -54,6 +64,22 @@ function firstDirty(mapping: MappingRuns, page: number, end: number): number {
   }
   if (page <= mapping.dirtyFrom) mapping.dirtyFrom = Math.max(mapping.dirtyFrom, found);
   return found === end ? -1 : found;
+}
+
+/** As `firstDirty`, by what was noted: O(log places), amortised over the writes that made them. A place may be clean again, or gone. */
+function firstNoted(
+  mapping: MappingRuns,
+  places: DirtyPlaces,
+  { page, end }: { readonly page: number; readonly end: number },
+): number {
+  const { table } = mapping.cache;
+  if (page < end && table.dirty[mapping.covering(page)] === 1) return page;
+  for (let index = places.behind(page); ; index++) {
+    const place = places.at(index);
+    if (place === undefined || place >= end) return -1;
+    const row = mapping.covering(place);
+    if (table.first[row] === place && table.dirty[row] === 1) return place;
+  }
 }
 
 /** Takes the dirty pages that follow each other from `page` on: they are clean now. @returns their content. */
@@ -96,6 +122,10 @@ export function checkRuns(mapping: MappingRuns): void {
     if (table.dirty[row] === 0) continue;
     dirty += pages;
     if (end <= mapping.dirtyFrom) fail(`is dirty before page ${mapping.dirtyFrom}`);
+    const first = table.first[row] as number;
+    const { dirtyPlaces } = mapping;
+    if (dirtyPlaces !== undefined && dirtyPlaces.at(dirtyPlaces.behind(first - 1)) !== first)
+      fail("is dirty, which nobody has noted");
   }
   assert(cached === mapping.cachedPages, `${label} counts ${mapping.cachedPages} of ${cached} cached pages`);
   assert(dirty === mapping.dirtyPages, `${label} counts ${mapping.dirtyPages} of ${dirty} dirty pages`);

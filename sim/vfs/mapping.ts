@@ -8,8 +8,9 @@ import { assert } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
 import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
+import { DirtyPlaces } from "./dirty-places.ts";
 import type { Inode } from "./filesystem.ts";
-import { checkRuns, flushRuns, type MappingRuns } from "./mapping-runs.ts";
+import { checkRuns, flushRuns, type MappingRuns, noteDirtyAt } from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -28,6 +29,7 @@ export class CachedMapping implements MappingRuns {
   #cachedPages = 0;
   queuePlace = -1;
   dirtyFrom: number = Number.POSITIVE_INFINITY;
+  dirtyPlaces: DirtyPlaces | undefined = undefined;
   #dirtyPages = 0;
 
   constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
@@ -218,16 +220,17 @@ export class CachedMapping implements MappingRuns {
     table.touch(row);
     if (table.dirty[row] === 1) return;
     table.dirty[row] = 1;
-    this.dirtyFrom = Math.min(this.dirtyFrom, table.first[row] as number);
+    noteDirtyAt(this, table.first[row] as number);
     this.dirtied(table.pages[row] as number);
   }
 
-  /** Counts pages that became dirty, or clean when negative. */
   dirtied(pages: number): void {
     if (this.#dirtyPages === 0) this.cache.noteDirty(this);
     this.#dirtyPages += pages;
     this.cache.dirtyPages += pages;
-    if (this.#dirtyPages === 0) this.cache.noteClean(this);
+    if (this.#dirtyPages > 0) return;
+    this.cache.noteClean(this);
+    this.dirtyPlaces = typeof this.#runs === "number" ? undefined : new DirtyPlaces();
   }
 
   // Writing back
@@ -319,14 +322,12 @@ export class CachedMapping implements MappingRuns {
     return typeof runs === "number" ? listedBelow(table, runs, page) : runs.below(page);
   }
 
-  /** The first run that begins behind a page, or 0. */
   above(page: number): number {
     const runs = this.#runs;
     const { table } = this.cache;
     return typeof runs === "number" ? listedAbove(table, runs, page) : runs.above(page);
   }
 
-  /** The run that holds a page, or 0. */
   covering(page: number): number {
     const row = this.#below(page);
     const table = this.cache.table;
@@ -366,7 +367,6 @@ export class CachedMapping implements MappingRuns {
     table.remove(row);
   }
 
-  /** Makes a page a border between runs. */
   cut(page: number): void {
     const row = this.covering(page);
     const table = this.cache.table;
@@ -379,6 +379,7 @@ export class CachedMapping implements MappingRuns {
     table.pages[row] = before;
     this.#count(-behind, dirty);
     this.#add(page, behind, content.slice(before * PAGE_SIZE), dirty);
+    if (dirty === 1) noteDirtyAt(this, page);
   }
 
   #removeRange(first: number, end: number): void {

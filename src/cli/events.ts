@@ -1,8 +1,8 @@
 /**
  * Where events go while scenarios run: files or standard output, as NDJSON, as a trace, or as a map of the disk.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
 import { InputError, reasonOf } from "../node/input-error.ts";
+import { WholeFile } from "../node/whole-file.ts";
 import { BlockMaps } from "../report/block-map.ts";
 import { eventLine } from "../report/ndjson.ts";
 import { TraceWriter } from "../report/trace.ts";
@@ -17,29 +17,39 @@ export interface EventSink {
 
 const CHUNK_CHARACTERS = 65_536;
 
+/** Does something with a file. @throws InputError with the reason where it cannot be done */
+function told<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new InputError(`${path}: ${reasonOf(error)}`);
+  }
+}
+
 /** Writes text to a file in pieces. */
 class TextFile {
-  readonly #fd: number;
+  readonly #path: string;
+  readonly #file: WholeFile;
   #pending = "";
 
   constructor(path: string) {
-    try {
-      this.#fd = openSync(path, "w");
-    } catch (error) {
-      throw new InputError(`${path}: ${reasonOf(error)}`);
-    }
+    this.#path = path;
+    this.#file = told(path, () => new WholeFile(path));
   }
 
   write(text: string): void {
     this.#pending += text;
-    if (this.#pending.length < CHUNK_CHARACTERS) return;
-    writeSync(this.#fd, this.#pending);
+    if (this.#pending.length >= CHUNK_CHARACTERS) this.#flush();
+  }
+
+  #flush(): void {
+    told(this.#path, () => this.#file.write(this.#pending));
     this.#pending = "";
   }
 
   close(): void {
-    if (this.#pending !== "") writeSync(this.#fd, this.#pending);
-    closeSync(this.#fd);
+    this.#flush();
+    told(this.#path, () => this.#file.close());
   }
 }
 

@@ -2,7 +2,7 @@
  * How the program ends, and what the user is told when it ends badly.
  */
 import { ArchiveFault } from "../archive/fault.ts";
-import { InputError } from "../node/input-error.ts";
+import { InputError, reasonOf } from "../node/input-error.ts";
 import { printable, ScenarioError } from "../scenario/problem.ts";
 
 /** The exit codes (docs: the interfaces). */
@@ -25,12 +25,21 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** An error of the machine's own system calls: of a file that cannot be read or written as the command says. */
+function isOfMachine(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}
+
 /** What goes to stderr for something that was thrown, and the exit code. */
 export function failure(error: unknown): { readonly text: string; readonly code: number } {
   if (error instanceof ScenarioError) return { text: `${error.message}\n`, code: EXIT.usage };
   if (error instanceof ArchiveFault) return { text: `cowlab: ${error.code}: ${printable(error.message)}\n`, code: EXIT.usage };
   if (error instanceof InputError || error instanceof UsageError)
     return { text: `cowlab: ${printable(error.message)}\n`, code: EXIT.usage };
+  if (isOfMachine(error)) {
+    const path = error.path === undefined ? "" : `${error.path}: `;
+    return { text: `cowlab: ${printable(path + reasonOf(error))}\n`, code: EXIT.usage };
+  }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     text: `cowlab: internal error; this is a bug of cowlab, please report it with the command and its input\n${stack}\n`,

@@ -54,7 +54,7 @@ export function rule(id: string | undefined, width: number): string {
       `no rule is called "${id}"${suggestion(
         id,
         RULES.map((one) => one.id),
-      )}`,
+      )}; cowlab rule lists them`,
     );
   return ruleText(found, width);
 }

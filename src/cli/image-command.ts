@@ -2,6 +2,8 @@
  * The subcommands of `cowlab image`; what they do is loaded when one runs.
  */
 import type { Command } from "commander";
+import { ArchiveFault } from "../archive/fault.ts";
+import { InputError } from "../node/input-error.ts";
 import { UsageError } from "./exit.ts";
 import type { ImageOptions } from "./image.ts";
 import type { PsOptions } from "./image-driver.ts";
@@ -99,6 +101,16 @@ function withImportOptions(command: Command): Command {
     .option("-m, --message <text>", "the comment of an image made of a root filesystem");
 }
 
+/** A fault of an archive with the archive's name before it. */
+async function naming(path: string, work: () => Promise<string>): Promise<string> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ArchiveFault) throw new InputError(`${path}: ${error.code}: ${error.message}`);
+    throw error;
+  }
+}
+
 /** Adds the command to the program. */
 export function addImageCommand(root: Command, write: (text: string) => void): void {
   const image = root.command("image").description("look into image archives, and put them on a storage driver and back");
@@ -106,7 +118,7 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
     .description("list the images of an archive with their identifiers, all computed from the bytes")
     .action(async (path: string, options: GivenOptions) => {
       const { listImages } = await import("./image.ts");
-      write(await listImages(path, optionsOf(options)));
+      write(await naming(path, () => listImages(path, optionsOf(options))));
     });
   for (const { name, about, run, one } of ON_DRIVER) {
     const command = withCommonOptions(image.command(name)).description(about);
@@ -114,7 +126,7 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
     if (one) command.option("--image <name>", `which image, by ID or reference; default: ${name === "ps" ? "all" : "the first"}`);
     if (name === "ps") command.option("--write <path:bytes...>", "what each container writes at the end of a file");
     withImportOptions(command).action(async (path: string, options: GivenOptions & GivenImage) => {
-      write(await run(path, { ...optionsOf(options), ...imageOptionsOf(options) }));
+      write(await naming(path, () => run(path, { ...optionsOf(options), ...imageOptionsOf(options) })));
     });
   }
   withImportOptions(withCommonOptions(image.command("export")))
@@ -126,6 +138,7 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
     .action(async (path: string, options: GivenOptions & GivenImage & { out: string; format: string }) => {
       const { exportImages } = await import("./image-export.ts");
       const { out, format } = options;
-      write(await exportImages(path, { ...optionsOf(options), ...imageOptionsOf(options), out, format }));
+      const given = { ...optionsOf(options), ...imageOptionsOf(options), out, format };
+      write(await naming(path, () => exportImages(path, given)));
     });
 }

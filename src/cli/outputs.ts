@@ -4,8 +4,9 @@
  * Interface: the table is written scenario by scenario, as soon as each is known; every other format at the end. In GitHub Actions the step summary
  * is written too, and without a --format the annotations come behind the tables.
  */
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { InputError, reasonOf } from "../node/input-error.ts";
+import { WholeFile } from "../node/whole-file.ts";
 import { combinationsText } from "../report/combinations.ts";
 import { csvText } from "../report/csv.ts";
 import { documentText, type RunDocument, runDocument, type ScenarioDocument } from "../report/document.ts";
@@ -92,7 +93,9 @@ function isOfEvents(format: string): boolean {
 /** Writes a file. @throws InputError with the reason where it cannot be */
 export function writeResult(path: string, text: string): void {
   try {
-    writeFileSync(path, text);
+    const file = new WholeFile(path);
+    file.write(text);
+    file.close();
   } catch (error) {
     throw new InputError(`${path}: ${reasonOf(error)}`);
   }

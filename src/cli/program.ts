@@ -3,6 +3,7 @@
  * Interface: results go to stdout, everything else to stderr; what a verb needs is loaded when it runs.
  */
 import { Command, CommanderError } from "commander";
+import { reasonOf } from "../node/input-error.ts";
 import { addBtrfsCommand } from "./btrfs-command.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
@@ -15,10 +16,11 @@ function write(text: string): void {
   process.stdout.write(text);
 }
 
-/** A reader that closed its end (`cowlab … | head`) wants no more: that is no failure. */
+/** A reader that closed its end (`cowlab … | head`) wants no more: that is no failure. A full disk is one. */
 function endQuietly(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit();
-  throw error;
+  process.stderr.write(`cowlab: standard output: ${reasonOf(error)}\n`);
+  process.exit(EXIT.usage);
 }
 
 function program(version: string): Command {

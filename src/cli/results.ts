@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { formatJson, type Json, parseJson } from "../calls/json.ts";
 import { InputError, reasonOf } from "../node/input-error.ts";
 import { changesBetween, changesText } from "../report/diff.ts";
-import { documentText, hasFailed, type RunDocument, type ScenarioDocument } from "../report/document.ts";
+import { type DriverDocument, documentText, hasFailed, type RunDocument, type ScenarioDocument } from "../report/document.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { formatNamed, formatted, outputFiles, writeResult } from "./outputs.ts";
@@ -24,7 +24,49 @@ function readRun(path: string): RunDocument {
     throw new InputError(`${path}: not a saved run: cowlab run --save FILE writes one`);
   if (document.version !== 1 || !Array.isArray(document.scenarios))
     throw new InputError(`${path}: this program reads version 1 of saved runs`);
+  const missing = missingIn(document);
+  if (missing !== undefined) throw new InputError(`${path}: not a whole saved run: ${missing} is missing`);
   return document;
+}
+
+/** What every scenario and every driver of a saved run have, by the kind of value. */
+const PARTS: readonly (readonly [keyof ScenarioDocument, string])[] = [
+  ["name", "string"],
+  ["file", "string"],
+  ["about", "string"],
+  ["parameters", "object"],
+  ["host", "object"],
+  ["columns", "array"],
+  ["steps", "array"],
+  ["images", "array"],
+  ["containers", "array"],
+  ["drivers", "array"],
+  ["missing", "array"],
+];
+const DRIVER_PARTS: readonly (readonly [keyof DriverDocument, string])[] = [
+  ["id", "string"],
+  ["backing", "string"],
+  ["phases", "object"],
+  ["total", "object"],
+  ["steps", "array"],
+  ["expectations", "array"],
+];
+
+function kindOf(value: unknown): string {
+  return Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
+}
+
+/** The first part that a saved run lacks, by its place; undefined for a whole one. */
+function missingIn({ scenarios }: RunDocument): string | undefined {
+  for (const [index, scenario] of scenarios.entries()) {
+    const lacking = PARTS.find(([key, kind]) => kindOf((scenario as Partial<ScenarioDocument> | null)?.[key]) !== kind);
+    if (lacking !== undefined) return `scenarios[${index}].${lacking[0]}`;
+    for (const [at, driver] of scenario.drivers.entries()) {
+      const part = DRIVER_PARTS.find(([key, kind]) => kindOf((driver as Partial<DriverDocument> | null)?.[key]) !== kind);
+      if (part !== undefined) return `scenarios[${index}].drivers[${at}].${part[0]}`;
+    }
+  }
+  return undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

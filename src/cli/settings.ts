@@ -41,6 +41,8 @@ const STEPS_MAX = 10_000;
 /** The values of `-P`: `a,b,c`, or from..to*factor, from..to+step. */
 function valuesOf(name: string, text: string): readonly string[] {
   const [, from, to, operator, by] = /^([^.,]+)\.\.([^*+,]+)([*+])(.+)$/.exec(text) ?? [];
+  if ((from === undefined || to === undefined) && text.includes(".."))
+    throw new UsageError(`-P ${name}: a range has a step, such as ${text}*2 or ${text}+1`);
   if (from === undefined || to === undefined) return text.split(",").map((value) => value.trim());
   const read = (word: string | undefined): number => {
     const found = readSize(word ?? "", new Map());
@@ -55,6 +57,7 @@ function valuesOf(name: string, text: string): readonly string[] {
     values.push(String(value));
     if (values.length > STEPS_MAX) throw new UsageError(`-P ${name}: more than ${STEPS_MAX} values`);
   }
+  if (values.length === 0) throw new UsageError(`-P ${name}: ${text} has no value: it ends before it begins`);
   return values;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `cowlab thin`: the thin tools on image files.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { FileDevice } from "../node/file-device.ts";
 import { type ToolResult, thinCheck, thinCheckAndClear, thinDump, thinLs, thinRestore } from "../thin/commands.ts";
@@ -9,6 +9,7 @@ import { parseRegion, type Region, thinDelta, thinRmap } from "../thin/compare.t
 
 function onImage(path: string, mode: "r" | "r+", tool: (device: BlockDevice) => ToolResult): ToolResult {
   if (!existsSync(path)) return { out: "", err: "Couldn't stat path\n", exitCode: 1 };
+  if (statSync(path).isDirectory()) return { out: "", err: "Not a block device or regular file\n", exitCode: 1 };
   const device = new FileDevice(path, mode);
   try {
     return tool(device);
@@ -46,6 +47,11 @@ export function list(image: string, { format, headers = true }: ThinOptions): To
 export function restore(xml: string, { output }: ThinOptions): ToolResult {
   if (output === undefined) return { out: "", err: "No output file provided.\n", exitCode: 1 };
   if (!existsSync(xml)) return { out: "", err: "Couldn't stat file\n", exitCode: 1 };
+  // thin_restore writes into what is there.
+  if (!existsSync(output)) {
+    const err = `Couldn't stat path: make ${output} first, such as with truncate -s 4M ${output}\n`;
+    return { out: "", err, exitCode: 1 };
+  }
   const text = readFileSync(xml, "utf8");
   return onImage(output, "r+", (device) => thinRestore(device, text));
 }

@@ -134,7 +134,7 @@ export function comparisonDocument(
   drivers: readonly Pick<DriverRun, "phases" | "total">[],
 ): Pick<ScenarioDocument, "columns" | "reference"> {
   const counted = columns.filter((column) => drivers.some((driver) => figureOf(driver, columnName(column)) !== 0));
-  const shown = byDefault && counted.length > 0 ? counted : columns;
+  const shown = byDefault ? (counted.length > 0 ? counted : columns.slice(0, 1)) : columns;
   return {
     columns: shown.map((column) => {
       const { title, unit } = metricOf(column.metric);

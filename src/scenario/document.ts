@@ -84,7 +84,9 @@ function placeAt(lines: LineCounter, offset: number): Place {
 
 /** A message of the YAML reader in one line, beginning in lower case as ours do. */
 function yamlMessage(message: string): string {
-  const line = (message.split("\n")[0] ?? "").replace(/:$/, "");
+  const line = (message.split("\n")[0] ?? "")
+    .replace(/:$/, "")
+    .replace(/(multiple documents); please .*/, "$1: a scenario is one");
   return line.slice(0, 1).toLowerCase() + line.slice(1);
 }
 

@@ -47,9 +47,9 @@ export function readSize(value: unknown, variables: Variables): number | Fault {
   const found = typeof value === "number" ? value : typeof value === "string" ? sum(value, SIZE_UNITS, variables) : undefined;
   if (found === undefined) return new Fault(`expected a size such as 64KiB, found ${quoted(value)}`);
   if (found instanceof Fault) return found;
+  if (!Number.isFinite(found) && /[/÷]/.test(String(value))) return new Fault(`${quoted(value)} divides by 0`);
   if (found > SIZE_MAX) return new Fault(`${quoted(value)} is more than 16 TiB`);
-  if (!Number.isSafeInteger(found) || found < 0)
-    return new Fault(`expected a whole number of bytes from 0 on, found ${quoted(value)}`);
+  if (!Number.isSafeInteger(found) || found < 0) return new Fault(`expected a whole number from 0 on, found ${quoted(value)}`);
   return found;
 }
 

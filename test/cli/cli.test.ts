@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { WholeFile } from "../../src/node/whole-file.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "cowlab-cli-"));
@@ -73,4 +74,51 @@ describe("the command line", () => {
     expect(stderr).toBe("");
     expect(stdout).toMatch(/ 0\n$/);
   });
+});
+
+describe("input that is wrong", () => {
+  const part = join(folder, "part");
+  const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
+    [["image", "ls", part], "x".repeat(600), /part: E_TAR_\w+: /],
+    [
+      ["report", part],
+      '{"format":"cowlab-run","version":1,"scenarios":[{}]}',
+      /part: not a whole saved run: scenarios\[0\]\.name is missing/,
+    ],
+    [["validate", part], "version: 1\n---\nversion: 1\n", /part:2:1: source contains multiple documents: a scenario is one/],
+    [["sweep", part, "-P", "size=4KiB..1KiB*2"], "", /-P size: 4KiB\.\.1KiB\*2 has no value/],
+    [["sweep", part, "-P", "size=1..9"], "", /-P size: a range has a step, such as 1\.\.9\*2 or 1\.\.9\+1/],
+    [["btrfs", "send", folder, "-o", join(folder, "none", "x")], "", /none.x: no such file or directory/],
+  ];
+  test.each(cases)("%j is told in one line with its name, exit code 2", (words, text, message) => {
+    writeFileSync(part, text);
+    const { code, out, err } = cowlab(...words);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(message);
+    expect(err.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  test("a folder in the place of a metadata image is refused as thin tools do", () => {
+    expect(cowlab("thin", "check", folder)).toMatchObject({ code: 1, err: "Not a block device or regular file\n" });
+  });
+
+  test.runIf(process.platform === "linux")("a full disk under standard output is told in one line", () => {
+    const { status, stderr } = spawnSync("sh", ["-c", `${process.execPath} --import tsx src/cli/main.ts schema > /dev/full`], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([2, "cowlab: standard output: no space left on device\n"]);
+  });
+});
+
+test("a file of results is there whole or not at all", () => {
+  const path = join(folder, "whole");
+  writeFileSync(path, "old");
+  const file = new WholeFile(path);
+  file.write("ne");
+  expect(readFileSync(path, "utf8")).toBe("old");
+  file.write("w");
+  file.close();
+  expect(readFileSync(path, "utf8")).toBe("new");
+  expect(() => new WholeFile(folder)).toThrow(/EISDIR/);
 });

@@ -4,7 +4,16 @@
  * Interface: made from what was counted in each phase and step, and from nothing else; a driver's name decides nothing.
  */
 import { bytesText, countText, figureText } from "../scenario/figures.ts";
-import { type Column, columnNamed, type Figures, type MetricId, metricOf, type Phase } from "../scenario/metrics.ts";
+import {
+  type Column,
+  columnName,
+  columnNamed,
+  type Figures,
+  type MetricId,
+  metricOf,
+  type Phase,
+  type Unit,
+} from "../scenario/metrics.ts";
 import { columnFigure, type DriverDocument, PHASE_WORDS, type ScenarioDocument } from "./document.ts";
 
 /** Where something was counted, in words. */
@@ -63,8 +72,10 @@ export function subjectOf({ columns, drivers }: Pick<ScenarioDocument, "columns"
   const { title, kind } = metricOf(metric);
   if (phase === undefined) return { title, metric, phases: undefined };
   const same = columns.map(({ name }) => columnNamed(name)).filter((one): one is Column => one?.metric === metric);
+  // What one phase took and another gave back would make a sum that tells of neither.
+  const falls = ran.some((driver) => same.some((column) => columnFigure(driver, columnName(column)) < 0));
   const phases =
-    kind === "level" ? [phase] : PHASES.map(([name]) => name).filter((name) => same.some((one) => one.phase === name));
+    kind === "level" || falls ? [phase] : PHASES.map(([name]) => name).filter((name) => same.some((one) => one.phase === name));
   return { title: `${title} ${listed(phases.map((name) => PHASE_WORDS[name]))}`, metric, phases };
 }
 
@@ -132,12 +143,18 @@ function over(driver: DriverDocument, phases: readonly Phase[] | undefined): Fig
 
 /** Nothing was counted, or no part can be named for it. */
 function unplaced(whole: Figures, { metric, phases }: Subject): string {
-  const { title, unit } = metricOf(metric);
+  const { title, unit, none = `no ${title}` } = metricOf(metric);
   if (whole[metric] !== 0) return `${figureText(whole[metric], unit)} ${title} by the sync at the end`;
   const did = mechanisms(whole, metric);
   const where =
     phases === undefined ? "" : ` ${listed(PHASES.filter(([name]) => phases.includes(name)).map(([, words]) => words))}`;
-  return did === "" ? `nothing happened${where}` : `no ${title}${where}: ${did}`;
+  return did === "" ? `nothing happened${where}` : `${none}${where}: ${did}`;
+}
+
+/** What a part is a part of; where other parts went the other way, it may be more than the whole. */
+function shareText(amount: number, whole: number, unit: Unit): string {
+  const text = figureText(whole, unit);
+  return Math.abs(amount) < Math.abs(whole) && amount < 0 === whole < 0 ? ` of ${text}` : ` (${text} in all)`;
 }
 
 /** The line of one driver, without its name; undefined where the driver stopped. */
@@ -150,7 +167,7 @@ export function whyLine(driver: DriverDocument, scenario: ScenarioDocument, subj
     kind === "level" ? rise(partsOf(driver, scenario, upTo(phases)), metric) : biggest(partsOf(driver, scenario, phases), metric);
   if (whole[metric] === 0 || most === undefined) return unplaced(whole, subject);
   const { part, amount } = most;
-  const share = amount === whole[metric] ? "" : ` of ${figureText(whole[metric], unit)}`;
+  const share = amount === whole[metric] ? "" : shareText(amount, whole[metric], unit);
   const did = mechanisms(part.figures, metric);
   return `${figureText(amount, unit)}${share} ${part.where}${did === "" ? "" : `: ${did}`}`;
 }

@@ -19,6 +19,8 @@ export interface Metric {
   /** Whether it is told as a difference or as it stands. */
   readonly kind: "amount" | "level";
   readonly about: string;
+  /** How it is told that there was none, where the title does not make a sentence of "no". */
+  readonly none?: string;
 }
 
 /** Every metric's name, in the order of reports. */
@@ -68,6 +70,7 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "bytes",
     kind: "amount",
     about: "bytes that the backing filesystem has less of, data and metadata, as statfs tells; negative when space came back",
+    none: "nothing allocated",
   },
   inodes_allocated: { title: "inodes", unit: "count", kind: "amount", about: "inodes that the backing filesystem has less of" },
   device_bytes_written: {
@@ -75,8 +78,15 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "bytes",
     kind: "amount",
     about: "bytes written to the disk, journal included",
+    none: "nothing written to the disk",
   },
-  device_bytes_read: { title: "device read", unit: "bytes", kind: "amount", about: "bytes read from the disk" },
+  device_bytes_read: {
+    title: "device read",
+    unit: "bytes",
+    kind: "amount",
+    about: "bytes read from the disk",
+    none: "nothing read from the disk",
+  },
   device_flushes: { title: "flushes", unit: "count", kind: "amount", about: "flushes of the disk's write cache" },
   cached_pages: {
     title: "cached pages",
@@ -102,18 +112,21 @@ const TABLE: Readonly<Record<MetricId, Omit<Metric, "id">>> = {
     unit: "count",
     kind: "amount",
     about: "system calls of the steps that were answered with an errno",
+    none: "nothing refused",
   },
   bytes_read: {
     title: "read by calls",
     unit: "bytes",
     kind: "amount",
     about: "bytes that the steps' own calls read, those that mv and cp copy among them; the kernel's copies are data_copied",
+    none: "nothing read by calls",
   },
   bytes_written: {
     title: "written by calls",
     unit: "bytes",
     kind: "amount",
     about: "bytes that the steps' own calls wrote, those that mv and cp copy among them",
+    none: "nothing written by calls",
   },
 };
 

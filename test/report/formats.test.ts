@@ -145,6 +145,19 @@ steps:
   expect(textOf(scenario)).not.toContain("modelled");
 });
 
+test("what one phase takes and another gives back is told of the first alone, and a part may be more than the whole", () => {
+  const text = textOf(`${HEAD}images: { i: { layers: [{ write: /f, size: 1MiB }] } }
+containers: { c: { image: i } }
+steps:
+  - { id: more, in: c, do: { write: /g, size: 3MiB } }
+  - { id: gone, in: c, do: { unlink: /g } }
+  - { id: old, in: c, do: { unlink: /f } }
+compare: { metrics: [space_allocated_at_steps, space_allocated_at_create] }
+`).replace(/\n {4}/g, " ");
+  expect(text).toContain("Why (allocated in steps):");
+  expect(text).toMatch(/overlay: nothing allocated in the steps: .* vfs: 3 MiB \(-1 MiB in all\) at step more/s);
+});
+
 test("combinations of parameters stand beside each other in one table", () => {
   const one = (size: string): RunDocument["scenarios"][number] => {
     const scenario = loadScenario(

@@ -167,7 +167,7 @@ export function whyLine(driver: DriverDocument, scenario: ScenarioDocument, subj
     kind === "level" ? rise(partsOf(driver, scenario, upTo(phases)), metric) : biggest(partsOf(driver, scenario, phases), metric);
   if (whole[metric] === 0 || most === undefined) return unplaced(whole, subject);
   const { part, amount } = most;
-  const share = amount === whole[metric] ? "" : shareText(amount, whole[metric], unit);
+  const share = figureText(amount, unit) === figureText(whole[metric], unit) ? "" : shareText(amount, whole[metric], unit);
   const did = mechanisms(part.figures, metric);
   return `${figureText(amount, unit)}${share} ${part.where}${did === "" ? "" : `: ${did}`}`;
 }

@@ -36,11 +36,11 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
-import { countFirstCopy, hasUpperName, linkIntoIndex, linkUp } from "./hard-links.ts";
+import { countFirstCopy, hasUpperName, indexDirectory, linkIntoIndex, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import { copyFlags } from "./protection.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
-import { shownName, YES } from "./xattrs.ts";
+import { canHave, shownName, YES } from "./xattrs.ts";
 
 const PERMISSIONS = 0o7777;
 const KINDS: ReadonlyMap<number, string> = new Map([
@@ -186,6 +186,7 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   const failed =
     fill(overlay, upper, source, inode) ??
     (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
+    indexDirectory(overlay, place.node, inode) ??
     refuseOther(overlay, upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
@@ -230,7 +231,7 @@ function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode)
     (source.withData ? copyFileData(overlay, upper, { lower: source.lower, size }, inode) : undefined) ??
     copyXattrs(overlay, upper, source, inode) ??
     copyFlags(overlay, upper, { fs: source.fs, inode: source.inode, mode: source.attributes.mode }, inode) ??
-    (source.origin && overlay.profile.originXattr
+    (source.origin && overlay.profile.originXattr && canHave(overlay.xattrs, source.attributes.mode)
       ? orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.origin, encodeOrigin(source.fs, source.inode), 0))
       : undefined) ??
     (source.metacopy ? upper.fs.setxattr(inode, overlay.xattrs.metacopy, new Uint8Array(0), 0) : undefined) ??

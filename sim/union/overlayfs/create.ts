@@ -6,13 +6,24 @@
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, HOLDS_UPPER, IS_DIRECTORY, IS_METACOPY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
+import {
+  HAS_ORIGIN,
+  HOLDS_UPPER,
+  IS_DIRECTORY,
+  IS_INDEXED,
+  IS_METACOPY,
+  IS_OPAQUE,
+  IS_SHARED,
+  IS_UNLINKED,
+  type Node,
+} from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
-import { isWhitedOut, lookup, shareByUpper } from "./lookup.ts";
+import { isWhitedOut, lookup, shareByLower, shareByUpper } from "./lookup.ts";
 import { setRedirect } from "./rename.ts";
 import { isDirectoryMode } from "./rules.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
 import { setOpaque } from "./whiteout.ts";
+import { canHave } from "./xattrs.ts";
 
 /** @returns the new node; EPERM for a character device 0:0, which would be a whiteout. */
 export function create(overlay: Overlay, directory: Node, name: Name, init: NewInode): Node | Errno {
@@ -103,8 +114,15 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
     ? linkOverWhiteout(overlay, source, nodes.upperOf(directory), name)
     : upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
   if (linked !== undefined) return linked;
-  if (nodes.has(source, HAS_ORIGIN) && !overlay.view.fsOf(nodes.lowerOf(source)).exportable) {
-    // What the name leads to is looked for on the upper layer, from where no handle leads to the origin: an inode of its own, as stat shows (ovl_hash_bylower).
+  if (nodes.has(source, HAS_ORIGIN) && !keepsOrigin(overlay, source)) {
+    // What the name leads to is looked for on the upper layer: while that has no data, it is what lies below by a redirect, and else an inode of its
+    // own in the mount (ovl_hash_bylower), as stat shows.
+    if (nodes.has(source, IS_METACOPY)) shareByLower(overlay, source);
+    nodes.forget(directory, name);
+    return undefined;
+  }
+  if (overlay.indexesAll && nodes.has(source, IS_INDEXED)) {
+    // Found by the index when it is asked for. Nothing but its names keeps the node until then, and the next one counts anew (indexedNode).
     nodes.forget(directory, name);
     return undefined;
   }
@@ -112,6 +130,12 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
   nodes.clear(source, IS_UNLINKED);
   nodes.enter(directory, name, source);
   return undefined;
+}
+
+/** Whether a copy keeps the handle of what it was copied from: not of a filesystem without handles, nor where its kind of inode has no such xattr. */
+function keepsOrigin(overlay: Overlay, node: Node): boolean {
+  const { nodes, view, xattrs } = overlay;
+  return view.fsOf(nodes.lowerOf(node)).exportable && canHave(xattrs, nodes.typeOf(node));
 }
 
 function linkOverWhiteout(overlay: Overlay, source: Node, directory: Inode, name: Name): Errno | undefined {

@@ -1,21 +1,25 @@
 /**
- * Hard links over copy-up under index=on (fs/overlayfs/copy_up.c, ovl_link_up; util.c, ovl_nlink_start; union.md 3.8).
+ * The index: hard links over copy-up under index=on, and whatever is copied up under nfs_export=on (fs/overlayfs/copy_up.c, ovl_link_up,
+ * ovl_create_index; util.c, ovl_need_index, ovl_nlink_start, ovl_cleanup_index; union.md 3.8).
  *
  * The first name of a lower inode that is copied up makes an index entry, named by the inode's handle; every further name becomes a hard link
- * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below.
+ * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below. The entry of a
+ * directory is a directory that names its copy.
  */
 import { assert } from "../../core/assert.ts";
 import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import type { Inode } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
+import { type Inode, type NewInode, S_IFDIR } from "../../vfs/filesystem.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { encodeOrigin } from "./origin.ts";
 import { isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
+const EMPTY_DIRECTORY: NewInode = { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" };
+
 /** The index entry's name of a lower inode. */
-function indexName(overlay: Overlay, lower: ViewNode): Name {
+export function indexName(overlay: Overlay, lower: ViewNode): Name {
   const handle = encodeOrigin(overlay.view.fsOf(lower), overlay.view.inodeOf(lower));
   return overlay.names.intern(Array.from(handle, (byte) => byte.toString(16).padStart(2, "0")).join(""));
 }
@@ -25,7 +29,7 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const key = overlay.lowerKey(lower);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
-  const { upper, xattrs } = overlay;
+  const { upper } = overlay;
   assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
   const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
   // Only a name that is not there says that there is no copy; what cannot be read says nothing.
@@ -37,10 +41,22 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   if (!isErrno(copy)) {
     overlay.byUpper.set(copy, node);
     if (isFileMode(upper.fs.mode(copy)) && overlay.rules.lacksData(upper.fs, copy)) overlay.nodes.set(node, IS_METACOPY);
-    const difference = upper.fs.getxattr(copy, xattrs.nlink);
-    overlay.linkDifferences.set(node, isErrno(difference) ? 0 : parseDifference(new TextDecoder().decode(difference)));
+    overlay.linkDifferences.set(node, keptDifference(overlay, lower, copy));
   }
   return node;
+}
+
+/** How many links a copy has more, or fewer, than its inode. That of a file with one name shows those that it has, its index entry among them (ovl_get_nlink). */
+function keptDifference(overlay: Overlay, lower: ViewNode, copy: Inode): number {
+  if (lowerLinks(overlay, lower) === 1) return 0;
+  const kept = overlay.upper?.fs.getxattr(copy, overlay.xattrs.nlink);
+  return kept === undefined || isErrno(kept) ? 0 : parseDifference(new TextDecoder().decode(kept));
+}
+
+/** The links of a lower inode. */
+export function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
+  const { view, otherAttributes } = overlay;
+  return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink;
 }
 
 function parseDifference(text: string): number {
@@ -61,12 +77,13 @@ export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno
   return upper.fs.link(inode, upper.index, indexName(overlay, nodes.lowerOf(node)));
 }
 
-/** Takes the index entry away: a link that was never counted as a name. */
-function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
-  const { upper, nodes, linkDifferences } = overlay;
-  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
-  linkDifferences.set(node, (linkDifferences.get(node) ?? 0) + 1);
-  return upper.fs.unlink(upper.index, indexName(overlay, nodes.lowerOf(node)));
+/** Makes the index entry of a directory's copy, where all that is copied up has one. */
+export function indexDirectory(overlay: Overlay, node: Node, copy: Inode): Errno | undefined {
+  const { upper, nodes, xattrs } = overlay;
+  if (upper?.index === undefined || !overlay.indexesAll || !nodes.has(node, IS_DIRECTORY)) return undefined;
+  const entry = upper.fs.create(upper.index, indexName(overlay, nodes.lowerOf(node)), EMPTY_DIRECTORY);
+  if (isErrno(entry)) return entry;
+  return upper.fs.setxattr(entry, xattrs.upper, encodeOrigin(upper.fs, copy), 0);
 }
 
 /** Sets the difference of a first copy: the lower inode's links less the two that the copy has. */
@@ -100,12 +117,4 @@ export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
 /** st_nlink of an indexed node. @param real - its real inode's links. */
 export function linksOf(overlay: Overlay, node: Node, real: number): number {
   return overlay.nodes.hasUpper(node) ? real + (overlay.linkDifferences.get(node) ?? 0) : real;
-}
-
-/** After a name went: the index entry goes with the last. */
-export function afterUnlink(overlay: Overlay, node: Node): void {
-  const { upper, nodes, attributes } = overlay;
-  if (upper === undefined || !nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return;
-  const failed = upper.fs.getattr(nodes.upperOf(node), attributes);
-  if (failed === undefined && linksOf(overlay, node, attributes.nlink) <= 0) unlinkFromIndex(overlay, node);
 }

@@ -21,7 +21,7 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
-import { indexedNode } from "./hard-links.ts";
+import { indexedNode, lowerLinks } from "./hard-links.ts";
 import { decodeOrigin } from "./origin.ts";
 import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
@@ -81,7 +81,7 @@ function lowerNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   if (overlay.upper !== undefined && !overlay.options.index) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   const failed = view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
   if (failed !== undefined) return failed;
-  if (attributes.nlink === 1) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
+  if (attributes.nlink === 1 && !overlay.indexesAll) return overlay.addNode(NO_UPPER, lower, HAS_ORIGIN);
   if (overlay.options.index && overlay.upper !== undefined) return indexedNode(overlay, lower);
   const key = overlay.lowerKey(lower);
   const known = overlay.byLower.get(key);
@@ -113,7 +113,7 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   if (origin !== 0 && overlay.options.index) {
     const links = lowerLinks(overlay, origin);
     if (isErrno(links)) return links;
-    if (links > 1) return indexedNode(overlay, origin);
+    if (links > 1 || overlay.indexesAll) return indexedNode(overlay, origin);
   }
   const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);
@@ -132,6 +132,8 @@ function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inod
   const unread = view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
   if (unread !== undefined) return unread;
   const lowerNames = otherAttributes.nlink;
+  const known = lowerNames === 1 ? overlay.byLower.get(overlay.lowerKey(lower)) : undefined;
+  if (known !== undefined && nodes.upperOf(known) === inode) return known;
   if (lowerNames > 1 && overlay.options.index && originOf(overlay, inode) !== 0) return indexedNode(overlay, lower);
   const node = overlay.addNode(inode, lower, lowerNames === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
   if (redirect !== undefined) {
@@ -148,6 +150,12 @@ export function shareByUpper(overlay: Overlay, node: Node): void {
   overlay.nodes.set(node, IS_SHARED);
 }
 
+/** From now on every name whose lower inode is the node's leads to the node. */
+export function shareByLower(overlay: Overlay, node: Node): void {
+  overlay.byLower.set(overlay.lowerKey(overlay.nodes.lowerOf(node)), node);
+  overlay.nodes.set(node, IS_SHARED);
+}
+
 /** The lower inode from which an upper one was copied, where its number still tells st_ino: not for one of several hard links. */
 function originOf(overlay: Overlay, inode: Inode): ViewNode {
   const { upper, view, profile, xattrs, otherAttributes } = overlay;
@@ -159,11 +167,6 @@ function originOf(overlay: Overlay, inode: Inode): ViewNode {
   const node = view.stray(origin.layer, origin.inode);
   const failed = view.fsOf(node).getattr(origin.inode, otherAttributes);
   return failed !== undefined || (otherAttributes.nlink > 1 && !overlay.options.index) ? 0 : node;
-}
-
-function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
-  const { view, otherAttributes } = overlay;
-  return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink;
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {

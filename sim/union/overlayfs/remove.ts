@@ -6,9 +6,9 @@
  */
 import { EIO, ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { IS_DIRECTORY, IS_INDEXED, IS_OPAQUE, type Node } from "../nodes.ts";
+import { IS_DIRECTORY, IS_OPAQUE, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
-import { afterUnlink } from "./hard-links.ts";
+import { afterUnlink, needsCopyToGo } from "./index-cleanup.ts";
 import { lookup } from "./lookup.ts";
 import { listMerged } from "./readdir.ts";
 import type { Overlay } from "./state.ts";
@@ -19,7 +19,7 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   const node = lookup(overlay, directory, name);
   if (isErrno(node)) return node;
   // The count of an indexed file's links is kept with its copy, which therefore must be there.
-  const failed = (nodes.has(node, IS_INDEXED) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory);
+  const failed = (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory);
   if (failed !== undefined) return failed;
   overlay.nodes.beforeLoss(node);
   const covered = overlay.lowerHas(directory, name);
@@ -40,7 +40,10 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
   const covered = overlay.lowerHas(directory, name);
   const whiteouts = isPureUpper(overlay, node) && !covered ? [] : whiteoutsOfEmpty(overlay, node);
   if (isErrno(whiteouts)) return whiteouts;
-  const failed = copyUp(overlay, directory) ?? (overlay.replaced.has(node) ? ENOENT : undefined);
+  const failed =
+    copyUp(overlay, directory) ??
+    (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ??
+    (overlay.replaced.has(node) ? ENOENT : undefined);
   if (failed !== undefined) return failed;
   overlay.nodes.beforeLoss(node);
   if (whiteouts.length > 0) {
@@ -53,6 +56,7 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
     : upper.fs.rmdir(nodes.upperOf(directory), name);
   if (removed !== undefined) return removed;
   nodes.forget(directory, name);
+  afterUnlink(overlay, node);
   overlay.nodes.afterLoss(node);
   return undefined;
 }

@@ -12,7 +12,6 @@ import {
   HAS_ORIGIN,
   HAS_REDIRECT,
   IS_DIRECTORY,
-  IS_INDEXED,
   IS_METACOPY,
   IS_OPAQUE,
   NEGATIVE_ENTRY,
@@ -20,7 +19,7 @@ import {
   ROOT_NODE,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
-import { afterUnlink } from "./hard-links.ts";
+import { afterUnlink, needsCopyToGo } from "./index-cleanup.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
 import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
@@ -68,8 +67,13 @@ function canMove(overlay: Overlay, node: Node): boolean {
   return overlay.options.redirectDir === "on" || !overlay.nodes.has(node, IS_DIRECTORY) || !hasLowerPart(overlay, node);
 }
 
-/** The upper layer must still have what the mount shows, where it shows it (ovl_rename: ESTALE), and a directory that takes new names. */
-function refuseReplaced({ replaced }: Overlay, source: End, target: End): Errno | undefined {
+/**
+ * The upper layer must still have what the mount shows, where it shows it, a directory that takes new names, and not one inode for both names, of
+ * which the VFS has seen two (ovl_rename: ESTALE).
+ */
+function refuseStale({ replaced, nodes }: Overlay, source: End, target: End): Errno | undefined {
+  if (target.node !== 0 && nodes.hasUpper(target.node) && nodes.upperOf(target.node) === nodes.upperOf(source.node))
+    return ESTALE;
   if (replaced.size === 0) return undefined;
   if (replaced.has(target.directory)) return ENOENT;
   return replaced.has(source.node) || replaced.has(target.node) ? ESTALE : undefined;
@@ -86,8 +90,8 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const failed =
     copyUp(overlay, source.node) ??
     copyUp(overlay, target.directory) ??
-    (target.node !== 0 && nodes.has(target.node, IS_INDEXED) ? copyUp(overlay, target.node) : undefined) ??
-    refuseReplaced(overlay, source, target);
+    (target.node !== 0 && needsCopyToGo(overlay, target.node) ? copyUp(overlay, target.node) : undefined) ??
+    refuseStale(overlay, source, target);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
     overlay.nodes.beforeLoss(target.node);
@@ -133,7 +137,7 @@ function exchange(overlay: Overlay, source: End, target: End): Errno | undefined
     copyUp(overlay, source.node) ??
     copyUp(overlay, target.directory) ??
     copyUp(overlay, target.node) ??
-    refuseReplaced(overlay, source, target) ??
+    refuseStale(overlay, source, target) ??
     markMoved(overlay, source, target.directory) ??
     markMoved(overlay, target, source.directory) ??
     upper.fs.rename(nodes.upperOf(source.directory), source.name, nodes.upperOf(target.directory), target.name, RENAME_EXCHANGE);

@@ -174,6 +174,11 @@ export class Overlay {
     return this.upper;
   }
 
+  /** Whether each lower inode that is copied up gets an index entry, so that a file handle leads to its copy (ovl_index_all). */
+  get indexesAll(): boolean {
+    return this.upper !== undefined && this.options.nfsExport;
+  }
+
   /** The filesystem that shows a node: the upper one, or its topmost lower layer's. */
   fsOf(node: Node): FileSystem {
     const { upper, nodes } = this;

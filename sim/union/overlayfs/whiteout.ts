@@ -42,16 +42,22 @@ function newWhiteout(overlay: Overlay, upper: UpperLayer): Name | Errno {
  * @param overDirectory - whether that is a directory, which must be empty.
  */
 export function placeWhiteout(overlay: Overlay, directory: Node, name: Name, overDirectory: boolean): Errno | undefined {
-  const { writable: upper, nodes } = overlay;
-  const made = newWhiteout(overlay, upper);
-  if (isErrno(made)) return made;
-  const failed = upper.fs.rename(upper.work, made, nodes.upperOf(directory), name, overDirectory ? RENAME_EXCHANGE : 0);
-  if (failed !== undefined) upper.fs.unlink(upper.work, made);
-  else if (overDirectory) upper.fs.rmdir(upper.work, made);
-  overlay.freeName(made);
+  const failed = renameWhiteout(overlay, overlay.nodes.upperOf(directory), name, overDirectory);
   if (failed !== undefined) return failed;
   countWhiteout(overlay, directory, name);
   return undefined;
+}
+
+/** Puts a whiteout over what a directory of the upper filesystem has at a name (ovl_cleanup_and_whiteout). */
+export function renameWhiteout(overlay: Overlay, into: Inode, name: Name, overDirectory: boolean): Errno | undefined {
+  const { writable: upper } = overlay;
+  const made = newWhiteout(overlay, upper);
+  if (isErrno(made)) return made;
+  const failed = upper.fs.rename(upper.work, made, into, name, overDirectory ? RENAME_EXCHANGE : 0);
+  if (failed !== undefined) upper.fs.unlink(upper.work, made);
+  else if (overDirectory) upper.fs.rmdir(upper.work, made);
+  overlay.freeName(made);
+  return failed;
 }
 
 /** Counts a whiteout, and tells those who listen. */

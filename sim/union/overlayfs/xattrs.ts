@@ -3,6 +3,8 @@
  *
  * Interface: names come whole. Under the mount option `userxattr` they are user.overlay.*, else trusted.overlay.*.
  */
+import { S_IFDIR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+
 const ESCAPE = "overlay.";
 
 export interface OverlayXattrs {
@@ -39,6 +41,12 @@ function named(prefix: string): OverlayXattrs {
 
 export const TRUSTED_XATTRS: OverlayXattrs = named("trusted.overlay.");
 export const USER_XATTRS: OverlayXattrs = named("user.overlay.");
+
+/** Whether an inode can have them. @param mode - of user.* only regular files and directories have any (fs/xattr.c, xattr_permission: EPERM). */
+export function canHave(xattrs: OverlayXattrs, mode: number): boolean {
+  const type = mode & S_IFMT;
+  return xattrs !== USER_XATTRS || type === S_IFREG || type === S_IFDIR;
+}
 
 /** The value "y" of opaque and impure. */
 export const YES: Uint8Array = Uint8Array.of(0x79);

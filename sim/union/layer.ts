@@ -36,7 +36,7 @@ export type VisitLayerEntry = (name: Name, inodeNumber: number, type: number, hi
 
 /** What one kind of union filesystem finds in its layers. */
 export interface LayerRules {
-  /** Whether a redirect is looked for wherever a layer of the mount lies below, even under a parent directory that ends in this layer. */
+  /** Whether layers below may be asked where a redirect says: EPERM otherwise. */
   readonly followsRedirects: boolean;
   /** Whether a directory goes on below what is no directory; else that ends the search. */
   readonly mergesPastOthers: boolean;
@@ -46,14 +46,12 @@ export interface LayerRules {
   probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno;
   /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. */
   marksOf(fs: FileSystem, directory: Inode, layer: number): number;
-  /** Under which name or absolute path the layers below have this directory, if not under its own. @returns EINVAL, EPERM. */
-  redirectOf(fs: FileSystem, directory: Inode): string | undefined | Errno;
-  /** Whether a layer has only the attributes of a file, whose data are the next layer's below. */
-  lacksData(fs: FileSystem, inode: Inode): boolean;
+  /** Under which name or absolute path the layers below have this directory or the data of this file, if not under its own. @returns EINVAL. */
+  redirectOf(fs: FileSystem, inode: Inode): string | undefined | Errno;
+  /** Whether a layer has only the attributes of a file, whose data are the next layer's below. @returns EIO. */
+  lacksData(fs: FileSystem, inode: Inode): boolean | Errno;
   /** Whether the layers below may be asked for the data of such a file; data-only layers may always. */
   readonly followsMetacopies: boolean;
-  /** At which absolute path data-only layers have the data of such a file. @returns EINVAL. */
-  dataPathOf(fs: FileSystem, inode: Inode): string | undefined | Errno;
   /** Visits what a layer's directory holds, whiteouts too. @param marks - the directory's, from marksOf. */
   list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined;
 }

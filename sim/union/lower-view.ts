@@ -13,7 +13,7 @@ import { assert } from "../core/assert.ts";
 import { EACCES, EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
-import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG } from "../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG, typeOf } from "../vfs/filesystem.ts";
 import { findInDataLayers } from "./data-layers.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
@@ -261,9 +261,8 @@ export class LowerView {
       const place = this.#nodes.startOf(from) + index;
       const layer = this.#nodes.layerAt(place);
       const wasRelative = !isAbsolute(search);
-      // A parent that ends here may still hold what an absolute redirect finds further down (ovl_lookup: d.last).
-      const lowest = this.#rules.followsRedirects ? layer === this.layers.length - 1 : index === this.depthOf(from) - 1;
-      const failed = this.#findInLayer(search, layer, this.#nodes.inodeAt(place), lowest);
+      const lowest = this.#isLowest(search, layer, index === this.depthOf(from) - 1);
+      const failed = this.#refuse(search) ?? this.#findInLayer(search, layer, this.#nodes.inodeAt(place), lowest);
       if (failed !== undefined) return failed;
       if (wasRelative && isAbsolute(search) && from !== VIEW_ROOT) {
         // An absolute redirect goes on from the roots of the layers below this one.
@@ -271,7 +270,7 @@ export class LowerView {
         index = layer;
       }
     }
-    const dataPath = search.lacksData ? this.#dataPathOf(search) : undefined;
+    const dataPath = this.#dataPathOf(search);
     if (isErrno(dataPath)) return dataPath;
     this.lastProbes = search.probes;
     const node = search.layers.length === 0 ? 0 : this.#add(search);
@@ -279,14 +278,30 @@ export class LowerView {
     return node;
   }
 
-  /** Where the data-only layers are to be asked for a file that no other layer has the data of. @returns EPERM, EIO. */
-  #dataPathOf(search: Search): string | Errno {
-    if (this.dataLayers.length > 0 && search.path?.startsWith("/") === true) {
+  /**
+   * Whether nothing that a layer says of the layers below it counts (ovl_lookup: d.last). A parent that ends in the layer may still hold what an
+   * absolute redirect finds further down, and what is no directory what a data-only layer has.
+   */
+  #isLowest({ isDirectory }: Search, layer: number, endsParent: boolean): boolean {
+    const hasDataLayers = this.dataLayers.length > 0;
+    if (!this.#rules.followsRedirects && !hasDataLayers) return endsParent;
+    return (isDirectory || !hasDataLayers) && layer === this.layers.length - 1;
+  }
+
+  /** Whether options forbid to ask further layers for what the layers so far have told of (ovl_check_follow_redirect). */
+  #refuse({ lacksData, path }: Search): Errno | undefined {
+    const { followsMetacopies, followsRedirects } = this.#rules;
+    return (lacksData && !followsMetacopies) || (path !== undefined && !followsRedirects) ? EPERM : undefined;
+  }
+
+  /** Where the data-only layers are to be asked for a file that no other layer has the data of, whatever the options. @returns EPERM, EIO. */
+  #dataPathOf(search: Search): string | undefined | Errno {
+    if (search.lacksData && this.dataLayers.length > 0 && isAbsolute(search)) {
       search.layers.push(DATA_UNKNOWN);
       search.inodes.push(INODE_UNKNOWN as Inode);
       return search.path;
     }
-    return this.#rules.followsMetacopies ? EIO : EPERM;
+    return this.#refuse(search) ?? (search.lacksData ? EIO : undefined);
   }
 
   /** Asks one layer for the name or path of a search. */
@@ -319,7 +334,7 @@ export class LowerView {
       if (type !== S_IFDIR) {
         if (search.isDirectory && this.#rules.mergesPastOthers) return undefined;
         search.stop = true;
-        return final && !search.isDirectory ? this.#takeObject(search, layer, at, type === S_IFREG) : undefined;
+        return final && !search.isDirectory ? this.#takeObject(search, layer, at, lowest) : undefined;
       }
       const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at, layer }, begin, end, final);
       if (failed !== undefined) return failed;
@@ -333,19 +348,15 @@ export class LowerView {
   }
 
   /** Adds what is no directory; a file without data goes on in the layers below. */
-  #takeObject(search: Search, layer: number, inode: Inode, isFile: boolean): Errno | undefined {
+  #takeObject(search: Search, layer: number, inode: Inode, lowest: boolean): Errno | undefined {
     const { fs } = this.layers[layer] as LayerDirectory;
     this.#take(search, layer, inode);
-    const lacksData = isFile && this.#rules.lacksData(fs, inode);
+    const lacksData = typeOf(fs, inode) === S_IFREG && this.#rules.lacksData(fs, inode);
     if (isErrno(lacksData)) return lacksData;
     search.lacksData = lacksData;
     if (!lacksData) return undefined;
     search.stop = false;
-    // What only says where the data are is no redirect that options could forbid.
-    const below = layer < this.layers.length - 1;
-    if (below && !this.#rules.followsMetacopies) return EPERM;
-    const redirect =
-      below || this.dataLayers.length === 0 ? this.#rules.redirectOf(fs, inode) : this.#rules.dataPathOf(fs, inode);
+    const redirect = lowest ? undefined : this.#rules.redirectOf(fs, inode);
     if (isErrno(redirect)) return redirect;
     if (redirect !== undefined) search.path = redirect;
     return undefined;

@@ -66,10 +66,6 @@ export class AufsRules implements LayerRules {
 
   readonly followsMetacopies = false;
 
-  dataPathOf(): undefined {
-    return undefined;
-  }
-
   list(fs: FileSystem, directory: Inode, _marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined {
     return this.listBranch(fs, directory, this.#heeds[layer] === true, visit);
   }

@@ -40,7 +40,7 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   overlay.byLower.set(key, node);
   if (!isErrno(copy)) {
     overlay.byUpper.set(copy, node);
-    if (isFileMode(upper.fs.mode(copy)) && overlay.rules.lacksData(upper.fs, copy)) overlay.nodes.set(node, IS_METACOPY);
+    if (isFileMode(upper.fs.mode(copy)) && overlay.rules.lacksData(upper.fs, copy) === true) overlay.nodes.set(node, IS_METACOPY);
     overlay.linkDifferences.set(node, keptDifference(overlay, lower, copy));
   }
   return node;

@@ -107,8 +107,9 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   const shared = attributes.nlink > 1;
   const known = shared ? overlay.byUpper.get(inode) : undefined;
   if (known !== undefined) return known;
-  if (isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode))
-    return metacopyNode(overlay, directory, name, inode, shared);
+  const lacksData = isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode);
+  if (isErrno(lacksData)) return lacksData;
+  if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
   const origin = originOf(overlay, inode);
   if (origin !== 0 && overlay.options.index) {
     const links = lowerLinks(overlay, origin);
@@ -123,9 +124,9 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
 /** A file whose attributes are on the upper layer and whose data are below, under its name or where a redirect says. */
 function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inode, shared: boolean): Node | Errno {
   const { upper, nodes, view, rules, otherAttributes } = overlay;
-  if (!rules.followsMetacopies) return EPERM;
   const redirect = upper === undefined ? undefined : rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;
+  if (!rules.followsMetacopies || (redirect !== undefined && !rules.followsRedirects)) return EPERM;
   const lower = findBelow(overlay, directory, name, redirect);
   if (isErrno(lower)) return lower;
   if (lower === 0 || !isFileMode(view.fsOf(lower).mode(view.inodeOf(lower)))) return EIO;
@@ -174,6 +175,7 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
   if ((rules.marksOf(upper.fs, inode) & OPAQUE) !== 0) return overlay.addNode(inode, 0, IS_DIRECTORY | IS_OPAQUE);
   const redirect = rules.redirectOf(upper.fs, inode);
   if (isErrno(redirect)) return redirect;
+  if (redirect !== undefined && !rules.followsRedirects) return EPERM;
   const lower = belowUpper(overlay, directory, name, redirect);
   if (isErrno(lower)) return lower;
   const key = lower === 0 || (redirect === undefined && overlay.redirects.size === 0) ? 0 : overlay.lowerKey(lower);

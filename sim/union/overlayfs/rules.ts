@@ -2,7 +2,7 @@
  * What overlayfs finds in its layers: whiteouts are character devices 0:0, opaque directories and redirects are xattrs
  * (union.md 1.2 to 1.5; fs/overlayfs/namei.c, util.c).
  */
-import { EINVAL, ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, EIO, ENAMETOOLONG, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import {
   type Attributes,
@@ -20,6 +20,8 @@ import type { OverlayXattrs } from "./xattrs.ts";
 /** How redirects that are met are treated. */
 export type FollowRedirects = "follow" | "ignore" | "refuse";
 
+/** What a metacopy's xattr holds before a digest: version, length, flags, digest algorithm (struct ovl_metacopy). Nothing at all stands for it. */
+const METACOPY_HEAD = 4;
 const OPAQUE_YES = 0x79;
 const OPAQUE_XWHITEOUTS = 0x78;
 
@@ -49,7 +51,7 @@ export class OverlayRules implements LayerRules {
 
   probe(fs: FileSystem, directory: Inode, name: Name): number | Errno {
     const found = fs.lookup(directory, name);
-    if (isErrno(found)) return found === ENOENT ? ABSENT : found;
+    if (isErrno(found)) return found === ENOENT || found === ENAMETOOLONG ? ABSENT : found;
     return this.isWhiteout(fs, found, fs.mode(found) & S_IFMT) ? WHITEOUT : found;
   }
 
@@ -73,17 +75,13 @@ export class OverlayRules implements LayerRules {
   redirectOf(fs: FileSystem, inode: Inode): string | undefined | Errno {
     if (this.#follow === "ignore") return undefined;
     const value = fs.getxattr(inode, this.#xattrs.redirect);
-    if (isErrno(value)) return undefined;
-    return this.#follow === "refuse" ? EPERM : pathOf(value);
-  }
-
-  dataPathOf(fs: FileSystem, inode: Inode): string | undefined | Errno {
-    const value = fs.getxattr(inode, this.#xattrs.redirect);
     return isErrno(value) ? undefined : pathOf(value);
   }
 
-  lacksData(fs: FileSystem, inode: Inode): boolean {
-    return !isErrno(fs.getxattr(inode, this.#xattrs.metacopy));
+  lacksData(fs: FileSystem, inode: Inode): boolean | Errno {
+    const value = fs.getxattr(inode, this.#xattrs.metacopy);
+    if (isErrno(value)) return false;
+    return value.length === 0 || value.length >= METACOPY_HEAD ? true : EIO;
   }
 
   get followsMetacopies(): boolean {

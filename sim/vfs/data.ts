@@ -2,12 +2,25 @@
  * Calls on an open file's bytes: read, write, lseek, fsync, mmap (fs/read_write.c, fs/sync.c, mm/mmap.c; Linux 6.18).
  */
 import { Content } from "../core/content.ts";
-import { EACCES, EAGAIN, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, EPIPE, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { PAGE_SIZE } from "./address-space.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { CAP_FSETID, capable } from "./credentials.ts";
 import { readDevice, seekDevice, writeDevice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
-import { newAttributes, O_APPEND, O_DSYNC, O_NOATIME, O_SYNC, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG } from "./filesystem.ts";
+import {
+  type DirectIo,
+  newAttributes,
+  O_APPEND,
+  O_DIRECT,
+  O_DSYNC,
+  O_NOATIME,
+  O_SYNC,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFREG,
+} from "./filesystem.ts";
 import type { OpenFile } from "./open-file.ts";
 import { modeAfterWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
@@ -22,13 +35,13 @@ const SEEK_HOLE = 4;
 
 /**
  * An open file to be read. @param offset - where; absent: at its position.
- * @returns EBADF; of a directory EISDIR, or EINVAL for a range that nothing has; of a FIFO EAGAIN, as nobody writes into it meanwhile.
+ * @returns EBADF; of a directory EISDIR, or EINVAL for a range that nothing has.
  */
 function readable(task: Process, fd: number, length: number, offset?: number): OpenFile | Errno {
   const file = task.files.get(fd);
   if (file === undefined || !file.readable) return EBADF;
   if (file.type === S_IFDIR) return passesEnd(offset ?? file.position, length) ? EINVAL : EISDIR;
-  return file.type === S_IFIFO ? EAGAIN : file;
+  return file;
 }
 
 export function deviceOf(file: OpenFile): number {
@@ -40,15 +53,28 @@ export function deviceOf(file: OpenFile): number {
 export function read(task: Process, fd: number, length: number): Content | Errno {
   const file = readable(task, fd, length);
   if (isErrno(file)) return file;
+  if (file.type === S_IFIFO) return readPipe(task, file, length);
   const found = readFile(file, file.position, length);
   if (!isErrno(found)) file.position += found.length;
   return found;
 }
 
+/** Whether a descriptor is a FIFO's, which has no positions, however it was opened (ksys_pread64). */
+function isPipe(task: Process, fd: number): boolean {
+  const file = task.files.file(fd);
+  return !isErrno(file) && file.type === S_IFIFO;
+}
+
+function readPipe(task: Process, file: OpenFile, length: number): Content | Errno {
+  const found = task.vfs.pipes.of(file)?.read(length) ?? Content.empty;
+  if (!isErrno(found) && found.length > 0 && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+  return found;
+}
+
 export function pread(task: Process, fd: number, length: number, offset: number): Content | Errno {
   if (offset < 0) return EINVAL;
+  if (isPipe(task, fd)) return ESPIPE;
   const file = readable(task, fd, length, offset);
-  if (file === EAGAIN) return ESPIPE;
   return isErrno(file) ? file : readFile(file, offset, length);
 }
 
@@ -63,9 +89,34 @@ export function readFile(file: OpenFile, offset: number, length: number): Conten
   if (length === 0 && file.mount.fs.stampsEmptyReads !== true) return Content.empty;
   const count = Math.min(length, COUNT_MAX);
   if (file.type === S_IFCHR) return readDevice(deviceOf(file), count);
-  const found = file.mount.fs.read(file.handle, offset, count);
+  const { fs } = file.mount;
+  if ((file.flags & O_DIRECT) !== 0 && misalignedRead(file, offset, count)) {
+    if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+    return EINVAL;
+  }
+  const found = fs.read(file.handle, offset, count);
   if (!isErrno(found) && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
   return found;
+}
+
+/** What forbids direct I/O of a range (fs/iomap/direct-io.c, iomap_dio_bio_iter). The buffer is taken to lie where it must. */
+function misaligned(file: OpenFile, offset: number, length: number): DirectIo | undefined {
+  const rule = file.mount.fs.directIo?.(file.handle);
+  return rule !== undefined && (offset % rule.unit !== 0 || length % rule.unit !== 0) ? rule : undefined;
+}
+
+/** A read asks the device for the blocks that there are: of holes, and behind the end, a range may begin and end anywhere. */
+function misalignedRead(file: OpenFile, offset: number, length: number): boolean {
+  const rule = misaligned(file, offset, length);
+  const { fs } = file.mount;
+  const size = fs.size(file.inode);
+  if (rule === undefined || offset >= size) return false;
+  const isData = (at: number): boolean => fs.seek(file.handle, at, false) === at;
+  const end = offset + length;
+  // The last block of a file goes on behind its end.
+  const last = end <= size ? end - 1 : size - 1;
+  const endsInBlock = Math.ceil(end / PAGE_SIZE) <= Math.ceil(size / PAGE_SIZE);
+  return (offset % rule.unit !== 0 && isData(offset)) || (end % rule.unit !== 0 && endsInBlock && isData(last));
 }
 
 export function readInto(task: Process, fd: number, target: Uint8Array, offset?: number): number | Errno {
@@ -77,13 +128,13 @@ export function readInto(task: Process, fd: number, target: Uint8Array, offset?:
 
 function writable(task: Process, fd: number): OpenFile | Errno {
   const file = task.files.get(fd);
-  if (file === undefined || !file.writable) return EBADF;
-  return file.type === S_IFIFO ? EAGAIN : file;
+  return file === undefined || !file.writable ? EBADF : file;
 }
 
 export function write(task: Process, fd: number, content: Content): number | Errno {
   const file = writable(task, fd);
   if (isErrno(file)) return file;
+  if (file.type === S_IFIFO) return task.vfs.pipes.of(file)?.write(content) ?? EPIPE;
   const at = (file.flags & O_APPEND) === 0 ? file.position : file.mount.fs.size(file.inode);
   const written = writeFile(task, file, at, content);
   if (!isErrno(written) && written > 0) file.position = at + written;
@@ -92,8 +143,9 @@ export function write(task: Process, fd: number, content: Content): number | Err
 
 export function pwrite(task: Process, fd: number, content: Content, offset: number): number | Errno {
   if (offset < 0) return EINVAL;
+  if (isPipe(task, fd)) return ESPIPE;
   const file = writable(task, fd);
-  if (isErrno(file)) return file === EAGAIN ? ESPIPE : file;
+  if (isErrno(file)) return file;
   const at = (file.flags & O_APPEND) === 0 ? offset : file.mount.fs.size(file.inode);
   return writeFile(task, file, at, content);
 }
@@ -107,6 +159,10 @@ export function writeFile(task: Process, file: OpenFile, offset: number, content
   const refused = removePrivileges(task, file);
   if (refused !== undefined) return refused;
   const { fs } = file.mount;
+  const barred = (file.flags & O_DIRECT) === 0 ? undefined : misaligned(file, offset, given.length);
+  if (barred !== undefined) {
+    return (barred.stampsRefused ? fs.setattr(file.inode, { mtime: task.vfs.clock.time() }) : undefined) ?? EINVAL;
+  }
   const written = fs.write(file.handle, offset, given);
   if ((file.flags & O_DSYNC) === 0 || isErrno(written) || written === 0) return written;
   return fs.fsync(file.handle, (file.flags & O_SYNC) !== O_SYNC) ?? written;

@@ -185,6 +185,14 @@ export interface WalkedPaths {
   isAt(inode: Inode, directory: Inode, name: Name): boolean;
 }
 
+/** What reads and writes through O_DIRECT must keep to. */
+export interface DirectIo {
+  /** What offset and length must be multiples of, in bytes: the device's logical block. EINVAL otherwise. */
+  readonly unit: number;
+  /** Whether a write that is refused for it has set the file's times before. */
+  readonly stampsRefused: boolean;
+}
+
 export interface FileSystem {
   /** The type as mount(8) names it: "ext4", "tmpfs", "overlay". */
   readonly type: string;
@@ -286,6 +294,8 @@ export interface FileSystem {
   readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */
   write(file: FileHandle, offset: number, content: Content): number | Errno;
+  /** What direct I/O asks of a file's ranges; undefined or absent: nothing. */
+  readonly directIo?: ((file: FileHandle) => DirectIo | undefined) | undefined;
   /** A write of no bytes, by a filesystem in which that does something: aufs copies up. */
   writeNothing?(file: FileHandle): Errno | undefined;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;

@@ -175,7 +175,7 @@ function finish(task: Process, place: Position, type: number, flags: number): nu
   const { fs } = place.mount;
   const special = type !== S_IFREG && type !== S_IFDIR;
   if (special) {
-    const refused = openSpecial(place, type, flags);
+    const refused = openSpecial(task, place, type, flags);
     if (refused !== undefined) return refused;
   }
   if ((flags & O_DIRECT) !== 0 && type !== S_IFREG) return EINVAL;
@@ -188,10 +188,13 @@ function finish(task: Process, place: Position, type: number, flags: number): nu
   return addFile(task, place, { handle, type, flags, held: false, linkable: false });
 }
 
-/** Sockets and unknown devices are not there; a FIFO has no other end. */
-function openSpecial({ mount, inode }: Position, type: number, flags: number): Errno | undefined {
+/** Sockets and unknown devices are not there, nor a FIFO that is to be written where nobody reads it. */
+function openSpecial(task: Process, { mount, inode }: Position, type: number, flags: number): Errno | undefined {
   if (type === S_IFSOCK) return ENXIO;
-  if (type === S_IFIFO) return (flags & O_ACCMODE) === O_WRONLY && (flags & O_NONBLOCK) !== 0 ? ENXIO : undefined;
+  if (type === S_IFIFO) {
+    const waits = (flags & O_ACCMODE) === O_WRONLY && (task.vfs.pipes.of({ mount, inode })?.readers ?? 0) === 0;
+    return waits && (flags & O_NONBLOCK) !== 0 ? ENXIO : undefined;
+  }
   const attributes = newAttributes();
   mount.fs.getattr(inode, attributes);
   return isKnownDevice(type, attributes.rdev) ? undefined : ENXIO;
@@ -203,7 +206,9 @@ function addFile(
   { handle, type, flags, held, linkable }: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
 ): number {
   mount.users += 1;
-  return task.files.add(newOpenFile({ credentials: task.credentials, mount, inode, handle, type, flags, held, linkable }));
+  const file = newOpenFile({ credentials: task.credentials, mount, inode, handle, type, flags, held, linkable });
+  if (type === S_IFIFO) task.vfs.pipes.enter(file);
+  return task.files.add(file);
 }
 
 function openPath(task: Process, path: string, flags: number): number | Errno {
@@ -243,6 +248,7 @@ export function close(task: Process, fd: number): Errno | undefined {
   const file = task.files.remove(fd);
   if (file === undefined) return EBADF;
   file.mount.users -= 1;
+  if (file.type === S_IFIFO) task.vfs.pipes.leave(file);
   if (file.held) file.mount.fs.drop(file.inode);
   else file.mount.fs.close(file.handle, file.flags);
   return undefined;

@@ -8,6 +8,7 @@ import type { Credentials } from "./credentials.ts";
 import type { Attributes } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
+import type { Pipes } from "./pipes.ts";
 import type { Walk } from "./walk.ts";
 import type { Listener, Watched, Watches } from "./watches.ts";
 
@@ -26,6 +27,8 @@ export interface Surroundings {
   readonly sysctls: Sysctls;
   /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
   capabilityChanges: number;
+  /** What is in the FIFOs that are open. */
+  readonly pipes: Pipes;
   /** The descriptors of every task that has not ended. */
   readonly tables: Set<FileTable>;
   /** Who is told of changes; undefined while nobody watches. */

@@ -13,6 +13,7 @@ import { Mount, type MountOptions } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
+import { Pipes } from "./pipes.ts";
 import type { Surroundings, Sysctls } from "./process.ts";
 import { Task } from "./task.ts";
 import { type Listener, type Watched, Watches } from "./watches.ts";
@@ -36,6 +37,7 @@ export class Vfs implements Surroundings {
   readonly mounts: Mount[] = [];
   capabilityChanges = 0;
   watches: Watches | undefined = undefined;
+  readonly pipes: Pipes = new Pipes();
   readonly tables: Set<FileTable> = new Set();
 
   constructor(parts: VfsParts) {

@@ -77,6 +77,7 @@ export class Ext4 implements FileSystem {
   readonly stackDepth = 0;
   readonly exportable = true;
   readonly fallocateModes: number = FALLOCATE_MODES;
+  readonly directIo: FileSystem["directIo"] = () => ({ unit: this.#state.device.sectorSize, stampsRefused: true });
   readonly counters: Ext4State["journal"]["counters"];
   readonly #state: Ext4State;
   readonly #stopTimer: () => void;

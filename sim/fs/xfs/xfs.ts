@@ -70,6 +70,7 @@ export class Xfs implements FileSystem {
   readonly stackDepth = 0;
   readonly exportable = true;
   readonly specialsHaveFlags = true;
+  readonly directIo: FileSystem["directIo"] = () => ({ unit: this.#state.device.sectorSize, stampsRefused: false });
   readonly counters: LogCounters;
   readonly projects: ProjectQuota;
   readonly #state: XfsState;

@@ -9,6 +9,7 @@ import type { Credentials } from "../../vfs/credentials.ts";
 import {
   type AttributeChange,
   type Attributes,
+  type DirectIo,
   type FileHandle,
   type FileSystem,
   type Inode,
@@ -181,6 +182,10 @@ export class AufsFileSystem implements FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     const real = files.writable(this.aufs, file);
     return isErrno(real) ? real : files.realFs(this.aufs, file).write(real, offset, content);
+  }
+  directIo(file: FileHandle): DirectIo | undefined {
+    const real = files.readable(this.aufs, file);
+    return isErrno(real) ? undefined : files.realFs(this.aufs, file).directIo?.(real);
   }
   writeNothing(file: FileHandle): Errno | undefined {
     const real = files.writable(this.aufs, file);

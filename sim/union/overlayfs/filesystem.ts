@@ -9,6 +9,7 @@ import type { DeviceNumber } from "../../core/units.ts";
 import {
   type AttributeChange,
   type Attributes,
+  type DirectIo,
   type FileHandle,
   type FileSystem,
   type Inode,
@@ -183,6 +184,11 @@ export class OverlayFileSystem implements FileSystem {
     return this.overlay.fsOf(directory).directoryEnd?.(this.overlay.inodeOf(directory));
   }
 
+  /** That of the file below, which does the I/O (backing_file_read_iter). */
+  directIo(file: FileHandle): DirectIo | undefined {
+    const real = files.realFile(this.overlay, file);
+    return isErrno(real) ? undefined : files.realFs(this.overlay, file).directIo?.(real);
+  }
   /** That of the file below, which takes the seek (ovl_llseek). */
   positionMax(file: FileHandle): number | undefined {
     const real = files.realFile(this.overlay, file);

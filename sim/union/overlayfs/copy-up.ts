@@ -5,7 +5,7 @@
  * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
  */
 import { assert } from "../../core/assert.ts";
-import { EEXIST, ENOTDIR, ENOTEMPTY, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
+import { EEXIST, ENOTDIR, ENOTEMPTY, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -109,6 +109,8 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   const indexed = nodes.has(node, IS_INDEXED);
+  // The count of an indexed file's links must be kept with its copy (ovl_set_nlink_upper).
+  if (indexed && !canHave(overlay.xattrs, attributes.mode)) return EPERM;
   const lowerLinks = attributes.nlink;
   const origin = isDirectory || lowerLinks === 1 || indexed;
   const isRegular = (attributes.mode & S_IFMT) === S_IFREG;

@@ -29,7 +29,7 @@ export function readAttributes(inodes: TmpfsInodes, inode: number, into: Attribu
   into.ctime = inodes.ctime[inode] as Time;
 }
 
-/** What setattr changes beside the size. @param cuts - whether the size has changed. */
+/** What setattr changes beside the size. @param cuts - whether the size or what lies behind it was changed. */
 export function changeAttributes(inodes: TmpfsInodes, inode: number, change: AttributeChange, now: Time, cuts: boolean): void {
   const { mode, uid, gid, size, atime, mtime } = change;
   if (cuts) inodes.mtime[inode] = now;
@@ -38,7 +38,7 @@ export function changeAttributes(inodes: TmpfsInodes, inode: number, change: Att
   if (gid !== undefined) inodes.gid[inode] = gid;
   if (atime !== undefined) inodes.atime[inode] = atime;
   if (mtime !== undefined) inodes.mtime[inode] = mtime;
-  // A truncate to the size that the file has changes nothing.
+  // A truncate to the size that an empty file has changes nothing.
   if (size === undefined || cuts || mtime !== undefined || mode !== undefined) inodes.ctime[inode] = now;
 }
 

@@ -118,7 +118,7 @@ export class TmpfsFiles {
     this.#space.usedBlocks += pages.cachedPages - before;
     const { size } = this.#inodes;
     if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > (size[file] as number)) size[file] = offset + length;
-    this.#inodes.ctime[file] = this.#clock.time();
+    this.#changed(file);
     return undefined;
   }
 

@@ -168,7 +168,9 @@ export class Tmpfs implements FileSystem {
     const { size, mode } = change;
     const cuts = size !== undefined && size !== this.#inodes.size[inode];
     if (cuts) this.#files.setSize(inode, size);
-    changeAttributes(this.#inodes, inode, change, this.#state.clock.time(), cuts);
+    // Where there are pages they are asked to go from the new end on, and that counts as a change, though none goes (shmem_truncate_range).
+    const moves = cuts || (size !== undefined && (this.#files.pages(inode)?.cachedPages ?? 0) > 0);
+    changeAttributes(this.#inodes, inode, change, this.#state.clock.time(), moves);
     return mode === undefined ? undefined : chmodAcl(this, inode, mode);
   }
 

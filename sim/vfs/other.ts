@@ -19,7 +19,8 @@ import {
 import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
-import { type FileSystem, type Inode, O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
+import { touchAtime } from "./directory.ts";
+import { type FileSystem, type Inode, O_NOATIME, O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import { close, open } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -129,7 +130,11 @@ export function sendfile(task: Process, fd: number, length: number): number | Er
   if (isErrno(file)) return file;
   if (!file.readable) return EBADF;
   // What has no splice_read (fs/splice.c, do_splice_read).
-  if (file.type === S_IFDIR || (file.type === S_IFCHR && !canSplice(deviceOf(file)))) return EINVAL;
+  if (file.type === S_IFDIR || (file.type === S_IFCHR && !canSplice(deviceOf(file)))) {
+    // As a read that failed does, too (splice_direct_to_actor: file_accessed).
+    if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+    return EINVAL;
+  }
   const found = readFile(file, 0, length);
   return isErrno(found) ? found : found.length;
 }

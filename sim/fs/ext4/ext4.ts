@@ -369,9 +369,7 @@ export class Ext4 implements FileSystem {
     const state = this.#state;
     const failed = this.#flushData() ?? state.commit() ?? state.journal.close();
     this.#stopTimer();
-    state.visitInodes((ino) => {
-      fileOf(state, ino)?.mapping?.truncate(0);
-    });
+    state.visitInodes((ino) => void fileOf(state, ino)?.mapping?.truncate(0));
     if (failed !== undefined) return failed;
     state.needsRecovery = false;
     return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush();

@@ -28,6 +28,10 @@ interface Range {
 export function fallocate(state: Ext4State, ino: number, mode: number, range: Range): Errno | undefined {
   if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
   if (range.offset + range.length > FILE_SIZE_MAX) return EFBIG;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  // Whatever comes of it, and before a range is looked at (ext4_fallocate: file_modified).
+  stamp(state, ino, true);
   const data = makeFile(state, ino);
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, ino, data, range);
   if ((mode & FALLOC_FL_COLLAPSE_RANGE) !== 0) return collapse(state, ino, data, range);
@@ -50,7 +54,6 @@ function preallocate(state: Ext4State, ino: number, data: FileData, range: Range
   if (failed !== undefined && failed !== ENOSPC) return failed;
   if (given === undefined) return failed;
   grow(state, ino, data, given, mode);
-  stamp(state, ino, true);
   return failed;
 }
 
@@ -127,7 +130,6 @@ function punch(state: Ext4State, ino: number, data: FileData, range: Range): Err
   const failed = clear(state, ino, data, range);
   if (failed !== undefined) return failed;
   settleSize(state, ino, data, range.offset + range.length);
-  stamp(state, ino, true);
   return undefined;
 }
 
@@ -151,7 +153,6 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   }
   grow(state, ino, data, range, mode);
   settleSize(state, ino, data, range.offset + range.length);
-  stamp(state, ino, true);
   return undefined;
 }
 
@@ -193,6 +194,5 @@ function moved(state: Ext4State, ino: number, data: FileData, size: number): und
   data.tree.dirtyAll(state.journal);
   state.setSize(ino, size);
   data.onDisk = size;
-  stamp(state, ino, true);
   return undefined;
 }

@@ -39,10 +39,11 @@ interface Range {
 export function fallocate(state: XfsState, ino: number, mode: number, range: Range): Errno | undefined {
   if ((mode & ~SUPPORTED) !== 0) return ENOTSUP;
   if (range.offset + range.length > FILE_SIZE_MAX) return EFBIG;
-  const failed = state.begin() ?? state.reachBody(ino) ?? change(state, ino, makeFile(state, ino), { ...range, mode });
+  const failed = state.begin() ?? state.reachBody(ino);
   if (failed !== undefined) return failed;
+  // Whatever comes of it, and before a range is looked at (xfs_file_fallocate: file_modified).
   stamp(state, ino, true);
-  return undefined;
+  return change(state, ino, makeFile(state, ino), { ...range, mode });
 }
 
 function change(state: XfsState, ino: number, data: FileData, asked: Range & { readonly mode: number }): Errno | undefined {

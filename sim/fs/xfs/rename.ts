@@ -112,12 +112,19 @@ function exchange(state: XfsState, source: Place, target: Place): Errno | undefi
   if (source.directory !== target.directory) {
     reparent(state, oneInode, source.directory, target.directory);
     reparent(state, otherInode, target.directory, source.directory);
+    stampExchanged(state, oneInode, otherInode);
   }
-  stamp(state, oneInode, false);
-  stamp(state, otherInode, false);
   stamp(state, source.directory, true);
   stamp(state, target.directory, true);
   return undefined;
+}
+
+/** Only what gets another ".." is changed, and the other is stamped for those who look for changes by ctime (xfs_cross_rename). */
+function stampExchanged(state: XfsState, one: number, other: number): void {
+  const [isOne, isOther] = [isDirectory(state, one), isDirectory(state, other)];
+  if (!isOne && !isOther) return;
+  stamp(state, one, isOne);
+  stamp(state, other, isOther);
 }
 
 /** Reads what holds "..", if there is one. */

@@ -57,11 +57,12 @@ export function setxattr(
   const { name, value } = attribute;
   if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
   if (inode.subvolume.item.readOnly) return EROFS;
+  // Before what there is matters (btrfs_setxattr).
+  if (utf8Length(name) + value.length > ITEM_BYTES_MAX - DIR_BYTES) return ENOSPC;
   const entries = entriesOf(inode, name);
   const exists = entries.some((entry) => entry.name === name);
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!exists && (flags & XATTR_REPLACE) !== 0) return ENODATA;
-  if (utf8Length(name) + value.length > ITEM_BYTES_MAX - DIR_BYTES) return ENOSPC;
   const refused = state.begin(XATTR_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   // The caller keeps its bytes.

@@ -48,7 +48,7 @@ import type { LogCounters } from "./log.ts";
 import { create, freeWhole, link, PROJECT_INHERIT, rmdir, tmpfile, unlink } from "./namei.ts";
 import { ownLimit, projectQuota } from "./project-quota.ts";
 import { rename } from "./rename.ts";
-import { stamp } from "./stamp.ts";
+import { keptTime, stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
@@ -219,8 +219,8 @@ export class Xfs implements FileSystem {
     if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
     const { times } = state.chunk(inode);
     const at = (inode % CHUNK_INODES) * TIMES;
-    if (change.atime !== undefined) times[at + ATIME] = change.atime;
-    if (change.mtime !== undefined) times[at + MTIME] = change.mtime;
+    if (change.atime !== undefined) times[at + ATIME] = keptTime(change.atime);
+    if (change.mtime !== undefined) times[at + MTIME] = keptTime(change.mtime);
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 

@@ -22,13 +22,18 @@ const SLASH = 47;
 /** Of ASCII: one call makes a text in half the time that its units take one by one. */
 const DECODER = new TextDecoder();
 
-/** What an entry has before its units. */
-const NAME = 0;
-/** Its UTF-16 units, shifted by KIND_BITS, and its kind. */
-const LENGTH = 1;
+/** What an entry has before its units: how many UTF-16 units they are, shifted by KIND_BITS, and its kind. */
+const LENGTH = 0;
 /** How many names there were before it. */
-const ORDINAL = 2;
-const UNITS = 3;
+const ORDINAL = 1;
+const UNITS = 2;
+
+/** The words of a slot. A name is never 0: where it is, the slot is empty. */
+const SLOT_WORDS = 2;
+const NAME = 0;
+/** Where the name's entry begins in the words of entries. */
+const ENTRY = 1;
+const FIRST_SLOTS = 2048;
 
 /** Kinds of entries: all units are ASCII, or fit a byte, or take two bytes each. */
 const KIND_BITS = 2;
@@ -64,9 +69,9 @@ export class NameTable {
   /** The name of ASCII units that was read last, 0 for none, and how many they are. */
   #lastAscii = 0;
   #lastLength = 0;
-  /** Where the entry of a name begins in #words, so that a name that is known costs two places of memory; 0 is none. */
-  #slots = new Uint32Array(2048);
-  #mask = 2047;
+  /** An open-addressed table: which name, and where its entry is, so that a name that is known costs two places of memory, whatever else the table holds. */
+  #slots = new Uint32Array(FIRST_SLOTS * SLOT_WORDS);
+  #mask: number = FIRST_SLOTS - 1;
   /** The entries one after the other; UNITS words and then the units, filled up with 0. */
   #words = new Int32Array(4096);
   #bytes = new Uint8Array(this.#words.buffer);
@@ -157,15 +162,17 @@ export class NameTable {
 
   /** Where the entry of a number begins, or 0. */
   #entryOf(number: number): number {
-    const words = this.#words;
+    return this.#slots[this.#placeOf(number) + ENTRY] as number;
+  }
+
+  /** The place of a number's slot, or of the empty one where it would be. */
+  #placeOf(number: number): number {
     const slots = this.#slots;
-    let slot = number & this.#mask;
-    let entry = slots[slot] as number;
-    while (entry !== 0 && words[entry + NAME] !== number) {
-      slot = (slot + 1) & this.#mask;
-      entry = slots[slot] as number;
-    }
-    return entry;
+    const mask = this.#mask;
+    let slot = number & mask;
+    for (let there = slots[slot * SLOT_WORDS]; there !== number && there !== 0; there = slots[slot * SLOT_WORDS])
+      slot = (slot + 1) & mask;
+    return slot * SLOT_WORDS;
   }
 
   /** The Name of a text whose hash is another name's number. */
@@ -183,19 +190,18 @@ export class NameTable {
   /** Makes an entry of the units behind the last one. */
   #add(number: number, length: number): Name {
     const entry = this.#next;
-    this.#words[entry + NAME] = number;
     this.#words[entry + LENGTH] = length;
     this.#words[entry + ORDINAL] = this.#size++;
     this.#next = entry + UNITS + wordsFor(length);
-    if (this.#size * 2 > this.#mask) this.#rehash();
-    else this.#fillSlot(entry);
+    if (this.#size * 2 > this.#mask) this.#grow();
+    this.#fillSlot(number, entry);
     return number as Name;
   }
 
-  #fillSlot(entry: number): void {
-    let slot = (this.#words[entry + NAME] as number) & this.#mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slots[slot] = entry;
+  #fillSlot(number: number, entry: number): void {
+    const place = this.#placeOf(number);
+    this.#slots[place + NAME] = number;
+    this.#slots[place + ENTRY] = entry;
   }
 
   #putWide(text: string, start: number, units: number): void {
@@ -232,11 +238,12 @@ export class NameTable {
     this.#bytes = new Uint8Array(words.buffer);
   }
 
-  #rehash(): void {
+  #grow(): void {
+    const slots = this.#slots;
     this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Uint32Array(this.#mask + 1);
-    for (let entry = UNITS; entry < this.#next; entry += UNITS + wordsFor(this.#words[entry + LENGTH] as number))
-      this.#fillSlot(entry);
+    this.#slots = new Uint32Array(slots.length * 2);
+    for (let place = 0; place < slots.length; place += SLOT_WORDS)
+      if (slots[place] !== 0) this.#fillSlot(slots[place] as number, slots[place + ENTRY] as number);
   }
 }
 

@@ -5,7 +5,6 @@
 import { assert, InvariantError } from "../../core/assert.ts";
 import { emptyRange, type Range } from "../../core/interval-leaf.ts";
 import { IntervalMap } from "../../core/intervals.ts";
-import { MIB } from "../../core/units.ts";
 import type { ChunkType } from "./items.ts";
 
 /** What a data chunk was first used for: extents below 128 KiB, below 8 MiB, or larger; a chunk keeps to its class while there is another way (from 6.2). */
@@ -13,8 +12,6 @@ export type SizeClass = "none" | "small" | "medium" | "large";
 
 /** Searches look at so many free ranges for the largest, and no further. */
 const RANGES_LOOKED_AT = 256;
-/** Beside the node that is asked for, a cluster has so many free bytes (fetch_cluster_info: with the mount option ssd, as on every disk here). */
-const CLUSTER_BYTES = MIB(2);
 
 export class BlockGroup {
   readonly start: number;
@@ -27,12 +24,12 @@ export class BlockGroup {
   sizeClass: SizeClass = "none";
   /** What a commit last wrote of `used`. */
   written = 0;
-  readonly #free: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
+  #free: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
   /**
-   * Of what is free, what nodes are taken from: the ranges that were the first when nothing was left of the ones before (btrfs_find_space_cluster). What becomes free
+   * Of what is free, what nodes are taken from: all that was free when nothing was left of the cluster before (btrfs_find_space_cluster). What becomes free
    * meanwhile waits for the next cluster, so that new nodes lie behind each other.
    */
-  readonly #cluster: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
+  #cluster: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
   readonly #range: Range<true> = emptyRange<true>();
 
   constructor(place: { start: number; length: number; type: ChunkType; stripes: readonly number[] }) {
@@ -115,26 +112,15 @@ export class BlockGroup {
       return start;
     }
     const range = this.#range;
-    const cluster = this.#cluster;
-    if (!cluster.next(this.start, range)) {
-      if (this.#free.covered === 0) return undefined;
-      this.#fillCluster(length);
-      cluster.next(this.start, range);
+    if (!this.#cluster.next(this.start, range)) {
+      [this.#free, this.#cluster] = [this.#cluster, this.#free];
+      if (!this.#cluster.next(this.start, range)) return undefined;
     }
     const { start } = range;
     if (range.end - start < length) throw new InvariantError(`what nodes are taken from has no room for a node at ${start}`);
-    cluster.delete(start, start + length);
+    this.#cluster.delete(start, start + length);
     this.used += length;
     return start;
-  }
-
-  #fillCluster(length: number): void {
-    const range = this.#range;
-    while (this.#cluster.covered < length + CLUSTER_BYTES && this.#free.next(this.start, range)) {
-      const { start, end } = range;
-      this.#free.delete(start, end);
-      this.#cluster.set(start, end, true);
-    }
   }
 
   /** The most bytes that are free in one piece, as far as a search looks. */

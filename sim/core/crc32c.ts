@@ -19,11 +19,23 @@ function makeTables(): Uint32Array {
 }
 
 const TABLES = makeTables();
+const ENCODER = new TextEncoder();
 
 /** Goes on from a value with more bytes; neither inverted before nor after. */
 export function crc32cBytes(seed: number, raw: Uint8Array): number {
   let crc = seed >>> 0;
   for (const byte of raw) crc = ((crc >>> 8) ^ (TABLES[(crc ^ byte) & 0xff] as number)) >>> 0;
+  return crc;
+}
+
+/** As crc32cBytes with the UTF-8 bytes of a text. */
+export function crc32cText(seed: number, text: string): number {
+  let crc = seed >>> 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7f) return crc32cBytes(seed, ENCODER.encode(text));
+    crc = ((crc >>> 8) ^ (TABLES[(crc ^ unit) & 0xff] as number)) >>> 0;
+  }
   return crc;
 }
 

@@ -147,8 +147,12 @@ export class Btrfs implements FileSystem {
     return undefined;
   }
   readlink(target: Inode): string | Errno {
-    const [first] = extentsIn(this.#inode(target), 0, 1);
-    return first?.extent.kind === "inline" ? first.extent.content.toText() : EINVAL;
+    const link = this.#inode(target);
+    if (link.target !== undefined) return link.target;
+    const [first] = extentsIn(link, 0, 1);
+    if (first?.extent.kind !== "inline") return EINVAL;
+    link.target = first.extent.content.toText();
+    return link.target;
   }
 
   // Inodes

@@ -4,7 +4,7 @@
  */
 
 import { assert } from "../../core/assert.ts";
-import { crc32cBytes } from "../../core/crc32c.ts";
+import { crc32cText } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { inodeHandle, S_IFDIR, type VisitEntry } from "../../vfs/filesystem.ts";
@@ -174,7 +174,7 @@ export function indexOfEntry(directory: InodeState, name: string): number {
 // An inode's names
 
 function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
-  return key(ino, INODE_EXTREF, crc32cBytes(parent >>> 0, new TextEncoder().encode(name)));
+  return key(ino, INODE_EXTREF, crc32cText(parent >>> 0, name));
 }
 
 /** Tells an inode a name of its own. */

@@ -43,6 +43,8 @@ export class InodeState {
   parent = 0;
   /** Its access control lists; undefined while nobody has read them. */
   acls: NewAcls | undefined;
+  /** Of a symbolic link: where it leads, which never changes; undefined while nobody has read it. */
+  target: string | undefined;
   /** Of what stands for a subvolume: the directory that it is in. */
   standsIn = 0;
 

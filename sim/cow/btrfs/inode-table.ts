@@ -4,12 +4,18 @@ import { inoOf, subvolumeOf } from "./layout.ts";
 
 export class InodeTable {
   readonly #subvolumes = new Map<number, Map<number, InodeState>>();
+  /** The one that was asked for last: a walk asks several things of each inode. */
+  #last: InodeState | undefined;
 
   get(handle: number): InodeState | undefined {
-    return this.#subvolumes.get(subvolumeOf(handle))?.get(inoOf(handle));
+    if (this.#last?.handle === handle) return this.#last;
+    const found = this.#subvolumes.get(subvolumeOf(handle))?.get(inoOf(handle));
+    if (found !== undefined) this.#last = found;
+    return found;
   }
 
   set(inode: InodeState): void {
+    this.#last = inode;
     const id = subvolumeOf(inode.handle);
     let inodes = this.#subvolumes.get(id);
     if (inodes === undefined) {
@@ -20,6 +26,7 @@ export class InodeTable {
   }
 
   delete(handle: number): void {
+    if (this.#last?.handle === handle) this.#last = undefined;
     const id = subvolumeOf(handle);
     const inodes = this.#subvolumes.get(id);
     inodes?.delete(inoOf(handle));

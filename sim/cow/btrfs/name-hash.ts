@@ -1,7 +1,7 @@
 /** The hash of a directory entry's name, by which its item is found. */
-import { crc32cBytes } from "../../core/crc32c.ts";
+import { crc32cText } from "../../core/crc32c.ts";
 
 /** fs/btrfs/ctree.h: btrfs_name_hash. */
 export function nameHash(name: string): number {
-  return crc32cBytes(0xfffffffe, new TextEncoder().encode(name));
+  return crc32cText(0xfffffffe, name);
 }

@@ -22,10 +22,11 @@ import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
 import { NameTable } from "./core/names.ts";
 import { Random } from "./core/random.ts";
 import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
+import { checkPool } from "./cow/zfs/assemble.ts";
 import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
-import { checkPool } from "./thin/check.ts";
+import { checkPool as checkThinPool } from "./thin/check.ts";
 import type { ThinPool } from "./thin/pool.ts";
 import { LowerViews } from "./union/lower-views.ts";
 import { InUse } from "./union/overlayfs/in-use.ts";
@@ -333,7 +334,8 @@ export class Host implements HostParts {
   check(): void {
     this.cache.check();
     for (const fs of new Set(this.vfs.mounts.map((mount) => mount.fs))) fs.check();
-    for (const pool of this.thinPools) checkPool(pool);
+    for (const pool of this.pools.values()) checkPool(pool);
+    for (const pool of this.thinPools) checkThinPool(pool);
   }
 }
 

@@ -7,6 +7,7 @@ import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Content } from "../../sim/core/content.ts";
 import { E2BIG, EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTSUP, ENXIO } from "../../sim/core/errno.ts";
 import { GIB, KIB, MIB, seconds } from "../../sim/core/units.ts";
+import { checkPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { BLOCK_SIZE } from "../../sim/cow/zfs/records.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, newAttributes } from "../../sim/vfs/filesystem.ts";
@@ -181,7 +182,7 @@ test("a mapping reads whole pages, zeros behind the file's end, and nothing behi
 });
 
 test("names are made in a folder that is there, and taken from one that has them", () => {
-  const { lab, files } = mounted();
+  const { lab, files, pool } = mounted();
   const { fs } = files;
   const gone = files.mkdir("/d");
   fs.hold(gone);
@@ -195,6 +196,7 @@ test("names are made in a folder that is there, and taken from one that has them
   expect(fs.rmdir(fs.root, name)).toBe(ENOENT);
   fs.drop(gone);
   fs.check();
+  checkPool(pool);
 });
 
 test("a file's flags are those that zfs keeps, and stay as they are on a filesystem that can only be read", () => {
@@ -221,6 +223,7 @@ test("a file without a name that gets one waits for its group, unless sync=disab
     expect(pool.counters.groups - before, sync).toBe(groups);
     files.fs.drop(made);
     files.fs.check();
+    checkPool(pool);
   }
 });
 
@@ -233,6 +236,7 @@ test("a snapshot's mount has no room, and what it shows is not freed from it", (
   expect(snapshot.statfs().blocks).toBeGreaterThan(0);
   expect(snapshot.unmount()).toBeUndefined();
   files.fs.check();
+  checkPool(pool);
 });
 
 test("a partial write is stamped and in the log as far as it got", () => {

@@ -74,6 +74,7 @@ function again(disk: Disk): Files {
   const { lab, pool } = afterCut(disk);
   const files = new Files(lab, lab.mount(pool, "tank/a"));
   files.fs.check();
+  checkPool(pool);
   pool.stop();
   return files;
 }
@@ -145,6 +146,7 @@ describe.each([OPENZFS_2_1, ZFS_V23])("of $name", (profile) => {
     const after = new Files(found.lab, found.lab.mount(found.pool, "tank/a"));
     expect(after.fs.state.set.unlinked.size).toBe(0);
     after.fs.check();
+    checkPool(found.pool);
   });
 
   test("ends with the mount, also of a filesystem that can only be read by then", () => {
@@ -276,6 +278,7 @@ describe("a replay", () => {
     expect(shown(replayed, found.lab)).toEqual(wanted);
     expect(replayed.fs.state.set.numbers.freeze()).toEqual(files.fs.state.set.numbers.freeze());
     replayed.fs.check();
+    checkPool(found.pool);
   });
 
   test("passes over what was written to a file that another took the place of", () => {
@@ -329,6 +332,7 @@ describe("a replay", () => {
     expect(found.fs.mode(must(found.find("/g"))) & 0o777).toBe(0o644);
     expect(read(found, "/f")).toBe("one");
     found.fs.check();
+    checkPool(pool);
     found.fs.unmount();
     expect(pool.store.logBytes).toBe(0);
   });

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { k4_0 } from "../../sim/core/kernel-profile.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { must } from "../drivers/docker-host.ts";
@@ -92,6 +93,18 @@ describe("a host", () => {
     host.mount({ type: "overlay", source: "overlay", target: "/mnt", options: OVERLAY });
     must(host.task.close(must(host.task.open("/mnt/f", O_WRONLY))));
     expect(host.counted(["overlay", "aufs"], "copyUps")).toBe(host.counters()["overlay.copyUps"]);
+  });
+
+  test("checks its pools of zfs, mounted or not", () => {
+    host.addDisk({ size: 2 ** 30 });
+    expect(host.mkfs("zfs", "vda")).toBeUndefined();
+    must(host.task.mkdir("/z", 0o755));
+    expect(host.mount({ type: "zfs", source: "vda", target: "/z" })).toBeUndefined();
+    expect(host.unmount("/z")).toBeUndefined();
+    host.check();
+    const pool = host.pools.get("zp") as Pool;
+    pool.store.space.allocated += 4096;
+    expect(() => host.check()).toThrow(/pool zp: \d+ bytes are allocated, \d+ are reachable/);
   });
 
   test("has a file in /sys for each option that its kernel's overlay knows", () => {

@@ -4,7 +4,6 @@
  * Interface: a head is mounted once however often it is asked for: all places show one FileSystem.
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
-import { checkPool } from "./assemble.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import type { Dataset } from "./dsl.ts";
 import { IntentLog } from "./intent-log.ts";
@@ -91,6 +90,5 @@ function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: I
       dataset.mounts -= 1;
       if (!dataset.isSnapshot && directory.head === dataset) pool.closeSet(dataset);
     },
-    check: () => checkPool(pool),
   };
 }

@@ -76,7 +76,6 @@ export interface ZplDataset {
   endLog(): Errno | undefined;
   /** The dataset is not mounted here any more. */
   release(): void;
-  check(): void;
 }
 
 export class ZplState {

@@ -3,10 +3,13 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import { EIO, type Errno, isErrno } from "../core/errno.ts";
+import { BTree } from "./btree.ts";
+import { countOf, valueAt } from "./btree-node.ts";
 import { checkImage, type ImageFault } from "./check-image.ts";
+import { mappedBlock } from "./mapping.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import type { MetadataState } from "./metadata-state.ts";
-import { readDevices } from "./model.ts";
+import { readRoots } from "./model.ts";
 import type { ThinDevice } from "./thin-metadata.ts";
 
 /**
@@ -29,21 +32,41 @@ export function checkMetadata(
   const { state } = metadata;
   state.data.refcounts.check(`${name}: data`);
   state.tx.space.refcounts.check(`${name}: metadata`);
-  const devices = readDevices(state);
-  if (isErrno(devices)) return;
-  for (const { id, runs } of devices) {
+  const roots = readRoots(state);
+  if (isErrno(roots)) return;
+  const seen = new Set<number>();
+  for (const { id, root } of roots) {
     const device = metadata.device(id);
     if (device === EIO) return;
     assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
-    const mapped = runs.reduce((sum, { length }) => sum + length, 0);
+    let mapped = 0;
+    let unread: Errno | undefined;
+    const failed = new BTree(state.tx, state.mappingType, root).visitLeaves((words, location) => {
+      mapped += countOf(words);
+      // Snapshots share most of their leaves.
+      if (seen.has(location)) return;
+      seen.add(location);
+      unread ??= checkMapped(state, words, `${name}: device ${id}`);
+    });
+    if (failed !== undefined || unread !== undefined) return;
     assert(
       device.stale || mapped === device.details.mapped,
       `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
     );
-    for (const { data, length } of runs) {
-      const free = state.data.refcounts.firstUnused(data, data + length);
-      if (free === EIO) return;
-      if (free !== -1) throw new InvariantError(`${name}: device ${id} maps block ${isErrno(free) ? data : free}, which is free`);
-    }
   }
+}
+
+/** Throws unless each data block that a leaf of mappings leads to is in use. @returns EIO where that cannot be read. */
+function checkMapped(state: MetadataState, words: Uint32Array, name: string): Errno | undefined {
+  const count = countOf(words);
+  const blockAt = (index: number): number => mappedBlock(words, valueAt(words, index));
+  for (let index = 0; index < count; ) {
+    const begin = blockAt(index++);
+    let end = begin + 1;
+    for (; index < count && blockAt(index) === end; index++) end += 1;
+    const free = state.data.refcounts.firstUnused(begin, end);
+    if (free === EIO) return EIO;
+    if (free !== -1) throw new InvariantError(`${name} maps block ${isErrno(free) ? begin : free}, which is free`);
+  }
+  return undefined;
 }

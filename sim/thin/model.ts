@@ -40,6 +40,19 @@ function runsOf(mappings: BTree, isWanted?: (node: number) => boolean): readonly
   return failed ?? runs;
 }
 
+/** The tree of mappings of each device, in the order of their ids. @returns an error of reading. */
+export function readRoots(
+  state: Pick<MetadataState, "devices">,
+): readonly { readonly id: number; readonly root: number }[] | Errno {
+  const roots: { readonly id: number; readonly root: number }[] = [];
+  const failed = state.devices.visitLeaves((words) => {
+    for (let index = 0; index < countOf(words); index++) {
+      roots.push({ id: keyAt(words, index), root: get64(words, valueAt(words, index)) });
+    }
+  });
+  return failed ?? roots;
+}
+
 /**
  * The devices of a committed state, in the order of their ids. @param isWanted - whether a node of mappings is to be looked into; default:
  * each is. @returns an error of reading. O(mappings).
@@ -48,13 +61,8 @@ export function readDevices(
   state: Pick<MetadataState, "tx" | "devices" | "details" | "mappingType">,
   isWanted?: (node: number) => boolean,
 ): readonly DeviceModel[] | Errno {
-  const roots: { readonly id: number; readonly root: number }[] = [];
-  const failed = state.devices.visitLeaves((words) => {
-    for (let index = 0; index < countOf(words); index++) {
-      roots.push({ id: keyAt(words, index), root: get64(words, valueAt(words, index)) });
-    }
-  });
-  if (failed !== undefined) return failed;
+  const roots = readRoots(state);
+  if (isErrno(roots)) return roots;
   const out: DeviceModel[] = [];
   for (const { id, root } of roots) {
     const hit = state.details.find(id);

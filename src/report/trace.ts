@@ -68,7 +68,7 @@ export class TraceWriter {
     const key = `${scenario}\u0000${driver}`;
     const known = this.#processes.get(key);
     if (known !== undefined) return known;
-    const made: Process = { pid: this.#processes.size + 1, tracks: new Map(), counters: new Map(), last: -1, lastCall: 0 };
+    const made: Process = { pid: this.#processes.size + 1, tracks: new Map(), counters: new Map(), last: 0, lastCall: 0 };
     this.#processes.set(key, made);
     this.#put(
       `{"ph":"M","name":"process_name","pid":${made.pid},"tid":0,"args":{"name":${JSON.stringify(`${driver} · ${scenario}`)}}}`,

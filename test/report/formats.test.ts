@@ -313,6 +313,36 @@ describe("events", () => {
     expect(traceEvents.some(({ ph, name }) => ph === "X" && name === "renameat2")).toBe(true);
   });
 
+  test("keep the trace event format's rules: named tracks, spans that last and nest, counters that never go back", () => {
+    const chunks: string[] = [];
+    const trace = new TraceWriter((text) => void chunks.push(text));
+    run("/nothing", (event) => trace.add("formats", event));
+    trace.end();
+    const { traceEvents } = JSON.parse(chunks.join("")) as {
+      traceEvents: { ph: string; pid: number; tid?: number; ts: number; dur: number; name: string; args: { bytes: number } }[];
+    };
+    const named = new Set<string>();
+    const open = new Map<string, number[]>();
+    const counted = new Map<string, number>();
+    for (const { ph, pid, tid, ts, dur, name, args } of traceEvents) {
+      const track = `${pid} ${tid}`;
+      if (ph === "M") named.add(name === "process_name" ? String(pid) : track);
+      else expect(named.has(tid === undefined ? String(pid) : track)).toBe(true);
+      if (ph === "X") open.set(track, [...(open.get(track) ?? []), Math.round(ts * 1000), Math.round((ts + dur) * 1000)]);
+      if (ph === "C") {
+        expect(args.bytes).toBeGreaterThan(counted.get(`${pid} ${name}`) ?? 0);
+        counted.set(`${pid} ${name}`, args.bytes);
+      }
+    }
+    // Calls of one track come one after the other: each begins where the last has ended, or later, and lasts.
+    for (const bounds of open.values()) {
+      for (const [index, bound] of bounds.entries())
+        if (index % 2 === 1) expect(bound).toBeGreaterThan(bounds[index - 1] ?? 0);
+        else if (index > 0) expect(bound).toBeGreaterThanOrEqual(bounds[index - 1] ?? 0);
+    }
+    expect(open.size).toBeGreaterThan(1);
+  });
+
   test("a million of them are a trace within three seconds of work and 300 MB, whole when read back", () => {
     const event: SimEvent = { op: "deviceWrite", device: "vda", offset: 4096, length: 4096 };
     const call: SimEvent = {

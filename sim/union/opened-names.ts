@@ -16,12 +16,15 @@ export interface NameOfNode {
 interface OpenedName extends NameOfNode {
   directory: Node;
   name: Name;
+  /** The names of other open files of its node. */
+  next: OpenedName | undefined;
+  previous: OpenedName | undefined;
 }
 
 export class OpenedNames {
   readonly #names = new Map<FileHandle, OpenedName>();
-  /** The same by node, so that a name that goes or moves asks only the files of its node. */
-  readonly #ofNode = new Map<Node, Set<OpenedName>>();
+  /** The newest of each node, so that a name that goes or moves asks only the files of its node. */
+  readonly #ofNode = new Map<Node, OpenedName>();
 
   /** How many files a name is kept for. */
   get size(): number {
@@ -30,11 +33,11 @@ export class OpenedNames {
 
   /** Keeps the name by which a file was opened. */
   note(file: FileHandle, { node, directory, name }: NameOfNode): void {
-    const opened = { node, directory, name };
+    const next = this.#ofNode.get(node);
+    const opened: OpenedName = { node, directory, name, next, previous: undefined };
+    if (next !== undefined) next.previous = opened;
     this.#names.set(file, opened);
-    const others = this.#ofNode.get(node);
-    if (others === undefined) this.#ofNode.set(node, new Set([opened]));
-    else others.add(opened);
+    this.#ofNode.set(node, opened);
   }
 
   /** What that name is now; undefined where none was kept. */
@@ -47,9 +50,11 @@ export class OpenedNames {
     const opened = this.#names.get(file);
     if (opened === undefined) return;
     this.#names.delete(file);
-    const ofNode = this.#ofNode.get(opened.node);
-    ofNode?.delete(opened);
-    if (ofNode?.size === 0) this.#ofNode.delete(opened.node);
+    const { node, next, previous } = opened;
+    if (next !== undefined) next.previous = previous;
+    if (previous !== undefined) previous.next = next;
+    else if (next !== undefined) this.#ofNode.set(node, next);
+    else this.#ofNode.delete(node);
   }
 
   /** A name of a node is gone. */
@@ -60,7 +65,7 @@ export class OpenedNames {
   /** A name of a node is another one from now on. */
   move({ node, directory, name }: NameOfNode, to: Omit<NameOfNode, "node">): void {
     if (this.#names.size === 0) return;
-    for (const opened of this.#ofNode.get(node) ?? []) {
+    for (let opened = this.#ofNode.get(node); opened !== undefined; opened = opened.next) {
       if (opened.directory !== directory || opened.name !== name) continue;
       opened.directory = to.directory;
       opened.name = to.name;

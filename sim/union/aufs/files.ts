@@ -84,10 +84,10 @@ interface RealFile {
   readonly isUpper: boolean;
 }
 
-function add(aufs: Aufs, node: Node, opened: RealFile): FileHandle {
+function add(aufs: Aufs, node: Node, { real, flags, fs, isUpper }: RealFile): FileHandle {
   const { nodes } = aufs;
   nodes.hold(node);
-  const file = aufs.files.add({ node, ...opened });
+  const file = aufs.files.add({ node, real, flags, fs, isUpper });
   aufs.openedAs.note(file, { node, directory: nodes.parentOf(node), name: nodes.nameOf(node) });
   return file;
 }

@@ -6,7 +6,7 @@ import { formatJson, isList, isRecord } from "../calls/json.ts";
 import type { CallResult } from "../calls/step.ts";
 import { answerText } from "../scenario/figures.ts";
 import type { ScenarioDocument } from "./document.ts";
-import { textWidth, wrapped } from "./table.ts";
+import { shortIds, textWidth, wrapped } from "./table.ts";
 
 /** Keeps an entry of a list, or a field and its value, in one line until it is printed. */
 const HARD_SPACE = "\u00a0";
@@ -57,7 +57,9 @@ function differences({ steps, drivers }: ScenarioDocument): readonly Difference[
 /** An answer in a few lines. */
 function answerLines(answer: string, indent: number, width: number): readonly string[] {
   const spaces = " ".repeat(indent);
-  const all = wrapped(answer, width, spaces).map((line) => line.replaceAll(HARD_SPACE, " "));
+  const all = wrapped(answer, width, spaces)
+    .map((line) => line.replaceAll(HARD_SPACE, " "))
+    .map((line) => (textWidth(line) > width ? shortIds(line) : line));
   return all.length > ANSWER_LINES_MAX ? [...all.slice(0, ANSWER_LINES_MAX - 1), `${spaces}… (${all.length} lines)`] : all;
 }
 

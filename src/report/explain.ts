@@ -8,7 +8,7 @@ import { printable } from "../scenario/problem.ts";
 import type { RunEvent } from "../scenario/run.ts";
 import type { DriverDocument, ScenarioDocument } from "./document.ts";
 import { type Rule, rulesFor } from "./rules.ts";
-import { wrapped } from "./table.ts";
+import { shortIds, wrapped } from "./table.ts";
 
 export interface Explanation {
   readonly scenario: ScenarioDocument;
@@ -92,14 +92,9 @@ function sharingWords(event: SharingEvent): string {
   }
 }
 
-/** Identifiers of 64 digits as Docker shortens them. */
-function short(text: string): string {
-  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
-}
-
 /** One event, with what it is about again behind it where it takes more than a line. */
 function eventLine(event: SimEvent, width: number): readonly string[] {
-  return wrapped(short(words(event)), width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}`);
+  return wrapped(shortIds(words(event)), width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}`);
 }
 
 /** Whether an event must not go under among many like it. */
@@ -164,7 +159,7 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
     ),
     `${scenario.file}:${plan?.line}`,
     "",
-    ...wrapped(`Answer: ${short(answer)}`, width),
+    ...wrapped(`Answer: ${shortIds(answer)}`, width),
     ...(figures.length === 0 ? [] : ["", "Counted:", ...figures]),
     "",
     events.length === 0 ? "Events: none; the answer came from memory." : "Events:",

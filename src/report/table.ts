@@ -158,6 +158,11 @@ export function tableLines(
   ]);
 }
 
+/** Identifiers of 64 digits as Docker shortens them. */
+export function shortIds(text: string): string {
+  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
+}
+
 /** A text in lines of at most `width` columns, each after `indent`; one word may be longer. */
 export function wrapped(text: string, width: number, indent = ""): readonly string[] {
   return text

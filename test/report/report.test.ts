@@ -101,6 +101,21 @@ steps:
     ]);
   });
 
+  test("shortens identifiers as Docker does where their line has no room", () => {
+    const value = "0123456789ab".padEnd(64, "c");
+    const text = `version: 1
+name: ids
+about: Who answers what
+drivers: [vfs, overlay]
+images: { app: { layers: [[{ write: /f, size: 1KiB }, { setxattr: /f, name: user.k, value: ${value} }], [{ mkdir: /d }]] } }
+containers: { a: { image: app } }
+steps: [{ id: value, in: a, do: { getxattr: /f, name: user.k } }]
+`;
+    const run = scenarioDocument(runScenario(loadScenario(text, "f.yaml"), { makeWorld: worldWithout("aufs") }));
+    expect(scenarioText(run, { width: 80 })).toContain(value);
+    expect(scenarioText(run, { width: 60 })).toMatch(/0123456789ab…\n/);
+  });
+
   test("as JSON is one document, equal byte by byte between runs", () => {
     const text = compareJson([result()]);
     expect(compareJson([result()])).toBe(text);

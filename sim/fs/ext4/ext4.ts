@@ -141,7 +141,7 @@ export class Ext4 implements FileSystem {
   }
   readlink(target: Inode): string | Errno {
     const data = this.#state.data(target);
-    return data instanceof SymlinkData ? data.target : EINVAL;
+    return data instanceof SymlinkData ? this.#state.targetOf(data) : EINVAL;
   }
 
   // Inodes
@@ -301,8 +301,8 @@ export class Ext4 implements FileSystem {
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     if (offset < 0 || offset >= this.#state.size(file)) return ENXIO;
-    const found = seek(this.#state, file, offset, hole);
-    return found < 0 ? ENXIO : found;
+    const found = this.#state.reachTree(file) ?? seek(this.#state, file, offset, hole);
+    return typeof found === "number" && found < 0 ? ENXIO : found;
   }
   clone(): Errno {
     return ENOTSUP;

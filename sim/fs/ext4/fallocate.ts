@@ -32,6 +32,8 @@ export function fallocate(state: Ext4State, ino: number, mode: number, range: Ra
   if (refused !== undefined) return refused;
   // Whatever comes of it, and before a range is looked at (ext4_fallocate: file_modified).
   stamp(state, ino, true);
+  const unread = state.reachTree(ino);
+  if (unread !== undefined) return unread;
   const data = makeFile(state, ino);
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, ino, data, range);
   if ((mode & FALLOC_FL_COLLAPSE_RANGE) !== 0) return collapse(state, ino, data, range);

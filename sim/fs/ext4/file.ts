@@ -45,6 +45,8 @@ export function read(state: Ext4State, ino: number, offset: number, length: numb
   const at = inodes.startOf(row);
   const size = sizeIn(words, at);
   if (offset >= size || length === 0) return Content.empty;
+  // Whatever was wrong, a page was not filled (filemap_read_folio).
+  if (state.reachTree(ino) !== undefined) return EIO;
   const count = Math.min(length, size - offset);
   const page = lonePageIn(words, at);
   if (page !== 0) return readLone(state, page, offset, offset + count);
@@ -60,7 +62,7 @@ export function write(state: Ext4State, ino: number, offset: number, content: Co
   if (content.length === 0) return 0;
   if (isImmutable(state, ino)) return EPERM;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin();
+  const refused = state.begin() ?? state.reachTree(ino);
   if (refused !== undefined) return refused;
   if (offset === 0 && writeLone(state, ino, content)) return content.length;
   const data = makeFile(state, ino);
@@ -173,9 +175,10 @@ function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): 
 /** Changes a file's size. To the size that it has, what was allocated behind the end goes (ext4_setattr calls ext4_truncate then too). */
 export function truncate(state: Ext4State, ino: number, size: number): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
   const old = state.size(ino);
+  // A file that grows is not looked at.
+  const refused = state.begin() ?? (size > old ? undefined : state.reachTree(ino));
+  if (refused !== undefined) return refused;
   const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
   if (data !== undefined && size <= old) {
     const failed = zeroTail(state, ino, data, size);
@@ -195,6 +198,7 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
 
 /** Frees everything that a file has. */
 export function freeFile(state: Ext4State, ino: number, data: FileData): void {
+  state.unreadTrees.delete(ino);
   data.mapping?.truncate(0);
   dropPromises(state, data, 0, Number.MAX_SAFE_INTEGER);
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);

@@ -26,12 +26,13 @@ const BLOCKS_PER_CHUNK: number = CHUNK_INODES / INODES_PER_BLOCK;
 
 /** A symbolic link's target, in a block of its own when it is longer than 59 bytes. */
 export class SymlinkData implements Metadata {
-  readonly target: string;
+  /** Undefined where its block could not be read. */
+  readonly target: string | undefined;
   readonly block: number;
   stamp = 0;
 
   /** @param block - 0: the target lies in the inode. */
-  constructor(target: string, block: number) {
+  constructor(target: string | undefined, block: number) {
     this.target = target;
     this.block = block;
   }

@@ -8,7 +8,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
 import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
-import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EROFS, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
@@ -26,11 +26,19 @@ import { Journal } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
 import { packSuperblock } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
-import { type InodeRow, inodesOf, readRecord, SUPERBLOCK_BYTES, type SuperblockRecord } from "./records.ts";
+import {
+  type ExtentRecord,
+  type InodeRow,
+  inodesOf,
+  readRecord,
+  SUPERBLOCK_BYTES,
+  type SuperblockRecord,
+  type TreeRoot,
+} from "./records.ts";
 import { TimeReader } from "./times.ts";
 import type { TreeBlocks } from "./tree.ts";
 import type { Xattr } from "./xattr-list.ts";
-import { XattrBlock, type XattrSet } from "./xattr-set.ts";
+import { readBlock, XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
 interface PageCacheLike {
@@ -92,6 +100,8 @@ export class Ext4State implements Metadata {
   readonly inodes: InodeRows = new InodeRows((at) => this.#loadChunk(at));
   readonly times: TimeReader = new TimeReader();
   readonly #chunks: InodeChunk[] = [];
+  /** Roots of the files whose extents could not be read when their inodes were. */
+  readonly unreadTrees: Map<number, TreeRoot> = new Map();
   space: AddressSpace | undefined;
   /** The files that are one page in memory (lone-file.ts). */
   lonePages: LonePages | undefined;
@@ -208,10 +218,7 @@ export class Ext4State implements Metadata {
     else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
       const data = type === S_IFREG ? new FileData() : new DirectoryData();
       const tree = data instanceof FileData ? data.ownTree() : data.tree;
-      tree.load(row.tree, (block) => {
-        const below = readRecord(this.device, block);
-        return below === undefined || isErrno(below) || below.kind !== "ext4.extentBlock" ? undefined : below;
-      });
+      if (tree.load(row.tree, this.#readExtents) !== undefined && type === S_IFREG) this.unreadTrees.set(row.ino, row.tree);
       if (data instanceof FileData) {
         data.onDisk = sizeIn(chunk.words, start);
         chunk.words[start + EXTRA] = 1;
@@ -222,20 +229,47 @@ export class Ext4State implements Metadata {
       (chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined))[at] = this.#loadXattrs(row.xattrs, row.xattrBlock);
   }
 
+  /** A block of extents (__read_extent_tree_block). @returns EIO; EUCLEAN where no such block lies. */
+  readonly #readExtents = (block: number): ExtentRecord | Errno => {
+    const record = readRecord(this.device, block);
+    if (isErrno(record)) return record;
+    return record?.kind === "ext4.extentBlock" ? record : EUCLEAN;
+  };
+
+  /** Reads a file's extents where that has failed before. @returns EIO, EUCLEAN. */
+  reachTree(ino: number): Errno | undefined {
+    const root = this.unreadTrees.size === 0 ? undefined : this.unreadTrees.get(ino);
+    const data = root === undefined ? undefined : this.data(ino);
+    if (root === undefined || !(data instanceof FileData)) return undefined;
+    const failed = data.ownTree().load(root, this.#readExtents);
+    if (failed === undefined) this.unreadTrees.delete(ino);
+    return failed;
+  }
+
   #loadLink(target: string | undefined, block: number): SymlinkData {
     if (target !== undefined) return new SymlinkData(target, 0);
+    const known = this.#readTarget(block);
+    return new SymlinkData(isErrno(known) ? undefined : known, block);
+  }
+
+  /** A target in a block of its own; nothing where no such block lies: the zeros there end it. @returns EIO. */
+  #readTarget(block: number): string | Errno {
     const record = readRecord(this.device, block);
-    const known = record !== undefined && !isErrno(record) && record.kind === "ext4.symlinkBlock" ? record.target : "";
-    return new SymlinkData(known, block);
+    if (isErrno(record)) return record;
+    return record?.kind === "ext4.symlinkBlock" ? record.target : "";
+  }
+
+  /** Where a symbolic link leads, also one that could not be read before. @returns EIO. */
+  targetOf(link: SymlinkData): string | Errno {
+    return link.target ?? this.#readTarget(link.block);
   }
 
   #loadXattrs(inInode: Xattr | undefined, block: number): XattrSet {
     const set: XattrSet = { inInode, outside: undefined };
     if (block === 0) return set;
     set.outside = new XattrBlock(block);
-    const record = readRecord(this.device, block);
-    if (record !== undefined && !isErrno(record) && record.kind === "ext4.xattrBlock")
-      for (const [name, value] of record.entries) set.outside.entries.set(name, value);
+    // What cannot be read is asked for again by whoever needs it.
+    readBlock(this.device, set.outside);
     return set;
   }
 

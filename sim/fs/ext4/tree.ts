@@ -9,6 +9,7 @@
  * A leaf that overflows at its end begins a new one with the new extent alone, as the kernel does for appends; in its middle it is cut there. Index blocks are filled one after the other.
  */
 import { assert } from "../../core/assert.ts";
+import { type Errno, isErrno } from "../../core/errno.ts";
 import { type ExtentLimits, ExtentList } from "../extent-list.ts";
 import type { Journal } from "./journal.ts";
 import { packExtents } from "./packed-records.ts";
@@ -201,26 +202,37 @@ export class ExtentTree {
     return { depth: 2, entries };
   }
 
-  /** Rebuilds the tree from its root; `read` gives the record of a block below. */
-  load(root: TreeRoot, read: (block: number) => ExtentRecord | undefined): void {
+  /** Rebuilds the tree from its root; `read` gives the record of a block below. @returns what it gave instead; then the tree is empty. */
+  load(root: TreeRoot, read: (block: number) => ExtentRecord | Errno): Errno | undefined {
     if (root.depth === 0) {
       this.list.items = root.entries.slice();
-      return;
+      return undefined;
     }
+    const failed = this.#loadBelow(root, read);
+    if (failed === undefined) return undefined;
+    this.list.items = [];
+    this.#leaves = [];
+    this.#indexes = [];
+    return failed;
+  }
+
+  #loadBelow(root: TreeRoot, read: (block: number) => ExtentRecord | Errno): Errno | undefined {
     for (let at = 1; at < root.entries.length; at += 2) {
       const block = root.entries[at] as number;
       const record = read(block);
-      if (record === undefined) continue;
+      if (isErrno(record)) return record;
       if (root.depth === 1) this.#loadLeaf(block, record);
       else {
         this.#indexes = [...this.#indexes, new IndexBlock(this, block)];
         for (let child = 1; child < record.entries.length; child += 2) {
           const leaf = record.entries[child] as number;
           const below = read(leaf);
-          if (below !== undefined) this.#loadLeaf(leaf, below);
+          if (isErrno(below)) return below;
+          this.#loadLeaf(leaf, below);
         }
       }
     }
+    return undefined;
   }
 
   #loadLeaf(block: number, record: ExtentRecord): void {

@@ -1,7 +1,10 @@
 /** The extended attributes of one inode: those in the inode's own 256 bytes and those in a block of their own (fs/ext4/xattr.c). */
+import type { BlockDevice } from "../../block/device.ts";
 import type { Content } from "../../core/content.ts";
+import { type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import { XATTR_BLOCK } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
+import { readRecord } from "./records.ts";
 import type { Xattr } from "./xattr-list.ts";
 
 /** An attribute block. */
@@ -9,6 +12,8 @@ export class XattrBlock implements Metadata {
   readonly block: number;
   stamp = 0;
   readonly entries: Map<string, Content> = new Map();
+  /** Whether the device has failed to give it, or gave something else: what it holds is not known. */
+  unread = false;
 
   constructor(block: number) {
     this.block = block;
@@ -17,6 +22,15 @@ export class XattrBlock implements Metadata {
     into.putObject(new Map(this.entries));
     return XATTR_BLOCK;
   }
+}
+
+/** Reads a block, also one that could not be read before (ext4_xattr_get_block, ext4_xattr_check_block). @returns EIO; EUCLEAN where no such block lies. */
+export function readBlock(device: BlockDevice, into: XattrBlock): Errno | undefined {
+  const record = readRecord(device, into.block);
+  into.unread = record === undefined || isErrno(record) || record.kind !== "ext4.xattrBlock";
+  if (record === undefined || isErrno(record) || record.kind !== "ext4.xattrBlock") return isErrno(record) ? record : EUCLEAN;
+  for (const [name, value] of record.entries) into.entries.set(name, value);
+  return undefined;
 }
 
 export interface XattrSet {

@@ -12,7 +12,7 @@ import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { valueIn, without, withValue, type Xattr } from "./xattr-list.ts";
-import { XattrBlock, type XattrSet } from "./xattr-set.ts";
+import { readBlock, XattrBlock, type XattrSet } from "./xattr-set.ts";
 
 const ENTRY_BYTES = 16;
 /** 128 bytes of old inode, 32 of i_extra_isize, 4 of magic, 4 of terminator. */
@@ -90,6 +90,11 @@ export function blocksForNew(attributes: readonly (readonly [name: string, value
   return outside === 0 ? 0 : 1;
 }
 
+/** Reads an attribute block that could not be read before. @returns EIO, EUCLEAN. */
+function reach(state: Ext4State, set: XattrSet | undefined): Errno | undefined {
+  return set?.outside?.unread === true ? readBlock(state.device, set.outside) : undefined;
+}
+
 /** The value of an inode's attribute, if it has it. */
 function find(set: XattrSet | undefined, name: string): Content | undefined {
   return set === undefined ? undefined : (valueIn(set.inInode, name) ?? set.outside?.entries.get(name));
@@ -97,12 +102,19 @@ function find(set: XattrSet | undefined, name: string): Content | undefined {
 
 export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
   // Most inodes are asked for an attribute that they do not have, each when it is first met.
-  return isKept(name) ? (find(setOf(state, ino), name)?.toBytes() ?? ENODATA) : ENOTSUP;
+  if (!isKept(name)) return ENOTSUP;
+  const set = setOf(state, ino);
+  const found = find(set, name);
+  if (found !== undefined) return found.toBytes();
+  if (set?.outside === undefined) return ENODATA;
+  return reach(state, set) ?? find(set, name)?.toBytes() ?? ENODATA;
 }
 
-export function listxattr(state: Ext4State, ino: number): string[] {
+export function listxattr(state: Ext4State, ino: number): string[] | Errno {
   const set = setOf(state, ino);
   if (set === undefined) return [];
+  const unread = reach(state, set);
+  if (unread !== undefined) return unread;
   const names: string[] = [];
   for (let at = set.inInode; at !== undefined; at = at.next) names.push(at.name);
   if (set.outside !== undefined) names.push(...set.outside.entries.keys());
@@ -121,6 +133,8 @@ export function setxattr(
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
   if (suffix > NAME_BYTES_MAX) return ERANGE;
   const known = setOf(state, ino);
+  const unread = reach(state, known);
+  if (unread !== undefined) return unread;
   const before = find(known, name);
   const exists = before !== undefined;
   if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
@@ -176,9 +190,8 @@ function settleBlock(state: Ext4State, ino: number, set: XattrSet): void {
 export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
   if (!isKept(name)) return ENOTSUP;
   const set = setOf(state, ino);
-  if (set === undefined || find(set, name) === undefined) return ENODATA;
-  const refused = state.begin();
-  if (refused !== undefined) return refused;
+  const refused = reach(state, set) ?? (find(set, name) === undefined ? ENODATA : state.begin());
+  if (refused !== undefined || set === undefined) return refused;
   if (valueIn(set.inInode, name) !== undefined) set.inInode = without(set.inInode, name);
   else {
     set.outside?.entries.delete(name);

@@ -10,7 +10,7 @@ import { deviceNumber, MIB } from "../../sim/core/units.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { changing, codeOf, making, type Work } from "./varied-work.ts";
 
-/** ext4 reads metadata when it is first asked for, and takes what cannot be read for what is not there. */
+/** ext4 reads bitmaps when they are first asked for, and takes one that cannot be read for an empty one (other blocks: ext4-unreadable.test.ts). */
 const KINDS: Readonly<Record<string, readonly Fault["on"][]>> = {
   ext4: ["write", "flush", "discard"],
   xfs: ["read", "write", "flush", "discard"],

@@ -5,7 +5,7 @@
  * before the directory is removed. The caller has begun a transaction and checked that the name is free.
  */
 import { assert } from "../../core/assert.ts";
-import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { EBADMSG, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
@@ -38,25 +38,23 @@ const PLACES = 1024;
 const KEYS: Float64Array = new Float64Array(PLACES);
 
 /** The inode of a name, or 0. */
-export function lookupEntry(state: Ext4State, directory: number, name: Name): number {
+export function lookupEntry(state: Ext4State, directory: number, name: Name): number | Errno {
   const known = state.dentries.lookup(directory, name);
   if (known !== 0) return known;
   const data = state.directory(directory);
   if (data.loaded) return 0;
-  loadDirectory(state, directory, data);
-  return state.dentries.lookup(directory, name);
+  return loadDirectory(state, directory, data) ?? state.dentries.lookup(directory, name);
 }
 
-/** Sees to it that a directory's entries are in the dentry table. */
-export function readDirectory(state: Ext4State, directory: number): void {
+/** Sees to it that a directory's entries are in the dentry table. @returns EIO, EBADMSG. */
+export function readDirectory(state: Ext4State, directory: number): Errno | undefined {
   const data = state.directory(directory);
-  if (!data.loaded) loadDirectory(state, directory, data);
+  return data.loaded ? undefined : loadDirectory(state, directory, data);
 }
 
-/** Whether a directory has entries beside "." and "..". */
+/** Whether a directory has no entries beside "." and ".."; one that cannot be read is taken to have some (ext4_empty_dir). */
 export function isEmpty(state: Ext4State, directory: number): boolean {
-  readDirectory(state, directory);
-  return state.dentries.count(directory) === 0;
+  return readDirectory(state, directory) === undefined && state.dentries.count(directory) === 0;
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
@@ -122,6 +120,7 @@ export function endDirectory(state: Ext4State, directory: number): void {
   // One that a mount finds on the orphan list has not been read yet.
   if (!data.loaded) loadDirectory(state, directory, data);
   for (const block of data.blocks) if (block !== undefined) freeMetadata(state, block);
+  state.unreadTrees.delete(directory);
   data.tree.list.remove(0, data.blocks.length, () => undefined, data.tree);
   settleTree(state, directory, data.tree);
 }
@@ -323,24 +322,38 @@ export function roomForEntry(state: Ext4State, directory: number, name: Name, mo
   return needed === 0 || canReserve(state, needed) ? undefined : ENOSPC;
 }
 
-/** Reads a directory's blocks. A block that is not whole holds no names. */
-export function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): void {
+/** Reads a directory's blocks, or takes none of them. @returns EIO; EBADMSG where a block is none of a directory's: its checksum is wrong. */
+export function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): Errno | undefined {
+  const unread = state.reachTree(directory);
+  if (unread !== undefined) return unread;
+  const records = readBlocks(state, data);
+  if (isErrno(records)) return records;
   data.loaded = true;
-  const { list } = data.tree;
   const indexes = new Map<number, readonly number[]>();
+  for (const [home, record] of records) {
+    const at = data.blocks.length;
+    const block = newBlock(state, directory, home, at === 0 ? DOTS_BYTES : 0);
+    data.blocks.push(block);
+    loadBlock(state, { directory, at, block }, record);
+    if (record.index.length > 0) indexes.set(at, record.index);
+  }
+  loadIndex(data, indexes);
+  return undefined;
+}
+
+/** What a directory's blocks hold, by their places on the device. */
+function readBlocks(state: Ext4State, { tree: { list } }: DirectoryData): Map<number, DirectoryRecord> | Errno {
+  const records = new Map<number, DirectoryRecord>();
   for (let index = 0; index < list.count; index++) {
     for (let n = 0; n < list.length(index); n++) {
       const home = list.physical(index) + n;
       const record = readRecord(state.device, home);
-      const at = data.blocks.length;
-      const block = newBlock(state, directory, home, at === 0 ? DOTS_BYTES : 0);
-      data.blocks.push(block);
-      if (record === undefined || isErrno(record) || record.kind !== "ext4.directoryBlock") continue;
-      loadBlock(state, { directory, at, block }, record);
-      if (record.index.length > 0) indexes.set(at, record.index);
+      if (isErrno(record)) return record;
+      if (record?.kind !== "ext4.directoryBlock") return EBADMSG;
+      records.set(home, record);
     }
   }
-  loadIndex(data, indexes);
+  return records;
 }
 
 function loadBlock(

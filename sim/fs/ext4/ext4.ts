@@ -30,7 +30,7 @@ import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { needsAtime } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
-import { loadDirectory, lookupEntry } from "./directories.ts";
+import { lookupEntry, readDirectory } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, seek, truncate, write } from "./file.ts";
 import {
@@ -106,7 +106,8 @@ export class Ext4 implements FileSystem {
 
   lookup(directory: Inode, name: Name): Inode | Errno {
     const found = lookupEntry(this.#state, directory, name);
-    return found === 0 ? ENOENT : (found as Inode);
+    if (typeof found !== "number" || found === 0) return found === 0 ? ENOENT : found;
+    return this.#state.isDoubtful(found) ? (this.#state.reach(found) ?? (found as Inode)) : (found as Inode);
   }
   parentOf(directory: Inode): Inode {
     return this.#state.word(directory, EXTRA) as Inode;
@@ -131,8 +132,8 @@ export class Ext4 implements FileSystem {
   }
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
     const state = this.#state;
-    const data = state.directory(directory);
-    if (!data.loaded) loadDirectory(state, directory, data);
+    const unread = readDirectory(state, directory);
+    if (unread !== undefined) return unread;
     for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
       const child = state.dentries.child(row);
       visit(state.dentries.name(row), child, state.word(child, MODE) & S_IFMT);

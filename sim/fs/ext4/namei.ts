@@ -65,11 +65,16 @@ function inheritedFlags(flags: number, type: number): number {
   return flags & INHERITED & (type === S_IFREG ? ~DIRSYNC : OF_OTHERS);
 }
 
-/** Takes an inode and fills it. @returns 0 when there is none. */
-function makeInode(state: Ext4State, directory: number, init: NewInode): number {
+/** Takes an inode and fills it. @returns ENOSPC when there is none, EIO where it cannot be read what lies beside it. */
+function makeInode(state: Ext4State, directory: number, init: NewInode): number | Errno {
   const type = init.mode & S_IFMT;
   const ino = allocateInode(state, directory, type === S_IFDIR);
-  if (ino === 0) return 0;
+  if (ino === 0) return ENOSPC;
+  const unread = state.reach(ino);
+  if (unread !== undefined) {
+    freeInode(state, ino, type === S_IFDIR);
+    return unread;
+  }
   const chunk = state.chunk(ino);
   const at = (ino - 1) & 63;
   const base = chunk.start + at * WORDS;
@@ -129,14 +134,15 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   const type = init.mode & S_IFMT;
   if (type === S_IFLNK && utf8Length(init.target) >= BLOCK_SIZE) return ENAMETOOLONG;
   if (state.word(directory, NLINK) === 0) return ENOENT;
-  readDirectory(state, directory);
+  const unread = readDirectory(state, directory);
+  if (unread !== undefined) return unread;
   const ofLists = blocksForAcls(init.acls);
   if (typeof ofLists !== "number") return ofLists;
   const more = type === S_IFDIR || (type === S_IFLNK && utf8Length(init.target) >= FAST_SYMLINK_BYTES) ? 1 : 0;
   const refused = roomForEntry(state, directory, name, more + ofLists) ?? state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
-  if (ino === 0) return ENOSPC;
+  if (typeof ino !== "number") return ino;
   furnish(state, ino, init);
   addEntry(state, directory, name, ino);
   if (type === S_IFDIR) addLinks(state, directory, 1);
@@ -144,10 +150,10 @@ export function create(state: Ext4State, directory: number, name: Name, init: Ne
   return ino;
 }
 
-/** The inode that a rename leaves behind, made before anything is moved (ext4_whiteout_for_rename). @returns 0 where there is none to be had. */
-export function makeWhiteout(state: Ext4State, directory: number, init: NewInode): number {
+/** The inode that a rename leaves behind, made before anything is moved (ext4_whiteout_for_rename). @returns ENOSPC where there is none to be had, EIO. */
+export function makeWhiteout(state: Ext4State, directory: number, init: NewInode): number | Errno {
   const ino = makeInode(state, directory, init);
-  if (ino !== 0 && init.acls !== undefined) initAcls(state, ino, init.acls);
+  if (typeof ino === "number" && init.acls !== undefined) initAcls(state, ino, init.acls);
   return ino;
 }
 
@@ -160,7 +166,7 @@ export function tmpfile(state: Ext4State, directory: number, init: NewInode): nu
   const refused = state.begin();
   if (refused !== undefined) return refused;
   const ino = makeInode(state, directory, init);
-  if (ino === 0) return ENOSPC;
+  if (typeof ino !== "number") return ino;
   furnish(state, ino, init);
   state.setWord(ino, NLINK, 0);
   state.setWord(ino, HOLDS, 1);
@@ -171,8 +177,7 @@ export function tmpfile(state: Ext4State, directory: number, init: NewInode): nu
 
 export function link(state: Ext4State, source: number, directory: number, name: Name): Errno | undefined {
   if (state.word(source, NLINK) >= LINK_MAX) return EMLINK;
-  lookupEntry(state, directory, name);
-  const refused = roomForEntry(state, directory, name, 0) ?? state.begin();
+  const refused = readDirectory(state, directory) ?? roomForEntry(state, directory, name, 0) ?? state.begin();
   if (refused !== undefined) return refused;
   if (state.orphans.delete(source)) state.dirtySuperblock();
   addLinks(state, source, 1);
@@ -248,6 +253,7 @@ export function unlink(state: Ext4State, directory: number, name: Name): Errno |
 
 export function rmdir(state: Ext4State, directory: number, name: Name): Errno | undefined {
   const ino = lookupEntry(state, directory, name);
+  if (typeof ino !== "number") return ino;
   if (ino === 0) return ENOENT;
   if (!isEmpty(state, ino)) return ENOTEMPTY;
   const refused = state.begin();

@@ -1,5 +1,5 @@
 /** Renaming (fs/ext4/namei.c: ext4_rename2, ext4_rename, ext4_cross_rename). */
-import { ENOENT, ENOSPC, ENOTEMPTY, type Errno } from "../../core/errno.ts";
+import { ENOENT, ENOTEMPTY, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
@@ -11,6 +11,7 @@ import {
   isEmpty,
   lookupEntry,
   placeEntry,
+  readDirectory,
   removeEntry,
   roomForEntry,
 } from "./directories.ts";
@@ -43,15 +44,20 @@ export function rename(
   if (row === 0) return ENOENT;
   const ino = state.dentries.child(row);
   const replaced = lookupEntry(state, target.directory, target.name);
-  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
+  if (typeof replaced !== "number") return replaced;
   const moves = source.directory !== target.directory;
+  const unread = moves
+    ? (readDots(state, ino) ?? ((flags & RENAME_EXCHANGE) === 0 ? undefined : readDots(state, replaced)))
+    : undefined;
+  if (unread !== undefined) return unread;
+  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return ENOTEMPTY;
   const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name, 0) : undefined) ?? state.begin();
   if (refused !== undefined) return refused;
   const leaves = (flags & RENAME_WHITEOUT) !== 0;
   const whiteout = leaves ? makeWhiteout(state, source.directory, left) : 0;
-  if (leaves && whiteout === 0) return ENOSPC;
+  if (typeof whiteout !== "number") return whiteout;
   move(state, { row, ino, replaced, source, target });
   if (directory && moves) {
     state.setWord(ino, EXTRA, target.directory);
@@ -65,6 +71,11 @@ export function rename(
   if (replaced !== 0) dropReplaced(state, replaced);
   if (leaves) addEntry(state, source.directory, source.name, whiteout);
   return undefined;
+}
+
+/** Reads what holds "..", if there is one. */
+function readDots(state: Ext4State, ino: number): Errno | undefined {
+  return isDirectory(state, ino) ? readDirectory(state, ino) : undefined;
 }
 
 function dropReplaced(state: Ext4State, replaced: number): void {

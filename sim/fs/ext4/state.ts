@@ -100,7 +100,9 @@ export class Ext4State implements Metadata {
   readonly inodes: InodeRows = new InodeRows((at) => this.#loadChunk(at));
   readonly times: TimeReader = new TimeReader();
   readonly #chunks: InodeChunk[] = [];
-  /** Roots of the files whose extents could not be read when their inodes were. */
+  /** Blocks of the inode table that could not be read when they were first asked for. */
+  readonly unreadTables: Set<number> = new Set();
+  /** Roots of the files and directories whose extents could not be read when their inodes were. */
   readonly unreadTrees: Map<number, TreeRoot> = new Map();
   space: AddressSpace | undefined;
   /** The files that are one page in memory (lone-file.ts). */
@@ -198,9 +200,28 @@ export class Ext4State implements Metadata {
     this.#chunks.push(made);
     for (const home of homes) {
       const record = readRecord(this.device, home);
+      if (isErrno(record)) this.unreadTables.add(home);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
       for (const row of inodesOf(record)) this.#loadBody(made, row, made.load(row));
     }
+  }
+
+  /** Whether some inode may not be what its table has, this one now in memory: a look at its place, since each lookup asks. */
+  isDoubtful(ino: number): boolean {
+    this.inodes.chunkOf(ino);
+    return this.unreadTables.size > 0;
+  }
+
+  /** Reads an inode's block of the table where that has failed before (__ext4_get_inode_loc). @returns EIO. */
+  reach(ino: number): Errno | undefined {
+    const chunk = this.chunk(ino);
+    const home = this.unreadTables.size === 0 ? 0 : this.#tableBlockOf(ino);
+    if (home === 0 || !this.unreadTables.has(home)) return undefined;
+    const record = readRecord(this.device, home);
+    if (isErrno(record)) return record;
+    this.unreadTables.delete(home);
+    if (record?.kind === "ext4.inodeTable") for (const row of inodesOf(record)) this.#loadBody(chunk, row, chunk.load(row));
+    return undefined;
   }
 
   /** A chunk may reach into the next group's table, where a group's inodes are no multiple of 64. */
@@ -218,7 +239,7 @@ export class Ext4State implements Metadata {
     else if (row.tree !== undefined && (type === S_IFREG || type === S_IFDIR)) {
       const data = type === S_IFREG ? new FileData() : new DirectoryData();
       const tree = data instanceof FileData ? data.ownTree() : data.tree;
-      if (tree.load(row.tree, this.#readExtents) !== undefined && type === S_IFREG) this.unreadTrees.set(row.ino, row.tree);
+      if (tree.load(row.tree, this.#readExtents) !== undefined) this.unreadTrees.set(row.ino, row.tree);
       if (data instanceof FileData) {
         data.onDisk = sizeIn(chunk.words, start);
         chunk.words[start + EXTRA] = 1;
@@ -236,12 +257,13 @@ export class Ext4State implements Metadata {
     return record?.kind === "ext4.extentBlock" ? record : EUCLEAN;
   };
 
-  /** Reads a file's extents where that has failed before. @returns EIO, EUCLEAN. */
+  /** Reads an inode's extents where that has failed before. @returns EIO, EUCLEAN. */
   reachTree(ino: number): Errno | undefined {
     const root = this.unreadTrees.size === 0 ? undefined : this.unreadTrees.get(ino);
     const data = root === undefined ? undefined : this.data(ino);
-    if (root === undefined || !(data instanceof FileData)) return undefined;
-    const failed = data.ownTree().load(root, this.#readExtents);
+    if (root === undefined || !(data instanceof FileData || data instanceof DirectoryData)) return undefined;
+    const tree = data instanceof FileData ? data.ownTree() : data.tree;
+    const failed = tree.load(root, this.#readExtents);
     if (failed === undefined) this.unreadTrees.delete(ino);
     return failed;
   }

@@ -208,8 +208,8 @@ export interface FileSystem {
   /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
   readonly stackDepth: number;
 
-  /** Absent: every path is walked step by step. */
-  readonly walked?: WalkedPaths;
+  /** Absent, or undefined for now: every path is walked step by step. */
+  readonly walked?: WalkedPaths | undefined;
 
   // Names
   /** @returns the inode, or ENOENT (or EIO where metadata cannot be read). */

@@ -17,6 +17,7 @@ import {
   type NewInode,
   type StatFs,
   type VisitEntry,
+  type WalkedPaths,
 } from "../../vfs/filesystem.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { IS_DIRECTORY, ROOT_NODE } from "../nodes.ts";
@@ -57,6 +58,12 @@ export class AufsFileSystem implements FileSystem {
 
   get counters(): Readonly<AufsCounters> {
     return this.aufs.counters;
+  }
+
+  /** Absent while each walk looks at names anew: where branches may change beside the mount, and while an exchange hides entries (lookup.ts, walk). */
+  get walked(): WalkedPaths | undefined {
+    const { options, displaced, nodes } = this.aufs;
+    return options.udba === undefined && displaced === 0 ? nodes : undefined;
   }
 
   // Names

@@ -10,13 +10,15 @@ import { type Action, action, type PopulateOperation, WALK_ACTS, type WalkOperat
 import { oneOf, type Slots } from "./slots.ts";
 
 const DEPTH_MAX = 20;
+/** Files, and folders, that one action makes in a folder: more take more memory here than machines have. */
+const MADE_MAX = 10_000_000;
 /** One read(2) asks for this much. */
 const READ_BYTES = 2 ** 30;
 
 /** Actions on many files. */
 export function bulk({ path, count, size, text, mode }: Slots): Action[] {
   const depth = count.refine((levels) => levels <= DEPTH_MAX, `more than ${DEPTH_MAX} levels`);
-  const number = count.optional();
+  const number = count.refine((made) => made <= MADE_MAX, "more than 10,000,000 in one folder").optional();
   return [
     action(
       "makes a folder of many files and empty folders, or a tree of folders, two in each, with them at its ends",

@@ -104,6 +104,7 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["metacopy: on", "metacpy: on", '7:59: the driver overlay2 has no option "metacpy"; did you mean "metacopy"?'],
   ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"; known: on, off'],
   ["backing: ext4", "backing: ext5", '9:18: unknown backing filesystem "ext5"; did you mean "ext4"?'],
+  ["{ mkdir: /db, mode: 0750 }", "{ populate: /db, files: 100000000 }", "15:33: more than 10,000,000 in one folder"],
   ["seed: 7", "seed: 7\nseed: 8", "11:1: map keys must be unique"],
   [
     "do: { open: /db/data, flags: O_RDWR, as: fd }",

@@ -2,19 +2,15 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { WholeFile } from "../../src/node/whole-file.ts";
+import { bundledProgram, ROOT } from "./bundle.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "cowlab-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function cowlab(...words: readonly string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...words], {
-    cwd: root,
-    encoding: "utf8",
-  });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bundledProgram(), ...words], { cwd: ROOT, encoding: "utf8" });
   // On a busy machine a run takes more than a second, and says how far it is.
   return { code: status, out: stdout, err: stderr.replace(/^cowlab: \d+ of \d+ runs\n/gm, "") };
 }
@@ -29,7 +25,7 @@ function scenario(name: string, expectation: string): string {
 }
 
 test("the program's entry loads nothing before it knows that more than its version is asked", () => {
-  const text = readFileSync(join(root, "src/cli/main.ts"), "utf8");
+  const text = readFileSync(join(ROOT, "src/cli/main.ts"), "utf8");
   const loaded = [...text.matchAll(/^import .* from "(.*)";$/gm)].map(([, from]) => from ?? "");
   expect(loaded.length).toBeGreaterThan(0);
   expect(loaded.filter((from) => !from.startsWith("node:"))).toEqual([]);
@@ -69,8 +65,8 @@ describe("the command line", () => {
   });
 
   test("is quiet when its reader goes away", () => {
-    const run = `"${process.execPath}" --import tsx src/cli/main.ts schema | head -c 10; echo " \${PIPESTATUS[0]}"`;
-    const { stdout, stderr } = spawnSync("bash", ["-c", run], { cwd: root, encoding: "utf8" });
+    const run = `"${process.execPath}" "${bundledProgram()}" schema | head -c 10; echo " \${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync("bash", ["-c", run], { cwd: ROOT, encoding: "utf8" });
     expect(stderr).toBe("");
     expect(stdout).toMatch(/ 0\n$/);
   });
@@ -103,8 +99,8 @@ describe("input that is wrong", () => {
   });
 
   test.runIf(process.platform === "linux")("a full disk under standard output is told in one line", () => {
-    const { status, stderr } = spawnSync("sh", ["-c", `${process.execPath} --import tsx src/cli/main.ts schema > /dev/full`], {
-      cwd: root,
+    const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${bundledProgram()}" schema > /dev/full`], {
+      cwd: ROOT,
       encoding: "utf8",
     });
     expect([status, stderr]).toEqual([2, "cowlab: standard output: no space left on device\n"]);

@@ -9,6 +9,7 @@ import { init, validate } from "../../src/cli/files.ts";
 import { diff, merge, report } from "../../src/cli/results.ts";
 import type { ScenarioOptions } from "../../src/cli/settings.ts";
 import { seedFor, shardOf } from "../../src/cli/shard.ts";
+import { bundledProgram } from "./bundle.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cowlab-verbs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -84,7 +85,7 @@ describe("run and compare", () => {
   test("give the same bytes in another process, with other settings of time zone, language and threads", async () => {
     const one = (await cowlab({ json: true })).out;
     const { spawnSync } = await import("node:child_process");
-    const words = ["--import", "tsx", "src/cli/main.ts", "run", FILE, "--json", "--jobs", "2", "--quiet"];
+    const words = [bundledProgram(), "run", FILE, "--json", "--jobs", "2", "--quiet"];
     const env = { ...process.env, TZ: "Pacific/Kiritimati", LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8" };
     const { stdout, stderr } = spawnSync(process.execPath, words, {
       encoding: "utf8",
@@ -101,7 +102,7 @@ describe("run and compare", () => {
     async (node) => {
       const one = (await cowlab({ json: true })).out;
       const { spawnSync } = await import("node:child_process");
-      const words = ["--import", "tsx", "src/cli/main.ts", "run", FILE, "--json", "--jobs", "1", "--quiet"];
+      const words = [bundledProgram(), "run", FILE, "--json", "--jobs", "1", "--quiet"];
       const { stdout, stderr } = spawnSync(node, words, { encoding: "utf8", cwd: new URL("../..", import.meta.url) });
       expect(stderr).toBe("");
       expect(stdout === one).toBe(true);

@@ -323,7 +323,7 @@ export function roomForEntry(state: Ext4State, directory: number, name: Name, mo
 }
 
 /** Reads a directory's blocks, or takes none of them. @returns EIO; EBADMSG where a block is none of a directory's: its checksum is wrong. */
-export function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): Errno | undefined {
+function loadDirectory(state: Ext4State, directory: number, data: DirectoryData): Errno | undefined {
   const unread = state.reachTree(directory);
   if (unread !== undefined) return unread;
   const records = readBlocks(state, data);

@@ -73,7 +73,20 @@ export class BlockBitmap {
 
   /** Whether every block of a range is free. */
   isRunFree(start: number, count: number): boolean {
-    return this.nextUsed(start) >= start + count;
+    const from = start & 31;
+    if (from + count > 32) return this.nextUsed(start) >= start + count;
+    // Most runs lie within one word, which needs no search.
+    const mask = maskOf(from, from + count);
+    return ((this.#bits[start >>> 5] as number) & mask) === mask;
+  }
+
+  /** The first free block of a range of used ones; undefined: all are used, as they should be. */
+  #freeWithin(start: number, count: number): number | undefined {
+    const from = start & 31;
+    const isOneWord = from + count <= 32;
+    if (isOneWord && ((this.#bits[start >>> 5] as number) & maskOf(from, from + count)) === 0) return undefined;
+    const free = this.nextFree(start);
+    return free !== undefined && free < start + count ? free : undefined;
   }
 
   /** The first free block from `from` on; undefined when there is none. */
@@ -145,10 +158,12 @@ export class BlockBitmap {
   /** Gives the blocks of a range back, all of which are used. */
   free(start: number, count: number): void {
     this.#inside(start, count);
-    const freed = this.nextFree(start);
-    if (freed !== undefined && freed < start + count) throw new InvariantError(`block ${freed} is free already`);
+    const freed = this.#freeWithin(start, count);
+    if (freed !== undefined) throw new InvariantError(`block ${freed} is free already`);
     this.#fill(start, start + count, true);
     this.#freeCount += count;
+    // A bound that no run of so many free blocks can pass needs no look at the run.
+    if (this.#longestRun >= this.#freeCount) return;
     const run = this.nextUsed(start) - this.#runStart(start);
     if (run > this.#longestRun) this.#longestRun = run;
   }
@@ -233,9 +248,8 @@ export class BlockBitmap {
   /** The first run of `wanted` free blocks within [from, to); -1 when there is none. */
   #findRun(from: number, to: number, wanted: number): number {
     for (let start = this.#next(from, 0, this.#free); start >= 0 && start + wanted <= to; ) {
-      const end = this.nextUsed(start);
-      if (end - start >= wanted) return start;
-      start = this.#next(end, 0, this.#free);
+      if (this.isRunFree(start, wanted)) return start;
+      start = this.#next(this.nextUsed(start), 0, this.#free);
     }
     return -1;
   }

@@ -70,8 +70,8 @@ export function keepRandom(next: () => number, probability = 0.5): CutChoice {
 interface Unflushed {
   readonly offset: number;
   readonly content: Content;
-  /** What it replaced. */
-  readonly before: Content;
+  /** What it replaced; undefined: a hole. */
+  readonly before: Content | undefined;
   /** Bytes of each command, where several came at once; else all. */
   readonly unit: number;
   /** A discard is kept or lost as one. */
@@ -192,7 +192,7 @@ export class Disk implements BlockDevice {
   #apply(offset: number, content: Content, unit: number): void {
     const { length } = content;
     if (length === 0) return;
-    if (this.#cachedWrites > 0) this.#keep({ offset, content, before: this.#content(offset, length), unit, whole: false });
+    if (this.#cachedWrites > 0) this.#keep({ offset, content, before: this.#found(offset, length), unit, whole: false });
     this.#put(offset, content);
   }
 
@@ -208,7 +208,7 @@ export class Disk implements BlockDevice {
       this.#keep({
         offset,
         content: Content.zeros(length),
-        before: this.#content(offset, length),
+        before: this.#found(offset, length),
         unit: length,
         whole: true,
       });
@@ -235,7 +235,7 @@ export class Disk implements BlockDevice {
     const lost = this.#unflushed.slice(this.#durable);
     this.#settle();
     if (choice === keepAll) return;
-    for (const { offset, before } of lost.toReversed()) this.#put(offset, before);
+    for (const { offset, content, before } of lost.toReversed()) this.#put(offset, before ?? Content.zeros(content.length));
     if (choice === keepNone) return;
     let index = 0;
     for (const write of lost) {
@@ -287,11 +287,16 @@ export class Disk implements BlockDevice {
     this.#options.clock?.spend(nanoseconds(cost + travel));
   }
 
-  /** What is held in a range, holes as zeros. */
+  /** What a range reads as. */
   #content(offset: number, length: number): Content {
+    return this.#found(offset, length) ?? Content.zeros(length);
+  }
+
+  /** What is held in a range, holes in it as zeros; undefined when all of it is one hole. */
+  #found(offset: number, length: number): Content | undefined {
     const end = offset + length;
     const range = this.#range;
-    if (!this.#held.next(offset, range) || range.start >= end) return Content.zeros(length);
+    if (!this.#held.next(offset, range) || range.start >= end) return undefined;
     if (range.start <= offset && range.end >= end) return range.value.slice(offset - range.start, end - range.start);
     const parts: Content[] = [];
     let at = offset;

@@ -82,11 +82,16 @@ export function unitsIn<T>(leaf: Leaf<T>, from: number, to: number): number {
   return units;
 }
 
-/** The index of the first range in a leaf that ends behind `at`; the leaf's count when there is none. */
-export function firstEndingBehind<T>(leaf: Leaf<T>, at: number): number {
-  const bounds = leaf.bounds;
+/**
+ * The index of the first range in a leaf that ends behind `at`; the leaf's count when there is none.
+ * @param guess - where to look first, any number from 0 on.
+ */
+export function firstEndingBehind<T>(leaf: Leaf<T>, at: number, guess = 0): number {
+  const { bounds, count } = leaf;
+  const isBehind = guess === count || (guess < count && (bounds[2 * guess + 1] as number) > at);
+  if (isBehind && (guess === 0 || (bounds[2 * guess - 1] as number) <= at)) return guess;
   let low = 0;
-  let high = leaf.count;
+  let high = count;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((bounds[2 * middle + 1] as number) > at) high = middle;

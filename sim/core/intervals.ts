@@ -117,15 +117,15 @@ export class IntervalMap<T> {
   next(at: number, into: Range<T>): boolean {
     this.#seek(at);
     let leaf = this.#leaves[this.#leafAt];
-    if (leaf !== undefined && this.#at === leaf.count) {
-      this.#at = 0;
-      this.#leafAt += 1;
-      leaf = this.#leaves[this.#leafAt];
+    let index = this.#at;
+    if (leaf !== undefined && index === leaf.count) {
+      leaf = this.#leaves[this.#leafAt + 1];
+      index = 0;
     }
     if (leaf === undefined) return false;
-    into.start = startIn(leaf, this.#at);
-    into.end = endIn(leaf, this.#at);
-    into.value = valueIn(leaf, this.#at);
+    into.start = startIn(leaf, index);
+    into.end = endIn(leaf, index);
+    into.value = valueIn(leaf, index);
     return true;
   }
 
@@ -210,7 +210,8 @@ export class IntervalMap<T> {
     }
     this.#leafAt = low;
     const leaf = this.#leaves[low];
-    this.#at = leaf === undefined ? 0 : firstEndingBehind(leaf, at);
+    // Whoever writes has often looked at the same place before.
+    this.#at = leaf === undefined ? 0 : firstEndingBehind(leaf, at, this.#at);
   }
 
   /** Whether no range between the place and `end` is in the way. */

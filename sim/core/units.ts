@@ -105,7 +105,7 @@ export function startOf(block: number, blockSize: number): Bytes {
 }
 /** `offset` rounded down to a multiple of `unitSize`. */
 export function alignDown(offset: number, unitSize: number): Bytes {
-  return (offset - (offset % unitSize)) as Bytes;
+  return (offset - offsetIn(offset, unitSize)) as Bytes;
 }
 /** `offset` rounded up to a multiple of `unitSize`. */
 export function alignUp(offset: number, unitSize: number): Bytes {

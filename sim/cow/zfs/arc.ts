@@ -8,7 +8,7 @@
  *
  * Interface: sizes are in bytes of the block before compression. Counts only grow, but for `size`.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
 import { type BlockPointer, physicalBirth } from "./block-pointer.ts";
@@ -24,6 +24,7 @@ interface Cached {
   readonly content: Content;
   /** When it was last used. */
   used: number;
+  list: List;
   /** Its neighbours in its list: used before it, and after it. */
   before: Cached | undefined;
   after: Cached | undefined;
@@ -40,30 +41,27 @@ export interface ArcCounters {
 
 /** Blocks in the order of their last use. Using one again moves it alone, however many there are. */
 class List {
-  readonly #blocks = new Map<number, Cached>();
+  /** Bytes of its blocks. */
+  bytes = 0;
   #oldest: Cached | undefined;
   #newest: Cached | undefined;
 
-  get size(): number {
-    return this.#blocks.size;
-  }
   get oldest(): Cached | undefined {
     return this.#oldest;
   }
-  get(key: number): Cached | undefined {
-    return this.#blocks.get(key);
-  }
-  values(): Iterable<Cached> {
-    return this.#blocks.values();
+
+  *values(): Generator<Cached> {
+    for (let at = this.#oldest; at !== undefined; at = at.after) yield at;
   }
 
   add(cached: Cached): void {
-    this.#blocks.set(cached.key, cached);
+    cached.list = this;
+    this.bytes += cached.size;
     this.#link(cached);
   }
 
   delete(cached: Cached): void {
-    this.#blocks.delete(cached.key);
+    this.bytes -= cached.size;
     this.#unlink(cached);
   }
 
@@ -75,7 +73,7 @@ class List {
   }
 
   clear(): void {
-    this.#blocks.clear();
+    this.bytes = 0;
     this.#oldest = undefined;
     this.#newest = undefined;
   }
@@ -110,11 +108,12 @@ export class Arc {
   /** Of `size`, what is file data. */
   dataSize = 0;
   readonly #clock: Clock;
+  /** Both lists' blocks by their places. */
+  readonly #blocks = new Map<number, Cached>();
   readonly #recent: List = new List();
   readonly #frequent: List = new List();
   readonly #recentGhosts = new Map<number, number>();
   readonly #frequentGhosts = new Map<number, number>();
-  #recentSize = 0;
   #ghostSizes: [number, number] = [0, 0];
   /** The share of the memory that recently used blocks should have (p), in bytes. */
   #target: number;
@@ -129,8 +128,7 @@ export class Arc {
   get(pointer: BlockPointer): Content | undefined {
     const key = keyOf(pointer);
     const isData = pointer.kind === "data" && pointer.level === 0;
-    const recent = this.#recent.get(key);
-    const found = recent ?? this.#frequent.get(key);
+    const found = this.#blocks.get(key);
     if (found === undefined || found.birth !== physicalBirth(pointer)) {
       this.counters.misses += 1;
       if (isData) this.counters.demandDataMisses += 1;
@@ -141,26 +139,25 @@ export class Arc {
     const now = this.#clock.now;
     const again = now - found.used >= MIN_TIME;
     found.used = now;
-    if (recent === undefined) this.#frequent.touch(found);
-    else if (again) {
+    if (again && found.list === this.#recent) {
       this.#recent.delete(found);
-      this.#recentSize -= found.size;
       this.#frequent.add(found);
-    } else this.#recent.touch(found);
+    } else found.list.touch(found);
     return found.content;
   }
 
   /** Whether the block is in memory; counts nothing. */
   has(pointer: BlockPointer): boolean {
     const key = keyOf(pointer);
-    return (this.#recent.get(key) ?? this.#frequent.get(key))?.birth === physicalBirth(pointer);
+    return this.#blocks.get(key)?.birth === physicalBirth(pointer);
   }
 
   /** Keeps a block that was read or written. */
   add(pointer: BlockPointer, content: Content): void {
     const key = keyOf(pointer);
     if (key < 0 || pointer.logicalSize > this.capacity) return;
-    this.#forget(key);
+    const before = this.#blocks.get(key);
+    if (before !== undefined) this.#forget(before);
     const isData = pointer.kind === "data" && pointer.level === 0;
     const size = pointer.logicalSize;
     const used = this.#clock.now;
@@ -171,14 +168,12 @@ export class Arc {
       isData,
       content,
       used,
+      list: this.#recent,
       before: undefined,
       after: undefined,
     };
-    if (this.#wasGhost(key, size)) this.#frequent.add(cached);
-    else {
-      this.#recent.add(cached);
-      this.#recentSize += size;
-    }
+    this.#blocks.set(key, cached);
+    (this.#wasGhost(key, size) ? this.#frequent : this.#recent).add(cached);
     this.size += size;
     if (isData) this.dataSize += size;
     while (this.size > this.capacity) this.#evict();
@@ -186,25 +181,21 @@ export class Arc {
 
   /** Forgets a block that was freed. */
   remove(pointer: BlockPointer): void {
-    const key = keyOf(pointer);
-    if ((this.#recent.get(key) ?? this.#frequent.get(key))?.birth === physicalBirth(pointer)) this.#forget(key);
+    const found = this.#blocks.get(keyOf(pointer));
+    if (found?.birth === physicalBirth(pointer)) this.#forget(found);
   }
 
   /** Forgets everything: the pool is exported. */
   clear(): void {
-    for (const list of [this.#recent, this.#frequent, this.#recentGhosts, this.#frequentGhosts]) list.clear();
+    for (const list of [this.#blocks, this.#recent, this.#frequent, this.#recentGhosts, this.#frequentGhosts]) list.clear();
     this.size = 0;
     this.dataSize = 0;
-    this.#recentSize = 0;
     this.#ghostSizes = [0, 0];
   }
 
-  #forget(key: number): void {
-    const recent = this.#recent.get(key);
-    const found = recent ?? this.#frequent.get(key);
-    if (found === undefined) return;
-    if (recent !== undefined) this.#recentSize -= found.size;
-    (recent === undefined ? this.#frequent : this.#recent).delete(found);
+  #forget(found: Cached): void {
+    this.#blocks.delete(found.key);
+    found.list.delete(found);
     this.size -= found.size;
     if (found.isData) this.dataSize -= found.size;
   }
@@ -224,11 +215,12 @@ export class Arc {
   }
 
   #evict(): void {
-    const fromRecent = this.#recent.size > 0 && (this.#recentSize > this.#target || this.#frequent.size === 0);
+    const fromRecent =
+      this.#recent.oldest !== undefined && (this.#recent.bytes > this.#target || this.#frequent.oldest === undefined);
     const list = fromRecent ? this.#recent : this.#frequent;
     const found = list.oldest as Cached;
     const { key } = found;
-    this.#forget(key);
+    this.#forget(found);
     this.counters.evicted += 1;
     const ghosts = fromRecent ? this.#recentGhosts : this.#frequentGhosts;
     const index = fromRecent ? 0 : 1;
@@ -245,12 +237,20 @@ export class Arc {
   check(): void {
     let size = 0;
     let data = 0;
+    let blocks = 0;
     for (const list of [this.#recent, this.#frequent]) {
+      let bytes = 0;
       for (const cached of list.values()) {
-        size += cached.size;
+        if (this.#blocks.get(cached.key) !== cached || cached.list !== list)
+          throw new InvariantError(`ARC: block ${cached.key} is in a wrong list`);
+        bytes += cached.size;
         if (cached.isData) data += cached.size;
+        blocks += 1;
       }
+      assert(bytes === list.bytes, `ARC: ${list.bytes} bytes of a list are counted, ${bytes} held`);
+      size += bytes;
     }
+    assert(blocks === this.#blocks.size, `ARC: ${this.#blocks.size} blocks are known, ${blocks} in its lists`);
     assert(size === this.size && data === this.dataSize, `ARC: ${this.size} bytes are counted, ${size} held`);
     assert(this.size <= this.capacity, `ARC: ${this.size} bytes in memory for ${this.capacity}`);
   }

@@ -24,9 +24,12 @@ export interface Space {
   readonly logical: number;
 }
 
+/** A sublist and its key. */
+type Sublist = readonly [key: number, rope: Rope];
+
 export interface DeadListRecord {
   /** By key, ascending. */
-  readonly lists: readonly (readonly [number, Rope])[];
+  readonly lists: readonly Sublist[];
 }
 
 function joined(left: Rope | undefined, right: Rope): Rope {
@@ -45,56 +48,83 @@ function visitRope(rope: Rope, visit: (pointer: BlockPointer) => void): void {
 }
 
 const EMPTY: DeadListRecord = { lists: [] };
-const NO_ROPES: ReadonlyMap<number, Rope> = new Map();
+
+function ropeOf(items: readonly BlockPointer[]): Rope {
+  let used = 0;
+  let logical = 0;
+  for (const pointer of items) {
+    used += allocatedSize(pointer);
+    logical += countedLogicalSize(pointer);
+  }
+  return { count: items.length, used, logical, items, left: undefined, right: undefined };
+}
 
 export class DeadList {
-  /** Sublists by key; undefined while there is none, as with most lists. */
-  #lists: Map<number, Rope> | undefined;
-  /** What died since the last `freeze`, by key: not yet in the ropes. */
-  #recent: Map<number, BlockPointer[]> | undefined;
+  /** The sublists as they were frozen last: most lists have none, or one that stays as it is. */
+  #frozen: DeadListRecord;
+  /** What died since then, and the key of each. */
+  #recent: BlockPointer[] | undefined;
+  #recentKeys: number[] | undefined;
 
   constructor(record: DeadListRecord = EMPTY) {
-    if (record.lists.length > 0) this.#lists = new Map(record.lists);
-  }
-
-  /** The sublists with everything in them. */
-  get #ropes(): ReadonlyMap<number, Rope> {
-    this.#settle();
-    return this.#lists ?? NO_ROPES;
-  }
-
-  #join(key: number, rope: Rope): void {
-    this.#lists ??= new Map();
-    this.#lists.set(key, joined(this.#lists.get(key), rope));
+    this.#frozen = record;
   }
 
   /** Adds a block; `key` is the transaction group of the newest snapshot older than the block, 0 for none. */
   add(key: number, pointer: BlockPointer): void {
-    this.#recent ??= new Map();
-    const recent = this.#recent.get(key);
-    if (recent === undefined) this.#recent.set(key, [pointer]);
-    else recent.push(pointer);
+    if (this.#recent === undefined || this.#recentKeys === undefined) {
+      this.#recent = [pointer];
+      this.#recentKeys = [key];
+      return;
+    }
+    this.#recent.push(pointer);
+    this.#recentKeys.push(key);
+  }
+
+  /** Joins sublists to those that are there, key by key. O(sublists). */
+  #join(added: readonly Sublist[]): void {
+    const { lists } = this.#frozen;
+    if (lists.length === 0) {
+      this.#frozen = added.length === 0 ? EMPTY : { lists: added };
+      return;
+    }
+    const all: Sublist[] = [];
+    let at = 0;
+    for (const [key, rope] of added) {
+      for (; at < lists.length && (lists[at] as Sublist)[0] < key; at++) all.push(lists[at] as Sublist);
+      const known = lists[at]?.[0] === key ? (lists[at++] as Sublist)[1] : undefined;
+      all.push([key, joined(known, rope)]);
+    }
+    for (; at < lists.length; at++) all.push(lists[at] as Sublist);
+    this.#frozen = { lists: all };
   }
 
   #settle(): void {
-    if (this.#recent === undefined) return;
-    for (const [key, items] of this.#recent) {
-      let used = 0;
-      let logical = 0;
-      for (const pointer of items) {
-        used += allocatedSize(pointer);
-        logical += countedLogicalSize(pointer);
-      }
-      const rope: Rope = { count: items.length, used, logical, items, left: undefined, right: undefined };
-      this.#join(key, rope);
-    }
+    const items = this.#recent;
+    const keys = this.#recentKeys;
+    if (items === undefined || keys === undefined) return;
     this.#recent = undefined;
+    this.#recentKeys = undefined;
+    const first = keys[0] as number;
+    if (keys.every((key) => key === first)) {
+      this.#join([[first, ropeOf(items)]]);
+      return;
+    }
+    const byKey = new Map<number, BlockPointer[]>();
+    for (const [index, key] of keys.entries()) {
+      const pointer = items[index] as BlockPointer;
+      const same = byKey.get(key);
+      if (same === undefined) byKey.set(key, [pointer]);
+      else same.push(pointer);
+    }
+    const added = [...byKey].sort(([one], [other]) => one - other);
+    this.#join(added.map(([key, same]) => [key, ropeOf(same)]));
   }
 
   /** Blocks in the list. */
   get count(): number {
     let count = 0;
-    for (const rope of this.#ropes.values()) count += rope.count;
+    for (const [, rope] of this.freeze().lists) count += rope.count;
     return count;
   }
 
@@ -102,7 +132,7 @@ export class DeadList {
   space(from = 0, end: number = Number.POSITIVE_INFINITY): Space {
     let used = 0;
     let logical = 0;
-    for (const [key, rope] of this.#ropes) {
+    for (const [key, rope] of this.freeze().lists) {
       if (key < from || key >= end) continue;
       used += rope.used;
       logical += rope.logical;
@@ -110,28 +140,27 @@ export class DeadList {
     return { used, logical };
   }
 
-  /** Takes the sublists with keys from `from` on out, block by block. O(blocks taken). */
+  /** Takes the sublists with keys from `from` on out, block by block. O(sublists and blocks taken). */
   take(from: number, visit: (pointer: BlockPointer) => void): void {
-    for (const [key, rope] of this.#ropes) {
-      if (key < from) continue;
-      this.#lists?.delete(key);
-      visitRope(rope, visit);
-    }
+    const { lists } = this.freeze();
+    const kept = lists.filter(([key]) => key < from);
+    this.#frozen = kept.length === 0 ? EMPTY : { lists: kept };
+    for (const [key, rope] of lists) if (key >= from) visitRope(rope, visit);
   }
 
   /** Takes another list's blocks over. O(sublists). */
   merge(other: DeadList): void {
     this.#settle();
-    for (const [key, rope] of other.freeze().lists) this.#join(key, rope);
+    this.#join(other.freeze().lists);
   }
 
   visit(visit: (pointer: BlockPointer) => void): void {
-    for (const rope of this.#ropes.values()) visitRope(rope, visit);
+    for (const [, rope] of this.freeze().lists) visitRope(rope, visit);
   }
 
-  /** The list as it stands. O(sublists). */
+  /** The list as it stands, sublists by key. O(what has died since the last time, and sublists where something has). */
   freeze(): DeadListRecord {
-    const ropes = this.#ropes;
-    return ropes.size === 0 ? EMPTY : { lists: [...ropes].sort(([one], [other]) => one - other) };
+    this.#settle();
+    return this.#frozen;
   }
 }

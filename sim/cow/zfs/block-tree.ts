@@ -168,18 +168,19 @@ export class BlockTree {
 
   #settle(slot: Slot): BlockPointer | undefined | Errno {
     if (!isChanged(slot)) return slot;
-    const pointers: (BlockPointer | undefined)[] = [];
+    const { slots } = slot;
     let used = 0;
-    for (let index = 0; index < slot.slots.length; index++) {
-      const below = this.#settle(slot.slots[index]);
+    for (let index = 0; index < slots.length; index++) {
+      const below = this.#settle(slots[index]);
       if (isErrno(below)) return below;
-      pointers.push(below);
+      slots[index] = below;
       if (below !== undefined) used = index + 1;
     }
-    pointers.length = used;
+    slots.length = used;
     this.#drop(slot.old);
     if (used === 0) return undefined;
-    const written = this.#io.writePointers(pointers, slot.level);
+    // The list becomes the record's own: nothing holds the changed block from here on.
+    const written = this.#io.writePointers(slots as (BlockPointer | undefined)[], slot.level);
     if (!isErrno(written)) this.#gain(written);
     return written;
   }

@@ -80,10 +80,12 @@ function placeOf(pool: Pool, path: string, doing: string): { parent: Directory; 
   const failed = suspended(pool, doing);
   if (failed !== undefined) return failed;
   const slash = path.lastIndexOf("/");
-  if (findDirectory(pool, path) !== undefined) return `${doing}: dataset already exists`;
+  const parent = slash < 0 ? undefined : findDirectory(pool, path.slice(0, slash));
+  const name = path.slice(slash + 1);
+  const isKnown = slash < 0 ? name === pool.root.name : parent?.children.has(name) === true;
+  if (isKnown) return `${doing}: dataset already exists`;
   if (slash < 0) return `${doing}: missing dataset name`;
-  const parent = findDirectory(pool, path.slice(0, slash));
-  if (parent !== undefined) return { parent, name: path.slice(slash + 1) };
+  if (parent !== undefined) return { parent, name };
   const top = path.slice(0, path.indexOf("/"));
   return top === pool.root.name ? `${doing}: parent does not exist` : `${doing}: no such pool '${top}'`;
 }
@@ -136,8 +138,9 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   if (directory.named.has(name)) return `cannot create snapshot '${path}': dataset already exists`;
   if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
   // Blocks that become the snapshot's are promised to the head once more.
-  const promised = Math.min(directory.head.written, directory.limit("refreservation"));
-  if (promised > pool.free(directory)) return `cannot create snapshot '${path}': out of space`;
+  const reserved = directory.limit("refreservation");
+  if (reserved > 0 && Math.min(directory.head.written, reserved) > pool.free(directory))
+    return `cannot create snapshot '${path}': out of space`;
   createSnapshot(pool, directory.head, name);
   return suspended(pool, `cannot create snapshot '${path}'`);
 }

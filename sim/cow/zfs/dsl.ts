@@ -9,6 +9,7 @@
 import { assert } from "../../core/assert.ts";
 import { allocatedSize, type BlockPointer, countedLogicalSize } from "./block-pointer.ts";
 import { DeadList, type Space } from "./dead-list.ts";
+import type { DatasetRecord, DirectoryRecord } from "./meta-set.ts";
 import type { ObjectSet } from "./object-set.ts";
 
 /** Sums of a directory's space in bytes, and what its own blocks count for in `logicalused`. */
@@ -21,11 +22,12 @@ export interface Usage {
   logical: number;
 }
 
-// Most directories are clones without children, snapshots or properties, and most snapshots have no clones: these have one empty map and set together.
+// Most directories are clones without children, snapshots or properties, and most snapshots have no clones: these have one empty map and list together.
 const NO_DIRECTORIES: ReadonlyMap<string, Directory> = new Map();
 const NO_SNAPSHOTS: ReadonlyMap<string, Dataset> = new Map();
 const NO_PROPERTIES: ReadonlyMap<string, string> = new Map();
-const NO_CLONES: ReadonlySet<Dataset> = new Set();
+const NO_PROPERTY_LIST: readonly never[] = [];
+const NO_CLONES: readonly never[] = [];
 
 export class Directory {
   readonly id: number;
@@ -37,7 +39,10 @@ export class Directory {
   #children: Map<string, Directory> | undefined;
   #named: Map<string, Dataset> | undefined;
   #properties: Map<string, string> | undefined;
+  #propertyList: readonly (readonly [string, string])[] | undefined;
   readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0 };
+  /** As it was written last: it serves again while nothing in it has changed. */
+  record: DirectoryRecord | undefined;
 
   constructor(id: number, of: { name: string; parent: Directory | undefined; properties: Iterable<readonly [string, string]> }) {
     this.id = id;
@@ -77,6 +82,13 @@ export class Directory {
   setProperty(name: string, value: string): void {
     this.#properties ??= new Map();
     this.#properties.set(name, value);
+    this.#propertyList = undefined;
+  }
+  /** The same as a list that never changes: another one when they do. */
+  get propertyList(): readonly (readonly [string, string])[] {
+    if (this.#properties === undefined) return NO_PROPERTY_LIST;
+    this.#propertyList ??= [...this.#properties];
+    return this.#propertyList;
   }
 
   /** The whole name: "tank/a". */
@@ -92,7 +104,7 @@ export class Directory {
 
   /** A property in bytes; 0 for none. */
   limit(name: "quota" | "refquota" | "reservation" | "refreservation"): number {
-    return Number(this.properties.get(name) ?? 0);
+    return this.#properties === undefined ? 0 : Number(this.#properties.get(name) ?? 0);
   }
 
   /** The transaction group of its origin; 0 for a directory that is no clone. */
@@ -124,7 +136,8 @@ export class Dataset {
   previous: Dataset | undefined;
   /** Of a snapshot: the next newer one of its directory, or its head. */
   next: Dataset | undefined;
-  #clones: Set<Dataset> | undefined;
+  /** One clone, as most snapshots have at most, or all of them. */
+  #clones: Dataset | Set<Dataset> | undefined;
   /** The transaction group in which it was made. */
   group = 0;
   /** Seconds since 1970. */
@@ -141,6 +154,8 @@ export class Dataset {
   set: ObjectSet | undefined;
   /** Mounts that show it. */
   mounts = 0;
+  /** As it was written last. */
+  record: DatasetRecord | undefined;
   /**
    * Of a snapshot: the answer to the last question of keyOf for what follows it, as most blocks that die together were born together. It stays
    * right when an older snapshot goes: nothing is ever asked between the two.
@@ -155,15 +170,24 @@ export class Dataset {
   }
 
   /** Of a snapshot: the heads of its clones, or what follows it in another directory's line. */
-  get clones(): ReadonlySet<Dataset> {
-    return this.#clones ?? NO_CLONES;
+  get clones(): Iterable<Dataset> {
+    const clones = this.#clones;
+    return clones instanceof Dataset ? [clones] : (clones ?? NO_CLONES);
+  }
+  get hasClones(): boolean {
+    const clones = this.#clones;
+    return clones instanceof Set ? clones.size > 0 : clones !== undefined;
   }
   addClone(clone: Dataset): void {
-    this.#clones ??= new Set();
-    this.#clones.add(clone);
+    const clones = this.#clones;
+    if (clones === undefined) this.#clones = clone;
+    else if (clones instanceof Set) clones.add(clone);
+    else this.#clones = new Set([clones, clone]);
   }
   removeClone(clone: Dataset): void {
-    this.#clones?.delete(clone);
+    const clones = this.#clones;
+    if (clones instanceof Set) clones.delete(clone);
+    else if (clones === clone) this.#clones = undefined;
   }
 
   get isSnapshot(): boolean {
@@ -187,8 +211,11 @@ export class Dataset {
     // An older snapshot may have been asked the same: blocks of one group die in clone after clone.
     while (at !== undefined && at.group >= birth && at.#askedBirth !== birth) at = at.previous;
     const key = at === undefined ? 0 : at.#askedBirth === birth ? at.#askedKey : at.group;
-    previous.#askedBirth = birth;
-    previous.#askedKey = key;
+    // All on the way have the same answer: clones may be written to in any order.
+    for (let asked: Dataset | undefined = previous; asked !== undefined && asked !== at; asked = asked.previous) {
+      asked.#askedBirth = birth;
+      asked.#askedKey = key;
+    }
     return key;
   }
 

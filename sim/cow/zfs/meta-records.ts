@@ -6,46 +6,86 @@ import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList } from "./dead-list.ts";
 import { Dataset, Directory } from "./dsl.ts";
-import type { MetaRecord } from "./meta-set.ts";
+import type { DatasetRecord, DirectoryRecord, MetaRecord } from "./meta-set.ts";
 
-const NO_PROPERTIES: readonly never[] = [];
-
-export function frozenDirectory(directory: Directory, tables: BlockPointer | undefined): MetaRecord {
-  return {
-    kind: "zfs.directory-object",
+/** A directory as it is written: the record of an earlier group where that says the same. */
+export function frozenDirectory(directory: Directory, tables: BlockPointer | undefined): DirectoryRecord {
+  const parent = directory.parent?.id ?? 0;
+  const origin = directory.origin?.id ?? 0;
+  const { id, name, propertyList: properties, usage, record } = directory;
+  const { head, snapshots, promised, logical } = usage;
+  const isSame =
+    record?.head === head &&
+    record.snapshots === snapshots &&
+    record.promised === promised &&
+    record.logical === logical &&
+    record.name === name &&
+    record.parent === parent &&
+    record.origin === origin &&
+    record.properties === properties &&
+    record.tables === tables;
+  if (record !== undefined && isSame) return record;
+  const kind = "zfs.directory-object";
+  const made = {
+    kind,
     length: SECTOR,
-    id: directory.id,
-    name: directory.name,
-    parent: directory.parent?.id ?? 0,
-    origin: directory.origin?.id ?? 0,
-    properties: directory.properties.size === 0 ? NO_PROPERTIES : [...directory.properties],
-    head: directory.usage.head,
-    snapshots: directory.usage.snapshots,
-    promised: directory.usage.promised,
-    logical: directory.usage.logical,
+    id,
+    name,
+    parent,
+    origin,
+    properties,
+    head,
+    snapshots,
+    promised,
+    logical,
     tables,
-  };
+  } as const;
+  directory.record = made;
+  return made;
 }
 
-export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined): MetaRecord {
-  return {
+/** The same of a dataset. */
+export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined): DatasetRecord {
+  const directory = dataset.directory.id;
+  const previous = dataset.previous?.id ?? 0;
+  const next = dataset.next?.id ?? 0;
+  const { id, name, group, created, pointer, referenced, logical, unique, deferred, record } = dataset;
+  const deadList = dataset.deadList.freeze();
+  const isSame =
+    record?.next === next &&
+    record.previous === previous &&
+    record.pointer === pointer &&
+    record.group === group &&
+    record.unique === unique &&
+    record.referenced === referenced &&
+    record.logical === logical &&
+    record.deadList === deadList &&
+    record.directory === directory &&
+    record.name === name &&
+    record.created === created &&
+    record.deferred === deferred &&
+    record.tables === tables;
+  if (record !== undefined && isSame) return record;
+  const made: DatasetRecord = {
     kind: "zfs.dataset-object",
     length: SECTOR,
-    id: dataset.id,
-    directory: dataset.directory.id,
-    name: dataset.name,
-    previous: dataset.previous?.id ?? 0,
-    next: dataset.next?.id ?? 0,
-    group: dataset.group,
-    created: dataset.created,
-    pointer: dataset.pointer,
-    referenced: dataset.referenced,
-    logical: dataset.logical,
-    unique: dataset.unique,
-    deadList: dataset.deadList.freeze(),
-    deferred: dataset.deferred,
+    id,
+    directory,
+    name,
+    previous,
+    next,
+    group,
+    created,
+    pointer,
+    referenced,
+    logical,
+    unique,
+    deadList,
+    deferred,
     tables,
   };
+  dataset.record = made;
+  return made;
 }
 
 /** Builds directories and datasets from their records. @returns the root, and all by number. */
@@ -87,10 +127,7 @@ export function thawed(
   return { root, objects };
 }
 
-function thawedDataset(
-  record: MetaRecord & { readonly kind: "zfs.dataset-object" },
-  objects: ReadonlyMap<number, Directory | Dataset>,
-): Dataset {
+function thawedDataset(record: DatasetRecord, objects: ReadonlyMap<number, Directory | Dataset>): Dataset {
   const directory = objects.get(record.directory) as Directory;
   const made = record.name === undefined ? directory.head : new Dataset(record.id, directory, record.name);
   if (record.name !== undefined) directory.addSnapshot(made);

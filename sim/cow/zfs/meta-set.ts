@@ -32,41 +32,47 @@ const OBJECTS_A_BLOCK = 16;
 const OBJECT_BYTES = 128;
 /** Objects that the root holds before the tree is written. */
 const ROOT_OBJECTS_MAX = 32;
+/** How long the list of them becomes, with what they were before, until it is made anew. */
+const CHANGES_MAX = 8 * ROOT_OBJECTS_MAX;
 
-/** An object of the set as it lies on the devices. */
-export type MetaRecord =
-  | {
-      readonly kind: "zfs.directory-object";
-      readonly length: number;
-      readonly id: number;
-      readonly name: string;
-      readonly parent: number;
-      readonly origin: number;
-      readonly properties: readonly (readonly [string, string])[];
-      readonly head: number;
-      readonly snapshots: number;
-      readonly promised: number;
-      readonly logical: number;
-      readonly tables: BlockPointer | undefined;
-    }
-  | {
-      readonly kind: "zfs.dataset-object";
-      readonly length: number;
-      readonly id: number;
-      readonly directory: number;
-      readonly name: string | undefined;
-      readonly previous: number;
-      readonly next: number;
-      readonly group: number;
-      readonly created: number;
-      readonly pointer: BlockPointer | undefined;
-      readonly referenced: number;
-      readonly logical: number;
-      readonly unique: number;
-      readonly deadList: DeadListRecord;
-      readonly deferred: boolean;
-      readonly tables: BlockPointer | undefined;
-    };
+/** A directory as it lies on the devices. */
+export interface DirectoryRecord {
+  readonly kind: "zfs.directory-object";
+  readonly length: number;
+  readonly id: number;
+  readonly name: string;
+  readonly parent: number;
+  readonly origin: number;
+  readonly properties: readonly (readonly [string, string])[];
+  readonly head: number;
+  readonly snapshots: number;
+  readonly promised: number;
+  readonly logical: number;
+  readonly tables: BlockPointer | undefined;
+}
+
+/** A head or a snapshot as it lies on the devices. */
+export interface DatasetRecord {
+  readonly kind: "zfs.dataset-object";
+  readonly length: number;
+  readonly id: number;
+  readonly directory: number;
+  readonly name: string | undefined;
+  readonly previous: number;
+  readonly next: number;
+  readonly group: number;
+  readonly created: number;
+  readonly pointer: BlockPointer | undefined;
+  readonly referenced: number;
+  readonly logical: number;
+  readonly unique: number;
+  readonly deadList: DeadListRecord;
+  readonly deferred: boolean;
+  readonly tables: BlockPointer | undefined;
+}
+
+/** An object of the set. */
+export type MetaRecord = DirectoryRecord | DatasetRecord;
 
 /** A block of objects. */
 interface ObjectsRecord {
@@ -82,8 +88,13 @@ export interface MetaRootRecord {
   readonly levels: number;
   readonly nextId: number;
   readonly rootDirectory: number;
-  /** Objects that the tree does not have, or has otherwise; and numbers that it has and the set has not. */
+  /**
+   * Objects that the tree does not have, or has otherwise: the first `changes` of this list, which later roots go on with. Of two with
+   * one number the later counts.
+   */
   readonly changed: readonly MetaRecord[];
+  readonly changes: number;
+  /** Numbers that the tree or `changed` has and the set has not. */
   readonly removed: readonly number[];
   readonly tables: readonly BlockPointer[];
   readonly history: readonly BlockPointer[];
@@ -92,8 +103,21 @@ export interface MetaRootRecord {
 /** Bytes that every group writes of the set's root, the pool's object directory and the log of space maps. */
 export const ROOT_BYTES: number = 3 * SECTOR;
 
-/** How an object is written: the parts that only its owner knows. */
+/** How an object is written: the parts that only its owner knows. @returns the very record of an earlier group where it would be the same. */
 export type FreezeObject = (id: number, tables: BlockPointer | undefined) => MetaRecord;
+
+const NONE_REMOVED: readonly never[] = [];
+
+/** The objects that a root holds beside the tree, by number. */
+function changedIn({ changed = [], changes = 0, removed = NONE_REMOVED }: Partial<MetaRootRecord>): Map<number, MetaRecord> {
+  const found = new Map<number, MetaRecord>();
+  for (let index = 0; index < changes; index++) {
+    const record = changed[index] as MetaRecord;
+    found.set(record.id, record);
+  }
+  for (const id of removed) found.delete(id);
+  return found;
+}
 
 export class MetaSet implements TreeIo {
   readonly fanShift: number = FAN_SHIFT;
@@ -108,7 +132,11 @@ export class MetaSet implements TreeIo {
   /** What the root holds beside the tree. */
   readonly #newer: Map<number, MetaRecord>;
   readonly #gone: Set<number>;
+  /** How the objects in `#newer` came there, one after the other: the roots that were written share it, so that each costs what it changes. */
+  #changes: MetaRecord[];
   readonly #tables = new Map<number, BlockPointer>();
+  /** What tables of a size look like: all alike. */
+  readonly #systemContents = new Map<number, Content>();
   readonly #tree: BlockTree;
   /** Replaced when they grow, as a root that was written has them. */
   #base: readonly BlockPointer[];
@@ -127,7 +155,8 @@ export class MetaSet implements TreeIo {
     this.#store = store;
     this.#pointer = pointer;
     this.#tree = new BlockTree(this, root.top, root.levels ?? 2);
-    this.#newer = new Map((root.changed ?? []).map((record) => [record.id, record]));
+    this.#newer = changedIn(root);
+    this.#changes = [...this.#newer.values()];
     this.#gone = new Set(root.removed);
     this.#base = root.tables ?? [];
     this.#history = root.history ?? [];
@@ -183,13 +212,21 @@ export class MetaSet implements TreeIo {
   }
 
   #system(length: number): BlockPointer | Errno {
-    const record: SystemRecord = { kind: "zfs.system", length };
-    return this.#write(record, 0, length);
+    let content = this.#systemContents.get(length);
+    if (content === undefined) {
+      const record: SystemRecord = { kind: "zfs.system", length };
+      content = Content.record(record);
+      this.#systemContents.set(length, content);
+    }
+    return this.#writeContent(content, 0, length);
   }
 
   #write(record: BlockRecord, level: number, logicalSize: number): BlockPointer | Errno {
-    const physicalSize = record.length;
-    const content = Content.record(record);
+    return this.#writeContent(Content.record(record), level, logicalSize);
+  }
+
+  #writeContent(content: Content, level: number, logicalSize: number): BlockPointer | Errno {
+    const physicalSize = content.length;
     const made = this.#store.write({ kind: "mos", level, content, logicalSize, physicalSize, copies: COPIES });
     if (isErrno(made)) return made;
     this.allocated += allocatedSize(made);
@@ -226,7 +263,13 @@ export class MetaSet implements TreeIo {
       this.#newer.delete(id);
       this.#gone.add(id);
     }
-    for (const id of this.#changed) this.#newer.set(id, freeze(id, this.#tables.get(id)));
+    for (const id of this.#changed) {
+      const record = freeze(id, this.#tables.get(id));
+      if (record === this.#newer.get(id)) continue;
+      this.#newer.set(id, record);
+      this.#changes.push(record);
+    }
+    if (this.#changes.length > CHANGES_MAX) this.#changes = [...this.#newer.values()];
     const failed = this.#newer.size + this.#gone.size > ROOT_OBJECTS_MAX ? this.#syncTree() : undefined;
     if (failed !== undefined) return failed;
     const top = this.#tree.settle();
@@ -241,18 +284,27 @@ export class MetaSet implements TreeIo {
     for (const block of [...blocks].sort((one, other) => one - other)) {
       const known = this.#objectsOf(block);
       if (isErrno(known)) return known;
-      const objects: MetaRecord[] = [];
-      for (let id = block * OBJECTS_A_BLOCK; id < (block + 1) * OBJECTS_A_BLOCK; id++) {
-        const object = this.#newer.get(id) ?? (this.#gone.has(id) ? undefined : known.find((one) => one.id === id));
-        if (object !== undefined) objects.push(object);
-      }
+      const objects = this.#merged(block, known);
       const written = objects.length === 0 ? undefined : this.#writeObjects(objects);
       const failed = isErrno(written) ? written : this.#tree.set(block, written);
       if (failed !== undefined) return failed;
     }
     this.#newer.clear();
     this.#gone.clear();
+    this.#changes = [];
     return undefined;
+  }
+
+  /** The objects of a block as they are. @param known - those that the tree has, by number. */
+  #merged(block: number, known: readonly MetaRecord[]): MetaRecord[] {
+    const objects: MetaRecord[] = [];
+    let at = 0;
+    for (let id = block * OBJECTS_A_BLOCK; id < (block + 1) * OBJECTS_A_BLOCK; id++) {
+      const older = known[at]?.id === id ? known[at++] : undefined;
+      const object = this.#newer.get(id) ?? (this.#gone.has(id) ? undefined : older);
+      if (object !== undefined) objects.push(object);
+    }
+    return objects;
   }
 
   #objectsOf(block: number): readonly MetaRecord[] | Errno {
@@ -276,8 +328,9 @@ export class MetaSet implements TreeIo {
       levels,
       nextId: this.nextId,
       rootDirectory: this.rootDirectory,
-      changed: [...this.#newer.values()],
-      removed: [...this.#gone],
+      changed: this.#changes,
+      changes: this.#changes.length,
+      removed: this.#gone.size === 0 ? NONE_REMOVED : [...this.#gone],
       tables: this.#base,
       history: this.#history,
     };

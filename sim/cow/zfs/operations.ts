@@ -74,7 +74,9 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     snapshot.pointer = head.pointer;
     snapshot.referenced = head.referenced;
     snapshot.logical = head.logical;
+    const fresh = snapshot.deadList;
     snapshot.deadList = head.deadList;
+    head.deadList = fresh;
     snapshot.previous = head.previous;
     snapshot.next = head;
     const { previous } = head;
@@ -87,7 +89,6 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
       pool.meta.change(previous.id);
     }
     head.previous = snapshot;
-    head.deadList = new DeadList();
     head.unique = 0;
     settlePromise(head.directory);
     pool.meta.change(snapshot.id);
@@ -214,7 +215,7 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
     if (origin === undefined) return undefined;
     origin.removeClone(head);
     pool.meta.change(origin.id);
-    if (origin.deferred && origin.clones.size === 0) endSnapshot(pool, origin);
+    if (origin.deferred && !origin.hasClones) endSnapshot(pool, origin);
     return undefined;
   });
 }
@@ -222,7 +223,7 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
 /** Marks a snapshot to be destroyed with its last clone, or destroys it when it has none (zfs destroy -d). */
 export function deferDestroy(pool: Pool, snapshot: Dataset): void {
   pool.syncGroup(() => {
-    if (snapshot.clones.size === 0) endSnapshot(pool, snapshot);
+    if (!snapshot.hasClones) endSnapshot(pool, snapshot);
     else {
       snapshot.deferred = true;
       pool.meta.change(snapshot.id);

@@ -35,6 +35,15 @@ export interface SpaceOfDevice {
   readonly ashift: number;
 }
 
+const NO_PLACES: readonly never[] = [];
+
+/** Places with one more, in a list that is no longer than they are: as many are kept as there are blocks in the pool. */
+function withPlace(places: readonly Dva[], place: Dva): readonly Dva[] {
+  const [first, second] = places;
+  if (first === undefined) return [place];
+  return second === undefined ? [first, place] : [first, second, place];
+}
+
 export class PoolSpace {
   /** Bytes of all metaslabs. */
   readonly capacity: number;
@@ -66,15 +75,15 @@ export class PoolSpace {
   }
 
   /** Places for the copies of a block of `size` bytes; undefined when there is no room for one of them. */
-  allocate(size: number, copies: number): Dva[] | undefined {
-    const places: Dva[] = [];
+  allocate(size: number, copies: number): readonly Dva[] | undefined {
+    let places: readonly Dva[] = NO_PLACES;
     for (let copy = 0; copy < copies; copy++) {
       const place = this.#place(size, copy);
       if (place === undefined) {
         for (const one of places) this.#release(one);
         return undefined;
       }
-      places.push(place);
+      places = withPlace(places, place);
     }
     return places;
   }

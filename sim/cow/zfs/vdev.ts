@@ -15,6 +15,7 @@ import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { alignDown, alignUp, bytes, KIB, MIB } from "../../core/units.ts";
 import type { Dva } from "./block-pointer.ts";
 
+const LABELS = 4;
 const LABEL_BYTES: number = KIB(256);
 const RING_OFFSET: number = KIB(128);
 const RING_BYTES: number = KIB(128);
@@ -77,9 +78,9 @@ export function usableBytes(device: BlockDevice): number {
   return alignDown(device.size, LABEL_BYTES) - FRONT_BYTES - BACK_BYTES;
 }
 
-function labelOffsets(device: BlockDevice): number[] {
-  const end = alignDown(device.size, LABEL_BYTES);
-  return [0, LABEL_BYTES, end - 2 * LABEL_BYTES, end - LABEL_BYTES];
+/** Where one of a device's labels begins: two are at its beginning, two at its end. */
+function labelOffset(device: BlockDevice, label: number): number {
+  return label < 2 ? label * LABEL_BYTES : alignDown(device.size, LABEL_BYTES) - (LABELS - label) * LABEL_BYTES;
 }
 
 function slotBytes(ashift: number): number {
@@ -103,8 +104,8 @@ export function writeLabels(tops: readonly TopLevel[], of: Pick<LabelRecord, "po
   for (const [top, { children, ashift }] of tops.entries()) {
     for (const [child, device] of children.entries()) {
       const record: LabelRecord = { kind: "zfs.label", length: 4096, ...of, top, child, shape, ashift };
-      for (const at of labelOffsets(device)) {
-        const failed = device.write(bytes(at + CONFIG_OFFSET), padded(record, CONFIG_BYTES));
+      for (let label = 0; label < LABELS; label++) {
+        const failed = device.write(bytes(labelOffset(device, label) + CONFIG_OFFSET), padded(record, CONFIG_BYTES));
         if (failed !== undefined) return failed;
       }
     }
@@ -114,8 +115,8 @@ export function writeLabels(tops: readonly TopLevel[], of: Pick<LabelRecord, "po
 
 /** The label of a device: of the first of its four that is whole. */
 export function readLabel(device: BlockDevice): LabelRecord | undefined {
-  for (const at of labelOffsets(device)) {
-    const record = firstRecord(device.read(bytes(at + CONFIG_OFFSET), bytes(4096)));
+  for (let label = 0; label < LABELS; label++) {
+    const record = firstRecord(device.read(bytes(labelOffset(device, label) + CONFIG_OFFSET), bytes(4096)));
     if (record?.kind === "zfs.label") return record as LabelRecord;
   }
   return undefined;
@@ -130,6 +131,8 @@ function onSides(
   group: number,
   work: (device: BlockDevice) => Errno | undefined,
 ): Errno | undefined {
+  // A side that is alone has none to fall behind.
+  if (devices.length === 1) return work(devices[0] as BlockDevice);
   let error: Errno = EIO;
   let failed = NO_DEVICES;
   for (const device of devices) {
@@ -152,8 +155,8 @@ export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecor
     const whole = top.behind.size === 0 ? top.children : top.children.filter((device) => !top.behind.has(device));
     const failed = onSides(top, whole, record.group, (device) => {
       let wrong: Errno | undefined;
-      for (const label of labelOffsets(device)) {
-        const one = device.write(bytes(label + at), content);
+      for (let label = 0; label < LABELS; label++) {
+        const one = device.write(bytes(labelOffset(device, label) + at), content);
         wrong ??= one;
       }
       return wrong;
@@ -180,8 +183,8 @@ export function readUberblock(tops: readonly TopLevel[], guid: number): Uberbloc
 
 function newestOn(device: BlockDevice, slot: number, guid: number): UberblockRecord | undefined {
   let newest: UberblockRecord | undefined;
-  for (const label of labelOffsets(device)) {
-    const ring = device.read(bytes(label + RING_OFFSET), bytes(RING_BYTES));
+  for (let label = 0; label < LABELS; label++) {
+    const ring = device.read(bytes(labelOffset(device, label) + RING_OFFSET), bytes(RING_BYTES));
     if (isErrno(ring)) continue;
     for (let at = 0; at < RING_BYTES; at += slot) {
       const record = firstRecord(ring.slice(at, at + UBERBLOCK_BYTES)) as UberblockRecord | undefined;

@@ -45,9 +45,14 @@ export function findDataset(pool: Pool, name: string): Dataset | undefined {
 }
 
 function findDirectory(pool: Pool, path: string): Directory | undefined {
-  const names = path.split("/");
-  let at: Directory | undefined = names[0] === pool.root.name ? pool.root : undefined;
-  for (let index = 1; index < names.length; index++) at = at?.children.get(names[index] as string);
+  let slash = path.indexOf("/");
+  const top = slash < 0 ? path : path.slice(0, slash);
+  let at: Directory | undefined = top === pool.root.name ? pool.root : undefined;
+  while (slash >= 0 && at !== undefined) {
+    const start = slash + 1;
+    slash = path.indexOf("/", start);
+    at = at.children.get(path.slice(start, slash < 0 ? path.length : slash));
+  }
   return at;
 }
 
@@ -129,12 +134,13 @@ function isLogUnplayed(pool: Pool, head: Dataset): boolean {
 
 /** zfs snapshot. */
 export function zfsSnapshot(pool: Pool, path: string): string | undefined {
-  const [dataset = "", name] = path.split("@", 2);
-  if (name === undefined) return `cannot snapshot '${path}': missing '@' delimiter in snapshot name`;
+  const at = path.indexOf("@");
+  if (at < 0) return `cannot snapshot '${path}': missing '@' delimiter in snapshot name`;
   const fault = nameFault(pool, path);
   if (fault !== undefined) return `cannot create snapshot '${path}': ${fault}`;
-  const directory = openDirectory(pool, dataset);
+  const directory = openDirectory(pool, path.slice(0, at));
   if (typeof directory === "string") return directory;
+  const name = path.slice(at + 1);
   if (directory.named.has(name)) return `cannot create snapshot '${path}': dataset already exists`;
   if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
   // Blocks that become the snapshot's are promised to the head once more.

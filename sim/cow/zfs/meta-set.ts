@@ -339,7 +339,7 @@ export class MetaSet implements TreeIo {
     if (this.#pointer !== undefined) this.kill(this.#pointer);
     this.#pointer = written;
     this.#changed.clear();
-    this.#removed.clear();
+    if (this.#removed.size > 0) this.#removed.clear();
     return written;
   }
 

@@ -270,7 +270,8 @@ export class Pool {
     store.space.groupDone(store.group);
     store.group += 1;
     this.counters.groups += 1;
-    this.#toWrite.clear();
+    // Clearing even an empty map makes a new table.
+    if (this.#toWrite.size > 0) this.#toWrite.clear();
     for (const done of this.groupDone) done();
     return undefined;
   }

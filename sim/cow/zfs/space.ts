@@ -54,8 +54,8 @@ export class PoolSpace {
   readonly #groups: Group[] = [];
   #rotor = 0;
   #spent = 0;
-  /** Freed places by transaction group. */
-  readonly #deferred = new Map<number, Dva[]>();
+  /** Freed places by transaction group, in ascending order: two groups or three. */
+  readonly #deferred: { readonly group: number; readonly places: Dva[] }[] = [];
 
   constructor(devices: readonly SpaceOfDevice[]) {
     let capacity = 0;
@@ -152,24 +152,23 @@ export class PoolSpace {
       this.#release(dva);
       return;
     }
-    const waiting = this.#deferred.get(group);
-    if (waiting === undefined) this.#deferred.set(group, [dva]);
-    else waiting.push(dva);
+    const last = this.#deferred.at(-1);
+    if (last?.group === group) last.places.push(dva);
+    else this.#deferred.push({ group, places: [dva] });
   }
 
   /** A transaction group is on the devices: what was freed two groups before may be used again. */
   groupDone(group: number): void {
-    for (const [freed, places] of this.#deferred) {
-      if (freed > group - DEFER_GROUPS) continue;
-      for (const dva of places) this.#release(dva);
-      this.#deferred.delete(freed);
+    for (let first = this.#deferred[0]; first !== undefined && first.group <= group - DEFER_GROUPS; first = this.#deferred[0]) {
+      for (const dva of first.places) this.#release(dva);
+      this.#deferred.shift();
     }
   }
 
   /** Bytes that were freed and wait. */
   get deferredBytes(): number {
     let sum = 0;
-    for (const places of this.#deferred.values()) for (const { size } of places) sum += size;
+    for (const { places } of this.#deferred) for (const { size } of places) sum += size;
     return sum;
   }
 

@@ -57,7 +57,9 @@ export class BlockTree {
 
   /** Data blocks that a tree of this height can have. */
   get #reach(): number {
-    return 2 ** (this.#io.fanShift * (this.levels - 1));
+    const shift = this.#io.fanShift * (this.levels - 1);
+    // A power costs ten times as much as a shift.
+    return shift < 31 ? 1 << shift : 2 ** shift;
   }
 
   /** The pointer of a data block; one that the tree is not high enough for yet has none. */
@@ -75,7 +77,7 @@ export class BlockTree {
   #indexOf(block: number, level: number): number {
     const fan = this.#io.fanShift;
     const shift = fan * (level - 1);
-    // Powers and division cost ten times as much as shifts, which hold for 32 bits.
+    // Shifts hold for 32 bits.
     if (block < 2 ** 32 && shift < 32) return (block >>> shift) & ((1 << fan) - 1);
     return Math.floor(block / 2 ** shift) % 2 ** fan;
   }

@@ -199,9 +199,10 @@ export class ObjectSet implements TreeIo {
   }
 
   writePointers(pointers: readonly (BlockPointer | undefined)[], level: number): BlockPointer | Errno {
-    const length = this.#rounded(indirectLength(this.store.profile, pointers), 2 ** this.store.profile.indirectShift);
+    const bytes = 1 << this.store.profile.indirectShift;
+    const length = this.#rounded(indirectLength(this.store.profile, pointers), bytes);
     const record: IndirectRecord = { kind: "zfs.indirect", length, pointers };
-    return this.#write("indirect", level, record, 2 ** this.store.profile.indirectShift);
+    return this.#write("indirect", level, record, bytes);
   }
 
   #rounded(compressed: number, logical: number): number {

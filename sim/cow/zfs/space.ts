@@ -67,7 +67,8 @@ export class PoolSpace {
         metaslab: Math.floor((copy * count) / COPIES_MAX),
         cursor: 0,
       }));
-      this.#groups.push({ unit: 2 ** ashift, metaslabBytes, bitmaps: new Array(count).fill(undefined), active });
+      // By a shift: what a power gives is kept as a float, and so is every size and sum that comes of it.
+      this.#groups.push({ unit: 1 << ashift, metaslabBytes, bitmaps: new Array(count).fill(undefined), active });
       capacity += count * metaslabBytes;
     }
     this.capacity = capacity;

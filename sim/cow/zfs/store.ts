@@ -61,6 +61,11 @@ function isFileData({ kind, level }: Pick<BlockPointer, "kind" | "level">): bool
   return kind === "data" && level === 0;
 }
 
+function hasRecord(content: Content): boolean {
+  return content.wholeRecord() !== undefined;
+}
+const isAnything = (): boolean => true;
+
 export class BlockStore {
   readonly profile: ZfsProfile;
   readonly tops: readonly TopLevel[];
@@ -117,9 +122,12 @@ export class BlockStore {
     dvas: readonly Dva[],
     { physicalSize, birth }: { readonly physicalSize: number; readonly birth: number },
   ): BlockPointer {
-    const { kind, level, logicalSize } = of;
+    const { kind, level } = of;
     const stamp = of.content.isZero ? 0 : this.#stamp++;
-    const pointer = { dvas, logicalSize, physicalSize, birth: this.group, level, kind, stamp };
+    // As integers of 32 bits, which a block's sizes fit: a float, as lengths of any content are, would be one more object in memory, and so
+    // would every sum that it is part of.
+    const logicalSize = of.logicalSize | 0;
+    const pointer = { dvas, logicalSize, physicalSize: physicalSize | 0, birth: this.group, level, kind, stamp };
     return of.dedup === undefined ? pointer : { ...pointer, dedup: of.dedup, physicalBirth: birth };
   }
 
@@ -148,7 +156,7 @@ export class BlockStore {
     }
     if (cached !== undefined) return cached;
     const isRecord = pointer.kind !== "data" || pointer.physicalSize < pointer.logicalSize;
-    const isWhole = (content: Content): boolean => !isRecord || content.wholeRecord() !== undefined;
+    const isWhole = isRecord ? hasRecord : isAnything;
     for (const dva of pointer.dvas) {
       const found = readAt(this.tops, { dva, birth: physicalBirth(pointer) }, pointer.physicalSize, isWhole);
       if (isErrno(found)) continue;

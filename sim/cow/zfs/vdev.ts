@@ -84,7 +84,7 @@ function labelOffset(device: BlockDevice, label: number): number {
 }
 
 function slotBytes(ashift: number): number {
-  return Math.max(UBERBLOCK_BYTES, 2 ** ashift);
+  return Math.max(UBERBLOCK_BYTES, 1 << ashift);
 }
 
 function padded(record: BlockRecord, to: number): Content {

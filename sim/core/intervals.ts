@@ -327,24 +327,24 @@ export class IntervalMap<T> {
       this.#leafAt = 0;
       this.#at = 0;
     }
-    if ((this.#leaves[this.#leafAt] as Leaf<T>).count === LEAF_RANGES) this.#split();
+    if ((this.#leaves[this.#leafAt] as Leaf<T>).count === LEAF_RANGES) this.#split(range.start);
     putInto(this.#own(this.#leafAt), this.#at, range);
     if (this.#at === 0) this.#firsts[this.#leafAt] = range.start;
   }
 
-  /** Makes room in the place's full leaf. Behind the last range of all a new leaf begins, so that ascending insertions fill leaves. */
-  #split(): void {
+  /** Makes room in the place's full leaf: at the place where ascending insertions go on, so that they fill leaves, else in the middle. */
+  #split(start: number): void {
     const leaf = this.#own(this.#leafAt);
     const next = newLeaf<T>(this.#owner, LEAF_RANGES);
-    const appending = this.#at === leaf.count && this.#leafAt === this.#leaves.length - 1;
-    const middle = appending ? leaf.count : LEAF_RANGES / 2;
+    const isLast = this.#at === leaf.count && this.#leafAt === this.#leaves.length - 1;
+    const ascends = isLast || (2 * this.#at > LEAF_RANGES && endIn(leaf, this.#at - 1) === start);
+    const middle = ascends ? this.#at : LEAF_RANGES / 2;
     moveTail(leaf, middle, next);
     this.#leaves.splice(this.#leafAt + 1, 0, next);
-    this.#firsts.splice(this.#leafAt + 1, 0, appending ? 0 : startIn(next, 0));
-    if (appending || this.#at > middle) {
-      this.#leafAt += 1;
-      this.#at -= middle;
-    }
+    this.#firsts.splice(this.#leafAt + 1, 0, next.count === 0 ? 0 : startIn(next, 0));
+    if (next.count > 0 && this.#at <= middle) return;
+    this.#leafAt += 1;
+    this.#at -= middle;
   }
 
   /** Makes [start, end) part of the neighbours that it joins. @returns false when it joins none. */

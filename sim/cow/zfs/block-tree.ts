@@ -173,12 +173,14 @@ export class BlockTree {
     const { slots } = slot;
     let used = 0;
     for (let index = 0; index < slots.length; index++) {
-      const below = this.#settle(slots[index]);
+      const before = slots[index];
+      // Most pointers stay as they are.
+      const below = isChanged(before) ? this.#settle(before) : before;
       if (isErrno(below)) return below;
-      slots[index] = below;
+      if (below !== before || below === undefined) slots[index] = below;
       if (below !== undefined) used = index + 1;
     }
-    slots.length = used;
+    if (slots.length !== used) slots.length = used;
     this.#drop(slot.old);
     if (used === 0) return undefined;
     // The list becomes the record's own: nothing holds the changed block from here on.

@@ -19,6 +19,15 @@ describe("10: branches", () => {
     expect(lab.rows("/b/rw")).toEqual(["/new file"]);
   });
 
+  test("a directory over a file of a branch below is itself alone", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { d: "file" });
+    const { task, fs } = lab.enter(`br:${lab.branch("rw", { "d/": "", "d/x": "x" })}=rw:${low}=ro+wh`);
+    expect([list(task, "/d"), list(task, "/")]).toEqual([["x"], ["d"]]);
+    expect(must(task.stat("/d")).nlink).toBe(2);
+    fs.check();
+  });
+
   test("an unknown permission is ro", () => {
     const lab = new AufsLab();
     const { task } = lab.enter(`br:${lab.branch("a")}=nonsense`);

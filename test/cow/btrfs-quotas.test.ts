@@ -158,6 +158,23 @@ test("a rescan counts what snapshots of many nodes share, and a subvolume that g
   lab.fs.check();
 });
 
+// Its leaves are the origin's: only btrfs_qgroup_trace_subtree tells that what they refer to has one user less.
+test("a snapshot that goes leaves to its origin alone the files that both had", () => {
+  const lab = new BtrfsLab();
+  must(lab.subvolume("/m/a"));
+  for (let n = 0; n < 40; n++) must(lab.write(`/m/a/${n}`, Content.pattern(n, 1800)));
+  for (let n = 0; n < 4; n++) must(lab.write(`/m/a/data-${n}`, Content.pattern(n, KIB(64))));
+  must(lab.snapshot("/m/a", "/m/s"));
+  lab.quota();
+  lab.settle();
+  const shared = qgroupsOf(lab)[1];
+  expect([shared?.[0], shared?.[2]]).toEqual([256, KIB(16)]);
+  must(lab.remove("/m/s"));
+  lab.settle();
+  expect(qgroupsOf(lab)[1]).toEqual([256, shared?.[1], shared?.[1]]);
+  lab.fs.check();
+});
+
 // qgroup_snapshot_quick_inherit: all of 1/0 is its own, so a snapshot within it adds a node, and nothing stands still.
 test("a snapshot into the one group of its source that shares nothing is counted at once", () => {
   const { lab } = labWithGroups();

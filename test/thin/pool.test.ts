@@ -56,6 +56,26 @@ describe("blocks", () => {
     checkPool(pool);
   });
 
+  // process_shared_bio: io_overwrites_block spares the copy (drivers/md/dm-thin.c).
+  test("that are shared are copied for a piece of them, and not at all for what overwrites them whole", () => {
+    const on = disks({ data: 8, metadata: 256 });
+    const pool = openPool(on);
+    expect(sendMessage(pool, "create_thin 1")).toBeUndefined();
+    const one = openVolume(pool, 1);
+    for (const block of [0, 1]) expect(one.write(bytes(block * BLOCK), sectors(1, 128))).toBeUndefined();
+    expect(sendMessage(pool, "create_snap 2 1")).toBeUndefined();
+    const { counters } = on.data;
+    const before = { ...counters };
+    expect(one.write(bytes(0), sectors(2, 128))).toBeUndefined();
+    expect([counters.reads - before.reads, counters.writtenBytes - before.writtenBytes]).toEqual([0, BLOCK]);
+    expect(one.write(bytes(BLOCK), sectors(2, 1))).toBeUndefined();
+    expect([counters.readBytes - before.readBytes, counters.writtenBytes - before.writtenBytes]).toEqual([
+      BLOCK,
+      2 * BLOCK + 512,
+    ]);
+    checkPool(pool);
+  });
+
   test("that a volume never wrote read as zeros, in a pool that zeroes and in one that does not", () => {
     for (const features of [[], ["skip_block_zeroing"]]) {
       const devices = disks({ data: 8, metadata: 256 });

@@ -183,3 +183,16 @@ test("a snapshot into the one group of its source that shares nothing is counted
   expect(qgroupsOf(lab).at(-1)).toEqual(["2/0", KIB(64 + 128 + 48), KIB(64 + 128 + 48)]);
   lab.fs.check();
 });
+
+test("a snapshot into a group that does not have its source is counted by a rescan alone", () => {
+  const { lab } = labWithGroups();
+  const other = qgroupId(1, 5);
+  expect(createQgroup(lab.fs, other)).toBeUndefined();
+  must(lab.snapshot("/m/a", "/m/s", false, [other]));
+  lab.settle();
+  const groupOfOther = (): readonly unknown[] | undefined => qgroupsOf(lab).find(([id]) => id === "1/5");
+  expect(groupOfOther()).toEqual(["1/5", 0, 0]);
+  expect(rescanQuota(lab.fs)).toBeUndefined();
+  expect(groupOfOther()).toEqual(["1/5", KIB(80), KIB(16)]);
+  lab.fs.check();
+});

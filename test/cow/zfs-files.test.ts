@@ -9,6 +9,7 @@ import { E2BIG, EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTSUP, ENXIO } from "../..
 import { GIB, KIB, MIB, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { zfsGet } from "../../sim/cow/zfs/listing.ts";
 import { BLOCK_SIZE } from "../../sim/cow/zfs/records.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, newAttributes } from "../../sim/vfs/filesystem.ts";
 import { IMMUTABLE, NO_DUMP } from "../../sim/vfs/inode-flags.ts";
@@ -196,6 +197,20 @@ test("names are made in a folder that is there, and taken from one that has them
   expect(fs.rmdir(fs.root, name)).toBe(ENOENT);
   fs.drop(gone);
   fs.check();
+  checkPool(pool);
+});
+
+test("a large folder that loses a name has that name's leaf written anew, not all", () => {
+  const { pool, files } = mounted();
+  files.mkdir("/d");
+  for (let n = 0; n < 3000; n++) files.make(`/d/a-rather-long-name-of-a-file-${n}`);
+  const bytesOf = (path: string, property: string): number => Number(zfsGet(pool, [property], path)?.[0]?.[2]);
+  expect(zfsSnapshot(pool, "tank@s")).toBeUndefined();
+  expect(files.unlink("/d/a-rather-long-name-of-a-file-7")).toBeUndefined();
+  expect(zfsSnapshot(pool, "tank@t")).toBeUndefined();
+  expect(bytesOf("tank@t", "referenced")).toBeGreaterThan(KIB(400));
+  expect(bytesOf("tank@t", "written")).toBeLessThan(KIB(50));
+  files.fs.check();
   checkPool(pool);
 });
 

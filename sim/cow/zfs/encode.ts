@@ -151,7 +151,7 @@ function putAttributes(at: number, columns: DnodeColumns, index: number): void {
     putTime(to, times[index * TIMES + n]);
     to += 16;
   }
-  put64(to, word(NLINK) + (isDirectory ? 0 : 0));
+  put64(to, word(NLINK));
   put64(to + 8, 0);
   put64(to + 16, 3);
   putTrivialAcl(to + 24, mode);

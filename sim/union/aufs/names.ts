@@ -65,12 +65,4 @@ export class WhiteoutNames {
     }
     return whiteout;
   }
-
-  text(name: Name): string {
-    return this.#names.text(name);
-  }
-
-  intern(text: string): Name {
-    return this.#names.intern(text);
-  }
 }

@@ -330,6 +330,17 @@ describe("14 and 15: create, remove, rename", () => {
     expect(code(task.rename("/p/f", "/q/g", RENAME_EXCHANGE))).toBe("EBUSY");
     expect(lab.rows(upper)).toEqual(["/q dir"]);
   });
+
+  test("a file is exchanged with a folder where the writable branch has both, else it is ENOTDIR (C7)", () => {
+    const lab = new AufsLab();
+    const { task, fs } = lab.over([lab.branch("low", { "low/": "" })]);
+    put(task, "/f", "x");
+    must(task.mkdir("/own", 0o755));
+    expect(code(task.rename("/f", "/low", RENAME_EXCHANGE))).toBe("ENOTDIR");
+    expect(code(task.rename("/f", "/own", RENAME_EXCHANGE))).toBe("ok");
+    expect(read(task, "/own")).toBe("x");
+    fs.check();
+  });
 });
 
 describe("16: inodes, links, listing", () => {

@@ -5,6 +5,7 @@ import type { Name } from "../../sim/core/names.ts";
 import { NO_NODE } from "../../sim/union/nodes.ts";
 import { type NameOfNode, OpenedNames } from "../../sim/union/opened-names.ts";
 import { fileHandle } from "../../sim/vfs/filesystem.ts";
+import { runs } from "../runs.ts";
 
 const FILES = 6;
 const few = fc.integer({ min: 1, max: 2 });
@@ -49,5 +50,6 @@ it("tells what the name by which a file was opened is now, while others of its n
         expect(opened.size).toBe(plain.size);
       }
     }),
+    runs(200),
   );
 });

@@ -5,7 +5,7 @@
  * Interface: every node of a path is own, and those above the leaf have room for two pointers more (levels.ts); functions leave the path where the key belongs.
  */
 import type { Key } from "./key.ts";
-import { insertPointer, raiseRoot, removePointer } from "./levels.ts";
+import { raiseRoot, removePointer } from "./levels.ts";
 import { bytesOf, type Node } from "./node.ts";
 import type { Path } from "./path.ts";
 import type { TreeParts } from "./store.ts";
@@ -175,14 +175,14 @@ function splitLeaf(tree: TreeParts, path: Path, need: Need): void {
     const made = tree.store.allocate(tree, 0);
     const behind = cut.middle <= slot;
     if (cut.alone) {
-      insertPointer(path, 1, { slot: path.slot(1) + (behind ? 1 : 0), key: need.key, child: made });
+      path.node(1).insertChild(path.slot(1) + (behind ? 1 : 0), need.key, made);
       path.set(0, made, 0);
       if (behind) path.slots[1] = path.slot(1) + 1;
       else if (path.slot(1) === 0) tree.lowerKeys(path, 1, need.key);
       return;
     }
     leaf.moveTo(made, { from: cut.middle, to: leaf.count, front: true }, tree.store.format.itemBytes);
-    insertPointer(path, 1, { slot: path.slot(1) + 1, key: made.key(0), child: made });
+    path.node(1).insertChild(path.slot(1) + 1, made.key(0), made);
     if (behind) {
       path.set(0, made, slot - cut.middle);
       path.slots[1] = path.slot(1) + 1;

@@ -5,7 +5,6 @@
  * Interface: nodes of the path from `level` up are own; afterwards the path leads to the same child as before.
  */
 import { assert } from "../core/assert.ts";
-import type { Key } from "./key.ts";
 import type { Node } from "./node.ts";
 import type { Path } from "./path.ts";
 import { pointersMax, type TreeParts } from "./store.ts";
@@ -38,15 +37,6 @@ export function raiseRoot(tree: TreeParts, path: Path): void {
   root.insertChild(0, below.key(0), below);
   tree.root = root.address;
   path.set(level, root, 0);
-}
-
-/** Puts a pointer into the path's node at `level`, which has room. The path's slots stay. */
-export function insertPointer(
-  path: Path,
-  level: number,
-  what: { readonly slot: number; readonly key: Key; readonly child: Node },
-): void {
-  path.node(level).insertChild(what.slot, what.key, what.child);
 }
 
 /** Takes the pointer of a node that is empty out of the path's node at `level`, and frees it. */
@@ -108,7 +98,7 @@ function splitNode(tree: TreeParts, path: Path, level: number, most: number): vo
   const middle = (node.count + 1) >> 1;
   const made = tree.store.allocate(tree, level);
   node.moveTo(made, { from: middle, to: node.count, front: true }, 0);
-  insertPointer(path, level + 1, { slot: path.slot(level + 1) + 1, key: made.key(0), child: made });
+  path.node(level + 1).insertChild(path.slot(level + 1) + 1, made.key(0), made);
   if (path.slot(level) < middle) return;
   path.set(level, made, path.slot(level) - middle);
   path.slots[level + 1] = path.slot(level + 1) + 1;

@@ -1,12 +1,13 @@
 /**
  * `cowlab image export`: an archive's images through a driver's stores into a new archive, or into a folder as a registry has them.
  */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Content } from "../../sim/core/content.ts";
 import { pushImage } from "../images/distribution.ts";
 import { type SaveFormat, savedTar, saveImages } from "../images/save.ts";
 import { InputError, reasonOf } from "../node/input-error.ts";
+import { WholeFile } from "../node/whole-file.ts";
 import { UsageError } from "./exit.ts";
 import { chosen, type DriverImageOptions, must, type OnDriver, onDriver } from "./image-driver.ts";
 
@@ -36,14 +37,14 @@ function exportArchive({ daemon, images, zone }: OnDriver, out: string, format: 
   const saved = images.map((image) => ({ image, tags: daemon.images.tagsOf(image.config.id) }));
   const tar = savedTar(must(saveImages(daemon.images, saved, { format, zone })));
   // What is written may be read from the very file that it replaces.
-  const partial = `${out}.partial`;
+  const file = new WholeFile(out);
   try {
-    writeContent(partial, tar);
-    renameSync(partial, out);
+    for (const piece of tar.chunks()) file.write(piece);
   } catch (error) {
-    rmSync(partial, { force: true });
+    file.abandon();
     throw error;
   }
+  file.close();
   return `${images.length} images, ${tar.length} bytes, ${out}\n`;
 }
 

@@ -56,14 +56,18 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
 }
 
+function lackingIn<T>(value: T | null, parts: readonly (readonly [keyof T & string, string])[]): string | undefined {
+  return parts.find(([key, kind]) => kindOf(value?.[key]) !== kind)?.[0];
+}
+
 /** The first part that a saved run lacks, by its place; undefined for a whole one. */
 function missingIn({ scenarios }: RunDocument): string | undefined {
   for (const [index, scenario] of scenarios.entries()) {
-    const lacking = PARTS.find(([key, kind]) => kindOf((scenario as Partial<ScenarioDocument> | null)?.[key]) !== kind);
-    if (lacking !== undefined) return `scenarios[${index}].${lacking[0]}`;
+    const lacking = lackingIn(scenario, PARTS);
+    if (lacking !== undefined) return `scenarios[${index}].${lacking}`;
     for (const [at, driver] of scenario.drivers.entries()) {
-      const part = DRIVER_PARTS.find(([key, kind]) => kindOf((driver as Partial<DriverDocument> | null)?.[key]) !== kind);
-      if (part !== undefined) return `scenarios[${index}].drivers[${at}].${part[0]}`;
+      const part = lackingIn(driver, DRIVER_PARTS);
+      if (part !== undefined) return `scenarios[${index}].drivers[${at}].${part}`;
     }
   }
   return undefined;

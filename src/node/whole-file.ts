@@ -11,6 +11,7 @@ export class WholeFile {
   readonly #path: string;
   readonly #written: string;
   readonly #fd: number;
+  #isOpen = true;
 
   constructor(path: string) {
     const there = statSync(path, { throwIfNoEntry: false });
@@ -19,19 +20,36 @@ export class WholeFile {
     this.#fd = openSync(this.#written, "w");
   }
 
-  write(text: string): void {
-    const raw = Buffer.from(text);
+  write(piece: string | Uint8Array): void {
+    const raw = typeof piece === "string" ? Buffer.from(piece) : piece;
     try {
       for (let at = 0; at < raw.length; ) at += writeSync(this.#fd, raw, at);
     } catch (error) {
-      closeSync(this.#fd);
-      if (this.#written !== this.#path) rmSync(this.#written, { force: true });
+      this.abandon();
       throw error;
     }
   }
 
   close(): void {
+    this.#end();
+    if (this.#written === this.#path) return;
+    try {
+      renameSync(this.#written, this.#path);
+    } catch (error) {
+      rmSync(this.#written, { force: true });
+      throw error;
+    }
+  }
+
+  /** Ends without the file: what there was stays. */
+  abandon(): void {
+    if (!this.#isOpen) return;
+    this.#end();
+    if (this.#written !== this.#path) rmSync(this.#written, { force: true });
+  }
+
+  #end(): void {
+    this.#isOpen = false;
     closeSync(this.#fd);
-    if (this.#written !== this.#path) renameSync(this.#written, this.#path);
   }
 }

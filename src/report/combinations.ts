@@ -2,16 +2,17 @@
  * The combinations of one scenario's parameters beside each other: a row for each, a column for each driver, and in them the figure that differs.
  */
 import { printable } from "../scenario/problem.ts";
-import { type ColumnDocument, columnFigure, type ScenarioDocument } from "./document.ts";
+import { type ColumnDocument, leadColumn, type ScenarioDocument } from "./document.ts";
 import { cellText } from "./rank.ts";
 import { tableLines } from "./table.ts";
 
-/** The first column whose figures are not all the same, over all drivers and combinations; else the first. */
+/** The column to show, over all drivers and combinations. */
 function leadOf(scenarios: readonly ScenarioDocument[]): ColumnDocument | undefined {
   const columns = [...new Map(scenarios.flatMap((one) => one.columns).map((column) => [column.name, column])).values()];
-  const differs = ({ name }: ColumnDocument): boolean =>
-    new Set(scenarios.flatMap(({ drivers }) => drivers.map((driver) => columnFigure(driver, name)))).size > 1;
-  return columns.find(differs) ?? columns[0];
+  return leadColumn(
+    columns,
+    scenarios.flatMap(({ drivers }) => drivers),
+  );
 }
 
 function tableOf(scenarios: readonly ScenarioDocument[], column: ColumnDocument, width: number): readonly string[] {

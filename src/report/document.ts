@@ -180,6 +180,12 @@ export function columnFigure(driver: DriverDocument, name: string): number {
   return figureOf(driver, name);
 }
 
+/** The first column in which drivers differ, else the first. */
+export function leadColumn(columns: readonly ColumnDocument[], drivers: readonly DriverDocument[]): ColumnDocument | undefined {
+  const differs = ({ name }: ColumnDocument): boolean => new Set(drivers.map((driver) => columnFigure(driver, name))).size > 1;
+  return columns.find(differs) ?? columns[0];
+}
+
 /** Whether something that counts failed: a driver stopped, or an expectation that is no warning. */
 export function hasFailed(scenario: ScenarioDocument): boolean {
   return scenario.drivers.some(({ stopped, expectations }) => stopped !== undefined || expectations.some(failedHard));

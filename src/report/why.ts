@@ -14,7 +14,7 @@ import {
   type Phase,
   type Unit,
 } from "../scenario/metrics.ts";
-import { columnFigure, type DriverDocument, PHASE_WORDS, type ScenarioDocument } from "./document.ts";
+import { columnFigure, type DriverDocument, leadColumn, PHASE_WORDS, type ScenarioDocument } from "./document.ts";
 
 /** Where something was counted, in words. */
 interface Part {
@@ -65,8 +65,7 @@ const MECHANISMS_TOLD = 4;
  */
 export function subjectOf({ columns, drivers }: Pick<ScenarioDocument, "columns" | "drivers">): Subject | undefined {
   const ran = drivers.filter(({ stopped }) => stopped === undefined);
-  const differs = (name: string): boolean => new Set(ran.map((driver) => columnFigure(driver, name))).size > 1;
-  const lead = columnNamed((columns.find(({ name }) => differs(name)) ?? columns[0])?.name ?? "");
+  const lead = columnNamed(leadColumn(columns, ran)?.name ?? "");
   if (lead === undefined) return undefined;
   const { metric, phase } = lead;
   const { title, kind } = metricOf(metric);

@@ -25,14 +25,13 @@ import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, NO_NODE, type Node, 
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { branchOfName } from "./lookup.ts";
-import type { XattrClass } from "./options.ts";
+import { XATTR_CLASSES, type XattrClass } from "./options.ts";
 import { addPseudoLink, linkUp } from "./plink.ts";
 import { copyUpBranch, nearestWritable } from "./policy.ts";
 import type { Aufs, MountedBranch, Place } from "./state.ts";
 import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
 const PERMISSIONS = 0o7777;
-const XATTR_CLASSES: readonly XattrClass[] = ["security", "system", "trusted", "user"];
 const KINDS: ReadonlyMap<number, string> = new Map([
   [S_IFDIR, "directory"],
   [S_IFREG, "file"],
@@ -278,8 +277,7 @@ function copyXattr(upper: MountedBranch, source: Source, inode: Inode, name: str
 }
 
 function xattrClass(name: string): XattrClass {
-  const known = XATTR_CLASSES.find((one) => name.startsWith(`${one}.`));
-  return known ?? "other";
+  return XATTR_CLASSES.find((one) => name.startsWith(`${one}.`)) ?? "other";
 }
 
 function count(aufs: Aufs, source: Source, node: Node, place: Place): void {

@@ -22,7 +22,8 @@ export interface BranchPermission {
 }
 
 /** A namespace of extended attributes; "other" is for all but the four that the kernel has. */
-export type XattrClass = "security" | "system" | "trusted" | "user" | "other";
+export const XATTR_CLASSES = ["security", "system", "trusted", "user", "other"] as const;
+export type XattrClass = (typeof XATTR_CLASSES)[number];
 
 export interface BranchRequest {
   readonly path: string;
@@ -132,7 +133,7 @@ const READ_ONLY = new Set(["ro", "rr"]);
 
 /** The attributes that forgive xattrs which cannot be copied, and whose (AuBrAttr_ICEX…). */
 const ICEX: Readonly<Record<string, readonly XattrClass[]>> = {
-  icex: ["security", "system", "trusted", "user", "other"],
+  icex: XATTR_CLASSES,
   icexsec: ["security"],
   icexsys: ["system"],
   icextr: ["trusted"],

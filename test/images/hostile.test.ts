@@ -1,5 +1,6 @@
 /**
- * Archives made to hurt: each is refused with its own code or contained, in both modes, within two seconds; and nothing half of it stays.
+ * Archives made to hurt: each is refused with its own code or contained, in both modes, and nothing half of it stays. What they cost is measured by
+ * `npm run bench:limits`.
  */
 import { describe, expect, test } from "vitest";
 import { isErrno } from "../../sim/core/errno.ts";
@@ -47,12 +48,9 @@ describe.each(["overlay2", "vfs"])("%s", (driver) => {
 
   test.each(driver === NATIVE ? CASES : entryCases())("strict: $name → $code", { timeout: 20_000 }, async (hostile) => {
     const layers = daemon.layers.layers.length;
-    const start = process.cpuUsage();
     const code = await outcome(daemon, hostile.archive(), "strict");
-    const { user, system } = process.cpuUsage(start);
     const expected = daemon.driver.name === NATIVE ? (hostile.codeNative ?? hostile.code) : hostile.code;
     expect(code).toBe(expected);
-    expect((user + system) / 1e6).toBeLessThan(2);
     if (code !== undefined) {
       expect(daemon.images.images).toEqual([]);
       expect(daemon.layers.layers.length).toBe(layers);
@@ -65,10 +63,7 @@ describe.each(["overlay2", "vfs"])("%s", (driver) => {
   });
 
   test.each(driver === NATIVE ? CASES : [])("docker: $name is refused or contained", { timeout: 20_000 }, async (hostile) => {
-    const start = process.cpuUsage();
     await outcome(daemon, hostile.archive(), "docker");
-    const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1e6).toBeLessThan(2);
     for (const { config } of daemon.images.images) daemon.images.delete(config.id);
     expect(daemon.layers.layers).toEqual([]);
     expect(outside(daemon)).toEqual(before);

@@ -20,6 +20,11 @@ export function wholeAt(record: BlockRecord, offset: number, length: number): Bl
   return offset === 0 && length >= (record.decisiveBytes ?? record.length) ? record : undefined;
 }
 
+/** The block that `length` bytes of a record, from `offset` on, are, whole and alone. */
+export function blockIn(record: BlockRecord, offset: number, length: number): BlockRecord | undefined {
+  return record.blockAt === undefined ? wholeAt(record, offset, length) : record.blockAt(offset, length);
+}
+
 /** The real bytes of a record. */
 export function encodeRecord(record: BlockRecord): Uint8Array {
   if (record.encode === undefined) throw new InvariantError(`a ${record.kind} record has no encoder to bytes`);

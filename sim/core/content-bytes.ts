@@ -2,6 +2,14 @@
  * The bytes behind a Content's runs (content.ts): loops that fill and compare arrays, apart because they are hot and know no runs.
  */
 
+/** Bytes that lie elsewhere and do not change. */
+export interface ByteSource {
+  /** Bytes in all. */
+  readonly length: number;
+  /** Fills the whole of `target` with the bytes from `offset` on, which are there. */
+  readInto(target: Uint8Array, offset: number): void;
+}
+
 /** The 32-bit word number `word` of the pattern of `seed` (two rounds of the murmur3 finalizer over both halves of the index). */
 function patternWord(seed: number, word: number): number {
   let hash = Math.imul((seed ^ word) | 0, 0x85ebca6b) ^ Math.imul((Math.floor(word / 2 ** 32) + 0x27d4eb2f) | 0, 0xc2b2ae35);

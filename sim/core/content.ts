@@ -7,23 +7,15 @@
  * - repeat: a short unit over and over;
  * - literal: given bytes, held by reference: whoever makes one hands the array over and writes it no more;
  * - source: bytes that lie elsewhere (a file of the machine) and are fetched when somebody asks for them;
- * - record: an immutable metadata block (record.kind tells whose) that a filesystem reads back as the object it wrote. A part of
- *   a record is what a torn write leaves: `wholeRecord` then gives undefined, as a checksum would fail.
+ * - record: an immutable metadata block (record.kind tells whose) that a filesystem reads back as the object it wrote (`wholeRecord`), or knows a
+ *   part of (`recordPart`), such as a torn write leaves.
  *
  * Interface: `slice` and `concat` are O(runs touched); nothing is ever copied until `copyTo`, `toBytes` or a digest asks.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert, InvariantError } from "./assert.ts";
-import { type BlockRecord, encodeRecord, wholeAt } from "./block-record.ts";
-import { patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
-
-/** Bytes that lie elsewhere and do not change. */
-export interface ByteSource {
-  /** Bytes in all. */
-  readonly length: number;
-  /** Fills the whole of `target` with the bytes from `offset` on, which are there. */
-  readInto(target: Uint8Array, offset: number): void;
-}
+import { type BlockRecord, blockIn, encodeRecord } from "./block-record.ts";
+import { type ByteSource, patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
 
 /** The kinds of run, as `Content.kind` tells them. */
 export type ContentKind = "zero" | "pattern" | "repeat" | "literal" | "source" | "record" | "rope";
@@ -246,9 +238,12 @@ export class Content {
 
   /** The metadata block that these bytes are, whole and alone; undefined for anything else, a part of one included. */
   wholeRecord(): BlockRecord | undefined {
-    if (this.kind !== "record") return undefined;
-    const record = this.#inner as BlockRecord;
-    return record.blockAt === undefined ? wholeAt(record, this.#offset, this.length) : record.blockAt(this.#offset, this.length);
+    return this.kind === "record" ? blockIn(this.#inner as BlockRecord, this.#offset, this.length) : undefined;
+  }
+
+  /** Of which metadata block these bytes are a part, or all, and where in it they begin; undefined for anything else. */
+  recordPart(): { readonly record: BlockRecord; readonly from: number } | undefined {
+    return this.kind === "record" ? { record: this.#inner as BlockRecord, from: this.#offset } : undefined;
   }
 
   /** Of a literal: the array that has its bytes, and where they begin in it. */

@@ -9,7 +9,7 @@ import { BLOCK_SIZE, blocksIn, type Geometry, groupStart, SECTORS_PER_BLOCK } fr
 import { toolEnvironment } from "./mkfs.ts";
 import { superblockOf } from "./mount.ts";
 import { writeRecord } from "./records.ts";
-import { recoverLog } from "./recovery.ts";
+import { needsRecovery } from "./recovery.ts";
 
 /** XFS_MIN_AG_BLOCKS: a last group with less is left out. */
 const GROUP_BLOCKS_MIN = 64;
@@ -31,9 +31,9 @@ export function growXfs(device: BlockDevice, clock: Clock): Errno | undefined {
   const before = found.geometry;
   const geometry = grownGeometry(before, device.size);
   if (geometry === before) return undefined;
-  const recovered = recoverLog(device, before);
-  if (isErrno(recovered)) return recovered;
-  if (recovered.replayed > 0) return EBUSY;
+  const dirty = needsRecovery(device, before);
+  if (isErrno(dirty)) return dirty;
+  if (dirty) return EBUSY;
   const state = newState(device, geometry, toolEnvironment(clock));
   for (const [project, blocks] of found.projects) state.projects.setLimit(project, blocks);
   for (const group of state.groups) {

@@ -17,6 +17,7 @@ import { Content } from "../../core/content.ts";
 import type { Errno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry, SECTOR_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
+import { IN_FLIGHT_SECTORS } from "./log-search.ts";
 import { type LoggedBuffer, type LogPlace, type LogRecord, type MetadataRecord, writeRecord } from "./records.ts";
 
 /** What of a buffer a checkpoint logs: how many regions, each with a header of its own, and their bytes. */
@@ -45,10 +46,17 @@ const FRAME_BYTES: number = FRAME_OPS * OP_BYTES + 16;
 const COVER_OPS = 5;
 /** An in-core log buffer: 32 KiB, or the log's stripe unit where that is more. A sector of it for each 32 KiB is the header. */
 const BUFFER_BYTES = 32_768;
-/** What a mount makes stale ahead of the head: eight log buffers of the largest size (xlog_clear_stale_blocks). */
-const STALE_SECTORS: number = (8 * 256 * 1024) / SECTOR_SIZE;
-/** A sector of the log that no checkpoint wrote: the magic number of a record's header and no more. */
-const STALE_UNIT: Uint8Array = Uint8Array.from({ length: SECTOR_SIZE }, (_value, at) => [0xfe, 0xed, 0xba, 0xbe][at] ?? 0);
+
+function logUnitBytes({ logUnit }: Geometry): number {
+  return logUnit > 0 ? logUnit * BLOCK_SIZE : SECTOR_SIZE;
+}
+
+/** What a record has at most: bytes of headers, and bytes beside them. */
+export function logBufferOf(geometry: Geometry): { readonly headerBytes: number; readonly dataBytes: number } {
+  const buffer = Math.max(BUFFER_BYTES, logUnitBytes(geometry));
+  const headerBytes = Math.ceil(buffer / BUFFER_BYTES) * SECTOR_SIZE;
+  return { headerBytes, dataBytes: buffer - headerBytes };
+}
 
 /** Adds a buffer's log item: its format structure and the 128-byte pieces that changed, taken as one run. */
 export function measureBuffer(into: LoggedSize, changedBytes: number): void {
@@ -97,10 +105,10 @@ export class Log {
     this.#device = device;
     this.#first = geometry.logStart * SECTORS_PER_BLOCK;
     this.#sectors = geometry.logBlocks * SECTORS_PER_BLOCK;
-    this.#unit = geometry.logUnit > 0 ? geometry.logUnit * BLOCK_SIZE : SECTOR_SIZE;
-    const buffer = Math.max(BUFFER_BYTES, this.#unit);
-    this.#headerBytes = Math.ceil(buffer / BUFFER_BYTES) * SECTOR_SIZE;
-    this.#dataBytes = buffer - this.#headerBytes;
+    this.#unit = logUnitBytes(geometry);
+    const { headerBytes, dataBytes } = logBufferOf(geometry);
+    this.#headerBytes = headerBytes;
+    this.#dataBytes = dataBytes;
   }
 
   get isIdle(): boolean {
@@ -199,7 +207,7 @@ export class Log {
   #makeRoom(total: number): Errno | undefined {
     const sectors = Math.ceil(total / this.#dataBytes) * ((this.#dataBytes + this.#headerBytes) / SECTOR_SIZE);
     assert(sectors < this.#sectors / 2, `a checkpoint of ${sectors} sectors in a log of ${this.#sectors}`);
-    if (this.#used(this.#tail()) + sectors < this.#sectors - STALE_SECTORS) return undefined;
+    if (this.#used(this.#tail()) + sectors < this.#sectors - IN_FLIGHT_SECTORS) return undefined;
     return this.push() ?? this.#device.flush();
   }
 
@@ -303,15 +311,9 @@ export class Log {
     );
   }
 
-  /** The log goes on where recovery found its end. What lies ahead is made stale, so that no later recovery takes it for newer. */
-  resume(head: LogPlace, checkpoint: number): Errno | undefined {
+  /** The log goes on where recovery found its end. */
+  resume(head: LogPlace, checkpoint: number): void {
     this.#head = head;
     this.checkpoint = checkpoint;
-    const rest = Math.min(STALE_SECTORS, this.#sectors - head.sector);
-    const stale = (sector: number, count: number): Errno | undefined =>
-      count === 0
-        ? undefined
-        : this.#device.write(bytes((this.#first + sector) * SECTOR_SIZE), Content.repeat(STALE_UNIT, count * SECTOR_SIZE));
-    return stale(head.sector, rest) ?? stale(0, STALE_SECTORS - rest);
   }
 }

@@ -33,7 +33,8 @@ export function mountXfs(device: BlockDevice, environment: XfsEnvironment): Xfs 
   if (isErrno(recovered)) return recovered;
   const superblock = superblockOf(device);
   if (isErrno(superblock)) return superblock;
-  const failed = state.log.resume(recovered.head, recovered.checkpoint) ?? loadGroups(state);
+  state.log.resume(recovered.head, recovered.checkpoint);
+  const failed = loadGroups(state);
   if (failed !== undefined) return failed;
   for (const [project, blocks] of superblock.projects) state.projects.setLimit(project, blocks);
   const unread =

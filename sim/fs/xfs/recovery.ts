@@ -1,12 +1,28 @@
 /**
- * Log recovery (fs/xfs/xfs_log_recover.c): every whole checkpoint from the tail on is replayed in place.
+ * Log recovery (fs/xfs/xfs_log_recover.c): the ends of the log are found, what lies ahead is made stale, and every whole checkpoint from the tail
+ * on is replayed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { Content } from "../../core/content.ts";
-import { type Errno, isErrno } from "../../core/errno.ts";
-import { bytes } from "../../core/units.ts";
-import { BLOCK_SIZE, type Geometry, SECTOR_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
+import { type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
+import { type Geometry, SECTOR_SIZE } from "./layout.ts";
+import { logBufferOf } from "./log.ts";
+import { type FoundRecord, IN_FLIGHT_SECTORS, isWhole, LogSearch, NOT_FOUND } from "./log-search.ts";
+import { LogSectors } from "./log-sectors.ts";
 import { type LoggedBuffer, type LogPlace, type LogRecord, writeRecord } from "./records.ts";
+
+/** XLOG_MAX_ICLOGS: records that may have been under way when the power failed. */
+const RECORDS_IN_FLIGHT = 8;
+/** Where a log begins that nothing was ever written to. */
+const BEGINNING: LogPlace = { cycle: 1, sector: 0 };
+
+/** The log as it was found. */
+interface LogEnds {
+  readonly head: LogPlace;
+  /** The sector from which records count. */
+  readonly tail: number;
+  /** The last record; undefined: nothing was ever written. */
+  readonly last: LogRecord | undefined;
+}
 
 /** What recovery did and where the log goes on. */
 export interface Recovered {
@@ -17,22 +33,118 @@ export interface Recovered {
   readonly replayed: number;
 }
 
-function isBefore(one: LogPlace, other: LogPlace): boolean {
-  return one.cycle < other.cycle || (one.cycle === other.cycle && one.sector < other.sector);
+/** Records from one place to another as they are read, and the first that is not whole, if one is not. */
+interface Pass {
+  readonly records: readonly LogRecord[];
+  readonly torn: number | undefined;
 }
 
-/** Every whole record of the log, in the order of writing. */
-function recordsOf(device: BlockDevice, geometry: Geometry): LogRecord[] | Errno {
-  const length = geometry.logBlocks * BLOCK_SIZE;
-  const content = device.read(bytes(geometry.logStart * BLOCK_SIZE), bytes(length));
-  if (isErrno(content)) return content;
-  const found = new Set<LogRecord>();
-  // A record that reaches the end of the log goes on at its beginning.
-  for (const run of Content.concat([content, content]).runs) {
-    const record = run.wholeRecord();
-    if (record?.kind === "xfs.log") found.add(record as LogRecord);
+class Recovery {
+  readonly log: LogSectors;
+  readonly #search: LogSearch;
+  readonly #headerSectors: number;
+
+  constructor(device: BlockDevice, geometry: Geometry) {
+    this.log = new LogSectors(device, geometry);
+    this.#search = new LogSearch(this.log);
+    this.#headerSectors = logBufferOf(geometry).headerBytes / SECTOR_SIZE;
   }
-  return [...found].sort((one, other) => (isBefore(one.place, other.place) ? -1 : 1));
+
+  /** xlog_find_tail. */
+  ends(): LogEnds | Errno {
+    const head = this.#search.head();
+    if (isErrno(head)) return head;
+    if (head === undefined) return { head: BEGINNING, tail: 0, last: undefined };
+    const found = this.#search.recordsBefore(head, head, 1);
+    if (isErrno(found)) return found;
+    const [last] = found;
+    if (last === undefined) return EUCLEAN;
+    const clean = this.#unmounted(last, head);
+    if (isErrno(clean)) return clean;
+    return clean ? this.#endsOf(last, head, head) : this.#verified(last, head);
+  }
+
+  #endsOf({ record, wrapped }: FoundRecord, head: number, tail: number): LogEnds {
+    return { head: { cycle: record.place.cycle + (wrapped ? 1 : 0), sector: head }, tail, last: record };
+  }
+
+  /** xlog_check_unmount_rec: whether the last record says that nothing before it counts. */
+  #unmounted({ record, at }: FoundRecord, head: number): boolean | Errno {
+    const { count } = this.log;
+    // Checkpoints have more than one operation each.
+    if (head !== (at + record.length / SECTOR_SIZE) % count || record.buffers.length > 0 || record.cancelled.length > 0)
+      return false;
+    const operation = this.log.read((at + this.#headerSectors) % count, 1);
+    return isErrno(operation) ? operation : record.unmount;
+  }
+
+  /** xlog_verify_head: a record that did not reach the disk whole ends the log, and so does all behind it. */
+  #verified(last: FoundRecord, head: number): LogEnds | Errno {
+    const tail = last.record.tail.sector;
+    const recent = this.#search.recordsBefore(head, tail, RECORDS_IN_FLIGHT);
+    if (isErrno(recent)) return recent;
+    const pass = this.#pass((recent.at(-1) ?? last).at, head);
+    if (isErrno(pass)) return pass;
+    if (pass.torn === undefined) return this.#verifyTail(last, head, tail);
+    const before = this.#search.recordsBefore(pass.torn, tail, 1);
+    if (isErrno(before)) return before;
+    const [whole] = before;
+    if (whole === undefined) return EUCLEAN;
+    const clean = this.#unmounted(whole, pass.torn);
+    if (isErrno(clean)) return clean;
+    return clean ? this.#endsOf(whole, pass.torn, pass.torn) : this.#verifyTail(whole, pass.torn, whole.record.tail.sector);
+  }
+
+  /** xlog_verify_tail: every record from the tail to the head must be whole. */
+  #verifyTail(last: FoundRecord, head: number, tail: number): LogEnds | Errno {
+    if (tail === head) return this.#endsOf(last, head, tail);
+    const first = this.#search.recordFrom(tail, head);
+    if (isErrno(first)) return first;
+    if (first === NOT_FOUND) return EUCLEAN;
+    const pass = this.#pass(first, head);
+    if (isErrno(pass)) return pass;
+    return pass.torn === undefined ? this.#endsOf(last, head, first) : EUCLEAN;
+  }
+
+  /** xlog_do_recovery_pass: reads record after record, header and content. */
+  #pass(tail: number, head: number): Pass | Errno {
+    const { count } = this.log;
+    const records: LogRecord[] = [];
+    // What tells how long the headers are.
+    const size = this.log.read(tail, 1);
+    if (isErrno(size)) return size;
+    const end = tail > head ? head + count : head;
+    for (let at = tail; at < end; ) {
+      const header = this.log.readRound(at, this.#headerSectors);
+      if (isErrno(header)) return header;
+      const record = header[0]?.offset === 0 ? header[0].record : undefined;
+      if (record === undefined) return { records, torn: at % count };
+      const content = this.log.readRound(at + this.#headerSectors, record.length / SECTOR_SIZE - this.#headerSectors);
+      if (isErrno(content)) return content;
+      if (!isWhole([...header, ...content], record)) return { records, torn: at % count };
+      records.push(record);
+      at += record.length / SECTOR_SIZE;
+    }
+    return { records, torn: undefined };
+  }
+
+  /** xlog_clear_stale_blocks: as much ahead of the head as may be under way at once, but not the tail. */
+  clearAhead({ head, tail, last }: LogEnds): Errno | undefined {
+    if (last === undefined) return undefined;
+    const { count } = this.log;
+    const distance = tail < head.sector || tail === head.sector ? tail + count - head.sector : tail - head.sector;
+    const cleared = Math.min(IN_FLIGHT_SECTORS, distance);
+    const rest = Math.min(cleared, count - head.sector);
+    return this.log.makeStale(head.sector, rest, head.cycle - 1) ?? this.log.makeStale(0, cleared - rest, head.cycle);
+  }
+
+  /** xlog_do_log_recovery: once for what was freed, once to replay. @returns the records */
+  recordsFrom(tail: number, head: number): readonly LogRecord[] | Errno {
+    const freed = this.#pass(tail, head);
+    if (isErrno(freed)) return freed;
+    const replayed = this.#pass(tail, head);
+    return isErrno(replayed) ? replayed : replayed.records;
+  }
 }
 
 interface Checkpoint {
@@ -56,7 +168,7 @@ function checkpointsOf(records: readonly LogRecord[]): Checkpoint[] {
     if (first === undefined || last === undefined || some.length !== first.parts) continue;
     whole.push({ first, last, buffers: some.flatMap((record) => record.buffers) });
   }
-  return whole.sort((one, other) => one.first.checkpoint - other.first.checkpoint);
+  return whole;
 }
 
 function replay(device: BlockDevice, checkpoints: readonly Checkpoint[]): Errno | undefined {
@@ -73,21 +185,24 @@ function replay(device: BlockDevice, checkpoints: readonly Checkpoint[]): Errno 
   return device.flush();
 }
 
-/** Replays the log of a device. @returns EIO when it cannot be read. */
+/** Whether a mount would have anything to replay. @returns EIO or EUCLEAN when the log cannot be read */
+export function needsRecovery(device: BlockDevice, geometry: Geometry): boolean | Errno {
+  const ends = new Recovery(device, geometry).ends();
+  return isErrno(ends) ? ends : ends.tail !== ends.head.sector;
+}
+
+/** Replays the log of a device. @returns EIO when it cannot be read, EUCLEAN when it makes no sense */
 export function recoverLog(device: BlockDevice, geometry: Geometry): Recovered | Errno {
-  const records = recordsOf(device, geometry);
+  const recovery = new Recovery(device, geometry);
+  const ends = recovery.ends();
+  if (isErrno(ends)) return ends;
+  const { head, tail, last } = ends;
+  const failed = recovery.clearAhead(ends);
+  if (failed !== undefined) return failed;
+  const checkpoint = (last?.checkpoint ?? 0) + 1;
+  if (tail === head.sector) return { head, checkpoint, replayed: 0 };
+  const records = recovery.recordsFrom(tail, head.sector);
   if (isErrno(records)) return records;
-  const checkpoints = checkpointsOf(records);
-  const newest = checkpoints.at(-1);
-  let checkpoint = 1;
-  for (const record of records) checkpoint = Math.max(checkpoint, record.checkpoint + 1);
-  if (newest === undefined) return { head: { cycle: 1, sector: 0 }, checkpoint, replayed: 0 };
-  const { place, length } = newest.last;
-  const end = place.sector + length / SECTOR_SIZE;
-  const sectors = geometry.logBlocks * SECTORS_PER_BLOCK;
-  const head = end < sectors ? { cycle: place.cycle, sector: end } : { cycle: place.cycle + 1, sector: end - sectors };
-  if (newest.last.unmount) return { head, checkpoint, replayed: 0 };
-  const needed = checkpoints.filter(({ first }) => !isBefore(first.place, newest.last.tail));
-  const failed = replay(device, needed);
-  return failed ?? { head, checkpoint, replayed: needed.length };
+  const needed = checkpointsOf(records);
+  return replay(device, needed) ?? { head, checkpoint, replayed: needed.length };
 }

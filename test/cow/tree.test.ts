@@ -1,42 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Key } from "../../sim/cow/key.ts";
-import { Node, type NodeFormat } from "../../sim/cow/node.ts";
-import type { NodeStore, TreeParts } from "../../sim/cow/store.ts";
 import { Cursor, Tree } from "../../sim/cow/tree.ts";
 import { runs } from "../runs.ts";
-
-/** Nodes of 512 bytes with room for few items and twenty pointers, so that short sequences split and merge. */
-const FORMAT: NodeFormat = { nodeBytes: 512, headerBytes: 12, itemBytes: 25, pointerBytes: 25 };
-
-/** Trees that never share: each node is own until `freeze`. */
-class MemoryStore implements NodeStore {
-  readonly format = FORMAT;
-  readonly nodes = new Map<number, Node>();
-  generation = 1;
-  #next = 1;
-  read(address: number): Node {
-    return this.nodes.get(address) as Node;
-  }
-  allocate(tree: TreeParts, level: number): Node {
-    const node = new Node({ length: 512, address: this.#next++, generation: this.generation, level, owner: tree.id });
-    this.nodes.set(node.address, node);
-    return node;
-  }
-  isOwn(_tree: TreeParts, node: Node): boolean {
-    return node.generation === this.generation;
-  }
-  /** Whether others are told to go on using what a transaction copies. */
-  keeps = false;
-  copied(): boolean {
-    return this.keeps;
-  }
-  freed(_tree: TreeParts, node: Node): void {
-    this.nodes.delete(node.address);
-  }
-}
-
-const key = (n: number): Key => ({ object: Math.floor(n / 16), kind: Math.floor(n / 4) % 4, offset: n % 4 });
+import { key, MemoryStore } from "./tree-lab.ts";
 
 function itemsOf(tree: Tree): [number, unknown][] {
   const out: [number, unknown][] = [];

@@ -12,12 +12,11 @@ export const SECTOR = 512;
 /** What fits into a block pointer (BPE_PAYLOAD_SIZE). */
 export const EMBEDDED_MAX = 112;
 
-/** Bytes that a compressor makes of a block; the block's own size where it does not save an eighth. */
-export function compressedLength(raw: Uint8Array, length: number, how: Compression, zeros = 0): number {
-  const whole = length + zeros;
-  if (how === "off") return whole;
-  const made = how === "lz4" ? lz4Length(raw, length, zeros) : lzjbLength(raw, length);
-  return made > whole - (whole >> 3) ? whole : made;
+/** Bytes that a compressor makes of a block, which is zeros from `used` on; the block's own size where it does not save an eighth. */
+export function compressedLength(raw: Uint8Array, length: number, how: Compression, used: number = length): number {
+  if (how === "off") return length;
+  const made = how === "lz4" ? lz4Length(raw, length, used) : lzjbLength(raw, length);
+  return made > length - (length >> 3) ? length : made;
 }
 
 /** A size on the device: whole units of `unit` bytes, and the block's own where that saves nothing. */

@@ -31,8 +31,6 @@ import {
 const POINTER_BYTES = 128;
 const DNODE_BYTES = 512;
 export const DNODE_BLOCK_BYTES: number = DNODE_BYTES * DNODES_PER_BLOCK;
-/** Zeros that lz4Length wants before it is told of more. */
-const TAIL = 64;
 /** Object types (include/sys/dmu.h) and how blocks of each kind are marked. */
 const TYPES: Readonly<Record<BlockKind, number>> = {
   data: 19,
@@ -53,6 +51,8 @@ const SA_MAGIC = 0x2f505a;
 
 const raw = new Uint8Array(1 << 17);
 const view = new DataView(raw.buffer);
+/** The bytes of the block that was made last, from its beginning on. */
+export const lastBlock: Uint8Array = raw;
 
 function put64(at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);
@@ -105,7 +105,7 @@ function putPointer(at: number, pointer: BlockPointer | undefined): void {
 /** An embedded block: its compressed bytes lie where places and checksum would, and leave two words of the pointer out. */
 function putPayload(at: number, pointer: BlockPointer): void {
   for (let n = 0; n < pointer.physicalSize; n++) {
-    const to = n < 48 ? n : n < 80 ? n + 8 : n + 16;
+    const to = n < 48 ? n : n < 72 ? n + 8 : n + 16;
     raw[at + to] = mix(pointer.stamp * 128 + n);
   }
   raw[at + 49] = pointer.physicalSize;
@@ -208,12 +208,10 @@ export function dnodesLength(
   return tailed(profile, last * DNODE_BYTES, DNODE_BLOCK_BYTES);
 }
 
-/** The compressed length of a block of `whole` bytes whose first `used` are in the buffer. */
+/** The compressed length of a block of `whole` bytes whose first `used` are in the buffer; behind them are zeros. */
 function tailed(profile: ZfsProfile, used: number, whole: number): number {
-  const how = profile.metadataCompression;
-  const given = Math.min(whole, used + TAIL);
-  raw.fill(0, used, how === "lz4" ? given : whole);
-  return how === "lz4" ? compressedLength(raw, given, how, whole - given) : compressedLength(raw, whole, how);
+  raw.fill(0, used, whole);
+  return compressedLength(raw, whole, profile.metadataCompression, used);
 }
 
 /** What an indirect block compresses to. */

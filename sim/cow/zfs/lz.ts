@@ -22,14 +22,14 @@ let base = 1;
 const BASE_MAX = 2 ** 30;
 
 function lengthBytes(length: number, limit: number): number {
-  return length < limit ? 0 : 1 + Math.floor((length - limit) / 255);
+  return 1 + Math.floor((length - limit) / 255);
 }
 
 function hashOf(value: number): number {
   return Math.imul(value, 2654435761) >>> (32 - LZ4_HASH_BITS);
 }
 
-/** The next place from `from` on whose 4 bytes were seen within reach; -1 when there is none before `limit`. */
+/** The next place from `from` on whose 4 bytes were seen within reach; 0 when there is none before `limit`: none begins at the first byte. */
 function findMatch(words: DataView, from: number, limit: number): number {
   let attempts = (1 << LZ4_SKIP_STRENGTH) + 3;
   for (let at = from; at <= limit; ) {
@@ -43,45 +43,42 @@ function findMatch(words: DataView, from: number, limit: number): number {
     }
     at += attempts++ >> LZ4_SKIP_STRENGTH;
   }
-  return -1;
+  return 0;
 }
 
 /** Where the match that findMatch found begins. */
 let candidate = 0;
 
-/** The first place from `from` on whose byte differs from that `distance` before it, or where a match has to end. */
-function endOfMatch(words: DataView, from: number, distance: number): number {
+/** The first place from `from` on whose byte differs from that `distance` before it, or where a match has to end; all is zeros from `used` on. */
+function endOfMatch(words: DataView, from: number, distance: number, used: number): number {
   const matchEnd = words.byteLength - LZ4_LAST_LITERALS;
+  // From here on zeros are compared with zeros.
+  const walkEnd = Math.min(matchEnd, used + distance);
   let end = from;
-  while (end + 4 <= matchEnd && words.getInt32(end, true) === words.getInt32(end - distance, true)) end += 4;
-  while (end < matchEnd && words.getUint8(end) === words.getUint8(end - distance)) end++;
-  return end;
+  while (end + 4 <= walkEnd && words.getInt32(end, true) === words.getInt32(end - distance, true)) end += 4;
+  while (end < walkEnd && words.getUint8(end) === words.getUint8(end - distance)) end++;
+  return end < walkEnd ? end : matchEnd;
 }
 
-/**
- * Bytes of the LZ4 form of the first `length` bytes and `zeros` further ones, with ZFS's header.
- * Where there are further zeros, the last 64 given bytes must be zeros too.
- */
-export function lz4Length(raw: Uint8Array, length: number, zeros = 0): number {
+/** Bytes of the LZ4 form of the first `length` bytes, which are zeros from `used` on, with ZFS's header. O(used), mostly. */
+export function lz4Length(raw: Uint8Array, length: number, used: number = length): number {
   if (base > BASE_MAX) {
     table.fill(0);
     base = 1;
   }
   const words = new DataView(raw.buffer, raw.byteOffset, length);
   const limit = length - LZ4_MATCH_LIMIT;
-  const matchEnd = length - LZ4_LAST_LITERALS;
   let out = LZ4_HEADER;
   let anchor = 0;
   let at = findMatch(words, 0, limit);
-  while (at >= 0) {
+  while (at > 0) {
     let known = candidate;
-    while (at > anchor && known > 0 && raw[at - 1] === raw[known - 1]) {
+    while (at > anchor && raw[at - 1] === raw[known - 1]) {
       at--;
       known--;
     }
-    const end = endOfMatch(words, at + LZ4_MIN_MATCH, at - known);
-    const further = end === matchEnd ? zeros : 0;
-    out += 3 + lengthBytes(at - anchor, 15) + lengthBytes(end + further - at - LZ4_MIN_MATCH, 15) + (at - anchor);
+    const end = endOfMatch(words, at + LZ4_MIN_MATCH, at - known, used);
+    out += 3 + lengthBytes(at - anchor, 15) + lengthBytes(end - at - LZ4_MIN_MATCH, 15) + (at - anchor);
     anchor = end;
     if (end > limit) break;
     table[hashOf(words.getInt32(end - 2, true))] = base + end - 2;

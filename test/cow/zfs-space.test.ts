@@ -1,0 +1,259 @@
+/** Where blocks of a pool lie: places against a plain search through lists, labels and uberblocks byte for byte (module/zfs/metaslab.c, vdev_label.c). */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Disk } from "../../sim/block/disk.ts";
+import { Content } from "../../sim/core/content.ts";
+import { bytes, KIB, MIB } from "../../sim/core/units.ts";
+import type { Dva } from "../../sim/cow/zfs/block-pointer.ts";
+import { PoolSpace, type SpaceOfDevice } from "../../sim/cow/zfs/space.ts";
+import {
+  readLabel,
+  readUberblock,
+  type TopLevel,
+  topLevel,
+  type UberblockRecord,
+  usableBytes,
+  writeLabels,
+  writeUberblock,
+} from "../../sim/cow/zfs/vdev.ts";
+import { runs } from "../runs.ts";
+
+/** Units in use, metaslab by metaslab, and a search that goes through them one by one. */
+class PlainSpace {
+  readonly devices: { unit: number; shift: number; slabs: boolean[][]; active: { slab: number; cursor: number }[] }[];
+  rotor = 0;
+  spent = 0;
+
+  constructor(devices: readonly SpaceOfDevice[]) {
+    this.devices = devices.map(({ size, metaslabShift, ashift }) => {
+      const count = Math.floor(size / 2 ** metaslabShift);
+      const slabs = Array.from({ length: count }, () => new Array<boolean>(2 ** (metaslabShift - ashift)).fill(false));
+      const active = [0, 1, 2].map((copy) => ({ slab: Math.floor((copy * count) / 3), cursor: 0 }));
+      return { unit: 2 ** ashift, shift: metaslabShift, slabs, active };
+    });
+  }
+
+  #runFrom(slab: readonly boolean[], units: number, cursor: number): number | undefined {
+    const isFree = (start: number): boolean => start + units <= slab.length && !slab.slice(start, start + units).includes(true);
+    for (let start = cursor; start < slab.length; start++) if (isFree(start)) return start;
+    for (let start = 0; start < cursor; start++) if (isFree(start)) return start;
+    return undefined;
+  }
+
+  place(size: number, copy: number): Dva | undefined {
+    const count = this.devices.length;
+    for (let tries = 0; tries < count; tries++) {
+      const vdev = (this.rotor + copy + tries) % count;
+      const device = this.devices[vdev];
+      const at = device?.active[copy];
+      if (device === undefined || at === undefined) return undefined;
+      const units = Math.ceil(size / device.unit);
+      for (let slabs = 0; slabs < device.slabs.length; slabs++) {
+        const slab = device.slabs[at.slab] ?? [];
+        const start = this.#runFrom(slab, units, at.cursor);
+        if (start === undefined) {
+          at.slab = (at.slab + 1) % device.slabs.length;
+          at.cursor = 0;
+          continue;
+        }
+        slab.fill(true, start, start + units);
+        at.cursor = start + units;
+        this.spent += units * device.unit;
+        if (this.spent >= MIB(1)) {
+          this.spent = 0;
+          this.rotor = (this.rotor + 1) % count;
+        }
+        return { vdev, offset: at.slab * 2 ** device.shift + start * device.unit, size: units * device.unit };
+      }
+    }
+    return undefined;
+  }
+
+  give({ vdev, offset, size }: Dva): void {
+    const { unit, shift, slabs } = this.devices[vdev] as (typeof this.devices)[number];
+    const slab = Math.floor(offset / 2 ** shift);
+    const start = (offset - slab * 2 ** shift) / unit;
+    slabs[slab]?.fill(false, start, start + size / unit);
+  }
+
+  get allocated(): number {
+    let sum = 0;
+    for (const { unit, slabs } of this.devices) for (const slab of slabs) sum += slab.filter((used) => used).length * unit;
+    return sum;
+  }
+}
+
+const DEVICES: readonly SpaceOfDevice[] = [
+  { size: KIB(640) + 1, metaslabShift: 17, ashift: 12 },
+  { size: KIB(520), metaslabShift: 18, ashift: 14 },
+  { size: KIB(256), metaslabShift: 16, ashift: 13 },
+];
+
+const CALL = fc.record({
+  call: fc.constantFrom("take", "take", "take", "give", "done"),
+  size: fc.integer({ min: 1, max: KIB(90) }),
+  copies: fc.integer({ min: 1, max: 3 }),
+  which: fc.nat(),
+  isNow: fc.boolean(),
+});
+
+describe("the space of a pool", () => {
+  test("is taken where a plain search finds it, and free again two groups after it was given up", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.array(CALL, { maxLength: 60 }), (count, calls) => {
+        const space = new PoolSpace(DEVICES.slice(0, count));
+        const plain = new PlainSpace(DEVICES.slice(0, count));
+        const taken: Dva[] = [];
+        const waiting: { dva: Dva; group: number }[] = [];
+        let group = 5;
+        for (const { call, size, copies, which, isNow } of calls) {
+          if (call === "take") {
+            const expected: Dva[] = [];
+            for (let copy = 0; copy < copies && expected.length === copy; copy++) {
+              const place = plain.place(size, copy);
+              if (place !== undefined) expected.push(place);
+            }
+            const places = space.allocate(size, copies);
+            if (expected.length < copies) for (const dva of expected) plain.give(dva);
+            else taken.push(...expected);
+            expect(places).toEqual(expected.length < copies ? undefined : expected);
+          } else if (call === "give" && taken.length > 0) {
+            const [dva] = taken.splice(which % taken.length, 1) as [Dva];
+            space.free(dva, group, isNow);
+            if (isNow) plain.give(dva);
+            else waiting.push({ dva, group });
+          } else if (call === "done") {
+            space.groupDone(group);
+            while (waiting[0] !== undefined && waiting[0].group <= group - 2) plain.give((waiting.shift() as { dva: Dva }).dva);
+            group += 1;
+          }
+          expect([space.allocated, space.deferredBytes]).toEqual([
+            plain.allocated,
+            waiting.reduce((sum, { dva }) => sum + dva.size, 0),
+          ]);
+          space.check();
+        }
+        // An import finds the same places taken.
+        const again = new PoolSpace(DEVICES.slice(0, count));
+        for (const dva of [...taken, ...waiting.map(({ dva }) => dva)]) again.claim(dva);
+        again.check();
+        expect(again.allocated).toBe(space.allocated);
+      }),
+      runs(60),
+    );
+  });
+
+  test("is what whole metaslabs cover, in units of the devices; none is smaller than one metaslab", () => {
+    const space = new PoolSpace(DEVICES);
+    expect([space.capacity, space.unit]).toEqual([KIB(640) + KIB(512) + KIB(256), 4096]);
+    expect([space.roundUp(1), space.roundUp(KIB(16)), space.roundUp(KIB(16) + 1)]).toEqual([KIB(16), KIB(16), KIB(32)]);
+    expect(() => new PoolSpace([{ size: KIB(127), metaslabShift: 17, ashift: 9 }])).toThrow("too small for a metaslab");
+  });
+
+  test("is refused by check() when more or less is counted than is taken", () => {
+    const space = new PoolSpace(DEVICES);
+    space.allocate(KIB(16), 2);
+    space.check();
+    space.allocated += 512;
+    expect(() => space.check()).toThrow(`pool: ${KIB(32) + 512} bytes are counted as allocated, ${KIB(32)} are`);
+  });
+});
+
+const GUID = 4711;
+
+function uberblock(group: number, guid = GUID): UberblockRecord {
+  return { kind: "zfs.uberblock", length: 1024, guid, group, timestamp: group * 5, root: `root ${group}` };
+}
+
+/** A disk, and the offset and length of each write to it. */
+function watched(size: number): { disk: Disk; writes: [number, number][] } {
+  const disk = new Disk({ size: bytes(size) });
+  const writes: [number, number][] = [];
+  disk.watcher = (command) => {
+    if (command.kind === "write") writes.push([command.offset, command.content.length]);
+  };
+  return { disk, writes };
+}
+
+describe("a disk of a pool", () => {
+  // 64 MiB and a bit, which belongs to no label.
+  const SIZE = MIB(64) + KIB(100);
+  const LABELS = [0, KIB(256), MIB(64) - KIB(512), MIB(64) - KIB(256)];
+
+  test("has four labels, with their configuration at 16 KiB and 4 MiB before the pool's space", () => {
+    const { disk, writes } = watched(SIZE);
+    const other = watched(MIB(64));
+    const tops = [topLevel([other.disk], 9), topLevel([other.disk, disk], 12)];
+    expect(writeLabels(tops, { pool: "tank", guid: GUID, profile: "2.1" })).toBeUndefined();
+    expect(writes).toEqual(LABELS.map((label) => [label + KIB(16), KIB(112)]));
+    expect(readLabel(disk)).toEqual({
+      kind: "zfs.label",
+      length: 4096,
+      pool: "tank",
+      guid: GUID,
+      profile: "2.1",
+      top: 1,
+      child: 1,
+      shape: [1, 2],
+      ashift: 12,
+    });
+    expect(usableBytes(disk)).toBe(MIB(64) - MIB(4) - KIB(512));
+    // Of four labels one is enough, whichever it is.
+    for (const whole of LABELS) {
+      const copy = new Disk({ size: bytes(SIZE) });
+      copy.write(bytes(whole + KIB(16)), disk.read(bytes(whole + KIB(16)), bytes(KIB(112))) as Content);
+      expect(readLabel(copy)?.child).toBe(1);
+    }
+    expect(readLabel(new Disk({ size: bytes(SIZE) }))).toBeUndefined();
+  });
+
+  test.each([
+    [9, 1024, 128],
+    [12, 4096, 32],
+    [13, 8192, 16],
+  ])("of 2^%i bytes a unit has a ring of uberblocks, %i bytes each, in every label", (ashift, slot, slots) => {
+    const { disk, writes } = watched(SIZE);
+    const tops = [topLevel([disk], ashift)];
+    expect(writeUberblock(tops, uberblock(slots + 3))).toBeUndefined();
+    expect(writes).toEqual(LABELS.map((label) => [label + KIB(128) + 3 * slot, slot]));
+    for (const group of [slots + 5, slots - 1, 2 * slots - 1, 7]) writeUberblock(tops, uberblock(group));
+    expect(readUberblock(tops, GUID)).toEqual(uberblock(2 * slots - 1));
+    // Another pool's, however new, is none of this one.
+    writeUberblock(tops, uberblock(slots * 9 + 1, GUID + 1));
+    expect(readUberblock(tops, GUID)?.group).toBe(2 * slots - 1);
+    expect(readUberblock(tops, GUID + 2)).toBeUndefined();
+  });
+
+  test("of a mirror that has an older uberblock than the other is behind since then, and gets no more", () => {
+    const [one, other, alone] = [watched(SIZE), watched(SIZE), watched(SIZE)];
+    const write = (disks: readonly Disk[], group: number): void => {
+      writeUberblock([topLevel(disks, 9)], uberblock(group));
+    };
+    write([one.disk, other.disk], 4);
+    write([one.disk], 9);
+    write([alone.disk], 8);
+    const tops: TopLevel[] = [topLevel([other.disk, one.disk], 9), topLevel([alone.disk], 9)];
+    expect(readUberblock(tops, GUID)?.group).toBe(9);
+    expect([...(tops[0]?.behind ?? [])]).toEqual([[other.disk, 4]]);
+    expect(tops[1]?.behind.size).toBe(0);
+    other.writes.length = 0;
+    writeUberblock(tops, uberblock(10));
+    expect([other.writes.length, one.writes.at(-1), alone.writes.length]).toEqual([
+      0,
+      [(LABELS[3] as number) + KIB(128) + 10 * 1024, 1024],
+      8,
+    ]);
+    // One that has none at all is behind everything.
+    const blank: TopLevel[] = [topLevel([one.disk, new Disk({ size: bytes(SIZE) })], 9)];
+    expect([readUberblock(blank, GUID)?.group, [...(blank[0]?.behind.values() ?? [])]]).toEqual([10, [0]]);
+  });
+
+  test("says nothing where its uberblocks are torn", () => {
+    const { disk } = watched(SIZE);
+    const tops = [topLevel([disk], 9)];
+    writeUberblock(tops, uberblock(3));
+    writeUberblock(tops, uberblock(4));
+    for (const label of LABELS) disk.write(bytes(label + KIB(128) + 4 * 1024), Content.zeros(512));
+    expect(readUberblock(tops, GUID)?.group).toBe(3);
+  });
+});

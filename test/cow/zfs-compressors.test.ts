@@ -4,8 +4,9 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
 import { Random } from "../../sim/core/random.ts";
-import { compressedLength, storedSize } from "../../sim/cow/zfs/compress.ts";
+import { compressedData, compressedLength, isAllZero, storedSize } from "../../sim/cow/zfs/compress.ts";
 import { lz4Length, lzjbLength } from "../../sim/cow/zfs/lz.ts";
 import { runs } from "../runs.ts";
 
@@ -254,5 +255,34 @@ describe("a compressed block", () => {
   test("takes whole units of the device, and no more than it took before", () => {
     expect([storedSize(1, 4096, 512), storedSize(512, 4096, 512), storedSize(513, 4096, 512)]).toEqual([512, 512, 1024]);
     expect(storedSize(3000, 3072, 4096)).toBe(3072);
+  });
+
+  test("is a hole where every byte is zero, whoever wrote them", () => {
+    const zeros = Content.literal(new Uint8Array(600));
+    const one = Content.literal(Uint8Array.of(0, 0, 1));
+    expect([Content.zeros(9), zeros, Content.concat([zeros, Content.zeros(5)]), Content.empty].map(isAllZero)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    const others = [
+      one,
+      Content.concat([Content.zeros(5), one]),
+      Content.pattern(1, 9),
+      Content.text("x"),
+      Content.concat([one, zeros]),
+    ];
+    expect(others.map(isAllZero)).toEqual(new Array(5).fill(false));
+  });
+
+  test("of data is as long as the compressor makes it; what was compressed by somebody else stays as long as it is", () => {
+    const text = Content.repeat(new TextEncoder().encode("again "), 4096);
+    const packed = 4 + lz4(text.toBytes()).length;
+    expect([compressedData(text, "lz4"), compressedData(text, "off")]).toEqual([packed, 4096]);
+    const record = Content.record({ kind: "x", length: 4096 });
+    expect(
+      [record, Content.concat([text, record]), Content.pattern(1, 4096)].map((content) => compressedData(content, "lz4")),
+    ).toEqual([4096, 8192, 4096]);
   });
 });

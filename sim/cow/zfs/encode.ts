@@ -5,7 +5,7 @@
  * Interface: each function fills the one scratch buffer and gives the compressed length. Checksums are as long and as random as real ones.
  */
 import type { Time } from "../../core/clock.ts";
-import { S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import type { BlockKind, BlockPointer } from "./block-pointer.ts";
 import { compressedLength, SECTOR } from "./compress.ts";
 import type { ZfsProfile } from "./profile.ts";
@@ -57,6 +57,10 @@ export const lastBlock: Uint8Array = raw;
 function put64(at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);
   view.setUint32(at + 4, Math.floor(value / 2 ** 32) >>> 0, true);
+}
+
+function putText(at: number, text: string): void {
+  for (let n = 0; n < text.length; n++) raw[at + n] = text.charCodeAt(n);
 }
 
 function mix(value: number): number {
@@ -125,7 +129,6 @@ function putTime(at: number, time: Time | undefined): void {
 /** The three entries of an ACL that says what the mode does. */
 function putTrivialAcl(at: number, mode: number): void {
   for (let n = 0; n < 3; n++) {
-    view.setUint16(at + n * 8, 0, true);
     view.setUint16(at + n * 8 + 2, (0x1000 << n) & 0x7000, true);
     view.setUint32(at + n * 8 + 4, 0x120088 | (((mode >>> (6 - n * 3)) & 7) << 1), true);
   }
@@ -155,11 +158,8 @@ function putAttributes(at: number, columns: DnodeColumns, index: number): void {
   put64(to + 8, 0);
   put64(to + 16, 3);
   putTrivialAcl(to + 24, mode);
-  if (word(RDEV) !== 0) put64(to + 48, word(RDEV));
-  const target = bodies[index]?.target;
-  if ((mode & S_IFMT) === S_IFLNK && target !== undefined) {
-    for (let n = 0; n < Math.min(target.length, 120); n++) raw[to + 48 + n] = target.charCodeAt(n);
-  }
+  put64(to + 48, word(RDEV));
+  putText(to + 48, bodies[index]?.target?.slice(0, 120) ?? "");
 }
 
 function putDnode(at: number, profile: ZfsProfile, columns: DnodeColumns, index: number): void {
@@ -263,7 +263,7 @@ export function microDirectoryLength(
     const at = MICRO_HEAD + n * MICRO_ENTRY;
     put64(at, block.objects[n] as number);
     raw[at + 7] = 0x80;
-    for (let c = 0; c < name.length && c < MICRO_NAME_MAX; c++) raw[at + 14 + c] = name.charCodeAt(c);
+    putText(at + 14, name.slice(0, MICRO_NAME_MAX));
   }
   return compressedLength(raw, block.size, profile.metadataCompression);
 }
@@ -274,6 +274,8 @@ const LEAF_CHUNKS = 638;
 const LEAF_HEAD = 48 + 1024;
 const CHUNK_BYTES = 24;
 const CHUNK_PAYLOAD = 21;
+/** What stands where no further chunk follows. */
+const NONE = 0xffff;
 
 /** Chunks that a name takes in a leaf: the entry, its name and its value. */
 export function leafChunks(nameBytes: number): number {
@@ -301,19 +303,19 @@ export function leafLength(profile: ZfsProfile, names: readonly string[], salt: 
     view.setUint16(48 + (hash & 511) * 2, chunk, true);
     const entry = next(252);
     raw[entry + 1] = 8;
-    view.setUint16(entry + 2, 0xffff, true);
+    view.setUint16(entry + 2, NONE);
     view.setUint16(entry + 4, chunk, true);
     view.setUint16(entry + 6, name.length + 1, true);
     view.setUint32(entry + 16, hash, true);
     view.setUint32(entry + 20, mix(hash), true);
     for (let from = 0; from <= name.length; from += CHUNK_PAYLOAD) {
       const at = next(251);
-      for (let c = 0; c < CHUNK_PAYLOAD && from + c < name.length; c++) raw[at + 1 + c] = name.charCodeAt(from + c);
-      view.setUint16(at + 22, 0xffff, true);
+      putText(at + 1, name.slice(from, from + CHUNK_PAYLOAD));
+      view.setUint16(at + 22, NONE);
     }
     const value = next(251);
     view.setUint32(value + 5, salt + n, false);
-    view.setUint16(value + 22, 0xffff, true);
+    view.setUint16(value + 22, NONE);
   }
   for (; chunk < LEAF_CHUNKS; ) {
     const at = next(253);

@@ -100,7 +100,7 @@ const CALL = fc.record({
 describe("the space of a pool", () => {
   test("is taken where a plain search finds it, and free again two groups after it was given up", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 3 }), fc.array(CALL, { maxLength: 60 }), (count, calls) => {
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.array(CALL, { maxLength: 60, size: "max" }), (count, calls) => {
         const space = new PoolSpace(DEVICES.slice(0, count));
         const plain = new PlainSpace(DEVICES.slice(0, count));
         const taken: Dva[] = [];
@@ -139,7 +139,7 @@ describe("the space of a pool", () => {
         again.check();
         expect(again.allocated).toBe(space.allocated);
       }),
-      runs(60),
+      runs(25),
     );
   });
 

@@ -1,7 +1,6 @@
 /**
  * `cowlab btrfs`: send streams, made from folders and received into a simulated btrfs.
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { isErrno } from "../../sim/core/errno.ts";
 import { GIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
@@ -14,13 +13,15 @@ import { createHost, type Host } from "../../sim/host.ts";
 import { formatJson } from "../calls/json.ts";
 import { perform } from "../calls/perform.ts";
 import { CallSession } from "../calls/session.ts";
-import { InputError, reasonOf } from "../node/input-error.ts";
+import { InputError, readWhole } from "../node/input-error.ts";
 import { copyRealFolder } from "../node/real-folder.ts";
+import { writeWhole } from "../node/whole-file.ts";
 import { UsageError } from "./exit.ts";
 
 const TOP = "/m";
 /** The simulated device: sparse, so that its size costs nothing. */
 const DEVICE_SIZE = GIB(1024);
+const STREAM_BYTES_MAX = GIB(1);
 
 /** A host with a fresh btrfs. */
 function freshHost(): { host: Host; fs: Btrfs } {
@@ -35,13 +36,7 @@ function freshHost(): { host: Host; fs: Btrfs } {
 }
 
 function readStream(path: string): Command[] {
-  let raw: Uint8Array;
-  try {
-    raw = new Uint8Array(readFileSync(path));
-  } catch (error) {
-    throw new InputError(`${path}: ${reasonOf(error)}`);
-  }
-  const commands = decodeStream(raw);
+  const commands = decodeStream(readWhole(path, STREAM_BYTES_MAX));
   if (commands instanceof StreamProblem) throw new InputError(`${path}: ${commands.message}`);
   return commands;
 }
@@ -88,6 +83,6 @@ export function sendFolder(
   const id = snapshotOf(folder, "snapshot");
   const commands = send(fs, id, options.name ?? "snapshot", parent);
   if (isErrno(commands)) throw new TypeError(`a read-only snapshot is sent, not refused: ${commands.code}`);
-  writeFileSync(options.output, encodeStream(commands));
+  writeWhole(options.output, [encodeStream(commands)]);
   return `${options.output}: ${commands.length} commands, subvolume ${subvolumeIdOf(fs, top)}/${id}\n`;
 }

@@ -1,7 +1,7 @@
 /**
  * Where events go while scenarios run: files or standard output, as NDJSON, as a trace, or as a map of the disk.
  */
-import { InputError, reasonOf } from "../node/input-error.ts";
+import { onFile } from "../node/input-error.ts";
 import { WholeFile } from "../node/whole-file.ts";
 import { BlockMaps } from "../report/block-map.ts";
 import { eventLine } from "../report/ndjson.ts";
@@ -17,15 +17,6 @@ export interface EventSink {
 
 const CHUNK_CHARACTERS = 65_536;
 
-/** Does something with a file. @throws InputError with the reason where it cannot be done */
-function told<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new InputError(`${path}: ${reasonOf(error)}`);
-  }
-}
-
 /** Writes text to a file in pieces. */
 class TextFile {
   readonly #path: string;
@@ -34,7 +25,7 @@ class TextFile {
 
   constructor(path: string) {
     this.#path = path;
-    this.#file = told(path, () => new WholeFile(path));
+    this.#file = onFile(path, () => new WholeFile(path));
   }
 
   write(text: string): void {
@@ -43,13 +34,13 @@ class TextFile {
   }
 
   #flush(): void {
-    told(this.#path, () => this.#file.write(this.#pending));
+    onFile(this.#path, () => this.#file.write(this.#pending));
     this.#pending = "";
   }
 
   close(): void {
     this.#flush();
-    told(this.#path, () => this.#file.close());
+    onFile(this.#path, () => this.#file.close());
   }
 }
 

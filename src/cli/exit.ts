@@ -2,7 +2,7 @@
  * How the program ends, and what the user is told when it ends badly.
  */
 import { ArchiveFault } from "../archive/fault.ts";
-import { InputError, reasonOf } from "../node/input-error.ts";
+import { fileError, InputError, isOfMachine, reasonOf } from "../node/input-error.ts";
 import { printable, ScenarioError } from "../scenario/problem.ts";
 
 /** The exit codes (docs: the interfaces). */
@@ -25,11 +25,6 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** An error of the machine's own system calls: of a file that cannot be read or written as the command says. */
-function isOfMachine(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "syscall" in error && "code" in error;
-}
-
 /** What goes to stderr for something that was thrown, and the exit code. */
 export function failure(error: unknown): { readonly text: string; readonly code: number } {
   if (error instanceof ScenarioError) return { text: `${error.message}\n`, code: EXIT.usage };
@@ -37,8 +32,8 @@ export function failure(error: unknown): { readonly text: string; readonly code:
   if (error instanceof InputError || error instanceof UsageError)
     return { text: `cowlab: ${printable(error.message)}\n`, code: EXIT.usage };
   if (isOfMachine(error)) {
-    const path = error.path === undefined ? "" : `${error.path}: `;
-    return { text: `cowlab: ${printable(path + reasonOf(error))}\n`, code: EXIT.usage };
+    const text = error.path === undefined ? reasonOf(error) : fileError(error.path, error).message;
+    return { text: `cowlab: ${printable(text)}\n`, code: EXIT.usage };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {

@@ -13,7 +13,7 @@ export function addFuzzCommand(root: Command, write: (text: string) => void): vo
     .option("--drivers <names>", "these drivers only, separated by commas")
     .option("--against <what>", "model (the plain tree), driver:NAME, or kernel (this machine's own, as root on Linux)", "model")
     .option("--shard <k/n>", "the k-th of n parts of the campaign", "1/1")
-    .option("--out <folder>", "where a counterexample is written", "cowlab-fuzz")
+    .option("-o, --output <folder>", "where a counterexample is written", "cowlab-fuzz")
     .option("--json", "print the figures as one JSON document")
     .action(async (options: FuzzOptions) => {
       const { fuzz } = await import("./fuzz.ts");

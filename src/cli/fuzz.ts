@@ -4,7 +4,7 @@
  * Interface: figures go to stdout, progress to stderr. A disagreement is shrunk, written as files, and told with the command that replays it;
  * exit code 3.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cpuUsage, stderr } from "node:process";
 import type { Json } from "../calls/json.ts";
@@ -13,7 +13,10 @@ import { type CampaignFigures, type CampaignResult, runCampaign } from "../fuzz/
 import { scenarioText, traceText } from "../fuzz/counterexample.ts";
 import { groundOf } from "../fuzz/ground.ts";
 import type { Counterexample, Script } from "../fuzz/script.ts";
+import { onFile } from "../node/input-error.ts";
 import { canMake, KernelOracle, kernelObstacle } from "../node/kernel-oracle.ts";
+import { writeWhole } from "../node/whole-file.ts";
+import { counted } from "../scenario/figures.ts";
 import { DRIVER_NAMES } from "../scenario/schema.ts";
 import { suggestion } from "../scenario/suggest.ts";
 import { EXIT, UsageError } from "./exit.ts";
@@ -24,7 +27,7 @@ export interface FuzzOptions {
   readonly drivers?: string;
   readonly against: string;
   readonly shard: string;
-  readonly out: string;
+  readonly output: string;
   readonly json?: boolean;
 }
 
@@ -81,12 +84,13 @@ function figuresText(driver: string, figures: CampaignFigures, seconds: number):
 /** Writes a counterexample, as a trace and, where one can tell it, as a scenario. @returns what to tell of it. */
 function report(driver: string, { script, finding }: Counterexample, texts: CounterexampleTexts, options: FuzzOptions): string {
   const name = nameOf(driver, options);
-  mkdirSync(options.out, { recursive: true });
-  const trace = join(options.out, `${name}.ndjson`);
-  writeFileSync(trace, texts.trace);
-  if (texts.scenario !== undefined) writeFileSync(join(options.out, `${name}.yaml`), texts.scenario);
-  const also = texts.scenario === undefined ? "" : `as a scenario: ${join(options.out, `${name}.yaml`)}\n`;
-  return `${driver}: a disagreement in ${script.steps.length} steps: ${finding.message}\n${also}cowlab replay --check ${trace}\n`;
+  onFile(options.output, () => mkdirSync(options.output, { recursive: true }));
+  const trace = join(options.output, `${name}.ndjson`);
+  writeWhole(trace, [texts.trace]);
+  const scenario = join(options.output, `${name}.yaml`);
+  if (texts.scenario !== undefined) writeWhole(scenario, [texts.scenario]);
+  const also = texts.scenario === undefined ? "" : `as a scenario: ${scenario}\n`;
+  return `${driver}: a disagreement in ${counted(script.steps.length, "step")}: ${finding.message}\n${also}cowlab replay --check ${trace}\n`;
 }
 
 /** Which operations a driver's campaign makes, and what it tells meanwhile. */

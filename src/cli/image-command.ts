@@ -131,14 +131,14 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
   }
   withImportOptions(withCommonOptions(image.command("export")))
     .description("load the images on a storage driver, and save them again")
-    .requiredOption("-o, --out <path>", "the archive or folder to write")
+    .requiredOption("-o, --output <path>", "the archive or folder to write")
     .option("--driver <name>", "the storage driver", "overlay2")
     .option("--format <format>", "docker (up to version 24), docker-25, oci, or registry (a folder with one image)", "docker")
     .option("--image <name>", "which image goes to the registry, by ID or reference; default: the first")
-    .action(async (path: string, options: GivenOptions & GivenImage & { out: string; format: string }) => {
+    .action(async (path: string, options: GivenOptions & GivenImage & { output: string; format: string }) => {
       const { exportImages } = await import("./image-export.ts");
-      const { out, format } = options;
-      const given = { ...optionsOf(options), ...imageOptionsOf(options), out, format };
+      const { output, format } = options;
+      const given = { ...optionsOf(options), ...imageOptionsOf(options), output, format };
       write(await naming(path, () => exportImages(path, given)));
     });
 }

@@ -9,7 +9,7 @@ import { layerDiffIds, type ReadContext } from "../images/source-image.ts";
 import { nodeDecompress } from "../node/decompress.ts";
 import { nodeHasher } from "../node/digest.ts";
 import { OpenedFiles, openImageFiles } from "../node/image-files.ts";
-import { InputError, reasonOf } from "../node/input-error.ts";
+import { fileError, isOfMachine } from "../node/input-error.ts";
 import { tableLines } from "../report/table.ts";
 
 export interface ImageOptions {
@@ -37,7 +37,7 @@ export async function withFiles<T>(
   try {
     return await use(opened, { mode, newHasher: nodeHasher, decompress: nodeDecompress });
   } catch (error) {
-    if (error instanceof Error && "syscall" in error) throw new InputError(`${path}: ${reasonOf(error)}`);
+    if (isOfMachine(error)) throw fileError(path, error);
     throw error;
   } finally {
     opened.close();

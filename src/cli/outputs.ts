@@ -5,8 +5,8 @@
  * is written too, and without a --format the annotations come behind the tables.
  */
 import { appendFileSync } from "node:fs";
-import { InputError, reasonOf } from "../node/input-error.ts";
-import { WholeFile } from "../node/whole-file.ts";
+import { onFile } from "../node/input-error.ts";
+import { writeWhole } from "../node/whole-file.ts";
 import { combinationsText } from "../report/combinations.ts";
 import { csvText } from "../report/csv.ts";
 import { documentText, type RunDocument, runDocument, type ScenarioDocument } from "../report/document.ts";
@@ -92,13 +92,7 @@ function isOfEvents(format: string): boolean {
 
 /** Writes a file. @throws InputError with the reason where it cannot be */
 export function writeResult(path: string, text: string): void {
-  try {
-    const file = new WholeFile(path);
-    file.write(text);
-    file.close();
-  } catch (error) {
-    throw new InputError(`${path}: ${reasonOf(error)}`);
-  }
+  writeWhole(path, [text]);
 }
 
 export class Outputs {
@@ -161,7 +155,8 @@ export class Outputs {
       if (!isOfEvents(format)) writeResult(path, formatted(format, document, this.#shown));
     if (this.#save !== undefined) writeResult(this.#save, documentText(document));
     const summary = this.#environment["GITHUB_STEP_SUMMARY"];
-    if (summary !== undefined && summary !== "" && this.#annotates) appendFileSync(summary, summaryText(document));
+    if (summary !== undefined && summary !== "" && this.#annotates)
+      onFile(summary, () => appendFileSync(summary, summaryText(document)));
     return document;
   }
 }

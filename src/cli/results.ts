@@ -1,76 +1,35 @@
 /**
  * `cowlab report`, `diff` and `merge`: runs that were saved.
  */
-import { readFileSync } from "node:fs";
-import { formatJson, type Json, parseJson } from "../calls/json.ts";
-import { InputError, reasonOf } from "../node/input-error.ts";
+import { formatJson, isRecord, type Json, parseJson } from "../calls/json.ts";
+import { InputError, readText } from "../node/input-error.ts";
+import { documentFault } from "../report/check-document.ts";
 import { changesBetween, changesText } from "../report/diff.ts";
-import { type DriverDocument, documentText, hasFailed, type RunDocument, type ScenarioDocument } from "../report/document.ts";
+import { documentText, hasFailed, type RunDocument, type ScenarioDocument } from "../report/document.ts";
+import { counted } from "../scenario/figures.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { formatNamed, formatted, outputFiles, writeResult } from "./outputs.ts";
 import type { ScenarioOptions } from "./settings.ts";
 
+/** A saved run is a text that Node can hold. */
+const FILE_BYTES_MAX = 2 ** 29 - 24;
+
 /** Reads a saved run. @throws InputError for a file that is none */
 function readRun(path: string): RunDocument {
+  const text = readText(path, FILE_BYTES_MAX);
   let value: Json;
   try {
-    value = parseJson(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new InputError(`${path}: ${error instanceof SyntaxError ? "not a JSON document" : reasonOf(error)}`);
+    value = parseJson(text);
+  } catch {
+    throw new InputError(`${path}: not a JSON document`);
   }
-  const document = value as unknown as RunDocument;
-  if (typeof document !== "object" || document === null || document.format !== "cowlab-run")
+  if (!isRecord(value) || value["format"] !== "cowlab-run")
     throw new InputError(`${path}: not a saved run: cowlab run --save FILE writes one`);
-  if (document.version !== 1 || !Array.isArray(document.scenarios))
-    throw new InputError(`${path}: this program reads version 1 of saved runs`);
-  const missing = missingIn(document);
-  if (missing !== undefined) throw new InputError(`${path}: not a whole saved run: ${missing} is missing`);
-  return document;
-}
-
-/** What every scenario and every driver of a saved run have, by the kind of value. */
-const PARTS: readonly (readonly [keyof ScenarioDocument, string])[] = [
-  ["name", "string"],
-  ["file", "string"],
-  ["about", "string"],
-  ["parameters", "object"],
-  ["host", "object"],
-  ["columns", "array"],
-  ["steps", "array"],
-  ["images", "array"],
-  ["containers", "array"],
-  ["drivers", "array"],
-  ["missing", "array"],
-];
-const DRIVER_PARTS: readonly (readonly [keyof DriverDocument, string])[] = [
-  ["id", "string"],
-  ["backing", "string"],
-  ["phases", "object"],
-  ["total", "object"],
-  ["steps", "array"],
-  ["expectations", "array"],
-];
-
-function kindOf(value: unknown): string {
-  return Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
-}
-
-function lackingIn<T>(value: T | null, parts: readonly (readonly [keyof T & string, string])[]): string | undefined {
-  return parts.find(([key, kind]) => kindOf(value?.[key]) !== kind)?.[0];
-}
-
-/** The first part that a saved run lacks, by its place; undefined for a whole one. */
-function missingIn({ scenarios }: RunDocument): string | undefined {
-  for (const [index, scenario] of scenarios.entries()) {
-    const lacking = lackingIn(scenario, PARTS);
-    if (lacking !== undefined) return `scenarios[${index}].${lacking}`;
-    for (const [at, driver] of scenario.drivers.entries()) {
-      const part = lackingIn(driver, DRIVER_PARTS);
-      if (part !== undefined) return `scenarios[${index}].drivers[${at}].${part}`;
-    }
-  }
-  return undefined;
+  if (value["version"] !== 1) throw new InputError(`${path}: this program reads version 1 of saved runs`);
+  const fault = documentFault(value);
+  if (fault !== undefined) throw new InputError(`${path}: not a saved run as this version reads it: ${fault}`);
+  return value as unknown as RunDocument;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -110,14 +69,18 @@ export function merge(paths: readonly string[]): string {
   const numbered: { readonly number: number; readonly scenario: ScenarioDocument }[] = [];
   const seen = new Map<number, string>();
   for (const { path, document } of parts) {
-    const index = document.shard?.index ?? 0;
+    const { index = 0, numbers = document.scenarios.map((_, at) => at) } = document.shard ?? {};
+    if (numbers.length !== document.scenarios.length)
+      throw new InputError(`${path}: a part of ${counted(numbers.length, "run")} has ${document.scenarios.length} of them`);
     const other = seen.get(index);
     if (other !== undefined) throw new UsageError(`${other} and ${path} are both part ${index + 1} of ${count}`);
     seen.set(index, path);
-    document.scenarios.forEach((scenario, at) => void numbered.push({ number: document.shard?.numbers[at] ?? at, scenario }));
+    document.scenarios.forEach((scenario, at) => void numbered.push({ number: numbers[at] ?? at, scenario }));
   }
   for (let index = 0; index < count; index++)
     if (!seen.has(index)) throw new UsageError(`part ${index + 1} of ${count} is missing`);
   numbered.sort((one, other) => one.number - other.number);
+  const gap = numbered.findIndex(({ number }, at) => number !== at);
+  if (gap >= 0) throw new UsageError(`parts of different sweeps: together they have no run ${gap + 1}, or have it twice`);
   return documentText({ format: "cowlab-run", version: 1, scenarios: numbered.map(({ scenario }) => scenario) });
 }

@@ -1,14 +1,17 @@
 /**
  * Finds and reads the input files that a command names.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Archive } from "../scenario/archive.ts";
 import { loadScenarios } from "../scenario/load.ts";
 import type { Overrides } from "../scenario/parameters.ts";
 import { type Problem, ScenarioError } from "../scenario/problem.ts";
 import type { Scenario } from "../scenario/scenario.ts";
-import { InputError, reasonOf } from "./input-error.ts";
+import { InputError, onFile, readText, reasonOf } from "./input-error.ts";
+
+/** More than any scenario may have (scenario/document.ts counts characters), so that a file without an end is not read for ever. */
+const FILE_BYTES_MAX = 4 * 2 ** 20;
 
 /** A scenario, one combination of its file's matrix, with everything that it stands on. */
 export interface Loaded {
@@ -18,13 +21,8 @@ export interface Loaded {
 
 /** The scenario files that a path stands for: itself, or a folder's *.yaml and *.yml in the order of their names. @throws InputError */
 export function scenarioFiles(path: string): readonly string[] {
-  let names: readonly string[];
-  try {
-    if (!statSync(path).isDirectory()) return [path];
-    names = readdirSync(path).filter((name) => /\.ya?ml$/.test(name));
-  } catch (error) {
-    throw new InputError(`${path}: ${reasonOf(error)}`);
-  }
+  if (!onFile(path, () => statSync(path)).isDirectory()) return [path];
+  const names = onFile(path, () => readdirSync(path)).filter((name) => /\.ya?ml$/.test(name));
   if (names.length === 0) throw new InputError(`${path}: no *.yaml file in this folder`);
   return [...names].sort().map((name) => join(path, name));
 }
@@ -35,13 +33,7 @@ export function scenarioFiles(path: string): readonly string[] {
  * @throws ScenarioError, InputError
  */
 export async function readScenarios(path: string, overrides?: Overrides): Promise<readonly Loaded[]> {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    throw new InputError(`${path}: ${error instanceof TypeError ? "the file is not UTF-8 text" : reasonOf(error)}`);
-  }
-  const scenarios = loadScenarios(text, path, overrides);
+  const scenarios = loadScenarios(readText(path, FILE_BYTES_MAX), path, overrides);
   const archives = new Map<string, Archive>();
   const problems: Problem[] = [];
   for (const { from, place } of scenarios[0]?.images ?? []) {

@@ -8,7 +8,7 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, O_CREAT, O_RDWR, O_TRUNC, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../drivers/files.ts";
-import { InputError, reasonOf } from "./input-error.ts";
+import { fileError } from "./input-error.ts";
 
 interface Copy {
   readonly task: Task;
@@ -27,7 +27,7 @@ export function copyRealFolder(task: Task, source: string, target: string): void
     copyEntries({ task, links: new Map() }, source, target);
     applyAttributes(task, target, lstatSync(source));
   } catch (error) {
-    throw new InputError(`${source}: ${reasonOf(error)}`);
+    throw fileError(source, error);
   }
 }
 

@@ -1,10 +1,13 @@
 /**
  * Trace files on the real machine.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { TraceFiles } from "../replay/command.ts";
+import { readWhole } from "./input-error.ts";
+
+const FILE_BYTES_MAX = 2 ** 29;
 
 function find(path: string): readonly string[] | undefined {
   const there = statSync(path, { throwIfNoEntry: false });
@@ -18,8 +21,8 @@ function find(path: string): readonly string[] | undefined {
 }
 
 function read(path: string): string {
-  const raw = readFileSync(path);
-  return (path.endsWith(".gz") ? gunzipSync(raw) : raw).toString("utf8");
+  const raw = readWhole(path, FILE_BYTES_MAX);
+  return Buffer.from(path.endsWith(".gz") ? gunzipSync(raw, { maxOutputLength: FILE_BYTES_MAX }) : raw).toString("utf8");
 }
 
 /** Files and folders by their paths; those that end in ".gz" are unpacked. */

@@ -2,9 +2,10 @@
  * Files of results that are there whole or not at all: written beside their place, and put there when the last byte is.
  *
  * Interface: errors of the machine are thrown, and leave neither a new file nor a changed old one. What is no file, such as /dev/stdout or a pipe,
- * is written as it is.
+ * is written as it is. A process that is ended meanwhile leaves FILE.part.
  */
 import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { onFile } from "./input-error.ts";
 
 /** A file being written. */
 export class WholeFile {
@@ -52,4 +53,18 @@ export class WholeFile {
     this.#isOpen = false;
     closeSync(this.#fd);
   }
+}
+
+/** Writes a file from its pieces. @throws InputError that names it where the machine refuses */
+export function writeWhole(path: string, pieces: Iterable<string | Uint8Array>): void {
+  onFile(path, () => {
+    const file = new WholeFile(path);
+    try {
+      for (const piece of pieces) file.write(piece);
+    } catch (error) {
+      file.abandon();
+      throw error;
+    }
+    file.close();
+  });
 }

@@ -30,14 +30,17 @@ export function markdownCell(text: string): string {
     );
 }
 
+/** What a log would obey or not show, line ends aside. */
+const HIDDEN = /(?![\r\n])[\p{Cc}\p{Cf}]/gu;
+
 /** The message of a GitHub workflow command. */
 export function commandMessage(text: string): string {
-  return text.replace(/\p{Cf}/gu, escaped).replace(/[%\r\n]/g, encoded);
+  return text.replace(HIDDEN, escaped).replace(/[%\r\n]/g, encoded);
 }
 
 /** A property of a GitHub workflow command, such as file. */
 export function commandProperty(text: string): string {
-  return text.replace(/\p{Cf}/gu, escaped).replace(/[%\r\n:,]/g, encoded);
+  return text.replace(HIDDEN, escaped).replace(/[%\r\n:,]/g, encoded);
 }
 
 function encoded(unit: string): string {

@@ -2,7 +2,7 @@
  * What happened in one step on one driver: its events, grouped where there are many of a kind, the rules behind them, and where those come from.
  */
 import type { SharingEvent, SimEvent } from "../../sim/core/events.ts";
-import { answerText, bytesText, countText, figureText } from "../scenario/figures.ts";
+import { answerText, bytesText, counted, countText, figureText, stepText } from "../scenario/figures.ts";
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { printable } from "../scenario/problem.ts";
 import type { RunEvent } from "../scenario/run.ts";
@@ -38,11 +38,11 @@ function words(event: SimEvent): string {
     case "whiteout":
       return `${event.filesystem}: whiteout for ${event.path}`;
     case "treeCopy":
-      return `copies ${countText(event.files)} files, ${bytesText(event.bytes)}, to ${event.target}`;
+      return `copies ${counted(event.files, "file")}, ${bytesText(event.bytes)}, to ${event.target}`;
     case "extent":
-      return `${event.filesystem}: allocates ${countText(event.blocks)} blocks at ${event.block} for inode ${event.inode}`;
+      return `${event.filesystem}: allocates ${counted(event.blocks, "block")} at ${event.block} for inode ${event.inode}`;
     case "journalCommit":
-      return `${event.filesystem}: commits transaction ${event.transaction}, ${countText(event.blocks)} blocks`;
+      return `${event.filesystem}: commits transaction ${event.transaction}, ${counted(event.blocks, "block")}`;
     case "deviceFlush":
       return `${event.device}: flush`;
     case "deviceRead":
@@ -52,7 +52,7 @@ function words(event: SimEvent): string {
     case "cacheMiss":
     case "writeback":
     case "evict":
-      return `${event.filesystem}: ${event.op === "cacheMiss" ? "reads" : event.op === "evict" ? "drops" : "writes back"} ${countText(event.pages)} pages of inode ${event.inode} from page ${event.page}`;
+      return `${event.filesystem}: ${event.op === "cacheMiss" ? "reads" : event.op === "evict" ? "drops" : "writes back"} ${counted(event.pages, "page")} of inode ${event.inode} from page ${event.page}`;
     case "mount":
       return `mounts ${event.filesystem} at ${event.path}`;
     default:
@@ -69,13 +69,13 @@ function sharingWords(event: SharingEvent): string {
     case "thinBreak":
       return `${event.device}: virtual block ${event.virtual} moves from the shared block ${event.source} to ${event.block}, ${event.copied === 0 ? "nothing copied: all of it is written" : `${bytesText(event.copied)} copied`}`;
     case "thinUnmap":
-      return `${event.device}: a discard unmaps ${countText(event.blocks)} blocks`;
+      return `${event.device}: a discard unmaps ${counted(event.blocks, "block")}`;
     case "poolMode":
       return `${event.device}: the pool's mode is ${event.mode}`;
     case "extentDrop":
-      return `${event.filesystem}: inode ${event.inode} lets ${countText(event.blocks)} blocks at ${event.block} go; ${EXTENT_LEFT[event.left]}`;
+      return `${event.filesystem}: inode ${event.inode} lets ${counted(event.blocks, "block")} at ${event.block} go; ${EXTENT_LEFT[event.left]}`;
     case "extentShare":
-      return `${event.filesystem}: inode ${event.inode} shares ${countText(event.blocks)} blocks at ${event.block}`;
+      return `${event.filesystem}: inode ${event.inode} shares ${counted(event.blocks, "block")} at ${event.block}`;
     case "blockBirth":
       return `${event.filesystem}: writes a block of ${bytesText(event.bytes)} in group ${event.group}`;
     case "blockFree":
@@ -154,7 +154,7 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
   const answer = done === undefined ? "the run never came so far" : answerText(done.answer);
   const lines = [
     ...wrapped(
-      `${scenario.name}, step ${plan?.id} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
+      `${scenario.name}, ${stepText(plan?.id ?? "")} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
       width,
     ),
     `${scenario.file}:${plan?.line}`,

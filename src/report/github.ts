@@ -3,8 +3,9 @@
  *
  * GitHub shows ten annotations of a kind a step: nine are written, and one that says how many more there are.
  */
-import type { RunDocument } from "./document.ts";
+import { type RunDocument, titleOf } from "./document.ts";
 import { commandMessage, commandProperty } from "./escape.ts";
+import { failuresAlike } from "./text.ts";
 
 const ANNOTATIONS_MAX = 9;
 
@@ -17,39 +18,15 @@ interface Annotation {
   readonly message: string;
 }
 
+/** One for all drivers that failed alike. */
 function annotationsOf({ scenarios }: RunDocument): readonly Annotation[] {
-  return scenarios.flatMap(({ file, name, drivers }) =>
-    drivers.flatMap(({ id, stopped, expectations }): readonly Annotation[] => {
-      const title = `${name} on ${id}`;
-      const stop =
-        stopped === undefined
-          ? []
-          : [
-              {
-                kind: "error",
-                file,
-                line: stopped.line,
-                column: stopped.column,
-                title,
-                message: `stopped at ${stopped.where}: ${stopped.why}`,
-              } as const,
-            ];
-      const unmet = expectations.filter(({ ok, unreached }) => !ok && unreached !== true);
-      return [
-        ...stop,
-        ...unmet.map(({ step, what, expected, found, soft, line, column }): Annotation => {
-          const where = step === undefined ? what : `step ${step}, ${what}`;
-          return {
-            kind: soft === true ? "warning" : "error",
-            file,
-            line,
-            column,
-            title,
-            message: `${where}: expected ${expected}, found ${found}`,
-          };
-        }),
-      ];
-    }),
+  return scenarios.flatMap((scenario) =>
+    (["error", "warning"] as const).flatMap((kind) =>
+      failuresAlike(scenario, kind === "warning").map(({ failure: { text, line, column }, ids }) => {
+        const title = `${titleOf(scenario)} on ${ids.join(", ")}`;
+        return { kind, file: scenario.file, line, column, title, message: text };
+      }),
+    ),
   );
 }
 

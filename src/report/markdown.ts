@@ -1,10 +1,10 @@
 /**
  * Results as Markdown, for pull requests and step summaries: a table a scenario, why, and what failed.
  */
-import { type DriverDocument, type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
+import { type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
 import { markdownCell } from "./escape.ts";
 import { cellText, ranked, ratioCell } from "./rank.ts";
-import { verdictText } from "./text.ts";
+import { failuresAlike, verdictText } from "./text.ts";
 import { subjectOf, whyLine } from "./why.ts";
 
 export interface MarkdownOptions {
@@ -15,23 +15,13 @@ function row(cells: readonly string[]): string {
   return `| ${cells.map(markdownCell).join(" | ")} |`;
 }
 
-function failuresOf({ id, stopped, expectations }: DriverDocument, file: string): readonly string[] {
-  const stop =
-    stopped === undefined
-      ? []
-      : [
-          `- **${markdownCell(id)}** stopped at ${markdownCell(`${stopped.where}: ${stopped.why}`)} (${markdownCell(`${file}:${stopped.line}`)})`,
-        ];
-  const unmet = expectations.filter(({ ok, unreached }) => !ok && unreached !== true);
-  return [
-    ...stop,
-    ...unmet.map(({ step, what, expected, found, line, soft }) => {
-      const where = step === undefined ? what : `step ${step}, ${what}`;
-      const kind = soft === true ? "warning, " : "";
-      const text = `${where}: expected ${expected}, found ${found}`;
-      return `- ${kind}**${markdownCell(id)}** ${markdownCell(text)} (${markdownCell(`${file}:${line}`)})`;
-    }),
-  ];
+/** A list under its heading: what failed, or only warned. */
+function failureList(heading: string, scenario: ScenarioDocument, soft: boolean): readonly string[] {
+  const lines = failuresAlike(scenario, soft).map(
+    ({ failure: { text, line, column }, ids }) =>
+      `- **${ids.map(markdownCell).join(", ")}**: ${markdownCell(text)} (${markdownCell(`${scenario.file}:${line}:${column}`)})`,
+  );
+  return lines.length === 0 ? [] : ["", heading, "", ...lines];
 }
 
 function scenarioLines(scenario: ScenarioDocument, { ranked: byRank = false }: MarkdownOptions): readonly string[] {
@@ -51,9 +41,8 @@ function scenarioLines(scenario: ScenarioDocument, { ranked: byRank = false }: M
   const subject = subjectOf(scenario);
   const why = drivers.flatMap((driver) => {
     const line = subject === undefined ? undefined : whyLine(driver, scenario, subject);
-    return line === undefined ? [] : [`- **${markdownCell(driver.id)}** ${markdownCell(line)}`];
+    return line === undefined ? [] : [`- **${markdownCell(driver.id)}**: ${markdownCell(line)}`];
   });
-  const failed = drivers.flatMap((driver) => failuresOf(driver, scenario.file));
   return [
     `## ${markdownCell(titleOf(scenario))}`,
     "",
@@ -63,7 +52,8 @@ function scenarioLines(scenario: ScenarioDocument, { ranked: byRank = false }: M
     `|${head.map((_, index) => (index === 0 || index === head.length - 1 ? " --- |" : " ---: |")).join("")}`,
     ...rows,
     ...(why.length === 0 ? [] : ["", `Why (${markdownCell(subject?.title ?? "")}):`, "", ...why]),
-    ...(failed.length === 0 ? [] : ["", "Not as expected:", "", ...failed]),
+    ...failureList("Failed expectations:", scenario, false),
+    ...failureList("Warnings:", scenario, true),
   ];
 }
 

@@ -96,7 +96,11 @@ export function resultSchema(): unknown {
       {
         format: { const: "cowlab-run" },
         version: { const: 1 },
-        shard: object({ index: whole, count: whole, numbers: list(whole) }),
+        shard: object({
+          index: { ...whole, minimum: 0 },
+          count: { ...whole, minimum: 1 },
+          numbers: list({ ...whole, minimum: 0 }),
+        }),
         scenarios: list(scenario),
       },
       ["shard"],

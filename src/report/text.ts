@@ -3,7 +3,7 @@
  * answers differ.
  * Interface: `scenarioText` is a function of the document and the options alone, and ends with a newline.
  */
-import { bytesText } from "../scenario/figures.ts";
+import { bytesText, counted, stepText } from "../scenario/figures.ts";
 import { HOST_DEFAULTS } from "../scenario/host-options.ts";
 import { printable } from "../scenario/problem.ts";
 import { differingAnswers } from "./differing.ts";
@@ -92,41 +92,51 @@ function whyLines(scenario: ScenarioDocument, width: number): readonly string[] 
 interface Failure {
   /** What went wrong, without the driver. */
   readonly text: string;
-  readonly place: string;
+  readonly line: number;
+  readonly column: number;
   /** The step that `explain` tells more of. */
   readonly step: string | undefined;
 }
 
 /** What failed on one driver. Where it stopped, the steps behind are counted and not listed. */
-function failuresOf({ stopped, expectations }: DriverDocument, file: string, soft: boolean): readonly Failure[] {
+function failuresOf({ stopped, expectations }: DriverDocument, soft: boolean): readonly Failure[] {
   const found: Failure[] = [];
   const unmet = expectations.filter((one) => !one.ok && (one.soft === true) === soft);
   const reached = unmet.filter(({ unreached }) => unreached !== true);
   if (stopped !== undefined && !soft) {
     const lost = unmet.length - reached.length;
-    const rest = lost === 0 ? "" : ` (${lost} ${lost === 1 ? "expectation" : "expectations"} not reached)`;
+    const rest = lost === 0 ? "" : ` (${counted(lost, "expectation")} not reached)`;
     const text = `stopped at ${stopped.where}: ${stopped.why}${rest}`;
-    found.push({ text, place: `${file}:${stopped.line}:${stopped.column}`, step: undefined });
+    found.push({ text, line: stopped.line, column: stopped.column, step: undefined });
   }
   for (const { step, what, expected, found: seen, line, column } of reached) {
-    const where = step === undefined ? what : `step ${step}, ${what}`;
-    found.push({ text: `${where}: expected ${expected}, found ${seen}`, place: `${file}:${line}:${column}`, step });
+    const where = step === undefined ? what : `${stepText(step)}, ${what}`;
+    found.push({ text: `${where}: expected ${expected}, found ${seen}`, line, column, step });
   }
   return found;
 }
 
-/** Drivers that failed alike share the lines, in the order in which the first of them failed. */
-function failureLines({ file, drivers }: ScenarioDocument, soft: boolean, width: number): readonly string[] {
+/** What failed, or only warned: drivers that failed alike together, in the order in which the first of them failed. */
+export function failuresAlike(
+  { drivers }: ScenarioDocument,
+  soft: boolean,
+): readonly { readonly failure: Failure; readonly ids: readonly string[] }[] {
   const alike = new Map<string, { readonly failure: Failure; readonly ids: string[] }>();
   for (const driver of drivers)
-    for (const failure of failuresOf(driver, file, soft)) {
-      const key = `${failure.place} ${failure.text}`;
+    for (const failure of failuresOf(driver, soft)) {
+      const key = `${failure.line}:${failure.column} ${failure.text}`;
       const known = alike.get(key) ?? { failure, ids: [] };
       known.ids.push(driver.id);
       alike.set(key, known);
     }
-  return [...alike.values()].flatMap(({ failure: { text, place, step }, ids }) => {
-    const lines = wrapped(`${ids.join(", ")}: ${text}`, width - 4).map((line, at) => `${at === 0 ? "  " : "    "}${line}`);
+  return [...alike.values()];
+}
+
+function failureLines(scenario: ScenarioDocument, soft: boolean, width: number): readonly string[] {
+  const { file } = scenario;
+  return failuresAlike(scenario, soft).flatMap(({ failure: { text, line, column, step }, ids }) => {
+    const place = `${file}:${line}:${column}`;
+    const lines = wrapped(`${ids.join(", ")}: ${text}`, width - 4).map((words, at) => `${at === 0 ? "  " : "    "}${words}`);
     if (step === undefined) return [...lines, `    ${place}`];
     const more = `→ cowlab explain ${file} --step ${step} --driver ${ids[0]}`;
     const beside = `    ${place}  ${more}`;

@@ -3,7 +3,7 @@
  *
  * Interface: made from what was counted in each phase and step, and from nothing else; a driver's name decides nothing.
  */
-import { bytesText, countText, figureText } from "../scenario/figures.ts";
+import { bytesText, counted, figureText, stepText } from "../scenario/figures.ts";
 import {
   type Column,
   columnName,
@@ -44,18 +44,15 @@ export interface Subject {
 
 /** What a driver can have done to cause a figure, in words; in the order of telling. */
 const MECHANISMS: readonly (readonly [MetricId, (figure: number) => string])[] = [
-  ["copy_ups", (count) => `${countText(count)} ${count === 1 ? "copy-up" : "copy-ups"}`],
-  ["files_copied", (count) => `${countText(count)} ${count === 1 ? "file" : "files"} of whole trees copied`],
+  ["copy_ups", (count) => counted(count, "copy-up")],
+  ["files_copied", (count) => `${counted(count, "file")} of whole trees copied`],
   ["data_copied", (count) => `${bytesText(count)} copied`],
   ["bytes_written", (count) => `${bytesText(count)} written by calls`],
   ["space_allocated", (count) => (count < 0 ? `${bytesText(-count)} freed` : `${bytesText(count)} allocated`)],
-  [
-    "inodes_allocated",
-    (count) => `${countText(Math.abs(count))} ${Math.abs(count) === 1 ? "inode" : "inodes"}${count < 0 ? " freed" : ""}`,
-  ],
+  ["inodes_allocated", (count) => `${counted(Math.abs(count), "inode")}${count < 0 ? " freed" : ""}`],
   ["device_bytes_read", (count) => `${bytesText(count)} read from the disk`],
-  ["refused", (count) => `${countText(count)} ${count === 1 ? "call" : "calls"} refused`],
-  ["device_flushes", (count) => `${countText(count)} ${count === 1 ? "flush" : "flushes"}`],
+  ["refused", (count) => `${counted(count, "call")} refused`],
+  ["device_flushes", (count) => counted(count, "flush", "flushes")],
 ];
 const MECHANISMS_TOLD = 4;
 
@@ -87,7 +84,7 @@ function partsOf(driver: DriverDocument, scenario: ScenarioDocument, phases: rea
   const wanted = (phase: Phase): boolean => phases === undefined || phases.includes(phase);
   const steps = driver.steps.map(({ id, figures }, index): Part => {
     const title = scenario.steps[index]?.title ?? "";
-    return { where: `at step ${id}${title === "" ? "" : ` (${title})`}`, figures };
+    return { where: `at ${stepText(id)}${title === "" ? "" : ` (${title})`}`, figures };
   });
   const others = PHASES.flatMap(([name, where]): Part[] =>
     name === "steps" || !wanted(name) ? [] : [{ where, figures: driver.phases[name] }],
@@ -150,6 +147,11 @@ function unplaced(whole: Figures, { metric, phases }: Subject): string {
   return did === "" ? `nothing happened${where}` : `${none}${where}: ${did}`;
 }
 
+/** Whether a part is so near the whole that to tell both would tell nothing: their first three digits are the same. */
+function isNearly(amount: number, whole: number): boolean {
+  return Math.abs(amount - whole) < Math.abs(whole) / 1000;
+}
+
 /** What a part is a part of; where other parts went the other way, it may be more than the whole. */
 function shareText(amount: number, whole: number, unit: Unit): string {
   const text = figureText(whole, unit);
@@ -166,7 +168,9 @@ export function whyLine(driver: DriverDocument, scenario: ScenarioDocument, subj
     kind === "level" ? rise(partsOf(driver, scenario, upTo(phases)), metric) : biggest(partsOf(driver, scenario, phases), metric);
   if (whole[metric] === 0 || most === undefined) return unplaced(whole, subject);
   const { part, amount } = most;
-  const share = figureText(amount, unit) === figureText(whole[metric], unit) ? "" : shareText(amount, whole[metric], unit);
+  const isAll =
+    figureText(amount, unit) === figureText(whole[metric], unit) || (unit !== "count" && isNearly(amount, whole[metric]));
+  const share = isAll ? "" : shareText(amount, whole[metric], unit);
   const did = mechanisms(part.figures, metric);
-  return `${figureText(amount, unit)}${share} ${part.where}${did === "" ? "" : `: ${did}`}`;
+  return `${figureText(isAll ? whole[metric] : amount, unit)}${share} ${part.where}${did === "" ? "" : `: ${did}`}`;
 }

@@ -4,7 +4,7 @@
  */
 import { type Json, sameJson } from "../calls/json.ts";
 import type { CallResult } from "../calls/step.ts";
-import { answerText, boundsText, exactText } from "./figures.ts";
+import { answerLine, boundsText, exactText } from "./figures.ts";
 import { columnName, type Figures, metricOf, type Phase } from "./metrics.ts";
 import type { Place } from "./problem.ts";
 import type { Expectation, Scenario } from "./scenario.ts";
@@ -86,11 +86,11 @@ function expectedText({ what }: Expectation): string {
     case "status":
       return String(what.status);
     case "stdout":
-      return answerText({ value: what.text });
+      return answerLine({ value: what.text });
     case "stderr":
       return `… ${what.words} …`;
     default:
-      return answerText({ value: what.value as Json });
+      return answerLine({ value: what.value as Json });
   }
 }
 
@@ -124,7 +124,7 @@ function judgeStep(expectation: Expectation, done: JudgedStep): Verdict {
     soft: expectation.soft,
     reached: true,
     expected: expectedText(expectation),
-    found: answerText(answer),
+    found: answerLine(answer),
     place: expectation.place,
   };
 }
@@ -137,8 +137,8 @@ function judgeScript(expectation: Expectation, done: JudgedStep): Verdict {
   let ok = false;
   let found = "";
   if (what.kind === "status") [ok, found] = [status === what.status, String(status)];
-  if (what.kind === "stdout") [ok, found] = [written === what.text.replace(/\n$/, ""), answerText({ value: written })];
-  if (what.kind === "stderr") [ok, found] = [stderr.includes(what.words), answerText({ value: stderr.trimEnd() })];
+  if (what.kind === "stdout") [ok, found] = [written === what.text.replace(/\n$/, ""), answerLine({ value: written })];
+  if (what.kind === "stderr") [ok, found] = [stderr.includes(what.words), answerLine({ value: stderr.trimEnd() })];
   return { step: done.id, what: what.kind, ok, soft, reached: true, expected: expectedText(expectation), found, place };
 }
 

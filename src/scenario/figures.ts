@@ -32,6 +32,11 @@ export function countText(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** "1 file", "3 files", "1,000 entries". */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${countText(count)} ${Math.abs(count) === 1 ? one : many}`;
+}
+
 /** A figure in its unit. */
 export function figureText(value: number, unit: Unit): string {
   if (unit === "bytes") return bytesText(value);
@@ -51,10 +56,26 @@ export function boundsText({ min, max }: Bounds, unit: Unit): string {
   return Number.isFinite(max) ? `${exactText(min, unit)} to ${exactText(max, unit)}` : `at least ${exactText(min, unit)}`;
 }
 
-/** An answer in one short line: "ok", "EXDEV", or the value; an empty text in quotes. */
+/** A step in words: "step sync", and "step 2" for the second, where the file gives it no name. */
+export function stepText(id: string): string {
+  const [, number] = /^step-(\d+)$/.exec(id) ?? [];
+  return `step ${number ?? id}`;
+}
+
+/** An answer as text: "ok", "EXDEV", or the value; an empty text in quotes. */
 export function answerText(answer: CallResult): string {
+  return shown(answer, (text) => text !== "");
+}
+
+/** An answer in one line: a text that has several, or holds what a terminal would obey, is written as JSON. */
+export function answerLine(answer: CallResult): string {
+  return shown(answer, (text) => text !== "" && !/\p{Cc}/u.test(text));
+}
+
+function shown(answer: CallResult, isPlain: (text: string) => boolean): string {
   if ("errno" in answer) return answer.errno;
   if ("ok" in answer) return "ok";
-  const text = typeof answer.value === "string" && answer.value !== "" ? answer.value : formatJson(answer.value);
+  const { value } = answer;
+  const text = typeof value === "string" && isPlain(value) ? value : formatJson(value);
   return text.length > 200 ? `${text.slice(0, 199)}…` : text;
 }

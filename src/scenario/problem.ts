@@ -33,12 +33,20 @@ function problemText(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${printable(problem.message)}`;
 }
 
-/** The text with control characters written as escapes, so that a file cannot forge lines or drive the terminal. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (unit) => {
-    const code = unit.codePointAt(0) ?? 0;
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
-  });
+/**
+ * A line with control characters written as escapes, so that a file cannot forge lines or drive the terminal; nor be a command of GitHub
+ * Actions, whose runner obeys "::" at a line's start and "##[" anywhere in it.
+ */
+export function printable(line: string): string {
+  return line
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, escaped)
+    .replace(/^(\s*):(?=:)/, "$1\\x3a")
+    .replace(/##(?=\[)/g, "#\\x23");
+}
+
+function escaped(unit: string): string {
+  const code = unit.codePointAt(0) ?? 0;
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
 }
 
 /** A value from a file as a message quotes it: short, in double quotes when it is text. */

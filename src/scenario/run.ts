@@ -10,6 +10,7 @@ import { Random } from "../../sim/core/random.ts";
 import type { Archive } from "./archive.ts";
 import { ImageBuilds } from "./build.ts";
 import { type JudgedStep, judge, type Verdict } from "./expect.ts";
+import { stepText } from "./figures.ts";
 import { type CallMetric, columnNamed, type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
 import { type Performed, perform as performOperation, type Tools } from "./operation.ts";
 import type { Place } from "./problem.ts";
@@ -222,7 +223,7 @@ class Run {
   #doStep(world: World, step: StepPlan): Performed | undefined {
     const session = step.container === undefined ? undefined : world.session(step.container);
     if (session instanceof WorldFailure) {
-      this.#stop("steps", `step ${step.id}`, session.message, step.place);
+      this.#stop("steps", stepText(step.id), session.message, step.place);
       return undefined;
     }
     const actor = { session, as: step.as, umask: step.umask, name: step.container ?? "" };

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { readWhole } from "../../src/node/input-error.ts";
 import { WholeFile } from "../../src/node/whole-file.ts";
 import { bundledProgram, ROOT } from "./bundle.ts";
 
@@ -79,7 +80,7 @@ describe("input that is wrong", () => {
     [
       ["report", part],
       '{"format":"cowlab-run","version":1,"scenarios":[{}]}',
-      /part: not a whole saved run: scenarios\[0\]\.name is missing/,
+      /part: not a saved run as this version reads it: scenarios\[0\]\.name is missing/,
     ],
     [["validate", part], "version: 1\n---\nversion: 1\n", /part:2:1: source contains multiple documents: a scenario is one/],
     [["sweep", part, "-P", "size=4KiB..1KiB*2"], "", /-P size: 4KiB\.\.1KiB\*2 has no value/],
@@ -105,6 +106,16 @@ describe("input that is wrong", () => {
     });
     expect([status, stderr]).toEqual([2, "cowlab: standard output: no space left on device\n"]);
   });
+});
+
+test("a file without an end is not read for ever", () => {
+  const path = join(folder, "long");
+  writeFileSync(path, "x".repeat(100_000));
+  expect(readWhole(path, 100_000)).toHaveLength(100_000);
+  expect(() => readWhole(path, 99_999)).toThrow(/long: the file is longer than 99999 bytes/);
+  if (process.platform === "linux")
+    expect(() => readWhole("/dev/zero", 70_000)).toThrow("/dev/zero: the file is longer than 70000 bytes");
+  expect(() => readWhole(folder, 1)).toThrow(`${folder}: it is a directory`);
 });
 
 test("a file of results is there whole or not at all", () => {

@@ -64,7 +64,7 @@ describe("run and compare", () => {
       expect(await compare([failing], one, RUN, { write: (text) => void (out += text), environment })).toBe(1);
       return out;
     };
-    const annotation = `::error file=${failing},line=12,col=18,title=f on vfs::copy_ups: expected 5, found 0\n`;
+    const annotation = `::error file=${failing},line=12,col=18,title=f · size=4KiB · n=1 on vfs::copy_ups: expected 5, found 0\n`;
     const both = await run({});
     expect(both.slice(0, 20)).toBe("f · size=4KiB · n=1\n");
     expect(both.slice(-annotation.length)).toBe(annotation);
@@ -158,6 +158,37 @@ describe("saved runs", () => {
     expect(diff([one, one], {})).toEqual({ text: "no difference\n", code: 0 });
     expect(diff([one, other], { tolerance: "10%" }).code).toBe(0);
     expect(() => report(FILE, {}, {})).toThrow("not a JSON document");
+  });
+
+  test("that lack a part or have it of another kind are refused with its place; keys of a later version are passed over", async () => {
+    const whole = join(folder, "whole-run.json");
+    await cowlab({ save: whole, parameter: ["n=1", "size=4KiB"] });
+    const broken = join(folder, "broken.json");
+    const changed = (text: string, part: string): void => {
+      writeFileSync(broken, readFileSync(whole, "utf8").replace(text, part));
+      report(broken, { format: "md" }, {});
+    };
+    const place = "broken.json: not a saved run as this version reads it: ";
+    expect(() => changed('"data_copied":', '"copied":')).toThrow(
+      `${place}scenarios[0].drivers[0].phases.build.data_copied is missing`,
+    );
+    expect(() => changed('"ok": true', '"huh": true')).toThrow(
+      `${place}scenarios[0].drivers[0].steps[0].answer is none of its forms`,
+    );
+    expect(() => changed('"columns": [', '"columns": [null,')).toThrow(`${place}scenarios[0].columns[0] is not a mapping`);
+    expect(() => changed('"unit": "bytes"', '"unit": "miles"')).toThrow(`${place}scenarios[0].columns[0].unit is none of those`);
+    expect(() => changed('"seed": 1', '"seed": 1e400')).toThrow(`${place}scenarios[0].seed is not a whole number`);
+    expect(() => changed('"version": 1', '"version": 1, "shard": { "index": -1, "count": 2, "numbers": [] }')).toThrow(
+      `${place}shard.index is below 0`,
+    );
+    expect(() => changed('"version": 1', '"version": 1, "later": {}')).not.toThrow();
+  });
+
+  test("are no parts of one sweep where a run is missing between them", async () => {
+    const [one, other] = [join(folder, "of-six.json"), join(folder, "of-two.json")];
+    await cowlab({ save: one, shard: "1/2" }, SWEEP);
+    await cowlab({ save: other, shard: "2/2", parameter: ["n=1"] }, SWEEP);
+    expect(() => merge([one, other])).toThrow("parts of different sweeps: together they have no run 4");
   });
 });
 

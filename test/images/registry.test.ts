@@ -179,7 +179,7 @@ const skopeo = spawnSync("skopeo", ["--version"]).status === 0;
 describe.skipIf(!skopeo)("skopeo (skipped where it is not installed)", () => {
   test("finds our digest in the folder we export, and copies it into a layout with the same layers", async () => {
     const out = join(folder, "exported");
-    const line = await exportImages(material("save-vfs.tar.gz"), { out, format: "registry", image: "lab/built:4" });
+    const line = await exportImages(material("save-vfs.tar.gz"), { output: out, format: "registry", image: "lab/built:4" });
     const digest = /digest: (\S+) size/.exec(line)?.[1];
     expect(execFileSync("skopeo", ["manifest-digest", join(out, "manifest.json")], { encoding: "utf8" }).trim()).toBe(digest);
     const shown = JSON.parse(execFileSync("skopeo", ["inspect", `dir:${out}`], { encoding: "utf8" })) as { Digest: string };
@@ -203,6 +203,6 @@ test("an archive may replace the very file that it is read from", async () => {
   const idsOf = async (): Promise<string[]> =>
     (await readImages(await openFiles(path), readContext())).images.map(({ config }) => config.id);
   const before = await idsOf();
-  await exportImages(path, { out: path });
+  await exportImages(path, { output: path });
   expect(await idsOf()).toEqual(before);
 });

@@ -17,7 +17,7 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
       drivers: "overlay2,zfs",
       against: "kernel",
       shard: "1/1",
-      out: join(tmpdir(), "none"),
+      output: join(tmpdir(), "none"),
     };
     const exit = await fuzz(options, (text) => {
       told += text;

@@ -36,7 +36,7 @@ test("the program knows every option of theirs, and what the recipe keeps is whe
   const root = new Command();
   addFuzzCommand(root, () => undefined);
   const known = root.commands[0]?.options ?? [];
-  expect(known.find(({ long }) => long === "--out")?.defaultValue).toBe("cowlab-fuzz");
+  expect(known.find(({ long }) => long === "--output")?.defaultValue).toBe("cowlab-fuzz");
   for (const name of FILES) {
     const text = readFileSync(new URL(name, FOLDER), "utf8");
     for (const [option] of text.matchAll(/ --(?:ops|seed|drivers|against|shard)\b/g))

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { BlockMaps } from "../../src/report/block-map.ts";
 import { combinationsText } from "../../src/report/combinations.ts";
 import { csvText } from "../../src/report/csv.ts";
-import { changesBetween } from "../../src/report/diff.ts";
+import { changesBetween, changesText } from "../../src/report/diff.ts";
 import { documentText, type RunDocument, runDocument, scenarioDocument } from "../../src/report/document.ts";
 import { csvField } from "../../src/report/escape.ts";
 import { explainText } from "../../src/report/explain.ts";
@@ -86,10 +86,21 @@ describe("a run's document", () => {
     const changed = runDocument([{ ...first, drivers }]);
     expect(changesBetween(document, changed, 0.05)).toHaveLength(2);
     expect(changesBetween(document, changed, 0.2)).toEqual([]);
-    expect(changesBetween(document, runDocument([]), 0).map(({ text }) => text)).toEqual([
-      "not in the second run",
-      "not in the second run",
-    ]);
+    expect(changesText(changesBetween(document, runDocument([]), 0))).toBe("formats: not in the second run\n");
+    expect(changesText(changesBetween(runDocument([]), document, 0))).toBe("formats: not in the first run\n");
+  });
+
+  test("is compared step by step by their ids: one that was put in is told alone", () => {
+    const [first] = document.scenarios;
+    if (first === undefined) throw new Error("no scenario");
+    const drivers = first.drivers.slice(0, 1).map(({ steps, ...driver }) => {
+      const [step] = steps;
+      return { ...driver, steps: step === undefined ? [] : [{ ...step, id: "step-1", answer: { errno: "EIO" } }, ...steps] };
+    });
+    const more = runDocument([{ ...first, drivers }]);
+    const less = runDocument([{ ...first, drivers: first.drivers.slice(0, 1) }]);
+    expect(changesText(changesBetween(less, more, 0))).toBe(`formats, ${drivers[0]?.id}: step 1: not in the first run\n`);
+    expect(changesText(changesBetween(more, less, 0))).toBe(`formats, ${drivers[0]?.id}: step 1: not in the second run\n`);
   });
 });
 
@@ -227,8 +238,16 @@ describe("names out of a file tree", () => {
   test("cannot begin a workflow command", () => {
     for (const one of hostile) {
       const lines = githubText(one).trimEnd().split("\n");
-      for (const line of lines) expect(line).toMatch(/^::(error|warning) file=f\.yaml,line=\d+,col=\d+,title=formats on [\w]+::/);
+      for (const line of lines)
+        expect(line).toMatch(/^::(error|warning) file=f\.yaml,line=\d+,col=\d+,title=formats on \w+(%2C \w+)*::[^\p{Cc}]*$/u);
     }
+  });
+
+  test("cannot be a workflow command in a table, which GitHub Actions reads too", () => {
+    const [scenario] = document.scenarios;
+    if (scenario === undefined) throw new Error("no scenario");
+    const text = scenarioText({ ...scenario, about: "::error::no ##[group]x\nC++::f 1::2" });
+    expect(text).toContain("\n\\x3a:error::no #\\x23[group]x\nC++::f 1::2\n");
   });
 
   test("cannot be a formula in CSV", () => {

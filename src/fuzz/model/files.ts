@@ -17,7 +17,7 @@ import {
 import { isList, isRecord, type Json } from "../../calls/json.ts";
 import { type Step, textOf, wholeOf } from "../../calls/step.ts";
 import { makeNode, modeOfStep } from "./names.ts";
-import { dataOf, type ModelNode, setSize, writeData } from "./node.ts";
+import { clearData, dataOf, type ModelNode, moveData, setSize, writeData } from "./node.ts";
 import type { ModelFile, ModelTree } from "./tree.ts";
 
 /** What a step's flags ask for. */
@@ -253,7 +253,7 @@ export function fallocate(tree: ModelTree, step: Step): Errno | undefined {
   const { node } = file;
   if (has("COLLAPSE_RANGE") || has("INSERT_RANGE")) return shiftData(node, offset, end, has("INSERT_RANGE"));
   if (!has("KEEP_SIZE") && end > node.size) setSize(node, end);
-  if (has("PUNCH_HOLE") || has("ZERO_RANGE")) node.data.fill(0, Math.min(offset, node.size), Math.min(end, node.size));
+  if (has("PUNCH_HOLE") || has("ZERO_RANGE")) clearData(node, offset, end);
   node.mtime = undefined;
   return undefined;
 }
@@ -265,10 +265,10 @@ function shiftData(node: ModelNode, start: number, end: number, inserts: boolean
   if (start % BLOCK_SIZE !== 0 || end % BLOCK_SIZE !== 0 || (inserts ? start : end) >= size) return EINVAL;
   if (inserts) {
     setSize(node, size + end - start);
-    node.data.copyWithin(end, start, size);
-    node.data.fill(0, start, end);
+    moveData(node, end, { start, end: size });
+    clearData(node, start, end);
   } else {
-    node.data.copyWithin(start, end, size);
+    moveData(node, start, { start: end, end: size });
     setSize(node, size - (end - start));
   }
   return undefined;

@@ -29,8 +29,9 @@ export interface ModelNode {
   sealed: Pick<ModelNode, "mode" | "uid" | "gid"> | undefined;
   /** Of a directory: the one above; the top is its own. */
   parent: ModelNode | undefined;
-  /** Of a file: at least `size` bytes. */
+  /** Of a file: at least `size` bytes, those behind it zeros. Changed through the functions below only, for a copy of the node may share it. */
   data: Uint8Array;
+  sharesData: boolean;
   size: number;
   /** Of a symbolic link. */
   readonly target: string;
@@ -82,6 +83,7 @@ export function newNode(type: NodeType, init: NewNode): ModelNode {
     sealed: undefined,
     parent: undefined,
     data: EMPTY,
+    sharesData: false,
     size: 0,
     target: init.target ?? "",
     rdev: init.rdev ?? [0, 0],
@@ -89,6 +91,28 @@ export function newNode(type: NodeType, init: NewNode): ModelNode {
     mtime: undefined,
     identity: newIdentity(),
   };
+}
+
+/**
+ * An equal node that changes on its own, without what a directory holds. Both share a file's bytes until one of them changes.
+ * It is made as any other node is, for nodes of one shape are read several times as fast as those of many.
+ */
+export function copyOf(node: ModelNode): ModelNode {
+  const copy = newNode(node.type, node);
+  copy.links = node.links;
+  copy.covered = node.covered;
+  copy.countless = node.countless;
+  copy.lowerNames = node.lowerNames;
+  copy.sealed = node.sealed;
+  copy.parent = node.parent;
+  copy.data = node.data;
+  copy.sharesData = true;
+  node.sharesData = true;
+  copy.size = node.size;
+  copy.xattrs = node.xattrs === undefined ? undefined : new Map(node.xattrs);
+  copy.mtime = node.mtime;
+  if (node.identity === undefined) copy.identity = undefined;
+  return copy;
 }
 
 export function newIdentity(): Identity {
@@ -104,23 +128,40 @@ export function dataOf(node: ModelNode, offset: number, length: number): Uint8Ar
 export function writeData(node: ModelNode, offset: number, given: Uint8Array): void {
   if (given.length === 0) return;
   const end = offset + given.length;
-  setCapacity(node, end);
-  node.data.set(given, offset);
+  ownData(node, end).set(given, offset);
   if (end > node.size) node.size = end;
   node.mtime = undefined;
 }
 
 /** Cuts or lengthens a file with zeros. */
 export function setSize(node: ModelNode, size: number): void {
-  if (size < node.size) node.data.fill(0, size, node.size);
-  setCapacity(node, size);
+  if (size < node.size) ownData(node, 0).fill(0, size, node.size);
+  else if (size > node.size) ownData(node, size);
   node.size = size;
 }
 
-/** Bytes behind `size` are always zeros. */
-function setCapacity(node: ModelNode, wanted: number): void {
-  if (wanted <= node.data.length) return;
-  const grown = new Uint8Array(Math.max(64, wanted + (wanted >>> 2)));
-  grown.set(node.data);
-  node.data = grown;
+/** Makes zeros of what a file holds from `start` up to `end`. */
+export function clearData(node: ModelNode, start: number, end: number): void {
+  if (start < node.size) ownData(node, 0).fill(0, start, Math.min(end, node.size));
+}
+
+/** Moves what a file holds from `start` up to `end` to `target`, all of it within its size. */
+export function moveData(
+  node: ModelNode,
+  target: number,
+  { start, end }: { readonly start: number; readonly end: number },
+): void {
+  ownData(node, 0).copyWithin(target, start, end);
+}
+
+/** A file's bytes to be changed: at least `wanted`, and nobody else's. */
+function ownData(node: ModelNode, wanted: number): Uint8Array {
+  const { data, sharesData } = node;
+  const isShort = wanted > data.length;
+  if (!isShort && !sharesData) return data;
+  const own = new Uint8Array(isShort ? Math.max(64, wanted + (wanted >>> 2)) : data.length);
+  own.set(data);
+  node.data = own;
+  node.sharesData = false;
+  return own;
 }

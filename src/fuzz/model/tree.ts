@@ -6,7 +6,7 @@
  * of one image.
  */
 import { EACCES, ELOOP, ENOENT, ENOTDIR, type Errno } from "../../../sim/core/errno.ts";
-import { type ModelNode, newIdentity, newNode } from "./node.ts";
+import { copyOf, type ModelNode, newIdentity, newNode } from "./node.ts";
 import type { ModelRules } from "./rules.ts";
 
 /** Who makes a call. */
@@ -187,13 +187,7 @@ function componentsOf(path: string): readonly string[] {
 function copyNode(node: ModelNode, copies: Map<ModelNode, ModelNode>): ModelNode {
   const known = copies.get(node);
   if (known !== undefined) return known;
-  const copy: ModelNode = {
-    ...node,
-    entries: node.entries === undefined ? undefined : new Map(),
-    data: node.data.slice(0, node.size),
-    xattrs: node.xattrs === undefined ? undefined : new Map(node.xattrs),
-    identity: node.identity === undefined ? undefined : newIdentity(),
-  };
+  const copy = copyOf(node);
   copies.set(node, copy);
   for (const [name, child] of node.entries ?? []) {
     const copied = copyNode(child, copies);
@@ -215,8 +209,8 @@ function sealDirectory(directory: ModelNode, rules: ModelRules): void {
   for (const [name, node] of entries) {
     if (node.entries !== undefined) sealDirectory(node, rules);
     else if (rules.breaksLinks && (node.links !== 1 || rules.countsOtherLayers)) {
-      const split = { ...node, data: node.data.slice(0, node.size), identity: undefined };
-      split.xattrs = node.xattrs === undefined ? undefined : new Map(node.xattrs);
+      const split = copyOf(node);
+      split.identity = undefined;
       split.countless = rules.countsOtherLayers;
       entries.set(name, split);
     } else if (rules.keepsCoveredLinks && node.links > 1) node.countless = true;

@@ -44,7 +44,7 @@ function parse(data: string): BtrfsOptions | string {
       options.force = key === "compress-force";
     } else if (key === "subvol" || (key === "subvolid" && /^\d+$/.test(text))) continue;
     else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
-    else if (word === "nodatacow") options.nodatacow = true;
+    else if (word === "nodatacow" || word === "nodatasum") options[word] = true;
     else return word;
   }
   return options;

@@ -6,7 +6,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EINVAL, ENOENT, ENOTSUP, ENOTTY, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, ENOENT, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -39,19 +39,10 @@ import { handleOfEntry, iterate, lookupEntry, renewPlaceholder } from "./directo
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
+import { fileFlags, setFileFlags } from "./file-flags.ts";
 import { flushCyclic, type InodeState } from "./inode-state.ts";
 import { deviceOf, dirty, inodeOf, parentOf, stamp } from "./inodes.ts";
-import {
-  COMMIT_SECONDS,
-  COMPRESS_FLAG,
-  FIRST_FREE,
-  handleOf,
-  NOCOMPRESS_FLAG,
-  NOCOW_FLAG,
-  PREALLOC_FLAG,
-  SECTOR_SIZE,
-  TOP_SUBVOLUME,
-} from "./layout.ts";
+import { COMMIT_SECONDS, FIRST_FREE, handleOf, SECTOR_SIZE, TOP_SUBVOLUME } from "./layout.ts";
 import { create, dropHold, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { rename } from "./rename.ts";
 import type { BtrfsState } from "./state.ts";
@@ -59,21 +50,6 @@ import { cleanSubvolumes, destroySubvolume } from "./subvolumes.ts";
 import { statfs } from "./usage.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
-
-/** Flags that chattr may change: sync, immutable, append, nodump, noatime, dirsync, nocow and compression. */
-const MODIFIABLE_FLAGS: number = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000 | NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
-
-/**
- * Whether flags do not go together (check_fsflags): compression with none or with no copying, and of an inode that is not copied on write what is said
- * of compression, and the other way round.
- */
-function exclude(old: number, flags: number): boolean {
-  const ofCompression = COMPRESS_FLAG | NOCOMPRESS_FLAG;
-  if ((flags & COMPRESS_FLAG) !== 0 && (flags & (NOCOMPRESS_FLAG | NOCOW_FLAG)) !== 0) return true;
-  return (
-    ((old & NOCOW_FLAG) !== 0 && (flags & ofCompression) !== 0) || ((flags & NOCOW_FLAG) !== 0 && (old & ofCompression) !== 0)
-  );
-}
 
 export class Btrfs implements FileSystem {
   readonly type = "btrfs";
@@ -306,22 +282,10 @@ export class Btrfs implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
-    const of = this.#inode(inode);
-    return of.isPlaceholder ? ENOTTY : of.flags & ~PREALLOC_FLAG;
+    return fileFlags(this.#inode(inode));
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
-    const of = this.#inode(inode);
-    if (of.isPlaceholder) return ENOTTY;
-    if (of.subvolume.item.readOnly) return EROFS;
-    if ((flags & ~MODIFIABLE_FLAGS) !== 0) return ENOTSUP;
-    if (exclude(of.flags, flags)) return EINVAL;
-    const refused = this.state.begin(1, of.subvolume);
-    if (refused !== undefined) return refused;
-    // Copying on write is only given up, or taken up again, by a file without data.
-    const fixed = PREALLOC_FLAG | ((of.mode & S_IFMT) === S_IFREG && of.size > 0 ? NOCOW_FLAG : 0);
-    of.flags = (flags & ~fixed) | (of.flags & fixed);
-    stamp(this.state, of, false);
-    return undefined;
+    return setFileFlags(this.state, this.#inode(inode), flags);
   }
 
   // The whole

@@ -3,10 +3,10 @@ import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp } from "../../core/units.ts";
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
-import type { InodeState } from "./inode-state.ts";
+import { flushRange, type InodeState } from "./inode-state.ts";
 import { dirty, stamp } from "./inodes.ts";
 import type { DiskExtent } from "./items.ts";
-import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
+import { NODATASUM_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -21,33 +21,36 @@ export interface FileRange {
 /** @param length - 0: to the source's end. @param same - both hold the same bytes: allowed in a read-only subvolume too, and times stay. */
 export function clone(state: BtrfsState, source: FileRange, target: FileRange, length: number, same = false): Errno | undefined {
   if (target.inode.subvolume.item.readOnly && !same) return EROFS;
+  if (((source.inode.flags ^ target.inode.flags) & NODATASUM_FLAG) !== 0) return EINVAL;
   const size = source.inode.size;
   const count = length === 0 ? size - source.offset : length;
-  if (count < 0 || source.offset + count > size) return EINVAL;
-  if (source.offset % SECTOR_SIZE !== 0 || target.offset % SECTOR_SIZE !== 0) return EINVAL;
-  const end = target.offset + count;
-  const reachesEnd = source.offset + count === size && end >= target.inode.size;
-  if (count % SECTOR_SIZE !== 0 && !reachesEnd) return EINVAL;
-  const span = alignUp(count, SECTOR_SIZE);
-  const overlaps = source.inode === target.inode && Math.abs(source.offset - target.offset) < span;
-  if (overlaps) return EINVAL;
-  if (((source.inode.flags ^ target.inode.flags) & NOCOW_FLAG) !== 0) return EINVAL;
-  if (count === 0) return undefined;
-  // All of the source is written, of the target what is to be replaced (btrfs_remap_file_range_prep).
-  const failed =
-    state.begin(CLONE_ITEMS, target.inode.subvolume) ??
-    source.inode.mapping?.flush() ??
-    target.inode.mapping?.flush(target.offset, span) ??
-    expand(state, target);
+  const span = alignUp(Math.max(0, count), SECTOR_SIZE);
+  // All of the source is written, of the target what is to be replaced, before anything else is looked at (btrfs_remap_file_range_prep).
+  const unwritten = source.inode.mapping?.flush() ?? flushRange(target.inode, alignDown(target.offset, SECTOR_SIZE), span);
+  if (unwritten !== undefined) return unwritten;
+  const unfit = unfitError(source, target, count);
+  if (unfit !== undefined || count === 0) return unfit;
+  const failed = state.begin(CLONE_ITEMS, target.inode.subvolume) ?? expand(state, target);
   if (failed !== undefined) return failed;
   return share(state, source, target, { count, span, same });
+}
+
+/** Why a range cannot be shared (generic_remap_checks). */
+function unfitError(source: FileRange, target: FileRange, count: number): Errno | undefined {
+  const { size } = source.inode;
+  if (count < 0 || source.offset + count > size) return EINVAL;
+  if (source.offset % SECTOR_SIZE !== 0 || target.offset % SECTOR_SIZE !== 0) return EINVAL;
+  const reachesEnd = source.offset + count === size && target.offset + count >= target.inode.size;
+  if (count % SECTOR_SIZE !== 0 && !reachesEnd) return EINVAL;
+  const distance = Math.abs(source.offset - target.offset);
+  return source.inode === target.inode && distance < alignUp(count, SECTOR_SIZE) ? EINVAL : undefined;
 }
 
 /** Makes a file longer up to where it gets something behind its end; the sector that is zeroed then is written before anything is shared. */
 function expand(state: BtrfsState, { inode, offset }: FileRange): Errno | undefined {
   if (offset <= inode.size) return undefined;
   const start = alignDown(inode.size, SECTOR_SIZE);
-  return zeroBehindEnd(state, inode, offset) ?? inode.mapping?.flush(start, offset - start);
+  return zeroBehindEnd(state, inode, offset) ?? flushRange(inode, start, offset - start);
 }
 
 function share(

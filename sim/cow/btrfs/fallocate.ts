@@ -5,7 +5,7 @@ import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
 import { zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
-import type { InodeState } from "./inode-state.ts";
+import { flushRange, type InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
 import { PREALLOC_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promise, promiseRange, undelay, writePromised } from "./reserve.ts";
@@ -49,7 +49,7 @@ function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: n
   const end = alignUp(range.offset + range.length, SECTOR_SIZE);
   const failed =
     zeroBehindEnd(state, inode, range.offset + range.length) ??
-    inode.mapping?.flush(start, end - start) ??
+    flushRange(inode, start, end - start) ??
     fill(state, inode, gapsIn(inode, start, end));
   if (failed !== undefined) return failed;
   grow(state, inode, range, mode);
@@ -104,7 +104,7 @@ function prealloc(state: BtrfsState, inode: InodeState, start: number, end: numb
 function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number): Errno | undefined {
   const sector = alignDown(from, SECTOR_SIZE);
   if (to <= from) return undefined;
-  const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, true, true);
+  const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, "all", true);
   if (!isThere) return undefined;
   const refused = promiseRange(state, inode, from, to);
   return refused ?? writePromised(state, inode, { offset: from, content: Content.zeros(to - from) }, Math.max(inode.size, to));
@@ -123,9 +123,10 @@ function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): Sectors 
 function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | undefined {
   const first = alignDown(range.offset, SECTOR_SIZE);
   const last = alignUp(range.offset + range.length, SECTOR_SIZE);
-  const dirty = inode.delayed?.nextCovered(first) ?? last;
+  const unwritten = flushRange(inode, first, last - first);
+  if (unwritten !== undefined) return unwritten;
   // What is a hole altogether is left alone, times too (find_first_non_hole).
-  if (dirty >= last && !hasPlace(inode, first, last, true, true)) return undefined;
+  if (!hasPlace(inode, first, last, "all", true)) return undefined;
   const limit = alignUp(inode.size, SECTOR_SIZE);
   const stop = range.offset + range.length;
   // Behind the file's end there are only whole sectors to take out.
@@ -153,12 +154,12 @@ function zeroed(inode: InodeState, outer: Sectors, inner: Sectors): Gap[] {
 function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
   const outer = { start: alignDown(range.offset, SECTOR_SIZE), end: alignUp(range.offset + range.length, SECTOR_SIZE) };
   const length = outer.end - outer.start;
-  const settled = zeroBehindEnd(state, inode, range.offset + range.length) ?? inode.mapping?.flush(outer.start, length);
+  const settled = zeroBehindEnd(state, inode, range.offset + range.length) ?? flushRange(inode, outer.start, length);
   if (settled !== undefined) return settled;
-  if (!hasPlace(inode, outer.start, outer.end, false)) {
+  if (!hasPlace(inode, outer.start, outer.end, "prealloc")) {
     const inner = zeroEdges(state, inode, range);
     if (!("start" in inner)) return inner;
-    const failed = inode.mapping?.flush(outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner));
+    const failed = flushRange(inode, outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner));
     if (failed !== undefined) return failed;
     inode.mapping?.punch(inner.start, Math.max(0, inner.end - inner.start));
   } else inode.mapping?.punch(outer.start, length);

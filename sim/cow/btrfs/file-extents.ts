@@ -49,18 +49,19 @@ export function extentsIn(inode: InodeState, start: number, end: number): Placed
   return out;
 }
 
-/**
- * Whether every byte of a range has an extent (or, with `any`, one byte).
- * @param written - whether written extents count beside preallocated ones.
- */
-export function hasPlace(inode: InodeState, start: number, end: number, written: boolean, any = false): boolean {
+/** Which extents are looked for: all, those with a place on the device, or preallocated ones. */
+type Which = "all" | "placed" | "prealloc";
+
+/** Whether every byte of a range of whole sectors has an extent (or, with `any`, one byte). What lies in an item stands for its sector. */
+export function hasPlace(inode: InodeState, start: number, end: number, which: Which, any = false): boolean {
   let at = start;
   let found = false;
   visitExtents(inode, start, end, (placed) => {
-    const counts = placed.extent.kind === "prealloc" || written;
+    const { kind } = placed.extent;
+    const counts = kind === "prealloc" || (which !== "prealloc" && (which === "all" || kind !== "inline"));
     if (!counts || (placed.at > at && !any)) return true;
     found = true;
-    at = endOf(placed);
+    at = kind === "inline" ? SECTOR_SIZE : endOf(placed);
     return any;
   });
   return any ? found : found && at >= end;

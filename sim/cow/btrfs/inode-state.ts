@@ -107,6 +107,19 @@ export function delayedNewOf(inode: InodeState): IntervalMap<true> {
   return inode.delayedNew;
 }
 
+/**
+ * Writes what is dirty in a range, and with it what follows without a gap: a run that waits for its place gets it as a whole
+ * (fs/btrfs/extent_io.c: find_lock_delalloc_range).
+ */
+export function flushRange(inode: InodeState, start: number, length: number): Errno | undefined {
+  const { mapping, delayed, writtenTo } = inode;
+  const end = start + length;
+  const goesOn = length > 0 && delayed?.nextCovered(end - 1) === end - 1;
+  const failed = mapping?.flush(start, (goesOn ? delayed.nextGap(end - 1) : end) - start);
+  inode.writtenTo = writtenTo;
+  return failed;
+}
+
 /** Writes all dirty pages, from the beginning of the file on. */
 export function flushAll(inode: InodeState): Errno | undefined {
   return inode.mapping?.flush();

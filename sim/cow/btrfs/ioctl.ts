@@ -50,6 +50,24 @@ export function subvolumeRoot(fs: Btrfs, id: number): Inode | Errno {
 }
 
 /**
+ * BTRFS_IOC_SUBVOL_SETFLAGS, `btrfs property set … ro`: whether the subvolume whose root folder an inode is may be written. A change is committed.
+ * @returns EINVAL for an inode that is no subvolume's root.
+ */
+export function setReadOnly(fs: Btrfs, root: Inode, readOnly: boolean): Errno | undefined {
+  const { state } = fs;
+  const inode = inodeOf(state, root);
+  if (inode.ino !== FIRST_FREE) return EINVAL;
+  const { subvolume } = inode;
+  if (subvolume.item.readOnly === readOnly) return undefined;
+  const refused = state.begin(1, subvolume);
+  if (refused !== undefined) return refused;
+  subvolume.item = { ...subvolume.item, readOnly };
+  state.itemChanged(subvolume);
+  state.rootTree.own(state.rootTree.rootNode, undefined, 0);
+  return state.commit();
+}
+
+/**
  * BTRFS_IOC_SET_RECEIVED_SUBVOL and BTRFS_IOC_SUBVOL_SETFLAGS: what the sender called it, and whether it may be written.
  * @returns EINVAL for a subvolume that is not there.
  */

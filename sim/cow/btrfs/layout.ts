@@ -115,6 +115,8 @@ export const COMPRESS_FLAG = 0x4;
 export const NOCOMPRESS_FLAG = 0x400;
 /** BTRFS_INODE_PREALLOC, which chattr does not show: extents of the inode were preallocated once. */
 export const PREALLOC_FLAG = 0x4000_0000;
+/** BTRFS_INODE_NODATASUM, which chattr does not show: data of the inode has no checksums. */
+export const NODATASUM_FLAG = 0x2000_0000;
 
 export function key(object: number, kind: number, offset = 0): Key {
   return { object, kind, offset };

@@ -4,7 +4,6 @@
  * Interface: all nodes are read, so that what cannot be read is found here. Inodes and subvolumes without a name are freed, as a power cut may have left them.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { assert } from "../../core/assert.ts";
 import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Extent } from "../references.ts";
 import { Cursor, Tree } from "../tree.ts";
@@ -23,7 +22,6 @@ import {
   FIRST_FREE,
   handleOf,
   key,
-  LAST_FREE,
   METADATA_ITEM,
   ORPHAN_ITEM,
   ORPHANS,
@@ -40,6 +38,7 @@ import { Quotas } from "./quotas.ts";
 import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
 import { Space, sizeClassOf } from "./space.ts";
 import { type BtrfsEnvironment, BtrfsState } from "./state.ts";
+import { lastInoIn } from "./subvolumes.ts";
 
 /**
  * Mounts the filesystem on a device.
@@ -127,10 +126,7 @@ function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | und
 
 function loadSubvolume(state: BtrfsState, tree: Tree, item: RootItem): void {
   tree.lastSnapshot = item.lastSnapshot;
-  const cursor = new Cursor(tree);
-  assert(cursor.seekBefore(key(LAST_FREE, 0)), `subvolume ${tree.id} has a root folder`);
-  const lastIno = cursor.key.object;
-  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno });
+  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno: lastInoIn(tree) });
   state.nextSubvolume = Math.max(state.nextSubvolume, tree.id + 1);
   if (item.refs === 0) state.deleted.push(tree.id);
 }

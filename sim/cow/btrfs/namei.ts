@@ -21,7 +21,18 @@ import {
 import { dropExtents, putExtent } from "./file-extents.ts";
 import { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp, writeInode } from "./inodes.ts";
-import { COMPRESS_FLAG, FIRST_FREE, key, LINKS_MAX, NOCOMPRESS_FLAG, NOCOW_FLAG, ORPHAN_ITEM, ORPHANS } from "./layout.ts";
+import {
+  COMPRESS_FLAG,
+  FIRST_FREE,
+  key,
+  LINKS_MAX,
+  NOCOMPRESS_FLAG,
+  NOCOW_FLAG,
+  NODATASUM_FLAG,
+  ORPHAN_ITEM,
+  ORPHANS,
+} from "./layout.ts";
+import { inheritProperties } from "./props.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -38,14 +49,22 @@ function closedError(directory: InodeState, mode: number): Errno | undefined {
   return directory.nlink === 0 ? ENOENT : undefined;
 }
 
+/** Flags of a new inode: its directory's, and a file's by the options of mount. */
+function flagsOf(state: BtrfsState, directory: InodeState, type: number): number {
+  const { nodatacow, nodatasum } = state.environment.options ?? {};
+  let flags = directory.flags & INHERITED;
+  if (type !== S_IFREG) return flags;
+  if (nodatacow === true) flags |= NOCOW_FLAG;
+  if (nodatasum === true || (flags & NOCOW_FLAG) !== 0) flags |= NODATASUM_FLAG;
+  return flags;
+}
+
 function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): InodeState {
   const { subvolume } = directory;
   subvolume.lastIno += 1;
   const ino = subvolume.lastIno;
   const now = state.environment.clock.time();
   const type = init.mode & S_IFMT;
-  let flags = directory.flags & INHERITED;
-  if (state.environment.options?.nodatacow === true && type === S_IFREG) flags |= NOCOW_FLAG;
   const inode = new InodeState(state.handle(subvolume.id, ino), ino, subvolume, {
     generation: state.generation,
     mode: init.mode,
@@ -55,7 +74,7 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
     size: 0,
     bytes: 0,
     rdev: init.rdev,
-    flags,
+    flags: flagsOf(state, directory, type),
     atime: now,
     mtime: now,
     ctime: now,
@@ -63,6 +82,7 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
   });
   if (type === S_IFDIR) inode.parent = directory.handle;
   state.inodes.set(inode);
+  inheritProperties(inode, directory);
   writeInode(inode);
   initAcls(state, inode, init.acls);
   return inode;

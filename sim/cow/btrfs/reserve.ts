@@ -86,16 +86,16 @@ export function writePromised(
 
 /** Whether all of a range is written where it is: prealloc, or a file that is never copied (btrfs_check_nocow_lock). */
 function isInPlace(inode: InodeState, start: number, end: number): boolean {
-  return hasPlace(inode, start, end, (inode.flags & NOCOW_FLAG) !== 0);
+  return hasPlace(inode, start, end, (inode.flags & NOCOW_FLAG) === 0 ? "prealloc" : "placed");
 }
 
 /** What of a range has no extent shows as blocks of its own while it is delayed. */
 function markNew(inode: InodeState, start: number, end: number): void {
   for (let at = start; at < end; at += SECTOR_SIZE) {
-    const next = hasPlace(inode, at, at + SECTOR_SIZE, true);
+    const next = hasPlace(inode, at, at + SECTOR_SIZE, "all");
     if (!next) {
       // Runs of new sectors are common: the rest is asked for at once.
-      if (!hasPlace(inode, at, end, true, true)) {
+      if (!hasPlace(inode, at, end, "all", true)) {
         delayedNewOf(inode).set(at, end, true);
         return;
       }

@@ -79,6 +79,8 @@ export interface BtrfsOptions {
   /** The longest data that an item keeps in a leaf. Default 2048. */
   readonly inlineMax?: number;
   readonly nodatacow?: boolean;
+  /** New files have no checksums of their data. */
+  readonly nodatasum?: boolean;
 }
 
 /** What a mount finds or a mkfs makes up. */

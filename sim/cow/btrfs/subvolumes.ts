@@ -2,6 +2,7 @@
  * Subvolumes: making, snapshots, removing (fs/btrfs/ioctl.c: create_subvol, create_snapshot, btrfs_ioctl_snap_destroy; transaction.c: create_pending_snapshot;
  * extent-tree.c: btrfs_drop_snapshot; Linux 6.18. spec/block-cow.md 2.2).
  */
+import { assert } from "../../core/assert.ts";
 import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, ENOTTY, EROFS, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { S_IFDIR } from "../../vfs/filesystem.ts";
@@ -17,6 +18,7 @@ import {
   handleOf,
   INODE_REF,
   key,
+  LAST_FREE,
   ORPHAN_ITEM,
   ORPHANS,
   REF_BYTES,
@@ -25,6 +27,7 @@ import {
   UUID_SUBVOLUME,
   UUID_TREE,
 } from "./layout.ts";
+import { inheritProperties } from "./props.ts";
 import { removeQgroup, setRelation } from "./quota-items.ts";
 import type { Qgroup } from "./quotas.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
@@ -111,7 +114,9 @@ export function createSubvolume(
   const id = state.nextSubvolume++;
   const subvolume = register(state, new Tree(state, id), newItem(state, {}), FIRST_FREE);
   inheritQuota(state, undefined, id, parents);
-  makeRootFolder(state, subvolume);
+  const root = makeRootFolder(state, subvolume);
+  inheritProperties(root, inodeOf(state, handleOf(directory.subvolume.id, FIRST_FREE)));
+  writeInode(root);
   nameSubvolume(state, directory, state.environment.names.text(name), id);
   stamp(state, directory, true);
   return state.commit() ?? id;
@@ -157,7 +162,14 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
   tree.lastSnapshot = state.generation;
   state.itemChanged(source);
   const item = newItem(state, { parentUuid: source.item.uuid, ctransid: source.item.ctransid });
-  return register(state, tree, item, source.lastIno);
+  return register(state, tree, item, lastInoIn(tree));
+}
+
+/** The highest number that an inode of a tree has: the next one goes on behind it (btrfs_init_root_free_objectid). */
+export function lastInoIn(tree: Tree): number {
+  const cursor = new Cursor(tree);
+  assert(cursor.seekBefore(key(LAST_FREE, 0)), `subvolume ${tree.id} has a root folder`);
+  return cursor.key.object;
 }
 
 /** The quota group of a new subvolume. @param source - of a snapshot: what it was taken of. */

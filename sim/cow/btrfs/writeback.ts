@@ -17,9 +17,11 @@ import {
   EXTENT_BYTES_MAX,
   NOCOMPRESS_FLAG,
   NOCOW_FLAG,
+  NODATASUM_FLAG,
   PREALLOC_FLAG,
   SECTOR_SIZE,
 } from "./layout.ts";
+import { canCompress, compressionProperty } from "./props.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -80,13 +82,16 @@ function putInline(state: BtrfsState, inode: InodeState, run: Run, by: Compressi
   return true;
 }
 
-function algorithmOf(state: BtrfsState): Compression {
+/** What data is compressed with: as the file says, else as the mount does. */
+function algorithmOf(state: BtrfsState, inode: InodeState): Compression {
+  const own = compressionProperty(inode);
+  if (own !== "none") return own;
   const asked = state.environment.options?.compress ?? "none";
   return asked === "none" ? "zlib" : asked;
 }
 
 function mayCompress(state: BtrfsState, inode: InodeState): boolean {
-  if ((inode.flags & (NOCOW_FLAG | PREALLOC_FLAG)) !== 0) return false;
+  if ((inode.flags & PREALLOC_FLAG) !== 0 || !canCompress(inode)) return false;
   if (state.environment.options?.force === true) return true;
   if ((inode.flags & NOCOMPRESS_FLAG) !== 0) return false;
   return (inode.flags & COMPRESS_FLAG) !== 0 || (state.environment.options?.compress ?? "none") !== "none";
@@ -99,7 +104,7 @@ function isWorthCompressing(state: BtrfsState, inode: InodeState, content: Conte
 
 function putCompressedInline(state: BtrfsState, inode: InodeState, run: Run): boolean {
   if (run.start !== 0 || inode.size > SECTOR_SIZE) return false;
-  const by = algorithmOf(state);
+  const by = algorithmOf(state, inode);
   const stored = compressedBytes(run.content.slice(0, inode.size), by);
   return stored < inode.size && putInline(state, inode, run, by, stored);
 }
@@ -151,7 +156,8 @@ function overwrite(state: BtrfsState, inode: InodeState, run: Run, placed: Place
   part(at, run.start, "prealloc");
   part(run.start, end, "regular");
   part(end, endOf(placed), "prealloc");
-  if ((inode.flags & NOCOW_FLAG) === 0) addChecksums(state, extent.start + extent.offset + run.start - at, run.content.length);
+  if ((inode.flags & NODATASUM_FLAG) === 0)
+    addChecksums(state, extent.start + extent.offset + run.start - at, run.content.length);
   return undefined;
 }
 
@@ -186,10 +192,10 @@ function copyCompressed(state: BtrfsState, inode: InodeState, piece: Run): boole
   if (!isWorthCompressing(state, inode, piece.content)) return false;
   // A single sector cannot shrink; only at the beginning of a small file it was tried for the item.
   if (length <= SECTOR_SIZE && (piece.start > 0 || length < inode.diskSize)) return false;
-  const by = algorithmOf(state);
+  const by = algorithmOf(state, inode);
   const disk = alignUp(compressedBytes(piece.content, by), SECTOR_SIZE);
   if (disk + SECTOR_SIZE > length) {
-    const insists = state.environment.options?.force === true || (inode.flags & COMPRESS_FLAG) !== 0;
+    const insists = state.environment.options?.force === true || compressionProperty(inode) !== "none";
     if (!insists) inode.flags |= NOCOMPRESS_FLAG;
     return false;
   }
@@ -266,7 +272,7 @@ export function insert(state: BtrfsState, inode: InodeState, at: number, extent:
   inode.bytes += extent.length;
   const place = { start: extent.start, length: extent.diskBytes, generation: state.generation };
   state.references.addData(place, inode.subvolume.id, { start: extent.start, object: inode.ino, offset: at });
-  if (extent.kind === "regular" && (inode.flags & NOCOW_FLAG) === 0) addChecksums(state, extent.start, extent.diskBytes);
+  if (extent.kind === "regular" && (inode.flags & NODATASUM_FLAG) === 0) addChecksums(state, extent.start, extent.diskBytes);
   const { events } = state.environment;
   if (events.listening)
     events.emit({

@@ -1,145 +1,188 @@
 /**
- * Random histories of files, subvolumes, snapshots and shared extents, made at once here and on a btrfs of this machine's kernel: after each step the data that is
- * used agrees to the byte, and so do the nodes, and what each quota group counts.
- * COWLAB_KERNEL_RUNS says how many tests in all; here a hundredth.
+ * Random histories of files, names, attributes, subvolumes, snapshots and shared extents, made at once here and on a btrfs of this machine's kernel: every call
+ * comes to the same, stat tells the same of what it was about, and each time that everything is written the bytes of data, the nodes, chunks, statfs
+ * and what each quota group counts agree.
+ * COWLAB_KERNEL_RUNS says how many tests in all; here a hundredth for each ground.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Content } from "../../sim/core/content.ts";
-import { isErrno } from "../../sim/core/errno.ts";
-import { MIB } from "../../sim/core/units.ts";
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
-import { BtrfsLab, must } from "../cow/btrfs-lab.ts";
+import { type Answer, type Change, Historian, type History } from "../cow/btrfs-history.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 100);
-const PROGRAM = fileURLToPath(new URL("btrfs-space.py", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("btrfs-history.py", import.meta.url));
+const SECTOR = 4096;
 
-interface Step {
-  readonly do: string;
-  readonly path: string;
-  readonly other: string;
-  readonly offset: number;
-  readonly length: number;
-}
-
-interface Figures {
-  readonly data: number;
-  readonly metadata: number;
-  /** Of each quota group by id: referenced and exclusive bytes. */
-  readonly groups: Readonly<Record<string, readonly [number, number]>>;
-}
-
-const VOLUMES = ["v0", "v1", "v2", "v3"];
-const volume = fc.constantFrom(...VOLUMES);
-const file = fc.tuple(volume, fc.nat(3)).map(([of, n]) => `${of}/f${n}`);
-const sectors = (most: number): fc.Arbitrary<number> => fc.integer({ min: 1, max: most }).map((n) => n * 4096);
-const step = (of: Partial<{ [K in keyof Step]: fc.Arbitrary<Step[K]> }> & { do: fc.Arbitrary<string> }): fc.Arbitrary<Step> =>
-  fc.record({ path: fc.constant(""), other: fc.constant(""), offset: fc.constant(0), length: fc.constant(0), ...of });
-
-const STEP: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: step({
-      do: fc.constant("write"),
-      path: file,
-      offset: fc.nat(200_000),
-      length: fc.integer({ min: 1, max: 200_000 }),
-    }),
-  },
-  { weight: 2, arbitrary: step({ do: fc.constant("write"), path: file, length: fc.integer({ min: 1, max: 3000 }) }) },
-  step({ do: fc.constant("truncate"), path: file, length: fc.nat(200_000) }),
-  step({ do: fc.constant("unlink"), path: file }),
-  step({ do: fc.constant("clone"), path: file, other: file }),
-  step({ do: fc.constantFrom("punch", "fallocate"), path: file, offset: sectors(20), length: sectors(20) }),
-  { weight: 2, arbitrary: step({ do: fc.constant("snapshot"), path: volume, other: volume }) },
-  step({ do: fc.constant("delete"), path: volume }),
-  step({
-    do: fc.constant("many"),
-    path: volume,
-    offset: fc.integer({ min: 10, max: 60 }),
-    length: fc.constantFrom(100, 1500, 3000),
-  }),
-  step({ do: fc.constant("unlink-many"), path: volume, offset: fc.constant(40) }),
+const volume = fc.constantFrom("v0", "v1", "v2", "v3");
+const nested = fc.tuple(volume, fc.nat(1)).map(([of, n]) => `${of}/n${n}`);
+const folder = fc.tuple(volume, fc.constantFrom("d0", "d1", "d0/e", "d1/e")).map(([of, name]) => `${of}/${name}`);
+const file = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(volume, fc.nat(3)).map(([of, n]) => `${of}/f${n}`) },
+  fc.tuple(volume, fc.nat(1), fc.nat(2)).map(([of, d, n]) => `${of}/d${d}/f${n}`),
 );
+const either = fc.oneof({ weight: 2, arbitrary: file }, folder);
+const sectors = (most: number): fc.Arbitrary<number> => fc.nat(most).map((n) => n * SECTOR);
+const group = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 2 })).map(([level, id]) => `${level}/${id}`);
+const member = fc.oneof(
+  fc.nat(3).map((n) => `0/${256 + n}`),
+  group,
+);
+const xattr = fc.nat(2).map((n) => `user.x${n}`);
 
-/** What the kernel tells, first of a fresh filesystem with quotas, then after each step. */
-function askKernel(steps: readonly Step[]): Figures[] {
-  const script = `d=$(mktemp -d) && cd "$d" && truncate -s 900M image && mkfs.btrfs -q image >/dev/null && mkdir m && mount -o loop image m && python3 "$1" "$2" m; umount m; rm -rf "$d"`;
-  const words = ["--mount", "sh", "-c", script, "sh", PROGRAM, JSON.stringify(steps)];
-  const { stdout, stderr } = spawnSync("unshare", words, { encoding: "utf8" });
-  if (stdout === "") throw new Error(stderr);
-  return JSON.parse(stdout) as Figures[];
-}
+type Fields = { [K in keyof Change]: fc.Arbitrary<Change[K]> };
+/** A change of one of some kinds. */
+const change = (kinds: readonly string[], fields: Omit<Fields, "do">): fc.Arbitrary<Change> =>
+  fc.record({ do: fc.constantFrom(...kinds), ...fields } as Fields) as fc.Arbitrary<Change>;
 
-function onFile(lab: BtrfsLab, path: string, flags: number, work: (fd: number) => void): void {
-  const fd = lab.host.task.open(path, flags, 0o644);
-  if (isErrno(fd)) return;
-  work(fd);
-  lab.host.task.close(fd);
-}
+const bytes = { kind: fc.constantFrom("r", "r", "z", "t"), seed: fc.nat() } as const;
+const write = change(["write"], { path: file, offset: fc.nat(200_000), length: fc.integer({ min: 1, max: 200_000 }), ...bytes });
+const small = change(["write"], { path: file, offset: fc.nat(3000), length: fc.integer({ min: 1, max: 3000 }), ...bytes });
+const truncate = change(["truncate"], { path: file, length: fc.oneof(fc.nat(5000), fc.nat(200_000)) });
+const share = fc.oneof(
+  change(["clone"], { path: file, other: file }),
+  change(["clonerange", "copyrange"], { path: file, other: file, offset: sectors(9), to: sectors(19), length: sectors(9) }),
+);
+const fallocate = change(["punch", "fallocate", "keep", "zero", "zerokeep"], {
+  path: file,
+  offset: fc.oneof(sectors(20), fc.nat(90_000)),
+  length: fc.oneof(sectors(20), fc.nat(80_000)).map((n) => n + 1),
+});
+const snapshot = change(["snapshot", "snapshot", "snapshot", "rosnap"], { path: volume, other: volume });
+const remove = change(["delete"], { path: volume });
+const unlink = change(["unlink"], { path: file });
+const makeFolder = change(["mkdir", "mkdir", "rmdir"], { path: folder });
+const move = change(["rename", "rename", "exchange", "whiteout", "noreplace"], { path: either, other: either });
+const many = change(["many"], {
+  path: volume,
+  offset: fc.integer({ min: 10, max: 60 }),
+  length: fc.constantFrom(100, 1500, 3000),
+  ...bytes,
+});
+const flags = change(["chflags"], { path: either, flags: fc.constantFrom(0, 4, 0x400, 0x80_0000, 0x10, 0x80) });
+const hold = fc.oneof(
+  change(["hold"], { path: file, name: fc.constantFrom("one", "two") }),
+  change(["letgo"], { name: fc.constantFrom("one", "two") }),
+  change(["fwrite"], { name: fc.constantFrom("one", "two"), offset: fc.nat(90_000), length: fc.nat(60_000), ...bytes }),
+);
+const DATA = [write, write, small, small, truncate, share, fallocate, snapshot, unlink, remove];
 
-function make(lab: BtrfsLab, { do: what, path, other, offset, length }: Step, salt: number): void {
-  const { task } = lab.host;
-  const [at, to] = [`/m/${path}`, `/m/${other}`];
-  if (what === "subvolume") must(lab.subvolume(at));
-  // The tool makes the snapshot inside where a folder of that name is; the kernel's answer is not asked for then.
-  else if (what === "snapshot") lab.snapshot(at, to);
-  else if (what === "delete") lab.remove(at);
-  else if (what === "write") lab.write(at, Content.pattern(salt, length), offset);
-  else if (what === "truncate") task.truncate(at, length);
-  else if (what === "unlink") task.unlink(at);
-  else if (what === "clone") onFile(lab, at, O_RDONLY, (from) => onFile(lab, to, O_RDWR | O_CREAT, (fd) => task.clone(from, fd)));
-  else if (what === "punch")
-    onFile(lab, at, O_RDWR, (fd) => task.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
-  else if (what === "fallocate") onFile(lab, at, O_RDWR, (fd) => task.fallocate(fd, 0, offset, length));
-  else if (what === "many") for (let n = 0; n < offset; n++) lab.write(`${at}/n${n}`, Content.pattern(salt + n, length));
-  else for (let n = 0; n < offset; n++) if (isErrno(task.unlink(`${at}/n${n}`))) return;
-}
+/** What changes there are on which ground, and the options of mount. */
+const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[], readonly string[]][] = [
+  ["data", [...DATA, many], [""]],
+  [
+    "names",
+    [
+      small,
+      makeFolder,
+      move,
+      move,
+      unlink,
+      snapshot,
+      change(["link"], { path: file, other: file }),
+      change(["links", "unlinks"], {
+        path: file,
+        other: volume.map((of) => `${of}/`),
+        offset: fc.nat(90),
+        length: fc.constantFrom(1, 200, 250),
+      }),
+      change(["symlink"], { path: file, other: fc.nat(300).map((n) => "t".repeat(n + 1)) }),
+      change(["setxattr"], {
+        path: either,
+        name: xattr,
+        value: fc.constant("v"),
+        times: fc.constantFrom(0, 1, 1000, 4000, 16_211, 16_218),
+      }),
+      change(["rmxattr", "listxattr"], { path: either, name: xattr }),
+    ],
+    [""],
+  ],
+  [
+    "volumes",
+    [
+      small,
+      write,
+      snapshot,
+      makeFolder,
+      move,
+      many,
+      change(["subvolume"], { path: nested }),
+      change(["snapshot"], { path: fc.oneof(volume, nested), other: nested }),
+      change(["delete", "rmdir", "rmrf"], { path: fc.oneof(volume, nested) }),
+      change(["rename"], { path: fc.oneof(volume, nested), other: fc.oneof(volume, nested) }),
+      change(["setro"], { path: volume, flags: fc.constantFrom(2, 0, 0) }),
+    ],
+    [""],
+  ],
+  ["what is held open", [...DATA, hold, hold, hold], [""]],
+  ["no copying", [...DATA, flags, flags, makeFolder], ["", "nodatacow", "nodatasum"]],
+  [
+    "compression",
+    [
+      ...DATA,
+      makeFolder,
+      flags,
+      change(["setxattr"], {
+        path: either,
+        name: fc.constant("btrfs.compression"),
+        value: fc.constantFrom("zlib", "lzo", "zstd:3", "no", "", "bogus"),
+      }),
+      change(["getxattr", "rmxattr"], { path: either, name: fc.constant("btrfs.compression") }),
+      change(["flags", "listxattr"], { path: either }),
+    ],
+    ["", "compress=zstd", "compress-force=lzo"],
+  ],
+  [
+    "limits",
+    [...DATA, change(["limit"], { path: volume, length: fc.constantFrom(0, 100_000, 1_048_576), flags: fc.nat(1) })],
+    [""],
+  ],
+  [
+    "groups of groups",
+    [
+      ...DATA,
+      change(["qcreate"], { name: group }),
+      change(["qdestroy"], { name: member }),
+      change(["qassign", "qassign", "qremove"], { name: member, value: group }),
+    ],
+    [""],
+  ],
+  ["mounts", [...DATA, many, change(["remount"], {})], [""]],
+];
 
-function ourFigures(lab: BtrfsLab): Figures {
-  const { data, metadata } = lab.settle();
-  lab.fs.check();
-  const groups = [...(lab.fs.state.quotas?.groups.values() ?? [])];
-  return {
-    data,
-    metadata,
-    groups: Object.fromEntries(groups.map(({ id, referenced, exclusive }) => [id, [referenced, exclusive]])),
-  };
-}
-
-/** Names of snapshots that are taken: the tool would put another one inside. */
-function withoutNesting(steps: readonly Step[]): Step[] {
-  const there = new Set(["v0"]);
-  const kept: Step[] = [{ do: "subvolume", path: "v0", other: "", offset: 0, length: 0 }];
-  for (const one of steps) {
-    if (one.do === "snapshot" && (there.has(one.other) || !there.has(one.path))) continue;
-    if (one.do === "snapshot") there.add(one.other);
-    if (one.do === "delete") there.delete(one.path);
-    kept.push(one);
+/** What the kernel tells. */
+function askKernel(history: History): Answer[] {
+  const there = mkdtempSync(join(tmpdir(), "cowlab-btrfs-"));
+  const options = ["loop", ...(history.options ? [history.options] : [])].join(",");
+  const script = `cd "$1" && truncate -s ${history.size}M image && mkfs.btrfs -q image >/dev/null && mkdir m && mount -o ${options} image m && python3 "$2" history m; umount m`;
+  try {
+    writeFileSync(join(there, "history"), JSON.stringify(history));
+    const { stdout, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", script, "sh", there, PROGRAM], { encoding: "utf8" });
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(stdout) as Answer[];
+  } finally {
+    rmSync(there, { recursive: true, force: true });
   }
-  return kept;
 }
 
 const why = kernelObstacle() ?? (canMake("btrfs") ? undefined : "no btrfs can be made");
 if (why !== undefined) process.stderr.write(`test/kernel, space of btrfs, is skipped: ${why}\n`);
 
 describe.skipIf(why !== undefined)("on this machine's kernel", () => {
-  test("each step of a history takes and gives back the same data, and quota groups count it", () => {
+  test.each(GROUNDS)("each step of a history comes to the same: %s", (_name, changes, options) => {
+    const steps = fc.array(fc.oneof(...changes), { minLength: 5, maxLength: 40, size: "max" });
+    const histories = fc.record({ steps, options: fc.constantFrom(...options), every: fc.constantFrom(1, 1, 5, 20) });
     fc.assert(
-      fc.property(fc.array(STEP, { minLength: 5, maxLength: 30, size: "max" }), (drawn) => {
-        const steps = withoutNesting(drawn);
-        const theirs = askKernel(steps);
-        const lab = new BtrfsLab({ size: MIB(900) });
-        lab.quota();
+      fc.property(histories, ({ steps, ...how }) => {
+        const history: History = { size: 900, quota: true, ...how, steps: [{ do: "subvolume", path: "v0" }, ...steps] };
+        const theirs = askKernel(history);
+        const ours = new Historian(history).run();
         for (const [index, then] of theirs.entries()) {
-          const one = steps[index - 1];
-          if (one !== undefined) make(lab, one, index * 100);
-          const now = ourFigures(lab);
-          const what = `step ${index} ${JSON.stringify(one)}`;
-          expect(now, what).toEqual(then);
+          expect(ours[index], `step ${index} ${JSON.stringify(history.steps[index - 1])}`).toEqual(then);
         }
       }),
       { numRuns: RUNS },

@@ -52,7 +52,7 @@ function valueError(inode: InodeState, name: string, value: Uint8Array): Errno |
 }
 
 /** Sets or, with an empty value, takes away what is said of compression, and the flags that go with it (prop_compression_apply). */
-export function applyCompression(inode: InodeState, value: Uint8Array): void {
+function applyCompression(inode: InodeState, value: Uint8Array): void {
   keepEntry(inode, COMPRESSION, value.length === 0 ? undefined : value.slice());
   inode.flags &= ~(COMPRESS_FLAG | NOCOMPRESS_FLAG);
   if (value.length > 0) inode.flags |= saysNo(value) ? NOCOMPRESS_FLAG : COMPRESS_FLAG;

@@ -110,7 +110,6 @@ test.each([...SCRIPTS])("the trees are those of the kernel, item by item and nod
       makeStep(lab, line);
       continue;
     }
-    lab.fs.check();
     const tree = lab.fs.state.tree(line.tree);
     const items = itemsOf(lab, tree);
     const where = `line ${index}, tree ${line.tree}`;
@@ -118,4 +117,5 @@ test.each([...SCRIPTS])("the trees are those of the kernel, item by item and nod
     else expect(Content.text(JSON.stringify(items)).sha256().slice(0, 16), where).toBe(line.hash);
     if (line.nodes !== undefined) expect(nodesOf(tree), where).toEqual(line.nodes);
   }
+  lab.fs.check();
 });

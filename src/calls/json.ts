@@ -31,9 +31,16 @@ export function wholeNumber(value: bigint): number | bigint {
 
 /** The JSON text of a value, on one line, or indented by `indent` spaces. */
 export function formatJson(value: Json, indent = 0): string {
+  // A function that is asked about each item costs several times as much as the text itself.
+  if (!hasLongNumber(value)) return JSON.stringify(value, null, indent);
   const text = JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? { [MARK]: String(item) } : item), indent);
   if (!text.includes("\\u0000digits")) return text;
   return text.replace(indent === 0 ? MARKED : /\{\s*"\\u0000digits": "(-?\d+)"\s*\}/g, "$1");
+}
+
+function hasLongNumber(value: Json | undefined): boolean {
+  if (typeof value !== "object" || value === null) return typeof value === "bigint";
+  return isList(value) ? value.some(hasLongNumber) : Object.values(value).some(hasLongNumber);
 }
 
 /** Whether both are the same JSON value. */

@@ -26,7 +26,7 @@ export interface FuzzCall {
   readonly model: (tree: ModelTree, step: Step) => unknown;
   readonly driver: (session: CallSession, task: Task, step: Step) => unknown;
   /** Whether a step is better not made, for the tree cannot foretell what it leaves. */
-  readonly leavesOut?: (tree: ModelTree, step: Step) => boolean;
+  readonly leavesOut?: ((tree: ModelTree, step: Step) => boolean) | undefined;
   /** Whether the driver gave what the tree gave. */
   readonly same: (expected: unknown, got: unknown) => boolean;
   /** The tree's answer in the form of the traces; undefined where it does not say what must come. */
@@ -148,8 +148,7 @@ const readdirCall: FuzzCall = {
 
 const scratch = newAttributes();
 
-/** By the names of the calls. */
-export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = {
+const TABLE: Readonly<Record<string, FuzzCall>> = {
   mkdir: plain("mkdir", names.mkdir),
   rmdir: { ...plain("rmdir", names.rmdir), leavesOut: names.leavesOutRemoval },
   unlink: { ...plain("unlink", names.unlink), leavesOut: names.leavesOutRemoval },
@@ -194,6 +193,17 @@ export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = {
     leavesOut: (tree, step) => tree.rules.forgetsReplaced && tree.files.get(textOf(step, "fd"))?.node.covered === true,
   },
 };
+
+/**
+ * By the names of the calls. All are objects of one kind, for every step asks one of them for each of its parts, and those that are put
+ * together in different ways above would be of many.
+ */
+export const FUZZ_CALLS: Readonly<Record<string, FuzzCall>> = Object.fromEntries(
+  Object.entries(TABLE).map(([name, { model, driver, leavesOut, same, told }]) => [
+    name,
+    { model, driver, leavesOut, same, told },
+  ]),
+);
 
 /** Whether two plain trees foretell the same. */
 export function sameForetold(one: unknown, other: unknown): boolean {

@@ -21,6 +21,7 @@ const table = new Int32Array(1 << LZ4_HASH_BITS);
 let base = 1;
 const BASE_MAX = 2 ** 30;
 
+/** Bytes that a length takes beside the token: none below the limit, which is less than 255. */
 function lengthBytes(length: number, limit: number): number {
   return 1 + Math.floor((length - limit) / 255);
 }

@@ -4,10 +4,12 @@
  */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
+import { EIO, EUCLEAN, isErrno } from "../../sim/core/errno.ts";
 import { type Bytes, bytes, GIB, MIB } from "../../sim/core/units.ts";
 import { type Geometry, geometryOf } from "../../sim/fs/xfs/layout.ts";
 import { staleSectors } from "../../sim/fs/xfs/log-sectors.ts";
@@ -106,6 +108,30 @@ describe("a mount reads of the log what the kernel reads of it", () => {
     expect(noted.reads).toEqual(recorded.reads);
     expect(noted.writes).toEqual(recorded.stale);
   });
+});
+
+test("a log in which foreign bytes stand is read to an end, or refused", () => {
+  const [recorded] = RECORDED.filter(({ before }) => before === "shut down after 40 fsyncs");
+  const garbage = fc.record({
+    sector: fc.nat(400),
+    sectors: fc.integer({ min: 1, max: 9 }),
+    seed: fc.nat(),
+    zeros: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(garbage, { minLength: 1, maxLength: 3 }), (spoilt) => {
+      const disk = new Disk({ size: MIB(400) });
+      const geometry = geometryOf(disk.size);
+      lay(disk, geometry, recorded as Recorded);
+      for (const { sector, sectors, seed, zeros } of spoilt) {
+        const content = zeros ? Content.zeros(sectors * 512) : Content.pattern(seed, sectors * 512);
+        must(disk.write(bytes(geometry.logStart * 4096 + sector * 512), content));
+      }
+      const found = recoverLog(disk, geometry);
+      expect(isErrno(found) ? [EIO, EUCLEAN].includes(found) : found.head.sector < 400).toBe(true);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test("a log that was never written is read once, and the next record is its first", () => {

@@ -154,13 +154,15 @@ export class LogSearch {
     return undefined;
   }
 
-  /** xlog_seek_logrec_hdr: the first record from the tail on; NOT_FOUND: none before the head. */
-  recordFrom(tail: number, head: number): number | Errno {
+  /** xlog_seek_logrec_hdr: the `nth` record from the tail on; NOT_FOUND: none before the head. */
+  recordFrom(tail: number, head: number, nth: number): number | Errno {
     const { count } = this.#log;
+    let found = 0;
     for (let at = tail, left = (head - tail + count) % count; left > 0; at = (at + 1) % count, left--) {
       const runs = this.#log.read(at, 1);
       if (isErrno(runs)) return runs;
-      if (runs[0] !== undefined && beginsRecord(runs[0])) return at;
+      if (runs[0] !== undefined && beginsRecord(runs[0])) found += 1;
+      if (found === nth) return at;
     }
     return NOT_FOUND;
   }

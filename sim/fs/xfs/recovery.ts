@@ -3,7 +3,7 @@
  * on is replayed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
+import { EBADMSG, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import { type Geometry, SECTOR_SIZE } from "./layout.ts";
 import { logBufferOf } from "./log.ts";
 import { type FoundRecord, IN_FLIGHT_SECTORS, isWhole, LogSearch, NOT_FOUND } from "./log-search.ts";
@@ -33,28 +33,38 @@ export interface Recovered {
   readonly replayed: number;
 }
 
+/** A record that is not whole: where it begins, and what it is to whoever needs it: a wrong checksum, or a header that is none. */
+interface Torn {
+  readonly at: number;
+  readonly errno: typeof EBADMSG | typeof EUCLEAN;
+}
+
 /** Records from one place to another as they are read, and the first that is not whole, if one is not. */
 interface Pass {
   readonly records: readonly LogRecord[];
-  readonly torn: number | undefined;
+  readonly torn: Torn | undefined;
 }
 
 class Recovery {
   readonly log: LogSectors;
   readonly #search: LogSearch;
   readonly #headerSectors: number;
+  /** Sectors of records that may have been under way when the power failed. */
+  readonly #underWay: number;
 
   constructor(device: BlockDevice, geometry: Geometry) {
     this.log = new LogSectors(device, geometry);
     this.#search = new LogSearch(this.log);
-    this.#headerSectors = logBufferOf(geometry).headerBytes / SECTOR_SIZE;
+    const { headerBytes, dataBytes } = logBufferOf(geometry);
+    this.#headerSectors = headerBytes / SECTOR_SIZE;
+    this.#underWay = (RECORDS_IN_FLIGHT * (headerBytes + dataBytes)) / SECTOR_SIZE;
   }
 
   /** xlog_find_tail. */
   ends(): LogEnds | Errno {
     const head = this.#search.head();
     if (isErrno(head)) return head;
-    if (head === undefined) return { head: BEGINNING, tail: 0, last: undefined };
+    if (head === undefined) return this.#neverWritten();
     const found = this.#search.recordsBefore(head, head, 1);
     if (isErrno(found)) return found;
     const [last] = found;
@@ -62,6 +72,12 @@ class Recovery {
     const clean = this.#unmounted(last, head);
     if (isErrno(clean)) return clean;
     return clean ? this.#endsOf(last, head, head) : this.#verified(last, head);
+  }
+
+  /** The first sector is looked at once more before it is believed. */
+  #neverWritten(): LogEnds | Errno {
+    const first = this.log.read(0, 1);
+    return isErrno(first) ? first : { head: BEGINNING, tail: 0, last: undefined };
   }
 
   #endsOf({ record, wrapped }: FoundRecord, head: number, tail: number): LogEnds {
@@ -86,24 +102,35 @@ class Recovery {
     const pass = this.#pass((recent.at(-1) ?? last).at, head);
     if (isErrno(pass)) return pass;
     if (pass.torn === undefined) return this.#verifyTail(last, head, tail);
-    const before = this.#search.recordsBefore(pass.torn, tail, 1);
+    const end = pass.torn.at;
+    const before = this.#search.recordsBefore(end, tail, 1);
     if (isErrno(before)) return before;
     const [whole] = before;
     if (whole === undefined) return EUCLEAN;
-    const clean = this.#unmounted(whole, pass.torn);
+    const clean = this.#unmounted(whole, end);
     if (isErrno(clean)) return clean;
-    return clean ? this.#endsOf(whole, pass.torn, pass.torn) : this.#verifyTail(whole, pass.torn, whole.record.tail.sector);
+    return clean ? this.#endsOf(whole, end, end) : this.#verifyTail(whole, end, whole.record.tail.sector);
   }
 
-  /** xlog_verify_tail: every record from the tail to the head must be whole. */
+  /** xlog_verify_tail: every record from the tail to the head must be whole, but for those that what was under way has overwritten. */
   #verifyTail(last: FoundRecord, head: number, tail: number): LogEnds | Errno {
     if (tail === head) return this.#endsOf(last, head, tail);
-    const first = this.#search.recordFrom(tail, head);
-    if (isErrno(first)) return first;
-    if (first === NOT_FOUND) return EUCLEAN;
-    const pass = this.#pass(first, head);
-    if (isErrno(pass)) return pass;
-    return pass.torn === undefined ? this.#endsOf(last, head, first) : EUCLEAN;
+    let first = this.#search.recordFrom(tail, head, 1);
+    for (;;) {
+      if (isErrno(first)) return first;
+      if (first === NOT_FOUND) return EUCLEAN;
+      const pass = this.#pass(first, head);
+      if (isErrno(pass)) return pass;
+      const { torn } = pass;
+      if (torn === undefined) return this.#endsOf(last, head, first);
+      if (this.#ahead(head, torn.at) > this.#underWay) return torn.errno;
+      first = this.#search.recordFrom(torn.at, head, 2);
+    }
+  }
+
+  /** How far ahead of the head a sector is (xlog_tail_distance). */
+  #ahead(head: number, sector: number): number {
+    return head < sector ? sector - head : sector + this.log.count - head;
   }
 
   /** xlog_do_recovery_pass: reads record after record, header and content. */
@@ -118,10 +145,10 @@ class Recovery {
       const header = this.log.readRound(at, this.#headerSectors);
       if (isErrno(header)) return header;
       const record = header[0]?.offset === 0 ? header[0].record : undefined;
-      if (record === undefined) return { records, torn: at % count };
+      if (record === undefined) return { records, torn: { at: at % count, errno: EUCLEAN } };
       const content = this.log.readRound(at + this.#headerSectors, record.length / SECTOR_SIZE - this.#headerSectors);
       if (isErrno(content)) return content;
-      if (!isWhole([...header, ...content], record)) return { records, torn: at % count };
+      if (!isWhole([...header, ...content], record)) return { records, torn: { at: at % count, errno: EBADMSG } };
       records.push(record);
       at += record.length / SECTOR_SIZE;
     }
@@ -132,8 +159,7 @@ class Recovery {
   clearAhead({ head, tail, last }: LogEnds): Errno | undefined {
     if (last === undefined) return undefined;
     const { count } = this.log;
-    const distance = tail < head.sector || tail === head.sector ? tail + count - head.sector : tail - head.sector;
-    const cleared = Math.min(IN_FLIGHT_SECTORS, distance);
+    const cleared = Math.min(IN_FLIGHT_SECTORS, this.#ahead(head.sector, tail));
     const rest = Math.min(cleared, count - head.sector);
     return this.log.makeStale(head.sector, rest, head.cycle - 1) ?? this.log.makeStale(0, cleared - rest, head.cycle);
   }
@@ -185,13 +211,13 @@ function replay(device: BlockDevice, checkpoints: readonly Checkpoint[]): Errno 
   return device.flush();
 }
 
-/** Whether a mount would have anything to replay. @returns EIO or EUCLEAN when the log cannot be read */
+/** Whether a mount would have anything to replay. @returns EIO, EBADMSG or EUCLEAN when the log cannot be read */
 export function needsRecovery(device: BlockDevice, geometry: Geometry): boolean | Errno {
   const ends = new Recovery(device, geometry).ends();
   return isErrno(ends) ? ends : ends.tail !== ends.head.sector;
 }
 
-/** Replays the log of a device. @returns EIO when it cannot be read, EUCLEAN when it makes no sense */
+/** Replays the log of a device. @returns EIO when it cannot be read, EBADMSG or EUCLEAN when it makes no sense */
 export function recoverLog(device: BlockDevice, geometry: Geometry): Recovered | Errno {
   const recovery = new Recovery(device, geometry);
   const ends = recovery.ends();

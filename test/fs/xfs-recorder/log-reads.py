@@ -4,10 +4,12 @@
 usage: log-reads.py | gzip -9n > xfs-log-reads.json.gz      (root, Linux with xfs, xfsprogs and tracefs)
 
 Each case is what was done before the mount. "log" has runs of sectors in their order, [cycle, sectors] where no record begins, and records as
-[cycle, sectors, cycle and sector of the tail, whether it is an unmount record]. One that goes round the log's end begins at the end.
-"reads" are the reads in the log as [sector, sectors], "stale" the writes of the mount into it.
+[cycle, sectors, cycle and sector of the tail, whether it is an unmount record], and how many sectors it should have where it has fewer: what was
+overwritten, or goes on at the log's beginning. "spoilt" are sectors that were made zeros before, as [sector, sectors], or that one byte is wrong of, as
+[sector].
+"reads" are the reads in the log as [sector, sectors], "stale" the writes of the mount into it, "refused" the error number of a mount that failed.
 """
-import json, os, struct, subprocess, tempfile
+import ctypes, json, os, struct, subprocess, tempfile
 
 TRACE = "/sys/kernel/tracing/"
 MAGIC = 0xFEEDBABE
@@ -37,7 +39,7 @@ def log_runs(image, first, count):
             tail_cycle, tail = struct.unpack_from(">II", raw, at * 512 + 24)
             operations, = struct.unpack_from(">I", raw, at * 512 + 40)
             flags = raw[(at + 1) % count * 512 + 9]
-            runs.append([cycle, 1, tail_cycle, tail, int(operations == 1 and flags & 0x20 != 0)])
+            runs.append([cycle, 1, tail_cycle, tail, int(operations == 1 and flags & 0x20 != 0), length // 512 + 1])
             left = length // 512
             continue
         here = cycle if word == MAGIC else word
@@ -49,7 +51,7 @@ def log_runs(image, first, count):
             runs.append([here, 1])
             left = 0
         left = max(0, left - 1)
-    return runs
+    return [run[:5] if len(run) > 2 and run[1] == run[5] else run for run in runs]
 
 
 class Traced:
@@ -118,7 +120,13 @@ CASES = {
 }
 
 
-def case(title, work):
+def mount_error(device, root):
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.mount(device.encode(), root.encode(), b"xfs", 0, None)
+    return 0 if done == 0 else ctypes.get_errno()
+
+
+def case(title, work, spoilt=()):
     folder = tempfile.mkdtemp()
     image, root = folder + "/image", folder + "/mounted"
     os.mkdir(root)
@@ -133,30 +141,50 @@ def case(title, work):
             for one in work:
                 one(root)
             sh("umount", root)
+        with open(device, "r+b") as file:
+            for sector, *sectors in spoilt:
+                if sectors:
+                    file.seek((first + sector) * 512)
+                    file.write(bytes(sectors[0] * 512))
+                else:
+                    file.seek((first + sector) * 512 + 100)
+                    byte = file.read(1)[0]
+                    file.seek((first + sector) * 512 + 100)
+                    file.write(bytes([byte ^ 255]))
         sh("sync", image)
         sh("blockdev", "--flushbufs", device)
         log = log_runs(image, first, count)
         with Traced(device) as traced:
-            sh("mount", device, root)
-        sh("umount", root)
+            refused = mount_error(device, root)
+        if refused == 0:
+            sh("umount", root)
     finally:
         sh("losetup", "-d", device)
     inside = [(flags, sector - first, sectors) for flags, sector, sectors in traced.bios if first <= sector < first + count]
-    return {
+    answer = {
         "before": title,
         "sectors": count,
         "log": log,
         "reads": [[sector, sectors] for flags, sector, sectors in inside if flags.startswith("R") and "A" not in flags],
         "stale": [[sector, sectors] for flags, sector, sectors in inside if flags.startswith("W")],
     }
+    return {**answer, **({"spoilt": spoilt} if spoilt else {}), **({"refused": refused} if refused else {})}
 
 
-def told(title, work):
+def told(title, work, spoilt=()):
     """The tracer may miss a mount: there is none without reads."""
     while True:
-        answer = case(title, work)
+        answer = case(title, work, spoilt)
         if answer["reads"]:
             return json.dumps(answer, separators=(",", ":"))
 
 
-print("[" + ",\n".join(told(title, work) for title, work in CASES.items()) + "]")
+# Of a log of 40 fsyncs, some 195 sectors: records in the middle and at the head, headers and content, the tail; and of one of 9000 sectors.
+SPOILT = [[[190, 1]], [[194, 1]], [[150, 1]], [[150, 30]], [[100, 1]], [[20, 1]], [[2, 1]], [[3, 1]], [[2, 5]], [[0, 2]], [[60, 1], [180, 2]]]
+SPOILT += [[[194]], [[150]], [[100]], [[20]], [[4]], [[20], [101]], [[4], [194]]]
+SPOILT_LARGE = [[[9000]], [[8000]], [[3000]], [[100]], [[6000, 100]], [[3000, 100]]]
+
+answers = [told(title, work) for title, work in CASES.items()]
+for title, cases in (("shut down after 40 fsyncs", SPOILT), ("shut down after large checkpoints", SPOILT_LARGE)):
+    answers += [told(title, CASES[title], spoilt) for spoilt in cases]
+print("[" + ",\n".join(answers) + "]")

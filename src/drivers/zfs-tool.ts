@@ -3,19 +3,12 @@
  *
  * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
  */
-import {
-  findDataset,
-  zfsClone,
-  zfsCreate,
-  zfsPromote,
-  zfsRename,
-  zfsRollback,
-  zfsSet,
-  zfsSnapshot,
-} from "../../sim/cow/zfs/commands.ts";
+import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { type DestroyOptions, zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
+import { zfsHold, zfsHolds, zfsRelease } from "../../sim/cow/zfs/holds.ts";
 import { columnOf, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { Host } from "../../sim/host.ts";
 
 /** What a command wrote to standard output, or to standard error when it failed. */
@@ -113,7 +106,14 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ZfsAnswer>> = {
   clone: ({ pool, names: [origin = "", name = ""], options }) => answer(zfsClone(pool, origin, name, properties(options))),
   promote: ({ pool, names: [name = ""] }) => answer(zfsPromote(pool, name)),
   rename: ({ pool, names: [from = "", to = ""] }) => answer(zfsRename(pool, from, to)),
-  rollback: ({ pool, names: [name = ""] }) => answer(zfsRollback(pool, name)),
+  rollback: ({ pool, names: [name = ""], options }) =>
+    answer(zfsRollback(pool, name, { recursive: options.has("r"), clones: options.has("R") })),
+  hold: ({ pool, names: [tag = "", name = ""] }) => answer(zfsHold(pool, tag, name)),
+  release: ({ pool, names: [tag = "", name = ""] }) => answer(zfsRelease(pool, tag, name)),
+  holds: ({ pool, names: [name = ""] }) => {
+    const rows = zfsHolds(pool, name);
+    return typeof rows === "string" ? { err: rows } : table(rows);
+  },
   destroy: ({ pool, names: [name = ""], options }) => {
     const how: DestroyOptions = { recursive: options.has("r"), clones: options.has("R"), defer: options.has("d") };
     return answer(zfsDestroy(pool, name, how));

@@ -6,10 +6,11 @@ import { Content } from "../../sim/core/content.ts";
 import { ENOSPC, isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/cow/zfs/assemble.ts";
-import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { SPACE_COLUMNS, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import { ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { Files, ZfsLab } from "./zfs-lab.ts";
 
 test("names that are taken, missing or wrong are refused in zfs's words", () => {

@@ -10,20 +10,12 @@ import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, KIB, MIB } from "../../sim/core/units.ts";
 import { checkPool, importPool } from "../../sim/cow/zfs/assemble.ts";
-import {
-  findDataset,
-  zfsClone,
-  zfsCreate,
-  zfsPromote,
-  zfsRename,
-  zfsRollback,
-  zfsSet,
-  zfsSnapshot,
-} from "../../sim/cow/zfs/commands.ts";
+import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { zfsList } from "../../sim/cow/zfs/listing.ts";
 import { mountDataset } from "../../sim/cow/zfs/mount.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type FileHandle, type Inode, S_IFLNK } from "../../sim/vfs/filesystem.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 

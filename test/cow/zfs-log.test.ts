@@ -9,13 +9,14 @@ import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { checkPool, importPool } from "../../sim/cow/zfs/assemble.ts";
-import { zfsClone, zfsCreate, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { zfsClone, zfsCreate, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { zfsGet } from "../../sim/cow/zfs/listing.ts";
 import { mountDataset } from "../../sim/cow/zfs/mount.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { OPENZFS_2_1, ZFS_V23, type ZfsProfile } from "../../sim/cow/zfs/profile.ts";
 import { SIZE } from "../../sim/cow/zfs/records.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type Inode, newAttributes, S_IFLNK } from "../../sim/vfs/filesystem.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 

@@ -8,12 +8,13 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/cow/zfs/assemble.ts";
-import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRollback, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { OPENZFS_2_1, ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { runs } from "../runs.ts";
 import { Files, ZfsLab } from "./zfs-lab.ts";
 

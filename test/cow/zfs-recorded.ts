@@ -7,19 +7,11 @@ import { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { GIB, MIB, nanoseconds } from "../../sim/core/units.ts";
-import {
-  findDataset,
-  zfsClone,
-  zfsCreate,
-  zfsPromote,
-  zfsRename,
-  zfsRollback,
-  zfsSet,
-  zfsSnapshot,
-} from "../../sim/cow/zfs/commands.ts";
+import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { columnOf, zfsGet, zfsList, zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { ZfsFileSystem } from "../../sim/cow/zfs/zpl/filesystem.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
 import { Files, sentences, ZfsLab } from "./zfs-lab.ts";

@@ -7,15 +7,7 @@
 import { isErrno } from "../../core/errno.ts";
 import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
 import { logOf } from "./log-chain.ts";
-import {
-  createClone,
-  createFilesystem,
-  createSnapshot,
-  renameFilesystem,
-  renameSnapshot,
-  rollback,
-  setProperty,
-} from "./operations.ts";
+import { createClone, createFilesystem, createSnapshot, renameFilesystem, renameSnapshot, setProperty } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
 import { isSettable, keptValue } from "./properties.ts";
@@ -57,7 +49,7 @@ function findDirectory(pool: Pool, path: string): Directory | undefined {
 }
 
 /** What a command works on, or why it cannot be opened. */
-function opened<T extends Dataset | Directory>(pool: Pool, path: string, found: T | undefined): T | string {
+export function opened<T extends Dataset | Directory>(pool: Pool, path: string, found: T | undefined): T | string {
   const doing = `cannot open '${path}'`;
   return suspended(pool, doing) ?? found ?? `${doing}: dataset does not exist`;
 }
@@ -174,25 +166,10 @@ export function zfsPromote(pool: Pool, path: string): string | undefined {
   const own = new Set(directory.snapshots.map(({ name }) => name));
   const clash = origin.directory.snapshots.find(({ group, name }) => group <= origin.group && own.has(name));
   if (clash !== undefined)
-    return `cannot promote '${path}': snapshot name '${clash.path}' from origin \nconflicts with '${clash.name as string}' from target`;
+    return `cannot promote '${path}': conflicting snapshot '${clash.name as string}' from parent '${origin.path}'`;
   if (!canPromote(pool, directory)) return `cannot promote '${path}': out of space`;
   promote(pool, directory);
   return suspended(pool, `cannot promote '${path}'`);
-}
-
-/** zfs rollback, to the newest snapshot. */
-export function zfsRollback(pool: Pool, path: string): string | undefined {
-  const snapshot = opened(pool, path, path.includes("@") ? findDataset(pool, path) : undefined);
-  if (typeof snapshot === "string") return snapshot;
-  const { directory } = snapshot;
-  const newer = directory.snapshots.filter(({ group }) => group > snapshot.group);
-  if (newer.length > 0) {
-    const list = newer.map((one) => one.path).join("\n");
-    return `cannot rollback to '${path}': more recent snapshots or bookmarks exist\nuse '-r' to force deletion of the following snapshots and bookmarks:\n${list}`;
-  }
-  if (directory.head.mounts > 0) return `cannot rollback '${directory.path}': dataset is busy`;
-  rollback(pool, directory.head);
-  return suspended(pool, `cannot rollback '${path}'`);
 }
 
 /** zfs rename. */
@@ -225,6 +202,12 @@ export function zfsRename(pool: Pool, from: string, to: string): string | undefi
   return suspended(pool, `cannot rename '${from}'`);
 }
 
+/** Below what a quota cannot be set (dsl_dir_set_quota_check, dsl_dataset_set_refquota_check); 0 for other properties. */
+function leastLimit(directory: Directory, name: string): number {
+  if (name === "quota") return Math.max(directory.used, directory.limit("reservation"));
+  return name === "refquota" ? Math.max(directory.head.referenced, directory.limit("refreservation")) : 0;
+}
+
 /** zfs set. */
 export function zfsSet(pool: Pool, name: string, value: string, path: string): string | undefined {
   const directory = openDirectory(pool, path);
@@ -234,8 +217,7 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   const kept = keptValue(name, value);
   if (kept === undefined) return badValue(doing, name, value);
   const limit = Number(kept);
-  const isQuota = name === "quota" && limit > 0;
-  if (isQuota && limit < directory.used) return `${doing}: size is less than current used or reserved space`;
+  if (limit > 0 && limit < leastLimit(directory, name)) return `${doing}: size is less than current used or reserved space`;
   const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
   if (/reservation/.test(name) && more > Math.max(0, pool.free(directory)))
     return `${doing}: size is greater than available space`;

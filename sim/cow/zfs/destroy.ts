@@ -21,7 +21,7 @@ function clonesOf(snapshot: Dataset): Directory[] {
 }
 
 /** Everything that must go before a snapshot does, in that order. */
-function dependentsOfSnapshot(snapshot: Dataset, into: Set<Dataset>): void {
+export function dependentsOfSnapshot(snapshot: Dataset, into: Set<Dataset>): void {
   for (const clone of clonesOf(snapshot)) dependentsOfDirectory(clone, into);
 }
 
@@ -67,6 +67,8 @@ function destroyOne(pool: Pool, snapshot: Dataset, options: DestroyOptions): str
     return refusal(doing, "snapshot has dependent clones", "-R", dependents);
   }
   if (snapshot.mounts > 0) return `${doing}: dataset is busy`;
+  const held = [...dependents, snapshot].find((dataset) => dataset.holds.length > 0);
+  if (held !== undefined) return `cannot destroy snapshot ${held.path}: dataset is busy`;
   return destroyAll(pool, [...dependents, snapshot]);
 }
 
@@ -91,6 +93,8 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
   }
   const busy = [...all].find((dataset) => dataset.mounts > 0);
   if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
+  const held = [...all].find((dataset) => dataset.holds.length > 0);
+  if (held !== undefined) return `cannot destroy snapshot ${held.path}: dataset is busy`;
   return destroyAll(pool, all);
 }
 
@@ -109,7 +113,8 @@ function listed(directory: Directory): Dataset[] {
   return found;
 }
 
-function destroyAll(pool: Pool, datasets: Iterable<Dataset>): undefined {
+/** Destroys datasets in this order. */
+export function destroyAll(pool: Pool, datasets: Iterable<Dataset>): undefined {
   for (const dataset of datasets) {
     // One that waited for its clones has gone with the last of them.
     if (!pool.objects.has(dataset.id)) continue;

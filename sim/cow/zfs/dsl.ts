@@ -126,6 +126,8 @@ export class Directory {
   }
 }
 
+const NO_HOLDS: readonly string[] = [];
+
 /** A head or a snapshot. */
 export class Dataset {
   readonly id: number;
@@ -150,6 +152,8 @@ export class Dataset {
   deadList: DeadList = new DeadList();
   /** Destroyed as soon as the last clone goes (zfs destroy -d). */
   deferred = false;
+  /** Tags of users who want a snapshot to stay (zfs hold), in order. */
+  holds: readonly string[] = NO_HOLDS;
   /** Of a head: what is open of it. */
   set: ObjectSet | undefined;
   /** Mounts that show it. */

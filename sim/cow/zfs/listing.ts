@@ -44,9 +44,11 @@ function snapshotValue(snapshot: Dataset, column: string): string {
     case "defer_destroy":
       return snapshot.deferred ? "on" : "off";
     case "userrefs":
-      return "0";
+      return String(snapshot.holds.length);
     case "clones":
-      return [...snapshot.clones].map(({ directory }) => directory.path).join(",");
+      return [...snapshot.clones].map(({ directory }) => directory.path).join(",") || "-";
+    case "compressratio":
+      return ratio(snapshot.logical, snapshot.referenced);
     default:
       return "-";
   }
@@ -90,12 +92,28 @@ function filesystemValue(pool: Pool, directory: Directory, column: string): stri
 }
 
 function ratio(logical: number, stored: number): string {
-  return `${(Math.floor(Math.max(1, logical / Math.max(1, stored)) * 100) / 100).toFixed(2)}x`;
+  return `${(Math.floor(Math.max(1, logical / Math.max(1, stored)) * 100) / 100).toFixed(2)}`;
+}
+
+/**
+ * written@SNAPSHOT: what a dataset has more than an earlier snapshot of its own line had: what was written since then and is there still
+ * (dsl_dataset_space_written). "-" for a snapshot that is not one of them.
+ */
+function writtenSince(pool: Pool, dataset: Dataset, wanted: string): string {
+  const since = findDataset(pool, wanted.includes("@") ? wanted : `${dataset.directory.path}@${wanted}`);
+  let sum = dataset.referenced;
+  for (let at: Dataset | undefined = dataset; at !== undefined && since !== undefined; at = at.previous) {
+    if (at === since) return String(sum - since.referenced);
+    // What the snapshot had and was let go since: it was referred to then, and is not now.
+    sum += at.deadList.space().used - at.deadList.space(since.group).used;
+  }
+  return "-";
 }
 
 /** A dataset's value in a column. */
 export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
   const column = SHORT[name] ?? name;
+  if (column.startsWith("written@")) return writtenSince(pool, dataset, column.slice("written@".length));
   switch (column) {
     case "name":
       return dataset.path;
@@ -103,6 +121,8 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
       return String(dataset.referenced);
     case "logicalreferenced":
       return String(dataset.logical);
+    case "refcompressratio":
+      return ratio(dataset.logical, dataset.referenced);
     case "creation":
       return String(dataset.created);
     case "createtxg":
@@ -175,7 +195,7 @@ export function zpoolList(pool: Pool): PoolFigures {
     allocated,
     free: size - allocated,
     capacity: Math.floor((allocated * 100) / size),
-    dedupRatio: stored === 0 ? "1.00x" : ratio(used, stored),
+    dedupRatio: stored === 0 ? "1.00" : ratio(used, stored),
     health: pool.failure !== undefined ? "SUSPENDED" : isBehind ? "DEGRADED" : "ONLINE",
   };
 }

@@ -49,7 +49,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
   const directory = dataset.directory.id;
   const previous = dataset.previous?.id ?? 0;
   const next = dataset.next?.id ?? 0;
-  const { id, name, group, created, pointer, referenced, logical, unique, deferred, record } = dataset;
+  const { id, name, group, created, pointer, referenced, logical, unique, deferred, holds, record } = dataset;
   const deadList = dataset.deadList.freeze();
   const isSame =
     record?.next === next &&
@@ -64,6 +64,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     record.name === name &&
     record.created === created &&
     record.deferred === deferred &&
+    record.holds === holds &&
     record.tables === tables;
   if (record !== undefined && isSame) return record;
   const made: DatasetRecord = {
@@ -82,6 +83,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     unique,
     deadList,
     deferred,
+    holds,
     tables,
   };
   dataset.record = made;
@@ -139,6 +141,7 @@ function thawedDataset(record: DatasetRecord, objects: ReadonlyMap<number, Direc
   made.unique = record.unique;
   made.deadList = new DeadList(record.deadList);
   made.deferred = record.deferred;
+  made.holds = record.holds;
   return made;
 }
 

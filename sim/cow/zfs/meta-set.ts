@@ -68,6 +68,7 @@ export interface DatasetRecord {
   readonly unique: number;
   readonly deadList: DeadListRecord;
   readonly deferred: boolean;
+  readonly holds: readonly string[];
   readonly tables: BlockPointer | undefined;
 }
 

@@ -30,12 +30,10 @@ function setOfSnapshot(pool: Pool, snapshot: Dataset): ObjectSet | Errno {
 export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvironment): ZfsFileSystem | Errno {
   const known = MOUNTED.get(dataset);
   if (known !== undefined) return known;
-  const set = dataset.isSnapshot ? setOfSnapshot(pool, dataset) : pool.setOf(dataset);
-  if (isErrno(set)) return set;
-  const unread = set.load(pool.profile.rootObject);
-  if (unread !== undefined) return unread;
-  const log = dataset.isSnapshot ? undefined : new IntentLog(pool, set);
-  const zpl = new ZplState(zplDataset(pool, dataset, { set, log }), environment);
+  const open = openSet(pool, dataset);
+  if (isErrno(open)) return open;
+  const { set, log } = open;
+  const zpl = new ZplState(zplDataset(pool, dataset, open), environment);
   const made = new ZfsFileSystem(zpl);
   MOUNTED.set(dataset, made);
   dataset.mounts += 1;
@@ -51,7 +49,43 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
   return made;
 }
 
-function zplDataset(pool: Pool, dataset: Dataset, open: { set: ObjectSet; log: IntentLog | undefined }): ZplDataset {
+interface OpenSet {
+  readonly set: ObjectSet;
+  /** Of a head. */
+  readonly log: IntentLog | undefined;
+}
+
+function openSet(pool: Pool, dataset: Dataset): OpenSet | Errno {
+  const set = dataset.isSnapshot ? setOfSnapshot(pool, dataset) : pool.setOf(dataset);
+  if (isErrno(set)) return set;
+  const unread = set.load(pool.profile.rootObject);
+  return unread ?? { set, log: dataset.isSnapshot ? undefined : new IntentLog(pool, set) };
+}
+
+/**
+ * Does what gives a head another state, and has its mount go on with that (zfs_ioc_rollback: zfs_suspend_fs, zfs_resume_fs). What is dirty is written before.
+ */
+export function underMount(pool: Pool, head: Dataset, work: () => void): Errno | undefined {
+  const mounted = MOUNTED.get(head);
+  if (mounted === undefined) {
+    work();
+    return undefined;
+  }
+  const { state } = mounted;
+  const unwritten = state.dataset.endLog() ?? state.dataset.syncGroup();
+  if (unwritten !== undefined) return unwritten;
+  return state.reopen(() => {
+    state.dataset.release();
+    work();
+    const open = openSet(pool, head);
+    if (isErrno(open)) return open;
+    MOUNTED.set(head, mounted);
+    head.mounts += 1;
+    return zplDataset(pool, head, open);
+  });
+}
+
+function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
   const { directory } = dataset;
   const { set, log } = open;
   const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);

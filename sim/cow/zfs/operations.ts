@@ -215,19 +215,32 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
     if (origin === undefined) return undefined;
     origin.removeClone(head);
     pool.meta.change(origin.id);
-    if (origin.deferred && !origin.hasClones) endSnapshot(pool, origin);
+    endIfDeferred(pool, origin);
     return undefined;
   });
 }
 
-/** Marks a snapshot to be destroyed with its last clone, or destroys it when it has none (zfs destroy -d). */
+/** Ends a snapshot that waits for its last clone and the last hold. */
+function endIfDeferred(pool: Pool, snapshot: Dataset): void {
+  if (snapshot.deferred && !snapshot.hasClones && snapshot.holds.length === 0) endSnapshot(pool, snapshot);
+}
+
+/** Marks a snapshot to be destroyed with its last clone and the last hold, or destroys it when it has none (zfs destroy -d). */
 export function deferDestroy(pool: Pool, snapshot: Dataset): void {
   pool.syncGroup(() => {
-    if (!snapshot.hasClones) endSnapshot(pool, snapshot);
-    else {
-      snapshot.deferred = true;
-      pool.meta.change(snapshot.id);
-    }
+    snapshot.deferred = true;
+    pool.meta.change(snapshot.id);
+    endIfDeferred(pool, snapshot);
+    return undefined;
+  });
+}
+
+/** Gives a snapshot other holds; one that waits for the last to go ends with it. */
+export function setHolds(pool: Pool, snapshot: Dataset, holds: readonly string[]): void {
+  pool.syncGroup(() => {
+    snapshot.holds = holds;
+    pool.meta.change(snapshot.id);
+    endIfDeferred(pool, snapshot);
     return undefined;
   });
 }

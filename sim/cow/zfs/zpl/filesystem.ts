@@ -6,7 +6,7 @@
  */
 import { assert } from "../../../core/assert.ts";
 import { Content } from "../../../core/content.ts";
-import { EINVAL, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
+import { EINVAL, EIO, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
 import type { Name } from "../../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, KIB } from "../../../core/units.ts";
 import { PAGE_SIZE } from "../../../vfs/address-space.ts";
@@ -67,33 +67,47 @@ export class ZfsFileSystem implements FileSystem {
     };
   }
 
+  /** Whether an inode has gone with a rollback (zfs_verify_zp). */
+  #isLost(inode: number): boolean {
+    return this.state.lost.size > 0 && this.state.lost.has(inode);
+  }
+
   // Names
 
   lookup(directory: Inode, name: Name): Inode | Errno {
+    if (this.#isLost(directory)) return EIO;
     return lookup(this.state, directory, name) as Inode | Errno;
   }
   parentOf(directory: Inode): Inode {
+    if (this.#isLost(directory)) return this.root;
     return this.state.set.word(directory, PARENT) as Inode;
   }
   create(directory: Inode, name: Name, init: NewInode): Inode | Errno {
+    if (this.#isLost(directory)) return EIO;
     return create(this.state, directory, name, init) as Inode | Errno;
   }
   tmpfile(directory: Inode, init: NewInode): Inode | Errno {
+    if (this.#isLost(directory)) return EIO;
     return tmpfile(this.state, directory, init) as Inode | Errno;
   }
   link(source: Inode, directory: Inode, name: Name): Errno | undefined {
+    if (this.#isLost(source) || this.#isLost(directory)) return EIO;
     return link(this.state, source, directory, name);
   }
   unlink(directory: Inode, name: Name): Errno | undefined {
+    if (this.#isLost(directory)) return EIO;
     return unlink(this.state, directory, name);
   }
   rmdir(directory: Inode, name: Name): Errno | undefined {
+    if (this.#isLost(directory)) return EIO;
     return rmdir(this.state, directory, name);
   }
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number): Errno | undefined {
+    if (this.#isLost(directory) || this.#isLost(toDirectory)) return EIO;
     return rename(this.state, { directory, name }, { directory: toDirectory, name: toName }, flags);
   }
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined {
+    if (this.#isLost(directory)) return EIO;
     const { state } = this;
     const loaded = directoryOf(state, directory);
     if (isErrno(loaded)) return loaded;
@@ -108,6 +122,7 @@ export class ZfsFileSystem implements FileSystem {
     return undefined;
   }
   readlink(target: Inode): string | Errno {
+    if (this.#isLost(target)) return EIO;
     return this.state.set.body(target)?.target ?? EINVAL;
   }
 
@@ -124,19 +139,21 @@ export class ZfsFileSystem implements FileSystem {
     if (left > 0) holds.set(inode, left);
     else {
       holds.delete(inode);
+      if (this.state.lost.delete(inode)) return;
       if (set.word(inode, NLINK) === 0) freeWhole(this.state, inode);
     }
   }
   mode(inode: Inode): number {
-    return this.state.set.word(inode, MODE);
+    return this.#isLost(inode) ? (this.state.lost.get(inode)?.mode ?? 0) : this.state.set.word(inode, MODE);
   }
   uid(inode: Inode): number {
-    return this.state.set.word(inode, UID);
+    return this.#isLost(inode) ? (this.state.lost.get(inode)?.uid ?? 0) : this.state.set.word(inode, UID);
   }
   gid(inode: Inode): number {
-    return this.state.set.word(inode, GID);
+    return this.#isLost(inode) ? (this.state.lost.get(inode)?.gid ?? 0) : this.state.set.word(inode, GID);
   }
   size(inode: Inode): number {
+    if (this.#isLost(inode)) return 0;
     if (!this.state.isDirectory(inode)) return this.state.set.word(inode, SIZE);
     directoryOf(this.state, inode);
     // Of a directory: its entries, "." and ".." among them.
@@ -144,6 +161,7 @@ export class ZfsFileSystem implements FileSystem {
   }
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
+    if (this.#isLost(inode)) return EIO;
     const { set } = this.state;
     const mode = set.word(inode, MODE);
     const type = mode & S_IFMT;
@@ -165,6 +183,7 @@ export class ZfsFileSystem implements FileSystem {
   }
 
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
+    if (this.#isLost(inode)) return EIO;
     const { state } = this;
     const { set } = state;
     const refused = state.begin();
@@ -187,6 +206,7 @@ export class ZfsFileSystem implements FileSystem {
   /** atime=on without relatime: every read sets it (zfs_tstamp_update_setup). */
   touchAtime(inode: Inode): void {
     const { state } = this;
+    if (this.#isLost(inode)) return;
     const now = state.now;
     if (state.set.time(inode, ATIME) === now || state.begin() !== undefined) return;
     state.set.setTime(inode, ATIME, now);
@@ -195,15 +215,19 @@ export class ZfsFileSystem implements FileSystem {
   // Extended attributes
 
   getxattr(inode: Inode, name: string): Uint8Array | Errno {
+    if (this.#isLost(inode)) return EIO;
     return getxattr(this.state, inode, name);
   }
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
+    if (this.#isLost(inode)) return EIO;
     return setxattr(this.state, inode, { name, value }, flags);
   }
   removexattr(inode: Inode, name: string): Errno | undefined {
+    if (this.#isLost(inode)) return EIO;
     return removexattr(this.state, inode, name);
   }
   listxattr(inode: Inode): string[] | Errno {
+    if (this.#isLost(inode)) return EIO;
     return listxattr(this.state, inode);
   }
 
@@ -217,24 +241,30 @@ export class ZfsFileSystem implements FileSystem {
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
+    if (this.#isLost(file)) return EIO;
     return read(this.state, file, offset, length);
   }
   /** A mapping's read: through the page cache, where pages belong to this file alone. */
   readMapped(file: FileHandle, offset: number, length: number): Content | Errno {
+    if (this.#isLost(file)) return EIO;
     const count = Math.min(length, this.state.set.word(file, SIZE) - offset);
     const mapping = count > 0 ? mappingOf(this.state, file) : undefined;
     return mapping === undefined ? read(this.state, file, offset, length) : mapping.read(offset, count);
   }
   write(file: FileHandle, offset: number, content: Content): number | Errno {
+    if (this.#isLost(file)) return EIO;
     return write(this.state, file, offset, content);
   }
   fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
+    if (this.#isLost(file)) return EIO;
     return this.state.dataset.commitIntents(file);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    if (this.#isLost(file)) return EIO;
     return fallocate(this.state, file, mode, { offset, length });
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
+    if (this.#isLost(file)) return EIO;
     return seek(this.state, file, offset, hole);
   }
   /** Blocks cannot be shared between files before OpenZFS 2.2. */
@@ -249,9 +279,11 @@ export class ZfsFileSystem implements FileSystem {
   }
 
   fileFlags(inode: Inode): number | Errno {
+    if (this.#isLost(inode)) return EIO;
     return this.state.set.word(inode, FLAGS);
   }
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
+    if (this.#isLost(inode)) return EIO;
     if ((flags & ~SETTABLE_FLAGS) !== 0) return ENOTSUP;
     const refused = this.state.begin();
     if (refused !== undefined) return refused;

@@ -51,8 +51,12 @@ export function lookup(state: ZplState, directory: number, name: Name): number |
 }
 
 /** A number for a new object, its dnode in memory. */
-function takeNumber({ set, processor }: ZplState): number | Errno {
-  const object = set.numbers.take(processor);
+function takeNumber({ set, processor, lost }: ZplState): number | Errno {
+  let object = set.numbers.take(processor);
+  while (lost.has(object)) {
+    set.numbers.give(object);
+    object = set.numbers.take(processor);
+  }
   const failed = set.load(object);
   if (failed === undefined) return object;
   set.numbers.give(object);

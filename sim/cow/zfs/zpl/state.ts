@@ -7,7 +7,7 @@
  */
 import type { Clock, Time } from "../../../core/clock.ts";
 import type { Content } from "../../../core/content.ts";
-import { EROFS, type Errno } from "../../../core/errno.ts";
+import { EROFS, type Errno, isErrno } from "../../../core/errno.ts";
 import type { Name, NameTable } from "../../../core/names.ts";
 import type { DeviceNumber } from "../../../core/units.ts";
 import type { AddressSpace } from "../../../vfs/address-space.ts";
@@ -16,7 +16,7 @@ import { type AttributeChange, type NewInode, S_IFDIR, S_IFMT } from "../../../v
 import type { PageCache } from "../../../vfs/page-cache.ts";
 import type { Compression } from "../compress.ts";
 import type { ObjectSet } from "../object-set.ts";
-import { CTIME, MODE, MTIME } from "../records.ts";
+import { CTIME, GENERATION, GID, MODE, MTIME, UID } from "../records.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 
@@ -78,13 +78,22 @@ export interface ZplDataset {
   release(): void;
 }
 
+/** What is kept of an inode that somebody holds and a rollback has taken away. */
+interface LostInode {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export class ZplState {
-  readonly dataset: ZplDataset;
+  dataset: ZplDataset;
   readonly environment: ZplEnvironment;
-  readonly dentries: DentryTable = new DentryTable();
+  dentries: DentryTable = new DentryTable();
   readonly directories: Map<number, DirectoryData> = new Map();
   readonly files: Map<number, FileData> = new Map();
   readonly holds: Map<number, number> = new Map();
+  /** Calls on these come to EIO. Their numbers are given to nobody while they are held: a handle is an object's number. */
+  readonly lost: Map<number, LostInode> = new Map();
   /** The processor on which calls run: each has object numbers of its own. */
   processor = 0;
   space: AddressSpace | undefined;
@@ -108,6 +117,30 @@ export class ZplState {
 
   text(name: Name): string {
     return this.environment.names.text(name);
+  }
+
+  /**
+   * Goes on with another state of the dataset, which `open` gives: what is held and is not in it, as it was made, is lost (zfs_rezget).
+   * Interface: nothing is dirty.
+   */
+  reopen(open: () => ZplDataset | Errno): Errno | undefined {
+    const held = [...this.holds.keys()].filter((object) => !this.lost.has(object));
+    const before = held.map((object) => {
+      const word = (column: number): number => this.set.word(object, column);
+      return { object, generation: word(GENERATION), kept: { mode: word(MODE), uid: word(UID), gid: word(GID) } };
+    });
+    const dataset = open();
+    if (isErrno(dataset)) return dataset;
+    this.dataset = dataset;
+    this.dentries = new DentryTable();
+    this.directories.clear();
+    for (const data of this.files.values()) data.mapping?.discard();
+    this.files.clear();
+    for (const { object, generation, kept } of before) {
+      const isThere = this.set.load(object) === undefined && this.set.word(object, MODE) !== 0;
+      if (!isThere || this.set.word(object, GENERATION) !== generation) this.lost.set(object, kept);
+    }
+    return undefined;
   }
 
   /** Begins a call that changes the dataset. */

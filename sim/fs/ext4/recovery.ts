@@ -2,7 +2,7 @@
 import type { BlockDevice } from "../../block/device.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EBADMSG, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { type Ext4Record, type JournalDescriptor, type JournalRecord, readRecord } from "./records.ts";
@@ -10,6 +10,8 @@ import { type Ext4Record, type JournalDescriptor, type JournalRecord, readRecord
 export interface FoundTransaction {
   readonly blocks: Map<number, BlockRecord>;
   readonly revoked: number[];
+  /** A block is not what its tag says: its checksum is wrong. */
+  spoilt: boolean;
 }
 
 /** A log to be read. */
@@ -21,7 +23,10 @@ export interface Log {
   place(index: number): number;
 }
 
-/** The log's whole transactions from block `start` on; the first has number `sequence`. The first one that is torn or missing ends the log. */
+/**
+ * The log's committed transactions from block `start` on; the first has number `sequence`. Where a descriptor or a commit block is missing the log ends;
+ * blocks between the two are only looked at when they are replayed (do_one_pass).
+ */
 export function scanLog(log: Log, start: number, sequence: number): FoundTransaction[] | Errno {
   const found: FoundTransaction[] = [];
   let at = start;
@@ -31,7 +36,7 @@ export function scanLog(log: Log, start: number, sequence: number): FoundTransac
     return record;
   };
   for (let read = 0; read < log.length; ) {
-    const transaction: FoundTransaction = { blocks: new Map(), revoked: [] };
+    const transaction: FoundTransaction = { blocks: new Map(), revoked: [], spoilt: false };
     for (;;) {
       const record = next();
       read += 1;
@@ -40,9 +45,8 @@ export function scanLog(log: Log, start: number, sequence: number): FoundTransac
       if (record.kind === "jbd2.commit") break;
       if (record.kind === "jbd2.revoke") transaction.revoked.push(...record.blocks);
       else {
-        const whole = readTagged(record, next, transaction);
-        if (isErrno(whole)) return whole;
-        if (!whole) return found;
+        const unread = readTagged(record, next, transaction);
+        if (unread !== undefined) return unread;
         read += record.blocks.length;
       }
     }
@@ -55,17 +59,20 @@ function readTagged(
   descriptor: JournalDescriptor,
   next: () => Ext4Record | Errno | undefined,
   into: FoundTransaction,
-): boolean | Errno {
+): Errno | undefined {
   for (const [index, home] of descriptor.blocks.entries()) {
     const record = next();
     if (isErrno(record)) return record;
-    if (record === undefined || record !== descriptor.checks[index]) return false;
-    into.blocks.set(home, record);
+    if (record === undefined || record !== descriptor.checks[index]) into.spoilt = true;
+    else into.blocks.set(home, record);
   }
-  return true;
+  return undefined;
 }
 
-/** Writes what the transactions hold in place, but for what a later one, or the same, revoked. */
+/**
+ * Writes what the transactions hold in place, but for what a later one, or the same, revoked.
+ * @returns EBADMSG when a block was spoilt: all others are in place then.
+ */
 export function replayLog(device: BlockDevice, found: readonly FoundTransaction[]): Errno | undefined {
   /** The last transaction that revoked a block: copies from it or earlier ones are not replayed. */
   const revokedAt = new Map<number, number>();
@@ -77,7 +84,7 @@ export function replayLog(device: BlockDevice, found: readonly FoundTransaction[
       if (failed !== undefined) return failed;
     }
   }
-  return undefined;
+  return found.some(({ spoilt }) => spoilt) ? EBADMSG : undefined;
 }
 
 function isLog(record: Ext4Record): record is Exclude<JournalRecord, { kind: "jbd2.superblock" }> {

@@ -299,6 +299,8 @@ function refill(image: Image, at: number, entries: Entries): void {
 /** Writes an image of a model to a device. @returns ENOSPC where it does not fit, or the device's error. */
 export function buildImage(device: BlockDevice, model: ImageModel): Errno | undefined {
   const metadataBlocks = Math.min(Math.floor(device.size / METADATA_BLOCK_SIZE), METADATA_BLOCKS_MAX);
+  // Asked before anything is laid out: a pool of very many blocks has more bitmaps than there is memory for.
+  if (Math.ceil(model.dataBlocks / BITMAP_ENTRIES) > metadataBlocks) return ENOSPC;
   const image = new Image();
   const superblock = new Superblock(image.take("superblock").words);
   superblock.format(model.dataBlockSectors, metadataBlocks);

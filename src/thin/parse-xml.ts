@@ -36,6 +36,7 @@ function numberOf({ name, attributes, line }: Tag, key: string, otherwise?: numb
   const text = attributes.get(key);
   if (text === undefined && otherwise !== undefined) return otherwise;
   if (text === undefined || !/^\d+$/.test(text)) throw new XmlError(`line ${line}: <${name}> needs ${key}, a whole number`);
+  if (!Number.isSafeInteger(Number(text))) throw new XmlError(`line ${line}: the ${key} of <${name}> is too large: ${text}`);
   return Number(text);
 }
 
@@ -51,12 +52,16 @@ function superblockOf(tag: Tag): XmlSuperblock {
   };
 }
 
-function runOf(tag: Tag): MappingRun {
+function runOf(tag: Tag, { dataBlocks }: XmlSuperblock): MappingRun {
   const time = numberOf(tag, "time");
-  if (tag.name === "single_mapping") {
-    return { origin: numberOf(tag, "origin_block"), data: numberOf(tag, "data_block"), length: 1, time };
-  }
-  return { origin: numberOf(tag, "origin_begin"), data: numberOf(tag, "data_begin"), length: numberOf(tag, "length"), time };
+  const run =
+    tag.name === "single_mapping"
+      ? { origin: numberOf(tag, "origin_block"), data: numberOf(tag, "data_block"), length: 1, time }
+      : { origin: numberOf(tag, "origin_begin"), data: numberOf(tag, "data_begin"), length: numberOf(tag, "length"), time };
+  // In thin_restore's words (thin-provisioning-tools 0.9).
+  if (run.length > 0 && run.data + run.length > dataBlocks)
+    throw new XmlError(`mapping beyond end of data device (${Math.max(run.data, dataBlocks)} >= ${dataBlocks})`);
+  return run;
 }
 
 /** Collects the mappings of a device or of a shared part. */
@@ -91,9 +96,13 @@ class Collector {
   }
 }
 
+const DEVICE_ID_MAX = 2 ** 32 - 1;
+
 function deviceOf({ tag, runs }: Collector): DeviceModel {
+  const id = numberOf(tag, "dev_id");
+  if (id > DEVICE_ID_MAX) throw new XmlError(`line ${tag.line}: the dev_id of <device> is too large: ${id}`);
   return {
-    id: numberOf(tag, "dev_id"),
+    id,
     details: {
       mapped: numberOf(tag, "mapped_blocks"),
       transaction: numberOf(tag, "transaction"),
@@ -110,11 +119,14 @@ export function parseXml(text: string): ThinDump {
   let open: Collector | undefined;
   const shared = new Map<string, readonly MappingRun[]>();
   const devices: DeviceModel[] = [];
+  const path: string[] = [];
   const within = (tag: Tag): Collector => {
     if (open === undefined) throw new XmlError(`line ${tag.line}: <${tag.name}> is outside of a device`);
     return open;
   };
   for (const tag of tagsOf(text)) {
+    if (!tag.closes) path.push(tag.name);
+    else if (path.pop() !== tag.name) throw new XmlError(`line ${tag.line}: </${tag.name}> closes nothing`);
     switch (tag.name) {
       case "superblock":
         if (!tag.closes) superblock = superblockOf(tag);
@@ -128,7 +140,7 @@ export function parseXml(text: string): ThinDump {
         break;
       case "single_mapping":
       case "range_mapping":
-        if (!tag.closes) within(tag).add(runOf(tag));
+        if (!tag.closes && superblock !== undefined) within(tag).add(runOf(tag, superblock));
         break;
       case "ref": {
         if (tag.closes) break;
@@ -142,5 +154,7 @@ export function parseXml(text: string): ThinDump {
     }
   }
   if (superblock === undefined) throw new XmlError("line 1: no <superblock>");
+  const [inside] = path.slice(-1);
+  if (inside !== undefined) throw new XmlError(`line ${text.split("\n").length}: the text ends within <${inside}>`);
   return { superblock, devices: devices.sort((one, other) => one.id - other.id) };
 }

@@ -97,4 +97,19 @@ describe("an image", () => {
     expect(thinRestore(disk, `${GOLDEN.replace('"a"/>', '"z"/>')}`).err).toMatch(/nothing is defined as z/);
     expect(thinRestore(new Disk({ size: 8 * 4096 }), GOLDEN).exitCode).toBe(1);
   });
+
+  test("is not made from a text that ends early, names blocks that the pool lacks, or numbers that are none", () => {
+    const disk = new Disk({ size: 1024 * 4096 });
+    const dump = (run: string, blocks = 100): string =>
+      `<superblock uuid="" time="1" transaction="2" flags="0" version="2" data_block_size="128" nr_data_blocks="${blocks}">\n  <device dev_id="1" mapped_blocks="2" transaction="0" creation_time="0" snap_time="1">\n    ${run}\n  </device>\n</superblock>\n`;
+    const range = (from: number | string, length: number | string): string =>
+      `<range_mapping origin_begin="0" data_begin="${from}" length="${length}" time="0"/>`;
+    expect(thinRestore(disk, dump(range(98, 2))).exitCode).toBe(0);
+    // As thin_restore 0.9 says it.
+    expect(thinRestore(disk, dump(range(0, 200))).err).toBe("mapping beyond end of data device (100 >= 100)\n");
+    expect(thinRestore(disk, dump(range(150, 1))).err).toBe("mapping beyond end of data device (150 >= 100)\n");
+    expect(thinRestore(disk, dump(range(0, "9".repeat(20)))).err).toMatch(/^line 3: the length of <range_mapping> is too large/);
+    expect(thinRestore(disk, dump(range(0, 1)).slice(0, -30)).err).toMatch(/^line 3: the text ends within <device>/);
+    expect(thinRestore(disk, dump(range(0, 1), 1e12)).err).toBe("metadata device too small: No space left on device\n");
+  });
 });

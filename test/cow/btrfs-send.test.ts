@@ -157,3 +157,12 @@ test.each([
     runs(60),
   );
 });
+
+test("a dump writes paths as btrfs-progs does: what a terminal would obey is escaped, and bytes beyond ASCII", () => {
+  const path = "a b\\\u001b\t\n\u0001é";
+  const told = "./a\\ b\\\\\\e\\t\\n\\001\\303\\251";
+  expect(dumpStream([{ name: "mkfile", attributes: { path } }])).toEqual([`mkfile          ${told}`]);
+  expect(dumpStream([{ name: "rename", attributes: { path: "o", path_to: path } }])).toEqual([
+    `rename          ${"./o".padEnd(31)} dest=${told}`,
+  ]);
+});

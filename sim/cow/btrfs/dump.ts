@@ -2,6 +2,34 @@
 import type { Time } from "../../core/clock.ts";
 import type { Command, CommandAttributes } from "./stream.ts";
 
+/** What print_path_escaped of common/string-utils.c writes for the bytes of a name that are not printed as they are. */
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["\u0007", "\\a"],
+  ["\b", "\\b"],
+  ["\u001b", "\\e"],
+  ["\f", "\\f"],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\v", "\\v"],
+  [" ", "\\ "],
+  ["\\", "\\\\"],
+]);
+
+function octal(unit: string): string {
+  return [...new TextEncoder().encode(unit)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+}
+
+/** A path as the C locale prints it. */
+function escapedPath(path: string): string {
+  return path.replace(/[^\x21-\x5b\x5d-\x7e]/gu, (unit) => ESCAPES.get(unit) ?? octal(unit));
+}
+
+/** Names and values of extended attributes: only what a terminal would obey is written otherwise. */
+function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (unit) => ESCAPES.get(unit) ?? octal(unit));
+}
+
 function pad(text: string, width: number): string {
   return text.padEnd(width);
 }
@@ -48,9 +76,9 @@ const DETAILS: Readonly<Partial<Record<Command["name"], string>>> = {
 
 /** A value as its label asks for it. */
 function valueText(label: string, value: string | number | Time | Uint8Array, full: (path: string) => string): string {
-  if (value instanceof Uint8Array) return label === "len" ? `${value.length}` : new TextDecoder().decode(value);
+  if (value instanceof Uint8Array) return label === "len" ? `${value.length}` : harmless(new TextDecoder().decode(value));
   if (typeof value === "object") return timeText(value);
-  if (typeof value === "string") return label === "dest" || label === "from" ? full(value) : value;
+  if (typeof value === "string") return label === "dest" || label === "from" ? escapedPath(full(value)) : harmless(value);
   if (label === "dev") return `0x${value.toString(16)}`;
   return label === "mode" ? value.toString(8) : `${value}`;
 }
@@ -61,7 +89,8 @@ function details({ name, attributes }: Command, full: (path: string) => string):
   for (const detail of DETAILS[name]?.split(" ") ?? []) {
     const [label, attribute] = detail.split("=") as [string, keyof CommandAttributes];
     const value = attributes[attribute];
-    if (value !== undefined) told.push(`${label}=${attribute === "path_link" ? value : valueText(label, value, full)}`);
+    if (value !== undefined)
+      told.push(`${label}=${attribute === "path_link" ? escapedPath(String(value)) : valueText(label, value, full)}`);
   }
   return told.join(" ");
 }
@@ -76,8 +105,9 @@ export function dumpStream(commands: readonly Command[]): string[] {
     const full = (path: string): string => `${root}/${path}`;
     const starts = name === "subvol" || name === "snapshot";
     const path = full(attributes.path ?? "");
+    const shown = escapedPath(path);
     const more = details(command, full);
-    out.push(more === "" ? `${pad(name, 15)} ${path}` : `${pad(name, 15)} ${pad(path, 31)} ${more}`);
+    out.push(more === "" ? `${pad(name, 15)} ${shown}` : `${pad(name, 15)} ${pad(shown, 31)} ${more}`);
     if (starts) root = path;
   }
   return out;

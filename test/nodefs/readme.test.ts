@@ -1,5 +1,5 @@
 /**
- * The README's library snippets run, and print what they say behind "//".
+ * The library snippets of the README and of docs/testing.md run, and print what they say behind "//".
  */
 import { readFileSync } from "node:fs";
 import { transformSync } from "esbuild";
@@ -24,14 +24,14 @@ const ENTRIES: Readonly<Record<string, object>> = {
   "fast-check": fastCheck,
 };
 
-const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-/** Each piece of code with the words in bold before it. */
-const SNIPPETS = README.split("```ts\n")
-  .slice(1)
-  .map((rest, index) => ({
-    title: README.split("```ts\n")[index]?.match(/^\*\*([^*]+)\*\*[^*]*$/m)?.[1] ?? "",
+/** Each piece of code of a page with the words in bold before it. */
+function snippetsOf(page: string): readonly { readonly title: string; readonly code: string }[] {
+  const parts = readFileSync(new URL(`../../${page}`, import.meta.url), "utf8").split("```ts\n");
+  return parts.slice(1).map((rest, index) => ({
+    title: parts[index]?.match(/^\*\*([^*]+)\*\*[^*]*$/m)?.[1] ?? "",
     code: rest.split("```")[0] ?? "",
   }));
+}
 
 type Run = (entries: typeof ENTRIES, console: { log(value: unknown): void }) => Promise<void>;
 
@@ -50,13 +50,18 @@ function shown(value: unknown): string {
   return `[ ${value.map((one) => `'${String(one)}'`).join(", ")} ]`;
 }
 
-describe("the README's snippets", () => {
+describe.each([
+  ["README.md", 5],
+  ["docs/testing.md", 4],
+] as const)("the snippets of %s", (page, least) => {
+  const snippets = snippetsOf(page);
+
   test("are there, each with a title", () => {
-    expect(SNIPPETS.length).toBeGreaterThanOrEqual(5);
-    expect(SNIPPETS.map(({ title }) => title)).not.toContain("");
+    expect(snippets.length).toBeGreaterThanOrEqual(least);
+    expect(snippets.map(({ title }) => title)).not.toContain("");
   });
 
-  test.each(SNIPPETS)("$title", async ({ code }) => {
+  test.each(snippets)("$title", async ({ code }) => {
     const expected = [...code.matchAll(/\); \/\/ (.*)$/gm)].map(([, text]) => text);
     expect(expected.length).toBe(code.match(/console\.log\(/g)?.length ?? 0);
     const printed: string[] = [];

@@ -221,7 +221,8 @@ function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): tar
     const block = cursor.block();
     const begun = pending.pax !== undefined || pending.longName !== undefined || pending.longLink !== undefined;
     if (block === undefined) {
-      if (begun || reading.mode === "strict") throw truncated("the archive: its end is missing");
+      if (begun || reading.mode === "strict")
+        throw new ArchiveFault("E_TAR_TRUNCATED", "the archive stops without the blocks of zeros that end one");
       return undefined;
     }
     if (isZero(block)) {

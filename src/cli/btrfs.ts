@@ -16,6 +16,7 @@ import { CallSession } from "../calls/session.ts";
 import { InputError, readWhole } from "../node/input-error.ts";
 import { copyRealFolder } from "../node/real-folder.ts";
 import { writeWhole } from "../node/whole-file.ts";
+import { counted } from "../scenario/figures.ts";
 import { UsageError } from "./exit.ts";
 
 const TOP = "/m";
@@ -67,22 +68,25 @@ export function sendFolder(
   folder: string,
   options: { readonly output: string; readonly parent?: string; readonly name?: string },
 ): string {
+  const { name = "snapshot" } = options;
+  if (name === "" || name === "." || name === ".." || name.includes("/"))
+    throw new UsageError(`--name takes the name of a subvolume, without "/", not "${name}"`);
   const { host, fs } = freshHost();
   const { names, task } = host;
   const top = fs.root;
   const made = makeSubvolume(fs, top, names.intern("work"));
   if (isErrno(made)) throw new TypeError("a fresh btrfs takes a subvolume");
-  const snapshotOf = (source: string, name: string): number => {
+  const snapshotOf = (source: string, called: string): number => {
     copyRealFolder(task, source, `${TOP}/work`);
     const work = task.resolve(`${TOP}/work`);
-    const id = isErrno(work) ? work : makeSnapshot(fs, work.inode, top, { name: names.intern(name), readOnly: true });
+    const id = isErrno(work) ? work : makeSnapshot(fs, work.inode, top, { name: names.intern(called), readOnly: true });
     if (isErrno(id)) throw new UsageError(`${source}: ${id.text}`);
     return id;
   };
   const parent = options.parent === undefined ? undefined : snapshotOf(options.parent, "parent");
   const id = snapshotOf(folder, "snapshot");
-  const commands = send(fs, id, options.name ?? "snapshot", parent);
+  const commands = send(fs, id, name, parent);
   if (isErrno(commands)) throw new TypeError(`a read-only snapshot is sent, not refused: ${commands.code}`);
   writeWhole(options.output, [encodeStream(commands)]);
-  return `${options.output}: ${commands.length} commands, subvolume ${subvolumeIdOf(fs, top)}/${id}\n`;
+  return `${options.output}: ${counted(commands.length, "command")}, subvolume ${subvolumeIdOf(fs, top)}/${id}\n`;
 }

@@ -30,6 +30,8 @@ interface Plan {
   readonly orders: readonly Order[];
   /** The number of each order in the whole. */
   readonly numbers: readonly number[];
+  /** How many the whole has. */
+  readonly runs: number;
   readonly library: Library;
 }
 
@@ -44,10 +46,13 @@ export async function compare(
 ): Promise<number> {
   const overrides = overridesOf(options.parameter);
   const jobs = wholeNumber("--jobs", options.jobs, 1);
-  const outputs = new Outputs(options, { ...around, ranked: manner.ranked });
+  const inputs = paths.flatMap(scenarioFiles);
+  const outputs = new Outputs(options, { ...around, ranked: manner.ranked, inputs });
   const shard = manner.sweeps ? shardOf(options.shard, around.environment) : WHOLE;
-  const plan = await planOf(paths, options, { overrides, manner, shard });
+  const plan = await planOf(inputs, options, { overrides, manner, shard });
   const progress = new Progress(options.quiet === true, around.environment);
+  if (plan.orders.length === 0 && options.quiet !== true)
+    process.stderr.write(`cowlab: part ${shard.index + 1} of ${shard.count} has no runs: there are ${plan.runs} in all\n`);
   let failed = false;
   const take = (document: ScenarioDocument): void => {
     const { drivers, missing } = document;
@@ -85,7 +90,7 @@ async function planOf(
   const orders: Order[] = [];
   const numbers: number[] = [];
   let number = 0;
-  for (const path of paths.flatMap(scenarioFiles)) {
+  for (const path of paths) {
     for (const [combination, loaded] of (await library.get(path)).entries()) {
       const drivers = driversOf(loaded.scenario, options.drivers);
       const scenario = { ...loaded.scenario, compare: comparisonOf(loaded.scenario, drivers, options) };
@@ -97,7 +102,7 @@ async function planOf(
       number += 1;
     }
   }
-  return { orders, numbers, library };
+  return { orders, numbers, runs: number, library };
 }
 
 /** One after the other in this thread, since whoever listens must hear everything in order. */

@@ -8,6 +8,7 @@ import { RULES, ruleNamed, rulesFor } from "../report/rules.ts";
 import type { RunEvent } from "../scenario/run.ts";
 import { suggestion } from "../scenario/suggest.ts";
 import { UsageError } from "./exit.ts";
+import { hanging } from "./help.ts";
 import { Library, runOne } from "./jobs.ts";
 import { driversOf, overridesOf, type ScenarioOptions } from "./settings.ts";
 
@@ -47,14 +48,16 @@ export async function explain(path: string, options: ExplainOptions, width: numb
 
 /** A rule by its id; without one, the list of rules. */
 export function rule(id: string | undefined, width: number): string {
-  if (id === undefined) return `${RULES.map((one) => `${one.id.padEnd(24)} ${one.title}`).join("\n")}\n`;
+  if (id === undefined) return `${RULES.flatMap((one) => hanging([one.id, one.title], 25, width)).join("\n")}\n`;
   const found = ruleNamed(id);
   if (found === undefined)
     throw new UsageError(
-      `no rule is called "${id}"${suggestion(
-        id,
-        RULES.map((one) => one.id),
-      )}; cowlab rule lists them`,
+      `no rule is called "${id}"${
+        suggestion(
+          id,
+          RULES.map((one) => one.id),
+        ) || "; cowlab rule lists them"
+      }`,
     );
   return ruleText(found, width);
 }

@@ -20,6 +20,8 @@ import { counted } from "../scenario/figures.ts";
 import { DRIVER_NAMES } from "../scenario/schema.ts";
 import { suggestion } from "../scenario/suggest.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { wholeNumber } from "./settings.ts";
+import { shardOf } from "./shard.ts";
 
 export interface FuzzOptions {
   readonly ops: string;
@@ -40,17 +42,9 @@ interface CounterexampleTexts {
 /** How often progress is told, in operations. */
 const TELL_EVERY = 250_000;
 
-function wholeOf(text: string, option: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${option} takes a whole number from 0 on, not "${text}"`);
-  return Number(text);
-}
-
-function shardOf(text: string): { shard: number; shards: number } {
-  const [, k, n] = /^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? [];
-  const shard = Number(k);
-  const shards = Number(n);
-  if (!(shard >= 1 && shard <= shards)) throw new UsageError(`--shard takes K/N, K from 1 to N, not "${text}"`);
-  return { shard: shard - 1, shards };
+function partsOf(text: string): { shard: number; shards: number } {
+  const { index, count } = shardOf(text, {});
+  return { shard: index, shards: count };
 }
 
 function driversOf(text: string | undefined): readonly string[] {
@@ -97,9 +91,9 @@ function report(driver: string, { script, finding }: Counterexample, texts: Coun
 function partOf(driver: string, options: FuzzOptions) {
   let told = 0;
   return {
-    seed: wholeOf(options.seed, "--seed"),
-    operations: wholeOf(options.ops, "--ops"),
-    ...shardOf(options.shard),
+    seed: wholeNumber("--seed", options.seed) ?? 0,
+    operations: wholeNumber("--ops", options.ops) ?? 0,
+    ...partsOf(options.shard),
     progress: (operations: number): void => {
       if (operations - told < TELL_EVERY) return;
       told = operations;

@@ -7,6 +7,7 @@ import { InputError } from "../node/input-error.ts";
 import { UsageError } from "./exit.ts";
 import type { ImageOptions } from "./image.ts";
 import type { PsOptions } from "./image-driver.ts";
+import { several } from "./scenario-commands.ts";
 
 interface GivenOptions {
   readonly json?: boolean;
@@ -85,11 +86,12 @@ const ON_DRIVER: readonly Subcommand[] = [
   },
 ];
 
+const ARCHIVE = "an archive of docker save, or an OCI layout (archive or folder)";
 const FILE = "an archive of docker save, an OCI layout (archive or folder), or a root filesystem, of which an image is made";
 
-function withCommonOptions(command: Command): Command {
+function withCommonOptions(command: Command, file = FILE): Command {
   return command
-    .argument("<file>", FILE)
+    .argument("<file>", file)
     .option("--json", "print one JSON document")
     .option("--mode <mode>", "how the archive is judged: strict, or docker (as the daemon does)");
 }
@@ -114,7 +116,7 @@ async function naming(path: string, work: () => Promise<string>): Promise<string
 /** Adds the command to the program. */
 export function addImageCommand(root: Command, write: (text: string) => void): void {
   const image = root.command("image").description("look into image archives, and put them on a storage driver and back");
-  withCommonOptions(image.command("ls"))
+  withCommonOptions(image.command("ls"), ARCHIVE)
     .description("list the images of an archive with their identifiers, all computed from the bytes")
     .action(async (path: string, options: GivenOptions) => {
       const { listImages } = await import("./image.ts");
@@ -124,7 +126,12 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
     const command = withCommonOptions(image.command(name)).description(about);
     command.option("--driver <name>", "the storage driver", "overlay2");
     if (one) command.option("--image <name>", `which image, by ID or reference; default: ${name === "ps" ? "all" : "the first"}`);
-    if (name === "ps") command.option("--write <path:bytes...>", "what each container writes at the end of a file");
+    if (name === "ps")
+      command.option(
+        "--write <path:bytes>",
+        "what each container writes at the end of a file; may be given several times",
+        several,
+      );
     withImportOptions(command).action(async (path: string, options: GivenOptions & GivenImage) => {
       write(await naming(path, () => run(path, { ...optionsOf(options), ...imageOptionsOf(options) })));
     });

@@ -12,15 +12,17 @@ import { importRootfs } from "../images/commit.ts";
 import { type Container, containerUsage, createContainer } from "../images/containers.ts";
 import { type Daemon, hostTime, startDaemon } from "../images/daemon.ts";
 import { psText, systemDfText } from "../images/docker-text.ts";
-import type { StoredImage } from "../images/image-store.ts";
+import { parseReference, type StoredImage } from "../images/image-store.ts";
 import { loadImages } from "../images/load.ts";
 import { readImages } from "../images/read-images.ts";
+import { isTag } from "../images/source-image.ts";
 import { chainOf, historyOf, imageUsage, inspectImage } from "../images/views.ts";
 import type { Layer } from "../layers/layer-store.ts";
 import { nodeHasher } from "../node/digest.ts";
 import { nodeGzip } from "../node/gzip.ts";
 import { openSource } from "../node/image-source.ts";
 import { tableLines } from "../report/table.ts";
+import { counted } from "../scenario/figures.ts";
 import { UsageError } from "./exit.ts";
 import { type ImageOptions, withFiles } from "./image.ts";
 
@@ -51,6 +53,18 @@ export interface OnDriver {
   readonly zone: string;
 }
 
+/** @throws UsageError for a name that Docker would refuse */
+function checkGiven({ tag }: DriverImageOptions): void {
+  if (tag === undefined) return;
+  const reference = parseReference(tag);
+  if (!isTag(`${reference.name}:${reference.tag}`)) throw new UsageError(`--tag takes a name such as app:1, not "${tag}"`);
+}
+
+function namesIn(images: readonly { readonly tags: readonly string[] }[]): string {
+  const names = images.flatMap(({ tags }) => tags);
+  return names.length === 0 ? counted(images.length, "image") : names.join(", ");
+}
+
 /** Loads an archive on a fresh host, or imports a root filesystem there, and hands on what is there then. */
 export async function onDriver<T>(path: string, options: DriverImageOptions, use: (loaded: OnDriver) => T): Promise<T> {
   const mode = options.mode ?? "strict";
@@ -58,6 +72,7 @@ export async function onDriver<T>(path: string, options: DriverImageOptions, use
   if (isDriverError(daemon)) throw new UsageError(daemon.message);
   return withFiles(path, mode, async (opened, context) => {
     const updated = hostTime(daemon.host);
+    checkGiven(options);
     const source = await openSource(path, mode, opened);
     if (source.kind === "rootfs") {
       const image = must(importRootfs(daemon, source.tar, { mode, ...(options.message ? { message: options.message } : {}) }));
@@ -67,6 +82,10 @@ export async function onDriver<T>(path: string, options: DriverImageOptions, use
     const read = await readImages(source.files, context);
     const { tag } = options;
     const unnamed = tag !== undefined && read.images.length === 1 && read.images[0]?.tags.length === 0;
+    if (options.message !== undefined)
+      throw new UsageError(`--message is for a root filesystem, of which an image is made: ${path} holds images`);
+    if (tag !== undefined && !unnamed)
+      throw new UsageError(`--tag is for one image without a name: ${path} has ${namesIn(read.images)}`);
     const archive = unnamed ? { ...read, images: read.images.map((image) => ({ ...image, tags: [tag] })) } : read;
     const { images, lines } = must(await loadImages(archive, daemon.images, { ...context, updated }));
     return use({ daemon, images, lines, zone: archive.images[0]?.zone ?? "Z" });

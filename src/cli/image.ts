@@ -8,9 +8,11 @@ import { readImages } from "../images/read-images.ts";
 import { layerDiffIds, type ReadContext } from "../images/source-image.ts";
 import { nodeDecompress } from "../node/decompress.ts";
 import { nodeHasher } from "../node/digest.ts";
-import { OpenedFiles, openImageFiles } from "../node/image-files.ts";
+import { OpenedFiles } from "../node/image-files.ts";
+import { openSource } from "../node/image-source.ts";
 import { fileError, isOfMachine } from "../node/input-error.ts";
 import { tableLines } from "../report/table.ts";
+import { UsageError } from "./exit.ts";
 
 export interface ImageOptions {
   readonly json?: boolean;
@@ -48,7 +50,10 @@ export async function withFiles<T>(
 export async function listImages(path: string, options: ImageOptions): Promise<string> {
   const mode = options.mode ?? "strict";
   const images = await withFiles(path, mode, async (opened, context) => {
-    const archive = await readImages(await openImageFiles(path, mode, opened), context);
+    const source = await openSource(path, mode, opened);
+    if (source.kind === "rootfs")
+      throw new UsageError(`${path}: an archive without images; of a root filesystem, cowlab image import makes one`);
+    const archive = await readImages(source.files, context);
     const known = new Map<Content, string>();
     const listed: ListedImage[] = [];
     for (const image of archive.images) {

@@ -14,8 +14,11 @@ function version(): string {
 }
 
 const [word, ...others] = process.argv.slice(2);
-if ((word === "--version" || word === "-V") && others.length === 0) process.stdout.write(`${version()}\n`);
-else {
+const { stdout } = process;
+if ((word === "--version" || word === "-V") && others.length === 0) {
+  stdout.on("error", (error) => void import("./program.ts").then(({ endQuietly }) => endQuietly(error)));
+  stdout.write(`${version()}\n`);
+} else {
   const { run } = await import("./program.ts");
   await run(version());
 }

@@ -4,8 +4,9 @@
  * Interface: the table is written scenario by scenario, as soon as each is known; every other format at the end. In GitHub Actions the step summary
  * is written too, and without a --format the annotations come behind the tables.
  */
-import { appendFileSync } from "node:fs";
-import { onFile } from "../node/input-error.ts";
+import { accessSync, appendFileSync, constants, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { InputError, onFile } from "../node/input-error.ts";
 import { writeWhole } from "../node/whole-file.ts";
 import { combinationsText } from "../report/combinations.ts";
 import { csvText } from "../report/csv.ts";
@@ -85,6 +86,23 @@ export function outputFiles(words: readonly string[] | undefined): readonly Outp
   });
 }
 
+/**
+ * Looks at the files that results go to before anything runs, so that no run is lost for a wrong word.
+ * @throws UsageError where two are one, or one is an input; InputError where the folder is not there
+ */
+function checkPlaces(paths: readonly string[], inputs: readonly string[]): void {
+  const taken = new Set<string>();
+  const read = new Set(inputs.map((path) => resolve(path)));
+  for (const path of paths) {
+    const place = resolve(path);
+    if (read.has(place)) throw new UsageError(`${path} is read: it cannot be written too`);
+    if (taken.has(place) && !place.startsWith("/dev/")) throw new UsageError(`${path} is named for two outputs`);
+    taken.add(place);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`${path}: it is a directory`);
+    onFile(path, () => accessSync(dirname(place), constants.W_OK));
+  }
+}
+
 /** Whether a format is made of events. */
 function isOfEvents(format: string): boolean {
   return EVENT_FORMATS.includes(format);
@@ -113,9 +131,12 @@ export class Outputs {
       write,
       ranked,
       environment,
+      inputs = [],
     }: {
       readonly write: (text: string) => void;
       readonly ranked: boolean;
+      /** Files that are read, which no result may take the place of. */
+      readonly inputs?: readonly string[];
       readonly environment: Readonly<Record<string, string | undefined>>;
     },
   ) {
@@ -125,6 +146,7 @@ export class Outputs {
     this.#annotates = this.#format === "github" || (!isChosen && environment["GITHUB_ACTIONS"] === "true");
     this.#shown = { width: columnsOf(environment), ranked, quiet: options.quiet === true };
     this.#save = options.save;
+    checkPlaces([...this.#files.map(({ path }) => path), ...(options.save === undefined ? [] : [options.save])], inputs);
     this.#write = write;
     this.#environment = environment;
   }

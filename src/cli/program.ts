@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { reasonOf } from "../node/input-error.ts";
+import { printable } from "../scenario/problem.ts";
 import { addBtrfsCommand } from "./btrfs-command.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
@@ -17,10 +18,18 @@ function write(text: string): void {
 }
 
 /** A reader that closed its end (`cowlab … | head`) wants no more: that is no failure. A full disk is one. */
-function endQuietly(error: NodeJS.ErrnoException): void {
+export function endQuietly(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit();
   process.stderr.write(`cowlab: standard output: ${reasonOf(error)}\n`);
   process.exit(EXIT.usage);
+}
+
+/** What commander says of a wrong command line, in one line as all others. */
+function tellUsage(text: string, write: (text: string) => void): void {
+  const [said = "", ...hints] = text.trim().split("\n");
+  const hint = hints.map((line) => line.replace(/^\((Did you mean .*\?)\)$/, (_, words: string) => words.toLowerCase()));
+  const line = [said.replace(/^error: /, "").replace(/\.$/, ""), ...hint].join("; ");
+  write(`cowlab: ${printable(line)}${hint.length > 0 ? "" : " (cowlab help tells what can be asked)"}\n`);
 }
 
 function program(version: string): Command {
@@ -28,11 +37,12 @@ function program(version: string): Command {
     .description("Docker's storage drivers, simulated side by side: what copies, what allocates, what is refused, and why.")
     .version(version)
     .showSuggestionAfterError()
-    .showHelpAfterError("(cowlab help tells what can be asked)")
     .helpCommand(false)
     .exitOverride();
   const helpWidth = (): number => columnsOf(process.env);
-  root.configureOutput({ getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth }).configureHelp({ minWidthToWrap: 20 });
+  root
+    .configureOutput({ getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth, outputError: tellUsage })
+    .configureHelp({ minWidthToWrap: 20 });
   addScenarioCommands(root, write, process.env);
   root
     .command("replay")
@@ -63,22 +73,24 @@ function program(version: string): Command {
   root
     .command("help")
     .description("explain a command or a topic: actions, shell, metrics, units, exit-codes")
-    .argument("[topic]")
-    .action(async (topic: string | undefined) => {
+    .argument("[topic...]", "a command, with its subcommand, or a topic")
+    .action(async (topic: readonly string[]) => {
       write(await helpText(root, topic));
     });
   return root;
 }
 
-async function helpText(root: Command, topic: string | undefined): Promise<string> {
-  if (topic === undefined) return root.helpInformation();
-  const command = root.commands.find((one) => one.name() === topic);
+async function helpText(root: Command, words: readonly string[]): Promise<string> {
+  let command: Command | undefined = root;
+  for (const word of words) command = command?.commands.find((one) => one.name() === word);
   if (command !== undefined) return command.helpInformation();
+  const topic = words.join(" ");
   const { TOPICS } = await import("./help.ts");
   const text = Object.hasOwn(TOPICS, topic) ? TOPICS[topic] : undefined;
   if (text !== undefined) return text(columnsOf(process.env));
   const { suggestion } = await import("../scenario/suggest.ts");
-  const known = [...Object.keys(TOPICS), ...root.commands.map((one) => one.name())];
+  const names = root.commands.flatMap((one) => [one.name(), ...one.commands.map((sub) => `${one.name()} ${sub.name()}`)]);
+  const known = [...Object.keys(TOPICS), ...names];
   throw new UsageError(`no help on "${topic}"${suggestion(topic, known)}`);
 }
 

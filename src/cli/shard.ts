@@ -29,12 +29,13 @@ function ofKubernetes(environment: Environment): Shard | undefined {
   return { index, count };
 }
 
-/** Of a Slurm array, whose numbers need not begin at 0. */
+/** Of a Slurm array, whose numbers need not begin at 0 nor follow one another (`--array=2-6:2`). */
 function ofSlurm(environment: Environment): Shard | undefined {
   const id = numberOf(environment, "SLURM_ARRAY_TASK_ID");
   const count = numberOf(environment, "SLURM_ARRAY_TASK_COUNT");
   if (id === undefined || count === undefined) return undefined;
-  return { index: id - (numberOf(environment, "SLURM_ARRAY_TASK_MIN") ?? 0), count };
+  const step = Math.max(1, numberOf(environment, "SLURM_ARRAY_TASK_STEP") ?? 1);
+  return { index: Math.floor((id - (numberOf(environment, "SLURM_ARRAY_TASK_MIN") ?? 0)) / step), count };
 }
 
 /** The part to do. Without any word of it: the whole. */
@@ -44,7 +45,9 @@ export function shardOf(text: string | undefined, environment: Environment): Sha
     const [, part, count] = /^(\d{1,9})\/(\d{1,9})$/.exec(asked) ?? [];
     const shard = { index: Number(part) - 1, count: Number(count) };
     if (part === undefined || shard.index < 0 || shard.index >= shard.count)
-      throw new UsageError(`--shard takes k/n with k from 1 to n, such as 2/8, not "${asked}"`);
+      throw new UsageError(
+        `${text === undefined ? "COWLAB_SHARD" : "--shard"} takes k/n with k from 1 to n, such as 2/8, not "${asked}"`,
+      );
     return shard;
   }
   const found = ofKubernetes(environment) ?? ofSlurm(environment) ?? { index: 0, count: 1 };

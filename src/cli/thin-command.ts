@@ -2,6 +2,7 @@
  * The subcommands of `cowlab thin`; what they do is loaded when one runs.
  */
 import type { Command } from "commander";
+import { several } from "./scenario-commands.ts";
 
 type Finish = (result: { readonly out: string; readonly err: string; readonly exitCode: number }) => void;
 
@@ -38,7 +39,7 @@ export function addThinCommand(root: Command, write: (text: string) => void): vo
     .description("list the devices of an image, as thin_ls does")
     .argument("<image>")
     .option("--no-headers", "without the first line")
-    .option("-o, --format <fields>", "fields, separated by commas")
+    .option("-o, --format <fields>", "DEV, MAPPED, MAPPED_BLOCKS, … separated by commas")
     .action(async (image: string, options: { format?: string; headers?: boolean }) =>
       finish((await import("./thin.ts")).list(image, options)),
     );
@@ -60,13 +61,8 @@ function addComparisons(thin: Command, finish: Finish): void {
     .command("rmap")
     .description("tell which devices map given data blocks, as thin_rmap does")
     .argument("<image>")
-    .option(
-      "--region <from..to>",
-      "data blocks, the last not included; again for more",
-      (word, all: string[]) => [...all, word],
-      [],
-    )
-    .action(async (image: string, options: { region?: string[] }) =>
+    .option("--region <from..to>", "data blocks, the last not included; again for more", several)
+    .action(async (image: string, options: { region?: readonly string[] }) =>
       finish((await import("./thin.ts")).reverseMap(image, options)),
     );
 }

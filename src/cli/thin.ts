@@ -1,11 +1,14 @@
 /**
  * `cowlab thin`: the thin tools on image files.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { FileDevice } from "../node/file-device.ts";
+import { readText } from "../node/input-error.ts";
 import { type ToolResult, thinCheck, thinCheckAndClear, thinDump, thinLs, thinRestore } from "../thin/commands.ts";
 import { parseRegion, type Region, thinDelta, thinRmap } from "../thin/compare.ts";
+
+const XML_BYTES_MAX = 2 ** 29 - 24;
 
 function onImage(path: string, mode: "r" | "r+", tool: (device: BlockDevice) => ToolResult): ToolResult {
   if (!existsSync(path)) return { out: "", err: "Couldn't stat path\n", exitCode: 1 };
@@ -52,7 +55,7 @@ export function restore(xml: string, { output }: ThinOptions): ToolResult {
     const err = `Couldn't stat path: make ${output} first, such as with truncate -s 4M ${output}\n`;
     return { out: "", err, exitCode: 1 };
   }
-  const text = readFileSync(xml, "utf8");
+  const text = readText(xml, XML_BYTES_MAX);
   return onImage(output, "r+", (device) => thinRestore(device, text));
 }
 

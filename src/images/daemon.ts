@@ -40,7 +40,7 @@ export function openStores(host: Host, driver: GraphDriver, parts: Pick<DaemonOp
 /** Makes a host and starts a daemon on it. */
 export function startDaemon(options: DaemonOptions): Daemon | DriverError {
   const kind = DRIVERS.get(options.driver);
-  if (kind === undefined) return new DriverError(`the driver ${options.driver} is not there yet`);
+  if (kind === undefined) return new DriverError(`unknown driver "${options.driver}"; known: ${[...DRIVERS.keys()].join(", ")}`);
   const host = createHost(options.seed === undefined ? {} : { seed: options.seed });
   const backing = options.backing ?? kind.backings?.[0] ?? "ext4";
   const disk = prepareDockerRoot(host, { backing, ...(options.size === undefined ? {} : { size: options.size }) });

@@ -51,10 +51,14 @@ export function checkCounts(config: ImageConfig, layers: number, mode: ReadMode)
 
 const TAG = /^[a-z0-9]+(?:[._/:-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
+/** Whether a text is a name and tag, such as "app:1". */
+export function isTag(text: string): boolean {
+  return text.length <= 511 && TAG.test(text);
+}
+
 /** @throws ArchiveFault E_IMAGE_NAME for what is no name and tag */
 export function checkTag(tag: string): void {
-  if (tag.length > 511 || !TAG.test(tag))
-    throw new ArchiveFault("E_IMAGE_NAME", `invalid reference format: ${JSON.stringify(tag)}`);
+  if (!isTag(tag)) throw new ArchiveFault("E_IMAGE_NAME", `invalid reference format: ${JSON.stringify(tag)}`);
 }
 
 /** One layer, opened and read to its end. */

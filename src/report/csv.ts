@@ -1,11 +1,11 @@
 /**
  * Results as CSV: a row for each figure of a scenario, a driver and a phase or step, so that every table program can turn it as it likes.
  */
-import { METRIC_IDS } from "../scenario/metrics.ts";
+import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import type { RunDocument } from "./document.ts";
 import { csvField } from "./escape.ts";
 
-const HEAD = ["scenario", "parameters", "seed", "driver", "part", "step", "metric", "value"];
+const HEAD = ["scenario", "parameters", "seed", "driver", "part", "step", "metric", "value", "unit"];
 
 /** Lines end with CR LF, as RFC 4180 has it. */
 export function csvText({ scenarios }: RunDocument): string {
@@ -17,7 +17,17 @@ export function csvText({ scenarios }: RunDocument): string {
     for (const driver of scenario.drivers) {
       const add = (part: string, step: string, figures: Readonly<Record<string, number>>): void => {
         for (const metric of METRIC_IDS) {
-          const cells = [scenario.name, parameters, scenario.seed, driver.id, part, step, metric, figures[metric] ?? 0];
+          const cells = [
+            scenario.name,
+            parameters,
+            scenario.seed,
+            driver.id,
+            part,
+            step,
+            metric,
+            figures[metric] ?? 0,
+            metricOf(metric).unit,
+          ];
           lines.push(cells.map(csvField).join(","));
         }
       };

@@ -132,13 +132,18 @@ export function failuresAlike(
   return [...alike.values()];
 }
 
+/** A path as one word of a shell. */
+function shellWord(path: string): string {
+  return /^[\w./:@%+,=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
 function failureLines(scenario: ScenarioDocument, soft: boolean, width: number): readonly string[] {
   const { file } = scenario;
   return failuresAlike(scenario, soft).flatMap(({ failure: { text, line, column, step }, ids }) => {
     const place = `${file}:${line}:${column}`;
     const lines = wrapped(`${ids.join(", ")}: ${text}`, width - 4).map((words, at) => `${at === 0 ? "  " : "    "}${words}`);
     if (step === undefined) return [...lines, `    ${place}`];
-    const more = `→ cowlab explain ${file} --step ${step} --driver ${ids[0]}`;
+    const more = `→ cowlab explain ${shellWord(file)} --step ${step} --driver ${ids[0]}`;
     const beside = `    ${place}  ${more}`;
     return [...lines, ...(textWidth(beside) <= width ? [beside] : [`    ${place}`, `    ${more}`])];
   });

@@ -8,8 +8,19 @@
  * - Anchors and aliases are allowed; an expansion of more than NODES_MAX values, a nesting deeper than DEPTH_MAX, a file longer than
  *   FILE_LENGTH_MAX, tags, duplicate keys and several documents in one file are refused.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Node, parseDocument } from "yaml";
-import type { Place, Problem } from "./problem.ts";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLError,
+} from "yaml";
+import { type Place, type Problem, quoted } from "./problem.ts";
 
 const FILE_LENGTH_MAX = 1_048_576;
 const DEPTH_MAX = 32;
@@ -65,7 +76,7 @@ export function readYaml(text: string, file: string): PlainDocument | readonly P
   if (deep !== undefined) return [problem(`nested deeper than ${DEPTH_MAX} levels`, deep)];
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: false });
   const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) return faults.slice(0, 5).map((fault) => problem(yamlMessage(fault.message), fault.pos[0]));
+  if (faults.length > 0) return faults.slice(0, 5).map((fault) => problem(yamlMessage(fault, text), fault.pos[0]));
   if (document.contents === null) return [problem("the file is empty", 0)];
   const walk: Walk = { document, text, entries: new WeakMap(), nodes: 0 };
   try {
@@ -83,7 +94,11 @@ function placeAt(lines: LineCounter, offset: number): Place {
 }
 
 /** A message of the YAML reader in one line, beginning in lower case as ours do. */
-function yamlMessage(message: string): string {
+function yamlMessage({ message, code, pos }: YAMLError, text: string): string {
+  if (code === "DUPLICATE_KEY") {
+    const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}[\]]+)/.exec(text.slice(pos[0], pos[0] + 60))?.[0];
+    if (key !== undefined) return `the key ${quoted(key.replace(/^["']|["']$/g, ""))} is there twice`;
+  }
   const line = (message.split("\n")[0] ?? "")
     .replace(/:$/, "")
     .replace(/(multiple documents); please .*/, "$1: a scenario is one");

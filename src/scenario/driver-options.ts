@@ -76,9 +76,7 @@ export function optionFault(driver: DriverName, name: string, value: string): st
   if ("pattern" in values) {
     return values.pattern.test(value) ? undefined : `${name} is ${values.shown}, not ${quoted(value)}`;
   }
-  return values.includes(value)
-    ? undefined
-    : `${name} is ${values.join(" or ")}, not ${quoted(value)}${suggestion(value, values)}`;
+  return values.includes(value) ? undefined : `${name} is ${values.join(" or ")}, not ${quoted(value)}`;
 }
 
 /** Docker mounts with index=off unless the scenario says otherwise. */

@@ -40,6 +40,8 @@ interface Reading {
   readonly file: string;
   readonly document: PlainDocument;
   readonly problems: Problem[];
+  /** Whether its variables could not be read. */
+  readonly isBlind: boolean;
 }
 
 /**
@@ -67,12 +69,21 @@ export function loadScenarios(text: string, file: string, overrides: Overrides =
   const usable = combinations.flatMap((one) => ("variables" in one ? [one] : []));
   const first = usable[0] ?? { variables: new Map(), parameters: {} };
   return (usable.length === 0 ? [first] : usable).map((combination) =>
-    readOne({ file, document, problems: [...problems] }, combination),
+    readOne({ file, document, problems: [...problems], isBlind: problems.length > 0 }, combination),
   );
 }
 
+/** What follows from a variable that could not be read is not told beside that. */
+const FOLLOWS = /^(?:\w+: )?no variable is called "/;
+
 function readOne(reading: Reading, { variables, parameters }: Combination): Scenario {
   const { document } = reading;
+  const version = valueAt(document.value, ["version"]);
+  // Of a later version every other key may mean something else.
+  if (version !== undefined && version !== 1)
+    throw new ScenarioError([
+      { file: reading.file, ...document.placeOf(["version"]), message: `this program reads version 1, not ${quoted(version)}` },
+    ]);
   const ids = driverIds(document.value);
   const schema = SCHEMAS.schemaFor(ids, variables);
   const parsed = (schema as z.ZodType<WrittenScenario>).safeParse(document.value);
@@ -93,6 +104,7 @@ function readOne(reading: Reading, { variables, parameters }: Combination): Scen
 }
 
 function report(reading: Reading, message: string, place: Place): void {
+  if (reading.isBlind && FOLLOWS.test(message)) return;
   reading.problems.push({ file: reading.file, ...place, message });
 }
 

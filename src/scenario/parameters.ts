@@ -5,6 +5,7 @@
  * them; those that the command line gives take the place of either. A value is what a size may be: 64KiB, 3, 2*$n.
  */
 import type { Plain, PlainDocument, PlainPath } from "./document.ts";
+import { countText } from "./figures.ts";
 import { valueAt } from "./issues.ts";
 import { quoted } from "./problem.ts";
 import { Fault, readSize, type Variables } from "./quantity.ts";
@@ -36,7 +37,7 @@ export function combinationsOf(
   const axes = axesOf(document.value, overrides, faults);
   const count = axes.reduce((product, { values }) => product * values.length, 1);
   if (count > COMBINATIONS_MAX)
-    faults.push({ path: ["matrix"], message: `more than ${COMBINATIONS_MAX} combinations: ${count}` });
+    faults.push({ path: ["matrix"], message: `more than ${countText(COMBINATIONS_MAX)} combinations: ${countText(count)}` });
   if (faults.length > 0) return faults;
   const out: Combination[] = [];
   for (let index = 0; index < count; index++) {
@@ -71,7 +72,7 @@ function axesOf(value: Plain, overrides: Overrides, faults: ParameterFault[]): r
   }
   for (const [name, values] of overrides) {
     if (!known.includes(name))
-      faults.push({ path: [], message: `no parameter or variable is called ${quoted(name)}${suggestion(name, known)}` });
+      faults.push({ path: [], message: `-P: no parameter or variable is called ${quoted(name)}${suggestion(name, known)}` });
     else if (!Object.hasOwn(matrix, name)) axes.push({ name, values });
   }
   return axes;
@@ -88,10 +89,24 @@ function combinationAt(value: Plain, axes: readonly Axis[], index: number, overr
     chosen.set(name, { value: values[place] ?? null, place });
     rest = Math.floor(rest / values.length);
   }
+  const unread = new Set<string>();
+  const all = new Set(Object.keys(mappingAt(value, "vars")));
   const take = (name: string, written: Plain, path: PlainPath): void => {
     const found = readSize(written, variables);
-    if (found instanceof Fault) faults.push({ path: overrides.has(name) ? [] : path, message: `${name}: ${found.message}` });
-    else variables.set(name, found);
+    if (!(found instanceof Fault)) {
+      variables.set(name, found);
+      return;
+    }
+    const [, other = ""] = /^no variable is called "\$(\w+)"/.exec(found.message) ?? [];
+    // What follows from another fault is not told beside it.
+    if (!unread.has(other)) {
+      const message = all.has(other) ? `"$${other}" stands below: a variable may use those above it` : found.message;
+      faults.push({
+        path: path.slice(0, overrides.has(name) ? 2 : path.length),
+        message: `${overrides.has(name) ? "-P " : ""}${name}: ${message}`,
+      });
+    }
+    unread.add(name);
   };
   for (const { name } of axes) {
     const one = chosen.get(name);

@@ -9,6 +9,7 @@ import { Errno } from "../../sim/core/errno.ts";
 import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import type { Action, Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
+import { countText } from "./figures.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
 import { quoted } from "./problem.ts";
@@ -198,6 +199,7 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     umask: slots.mode.optional(),
     repeat: slots.count
       .refine((times) => times >= 1, { error: "expected once or more often" })
+      .refine((times) => times <= REPEAT_MAX, { error: `expected ${countText(REPEAT_MAX)} times at most` })
       .optional()
       .meta({ description: "how many times it is done, as long as none fails" }),
     do: operation,
@@ -205,6 +207,9 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     warn: expected.optional().meta({ description: "expectations that are told when they fail, and fail nothing" }),
   });
 }
+
+/** Some seconds of the quickest calls: a step that never ends is a slip of the pen. */
+const REPEAT_MAX = 10_000_000;
 
 /** The schema of one file. */
 function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScenario, unknown> {

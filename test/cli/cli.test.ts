@@ -83,6 +83,15 @@ describe("input that is wrong", () => {
       /part: not a saved run as this version reads it: scenarios\[0\]\.name is missing/,
     ],
     [["validate", part], "version: 1\n---\nversion: 1\n", /part:2:1: source contains multiple documents: a scenario is one/],
+    [["frobnicate"], "", /^cowlab: unknown command 'frobnicate' \(cowlab help tells what can be asked\)$/m],
+    [["run", "--fromat", "csv"], "", /^cowlab: unknown option '--fromat'; did you mean --format\?$/m],
+    [["help", "thin", "chek"], "", /^cowlab: no help on "thin chek"; did you mean "thin check"\?$/m],
+    [["run", part, "-o", `md=${part}`], "", /part is read: it cannot be written too/],
+    [["run", part, "-o", "md=x", "-o", "csv=./x"], "", /\.\/x is named for two outputs/],
+    [["run", part, "--save", join(folder, "none", "x")], "", /none.x: no such file or directory/],
+    [["image", "import", "-t", "No Name", part], "", /^cowlab: --tag takes a name such as app:1, not "No Name"$/m],
+    [["image", "import", "--driver", "ovl", part], "", /^cowlab: unknown driver "ovl"; known: aufs, /m],
+    [["btrfs", "send", folder, "-o", part, "-n", "a/b"], "", /--name takes the name of a subvolume/],
     [["sweep", part, "-P", "size=4KiB..1KiB*2"], "", /-P size: 4KiB\.\.1KiB\*2 has no value/],
     [["sweep", part, "-P", "size=1..9"], "", /-P size: a range has a step, such as 1\.\.9\*2 or 1\.\.9\+1/],
     [["btrfs", "send", folder, "-o", join(folder, "none", "x")], "", /none.x: no such file or directory/],
@@ -98,14 +107,27 @@ describe("input that is wrong", () => {
   test("a folder in the place of a metadata image is refused as thin tools do", () => {
     expect(cowlab("thin", "check", folder)).toMatchObject({ code: 1, err: "Not a block device or regular file\n" });
   });
+});
 
-  test.runIf(process.platform === "linux")("a full disk under standard output is told in one line", () => {
-    const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${bundledProgram()}" schema > /dev/full`], {
+test.runIf(process.platform === "linux").each(["schema", "--version"])(
+  "cowlab %s tells a full disk under standard output",
+  (word) => {
+    const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${bundledProgram()}" ${word} > /dev/full`], {
       cwd: ROOT,
       encoding: "utf8",
     });
     expect([status, stderr]).toEqual([2, "cowlab: standard output: no space left on device\n"]);
-  });
+  },
+);
+
+test("the completion of bash knows verbs below verbs, lists and names with spaces", () => {
+  writeFileSync(join(folder, "a file"), "");
+  const script = `eval "$("${process.execPath}" "${bundledProgram()}" completion bash)"
+    cd "${folder}"
+    try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _cowlab; (IFS=,; echo "\${COMPREPLY[*]}"); }
+    try cowlab image ex; try cowlab image export --fo; try cowlab image export --format oc; try cowlab run --drivers zfs,v; try cowlab run "a f"; try cowlab errno EXD`;
+  const { stdout } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+  expect(stdout).toBe("export\n--format\noci\nzfs,vfs\na file\nEXDEV\n");
 });
 
 test("a file without an end is not read for ever", () => {

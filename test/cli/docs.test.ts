@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { EXIT_CODES, TOPICS } from "../../src/cli/help.ts";
 import { formatNamed } from "../../src/cli/outputs.ts";
 import { shardOf } from "../../src/cli/shard.ts";
 import { actionsFor } from "../../src/scenario/actions.ts";
@@ -100,4 +101,28 @@ describe("the page of the outputs", () => {
     expect([spec.completionMode, env["JOB_COMPLETIONS"]]).toEqual(["Indexed", String(spec.completions)]);
     expect(shardOf(undefined, { ...env, JOB_COMPLETION_INDEX: "7" })).toEqual({ index: 7, count: 8 });
   });
+});
+
+test.each(["README.md", "docs/outputs.md"])("%s lists the exit codes that the program's help tells", (name) => {
+  const text = readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+  const rows = [...text.matchAll(/^\| (\d+) +\| (.*?) +\|$/gm)].map(([, code, meaning]) => [code, meaning]);
+  expect(rows).toEqual(EXIT_CODES);
+});
+
+test.each(Object.entries(TOPICS))("the help on %s keeps within eighty columns", (_, text) => {
+  expect(
+    text(80)
+      .split("\n")
+      .filter((line) => line.length > 80),
+  ).toEqual([]);
+});
+
+const PAGES = ["README.md", ...readdirSync(new URL("../../docs", import.meta.url), { recursive: true, encoding: "utf8" })]
+  .filter((name) => name.endsWith(".md"))
+  .map((name) => (name === "README.md" ? name : `docs/${name}`));
+
+test.each(PAGES)("every link of %s to a file leads to one", (page) => {
+  const at = new URL(`../../${page}`, import.meta.url);
+  const links = [...readFileSync(at, "utf8").matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)].map(([, path = ""]) => path);
+  expect(links.filter((path) => !existsSync(new URL(path, at)))).toEqual([]);
 });

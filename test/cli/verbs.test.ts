@@ -137,6 +137,11 @@ describe("a sweep", () => {
       index: 2,
       count: 4,
     });
+    const steps = { SLURM_ARRAY_TASK_COUNT: "3", SLURM_ARRAY_TASK_MIN: "2", SLURM_ARRAY_TASK_STEP: "2" };
+    expect(shardOf(undefined, { SLURM_ARRAY_TASK_ID: "6", ...steps })).toEqual({ index: 2, count: 3 });
+    expect(() => shardOf(undefined, { COWLAB_SHARD: "x" })).toThrow(
+      'COWLAB_SHARD takes k/n with k from 1 to n, such as 2/8, not "x"',
+    );
     expect(shardOf("1/1", { JOB_COMPLETION_INDEX: "2", JOB_COMPLETIONS: "5" })).toEqual({ index: 0, count: 1 });
     expect(shardOf(undefined, {})).toEqual({ index: 0, count: 1 });
     expect(() => shardOf(undefined, { JOB_COMPLETION_INDEX: "2" })).toThrow("JOB_COMPLETIONS is not");
@@ -197,7 +202,7 @@ describe("explanations", () => {
     const text = await explain(FILE, { step: "mv", driver: "overlay2" }, 80);
     expect(text).toMatch(/renameat2\("\/d", "\/g", RENAME_NOREPLACE\) = EXDEV/);
     expect(text).toMatch(/ovl\.rename\.lower-dir/);
-    expect(text).toMatch(/source: spec\/union\.md/);
+    expect(text).toMatch(/source: fs\/overlayfs\/dir\.c/);
     const json = JSON.parse(await explain(FILE, { step: "1", driver: "vfs", json: true }, 80)) as {
       events: unknown[];
       rules: unknown[];

@@ -261,7 +261,7 @@ describe("names out of a file tree", () => {
       '"q"""',
       '" x"',
     ]);
-    expect(csvText(document).split("\r\n")[0]).toBe("scenario,parameters,seed,driver,part,step,metric,value");
+    expect(csvText(document).split("\r\n")[0]).toBe("scenario,parameters,seed,driver,part,step,metric,value,unit");
   });
 });
 

@@ -91,7 +91,7 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["pwrite: $fd", "pwrite: $fx", '25:9: no step before this one opened "$fx" in this container; did you mean "$fd"?'],
   ["mode: 0750", "mode: 0790", '15:29: expected an octal mode such as 0644, found "0790"'],
   ["offset: 128MiB, ", "", '25:9: "offset" is missing'],
-  ["version: 1", "version: 2", "1:10: this program reads version 1"],
+  ["version: 1", "version: 2", "1:10: this program reads version 1, not 2"],
   ["result: ok", "error: EXDVE", '23:22: unknown error "EXDVE"; did you mean "EXDEV"?'],
   ["result: ok", "result: EXDEV", '23:23: a result can only be ok, found "EXDEV"; an error is expected as { error: EXDEV }'],
   ["seed: 7", "seed: .nan", '10:7: expected a number, found ".nan"'],
@@ -102,10 +102,10 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["fill: 0x5a", "fill: 0x5a1", '25:55: expected one byte such as 0x5a, found "0x5a1"'],
   ["fill: 0x5a", "fill: 1, text: a", '25:9: "text" stands alone: leave out "size", "fill" and "content"'],
   ["metacopy: on", "metacpy: on", '7:59: the driver overlay2 has no option "metacpy"; did you mean "metacopy"?'],
-  ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"; known: on, off'],
+  ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"'],
   ["backing: ext4", "backing: ext5", '9:18: unknown backing filesystem "ext5"; did you mean "ext4"?'],
   ["{ mkdir: /db, mode: 0750 }", "{ populate: /db, files: 100000000 }", "15:33: more than 10,000,000 in one folder"],
-  ["seed: 7", "seed: 7\nseed: 8", "11:1: map keys must be unique"],
+  ["seed: 7", "seed: 7\nseed: 8", '11:1: the key "seed" is there twice'],
   [
     "do: { open: /db/data, flags: O_RDWR, as: fd }",
     "do: { remove: c2 }",
@@ -126,6 +126,15 @@ describe("a wrong scenario file", () => {
     expect(GOOD).toContain(old);
     const found = problemsOf(GOOD.replace(old, made)).split("\n");
     expect(found.find((line) => line === `f.yaml:${message}`) ?? found).toBe(`f.yaml:${message}`);
+  });
+
+  test("of another version has nothing else told of it", () => {
+    expect(problemsOf("version: 3\nlater: x\n")).toBe("f.yaml:1:10: this program reads version 1, not 3");
+  });
+
+  test("has a wrong variable told once: what follows from it is not", () => {
+    const text = GOOD.replace("vars: { n: 4 }", "vars: { n: $m, m: 1, o: 2*$n }").replace("8GiB", "$o");
+    expect(problemsOf(text)).toBe('f.yaml:11:12: n: "$m" stands below: a variable may use those above it');
   });
 
   test("shows all of its problems, in the order of their places", () => {

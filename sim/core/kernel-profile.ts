@@ -46,6 +46,8 @@ export interface BtrfsProfile {
   readonly dropsQgroups: boolean;
   /** A write reserves and copies up to 512 pages at once (before 6.14), as many as the task may make dirty before it has to pause; later page by page. */
   readonly writesBatches: boolean;
+  /** A limit is changed only where the subvolume that is asked may change an item under the limit that holds (recorded on 6.18; not in 6.9). */
+  readonly limitsReserve: boolean;
 }
 
 export interface KernelProfile {
@@ -60,7 +62,7 @@ export interface KernelProfile {
 /** Linux 6.18, the default. */
 export const k6_18: KernelProfile = {
   version: "6.18",
-  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false },
+  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true },
   overlay: {
     originXattr: true,
     constantInodeNumbers: true,
@@ -84,7 +86,7 @@ export const k6_18: KernelProfile = {
 /** Linux 4.0, about when Docker began to use overlay. */
 export const k4_0: KernelProfile = {
   version: "4.0",
-  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true },
+  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true, limitsReserve: false },
   overlay: {
     originXattr: false,
     constantInodeNumbers: false,

@@ -125,7 +125,7 @@ class BtrfsDriver implements GraphDriver {
     const failed = this.enableQuota();
     if (failed !== undefined) return failed;
     const place = this.#place(folder);
-    const limited = isErrno(place) ? place : limitQgroup(place.fs, subvolumeIdOf(place.fs, place.inode), { referencedMax: size });
+    const limited = isErrno(place) ? place : limitSubvolume(place.fs, subvolumeIdOf(place.fs, place.inode), size);
     if (limited === undefined) return undefined;
     return new DriverError(`Failed to limit qgroup for ${folder}: ${errnoText(limited)}`, { errno: limited });
   }
@@ -259,3 +259,8 @@ function init(context: DriverContext): GraphDriver | DriverError {
 
 /** The driver btrfs. */
 export const BTRFS: DriverKind = { name: "btrfs", deprecated: false, backings: ["btrfs"], init };
+
+/** Limits what a subvolume refers to, by a call that is made in it. */
+function limitSubvolume(fs: Btrfs, subvolume: number, size: number): Errno | undefined {
+  return limitQgroup(fs, subvolume, { referencedMax: size }, subvolume);
+}

@@ -198,7 +198,7 @@ export class Historian {
       rosnap: behind([at, above(to)], () => made(lab.snapshot(at, to, true))),
       delete: behind([at], () => lab.remove(at)),
       setro: behind([at], () => setReadOnly(lab.fs, this.#inode(at), one.flags === 2)),
-      limit: () => (isErrno(lab.host.task.stat(at)) ? 1 : exited(limitQgroup(lab.fs, lab.id(at), limit))),
+      limit: () => (isErrno(lab.host.task.stat(at)) ? 1 : exited(limitQgroup(lab.fs, lab.id(at), limit, lab.id(at)))),
       qcreate: () => exited(createQgroup(lab.fs, groupOf(one.name))),
       qdestroy: () => exited(destroyQgroup(lab.fs, groupOf(one.name))),
       qassign: () => exited(assignQgroup(lab.fs, groupOf(one.name), groupOf(one.value))),

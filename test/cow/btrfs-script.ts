@@ -48,7 +48,7 @@ function groupOf(word: string): number {
 
 function limit(lab: BtrfsLab, path: string, size: string): Outcome {
   const there = lab.host.task.stat(path);
-  return isErrno(there) ? there : limitQgroup(lab.fs, lab.id(path), { referencedMax: sizeOf(size) });
+  return isErrno(there) ? there : limitQgroup(lab.fs, lab.id(path), { referencedMax: sizeOf(size) }, lab.id(path));
 }
 
 function qgroup(lab: BtrfsLab, [, , verb, first = "", second = "", third = ""]: readonly string[]): Outcome {

@@ -83,10 +83,13 @@ describe("a size", () => {
     must(driver.create("image", ""));
     write(host.task, `${must(driver.get("image"))}/big`, MIB(30));
     must(driver.createReadWrite("c", "image", { storage: { size: "20M" } }));
-    const root = must(driver.get("c"));
+    const root = `${driver.home}/subvolumes/c`;
     expect(host.task.open(`${root}/new`, O_RDWR | O_CREAT, 0o644)).toBe(EDQUOT);
+    // Get sets the limit again, which Linux 6.18 refuses where there is no room for a change (recorded with btrfs qgroup limit).
+    expect(driver.get("c")).toMatchObject({ message: `Failed to limit qgroup for ${root}: disk quota exceeded` });
     expect(host.task.unlink(`${root}/big`)).toBeUndefined();
     must(host.task.syncfs());
+    expect(must(driver.get("c"))).toBe(root);
     const fd = host.task.open(`${root}/new`, O_RDWR | O_CREAT, 0o644);
     expect(isErrno(fd)).toBe(false);
     must(driver.remove("c"));

@@ -96,10 +96,13 @@ function promiseMost(state: BtrfsState, inode: InodeState, offset: number, lengt
   return done === 0 ? refused : done;
 }
 
+/** What making a file shorter is estimated to need, in items. */
+const CUT_ITEMS = 2;
+
 /** Changes a file's size. */
 export function truncate(state: BtrfsState, inode: InodeState, size: number): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin(INODE_ITEMS);
+  const refused = state.begin(size > inode.size ? INODE_ITEMS : CUT_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   if (size !== inode.size) stamp(state, inode, true);
   if (size > inode.size) {

@@ -102,7 +102,7 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     events: new EventStream(() => options.clock.now),
     cache: { mapping: () => never(), memoryPages: 0, dirtyPages: 0 },
     newDevice: () => deviceNumber(0, 0),
-    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false },
+    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true },
   };
   const state = new BtrfsState(device, environment, { space, uuid, generation: 1, mayHaveCache: true, commit });
   makeTrees(state);

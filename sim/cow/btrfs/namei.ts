@@ -32,12 +32,16 @@ import {
   ORPHAN_ITEM,
   ORPHANS,
 } from "./layout.ts";
-import { inheritProperties } from "./props.ts";
+import { compressionProperty, inheritProperties } from "./props.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 
-/** What the kernel estimates that making a name changes, in items. */
-const CREATE_ITEMS = 6;
+/** What the kernel estimates that taking a name away changes, in items. */
+const UNLINK_ITEMS = 6;
+/** The same for an inode without a name: the inode, the label of a security module, the orphan. */
+const NAMELESS_ITEMS = 3;
+/** For another name of an inode: the inode and its reference, the entry by hash and by index, the directory; and the orphan that one without names was. */
+const LINK_ITEMS = 5;
 /** Flags that a new inode has from its directory (btrfs_inherit_iflags). */
 const INHERITED = NOCOW_FLAG | COMPRESS_FLAG | NOCOMPRESS_FLAG;
 
@@ -98,6 +102,19 @@ function putTarget(inode: InodeState, target: string): void {
   writeInode(inode);
 }
 
+/** What the kernel estimates that a new inode with a name changes, in items (btrfs_new_inode_prepare; btrfs_symlink). */
+export function itemsToCreate(directory: InodeState, init: Pick<NewInode, "mode" | "acls">): number {
+  const target = (init.mode & S_IFMT) === S_IFLNK ? 1 : 0;
+  // Inode, label, the entry by hash and by index, the directory.
+  return 5 + target + itemsInherited(directory, init);
+}
+
+/** What a new inode gets of its directory, in items. */
+function itemsInherited(directory: InodeState, { acls }: Pick<NewInode, "acls">): number {
+  const property = compressionProperty(directory) === "none" ? 0 : 1;
+  return property + (acls?.access === undefined ? 0 : 1) + (acls?.default === undefined ? 0 : 1);
+}
+
 function nameInode(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
   const index = addEntry(state, directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
   addRef(inode, directory.ino, { index, name });
@@ -106,7 +123,7 @@ function nameInode(state: BtrfsState, directory: InodeState, name: string, inode
 export function create(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): number | Errno {
   const closed = closedError(directory, init.mode);
   if (closed !== undefined) return closed;
-  const refused = state.begin(CREATE_ITEMS, directory.subvolume);
+  const refused = state.begin(itemsToCreate(directory, init), directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeInode(state, directory, init);
   if ((init.mode & S_IFMT) === S_IFLNK) putTarget(inode, init.target);
@@ -122,7 +139,8 @@ export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Na
 
 export function tmpfile(state: BtrfsState, directory: InodeState, init: NewInode): number | Errno {
   if (directory.isPlaceholder) return ENOTSUP;
-  const refused = closedError(directory, init.mode) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+  const items = NAMELESS_ITEMS + itemsInherited(directory, init);
+  const refused = closedError(directory, init.mode) ?? state.begin(items, directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeInode(state, directory, init);
   inode.nlink = 0;
@@ -137,7 +155,7 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
   if (closed !== undefined) return closed;
   if (source.subvolume !== directory.subvolume) return EXDEV;
   if (source.nlink >= LINKS_MAX) return EMLINK;
-  const refused = state.begin(CREATE_ITEMS, directory.subvolume);
+  const refused = state.begin(LINK_ITEMS + (source.nlink === 0 ? 1 : 0), directory.subvolume);
   if (refused !== undefined) return refused;
   if (source.nlink === 0) removeOrphan(source);
   source.nlink += 1;
@@ -196,7 +214,7 @@ function victimOf(state: BtrfsState, directory: InodeState, name: Name): InodeSt
 export function unlink(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
   const inode = victimOf(state, directory, name);
   if (!(inode instanceof InodeState)) return inode;
-  const refused = state.begin(CREATE_ITEMS);
+  const refused = state.begin(UNLINK_ITEMS);
   if (refused !== undefined) return refused;
   takeName(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);
@@ -220,7 +238,7 @@ export function rmdir(
   if (!(inode instanceof InodeState)) return inode;
   if (inode.size > 0) return ENOTEMPTY;
   if (inode.ino === FIRST_FREE) return destroy(inode);
-  const refused = state.begin(CREATE_ITEMS);
+  const refused = state.begin(UNLINK_ITEMS);
   if (refused !== undefined) return refused;
   dropDirectory(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);

@@ -3,7 +3,7 @@ import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTCONN, type Errno, isErrno } from "..
 import { Tree } from "../tree.ts";
 import type { Btrfs } from "./btrfs.ts";
 import type { QgroupLimit } from "./items.ts";
-import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE } from "./layout.ts";
+import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, TOP_SUBVOLUME } from "./layout.ts";
 import { removeQgroup, setRelation } from "./quota-items.ts";
 import { type Qgroup, Quotas, qgroupLevel } from "./quotas.ts";
 
@@ -71,10 +71,21 @@ function qgroupOf(fs: Btrfs, id: number): { quotas: Quotas; group: Qgroup } | Er
   return group === undefined ? ENOENT : { quotas, group };
 }
 
-/** `btrfs qgroup limit`. */
-export function limitQgroup(fs: Btrfs, id: number, limit: Partial<QgroupLimit>): Errno | undefined {
+/**
+ * `btrfs qgroup limit`.
+ * @param through - the subvolume that the call was made in. @returns EDQUOT where that has no room for an item under its limit (KernelProfile: limitsReserve).
+ */
+export function limitQgroup(
+  fs: Btrfs,
+  id: number,
+  limit: Partial<QgroupLimit>,
+  through: number = TOP_SUBVOLUME,
+): Errno | undefined {
   const found = qgroupOf(fs, id);
   if (isErrno(found)) return found;
+  const { profile, subvolumes } = fs.state;
+  const refused = profile.limitsReserve ? fs.state.begin(1, subvolumes.get(through)) : undefined;
+  if (refused !== undefined) return refused;
   const { group } = found;
   group.limit = { ...group.limit, ...limit };
   group.dirty = true;

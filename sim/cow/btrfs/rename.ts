@@ -2,16 +2,20 @@
 import { assert } from "../../core/assert.ts";
 import { ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
+import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { addEntry, addRef, handleOfEntry, lookupEntry } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp } from "./inodes.ts";
 import { FIRST_FREE } from "./layout.ts";
-import { dropDirectory, dropLink, leaveWhiteout, takeName } from "./namei.ts";
+import { dropDirectory, dropLink, itemsToCreate, leaveWhiteout, takeName } from "./namei.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
 
-const RENAME_ITEMS = 11;
+/** What a move estimates to change for its two entries, by hash and by index each; for what it moves; for what it replaces, in items. */
+const ENTRY_ITEMS = 4;
+const REPLACED_ITEMS = 5;
+/** Of a subvolume: references and back references, old and new; of an inode: itself and both references. */
+const movedItems = (inode: InodeState): number => (inode.ino === FIRST_FREE ? 4 : 3);
 const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 
 /** A name in a directory. */
@@ -50,7 +54,10 @@ export function rename(
   if (inode.isPlaceholder || replaced?.ino === FIRST_FREE) return ENOTEMPTY;
   if (inode.isDirectory && replaced !== undefined && replaced.size > 0) return ENOTEMPTY;
   if (replaced === inode) return undefined;
-  const refused = state.begin(RENAME_ITEMS, target.directory.subvolume);
+  // What takes another file's place is written first, so that the transaction has less to wait for.
+  if (replaced !== undefined && replaced.size > 0 && (inode.mode & S_IFMT) === S_IFREG) inode.mapping?.flush();
+  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : left;
+  const refused = state.begin(itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
   if (refused !== undefined) return refused;
   leave(state, source, inode);
   if (replaced !== undefined) removeReplaced(state, target, replaced);
@@ -60,6 +67,20 @@ export function rename(
   if (source.directory !== target.directory) stamp(state, target.directory, true);
   if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(state, source.directory, source.name, left);
   return undefined;
+}
+
+/** What the kernel estimates that a move changes, in items (btrfs_rename). */
+function itemsToMove(
+  inode: InodeState,
+  replaced: InodeState | undefined,
+  source: Place,
+  target: Place,
+  whiteout: NewInode | undefined,
+): number {
+  // Without a whiteout, the old parent.
+  const left = whiteout === undefined ? 1 : itemsToCreate(source.directory, whiteout);
+  const parent = source.directory === target.directory ? 0 : 1;
+  return left + movedItems(inode) + ENTRY_ITEMS + parent + (replaced === undefined ? 0 : REPLACED_ITEMS);
 }
 
 /** Takes the name away where the inode was. */
@@ -99,7 +120,9 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
     state.error = ENOENT;
     return ENOENT;
   }
-  const refused = state.begin(RENAME_ITEMS, target.directory.subvolume);
+  const parents = source.directory === target.directory ? 1 : 2;
+  const items = 2 * ENTRY_ITEMS + parents + movedItems(one) + movedItems(other);
+  const refused = state.begin(items, source.directory.subvolume);
   if (refused !== undefined) return refused;
   leave(state, source, one);
   leave(state, target, other);

@@ -32,10 +32,15 @@ const OPTIONS: Readonly<Record<string, string>> = {
   clone: "o:",
   promote: "",
   rename: "",
-  rollback: "",
+  rollback: "rR",
+  hold: "",
+  release: "",
+  holds: "H",
   destroy: "rRd",
 };
 
+/** Commands whose first word is no dataset: properties, a tag. */
+const NAMES_SECOND: readonly string[] = ["get", "hold", "release"];
 const KINDS: readonly string[] = ["filesystem", "snapshot", "all"];
 
 /** Splits words into options and names; a text is what is wrong. */
@@ -127,7 +132,7 @@ export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): Zf
   const command = parsed(words, OPTIONS[verb] ?? "");
   if (typeof command === "string") return { err: command };
   const named = command.names.find((word) => !word.includes("=")) ?? "";
-  const wanted = verb === "get" ? (command.names[1] ?? "") : named;
+  const wanted = NAMES_SECOND.includes(verb) ? (command.names[1] ?? "") : named;
   const pool = wanted === "" ? host.pools.values().next().value : host.pools.get(wanted.split(/[/@]/, 1)[0] ?? "");
   if (pool === undefined)
     return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : `cannot open '${wanted}': no such pool` };

@@ -266,11 +266,13 @@ export function replayTruncate(
   return truncate(state, object, range.size);
 }
 
-/** SEEK_DATA and SEEK_HOLE, block by block. */
+/** SEEK_DATA and SEEK_HOLE, block by block; what is dirty of the file is written before (dmu_offset_next, zfs_dmu_offset_next_sync=1). */
 export function seek(state: ZplState, object: number, offset: number, hole: boolean): number | Errno {
   const { set } = state;
   const end = set.word(object, SIZE);
   if (offset < 0 || offset >= end) return ENXIO;
+  const unwritten = set.pending(object) === undefined ? undefined : state.dataset.syncGroup();
+  if (unwritten !== undefined) return unwritten;
   const size = set.word(object, BLOCK_SIZE);
   const blocks = set.word(object, BLOCKS);
   const data = state.files.get(object);

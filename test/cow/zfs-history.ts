@@ -1,0 +1,167 @@
+/** Histories of a zfs pool: commands of zfs(8) and calls on its mounted filesystems as data, made on a host, and what they and `zfs list -Hp` tell. */
+import { Disk } from "../../sim/block/disk.ts";
+import { Content } from "../../sim/core/content.ts";
+import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { GIB, MIB, seconds } from "../../sim/core/units.ts";
+import { checkPool, createPool } from "../../sim/cow/zfs/assemble.ts";
+import { findDataset } from "../../sim/cow/zfs/commands.ts";
+import { columnOf, zfsList } from "../../sim/cow/zfs/listing.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { createHost } from "../../sim/host.ts";
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { runZfs } from "../../src/drivers/zfs-tool.ts";
+import { must, sentences } from "./zfs-lab.ts";
+
+/** A step: a command, or a call by name. What is not said is empty, or 0. */
+export interface ZfsStep {
+  readonly cmd?: string;
+  readonly do?: string;
+  readonly path?: string;
+  readonly off?: number;
+  readonly len?: number;
+  /** What is written: r as if by chance, z zeros, t a sentence over and over. */
+  readonly kind?: "r" | "z" | "t";
+  readonly seed?: number;
+  /** Of an open file that is kept. */
+  readonly name?: string;
+  readonly hole?: boolean;
+}
+
+export const COLUMNS = [
+  "used",
+  "referenced",
+  "usedbysnapshots",
+  "usedbydataset",
+  "usedbychildren",
+  "usedbyrefreservation",
+  "written",
+  "logicalused",
+  "logicalreferenced",
+  "origin",
+  "userrefs",
+  "defer_destroy",
+] as const;
+
+const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10 };
+/** Commands behind which datasets may be gone: their mounts go with them, as zfs does it. */
+const TAKING = ["destroy", "rollback"];
+
+/** A machine with a pool "zp" on one disk of that many bytes, mounted on /m. */
+export class ZfsHistorian {
+  readonly #host = createHost({ seed: 3, memory: GIB(2) });
+  readonly #pool: Pool;
+  readonly #held = new Map<string, number>();
+  #mounted: string[] = [];
+
+  constructor(size: number = MIB(4087)) {
+    const { clock } = this.#host;
+    this.#pool = must(createPool({ clock, memory: GIB(1) }, { name: "zp", tops: [[new Disk({ size })]] }));
+    this.#host.pools.set("zp", this.#pool);
+    must(this.#host.task.mkdir("/m"));
+    this.#mount("zp");
+  }
+
+  #mount(name: string): void {
+    const target = `/m${name.slice("zp".length)}`;
+    if (isErrno(this.#host.task.stat(target))) must(this.#host.task.mkdir(target, 0o755));
+    const failed = this.#host.mount({ type: "zfs", source: name, target });
+    if (failed !== undefined) throw new Error(failed.message);
+    this.#mounted.push(name);
+  }
+
+  #unmount(name: string): void {
+    this.#host.unmount(`/m${name.slice("zp".length)}`);
+    this.#mounted = this.#mounted.filter((one) => one !== name);
+  }
+
+  /** Runs a command. @returns its exit code and what it wrote to standard error. */
+  command(line: string): readonly [number, string] {
+    const [, verb = "", ...words] = line.split(" ");
+    const target = words.at(-1) ?? "";
+    const all = words[0] === "-R";
+    const goes = (name: string): boolean => name !== "zp" && (all || name === target || name.startsWith(`${target}/`));
+    const away = TAKING.includes(verb)
+      ? [...this.#mounted].reverse().filter((name) => goes(name) && target !== name.split("@")[0])
+      : [];
+    const unmounted = verb === "destroy" || all ? this.#mounted.filter(goes).reverse() : away;
+    for (const name of unmounted) this.#unmount(name);
+    const told = runZfs(this.#host, [verb, ...words]);
+    for (const name of unmounted.reverse()) {
+      if (findDataset(this.#pool, name) !== undefined) this.#mount(name);
+      else this.#host.task.rmdir(`/m${name.slice("zp".length)}`);
+    }
+    if ("err" in told) return [1, told.err ?? ""];
+    if (verb === "create" || verb === "clone") this.#mount(target);
+    return [0, ""];
+  }
+
+  #onFile<T>(path: string, flags: number, work: (fd: number) => T): T | Errno {
+    const { task } = this.#host;
+    const fd = task.open(path, flags, 0o644);
+    if (isErrno(fd)) return fd;
+    const done = work(fd);
+    task.close(fd);
+    return done;
+  }
+
+  /** Makes a call. @returns what it came to: a value, an error's name, or null. */
+  call(one: ZfsStep): unknown {
+    const { task } = this.#host;
+    const { path = "", off = 0, len = 0, name = "" } = one;
+    const fd = this.#held.get(name) ?? -1;
+    const mode = FALLOCATE[one.do ?? ""];
+    const calls: Readonly<Record<string, () => unknown>> = {
+      write: () => this.#onFile(path, O_RDWR | O_CREAT, (file) => task.pwrite(file, contentOf(one), off)),
+      truncate: () => task.truncate(path, len),
+      unlink: () => task.unlink(path),
+      mkdir: () => task.mkdir(path, 0o755),
+      sync: () => task.syncfs(),
+      seek: () => this.#onFile(path, O_RDONLY, (file) => task.lseek(file, off, one.hole === true ? 4 : 3)),
+      listdir: () => names(task.readdir(path)),
+      hold: () => void this.#held.set(name, must(task.open(path, O_RDWR))),
+      letgo: () => task.close(fd),
+      // What is read is by chance there and a pattern here.
+      fread: () => told(task.pread(fd, len, off), () => "read"),
+      fwrite: () => task.pwrite(fd, contentOf(one), off),
+      fstat: () => told(task.fstat(fd), ({ inodeNumber, nlink, size, blocks }) => [inodeNumber, nlink, size, blocks]),
+    };
+    const call =
+      mode === undefined ? calls[one.do ?? ""] : () => this.#onFile(path, O_RDWR, (file) => task.fallocate(file, mode, off, len));
+    if (call === undefined) throw new Error(`what is ${one.do}?`);
+    const result = call();
+    return isErrno(result) ? result.code : (result ?? null);
+  }
+
+  /** st_ino, st_nlink, st_size, st_blocks; or why there are none. */
+  seen(path: string): readonly number[] | string {
+    const there = this.#host.task.lstat(path);
+    return isErrno(there) ? there.code : [there.inodeNumber, there.nlink, there.size, there.blocks];
+  }
+
+  /** The columns of all datasets when everything is written. */
+  figures(): Record<string, string[]> {
+    this.#host.clock.spend(seconds(1));
+    for (let groups = 0; groups < 3; groups++) this.#pool.syncGroup();
+    checkPool(this.#pool);
+    const rows = zfsList(this.#pool, { columns: ["name"], type: "all" });
+    return Object.fromEntries(
+      rows.map(([name = ""]) => {
+        const dataset = findDataset(this.#pool, name);
+        return [name, dataset === undefined ? [] : COLUMNS.map((column) => columnOf(this.#pool, dataset, column))];
+      }),
+    );
+  }
+}
+
+function contentOf({ kind = "r", seed = 0, len = 0 }: ZfsStep): Content {
+  if (kind === "z") return Content.zeros(len);
+  return kind === "t" ? sentences(len) : Content.pattern(seed, len);
+}
+
+function told<T, U>(result: T | Errno, as: (value: T) => U): U | Errno {
+  return isErrno(result) ? result : as(result);
+}
+
+function names(entries: readonly { readonly name: string }[] | Errno): string[] | Errno {
+  return told(entries, (all) => all.map(({ name }) => name).sort());
+}

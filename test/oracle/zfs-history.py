@@ -1,0 +1,82 @@
+"""Makes histories on a real pool, as root on a Linux with OpenZFS 2.1: reads {name, steps} a line from standard input (test/cow/zfs-history.ts says which
+steps there are), and writes {name, steps, answers} a line. argv: a folder with 4 GiB of room. The pool "zp" is made for each on a file of 4087 MiB in it, and
+mounted on /m. Such a Linux need not be this one: Debian 12's kernel with zfs-dkms (contrib) built for it boots under qemu, also without KVM."""
+import ctypes, errno, json, os, random, subprocess, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+COLUMNS = "used,referenced,usedbysnapshots,usedbydataset,usedbychildren,usedbyrefreservation,written,logicalused,logicalreferenced,origin,userrefs,defer_destroy"
+FALLOCATE = {"punch": 3, "fallocate": 0, "keep": 1, "zero": 0x10}
+SENTENCE = b"the quick brown fox jumps over the lazy dog\n"
+held = {}
+
+def tool(*words):
+    return subprocess.run(words, capture_output=True, text=True)
+
+def content(one):
+    length = one.get("len", 0)
+    if one.get("kind") == "z": return b"\0" * length
+    if one.get("kind") == "t": return (SENTENCE * (length // len(SENTENCE) + 1))[:length]
+    return random.Random(one.get("seed", 0)).randbytes(length)
+
+def on_file(path, flags, work):
+    fd = os.open(path, flags, 0o644)
+    try: return work(fd)
+    finally: os.close(fd)
+
+def fallocate(fd, mode, offset, length):
+    if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)): raise OSError(ctypes.get_errno(), "")
+
+def told(of):
+    return [of.st_ino, of.st_nlink, of.st_size, of.st_blocks]
+
+def call(one):
+    do, path, offset, length, fd = one["do"], one.get("path", ""), one.get("off", 0), one.get("len", 0), held.get(one.get("name"))
+    if do == "write": return on_file(path, os.O_RDWR | os.O_CREAT, lambda file: os.pwrite(file, content(one), offset))
+    if do == "truncate": return os.truncate(path, length)
+    if do == "unlink": return os.unlink(path)
+    if do == "mkdir": return os.mkdir(path, 0o755)
+    if do == "sync": return os.sync()
+    if do == "seek": return on_file(path, os.O_RDONLY, lambda file: os.lseek(file, offset, os.SEEK_HOLE if one.get("hole") else os.SEEK_DATA))
+    if do == "listdir": return sorted(os.listdir(path))
+    if do == "hold": held[one["name"]] = os.open(path, os.O_RDWR)
+    elif do == "letgo": os.close(held.pop(one["name"]))
+    elif do == "fread": return "read" if os.pread(fd, length, offset) is not None else None
+    elif do == "fwrite": return os.pwrite(fd, content(one), offset)
+    elif do == "fstat": return told(os.fstat(fd))
+    elif do in FALLOCATE: on_file(path, os.O_RDWR, lambda file: fallocate(file, FALLOCATE[do], offset, length))
+    else: raise SystemExit(f"what is {do}?")
+
+def seen(path):
+    try: return told(os.lstat(path))
+    except OSError as failed: return errno.errorcode[failed.errno]
+
+def figures():
+    for _ in range(2): tool("zpool", "sync", "zp")
+    rows = tool("zfs", "list", "-Hp", "-t", "all", "-o", f"name,{COLUMNS}").stdout.splitlines()
+    return {row.split("\t")[0]: row.split("\t")[1:] for row in rows}
+
+def answers(steps):
+    last = None
+    for one in steps:
+        if "cmd" in one:
+            done = tool("sh", "-c", one["cmd"])
+            answer = {"r": done.returncode, "err": done.stderr.strip()}
+        else:
+            try: answer = {"r": call(one)}
+            except OSError as failed: answer = {"r": errno.errorcode[failed.errno]}
+        now = figures()
+        if now != last: answer["fig"] = last = now
+        if "path" in one: answer["st"] = seen(one["path"])
+        yield answer
+
+os.makedirs("/m", exist_ok=True)
+for line in sys.stdin:
+    history = json.loads(line)
+    image = os.path.join(sys.argv[1], "zp")
+    with open(image, "wb") as file: file.truncate(4087 << 20)
+    subprocess.run(["zpool", "create", "-f", "-m", "/m", "zp", image], check=True)
+    told_of = list(answers(history["steps"]))
+    for fd in held.values(): os.close(fd)
+    held.clear()
+    tool("zpool", "destroy", "-f", "zp")
+    print(json.dumps({**history, "answers": told_of}, separators=(",", ":")), flush=True)

@@ -66,7 +66,7 @@ test("a node that more than a hundred snapshots share keeps references apart, an
   for (const left = [...names]; left.length > 0; ) {
     const [name = ""] = left.splice(random.below(left.length), 1);
     must(lab.remove(name));
-    if (left.length % 20 === 0) {
+    if (left.length % 40 === 0) {
       lab.settle();
       lab.fs.check();
     }
@@ -251,7 +251,8 @@ test("references of one hash are told apart, also when the first of them has gon
   });
   const behind = places.filter((at, index) => at === (places[index - 1] ?? 0) + 1);
   expect(behind.length).toBeGreaterThan(0);
-  const firsts = new Set(behind.map((at) => at - 1));
+  // A few are enough: each change is followed by a look at all references.
+  const firsts = behind.slice(0, 6).map((at) => at - 1);
   const there = (at: number): Reference => counts.tree.get(key(START, EXTENT_DATA_REF, at)) as Reference;
   for (const first of firsts) {
     const [one, other] = [there(first), there(first + 1)];

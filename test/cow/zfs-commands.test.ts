@@ -9,6 +9,7 @@ import { checkPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { SPACE_COLUMNS, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { Files, ZfsLab } from "./zfs-lab.ts";
@@ -153,4 +154,27 @@ test("a filesystem moves below another one only if that one's quota has room for
   zfsCreate(pool, "tank/small/b");
   expect(zfsRename(pool, "tank/small/a", "tank/small/b/a")).toBeUndefined();
   checkPool(pool);
+});
+
+test("a reservation that a dataset is made with counts in what is above, as one that it is given later", () => {
+  const lab = new ZfsLab();
+  const figures = (make: (pool: Pool) => void): number => {
+    const pool = lab.create();
+    zfsCreate(pool, "tank/s");
+    zfsSnapshot(pool, "tank/s@x");
+    make(pool);
+    checkPool(pool);
+    // Another group makes the meta object set larger.
+    return pool.root.usage.children - pool.meta.allocated;
+  };
+  const reservation = "20M";
+  const later =
+    (path: string) =>
+    (pool: Pool): void => {
+      expect(zfsSet(pool, "reservation", reservation, path)).toBeUndefined();
+    };
+  const created = figures((pool) => zfsCreate(pool, "tank/a", { reservation }));
+  const cloned = figures((pool) => zfsClone(pool, "tank/s@x", "tank/a", { reservation }));
+  expect(created).toEqual(figures((pool) => [zfsCreate(pool, "tank/a"), later("tank/a")(pool)]));
+  expect(cloned).toEqual(figures((pool) => [zfsClone(pool, "tank/s@x", "tank/a"), later("tank/a")(pool)]));
 });

@@ -57,10 +57,17 @@ export function createFilesystem(
   pool.syncGroup(() => {
     directory.head.group = pool.store.group;
     const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem;
-    settlePromise(directory);
+    settlePromises(directory);
     return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
   });
   return directory;
+}
+
+/** A directory that is made with a reservation counts it in its parent's space, as one does that is given it later. */
+function settlePromises(directory: Directory): void {
+  if (directory.parent !== undefined)
+    addUsage(directory.parent, "children", { used: directory.limit("reservation"), logical: 0 });
+  settlePromise(directory);
 }
 
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
@@ -118,7 +125,7 @@ export function createClone(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
-    settlePromise(directory);
+    settlePromises(directory);
     const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
     if (failed !== undefined || !pool.profile.cloneWrites) {
       pool.touch(head);

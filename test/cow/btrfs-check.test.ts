@@ -6,8 +6,18 @@ import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
 import { BlockGroup } from "../../sim/cow/btrfs/block-group.ts";
-import type { ChunkType } from "../../sim/cow/btrfs/items.ts";
-import { EXTENT_TREE, FREE_SPACE_EXTENT, FREE_SPACE_INFO, FREE_SPACE_TREE, key, NODE_SIZE } from "../../sim/cow/btrfs/layout.ts";
+import type { ChunkType, FileExtent } from "../../sim/cow/btrfs/items.ts";
+import {
+  EXTENT_DATA,
+  EXTENT_TREE,
+  FILE_EXTENT_BYTES,
+  FREE_SPACE_EXTENT,
+  FREE_SPACE_INFO,
+  FREE_SPACE_TREE,
+  key,
+  METADATA_ITEM,
+  NODE_SIZE,
+} from "../../sim/cow/btrfs/layout.ts";
 import { qgroupId } from "../../sim/cow/btrfs/quotas.ts";
 import { Space } from "../../sim/cow/btrfs/space.ts";
 import type { BtrfsState } from "../../sim/cow/btrfs/state.ts";
@@ -106,6 +116,57 @@ const BREAKAGES: readonly (readonly [what: string, breaks: (of: BtrfsLab) => voi
       state.quotas?.groups.delete(qgroupId(1, 0));
     },
     /qgroup 0\/256 has a parent that is gone/,
+  ],
+  [
+    "a count of references that are not kept",
+    ({ fs: { state } }) => {
+      const tree = state.tree(EXTENT_TREE);
+      const extent = state.storedExtent(state.tree(256).root);
+      if (extent === undefined) throw new Error("no extent of a root");
+      tree.set(key(extent.start, METADATA_ITEM, extent.level), extent.itemBytes, { ...extent, references: 2 });
+    },
+    /extent \d+ counts 2 references, keeps 1/,
+  ],
+  [
+    "an item of a file with data that is no extent",
+    ({ fs: { state } }) => {
+      const disk = { kind: "regular", start: MIB(500), diskBytes: 4096, ramBytes: 4096, offset: 0, length: 4096 } as const;
+      const tree = state.tree(256);
+      tree.set(key(257, EXTENT_DATA, MIB(10)), FILE_EXTENT_BYTES, { ...disk, compression: "none" } satisfies FileExtent);
+    },
+    /what is at 524288000 is an extent/,
+  ],
+  [
+    "entries that no commit lists",
+    (of) => {
+      must(of.write("/m/a/new", "x"));
+      of.fs.state.dirtyInodes.clear();
+    },
+    /no commit lists the entries of inode 256/,
+  ],
+  [
+    "a chunk that is fuller than it is",
+    ({ fs: { state } }) => {
+      for (const group of state.space.groups) if (group.type === "system") group.used = group.length;
+    },
+    /block group \d+ holds no more than it has/,
+  ],
+  [
+    "a quota group with more of its own than it has",
+    ({ fs: { state } }) => {
+      const group = state.quotas?.groupOf(256);
+      if (group !== undefined) group.exclusive = group.referenced + 1;
+    },
+    /qgroup 0\/256 has \d+ of \d+ alone/,
+  ],
+  [
+    "a quota group that is a member of a lower one",
+    ({ fs: { state } }) => {
+      const upper = state.quotas?.add(qgroupId(1, 0));
+      const group = state.quotas?.groupOf(256);
+      if (group !== undefined && upper !== undefined) state.quotas?.connect(upper, group);
+    },
+    /qgroup 0\/256 has members of lower levels/,
   ],
   [
     "items of a leaf out of order",

@@ -66,6 +66,13 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
+/** FMODE_READ and FMODE_WRITE. */
+export const READS = 1;
+export const WRITES = 2;
+/** What open(2) gives by its flags: to read, to write, both, or neither where O_WRONLY and O_RDWR are given together (OPEN_FMODE). */
+export function accessOf(flags: number): number {
+  return (flags + 1) & O_ACCMODE;
+}
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
@@ -224,6 +231,8 @@ export interface FileSystem {
   unlink(directory: Inode, name: Name): Errno | undefined;
   /** @returns ENOTEMPTY (EEXIST on xfs) when the directory has entries. */
   rmdir(directory: Inode, name: Name): Errno | undefined;
+  /** Whether the whiteout of RENAME_WHITEOUT takes after the directory which receives the name, as to its group (xfs_rename); else after the one that loses it. */
+  readonly whiteoutsFollowTarget?: boolean;
   /**
    * The VFS has checked existence, kinds and ancestry; `flags` are RENAME_*. A target that exists is replaced.
    * @param whiteout - what RENAME_WHITEOUT leaves at the old name; absent: one of root's.
@@ -259,6 +268,8 @@ export interface FileSystem {
   getxattr(inode: Inode, name: string): Uint8Array | Errno;
   /** @param flags - 0, XATTR_CREATE (1) or XATTR_REPLACE (2). @returns also ENOSPC, E2BIG, ERANGE. */
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined;
+  /** Whether `setxattr` gets a namespace without a name in it too, such as "user.": a union copies up before what lies below refuses it. */
+  readonly takesBareNamespaces?: boolean;
   removexattr(inode: Inode, name: string): Errno | undefined;
   listxattr(inode: Inode): string[] | Errno;
 

@@ -4,7 +4,7 @@
  */
 import { EBADF, type Errno, isErrno } from "../core/errno.ts";
 import type { Credentials } from "./credentials.ts";
-import { type FileHandle, type FileSystem, type Inode, O_PATH } from "./filesystem.ts";
+import { accessOf, type FileHandle, type FileSystem, type Inode, O_PATH, READS, WRITES } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
 
 export interface OpenFile {
@@ -36,16 +36,15 @@ export interface OpenFile {
 type Opened = Pick<OpenFile, "credentials" | "mount" | "inode" | "handle" | "type" | "flags" | "held" | "linkable">;
 
 export function newOpenFile({ credentials, mount, inode, handle, type, flags, held, linkable }: Opened): OpenFile {
-  // 0 reads, 1 writes, 2 does both, 3 neither (OPEN_FMODE).
-  const access = (flags & O_PATH) !== 0 ? 0 : (flags + 1) & 3;
+  const access = (flags & O_PATH) !== 0 ? 0 : accessOf(flags);
   return {
     mount,
     inode,
     handle,
     type,
     flags,
-    readable: (access & 1) !== 0,
-    writable: (access & 2) !== 0,
+    readable: (access & READS) !== 0,
+    writable: (access & WRITES) !== 0,
     held,
     linkable,
     credentials,

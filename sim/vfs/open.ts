@@ -19,6 +19,7 @@ import {
 import { isKnownDevice } from "./devices.ts";
 import {
   type AttributeChange,
+  accessOf,
   type FileHandle,
   fileHandle,
   type Inode,
@@ -192,6 +193,7 @@ function finish(task: Process, place: Position, type: number, flags: number): nu
 function openSpecial(task: Process, { mount, inode }: Position, type: number, flags: number): Errno | undefined {
   if (type === S_IFSOCK) return ENXIO;
   if (type === S_IFIFO) {
+    if (accessOf(flags) === 0) return EINVAL;
     const waits = (flags & O_ACCMODE) === O_WRONLY && (task.vfs.pipes.of({ mount, inode })?.readers ?? 0) === 0;
     return waits && (flags & O_NONBLOCK) !== 0 ? ENXIO : undefined;
   }

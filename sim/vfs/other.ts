@@ -6,7 +6,7 @@ import {
   EBADF,
   EINVAL,
   ELOOP,
-  ENOENT,
+  ENODEV,
   ENOEXEC,
   ENOTSUP,
   ENOTTY,
@@ -17,7 +17,7 @@ import {
   isErrno,
 } from "../core/errno.ts";
 import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
-import { deviceOf, readFile } from "./data.ts";
+import { deviceOf, fsync, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
 import { type FileSystem, type Inode, O_NOATIME, O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
@@ -145,11 +145,17 @@ export function nameToHandle(task: Process, path: string): Errno | undefined {
   return task.walk.mount.fs.exportable ? undefined : ENOTSUP;
 }
 
+/** Of what has no bytes nothing is mapped; a directory that has some cannot be (do_mmap). */
+function mappedPages({ mount, type, handle, inode }: OpenFile): number | Errno {
+  if (type === S_IFREG) return mount.fs.cachedPages(handle);
+  return mount.fs.size(inode) === 0 ? 0 : ENODEV;
+}
+
 export function cachedPages(task: Process, path: string): number | Errno {
   const fd = open(task, path, O_RDONLY, 0);
   if (isErrno(fd)) return fd;
   const file = task.files.file(fd);
-  const pages = isErrno(file) || file.type !== S_IFREG ? 0 : file.mount.fs.cachedPages(file.handle);
+  const pages = isErrno(file) ? file : mappedPages(file);
   close(task, fd);
   return pages;
 }
@@ -157,8 +163,7 @@ export function cachedPages(task: Process, path: string): number | Errno {
 export function dropPages(task: Process, path: string): Errno | undefined {
   const fd = open(task, path, O_RDONLY, 0);
   if (isErrno(fd)) return fd;
-  const file = task.files.file(fd);
-  const failed = isErrno(file) ? ENOENT : file.mount.fs.fsync(file.handle, false);
+  const failed = fsync(task, fd, false);
   if (failed === undefined) fadvise(task, fd);
   close(task, fd);
   return failed;

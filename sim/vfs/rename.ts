@@ -57,9 +57,11 @@ export function rename(task: Process, path: string, to: string, flags: number): 
   if (source.child === target.child) return undefined;
   const refused = mayRename(task, source, target, flags);
   if (refused !== undefined) return refused;
-  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : initOwner(task.credentials, source, { mode: S_IFCHR, umask: 0 });
-  source.mount.fs.actFor?.(task.credentials);
-  return source.mount.fs.rename(source.inode, source.name, target.inode, target.name, flags, whiteout);
+  const { fs } = source.mount;
+  const like = fs.whiteoutsFollowTarget === true ? target : source;
+  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : initOwner(task.credentials, like, { mode: S_IFCHR, umask: 0 });
+  fs.actFor?.(task.credentials);
+  return fs.rename(source.inode, source.name, target.inode, target.name, flags, whiteout);
 }
 
 function sideOf(walk: Process["walk"]): Side {

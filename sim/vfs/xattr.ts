@@ -50,10 +50,19 @@ function permission(who: Credentials, { mount, inode }: Position, name: string, 
   return inodePermission(who, fs, inode, mask);
 }
 
-/** A namespace without a name in it (xattr_resolve_name); only the administrator writes security.* (cap_inode_setxattr). */
-function resolveError(who: Credentials, name: string, write: boolean): Errno | undefined {
-  if (write && name.startsWith("security.") && !capable(who, CAP_SYS_ADMIN)) return EPERM;
-  return name === "user." || name === "trusted." || name === "security." ? EINVAL : undefined;
+/** Whether a namespace has no name in it (xattr_resolve_name: EINVAL). */
+export function isBareNamespace(name: string): boolean {
+  return name === "user." || name === "trusted." || name === "security.";
+}
+
+/** Only the administrator writes security.* (cap_inode_setxattr). */
+function refusesSecurity(who: Credentials, name: string): Errno | undefined {
+  return name.startsWith("security.") && !capable(who, CAP_SYS_ADMIN) ? EPERM : undefined;
+}
+
+/** xattr_resolve_name. */
+function resolveError(name: string): Errno | undefined {
+  return isBareNamespace(name) ? EINVAL : undefined;
 }
 
 function valueError({ name, value, flags }: NewValue): Errno | undefined {
@@ -76,8 +85,9 @@ function set(task: Process, place: Position, { name, value, flags }: NewValue): 
   const who = task.credentials;
   const list = aclKindOf(name);
   if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, value);
-  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
+  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? refusesSecurity(who, name);
   if (refused !== undefined) return refused;
+  if (isBareNamespace(name) && place.mount.fs.takesBareNamespaces !== true) return EINVAL;
   if (name === CAPABILITY) {
     if (!isCapabilityValue(value)) return EINVAL;
     task.vfs.capabilityChanges += 1;
@@ -98,7 +108,7 @@ function get(task: Process, place: Position, name: string): Uint8Array | Errno {
   const who = task.credentials;
   const list = aclKindOf(name);
   if (list !== undefined) return getAcl(place, list);
-  const refused = permission(who, place, name, MAY_READ) ?? resolveError(who, name, false);
+  const refused = permission(who, place, name, MAY_READ) ?? resolveError(name);
   if (refused !== undefined) return refused;
   const value = place.mount.fs.getxattr(place.inode, name);
   return name === CAPABILITY && !isErrno(value) ? shownCapability(value) : value;
@@ -133,6 +143,7 @@ function remove(task: Process, place: Position, name: string): Errno | undefined
   const who = task.credentials;
   const list = aclKindOf(name);
   if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, undefined);
-  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? resolveError(who, name, true);
+  const refused =
+    wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? refusesSecurity(who, name) ?? resolveError(name);
   return refused ?? place.mount.fs.removexattr(place.inode, name);
 }

@@ -53,7 +53,7 @@ export function rename(
     (replaced === 0 ? roomForEntry(state, target.directory, target.name) : undefined) ??
     state.begin();
   if (refused !== undefined) return refused;
-  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? 0 : makeWhiteout(state, source.directory, left);
+  const whiteout = (flags & RENAME_WHITEOUT) === 0 ? 0 : makeWhiteout(state, target.directory, left);
   if (isErrno(whiteout)) return whiteout;
   move(state, { ino, replaced, source, target });
   if (directory && moves) {

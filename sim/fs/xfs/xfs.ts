@@ -15,20 +15,20 @@ import type { AddressSpace } from "../../vfs/address-space.ts";
 import {
   type AttributeChange,
   type Attributes,
+  accessOf,
   type FileHandle,
   type FileSystem,
   fileHandle,
   type Inode,
   inodeHandle,
   type NewInode,
-  O_ACCMODE,
-  O_RDONLY,
   type ProjectQuota,
   S_IFBLK,
   S_IFCHR,
   S_IFMT,
   type StatFs,
   type VisitEntry,
+  WRITES,
 } from "../../vfs/filesystem.ts";
 import { NO_ATIME } from "../../vfs/inode-flags.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
@@ -70,6 +70,7 @@ export class Xfs implements FileSystem {
   readonly stackDepth = 0;
   readonly exportable = true;
   readonly specialsHaveFlags = true;
+  readonly whiteoutsFollowTarget = true;
   readonly directIo: FileSystem["directIo"] = () => ({ unit: this.#state.device.sectorSize, stampsRefused: false });
   readonly counters: LogCounters;
   readonly projects: ProjectQuota;
@@ -265,7 +266,7 @@ export class Xfs implements FileSystem {
     return fileHandle(inode);
   }
   close(file: FileHandle, flags: number): void {
-    release(this.#state, file, (flags & O_ACCMODE) !== O_RDONLY);
+    release(this.#state, file, (accessOf(flags) & WRITES) !== 0);
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {

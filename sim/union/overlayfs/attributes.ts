@@ -1,10 +1,11 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
  */
-import { EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
+import { isBareNamespace } from "../../vfs/xattr.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { linksOf } from "./hard-links.ts";
@@ -114,6 +115,7 @@ export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Err
   if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
   const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
+  if (isBareNamespace(change.name)) return EINVAL;
   return upper.fs.setxattr(nodes.upperOf(node), storedName(xattrs, change.name), change.value, change.flags);
 }
 

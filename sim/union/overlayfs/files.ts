@@ -6,16 +6,17 @@
  */
 import { EBADF, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
+  accessOf,
   type FileHandle,
   type FileSystem,
   fileHandle,
-  O_ACCMODE,
   O_CREAT,
   O_EXCL,
   O_NOCTTY,
   O_RDONLY,
   O_TRUNC,
   S_IFREG,
+  WRITES,
 } from "../../vfs/filesystem.ts";
 import { IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
 import { NO_FILE, type OpenedFile } from "../open-files.ts";
@@ -35,7 +36,7 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     overlay.nodes.hold(node);
     return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
-  if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) {
+  if ((accessOf(flags) & WRITES) !== 0 || (flags & O_TRUNC) !== 0) {
     const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0 ? "data" : "empty");
     if (failed !== undefined) return failed;
   }

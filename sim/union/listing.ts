@@ -8,6 +8,7 @@
  */
 import { type Errno, isErrno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
+import { S_IFREG } from "../vfs/filesystem.ts";
 import type { LayerRules, StackedDirectory, VisitLayerEntry } from "./layer.ts";
 
 /** One name of a merged directory. */
@@ -18,6 +19,8 @@ export interface ListingEntry {
   readonly type: number;
   /** A whiteout was found first. */
   readonly hidden: boolean;
+  /** It may be a whiteout: only looking the name up in the union tells. */
+  readonly doubtful: boolean;
 }
 
 export interface Listing {
@@ -26,20 +29,29 @@ export interface Listing {
   readonly lowest: number;
 }
 
-/** Merges a stack of directories, topmost first. Costs what they hold. */
-export function mergeListing(stack: readonly StackedDirectory[], rules: LayerRules): Listing | Errno {
+/**
+ * Merges a stack of directories, topmost first. Costs what they hold.
+ * @param filesMayHide - whether a directory's files may be whiteouts
+ */
+export function mergeListing(
+  stack: readonly StackedDirectory[],
+  rules: LayerRules,
+  filesMayHide: (directory: StackedDirectory) => boolean,
+): Listing | Errno {
   const found = new Map<Name, ListingEntry>();
   const middle: ListingEntry[] = [];
-  for (const [index, { fs, inode, layer }] of stack.entries()) {
+  for (const [index, directory] of stack.entries()) {
+    const { fs, inode, layer } = directory;
+    const doubts = filesMayHide(directory);
     const lowest = index === stack.length - 1 && !rules.listsFromTop;
     const visit: VisitLayerEntry = (name, inodeNumber, type, hidden) => {
-      const entry = found.get(name) ?? { name, inodeNumber, type, hidden };
+      const entry = found.get(name) ?? { name, inodeNumber, type, hidden, doubtful: doubts && type === S_IFREG };
       if (lowest) {
         found.delete(name);
         middle.push(entry);
       } else found.set(name, entry);
     };
-    const failed = rules.list(fs, inode, rules.marksOf(fs, inode, layer), visit, layer);
+    const failed = rules.list(fs, inode, visit, layer);
     if (isErrno(failed)) return failed;
   }
   return { entries: [...middle, ...found.values()], lowest: middle.length };

@@ -17,9 +17,10 @@ import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG, typeOf } from ".
 import { findInDataLayers } from "./data-layers.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
-import { NamePlaces } from "./name-places.ts";
+import { type NamePlaces, placesIn } from "./name-places.ts";
 import { type ViewNode, ViewNodes } from "./view-nodes.ts";
 import { isAbsolute, isDots, NO_NAME, newSearch, type Search } from "./view-search.ts";
+import { XattrWhiteouts } from "./xattr-whiteouts.ts";
 
 /** The root of every view. */
 export const VIEW_ROOT: ViewNode = 1;
@@ -42,6 +43,7 @@ export class LowerView {
   readonly #dataPaths = new Map<ViewNode, string>();
   readonly #nodes = new ViewNodes();
   readonly #listings = new Map<ViewNode, Listing>();
+  readonly #xattrWhiteouts = new XattrWhiteouts();
   readonly #strays = new Map<number, ViewNode>();
   readonly #pastOthers = new Map<string, ViewNode>();
   readonly #assembled = new Map<string, ViewNode>();
@@ -68,7 +70,10 @@ export class LowerView {
     this.#rules = rules;
     this.#names = names;
     const root = newSearch(NO_NAME);
-    for (const [index, { inode }] of layers.entries()) this.#take(root, index, inode);
+    for (const [index, { fs, inode }] of layers.entries()) {
+      this.#take(root, index, inode);
+      if (index < layers.length - 1) this.#xattrWhiteouts.noteLayer(root, rules.marksOf(fs, inode, index), index);
+    }
     this.#add(root);
   }
 
@@ -198,7 +203,9 @@ export class LowerView {
   listing(directory: ViewNode): Listing | Errno {
     const known = this.#listings.get(directory);
     if (known !== undefined) return known;
-    const made = mergeListing(this.stackOf(directory), this.#rules);
+    const made = mergeListing(this.stackOf(directory), this.#rules, ({ layer }) =>
+      this.#xattrWhiteouts.mayBeIn(directory, layer),
+    );
     if (!isErrno(made)) this.#listings.set(directory, made);
     return made;
   }
@@ -217,15 +224,8 @@ export class LowerView {
   #placesOf(directory: ViewNode): NamePlaces | undefined {
     const known = this.#places.get(directory);
     if (known !== undefined) return known;
-    const places = new NamePlaces();
-    const stack = this.stackOf(directory);
-    for (let place = stack.length - 1; place >= 0; place--) {
-      const { fs, inode, layer } = stack[place] as StackedDirectory;
-      const marks = this.#rules.marksOf(fs, inode, layer);
-      const failed = this.#rules.list(fs, inode, marks, (name) => places.add(name, place), layer);
-      if (failed !== undefined) return undefined;
-    }
-    this.#places.set(directory, places);
+    const places = placesIn(this.stackOf(directory), this.#rules);
+    if (places !== undefined) this.#places.set(directory, places);
     return places;
   }
 
@@ -369,7 +369,9 @@ export class LowerView {
 
   /** What a directory on the way says of the layers below it: that they do not count, or that they have it elsewhere. */
   #afterDirectory(search: Search, directory: StackedDirectory, begin: number, end: number, final: boolean): Errno | undefined {
-    if ((this.#rules.marksOf(directory.fs, directory.inode, directory.layer) & OPAQUE) !== 0) {
+    const marks = this.#rules.marksOf(directory.fs, directory.inode, directory.layer);
+    if (final) this.#xattrWhiteouts.noteLayer(search, marks, directory.layer);
+    if ((marks & OPAQUE) !== 0) {
       search.stop = true;
       return undefined;
     }
@@ -382,6 +384,8 @@ export class LowerView {
   }
 
   #add(search: Search): ViewNode {
-    return this.#nodes.add(search.layers, search.inodes, search.probes);
+    const node = this.#nodes.add(search.layers, search.inodes, search.probes);
+    this.#xattrWhiteouts.noteDirectory(node, search);
+    return node;
   }
 }

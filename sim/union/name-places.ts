@@ -3,6 +3,7 @@
  * 20 bytes a name and 6 more for each further layer that has it.
  */
 import type { Name } from "../core/names.ts";
+import type { LayerRules, StackedDirectory } from "./layer.ts";
 
 const FIRST_SLOTS = 16;
 const FIRST_ENTRIES = 8;
@@ -69,4 +70,14 @@ export class NamePlaces {
     nexts.set(this.#nexts);
     this.#nexts = nexts;
   }
+}
+
+/** Where a stack of directories, topmost first, has its names; undefined when one cannot be listed. */
+export function placesIn(stack: readonly StackedDirectory[], rules: LayerRules): NamePlaces | undefined {
+  const places = new NamePlaces();
+  for (let place = stack.length - 1; place >= 0; place--) {
+    const { fs, inode, layer } = stack[place] as StackedDirectory;
+    if (rules.list(fs, inode, (name) => places.add(name, place), layer) !== undefined) return undefined;
+  }
+  return places;
 }

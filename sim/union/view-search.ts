@@ -14,6 +14,8 @@ export interface Search {
   /** The layers so far have a file's attributes, not its data. */
   lacksData: boolean;
   stop: boolean;
+  /** A directory on the way is marked as one of xattr whiteouts. */
+  xattrWhiteouts: boolean;
   /** Which name is looked for. */
   readonly name: Name;
   /** Under which other name, or at which absolute path, the layers below are asked; undefined as long as it is the name, whose text nobody needs. */
@@ -24,7 +26,17 @@ export interface Search {
 export const NO_NAME: Name = 0 as Name;
 
 export function newSearch(name: Name, path?: string): Search {
-  return { layers: [], inodes: [], probes: 0, isDirectory: false, lacksData: false, stop: false, name, path };
+  return {
+    layers: [],
+    inodes: [],
+    probes: 0,
+    isDirectory: false,
+    lacksData: false,
+    stop: false,
+    xattrWhiteouts: false,
+    name,
+    path,
+  };
 }
 
 /** Whether the layers below are asked from their roots. */

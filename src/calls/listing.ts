@@ -94,14 +94,25 @@ function join(folder: string, name: string): string {
   return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
 }
 
-/** Every row below `folder`; a folder that cannot be listed has none, as with os.walk. */
+/** Whether os.walk takes an entry for a folder: also a link that leads to one. */
+function leadsToFolder(task: Task, path: string, type: number): boolean {
+  if (type !== S_IFLNK) return type === S_IFDIR;
+  const of = task.stat(path, newAttributes());
+  return !isErrno(of) && (of.mode & S_IFMT) === S_IFDIR;
+}
+
+/** Every row below `folder`; a folder that cannot be listed has none, as with os.walk. Of several errors the first is told: folders come first. */
 function treeRows(task: Task, folder: string, rows: Row[]): Errno | undefined {
   const entries = task.readdir(folder);
   if (isErrno(entries)) return undefined;
-  for (const { name } of entries) {
-    const row = rowOf(task, join(folder, name));
-    if (isErrno(row)) return row;
-    rows.push(row);
+  const isFolder = entries.map(({ name, type }) => leadsToFolder(task, join(folder, name), type & S_IFMT));
+  for (const first of [true, false]) {
+    for (const [at, { name }] of entries.entries()) {
+      if (isFolder[at] !== first) continue;
+      const row = rowOf(task, join(folder, name));
+      if (isErrno(row)) return row;
+      rows.push(row);
+    }
   }
   for (const { name, type } of entries) {
     if ((type & S_IFMT) !== S_IFDIR) continue;

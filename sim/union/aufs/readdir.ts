@@ -27,7 +27,7 @@ function upperEntries(aufs: Aufs, node: Node, from: number, to: number): UpperEn
     const failed = aufs.rules.listBranch(fs, inode, permission.whiteouts, (name, inodeNumber, type, hidden) => {
       if (whited.has(name)) return;
       if (hidden) whited.add(name);
-      else if (!seen.has(name)) shown.push({ name, inodeNumber, type, hidden });
+      else if (!seen.has(name)) shown.push({ name, inodeNumber, type, hidden, doubtful: false });
       seen.add(name);
     });
     if (failed !== undefined) return failed;
@@ -98,7 +98,7 @@ function whiteoutEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errn
   const found = new Map<Name, ListingEntry>();
   const visit: VisitLayerEntry = (name, inodeNumber, type, hidden) => {
     const whiteout = rules.whiteouts.of(name);
-    if (hidden && !found.has(whiteout)) found.set(whiteout, { name: whiteout, inodeNumber, type, hidden });
+    if (hidden && !found.has(whiteout)) found.set(whiteout, { name: whiteout, inodeNumber, type, hidden, doubtful: false });
   };
   for (const [branch, { fs, permission }] of aufs.uppers.entries()) {
     const inode = aufs.inodeOn(node, branch);
@@ -107,7 +107,7 @@ function whiteoutEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errn
   }
   const lower = nodes.lowerOf(node);
   for (const { fs, inode, layer } of lower === 0 ? [] : aufs.view.stackOf(lower)) {
-    const failed = rules.list(fs, inode, 0, visit, layer);
+    const failed = rules.list(fs, inode, visit, layer);
     if (failed !== undefined) return failed;
   }
   return [...found.values()];

@@ -66,7 +66,7 @@ export class AufsRules implements LayerRules {
 
   readonly followsMetacopies = false;
 
-  list(fs: FileSystem, directory: Inode, _marks: number, visit: VisitLayerEntry, layer: number): Errno | undefined {
+  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry, layer: number): Errno | undefined {
     return this.listBranch(fs, directory, this.#heeds[layer] === true, visit);
   }
 

@@ -4,7 +4,7 @@
  * Interface: a directory that is made up of one real directory is read straight from it, stray whiteouts included; a merged one shows each
  * name once and no whiteout.
  */
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { VisitEntry } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { type Listing, type ListingEntry, overListing } from "../listing.ts";
@@ -43,8 +43,8 @@ export function listMerged(
 function upperEntries(overlay: Overlay, directory: LayerDirectory): ListingEntry[] | Errno {
   const entries: ListingEntry[] = [];
   // In the upper layer no directory is one of xattr whiteouts: they are meant for lower layers only.
-  const failed = overlay.rules.list(directory.fs, directory.inode, 0, (name, inodeNumber, type, hidden) => {
-    entries.push({ name, inodeNumber, type, hidden });
+  const failed = overlay.rules.list(directory.fs, directory.inode, (name, inodeNumber, type, hidden) => {
+    entries.push({ name, inodeNumber, type, hidden, doubtful: false });
   });
   return failed ?? entries;
 }
@@ -52,14 +52,26 @@ function upperEntries(overlay: Overlay, directory: LayerDirectory): ListingEntry
 export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno | undefined {
   if (isReal(overlay, node)) return overlay.fsOf(node).iterate(overlay.inodeOf(node), visit);
   const impure = isImpure(overlay, node);
-  return listMerged(overlay, node, (entry, fromUpper) => {
+  // A lookup that fails ends one getdents(2), and the next one goes on past that entry, which is stale now (ovl_cache_update). So the error is seen
+  // only where a call has shown nothing yet, as of a second entry in a row; "." stands before the first. One real directory is looked through before
+  // anything is shown (ovl_dir_read_impure).
+  const merged = overlay.isMerged(node);
+  let showsNothing = !merged;
+  let lost: Errno | undefined;
+  const failed = listMerged(overlay, node, (entry, fromUpper) => {
     if (entry.hidden) return;
-    if (!fromUpper || !impure) visit(entry.name, entry.inodeNumber, entry.type);
-    else {
-      const child = lookup(overlay, node, entry.name);
-      visit(entry.name, isErrno(child) ? entry.inodeNumber : inodeNumberOf(overlay, child), entry.type);
+    const adjusts = fromUpper && impure;
+    const child = adjusts || entry.doubtful ? lookup(overlay, node, entry.name) : 0;
+    if (child === ENOENT) return;
+    if (isErrno(child)) {
+      if (showsNothing) lost ??= child;
+      showsNothing = true;
+      return;
     }
+    showsNothing = !merged;
+    visit(entry.name, adjusts ? inodeNumberOf(overlay, child) : entry.inodeNumber, entry.type);
   });
+  return failed ?? lost;
 }
 
 /** Whether the directory's entries are those of one real directory (ovl_dir_is_real). */

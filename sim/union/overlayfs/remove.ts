@@ -77,6 +77,7 @@ export function whiteoutsOfEmpty(overlay: Overlay, node: Node): Name[] | Errno {
   const whiteouts: Name[] = [];
   let shown = 0;
   const failed = listMerged(overlay, node, (entry, fromUpper) => {
+    // A doubtful one counts, whiteout or not: nothing is looked up here.
     if (!entry.hidden) shown += 1;
     else if (fromUpper) whiteouts.push(entry.name);
   });

@@ -88,10 +88,10 @@ export class OverlayRules implements LayerRules {
     return this.#metacopy;
   }
 
-  list(fs: FileSystem, directory: Inode, marks: number, visit: VisitLayerEntry): Errno | undefined {
+  /** Whiteouts that are regular files are not told here: they show in a listing unless the name is looked up. */
+  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry): Errno | undefined {
     return fs.iterate(directory, (name, inodeNumber, type) => {
-      const suspect = type === S_IFCHR || (type === S_IFREG && (marks & XATTR_WHITEOUTS) !== 0);
-      if (!suspect) {
+      if (type !== S_IFCHR) {
         visit(name, inodeNumber, type, false);
         return;
       }

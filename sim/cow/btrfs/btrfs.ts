@@ -37,7 +37,7 @@ import { clone } from "./clone.ts";
 import { writeNodes } from "./commit.ts";
 import { handleOfEntry, iterate, lookupEntry, renewPlaceholder } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
-import { fsync, read, readPages, seek, truncate, write } from "./file.ts";
+import { fsync, read, readPages, seek, seekFromBefore, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
 import { fileFlags, setFileFlags } from "./file-flags.ts";
 import { flushCyclic, type InodeState } from "./inode-state.ts";
@@ -261,9 +261,8 @@ export class Btrfs implements FileSystem {
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     const of = this.#inode(file);
-    if (offset >= of.size) return ENXIO;
-    // Before the beginning is the beginning (fs/btrfs/file.c, find_desired_extent).
-    const found = seek(of, Math.max(0, offset), hole);
+    if (of.size === 0 || offset >= of.size) return ENXIO;
+    const found = offset < 0 ? seekFromBefore(of, hole) : seek(of, offset, hole);
     return found < 0 ? ENXIO : found;
   }
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {

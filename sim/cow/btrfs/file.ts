@@ -207,6 +207,21 @@ export function seek(inode: InodeState, offset: number, hole: boolean): number {
   return hole ? end : -1;
 }
 
+/**
+ * From before the beginning (fs/btrfs/file.c, find_desired_extent): that is the beginning, but data in an extent of the tree are held against the
+ * offset itself, which counts as behind any end there.
+ */
+export function seekFromBefore(inode: InodeState, hole: boolean): number {
+  const found = seek(inode, 0, hole);
+  if (hole || found < 0) return found;
+  let isWritten = false;
+  visitExtents(inode, found, found + 1, ({ extent }) => {
+    isWritten = extent.kind !== "prealloc";
+    return true;
+  });
+  return isWritten ? -1 : found;
+}
+
 const NOTHING_DELAYED = new IntervalMap<true>(undefined, () => true);
 
 /** Whether a byte is data, and how far the same answer holds for sure. */

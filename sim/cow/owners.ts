@@ -86,7 +86,8 @@ export class OwnerFinder {
     const cursor = new Cursor(tree);
     const { object } = owner;
     const kind = this.#view.dataKind;
-    const end: Key = { object, kind, offset: owner.offset + extent.length };
+    // Where a compressed extent ends in the file is not told by its length; all its items are found before the object's end.
+    const end: Key = { object, kind: kind + 1, offset: 0 };
     let left = owner.count;
     const from: Key = { object, kind, offset: Math.max(0, owner.offset) };
     for (let more = cursor.seek(from); more && left > 0 && cursor.compare(end) < 0; more = cursor.next()) {

@@ -56,14 +56,16 @@ function expectSeen(told: readonly number[] | string, then: readonly number[] | 
   expect(Math.abs((told[3] ?? 0) - (then[3] ?? 0)), `${what}: blocks`).toBeLessThanOrEqual(SLACK_BLOCKS);
 }
 
-test.each(RECORDED)("$name", ({ steps, answers }) => {
-  const historian = new ZfsHistorian();
-  for (const [index, one] of steps.entries()) {
-    const { r, err, st, fig } = answers[index] as Answer;
-    const what = `step ${index} ${JSON.stringify(one)}`;
-    if (one.cmd !== undefined) expect(historian.command(one.cmd), what).toEqual([r, err]);
-    else expect(historian.call(one), what).toEqual(r);
-    if (fig !== undefined) expectFigures(historian.figures(), fig, what);
-    if (st !== undefined) expectSeen(historian.seen(one.path ?? ""), st, what);
-  }
-});
+for (const { name, steps, answers } of RECORDED) {
+  test(name, () => {
+    const historian = new ZfsHistorian();
+    for (const [index, one] of steps.entries()) {
+      const { r, err, st, fig } = answers[index] as Answer;
+      const what = `step ${index} ${JSON.stringify(one)}`;
+      if (one.cmd !== undefined) expect(historian.command(one.cmd), what).toEqual([r, err]);
+      else expect(historian.call(one), what).toEqual(r);
+      if (fig !== undefined) expectFigures(historian.figures(), fig, what);
+      if (st !== undefined) expectSeen(historian.seen(one.path ?? ""), st, what);
+    }
+  });
+}

@@ -4,6 +4,7 @@
  * Interface: an extent on the device is referenced by each item that uses a part of it, and stays whole until the last one goes (bookend).
  */
 import { assert } from "../../core/assert.ts";
+import { sameReference } from "../references.ts";
 import { Cursor } from "../tree.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DiskExtent, FileExtent } from "./items.ts";
@@ -93,6 +94,18 @@ export function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
   // Younger than every snapshot of its subvolume, or no other subvolume could know it.
   const subvolume = state.subvolumes.get(owner.tree);
   return subvolume !== undefined && known.generation > subvolume.tree.lastSnapshot;
+}
+
+/**
+ * Whether an extent may be written in place: it has one user now, and had no other at the last commit, as the references that the running transaction gives
+ * back are not looked at (check_committed_ref, check_delayed_ref).
+ */
+export function wasAlone(state: BtrfsState, extent: DiskExtent): boolean {
+  if (!isAlone(state, extent)) return false;
+  const [owner] = state.references.referencesTo(extent.start);
+  const stored = state.storedExtent(extent.start);
+  if (owner === undefined || stored === undefined) return true;
+  return state.storedReferences(stored).every((one) => sameReference(one, owner));
 }
 
 /** Takes [start, end) out of a file's extents; those that cross the edges are cut, and their extents on the device stay whole. */

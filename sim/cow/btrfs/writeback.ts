@@ -7,7 +7,7 @@ import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { alignUp, KIB } from "../../core/units.ts";
 import { type Compression, compressedBytes, looksCompressible } from "./compression.ts";
 import { addChecksums } from "./extent-items.ts";
-import { dropExtents, endOf, extentsIn, isAlone, type Placed, putExtent, visitExtents } from "./file-extents.ts";
+import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents, wasAlone } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { dirty } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
@@ -127,7 +127,7 @@ function inPlace(
       extent.kind !== "inline" &&
       (extent.kind === "prealloc" || nocow) &&
       extent.compression === "none" &&
-      isAlone(state, extent);
+      wasAlone(state, extent);
     if (inThis && allowed) {
       out = { placed: { at: placed.at, extent }, end: endOf(placed) };
       return true;

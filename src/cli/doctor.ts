@@ -51,7 +51,7 @@ function findings(environment: Readonly<Record<string, string | undefined>>): re
   return [
     { what: "Node 20.19 or later", ok: isNewEnough, why: isNewEnough ? "" : `this is ${process.versions.node}` },
     { what: "all storage drivers simulated", ok: ready === driverStates().length, why: "" },
-    onKernel("check overlay2 against this kernel (npm run test:kernel)", ["mount", "mkfs.ext4"], "overlay"),
+    onKernel("check overlay2 against this kernel (in a checkout: npm run test:kernel)", ["mount", "mkfs.ext4"], "overlay"),
     onKernel("check ext4", ["mkfs.ext4"], "ext4"),
     onKernel("check xfs", ["mkfs.xfs"], "xfs"),
     onKernel("check btrfs", ["mkfs.btrfs"], "btrfs"),

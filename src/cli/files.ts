@@ -3,6 +3,7 @@
  */
 import { existsSync } from "node:fs";
 import { scenarioFiles } from "../node/files.ts";
+import { counted } from "../scenario/figures.ts";
 import { printable, ScenarioError } from "../scenario/problem.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { Library } from "./jobs.ts";
@@ -58,7 +59,7 @@ export async function validate(
       const loaded = await library.get(path);
       const [first] = loaded;
       const runs = loaded.reduce((sum, { scenario }) => sum + scenario.drivers.length, 0);
-      out += `${printable(path)}: ${first?.scenario.name}, ${first?.scenario.steps.length} steps, ${runs} runs\n`;
+      out += `${printable(path)}: ${first?.scenario.name}, ${counted(first?.scenario.steps.length ?? 0, "step")}, ${counted(runs, "run")}\n`;
     } catch (error) {
       if (!(error instanceof ScenarioError)) throw error;
       err += `${error.message}\n`;

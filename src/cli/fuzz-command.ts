@@ -8,7 +8,7 @@ export function addFuzzCommand(root: Command, write: (text: string) => void): vo
   root
     .command("fuzz")
     .description("make random operations on drivers beside a plain tree; exit code 3 where they disagree")
-    .option("--ops <number>", "operations a driver", "1000000")
+    .option("--ops <number>", "operations a driver, at least: a world of some ten thousand is made to its end", "1000000")
     .option("--seed <number>", "where the random numbers begin", "1")
     .option("--drivers <names>", "these drivers only, separated by commas")
     .option("--against <what>", "model (the plain tree), driver:NAME, or kernel (this machine's own, as root on Linux)", "model")

@@ -6,7 +6,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cpuUsage, stderr } from "node:process";
+import { cpuUsage, env, stderr } from "node:process";
 import type { Json } from "../calls/json.ts";
 import { type KernelFigures, kernelGrounds, runBesideKernel } from "../fuzz/beside-kernel.ts";
 import { type CampaignFigures, type CampaignResult, runCampaign } from "../fuzz/campaign.ts";
@@ -16,9 +16,11 @@ import type { Counterexample, Script } from "../fuzz/script.ts";
 import { onFile } from "../node/input-error.ts";
 import { canMake, KernelOracle, kernelObstacle } from "../node/kernel-oracle.ts";
 import { writeWhole } from "../node/whole-file.ts";
+import { wrapped } from "../report/table.ts";
 import { counted } from "../scenario/figures.ts";
 import { DRIVER_NAMES } from "../scenario/schema.ts";
 import { suggestion } from "../scenario/suggest.ts";
+import { columnsOf } from "./console.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { wholeNumber } from "./settings.ts";
 import { shardOf } from "./shard.ts";
@@ -66,13 +68,17 @@ function figuresText(driver: string, figures: CampaignFigures, seconds: number):
   const rare = Object.entries(figures.answers).filter(([, count]) => count < 10);
   const otherwise = figures.otherwise === 0 ? "" : `  the other driver rightly answers ${figures.otherwise} of them otherwise\n`;
   const decided = Object.entries(figures.differences).map(([name, count]) => `  ${name}: ${count}\n`);
-  return [
-    `${driver}: ${figures.operations} operations in ${seconds.toFixed(1)} s of CPU (${Math.round(figures.operations / seconds)}/s), `,
-    `${figures.worlds} worlds, ${figures.layers} layers, ${figures.checks} checks, ${figures.states} distinct states seen, `,
-    `${Object.keys(figures.answers).length} kinds of answers of which fewer than ten times: ${rare.map(([answer, count]) => `${answer} ${count}`).join(", ") || "none"}\n`,
-    otherwise,
-    ...decided,
-  ].join("");
+  const [head = "", ...more] = wrapped(
+    [
+      `${driver}: ${figures.operations} operations in ${seconds.toFixed(1)} s of CPU (${Math.round(figures.operations / seconds)}/s),`,
+      `${counted(figures.worlds, "world")}, ${counted(figures.layers, "layer")}, ${counted(figures.checks, "check")},`,
+      `${counted(figures.states, "distinct state")} seen, ${counted(Object.keys(figures.answers).length, "kind")} of answers of which fewer than`,
+      `ten times: ${rare.map(([answer, count]) => `${answer} ${count}`).join(", ") || "none"}`,
+    ].join(" "),
+    columnsOf(env) - 2,
+  );
+  const lines = [head, ...more.map((line) => `  ${line}`)].map((line) => `${line}\n`);
+  return [...lines, otherwise, ...decided].join("");
 }
 
 /** Writes a counterexample, as a trace and, where one can tell it, as a scenario. @returns what to tell of it. */

@@ -38,6 +38,13 @@ export function wholeNumber(name: string, text: string | undefined, least = 0): 
 
 const STEPS_MAX = 10_000;
 
+/** A size as a scenario would write it: in the largest binary unit of which it is a whole number. */
+function sizeWord(size: number): string {
+  const units = ["TiB", "GiB", "MiB", "KiB"];
+  const at = units.findIndex((_, index) => size > 0 && size % 1024 ** (units.length - index) === 0);
+  return at < 0 ? String(size) : `${size / 1024 ** (units.length - at)}${units[at]}`;
+}
+
 /** The values of `-P`: `a,b,c`, or from..to*factor, from..to+step. */
 function valuesOf(name: string, text: string): readonly string[] {
   const [, from, to, operator, by] = /^([^.,]+)\.\.([^*+,]+)([*+])(.+)$/.exec(text) ?? [];
@@ -54,7 +61,7 @@ function valuesOf(name: string, text: string): readonly string[] {
     throw new UsageError(`-P ${name}: ${text} never ends`);
   const values: string[] = [];
   for (let value = first; value <= last; value = operator === "*" ? value * step : value + step) {
-    values.push(String(value));
+    values.push(/[A-Za-z]/.test(from) ? sizeWord(value) : String(value));
     if (values.length > STEPS_MAX) throw new UsageError(`-P ${name}: more than ${STEPS_MAX} values`);
   }
   if (values.length === 0) throw new UsageError(`-P ${name}: ${text} has no value: it ends before it begins`);

@@ -1,6 +1,8 @@
 /**
  * The command `replay`: traces from files or folders, a report, an exit code.
  */
+
+import { printable } from "../scenario/problem.ts";
 import { isBioStream, replayBios } from "./bios.ts";
 import { isDmRecording, parseDmRecording } from "./dm/recording.ts";
 import { replayDm } from "./dm/replay.ts";
@@ -50,11 +52,13 @@ function parseAny(file: string, text: string): Trace | Recording {
 /** Replays everything at the paths. For exit code 2 the text is what is wrong, for standard error. */
 export function runReplayCommand(paths: readonly string[], options: ReplayCommandOptions): CommandResult {
   const unfit = options.binds?.find((path) => !/^\/[^/]/.test(path) || path.includes(":"));
-  if (unfit !== undefined) return { text: `--bind ${unfit}: expected an absolute path, not the root\n`, exitCode: 2 };
+  if (unfit !== undefined)
+    return { text: `cowlab: --bind ${printable(unfit)}: expected an absolute path, not the root\n`, exitCode: 2 };
   for (const path of paths) {
     const found = options.files.find(path);
-    if (found === undefined) return { text: `${path}: no such file or folder\n`, exitCode: 2 };
-    if (found.length === 0) return { text: `${path}: no *.ndjson or *.jsonl file in it\n`, exitCode: 2 };
+    if (found === undefined) return { text: `cowlab: ${printable(path)}: no such file or directory\n`, exitCode: 2 };
+    if (found.length === 0)
+      return { text: `cowlab: ${printable(path)}: no *.ndjson or *.jsonl file in this folder\n`, exitCode: 2 };
   }
   try {
     const result = replay(tracesOf(paths, options.files), { check: options.check === true, binds: options.binds ?? [] });
@@ -63,6 +67,6 @@ export function runReplayCommand(paths: readonly string[], options: ReplayComman
     return { text, exitCode: result.agree === result.steps ? 0 : 4 };
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
-    return { text: `${error.message}\n`, exitCode: 2 };
+    return { text: `${printable(error.message)}\n`, exitCode: 2 };
   }
 }

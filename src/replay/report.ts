@@ -2,6 +2,7 @@
  * A replay's result as text or as one JSON document.
  */
 import { formatJson, type Json } from "../calls/json.ts";
+import { counted } from "../scenario/figures.ts";
 import type { Difference, ReplayResult } from "./replay.ts";
 
 /** Differing steps that are shown of one file. */
@@ -59,7 +60,8 @@ function differenceLines(differing: readonly Difference[]): string[] {
 export function replayText(result: ReplayResult): string {
   const lines = differenceLines(result.differing);
   for (const { file, line, message } of result.broken) lines.push(`${file}:${line}: bug of cowlab: ${message.split("\n")[0]}`);
-  for (const { what, traces, steps } of result.notRun) lines.push(`cannot run ${what}: ${traces} traces, ${steps} steps`);
+  for (const { what, traces, steps } of result.notRun)
+    lines.push(`cannot run ${what}: ${counted(traces, "trace")}, ${counted(steps, "step")}`);
   lines.push(`agree ${result.agree} of ${result.steps} steps in ${result.traces} traces`);
   return `${lines.join("\n")}\n`;
 }

@@ -99,7 +99,8 @@ export function atLine<T>(file: string, line: number, work: () => T): T {
   } catch (error) {
     const isWrongInput = error instanceof StepError || error instanceof LabError || error instanceof SyntaxError;
     if (!isWrongInput) throw error;
-    const text = error instanceof SyntaxError ? `not JSON: ${error.message}` : error.message;
+    // What Node says of a text differs from version to version, and has the text itself in it.
+    const text = error instanceof SyntaxError ? "not JSON" : error.message;
     throw new TraceError(`${file}:${line}: ${text}`);
   }
 }

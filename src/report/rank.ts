@@ -16,7 +16,7 @@ export function ranked(scenario: ScenarioDocument): readonly DriverDocument[] {
 }
 
 /** Whether a column tells of what a driver that stopped did not finish. */
-function isUnfinished({ stopped }: DriverDocument, name: string): boolean {
+export function isUnfinished({ stopped }: DriverDocument, name: string): boolean {
   if (stopped === undefined) return false;
   const phase = columnNamed(name)?.phase;
   return phase === undefined || PHASES.indexOf(phase) >= PHASES.indexOf(stopped.phase);

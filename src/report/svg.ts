@@ -4,9 +4,9 @@
  * Interface: the same document gives the same bytes; every text is escaped; a picture has a title and a description, and says nothing by colour alone.
  */
 import { figureText } from "../scenario/figures.ts";
-import { columnFigure, type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
+import { columnFigure, type DriverDocument, type RunDocument, type ScenarioDocument, titleOf } from "./document.ts";
 import { xmlText } from "./escape.ts";
-import { ranked } from "./rank.ts";
+import { isUnfinished, ranked } from "./rank.ts";
 import { textWidth } from "./table.ts";
 
 const CHARACTER = 7.2;
@@ -27,20 +27,21 @@ function text(x: number, y: number, content: string, name = ""): string {
   return `<text x="${x}" y="${y}"${name === "" ? "" : ` class="${name}"`}>${xmlText(content)}</text>`;
 }
 
-/** One column's bars, least first; a negative figure is drawn with a mark of its own and its sign. */
+/** One column's bars, least first; a negative figure is drawn with a mark of its own and its sign, and of a driver that stopped before none. */
 function bars(scenario: ScenarioDocument, column: ScenarioDocument["columns"][number], top: number): Piece {
   const drivers = ranked({ ...scenario, columns: [column] });
-  const most = Math.max(1, ...drivers.map((driver) => Math.abs(columnFigure(driver, column.name))));
+  const drawnOf = (driver: DriverDocument): number => (isUnfinished(driver, column.name) ? 0 : columnFigure(driver, column.name));
+  const most = Math.max(1, ...drivers.map((driver) => Math.abs(drawnOf(driver))));
   const left = MARGIN + Math.ceil(Math.max(...drivers.map(({ id }) => textWidth(id)), 6) * CHARACTER) + 8;
   const lines = [text(MARGIN, top + 14, column.title, "h")];
   drivers.forEach((driver, index) => {
     const y = top + LINE * (index + 1);
-    const value = columnFigure(driver, column.name);
+    const value = drawnOf(driver);
     const width = value === 0 ? 0 : Math.max(1, Math.round((Math.abs(value) / most) * BAR_WIDTH));
     lines.push(
       text(MARGIN, y + 14, driver.id),
       `<rect x="${left}" y="${y + 3}" width="${width}" height="14" class="${value < 0 ? "n" : "b"}"/>`,
-      text(left + width + 6, y + 14, figureText(value, column.unit)),
+      text(left + width + 6, y + 14, isUnfinished(driver, column.name) ? "– stopped" : figureText(value, column.unit)),
     );
   });
   return { lines, width: left + BAR_WIDTH + 110, height: LINE * (drivers.length + 1) + 12 };

@@ -7,7 +7,7 @@ import { UsageError } from "../../src/cli/exit.ts";
 import { errno, explain, rule } from "../../src/cli/explain.ts";
 import { init, validate } from "../../src/cli/files.ts";
 import { diff, merge, report } from "../../src/cli/results.ts";
-import type { ScenarioOptions } from "../../src/cli/settings.ts";
+import { overridesOf, type ScenarioOptions } from "../../src/cli/settings.ts";
 import { seedFor, shardOf } from "../../src/cli/shard.ts";
 import { bundledProgram } from "./bundle.ts";
 
@@ -148,6 +148,15 @@ describe("a sweep", () => {
     expect(() => shardOf("3/2", {})).toThrow("--shard takes k/n");
   });
 
+  test("names the values of a range as they would be written", () => {
+    expect(overridesOf(["size=4KiB..4MiB*16", "count=1..3+1"])).toEqual(
+      new Map([
+        ["size", ["4KiB", "64KiB", "1MiB"]],
+        ["count", ["1", "2", "3"]],
+      ]),
+    );
+  });
+
   test("seeds each run from its number in the whole: no two alike among many", () => {
     expect(new Set(Array.from({ length: 10_000 }, (_, index) => seedFor(7, index))).size).toBe(10_000);
     expect(seedFor(7, 0)).not.toBe(seedFor(8, 0));
@@ -235,7 +244,7 @@ describe("files", () => {
     const path = join(folder, "wrong.yaml");
     writeFileSync(path, "version: 1\nname: w\nabout: a\nstep: []\n");
     const { code, out, err } = await validate([FILE, path], {});
-    expect([code, out]).toEqual([2, `${FILE}: f, 1 steps, 12 runs\n`]);
+    expect([code, out]).toEqual([2, `${FILE}: f, 1 step, 12 runs\n`]);
     expect(err).toContain(`${path}:4:1: unknown key "step"; did you mean "steps"?`);
   });
 });

@@ -60,8 +60,11 @@ agree 0 of 1 steps in 1 traces
 
   test("exits 2 for a path where nothing is", () => {
     const files = { find: (path: string) => (path === "empty" ? [] : undefined), read: () => "" };
-    expect(runReplayCommand(["no"], { files })).toEqual({ text: "no: no such file or folder\n", exitCode: 2 });
-    expect(runReplayCommand(["empty"], { files })).toEqual({ text: "empty: no *.ndjson or *.jsonl file in it\n", exitCode: 2 });
+    expect(runReplayCommand(["no"], { files })).toEqual({ text: "cowlab: no: no such file or directory\n", exitCode: 2 });
+    expect(runReplayCommand(["empty"], { files })).toEqual({
+      text: "cowlab: empty: no *.ndjson or *.jsonl file in this folder\n",
+      exitCode: 2,
+    });
   });
 
   test("prints one JSON document when asked, long numbers with all their digits", () => {

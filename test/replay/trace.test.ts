@@ -20,7 +20,7 @@ describe("a trace file", () => {
 
   test.each([
     ["", "f:1: the file is empty"],
-    ["{", "f:1: not JSON: "],
+    ["{", "f:1: not JSON"],
     ["[]", "f:1: each line must be a JSON object"],
     ['{"on":"a","call":"sync"}', 'f:1: the first line must be a header with "trace": 1'],
     ['{"trace":1}', "f:1: header: target must be a text"],

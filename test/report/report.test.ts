@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { documentText, runDocument, scenarioDocument } from "../../src/report/document.ts";
+import { svgText } from "../../src/report/svg.ts";
 import { tableLines, textWidth } from "../../src/report/table.ts";
 import { scenarioText } from "../../src/report/text.ts";
 import { bytesText, countText, exactText, spanText } from "../../src/scenario/figures.ts";
@@ -184,4 +185,16 @@ test("sizes name their unit and round only where they say so", () => {
   ]);
   expect(exactText(100_000, "bytes")).toBe("97.7 KiB (100,000 B)");
   expect([countText(1_234_567), spanText(1500), spanText(2.5e9)]).toEqual(["1,234,567", "1.5 µs", "2.50 s"]);
+});
+
+test("a picture draws no figure of a driver that stopped before it was whole", () => {
+  const document = scenarioDocument(result());
+  const drivers = document.drivers.map((driver, index) =>
+    index === 0
+      ? { ...driver, stopped: { phase: "create", where: "container a", why: "no space", line: 1, column: 1 } as const }
+      : driver,
+  );
+  const marks = svgText(runDocument([{ ...document, drivers }])).match(/width="0"[^>]*>\n<text[^>]*>– stopped</g);
+  expect(marks).toHaveLength(document.columns.length);
+  expect(svgText(runDocument([document]))).not.toContain("stopped");
 });

@@ -29,6 +29,11 @@ const EXTENT_LEFT = {
   shared: "the extent stays: others use it",
 } as const;
 
+/** A place on a disk, exact: two commands beside each other must not look like one that is repeated. */
+function placeText(offset: number): string {
+  return offset % 1024 === 0 ? `${countText(offset / 1024)} KiB` : `${countText(offset)} B`;
+}
+
 function words(event: SimEvent): string {
   switch (event.op) {
     case "call":
@@ -48,7 +53,7 @@ function words(event: SimEvent): string {
     case "deviceRead":
     case "deviceWrite":
     case "deviceDiscard":
-      return `${event.device}: ${event.op.slice(6).toLowerCase()} ${bytesText(event.length)} at ${bytesText(event.offset)}`;
+      return `${event.device}: ${event.op.slice(6).toLowerCase()} ${bytesText(event.length)} at ${placeText(event.offset)}`;
     case "cacheMiss":
     case "writeback":
     case "evict":

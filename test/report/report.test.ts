@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { documentText, runDocument, scenarioDocument } from "../../src/report/document.ts";
+import { explainText } from "../../src/report/explain.ts";
 import { svgText } from "../../src/report/svg.ts";
 import { tableLines, textWidth } from "../../src/report/table.ts";
 import { scenarioText } from "../../src/report/text.ts";
@@ -197,4 +198,24 @@ test("a picture draws no figure of a driver that stopped before it was whole", (
   const marks = svgText(runDocument([{ ...document, drivers }])).match(/width="0"[^>]*>\n<text[^>]*>– stopped</g);
   expect(marks).toHaveLength(document.columns.length);
   expect(svgText(runDocument([document]))).not.toContain("stopped");
+});
+
+test("explain tells the place of a disk's command so that neighbours differ", () => {
+  const document = scenarioDocument(result());
+  const [driver] = document.drivers;
+  if (driver === undefined) throw new Error("no driver");
+  const events = [0, 4096, 512].map((more) => ({
+    driver: "vfs",
+    phase: "steps" as const,
+    step: 0,
+    stamped: {
+      now: 0,
+      step: 1,
+      event: { op: "deviceWrite", device: "vda", offset: 4_433_379_328 + more, length: 4096 } as const,
+    },
+  }));
+  const text = explainText({ scenario: document, driver, step: 0, events }, 80);
+  expect(text).toContain(
+    "vda: write 4 KiB at 4,329,472 KiB\n  vda: write 4 KiB at 4,329,476 KiB\n  vda: write 4 KiB at 4,433,379,840 B\n",
+  );
 });

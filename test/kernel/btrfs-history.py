@@ -35,8 +35,14 @@ def space():
         if not flags >> 49 & 1: out[TYPES[flags & 7]] = [total, used]
     return out
 
+def settle():
+    """Everything is written, and what was deleted is gone, but for what somebody still stands in: that would be waited for without an end."""
+    for verb in ("filesystem", "subvolume", "filesystem"):
+        try: subprocess.run(["btrfs", verb, "sync", top], capture_output=True, timeout=10)
+        except subprocess.TimeoutExpired: pass
+
 def figures():
-    for verb in ("filesystem", "subvolume", "filesystem"): btrfs(verb, "sync", top)
+    settle()
     groups = {}
     if history.get("quota"):
         for line in btrfs("qgroup", "show", "--raw", top).stdout.splitlines()[2:]:

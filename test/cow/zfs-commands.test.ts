@@ -178,3 +178,20 @@ test("a reservation that a dataset is made with counts in what is above, as one 
   expect(created).toEqual(figures((pool) => [zfsCreate(pool, "tank/a"), later("tank/a")(pool)]));
   expect(cloned).toEqual(figures((pool) => [zfsClone(pool, "tank/s@x", "tank/a"), later("tank/a")(pool)]));
 });
+
+test("zfs list knows columns by their short names", () => {
+  const pool = new ZfsLab().create();
+  const short = ["avail", "refer", "lused", "lrefer", "usedsnap", "usedds", "usedchild"];
+  const long = [
+    "available",
+    "referenced",
+    "logicalused",
+    "logicalreferenced",
+    "usedbysnapshots",
+    "usedbydataset",
+    "usedbychildren",
+  ];
+  const row = (columns: readonly string[]): unknown => zfsList(pool, { columns, type: "filesystem" })[0];
+  expect(row(short)).toEqual(row(long));
+  expect(row(long)).not.toContain("-");
+});

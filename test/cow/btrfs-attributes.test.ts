@@ -1,14 +1,17 @@
 /** Which times of btrfs's inodes each call changes, as Linux 6.18 was seen to do it, and what attributes it keeps. */
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { isErrno } from "../../sim/core/errno.ts";
+import { EEXIST, ENODATA, ENXIO, isErrno } from "../../sim/core/errno.ts";
 import { nanoseconds } from "../../sim/core/units.ts";
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
+  fileHandle,
   newAttributes,
   O_RDWR,
+  XATTR_CREATE,
+  XATTR_REPLACE,
 } from "../../sim/vfs/filesystem.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
@@ -164,4 +167,27 @@ test("links and sizes of folders follow what is in them: two bytes for each byte
   must(of.remove("/m/d/sv"));
   expect(must(task.stat("/m/d")).size).toBe(6);
   of.fs.check();
+});
+
+test("an attribute that is to be new must not be there, and one that is to be replaced must", () => {
+  const of = lab();
+  const { inode } = must(of.host.task.resolve("/m/d/f"));
+  const set = (flags: number, value = 1): unknown => of.fs.setxattr(inode, "user.a", Uint8Array.of(value), flags);
+  expect([set(XATTR_REPLACE), set(XATTR_CREATE, 2), set(XATTR_CREATE, 3)]).toEqual([ENODATA, undefined, EEXIST]);
+  expect(of.fs.getxattr(inode, "user.a")).toEqual(Uint8Array.of(2));
+  expect([set(XATTR_REPLACE, 4), set(0, 5)]).toEqual([undefined, undefined]);
+  expect(of.fs.getxattr(inode, "user.a")).toEqual(Uint8Array.of(5));
+  expect([of.fs.removexattr(inode, "user.a"), of.fs.removexattr(inode, "user.a"), set(XATTR_REPLACE)]).toEqual([
+    undefined,
+    ENODATA,
+    ENODATA,
+  ]);
+  of.fs.check();
+});
+
+test("the end of a file is a hole, and behind it is nothing to seek", () => {
+  const of = lab();
+  const file = fileHandle(must(of.host.task.resolve("/m/d/f")).inode);
+  const sought = [9999, 10_000].flatMap((offset) => [of.fs.seek(file, offset, false), of.fs.seek(file, offset, true)]);
+  expect(sought).toEqual([9999, 10_000, ENXIO, ENXIO]);
 });

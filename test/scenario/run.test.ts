@@ -148,7 +148,7 @@ expect: { data_copied_at_create: { min: 1 }, calls: 3 }
     // The layer's tree, a copy of it in each container: 8 KiB and a page each, folders take none on tmpfs.
     expect(steps.slice(0, 2).map(({ figures }) => figures.space_allocated)).toEqual([-3 * 4096, -3 * 4096]);
     expect(steps[3]?.answer).toMatchObject({ errno: expect.stringContaining("no such file or directory") });
-    expect(stopped).toMatchObject({ phase: "steps", where: "step step-6", why: "a has been removed" });
+    expect(stopped).toMatchObject({ phase: "steps", where: "step 6", why: "a has been removed" });
   });
 
   test.each(DRIVER_NAMES)("removes a container of %s with all that it took", (driver) => {

@@ -85,7 +85,7 @@ function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number): P
 }
 
 /** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
-export function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
+function isAlone(state: BtrfsState, extent: DiskExtent): boolean {
   const known = state.references.extent(extent.start);
   assert(known !== undefined, `file extent ${extent.start} has an extent`);
   const users = state.references.referencesTo(extent.start);

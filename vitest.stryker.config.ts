@@ -1,14 +1,7 @@
 import { relative } from "node:path";
 import type { ViteUserConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
-
-/** Those that take longest; `npm run stryker:sample` tries them last (STRYKER_TESTS=slow), after all others (STRYKER_TESTS=quick). */
-const SLOW = [
-  "test/cow/{zfs-faults,btrfs-send,btrfs-send-recorded,btrfs-references,btrfs-random,btrfs-model,btrfs-free-space}.test.ts",
-  "test/thin/{model,crash,metadata-faults,large-image}.test.ts",
-  "test/union/faults.test.ts",
-  "test/fuzz/campaign.test.ts",
-];
+import { SLOW } from "./test/mutants/slow-tests.ts";
 
 const ALL = ["test/{thin,union,cow}/**/*.test.ts", "test/fuzz/{campaign,regressions}.test.ts", "test/conformance/**/*.test.ts"];
 
@@ -27,8 +20,8 @@ const tests = process.env["STRYKER_TESTS"];
 /** The tests that mutants of the copying engines have to get past: quick ones, many times over. */
 const config: ViteUserConfig = {
   test: {
-    include: tests === "slow" ? SLOW : ALL,
-    exclude: tests === "quick" ? SLOW : [],
+    include: tests === "slow" ? [...SLOW] : ALL,
+    exclude: tests === "quick" ? [...SLOW] : [],
     testTimeout: 60_000,
     isolate: false,
     sequence: { sequencer: QuickestFirst },

@@ -25,14 +25,15 @@ export function wilson(found: number, tried: number): Estimate {
 }
 
 /** Stryker's own words for a mutant that the tests tell from the source: a test fails, or does not end. */
-const FOUND: readonly SampleResult["status"][] = ["Killed", "Timeout"];
+export const FOUND: readonly SampleResult["status"][] = ["Killed", "Timeout"];
 
 /** "sim/thin" of a mutant's name. */
 function roomOf(name: string): string {
   return name.split("/", 2).join("/");
 }
 
-function percent(share: number): string {
+/** A share as a reader has it: "85 %". */
+export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 

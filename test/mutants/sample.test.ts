@@ -1,6 +1,6 @@
 /** What a sample of mutants is told as; `npm run stryker:sample` draws and tries one. */
 import { describe, expect, test } from "vitest";
-import { mutantsOf } from "./sample.ts";
+import { mutantsOf } from "./population.ts";
 import { nameOf } from "./sample-plugin.ts";
 import { reportOf, wilson } from "./sample-report.ts";
 

@@ -9,13 +9,14 @@
  *
  * Interface: the same seed draws the same mutants of the same sources, in the same order. The results stand in reports/sample.jsonl, a line each.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { argv, stdout } from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Random } from "../../sim/core/random.ts";
-import { type Mutant, nameOf, type SampleResult } from "./sample-plugin.ts";
+import { DRAWING, draw, mutantsOf, sourcesOf } from "./population.ts";
+import { nameOf, type SampleResult } from "./sample-plugin.ts";
 import { reportOf } from "./sample-report.ts";
 import { runStryker } from "./sample-stryker.ts";
 
@@ -26,60 +27,11 @@ const RESULTS = join(ROOT, "reports/sample.jsonl");
 const QUICK_SHARE = 0.6;
 
 const OPTIONS = {
-  count: { type: "string", default: "150" },
-  seed: { type: "string", default: "1" },
+  ...DRAWING,
   minutes: { type: "string", default: "120" },
-  concurrency: { type: "string", default: "2" },
   rooms: { type: "string", default: "sim/thin,sim/union,sim/cow" },
-  list: { type: "boolean", default: false },
   report: { type: "boolean", default: false },
 } as const;
-
-interface SourceText {
-  /** An absolute path. */
-  readonly name: string;
-  readonly content: string;
-}
-
-function sourcesOf(room: string): SourceText[] {
-  const paths = readdirSync(join(ROOT, room), { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"));
-  return paths.sort().map((path) => {
-    const name = join(ROOT, room, path);
-    return { name, content: readFileSync(name, "utf8") };
-  });
-}
-
-/** What is needed of Stryker's instrumenter, whose own types do not pass this project's compiler; a name that is a variable keeps them out. */
-interface InstrumenterModule {
-  readonly Instrumenter: new (
-    log: Record<string, () => boolean>,
-  ) => {
-    instrument(files: readonly object[], options: object): Promise<{ readonly mutants: readonly Mutant[] }>;
-  };
-}
-const INSTRUMENTER: string = "@stryker-mutator/instrumenter";
-
-const no = (): boolean => false;
-const SILENT = { isDebugEnabled: no, debug: no, info: no, warn: no };
-
-/** All mutants that Stryker makes of some sources, in their order. */
-export async function mutantsOf(sources: readonly SourceText[]): Promise<readonly Mutant[]> {
-  const { Instrumenter } = (await import(INSTRUMENTER)) as InstrumenterModule;
-  const files = sources.map((source) => ({ ...source, mutate: true }));
-  const { mutants } = await new Instrumenter(SILENT).instrument(files, { plugins: null, excludedMutations: [], ignorers: [] });
-  return mutants;
-}
-
-/** `count` different items of the list, each as likely as any other, in random order. All of a shorter list. */
-function draw<T>(items: readonly T[], count: number, random: Random): T[] {
-  const left = [...items];
-  const drawn: T[] = [];
-  while (drawn.length < count && left.length > 0) {
-    const at = random.below(left.length);
-    drawn.push(...left.splice(at, 1));
-  }
-  return drawn;
-}
 
 /** The results so far of a sample, one of each mutant: what the quick tests do not run, or do not find, the slow ones may. */
 function resultsOf(names: readonly string[]): SampleResult[] {

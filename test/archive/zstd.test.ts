@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { ArchiveFault } from "../../src/archive/fault.ts";
 import { unpackZstd } from "../../src/archive/zstd.ts";
+import { runs } from "../runs.ts";
 
 function opened(raw: Uint8Array): Content {
   return unpackZstd(Content.literal(raw));
@@ -93,7 +94,7 @@ describe.skipIf(!hasZstd)("zstd(1) (skipped where it is not installed)", () => {
       const raw = Uint8Array.from(pieces.flatMap(([unit, times]) => new Array<number[]>(times).fill([...unit]).flat()));
       expect(Buffer.compare(opened(pack(raw, level)).toBytes(), raw)).toBe(0);
     });
-    fc.assert(run, { numRuns: 40 });
+    fc.assert(run, runs(25));
   });
 
   test("a frame with any bytes changed is refused or gives bytes, and never anything else", () => {
@@ -105,7 +106,7 @@ describe.skipIf(!hasZstd)("zstd(1) (skipped where it is not installed)", () => {
         for (const [at, byte] of changes) raw[at] = byte;
         expect(["E_COMPRESSION", "E_LIMIT", undefined]).toContain(codeOf(raw));
       }),
-      { numRuns: 400 },
+      runs(200),
     );
   });
 });

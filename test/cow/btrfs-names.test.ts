@@ -395,3 +395,14 @@ describe("an inode's names", () => {
     expect(code(task.link("/m/f", "/m/h"))).toBe("EMLINK");
   });
 });
+
+test("a snapshot is taken of a subvolume's root alone, which is looked at before the new name (__btrfs_ioctl_snap_create)", () => {
+  const lab = labWithPlaceholders();
+  const { task } = lab.host;
+  must(task.mkdir("/m/folder", 0o755));
+  must(task.mknod("/m/file", S_IFREG | 0o644));
+  for (const source of ["/m/folder", "/m/file", "/m/s/p/n"])
+    for (const name of ["/m/new", "/m/file"]) expect(code(lab.snapshot(source, name))).toBe("EINVAL");
+  expect(code(lab.snapshot("/m/p/n", "/m/file"))).toBe("EEXIST");
+  must(lab.snapshot("/m/p/n", "/m/new"));
+});

@@ -48,6 +48,6 @@ test("promised blocks are those of a plain set, whatever was promised and ended"
       expect(file.undelay(0, Number.MAX_SAFE_INTEGER)).toBe(model.size);
       expect(file.delayedBlocks).toBe(0);
     }),
-    runs(60),
+    runs(40),
   );
 });

@@ -39,14 +39,22 @@ function saved(daemon: Daemon, archive: SourceArchive, { format, now = 0, owner 
   return savedTar(must(saveImages(daemon.images, images, { format, zone: archive.images[0]?.zone ?? "Z", now })), owner);
 }
 
+/** An archive's form does not hang on the driver: each is written from one of them, and one of them from each. */
+function formatsOn(driver: string): readonly SaveFormat[] {
+  return driver === "overlay2" ? ["docker", "docker-25", "oci"] : ["oci"];
+}
+
 describe.each([...DRIVERS.keys()])("%s", (driver) => {
   test.each(allArchives())("%s: in and out again by each format, configurations byte for byte and every diffID", async (path) => {
     const { daemon, archive } = await loaded(path, driver);
-    for (const format of ["docker", "docker-25", "oci"] as const) {
+    for (const format of formatsOn(driver)) {
       const again = await readImages(tarFiles(saved(daemon, archive, { format }), "strict"), readContext());
       expect(again.images.map((image) => image.config.id).sort()).toEqual(archive.images.map((image) => image.config.id).sort());
-      const other = await loaded(path, driver);
-      must(await loadImages(again, other.daemon.images, { ...readContext(), updated: UPDATED }));
+      const other = daemonOn(driver);
+      must(await loadImages(again, other.images, { ...readContext(), updated: UPDATED }));
+      expect(other.images.images.map(({ config }) => config.id).sort()).toEqual(
+        daemon.images.images.map(({ config }) => config.id).sort(),
+      );
     }
     daemon.host.check();
   });

@@ -8,6 +8,7 @@ import { DRIVERS } from "../../src/drivers/registry.ts";
 import type { Daemon } from "../../src/images/daemon.ts";
 import type { Layer } from "../../src/layers/layer-store.ts";
 import { must } from "../drivers/docker-host.ts";
+import { PROPERTY_MILLISECONDS, runs } from "../runs.ts";
 import { daemonOn } from "./daemons.ts";
 import { type Action, act, action, inTree, rows } from "./random-tree.ts";
 
@@ -30,7 +31,7 @@ function commitAndCompare(daemon: Daemon, parent: Layer, actions: readonly Actio
 }
 
 describe.each([...DRIVERS.keys()])("%s", (driver) => {
-  test("a container's tree survives commit and unpacking, over three layers", { timeout: 60_000 }, () => {
+  test("a container's tree survives commit and unpacking, over three layers", { timeout: PROPERTY_MILLISECONDS }, () => {
     fc.assert(
       fc.property(fc.array(fc.array(action, { maxLength: 14 }), { minLength: 2, maxLength: 3 }), (layers) => {
         const daemon = daemonOn(driver);
@@ -38,7 +39,7 @@ describe.each([...DRIVERS.keys()])("%s", (driver) => {
         for (const actions of layers) top = commitAndCompare(daemon, top, actions);
         daemon.host.check();
       }),
-      { numRuns: 25 },
+      runs(12),
     );
   });
 });

@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test.each([...DRIVERS.keys()])("scripts on %s answer as the plain tree does", (driver) => {
   fc.assert(
     fc.property(script([groundOf(driver)]), (made) => modelRun(made, { folder })),
-    runs(12),
+    runs(8),
   );
 });
 

@@ -324,7 +324,7 @@ test(
         twin.close_all();
         judge(image(twin.disks.metadata));
       }),
-      { ...runs(25), examples: [[SHARED_LEAF]] },
+      { ...runs(16), examples: [[SHARED_LEAF]] },
     );
   },
   PROPERTY_MILLISECONDS,

@@ -16,7 +16,10 @@ export function makeSubvolume(fs: Btrfs, directory: Inode, name: Name, groups: r
   return isErrno(parents) ? parents : createSubvolume(fs.state, inodeOf(fs.state, directory), name, parents);
 }
 
-/** BTRFS_IOC_SNAP_CREATE_V2 of the subvolume that an inode is in. `groups`: as makeSubvolume's. @returns the new subvolume's id. */
+/**
+ * BTRFS_IOC_SNAP_CREATE_V2 of the subvolume whose root folder an inode is. `groups`: as makeSubvolume's.
+ * @returns the new subvolume's id; EINVAL for an inode that is no subvolume's root, whatever has the name.
+ */
 export function makeSnapshot(
   fs: Btrfs,
   source: Inode,
@@ -25,7 +28,9 @@ export function makeSnapshot(
 ): number | Errno {
   const parents = inheritedGroups(fs, how.groups ?? []);
   if (isErrno(parents)) return parents;
-  return createSnapshot(fs.state, inodeOf(fs.state, source).subvolume, inodeOf(fs.state, directory), { ...how, parents });
+  const root = inodeOf(fs.state, source);
+  if (root.ino !== FIRST_FREE) return EINVAL;
+  return createSnapshot(fs.state, root.subvolume, inodeOf(fs.state, directory), { ...how, parents });
 }
 
 /** BTRFS_IOC_SNAP_DESTROY. @returns ENOTEMPTY when other subvolumes are in it. */

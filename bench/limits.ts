@@ -10,12 +10,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
 import type { ReadMode } from "../src/archive/fault.ts";
 import { allHostileCases, largeCases } from "../test/images/hostile-forms.ts";
 import type { Cost } from "../test/images/hostile-outcome.ts";
 import type { TraceCost } from "../test/report/million-events.ts";
+import { singleFile } from "../test/single-file.ts";
 
 const ARCHIVE_SECONDS = 2;
 const ARCHIVE_PEAK = 256e6;
@@ -24,13 +23,6 @@ const TRACE_PEAK = 300e6;
 const MODES: readonly ReadMode[] = ["strict", "docker"];
 /** How many of the costliest are told. */
 const TOLD = 5;
-
-function bundle(folder: string, source: string): string {
-  const outfile = join(folder, `${source.replace(/^.*\/|\.ts$/g, "")}.mjs`);
-  const entry = fileURLToPath(new URL(source, import.meta.url));
-  buildSync({ entryPoints: [entry], outfile, bundle: true, platform: "node", format: "esm", logLevel: "error" });
-  return outfile;
-}
 
 /** @returns what the program prints, one value a line. */
 function run(program: string, ...given: readonly string[]): readonly unknown[] {
@@ -66,7 +58,7 @@ function tell(title: string, measures: readonly Measure[], bounds: { readonly se
 
 /** What an archive's large neighbour leaves in the process would count for the next one: each large one has a process of its own. */
 function archives(folder: string): boolean {
-  const program = bundle(folder, "../test/images/hostile-outcome.ts");
+  const program = singleFile(new URL("../test/images/hostile-outcome.ts", import.meta.url), folder);
   const wanted = ["*", ...largeCases().map(({ name }) => name)];
   const costs = MODES.flatMap((mode) => wanted.flatMap((name) => run(program, mode, name) as readonly Cost[]));
   if (costs.length !== MODES.length * allHostileCases().length) throw new Error(`${costs.length} archives were measured`);
@@ -75,7 +67,7 @@ function archives(folder: string): boolean {
 }
 
 function events(folder: string): boolean {
-  const [cost] = run(bundle(folder, "../test/report/million-events.ts")) as readonly TraceCost[];
+  const [cost] = run(singleFile(new URL("../test/report/million-events.ts", import.meta.url), folder)) as readonly TraceCost[];
   if (cost === undefined) throw new Error("no trace was written");
   const measures = [{ what: `${cost.events} events, ${(cost.characters / 1e6).toFixed(0)} MB of JSON`, ...cost }];
   return tell("events as a Chrome trace", measures, { seconds: TRACE_SECONDS, peak: TRACE_PEAK });

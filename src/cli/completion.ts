@@ -5,6 +5,7 @@
  */
 import type { Command } from "commander";
 import { Errno } from "../../sim/core/errno.ts";
+import { shellQuoted } from "../report/escape.ts";
 import { RULES } from "../report/rules.ts";
 import { COLUMN_NAMES } from "../scenario/metrics.ts";
 import { DRIVER_NAMES } from "../scenario/schema.ts";
@@ -132,14 +133,10 @@ complete -o filenames -F _cowlab cowlab
 `;
 }
 
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 function zsh(verbs: readonly Verb[]): string {
   const list = verbs
     .filter(({ path }) => !path.includes(" "))
-    .map(({ path, about }) => `    ${quoted(`${path}:${about.replaceAll(":", "\\:")}`)}`);
+    .map(({ path, about }) => `    ${shellQuoted(`${path}:${about.replaceAll(":", "\\:")}`)}`);
   return `#compdef cowlab
 _cowlab() {
   local -a verbs
@@ -171,14 +168,14 @@ function fish(verbs: readonly Verb[]): string {
     const below =
       words.length === 0 ? [] : [`complete -c cowlab -n "${here}; and not ${seen(words.join(" "))}" -f -a "${words.join(" ")}"`];
     return [
-      ...(second === undefined ? [`complete -c cowlab -n __fish_use_subcommand -f -a ${first} -d ${quoted(about)}`] : []),
+      ...(second === undefined ? [`complete -c cowlab -n __fish_use_subcommand -f -a ${first} -d ${shellQuoted(about)}`] : []),
       ...below,
       ...options.map(({ long, short, about: told }) => {
         const values = VALUES.find(({ option }) => option === `${path} ${long}` || option === long);
         const list = values?.words.join(" ") ?? "";
         const taken = values === undefined ? "" : ` -x -a "${values.several ? `(__fish_append , ${list})` : list}"`;
         const letter = short === undefined ? "" : ` -s ${short.slice(1)}`;
-        return `complete -c cowlab -n "${here}"${letter} -l ${long.slice(2)}${taken} -d ${quoted(told)}`;
+        return `complete -c cowlab -n "${here}"${letter} -l ${long.slice(2)}${taken} -d ${shellQuoted(told)}`;
       }),
     ];
   });

@@ -46,3 +46,8 @@ export function commandProperty(text: string): string {
 function encoded(unit: string): string {
   return `%${unit.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
+
+/** A text as one word of a POSIX shell. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

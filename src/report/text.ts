@@ -8,6 +8,7 @@ import { HOST_DEFAULTS } from "../scenario/host-options.ts";
 import { printable } from "../scenario/problem.ts";
 import { differingAnswers } from "./differing.ts";
 import { type DriverDocument, failedHard, type ScenarioDocument, titleOf } from "./document.ts";
+import { shellQuoted } from "./escape.ts";
 import { cellText, ranked, ratioCell } from "./rank.ts";
 import { type TableColumn, tableLines, textWidth, wrapped } from "./table.ts";
 import { subjectOf, whyLine } from "./why.ts";
@@ -134,7 +135,7 @@ export function failuresAlike(
 
 /** A path as one word of a shell. */
 function shellWord(path: string): string {
-  return /^[\w./:@%+,=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:@%+,=-]+$/.test(path) ? path : shellQuoted(path);
 }
 
 function failureLines(scenario: ScenarioDocument, soft: boolean, width: number): readonly string[] {

@@ -7,18 +7,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execPath } from "node:process";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { singleFile } from "../single-file.ts";
 
 const SEEDS = process.env["COWLAB_SEEDS"] ?? "7";
 const NODES = [execPath, ...(process.env["COWLAB_NODES"] ?? "").split(":").filter((path) => path !== "")];
 const folder = mkdtempSync(join(tmpdir(), "cowlab-seeds-"));
-const program = join(folder, "seeds.mjs");
+let program = "";
 
-beforeAll(async () => {
-  const entry = fileURLToPath(new URL("seeds-program.ts", import.meta.url));
-  await build({ entryPoints: [entry], outfile: program, bundle: true, platform: "node", format: "esm", logLevel: "silent" });
+beforeAll(() => {
+  program = singleFile(new URL("seeds-program.ts", import.meta.url), folder);
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -3,9 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
 import { afterAll, expect, test } from "vitest";
+import { singleFile } from "../single-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cowlab-hostile-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -19,10 +18,7 @@ test.skipIf(!hasStrace)(
   "nothing of this machine is opened for writing, or made (skipped where there is no strace)",
   { timeout: 300_000 },
   () => {
-    // One file of the program and all that it imports: each of its processes begins at once.
-    const program = join(folder, "hostile-outcome.mjs");
-    const source = fileURLToPath(new URL("hostile-outcome.ts", import.meta.url));
-    buildSync({ entryPoints: [source], outfile: program, bundle: true, platform: "node", format: "esm", logLevel: "error" });
+    const program = singleFile(new URL("hostile-outcome.ts", import.meta.url), folder);
     const calls =
       "open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mknod,mknodat";
     for (const names of STRACED) {

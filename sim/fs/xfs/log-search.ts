@@ -9,10 +9,10 @@ import { SECTOR_SIZE } from "./layout.ts";
 import { beginsRecord, type LogSectors, type SectorRun } from "./log-sectors.ts";
 import type { LogRecord } from "./records.ts";
 
-/** XLOG_MAX_ICLOGS, buffers of the largest size, which may all be under way at once (XLOG_TOTAL_REC_SHIFT). */
-const BUFFERS = 8;
+/** XLOG_MAX_ICLOGS: records that may be under way at once; below, in buffers of the largest size (XLOG_TOTAL_REC_SHIFT). */
+export const RECORDS_IN_FLIGHT = 8;
 const BUFFER_SECTORS_MAX: number = (256 * 1024) / SECTOR_SIZE;
-export const IN_FLIGHT_SECTORS: number = BUFFERS * BUFFER_SECTORS_MAX;
+export const IN_FLIGHT_SECTORS: number = RECORDS_IN_FLIGHT * BUFFER_SECTORS_MAX;
 /** "The beginning of the log was reached", which is no sector. */
 export const NOT_FOUND = -1;
 

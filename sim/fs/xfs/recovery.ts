@@ -6,12 +6,10 @@ import type { BlockDevice } from "../../block/device.ts";
 import { EBADMSG, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import { type Geometry, SECTOR_SIZE } from "./layout.ts";
 import { logBufferOf } from "./log.ts";
-import { type FoundRecord, IN_FLIGHT_SECTORS, isWhole, LogSearch, NOT_FOUND } from "./log-search.ts";
+import { type FoundRecord, IN_FLIGHT_SECTORS, isWhole, LogSearch, NOT_FOUND, RECORDS_IN_FLIGHT } from "./log-search.ts";
 import { LogSectors } from "./log-sectors.ts";
 import { type LoggedBuffer, type LogPlace, type LogRecord, writeRecord } from "./records.ts";
 
-/** XLOG_MAX_ICLOGS: records that may have been under way when the power failed. */
-const RECORDS_IN_FLIGHT = 8;
 /** Where a log begins that nothing was ever written to. */
 const BEGINNING: LogPlace = { cycle: 1, sector: 0 };
 
@@ -65,13 +63,19 @@ class Recovery {
     const head = this.#search.head();
     if (isErrno(head)) return head;
     if (head === undefined) return this.#neverWritten();
-    const found = this.#search.recordsBefore(head, head, 1);
+    const found = this.#lastBefore(head, head);
+    if (isErrno(found)) return found;
+    return found.clean ? this.#endsOf(found.last, head, head) : this.#verified(found.last, head);
+  }
+
+  /** The last record before a head, and whether it is an unmount record. */
+  #lastBefore(head: number, tail: number): { readonly last: FoundRecord; readonly clean: boolean } | Errno {
+    const found = this.#search.recordsBefore(head, tail, 1);
     if (isErrno(found)) return found;
     const [last] = found;
     if (last === undefined) return EUCLEAN;
     const clean = this.#unmounted(last, head);
-    if (isErrno(clean)) return clean;
-    return clean ? this.#endsOf(last, head, head) : this.#verified(last, head);
+    return isErrno(clean) ? clean : { last, clean };
   }
 
   /** The first sector is looked at once more before it is believed. */
@@ -103,12 +107,9 @@ class Recovery {
     if (isErrno(pass)) return pass;
     if (pass.torn === undefined) return this.#verifyTail(last, head, tail);
     const end = pass.torn.at;
-    const before = this.#search.recordsBefore(end, tail, 1);
-    if (isErrno(before)) return before;
-    const [whole] = before;
-    if (whole === undefined) return EUCLEAN;
-    const clean = this.#unmounted(whole, end);
-    if (isErrno(clean)) return clean;
+    const found = this.#lastBefore(end, tail);
+    if (isErrno(found)) return found;
+    const { last: whole, clean } = found;
     return clean ? this.#endsOf(whole, end, end) : this.#verifyTail(whole, end, whole.record.tail.sector);
   }
 

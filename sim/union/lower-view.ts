@@ -12,9 +12,9 @@
 import { assert } from "../core/assert.ts";
 import { EACCES, EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
-import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG, typeOf } from "../vfs/filesystem.ts";
 import { findInDataLayers } from "./data-layers.ts";
+import { Dcache } from "./dcache.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 import { type NamePlaces, placesIn } from "./name-places.ts";
@@ -38,7 +38,7 @@ export class LowerView {
   readonly dataLayers: readonly LayerDirectory[];
   readonly #rules: LayerRules;
   readonly #names: NameTable;
-  readonly #dentries = new DentryTable();
+  readonly #dentries = new Dcache();
   /** Where in the data-only layers a node's data are, as long as nobody has asked for them. */
   readonly #dataPaths = new Map<ViewNode, string>();
   readonly #nodes = new ViewNodes();
@@ -240,8 +240,8 @@ export class LowerView {
     const node = this.#run(directory, newSearch(name, path));
     if (isErrno(node)) return node;
     // That a name is absent is each mount's to remember; only what a redirect names is asked for here again and again.
-    if (node !== 0) this.#dentries.insert(directory, name, node);
-    else if (path !== undefined) this.#dentries.insert(directory, name, NEGATIVE);
+    if (node !== 0) this.#dentries.put(directory, name, node);
+    else if (path !== undefined) this.#dentries.put(directory, name, NEGATIVE);
     return node;
   }
 

@@ -9,8 +9,8 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name, NameTable } from "../core/names.ts";
-import { DentryTable } from "../vfs/dentry-table.ts";
 import { type FileSystem, type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
+import { Dcache } from "./dcache.ts";
 import type { ViewNode } from "./view-nodes.ts";
 
 /** The number of an inode of a union. */
@@ -93,7 +93,7 @@ interface NodeOwner {
 
 export class UnionNodes implements WalkedPaths {
   epoch = 0;
-  readonly dentries: DentryTable = new DentryTable();
+  readonly dentries: Dcache = new Dcache();
   readonly #view: LowerPlaces;
   readonly #owner: NodeOwner;
   #words = new Uint32Array(FIRST_ROWS * WIDTH);
@@ -274,9 +274,7 @@ export class UnionNodes implements WalkedPaths {
 
   /** Makes an entry lead to a node; an entry of this name is replaced, and must have been negative. */
   enter(directory: Node, name: Name, node: Node): void {
-    const row = this.dentries.find(directory, name);
-    if (row === 0) this.dentries.insert(directory, name, node);
-    else this.dentries.replace(row, node);
+    this.dentries.put(directory, name, node);
     this.#words[node * WIDTH + ENTRIES] = this.entriesOf(node) + 1;
     // Of several names, the one that went was the only one met so far.
     this.clear(node, IS_UNLINKED);
@@ -306,54 +304,34 @@ export class UnionNodes implements WalkedPaths {
 
   /** Notes that a name is absent: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. Precondition: it has no entry. */
   noteAbsent(directory: Node, name: Name, as: number): void {
-    this.dentries.insert(directory, name, as);
+    this.dentries.put(directory, name, as);
   }
 
   /** Makes an entry negative: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. The node it led to has one entry less. */
   leave(directory: Node, name: Name, as: number): void {
-    const row = this.dentries.find(directory, name);
-    if (row === 0) {
-      this.dentries.insert(directory, name, as);
-      return;
-    }
-    const node = this.dentries.child(row);
-    this.dentries.replace(row, as);
-    if (node < WHITEOUT_ENTRY) this.#lose(node);
+    const node = this.dentries.put(directory, name, as);
+    if (node !== 0 && node < WHITEOUT_ENTRY) this.#lose(node);
   }
 
   /** Ends an entry: what is at the name now is found out when it is asked for. The node it led to has one entry less. */
   forget(directory: Node, name: Name): void {
-    const row = this.dentries.find(directory, name);
-    if (row === 0) return;
-    const node = this.dentries.child(row);
-    this.dentries.remove(row);
-    if (node < WHITEOUT_ENTRY) this.#lose(node);
+    const node = this.dentries.remove(directory, name);
+    if (node !== 0 && node < WHITEOUT_ENTRY) this.#lose(node);
   }
 
   /** Puts the entry of a name under another one, in the place of what is there. */
   moveEntry(directory: Node, name: Name, toDirectory: Node, toName: Name): void {
-    const { dentries } = this;
-    const row = dentries.find(directory, name);
-    const node = dentries.child(row);
-    if (row === 0 || node >= WHITEOUT_ENTRY) throw new InvariantError(`directory ${directory} has no entry to move`);
-    const over = dentries.find(toDirectory, toName);
-    if (over === 0) dentries.move(row, toDirectory, toName);
-    else {
-      const replaced = dentries.child(over);
-      if (replaced < WHITEOUT_ENTRY) this.#lose(replaced);
-      dentries.replace(over, node);
-      dentries.remove(row);
-    }
+    const node = this.dentries.remove(directory, name);
+    if (node === 0 || node >= WHITEOUT_ENTRY) throw new InvariantError(`directory ${directory} has no entry to move`);
+    const replaced = this.dentries.put(toDirectory, toName, node);
+    if (replaced !== 0 && replaced < WHITEOUT_ENTRY) this.#lose(replaced);
     if (this.has(node, IS_DIRECTORY)) this.epoch = (this.epoch + 1) | 0;
     this.seeAs(node, toDirectory, toName);
   }
 
   /** Forgets the negative entries of a directory that goes. */
   forgetEntries(directory: Node): void {
-    for (let row = this.dentries.first(directory); row !== 0; row = this.dentries.first(directory)) {
-      assert(this.dentries.child(row) >= WHITEOUT_ENTRY, `directory ${directory} goes with an entry`);
-      this.dentries.remove(row);
-    }
+    this.dentries.clear(directory, (child) => assert(child >= WHITEOUT_ENTRY, `directory ${directory} goes with an entry`));
   }
 
   /** Where a node was last found, for events and logs. */

@@ -2,10 +2,9 @@
  * Directory entries of one filesystem: (directory, name) → child, in typed arrays.
  *
  * Each directory has a small hash table of its own, with open addressing, that holds the entries themselves. So a lookup touches one place of memory,
- * and calls that go through a directory find its entries near each other, in what the processor holds already. The tables are blocks of one array;
- * a directory that outgrows its block takes one of twice the size, and the old one serves another directory. Beside its slot an entry has a row:
- * whose it is, where its slot is, and its neighbours in a list that keeps the order in which a directory's entries were added. About 40 bytes an
- * entry, and 30 a directory that has any.
+ * and calls that go through a directory find its entries near each other, in what the processor holds already. The tables are blocks of one array
+ * (slot-blocks.ts). Beside its slot an entry has a row: whose it is, where its slot is, and its neighbours in a list that keeps the order in which a
+ * directory's entries were added. About 40 bytes an entry, and 30 a directory that has any.
  *
  * Interface: directories and children are whole numbers from 1 to 2^32 - 1; 0 means "none". A row stays the entry's number until it is
  * removed, also when its table grows or the entry moves: a filesystem may keep columns of its own beside it.
@@ -13,6 +12,7 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SHIFT, START } from "./dentry-heads.ts";
+import { FIRST_SHIFT, SlotBlocks, slotsFor } from "./slot-blocks.ts";
 
 /** The number of an entry; 0 is none. */
 export type DentryRow = number;
@@ -32,28 +32,13 @@ const PLACE = 1;
 const NEXT = 2;
 const PREVIOUS = 3;
 
-/** A directory's first block: four slots. */
-const SHIFT_FIRST = 30;
-/** NO_HEAD looks for everything in two slots that are never filled. */
-const NOTHING_WORDS: number = 2 * SLOT_WORDS;
-
 const FIRST_ROWS = 16;
-const FIRST_WORDS = 64;
 
 /** Spreads names over the slots. */
 const PRIME = 0x9e3779b1;
 
-/** How many slots there are where hashes are shifted so far. */
-function slotsFor(shift: number): number {
-  return (-1 >>> shift) + 1;
-}
-
 export class DentryTable {
-  #slots = new Uint32Array(FIRST_WORDS);
-  /** Where the part of #slots begins that was never used. */
-  #fresh: number = NOTHING_WORDS;
-  /** By shift: the first of the blocks that no directory has any more, each with the next one in its first word; 0: none. */
-  readonly #freeBlocks: Uint32Array = new Uint32Array(SHIFT_FIRST + 1);
+  readonly #slots = new SlotBlocks(SLOT_WORDS);
   #rows = new Uint32Array(FIRST_ROWS * ROW_WORDS);
   #capacity = FIRST_ROWS;
   /** Rows ever used, row 0 included. */
@@ -74,17 +59,17 @@ export class DentryTable {
 
   /** The entry's row, or 0. */
   find(directory: number, name: Name): DentryRow {
-    return this.#slots[this.#probe(this.#heads.of(directory), name) + ROW] as number;
+    return this.#slots.words[this.#probe(this.#heads.of(directory), name) + ROW] as number;
   }
 
   /** The child, or 0 when there is no such entry. */
   lookup(directory: number, name: Name): number {
-    return this.#slots[this.#probe(this.#heads.of(directory), name) + CHILD] as number;
+    return this.#slots.words[this.#probe(this.#heads.of(directory), name) + CHILD] as number;
   }
 
   /** The place of an entry, or the empty one where it would be. */
   #probe(head: Head, name: number): number {
-    const slots = this.#slots;
+    const slots = this.#slots.words;
     const start = this.#heads.words[head + START] as number;
     const shift = this.#heads.words[head + SHIFT] as number;
     const mask = -1 >>> shift;
@@ -98,10 +83,10 @@ export class DentryTable {
   }
 
   child(row: DentryRow): number {
-    return this.#slots[this.#placeOf(row) + CHILD] as number;
+    return this.#slots.words[this.#placeOf(row) + CHILD] as number;
   }
   name(row: DentryRow): Name {
-    return this.#slots[this.#placeOf(row) + NAME] as Name;
+    return this.#slots.words[this.#placeOf(row) + NAME] as Name;
   }
   directory(row: DentryRow): number {
     return this.#heads.words[(this.#rows[row * ROW_WORDS + HEAD] as number) + DIRECTORY] as number;
@@ -150,7 +135,7 @@ export class DentryTable {
 
   /** Gives an entry another child; its place in the order stays. */
   replace(row: DentryRow, child: number): void {
-    this.#slots[this.#placeOf(row) + CHILD] = child;
+    this.#slots.words[this.#placeOf(row) + CHILD] = child;
   }
 
   /** Ends an entry. */
@@ -176,7 +161,7 @@ export class DentryTable {
     if (count * 4 > slotsFor(heads[head + SHIFT] as number) * 3) this.#widen(head);
     heads[head + COUNT] = count;
     const place = this.#probe(head, name);
-    const slots = this.#slots;
+    const slots = this.#slots.words;
     slots[place + NAME] = name;
     slots[place + CHILD] = child;
     slots[place + ROW] = row;
@@ -208,21 +193,21 @@ export class DentryTable {
     const count = (heads[head + COUNT] as number) - 1;
     heads[head + COUNT] = count;
     if (count > 0) return;
-    this.#giveBlock(heads[head + START] as number, heads[head + SHIFT] as number);
+    this.#slots.give(heads[head + START] as number, heads[head + SHIFT] as number);
     this.#heads.end(head);
   }
 
   /** A directory gets its first block. */
   #begin(directory: number): Head {
     const head = this.#heads.add(directory);
-    this.#heads.words[head + START] = this.#takeBlock(SHIFT_FIRST);
-    this.#heads.words[head + SHIFT] = SHIFT_FIRST;
+    this.#heads.words[head + START] = this.#slots.take(FIRST_SHIFT);
+    this.#heads.words[head + SHIFT] = FIRST_SHIFT;
     return head;
   }
 
   /** Empties a slot and moves later ones of the cluster up, so that no probe meets a gap before its entry. */
   #emptySlot(head: Head, place: number): void {
-    const slots = this.#slots;
+    const slots = this.#slots.words;
     const start = this.#heads.words[head + START] as number;
     const shift = this.#heads.words[head + SHIFT] as number;
     const mask = -1 >>> shift;
@@ -251,9 +236,9 @@ export class DentryTable {
   #widen(head: Head): void {
     const start = this.#heads.words[head + START] as number;
     const shift = this.#heads.words[head + SHIFT] as number;
-    this.#heads.words[head + START] = this.#takeBlock(shift - 1);
+    this.#heads.words[head + START] = this.#slots.take(shift - 1);
     this.#heads.words[head + SHIFT] = shift - 1;
-    const slots = this.#slots;
+    const slots = this.#slots.words;
     for (let from = start, end = start + slotsFor(shift) * SLOT_WORDS; from < end; from += SLOT_WORDS) {
       const name = slots[from + NAME] as number;
       if (name === 0) continue;
@@ -264,37 +249,7 @@ export class DentryTable {
       slots[to + ROW] = row;
       this.#rows[row * ROW_WORDS + PLACE] = to;
     }
-    this.#giveBlock(start, shift);
-  }
-
-  /** A block of empty slots: one that was given back, half of a larger one, or a new one. */
-  #takeBlock(shift: number): number {
-    const free = this.#freeBlocks;
-    let from = shift;
-    while (from > 0 && free[from] === 0) from--;
-    const words = slotsFor(shift) * SLOT_WORDS;
-    if (from === 0) {
-      const start = this.#fresh;
-      this.#fresh = start + words;
-      if (this.#fresh > this.#slots.length) this.#growSlots();
-      return start;
-    }
-    const start = free[from] as number;
-    free[from] = this.#slots[start] as number;
-    for (; from < shift; from++) this.#giveBlock(start + slotsFor(from + 1) * SLOT_WORDS, from + 1);
-    this.#slots.fill(0, start, start + words);
-    return start;
-  }
-
-  #giveBlock(start: number, shift: number): void {
-    this.#slots[start] = this.#freeBlocks[shift] as number;
-    this.#freeBlocks[shift] = start;
-  }
-
-  #growSlots(): void {
-    const slots = new Uint32Array(Math.ceil(this.#fresh * 1.5));
-    slots.set(this.#slots);
-    this.#slots = slots;
+    this.#slots.give(start, shift);
   }
 
   #growRows(): void {
@@ -312,10 +267,7 @@ export class DentryTable {
     });
     assert(entries === this.#size, `${this.#size} dentries are counted, ${entries} found`);
     this.#heads.check();
-    assert(
-      this.#slots.subarray(0, NOTHING_WORDS).every((word) => word === 0),
-      "the table that nothing is in has an entry",
-    );
+    assert(this.#slots.isNothingEmpty, "the table that nothing is in has an entry");
   }
 
   /** @returns how many entries the directory has. */
@@ -326,8 +278,8 @@ export class DentryTable {
     const end = start + slotsFor(heads[head + SHIFT] as number) * SLOT_WORDS;
     let filled = 0;
     for (let place = start; place < end; place += SLOT_WORDS) {
-      const row = this.#slots[place + ROW] as number;
-      const name = this.#slots[place + NAME] as number;
+      const row = this.#slots.words[place + ROW] as number;
+      const name = this.#slots.words[place + NAME] as number;
       if ((row === 0) !== (name === 0)) throw new InvariantError(`a slot of directory ${directory} is half empty`);
       if (row === 0) continue;
       filled += 1;

@@ -162,11 +162,7 @@ function loseGone(aufs: Aufs, goes: readonly number[]): void {
   const { nodes } = aufs;
   const { dentries } = nodes;
   for (let directory = ROOT_NODE; directory < nodes.end; directory++) {
-    const rows: { readonly name: ReturnType<typeof dentries.name>; readonly child: Node }[] = [];
-    for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) {
-      rows.push({ name: dentries.name(row), child: dentries.child(row) });
-    }
-    for (const { name, child } of rows) {
+    for (const { name, child } of dentries.entries(directory)) {
       if (child >= WHITEOUT_ENTRY || dentries.lookup(directory, name) !== child) continue;
       const shown = nodes.has(child, IS_DIRECTORY) ? branchesOf(aufs, child) : branchesOf(aufs, child).slice(0, 1);
       if (shown.every((branch) => (goes[branch] as number) < 0)) loseEntry(aufs, directory, name, child);

@@ -16,9 +16,7 @@ export function loseEntry(aufs: Aufs, directory: Node, name: Name, child: Node):
 
 /** A directory is gone with all it holds. */
 export function loseEntries(aufs: Aufs, directory: Node): void {
-  const { dentries } = aufs.nodes;
-  for (let row = dentries.first(directory); row !== 0; row = dentries.first(directory)) {
-    const [name, child] = [dentries.name(row), dentries.child(row)];
+  for (const { name, child } of aufs.nodes.dentries.entries(directory)) {
     if (child >= WHITEOUT_ENTRY) aufs.nodes.forget(directory, name);
     else loseEntry(aufs, directory, name, child);
   }

@@ -22,11 +22,7 @@ export function refreshEntries(aufs: Aufs, directory: Node): void {
 
 /** Looks again for the entries of a directory whose own branches are known. */
 export function refreshBelow(aufs: Aufs, directory: Node): void {
-  const { dentries } = aufs.nodes;
-  const names: Name[] = [];
-  for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) names.push(dentries.name(row));
-  for (const name of names) {
-    const child = dentries.lookup(directory, name);
+  for (const { name, child } of aufs.nodes.dentries.entries(directory)) {
     if (child >= WHITEOUT_ENTRY) aufs.nodes.forget(directory, name);
     else refreshEntry(aufs, directory, name, child);
   }

@@ -211,10 +211,8 @@ function leaveLower(aufs: Aufs, directory: Node, branch: number): void {
   const { nodes } = aufs;
   if (aufs.tailOf(directory) === branch) return;
   aufs.cutBelow(directory, branch);
-  for (let row = nodes.dentries.first(directory); row !== 0; row = nodes.dentries.next(row)) {
-    const child = nodes.dentries.child(row);
+  for (const { name, child } of nodes.dentries.entries(directory)) {
     if (child >= WHITEOUT_ENTRY) continue;
-    const name = nodes.dentries.name(row);
     if (branchOfName(aufs, child, directory, name) <= branch) continue;
     // What is in a lower directory goes with it.
     if (nodes.has(child, IS_DIRECTORY)) loseEntries(aufs, child);

@@ -16,9 +16,8 @@ export function checkOverlay(overlay: Overlay): void {
   nodes.dentries.check();
   const entries = new Map<Node, number>();
   for (let directory = ROOT_NODE; directory < nodes.end; directory++) {
-    for (let row = nodes.dentries.first(directory); row !== 0; row = nodes.dentries.next(row)) {
-      const child = nodes.dentries.child(row);
-      checkEntry(overlay, directory, nodes.dentries.name(row), child);
+    for (const { name, child } of nodes.dentries.entries(directory)) {
+      checkEntry(overlay, directory, name, child);
       if (child < WHITEOUT_ENTRY) entries.set(child, (entries.get(child) ?? 0) + 1);
     }
   }

@@ -5,10 +5,11 @@
  */
 import { scenarioFiles } from "../node/files.ts";
 import { hasFailed, type ScenarioDocument, titleOf } from "../report/document.ts";
+import type { RunEvent } from "../scenario/run.ts";
 import { Progress } from "./console.ts";
-import { type EventSink, sinkFor } from "./events.ts";
+import { sinkFor } from "./events.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { Library, type Order, runOne, runOrders } from "./jobs.ts";
+import { Library, type Order, runOrders } from "./jobs.ts";
 import { Outputs } from "./outputs.ts";
 import { comparisonOf, driversOf, overridesOf, type ScenarioOptions, wholeNumber } from "./settings.ts";
 import { type Shard, seedFor, shardOf } from "./shard.ts";
@@ -64,13 +65,16 @@ export async function compare(
     failed ||= hasFailed(document);
     outputs.take(document);
   };
-  if (outputs.events.length > 0) {
-    const sinks = outputs.events.map(({ format, path }) => sinkFor(format, path, around.write));
-    runWithEvents(plan.orders, sinks, take);
-  } else {
-    const tell = (done: number, all: number): void => progress.show(`${done} of ${all} runs`);
-    await runOrders(plan.orders, { library: plan.library, overrides, jobs, progress: tell }, async (document) => take(document));
-  }
+  const sinks = outputs.events.map(({ format, path }) => sinkFor(format, path, around.write));
+  const hear = ({ loaded }: Order, event: RunEvent): void => {
+    for (const sink of sinks) sink.add(titleOf(loaded.scenario), event, loaded.scenario.host.device);
+  };
+  const tell = (done: number, all: number): void => progress.show(`${done} of ${all} runs`);
+  const onEvent = sinks.length === 0 ? undefined : hear;
+  await runOrders(plan.orders, { library: plan.library, overrides, jobs, progress: tell, onEvent }, async (document) =>
+    take(document),
+  );
+  for (const sink of sinks) sink.end();
   progress.clear();
   outputs.finish(shard.count === 1 ? {} : { shard: { ...shard, numbers: plan.numbers } });
   return failed ? EXIT.expectation : EXIT.ok;
@@ -103,18 +107,4 @@ async function planOf(
     }
   }
   return { orders, numbers, runs: number, library };
-}
-
-/** One after the other in this thread, since whoever listens must hear everything in order. */
-function runWithEvents(orders: readonly Order[], sinks: readonly EventSink[], take: (document: ScenarioDocument) => void): void {
-  for (const { loaded, drivers, seed } of orders) {
-    const title = titleOf(loaded.scenario);
-    const { device } = loaded.scenario.host;
-    take(
-      runOne(loaded, drivers, seed, (event) => {
-        for (const sink of sinks) sink.add(title, event, device);
-      }),
-    );
-  }
-  for (const sink of sinks) sink.end();
 }

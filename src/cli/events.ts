@@ -9,7 +9,7 @@ import { TraceWriter } from "../report/trace.ts";
 import type { RunEvent } from "../scenario/run.ts";
 
 /** Hears events of one scenario after the other. */
-export interface EventSink {
+interface EventSink {
   /** @param scenario - its title. @param disk - bytes of its disk */
   add(scenario: string, event: RunEvent, disk: number): void;
   end(): void;

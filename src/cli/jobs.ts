@@ -78,11 +78,15 @@ export class Library {
   }
 }
 
-/** Takes jobs until none is left. @param between - called after each job */
+/** Hears what happens in a job, by its number. */
+type Heard = (index: number, event: RunEvent) => void;
+
+/** Takes jobs until none is left. @param done - is given each job's result. @param heard - where somebody listens to the machines */
 export async function takeJobs(
   shared: Shared,
   library: Library,
   done: (finished: Finished) => Promise<void> | void,
+  heard?: Heard,
 ): Promise<void> {
   for (;;) {
     const index = Atomics.add(shared.next, 0, 1);
@@ -90,7 +94,8 @@ export async function takeJobs(
     if (task === undefined) return;
     const loaded = await loadedOf(task, library);
     if (loaded === undefined) throw new Error(`${task.path} has no combination ${task.combination}`);
-    await done({ index, document: runOne(loaded, [task.driver], task.seed) });
+    const onEvent = heard === undefined ? undefined : (event: RunEvent): void => heard(index, event);
+    await done({ index, document: runOne(loaded, [task.driver], task.seed, onEvent) });
   }
 }
 
@@ -111,8 +116,10 @@ function helpersFor(jobs: number, asked: number | undefined): number {
 export interface JobOptions {
   readonly library: Library;
   readonly overrides: Overrides;
-  /** Threads at most; default: one a core, but for one. */
+  /** Threads at most; default: one a core, but for one. Where somebody listens there is this one alone. */
   readonly jobs: number | undefined;
+  /** Hears everything that happens, one order after the other and each driver's by itself. */
+  readonly onEvent?: ((order: Order, event: RunEvent) => void) | undefined;
   /** Hears how many jobs are done. */
   readonly progress: (done: number, all: number) => void;
 }
@@ -155,8 +162,10 @@ export async function runOrders(
     await telling.run(tell);
   };
   const telling = new OneAtATime();
-  const helpers = startHelpers(helpersFor(tasks.length, options.jobs), shared, done);
-  await Promise.all([takeJobs(shared, options.library, done), ...helpers]);
+  const { onEvent } = options;
+  const heard: Heard | undefined = onEvent && ((index, event) => places[index] && onEvent(places[index].order, event));
+  const helpers = startHelpers(heard === undefined ? helpersFor(tasks.length, options.jobs) : 0, shared, done);
+  await Promise.all([takeJobs(shared, options.library, done, heard), ...helpers]);
   await telling.run(tell);
 }
 

@@ -21,10 +21,13 @@ function compilerFlags(): readonly string[] {
   return major === 12 || major === 13 ? [...plainly, "--invocation-count-for-turbofan=6000"] : [];
 }
 
-/** The version in the package.json above this file, in the sources as in the built package. */
+/** The version in the package.json above this file, in the sources as in the built package; "unknown" where this file was copied out of it. */
 function version(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
+  while (!existsSync(join(folder, "package.json"))) {
+    if (folder === dirname(folder)) return "unknown";
+    folder = dirname(folder);
+  }
   return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string }).version;
 }
 

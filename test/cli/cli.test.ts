@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -150,4 +151,53 @@ test("a file of results is there whole or not at all", () => {
   file.close();
   expect(readFileSync(path, "utf8")).toBe("new");
   expect(() => new WholeFile(folder)).toThrow(/EISDIR/);
+});
+
+/** A file whose runs last longer than any test: each is short, and there are many. */
+function endless(name: string): string {
+  const path = scenario(name, "{ result: ok }");
+  const numbers = Array.from({ length: 500 }, (_, at) => at).join(", ");
+  const text = readFileSync(path, "utf8").replace("images:", `matrix: { n: [${numbers}] }\nimages:`);
+  writeFileSync(path, `${text}  - { in: a, repeat: 20000, do: { stat: / } }\n`);
+  return path;
+}
+
+test.runIf(process.platform !== "win32").each(["SIGINT", "SIGTERM"] as const)(
+  "%s while a file of results is written ends the program by that signal, and leaves no part of the file",
+  async (signal) => {
+    const trace = join(folder, `${signal}.json`);
+    writeFileSync(trace, "old");
+    const child = spawn(process.execPath, [bundledProgram(), "run", endless(signal.toLowerCase()), "-o", `trace=${trace}`], {
+      cwd: ROOT,
+      stdio: "ignore",
+    });
+    const ended = once(child, "exit");
+    while (!existsSync(`${trace}.part`) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill(signal);
+    expect(await ended).toEqual([null, signal]);
+    expect(readdirSync(folder).filter((name) => name.startsWith(signal))).toEqual([`${signal}.json`]);
+    expect(readFileSync(trace, "utf8")).toBe("old");
+  },
+);
+
+test("a reader that goes away while a file of results is written leaves no part of it", () => {
+  const trace = join(folder, "left.json");
+  const words = [bundledProgram(), "run", endless("left"), "-o", `trace=${trace}`].map((word) => `"${word}"`).join(" ");
+  const { stdout } = spawnSync("bash", ["-c", `"${process.execPath}" ${words} | head -c 4`], { cwd: ROOT, encoding: "utf8" });
+  expect([stdout, readdirSync(folder).filter((name) => name.startsWith("left.json"))]).toEqual(["left", []]);
+});
+
+test("a copy of the program that no package.json stands above tells that its version is unknown", () => {
+  const copy = mkdtempSync(join(tmpdir(), "cowlab-alone-"));
+  try {
+    // Out of its package nothing says that a .js file is a module. The version is told before any other file is loaded.
+    copyFileSync(bundledProgram(), join(copy, "main.mjs"));
+    const { status, stdout } = spawnSync(process.execPath, [join(copy, "main.mjs"), "--version"], {
+      encoding: "utf8",
+      timeout: 10_000,
+    });
+    expect([status, stdout]).toEqual([0, "unknown\n"]);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 });

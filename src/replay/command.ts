@@ -28,7 +28,10 @@ export interface ReplayCommandOptions {
   readonly binds?: readonly string[];
 }
 
-/** What the command prints, and how it exits: 0 all agree, 4 a step differs, 2 a file is no trace, 70 an engine broke (the report names where). */
+/**
+ * What the command prints, and how it exits: 0 all agree, 4 a step differs or a trace cannot be run, 2 a file is no trace, 70 an engine broke (the
+ * report names where).
+ */
 export interface CommandResult {
   readonly text: string;
   readonly exitCode: 0 | 2 | 4 | 70;
@@ -64,7 +67,7 @@ export function runReplayCommand(paths: readonly string[], options: ReplayComman
     const result = replay(tracesOf(paths, options.files), { check: options.check === true, binds: options.binds ?? [] });
     const text = options.json === true ? replayJson(result) : replayText(result);
     if (result.broken.length > 0) return { text, exitCode: 70 };
-    return { text, exitCode: result.agree === result.steps ? 0 : 4 };
+    return { text, exitCode: result.agree === result.steps && result.notRun.length === 0 ? 0 : 4 };
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
     return { text: `${printable(error.message)}\n`, exitCode: 2 };

@@ -125,14 +125,23 @@ function countResults(trace: Trace): number {
   return trace.steps.filter(({ expected }) => expected !== undefined).length;
 }
 
-/** Steps of one trace that differ. A lab step that fails without a recorded result shows in the steps after it. */
-function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): { differing: Difference[]; bug?: Broken } {
+interface TraceRun {
+  readonly differing: Difference[];
+  readonly bug?: Broken;
+  /** Why a step without a recorded result could not be made, where no recorded one behind it shows that. */
+  readonly cannotRun?: string;
+}
+
+/** Steps of one trace that differ. A lab step that fails without a recorded result shows in the steps after it, where one of them has a result. */
+function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): TraceRun {
   const differing: Difference[] = [];
   let bug: Broken | undefined;
   let broken: Json | undefined;
+  let isSeen = false;
   for (const { line, step, expected } of trace.steps) {
     lab.host.events.step = line;
     let got = broken;
+    isSeen ||= broken !== undefined && expected !== undefined;
     if (broken === undefined) {
       const made = atLine(trace.file, line, () => tryStep(lab, step, options));
       got = made.got;
@@ -143,7 +152,8 @@ function runTrace(trace: Trace, lab: Lab, options: ReplayOptions): { differing: 
       differing.push({ file: trace.file, line, step, expected, got: got ?? null });
     }
   }
-  return bug === undefined ? { differing } : { differing, bug };
+  if (bug !== undefined) return { differing, bug };
+  return broken === undefined || isSeen ? { differing } : { differing, cannotRun: textOf(broken as Step, "failed") };
 }
 
 /** Replays a recording; where an engine breaks, it counts as one step that differs. */
@@ -172,6 +182,10 @@ export function replay(traces: Iterable<Trace | Recording>, options: ReplayOptio
   const differing: Difference[] = [];
   const broken: Broken[] = [];
   const notRun = new Map<string, { traces: number; steps: number }>();
+  const cannotRun = (what: string, results: number): void => {
+    const entry = notRun.get(what) ?? { traces: 0, steps: 0 };
+    notRun.set(what, { traces: entry.traces + 1, steps: entry.steps + results });
+  };
   for (const trace of traces) {
     count += 1;
     if ("run" in trace) {
@@ -191,10 +205,10 @@ export function replay(traces: Iterable<Trace | Recording>, options: ReplayOptio
       agree += results - found.differing.length;
       differing.push(...found.differing);
       if (found.bug !== undefined) broken.push(found.bug);
+      if (found.cannotRun !== undefined) cannotRun(`${header.target} on ${header.backing} (${found.cannotRun})`, 0);
       continue;
     }
-    const entry = notRun.get(lab.cannotRun) ?? { traces: 0, steps: 0 };
-    notRun.set(lab.cannotRun, { traces: entry.traces + 1, steps: entry.steps + results });
+    cannotRun(lab.cannotRun, results);
   }
   const missing = [...notRun].map(([what, entry]) => ({ what, ...entry }));
   return { traces: count, steps, agree, differing, notRun: missing, broken };

@@ -40,6 +40,21 @@ agree 0 of 1 steps in 1 traces
     });
   });
 
+  test("exits 4 for a trace without results that cannot be run, or not to its end", () => {
+    const header = '{"trace":1,"target":"unionfs","backing":"ext9"}';
+    expect(run({ f: [header, LAYER] })).toEqual({
+      text: "cannot run unionfs on ext9: 1 trace, 0 steps\nagree 0 of 0 steps in 1 traces\n",
+      exitCode: 4,
+    });
+    const layers = Array.from({ length: 140 }, (_, at) => `{"lab":"layer","name":"l${at + 1}","parent":"l${at}"}`);
+    const deep = run({ f: ['{"trace":1,"target":"overlay2","backing":"ext4"}', '{"lab":"layer","name":"l0"}', ...layers] });
+    expect(deep).toEqual({
+      text: "cannot run overlay2 on ext4 (max depth exceeded): 1 trace, 0 steps\nagree 0 of 0 steps in 1 traces\n",
+      exitCode: 4,
+    });
+    expect(run({ f: [HEADER, LAYER] }).exitCode).toBe(0);
+  });
+
   test("makes a step without a result and does not compare it", () => {
     const steps = [
       '{"on":"a","call":"mkdir","path":"/d"}',

@@ -4,7 +4,10 @@
  * Interface:
  * - Text goes to `write` in pieces as events come; `end` closes the document. Memory does not grow with the number of events.
  * - Times are virtual. Where nothing costs time, or two things happen at once, they stand a nanosecond apart in the order in which they happened.
- * - Calls are spans; device commands, copy-ups and whiteouts are marks; bytes written and blocks of the journal are counters.
+ * - Calls are spans; device commands, copy-ups and whiteouts are marks; bytes written and read are counters.
+ * - A call lasts a nanosecond at least, and one lies between it and the next: Perfetto makes whole nanoseconds of the microseconds by rounding, and
+ *   before by cutting off (CoerceToTs in its json_trace_tokenizer.cc), and drops a span that then begins before the one before it has ended
+ *   (slice_drop_overlapping_complete_event in slice_tracker.cc).
  */
 import type { SimEvent } from "../../sim/core/events.ts";
 import type { RunEvent } from "../scenario/run.ts";
@@ -34,13 +37,13 @@ export class TraceWriter {
   add(scenario: string, { driver, phase, step, stamped }: RunEvent): void {
     const process = this.#processOf(scenario, driver);
     const { event, now } = stamped;
-    const at = Math.max(now, process.last + 1);
+    const since = event.op === "call" ? Math.max(event.since, process.lastCall + 1) : 0;
+    const at = Math.max(now, process.last + 1, since + 1);
     process.last = at;
     const track = this.#track(process, trackOf(event));
     const where = `"pid":${track.pid},"tid":${track.tid}`;
     const args = `"phase":"${phase}"${step === undefined ? "" : `,"step":${step + 1}`}`;
     if (event.op === "call") {
-      const since = Math.min(Math.max(event.since, process.lastCall), at);
       process.lastCall = at;
       const words = `"args":{${args},"arguments":${JSON.stringify(event.arguments)},"result":${JSON.stringify(event.result)}}`;
       this.#put(

@@ -1,256 +1,89 @@
 /**
- * How long blocks become by LZ4 and LZJB: as long as what plain compressors make of them by the same rules (module/zfs/lz4.c, lzjb.c of OpenZFS 2.1), whose
- * bytes unpack to the block again.
+ * How long blocks become by LZ4 and LZJB: as long as OpenZFS's own code made the same blocks (test/oracle/zfs-compressors.py).
  */
-import fc from "fast-check";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { Random } from "../../sim/core/random.ts";
 import { compressedData, compressedLength, isAllZero, storedSize } from "../../sim/cow/zfs/compress.ts";
 import { lz4Length, lzjbLength } from "../../sim/cow/zfs/lz.ts";
-import { runs } from "../runs.ts";
 
-/** The bytes that LZ4 makes: sequences of a token, literals, a distance and a length. */
-function lz4(raw: Uint8Array): number[] {
-  const out: number[] = [];
-  const seen = new Map<number, number>();
-  const word = (at: number): number => new DataView(raw.buffer, raw.byteOffset).getUint32(at, true);
-  const hash = (at: number): number => Math.imul(word(at), 2_654_435_761) >>> 19;
-  const extra = (length: number): void => {
-    for (let left = length - 15; left >= 0; left -= 255) out.push(Math.min(left, 255));
-  };
-  const sequence = (from: number, to: number, match: { distance: number; length: number } | undefined): void => {
-    const [literals, matched] = [to - from, (match?.length ?? 4) - 4];
-    out.push((Math.min(literals, 15) << 4) | Math.min(matched, 15));
-    extra(literals);
-    out.push(...raw.subarray(from, to));
-    if (match === undefined) return;
-    out.push(match.distance & 255, match.distance >> 8);
-    extra(matched);
-  };
-  let [anchor, at, attempts] = [0, 0, 67];
-  while (at <= raw.length - 12) {
-    const [slot, here] = [hash(at), at];
-    const known = seen.get(slot);
-    seen.set(slot, at);
-    at += attempts++ >> 6;
-    if (known === undefined || here - known > 65_535 || word(known) !== word(here)) continue;
-    let begin = here;
-    const distance = here - known;
-    while (begin > anchor && begin > distance && raw[begin - 1] === raw[begin - 1 - distance]) begin--;
-    let end = here + 4;
-    while (end < raw.length - 5 && raw[end] === raw[end - distance]) end++;
-    sequence(anchor, begin, { distance, length: end - begin });
-    anchor = end;
-    [at, attempts] = [end, 67];
-    if (end <= raw.length - 12) seen.set(hash(end - 2), end - 2);
-  }
-  sequence(anchor, raw.length, undefined);
-  return out;
-}
+/** Seed, length, and how long LZ4 and LZJB made the block; 0: not compressed. */
+type Answer = readonly [seed: number, length: number, lz4: number, lzjb: number];
 
-function unpackLz4(packed: readonly number[]): number[] {
-  const out: number[] = [];
+const recorded = JSON.parse(readFileSync(new URL("../data/vectors/zfs-compressors.json", import.meta.url), "utf8")) as {
+  readonly blocks: readonly Answer[];
+};
+
+/** The recorder's block of a seed: stretches of letters, of what was told before, and of one byte. */
+function block(seed: number, length: number): Uint8Array {
+  let state = seed;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 16) % limit;
+  };
+  const alphabet = 2 + below(255);
+  const reach = 1 << (4 + below(13));
+  const longest = 1 << (2 + below(10));
+  const fresh = below(4);
+  const out = new Uint8Array(length + longest);
   let at = 0;
-  const next = (): number => packed[at++] as number;
-  const lengthFrom = (nibble: number): number => {
-    let length = nibble;
-    if (nibble === 15)
-      for (let more = 255; more === 255; ) {
-        more = next();
-        length += more;
-      }
-    return length;
-  };
-  while (at < packed.length) {
-    const token = next();
-    for (let left = lengthFrom(token >> 4); left > 0; left--) out.push(next());
-    if (at >= packed.length) break;
-    const distance = next() + next() * 256;
-    for (let left = lengthFrom(token & 15) + 4; left > 0; left--) out.push(out[out.length - distance] as number);
-  }
-  return out;
-}
-
-/** The bytes that LZJB makes: a map of eight bits before each eight items, an item a byte or a match of two bytes. */
-function lzjb(raw: Uint8Array): number[] {
-  const out: number[] = [];
-  const seen = new Map<number, number>();
-  let [map, bit] = [0, 8];
-  for (let at = 0; at < raw.length; bit++) {
-    if (bit === 8) {
-      [map, bit] = [out.length, 0];
-      out.push(0);
-    }
-    const three = (from: number): number =>
-      ((raw[from] as number) << 16) + ((raw[from + 1] as number) << 8) + (raw[from + 2] as number);
-    let length = 0;
-    let distance = 0;
-    if (at <= raw.length - 66) {
-      let hash = three(at);
-      hash += hash >> 9;
-      hash += hash >> 5;
-      const slot = hash & 1023;
-      distance = (at - (seen.get(slot) ?? 0)) & 1023;
-      seen.set(slot, at);
-      if (distance > 0 && distance <= at && three(at) === three(at - distance))
-        for (length = 3; length < 66 && raw[at + length] === raw[at + length - distance]; ) length++;
-    }
-    if (length === 0) out.push(raw[at++] as number);
-    else {
-      out[map] = (out[map] as number) | (1 << bit);
-      out.push(((length - 3) << 2) | (distance >> 8), distance & 255);
-      at += length;
+  while (at < length) {
+    const kind = below(6);
+    const end = at + 1 + below(longest);
+    if (kind < 1 + fresh || at === 0) while (at < end) out[at++] = below(alphabet);
+    else if (kind < 5) {
+      const back = 1 + below(Math.min(reach, at));
+      for (; at < end; at++) out[at] = out[at - back] as number;
+    } else {
+      out.fill(below(alphabet), at, end);
+      at = end;
     }
   }
-  return out;
+  return out.subarray(0, length);
 }
 
-function unpackLzjb(packed: readonly number[]): number[] {
-  const out: number[] = [];
-  let map = 0;
-  for (let at = 0, bit = 8; at < packed.length; bit++) {
-    if (bit === 8) {
-      [map, bit] = [packed[at++] as number, 0];
-    }
-    const first = packed[at++] as number;
-    if ((map & (1 << bit)) === 0) {
-      out.push(first);
-      continue;
-    }
-    const distance = ((first & 3) << 8) | (packed[at++] as number);
-    for (let left = (first >> 2) + 3; left > 0; left--) out.push(out[out.length - distance] as number);
-  }
-  return out;
-}
+const roomIn = (length: number): number => length - (length >> 3);
+const LENGTHS = [...new Set(recorded.blocks.map(([, length]) => length))];
+const LONG = LENGTHS.filter((length) => length >= 512);
+const SHORT = LENGTHS.filter((length) => length < 512);
 
-/** Bytes in which some stretches are told once more, near or far, and some are a byte over and over. */
-const BLOCK = fc
-  .array(
-    fc.record({
-      fresh: fc.uint8Array({ maxLength: 40 }),
-      back: fc.integer({ min: 1, max: 2000 }),
-      length: fc.integer({ min: 0, max: 300 }),
-      again: fc.integer({ min: 0, max: 3 }),
-    }),
-    { maxLength: 20, size: "max" },
-  )
-  .map((parts) => {
-    const bytes: number[] = [];
-    for (const { fresh, back, length, again } of parts) {
-      bytes.push(...fresh);
-      if (again > 0 && bytes.length > 0)
-        for (let n = 0; n < length; n++) bytes.push(bytes[Math.max(0, bytes.length - (again === 1 ? 1 : back))] as number);
-    }
-    return Uint8Array.from(bytes);
-  });
-
-function randomBytes(length: number, seed: number): Uint8Array {
-  const random = new Random(seed);
-  return Uint8Array.from({ length }, () => random.below(256));
-}
-
-/** A stretch of `length` random bytes that is told again `distance` behind itself. */
-function toldAgain(distance: number, length: number): Uint8Array {
-  const raw = randomBytes(distance + length + 64, distance);
-  raw.copyWithin(distance, 0, length);
-  return raw;
-}
-
-describe("LZ4", () => {
-  const expectAsLong = (raw: Uint8Array): void => {
-    const packed = lz4(raw);
-    expect(unpackLz4(packed)).toEqual([...raw]);
-    // ZFS writes the length before it.
-    expect(lz4Length(raw, raw.length)).toBe(4 + packed.length);
-  };
-
-  test("makes a block as long as its sequences are", () => {
-    fc.assert(
-      fc.property(BLOCK, (raw) => expectAsLong(raw)),
-      runs(40),
-    );
-  });
-
-  test.each([11, 12, 13, 14, 16, 17, 18, 19, 20, 22, 30, 33])(
-    "has a match in %i equal bytes as soon as its rules allow one",
-    (length) => {
-      expectAsLong(new Uint8Array(length).fill(7));
+describe.each([
+  ["LZ4", lz4Length, 2],
+  ["LZJB", lzjbLength, 3],
+] as const)("%s", (_, lengthOf, column) => {
+  test.each([["fewer than 40 bytes", SHORT] as const, ...LONG.map((length) => [`${length} bytes`, [length]] as const)])(
+    "makes blocks of %s as long as OpenZFS does, or leaves them as they are where it does",
+    (_words, lengths) => {
+      for (const [seed, length, ...made] of recorded.blocks.filter(([, length]) => lengths.includes(length)))
+        expect([seed, lengthOf(block(seed, length), length, roomIn(length))]).toEqual([seed, made[column - 2]]);
     },
   );
-
-  test.each([65_534, 65_535, 65_536])("reaches back 65,535 bytes: a stretch told again after %i", (distance) => {
-    // Told twice where it begins, so that the places which the search passes over do not matter.
-    const raw = toldAgain(distance, 900);
-    expect(lz4Length(raw, raw.length)).toBe(4 + lz4(raw).length);
-  });
-
-  test.each([269, 270, 271, 524, 525, 526])(
-    "tells the length of %i literals and of a match as long in further bytes",
-    (length) => {
-      expectAsLong(Uint8Array.from([...randomBytes(length, length), ...new Uint8Array(length + 10)]));
-    },
-  );
-
-  test("makes a block that ends in zeros as long as its sequences are, told where they begin or not", () => {
-    fc.assert(
-      fc.property(BLOCK, fc.integer({ min: 0, max: 600 }), (raw, zeros) => {
-        const whole = new Uint8Array(raw.length + zeros);
-        whole.set(raw);
-        const expected = 4 + lz4(whole).length;
-        expect(lz4Length(whole, whole.length, raw.length)).toBe(expected);
-        expect(lz4Length(whole, whole.length)).toBe(expected);
-      }),
-      runs(40),
-    );
-  });
 
   test("looks at the bytes from their place in the buffer on, and at none behind", () => {
-    const whole = randomBytes(600, 3);
-    whole.copyWithin(300, 50, 200);
-    const part = whole.subarray(50, 450);
-    expect(lz4Length(part, 300)).toBe(4 + lz4(whole.slice(50, 350)).length);
+    const part = new Uint8Array(600);
+    part.set(block(51_205, 512), 50);
+    part.fill(1, 562);
+    expect(lengthOf(part.subarray(50), 512, roomIn(512))).toBe(recorded.blocks.find(([seed]) => seed === 51_205)?.[column]);
   });
 });
 
-describe("LZJB", () => {
-  const expectAsLong = (raw: Uint8Array): void => {
-    const packed = lzjb(raw);
-    expect(unpackLzjb(packed)).toEqual([...raw]);
-    expect(lzjbLength(raw, raw.length)).toBe(packed.length);
-  };
-
-  test("makes a block as long as its items are", () => {
-    fc.assert(
-      fc.property(BLOCK, (raw) => expectAsLong(raw)),
-      runs(40),
-    );
-  });
-
-  test.each([65, 66, 67, 68, 130, 131, 132, 133, 134])(
-    "has matches of up to 66 bytes, none in the last 65: %i equal bytes",
-    (length) => {
-      expectAsLong(new Uint8Array(length).fill(7));
-      expectAsLong(new Uint8Array(length));
-    },
-  );
-
-  test.each([1022, 1023, 1024, 1025])("reaches back 1,023 bytes: a stretch told again after %i", (distance) => {
-    expectAsLong(toldAgain(distance, 200));
-  });
+test("LZ4 makes a block that ends in zeros as long, told where they begin or not", () => {
+  for (let zeros = 1; zeros < 600; zeros += 37) {
+    const whole = new Uint8Array(4096 + zeros);
+    whole.set(block(zeros, 4096));
+    const expected = lz4Length(whole, whole.length, whole.length);
+    expect([zeros, lz4Length(whole, whole.length, whole.length, 4096)]).toEqual([zeros, expected]);
+  }
 });
 
 describe("a compressed block", () => {
-  test.each(["lz4", "lzjb"] as const)("by %s is kept where it saves an eighth, and not a byte less", (how) => {
-    const packed = (raw: Uint8Array): number => (how === "lz4" ? 4 + lz4(raw).length : lzjb(raw).length);
-    const random = randomBytes(4096, 1);
-    const withRandom = (count: number): Uint8Array => Uint8Array.from(random, (byte, at) => (at < count ? byte : 0));
-    let count = how === "lz4" ? 3450 : 3050;
-    expect(packed(withRandom(count))).toBeLessThan(3584);
-    while (packed(withRandom(count + 1)) <= 3584) count += 1;
-    expect(compressedLength(withRandom(count), 4096, how)).toBe(packed(withRandom(count)));
-    expect(compressedLength(withRandom(count + 1), 4096, how)).toBe(4096);
-    expect(compressedLength(withRandom(count), 4096, "off")).toBe(4096);
+  test.each(["lz4", "lzjb"] as const)("by %s is kept where the compressor finds room in seven eighths, else as it was", (how) => {
+    for (const [seed, length, lz4, lzjb] of recorded.blocks) {
+      if (length !== 4096) continue;
+      const made = how === "lz4" ? lz4 : lzjb;
+      expect(compressedLength(block(seed, length), length, how)).toBe(made === 0 ? length : made);
+      expect(compressedLength(block(seed, length), length, "off")).toBe(length);
+    }
   });
 
   test("takes whole units of the device, and no more than it took before", () => {
@@ -279,7 +112,8 @@ describe("a compressed block", () => {
 
   test("of data is as long as the compressor makes it; what was compressed by somebody else stays as long as it is", () => {
     const text = Content.repeat(new TextEncoder().encode("again "), 4096);
-    const packed = 4 + lz4(text.toBytes()).length;
+    const packed = lz4Length(text.toBytes(), 4096, roomIn(4096));
+    expect(packed).toBeLessThan(100);
     expect([compressedData(text, "lz4"), compressedData(text, "off")]).toEqual([packed, 4096]);
     const record = Content.record({ kind: "x", length: 4096 });
     expect(

@@ -3,7 +3,7 @@
  */
 import type { Content } from "../../core/content.ts";
 import { alignUp } from "../../core/units.ts";
-import { lz4Length, lzjbLength } from "./lz.ts";
+import { lz4Length, lzjbLength, NOT_COMPRESSED } from "./lz.ts";
 
 export type Compression = "off" | "lzjb" | "lz4";
 
@@ -15,8 +15,9 @@ export const EMBEDDED_MAX = 112;
 /** Bytes that a compressor makes of a block, which is zeros from `used` on; the block's own size where it does not save an eighth. */
 export function compressedLength(raw: Uint8Array, length: number, how: Compression, used: number = length): number {
   if (how === "off") return length;
-  const made = how === "lz4" ? lz4Length(raw, length, used) : lzjbLength(raw, length);
-  return made > length - (length >> 3) ? length : made;
+  const room = length - (length >> 3);
+  const made = how === "lz4" ? lz4Length(raw, length, room, used) : lzjbLength(raw, length, room);
+  return made === NOT_COMPRESSED ? length : made;
 }
 
 /** A size on the device: whole units of `unit` bytes, and the block's own where that saves nothing. */

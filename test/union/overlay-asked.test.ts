@@ -1,6 +1,6 @@
 /**
  * Mounts of overlayfs over what hands have put into its layers, or over an upper and a work folder that were another mount's: each step with what
- * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json).
+ * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json, which test/kernel/overlay-asked.py records).
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -8,7 +8,17 @@ import { Content } from "../../sim/core/content.ts";
 import { ENOENT, isErrno } from "../../sim/core/errno.ts";
 import { k4_0 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
-import { newAttributes, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import {
+  newAttributes,
+  O_CREAT,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+} from "../../sim/vfs/filesystem.ts";
 import { must } from "./aufs-lab.ts";
 
 type Step = readonly [op: string, path: string, ...more: readonly (string | number)[]];
@@ -16,6 +26,12 @@ const CASES = JSON.parse(readFileSync(new URL("../data/overlay-asked.json", impo
   string,
   readonly (readonly [step: Step, told: string])[]
 >;
+
+const TYPES: ReadonlyMap<number, string> = new Map([
+  [S_IFDIR, "dir"],
+  [S_IFREG, "file"],
+  [S_IFCHR, "whiteout"],
+]);
 
 function prepared(): Host {
   const host = createHost();
@@ -83,10 +99,24 @@ function act(host: Host, [op, path, more = "", text = ""]: Step): string {
       return told(opened(O_RDONLY, (fd) => (task.read(fd, 100) as Content).toText()));
     case "rename":
       return told(task.rename(at, `/b${more}`));
+    case "link":
+      return told(task.link(at, `/b${more}`));
     case "unlink":
       return told(task.unlink(at));
+    case "rmdir":
+      return told(task.rmdir(at));
     case "chmod":
       return told(task.chmod(at, Number(more)));
+    case "type":
+    case "links": {
+      const of = task.lstat(at);
+      if (isErrno(of)) return of.code;
+      return op === "links" ? `${of.nlink}` : (TYPES.get(of.mode & S_IFMT) ?? "");
+    }
+    case "getx": {
+      const value = task.lgetxattr(at, String(more));
+      return isErrno(value) ? value.code : new TextDecoder().decode(value);
+    }
     default:
       throw new Error(`no step ${op}`);
   }

@@ -5,7 +5,7 @@ import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
 import { ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
-import type { AttributeChange, Attributes, StatFs } from "../../vfs/filesystem.ts";
+import type { AttributeChange, Attributes, FileSystem, Inode, StatFs } from "../../vfs/filesystem.ts";
 import type { AclChange } from "../../vfs/posix-acl.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -24,40 +24,50 @@ export function getattr(aufs: Aufs, node: Node, into: Attributes): Errno | undef
   if (aufs.displaced > 0) aufs.settle(node);
   into.device = aufs.device;
   into.inodeNumber = aufs.numberOf(node);
-  if (nodes.has(node, IS_DIRECTORY)) into.nlink += linksBelow(aufs, node);
-  else into.nlink = aufs.linkCounts.get(node) ?? into.nlink;
+  if (nodes.has(node, IS_DIRECTORY)) {
+    const below = linksBelow(aufs, node);
+    if (isErrno(below)) return below;
+    into.nlink += below;
+  } else into.nlink = aufs.linkCounts.get(node) ?? into.nlink;
   return undefined;
 }
 
 /** What the directories below the one that shows add to its links: the subdirectories that each has (C9). */
-function linksBelow(aufs: Aufs, node: Node): number {
+function linksBelow(aufs: Aufs, node: Node): number | Errno {
   const { nodes, lowerLinks } = aufs;
   const above = linksOnUppers(aufs, node);
   const lower = nodes.lowerOf(node);
-  if (lower === 0) return above;
+  if (lower === 0 || isErrno(above)) return above;
   let sum = lowerLinks.get(lower);
   if (sum === undefined) {
     sum = 0;
     for (const { fs, inode } of aufs.view.stackOf(lower)) {
-      fs.getattr(inode, aufs.otherAttributes);
-      sum += aufs.otherAttributes.nlink - OWN_LINKS;
+      const links = subdirectories(aufs, fs, inode);
+      if (isErrno(links)) return links;
+      sum += links;
     }
     lowerLinks.set(lower, sum);
   }
   if (nodes.hasUpper(node)) return above + sum;
   // The topmost one's own count is in stat already.
-  aufs.fsOf(node).getattr(aufs.inodeOf(node), aufs.otherAttributes);
-  return sum - (aufs.otherAttributes.nlink - OWN_LINKS);
+  const own = subdirectories(aufs, aufs.fsOf(node), aufs.inodeOf(node));
+  return isErrno(own) ? own : sum - own;
+}
+
+/** How many subdirectories a branch's directory counts. */
+function subdirectories(aufs: Aufs, fs: FileSystem, inode: Inode): number | Errno {
+  return fs.getattr(inode, aufs.otherAttributes) ?? aufs.otherAttributes.nlink - OWN_LINKS;
 }
 
 /** The same of the upper branches below its own. */
-function linksOnUppers(aufs: Aufs, node: Node): number {
+function linksOnUppers(aufs: Aufs, node: Node): number | Errno {
   let sum = 0;
   for (let branch = aufs.branchOf(node) + 1; branch < aufs.uppers.length; branch++) {
     const inode = aufs.inodeOn(node, branch);
     if (inode === undefined) continue;
-    aufs.upperAt(branch).fs.getattr(inode, aufs.otherAttributes);
-    sum += aufs.otherAttributes.nlink - OWN_LINKS;
+    const links = subdirectories(aufs, aufs.upperAt(branch).fs, inode);
+    if (isErrno(links)) return links;
+    sum += links;
   }
   return sum;
 }

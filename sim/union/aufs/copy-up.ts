@@ -5,7 +5,7 @@
  * Interface: order of one copy: a passing name in its directory, data, xattrs, owner, mode and times, then the name in its place. The directory
  * that receives it gets a new mtime (C1). A failure leaves nothing of the object; parents that were copied before stay.
  */
-import { EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -261,7 +261,7 @@ function copyFileData(aufs: Aufs, upper: MountedBranch, source: Source, inode: I
 function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
   // A filesystem without xattrs has none to copy.
-  if (isErrno(list)) return undefined;
+  if (isErrno(list)) return list === ENOTSUP ? undefined : list;
   for (const name of list) {
     const failed = copyXattr(upper, source, inode, name);
     if (failed !== undefined && !upper.permission.ignoredXattrs.has(xattrClass(name))) return failed;

@@ -109,13 +109,14 @@ function meet(aufs: Aufs, directory: Node, name: Name): Node | Errno {
     return ENOENT;
   }
   const node = nodeOf(aufs, found);
+  if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
   if (aufs.options.udba !== undefined) keep(aufs, node);
   return node;
 }
 
 /** The node of what a search found: a new one, unless names of one inode in one branch lead to it. */
-function nodeOf(aufs: Aufs, found: Found): Node {
+function nodeOf(aufs: Aufs, found: Found): Node | Errno {
   if (found.branch >= 0) return upperNode(aufs, found);
   return found.isDirectory ? lowerDirectory(aufs, found.lower) : lowerObject(aufs, found.lower);
 }
@@ -130,9 +131,10 @@ function lowerDirectory({ nodes }: Aufs, lower: ViewNode): Node {
  * The node of a lower object that is no directory: names of one inode in one branch are one node (au_new_inode by xino), unless copy-up may
  * part them (noplink).
  */
-function lowerObject(aufs: Aufs, lower: ViewNode): Node {
+function lowerObject(aufs: Aufs, lower: ViewNode): Node | Errno {
   const { nodes, view, attributes } = aufs;
-  view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
+  const failed = view.fsOf(lower).getattr(view.inodeOf(lower), attributes);
+  if (failed !== undefined) return failed;
   if (attributes.nlink === 1 || !aufs.options.plink) {
     const node = nodes.add(NO_UPPER, lower, 0);
     nodes.setType(node, attributes.mode);
@@ -150,11 +152,12 @@ function lowerObject(aufs: Aufs, lower: ViewNode): Node {
   return node;
 }
 
-function upperNode(aufs: Aufs, found: Found): Node {
+function upperNode(aufs: Aufs, found: Found): Node | Errno {
   const { nodes, attributes } = aufs;
   const { branch, inode } = found;
   const upper = aufs.upperAt(branch);
-  upper.fs.getattr(inode, attributes);
+  const failed = upper.fs.getattr(inode, attributes);
+  if (failed !== undefined) return failed;
   const { mode, nlink } = attributes;
   let node: Node;
   if (found.isDirectory) {

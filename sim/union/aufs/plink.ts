@@ -21,9 +21,9 @@ export function addPseudoLink(aufs: Aufs, node: Node, links: number): void {
   if (pseudoLinks === undefined) return;
   const { fs } = aufs.upperAt(branch);
   const inode = nodes.upperOf(node);
-  fs.getattr(inode, aufs.otherAttributes);
-  const name = aufs.names.intern(`${aufs.numberOf(node)}.${aufs.otherAttributes.inodeNumber}`);
-  fs.link(inode, pseudoLinks, name);
+  if (fs.getattr(inode, aufs.otherAttributes) === undefined) {
+    fs.link(inode, pseudoLinks, aufs.names.intern(`${aufs.numberOf(node)}.${aufs.otherAttributes.inodeNumber}`));
+  }
   aufs.linkCounts.set(node, links);
   // Kept until the mount ends, so that a name that is met later is known to be its.
   if (!nodes.has(node, IS_PSEUDO_LINKED)) nodes.hold(node);

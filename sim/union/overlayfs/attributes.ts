@@ -4,7 +4,7 @@
 import { EINVAL, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
-import type { AttributeChange, Attributes, FileSystem, Inode } from "../../vfs/filesystem.ts";
+import type { AttributeChange, Attributes, FileSystem } from "../../vfs/filesystem.ts";
 import { isBareNamespace } from "../../vfs/xattr.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -26,10 +26,14 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
   if ((flags & HAS_ORIGIN) !== 0 && nodes.hasUpper(node) && (!isDirectory || overlay.sameFilesystem)) {
     const lower = nodes.lowerOf(node);
     numbered = overlay.view.fsOf(lower);
-    into.inodeNumber = realNumberOf(overlay, numbered, overlay.view.inodeOf(lower));
+    const unread = numbered.getattr(overlay.view.inodeOf(lower), overlay.otherAttributes);
+    if (unread !== undefined) return unread;
+    into.inodeNumber = overlay.otherAttributes.inodeNumber;
   }
   if ((flags & (IS_METACOPY | IS_STACKED)) !== 0) {
-    into.blocks = dataBlocksOf(overlay, node, into.size);
+    const blocks = dataBlocksOf(overlay, node, into.size);
+    if (isErrno(blocks)) return blocks;
+    into.blocks = blocks;
   }
   if ((flags & IS_INDEXED) !== 0) into.nlink = linksOf(overlay, node, into.nlink);
   if (overlay.sameFilesystem) into.device = overlay.device;
@@ -40,16 +44,10 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
 }
 
 /** st_blocks of a file whose data are below; guessed from its size until the data are found (ovl_getattr). */
-function dataBlocksOf(overlay: Overlay, node: Node, size: number): number {
+function dataBlocksOf(overlay: Overlay, node: Node, size: number): number | Errno {
   if (!overlay.view.knowsData(overlay.nodes.lowerOf(node))) return Math.ceil(size / PAGE_SIZE) * (PAGE_SIZE / 512);
-  overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
-  return overlay.otherAttributes.blocks;
-}
-
-function realNumberOf(overlay: Overlay, fs: FileSystem, inode: Inode): InodeNumber {
-  const { otherAttributes } = overlay;
-  fs.getattr(inode, otherAttributes);
-  return otherAttributes.inodeNumber;
+  const failed = overlay.dataFsOf(node).getattr(overlay.dataInodeOf(node), overlay.otherAttributes);
+  return failed ?? overlay.otherAttributes.blocks;
 }
 
 /** st_ino as stat would show it (d_ino of a directory entry). */

@@ -170,7 +170,9 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
   const { nodes, writable: upper, xattrs } = overlay;
   const before = overlay.redirects.get(moved.node);
-  const byName = sameDirectory && !isLowerHardLink(overlay, moved.node);
+  const several = sameDirectory && isLowerHardLink(overlay, moved.node);
+  if (isErrno(several)) return several;
+  const byName = sameDirectory && !several;
   if (before !== undefined && (byName || before.startsWith("/"))) return undefined;
   const redirect = byName ? overlay.names.text(moved.name) : lowerPath(overlay, moved);
   if (utf8Length(redirect) > REDIRECT_MAX) return EXDEV;
@@ -183,12 +185,11 @@ export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean
 }
 
 /** Whether names in several directories may come to need the redirect. */
-function isLowerHardLink(overlay: Overlay, node: Node): boolean {
+function isLowerHardLink(overlay: Overlay, node: Node): boolean | Errno {
   const { nodes, view, otherAttributes } = overlay;
   if (nodes.has(node, IS_DIRECTORY)) return false;
   const lower = nodes.lowerOf(node);
-  view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes);
-  return otherAttributes.nlink > 1;
+  return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink > 1;
 }
 
 /** The path by which the lower layers know an object: its own, with the redirects on the way in their places. */

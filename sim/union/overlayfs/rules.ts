@@ -2,7 +2,7 @@
  * What overlayfs finds in its layers: whiteouts are character devices 0:0, opaque directories and redirects are xattrs
  * (union.md 1.2 to 1.5; fs/overlayfs/namei.c, util.c).
  */
-import { EINVAL, EIO, ENAMETOOLONG, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, EIO, ENAMETOOLONG, ENODATA, ENOENT, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import {
   type Attributes,
@@ -52,15 +52,14 @@ export class OverlayRules implements LayerRules {
   probe(fs: FileSystem, directory: Inode, name: Name): number | Errno {
     const found = fs.lookup(directory, name);
     if (isErrno(found)) return found === ENOENT || found === ENAMETOOLONG ? ABSENT : found;
-    return this.isWhiteout(fs, found, fs.mode(found) & S_IFMT) ? WHITEOUT : found;
+    const isWhiteout = this.isWhiteout(fs, found, fs.mode(found) & S_IFMT);
+    if (isErrno(isWhiteout)) return isWhiteout;
+    return isWhiteout ? WHITEOUT : found;
   }
 
   /** Whether an inode of a layer is a whiteout. @param type - its type bits. */
-  isWhiteout(fs: FileSystem, inode: Inode, type: number): boolean {
-    if (type === S_IFCHR) {
-      fs.getattr(inode, this.#attributes);
-      return this.#attributes.rdev === 0;
-    }
+  isWhiteout(fs: FileSystem, inode: Inode, type: number): boolean | Errno {
+    if (type === S_IFCHR) return fs.getattr(inode, this.#attributes) ?? this.#attributes.rdev === 0;
     if (type !== S_IFREG || !this.#xattrWhiteouts || fs.size(inode) !== 0) return false;
     return !isErrno(fs.getxattr(inode, this.#xattrs.whiteout));
   }
@@ -75,12 +74,13 @@ export class OverlayRules implements LayerRules {
   redirectOf(fs: FileSystem, inode: Inode): string | undefined | Errno {
     if (this.#follow === "ignore") return undefined;
     const value = fs.getxattr(inode, this.#xattrs.redirect);
-    return isErrno(value) ? undefined : pathOf(value);
+    if (isErrno(value)) return isNone(value) ? undefined : value;
+    return pathOf(value);
   }
 
   lacksData(fs: FileSystem, inode: Inode): boolean | Errno {
     const value = fs.getxattr(inode, this.#xattrs.metacopy);
-    if (isErrno(value)) return false;
+    if (isErrno(value)) return isNone(value) ? false : value;
     return value.length === 0 || value.length >= METACOPY_HEAD ? true : EIO;
   }
 
@@ -96,9 +96,14 @@ export class OverlayRules implements LayerRules {
         return;
       }
       const inode = fs.lookup(directory, name);
-      visit(name, inodeNumber, type, !isErrno(inode) && this.isWhiteout(fs, inode, type));
+      visit(name, inodeNumber, type, !isErrno(inode) && this.isWhiteout(fs, inode, type) === true);
     });
   }
+}
+
+/** Whether an xattr could not be read since there is none: other errors end a lookup (ovl_get_redirect_xattr, ovl_check_metacopy_xattr). */
+function isNone(errno: Errno): boolean {
+  return errno === ENODATA || errno === ENOTSUP;
 }
 
 /** The value of a redirect: a relative one is one name; no part of an absolute one is empty. */

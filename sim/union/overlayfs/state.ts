@@ -245,12 +245,15 @@ export class Overlay {
     return this.nodes.hasUpper(node) || this.view.depthOf(lower) > 1;
   }
 
-  /** Whether some lower layer shows something at a name of a directory, so that taking it away needs a whiteout. */
+  /**
+   * Whether some lower layer shows something at a name of a directory, so that taking it away needs a whiteout; also what cannot be looked up, for all
+   * that is known is that something may be there (ovl_lower_positive).
+   */
   lowerHas(directory: Node, name: Name): boolean {
     const lower = this.nodes.lowerOf(directory);
     if (lower === 0) return false;
     const found = this.view.lookup(lower, name);
-    return typeof found === "number" && found !== 0;
+    return found !== 0;
   }
 
   /**

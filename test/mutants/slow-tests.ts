@@ -12,5 +12,4 @@ export const SLOW: readonly string[] = [
   "test/thin/large-image.test.ts",
   "test/thin/metadata-faults.test.ts",
   "test/thin/model.test.ts",
-  "test/union/faults.test.ts",
 ];

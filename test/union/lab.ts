@@ -1,14 +1,12 @@
 /**
- * A small lab for the rules of unions: layers as folders of one tmpfs, containers as overlay mounts over them, and the steps of a trace
- * made on them.
+ * A small lab for the rules of unions: layers as folders of one tmpfs, and containers as overlay mounts over them.
  */
-import { readFileSync } from "node:fs";
 import { Clock } from "../../sim/core/clock.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { EventStream } from "../../sim/core/events.ts";
 import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
 import { NameTable } from "../../sim/core/names.ts";
-import { deviceNumber, milliseconds } from "../../sim/core/units.ts";
+import { deviceNumber } from "../../sim/core/units.ts";
 import { Tmpfs } from "../../sim/fs/tmpfs.ts";
 import type { LayerDirectory } from "../../sim/union/layer.ts";
 import { LowerViews } from "../../sim/union/lower-views.ts";
@@ -20,10 +18,8 @@ import { type FileSystem, type Inode, newAttributes, S_IFCHR, S_IFDIR, S_IFMT } 
 import { PageCache } from "../../sim/vfs/page-cache.ts";
 import { Task } from "../../sim/vfs/task.ts";
 import { Vfs } from "../../sim/vfs/vfs.ts";
-import { perform } from "../../src/calls/perform.ts";
 import { CallSession } from "../../src/calls/session.ts";
 import { bytesText, compareTexts, typeName } from "../../src/calls/show.ts";
-import type { Step } from "../../src/calls/step.ts";
 
 const MEMORY_PAGES = 65_536;
 const MARKS = ["opaque", "redirect", "metacopy", "whiteout"];
@@ -126,69 +122,7 @@ export class UnionLab implements OverlayHost {
     return rows.sort(([one], [other]) => compareTexts(one, other));
   }
 
-  /** Makes a step. @returns its result in the form of the traces, or nothing for a lab step without one. */
-  step(step: Step): unknown {
-    const { lab, name, parent, raw } = step as Record<string, unknown>;
-    switch (lab) {
-      case "layer":
-      case "container":
-        this.add(name as string, parent as string | undefined, raw === true);
-        return undefined;
-      case "upper":
-        return { value: this.upper(name as string) };
-      case "tick":
-        this.clock.advance(milliseconds((step as Record<string, number>)["ms"] ?? 0));
-        return undefined;
-      case undefined:
-        return perform(this.tree((step as Record<string, string>)["on"] ?? "").session, step);
-      default:
-        return undefined;
-    }
-  }
-
   check(): void {
     for (const { overlay } of this.trees.values()) overlay?.check();
   }
-}
-
-/** A step whose result differs. */
-export interface Difference {
-  readonly line: number;
-  readonly step: string;
-  readonly kernel: string;
-  readonly here: string;
-}
-
-/** Replays a trace file; tells the steps that differ. @param checks - whether the engine is checked after each step. */
-export function replay(file: string, checks = false): { steps: number; differences: Difference[] } {
-  const lines = readFileSync(file, "utf8").trim().split("\n");
-  const header = JSON.parse(lines[0] ?? "{}") as { mountOptions?: string };
-  const lab = new UnionLab(header.mountOptions ?? "");
-  const differences: Difference[] = [];
-  let steps = 0;
-  for (const [index, line] of lines.entries()) {
-    if (index === 0) continue;
-    const { result, ...step } = JSON.parse(line) as Step & { result?: unknown };
-    const here = lab.step(step as Step);
-    if (checks) lab.check();
-    if (result === undefined) continue;
-    steps += 1;
-    const kernel = canonical(result);
-    if (kernel !== canonical(here)) {
-      differences.push({ line: index + 1, step: JSON.stringify(step), kernel, here: canonical(here) });
-    }
-  }
-  return { steps, differences };
-}
-
-/** JSON with sorted keys. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    // Times are beyond 2^53: a trace's reader has rounded them.
-    typeof inner === "bigint"
-      ? Number(inner)
-      : typeof inner === "object" && inner !== null && !Array.isArray(inner)
-        ? Object.fromEntries(Object.entries(inner).sort(([one], [other]) => compareTexts(one, other)))
-        : inner,
-  );
 }

@@ -1,5 +1,5 @@
 /**
- * The inodes and directory entries of one union mount: rows of words, about 60 bytes for an inode with one name.
+ * The inodes and directory entries of one union mount: rows of words, about 50 bytes for an inode with one name.
  *
  * Words: a *node* is an inode of the union, a whole number from 1 (the root) on; its *upper* is the writable layer's inode, its *lower* a node of
  * the LowerView. A *negative* entry is a name known to be absent; WHITEOUT_ENTRY is one that a whiteout of the upper layer covers.

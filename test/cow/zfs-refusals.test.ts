@@ -140,6 +140,16 @@ describe("commands", () => {
       "cannot set property for 'tank': size is less than current used or reserved space",
     ],
     [
+      "create with a reservation that there is no room for",
+      () => zfsCreate(pool, "tank/new", { reservation: "1T" }),
+      "cannot create 'tank/new': out of space",
+    ],
+    [
+      "clone with a reservation that there is no room for",
+      () => zfsClone(pool, "tank/a@s", "tank/new", { refreservation: "1T" }),
+      "cannot create 'tank/new': out of space",
+    ],
+    [
       "set of a reservation that there is no room for",
       () => zfsSet(pool, "reservation", "1T", "tank/a"),
       "cannot set property for 'tank/a': size is greater than available space",

@@ -19,6 +19,9 @@ const WRONG_CHARACTER = /[^A-Za-z0-9_\-.: /@]/u;
 /** Where nothing stands before, behind or between delimiters. */
 const EMPTY_COMPONENT = /(?:^|[/@])(?:[/@]|$)/;
 
+/** Properties that promise room. */
+const RESERVATION = /^(?:ref)?reservation$/;
+
 type Properties = Readonly<Record<string, string>>;
 
 /**
@@ -99,6 +102,15 @@ function keptProperties(properties: Properties, doing: string): [string, string]
   return kept;
 }
 
+/**
+ * Whether what a dataset is promised when it is made is there: its properties are set behind its creation, which is taken back when one cannot be
+ * (zfs_ioc_create, zfs_set_prop_nvlist; libzfs tells any ENOSPC of it as "out of space").
+ */
+function canPromise(pool: Pool, parent: Directory, kept: readonly (readonly [string, string])[]): boolean {
+  const most = Math.max(0, pool.free(parent));
+  return kept.every(([name, value]) => !RESERVATION.test(name) || Number(value) <= most);
+}
+
 function badValue(doing: string, name: string, value: string): string {
   if (name === "recordsize") return `${doing}: 'recordsize' must be power of 2 from 512B to 1M`;
   const isSize = /quota|reservation/.test(name);
@@ -113,6 +125,7 @@ export function zfsCreate(pool: Pool, path: string, properties: Properties = {})
   if (typeof place === "string") return place;
   const kept = keptProperties(properties, doing);
   if (typeof kept === "string") return kept;
+  if (!canPromise(pool, place.parent, kept)) return `${doing}: out of space`;
   createFilesystem(pool, place.name, place.parent, kept);
   return suspended(pool, doing);
 }
@@ -153,6 +166,7 @@ export function zfsClone(pool: Pool, origin: string, path: string, properties: P
   if (typeof place === "string") return place;
   const kept = keptProperties(properties, doing);
   if (typeof kept === "string") return kept;
+  if (!canPromise(pool, place.parent, kept)) return `${doing}: out of space`;
   createClone(pool, snapshot, place, kept);
   return suspended(pool, doing);
 }
@@ -219,8 +233,7 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   const limit = Number(kept);
   if (limit > 0 && limit < leastLimit(directory, name)) return `${doing}: size is less than current used or reserved space`;
   const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
-  if (/reservation/.test(name) && more > Math.max(0, pool.free(directory)))
-    return `${doing}: size is greater than available space`;
+  if (RESERVATION.test(name) && more > Math.max(0, pool.free(directory))) return `${doing}: size is greater than available space`;
   setProperty(pool, directory, name, kept);
   return suspended(pool, doing);
 }

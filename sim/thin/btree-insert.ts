@@ -163,26 +163,16 @@ function descend(spine: Spine, root: number, type: ValueType, key: number, index
   }
 }
 
+/** Whether a node's entry at `index` is the key's. */
 function isAt(words: Uint32Array, index: number, key: number): boolean {
   return index < countOf(words) && keyAt(words, index) === key;
 }
 
-/** Puts a value into a leaf that has room, where its key is or belongs. @returns whether the key is new. */
-export function putEntry(
-  node: Uint32Array,
-  type: ValueType,
-  place: { readonly index: number; readonly key: number },
-  value: Uint32Array,
-): boolean {
-  const { index, key } = place;
-  if (!isAt(node, index, key)) {
-    insertAt(node, index, key, value);
-    return true;
-  }
+/** Gives an entry that is there another value. */
+export function replaceAt(node: Uint32Array, type: ValueType, index: number, value: Uint32Array): void {
   const at = valueAt(node, index);
   if (type.dec !== undefined && type.same?.(node, at, value) !== true) type.dec(node, at, 1);
   node.set(value, at);
-  return false;
 }
 
 /** Sets a key's value. @returns ENOSPC, EIO; then the transaction must be aborted. */
@@ -190,7 +180,8 @@ export function insert(tree: BTree, key: number, value: Uint32Array): Errno | un
   const spine = new Spine(tree.tx);
   const index = descend(spine, tree.root, tree.type, key, -1);
   if (isErrno(index)) return index;
-  putEntry(spine.node, tree.type, { index, key }, value);
+  if (isAt(spine.node, index, key)) replaceAt(spine.node, tree.type, index, value);
+  else insertAt(spine.node, index, key, value);
   tree.root = spine.root;
   return undefined;
 }
@@ -205,7 +196,9 @@ export function insertNested(outer: BTree, outerKey: number, inner: ValueType, k
   if (isErrno(outerIndex)) return outerIndex;
   const index = descend(spine, childAt(spine.node, outerIndex), inner, key, outerIndex);
   if (isErrno(index)) return index;
-  const isNew = putEntry(spine.node, inner, { index, key }, value);
+  const isNew = !isAt(spine.node, index, key);
+  if (isNew) insertAt(spine.node, index, key, value);
+  else replaceAt(spine.node, inner, index, value);
   outer.root = spine.root;
   return isNew;
 }

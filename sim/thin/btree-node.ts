@@ -158,7 +158,7 @@ export function lowerBoundNear(words: Uint32Array, key: number, guess: number): 
 export function insertAt(words: Uint32Array, index: number, key: number, value: Uint32Array): void {
   const count = countOf(words);
   assert(index <= count && count < maxOf(words), "a B-tree node has no room for an entry");
-  moveEntries(words, { from: index, to: index + 1, count: count - index });
+  moveEntries(words, index, index + 1);
   setKey(words, index, key);
   const at = valueAt(words, index);
   for (let word = 0; word < value.length; word++) words[at + word] = value[word] as number;
@@ -169,19 +169,16 @@ export function insertAt(words: Uint32Array, index: number, key: number, value: 
 export function deleteAt(words: Uint32Array, index: number): void {
   const count = countOf(words);
   assert(index < count, "a B-tree node has no such entry");
-  moveEntries(words, { from: index + 1, to: index, count: count - index - 1 });
+  moveEntries(words, index + 1, index);
   words[ENTRIES] = count - 1;
 }
 
-/** Moves entries within a node; its count stays. */
-export function moveEntries(
-  words: Uint32Array,
-  move: { readonly from: number; readonly to: number; readonly count: number },
-): void {
-  const { from, to, count } = move;
-  if (count <= 0) return;
-  words.copyWithin(KEYS + 2 * to, KEYS + 2 * from, KEYS + 2 * (from + count));
-  words.copyWithin(valueAt(words, to), valueAt(words, from), valueAt(words, from + count));
+/** Moves the entries from `from` on to `to`; the count stays. */
+export function moveEntries(words: Uint32Array, from: number, to: number): void {
+  const end = countOf(words);
+  if (from >= end) return;
+  words.copyWithin(KEYS + 2 * to, KEYS + 2 * from, KEYS + 2 * end);
+  words.copyWithin(valueAt(words, to), valueAt(words, from), valueAt(words, end));
 }
 
 /** Copies entries from one node into another; the counts stay. */
@@ -204,11 +201,11 @@ export function shiftEntries(left: Uint32Array, right: Uint32Array, count: numbe
   const nrLeft = countOf(left);
   const nrRight = countOf(right);
   if (count > 0) {
-    moveEntries(right, { from: 0, to: count, count: nrRight });
+    moveEntries(right, 0, count);
     copyEntries(right, left, { from: nrLeft - count, to: 0, count });
   } else if (count < 0) {
     copyEntries(left, right, { from: 0, to: nrLeft, count: -count });
-    moveEntries(right, { from: -count, to: 0, count: nrRight + count });
+    moveEntries(right, -count, 0);
   }
   words2(left, nrLeft - count, right, nrRight + count);
 }

@@ -69,7 +69,7 @@ function deleteCenter(tx: Transaction, parent: Uint32Array, [left, center, right
   const toRight = nrCenter - toLeft;
   if (toRight > 0) {
     const nrRight = countOf(other);
-    moveEntries(other, { from: 0, to: toRight, count: nrRight });
+    moveEntries(other, 0, toRight);
     copyEntries(other, middle, { from: nrCenter - toRight, to: 0, count: toRight });
     setCount(other, nrRight + toRight);
   }

@@ -9,8 +9,8 @@
  */
 import { ENODATA, type Errno, isErrno } from "../core/errno.ts";
 import type { Hit, ValueType } from "./btree.ts";
-import { putEntry } from "./btree-insert.ts";
-import { childAt, countOf, isLeaf, keyAt, lowerBound, lowerBoundNear, maxOf, valueAt } from "./btree-node.ts";
+import { replaceAt } from "./btree-insert.ts";
+import { childAt, countOf, insertAt, isLeaf, keyAt, lowerBound, lowerBoundNear, maxOf, valueAt } from "./btree-node.ts";
 import type { MetadataBlock } from "./metadata-block.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -122,8 +122,8 @@ export class MappingWalk {
     const { words } = leaf;
     const isThere = this.#index >= 0 && keyAt(words, this.#index) === key;
     if (!isThere && countOf(words) === maxOf(words)) return undefined;
-    if (!isThere) this.#index += 1;
-    putEntry(words, type, { index: this.#index, key }, value);
+    if (isThere) replaceAt(words, type, this.#index, value);
+    else insertAt(words, ++this.#index, key, value);
     return !isThere;
   }
 }

@@ -310,13 +310,13 @@ export class Group {
 
   /** Reads headers and trees: all at once, where the kernel reads some when they are first needed. @returns EUCLEAN when one of them is not there. */
   load(device: BlockDevice): Errno | undefined {
-    const at = (n: number) => ({ sector: this.start * SECTORS_PER_BLOCK + n, length: SECTOR_SIZE });
-    const space = readKind(device, at(1), "xfs.agf");
+    const sector = this.start * SECTORS_PER_BLOCK;
+    const space = readKind(device, sector + 1, SECTOR_SIZE, "xfs.agf");
     // Linux 6.18 tells nothing more exact of this one.
     if (isErrno(space)) return EIO;
-    const inodes = readKind(device, at(2), "xfs.agi");
+    const inodes = readKind(device, sector + 2, SECTOR_SIZE, "xfs.agi");
     if (isErrno(inodes)) return inodes;
-    const list = readKind(device, at(3), "xfs.agfl");
+    const list = readKind(device, sector + 3, SECTOR_SIZE, "xfs.agfl");
     if (isErrno(list)) return list;
     this.freeList = list.blocks.slice();
     this.freeBlocks = space.freeBlocks;

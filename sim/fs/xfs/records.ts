@@ -209,21 +209,23 @@ export function readRecord(device: BlockDevice, sector: number, length: number):
 /** A record that must be of one of these kinds. @returns EIO where it cannot be read, EUCLEAN where it is none of them. */
 export function readKind<K extends MetadataRecord["kind"]>(
   device: BlockDevice,
-  at: { readonly sector: number; readonly length: number },
+  sector: number,
+  length: number,
   ...kinds: readonly K[]
 ): Extract<MetadataRecord, { readonly kind: K }> | Errno {
-  const record = readRecord(device, at.sector, at.length);
+  const record = readRecord(device, sector, length);
   if (isErrno(record)) return record;
   if (record === undefined || !kinds.includes(record.kind as K)) return EUCLEAN;
   return record as Extract<MetadataRecord, { readonly kind: K }>;
 }
+
 /** The same for a whole block. */
 export function readBlock<K extends MetadataRecord["kind"]>(
   device: BlockDevice,
   block: number,
   ...kinds: readonly K[]
 ): Extract<MetadataRecord, { readonly kind: K }> | Errno {
-  return readKind(device, { sector: block * SECTORS_PER_BLOCK, length: BLOCK_SIZE }, ...kinds);
+  return readKind(device, block * SECTORS_PER_BLOCK, BLOCK_SIZE, ...kinds);
 }
 
 /** Writes a record from a sector on. */

@@ -248,7 +248,7 @@ export class XfsState implements Metadata {
   #loadCluster(chunk: InodeChunk, cluster: number): Errno | undefined {
     if (!chunk.missing.has(cluster)) return undefined;
     const sector = chunk.sectors[cluster] as number;
-    const record = readKind(this.device, { sector, length: CLUSTER_INODES * this.geometry.inodeSize }, "xfs.inodes");
+    const record = readKind(this.device, sector, CLUSTER_INODES * this.geometry.inodeSize, "xfs.inodes");
     if (isErrno(record)) return record;
     chunk.missing.delete(cluster);
     chunk.load(record);

@@ -76,6 +76,13 @@ def act(base, op, path="", *more):
         of = os.lstat(at)
         kinds = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFCHR: "whiteout"}
         return kinds[stat.S_IFMT(of.st_mode)]
+    elif op == "number":
+        return str(os.lstat(at).st_ino)
+    elif op == "numbered":
+        same = os.lstat(at).st_ino % 2**32 == os.lstat(base + more[0]).st_ino % 2**32
+        return "same" if same else "other"
+    elif op == "device":
+        return "same" if os.lstat(at).st_dev == os.lstat(base + more[0]).st_dev else "other"
     elif op == "links":
         return str(os.lstat(at).st_nlink)
     elif op == "getx":

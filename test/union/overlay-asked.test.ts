@@ -33,6 +33,9 @@ const TYPES: ReadonlyMap<number, string> = new Map([
   [S_IFCHR, "whiteout"],
 ]);
 
+/** The number of an inode in its layer, without the bits by which xino tells the layer's filesystem. */
+const ofLayer = (number = 0): number => number % 2 ** 32;
+
 function prepared(): Host {
   const host = createHost();
   host.task.umask = 0o22;
@@ -107,6 +110,14 @@ function act(host: Host, [op, path, more = "", text = ""]: Step): string {
       return told(task.rmdir(at));
     case "chmod":
       return told(task.chmod(at, Number(more)));
+    case "numbered":
+    case "device": {
+      const [one, other] = [at, `/b${more}`].map((each) => must(task.lstat(each)));
+      const same = op === "device" ? one?.device === other?.device : ofLayer(one?.inodeNumber) === ofLayer(other?.inodeNumber);
+      return same ? "same" : "other";
+    }
+    case "number":
+      return `${must(task.lstat(at)).inodeNumber}`;
     case "type":
     case "links": {
       const of = task.lstat(at);

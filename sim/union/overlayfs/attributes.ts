@@ -23,7 +23,7 @@ export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno |
   const flags = nodes.flagsOf(node);
   const isDirectory = (flags & IS_DIRECTORY) !== 0;
   let numbered = fs;
-  if ((flags & HAS_ORIGIN) !== 0 && nodes.hasUpper(node) && (!isDirectory || overlay.sameFilesystem)) {
+  if ((flags & HAS_ORIGIN) !== 0 && nodes.hasUpper(node) && !(isDirectory && overlay.numbersDirectories)) {
     const lower = nodes.lowerOf(node);
     numbered = overlay.view.fsOf(lower);
     const unread = numbered.getattr(overlay.view.inodeOf(lower), overlay.otherAttributes);
@@ -58,6 +58,7 @@ export function inodeNumberOf(overlay: Overlay, node: Node): number {
 
 /** st_dev and st_ino for those who see a union of several filesystems (ovl_map_dev_ino). */
 function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: Attributes): void {
+  into.device = overlay.device;
   if (overlay.options.xino !== "off") {
     let id = 0;
     for (const fs of overlay.devices.keys()) {
@@ -65,11 +66,8 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
       id += 1;
     }
     into.inodeNumber = (into.inodeNumber + id * XINO_SHIFT) as InodeNumber;
-    into.device = overlay.device;
-  } else if (overlay.nodes.has(node, IS_DIRECTORY)) {
-    into.inodeNumber = overlay.directoryNumber(node) as InodeNumber;
-    into.device = overlay.device;
-  } else into.device = overlay.devices.get(numbered) ?? overlay.device;
+  } else if (overlay.nodes.has(node, IS_DIRECTORY)) into.inodeNumber = overlay.directoryNumber(node);
+  else into.device = overlay.devices.get(numbered) ?? overlay.device;
 }
 
 /** Copies up first, with all data even where a truncate follows. */

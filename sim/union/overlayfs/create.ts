@@ -43,8 +43,7 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   // Failing to mark a directory that hides nothing is no error.
   if (opaque && !overWhiteout) setOpaque(overlay, inode);
   overlay.counters.upperCreates += 1;
-  const node = nodes.add(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
-  nodes.setType(node, init.mode);
+  const node = overlay.addNode(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
   nodes.enter(directory, name, node);
   return node;
 }

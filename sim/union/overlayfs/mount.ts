@@ -11,7 +11,7 @@ import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { LowerView, VIEW_ROOT } from "../lower-view.ts";
 import type { LowerViews } from "../lower-views.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
+import { IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OpenFiles } from "../open-files.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
 import type { InUse } from "./in-use.ts";
@@ -113,7 +113,8 @@ export function mountOverlay(
       host.views.release(view, key);
     },
   });
-  const root = overlay.addNode(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY | HAS_ORIGIN);
+  // What it was copied from is not known: the upper layer's own root tells its number (ovl_get_root).
+  const root = overlay.addNode(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY);
   overlay.nodes.enterRoot(root);
   return new OverlayFileSystem(overlay);
 }

@@ -10,7 +10,7 @@ import { EIO, type Errno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { OverlayProfile } from "../../core/kernel-profile.ts";
 import type { Name, NameTable } from "../../core/names.ts";
-import type { DeviceNumber } from "../../core/units.ts";
+import { type DeviceNumber, type InodeNumber, inodeNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import type { LowerView } from "../lower-view.ts";
@@ -32,6 +32,8 @@ import type { OverlayOptions } from "./options.ts";
 import type { OverlayRules } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
 
+/** st_ino of the root where the mount numbers its directories. */
+const ROOT_NUMBER = 2;
 /** Flags of nodes of which more than the row is kept. */
 const REMEMBERED: number = IS_DIRECTORY | HAS_REDIRECT | IS_SHARED | IS_INDEXED;
 
@@ -99,6 +101,8 @@ export class Overlay {
   readonly devices: ReadonlyMap<FileSystem, DeviceNumber>;
   /** Whether all layers are on one filesystem. */
   readonly sameFilesystem: boolean;
+  /** Whether directories have numbers of the mount's own: their inodes' would meet those of another filesystem (ovl_map_ino). */
+  readonly numbersDirectories: boolean;
   readonly files: OpenFiles;
   readonly release: () => void;
   readonly nodes: UnionNodes;
@@ -119,8 +123,8 @@ export class Overlay {
   /** Immutable and append-only flags by upper inode, of those that have any; where the layer was not empty at first, of those set by this mount. */
   readonly protections: Map<Inode, number> = new Map();
   #beganEmpty: boolean | undefined;
-  /** st_ino of directories where the layers are on several filesystems, in the order in which they were met. */
-  readonly directoryNumbers: Map<Node, number> = new Map();
+  /** st_ino of directories that have numbers of the mount's own, given in the order in which they are met. */
+  readonly #directoryNumbers: Map<Node, InodeNumber> = new Map();
   readonly counters: OverlayCounters = {
     lookups: 0,
     layerLookups: 0,
@@ -141,7 +145,7 @@ export class Overlay {
   readonly otherAttributes: Attributes = newAttributes();
   readonly #freeNames: Name[] = [];
   #nextName = 1;
-  #nextDirectoryNumber = 3;
+  #nextDirectoryNumber = ROOT_NUMBER;
 
   constructor(parts: OverlayParts) {
     this.upper = parts.upper;
@@ -163,6 +167,7 @@ export class Overlay {
     this.device = parts.device;
     this.devices = parts.devices;
     this.sameFilesystem = parts.devices.size <= 1;
+    this.numbersDirectories = !this.sameFilesystem && parts.options.xino === "off";
     this.files = parts.files;
     this.release = parts.release;
     this.shareWhiteouts = parts.profile.sharedWhiteoutInode;
@@ -202,6 +207,9 @@ export class Overlay {
   addNode(upper: number, lower: ViewNode, flags: number): Node {
     const node = this.nodes.add(upper, lower, flags);
     this.nodes.setType(node, this.fsOf(node).mode(this.inodeOf(node)));
+    if (this.numbersDirectories && (flags & IS_DIRECTORY) !== 0) {
+      this.#directoryNumbers.set(node, inodeNumber(this.#nextDirectoryNumber++));
+    }
     return node;
   }
 
@@ -268,13 +276,10 @@ export class Overlay {
     this.#freeNames.push(name);
   }
 
-  /** The private st_ino of a directory where layers are on several filesystems. */
-  directoryNumber(node: Node): number {
-    let number = this.directoryNumbers.get(node);
-    if (number === undefined) {
-      number = this.#nextDirectoryNumber++;
-      this.directoryNumbers.set(node, number);
-    }
+  /** The mount's own number of a directory. Precondition: numbersDirectories. */
+  directoryNumber(node: Node): InodeNumber {
+    const number = this.#directoryNumbers.get(node);
+    assert(number !== undefined, `directory ${node} has no number`);
     return number;
   }
 
@@ -289,7 +294,7 @@ export class Overlay {
 
   #forget(node: Node): void {
     const { nodes } = this;
-    this.directoryNumbers.delete(node);
+    this.#directoryNumbers.delete(node);
     if (nodes.has(node, HAS_REDIRECT)) this.redirects.delete(node);
     if (nodes.has(node, IS_SHARED)) {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import tempfile
 
 
 FILE = os.path.join(os.path.dirname(__file__), "../data/overlay-asked.json")
+KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFCHR: "whiteout"}
 FOLDERS = ["m", "up", "up2", "work", "work2", "low", "low2"]
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +40,27 @@ def below(base, option):
     if not value.startswith("/"):
         return option
     return name + "=" + ":".join(base + path if path.startswith("/") else path for path in value.split(":"))
+
+
+def rows(folder, path=""):
+    """What a folder holds: path, type, mode, links, of files the size, and overlayfs's own xattrs; of names that tell a handle, and of those
+    of what is under way, only that they are there."""
+    found = []
+    for name in sorted(os.listdir(folder)):
+        at, shown = os.path.join(folder, name), path + "/" + re.sub("^[0-9a-f]{30,}$", "*", re.sub("^#[0-9a-f]+$", "#", name))
+        of = os.lstat(at)
+        kind = KINDS[stat.S_IFMT(of.st_mode)]
+        row = [shown, kind, oct(of.st_mode & 0o7777)[2:], str(of.st_nlink)] + ([str(of.st_size)] if kind == "file" else [])
+        for attribute in sorted(os.listxattr(at, follow_symlinks=False)):
+            own = re.fullmatch("(?:trusted|user)[.]overlay[.](.*)", attribute)
+            if own is not None and own[1] in ("origin", "upper", "uuid"):
+                row.append(own[1])
+            elif own is not None:
+                row.append(own[1] + "=" + os.getxattr(at, attribute, follow_symlinks=False).decode())
+        found.append(" ".join(row))
+        if kind == "dir":
+            found += rows(at, shown)
+    return found
 
 
 def act(base, op, path="", *more):
@@ -73,9 +96,17 @@ def act(base, op, path="", *more):
     elif op == "chmod":
         os.chmod(at, more[0])
     elif op == "type":
-        of = os.lstat(at)
-        kinds = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFCHR: "whiteout"}
-        return kinds[stat.S_IFMT(of.st_mode)]
+        return KINDS[stat.S_IFMT(os.lstat(at).st_mode)]
+    elif op == "tree":
+        return "; ".join(sorted(rows(at)))
+    elif op == "listed":
+        here = {entry.name: entry.inode() for entry in os.scandir(at)}
+        return ",".join(sorted(name for name, number in here.items() if number == os.lstat(at + "/" + name).st_ino))
+    elif op == "append":
+        with open(at, "a") as file:
+            file.write(more[0])
+    elif op == "symlink":
+        os.symlink(more[0], at)
     elif op == "number":
         return str(os.lstat(at).st_ino)
     elif op == "numbered":

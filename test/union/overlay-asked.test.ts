@@ -10,15 +10,18 @@ import { k4_0 } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import {
   newAttributes,
+  O_APPEND,
   O_CREAT,
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
   S_IFCHR,
   S_IFDIR,
+  S_IFLNK,
   S_IFMT,
   S_IFREG,
 } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { must } from "./aufs-lab.ts";
 
 type Step = readonly [op: string, path: string, ...more: readonly (string | number)[]];
@@ -30,8 +33,28 @@ const CASES = JSON.parse(readFileSync(new URL("../data/overlay-asked.json", impo
 const TYPES: ReadonlyMap<number, string> = new Map([
   [S_IFDIR, "dir"],
   [S_IFREG, "file"],
+  [S_IFLNK, "link"],
   [S_IFCHR, "whiteout"],
 ]);
+
+/** What a folder holds: path, type, mode, links, of files the size, and overlayfs's own xattrs; of names that tell a
+ * handle, and of those of what is under way, only that they are there. */
+function rows(task: Task, folder: string, path = ""): string[] {
+  return must(task.readdir(folder)).flatMap(({ name }) => {
+    const at = `${folder}/${name}`;
+    const shown = `${path}/${name.replace(/^#[0-9a-f]+$/, "#").replace(/^[0-9a-f]{30,}$/, "*")}`;
+    const of = must(task.lstat(at));
+    const kind = TYPES.get(of.mode & S_IFMT) ?? "";
+    const row = [shown, kind, (of.mode & 0o7777).toString(8), of.nlink, ...(kind === "file" ? [of.size] : [])];
+    for (const attribute of must(task.llistxattr(at)).sort()) {
+      const own = /^(?:trusted|user)[.]overlay[.](.*)$/.exec(attribute)?.[1];
+      if (own === undefined) continue;
+      const value = new TextDecoder().decode(must(task.lgetxattr(at, attribute)));
+      row.push(["origin", "upper", "uuid"].includes(own) ? own : `${own}=${value}`);
+    }
+    return [row.join(" "), ...(kind === "dir" ? rows(task, at, shown) : [])];
+  });
+}
 
 /** The number of an inode in its layer, without the bits by which xino tells the layer's filesystem. */
 const ofLayer = (number = 0): number => number % 2 ** 32;
@@ -100,6 +123,21 @@ function act(host: Host, [op, path, more = "", text = ""]: Step): string {
     }
     case "read":
       return told(opened(O_RDONLY, (fd) => (task.read(fd, 100) as Content).toText()));
+    case "append":
+      return told(opened(O_WRONLY | O_APPEND, (fd) => task.write(fd, Content.text(String(more)))));
+    case "symlink":
+      return told(task.symlink(String(more), at));
+    case "tree":
+      return rows(task, at).sort().join("; ");
+    case "listed": {
+      const shown = must(task.readdir(at)).filter(
+        (entry) => entry.inodeNumber === must(task.lstat(`${at}/${entry.name}`)).inodeNumber,
+      );
+      return shown
+        .map(({ name }) => name)
+        .sort()
+        .join();
+    }
     case "rename":
       return told(task.rename(at, `/b${more}`));
     case "link":

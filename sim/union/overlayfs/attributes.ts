@@ -79,8 +79,8 @@ export function setattr(overlay: Overlay, node: Node, change: AttributeChange): 
 
 /** Lower inodes keep their atime. */
 export function touchAtime(overlay: Overlay, node: Node): void {
-  const { upper, nodes } = overlay;
-  if (upper !== undefined && nodes.hasUpper(node)) upper.fs.touchAtime(nodes.upperOf(node));
+  const { nodes } = overlay;
+  if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node));
 }
 
 export function getxattr(overlay: Overlay, node: Node, name: string): Uint8Array | Errno {

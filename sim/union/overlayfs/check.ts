@@ -26,10 +26,9 @@ export function checkOverlay(overlay: Overlay): void {
 
 /** An entry is what the upper layer has at its name, or else what the view below has. */
 function checkEntry(overlay: Overlay, directory: Node, name: Name, child: number): void {
-  const { nodes, upper } = overlay;
+  const { nodes } = overlay;
   const where = `${overlay.pathOf(directory)} ${overlay.names.text(name)}`;
-  const found =
-    upper !== undefined && nodes.hasUpper(directory) ? overlay.rules.probe(upper.fs, nodes.upperOf(directory), name) : ABSENT;
+  const found = nodes.hasUpper(directory) ? overlay.rules.probe(overlay.writable.fs, nodes.upperOf(directory), name) : ABSENT;
   assert(!isErrno(found), `${where}: the upper layer fails`);
   const isBelowStill = child < WHITEOUT_ENTRY && nodes.has(child, IS_INDEXED) && found === ABSENT;
   if (child < WHITEOUT_ENTRY && nodes.hasUpper(child) && !isBelowStill) {

@@ -75,7 +75,8 @@ export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"):
   const { nodes, writable: upper } = overlay;
   if (nodes.hasUpper(node)) {
     if (nodes.has(node, IS_INDEXED) && lacksUpperName(overlay, node)) {
-      const linked = copyUp(overlay, nodes.parentOf(node)) ?? linkUp(overlay, node);
+      const parent = nodes.parentOf(node);
+      const linked = copyUp(overlay, parent) ?? markImpure(overlay, parent) ?? linkUp(overlay, node);
       if (linked !== undefined) return linked;
     }
     return need !== "attributes" && nodes.has(node, IS_METACOPY)

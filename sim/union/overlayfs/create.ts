@@ -18,6 +18,7 @@ import {
   type Node,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
+import { noteLinks } from "./hard-links.ts";
 import { isWhitedOut, lookup, shareByLower, shareByUpper } from "./lookup.ts";
 import { setRedirect } from "./rename.ts";
 import { isDirectoryMode } from "./rules.ts";
@@ -107,8 +108,8 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
     const redirected = setRedirect(overlay, place, false);
     if (redirected !== undefined) return redirected;
   }
-  const impure = nodes.has(source, HAS_ORIGIN) ? markImpure(overlay, directory) : undefined;
-  if (impure !== undefined) return impure;
+  const unmarked = (nodes.has(source, HAS_ORIGIN) ? markImpure(overlay, directory) : undefined) ?? noteLinks(overlay, source);
+  if (unmarked !== undefined) return unmarked;
   const linked = isWhitedOut(overlay, directory, name)
     ? linkOverWhiteout(overlay, source, nodes.upperOf(directory), name)
     : upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);

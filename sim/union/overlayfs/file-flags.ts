@@ -10,8 +10,8 @@ import type { Overlay } from "./state.ts";
 /** @returns undefined where the filesystem that shows the node has none. */
 export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefined {
   const flags = overlay.fsOf(node).fileFlags?.(overlay.inodeOf(node));
-  if (typeof flags !== "number" || overlay.upper === undefined || !overlay.nodes.hasUpper(node)) return flags;
-  return flags | protectionOf(overlay, overlay.upper, overlay.nodes.upperOf(node));
+  if (typeof flags !== "number" || !overlay.nodes.hasUpper(node)) return flags;
+  return flags | protectionOf(overlay, overlay.writable, overlay.nodes.upperOf(node));
 }
 
 export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {

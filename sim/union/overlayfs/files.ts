@@ -71,14 +71,13 @@ export function realFs(overlay: Overlay, file: FileHandle): FileSystem {
 
 /** The real file, opened anew on the upper layer when the node was copied up since. */
 export function realFile(overlay: Overlay, file: FileHandle): FileHandle | Errno {
-  const { nodes, upper } = overlay;
+  const { nodes } = overlay;
   const opened = overlay.files.at(file);
   const { node, real, flags } = opened;
   if (real === NO_FILE) return EBADF;
   if (opened.isUpper) return fileHandle(real);
-  if (upper === undefined || !nodes.hasUpper(node) || nodes.has(node, IS_METACOPY) || !overlay.profile.readOnlyFollowsCopyUp) {
-    return fileHandle(real);
-  }
+  if (!nodes.hasUpper(node) || nodes.has(node, IS_METACOPY) || !overlay.profile.readOnlyFollowsCopyUp) return fileHandle(real);
+  const { writable: upper } = overlay;
   const reopened = upper.fs.open(nodes.upperOf(node), flags);
   if (isErrno(reopened)) return reopened;
   opened.fs.close(fileHandle(real), flags);
@@ -90,10 +89,11 @@ export function realFile(overlay: Overlay, file: FileHandle): FileHandle | Errno
 
 /** Only what is on the upper layer is synchronised; nothing on a volatile mount. */
 export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Errno | undefined {
-  const { nodes, upper, counters } = overlay;
+  const { nodes, counters } = overlay;
   const opened = overlay.files.at(file);
   const { node } = opened;
-  if (overlay.options.volatile || upper === undefined || !nodes.hasUpper(node)) return undefined;
+  if (overlay.options.volatile || !nodes.hasUpper(node)) return undefined;
+  const { writable: upper } = overlay;
   const real = realFile(overlay, file);
   if (!isErrno(real)) {
     if (!opened.isUpper) return undefined;

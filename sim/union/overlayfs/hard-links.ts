@@ -6,7 +6,6 @@
  * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below. The entry of a
  * directory is a directory that names its copy.
  */
-import { assert } from "../../core/assert.ts";
 import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, S_IFDIR } from "../../vfs/filesystem.ts";
@@ -29,9 +28,8 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const key = overlay.lowerKey(lower);
   const known = overlay.byLower.get(key);
   if (known !== undefined) return known;
-  const { upper } = overlay;
-  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
-  const copy = upper.fs.lookup(upper.index, indexName(overlay, key));
+  const { writable: upper } = overlay;
+  const copy = upper.fs.lookup(overlay.index, indexName(overlay, key));
   // Only a name that is not there says that there is no copy; what cannot be read says nothing.
   if (isErrno(copy) && copy !== ENOENT) return copy;
   // Of a file without data the whole stack is needed, not its topmost inode.
@@ -46,11 +44,20 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   return node;
 }
 
-/** How many links a copy has more, or fewer, than its inode. That of a file with one name shows those that it has, its index entry among them (ovl_get_nlink). */
+/**
+ * How many links a copy has more, or fewer, than its inode: its xattr says so, or tells the difference from the lower inode's. That of a file with one
+ * name shows those that it has, its index entry among them, and so does one with an xattr that cannot be meant (ovl_get_nlink).
+ */
 function keptDifference(overlay: Overlay, lower: ViewNode, copy: Inode): number {
-  if (lowerLinks(overlay, lower) === 1) return 0;
-  const kept = overlay.upper?.fs.getxattr(copy, overlay.xattrs.nlink);
-  return kept === undefined || isErrno(kept) ? 0 : parseDifference(new TextDecoder().decode(kept));
+  const { fs } = overlay.writable;
+  const below = lowerLinks(overlay, lower);
+  if (isErrno(below) || below === 1) return 0;
+  const kept = fs.getxattr(copy, overlay.xattrs.nlink);
+  const [, of, difference] = isErrno(kept) ? [] : (/^([LU])([+-]\d+)$/.exec(new TextDecoder().decode(kept)) ?? []);
+  const { otherAttributes } = overlay;
+  if (of === undefined || fs.getattr(copy, otherAttributes) !== undefined) return 0;
+  const links = (of === "L" ? below : otherAttributes.nlink) + Number(difference);
+  return links <= 0 ? 0 : links - otherAttributes.nlink;
 }
 
 /** The links of a lower inode. */
@@ -59,29 +66,33 @@ export function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
   return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink;
 }
 
-function parseDifference(text: string): number {
-  const value = Number(text.slice(1));
-  return text.startsWith("U") && Number.isInteger(value) ? value : 0;
-}
-
 function setDifference(overlay: Overlay, node: Node, difference: number): Errno | undefined {
   overlay.linkDifferences.set(node, difference);
   const text = `U${difference < 0 ? "" : "+"}${difference}`;
-  return overlay.upper?.fs.setxattr(overlay.nodes.upperOf(node), overlay.xattrs.nlink, new TextEncoder().encode(text), 0);
+  return overlay.writable.fs.setxattr(overlay.nodes.upperOf(node), overlay.xattrs.nlink, new TextEncoder().encode(text), 0);
+}
+
+/**
+ * Writes down how many links an indexed object's copy has more than its inode, before one of its names comes or goes (ovl_nlink_start): should that
+ * fail halfway, the count holds.
+ */
+export function noteLinks(overlay: Overlay, node: Node): Errno | undefined {
+  const { nodes } = overlay;
+  if (!nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return undefined;
+  return setDifference(overlay, node, overlay.linkDifferences.get(node) ?? 0);
 }
 
 /** Gives a copy that has just been made its index entry, before it has a name. */
 export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno | undefined {
-  const { upper, nodes } = overlay;
-  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
-  return upper.fs.link(inode, upper.index, indexName(overlay, nodes.lowerOf(node)));
+  const { writable: upper, nodes } = overlay;
+  return upper.fs.link(inode, overlay.index, indexName(overlay, nodes.lowerOf(node)));
 }
 
 /** Makes the index entry of a directory's copy, where all that is copied up has one. */
 export function indexDirectory(overlay: Overlay, node: Node, copy: Inode): Errno | undefined {
-  const { upper, nodes, xattrs } = overlay;
-  if (upper?.index === undefined || !overlay.indexesAll || !nodes.has(node, IS_DIRECTORY)) return undefined;
-  const entry = upper.fs.create(upper.index, indexName(overlay, nodes.lowerOf(node)), EMPTY_DIRECTORY);
+  const { writable: upper, nodes, xattrs } = overlay;
+  if (!overlay.indexesAll || !nodes.has(node, IS_DIRECTORY)) return undefined;
+  const entry = upper.fs.create(overlay.index, indexName(overlay, nodes.lowerOf(node)), EMPTY_DIRECTORY);
   if (isErrno(entry)) return entry;
   return upper.fs.setxattr(entry, xattrs.upper, encodeOrigin(upper.fs, copy), 0);
 }
@@ -94,10 +105,10 @@ export function countFirstCopy(overlay: Overlay, node: Node, lowerLinks: number)
 
 /** Whether the upper layer has the name under which the node was last met. */
 export function hasUpperName(overlay: Overlay, node: Node): boolean {
-  const { upper, nodes } = overlay;
+  const { nodes } = overlay;
   const parent = nodes.parentOf(node);
-  if (upper === undefined || !nodes.hasUpper(parent)) return false;
-  return upper.fs.lookup(nodes.upperOf(parent), nodes.nameOf(node)) === nodes.upperOf(node);
+  if (!nodes.hasUpper(parent)) return false;
+  return overlay.writable.fs.lookup(nodes.upperOf(parent), nodes.nameOf(node)) === nodes.upperOf(node);
 }
 
 /** Links the copy to a name that is still below. Precondition: the name's directory is on the upper layer. */

@@ -4,7 +4,6 @@
  * Interface: an object that the index must remember is copied up before its name goes; with its last name its entry goes, or becomes a whiteout
  * where a file handle may ask for it.
  */
-import { assert } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { IS_DIRECTORY, IS_INDEXED, type Node } from "../nodes.ts";
 import { indexName, linksOf } from "./hard-links.ts";
@@ -19,30 +18,30 @@ export function needsCopyToGo(overlay: Overlay, node: Node): boolean {
 
 /** After a name went: the index entry goes with the last. */
 export function afterUnlink(overlay: Overlay, node: Node): void {
-  const { upper, nodes, attributes } = overlay;
+  const { nodes, attributes } = overlay;
   if (nodes.has(node, IS_DIRECTORY)) {
     whiteOutDirectory(overlay, node);
     return;
   }
-  if (upper === undefined || !nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return;
-  const failed = upper.fs.getattr(nodes.upperOf(node), attributes);
+  if (!nodes.has(node, IS_INDEXED) || !nodes.hasUpper(node)) return;
+  const failed = overlay.writable.fs.getattr(nodes.upperOf(node), attributes);
   if (failed === undefined && linksOf(overlay, node, attributes.nlink) <= 0) unlinkFromIndex(overlay, node);
 }
 
 /** The index entry of a directory that is gone becomes a whiteout. */
 function whiteOutDirectory(overlay: Overlay, node: Node): void {
-  const { upper, nodes } = overlay;
-  const lower = nodes.lowerOf(node);
-  if (upper?.index === undefined || !overlay.indexesAll || lower === 0) return;
+  const lower = overlay.nodes.lowerOf(node);
+  if (!overlay.indexesAll || lower === 0) return;
   const name = indexName(overlay, lower);
-  if (!isErrno(upper.fs.lookup(upper.index, name))) renameWhiteout(overlay, upper.index, name, true);
+  if (!isErrno(overlay.writable.fs.lookup(overlay.index, name))) renameWhiteout(overlay, overlay.index, name, true);
 }
 
 /** Takes the index entry away: a link that was never counted as a name. A whiteout stays where a file handle may ask for it. */
 function unlinkFromIndex(overlay: Overlay, node: Node): Errno | undefined {
-  const { upper, nodes, linkDifferences } = overlay;
-  assert(upper?.index !== undefined, "an overlay without an index has no inode in it");
+  const { nodes, linkDifferences } = overlay;
   linkDifferences.set(node, (linkDifferences.get(node) ?? 0) + 1);
   const name = indexName(overlay, nodes.lowerOf(node));
-  return overlay.indexesAll ? renameWhiteout(overlay, upper.index, name, false) : upper.fs.unlink(upper.index, name);
+  return overlay.indexesAll
+    ? renameWhiteout(overlay, overlay.index, name, false)
+    : overlay.writable.fs.unlink(overlay.index, name);
 }

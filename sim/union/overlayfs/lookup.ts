@@ -1,7 +1,7 @@
 /**
  * Finding a name: the upper layer first, then the merged view of what lies below (fs/overlayfs/namei.c, ovl_lookup; union.md 1.2).
  */
-import { EIO, ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, ENOTSUP, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { Inode } from "../../vfs/filesystem.ts";
 import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
@@ -21,8 +21,9 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
+import { markImpure } from "./copy-up.ts";
 import { indexedNode, lowerLinks } from "./hard-links.ts";
-import { decodeOrigin } from "./origin.ts";
+import { decodeOrigin, encodeOrigin } from "./origin.ts";
 import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
@@ -43,11 +44,11 @@ export function isWhitedOut(overlay: Overlay, directory: Node, name: Name): bool
 
 /** The first lookup of a name. */
 function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
-  const { nodes, upper, counters } = overlay;
+  const { nodes, counters } = overlay;
   counters.lookups += 1;
-  if (upper !== undefined && nodes.hasUpper(directory)) {
+  if (nodes.hasUpper(directory)) {
     counters.layerLookups += 1;
-    const found = overlay.rules.probe(upper.fs, nodes.upperOf(directory), name);
+    const found = overlay.rules.probe(overlay.writable.fs, nodes.upperOf(directory), name);
     if (isErrno(found)) return found;
     if (found === WHITEOUT) {
       nodes.noteAbsent(directory, name, WHITEOUT_ENTRY);
@@ -123,8 +124,8 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
 
 /** A file whose attributes are on the upper layer and whose data are below, under its name or where a redirect says. */
 function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inode, shared: boolean): Node | Errno {
-  const { upper, nodes, view, rules, otherAttributes } = overlay;
-  const redirect = upper === undefined ? undefined : rules.redirectOf(upper.fs, inode);
+  const { nodes, view, rules, otherAttributes } = overlay;
+  const redirect = rules.redirectOf(overlay.writable.fs, inode);
   if (isErrno(redirect)) return redirect;
   if (!rules.followsMetacopies || (redirect !== undefined && !rules.followsRedirects)) return EPERM;
   const lower = findBelow(overlay, directory, name, redirect);
@@ -159,8 +160,8 @@ export function shareByLower(overlay: Overlay, node: Node): void {
 
 /** The lower inode from which an upper one was copied, where its number still tells st_ino: not for one of several hard links. */
 function originOf(overlay: Overlay, inode: Inode): ViewNode {
-  const { upper, view, profile, xattrs, otherAttributes } = overlay;
-  if (upper === undefined || !profile.originXattr) return 0;
+  const { writable: upper, view, profile, xattrs, otherAttributes } = overlay;
+  if (!profile.originXattr) return 0;
   const value = upper.fs.getxattr(inode, xattrs.origin);
   if (isErrno(value)) return 0;
   const origin = decodeOrigin(value, view.layers);
@@ -178,6 +179,8 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
   if (redirect !== undefined && !rules.followsRedirects) return EPERM;
   const lower = belowUpper(overlay, directory, name, redirect);
   if (isErrno(lower)) return lower;
+  const unmarked = lower === 0 ? undefined : markOrigin(overlay, directory, inode, lower);
+  if (unmarked !== undefined) return unmarked;
   const key = lower === 0 || (redirect === undefined && overlay.redirects.size === 0) ? 0 : overlay.lowerKey(lower);
   // Two directories must not stand for one lower directory.
   if (key !== 0 && (overlay.byLower.has(key) || (redirect !== undefined && metAt(overlay, directory, redirect) === key)))
@@ -192,6 +195,16 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
     }
   }
   return node;
+}
+
+/** Gives an upper directory that does not say from what it was copied the origin that it is found to be merged with (ovl_fix_origin). */
+function markOrigin(overlay: Overlay, directory: Node, inode: Inode, lower: ViewNode): Errno | undefined {
+  const { writable: upper, view, profile, xattrs } = overlay;
+  if (!profile.originXattr || !isErrno(upper.fs.getxattr(inode, xattrs.origin))) return undefined;
+  const origin = encodeOrigin(view.fsOf(lower), view.inodeOf(lower));
+  const failed = upper.fs.setxattr(inode, xattrs.origin, origin, 0);
+  if (failed === ENOTSUP) return undefined;
+  return failed ?? markImpure(overlay, directory);
 }
 
 /** The key of the lower directory of what was met where a redirect leads, or 0. */

@@ -21,15 +21,15 @@ export function listMerged(
   node: Node,
   visit: (entry: ListingEntry, fromUpper: boolean) => void,
 ): Errno | undefined {
-  const { nodes, upper, view } = overlay;
+  const { nodes, view } = overlay;
   const lower = nodes.lowerOf(node);
   const below = lower === 0 ? NOTHING : view.listing(lower);
   if (isErrno(below)) return below;
-  if (upper === undefined || !nodes.hasUpper(node)) {
+  if (!nodes.hasUpper(node)) {
     for (const entry of below.entries) visit(entry, false);
     return undefined;
   }
-  const own = upperEntries(overlay, { fs: upper.fs, inode: nodes.upperOf(node) });
+  const own = upperEntries(overlay, { fs: overlay.writable.fs, inode: nodes.upperOf(node) });
   if (isErrno(own)) return own;
   const names = new Set<number>();
   for (const entry of own) {
@@ -77,18 +77,18 @@ export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno 
 /** Whether the directory's entries are those of one real directory (ovl_dir_is_real). */
 function isReal(overlay: Overlay, node: Node): boolean {
   if (overlay.isMerged(node)) return false;
-  const { nodes, upper } = overlay;
-  if (upper === undefined || !nodes.hasUpper(node)) return true;
+  const { nodes } = overlay;
+  if (!nodes.hasUpper(node)) return true;
   // A copied directory that lost what it was merged with may still have whiteouts.
   if (isImpure(overlay, node)) return false;
-  return isErrno(upper.fs.getxattr(nodes.upperOf(node), overlay.xattrs.origin));
+  return isErrno(overlay.writable.fs.getxattr(nodes.upperOf(node), overlay.xattrs.origin));
 }
 
 function isImpure(overlay: Overlay, node: Node): boolean {
-  const { nodes, upper } = overlay;
+  const { nodes } = overlay;
   if (nodes.has(node, IS_IMPURE)) return true;
-  if (upper === undefined || !nodes.hasUpper(node)) return false;
-  if (isErrno(upper.fs.getxattr(nodes.upperOf(node), overlay.xattrs.impure))) return false;
+  if (!nodes.hasUpper(node)) return false;
+  if (isErrno(overlay.writable.fs.getxattr(nodes.upperOf(node), overlay.xattrs.impure))) return false;
   nodes.set(node, IS_IMPURE);
   return true;
 }

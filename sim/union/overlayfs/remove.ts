@@ -6,8 +6,9 @@
  */
 import { EIO, ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { IS_DIRECTORY, IS_OPAQUE, type Node } from "../nodes.ts";
+import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
+import { noteLinks } from "./hard-links.ts";
 import { afterUnlink, needsCopyToGo } from "./index-cleanup.ts";
 import { lookup } from "./lookup.ts";
 import { listMerged } from "./readdir.ts";
@@ -19,7 +20,8 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   const node = lookup(overlay, directory, name);
   if (isErrno(node)) return node;
   // The count of an indexed file's links is kept with its copy, which therefore must be there.
-  const failed = (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory);
+  const failed =
+    (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory) ?? noteLinks(overlay, node);
   if (failed !== undefined) return failed;
   overlay.nodes.beforeLoss(node);
   const covered = overlay.lowerHas(directory, name);
@@ -61,10 +63,14 @@ export function rmdir(overlay: Overlay, directory: Node, name: Name): Errno | un
   return undefined;
 }
 
-/** A directory that is on the upper layer alone: what it may hold is left to the upper filesystem. */
+/**
+ * A directory that is on the upper layer alone, and is no copy: what it may hold is left to the upper filesystem. A copy that has lost what it was merged
+ * with may still have whiteouts (ovl_pure_upper, ovl_inode_init: OVL_WHITEOUTS).
+ */
 function isPureUpper(overlay: Overlay, node: Node): boolean {
   const { nodes } = overlay;
-  return nodes.hasUpper(node) && nodes.lowerOf(node) === 0 && !nodes.has(node, IS_OPAQUE);
+  if (!nodes.hasUpper(node) || nodes.lowerOf(node) !== 0) return false;
+  return isErrno(overlay.writable.fs.getxattr(nodes.upperOf(node), overlay.xattrs.origin));
 }
 
 /**

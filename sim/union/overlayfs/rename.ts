@@ -3,7 +3,6 @@
  *
  * Interface: the VFS has checked existence, kinds and ancestry (rule 1). Some failures come after a copy-up, which stays, as in the kernel.
  */
-import { assert } from "../../core/assert.ts";
 import { EINVAL, EIO, ENOENT, type Errno, ESTALE, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
@@ -19,6 +18,7 @@ import {
   ROOT_NODE,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
+import { noteLinks } from "./hard-links.ts";
 import { afterUnlink, needsCopyToGo } from "./index-cleanup.ts";
 import { isWhitedOut, lookup } from "./lookup.ts";
 import { whiteoutsOfEmpty } from "./remove.ts";
@@ -45,7 +45,6 @@ export interface RenamePlaces {
 }
 
 export function rename(overlay: Overlay, places: RenamePlaces, flags: number): Errno | undefined {
-  assert(overlay.upper !== undefined, "an overlay without an upper layer has nothing to change");
   if ((flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) !== 0) return EINVAL;
   const found = lookup(overlay, places.directory, places.name);
   if (isErrno(found)) return found;
@@ -90,7 +89,7 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   const failed =
     copyUp(overlay, source.node) ??
     copyUp(overlay, target.directory) ??
-    (target.node !== 0 && needsCopyToGo(overlay, target.node) ? copyUp(overlay, target.node) : undefined) ??
+    (target.node === 0 ? undefined : prepareToGo(overlay, target.node)) ??
     refuseStale(overlay, source, target);
   if (failed !== undefined) return failed;
   if (whiteouts.length > 0) {
@@ -102,6 +101,11 @@ function move(overlay: Overlay, source: End, target: End): Errno | undefined {
   if (marked !== undefined) return marked;
   if (target.node !== 0) overlay.nodes.beforeLoss(target.node);
   return moveUpper(overlay, source, target);
+}
+
+/** What is renamed over must be in the index still where that tells of it, with its count of links. */
+function prepareToGo(overlay: Overlay, node: Node): Errno | undefined {
+  return (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ?? noteLinks(overlay, node);
 }
 
 /** The rename on the upper layer, and what the two names are afterwards (rules 8 and 9). */
@@ -130,8 +134,8 @@ function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefine
 
 /** Rule 10: both sides stay, each under the other's name. */
 function exchange(overlay: Overlay, source: End, target: End): Errno | undefined {
-  const { nodes, upper } = overlay;
-  if (upper === undefined || target.node === 0) return EIO;
+  const { nodes, writable: upper } = overlay;
+  if (target.node === 0) return EIO;
   if (!canMove(overlay, source.node) || !canMove(overlay, target.node)) return EXDEV;
   const failed =
     copyUp(overlay, source.node) ??

@@ -59,7 +59,7 @@ export interface OverlayCounters {
 export interface UpperLayer {
   readonly fs: FileSystem;
   readonly root: Inode;
-  /** The directory work/ within the work directory: where objects are made before they are moved into place. */
+  /** Where objects are made before they are moved into place: work/ within the work directory, or index/. */
   readonly work: Inode;
   /** The directory index/ within the work directory, under index=on. */
   readonly index: Inode | undefined;
@@ -179,6 +179,13 @@ export class Overlay {
     return this.upper;
   }
 
+  /** The directory of hard links, of a mount that has one: index=on. */
+  get index(): Inode {
+    const { index } = this.writable;
+    assert(index !== undefined, "an overlay without an index has no inode in it");
+    return index;
+  }
+
   /** Whether each lower inode that is copied up gets an index entry, so that a file handle leads to its copy (ovl_index_all). */
   get indexesAll(): boolean {
     return this.upper !== undefined && this.options.nfsExport;
@@ -186,16 +193,17 @@ export class Overlay {
 
   /** The filesystem that shows a node: the upper one, or its topmost lower layer's. */
   fsOf(node: Node): FileSystem {
-    const { upper, nodes } = this;
-    if (upper !== undefined && nodes.hasUpper(node)) return upper.fs;
+    const { nodes } = this;
+    if (nodes.hasUpper(node)) return this.writable.fs;
     return (this.lowers[nodes.layerOf(node)] as LayerDirectory).fs;
   }
 
   /** Whether nothing was on the upper layer when this was first asked, before the mount had made anything there: all that is there is known then. */
   beganEmpty(): boolean {
     if (this.#beganEmpty === undefined) {
+      const { fs, root } = this.writable;
       let isEmpty = this.counters.upperCreates === 0;
-      this.upper?.fs.iterate(this.upper.root, () => {
+      fs.iterate(root, () => {
         isEmpty = false;
       });
       this.#beganEmpty = isEmpty;
@@ -285,10 +293,10 @@ export class Overlay {
 
   /** Keeps a directory's upper inode, in whose place another is about to come. */
   replace(node: Node): void {
-    const { nodes, upper } = this;
+    const { nodes } = this;
     this.replaced.add(node);
-    if (upper === undefined || nodes.has(node, HOLDS_UPPER)) return;
-    upper.fs.hold(nodes.upperOf(node));
+    if (nodes.has(node, HOLDS_UPPER)) return;
+    this.writable.fs.hold(nodes.upperOf(node));
     nodes.set(node, HOLDS_UPPER);
   }
 
@@ -306,7 +314,7 @@ export class Overlay {
 
   /** Lets go of what the mount stands on. */
   end(): void {
-    for (const node of this.replaced) this.upper?.fs.drop(this.nodes.upperOf(node));
+    for (const node of this.replaced) this.writable.fs.drop(this.nodes.upperOf(node));
     this.release();
   }
 

@@ -71,7 +71,7 @@ export function countWhiteout(overlay: Overlay, directory: Node, name: Name): vo
 
 /** Sets the opaque mark of an upper directory. */
 export function setOpaque(overlay: Overlay, inode: Inode): Errno | undefined {
-  return overlay.upper?.fs.setxattr(inode, overlay.xattrs.opaque, YES, 0);
+  return overlay.writable.fs.setxattr(inode, overlay.xattrs.opaque, YES, 0);
 }
 
 /**

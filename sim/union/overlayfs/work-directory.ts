@@ -23,6 +23,7 @@ export interface WorkParts {
 
 /** The directories that a mount works with; `index` only under index=on. */
 export interface WorkDirectories {
+  /** Where what is under way is made: work/, or index/ where there is one. */
   readonly work: Inode;
   readonly index: Inode | undefined;
 }
@@ -47,7 +48,8 @@ export function prepareWork(parts: WorkParts, options: { index: boolean; volatil
   if (marked !== undefined) return refuse("Failed to create volatile/dirty file.", marked);
   if (!options.index) return { work, index: undefined };
   const index = indexDirectory(parts);
-  return typeof index === "object" ? index : { work, index };
+  // What is under way is made in the index, so that it can be moved within one directory (ovl_get_indexdir, from 5.8).
+  return typeof index === "object" ? index : { work: index, index };
 }
 
 /** The name of a feature that an earlier mount left in work/incompat, such as "volatile". */
@@ -86,7 +88,26 @@ function indexDirectory(parts: WorkParts): Inode | MountFailure {
   const index = isErrno(known) ? work.fs.create(work.inode, name, DIRECTORY) : known;
   if (isErrno(index)) return refuse("failed to create directory work/index", index);
   const owner = verifyHandle({ fs: work.fs, inode: index }, xattrs.upper, upper);
-  return owner === undefined ? index : refuse("failed to verify index dir 'upper' xattr", owner);
+  if (owner !== undefined) return refuse("failed to verify index dir 'upper' xattr", owner);
+  const left = removePassing(names, { fs: work.fs, inode: index });
+  return left === undefined ? index : refuse("failed index dir cleanup", left);
+}
+
+/** Removes what an earlier mount has left under way (ovl_indexdir_cleanup). */
+function removePassing(names: NameTable, { fs, inode }: LayerDirectory): Errno | undefined {
+  const passing: Name[] = [];
+  const failed = fs.iterate(inode, (name) => {
+    if (names.text(name).startsWith("#")) passing.push(name);
+  });
+  return failed ?? firstFailure(passing, (name) => removeTree(fs, inode, name));
+}
+
+function firstFailure(names: readonly Name[], remove: (name: Name) => Errno | undefined): Errno | undefined {
+  for (const name of names) {
+    const failed = remove(name);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }
 
 /**
@@ -109,9 +130,5 @@ function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undef
   const children: Name[] = [];
   const failed = fs.iterate(inode, (child) => children.push(child));
   if (failed !== undefined) return failed;
-  for (const child of children) {
-    const inner = removeTree(fs, inode, child);
-    if (inner !== undefined) return inner;
-  }
-  return fs.rmdir(directory, name);
+  return firstFailure(children, (child) => removeTree(fs, inode, child)) ?? fs.rmdir(directory, name);
 }

@@ -11,6 +11,7 @@ import { removeAll } from "../../src/drivers/files.ts";
 import type { MountStep } from "../../src/node/kernel-oracle.ts";
 import { DATA_LAYER_CASES } from "../kernel/data-layers.ts";
 import { MOUNT_CASES } from "../kernel/mounts.ts";
+import { must } from "./aufs-lab.ts";
 
 const ROOT = "/t";
 const READ_MAX = 100_000;
@@ -106,6 +107,57 @@ test.each([...MOUNT_CASES, ...DATA_LAYER_CASES])("$name: answered as the kernel 
   host.mount({ type: "tmpfs", source: "tmpfs", target: ROOT });
   expect(steps.map((step) => textOf(perform(host, step)))).toEqual(answers);
   host.check();
+});
+
+test.each([
+  ["", "overlayfs: missing 'lowerdir'"],
+  ["upperdir=/u,workdir=/w", "overlayfs: missing 'lowerdir'"],
+  ["lowerdir=/l", "overlayfs: at least 2 lowerdir are needed while upperdir nonexistent"],
+  ["datadir+=/l", "overlayfs: at least 2 lowerdir are needed while upperdir nonexistent"],
+  ["lowerdir=/l,upperdir=/u", "overlayfs: missing 'workdir'"],
+  ["lowerdir=/l:/file,upperdir=/u,workdir=/w", "overlay: /file is not a directory"],
+  ["lowerdir=/l,upperdir=/file,workdir=/w", "overlay: /file is not a directory"],
+  ["lowerdir=/l,upperdir=/u,workdir=/file", "overlay: /file is not a directory"],
+  ["lowerdir=:/l", "overlayfs: cannot append lower layer"],
+  ["lowerdir=/l:", "overlayfs: unescaped trailing colons in lowerdir mount option."],
+  [
+    "lowerdir=/l:::/l2",
+    "overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.",
+  ],
+  ["lowerdir=/l::/l2:/u", "overlayfs: regular lower layers cannot follow data lower layers"],
+  ["lowerdir=/l:/none", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir=/l,upperdir=/u,workdir=/none", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir=/l,upperdir=/u,workdir=/u/w", "overlayfs: workdir and upperdir must be separate subtrees"],
+  ["lowerdir=/l,upperdir=/u,workdir=/ro", "overlay: filesystem on /ro is read-only"],
+  ["lowerdir=/l,upperdir=/ro,workdir=/ro", "overlay: filesystem on /ro is read-only"],
+  ["lowerdir=/l,upperdir=/u,workdir=/other", "overlayfs: workdir and upperdir must reside under the same mount"],
+  ["lowerdir=/l:/l,upperdir=/u,workdir=/w", "overlayfs: conflicting lowerdir path"],
+  ["lowerdir=/l:/l/in,upperdir=/u,workdir=/w", "overlayfs: overlapping lowerdir path"],
+  ["lowerdir=/l,lowerdir+=/l2,upperdir=/u,workdir=/w", "overlay: lowerdir+ and datadir+ cannot follow lowerdir"],
+  ["datadir+=/l,lowerdir+=/l2,upperdir=/u,workdir=/w", "overlay: regular lower layers cannot follow data layers"],
+  [`lowerdir=${Array(501).fill("/l").join(":")}`, "overlayfs: too many lower directories, limit is 500"],
+  ["lowerdir=/l,upperdir=/o/a,workdir=/o/b", "overlay: filesystem on /o/a not supported as upperdir"],
+  ["lowerdir=/o2:/l2", "overlayfs: maximum fs stacking depth exceeded"],
+  ...[
+    ["upperdir", "lowerdir=/l,upperdir=/u1,workdir=/w"],
+    ["workdir", "lowerdir=/l,upperdir=/u,workdir=/w1"],
+    ["lowerdir", "lowerdir=/u1,upperdir=/u,workdir=/w"],
+  ].map(([what, options]) => [
+    `${options},index=on`,
+    `overlayfs: ${what} is in-use as upperdir/workdir of another mount, mount with '-o index=off' to override exclusive upperdir protection.`,
+  ]),
+])("layers %s are refused in the words of Linux 6.18", (options, text) => {
+  const host = createHost();
+  const { task } = host;
+  for (const path of ["/l", "/l/in", "/l2", "/u", "/u/w", "/w", "/m", "/ro", "/other", "/o", "/o2", "/u1", "/w1"])
+    must(task.mkdir(path, 0o755));
+  must(task.mknod("/file", 0o100644));
+  const mount = (type: string, target: string, data: string): unknown => host.mount({ type, source: "t", target, options: data });
+  expect([mount("tmpfs", "/ro", "ro"), mount("tmpfs", "/other", "")]).toEqual([undefined, undefined]);
+  expect(mount("overlay", "/o", "lowerdir=/l,upperdir=/u1,workdir=/w1")).toBeUndefined();
+  for (const path of ["/o/a", "/o/b"]) must(task.mkdir(path, 0o755));
+  expect(mount("overlay", "/o2", "lowerdir=/o:/l")).toBeUndefined();
+  expect(mount("overlay", "/m", options as string)).toMatchObject({ message: text });
 });
 
 test.each([

@@ -22,6 +22,7 @@ import {
   type OverlayOptions,
   type ParsedOptions,
   refuse,
+  refuseOption,
 } from "./options.ts";
 import { type FollowRedirects, isDirectoryMode, OverlayRules } from "./rules.ts";
 import { Overlay, type UpperLayer } from "./state.ts";
@@ -130,6 +131,8 @@ export function mountOverlayPaths(
     if (path === undefined) continue;
     const directory = resolve(path);
     if (isErrno(directory)) return refuse(`failed to resolve '${path}': ${-directory.number}`, directory);
+    const refused = refusePath(path, directory, path === parsed.upper || path === parsed.work);
+    if (refused !== undefined) return refused;
     found.push(directory);
   }
   const lower = found.slice(0, parsed.lower.length);
@@ -138,6 +141,14 @@ export function mountOverlayPaths(
   const work = parsed.work === undefined ? undefined : found.at(-1);
   if (dataOnly.length > 0 && !(host.profile ?? k6_18).overlay.dataOnlyLayers) return refuse("empty lowerdir");
   return mountOverlay(host, { lower, dataOnly, upper, work }, parsed.options);
+}
+
+/** What a path cannot lead to (ovl_mount_dir_check). @param written - whether it is the upper layer's or the work directory's. */
+function refusePath(path: string, { fs, inode, readOnly }: LayerDirectory, written: boolean): MountFailure | undefined {
+  if (!isDirectoryMode(fs.mode(inode))) return refuseOption(`${path} is not a directory`);
+  if (!written) return undefined;
+  if (fs.type === "overlay") return refuseOption(`filesystem on ${path} not supported as upperdir`);
+  return readOnly === true ? refuseOption(`filesystem on ${path} is read-only`) : undefined;
 }
 
 /**
@@ -156,13 +167,10 @@ function refuseLayers({ lower: shown, dataOnly = [], upper, work }: OverlayLayer
   if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
   if (upper === undefined && lower.length < 2) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
   if (upper !== undefined && work === undefined) return refuse("missing 'workdir'");
-  for (const { fs, inode } of [...lower, ...(upper === undefined ? [] : [upper])]) {
-    if (!isDirectoryMode(fs.mode(inode))) return refuse("not a directory");
+  for (const { fs } of upper === undefined ? lower : [...lower, upper]) {
     if (fs.stackDepth >= STACK_DEPTH_MAX) return refuse("maximum fs stacking depth exceeded");
   }
   if (upper === undefined || work === undefined) return refuseOverlaps(lower, undefined);
-  if (upper.readOnly === true) return refuse("upper fs is r/o, try multi-lower layers mount");
-  if (upper.fs.type === "overlay") return refuse("filesystem on upperdir not supported as upperdir");
   if (work.fs !== upper.fs) return refuse("workdir and upperdir must reside under the same mount");
   if (isWithin(work, upper) || isWithin(upper, work)) return refuse("workdir and upperdir must be separate subtrees");
   return refuseOverlaps(lower, upper);
@@ -171,7 +179,7 @@ function refuseLayers({ lower: shown, dataOnly = [], upper, work }: OverlayLayer
 /** No layer may be, or lie within, another; only an upper layer may lie within a lower one. */
 function refuseOverlaps(lower: readonly LayerDirectory[], upper: LayerDirectory | undefined): MountFailure | undefined {
   const seen = new Map<FileSystem, Set<Inode>>();
-  for (const { fs, inode } of [...lower, ...(upper === undefined ? [] : [upper])]) {
+  for (const { fs, inode } of upper === undefined ? lower : [...lower, upper]) {
     const inodes = seen.get(fs) ?? new Set<Inode>();
     if (inodes.has(inode)) return refuse("conflicting lowerdir path", ELOOP);
     seen.set(fs, inodes.add(inode));
@@ -217,7 +225,7 @@ function claimDirectories(
   const claims: LayerDirectory[] = [];
   const inUseAs = (name: string): MountFailure => {
     for (const claim of claims) inUse.release(claim);
-    const advice = "mount with '-o index=off' to override undefined behavior.";
+    const advice = "mount with '-o index=off' to override exclusive upperdir protection.";
     return refuse(`${name} is in-use as upperdir/workdir of another mount, ${advice}`, EBUSY);
   };
   const lowerInUse = layers.lower.some((layer) => inUse.covers(layer));

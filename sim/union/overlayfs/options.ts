@@ -95,7 +95,7 @@ interface DraftLayers {
 function addLayers(layers: DraftLayers, key: string, value: string): MountFailure | undefined {
   if (key === "datadir+") layers.dataOnly = [...layers.dataOnly, unescaped(value)];
   else if (key === "lowerdir+") {
-    if (layers.dataOnly.length > 0) return refuse("regular lower layers cannot follow data layers");
+    if (layers.dataOnly.length > 0) return refuseOption("regular lower layers cannot follow data layers");
     layers.lower = [...layers.lower, unescaped(value)];
   } else {
     const all = parseLowers(value);
@@ -132,8 +132,8 @@ export function refuse(message: string, errno: Errno = EINVAL): MountFailure {
   return { errno, message: `overlayfs: ${message}` };
 }
 
-/** The same by the parser of options, which names the type of the filesystem (fs/fs_parser.c). */
-function refuseOption(message: string): MountFailure {
+/** The same by the parser of options, which names the type of the filesystem (fs/fs_parser.c; invalfc). */
+export function refuseOption(message: string): MountFailure {
   return { errno: EINVAL, message: `overlay: ${message}` };
 }
 
@@ -151,7 +151,7 @@ export function parseOptions(text: string): ParsedOptions | MountFailure {
     const value = equals < 0 ? undefined : part.slice(equals + 1);
     given.add(key);
     if (LAYER_OPTIONS.has(key) && value !== undefined) {
-      if (key !== "lowerdir" && given.has("lowerdir")) return refuse("lowerdir+ and datadir+ cannot follow lowerdir");
+      if (key !== "lowerdir" && given.has("lowerdir")) return refuseOption("lowerdir+ and datadir+ cannot follow lowerdir");
       const failed = addLayers(layers, key, value);
       if (failed !== undefined) return failed;
     } else if (key === "upperdir" && value !== undefined) upper = unescaped(value);

@@ -48,6 +48,8 @@ export interface BtrfsProfile {
   readonly writesBatches: boolean;
   /** A limit is changed only where the subvolume that is asked may change an item under the limit that holds (recorded on 6.18; not in 6.9). */
   readonly limitsReserve: boolean;
+  /** Making a subvolume commits (before 6.5). */
+  readonly commitsSubvolumes: boolean;
 }
 
 export interface KernelProfile {
@@ -62,7 +64,7 @@ export interface KernelProfile {
 /** Linux 6.18, the default. */
 export const k6_18: KernelProfile = {
   version: "6.18",
-  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true },
+  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true, commitsSubvolumes: false },
   overlay: {
     originXattr: true,
     constantInodeNumbers: true,
@@ -86,7 +88,7 @@ export const k6_18: KernelProfile = {
 /** Linux 4.0, about when Docker began to use overlay. */
 export const k4_0: KernelProfile = {
   version: "4.0",
-  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true, limitsReserve: false },
+  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true, limitsReserve: false, commitsSubvolumes: true },
   overlay: {
     originXattr: false,
     constantInodeNumbers: false,

@@ -6,10 +6,10 @@ import type { Clock } from "../core/clock.ts";
 import { EINVAL, ENOENT, type Errno, isErrno } from "../core/errno.ts";
 import { Btrfs } from "../cow/btrfs/btrfs.ts";
 import type { Compression } from "../cow/btrfs/compression.ts";
+import type { BtrfsOptions } from "../cow/btrfs/environment.ts";
 import { subvolumeIdOf, subvolumeRoot } from "../cow/btrfs/ioctl.ts";
 import { mkfsBtrfs } from "../cow/btrfs/mkfs.ts";
 import { mountBtrfs } from "../cow/btrfs/mount.ts";
-import type { BtrfsOptions } from "../cow/btrfs/state.ts";
 import type { FileSystem, Inode } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
@@ -19,9 +19,7 @@ function makeBtrfs(device: BlockDevice, options: string, clock: Clock): Errno | 
 
 /** Options of mount -o that change nothing here: they name what is the default, or how fast something is. */
 const DEFAULTS: ReadonlySet<string> = new Set(
-  "rw,datacow,datasum,ssd,nossd,space_cache,space_cache=v2,discard=async,nodiscard,acl,barrier,treelog,notreelog,relatime".split(
-    ",",
-  ),
+  "rw,datacow,datasum,ssd,nossd,space_cache,space_cache=v2,discard=async,nodiscard,acl,barrier,treelog,relatime".split(","),
 );
 const ALGORITHMS: ReadonlySet<string> = new Set(["zlib", "lzo", "zstd"]);
 
@@ -44,7 +42,7 @@ function parse(data: string): BtrfsOptions | string {
       options.force = key === "compress-force";
     } else if (key === "subvol" || (key === "subvolid" && /^\d+$/.test(text))) continue;
     else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
-    else if (word === "nodatacow" || word === "nodatasum") options[word] = true;
+    else if (word === "nodatacow" || word === "nodatasum" || word === "notreelog") options[word] = true;
     else return word;
   }
   return options;

@@ -130,7 +130,15 @@ const BREAKAGES: readonly (readonly [what: string, breaks: (of: BtrfsLab) => voi
   [
     "an item of a file with data that is no extent",
     ({ fs: { state } }) => {
-      const disk = { kind: "regular", start: MIB(500), diskBytes: 4096, ramBytes: 4096, offset: 0, length: 4096 } as const;
+      const disk = {
+        kind: "regular",
+        generation: 1,
+        start: MIB(500),
+        diskBytes: 4096,
+        ramBytes: 4096,
+        offset: 0,
+        length: 4096,
+      } as const;
       const tree = state.tree(256);
       tree.set(key(257, EXTENT_DATA, MIB(10)), FILE_EXTENT_BYTES, { ...disk, compression: "none" } satisfies FileExtent);
     },

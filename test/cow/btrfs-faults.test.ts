@@ -382,7 +382,13 @@ describe("a device that is full", () => {
   });
 
   test("or cannot be read refuses the batch at hand to kernels that write in batches, and keeps those before it", () => {
-    const profile = { sizeClasses: false, dropsQgroups: false, writesBatches: true, limitsReserve: false };
+    const profile = {
+      sizeClasses: false,
+      dropsQgroups: false,
+      writesBatches: true,
+      limitsReserve: false,
+      commitsSubvolumes: true,
+    };
     const lab = new BtrfsLab({ size: MIB(128), faulty: true, profile, memory: MIB(8) });
     const { task } = lab.host;
     must(lab.write("/m/f", random(MIB(4))));

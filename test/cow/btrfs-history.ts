@@ -1,11 +1,27 @@
 /** Histories of a btrfs: changes as data, made on a lab, and what calls and the whole filesystem tell of them. A real kernel's: test/kernel/btrfs-history.py. */
+import type { DiskCommand } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { MIB } from "../../sim/core/units.ts";
-import { setReadOnly } from "../../sim/cow/btrfs/ioctl.ts";
+import { deviceNumber, MIB } from "../../sim/core/units.ts";
+import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
+import { setReadOnly, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
 import { assignQgroup, createQgroup, destroyQgroup, limitQgroup, unassignQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { qgroupId, qgroupName } from "../../sim/cow/btrfs/quotas.ts";
-import { type Inode, O_CREAT, O_RDONLY, O_RDWR, S_IFIFO, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { readSuperblock } from "../../sim/cow/btrfs/records.ts";
+import { createHost } from "../../sim/host.ts";
+import {
+  type Inode,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  O_SYNC,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../../src/drivers/files.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
@@ -18,8 +34,8 @@ export interface Change {
   readonly length?: number;
   /** Of what shares extents: where in the other file. */
   readonly to?: number;
-  /** What is written: r as if by chance, z zeros, t a short text over and over. */
-  readonly kind?: "r" | "z" | "t";
+  /** What is written: r as if by chance, z zeros, t a short text over and over, n the seed as a text over and over. */
+  readonly kind?: "r" | "z" | "t" | "n";
   readonly seed?: number;
   readonly name?: string;
   readonly value?: string;
@@ -33,8 +49,10 @@ export interface History {
   /** MiB. */
   readonly size: number;
   readonly quota?: boolean;
-  /** After how many changes everything is written and figures are taken; by default after each. */
+  /** After how many changes everything is written and figures are taken; by default after each; 0: never. */
   readonly every?: number;
+  /** Whether is told what each change has made the filesystem write to its disk. */
+  readonly bios?: boolean;
   readonly steps: readonly Change[];
 }
 
@@ -51,16 +69,34 @@ export interface Figures {
   readonly groups: Readonly<Record<string, readonly [number, number]>>;
 }
 
+/** What the disk was told: a write of some sectors, or to keep what it has. */
+export type Bio = readonly [sector: number, sectors: number] | "flush";
+
+/** What a power cut leaves, as the next mount finds it: whether there is a log, the tree behind its replay, and chunks' and used bytes. */
+export interface Left {
+  readonly log: boolean;
+  readonly tree: readonly Row[];
+  readonly data: readonly [number, number];
+  readonly metadata: readonly [number, number];
+  readonly system: readonly [number, number];
+}
+
+/** Path, st_ino, st_mode in octal, st_nlink, st_size, st_blocks, a link's target or the beginning of the hash of what is in a file, xattrs' hashes. */
+type Row = readonly [string, number, string, number, number | null, number, string, Readonly<Record<string, string>>];
+
 /** What is told after a change. */
 export interface Answer {
+  /** What it came to; of a power cut what it left. */
   readonly r: unknown;
   /** The path and the other one before everything is written. */
   readonly st: readonly Seen[];
   readonly fig: Figures | null;
+  readonly w?: readonly Bio[];
 }
 
 function contentOf({ kind = "r", seed = 0, length = 0 }: Change, more = 0): Content {
   if (kind === "z") return Content.zeros(length);
+  if (kind === "n") return Content.repeat(new TextEncoder().encode(`${seed + more}.`), length);
   return kind === "t" ? Content.repeat(new TextEncoder().encode("abcdefgh"), length) : Content.pattern(seed + more, length);
 }
 
@@ -74,6 +110,49 @@ const exited = (refused: Errno | undefined): number => (refused === undefined ? 
 
 const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10, zerokeep: 0x11 };
 const RENAME: Readonly<Record<string, number>> = { rename: 0, noreplace: 1, exchange: 2, whiteout: 4 };
+
+/** Bytes of chunks, and those that are used of them. */
+function spaceOf(fs: Btrfs): Pick<Left, "data" | "metadata" | "system"> {
+  const of = (type: "data" | "metadata" | "system"): [number, number] => {
+    const { total, used } = fs.state.space.totals(type);
+    return [total, used];
+  };
+  return { data: of("data"), metadata: of("metadata"), system: of("system") };
+}
+
+const sha256 = (raw: Uint8Array): string => Content.literal(raw).sha256();
+
+/** Lists a tree. */
+function listed(task: Task, folder: string, base = ""): Row[] {
+  const rows: Row[] = [];
+  const names = must(task.readdir(folder)).filter(({ name }) => name !== "." && name !== "..");
+  for (const { name } of names.sort((one, other) => (one.name < other.name ? -1 : 1))) {
+    const path = `${folder}/${name}`;
+    const { inodeNumber, mode, nlink, size, blocks } = must(task.lstat(path));
+    const type = mode & S_IFMT;
+    let content = type === S_IFLNK ? must(task.readlink(path)) : "";
+    if (type === S_IFREG) {
+      const fd = must(task.open(path, O_RDONLY));
+      content = must(task.pread(fd, size, 0)).sha256();
+      task.close(fd);
+    }
+    const xattrs = type === S_IFLNK ? [] : must(task.listxattr(path));
+    const values = xattrs.map((key) => [key, sha256(must(task.getxattr(path, key)))] as const);
+    const shown = type === S_IFDIR ? null : size;
+    rows.push([
+      base + name,
+      inodeNumber,
+      mode.toString(8),
+      nlink,
+      shown,
+      blocks,
+      content.slice(0, 16),
+      Object.fromEntries(values),
+    ]);
+    if (type === S_IFDIR) rows.push(...listed(task, path, `${base}${name}/`));
+  }
+  return rows;
+}
 
 export class Historian {
   readonly lab: BtrfsLab;
@@ -115,14 +194,17 @@ export class Historian {
     const { task } = this.lab.host;
     const [at, to] = [`/m/${one.path}`, `/m/${one.other}`];
     const { name = "", value = "", times = 1, offset = 0, length = 0 } = one;
-    const links = Array.from({ length: offset }, (_, n) => `${to}${"l".repeat(length)}${n}`);
-    const each = (act: (path: string) => Errno | undefined) => () => links.map(act).find(isErrno);
+    const each = (act: (path: string) => Errno | undefined) => () =>
+      countedTo(offset)
+        .map((n) => act(`${to}${"l".repeat(length)}${n}`))
+        .find(isErrno);
     const flags = RENAME[one.do];
     if (flags !== undefined) return () => task.rename(at, to, flags);
     const calls: Readonly<Record<string, () => unknown>> = {
       unlink: () => task.unlink(at),
       rmdir: () => task.rmdir(at),
       mkdir: () => task.mkdir(at, 0o755),
+      chmod: () => task.chmod(at, one.flags ?? 0),
       link: () => task.link(at, to),
       symlink: () => task.symlink(one.other ?? "", at),
       mknod: () => task.mknod(at, S_IFIFO | 0o644),
@@ -145,7 +227,6 @@ export class Historian {
     const { offset = 0, length = 0, name = "" } = one;
     const mode = FALLOCATE[one.do];
     if (mode !== undefined) return () => this.#onFile(at, O_RDWR, (fd) => task.fallocate(fd, mode, offset, length));
-    const numbers = Array.from({ length: offset }, (_, n) => n);
     const calls: Readonly<Record<string, () => unknown>> = {
       write: () => this.#onFile(at, O_RDWR | O_CREAT, (fd) => task.pwrite(fd, contentOf(one), offset)),
       truncate: () => task.truncate(at, length),
@@ -158,10 +239,19 @@ export class Historian {
           return task.copyFileRange(a, b, length);
         }),
       fsync: () => this.#onFile(at, O_RDONLY, (fd) => task.fsync(fd)),
-      many: () => numbers.map((n) => this.lab.write(`${at}/n${n}`, contentOf(one, n))).find(isErrno),
-      "unlink-many": () => numbers.map((n) => task.unlink(`${at}/n${n}`)).find(isErrno),
+      fdatasync: () => this.#onFile(at, O_RDONLY, (fd) => task.fdatasync(fd)),
+      syncwrite: () => this.#onFile(at, O_RDWR | O_CREAT | O_SYNC, (fd) => task.pwrite(fd, contentOf(one), offset)),
+      many: () =>
+        countedTo(offset)
+          .map((n) => this.lab.write(`${at}/n${n}`, contentOf(one, n)))
+          .find(isErrno),
+      "unlink-many": () =>
+        countedTo(offset)
+          .map((n) => task.unlink(`${at}/n${n}`))
+          .find(isErrno),
       hold: () => told(task.open(at, O_RDWR), (fd) => this.#hold(name, fd)),
       letgo: () => this.#hold(name, undefined),
+      ffsync: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.fsync(fd))),
       fwrite: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.pwrite(fd, contentOf(one), offset))),
     };
     return calls[one.do];
@@ -207,8 +297,28 @@ export class Historian {
     return calls[one.do];
   }
 
+  /** Mounts what the disk has now elsewhere. */
+  #cut(): Left {
+    const disk = this.lab.host.disks.get("vda")?.clone({ silent: true });
+    if (disk === undefined) throw new Error("there is no disk");
+    const superblock = must(readSuperblock(disk));
+    const host = createHost({ seed: 4 });
+    host.addDevice("copy", disk, deviceNumber(253, 2));
+    must(host.task.mkdir("/m", 0o755));
+    const failed = host.mount({ type: "btrfs", source: "copy", target: "/m" });
+    if (failed !== undefined) throw new Error(failed.message);
+    const place = must(host.task.resolve("/m"));
+    if (!(place.mount.fs instanceof Btrfs)) throw new Error("/m is no btrfs");
+    place.mount.fs.check();
+    const tree = listed(host.task, "/m");
+    must(syncAll(place.mount.fs));
+    place.mount.fs.check();
+    return { log: superblock.logRoot !== 0, tree, ...spaceOf(place.mount.fs) };
+  }
+
   #rest(one: Change): (() => unknown) | undefined {
     const { lab } = this;
+    if (one.do === "cut") return () => this.#cut();
     if (one.do === "sync") return () => lab.fs.sync();
     if (one.do !== "remount") return undefined;
     return () => {
@@ -235,17 +345,26 @@ export class Historian {
     const { lab } = this;
     lab.settle();
     lab.fs.check();
-    const { space, quotas } = lab.fs.state;
-    const of = (type: "data" | "metadata" | "system"): [number, number] => {
-      const { total, used } = space.totals(type);
-      return [total, used];
-    };
+    const { quotas } = lab.fs.state;
     const { blocksFree: free, blocksAvailable: avail } = lab.fs.statfs();
     const groups = [...(quotas?.groups.values() ?? [])].map(({ id, referenced, exclusive }) => [
       qgroupName(id),
       [referenced, exclusive],
     ]);
-    return { data: of("data"), metadata: of("metadata"), system: of("system"), free, avail, groups: Object.fromEntries(groups) };
+    return { ...spaceOf(lab.fs), free, avail, groups: Object.fromEntries(groups) };
+  }
+
+  /** Watches the disk, if that is asked for. @returns what it was told since. */
+  #watch(): () => Pick<Answer, "w"> {
+    const disk = this.lab.host.disks.get("vda");
+    if (this.#history.bios !== true || disk === undefined) return () => ({});
+    const bios: Bio[] = [];
+    disk.watcher = (command) => bios.push(...bioOf(command));
+    return () => {
+      disk.watcher = undefined;
+      if (bios.at(-1) === "flush") bios.pop();
+      return { w: bios };
+    };
   }
 
   /** Makes all changes. @returns what is told at first, and after each. */
@@ -253,14 +372,24 @@ export class Historian {
     const { steps, every = 1 } = this.#history;
     const answers: Answer[] = [{ r: null, st: [], fig: this.figures() }];
     for (const [index, one] of steps.entries()) {
+      const bios = this.#watch();
       const r = this.make(one);
       const st = this.seen(one);
-      const isDue = (index + 1) % every === 0 || index === steps.length - 1;
-      answers.push({ r, st, fig: isDue ? this.figures() : null });
+      const isDue = every > 0 && ((index + 1) % every === 0 || index === steps.length - 1);
+      answers.push({ r, st, fig: isDue ? this.figures() : null, ...bios() });
+      if (every === 0) this.lab.fs.check();
     }
     return answers;
   }
 }
+
+/** What a command of the disk is as the kernel queues it: a superblock is flushed with its write. */
+function bioOf(command: DiskCommand): Bio[] {
+  if (command.kind === "flush") return ["flush"];
+  return command.kind === "write" ? [[command.offset / 512, command.content.length / 512]] : [];
+}
+
+const countedTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 function told<T, U>(result: T | Errno, as: (value: T) => U): U | Errno {
   return isErrno(result) ? result : as(result);

@@ -20,6 +20,7 @@ describe("the superblock", () => {
     uuid: "u",
     generation: 7,
     root: 1,
+    logRoot: 0,
     chunkRoot: 2,
     totalBytes: 3,
     mayHaveCache: false,

@@ -1,6 +1,8 @@
 """Makes a history of changes on a real btrfs (test/cow/btrfs-history.ts says which there are): argv: a file with the history, the mount point.
-Prints a JSON list: what is told at first, and after each change. Needs root; all that it makes is below the mount point."""
-import ctypes, errno, fcntl, json, os, random, struct, subprocess, sys
+Prints a JSON list: what is told at first, and after each change. Needs root; all that it makes is below the mount point, and beside it: the image, its copies.
+With "bios" each change also tells what it made the kernel write to the disk. "cut" copies the image as a power cut would leave it: mounted again when the history is
+over, its log replayed, its tree is what that change comes to."""
+import ctypes, errno, fcntl, hashlib, json, os, random, stat, struct, subprocess, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 history, top = json.load(open(sys.argv[1])), sys.argv[2]
@@ -16,6 +18,7 @@ def content(one, more=0):
     length = one.get("length", 0)
     if one.get("kind") == "z": return b"\0" * length
     if one.get("kind") == "t": return (b"abcdefgh" * (length // 8 + 1))[:length]
+    if one.get("kind") == "n": return (f"{one.get('seed', 0) + more}.".encode() * length)[:length]
     return random.Random(one.get("seed", 0) + more).randbytes(length)
 
 # What is told
@@ -23,9 +26,9 @@ def content(one, more=0):
 SPACE_INFO = 0xC0109414
 TYPES = {1: "data", 2: "system", 4: "metadata"}
 
-def space():
+def space(folder=top):
     raw = bytearray(struct.pack("QQ", 16, 0) + bytes(24 * 16))
-    fd = os.open(top, os.O_RDONLY)
+    fd = os.open(folder, os.O_RDONLY)
     fcntl.ioctl(fd, SPACE_INFO, raw)
     os.close(fd)
     out = {}
@@ -35,10 +38,10 @@ def space():
         if not flags >> 49 & 1: out[TYPES[flags & 7]] = [total, used]
     return out
 
-def settle():
+def settle(folder=top):
     """Everything is written, and what was deleted is gone, but for what somebody still stands in: that would be waited for without an end."""
     for verb in ("filesystem", "subvolume", "filesystem"):
-        try: subprocess.run(["btrfs", verb, "sync", top], capture_output=True, timeout=10)
+        try: subprocess.run(["btrfs", verb, "sync", folder], capture_output=True, timeout=10)
         except subprocess.TimeoutExpired: pass
 
 def figures():
@@ -63,6 +66,71 @@ def seen(one):
         except OSError as failed:
             out.append(errno.errorcode[failed.errno])
     return out
+
+# What is written
+
+TRACING = "/sys/kernel/tracing"
+
+class Bios:
+    """The writes that are queued for the disk below the mount point: pairs of sector and count, or "flush"."""
+    def __init__(self):
+        if not os.path.exists(f"{TRACING}/instances"): subprocess.run(["mount", "-t", "tracefs", "none", TRACING], check=True)
+        self.folder = f"{TRACING}/instances/btrfs-history-{os.getpid()}"
+        os.mkdir(self.folder)
+        disk = subprocess.run(["findmnt", "-n", "-o", "SOURCE", "-M", top], capture_output=True, text=True, check=True).stdout.strip()
+        number = os.stat(disk).st_rdev
+        self.disk = f"{os.major(number)},{os.minor(number)}"
+        self.put("events/block/block_bio_queue/filter", f"dev == {os.major(number) << 20 | os.minor(number)}")
+        self.put("events/block/block_bio_queue/enable", "1")
+
+    def put(self, name, text):
+        with open(f"{self.folder}/{name}", "w") as file: file.write(text)
+
+    def take(self):
+        out = []
+        for line in open(f"{self.folder}/trace"):
+            words = line.split()
+            if line.startswith("#") or "block_bio_queue:" not in words: continue
+            disk, kind, sector, _, count = words[words.index("block_bio_queue:") + 1:][:5]
+            if disk != self.disk or kind[0] not in "WF": continue
+            # A write that asks for a flush before it; what asks for none after it but its own place is the superblock's.
+            if kind[0] == "F": out.append("flush")
+            if int(count): out.append([int(sector), int(count)])
+        self.put("trace", "")
+        return out
+
+    def end(self):
+        self.put("events/block/block_bio_queue/enable", "0")
+        os.rmdir(self.folder)
+
+# What is left
+
+def listed(folder, base=""):
+    out = []
+    for name in sorted(os.listdir(folder), key=os.fsencode):
+        path = os.path.join(folder, name)
+        of = os.lstat(path)
+        content = os.readlink(path) if stat.S_ISLNK(of.st_mode) else ""
+        if stat.S_ISREG(of.st_mode): content = hashlib.sha256(open(path, "rb").read()).hexdigest()
+        attributes = {key: hashlib.sha256(os.getxattr(path, key, follow_symlinks=False)).hexdigest() for key in os.listxattr(path, follow_symlinks=False)}
+        size = None if stat.S_ISDIR(of.st_mode) else of.st_size
+        out.append([base + name, of.st_ino, f"{of.st_mode:o}", of.st_nlink, size, of.st_blocks, content[:16], attributes])
+        if stat.S_ISDIR(of.st_mode): out += listed(path, f"{base}{name}/")
+    return out
+
+def after_cut(copy):
+    """What a copy of the image holds when it is mounted: its tree, its chunks and used bytes, and whether there is a log."""
+    log = subprocess.run(["btrfs", "inspect-internal", "dump-super", copy], capture_output=True, text=True).stdout
+    has_log = any(line.split()[0] == "log_root" and line.split()[1] != "0" for line in log.splitlines() if line.startswith("log_root"))
+    os.makedirs("after", exist_ok=True)
+    subprocess.run(["mount", "-o", "loop", copy, "after"], check=True)
+    try:
+        tree = listed("after")
+        settle("after")
+        return {"log": has_log, "tree": tree, **space("after")}
+    finally:
+        subprocess.run(["umount", "after"], check=True)
+        os.unlink(copy)
 
 # Changes
 
@@ -123,6 +191,11 @@ def data(one, do, path, other, offset, length):
         on_both(path, other, lambda a, b: fcntl.ioctl(b, 0x4020940D, struct.pack("qQQQ", a, offset, length, to)))
     elif do == "copyrange": return on_both(path, other, lambda a, b: os.copy_file_range(a, b, length, offset, to))
     elif do == "fsync": on_file(path, os.O_RDONLY, os.fsync)
+    elif do == "fdatasync": on_file(path, os.O_RDONLY, os.fdatasync)
+    elif do == "syncwrite": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_SYNC, lambda fd: os.pwrite(fd, content(one), offset))
+    elif do == "chmod": os.chmod(path, one["flags"])
+    elif do == "cut":
+        subprocess.run(["cp", "--sparse=always", "image", f"cut{len(out)}"], check=True)
     elif do == "many":
         for n in range(offset): on_file(f"{path}/n{n}", os.O_RDWR | os.O_CREAT, lambda fd: os.write(fd, content(one, n)))
     elif do == "unlink-many":
@@ -132,6 +205,7 @@ def data(one, do, path, other, offset, length):
         let_go(one["name"])
         held[one["name"]] = fd
     elif do == "letgo": let_go(one["name"])
+    elif do == "ffsync": os.fsync(held[one["name"]]) if one["name"] in held else None
     elif do == "fwrite": return os.pwrite(held[one["name"]], content(one), offset) if one["name"] in held else None
     else: return volumes(one, do, path, other, length)
 
@@ -159,11 +233,18 @@ def volumes(one, do, path, other, length):
 
 if history.get("quota"): btrfs("quota", "enable", top)
 out = [{"r": None, "st": [], "fig": figures()}]
+bios = Bios() if history.get("bios") else None
 for index, one in enumerate(history["steps"], 1):
     try: r = names(one, one["do"], at(one.get("path", "")), at(one.get("other", "")), one.get("offset", 0), one.get("length", 0))
     except OSError as failed: r = errno.errorcode[failed.errno]
-    st = seen(one)
-    due = index % history.get("every", 1) == 0 or index == len(history["steps"])
-    out.append({"r": r, "st": st, "fig": figures() if due else None})
+    told = {"r": r, "st": seen(one)}
+    every = history.get("every", 1)
+    due = every and (index % every == 0 or index == len(history["steps"]))
+    out.append({**told, "fig": figures() if due else None})
+    if bios: out[-1]["w"] = bios.take()
+if bios: bios.end()
 for name in list(held): let_go(name)
+cuts = [index for index, one in enumerate(history["steps"], 1) if one["do"] == "cut"]
+if cuts: subprocess.run(["umount", top], check=True)
+for index in cuts: out[index]["r"] = after_cut(f"cut{index}")
 print(json.dumps(out))

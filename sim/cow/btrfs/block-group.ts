@@ -21,6 +21,8 @@ export class BlockGroup {
   readonly stripes: readonly number[];
   /** Bytes of extents. */
   used = 0;
+  /** Bytes of nodes of log trees. */
+  reserved = 0;
   sizeClass: SizeClass = "none";
   /** What a commit last wrote of `used`. */
   written = 0;
@@ -68,6 +70,12 @@ export class BlockGroup {
     this.used -= length;
     if (this.used < 0) throw new InvariantError(`block group ${this.start} has more freed than used`);
     if (this.used === 0) this.sizeClass = "none";
+  }
+
+  /** What was taken is a log tree's: no extent. */
+  reserve(length: number): void {
+    this.used -= length;
+    this.reserved += length;
   }
 
   give(start: number, length: number): void {
@@ -135,6 +143,6 @@ export class BlockGroup {
   check(): void {
     this.#free.check();
     this.#cluster.check();
-    assert(this.used + this.freeBytes <= this.length, `block group ${this.start} holds no more than it has`);
+    assert(this.used + this.reserved + this.freeBytes <= this.length, `block group ${this.start} holds no more than it has`);
   }
 }

@@ -24,6 +24,7 @@ export function check(state: BtrfsState): void {
     assert(has === made, `extent ${extent.start} counts ${has} references, trees make ${made}`);
   }
   for (const start of found.keys()) assert(extents.has(start), `what is at ${start} is an extent`);
+  state.logs.check();
   checkSpace(state, extents);
   checkFreeSpace(state);
   checkDelayed(state);

@@ -65,6 +65,8 @@ function share(
   const to = source.offset + how.span;
   const shift = target.offset - source.offset;
   const parts = extentsIn(source.inode, from, to);
+  inode.log.reflinkedIn = state.generation;
+  inode.log.needsFullSync = true;
   const inline = parts.find(({ extent }) => extent.kind === "inline");
   inode.mapping?.punch(target.offset, how.span);
   undelay(state, inode, target.offset, target.offset + how.span);

@@ -52,6 +52,7 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
   state.cacheIsNew = false;
   countQuotas(state);
   snapshot?.();
+  state.logs.drop();
   writeQuotas(state);
   writeDeviceStats(state);
   settle(state);
@@ -178,7 +179,10 @@ export function writeNodes(state: BtrfsState): Errno | undefined {
 }
 
 function writeAll(state: BtrfsState): Errno | undefined {
-  return writeNodes(state) ?? state.device.flush() ?? writeSuperblock(state.device, superblockOf(state)) ?? state.device.flush();
+  const superblock = superblockOf(state);
+  const failed = writeNodes(state) ?? state.device.flush() ?? writeSuperblock(state.device, superblock) ?? state.device.flush();
+  if (failed === undefined) state.committed = superblock;
+  return failed;
 }
 
 function superblockOf(state: BtrfsState): SuperblockRecord {
@@ -189,6 +193,7 @@ function superblockOf(state: BtrfsState): SuperblockRecord {
     uuid: state.uuid,
     generation: state.generation,
     root: state.rootTree.root,
+    logRoot: 0,
     chunkRoot: state.tree(CHUNK_TREE).root,
     totalBytes: state.space.deviceBytes,
     mayHaveCache: state.mayHaveCache,
@@ -199,7 +204,8 @@ function superblockOf(state: BtrfsState): SuperblockRecord {
 /** The transaction is durable: what it freed is free, and the next one begins. */
 function finish(state: BtrfsState): void {
   state.space.unpin((start, isNode) => {
-    if (isNode) state.nodes.delete(start);
+    // Nodes of log trees are not among them.
+    if (isNode && state.nodes.get(start) !== undefined) state.nodes.delete(start);
   });
   for (const id of state.touched) {
     const tree = state.trees.get(id);

@@ -8,7 +8,7 @@ import { crc32cText } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { inodeHandle, S_IFDIR, type VisitEntry } from "../../vfs/filesystem.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor, type Tree } from "../tree.ts";
 import { InodeState } from "./inode-state.ts";
 import { dirty, inodeOf } from "./inodes.ts";
 import type { DirEntry, InodeExtref, InodeRef, RootRef } from "./items.ts";
@@ -31,7 +31,7 @@ import { nameHash } from "./name-hash.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** The index of a directory's first entry: 0 and 1 are "." and "..". */
-const FIRST_INDEX = 2;
+export const FIRST_INDEX = 2;
 /** With so many entries that wait a thread begins to list them (BTRFS_DELAYED_BACKGROUND); here it is done at once. */
 const LISTED_LATER_MAX = 128;
 /** Numbers of inodes that stand for subvolumes begin here in a handle. */
@@ -117,10 +117,15 @@ function setHashItem(directory: InodeState, hash: number, entries: readonly DirE
     );
 }
 
-/** Puts an entry into a directory. @returns its index. */
-export function addEntry(state: BtrfsState, directory: InodeState, entry: DirEntry): number {
+/** Puts an entry into a directory. @param index - where it is listed: by default behind all others. @returns its index. */
+export function addEntry(
+  state: BtrfsState,
+  directory: InodeState,
+  named: Omit<DirEntry, "transid">,
+  index: number = nextIndexOf(directory),
+): number {
+  const entry: DirEntry = { ...named, transid: state.generation };
   const hash = nameHash(entry.name);
-  const index = nextIndexOf(directory);
   const length = utf8Length(entry.name);
   setHashItem(directory, hash, [...hashItems(directory, hash), entry]);
   directory.listedLater.set(index, entry);
@@ -173,7 +178,8 @@ export function indexOfEntry(directory: InodeState, name: string): number {
 
 // An inode's names
 
-function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
+/** Where an inode's name is that is beyond what INODE_REF has room for. */
+export function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
   return key(ino, INODE_EXTREF, crc32cText(parent >>> 0, name));
 }
 
@@ -182,49 +188,44 @@ export function addRef(inode: InodeState, parent: number, ref: InodeRef): void {
   const { tree } = inode.subvolume;
   const at = key(inode.ino, INODE_REF, parent);
   const refs = [...((tree.get(at) ?? []) as readonly InodeRef[]), ref];
-  const size = refs.reduce((sum, { name }) => sum + REF_BYTES + utf8Length(name), 0);
+  const size = refs.reduce(refBytes, 0);
   if (size <= ITEM_BYTES_MAX) tree.set(at, size, refs);
   else {
     const extended = extrefKey(inode.ino, parent, ref.name);
     const others = (tree.get(extended) ?? []) as readonly InodeExtref[];
     const all = [...others, { ...ref, parent }];
-    tree.set(
-      extended,
-      all.reduce((sum, { name }) => sum + EXTREF_BYTES + utf8Length(name), 0),
-      all,
-    );
+    tree.set(extended, all.reduce(extrefBytes, 0), all);
   }
 }
 
 /** Takes a name from an inode, which has it. @returns the index of the entry in its directory. */
 export function removeRef(inode: InodeState, parent: number, name: string): number {
-  const { tree } = inode.subvolume;
-  const at = key(inode.ino, INODE_REF, parent);
+  const index = removeRefIn(inode.subvolume.tree, inode.ino, parent, name);
+  assert(index !== undefined, `inode ${inode.ino} has the name ${name} in ${parent}`);
+  return index;
+}
+
+const refBytes = (sum: number, { name }: InodeRef): number => sum + REF_BYTES + utf8Length(name);
+const extrefBytes = (sum: number, { name }: InodeRef): number => sum + EXTREF_BYTES + utf8Length(name);
+
+/** Takes a name out of what a tree says of an inode. @returns the index of its entry; undefined where the tree does not have the name. */
+export function removeRefIn(tree: Tree, ino: number, parent: number, name: string): number | undefined {
+  const at = key(ino, INODE_REF, parent);
   const refs = (tree.get(at) ?? []) as readonly InodeRef[];
   const found = refs.find((ref) => ref.name === name);
   if (found !== undefined) {
     const rest = refs.filter((ref) => ref !== found);
     if (rest.length === 0) tree.remove(at);
-    else
-      tree.set(
-        at,
-        rest.reduce((sum, ref) => sum + REF_BYTES + utf8Length(ref.name), 0),
-        rest,
-      );
+    else tree.set(at, rest.reduce(refBytes, 0), rest);
     return found.index;
   }
-  const extended = extrefKey(inode.ino, parent, name);
+  const extended = extrefKey(ino, parent, name);
   const all = tree.get(extended) as readonly InodeExtref[] | undefined;
   const one = all?.find((ref) => ref.name === name && ref.parent === parent);
-  assert(all !== undefined && one !== undefined, `inode ${inode.ino} has the name ${name} in ${parent}`);
+  if (all === undefined || one === undefined) return undefined;
   const rest = all.filter((ref) => ref !== one);
   if (rest.length === 0) tree.remove(extended);
-  else
-    tree.set(
-      extended,
-      rest.reduce((sum, ref) => sum + EXTREF_BYTES + utf8Length(ref.name), 0),
-      rest,
-    );
+  else tree.set(extended, rest.reduce(extrefBytes, 0), rest);
   return one.index;
 }
 

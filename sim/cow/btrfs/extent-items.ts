@@ -1,7 +1,7 @@
 /** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
 import { assert, InvariantError } from "../../core/assert.ts";
 import type { Delta, Extent } from "../references.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor, type Tree } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
 import { dropReferences, keyOfExtent, settleReferences } from "./extent-references.ts";
 import { addFreeGroup, dropFreeGroup, giveFree, takeFree } from "./free-space-tree.ts";
@@ -34,7 +34,7 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
       if (extent.apart > 0) dropReferences(tree, extent);
       tree.remove(keyOfExtent(extent));
     }
-    if (extent.level < 0) removeChecksums(state, extent.start, extent.length);
+    if (extent.level < 0) removeChecksums(state.tree(CHECKSUM_TREE), extent.start, extent.length);
     else state.fresh.delete(extent.start);
     if (delta.made === undefined) giveFree(state, state.space.groupOf(extent.start), extent.start, extent.length);
     state.space.pin(extent.start, extent.length);
@@ -53,9 +53,8 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
 const CHECKSUMS_MAX: number = Math.floor((ITEM_BYTES_MAX + 25 - 50) / 4) - 1;
 const CHECKSUM_BYTES = 4;
 
-/** Adds the checksums of data that was written: to the item before, as far as it and its leaf have room, else as new items. */
-export function addChecksums(state: BtrfsState, start: number, length: number): void {
-  const tree = state.tree(CHECKSUM_TREE);
+/** Adds the checksums of data that was written: to the item before, as far as it and its leaf have room, else as new items. @param tree - by default the checksum tree. */
+export function addChecksums(state: BtrfsState, start: number, length: number, tree: Tree = state.tree(CHECKSUM_TREE)): void {
   let at = start;
   let left = length / SECTOR_SIZE;
   const cursor = new Cursor(tree);
@@ -80,9 +79,23 @@ export function addChecksums(state: BtrfsState, start: number, length: number): 
   }
 }
 
+/** What of a range a tree has checksums of: starts and lengths, ascending. */
+export function checksumsIn(tree: Tree, start: number, length: number): (readonly [start: number, length: number])[] {
+  const found: (readonly [number, number])[] = [];
+  const end = start + length;
+  const cursor = new Cursor(tree);
+  let more = cursor.seekBefore(key(CHECKSUMS, EXTENT_CSUM, start + 1)) && cursor.key.object === CHECKSUMS;
+  if (!more) more = cursor.seek(key(CHECKSUMS, EXTENT_CSUM, start));
+  for (; more && cursor.compare(key(CHECKSUMS, EXTENT_CSUM, end)) < 0; more = cursor.next()) {
+    const from = Math.max(start, cursor.key.offset);
+    const to = Math.min(end, cursor.key.offset + (cursor.value as number) * SECTOR_SIZE);
+    if (to > from) found.push([from, to - from]);
+  }
+  return found;
+}
+
 /** Takes the checksums of a range out; items that cross its edges are cut. */
-function removeChecksums(state: BtrfsState, start: number, length: number): void {
-  const tree = state.tree(CHECKSUM_TREE);
+export function removeChecksums(tree: Tree, start: number, length: number): void {
   const end = start + length;
   for (;;) {
     const cursor = new Cursor(tree);
@@ -107,6 +120,8 @@ export function settleChunk(state: BtrfsState, group: BlockGroup, made: boolean)
   const chunkKey = key(FIRST_FREE, CHUNK_ITEM, start);
   const groupKey = key(start, BLOCK_GROUP_ITEM, length);
   if (made) {
+    // No log tells of it (btrfs_make_block_group).
+    state.logs.setMustCommit();
     state.tree(CHUNK_TREE).set(chunkKey, 48 + 32 * stripes.length, chunk);
     state.tree(EXTENT_TREE).set(groupKey, 24, { used: group.used, type } satisfies BlockGroupItem);
     addFreeGroup(state, group);

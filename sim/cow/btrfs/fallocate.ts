@@ -3,7 +3,7 @@ import { Content } from "../../core/content.ts";
 import { ENOTSUP, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
-import { zeroBehindEnd } from "./file-end.ts";
+import { holeBehindEnd, zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace } from "./file-extents.ts";
 import { flushRange, type InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
@@ -52,6 +52,7 @@ function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: n
     flushRange(inode, start, end - start) ??
     fill(state, inode, gapsIn(inode, start, end));
   if (failed !== undefined) return failed;
+  if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && start > inode.size) holeBehindEnd(state, inode, start);
   grow(state, inode, range, mode);
   return undefined;
 }
@@ -138,6 +139,8 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
     inode.mapping?.punch(inner.start, inner.end - inner.start);
     undelay(state, inode, inner.start, inner.end);
     dropExtents(state, inode, inner.start, inner.end);
+    const hole = Math.min(inner.end, limit);
+    if (hole > inner.start) inode.log.extentsChanged(state.generation, inner.start, hole);
   }
   if (inode.delayed === undefined) inode.diskSize = inode.size;
   stamp(state, inode, true);

@@ -68,10 +68,14 @@ export function hasPlace(inode: InodeState, start: number, end: number, which: W
   return any ? found : found && at >= end;
 }
 
+/** Bytes of an extent's item. */
+export function sizeOfExtent(extent: FileExtent): number {
+  return extent.kind === "inline" ? INLINE_BYTES + extent.stored : FILE_EXTENT_BYTES;
+}
+
 /** Puts an extent's item in. References to what is on the device are the caller's. */
 export function putExtent(inode: InodeState, at: number, extent: FileExtent): void {
-  const size = extent.kind === "inline" ? INLINE_BYTES + extent.stored : FILE_EXTENT_BYTES;
-  inode.subvolume.tree.set(key(inode.ino, EXTENT_DATA, at), size, extent);
+  inode.subvolume.tree.set(key(inode.ino, EXTENT_DATA, at), sizeOfExtent(extent), extent);
 }
 
 /** The reference that an extent's item is. */
@@ -79,9 +83,9 @@ function referenceOf(inode: InodeState, { at, extent }: Placed<DiskExtent>): { s
   return { start: extent.start, object: inode.ino, offset: at - extent.offset };
 }
 
-/** A part of an extent as an item of its own. */
-function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number): Placed<DiskExtent> {
-  return { at: from, extent: { ...extent, offset: extent.offset + from - at, length: to - from } };
+/** A part of an extent as an item of its own, of a transaction. */
+function partOf({ at, extent }: Placed<DiskExtent>, from: number, to: number, generation: number): Placed<DiskExtent> {
+  return { at: from, extent: { ...extent, generation, offset: extent.offset + from - at, length: to - from } };
 }
 
 /** Whether an extent on the device has one user (btrfs_cross_ref_exist): no snapshot, no reflink. */
@@ -127,9 +131,9 @@ export function dropExtents(state: BtrfsState, inode: InodeState, start: number,
     const isBefore = at < start;
     const isBehind = endOf(placed) > end;
     // An item that keeps a part stays where it is, as that part's; only a second part is a new item.
-    if (isBefore) putExtent(inode, at, partOf(whole, at, start).extent);
+    if (isBefore) putExtent(inode, at, partOf(whole, at, start, state.generation).extent);
     if (isBehind) {
-      const behind = partOf(whole, end, endOf(placed));
+      const behind = partOf(whole, end, endOf(placed), state.generation);
       if (isBefore) putExtent(inode, behind.at, behind.extent);
       else tree.rekey(here, key(inode.ino, EXTENT_DATA, behind.at), behind.extent);
     }

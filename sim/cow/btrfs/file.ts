@@ -4,12 +4,12 @@
  * Interface: a write promises space, then dirties pages; where the data goes is decided when it is written back (writeback.ts).
  */
 import { Content } from "../../core/content.ts";
-import { EFBIG, EIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EFBIG, EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { IntervalMap } from "../../core/intervals.ts";
-import { alignUp } from "../../core/units.ts";
+import { alignDown, alignUp } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
-import { zeroBehindEnd } from "./file-end.ts";
-import { dropExtents, endOf, extentsIn, type Placed, putExtent, visitExtents } from "./file-extents.ts";
+import { holeBehindEnd, zeroBehindEnd } from "./file-end.ts";
+import { dropExtents, endOf, extentsIn, hasPlace, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
 import { mappingOf, stamp } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
@@ -30,6 +30,7 @@ export function write(state: BtrfsState, inode: InodeState, offset: number, cont
   if (offset >= FILE_SIZE_MAX) return EFBIG;
   const refused = state.begin(INODE_ITEMS) ?? zeroBehindEnd(state, inode, offset);
   if (refused !== undefined) return refused;
+  if (alignDown(offset, SECTOR_SIZE) > inode.size) holeBehindEnd(state, inode, offset + content.length);
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
   if (state.profile.writesBatches) return writeBatches(state, inode, offset, content.slice(0, wanted));
   const granted = promiseMost(state, inode, offset, wanted);
@@ -108,6 +109,7 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
   if (size > inode.size) {
     const failed = zeroBehindEnd(state, inode, size);
     if (failed !== undefined) return failed;
+    holeBehindEnd(state, inode, size);
   } else if (size < inode.size) {
     const failed = cut(state, inode, size);
     if (failed !== undefined) return failed;
@@ -127,6 +129,7 @@ function cut(state: BtrfsState, inode: InodeState, size: number): Errno | undefi
     const failed = inode.mapping?.flush(first - SECTOR_SIZE, SECTOR_SIZE);
     if (failed !== undefined) return failed;
   }
+  if (hasPlace(inode, size, Number.MAX_SAFE_INTEGER, "all", true)) inode.log.needsFullSync = true;
   dropExtents(state, inode, first, Number.MAX_SAFE_INTEGER);
   shortenInline(inode, size);
   return undefined;
@@ -140,14 +143,6 @@ function shortenInline(inode: InodeState, size: number): void {
   const stored = extent.compression === "none" ? content.length : extent.stored;
   inode.bytes -= extent.length - size;
   putExtent(inode, 0, { ...extent, length: size, content, stored });
-}
-
-/** Writes a file's dirty pages, and commits. */
-export function fsync(state: BtrfsState, inode: InodeState): Errno | undefined {
-  if (state.error !== undefined) return EROFS;
-  const failed = inode.mapping?.flush();
-  if (failed !== undefined) return failed;
-  return state.commit();
 }
 
 // The page cache's side

@@ -5,6 +5,7 @@ import { IntervalMap } from "../../core/intervals.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import type { NewAcls } from "../../vfs/posix-acl.ts";
+import { InodeLog } from "./inode-log.ts";
 import type { DirEntry, InodeItem } from "./items.ts";
 import type { Subvolume } from "./subvolume.ts";
 
@@ -25,6 +26,8 @@ export class InodeState {
   ctime: Time;
   readonly otime: Time;
   readonly generation: number;
+  /** What it knows of the log tree. */
+  readonly log: InodeLog = new InodeLog();
   holds = 0;
   mapping: Mapping | undefined;
   /** What is dirty and has space promised: bytes of the file, whole sectors. */

@@ -30,7 +30,9 @@ function load(state: BtrfsState, handle: number): InodeState {
 
 /** The inode's item changes at the next commit. */
 export function dirty(state: BtrfsState, inode: InodeState): void {
-  if (!inode.isPlaceholder) state.dirtyInodes.add(inode);
+  if (inode.isPlaceholder) return;
+  inode.log.changed(state.generation, inode.subvolume.logSyncs);
+  state.dirtyInodes.add(inode);
 }
 
 /** Writes the inode's item. */

@@ -41,6 +41,8 @@ export interface DirEntry {
   readonly isSubvolume: boolean;
   /** Type bits of a mode. */
   readonly type: number;
+  /** The transaction in which it was made. */
+  readonly transid: number;
 }
 
 export interface XattrEntry {
@@ -53,6 +55,8 @@ export type FileExtent = InlineExtent | DiskExtent;
 
 interface InlineExtent {
   readonly kind: "inline";
+  /** The transaction in which the item last changed. */
+  readonly generation: number;
   /** Bytes of the file that it stands for. */
   readonly length: number;
   readonly content: Content;
@@ -63,6 +67,8 @@ interface InlineExtent {
 
 export interface DiskExtent {
   readonly kind: "regular" | "prealloc";
+  /** The transaction in which the item last changed; of what was shared from elsewhere, that of the item there. */
+  readonly generation: number;
   /** The whole extent on the device, of which this is a part. */
   readonly start: number;
   readonly diskBytes: number;

@@ -30,6 +30,8 @@ export const LAST_FREE: number = 2 ** 51;
 export const EMPTY_SUBVOLUME = 2;
 /** BTRFS_ORPHAN_OBJECTID, -5. */
 export const ORPHANS: number = 2 ** 52 - 5;
+/** BTRFS_TREE_LOG_OBJECTID, -6: the tree of log trees' roots, and each log tree. */
+export const TREE_LOG: number = 2 ** 52 - 6;
 /** BTRFS_EXTENT_CSUM_OBJECTID, -10. */
 export const CHECKSUMS: number = 2 ** 52 - 10;
 
@@ -39,6 +41,8 @@ export const INODE_REF = 12;
 export const INODE_EXTREF = 13;
 export const XATTR_ITEM = 24;
 export const ORPHAN_ITEM = 48;
+/** Of a log tree: of which indices of a directory the log says all that there is. */
+export const DIR_LOG_INDEX = 72;
 export const DIR_ITEM = 84;
 export const DIR_INDEX = 96;
 export const EXTENT_DATA = 108;
@@ -76,6 +80,7 @@ export const DEVICE_STATS_BYTES = 40;
 /** Of a directory item, an index item or an xattr, beside name and value. */
 export const DIR_BYTES = 30;
 export const FILE_EXTENT_BYTES = 53;
+export const DIR_LOG_BYTES = 8;
 /** Of a file extent whose data is in the item, beside the data. */
 export const INLINE_BYTES = 21;
 /** Of an extent, beside the references in it. */

@@ -102,7 +102,7 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     events: new EventStream(() => options.clock.now),
     cache: { mapping: () => never(), memoryPages: 0, dirtyPages: 0 },
     newDevice: () => deviceNumber(0, 0),
-    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true },
+    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true, commitsSubvolumes: false },
   };
   const state = new BtrfsState(device, environment, { space, uuid, generation: 1, mayHaveCache: true, commit });
   makeTrees(state);
@@ -114,6 +114,8 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     item: { ...state.plainRoot(TOP_SUBVOLUME), uuid: state.newUuid() },
     device: undefined,
     lastIno: FIRST_FREE,
+    logSyncs: 0,
+    lastLogSync: 0,
   };
   state.subvolumes.set(TOP_SUBVOLUME, subvolume);
   state.itemChanged(subvolume);

@@ -10,6 +10,7 @@ import { Cursor, Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
 import { Btrfs } from "./btrfs.ts";
 import { commit } from "./commit.ts";
+import type { BtrfsEnvironment } from "./environment.ts";
 import { settleChunk } from "./extent-items.ts";
 import { inodeOf } from "./inodes.ts";
 import type { BlockGroupItem, ChunkItem, QgroupItem, QgroupLimit, QgroupStatus, RootItem } from "./items.ts";
@@ -33,11 +34,12 @@ import {
   ROOT_ITEM,
   ROOT_TREE,
 } from "./layout.ts";
+import { replayLogs } from "./log-replay.ts";
 import { freeInode } from "./namei.ts";
 import { Quotas } from "./quotas.ts";
 import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
 import { Space, sizeClassOf } from "./space.ts";
-import { type BtrfsEnvironment, BtrfsState } from "./state.ts";
+import { BtrfsState } from "./state.ts";
 import { lastInoIn } from "./subvolumes.ts";
 
 /**
@@ -61,7 +63,10 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
   loadQuotas(state);
   state.statsAreNew = true;
   space.onChunk = (group, made) => settleChunk(state, group, made);
+  state.committed = { ...superblock, logRoot: 0 };
   const fs = new Btrfs(state);
+  const unplayed = superblock.logRoot === 0 ? undefined : replayLogs(state, superblock.logRoot);
+  if (unplayed !== undefined) return unplayed;
   freeOrphans(state);
   // Taking back that there may be a space cache is a transaction of its own (btrfs_set_free_space_cache_v1_active).
   state.cacheIsNew = superblock.mayHaveCache;
@@ -126,7 +131,15 @@ function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | und
 
 function loadSubvolume(state: BtrfsState, tree: Tree, item: RootItem): void {
   tree.lastSnapshot = item.lastSnapshot;
-  state.subvolumes.set(tree.id, { id: tree.id, tree, item, device: undefined, lastIno: lastInoIn(tree) });
+  state.subvolumes.set(tree.id, {
+    id: tree.id,
+    tree,
+    item,
+    device: undefined,
+    lastIno: lastInoIn(tree),
+    logSyncs: 0,
+    lastLogSync: 0,
+  });
   state.nextSubvolume = Math.max(state.nextSubvolume, tree.id + 1);
   if (item.refs === 0) state.deleted.push(tree.id);
 }
@@ -184,7 +197,7 @@ function loadQuotas(state: BtrfsState): void {
   state.quotas = quotas;
 }
 
-/** Frees the inodes that nobody holds any more. */
+/** Frees the inodes that nobody holds any more, the last one first (btrfs_orphan_cleanup). */
 function freeOrphans(state: BtrfsState): void {
   for (const { id, tree } of state.subvolumes.values()) {
     const inos: number[] = [];
@@ -192,6 +205,6 @@ function freeOrphans(state: BtrfsState): void {
       inos.push(offset);
       return false;
     });
-    for (const ino of inos) freeInode(state, inodeOf(state, handleOf(id, ino)));
+    for (const ino of inos.reverse()) freeInode(state, inodeOf(state, handleOf(id, ino)));
   }
 }

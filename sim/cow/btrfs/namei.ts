@@ -32,6 +32,7 @@ import {
   ORPHAN_ITEM,
   ORPHANS,
 } from "./layout.ts";
+import { logNewName, noteUnlink, type OldName, unlinkInLog } from "./log-names.ts";
 import { compressionProperty, inheritProperties } from "./props.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
@@ -85,6 +86,8 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
     otime: now,
   });
   if (type === S_IFDIR) inode.parent = directory.handle;
+  inode.log.changed(state.generation, subvolume.logSyncs);
+  inode.log.needsFullSync = true;
   state.inodes.set(inode);
   inheritProperties(inode, directory);
   writeInode(inode);
@@ -98,7 +101,8 @@ function putTarget(inode: InodeState, target: string): void {
   inode.size = content.length;
   inode.diskSize = content.length;
   inode.bytes = content.length;
-  putExtent(inode, 0, { kind: "inline", length: content.length, stored: content.length, content, compression: "none" });
+  const { length } = content;
+  putExtent(inode, 0, { kind: "inline", generation: inode.generation, length, stored: length, content, compression: "none" });
   writeInode(inode);
 }
 
@@ -159,15 +163,18 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
   if (refused !== undefined) return refused;
   if (source.nlink === 0) removeOrphan(source);
   source.nlink += 1;
+  source.log.copyEverything = true;
   nameInode(state, directory, state.environment.names.text(name), source);
   stamp(state, source, false);
   stamp(state, directory, true);
+  logNewName(state, source);
   return undefined;
 }
 
 // Inodes without names
 
-function addOrphan(inode: InodeState): void {
+/** Leaves a note for a mount after a power cut, which frees the inode. */
+export function addOrphan(inode: InodeState): void {
   inode.subvolume.tree.set(key(ORPHANS, ORPHAN_ITEM, inode.ino), 0, true);
 }
 function removeOrphan(inode: InodeState): void {
@@ -216,15 +223,23 @@ export function unlink(state: BtrfsState, directory: InodeState, name: Name): Er
   if (!(inode instanceof InodeState)) return inode;
   const refused = state.begin(UNLINK_ITEMS);
   if (refused !== undefined) return refused;
-  takeName(state, directory, state.environment.names.text(name), inode);
+  noteUnlink(state, inode);
+  unlinkName(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);
   dropLink(state, inode);
   return undefined;
 }
 
-/** Takes a name away from an inode and its directory; the count stays. */
-export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
-  removeEntry(state, directory, name, removeRef(inode, directory.ino, name));
+/** Takes a name away from an inode and its directory; the count stays. @returns where it was. */
+export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): OldName {
+  const index = removeRef(inode, directory.ino, name);
+  removeEntry(state, directory, name, index);
+  return { directory, name, index };
+}
+
+/** Takes a name away, from the log too. */
+export function unlinkName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
+  unlinkInLog(state, inode, takeName(state, directory, name, inode));
 }
 
 /** @param destroy - removes a subvolume whose root it is. */
@@ -240,6 +255,8 @@ export function rmdir(
   if (inode.ino === FIRST_FREE) return destroy(inode);
   const refused = state.begin(UNLINK_ITEMS);
   if (refused !== undefined) return refused;
+  // What was deleted in it may have been a subvolume, which no log tells of.
+  if (inode.log.unlinkedIn >= state.generation) noteUnlink(state, directory);
   dropDirectory(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);
   return undefined;
@@ -252,7 +269,7 @@ export function dropDirectory(state: BtrfsState, directory: InodeState, name: st
     forgetPlaceholder(state, directory, name);
     return;
   }
-  takeName(state, directory, name, inode);
+  unlinkName(state, directory, name, inode);
   // Who stands in it still finds the way up.
   inode.parent = directory.handle;
   dropLink(state, inode);

@@ -13,6 +13,8 @@ export interface SuperblockRecord extends BlockRecord {
   readonly uuid: string;
   readonly generation: number;
   readonly root: number;
+  /** The root of the tree of log trees; 0: nothing was logged since the commit. */
+  readonly logRoot: number;
   readonly chunkRoot: number;
   readonly totalBytes: number;
   /** Whether there may be a space cache of the old kind (cache_generation), as mkfs says of every filesystem: the first mount takes that back. */
@@ -21,10 +23,14 @@ export interface SuperblockRecord extends BlockRecord {
   readonly systemChunks: readonly { readonly start: number; readonly item: ChunkItem }[];
 }
 
-/** Writes all copies of the superblock that the device has room for. */
-export function writeSuperblock(device: BlockDevice, record: SuperblockRecord): Errno | undefined {
+/** Writes all copies of the superblock that the device has room for, or, as a log's sync does, only the first. */
+export function writeSuperblock(
+  device: BlockDevice,
+  record: SuperblockRecord,
+  copies: "all" | "first" = "all",
+): Errno | undefined {
   let failed: Errno | undefined;
-  for (const at of SUPERBLOCK_AT) {
+  for (const at of copies === "all" ? SUPERBLOCK_AT : SUPERBLOCK_AT.slice(0, 1)) {
     if (at + SUPERBLOCK_BYTES <= device.size) failed = device.write(bytes(at), Content.record(record)) ?? failed;
   }
   return failed;

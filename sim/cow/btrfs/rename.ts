@@ -7,7 +7,8 @@ import { addEntry, addRef, handleOfEntry, lookupEntry } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp } from "./inodes.ts";
 import { FIRST_FREE } from "./layout.ts";
-import { dropDirectory, dropLink, itemsToCreate, leaveWhiteout, takeName } from "./namei.ts";
+import { logNewName, noteMove, type OldName } from "./log-names.ts";
+import { dropDirectory, dropLink, itemsToCreate, leaveWhiteout, takeName, unlinkName } from "./namei.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -59,12 +60,14 @@ export function rename(
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : left;
   const refused = state.begin(itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
   if (refused !== undefined) return refused;
-  leave(state, source, inode);
+  if (source.directory !== target.directory) noteMove(state, source.directory, inode);
+  const old = leave(state, source, inode);
   if (replaced !== undefined) removeReplaced(state, target, replaced);
   arrive(state, target, inode);
   stamp(state, inode, false);
   stamp(state, source.directory, true);
   if (source.directory !== target.directory) stamp(state, target.directory, true);
+  if (old !== undefined) logNewName(state, inode, old);
   if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(state, source.directory, source.name, left);
   return undefined;
 }
@@ -83,11 +86,13 @@ function itemsToMove(
   return left + movedItems(inode) + ENTRY_ITEMS + parent + (replaced === undefined ? 0 : REPLACED_ITEMS);
 }
 
-/** Takes the name away where the inode was. */
-function leave(state: BtrfsState, place: Place, inode: InodeState): void {
+/** Takes the name away where the inode was. @returns where that is; undefined of a subvolume, whose moves no log tells. */
+function leave(state: BtrfsState, place: Place, inode: InodeState): OldName | undefined {
   const name = state.environment.names.text(place.name);
-  if (inode.ino === FIRST_FREE) unnameSubvolume(state, place.directory, name, inode.subvolume.id);
-  else takeName(state, place.directory, name, inode);
+  if (inode.ino !== FIRST_FREE) return takeName(state, place.directory, name, inode);
+  state.logs.setMustCommit();
+  unnameSubvolume(state, place.directory, name, inode.subvolume.id);
+  return undefined;
 }
 
 /** Gives the inode its name where it is now. */
@@ -105,7 +110,7 @@ function removeReplaced(state: BtrfsState, place: Place, inode: InodeState): voi
   const name = state.environment.names.text(place.name);
   if (inode.isDirectory) dropDirectory(state, place.directory, name, inode);
   else {
-    takeName(state, place.directory, name, inode);
+    unlinkName(state, place.directory, name, inode);
     dropLink(state, inode);
   }
 }
@@ -124,13 +129,21 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
   const items = 2 * ENTRY_ITEMS + parents + movedItems(one) + movedItems(other);
   const refused = state.begin(items, source.directory.subvolume);
   if (refused !== undefined) return refused;
-  leave(state, source, one);
-  leave(state, target, other);
+  if (source.directory !== target.directory) {
+    noteMove(state, source.directory, one);
+    noteMove(state, target.directory, other);
+  }
+  const oldOne = leave(state, source, one);
+  const oldOther = leave(state, target, other);
   arrive(state, target, one);
   arrive(state, source, other);
   stamp(state, one, false);
   stamp(state, other, false);
   stamp(state, source.directory, true);
   if (source.directory !== target.directory) stamp(state, target.directory, true);
+  if (oldOne !== undefined && oldOther !== undefined) {
+    logNewName(state, one, oldOne);
+    logNewName(state, other, oldOther);
+  }
   return undefined;
 }

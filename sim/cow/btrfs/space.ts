@@ -225,6 +225,33 @@ export class Space {
     return this.takeNode(type, length);
   }
 
+  /** Takes room for a node of a log tree, which counts as reserved: no block group's item tells of it. */
+  reserveNode(length: number): number {
+    const start = this.takeNode("metadata", length);
+    this.groupOf(start).reserve(length);
+    return start;
+  }
+
+  /** Takes what is free at an address for a node of a log tree that a power cut has left. */
+  reserveAt(start: number, length: number): void {
+    const group = this.groupOf(start);
+    group.take(start, length);
+    group.reserve(length);
+  }
+
+  /** A node of a log tree is not needed any more. @param isWritten - then its place is free only when the transaction has committed. */
+  unreserve(start: number, length: number, isWritten: boolean): void {
+    const group = this.groupOf(start);
+    group.reserved -= length;
+    if (isWritten) this.#pin(group, start, length);
+    else group.give(start, length);
+  }
+
+  /** Bytes that nodes of log trees take. */
+  get reserved(): number {
+    return this.groups.reduce((sum, group) => sum + group.reserved, 0);
+  }
+
   /** Gives back what was taken and never committed. */
   release(start: number, length: number): void {
     const group = this.groupOf(start);
@@ -236,6 +263,10 @@ export class Space {
   pin(start: number, length: number): void {
     const group = this.groupOf(start);
     group.discount(length);
+    this.#pin(group, start, length);
+  }
+
+  #pin(group: BlockGroup, start: number, length: number): void {
     this.#pinned.push(start, length);
     this.#pinnedBytes[group.type] += length;
   }

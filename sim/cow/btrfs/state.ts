@@ -5,23 +5,19 @@
  * only that makes room. The running transaction's number is `generation`; a node that has it is changed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import type { Allocations } from "../../core/allocations.ts";
 import { InvariantError } from "../../core/assert.ts";
-import type { Clock } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
 import { EDQUOT, EIO, ENOSPC, EROFS, type Errno, isErrno } from "../../core/errno.ts";
-import type { EventStream } from "../../core/events.ts";
 import type { BtrfsProfile } from "../../core/kernel-profile.ts";
-import type { Name, NameTable } from "../../core/names.ts";
+import type { Name } from "../../core/names.ts";
 import { Random } from "../../core/random.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
-import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
-import type { Inode } from "../../vfs/filesystem.ts";
+import type { AddressSpace } from "../../vfs/address-space.ts";
 import { Node, type NodeFormat } from "../node.ts";
 import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import type { Tree } from "../tree.ts";
-import type { Compression } from "./compression.ts";
+import type { BtrfsEnvironment } from "./environment.ts";
 import { referencesInTree } from "./extent-references.ts";
 import { flushAll, type InodeState } from "./inode-state.ts";
 import { InodeTable } from "./inode-table.ts";
@@ -45,43 +41,13 @@ import {
   ROOT_TREE,
   TOP_SUBVOLUME,
 } from "./layout.ts";
+import { LogTrees } from "./log-trees.ts";
 import { nameHash } from "./name-hash.ts";
 import { NodeTable } from "./node-table.ts";
 import type { Quotas } from "./quotas.ts";
+import type { SuperblockRecord } from "./records.ts";
 import type { Space } from "./space.ts";
 import { PLAIN_ROOT, type Subvolume } from "./subvolume.ts";
-
-interface PageCacheLike {
-  readonly memoryPages: number;
-  readonly dirtyPages: number;
-  mapping(space: AddressSpace, inode: Inode): Mapping;
-}
-
-export interface BtrfsEnvironment {
-  /** Which allocations fail; absent: none by a test's will. */
-  readonly allocations?: Allocations;
-  readonly names: NameTable;
-  readonly clock: Clock;
-  readonly events: EventStream;
-  readonly cache: PageCacheLike;
-  /** A new anonymous st_dev: one for the superblock, one for each subvolume that is looked up. */
-  readonly newDevice: () => DeviceNumber;
-  readonly label?: string;
-  readonly options?: BtrfsOptions;
-  readonly profile: BtrfsProfile;
-}
-
-/** Options of mount. */
-export interface BtrfsOptions {
-  readonly compress?: Compression;
-  /** Compress also what did not shrink at first (compress-force). */
-  readonly force?: boolean;
-  /** The longest data that an item keeps in a leaf. Default 2048. */
-  readonly inlineMax?: number;
-  readonly nodatacow?: boolean;
-  /** New files have no checksums of their data. */
-  readonly nodatasum?: boolean;
-}
 
 /** What a mount finds or a mkfs makes up. */
 export interface BtrfsParts {
@@ -125,6 +91,10 @@ export class BtrfsState implements NodeStore {
   readonly dirtyInodes: Set<InodeState> = new Set();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();
+  /** What was synced since the last commit. */
+  readonly logs: LogTrees;
+  /** The superblock of the last commit; undefined before the first. */
+  committed: SuperblockRecord | undefined;
   /** Subvolumes without a name, to be dropped by the cleaner. */
   readonly deleted: number[] = [];
   quotas: Quotas | undefined;
@@ -167,6 +137,7 @@ export class BtrfsState implements NodeStore {
     this.random = new Random(Number.parseInt(parts.uuid.slice(0, 8), 16) + parts.generation);
     this.superDevice = environment.newDevice();
     this.#commit = parts.commit;
+    this.logs = new LogTrees(this);
     this.references = new References({
       stored: (start) => this.storedExtent(start),
       storedReferences: (extent) => this.storedReferences(extent),
@@ -296,7 +267,7 @@ export class BtrfsState implements NodeStore {
   /** Whether metadata has room for `items` more items, beside what is kept back. */
   #hasRoom(items: number): boolean {
     const { total, used } = this.space.totals("metadata");
-    const need = used + this.space.pinned("metadata") + this.globalReserve + items * ITEM_RESERVE;
+    const need = used + this.space.pinned("metadata") + this.space.reserved + this.globalReserve + items * ITEM_RESERVE;
     return need <= total || this.space.chunkBytes("metadata") > 0;
   }
 
@@ -347,7 +318,7 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.cacheIsNew || this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
+    return this.cacheIsNew || !this.logs.isEmpty || this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */

@@ -12,6 +12,9 @@ export interface Subvolume {
   device: DeviceNumber | undefined;
   /** The number of the last inode made. */
   lastIno: number;
+  /** How often its log tree of now, else its last one, was synced (log_transid), and what that count was before the last time (last_log_commit). */
+  logSyncs: number;
+  lastLogSync: number;
 }
 
 const NEVER = { seconds: 0, nanoseconds: 0 };

@@ -27,6 +27,7 @@ import {
   UUID_SUBVOLUME,
   UUID_TREE,
 } from "./layout.ts";
+import { noteUnlink } from "./log-names.ts";
 import { inheritProperties } from "./props.ts";
 import { removeQgroup, setRelation } from "./quota-items.ts";
 import type { Qgroup } from "./quotas.ts";
@@ -72,7 +73,7 @@ function newItem(state: BtrfsState, parts: Partial<RootItem>): RootItem {
 }
 
 function register(state: BtrfsState, tree: Tree, item: RootItem, lastIno: number): Subvolume {
-  const subvolume: Subvolume = { id: tree.id, tree, item, device: undefined, lastIno };
+  const subvolume: Subvolume = { id: tree.id, tree, item, device: undefined, lastIno, logSyncs: 0, lastLogSync: 0 };
   state.trees.set(tree.id, tree);
   state.subvolumes.set(tree.id, subvolume);
   state.itemChanged(subvolume);
@@ -98,6 +99,7 @@ export function makeRootFolder(state: BtrfsState, subvolume: Subvolume, bytes = 
   const root = new InodeState(handleOf(subvolume.id, FIRST_FREE), FIRST_FREE, subvolume, { ...base, ...times });
   subvolume.tree.set(key(FIRST_FREE, INODE_REF, FIRST_FREE), REF_BYTES + 2, [{ index: 0, name: ".." }]);
   writeInode(root);
+  root.log.changed(state.generation, subvolume.logSyncs);
   state.inodes.set(root);
   return root;
 }
@@ -117,8 +119,11 @@ export function createSubvolume(
   const root = makeRootFolder(state, subvolume);
   inheritProperties(root, inodeOf(state, handleOf(directory.subvolume.id, FIRST_FREE)));
   writeInode(root);
+  // An fsync of the directory commits: the new root is in no commit yet (btrfs_record_new_subvolume).
+  noteUnlink(state, directory);
   nameSubvolume(state, directory, state.environment.names.text(name), id);
   stamp(state, directory, true);
+  if (!state.profile.commitsSubvolumes) return id;
   return state.commit() ?? id;
 }
 
@@ -197,6 +202,8 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
   if (hasNested(state, subvolume.id)) return ENOTEMPTY;
   const refused = state.begin(CREATE_ITEMS);
   if (refused !== undefined) return refused;
+  // An fsync of the directory commits (btrfs_record_snapshot_destroy).
+  noteUnlink(state, directory);
   unnameSubvolume(state, directory, state.environment.names.text(name), subvolume.id);
   root.parent = directory.handle;
   stamp(state, directory, true);

@@ -77,7 +77,9 @@ function putInline(state: BtrfsState, inode: InodeState, run: Run, by: Compressi
   if (run.start !== 0 || size > SECTOR_SIZE || size === 0 || stored > state.inlineMax) return false;
   if (by === "none" && size >= SECTOR_SIZE) return false;
   dropExtents(state, inode, 0, Number.MAX_SAFE_INTEGER);
-  putExtent(inode, 0, { kind: "inline", length: size, stored, content: run.content.slice(0, size), compression: by });
+  const content = run.content.slice(0, size);
+  putExtent(inode, 0, { kind: "inline", generation: state.generation, length: size, stored, content, compression: by });
+  inode.log.needsFullSync = true;
   inode.bytes += size;
   return true;
 }
@@ -148,7 +150,8 @@ function overwrite(state: BtrfsState, inode: InodeState, run: Run, placed: Place
   const end = run.start + run.content.length;
   const part = (from: number, to: number, kind: DiskExtent["kind"]): void => {
     if (from >= to) return;
-    putExtent(inode, from, { ...extent, kind, offset: extent.offset + from - at, length: to - from });
+    const { generation } = state;
+    putExtent(inode, from, { ...extent, kind, generation, offset: extent.offset + from - at, length: to - from });
   };
   const reference = { start: extent.start, object: inode.ino, offset: at - extent.offset };
   const parts = (run.start > at ? 1 : 0) + (end < endOf(placed) ? 1 : 0);
@@ -156,6 +159,7 @@ function overwrite(state: BtrfsState, inode: InodeState, run: Run, placed: Place
   part(at, run.start, "prealloc");
   part(run.start, end, "regular");
   part(end, endOf(placed), "prealloc");
+  inode.log.extentsChanged(state.generation, run.start, end);
   if ((inode.flags & NODATASUM_FLAG) === 0)
     addChecksums(state, extent.start + extent.offset + run.start - at, run.content.length);
   return undefined;
@@ -266,9 +270,10 @@ function allocate(state: BtrfsState, inode: InodeState, run: Run, how: { by: Com
 }
 
 /** Puts a new extent in the place of what the file had there. */
-export function insert(state: BtrfsState, inode: InodeState, at: number, extent: DiskExtent): void {
+export function insert(state: BtrfsState, inode: InodeState, at: number, extent: Omit<DiskExtent, "generation">): void {
   dropExtents(state, inode, at, at + extent.length);
-  putExtent(inode, at, extent);
+  putExtent(inode, at, { ...extent, generation: state.generation });
+  inode.log.extentsChanged(state.generation, at, at + extent.length);
   inode.bytes += extent.length;
   const place = { start: extent.start, length: extent.diskBytes, generation: state.generation };
   state.references.addData(place, inode.subvolume.id, { start: extent.start, object: inode.ino, offset: at });

@@ -19,6 +19,7 @@ export function keepEntry(inode: InodeState, name: string, value: Uint8Array | u
   const others = entriesOf(inode, name).filter((entry) => entry.name !== name);
   const entries = value === undefined ? others : [...others, { name, value }];
   const at = key(inode.ino, XATTR_ITEM, nameHash(name));
+  inode.log.copyEverything = true;
   if (entries.length === 0) inode.subvolume.tree.remove(at);
   else
     inode.subvolume.tree.set(

@@ -5,7 +5,7 @@
  * Words: a *view node* is one object of the view: for a directory the stack of layer directories that make it up, topmost first; for
  * anything else the one layer inode that shows. Node 1 is the root; 0 is none.
  *
- * Interface: after the first lookup of a name, finding it again is one hash probe, whatever the number of layers. `probesOf` keeps how
+ * Interface: after the first lookup of a name, finding it again is one hash probe, whatever the number of layers. `lastProbes` tells how
  * many layer lookups the kernel makes for a name, since the cost that is modelled is not the cost of the simulation.
  * Rules: union.md 1.2 (fs/overlayfs/namei.c: ovl_lookup, ovl_lookup_layer).
  */
@@ -77,11 +77,6 @@ export class LowerView {
     this.#add(root);
   }
 
-  /** How many objects it has met. */
-  get size(): number {
-    return this.#nodes.size;
-  }
-
   /** Which layer shows the node: an index into `layers`. */
   layerOf(node: ViewNode): number {
     return this.#nodes.layerAt(this.#nodes.startOf(node));
@@ -124,10 +119,6 @@ export class LowerView {
   depthOf(node: ViewNode): number {
     return this.#nodes.countOf(node);
   }
-  /** How many layer lookups the kernel makes to find the node. */
-  probesOf(node: ViewNode): number {
-    return this.#nodes.probesOf(node);
-  }
   isDirectory(node: ViewNode): boolean {
     return (this.fsOf(node).mode(this.inodeOf(node)) & S_IFMT) === S_IFDIR;
   }
@@ -139,7 +130,7 @@ export class LowerView {
   lookup(directory: ViewNode, name: Name): ViewNode | Errno {
     const known = this.#dentries.lookup(directory, name);
     if (known !== 0) {
-      this.lastProbes = this.probesOf(known);
+      this.lastProbes = this.#nodes.probesOf(known);
       return known;
     }
     return this.#find(directory, name);
@@ -183,7 +174,10 @@ export class LowerView {
     if (!redirect.startsWith("/")) return this.lookup(directory, name);
     // No name holds a slash, so that a path kept as a name of the root meets no entry.
     const known = this.#dentries.lookup(VIEW_ROOT, name);
-    if (known !== 0) return known === NEGATIVE ? 0 : known;
+    if (known !== 0) {
+      this.lastProbes = known === NEGATIVE ? 0 : this.#nodes.probesOf(known);
+      return known === NEGATIVE ? 0 : known;
+    }
     return this.#find(VIEW_ROOT, name, redirect);
   }
 

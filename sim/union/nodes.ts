@@ -101,7 +101,6 @@ export class UnionNodes implements WalkedPaths {
   #doubles = new Float64Array(this.#words.buffer);
   #end = 1;
   #free = 0;
-  #live = 0;
 
   /** @param view - what its `lower` nodes are nodes of. */
   constructor(view: LowerPlaces, owner: NodeOwner) {
@@ -109,10 +108,6 @@ export class UnionNodes implements WalkedPaths {
     this.#owner = owner;
   }
 
-  /** How many nodes there are. */
-  get size(): number {
-    return this.#live;
-  }
   /** Rows ever used are 1 … end - 1. */
   get end(): number {
     return this.#end;
@@ -222,7 +217,6 @@ export class UnionNodes implements WalkedPaths {
       this.#doubles[at / 2] = view.inodeOf(lower);
       words[at + FLAGS] = flags | stacked | (view.layerOf(lower) << LAYER_SHIFT);
     }
-    this.#live += 1;
     return node;
   }
 
@@ -269,7 +263,6 @@ export class UnionNodes implements WalkedPaths {
     this.#words[at + LOWER] = 0;
     this.#words[at + PARENT] = this.#free;
     this.#free = node;
-    this.#live -= 1;
   }
 
   /** Makes an entry lead to a node; an entry of this name is replaced, and must have been negative. */

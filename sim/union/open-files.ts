@@ -25,11 +25,6 @@ export class OpenFiles {
   readonly #files: (OpenedFile | undefined)[] = [undefined];
   readonly #free: number[] = [];
 
-  /** How many files are open. */
-  get size(): number {
-    return this.#files.length - 1 - this.#free.length;
-  }
-
   add(opened: OpenedFile): FileHandle {
     const place = this.#free.pop() ?? this.#files.length;
     this.#files[place] = opened;

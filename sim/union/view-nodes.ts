@@ -19,10 +19,6 @@ export class ViewNodes {
   #inodes = new Float64Array(FIRST_PLACES);
   #pooled = 0;
 
-  get size(): number {
-    return this.#end - 1;
-  }
-
   /** Where a node's first inode is in the pools; its others follow. */
   startOf(node: ViewNode): number {
     return this.#starts[node] as number;

@@ -229,10 +229,11 @@ function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: str
 function findBelow(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
   const { nodes, view, counters } = overlay;
   const below = nodes.lowerOf(directory);
-  let lower: ViewNode | Errno = 0;
+  let lower: ViewNode | Errno;
   if (redirect?.startsWith("/")) lower = view.lookupRedirect(VIEW_ROOT, redirect);
   else if (below !== 0) lower = redirect === undefined ? view.lookup(below, name) : view.lookupRedirect(below, redirect);
-  if (isErrno(lower) || lower === 0) return lower;
-  counters.layerLookups += view.probesOf(lower);
+  else return 0;
+  if (isErrno(lower)) return lower;
+  counters.layerLookups += view.lastProbes;
   return lower;
 }

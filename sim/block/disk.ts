@@ -246,12 +246,18 @@ export class Disk implements BlockDevice {
 
   /**
    * A disk that holds the same, unflushed writes included, sharing all content; its counters begin at 0. O(leaves of the map).
-   * A silent one spends no time and emits no events.
+   * A silent one spends no time and emits no events; one for another host spends that one's time and emits its events.
    */
-  clone(options: { readonly name?: string; readonly silent?: boolean } = {}): Disk {
+  clone(
+    options: {
+      readonly name?: string;
+      readonly silent?: boolean;
+      readonly host?: Pick<DiskOptions, "clock" | "events" | "profile">;
+    } = {},
+  ): Disk {
     const { clock, events, profile, ...rest } = this.#options;
     const name = options.name ?? this.name;
-    const copy = options.silent === true ? new Disk({ ...rest, name }) : new Disk({ ...this.#options, name });
+    const copy = options.silent === true ? new Disk({ ...rest, name }) : new Disk({ ...this.#options, ...options.host, name });
     copy.#held = this.#held.clone();
     copy.#unflushed = this.#unflushed.slice(this.#durable);
     copy.#unflushedCommands = this.#unflushedCommands;

@@ -5,10 +5,10 @@
  * Interface: a command that fails does not reach the device below. Commands are counted from 1 for each kind, from when the fault was
  * injected. Of several faults that apply the one injected first answers, but each counts every command of its kind.
  */
-import type { Content } from "../core/content.ts";
-import { EIO, type Errno } from "../core/errno.ts";
-import type { Bytes } from "../core/units.ts";
-import type { BlockDevice, IoLimits } from "./device.ts";
+import { Content } from "../core/content.ts";
+import { EIO, type Errno, isErrno } from "../core/errno.ts";
+import { type Bytes, bytes } from "../core/units.ts";
+import { type BlockDevice, type IoLimits, readEach, writeEach } from "./device.ts";
 
 /** When which commands fail. */
 export interface Fault {
@@ -67,6 +67,26 @@ export class FaultyDevice implements BlockDevice {
 
   write(offset: Bytes, content: Content): Errno | undefined {
     return this.#fails("write", offset, content.length) ?? this.#device.write(offset, content);
+  }
+
+  readUnits(offset: Bytes, length: Bytes, unit: Bytes): Content | Errno {
+    if (this.#armed.length === 0) return readEach(this.#device, offset, length, unit);
+    const parts: Content[] = [];
+    for (let at = 0; at < length; at += unit) {
+      const part = this.read(bytes(offset + at), unit);
+      if (isErrno(part)) return part;
+      parts.push(part);
+    }
+    return Content.concat(parts);
+  }
+
+  writeUnits(offset: Bytes, content: Content, unit: Bytes): Errno | undefined {
+    if (this.#armed.length === 0) return writeEach(this.#device, offset, content, unit);
+    for (let at = 0; at < content.length; at += unit) {
+      const failed = this.write(bytes(offset + at), content.slice(at, at + unit));
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
   }
 
   discard(offset: Bytes, length: Bytes): Errno | undefined {

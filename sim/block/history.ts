@@ -66,6 +66,12 @@ export class DiskHistory {
     return this.#cut(choice);
   }
 
+  /** A disk as it was after the first `count` commands, what it had not flushed by then included. It spends no time and emits no events. */
+  stateAfterCommands(count: number): Disk {
+    this.#goTo(count);
+    return this.#replayed.clone();
+  }
+
   /** How many writes a power cut right after the first `count` commands could lose. */
   unflushedAfter(count: number): number {
     this.#goTo(count);

@@ -5,10 +5,13 @@
  */
 import { scenarioFiles } from "../node/files.ts";
 import { hasFailed, type ScenarioDocument, titleOf } from "../report/document.ts";
+import { type PlannedFault, planText } from "../scenario/faults.ts";
 import type { RunEvent } from "../scenario/run.ts";
+import type { Scenario } from "../scenario/scenario.ts";
 import { Progress } from "./console.ts";
 import { sinkFor } from "./events.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { plansOf } from "./fault-plans.ts";
 import { Library, type Order, runOrders } from "./jobs.ts";
 import { Outputs } from "./outputs.ts";
 import { comparisonOf, driversOf, overridesOf, type ScenarioOptions, wholeNumber } from "./settings.ts";
@@ -100,11 +103,26 @@ async function planOf(
       const scenario = { ...loaded.scenario, compare: comparisonOf(loaded.scenario, drivers, options) };
       const own = manner.sweeps ? seedFor(seed ?? loaded.scenario.seed, number) : seed;
       if (number % shard.count === shard.index) {
-        orders.push({ loaded: { ...loaded, scenario }, drivers, path, combination, seed: own });
+        orders.push({
+          loaded: { ...loaded, scenario },
+          drivers,
+          path,
+          combination,
+          seed: own,
+          fault: faultOf(scenario, options.fault),
+        });
         numbers.push(number);
       }
       number += 1;
     }
   }
   return { orders, numbers, runs: number, library };
+}
+
+/** The one fault that the command line asks for. */
+function faultOf(scenario: Scenario, asked: string | undefined): PlannedFault | undefined {
+  if (asked === undefined) return undefined;
+  const [plan] = plansOf(scenario, [asked]);
+  if (plan === undefined || plan.kind === "limit" || plan.at !== undefined) return plan;
+  throw new UsageError(`${planText(plan)} stands for many faults, which cowlab faults tries; a run meets one: say which by "at"`);
 }

@@ -34,9 +34,10 @@ export async function explain(path: string, options: ExplainOptions, width: numb
   const [choice] = driversOf(loaded.scenario, options.driver);
   if (choice === undefined) throw new UsageError(`${path}: no driver ${options.driver}`);
   const events: RunEvent[] = [];
-  const scenario = runOne(loaded, [choice], undefined, (event) => {
+  const onEvent = (event: RunEvent): void => {
     if (event.step === step) events.push(event);
-  });
+  };
+  const scenario = runOne(loaded, [choice], { onEvent });
   const [driver] = scenario.drivers;
   if (driver === undefined) throw new UsageError(`${path}: ${choice.id} cannot run: ${scenario.missing[0]?.why ?? ""}`);
   if (options.json !== true) return explainText({ scenario, driver, step, events }, width);

@@ -49,7 +49,7 @@ export const EXIT_CODES: readonly (readonly [string, string])[] = [
   ["0", "every expectation held"],
   ["1", "an expectation failed, two runs differ, or one of the thin tools found a fault or was asked wrongly"],
   ["2", "wrong usage, or a file that is not right: a line with the file and, where it has one, the place in it"],
-  ["3", "`fuzz` found a disagreement"],
+  ["3", "`fuzz` found a disagreement, `faults` something that does not hold"],
   ["4", "a replayed step differs from the recorded one, or its trace cannot be run"],
   ["70", "a bug in cowlab: an invariant of the simulation broke"],
   ["130", "interrupted"],

@@ -9,9 +9,10 @@ import { Worker } from "node:worker_threads";
 import { nodeHasher } from "../node/digest.ts";
 import { type Loaded, readScenarios } from "../node/files.ts";
 import { comparisonDocument, type ScenarioDocument, scenarioDocument } from "../report/document.ts";
+import { type PlannedFault, planText } from "../scenario/faults.ts";
 import { worldMaker } from "../scenario/machine.ts";
 import type { Overrides } from "../scenario/parameters.ts";
-import { type RunEvent, runScenario } from "../scenario/run.ts";
+import { type RunEvent, type RunOptions, runScenario } from "../scenario/run.ts";
 import type { DriverChoice, Scenario } from "../scenario/scenario.ts";
 
 /** A scenario to run: where it comes from, so that another thread can read it again, and with what seed. */
@@ -23,6 +24,8 @@ export interface Order {
   /** Which combination of the file's matrix. */
   readonly combination: number;
   readonly seed: number | undefined;
+  /** What goes wrong. */
+  readonly fault?: PlannedFault | undefined;
 }
 
 /** What another thread needs of an Order. */
@@ -32,6 +35,7 @@ interface Task {
   readonly path: string;
   readonly combination: number;
   readonly seed: number | undefined;
+  readonly fault: PlannedFault | undefined;
   readonly driver: DriverChoice;
 }
 
@@ -50,16 +54,18 @@ interface Finished {
 
 const makeWorld = worldMaker(nodeHasher);
 
-/** Runs one scenario on some of its drivers. */
-export function runOne(
-  loaded: Loaded,
-  drivers: readonly DriverChoice[],
-  seed: number | undefined,
-  onEvent?: (event: RunEvent) => void,
-): ScenarioDocument {
-  const scenario = { ...loaded.scenario, drivers };
+/** How a scenario is run. */
+interface Manner extends Pick<RunOptions, "onEvent" | "fault"> {
+  /** Undefined: the scenario's own. */
+  readonly seed?: number | undefined;
+}
+
+/** Runs one scenario on some of its drivers. A fault is told beside its parameters. */
+export function runOne(loaded: Loaded, drivers: readonly DriverChoice[], { seed, ...how }: Manner): ScenarioDocument {
+  const parameters = { ...loaded.scenario.parameters, ...(how.fault === undefined ? {} : { fault: planText(how.fault) }) };
+  const scenario = { ...loaded.scenario, drivers, parameters };
   const { archives } = loaded;
-  return scenarioDocument(runScenario(scenario, { makeWorld, archives, onEvent, ...(seed === undefined ? {} : { seed }) }));
+  return scenarioDocument(runScenario(scenario, { makeWorld, archives, ...how, ...(seed === undefined ? {} : { seed }) }));
 }
 
 /** Reads scenario files once each. */
@@ -95,7 +101,7 @@ export async function takeJobs(
     const loaded = await loadedOf(task, library);
     if (loaded === undefined) throw new Error(`${task.path} has no combination ${task.combination}`);
     const onEvent = heard === undefined ? undefined : (event: RunEvent): void => heard(index, event);
-    await done({ index, document: runOne(loaded, [task.driver], task.seed, onEvent) });
+    await done({ index, document: runOne(loaded, [task.driver], { seed: task.seed, fault: task.fault, onEvent }) });
   }
 }
 
@@ -137,6 +143,7 @@ export async function runOrders(
       path: order.path,
       combination: order.combination,
       seed: order.seed,
+      fault: order.fault,
       driver,
     }),
   );

@@ -8,6 +8,7 @@ import { printable } from "../scenario/problem.ts";
 import { addBtrfsCommand } from "./btrfs-command.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, failure, UsageError } from "./exit.ts";
+import { addFaultsCommand } from "./faults-command.ts";
 import { addFuzzCommand } from "./fuzz-command.ts";
 import { addImageCommand } from "./image-command.ts";
 import { addScenarioCommands, several } from "./scenario-commands.ts";
@@ -69,6 +70,7 @@ function program(version: string): Command {
     });
   addImageCommand(root, write);
   addBtrfsCommand(root, write);
+  addFaultsCommand(root, write, process.env);
   addFuzzCommand(root, write);
   root
     .command("help")

@@ -53,6 +53,7 @@ function addRuns({ root, write, environment }: Program): void {
     const command = withRunOptions(
       root.command(name).description(about).argument("<file-or-folder...>", "scenario files (*.yaml), or folders of them"),
     );
+    if (name === "run") command.option("--fault <plan>", "under a fault: a plan of the file, or { power_cut: write, at: 3 }");
     if (manner.sweeps) command.option("--shard <k/n>", "do part k of n (default: what Kubernetes or Slurm say)");
     command.action(async (paths: string[], options) => {
       const { compare } = await import("./compare.ts");

@@ -26,6 +26,8 @@ export interface ScenarioOptions {
   readonly reference?: string;
   readonly save?: string;
   readonly shard?: string;
+  /** The name of a plan of the file, or a plan. */
+  readonly fault?: string;
 }
 
 /** A whole number of an option. @param least - the smallest that is allowed */

@@ -17,12 +17,16 @@ export interface DockerRootOptions {
   readonly backing: string;
   /** Bytes of the disk, for types that need one. Default 2 GiB. */
   readonly size?: number;
+  /** Of the disk; default 512. */
+  readonly sectorSize?: 512 | 4096;
   /** What the disk's commands cost; default: nothing. */
   readonly profile?: DeviceProfile;
   /** As given to mkfs. */
   readonly make?: string;
   /** As behind mount's -o. */
   readonly mount?: string;
+  /** Is told the disk's name before a filesystem is made on it. */
+  readonly onDisk?: (name: string) => void;
 }
 
 /** Makes the backing filesystem and mounts it. @returns the disk's name, "" where there is none, or what went wrong. */
@@ -30,14 +34,27 @@ export function prepareDockerRoot(host: Host, options: DockerRootOptions): strin
   const { backing } = options;
   const type = FILESYSTEMS.get(backing);
   if (type === undefined) return new DriverError(`mount: unknown filesystem type '${backing}'`);
-  const made = makeDirectories(host.task, DOCKER_ROOT, 0o755);
-  if (made !== undefined) return made;
   const disk =
-    type.make === undefined ? "" : host.addDisk({ size: options.size ?? GIB(2), profile: options.profile ?? FREE }).name;
+    type.make === undefined
+      ? ""
+      : host.addDisk({ size: options.size ?? GIB(2), sectorSize: options.sectorSize ?? 512, profile: options.profile ?? FREE })
+          .name;
+  if (disk !== "") options.onDisk?.(disk);
   const formatted = type.make === undefined ? undefined : host.mkfs(backing, disk, options.make);
   if (formatted !== undefined) return new DriverError(`mkfs.${backing}: ${errnoText(formatted)}`, { errno: formatted });
+  return mountDockerRoot(host, disk, options) ?? disk;
+}
+
+/** Mounts a backing filesystem that is there. @param disk - its name; "" where there is none. @returns what went wrong. */
+export function mountDockerRoot(
+  host: Host,
+  disk: string,
+  { backing, mount }: Pick<DockerRootOptions, "backing" | "mount">,
+): DriverError | undefined {
+  const made = makeDirectories(host.task, DOCKER_ROOT, 0o755);
+  if (made !== undefined) return made;
   const request = { type: backing, source: disk === "" ? backing : disk, target: DOCKER_ROOT };
-  const failed = host.mount(options.mount === undefined ? request : { ...request, options: options.mount });
-  if (failed === undefined) return disk;
+  const failed = host.mount(mount === undefined ? request : { ...request, options: mount });
+  if (failed === undefined) return undefined;
   return new DriverError(`mount ${backing}: ${errnoText(failed.errno)} ${failed.message}`.trim(), { errno: failed.errno });
 }

@@ -296,6 +296,17 @@ export class Lab {
     return this.driver.branchFolder === undefined ? upperRows(this.host.task, folder) : branchRows(this.host.task, folder);
   }
 
+  /**
+   * The same layers and containers on a machine that has started again on what is left of this one's disk: none is mounted, and no process is in
+   * any of them.
+   */
+  again(host: Host, driver: GraphDriver): Lab {
+    const lab = new Lab(host, driver, { keepsSeen: this.#keepsSeen, volumes: this.#volumes });
+    for (const [name, { id, parent, init, points }] of this.#trees)
+      lab.#trees.set(name, { ...newTree(id, parent, init), points });
+    return lab;
+  }
+
   /** Ends every process and every mount. */
   end(): void {
     for (const name of this.names.reverse()) this.#leave(this.#tree(name));

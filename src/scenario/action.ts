@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { SimpleCommand } from "../shell/parse.ts";
+import type { FailKind, Kept } from "./faults.ts";
 import type { MetricId } from "./metrics.ts";
 import type { Variables } from "./quantity.ts";
 
@@ -57,6 +58,12 @@ export type Operation =
   | { readonly kind: "tick"; readonly span: number }
   | { readonly kind: "measure"; readonly metrics: readonly MetricId[] }
   | { readonly kind: "dropCaches" }
+  /** The plug is pulled, and the machine starts again. */
+  | { readonly kind: "powerCut"; readonly kept: Kept }
+  /** The `at`-th command of the disk, or allocation, from now on fails, and those behind it: `times` in all. */
+  | { readonly kind: "fail"; readonly what: FailKind; readonly at: number; readonly times: number }
+  /** Nothing fails any more. */
+  | { readonly kind: "mend" }
   | { readonly kind: "diff"; readonly container: string }
   /** `name`: a container, or an image's layer as `IMAGE:N`. */
   | { readonly kind: "remove"; readonly name: string }

@@ -163,6 +163,7 @@ function checkSteps(scenario: Scenario, document: PlainDocument, containers: rea
     if (step.operation.kind === "stack" || step.operation.kind === "show")
       checkImage(step.operation.image, scenario, place, report);
     if (step.operation.kind === "remove") checkRemoved(step.operation.name, scenario, place, report);
+    if (step.operation.kind === "powerCut") opened.clear();
     checkDescriptors(step.operation, inContainer, place, report);
     checkAnswers(step, report);
   });

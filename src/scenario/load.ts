@@ -162,6 +162,7 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
       place: document.placeOf(["containers", name]),
     })),
     steps: written.steps.map((step, index) => stepPlan(step, index, document)),
+    faults: Object.entries(written.faults ?? {}).map(([name, plan]) => ({ name, plan })),
     expectations: [
       ...expectationsOf(written.expect, ["expect"], document),
       ...softly(expectationsOf(written.warn, ["warn"], document)),

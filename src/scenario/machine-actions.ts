@@ -3,6 +3,7 @@
  */
 import { z } from "zod";
 import { type Action, action, IMAGE_FIELDS } from "./action.ts";
+import { FAIL_KINDS } from "./faults.ts";
 import { METRIC_IDS } from "./metrics.ts";
 import { oneOf, type Slots } from "./slots.ts";
 
@@ -65,6 +66,25 @@ export function machine(slots: Slots): Action[] {
       (at) => ({ kind: "zfs", words: at.zfs.trim().split(/\s+/) }),
       "machine",
     ),
+  ];
+}
+
+/** Faults of the machine, as steps. */
+export function machineFaults(slots: Slots): Action[] {
+  return [
+    action(
+      "pulls the plug and starts the machine again: of what the disk had not flushed, `keep` is there (default: none), of `torn` writes every other sector",
+      { power_cut: oneOf("time", ["now"]), keep: slots.keep.optional(), torn: z.array(slots.ordinal).optional() },
+      (at) => ({ kind: "powerCut", kept: { keep: at.keep ?? "none", torn: at.torn ?? [] } }),
+      "machine",
+    ),
+    action(
+      "commands of the disk, or allocations of space, fail from the `at`-th on (default: the next), as many `times` (default: once)",
+      { fail: oneOf("thing that fails", FAIL_KINDS), at: slots.ordinal.optional(), times: slots.times.optional() },
+      (at) => ({ kind: "fail", what: at.fail, at: at.at ?? 1, times: at.times ?? 1 }),
+      "machine",
+    ),
+    action("nothing fails any more", { mend: oneOf("thing", ["all"]) }, () => ({ kind: "mend" }), "machine"),
   ];
 }
 

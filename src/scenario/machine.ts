@@ -1,23 +1,21 @@
 /**
- * The world of a scenario on the simulator: a host, a disk, the backing filesystem at /var/lib/docker, one storage driver, and a lab.
+ * The world of a scenario on the simulator: what the runner asks of a machine.
  */
 
 import { isErrno } from "../../sim/core/errno.ts";
-import { k6_18 } from "../../sim/core/kernel-profile.ts";
-import { bytes, nanoseconds } from "../../sim/core/units.ts";
-import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
-import { createHost, type Host } from "../../sim/host.ts";
+import { nanoseconds } from "../../sim/core/units.ts";
+import type { Host } from "../../sim/host.ts";
 import type { NewHasher } from "../archive/digest.ts";
-import { DOCKER_20_10 } from "../drivers/docker-profile.ts";
-import { DOCKER_ROOT, prepareDockerRoot } from "../drivers/docker-root.ts";
-import { DriverError, type DriverKind, isDriverError } from "../drivers/driver.ts";
-import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
+import { poolNeedsCheck } from "../drivers/devicemapper/needs-check.ts";
+import { DOCKER_ROOT } from "../drivers/docker-root.ts";
+import { DriverError, isDriverError } from "../drivers/driver.ts";
+import { DRIVERS } from "../drivers/registry.ts";
 import { runZfs } from "../drivers/zfs-tool.ts";
-import { Lab } from "../layers/lab.ts";
+import type { Lab } from "../layers/lab.ts";
+import { type Machine, makeMachine, restartMachine } from "./boot.ts";
 import { diskUsage } from "./disk-usage.ts";
-import { optionWords, startOf } from "./driver-options.ts";
-import { COSTS, DOCKERS, KERNELS } from "./host-options.ts";
-import type { DriverChoice, HostChoice } from "./scenario.ts";
+import { optionWords } from "./driver-options.ts";
+import { metricOf } from "./metrics.ts";
 import { DRIVER_NAMES } from "./schema.ts";
 import { storesOf } from "./stores.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
@@ -38,70 +36,28 @@ function failed(error: DriverError | undefined): WorldFailure | undefined {
   return error === undefined ? undefined : new WorldFailure(error.message);
 }
 
-/** The backing filesystem that a driver gets: the one asked for where it can stand on it, else its usual one. */
-function backingFor(kind: DriverKind, asked: string): string {
-  const { backings } = kind;
-  return backings === undefined || backings.includes(asked) ? asked : (backings[0] ?? asked);
-}
-
 /** Makes fresh machines, each with one driver; layers are hashed by `newHasher`, by default the one that works everywhere. */
 export function worldMaker(newHasher?: NewHasher): MakeWorld {
-  return (choice, choices, seed) => makeMachine({ choice, choices, seed, ...(newHasher === undefined ? {} : { newHasher }) });
+  return (choice, choices, seed) => {
+    const machine = makeMachine({ choice, choices, seed, ...(newHasher === undefined ? {} : { newHasher }) });
+    return machine instanceof Missing || machine instanceof WorldFailure ? machine : worldOf(machine);
+  };
 }
 
 /** Makes a fresh machine with one driver. */
 export const makeWorld: MakeWorld = worldMaker();
-
-interface MachineOrder {
-  readonly choice: DriverChoice;
-  readonly choices: HostChoice;
-  readonly seed: number;
-  readonly newHasher?: NewHasher;
-}
-
-function makeMachine({ choice, choices, seed, newHasher }: MachineOrder): World | Missing | WorldFailure {
-  const kind = DRIVERS.get(choice.driver);
-  if (kind === undefined) return new Missing("not there yet");
-  const backing = backingFor(kind, choice.backing ?? choices.backing);
-  if (!FILESYSTEMS.has(backing)) return new Missing(`the backing filesystem ${backing} is not there yet`);
-  const docker = DOCKERS.get(choice.docker ?? choices.docker) ?? DOCKER_20_10;
-  if (docker.gone.includes(choice.driver)) return new Missing(`Docker ${docker.version} has no driver ${choice.driver}`);
-  const kernel = KERNELS.get(choice.kernel ?? choices.kernel) ?? k6_18;
-  const host = createHost({ seed, memory: choices.memory, kernel });
-  const profile = choices.cost === undefined ? undefined : COSTS.get(choices.cost);
-  const disk = prepareDockerRoot(host, {
-    backing,
-    size: bytes(choices.device),
-    ...(profile === undefined ? {} : { profile }),
-    // Options are those of the filesystem that was asked for; another in its place has its own.
-    ...(choices.mount === undefined || backing !== choices.backing ? {} : { mount: choices.mount }),
-    ...(choices.mkfs === undefined || backing !== choices.backing ? {} : { make: choices.mkfs }),
-  });
-  if (isDriverError(disk)) return new WorldFailure(disk.message);
-  const { options, settings } = startOf(choice.driver, choice.options);
-  const driver = startDriver(host, { name: choice.driver, options, settings: { ...settings, docker } });
-  if (isDriverError(driver)) return new WorldFailure(startFailure(driver));
-  return worldOf({ host, disk, backing, lab: new Lab(host, driver), ...(newHasher === undefined ? {} : { newHasher }) });
-}
 
 /** What a scenario names is there until a step removes it. */
 function removedAlready(name: string): WorldFailure {
   return new WorldFailure(`${name} has been removed`);
 }
 
-interface Machine {
-  readonly host: Host;
-  readonly disk: string;
-  readonly backing: string;
-  readonly lab: Lab;
-  readonly newHasher?: NewHasher;
-}
-
-function worldOf(machine: Machine): World {
-  const { host, disk, lab } = machine;
+/** @param earlier - what machines counted that stood in this one's place before a power cut */
+function worldOf(machine: Machine, earlier?: MachineFigures): World {
+  const { host, lab, parents } = machine;
+  const disk = host.disks.get(machine.disk);
   const stores = storesOf(machine);
-  /** The image layer of each container. */
-  const parents = new Map<string, string>();
+  const figures = (looksOnly = false): MachineFigures => together(earlier, figuresOf(machine, looksOnly));
   return {
     addLayer: (name, parent) => failed(lab.addLayer(name, parent)),
     addContainer: (name, parent, options) => {
@@ -142,8 +98,16 @@ function worldOf(machine: Machine): World {
       return undefined;
     },
     tick: (span) => host.clock.advance(nanoseconds(span)),
-    figures: () => figuresOf(host, disk, lab),
+    figures,
     check: () => host.check(),
+    disk,
+    device: machine.device,
+    needsRepair: () => poolNeedsCheck(host.task),
+    restart: (choice, image = disk) => {
+      const counted = figures(true);
+      const again = restartMachine(machine, image, choice);
+      return again instanceof WorldFailure ? again : worldOf(again, counted);
+    },
   };
 }
 
@@ -178,19 +142,34 @@ const UNIONS: readonly string[] = ["overlay", "aufs"];
 
 /**
  * What the datasets of a host's pools take: statfs tells of one dataset alone. Space changes when a transaction group is written, so that one
- * is, as `zpool sync` does. Undefined on a host without pools.
+ * is, as `zpool sync` does, unless only a look is asked for. Undefined on a host without pools.
  */
-function poolBytes(host: Host): number | undefined {
+function poolBytes(host: Host, looksOnly: boolean): number | undefined {
   if (host.pools.size === 0) return undefined;
   let sum = 0;
   for (const pool of host.pools.values()) {
-    pool.syncIfDirty();
+    if (!looksOnly) pool.syncIfDirty();
     sum += pool.root.used;
   }
   return sum;
 }
 
-function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figures"]> {
+type MachineFigures = ReturnType<World["figures"]>;
+
+/** Space is told as it stands, and no machine forgets what is on its disk. */
+const AS_IT_STANDS: readonly string[] = ["space_allocated", "inodes_allocated"];
+
+/** Amounts of a machine and of those that it goes on for; what stands is this one's. */
+function together(earlier: MachineFigures | undefined, own: MachineFigures): MachineFigures {
+  if (earlier === undefined) return own;
+  const entries = Object.entries(own).map(([name, value]) => {
+    const stands = AS_IT_STANDS.includes(name) || metricOf(name as keyof MachineFigures).kind === "level";
+    return [name, stands ? value : value + earlier[name as keyof MachineFigures]];
+  });
+  return Object.fromEntries(entries) as MachineFigures;
+}
+
+function figuresOf({ host, disk, lab }: Machine, looksOnly: boolean): MachineFigures {
   // As they stand before the pools' group is written, which the look at their space does.
   const device = { ...host.disks.get(disk)?.counters };
   const driver = lab.driver.counters;
@@ -204,7 +183,7 @@ function figuresOf(host: Host, disk: string, lab: Lab): ReturnType<World["figure
       lab.volumes.treeCopyBytes,
     copy_ups: host.counted(UNIONS, "copyUps"),
     files_copied: (driver["treeCopyFiles"] ?? 0) + lab.volumes.treeCopyFiles,
-    space_allocated: poolBytes(host) ?? (known.blocks - known.blocksFree) * known.blockSize,
+    space_allocated: poolBytes(host, looksOnly) ?? (known.blocks - known.blocksFree) * known.blockSize,
     inodes_allocated: known.files - known.filesFree,
     device_bytes_written: device.writtenBytes ?? 0,
     device_bytes_read: device.readBytes ?? 0,

@@ -116,6 +116,7 @@ function callWords({ call, ...words }: CallStep): readonly [string, string] {
   ];
 }
 
+type FailOperation = Extract<Operation, { kind: "fail" }>;
 type MachineOperation = Exclude<Operation, FileOperation | { kind: "shell" }>;
 
 function onMachine(tools: Tools, operation: MachineOperation): CallResult {
@@ -129,6 +130,12 @@ function onMachine(tools: Tools, operation: MachineOperation): CallResult {
     }
     case "dropCaches":
       return outcome(tools.world.dropCaches());
+    case "fail":
+      return failFrom(tools.world, operation);
+    case "mend":
+      tools.world.allocations.heal();
+      tools.world.device?.heal();
+      return OK;
     case "diff": {
       const lines = tools.world.diff(operation.container);
       return lines instanceof WorldFailure ? { errno: lines.message } : { value: lines };
@@ -156,6 +163,14 @@ function onMachine(tools: Tools, operation: MachineOperation): CallResult {
     default:
       return OK;
   }
+}
+
+/** Lets something fail from now on. */
+export function failFrom(world: World, { what, at, times }: Pick<FailOperation, "what" | "at" | "times">): CallResult {
+  if (what === "allocation") world.allocations.fail(at, times);
+  else if (world.device === undefined) return { errno: `the backing filesystem ${world.backing} has no disk` };
+  else world.device.inject({ on: what, at, times });
+  return OK;
 }
 
 function outcome(failure: WorldFailure | undefined): CallResult {

@@ -4,17 +4,20 @@
  * Interface: deterministic: the same scenario gives the same result. Every phase ends with a sync, so that what it dirtied is counted in it.
  * A driver whose build or start fails is stopped there with the reason; the others go on.
  */
+import type { Disk } from "../../sim/block/disk.ts";
 import { assert } from "../../sim/core/assert.ts";
 import type { StampedEvent } from "../../sim/core/events.ts";
 import { Random } from "../../sim/core/random.ts";
 import type { Archive } from "./archive.ts";
 import { ImageBuilds } from "./build.ts";
 import { type JudgedStep, judge, type Verdict } from "./expect.ts";
+import { choiceOf, cutRandom, type Kept, NOTHING_KEPT, type PlannedFault } from "./faults.ts";
 import { stepText } from "./figures.ts";
-import { type CallMetric, columnNamed, type Figures, METRIC_IDS, metricOf, type Phase } from "./metrics.ts";
-import { type Performed, perform as performOperation, type Tools } from "./operation.ts";
+import { type CallMetric, columnNamed, type Figures, METRIC_IDS, metricOf, PHASES, type Phase } from "./metrics.ts";
+import { failFrom, type Performed, perform as performOperation, type Tools } from "./operation.ts";
+import { PowerWatch } from "./power.ts";
 import type { Place } from "./problem.ts";
-import type { DriverChoice, Scenario, StepPlan } from "./scenario.ts";
+import type { DriverChoice, HostChoice, Scenario, StepPlan } from "./scenario.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
 /** One step on one driver; its figures are what it added, levels as they stood after it. */
@@ -75,6 +78,14 @@ export interface RunOptions {
   readonly seed?: number;
   /** Hears of everything that happens in the machines; a run that nobody listens to is faster. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** The one fault that each machine meets: a plan for many stands for its first. */
+  readonly fault?: PlannedFault | undefined;
+  /** Whether looking at the figures writes nothing (`World.figures`); default: where the power goes. */
+  readonly looksOnly?: boolean;
+  /** Is given each machine as a phase begins. */
+  readonly onPhase?: ((phase: Phase, world: World) => void) | undefined;
+  /** Is given the machine after each step, by its index. */
+  readonly onStep?: ((index: number, world: World) => void) | undefined;
 }
 
 /** Runs a scenario on each of its drivers. */
@@ -83,11 +94,18 @@ export function runScenario(scenario: Scenario, options: RunOptions): ScenarioRu
   const missing: { id: string; why: string }[] = [];
   const seed = options.seed ?? scenario.seed;
   for (const choice of scenario.drivers) {
-    const world = options.makeWorld(choice, scenario.host, seed);
+    const world = options.makeWorld(choice, limitedBy(scenario.host, options.fault), seed);
     if (world instanceof Missing) missing.push({ id: choice.id, why: world.why });
     else drivers.push(new Run(scenario, choice, options).on(world));
   }
   return { scenario, seed, drivers, missing };
+}
+
+/** The host, with little of what a plan limits. */
+function limitedBy(host: HostChoice, fault: PlannedFault | undefined): HostChoice {
+  if (fault?.kind !== "limit") return host;
+  const { memory = host.memory, device = host.device, inodes } = fault;
+  return { ...host, memory, device, ...(inodes === undefined ? {} : { inodes }) };
 }
 
 function noFigures(): Record<(typeof METRIC_IDS)[number], number> {
@@ -101,15 +119,26 @@ function figuresSince(before: Figures, after: Figures): Figures {
   return out;
 }
 
+function withWorld(done: Performed | undefined, world: World): (Performed & { readonly world: World }) | undefined {
+  return done === undefined ? undefined : { ...done, world };
+}
+
 /** One driver's run. */
 class Run {
   readonly #scenario: Scenario;
   readonly #choice: DriverChoice;
   readonly #archives: ReadonlyMap<string, Archive>;
+  readonly #seed: number;
   readonly #random: Random;
   readonly #steps: StepRun[] = [];
   readonly #counts: Record<CallMetric, number> = { calls: 0, refused: 0, bytes_read: 0, bytes_written: 0 };
-  readonly #onEvent: RunOptions["onEvent"];
+  readonly #options: RunOptions;
+  readonly #losesPower: boolean;
+  readonly #fault: PlannedFault | undefined;
+  /** From the first step on, where a plan cuts the power. */
+  #power: PowerWatch | undefined;
+  /** Whether a machine did not start again after a power cut: nothing can be asked of it. */
+  #isOff = false;
   #tops: ReadonlyMap<string, string> = new Map();
   #phase: Phase = "build";
   #stepAt: number | undefined;
@@ -119,34 +148,23 @@ class Run {
     this.#scenario = scenario;
     this.#choice = choice;
     this.#archives = options.archives ?? new Map();
-    this.#random = new Random(options.seed ?? scenario.seed);
-    this.#onEvent = options.onEvent;
+    this.#seed = options.seed ?? scenario.seed;
+    this.#random = new Random(this.#seed);
+    this.#options = options;
+    this.#losesPower =
+      options.looksOnly === true ||
+      options.fault?.kind === "cut" ||
+      scenario.steps.some(({ operation }) => operation.kind === "powerCut");
+    this.#fault = options.fault;
   }
 
   on(world: World | WorldFailure): DriverRun {
-    if (!(world instanceof WorldFailure)) this.#listen(world);
     const phases: Record<Phase, Figures> = { build: noFigures(), create: noFigures(), steps: noFigures() };
-    const start = world instanceof WorldFailure ? noFigures() : this.#read(world);
-    let last = start;
+    let total = noFigures();
     if (world instanceof WorldFailure) this.#stop("build", "start of the driver", world.message, this.#choice.place);
     else {
-      const work: Readonly<Record<Phase, () => void>> = {
-        build: () => this.#build(world),
-        create: () => this.#create(world),
-        steps: () => this.#doSteps(world),
-      };
-      for (const phase of ["build", "create", "steps"] as const) {
-        if (this.#stopped !== undefined) break;
-        this.#phase = phase;
-        work[phase]();
-        this.#stepAt = undefined;
-        const failure = world.sync();
-        if (failure !== undefined) this.#stop(phase, "sync", failure.message, this.#choice.place);
-        const now = this.#read(world);
-        phases[phase] = figuresSince(last, now);
-        last = now;
-      }
-      world.check();
+      this.#listen(world);
+      total = this.#doPhases(world, phases);
     }
     const run = {
       id: this.#choice.id,
@@ -154,16 +172,58 @@ class Run {
       options: this.#choice.options,
       backing: world instanceof WorldFailure ? (this.#choice.backing ?? this.#scenario.host.backing) : world.backing,
       phases,
-      total: figuresSince(start, last),
+      total,
       steps: this.#steps,
       stopped: this.#stopped,
     };
     return { ...run, verdicts: judge(this.#scenario, run) };
   }
 
+  /** @param phases - gets what each phase adds. @returns the figures of the whole run */
+  #doPhases(first: World, phases: Record<Phase, Figures>): ReturnType<typeof noFigures> {
+    const start = this.#read(first);
+    let last = start;
+    let world = first;
+    const work: Readonly<Record<Phase, () => void>> = {
+      build: () => this.#build(world),
+      create: () => this.#create(world),
+      steps: () => {
+        world = this.#doSteps(world);
+      },
+    };
+    for (const phase of PHASES) {
+      if (this.#stopped !== undefined) break;
+      this.#phase = phase;
+      this.#arm(world);
+      this.#options.onPhase?.(phase, world);
+      work[phase]();
+      this.#stepAt = undefined;
+      if (this.#isOff) break;
+      const failure = this.#power === undefined ? world.sync() : this.#power.until(() => world.sync());
+      if (this.#power?.isDue === true) world = this.#cutByPlan(world, this.#scenario.steps.length) ?? world;
+      if (this.#isOff) break;
+      if (failure !== undefined) this.#stop(phase, "sync", failure.message, this.#choice.place);
+      const now = this.#read(world);
+      phases[phase] = figuresSince(last, now);
+      last = now;
+    }
+    if (!this.#isOff) world.check();
+    return figuresSince(start, last);
+  }
+
+  /** Prepares the fault that is counted from the phase at work on. */
+  #arm(world: World): void {
+    const fault = this.#fault;
+    if (fault?.kind === "fail" && fault.from === this.#phase) {
+      failFrom(world, { what: fault.what, at: fault.at ?? 1, times: fault.times ?? 1 });
+    } else if (fault?.kind === "cut" && this.#phase === "steps" && world.disk !== undefined) {
+      this.#power = new PowerWatch(world.disk, { after: fault.after, at: fault.at ?? 1 });
+    }
+  }
+
   /** Passes events on, each with what is at work. */
   #listen(world: World): void {
-    const heard = this.#onEvent;
+    const heard = this.#options.onEvent;
     if (heard === undefined) return;
     const driver = this.#choice.id;
     world.events.subscribe((stamped) => heard({ driver, phase: this.#phase, step: this.#stepAt, stamped }));
@@ -179,8 +239,9 @@ class Run {
     }
   }
 
+  /** Where the power goes, a look at the figures must not make anything durable. */
   #read(world: World): Figures {
-    return { ...world.figures(), ...this.#counts };
+    return { ...world.figures(this.#losesPower), ...this.#counts };
   }
 
   #stop(phase: Phase, where: string, why: string, place: Place): void {
@@ -206,18 +267,63 @@ class Run {
     }
   }
 
-  #doSteps(world: World): void {
+  /** @returns the machine, or the one that stands in its place since a power cut. */
+  #doSteps(first: World): World {
+    let world = first;
     let before = this.#read(world);
     for (const [index, step] of this.#scenario.steps.entries()) {
       this.#stepAt = index;
       world.events.step = index + 1;
-      const done = this.#doStep(world, step);
-      if (done === undefined) return;
-      const after = this.#read(world);
+      const done = this.#doUnderPower(world, step, index);
+      if (done === undefined) return world;
+      world = done.world;
+      const after = this.#isOff ? before : this.#read(world);
       const { answer, shell } = done;
       this.#steps.push({ id: step.id, answer, figures: figuresSince(before, after), ...(shell === undefined ? {} : { shell }) });
       before = after;
+      if (this.#isOff) break;
+      this.#options.onStep?.(index, world);
     }
+    return world;
+  }
+
+  /** Does a step; where the power goes meanwhile it has no answer, and the machine has started again. */
+  #doUnderPower(world: World, step: StepPlan, index: number): (Performed & { readonly world: World }) | undefined {
+    if (step.operation.kind === "powerCut") {
+      const again = this.#restart(world, step.operation.kept, index);
+      return again instanceof WorldFailure ? { world, answer: { errno: again.message } } : { world: again, answer: { ok: true } };
+    }
+    const power = this.#power;
+    if (power === undefined) return withWorld(this.#doStep(world, step), world);
+    const done = power.until(() => this.#doStep(world, step));
+    if (!power.isDue) return withWorld(done, world);
+    return withWorld(done ?? { answer: { errno: "power cut" } }, this.#cutByPlan(world, index) ?? world);
+  }
+
+  /** @returns the machine that started again, if it did. */
+  #cutByPlan(world: World, index: number): World | undefined {
+    const image = this.#power?.image;
+    this.#power = undefined;
+    if (this.#fault?.kind !== "cut") return undefined;
+    const { kept = NOTHING_KEPT, at = 1 } = this.#fault;
+    const again = this.#restart(world, kept, index, { image, at });
+    return again instanceof WorldFailure ? undefined : again;
+  }
+
+  /** Starts a machine again; one that does not ends the run. @param index - of the step at work */
+  #restart(
+    world: World,
+    kept: Kept,
+    index: number,
+    cut: { readonly image?: Disk | undefined; readonly at?: number } = {},
+  ): World | WorldFailure {
+    const again = world.restart(choiceOf(kept, cutRandom(this.#seed, cut.at ?? index)), cut.image);
+    if (again instanceof WorldFailure) {
+      this.#isOff = true;
+      const { place } = this.#scenario.steps[index] ?? this.#choice;
+      this.#stop(this.#phase, "start after a power cut", again.message, place);
+    } else this.#listen(again);
+    return again;
   }
 
   #doStep(world: World, step: StepPlan): Performed | undefined {

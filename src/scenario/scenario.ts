@@ -3,6 +3,7 @@
  */
 import type { VolumeOption } from "../layers/volume-option.ts";
 import type { Operation } from "./action.ts";
+import type { NamedPlan } from "./faults.ts";
 import type { Column } from "./metrics.ts";
 import type { Place } from "./problem.ts";
 import type { DriverName } from "./schema.ts";
@@ -37,6 +38,8 @@ export interface HostChoice {
   readonly mkfs?: string;
   /** The disk's cost profile; undefined: calls take no time. */
   readonly cost: string | undefined;
+  /** How many inodes the backing filesystem may have: of a fault plan. */
+  readonly inodes?: number;
 }
 
 export interface ImagePlan {
@@ -127,6 +130,8 @@ export interface Scenario {
   readonly images: readonly ImagePlan[];
   readonly containers: readonly ContainerPlan[];
   readonly steps: readonly StepPlan[];
+  /** What it can be run under. */
+  readonly faults: readonly NamedPlan[];
   /** Of the whole run. */
   readonly expectations: readonly Expectation[];
   readonly compare: {

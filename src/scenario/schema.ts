@@ -9,6 +9,7 @@ import { Errno } from "../../sim/core/errno.ts";
 import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import type { Action, Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
+import { CUT_COMMANDS, FAIL_KINDS, FAULT_PHASES, FOR_EVER, type PlannedFault, planOf } from "./faults.ts";
 import { countText } from "./figures.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
@@ -89,6 +90,7 @@ export interface WrittenScenario {
   readonly images?: Readonly<Record<string, WrittenImage>> | undefined;
   readonly containers?: Readonly<Record<string, WrittenContainer>> | undefined;
   readonly steps: readonly WrittenStep[];
+  readonly faults?: Readonly<Record<string, PlannedFault>> | undefined;
   readonly expect?: Written | undefined;
   readonly warn?: Written | undefined;
   readonly compare?: { readonly metrics?: readonly string[] | undefined; readonly reference?: string | undefined } | undefined;
@@ -165,6 +167,31 @@ function hostSchema(slots: Slots): z.ZodType {
     mkfs: slots.text.optional().meta({ description: "options of mkfs for the backing filesystem, such as -i 65536" }),
     cost: slots.name.optional().meta({ description: `the disk's cost profile: ${[...COSTS.keys()].join(", ")}` }),
   });
+}
+
+/** What the machine can be run under: one of the three kinds of plan, by its keys. */
+export function planSchema(slots: Slots): z.ZodType<PlannedFault, unknown> {
+  const keys = z.strictObject({
+    power_cut: oneOf("command", CUT_COMMANDS).optional().meta({ description: "the power goes after a command of the disk" }),
+    keep: slots.keep.optional(),
+    torn: z.array(slots.ordinal).optional().meta({ description: "of these unflushed writes every other sector is there" }),
+    fail: oneOf("thing that fails", FAIL_KINDS).optional(),
+    times: slots.times.optional().meta({ description: `how many fail, or "${FOR_EVER}"` }),
+    at: slots.ordinal.optional().meta({ description: "which command or allocation, from 1; without it each in turn" }),
+    every: slots.ordinal.optional().meta({ description: "of those in turn every so many" }),
+    from: oneOf("phase", FAULT_PHASES).optional().meta({ description: "the phase with which counting begins: steps" }),
+    memory: slots.size.optional().meta({ description: "memory for the page cache" }),
+    device: slots.size.optional().meta({ description: "the size of the disk" }),
+    inodes: slots.ordinal.optional().meta({ description: "inodes of the backing filesystem" }),
+  });
+  return keys.transform((written, context) => {
+    // What is wrong with a key is told already.
+    if (context.issues.length > 0) return z.NEVER;
+    const plan = planOf(written);
+    if ("kind" in plan) return plan;
+    context.addIssue({ code: "custom", message: plan.message, path: plan.key === undefined ? [] : [plan.key] });
+    return z.NEVER;
+  }) as unknown as z.ZodType<PlannedFault, unknown>;
 }
 
 function volumeSchema(): z.ZodType<VolumeOption, unknown> {
@@ -263,6 +290,7 @@ function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScena
     steps: z
       .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), ids))
       .max(100_000, "more than 100000 steps"),
+    faults: z.record(slots.name, planSchema(slots)).optional().meta({ description: "what it can be run under, by names" }),
     expect: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
     warn: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
     compare: z

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { parseScript, type SimpleCommand, SyntaxFault } from "../shell/parse.ts";
 import { scriptFaults } from "../shell/run.ts";
+import { FOR_EVER, KEEP_WORDS, type Keep } from "./faults.ts";
 import { quoted } from "./problem.ts";
 import { Fault, readByte, readMode, readSize, readSpan, type Variables } from "./quantity.ts";
 import { suggestion } from "./suggest.ts";
@@ -109,12 +110,33 @@ function readScript(text: string, variables: Variables): Script | Fault {
   return new Fault(`${fault.message}${suggestion(fault.word, fault.known)}`);
 }
 
+function ordinal(variables: Variables): z.ZodType<number, unknown> {
+  return reading("a number from 1 on", (value) => {
+    const found = readSize(value, variables);
+    return found instanceof Fault || found >= 1 ? found : new Fault(`expected a number from 1 on, found ${quoted(value)}`);
+  });
+}
+
+function keepSchema(variables: Variables): z.ZodType<Keep, unknown> {
+  return z.union([oneOf("choice", KEEP_WORDS), z.array(ordinal(variables)).max(1000, "more than 1000 writes")]).meta({
+    description: "what of the unflushed writes is there afterwards: all, none, random sectors, or writes by their numbers",
+  });
+}
+
 /** The value schemas of one file. */
 export function slotsFor(variables: Variables): Slots {
   const size = reading("bytes, such as 4096, 64KiB, 1GiB or 2*$name", (value) => readSize(value, variables));
   return {
     size,
     count: reading("a whole number or a sum over $names", (value) => readSize(value, variables)),
+    ordinal: ordinal(variables),
+    keep: keepSchema(variables),
+    times: z.union([
+      z
+        .literal(FOR_EVER, { error: (issue) => `expected how often, or "${FOR_EVER}", found ${quoted(issue.input)}` })
+        .transform(() => Number.POSITIVE_INFINITY),
+      ordinal(variables),
+    ]),
     span: reading("a span of time such as 5s or 20ms", (value) => readSpan(value, variables)),
     mode: reading("permission bits, octal, such as 0644", readMode),
     byte: reading("one byte, such as 0x5a", readByte),
@@ -163,6 +185,12 @@ export function slotsFor(variables: Variables): Slots {
 export interface Slots {
   readonly size: Reading<number>;
   readonly count: Reading<number>;
+  /** From 1. */
+  readonly ordinal: z.ZodType<number, unknown>;
+  /** What a power cut leaves of unflushed writes. */
+  readonly keep: z.ZodType<Keep, unknown>;
+  /** How often something fails; `Infinity` for ever. */
+  readonly times: z.ZodType<number, unknown>;
   readonly span: Reading<number>;
   readonly mode: Reading<number>;
   readonly byte: Reading<number>;

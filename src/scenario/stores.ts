@@ -31,16 +31,23 @@ function failureOf(error: DriverError | undefined): WorldFailure | undefined {
   return error === undefined ? undefined : new WorldFailure(error.message);
 }
 
+/** The images of Docker's own stores that a scenario made, by the names that it gives them. */
+export class MadeImages {
+  readonly stored: Map<string, StoredImage> = new Map();
+  /** Of images from before 1.10 the ids of each one's steps, the first one first. */
+  readonly legacy: Map<string, string[]> = new Map();
+}
+
 /** Builds as they were before 1.10: each step's image has a random id, and is the parent of the next. */
 class LegacyBuilds {
-  /** The ids of each image's steps, the first one first. */
-  readonly images = new Map<string, string[]>();
+  readonly images: Map<string, string[]>;
   readonly #host: Host;
   readonly #lab: Lab;
 
-  constructor(host: Host, lab: Lab) {
+  constructor({ host, lab, images }: StoreParts) {
     this.#host = host;
     this.#lab = lab;
+    this.images = images.legacy;
   }
 
   step(name: string, { verb, text }: Instruction, act: (session: CallSession) => string | undefined): DriverError | undefined {
@@ -72,13 +79,34 @@ class LegacyBuilds {
   }
 }
 
+/** Migrates the images of before 1.10; their names are then those of images by content. */
+function migrateAll(daemon: Daemon, { stored, legacy }: MadeImages): WorldFailure | undefined {
+  const migration = migrateImages(daemon);
+  if (isDriverError(migration)) return new WorldFailure(migration.message);
+  const [first] = migration.failed;
+  if (first !== undefined) return new WorldFailure(`migration failed for ${first.old}, err: ${first.why}`);
+  for (const [name, steps] of legacy) {
+    const top = migration.images.find(({ old }) => old === steps.at(-1));
+    const image = top === undefined ? undefined : daemon.images.get(top.id);
+    if (image !== undefined) stored.set(name, image);
+  }
+  return undefined;
+}
+
+interface StoreParts {
+  readonly host: Host;
+  readonly lab: Lab;
+  readonly images: MadeImages;
+  readonly newHasher?: NewHasher;
+}
+
 /** The images of Docker's own stores by the names that scenarios give them. */
-export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readonly newHasher?: NewHasher }): Stores {
+export function storesOf(parts: StoreParts): Stores {
   const { host, lab } = parts;
   let opened: Daemon | undefined;
   const daemon = (): Daemon => (opened ??= openStores(host, lab.driver, parts));
-  const images = new Map<string, StoredImage>();
-  const legacy = new LegacyBuilds(host, lab);
+  const images = parts.images.stored;
+  const legacy = new LegacyBuilds(parts);
   const find = (name: string): StoredImage | WorldFailure =>
     images.get(name) ?? new WorldFailure(`no builder made the image ${name}, and no archive had it`);
   return {
@@ -99,18 +127,7 @@ export function storesOf(parts: { readonly host: Host; readonly lab: Lab; readon
       return undefined;
     },
     buildLegacyStep: (name, instruction, act) => failureOf(legacy.step(name, instruction, act)),
-    migrate: () => {
-      const migration = migrateImages(daemon());
-      if (isDriverError(migration)) return new WorldFailure(migration.message);
-      const [first] = migration.failed;
-      if (first !== undefined) return new WorldFailure(`migration failed for ${first.old}, err: ${first.why}`);
-      for (const [name, steps] of legacy.images) {
-        const top = migration.images.find(({ old }) => old === steps.at(-1));
-        const image = top === undefined ? undefined : daemon().images.get(top.id);
-        if (image !== undefined) images.set(name, image);
-      }
-      return undefined;
-    },
+    migrate: () => migrateAll(daemon(), parts.images),
     imageVolumes: (name) => volumesOf(runConfigOf(images.get(name))),
     imageLayer: (name) => {
       const image = find(name);

@@ -1,6 +1,8 @@
 /**
  * What the runner needs of one driver on one machine, whatever stands behind it.
  */
+import type { CutChoice, Disk } from "../../sim/block/disk.ts";
+import type { FaultyDevice } from "../../sim/block/faulty.ts";
 import type { Allocations } from "../../sim/core/allocations.ts";
 import type { EventStream } from "../../sim/core/events.ts";
 import type { Json } from "../calls/json.ts";
@@ -83,10 +85,26 @@ export interface World {
   tick(span: number): void;
   /** The filesystem at /var/lib/docker. */
   readonly backing: string;
-  /** Metrics as they stand: amounts since the machine was made. What calls did is the runner's own. */
-  figures(): Readonly<Record<Exclude<MetricId, CallMetric>, number>>;
+  /**
+   * Metrics as they stand: amounts since the machine was made. What calls did is the runner's own.
+   * @param looksOnly - writes nothing for it: the space of a pool of zfs is told as of its last transaction group
+   */
+  figures(looksOnly?: boolean): Readonly<Record<Exclude<MetricId, CallMetric>, number>>;
   /** Throws an InvariantError when an engine's books do not add up. */
   check(): void;
+  /** The disk; undefined where the backing filesystem is in memory. */
+  readonly disk: Disk | undefined;
+  /** Around the disk: what the backing filesystem stands on, whose commands may be made to fail. */
+  readonly device: FaultyDevice | undefined;
+  /** Whether something must be repaired before it may be written to: a thin pool that wants thin_check. */
+  needsRepair(): boolean;
+  /**
+   * Pulls the plug, and starts again on what is left. This world is over then.
+   * @param choice - what the cut keeps of the disk's unflushed writes
+   * @param image - another disk than the machine's: what it held at an earlier time
+   * @returns why it does not start again
+   */
+  restart(choice: CutChoice, image?: Disk): World | WorldFailure;
 }
 
 /** Why a driver cannot be run, as a part of a sentence. */

@@ -24,6 +24,8 @@ const ABOUT_THE_DISK = [
   "two-ways-btrfs.yaml",
   // tmpfs counts an inode for every link.
   "native-diff.yaml",
+  // Nothing of a tmpfs is left when the power goes.
+  "power-cut.yaml",
   "storage-benchmark.yaml",
   "large/docker-workload.yaml",
 ];

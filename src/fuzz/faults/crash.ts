@@ -11,6 +11,7 @@ import { seconds } from "../../../sim/core/units.ts";
 import { perform } from "../../calls/perform.ts";
 import { textOf } from "../../calls/step.ts";
 import { isDriverError } from "../../drivers/driver.ts";
+import type { Keep } from "../../scenario/faults.ts";
 import { syncAll } from "../../scenario/machine.ts";
 import type { Script } from "../script.ts";
 import { guarded } from "../world.ts";
@@ -87,20 +88,23 @@ function run(script: Script, after: (index: number, machine: FaultyMachine, cont
 }
 
 /** What a cut keeps, and a name for it that is the same for the same image between two flushes; a random choice has none. */
-interface Kept {
+export interface KeptWrites {
   readonly choice: CutChoice;
+  readonly keep: Keep;
   readonly image: string | undefined;
 }
 
 /** The choices of what a cut keeps: all, nothing, some, and every subset of few writes. */
-function* choicesOf(unflushed: number, random: Random, subsetsOf: number): Generator<Kept> {
-  yield { choice: keepAll, image: imageName(unflushed, 2 ** unflushed - 1) };
+export function* choicesOf(unflushed: number, random: Random, subsetsOf: number): Generator<KeptWrites> {
+  yield { choice: keepAll, keep: "all", image: imageName(unflushed, 2 ** unflushed - 1) };
   if (unflushed === 0) return;
-  yield { choice: keepNone, image: imageName(unflushed, 0) };
+  yield { choice: keepNone, keep: "none", image: imageName(unflushed, 0) };
   if (unflushed <= subsetsOf)
-    for (let kept = 1; kept < 2 ** unflushed - 1; kept++)
-      yield { choice: (write) => ((kept >> write) & 1) === 1, image: imageName(unflushed, kept) };
-  yield { choice: keepRandom(() => random.fraction()), image: undefined };
+    for (let kept = 1; kept < 2 ** unflushed - 1; kept++) {
+      const numbers = Array.from({ length: unflushed }, (_, write) => write + 1).filter((write) => (kept >> (write - 1)) & 1);
+      yield { choice: (write) => numbers.includes(write + 1), keep: numbers, image: imageName(unflushed, kept) };
+    }
+  yield { choice: keepRandom(() => random.fraction()), keep: "random", image: undefined };
 }
 
 /** @param kept - a bit a write, or all of them, of however many. */

@@ -11,11 +11,12 @@ import type { Fault } from "../../../sim/block/faulty.ts";
 import { isRecord, type Json, sameJson } from "../../calls/json.ts";
 import { perform } from "../../calls/perform.ts";
 import { textOf } from "../../calls/step.ts";
+import { poolNeedsCheck } from "../../drivers/devicemapper/needs-check.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import { syncAll } from "../../scenario/machine.ts";
 import type { Script } from "../script.ts";
 import { guarded } from "../world.ts";
-import { type FaultPlan, type FaultyMachine, faultyMachine, poolNeedsCheck, rebooted } from "./machine.ts";
+import { type FaultPlan, type FaultyMachine, faultyMachine, rebooted } from "./machine.ts";
 import { firstBroken, type Promised, promisesOf, type Rows, rowsOf } from "./promises.ts";
 
 /** What a failing disk may make a call answer. */
@@ -152,7 +153,8 @@ function lostPromise({ machine, script, sound, struckAt }: Struck): string | und
   if (typeof again === "string") return `it does not start again: ${again}`;
   again.lab.adopt(container, machine.lab.idOf(container));
   const found = rowsOf(again.lab, container);
-  if (found === undefined) return poolNeedsCheck(again) ? undefined : "the container's tree cannot be shown when it starts again";
+  if (found === undefined)
+    return poolNeedsCheck(again.host.task) ? undefined : "the container's tree cannot be shown when it starts again";
   again.host.check();
   // The calls behind the fault may have been refused, or not.
   return firstBroken(promises, found, [...states, last]);

@@ -5,13 +5,9 @@
  */
 import type { Disk } from "../../../sim/block/disk.ts";
 import { type Fault, FaultyDevice } from "../../../sim/block/faulty.ts";
-import { isErrno } from "../../../sim/core/errno.ts";
-import { deviceNumber, GIB, KIB } from "../../../sim/core/units.ts";
+import { deviceNumber, GIB } from "../../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../../sim/host.ts";
-import { unseal } from "../../../sim/thin/sealed-block.ts";
-import { SUPERBLOCK_LOCATION, Superblock } from "../../../sim/thin/superblock.ts";
-import { O_RDONLY } from "../../../sim/vfs/filesystem.ts";
 import { DOCKER_ROOT } from "../../drivers/docker-root.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import { makeDirectories } from "../../drivers/files.ts";
@@ -92,20 +88,4 @@ export function rebooted(ground: Ground, disk: Disk, faults: readonly Fault[] = 
   const device = new FaultyDevice(disk, faults);
   host.addDevice(FAULTY, device, FAULTY_NUMBER);
   return boot({ host, disk, device, ground });
-}
-
-const POOL_METADATA = `${DOCKER_ROOT}/devicemapper/devicemapper/metadata`;
-
-/**
- * Whether a thin pool is there that wants thin_check before anything in it may change: after an error in its metadata it is read-only, and a volume
- * whose filesystem has a journal to replay cannot be mounted.
- */
-export function poolNeedsCheck({ host }: FaultyMachine): boolean {
-  const fd = host.task.open(POOL_METADATA, O_RDONLY);
-  if (isErrno(fd)) return false;
-  const superblock = host.task.pread(fd, KIB(4), 0);
-  host.task.close(fd);
-  if (isErrno(superblock)) return false;
-  const block = unseal(superblock, SUPERBLOCK_LOCATION, "superblock");
-  return !isErrno(block) && new Superblock(block.words).needsCheck;
 }

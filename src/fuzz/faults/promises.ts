@@ -7,6 +7,7 @@
  */
 import { isList, type Json, sameJson } from "../../calls/json.ts";
 import { perform } from "../../calls/perform.ts";
+import type { CallSession } from "../../calls/session.ts";
 import type { Step } from "../../calls/step.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import type { Lab } from "../../layers/lab.ts";
@@ -24,7 +25,11 @@ export interface Promised {
 /** Everything that a tree shows, by path; undefined where it cannot be shown. */
 export function rowsOf(lab: Lab, name: string): Rows | undefined {
   const session = lab.session(name);
-  if (isDriverError(session)) return undefined;
+  return isDriverError(session) ? undefined : rowsIn(session);
+}
+
+/** Everything that a process sees below its root, by path; undefined where it cannot be shown. */
+export function rowsIn(session: CallSession): Rows | undefined {
   const told = perform(session, { call: "tree" });
   if (!("value" in told) || !isList(told.value)) return undefined;
   const rows = new Map<string, readonly Json[]>([["/", ["/", "dir"]]]);
@@ -35,7 +40,7 @@ export function rowsOf(lab: Lab, name: string): Rows | undefined {
 /** Calls after which a path may show another file than before. */
 const MOVING: ReadonlySet<Json | undefined> = new Set(["rename", "unlink", "rmdir", "link", "symlink", "mknod"]);
 
-/** Whether a call may have put another file at `path`. */
+/** Whether a call may have put another file at `path`; an empty path stands for any. */
 function moves(step: Step, path: string): boolean {
   if (!MOVING.has(step["call"])) return false;
   return [step["path"], step["to"]].some((at) => typeof at === "string" && (path === at || path.startsWith(`${at}/`)));

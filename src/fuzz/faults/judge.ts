@@ -1,0 +1,73 @@
+/**
+ * What is wrong with a run under a fault, worst first: an engine that broke, a promise that is not kept, an error that nothing declares.
+ */
+import { Errno } from "../../../sim/core/errno.ts";
+import type { PlannedFault } from "../../scenario/faults.ts";
+import type { DriverRun } from "../../scenario/run.ts";
+import { guarded } from "../world.ts";
+
+/** How bad a violation is. */
+export const SEVERITIES = ["undeclared", "lost", "broken"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export interface Finding {
+  readonly severity: Severity;
+  readonly message: string;
+}
+
+/** A fault under which something is wrong. */
+export interface Violation extends Finding {
+  /** For this fault alone. */
+  readonly plan: PlannedFault;
+}
+
+export interface PlanResult {
+  /** How many faults the plan stands for here. */
+  readonly faults: number;
+  /** Runs under one of them each; of cuts, starts on what one left. */
+  readonly cases: number;
+  /** Of these, in which a build, a container or the start of the driver was refused. */
+  readonly stopped: number;
+  /** Promises that were looked for when the machine started again, over all cases. */
+  readonly looked: number;
+  readonly violations: readonly Violation[];
+}
+
+/** What faults may make a call answer; EIO and EROFS also where a thin pool that is full is the disk, whose writes fail long after they were taken. */
+const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS"].flatMap((code) => Errno.named(code) ?? []);
+
+/** What dash says of any write of its own that fails. */
+const SHELL_WORDS = "echo: i/o error";
+
+/** Whether a fault may show as this: an errno, or a driver's or a script's words with one in them. */
+function isDeclared(answer: string): boolean {
+  const told = answer.toLowerCase();
+  return told.includes(SHELL_WORDS) || DECLARED.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()));
+}
+
+/** The first step with an error that the sound run did not give there, if nothing declares that error. */
+export function undeclared(sound: DriverRun, run: DriverRun): Finding | undefined {
+  for (const [index, { id, answer }] of run.steps.entries()) {
+    if (!("errno" in answer)) continue;
+    const before = sound.steps[index]?.answer;
+    if (before !== undefined && "errno" in before && before.errno === answer.errno) continue;
+    if (isDeclared(answer.errno)) return undefined;
+    return { severity: "undeclared", message: `step ${id} answers ${answer.errno}, not ${JSON.stringify(before)}` };
+  }
+  return undefined;
+}
+
+/** A finding of a work in which an engine may break. */
+export function findingOf(work: () => Finding | undefined): Finding | undefined {
+  let found: Finding | undefined;
+  const broke = guarded(() => {
+    found = work();
+    return undefined;
+  });
+  return broke === undefined ? found : { severity: "broken", message: broke };
+}
+
+/** Of so many every how many are chosen. @param most - 0: all */
+export function strideOf(count: number, every: number, most: number): number {
+  return most === 0 ? every : Math.max(every, Math.ceil(count / most));
+}

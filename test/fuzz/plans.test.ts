@@ -11,6 +11,7 @@ import { Task } from "../../sim/vfs/task.ts";
 import { faults } from "../../src/cli/faults.ts";
 import { FaultRuns } from "../../src/fuzz/faults/plans.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
 import { parsePlan } from "../../src/scenario/plan-text.ts";
 import type { Scenario } from "../../src/scenario/scenario.ts";
 
@@ -118,6 +119,21 @@ test("an engine that breaks under a fault is the worst that is told", () => {
   } finally {
     Task.prototype.mkdir = mkdir;
   }
+});
+
+test("a directory whose redirect finds no room is refused with EXDEV, which is declared", () => {
+  const drivers = "[{ id: redirect, driver: overlay2, options: { redirect_dir: on } }]";
+  const text = TEXT.replace(/^drivers: .*$/m, `drivers: ${drivers}`).replace("echo more >> /d/f", "mv /d /e");
+  const answers = new Set<string>();
+  const runs = new FaultRuns(loadScenario(text, "durable.yaml"), "redirect", {
+    makeWorld: (choice, host, seed) => {
+      const world = makeWorld(choice, host, seed);
+      if ("session" in world) world.events.subscribe(({ event }) => event.op === "call" && answers.add(event.result));
+      return world;
+    },
+  });
+  expect(runs.under(parsePlan("{ fail: allocation, times: for ever }", "--fault"))).toMatchObject({ violations: [] });
+  expect(answers.has("EXDEV")).toBe(true);
 });
 
 test.each([

@@ -33,8 +33,13 @@ export interface PlanResult {
   readonly violations: readonly Violation[];
 }
 
-/** What faults may make a call answer; EIO and EROFS also where a thin pool that is full is the disk, whose writes fail long after they were taken. */
-const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS"].flatMap((code) => Errno.named(code) ?? []);
+/**
+ * What faults may make a call answer; EIO and EROFS also where a thin pool that is full is the disk, whose writes fail long after they were taken;
+ * EXDEV where overlayfs has no room for a directory's redirect: whoever renames it shall copy it then (ovl_set_redirect).
+ */
+const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS", "EXDEV"].flatMap(
+  (code) => Errno.named(code) ?? [],
+);
 
 /** What dash says of any write of its own that fails. */
 const SHELL_WORDS = "echo: i/o error";

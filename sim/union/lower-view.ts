@@ -19,7 +19,7 @@ import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirec
 import { type Listing, mergeListing } from "./listing.ts";
 import { type NamePlaces, placesIn } from "./name-places.ts";
 import { type ViewNode, ViewNodes } from "./view-nodes.ts";
-import { isAbsolute, isDots, NO_NAME, newSearch, type Search } from "./view-search.ts";
+import { isAbsolute, isDots, NO_NAME, newSearch, redirected, type Search } from "./view-search.ts";
 import { XattrWhiteouts } from "./xattr-whiteouts.ts";
 
 /** The root of every view. */
@@ -31,6 +31,14 @@ const DATA_UNKNOWN = 0xffff;
 const INODE_UNKNOWN = -1;
 /** From how many layers on a directory keeps which of them have a name: below, asking each layer costs less. */
 const PLACES_KEPT_DEPTH = 4;
+
+/** A part of the path of a search. */
+interface PathPart {
+  readonly begin: number;
+  readonly end: number;
+  /** Whether it is the last. */
+  readonly final: boolean;
+}
 
 export class LowerView {
   readonly layers: readonly LayerDirectory[];
@@ -320,6 +328,8 @@ export class LowerView {
       }
       at = found as Inode;
       const final = slash < 0;
+      // What a redirect on the way has put in the place of the parts before may be longer or shorter.
+      const shift = (search.path ?? "").length - path.length;
       const type = fs.mode(at) & S_IFMT;
       if (final && search.lacksData && type !== S_IFREG) {
         search.stop = true;
@@ -328,9 +338,12 @@ export class LowerView {
       if (type !== S_IFDIR) {
         if (search.isDirectory && this.#rules.mergesPastOthers) return undefined;
         search.stop = true;
-        return final && !search.isDirectory ? this.#takeObject(search, layer, at, lowest) : undefined;
+        return final && !search.isDirectory
+          ? this.#takeObject(search, { fs, inode: at, layer }, begin + shift, lowest)
+          : undefined;
       }
-      const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at, layer }, begin, end, final);
+      const part = { begin: begin + shift, end: end + shift, final };
+      const failed = lowest ? undefined : this.#afterDirectory(search, { fs, inode: at, layer }, part);
       if (failed !== undefined) return failed;
       if (final) {
         search.isDirectory = true;
@@ -342,8 +355,7 @@ export class LowerView {
   }
 
   /** Adds what is no directory; a file without data goes on in the layers below. */
-  #takeObject(search: Search, layer: number, inode: Inode, lowest: boolean): Errno | undefined {
-    const { fs } = this.layers[layer] as LayerDirectory;
+  #takeObject(search: Search, { fs, inode, layer }: StackedDirectory, begin: number, lowest: boolean): Errno | undefined {
     this.#take(search, layer, inode);
     const lacksData = typeOf(fs, inode) === S_IFREG && this.#rules.lacksData(fs, inode);
     if (isErrno(lacksData)) return lacksData;
@@ -352,7 +364,7 @@ export class LowerView {
     search.stop = false;
     const redirect = lowest ? undefined : this.#rules.redirectOf(fs, inode);
     if (isErrno(redirect)) return redirect;
-    if (redirect !== undefined) search.path = redirect;
+    if (redirect !== undefined) search.path = redirected(search, begin, redirect);
     return undefined;
   }
 
@@ -362,7 +374,7 @@ export class LowerView {
   }
 
   /** What a directory on the way says of the layers below it: that they do not count, or that they have it elsewhere. */
-  #afterDirectory(search: Search, directory: StackedDirectory, begin: number, end: number, final: boolean): Errno | undefined {
+  #afterDirectory(search: Search, directory: StackedDirectory, { begin, end, final }: PathPart): Errno | undefined {
     const marks = this.#rules.marksOf(directory.fs, directory.inode, directory.layer);
     if (final) this.#xattrWhiteouts.noteLayer(search, marks, directory.layer);
     if ((marks & OPAQUE) !== 0) {
@@ -371,9 +383,8 @@ export class LowerView {
     }
     const redirect = this.#rules.redirectOf(directory.fs, directory.inode);
     if (redirect === undefined || isErrno(redirect)) return redirect;
-    const { path = "" } = search;
-    const rest = final ? "" : path.slice(end);
-    search.path = redirect.startsWith("/") ? redirect + rest : path.slice(0, begin) + redirect + rest;
+    const rest = final ? "" : (search.path ?? "").slice(end);
+    search.path = redirected(search, begin, redirect) + rest;
     return undefined;
   }
 

@@ -26,11 +26,6 @@ export class OpenedNames {
   /** The newest of each node, so that a name that goes or moves asks only the files of its node. */
   readonly #ofNode = new Map<Node, OpenedName>();
 
-  /** How many files a name is kept for. */
-  get size(): number {
-    return this.#names.size;
-  }
-
   /** Keeps the name by which a file was opened. */
   note(file: FileHandle, { node, directory, name }: NameOfNode): void {
     const next = this.#ofNode.get(node);
@@ -59,12 +54,11 @@ export class OpenedNames {
 
   /** A name of a node is gone. */
   forget(gone: NameOfNode): void {
-    if (this.#names.size > 0) this.move(gone, { directory: NO_NODE, name: gone.name });
+    this.move(gone, { directory: NO_NODE, name: gone.name });
   }
 
   /** A name of a node is another one from now on. */
   move({ node, directory, name }: NameOfNode, to: Omit<NameOfNode, "node">): void {
-    if (this.#names.size === 0) return;
     for (let opened = this.#ofNode.get(node); opened !== undefined; opened = opened.next) {
       if (opened.directory !== directory || opened.name !== name) continue;
       opened.directory = to.directory;

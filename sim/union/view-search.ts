@@ -50,3 +50,8 @@ export function isDots(path: string, begin: number, end: number): boolean {
   if (length === 0 || length > 2 || path.charCodeAt(begin) !== DOT) return false;
   return length === 1 || path.charCodeAt(begin + 1) === DOT;
 }
+
+/** Where a redirect leads that a part of the path says: a relative one from the directory that the part is in (ovl_check_redirect). @param begin - of the part */
+export function redirected({ path = "" }: Search, begin: number, redirect: string): string {
+  return redirect.startsWith("/") ? redirect : path.slice(0, begin) + redirect;
+}

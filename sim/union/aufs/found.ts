@@ -11,11 +11,12 @@ export interface Found {
   inode: Inode;
   /** A whiteout ended the search before anything was found. */
   isWhited: boolean;
+  /** Of what was found. */
   isDirectory: boolean;
   /** A directory is opaque on the last of `instances`. */
   isOpaque: boolean;
   /** The inodes of a directory by upper branch. */
-  instances: (Inode | undefined)[];
+  readonly instances: (Inode | undefined)[];
   /** What the lower branches have; 0 for nothing. */
   lower: ViewNode;
 }

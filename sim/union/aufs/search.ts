@@ -17,10 +17,8 @@ export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Er
   const { uppers, rules, counters } = aufs;
   into.branch = -1;
   into.isWhited = false;
-  into.isDirectory = false;
-  into.isOpaque = false;
   into.lower = 0;
-  if (into.instances.length > 0) into.instances = [];
+  into.instances.length = 0;
   let former: FormerNames | undefined;
   let asked = name;
   for (let branch = aufs.branchOf(directory); branch < uppers.length; branch++) {

@@ -60,7 +60,7 @@ export function close(overlay: Overlay, file: FileHandle): void {
   const { node, real, flags, fs } = overlay.files.at(file);
   if (real !== NO_FILE) fs.close(fileHandle(real), flags);
   overlay.files.remove(file);
-  if (overlay.openedAs.size > 0) overlay.openedAs.drop(file);
+  overlay.openedAs.drop(file);
   overlay.nodes.drop(node);
 }
 

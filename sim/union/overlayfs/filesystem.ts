@@ -161,7 +161,7 @@ export class OverlayFileSystem implements FileSystem {
   }
   byDescriptor(file: FileHandle): void {
     const { openedAs, nodes } = this.overlay;
-    const opened = openedAs.size === 0 ? undefined : openedAs.of(file);
+    const opened = openedAs.of(file);
     if (opened !== undefined) nodes.seeAs(opened.node, opened.directory, opened.name);
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {

@@ -59,10 +59,10 @@ export function copyFlags(
   const type = source.mode & S_IFMT;
   if (!overlay.profile.flagsInXattr || (type !== S_IFREG && type !== S_IFDIR)) return undefined;
   const flags = source.fs.fileFlags?.(source.inode);
-  if (typeof flags !== "number" || (flags & (COPIED | PROTECTING)) === 0) return undefined;
+  if (typeof flags !== "number") return undefined;
   const failed = (flags & PROTECTING) === 0 ? undefined : protect(overlay, upper, copy, flags & PROTECTING);
   if (failed !== undefined && failed !== EPERM) return failed;
+  if ((flags & COPIED) === 0) return undefined;
   const known = upper.fs.fileFlags?.(copy);
-  if ((flags & COPIED) === 0 || typeof known !== "number") return undefined;
-  return upper.fs.setFileFlags?.(copy, (known & ~COPIED) | (flags & COPIED));
+  return typeof known === "number" ? upper.fs.setFileFlags?.(copy, (known & ~COPIED) | (flags & COPIED)) : undefined;
 }

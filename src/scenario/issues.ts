@@ -25,8 +25,12 @@ function explain(issue: Issue, root: Schema, value: Plain, base: PlainPath): Fin
   const path = [...base, ...issue.path];
   const found = valueAt(value, path);
   if (issue.code === "unrecognized_keys") {
-    const known = objectAt(root, value, path);
-    return issue.keys.map((key) => ({ path, key, message: `unknown key ${quoted(key)}${suggestion(key, known)}` }));
+    const shape = shapeAt(root, value, path);
+    return issue.keys.map((key) => {
+      const above = keyWithAction(shape, key);
+      const hint = above === undefined ? suggestion(key, Object.keys(shape)) : `; it stands below "${above}": { ${key}: … }`;
+      return { path, key, message: `unknown key ${quoted(key)}${hint}` };
+    });
   }
   if (issue.code === "invalid_union") return explainUnion(issue, root, value, path);
   if (issue.code === "invalid_key" || issue.code === "invalid_element") {
@@ -155,10 +159,16 @@ function branchFor(at: Definition, node: unknown): Definition {
   return chosen === undefined ? at : branchFor(definition(chosen), node);
 }
 
-function objectAt(root: Schema, value: Plain, path: PlainPath): readonly string[] {
+/** The keys of the mapping at a path, each with what it takes. */
+function shapeAt(root: Schema, value: Plain, path: PlainPath): Readonly<Record<string, Schema>> {
   const at = definitionAt(root, value, path);
   const branch = at === undefined ? undefined : branchFor(at, valueAt(value, path));
-  return Object.keys(branch?.shape ?? {});
+  return branch?.shape ?? {};
+}
+
+/** The key whose actions have one of that word, for a word that was written beside it. */
+function keyWithAction(shape: Readonly<Record<string, Schema>>, word: string): string | undefined {
+  return Object.keys(shape).find((key) => definition(shape[key] as Schema).options?.some((option) => firstKey(option) === word));
 }
 
 /** The options of the union at a path; a union among them stands for its own options only where it is the one that fits. */

@@ -81,6 +81,7 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["size: 256MiB", "size: 256M", '16:36: unknown unit "M"; did you mean "MiB" (powers of 1024) or "MB" (powers of 1000)?'],
   ["size: 256MiB", "size: 256mib", '16:36: unknown unit "mib"; did you mean "MiB"?'],
   ["size: 256MiB", "sizee: 256MiB", '16:30: unknown key "sizee"; did you mean "size"?'],
+  ["expect: { result: ok }", "sh: ls", '23:5: unknown key "sh"; it stands below "do": { sh: … }'],
   ["pwrite: $fd", "pwrit: $fd", '25:11: unknown action "pwrit"; did you mean "pwrite"?'],
   ["mkdir: /db", "mkdr: /db", '15:11: unknown action "mkdr"; did you mean "mkdir"?'],
   ["O_RDWR", "O_RDRW", '22:34: unknown flag "O_RDRW"; did you mean "O_RDWR"?'],

@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { EIO, isErrno } from "../../sim/core/errno.ts";
 import type { Name } from "../../sim/core/names.ts";
 import type { Aufs } from "../../sim/union/aufs/state.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, type Node, ROOT_NODE } from "../../sim/union/nodes.ts";
+import { HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, NO_UPPER, type Node, ROOT_NODE } from "../../sim/union/nodes.ts";
 import type { Overlay } from "../../sim/union/overlayfs/state.ts";
-import { type FileSystem, type Inode, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import { type FileSystem, fileHandle, type Inode, S_IFIFO } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { AufsLab, must, put } from "./aufs-lab.ts";
 
@@ -182,5 +182,46 @@ describe("aufs", () => {
     const [breakIt, message] = CASES[name] as (typeof CASES)[string];
     breakIt();
     expect(check).toThrow(message);
+  });
+});
+
+describe("what nodes and open files refuse", () => {
+  test.each<readonly [string, (overlay: Overlay) => void, string | RegExp]>([
+    ["a node with a name is freed", ({ nodes }) => nodes.free(ROOT_NODE), "node 1 is in use"],
+    [
+      "a node that is held is freed",
+      (overlay) => {
+        const node = overlay.addNode(NO_UPPER, overlay.nodes.lowerOf(ROOT_NODE), IS_DIRECTORY);
+        overlay.nodes.hold(node);
+        overlay.nodes.free(node);
+      },
+      /^node \d+ is in use$/,
+    ],
+    ["the only layer of a node is forgotten", ({ nodes }) => nodes.forgetLower(ROOT_NODE), "node 1 would be on no layer"],
+    ["a directory goes with an entry", ({ nodes }) => nodes.forgetEntries(ROOT_NODE), "directory 1 goes with an entry"],
+    [
+      "an entry is moved that is not there",
+      ({ nodes }) => nodes.moveEntry(ROOT_NODE, name("none"), ROOT_NODE, name("x")),
+      "directory 1 has no entry to move",
+    ],
+    ["a file is asked for that is not open", ({ files }) => files.at(fileHandle(7)), "file 7 is not open"],
+    [
+      "a file is closed twice",
+      ({ files }) => {
+        const file = files.add({ node: ROOT_NODE, real: -1, flags: 0, fs: lab.task.root.mount.fs, isUpper: false });
+        files.remove(file);
+        files.at(file);
+      },
+      /^file \d+ is not open$/,
+    ],
+  ])("%s", (_, breakIt, message) => {
+    must(lab.task.mkdir("/m", 0o755));
+    must(lab.task.mkdir("/b/low2", 0o755));
+    const options = "lowerdir=/b/low:/b/low2";
+    expect(lab.host.mount({ type: "overlay", source: "none", target: "/m", options })).toBeUndefined();
+    task = must(lab.task.chroot("/m"));
+    must(task.stat("/f"));
+    const { overlay } = task.root.mount.fs as FileSystem & { overlay: Overlay };
+    expect(() => breakIt(overlay)).toThrow(message);
   });
 });

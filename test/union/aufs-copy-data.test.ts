@@ -74,6 +74,6 @@ test("every block of a file that is not all zeros is written, and no other", () 
       expect(must(task.stat("/f"))).toMatchObject({ size: kept, blocks: full.length * (BLOCK / 512) });
       expect(fs.counters.copiedBytes).toBe(full.reduce((sum, start) => sum + Math.min(BLOCK, kept - start), 0));
     }),
-    runs(40),
+    runs(25),
   );
 });

@@ -4,9 +4,9 @@ import { ENOTSUP, EXDEV } from "../../sim/core/errno.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { OverlayFileSystem } from "../../sim/union/overlayfs/filesystem.ts";
-import { O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO } from "../../sim/vfs/filesystem.ts";
+import { O_RDONLY, O_RDWR, O_WRONLY, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { must, put } from "./aufs-lab.ts";
+import { code, must, put } from "./aufs-lab.ts";
 
 const LAYERS = "upperdir=/b/up,workdir=/b/work,lowerdir=/b/low";
 let host: Host;
@@ -142,4 +142,19 @@ test("extents are shared with a file of another filesystem below by nobody", () 
 test("the whole is told as the upper layer's filesystem, by overlayfs's own magic number", () => {
   mount(LAYERS);
   expect(must(task.statfs("/"))).toEqual({ ...must(host.task.statfs("/b")), type: 0x794c7630, nameLength: 255 });
+});
+
+test("layers that are removed beside the mount stay what they are, and are nobody else's, until it ends (asked of 6.18)", () => {
+  mount(LAYERS);
+  for (const path of ["up/own", "up", "work/work", "work", "low/d/s", "low/d", "low"]) {
+    for (const { name } of must(host.task.readdir(`/b/${path}`))) host.task.unlink(`/b/${path}/${name}`);
+    must(host.task.rmdir(`/b/${path}`));
+  }
+  // Whoever comes next takes the numbers of inodes that are free.
+  for (let at = 0; at < 12; at++) put(host.task, `/b/next${at}`, "next");
+  expect(must(task.readdir("/"))).toEqual([]);
+  expect([must(task.stat("/")).mode & S_IFMT, code(task.mkdir("/new"))]).toEqual([S_IFDIR, "ENOENT"]);
+  must(task.exit());
+  expect(host.unmount("/m")).toBeUndefined();
+  host.check();
 });

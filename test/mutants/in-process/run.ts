@@ -1,6 +1,7 @@
 /**
- * Estimates how many mutants of a room the tests of the folder of its name find, much quicker than Stryker's own runner (sample.ts): a process has
- * all these tests loaded, makes one mutant after another active, and runs those that reach it, the quickest first.
+ * Estimates how many mutants of a room are found by the tests of the folder of its name and by the recorded traces that `npm test` replays, much quicker
+ * than Stryker's own runner (sample.ts): a process has all these tests loaded, makes one mutant after another active, and runs those that reach it, the
+ * quickest first.
  *
  *   npm run mutants:sample -- --room cow --count 150 --seed 7 --minutes 10    as many of 150 mutants of sim/cow as ten minutes let it try
  *   npm run mutants:sample -- --room thin --slow                              with the tests that take longest (slow-tests.ts) as well

@@ -1,7 +1,7 @@
 /**
  * What stands for vitest in the bundle of a sample: tests are kept in a list instead of run, so that a mutant can have those that reach it run as
  * plain functions, again and again.
- * Interface: the part of vitest that test/thin, test/union and test/cow use, with its own `expect`. A time limit is left to who runs the program.
+ * Interface: the part of vitest that test/thin, test/union, test/cow and test/replay/sets.test.ts use, with its own `expect`. A time limit is left to who runs the program.
  */
 import { chai, JestAsymmetricMatchers, JestChaiExpect, JestExtend } from "@vitest/expect";
 

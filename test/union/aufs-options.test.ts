@@ -1,7 +1,7 @@
 /** The words of aufs's mount options one by one (aufs(5); fs/aufs/opts.c; spec/union.md part B, section 10). */
 import { describe, expect, test } from "vitest";
 import { type AufsOptions, type BranchPermission, parseOptions } from "../../sim/union/aufs/options.ts";
-import { AufsLab } from "./aufs-lab.ts";
+import { AufsLab, put } from "./aufs-lab.ts";
 
 const OPTIONS: readonly (readonly [words: string, options: Partial<AufsOptions>])[] = [
   ["", {}],
@@ -154,6 +154,27 @@ describe("10: branches", () => {
   test.each(["br:", "br:/a:", "br:/a::/b", "br:=rw", "append:", "del:", "add:0:"])("%s names none", (word) => {
     const message = `aufs: bad branches ${word.startsWith("br:") ? word.slice(3) : word}`;
     expect(parseOptions(word)).toMatchObject({ errno: { code: "EINVAL" }, message });
+  });
+
+  test.each([
+    ["br:/b/a=rw:/b/file=ro", "/b/file is no directory"],
+    ["br:/b/a=rw:/b/a=ro", "/b/a duplicated"],
+    ["br:/b/a=rw:/b/a/in=ro", "/b/a/in is overlapped"],
+    ["br:/b/a=rw:/m0=ro", "unsupported filesystem, /m0 (aufs)"],
+    ["br:/b/ro=rw", "write permission for readonly mount or inode, /b/ro"],
+    ["br:/b/a=rw,add:2:/b/c", "bad index 2"],
+    ["br:/b/a=rw,add:-1:/b/c", "bad index -1"],
+    ["br:/b/a=rw,del:/b/a", "no more branches left"],
+    [`br:${Array(128).fill("/b/a").join(":")}`, "number of branches exceeded"],
+  ])("%s is refused in the kernel's words", (options, text) => {
+    const lab = new AufsLab();
+    lab.enter(`br:${lab.branch("b")}=rw`);
+    lab.branch("a", { "in/": "" });
+    lab.branch("c");
+    lab.branch("ro");
+    put(lab.task, "/b/file", "");
+    expect(lab.host.mount({ type: "tmpfs", source: "t", target: "/b/ro", options: "ro" })).toBeUndefined();
+    expect(lab.tryMount(options)).toMatchObject({ message: `aufs: ${text}` });
   });
 
   test("the map of inode numbers has a path of its own", () => {

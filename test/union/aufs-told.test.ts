@@ -8,6 +8,28 @@ import { AufsLab, code, list, must, put, read } from "./aufs-lab.ts";
 
 const time = (seconds: number, nanoseconds: number) => ({ seconds, nanoseconds });
 
+test("12: a folder on two writable branches is one past a file between them", () => {
+  const lab = new AufsLab();
+  const branches = [
+    lab.branch("a", { "d/": "", "d/x": "" }),
+    lab.branch("b", { d: "file" }),
+    lab.branch("c", { "d/": "", "d/y": "" }),
+  ];
+  const { task, fs } = lab.enter(`br:${branches.map((path) => `${path}=rw`).join(":")}`);
+  expect([list(task, "/d"), must(task.stat("/d")).nlink]).toEqual([["x", "y"], 2]);
+  fs.check();
+});
+
+test("13: with coo_all neither a pipe nor the root comes up when it is opened", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low");
+  must(lab.task.mknod(`${low}/p`, S_IFIFO | 0o644));
+  const { task, fs } = lab.enter(`br:${lab.branch("rw")}=rw:${low}=ro+coo_all`);
+  must(task.open("/p", O_RDWR));
+  must(task.open("/", O_RDONLY));
+  expect(fs.counters.copyUps).toBe(0);
+});
+
 describe("C2: times", () => {
   test("that are given lose what is less than a second, but for the present", () => {
     const lab = new AufsLab();

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import { DEFAULT_OPTIONS, type OverlayOptions, parseOptions } from "../../sim/union/overlayfs/options.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../../src/drivers/files.ts";
@@ -107,6 +108,53 @@ test.each([...MOUNT_CASES, ...DATA_LAYER_CASES])("$name: answered as the kernel 
   host.mount({ type: "tmpfs", source: "tmpfs", target: ROOT });
   expect(steps.map((step) => textOf(perform(host, step)))).toEqual(answers);
   host.check();
+});
+
+test.each<readonly [string, Partial<OverlayOptions>]>([
+  ["", {}],
+  ["index=on", { index: true }],
+  ["index=off", {}],
+  ["redirect_dir=on", { redirectDir: "on" }],
+  ["redirect_dir=off", {}],
+  ["redirect_dir=follow", {}],
+  ["redirect_dir=nofollow", { redirectDir: "nofollow" }],
+  ["metacopy=on", { metacopy: true, redirectDir: "on" }],
+  ["metacopy=off,redirect_dir=on", { redirectDir: "on" }],
+  ["nfs_export=on", { nfsExport: true, index: true }],
+  ["nfs_export=off", {}],
+  ["xino=on", { xino: "on" }],
+  ["xino=auto", { xino: "auto" }],
+  ["xino=off", {}],
+  ["verity=on", { verity: "on" }],
+  ["verity=require", { verity: "require" }],
+  ["verity=off", {}],
+  ["uuid=on,uuid=off,uuid=null,uuid=auto", {}],
+  ["volatile", { volatile: true }],
+  ["userxattr", { userxattr: true, redirectDir: "nofollow" }],
+  ["default_permissions", { defaultPermissions: true }],
+])("%s sets what it says, and nothing else", (words, options) => {
+  const given = `lowerdir=/l\\:1:/l2::/d,upperdir=/u\\,1,workdir=/w,${words}`;
+  expect(parseOptions(given)).toEqual({
+    lower: ["/l:1", "/l2"],
+    dataOnly: ["/d"],
+    upper: "/u,1",
+    work: "/w",
+    options: { ...DEFAULT_OPTIONS, ...options },
+  });
+});
+
+test("without a word redirects are followed and not made, and nothing is on (asked of 6.18)", () => {
+  expect(DEFAULT_OPTIONS).toEqual({
+    redirectDir: "follow",
+    index: false,
+    metacopy: false,
+    nfsExport: false,
+    verity: "off",
+    xino: "off",
+    volatile: false,
+    userxattr: false,
+    defaultPermissions: false,
+  });
 });
 
 test.each([

@@ -158,3 +158,18 @@ test("layers that are removed beside the mount stay what they are, and are nobod
   expect(host.unmount("/m")).toBeUndefined();
   host.check();
 });
+
+test("names of one lower inode are one inode where no copy-up can part them: without an upper layer, or with an index (ovl_hash_bylower)", () => {
+  must(host.task.link("/b/low/f", "/b/low/f2"));
+  must(host.task.mkdir("/b/low2", 0o755));
+  for (const [options, one] of [
+    ["lowerdir=/b/low:/b/low2", true],
+    [`${LAYERS},index=on`, true],
+    ["upperdir=/b/up,workdir=/b/work,lowerdir=/b/low", false],
+  ] as const) {
+    mount(options);
+    expect(must(task.resolve("/f")).inode === must(task.resolve("/f2")).inode, options).toBe(one);
+    task.exit();
+    expect(host.unmount("/m")).toBeUndefined();
+  }
+});

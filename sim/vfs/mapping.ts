@@ -235,6 +235,10 @@ export class CachedMapping implements MappingRuns {
 
   // Writing back
 
+  startWriteback(): void {
+    this.cache.startWriteback(this);
+  }
+
   flush(start: number = 0, length: number = Number.POSITIVE_INFINITY): Errno | undefined {
     return flushRuns(this, start, length);
   }
@@ -243,7 +247,6 @@ export class CachedMapping implements MappingRuns {
     return this.cache.table.dirty[this.covering(page)] === 1;
   }
 
-  /** Whether a page is in memory. */
   isCached(page: number): boolean {
     return this.covering(page) !== 0;
   }
@@ -310,16 +313,14 @@ export class CachedMapping implements MappingRuns {
 
   /** Gives up to `pages` clean pages at the front of a run back: what memory pressure does. */
   shrink(row: number, pages: number): void {
-    const table = this.cache.table;
-    const first = table.first[row] as number;
-    if (pages < (table.pages[row] as number)) this.cut(first + pages);
+    const first = this.cache.table.first[row] as number;
+    if (pages < (this.cache.table.pages[row] as number)) this.cut(first + pages);
     this.#remove(this.#below(first));
   }
 
   #below(page: number): number {
     const runs = this.#runs;
-    const { table } = this.cache;
-    return typeof runs === "number" ? listedBelow(table, runs, page) : runs.below(page);
+    return typeof runs === "number" ? listedBelow(this.cache.table, runs, page) : runs.below(page);
   }
 
   above(page: number): number {

@@ -214,6 +214,11 @@ export class PageCache implements PageMemory {
     }
   }
 
+  startWriteback(mapping: RunOwner): void {
+    // Not within a writeback that makes its filesystem close or move something.
+    if (!this.#working) this.#writeBack(mapping);
+  }
+
   #writeBack(mapping: RunOwner, page = 0, pages = Number.POSITIVE_INFINITY): void {
     this.#working = true;
     const failed = mapping.flush(page * 4096, pages * 4096);

@@ -20,11 +20,6 @@ const { cases } = JSON.parse(readFileSync(new URL("../data/power-cut.json", impo
 
 /** What is not yet as the kernel has it: the case and the file, and why. */
 const OPEN: ReadonlyMap<string, string> = new Map([
-  ["ext4, 10 s: replaced", "auto_da_alloc: a file that is moved over another is written back (ext4_rename)"],
-  [
-    "ext4, 10 s: overwritten",
-    "auto_da_alloc: a file that was cut to nothing is written back when it is closed (ext4_release_file)",
-  ],
   ["overlay on ext4, 10 s: appended", "not understood: something writes the page back within ten seconds of the copy-up"],
 ]);
 

@@ -32,7 +32,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { lookupEntry, readDirectory } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
-import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, seek, truncate, write } from "./file.ts";
+import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, release, seek, truncate, write } from "./file.ts";
 import {
   ATIME,
   BLOCKS,
@@ -278,6 +278,7 @@ export class Ext4 implements FileSystem {
     return fileHandle(inode);
   }
   close(file: FileHandle, _flags: number): void {
+    release(this.#state, file);
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {
@@ -350,10 +351,8 @@ export class Ext4 implements FileSystem {
   /** Writes dirty data, commits, and writes metadata in place as sync(2) does through the device's own cache. */
   sync(): Errno | undefined {
     const state = this.#state;
-    const failed = this.#flushData();
-    if (failed !== undefined) return failed;
-    const committed = state.journal.isIdle ? state.device.flush() : state.commit();
-    return committed ?? state.journal.writeBack();
+    const failed = this.#flushData() ?? (state.journal.isIdle ? state.device.flush() : state.commit());
+    return failed ?? state.journal.writeBack();
   }
 
   #flushData(): Errno | undefined {

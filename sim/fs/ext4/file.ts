@@ -190,10 +190,25 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
     // The inode is on the orphan list while it is cut.
     state.dirtySuperblock();
   }
+  if (size === 0) state.allocatedOnClose.add(ino);
   if (data !== undefined) data.onDisk = size;
   state.setSize(ino, size);
   stamp(state, ino, true);
   return undefined;
+}
+
+/**
+ * Begins to write a file back that was promised blocks, so that a commit finds them allocated and, as ordered, written (ext4_alloc_da_blocks): the
+ * protection of auto_da_alloc, on unless the mount says otherwise, for who replaces a file and syncs nothing.
+ */
+export function allocatePromised(state: Ext4State, ino: number): void {
+  const data = fileOf(state, ino);
+  if (data !== undefined && data.delayedBlocks > 0) data.mapping?.startWriteback();
+}
+
+/** Whoever closes a file that was cut to nothing begins to write it back (ext4_release_file). */
+export function release(state: Ext4State, ino: number): void {
+  if (state.allocatedOnClose.size > 0 && state.allocatedOnClose.delete(ino)) allocatePromised(state, ino);
 }
 
 /** Frees everything that a file has. */

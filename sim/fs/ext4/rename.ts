@@ -15,6 +15,7 @@ import {
   removeEntry,
   roomForEntry,
 } from "./directories.ts";
+import { allocatePromised } from "./file.ts";
 import { EXTRA, MODE } from "./inode-words.ts";
 import { addLinks, dropDirectory, dropLink, makeWhiteout } from "./namei.ts";
 import { stamp } from "./stamp.ts";
@@ -53,6 +54,7 @@ export function rename(
   if ((flags & RENAME_EXCHANGE) !== 0) return exchange(state, source, target);
   const directory = isDirectory(state, ino);
   if (replaced !== 0 && isDirectory(state, replaced) && !isEmpty(state, replaced)) return ENOTEMPTY;
+  if (replaced !== 0 && !directory) allocatePromised(state, ino);
   const refused = (replaced === 0 ? roomForEntry(state, target.directory, target.name, 0) : undefined) ?? state.begin();
   if (refused !== undefined) return refused;
   const leaves = (flags & RENAME_WHITEOUT) !== 0;

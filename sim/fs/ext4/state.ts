@@ -88,6 +88,8 @@ export class Ext4State implements Metadata {
   needsRecovery = false;
   /** Whether s_last_mounted was written since the mount (EXT4_MF_MNTDIR_SAMPLED). */
   sampled = false;
+  /** Files that were cut to nothing and are written back when somebody closes them (EXT4_STATE_DA_ALLOC_CLOSE). */
+  readonly allocatedOnClose: Set<number> = new Set();
   /** Inodes without names that are in use. */
   readonly orphans: Set<number> = new Set();
   /** What is left of the locality group's preallocation: small files follow each other there. */

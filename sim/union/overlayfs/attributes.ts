@@ -8,6 +8,7 @@ import type { AttributeChange, Attributes, FileSystem } from "../../vfs/filesyst
 import { isBareNamespace } from "../../vfs/xattr.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
+import { endCopy } from "./files.ts";
 import { linksOf } from "./hard-links.ts";
 import type { Overlay } from "./state.ts";
 import { shownName, storedName } from "./xattrs.ts";
@@ -73,8 +74,10 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 /** Copies up first, with all data even where a truncate follows. */
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
   const { writable: upper, nodes } = overlay;
-  const failed = copyUp(overlay, node, change.size === undefined ? "attributes" : "data");
-  return failed ?? upper.fs.setattr(nodes.upperOf(node), change);
+  const failed =
+    copyUp(overlay, node, change.size === undefined ? "attributes" : "data") ?? upper.fs.setattr(nodes.upperOf(node), change);
+  if (change.size !== undefined && overlay.copiedToCut === node) endCopy(overlay, node);
+  return failed;
 }
 
 /** Lower inodes keep their atime. */

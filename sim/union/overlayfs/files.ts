@@ -15,10 +15,11 @@ import {
   O_NOCTTY,
   O_RDONLY,
   O_TRUNC,
+  O_WRONLY,
   S_IFREG,
   WRITES,
 } from "../../vfs/filesystem.ts";
-import { IS_INDEXED, IS_METACOPY, type Node } from "../nodes.ts";
+import { IS_INDEXED, IS_METACOPY, NO_NODE, type Node } from "../nodes.ts";
 import { NO_FILE, type OpenedFile } from "../open-files.ts";
 import { copyUp } from "./copy-up.ts";
 import type { Overlay } from "./state.ts";
@@ -30,6 +31,17 @@ function opened(overlay: Overlay, node: Node, real: number, flags: number): Open
   return { node, real, flags, fs: overlay.dataFsOf(node), isUpper };
 }
 
+/**
+ * Closes the file through which a copy was filled. The kernel does it as the call ends that copied up (fput defers it), for an open with O_TRUNC after
+ * the file was cut: its filesystem is told of a close behind the cut, and before anything is written.
+ */
+export function endCopy(overlay: Overlay, node: Node): void {
+  overlay.copiedToCut = NO_NODE;
+  const { fs } = overlay.writable;
+  const file = fs.open(overlay.nodes.upperOf(node), O_WRONLY);
+  if (!isErrno(file)) fs.close(file, O_WRONLY);
+}
+
 /** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
 export function open(overlay: Overlay, node: Node, flags: number): FileHandle | Errno {
   if (overlay.nodes.typeOf(node) !== S_IFREG) {
@@ -37,8 +49,12 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
   if ((accessOf(flags) & WRITES) !== 0 || (flags & O_TRUNC) !== 0) {
-    const failed = copyUp(overlay, node, (flags & O_TRUNC) === 0 ? "data" : "empty");
+    const isCopy = !overlay.nodes.hasUpper(node);
+    const cuts = (flags & O_TRUNC) !== 0;
+    const failed = copyUp(overlay, node, cuts ? "empty" : "data");
     if (failed !== undefined) return failed;
+    overlay.copiedToCut = isCopy && cuts ? node : NO_NODE;
+    if (isCopy && !cuts) endCopy(overlay, node);
   }
   const lost = overlay.findData(node);
   if (lost !== undefined) return lost;

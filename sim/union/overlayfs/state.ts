@@ -22,6 +22,7 @@ import {
   IS_METACOPY,
   IS_SHARED,
   IS_STACKED,
+  NO_NODE,
   type Node,
   UnionNodes,
 } from "../nodes.ts";
@@ -136,6 +137,8 @@ export class Overlay {
     upperCreates: 0,
     fsyncs: 0,
   };
+  /** The file that an open copied up and has still to cut to nothing. */
+  copiedToCut: Node = NO_NODE;
   /** The whiteout that others are hard links to, by its name in work/. */
   spareWhiteout: Name | undefined;
   spareWhiteoutInode: Inode | undefined;

@@ -299,8 +299,9 @@ export class Btrfs implements FileSystem {
     // The flusher meets the nodes' pages too, before and after those of files.
     return writeNodes(state) ?? state.flushData(undefined, flushCyclic) ?? writeNodes(state) ?? state.commit();
   }
+  /** Everything is written first as sync(2) does it (fs/super.c: generic_shutdown_super). */
   unmount(): Errno | undefined {
-    const failed = this.state.flushAndCommit();
+    const failed = this.sync();
     this.#stopTimer();
     for (const inode of this.state.inodes.all()) inode.mapping?.truncate(0);
     return failed;

@@ -227,6 +227,24 @@ describe("chattr", () => {
   );
 });
 
+describe("what is written into a file that was cut to nothing", () => {
+  test("goes to the device when it is closed, once", () => {
+    const lab = labWith("");
+    const { state } = lab.fs;
+    must(lab.write("/m/f", random(8192)));
+    must(lab.fs.sync());
+    must(lab.host.task.truncate("/m/f", 0));
+    const fd = must(lab.host.task.open("/m/f", O_RDWR));
+    must(lab.host.task.pwrite(fd, random(5000), 0));
+    expect(state.delayedBytes).toBe(8192);
+    lab.host.task.close(fd);
+    expect(state.delayedBytes).toBe(0);
+    must(lab.write("/m/f", random(100)));
+    expect(state.delayedBytes).toBe(4096);
+    lab.fs.check();
+  });
+});
+
 describe("data that is not copied on write", () => {
   test("with nodatacow is overwritten in place, but for what a snapshot has", () => {
     const lab = labWith("nodatacow");

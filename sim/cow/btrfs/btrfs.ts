@@ -242,7 +242,11 @@ export class Btrfs implements FileSystem {
     this.hold(inode);
     return fileHandle(inode);
   }
+  /** A program that replaces a file in place, by cutting it to nothing first, does not lose both its contents to a power cut (btrfs_release_file). */
   close(file: FileHandle, _flags: number): void {
+    const inode = this.#inode(file);
+    if (inode.flushesOnClose) inode.mapping?.flush();
+    inode.flushesOnClose = false;
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {

@@ -106,6 +106,7 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
   const refused = state.begin(size > inode.size ? INODE_ITEMS : CUT_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   if (size !== inode.size) stamp(state, inode, true);
+  if (size === 0) inode.flushesOnClose = true;
   if (size > inode.size) {
     const failed = zeroBehindEnd(state, inode, size);
     if (failed !== undefined) return failed;

@@ -36,6 +36,8 @@ export class InodeState {
   delayedNew: IntervalMap<true> | undefined;
   /** i_disk_size: the size that an item tells; it follows when data has its place. */
   diskSize: number;
+  /** It was cut to nothing: what is written into it goes to the device when it is closed (BTRFS_INODE_FLUSH_ON_CLOSE). */
+  flushesOnClose = false;
   /** Where the last writing back of the whole file ended: the flusher goes on from there (mapping->writeback_index). */
   writtenTo = 0;
   /** Of a directory: the index that the next entry gets; 0 while unknown. */

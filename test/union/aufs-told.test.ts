@@ -20,6 +20,20 @@ test("12: a folder on two writable branches is one past a file between them", ()
   fs.check();
 });
 
+test("12: a folder of the writable branch is one with one of a lower branch past a file between them, found once or again", () => {
+  const lab = new AufsLab();
+  const lowers = [lab.branch("mid", { d: "file" }), lab.branch("low", { "d/": "", "d/y": "" })];
+  const options = `br:${lab.branch("a", { "d/": "", "d/x": "" })}=rw:${lowers.map((path) => `${path}=ro+wh`).join(":")}`;
+  const [one, other] = [lab.enter(options), lab.enter(options.replace("/b/a", lab.branch("b", { "d/": "", "d/z": "" })))];
+  expect([list(one.task, "/d"), list(other.task, "/d")]).toEqual([
+    ["x", "y"],
+    ["z", "y"],
+  ]);
+  must(one.task.unlink("/d/y"));
+  expect(list(one.task, "/d")).toEqual(["x"]);
+  for (const { fs } of [one, other]) fs.check();
+});
+
 test("13: with coo_all neither a pipe nor the root comes up when it is opened", () => {
   const lab = new AufsLab();
   const low = lab.branch("low");

@@ -173,3 +173,21 @@ test("names of one lower inode are one inode where no copy-up can part them: wit
     expect(host.unmount("/m")).toBeUndefined();
   }
 });
+
+test("a removed folder that is copied up where another holds something is refused, and the other stays in use", () => {
+  must(host.task.mkdir("/b/low/e", 0o755));
+  mount(LAYERS);
+  const fd = must(task.open("/e", O_RDONLY));
+  must(task.rmdir("/e"));
+  must(task.mkdir("/e"));
+  put(task, "/e/new", "x");
+  expect(code(task.fchmod(fd, 0o700))).toBe("ENOTEMPTY");
+  put(task, "/e/more", "y");
+  expect(
+    must(task.readdir("/e"))
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(["more", "new"]);
+  must(task.close(fd));
+  host.check();
+});

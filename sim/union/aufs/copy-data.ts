@@ -18,11 +18,10 @@ interface Stretch {
 }
 
 /**
- * Copies the first `length` bytes of `source` into `target`, which is empty.
+ * Copies the first `length` bytes, at least one, of `source` into `target`, which is empty.
  * @returns how many bytes went through memory: 0 where extents are shared; ENOSPC and what reading and writing give.
  */
 export function copyBlocks(source: DataEnd, target: DataEnd, length: number): number | Errno {
-  if (length === 0) return 0;
   if (source.fs === target.fs && source.fs.clone(source.file, 0, target.file, 0, length) === undefined) return 0;
   let copied = 0;
   for (let at = 0; at < length; ) {

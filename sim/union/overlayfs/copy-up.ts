@@ -289,7 +289,6 @@ function copyFileData(
   // Nobody waits for a clone: its filesystem makes it durable with its next transaction (ovl_copy_up_file: goto out_fput).
   const isClone = copied === 0 && upper.fs.size(inode) === size;
   let failed = isErrno(copied) ? copied : undefined;
-  if (failed === undefined && upper.fs.size(inode) !== size) failed = upper.fs.setattr(inode, { size });
   if (failed === undefined && !isClone && overlay.profile.fsyncCopyUp && !overlay.options.volatile) {
     overlay.counters.fsyncs += 1;
     failed = upper.fs.fsync(to, false);

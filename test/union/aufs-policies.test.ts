@@ -41,6 +41,19 @@ describe("10, 14: create policies", () => {
     fs.check();
   });
 
+  test.each(["rr", "mfs", "pmfs"])(
+    "under %s nothing is made below an opaque folder above, be it the folder's own or one further up",
+    (policy) => {
+      const lab = new Branches();
+      const a = lab.branch("a", { "g/": "", "g/p/": "", "g/p/.wh..wh..opq": "", "g/p/d/": "" });
+      const b = lab.branch("b", { "g/": "", "g/.wh..wh..opq": "" });
+      const { task, fs } = lab.enter(`br:${a}=rw:${b}=rw:${lab.sized("c", 4000)}=rw,create=${policy}`);
+      expect(lab.placed(task, "/g/p/d", ["1", "2", "3"])).toEqual(["a", "a", "a"]);
+      expect(lab.placed(task, "/g", ["1", "2", "3"])).not.toContain("c");
+      fs.check();
+    },
+  );
+
   test("under rr with two branches the lower one is first", () => {
     const lab = new Branches();
     const { task } = lab.enter(`br:${lab.branch("a")}=rw:${lab.branch("b")}=rw,create=round-robin`);

@@ -245,7 +245,7 @@ export class Btrfs implements FileSystem {
   /** A program that replaces a file in place, by cutting it to nothing first, does not lose both its contents to a power cut (btrfs_release_file). */
   close(file: FileHandle, _flags: number): void {
     const inode = this.#inode(file);
-    if (inode.flushesOnClose) inode.mapping?.flush();
+    if (inode.flushesOnClose) inode.mapping?.startWriteback();
     inode.flushesOnClose = false;
     this.drop(inodeHandle(file));
   }

@@ -165,7 +165,7 @@ export function release(state: XfsState, ino: number, written: boolean): void {
   if (data.truncated) {
     data.truncated = false;
     data.trimmed = false;
-    if (data.unsettledBlocks > 0) data.mapping?.flush();
+    if (data.unsettledBlocks > 0) data.mapping?.startWriteback();
   }
   if (!written || data.trimmed || state.word(ino, NLINK) === 0 || !mayTrim(state, ino, data)) return;
   data.trimmed = true;

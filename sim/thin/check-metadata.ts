@@ -12,6 +12,16 @@ import type { MetadataState } from "./metadata-state.ts";
 import { readRoots } from "./model.ts";
 import type { ThinDevice } from "./thin-metadata.ts";
 
+/** Whether a data block is counted more often than it is mapped. */
+function isLeak(fault: ImageFault): boolean {
+  return fault.kind === "dataCount" && fault.got > fault.expected;
+}
+
+/** How many data blocks the last commit counts more often than they are mapped. O(metadata). */
+export function leaksIn(blocks: MetadataBlocks): number {
+  return checkImage(blocks).faults.filter(isLeak).length;
+}
+
 /**
  * Throws an InvariantError where counts of references, reachability, mapped counts or the figures of the space maps are wrong, or a data
  * block is mapped that nobody counts, or more of them are counted that nobody maps than `lostMax`; nothing where the device cannot be read. O(metadata).
@@ -24,7 +34,6 @@ export function checkMetadata(
   const { faults } = checkImage(metadata.blocks);
   // A device that cannot be read says nothing of what is on it.
   if (faults.some((fault) => "fault" in fault && fault.fault.what === "device")) return;
-  const isLeak = (fault: ImageFault): boolean => fault.kind === "dataCount" && fault.expected === 0;
   const leaks = faults.filter(isLeak).length;
   assert(leaks <= lostMax, `${name}: ${leaks} data blocks have leaked, ${lostMax} are known to be lost`);
   const wrong = faults.find((fault) => !isLeak(fault));

@@ -56,6 +56,8 @@ export class ThinPool {
   /** Data blocks that were taken and not mapped, now and at the last commit. */
   #unmapped = 0;
   #unmappedThen = 0;
+  /** What leaked before the pool was loaded, where somebody has looked (check.ts, `noteLeaks`). */
+  lostBefore = 0;
   /** There is space again for bios that wait: the worker's next run has them. */
   #retryIsDue = false;
   /** Bios that wait for space. */

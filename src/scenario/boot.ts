@@ -8,6 +8,7 @@ import { k6_18 } from "../../sim/core/kernel-profile.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import { noteLeaks } from "../../sim/thin/check.ts";
 import type { NewHasher } from "../archive/digest.ts";
 import { DOCKER_20_10 } from "../drivers/docker-profile.ts";
 import { mountDockerRoot, prepareDockerRoot } from "../drivers/docker-root.ts";
@@ -147,5 +148,6 @@ export function restartMachine(machine: Machine, disk: Disk | undefined, choice:
   if (failed !== undefined) return new WorldFailure(failed.message);
   const driver = driverFor(machine, host);
   if (driver instanceof WorldFailure) return driver;
+  for (const pool of host.thinPools) noteLeaks(pool);
   return { ...machine, host, device, lab: machine.lab.again(host, driver) };
 }

@@ -121,6 +121,18 @@ test("an engine that breaks under a fault is the worst that is told", () => {
   }
 });
 
+test.each(["devicemapper", "zfs"])(
+  "layers and containers of %s that are removed under a fault leave nothing undeclared behind",
+  (driver) => {
+    const text = TEXT.replace(/^drivers: .*$/m, `drivers: [${driver}]`)
+      .replace("text: old }]]", "size: 2MiB }], [{ write: /d/new, size: 1MiB }]]")
+      .replace(/^steps:[\s\S]*/m, 'steps:\n  - { do: { remove: c } }\n  - { do: { remove: "app:2" } }\n');
+    const runs = new FaultRuns(loadScenario(text, "durable.yaml"), driver, { most: 25 });
+    for (const plan of ["{ power_cut: command }", "{ fail: write }", "{ fail: read }"])
+      expect(runs.under(parsePlan(plan, "--fault"))).toMatchObject({ violations: [] });
+  },
+);
+
 test("a directory whose redirect finds no room is refused with EXDEV, which is declared", () => {
   const drivers = "[{ id: redirect, driver: overlay2, options: { redirect_dir: on } }]";
   const text = TEXT.replace(/^drivers: .*$/m, `drivers: ${drivers}`).replace("echo more >> /d/f", "mv /d /e");

@@ -41,13 +41,19 @@ const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS"
   (code) => Errno.named(code) ?? [],
 );
 
-/** What dash says of any write of its own that fails. */
-const SHELL_WORDS = "echo: i/o error";
+/**
+ * What dash says of any write of its own that fails, libzfs where a pool's device gives EIO, and a thin pool that an error of its metadata made
+ * read-only of any message.
+ */
+const WORDS: readonly string[] = ["echo: i/o error", "pool i/o is currently suspended", "operation not supported"];
 
 /** Whether a fault may show as this: an errno, or a driver's or a script's words with one in them. */
 function isDeclared(answer: string): boolean {
   const told = answer.toLowerCase();
-  return told.includes(SHELL_WORDS) || DECLARED.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()));
+  return (
+    WORDS.some((words) => told.includes(words)) ||
+    DECLARED.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()))
+  );
 }
 
 /** The first step with an error that the sound run did not give there, if nothing declares that error. */

@@ -141,7 +141,12 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
     looked = kept.looked;
     return kept.finding;
   });
-  return { finding, stopped, looked };
+  return { finding: finding !== undefined && isUnreadable(finding) ? undefined : finding, stopped, looked };
+}
+
+/** An engine whose books lie on what cannot be read any more (a pool that is suspended, a thin pool that failed) says nothing of them. */
+function isUnreadable({ severity, message }: Finding): boolean {
+  return severity === "broken" && message.includes("cannot be read");
 }
 
 interface Struck {

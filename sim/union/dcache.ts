@@ -7,15 +7,12 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { COUNT, DentryHeads, DIRECTORY, type Head, SHIFT, START } from "../vfs/dentry-heads.ts";
-import { FIRST_SHIFT, SlotBlocks, slotsFor } from "../vfs/slot-blocks.ts";
+import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "../vfs/slot-blocks.ts";
 
 /** The words of a slot. A name is never 0: where it is, the slot is empty. */
 const SLOT_WORDS = 2;
 const NAME = 0;
 const CHILD = 1;
-
-/** Spreads names over the slots. */
-const PRIME = 0x9e3779b1;
 
 export class Dcache {
   readonly #slots = new SlotBlocks(SLOT_WORDS);
@@ -28,17 +25,8 @@ export class Dcache {
 
   /** The place of an entry, or the empty one where it would be. */
   #probe(head: Head, name: number): number {
-    const slots = this.#slots.words;
-    const start = this.#heads.words[head + START] as number;
-    const shift = this.#heads.words[head + SHIFT] as number;
-    const mask = -1 >>> shift;
-    let slot = Math.imul(name, PRIME) >>> shift;
-    let place = start + slot * SLOT_WORDS;
-    for (let there = slots[place]; there !== name && there !== 0; there = slots[place]) {
-      slot = (slot + 1) & mask;
-      place = start + slot * SLOT_WORDS;
-    }
-    return place;
+    const { words } = this.#heads;
+    return this.#slots.probe(words[head + START] as number, words[head + SHIFT] as number, name);
   }
 
   /** Lets a name lead to a child. @returns what it led to before, or 0. */
@@ -138,7 +126,7 @@ export class Dcache {
       const at = start + slot * SLOT_WORDS;
       const name = slots[at + NAME] as number;
       if (name === 0) break;
-      const home = Math.imul(name, PRIME) >>> shift;
+      const home = homeOf(name, shift);
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
       slots[start + gap * SLOT_WORDS + NAME] = name;
       slots[start + gap * SLOT_WORDS + CHILD] = slots[at + CHILD] as number;

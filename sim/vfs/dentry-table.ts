@@ -12,7 +12,7 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
 import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SHIFT, START } from "./dentry-heads.ts";
-import { FIRST_SHIFT, SlotBlocks, slotsFor } from "./slot-blocks.ts";
+import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "./slot-blocks.ts";
 
 /** The number of an entry; 0 is none. */
 export type DentryRow = number;
@@ -33,9 +33,6 @@ const NEXT = 2;
 const PREVIOUS = 3;
 
 const FIRST_ROWS = 16;
-
-/** Spreads names over the slots. */
-const PRIME = 0x9e3779b1;
 
 export class DentryTable {
   readonly #slots = new SlotBlocks(SLOT_WORDS);
@@ -69,17 +66,8 @@ export class DentryTable {
 
   /** The place of an entry, or the empty one where it would be. */
   #probe(head: Head, name: number): number {
-    const slots = this.#slots.words;
-    const start = this.#heads.words[head + START] as number;
-    const shift = this.#heads.words[head + SHIFT] as number;
-    const mask = -1 >>> shift;
-    let slot = Math.imul(name, PRIME) >>> shift;
-    let place = start + slot * SLOT_WORDS;
-    for (let there = slots[place]; there !== name && there !== 0; there = slots[place]) {
-      slot = (slot + 1) & mask;
-      place = start + slot * SLOT_WORDS;
-    }
-    return place;
+    const { words } = this.#heads;
+    return this.#slots.probe(words[head + START] as number, words[head + SHIFT] as number, name);
   }
 
   child(row: DentryRow): number {
@@ -217,7 +205,7 @@ export class DentryTable {
       const at = start + slot * SLOT_WORDS;
       const name = slots[at + NAME] as number;
       if (name === 0) break;
-      const home = Math.imul(name, PRIME) >>> shift;
+      const home = homeOf(name, shift);
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
       const row = slots[at + ROW] as number;
       slots[gapPlace + NAME] = name;

@@ -9,9 +9,16 @@
 /** What hashes are shifted by for a block of four slots, the first that a table gets. */
 export const FIRST_SHIFT = 30;
 
+/** Spreads keys over the slots. */
+const PRIME = 0x9e3779b1;
 const FIRST_WORDS = 64;
 /** Slots that are never filled. */
 const NOTHING_SLOTS = 2;
+
+/** The slot at which the search for a key begins. */
+export function homeOf(key: number, shift: number): number {
+  return Math.imul(key, PRIME) >>> shift;
+}
 
 /** How many slots there are where hashes are shifted so far. */
 export function slotsFor(shift: number): number {
@@ -31,6 +38,20 @@ export class SlotBlocks {
   constructor(slotWords: number) {
     this.#slotWords = slotWords;
     this.#fresh = NOTHING_SLOTS * slotWords;
+  }
+
+  /** In the block that begins at `start`: the place of the slot with a key in its first word, or of the empty one where it would be. No key is 0. */
+  probe(start: number, shift: number, key: number): number {
+    const { words } = this;
+    const width = this.#slotWords;
+    const mask = -1 >>> shift;
+    let slot = homeOf(key, shift);
+    let place = start + slot * width;
+    for (let there = words[place]; there !== key && there !== 0; there = words[place]) {
+      slot = (slot + 1) & mask;
+      place = start + slot * width;
+    }
+    return place;
   }
 
   /** A block of empty slots: one that was given back, half of a larger one, or a new one. @returns where it begins. */

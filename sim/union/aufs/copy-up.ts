@@ -188,9 +188,11 @@ function makeAt(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace
 function makeAndRename(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace): Inode | Errno {
   const passing = aufs.temporaryName();
   const inode = makeAt(aufs, upper, source, { directory: at.directory, name: passing });
-  const failed = isErrno(inode) ? undefined : upper.fs.rename(at.directory, passing, at.directory, at.name, 0);
-  if (failed !== undefined) upper.fs.unlink(at.directory, passing);
-  aufs.freeName(passing);
+  // What cannot be taken away again keeps its name, which is not used again then.
+  if (isErrno(inode)) return inode;
+  const failed = upper.fs.rename(at.directory, passing, at.directory, at.name, 0);
+  const kept = failed === undefined ? undefined : upper.fs.unlink(at.directory, passing);
+  if (kept === undefined) aufs.freeName(passing);
   return failed ?? inode;
 }
 
@@ -204,22 +206,20 @@ function copyNameless(aufs: Aufs, node: Node, branch: number, length: number | u
   const { orphans } = aufs.ownOn(branch);
   const passing = aufs.temporaryName();
   const inode = makeAt(aufs, upper, source, { directory: orphans, name: passing });
-  if (!isErrno(inode)) {
-    upper.fs.hold(inode);
-    const isDirectory = nodes.has(node, IS_DIRECTORY);
-    if (isDirectory) upper.fs.rmdir(orphans, passing);
-    else upper.fs.unlink(orphans, passing);
-    if (nodes.has(node, HOLDS_UPPER)) aufs.fsOf(node).drop(nodes.upperOf(node));
-    if (isDirectory) aufs.addInstance(node, branch, inode);
-    else move(aufs, node, inode, branch);
-    nodes.set(node, HOLDS_UPPER);
-    if (!isDirectory) aufs.linkCounts.set(node, links);
-    // Names that were not met yet may lead to the node.
-    if (!isDirectory && links > 1) addPseudoLink(aufs, node, links);
-    count(aufs, source, node, { directory: ROOT_NODE, name: passing });
-  }
-  aufs.freeName(passing);
-  return isErrno(inode) ? inode : undefined;
+  if (isErrno(inode)) return inode;
+  upper.fs.hold(inode);
+  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  const kept = isDirectory ? upper.fs.rmdir(orphans, passing) : upper.fs.unlink(orphans, passing);
+  if (nodes.has(node, HOLDS_UPPER)) aufs.fsOf(node).drop(nodes.upperOf(node));
+  if (isDirectory) aufs.addInstance(node, branch, inode);
+  else move(aufs, node, inode, branch);
+  nodes.set(node, HOLDS_UPPER);
+  if (!isDirectory) aufs.linkCounts.set(node, links);
+  // Names that were not met yet may lead to the node.
+  if (!isDirectory && links > 1) addPseudoLink(aufs, node, links);
+  count(aufs, source, node, { directory: ROOT_NODE, name: passing });
+  if (kept === undefined) aufs.freeName(passing);
+  return undefined;
 }
 
 /** Everything of a copy but its name. */

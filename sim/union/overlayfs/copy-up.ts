@@ -193,11 +193,10 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
     refuseOther(overlay, upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
-    if ((init.mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(upper.work, passing);
-    else upper.fs.unlink(upper.work, passing);
+    overlay.discard(passing, (init.mode & S_IFMT) === S_IFDIR);
+    return failed;
   }
   overlay.freeName(passing);
-  if (failed !== undefined) return failed;
   count(overlay, source, place.node);
   return inode;
 }

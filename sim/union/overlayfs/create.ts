@@ -78,9 +78,9 @@ function createOverWhiteout(overlay: Overlay, upper: UpperLayer, place: NewPlace
   const failed =
     (isDirectory ? setOpaque(overlay, inode) : undefined) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, isDirectory ? RENAME_EXCHANGE : 0);
-  if (failed !== undefined && isDirectory) upper.fs.rmdir(upper.work, passing);
-  else if (failed !== undefined || isDirectory) upper.fs.unlink(upper.work, passing);
-  overlay.freeName(passing);
+  // An exchange leaves the whiteout there.
+  if (failed !== undefined || isDirectory) overlay.discard(passing, failed !== undefined && isDirectory);
+  else overlay.freeName(passing);
   return failed ?? inode;
 }
 
@@ -144,8 +144,8 @@ function linkOverWhiteout(overlay: Overlay, source: Node, directory: Inode, name
   const failed = upper.fs.link(nodes.upperOf(source), upper.work, passing);
   if (failed === undefined) {
     const moved = upper.fs.rename(upper.work, passing, directory, name, 0);
-    if (moved !== undefined) upper.fs.unlink(upper.work, passing);
-    overlay.freeName(passing);
+    if (moved === undefined) overlay.freeName(passing);
+    else overlay.discard(passing, false);
     return moved;
   }
   overlay.freeName(passing);

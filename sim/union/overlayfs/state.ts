@@ -287,6 +287,13 @@ export class Overlay {
     this.#freeNames.push(name);
   }
 
+  /** Takes what is under way away again. Where that fails, its name is not used again. */
+  discard(name: Name, isDirectory: boolean): void {
+    const { fs, work } = this.writable;
+    const kept = isDirectory ? fs.rmdir(work, name) : fs.unlink(work, name);
+    if (kept === undefined) this.freeName(name);
+  }
+
   /** The mount's own number of a directory. Precondition: numbersDirectories. */
   directoryNumber(node: Node): InodeNumber {
     const number = this.#directoryNumbers.get(node);

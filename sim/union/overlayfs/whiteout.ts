@@ -54,9 +54,9 @@ export function renameWhiteout(overlay: Overlay, into: Inode, name: Name, overDi
   const made = newWhiteout(overlay, upper);
   if (isErrno(made)) return made;
   const failed = upper.fs.rename(upper.work, made, into, name, overDirectory ? RENAME_EXCHANGE : 0);
-  if (failed !== undefined) upper.fs.unlink(upper.work, made);
-  else if (overDirectory) upper.fs.rmdir(upper.work, made);
-  overlay.freeName(made);
+  // An exchange leaves the directory there.
+  if (failed !== undefined || overDirectory) overlay.discard(made, failed === undefined);
+  else overlay.freeName(made);
   return failed;
 }
 
@@ -103,8 +103,7 @@ export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly
     nodes.set(node, IS_OPAQUE);
     nodes.clear(node, HOLDS_UPPER);
   }
-  upper.fs.rmdir(upper.work, passing);
+  overlay.discard(passing, true);
   if (replaced === undefined && wasHeld) upper.fs.drop(before);
-  overlay.freeName(passing);
   return replaced;
 }

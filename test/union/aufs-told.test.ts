@@ -204,3 +204,23 @@ test("C5: a file whose name is gone is copied up without one when it is written,
   ]);
   expect(must(lab.task.readdir(`${upper}/.wh..wh.orph`))).toEqual([]);
 });
+
+test("13: a symbolic link comes up with its owner and its times, and a file with all bits of its mode", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { f: "x" });
+  must(lab.task.symlink("f", `${low}/l`));
+  must(lab.task.lchown(`${low}/l`, 7, 8));
+  must(lab.task.utimens(`${low}/l`, time(5, 6), time(7, 8), true));
+  must(lab.task.chown(`${low}/f`, 7, 8));
+  must(lab.task.chmod(`${low}/f`, 0o6755));
+  const { task, upper } = lab.over([low]);
+  must(task.rename("/l", "/l2"));
+  must(task.rename("/f", "/f2"));
+  for (const [from, to] of [
+    ["l", "l2"],
+    ["f", "f2"],
+  ]) {
+    const { mode, uid, gid, mtime, atime } = must(lab.task.lstat(`${low}/${from}`));
+    expect(must(lab.task.lstat(`${upper}/${to}`))).toMatchObject({ mode, uid, gid, mtime, atime });
+  }
+});

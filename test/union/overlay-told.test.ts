@@ -191,3 +191,18 @@ test("a removed folder that is copied up where another holds something is refuse
   must(task.close(fd));
   host.check();
 });
+
+test("a symbolic link comes up with its owner and its times, and a file with all bits of its mode", () => {
+  must(host.task.lchown("/b/low/l", 7, 8));
+  must(host.task.utimens("/b/low/l", { seconds: 5, nanoseconds: 6 }, { seconds: 7, nanoseconds: 8 }, true));
+  must(host.task.chown("/b/low/f", 7, 8));
+  must(host.task.chmod("/b/low/f", 0o6755));
+  mount(LAYERS);
+  const before = ["/l", "/f"].map((path) => must(task.lstat(path)));
+  must(task.rename("/l", "/own/l"));
+  must(task.rename("/f", "/own/f"));
+  const after = ["/own/l", "/own/f"].map((path) => must(task.lstat(path)));
+  expect(after.map(({ mode, uid, gid, mtime, atime }) => ({ mode, uid, gid, mtime, atime }))).toEqual(
+    before.map(({ mode, uid, gid, mtime, atime }) => ({ mode, uid, gid, mtime, atime })),
+  );
+});

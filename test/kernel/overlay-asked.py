@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 
-
 FILE = os.path.join(os.path.dirname(__file__), "../data/overlay-asked.json")
 KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFCHR: "whiteout"}
 FOLDERS = ["m", "up", "up2", "work", "work2", "low", "low2"]

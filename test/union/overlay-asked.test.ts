@@ -37,8 +37,10 @@ const TYPES: ReadonlyMap<number, string> = new Map([
   [S_IFCHR, "whiteout"],
 ]);
 
-/** What a folder holds: path, type, mode, links, of files the size, and overlayfs's own xattrs; of names that tell a
- * handle, and of those of what is under way, only that they are there. */
+/**
+ * What a folder holds: path, type, mode, links, of files the size, and overlayfs's own xattrs; of names that tell a handle, and of those of what is
+ * under way, only that they are there.
+ */
 function rows(task: Task, folder: string, path = ""): string[] {
   return must(task.readdir(folder)).flatMap(({ name }) => {
     const at = `${folder}/${name}`;

@@ -13,8 +13,11 @@ import { linksOf } from "./hard-links.ts";
 import type { Overlay } from "./state.ts";
 import { shownName, storedName } from "./xattrs.ts";
 
-/** How far a filesystem's id is shifted in st_ino under xino; the kernel uses the highest bits of 64, here they are those of 53. */
-const XINO_SHIFT = 2 ** 44;
+/** What a filesystem's id counts in st_ino under xino, where all of them number inodes in 32 bits: those that leave their file handles to exportfs. */
+const XINO_32 = 2 ** 33;
+const NUMBERS_IN_32_BITS: ReadonlySet<string> = new Set(["ext4"]);
+/** The same with another among them: the kernel uses the highest bits of 64, here they are those of 53. */
+const XINO_64 = 2 ** 44;
 
 export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno | undefined {
   const fs = overlay.fsOf(node);
@@ -61,14 +64,22 @@ export function inodeNumberOf(overlay: Overlay, node: Node): number {
 function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: Attributes): void {
   into.device = overlay.device;
   if (overlay.options.xino !== "off") {
-    let id = 0;
-    for (const fs of overlay.devices.keys()) {
-      if (fs === numbered) break;
-      id += 1;
-    }
-    into.inodeNumber = (into.inodeNumber + id * XINO_SHIFT) as InodeNumber;
+    into.inodeNumber = (into.inodeNumber + xinoOf(overlay, numbered)) as InodeNumber;
   } else if (overlay.nodes.has(node, IS_DIRECTORY)) into.inodeNumber = overlay.directoryNumber(node);
   else into.device = overlay.devices.get(numbered) ?? overlay.device;
+}
+
+/** What xino adds to the numbers of a filesystem's inodes: its id, where 0 is the upper layer's, also when there is none, in the high bits (ovl_get_layers). */
+function xinoOf({ devices, upper }: Overlay, numbered: FileSystem): number {
+  let id = upper === undefined ? 1 : 0;
+  let unit = XINO_32;
+  let found = 0;
+  for (const fs of devices.keys()) {
+    if (fs === numbered) found = id;
+    if (!NUMBERS_IN_32_BITS.has(fs.type)) unit = XINO_64;
+    id += 1;
+  }
+  return found * unit;
 }
 
 /** Copies up first, with all data even where a truncate follows. */

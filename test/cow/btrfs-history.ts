@@ -15,6 +15,7 @@ import {
   O_RDONLY,
   O_RDWR,
   O_SYNC,
+  O_TMPFILE,
   S_IFDIR,
   S_IFIFO,
   S_IFLNK,
@@ -250,6 +251,8 @@ export class Historian {
           .map((n) => task.unlink(`${at}/n${n}`))
           .find(isErrno),
       hold: () => told(task.open(at, O_RDWR), (fd) => this.#hold(name, fd)),
+      nameless: () => told(task.open(at, O_RDWR | O_TMPFILE, 0o644), (fd) => this.#hold(name, fd)),
+      name: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.linkFile(fd, at))),
       letgo: () => this.#hold(name, undefined),
       ffsync: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.fsync(fd))),
       fwrite: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.pwrite(fd, contentOf(one), offset))),

@@ -204,6 +204,13 @@ def data(one, do, path, other, offset, length):
         fd = os.open(path, os.O_RDWR)
         let_go(one["name"])
         held[one["name"]] = fd
+    elif do == "nameless":
+        fd = os.open(path, os.O_RDWR | os.O_TMPFILE, 0o644)
+        let_go(one["name"])
+        held[one["name"]] = fd
+    elif do == "name":
+        # AT_SYMLINK_FOLLOW: what the descriptor is, not what stands for it.
+        if one["name"] in held: checked(libc.linkat(-100, f"/proc/self/fd/{held[one['name']]}".encode(), -100, path.encode(), 0x400))
     elif do == "letgo": let_go(one["name"])
     elif do == "ffsync": os.fsync(held[one["name"]]) if one["name"] in held else None
     elif do == "fwrite": return os.pwrite(held[one["name"]], content(one), offset) if one["name"] in held else None

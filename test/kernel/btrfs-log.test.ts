@@ -65,6 +65,8 @@ const names: readonly fc.Arbitrary<Change>[] = [
 ];
 const hold: readonly fc.Arbitrary<Change>[] = [
   change(["hold"], { path: file, name: fc.constantFrom("one", "two") }),
+  change(["nameless"], { path: fc.oneof(folder, fc.constant(".")), name: fc.constantFrom("one", "two") }),
+  change(["name"], { path: file, name: fc.constantFrom("one", "two") }),
   change(["letgo"], { name: fc.constantFrom("one", "two") }),
   change(["fwrite", "fwrite", "ffsync"], {
     name: fc.constantFrom("one", "two"),

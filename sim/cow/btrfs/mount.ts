@@ -35,7 +35,7 @@ import {
   ROOT_TREE,
 } from "./layout.ts";
 import { replayLogs } from "./log-replay.ts";
-import { freeInode } from "./namei.ts";
+import { freeInode, removeOrphan } from "./namei.ts";
 import { Quotas } from "./quotas.ts";
 import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
 import { Space, sizeClassOf } from "./space.ts";
@@ -197,7 +197,7 @@ function loadQuotas(state: BtrfsState): void {
   state.quotas = quotas;
 }
 
-/** Frees the inodes that nobody holds any more, the last one first (btrfs_orphan_cleanup). */
+/** Frees the inodes that nobody holds any more, the last one first. What a replayed log has given a name meanwhile stays (btrfs_orphan_cleanup). */
 function freeOrphans(state: BtrfsState): void {
   for (const { id, tree } of state.subvolumes.values()) {
     const inos: number[] = [];
@@ -205,6 +205,10 @@ function freeOrphans(state: BtrfsState): void {
       inos.push(offset);
       return false;
     });
-    for (const ino of inos.reverse()) freeInode(state, inodeOf(state, handleOf(id, ino)));
+    for (const ino of inos.reverse()) {
+      const inode = inodeOf(state, handleOf(id, ino));
+      if (inode.nlink === 0) freeInode(state, inode);
+      else removeOrphan(inode);
+    }
   }
 }

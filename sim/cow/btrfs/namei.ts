@@ -177,7 +177,7 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
 export function addOrphan(inode: InodeState): void {
   inode.subvolume.tree.set(key(ORPHANS, ORPHAN_ITEM, inode.ino), 0, true);
 }
-function removeOrphan(inode: InodeState): void {
+export function removeOrphan(inode: InodeState): void {
   inode.subvolume.tree.remove(key(ORPHANS, ORPHAN_ITEM, inode.ino));
 }
 

@@ -406,3 +406,17 @@ test("a snapshot is taken of a subvolume's root alone, which is looked at before
   expect(code(lab.snapshot("/m/p/n", "/m/file"))).toBe("EEXIST");
   must(lab.snapshot("/m/p/n", "/m/new"));
 });
+
+test("only a subvolume's root is deleted as one: a folder is refused otherwise than what is none (btrfs_may_delete)", () => {
+  const lab = new BtrfsLab({});
+  const { task } = lab.host;
+  must(task.mkdir("/m/folder", 0o755));
+  must(task.mknod("/m/file", S_IFREG | 0o644));
+  must(task.symlink("folder", "/m/link"));
+  expect(["folder", "file", "link", "none"].map((name) => code(lab.remove(`/m/${name}`)))).toEqual([
+    "EINVAL",
+    "ENOTDIR",
+    "ENOTDIR",
+    "ENOENT",
+  ]);
+});

@@ -3,7 +3,7 @@
  * extent-tree.c: btrfs_drop_snapshot; Linux 6.18. spec/block-cow.md 2.2).
  */
 import { assert } from "../../core/assert.ts";
-import { EEXIST, EINVAL, ENOENT, ENOTEMPTY, ENOTTY, EROFS, type Errno } from "../../core/errno.ts";
+import { EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, ENOTTY, EROFS, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { Node } from "../node.ts";
@@ -191,12 +191,13 @@ function hasNested(state: BtrfsState, id: number): boolean {
   return cursor.seek(key(id, ROOT_REF)) && cursor.compare(key(id, ROOT_REF + 1)) < 0;
 }
 
-/** Takes a subvolume's name away; the cleaner drops what it has. @returns ENOTEMPTY where others are in it. */
+/** Takes a subvolume's name away; the cleaner drops what it has. @returns ENOTDIR and EINVAL for what is none, ENOTEMPTY where others are in it. */
 export function destroySubvolume(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
   const entry = lookupEntry(state, directory, name);
   if (entry === undefined) return ENOENT;
   if (directory.subvolume.item.readOnly) return EROFS;
   const root = inodeOf(state, handleOfEntry(state, directory, entry));
+  if (!root.isDirectory) return ENOTDIR;
   if (root.ino !== FIRST_FREE || root.isPlaceholder) return EINVAL;
   const { subvolume } = root;
   if (hasNested(state, subvolume.id)) return ENOTEMPTY;

@@ -234,7 +234,7 @@ def volumes(one, do, path, other, length):
     elif do == "remount":
         for name in list(held): let_go(name)
         subprocess.run(["umount", top], check=True)
-        options = ",".join(["loop", *filter(None, [history.get("options")])])
+        options = ",".join(["loop", "commit=600", *filter(None, [history.get("options")])])
         subprocess.run(["mount", "-o", options, "image", top], check=True)
     else: raise SystemExit(f"what is {do}?")
 

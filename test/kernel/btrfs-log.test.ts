@@ -96,10 +96,10 @@ const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[]][] = [
   ["subvolumes", [...names, ...volumes]],
 ];
 
-/** What the kernel tells. */
+/** What the kernel tells; it commits when it is told to, however slow the machine is. */
 function askKernel(history: History): Answer[] {
   const there = mkdtempSync(join(tmpdir(), "cowlab-btrfs-"));
-  const script = `cd "$1" && truncate -s ${history.size}M image && mkfs.btrfs -q image >/dev/null && mkdir m && mount -o loop image m && python3 "$2" history m; umount m 2>/dev/null`;
+  const script = `cd "$1" && truncate -s ${history.size}M image && mkfs.btrfs -q image >/dev/null && mkdir m && mount -o loop,commit=600 image m && python3 "$2" history m; umount m 2>/dev/null`;
   try {
     writeFileSync(join(there, "history"), JSON.stringify(history));
     const { stdout, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", script, "sh", there, PROGRAM], { encoding: "utf8" });
@@ -138,9 +138,13 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
         for (const [index, then] of theirs.entries()) {
           const one = made[index - 1];
           const what = `step ${index} ${JSON.stringify(one)}`;
+          const isFsync = one?.do.endsWith("fsync") === true;
+          // Somebody else on the machine has called sync(2): from here on the two are not asked the same.
+          const isForeign = there?.[index] === "commit" && here?.[index] !== "commit";
+          if (isForeign && one?.do !== "remount" && !(isFsync && then.r === null)) return;
           expect(withoutNodes(one, ours[index]?.r), what).toEqual(withoutNodes(one, then.r));
           // Elsewhere a transaction of nothing, which a call that failed has begun, may be written there.
-          if (one?.do.endsWith("fsync") === true) expect(here?.[index], what).toEqual(there?.[index]);
+          if (isFsync) expect(here?.[index], what).toEqual(there?.[index]);
         }
       }),
       { numRuns: RUNS, seed: SEED },

@@ -9,7 +9,7 @@ umount m 2>/dev/null; true"""
 def ask(history):
     with tempfile.TemporaryDirectory(prefix="cowlab-btrfs-") as folder:
         with open(os.path.join(folder, "history"), "w") as file: json.dump(history, file)
-        options = ",".join(["loop", *filter(None, [history.get("options")])])
+        options = ",".join(["loop", "commit=600", *filter(None, [history.get("options")])])
         command = ["unshare", "--mount", "sh", "-c", SCRIPT, "sh", folder, str(history["size"]), options, PROGRAM]
         asked = subprocess.run(command, capture_output=True, text=True)
         if not asked.stdout: sys.exit(f"{history['name']}: {asked.stderr}")

@@ -4,19 +4,14 @@
  * and what each quota group counts agree.
  * COWLAB_KERNEL_RUNS says how many tests in all; here a hundredth for each ground. They are drawn from one seed; COWLAB_KERNEL_SEED draws others.
  */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
-import { type Answer, type Change, Historian, type History } from "../cow/btrfs-history.ts";
+import { type Change, Historian, type History } from "../cow/btrfs-history.ts";
+import { askKernel } from "./btrfs-asked.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 100);
 const SEED = Number(process.env["COWLAB_KERNEL_SEED"] ?? 1);
-const PROGRAM = fileURLToPath(new URL("btrfs-history.py", import.meta.url));
 const SECTOR = 4096;
 
 const volume = fc.constantFrom("v0", "v1", "v2", "v3");
@@ -154,21 +149,6 @@ const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[], readonly strin
   ],
   ["mounts", [...DATA, many, change(["remount"], {})], [""]],
 ];
-
-/** What the kernel tells. */
-function askKernel(history: History): Answer[] {
-  const there = mkdtempSync(join(tmpdir(), "cowlab-btrfs-"));
-  const options = ["loop", ...(history.options ? [history.options] : [])].join(",");
-  const script = `cd "$1" && truncate -s ${history.size}M image && mkfs.btrfs -q image >/dev/null && mkdir m && mount -o ${options} image m && python3 "$2" history m; umount m`;
-  try {
-    writeFileSync(join(there, "history"), JSON.stringify(history));
-    const { stdout, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", script, "sh", there, PROGRAM], { encoding: "utf8" });
-    if (stdout === "") throw new Error(stderr);
-    return JSON.parse(stdout) as Answer[];
-  } finally {
-    rmSync(there, { recursive: true, force: true });
-  }
-}
 
 const why = kernelObstacle() ?? (canMake("btrfs") ? undefined : "no btrfs can be made");
 if (why !== undefined) process.stderr.write(`test/kernel, space of btrfs, is skipped: ${why}\n`);

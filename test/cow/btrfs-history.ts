@@ -283,10 +283,15 @@ export class Historian {
       (paths: readonly string[], act: () => unknown): (() => unknown) =>
       () =>
         paths.map((path) => lab.host.task.stat(path)).find(isErrno) ?? act();
+    /** The folder of a new name: no other file takes one. */
+    const within =
+      (path: string, act: () => unknown): (() => unknown) =>
+      () =>
+        told(lab.host.task.stat(above(path)), ({ mode }) => ((mode & S_IFMT) === S_IFDIR ? act() : "ENOTDIR"));
     const made = (id: number | Errno): Errno | undefined => (isErrno(id) ? id : undefined);
     const limit = { [one.flags === 1 ? "exclusiveMax" : "referencedMax"]: one.length === 0 ? undefined : one.length };
     const calls: Readonly<Record<string, () => unknown>> = {
-      subvolume: behind([above(at)], () => made(lab.subvolume(at))),
+      subvolume: within(at, () => made(lab.subvolume(at))),
       snapshot: behind([at, above(to)], () => made(lab.snapshot(at, to))),
       rosnap: behind([at, above(to)], () => made(lab.snapshot(at, to, true))),
       delete: behind([at], () => lab.remove(at)),

@@ -50,14 +50,16 @@ const data: readonly fc.Arbitrary<Change>[] = [
   }),
   change(["rmxattr"], { path: either, name: fc.constantFrom("user.x", "user.y") }),
 ];
-const names: readonly fc.Arbitrary<Change>[] = [
+const moves = ["rename", "rename", "rename", "exchange"];
+const named: readonly fc.Arbitrary<Change>[] = [
   small,
   change(["mkdir", "mkdir", "rmdir"], { path: folder }),
   change(["unlink"], { path: file }),
   change(["link"], { path: file, other: file }),
-  change(["rename", "rename", "rename", "exchange", "whiteout"], { path: either, other: either }),
+  change(moves, { path: either, other: either }),
   change(["symlink"], { path: file, other: fc.constantFrom("t", "target") }),
 ];
+const names: readonly fc.Arbitrary<Change>[] = [...named, change([...moves, "whiteout"], { path: either, other: either })];
 const hold: readonly fc.Arbitrary<Change>[] = [
   change(["hold"], { path: file, name: fc.constantFrom("one", "two") }),
   change(["nameless"], { path: fc.oneof(folder, fc.constant(".")), name: fc.constantFrom("one", "two") }),
@@ -88,7 +90,8 @@ const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[]][] = [
   ["names", [...names, remount]],
   ["both", [...data, ...names, ...names, remount]],
   ["what is held open", [...names, write, ...hold]],
-  ["subvolumes", [...names, ...volumes]],
+  // A whiteout cannot be opened, as the tools do with a folder.
+  ["subvolumes", [...named, ...volumes]],
 ];
 
 const why = kernelObstacle() ?? (canMake("btrfs") ? undefined : "no btrfs can be made");

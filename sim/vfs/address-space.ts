@@ -42,8 +42,8 @@ export interface Mapping {
   write(start: number, content: Content, oldSize: number): Errno | undefined;
   /** Writes back the dirty pages that a range touches, in ascending order (default: all). They stay cached, clean. */
   flush(start?: number, length?: number): Errno | undefined;
-  /** Writes back all dirty pages, which nobody waits for: an error is told to whoever flushes next (filemap_flush). */
-  startWriteback(): void;
+  /** Writes back the dirty pages that a range touches (default: all), which nobody waits for: an error is told to whoever flushes next (filemap_flush). */
+  startWriteback(start?: number, length?: number): void;
   /** Forgets all pages behind `size`, dirty ones too, and zeroes the rest of the page that `size` cuts if it is cached. */
   truncate(size: number): void;
   /** Forgets the pages that lie wholly in a range, dirty ones too, and zeroes the parts of the pages at its edges that are cached. */

@@ -235,8 +235,8 @@ export class CachedMapping implements MappingRuns {
 
   // Writing back
 
-  startWriteback(): void {
-    this.cache.startWriteback(this);
+  startWriteback(start: number = 0, length: number = Number.POSITIVE_INFINITY): void {
+    this.cache.startWriteback(this, start, length);
   }
 
   flush(start: number = 0, length: number = Number.POSITIVE_INFINITY): Errno | undefined {

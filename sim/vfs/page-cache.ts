@@ -214,9 +214,9 @@ export class PageCache implements PageMemory {
     }
   }
 
-  startWriteback(mapping: RunOwner): void {
-    // Not within a writeback that makes its filesystem close or move something.
-    if (!this.#working) this.#writeBack(mapping);
+  startWriteback(mapping: RunOwner, start: number, length: number): void {
+    // Not within a writeback that makes its filesystem close, move or commit something.
+    if (!this.#working) this.#writeBack(mapping, Math.floor(start / 4096), Math.ceil(length / 4096));
   }
 
   #writeBack(mapping: RunOwner, page = 0, pages = Number.POSITIVE_INFINITY): void {

@@ -40,8 +40,8 @@ export interface PageMemory {
   queues(row: number): boolean;
   /** The error of a writeback that nobody waited for, told once. */
   takeError(mapping: RunOwner): Errno | undefined;
-  /** Writes an inode's dirty pages back, which nobody waits for. */
-  startWriteback(mapping: RunOwner): void;
+  /** Writes an inode's dirty pages in a range back, which nobody waits for. */
+  startWriteback(mapping: RunOwner, start: number, length: number): void;
   /** Ends a call that made pages dirty: background writeback above its threshold, then room in memory. */
   afterWrite(): void;
   /** Gives up the pages used longest ago until the rest fits memory. */

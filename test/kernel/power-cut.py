@@ -18,8 +18,8 @@ import tempfile
 import time
 
 DISK_BYTES = 512 << 20
-SECONDS = (0, 10, 40)
-NAMES = ("plain", "synced", "replaced", "overwritten", "appended")
+SECONDS = (0, 10, 70)
+NAMES = ("plain", "synced", "replaced", "overwritten", "appended", "shortened")
 
 
 def run(*words):
@@ -51,6 +51,7 @@ class Machine:
             os.makedirs(os.path.join(self.top, name))
         for name in ("replaced", "overwritten", "appended"):
             write(os.path.join(self.top, "lower", name), "old\n")
+        write(os.path.join(self.top, "lower", "shortened"), "older\n")
         if union:
             os.makedirs(self.root)
             places = ",".join(f"{name}dir={self.top}/{name}" for name in ("lower", "upper", "work"))
@@ -65,6 +66,8 @@ class Machine:
         os.rename(at("replaced.new"), at("replaced"))
         write(at("overwritten"), "new\n")
         write(at("appended"), "new\n", "a")
+        os.truncate(at("shortened"), 3)
+        write(at("shortened"), "new\n", "a")
 
     def left(self):
         copy, again = os.path.join(self.folder, "copy"), os.path.join(self.folder, "again")

@@ -161,7 +161,10 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
   settleTree(state, ino, data.tree);
 }
 
-/** Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. */
+/**
+ * Writes zeros behind the end within its block (ext4_block_truncate_page): only what is cached or mapped can hold other bytes. The commit writes that page
+ * first, with what comes into it until then.
+ */
 function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): Errno | undefined {
   const tail = size % PAGE_SIZE;
   if (tail === 0) return undefined;
@@ -169,6 +172,7 @@ function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): 
   const index = list.find(Math.floor(size / BLOCK_SIZE));
   const isMapped = index < list.count && list.logical(index) * BLOCK_SIZE <= size && !list.isUnwritten(index);
   if (!isMapped) return undefined;
+  state.orderPage(ino, Math.floor(size / PAGE_SIZE));
   return mappingOf(state, ino, data).write(size, Content.zeros(PAGE_SIZE - tail), size + PAGE_SIZE);
 }
 

@@ -204,6 +204,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
   const page = data === undefined ? lonePageIn(words, base) : 0;
   state.allocatedOnClose.delete(ino);
+  state.orderedPages.delete(ino);
   if (page !== 0) dropLone(state, page);
   else if (data instanceof FileData) freeFile(state, ino, data);
   else if (data instanceof DirectoryData) endDirectory(state, ino);

@@ -88,6 +88,8 @@ export class Ext4State implements Metadata {
   needsRecovery = false;
   /** Whether s_last_mounted was written since the mount (EXT4_MF_MNTDIR_SAMPLED). */
   sampled = false;
+  /** Pages that the running transaction's commit waits for, by inode. */
+  readonly orderedPages: Map<number, number[]> = new Map();
   /** Files that were cut to nothing and are written back when somebody closes them (EXT4_STATE_DA_ALLOC_CLOSE). */
   readonly allocatedOnClose: Set<number> = new Set();
   /** Inodes without names that are in use. */
@@ -133,8 +135,27 @@ export class Ext4State implements Metadata {
     return undefined;
   }
 
+  /** Lets the running transaction's commit wait for a page of a file whose blocks have their places (ext4_jbd2_inode_add_write). */
+  orderPage(ino: number, page: number): void {
+    const pages = this.orderedPages.get(ino);
+    if (pages === undefined) this.orderedPages.set(ino, [page]);
+    else if (!pages.includes(page)) pages.push(page);
+  }
+
+  /** Writes the pages that the commit waits for; an error is told to who flushes next, and the commit goes on (data_err=ignore). */
+  #writeOrdered(): void {
+    const ordered = [...this.orderedPages];
+    this.orderedPages.clear();
+    for (const [ino, pages] of ordered) {
+      const data = this.data(ino);
+      if (!(data instanceof FileData)) continue;
+      for (const page of pages) data.mapping?.startWriteback(page * BLOCK_SIZE, BLOCK_SIZE);
+    }
+  }
+
   /** Ends the running transaction. What it freed is given up on the device once it is durable (ext4_process_freed_data). */
   commit(): Errno | undefined {
+    if (this.orderedPages.size > 0) this.#writeOrdered();
     if (this.environment.discard !== true) {
       this.groups.settleFreed();
       return this.#commit();

@@ -10,6 +10,7 @@ import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
   type Attributes,
+  type FileHandle,
   type FileSystem,
   type Inode,
   type NewInode,
@@ -226,11 +227,31 @@ function holdsAny(upper: UpperLayer, directory: Inode): boolean {
   return any;
 }
 
-/** Everything of a copy but its name. */
+/**
+ * Everything of a copy but its name. The file through which it gets its data is closed behind all of that, since fput is put off to the end of the call;
+ * where that call is to cut the copy, behind the cut (files.ts, `endCopy`).
+ */
 function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
+  if (!source.withData && !source.metacopy) return fillBy(overlay, upper, source, inode);
+  return throughFile(upper, inode, (file) => fillBy(overlay, upper, source, inode, file));
+}
+
+/** Opens a copy for what is to be done with its file. */
+function throughFile(upper: UpperLayer, inode: Inode, act: (file: FileHandle) => Errno | undefined): Errno | undefined {
+  const file = upper.fs.open(inode, O_WRONLY);
+  if (isErrno(file)) return file;
+  const failed = act(file);
+  upper.fs.close(file, O_WRONLY);
+  return failed;
+}
+
+/** @param file - the copy's, where its data are copied. */
+function fillBy(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode, file?: FileHandle): Errno | undefined {
   const { size } = source.attributes;
   return (
-    (source.withData ? copyFileData(overlay, upper, { lower: source.lower, size }, inode) : undefined) ??
+    (source.withData && file !== undefined
+      ? copyFileData(overlay, upper, { lower: source.lower, size }, { inode, file })
+      : undefined) ??
     copyXattrs(overlay, upper, source, inode) ??
     copyFlags(overlay, upper, { fs: source.fs, inode: source.inode, mode: source.attributes.mode }, inode) ??
     (source.origin && overlay.profile.originXattr && canHave(overlay.xattrs, source.attributes.mode)
@@ -249,7 +270,7 @@ function copyUpData(overlay: Overlay, upper: UpperLayer, node: Node, need: Need)
   const inode = nodes.upperOf(node);
   const size = need === "empty" ? 0 : upper.fs.size(inode);
   const failed =
-    copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, inode) ??
+    throughFile(upper, inode, (file) => copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, { inode, file })) ??
     upper.fs.removexattr(inode, overlay.xattrs.metacopy);
   if (failed !== undefined) return failed;
   counters.copyUps += 1;
@@ -269,30 +290,24 @@ function copyFileData(
   overlay: Overlay,
   upper: UpperLayer,
   { lower, size }: { readonly lower: ViewNode; readonly size: number },
-  inode: Inode,
+  to: { readonly inode: Inode; readonly file: FileHandle },
 ): Errno | undefined {
   if (size === 0) return undefined;
   const fs = overlay.view.dataFsOf(lower);
   const from = fs.open(overlay.view.dataInodeOf(lower), O_RDONLY);
   if (isErrno(from)) return from;
-  const to = upper.fs.open(inode, O_WRONLY);
-  if (isErrno(to)) {
-    fs.close(from, O_RDONLY);
-    return to;
-  }
   const copied = copyData(
     { fs, file: from },
-    { fs: upper.fs, file: to },
+    { fs: upper.fs, file: to.file },
     { length: size, sparse: overlay.profile.sparseCopyUp, clone: overlay.profile.cloneCopyUp },
   );
   // Nobody waits for a clone: its filesystem makes it durable with its next transaction (ovl_copy_up_file: goto out_fput).
-  const isClone = copied === 0 && upper.fs.size(inode) === size;
+  const isClone = copied === 0 && upper.fs.size(to.inode) === size;
   let failed = isErrno(copied) ? copied : undefined;
   if (failed === undefined && !isClone && overlay.profile.fsyncCopyUp && !overlay.options.volatile) {
     overlay.counters.fsyncs += 1;
-    failed = upper.fs.fsync(to, false);
+    failed = upper.fs.fsync(to.file, false);
   }
-  upper.fs.close(to, O_WRONLY);
   fs.close(from, O_RDONLY);
   if (!isErrno(copied)) {
     overlay.counters.copiedBytes += copied;

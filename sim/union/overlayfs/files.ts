@@ -32,8 +32,8 @@ function opened(overlay: Overlay, node: Node, real: number, flags: number): Open
 }
 
 /**
- * Closes the file through which a copy was filled. The kernel does it as the call ends that copied up (fput defers it), for an open with O_TRUNC after
- * the file was cut: its filesystem is told of a close behind the cut, and before anything is written.
+ * Closes the file through which a copy was filled that is cut at once. The kernel does it as the open with O_TRUNC ends (fput defers it): the copy's
+ * filesystem is told of a close behind the cut, and before anything is written.
  */
 export function endCopy(overlay: Overlay, node: Node): void {
   overlay.copiedToCut = NO_NODE;
@@ -49,12 +49,11 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
     return overlay.files.add(opened(overlay, node, NO_FILE, flags));
   }
   if ((accessOf(flags) & WRITES) !== 0 || (flags & O_TRUNC) !== 0) {
-    const isCopy = !overlay.nodes.hasUpper(node);
     const cuts = (flags & O_TRUNC) !== 0;
+    const isCut = cuts && !overlay.nodes.hasUpper(node);
     const failed = copyUp(overlay, node, cuts ? "empty" : "data");
     if (failed !== undefined) return failed;
-    overlay.copiedToCut = isCopy && cuts ? node : NO_NODE;
-    if (isCopy && !cuts) endCopy(overlay, node);
+    overlay.copiedToCut = isCut ? node : NO_NODE;
   }
   const lost = overlay.findData(node);
   if (lost !== undefined) return lost;

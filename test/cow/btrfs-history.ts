@@ -294,7 +294,8 @@ export class Historian {
       subvolume: within(at, () => made(lab.subvolume(at))),
       snapshot: behind([at, above(to)], () => made(lab.snapshot(at, to))),
       rosnap: behind([at, above(to)], () => made(lab.snapshot(at, to, true))),
-      delete: behind([at], () => lab.remove(at)),
+      // By its name in its folder: a link is not followed.
+      delete: () => told(lab.host.task.lstat(at), () => lab.remove(at)),
       setro: behind([at], () => setReadOnly(lab.fs, this.#inode(at), one.flags === 2)),
       limit: () => (isErrno(lab.host.task.stat(at)) ? 1 : exited(limitQgroup(lab.fs, lab.id(at), limit, lab.id(at)))),
       qcreate: () => exited(createQgroup(lab.fs, groupOf(one.name))),

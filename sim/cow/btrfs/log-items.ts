@@ -80,7 +80,6 @@ function copyItems(work: Work, last: number): boolean | undefined {
   const { state, context, log, inode, depth } = work;
   const end = key(inode.ino, last + 1);
   const cursor = new Cursor(inode.subvolume.tree);
-  const isNew = inode.generation === state.generation;
   let hasItem = false;
   for (let more = cursor.seek(key(inode.ino, INODE_ITEM)); more && cursor.compare(end) < 0; ) {
     if (cursor.nodeAt(0).generation !== state.generation) {
@@ -97,12 +96,8 @@ function copyItems(work: Work, last: number): boolean | undefined {
     } else if (at.kind !== XATTR_ITEM) {
       state.logs.set(log, at, size, value);
       const isName = at.kind === INODE_REF || at.kind === INODE_EXTREF;
-      if (
-        isName &&
-        (isNew || context.inConflicts) &&
-        !findConflict(state, context, inode, { at, refs: value as readonly InodeRef[] })
-      )
-        return undefined;
+      // Also of what is not new: a directory may have the name of one that has gone since the last commit.
+      if (isName && !findConflict(state, context, inode, { at, refs: value as readonly InodeRef[] })) return undefined;
     }
     more = cursor.next();
   }

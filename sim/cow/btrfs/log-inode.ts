@@ -29,7 +29,8 @@ export function logInode(state: BtrfsState, context: LogContext, inode: InodeSta
   const wasLogged = isLogged(state, inode);
   const loggedSize = depth === "exists" && wasLogged && !inode.isDirectory ? sizeInLog(log, inode) : 0;
   const unlisted = isFullDirectory && !context.inUnlisted ? [...inode.listedLater] : [];
-  const work: Work = { state, context, log, inode, depth, wasLogged, loggedSize };
+  const isForName = asked === "exists";
+  const work: Work = { state, context, log, inode, depth, isForName, wasLogged, loggedSize };
   if (!logItems(work)) return false;
   if (isFullDirectory) {
     logDirectory(state, context, log, inode);

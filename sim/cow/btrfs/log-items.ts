@@ -24,6 +24,8 @@ export interface Work {
   readonly log: Tree;
   readonly inode: InodeState;
   readonly depth: Depth;
+  /** Whether the inode is logged for its names: of a symbolic link, which is logged in full all the same, they may be others than the log has. */
+  readonly isForName: boolean;
   /** Whether the log had something of the inode before. */
   readonly wasLogged: boolean;
   /** Of one that merely exists: the size that the log is to tell. */
@@ -38,13 +40,13 @@ export function sizeInLog(log: Tree, inode: InodeState): number {
 
 /** Logs all items but a directory's entries. */
 export function logItems(work: Work): boolean {
-  const { state, inode, log, depth, wasLogged } = work;
+  const { state, inode, log, depth, isForName, wasLogged } = work;
   const { needsFullSync, copyEverything } = inode.log;
   const isFull = depth === "all" && needsFullSync && !inode.isDirectory;
   const isQuick = !inode.isDirectory && depth === "all" && !isFull;
   if (isFull) inode.log.needsFullSync = false;
   if (isFull || inode.isDirectory || !needsFullSync) inode.log.copyEverything = false;
-  const copies = !isQuick || copyEverything;
+  const copies = !isQuick || copyEverything || isForName;
   let hasItem = false;
   if (copies) {
     const last = isFull ? EVERY_KIND : XATTR_ITEM;

@@ -29,8 +29,7 @@ export function logInode(state: BtrfsState, context: LogContext, inode: InodeSta
   const wasLogged = isLogged(state, inode);
   const loggedSize = depth === "exists" && wasLogged && !inode.isDirectory ? sizeInLog(log, inode) : 0;
   const unlisted = isFullDirectory && !context.inUnlisted ? [...inode.listedLater] : [];
-  const isForName = asked === "exists";
-  const work: Work = { state, context, log, inode, depth, isForName, wasLogged, loggedSize };
+  const work: Work = { state, context, log, inode, asked, depth, wasLogged, loggedSize };
   if (!logItems(work)) return false;
   if (isFullDirectory) {
     logDirectory(state, context, log, inode);

@@ -23,9 +23,9 @@ export interface Work {
   readonly context: LogContext;
   readonly log: Tree;
   readonly inode: InodeState;
+  /** What was asked for; a symbolic link is logged in full all the same. */
+  readonly asked: Depth;
   readonly depth: Depth;
-  /** Whether the inode is logged for its names: of a symbolic link, which is logged in full all the same, they may be others than the log has. */
-  readonly isForName: boolean;
   /** Whether the log had something of the inode before. */
   readonly wasLogged: boolean;
   /** Of one that merely exists: the size that the log is to tell. */
@@ -40,13 +40,14 @@ export function sizeInLog(log: Tree, inode: InodeState): number {
 
 /** Logs all items but a directory's entries. */
 export function logItems(work: Work): boolean {
-  const { state, inode, log, depth, isForName, wasLogged } = work;
+  const { state, inode, log, asked, depth, wasLogged } = work;
   const { needsFullSync, copyEverything } = inode.log;
   const isFull = depth === "all" && needsFullSync && !inode.isDirectory;
   const isQuick = !inode.isDirectory && depth === "all" && !isFull;
   if (isFull) inode.log.needsFullSync = false;
   if (isFull || inode.isDirectory || !needsFullSync) inode.log.copyEverything = false;
-  const copies = !isQuick || copyEverything || isForName;
+  // Of a link that is asked for by its names these may be others than the log has.
+  const copies = !isQuick || copyEverything || asked === "exists";
   let hasItem = false;
   if (copies) {
     const last = isFull ? EVERY_KIND : XATTR_ITEM;

@@ -6,7 +6,7 @@
  * links, and what has no link goes.
  */
 import { InvariantError } from "../../core/assert.ts";
-import { EIO, type Errno, isErrno } from "../../core/errno.ts";
+import type { Errno } from "../../core/errno.ts";
 import { alignUp } from "../../core/units.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import type { Key } from "../key.ts";
@@ -35,7 +35,7 @@ import {
 import type { LoggedExtent } from "./log-extents.ts";
 import { replayExtent } from "./log-replay-extents.ts";
 import { fixLinkCounts, type Replay, replayDeletedEntries, replayEntry, replayRefs } from "./log-replay-names.ts";
-import { readNode } from "./records.ts";
+import { readBelow } from "./records.ts";
 import type { BtrfsState } from "./state.ts";
 import { lastInoIn } from "./subvolumes.ts";
 import { keepEntry } from "./xattr-items.ts";
@@ -70,14 +70,14 @@ class LoggedNodes implements NodeStore {
 /** Replays what was logged since the last commit, and commits. @param logRoot - the root of the tree of log trees. @returns EIO where a tree cannot be read. */
 export function replayLogs(state: BtrfsState, logRoot: number): Errno | undefined {
   const store = new LoggedNodes();
-  const failed = readBelow(state, store, logRoot);
+  const failed = readBelow(state, store.nodes, logRoot);
   if (failed !== undefined) return failed;
   const replays: Replay[] = [];
   const roots = new Tree(store, TREE_LOG, logRoot);
   const cursor = new Cursor(roots);
   for (let more = cursor.seek(key(TREE_LOG, ROOT_ITEM)); more; more = cursor.next()) {
     const { root } = cursor.value as RootItem;
-    const unread = readBelow(state, store, root);
+    const unread = readBelow(state, store.nodes, root);
     if (unread !== undefined) return unread;
     const subvolume = state.subvolumes.get(cursor.key.offset);
     // It may have been deleted since.
@@ -97,20 +97,6 @@ function pin(state: BtrfsState, { nodes }: LoggedNodes): void {
     state.space.reserveAt(address, NODE_SIZE);
     state.space.unreserve(address, NODE_SIZE, true);
   }
-}
-
-function readBelow(state: BtrfsState, store: LoggedNodes, address: number): Errno | undefined {
-  const group = state.space.groups.find(({ start, end }) => address >= start && address < end);
-  if (group === undefined) return EIO;
-  const places = group.stripes.map((stripe) => stripe + address - group.start);
-  const node = readNode(state.device, places, address);
-  if (isErrno(node)) return node;
-  store.nodes.set(address, node);
-  for (const child of node.children) {
-    const failed = readBelow(state, store, child);
-    if (failed !== undefined) return failed;
-  }
-  return undefined;
 }
 
 const STAGES = ["inodes", "entries", "all"] as const;

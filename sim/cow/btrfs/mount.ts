@@ -4,7 +4,7 @@
  * Interface: all nodes are read, so that what cannot be read is found here. Inodes and subvolumes without a name are freed, as a power cut may have left them.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import { EINVAL, EIO, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
 import type { Extent } from "../references.ts";
 import { Cursor, Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
@@ -37,7 +37,7 @@ import {
 import { replayLogs } from "./log-replay.ts";
 import { freeInode, removeOrphan } from "./namei.ts";
 import { Quotas } from "./quotas.ts";
-import { readNode, readSuperblock, type SuperblockRecord } from "./records.ts";
+import { readBelow, readSuperblock, type SuperblockRecord } from "./records.ts";
 import { Space, sizeClassOf } from "./space.ts";
 import { BtrfsState } from "./state.ts";
 import { lastInoIn } from "./subvolumes.ts";
@@ -73,24 +73,8 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
   return (state.cacheIsNew ? state.commit() : undefined) ?? fs;
 }
 
-/** Reads every node below an address. Nodes that other trees have too are read once. */
-function readBelow(state: BtrfsState, address: number): Errno | undefined {
-  if (state.nodes.get(address) !== undefined) return undefined;
-  const group = state.space.groups.find(({ start, end }) => address >= start && address < end);
-  if (group === undefined) return EIO;
-  const places = group.stripes.map((stripe) => stripe + address - group.start);
-  const node = readNode(state.device, places, address);
-  if (isErrno(node)) return node;
-  state.nodes.set(address, node);
-  for (const child of node.children) {
-    const failed = readBelow(state, child);
-    if (failed !== undefined) return failed;
-  }
-  return undefined;
-}
-
 function loadTree(state: BtrfsState, id: number, root: number): Tree | Errno {
-  const failed = readBelow(state, root);
+  const failed = readBelow(state, state.nodes, root);
   if (failed !== undefined) return failed;
   const tree = new Tree(state, id, root);
   state.trees.set(id, tree);

@@ -7,6 +7,7 @@ import { bytes } from "../../core/units.ts";
 import { Node } from "../node.ts";
 import type { ChunkItem } from "./items.ts";
 import { NODE_SIZE, SUPERBLOCK_AT, SUPERBLOCK_BYTES } from "./layout.ts";
+import type { Space } from "./space.ts";
 
 export interface SuperblockRecord extends BlockRecord {
   readonly kind: "btrfs.superblock";
@@ -55,7 +56,7 @@ export function readSuperblock(device: BlockDevice): SuperblockRecord | Errno {
 }
 
 /** Reads a node from the first of its places that holds it. @returns EIO when none does. */
-export function readNode(device: BlockDevice, places: readonly number[], address: number): Node | Errno {
+function readNode(device: BlockDevice, places: readonly number[], address: number): Node | Errno {
   for (const place of places) {
     const content = device.read(bytes(place), bytes(NODE_SIZE));
     if (isErrno(content)) continue;
@@ -63,4 +64,30 @@ export function readNode(device: BlockDevice, places: readonly number[], address
     if (record instanceof Node && record.address === address) return record;
   }
   return EIO;
+}
+
+/** Where nodes are kept that were read, by address. */
+interface ReadNodes {
+  get(address: number): Node | undefined;
+  set(address: number, node: Node): void;
+}
+
+/** Reads every node below an address that was not read before: trees may share some. @returns EIO when one cannot be read. */
+export function readBelow(
+  from: { readonly device: BlockDevice; readonly space: Space },
+  nodes: ReadNodes,
+  address: number,
+): Errno | undefined {
+  if (nodes.get(address) !== undefined) return undefined;
+  const group = from.space.groups.find(({ start, end }) => address >= start && address < end);
+  if (group === undefined) return EIO;
+  const places = group.stripes.map((stripe) => stripe + address - group.start);
+  const node = readNode(from.device, places, address);
+  if (isErrno(node)) return node;
+  nodes.set(address, node);
+  for (const child of node.children) {
+    const failed = readBelow(from, nodes, child);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }

@@ -3,6 +3,7 @@
  */
 export { Content } from "../sim/core/content.ts";
 export { Errno, isErrno } from "../sim/core/errno.ts";
+export { type KernelProfile, kernelProfile } from "../sim/core/kernel-profile.ts";
 export { createHost, type Host } from "../sim/host.ts";
 export { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../sim/vfs/filesystem.ts";
 export { DriverError, isDriverError } from "./drivers/driver.ts";

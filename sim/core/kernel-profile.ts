@@ -1,55 +1,65 @@
 /**
  * Which kernel a host runs: behaviour that changed over time, as named flags. An engine asks a flag, never a version.
  *
- * Sources: spec/union.md, section 9 (versions) and the facts beside each flag there; k6_18 is what was recorded on Linux 6.18.
+ * Sources: spec/union.md, section 9 (versions), the histories of fs/overlayfs, fs/btrfs and fs/jbd2; 6.18 is what was recorded.
  */
 
 /** How overlayfs behaves. */
 export interface OverlayProfile {
-  /** Copied-up objects carry trusted.overlay.origin, and their parents trusted.overlay.impure (from 4.12). */
+  /** Copied-up objects carry trusted.overlay.origin, and their parents trusted.overlay.impure. */
   readonly originXattr: boolean;
-  /** st_ino stays over copy-up (from 4.12 where all layers are on one filesystem). */
+  /** st_ino stays over copy-up where all layers are on one filesystem. */
   readonly constantInodeNumbers: boolean;
-  /** A file opened for reading before its copy-up reads the copy afterwards (from 4.19). */
+  /** A file opened for reading before its copy-up reads the copy afterwards. */
   readonly readOnlyFollowsCopyUp: boolean;
-  /** A regular file is copied into a nameless inode and linked into place (from 4.11); else it has a name in the work directory. */
+  /** A regular file is copied into a nameless inode and linked into place; else it has a name in the work directory. */
   readonly tmpfileCopyUp: boolean;
-  /** All whiteouts of a mount are hard links to one inode (from 5.8). */
+  /** All whiteouts of a mount are hard links to one inode. */
   readonly sharedWhiteoutInode: boolean;
-  /** Copy-up steps over holes (from 5.4); else they become written zeros. */
+  /** Copy-up steps over holes; else they become written zeros. */
   readonly sparseCopyUp: boolean;
-  /** A copied-up file's data are flushed to the disk before it is linked into place (from 4.9). */
+  /** A copied-up file's data are flushed to the disk before it is linked into place. */
   readonly fsyncCopyUp: boolean;
-  /** Copy-up shares extents where the backing filesystem can (from 4.10). */
+  /** Copy-up shares extents where the backing filesystem can. */
   readonly cloneCopyUp: boolean;
-  /** Each directory made in a merged directory is marked opaque (before 6.18 whatever the options say). */
+  /** Each directory made in a merged directory is marked opaque; later only under redirect_dir, index, metacopy or xino. */
   readonly opaqueOnMkdir: boolean;
-  /** overlay.* xattrs set through the mount are stored under an escaped name (from 6.7); before they were refused. */
+  /** overlay.* xattrs set through the mount are stored under an escaped name; before they were refused. */
   readonly xattrEscape: boolean;
-  /** Whiteouts that are empty regular files with an xattr (from 6.7). */
+  /** Whiteouts that are empty regular files with an xattr. */
   readonly xattrWhiteouts: boolean;
-  /** redirect_dir and following redirects (from 4.10). */
+  /** redirect_dir and following redirects. */
   readonly redirects: boolean;
-  /** The option "index" is known (from 4.13): Docker looks for the module's parameter of that name. */
+  /** The option "index" is known: Docker looks for the module's parameter of that name. */
   readonly indexOption: boolean;
-  /** Immutable and append-only flags of upper files are an xattr, and copy-up takes flags along (from 5.15); before they were the file's own. */
+  /** Immutable and append-only flags of upper files are an xattr, and copy-up takes flags along; before they were the file's own. */
   readonly flagsInXattr: boolean;
-  /** Layers after `::` in lowerdir show no names and have data only (6.5). */
+  /** Layers after `::` in lowerdir show no names and have data only. */
   readonly dataOnlyLayers: boolean;
+  /** Options of mount are read as parameters of a filesystem context, which words what it refuses otherwise. */
+  readonly fsContext: boolean;
+  /** Options of mount that the kernel knows, beside those that each has. */
+  readonly options: ReadonlySet<string>;
 }
 
 /** How btrfs behaves. */
 export interface BtrfsProfile {
-  /** Data chunks keep to extents of one size class (from 6.2). */
+  /** Data chunks keep to extents of one size class. */
   readonly sizeClasses: boolean;
-  /** The quota group of a subvolume goes with it (from 6.11); before it stayed, with nothing in it. */
+  /** The quota group of a subvolume goes with it; before it stayed, with nothing in it. */
   readonly dropsQgroups: boolean;
-  /** A write reserves and copies up to 512 pages at once (before 6.14), as many as the task may make dirty before it has to pause; later page by page. */
+  /** A write reserves and copies up to 512 pages at once, as many as the task may make dirty before it has to pause; later page by page. */
   readonly writesBatches: boolean;
-  /** A limit is changed only where the subvolume that is asked may change an item under the limit that holds (recorded on 6.18; not in 6.9). */
+  /** A limit is changed only where the subvolume that is asked may change an item under the limit that holds. */
   readonly limitsReserve: boolean;
-  /** Making a subvolume commits (before 6.5). */
+  /** Making a subvolume commits. */
   readonly commitsSubvolumes: boolean;
+}
+
+/** How ext4 behaves. */
+export interface Ext4Profile {
+  /** The journal goes on behind where the last mount left it (JBD2_CYCLE_RECORD); before, each mount began at the log's first block. */
+  readonly continuesLog: boolean;
 }
 
 export interface KernelProfile {
@@ -57,54 +67,100 @@ export interface KernelProfile {
   readonly version: string;
   readonly overlay: OverlayProfile;
   readonly btrfs: BtrfsProfile;
+  readonly ext4: Ext4Profile;
   /** Built with aufs, which is a patch: as the kernels were that Ubuntu and Debian made for Docker. */
   readonly aufs: boolean;
 }
 
-/** Linux 6.18, the default. */
-export const k6_18: KernelProfile = {
-  version: "6.18",
-  btrfs: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true, commitsSubvolumes: false },
-  overlay: {
-    originXattr: true,
-    constantInodeNumbers: true,
-    readOnlyFollowsCopyUp: true,
-    tmpfileCopyUp: true,
-    sharedWhiteoutInode: true,
-    sparseCopyUp: true,
-    fsyncCopyUp: true,
-    cloneCopyUp: true,
-    opaqueOnMkdir: false,
-    xattrEscape: true,
-    xattrWhiteouts: true,
-    redirects: true,
-    indexOption: true,
-    flagsInXattr: true,
-    dataOnlyLayers: true,
-  },
-  aufs: true,
+/** The release with which something came, or went. */
+type Change = { readonly from: string } | { readonly until: string };
+type Changes<Profile> = { readonly [Flag in keyof Profile as Profile[Flag] extends boolean ? Flag : never]: Change };
+
+const OVERLAY: Changes<OverlayProfile> = {
+  originXattr: { from: "4.12" },
+  constantInodeNumbers: { from: "4.12" },
+  readOnlyFollowsCopyUp: { from: "4.19" },
+  tmpfileCopyUp: { from: "4.11" },
+  sharedWhiteoutInode: { from: "5.8" },
+  sparseCopyUp: { from: "5.4" },
+  fsyncCopyUp: { from: "4.9" },
+  cloneCopyUp: { from: "4.10" },
+  opaqueOnMkdir: { until: "5.15" },
+  xattrEscape: { from: "6.7" },
+  xattrWhiteouts: { from: "6.7" },
+  redirects: { from: "4.10" },
+  indexOption: { from: "4.13" },
+  flagsInXattr: { from: "5.15" },
+  dataOnlyLayers: { from: "6.5" },
+  fsContext: { from: "6.5" },
 };
 
-/** Linux 4.0, about when Docker began to use overlay. */
-export const k4_0: KernelProfile = {
-  version: "4.0",
-  btrfs: { sizeClasses: false, dropsQgroups: false, writesBatches: true, limitsReserve: false, commitsSubvolumes: true },
-  overlay: {
-    originXattr: false,
-    constantInodeNumbers: false,
-    readOnlyFollowsCopyUp: false,
-    tmpfileCopyUp: false,
-    sharedWhiteoutInode: false,
-    sparseCopyUp: false,
-    fsyncCopyUp: false,
-    cloneCopyUp: false,
-    opaqueOnMkdir: true,
-    xattrEscape: false,
-    xattrWhiteouts: false,
-    redirects: false,
-    indexOption: false,
-    flagsInXattr: false,
-    dataOnlyLayers: false,
-  },
-  aufs: true,
+const OVERLAY_OPTIONS: Readonly<Record<string, string>> = {
+  redirect_dir: "4.10",
+  index: "4.13",
+  nfs_export: "4.16",
+  xino: "4.17",
+  metacopy: "4.19",
+  volatile: "5.10",
+  userxattr: "5.11",
+  uuid: "5.11",
+  verity: "6.6",
+  "lowerdir+": "6.8",
+  "datadir+": "6.8",
 };
+
+// limitsReserve: recorded on 6.18, and not so in the source of 6.9; from when on between them is not known.
+const BTRFS: Changes<BtrfsProfile> = {
+  sizeClasses: { from: "6.2" },
+  dropsQgroups: { from: "6.11" },
+  writesBatches: { until: "6.14" },
+  limitsReserve: { from: "6.18" },
+  commitsSubvolumes: { until: "6.5" },
+};
+
+const EXT4: Changes<Ext4Profile> = { continuesLog: { from: "6.4" } };
+
+/** The last release of each major version from 4 on: of 6, the last that was recorded. */
+const LAST_MINOR: ReadonlyMap<number, number> = new Map([
+  [4, 20],
+  [5, 19],
+  [6, 18],
+]);
+
+/** Major and minor number as one that orders releases; undefined for what is no release from 4.0 to 6.18. */
+function release(version: string): number | undefined {
+  const [major, minor] = /^(\d+)\.(0|[1-9]\d*)$/.exec(version)?.slice(1).map(Number) ?? [];
+  const last = LAST_MINOR.get(major ?? 0);
+  return major === undefined || minor === undefined || last === undefined || minor > last ? undefined : major * 100 + minor;
+}
+
+function isSince(kernel: number, version: string): boolean {
+  return kernel >= (release(version) as number);
+}
+
+function flagsOf<Profile>(changes: Changes<Profile>, kernel: number): { [Flag in keyof Changes<Profile>]: boolean } {
+  const flags = Object.entries<Change>(changes).map(([flag, change]) => [
+    flag,
+    "from" in change ? isSince(kernel, change.from) : !isSince(kernel, change.until),
+  ]);
+  return Object.fromEntries(flags) as { [Flag in keyof Changes<Profile>]: boolean };
+}
+
+/** The kernel of a release from 4.0 to 6.18, such as "5.15". What no flag tells is as in 6.18. @returns undefined for another text */
+export function kernelProfile(version: string): KernelProfile | undefined {
+  const kernel = release(version);
+  if (kernel === undefined) return undefined;
+  const options = Object.keys(OVERLAY_OPTIONS).filter((option) => isSince(kernel, OVERLAY_OPTIONS[option] as string));
+  return {
+    version,
+    overlay: { ...flagsOf<OverlayProfile>(OVERLAY, kernel), options: new Set(options) },
+    btrfs: flagsOf<BtrfsProfile>(BTRFS, kernel),
+    ext4: flagsOf<Ext4Profile>(EXT4, kernel),
+    aufs: true,
+  };
+}
+
+/** Linux 6.18, the default. */
+export const k6_18: KernelProfile = kernelProfile("6.18") as KernelProfile;
+/** Linux 4.0, about when Docker began to use overlay. */
+export const k4_0: KernelProfile = kernelProfile("4.0") as KernelProfile;

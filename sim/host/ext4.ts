@@ -52,10 +52,10 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   const words = data.split(",");
   const unknown = words.find((word) => word !== "discard" && !EXT4_DEFAULTS.has(word));
   if (unknown !== undefined) return { errno: EINVAL, message: `EXT4-fs: Unknown parameter '${unknown}'` };
-  const { names, clock, events, cache, allocations } = host;
+  const { names, clock, events, cache, allocations, kernel } = host;
   const label = `ext4:${request.source}`;
-  const parts = { names, clock, events, cache, allocations, device: attached.number, label, discard: words.includes("discard") };
-  const mounted = mountExt4(attached.device, parts);
+  const how = { device: attached.number, label, discard: words.includes("discard"), profile: kernel.ext4 };
+  const mounted = mountExt4(attached.device, { names, clock, events, cache, allocations, ...how });
   if (!isErrno(mounted)) return mounted;
   const message = mounted === EINVAL ? `EXT4-fs (${request.source}): VFS: Can't find ext4 filesystem` : "";
   return { errno: mounted, message };

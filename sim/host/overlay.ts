@@ -8,7 +8,7 @@ import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
 function mountOverlay(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
-  const parsed = parseOptions(data);
+  const parsed = parseOptions(data, host.kernel.overlay);
   if ("errno" in parsed) return parsed;
   const { names, clock, events, views, inUse } = host;
   const parts = { names, clock, events, views, inUse, profile: host.kernel, newDevice: () => host.anonymousNumber() };

@@ -2,7 +2,6 @@
  * A lab in one call: a host, Docker's folder on a disk, a storage driver, and layers by name over it.
  */
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
 import { createHost, type HostOptions } from "../../sim/host.ts";
 import { prepareDockerRoot } from "../drivers/docker-root.ts";
 import { type DriverError, isDriverError } from "../drivers/driver.ts";
@@ -16,7 +15,6 @@ export interface LabRequest extends HostOptions {
   readonly backing?: string;
   /** Bytes of the disk. Default 8 GiB; only what is written takes memory. */
   readonly device?: number;
-  readonly kernel?: KernelProfile;
   /** `--storage-opt` of the daemon. */
   readonly storageOptions?: readonly string[];
   /** Options of the union mount in the place of Docker's own, such as "redirect_dir=on". */

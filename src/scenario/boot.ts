@@ -4,7 +4,7 @@
  */
 import type { CutChoice, Disk } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
-import { k6_18 } from "../../sim/core/kernel-profile.ts";
+import { k6_18, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { bytes } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost, type Host } from "../../sim/host.ts";
@@ -16,7 +16,7 @@ import { type DriverKind, type GraphDriver, isDriverError } from "../drivers/dri
 import { DRIVERS, startDriver, startFailure } from "../drivers/registry.ts";
 import { Lab } from "../layers/lab.ts";
 import { startOf } from "./driver-options.ts";
-import { COSTS, DOCKERS, KERNELS } from "./host-options.ts";
+import { COSTS, DOCKERS } from "./host-options.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
 import { MadeImages } from "./stores.ts";
 import { Missing, WorldFailure } from "./world.ts";
@@ -49,7 +49,7 @@ function backingFor(kind: DriverKind, asked: string): string {
 }
 
 function hostFor({ choice, choices }: MachineOrder, since: { readonly seed: number; readonly epochSeconds?: number }): Host {
-  const kernel = KERNELS.get(choice.kernel ?? choices.kernel) ?? k6_18;
+  const kernel = kernelProfile(choice.kernel ?? choices.kernel) ?? k6_18;
   return createHost({ ...since, memory: choices.memory, kernel });
 }
 

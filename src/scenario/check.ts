@@ -1,11 +1,12 @@
 /**
  * Whether a well-formed scenario's names fit together: images, containers, open files, drivers, and what may stand where.
  */
+import { k4_0, k6_18, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import type { Operation } from "./action.ts";
 import { DATA_ACTIONS, dataFault } from "./data-actions.ts";
 import type { PlainDocument } from "./document.ts";
 import { optionFault } from "./driver-options.ts";
-import { COSTS, DOCKERS, KERNELS } from "./host-options.ts";
+import { COSTS, DOCKERS } from "./host-options.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
 import type { Scenario, StepPlan } from "./scenario.ts";
@@ -39,8 +40,8 @@ function checkHost({ host }: Scenario, document: PlainDocument, report: Report):
 }
 
 function checkKernel(kernel: string | undefined, place: Place, report: Report): void {
-  if (kernel !== undefined && !KERNELS.has(kernel))
-    report(`no kernel ${quoted(kernel)} is known; known: ${[...KERNELS.keys()].join(", ")}`, place);
+  if (kernel !== undefined && kernelProfile(kernel) === undefined)
+    report(`no kernel ${quoted(kernel)} is known; known: the releases from ${k4_0.version} to ${k6_18.version}`, place);
 }
 
 function checkDocker(docker: string | undefined, place: Place, report: Report): void {

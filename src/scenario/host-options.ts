@@ -1,13 +1,10 @@
 /**
- * The machines that a scenario can ask for: kernels and cost profiles, by name.
+ * The machines that a scenario can ask for: versions of Docker and cost profiles, by name, and what they are by default.
  */
 import { DEVICE_PROFILES, type DeviceProfile } from "../../sim/block/profile.ts";
-import { type KernelProfile, k4_0, k6_18 } from "../../sim/core/kernel-profile.ts";
+import { k6_18 } from "../../sim/core/kernel-profile.ts";
 import { GIB } from "../../sim/core/units.ts";
 import { DOCKER_20_10, DOCKER_PROFILES, type DockerProfile } from "../drivers/docker-profile.ts";
-
-/** Kernels by their version, such as "6.18". */
-export const KERNELS: ReadonlyMap<string, KernelProfile> = new Map([k6_18, k4_0].map((kernel) => [kernel.version, kernel]));
 
 /** Whose storage drivers, by the version of Docker. */
 export const DOCKERS: ReadonlyMap<string, DockerProfile> = DOCKER_PROFILES;

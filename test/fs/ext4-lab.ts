@@ -6,6 +6,7 @@ import { Clock } from "../../sim/core/clock.ts";
 import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { EventStream } from "../../sim/core/events.ts";
+import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
 import { NameTable } from "../../sim/core/names.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
 import { type MkfsOptions, mkfsExt4 as mkfs } from "../../sim/fs/ext4/mkfs.ts";
@@ -22,6 +23,8 @@ export interface MountOptions {
   readonly memoryPages?: number;
   readonly privileged?: () => boolean;
   readonly discard?: boolean;
+  /** Whose kernel mounts; default 6.18. */
+  readonly kernel?: KernelProfile | undefined;
   /** The wall clock at the mount, so that a later host's times are later. */
   readonly epochSeconds?: number;
 }
@@ -45,7 +48,7 @@ export class Ext4Host {
     const { clock } = this;
     this.cache = new PageCache(clock, events, { memoryPages: options.memoryPages ?? 65_536 });
     this.vfs = new Vfs({ names, clock, events, cache: this.cache });
-    const { privileged, discard } = options;
+    const { privileged, discard, kernel } = options;
     const fs = mountExt4(disk, {
       names,
       clock,
@@ -54,6 +57,7 @@ export class Ext4Host {
       device: deviceNumber(254, 0),
       ...(privileged === undefined ? {} : { privileged }),
       ...(discard === undefined ? {} : { discard }),
+      ...(kernel === undefined ? {} : { profile: kernel.ext4 }),
     });
     assert(!isErrno(fs), `mount: ${isErrno(fs) ? fs.code : ""}`);
     this.fs = fs;

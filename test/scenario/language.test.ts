@@ -178,6 +178,9 @@ steps: [{ in: c, do: { write: /d/f, size: 3MiB }, expect: { error: ENOSPC } }]`;
     expect(() => loadScenario(file("vfs", "steps: []").replace("device: 1GiB", 'docker: "1.9"'), "f.yaml")).toThrow(
       /no Docker "1.9" is known; known: 17.06, 18.09, 20.10, 24.0, 29/,
     );
+    expect(() => loadScenario(file("vfs", "steps: []").replace("device: 1GiB", 'kernel: "6.19"'), "f.yaml")).toThrow(
+      /no kernel "6.19" is known; known: the releases from 4.0 to 6.18/,
+    );
   });
 });
 

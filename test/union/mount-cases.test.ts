@@ -4,6 +4,7 @@
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { type KernelProfile, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { DEFAULT_OPTIONS, type OverlayOptions, parseOptions } from "../../sim/union/overlayfs/options.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
@@ -212,6 +213,7 @@ test.each([
   ["nonsense", "overlay: Unknown parameter 'nonsense'"],
   ["index=bad", "overlay: Bad value for 'index'"],
   ["metacopy", "overlay: Bad value for 'metacopy'"],
+  ["lowerdir", "overlay: Bad value for 'lowerdir'"],
   ["verity=bad", "overlay: Bad value for 'verity'"],
   ["userxattr=1", "overlay: Unexpected value for 'userxattr'"],
   ["userxattr,redirect_dir=off", "overlayfs: conflicting options: userxattr,redirect_dir=follow"],
@@ -224,4 +226,17 @@ test.each([
   for (const path of ["/l", "/u", "/w", "/m"]) host.task.mkdir(path, 0o755);
   const options = `lowerdir=/l,upperdir=/u,workdir=/w,${option}`;
   expect(host.mount({ type: "overlay", source: "overlay", target: "/m", options })).toMatchObject({ message: text });
+});
+
+test.each([
+  ["4.9", "redirect_dir=on"],
+  ["4.12", "index=off"],
+  ["5.9", "volatile"],
+  ["6.4", "lowerdir+=/l"],
+])("Linux %s does not know %s yet, and says so in its words", (version, option) => {
+  const host = createHost({ kernel: kernelProfile(version) as KernelProfile });
+  for (const path of ["/l", "/u", "/w", "/m"]) host.task.mkdir(path, 0o755);
+  const options = `lowerdir=/l,upperdir=/u,workdir=/w,${option}`;
+  const message = `overlayfs: unrecognized mount option "${option}" or missing value`;
+  expect(host.mount({ type: "overlay", source: "overlay", target: "/m", options })).toMatchObject({ message });
 });

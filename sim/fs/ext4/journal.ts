@@ -43,6 +43,8 @@ export class Journal {
   /** The journal inode's blocks: pairs of first block and count. */
   readonly #runs: readonly number[];
   readonly #length: number;
+  /** Whether a mount goes on where the last one stopped (journal_reset). */
+  readonly #continues: boolean;
   #running: Metadata[] = [];
   /** How many blocks it has more than entries: those of runs behind their first. */
   #behindFirst = 0;
@@ -63,10 +65,11 @@ export class Journal {
   sequence = 1;
   error: Errno | undefined;
 
-  constructor(device: BlockDevice, clock: Clock, runs: readonly number[]) {
+  constructor(device: BlockDevice, clock: Clock, runs: readonly number[], continues: boolean) {
     this.#device = device;
     this.#clock = clock;
     this.#runs = runs;
+    this.#continues = continues;
     let length = 0;
     for (let at = 1; at < runs.length; at += 2) length += runs[at] as number;
     this.#length = length;
@@ -266,18 +269,19 @@ export class Journal {
     if (isErrno(superblock)) return superblock;
     if (superblock?.kind !== "jbd2.superblock") return EINVAL;
     this.sequence = superblock.sequence;
-    this.#head = superblock.head;
+    this.#head = this.#continues ? superblock.head : 1;
     if (superblock.start === 0) return 0;
     const log = { device: this.#device, length: this.#length, place: (index: number) => this.#place(index) };
     const found = scanLog(log, superblock.start, superblock.sequence);
     if (isErrno(found)) return found;
-    const written = replayLog(this.#device, found);
+    const { transactions, head } = found;
+    const written = replayLog(this.#device, transactions);
     if (written !== undefined) return written;
     const failed = this.#device.flush();
     if (failed !== undefined) return failed;
-    this.sequence += found.length + 1;
-    this.#head = 1;
-    return this.#writeSuperblock(0) ?? found.length;
+    this.sequence += transactions.length + 1;
+    this.#head = this.#continues ? head : 1;
+    return this.#writeSuperblock(0) ?? transactions.length;
   }
 }
 

@@ -23,13 +23,20 @@ export interface Log {
   place(index: number): number;
 }
 
+export interface FoundLog {
+  readonly transactions: readonly FoundTransaction[];
+  /** The log's block behind the last of them. */
+  readonly head: number;
+}
+
 /**
  * The log's committed transactions from block `start` on; the first has number `sequence`. Where a descriptor or a commit block is missing the log ends;
  * blocks between the two are only looked at when they are replayed (do_one_pass).
  */
-export function scanLog(log: Log, start: number, sequence: number): FoundTransaction[] | Errno {
-  const found: FoundTransaction[] = [];
+export function scanLog(log: Log, start: number, sequence: number): FoundLog | Errno {
+  const transactions: FoundTransaction[] = [];
   let at = start;
+  let head = start;
   const next = (): Ext4Record | Errno | undefined => {
     const record = readRecord(log.device, log.place(at));
     at = at + 1 === log.length ? 1 : at + 1;
@@ -41,7 +48,8 @@ export function scanLog(log: Log, start: number, sequence: number): FoundTransac
       const record = next();
       read += 1;
       if (isErrno(record)) return record;
-      if (record === undefined || !isLog(record) || record.sequence !== sequence + found.length) return found;
+      if (record === undefined || !isLog(record) || record.sequence !== sequence + transactions.length)
+        return { transactions, head };
       if (record.kind === "jbd2.commit") break;
       if (record.kind === "jbd2.revoke") transaction.revoked.push(...record.blocks);
       else {
@@ -50,9 +58,10 @@ export function scanLog(log: Log, start: number, sequence: number): FoundTransac
         read += record.blocks.length;
       }
     }
-    found.push(transaction);
+    transactions.push(transaction);
+    head = at;
   }
-  return found;
+  return { transactions, head };
 }
 
 function readTagged(

@@ -10,6 +10,7 @@ import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EROFS, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
+import { type Ext4Profile, k6_18 } from "../../core/kernel-profile.ts";
 import type { NameTable } from "../../core/names.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
@@ -61,6 +62,8 @@ export interface Ext4Environment {
   readonly privileged?: () => boolean;
   /** Give freed blocks up on the device (mount -o discard). Default: no. */
   readonly discard?: boolean;
+  /** Default: that of Linux 6.18. */
+  readonly profile?: Ext4Profile;
 }
 
 const NO_ORPHANS: readonly number[] = [];
@@ -119,7 +122,8 @@ export class Ext4State implements Metadata {
     this.geometry = geometry;
     this.environment = environment;
     this.journalRuns = journalRuns;
-    this.journal = new Journal(device, environment.clock, journalRuns);
+    const { clock, profile = k6_18.ext4 } = environment;
+    this.journal = new Journal(device, clock, journalRuns, profile.continuesLog);
     this.groups = new Groups(geometry, device, this.journal);
   }
 

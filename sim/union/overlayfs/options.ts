@@ -5,6 +5,7 @@
  * backslash after it in lowerdir, and from the comma in any value.
  */
 import { EINVAL, type Errno } from "../../core/errno.ts";
+import { k6_18, type OverlayProfile } from "../../core/kernel-profile.ts";
 
 type RedirectDir = "on" | "follow" | "off" | "nofollow";
 type Xino = "on" | "auto" | "off";
@@ -137,8 +138,14 @@ export function refuseOption(message: string): MountFailure {
   return { errno: EINVAL, message: `overlay: ${message}` };
 }
 
-/** @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off". */
-export function parseOptions(text: string): ParsedOptions | MountFailure {
+/** Options that each kernel knows. */
+const ALWAYS: ReadonlySet<string> = new Set(["lowerdir", "upperdir", "workdir", "default_permissions"]);
+
+/**
+ * @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off".
+ * @param profile - whose kernel reads it
+ */
+export function parseOptions(text: string, profile: OverlayProfile = k6_18.overlay): ParsedOptions | MountFailure {
   const draft: Draft = { ...DEFAULT_OPTIONS };
   const given = new Set<string>();
   const layers: DraftLayers = { lower: [], dataOnly: [] };
@@ -150,6 +157,7 @@ export function parseOptions(text: string): ParsedOptions | MountFailure {
     const key = equals < 0 ? part : part.slice(0, equals);
     const value = equals < 0 ? undefined : part.slice(equals + 1);
     given.add(key);
+    if (!ALWAYS.has(key) && !profile.options.has(key)) return refuseUnknown(part, key, profile);
     if (LAYER_OPTIONS.has(key) && value !== undefined) {
       if (key !== "lowerdir" && given.has("lowerdir")) return refuseOption("lowerdir+ and datadir+ cannot follow lowerdir");
       const failed = addLayers(layers, key, value);
@@ -168,6 +176,10 @@ export function parseOptions(text: string): ParsedOptions | MountFailure {
   return failed ?? { lower, dataOnly, upper, work, options: draft };
 }
 
+function refuseUnknown(part: string, key: string, { fsContext }: OverlayProfile): MountFailure {
+  return fsContext ? refuseOption(`Unknown parameter '${key}'`) : refuse(`unrecognized mount option "${part}" or missing value`);
+}
+
 const SWITCHES: ReadonlyMap<string, "index" | "metacopy" | "nfsExport"> = new Map([
   ["index", "index"],
   ["metacopy", "metacopy"],
@@ -184,20 +196,18 @@ const XINO: ReadonlySet<string> = new Set(["on", "off", "auto"]);
 const UUID: ReadonlySet<string> = new Set(["on", "off", "null", "auto"]);
 const VERITY: ReadonlySet<string> = new Set(["on", "off", "require"]);
 
-/** Sets one option. @returns EINVAL for an unknown one, a value that it does not know, and a value of one that has none. */
+/** Sets an option that the kernel knows. @returns EINVAL for a value that it does not know, and a value of one that has none. */
 function setOption(draft: Draft, key: string, value: string | undefined): MountFailure | undefined {
   const flag = FLAGS.get(key);
   if (flag !== undefined) {
     draft[flag] = true;
     return value === undefined ? undefined : refuseOption(`Unexpected value for '${key}'`);
   }
-  const known = setValue(draft, key, value);
-  if (known === undefined) return refuseOption(`Unknown parameter '${key}'`);
-  return known ? undefined : refuseOption(`Bad value for '${key}'`);
+  return setValue(draft, key, value) ? undefined : refuseOption(`Bad value for '${key}'`);
 }
 
-/** @returns false for a value that the option does not know; undefined for an option that nobody knows. */
-function setValue(draft: Draft, key: string, value = ""): boolean | undefined {
+/** @returns false for a value that the option does not know. */
+function setValue(draft: Draft, key: string, value = ""): boolean {
   const onOff = SWITCHES.get(key);
   if (onOff !== undefined) {
     draft[onOff] = value === "on";
@@ -217,7 +227,8 @@ function setValue(draft: Draft, key: string, value = ""): boolean | undefined {
     case "uuid":
       return UUID.has(value);
     default:
-      return undefined;
+      // An option of layers without a value.
+      return false;
   }
 }
 

@@ -3,8 +3,9 @@ import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
-import { seconds } from "../../sim/core/units.ts";
-import { FALLOC_FL_KEEP_SIZE, O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { MIB as MEBIBYTES, seconds } from "../../sim/core/units.ts";
+import { createHost } from "../../sim/host.ts";
+import { FALLOC_FL_KEEP_SIZE, O_CREAT, O_RDWR, type StatFs } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { contentOf, Ext4Host, everything, ext4Disk, MIB, put, value } from "./ext4-lab.ts";
 
@@ -171,4 +172,36 @@ test.each([true, false])("fallocate of more than there is fails, and keeps what 
   value(task.unlink("/f"));
   host.check();
   expect(host.fs.statfs().blocksFree).toBe(free + 81);
+});
+
+/** Writes 1 MiB where so much is free. @param refusals - how many allocations are refused meanwhile */
+function written({ free, refusals }: { free: number; refusals: number }): { answer: unknown; asked: number } {
+  const host = createHost();
+  host.task.mkdir("/m");
+  host.addDisk({ name: "vda", size: MEBIBYTES(64) });
+  expect(host.mkfs("ext4", "vda", "-m 0")).toBeUndefined();
+  expect(host.mount({ type: "ext4", source: "vda", target: "/m" })).toBeUndefined();
+  const { task, allocations } = host;
+  const rest = value(task.open("/m/rest", O_CREAT | O_RDWR)) as number;
+  const { blocksAvailable, blockSize } = value(task.statfs("/m")) as StatFs;
+  value(task.pwrite(rest, Content.zeros(blocksAvailable * blockSize - free), 0));
+  const fd = value(task.open("/m/file", O_CREAT | O_RDWR)) as number;
+  const before = allocations.count;
+  allocations.fail(1, refusals);
+  const answer = task.pwrite(fd, Content.pattern(1, MIB), 0);
+  host.check();
+  return { answer: isErrno(answer) ? answer.code : answer, asked: allocations.count - before };
+}
+
+test.each([
+  { free: 2 * MIB, refusals: 0, answer: MIB, asked: 1 },
+  // ext4_should_retry_alloc
+  { free: 2 * MIB, refusals: 1, answer: MIB, asked: 2 },
+  { free: 2 * MIB, refusals: 2, answer: "ENOSPC", asked: 2 },
+  { free: 40_960, refusals: 0, answer: 40_960, asked: 2 },
+  { free: 40_960, refusals: 1, answer: 40_960, asked: 2 },
+  { free: 0, refusals: 0, answer: "ENOSPC", asked: 2 },
+])("a write of 1 MiB with $free bytes free, refused $refusals times, asks once more and takes what there is", (row) => {
+  const { answer, asked } = row;
+  expect(written(row)).toEqual({ answer, asked });
 });

@@ -3,7 +3,7 @@ import { EFBIG, EIO, ENOSPC, EPERM, type Errno } from "../../core/errno.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { inodeHandle } from "../../vfs/filesystem.ts";
 import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
-import { canReserve, freeBlocks } from "./allocate.ts";
+import { canReserve, claimable, freeBlocks } from "./allocate.ts";
 import { FileData } from "./file-data.ts";
 import { FLAGS, IMMUTABLE_FLAG, sizeIn } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
@@ -127,15 +127,9 @@ function promiseGap(state: Ext4State, data: FileData, start: number, end: number
   return end;
 }
 
+/** How many of `count` blocks can be promised: asked for once more (ext4_should_retry_alloc), page by page up to the first that finds no room. */
 function mostReservable(state: Ext4State, count: number): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (canReserve(state, middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+  return canReserve(state, 0) ? Math.min(count, Math.max(0, claimable(state))) : 0;
 }
 
 /** The dirty pages of [start, end) are dropped: their promises end. */

@@ -1,6 +1,7 @@
 /**
  * Thrown when an engine meets a state that its own rules exclude: always a bug of this project, never an answer to a caller.
- * What a kernel would answer is an Errno value (errno.ts).
+ * What a kernel would answer is an Errno value (errno.ts). A check whose books its device does not give names that errno as its cause: of
+ * EIO, whoever made the device fail learns nothing.
  */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";

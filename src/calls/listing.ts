@@ -3,16 +3,14 @@
  */
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { newAttributes, O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { O_NONBLOCK, O_RDONLY, S_IFDIR, S_IFLNK } from "../../sim/vfs/filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE, NO_ATIME, NO_DUMP, SYNCHRONOUS } from "../../sim/vfs/inode-flags.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type CallTable, call, type MakeCall } from "./call.ts";
 import type { Json } from "./json.ts";
-import { bytesText, compareTexts, modeText, shown, typeName } from "./show.ts";
+import { compareTexts, shown, typeName } from "./show.ts";
 import { choiceOf, type Step, textOf } from "./step.ts";
-
-/** The most that one read(2) gives (kernel: MAX_RW_COUNT). */
-const READ_MAX = 0x7ffff000;
+import { join, type TreeRow, treeOf } from "./tree.ts";
 
 /**
  * Names and types. As the recorder does, folders and links are told by their entries, all else by lstat(2): its error is the call's, such
@@ -35,98 +33,15 @@ const readdir: MakeCall = (session, task, step) => {
   return rows.sort(([one], [other]) => compareTexts(one, other));
 };
 
-/** The whole content of an open file, from its position on. */
-function readToEnd(task: Task, fd: number): Content | Errno {
-  const parts: Content[] = [];
-  for (;;) {
-    const part = task.read(fd, READ_MAX);
-    if (isErrno(part)) return part;
-    if (part.length === 0) return Content.concat(parts);
-    parts.push(part);
-  }
-}
-
-/** The whole content of the file at a path. */
-function readWhole(task: Task, path: string): Content | Errno {
-  const fd = task.open(path, O_RDONLY);
-  if (isErrno(fd)) return fd;
-  const content = readToEnd(task, fd);
-  task.close(fd);
-  return content;
-}
-
-/** What a tree's row shows of a file or link besides its attributes. */
-function contentOf(task: Task, path: string, type: number): Json | Errno {
-  if (type === S_IFLNK) return task.readlink(path);
-  if (type !== S_IFREG) return null;
-  const content = readWhole(task, path);
-  return isErrno(content) ? content : shown(content);
-}
-
-function userAttributes(task: Task, path: string): Record<string, Json> | Errno {
-  const names = task.llistxattr(path);
-  if (isErrno(names)) return names;
-  const out: Record<string, Json> = {};
-  for (const name of names.filter((one) => one.startsWith("user."))) {
-    const value = task.lgetxattr(path, name);
-    if (isErrno(value)) return value;
-    out[name] = bytesText(value);
-  }
-  return out;
-}
-
-type Row = readonly [path: string, ...Json[]];
-
-function rowOf(task: Task, path: string): Row | Errno {
-  const of = task.lstat(path, newAttributes());
-  if (isErrno(of)) return of;
-  const type = of.mode & S_IFMT;
-  const content = contentOf(task, path, type);
-  if (isErrno(content)) return content;
-  const attributes = userAttributes(task, path);
-  if (isErrno(attributes)) return attributes;
-  const nlink = type === S_IFDIR ? null : of.nlink;
-  return [path, typeName(type), modeText(of.mode), of.uid, of.gid, nlink, content, attributes];
-}
-
-/** Joins a folder and a name as os.path.join does. */
-function join(folder: string, name: string): string {
-  return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
-}
-
-/** Whether os.walk takes an entry for a folder: also a link that leads to one. */
-function leadsToFolder(task: Task, path: string, type: number): boolean {
-  if (type !== S_IFLNK) return type === S_IFDIR;
-  const of = task.stat(path, newAttributes());
-  return !isErrno(of) && (of.mode & S_IFMT) === S_IFDIR;
-}
-
-/** Every row below `folder`; a folder that cannot be listed has none, as with os.walk. Of several errors the first is told: folders come first. */
-function treeRows(task: Task, folder: string, rows: Row[]): Errno | undefined {
-  const entries = task.readdir(folder);
-  if (isErrno(entries)) return undefined;
-  const isFolder = entries.map(({ name, type }) => leadsToFolder(task, join(folder, name), type & S_IFMT));
-  for (const first of [true, false]) {
-    for (const [at, { name }] of entries.entries()) {
-      if (isFolder[at] !== first) continue;
-      const row = rowOf(task, join(folder, name));
-      if (isErrno(row)) return row;
-      rows.push(row);
-    }
-  }
-  for (const { name, type } of entries) {
-    if ((type & S_IFMT) !== S_IFDIR) continue;
-    const failed = treeRows(task, join(folder, name), rows);
-    if (failed !== undefined) return failed;
-  }
-  return undefined;
-}
-
 const tree: MakeCall = (_, task, step) => {
-  const rows: Row[] = [];
-  const failed = treeRows(task, step["path"] === undefined ? "/" : textOf(step, "path"), rows);
-  return failed ?? rows.sort(([one], [other]) => compareTexts(one, other));
+  const rows = treeOf(task, step["path"] === undefined ? "/" : textOf(step, "path"));
+  return isErrno(rows) ? rows : rows.map(toldRow);
 };
+
+/** A tree's row as the traces have it. */
+function toldRow({ path, type, mode, uid, gid, nlink, content, attributes }: TreeRow): Json {
+  return [path, type, mode, uid, gid, nlink, content instanceof Content ? shown(content) : content, attributes];
+}
 
 /** Sets a flag with both ioctls of chattr(1). */
 function setNoatime(task: Task, fd: number): Errno | undefined {

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
 import { ENOSPC } from "../../sim/core/errno.ts";
 import { Task } from "../../sim/vfs/task.ts";
 import { faults } from "../../src/cli/faults.ts";
@@ -59,6 +60,49 @@ describe.each(SCENARIO.drivers.map(({ id }) => id))("on %s", (id) => {
       if (text.includes("power_cut")) expect(result.looked).toBeGreaterThan(result.cases);
     }
   });
+});
+
+describe("a file of 96 MiB that a step syncs", () => {
+  const big = TEXT.replace("text: text } }", "size: 96MiB, content: random } }");
+  const scenario = loadScenario(big.replace("echo more >> /d/f", "echo more >> /d/g"), "durable.yaml");
+
+  test.each(["overlay2", "btrfs", "zfs"])("is looked for by what describes it: nobody hashes its bytes, on %s", (id) => {
+    const { sha256 } = Content.prototype;
+    Content.prototype.sha256 = () => {
+      throw new Error("a digest was asked for");
+    };
+    try {
+      const result = new FaultRuns(scenario, id, { most: 2 }).under(parsePlan("{ fail: write, times: 1 }", "--fault"));
+      expect(result).toMatchObject({ violations: [] });
+      expect(typeof result === "string" ? 0 : result.looked).toBeGreaterThan(0);
+    } finally {
+      Content.prototype.sha256 = sha256;
+    }
+  });
+
+  test("is told by its digest where it is not there", () => {
+    const result = withoutFsync(() =>
+      new FaultRuns(scenario, "overlay2", { most: 4 }).under(parsePlan("{ power_cut: write, keep: none }", "--fault")),
+    );
+    expect(typeof result === "string" ? [] : result.violations.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^container c: promised by step 3: \/d\/f is null, not \["file",.*"sha256":"[0-9a-f]{64}"/),
+    );
+  });
+});
+
+test("faults that are counted from the build on promise nothing, so that no machine runs to be looked at", () => {
+  let machines = 0;
+  const runs = new FaultRuns(SCENARIO, "vfs", {
+    most: 1,
+    makeWorld: (...of) => {
+      machines += 1;
+      return makeWorld(...of);
+    },
+  });
+  expect(runs.under(parsePlan("{ fail: allocation, times: 1, from: build }", "--fault"))).toMatchObject({ cases: 1 });
+  expect(machines).toBe(2);
+  expect(runs.under(parsePlan("{ fail: allocation, times: 1 }", "--fault"))).toMatchObject({ cases: 1 });
+  expect(machines).toBe(4);
 });
 
 describe("an fsync that does nothing", () => {

@@ -216,8 +216,10 @@ export function checkPool(pool: Pool): void {
       allocated += dva.size;
     }
   };
-  assert(pool.meta.load(() => undefined, count) === undefined, `pool ${pool.name}: its meta object set cannot be read`);
-  assert(visitDatasets(pool, count) === undefined, `pool ${pool.name}: a dataset cannot be read`);
+  const unread = pool.meta.load(() => undefined, count);
+  if (unread !== undefined) throw new InvariantError(`pool ${pool.name}: its meta object set cannot be read`, { cause: unread });
+  const lost = visitDatasets(pool, count);
+  if (lost !== undefined) throw new InvariantError(`pool ${pool.name}: a dataset cannot be read`, { cause: lost });
   const { space } = pool.store;
   const known = space.allocated - space.deferredBytes - pool.store.logBytes;
   assert(allocated === known, `pool ${pool.name}: ${known} bytes are allocated, ${allocated} are reachable`);

@@ -1,5 +1,5 @@
 /** The invariants of a mounted xfs: what xfs_repair -n would look at, over what is in memory. */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { enter } from "./directories.ts";
@@ -51,7 +51,8 @@ function checkGroup(state: XfsState, group: Group): void {
     if (number > 0) withSpare += 1;
     for (let at = 0; at < CHUNK_INODES; at++) {
       const ino = base + first + at;
-      assert((state.reach(ino) ?? state.reachBody(ino)) === undefined, `inode ${ino} cannot be read`);
+      const unread = state.reach(ino) ?? state.reachBody(ino);
+      if (unread !== undefined) throw new InvariantError(`inode ${ino} cannot be read`, { cause: unread });
       const isFree = (((at < 32 ? low : high) >>> (at & 31)) & 1) === 1;
       const isUsed = state.word(ino, MODE) !== 0;
       assert(isFree !== isUsed, `inode ${ino} is ${isUsed ? "used and free" : "neither used nor free"}`);
@@ -66,7 +67,8 @@ function reach(state: XfsState): Map<number, number> {
   const names = new Map<number, number>();
   const open = [rootInode(state.geometry)];
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
-    assert(enter(state, directory) === undefined, `directory ${directory} cannot be read`);
+    const unread = enter(state, directory);
+    if (unread !== undefined) throw new InvariantError(`directory ${directory} cannot be read`, { cause: unread });
     const data = state.directory(directory);
     checkDirectory(state, directory, data);
     let below = 0;
@@ -128,7 +130,7 @@ function checkDirectory(state: XfsState, directory: number, data: DirectoryData)
 function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void {
   let promised = 0;
   const chained = unlinkedInodes(state);
-  assert(!isErrno(chained), "an inode without names cannot be read");
+  if (isErrno(chained)) throw new InvariantError("an inode without names cannot be read", { cause: chained });
   const unlinked = new Set(chained);
   const used = new Map<number, number>();
   state.visitInodes((ino) => {

@@ -75,12 +75,13 @@ function restarted(world: World, image: Disk, choice: KeptWrites["choice"], cont
 function lost({ sound, recorded, count, shown }: Cut): { readonly finding: Finding | undefined; readonly looked: number } {
   const within = recorded.commands.findIndex((after) => after >= count);
   const at = within < 0 ? recorded.commands.length - 1 : within;
+  const { states: shownThen, promises: promised } = sound.looks();
   let looked = 0;
   for (const name of sound.containers) {
-    const promises = (sound.promises.get(name) ?? []).filter(({ from }) => (recorded.commands[from] ?? 0) <= count);
+    const promises = (promised.get(name) ?? []).filter(({ from }) => (recorded.commands[from] ?? 0) <= count);
     looked += promises.length;
     const rows = shown.get(name);
-    const states = sound.states.slice(0, at + 1).map((state) => state.get(name));
+    const states = shownThen.slice(0, at + 1).map((state) => state.get(name));
     const broken = rows === undefined ? "its tree cannot be shown" : firstBroken(promises, rows, states);
     if (broken !== undefined) return { finding: { severity: "lost", message: `container ${name}: ${broken}` }, looked };
   }

@@ -1,7 +1,8 @@
 /**
  * What is wrong with a run under a fault, worst first: an engine that broke, a promise that is not kept, an error that nothing declares.
  */
-import { Errno } from "../../../sim/core/errno.ts";
+import { InvariantError } from "../../../sim/core/assert.ts";
+import { EIO, Errno } from "../../../sim/core/errno.ts";
 import type { PlannedFault } from "../../scenario/faults.ts";
 import type { DriverRun } from "../../scenario/run.ts";
 import { guarded } from "../world.ts";
@@ -76,6 +77,18 @@ export function findingOf(work: () => Finding | undefined): Finding | undefined 
     return undefined;
   });
   return broke === undefined ? found : { severity: "broken", message: broke };
+}
+
+/** The same where something fails: an engine whose books cannot be read any more (a pool that is suspended) says nothing of them. */
+export function findingUnderFault(work: () => Finding | undefined): Finding | undefined {
+  return findingOf(() => {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof InvariantError && error.cause === EIO) return undefined;
+      throw error;
+    }
+  });
 }
 
 /** Of so many every how many are chosen. @param most - 0: all */

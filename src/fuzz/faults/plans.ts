@@ -15,7 +15,7 @@ import { makeWorld } from "../../scenario/machine.ts";
 import type { Scenario } from "../../scenario/scenario.ts";
 import { type MakeWorld, type World, WorldFailure } from "../../scenario/world.ts";
 import { cutEverywhere } from "./cuts.ts";
-import { type Finding, findingOf, type PlanResult, strideOf, undeclared, type Violation } from "./judge.ts";
+import { type Finding, findingOf, findingUnderFault, type PlanResult, strideOf, undeclared, type Violation } from "./judge.ts";
 import { firstBroken } from "./promises.ts";
 import { runOnce, type Sound, type Subject, shownOn, soundRun } from "./sound.ts";
 
@@ -117,7 +117,7 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
   let stopped = false;
   let struckAt = Number.POSITIVE_INFINITY;
   let looked = 0;
-  const finding = findingOf(() => {
+  const finding = findingUnderFault(() => {
     const ran = runOnce(subject, {
       fault,
       onStep: (step, world) => {
@@ -131,7 +131,7 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
     if (!struck(machine)) return { severity: "undeclared", message: `the ${fault.what} was not asked for again` };
     const wrong = undeclared(sound.run, ran.run);
     if (wrong !== undefined) return wrong;
-    machine.check();
+    // A run ends with a look at every book: the next one is of the machine that was mended.
     machine.allocations.heal();
     machine.device?.heal();
     machine.sync();
@@ -141,12 +141,7 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
     looked = kept.looked;
     return kept.finding;
   });
-  return { finding: finding !== undefined && isUnreadable(finding) ? undefined : finding, stopped, looked };
-}
-
-/** An engine whose books lie on what cannot be read any more (a pool that is suspended, a thin pool that failed) says nothing of them. */
-function isUnreadable({ severity, message }: Finding): boolean {
-  return severity === "broken" && message.includes("cannot be read");
+  return { finding, stopped, looked };
 }
 
 interface Struck {
@@ -167,8 +162,9 @@ function lostPromise({ sound, machine, struckAt }: Struck): Pick<Failed, "findin
     return { finding: { severity: "lost", message }, looked };
   }
   const shown = shownOn(again, sound.containers);
+  const { states, promises: promised } = sound.looks();
   for (const name of sound.containers) {
-    const promises = (sound.promises.get(name) ?? []).filter(({ from }) => from < struckAt);
+    const promises = (promised.get(name) ?? []).filter(({ from }) => from < struckAt);
     const rows = shown.get(name);
     if (rows === undefined) {
       if (again.needsRepair()) continue;
@@ -176,7 +172,7 @@ function lostPromise({ sound, machine, struckAt }: Struck): Pick<Failed, "findin
     }
     looked += promises.length;
     // The calls behind the fault may have been refused, or not.
-    const broken = firstBroken(promises, rows, [...sound.states.map((state) => state.get(name)), last.get(name)]);
+    const broken = firstBroken(promises, rows, [...states.map((state) => state.get(name)), last.get(name)]);
     if (broken !== undefined) return { finding: { severity: "lost", message: `container ${name}: ${broken}` }, looked };
   }
   again.check();

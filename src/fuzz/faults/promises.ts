@@ -5,15 +5,18 @@
  * since then is allowed, and none before it. fsync of a file promises its row and content; fdatasync its content; of a directory, which names
  * are in it; sync everything.
  */
-import { isList, type Json, sameJson } from "../../calls/json.ts";
-import { perform } from "../../calls/perform.ts";
+import { Content } from "../../../sim/core/content.ts";
+import { isErrno } from "../../../sim/core/errno.ts";
+import type { Json } from "../../calls/json.ts";
 import type { CallSession } from "../../calls/session.ts";
+import { shown } from "../../calls/show.ts";
 import type { Step } from "../../calls/step.ts";
+import { type TreeRow, treeOf } from "../../calls/tree.ts";
 import { isDriverError } from "../../drivers/driver.ts";
 import type { Lab } from "../../layers/lab.ts";
 
-/** What a tree shows: a row of its listing by each path. */
-export type Rows = ReadonlyMap<string, readonly Json[]>;
+/** What a tree shows: a row of its listing by each path. Content is told from content by its runs: nobody hashes what a run wrote. */
+export type Rows = ReadonlyMap<string, TreeRow>;
 
 /** A promise: of the step at `from`, about a path. */
 export interface Promised {
@@ -21,6 +24,9 @@ export interface Promised {
   readonly path: string;
   readonly what: "row" | "content" | "names";
 }
+
+/** A tree does not list its root, which is there. */
+const ROOT: TreeRow = { path: "/", type: "dir", mode: "", uid: 0, gid: 0, nlink: null, content: null, attributes: {} };
 
 /** Everything that a tree shows, by path; undefined where it cannot be shown. */
 export function rowsOf(lab: Lab, name: string): Rows | undefined {
@@ -30,11 +36,8 @@ export function rowsOf(lab: Lab, name: string): Rows | undefined {
 
 /** Everything that a process sees below its root, by path; undefined where it cannot be shown. */
 export function rowsIn(session: CallSession): Rows | undefined {
-  const told = perform(session, { call: "tree" });
-  if (!("value" in told) || !isList(told.value)) return undefined;
-  const rows = new Map<string, readonly Json[]>([["/", ["/", "dir"]]]);
-  for (const row of told.value) if (isList(row)) rows.set(String(row[0]), row);
-  return rows;
+  const listed = treeOf(session.task, "/");
+  return isErrno(listed) ? undefined : new Map([ROOT, ...listed].map((row) => [row.path, row]));
 }
 
 /** Calls after which a path may show another file than before. */
@@ -67,13 +70,13 @@ export function promisesOf(
     if (from < begin) continue;
     const rows = states[from];
     if (call === "sync") {
-      for (const [at, row] of rows ?? []) promised.push({ from, path: at, what: row[1] === "dir" ? "names" : "row" });
+      for (const [at, row] of rows ?? []) promised.push({ from, path: at, what: row.type === "dir" ? "names" : "row" });
     } else if ((call === "fsync" || call === "fdatasync") && typeof fd === "string") {
       const at = paths.get(fd) ?? "";
       const row = rows?.get(at);
       // Where a symbolic link leads is another path's affair.
-      if (row === undefined || row[1] === "symlink") continue;
-      promised.push({ from, path: at, what: row[1] === "dir" ? "names" : call === "fsync" ? "row" : "content" });
+      if (row === undefined || row.type === "symlink") continue;
+      promised.push({ from, path: at, what: row.type === "dir" ? "names" : call === "fsync" ? "row" : "content" });
     }
   }
   return promised;
@@ -84,10 +87,30 @@ function namesIn(rows: Rows, directory: string): string[] {
   return [...rows.keys()].filter((path) => path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/"));
 }
 
-/** Type, mode, owners, content and attributes: without the count of links, of which nothing is promised. */
-function promisedPart(row: readonly Json[] | undefined, what: Promised["what"]): Json {
-  if (row === undefined) return null;
-  return what === "content" ? [row[1] ?? null, row[6] ?? null] : row.filter((_, index) => index !== 0 && index !== 5);
+function sameContent(one: TreeRow["content"], other: TreeRow["content"]): boolean {
+  return one instanceof Content && other instanceof Content ? one.equals(other) : one === other;
+}
+
+function sameAttributes(one: TreeRow["attributes"], other: TreeRow["attributes"]): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}
+
+/** Whether two rows are alike in what a promise is about: type and content, or mode, owners and attributes too. Of the count of links nothing is promised. */
+function keeps(promised: TreeRow | undefined, found: TreeRow | undefined, what: Promised["what"]): boolean {
+  if (promised === undefined || found === undefined) return promised === found;
+  if (promised.type !== found.type || !sameContent(promised.content, found.content)) return false;
+  if (what === "content") return true;
+  const { mode, uid, gid, attributes } = promised;
+  return mode === found.mode && uid === found.uid && gid === found.gid && sameAttributes(attributes, found.attributes);
+}
+
+/** What is promised of a row, as a message tells it. */
+function promisedText(row: TreeRow | undefined, what: Promised["what"]): string {
+  if (row === undefined) return "null";
+  const content: Json = row.content instanceof Content ? shown(row.content) : row.content;
+  const part = what === "content" ? [row.type, content] : [row.type, row.mode, row.uid, row.gid, content, row.attributes];
+  return JSON.stringify(part);
 }
 
 /** Why a promise is broken. @param states - what was shown from the promise up to the step that was cut. */
@@ -100,12 +123,13 @@ function brokenPromise(promise: Promised, found: Rows, states: readonly Rows[]):
     const lost = always.find((name) => !found.has(name));
     return lost === undefined ? undefined : `${lost} is gone`;
   }
-  const here = promisedPart(found.get(path), what);
-  if (states.some((rows) => sameJson(promisedPart(rows.get(path), what), here))) return undefined;
-  const written = new Set(states.map((rows) => JSON.stringify(rows.get(path)?.[6] ?? null))).size > 1;
+  const here = found.get(path);
+  if (states.some((rows) => keeps(rows.get(path), here, what))) return undefined;
+  const before = states[0]?.get(path);
+  const written = states.some((rows) => !sameContent(rows.get(path)?.content ?? null, before?.content ?? null));
   // While it was being written anything between may be there; a name that was never taken away is.
-  if (written && found.has(path)) return undefined;
-  return `${path} is ${JSON.stringify(here)}, not ${JSON.stringify(promisedPart(states[0]?.get(path), what))}`;
+  if (written && here !== undefined) return undefined;
+  return `${path} is ${promisedText(here, what)}, not ${promisedText(before, what)}`;
 }
 
 /** The first of some promises that is broken. @param states - what each step showed, up to the last that was made. */

@@ -68,16 +68,22 @@ export function shownOn(world: World, containers: readonly string[]): Shown {
   );
 }
 
-export interface Sound {
-  readonly run: DriverRun;
-  /** The containers that are there from the first step to the last. */
-  readonly containers: readonly string[];
+/** What a sound run's containers show, and what its steps promise of that. */
+export interface Looks {
   /** What they show before the first step, and after each: the state of step `n` is at `n + 1`. */
   readonly states: readonly Shown[];
   /** What is promised of each, counted as the states are. */
   readonly promises: ReadonlyMap<string, readonly Promised[]>;
+}
+
+export interface Sound {
+  readonly run: DriverRun;
+  /** The containers that are there from the first step to the last. */
+  readonly containers: readonly string[];
   /** What the machine was asked for from each phase on: allocations, and commands of its disk. */
   readonly asked: ReadonlyMap<Phase, Readonly<Record<string, number>>>;
+  /** Runs the subject once more at its first call: a look at its trees would change what its disk is asked for. */
+  looks(): Looks;
 }
 
 function countsOf({ allocations, disk }: World): Record<string, number> {
@@ -85,7 +91,7 @@ function countsOf({ allocations, disk }: World): Record<string, number> {
   return { allocation: allocations.count, read: reads, write: writes, flush: flushes, discard: discards };
 }
 
-/** Runs a subject twice: a look at its trees would change what its disk is asked for. */
+/** Runs a subject without a fault. */
 export function soundRun(subject: Subject): Sound | string {
   const before = new Map<Phase, Record<string, number>>();
   const plain = runOnce(subject, { onPhase: (phase, world) => void before.set(phase, countsOf(world)) });
@@ -100,13 +106,26 @@ export function soundRun(subject: Subject): Sound | string {
   const { steps } = subject.scenario;
   const removed = steps.flatMap(({ operation }) => (operation.kind === "remove" ? [operation.name] : []));
   const containers = subject.scenario.containers.map(({ name }) => name).filter((name) => !removed.includes(name));
+  let looks: Looks | undefined;
+  return {
+    run: plain.run,
+    containers,
+    asked,
+    looks: () => {
+      looks ??= looksOf(subject, plain.run, containers);
+      return looks;
+    },
+  };
+}
+
+function looksOf(subject: Subject, plain: DriverRun, containers: readonly string[]): Looks {
   const states: Shown[] = [];
   const look = (world: World): void => void states.push(shownOn(world, containers));
   runOnce(subject, { onPhase: (phase, world) => phase === "steps" && look(world), onStep: (_, world) => look(world) });
-  const failed = (step: number): boolean => step > 0 && "errno" in (plain.run.steps[step - 1]?.answer ?? { errno: "" });
+  const failed = (step: number): boolean => step > 0 && "errno" in (plain.steps[step - 1]?.answer ?? { errno: "" });
   const promises = new Map(
     containers.map((name) => {
-      const told: Step[] = [SYNC, ...steps.map((step) => promisingStep(step, name))];
+      const told: Step[] = [SYNC, ...subject.scenario.steps.map((step) => promisingStep(step, name))];
       return [
         name,
         promisesOf(
@@ -118,7 +137,7 @@ export function soundRun(subject: Subject): Sound | string {
       ];
     }),
   );
-  return { run: plain.run, containers, states, promises, asked };
+  return { states, promises };
 }
 
 const SYNC: Step = { call: "sync" };

@@ -2,10 +2,10 @@
 import { EINVAL, EROFS, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp } from "../../core/units.ts";
 import { zeroBehindEnd } from "./file-end.ts";
-import { dropExtents, endOf, extentsIn, putExtent } from "./file-extents.ts";
+import { dropExtents, endOf, extentsIn, putExtent, visitExtents } from "./file-extents.ts";
 import { flushRange, type InodeState } from "./inode-state.ts";
 import { dirty, stamp } from "./inodes.ts";
-import type { DiskExtent } from "./items.ts";
+import type { DiskExtent, InlineExtent } from "./items.ts";
 import { NODATASUM_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
@@ -60,14 +60,14 @@ function share(
   how: { count: number; span: number; same: boolean },
 ): Errno | undefined {
   const { inode } = target;
-  const { events } = state.environment;
   const from = source.offset;
   const to = source.offset + how.span;
   const shift = target.offset - source.offset;
   const parts = extentsIn(source.inode, from, to);
   inode.log.reflinkedIn = state.generation;
   inode.log.needsFullSync = true;
-  const inline = parts.find(({ extent }) => extent.kind === "inline");
+  const inline = parts.map(({ extent }) => extent).find((extent): extent is InlineExtent => extent.kind === "inline");
+  const asItem = inline !== undefined && takesItem(target, inline.length);
   inode.mapping?.punch(target.offset, how.span);
   undelay(state, inode, target.offset, target.offset + how.span);
   dropExtents(state, inode, target.offset, target.offset + how.span);
@@ -77,30 +77,61 @@ function share(
     const start = Math.max(at, from);
     const end = Math.min(endOf(placed), to);
     const part: DiskExtent = { ...extent, offset: extent.offset + start - at, length: end - start };
-    putExtent(inode, start + shift, part);
-    inode.bytes += end - start;
-    const reference = { start: extent.start, object: inode.ino, offset: start + shift - part.offset };
-    state.references.changeData(inode.subvolume.id, reference, 1);
-    if (events.listening)
-      events.emit({
-        op: "extentShare",
-        filesystem: state.label,
-        inode: inode.ino,
-        block: (extent.start + part.offset) / SECTOR_SIZE,
-        blocks: part.length / SECTOR_SIZE,
-      });
+    takeShared(state, inode, start + shift, part);
   }
-  // What lies in an item is no extent to share: it is copied.
-  if (inline !== undefined && inline.extent.kind === "inline") {
-    const refused = promiseRange(state, inode, target.offset, target.offset + inline.extent.length);
-    const failed =
-      refused ??
-      writePromised(state, inode, { offset: target.offset, content: inline.extent.content }, Math.max(inode.size, target.offset));
-    if (failed !== undefined) return failed;
-  }
+  const refused = inline === undefined ? undefined : copyInline(state, target, inline, asItem);
+  if (refused !== undefined) return refused;
   inode.size = Math.max(inode.size, target.offset + how.count);
   if (inode.delayed === undefined) inode.diskSize = inode.size;
   if (how.same) dirty(state, inode);
   else stamp(state, inode, true);
-  return undefined;
+  if (inline === undefined || asItem) return undefined;
+  // What was copied into a page is written before it is forgotten with all others of the range (btrfs_clone_files).
+  const unwritten = flushRange(inode, target.offset, how.span);
+  if (unwritten === undefined) inode.mapping?.punch(target.offset, how.span);
+  return unwritten;
+}
+
+/** Gives a file a part of an extent that others have too. */
+function takeShared(state: BtrfsState, inode: InodeState, at: number, part: DiskExtent): void {
+  putExtent(inode, at, part);
+  inode.bytes += part.length;
+  const reference = { start: part.start, object: inode.ino, offset: at - part.offset };
+  state.references.changeData(inode.subvolume.id, reference, 1);
+  const { events } = state.environment;
+  if (!events.listening) return;
+  events.emit({
+    op: "extentShare",
+    filesystem: state.label,
+    inode: inode.ino,
+    block: (part.start + part.offset) / SECTOR_SIZE,
+    blocks: part.length / SECTOR_SIZE,
+  });
+}
+
+/**
+ * Whether an inline extent is copied as the item that it is: to the beginning of a file that is no longer, and that has nothing, or an inline extent too
+ * (clone_copy_inline_extent).
+ */
+function takesItem({ inode, offset }: FileRange, length: number): boolean {
+  if (offset > 0 || inode.size > length) return false;
+  let takes = true;
+  visitExtents(inode, 0, Number.MAX_SAFE_INTEGER, ({ extent }) => {
+    takes = extent.kind === "inline";
+    return true;
+  });
+  return takes;
+}
+
+/** What lies in an item is no extent to share: it is copied, into an item or a page of the file. */
+function copyInline(state: BtrfsState, { inode, offset }: FileRange, extent: InlineExtent, asItem: boolean): Errno | undefined {
+  if (asItem) {
+    putExtent(inode, 0, extent);
+    inode.bytes += extent.length;
+    return undefined;
+  }
+  return (
+    promiseRange(state, inode, offset, offset + extent.length) ??
+    writePromised(state, inode, { offset, content: extent.content }, Math.max(inode.size, offset))
+  );
 }

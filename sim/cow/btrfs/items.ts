@@ -53,7 +53,7 @@ export interface XattrEntry {
 /** Data of a file from its key's offset on. */
 export type FileExtent = InlineExtent | DiskExtent;
 
-interface InlineExtent {
+export interface InlineExtent {
   readonly kind: "inline";
   /** The transaction in which the item last changed. */
   readonly generation: number;

@@ -107,6 +107,9 @@ const OVERLAY_OPTIONS: Readonly<Record<string, string>> = {
   verity: "6.6",
   "lowerdir+": "6.8",
   "datadir+": "6.8",
+  override_creds: "6.15",
+  nooverride_creds: "6.15",
+  fsync: "6.18",
 };
 
 // limitsReserve: recorded on 6.18, and not so in the source of 6.9; from when on between them is not known.

@@ -3,16 +3,13 @@
  */
 import { isErrno } from "../core/errno.ts";
 import { mountOverlayPaths } from "../union/overlayfs/mount.ts";
-import { parseOptions } from "../union/overlayfs/options.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
 function mountOverlay(host: HostParts, request: MountRequest, data: string): FileSystem | MountFailure {
-  const parsed = parseOptions(data, host.kernel.overlay);
-  if ("errno" in parsed) return parsed;
   const { names, clock, events, views, inUse } = host;
   const parts = { names, clock, events, views, inUse, profile: host.kernel, newDevice: () => host.anonymousNumber() };
-  return mountOverlayPaths(parts, parsed, (path) => {
+  return mountOverlayPaths(parts, data, (path) => {
     const place = host.resolve(path, request.directory ?? "/");
     return isErrno(place) ? place : { fs: place.mount.fs, inode: place.inode, readOnly: place.mount.readOnly };
   });

@@ -25,7 +25,7 @@ describe("the kernel of a release", () => {
 
   test("knows the options that had come by then", () => {
     expect([...(kernelProfile("4.14")?.overlay.options ?? [])]).toEqual(["redirect_dir", "index"]);
-    expect(k6_18.overlay.options.size).toBe(11);
+    expect([...k6_18.overlay.options]).toContain("fsync");
   });
 
   test.each(["3.18", "4.21", "5.20", "6.19", "7.0", "6", "6.05", "6.18.44", ""])("is not made for %j", (version) => {

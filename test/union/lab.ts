@@ -4,7 +4,7 @@
 import { Clock } from "../../sim/core/clock.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { EventStream } from "../../sim/core/events.ts";
-import type { KernelProfile } from "../../sim/core/kernel-profile.ts";
+import { type KernelProfile, k6_18 } from "../../sim/core/kernel-profile.ts";
 import { NameTable } from "../../sim/core/names.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
 import { Tmpfs } from "../../sim/fs/tmpfs.ts";
@@ -51,7 +51,7 @@ export class UnionLab implements OverlayHost {
     this.cache = new PageCache(this.clock, this.events, { memoryPages: MEMORY_PAGES });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
     this.backing = new Tmpfs(this, { device: deviceNumber(0, 1), mode: 0o755 });
-    const parsed = parseOptions(`lowerdir=l,upperdir=u,workdir=w,${mountOptions}`);
+    const parsed = parseOptions(`lowerdir=l,upperdir=u,workdir=w,${mountOptions}`, (profile ?? k6_18).overlay, (path) => path);
     if (!("lower" in parsed)) throw new Error(parsed.message);
     this.options = parsed.options;
     if (profile !== undefined) this.profile = profile;

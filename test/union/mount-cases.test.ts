@@ -4,7 +4,7 @@
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { type KernelProfile, kernelProfile } from "../../sim/core/kernel-profile.ts";
+import { type KernelProfile, k6_18, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { DEFAULT_OPTIONS, type OverlayOptions, parseOptions } from "../../sim/union/overlayfs/options.ts";
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
@@ -130,12 +130,16 @@ test.each<readonly [string, Partial<OverlayOptions>]>([
   ["verity=require", { verity: "require" }],
   ["verity=off", {}],
   ["uuid=on,uuid=off,uuid=null,uuid=auto", {}],
-  ["volatile", { volatile: true }],
+  ["volatile", { fsync: "volatile" }],
+  ["fsync=volatile,fsync=auto", {}],
+  ["volatile,fsync=strict", { fsync: "strict" }],
+  ["fsync=volatile", { fsync: "volatile" }],
+  ["override_creds,nooverride_creds", {}],
   ["userxattr", { userxattr: true, redirectDir: "nofollow" }],
   ["default_permissions", { defaultPermissions: true }],
 ])("%s sets what it says, and nothing else", (words, options) => {
   const given = `lowerdir=/l\\:1:/l2::/d,upperdir=/u\\,1,workdir=/w,${words}`;
-  expect(parseOptions(given)).toEqual({
+  expect(parseOptions(given, k6_18.overlay, (path) => path)).toEqual({
     lower: ["/l:1", "/l2"],
     dataOnly: ["/d"],
     upper: "/u,1",
@@ -152,7 +156,7 @@ test("without a word redirects are followed and not made, and nothing is on (ask
     nfsExport: false,
     verity: "off",
     xino: "off",
-    volatile: false,
+    fsync: "auto",
     userxattr: false,
     defaultPermissions: false,
   });
@@ -175,6 +179,17 @@ test.each([
   ],
   ["lowerdir=/l::/l2:/u", "overlayfs: regular lower layers cannot follow data lower layers"],
   ["lowerdir=/l:/none", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir=/none,index=bad", "overlayfs: failed to resolve '/none': -2"],
+  ["index=bad,lowerdir=/none", "overlay: Bad value for 'index'"],
+  ["lowerdir=/none,lowerdir=/l,upperdir=/u,workdir=/w", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir=/l,lowerdir+=/none,upperdir=/u,workdir=/w", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir+=/l:/l2,upperdir=/u,workdir=/w", "overlayfs: failed to resolve '/l:/l2': -2"],
+  ["lowerdir=/l::/l2:/none", "overlayfs: regular lower layers cannot follow data lower layers"],
+  ["lowerdir=/none::/l2:/u", "overlayfs: failed to resolve '/none': -2"],
+  ["lowerdir=/l:/l2,lowerdir=", "overlayfs: missing 'lowerdir'"],
+  ["lowerdir=/l,upperdir=,workdir=/w", "overlay: Bad value for 'upperdir'"],
+  ["lowerdir=/l,upperdir=/u,workdir", "overlay: Bad value for 'workdir'"],
+  ["lowerdir+=", "overlay: Bad value for 'lowerdir+'"],
   ["lowerdir=/l,upperdir=/u,workdir=/none", "overlayfs: failed to resolve '/none': -2"],
   ["lowerdir=/l,upperdir=/u,workdir=/u/w", "overlayfs: workdir and upperdir must be separate subtrees"],
   ["lowerdir=/l,upperdir=/u,workdir=/ro", "overlay: filesystem on /ro is read-only"],
@@ -182,6 +197,10 @@ test.each([
   ["lowerdir=/l,upperdir=/u,workdir=/other", "overlayfs: workdir and upperdir must reside under the same mount"],
   ["lowerdir=/l:/l,upperdir=/u,workdir=/w", "overlayfs: conflicting lowerdir path"],
   ["lowerdir=/l:/l/in,upperdir=/u,workdir=/w", "overlayfs: overlapping lowerdir path"],
+  ["lowerdir=/w,upperdir=/u,workdir=/w", "overlayfs: conflicting lowerdir path"],
+  ["lowerdir=/u/w,upperdir=/l,workdir=/u", "overlayfs: overlapping lowerdir path"],
+  ["datadir+=/l,datadir+=/l2", "overlayfs: at least one non-data lowerdir is required"],
+  ["datadir+=/l,upperdir=/u,workdir=/other", "overlayfs: workdir and upperdir must reside under the same mount"],
   ["lowerdir=/l,lowerdir+=/l2,upperdir=/u,workdir=/w", "overlay: lowerdir+ and datadir+ cannot follow lowerdir"],
   ["datadir+=/l,lowerdir+=/l2,upperdir=/u,workdir=/w", "overlay: regular lower layers cannot follow data layers"],
   [`lowerdir=${Array(501).fill("/l").join(":")}`, "overlayfs: too many lower directories, limit is 500"],
@@ -216,6 +235,8 @@ test.each([
   ["lowerdir", "overlay: Bad value for 'lowerdir'"],
   ["verity=bad", "overlay: Bad value for 'verity'"],
   ["userxattr=1", "overlay: Unexpected value for 'userxattr'"],
+  ["fsync=ordered", "overlay: Bad value for 'fsync'"],
+  ["override_creds=on", "overlay: Unexpected value for 'override_creds'"],
   ["userxattr,redirect_dir=off", "overlayfs: conflicting options: userxattr,redirect_dir=follow"],
   ["userxattr,metacopy=on", "overlayfs: conflicting options: userxattr,metacopy=on"],
   ["nfs_export=on,index=off", "overlayfs: conflicting options: nfs_export=on,index=off"],

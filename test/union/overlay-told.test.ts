@@ -4,7 +4,7 @@ import { ENOTSUP, EXDEV } from "../../sim/core/errno.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { OverlayFileSystem } from "../../sim/union/overlayfs/filesystem.ts";
-import { O_RDONLY, O_RDWR, O_WRONLY, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
+import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { code, must, put } from "./aufs-lab.ts";
 
@@ -105,6 +105,36 @@ describe("fsync", () => {
     mount(`${LAYERS},metacopy=on`);
     must(task.chmod("/f", 0o600));
     expect(synced("/f", O_RDONLY)).toBe(0);
+  });
+
+  test.each([
+    ["auto", [1, 0, 0, 0]],
+    ["strict", [1, 1, 1, 0]],
+  ])(
+    "under fsync=%s a copy-up writes what the kernel's does: a file, one cut to nothing, a directory, a link",
+    (mode, counts) => {
+      put(host.task, "/b/low/g", "g");
+      mount(`${LAYERS},fsync=${mode}`);
+      const added = [
+        () => task.chmod("/f", 0o600),
+        () => task.close(must(task.open("/g", O_WRONLY | O_TRUNC))),
+        () => task.chmod("/d", 0o700),
+        () => task.lchown("/l", 1, 1),
+      ].map((act) => {
+        const before = fs.counters.fsyncs;
+        must(act());
+        return fs.counters.fsyncs - before;
+      });
+      expect(added).toEqual(counts);
+    },
+  );
+
+  test("under fsync=strict data that follow their attributes are not written (ovl_copy_up_meta_inode_data)", () => {
+    mount(`${LAYERS},metacopy=on,fsync=strict`);
+    must(task.chmod("/f", 0o600));
+    const before = fs.counters.fsyncs;
+    must(task.truncate("/f", 2));
+    expect([before, fs.counters.fsyncs]).toEqual([1, 1]);
   });
 
   test("does nothing on a volatile mount, nor does a copy-up or the mount's end", () => {

@@ -11,7 +11,7 @@ import { copyUp } from "./copy-up.ts";
 import { endCopy } from "./files.ts";
 import { linksOf } from "./hard-links.ts";
 import type { Overlay } from "./state.ts";
-import { shownName, storedName } from "./xattrs.ts";
+import { isBarePrefix, shownName, storedName } from "./xattrs.ts";
 
 /** What a filesystem's id counts in st_ino under xino, where all of them number inodes in 32 bits: those that leave their file handles to exportfs. */
 const XINO_32 = 2 ** 33;
@@ -98,6 +98,7 @@ export function touchAtime(overlay: Overlay, node: Node): void {
 }
 
 export function getxattr(overlay: Overlay, node: Node, name: string): Uint8Array | Errno {
+  if (isBarePrefix(overlay.xattrs, name)) return EINVAL;
   return overlay.fsOf(node).getxattr(overlay.inodeOf(node), storedName(overlay.xattrs, name));
 }
 
@@ -122,6 +123,7 @@ export interface XattrChange {
 /** Copies up, also where it fails afterwards; a further name of an indexed file is not linked for it (ovl_xattr_set asks the inode). */
 export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
   const { writable: upper, nodes, xattrs, profile } = overlay;
+  if (isBarePrefix(xattrs, change.name)) return EINVAL;
   if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
   const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
@@ -132,6 +134,7 @@ export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Err
 /** Does not copy up for a name that is not there. */
 export function removexattr(overlay: Overlay, node: Node, name: string): Errno | undefined {
   const { writable: upper, nodes } = overlay;
+  if (isBarePrefix(overlay.xattrs, name)) return EINVAL;
   const stored = storedName(overlay.xattrs, name);
   if (!nodes.hasUpper(node)) {
     const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);

@@ -260,8 +260,21 @@ function fillBy(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inod
     (source.metacopy ? upper.fs.setxattr(inode, overlay.xattrs.metacopy, new Uint8Array(0), 0) : undefined) ??
     // Also to the size that it has, which zeroes the rest of the last block once more: shared blocks part there (ovl_set_size).
     (source.withData || source.metacopy ? upper.fs.setattr(inode, { size }) : undefined) ??
-    copyAttributes(upper, source, inode)
+    copyAttributes(upper, source, inode) ??
+    syncAll(overlay, upper, source, inode)
   );
+}
+
+/** Under fsync=strict a file or a directory is written to the disk whole before it has its name; its data are not on their own before (ovl_sync_file). */
+function syncAll(overlay: Overlay, upper: UpperLayer, { attributes }: Source, inode: Inode): Errno | undefined {
+  const type = attributes.mode & S_IFMT;
+  if (overlay.options.fsync !== "strict" || (type !== S_IFREG && type !== S_IFDIR)) return undefined;
+  const file = upper.fs.open(inode, O_RDONLY);
+  if (isErrno(file)) return file;
+  overlay.counters.fsyncs += 1;
+  const failed = upper.fs.fsync(file, false);
+  upper.fs.close(file, O_RDONLY);
+  return failed;
 }
 
 /** The data of a file whose attributes were copied up before. */
@@ -304,7 +317,7 @@ function copyFileData(
   // Nobody waits for a clone: its filesystem makes it durable with its next transaction (ovl_copy_up_file: goto out_fput).
   const isClone = copied === 0 && upper.fs.size(to.inode) === size;
   let failed = isErrno(copied) ? copied : undefined;
-  if (failed === undefined && !isClone && overlay.profile.fsyncCopyUp && !overlay.options.volatile) {
+  if (failed === undefined && !isClone && overlay.profile.fsyncCopyUp && overlay.options.fsync === "auto") {
     overlay.counters.fsyncs += 1;
     failed = upper.fs.fsync(to.file, false);
   }

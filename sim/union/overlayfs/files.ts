@@ -107,7 +107,7 @@ export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Er
   const { nodes, counters } = overlay;
   const opened = overlay.files.at(file);
   const { node } = opened;
-  if (overlay.options.volatile || !nodes.hasUpper(node)) return undefined;
+  if (overlay.options.fsync === "volatile" || !nodes.hasUpper(node)) return undefined;
   const { writable: upper } = overlay;
   const real = realFile(overlay, file);
   if (!isErrno(real)) {

@@ -227,7 +227,7 @@ export class OverlayFileSystem implements FileSystem {
     return { ...told, type: MAGIC, nameLength: NAME_MAX };
   }
   sync(): Errno | undefined {
-    return this.overlay.options.volatile ? undefined : this.overlay.upper?.fs.sync();
+    return this.overlay.options.fsync === "volatile" ? undefined : this.overlay.upper?.fs.sync();
   }
   unmount(): Errno | undefined {
     const failed = this.sync();

@@ -20,7 +20,7 @@ import {
   LOWER_LAYERS_MAX,
   type MountFailure,
   type OverlayOptions,
-  type ParsedOptions,
+  parseOptions,
   refuse,
   refuseOption,
 } from "./options.ts";
@@ -123,24 +123,19 @@ export function mountOverlay(
 /** Mounts an overlay from mount(8)'s text. @param resolve - the directory that a path names, as the kernel's walk finds it. */
 export function mountOverlayPaths(
   host: OverlayHost,
-  parsed: ParsedOptions,
+  text: string,
   resolve: (path: string) => LayerDirectory | Errno,
 ): OverlayFileSystem | MountFailure {
-  const found: LayerDirectory[] = [];
-  for (const path of [...parsed.lower, ...parsed.dataOnly, parsed.upper, parsed.work]) {
-    if (path === undefined) continue;
+  const profile = (host.profile ?? k6_18).overlay;
+  const parsed = parseOptions(text, profile, (path, written): LayerDirectory | MountFailure => {
     const directory = resolve(path);
     if (isErrno(directory)) return refuse(`failed to resolve '${path}': ${-directory.number}`, directory);
-    const refused = refusePath(path, directory, path === parsed.upper || path === parsed.work);
-    if (refused !== undefined) return refused;
-    found.push(directory);
-  }
-  const lower = found.slice(0, parsed.lower.length);
-  const dataOnly = found.slice(lower.length, lower.length + parsed.dataOnly.length);
-  const upper = parsed.upper === undefined ? undefined : found[lower.length + dataOnly.length];
-  const work = parsed.work === undefined ? undefined : found.at(-1);
-  if (dataOnly.length > 0 && !(host.profile ?? k6_18).overlay.dataOnlyLayers) return refuse("empty lowerdir");
-  return mountOverlay(host, { lower, dataOnly, upper, work }, parsed.options);
+    return refusePath(path, directory, written) ?? directory;
+  });
+  if (isMountFailure(parsed)) return parsed;
+  const { options, ...layers } = parsed;
+  if (layers.dataOnly.length > 0 && !profile.dataOnlyLayers) return refuse("empty lowerdir");
+  return mountOverlay(host, layers, options);
 }
 
 /** What a path cannot lead to (ovl_mount_dir_check). @param written - whether it is the upper layer's or the work directory's. */
@@ -163,23 +158,32 @@ function withoutHandles({ lower, dataOnly = [], upper }: OverlayLayers): boolean
 function refuseLayers({ lower: shown, dataOnly = [], upper, work }: OverlayLayers): MountFailure | undefined {
   const lower = [...shown, ...dataOnly];
   if (lower.length === 0) return refuse("missing 'lowerdir'");
-  if (shown.length === 0) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
   if (lower.length > LOWER_LAYERS_MAX) return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
+  const unfit = upper === undefined ? undefined : refuseWork(upper, work);
+  if (unfit !== undefined) return unfit;
   if (upper === undefined && lower.length < 2) return refuse("at least 2 lowerdir are needed while upperdir nonexistent");
-  if (upper !== undefined && work === undefined) return refuse("missing 'workdir'");
+  if (shown.length === 0) return refuse("at least one non-data lowerdir is required");
   for (const { fs } of upper === undefined ? lower : [...lower, upper]) {
     if (fs.stackDepth >= STACK_DEPTH_MAX) return refuse("maximum fs stacking depth exceeded");
   }
-  if (upper === undefined || work === undefined) return refuseOverlaps(lower, undefined);
-  if (work.fs !== upper.fs) return refuse("workdir and upperdir must reside under the same mount");
-  if (isWithin(work, upper) || isWithin(upper, work)) return refuse("workdir and upperdir must be separate subtrees");
-  return refuseOverlaps(lower, upper);
+  return refuseOverlaps(lower, upper === undefined || work === undefined ? [] : [upper, work]);
 }
 
-/** No layer may be, or lie within, another; only an upper layer may lie within a lower one. */
-function refuseOverlaps(lower: readonly LayerDirectory[], upper: LayerDirectory | undefined): MountFailure | undefined {
+/** Why a directory cannot be the work directory of an upper layer (ovl_get_workdir). */
+function refuseWork(upper: LayerDirectory, work: LayerDirectory | undefined): MountFailure | undefined {
+  if (work === undefined) return refuse("missing 'workdir'");
+  if (work.fs !== upper.fs) return refuse("workdir and upperdir must reside under the same mount");
+  const overlap = isWithin(work, upper) || isWithin(upper, work);
+  return overlap ? refuse("workdir and upperdir must be separate subtrees") : undefined;
+}
+
+/**
+ * No lower layer may be, or lie within, another, or a directory that the mount writes to; those may lie within a lower layer (ovl_setup_trap,
+ * ovl_check_overlapping_layers).
+ */
+function refuseOverlaps(lower: readonly LayerDirectory[], written: readonly LayerDirectory[]): MountFailure | undefined {
   const seen = new Map<FileSystem, Set<Inode>>();
-  for (const { fs, inode } of upper === undefined ? lower : [...lower, upper]) {
+  for (const { fs, inode } of [...written, ...lower]) {
     const inodes = seen.get(fs) ?? new Set<Inode>();
     if (inodes.has(inode)) return refuse("conflicting lowerdir path", ELOOP);
     seen.set(fs, inodes.add(inode));

@@ -2,14 +2,17 @@
  * The mount options of overlayfs, from the text that mount(8) gets (fs/overlayfs/params.c; union.md section 8).
  *
  * Interface: `parseOptions` tells the options or the Errno with the text of the kernel's log. Backslash takes the meaning from the colon or
- * backslash after it in lowerdir, and from the comma in any value.
+ * backslash after it in lowerdir, and from the comma in any value. Options count in their order: the first that is wrong refuses the mount, and a path is
+ * wrong where it leads to nothing that it can mean, even if a later option takes its place.
  */
 import { EINVAL, type Errno } from "../../core/errno.ts";
-import { k6_18, type OverlayProfile } from "../../core/kernel-profile.ts";
+import type { OverlayProfile } from "../../core/kernel-profile.ts";
 
 type RedirectDir = "on" | "follow" | "off" | "nofollow";
 type Xino = "on" | "auto" | "off";
 type Verity = "off" | "on" | "require";
+/** Which copies are written to the disk before they have their names: file data, also all attributes of files and directories, or nothing at all. */
+type Fsync = "auto" | "strict" | "volatile";
 
 /** How a mount behaves, apart from its layers. */
 export interface OverlayOptions {
@@ -23,7 +26,8 @@ export interface OverlayOptions {
    */
   readonly verity: Verity;
   readonly xino: Xino;
-  readonly volatile: boolean;
+  /** Under "volatile" nobody's fsync does anything, and no later mount takes the work directory. */
+  readonly fsync: Fsync;
   /** State is kept in user.overlay.* xattrs. */
   readonly userxattr: boolean;
   readonly defaultPermissions: boolean;
@@ -37,7 +41,7 @@ export const DEFAULT_OPTIONS: OverlayOptions = {
   nfsExport: false,
   verity: "off",
   xino: "off",
-  volatile: false,
+  fsync: "auto",
   userxattr: false,
   defaultPermissions: false,
 };
@@ -48,15 +52,18 @@ export interface MountFailure {
   readonly message: string;
 }
 
-/** Options with the paths of the layers. */
-export interface ParsedOptions {
-  /** Topmost first; the data-only ones after them. */
-  readonly lower: readonly string[];
-  readonly dataOnly: readonly string[];
-  readonly upper: string | undefined;
-  readonly work: string | undefined;
+/** Options with what the paths of the layers lead to. */
+export interface ParsedOptions<Layer> {
+  /** Topmost first. */
+  readonly lower: readonly Layer[];
+  readonly dataOnly: readonly Layer[];
+  readonly upper: Layer | undefined;
+  readonly work: Layer | undefined;
   readonly options: OverlayOptions;
 }
+
+/** Follows the path of a layer. @param written - whether it is the upper layer's or the work directory's. @returns why it cannot be one. */
+export type FindLayer<Layer> = (path: string, written: boolean) => Layer | MountFailure;
 
 /** The most lower layers of one mount (OVL_MAX_STACK). */
 export const LOWER_LAYERS_MAX = 500;
@@ -85,47 +92,79 @@ function unescaped(text: string): string {
   return text.replace(/\\(.)/gs, "$1");
 }
 
-const LAYER_OPTIONS: ReadonlySet<string> = new Set(["lowerdir", "lowerdir+", "datadir+"]);
+/** Options whose value is a path, or several. */
+const PATH_OPTIONS: ReadonlySet<string> = new Set(["lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"]);
 
-interface DraftLayers {
-  lower: readonly string[];
-  dataOnly: readonly string[];
+/** Layers while options are read. */
+interface DraftLayers<Layer> {
+  lower: Layer[];
+  dataOnly: Layer[];
+  upper: Layer | undefined;
+  work: Layer | undefined;
+  /** Whether lowerdir has named all lower ones. */
+  isWhole: boolean;
 }
 
-/** Adds what an option of layers names; lowerdir names them all. */
-function addLayers(layers: DraftLayers, key: string, value: string): MountFailure | undefined {
-  if (key === "datadir+") layers.dataOnly = [...layers.dataOnly, unescaped(value)];
-  else if (key === "lowerdir+") {
-    if (layers.dataOnly.length > 0) return refuseOption("regular lower layers cannot follow data layers");
-    layers.lower = [...layers.lower, unescaped(value)];
-  } else {
-    const all = parseLowers(value);
-    if ("errno" in all) return all;
-    layers.lower = all.lower;
-    layers.dataOnly = all.dataOnly;
+/** An option with the value that it was given. */
+interface Given {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Takes an option that names a layer, or with lowerdir all lower ones. */
+function takeLayer<Layer>(layers: DraftLayers<Layer>, { key, value }: Given, find: FindLayer<Layer>): MountFailure | undefined {
+  if (key === "lowerdir") return takeLowers(layers, value, find);
+  if (value === "") return refuseOption(`Bad value for '${key}'`);
+  const written = key === "upperdir" || key === "workdir";
+  const layer = find(unescaped(value), written);
+  if (isRefusal(layer)) return layer;
+  if (written) {
+    layers[key === "upperdir" ? "upper" : "work"] = layer;
+    return undefined;
   }
+  if (layers.isWhole) return refuseOption("lowerdir+ and datadir+ cannot follow lowerdir");
+  if (key === "lowerdir+" && layers.dataOnly.length > 0) {
+    return refuseOption("regular lower layers cannot follow data layers");
+  }
+  if (layers.lower.length + layers.dataOnly.length >= LOWER_LAYERS_MAX) return refuseTooMany();
+  (key === "datadir+" ? layers.dataOnly : layers.lower).push(layer);
   return undefined;
 }
 
 /**
- * The layers of lowerdir: single colons between those that show names, double ones before those that are data-only (ovl_parse_param_lowerdir).
+ * The layers of lowerdir: single colons between those that show names, double ones before those that are data-only (ovl_parse_param_lowerdir). They take
+ * the place of all that were named before; of an empty one nothing is left.
  */
-function parseLowers(value: string): { readonly lower: readonly string[]; readonly dataOnly: readonly string[] } | MountFailure {
-  const parts = cut(value, ":");
+function takeLowers<Layer>(layers: DraftLayers<Layer>, value: string, find: FindLayer<Layer>): MountFailure | undefined {
+  const parts = value === "" ? [] : cut(value, ":");
   if (parts[0] === "") return refuse("cannot append lower layer");
+  if (parts.some((part, index) => part === "" && parts[index + 1] === "" && index + 2 < parts.length)) {
+    return refuse("only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
+  }
   if (parts.at(-1) === "") return refuse("unescaped trailing colons in lowerdir mount option.");
-  const lower: string[] = [];
-  const dataOnly: string[] = [];
+  if (parts.filter((part) => part !== "").length > LOWER_LAYERS_MAX) return refuseTooMany();
+  const lower: Layer[] = [];
+  const dataOnly: Layer[] = [];
   for (const [index, part] of parts.entries()) {
-    if (part === "" && parts[index + 1] === "") {
-      return refuse("only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
-    }
     if (part === "") continue;
     const doubled = parts[index - 1] === "";
     if (!doubled && dataOnly.length > 0) return refuse("regular lower layers cannot follow data lower layers");
-    (doubled ? dataOnly : lower).push(unescaped(part));
+    const layer = find(unescaped(part), false);
+    if (isRefusal(layer)) return layer;
+    (doubled ? dataOnly : lower).push(layer);
   }
-  return { lower, dataOnly };
+  layers.lower = lower;
+  layers.dataOnly = dataOnly;
+  layers.isWhole = value !== "";
+  return undefined;
+}
+
+function isRefusal<Layer>(found: Layer | MountFailure): found is MountFailure {
+  return typeof found === "object" && found !== null && "errno" in found;
+}
+
+function refuseTooMany(): MountFailure {
+  return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
 }
 
 /** A refusal with the text of the kernel's log. */
@@ -145,12 +184,14 @@ const ALWAYS: ReadonlySet<string> = new Set(["lowerdir", "upperdir", "workdir", 
  * @param text - what follows mount's -o, such as "lowerdir=/l2:/l1,upperdir=/u,workdir=/w,index=off".
  * @param profile - whose kernel reads it
  */
-export function parseOptions(text: string, profile: OverlayProfile = k6_18.overlay): ParsedOptions | MountFailure {
+export function parseOptions<Layer>(
+  text: string,
+  profile: OverlayProfile,
+  find: FindLayer<Layer>,
+): ParsedOptions<Layer> | MountFailure {
   const draft: Draft = { ...DEFAULT_OPTIONS };
   const given = new Set<string>();
-  const layers: DraftLayers = { lower: [], dataOnly: [] };
-  let upper: string | undefined;
-  let work: string | undefined;
+  const layers: DraftLayers<Layer> = { lower: [], dataOnly: [], upper: undefined, work: undefined, isWhole: false };
   for (const part of cut(text, ",")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
@@ -158,20 +199,11 @@ export function parseOptions(text: string, profile: OverlayProfile = k6_18.overl
     const value = equals < 0 ? undefined : part.slice(equals + 1);
     given.add(key);
     if (!ALWAYS.has(key) && !profile.options.has(key)) return refuseUnknown(part, key, profile);
-    if (LAYER_OPTIONS.has(key) && value !== undefined) {
-      if (key !== "lowerdir" && given.has("lowerdir")) return refuseOption("lowerdir+ and datadir+ cannot follow lowerdir");
-      const failed = addLayers(layers, key, value);
-      if (failed !== undefined) return failed;
-    } else if (key === "upperdir" && value !== undefined) upper = unescaped(value);
-    else if (key === "workdir" && value !== undefined) work = unescaped(value);
-    else {
-      const failed = setOption(draft, key, value);
-      if (failed !== undefined) return failed;
-    }
+    const failed =
+      PATH_OPTIONS.has(key) && value !== undefined ? takeLayer(layers, { key, value }, find) : setOption(draft, key, value);
+    if (failed !== undefined) return failed;
   }
-  const { lower, dataOnly } = layers;
-  if (lower.length + dataOnly.length > LOWER_LAYERS_MAX)
-    return refuse(`too many lower directories, limit is ${LOWER_LAYERS_MAX}`);
+  const { lower, dataOnly, upper, work } = layers;
   const failed = settle(draft, given, upper !== undefined);
   return failed ?? { lower, dataOnly, upper, work, options: draft };
 }
@@ -186,11 +218,15 @@ const SWITCHES: ReadonlyMap<string, "index" | "metacopy" | "nfsExport"> = new Ma
   ["nfs_export", "nfsExport"],
 ]);
 
-const FLAGS: ReadonlyMap<string, "volatile" | "userxattr" | "defaultPermissions"> = new Map([
-  ["volatile", "volatile"],
-  ["userxattr", "userxattr"],
-  ["default_permissions", "defaultPermissions"],
+/** Options without a value. Whose rights a mount uses below (from 6.15) are those of who mounts, unless fsconfig(2) says otherwise. */
+const FLAGS: ReadonlyMap<string, Partial<OverlayOptions>> = new Map([
+  ["volatile", { fsync: "volatile" }],
+  ["userxattr", { userxattr: true }],
+  ["default_permissions", { defaultPermissions: true }],
+  ["override_creds", {}],
+  ["nooverride_creds", {}],
 ]);
+const FSYNC: ReadonlySet<string> = new Set(["auto", "strict", "volatile"]);
 const REDIRECTS: ReadonlySet<string> = new Set(["on", "off", "follow", "nofollow"]);
 const XINO: ReadonlySet<string> = new Set(["on", "off", "auto"]);
 const UUID: ReadonlySet<string> = new Set(["on", "off", "null", "auto"]);
@@ -200,7 +236,7 @@ const VERITY: ReadonlySet<string> = new Set(["on", "off", "require"]);
 function setOption(draft: Draft, key: string, value: string | undefined): MountFailure | undefined {
   const flag = FLAGS.get(key);
   if (flag !== undefined) {
-    draft[flag] = true;
+    Object.assign(draft, flag);
     return value === undefined ? undefined : refuseOption(`Unexpected value for '${key}'`);
   }
   return setValue(draft, key, value) ? undefined : refuseOption(`Bad value for '${key}'`);
@@ -224,10 +260,13 @@ function setValue(draft: Draft, key: string, value = ""): boolean {
     case "verity":
       draft.verity = value as Verity;
       return VERITY.has(value);
+    case "fsync":
+      draft.fsync = value as Fsync;
+      return FSYNC.has(value);
     case "uuid":
       return UUID.has(value);
     default:
-      // An option of layers without a value.
+      // The path of a layer that is not given.
       return false;
   }
 }
@@ -239,7 +278,7 @@ function settle(draft: Draft, given: ReadonlySet<string>, hasUpper: boolean): Mo
     // Without an upper layer these are useless, and ignored.
     if (draft.index) asked.delete("index");
     draft.index = false;
-    draft.volatile = false;
+    if (draft.fsync === "volatile") draft.fsync = "auto";
     if (draft.redirectDir === "follow") draft.redirectDir = "on";
   }
   if (draft.metacopy && draft.redirectDir !== "on") {

@@ -6,7 +6,7 @@ import { ENODATA, ENOENT, ENOTSUP, type Errno, ESTALE, isErrno } from "../../cor
 import type { Name, NameTable } from "../../core/names.ts";
 import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFREG } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
-import { type MountFailure, refuse } from "./options.ts";
+import { type MountFailure, type OverlayOptions, refuse } from "./options.ts";
 import { encodeOrigin } from "./origin.ts";
 import { isDirectoryMode } from "./rules.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
@@ -32,7 +32,7 @@ const DIRECTORY: NewInode = { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: ""
 const FILE: NewInode = { ...DIRECTORY, mode: S_IFREG };
 
 /** Makes an empty work/, and index/, which outlives mounts. */
-export function prepareWork(parts: WorkParts, options: { index: boolean; volatile: boolean }): WorkDirectories | MountFailure {
+export function prepareWork(parts: WorkParts, options: Pick<OverlayOptions, "index" | "fsync">): WorkDirectories | MountFailure {
   const { names, work: base } = parts;
   const { fs } = base;
   const name = names.intern("work");
@@ -44,7 +44,7 @@ export function prepareWork(parts: WorkParts, options: { index: boolean; volatil
   if (failed !== undefined) return refuse("failed to create directory work/work", failed);
   const work = fs.create(base.inode, name, DIRECTORY);
   if (isErrno(work)) return refuse("failed to create directory work/work", work);
-  const marked = options.volatile ? markVolatile(parts, work) : undefined;
+  const marked = options.fsync === "volatile" ? markVolatile(parts, work) : undefined;
   if (marked !== undefined) return refuse("Failed to create volatile/dirty file.", marked);
   if (!options.index) return { work, index: undefined };
   const index = indexDirectory(parts);

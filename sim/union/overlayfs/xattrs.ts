@@ -51,6 +51,11 @@ export function canHave(xattrs: OverlayXattrs, mode: number): boolean {
 /** The value "y" of opaque and impure. */
 export const YES: Uint8Array = Uint8Array.of(0x79);
 
+/** Whether overlayfs's own namespace has no name in it, which nobody asks the layers for (fs/xattr.c, xattr_resolve_name: EINVAL). */
+export function isBarePrefix(xattrs: OverlayXattrs, name: string): boolean {
+  return name === xattrs.prefix;
+}
+
 /** The name under which a layer keeps an xattr that a user calls `name`. */
 export function storedName(xattrs: OverlayXattrs, name: string): string {
   return name.startsWith(xattrs.prefix) ? xattrs.prefix + ESCAPE + name.slice(xattrs.prefix.length) : name;

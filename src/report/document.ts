@@ -49,6 +49,8 @@ export interface DriverDocument {
   readonly options: Readonly<Record<string, string>>;
   /** The filesystem at /var/lib/docker: the host's, or the driver's usual one where it cannot stand on that. */
   readonly backing: string;
+  /** The release of Linux, where it is not the host's. */
+  readonly kernel?: string;
   readonly phases: Readonly<Record<Phase, Figures>>;
   readonly total: Figures;
   readonly steps: readonly StepDocument[];
@@ -112,12 +114,13 @@ function expectationDocument({ step, what, ok, soft, reached, expected, found, p
 }
 
 function driverDocument(run: DriverRun): DriverDocument {
-  const { stopped } = run;
+  const { stopped, kernel } = run;
   return {
     id: run.id,
     driver: run.driver,
     options: run.options,
     backing: run.backing,
+    ...(kernel === undefined ? {} : { kernel }),
     phases: run.phases,
     total: run.total,
     steps: run.steps.map(stepDocument),

@@ -56,13 +56,14 @@ const driver: Schema = object(
     driver: text,
     options: words(text),
     backing: { type: "string", description: "the filesystem at /var/lib/docker" },
+    kernel: { type: "string", description: "the release of Linux, where it is not the host's" },
     phases: object({ build: figures, create: figures, steps: figures }),
     total: figures,
     steps: list(object({ id: text, answer, figures, status: whole, stderr: text }, ["status", "stderr"])),
     expectations: list(expectation),
     stopped: object({ phase, where: text, why: text, line: whole, column: whole }),
   },
-  ["stopped"],
+  ["kernel", "stopped"],
 );
 
 const scenario: Schema = object(

@@ -31,7 +31,9 @@ function hostText({ host, seed, drivers }: ScenarioDocument): string {
   const onDisk = backings.filter((name) => name !== "tmpfs");
   const disk = onDisk.length === 0 ? [] : [`${onDisk.join(", ")} on a disk of ${size}${onDisk.length > 1 ? " each" : ""}`];
   const memory = onDisk.length < backings.length ? ["tmpfs in memory"] : [];
-  const parts = [...disk, ...memory, `memory ${bytesText(Number(host["memory"]))}`, `Linux ${host["kernel"]}`, `seed ${seed}`];
+  const kernels = new Set(drivers.length === 0 ? [host["kernel"]] : drivers.map(({ kernel }) => kernel ?? host["kernel"]));
+  const linux = `Linux ${[...kernels].join(", ")}`;
+  const parts = [...disk, ...memory, `memory ${bytesText(Number(host["memory"]))}`, linux, `seed ${seed}`];
   if (host["docker"] !== HOST_DEFAULTS.docker) parts.splice(-1, 0, `Docker ${host["docker"]}`);
   if (host["mount"] !== undefined) parts.push(`mounted ${host["mount"]}`);
   if (host["cost"] !== undefined) parts.push(`disk ${host["cost"]}`);

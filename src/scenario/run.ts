@@ -36,6 +36,8 @@ export interface DriverRun {
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
   readonly backing: string;
+  /** The release of Linux, where it is not the host's. */
+  readonly kernel?: string | undefined;
   /** What each phase added; levels as they stood at its end. */
   readonly phases: Readonly<Record<Phase, Figures>>;
   /** The whole run. */
@@ -166,11 +168,13 @@ class Run {
       this.#listen(world);
       total = this.#doPhases(world, phases);
     }
+    const { id, driver, options, backing = this.#scenario.host.backing, kernel } = this.#choice;
     const run = {
-      id: this.#choice.id,
-      driver: this.#choice.driver,
-      options: this.#choice.options,
-      backing: world instanceof WorldFailure ? (this.#choice.backing ?? this.#scenario.host.backing) : world.backing,
+      id,
+      driver,
+      options,
+      backing: world instanceof WorldFailure ? backing : world.backing,
+      kernel,
       phases,
       total,
       steps: this.#steps,

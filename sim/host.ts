@@ -100,6 +100,7 @@ export class Host implements HostParts {
   readonly watch: Vfs["watch"] = (watched, mask, listener) => this.vfs.watch(watched, mask, listener);
   /** What filesystems counted that are gone. */
   readonly #ended: Record<string, number> = {};
+  #lostAtUnmount = 0;
   /** Unmounted, but perhaps still used. */
   #detached: Mount[] = [];
   #anonymousDevices = 0;
@@ -277,11 +278,16 @@ export class Host implements HostParts {
     for (const mount of this.#detached) {
       if (mount.users > 0 || this.vfs.mountsOf(mount.fs) > 0) used.push(mount);
       else {
-        mount.fs.unmount();
+        if (mount.fs.unmount() !== undefined) this.#lostAtUnmount += 1;
         addInto(this.#ended, mount.fs.type, countersOf(mount.fs));
       }
     }
     this.#detached = used;
+  }
+
+  /** How many filesystems ended with something that could not be written any more: umount(2) tells that to nobody. */
+  get lostAtUnmount(): number {
+    return this.#lostAtUnmount;
   }
 
   /** A filesystem that is mounted, or detached and still used. */

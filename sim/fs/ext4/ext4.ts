@@ -32,7 +32,7 @@ import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { lookupEntry, readDirectory } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
-import { FILE_SIZE_MAX, fileOf, fsync, isImmutable, read, release, seek, truncate, write } from "./file.ts";
+import { FILE_SIZE_MAX, fileOf, flushAll, fsync, isImmutable, read, release, seek, truncate, write } from "./file.ts";
 import {
   ATIME,
   BLOCKS,
@@ -348,31 +348,26 @@ export class Ext4 implements FileSystem {
     };
   }
 
-  /** Writes dirty data, commits, and writes metadata in place as sync(2) does through the device's own cache. */
+  /**
+   * Writes dirty data, commits, and writes metadata in place as sync(2) does through the device's own cache. Data that cannot be written keeps nothing from
+   * its metadata (sync_filesystem).
+   */
   sync(): Errno | undefined {
     const state = this.#state;
-    const failed = this.#flushData() ?? (state.journal.isIdle ? state.device.flush() : state.commit());
-    return failed ?? state.journal.writeBack();
-  }
-
-  #flushData(): Errno | undefined {
-    const state = this.#state;
-    let failed: Errno | undefined;
-    state.visitInodes((ino) => {
-      const mapping = fileOf(state, ino)?.mapping;
-      if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
-    });
-    return failed;
+    const lost = flushAll(state);
+    const failed = state.journal.isIdle ? state.device.flush() : state.commit();
+    return failed ?? state.journal.writeBack() ?? lost;
   }
 
   unmount(): Errno | undefined {
     const state = this.#state;
-    const failed = this.#flushData() ?? state.commit() ?? state.journal.close();
+    const lost = flushAll(state);
+    const failed = state.commit() ?? state.journal.close();
     this.#stopTimer();
     state.visitInodes((ino) => void fileOf(state, ino)?.mapping?.truncate(0));
     if (failed !== undefined) return failed;
     state.needsRecovery = false;
-    return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush();
+    return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush() ?? lost;
   }
 
   check(): void {

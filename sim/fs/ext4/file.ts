@@ -217,6 +217,16 @@ export function freeFile(state: Ext4State, ino: number, data: FileData): void {
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
 }
 
+/** Writes every file's dirty pages. @returns the last error */
+export function flushAll(state: Ext4State): Errno | undefined {
+  let failed: Errno | undefined;
+  state.visitInodes((ino) => {
+    const mapping = fileOf(state, ino)?.mapping;
+    if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
+  });
+  return failed;
+}
+
 /** Writes a file's dirty pages and commits what they and the inode need. */
 export function fsync(state: Ext4State, ino: number): Errno | undefined {
   if (state.journal.error !== undefined) return EIO;

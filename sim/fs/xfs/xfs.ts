@@ -338,22 +338,24 @@ export class Xfs implements FileSystem {
     };
   }
 
-  /** Writes dirty data and forces the log; buffers stay where they are, as after sync(2). */
+  /**
+   * Writes dirty data and forces the log; buffers stay where they are, as after sync(2). Data that cannot be written keeps nothing from the log
+   * (sync_filesystem).
+   */
   sync(): Errno | undefined {
     const state = this.#state;
-    return flushAll(state) ?? (state.log.isIdle ? state.device.flush() : state.force());
+    const lost = flushAll(state);
+    return (state.log.isIdle ? state.device.flush() : state.force()) ?? lost;
   }
 
   unmount(): Errno | undefined {
     const state = this.#state;
-    let failed = flushAll(state);
-    if (failed === undefined) {
-      trimAll(state);
-      failed = state.force() ?? state.log.close(state);
-    }
+    const lost = flushAll(state);
+    trimAll(state);
+    const failed = state.force() ?? state.log.close(state);
     for (const stop of this.#stopTimers) stop();
     state.visitInodes((ino) => fileOf(state, ino)?.mapping?.truncate(0));
-    return failed ?? state.device.flush();
+    return failed ?? state.device.flush() ?? lost;
   }
 
   check(): void {

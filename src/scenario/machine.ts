@@ -102,6 +102,9 @@ function worldOf(machine: Machine, earlier?: MachineFigures): World {
     check: () => host.check(),
     disk,
     device: machine.device,
+    get lostAtUnmount() {
+      return host.lostAtUnmount;
+    },
     needsRepair: () => poolNeedsCheck(host.task),
     restart: (choice, image = disk) => {
       const counted = figures(true);

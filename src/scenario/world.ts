@@ -96,6 +96,8 @@ export interface World {
   readonly disk: Disk | undefined;
   /** Around the disk: what the backing filesystem stands on, whose commands may be made to fail. */
   readonly device: FaultyDevice | undefined;
+  /** How many filesystems ended with something that could not be written any more, of which nobody was told. */
+  readonly lostAtUnmount: number;
   /** Whether something must be repaired before it may be written to: a thin pool that wants thin_check. */
   needsRepair(): boolean;
   /**

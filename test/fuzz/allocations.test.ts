@@ -8,7 +8,9 @@ import { describe, expect, test } from "vitest";
 import { ENOENT, ENOSPC } from "../../sim/core/errno.ts";
 import { Task } from "../../sim/vfs/task.ts";
 import { type AllocationResult, failAllocations } from "../../src/fuzz/faults/allocations.ts";
+import { FaultRuns } from "../../src/fuzz/faults/plans.ts";
 import { loadScenario } from "../../src/scenario/load.ts";
+import { makeWorld } from "../../src/scenario/machine.ts";
 import type { Scenario } from "../../src/scenario/scenario.ts";
 import { PROPERTY_MILLISECONDS } from "../runs.ts";
 
@@ -63,6 +65,20 @@ test("an engine that gives another error for a lack of space is found out", () =
   } finally {
     Task.prototype.mkdir = mkdir;
   }
+});
+
+test("what a pool without room loses as a layer is unmounted is told to nobody, and may be gone for the steps", () => {
+  const answers = new Set<string>();
+  const runs = new FaultRuns(scenarioOf("thin-64k-amplification.yaml"), "dm-1M", {
+    makeWorld: (choice, host, seed) => {
+      const world = makeWorld(choice, host, seed);
+      if ("session" in world) world.events.subscribe(({ event }) => event.op === "call" && answers.add(event.result));
+      return world;
+    },
+  });
+  const result = runs.under({ kind: "fail", what: "allocation", at: undefined, every: 1, times: 1, from: "build" });
+  expect(result).toMatchObject({ violations: [] });
+  expect(answers.has("ENOENT")).toBe(true);
 });
 
 test("a driver that the scenario does not have is refused by name", () => {

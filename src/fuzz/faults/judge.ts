@@ -2,7 +2,7 @@
  * What is wrong with a run under a fault, worst first: an engine that broke, a promise that is not kept, an error that nothing declares.
  */
 import { InvariantError } from "../../../sim/core/assert.ts";
-import { EIO, Errno } from "../../../sim/core/errno.ts";
+import { EIO, ENOENT, Errno } from "../../../sim/core/errno.ts";
 import type { PlannedFault } from "../../scenario/faults.ts";
 import type { DriverRun } from "../../scenario/run.ts";
 import { guarded } from "../world.ts";
@@ -48,22 +48,25 @@ const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS"
  */
 const WORDS: readonly string[] = ["echo: i/o error", "pool i/o is currently suspended", "operation not supported"];
 
-/** Whether a fault may show as this: an errno, or a driver's or a script's words with one in them. */
-function isDeclared(answer: string): boolean {
+/** Whether a fault may show as this: one of some errnos, or a driver's or a script's words with one in them. */
+function isDeclared(answer: string, declared: readonly Errno[]): boolean {
   const told = answer.toLowerCase();
   return (
     WORDS.some((words) => told.includes(words)) ||
-    DECLARED.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()))
+    declared.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()))
   );
 }
 
-/** The first step with an error that the sound run did not give there, if nothing declares that error. */
-export function undeclared(sound: DriverRun, run: DriverRun): Finding | undefined {
+/**
+ * The first step with an error that the sound run did not give there, if nothing declares that error.
+ * @param lostAt - from which step on something may be gone, since a filesystem ended without it and umount(2) told nobody
+ */
+export function undeclared(sound: DriverRun, run: DriverRun, lostAt: number = Number.POSITIVE_INFINITY): Finding | undefined {
   for (const [index, { id, answer }] of run.steps.entries()) {
     if (!("errno" in answer)) continue;
     const before = sound.steps[index]?.answer;
     if (before !== undefined && "errno" in before && before.errno === answer.errno) continue;
-    if (isDeclared(answer.errno)) return undefined;
+    if (isDeclared(answer.errno, index < lostAt ? DECLARED : [...DECLARED, ENOENT])) return undefined;
     return { severity: "undeclared", message: `step ${id} answers ${answer.errno}, not ${JSON.stringify(before)}` };
   }
   return undefined;

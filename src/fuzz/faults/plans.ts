@@ -116,12 +116,17 @@ function struck({ allocations, device }: World): boolean {
 function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
   let stopped = false;
   let struckAt = Number.POSITIVE_INFINITY;
+  let lostAt = Number.POSITIVE_INFINITY;
   let looked = 0;
   const finding = findingUnderFault(() => {
     const ran = runOnce(subject, {
       fault,
+      onPhase: (phase, world) => {
+        if (phase === "steps" && world.lostAtUnmount > 0) lostAt = 0;
+      },
       onStep: (step, world) => {
         if (struck(world)) struckAt = Math.min(struckAt, step + 1);
+        if (world.lostAtUnmount > 0) lostAt = Math.min(lostAt, step + 1);
       },
     });
     if (typeof ran === "string") return { severity: "undeclared", message: ran };
@@ -129,7 +134,7 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
     const machine = ran.world;
     if (machine === undefined) return undefined;
     if (!struck(machine)) return { severity: "undeclared", message: `the ${fault.what} was not asked for again` };
-    const wrong = undeclared(sound.run, ran.run);
+    const wrong = undeclared(sound.run, ran.run, lostAt);
     if (wrong !== undefined) return wrong;
     // A run ends with a look at every book: the next one is of the machine that was mended.
     machine.allocations.heal();

@@ -12,9 +12,9 @@
 import { assert } from "../core/assert.ts";
 import { EACCES, EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import type { Name, NameTable } from "../core/names.ts";
+import { EntryMap } from "../vfs/entry-map.ts";
 import { type FileSystem, type Inode, S_IFDIR, S_IFMT, S_IFREG, typeOf } from "../vfs/filesystem.ts";
 import { findInDataLayers } from "./data-layers.ts";
-import { Dcache } from "./dcache.ts";
 import { ABSENT, type LayerDirectory, type LayerRules, OPAQUE, type StackedDirectory, WHITEOUT } from "./layer.ts";
 import { type Listing, mergeListing } from "./listing.ts";
 import { type NamePlaces, placesIn } from "./name-places.ts";
@@ -46,7 +46,7 @@ export class LowerView {
   readonly dataLayers: readonly LayerDirectory[];
   readonly #rules: LayerRules;
   readonly #names: NameTable;
-  readonly #dentries = new Dcache();
+  readonly #dentries = new EntryMap();
   /** Where in the data-only layers a node's data are, as long as nobody has asked for them. */
   readonly #dataPaths = new Map<ViewNode, string>();
   readonly #nodes = new ViewNodes();

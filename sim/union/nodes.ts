@@ -9,8 +9,8 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name, NameTable } from "../core/names.ts";
+import { EntryMap } from "../vfs/entry-map.ts";
 import { type FileSystem, type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
-import { Dcache } from "./dcache.ts";
 import type { ViewNode } from "./view-nodes.ts";
 
 /** The number of an inode of a union. */
@@ -93,7 +93,7 @@ interface NodeOwner {
 
 export class UnionNodes implements WalkedPaths {
   epoch = 0;
-  readonly dentries: Dcache = new Dcache();
+  readonly dentries: EntryMap = new EntryMap();
   readonly #view: LowerPlaces;
   readonly #owner: NodeOwner;
   #words = new Uint32Array(FIRST_ROWS * WIDTH);

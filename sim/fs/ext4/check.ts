@@ -8,6 +8,7 @@ import { BLOCKS, HOLDS, MODE, NLINK } from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import { lonePageOf } from "./lone-file.ts";
+import { visitRows } from "./readdir.ts";
 import type { Ext4State } from "./state.ts";
 
 /** What can be reached from the root. */
@@ -39,14 +40,14 @@ function reach(state: Ext4State): Reached {
     }
     checkDirectory(state, directory, state.directory(directory));
     let below = 0;
-    for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
+    visitRows(state, state.directory(directory), (row) => {
       const child = state.dentries.child(row);
       names.set(child, (names.get(child) ?? 0) + 1);
       if (state.reach(child) !== undefined) isWhole = false;
-      if ((state.word(child, MODE) & S_IFMT) !== S_IFDIR) continue;
+      if ((state.word(child, MODE) & S_IFMT) !== S_IFDIR) return;
       below += 1;
       open.push(child);
-    }
+    });
     const links = state.word(directory, NLINK);
     const isKnown = links === 1 || links === below + 2 || (!isWhole && links > below + 2);
     assert(isKnown, `directory ${directory} has ${links} links and ${below} directories below`);
@@ -63,16 +64,16 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
     if (block === undefined) continue;
     const pieces: [start: number, end: number][] = [];
     for (const [place, row] of block.rows.entries()) {
-      const position = state.positions[row] as number;
+      const { dentries } = state;
       const fail = (wrong: string): never => {
-        throw new InvariantError(`dentry ${row} is ${wrong}`);
+        throw new InvariantError(`entry ${row} is ${wrong}`);
       };
-      if (position >>> 10 !== at) fail(`noted in another block than ${at} of directory ${directory}`);
-      if (state.places[row] !== place) fail("noted at another place");
-      if (state.dentries.directory(row) !== directory) fail(`in a block of directory ${directory}`);
-      const start = (position & 1023) * 4;
-      const length = entryBytes(state.environment.names.byteLength(state.dentries.name(row)));
-      if ((state.lengths[row] as number) * 4 !== length) fail(`noted with another length than ${length}`);
+      if (dentries.blockOf(row) !== at) fail(`noted in another block than ${at} of directory ${directory}`);
+      if (dentries.placeOf(row) !== place) fail("noted at another place");
+      if (dentries.find(directory, dentries.name(row)) !== row) fail(`in a block of directory ${directory}`);
+      const start = dentries.offsetOf(row);
+      const length = entryBytes(state.environment.names.byteLength(dentries.name(row)));
+      if (dentries.lengthOf(row) !== length) fail(`noted with another length than ${length}`);
       pieces.push([start, start + length]);
     }
     entries += block.rows.length;

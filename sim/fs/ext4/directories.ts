@@ -1,5 +1,5 @@
 /**
- * Entries of directories: placed in blocks as ext4_add_entry, do_split and ext4_delete_entry do (fs/ext4/namei.c), found by the dentry table.
+ * Entries of directories: placed in blocks as ext4_add_entry, do_split and ext4_delete_entry do (fs/ext4/namei.c), found by their rows (entry-rows.ts).
  *
  * Interface: a directory's entries are read from the device when it is first used (`loadDirectory`). A directory's blocks are never given back
  * before the directory is removed. The caller has begun a transaction and checked that the name is free.
@@ -7,7 +7,6 @@
 import { assert } from "../../core/assert.ts";
 import { EBADMSG, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
 import {
   DIRECTORY_BLOCK_END,
@@ -18,24 +17,20 @@ import {
   goneAt,
   type HashLeaf,
   NODE_LEAVES,
-  nameHash,
   offsetGone,
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { blockAt, indexOf, loadIndex, makeNode } from "./directory-index.ts";
+import type { EntryRow } from "./entry-rows.ts";
 import { FLAGS, INDEX_FLAG } from "./inode-words.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { inBlockOrder, inHashOrder } from "./readdir.ts";
 import { type DirectoryRecord, entriesOf, readRecord } from "./records.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
 
 /** Blocks that adding one name may take at most: two to become indexed, or a leaf and inner nodes; and the extent tree's. */
 const ENTRY_BLOCKS_MAX = 5;
-
-/** More than a block has entries. */
-const PLACES = 1024;
-/** What the entries of a block are sorted by while it is split: hash and place in the block in one number each. */
-const KEYS: Float64Array = new Float64Array(PLACES);
 
 /** The inode of a name, or 0. */
 export function lookupEntry(state: Ext4State, directory: number, name: Name): number | Errno {
@@ -46,7 +41,7 @@ export function lookupEntry(state: Ext4State, directory: number, name: Name): nu
   return loadDirectory(state, directory, data) ?? state.dentries.lookup(directory, name);
 }
 
-/** Sees to it that a directory's entries are in the dentry table. @returns EIO, EBADMSG. */
+/** Sees to it that a directory's entries are in memory. @returns EIO, EBADMSG. */
 export function readDirectory(state: Ext4State, directory: number): Errno | undefined {
   const data = state.directory(directory);
   return data.loaded ? undefined : loadDirectory(state, directory, data);
@@ -65,24 +60,14 @@ function newBlock(state: Ext4State, directory: number, block: number, from: numb
 
 /** A block's notes in triples. A row that was noted may be another block's by now: then a later note tells what became of its entry. */
 function packEntries(state: Ext4State, block: DirectoryBlock, notes: readonly number[]): number[] {
-  const { dentries, places } = state;
+  const { dentries } = state;
   const out: number[] = [];
   for (const note of notes) {
     if (note < 0) out.push(offsetGone(note), 0, 0);
-    else if (block.rows[places[note] as number] === note)
-      out.push(offsetOf(state, note), dentries.name(note), dentries.child(note));
+    else if (block.rows[dentries.placeOf(note)] === note)
+      out.push(dentries.offsetOf(note), dentries.name(note), dentries.child(note));
   }
   return out;
-}
-
-/** Where in its block an entry lies. */
-function offsetOf(state: Ext4State, row: number): number {
-  return ((state.positions[row] as number) & 1023) * 4;
-}
-
-/** How many bytes an entry takes in its block. */
-function bytesOf(state: Ext4State, row: number): number {
-  return (state.lengths[row] as number) * 4;
 }
 
 /** Appends a block to a directory. */
@@ -125,26 +110,24 @@ export function endDirectory(state: Ext4State, directory: number): void {
   settleTree(state, directory, data.tree);
 }
 
-/** Puts a row that has been inserted or moved in the dentry table into a block that has room. @returns false when it has none. */
-function putInto(state: Ext4State, data: DirectoryData, at: number, row: number): boolean {
+/** Puts a row that has no place yet into a block that has room. @returns false when it has none. */
+function putInto(state: Ext4State, data: DirectoryData, at: number, row: EntryRow): boolean {
+  const { dentries } = state;
   const block = blockAt(data, at);
-  const offset = block.take(bytesOf(state, row));
+  const offset = block.take(dentries.lengthOf(row));
   if (offset < 0) return false;
-  state.positions[row] = at * 1024 + (offset >>> 2);
-  state.places[row] = block.rows.length;
+  dentries.setOffset(row, at, offset);
+  dentries.setPlace(row, block.rows.length);
   block.rows.push(row);
+  block.isHashed = false;
   block.note(row);
   state.journal.dirty(block);
   return true;
 }
 
-/** Places a dentry row in its directory's blocks. */
-export function placeEntry(state: Ext4State, directory: number, row: number): void {
-  state.growColumns();
+/** Places an entry in its directory's blocks. */
+function placeEntry(state: Ext4State, directory: number, name: Name, row: EntryRow): void {
   const data = state.directory(directory);
-  const { names } = state.environment;
-  const name = state.dentries.name(row);
-  state.lengths[row] = entryBytes(names.byteLength(name)) / 4;
   if (data.leaves === undefined) {
     for (let at = 0; at < data.blocks.length; at++) if (putInto(state, data, at, row)) return;
     if (data.blocks.length > 1) {
@@ -153,15 +136,13 @@ export function placeEntry(state: Ext4State, directory: number, row: number): vo
       putInto(state, data, data.blocks.length - 1, row);
       return;
     }
-    beginIndex(state, directory, data);
   }
-  const hash = nameHash(names, name);
-  const leaves = data.leaves as HashLeaf[];
-  const leafAt = data.leafOf(hash);
-  if (putInto(state, data, (leaves[leafAt] as HashLeaf).at, row)) return;
-  splitLeaf(state, directory, leafAt);
-  const place = data.leafOf(hash);
-  assert(putInto(state, data, (leaves[place] as HashLeaf).at, row), `directory ${directory}: a leaf is full after its split`);
+  const hash = state.hashes.of(name);
+  // A list that becomes a tree is split at once.
+  if (data.leaves === undefined) beginIndex(state, directory, data);
+  else if (putInto(state, data, (data.leaves[data.leafOf(hash)] as HashLeaf).at, row)) return;
+  const into = splitLeaf(state, directory, hash);
+  assert(putInto(state, data, into, row), `directory ${directory}: a leaf is full after its split`);
 }
 
 /** make_indexed_dir: the first block becomes the root, what it held goes to a leaf. */
@@ -170,61 +151,71 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   const leaf = appendBlock(state, directory, 0);
   data.leaves = [{ hash: 0, at: 1 }];
   state.setWord(directory, FLAGS, state.word(directory, FLAGS) | INDEX_FLAG);
-  const { rows } = root;
+  // All that is behind ".." goes to the leaf's beginning, gaps and all; but a gap right behind ".." is a part of it.
+  const { rows, gaps } = root;
+  const from = gaps[0] === DOTS_BYTES ? (gaps[1] as number) : DOTS_BYTES;
+  leaf.rows = rows;
+  for (const row of rows) state.dentries.setOffset(row, 1, state.dentries.offsetOf(row) - from);
+  leaf.gaps = gaps.filter((at) => at > from).map((at) => at - from);
+  leaf.give(DIRECTORY_BLOCK_END - from, from);
+  leaf.noteAll();
   root.rows = [];
   root.gaps = [];
   root.noteAll();
   root.index = () => indexOf(data);
   state.journal.dirty(root);
-  pack(state, leaf, 1, rows);
 }
 
 /** Puts rows one after the other into an emptied block, whose list of rows they become. @param at - the block's index in the directory. */
-function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: number[]): void {
-  const { positions, places } = state;
+function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: EntryRow[]): void {
+  const { dentries } = state;
   let offset = 0;
   for (let place = 0; place < rows.length; place++) {
-    const row = rows[place] as number;
-    positions[row] = at * 1024 + (offset >>> 2);
-    places[row] = place;
-    offset += bytesOf(state, row);
+    const row = rows[place] as EntryRow;
+    dentries.setOffset(row, at, offset);
+    dentries.setPlace(row, place);
+    offset += dentries.lengthOf(row);
   }
   block.rows = rows;
+  block.isHashed = false;
   block.gaps = offset < DIRECTORY_BLOCK_END ? [offset, DIRECTORY_BLOCK_END] : [];
   block.noteAll();
   state.journal.dirty(block);
 }
 
-/** do_split: the upper half of a leaf's names by hash, half by size, goes to a new leaf; both are packed. */
-function splitLeaf(state: Ext4State, directory: number, leafAt: number): void {
+/** Behind how many of a leaf's rows, by hash, it is split: half by what entries take with the slack behind them, or by number where all take less. */
+function middleOf({ dentries }: Ext4State, block: DirectoryBlock, rows: readonly EntryRow[]): number {
+  let moved = 0;
+  for (let split = rows.length; split > 0; split--) {
+    const row = rows[split - 1] as EntryRow;
+    const length = dentries.lengthOf(row);
+    const size = length + block.gapAt(dentries.offsetOf(row) + length);
+    if (moved + Math.floor(size / 2) > BLOCK_SIZE / 2) return split;
+    moved += size;
+  }
+  return rows.length >>> 1;
+}
+
+/** do_split: of the leaf for a hash, the upper half by hash goes to a new leaf; both are packed. @returns the block where the hash belongs now. */
+function splitLeaf(state: Ext4State, directory: number, hash: number): number {
   const data = state.directory(directory);
-  const { names } = state.environment;
+  const { dentries, hashes } = state;
   const leaves = data.leaves as HashLeaf[];
+  const leafAt = data.leafOf(hash);
   const leaf = leaves[leafAt] as HashLeaf;
   const block = blockAt(data, leaf.at);
-  const before = block.rows;
-  for (let place = 0; place < before.length; place++)
-    KEYS[place] = nameHash(names, state.dentries.name(before[place] as number)) * PLACES + place;
-  const keys = KEYS.subarray(0, before.length).sort();
-  const rows = new Array<number>(before.length);
-  for (let place = 0; place < rows.length; place++) {
-    const key = keys[place] as number;
-    rows[place] = before[key - Math.floor(key / PLACES) * PLACES] as number;
-  }
-  let moved = 0;
-  let split = rows.length;
-  while (split > 1) {
-    const size = bytesOf(state, rows[split - 1] as number);
-    if (moved + size / 2 > BLOCK_SIZE / 2) break;
-    moved += size;
-    split -= 1;
-  }
+  const rows = inHashOrder(state, block.rows);
+  const split = middleOf(state, block, rows);
   const at = data.blocks.length;
   const made = appendBlock(state, directory, 0);
-  leaves.splice(leafAt + 1, 0, { hash: Math.floor((keys[split] as number) / PLACES), at });
+  const from = hashes.of(dentries.name(rows[split] as EntryRow));
+  const continued = from === hashes.of(dentries.name(rows[split - 1] as EntryRow)) ? 1 : 0;
+  leaves.splice(leafAt + 1, 0, { hash: from + continued, at });
   pack(state, made, at, rows.slice(split));
-  pack(state, block, leaf.at, rows.slice(0, split));
+  const kept = block.rows.filter((row) => dentries.blockOf(row) === leaf.at);
+  pack(state, block, leaf.at, inBlockOrder(state, kept));
   growIndex(state, directory, data, leafAt);
+  return hash >= from ? at : leaf.at;
 }
 
 /** Notes a new leaf in the inner nodes; a full root gets a node below it, a full node is cut in two. */
@@ -260,25 +251,26 @@ function addNode(state: Ext4State, directory: number, n: number, count: number):
   makeNode(data, node, appendBlock(state, directory, 0));
 }
 
-/** Takes an entry out of its block. Its dentry row is still in the table. */
-function displaceEntry(state: Ext4State, directory: number, row: number): void {
-  const data = state.directory(directory);
-  const position = state.positions[row] as number;
-  const block = blockAt(data, position >>> 10);
-  block.note(goneAt((position & 1023) * 4));
-  block.give((position & 1023) * 4, bytesOf(state, row));
-  const place = state.places[row] as number;
-  const last = block.rows.pop() as number;
+/** Takes an entry out of its block. */
+function displaceEntry(state: Ext4State, directory: number, row: EntryRow): void {
+  const { dentries } = state;
+  const block = blockAt(state.directory(directory), dentries.blockOf(row));
+  const offset = dentries.offsetOf(row);
+  block.note(goneAt(offset));
+  block.give(offset, dentries.lengthOf(row));
+  const last = block.rows.pop() as EntryRow;
   if (last !== row) {
+    const place = dentries.placeOf(row);
     block.rows[place] = last;
-    state.places[last] = place;
+    dentries.setPlace(last, place);
+    block.isHashed = false;
   }
   state.journal.dirty(block);
 }
 
 /** The block of an entry changes: it gets another inode. */
-export function dirtyEntry(state: Ext4State, directory: number, row: number): void {
-  const block = blockAt(state.directory(directory), (state.positions[row] as number) >>> 10);
+export function dirtyEntry(state: Ext4State, directory: number, row: EntryRow): void {
+  const block = blockAt(state.directory(directory), state.dentries.blockOf(row));
   block.note(row);
   state.journal.dirty(block);
 }
@@ -291,17 +283,18 @@ export function dirtyDots(state: Ext4State, directory: number): void {
 
 /** Adds an entry. */
 export function addEntry(state: Ext4State, directory: number, name: Name, ino: number): void {
-  placeEntry(state, directory, state.dentries.insert(directory, name, ino));
+  const length = entryBytes(state.environment.names.byteLength(name));
+  placeEntry(state, directory, name, state.dentries.insert(directory, name, ino, length));
 }
 
 /** Takes an entry away. */
-export function removeEntry(state: Ext4State, directory: number, row: number): void {
+export function removeEntry(state: Ext4State, directory: number, row: EntryRow): void {
   displaceEntry(state, directory, row);
-  state.dentries.remove(row);
+  state.dentries.remove(directory, row);
 }
 
-/** The dentry row of a name, or 0. */
-export function findEntry(state: Ext4State, directory: number, name: Name): DentryRow {
+/** The row of a name's entry, or 0. */
+export function findEntry(state: Ext4State, directory: number, name: Name): EntryRow {
   const known = state.dentries.find(directory, name);
   if (known !== 0) return known;
   readDirectory(state, directory);
@@ -316,7 +309,7 @@ export function roomForEntry(state: Ext4State, directory: number, name: Name, mo
   const data = state.directory(directory);
   const { names } = state.environment;
   const length = entryBytes(names.byteLength(name));
-  const at = data.leaves === undefined ? 0 : (data.leaves[data.leafOf(nameHash(names, name))] as HashLeaf).at;
+  const at = data.leaves === undefined ? 0 : (data.leaves[data.leafOf(state.hashes.of(name))] as HashLeaf).at;
   const fits = blockAt(data, at).fits(length);
   const needed = more + (fits ? 0 : ENTRY_BLOCKS_MAX);
   return needed === 0 || canReserve(state, needed) ? undefined : ENOSPC;
@@ -367,12 +360,10 @@ function loadBlock(
   let last = block.gaps[0] as number;
   for (const entry of entriesOf(record)) {
     const name = names.intern(entry.name);
-    const row = state.dentries.insert(into.directory, name, entry.inode);
     const length = entryBytes(names.byteLength(name));
-    state.growColumns();
-    state.lengths[row] = length / 4;
-    state.positions[row] = into.at * 1024 + (entry.offset >>> 2);
-    state.places[row] = block.rows.length;
+    const row = state.dentries.insert(into.directory, name, entry.inode, length);
+    state.dentries.setOffset(row, into.at, entry.offset);
+    state.dentries.setPlace(row, block.rows.length);
     block.rows.push(row);
     if (entry.offset > last) gaps.push(last, entry.offset);
     last = entry.offset + length;

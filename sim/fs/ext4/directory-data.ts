@@ -1,13 +1,14 @@
 /**
- * The blocks of one directory and who lies where in them (fs/ext4/dir.c, namei.c): lookups never come here, they are one probe of the dentry table.
+ * The blocks of one directory and who lies where in them (fs/ext4/dir.c, namei.c): lookups never come here, they go by rows (entry-rows.ts).
  *
  * Entries take 8 bytes and their name, rounded up to 4; a block ends with a checksum of 12 bytes. A directory of one block is a list; when it
  * overflows, its first block becomes the root of a tree of hashes, and each leaf holds the names of a range of hashes.
  *
  * Interface: a gap is where a new entry fits: the slack behind an entry, or a removed one; removed neighbours are one gap, as rec_len would tell.
  */
-import type { Name, NameTable } from "../../core/names.ts";
+import type { NameTable } from "../../core/names.ts";
 import { cutPair, putPair } from "../../core/pairs.ts";
+import type { EntryRow } from "./entry-rows.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { packDirectory } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
@@ -45,14 +46,16 @@ const NO_INDEX: readonly number[] = [];
 export class DirectoryBlock implements Metadata {
   readonly block: number;
   stamp = 0;
-  /** Dentry rows of its entries, in no order. */
-  rows: number[] = [];
+  /** The rows of its entries, in no order but where `isHashed`. */
+  rows: EntryRow[] = [];
+  /** Whether they are in the order of their names' hashes (readdir.ts). Whoever changes them says so. */
+  isHashed = false;
   /** Pairs of start and end. */
   gaps: number[];
   /** Of an indexed directory's first block and of inner nodes: pairs of hash and logical block. */
   index: (() => number[]) | undefined;
   /**
-   * Notes of what changed since the last record: the dentry row of an entry that is new or has another inode; negative, the offset of one that is
+   * Notes of what changed since the last record: the row of an entry that is new or has another inode; negative, the offset of one that is
    * gone (`goneAt`). Undefined: too much to tell.
    */
   #changes: number[] | undefined;
@@ -69,7 +72,7 @@ export class DirectoryBlock implements Metadata {
     this.#pack = pack;
   }
 
-  /** An entry is new, or has another inode: `note` is its dentry row; or one is gone: `goneAt`. */
+  /** An entry is new, or has another inode: `note` is its row; or one is gone: `goneAt`. */
   note(note: number): void {
     const changes = this.#changes;
     if (changes === undefined) return;
@@ -87,6 +90,13 @@ export class DirectoryBlock implements Metadata {
     for (let at = 0; at < this.gaps.length; at += 2)
       if ((this.gaps[at + 1] as number) - (this.gaps[at] as number) >= length) return true;
     return false;
+  }
+
+  /** How large the gap is that begins at an offset; 0 where none does. */
+  gapAt(start: number): number {
+    const { gaps } = this;
+    for (let at = 0; at < gaps.length; at += 2) if (gaps[at] === start) return (gaps[at + 1] as number) - start;
+    return 0;
   }
 
   /** Takes room for an entry. @returns its offset, or -1. */
@@ -150,7 +160,7 @@ export class DirectoryData {
   leaves: HashLeaf[] | undefined;
   /** In the order of their leaves; none while the root leads to leaves. */
   readonly nodes: HashNode[] = [];
-  /** Whether its entries are in the dentry table. */
+  /** Whether its entries are in memory. */
   loaded = true;
 
   /** The leaf where a hash belongs, as an index into `leaves`. */
@@ -165,14 +175,4 @@ export class DirectoryData {
     }
     return low;
   }
-}
-
-/**
- * The hash that orders names. The kernel takes half MD4 over a seed that mkfs draws; any hash spreads names alike, and which leaf a
- * name lies in is chance there too. This one is the name table's, mixed once more.
- */
-export function nameHash(names: NameTable, name: Name): number {
-  const known = names.hash(name);
-  const hash = Math.imul(known ^ (known >>> 16), 0x7feb352d);
-  return (hash ^ (hash >>> 15)) >>> 1;
 }

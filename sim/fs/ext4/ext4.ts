@@ -54,6 +54,7 @@ import {
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, overheadOf, ROOT_INODE } from "./layout.ts";
 import { create, freeWhole, link, rmdir, tmpfile, unlink } from "./namei.ts";
+import { visitRows } from "./readdir.ts";
 import { writeRecord } from "./records.ts";
 import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
@@ -134,10 +135,10 @@ export class Ext4 implements FileSystem {
     const state = this.#state;
     const unread = readDirectory(state, directory);
     if (unread !== undefined) return unread;
-    for (let row = state.dentries.first(directory); row !== 0; row = state.dentries.next(row)) {
+    visitRows(state, state.directory(directory), (row) => {
       const child = state.dentries.child(row);
       visit(state.dentries.name(row), child, state.word(child, MODE) & S_IFMT);
-    }
+    });
     return undefined;
   }
   readlink(target: Inode): string | Errno {

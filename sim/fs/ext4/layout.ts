@@ -23,6 +23,7 @@ export const FIRST_INODE = 11;
 export const LOST_AND_FOUND_BLOCKS = 4;
 const ADDRESSES_PER_BLOCK = 1024;
 const RESERVED_PERCENT = 5;
+const HASH_SEED: readonly number[] = [0x1e8c2b3f, 0x094d647a, 0xef10519e, 0x34ab12ee];
 /** The kernel keeps this many clusters (or 2 %) for extent conversions that must not fail (EXT4_DEF_RESERVED..., super.c). */
 const RESERVED_CLUSTERS_MAX = 4096;
 
@@ -40,6 +41,8 @@ export interface Geometry {
   /** s_resv_clusters. */
   readonly reservedClusters: number;
   readonly journalBlocks: number;
+  /** s_hash_seed, by which names are hashed: four words. */
+  readonly hashSeed: readonly number[];
   /** How many groups there were before each time that it grew; absent: it never did. */
   readonly growths?: readonly number[];
 }
@@ -83,6 +86,8 @@ export interface GeometryOptions {
   readonly inodes?: number;
   /** Share of the blocks that only the superuser gets, in percent (-m). */
   readonly reservedPercent?: number;
+  /** What names are hashed with: the UUID's bytes as four words (-E hash_seed). Default: always the same, where mke2fs draws one. */
+  readonly hashSeed?: readonly number[];
 }
 
 /** s_resv_clusters of a filesystem of so many blocks (ext4_set_resv_clusters). */
@@ -121,6 +126,7 @@ export function geometryOf(deviceBytes: number, options: GeometryOptions = {}): 
       reservedBlocks: Math.floor((blocks * (options.reservedPercent ?? RESERVED_PERCENT)) / 100),
       reservedClusters: reservedClustersOf(blocks),
       journalBlocks: journalLength(blocks),
+      hashSeed: options.hashSeed ?? HASH_SEED,
     };
   }
 }

@@ -1,7 +1,6 @@
 /** Renaming (fs/ext4/namei.c: ext4_rename2, ext4_rename, ext4_cross_rename). */
 import { ENOENT, ENOTEMPTY, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import type { DentryRow } from "../../vfs/dentry-table.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import {
   addEntry,
@@ -10,11 +9,11 @@ import {
   findEntry,
   isEmpty,
   lookupEntry,
-  placeEntry,
   readDirectory,
   removeEntry,
   roomForEntry,
 } from "./directories.ts";
+import type { EntryRow } from "./entry-rows.ts";
 import { allocatePromised } from "./file.ts";
 import { EXTRA, MODE } from "./inode-words.ts";
 import { addLinks, dropDirectory, dropLink, makeWhiteout } from "./namei.ts";
@@ -88,7 +87,7 @@ function dropReplaced(state: Ext4State, replaced: number): void {
 function move(
   state: Ext4State,
   change: {
-    readonly row: DentryRow;
+    readonly row: EntryRow;
     readonly ino: number;
     readonly replaced: number;
     readonly source: Place;
@@ -104,8 +103,7 @@ function move(
     return;
   }
   // The kernel adds the new name before it takes the old one away: the two may not share a slot.
-  const moved = state.dentries.insert(target.directory, target.name, ino);
-  placeEntry(state, target.directory, moved);
+  addEntry(state, target.directory, target.name, ino);
   removeEntry(state, source.directory, row);
 }
 

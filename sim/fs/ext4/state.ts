@@ -14,10 +14,10 @@ import { type Ext4Profile, k6_18 } from "../../core/kernel-profile.ts";
 import type { NameTable } from "../../core/names.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
-import { DentryTable } from "../../vfs/dentry-table.ts";
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import type { LonePages } from "../../vfs/lone-pages.ts";
 import { DirectoryData } from "./directory-data.ts";
+import { EntryRows } from "./entry-rows.ts";
 import { FileData } from "./file-data.ts";
 import { Groups } from "./groups.ts";
 import { InodeRows } from "./inode-rows.ts";
@@ -25,6 +25,7 @@ import { BLOCKS, EXTRA, MODE, putSize, sizeIn, WORDS } from "./inode-words.ts";
 import { CHUNK_INODES, InodeChunk, type InodeData, SymlinkData } from "./inodes.ts";
 import { Journal } from "./journal.ts";
 import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./layout.ts";
+import { NameHashes } from "./name-hash.ts";
 import { packSuperblock } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
 import {
@@ -76,13 +77,8 @@ export class Ext4State implements Metadata {
   readonly environment: Ext4Environment;
   readonly journal: Journal;
   readonly groups: Groups;
-  readonly dentries: DentryTable = new DentryTable();
-  /** Of each dentry row: the entry's block in its directory << 10 | its offset / 4. */
-  positions: Uint32Array = new Uint32Array(16);
-  /** Of each dentry row: its index in DirectoryBlock.rows. */
-  places: Uint16Array = new Uint16Array(16);
-  /** Of each dentry row: the bytes that the entry takes in its block / 4. */
-  lengths: Uint8Array = new Uint8Array(16);
+  readonly dentries: EntryRows = new EntryRows();
+  readonly hashes: NameHashes;
   readonly journalRuns: readonly number[];
   freeBlocks = 0;
   freeInodes = 0;
@@ -125,6 +121,7 @@ export class Ext4State implements Metadata {
     const { clock, profile = k6_18.ext4 } = environment;
     this.journal = new Journal(device, clock, journalRuns, profile.continuesLog);
     this.groups = new Groups(geometry, device, this.journal);
+    this.hashes = new NameHashes(environment.names, geometry.hashSeed);
   }
 
   /**
@@ -359,19 +356,5 @@ export class Ext4State implements Metadata {
   visitInodes(visit: (ino: number) => void): void {
     for (const { words, start, first } of this.#chunks)
       for (let at = 0; at < CHUNK_INODES; at++) if (words[start + at * WORDS + MODE] !== 0) visit(first + at);
-  }
-
-  /** Makes the columns beside the dentry table as long as it is. */
-  growColumns(): void {
-    if (this.positions.length >= this.dentries.rows) return;
-    const positions = new Uint32Array(this.dentries.rows);
-    positions.set(this.positions);
-    this.positions = positions;
-    const places = new Uint16Array(this.dentries.rows);
-    places.set(this.places);
-    this.places = places;
-    const lengths = new Uint8Array(this.dentries.rows);
-    lengths.set(this.lengths);
-    this.lengths = lengths;
   }
 }

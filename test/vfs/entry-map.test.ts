@@ -1,20 +1,20 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Name } from "../../sim/core/names.ts";
-import { Dcache } from "../../sim/union/dcache.ts";
+import { EntryMap } from "../../sim/vfs/entry-map.ts";
 import { runs } from "../runs.ts";
 
 const name = (value: number): Name => value as Name;
 
 test("a name leads to what was put there last, and putting tells what it led to before", () => {
-  const dcache = new Dcache();
-  expect(dcache.put(1, name(5), 50)).toBe(0);
-  expect(dcache.put(1, name(5), 51)).toBe(50);
-  expect(dcache.lookup(1, name(5))).toBe(51);
-  expect(dcache.lookup(2, name(5))).toBe(0);
-  expect(dcache.remove(1, name(5))).toBe(51);
-  expect(dcache.remove(1, name(5))).toBe(0);
-  dcache.check();
+  const map = new EntryMap();
+  expect(map.put(1, name(5), 50)).toBe(0);
+  expect(map.put(1, name(5), 51)).toBe(50);
+  expect(map.lookup(1, name(5))).toBe(51);
+  expect(map.lookup(2, name(5))).toBe(0);
+  expect(map.remove(1, name(5))).toBe(51);
+  expect(map.remove(1, name(5))).toBe(0);
+  map.check();
 });
 
 test("the table answers as maps of directories would, whatever is put, removed or cleared", () => {
@@ -26,27 +26,27 @@ test("the table answers as maps of directories would, whatever is put, removed o
   });
   fc.assert(
     fc.property(fc.array(step, { size: "max", maxLength: 200 }), (steps) => {
-      const dcache = new Dcache();
+      const map = new EntryMap();
       const model = new Map([1, 2, 3, 4].map((directory) => [directory, new Map<number, number>()]));
       for (const { what, directory, name: text, child } of steps) {
         const known = model.get(directory) as Map<number, number>;
         const before = known.get(text) ?? 0;
         if (what === "put") {
-          expect(dcache.put(directory, name(text), child)).toBe(before);
+          expect(map.put(directory, name(text), child)).toBe(before);
           known.set(text, child);
         } else if (what === "remove") {
-          expect(dcache.remove(directory, name(text))).toBe(before);
+          expect(map.remove(directory, name(text))).toBe(before);
           known.delete(text);
         } else {
           const cleared: number[] = [];
-          dcache.clear(directory, (each) => cleared.push(each));
+          map.clear(directory, (each) => cleared.push(each));
           expect(cleared.sort()).toEqual([...known.values()].sort());
           known.clear();
         }
-        dcache.check();
+        map.check();
       }
       for (const [directory, known] of model) {
-        const entries = dcache.entries(directory).sort((one, other) => one.name - other.name);
+        const entries = map.entries(directory).sort((one, other) => one.name - other.name);
         expect(entries.map((entry) => [entry.name, entry.child])).toEqual([...known].sort(([one], [other]) => one - other));
       }
     }),

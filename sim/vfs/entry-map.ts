@@ -1,20 +1,20 @@
 /**
- * What a union knows to be at its names: (directory, name) → child, in no order, since what is listed comes from the layers. Without rows and lists
- * beside its slots (sim/vfs/dentry-table.ts has them) an entry takes some 15 bytes, and is made and ended in one place of memory.
+ * Which number a name leads to in a directory: (directory, name) → child, in no order. Without rows and lists beside its slots (dentry-table.ts has
+ * them) an entry takes some 15 bytes, and is made and ended in one place of memory.
  *
  * Interface: directories and children are whole numbers from 1 to 2^32 - 1; 0 means "none".
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
-import { COUNT, DentryHeads, DIRECTORY, type Head, SHIFT, START } from "../vfs/dentry-heads.ts";
-import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "../vfs/slot-blocks.ts";
+import { COUNT, DentryHeads, DIRECTORY, type Head, SHIFT, START } from "./dentry-heads.ts";
+import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "./slot-blocks.ts";
 
 /** The words of a slot. A name is never 0: where it is, the slot is empty. */
 const SLOT_WORDS = 2;
 const NAME = 0;
 const CHILD = 1;
 
-export class Dcache {
+export class EntryMap {
   readonly #slots = new SlotBlocks(SLOT_WORDS);
   readonly #heads = new DentryHeads();
 
@@ -80,6 +80,11 @@ export class Dcache {
     this.#end(head);
   }
 
+  /** How many entries a directory has. */
+  count(directory: number): number {
+    return this.#heads.words[this.#heads.of(directory) + COUNT] as number;
+  }
+
   /** The entries of a directory as they are now. */
   entries(directory: number): { readonly name: Name; readonly child: number }[] {
     const found: { readonly name: Name; readonly child: number }[] = [];
@@ -91,6 +96,13 @@ export class Dcache {
       if (name !== 0) found.push({ name, child: slots[place + CHILD] as number });
     }
     return found;
+  }
+
+  /** Visits all entries of all directories. */
+  visit(visit: (name: Name, child: number) => void): void {
+    this.#heads.visit((head) => {
+      for (const { name, child } of this.entries(this.#heads.words[head + DIRECTORY] as number)) visit(name, child);
+    });
   }
 
   #start(head: Head): number {

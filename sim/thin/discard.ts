@@ -42,6 +42,7 @@ function passDown(pool: ThinPool, device: ThinDevice, begin: number, end: number
       // Whether the device could do it does not matter: the blocks are unmapped all the same.
       pool.data.discard(startOf(from, pool.blockSize), bytes((to - from) * pool.blockSize));
     });
+    pool.noteUnmapped(dataEnd - range.data);
     done.push(range);
     at = range.end;
   }
@@ -50,6 +51,7 @@ function passDown(pool: ThinPool, device: ThinDevice, begin: number, end: number
   for (const { begin: first, end: last, data } of done) {
     const failed = pool.metadata.decData(data, data + (last - first));
     if (failed !== undefined) return fail(pool, "dm_pool_dec_data_range", failed);
+    pool.noteUnmapped(first - last);
   }
   return undefined;
 }

@@ -53,7 +53,7 @@ export class ThinPool {
   /** Since the pool was last out of data space it has not been in write mode: what waits for space fails for want of it. */
   #ranOut = false;
   #lastCommit = 0;
-  /** Data blocks that were taken and not mapped, now and at the last commit. */
+  /** Data blocks that are in use and not mapped, now and at the last commit. */
   #unmapped = 0;
   #unmappedThen = 0;
   /** What leaked before the pool was loaded, where somebody has looked (check.ts, `noteLeaks`). */
@@ -235,16 +235,16 @@ export class ThinPool {
   }
 
   /**
-   * How many data blocks were taken for writes that then failed: they stay in use, mapped by nobody, until the metadata is repaired, as with
-   * the kernel (process_prepared_mapping gives nothing back).
+   * How many data blocks may be in use and mapped by nobody: those taken for writes that then failed, until the metadata is repaired, as with the kernel
+   * (process_prepared_mapping gives nothing back), and those that were being discarded at the last commit.
    */
   get lostBlocks(): number {
     return Math.max(this.#unmapped, this.#unmappedThen);
   }
 
-  /** A data block that was taken is mapped now. */
-  noteMapped(): void {
-    this.#unmapped -= 1;
+  /** So many more data blocks are in use and mapped by nobody; fewer where they are mapped, or not in use, now. */
+  noteUnmapped(blocks: number): void {
+    this.#unmapped += blocks;
   }
 
   /** Makes everything so far durable. @returns EINVAL in a mode that cannot, or the error that made the pool read-only. */

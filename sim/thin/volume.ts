@@ -305,7 +305,7 @@ export class ThinVolume implements BlockDevice {
       pool.metadataFailed("dm_thin_insert_block", failed);
       return EIO;
     }
-    pool.noteMapped();
+    pool.noteUnmapped(-1);
     return way === "overwrite" ? undefined : pool.data.write(place, piece);
   }
 

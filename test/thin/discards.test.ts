@@ -4,8 +4,9 @@
  */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Disk } from "../../sim/block/disk.ts";
+import { Clock } from "../../sim/core/clock.ts";
 import { EIO } from "../../sim/core/errno.ts";
-import { type Bytes, bytes } from "../../sim/core/units.ts";
+import { type Bytes, bytes, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
 import type { ThinPool } from "../../sim/thin/pool.ts";
@@ -127,6 +128,34 @@ describe("a discard", () => {
       expect(pool.metadata.freeDataBlocks).toBe(62);
     },
   );
+
+  test("during which the pool commits by time leaves its blocks counted once more in that commit, which the next one puts right", () => {
+    const clock = new Clock();
+    const timed = openPool(disks({ data: 64, metadata: 256 }), { clock });
+    sendMessage(timed, "create_thin 0");
+    const of = openVolume(timed, 0);
+    write(of, 1, 2, 3);
+    clock.spend(seconds(2));
+    expect(discard(of, 1, 2)).toBeUndefined();
+    checkPool(timed);
+    expect([timed.metadata.freeDataBlocks, timed.lostBlocks]).toEqual([63, 2]);
+    expect(timed.commit()).toBeUndefined();
+    checkPool(timed);
+    expect(timed.lostBlocks).toBe(0);
+  });
+
+  test("whose blocks cannot be given back after such a commit leaves them in use, and the books say so", () => {
+    const clock = new Clock();
+    const timed = openPool(disks({ data: 64, metadata: 256 }), { clock });
+    sendMessage(timed, "create_thin 0");
+    const of = openVolume(timed, 0);
+    write(of, 1, 2, 3);
+    clock.spend(seconds(2));
+    Object.assign(timed.metadata, { decData: () => EIO });
+    expect(discard(of, 1, 2)).toBe(EIO);
+    checkPool(timed);
+    expect([timed.mode, timed.metadata.freeDataBlocks, timed.lostBlocks]).toEqual(["readOnly", 61, 2]);
+  });
 
   test("without pass-down only unmaps", () => {
     const { data, metadata } = disks({ data: 64, metadata: 256 });

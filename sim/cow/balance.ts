@@ -52,7 +52,7 @@ function neighbour(tree: TreeParts, path: Path, by: 1 | -1): Node | undefined {
   const parent = path.node(1);
   const slot = path.slot(1) + by;
   if (slot < 0 || slot >= parent.count) return undefined;
-  return tree.store.read(parent.children[slot] as number);
+  return tree.store.read(parent.childAt(slot));
 }
 
 /** Moves items from the end of the path's leaf, from slot `from` on, to its right neighbour. @returns whether any have moved, or the key belongs there. */
@@ -82,7 +82,7 @@ function pushRight(tree: TreeParts, path: Path, push: Push & { readonly from: nu
       if (slot === at && room(tree, left) + space * 2 > free) break;
     }
     if (slot === at) space += push.counted;
-    const size = (left.sizes[at] as number) + itemBytes;
+    const size = left.sizeAt(at) + itemBytes;
     if (size + space > free) break;
     items += 1;
     space += size;
@@ -118,7 +118,7 @@ function pushLeft(tree: TreeParts, path: Path, push: Push & { readonly to: numbe
       if (slot === at && room(tree, right) + space * 2 > free) break;
     }
     if (slot === at) space += push.counted;
-    const size = (right.sizes[at] as number) + itemBytes;
+    const size = right.sizeAt(at) + itemBytes;
     if (size + space > free) break;
     items += 1;
     space += size;
@@ -210,7 +210,7 @@ export function afterRemoval(tree: TreeParts, path: Path): void {
   if (leaf.count > 0) {
     if (leaf.used >= Math.floor((format.nodeBytes - format.headerBytes) / 3)) return;
     // Only if the left neighbour takes all, or the right one what is left then, a node is saved.
-    const least = format.itemBytes + (leaf.sizes[0] as number);
+    const least = format.itemBytes + leaf.sizeAt(0);
     pushLeft(tree, path, { least, counted: 0, emptying: true, to: Number.POSITIVE_INFINITY });
     if (path.node(0) === leaf && leaf.count > 0) pushRight(tree, path, { least: leaf.used, counted: 0, emptying: true, from: 0 });
     if (leaf.count > 0) return;

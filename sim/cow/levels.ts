@@ -63,7 +63,7 @@ function ownNeighbour(
   const parent = path.node(level + 1);
   const slot = path.slot(level + 1) + side.by;
   if (slot < 0 || slot >= parent.count) return undefined;
-  const found = tree.store.read(parent.children[slot] as number);
+  const found = tree.store.read(parent.childAt(slot));
   return found.count > side.most ? undefined : tree.own(found, parent, slot);
 }
 

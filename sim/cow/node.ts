@@ -22,9 +22,15 @@ export interface NodeFormat {
 }
 
 const NOTHING: readonly never[] = [];
+
 /** What a new node has, and no node changes. */
-const NO_ROWS = new Rows();
-NO_ROWS.isShared = true;
+function noRows(hasValues: boolean): Rows {
+  const rows = new Rows(hasValues, 0);
+  rows.isShared = true;
+  return rows;
+}
+const NO_ITEMS: Rows = noRows(true);
+const NO_POINTERS: Rows = noRows(false);
 
 export class Node implements BlockRecord {
   readonly kind = "cow.node";
@@ -40,7 +46,7 @@ export class Node implements BlockRecord {
   count = 0;
   /** Bytes that all items of a leaf take, with what each takes beside. */
   used = 0;
-  #rows: Rows = NO_ROWS;
+  #rows: Rows;
   /** The version of the rows that is this node's. */
   #version = 0;
   #isSealed = false;
@@ -51,10 +57,11 @@ export class Node implements BlockRecord {
     this.generation = place.generation;
     this.level = place.level;
     this.owner = place.owner;
+    this.#rows = place.level === 0 ? NO_ITEMS : NO_POINTERS;
   }
 
   /** What the slots hold. */
-  get #now(): Rows {
+  #now(): Rows {
     if (this.#rows.version !== this.#version) {
       this.#rows = this.#rows.asOf(this.#version);
       this.#version = 0;
@@ -62,57 +69,53 @@ export class Node implements BlockRecord {
     return this.#rows;
   }
 
-  get objects(): readonly number[] {
-    return this.#now.objects;
-  }
-  get kinds(): readonly number[] {
-    return this.#now.kinds;
-  }
-  get offsets(): readonly number[] {
-    return this.#now.offsets;
-  }
-  /** Of a leaf: bytes of each item. */
-  get sizes(): readonly number[] {
-    return this.#now.numbers;
-  }
-  /** Of a leaf: the value of each item. */
-  get values(): readonly unknown[] {
-    return this.#now.things;
-  }
-  /** Addresses of the nodes below; none of a leaf. */
+  /** Addresses of the nodes below, in order; none of a leaf. */
   get children(): readonly number[] {
-    return this.level === 0 ? NOTHING : this.#now.numbers;
-  }
-  /** Of another node: generations of the nodes below. */
-  get generations(): readonly number[] {
-    return this.#now.things as number[];
+    if (this.level === 0) return NOTHING;
+    const rows = this.#now();
+    return Array.from({ length: rows.count }, (_, slot) => rows.number(slot));
   }
 
+  // One slot
+
+  objectAt(slot: number): number {
+    return this.#now().object(slot);
+  }
+  kindAt(slot: number): number {
+    return this.#now().kind(slot);
+  }
+  offsetAt(slot: number): number {
+    return this.#now().offset(slot);
+  }
   key(slot: number): Key {
-    const { objects, kinds, offsets } = this.#now;
-    return { object: objects[slot] as number, kind: kinds[slot] as number, offset: offsets[slot] as number };
+    const rows = this.#now();
+    return { object: rows.object(slot), kind: rows.kind(slot), offset: rows.offset(slot) };
+  }
+  /** Of a leaf: bytes of an item. */
+  sizeAt(slot: number): number {
+    return this.#now().number(slot);
+  }
+  /** Of a leaf: the value of an item. */
+  valueAt(slot: number): unknown {
+    return this.#now().value(slot);
+  }
+  /** Of another node: the address of the node below. */
+  childAt(slot: number): number {
+    return this.#now().number(slot);
+  }
+  /** Of another node: the generation of the node below. */
+  generationAt(slot: number): number {
+    return this.#now().rest(slot);
   }
 
   /** Less than, equal to or greater than 0, as the key in a slot is before, at or behind the other. */
   compare(slot: number, key: Key): number {
-    const { objects, kinds, offsets } = this.#now;
-    return (objects[slot] as number) - key.object || (kinds[slot] as number) - key.kind || (offsets[slot] as number) - key.offset;
+    return this.#now().compare(slot, key);
   }
 
   /** The first slot whose key is not before `key`; `count` when all are. */
   lowerBound(key: Key): number {
-    const { objects, kinds, offsets } = this.#now;
-    const { object, kind, offset } = key;
-    let low = 0;
-    let high = objects.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const order =
-        (objects[middle] as number) - object || (kinds[middle] as number) - kind || (offsets[middle] as number) - offset;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return this.#now().lowerBound(key);
   }
 
   /** The slot of the pointer below which a key lies: the last that is not behind it, else the first. */
@@ -129,7 +132,7 @@ export class Node implements BlockRecord {
    * @param isUsed - whether the other goes on being used: both keep what they have as it is then, and copy it before a change.
    */
   fillFrom(other: Node, isUsed: boolean): void {
-    this.#rows = other.#now;
+    this.#rows = other.#now();
     this.#version = other.#version;
     this.count = other.count;
     this.used = other.used;
@@ -150,7 +153,7 @@ export class Node implements BlockRecord {
   /** The rows, to be changed. The node's version goes on with `#changed`. */
   #own(): Rows {
     if (this.#isSealed) throw new InvariantError(`node ${this.address} changes no more`);
-    const rows = this.#now;
+    const rows = this.#now();
     if (!rows.isShared && !rows.isFull) return rows;
     this.#rows = rows.fork();
     return this.#rows;
@@ -158,7 +161,7 @@ export class Node implements BlockRecord {
 
   #changed(rows: Rows): void {
     this.#version = rows.version;
-    this.count = rows.objects.length;
+    this.count = rows.count;
   }
 
   // Changes
@@ -169,37 +172,33 @@ export class Node implements BlockRecord {
     this.#changed(rows);
   }
 
-  #setRest(slot: number, number: number, thing: unknown): void {
-    const rows = this.#own();
-    rows.setRest(slot, number, thing);
-    this.#changed(rows);
-  }
-
   /** Puts another value and size in the place of an item's. */
   setItem(slot: number, size: number, value: unknown): void {
-    this.used += size - (this.sizes[slot] as number);
-    this.#setRest(slot, size, value);
+    const rows = this.#own();
+    this.used += size - rows.number(slot);
+    rows.setValue(slot, size, value);
+    this.#changed(rows);
   }
 
   /** Puts another node in the place of the one below. */
   setChild(slot: number, child: { readonly address: number; readonly generation: number }): void {
-    this.#setRest(slot, child.address, child.generation);
-  }
-
-  #insert(slot: number, key: Key, number: number, thing: unknown): void {
     const rows = this.#own();
-    rows.insert(slot, key, number, thing);
+    rows.setRest(slot, child.address, child.generation);
     this.#changed(rows);
   }
 
   /** Puts an item into a slot of a leaf. */
   insertItem(slot: number, key: Key, item: { readonly size: number; readonly value: unknown }, itemBytes: number): void {
-    this.#insert(slot, key, item.size, item.value);
+    const rows = this.#own();
+    rows.insertValue(slot, key, item.size, item.value);
+    this.#changed(rows);
     this.used += item.size + itemBytes;
   }
 
   insertChild(slot: number, key: Key, child: { readonly address: number; readonly generation: number }): void {
-    this.#insert(slot, key, child.address, child.generation);
+    const rows = this.#own();
+    rows.insert(slot, key, child.address, child.generation);
+    this.#changed(rows);
   }
 
   /** Takes slots out. */
@@ -230,6 +229,6 @@ export class Node implements BlockRecord {
 /** Bytes that the items of [from, to) take in a leaf. */
 export function bytesOf(leaf: Node, from: number, to: number, itemBytes: number): number {
   let sum = 0;
-  for (let slot = from; slot < to; slot++) sum += (leaf.sizes[slot] as number) + itemBytes;
+  for (let slot = from; slot < to; slot++) sum += leaf.sizeAt(slot) + itemBytes;
   return sum;
 }

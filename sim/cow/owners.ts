@@ -72,8 +72,8 @@ export class OwnerFinder {
   #above(extent: Extent, tree: Tree): number {
     const first: Key = this.#view.node(extent.start).key(0);
     let at = tree.rootNode;
-    while (at.level > extent.level + 1) at = this.#view.node(at.children[at.childSlot(first)] as number);
-    assert(at.children[at.childSlot(first)] === extent.start, `tree ${tree.id} points to node ${extent.start}, as it says`);
+    while (at.level > extent.level + 1) at = this.#view.node(at.childAt(at.childSlot(first)));
+    assert(at.childAt(at.childSlot(first)) === extent.start, `tree ${tree.id} points to node ${extent.start}, as it says`);
     return at.address;
   }
 

@@ -101,6 +101,9 @@ export class References {
   /** How many of the queue are not taken. */
   #left = 0;
   readonly #source: ReferenceSource;
+  /** The last owner's reference to a node that was given and taken: most come in a row from one tree. */
+  #given: Reference = referenceBy({ tree: 0 }, 1);
+  #taken: Reference = referenceBy({ tree: 0 }, -1);
 
   constructor(source: ReferenceSource) {
     this.#source = source;
@@ -227,7 +230,7 @@ export class References {
   /** A new node of a tree. */
   addNode(tree: TreeParts, node: Node): void {
     const { address, length, generation } = node;
-    this.#make({ start: address, length, generation }, node.level, { parent: 0, tree: tree.id, object: 0, offset: 0, count: 1 });
+    this.#make({ start: address, length, generation }, node.level, this.#ownersReference(tree.id, 1));
   }
 
   /** New data, which an object of a tree uses. */
@@ -261,9 +264,19 @@ export class References {
     this.#change(item.start, { parent: 0, tree, object: item.object, offset: item.offset, count: by });
   }
 
+  /** An owner's reference to a node. */
+  #ownersReference(tree: number, by: 1 | -1): Reference {
+    const last = by === 1 ? this.#given : this.#taken;
+    if (last.tree === tree) return last;
+    const reference = referenceBy({ tree }, by);
+    if (by === 1) this.#given = reference;
+    else this.#taken = reference;
+    return reference;
+  }
+
   /** One reference to a node more or less. */
   changeNode(start: number, who: Who, by: 1 | -1): void {
-    this.#change(start, referenceBy(who, by));
+    this.#change(start, "tree" in who ? this.#ownersReference(who.tree, by) : referenceBy(who, by));
   }
 
   /** One reference more or less to everything that a node points to. */
@@ -302,7 +315,7 @@ export class References {
       this.changeBelow(original, { tree: tree.id }, 1);
       if (!isShared) this.changeBelow(original, { parent: original.address }, -1);
     }
-    this.changeNode(original.address, { tree: tree.id }, -1);
+    this.#change(original.address, this.#ownersReference(tree.id, -1));
     return isShared;
   }
 

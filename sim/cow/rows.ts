@@ -1,80 +1,115 @@
 /**
- * The slots of a node as columns, for all versions of the node at once: the columns are as the newest version has them, and a log tells how to undo what was changed
+ * The slots of a node as rows of numbers, for all versions of the node at once: the rows are as the newest version has them, and a log tells how to undo what was changed
  * since an earlier one (Baker's persistent arrays). So a transaction pays for what it changes in a node and not for a copy of the node, and whoever kept a block of
  * an older tree still finds there what it held.
  *
- * Interface: a version is a number of changes. Changes are logged from the first `keep` on: before it nobody knows an earlier version.
+ * Words: a *row* is five numbers: its key's object, kind and offset, a number, and the rest: of a leaf the place of the item's value among the values, of other nodes the
+ * generation of the node below. Rows lie behind each other in one typed array, so that a search stays in few lines of memory and a gap is made by one move of memory.
+ *
+ * Interface: a version is a number of changes. Changes are logged from the first `keep` on: before it nobody knows an earlier version. From then on a value stays where it is.
  */
 import { assert } from "../core/assert.ts";
 import type { Key } from "./key.ts";
 
+const WIDTH = 5;
+/** Where a row has what. */
+const KIND = 1;
+const OFFSET = 2;
+const NUMBER = 3;
+const REST = 4;
+
+/** New rows have room for so many. */
+const ROOM_MIN = 8;
 /** A log of fewer numbers than these is no burden, however small the node. */
 const LOG_MIN = 1024;
-/** A log of so many times the numbers that the columns have takes more memory than it saves: a copy of the columns begins another one. */
+/** A log of so many times the numbers that the rows have takes more memory than it saves: a copy of the rows begins another one. */
 const LOG_TIMES = 2;
 
-/** How a change is undone: slots are taken out, one or several are put in again, or a slot gets the key or the rest that it had. */
+/** How a change is undone: rows are taken out, rows are put in again, or a row gets the key, or the number and the rest, that it had. */
 const TAKE_OUT = 0;
 const PUT_IN = 1;
-const PUT_ALL_IN = 2;
-const KEY = 3;
-const REST = 4;
-const WAY_BITS = 3;
-const WAYS = 7;
-
-/** Slots that were taken out together. */
-interface Columns {
-  readonly objects: readonly number[];
-  readonly kinds: readonly number[];
-  readonly offsets: readonly number[];
-  readonly numbers: readonly number[];
-  readonly things: readonly unknown[];
-}
-const COLUMNS = 5;
+const KEY_BACK = 2;
+const REST_BACK = 3;
+const WAYS = 4;
 
 export class Rows {
-  objects: number[] = [];
-  kinds: number[] = [];
-  offsets: number[] = [];
-  /** Of a leaf: bytes of each item; of other nodes: addresses of the nodes below. */
-  numbers: number[] = [];
-  /** Of a leaf: values; of other nodes: generations of the nodes below. */
-  things: unknown[] = [];
+  /** How many rows there are. */
+  count = 0;
   /** How many changes there have been. */
   version = 0;
-  /** Whether several nodes go on using these columns: who changes them copies first. */
+  /** Whether several nodes go on using these rows: who changes them copies first. */
   isShared = false;
+  #cells: Float64Array;
+  /** Of a leaf: what the rows' rest tells the places of, in the order in which they came. */
+  readonly #values: unknown[] = [];
+  readonly #hasValues: boolean;
   #logs = false;
-  /** Of each change the numbers that the slot had, or how many slots have come, then the slot and how to undo it. */
+  /** Of each change the numbers that the row had, or how many have come, then the slot and how to undo it. */
   readonly #log: number[] = [];
-  /** Of changes of the rest what the slots had; of removals the slots. */
-  readonly #loggedThings: unknown[] = [];
-  /** How many numbers both logs hold. */
-  #logged = 0;
 
-  #take(from: Rows): void {
-    this.objects = from.objects;
-    this.kinds = from.kinds;
-    this.offsets = from.offsets;
-    this.numbers = from.numbers;
-    this.things = from.things;
+  /** @param hasValues - whether the rows are a leaf's, whose rest is a place among the values. */
+  constructor(hasValues: boolean, room: number = ROOM_MIN) {
+    this.#hasValues = hasValues;
+    this.#cells = new Float64Array(room * WIDTH);
   }
 
-  #copy(from: Rows): void {
-    this.objects = from.objects.slice();
-    this.kinds = from.kinds.slice();
-    this.offsets = from.offsets.slice();
-    this.numbers = from.numbers.slice();
-    this.things = from.things.slice();
+  // What is there
+
+  object(slot: number): number {
+    return this.#cells[slot * WIDTH] as number;
+  }
+  kind(slot: number): number {
+    return this.#cells[slot * WIDTH + KIND] as number;
+  }
+  offset(slot: number): number {
+    return this.#cells[slot * WIDTH + OFFSET] as number;
+  }
+  number(slot: number): number {
+    return this.#cells[slot * WIDTH + NUMBER] as number;
+  }
+  rest(slot: number): number {
+    return this.#cells[slot * WIDTH + REST] as number;
+  }
+  value(slot: number): unknown {
+    return this.#values[this.#cells[slot * WIDTH + REST] as number];
+  }
+
+  /** Less than, equal to or greater than 0, as the key in a slot is before, at or behind the other. */
+  compare(slot: number, key: Key): number {
+    const cells = this.#cells;
+    const at = slot * WIDTH;
+    return (
+      (cells[at] as number) - key.object || (cells[at + KIND] as number) - key.kind || (cells[at + OFFSET] as number) - key.offset
+    );
+  }
+
+  /** The first slot whose key is not before `key`; `count` when all are. */
+  lowerBound(key: Key): number {
+    const cells = this.#cells;
+    const { object, kind, offset } = key;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const at = middle * WIDTH;
+      const order =
+        (cells[at] as number) - object || (cells[at + KIND] as number) - kind || (cells[at + OFFSET] as number) - offset;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   // Versions
 
-  /** The same columns once more, to be changed alone. These here, which change no more, keep arrays without room to grow. */
+  /** The same rows once more, to be changed alone, without values that no row has any more. */
   fork(): Rows {
-    const fork = new Rows();
-    fork.#take(this);
-    this.#copy(fork);
+    const { count } = this;
+    const fork = new Rows(this.#hasValues, count + Math.max(ROOM_MIN, count >> 3));
+    fork.#cells.set(this.#cells.subarray(0, count * WIDTH));
+    fork.count = count;
+    if (this.#hasValues)
+      for (let slot = 0; slot < count; slot++) fork.#cells[slot * WIDTH + REST] = fork.#values.push(this.value(slot)) - 1;
     return fork;
   }
 
@@ -85,137 +120,152 @@ export class Rows {
 
   /** Whether it is cheaper to go on with a copy than to log more. */
   get isFull(): boolean {
-    return this.#logged > LOG_MIN && this.#logged > LOG_TIMES * COLUMNS * this.objects.length;
+    const logged = this.#log.length + this.#values.length - (this.#hasValues ? this.count : 0);
+    return logged > LOG_MIN && logged > LOG_TIMES * WIDTH * this.count;
   }
 
-  /** The columns as an earlier version had them, to be changed by nobody else. */
+  /** The rows as an earlier version had them, to be changed by nobody else. */
   asOf(version: number): Rows {
-    const rows = new Rows();
-    rows.#copy(this);
-    let at = this.#log.length;
-    let thing = this.#loggedThings.length;
-    const back = (): number => this.#log[--at] as number;
-    const keyBack = (): Key => {
-      const offset = back();
-      const kind = back();
-      return { object: back(), kind, offset };
-    };
+    const log = this.#log;
+    const then = new Rows(this.#hasValues, this.count);
+    then.#cells.set(this.#cells.subarray(0, this.count * WIDTH));
+    then.count = this.count;
+    let end = log.length;
     for (let now = this.version; now > version; now--) {
-      assert(at > 0, "every change since a version that was kept is logged");
-      const change = back();
-      const slot = change >> WAY_BITS;
-      const way = change & WAYS;
-      if (way === TAKE_OUT) rows.#cut(slot, back());
-      else if (way === KEY) rows.#putKey(slot, keyBack());
-      else if (way === REST) rows.#putRest(slot, back(), this.#loggedThings[--thing]);
-      else if (way === PUT_ALL_IN) rows.#putAll(slot, this.#loggedThings[--thing] as Columns);
-      else {
-        const number = back();
-        rows.#put(slot, keyBack(), number, this.#loggedThings[--thing]);
-      }
+      assert(end > 0, "every change since a version that was kept is logged");
+      const change = log[--end] as number;
+      end = then.#undo(log, end, { slot: Math.floor(change / WAYS), way: change % WAYS });
     }
-    return rows;
+    if (this.#hasValues)
+      for (let slot = 0; slot < then.count; slot++) {
+        const at = slot * WIDTH + REST;
+        then.#cells[at] = then.#values.push(this.#values[then.#cells[at] as number]) - 1;
+      }
+    return then;
   }
 
-  /** Notes that slots have come. */
+  /** Undoes the change whose numbers end at `end` of a log. @returns where they begin. */
+  #undo(log: readonly number[], end: number, change: { readonly slot: number; readonly way: number }): number {
+    const { slot, way } = change;
+    const at = slot * WIDTH;
+    if (way === TAKE_OUT) {
+      this.#close(slot, log[end - 1] as number);
+      return end - 1;
+    }
+    const count = way === PUT_IN ? (log[end - 1] as number) : 0;
+    const length = way === PUT_IN ? count * WIDTH : way === KEY_BACK ? NUMBER : WIDTH - NUMBER;
+    const begin = end - length - (way === PUT_IN ? 1 : 0);
+    if (way === PUT_IN) this.#open(slot, count);
+    const to = way === REST_BACK ? at + NUMBER : at;
+    for (let index = 0; index < length; index++) this.#cells[to + index] = log[begin + index] as number;
+    return begin;
+  }
+
+  /** Notes that rows have come. */
   #noteComing(slot: number, count: number): void {
     this.version += 1;
-    if (!this.#logs) return;
-    this.#log.push(count, (slot << WAY_BITS) + TAKE_OUT);
-    this.#logged += 2;
+    if (this.#logs) this.#log.push(count, slot * WAYS + TAKE_OUT);
   }
 
-  /** Notes that several slots have gone. */
-  #noteGoing(slot: number, gone: Columns): void {
+  /** Notes what rows that go have. */
+  #noteGoing(slot: number, count: number): void {
     this.version += 1;
     if (!this.#logs) return;
-    this.#log.push((slot << WAY_BITS) + PUT_ALL_IN);
-    this.#loggedThings.push(gone);
-    this.#logged += COLUMNS * gone.objects.length;
-  }
-
-  /** Notes what a slot has: its key, its rest, or both. */
-  #noteSlot(slot: number, way: typeof KEY | typeof REST | typeof PUT_IN): void {
-    this.version += 1;
-    if (!this.#logs) return;
-    const log = this.#log;
-    const before = log.length;
-    if (way !== REST) log.push(this.objects[slot] as number, this.kinds[slot] as number, this.offsets[slot] as number);
-    if (way !== KEY) {
-      log.push(this.numbers[slot] as number);
-      this.#loggedThings.push(this.things[slot]);
-    }
-    log.push((slot << WAY_BITS) + way);
-    this.#logged += log.length - before + 1;
+    const end = (slot + count) * WIDTH;
+    for (let at = slot * WIDTH; at < end; at++) this.#log.push(this.#cells[at] as number);
+    this.#log.push(count, slot * WAYS + PUT_IN);
   }
 
   // Changes
 
-  #putKey(slot: number, key: Key): void {
-    this.objects[slot] = key.object;
-    this.kinds[slot] = key.kind;
-    this.offsets[slot] = key.offset;
+  /** Makes room for rows at a slot. What is there is left over. */
+  #open(slot: number, count: number): void {
+    const cells = this.#cells;
+    const used = this.count * WIDTH;
+    const more = count * WIDTH;
+    const at = slot * WIDTH;
+    this.count += count;
+    if (used + more <= cells.length) {
+      cells.copyWithin(at + more, at, used);
+      return;
+    }
+    const grown = new Float64Array(Math.max(used + more, cells.length + (cells.length >> 1)));
+    grown.set(cells.subarray(0, at));
+    grown.set(cells.subarray(at, used), at + more);
+    this.#cells = grown;
   }
 
-  #putRest(slot: number, number: number, thing: unknown): void {
-    this.numbers[slot] = number;
-    this.things[slot] = thing;
+  /** Moves what is behind rows into their place. */
+  #close(slot: number, count: number): void {
+    this.#cells.copyWithin(slot * WIDTH, (slot + count) * WIDTH, this.count * WIDTH);
+    this.count -= count;
   }
 
-  #put(slot: number, key: Key, number: number, thing: unknown): void {
-    this.objects.splice(slot, 0, key.object);
-    this.kinds.splice(slot, 0, key.kind);
-    this.offsets.splice(slot, 0, key.offset);
-    this.numbers.splice(slot, 0, number);
-    this.things.splice(slot, 0, thing);
-  }
-
-  #putAll(slot: number, columns: Columns): void {
-    this.objects.splice(slot, 0, ...columns.objects);
-    this.kinds.splice(slot, 0, ...columns.kinds);
-    this.offsets.splice(slot, 0, ...columns.offsets);
-    this.numbers.splice(slot, 0, ...columns.numbers);
-    this.things.splice(slot, 0, ...columns.things);
-  }
-
-  #cut(slot: number, count: number): Columns {
-    return {
-      objects: this.objects.splice(slot, count),
-      kinds: this.kinds.splice(slot, count),
-      offsets: this.offsets.splice(slot, count),
-      numbers: this.numbers.splice(slot, count),
-      things: this.things.splice(slot, count),
-    };
+  #putKey(at: number, key: Key): void {
+    this.#cells[at] = key.object;
+    this.#cells[at + KIND] = key.kind;
+    this.#cells[at + OFFSET] = key.offset;
   }
 
   setKey(slot: number, key: Key): void {
-    this.#noteSlot(slot, KEY);
-    this.#putKey(slot, key);
+    const at = slot * WIDTH;
+    this.version += 1;
+    if (this.#logs)
+      this.#log.push(
+        this.#cells[at] as number,
+        this.#cells[at + KIND] as number,
+        this.#cells[at + OFFSET] as number,
+        slot * WAYS + KEY_BACK,
+      );
+    this.#putKey(at, key);
   }
 
-  setRest(slot: number, number: number, thing: unknown): void {
-    this.#noteSlot(slot, REST);
-    this.#putRest(slot, number, thing);
+  /** Gives a row another number and rest. */
+  setRest(slot: number, number: number, rest: number): void {
+    const at = slot * WIDTH + NUMBER;
+    this.version += 1;
+    if (this.#logs) this.#log.push(this.#cells[at] as number, this.#cells[at + 1] as number, slot * WAYS + REST_BACK);
+    this.#cells[at] = number;
+    this.#cells[at + 1] = rest;
   }
 
-  insert(slot: number, key: Key, number: number, thing: unknown): void {
+  /** Gives a leaf's row another number and value. */
+  setValue(slot: number, number: number, value: unknown): void {
+    const place = this.rest(slot);
+    if (this.#logs) this.setRest(slot, number, this.#values.push(value) - 1);
+    else {
+      this.setRest(slot, number, place);
+      this.#values[place] = value;
+    }
+  }
+
+  insert(slot: number, key: Key, number: number, rest: number): void {
     this.#noteComing(slot, 1);
-    this.#put(slot, key, number, thing);
+    this.#open(slot, 1);
+    const at = slot * WIDTH;
+    this.#putKey(at, key);
+    this.#cells[at + NUMBER] = number;
+    this.#cells[at + REST] = rest;
+  }
+
+  insertValue(slot: number, key: Key, number: number, value: unknown): void {
+    this.insert(slot, key, number, this.#values.push(value) - 1);
   }
 
   remove(slot: number, count: number): void {
-    if (count === 1) {
-      this.#noteSlot(slot, PUT_IN);
-      this.#cut(slot, 1);
-    } else this.#noteGoing(slot, this.#cut(slot, count));
+    this.#noteGoing(slot, count);
+    this.#close(slot, count);
   }
 
-  /** Takes slots out and puts them in at a slot of another node's rows: what one array gives up goes into the other as it is. */
+  /** Takes rows out and puts them in at a slot of another node's. */
   moveTo(target: Rows, places: { readonly at: number; readonly slot: number; readonly count: number }): void {
     const { at, slot, count } = places;
-    const moved = this.#cut(slot, count);
-    this.#noteGoing(slot, moved);
     target.#noteComing(at, count);
-    target.#putAll(at, moved);
+    target.#open(at, count);
+    target.#cells.set(this.#cells.subarray(slot * WIDTH, (slot + count) * WIDTH), at * WIDTH);
+    if (this.#hasValues)
+      for (let index = 0; index < count; index++)
+        target.#cells[(at + index) * WIDTH + REST] = target.#values.push(this.value(slot + index)) - 1;
+    this.remove(slot, count);
   }
 }

@@ -13,7 +13,7 @@ import { assert, InvariantError } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
 import { compareKeys, type Key } from "./key.ts";
 import { fitNode, type Purpose } from "./levels.ts";
-import type { Node } from "./node.ts";
+import { bytesOf, type Node } from "./node.ts";
 import { Path } from "./path.ts";
 import { type NodeStore, pointersMax, type TreeParts } from "./store.ts";
 
@@ -51,7 +51,7 @@ export class Tree implements TreeParts {
     }
     path.clear();
     let node = this.rootNode;
-    for (; node.level > 0; node = this.store.read(node.children[path.slot(node.level)] as number))
+    for (; node.level > 0; node = this.store.read(node.childAt(path.slot(node.level))))
       path.set(node.level, node, node.childSlot(key));
     path.set(0, node, node.lowerBound(key));
     this.#placed = key;
@@ -63,7 +63,7 @@ export class Tree implements TreeParts {
     const path = this.#place(key);
     const leaf = path.node(0);
     const slot = path.slot(0);
-    return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.values[slot] : undefined;
+    return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.valueAt(slot) : undefined;
   }
 
   /** The value of the first item from `from` on, if it is before `to`. */
@@ -71,7 +71,7 @@ export class Tree implements TreeParts {
     const path = this.#place(from);
     const leaf = path.node(0);
     const slot = path.slot(0);
-    if (slot < leaf.count) return leaf.compare(slot, to) < 0 ? leaf.values[slot] : undefined;
+    if (slot < leaf.count) return leaf.compare(slot, to) < 0 ? leaf.valueAt(slot) : undefined;
     const cursor = new Cursor(this);
     return cursor.seek(from) && cursor.compare(to) < 0 ? cursor.value : undefined;
   }
@@ -96,25 +96,18 @@ export class Tree implements TreeParts {
     const { format } = this.store;
     if (size + format.itemBytes > format.nodeBytes - format.headerBytes)
       throw new InvariantError(`an item of ${size} bytes fits no node`);
-    const known = this.#sizeOf(key);
+    const path = this.#place(key);
+    const known = sizeIn(path, key);
     if (known === undefined) {
-      const path = this.#prepare(key, "insert");
+      this.#prepare(path, "insert");
       leafRoom(this, path, { key, bytes: size + format.itemBytes, extends: false });
       path.node(0).insertItem(path.slot(0), key, { size, value }, format.itemBytes);
       if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
       return;
     }
-    const path = this.#prepare(key, size > known ? "insert" : "change");
+    this.#prepare(path, size > known ? "insert" : "change");
     if (size > known) leafRoom(this, path, { key, bytes: size - known, extends: true });
     path.node(0).setItem(path.slot(0), size, value);
-  }
-
-  /** Bytes of an item; undefined where there is none. */
-  #sizeOf(key: Key): number | undefined {
-    const path = this.#place(key);
-    const leaf = path.node(0);
-    const slot = path.slot(0);
-    return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.sizes[slot] : undefined;
   }
 
   /** Puts in items that are not there, in ascending order with nothing between them: as many at once as a leaf takes (btrfs_insert_empty_items). */
@@ -130,7 +123,7 @@ export class Tree implements TreeParts {
         need += more;
       }
       const { key } = items[from] as { key: Key };
-      const path = this.#prepare(key, "insert");
+      const path = this.#prepare(this.#place(key), "insert");
       leafRoom(this, path, { key, bytes: need, extends: false });
       const leaf = path.node(0);
       const first = path.slot(0);
@@ -145,19 +138,20 @@ export class Tree implements TreeParts {
 
   /** Gives an item another key, which no other item is or lies between, and another value of the same size (btrfs_set_item_key_safe). */
   rekey(key: Key, to: Key, value: unknown): void {
-    const path = this.#prepare(key, "change");
+    const path = this.#prepare(this.#place(key), "change");
     const leaf = path.node(0);
     const slot = path.slot(0);
     assert(slot < leaf.count && leaf.compare(slot, key) === 0, `tree ${this.id} has an item to give another key`);
     leaf.setKey(slot, to);
-    leaf.setItem(slot, leaf.sizes[slot] as number, value);
+    leaf.setItem(slot, leaf.sizeAt(slot), value);
     if (slot === 0) this.lowerKeys(path, 1, to);
   }
 
   /** Takes an item out. @returns whether there was one. */
   remove(key: Key): boolean {
-    if (this.#sizeOf(key) === undefined) return false;
-    const path = this.#prepare(key, "remove");
+    const path = this.#place(key);
+    if (sizeIn(path, key) === undefined) return false;
+    this.#prepare(path, "remove");
     const leaf = path.node(0);
     leaf.remove(path.slot(0), 1, this.store.format.itemBytes);
     if (path.slot(0) === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
@@ -169,7 +163,7 @@ export class Tree implements TreeParts {
   removeRange(from: Key, to: Key): void {
     const cursor = new Cursor(this);
     while (cursor.seekBefore(to) && cursor.compare(from) >= 0) {
-      const path = this.#prepare(cursor.key, "remove");
+      const path = this.#prepare(this.#place(cursor.key), "remove");
       const leaf = path.node(0);
       const last = path.slot(0);
       const first = leaf.lowerBound(from);
@@ -180,9 +174,8 @@ export class Tree implements TreeParts {
     }
   }
 
-  /** The path to where a key is or belongs, all of it own and fit for what is to be done there. */
-  #prepare(key: Key, purpose: Purpose): Path {
-    const path = this.#place(key);
+  /** Makes all of a path own, and fit for what is to be done at its end. @returns the path. */
+  #prepare(path: Path, purpose: Purpose): Path {
     for (let level = path.height - 1; level >= 0; level--) {
       const above = level + 1 < path.height ? path.node(level + 1) : undefined;
       path.nodes[level] = this.own(path.node(level), above, above === undefined ? 0 : path.slot(level + 1));
@@ -231,7 +224,7 @@ export class Tree implements TreeParts {
       }
       assert(low === undefined || node.compare(0, low) === 0, `tree ${this.id}: the key above ${node.address} is its first`);
       if (node.level === 0) {
-        const used = node.sizes.reduce((sum, size) => sum + size + format.itemBytes, 0);
+        const used = bytesOf(node, 0, node.count, format.itemBytes);
         assert(
           used === node.used && used <= format.nodeBytes - format.headerBytes,
           `leaf ${node.address} counts ${node.used}, has ${used}`,
@@ -242,12 +235,19 @@ export class Tree implements TreeParts {
       node.children.forEach((address, slot) => {
         const child = this.store.read(address);
         assert(child.level === node.level - 1 && child.count > 0, `node ${address} is a child of ${node.address}`);
-        assert(child.generation === node.generations[slot], `node ${address} is as old as ${node.address} says`);
+        assert(child.generation === node.generationAt(slot), `node ${address} is as old as ${node.address} says`);
         go(child, node.key(slot), slot + 1 < node.count ? node.key(slot + 1) : high);
       });
     };
     go(this.rootNode, undefined, undefined);
   }
+}
+
+/** Bytes of the item that a path leads to, if it has the key. */
+function sizeIn(path: Path, key: Key): number | undefined {
+  const leaf = path.node(0);
+  const slot = path.slot(0);
+  return slot < leaf.count && leaf.compare(slot, key) === 0 ? leaf.sizeAt(slot) : undefined;
 }
 
 /** A place in a tree that moves from item to item. */
@@ -264,7 +264,7 @@ export class Cursor {
     const path = this.#path;
     path.clear();
     let node = this.#tree.rootNode;
-    for (; node.level > 0; node = this.#tree.store.read(node.children[path.slot(node.level)] as number))
+    for (; node.level > 0; node = this.#tree.store.read(node.childAt(path.slot(node.level))))
       path.set(node.level, node, node.childSlot(key));
     path.set(0, node, node.lowerBound(key));
     return path.slot(0) < node.count || this.nextLeaf();
@@ -283,7 +283,7 @@ export class Cursor {
       path.slots[level] = path.slot(level) - 1;
       for (let below = level - 1; below >= 0; below--) {
         const above = path.node(below + 1);
-        const node = this.#tree.store.read(above.children[path.slot(below + 1)] as number);
+        const node = this.#tree.store.read(above.childAt(path.slot(below + 1)));
         path.set(below, node, node.count - 1);
       }
       return true;
@@ -307,7 +307,7 @@ export class Cursor {
       path.slots[level] = path.slot(level) + 1;
       for (let below = level - 1; below >= 0; below--) {
         const above = path.node(below + 1);
-        path.set(below, this.#tree.store.read(above.children[path.slot(below + 1)] as number), 0);
+        path.set(below, this.#tree.store.read(above.childAt(path.slot(below + 1))), 0);
       }
       return true;
     }
@@ -318,10 +318,10 @@ export class Cursor {
     return this.#path.node(0).key(this.#path.slot(0));
   }
   get value(): unknown {
-    return this.#path.node(0).values[this.#path.slot(0)];
+    return this.#path.node(0).valueAt(this.#path.slot(0));
   }
   get size(): number {
-    return this.#path.node(0).sizes[this.#path.slot(0)] as number;
+    return this.#path.node(0).sizeAt(this.#path.slot(0));
   }
   /** As compareKeys of the item's key and `key`. */
   compare(key: Key): number {

@@ -257,7 +257,7 @@ test("a node's bytes and pointers are what its format says", () => {
   const { leaves, root } = twoLevels();
   expect([bytesOf(leaves[0] as Node, 1, 3, 25), bytesOf(leaves[0] as Node, 2, 2, 25)]).toEqual([200, 0]);
   expect([root.used, (leaves[0] as Node).children]).toEqual([0, []]);
-  expect(root.generations).toEqual([1, 1, 1, 1]);
+  expect(root.children.map((_, slot) => root.generationAt(slot))).toEqual([1, 1, 1, 1]);
   expect((leaves[0] as Node).key(2)).toEqual(at(20));
   expect([root.childSlot(at(-5)), root.childSlot(at(49)), root.childSlot(at(50)), root.childSlot(at(9999))]).toEqual([
     0, 0, 1, 3,

@@ -200,7 +200,7 @@ describe("a tree", () => {
   function leaves(tree: Tree): number[][] {
     const out: number[][] = [];
     tree.visitNodes((node) => {
-      if (node.level === 0) out.push([...node.offsets]);
+      if (node.level === 0) out.push(Array.from({ length: node.count }, (_, slot) => node.offsetAt(slot)));
     });
     return out;
   }

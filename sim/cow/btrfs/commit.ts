@@ -11,7 +11,7 @@ import { Tree } from "../tree.ts";
 import { listEntries } from "./directories.ts";
 import { settleExtent } from "./extent-items.ts";
 import { writeInode } from "./inodes.ts";
-import type { BlockGroupItem, QgroupStatus, RootItem } from "./items.ts";
+import type { BlockGroupItem, QgroupStatus } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
   CHUNK_TREE,
@@ -32,6 +32,7 @@ import {
 } from "./layout.ts";
 import { type SuperblockRecord, writeSuperblock } from "./records.ts";
 import type { BtrfsState } from "./state.ts";
+import { movedRoot, PLAIN_ROOT } from "./subvolume.ts";
 import { treesNow } from "./trees-now.ts";
 
 /**
@@ -141,8 +142,7 @@ function settleRoot(state: BtrfsState, tree: Tree): void {
   if (tree.root === state.writtenRoots.get(tree.id) && !isChanged) return;
   state.writtenRoots.set(tree.id, tree.root);
   const { generation } = state.read(tree.root);
-  const base = subvolume?.item ?? state.plainRoot(tree.id);
-  const item: RootItem = { ...base, root: tree.root, generation, lastSnapshot: tree.lastSnapshot };
+  const item = movedRoot(subvolume?.item ?? PLAIN_ROOT, { root: tree.root, generation, lastSnapshot: tree.lastSnapshot });
   if (subvolume !== undefined) subvolume.item = item;
   state.rootTree.set(key(tree.id, ROOT_ITEM), ROOT_BYTES, item);
 }

@@ -140,8 +140,8 @@ function joinRange(tree: Tree, group: GroupRange, start: number, length: number)
 // Bitmaps
 
 interface Bitmap {
-  /** A bit a sector, set where it is free. */
-  readonly words: Uint32Array;
+  /** A bit a sector, set where it is free, 32 a number: a plain array, whose copy is one block of memory. */
+  readonly words: number[];
   /** When it was made (BtrfsState.unwritten): until nodes are written no block of the device has it, and it is changed in place. */
   readonly made: object;
 }
@@ -176,22 +176,27 @@ function setFree({ words }: Bitmap, sector: number, free: boolean): void {
   words[sector >>> 5] = free ? word | bit : word & ~bit;
 }
 
-function isFreeAt(tree: Tree, group: GroupRange, address: number): boolean {
+/** Whether a sector of the group, in the bitmap that begins at `at` or in a neighbour of it, is free. */
+function isFreeBeside(tree: Tree, group: GroupRange, known: { at: number; bitmap: Bitmap }, address: number): boolean {
   if (address < group.start || address >= group.start + group.length) return false;
   const at = bitmapAt(group, address);
-  return isFree(bitmapOf(tree, group, at), (address - at) / SECTOR_SIZE);
+  const bitmap = at === known.at ? known.bitmap : bitmapOf(tree, group, at);
+  return isFree(bitmap, (address - at) / SECTOR_SIZE);
 }
 
 /** Sets or clears the bits of a range. @returns how many ranges more there are (modify_free_space_bitmap). */
 function markFree(state: BtrfsState, group: GroupRange, { start, length }: GroupRange, free: boolean): number {
   const tree = state.tree(FREE_SPACE_TREE);
   const end = start + length;
-  const beside = (isFreeAt(tree, group, start - SECTOR_SIZE) ? 1 : 0) + (isFreeAt(tree, group, end) ? 1 : 0);
+  let beside = 0;
   for (let at = bitmapAt(group, start); at < end; at += BITMAP_RANGE) {
     const known = bitmapOf(tree, group, at);
     const bitmap = known.made === state.unwritten ? known : { words: known.words.slice(), made: state.unwritten };
+    const first = Math.max(start, at);
     const last = Math.min(end, at + BITMAP_RANGE);
-    for (let address = Math.max(start, at); address < last; address += SECTOR_SIZE) {
+    if (first === start && isFreeBeside(tree, group, { at, bitmap }, start - SECTOR_SIZE)) beside += 1;
+    if (last === end && isFreeBeside(tree, group, { at, bitmap }, end)) beside += 1;
+    for (let address = first; address < last; address += SECTOR_SIZE) {
       const sector = (address - at) / SECTOR_SIZE;
       if (isFree(bitmap, sector) === free) throw new InvariantError(`the sector at ${address} was ${free ? "free" : "taken"}`);
       setFree(bitmap, sector, free);
@@ -207,7 +212,7 @@ function writeBitmaps(state: BtrfsState, group: GroupRange, free: readonly numbe
   let next = 0;
   for (let at = group.start; at < group.start + group.length; at += BITMAP_RANGE) {
     const end = at + bitmapLength(group, at);
-    const bitmap: Bitmap = { words: new Uint32Array(BITMAP_BYTES / 4), made: state.unwritten };
+    const bitmap: Bitmap = { words: new Array<number>(BITMAP_BYTES / 4).fill(0), made: state.unwritten };
     while (next < free.length && (free[next] as number) < end) {
       const last = Math.min(end, free[next + 1] as number);
       for (let address = Math.max(at, free[next] as number); address < last; address += SECTOR_SIZE)

@@ -90,11 +90,11 @@ export class CloneFinder {
     const { range, placed, extent, wanted, found } = want;
     const node = this.#sending.state.read(leaf);
     for (let slot = node.count - 1; slot >= 0; slot--) {
-      if (node.kinds[slot] !== EXTENT_DATA) continue;
-      const other = node.values[slot] as FileExtent;
+      if (node.kindAt(slot) !== EXTENT_DATA) continue;
+      const other = node.valueAt(slot) as FileExtent;
       if (other.kind === "inline" || other.start !== extent.start) continue;
-      const ino = node.objects[slot] as number;
-      let offset = node.offsets[slot] as number;
+      const ino = node.objectAt(slot);
+      let offset = node.offsetAt(slot);
       if (other.compression === "none") {
         if (extent.offset < other.offset || extent.offset >= other.offset + other.length) continue;
         offset += extent.offset - other.offset;

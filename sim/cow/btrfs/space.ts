@@ -63,10 +63,12 @@ export class Space {
   groupOf(logical: number): BlockGroup {
     const last = this.#last;
     if (last !== undefined && logical >= last.start && logical < last.end) return last;
-    const found = this.groups.find((group) => logical >= group.start && logical < group.end);
-    if (found === undefined) throw new InvariantError(`address ${logical} lies in no chunk`);
-    this.#last = found;
-    return found;
+    for (const group of this.groups) {
+      if (logical < group.start || logical >= group.end) continue;
+      this.#last = group;
+      return group;
+    }
+    throw new InvariantError(`address ${logical} lies in no chunk`);
   }
 
   totals(type: ChunkType): Totals {

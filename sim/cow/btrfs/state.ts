@@ -191,10 +191,10 @@ export class BtrfsState implements NodeStore {
 
   /** What an item of a leaf refers to: a file extent with a place on the device. */
   referenceOf(leaf: Node, slot: number): ItemReference | undefined {
-    if (leaf.kinds[slot] !== EXTENT_DATA) return undefined;
-    const extent = leaf.values[slot] as FileExtent;
+    if (leaf.kindAt(slot) !== EXTENT_DATA) return undefined;
+    const extent = leaf.valueAt(slot) as FileExtent;
     if (extent.kind === "inline") return undefined;
-    return { start: extent.start, object: leaf.objects[slot] as number, offset: (leaf.offsets[slot] as number) - extent.offset };
+    return { start: extent.start, object: leaf.objectAt(slot), offset: leaf.offsetAt(slot) - extent.offset };
   }
 
   // Nodes

@@ -34,3 +34,23 @@ export const PLAIN_ROOT: Omit<RootItem, "root" | "generation"> = {
   ctime: NEVER,
   otime: NEVER,
 };
+
+/** The item of a tree whose root has moved. Written out, since each commit makes several: a spread of an item costs as much as a change of its tree. */
+export function movedRoot(item: typeof PLAIN_ROOT, to: Pick<RootItem, "root" | "generation" | "lastSnapshot">): RootItem {
+  return {
+    root: to.root,
+    generation: to.generation,
+    lastSnapshot: to.lastSnapshot,
+    readOnly: item.readOnly,
+    refs: item.refs,
+    uuid: item.uuid,
+    parentUuid: item.parentUuid,
+    receivedUuid: item.receivedUuid,
+    ctransid: item.ctransid,
+    otransid: item.otransid,
+    stransid: item.stransid,
+    rtransid: item.rtransid,
+    ctime: item.ctime,
+    otime: item.otime,
+  };
+}

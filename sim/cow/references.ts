@@ -101,9 +101,9 @@ export class References {
   /** How many of the queue are not taken. */
   #left = 0;
   readonly #source: ReferenceSource;
-  /** The last owner's reference to a node that was given and taken: most come in a row from one tree. */
-  #given: Reference = referenceBy({ tree: 0 }, 1);
-  #taken: Reference = referenceBy({ tree: 0 }, -1);
+  /** Each owner's reference to a node, given and taken: it says the same of all that the transaction gives and takes. */
+  readonly #given: Map<number, Reference> = new Map();
+  readonly #taken: Map<number, Reference> = new Map();
 
   constructor(source: ReferenceSource) {
     this.#source = source;
@@ -136,6 +136,8 @@ export class References {
     this.#queue = [];
     this.#at = 0;
     this.#pending.clear();
+    this.#given.clear();
+    this.#taken.clear();
     return undefined;
   }
 
@@ -266,11 +268,12 @@ export class References {
 
   /** An owner's reference to a node. */
   #ownersReference(tree: number, by: 1 | -1): Reference {
-    const last = by === 1 ? this.#given : this.#taken;
-    if (last.tree === tree) return last;
-    const reference = referenceBy({ tree }, by);
-    if (by === 1) this.#given = reference;
-    else this.#taken = reference;
+    const known = by === 1 ? this.#given : this.#taken;
+    let reference = known.get(tree);
+    if (reference === undefined) {
+      reference = referenceBy({ tree }, by);
+      known.set(tree, reference);
+    }
     return reference;
   }
 

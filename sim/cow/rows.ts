@@ -20,6 +20,9 @@ const REST = 4;
 
 /** New rows have room for so many. */
 const ROOM_MIN = 8;
+/** A new log has room for so many numbers. */
+const LOG_ROOM_MIN = 64;
+const NO_LOG: Float64Array = new Float64Array(0);
 /** A log of fewer numbers than these is no burden, however small the node. */
 const LOG_MIN = 1024;
 /** A log of so many times the numbers that the rows have takes more memory than it saves: a copy of the rows begins another one. */
@@ -45,7 +48,9 @@ export class Rows {
   readonly #hasValues: boolean;
   #logs = false;
   /** Of each change the numbers that the row had, or how many have come, then the slot and how to undo it. */
-  readonly #log: number[] = [];
+  #log: Float64Array = NO_LOG;
+  /** How many numbers the log has. */
+  #logged = 0;
 
   /** @param hasValues - whether the rows are a leaf's, whose rest is a place among the values. */
   constructor(hasValues: boolean, room: number = ROOM_MIN) {
@@ -120,7 +125,7 @@ export class Rows {
 
   /** Whether it is cheaper to go on with a copy than to log more. */
   get isFull(): boolean {
-    const logged = this.#log.length + this.#values.length - (this.#hasValues ? this.count : 0);
+    const logged = this.#logged + this.#values.length - (this.#hasValues ? this.count : 0);
     return logged > LOG_MIN && logged > LOG_TIMES * WIDTH * this.count;
   }
 
@@ -130,7 +135,7 @@ export class Rows {
     const then = new Rows(this.#hasValues, this.count);
     then.#cells.set(this.#cells.subarray(0, this.count * WIDTH));
     then.count = this.count;
-    let end = log.length;
+    let end = this.#logged;
     for (let now = this.version; now > version; now--) {
       assert(end > 0, "every change since a version that was kept is logged");
       const change = log[--end] as number;
@@ -145,7 +150,7 @@ export class Rows {
   }
 
   /** Undoes the change whose numbers end at `end` of a log. @returns where they begin. */
-  #undo(log: readonly number[], end: number, change: { readonly slot: number; readonly way: number }): number {
+  #undo(log: Float64Array, end: number, change: { readonly slot: number; readonly way: number }): number {
     const { slot, way } = change;
     const at = slot * WIDTH;
     if (way === TAKE_OUT) {
@@ -157,23 +162,48 @@ export class Rows {
     const begin = end - length - (way === PUT_IN ? 1 : 0);
     if (way === PUT_IN) this.#open(slot, count);
     const to = way === REST_BACK ? at + NUMBER : at;
-    for (let index = 0; index < length; index++) this.#cells[to + index] = log[begin + index] as number;
+    this.#cells.set(log.subarray(begin, begin + length), to);
+    return begin;
+  }
+
+  /** Where so many more numbers of the log begin. */
+  #logRoom(count: number): number {
+    const begin = this.#logged;
+    this.#logged = begin + count;
+    if (this.#logged > this.#log.length) {
+      const grown = new Float64Array(Math.max(LOG_ROOM_MIN, this.#logged, 2 * this.#log.length));
+      grown.set(this.#log);
+      this.#log = grown;
+    }
     return begin;
   }
 
   /** Notes that rows have come. */
   #noteComing(slot: number, count: number): void {
     this.version += 1;
-    if (this.#logs) this.#log.push(count, slot * WAYS + TAKE_OUT);
+    if (!this.#logs) return;
+    const at = this.#logRoom(2);
+    this.#log[at] = count;
+    this.#log[at + 1] = slot * WAYS + TAKE_OUT;
   }
 
   /** Notes what rows that go have. */
   #noteGoing(slot: number, count: number): void {
     this.version += 1;
     if (!this.#logs) return;
-    const end = (slot + count) * WIDTH;
-    for (let at = slot * WIDTH; at < end; at++) this.#log.push(this.#cells[at] as number);
-    this.#log.push(count, slot * WAYS + PUT_IN);
+    const at = this.#logNumbers(slot * WIDTH, count * WIDTH, 2);
+    this.#log[at] = count;
+    this.#log[at + 1] = slot * WAYS + PUT_IN;
+  }
+
+  /** Logs numbers as they are, with room for `more` behind them. @returns where that begins. */
+  #logNumbers(from: number, count: number, more: number): number {
+    const at = this.#logRoom(count + more);
+    const log = this.#log;
+    const cells = this.#cells;
+    if (count > WIDTH) log.set(cells.subarray(from, from + count), at);
+    else for (let index = 0; index < count; index++) log[at + index] = cells[from + index] as number;
+    return at + count;
   }
 
   // Changes
@@ -210,13 +240,10 @@ export class Rows {
   setKey(slot: number, key: Key): void {
     const at = slot * WIDTH;
     this.version += 1;
-    if (this.#logs)
-      this.#log.push(
-        this.#cells[at] as number,
-        this.#cells[at + KIND] as number,
-        this.#cells[at + OFFSET] as number,
-        slot * WAYS + KEY_BACK,
-      );
+    if (this.#logs) {
+      const end = this.#logNumbers(at, NUMBER, 1);
+      this.#log[end] = slot * WAYS + KEY_BACK;
+    }
     this.#putKey(at, key);
   }
 
@@ -224,7 +251,10 @@ export class Rows {
   setRest(slot: number, number: number, rest: number): void {
     const at = slot * WIDTH + NUMBER;
     this.version += 1;
-    if (this.#logs) this.#log.push(this.#cells[at] as number, this.#cells[at + 1] as number, slot * WAYS + REST_BACK);
+    if (this.#logs) {
+      const end = this.#logNumbers(at, WIDTH - NUMBER, 1);
+      this.#log[end] = slot * WAYS + REST_BACK;
+    }
     this.#cells[at] = number;
     this.#cells[at + 1] = rest;
   }

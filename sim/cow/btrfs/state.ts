@@ -162,7 +162,7 @@ export class BtrfsState implements NodeStore {
   newUuid(): string {
     const raw = this.random.bytes(16);
     const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
   }
 
   /** The hash of a name, computed once. */

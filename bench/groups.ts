@@ -1,7 +1,7 @@
 /** The groups of workloads in the order in which they run. */
 import type { Group } from "./workload.ts";
 import { copyUp, copyUpAnySize, scatteredWrites, scatteredWritesDescribed } from "./workloads/bytes.ts";
-import { btrfsSnapshots, zfsSnapshots } from "./workloads/cow.ts";
+import { btrfsSnapshots, treeSnapshots, zfsSnapshots } from "./workloads/cow.ts";
 import { directoryRename } from "./workloads/directories.ts";
 import { files, memoryOfEmptyFiles, memoryOfSmallFiles } from "./workloads/files.ts";
 import { layers } from "./workloads/layers.ts";
@@ -23,6 +23,7 @@ export const GROUPS: readonly Group[] = [
   { name: "thin", workloads: ["thin-provision"], needsLayers: true, run: provisioning },
   { name: "thin-snapshots", workloads: ["thin-snapshot-of"], needsLayers: true, run: snapshots },
   { name: "thin-first-fit", workloads: ["thin-first-fit"], needsLayers: true, run: firstFit },
+  { name: "tree-snapshots", workloads: ["tree-snapshot-of"], needsLayers: true, run: treeSnapshots },
   { name: "btrfs-snapshots", workloads: ["btrfs-snapshot-of"], needsLayers: true, run: btrfsSnapshots },
   { name: "zfs-snapshots", workloads: ["zfs-snapshot-of", "zfs-clone-of"], needsLayers: true, run: zfsSnapshots },
   { name: "memory-thin", workloads: ["memory-thin-block"], needsLayers: true, run: memoryOfPool },

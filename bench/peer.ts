@@ -61,7 +61,7 @@ export interface Peer {
   /** Where it has thin pools: an empty one. */
   readonly pool?: (size: PoolSize) => MeasuredPool;
   /** Where it has filesystems with snapshots: one that holds so many files. */
-  readonly trees?: Readonly<Record<"btrfs" | "zfs", (files: number) => MeasuredTree>>;
+  readonly trees?: Readonly<Record<"tree" | "btrfs" | "zfs", (files: number) => MeasuredTree>>;
 }
 
 /** A filesystem whose files are snapshot as a whole. */

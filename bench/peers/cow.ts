@@ -1,9 +1,15 @@
-/** Filesystems with snapshots to measure: a btrfs with one subvolume, and a pool of zfs with one filesystem, each on a disk. */
+/**
+ * Filesystems with snapshots to measure: a btrfs with one subvolume, and a pool of zfs with one filesystem, each on a disk; and the tree that btrfs stands on, alone.
+ */
 import { Disk } from "../../sim/block/disk.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, GIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { makeSnapshot, makeSubvolume } from "../../sim/cow/btrfs/ioctl.ts";
+import { FORMAT } from "../../sim/cow/btrfs/layout.ts";
+import { Node, type NodeFormat } from "../../sim/cow/node.ts";
+import type { NodeStore, TreeParts } from "../../sim/cow/store.ts";
+import { Tree } from "../../sim/cow/tree.ts";
 import { createPool } from "../../sim/cow/zfs/assemble.ts";
 import { findDataset, zfsClone, zfsCreate, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { mountDataset } from "../../sim/cow/zfs/mount.ts";
@@ -46,6 +52,46 @@ export function cowlabBtrfs(files: number): MeasuredTree {
   fill(host, fs, source, files);
   return {
     snapshot: (name) => void must(makeSnapshot(fs, source, place.inode, { name: host.names.intern(name), readOnly: false })),
+  };
+}
+
+/** Nodes in memory that nobody counts references to or writes. */
+class PlainStore implements NodeStore {
+  readonly format: NodeFormat = FORMAT;
+  generation = 1;
+  readonly #nodes: Node[] = [];
+
+  read(address: number): Node {
+    return this.#nodes[address] as Node;
+  }
+  allocate({ id }: TreeParts, level: number): Node {
+    const { generation, format } = this;
+    const node = new Node({ length: format.nodeBytes, address: this.#nodes.length, generation, level, owner: id });
+    this.#nodes.push(node);
+    return node;
+  }
+  isOwn(_tree: TreeParts, node: Node): boolean {
+    return node.generation === this.generation;
+  }
+  copied(): boolean {
+    return true;
+  }
+  freed(): void {
+    // Its place in memory is not used again.
+  }
+}
+
+/** The tree alone: a snapshot is a copy of the root, each in a transaction of its own. */
+export function cowlabTree(entries: number): MeasuredTree {
+  const store = new PlainStore();
+  const source = new Tree(store, 0);
+  for (let object = 0; object < entries; object++) source.set({ object, kind: 1, offset: 0 }, 160, object);
+  const snapshots: Tree[] = [];
+  return {
+    snapshot: () => {
+      store.generation += 1;
+      snapshots.push(source.snapshot(snapshots.length + 1));
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import type { DriverError } from "../../src/drivers/driver.ts";
 import { startDriver } from "../../src/drivers/registry.ts";
 import { Lab } from "../../src/layers/lab.ts";
 import { CannotRun, type Fill, type Peer, type Tree } from "../peer.ts";
-import { cowlabBtrfs, cowlabZfs } from "./cow.ts";
+import { cowlabBtrfs, cowlabTree, cowlabZfs } from "./cow.ts";
 import { TaskTree } from "./task.ts";
 import { cowlabPool } from "./thin.ts";
 
@@ -27,7 +27,7 @@ export function cowlab(): Peer {
     if (failed !== undefined) throw new CannotRun(`mkfs.ext4 fails: ${failed.code}`);
     done(host.mount({ type: "ext4", source: "vda", target: DOCKER_ROOT }));
   });
-  return { ...container, pool: cowlabPool, trees: { btrfs: cowlabBtrfs, zfs: cowlabZfs } };
+  return { ...container, pool: cowlabPool, trees: { tree: cowlabTree, btrfs: cowlabBtrfs, zfs: cowlabZfs } };
 }
 
 /** A container on overlay2 on tmpfs: no block map, no journal, no disk. */

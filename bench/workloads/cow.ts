@@ -37,6 +37,10 @@ function measure(bench: Bench, kind: string, make: ((files: number) => MeasuredT
   }
 }
 
+export function treeSnapshots(bench: Bench): void {
+  measure(bench, "tree", bench.peer.trees?.tree);
+}
+
 export function btrfsSnapshots(bench: Bench): void {
   measure(bench, "btrfs", bench.peer.trees?.btrfs);
 }

@@ -195,6 +195,16 @@ export class Tree implements TreeParts {
     return copy;
   }
 
+  /** Another tree, which has all nodes below its root in common with this one (btrfs_copy_root): who counts references adds those of its root. */
+  snapshot(id: number): Tree {
+    const original = this.own(this.rootNode, undefined, 0);
+    const tree = new Tree(this.store, id, original.address);
+    const root = this.store.allocate(tree, original.level);
+    root.fillFrom(original, true);
+    tree.root = root.address;
+    return tree;
+  }
+
   lowerKeys(path: Path, level: number, key: Key): void {
     for (let above = level; above < path.height; above++) {
       path.node(above).setKey(path.slot(above), key);

@@ -122,7 +122,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a snapshot of btrfs counts no reference to what its root points to",
     file: "sim/cow/btrfs/subvolumes.ts",
-    from: "state.references.changeBelow(root, { tree: id }, 1);",
+    from: "state.references.changeBelow(tree.rootNode, { tree: id }, 1);",
     to: "",
   },
   {

@@ -155,14 +155,10 @@ export function createSnapshot(
   return id;
 }
 
-/** The snapshot's tree: a copy of the source's root node, below which everything is shared (btrfs_copy_root). */
+/** The snapshot's subvolume: its tree shares all below the root with the source's (create_pending_snapshot). */
 function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
-  const original = source.tree.own(source.tree.rootNode, undefined, 0);
-  const tree = new Tree(state, id, 0);
-  const root: Node = state.allocate(tree, original.level);
-  root.fillFrom(original, true);
-  tree.root = root.address;
-  state.references.changeBelow(root, { tree: id }, 1);
+  const tree = source.tree.snapshot(id);
+  state.references.changeBelow(tree.rootNode, { tree: id }, 1);
   source.tree.lastSnapshot = state.generation;
   tree.lastSnapshot = state.generation;
   state.itemChanged(source);

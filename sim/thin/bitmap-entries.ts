@@ -43,7 +43,7 @@ export function stepWord(words: Uint32Array, entry: number, step: 1 | -1): numbe
 
 /** Calls `visit` for the entries of a bitmap with a count above 0, in ascending order; words without one cost one look. */
 export function visitUsed(words: Uint32Array, visit: (at: number) => void): void {
-  for (let word = HEADER_WORDS; word < words.length; word++) {
+  for (let word = nextUsedWord(words, HEADER_WORDS); word < words.length; word = nextUsedWord(words, word + 1)) {
     for (let used = usedIn(words[word] as number); used !== 0; used &= used - 1) {
       visit((word - HEADER_WORDS) * 16 + (lowestBit(used) >>> 1));
     }
@@ -53,11 +53,22 @@ export function visitUsed(words: Uint32Array, visit: (at: number) => void): void
 /** How many entries of a bitmap have a count above 0. */
 export function usedEntries(words: Uint32Array): number {
   let count = 0;
-  for (let word = HEADER_WORDS; word < words.length; word++) {
-    const used = usedIn(words[word] as number);
-    if (used !== 0) count += onesIn(used);
-  }
+  for (let word = nextUsedWord(words, HEADER_WORDS); word < words.length; word = nextUsedWord(words, word + 1))
+    count += onesIn(usedIn(words[word] as number));
   return count;
+}
+
+/** The first word from `word` on that is not 0, or the end: most bitmaps of a large pool are empty, and are gone through by four words. */
+function nextUsedWord(words: Uint32Array, word: number): number {
+  let at = word;
+  const end = words.length - 3;
+  while (
+    at < end &&
+    ((words[at] as number) | (words[at + 1] as number) | (words[at + 2] as number) | (words[at + 3] as number)) === 0
+  )
+    at += 4;
+  while (at < words.length && words[at] === 0) at += 1;
+  return at;
 }
 
 /** The low bits of a word's pairs that say a count above 0. */

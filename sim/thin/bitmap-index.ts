@@ -137,7 +137,9 @@ export class IndexTree implements BitmapIndex {
 
   constructor(tx: Transaction, slots: number = CACHE_SLOTS) {
     this.#tx = tx;
-    this.#slots = Array.from({ length: slots }, emptySlot);
+    const empty: Slot[] = [];
+    while (empty.length < slots) empty.push(emptySlot());
+    this.#slots = empty;
     this.#tree = new BTree(tx, ENTRIES);
   }
 

@@ -9,6 +9,7 @@ import { bytes } from "../core/units.ts";
 import { BITMAP_ENTRIES } from "./bitmap-entries.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
+import { FoundCounts } from "./found-counts.ts";
 import { mappedBlock } from "./mapping.ts";
 import { type BlockKind, get64, METADATA_BLOCK_SIZE } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
@@ -61,9 +62,9 @@ const INDEX_ROOT_WORD = 4;
 class Checker {
   readonly faults: ImageFault[] = [];
   /** Metadata block → how often it is referenced. */
-  readonly metadata = new Map<number, number>();
+  readonly metadata: FoundCounts = new FoundCounts();
   /** Data block → in how many leaves it is. */
-  readonly data = new Map<number, number>();
+  readonly data: FoundCounts = new FoundCounts();
   /** Nodes that were read → whose tree they are of, and how many entries are below them. */
   readonly #known = new Map<number, { readonly valueSize: number; readonly entries: number }>();
   readonly #blocks: MetadataBlocks;
@@ -74,7 +75,7 @@ class Checker {
 
   /** Counts a reference. */
   reference(block: number): void {
-    this.metadata.set(block, (this.metadata.get(block) ?? 0) + 1);
+    this.metadata.add(block);
   }
 
   read(block: number, kind: BlockKind): Uint32Array | BlockFault {
@@ -146,9 +147,11 @@ function faultOf(
   if (valueSizeOf(words) !== size) return { block, what: "valueSize", numbers: [size, valueSizeOf(words)] };
   if (8 + (most * (8 + size)) / 4 > words.length) return { block, what: "mostEntries", numbers: [most] };
   if (countOf(words) > most) return { block, what: "entries", numbers: [countOf(words), most] };
-  for (let index = 1; index < countOf(words); index++) {
-    const numbers = [keyAt(words, index), keyAt(words, index - 1)] as const;
-    if (numbers[0] <= numbers[1]) return { block, what: "order", numbers };
+  let before = -1;
+  for (let index = 0; index < countOf(words); index++) {
+    const key = keyAt(words, index);
+    if (key <= before) return { block, what: "order", numbers: [key, before] };
+    before = key;
   }
   const outside = countOf(words) > 0 && (keyAt(words, 0) < range.from || keyAt(words, countOf(words) - 1) >= range.to);
   return outside ? { block, what: "shape" } : undefined;
@@ -193,8 +196,7 @@ function checkDevice(checker: Checker, device: number, root: number, mapped: num
   const before = faults.length;
   const count = (words: Uint32Array): void => {
     for (let index = 0; index < countOf(words); index++) {
-      const block = mappedBlock(words, valueAt(words, index));
-      checker.data.set(block, (checker.data.get(block) ?? 0) + 1);
+      checker.data.add(mappedBlock(words, valueAt(words, index)));
     }
   };
   const size = checker.walk(root, 8, EVERYTHING, count, (fault) => faults.push({ kind: "mappings", device, fault }));
@@ -231,16 +233,11 @@ function checkSpaceMap(checker: Checker, refcounts: Refcounts, indexIsTree: bool
 }
 
 /** Compares the counts with what was found. The sums in the root are not looked at: thin_restore itself writes one that is too high. */
-function compare(
-  checker: Checker,
-  refcounts: Refcounts,
-  found: ReadonlyMap<number, number>,
-  kind: "metadataCount" | "dataCount",
-): void {
+function compare(checker: Checker, refcounts: Refcounts, found: FoundCounts, kind: "metadataCount" | "dataCount"): void {
   const wrong: ImageFault[] = [];
   let met = 0;
   const failed = refcounts.visit((block, got) => {
-    const expected = found.get(block) ?? 0;
+    const expected = found.of(block);
     if (expected !== 0) met += 1;
     if (expected !== got) wrong.push({ kind, block, expected, got });
   });

@@ -131,8 +131,8 @@ export class LonePages {
   check(): void {
     const { table } = this.#cache;
     let pages = 0;
-    for (const [row, owner] of table.owner.entries()) {
-      if (owner !== this) continue;
+    for (let row = 0; row < table.owner.length; row++) {
+      if (table.owner[row] !== this) continue;
       pages += 1;
       const what = `${this.#space.label}: the only page of inode ${this.#inodes[row]}`;
       assert(table.first[row] === 0 && table.pages[row] === 1 && table.dirty[row] === 1, `${what} is not one dirty page`);

@@ -107,25 +107,25 @@ export function checkRuns(mapping: MappingRuns): void {
   let cached = 0;
   let dirty = 0;
   let end = 0;
+  const fail = (row: number, wrong: string): never => {
+    throw new InvariantError(`run ${row} of ${label} ${wrong}`);
+  };
   for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
     const pages = table.pages[row] as number;
     const content = table.content[row] as RunContent;
-    const fail = (wrong: string): never => {
-      throw new InvariantError(`run ${row} of ${label} ${wrong}`);
-    };
-    if ((table.first[row] as number) < end || pages <= 0) fail("overlaps the one before it");
-    if (table.owner[row] !== mapping) fail("belongs to another mapping");
+    if ((table.first[row] as number) < end || pages <= 0) fail(row, "overlaps the one before it");
+    if (table.owner[row] !== mapping) fail(row, "belongs to another mapping");
     const length = content instanceof PageBuffer ? content.used : content.length;
-    if (pages === 1 ? length > PAGE_SIZE : length !== pages * PAGE_SIZE) fail("has not the bytes of its pages");
+    if (pages === 1 ? length > PAGE_SIZE : length !== pages * PAGE_SIZE) fail(row, "has not the bytes of its pages");
     end = (table.first[row] as number) + pages;
     cached += pages;
     if (table.dirty[row] === 0) continue;
     dirty += pages;
-    if (end <= mapping.dirtyFrom) fail(`is dirty before page ${mapping.dirtyFrom}`);
+    if (end <= mapping.dirtyFrom) fail(row, `is dirty before page ${mapping.dirtyFrom}`);
     const first = table.first[row] as number;
     const { dirtyPlaces } = mapping;
     if (dirtyPlaces !== undefined && dirtyPlaces.at(dirtyPlaces.behind(first - 1)) !== first)
-      fail("is dirty, which nobody has noted");
+      fail(row, "is dirty, which nobody has noted");
   }
   assert(cached === mapping.cachedPages, `${label} counts ${mapping.cachedPages} of ${cached} cached pages`);
   assert(dirty === mapping.dirtyPages, `${label} counts ${mapping.dirtyPages} of ${dirty} dirty pages`);

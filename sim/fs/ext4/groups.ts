@@ -249,7 +249,8 @@ export class Groups {
 
   /** Throws an InvariantError when a stretch has a group with more free blocks than it says. */
   check(): void {
-    for (const [group, free] of this.freeBlocks.entries()) {
+    for (let group = 0; group < this.freeBlocks.length; group++) {
+      const free = this.freeBlocks[group] as number;
       if (free > (this.#mostFree[Math.floor(group / STRETCH)] as number))
         throw new InvariantError(`group ${group} has more free blocks than its stretch`);
       if (this.#wholly[group] === 0) continue;
@@ -260,7 +261,7 @@ export class Groups {
 
   /** The groups all of whose blocks are used without a bitmap in memory that tells it. */
   visitWhole(visit: (group: number) => void): void {
-    for (const [group, isWhole] of this.#wholly.entries()) if (isWhole === 1) visit(group);
+    for (let group = 0; group < this.#wholly.length; group++) if (this.#wholly[group] === 1) visit(group);
   }
 
   /** The groups whose bitmaps are in memory. */

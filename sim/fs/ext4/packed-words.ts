@@ -169,10 +169,14 @@ export class PackedReader {
   }
   /** A list as `putAll` put it. */
   signedList(): number[] {
-    return Array.from({ length: this.unsigned() }, () => this.signed());
+    const list = new Array<number>(this.unsigned());
+    for (let at = 0; at < list.length; at++) list[at] = this.signed();
+    return list;
   }
   unsignedList(): number[] {
-    return Array.from({ length: this.unsigned() }, () => this.unsigned());
+    const list = new Array<number>(this.unsigned());
+    for (let at = 0; at < list.length; at++) list[at] = this.unsigned();
+    return list;
   }
   object(): unknown {
     return this.#packed.objectAt(this.unsigned());
@@ -182,7 +186,9 @@ export class PackedReader {
   }
   /** Numbers of an extent tree's node. All are block numbers but for the lengths in a leaf, which are negative for unwritten extents. */
   treeEntries(depth: number, count: number): number[] {
-    return Array.from({ length: count }, (_, at) => (depth === 0 && at % 3 === 1 ? this.signed() : this.unsigned()));
+    const list = new Array<number>(count);
+    for (let at = 0; at < count; at++) list[at] = depth === 0 && at % 3 === 1 ? this.signed() : this.unsigned();
+    return list;
   }
   place(): Place | undefined {
     const at = this.signed();

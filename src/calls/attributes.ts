@@ -20,7 +20,7 @@ import { type CallTable, call, descriptorOf, type MakeCall } from "./call.ts";
 import { type Json, wholeNumber } from "./json.ts";
 import type { CallSession } from "./session.ts";
 import { bytesText, compareTexts, modeText, typeName } from "./show.ts";
-import { bitsOf, choiceOf, flagOf, modeOf, type Step, StepError, textOf, timeOf, wholeOf } from "./step.ts";
+import { bitsOf, bytesOf, choiceOf, flagOf, modeOf, type Step, StepError, textOf, timeOf, wholeOf } from "./step.ts";
 
 const XATTR_FLAGS: Readonly<Record<string, number>> = { CREATE: 1, REPLACE: 2 };
 const ACCESS: Readonly<Record<string, number>> = { r: 4, w: 2, x: 1 };
@@ -113,11 +113,9 @@ const fchown: MakeCall = (session, task, step) => {
   return isErrno(fd) ? fd : task.fchown(fd, wholeOf(step, "uid"), wholeOf(step, "gid"));
 };
 
-const UTF8 = new TextEncoder();
-
 const setxattr: MakeCall = (_, task, step) => {
-  const value = UTF8.encode(textOf(step, "value"));
-  return task.setxattr(textOf(step, "path"), textOf(step, "name"), value, bitsOf(step, "flags", XATTR_FLAGS));
+  const flags = bitsOf(step, "flags", XATTR_FLAGS);
+  return task.setxattr(textOf(step, "path"), textOf(step, "name"), bytesOf(step, "value"), flags);
 };
 
 const getxattr: MakeCall = (_, task, step) => {

@@ -74,7 +74,10 @@ export function wholeOf(step: Step, key: string, otherwise?: number): number {
 /** Arguments that were read before, so that steps that are made again and again are not read each time. */
 const MODES = new Map<Json | undefined, number>();
 const FILLS = new WeakMap<object, Content>();
+const TEXTS = new Map<string, Content>();
+const VALUES = new Map<string, Uint8Array>();
 const TIMES = new Map<Json | undefined, Time>();
+const UTF8 = new TextEncoder();
 /** How many of a kind are kept. */
 const KEPT_MAX = 1000;
 
@@ -120,16 +123,34 @@ export function flagOf(step: Step, key: string): boolean {
   return value;
 }
 
+/** A text's bytes, which nobody changes: that of an extended attribute. */
+export function bytesOf(step: Step, key: string): Uint8Array {
+  const text = textOf(step, key);
+  const known = VALUES.get(text);
+  if (known !== undefined) return known;
+  const made = UTF8.encode(text);
+  if (VALUES.size < KEPT_MAX) VALUES.set(text, made);
+  return made;
+}
+
+function textContentOf(text: string): Content {
+  const known = TEXTS.get(text);
+  if (known !== undefined) return known;
+  const made = Content.text(text);
+  if (TEXTS.size < KEPT_MAX) TEXTS.set(text, made);
+  return made;
+}
+
 /** A text, or a unit that is repeated: `{"fill": unit, "len": bytes}`. */
 export function dataOf(step: Step, key: string): Content {
   const value = argumentOf(step, key);
-  if (typeof value === "string") return Content.text(value);
+  if (typeof value === "string") return textContentOf(value);
   if (isRecord(value)) {
     const known = FILLS.get(value);
     if (known !== undefined) return known;
     const { fill, len } = value;
     if (typeof fill === "string" && fill !== "" && typeof len === "number" && Number.isSafeInteger(len) && len >= 0) {
-      const made = Content.repeat(new TextEncoder().encode(fill), len);
+      const made = Content.repeat(UTF8.encode(fill), len);
       FILLS.set(value, made);
       return made;
     }

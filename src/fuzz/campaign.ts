@@ -11,7 +11,7 @@
 import { Errno, isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { formatJson } from "../calls/json.ts";
-import type { Step } from "../calls/step.ts";
+import { type Step, textOf } from "../calls/step.ts";
 import { FUZZ_CALLS, type FuzzCall, sameForetold } from "./calls.ts";
 import { differencesOf } from "./differences.ts";
 import type { Ground } from "./ground.ts";
@@ -73,6 +73,8 @@ const BASE_CALLS = 20;
 const POOL_SIZE = 20_000;
 /** Every errno's number is below. */
 const ERRNO_END: number = 1 + Math.max(...Errno.all().map(({ number }) => number));
+/** How many steps are drawn at a time. */
+const DRAWN_AT_ONCE = 16;
 /** A state is looked at after every so many calls. */
 const STATE_EVERY = 256;
 
@@ -130,10 +132,11 @@ function makePool(vocabulary: Vocabulary, random: Random, leftOut: readonly ((st
   const pool: Prepared[] = [];
   // Equal steps are one object: what is drawn from should stay in the processor's caches.
   const known = new Map<string, Prepared | undefined>();
+  const told = new Map<string, Step>();
   while (pool.length < POOL_SIZE) {
     const step = randomStep(vocabulary, random);
     const key = formatJson(step);
-    if (!known.has(key)) known.set(key, leftOut.some((isOut) => isOut(step)) ? undefined : prepare(step));
+    if (!known.has(key)) known.set(key, leftOut.some((isOut) => isOut(step)) ? undefined : prepare(step, told));
     const prepared = known.get(key);
     if (prepared !== undefined) pool.push(prepared);
   }
@@ -182,6 +185,10 @@ class WorldRun {
   /** Each step made, and where: a lab step's place is undefined. */
   readonly #made: (Prepared | Step)[] = [];
   readonly #places: (string | undefined)[] = [];
+  /** The steps that come next by their places in the pool, the descriptors that they open and that must be free, and the sides that they are made on. */
+  readonly #drawn: number[] = [];
+  readonly #drawnOpens: (string | undefined)[] = [];
+  readonly #drawnSides: number[] = [];
   readonly #checkEvery: number;
   readonly #counts: boolean;
 
@@ -270,15 +277,17 @@ class WorldRun {
   }
 
   #calls(names: readonly string[], count: number): string | undefined {
-    const random = this.#random;
     const { pool, tally } = this.#parts;
     const sides = names.map((name) => this.#worlds.map((world) => world.open(name)));
     for (let n = 0; n < count; n++) {
-      const places = sides[sides.length === 1 ? 0 : random.uint32() & 1] as readonly Place[];
-      const prepared = pool[random.uint32() % pool.length] as Prepared;
+      const at = n % DRAWN_AT_ONCE;
+      if (at === 0) this.#draw(Math.min(DRAWN_AT_ONCE, count - n), sides.length);
+      const places = sides[this.#drawnSides[at] as number] as readonly Place[];
+      const prepared = pool[this.#drawn[at] as number] as Prepared;
+      const opens = this.#drawnOpens[at];
       const { model } = places[0] as Place;
-      if (prepared.opens !== undefined && model.files.has(prepared.opens)) {
-        const message = this.#call(places, closing(prepared.opens));
+      if (opens !== undefined && model.files.has(opens)) {
+        const message = this.#call(places, closing(opens));
         if (message !== undefined) return message;
       }
       const message = this.#call(places, prepared);
@@ -291,6 +300,21 @@ class WorldRun {
       }
     }
     return undefined;
+  }
+
+  /** Draws the next steps, and on which of the sides each is made. */
+  #draw(count: number, sides: number): void {
+    const random = this.#random;
+    const { pool } = this.#parts;
+    for (let at = 0; at < count; at++) {
+      this.#drawnSides[at] = sides === 1 ? 0 : random.uint32() & 1;
+      this.#drawn[at] = random.uint32() % pool.length;
+    }
+    // The pool is larger than the processor's caches: looked at one after the other, the steps come from memory side by side.
+    for (let at = 0; at < count; at++) {
+      const { told } = pool[this.#drawn[at] as number] as Prepared;
+      this.#drawnOpens[at] = told["call"] === "open" ? textOf(told, "fd") : undefined;
+    }
   }
 
   /** Notes the state. */
@@ -343,7 +367,8 @@ function stateOf(tree: ModelTree): number {
     mix(node.type.length * 8192 + node.mode);
     mix(node.links * 64 + (32 - Math.clz32(node.size)) * 2 + (tree.isLower(node) ? 1 : 0));
     if (node.entries === undefined) return;
-    const names = [...node.entries.keys()].sort();
+    const names = [...node.entries.keys()];
+    if (names.length > 1) names.sort();
     for (const name of names) {
       mix(name.charCodeAt(0));
       visit(node.entries.get(name) as ModelNode);

@@ -7,7 +7,7 @@
 import { InvariantError } from "../../sim/core/assert.ts";
 import { milliseconds } from "../../sim/core/units.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { isList, isRecord, type Json } from "../calls/json.ts";
+import { formatJson, isList, isRecord, type Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
 import { type Step, textOf, wholeOf } from "../calls/step.ts";
 import { isDriverError } from "../drivers/driver.ts";
@@ -27,8 +27,6 @@ export interface Prepared {
   readonly call: FuzzCall;
   readonly actor: Actor;
   readonly umask: number;
-  /** The descriptor that an open gives, which must be free. */
-  readonly opens: string | undefined;
 }
 
 const ROOT: Actor = { uid: 0, gid: 0, groups: [] };
@@ -81,12 +79,21 @@ function inOneShape(step: Step): Record<string, Json | undefined> {
 const SHAPED: ReadonlySet<string> = new Set(["on", "as", "umask", ...Object.keys(inOneShape({}))]);
 
 /** A step as both sides read it: one with arguments beyond the usual stays as it is. */
-function toldBy(step: Step): Step {
-  return Object.keys(step).every((key) => SHAPED.has(key)) ? (inOneShape(step) as Step) : step;
+function toldBy(step: Step, told: Map<string, Step> | undefined): Step {
+  if (!Object.keys(step).every((key) => SHAPED.has(key))) return step;
+  const shaped = inOneShape(step) as Step;
+  if (told === undefined) return shaped;
+  const key = formatJson(shaped);
+  const known = told.get(key) ?? shaped;
+  told.set(key, known);
+  return known;
 }
 
-/** Reads a step's call, actor and umask; undefined for a call that the plain tree does not know. */
-export function prepare(step: Step): Prepared | undefined {
+/**
+ * Reads a step's call, actor and umask; undefined for a call that the plain tree does not know.
+ * @param told - those prepared before: steps that differ in who makes them are read from one object, which stays in the processor's caches.
+ */
+export function prepare(step: Step, told?: Map<string, Step>): Prepared | undefined {
   const name = textOf(step, "call");
   const call = Object.hasOwn(FUZZ_CALLS, name) ? FUZZ_CALLS[name] : undefined;
   if (call === undefined) return undefined;
@@ -94,11 +101,10 @@ export function prepare(step: Step): Prepared | undefined {
   const actor = actorOf(as);
   return {
     step,
-    told: toldBy(step),
+    told: toldBy(step, told),
     call,
     actor,
     umask: typeof umask === "string" ? Number.parseInt(umask, 8) : 0,
-    opens: name === "open" ? textOf(step, "fd") : undefined,
   };
 }
 

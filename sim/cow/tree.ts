@@ -11,7 +11,7 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import { afterRemoval, leafRoom } from "./balance.ts";
-import { compareKeys, type Key } from "./key.ts";
+import type { Key } from "./key.ts";
 import { fitNode, type Purpose } from "./levels.ts";
 import { bytesOf, type Node } from "./node.ts";
 import { Path } from "./path.ts";
@@ -25,8 +25,10 @@ export class Tree implements TreeParts {
   /** The last transaction in which another tree was made to share this one's nodes; 0: never. Younger nodes are shared with nobody. */
   lastSnapshot = 0;
   readonly #path: Path = new Path();
-  /** The key that the path is for, while the tree is as it was when it was searched for. */
-  #placed: Key | undefined;
+  /** The key that the path is for, while the tree is as it was when it was searched for; an object of -1: there is none. By its parts: who searches for a key need not make an object of it. */
+  #placedObject = -1;
+  #placedKind = 0;
+  #placedOffset = 0;
 
   /** @param root - the address of the root node; absent: a new tree with an empty leaf. */
   constructor(store: NodeStore, id: number, root?: number) {
@@ -44,17 +46,19 @@ export class Tree implements TreeParts {
   /** The path to where a key is or belongs. What is looked for is mostly changed next: then it is there already. */
   #place(key: Key): Path {
     const path = this.#path;
-    if (this.#placed !== undefined) {
+    if (this.#placedObject === key.object && this.#placedKind === key.kind) {
       const leaf = path.node(0);
       const slot = path.slot(0);
-      if ((slot < leaf.count && leaf.compare(slot, key) === 0) || compareKeys(this.#placed, key) === 0) return path;
+      if (this.#placedOffset === key.offset || (slot < leaf.count && leaf.compare(slot, key) === 0)) return path;
     }
     path.clear();
     let node = this.rootNode;
     for (; node.level > 0; node = this.store.read(node.childAt(path.slot(node.level))))
       path.set(node.level, node, node.childSlot(key));
     path.set(0, node, node.lowerBound(key));
-    this.#placed = key;
+    this.#placedObject = key.object;
+    this.#placedKind = key.kind;
+    this.#placedOffset = key.offset;
     return path;
   }
 
@@ -181,13 +185,13 @@ export class Tree implements TreeParts {
       path.nodes[level] = this.own(path.node(level), above, above === undefined ? 0 : path.slot(level + 1));
       if (level > 0) fitNode(this, path, level, purpose);
     }
-    this.#placed = undefined;
+    this.#placedObject = -1;
     return path;
   }
 
   own(node: Node, parent: Node | undefined, slot: number): Node {
     if (this.store.isOwn(this, node)) return node;
-    this.#placed = undefined;
+    this.#placedObject = -1;
     const copy = this.store.allocate(this, node.level);
     copy.fillFrom(node, this.store.copied(this, node));
     if (parent === undefined) this.root = copy.address;

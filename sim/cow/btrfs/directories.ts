@@ -42,7 +42,8 @@ export function lookupEntry(state: BtrfsState, directory: InodeState, name: Name
   const entries = directory.subvolume.tree.get(key(directory.ino, DIR_ITEM, state.hash(name))) as readonly DirEntry[] | undefined;
   if (entries === undefined) return undefined;
   const text = state.environment.names.text(name);
-  return entries.find((entry) => entry.name === text);
+  for (const entry of entries) if (entry.name === text) return entry;
+  return undefined;
 }
 
 /** The inode of an entry: a subvolume is only found where it has its name; elsewhere an empty directory stands for it. */

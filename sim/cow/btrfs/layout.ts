@@ -136,5 +136,6 @@ export function subvolumeOf(handle: number): number {
   return Math.floor(handle / INODES);
 }
 export function inoOf(handle: number): number {
-  return handle % INODES;
+  // What division by INODES leaves: the low 32 bits.
+  return handle >>> 0;
 }

@@ -246,7 +246,7 @@ export interface FileSystem {
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined;
   readlink(link: Inode): string | Errno;
 
-  // Inodes
+  // Inodes. Of the handle of one that is gone, getattr tells ESTALE, or that it has no link.
   /** Keeps an inode alive without a name (kernel: igrab); pairs with `drop`. */
   hold(inode: Inode): void;
   /** Ends a hold; the last one of an inode without names frees it (kernel: iput). */

@@ -8,6 +8,7 @@ A step is what test/union/overlay-asked.test.ts makes of it; its paths begin in 
 """
 import ctypes
 import errno
+import glob
 import json
 import os
 import re
@@ -63,7 +64,8 @@ def rows(folder, path=""):
 
 
 def act(base, op, path="", *more):
-    at = base + path
+    # Entries of an index are named by handles, which no case can know: a star stands for the only one.
+    at = (glob.glob(base + path) + [base + path])[0] if path.endswith("*") else base + path
     if op == "mkdir":
         os.mkdir(at)
     elif op == "put":
@@ -71,6 +73,8 @@ def act(base, op, path="", *more):
             file.write(str(more[0]) if more else "")
     elif op == "setx":
         os.setxattr(at, more[0], (str(more[1]) if len(more) > 1 else "").encode(), follow_symlinks=False)
+    elif op == "rmx":
+        os.removexattr(at, more[0], follow_symlinks=False)
     elif op == "mount":
         mount("overlay", base + "/m", ",".join(below(base, option) for option in path.split(",")))
     elif op == "umount":

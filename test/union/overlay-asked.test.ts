@@ -89,9 +89,16 @@ function below(option: string): string {
     : option;
 }
 
+/** Entries of an index are named by handles, which no case can know: a star stands for the only one. */
+function starred(task: Task, path: string): string {
+  if (!path.endsWith("*")) return path;
+  const folder = path.slice(0, -2);
+  return `${folder}/${must(task.readdir(folder))[0]?.name ?? "*"}`;
+}
+
 function act(host: Host, [op, path, more = "", text = ""]: Step): string {
   const { task } = host;
-  const at = `/b${path}`;
+  const at = starred(task, `/b${path}`);
   const opened = (flags: number, call: (fd: number) => unknown): unknown => {
     const fd = task.open(at, flags, 0o644);
     if (isErrno(fd)) return fd;
@@ -106,6 +113,8 @@ function act(host: Host, [op, path, more = "", text = ""]: Step): string {
       return told(opened(O_CREAT | O_WRONLY | O_TRUNC, (fd) => task.write(fd, Content.text(String(more)))));
     case "setx":
       return told(task.setxattr(at, String(more), new TextEncoder().encode(String(text))));
+    case "rmx":
+      return told(task.lremovexattr(at, String(more)));
     case "mount":
       return mounted(host, "overlay", "/b/m", path.split(",").map(below).join());
     case "umount":

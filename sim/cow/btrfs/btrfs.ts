@@ -6,7 +6,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EINVAL, ENOENT, ENXIO, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, ENOENT, ENXIO, EROFS, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
@@ -41,7 +41,7 @@ import { read, readPages, seek, seekFromBefore, truncate, write } from "./file.t
 import { extentsIn } from "./file-extents.ts";
 import { fileFlags, setFileFlags } from "./file-flags.ts";
 import { flushCyclic, type InodeState } from "./inode-state.ts";
-import { deviceOf, dirty, inodeOf, parentOf, stamp } from "./inodes.ts";
+import { deviceOf, dirty, inodeOf, parentOf, reachInode, stamp } from "./inodes.ts";
 import { COMMIT_SECONDS, FIRST_FREE, handleOf, SECTOR_SIZE, TOP_SUBVOLUME } from "./layout.ts";
 import { fsync } from "./log-sync.ts";
 import { create, dropHold, link, rmdir, tmpfile, unlink } from "./namei.ts";
@@ -157,7 +157,8 @@ export class Btrfs implements FileSystem {
   }
 
   getattr(inode: Inode, into: Attributes): Errno | undefined {
-    const of = this.#inode(inode);
+    const of = reachInode(this.state, inode);
+    if (of === undefined) return ESTALE;
     if (of.isPlaceholder && of.holds === 0) renewPlaceholder(this.state, of);
     into.mode = of.mode;
     into.uid = of.uid;

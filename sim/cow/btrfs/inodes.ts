@@ -18,12 +18,19 @@ export function inodeOf(state: BtrfsState, handle: number): InodeState {
 }
 
 function load(state: BtrfsState, handle: number): InodeState {
+  const inode = reachInode(state, handle);
+  assert(inode !== undefined, `subvolume ${subvolumeOf(handle)} has no inode ${inoOf(handle)}`);
+  return inode as InodeState;
+}
+
+/** The inode of a handle that may be an old one: undefined where it is gone, or its subvolume is (btrfs_get_dentry). */
+export function reachInode(state: BtrfsState, handle: number): InodeState | undefined {
+  const known = state.inodes.get(handle);
+  if (known !== undefined) return known;
   const subvolume = state.subvolumes.get(subvolumeOf(handle));
-  const ino = inoOf(handle);
-  assert(subvolume !== undefined, `handle ${handle} is of a subvolume that is not there`);
-  const item = (subvolume as Subvolume).tree.get(key(ino, INODE_ITEM)) as InodeItem | undefined;
-  assert(item !== undefined, `subvolume ${subvolumeOf(handle)} has no inode ${ino}`);
-  const inode = new InodeState(handle, ino, subvolume as Subvolume, item as InodeItem);
+  const item = subvolume?.tree.get(key(inoOf(handle), INODE_ITEM)) as InodeItem | undefined;
+  if (subvolume === undefined || item === undefined) return undefined;
+  const inode = new InodeState(handle, inoOf(handle), subvolume, item);
   state.inodes.set(inode);
   return inode;
 }

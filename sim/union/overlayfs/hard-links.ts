@@ -6,9 +6,9 @@
  * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below. The entry of a
  * directory is a directory that names its copy.
  */
-import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENODATA, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, type NewInode, S_IFDIR } from "../../vfs/filesystem.ts";
+import { type Inode, type NewInode, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { encodeOrigin } from "./origin.ts";
@@ -32,6 +32,7 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   const copy = upper.fs.lookup(overlay.index, indexName(overlay, key));
   // Only a name that is not there says that there is no copy; what cannot be read says nothing.
   if (isErrno(copy) && copy !== ENOENT) return copy;
+  if (!isErrno(copy) && !canBeCopy(overlay, lower, copy)) return EIO;
   // Of a file without data the whole stack is needed, not its topmost inode.
   const shown = overlay.view.depthOf(lower) > 1 ? lower : key;
   const node = overlay.addNode(isErrno(copy) ? NO_UPPER : copy, shown, HAS_ORIGIN | IS_INDEXED | IS_SHARED);
@@ -44,20 +45,47 @@ export function indexedNode(overlay: Overlay, lower: ViewNode): Node | Errno {
   return node;
 }
 
+/** Whether an index entry is of a lower inode's type: that of a file handle that leads nowhere any more, a whiteout, is not (ovl_lookup_index). */
+function canBeCopy({ view, writable: { fs }, rules }: Overlay, lower: ViewNode, entry: Inode): boolean {
+  const type = typeOf(fs, entry);
+  return type === typeOf(view.fsOf(lower), view.inodeOf(lower)) && rules.isWhiteout(fs, entry, type) === false;
+}
+
+/** Whether the index entry of a lower inode is its copy of this upper name: one without it is a file of its own (ovl_lookup_index). */
+export function isIndexedCopy(overlay: Overlay, lower: ViewNode, copy: Inode): boolean | Errno {
+  const entry = overlay.writable.fs.lookup(overlay.index, indexName(overlay, lower));
+  return isErrno(entry) ? (entry === ENOENT ? false : entry) : entry === copy;
+}
+
+/** Whether a lower directory has an index entry: then it does not stand alone, but has been copied up and moved, or is gone (ovl_lookup_index). */
+export function hasIndexEntry(overlay: Overlay, lower: ViewNode): boolean {
+  return !isErrno(overlay.writable.fs.lookup(overlay.index, indexName(overlay, lower)));
+}
+
 /**
  * How many links a copy has more, or fewer, than its inode: its xattr says so, or tells the difference from the lower inode's. That of a file with one
  * name shows those that it has, its index entry among them, and so does one with an xattr that cannot be meant (ovl_get_nlink).
  */
 function keptDifference(overlay: Overlay, lower: ViewNode, copy: Inode): number {
-  const { fs } = overlay.writable;
   const below = lowerLinks(overlay, lower);
-  if (isErrno(below) || below === 1) return 0;
-  const kept = fs.getxattr(copy, overlay.xattrs.nlink);
-  const [, of, difference] = isErrno(kept) ? [] : (/^([LU])([+-]\d+)$/.exec(new TextDecoder().decode(kept)) ?? []);
   const { otherAttributes } = overlay;
-  if (of === undefined || fs.getattr(copy, otherAttributes) !== undefined) return 0;
-  const links = (of === "L" ? below : otherAttributes.nlink) + Number(difference);
-  return links <= 0 ? 0 : links - otherAttributes.nlink;
+  if (isErrno(below) || overlay.writable.fs.getattr(copy, otherAttributes) !== undefined) return 0;
+  const { nlink } = otherAttributes;
+  return keptLinks(overlay, { below, nlink }, copy, nlink) - nlink;
+}
+
+/** The links that a copy's xattr tells of a file with several below; `otherwise` for any other (ovl_get_nlink). @param nlink - those of the copy itself */
+export function keptLinks(
+  { writable, xattrs }: Overlay,
+  { below, nlink }: { readonly below: number; readonly nlink: number },
+  copy: Inode,
+  otherwise: number,
+): number {
+  const kept = below === 1 ? ENODATA : writable.fs.getxattr(copy, xattrs.nlink);
+  const [, of, difference] = isErrno(kept) ? [] : (/^([LU])([+-]\d+)$/.exec(new TextDecoder().decode(kept)) ?? []);
+  if (of === undefined) return otherwise;
+  const links = (of === "L" ? below : nlink) + Number(difference);
+  return links <= 0 ? otherwise : links;
 }
 
 /** The links of a lower inode. */

@@ -3,7 +3,7 @@
  */
 import { EIO, ENOENT, ENOTSUP, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import type { Inode } from "../../vfs/filesystem.ts";
+import { type Inode, typeOf } from "../../vfs/filesystem.ts";
 import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
 import { VIEW_ROOT } from "../lower-view.ts";
 import {
@@ -22,8 +22,8 @@ import {
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { markImpure } from "./copy-up.ts";
-import { indexedNode, lowerLinks } from "./hard-links.ts";
-import { decodeOrigin, encodeOrigin } from "./origin.ts";
+import { hasIndexEntry, indexedNode, isIndexedCopy, lowerLinks } from "./hard-links.ts";
+import { decodeOrigin, encodeOrigin, readReached } from "./origin.ts";
 import { isDirectoryMode, isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
 
@@ -67,6 +67,7 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
   // Two directories must not stand for one lower directory: a redirected one may have been met before.
   if (overlay.redirects.size > 0 && overlay.view.isDirectory(lower) && overlay.byLower.has(overlay.lowerKey(lower)))
     return ESTALE;
+  if (overlay.indexesAll && overlay.view.isDirectory(lower) && hasIndexEntry(overlay, lower)) return EIO;
   const node = overlay.view.isDirectory(lower) ? overlay.addNode(NO_UPPER, lower, IS_DIRECTORY) : lowerNode(overlay, lower);
   if (isErrno(node)) return node;
   nodes.enter(directory, name, node);
@@ -111,11 +112,15 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   const lacksData = isFileMode(attributes.mode) && overlay.rules.lacksData(upper.fs, inode);
   if (isErrno(lacksData)) return lacksData;
   if (lacksData) return metacopyNode(overlay, directory, name, inode, shared);
-  const origin = originOf(overlay, inode);
+  let origin = originOf(overlay, inode);
   if (origin !== 0 && overlay.options.index) {
     const links = lowerLinks(overlay, origin);
     if (isErrno(links)) return links;
-    if (links > 1 || overlay.indexesAll) return indexedNode(overlay, origin);
+    const indexed = (links > 1 || overlay.indexesAll) && isIndexedCopy(overlay, origin, inode);
+    if (isErrno(indexed)) return indexed;
+    if (indexed) return indexedNode(overlay, origin);
+    // The number of one of several links is told of by nothing but the index (ovl_getattr).
+    if (links > 1) origin = 0;
   }
   const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);
@@ -136,7 +141,10 @@ function metacopyNode(overlay: Overlay, directory: Node, name: Name, inode: Inod
   const lowerNames = otherAttributes.nlink;
   const known = lowerNames === 1 ? overlay.byLower.get(overlay.lowerKey(lower)) : undefined;
   if (known !== undefined && nodes.upperOf(known) === inode) return known;
-  if (lowerNames > 1 && overlay.options.index && originOf(overlay, inode) !== 0) return indexedNode(overlay, lower);
+  const indexed =
+    lowerNames > 1 && overlay.options.index && originOf(overlay, inode) !== 0 && isIndexedCopy(overlay, lower, inode);
+  if (isErrno(indexed)) return indexed;
+  if (indexed) return indexedNode(overlay, lower);
   const node = overlay.addNode(inode, lower, lowerNames === 1 ? HAS_ORIGIN | IS_METACOPY : IS_METACOPY);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
@@ -167,8 +175,8 @@ function originOf(overlay: Overlay, inode: Inode): ViewNode {
   const origin = decodeOrigin(value, view.layers);
   if (origin === undefined) return 0;
   const node = view.stray(origin.layer, origin.inode);
-  const failed = view.fsOf(node).getattr(origin.inode, otherAttributes);
-  return failed !== undefined || (otherAttributes.nlink > 1 && !overlay.options.index) ? 0 : node;
+  if (!readReached(view.fsOf(node), origin.inode, typeOf(upper.fs, inode), otherAttributes)) return 0;
+  return otherAttributes.nlink > 1 && !overlay.options.index ? 0 : node;
 }
 
 function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: Inode): Node | Errno {
@@ -185,7 +193,9 @@ function upperDirectory(overlay: Overlay, directory: Node, name: Name, inode: In
   // Two directories must not stand for one lower directory.
   if (key !== 0 && (overlay.byLower.has(key) || (redirect !== undefined && metAt(overlay, directory, redirect) === key)))
     return ESTALE;
-  const node = overlay.addNode(inode, lower, lower === 0 ? IS_DIRECTORY : IS_DIRECTORY | HAS_ORIGIN);
+  // Where all that is copied up is in the index, what is not there has a number of its own (ovl_hash_bylower).
+  const keepsNumber = lower !== 0 && (!overlay.indexesAll || hasIndexEntry(overlay, lower));
+  const node = overlay.addNode(inode, lower, keepsNumber ? IS_DIRECTORY | HAS_ORIGIN : IS_DIRECTORY);
   if (redirect !== undefined) {
     overlay.redirects.set(node, redirect);
     nodes.set(node, HAS_REDIRECT);

@@ -15,6 +15,7 @@ import { IS_DIRECTORY, NO_UPPER } from "../nodes.ts";
 import { OpenFiles } from "../open-files.ts";
 import { OverlayFileSystem } from "./filesystem.ts";
 import type { InUse } from "./in-use.ts";
+import { verifyIndex } from "./index-verify.ts";
 import {
   DEFAULT_OPTIONS,
   LOWER_LAYERS_MAX,
@@ -117,7 +118,10 @@ export function mountOverlay(
   // What it was copied from is not known: the upper layer's own root tells its number (ovl_get_root).
   const root = overlay.addNode(upper?.root ?? NO_UPPER, VIEW_ROOT, IS_DIRECTORY);
   overlay.nodes.enterRoot(root);
-  return new OverlayFileSystem(overlay);
+  const mismatch = upper?.index === undefined ? undefined : verifyIndex(overlay);
+  if (mismatch === undefined) return new OverlayFileSystem(overlay);
+  overlay.end();
+  return refuse(`failed index dir cleanup (${-mismatch.number})`, mismatch);
 }
 
 /** Mounts an overlay from mount(8)'s text. @param resolve - the directory that a path names, as the kernel's walk finds it. */

@@ -89,17 +89,7 @@ function indexDirectory(parts: WorkParts): Inode | MountFailure {
   if (isErrno(index)) return refuse("failed to create directory work/index", index);
   const owner = verifyHandle({ fs: work.fs, inode: index }, xattrs.upper, upper);
   if (owner !== undefined) return refuse("failed to verify index dir 'upper' xattr", owner);
-  const left = removePassing(names, { fs: work.fs, inode: index });
-  return left === undefined ? index : refuse("failed index dir cleanup", left);
-}
-
-/** Removes what an earlier mount has left under way (ovl_indexdir_cleanup). */
-function removePassing(names: NameTable, { fs, inode }: LayerDirectory): Errno | undefined {
-  const passing: Name[] = [];
-  const failed = fs.iterate(inode, (name) => {
-    if (names.text(name).startsWith("#")) passing.push(name);
-  });
-  return failed ?? firstFailure(passing, (name) => removeTree(fs, inode, name));
+  return index;
 }
 
 function firstFailure(names: readonly Name[], remove: (name: Name) => Errno | undefined): Errno | undefined {
@@ -122,8 +112,8 @@ function verifyHandle(keeper: LayerDirectory, xattr: string, of: LayerDirectory)
   return kept.length === handle.length && kept.every((byte, at) => byte === handle[at]) ? undefined : ESTALE;
 }
 
-/** Removes what a name leads to, with all it holds. A name that is absent is no error. */
-function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
+/** Removes what a name leads to, with all it holds (ovl_workdir_cleanup). A name that is absent is no error. */
+export function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
   const inode = fs.lookup(directory, name);
   if (isErrno(inode)) return inode === ENOENT ? undefined : inode;
   if (!isDirectoryMode(fs.mode(inode))) return fs.unlink(directory, name);

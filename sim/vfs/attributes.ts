@@ -132,7 +132,8 @@ function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Ow
 export function dropFileCapabilities(task: Process, { mount, inode }: Position): Errno | undefined {
   if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) !== S_IFREG) return undefined;
   const known = mount.fs.getxattr(inode, "security.capability");
-  return "code" in known ? undefined : mount.fs.removexattr(inode, "security.capability");
+  // An empty one counts as none (cap_inode_need_killpriv).
+  return "code" in known || known.length === 0 ? undefined : mount.fs.removexattr(inode, "security.capability");
 }
 
 type TimeChange = Time | "NOW" | "OMIT";

@@ -27,9 +27,9 @@ function revisionOf(value: Uint8Array): 2 | 3 | undefined {
   return revision === REVISION_3 ? 3 : undefined;
 }
 
-/** Whether setxattr takes a value; an empty one is never looked at. */
+/** Whether setxattr takes a value. */
 export function isCapabilityValue(value: Uint8Array): boolean {
-  return value.length === 0 || revisionOf(value) !== undefined;
+  return revisionOf(value) !== undefined;
 }
 
 /** What getxattr shows of a stored value: revision 2 where root is meant. @returns EINVAL for what is no capability. */

@@ -15,6 +15,7 @@ export const CAP_LINUX_IMMUTABLE: number = 1 << 9;
 export const CAP_SYS_ADMIN: number = 1 << 21;
 const CAP_SYS_RESOURCE: number = 1 << 24;
 export const CAP_MKNOD: number = 1 << 27;
+export const CAP_SETFCAP: number = 1 << 31;
 /** Every capability that a filesystem asks for. */
 const CAP_ALL: number =
   CAP_CHOWN |
@@ -25,7 +26,8 @@ const CAP_ALL: number =
   CAP_LINUX_IMMUTABLE |
   CAP_SYS_ADMIN |
   CAP_SYS_RESOURCE |
-  CAP_MKNOD;
+  CAP_MKNOD |
+  CAP_SETFCAP;
 
 export interface Credentials {
   readonly uid: number;

@@ -8,7 +8,7 @@ import { E2BIG, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../c
 import { utf8Length } from "../core/names.ts";
 import { getAcl, setAcl } from "./acl.ts";
 import { CAPABILITY, isCapabilityValue, shownCapability } from "./capability-xattr.ts";
-import { CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
+import { CAP_SETFCAP, CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCapable, wantWrite } from "./permission.ts";
@@ -55,9 +55,20 @@ export function isBareNamespace(name: string): boolean {
   return name === "user." || name === "trusted." || name === "security.";
 }
 
-/** Only the administrator writes security.* (cap_inode_setxattr). */
+/**
+ * Why a capability cannot be set, which is asked before anything else (vfs_setxattr, cap_convert_nscap). An empty value is never looked at: anybody sets
+ * it on anything (cap_inode_setxattr leaves capabilities to that check).
+ */
+function capabilityError(who: Credentials, name: string, value: Uint8Array): Errno | undefined {
+  if (name !== CAPABILITY || value.length === 0) return undefined;
+  if (!isCapabilityValue(value)) return EINVAL;
+  return capable(who, CAP_SETFCAP) ? undefined : EPERM;
+}
+
+/** Only the administrator writes security.* (cap_inode_setxattr, cap_inode_removexattr). */
 function refusesSecurity(who: Credentials, name: string): Errno | undefined {
-  return name.startsWith("security.") && !capable(who, CAP_SYS_ADMIN) ? EPERM : undefined;
+  if (!name.startsWith("security.")) return undefined;
+  return capable(who, name === CAPABILITY ? CAP_SETFCAP : CAP_SYS_ADMIN) ? undefined : EPERM;
 }
 
 /** xattr_resolve_name. */
@@ -85,13 +96,14 @@ function set(task: Process, place: Position, { name, value, flags }: NewValue): 
   const who = task.credentials;
   const list = aclKindOf(name);
   if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, value);
-  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? refusesSecurity(who, name);
+  const refused =
+    wantWrite(place.mount) ??
+    capabilityError(who, name, value) ??
+    permission(who, place, name, MAY_WRITE) ??
+    (name === CAPABILITY ? undefined : refusesSecurity(who, name));
   if (refused !== undefined) return refused;
   if (isBareNamespace(name) && place.mount.fs.takesBareNamespaces !== true) return EINVAL;
-  if (name === CAPABILITY) {
-    if (!isCapabilityValue(value)) return EINVAL;
-    task.vfs.capabilityChanges += 1;
-  }
+  if (name === CAPABILITY) task.vfs.capabilityChanges += 1;
   return place.mount.fs.setxattr(place.inode, name, value, flags);
 }
 

@@ -128,9 +128,9 @@ function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Ow
   return fs.setattr(inode, change) ?? dropFileCapabilities(task, { mount, inode });
 }
 
-/** Takes the capabilities of a program away, which a change of owner or content ends (cap_inode_killpriv). */
+/** Takes capabilities away, which a change of owner ends, and of a file one of content; not of a directory (chown_common, cap_inode_killpriv). */
 export function dropFileCapabilities(task: Process, { mount, inode }: Position): Errno | undefined {
-  if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) !== S_IFREG) return undefined;
+  if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) === S_IFDIR) return undefined;
   const known = mount.fs.getxattr(inode, "security.capability");
   // An empty one counts as none (cap_inode_need_killpriv).
   return "code" in known || known.length === 0 ? undefined : mount.fs.removexattr(inode, "security.capability");

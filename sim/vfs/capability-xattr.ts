@@ -2,7 +2,8 @@
  * security.capability: what a file's program may do, as it lies in the xattr (include/uapi/linux/capability.h, struct vfs_ns_cap_data), and what
  * setxattr and getxattr make of it (security/commoncap.c, cap_convert_nscap and cap_inode_getsecurity; Linux 6.18, recorded).
  */
-import { EINVAL, type Errno } from "../core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../core/errno.ts";
+import type { FileSystem, Inode } from "./filesystem.ts";
 
 export const CAPABILITY = "security.capability";
 
@@ -32,8 +33,14 @@ export function isCapabilityValue(value: Uint8Array): boolean {
   return revisionOf(value) !== undefined;
 }
 
-/** What getxattr shows of a stored value: revision 2 where root is meant. @returns EINVAL for what is no capability. */
-export function shownCapability(value: Uint8Array): Uint8Array | Errno {
+/** An xattr as the kernel reads it for others (vfs_getxattr). @returns also EINVAL for a capability that is none. */
+export function readXattr(fs: FileSystem, inode: Inode, name: string): Uint8Array | Errno {
+  const value = fs.getxattr(inode, name);
+  return name === CAPABILITY && !isErrno(value) ? shownCapability(value) : value;
+}
+
+/** What getxattr shows of a stored value: revision 2 where root is meant. */
+function shownCapability(value: Uint8Array): Uint8Array | Errno {
   const revision = revisionOf(value);
   if (revision === undefined) return EINVAL;
   const isRoots = revision === 3 && value.subarray(REVISION_2_BYTES).every((byte) => byte === 0);

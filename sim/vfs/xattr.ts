@@ -7,7 +7,7 @@
 import { E2BIG, EINVAL, ENODATA, EPERM, ERANGE, type Errno, isErrno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
 import { getAcl, setAcl } from "./acl.ts";
-import { CAPABILITY, isCapabilityValue, shownCapability } from "./capability-xattr.ts";
+import { CAPABILITY, isCapabilityValue, readXattr } from "./capability-xattr.ts";
 import { CAP_SETFCAP, CAP_SYS_ADMIN, type Credentials, capable } from "./credentials.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISVTX, XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
@@ -121,9 +121,7 @@ function get(task: Process, place: Position, name: string): Uint8Array | Errno {
   const list = aclKindOf(name);
   if (list !== undefined) return getAcl(place, list);
   const refused = permission(who, place, name, MAY_READ) ?? resolveError(name);
-  if (refused !== undefined) return refused;
-  const value = place.mount.fs.getxattr(place.inode, name);
-  return name === CAPABILITY && !isErrno(value) ? shownCapability(value) : value;
+  return refused ?? readXattr(place.mount.fs, place.inode, name);
 }
 
 export function listxattr(task: Process, path: string, follow: boolean): string[] | Errno {

@@ -8,6 +8,7 @@ import { assert } from "../../core/assert.ts";
 import { EEXIST, ENOTDIR, ENOTEMPTY, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { readXattr } from "../../vfs/capability-xattr.ts";
 import {
   type Attributes,
   type FileHandle,
@@ -348,7 +349,7 @@ export function copyXattrs(
       if (lost !== undefined) return lost;
       continue;
     }
-    const value = source.fs.getxattr(source.inode, name);
+    const value = readXattr(source.fs, source.inode, name);
     if (isErrno(value)) return value;
     const failed = orUnsupported(upper.fs.setxattr(inode, name, value, 0));
     if (failed !== undefined) return failed;

@@ -294,9 +294,9 @@ export class Ext4 implements FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.#state, file, mode, { offset, length });
   }
-  /** Positions are hashes of names, not bytes (fs/ext4/dir.c, ext4_dir_llseek). */
-  directoryEnd(): number {
-    return 2 ** 63;
+  /** Positions are hashes of names, not bytes, but in a removed directory, which has none (fs/ext4/dir.c, ext4_dir_llseek). */
+  directoryEnd(directory: Inode): number {
+    return this.#state.size(directory) === 0 ? 0 : 2 ** 63;
   }
 
   positionMax(): number {

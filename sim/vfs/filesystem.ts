@@ -169,8 +169,7 @@ export interface ProjectQuota {
   setProject(inode: Inode, project: number, inherit: boolean): Errno | undefined;
   /**
    * Q_XSETPQLIM: a project's hard limit, and its soft limit with it.
-   * @param size - in bytes, counted in whole blocks; 0: no limit any more.
-   * @returns ENOSYS where limits are not kept.
+   * @param size - in bytes, counted in whole blocks; 0: no limit any more. @returns ENOSYS where limits are not kept.
    */
   setLimit(project: number, size: Bytes): Errno | undefined;
 }
@@ -339,8 +338,9 @@ export interface FileSystem {
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
   /** Whether it is read-only wherever it is mounted (SB_RDONLY): every change is EROFS before it is asked. Absent: no. */
   readonly readOnly?: boolean;
-  /** Whether name_to_handle_at(2) works on it. */
+  /** Whether name_to_handle_at(2) works on it, and what it does beside telling a handle: a union may copy up. Absent: nothing. */
   readonly exportable: boolean;
+  connectHandle?(inode: Inode): Errno | undefined;
   /** listxattr(2) names trusted.* to everybody. Default false: to the administrator alone. */
   readonly listsTrusted?: boolean;
 

@@ -142,7 +142,8 @@ export function sendfile(task: Process, fd: number, length: number): number | Er
 export function nameToHandle(task: Process, path: string): Errno | undefined {
   const lost = task.walk.to(path, false);
   if (lost !== undefined) return lost;
-  return task.walk.mount.fs.exportable ? undefined : ENOTSUP;
+  const { fs } = task.walk.mount;
+  return fs.exportable ? fs.connectHandle?.(task.walk.inode) : ENOTSUP;
 }
 
 /** Of what has no bytes nothing is mapped; a directory that has some cannot be (do_mmap). */

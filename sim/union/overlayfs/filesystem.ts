@@ -27,6 +27,7 @@ import { checkOverlay } from "./check.ts";
 import * as creation from "./create.ts";
 import { fileFlags, setFileFlags } from "./file-flags.ts";
 import * as files from "./files.ts";
+import { connectHandle } from "./handles.ts";
 import { lookup } from "./lookup.ts";
 import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
@@ -178,6 +179,9 @@ export class OverlayFileSystem implements FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? real : files.realFs(this.overlay, file).fallocate(real, mode, offset, length);
+  }
+  connectHandle(inode: Inode): Errno | undefined {
+    return connectHandle(this.overlay, inode);
   }
   /** A merged directory's positions are those of its list (fs/overlayfs/readdir.c, ovl_dir_llseek). */
   directoryEnd(directory: Inode): number | undefined {

@@ -114,6 +114,8 @@ export class Overlay {
   readonly redirects: Map<Node, string> = new Map();
   /** How many more links an indexed node shows than its upper inode has. */
   readonly linkDifferences: Map<Node, number> = new Map();
+  /** Directories whose handles lead to them, whatever becomes of those above them (OVL_E_CONNECTED). */
+  readonly connected: Set<Node> = new Set();
   /** Under which name each open indexed file was opened. */
   readonly openedAs: OpenedNames = new OpenedNames();
   /**
@@ -313,6 +315,7 @@ export class Overlay {
   #forget(node: Node): void {
     const { nodes } = this;
     this.#directoryNumbers.delete(node);
+    this.connected.delete(node);
     if (nodes.has(node, HAS_REDIRECT)) this.redirects.delete(node);
     if (nodes.has(node, IS_SHARED)) {
       if (nodes.hasUpper(node) && this.byUpper.get(nodes.upperOf(node)) === node) this.byUpper.delete(nodes.upperOf(node));

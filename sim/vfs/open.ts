@@ -1,6 +1,7 @@
 /**
  * open(2) and close(2) (fs/open.c: build_open_flags, do_dentry_open; fs/namei.c: path_openat, do_open, may_open; Linux 6.18).
  */
+
 import {
   EACCES,
   EBADF,
@@ -16,6 +17,7 @@ import {
   type Errno,
   isErrno,
 } from "../core/errno.ts";
+import { dropFileCapabilities } from "./attributes.ts";
 import { isKnownDevice } from "./devices.ts";
 import {
   type AttributeChange,
@@ -58,6 +60,7 @@ import {
   MAY_READ,
   MAY_WRITE,
   mayCreate,
+  mayCreateInSticky,
   modeAfterWrite,
   ownerOrCapable,
   wantWrite,
@@ -110,9 +113,11 @@ function openOrCreate(task: Process, flags: number, mode: number): number | Errn
       continue;
     }
     if ((flags & O_EXCL) !== 0) return EEXIST;
+    const { fs } = walk.mount;
+    const directory = walk.inode;
     walk.enter(found);
     if (typeOf(walk.mount.fs, walk.inode) === S_IFDIR) return EISDIR;
-    return openExisting(task, flags);
+    return mayCreateInSticky(task.credentials, { fs, directory, inode: found }) ?? openExisting(task, flags);
   }
 }
 
@@ -144,7 +149,7 @@ function openExisting(task: Process, flags: number): number | Errno {
   if ((flags & O_ACCMODE) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
   const fd = finish(task, place, type, flags);
   if (!truncates || isErrno(fd)) return fd;
-  const cut = fs.setattr(place.inode, sizeZero(task, place));
+  const cut = fs.setattr(place.inode, sizeZero(task, place)) ?? dropFileCapabilities(task, place);
   if (cut === undefined) return fd;
   close(task, fd);
   return cut;

@@ -18,6 +18,7 @@ import {
   type Inode,
   type NewInode,
   S_IFDIR,
+  S_IFIFO,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
@@ -147,6 +148,25 @@ export function mayDelete(who: Credentials, directory: Position, victim: Inode, 
 function sticky(who: Credentials, fs: FileSystem, directory: Inode, victim: Inode): boolean {
   if (capable(who, CAP_FOWNER) || (fs.mode(directory) & S_ISVTX) === 0) return false;
   return fs.uid(victim) !== who.uid && fs.uid(directory) !== who.uid;
+}
+
+/** S_IWOTH. */
+const OTHERS_WRITE = 0o002;
+
+/**
+ * Whether O_CREAT may open what it finds in a directory that is sticky and that all can write to: there only the owners of both open what is neither a
+ * regular file nor a FIFO (may_create_in_sticky; for those two the sysctls decide).
+ */
+export function mayCreateInSticky(
+  who: Credentials,
+  { fs, directory, inode }: { readonly fs: FileSystem; readonly directory: Inode; readonly inode: Inode },
+): Errno | undefined {
+  const mode = fs.mode(directory);
+  if ((mode & S_ISVTX) === 0 || (mode & OTHERS_WRITE) === 0) return undefined;
+  const type = typeOf(fs, inode);
+  if (type === S_IFREG || type === S_IFIFO) return undefined;
+  const owner = fs.uid(inode);
+  return owner === fs.uid(directory) || owner === who.uid ? undefined : EACCES;
 }
 
 /** @returns EROFS for a mount that is read-only (mnt_want_write). */

@@ -103,6 +103,13 @@ function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errn
   return zeroBytes(state, ino, data, size, end) ?? settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE));
 }
 
+/** Whether a file has no bytes, and no extent, promised ones included. */
+export function hasNothing(state: XfsState, ino: number): boolean {
+  if (state.size(ino) > 0) return false;
+  const data = fileOf(state, ino);
+  return data === undefined || (data.fork.list.count === 0 && (data.delayed?.covered ?? 0) === 0);
+}
+
 /**
  * Changes a file's size.
  * @param explicit - whether the caller sets times itself: else they change with the size alone.

@@ -38,7 +38,7 @@ import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { enter, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
-import { flushAll, fsync, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
+import { flushAll, fsync, hasNothing, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
 import { countInodes, inodesMax } from "./inode-space.ts";
@@ -207,6 +207,8 @@ export class Xfs implements FileSystem {
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     const state = this.#state;
     const isSizeAlone = change.size !== undefined && change.mode === undefined && change.mtime === undefined;
+    // What has neither bytes nor extents is not cut: its set-id bits stay, too, unless times are set with them (xfs_setattr_size).
+    if (change.size === 0 && change.mtime === undefined && hasNothing(state, inode)) return state.begin();
     if (change.size !== undefined) {
       const failed = truncate(state, inode, change.size, !isSizeAlone);
       if (failed !== undefined) return failed;

@@ -1,5 +1,6 @@
 /**
- * What is dirty, in the order in which it became so (kernel: bdi_writeback.b_dirty, inode.dirtied_when): mappings, and pages that have none.
+ * What is dirty, in the order in which it became so (kernel: bdi_writeback.b_dirty, inode.dirtied_when): mappings, and the rows of pages that have
+ * none, which take four bytes each.
  *
  * Interface: an item is told its place when it is put in, and the queue asks for it (`placeOf`): one whose place is another now is passed over, so
  * that taking an item out costs nothing. Every operation is O(1), amortised; a Map from which the oldest is taken again and again is not.
@@ -12,13 +13,19 @@ const CHUNK_MASK: number = CHUNK_SLOTS - 1;
 /** Places are told modulo this. */
 const PLACES = 2 ** 32;
 
-/** Items, and since when each has been dirty. */
+/** The bit of a slot whose item is an object, the chunk's next one. */
+const OBJECT = 0x8000_0000;
+
 interface Chunk<Item> {
-  readonly items: (Item | undefined)[];
-  readonly since: Float64Array;
+  /** Of each slot, the row, or where the object is. */
+  readonly slots: Uint32Array;
+  readonly objects: Item[];
+  /** Since when items have been dirty: pairs of a slot and the time of all from there on. */
+  readonly since: number[];
 }
 
-export class DirtyQueue<Item> {
+/** @typeParam Item - what is queued beside rows, which are below 2^31. */
+export class DirtyQueue<Item extends object> {
   #chunks: Chunk<Item>[] = [];
   /** The place of the first chunk's first slot, from which slots are counted. */
   #base = 0;
@@ -26,31 +33,40 @@ export class DirtyQueue<Item> {
   #head = 0;
   /** Behind the last one. */
   #end = 0;
-  readonly #placeOf: (item: Item) => number;
+  readonly #placeOf: (item: Item | number) => number;
 
   /** @param placeOf - the place that an item was told, or -1 when it is not in the queue any more. */
-  constructor(placeOf: (item: Item) => number) {
+  constructor(placeOf: (item: Item | number) => number) {
     this.#placeOf = placeOf;
   }
 
   /** Puts an item at the end. @returns its place. */
-  add(item: Item, now: number): number {
+  add(item: Item | number, now: number): number {
     if ((this.#end & CHUNK_MASK) === 0) this.#addChunk();
     const slot = this.#end++;
-    const chunk = this.#chunkOf(slot);
-    chunk.items[slot & CHUNK_MASK] = item;
-    chunk.since[slot & CHUNK_MASK] = now;
+    const { since } = this.#chunkOf(slot);
+    if (since.at(-1) !== now) since.push(slot & CHUNK_MASK, now);
+    this.#put(slot, item);
     return this.#placeAt(slot);
+  }
+
+  #put(slot: number, item: Item | number): void {
+    const { slots, objects } = this.#chunkOf(slot);
+    slots[slot & CHUNK_MASK] = typeof item === "number" ? item : OBJECT + objects.push(item) - 1;
   }
 
   /** Puts another item at a place that is taken. */
   replace(place: number, item: Item): void {
-    const slot = this.#slotAt(place);
-    this.#chunkOf(slot).items[slot & CHUNK_MASK] = item;
+    this.#put(this.#slotAt(place), item);
+  }
+
+  /** The item at a place that is taken. */
+  at(place: number): Item | number {
+    return this.#itemAt(this.#slotAt(place));
   }
 
   /** Whether an item is in the queue, at the place that it tells. */
-  has(item: Item): boolean {
+  has(item: Item | number): boolean {
     const place = this.#placeOf(item);
     if (place < 0) return false;
     const slot = this.#slotAt(place);
@@ -60,8 +76,10 @@ export class DirtyQueue<Item> {
   #chunkOf(slot: number): Chunk<Item> {
     return this.#chunks[slot >>> CHUNK_BITS] as Chunk<Item>;
   }
-  #itemAt(slot: number): Item {
-    return this.#chunkOf(slot).items[slot & CHUNK_MASK] as Item;
+  #itemAt(slot: number): Item | number {
+    const { slots, objects } = this.#chunkOf(slot);
+    const item = slots[slot & CHUNK_MASK] as number;
+    return item < OBJECT ? item : (objects[item - OBJECT] as Item);
   }
   #placeAt(slot: number): number {
     return (this.#base + slot) % PLACES;
@@ -73,7 +91,7 @@ export class DirtyQueue<Item> {
   /** Of files that come and go, what has gone is given up before there is room for more. */
   #addChunk(): void {
     this.#passGone();
-    this.#chunks.push({ items: new Array(CHUNK_SLOTS), since: new Float64Array(CHUNK_SLOTS) });
+    this.#chunks.push({ slots: new Uint32Array(CHUNK_SLOTS), objects: [], since: [] });
   }
 
   /** Goes on to the first slot that holds an item. Every slot is passed once. */
@@ -88,20 +106,29 @@ export class DirtyQueue<Item> {
   }
 
   /** The item that has been dirty longest. */
-  oldest(): Item | undefined {
+  oldest(): Item | number | undefined {
     this.#passGone();
     return this.#head < this.#end ? this.#itemAt(this.#head) : undefined;
   }
 
   /** Those that have been dirty since `before` or earlier, the oldest first. */
-  until(before: number): Item[] {
-    const out: Item[] = [];
-    for (let slot = this.#head; slot < this.#end; slot++) {
-      const { items, since } = this.#chunkOf(slot);
-      if ((since[slot & CHUNK_MASK] as number) > before) break;
-      const item = items[slot & CHUNK_MASK] as Item;
+  until(before: number): (Item | number)[] {
+    const out: (Item | number)[] = [];
+    const end = this.#behind(before);
+    for (let slot = this.#head; slot < end; slot++) {
+      const item = this.#itemAt(slot);
       if (this.#placeOf(item) === this.#placeAt(slot)) out.push(item);
     }
     return out;
+  }
+
+  /** The first slot from the head on whose item has been dirty for less than since `before`. */
+  #behind(before: number): number {
+    for (let index = this.#head >>> CHUNK_BITS; index < this.#chunks.length; index++) {
+      const { since } = this.#chunks[index] as Chunk<Item>;
+      for (let pair = 0; pair < since.length; pair += 2)
+        if ((since[pair + 1] as number) > before) return (index << CHUNK_BITS) + (since[pair] as number);
+    }
+    return this.#end;
   }
 }

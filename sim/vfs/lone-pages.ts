@@ -1,26 +1,24 @@
 /**
  * Files whose only page in memory is their first, dirty, and without a place on the disk yet: what most files are from their creation until they are
- * written back. A row of the run table is all that is kept of such a page: whose it is, and where its bytes are. A mapping, and a Content for given
- * bytes, would weigh four times the row.
+ * written back. A row is all that is kept of such a page (lone-rows.ts): whose it is, and where its bytes are. A mapping, a run of it, and a Content for given bytes
+ * would weigh ten times the row.
  *
  * Interface: one `LonePages` a filesystem, which keeps the row of each such inode. Whatever is more than reading the page, or forgetting it with its
- * inode, asks for a mapping: the filesystem calls `toMapping`, and the row is the mapping's first run from then on. The cache does the same, through
+ * inode, asks for a mapping: the filesystem calls `toMapping`, whose first run takes the row's place. The cache does the same, through
  * the filesystem's `grow`, when it is to write the page back. Handles of inodes are below 2^32.
  */
 import { assert } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
+import type { LoneRow } from "./lone-rows.ts";
 import { CachedMapping } from "./mapping.ts";
 import { part } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
-import type { RunContent } from "./run-table.ts";
 
 /** A span: where the bytes begin in their array, and how many they are, at most a page. */
 const LENGTH_BITS = 13;
 const FROM_MAX: number = 2 ** (32 - LENGTH_BITS) - 1;
-
-const FIRST_ROWS = 64;
 
 function partOf(held: Uint8Array, span: number): Content {
   const from = span >>> LENGTH_BITS;
@@ -28,13 +26,9 @@ function partOf(held: Uint8Array, span: number): Content {
 }
 
 export class LonePages {
-  readonly pinned = false;
   readonly #cache: PageMemory;
   readonly #space: AddressSpace;
   readonly #grow: (inode: Inode) => void;
-  /** By row: whose page it is, and which part of its array the bytes are. As long as the greatest row of a lone page asks for. */
-  #inodes = new Uint32Array(FIRST_ROWS);
-  #spans = new Uint32Array(FIRST_ROWS);
   #pages = 0;
 
   /** @param grow - makes the filesystem call `toMapping` for an inode. */
@@ -44,24 +38,19 @@ export class LonePages {
     this.#grow = grow;
   }
 
-  get cachedPages(): number {
-    return this.#pages;
-  }
-  get dirtyPages(): number {
-    return this.#pages;
-  }
-
   /** Puts the first page of an inode that has none into memory. @param content - at most a page; zeros follow. @returns its row. */
-  add(inode: Inode, content: Content): number {
+  add(inode: Inode, content: Content): LoneRow {
     const { table } = this.#cache;
     const { held } = content;
     const isPart = held !== undefined && held.from <= FROM_MAX;
-    const row = table.add(this, { first: 0, pages: 1, content: isPart ? held.bytes : content, dirty: 1 });
-    if (row >= this.#inodes.length) this.#growColumns(row);
-    this.#inodes[row] = inode;
-    if (isPart) this.#spans[row] = (held.from << LENGTH_BITS) | content.length;
+    const row = table.lone.add(this, {
+      inode,
+      held: isPart ? held.bytes : content,
+      span: isPart ? (held.from << LENGTH_BITS) | content.length : 0,
+    });
+    table.addLone(row);
     this.#count(1);
-    table.following[row] = this.#cache.queueLone(row);
+    table.lone.setPlace(row, this.#cache.queueLone(row));
     return row;
   }
 
@@ -71,51 +60,41 @@ export class LonePages {
   }
 
   /** The bytes of a part of the page. */
-  read(row: number, from: number, to: number): Content {
+  read(row: LoneRow, from: number, to: number): Content {
     const { table, counters } = this.#cache;
     counters.hits += 1;
-    table.touch(row);
-    const held = table.content[row];
-    if (held instanceof Uint8Array) return partOf(held, this.#spans[row] as number).slice(from, to);
-    return part(held as RunContent, from, to);
+    table.touchLone(row);
+    return part(this.#contentOf(row), from, to);
+  }
+
+  #contentOf(row: LoneRow): Content {
+    const { lone } = this.#cache.table;
+    const held = lone.held(row);
+    return held instanceof Uint8Array ? partOf(held, lone.span(row)) : held;
   }
 
   /** Forgets a page: its inode dies. */
-  remove(row: number): void {
+  remove(row: LoneRow): void {
     this.#count(-1);
-    this.#cache.table.remove(row);
+    this.#cache.table.removeLone(row);
   }
 
   /** The mapping that has the page from now on. */
-  toMapping(row: number): CachedMapping {
+  toMapping(row: LoneRow): CachedMapping {
     const { table } = this.#cache;
-    const place = table.following[row] as number;
+    const place = table.lone.place(row);
+    const mapping = new CachedMapping(this.#cache, this.#space, inodeHandle(table.lone.inode(row)), false);
     this.#pages -= 1;
-    const mapping = new CachedMapping(this.#cache, this.#space, inodeHandle(this.#inodes[row] as number), this.pinned);
-    mapping.adopt(row);
-    table.owner[row] = mapping;
-    table.following[row] = 0;
-    const held = table.content[row];
-    if (held instanceof Uint8Array) table.content[row] = partOf(held, this.#spans[row] as number);
+    mapping.adopt(table.replaceLone(row, mapping, this.#contentOf(row)));
     this.#cache.queueMapping(place, mapping);
     return mapping;
   }
 
-  /** Sees to it that a page has a mapping, which is then the owner of its row. */
-  grow(row: number): void {
-    const { table } = this.#cache;
-    this.#grow(inodeHandle(this.#inodes[row] as number));
-    assert(table.owner[row] !== this, `${this.#space.label}: row ${row} got no mapping`);
-  }
-
-  #growColumns(row: number): void {
-    const length = Math.ceil((row + 1) * 1.5);
-    const inodes = new Uint32Array(length);
-    inodes.set(this.#inodes);
-    this.#inodes = inodes;
-    const spans = new Uint32Array(length);
-    spans.set(this.#spans);
-    this.#spans = spans;
+  /** Sees to it that a page has a mapping. */
+  grow(row: LoneRow): void {
+    const { lone } = this.#cache.table;
+    this.#grow(inodeHandle(lone.inode(row)));
+    assert(lone.place(row) < 0, `${this.#space.label}: row ${row} got no mapping`);
   }
 
   #count(pages: number): void {
@@ -124,20 +103,21 @@ export class LonePages {
     this.#cache.dirtyPages += pages;
   }
 
-  /** Nothing of it is clean. */
-  drop(): void {}
+  get dirtyPages(): number {
+    return this.#pages;
+  }
 
-  /** Throws an InvariantError unless its rows are as many as counted, each of one dirty page that is in the queue. */
+  /** Throws an InvariantError unless its rows are as many as counted, each of a page that is in the queue. */
   check(): void {
-    const { table } = this.#cache;
     let pages = 0;
-    for (let row = 0; row < table.owner.length; row++) {
-      if (table.owner[row] !== this) continue;
+    const { lone } = this.#cache.table;
+    lone.visit(this, (row) => {
       pages += 1;
-      const what = `${this.#space.label}: the only page of inode ${this.#inodes[row]}`;
-      assert(table.first[row] === 0 && table.pages[row] === 1 && table.dirty[row] === 1, `${what} is not one dirty page`);
-      assert(this.#cache.queues(row), `${what} is not in the flusher's list`);
-    }
+      assert(
+        this.#cache.queues(row),
+        `${this.#space.label}: the only page of inode ${lone.inode(row)} is not in the flusher's list`,
+      );
+    });
     assert(pages === this.#pages, `${this.#space.label} counts ${this.#pages} of ${pages} lone pages`);
   }
 }

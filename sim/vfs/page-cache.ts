@@ -16,6 +16,7 @@ import type { AddressSpace } from "./address-space.ts";
 import { DirtyQueue } from "./dirty-queue.ts";
 import { type Inode, inodeHandle } from "./filesystem.ts";
 import { LonePages } from "./lone-pages.ts";
+import type { LoneRow } from "./lone-rows.ts";
 import { CachedMapping } from "./mapping.ts";
 import type { PageCacheCounters, PageMemory } from "./page-memory.ts";
 import { type RunOwner, RunTable } from "./run-table.ts";
@@ -55,8 +56,8 @@ export class PageCache implements PageMemory {
   dirtyPages = 0;
   readonly #dirtyLimit: number;
   /** Mappings with dirty pages, and the rows of lone pages, in the order in which they became dirty, with the time of that (kernel: b_dirty, dirtied_when). */
-  readonly #dirty = new DirtyQueue<RunOwner | number>((item) =>
-    typeof item === "number" ? this.#placeOfLone(item) : item.queuePlace,
+  readonly #dirty = new DirtyQueue<RunOwner>((item) =>
+    typeof item === "number" ? this.table.lone.place(item) : item.queuePlace,
   );
   /** Failed writebacks that no fsync has told yet (kernel: errseq_t). */
   readonly #errors = new Map<RunOwner, Errno>();
@@ -114,15 +115,16 @@ export class PageCache implements PageMemory {
   /** Throws an InvariantError when counts and lists do not add up. */
   check(): void {
     assert(this.table.check() === this.cachedPages, `the cache counts ${this.cachedPages} pages, its list holds others`);
-    let dirty = 0;
+    let dirty = this.table.lone.size;
     let pinned = 0;
     for (const owner of new Set(this.table.owner)) {
-      owner?.check();
-      dirty += owner?.dirtyPages ?? 0;
-      if (owner?.pinned === true) pinned += owner.cachedPages;
-      if (owner instanceof LonePages || (owner?.dirtyPages ?? 0) === 0) continue;
-      assert(this.#dirty.has(owner as RunOwner), "a dirty mapping is not in the flusher's list");
+      if (owner === undefined) continue;
+      owner.check();
+      dirty += owner.dirtyPages;
+      if (owner.pinned) pinned += owner.cachedPages;
+      assert(owner.dirtyPages === 0 || this.#dirty.has(owner), "a dirty mapping is not in the flusher's list");
     }
+    for (const owner of this.table.lone.owners()) owner.check();
     assert(dirty === this.dirtyPages, `the cache counts ${this.dirtyPages} dirty pages, its mappings ${dirty}`);
     assert(pinned === this.pinnedPages, `the cache counts ${this.pinnedPages} pinned pages, its mappings ${pinned}`);
     assert(this.cachedPages <= this.memoryPages, `${this.cachedPages} pages are cached in memory for ${this.memoryPages}`);
@@ -151,7 +153,7 @@ export class PageCache implements PageMemory {
     mapping.queuePlace = -1;
   }
 
-  queueLone(row: number): number {
+  queueLone(row: LoneRow): number {
     return this.#dirty.add(row, this.clock.now);
   }
 
@@ -160,20 +162,16 @@ export class PageCache implements PageMemory {
     this.#dirty.replace(place, mapping);
   }
 
-  queues(row: number): boolean {
+  queues(row: LoneRow): boolean {
     return this.#dirty.has(row);
   }
 
-  /** The place of a lone page in the queue; -1 for a row that is something else now. */
-  #placeOfLone(row: number): number {
-    return this.table.owner[row] instanceof LonePages ? (this.table.following[row] as number) : -1;
-  }
-
-  /** The mapping of a row, which a lone page gets now. */
-  #mappingOf(row: number): RunOwner {
-    const owner = this.table.owner[row];
-    if (owner instanceof LonePages) owner.grow(row);
-    return this.table.owner[row] as RunOwner;
+  /** The mapping that a lone page gets now. */
+  #mappingOf(row: LoneRow): RunOwner {
+    const { lone } = this.table;
+    const place = lone.place(row);
+    (lone.owner(row) as LonePages).grow(row);
+    return this.#dirty.at(place) as RunOwner;
   }
 
   /** The mappings of what has been dirty since `before` or earlier, the oldest first. */
@@ -199,8 +197,9 @@ export class PageCache implements PageMemory {
     if (this.#working) return;
     const table = this.table;
     while (this.cachedPages > this.memoryPages) {
+      if (table.oldestLone !== 0) this.#mappingOf(table.oldestLone);
       const row = table.oldest;
-      const mapping = this.#mappingOf(row);
+      const mapping = table.owner[row] as RunOwner;
       const first = table.first[row] as number;
       const pages = Math.min(table.pages[row] as number, this.cachedPages - this.memoryPages);
       if (table.dirty[row] === 1) {

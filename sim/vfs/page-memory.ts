@@ -2,6 +2,7 @@
  * The page cache as its mappings see it: the rows of their runs, the counts they keep, and what they tell it.
  */
 import type { Errno } from "../core/errno.ts";
+import type { LoneRow } from "./lone-rows.ts";
 import type { RunOwner, RunTable } from "./run-table.ts";
 
 /** What the cache has done since it was made. */
@@ -33,11 +34,11 @@ export interface PageMemory {
   /** The mapping has no dirty page any more. */
   noteClean(mapping: RunOwner): void;
   /** Puts a lone page (lone-pages.ts) at the end of what is dirty. @returns its place there. */
-  queueLone(row: number): number;
+  queueLone(row: LoneRow): number;
   /** Puts the mapping that a lone page has got in its place. */
   queueMapping(place: number, mapping: RunOwner): void;
   /** Whether a lone page is among what is dirty. */
-  queues(row: number): boolean;
+  queues(row: LoneRow): boolean;
   /** The error of a writeback that nobody waited for, told once. */
   takeError(mapping: RunOwner): Errno | undefined;
   /** Writes an inode's dirty pages in a range back, which nobody waits for. */

@@ -1,10 +1,10 @@
 /**
- * The cached runs of a host as rows of typed columns, about 50 bytes a run, with the list of least recent use through them.
+ * The cached runs of a host as rows of typed columns, about 45 bytes a run, with the list of least recent use through them.
  *
  * A run is the pages [first, first + pages) of one mapping with their content: one Content, or the PageBuffer of a single page. The Content of
  * a single page may be shorter than the page: zeros follow.
  *
- * A run without a mapping is a lone page (lone-pages.ts).
+ * The list goes through the rows of lone pages, too (lone-rows.ts): a link with the bit LONE leads to one of them.
  *
  * Interface: row 0 is none. Rows of pinned mappings (tmpfs: memory is their only place) are not in the list.
  */
@@ -12,31 +12,31 @@ import { assert, InvariantError } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import type { AddressSpace, Mapping } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
+import { type LoneRow, LoneRows } from "./lone-rows.ts";
 import type { PageBuffer } from "./page-buffer.ts";
 
 export type RunContent = Content | PageBuffer;
 
-/** Whose runs they are: a mapping's, or those of a filesystem's inodes without one (lone-pages.ts). */
-interface RunsOwner {
+/** A mapping as the cache knows it. */
+export interface RunOwner extends Mapping {
   /** Whether memory is the only place of its pages: never dirty, never evicted. */
   readonly pinned: boolean;
   readonly cachedPages: number;
   readonly dirtyPages: number;
-  /** Drops clean pages. */
-  drop(): void;
-  /** Throws an InvariantError when its runs or counts are wrong. */
-  check(): void;
-}
-
-/** A mapping as the cache knows it. */
-export interface RunOwner extends RunsOwner, Mapping {
   /** Its slot in the queue of dirty mappings; -1: it is clean (dirty-queue.ts). */
   queuePlace: number;
   readonly space: AddressSpace;
   readonly inode: Inode;
   /** Gives up to `pages` clean pages at the front of a run back. */
   shrink(row: number, pages: number): void;
+  /** Drops clean pages. */
+  drop(): void;
+  /** Throws an InvariantError when its runs or counts are wrong. */
+  check(): void;
 }
+
+/** The bit of a link that leads to a lone page's row. */
+const LONE = 0x8000_0000;
 
 const FIRST_ROWS = 64;
 
@@ -44,11 +44,11 @@ export class RunTable {
   first: Float64Array = new Float64Array(FIRST_ROWS);
   pages: Uint32Array = new Uint32Array(FIRST_ROWS);
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
-  /** The next run of a mapping with few (run-list.ts), 0: none; of a lone page, its place in the queue of what is dirty. */
+  /** The next run of a mapping with few (run-list.ts), 0: none. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
-  /** Of a lone page (lone-pages.ts), the array that has its bytes. */
-  readonly content: (RunContent | Uint8Array | undefined)[] = [undefined];
-  readonly owner: (RunsOwner | undefined)[] = [undefined];
+  readonly content: (RunContent | undefined)[] = [undefined];
+  readonly owner: (RunOwner | undefined)[] = [undefined];
+  readonly lone: LoneRows = new LoneRows();
   /** Towards the most recently used; of a free row, the next free one. */
   #newer = new Uint32Array(FIRST_ROWS);
   #older = new Uint32Array(FIRST_ROWS);
@@ -62,13 +62,23 @@ export class RunTable {
     return this.#used;
   }
 
-  /** The run that was used longest ago, or 0. */
+  /** The run that was used longest ago; 0: there is none, or a lone page was. */
   get oldest(): number {
-    return this.#oldest;
+    return this.#oldest >= LONE ? 0 : this.#oldest;
+  }
+  /** The lone page that was, or 0. */
+  get oldestLone(): LoneRow {
+    return this.#oldest >= LONE ? this.#oldest - LONE : 0;
   }
 
   /** A new row, the most recently used. */
-  add(owner: RunsOwner, at: { first: number; pages: number; content: RunContent | Uint8Array; dirty: number }): number {
+  add(owner: RunOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
+    const row = this.#take(owner, at);
+    if (!owner.pinned) this.#linkNewest(row);
+    return row;
+  }
+
+  #take(owner: RunOwner, at: { first: number; pages: number; content: RunContent; dirty: number }): number {
     let row = this.#free;
     if (row !== 0) {
       this.#free = this.#newer[row] as number;
@@ -84,7 +94,6 @@ export class RunTable {
     this.pages[row] = at.pages;
     this.dirty[row] = at.dirty;
     this.#used += 1;
-    if (!owner.pinned) this.#linkNewest(row);
     return row;
   }
 
@@ -104,36 +113,79 @@ export class RunTable {
     this.#linkNewest(row);
   }
 
+  /** Makes a new lone page's row the most recently used. */
+  addLone(row: LoneRow): void {
+    this.#linkNewest(row + LONE);
+  }
+  touchLone(row: LoneRow): void {
+    this.touch(row + LONE);
+  }
+  removeLone(row: LoneRow): void {
+    this.#unlink(row + LONE);
+    this.lone.remove(row);
+  }
+
+  /** Puts a mapping's row into the place of a lone page's, which ends. */
+  replaceLone(lone: LoneRow, owner: RunOwner, content: RunContent): number {
+    const row = this.#take(owner, { first: 0, pages: 1, content, dirty: 1 });
+    this.following[row] = 0;
+    const newer = this.lone.newer(lone);
+    const older = this.lone.older(lone);
+    this.#newer[row] = newer;
+    this.#older[row] = older;
+    if (newer === 0) this.#newest = row;
+    else this.#setOlder(newer, row);
+    if (older === 0) this.#oldest = row;
+    else this.#setNewer(older, row);
+    this.lone.remove(lone);
+    return row;
+  }
+
   /** Throws an InvariantError unless the list holds each unpinned row once. @returns how many pages unpinned mappings have. */
   check(): number {
     let listed = 0;
     let pages = 0;
-    for (let row = this.#oldest, before = 0; row !== 0; before = row, row = this.#newer[row] as number) {
-      if (this.#older[row] !== before) throw new InvariantError(`the list of runs is broken at ${row}`);
+    for (let row = this.#oldest, before = 0; row !== 0; before = row, row = this.#newerOf(row)) {
+      if (this.#olderOf(row) !== before) throw new InvariantError(`the list of runs is broken at ${row}`);
       listed += 1;
-      pages += this.pages[row] as number;
+      pages += row >= LONE ? 1 : (this.pages[row] as number);
     }
-    let known = 0;
+    let known = this.lone.size;
     for (const owner of this.owner) if (owner?.pinned === false) known += 1;
     assert(listed === known, `${listed} runs are listed, ${known} are known`);
     return pages;
   }
 
+  #newerOf(row: number): number {
+    return row >= LONE ? this.lone.newer(row - LONE) : (this.#newer[row] as number);
+  }
+  #olderOf(row: number): number {
+    return row >= LONE ? this.lone.older(row - LONE) : (this.#older[row] as number);
+  }
+  #setNewer(row: number, to: number): void {
+    if (row >= LONE) this.lone.setNewer(row - LONE, to);
+    else this.#newer[row] = to;
+  }
+  #setOlder(row: number, to: number): void {
+    if (row >= LONE) this.lone.setOlder(row - LONE, to);
+    else this.#older[row] = to;
+  }
+
   #linkNewest(row: number): void {
-    this.#older[row] = this.#newest;
-    this.#newer[row] = 0;
+    this.#setOlder(row, this.#newest);
+    this.#setNewer(row, 0);
     if (this.#newest === 0) this.#oldest = row;
-    else this.#newer[this.#newest] = row;
+    else this.#setNewer(this.#newest, row);
     this.#newest = row;
   }
 
   #unlink(row: number): void {
-    const newer = this.#newer[row] as number;
-    const older = this.#older[row] as number;
+    const newer = this.#newerOf(row);
+    const older = this.#olderOf(row);
     if (newer === 0) this.#newest = older;
-    else this.#older[newer] = older;
+    else this.#setOlder(newer, older);
     if (older === 0) this.#oldest = newer;
-    else this.#newer[older] = newer;
+    else this.#setNewer(older, newer);
   }
 
   #grow(): void {

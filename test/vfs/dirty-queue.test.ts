@@ -16,7 +16,7 @@ function fill(queue: DirtyQueue<Item>, count: number, from = 0): Item[] {
 }
 
 function newQueue(): DirtyQueue<Item> {
-  return new DirtyQueue<Item>((item) => item.place);
+  return new DirtyQueue<Item>((item) => (item as Item).place);
 }
 
 test("the oldest is told that has not left, also after thousands have", () => {
@@ -61,4 +61,22 @@ test("an item in another's place has its turn", () => {
   (items[2500] as Item).place = -1;
   expect(queue.oldest()).toBe(other);
   expect(queue.until(Number.POSITIVE_INFINITY)[0]).toBe(other);
+});
+
+test("rows and objects have their turns among each other, each at the time at which it came", () => {
+  const places = new Map<number, number>();
+  const queue = new DirtyQueue<Item>((item) => (typeof item === "number" ? (places.get(item) ?? -1) : item.place));
+  const expected: (Item | number)[] = [];
+  for (let at = 0; at < 3000; at++) {
+    const since = Math.floor(at / 7);
+    const item: Item | number = at % 3 === 0 ? { place: -1, since } : at;
+    const place = queue.add(item, since);
+    if (typeof item === "number") places.set(item, place);
+    else item.place = place;
+    expected.push(item);
+  }
+  places.delete(1);
+  expect(queue.until(199)).toEqual(expected.slice(0, 1400).filter((item) => item !== 1));
+  expect(queue.has(2)).toBe(true);
+  expect(queue.at(places.get(2999) as number)).toBe(2999);
 });

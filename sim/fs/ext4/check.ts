@@ -122,7 +122,7 @@ function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
     if (countBlocks(state, ino) !== state.word(ino, BLOCKS) && !state.unreadTrees.has(ino))
       throw new InvariantError(`inode ${ino} has another number of blocks than it says`);
   });
-  assert(lone === (state.lonePages?.cachedPages ?? 0), `${lone} files are one page each, their filesystem counts others`);
+  assert(lone === (state.lonePages?.dirtyPages ?? 0), `${lone} files are one page each, their filesystem counts others`);
   state.lonePages?.check();
   assert(delayed === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files count ${delayed}`);
 }

@@ -13,12 +13,9 @@ const CHUNK_MASK: number = CHUNK_SLOTS - 1;
 /** Places are told modulo this. */
 const PLACES = 2 ** 32;
 
-/** The bit of a slot whose item is an object, the chunk's next one. */
-const OBJECT = 0x8000_0000;
-
 interface Chunk<Item> {
-  /** Of each slot, the row, or where the object is. */
-  readonly slots: Uint32Array;
+  /** Of each slot, the row; or, below 0, which of `objects`: 0 is -1. */
+  readonly slots: Int32Array;
   readonly objects: Item[];
   /** Since when items have been dirty: pairs of a slot and the time of all from there on. */
   readonly since: number[];
@@ -52,7 +49,7 @@ export class DirtyQueue<Item extends object> {
 
   #put(slot: number, item: Item | number): void {
     const { slots, objects } = this.#chunkOf(slot);
-    slots[slot & CHUNK_MASK] = typeof item === "number" ? item : OBJECT + objects.push(item) - 1;
+    slots[slot & CHUNK_MASK] = typeof item === "number" ? item : -objects.push(item);
   }
 
   /** Puts another item at a place that is taken. */
@@ -79,7 +76,7 @@ export class DirtyQueue<Item extends object> {
   #itemAt(slot: number): Item | number {
     const { slots, objects } = this.#chunkOf(slot);
     const item = slots[slot & CHUNK_MASK] as number;
-    return item < OBJECT ? item : (objects[item - OBJECT] as Item);
+    return item >= 0 ? item : (objects[-item - 1] as Item);
   }
   #placeAt(slot: number): number {
     return (this.#base + slot) % PLACES;
@@ -91,7 +88,7 @@ export class DirtyQueue<Item extends object> {
   /** Of files that come and go, what has gone is given up before there is room for more. */
   #addChunk(): void {
     this.#passGone();
-    this.#chunks.push({ slots: new Uint32Array(CHUNK_SLOTS), objects: [], since: [] });
+    this.#chunks.push({ slots: new Int32Array(CHUNK_SLOTS), objects: [], since: [] });
   }
 
   /** Goes on to the first slot that holds an item. Every slot is passed once. */

@@ -31,7 +31,7 @@ const SLAB_BITS = 9;
 const SLAB_ROWS: number = 1 << SLAB_BITS;
 
 export class LoneRows {
-  readonly #slabs: Uint32Array[] = [];
+  readonly #slabs: Int32Array[] = [];
   /** Rows ever used, row 0 included. */
   #end = 1;
   #free: LoneRow = 0;
@@ -49,10 +49,10 @@ export class LoneRows {
   }
 
   #word(row: LoneRow, column: number): number {
-    return (this.#slabs[row >>> SLAB_BITS] as Uint32Array)[(row & (SLAB_ROWS - 1)) * WIDTH + column] as number;
+    return (this.#slabs[row >>> SLAB_BITS] as Int32Array)[(row & (SLAB_ROWS - 1)) * WIDTH + column] as number;
   }
   #setWord(row: LoneRow, column: number, value: number): void {
-    (this.#slabs[row >>> SLAB_BITS] as Uint32Array)[(row & (SLAB_ROWS - 1)) * WIDTH + column] = value;
+    (this.#slabs[row >>> SLAB_BITS] as Int32Array)[(row & (SLAB_ROWS - 1)) * WIDTH + column] = value;
   }
 
   /** A new row. @param span - which part of `held` the page has. */
@@ -61,10 +61,10 @@ export class LoneRows {
     if (row !== 0) this.#free = this.#word(row, HELD);
     else {
       row = this.#end++;
-      if (row >>> SLAB_BITS === this.#slabs.length) this.#slabs.push(new Uint32Array(SLAB_ROWS * WIDTH));
+      if (row >>> SLAB_BITS === this.#slabs.length) this.#slabs.push(new Int32Array(SLAB_ROWS * WIDTH));
     }
     this.#used += 1;
-    const words = this.#slabs[row >>> SLAB_BITS] as Uint32Array;
+    const words = this.#slabs[row >>> SLAB_BITS] as Int32Array;
     const at = (row & (SLAB_ROWS - 1)) * WIDTH;
     words[at + INODE] = page.inode;
     words[at + HELD] = this.#hold(owner, page.held);
@@ -104,7 +104,7 @@ export class LoneRows {
   }
 
   inode(row: LoneRow): number {
-    return this.#word(row, INODE);
+    return this.#word(row, INODE) >>> 0;
   }
   held(row: LoneRow): Uint8Array | Content {
     return this.#held[this.#word(row, HELD)] as Uint8Array | Content;
@@ -117,7 +117,7 @@ export class LoneRows {
   }
   /** The place in the queue of what is dirty; -1 for a row that is no page's any more. */
   place(row: LoneRow): number {
-    return this.#word(row, INODE) === 0 ? -1 : this.#word(row, PLACE);
+    return this.#word(row, INODE) === 0 ? -1 : this.#word(row, PLACE) >>> 0;
   }
   setPlace(row: LoneRow, place: number): void {
     this.#setWord(row, PLACE, place);

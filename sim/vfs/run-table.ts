@@ -4,7 +4,7 @@
  * A run is the pages [first, first + pages) of one mapping with their content: one Content, or the PageBuffer of a single page. The Content of
  * a single page may be shorter than the page: zeros follow.
  *
- * The list goes through the rows of lone pages, too (lone-rows.ts): a link with the bit LONE leads to one of them.
+ * The list goes through the rows of lone pages, too (lone-rows.ts): a link below 0 leads to one of them, by its number negated.
  *
  * Interface: row 0 is none. Rows of pinned mappings (tmpfs: memory is their only place) are not in the list.
  */
@@ -35,9 +35,6 @@ export interface RunOwner extends Mapping {
   check(): void;
 }
 
-/** The bit of a link that leads to a lone page's row. */
-const LONE = 0x8000_0000;
-
 const FIRST_ROWS = 64;
 
 export class RunTable {
@@ -50,8 +47,8 @@ export class RunTable {
   readonly owner: (RunOwner | undefined)[] = [undefined];
   readonly lone: LoneRows = new LoneRows();
   /** Towards the most recently used; of a free row, the next free one. */
-  #newer = new Uint32Array(FIRST_ROWS);
-  #older = new Uint32Array(FIRST_ROWS);
+  #newer = new Int32Array(FIRST_ROWS);
+  #older = new Int32Array(FIRST_ROWS);
   #newest = 0;
   #oldest = 0;
   #free = 0;
@@ -64,11 +61,11 @@ export class RunTable {
 
   /** The run that was used longest ago; 0: there is none, or a lone page was. */
   get oldest(): number {
-    return this.#oldest >= LONE ? 0 : this.#oldest;
+    return Math.max(0, this.#oldest);
   }
   /** The lone page that was, or 0. */
   get oldestLone(): LoneRow {
-    return this.#oldest >= LONE ? this.#oldest - LONE : 0;
+    return Math.max(0, -this.#oldest);
   }
 
   /** A new row, the most recently used. */
@@ -115,13 +112,13 @@ export class RunTable {
 
   /** Makes a new lone page's row the most recently used. */
   addLone(row: LoneRow): void {
-    this.#linkNewest(row + LONE);
+    this.#linkNewest(-row);
   }
   touchLone(row: LoneRow): void {
-    this.touch(row + LONE);
+    this.touch(-row);
   }
   removeLone(row: LoneRow): void {
-    this.#unlink(row + LONE);
+    this.#unlink(-row);
     this.lone.remove(row);
   }
 
@@ -148,7 +145,7 @@ export class RunTable {
     for (let row = this.#oldest, before = 0; row !== 0; before = row, row = this.#newerOf(row)) {
       if (this.#olderOf(row) !== before) throw new InvariantError(`the list of runs is broken at ${row}`);
       listed += 1;
-      pages += row >= LONE ? 1 : (this.pages[row] as number);
+      pages += row < 0 ? 1 : (this.pages[row] as number);
     }
     let known = this.lone.size;
     for (const owner of this.owner) if (owner?.pinned === false) known += 1;
@@ -157,17 +154,17 @@ export class RunTable {
   }
 
   #newerOf(row: number): number {
-    return row >= LONE ? this.lone.newer(row - LONE) : (this.#newer[row] as number);
+    return row < 0 ? this.lone.newer(-row) : (this.#newer[row] as number);
   }
   #olderOf(row: number): number {
-    return row >= LONE ? this.lone.older(row - LONE) : (this.#older[row] as number);
+    return row < 0 ? this.lone.older(-row) : (this.#older[row] as number);
   }
   #setNewer(row: number, to: number): void {
-    if (row >= LONE) this.lone.setNewer(row - LONE, to);
+    if (row < 0) this.lone.setNewer(-row, to);
     else this.#newer[row] = to;
   }
   #setOlder(row: number, to: number): void {
-    if (row >= LONE) this.lone.setOlder(row - LONE, to);
+    if (row < 0) this.lone.setOlder(-row, to);
     else this.#older[row] = to;
   }
 
@@ -190,8 +187,7 @@ export class RunTable {
 
   #grow(): void {
     const length = this.first.length * 2;
-    const longer = (column: Uint32Array): Uint32Array<ArrayBuffer> => {
-      const grown = new Uint32Array(length);
+    const longer = <Column extends Uint32Array | Int32Array>(column: Column, grown: Column): Column => {
       grown.set(column);
       return grown;
     };
@@ -201,9 +197,9 @@ export class RunTable {
     const dirty = new Uint8Array(length);
     dirty.set(this.dirty);
     this.dirty = dirty;
-    this.pages = longer(this.pages);
-    this.following = longer(this.following);
-    this.#newer = longer(this.#newer);
-    this.#older = longer(this.#older);
+    this.pages = longer(this.pages, new Uint32Array(length));
+    this.following = longer(this.following, new Uint32Array(length));
+    this.#newer = longer(this.#newer, new Int32Array(length));
+    this.#older = longer(this.#older, new Int32Array(length));
   }
 }

@@ -149,7 +149,7 @@ function placeEntry(state: Ext4State, directory: number, name: Name, row: EntryR
 function beginIndex(state: Ext4State, directory: number, data: DirectoryData): void {
   const root = blockAt(data, 0);
   const leaf = appendBlock(state, directory, 0);
-  data.leaves = [{ hash: 0, at: 1 }];
+  data.leaves = [{ hash: 0, continues: false, at: 1 }];
   state.setWord(directory, FLAGS, state.word(directory, FLAGS) | INDEX_FLAG);
   // All that is behind ".." goes to the leaf's beginning, gaps and all; but a gap right behind ".." is a part of it.
   const { rows, gaps } = root;
@@ -209,8 +209,8 @@ function splitLeaf(state: Ext4State, directory: number, hash: number): number {
   const at = data.blocks.length;
   const made = appendBlock(state, directory, 0);
   const from = hashes.of(dentries.name(rows[split] as EntryRow));
-  const continued = from === hashes.of(dentries.name(rows[split - 1] as EntryRow)) ? 1 : 0;
-  leaves.splice(leafAt + 1, 0, { hash: from + continued, at });
+  const continues = from === hashes.of(dentries.name(rows[split - 1] as EntryRow));
+  leaves.splice(leafAt + 1, 0, { hash: from, continues, at });
   pack(state, made, at, rows.slice(split));
   const kept = block.rows.filter((row) => dentries.blockOf(row) === leaf.at);
   pack(state, block, leaf.at, inBlockOrder(state, kept));

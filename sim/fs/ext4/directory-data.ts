@@ -141,7 +141,9 @@ export class DirectoryBlock implements Metadata {
 
 /** A leaf of the hash tree: names whose hash is at least `hash` and below the next leaf's. */
 export interface HashLeaf {
-  hash: number;
+  readonly hash: number;
+  /** Whether the leaf before it has names of this hash, too: new ones go there. */
+  readonly continues: boolean;
   /** Index among the directory's blocks. */
   readonly at: number;
 }
@@ -170,7 +172,8 @@ export class DirectoryData {
     let high = leaves.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if ((leaves[middle] as HashLeaf).hash <= hash) low = middle;
+      const leaf = leaves[middle] as HashLeaf;
+      if (leaf.hash < hash || (leaf.hash === hash && !leaf.continues)) low = middle;
       else high = middle - 1;
     }
     return low;

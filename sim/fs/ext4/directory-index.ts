@@ -15,7 +15,7 @@ export function indexOf({ leaves = [], nodes }: DirectoryData): number[] {
   const out: number[] = [];
   let first = 0;
   for (const node of nodes) {
-    out.push((leaves[first] as HashLeaf).hash, node.at);
+    out.push(wordOf(leaves[first] as HashLeaf), node.at);
     first += node.count;
   }
   return out;
@@ -33,8 +33,17 @@ function indexOfNode({ leaves = [], nodes }: DirectoryData, wanted: HashNode): n
 
 function pairsOf(leaves: readonly HashLeaf[]): number[] {
   const out: number[] = [];
-  for (const leaf of leaves) out.push(leaf.hash, leaf.at);
+  for (const leaf of leaves) out.push(wordOf(leaf), leaf.at);
   return out;
+}
+
+/** A leaf's hash on the disk, whose lowest bit says that it continues. */
+function wordOf({ hash, continues }: HashLeaf): number {
+  return hash * 2 + (continues ? 1 : 0);
+}
+
+function leafOf(word: number, at: number): HashLeaf {
+  return { hash: word >>> 1, continues: (word & 1) !== 0, at };
 }
 
 /** An inner node holds no names. */
@@ -54,10 +63,9 @@ export function loadIndex(data: DirectoryData, indexes: ReadonlyMap<number, read
   for (let pair = 0; pair < ofRoot.length; pair += 2) {
     const at = ofRoot[pair + 1] as number;
     const below = indexes.get(at);
-    if (below === undefined) leaves.push({ hash: ofRoot[pair] as number, at });
+    if (below === undefined) leaves.push(leafOf(ofRoot[pair] as number, at));
     else {
-      for (let leaf = 0; leaf < below.length; leaf += 2)
-        leaves.push({ hash: below[leaf] as number, at: below[leaf + 1] as number });
+      for (let leaf = 0; leaf < below.length; leaf += 2) leaves.push(leafOf(below[leaf] as number, below[leaf + 1] as number));
       const node = { at, count: below.length / 2 };
       data.nodes.push(node);
       makeNode(data, node, blockAt(data, at));

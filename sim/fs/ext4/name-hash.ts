@@ -4,8 +4,8 @@
  */
 import type { Name, NameTable } from "../../core/names.ts";
 
-/** EXT4_HTREE_EOF_32BIT, doubled: no name has it, since it is where a directory ends. */
-const END_OF_DIRECTORY = 0xffff_fffe;
+/** EXT4_HTREE_EOF_32BIT: no name has it, since it is where a directory ends. */
+const END_OF_DIRECTORY = 0x7fff_ffff;
 /** The state that a seed of zeros stands for. */
 const NO_SEED: readonly number[] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
 
@@ -62,7 +62,7 @@ export class NameHashes {
   readonly #names: NameTable;
   readonly #seed: readonly number[];
   /** By the last bits of a name, the name and its hash; made when the first is asked for. */
-  #known = new Uint32Array(0);
+  #known = new Int32Array(0);
   readonly #bytes = new Uint8Array(NAME_BYTES_MAX * 3);
   readonly #words = new Int32Array(WORDS);
   readonly #state = new Int32Array(4);
@@ -73,7 +73,7 @@ export class NameHashes {
     this.#seed = seed.some((word) => word !== 0) ? seed : NO_SEED;
   }
 
-  /** The name's hash: 32 bits, of which the lowest is 0. */
+  /** The name's hash, without its lowest bit, which is 0 always: 31 bits stay a small integer. */
   of(name: Name): number {
     const at = (name & (KNOWN - 1)) * 2;
     const known = this.#known;
@@ -81,10 +81,10 @@ export class NameHashes {
   }
 
   #learn(name: Name, at: number): number {
-    if (this.#known.length === 0) this.#known = new Uint32Array(KNOWN * 2);
+    if (this.#known.length === 0) this.#known = new Int32Array(KNOWN * 2);
     this.#hash(name);
-    const hash = ((this.#state[1] as number) & ~1) >>> 0;
-    const usual = hash === END_OF_DIRECTORY ? END_OF_DIRECTORY - 2 : hash;
+    const hash = (this.#state[1] as number) >>> 1;
+    const usual = hash === END_OF_DIRECTORY ? END_OF_DIRECTORY - 1 : hash;
     this.#known[at] = name;
     this.#known[at + 1] = usual;
     return usual;

@@ -26,7 +26,7 @@ export function visitRows(state: Ext4State, data: DirectoryData, visit: (row: En
   for (let at = 0; at < leaves.length; ) {
     let rows: readonly EntryRow[] = hashed(state, blockAt(data, leaves[at]?.at as number));
     // Names of one hash go on in the next leaf.
-    for (at++; at < leaves.length && ((leaves[at]?.hash as number) & 1) !== 0; at++)
+    for (at++; at < leaves.length && leaves[at]?.continues === true; at++)
       rows = inHashOrder(state, rows.concat(blockAt(data, leaves[at]?.at as number).rows));
     for (const row of rows) visit(row);
   }
@@ -50,12 +50,19 @@ export function inBlockOrder({ dentries }: Ext4State, rows: readonly EntryRow[])
 export function inHashOrder({ dentries, hashes }: Ext4State, rows: readonly EntryRow[]): EntryRow[] {
   const hashOf = (row: EntryRow): number => hashes.of(dentries.name(row));
   const out = sorted(rows, hashOf);
-  if (out.every((row, at) => at === 0 || hashOf(row) !== hashOf(out[at - 1] as EntryRow))) return out;
+  if (!hasEqual(out.length)) return out;
   const minorOf = (row: EntryRow): number => hashes.minorOf(dentries.name(row));
   return out.sort((one, other) => hashOf(one) - hashOf(other) || minorOf(one) - minorOf(other));
 }
 
-/** Rows in the order of a number that each has, below 2^32; of equal ones the earlier first. */
+/** Whether two of the numbers that were sorted last are equal. */
+function hasEqual(length: number): boolean {
+  for (let at = 1; at < length; at++)
+    if (Math.floor((KEYS[at] as number) / PLACES) === Math.floor((KEYS[at - 1] as number) / PLACES)) return true;
+  return false;
+}
+
+/** Rows in the order of a number that each has, below 2^31; of equal ones the earlier first. */
 function sorted(rows: readonly EntryRow[], numberOf: (row: EntryRow) => number): EntryRow[] {
   const { length } = rows;
   // Number and place in one number each: sorted without a call for each comparison.

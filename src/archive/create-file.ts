@@ -19,6 +19,7 @@ import {
   S_IFMT,
 } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { writeAll } from "../calls/write-all.ts";
 import { ArchiveFault, type ReadMode } from "./fault.ts";
 import { folderOf, layerPath } from "./names.ts";
 import * as tar from "./tar-header.ts";
@@ -142,9 +143,9 @@ function make(task: Task, { header, content }: TarEntry, path: string, mode: Rea
     case tar.REGULAR_OLD: {
       const fd = task.open(path, O_WRONLY | O_CREAT, bits);
       if (isErrno(fd)) return outcome("open", fd);
-      const written = content.length === 0 ? 0 : task.write(fd, content);
+      const failed = writeAll(task, fd, content);
       const closed = task.close(fd);
-      return outcome("write", isErrno(written) ? written : closed);
+      return outcome("write", failed ?? closed);
     }
     case tar.CHARACTER:
     case tar.BLOCK_DEVICE: {

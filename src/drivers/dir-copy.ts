@@ -28,6 +28,7 @@ import {
   S_IFSOCK,
 } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { writeAll } from "../calls/write-all.ts";
 import { DriverError, isDriverError, pathError, type TreeCopyEngine } from "./driver.ts";
 import { lstat, sortedNames } from "./files.ts";
 
@@ -210,7 +211,7 @@ function moveSome(walk: Walk, files: { from: number; to: number }, length: numbe
     walk.useRange = false;
   }
   const content = walk.task.read(files.from, length);
-  return isErrno(content) ? content : walk.task.write(files.to, content);
+  return isErrno(content) ? content : (writeAll(walk.task, files.to, content) ?? content.length);
 }
 
 /** Moves what is data and leaves holes where holes are (coreutils: lseek_copy). */

@@ -14,6 +14,7 @@ import {
   S_IFMT,
 } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { writeAll } from "../calls/write-all.ts";
 import { type DriverError, isDriverError, pathError } from "./driver.ts";
 
 /** The most that one read(2) gives. */
@@ -78,9 +79,9 @@ export function makeDirectories(task: Task, path: string, mode: number): DriverE
 export function writeFile(task: Task, path: string, file: { text: string; mode: number }): DriverError | undefined {
   const fd = task.open(path, O_WRONLY | O_CREAT | O_TRUNC, file.mode);
   if (isErrno(fd)) return pathError("open", path, fd);
-  const written = file.text === "" ? 0 : task.write(fd, Content.text(file.text));
+  const failed = writeAll(task, fd, Content.text(file.text));
   task.close(fd);
-  return isErrno(written) ? pathError("write", path, written) : undefined;
+  return failed === undefined ? undefined : pathError("write", path, failed);
 }
 
 /** ioutil.ReadFile, as text. */
@@ -90,6 +91,18 @@ export function readFile(task: Task, path: string): string | DriverError {
   const content = task.read(fd, READ_MAX);
   task.close(fd);
   return isErrno(content) ? pathError("read", path, content) : content.toText();
+}
+
+/** os.Rename: a directory that has the new name is told as EEXIST, whatever is in it; the kernel would take an empty one away. */
+export function rename(task: Task, source: string, target: string): DriverError | undefined {
+  const there = task.lstat(target, newAttributes());
+  let failed: Errno | undefined;
+  if (isErrno(there) || !isDirectory(there)) failed = task.rename(source, target);
+  else {
+    const of = task.lstat(source, newAttributes());
+    failed = isErrno(of) ? of : EEXIST;
+  }
+  return failed === undefined ? undefined : pathError("rename", `${source} ${target}`, failed);
 }
 
 /** os.RemoveAll: a path that is not there is removed already. */

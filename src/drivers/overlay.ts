@@ -25,7 +25,7 @@ import {
   pathError,
   type TreeCopyEngine,
 } from "./driver.ts";
-import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
+import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, rename, stat, writeFile } from "./files.ts";
 import { naiveApplyDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
@@ -197,7 +197,8 @@ class OverlayDriver implements GraphDriver {
   /** Makes the layer's whole tree beside it: hard links of a parent's, changed by `fill`, then put in its place. */
   #makeRoot(paths: LayerPaths, parent: string, fill: (building: string) => DriverError | undefined): DriverError | undefined {
     const building = `${paths.top}/tmproot${this.#host.random.uint32()}`;
-    const failed = this.#copy(this.#paths(parent).root, building, true) ?? fill(building) ?? this.#rename(building, paths.root);
+    const failed =
+      this.#copy(this.#paths(parent).root, building, true) ?? fill(building) ?? rename(this.#task, building, paths.root);
     if (failed !== undefined) removeAll(this.#task, building);
     return failed;
   }
@@ -208,11 +209,6 @@ class OverlayDriver implements GraphDriver {
       (error, path) => error ?? removeAll(this.#task, path),
       undefined,
     );
-  }
-
-  #rename(source: string, target: string): DriverError | undefined {
-    const failed = this.#task.rename(source, target);
-    return failed === undefined ? undefined : pathError("rename", `${source} ${target}`, failed);
   }
 
   remove(id: string): DriverError | undefined {

@@ -9,8 +9,9 @@ import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import { writeAll } from "../calls/write-all.ts";
 import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
-import { makeDirectories, makeDirectory, readFile, removeAll, sortedNames, stat, writeFile } from "../drivers/files.ts";
+import { makeDirectories, makeDirectory, readFile, removeAll, rename, sortedNames, stat, writeFile } from "../drivers/files.ts";
 
 /** What the folder of a layer says. */
 export interface LayerRecord {
@@ -67,10 +68,7 @@ export class LayerDb {
       this.#writeBytes(`${staging}/${TAR_SPLIT}`, tarSplit);
     for (const [name, text] of files) failed ??= writeFile(task, `${staging}/${name}`, { text, mode: 0o644 });
     failed ??= makeDirectories(task, `${this.root}/sha256`, 0o755);
-    if (failed === undefined) {
-      const errno = task.rename(staging, this.chainFolder(record.chainId));
-      failed = errno === undefined ? undefined : pathError("rename", `${staging} ${this.chainFolder(record.chainId)}`, errno);
-    }
+    failed ??= rename(task, staging, this.chainFolder(record.chainId));
     if (failed !== undefined) removeAll(task, staging);
     return failed;
   }
@@ -79,9 +77,9 @@ export class LayerDb {
     const { task } = this.#host;
     const fd = task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
     if (isErrno(fd)) return pathError("open", path, fd);
-    const written = task.write(fd, Content.literal(raw));
+    const failed = writeAll(task, fd, Content.literal(raw));
     task.close(fd);
-    return isErrno(written) ? pathError("write", path, written) : undefined;
+    return failed === undefined ? undefined : pathError("write", path, failed);
   }
 
   /** The compressed list of what a layer's tar holds beside its files. */
@@ -123,8 +121,7 @@ export class LayerDb {
   beginRemoval(chainId: string, mark: string): string | DriverError {
     const folder = this.chainFolder(chainId);
     const marked = `${folder}-${mark}-removing`;
-    const errno = this.#host.task.rename(folder, marked);
-    return errno === undefined ? marked : pathError("rename", `${folder} ${marked}`, errno);
+    return rename(this.#host.task, folder, marked) ?? marked;
   }
 
   /** Folders of layers whose removal was not finished, with the driver's id of each. */

@@ -13,6 +13,7 @@ import { ENOENT, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
 import { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { writeAll } from "../calls/write-all.ts";
 
 interface EntryBase {
   /** Absolute, without "." and "..". */
@@ -140,9 +141,9 @@ function make(task: Task, entry: ArchiveEntry): Errno | undefined {
 function writeNew(task: Task, path: string, mode: number, content: Content): Errno | undefined {
   const fd = task.open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
   if (isErrno(fd)) return fd;
-  const written = content.length === 0 ? 0 : task.write(fd, content);
-  const errno = task.close(fd);
-  return isErrno(written) ? written : errno;
+  const failed = writeAll(task, fd, content);
+  const closed = task.close(fd);
+  return failed ?? closed;
 }
 
 function setAttributes(task: Task, entry: ArchiveEntry): Errno | undefined {

@@ -13,6 +13,7 @@ import { perform as performCall } from "../calls/perform.ts";
 import type { CallSession } from "../calls/session.ts";
 import { shown } from "../calls/show.ts";
 import type { CallResult, Step } from "../calls/step.ts";
+import { writeAll } from "../calls/write-all.ts";
 import type { MadeCall } from "../shell/call-text.ts";
 import { type Outcome, runScript } from "../shell/run.ts";
 import type { CallStep, Data, Operation } from "./action.ts";
@@ -261,16 +262,9 @@ function writeFile(
 ): Json | Errno | undefined {
   const fd = task.open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), mode);
   if (isErrno(fd)) return fd;
-  let done = 0;
-  while (done < content.length) {
-    const written = task.write(fd, content.slice(done));
-    if (isErrno(written)) {
-      task.close(fd);
-      return written;
-    }
-    done += written;
-  }
-  return task.close(fd);
+  const failed = writeAll(task, fd, content);
+  const closed = task.close(fd);
+  return failed ?? closed;
 }
 
 function readFile(task: Task, path: string): Json | Errno {

@@ -2,7 +2,7 @@
  * What is wrong with a run under a fault, worst first: an engine that broke, a promise that is not kept, an error that nothing declares.
  */
 import { InvariantError } from "../../../sim/core/assert.ts";
-import { EIO, ENOENT, Errno } from "../../../sim/core/errno.ts";
+import { EEXIST, EIO, ENOENT, Errno } from "../../../sim/core/errno.ts";
 import type { PlannedFault } from "../../scenario/faults.ts";
 import type { DriverRun } from "../../scenario/run.ts";
 import { guarded } from "../world.ts";
@@ -48,12 +48,20 @@ const DECLARED: readonly Errno[] = ["ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS"
  */
 const WORDS: readonly string[] = ["echo: i/o error", "pool i/o is currently suspended", "operation not supported"];
 
-/** Whether a fault may show as this: one of some errnos, or a driver's or a script's words with one in them. */
+/**
+ * What may end a run besides: EEXIST, where a layer's folder could not be put aside, which Docker does not look at, and the next layer of that chain finds it
+ * in its way (layer_store.go: deleteLayer).
+ */
+const ENDING: readonly Errno[] = [...DECLARED, EEXIST];
+/** What else there may be once something was lost and nobody told. */
+const LOST: readonly Errno[] = [...DECLARED, ENOENT];
+
+/** Whether a fault may show as this: one of some errnos, alone or behind what it is about, or a driver's or a script's words with one in them. */
 function isDeclared(answer: string, declared: readonly Errno[]): boolean {
   const told = answer.toLowerCase();
   return (
     WORDS.some((words) => told.includes(words)) ||
-    declared.some(({ code, text }) => answer === code || told.includes(text.toLowerCase()))
+    declared.some(({ code, text }) => answer === code || answer.endsWith(`: ${code}`) || told.includes(text.toLowerCase()))
   );
 }
 
@@ -66,10 +74,17 @@ export function undeclared(sound: DriverRun, run: DriverRun, lostAt: number = Nu
     if (!("errno" in answer)) continue;
     const before = sound.steps[index]?.answer;
     if (before !== undefined && "errno" in before && before.errno === answer.errno) continue;
-    if (isDeclared(answer.errno, index < lostAt ? DECLARED : [...DECLARED, ENOENT])) return undefined;
+    if (isDeclared(answer.errno, index < lostAt ? DECLARED : LOST)) return undefined;
     return { severity: "undeclared", message: `step ${id} answers ${answer.errno}, not ${JSON.stringify(before)}` };
   }
   return undefined;
+}
+
+/** What ended a run where the sound one went on, if nothing declares it. @param hasLost - whether a filesystem ended without something */
+export function undeclaredEnd(sound: DriverRun, { stopped }: DriverRun, hasLost: boolean): Finding | undefined {
+  if (stopped === undefined || sound.stopped !== undefined) return undefined;
+  if (isDeclared(stopped.why, ENDING) || (hasLost && isDeclared(stopped.why, LOST))) return undefined;
+  return { severity: "undeclared", message: `${stopped.where} is refused: ${stopped.why}` };
 }
 
 /** A finding of a work in which an engine may break. */

@@ -15,7 +15,16 @@ import { makeWorld } from "../../scenario/machine.ts";
 import type { Scenario } from "../../scenario/scenario.ts";
 import { type MakeWorld, type World, WorldFailure } from "../../scenario/world.ts";
 import { cutEverywhere } from "./cuts.ts";
-import { type Finding, findingOf, findingUnderFault, type PlanResult, strideOf, undeclared, type Violation } from "./judge.ts";
+import {
+  type Finding,
+  findingOf,
+  findingUnderFault,
+  type PlanResult,
+  strideOf,
+  undeclared,
+  undeclaredEnd,
+  type Violation,
+} from "./judge.ts";
 import { firstBroken } from "./promises.ts";
 import { runOnce, type Sound, type Subject, shownOn, soundRun } from "./sound.ts";
 
@@ -134,7 +143,7 @@ function failOnce(subject: Subject, fault: FailPlan, sound: Sound): Failed {
     const machine = ran.world;
     if (machine === undefined) return undefined;
     if (!struck(machine)) return { severity: "undeclared", message: `the ${fault.what} was not asked for again` };
-    const wrong = undeclared(sound.run, ran.run, lostAt);
+    const wrong = undeclared(sound.run, ran.run, lostAt) ?? undeclaredEnd(sound.run, ran.run, machine.lostAtUnmount > 0);
     if (wrong !== undefined) return wrong;
     // A run ends with a look at every book: the next one is of the machine that was mended.
     machine.allocations.heal();

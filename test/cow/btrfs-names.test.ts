@@ -396,6 +396,30 @@ describe("an inode's names", () => {
   });
 });
 
+test("a name that was looked for leads to what has it now, and in a snapshot to what had it then", () => {
+  const lab = new BtrfsLab({ size: GIB(1) });
+  const { task } = lab.host;
+  const sizes = (folder: string): (number | string)[] =>
+    ["a", "b"].map((name) => {
+      const of = task.stat(`${folder}/${name}`);
+      return isErrno(of) ? of.code : of.size;
+    });
+  expect(sizes("/m")).toEqual(["ENOENT", "ENOENT"]);
+  must(lab.write("/m/a", "1"));
+  must(lab.write("/m/b", "22"));
+  expect(sizes("/m")).toEqual([1, 2]);
+  must(lab.snapshot("/m", "/m/then"));
+  expect(sizes("/m/then")).toEqual([1, 2]);
+  must(task.rename("/m/a", "/m/b", RENAME_EXCHANGE));
+  expect(sizes("/m")).toEqual([2, 1]);
+  must(task.rename("/m/a", "/m/b"));
+  expect(sizes("/m")).toEqual(["ENOENT", 2]);
+  must(task.link("/m/b", "/m/a"));
+  must(task.unlink("/m/b"));
+  expect(sizes("/m")).toEqual([2, "ENOENT"]);
+  expect(sizes("/m/then")).toEqual([1, 2]);
+});
+
 test("a snapshot is taken of a subvolume's root alone, which is looked at before the new name (__btrfs_ioctl_snap_create)", () => {
   const lab = labWithPlaceholders();
   const { task } = lab.host;

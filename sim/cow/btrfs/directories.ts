@@ -39,11 +39,18 @@ const PLACEHOLDERS: number = 2 ** 31;
 
 export function lookupEntry(state: BtrfsState, directory: InodeState, name: Name): DirEntry | undefined {
   if (directory.isPlaceholder) return undefined;
+  const { entries: known } = state;
+  if (known.knows(directory, name)) return known.found;
+  const found = searchEntry(state, directory, name);
+  known.put(directory, name, found);
+  return found;
+}
+
+function searchEntry(state: BtrfsState, directory: InodeState, name: Name): DirEntry | undefined {
   const entries = directory.subvolume.tree.get(key(directory.ino, DIR_ITEM, state.hash(name))) as readonly DirEntry[] | undefined;
   if (entries === undefined) return undefined;
   const text = state.environment.names.text(name);
-  for (const entry of entries) if (entry.name === text) return entry;
-  return undefined;
+  return entries.find((entry) => entry.name === text);
 }
 
 /** The inode of an entry: a subvolume is only found where it has its name; elsewhere an empty directory stands for it. */
@@ -129,6 +136,7 @@ export function addEntry(
   const hash = nameHash(entry.name);
   const length = utf8Length(entry.name);
   setHashItem(directory, hash, [...hashItems(directory, hash), entry]);
+  state.entries.put(directory, state.environment.names.intern(entry.name), entry);
   directory.listedLater.set(index, entry);
   state.delayedEntries += 1;
   if (state.delayedEntries >= LISTED_LATER_MAX) listEntries(state, directory);
@@ -145,6 +153,7 @@ export function removeEntry(state: BtrfsState, directory: InodeState, name: stri
     hash,
     hashItems(directory, hash).filter((entry) => entry.name !== name),
   );
+  state.entries.put(directory, state.environment.names.intern(name), undefined);
   if (directory.listedLater.delete(index)) state.delayedEntries -= 1;
   else directory.subvolume.tree.remove(key(directory.ino, DIR_INDEX, index));
   directory.size -= 2 * utf8Length(name);

@@ -17,6 +17,7 @@ import { Node, type NodeFormat } from "../node.ts";
 import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import type { Tree } from "../tree.ts";
+import { EntryCache } from "./entry-cache.ts";
 import type { BtrfsEnvironment } from "./environment.ts";
 import { referencesInTree } from "./extent-references.ts";
 import { flushAll, type InodeState } from "./inode-state.ts";
@@ -123,6 +124,8 @@ export class BtrfsState implements NodeStore {
   unwritten: object = {};
   error: Errno | undefined;
   addressSpace: AddressSpace | undefined;
+  /** What was found in directories. */
+  readonly entries: EntryCache = new EntryCache();
   readonly #hashes: number[] = [];
   readonly #commit: BtrfsParts["commit"];
 

@@ -11,6 +11,7 @@ import type { ModelNode } from "./model/node.ts";
 import type { ModelTree } from "./model/tree.ts";
 
 const scratch = newAttributes();
+const LATIN1 = new TextDecoder("latin1");
 
 /** Why a whole tree is not what the model holds; undefined where it is. Every file is read, every attribute looked at. */
 export function treeDifference(task: Task, tree: ModelTree): string | undefined {
@@ -48,12 +49,13 @@ function nodeDifference(task: Task, node: ModelNode, path: string, seen: Map<str
   const wrong = contentDifference(task, node, path);
   if (wrong !== undefined) return wrong;
   const names = task.llistxattr(path);
+  if (node.xattrs === undefined && !isErrno(names) && names.length === 0) return undefined;
   const wanted = [...(node.xattrs?.keys() ?? [])].sort(compareTexts);
   if (isErrno(names) || !sameJson([...names].sort(compareTexts), wanted))
     return `has attributes ${toldAnswer(names)}, not ${wanted}`;
   for (const [name, value] of node.xattrs ?? []) {
     const found = task.lgetxattr(path, name);
-    const text = isErrno(found) ? found.code : new TextDecoder("latin1").decode(found);
+    const text = isErrno(found) ? found.code : LATIN1.decode(found);
     if (text !== value) return `${name} is ${text}, not ${value}`;
   }
   return undefined;

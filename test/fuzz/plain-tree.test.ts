@@ -1,11 +1,14 @@
 /**
- * The plain tree, where it shares memory with another.
+ * The plain tree, where it shares memory with another, and rules that campaigns rarely meet.
  */
 import { describe, expect, test } from "vitest";
+import { EACCES, ENXIO } from "../../sim/core/errno.ts";
 import type { Step } from "../../src/calls/step.ts";
 import { rulesOf } from "../../src/fuzz/differences.ts";
 import { groundOf } from "../../src/fuzz/ground.ts";
+import * as attributes from "../../src/fuzz/model/attributes.ts";
 import * as files from "../../src/fuzz/model/files.ts";
+import * as names from "../../src/fuzz/model/names.ts";
 import { ModelTree } from "../../src/fuzz/model/tree.ts";
 import { shownBytes } from "../../src/fuzz/shown-bytes.ts";
 
@@ -57,4 +60,14 @@ describe("a forked plain tree", () => {
     expect(shown(other)).toEqual(before);
     expect(shown(origin)).toEqual(shown(fork));
   });
+});
+
+test("O_CREAT opens no socket of another user in a sticky directory that all can write to, root's call neither", () => {
+  const tree = new ModelTree(rulesOf(GROUND, false), rulesOf(GROUND, true));
+  names.mkdir(tree, { call: "mkdir", path: "/e", mode: "1777" });
+  names.mknod(tree, { call: "mknod", path: "/e/s", type: "socket", mode: "0666" });
+  attributes.lchown(tree, { call: "lchown", path: "/e/s", uid: 1001, gid: 0 });
+  const open = (flags: readonly string[]): unknown =>
+    files.open(tree, { call: "open", path: "/e/s", flags, mode: "0644", fd: "f" });
+  expect([open(["O_RDWR"]), open(["O_RDWR", "O_CREAT"])]).toEqual([ENXIO, EACCES]);
 });

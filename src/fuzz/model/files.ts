@@ -83,6 +83,7 @@ function createFor(tree: ModelTree, step: Step, flags: OpenFlags): ModelNode | E
 function openExisting(tree: ModelTree, node: ModelNode, flags: OpenFlags): ModelNode | Errno {
   if (flags.create && flags.exclusive) return EEXIST;
   if (flags.create && node.type === "dir") return EISDIR;
+  if (flags.create && tree.isOthersInSticky(node)) return EACCES;
   if (flags.directory && node.type !== "dir") return ENOTDIR;
   if (node.type === "symlink") return ELOOP;
   if (node.type === "dir" && (flags.writable || flags.truncate)) return EISDIR;

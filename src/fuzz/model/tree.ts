@@ -136,6 +136,16 @@ export class ModelTree {
     return this.actor.uid === 0 || this.actor.uid === node.uid;
   }
 
+  /**
+   * Whether what the last walk found is a device, a socket or a link that belongs neither to the actor nor to the directory's owner, in a directory
+   * that is sticky and that all can write to: O_CREAT does not open it.
+   */
+  isOthersInSticky(node: ModelNode): boolean {
+    const { mode, uid } = this.directory;
+    if ((mode & 0o1002) !== 0o1002 || node.type === "file" || node.type === "fifo") return false;
+    return node.uid !== uid && node.uid !== this.actor.uid;
+  }
+
   inGroup(gid: number): boolean {
     return this.actor.gid === gid || this.actor.groups.includes(gid);
   }

@@ -9,8 +9,8 @@ import {
   canTransfer,
   Dataset,
   Directory,
-  logicalUsed,
   promisedTo,
+  sumBelow,
 } from "../../sim/cow/zfs/dsl.ts";
 
 let id = 1;
@@ -39,18 +39,19 @@ describe("what a dataset uses", () => {
     const b = directory("b", a);
     // As a reservation is counted when it is set.
     tank.usage.children = 1000;
-    addUsage(b, "head", { used: 300, logical: 500 });
+    addUsage(b, "head", { used: 300, logical: 500, physical: 250 });
     expect(used(b, a, tank)).toEqual([300, 300, 1000]);
-    addUsage(b, "head", { used: 900, logical: 0 });
+    addUsage(b, "head", { used: 900 });
     expect(used(b, a, tank)).toEqual([1200, 1200, 1200]);
-    addUsage(b, "snapshots", { used: -700, logical: -100 });
+    addUsage(b, "snapshots", { used: -700, logical: -100, physical: -50 });
     expect(used(b, a, tank)).toEqual([500, 500, 1000]);
-    addUsage(plain, "promised", { used: 7, logical: 0 });
+    addUsage(plain, "promised", { used: 7 });
     expect([used(plain, tank), plain.usage]).toEqual([
       [7, 1007],
-      { head: 0, snapshots: 0, children: 0, promised: 7, logical: 0 },
+      { head: 0, snapshots: 0, children: 0, promised: 7, logical: 0, physical: 0 },
     ]);
-    expect([logicalUsed(b), logicalUsed(tank), logicalUsed(plain)]).toEqual([400, 400, 0]);
+    expect([sumBelow(b, "logical"), sumBelow(tank, "logical"), sumBelow(plain, "logical")]).toEqual([400, 400, 0]);
+    expect([sumBelow(b, "physical"), sumBelow(tank, "physical")]).toEqual([200, 200]);
   });
 
   test("leaves what its own limit and those above do", () => {
@@ -121,7 +122,7 @@ describe("a block", () => {
     expect([head.referenced, head.unique, head.logical, head.directory.usage.head, head.directory.usage.promised]).toEqual([
       300, 300, 600, 300, 700,
     ]);
-    expect([used(head.directory, tank), logicalUsed(tank), promisedTo(head.directory)]).toEqual([[1000, 1000], 600, 700]);
+    expect([used(head.directory, tank), sumBelow(tank, "logical"), promisedTo(head.directory)]).toEqual([[1000, 1000], 600, 700]);
     blockBorn(head, block(900, 6));
     expect([head.directory.usage.promised, used(tank)]).toEqual([0, [1200]]);
     expect(blockKilled(head, block(300, 5))).toBe(true);
@@ -160,7 +161,7 @@ describe("a block", () => {
     two.addClone(head);
     expect(blockKilled(head, blocks[1] as BlockPointer)).toBe(false);
     expect([head.referenced, two.unique, clone.usage.head, clone.usage.snapshots, clone.originGroup]).toEqual([100, 0, 0, 0, 20]);
-    expect(head.deadList.space()).toEqual({ used: 100, logical: 200 });
+    expect(head.deadList.space()).toEqual({ used: 100, logical: 200, physical: 100 });
   });
 
   test("dies by the newest older snapshot, whichever was asked before", () => {

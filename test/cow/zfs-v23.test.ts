@@ -7,6 +7,7 @@ import { Content } from "../../sim/core/content.ts";
 import { GIB, KIB, MIB, nanoseconds } from "../../sim/core/units.ts";
 import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
+import type { Directory } from "../../sim/cow/zfs/dsl.ts";
 import { columnOf, zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
@@ -196,8 +197,14 @@ describe("ashift 9", () => {
     const tail = Content.concat([Content.pattern(9, 114_688), Content.zeros(16_384)]);
     c.write("/m", Content.concat(Array.from({ length: 8 }, () => tail)));
     expect(blocks("/m")).toBe(2053);
+    const less = Content.concat([Content.pattern(11, 131_072 - 14_000), Content.zeros(14_000)]);
+    c.write("/m2", Content.concat(Array.from({ length: 8 }, () => less)));
+    expect(blocks("/m2")).toBe(2053);
     v23.write(c, "/one", 1);
     expect(blocks("/one")).toBe(2);
+    v23.pool.syncIfDirty();
+    const { head } = v23.pool.root.children.get("c") as Directory;
+    expect([head.referenced, columnOf(v23.pool, head, "compressratio")]).toEqual([3_213_824, "1.31"]);
   });
 
   test("two equal files count twice in the dataset and lie in the pool once", () => {

@@ -12,8 +12,8 @@ import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
-import type { BlockPointer } from "./block-pointer.ts";
-import { Directory, promisedTo } from "./dsl.ts";
+import { type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
+import { Directory, promisedTo, sumBelow } from "./dsl.ts";
 import { claimChain, logOf } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
 import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
@@ -218,7 +218,13 @@ export function checkPool(pool: Pool): void {
   };
   const unread = pool.meta.load(() => undefined, count);
   if (unread !== undefined) throw new InvariantError(`pool ${pool.name}: its meta object set cannot be read`, { cause: unread });
-  const lost = visitDatasets(pool, count);
+  let logical = 0;
+  let physical = 0;
+  const lost = visitDatasets(pool, (pointer) => {
+    logical += countedLogicalSize(pointer);
+    physical += countedPhysicalSize(pointer);
+    count(pointer);
+  });
   if (lost !== undefined) throw new InvariantError(`pool ${pool.name}: a dataset cannot be read`, { cause: lost });
   const { space } = pool.store;
   const known = space.allocated - space.deferredBytes - pool.store.logBytes;
@@ -226,6 +232,9 @@ export function checkPool(pool: Pool): void {
   for (const [key, references] of shared) {
     assert(pool.store.dedupTable.get(key)?.references === references, `pool ${pool.name}: a wrong count of a deduplicated block`);
   }
+  const sums = [sumBelow(pool.root, "logical"), sumBelow(pool.root, "physical")];
+  assert(sums[0] === logical, `pool ${pool.name}: ${sums[0]} bytes before compression are counted, ${logical} are there`);
+  assert(sums[1] === physical, `pool ${pool.name}: ${sums[1]} bytes after compression are counted, ${physical} are there`);
   space.check();
   pool.arc.check();
   checkSums(pool);

@@ -49,6 +49,11 @@ export function allocatedSize(pointer: BlockPointer): number {
   return sum;
 }
 
+/** What its dataset counts as its compressed bytes: one copy, and nothing for a block that lies in its pointer (BP_GET_PSIZE). */
+export function countedPhysicalSize(pointer: BlockPointer): number {
+  return pointer.dvas.length === 0 ? 0 : pointer.physicalSize;
+}
+
 /** What `logicalused` counts of it: data before compression, metadata as it is stored (BP_GET_UCSIZE). */
 export function countedLogicalSize(pointer: BlockPointer): number {
   if (pointer.dvas.length === 0) return pointer.kind === "data" ? pointer.logicalSize : 0;

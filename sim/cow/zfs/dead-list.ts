@@ -6,22 +6,24 @@
  *
  * Interface: lists are immutable ropes, so that a snapshot takes the list of its dataset over, and two lists become one, at no cost.
  */
-import { allocatedSize, type BlockPointer, countedLogicalSize } from "./block-pointer.ts";
+import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
 
 /** Blocks, and what they take together. */
 interface Rope {
   readonly count: number;
   readonly used: number;
   readonly logical: number;
+  readonly physical: number;
   readonly items: readonly BlockPointer[];
   readonly left: Rope | undefined;
   readonly right: Rope | undefined;
 }
 
-/** Sums over blocks: bytes allocated, and bytes that count as logicalused. */
+/** Sums over blocks: bytes allocated, and bytes before and after compression (ds_used_bytes, ds_uncompressed_bytes, ds_compressed_bytes). */
 export interface Space {
   readonly used: number;
   readonly logical: number;
+  readonly physical: number;
 }
 
 /** A sublist and its key. */
@@ -35,7 +37,8 @@ export interface DeadListRecord {
 function joined(left: Rope | undefined, right: Rope): Rope {
   if (left === undefined) return right;
   const count = left.count + right.count;
-  return { count, used: left.used + right.used, logical: left.logical + right.logical, items: [], left, right };
+  const used = left.used + right.used;
+  return { count, used, logical: left.logical + right.logical, physical: left.physical + right.physical, items: [], left, right };
 }
 
 function visitRope(rope: Rope, visit: (pointer: BlockPointer) => void): void {
@@ -52,11 +55,13 @@ const EMPTY: DeadListRecord = { lists: [] };
 function ropeOf(items: readonly BlockPointer[]): Rope {
   let used = 0;
   let logical = 0;
+  let physical = 0;
   for (const pointer of items) {
     used += allocatedSize(pointer);
     logical += countedLogicalSize(pointer);
+    physical += countedPhysicalSize(pointer);
   }
-  return { count: items.length, used, logical, items, left: undefined, right: undefined };
+  return { count: items.length, used, logical, physical, items, left: undefined, right: undefined };
 }
 
 export class DeadList {
@@ -132,12 +137,14 @@ export class DeadList {
   space(from = 0, end: number = Number.POSITIVE_INFINITY): Space {
     let used = 0;
     let logical = 0;
+    let physical = 0;
     for (const [key, rope] of this.freeze().lists) {
       if (key < from || key >= end) continue;
       used += rope.used;
       logical += rope.logical;
+      physical += rope.physical;
     }
-    return { used, logical };
+    return { used, logical, physical };
   }
 
   /** Takes the sublists with keys from `from` on out, block by block. O(sublists and blocks taken). */

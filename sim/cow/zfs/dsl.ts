@@ -7,12 +7,12 @@
  * Interface: each block that a head writes is told to `blockBorn`, each that it lets go to `blockKilled`: every figure follows from these two.
  */
 import { assert } from "../../core/assert.ts";
-import { allocatedSize, type BlockPointer, countedLogicalSize } from "./block-pointer.ts";
+import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
 import { DeadList, type Space } from "./dead-list.ts";
 import type { DatasetRecord, DirectoryRecord } from "./meta-set.ts";
 import type { ObjectSet } from "./object-set.ts";
 
-/** Sums of a directory's space in bytes, and what its own blocks count for in `logicalused`. */
+/** Sums of a directory's space in bytes, and what its own blocks are before and after compression. */
 export interface Usage {
   head: number;
   snapshots: number;
@@ -20,6 +20,7 @@ export interface Usage {
   /** What is promised to the head (refreservation) and not taken by blocks of its own yet. */
   promised: number;
   logical: number;
+  physical: number;
 }
 
 // Most directories are clones without children, snapshots or properties, and most snapshots have no clones: these have one empty map and list together.
@@ -40,7 +41,7 @@ export class Directory {
   #named: Map<string, Dataset> | undefined;
   #properties: Map<string, string> | undefined;
   #propertyList: readonly (readonly [string, string])[] | undefined;
-  readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0 };
+  readonly usage: Usage = { head: 0, snapshots: 0, children: 0, promised: 0, logical: 0, physical: 0 };
   /** As it was written last: it serves again while nothing in it has changed. */
   record: DirectoryRecord | undefined;
 
@@ -147,6 +148,7 @@ export class Dataset {
   pointer: BlockPointer | undefined;
   referenced = 0;
   logical = 0;
+  physical = 0;
   /** Of a snapshot: bytes that only it has. Of a head: that no snapshot has. */
   unique = 0;
   deadList: DeadList = new DeadList();
@@ -231,14 +233,19 @@ export class Dataset {
 }
 
 /** Adds to a directory's space, and to that of those above, where a reservation may hide the change (dsl_dir_diduse_space). */
-export function addUsage(directory: Directory, kind: "head" | "snapshots" | "children" | "promised", by: Space): void {
+export function addUsage(
+  directory: Directory,
+  kind: "head" | "snapshots" | "children" | "promised",
+  by: Pick<Space, "used"> & Partial<Space>,
+): void {
   const { usage } = directory;
   const reserved = directory.limit("reservation");
   const before = Math.max(directory.used, reserved);
   usage[kind] += by.used;
-  usage.logical += by.logical;
+  usage.logical += by.logical ?? 0;
+  usage.physical += by.physical ?? 0;
   const after = Math.max(directory.used, reserved);
-  if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+  if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before });
 }
 
 /** What of a directory's refreservation its head has not filled with blocks that no snapshot has (ds_reserved - ds_unique_bytes). */
@@ -250,17 +257,19 @@ export function promisedTo(directory: Directory): number {
 /** Brings what a directory counts as promised up to date: its head's own blocks, or the property, have changed. */
 export function settlePromise(directory: Directory): void {
   const by = promisedTo(directory) - directory.usage.promised;
-  if (by !== 0) addUsage(directory, "promised", { used: by, logical: 0 });
+  if (by !== 0) addUsage(directory, "promised", { used: by });
 }
 
 /** A head has written a block. */
 export function blockBorn(head: Dataset, pointer: BlockPointer): void {
   const used = allocatedSize(pointer);
   const logical = countedLogicalSize(pointer);
+  const physical = countedPhysicalSize(pointer);
   head.unique += used;
   head.referenced += used;
   head.logical += logical;
-  addUsage(head.directory, "head", { used, logical });
+  head.physical += physical;
+  addUsage(head.directory, "head", { used, logical, physical });
   settlePromise(head.directory);
 }
 
@@ -268,12 +277,14 @@ export function blockBorn(head: Dataset, pointer: BlockPointer): void {
 export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
   const used = allocatedSize(pointer);
   const logical = countedLogicalSize(pointer);
+  const physical = countedPhysicalSize(pointer);
   head.referenced -= used;
   head.logical -= logical;
+  head.physical -= physical;
   const { previous } = head;
   if (pointer.birth > head.previousGroup) {
     head.unique -= used;
-    addUsage(head.directory, "head", { used: -used, logical: -logical });
+    addUsage(head.directory, "head", { used: -used, logical: -logical, physical: -physical });
     settlePromise(head.directory);
     return true;
   }
@@ -287,10 +298,10 @@ export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
   return false;
 }
 
-/** What `logicalused` shows: a directory's own blocks and those of all below it. */
-export function logicalUsed(directory: Directory): number {
-  let sum = directory.usage.logical;
-  for (const child of directory.children.values()) sum += logicalUsed(child);
+/** Bytes before or after compression of a directory's own blocks and those of all below it (dd_uncompressed_bytes, dd_compressed_bytes). */
+export function sumBelow(directory: Directory, kind: "logical" | "physical"): number {
+  let sum = directory.usage[kind];
+  for (const child of directory.children.values()) sum += sumBelow(child, kind);
   return sum;
 }
 

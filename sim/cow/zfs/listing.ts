@@ -2,7 +2,7 @@
  * What `zfs list`, `zfs get` and `zpool list` show (cmd/zfs/zfs_main.c, cmd/zpool/zpool_main.c): columns by name, in bytes (-p).
  */
 import { findDataset } from "./commands.ts";
-import { type Dataset, type Directory, logicalUsed } from "./dsl.ts";
+import { type Dataset, type Directory, sumBelow } from "./dsl.ts";
 import type { Pool } from "./pool.ts";
 import { isSettable, propertyOf } from "./properties.ts";
 
@@ -30,9 +30,9 @@ const SHORT: Readonly<Record<string, string>> = {
   usedchild: "usedbychildren",
 };
 
-/** What logicalused shows of a directory: at the top with the pool's own tables. */
-function logicalOf(pool: Pool, directory: Directory): number {
-  return logicalUsed(directory) + (directory === pool.root ? pool.meta.logical : 0);
+/** A directory's bytes before compression (what logicalused shows) or after it: at the top with the pool's own tables. */
+function bytesOf(pool: Pool, directory: Directory, kind: "logical" | "physical"): number {
+  return sumBelow(directory, kind) + (directory === pool.root ? pool.meta.logical : 0);
 }
 
 function snapshotValue(snapshot: Dataset, column: string): string {
@@ -48,7 +48,7 @@ function snapshotValue(snapshot: Dataset, column: string): string {
     case "clones":
       return [...snapshot.clones].map(({ directory }) => directory.path).join(",") || "-";
     case "compressratio":
-      return ratio(snapshot.logical, snapshot.referenced);
+      return ratio(snapshot.logical, snapshot.physical);
     default:
       return "-";
   }
@@ -79,20 +79,21 @@ function filesystemValue(pool: Pool, directory: Directory, column: string): stri
     case "written":
       return String(head.written);
     case "logicalused":
-      return String(logicalOf(pool, directory));
+      return String(bytesOf(pool, directory, "logical"));
     case "origin":
       return origin?.path ?? "-";
     case "mounted":
       return head.mounts > 0 ? "yes" : "no";
     case "compressratio":
-      return ratio(head.logical, head.referenced);
+      return ratio(bytesOf(pool, directory, "logical"), bytesOf(pool, directory, "physical"));
     default:
       return isSettable(column) ? propertyOf(directory, column, pool.profile).value : "-";
   }
 }
 
-function ratio(logical: number, stored: number): string {
-  return `${(Math.floor(Math.max(1, logical / Math.max(1, stored)) * 100) / 100).toFixed(2)}`;
+/** Hundredths, cut off; of nothing 1.00 (dsl_get_refratio, dsl_dir_get_compressratio, ddt_get_pool_dedup_ratio). */
+function ratio(before: number, after: number): string {
+  return (after === 0 ? 1 : Math.floor((before * 100) / after) / 100).toFixed(2);
 }
 
 /**
@@ -122,7 +123,7 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
     case "logicalreferenced":
       return String(dataset.logical);
     case "refcompressratio":
-      return ratio(dataset.logical, dataset.referenced);
+      return ratio(dataset.logical, dataset.physical);
     case "creation":
       return String(dataset.created);
     case "createtxg":

@@ -13,12 +13,13 @@ export function frozenDirectory(directory: Directory, tables: BlockPointer | und
   const parent = directory.parent?.id ?? 0;
   const origin = directory.origin?.id ?? 0;
   const { id, name, propertyList: properties, usage, record } = directory;
-  const { head, snapshots, promised, logical } = usage;
+  const { head, snapshots, promised, logical, physical } = usage;
   const isSame =
     record?.head === head &&
     record.snapshots === snapshots &&
     record.promised === promised &&
     record.logical === logical &&
+    record.physical === physical &&
     record.name === name &&
     record.parent === parent &&
     record.origin === origin &&
@@ -38,6 +39,7 @@ export function frozenDirectory(directory: Directory, tables: BlockPointer | und
     snapshots,
     promised,
     logical,
+    physical,
     tables,
   } as const;
   directory.record = made;
@@ -49,7 +51,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
   const directory = dataset.directory.id;
   const previous = dataset.previous?.id ?? 0;
   const next = dataset.next?.id ?? 0;
-  const { id, name, group, created, pointer, referenced, logical, unique, deferred, holds, record } = dataset;
+  const { id, name, group, created, pointer, referenced, logical, physical, unique, deferred, holds, record } = dataset;
   const deadList = dataset.deadList.freeze();
   const isSame =
     record?.next === next &&
@@ -59,6 +61,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     record.unique === unique &&
     record.referenced === referenced &&
     record.logical === logical &&
+    record.physical === physical &&
     record.deadList === deadList &&
     record.directory === directory &&
     record.name === name &&
@@ -80,6 +83,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     pointer,
     referenced,
     logical,
+    physical,
     unique,
     deadList,
     deferred,
@@ -103,6 +107,7 @@ export function thawed(
     made.usage.snapshots = record.snapshots;
     made.usage.promised = record.promised;
     made.usage.logical = record.logical;
+    made.usage.physical = record.physical;
     objects.set(record.id, made);
   }
   for (const record of records) if (record.kind === "zfs.dataset-object") objects.set(record.id, thawedDataset(record, objects));
@@ -138,6 +143,7 @@ function thawedDataset(record: DatasetRecord, objects: ReadonlyMap<number, Direc
   made.pointer = record.pointer;
   made.referenced = record.referenced;
   made.logical = record.logical;
+  made.physical = record.physical;
   made.unique = record.unique;
   made.deadList = new DeadList(record.deadList);
   made.deferred = record.deferred;

@@ -48,6 +48,7 @@ export interface DirectoryRecord {
   readonly snapshots: number;
   readonly promised: number;
   readonly logical: number;
+  readonly physical: number;
   readonly tables: BlockPointer | undefined;
 }
 
@@ -65,6 +66,7 @@ export interface DatasetRecord {
   readonly pointer: BlockPointer | undefined;
   readonly referenced: number;
   readonly logical: number;
+  readonly physical: number;
   readonly unique: number;
   readonly deadList: DeadListRecord;
   readonly deferred: boolean;
@@ -125,7 +127,7 @@ export class MetaSet implements TreeIo {
   nextId: number;
   /** Bytes allocated to the set. */
   allocated = 0;
-  /** The same before copies. */
+  /** The same before copies: before compression and after it alike, since all of it is metadata. */
   logical = 0;
   readonly #store: BlockStore;
   readonly #changed = new Set<number>();

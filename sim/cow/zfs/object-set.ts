@@ -255,7 +255,9 @@ export class ObjectSet implements TreeIo {
     const io: ObjectIo = {
       tree,
       write: (number, data) => {
-        const written = "embedded" in data ? data.embedded : this.#told(this.store.write(data));
+        // What lies in its pointer takes no place, but counts before compression (dsl_dataset_block_born).
+        const made = "embedded" in data ? data.embedded : this.store.write(data);
+        const written = made === undefined ? undefined : this.#told(made);
         if (isErrno(written)) return written;
         return tree.set(number, written);
       },

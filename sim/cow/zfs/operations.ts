@@ -10,7 +10,7 @@ import { DentryTable } from "../../vfs/dentry-table.ts";
 import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
-import { DeadList, type Space } from "./dead-list.ts";
+import { DeadList } from "./dead-list.ts";
 import { addUsage, blockBorn, Dataset, Directory, settlePromise } from "./dsl.ts";
 import { destroyLog } from "./log-chain.ts";
 import { visitObjectSet } from "./object-visit.ts";
@@ -65,8 +65,7 @@ export function createFilesystem(
 
 /** A directory that is made with a reservation counts it in its parent's space, as one does that is given it later. */
 function settlePromises(directory: Directory): void {
-  if (directory.parent !== undefined)
-    addUsage(directory.parent, "children", { used: directory.limit("reservation"), logical: 0 });
+  if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: directory.limit("reservation") });
   settlePromise(directory);
 }
 
@@ -81,6 +80,7 @@ export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset
     snapshot.pointer = head.pointer;
     snapshot.referenced = head.referenced;
     snapshot.logical = head.logical;
+    snapshot.physical = head.physical;
     const fresh = snapshot.deadList;
     snapshot.deadList = head.deadList;
     head.deadList = fresh;
@@ -121,6 +121,7 @@ export function createClone(
   head.pointer = origin.pointer;
   head.referenced = origin.referenced;
   head.logical = origin.logical;
+  head.physical = origin.physical;
   origin.addClone(head);
   pool.addDirectory(directory);
   pool.syncGroup(() => {
@@ -182,13 +183,10 @@ function endSnapshot(pool: Pool, snapshot: Dataset): void {
     pool.meta.change(previous.id);
   }
   if (next.isSnapshot) next.unique += (next.next as Dataset).deadList.space(snapshot.previousGroup, snapshot.group).used;
-  const freed = { used: 0, logical: 0 };
-  const { used, logical } = next.deadList.space(snapshot.previousGroup);
-  freed.used -= used;
-  freed.logical -= logical;
+  const { used, logical, physical } = next.deadList.space(snapshot.previousGroup);
   next.deadList.take(snapshot.previousGroup, (pointer) => pool.store.free(pointer));
   next.deadList.merge(snapshot.deadList);
-  addUsage(directory, "snapshots", freed);
+  addUsage(directory, "snapshots", { used: -used, logical: -logical, physical: -physical });
   next.previous = previous;
   if (!next.isSnapshot) settlePromise(next.directory);
   directory.removeSnapshot(snapshot);
@@ -207,12 +205,12 @@ export function destroyFilesystem(pool: Pool, directory: Directory): void {
     const failed =
       destroyLog(pool.store, top) ?? visitObjectSet(pool.store, top, head.previousGroup, (pointer) => pool.store.free(pointer));
     if (failed !== undefined) return failed;
-    const { head: used, snapshots, logical } = directory.usage;
-    addUsage(directory, "head", { used: -used, logical: -logical });
-    addUsage(directory, "snapshots", { used: -snapshots, logical: 0 });
-    addUsage(directory, "promised", { used: -directory.usage.promised, logical: 0 });
+    const { head: used, snapshots, logical, physical } = directory.usage;
+    addUsage(directory, "head", { used: -used, logical: -logical, physical: -physical });
+    addUsage(directory, "snapshots", { used: -snapshots });
+    addUsage(directory, "promised", { used: -directory.usage.promised });
     const reserved = directory.limit("reservation");
-    if (reserved > 0) addUsage(parent, "children", { used: -reserved, logical: 0 });
+    if (reserved > 0) addUsage(parent, "children", { used: -reserved });
     parent.removeChild(directory);
     for (const object of [directory, head]) {
       pool.objects.delete(object.id);
@@ -261,11 +259,11 @@ export function rollback(pool: Pool, head: Dataset): void {
       destroyLog(pool.store, head.pointer as BlockPointer) ??
       visitObjectSet(pool.store, head.pointer, snapshot.group, (pointer) => pool.store.free(pointer));
     if (failed !== undefined) return failed;
-    const back = { used: snapshot.referenced - head.referenced, logical: snapshot.logical - head.logical };
-    returnDead(head, snapshot, back);
+    returnDead(head, snapshot);
     head.pointer = snapshot.pointer;
     head.referenced = snapshot.referenced;
     head.logical = snapshot.logical;
+    head.physical = snapshot.physical;
     head.deadList = new DeadList();
     head.unique = 0;
     settlePromise(head.directory);
@@ -276,14 +274,16 @@ export function rollback(pool: Pool, head: Dataset): void {
 }
 
 /** What a head had let go since its snapshot is the head's again: the sums of its directory and its snapshot say so. */
-function returnDead(head: Dataset, snapshot: Dataset, back: Space): void {
+function returnDead(head: Dataset, snapshot: Dataset): void {
   const { directory } = head;
   const dead = head.deadList.space(directory.originGroup).used;
-  const written = head.referenced - snapshot.referenced + head.deadList.space().used;
+  const all = head.deadList.space();
+  const written = head.referenced - snapshot.referenced + all.used;
   snapshot.unique -= head.deadList.space(snapshot.previousGroup).used;
-  const logical = back.logical - head.deadList.space().logical;
-  addUsage(directory, "head", { used: dead - written, logical });
-  addUsage(directory, "snapshots", { used: -dead, logical: 0 });
+  const logical = snapshot.logical - head.logical - all.logical;
+  const physical = snapshot.physical - head.physical - all.physical;
+  addUsage(directory, "head", { used: dead - written, logical, physical });
+  addUsage(directory, "snapshots", { used: -dead });
 }
 
 /** Gives a filesystem another name, and perhaps another parent. */
@@ -296,11 +296,11 @@ export function renameFilesystem(
   pool.syncGroup(() => {
     from.removeChild(directory);
     const taken = Math.max(directory.used, directory.limit("reservation"));
-    addUsage(from, "children", { used: -taken, logical: 0 });
+    addUsage(from, "children", { used: -taken });
     directory.name = to.name;
     directory.parent = to.parent;
     to.parent.addChild(directory);
-    addUsage(to.parent, "children", { used: taken, logical: 0 });
+    addUsage(to.parent, "children", { used: taken });
     pool.touch(from.head);
     pool.touch(directory.head);
     return undefined;
@@ -324,7 +324,7 @@ export function setProperty(pool: Pool, directory: Directory, name: string, valu
     const before = Math.max(directory.used, directory.limit("reservation"));
     directory.setProperty(name, value);
     const after = Math.max(directory.used, directory.limit("reservation"));
-    if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before, logical: 0 });
+    if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before });
     settlePromise(directory);
     pool.touch(directory.head);
     return undefined;

@@ -278,7 +278,7 @@ export class Pool {
 
   /** What the meta object set takes counts as a child of the root. */
   countMeta(): void {
-    addUsage(this.root, "children", { used: this.meta.allocated - this.#countedMeta, logical: 0 });
+    addUsage(this.root, "children", { used: this.meta.allocated - this.#countedMeta });
     this.#countedMeta = this.meta.allocated;
   }
 

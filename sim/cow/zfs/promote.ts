@@ -57,16 +57,18 @@ function deadSpace(datasets: readonly Dataset[], from: number): number {
 /** What snapshots of one directory hold, from its first on: the oldest first. */
 function heldBy(shared: readonly Dataset[]): Space {
   const origin = shared.at(-1) as Dataset;
-  const sum = { used: origin.referenced, logical: origin.logical };
+  const sum = { used: origin.referenced, logical: origin.logical, physical: origin.physical };
   for (const snapshot of shared) {
     const dead = snapshot.deadList.space();
     sum.used += dead.used;
     sum.logical += dead.logical;
+    sum.physical += dead.physical;
   }
   const { origin: further } = origin.directory;
   if (further !== undefined) {
     sum.used -= further.referenced;
     sum.logical -= further.logical;
+    sum.physical -= further.physical;
   }
   return sum;
 }
@@ -90,11 +92,11 @@ function moveSums(pool: Pool, { directory, other, origin, shared, own, others }:
   const ownSnapshots = deadSpace(shared, otherFrom) + deadSpace(own, otherFrom);
   const otherSnapshots = deadSpace(others, origin.group);
   const delta = ownSnapshots - directory.usage.snapshots;
-  addUsage(directory, "snapshots", { used: delta, logical: 0 });
-  addUsage(directory, "head", { used: sum.used - delta, logical: sum.logical });
+  addUsage(directory, "snapshots", { used: delta });
+  addUsage(directory, "head", { used: sum.used - delta, logical: sum.logical, physical: sum.physical });
   const otherDelta = otherSnapshots - other.usage.snapshots;
-  addUsage(other, "snapshots", { used: otherDelta, logical: 0 });
-  addUsage(other, "head", { used: -sum.used - otherDelta, logical: -sum.logical });
+  addUsage(other, "snapshots", { used: otherDelta });
+  addUsage(other, "head", { used: -sum.used - otherDelta, logical: -sum.logical, physical: -sum.physical });
   origin.unique = (own[0] as Dataset).deadList.space(origin.previousGroup).used;
   pool.meta.change(origin.id);
 }

@@ -285,3 +285,20 @@ test("statfs tells blocks of 128 KiB, what the dataset refers to and may still h
   // An object for each sector that is left.
   expect([told.filesFree, told.files - told.filesFree]).toEqual([Math.floor(available / 512), of.fs.state.set.objects]);
 });
+
+test("xattr=off refuses and hides attributes of users, not the system's, and gives them back when it ends", () => {
+  const { files, fs, pool } = new Lab();
+  const file = files.make("/f");
+  const value = Uint8Array.of(1, 2);
+  for (const name of ["user.a", "security.b"]) expect(fs.setxattr(file, name, value, 0)).toBeUndefined();
+  zfsSet(pool, "xattr", "off", "tank");
+  expect([fs.getxattr(file, "user.a"), fs.setxattr(file, "user.c", value, 0), fs.removexattr(file, "user.a")]).toEqual([
+    ENOTSUP,
+    ENOTSUP,
+    ENOTSUP,
+  ]);
+  expect([fs.getxattr(file, "security.b"), fs.listxattr(file)]).toEqual([value, ["security.b"]]);
+  expect(fs.setxattr(file, "trusted.d", value, 0)).toBeUndefined();
+  zfsSet(pool, "xattr", "sa", "tank");
+  expect([fs.getxattr(file, "user.a"), fs.listxattr(file)]).toEqual([value, ["security.b", "trusted.d", "user.a"]]);
+});

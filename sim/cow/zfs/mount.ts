@@ -106,6 +106,9 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get dedup(): boolean {
       return property("dedup") !== "off";
     },
+    get userXattrs(): boolean {
+      return property("xattr") !== "off";
+    },
     admit: (bytes) => pool.admit(dataset.directory, bytes),
     syncGroup: () => pool.syncIfDirty(),
     waitSynced: () => (property("sync") === "disabled" ? undefined : pool.syncIfDirty()),

@@ -59,6 +59,8 @@ export interface ZplDataset {
   readonly recordSize: number;
   readonly compression: Compression;
   readonly dedup: boolean;
+  /** Whether there are attributes of users (ZSB_XATTR): not with xattr=off. */
+  readonly userXattrs: boolean;
   /** Asks for room for `bytes` more. @returns EDQUOT, ENOSPC. */
   admit(bytes: number): Errno | undefined;
   /** Has the open transaction group written. */

@@ -1,7 +1,7 @@
 /**
  * Extended attributes (module/os/linux/zfs/zpl_xattr.c). Kept with the object, as xattr=sa keeps them.
  *
- * Interface: names come whole ("user.k").
+ * Interface: names come whole ("user.k"). With xattr=off those of users are refused and not listed, but stay; the system's go on.
  */
 import { E2BIG, EEXIST, ENODATA, ENOTSUP, type Errno } from "../../../core/errno.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../../vfs/filesystem.ts";
@@ -11,17 +11,19 @@ const NAMESPACES = ["user.", "trusted.", "security."];
 /** XATTR_SIZE_MAX: what one value may be, in bytes. */
 const VALUE_MAX = 65_536;
 
-function isKept(name: string): boolean {
+/** Whether the filesystem has attributes of such a name (zpl_xattr_user_get, zpl_xattr_user_list). */
+function isKept(state: ZplState, name: string): boolean {
+  if (name.startsWith("user.") && !state.dataset.userXattrs) return false;
   return NAMESPACES.some((prefix) => name.startsWith(prefix) && name.length > prefix.length);
 }
 
 export function getxattr(state: ZplState, object: number, name: string): Uint8Array | Errno {
-  if (!isKept(name)) return ENOTSUP;
+  if (!isKept(state, name)) return ENOTSUP;
   return state.set.body(object)?.xattrs?.get(name) ?? ENODATA;
 }
 
 export function listxattr(state: ZplState, object: number): string[] {
-  return [...(state.set.body(object)?.xattrs?.keys() ?? [])].sort();
+  return [...(state.set.body(object)?.xattrs?.keys() ?? [])].filter((name) => isKept(state, name)).sort();
 }
 
 /** Sets or, without a value, removes. */
@@ -42,7 +44,7 @@ export function setxattr(
   to: { readonly name: string; readonly value: Uint8Array },
   flags: number,
 ): Errno | undefined {
-  if (!isKept(to.name)) return ENOTSUP;
+  if (!isKept(state, to.name)) return ENOTSUP;
   const known = state.set.body(object)?.xattrs?.has(to.name) === true;
   if (known && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!known && (flags & XATTR_REPLACE) !== 0) return ENODATA;
@@ -54,7 +56,7 @@ export function setxattr(
 }
 
 export function removexattr(state: ZplState, object: number, name: string): Errno | undefined {
-  if (!isKept(name)) return ENOTSUP;
+  if (!isKept(state, name)) return ENOTSUP;
   if (state.set.body(object)?.xattrs?.has(name) !== true) return ENODATA;
   const refused = state.begin();
   if (refused !== undefined) return refused;

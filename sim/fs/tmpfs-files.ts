@@ -132,6 +132,13 @@ export class TmpfsFiles {
     return data < size ? data : ENXIO;
   }
 
+  /** How many pages mincore(2) finds: those that are up to date. */
+  presentPages(file: number): number {
+    const pages = this.pages(file);
+    if (pages === undefined) return 0;
+    return pages.cachedPages - (this.#unwritten.get(pages)?.covered ?? 0);
+  }
+
   /** fallocate gave pages that are not up to date until they are written (shmem_fallocate). */
   #leaveUnwritten(pages: CachedMapping, page: number, end: number): void {
     const known = this.#unwritten.get(pages) ?? new IntervalMap<true>(undefined, () => true);

@@ -236,7 +236,7 @@ export class Tmpfs implements FileSystem {
     return this.#files.seek(file, offset, hole);
   }
   cachedPages(file: FileHandle): number {
-    return this.#files.pages(file)?.cachedPages ?? 0;
+    return this.#files.presentPages(file);
   }
   fsync(_file: FileHandle, _dataOnly: boolean): Errno | undefined {
     return undefined;

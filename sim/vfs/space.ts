@@ -3,6 +3,7 @@
  */
 import type { Time } from "../core/clock.ts";
 import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
+import { PAGE_SIZE } from "./address-space.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { POSITION_MAX, readFile, removePrivileges, writeFile } from "./data.ts";
 import {
@@ -125,8 +126,9 @@ export function copyFileRange(task: Process, fdIn: number, fdOut: number, length
   if (count === 0) return 0;
   const refused = removePrivileges(task, target);
   if (refused !== undefined) return refused;
-  let copied: number | Errno = count;
-  if (fs.clone(source.handle, source.position, target.handle, target.position, count) !== undefined) {
+  const shared = sharedLength(source, target, count);
+  let copied: number | Errno = shared;
+  if (shared === 0 || fs.clone(source.handle, source.position, target.handle, target.position, shared) !== undefined) {
     const content = readFile(source, source.position, count);
     copied = isErrno(content) ? content : writeFile(task, target, target.position, content);
   }
@@ -134,6 +136,17 @@ export function copyFileRange(task: Process, fdIn: number, fdOut: number, length
   source.position += copied;
   target.position += copied;
   return copied;
+}
+
+/**
+ * How much of a range can be shared at most: whole blocks, unless both files end with it (REMAP_FILE_CAN_SHORTEN: generic_remap_checks,
+ * generic_remap_check_len). The rest of a block is copied by the next call.
+ */
+function sharedLength(source: OpenFile, target: OpenFile, count: number): number {
+  const { fs } = source.mount;
+  const endsSource = source.position + count === fs.size(source.inode);
+  const endsTarget = target.position + count >= fs.size(target.inode);
+  return endsSource && endsTarget ? count : count - (count % PAGE_SIZE);
 }
 
 export function clone(task: Process, fdIn: number, fdOut: number): Errno | undefined {

@@ -69,7 +69,7 @@ export function shownOn(world: World, containers: readonly string[]): Shown {
 }
 
 /** What a sound run's containers show, and what its steps promise of that. */
-export interface Looks {
+interface Looks {
   /** What they show before the first step, and after each: the state of step `n` is at `n + 1`. */
   readonly states: readonly Shown[];
   /** What is promised of each, counted as the states are. */

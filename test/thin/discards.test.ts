@@ -55,6 +55,17 @@ function discard(of: ThinVolume, first: number, count: number): unknown {
   return of.discard(bytes(first * BLOCK), bytes(count * BLOCK));
 }
 
+/** A pool whose next command makes it commit by time, and a volume of it with three blocks. */
+function dueToCommit(): { readonly pool: ThinPool; readonly volume: ThinVolume } {
+  const clock = new Clock();
+  const pool = openPool(disks({ data: 64, metadata: 256 }), { clock });
+  sendMessage(pool, "create_thin 0");
+  const volume = openVolume(pool, 0);
+  write(volume, 1, 2, 3);
+  clock.spend(seconds(2));
+  return { pool, volume };
+}
+
 describe("a discard", () => {
   test("reaches each run of data blocks that is mapped in its range as one, and nothing where nothing is mapped", () => {
     write(volume, 10, 11, 12, 20, 21);
@@ -130,12 +141,7 @@ describe("a discard", () => {
   );
 
   test("during which the pool commits by time leaves its blocks counted once more in that commit, which the next one puts right", () => {
-    const clock = new Clock();
-    const timed = openPool(disks({ data: 64, metadata: 256 }), { clock });
-    sendMessage(timed, "create_thin 0");
-    const of = openVolume(timed, 0);
-    write(of, 1, 2, 3);
-    clock.spend(seconds(2));
+    const { pool: timed, volume: of } = dueToCommit();
     expect(discard(of, 1, 2)).toBeUndefined();
     checkPool(timed);
     expect([timed.metadata.freeDataBlocks, timed.lostBlocks]).toEqual([63, 2]);
@@ -145,12 +151,7 @@ describe("a discard", () => {
   });
 
   test("whose blocks cannot be given back after such a commit leaves them in use, and the books say so", () => {
-    const clock = new Clock();
-    const timed = openPool(disks({ data: 64, metadata: 256 }), { clock });
-    sendMessage(timed, "create_thin 0");
-    const of = openVolume(timed, 0);
-    write(of, 1, 2, 3);
-    clock.spend(seconds(2));
+    const { pool: timed, volume: of } = dueToCommit();
     Object.assign(timed.metadata, { decData: () => EIO });
     expect(discard(of, 1, 2)).toBe(EIO);
     checkPool(timed);

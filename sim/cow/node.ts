@@ -25,7 +25,7 @@ const NOTHING: readonly never[] = [];
 
 /** What a new node has, and no node changes. */
 function noRows(hasValues: boolean): Rows {
-  const rows = new Rows(hasValues, 0);
+  const rows = new Rows(hasValues);
   rows.isShared = true;
   return rows;
 }

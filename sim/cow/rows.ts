@@ -4,7 +4,9 @@
  * an older tree still finds there what it held.
  *
  * Words: a *row* is five numbers: its key's object, kind and offset, a number, and the rest: of a leaf the place of the item's value among the values, of other nodes the
- * generation of the node below. Rows lie behind each other in one typed array, so that a search stays in few lines of memory and a gap is made by one move of memory.
+ * generation of the node below. Rows lie behind each other in one array, so that a search stays in few lines of memory.
+ * It is a plain one, of numbers that are no objects: typed arrays lie outside the heap, whose collector is called the more often the more of them come, and goes through
+ * a million files' nodes each time.
  *
  * Interface: a version is a number of changes. Changes are logged from the first `keep` on: before it nobody knows an earlier version. From then on a value stays where it is.
  */
@@ -18,11 +20,6 @@ const OFFSET = 2;
 const NUMBER = 3;
 const REST = 4;
 
-/** New rows have room for so many. */
-const ROOM_MIN = 8;
-/** A new log has room for so many numbers. */
-const LOG_ROOM_MIN = 64;
-const NO_LOG: Float64Array = new Float64Array(0);
 /** A log of fewer numbers than these is no burden, however small the node. */
 const LOG_MIN = 1024;
 /** A log of so many times the numbers that the rows have takes more memory than it saves: a copy of the rows begins another one. */
@@ -35,31 +32,36 @@ const KEY_BACK = 2;
 const REST_BACK = 3;
 const WAYS = 4;
 
+/** An empty array for numbers of any size: one that has had a fraction keeps all of them as doubles. */
+function noNumbers(): number[] {
+  const made = [0.5];
+  made.length = 0;
+  return made;
+}
+
 export class Rows {
-  /** How many rows there are. */
-  count = 0;
   /** How many changes there have been. */
   version = 0;
   /** Whether several nodes go on using these rows: who changes them copies first. */
   isShared = false;
-  #cells: Float64Array;
+  #cells: number[] = noNumbers();
   /** Of a leaf: what the rows' rest tells the places of, in the order in which they came. */
   readonly #values: unknown[] = [];
   readonly #hasValues: boolean;
   #logs = false;
   /** Of each change the numbers that the row had, or how many have come, then the slot and how to undo it. */
-  #log: Float64Array = NO_LOG;
-  /** How many numbers the log has. */
-  #logged = 0;
+  readonly #log: number[] = noNumbers();
 
   /** @param hasValues - whether the rows are a leaf's, whose rest is a place among the values. */
-  constructor(hasValues: boolean, room: number = ROOM_MIN) {
+  constructor(hasValues: boolean) {
     this.#hasValues = hasValues;
-    this.#cells = new Float64Array(room * WIDTH);
   }
 
   // What is there
 
+  get count(): number {
+    return this.#cells.length / WIDTH;
+  }
   object(slot: number): number {
     return this.#cells[slot * WIDTH] as number;
   }
@@ -110,9 +112,8 @@ export class Rows {
   /** The same rows once more, to be changed alone, without values that no row has any more. */
   fork(): Rows {
     const { count } = this;
-    const fork = new Rows(this.#hasValues, count + Math.max(ROOM_MIN, count >> 3));
-    fork.#cells.set(this.#cells.subarray(0, count * WIDTH));
-    fork.count = count;
+    const fork = new Rows(this.#hasValues);
+    fork.#cells = this.#cells.slice();
     if (this.#hasValues)
       for (let slot = 0; slot < count; slot++) fork.#cells[slot * WIDTH + REST] = fork.#values.push(this.value(slot)) - 1;
     return fork;
@@ -125,17 +126,16 @@ export class Rows {
 
   /** Whether it is cheaper to go on with a copy than to log more. */
   get isFull(): boolean {
-    const logged = this.#logged + this.#values.length - (this.#hasValues ? this.count : 0);
+    const logged = this.#log.length + this.#values.length - (this.#hasValues ? this.count : 0);
     return logged > LOG_MIN && logged > LOG_TIMES * WIDTH * this.count;
   }
 
   /** The rows as an earlier version had them, to be changed by nobody else. */
   asOf(version: number): Rows {
     const log = this.#log;
-    const then = new Rows(this.#hasValues, this.count);
-    then.#cells.set(this.#cells.subarray(0, this.count * WIDTH));
-    then.count = this.count;
-    let end = this.#logged;
+    const then = new Rows(this.#hasValues);
+    then.#cells = this.#cells.slice();
+    let end = log.length;
     for (let now = this.version; now > version; now--) {
       assert(end > 0, "every change since a version that was kept is logged");
       const change = log[--end] as number;
@@ -150,7 +150,7 @@ export class Rows {
   }
 
   /** Undoes the change whose numbers end at `end` of a log. @returns where they begin. */
-  #undo(log: Float64Array, end: number, change: { readonly slot: number; readonly way: number }): number {
+  #undo(log: readonly number[], end: number, change: { readonly slot: number; readonly way: number }): number {
     const { slot, way } = change;
     const at = slot * WIDTH;
     if (way === TAKE_OUT) {
@@ -162,48 +162,28 @@ export class Rows {
     const begin = end - length - (way === PUT_IN ? 1 : 0);
     if (way === PUT_IN) this.#open(slot, count);
     const to = way === REST_BACK ? at + NUMBER : at;
-    this.#cells.set(log.subarray(begin, begin + length), to);
-    return begin;
-  }
-
-  /** Where so many more numbers of the log begin. */
-  #logRoom(count: number): number {
-    const begin = this.#logged;
-    this.#logged = begin + count;
-    if (this.#logged > this.#log.length) {
-      const grown = new Float64Array(Math.max(LOG_ROOM_MIN, this.#logged, 2 * this.#log.length));
-      grown.set(this.#log);
-      this.#log = grown;
-    }
+    for (let index = 0; index < length; index++) this.#cells[to + index] = log[begin + index] as number;
     return begin;
   }
 
   /** Notes that rows have come. */
   #noteComing(slot: number, count: number): void {
     this.version += 1;
-    if (!this.#logs) return;
-    const at = this.#logRoom(2);
-    this.#log[at] = count;
-    this.#log[at + 1] = slot * WAYS + TAKE_OUT;
+    if (this.#logs) this.#log.push(count, slot * WAYS + TAKE_OUT);
   }
 
   /** Notes what rows that go have. */
   #noteGoing(slot: number, count: number): void {
     this.version += 1;
     if (!this.#logs) return;
-    const at = this.#logNumbers(slot * WIDTH, count * WIDTH, 2);
-    this.#log[at] = count;
-    this.#log[at + 1] = slot * WAYS + PUT_IN;
+    this.#logNumbers(slot * WIDTH, count * WIDTH);
+    this.#log.push(count, slot * WAYS + PUT_IN);
   }
 
-  /** Logs numbers as they are, with room for `more` behind them. @returns where that begins. */
-  #logNumbers(from: number, count: number, more: number): number {
-    const at = this.#logRoom(count + more);
-    const log = this.#log;
+  /** Logs numbers as they are. */
+  #logNumbers(from: number, count: number): void {
     const cells = this.#cells;
-    if (count > WIDTH) log.set(cells.subarray(from, from + count), at);
-    else for (let index = 0; index < count; index++) log[at + index] = cells[from + index] as number;
-    return at + count;
+    for (let at = from; at < from + count; at++) this.#log.push(cells[at] as number);
   }
 
   // Changes
@@ -211,24 +191,19 @@ export class Rows {
   /** Makes room for rows at a slot. What is there is left over. */
   #open(slot: number, count: number): void {
     const cells = this.#cells;
-    const used = this.count * WIDTH;
+    const used = cells.length;
     const more = count * WIDTH;
-    const at = slot * WIDTH;
-    this.count += count;
-    if (used + more <= cells.length) {
-      cells.copyWithin(at + more, at, used);
-      return;
-    }
-    const grown = new Float64Array(Math.max(used + more, cells.length + (cells.length >> 1)));
-    grown.set(cells.subarray(0, at));
-    grown.set(cells.subarray(at, used), at + more);
-    this.#cells = grown;
+    for (let at = 0; at < more; at++) cells.push(0);
+    for (let from = used - 1; from >= slot * WIDTH; from--) cells[from + more] = cells[from] as number;
   }
 
   /** Moves what is behind rows into their place. */
   #close(slot: number, count: number): void {
-    this.#cells.copyWithin(slot * WIDTH, (slot + count) * WIDTH, this.count * WIDTH);
-    this.count -= count;
+    const cells = this.#cells;
+    const less = count * WIDTH;
+    const end = cells.length - less;
+    for (let at = slot * WIDTH; at < end; at++) cells[at] = cells[at + less] as number;
+    cells.length = end;
   }
 
   #putKey(at: number, key: Key): void {
@@ -241,8 +216,8 @@ export class Rows {
     const at = slot * WIDTH;
     this.version += 1;
     if (this.#logs) {
-      const end = this.#logNumbers(at, NUMBER, 1);
-      this.#log[end] = slot * WAYS + KEY_BACK;
+      this.#logNumbers(at, NUMBER);
+      this.#log.push(slot * WAYS + KEY_BACK);
     }
     this.#putKey(at, key);
   }
@@ -252,8 +227,8 @@ export class Rows {
     const at = slot * WIDTH + NUMBER;
     this.version += 1;
     if (this.#logs) {
-      const end = this.#logNumbers(at, WIDTH - NUMBER, 1);
-      this.#log[end] = slot * WAYS + REST_BACK;
+      this.#logNumbers(at, WIDTH - NUMBER);
+      this.#log.push(slot * WAYS + REST_BACK);
     }
     this.#cells[at] = number;
     this.#cells[at + 1] = rest;
@@ -292,7 +267,8 @@ export class Rows {
     const { at, slot, count } = places;
     target.#noteComing(at, count);
     target.#open(at, count);
-    target.#cells.set(this.#cells.subarray(slot * WIDTH, (slot + count) * WIDTH), at * WIDTH);
+    for (let index = 0; index < count * WIDTH; index++)
+      target.#cells[at * WIDTH + index] = this.#cells[slot * WIDTH + index] as number;
     if (this.#hasValues)
       for (let index = 0; index < count; index++)
         target.#cells[(at + index) * WIDTH + REST] = target.#values.push(this.value(slot + index)) - 1;

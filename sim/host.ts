@@ -124,8 +124,7 @@ export class Host implements HostParts {
    * And /dev/shm, where programs keep files in memory.
    */
   #makeKernelFiles(): void {
-    const { redirects, indexOption } = this.kernel.overlay;
-    const parameters = [...(redirects ? ["redirect_dir"] : []), ...(indexOption ? ["index"] : [])];
+    const parameters = ["redirect_dir", "index"].filter((name) => this.kernel.overlay.options.has(name));
     this.#makeFolder("/sys/module/overlay/parameters");
     for (const name of parameters) this.#makeFile(`/sys/module/overlay/parameters/${name}`, "N\n");
     this.#makeFolder("/proc");

@@ -30,8 +30,6 @@ export interface OverlayProfile {
   readonly xattrWhiteouts: boolean;
   /** redirect_dir and following redirects. */
   readonly redirects: boolean;
-  /** The option "index" is known: Docker looks for the module's parameter of that name. */
-  readonly indexOption: boolean;
   /** Immutable and append-only flags of upper files are an xattr, and copy-up takes flags along; before they were the file's own. */
   readonly flagsInXattr: boolean;
   /** Layers after `::` in lowerdir show no names and have data only. */
@@ -89,7 +87,6 @@ const OVERLAY: Changes<OverlayProfile> = {
   xattrEscape: { from: "6.7" },
   xattrWhiteouts: { from: "6.7" },
   redirects: { from: "4.10" },
-  indexOption: { from: "4.13" },
   flagsInXattr: { from: "5.15" },
   dataOnlyLayers: { from: "6.5" },
   fsContext: { from: "6.5" },

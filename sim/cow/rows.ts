@@ -111,12 +111,7 @@ export class Rows {
 
   /** The same rows once more, to be changed alone, without values that no row has any more. */
   fork(): Rows {
-    const { count } = this;
-    const fork = new Rows(this.#hasValues);
-    fork.#cells = this.#cells.slice();
-    if (this.#hasValues)
-      for (let slot = 0; slot < count; slot++) fork.#cells[slot * WIDTH + REST] = fork.#values.push(this.value(slot)) - 1;
-    return fork;
+    return this.asOf(this.version);
   }
 
   /** The version of now will be asked for later on. */
@@ -138,8 +133,7 @@ export class Rows {
     let end = log.length;
     for (let now = this.version; now > version; now--) {
       assert(end > 0, "every change since a version that was kept is logged");
-      const change = log[--end] as number;
-      end = then.#undo(log, end, { slot: Math.floor(change / WAYS), way: change % WAYS });
+      end = then.#undo(log, end - 1);
     }
     if (this.#hasValues)
       for (let slot = 0; slot < then.count; slot++) {
@@ -149,9 +143,11 @@ export class Rows {
     return then;
   }
 
-  /** Undoes the change whose numbers end at `end` of a log. @returns where they begin. */
-  #undo(log: readonly number[], end: number, change: { readonly slot: number; readonly way: number }): number {
-    const { slot, way } = change;
+  /** Undoes the change that `end` of a log tells of, behind its numbers. @returns where they begin. */
+  #undo(log: readonly number[], end: number): number {
+    const change = log[end] as number;
+    const slot = Math.floor(change / WAYS);
+    const way = change % WAYS;
     const at = slot * WIDTH;
     if (way === TAKE_OUT) {
       this.#close(slot, log[end - 1] as number);

@@ -11,9 +11,9 @@ import { timeFromNanoseconds } from "../../sim/core/clock.ts";
 import type { Content } from "../../sim/core/content.ts";
 import { ENOENT, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
-import { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
+import { O_CREAT, O_EXCL, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { writeAll } from "../calls/write-all.ts";
+import { writePath } from "../calls/write-all.ts";
 
 interface EntryBase {
   /** Absolute, without "." and "..". */
@@ -122,7 +122,7 @@ function make(task: Task, entry: ArchiveEntry): Errno | undefined {
     case "directory":
       return task.mkdir(entry.path, entry.mode);
     case "file":
-      return writeNew(task, entry.path, entry.mode, entry.content);
+      return writePath(task, entry.path, { flags: O_CREAT | O_EXCL, mode: entry.mode }, entry.content);
     case "symlink":
       return task.symlink(entry.target, entry.path);
     case "link":
@@ -136,14 +136,6 @@ function make(task: Task, entry: ArchiveEntry): Errno | undefined {
         deviceNumber(entry.major, entry.minor),
       );
   }
-}
-
-function writeNew(task: Task, path: string, mode: number, content: Content): Errno | undefined {
-  const fd = task.open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
-  if (isErrno(fd)) return fd;
-  const failed = writeAll(task, fd, content);
-  const closed = task.close(fd);
-  return failed ?? closed;
 }
 
 function setAttributes(task: Task, entry: ArchiveEntry): Errno | undefined {

@@ -4,9 +4,9 @@
 import { Content } from "../../sim/core/content.ts";
 import { EEXIST, type Errno, isErrno } from "../../sim/core/errno.ts";
 import type { Random } from "../../sim/core/random.ts";
-import { newAttributes, O_APPEND, O_CREAT, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { newAttributes, O_APPEND, O_CREAT, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
-import { writeAll } from "../calls/write-all.ts";
+import { writePath } from "../calls/write-all.ts";
 import { type Action, action, type PopulateOperation, WALK_ACTS, type WalkOperation } from "./action.ts";
 import { oneOf, type Slots } from "./slots.ts";
 
@@ -75,18 +75,15 @@ function fill(
     if (isErrno(errno)) return errno;
   }
   for (let at = 0; at < files; at++) {
-    const errno = writeFile(task, `${folder}/file-${at}`, O_WRONLY | O_CREAT, Content.pattern(plan.random.uint32(), size));
+    const errno = writePath(
+      task,
+      `${folder}/file-${at}`,
+      { flags: O_CREAT, mode: 0o644 },
+      Content.pattern(plan.random.uint32(), size),
+    );
     if (isErrno(errno)) return errno;
   }
   return count + folders + files;
-}
-
-function writeFile(task: Task, path: string, flags: number, content: Content): Errno | undefined {
-  const fd = task.open(path, flags, 0o644);
-  if (isErrno(fd)) return fd;
-  const failed = writeAll(task, fd, content);
-  const closed = task.close(fd);
-  return failed ?? closed;
 }
 
 function readAll(task: Task, path: string): Errno | undefined {
@@ -125,7 +122,7 @@ function actOn(task: Task, { act, text, mode }: WalkOperation, path: string, typ
   if ((act === "read" || act === "append") && type !== S_IFREG) return 0;
   let errno: Errno | undefined;
   if (act === "read") errno = readAll(task, path);
-  else if (act === "append") errno = writeFile(task, path, O_WRONLY | O_APPEND, Content.text(text));
+  else if (act === "append") errno = writePath(task, path, { flags: O_APPEND, mode: 0o644 }, Content.text(text));
   else if (act === "chmod") errno = task.chmod(path, mode);
   else if (act === "remove") errno = type === S_IFDIR ? task.rmdir(path) : task.unlink(path);
   return errno ?? 1;

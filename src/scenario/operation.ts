@@ -6,14 +6,14 @@ import { Content } from "../../sim/core/content.ts";
 import { EBADF, type Errno, isErrno } from "../../sim/core/errno.ts";
 import type { EventStream } from "../../sim/core/events.ts";
 import type { Random } from "../../sim/core/random.ts";
-import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { formatJson, isRecord, type Json } from "../calls/json.ts";
 import { perform as performCall } from "../calls/perform.ts";
 import type { CallSession } from "../calls/session.ts";
 import { shown } from "../calls/show.ts";
 import type { CallResult, Step } from "../calls/step.ts";
-import { writeAll } from "../calls/write-all.ts";
+import { writePath } from "../calls/write-all.ts";
 import type { MadeCall } from "../shell/call-text.ts";
 import { type Outcome, runScript } from "../shell/run.ts";
 import type { CallStep, Data, Operation } from "./action.ts";
@@ -260,11 +260,7 @@ function writeFile(
   { path, append, mode }: { readonly path: string; readonly append: boolean; readonly mode: number },
   content: Content,
 ): Json | Errno | undefined {
-  const fd = task.open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), mode);
-  if (isErrno(fd)) return fd;
-  const failed = writeAll(task, fd, content);
-  const closed = task.close(fd);
-  return failed ?? closed;
+  return writePath(task, path, { flags: O_CREAT | (append ? O_APPEND : O_TRUNC), mode }, content);
 }
 
 function readFile(task: Task, path: string): Json | Errno {

@@ -8,7 +8,6 @@ import { BLOCKS, HOLDS, MODE, NLINK } from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import { lonePageOf } from "./lone-file.ts";
-import { visitRows } from "./readdir.ts";
 import type { Ext4State } from "./state.ts";
 
 /** What can be reached from the root. */
@@ -38,16 +37,19 @@ function reach(state: Ext4State): Reached {
       isWhole = false;
       continue;
     }
-    checkDirectory(state, directory, state.directory(directory));
+    const data = state.directory(directory);
+    checkDirectory(state, directory, data);
     let below = 0;
-    visitRows(state, state.directory(directory), (row) => {
-      const child = state.dentries.child(row);
-      names.set(child, (names.get(child) ?? 0) + 1);
-      if (state.reach(child) !== undefined) isWhole = false;
-      if ((state.word(child, MODE) & S_IFMT) !== S_IFDIR) return;
-      below += 1;
-      open.push(child);
-    });
+    for (const block of data.blocks) {
+      for (const row of block?.rows ?? []) {
+        const child = state.dentries.child(row);
+        names.set(child, (names.get(child) ?? 0) + 1);
+        if (state.reach(child) !== undefined) isWhole = false;
+        if ((state.word(child, MODE) & S_IFMT) !== S_IFDIR) continue;
+        below += 1;
+        open.push(child);
+      }
+    }
     const links = state.word(directory, NLINK);
     const isKnown = links === 1 || links === below + 2 || (!isWhole && links > below + 2);
     assert(isKnown, `directory ${directory} has ${links} links and ${below} directories below`);

@@ -18,6 +18,7 @@ import type { InUse } from "./in-use.ts";
 import { verifyIndex } from "./index-verify.ts";
 import {
   DEFAULT_OPTIONS,
+  isMountFailure,
   LOWER_LAYERS_MAX,
   type MountFailure,
   type OverlayOptions,
@@ -60,11 +61,6 @@ export interface OverlayLayers {
 export interface OverlayMountOptions extends Partial<OverlayOptions> {
   /** What events and reports call the mount. Default "overlay". */
   readonly label?: string;
-}
-
-/** Whether a mount was refused. */
-export function isMountFailure(value: object): value is MountFailure {
-  return "errno" in value && "message" in value;
 }
 
 /** Mounts an overlay over directories of other filesystems. */

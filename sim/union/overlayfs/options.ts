@@ -52,6 +52,11 @@ export interface MountFailure {
   readonly message: string;
 }
 
+/** Whether a mount was refused. */
+export function isMountFailure(value: unknown): value is MountFailure {
+  return typeof value === "object" && value !== null && "errno" in value && "message" in value;
+}
+
 /** Options with what the paths of the layers lead to. */
 export interface ParsedOptions<Layer> {
   /** Topmost first. */
@@ -117,7 +122,7 @@ function takeLayer<Layer>(layers: DraftLayers<Layer>, { key, value }: Given, fin
   if (value === "") return refuseOption(`Bad value for '${key}'`);
   const written = key === "upperdir" || key === "workdir";
   const layer = find(unescaped(value), written);
-  if (isRefusal(layer)) return layer;
+  if (isMountFailure(layer)) return layer;
   if (written) {
     layers[key === "upperdir" ? "upper" : "work"] = layer;
     return undefined;
@@ -150,17 +155,13 @@ function takeLowers<Layer>(layers: DraftLayers<Layer>, value: string, find: Find
     const doubled = parts[index - 1] === "";
     if (!doubled && dataOnly.length > 0) return refuse("regular lower layers cannot follow data lower layers");
     const layer = find(unescaped(part), false);
-    if (isRefusal(layer)) return layer;
+    if (isMountFailure(layer)) return layer;
     (doubled ? dataOnly : lower).push(layer);
   }
   layers.lower = lower;
   layers.dataOnly = dataOnly;
   layers.isWhole = value !== "";
   return undefined;
-}
-
-function isRefusal<Layer>(found: Layer | MountFailure): found is MountFailure {
-  return typeof found === "object" && found !== null && "errno" in found;
 }
 
 function refuseTooMany(): MountFailure {

@@ -132,11 +132,12 @@ export function addEntry(
   named: Omit<DirEntry, "transid">,
   index: number = nextIndexOf(directory),
 ): number {
-  const entry: DirEntry = { ...named, transid: state.generation };
-  const hash = nameHash(entry.name);
-  const length = utf8Length(entry.name);
-  setHashItem(directory, hash, [...hashItems(directory, hash), entry]);
-  state.entries.put(directory, state.environment.names.intern(entry.name), entry);
+  const { name, target, isSubvolume, type } = named;
+  const entry: DirEntry = { name, target, isSubvolume, type, transid: state.generation };
+  const hash = nameHash(name);
+  const length = utf8Length(name);
+  setHashItem(directory, hash, hashItems(directory, hash).concat(entry));
+  state.entries.put(directory, state.environment.names.intern(name), entry);
   directory.listedLater.set(index, entry);
   state.delayedEntries += 1;
   if (state.delayedEntries >= LISTED_LATER_MAX) listEntries(state, directory);
@@ -197,13 +198,12 @@ export function extrefKey(ino: number, parent: number, name: string): ReturnType
 export function addRef(inode: InodeState, parent: number, ref: InodeRef): void {
   const { tree } = inode.subvolume;
   const at = key(inode.ino, INODE_REF, parent);
-  const refs = [...((tree.get(at) ?? []) as readonly InodeRef[]), ref];
+  const refs = ((tree.get(at) ?? []) as readonly InodeRef[]).concat(ref);
   const size = refs.reduce(refBytes, 0);
   if (size <= ITEM_BYTES_MAX) tree.set(at, size, refs);
   else {
     const extended = extrefKey(inode.ino, parent, ref.name);
-    const others = (tree.get(extended) ?? []) as readonly InodeExtref[];
-    const all = [...others, { ...ref, parent }];
+    const all = ((tree.get(extended) ?? []) as readonly InodeExtref[]).concat({ ...ref, parent });
     tree.set(extended, all.reduce(extrefBytes, 0), all);
   }
 }

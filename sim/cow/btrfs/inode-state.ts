@@ -9,6 +9,9 @@ import { InodeLog } from "./inode-log.ts";
 import type { DirEntry, InodeItem } from "./items.ts";
 import type { Subvolume } from "./subvolume.ts";
 
+/** What no directory has to list. Nobody puts anything here: a million files share it. */
+const NOTHING_LISTED: Map<number, DirEntry> = new Map();
+
 export class InodeState {
   readonly handle: number;
   readonly ino: number;
@@ -43,7 +46,7 @@ export class InodeState {
   /** Of a directory: the index that the next entry gets; 0 while unknown. */
   nextIndex = 0;
   /** Of a directory: entries that are not in its list yet (delayed-inode.c), by index, ascending. */
-  readonly listedLater: Map<number, DirEntry> = new Map();
+  readonly listedLater: Map<number, DirEntry>;
   /** Of a directory: the handle of the one above; 0 while unknown, and of the root of a subvolume while that has a name. */
   parent = 0;
   /** Its access control lists; undefined while nobody has read them. */
@@ -71,6 +74,7 @@ export class InodeState {
     this.otime = item.otime;
     this.generation = item.generation;
     this.diskSize = item.size;
+    this.listedLater = this.isDirectory ? new Map() : NOTHING_LISTED;
   }
 
   get isDirectory(): boolean {

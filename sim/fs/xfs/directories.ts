@@ -100,14 +100,25 @@ export function removeEntry(state: XfsState, directory: number, row: number): vo
 export function dirtyEntry(state: XfsState, directory: number, row: number): void {
   const data = loaded(state, directory);
   if (data.isShort) state.dirtyFork(directory);
-  else state.log.dirty(blockOf(data, (state.positions[row] as number) >>> 9));
+  else {
+    const position = state.positions[row] as number;
+    const start = (position & 511) * 8;
+    const block = blockOf(data, position >>> 9);
+    block.changed(start, start + dataBytesOf(state, row));
+    state.log.dirty(block);
+  }
 }
 
 /** ".." changes. */
 export function dirtyDots(state: XfsState, directory: number): void {
   const data = loaded(state, directory);
   if (data.isShort) state.dirtyFork(directory);
-  else state.log.dirty(blockOf(data, 0));
+  else {
+    const { header, dots } = state.format;
+    const block = blockOf(data, 0);
+    block.changed(header, header + dots);
+    state.log.dirty(block);
+  }
 }
 
 function blockOf(data: DirectoryData, at: number): DirectoryBlock {

@@ -9,7 +9,8 @@
  */
 import { Fork } from "./fork.ts";
 import { BLOCK_SIZE, type Geometry, SECTORS_PER_BLOCK } from "./layout.ts";
-import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { LoggedSize, Metadata } from "./log.ts";
+import { measurePieces, piecesOf } from "./logged-pieces.ts";
 import type { DirectoryEntryRecord, DirectoryIndexRecord, DirectoryRecord, ShortDirectory } from "./records.ts";
 
 /** Where the parts of a directory's address space begin, in blocks (XFS_DIR2_LEAF_OFFSET, XFS_DIR2_FREE_OFFSET). */
@@ -22,6 +23,13 @@ export const INDEX_BYTES = 8;
 /** Count of entries, and of stale ones, at the end of a block form's block. */
 const BLOCK_TAIL_BYTES = 8;
 const LEAF_TAIL_BYTES = 4;
+/** What begins a block of either format: its largest gaps, or the count of its entries, are in it. */
+const BEGINNING_BYTES = 64;
+/** At the beginning of a gap its length, at its end its place. */
+const GAP_HEAD_BYTES = 4;
+const GAP_TAIL_BYTES = 2;
+/** The largest gap of a block, in the list of free space. */
+const BEST_BYTES = 2;
 
 /** The sizes that differ by format. */
 export interface DirectoryFormat {
@@ -77,6 +85,8 @@ export class DirectoryBlock implements Metadata {
   rows: number[] = [];
   /** Pairs of start and end, ascending. */
   gaps: number[];
+  /** Its pieces that are logged. */
+  #logged = 0;
   readonly #inode: number;
   readonly #pack: PackEntries;
 
@@ -90,9 +100,25 @@ export class DirectoryBlock implements Metadata {
     return this.block * SECTORS_PER_BLOCK;
   }
   measure(into: LoggedSize): void {
-    measureBuffer(into, 256);
+    measurePieces(into, this.#logged);
+  }
+  written(): void {
+    this.#logged = 0;
+  }
+  /** The bytes [from, to) change. */
+  changed(from: number, to: number): void {
+    this.#logged |= piecesOf(from, to);
+  }
+  /** The index of a block form, which grows towards the entries, changes. @param entries - how many it has. */
+  indexChanged(entries: number): void {
+    this.changed(BLOCK_SIZE - BLOCK_TAIL_BYTES - INDEX_BYTES * entries, BLOCK_SIZE);
   }
 
+  /** Bytes of the largest gap (bestfree[0]). */
+  get longest(): number {
+    const at = this.#largest(BLOCK_SIZE);
+    return at < 0 ? 0 : (this.gaps[at + 1] as number) - (this.gaps[at] as number);
+  }
   /** The index of the largest gap that ends before `end`, or -1; gaps are cut there. */
   #largest(end: number): number {
     let best = -1;
@@ -114,8 +140,13 @@ export class DirectoryBlock implements Metadata {
   take(length: number, end: number = BLOCK_SIZE): number {
     const at = this.#largest(end);
     const start = this.gaps[at] as number;
+    this.changed(0, BEGINNING_BYTES);
+    this.changed(start, start + length);
     if (this.gaps[at + 1] === start + length) this.gaps.splice(at, 2);
-    else this.gaps[at] = start + length;
+    else {
+      this.gaps[at] = start + length;
+      this.#gapChanged(at);
+    }
     return start;
   }
   /** Gives the room of an entry back. */
@@ -130,6 +161,15 @@ export class DirectoryBlock implements Metadata {
     else if (joinsLeft) gaps[at - 1] = end;
     else if (joinsRight) gaps[at] = start;
     else gaps.splice(at, 0, start, end);
+    this.changed(0, BEGINNING_BYTES);
+    this.#gapChanged(joinsLeft ? at - 2 : at);
+  }
+  /** Both ends of a gap tell of it (xfs_dir2_data_log_unused). */
+  #gapChanged(at: number): void {
+    const start = this.gaps[at] as number;
+    const end = this.gaps[at + 1] as number;
+    this.changed(start, start + GAP_HEAD_BYTES);
+    this.changed(end - GAP_TAIL_BYTES, end);
   }
 
   freeze(): DirectoryRecord {
@@ -145,6 +185,8 @@ export class IndexBlock implements Metadata {
   stamp = 0;
   readonly kind: DirectoryIndexRecord["kind"];
   hashes: number[] = [];
+  /** Its pieces that are logged. */
+  #logged: number = piecesOf(0, BEGINNING_BYTES);
   readonly #inode: number;
 
   constructor(kind: DirectoryIndexRecord["kind"], inode: number, place: { readonly block: number; readonly logical: number }) {
@@ -157,7 +199,25 @@ export class IndexBlock implements Metadata {
     return this.block * SECTORS_PER_BLOCK;
   }
   measure(into: LoggedSize): void {
-    measureBuffer(into, 256);
+    measurePieces(into, this.#logged);
+  }
+  written(): void {
+    this.#logged = 0;
+  }
+  /** The entries [from, to) change, and what the block's beginning says of them. @param header - bytes before the entries. */
+  changed(header: number, from: number, to: number): void {
+    this.#logged |= piecesOf(0, BEGINNING_BYTES);
+    const end = Math.min(header + to * INDEX_BYTES, BLOCK_SIZE);
+    if (to > from) this.#logged |= piecesOf(header + from * INDEX_BYTES, end);
+  }
+  /** Of the only leaf: what its end tells of the largest gap of a block, `fromEnd` blocks before the last one. */
+  bestInLeafChanged(fromEnd: number): void {
+    const end = BLOCK_SIZE - LEAF_TAIL_BYTES - fromEnd * BEST_BYTES;
+    this.#logged |= piecesOf(end - BEST_BYTES, end);
+  }
+  /** Of a list of free space: what it tells of the largest gap of a block. */
+  bestChanged(header: number, at: number): void {
+    this.#logged |= piecesOf(header + at * BEST_BYTES, header + (at + 1) * BEST_BYTES);
   }
   freeze(): DirectoryIndexRecord {
     return { kind: this.kind, length: BLOCK_SIZE, inode: this.#inode, hashes: this.hashes.slice() };

@@ -25,6 +25,8 @@ import { allocateMetadata, freeMetadata } from "./space.ts";
 import type { XfsState } from "./state.ts";
 
 const ENCODER = new TextEncoder();
+/** "." and ".." have entries in the index, too. */
+const DOTS = 2;
 
 /** Gives a directory a block at a logical place. */
 function mapBlock(state: XfsState, directory: number, logical: number): number {
@@ -94,6 +96,8 @@ export function toBlockForm(state: XfsState, directory: number): void {
   const [block] = data.blocks;
   assert(block !== undefined, `directory ${directory} has no first block`);
   for (const row of rows) putInto(state, block, row, { at: 0, end: BLOCK_SIZE });
+  block.changed(state.format.header, state.format.header + state.format.dots);
+  block.indexChanged(rows.length + DOTS);
 }
 
 /** Whether the directory is one block that holds its own index. */
@@ -110,6 +114,7 @@ export function placeInBlocks(state: XfsState, directory: number, row: number): 
     const end = blockFormEnd(state.dentries.count(directory));
     if (block?.fits(length, end) === true && lastEnd(block) <= end) {
       putInto(state, block, row, { at: 0, end });
+      block.indexChanged(state.dentries.count(directory) + DOTS);
       return;
     }
     toLeafForm(state, directory, data, row);
@@ -118,7 +123,18 @@ export function placeInBlocks(state: XfsState, directory: number, row: number): 
   while (at < data.blocks.length && data.blocks[at]?.fits(length) !== true) at += 1;
   if (at === data.blocks.length) at = addBlock(state, directory);
   putInto(state, data.blocks[at] as DirectoryBlock, row, { at, end: BLOCK_SIZE });
+  tellLongest(state, data, at);
   addHash(state, directory, data, hashOf(state, row));
+}
+
+/** The largest gap of a block is another now: the index, or the list of free space, says so. */
+function tellLongest(state: XfsState, data: DirectoryData, at: number): void {
+  const { format } = state;
+  const block = data.isNode ? data.free[Math.floor(at / blocksPerFree(format))] : data.leaves[0];
+  if (block === undefined) return;
+  if (data.isNode) block.bestChanged(format.indexHeader, at % blocksPerFree(format));
+  else block.bestInLeafChanged(data.blocks.length - 1 - at);
+  state.log.dirty(block);
 }
 
 /** Where the last entry of a block ends. */
@@ -150,6 +166,7 @@ function toLeafForm(state: XfsState, directory: number, data: DirectoryData, but
     if (row !== but) leaf.hashes.push(hashOf(state, row));
   leaf.hashes.sort((one, other) => one - other);
   data.leaves = [leaf];
+  leaf.changed(state.format.indexHeader, 0, leaf.hashes.length + DOTS);
   if (data.blocks[0] !== undefined) state.log.dirty(data.blocks[0]);
 }
 
@@ -168,10 +185,13 @@ function placeOf(hashes: readonly number[], hash: number): number {
 function addHash(state: XfsState, directory: number, data: DirectoryData, hash: number): void {
   const at = data.leafOf(hash);
   const leaf = data.leaves[at] as IndexBlock;
-  leaf.hashes.splice(placeOf(leaf.hashes, hash), 0, hash);
-  state.log.dirty(leaf);
+  const index = placeOf(leaf.hashes, hash);
+  leaf.hashes.splice(index, 0, hash);
   // "." and ".." have entries in the index too.
-  const used = leaf.hashes.length + (at === 0 ? 2 : 0);
+  const before = at === 0 ? DOTS : 0;
+  const used = leaf.hashes.length + before;
+  leaf.changed(state.format.indexHeader, before + index, used);
+  state.log.dirty(leaf);
   if (!data.isNode) {
     if (used <= loneLeafEntriesMax(state.format, data.blocks.length)) return;
     settleFree(state, directory, data);
@@ -184,6 +204,7 @@ function splitLeaf(state: XfsState, directory: number, data: DirectoryData, at: 
   const leaf = data.leaves[at] as IndexBlock;
   const made = newIndexBlock(state, directory, "xfs.directoryLeaf");
   made.hashes = leaf.hashes.splice(leaf.hashes.length >>> 1);
+  made.changed(state.format.indexHeader, 0, made.hashes.length);
   data.leaves.splice(at + 1, 0, made);
   settleNodes(state, directory, data);
 }
@@ -203,6 +224,7 @@ function settleNodes(state: XfsState, directory: number, data: DirectoryData): v
     const from = below === 1 ? 0 : (at - 1) * most;
     const leaves = data.leaves.slice(Math.max(0, from), Math.max(0, from) + most);
     node.hashes = leaves.map(({ hashes }) => hashes.at(-1) ?? 0);
+    node.changed(state.format.indexHeader, 0, node.hashes.length);
     state.log.dirty(node);
   }
 }
@@ -221,6 +243,7 @@ export function takeFromBlocks(state: XfsState, directory: number, row: number, 
   const at = position >>> 9;
   const block = data.blocks[at];
   assert(block !== undefined, `directory block ${at} is not there`);
+  const { longest } = block;
   block.give((position & 511) * 8, length);
   const place = state.places[row] as number;
   const last = block.rows.pop() as number;
@@ -229,7 +252,11 @@ export function takeFromBlocks(state: XfsState, directory: number, row: number, 
     state.places[last] = place;
   }
   state.log.dirty(block);
-  if (isBlockForm(data)) return;
+  if (isBlockForm(data)) {
+    block.indexChanged(0);
+    return;
+  }
+  if (block.longest !== longest) tellLongest(state, data, at);
   const hash = hashOf(state, row);
   const leafAt = data.leafOf(hash);
   // Equal hashes may have been cut apart: the leaf before may hold this one.
@@ -238,6 +265,7 @@ export function takeFromBlocks(state: XfsState, directory: number, row: number, 
     const index = placeOf(leaf.hashes, hash);
     if (leaf.hashes[index] !== hash) continue;
     leaf.hashes.splice(index, 1);
+    leaf.changed(state.format.indexHeader, index, index + 1);
     state.log.dirty(leaf);
     if (data.isNode) joinLeaf(state, directory, data, n);
     break;
@@ -276,6 +304,7 @@ function joinLeaf(state: XfsState, directory: number, data: DirectoryData, at: n
     const isKept = leaf.logical < neighbour.logical;
     const kept = isKept ? leaf : neighbour;
     kept.hashes = hashes;
+    kept.changed(state.format.indexHeader, 0, hashes.length);
     state.log.dirty(kept);
     dropLeaf(state, directory, data, isKept ? other : at);
     return;
@@ -303,6 +332,7 @@ export function shrinkForm(state: XfsState, directory: number): void {
     if (lastEnd(block) > blockFormEnd(state.dentries.count(directory))) return;
     dropIndexBlock(state, directory, data.leaves[0] as IndexBlock);
     data.leaves = [];
+    block.indexChanged(state.dentries.count(directory) + DOTS);
     state.log.dirty(block);
   }
   if (data.leaves.length === 0) toShortForm(state, directory, data, block);

@@ -5,6 +5,7 @@
  * running checkpoint. `data` is what hangs on an inode beyond its columns: extents and cached pages of a file, entries of a directory, a link's target.
  */
 import { type Time, time } from "../../core/clock.ts";
+import { utf8Length } from "../../core/names.ts";
 import { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import { CHUNK_INODES, CLUSTER_INODES, type Geometry, SECTORS_PER_BLOCK, SYMLINK_BYTES_MAX } from "./layout.ts";
@@ -50,6 +51,7 @@ const NEVER: Time = time(0, 0);
 /** Logged of an inode: its item's format, and its core without forks (struct xfs_log_dinode). */
 const ITEM_BYTES = 56;
 const CORE_BYTES = 176;
+const EXTENT_BYTES = 16;
 
 /** A symbolic link's target, in a block of its own when the inode does not hold it. */
 export class SymlinkData implements Metadata {
@@ -81,7 +83,7 @@ class Cluster implements Metadata {
   stamp = 0;
   /** Which inodes changed since the last checkpoint, a bit each. */
   changed = 0;
-  /** Those whose data fork changed, too. */
+  /** Those whose data fork changed since the buffer was written in place (ili_fields). */
   forks = 0;
   readonly #chunk: InodeChunk;
   readonly #index: number;
@@ -105,6 +107,12 @@ class Cluster implements Metadata {
       into.bytes += ITEM_BYTES + CORE_BYTES + fork;
     }
     this.changed = 0;
+  }
+  /** The items of inodes that changed are logged, though their chunk is gone (XFS_ISTALE). */
+  measureFreed(into: LoggedSize): void {
+    this.measure(into);
+  }
+  written(): void {
     this.forks = 0;
   }
 
@@ -134,11 +142,17 @@ class Cluster implements Metadata {
   }
 }
 
-/** Bytes of a fork that a change logs: 16 an extent, and no more than an inode holds. */
+/** Bytes of a fork that a change logs: what it holds itself, else 16 an extent, and no more than an inode holds. */
 function forkBytesOf(data: InodeData): number {
-  if (data === undefined || data instanceof SymlinkData) return 0;
-  if (data instanceof DirectoryData && data.isShort) return Math.ceil(data.shortBytes / 4) * 4;
-  return Math.min(data.fork.list.count, 21) * 16;
+  if (data === undefined) return 0;
+  if (data instanceof SymlinkData) return data.block === 0 ? inWords(utf8Length(data.target)) : EXTENT_BYTES;
+  if (data instanceof DirectoryData && data.isShort) return inWords(data.shortBytes);
+  return Math.min(data.fork.list.count, 21) * EXTENT_BYTES;
+}
+
+/** A region's length is a multiple of 4. */
+function inWords(length: number): number {
+  return Math.ceil(length / 4) * 4;
 }
 
 /** What an inode has beyond its columns; `last` is what it had in the record before. */
@@ -201,8 +215,10 @@ export class InodeChunk {
   /** @param fork - whether its data fork changed. */
   dirty(index: number, log: Log, fork: boolean): void {
     const cluster = this.#clusters[index >>> 5] as Cluster;
-    cluster.changed |= 1 << (index & 31);
-    if (fork) cluster.forks |= 1 << (index & 31);
+    const bit = 1 << (index & 31);
+    if ((cluster.changed & bit) === 0) log.logsInode(2, ITEM_BYTES + CORE_BYTES);
+    cluster.changed |= bit;
+    if (fork) cluster.forks |= bit;
     log.dirty(cluster);
   }
 

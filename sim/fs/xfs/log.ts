@@ -33,8 +33,12 @@ export interface Metadata {
   /** The checkpoint it last joined; -1: freed. */
   stamp: number;
   freeze(): MetadataRecord;
-  /** Adds what changed since the last checkpoint. */
+  /** Adds what a checkpoint logs of it: what changed since the last one, of blocks all that changed since they were written in place. */
   measure(into: LoggedSize): void;
+  /** It was written in place as it is. */
+  written?(): void;
+  /** Adds what a checkpoint logs of it although it was freed in that checkpoint. */
+  measureFreed?(into: LoggedSize): void;
 }
 
 /** xlog_op_header. */
@@ -42,6 +46,8 @@ const OP_BYTES = 12;
 /** Start record, transaction header (16 bytes), commit record. */
 const FRAME_OPS = 3;
 const FRAME_BYTES: number = FRAME_OPS * OP_BYTES + 16;
+/** What the CIL counts for a buffer, about: its format and a few pieces. */
+const BUFFER_LOGGED_BYTES = 512;
 /** Operations of a checkpoint that logs a superblock and nothing else: by this number the log knows a dummy (XLOG_COVER_OPS). */
 const COVER_OPS = 5;
 /** An in-core log buffer: 32 KiB, or the log's stripe unit where that is more. A sector of it for each 32 KiB is the header. */
@@ -65,6 +71,7 @@ export function measureBuffer(into: LoggedSize, changedBytes: number): void {
 }
 
 interface Waiting {
+  readonly metadata: Metadata;
   readonly record: MetadataRecord;
   readonly checkpoint: number;
 }
@@ -92,6 +99,10 @@ export class Log {
   readonly #dataBytes: number;
   #running: Metadata[] = [];
   #cancelled = new Set<number>();
+  /** Of inodes, in bytes, what the running checkpoint will log. */
+  #inodeBytes = 0;
+  /** Of what was freed. */
+  #freed: LoggedSize = { regions: 0, bytes: 0 };
   #waiting = new Map<number, Waiting>();
   /** Where each checkpoint began that the AIL may still need, by number. */
   readonly #begun = new Map<number, LogPlace>();
@@ -119,7 +130,13 @@ export class Log {
   }
   /** Whether the running checkpoint is as large as the CIL lets one grow (XLOG_CIL_SPACE_LIMIT): an eighth of the log, at most 32 MiB. */
   get isFull(): boolean {
-    return this.#running.length * 512 >= Math.min((this.#sectors * SECTOR_SIZE) / 8, 2 ** 25);
+    const logged = this.#running.length * BUFFER_LOGGED_BYTES + this.#inodeBytes;
+    return logged >= Math.min((this.#sectors * SECTOR_SIZE) / 8, 2 ** 25);
+  }
+
+  /** An inode joins the running checkpoint with so many regions and bytes. */
+  logsInode(regions: number, loggedBytes: number): void {
+    this.#inodeBytes += loggedBytes + regions * OP_BYTES;
   }
 
   /** The buffer will be part of the next checkpoint. */
@@ -131,6 +148,7 @@ export class Log {
   }
 
   forget(metadata: Metadata): void {
+    if (metadata.stamp === this.checkpoint) metadata.measureFreed?.(this.#freed);
     metadata.stamp = -1;
     this.#cancelled.add(metadata.sector);
   }
@@ -182,21 +200,23 @@ export class Log {
 
   #force(): Errno | undefined {
     const buffers = this.#running.filter((metadata) => metadata.stamp === this.checkpoint);
-    const size: LoggedSize = { regions: 0, bytes: 0 };
+    const size = this.#freed;
     for (const metadata of buffers) metadata.measure(size);
     for (let n = 0; n < this.#cancelled.size; n++) measureBuffer(size, 0);
-    const logged = buffers.map((metadata) => ({ sector: metadata.sector, record: metadata.freeze() }));
+    const logged = buffers.map((metadata) => ({ metadata, sector: metadata.sector, record: metadata.freeze() }));
     const total = FRAME_BYTES + size.bytes + size.regions * OP_BYTES;
     let failed = this.#makeRoom(total);
     failed ??= this.#writeCheckpoint(logged, [...this.#cancelled], total);
     if (failed !== undefined) return failed;
     for (const sector of this.#cancelled) this.#waiting.delete(sector);
-    for (const { sector, record } of logged) {
+    for (const { metadata, sector, record } of logged) {
       this.#waiting.delete(sector);
-      this.#waiting.set(sector, { record, checkpoint: this.checkpoint });
+      this.#waiting.set(sector, { metadata, record, checkpoint: this.checkpoint });
     }
     this.#running = [];
     this.#cancelled = new Set();
+    this.#inodeBytes = 0;
+    this.#freed = { regions: 0, bytes: 0 };
     this.checkpoint += 1;
     this.counters.commits += 1;
     if (size.regions + FRAME_OPS !== COVER_OPS || this.#covering !== "idle") this.#covering = "need";
@@ -243,12 +263,14 @@ export class Log {
     if (this.error !== undefined) return this.error;
     const due = [...this.#waiting.keys()].sort((one, other) => one - other);
     for (const sector of due) {
-      const failed = writeRecord(this.#device, sector, (this.#waiting.get(sector) as Waiting).record);
+      const { metadata, record } = this.#waiting.get(sector) as Waiting;
+      const failed = writeRecord(this.#device, sector, record);
       if (failed !== undefined) {
         this.error = failed;
         return failed;
       }
       this.#waiting.delete(sector);
+      if (metadata.stamp !== this.checkpoint) metadata.written?.();
     }
     this.counters.checkpointBlocks += due.length;
     return undefined;

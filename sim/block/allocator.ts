@@ -101,6 +101,11 @@ export class BlockBitmap {
     return found < 0 ? this.size : found;
   }
 
+  /** Where the run of used blocks begins that holds a used block. O(run / 32). */
+  usedStart(block: number): number {
+    return this.#runStart(block, -1);
+  }
+
   /** Takes the free block with the lowest number. @returns undefined when all are used. */
   allocateFirst(): number | undefined {
     const block = this.#next(0, 0, this.#free);
@@ -164,7 +169,7 @@ export class BlockBitmap {
     this.#freeCount += count;
     // A bound that no run of so many free blocks can pass needs no look at the run.
     if (this.#longestRun >= this.#freeCount) return;
-    const run = this.nextUsed(start) - this.#runStart(start);
+    const run = this.nextUsed(start) - this.#runStart(start, 0);
     if (run > this.#longestRun) this.#longestRun = run;
   }
 
@@ -254,15 +259,15 @@ export class BlockBitmap {
     return -1;
   }
 
-  /** Where the run of free blocks that holds `block` begins. O(run / 32). */
-  #runStart(block: number): number {
+  /** Where the run that holds `block` begins, of bits that are 1 in the bits xor `blank`. O(run / 32). */
+  #runStart(block: number, blank: number): number {
     let word = block >>> 5;
-    let used = ~(this.#bits[word] as number) & maskOf(0, (block & 31) + 1);
-    while (used === 0 && word > 0) {
+    let others = ~((this.#bits[word] as number) ^ blank) & maskOf(0, (block & 31) + 1);
+    while (others === 0 && word > 0) {
       word -= 1;
-      used = ~(this.#bits[word] as number);
+      others = ~((this.#bits[word] as number) ^ blank);
     }
-    return used === 0 ? 0 : word * 32 + 32 - Math.clz32(used);
+    return others === 0 ? 0 : word * 32 + 32 - Math.clz32(others);
   }
 
   #fill(start: number, end: number, free: boolean): void {

@@ -19,6 +19,8 @@ export interface FreeBlocks {
   nextFree(from: number): number | undefined;
   /** The first used block from `from` on; `size` when there is none. */
   nextUsed(from: number): number;
+  /** Where the run of used blocks begins that holds a used block. */
+  usedStart(block: number): number;
   /** Where `wanted` contiguous blocks are free: the first run long enough from `goal` on, then from the beginning; -1: nowhere. */
   findRun(wanted: number, goal: number): number;
   take(start: number, count: number): void;
@@ -95,6 +97,11 @@ export class FreeRuns implements FreeBlocks {
     const at = this.#placeOf(from);
     const start = this.#bounds[at];
     return start !== undefined && start <= from ? (this.#bounds[at + 1] as number) : from;
+  }
+
+  usedStart(block: number): number {
+    const at = this.#placeOf(block);
+    return at === 0 ? 0 : (this.#bounds[at - 1] as number);
   }
 
   findRun(wanted: number, goal: number): number {

@@ -107,6 +107,18 @@ export class PromisedBlocks {
     return set !== undefined && !set.isFree(block - number * SET_BLOCKS);
   }
 
+  /** Where the range begins that holds a promised block. */
+  startOf(block: number): number {
+    if (this.#sets === undefined) return this.#start;
+    let number = Math.floor(block / SET_BLOCKS);
+    let start = this.#sets.get(number)?.usedStart(block - number * SET_BLOCKS) ?? 0;
+    while (start === 0 && number > 0 && this.has(number * SET_BLOCKS - 1)) {
+      number -= 1;
+      start = this.#sets.get(number)?.usedStart(SET_BLOCKS - 1) ?? 0;
+    }
+    return number * SET_BLOCKS + start;
+  }
+
   /** The first block from `at` on that is not promised. */
   nextGap(at: number): number {
     if (this.#sets === undefined) return this.has(at) ? this.#end : at;

@@ -7,6 +7,7 @@
  * aligned runs of 32.
  */
 import { KIB, MIB } from "../../core/units.ts";
+import type { PromisedBlocks } from "../promised-blocks.ts";
 import { CowFork, type FileData } from "./file-data.ts";
 import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, worstTreeBlocks } from "./layout.ts";
@@ -21,16 +22,26 @@ const ADVANCE_BLOCKS_MIN: number = KIB(64) / BLOCK_SIZE;
 /** XFS_DEFAULT_COWEXTSZ_HINT. */
 const COW_BLOCKS = 32;
 
-/** The blocks that the trees for promised ranges may need at worst, taken again after a change. */
-function settleIndirect(state: XfsState, data: FileData): void {
+/** Logical blocks [start, end). */
+type Range = readonly [start: number, end: number];
+
+/** Blocks that the trees for the promised ranges that touch [start, end) may need at worst. */
+function worstAround({ geometry }: XfsState, promised: PromisedBlocks | undefined, [start, end]: Range): number {
+  if (promised === undefined) return 0;
+  const isHeldBefore = start > 0 && promised.has(start - 1);
   let worst = 0;
-  const add = (start: number, end: number): void => {
-    worst += worstTreeBlocks(state.geometry, end - start);
-  };
-  data.delayed?.visit(add);
-  data.cow?.delayed.visit(add);
-  state.delayedBlocks += worst - data.indirect;
-  data.indirect = worst;
+  for (let at = isHeldBefore ? promised.startOf(start - 1) : promised.nextCovered(start); at !== undefined && at <= end; ) {
+    const to = promised.nextGap(at);
+    worst += worstTreeBlocks(geometry, to - at);
+    at = promised.nextCovered(to);
+  }
+  return worst;
+}
+
+/** The trees for promised ranges may need so many blocks more. */
+function chargeTrees(state: XfsState, data: FileData, blocks: number): void {
+  state.delayedBlocks += blocks;
+  data.indirect += blocks;
 }
 
 function charge(state: XfsState, ino: number, blocks: number): void {
@@ -42,29 +53,29 @@ function charge(state: XfsState, ino: number, blocks: number): void {
 function promise(state: XfsState, ino: number, data: FileData, start: number, end: number): boolean {
   const count = end - start;
   if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
+  const before = worstAround(state, data.delayed, [start, end]);
   data.delay(start, end);
   charge(state, ino, count);
-  settleIndirect(state, data);
+  chargeTrees(state, data, worstAround(state, data.delayed, [start, end]) - before);
   return true;
 }
 
 /** Ends the promises of [start, end). */
 export function dropPromises(state: XfsState, ino: number, data: FileData, start: number, end: number): void {
+  const before = worstAround(state, data.delayed, [start, end]);
   const ended = data.undelay(start, end);
   if (ended === 0) return;
   charge(state, ino, -ended);
-  settleIndirect(state, data);
+  chargeTrees(state, data, worstAround(state, data.delayed, [start, end]) - before);
 }
 
-/** Logical blocks [start, end). */
-type Range = readonly [start: number, end: number];
-
 /** Ends the promises of a file's copy-on-write fork in a range. */
-export function dropCowPromises(state: XfsState, ino: number, data: FileData, cow: CowFork, [start, end]: Range): void {
-  const before = cow.delayed.covered;
-  cow.delayed.delete(start, end);
-  charge(state, ino, cow.delayed.covered - before);
-  settleIndirect(state, data);
+export function dropCowPromises(state: XfsState, ino: number, data: FileData, cow: CowFork, range: Range): void {
+  const { covered } = cow.delayed;
+  const before = worstAround(state, cow.delayed, range);
+  cow.delayed.delete(...range);
+  charge(state, ino, cow.delayed.covered - covered);
+  chargeTrees(state, data, worstAround(state, cow.delayed, range) - before);
 }
 
 /** Where the copy-on-write fork's range ends that holds a block; the block itself when none does. */
@@ -93,9 +104,10 @@ function promiseCow(state: XfsState, ino: number, data: FileData, start: number,
     const to = Math.min(last, next, cow.delayed.nextCovered(at) ?? last);
     const count = to - at;
     if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
+    const before = worstAround(state, cow.delayed, [at, to]);
     cow.delayed.set(at, to);
     charge(state, ino, count);
-    settleIndirect(state, data);
+    chargeTrees(state, data, worstAround(state, cow.delayed, [at, to]) - before);
     at = to;
   }
   return true;
@@ -104,13 +116,7 @@ function promiseCow(state: XfsState, ino: number, data: FileData, start: number,
 /** How long the run of blocks is that ends before `block`: promised ones, or extents that continue each other on the disk. */
 function lengthBefore(data: FileData, block: number): number {
   const { delayed } = data;
-  if (delayed?.has(block - 1) === true) {
-    let length = 0;
-    delayed.visit((start, end) => {
-      if (start < block && end >= block) length = block - start;
-    });
-    return length;
-  }
+  if (delayed?.has(block - 1) === true) return block - delayed.startOf(block - 1);
   const { list } = data.fork;
   let index = list.find(block - 1);
   if (index >= list.count || list.logical(index) >= block) return 0;

@@ -100,13 +100,8 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
 
 /** The promised range that holds a block; the block alone when none does. */
 function promisedAround(promised: PromisedBlocks | undefined, block: number): { start: number; end: number } {
-  const found = { start: block, end: block + 1 };
-  promised?.visit((start, end) => {
-    if (start > block || end <= block) return;
-    found.start = start;
-    found.end = end;
-  });
-  return found;
+  if (promised?.has(block) !== true) return { start: block, end: block + 1 };
+  return { start: promised.startOf(block), end: promised.nextGap(block) };
 }
 
 /** Gives places to the blocks of [first, end) that have none, with all that was promised together with them. */

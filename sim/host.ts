@@ -106,10 +106,14 @@ export class Host implements HostParts {
   #anonymousDevices = 0;
 
   constructor(options: HostOptions = {}) {
-    this.clock = new Clock(options.epochSeconds === undefined ? {} : { epochSeconds: options.epochSeconds });
+    this.kernel = options.kernel ?? k6_18;
+    const { epochSeconds } = options;
+    this.clock = new Clock({
+      multigrain: this.kernel.vfs.multigrainTimes,
+      ...(epochSeconds === undefined ? {} : { epochSeconds }),
+    });
     this.events = new EventStream(() => this.clock.now);
     this.random = new Random(options.seed ?? 1);
-    this.kernel = options.kernel ?? k6_18;
     const memory = options.memory ?? GIB(1);
     this.cache = new PageCache(this.clock, this.events, { memoryPages: Math.max(1, Math.floor(memory / PAGE_SIZE)) });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });

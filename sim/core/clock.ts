@@ -4,6 +4,10 @@
  * Interface: `now` is in nanoseconds since the host was made. `time()` is what an inode's timestamps get: the epoch plus `now`,
  * cut to the clock's granularity (a kernel stamps inodes with the time of its last timer tick: kernel/time/timekeeping.c,
  * ktime_get_coarse_real_ts64), so that two calls within one tick get the very same object.
+ *
+ * Multigrain timestamps (Linux 6.13): a change after somebody has been told an inode's times gets a finer one where the tick would not
+ * tell it apart (`changeTime`). No stamp of the tick is earlier than a fine one that was given before, of whatever inode
+ * (ktime_get_coarse_real_ts64_mg), so that the order of changes can be told from their times.
  */
 import { assert } from "./assert.ts";
 import { type Nanoseconds, nanoseconds } from "./units.ts";
@@ -27,6 +31,11 @@ export function compareTimes(one: Time, other: Time): number {
   return one.seconds - other.seconds || one.nanoseconds - other.nanoseconds;
 }
 
+/** The time that a change sets. @param now - what it stamps the inode with */
+export function timeSet(to: Time | "now", now: Time): Time {
+  return to === "now" ? now : to;
+}
+
 /** A time as nanoseconds since 1970: beyond 2^53, therefore a bigint. */
 export function timeToNanoseconds(at: Time): bigint {
   return BigInt(at.seconds) * BigInt(NANOS_A_SECOND) + BigInt(at.nanoseconds);
@@ -47,23 +56,30 @@ interface Timer {
 export interface ClockOptions {
   /** The wall-clock second at which virtual time begins. Default 1,600,000,000 (13 September 2020). */
   readonly epochSeconds?: number;
-  /** How fine inode timestamps are. Default 4 ms: a kernel with CONFIG_HZ=250. */
+  /** How fine inode timestamps are. Default 4 ms: CONFIG_HZ=250, with which Debian and, until 24.04, Ubuntu built their kernels, and 6.18 was recorded. */
   readonly granularity?: Nanoseconds;
+  /** Whether the kernel has multigrain timestamps. Default false. */
+  readonly multigrain?: boolean;
 }
 
 export class Clock {
   readonly #epochSeconds: number;
   readonly #granularity: number;
+  readonly #multigrain: boolean;
   readonly #timers: Timer[] = [];
   #now = 0;
   #nextTimer = Number.POSITIVE_INFINITY;
   /** What `time` tells until `#timeEnds`. */
   #time: Time = { seconds: 0, nanoseconds: 0 };
   #timeEnds = 0;
+  /** The last fine time, and the last that a change got, which no later stamp is before (mg_floor): as `now` tells time; -1: none. */
+  #fine = -1;
+  #floor = -1;
 
   constructor(options: ClockOptions = {}) {
     this.#epochSeconds = options.epochSeconds ?? 1_600_000_000;
     this.#granularity = options.granularity ?? 4_000_000;
+    this.#multigrain = options.multigrain ?? false;
   }
 
   /** Nanoseconds since the host was made. */
@@ -76,9 +92,42 @@ export class Clock {
     if (this.#now >= this.#timeEnds) {
       const since = Math.floor(this.#now / this.#granularity) * this.#granularity;
       this.#timeEnds = since + this.#granularity;
-      this.#time = { seconds: this.#epochSeconds + Math.floor(since / NANOS_A_SECOND), nanoseconds: since % NANOS_A_SECOND };
+      this.#time = this.#at(Math.max(since, this.#floor));
     }
     return this.#time;
+  }
+
+  /** What a program reads from CLOCK_REALTIME. */
+  realTime(): Time {
+    return this.#at(this.#now);
+  }
+
+  /**
+   * What a change stamps an inode with whose times somebody was told since its last one, `last` (inode_set_ctime_current): the tick, or the
+   * time to the nanosecond where the tick is not later.
+   */
+  changeTime(last: Time): Time {
+    const tick = this.time();
+    if (!this.#multigrain || compareTimes(tick, last) > 0) return tick;
+    this.#floor = this.#fineNow();
+    this.#time = this.#at(this.#floor);
+    return this.#time;
+  }
+
+  /** What a read stamps such an inode with: fine where the tick is its ctime, and nobody else's floor (current_time). */
+  accessTime(ctime: Time): Time {
+    const tick = this.time();
+    return this.#multigrain && compareTimes(tick, ctime) === 0 ? this.#at(this.#fineNow()) : tick;
+  }
+
+  /** The time to the nanosecond. Calls take no virtual time, but no two of a machine see the same, nor any the very tick. */
+  #fineNow(): number {
+    this.#fine = Math.max(this.#now, this.#fine) + 1;
+    return this.#fine;
+  }
+
+  #at(since: number): Time {
+    return { seconds: this.#epochSeconds + Math.floor(since / NANOS_A_SECOND), nanoseconds: since % NANOS_A_SECOND };
   }
 
   /** Lets `span` pass without running timers: what a device's latency costs within a call. */

@@ -60,9 +60,16 @@ export interface Ext4Profile {
   readonly continuesLog: boolean;
 }
 
+/** How the VFS behaves. */
+interface VfsProfile {
+  /** ext4, xfs, btrfs and tmpfs tell two changes within one tick apart where somebody asked between them (FS_MGTIME). */
+  readonly multigrainTimes: boolean;
+}
+
 export interface KernelProfile {
   /** As uname -r begins, such as "6.18". */
   readonly version: string;
+  readonly vfs: VfsProfile;
   readonly overlay: OverlayProfile;
   readonly btrfs: BtrfsProfile;
   readonly ext4: Ext4Profile;
@@ -118,6 +125,8 @@ const BTRFS: Changes<BtrfsProfile> = {
   commitsSubvolumes: { until: "6.5" },
 };
 
+const VFS: Changes<VfsProfile> = { multigrainTimes: { from: "6.13" } };
+
 const EXT4: Changes<Ext4Profile> = { continuesLog: { from: "6.4" } };
 
 /** The last release of each major version from 4 on: of 6, the last that was recorded. */
@@ -153,6 +162,7 @@ export function kernelProfile(version: string): KernelProfile | undefined {
   const options = Object.keys(OVERLAY_OPTIONS).filter((option) => isSince(kernel, OVERLAY_OPTIONS[option] as string));
   return {
     version,
+    vfs: flagsOf<VfsProfile>(VFS, kernel),
     overlay: { ...flagsOf<OverlayProfile>(OVERLAY, kernel), options: new Set(options) },
     btrfs: flagsOf<BtrfsProfile>(BTRFS, kernel),
     ext4: flagsOf<Ext4Profile>(EXT4, kernel),

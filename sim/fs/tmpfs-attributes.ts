@@ -1,12 +1,12 @@
 /**
  * What stat(2) shows of a tmpfs inode, and its atime by the rules of relatime.
  */
-import type { Time } from "../core/clock.ts";
+import { type Clock, type Time, timeSet } from "../core/clock.ts";
 import type { InodeNumber } from "../core/units.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { type AttributeChange, type Attributes, S_IFBLK, S_IFCHR, S_IFMT } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
-import { needsAtime } from "../vfs/relatime.ts";
+import { atimeOfRead } from "../vfs/relatime.ts";
 import { SHORT_TARGET, type TmpfsInodes } from "./tmpfs-inodes.ts";
 
 /** Fills in what the inode's row says: all but the device and the size, which a directory has from its entries. */
@@ -29,24 +29,33 @@ export function readAttributes(inodes: TmpfsInodes, inode: number, into: Attribu
   into.ctime = inodes.ctime[inode] as Time;
 }
 
+/** What a change stamps an inode with now. */
+export function stampOf(inodes: TmpfsInodes, inode: number, clock: Clock): Time {
+  if (inodes.asked[inode] === 0) return clock.time();
+  inodes.asked[inode] = 0;
+  return clock.changeTime(inodes.ctime[inode] as Time);
+}
+
 /** What setattr changes beside the size. @param cuts - whether the size or what lies behind it was changed. */
-export function changeAttributes(inodes: TmpfsInodes, inode: number, change: AttributeChange, now: Time, cuts: boolean): void {
+export function changeAttributes(inodes: TmpfsInodes, inode: number, change: AttributeChange, clock: Clock, cuts: boolean): void {
   const { mode, uid, gid, size, atime, mtime } = change;
+  // A truncate to the size that an empty file has changes nothing.
+  const stamps = size === undefined || cuts || mtime !== undefined || mode !== undefined;
+  const now = stamps ? stampOf(inodes, inode, clock) : clock.time();
+  if (stamps) inodes.ctime[inode] = now;
   if (cuts) inodes.mtime[inode] = now;
   if (mode !== undefined) inodes.mode[inode] = ((inodes.mode[inode] as number) & S_IFMT) | mode;
   if (uid !== undefined) inodes.uid[inode] = uid;
   if (gid !== undefined) inodes.gid[inode] = gid;
-  if (atime !== undefined) inodes.atime[inode] = atime;
-  if (mtime !== undefined) inodes.mtime[inode] = mtime;
-  // A truncate to the size that an empty file has changes nothing.
-  if (size === undefined || cuts || mtime !== undefined || mode !== undefined) inodes.ctime[inode] = now;
+  if (atime !== undefined) inodes.atime[inode] = timeSet(atime, now);
+  if (mtime !== undefined) inodes.mtime[inode] = timeSet(mtime, now);
 }
 
-/** A read at `now`: keeps the time when relatime asks for it. */
-export function updateAtime(inodes: TmpfsInodes, inode: number, now: Time): void {
+/** A read: keeps its time when relatime asks for it. */
+export function updateAtime(inodes: TmpfsInodes, inode: number, clock: Clock, above: boolean): void {
   const atime = inodes.atime[inode] as Time;
-  if (atime === now) return;
-  if (needsAtime({ atime, mtime: inodes.mtime[inode] as Time, ctime: inodes.ctime[inode] as Time }, now)) {
-    inodes.atime[inode] = now;
-  }
+  const mtime = inodes.mtime[inode] as Time;
+  const ctime = inodes.ctime[inode] as Time;
+  const now = atimeOfRead(clock, { atime, mtime, ctime }, inodes.asked[inode] !== 0, above);
+  if (now !== undefined) inodes.atime[inode] = now;
 }

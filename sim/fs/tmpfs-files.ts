@@ -3,13 +3,14 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { Content } from "../core/content.ts";
-import { ENOSPC, ENOTSUP, ENXIO, type Errno } from "../core/errno.ts";
+import { ENOSPC, ENOTSUP, ENXIO, type Errno, isErrno } from "../core/errno.ts";
 import { IntervalMap } from "../core/intervals.ts";
 import type { NameTable } from "../core/names.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type FileHandle, type Inode } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import type { PageCache } from "../vfs/page-cache.ts";
+import { stampOf } from "./tmpfs-attributes.ts";
 import type { TmpfsInodes } from "./tmpfs-inodes.ts";
 import { bytesThatFit, dataFrom, fillGaps, holeFrom, type UnwrittenPages } from "./tmpfs-pages.ts";
 import type { TmpfsSpace } from "./tmpfs-space.ts";
@@ -70,6 +71,13 @@ export class TmpfsFiles {
   }
 
   write(file: FileHandle, offset: number, content: Content): number | Errno {
+    const stored = this.store(file, offset, content);
+    if (!isErrno(stored)) this.#changed(file);
+    return stored;
+  }
+
+  /** Writes without setting times. */
+  store(file: FileHandle, offset: number, content: Content): number | Errno {
     const pages = this.#pagesForWriting(file);
     let given = content;
     if (this.#space.freeBlocks * PAGE_SIZE < content.length + 2 * PAGE_SIZE) {
@@ -83,7 +91,6 @@ export class TmpfsFiles {
     this.#space.usedBlocks += pages.cachedPages - before;
     if (this.#anyUnwritten) this.#settle(pages, Math.floor(offset / PAGE_SIZE), Math.ceil((offset + given.length) / PAGE_SIZE));
     if (offset + given.length > (size[file] as number)) size[file] = offset + given.length;
-    this.#changed(file);
     return given.length;
   }
 
@@ -154,7 +161,7 @@ export class TmpfsFiles {
 
   /** A file's content changed. */
   #changed(file: number): void {
-    const now = this.#clock.time();
+    const now = stampOf(this.#inodes, file, this.#clock);
     this.#inodes.mtime[file] = now;
     this.#inodes.ctime[file] = now;
   }

@@ -15,7 +15,7 @@ export const SHORT_TARGET = 127;
 
 const FIRST_ROWS = 64;
 
-function grown<T extends Uint16Array | Uint32Array | Float64Array>(column: T, larger: T): T {
+function grown<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(column: T, larger: T): T {
   larger.set(column);
   return larger;
 }
@@ -33,6 +33,8 @@ export class TmpfsInodes {
   holders: Uint32Array = new Uint32Array(FIRST_ROWS);
   /** Of a directory: the one above. Of a device node: its number. */
   extra: Uint32Array = new Uint32Array(FIRST_ROWS);
+  /** 1 where somebody was told the times since the inode's last change (I_CTIME_QUERIED). */
+  asked: Uint8Array = new Uint8Array(FIRST_ROWS);
   readonly atime: Time[] = [];
   readonly mtime: Time[] = [];
   readonly ctime: Time[] = [];
@@ -82,6 +84,7 @@ export class TmpfsInodes {
     this.size[row] = 0;
     this.holders[row] = 0;
     this.extra[row] = 0;
+    this.asked[row] = 0;
     this.number[row] = this.#nextNumber++;
     this.#used += 1;
     return row;
@@ -109,5 +112,6 @@ export class TmpfsInodes {
     this.number = grown(this.number, new Uint32Array(length));
     this.holders = grown(this.holders, new Uint32Array(length));
     this.extra = grown(this.extra, new Uint32Array(length));
+    this.asked = grown(this.asked, new Uint8Array(length));
   }
 }

@@ -30,8 +30,7 @@ export function link(state: TmpfsState, source: Inode, directory: Inode, name: N
   if (inodes.nlink[source] !== 0 && !state.space.takeInode()) return ENOSPC;
   state.entries.insert(directory, name, source);
   inodes.nlink[source] = (inodes.nlink[source] as number) + 1;
-  state.changed(directory);
-  inodes.ctime[source] = state.clock.time();
+  state.changedWith(directory, source);
   return undefined;
 }
 
@@ -39,8 +38,7 @@ export function unlink(state: TmpfsState, directory: Inode, name: Name): Errno |
   const row = state.entries.find(directory, name);
   const victim = state.entries.child(row);
   state.entries.remove(row);
-  state.changed(directory);
-  loseName(state, victim);
+  loseName(state, directory, victim);
   return undefined;
 }
 
@@ -49,20 +47,23 @@ export function rmdir(state: TmpfsState, directory: Inode, name: Name): Errno | 
   const victim = state.entries.child(row);
   if (state.entries.count(victim) > 0) return ENOTEMPTY;
   state.entries.remove(row);
-  state.changed(directory);
-  loseName(state, victim);
+  loseName(state, directory, victim);
   countBelow(state, directory, -1);
   return undefined;
 }
 
-/** Takes a name from an inode; an empty directory loses its own "." with it. */
-function loseName(state: TmpfsState, victim: number): void {
+/** Takes a name in a directory from an inode; an empty directory loses its own "." with it. @returns whether the inode is still there. */
+function loseName(state: TmpfsState, directory: number, victim: number): boolean {
   const { inodes } = state;
   const left = state.isDirectory(victim) ? 0 : (inodes.nlink[victim] as number) - 1;
   inodes.nlink[victim] = left;
-  inodes.ctime[victim] = state.clock.time();
+  state.changedWith(directory, victim);
   if (left > 0) state.space.giveInode();
-  else if (inodes.holders[victim] === 0) state.free(victim);
+  else if (inodes.holders[victim] === 0) {
+    state.free(victim);
+    return false;
+  }
+  return true;
 }
 
 /** What is renamed, and where to. */
@@ -89,10 +90,12 @@ export function rename(
   if (target !== 0 && entries.count(target) > 0) return ENOTEMPTY;
   const whiteout = (flags & RENAME_WHITEOUT) !== 0 ? state.make(left, directory) : undefined;
   if (isErrno(whiteout)) return whiteout;
+  if (whiteout !== undefined) state.changed(directory);
+  const stamped = [moved];
   if (target !== 0) {
     if (state.isDirectory(target)) countBelow(state, toDirectory, -1);
     entries.remove(targetRow);
-    loseName(state, target);
+    if (loseName(state, toDirectory, target)) stamped.push(target);
   }
   entries.move(row, toDirectory, toName);
   if (whiteout !== undefined) {
@@ -100,14 +103,12 @@ export function rename(
     inodes.nlink[whiteout] = 1;
   }
   reparent(state, moved, directory, toDirectory);
-  state.changed(directory);
-  state.changed(toDirectory);
-  inodes.ctime[moved] = state.clock.time();
+  stampRenamed(state, directory, toDirectory, stamped);
   return undefined;
 }
 
 function exchange(state: TmpfsState, row: number, otherRow: number): undefined {
-  const { entries, inodes } = state;
+  const { entries } = state;
   const one = entries.child(row);
   const other = entries.child(otherRow);
   const directory = entries.directory(row);
@@ -116,11 +117,15 @@ function exchange(state: TmpfsState, row: number, otherRow: number): undefined {
   entries.replace(otherRow, one);
   reparent(state, one, directory, otherDirectory);
   reparent(state, other, otherDirectory, directory);
-  const now = state.clock.time();
-  for (const inode of [one, other]) inodes.ctime[inode] = now;
-  state.changed(directory);
-  state.changed(otherDirectory);
+  stampRenamed(state, directory, otherDirectory, [one, other]);
   return undefined;
+}
+
+/** simple_rename_timestamp. */
+function stampRenamed(state: TmpfsState, directory: number, toDirectory: number, moved: readonly number[]): void {
+  state.changed(directory);
+  if (toDirectory !== directory) state.changed(toDirectory);
+  for (const inode of moved) state.stamp(inode);
 }
 
 /** A directory that moves takes its ".." along. */

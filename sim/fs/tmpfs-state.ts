@@ -1,13 +1,14 @@
 /**
  * What the operations of a tmpfs share, and how its inodes come and go (mm/shmem.c, shmem_get_inode, shmem_evict_inode).
  */
-import type { Clock } from "../core/clock.ts";
+import type { Clock, Time } from "../core/clock.ts";
 import { ENOSPC, type Errno } from "../core/errno.ts";
 import { utf8Length } from "../core/names.ts";
 import { DentryTable } from "../vfs/dentry-table.ts";
 import { type Inode, type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../vfs/filesystem.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import { TmpfsAcls } from "./tmpfs-acl.ts";
+import { stampOf } from "./tmpfs-attributes.ts";
 import { TmpfsFlags } from "./tmpfs-flags.ts";
 import { SHORT_TARGET, TmpfsInodes } from "./tmpfs-inodes.ts";
 import type { TmpfsSpace } from "./tmpfs-space.ts";
@@ -33,11 +34,25 @@ export class TmpfsState {
     return ((this.inodes.mode[inode] as number) & S_IFMT) === S_IFDIR;
   }
 
+  /** Stamps ctime, which every change does. @returns it. */
+  stamp(inode: number): Time {
+    const now = stampOf(this.inodes, inode, this.clock);
+    this.inodes.ctime[inode] = now;
+    return now;
+  }
+
   /** A directory's entries changed. */
   changed(directory: number): void {
-    const now = this.clock.time();
-    this.inodes.mtime[directory] = now;
-    this.inodes.ctime[directory] = now;
+    this.inodes.mtime[directory] = this.stamp(directory);
+  }
+
+  /** An inode has got or lost a name in a directory, which is stamped with what the inode is (shmem_link, shmem_unlink). */
+  changedWith(directory: number, inode: number): void {
+    const { mtime, ctime, asked } = this.inodes;
+    const now = this.stamp(inode);
+    mtime[directory] = now;
+    ctime[directory] = now;
+    asked[directory] = 0;
   }
 
   /** A new inode without a name. @param directory - whose flags it inherits. @returns ENOSPC */

@@ -157,8 +157,9 @@ export class Tmpfs implements FileSystem {
       : (this.#inodes.size[inode] as number);
   }
 
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
+  getattr(inode: Inode, into: Attributes, tells = false): Errno | undefined {
     readAttributes(this.#inodes, inode, into);
+    if (tells) this.#inodes.asked[inode] = 1;
     into.size = this.size(inode);
     into.device = this.device;
     return undefined;
@@ -170,12 +171,12 @@ export class Tmpfs implements FileSystem {
     if (cuts) this.#files.setSize(inode, size);
     // Where there are pages they are asked to go from the new end on, and that counts as a change, though none goes (shmem_truncate_range).
     const moves = cuts || (size !== undefined && (this.#files.pages(inode)?.cachedPages ?? 0) > 0);
-    changeAttributes(this.#inodes, inode, change, this.#state.clock.time(), moves);
+    changeAttributes(this.#inodes, inode, change, this.#state.clock, moves);
     return mode === undefined ? undefined : chmodAcl(this, inode, mode);
   }
 
-  touchAtime(inode: Inode): void {
-    if ((this.#state.flags.get(inode) & NO_ATIME) === 0) updateAtime(this.#inodes, inode, this.#state.clock.time());
+  touchAtime(inode: Inode, above = false): void {
+    if ((this.#state.flags.get(inode) & NO_ATIME) === 0) updateAtime(this.#inodes, inode, this.#state.clock, above);
   }
 
   // Extended attributes, flags of chattr(1)
@@ -209,7 +210,7 @@ export class Tmpfs implements FileSystem {
 
   /** The end of a call that changed an inode, unless it failed. */
   #touched(inode: Inode, failed: Errno | undefined): Errno | undefined {
-    if (failed === undefined) this.#inodes.ctime[inode] = this.#state.clock.time();
+    if (failed === undefined) this.#state.stamp(inode);
     return failed;
   }
 
@@ -228,6 +229,10 @@ export class Tmpfs implements FileSystem {
   }
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     return this.#files.write(file, offset, content);
+  }
+  /** Pages that were read through a writable mapping are mapped to be written at once (vma_wants_writenotify). */
+  writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
+    return this.#files.store(file, offset, content);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return this.#files.fallocate(file, mode, { offset, length });

@@ -33,13 +33,13 @@ import type { Process } from "./process.ts";
 
 export function stat(task: Process, path: string, follow: boolean, into: Attributes = newAttributes()): Attributes | Errno {
   const { walk } = task;
-  return walk.to(path, follow) ?? walk.mount.fs.getattr(walk.inode, into) ?? into;
+  return walk.to(path, follow) ?? walk.mount.fs.getattr(walk.inode, into, true) ?? into;
 }
 
 export function fstat(task: Process, fd: number, into: Attributes = newAttributes()): Attributes | Errno {
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
-  return file.mount.fs.getattr(file.inode, into) ?? into;
+  return file.mount.fs.getattr(file.inode, into, true) ?? into;
 }
 
 export function statfs(task: Process, path: string): StatFs | Errno {
@@ -170,9 +170,8 @@ function changeTimes(task: Process, { mount, inode }: Position, atime: TimeChang
     const refused = inodePermission(who, fs, inode, MAY_WRITE);
     if (refused !== undefined) return refused;
   }
-  const now = task.vfs.clock.time();
   const change: { -readonly [Key in keyof AttributeChange]: AttributeChange[Key] } = {};
-  if (atime !== "OMIT") change.atime = atime === "NOW" ? now : atime;
-  if (mtime !== "OMIT") change.mtime = mtime === "NOW" ? now : mtime;
+  if (atime !== "OMIT") change.atime = atime === "NOW" ? "now" : atime;
+  if (mtime !== "OMIT") change.mtime = mtime === "NOW" ? "now" : mtime;
   return fs.setattr(inode, change);
 }

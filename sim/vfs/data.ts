@@ -161,7 +161,7 @@ export function writeFile(task: Process, file: OpenFile, offset: number, content
   const { fs } = file.mount;
   const barred = (file.flags & O_DIRECT) === 0 ? undefined : misaligned(file, offset, given.length);
   if (barred !== undefined) {
-    return (barred.stampsRefused ? fs.setattr(file.inode, { mtime: task.vfs.clock.time() }) : undefined) ?? EINVAL;
+    return (barred.stampsRefused ? fs.setattr(file.inode, { mtime: "now" }) : undefined) ?? EINVAL;
   }
   const written = fs.write(file.handle, offset, given);
   if ((file.flags & O_DSYNC) === 0 || isErrno(written) || written === 0) return written;
@@ -237,6 +237,7 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   const first = fs.readMapped === undefined ? fs.read(file.handle, 0, 1) : fs.readMapped(file.handle, 0, 1);
   if (isErrno(first)) return first;
   if (!shared || first.length === 0) return undefined;
-  const written = writeFile(task, file, 0, first);
+  // A store takes no set-id bit or capability away, and is not of the file's flags.
+  const written = fs.writeMapped === undefined ? fs.write(file.handle, 0, first) : fs.writeMapped(file.handle, 0, first);
   return isErrno(written) ? written : undefined;
 }

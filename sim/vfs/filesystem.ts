@@ -12,7 +12,7 @@
  * - The VFS has checked before it calls: that directories are directories, names are ≤ NAME_MAX, permissions, sticky bits,
  *   read-only mounts, EXDEV between mounts, and computed owner and mode of new inodes. A FileSystem checks what only it can know.
  * - A call that returns an Errno has changed nothing, unless its comment says so.
- * - Timestamps: a FileSystem stamps ctime and mtime as the kernel's would, with its clock's `time()`; `atime` by `touchAtime`.
+ * - Timestamps: a FileSystem stamps ctime and mtime with its clock's `time()`; with FS_MGTIME by `changeTime` if `getattr` told them since.
  * - Nothing here is asynchronous; nothing throws but for bugs.
  */
 import type { Time } from "../core/clock.ts";
@@ -119,8 +119,8 @@ export interface AttributeChange {
   readonly gid?: number;
   /** A new size of a regular file: cuts, or grows by a hole. */
   readonly size?: number;
-  readonly atime?: Time;
-  readonly mtime?: Time;
+  readonly atime?: Time | "now";
+  readonly mtime?: Time | "now";
 }
 
 /** A new inode, its owner and mode computed by the VFS (inode_init_owner). */
@@ -257,10 +257,11 @@ export interface FileSystem {
   uid(inode: Inode): number;
   gid(inode: Inode): number;
   size(inode: Inode): number;
-  getattr(inode: Inode, into: Attributes): Errno | undefined;
+  /** @param tells - whether for somebody who asks for ctime and mtime (fill_mg_cmtime), as stat(2) does. Default: for the kernel's own use. */
+  getattr(inode: Inode, into: Attributes, tells?: boolean): Errno | undefined;
   setattr(inode: Inode, change: AttributeChange): Errno | undefined;
-  /** Sets atime to now by the relatime rule (kernel: touch_atime), unless the mount says otherwise. */
-  touchAtime(inode: Inode): void;
+  /** Sets atime by the relatime rule (kernel: touch_atime). @param above - whether for an inode of overlayfs, with no fine times (ovl_update_time) */
+  touchAtime(inode: Inode, above?: boolean): void;
 
   // Extended attributes; names come whole, such as "user.k"
   /** @returns ENODATA when there is none, ENOTSUP for a namespace that it does not keep. */
@@ -302,6 +303,8 @@ export interface FileSystem {
   readonly stampsEmptyReads?: boolean;
   /** What a mapping (mmap) reads, where that is not what `read` does: zfs, whose read passes the page cache by. Absent: `read`. */
   readMapped?(file: FileHandle, offset: number, length: number): Content | Errno;
+  /** What a store into a shared mapping does that was read through, where that is not what `write` does: tmpfs. */
+  writeMapped?(file: FileHandle, offset: number, content: Content): number | Errno;
   /** @returns how many bytes were written: fewer than given when space runs out in between. */
   write(file: FileHandle, offset: number, content: Content): number | Errno;
   /** What direct I/O asks of a file's ranges; undefined or absent: nothing. */
@@ -352,10 +355,7 @@ export interface FileSystem {
   statfs(inode?: Inode): StatFs;
   /** Writes everything that is dirty, and makes it durable (syncfs). */
   sync(): Errno | undefined;
-  /**
-   * mount -o remount with options of the type's own; absent where none can be changed.
-   * @param directory - where relative paths in them begin.
-   */
+  /** mount -o remount with options of the type's own; absent where none can be changed. @param directory - where relative paths begin. */
   remount?(data: string, directory: string): { readonly errno: Errno; readonly message: string } | undefined;
   /** Ends the mount: writes everything, lets go of what it stands on. */
   unmount(): Errno | undefined;

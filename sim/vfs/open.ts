@@ -159,8 +159,7 @@ function openExisting(task: Process, flags: number): number | Errno {
 function sizeZero(task: Process, { mount, inode }: Position): AttributeChange {
   const before = mount.fs.mode(inode);
   const after = modeAfterWrite(task.credentials, mount.fs, inode);
-  const mtime = task.vfs.clock.time();
-  return before === after ? { size: 0, mtime } : { size: 0, mtime, mode: after & 0o7777 };
+  return before === after ? { size: 0, mtime: "now" } : { size: 0, mtime: "now", mode: after & 0o7777 };
 }
 
 function mayOpen(task: Process, { mount, inode }: Position, type: number, flags: number): Errno | undefined {

@@ -1,7 +1,6 @@
 /**
  * Calls on a file's size and space: truncate, fallocate, copy_file_range, FICLONE (fs/open.c, fs/read_write.c, fs/remap_range.c; Linux 6.18).
  */
-import type { Time } from "../core/clock.ts";
 import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENOTSUP, EPERM, type Errno, ESPIPE, EXDEV, isErrno } from "../core/errno.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 import { dropFileCapabilities } from "./attributes.ts";
@@ -36,7 +35,7 @@ export function truncate(task: Process, path: string, length: number): Errno | u
   const refused = inodePermission(task.credentials, mount.fs, inode, MAY_WRITE) ?? wantWrite(mount);
   if (refused !== undefined) return refused;
   if (appendOnly(mount.fs, inode)) return EPERM;
-  return setSize(task, walk, length, undefined);
+  return setSize(task, walk, length, false);
 }
 
 export function ftruncate(task: Process, fd: number, length: number): Errno | undefined {
@@ -45,18 +44,19 @@ export function ftruncate(task: Process, fd: number, length: number): Errno | un
   if (isErrno(file)) return file;
   if (file.type !== S_IFREG || !file.writable) return EINVAL;
   if (appendOnly(file.mount.fs, file.inode)) return EPERM;
-  return setSize(task, file, length, task.vfs.clock.time());
+  return setSize(task, file, length, true);
 }
 
 /**
- * do_truncate: set-id bits go with the size, in one change. An open file's mtime is set even when the size stays, which truncate(2) does not.
+ * do_truncate: set-id bits go with the size, in one change.
+ * @param stamps - whether mtime is set even when the size stays: of an open file, which truncate(2) does not
  */
-function setSize(task: Process, place: Position, size: number, mtime: Time | undefined): Errno | undefined {
+function setSize(task: Process, place: Position, size: number, stamps: boolean): Errno | undefined {
   const { fs } = place.mount;
   const mode = modeAfterWrite(task.credentials, fs, place.inode);
-  const change: { size: number; mode?: number; mtime?: Time } = { size };
+  const change: { size: number; mode?: number; mtime?: "now" } = { size };
   if (mode !== fs.mode(place.inode)) change.mode = mode & 0o7777;
-  if (mtime !== undefined) change.mtime = mtime;
+  if (stamps) change.mtime = "now";
   return fs.setattr(place.inode, change) ?? dropFileCapabilities(task, place);
 }
 

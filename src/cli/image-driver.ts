@@ -141,7 +141,7 @@ export function history(path: string, options: DriverImageOptions): Promise<stri
 function nowOf({ daemon, images }: OnDriver): number {
   const created = images.map(({ config }) => Date.parse(String(config.record["created"] ?? "")) / 1000);
   const newest = Math.max(...created.filter((time) => !Number.isNaN(time)), 0);
-  return Math.max(daemon.host.clock.time().seconds, newest + 1);
+  return Math.max(daemon.host.clock.realTime().seconds, newest + 1);
 }
 
 /** `image df`: `docker system df -v`. The JSON tells also what deleting an image would free. */
@@ -167,7 +167,7 @@ export function ps(path: string, options: PsOptions): Promise<string> {
     for (const container of containers) for (const write of writes) append(daemon, container, write);
     const used = must(containerUsage(daemon, containers));
     const ofImages = imageUsage(daemon);
-    if (options.json !== true) return psText(used, ofImages, daemon.host.clock.time().seconds);
+    if (options.json !== true) return psText(used, ofImages, daemon.host.clock.realTime().seconds);
     const listed = used.map(({ container, ...sizes }) => ({
       id: container.id,
       name: container.name,

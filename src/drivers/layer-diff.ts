@@ -32,7 +32,7 @@ export function applyDiffTo(
 /** NaiveDiffDriver.Diff: compares the trees, and tars what differs. */
 export function naiveDiff(host: Host, driver: Trees, ids: { id: string; parent: string }): Content | DriverError {
   const { task, clock } = host;
-  const start = clock.time().seconds;
+  const start = clock.realTime().seconds;
   const after = driver.get(ids.id);
   if (isDriverError(after)) return after;
   if (ids.parent === "") {
@@ -42,11 +42,11 @@ export function naiveDiff(host: Host, driver: Trees, ids: { id: string; parent: 
   }
   const before = driver.get(ids.parent);
   const changes = isDriverError(before) ? before : treeChanges(task, before, after);
-  const tar = isDriverError(changes) ? changes : exportChanges(task, after, changes, clock.time());
+  const tar = isDriverError(changes) ? changes : exportChanges(task, after, changes, clock.realTime());
   if (!isDriverError(before)) driver.put(ids.parent);
   driver.put(ids.id);
   // Times in a tar have whole seconds: without the wait, a change within this second could not be told from what was there.
-  if (clock.time().seconds === start) clock.advance(nanoseconds(1_000_000_000 - clock.time().nanoseconds));
+  if (clock.realTime().seconds === start) clock.advance(nanoseconds(1_000_000_000 - clock.realTime().nanoseconds));
   return tar;
 }
 

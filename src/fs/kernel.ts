@@ -66,7 +66,7 @@ export class Kernel {
       if (this.#callTime > 0) clock.advance(nanoseconds(this.#callTime));
       return;
     }
-    const at = clock.time();
+    const at = clock.realTime();
     const behind = this.#now() * 1e6 - (at.seconds * 1e9 + at.nanoseconds);
     if (behind > 0) clock.advance(nanoseconds(Math.round(behind)));
   }
@@ -81,7 +81,7 @@ export class Kernel {
 
   /** The current time of the simulated host. */
   time(): Time {
-    return this.task.vfs.clock.time();
+    return this.task.vfs.clock.realTime();
   }
 }
 

@@ -52,7 +52,7 @@ export function startDaemon(options: DaemonOptions): Daemon | DriverError {
 
 /** The host's time as Docker writes it: RFC 3339 with nanoseconds, in UTC. */
 export function hostTime(host: Host): string {
-  const at = timeToNanoseconds(host.clock.time());
+  const at = timeToNanoseconds(host.clock.realTime());
   const whole = new Date(Number(at / 1_000_000n)).toISOString().slice(0, 19);
   const fraction = String(at % 1_000_000_000n)
     .padStart(9, "0")

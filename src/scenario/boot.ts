@@ -137,7 +137,7 @@ export function makeMachine(order: MachineOrder): Machine | Missing | WorldFailu
 export function restartMachine(machine: Machine, disk: Disk | undefined, choice: CutChoice): Machine | WorldFailure {
   const { host: before, backing, disk: name } = machine;
   if (disk === undefined) return new WorldFailure(`nothing is left of /var/lib/docker: ${backing} is in memory`);
-  const epochSeconds = before.clock.time().seconds + 1;
+  const epochSeconds = before.clock.realTime().seconds + 1;
   const host = hostFor(machine, { seed: before.random.uint32(), epochSeconds });
   const { profile } = before.disks.get(name) ?? disk;
   const image = disk.clone({ host: { clock: host.clock, events: host.events, profile } });

@@ -15,6 +15,40 @@ describe("Clock", () => {
     expect(clock.time()).toEqual({ seconds: 101, nanoseconds: 4_000_000 });
   });
 
+  it("tells a change from the last one within a tick where it is asked to, by a nanosecond where no time has passed", () => {
+    const clock = new Clock({ epochSeconds: 100, granularity: milliseconds(4), multigrain: true });
+    const first = clock.time();
+    expect(clock.changeTime(first)).toEqual(time(100, 1));
+    clock.spend(nanoseconds(70));
+    expect(clock.changeTime(clock.time())).toEqual(time(100, 71));
+    clock.spend(milliseconds(4));
+    expect(clock.changeTime(time(100, 71))).toEqual(time(100, 4_000_000));
+  });
+
+  it("stamps nothing earlier than the last fine time of a change, also where that is in the next tick", () => {
+    const clock = new Clock({ epochSeconds: 100, granularity: nanoseconds(2), multigrain: true });
+    for (let nanos = 1; nanos <= 3; nanos++) expect(clock.changeTime(clock.time())).toEqual(time(100, nanos));
+    expect(clock.time()).toEqual(time(100, 3));
+    clock.spend(nanoseconds(2));
+    expect(clock.time()).toEqual(time(100, 3));
+    clock.spend(nanoseconds(2));
+    expect(clock.time()).toEqual(time(100, 4));
+  });
+
+  it("gives a read a fine time of its own at the tick of the ctime alone, which stamps nothing else", () => {
+    const clock = new Clock({ epochSeconds: 100, multigrain: true });
+    expect(clock.accessTime(clock.time())).toEqual(time(100, 1));
+    expect(clock.time()).toEqual(time(100, 0));
+    expect(clock.accessTime(time(99, 5))).toEqual(time(100, 0));
+    expect(clock.changeTime(clock.time())).toEqual(time(100, 2));
+  });
+
+  it("has the tick alone without multigrain timestamps", () => {
+    const clock = new Clock({ epochSeconds: 100 });
+    expect(clock.changeTime(clock.time())).toBe(clock.time());
+    expect(clock.accessTime(clock.time())).toBe(clock.time());
+  });
+
   it("runs timers in the order of their times, those of one instant in the order they were set", () => {
     const clock = new Clock();
     const ran: string[] = [];

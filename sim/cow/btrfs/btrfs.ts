@@ -4,7 +4,9 @@
  * Interface: an inode's handle is its subvolume and its number. The running transaction commits every 30 seconds of virtual time, at fsync, sync and unmount. What ioctls
  * do is in the methods at the end.
  */
+
 import { assert } from "../../core/assert.ts";
+import { timeSet } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, ENXIO, EROFS, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
@@ -30,7 +32,7 @@ import {
 import { NO_ATIME } from "../../vfs/inode-flags.ts";
 import { MAY_WRITE } from "../../vfs/permission.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
-import { needsAtime } from "../../vfs/relatime.ts";
+import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
@@ -156,7 +158,7 @@ export class Btrfs implements FileSystem {
     return this.#inode(inode).size;
   }
 
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
+  getattr(inode: Inode, into: Attributes, tells = false): Errno | undefined {
     const of = reachInode(this.state, inode);
     if (of === undefined) return ESTALE;
     if (of.isPlaceholder && of.holds === 0) renewPlaceholder(this.state, of);
@@ -174,6 +176,7 @@ export class Btrfs implements FileSystem {
     into.atime = of.atime;
     into.mtime = of.mtime;
     into.ctime = of.ctime;
+    if (tells) of.asked = true;
     return undefined;
   }
 
@@ -195,14 +198,15 @@ export class Btrfs implements FileSystem {
     if (change.uid !== undefined) of.uid = change.uid;
     if (change.gid !== undefined) of.gid = change.gid;
     if (!keepsTimes) stamp(this.state, of, false);
-    if (change.atime !== undefined) of.atime = change.atime;
-    if (change.mtime !== undefined) of.mtime = change.mtime;
+    if (change.atime !== undefined) of.atime = timeSet(change.atime, of.ctime);
+    if (change.mtime !== undefined) of.mtime = timeSet(change.mtime, of.ctime);
   }
 
-  touchAtime(inode: Inode): void {
+  touchAtime(inode: Inode, above = false): void {
     const of = this.#inode(inode);
-    const now = this.state.environment.clock.time();
-    if (of.subvolume.item.readOnly || of.isPlaceholder || !needsAtime(of, now) || (of.flags & NO_ATIME) !== 0) return;
+    if (of.subvolume.item.readOnly || of.isPlaceholder || (of.flags & NO_ATIME) !== 0) return;
+    const now = atimeOfRead(this.state.environment.clock, of, of.asked, above);
+    if (now === undefined) return;
     of.atime = now;
     dirty(this.state, of);
   }

@@ -27,6 +27,8 @@ export class InodeState {
   atime: Time;
   mtime: Time;
   ctime: Time;
+  /** Somebody was told its times since its last change (I_CTIME_QUERIED). */
+  asked = false;
   readonly otime: Time;
   readonly generation: number;
   /** What it knows of the log tree. */

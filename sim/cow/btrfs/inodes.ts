@@ -49,7 +49,9 @@ export function writeInode(inode: InodeState): void {
 
 /** Stamps ctime, and mtime too where content has changed. */
 export function stamp(state: BtrfsState, inode: InodeState, content: boolean): void {
-  const now = state.environment.clock.time();
+  const { clock } = state.environment;
+  const now = inode.asked ? clock.changeTime(inode.ctime) : clock.time();
+  inode.asked = false;
   inode.ctime = now;
   if (content) inode.mtime = now;
   dirty(state, inode);

@@ -10,7 +10,7 @@ import type { Key } from "../key.ts";
 import type { Tree } from "../tree.ts";
 import { addEntry, addRef, extrefKey, listEntries, lookupEntry } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
-import { inodeOf, stamp, writeInode } from "./inodes.ts";
+import { inodeOf, writeInode } from "./inodes.ts";
 import type { DirEntry, InodeExtref, InodeRef } from "./items.ts";
 import { DIR_INDEX, DIR_LOG_INDEX, handleOf, INODE_EXTREF, INODE_REF, key } from "./layout.ts";
 import { inodeIn } from "./log-context.ts";
@@ -43,8 +43,6 @@ function inodeAt({ state, subvolume }: Replay, ino: number): InodeState {
 /** Takes a name away from its inode and its directory. */
 function unlinkName({ state }: Replay, { directory, name }: Place, inode: InodeState): void {
   takeName(state, directory, name, inode);
-  stamp(state, inode, false);
-  stamp(state, directory, true);
   writeInode(directory);
   writeInode(inode);
 }

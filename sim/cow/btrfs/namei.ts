@@ -20,7 +20,7 @@ import {
 } from "./directories.ts";
 import { dropExtents, putExtent } from "./file-extents.ts";
 import { InodeState } from "./inode-state.ts";
-import { inodeOf, stamp, writeInode } from "./inodes.ts";
+import { dirty, inodeOf, stamp, writeInode } from "./inodes.ts";
 import {
   COMPRESS_FLAG,
   FIRST_FREE,
@@ -139,6 +139,7 @@ export function create(state: BtrfsState, directory: InodeState, name: Name, ini
 /** Leaves a whiteout where a rename took a name away. */
 export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): void {
   nameInode(state, directory, state.environment.names.text(name), makeInode(state, directory, init));
+  stamp(state, directory, true);
 }
 
 export function tmpfile(state: BtrfsState, directory: InodeState, init: NewInode): number | Errno {
@@ -164,8 +165,8 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
   if (source.nlink === 0) removeOrphan(source);
   source.nlink += 1;
   source.log.copyEverything = true;
-  nameInode(state, directory, state.environment.names.text(name), source);
   stamp(state, source, false);
+  nameInode(state, directory, state.environment.names.text(name), source);
   stamp(state, directory, true);
   logNewName(state, source);
   return undefined;
@@ -184,7 +185,7 @@ export function removeOrphan(inode: InodeState): void {
 /** Takes one name's count from an inode: freed now, or, when held, by the last drop. */
 export function dropLink(state: BtrfsState, inode: InodeState): void {
   inode.nlink -= 1;
-  stamp(state, inode, false);
+  dirty(state, inode);
   if (inode.nlink > 0) return;
   if (inode.holds === 0) freeInode(state, inode);
   else addOrphan(inode);
@@ -225,15 +226,16 @@ export function unlink(state: BtrfsState, directory: InodeState, name: Name): Er
   if (refused !== undefined) return refused;
   noteUnlink(state, inode);
   unlinkName(state, directory, state.environment.names.text(name), inode);
-  stamp(state, directory, true);
   dropLink(state, inode);
   return undefined;
 }
 
-/** Takes a name away from an inode and its directory; the count stays. @returns where it was. */
+/** Takes a name away from an inode and its directory; the count stays (__btrfs_unlink_inode). @returns where it was. */
 export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): OldName {
   const index = removeRef(inode, directory.ino, name);
   removeEntry(state, directory, name, index);
+  stamp(state, inode, false);
+  stamp(state, directory, true);
   return { directory, name, index };
 }
 
@@ -258,7 +260,6 @@ export function rmdir(
   // What was deleted in it may have been a subvolume, which no log tells of.
   if (inode.log.unlinkedIn >= state.generation) noteUnlink(state, directory);
   dropDirectory(state, directory, state.environment.names.text(name), inode);
-  stamp(state, directory, true);
   return undefined;
 }
 
@@ -267,6 +268,7 @@ export function dropDirectory(state: BtrfsState, directory: InodeState, name: st
   if (inode.isPlaceholder) {
     removeEntry(state, directory, name, indexOfEntry(directory, name));
     forgetPlaceholder(state, directory, name);
+    stamp(state, directory, true);
     return;
   }
   unlinkName(state, directory, name, inode);

@@ -61,12 +61,10 @@ export function rename(
   const refused = state.begin(itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
   if (refused !== undefined) return refused;
   if (source.directory !== target.directory) noteMove(state, source.directory, inode);
+  stampRenamed(state, source, target, [inode, replaced]);
   const old = leave(state, source, inode);
   if (replaced !== undefined) removeReplaced(state, target, replaced);
   arrive(state, target, inode);
-  stamp(state, inode, false);
-  stamp(state, source.directory, true);
-  if (source.directory !== target.directory) stamp(state, target.directory, true);
   if (old !== undefined) logNewName(state, inode, old);
   if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(state, source.directory, source.name, left);
   return undefined;
@@ -86,6 +84,13 @@ function itemsToMove(
   return left + movedItems(inode) + ENTRY_ITEMS + parent + (replaced === undefined ? 0 : REPLACED_ITEMS);
 }
 
+/** simple_rename_timestamp. Later steps of the same call stamp again, which then finds nobody who has been told the times. */
+function stampRenamed(state: BtrfsState, source: Place, target: Place, inodes: readonly (InodeState | undefined)[]): void {
+  stamp(state, source.directory, true);
+  if (source.directory !== target.directory) stamp(state, target.directory, true);
+  for (const inode of inodes) if (inode !== undefined) stamp(state, inode, false);
+}
+
 /** Takes the name away where the inode was. @returns where that is; undefined of a subvolume, whose moves no log tells. */
 function leave(state: BtrfsState, place: Place, inode: InodeState): OldName | undefined {
   const name = state.environment.names.text(place.name);
@@ -102,6 +107,7 @@ function arrive(state: BtrfsState, place: Place, inode: InodeState): void {
   else {
     const index = addEntry(state, place.directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
     addRef(inode, place.directory.ino, { index, name });
+    stamp(state, place.directory, true);
     if (inode.isDirectory) inode.parent = place.directory.handle;
   }
 }
@@ -133,14 +139,11 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
     noteMove(state, source.directory, one);
     noteMove(state, target.directory, other);
   }
+  stampRenamed(state, source, target, [one, other]);
   const oldOne = leave(state, source, one);
   const oldOther = leave(state, target, other);
   arrive(state, target, one);
   arrive(state, source, other);
-  stamp(state, one, false);
-  stamp(state, other, false);
-  stamp(state, source.directory, true);
-  if (source.directory !== target.directory) stamp(state, target.directory, true);
   if (oldOne !== undefined && oldOther !== undefined) {
     logNewName(state, one, oldOne);
     logNewName(state, other, oldOther);

@@ -4,7 +4,7 @@ import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { readDirectory } from "./directories.ts";
 import { DirectoryData, entryBytes } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { BLOCKS, HOLDS, MODE, NLINK } from "./inode-words.ts";
+import { BLOCKS, HOLD, HOLDS, MODE, NLINK } from "./inode-words.ts";
 import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import { lonePageOf } from "./lone-file.ts";
@@ -106,7 +106,7 @@ function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
       const known = names.get(ino) ?? 0;
       assert(links === known || (!isWhole && links > known), `inode ${ino} has ${links} links and ${known} names`);
       // With an aborted journal nothing is freed any more: the next mount does it.
-      const held = state.word(ino, HOLDS) > 0 || state.journal.error !== undefined;
+      const held = state.word(ino, HOLDS) >= HOLD || state.journal.error !== undefined;
       assert(links > 0 || (state.orphans.has(ino) && held), `inode ${ino} has neither names nor holders`);
     }
     if (data instanceof FileData) {

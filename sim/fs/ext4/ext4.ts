@@ -3,7 +3,9 @@
  *
  * Interface: an inode's handle is its number. The running transaction commits every 5 seconds of virtual time, at fsync, sync and unmount.
  */
+
 import { assert } from "../../core/assert.ts";
+import { timeSet } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
@@ -27,13 +29,14 @@ import {
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
-import { needsAtime } from "../../vfs/relatime.ts";
+import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
 import { lookupEntry, readDirectory } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, flushAll, fsync, isImmutable, read, release, seek, truncate, write } from "./file.ts";
 import {
+  ASKED,
   ATIME,
   BLOCKS,
   CTIME,
@@ -41,6 +44,7 @@ import {
   EXTRA,
   FLAGS,
   GID,
+  HOLD,
   HOLDS,
   IMMUTABLE_FLAG,
   INDEX_FLAG,
@@ -153,7 +157,7 @@ export class Ext4 implements FileSystem {
     const row = inodes.rowOf(inode);
     const words = inodes.wordsOf(row);
     const at = inodes.startOf(row);
-    words[at + HOLDS] = (words[at + HOLDS] as number) + 1;
+    words[at + HOLDS] = (words[at + HOLDS] as number) + HOLD;
   }
   drop(inode: Inode): void {
     const state = this.#state;
@@ -161,10 +165,10 @@ export class Ext4 implements FileSystem {
     const row = inodes.rowOf(inode);
     const words = inodes.wordsOf(row);
     const at = inodes.startOf(row);
-    const left = (words[at + HOLDS] as number) - 1;
+    const left = (words[at + HOLDS] as number) - HOLD;
     if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
     words[at + HOLDS] = left;
-    if (left === 0 && words[at + NLINK] === 0 && state.begin() === undefined) freeWhole(state, inode);
+    if (left < HOLD && words[at + NLINK] === 0 && state.begin() === undefined) freeWhole(state, inode);
   }
   mode(inode: Inode): number {
     return this.#state.word(inode, MODE);
@@ -179,7 +183,7 @@ export class Ext4 implements FileSystem {
     return this.#state.size(inode);
   }
 
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
+  getattr(inode: Inode, into: Attributes, tells = false): Errno | undefined {
     const { inodes, times } = this.#state;
     const row = inodes.rowOf(inode);
     const words = inodes.wordsOf(row);
@@ -201,6 +205,7 @@ export class Ext4 implements FileSystem {
     into.atime = times.get(words, at + ATIME);
     into.mtime = times.get(words, at + MTIME);
     into.ctime = times.get(words, at + CTIME);
+    if (tells) words[at + HOLDS] = (words[at + HOLDS] as number) | ASKED;
     return undefined;
   }
 
@@ -221,26 +226,27 @@ export class Ext4 implements FileSystem {
     if (change.mode !== undefined) state.setWord(inode, MODE, (state.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
     if (change.uid !== undefined) state.setWord(inode, UID, change.uid);
     if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
-    stamp(state, inode, false);
+    const now = stamp(state, inode, false);
     const row = state.inodes.rowOf(inode);
     const at = state.inodes.startOf(row);
-    if (change.atime !== undefined) putTime(state.inodes.wordsOf(row), at + ATIME, change.atime);
-    if (change.mtime !== undefined) putTime(state.inodes.wordsOf(row), at + MTIME, change.mtime);
+    if (change.atime !== undefined) putTime(state.inodes.wordsOf(row), at + ATIME, timeSet(change.atime, now));
+    if (change.mtime !== undefined) putTime(state.inodes.wordsOf(row), at + MTIME, timeSet(change.mtime, now));
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
-  touchAtime(inode: Inode): void {
+  touchAtime(inode: Inode, above = false): void {
     const state = this.#state;
     const { inodes, times } = state;
     const row = inodes.rowOf(inode);
     const words = inodes.wordsOf(row);
     const at = inodes.startOf(row);
-    const now = state.environment.clock.time();
+    if (((words[at + FLAGS] as number) & NOATIME_FLAG) !== 0) return;
     const atime = times.get(words, at + ATIME);
     const mtime = times.get(words, at + MTIME);
     const ctime = times.get(words, at + CTIME);
-    if (!needsAtime({ atime, mtime, ctime }, now) || ((words[at + FLAGS] as number) & NOATIME_FLAG) !== 0) return;
-    if (state.begin() !== undefined) return;
+    const isAsked = ((words[at + HOLDS] as number) & ASKED) !== 0;
+    const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above);
+    if (now === undefined || state.begin() !== undefined) return;
     putTime(words, at + ATIME, now);
     state.dirtyInode(inode);
   }
@@ -349,10 +355,7 @@ export class Ext4 implements FileSystem {
     };
   }
 
-  /**
-   * Writes dirty data, commits, and writes metadata in place as sync(2) does through the device's own cache. Data that cannot be written keeps nothing from
-   * its metadata (sync_filesystem).
-   */
+  /** Writes data, commits, and writes metadata in place as sync(2) does through the device's cache; metadata also if data cannot be written (sync_filesystem). */
   sync(): Errno | undefined {
     const state = this.#state;
     const lost = flushAll(state);

@@ -12,8 +12,11 @@ export const BLOCKS = 5;
  * (lone-file.ts), negated.
  */
 export const EXTRA = 6;
-/** How often it is held in memory; on the disk always 0. */
+/** Of memory alone, on the disk always 0: HOLD for each that holds the inode, and ASKED. */
 export const HOLDS = 7;
+export const HOLD = 2;
+/** A bit of HOLDS: somebody was told the inode's times since its last change (I_CTIME_QUERIED). */
+export const ASKED = 1;
 /** The size in bytes, its low and its high half. */
 const SIZE_LOW = 8;
 const SIZE_HIGH = 9;

@@ -31,6 +31,7 @@ import {
   EXTRA,
   FLAGS,
   GID,
+  HOLD,
   HOLDS,
   MODE,
   MTIME,
@@ -169,7 +170,7 @@ export function tmpfile(state: Ext4State, directory: number, init: NewInode): nu
   if (typeof ino !== "number") return ino;
   furnish(state, ino, init);
   state.setWord(ino, NLINK, 0);
-  state.setWord(ino, HOLDS, 1);
+  state.setWord(ino, HOLDS, HOLD);
   state.orphans.add(ino);
   state.dirtySuperblock();
   return ino;
@@ -190,7 +191,7 @@ export function link(state: Ext4State, source: number, directory: number, name: 
 /** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
 function orphan(state: Ext4State, ino: number, holds: number): void {
   state.dirtySuperblock();
-  if (holds === 0) freeWhole(state, ino);
+  if (holds < HOLD) freeWhole(state, ino);
   else state.orphans.add(ino);
 }
 

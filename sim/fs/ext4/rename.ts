@@ -66,10 +66,12 @@ export function rename(
     addLinks(state, source.directory, -1);
     if (replaced === 0) addLinks(state, target.directory, 1);
   } else if (directory && replaced !== 0) addLinks(state, source.directory, -1);
+  // In the kernel's order, which fine times show: each name that is set stamps its directory, the one that goes stamps it last (ext4_rename).
+  if (leaves) stamp(state, source.directory, true);
+  stamp(state, target.directory, true);
   stamp(state, ino, false);
-  stamp(state, source.directory, true);
-  if (moves) stamp(state, target.directory, true);
   if (replaced !== 0) dropReplaced(state, replaced);
+  stamp(state, source.directory, true);
   if (leaves) addEntry(state, source.directory, source.name, whiteout);
   return undefined;
 }
@@ -122,10 +124,10 @@ function exchange(state: Ext4State, source: Place, target: Place): Errno | undef
     reparent(state, oneInode, source.directory, target.directory);
     reparent(state, otherInode, target.directory, source.directory);
   }
+  stamp(state, target.directory, true);
+  stamp(state, source.directory, true);
   stamp(state, oneInode, false);
   stamp(state, otherInode, false);
-  stamp(state, source.directory, true);
-  stamp(state, target.directory, true);
   return undefined;
 }
 

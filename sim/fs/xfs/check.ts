@@ -6,7 +6,7 @@ import { enter } from "./directories.ts";
 import { DirectoryData, dataEntryBytes } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import type { Group } from "./group.ts";
-import { BLOCKS, HOLDS, INNER_FLAGS, MODE, NLINK, PROJECT, SHARES, SymlinkData } from "./inodes.ts";
+import { BLOCKS, HOLD, HOLDS, INNER_FLAGS, MODE, NLINK, PROJECT, SHARES, SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, CHUNK_INODES, chunkBlocks, groupInodes, holdsLog, rootInode, worstTreeBlocks } from "./layout.ts";
 import { visitShared } from "./shared.ts";
 import type { XfsState } from "./state.ts";
@@ -141,7 +141,7 @@ function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void 
       assert(links === (names.get(ino) ?? 0), `inode ${ino} has ${links} links and ${names.get(ino) ?? 0} names`);
     if (links === 0)
       assert(
-        unlinked.has(ino) && (state.word(ino, HOLDS) > 0 || state.left.has(ino)),
+        unlinked.has(ino) && (state.word(ino, HOLDS) >= HOLD || state.left.has(ino)),
         `inode ${ino} has neither names nor holders`,
       );
     if (data instanceof FileData) {

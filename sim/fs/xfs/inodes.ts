@@ -24,8 +24,11 @@ export const FLAGS = 4;
 export const BLOCKS = 5;
 /** A device node's number; a directory's parent. */
 export const EXTRA = 6;
-/** How often it is held in memory; on the disk always 0. */
+/** Of memory alone, on the disk always 0: HOLD for each that holds the inode, and ASKED. */
 export const HOLDS = 7;
+export const HOLD = 2;
+/** A bit of HOLDS: somebody was told the inode's times since its last change (I_CTIME_QUERIED). */
+export const ASKED = 1;
 /** di_projid. */
 export const PROJECT = 8;
 /** di_next_unlinked: the next inode of its chain; 0: none. */

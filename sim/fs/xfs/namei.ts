@@ -21,6 +21,7 @@ import {
   FLAGS,
   FORK_OFFSET,
   GID,
+  HOLD,
   HOLDS,
   INNER_FLAGS,
   MODE,
@@ -156,7 +157,7 @@ export function tmpfile(state: XfsState, directory: number, init: NewInode): num
   if (isErrno(ino)) return ino;
   furnish(state, ino, init);
   state.setWord(ino, NLINK, 0);
-  state.setWord(ino, HOLDS, 1);
+  state.setWord(ino, HOLDS, HOLD);
   addUnlinked(state, ino);
   const failed = init.acls === undefined ? undefined : initAcls(state, ino, init.acls);
   if (failed === undefined) return ino;
@@ -177,17 +178,17 @@ export function link(state: XfsState, source: number, directory: number, name: N
     enter(state, directory) ?? otherProject(state, source, directory) ?? roomForEntry(state, directory, name) ?? state.begin();
   if (refused !== undefined) return refused;
   if (state.word(source, NLINK) === 0) removeUnlinked(state, source);
-  addLinks(state, source, 1);
-  stamp(state, source, false);
   addEntry(state, directory, name, source);
   stamp(state, directory, true);
+  addLinks(state, source, 1);
+  stamp(state, source, false);
   return undefined;
 }
 
 /** An inode lost its last name: it is freed now, or, when held, by the last `drop`. */
 function orphan(state: XfsState, ino: number): void {
   addUnlinked(state, ino);
-  if (state.word(ino, HOLDS) === 0) freeWhole(state, ino);
+  if (state.word(ino, HOLDS) < HOLD) freeWhole(state, ino);
 }
 
 /**
@@ -247,6 +248,9 @@ export function rmdir(state: XfsState, directory: number, name: Name): Errno | u
   if (!isEmpty(state, ino)) return ENOTEMPTY;
   removeEntry(state, directory, state.dentries.find(directory, name));
   addLinks(state, directory, -1);
+  // xfs_dir_remove_child: the links of both, then the entry.
+  stamp(state, directory, false);
+  stamp(state, ino, false);
   stamp(state, directory, true);
   dropDirectory(state, ino);
   return undefined;

@@ -62,10 +62,11 @@ export function rename(
     addLinks(state, source.directory, -1);
     if (replaced === 0) addLinks(state, target.directory, 1);
   } else if (directory && replaced !== 0) addLinks(state, source.directory, -1);
+  // In the kernel's order, which fine times show (xfs_dir_rename_children).
+  stamp(state, target.directory, true);
+  if (replaced !== 0) dropReplaced(state, replaced);
   stamp(state, ino, false);
   stamp(state, source.directory, true);
-  if (moves) stamp(state, target.directory, true);
-  if (replaced !== 0) dropReplaced(state, replaced);
   if (whiteout !== 0) addEntry(state, source.directory, source.name, whiteout);
   return undefined;
 }
@@ -112,17 +113,21 @@ function exchange(state: XfsState, source: Place, target: Place): Errno | undefi
   if (source.directory !== target.directory) {
     reparent(state, oneInode, source.directory, target.directory);
     reparent(state, otherInode, target.directory, source.directory);
-    stampExchanged(state, oneInode, otherInode);
+    stampExchanged(state, oneInode, otherInode, source.directory, target.directory);
+    stamp(state, target.directory, true);
   }
   stamp(state, source.directory, true);
-  stamp(state, target.directory, true);
   return undefined;
 }
 
-/** Only what gets another ".." is changed, and the other is stamped for those who look for changes by ctime (xfs_cross_rename). */
-function stampExchanged(state: XfsState, one: number, other: number): void {
+/**
+ * Only what gets another ".." is changed, and the other is stamped for those who look for changes by ctime; where the links of the two parents
+ * change, they are first (xfs_dir_exchange_children).
+ */
+function stampExchanged(state: XfsState, one: number, other: number, source: number, target: number): void {
   const [isOne, isOther] = [isDirectory(state, one), isDirectory(state, other)];
   if (!isOne && !isOther) return;
+  if (isOne !== isOther) for (const parent of isOne ? [source, target] : [target, source]) stamp(state, parent, false);
   stamp(state, one, isOne);
   stamp(state, other, isOther);
 }

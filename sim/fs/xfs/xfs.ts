@@ -32,7 +32,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import { NO_ATIME } from "../../vfs/inode-flags.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
-import { needsAtime } from "../../vfs/relatime.ts";
+import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl, withAclNames } from "./acl.ts";
 import { check } from "./check.ts";
 import { clone } from "./clone.ts";
@@ -42,13 +42,30 @@ import { flushAll, fsync, hasNothing, read, readPages, release, seek, trimAll, t
 import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
 import { countInodes, inodesMax } from "./inode-space.ts";
-import { ATIME, BLOCKS, CTIME, EXTRA, FLAGS, GID, HOLDS, MODE, MTIME, NLINK, SymlinkData, TIMES, UID, WORDS } from "./inodes.ts";
+import {
+  ASKED,
+  ATIME,
+  BLOCKS,
+  CTIME,
+  EXTRA,
+  FLAGS,
+  GID,
+  HOLD,
+  HOLDS,
+  MODE,
+  MTIME,
+  NLINK,
+  SymlinkData,
+  TIMES,
+  UID,
+  WORDS,
+} from "./inodes.ts";
 import { BLOCK_SIZE, CHUNK_INODES, rootInode } from "./layout.ts";
 import type { LogCounters } from "./log.ts";
 import { create, freeWhole, link, PROJECT_INHERIT, rmdir, tmpfile, unlink } from "./namei.ts";
 import { ownLimit, projectQuota } from "./project-quota.ts";
 import { rename } from "./rename.ts";
-import { keptTime, stamp } from "./stamp.ts";
+import { setTimes, stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
@@ -155,14 +172,14 @@ export class Xfs implements FileSystem {
   // Inodes
 
   hold(inode: Inode): void {
-    this.#state.setWord(inode, HOLDS, this.#state.word(inode, HOLDS) + 1);
+    this.#state.setWord(inode, HOLDS, this.#state.word(inode, HOLDS) + HOLD);
   }
   drop(inode: Inode): void {
     const state = this.#state;
-    const left = state.word(inode, HOLDS) - 1;
+    const left = state.word(inode, HOLDS) - HOLD;
     if (left < 0) assert(false, `${this.label}: inode ${inode} was dropped more often than held`);
     state.setWord(inode, HOLDS, left);
-    if (left === 0 && state.word(inode, NLINK) === 0 && state.begin() === undefined) freeWhole(state, inode);
+    if (left < HOLD && state.word(inode, NLINK) === 0 && state.begin() === undefined) freeWhole(state, inode);
   }
   mode(inode: Inode): number {
     return this.#state.word(inode, MODE);
@@ -177,7 +194,7 @@ export class Xfs implements FileSystem {
     return this.#state.size(inode);
   }
 
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
+  getattr(inode: Inode, into: Attributes, tells = false): Errno | undefined {
     if (this.#state.isShutDown) return EIO;
     const chunk = this.#state.chunk(inode);
     const index = inode % CHUNK_INODES;
@@ -201,6 +218,7 @@ export class Xfs implements FileSystem {
     into.atime = times[index * TIMES + ATIME] as Attributes["atime"];
     into.mtime = times[index * TIMES + MTIME] as Attributes["mtime"];
     into.ctime = times[index * TIMES + CTIME] as Attributes["ctime"];
+    if (tells) words[at + HOLDS] = (words[at + HOLDS] as number) | ASKED;
     return undefined;
   }
 
@@ -222,19 +240,19 @@ export class Xfs implements FileSystem {
     if (change.gid !== undefined) state.setWord(inode, GID, change.gid);
     const { times } = state.chunk(inode);
     const at = (inode % CHUNK_INODES) * TIMES;
-    if (change.atime !== undefined) times[at + ATIME] = keptTime(change.atime);
-    if (change.mtime !== undefined) times[at + MTIME] = keptTime(change.mtime);
+    setTimes(times, at, change);
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
-  touchAtime(inode: Inode): void {
+  touchAtime(inode: Inode, above = false): void {
     const state = this.#state;
+    if ((state.word(inode, FLAGS) & NO_ATIME) !== 0) return;
     const { times } = state.chunk(inode);
     const at = (inode % CHUNK_INODES) * TIMES;
-    const now = state.environment.clock.time();
     const [atime, mtime, ctime] = times.slice(at, at + TIMES) as [Time, Time, Time];
-    if (!needsAtime({ atime, mtime, ctime }, now) || (state.word(inode, FLAGS) & NO_ATIME) !== 0) return;
-    if (state.begin() !== undefined) return;
+    const isAsked = (state.word(inode, HOLDS) & ASKED) !== 0;
+    const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above);
+    if (now === undefined || state.begin() !== undefined) return;
     times[at + ATIME] = now;
     state.dirtyInode(inode);
   }
@@ -340,10 +358,7 @@ export class Xfs implements FileSystem {
     };
   }
 
-  /**
-   * Writes dirty data and forces the log; buffers stay where they are, as after sync(2). Data that cannot be written keeps nothing from the log
-   * (sync_filesystem).
-   */
+  /** Writes data and forces the log, also if data cannot be written (sync_filesystem); buffers stay where they are, as after sync(2). */
   sync(): Errno | undefined {
     const state = this.#state;
     const lost = flushAll(state);

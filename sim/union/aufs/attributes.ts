@@ -16,10 +16,10 @@ import type { Aufs } from "./state.ts";
 const OWN_LINKS = 2;
 
 /** @returns ESTALE for an open file that was renamed over before it was copied up. */
-export function getattr(aufs: Aufs, node: Node, into: Attributes): Errno | undefined {
+export function getattr(aufs: Aufs, node: Node, into: Attributes, tells = false): Errno | undefined {
   const { nodes } = aufs;
   if (nodes.has(node, IS_STALE)) return ESTALE;
-  const failed = aufs.fsOf(node).getattr(aufs.inodeOf(node), into);
+  const failed = aufs.fsOf(node).getattr(aufs.inodeOf(node), into, tells);
   if (failed !== undefined) return failed;
   if (aufs.displaced > 0) aufs.settle(node);
   into.device = aufs.device;
@@ -73,20 +73,19 @@ function linksOnUppers(aufs: Aufs, node: Node): number | Errno {
 }
 
 /** The mount's granularity of times is a second (C2); the present, which the branch stamps itself, is exact. */
-function granular(aufs: Aufs, time: Time | undefined): Time | undefined {
-  if (time === undefined) return undefined;
-  const now = aufs.clock.time();
-  const isNow = time.seconds === now.seconds && time.nanoseconds === now.nanoseconds;
-  return isNow ? time : { seconds: time.seconds, nanoseconds: 0 };
+function granular(time: Time | "now"): Time | "now" {
+  return time === "now" ? time : { seconds: time.seconds, nanoseconds: 0 };
 }
 
 /** Copies up first; of a file that is cut, only what is kept. */
 export function setattr(aufs: Aufs, node: Node, change: AttributeChange): Errno | undefined {
   const failed = copyUp(aufs, node, change.size === undefined ? {} : { length: change.size });
   if (failed !== undefined) return failed;
-  const atime = granular(aufs, change.atime);
-  const mtime = granular(aufs, change.mtime);
-  const times = { ...(atime === undefined ? {} : { atime }), ...(mtime === undefined ? {} : { mtime }) };
+  const { atime, mtime } = change;
+  const times = {
+    ...(atime === undefined ? {} : { atime: granular(atime) }),
+    ...(mtime === undefined ? {} : { mtime: granular(mtime) }),
+  };
   return aufs.fsOf(node).setattr(aufs.inodeOf(node), { ...change, ...times });
 }
 

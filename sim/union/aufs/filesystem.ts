@@ -132,8 +132,8 @@ export class AufsFileSystem implements FileSystem {
   size(inode: Inode): number {
     return this.aufs.fsOf(inode).size(this.aufs.inodeOf(inode));
   }
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
-    return attributes.getattr(this.aufs, inode, into);
+  getattr(inode: Inode, into: Attributes, tells?: boolean): Errno | undefined {
+    return attributes.getattr(this.aufs, inode, into, tells);
   }
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     return attributes.setattr(this.aufs, inode, change);
@@ -189,6 +189,12 @@ export class AufsFileSystem implements FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     const real = files.writable(this.aufs, file);
     return isErrno(real) ? real : files.realFs(this.aufs, file).write(real, offset, content);
+  }
+  writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
+    const real = files.writable(this.aufs, file);
+    if (isErrno(real)) return real;
+    const fs = files.realFs(this.aufs, file);
+    return fs.writeMapped === undefined ? fs.write(real, offset, content) : fs.writeMapped(real, offset, content);
   }
   directIo(file: FileHandle): DirectIo | undefined {
     const real = files.readable(this.aufs, file);

@@ -19,9 +19,9 @@ const NUMBERS_IN_32_BITS: ReadonlySet<string> = new Set(["ext4"]);
 /** The same with another among them: the kernel uses the highest bits of 64, here they are those of 53. */
 const XINO_64 = 2 ** 44;
 
-export function getattr(overlay: Overlay, node: Node, into: Attributes): Errno | undefined {
+export function getattr(overlay: Overlay, node: Node, into: Attributes, tells = false): Errno | undefined {
   const fs = overlay.fsOf(node);
-  const failed = fs.getattr(overlay.inodeOf(node), into);
+  const failed = fs.getattr(overlay.inodeOf(node), into, tells);
   if (failed !== undefined) return failed;
   const { nodes } = overlay;
   const flags = nodes.flagsOf(node);
@@ -94,7 +94,7 @@ export function setattr(overlay: Overlay, node: Node, change: AttributeChange): 
 /** Lower inodes keep their atime. */
 export function touchAtime(overlay: Overlay, node: Node): void {
   const { nodes } = overlay;
-  if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node));
+  if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node), true);
 }
 
 export function getxattr(overlay: Overlay, node: Node, name: string): Uint8Array | Errno {

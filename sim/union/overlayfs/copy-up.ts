@@ -108,7 +108,7 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const lower = nodes.lowerOf(node);
   const fs = view.fsOf(lower);
   const inode = view.inodeOf(lower);
-  const failed = fs.getattr(inode, attributes);
+  const failed = fs.getattr(inode, attributes, true);
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   const indexed = nodes.has(node, IS_INDEXED);
@@ -124,7 +124,7 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const impure = origin ? markImpure(overlay, parent) : undefined;
   if (impure !== undefined) return impure;
   const into = nodes.upperOf(parent);
-  const times = upper.fs.getattr(into, overlay.otherAttributes);
+  const times = upper.fs.getattr(into, overlay.otherAttributes, true);
   if (times !== undefined) return times;
   const { atime, mtime } = overlay.otherAttributes;
   const target: Place = { node, directory: into, name: nodes.nameOf(node) };

@@ -123,8 +123,8 @@ export class OverlayFileSystem implements FileSystem {
   size(inode: Inode): number {
     return this.overlay.fsOf(inode).size(this.overlay.inodeOf(inode));
   }
-  getattr(inode: Inode, into: Attributes): Errno | undefined {
-    return attributes.getattr(this.overlay, inode, into);
+  getattr(inode: Inode, into: Attributes, tells?: boolean): Errno | undefined {
+    return attributes.getattr(this.overlay, inode, into, tells);
   }
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     return attributes.setattr(this.overlay, inode, change);
@@ -172,6 +172,12 @@ export class OverlayFileSystem implements FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? real : files.realFs(this.overlay, file).write(real, offset, content);
+  }
+  writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
+    const real = files.realFile(this.overlay, file);
+    if (isErrno(real)) return real;
+    const fs = files.realFs(this.overlay, file);
+    return fs.writeMapped === undefined ? fs.write(real, offset, content) : fs.writeMapped(real, offset, content);
   }
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
     return files.fsync(this.overlay, file, dataOnly);

@@ -143,7 +143,7 @@ export function hasUpperName(overlay: Overlay, node: Node): boolean {
 export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
   const { writable: upper, nodes, otherAttributes } = overlay;
   const into = nodes.upperOf(nodes.parentOf(node));
-  const failed = upper.fs.getattr(into, otherAttributes);
+  const failed = upper.fs.getattr(into, otherAttributes, true);
   if (failed !== undefined) return failed;
   const { atime, mtime } = otherAttributes;
   return (

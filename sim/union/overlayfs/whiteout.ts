@@ -82,7 +82,7 @@ export function clearWhiteouts(overlay: Overlay, node: Node, whiteouts: readonly
   const { writable: upper, nodes, attributes } = overlay;
   const before = nodes.upperOf(node);
   const passing = overlay.temporaryName();
-  const failed = upper.fs.getattr(before, attributes);
+  const failed = upper.fs.getattr(before, attributes, true);
   if (failed !== undefined) return failed;
   const { mode, uid, gid, atime, mtime } = attributes;
   const made = upper.fs.create(upper.work, passing, { mode: mode | S_IFDIR, uid, gid, rdev: 0, target: "" });

@@ -4,7 +4,9 @@
  *
  * Interface: an inode's handle is its object's number. Each mounted dataset has an st_dev of its own, so that rename and link between two give EXDEV.
  */
+
 import { assert } from "../../../core/assert.ts";
+import { timeSet } from "../../../core/clock.ts";
 import { Content } from "../../../core/content.ts";
 import { EINVAL, EIO, ENOTSUP, type Errno, isErrno } from "../../../core/errno.ts";
 import type { Name } from "../../../core/names.ts";
@@ -32,7 +34,7 @@ import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV,
 import { checkZpl } from "./check.ts";
 import { fallocate, mappingOf, read, seek, truncate, write } from "./files.ts";
 import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
-import type { ZplState } from "./state.ts";
+import type { SettledChange, ZplState } from "./state.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 const ZFS_MAGIC = 0x2fc12fc1;
@@ -188,7 +190,13 @@ export class ZfsFileSystem implements FileSystem {
     const { set } = state;
     const refused = state.begin();
     if (refused !== undefined) return refused;
-    const { size, ...rest } = change;
+    const { size, atime, mtime, ...rest } = change;
+    const { now } = state;
+    const settled: SettledChange = {
+      ...rest,
+      ...(atime === undefined ? {} : { atime: timeSet(atime, now) }),
+      ...(mtime === undefined ? {} : { mtime: timeSet(mtime, now) }),
+    };
     if (size !== undefined) {
       const failed = truncate(state, inode, size);
       if (failed !== undefined) return failed;
@@ -197,9 +205,9 @@ export class ZfsFileSystem implements FileSystem {
     if (change.mode !== undefined) set.setWord(inode, MODE, (set.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
     if (change.uid !== undefined) set.setWord(inode, UID, change.uid);
     if (change.gid !== undefined) set.setWord(inode, GID, change.gid);
-    if (change.atime !== undefined) set.setTime(inode, ATIME, change.atime);
-    if (change.mtime !== undefined) set.setTime(inode, MTIME, change.mtime);
-    if (Object.keys(rest).length > 0) state.dataset.intend({ op: "setattr", object: inode, change: rest });
+    if (settled.atime !== undefined) set.setTime(inode, ATIME, settled.atime);
+    if (settled.mtime !== undefined) set.setTime(inode, MTIME, settled.mtime);
+    if (Object.keys(settled).length > 0) state.dataset.intend({ op: "setattr", object: inode, change: settled });
     return undefined;
   }
 

@@ -3,11 +3,10 @@
  * written to the log after the object's end.
  */
 import { type Errno, isErrno } from "../../../core/errno.ts";
-import type { AttributeChange } from "../../../vfs/filesystem.ts";
 import { ATIME, GID, MODE, MTIME, UID } from "../records.ts";
 import { replayTruncate, write } from "./files.ts";
 import { createAs, directoryOf, link, rename, unlink } from "./names.ts";
-import type { ContentIntent, Intent, ZplState } from "./state.ts";
+import type { ContentIntent, Intent, SettledChange, ZplState } from "./state.ts";
 import { replayXattr } from "./xattrs.ts";
 
 /** @returns an error that the call gives now and did not give then: the log is read no further. */
@@ -55,7 +54,7 @@ function replayContent(state: ZplState, intent: ContentIntent): Errno | undefine
   }
 }
 
-function replayAttributes(state: ZplState, object: number, { mode, uid, gid, atime, mtime }: AttributeChange): void {
+function replayAttributes(state: ZplState, object: number, { mode, uid, gid, atime, mtime }: SettledChange): void {
   const { set } = state;
   if (mode !== undefined) set.setWord(object, MODE, (set.word(object, MODE) & 0o170000) | (mode & 0o7777));
   if (uid !== undefined) set.setWord(object, UID, uid);

@@ -45,11 +45,17 @@ export type Intent =
     }
   | ContentIntent;
 
+/** What setattr changed, but for the size, with the times that it came to. */
+export interface SettledChange extends Pick<AttributeChange, "mode" | "uid" | "gid"> {
+  readonly atime?: Time;
+  readonly mtime?: Time;
+}
+
 /** A call that changes one object and no names. */
 export type ContentIntent =
   | { readonly op: "write"; readonly object: number; readonly offset: number; readonly content: Content }
   | { readonly op: "truncate"; readonly object: number; readonly offset: number; readonly length: number; readonly size: number }
-  | { readonly op: "setattr"; readonly object: number; readonly change: AttributeChange }
+  | { readonly op: "setattr"; readonly object: number; readonly change: SettledChange }
   | { readonly op: "xattr"; readonly object: number; readonly name: string; readonly value: Uint8Array | undefined };
 
 /** The dataset behind a mount, as far as its files ask for it. */

@@ -9,6 +9,7 @@ import { SymlinkData } from "./inodes.ts";
 import { BLOCK_SIZE, BLOCKS_PER_GROUP, FIRST_INODE, firstBlockOf, ROOT_INODE, visitFixed } from "./layout.ts";
 import { lonePageOf } from "./lone-file.ts";
 import type { Ext4State } from "./state.ts";
+import type { XattrBlock } from "./xattr-set.ts";
 
 /** What can be reached from the root. */
 interface Reached {
@@ -129,7 +130,7 @@ function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
   assert(delayed === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files count ${delayed}`);
 }
 
-/** The blocks that an inode reaches. */
+/** The blocks that an inode reaches, but for that of its attributes. */
 function visitBlocksOf(state: Ext4State, ino: number, visit: (start: number, count: number) => void): void {
   const data = state.data(ino);
   if (data instanceof FileData || data instanceof DirectoryData) {
@@ -137,12 +138,24 @@ function visitBlocksOf(state: Ext4State, ino: number, visit: (start: number, cou
     for (let index = 0; index < list.count; index++) visit(list.physical(index), list.length(index));
     data.tree.visitBlocks((block) => visit(block, 1));
   } else if (data instanceof SymlinkData && data.block !== 0) visit(data.block, 1);
-  const outside = state.chunk(ino).xattrs?.[(ino - 1) & 63]?.outside;
-  if (outside !== undefined) visit(outside.block, 1);
+}
+
+function xattrBlockOf(state: Ext4State, ino: number): XattrBlock | undefined {
+  return state.chunk(ino).xattrs?.[(ino - 1) & 63]?.outside;
+}
+
+/** Counts the inodes that have each attribute block. */
+function countXattrBlocks(state: Ext4State): Map<XattrBlock, number> {
+  const found = new Map<XattrBlock, number>();
+  state.visitInodes((ino) => {
+    const block = xattrBlockOf(state, ino);
+    if (block !== undefined) found.set(block, (found.get(block) ?? 0) + 1);
+  });
+  return found;
 }
 
 function countBlocks(state: Ext4State, ino: number): number {
-  let count = 0;
+  let count = xattrBlockOf(state, ino) === undefined ? 0 : 1;
   visitBlocksOf(state, ino, (_start, blocks) => {
     count += blocks;
   });
@@ -163,6 +176,14 @@ function checkBlocks(state: Ext4State, { isWhole }: Reached): void {
     }
   };
   state.visitInodes((ino) => visitBlocksOf(state, ino, count));
+  for (const [block, inodes] of countXattrBlocks(state)) {
+    count(block.block, 1);
+    const isKnown = !block.unread && isWhole;
+    assert(
+      !isKnown || block.references === inodes,
+      `attribute block ${block.block} of ${inodes} inodes counts ${block.references}`,
+    );
+  }
   runs.sort((one, other) => one[0] - other[0]);
   for (let n = 1; n < runs.length; n++)
     if ((runs[n - 1]?.[1] ?? 0) > (runs[n]?.[0] ?? 0)) throw new InvariantError(`block ${runs[n]?.[0]} belongs to two`);

@@ -53,12 +53,17 @@ export function unpackRecord(place: Place, index = 0): MetadataRecord {
     case EXTENT_BLOCK:
       return unpackExtents(reader);
     case XATTR_BLOCK:
-      return { kind: "ext4.xattrBlock", length: BLOCK_SIZE, entries: reader.object() as ReadonlyMap<string, Content> };
+      return unpackXattrs(reader);
     case SYMLINK_BLOCK:
       return { kind: "ext4.symlinkBlock", length: BLOCK_SIZE, target: reader.object() as string };
     default:
       throw new RangeError(`no record of kind ${kind}`);
   }
+}
+
+function unpackXattrs(reader: PackedReader): MetadataRecord {
+  const entries = reader.object() as ReadonlyMap<string, Content>;
+  return { kind: "ext4.xattrBlock", length: BLOCK_SIZE, entries, references: reader.unsigned() };
 }
 
 /** The record that one builds on: of the same block, and so of the same kind. */

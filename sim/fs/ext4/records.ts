@@ -127,6 +127,8 @@ interface XattrRecord {
   readonly kind: "ext4.xattrBlock";
   readonly length: number;
   readonly entries: ReadonlyMap<string, Content>;
+  /** How many inodes have the block (h_refcount). */
+  readonly references: number;
 }
 
 interface SymlinkRecord {

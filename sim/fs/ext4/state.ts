@@ -39,8 +39,9 @@ import {
 } from "./records.ts";
 import { TimeReader } from "./times.ts";
 import type { TreeBlocks } from "./tree.ts";
+import { XattrBlockCache } from "./xattr-cache.ts";
 import type { Xattr } from "./xattr-list.ts";
-import { readBlock, XattrBlock, type XattrSet } from "./xattr-set.ts";
+import type { XattrSet } from "./xattr-set.ts";
 
 /** Of whose pages the cache takes care. */
 interface PageCacheLike {
@@ -107,6 +108,7 @@ export class Ext4State implements Metadata {
   readonly unreadTables: Set<number> = new Set();
   /** Roots of the files and directories whose extents could not be read when their inodes were. */
   readonly unreadTrees: Map<number, TreeRoot> = new Map();
+  readonly xattrBlocks: XattrBlockCache = new XattrBlockCache();
   space: AddressSpace | undefined;
   /** The files that are one page in memory (lone-file.ts). */
   lonePages: LonePages | undefined;
@@ -313,9 +315,7 @@ export class Ext4State implements Metadata {
   #loadXattrs(inInode: Xattr | undefined, block: number): XattrSet {
     const set: XattrSet = { inInode, outside: undefined };
     if (block === 0) return set;
-    set.outside = new XattrBlock(block);
-    // What cannot be read is asked for again by whoever needs it.
-    readBlock(this.device, set.outside);
+    set.outside = this.xattrBlocks.load(this.device, block);
     return set;
   }
 

@@ -7,11 +7,15 @@ import type { Metadata, PackedWords } from "./packed-words.ts";
 import { readRecord } from "./records.ts";
 import type { Xattr } from "./xattr-list.ts";
 
-/** An attribute block. */
+/** An attribute block, of one inode or of several that have the same attributes. */
 export class XattrBlock implements Metadata {
   readonly block: number;
   stamp = 0;
-  readonly entries: Map<string, Content> = new Map();
+  entries: ReadonlyMap<string, Content> = new Map();
+  /** How many inodes have it (h_refcount). */
+  references = 1;
+  /** By what it is found among others (xattr-cache.ts); undefined where it is not. */
+  hash: number | undefined;
   /** Whether the device has failed to give it, or gave something else: what it holds is not known. */
   unread = false;
 
@@ -19,7 +23,8 @@ export class XattrBlock implements Metadata {
     this.block = block;
   }
   pack(into: PackedWords): number {
-    into.putObject(new Map(this.entries));
+    into.putObject(this.entries);
+    into.put(this.references);
     return XATTR_BLOCK;
   }
 }
@@ -29,7 +34,8 @@ export function readBlock(device: BlockDevice, into: XattrBlock): Errno | undefi
   const record = readRecord(device, into.block);
   into.unread = record === undefined || isErrno(record) || record.kind !== "ext4.xattrBlock";
   if (record === undefined || isErrno(record) || record.kind !== "ext4.xattrBlock") return isErrno(record) ? record : EUCLEAN;
-  for (const [name, value] of record.entries) into.entries.set(name, value);
+  into.entries = record.entries;
+  into.references = record.references;
   return undefined;
 }
 

@@ -91,8 +91,15 @@ export function blocksForNew(attributes: readonly (readonly [name: string, value
 }
 
 /** Reads an attribute block that could not be read before. @returns EIO, EUCLEAN. */
-function reach(state: Ext4State, set: XattrSet | undefined): Errno | undefined {
-  return set?.outside?.unread === true ? readBlock(state.device, set.outside) : undefined;
+function reach(state: Ext4State, block: XattrBlock | undefined): Errno | undefined {
+  return block?.unread === true ? readBlock(state.device, block) : undefined;
+}
+
+/** Looks into a block for its own sake: it can be found from then on (ext4_xattr_block_get, ext4_xattr_block_list). @returns EIO, EUCLEAN. */
+function look(state: Ext4State, block: XattrBlock): Errno | undefined {
+  const unread = reach(state, block);
+  if (unread === undefined) state.xattrBlocks.insert(block);
+  return unread;
 }
 
 /** The value of an inode's attribute, if it has it. */
@@ -104,16 +111,16 @@ export function getxattr(state: Ext4State, ino: number, name: string): Uint8Arra
   // Most inodes are asked for an attribute that they do not have, each when it is first met.
   if (!isKept(name)) return ENOTSUP;
   const set = setOf(state, ino);
-  const found = find(set, name);
-  if (found !== undefined) return found.toBytes();
+  const inside = set === undefined ? undefined : valueIn(set.inInode, name);
+  if (inside !== undefined) return inside.toBytes();
   if (set?.outside === undefined) return ENODATA;
-  return reach(state, set) ?? find(set, name)?.toBytes() ?? ENODATA;
+  return look(state, set.outside) ?? set.outside.entries.get(name)?.toBytes() ?? ENODATA;
 }
 
 export function listxattr(state: Ext4State, ino: number): string[] | Errno {
   const set = setOf(state, ino);
   if (set === undefined) return [];
-  const unread = reach(state, set);
+  const unread = set.outside === undefined ? undefined : look(state, set.outside);
   if (unread !== undefined) return unread;
   const names: string[] = [];
   for (let at = set.inInode; at !== undefined; at = at.next) names.push(at.name);
@@ -133,7 +140,7 @@ export function setxattr(
   if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
   if (suffix > NAME_BYTES_MAX) return ERANGE;
   const known = setOf(state, ino);
-  const unread = reach(state, known);
+  const unread = reach(state, known?.outside);
   if (unread !== undefined) return unread;
   const before = find(known, name);
   const exists = before !== undefined;
@@ -148,17 +155,15 @@ export function setxattr(
   const inside = costInside(set.inInode, name) + size <= IN_INODE_BYTES;
   const outside = inside || costOutside(set.outside, name) + size <= BLOCK_BYTES;
   if (!outside) return ENOSPC;
-  if (!inside && set.outside === undefined && !canReserve(state, 1)) return ENOSPC;
+  if (!inside && needsBlock(state, set.outside, withEntry(set.outside, name, value)) && !canReserve(state, 1)) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;
   if (inside) {
     set.inInode = withValue(set.inInode, name, value);
-    if (set.outside?.entries.delete(name) === true) settleBlock(state, ino, set);
+    if (set.outside?.entries.has(name) === true) putOutside(state, ino, set, withoutEntry(set.outside, name));
   } else {
     set.inInode = without(set.inInode, name);
-    set.outside ??= newBlock(state, ino);
-    set.outside.entries.set(name, value);
-    state.journal.dirty(set.outside);
+    putOutside(state, ino, set, withEntry(set.outside, name, value));
   }
   putSet(state, ino, set);
   stamp(state, ino, false);
@@ -169,34 +174,80 @@ function isSame(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
-function newBlock(state: Ext4State, ino: number): XattrBlock {
-  state.addBlocks(ino, 1);
-  return new XattrBlock(allocateMetadata(state, goalOf(state, ino, false)));
+type Entries = ReadonlyMap<string, Content>;
+
+/** What a block holds, with a value more or another one. */
+function withEntry(block: XattrBlock | undefined, name: string, value: Content): Entries {
+  return new Map(block?.entries).set(name, value);
+}
+function withoutEntry(block: XattrBlock, name: string): Entries {
+  const entries = new Map(block.entries);
+  entries.delete(name);
+  return entries;
 }
 
-/** The block lost an entry: it is written, or given back when it has none left. */
-function settleBlock(state: Ext4State, ino: number, set: XattrSet): void {
-  const block = set.outside;
-  if (block === undefined) return;
-  if (block.entries.size > 0) {
+/** Whether an inode's attributes outside need a block that is not there: its own does not do, and no other inode's has the same. */
+function needsBlock(state: Ext4State, block: XattrBlock | undefined, entries: Entries): boolean {
+  return block?.references !== 1 && state.xattrBlocks.find(entries) === undefined;
+}
+
+/**
+ * Gives an inode the block that holds these entries: another inode's that has the same, its own, or a new one (ext4_xattr_block_set). Room for that was asked
+ * for before.
+ */
+function putOutside(state: Ext4State, ino: number, set: XattrSet, entries: Entries): void {
+  const { xattrBlocks, journal } = state;
+  const before = set.outside;
+  if (before?.references === 1) {
+    xattrBlocks.delete(before);
+    before.entries = entries;
+    journal.dirty(before);
+  }
+  const same = entries.size === 0 ? undefined : xattrBlocks.find(entries);
+  if (entries.size === 0) set.outside = undefined;
+  else if (same !== undefined) {
+    xattrBlocks.refer(same, 1);
+    journal.dirty(same);
+    set.outside = same;
+  } else {
+    if (before?.references !== 1) set.outside = newBlock(state, ino, entries);
+    xattrBlocks.insert(set.outside as XattrBlock);
+  }
+  state.addBlocks(ino, (set.outside === undefined ? 0 : 1) - (before === undefined ? 0 : 1));
+  if (before !== undefined && before !== set.outside) releaseBlock(state, before);
+}
+
+function newBlock(state: Ext4State, ino: number, entries: Entries): XattrBlock {
+  const made = new XattrBlock(allocateMetadata(state, goalOf(state, ino, false)));
+  made.entries = entries;
+  state.journal.dirty(made);
+  return made;
+}
+
+/** An inode has the block no more (ext4_xattr_release_block). */
+function releaseBlock(state: Ext4State, block: XattrBlock): void {
+  if (block.references > 1) {
+    state.xattrBlocks.refer(block, -1);
     state.journal.dirty(block);
     return;
   }
-  set.outside = undefined;
-  state.addBlocks(ino, -1);
+  state.xattrBlocks.forget(block);
   freeMetadata(state, block);
 }
 
 export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
   if (!isKept(name)) return ENOTSUP;
   const set = setOf(state, ino);
-  const refused = reach(state, set) ?? (find(set, name) === undefined ? ENODATA : state.begin());
-  if (refused !== undefined || set === undefined) return refused;
-  if (valueIn(set.inInode, name) !== undefined) set.inInode = without(set.inInode, name);
-  else {
-    set.outside?.entries.delete(name);
-    settleBlock(state, ino, set);
-  }
+  const unread = reach(state, set?.outside);
+  if (unread !== undefined) return unread;
+  if (set === undefined || find(set, name) === undefined) return ENODATA;
+  const isInside = valueIn(set.inInode, name) !== undefined;
+  const rest = isInside || set.outside === undefined ? undefined : withoutEntry(set.outside, name);
+  if (rest !== undefined && rest.size > 0 && needsBlock(state, set.outside, rest) && !canReserve(state, 1)) return ENOSPC;
+  const refused = state.begin();
+  if (refused !== undefined) return refused;
+  if (rest === undefined) set.inInode = without(set.inInode, name);
+  else putOutside(state, ino, set, rest);
   if (set.inInode === undefined && set.outside === undefined) putSet(state, ino, undefined);
   stamp(state, ino, false);
   return undefined;
@@ -206,6 +257,6 @@ export function removexattr(state: Ext4State, ino: number, name: string): Errno 
 export function freeXattrs(state: Ext4State, ino: number): void {
   const set = setOf(state, ino);
   if (set === undefined) return;
-  if (set.outside !== undefined) freeMetadata(state, set.outside);
+  if (set.outside !== undefined) releaseBlock(state, set.outside);
   putSet(state, ino, undefined);
 }

@@ -144,7 +144,7 @@ export function syncAll(host: Host): undefined {
 const UNIONS: readonly string[] = ["overlay", "aufs"];
 
 /**
- * What the datasets of a host's pools take: statfs tells of one dataset alone. Space changes when a transaction group is written, so that one
+ * What the datasets of a host's pools and their intent logs take: statfs tells of one dataset alone. Space changes when a transaction group is written, so that one
  * is, as `zpool sync` does, unless only a look is asked for. Undefined on a host without pools.
  */
 function poolBytes(host: Host, looksOnly: boolean): number | undefined {
@@ -152,7 +152,7 @@ function poolBytes(host: Host, looksOnly: boolean): number | undefined {
   let sum = 0;
   for (const pool of host.pools.values()) {
     if (!looksOnly) pool.syncIfDirty();
-    sum += pool.root.used;
+    sum += pool.root.used + pool.store.logBytes;
   }
   return sum;
 }

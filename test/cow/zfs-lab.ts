@@ -1,14 +1,14 @@
 /**
  * Pools of zfs and the recorded vectors' commands on them, for tests.
  */
-import { Disk } from "../../sim/block/disk.ts";
+import { Disk, keepNone } from "../../sim/block/disk.ts";
 import { Clock } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { EventStream } from "../../sim/core/events.ts";
 import { NameTable } from "../../sim/core/names.ts";
 import { deviceNumber, GIB, MIB } from "../../sim/core/units.ts";
-import { type CreatePoolOptions, createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
+import { type CreatePoolOptions, checkPool, createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
 import { findDataset } from "../../sim/cow/zfs/commands.ts";
 import { mountDataset } from "../../sim/cow/zfs/mount.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
@@ -98,10 +98,35 @@ export class Files {
     return content;
   }
 
+  fsync(path: string): Errno | undefined {
+    const handle = must(this.fs.open(must(this.find(path)), O_RDONLY));
+    const failed = this.fs.fsync(handle, false);
+    this.fs.close(handle, O_RDONLY);
+    return failed;
+  }
+
   unlink(path: string): Errno | undefined {
     const { directory, name } = this.at(path);
     return this.fs.unlink(directory, name);
   }
+}
+
+/** Another machine finds a disk as a power cut leaves it now, with nothing that was not flushed. */
+export function afterCut(disk: Disk): { lab: ZfsLab; pool: Pool; disk: Disk } {
+  const cut = disk.clone({ silent: true });
+  cut.powerCut(keepNone);
+  const lab = new ZfsLab();
+  return { lab, pool: must(lab.import([cut])), disk: cut };
+}
+
+/** tank/a as a power cut leaves it, replayed and checked. */
+export function againAfterCut(disk: Disk): Files {
+  const { lab, pool } = afterCut(disk);
+  const files = new Files(lab, lab.mount(pool, "tank/a"));
+  files.fs.check();
+  checkPool(pool);
+  pool.stop();
+  return files;
 }
 
 /** Text of a sentence over and over. */

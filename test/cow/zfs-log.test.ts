@@ -7,7 +7,7 @@ import { Disk, keepNone } from "../../sim/block/disk.ts";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { MIB } from "../../sim/core/units.ts";
+import { KIB, MIB } from "../../sim/core/units.ts";
 import { checkPool, importPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsClone, zfsCreate, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
@@ -18,7 +18,7 @@ import { OPENZFS_2_1, ZFS_V23, type ZfsProfile } from "../../sim/cow/zfs/profile
 import { SIZE } from "../../sim/cow/zfs/records.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, type Inode, newAttributes, S_IFLNK } from "../../sim/vfs/filesystem.ts";
-import { Files, must, ZfsLab } from "./zfs-lab.ts";
+import { afterCut, againAfterCut as again, Files, must, ZfsLab } from "./zfs-lab.ts";
 
 interface Machine {
   readonly lab: ZfsLab;
@@ -62,24 +62,6 @@ function begun(profile?: ZfsProfile): Machine {
   return made;
 }
 
-/** Another machine finds the disk as a power cut leaves it now. */
-function afterCut(disk: Disk): { lab: ZfsLab; pool: Pool; disk: Disk } {
-  const cut = disk.clone({ silent: true });
-  cut.powerCut(keepNone);
-  const lab = new ZfsLab();
-  return { lab, pool: must(lab.import([cut])), disk: cut };
-}
-
-/** tank/a as a power cut leaves it, replayed. */
-function again(disk: Disk): Files {
-  const { lab, pool } = afterCut(disk);
-  const files = new Files(lab, lab.mount(pool, "tank/a"));
-  files.fs.check();
-  checkPool(pool);
-  pool.stop();
-  return files;
-}
-
 function read(files: Files, path: string): string | undefined {
   return isErrno(files.find(path)) ? undefined : files.read(path).toText();
 }
@@ -98,7 +80,8 @@ describe.each([OPENZFS_2_1, ZFS_V23])("of $name", (profile) => {
     clone.fs.unmount();
     files.fs.unmount();
     checkPool(pool);
-    expect(pool.store.logBytes).toBe(0);
+    // Of the clone, which wrote nothing, there is no log.
+    expect(pool.store.logBytes).toBe(4096);
   });
 
   test("is no part of what a rollback goes back to", () => {
@@ -150,13 +133,24 @@ describe.each([OPENZFS_2_1, ZFS_V23])("of $name", (profile) => {
     checkPool(found.pool);
   });
 
-  test("ends with the mount, also of a filesystem that can only be read by then", () => {
+  test("leaves the block that was to be the next, for the next mount and as long as there is the filesystem", () => {
     const { lab, pool, files } = begun(profile);
+    put(files, "/f", "two");
     zfsSet(pool, "readonly", "on", "tank/a");
     expect(files.fs.unmount()).toBeUndefined();
+    expect(pool.store.logBytes).toBe(4096);
+    checkPool(pool);
+    zfsSet(pool, "readonly", "off", "tank/a");
+    const again = new Files(lab, lab.mount(pool, "tank/a"));
+    pool.syncIfDirty();
+    const { groups } = pool.counters;
+    put(again, "/f", "three");
+    expect(pool.counters.groups).toBe(groups);
+    again.fs.unmount();
+    expect(pool.store.logBytes).toBe(4096);
+    expect(zfsDestroy(pool, "tank/a", { recursive: true })).toBeUndefined();
     expect(pool.store.logBytes).toBe(0);
     checkPool(pool);
-    expect(lab.mount(pool, "tank/a").state.set.log).toBeUndefined();
   });
 });
 
@@ -384,22 +378,24 @@ describe("an fsync", () => {
     expect(files.fs.fsync(held, false)).toBeUndefined();
     expect(fsync(files, "/other")).toBeUndefined();
     // Two blocks: the removals with the first fsync, one write with the other.
-    expect(disk.counters.writtenBytes - before).toBe(2 * 512);
+    expect(disk.counters.writtenBytes - before).toBe(2 * 4096);
     expect(read(again(disk), "/other")).toBe("later");
   });
 
-  test.each<readonly [string, (of: Machine) => void]>([
+  test.each<readonly [string, number, (of: Machine) => void]>([
     [
       "no log block is free",
+      // The chain has come to its end with it (zil_commit_writer_stall).
+      0,
       ({ pool }) => {
         const { space } = pool.store;
         const allocate = space.allocate.bind(space);
-        space.allocate = (size, copies) => (size === 131_072 ? undefined : allocate(size, copies));
+        space.allocate = (size, copies) => (size === 4096 ? undefined : allocate(size, copies));
       },
     ],
-    ["its log block cannot be written", ({ device }) => device.inject({ on: "write" })],
-    ["the devices cannot make it durable", ({ device }) => device.inject({ on: "flush" })],
-  ])("has the group written where %s", (_, hinder) => {
+    ["its log block cannot be written", 4096, ({ device }) => device.inject({ on: "write" })],
+    ["the devices cannot make it durable", 4096, ({ device }) => device.inject({ on: "flush" })],
+  ])("has the group written where %s", (_, left, hinder) => {
     const of = begun();
     const { files, pool, disk } = of;
     files.write("/f", text("two"));
@@ -408,7 +404,7 @@ describe("an fsync", () => {
     expect(fsync(files, "/f")).toBeUndefined();
     expect(pool.counters.groups).toBe(groups + 1);
     expect(read(again(disk), "/f")).toBe("two");
-    expect(pool.store.logBytes).toBe(131_072);
+    expect(pool.store.logBytes).toBe(left);
     checkPool(pool);
   });
 
@@ -416,7 +412,7 @@ describe("an fsync", () => {
     const { files, pool, disk } = machine();
     const { space } = pool.store;
     const allocate = space.allocate.bind(space);
-    space.allocate = (size, copies) => (size === 131_072 ? undefined : allocate(size, copies));
+    space.allocate = (size, copies) => (size === 4096 ? undefined : allocate(size, copies));
     for (const words of ["one", "two"]) {
       const { groups } = pool.counters;
       put(files, "/f", words);
@@ -426,15 +422,16 @@ describe("an fsync", () => {
     expect(pool.store.logBytes).toBe(0);
   });
 
-  test("fills as many log blocks as the calls need", () => {
+  test("fills as many log blocks as the calls need, each as large as what was written before asks for", () => {
     const { files, pool, disk } = begun();
-    for (let n = 0; n < 5; n++) files.write("/f", Content.pattern(n, 100_000), n * 100_000);
+    for (let n = 0; n < 50; n++) files.write("/f", Content.pattern(n, 10_000), n * 10_000);
     const before = pool.store.logBytes;
     expect(fsync(files, "/f")).toBeUndefined();
-    expect(pool.store.logBytes - before).toBe(5 * 131_072);
+    // 500 kB in the block of 4 KiB that was to be the next, one of 12 KiB after 10 kB, ones of 36, 68 and 128 KiB; and the next.
+    expect(pool.store.logBytes - before).toBe(KIB(12 + 36 + 68 + 5 * 128));
     expect(again(disk).read("/f").length).toBe(500_000);
     pool.syncIfDirty();
-    expect(pool.store.logBytes).toBe(131_072);
+    expect(pool.store.logBytes).toBe(KIB(128));
     checkPool(pool);
   });
 

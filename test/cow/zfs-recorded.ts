@@ -42,6 +42,11 @@ const COLUMNS: Readonly<Record<string, string>> = {
   origin: "origin",
 };
 
+/** The dataset that a refusal says is busy. */
+function busyOne(refusal: string | undefined): string | undefined {
+  return /^cannot destroy '(.*)': dataset is busy$/.exec(refusal ?? "")?.[1];
+}
+
 export class Recording {
   readonly lab: ZfsLab = new ZfsLab();
   pool: Pool | undefined;
@@ -83,14 +88,18 @@ export class Recording {
     this.#mounted.delete(name);
   }
 
-  #unmountAll(work: () => string | undefined): string | undefined {
+  /** Destroys what is named: zfs unmounts what goes, and nothing when it refuses; their mount points go too. */
+  #destroy(work: () => string | undefined): string | undefined {
     const names = [...this.#mounted.keys()];
-    for (const name of names) this.#unmount(name);
-    const wrong = work();
-    for (const name of names) if (findDataset(this.#pool(), name) !== undefined) this.#mount(name);
+    let wrong = work();
+    for (let busy = busyOne(wrong); busy !== undefined; busy = busyOne(wrong)) {
+      this.#unmount(busy);
+      wrong = work();
+    }
     const parent = new Files(this.lab, this.#mount("zp"));
     for (const name of names) {
-      if (name === "zp" || findDataset(this.#pool(), name) !== undefined) continue;
+      if (findDataset(this.#pool(), name) !== undefined) continue;
+      this.#unmount(name);
       const { directory, name: entry } = parent.at(`/${name.split("/")[1] ?? ""}`);
       parent.fs.rmdir(directory, entry);
     }
@@ -137,14 +146,16 @@ export class Recording {
       case "destroy": {
         const target = words.at(-1) ?? "";
         const options = { recursive: one === "-r", clones: one === "-R", defer: one === "-d" };
-        return { err: this.#unmountAll(() => zfsDestroy(pool, target, options)) ?? "" };
+        return { err: this.#destroy(() => zfsDestroy(pool, target, options)) ?? "" };
       }
       case "promote":
         return { err: zfsPromote(pool, one) ?? "" };
       case "rollback":
-        return { err: this.#unmountAll(() => zfsRollback(pool, one)) ?? "" };
+        return { err: zfsRollback(pool, one) ?? "" };
       case "rename": {
-        const wrong = this.#unmountAll(() => zfsRename(pool, one, two));
+        // Unmounted meanwhile, and its mount point is another then.
+        this.#unmount(one);
+        const wrong = this.#destroy(() => zfsRename(pool, one, two));
         if (wrong === undefined) this.#automount(two);
         return { err: wrong ?? "" };
       }
@@ -164,7 +175,7 @@ export class Recording {
     const { files, rest } = this.#files(path);
     switch (verb) {
       case "write":
-        return this.#write(path, Content.pattern(value("seed"), value("len")), { processor, offset: value("off") });
+        return this.#write(path, Content.pattern(value("seed"), value("len")), { processor, offset: value("off"), fsync: true });
       case "unlink":
         files.unlink(rest);
         return { r: null };
@@ -185,28 +196,30 @@ export class Recording {
     }
   }
 
-  #write(path: string, content: Content, how: { processor: number; offset?: number }): { r: number } {
+  #write(path: string, content: Content, how: { processor: number; offset?: number; fsync?: boolean }): { r: number } {
     const { files, rest } = this.#files(path);
     files.fs.state.processor = how.processor;
     if (isErrno(files.find(rest))) files.make(rest);
     this.lab.clock.spend(nanoseconds(MILLISECONDS_TO_WRITE * 1e6));
     const written = files.write(rest, content, how.offset ?? 0);
+    if (how.fsync === true) files.fsync(rest);
     return { r: isErrno(written) ? -1 : written };
   }
 
   /** The figures as they were recorded, after a sync. */
   figures(): { pool: string[]; ds: Record<string, Record<string, string>> } {
     const pool = this.#pool();
-    // The recorder waited for its figures until nothing changed: some groups more.
+    // The recorder waited for its figures until nothing changed, some groups more, and all that was freed was free.
     for (let groups = 0; groups < 3; groups++) pool.syncGroup();
-    const { size, allocated, free } = zpoolList(pool);
+    const { size } = zpoolList(pool);
+    const allocated = pool.store.space.allocated - pool.store.space.deferredBytes;
     const ds: Record<string, Record<string, string>> = {};
     for (const [name = ""] of zfsList(pool, { columns: ["name"], type: "all" })) {
       const dataset = findDataset(pool, name);
       if (dataset === undefined) continue;
       ds[name] = Object.fromEntries(Object.entries(COLUMNS).map(([key, column]) => [key, columnOf(pool, dataset, column)]));
     }
-    return { pool: [size, allocated, free].map(String), ds };
+    return { pool: [size, allocated, Number(size) - allocated].map(String), ds };
   }
 
   blocks(path: string): number {

@@ -12,14 +12,15 @@ import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
-import { type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
+import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
 import { Directory, promisedTo, sumBelow } from "./dsl.ts";
-import { claimChain, logOf } from "./log-chain.ts";
+import { claimChain, logOf, readChain } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
 import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
 import { createFilesystem, visitDatasets } from "./operations.ts";
 import { Pool } from "./pool.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, type ZfsProfile } from "./profile.ts";
+import type { LogHead } from "./records.ts";
 import { PoolSpace } from "./space.ts";
 import { BlockStore } from "./store.ts";
 import {
@@ -164,7 +165,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   };
   const pool = new Pool(parts);
   for (const [id, object] of objects) pool.objects.set(id, object);
-  const wrong = visitDatasets(pool, claim) ?? claimLogs(pool);
+  const wrong = visitDatasets(pool, claim) ?? visitLogs(pool, (log) => claimChain(store, log));
   if (wrong !== undefined) {
     pool.stop();
     return wrong;
@@ -184,15 +185,25 @@ function claims(store: BlockStore): (pointer: BlockPointer) => void {
   };
 }
 
-/** Intent logs that were not replayed yet hold their blocks too. */
-function claimLogs(pool: Pool): Errno | undefined {
+/** Visits the log of every filesystem, as its object set on the devices tells of it. */
+function visitLogs(pool: Pool, visit: (log: LogHead) => void): Errno | undefined {
   for (const object of pool.objects.values()) {
     if (object instanceof Directory || object.isSnapshot || object.pointer === undefined) continue;
     const log = logOf(pool.store, object.pointer);
     if (isErrno(log)) return log;
-    if (log !== undefined) claimChain(pool.store, log);
+    if (log !== undefined) visit(log);
   }
   return undefined;
+}
+
+/** Bytes of all logs. */
+function logBytesOf(pool: Pool): number {
+  let sum = 0;
+  const lost = visitLogs(pool, (log) => {
+    for (const place of readChain(pool.store, log).places) sum += allocatedSize(place);
+  });
+  if (lost !== undefined) throw new InvariantError(`pool ${pool.name}: a log cannot be read`, { cause: lost });
+  return sum;
 }
 
 /** Throws an InvariantError when what a pool keeps does not add up. O(blocks). */
@@ -227,7 +238,9 @@ export function checkPool(pool: Pool): void {
   });
   if (lost !== undefined) throw new InvariantError(`pool ${pool.name}: a dataset cannot be read`, { cause: lost });
   const { space } = pool.store;
-  const known = space.allocated - space.deferredBytes - pool.store.logBytes;
+  const logs = logBytesOf(pool);
+  assert(pool.store.logBytes === logs, `pool ${pool.name}: ${pool.store.logBytes} bytes of logs are counted, ${logs} are there`);
+  const known = space.allocated - space.deferredBytes - logs;
   assert(allocated === known, `pool ${pool.name}: ${known} bytes are allocated, ${allocated} are reachable`);
   for (const [key, references] of shared) {
     assert(pool.store.dedupTable.get(key)?.references === references, `pool ${pool.name}: a wrong count of a deduplicated block`);

@@ -6,7 +6,7 @@
  */
 import { isErrno } from "../../core/errno.ts";
 import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
-import { logOf } from "./log-chain.ts";
+import { logOf, readChain } from "./log-chain.ts";
 import { createClone, createFilesystem, createSnapshot, renameFilesystem, renameSnapshot, setProperty } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
@@ -134,7 +134,7 @@ export function zfsCreate(pool: Pool, path: string, properties: Properties = {})
 function isLogUnplayed(pool: Pool, head: Dataset): boolean {
   if (head.set !== undefined || head.pointer === undefined) return false;
   const log = logOf(pool.store, head.pointer);
-  return log !== undefined && !isErrno(log);
+  return log !== undefined && !isErrno(log) && readChain(pool.store, log).isWritten;
 }
 
 /** zfs snapshot. */

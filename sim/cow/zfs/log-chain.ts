@@ -1,81 +1,107 @@
 /**
  * Blocks of intent logs on the devices: allocated outside transaction groups, chained, and found again after a power cut (module/zfs/zil.c,
  * zil_parse, zil_claim).
+ *
+ * Interface: the last whole block of a chain names the place of the next, which is taken already. Places of logs, and of data that only a log has a
+ * pointer to, are counted in the store's `logBytes` until they are free, or an object set has them.
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { KIB } from "../../core/units.ts";
 import type { BlockPointer } from "./block-pointer.ts";
+import type { LogRecord } from "./log-records.ts";
 import type { LogHead, ObjsetRecord } from "./records.ts";
 import type { BlockStore } from "./store.ts";
 import { readAt } from "./vdev.ts";
-import type { Intent } from "./zpl/state.ts";
 
+/** The first block of a chain, and the unit in which blocks are written (ZIL_MIN_BLKSZ). */
+export const LOG_UNIT: number = KIB(4);
 /** The most that one log block holds (zil_maxblocksize). */
-export const LOG_BLOCK_BYTES = 131_072;
+export const LOG_BLOCK_BYTES: number = KIB(128);
+/** What each block has before its records: the pointer to the next, the bytes in use, a checksum (zil_chain_t). */
+export const CHAIN_BYTES = 184;
 
 export interface LogBlock {
   readonly kind: "zfs.log";
   readonly length: number;
-  /** The pool's group in which the chain was begun, and the place of the block in it. */
+  /** The chain that the block is of, and its place in it. */
   readonly chain: number;
   readonly sequence: number;
-  readonly intents: readonly Intent[];
+  readonly records: readonly LogRecord[];
   readonly next: BlockPointer;
 }
 
-/** A place for a log block; undefined when there is no room for one. */
-export function allocateLogBlock(store: BlockStore): BlockPointer | undefined {
-  const dvas = store.space.allocate(LOG_BLOCK_BYTES, 1);
+/** A place for a log block of so many bytes; undefined when there is no room for one (zio_alloc_zil). */
+export function allocateLogBlock(store: BlockStore, size: number): BlockPointer | undefined {
+  const dvas = store.space.allocate(size, 1);
   if (dvas === undefined) return undefined;
-  for (const { size } of dvas) store.logBytes += size;
-  const size = LOG_BLOCK_BYTES;
-  return { dvas, logicalSize: size, physicalSize: size, birth: store.group, level: 0, kind: "system", stamp: 0 };
-}
-
-export function freeLogBlock(store: BlockStore, block: BlockPointer): void {
-  for (const dva of block.dvas) {
-    store.logBytes -= dva.size;
-    store.space.free(dva, store.group, false);
-  }
+  const place: BlockPointer = {
+    dvas,
+    logicalSize: size,
+    physicalSize: size,
+    birth: store.group,
+    level: 0,
+    kind: "system",
+    stamp: 0,
+  };
+  store.holdLogged(place);
+  return place;
 }
 
 function readLogBlock(store: BlockStore, place: BlockPointer): LogBlock | undefined {
   for (const dva of place.dvas) {
-    const found = readAt(store.tops, { dva, birth: place.birth }, LOG_BLOCK_BYTES, () => true);
+    const found = readAt(store.tops, { dva, birth: place.birth }, place.physicalSize, () => true);
     const record = isErrno(found) ? undefined : found.runs[0]?.wholeRecord();
     if (record?.kind === "zfs.log") return record as LogBlock;
   }
   return undefined;
 }
 
-interface ChainBlock {
-  readonly place: BlockPointer;
-  readonly block: LogBlock;
+/** A chain as the devices have it. */
+export interface Chain {
+  /** Of its whole blocks, up to the first that tells of data which is not whole. */
+  readonly records: readonly LogRecord[];
+  /** Whether there is a whole block at all: a mount has something to do again (ZIL_REPLAY_NEEDED). */
+  readonly isWritten: boolean;
+  /** All that it has taken: its blocks, the one that was to be the next, and data that it points to. */
+  readonly places: ReadonlySet<BlockPointer>;
 }
 
-/** The blocks of a chain that are whole, from its beginning on. */
-export function readChain(store: BlockStore, log: LogHead): ChainBlock[] {
-  const chain: ChainBlock[] = [];
+/** Reads a chain from its beginning on. */
+export function readChain(store: BlockStore, log: LogHead): Chain {
+  const records: LogRecord[] = [];
+  // Each once, though several records may point to one.
+  const places = new Set<BlockPointer>();
+  let isWritten = false;
   let place = log.block;
   for (let { sequence } = log; ; sequence++) {
+    places.add(place);
     const block = readLogBlock(store, place);
-    if (block === undefined || block.chain !== log.chain || block.sequence !== sequence) return chain;
-    chain.push({ place, block });
+    if (block === undefined || block.chain !== log.chain || block.sequence !== sequence) return { records, isWritten, places };
+    isWritten = true;
+    for (const record of block.records) {
+      if (record.op === "block" && record.pointer !== undefined) {
+        if (!isWhole(store, record.pointer, record)) return { records, isWritten, places };
+        places.add(record.pointer);
+      }
+      records.push(record);
+    }
     place = block.next;
   }
 }
 
-/** The places that a chain holds after a power cut: of its whole blocks, or, without one, of the first that was to be. */
-export function placesOf(log: LogHead, chain: readonly ChainBlock[]): BlockPointer[] {
-  return chain.length === 0 ? [log.block] : chain.map(({ place }) => place);
+/** Whether a block's data came to the devices before the power went: it is written beside the log block that points to it (zil_claim_log_record). */
+function isWhole(store: BlockStore, pointer: BlockPointer, { checksum }: Extract<LogRecord, { op: "block" }>): boolean {
+  const found = store.read(pointer);
+  const isRight = !isErrno(found) && found.equals(checksum);
+  if (!isRight && pointer.dvas.length > 0) store.arc.remove(pointer);
+  return isRight;
 }
 
 /** Takes the places of a chain that an import has found (zil_claim). */
 export function claimChain(store: BlockStore, log: LogHead): void {
-  for (const { dvas } of placesOf(log, readChain(store, log))) {
-    for (const dva of dvas) {
-      store.space.claim(dva);
-      store.logBytes += dva.size;
-    }
+  for (const place of readChain(store, log).places) {
+    for (const dva of place.dvas) store.space.claim(dva);
+    store.holdLogged(place);
   }
 }
 
@@ -85,10 +111,10 @@ export function logOf(store: BlockStore, pointer: BlockPointer): LogHead | undef
   return isErrno(record) ? record : (record as ObjsetRecord).log;
 }
 
-/** Gives up a log that will not be replayed: its dataset goes, or goes back (zil_destroy). */
+/** Gives up a log that will not be replayed: its dataset goes, or goes back (zil_destroy_sync). */
 export function destroyLog(store: BlockStore, pointer: BlockPointer): Errno | undefined {
   const log = logOf(store, pointer);
   if (log === undefined || isErrno(log)) return log;
-  for (const place of placesOf(log, readChain(store, log))) freeLogBlock(store, place);
+  for (const place of readChain(store, log).places) store.freeLogged(place);
   return undefined;
 }

@@ -7,6 +7,7 @@ import { type Errno, isErrno } from "../../core/errno.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import type { Dataset } from "./dsl.ts";
 import { IntentLog } from "./intent-log.ts";
+import type { Intent } from "./log-records.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { Pool } from "./pool.ts";
 import { compressionOf, settingOf } from "./properties.ts";
@@ -38,7 +39,7 @@ export function mountDataset(pool: Pool, dataset: Dataset, environment: ZplEnvir
   MOUNTED.set(dataset, made);
   dataset.mounts += 1;
   if (log === undefined) return made;
-  const failed = log.replay(zpl);
+  const failed = log.open(zpl);
   if (failed !== undefined) {
     zpl.dataset.release();
     return failed;
@@ -72,17 +73,20 @@ export function underMount(pool: Pool, head: Dataset, work: () => void): Errno |
     return undefined;
   }
   const { state } = mounted;
-  const unwritten = state.dataset.endLog() ?? state.dataset.syncGroup();
+  const unwritten = state.dataset.closeLog();
   if (unwritten !== undefined) return unwritten;
-  return state.reopen(() => {
+  let log: IntentLog | undefined;
+  const failed = state.reopen(() => {
     state.dataset.release();
     work();
     const open = openSet(pool, head);
     if (isErrno(open)) return open;
     MOUNTED.set(head, mounted);
     head.mounts += 1;
+    log = open.log;
     return zplDataset(pool, head, open);
   });
+  return failed ?? log?.open(state);
 }
 
 function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
@@ -91,6 +95,12 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
   const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);
   const forget = (): void => log?.groupWritten();
   pool.groupDone.add(forget);
+  const remember = (intent: Intent): void => log?.add(intent);
+  const settle = (): void => {
+    if (property("sync") === "always") log?.commit();
+  };
+  const commitIntents = (object?: number): Errno | undefined =>
+    property("sync") === "disabled" ? undefined : log?.commit(object);
   return {
     set,
     get readOnly(): boolean {
@@ -106,6 +116,9 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get dedup(): boolean {
       return property("dedup") !== "off";
     },
+    get throughput(): boolean {
+      return property("logbias") === "throughput";
+    },
     get userXattrs(): boolean {
       return property("xattr") !== "off";
     },
@@ -118,9 +131,14 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get available(): number {
       return dataset.isSnapshot ? 0 : pool.available(dataset.directory);
     },
-    intend: (intent) => log?.add(intent, property("sync") === "always"),
-    commitIntents: (object) => log?.commit(object, property("sync")),
-    endLog: () => (log?.close() === true ? pool.syncIfDirty() : undefined),
+    remember,
+    settle,
+    intend: (intent) => {
+      remember(intent);
+      settle();
+    },
+    commitIntents,
+    closeLog: () => (log === undefined ? undefined : (commitIntents() ?? pool.syncIfDirty())),
     release: () => {
       MOUNTED.delete(dataset);
       pool.groupDone.delete(forget);

@@ -15,7 +15,7 @@ import { EMBEDDED_MAX, SECTOR, storedSize } from "./compress.ts";
 import { DnodeBlock } from "./dnodes.ts";
 import { DNODE_BLOCK_BYTES, dnodesLength, indirectLength, objsetLength } from "./encode.ts";
 import { OBJECTS_A_REGION, ObjectNumbers } from "./object-numbers.ts";
-import type { ObjectIo, PendingObject } from "./pending.ts";
+import type { BlockIo, ObjectIo, PendingObject } from "./pending.ts";
 import {
   BLOCKS,
   DNODES_PER_BLOCK,
@@ -55,7 +55,9 @@ export class ObjectSet implements TreeIo {
   /** Where the intent log began when the set was opened. */
   readonly log: LogHead | undefined;
   /** The intent log of the mount: tells where it begins behind the group at work. */
-  openLog: { readonly head: LogHead | undefined; close(): boolean } | undefined;
+  openLog: { readonly head: LogHead | undefined; end(): void } | undefined;
+  /** How blocks of its objects are written. */
+  readonly blockIo: BlockIo;
   readonly #owner: ObjectSetOwner;
   readonly #blocks = new Map<number, DnodeBlock>();
   readonly #dirtyBlocks = new Set<number>();
@@ -79,6 +81,12 @@ export class ObjectSet implements TreeIo {
   constructor(store: BlockStore, owner: ObjectSetOwner, pointer: BlockPointer | undefined, record: ObjsetRecord | undefined) {
     this.store = store;
     this.#owner = owner;
+    this.blockIo = {
+      profile: store.profile,
+      store,
+      copies: (kind) => (kind === "data" ? owner.copies : metadataCopies(owner.copies)),
+      rounded: (compressed, logical) => this.#rounded(compressed, logical),
+    };
     this.fanShift = store.profile.indirectShift - POINTER_SHIFT;
     this.#pointer = pointer;
     this.#top = record?.tops[0];
@@ -253,18 +261,15 @@ export class ObjectSet implements TreeIo {
     const at = object % DNODES_PER_BLOCK;
     const tree = new BlockTree(this, block.tops[at], Math.max(1, this.word(object, LEVELS)));
     const io: ObjectIo = {
+      ...this.blockIo,
       tree,
       write: (number, data) => {
         // What lies in its pointer takes no place, but counts before compression (dsl_dataset_block_born).
-        const made = "embedded" in data ? data.embedded : this.store.write(data);
+        const made = "placed" in data ? data.placed : this.store.write(data);
         const written = made === undefined ? undefined : this.#told(made);
         if (isErrno(written)) return written;
         return tree.set(number, written);
       },
-      copies: (kind) => (kind === "data" ? this.#owner.copies : metadataCopies(this.#owner.copies)),
-      rounded: (compressed, logical) => this.#rounded(compressed, logical),
-      profile: this.store.profile,
-      store: this.store,
     };
     const failed = pending.sync(io);
     if (failed !== undefined) return failed;

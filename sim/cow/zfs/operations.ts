@@ -69,8 +69,21 @@ function settlePromises(directory: Directory): void {
   settlePromise(directory);
 }
 
+/** Ends the log of a filesystem before its snapshot is taken: with the snapshot's group, or, when nobody has it mounted, with one of its own (zil_suspend). */
+function suspendLog(pool: Pool, head: Dataset): void {
+  if (head.set?.openLog !== undefined) {
+    head.set.openLog.end();
+    return;
+  }
+  const set = pool.setOf(head);
+  if (isErrno(set) || set.log === undefined) return;
+  if (destroyLog(pool.store, head.pointer as BlockPointer) === undefined) set.touch();
+  pool.syncIfDirty();
+  pool.closeSet(head);
+}
+
 export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
-  if (pool.profile.suspendsLog) head.set?.openLog?.close();
+  if (pool.profile.suspendsLog) suspendLog(pool, head);
   const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
   pool.objects.set(snapshot.id, snapshot);
   head.directory.addSnapshot(snapshot);
@@ -128,24 +141,25 @@ export function createClone(
     head.group = pool.store.group;
     settlePromises(directory);
     const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
-    if (failed !== undefined || !pool.profile.cloneWrites) {
-      pool.touch(head);
-      return failed;
-    }
-    return rewriteSet(pool, head);
+    pool.touch(head);
+    return failed ?? dropLog(pool, head);
   });
   pool.store.tellSnapshot(origin, directory);
   return directory;
 }
 
-/** Writes the block of a head's object set once more, as it is but for its log: nothing shows the head yet. */
-function rewriteSet(pool: Pool, head: Dataset): Errno | undefined {
+/**
+ * Takes out of a head's object set what it says of a log: that is of the filesystem whose snapshot the set was. Its block is written once more, unless that
+ * filesystem had no log (dsl_dataset_zero_zil). Nothing shows the head yet.
+ */
+function dropLog(pool: Pool, head: Dataset): Errno | undefined {
   const { store } = pool;
   const old = head.pointer as BlockPointer;
   const record = store.readRecord(old);
   if (isErrno(record)) return record;
-  // The log is its snapshot's own filesystem's (dsl_dataset_zero_zil).
-  const bare: ObjsetRecord = { ...(record as ObjsetRecord), log: undefined };
+  const set = record as ObjsetRecord;
+  if (set.log === undefined) return undefined;
+  const bare: ObjsetRecord = { ...set, log: undefined };
   const content = Content.record(bare);
   const { kind, level, logicalSize, physicalSize } = old;
   const copies = metadataCopies(copiesOf(head.directory, pool.profile));
@@ -269,7 +283,7 @@ export function rollback(pool: Pool, head: Dataset): void {
     settlePromise(head.directory);
     pool.touch(head);
     pool.meta.change(snapshot.id);
-    return pool.profile.cloneWrites ? rewriteSet(pool, head) : undefined;
+    return dropLog(pool, head);
   });
 }
 

@@ -7,16 +7,25 @@ import type { BlockTree } from "./block-tree.ts";
 import type { ZfsProfile } from "./profile.ts";
 import type { BlockStore, NewBlock } from "./store.ts";
 
-/** How a pending object writes its blocks. */
-export interface ObjectIo {
-  readonly tree: BlockTree;
+/** A block that is not to be written: a hole, one that lies in its pointer, or one that is on the devices already. */
+export interface PlacedBlock {
+  readonly placed: BlockPointer | undefined;
+}
+
+/** What decides how a block is written. */
+export interface BlockIo {
   readonly profile: ZfsProfile;
   readonly store: BlockStore;
-  /** Writes a block and puts it in the object's tree. */
-  write(block: number, data: NewBlock | { readonly embedded: BlockPointer | undefined }): Errno | undefined;
   copies(kind: BlockKind): number;
   /** A compressed size as it is stored. */
   rounded(compressed: number, logical: number): number;
+}
+
+/** How a pending object writes its blocks. */
+export interface ObjectIo extends BlockIo {
+  readonly tree: BlockTree;
+  /** Writes a block and puts it in the object's tree. */
+  write(block: number, data: NewBlock | PlacedBlock): Errno | undefined;
 }
 
 export interface PendingObject {

@@ -43,8 +43,6 @@ export interface ZfsProfile {
   readonly accountingBytes: number;
   /** Whether those tables are written with every change, not only with one of the sums. */
   readonly accountsAlways: boolean;
-  /** Whether a new clone writes an object set's block of its own. */
-  readonly cloneWrites: boolean;
   /** Whether a snapshot ends the intent log of its filesystem (before pool version 27, SPA_VERSION_FAST_SNAP: zil_suspend). */
   readonly suspendsLog: boolean;
   /** Whether the old spelling of errors is used. */
@@ -95,7 +93,6 @@ export const ZFS_V23: ZfsProfile = {
   ],
   accountingBytes: 512,
   accountsAlways: true,
-  cloneWrites: false,
   suspendsLog: true,
   quotesInvalid: false,
   roundsToAshift: false,
@@ -126,7 +123,6 @@ export const OPENZFS_2_1: ZfsProfile = {
   ],
   accountingBytes: 64,
   accountsAlways: false,
-  cloneWrites: true,
   suspendsLog: false,
   quotesInvalid: true,
   roundsToAshift: true,

@@ -18,6 +18,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   redundant_metadata: "all",
   dnodesize: "legacy",
   sync: "standard",
+  logbias: "latency",
   readonly: "off",
   mountpoint: "",
   quota: "0",
@@ -39,6 +40,7 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   redundant_metadata: ["all", "most"],
   dnodesize: ["legacy", "auto"],
   sync: ["standard", "always", "disabled"],
+  logbias: ["latency", "throughput"],
   readonly: ["on", "off"],
 };
 

@@ -78,7 +78,7 @@ export class BlockStore {
   /** The transaction group at work. */
   group = 1;
   readonly dedupTable: Map<string, DedupEntry> = new Map();
-  /** Bytes of intent logs' blocks that no object set tells of yet. */
+  /** Bytes of intent logs' blocks, and of data that only they have a pointer to. */
   logBytes = 0;
   #stamp = 1;
 
@@ -205,6 +205,45 @@ export class BlockStore {
   tellSnapshot(source: { readonly path: string }, target: { readonly path: string }): undefined {
     if (this.#events?.listening)
       this.#events.emit({ op: "snapshot", filesystem: this.#name, source: source.path, target: target.path });
+  }
+
+  /** A number that no block and no log of the pool has had. */
+  takeStamp(): number {
+    return this.#stamp++;
+  }
+
+  /** A block has been written, or is to be, that a log alone points to. */
+  holdLogged(pointer: BlockPointer): void {
+    this.logBytes += allocatedSize(pointer);
+  }
+
+  /** Nobody needs what a log alone pointed to. Its place waits as others do: the log, as it is on the devices, still does point there. */
+  freeLogged(pointer: BlockPointer): void {
+    if (pointer.dvas.length === 0) return;
+    this.logBytes -= allocatedSize(pointer);
+    this.arc.remove(pointer);
+    for (const dva of pointer.dvas) this.space.free(dva, this.group, false);
+  }
+
+  /**
+   * A block of data that a log has pointed to becomes its object's (dbuf_write, io_bp_override). @param dedup - its key in the table, in which it may
+   * be known: then the object shares that one (zio_ddt_write). @returns its pointer.
+   */
+  adoptLogged(pointer: BlockPointer, dedup: string | undefined): BlockPointer {
+    const shared = dedup === undefined ? undefined : this.dedupTable.get(dedup);
+    if (dedup === undefined || pointer.dvas.length === 0) {
+      this.logBytes -= allocatedSize(pointer);
+      return pointer;
+    }
+    if (shared !== undefined) {
+      shared.references += 1;
+      this.freeLogged(pointer);
+      return { ...pointer, dvas: shared.dvas, physicalSize: shared.physicalSize, dedup, physicalBirth: shared.birth };
+    }
+    this.logBytes -= allocatedSize(pointer);
+    const { dvas, physicalSize, birth } = pointer;
+    this.dedupTable.set(dedup, { dvas, physicalSize, birth, references: 1 });
+    return { ...pointer, dedup, physicalBirth: birth };
   }
 
   /** Goes on with stamps behind those of earlier groups. */

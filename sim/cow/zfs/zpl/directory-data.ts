@@ -204,7 +204,7 @@ export class DirectoryData implements PendingObject {
     const words = Uint32Array.from(entries);
     if (io.profile.embedded && compressed <= EMBEDDED_MAX) {
       const record: DirectoryRecord = { kind: "zfs.directory", length: compressed, entries: words, names };
-      return io.write(0, { embedded: io.store.embed("directory", record, size) });
+      return io.write(0, { placed: io.store.embed("directory", record, size) });
     }
     const length = io.rounded(compressed, size);
     const record: DirectoryRecord = { kind: "zfs.directory", length, entries: words, names };

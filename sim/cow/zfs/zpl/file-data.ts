@@ -4,13 +4,14 @@
  * Interface: a block that is in `dirty` is whole; one in a range of `holes` is not there, whatever the device has, unless it is dirty.
  */
 import { Content } from "../../../core/content.ts";
-import type { Errno } from "../../../core/errno.ts";
+import { type Errno, isErrno } from "../../../core/errno.ts";
 import type { CachedMapping } from "../../../vfs/mapping.ts";
 import type { BlockPointer } from "../block-pointer.ts";
 import { type Compression, compressedData, EMBEDDED_MAX, isAllZero, SECTOR, storedSize } from "../compress.ts";
 import type { ObjectSet } from "../object-set.ts";
-import type { ObjectIo, PendingObject } from "../pending.ts";
+import type { BlockIo, ObjectIo, PendingObject, PlacedBlock } from "../pending.ts";
 import { BLOCK_SIZE, BLOCKS, type CompressedRecord } from "../records.ts";
+import type { NewBlock } from "../store.ts";
 
 /** How a dataset's properties say that blocks are written. */
 export interface BlockOptions {
@@ -18,11 +19,22 @@ export interface BlockOptions {
   readonly dedup: boolean;
 }
 
+/** A block that was written before its group. */
+interface EarlyBlock {
+  /** Undefined: of zeros alone, which take no place. */
+  readonly pointer: BlockPointer | undefined;
+  readonly content: Content;
+  /** Its key in the table of deduplicated blocks. */
+  readonly dedup: string | undefined;
+}
+
 export class FileData implements PendingObject {
   readonly dirty: Map<number, Content> = new Map();
   holes: { readonly first: number; readonly end: number }[] = [];
   /** Pages of mmap(2): of this file alone, beside what the ARC has of it. */
   mapping: CachedMapping | undefined;
+  /** Of dirty blocks: those that the log has pointers to (dr_overridden_by). */
+  readonly #early = new Map<number, EarlyBlock>();
   readonly #set: ObjectSet;
   readonly #object: number;
   readonly #options: BlockOptions;
@@ -40,13 +52,20 @@ export class FileData implements PendingObject {
 
   /** Takes blocks away. */
   punch(first: number, end: number): void {
-    if (this.dirty.size > 0) for (const block of this.dirty.keys()) if (block >= first && block < end) this.dirty.delete(block);
+    if (this.dirty.size > 0) {
+      for (const block of this.dirty.keys()) {
+        if (block < first || block >= end) continue;
+        this.#forget(block);
+        this.dirty.delete(block);
+      }
+    }
     this.holes.push({ first, end });
     this.#set.addPending(this.#object, this);
   }
 
   /** Puts a whole block in. */
   put(block: number, content: Content): void {
+    this.#forget(block);
     this.dirty.set(block, content);
     this.#set.addPending(this.#object, this);
   }
@@ -57,42 +76,81 @@ export class FileData implements PendingObject {
       if (failed !== undefined) return failed;
     }
     io.tree.raise(this.#set.word(this.#object, BLOCKS));
-    const size = this.#set.word(this.#object, BLOCK_SIZE);
     for (const block of [...this.dirty.keys()].sort((one, other) => one - other)) {
-      const failed = this.#write(io, block, paddedTo(this.dirty.get(block) as Content, size));
+      const failed = io.write(block, this.#logged(block) ?? this.#encoded(io, this.#whole(block)));
       if (failed !== undefined) return failed;
     }
     this.dirty.clear();
+    this.#early.clear();
     this.holes = [];
     return undefined;
   }
 
-  #write(io: ObjectIo, block: number, content: Content): Errno | undefined {
+  /** A dirty block, padded. */
+  #whole(block: number): Content {
+    return paddedTo(this.dirty.get(block) as Content, this.#set.word(this.#object, BLOCK_SIZE));
+  }
+
+  /** A block as it is to be written: in its place, in its pointer, or not at all. */
+  #encoded(io: BlockIo, content: Content): NewBlock | PlacedBlock {
     const { compression, dedup } = this.#options;
     const size = content.length;
-    if (compression !== "off" && isAllZero(content)) return io.write(block, { embedded: undefined });
+    if (compression !== "off" && isAllZero(content)) return { placed: undefined };
     const compressed = compressedData(content, compression);
     if (io.profile.embedded && compressed <= EMBEDDED_MAX && compressed < size && !dedup) {
-      return io.write(block, { embedded: this.#embedded(io, content, compressed) });
+      const record: CompressedRecord = { kind: "zfs.compressed", length: compressed, content };
+      return { placed: io.store.embed("data", record, size) };
     }
     const physicalSize = compressed < size ? io.rounded(compressed, size) : storedSize(size, size, SECTOR);
     const copies = io.copies("data");
     // As many copies, the same compression: what the table has an entry of its own for (ddt_key_t, dde_phys).
     const key = dedup ? { dedup: `${content.sha256()}:${size}:${compression}:${copies}` } : {};
-    return io.write(block, {
-      kind: "data",
-      level: 0,
-      content,
-      logicalSize: size,
-      physicalSize,
-      copies,
-      ...key,
-    });
+    return { kind: "data", level: 0, content, logicalSize: size, physicalSize, copies, ...key };
   }
 
-  #embedded(io: ObjectIo, content: Content, length: number): BlockPointer {
-    const record: CompressedRecord = { kind: "zfs.compressed", length, content };
-    return io.store.embed("data", record, content.length);
+  // With the intent log
+
+  /**
+   * Writes a dirty block before its group is, for a log to point to, unless that was done, and it is the same since (dmu_sync). @returns undefined when
+   * nothing of it is dirty; ENOSPC, EIO.
+   */
+  writeEarly(block: number): EarlyBlock | undefined | Errno {
+    const known = this.#early.get(block);
+    if (known !== undefined || !this.dirty.has(block)) return known;
+    const made = this.#writeNow(this.#whole(block));
+    if (!isErrno(made)) this.#early.set(block, made);
+    return made;
+  }
+
+  #writeNow(content: Content): EarlyBlock | Errno {
+    const { blockIo } = this.#set;
+    const encoded = this.#encoded(blockIo, content);
+    if ("placed" in encoded) return { pointer: encoded.placed, content, dedup: undefined };
+    // Found in the table of deduplicated blocks or not, it is written: the table changes with its group.
+    const { dedup, ...plain } = encoded;
+    const pointer = blockIo.store.write(plain);
+    if (isErrno(pointer)) return pointer;
+    blockIo.store.holdLogged(pointer);
+    return { pointer, content, dedup };
+  }
+
+  /** What was written of a block for the log, as its group takes it; undefined: it was not, or has changed since. */
+  #logged(block: number): PlacedBlock | undefined {
+    const early = this.#early.get(block);
+    if (early?.pointer === undefined) return early && { placed: undefined };
+    return { placed: this.#set.store.adoptLogged(early.pointer, early.dedup) };
+  }
+
+  /** A block changes after it was written for the log (dbuf_unoverride). */
+  #forget(block: number): void {
+    const pointer = this.#early.get(block)?.pointer;
+    if (this.#early.delete(block) && pointer !== undefined) this.#set.store.freeLogged(pointer);
+  }
+
+  /** The file has come to its end: nothing of it will be written. */
+  discard(): void {
+    this.mapping?.discard();
+    for (const block of [...this.#early.keys()]) this.#forget(block);
   }
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../../../vfs/filesystem.ts";
 import type { CachedMapping } from "../../../vfs/mapping.ts";
 import { SECTOR } from "../compress.ts";
+import { writeIntents } from "../log-records.ts";
 import { BLOCK_SIZE, BLOCKS, MODE, SIZE } from "../records.ts";
 import { FileData } from "./file-data.ts";
 import type { ZplState } from "./state.ts";
@@ -32,7 +33,7 @@ const RUNS_MAX = 256;
 const END = Number.POSITIVE_INFINITY;
 
 /** What a file has in memory; made when it is missing. */
-function fileOf(state: ZplState, object: number): FileData {
+export function fileOf(state: ZplState, object: number): FileData {
   const known = state.files.get(object);
   if (known !== undefined) return known;
   const made = new FileData(state.set, object, state.dataset);
@@ -102,24 +103,23 @@ function merged(before: Content, from: number, part: Content): Content {
   return isBytes ? Content.literal(content.toBytes()) : content;
 }
 
+/** Writes record by record, each with room that is asked for and a part of the log's record of the call; what a later one is refused stays out. */
 export function write(state: ZplState, object: number, offset: number, content: Content): number | Errno {
   if (offset + content.length > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin(Math.min(content.length, state.dataset.recordSize));
-  if (refused !== undefined) return refused;
-  const failed = growBlocks(state, object, offset + content.length);
-  if (failed !== undefined) return failed;
-  const data = fileOf(state, object);
+  const most = state.dataset.recordSize;
   let done = 0;
-  while (done < content.length) {
-    const put = writePart(state, data, { object, offset, content }, done);
-    if (!isErrno(put)) done += put;
-    else if (done === 0) return put;
-    else break;
-  }
-  const written = done === content.length ? content : content.slice(0, done);
-  if (data.mapping !== undefined) updatePages(data.mapping, offset, written);
-  state.stamp(object, true);
-  state.dataset.intend({ op: "write", object, offset, content: written });
+  let failed: Errno | undefined;
+  do {
+    const at = offset + done;
+    const part = content.slice(done, done + most - (at % most));
+    failed = state.begin(part.length) ?? (done === 0 ? growBlocks(state, object, offset + content.length) : undefined);
+    failed ??= writeRecord(state, object, at, part);
+    if (failed === undefined) done += part.length;
+  } while (failed === undefined && done < content.length);
+  if (failed !== undefined && done === 0) return failed;
+  const { mapping } = fileOf(state, object);
+  if (mapping !== undefined) updatePages(mapping, offset, content.slice(0, done));
+  state.dataset.settle();
   return done;
 }
 
@@ -135,29 +135,27 @@ function updatePages(mapping: CachedMapping, offset: number, content: Content): 
   mapping.flush(offset, content.length);
 }
 
-/** Writes what of the content behind `done` goes into one block. @returns how much that is. */
-function writePart(
-  state: ZplState,
-  data: FileData,
-  { object, offset, content }: { readonly object: number; readonly offset: number; readonly content: Content },
-  done: number,
-): number | Errno {
+/** Writes one record's worth, block by block: files whose blocks are smaller have several in it. */
+function writeRecord(state: ZplState, object: number, offset: number, content: Content): Errno | undefined {
   const { set } = state;
-  const at = offset + done;
+  const data = fileOf(state, object);
   const size = set.word(object, BLOCK_SIZE);
-  const block = Math.floor(at / size);
-  const from = at - block * size;
-  const part = content.slice(done, done + size - from);
-  // The first part's room was asked for with the call.
-  const refused = done === 0 ? undefined : state.dataset.admit(part.length);
-  if (refused !== undefined) return refused;
-  const isWhole = from === 0 && part.length === size;
-  const before = isWhole ? Content.empty : blockContent(state, object, block);
-  if (isErrno(before)) return before;
-  data.put(block, isWhole ? part : merged(before ?? Content.empty, from, part));
-  if (block >= set.word(object, BLOCKS)) set.setWord(object, BLOCKS, block + 1);
-  if (at + part.length > set.word(object, SIZE)) set.setWord(object, SIZE, at + part.length);
-  return part.length;
+  for (let done = 0; done < content.length; ) {
+    const block = Math.floor((offset + done) / size);
+    const from = offset + done - block * size;
+    const part = content.slice(done, done + size - from);
+    const isWhole = from === 0 && part.length === size;
+    const before = isWhole ? Content.empty : blockContent(state, object, block);
+    if (isErrno(before)) return before;
+    data.put(block, isWhole ? part : merged(before ?? Content.empty, from, part));
+    if (block >= set.word(object, BLOCKS)) set.setWord(object, BLOCKS, block + 1);
+    done += part.length;
+    if (offset + done > set.word(object, SIZE)) set.setWord(object, SIZE, offset + done);
+  }
+  state.stamp(object, true);
+  const how = { blockSize: size, throughput: state.dataset.throughput };
+  for (const intent of writeIntents({ object, offset, length: content.length }, how)) state.dataset.remember(intent);
+  return undefined;
 }
 
 /** Takes the bytes of [offset, end) away: whole blocks become holes, parts of blocks zeros. */
@@ -192,13 +190,14 @@ function cleared(content: Content, from: number, to: number): Content {
   return Content.concat([content.slice(0, from), zeros, rest]);
 }
 
-export function truncate(state: ZplState, object: number, size: number): Errno | undefined {
+function truncate(state: ZplState, object: number, size: number): Errno | undefined {
   const failed = setSize(state, object, size);
   if (failed === undefined) state.dataset.intend({ op: "truncate", object, offset: size, length: 0, size });
   return failed;
 }
 
-function setSize(state: ZplState, object: number, size: number): Errno | undefined {
+/** Cuts a file, or lets it grow. The log is told by whoever asks. */
+export function setSize(state: ZplState, object: number, size: number): Errno | undefined {
   const { set } = state;
   if (size > FILE_SIZE_MAX) return EFBIG;
   const old = set.word(object, SIZE);

@@ -30,11 +30,12 @@ import {
 } from "../../../vfs/filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE, NO_DUMP } from "../../../vfs/inode-flags.ts";
 import { SECTOR } from "../compress.ts";
+import type { SettledChange } from "../log-records.ts";
 import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
 import { checkZpl } from "./check.ts";
-import { fallocate, mappingOf, read, seek, truncate, write } from "./files.ts";
+import { fallocate, mappingOf, read, seek, setSize, write } from "./files.ts";
 import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
-import type { SettledChange, ZplState } from "./state.ts";
+import type { ZplState } from "./state.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 const ZFS_MAGIC = 0x2fc12fc1;
@@ -194,11 +195,12 @@ export class ZfsFileSystem implements FileSystem {
     const { now } = state;
     const settled: SettledChange = {
       ...rest,
+      ...(size === undefined ? {} : { size }),
       ...(atime === undefined ? {} : { atime: timeSet(atime, now) }),
       ...(mtime === undefined ? {} : { mtime: timeSet(mtime, now) }),
     };
     if (size !== undefined) {
-      const failed = truncate(state, inode, size);
+      const failed = setSize(state, inode, size);
       if (failed !== undefined) return failed;
     }
     state.stamp(inode, size !== undefined);
@@ -318,13 +320,14 @@ export class ZfsFileSystem implements FileSystem {
     };
   }
 
+  /** Makes durable what was done, in the log: no group is written for it (zfs_sync). */
   sync(): Errno | undefined {
-    return this.state.dataset.readOnly ? undefined : this.state.dataset.syncGroup();
+    return this.state.dataset.commitIntents();
   }
 
   unmount(): Errno | undefined {
-    const failed = this.state.dataset.endLog() ?? this.sync();
-    for (const data of this.state.files.values()) data.mapping?.discard();
+    const failed = this.state.dataset.closeLog();
+    for (const data of this.state.files.values()) data.discard();
     this.state.dataset.release();
     return failed;
   }

@@ -161,8 +161,7 @@ function orphan(state: ZplState, object: number): void {
 
 /** Frees an object with all that it has. */
 export function freeWhole(state: ZplState, object: number): void {
-  const data = state.files.get(object);
-  data?.mapping?.discard();
+  state.files.get(object)?.discard();
   state.files.delete(object);
   state.directories.delete(object);
   state.set.unlinked.delete(object);

@@ -6,15 +6,15 @@
  * large. `intend` keeps what the intent log needs to do the call again.
  */
 import type { Clock, Time } from "../../../core/clock.ts";
-import type { Content } from "../../../core/content.ts";
 import { EROFS, type Errno, isErrno } from "../../../core/errno.ts";
 import type { Name, NameTable } from "../../../core/names.ts";
 import type { DeviceNumber } from "../../../core/units.ts";
 import type { AddressSpace } from "../../../vfs/address-space.ts";
 import { DentryTable } from "../../../vfs/dentry-table.ts";
-import { type AttributeChange, type NewInode, S_IFDIR, S_IFMT } from "../../../vfs/filesystem.ts";
+import { S_IFDIR, S_IFMT } from "../../../vfs/filesystem.ts";
 import type { PageCache } from "../../../vfs/page-cache.ts";
 import type { Compression } from "../compress.ts";
+import type { Intent } from "../log-records.ts";
 import type { ObjectSet } from "../object-set.ts";
 import { CTIME, GENERATION, GID, MODE, MTIME, UID } from "../records.ts";
 import type { DirectoryData } from "./directory-data.ts";
@@ -30,34 +30,6 @@ export interface ZplEnvironment {
   readonly label: string;
 }
 
-/** A call as the intent log keeps it (include/sys/zil.h, TX_*). */
-export type Intent =
-  | { readonly op: "create"; readonly directory: number; readonly name: string; readonly object: number; readonly init: NewInode }
-  | { readonly op: "link"; readonly directory: number; readonly name: string; readonly object: number }
-  | { readonly op: "remove"; readonly directory: number; readonly name: string; readonly object: number }
-  | {
-      readonly op: "rename";
-      readonly object: number;
-      readonly directory: number;
-      readonly name: string;
-      readonly toDirectory: number;
-      readonly toName: string;
-    }
-  | ContentIntent;
-
-/** What setattr changed, but for the size, with the times that it came to. */
-export interface SettledChange extends Pick<AttributeChange, "mode" | "uid" | "gid"> {
-  readonly atime?: Time;
-  readonly mtime?: Time;
-}
-
-/** A call that changes one object and no names. */
-export type ContentIntent =
-  | { readonly op: "write"; readonly object: number; readonly offset: number; readonly content: Content }
-  | { readonly op: "truncate"; readonly object: number; readonly offset: number; readonly length: number; readonly size: number }
-  | { readonly op: "setattr"; readonly object: number; readonly change: SettledChange }
-  | { readonly op: "xattr"; readonly object: number; readonly name: string; readonly value: Uint8Array | undefined };
-
 /** The dataset behind a mount, as far as its files ask for it. */
 export interface ZplDataset {
   readonly set: ObjectSet;
@@ -65,6 +37,8 @@ export interface ZplDataset {
   readonly recordSize: number;
   readonly compression: Compression;
   readonly dedup: boolean;
+  /** Whether all data goes to its place at once, and only pointers into the log (logbias=throughput). */
+  readonly throughput: boolean;
   /** Whether there are attributes of users (ZSB_XATTR): not with xattr=off. */
   readonly userXattrs: boolean;
   /** Asks for room for `bytes` more. @returns EDQUOT, ENOSPC. */
@@ -76,12 +50,16 @@ export interface ZplDataset {
   /** The properties that statfs shows. */
   readonly referenced: number;
   readonly available: number;
-  /** What the intent log takes. */
+  /** A part of what a call leaves for the intent log. */
+  remember(intent: Intent): void;
+  /** The call has come to its end: with sync=always it is durable then. */
+  settle(): void;
+  /** All that a call leaves for the intent log. */
   intend(intent: Intent): void;
-  /** Makes an object's intents durable. */
-  commitIntents(object: number): Errno | undefined;
-  /** Ends the intent log, with a group that tells so if there is one. */
-  endLog(): Errno | undefined;
+  /** Makes an object's intents durable, or, without one, all. */
+  commitIntents(object?: number): Errno | undefined;
+  /** Makes everything durable in the log, and then with a group: the mount ends (zil_close). */
+  closeLog(): Errno | undefined;
   /** The dataset is not mounted here any more. */
   release(): void;
 }
@@ -142,7 +120,7 @@ export class ZplState {
     this.dataset = dataset;
     this.dentries = new DentryTable();
     this.directories.clear();
-    for (const data of this.files.values()) data.mapping?.discard();
+    for (const data of this.files.values()) data.discard();
     this.files.clear();
     for (const { object, generation, kept } of before) {
       const isThere = this.set.load(object) === undefined && this.set.word(object, MODE) !== 0;

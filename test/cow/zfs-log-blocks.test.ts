@@ -198,6 +198,22 @@ describe("a write of 32 KiB or more", () => {
     expect(digest(again(disk), "/f")).toBe(wanted);
   });
 
+  test("is lost where the file was written, cut and written again before one fsync, as OpenZFS 2.1.11 loses it", () => {
+    const twice = Content.text("B".repeat(40_000));
+    for (const [isCut, after] of [
+      [true, Content.zeros(40_000)],
+      [false, twice],
+    ] as const) {
+      const { files, disk } = begun();
+      files.write("/f", Content.text("A".repeat(40_000)));
+      if (isCut) files.fs.setattr(must(files.find("/f")), { size: 0 });
+      files.write("/f", twice);
+      files.fsync("/f");
+      // Recorded: the second write's record says only where the file ends, and the cut lies between.
+      expect(digest(again(disk), "/f")).toBe(after.sha256());
+    }
+  });
+
   test("is not told where a power cut has lost its data: the log ends there", () => {
     const { files, disk } = begun();
     files.write("/f", data);
@@ -265,7 +281,8 @@ function take(on: Machine, files: Files, [call, a, b]: Step, seed: number): File
   const isThere = !isErrno(files.find(path));
   if (call === "write") files.write(path, Content.pattern(seed, 1 + b * 1000), (b % 3) * 40_000);
   if (call === "group") on.pool.syncIfDirty();
-  if (call === "sync") expect(files.fs.sync()).toBeUndefined();
+  // What is written around a cut may be lost: a cut begins with a sync.
+  if (call === "sync" || call === "cut") expect(files.fs.sync()).toBeUndefined();
   if (call === "remount") {
     expect(files.fs.unmount()).toBeUndefined();
     return new Files(on.lab, on.lab.mount(on.pool, "tank/a"));
@@ -298,6 +315,7 @@ test("a cut at any command leaves a pool that adds up; after what makes all dura
       let { files } = on;
       let durable = contents(files);
       for (const [index, step] of list.entries()) {
+        if (step[0] === "cut") durable = contents(files);
         files = take(on, files, step, index);
         if (step[0] === "sync" || step[0] === "group" || step[0] === "remount") durable = contents(files);
         const found = again(on.disk);

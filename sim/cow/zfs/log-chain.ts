@@ -63,25 +63,24 @@ export interface Chain {
   /** Whether there is a whole block at all: a mount has something to do again (ZIL_REPLAY_NEEDED). */
   readonly isWritten: boolean;
   /** All that it has taken: its blocks, the one that was to be the next, and data that it points to. */
-  readonly places: ReadonlySet<BlockPointer>;
+  readonly places: readonly BlockPointer[];
 }
 
 /** Reads a chain from its beginning on. */
 export function readChain(store: BlockStore, log: LogHead): Chain {
   const records: LogRecord[] = [];
-  // Each once, though several records may point to one.
-  const places = new Set<BlockPointer>();
+  const places: BlockPointer[] = [];
   let isWritten = false;
   let place = log.block;
   for (let { sequence } = log; ; sequence++) {
-    places.add(place);
+    places.push(place);
     const block = readLogBlock(store, place);
     if (block === undefined || block.chain !== log.chain || block.sequence !== sequence) return { records, isWritten, places };
     isWritten = true;
     for (const record of block.records) {
       if (record.op === "block" && record.pointer !== undefined) {
         if (!isWhole(store, record.pointer, record)) return { records, isWritten, places };
-        places.add(record.pointer);
+        places.push(record.pointer);
       }
       records.push(record);
     }

@@ -72,8 +72,15 @@ export interface PointerRecord {
   readonly checksum: Content;
 }
 
+/** A write into a block that the log has a pointer to already, and that has not changed since: it tells of the file's end alone (TX_WRITE2). */
+interface EndRecord {
+  readonly op: "end";
+  readonly object: number;
+  readonly end: number;
+}
+
 /** A call as a log block has it. */
-export type LogRecord = NameIntent | AttributeIntent | DataRecord | PointerRecord;
+export type LogRecord = NameIntent | AttributeIntent | DataRecord | PointerRecord | EndRecord;
 
 /** Whether a call is of an object's content: an fsync of another object need not write it. */
 export function isContent(intent: Intent): intent is ContentIntent {

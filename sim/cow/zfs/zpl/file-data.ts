@@ -110,13 +110,16 @@ export class FileData implements PendingObject {
 
   // With the intent log
 
+  /** Whether a log points to a block, which is the same since (EALREADY). */
+  isEarly(block: number): boolean {
+    return this.#early.has(block);
+  }
+
   /**
-   * Writes a dirty block before its group is, for a log to point to, unless that was done, and it is the same since (dmu_sync). @returns undefined when
-   * nothing of it is dirty; ENOSPC, EIO.
+   * Writes a dirty block before its group is, for a log to point to (dmu_sync). @returns undefined when nothing of it is dirty; ENOSPC, EIO.
    */
   writeEarly(block: number): EarlyBlock | undefined | Errno {
-    const known = this.#early.get(block);
-    if (known !== undefined || !this.dirty.has(block)) return known;
+    if (!this.dirty.has(block)) return undefined;
     const made = this.#writeNow(this.#whole(block));
     if (!isErrno(made)) this.#early.set(block, made);
     return made;

@@ -33,9 +33,10 @@ function copied(state: ZplState, object: number, offset: number, length: number)
 
 function inPlace(state: ZplState, { object, offset, length }: WriteIntent): LoggedWrite | Errno {
   const block = Math.floor(offset / state.set.word(object, BLOCK_SIZE));
-  const early = fileOf(state, object).writeEarly(block);
+  const data = fileOf(state, object);
+  // What a cut between the write that has the pointer and this one takes away is not there after a replay: so it is on a real pool.
+  if (data.isEarly(block)) return { op: "end", object, end: offset + length };
+  const early = data.writeEarly(block);
   if (early === undefined || isErrno(early)) return early;
-  // Of a block that the log points to already OpenZFS tells only where the file ends, in as many bytes (TX_WRITE2); what a cut between two such
-  // writes took away is not there then after a replay.
   return { op: "block", object, offset, length, pointer: early.pointer, checksum: early.content };
 }

@@ -48,6 +48,9 @@ function replayContent(state: ZplState, record: Exclude<LogRecord, NameIntent>):
     }
     case "block":
       return replayBlock(state, record);
+    case "end":
+      if (record.end > state.set.word(record.object, SIZE)) state.set.setWord(record.object, SIZE, record.end);
+      return undefined;
     case "truncate":
       return replayTruncate(state, record.object, record);
     case "xattr":
@@ -59,7 +62,7 @@ function replayContent(state: ZplState, record: Exclude<LogRecord, NameIntent>):
 }
 
 /**
- * A block that went to its place is written whole, and the file ends where it did with this write (zfs_replay_write, z_replay_eof).
+ * A block that went to its place is written whole, and the file ends where it did with this write: later ones may only tell of its end (zfs_replay_write, z_replay_eof).
  */
 function replayBlock(state: ZplState, { object, offset, length, pointer, checksum }: PointerRecord): Errno | undefined {
   const { set } = state;

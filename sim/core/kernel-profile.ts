@@ -28,6 +28,8 @@ export interface OverlayProfile {
   readonly xattrEscape: boolean;
   /** Whiteouts that are empty regular files with an xattr. */
   readonly xattrWhiteouts: boolean;
+  /** A mount over an upper layer that is new keeps its own UUID in trusted.overlay.uuid of the layer's root. */
+  readonly instanceUuid: boolean;
   /** redirect_dir and following redirects. */
   readonly redirects: boolean;
   /** Immutable and append-only flags of upper files are an xattr, and copy-up takes flags along; before they were the file's own. */
@@ -93,6 +95,7 @@ const OVERLAY: Changes<OverlayProfile> = {
   opaqueOnMkdir: { until: "5.15" },
   xattrEscape: { from: "6.7" },
   xattrWhiteouts: { from: "6.7" },
+  instanceUuid: { from: "6.6" },
   redirects: { from: "4.10" },
   flagsInXattr: { from: "5.15" },
   dataOnlyLayers: { from: "6.5" },

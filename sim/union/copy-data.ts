@@ -5,7 +5,7 @@
  * Interface: what is allocated equals the kernel's chunks; what is done is one read and one write for each stretch of data, so that the
  * cost follows the extents and not the bytes.
  */
-import { ENOSPC, ENXIO, type Errno, isErrno } from "../core/errno.ts";
+import { ENXIO, type Errno, isErrno } from "../core/errno.ts";
 import { MIB } from "../core/units.ts";
 import type { FileHandle, FileSystem } from "../vfs/filesystem.ts";
 
@@ -41,10 +41,11 @@ export function copyData(source: DataEnd, target: DataEnd, options: CopyDataOpti
     if (isErrno(start)) return start;
     const end = options.sparse ? chunksEnd(source, start, length) : length;
     if (isErrno(end)) return end;
-    const failed = copyRange(source, target, start, end);
-    if (failed !== undefined) return failed;
-    copied += end - start;
-    at = end;
+    // Where space ends within a chunk the kernel goes on from there, and over a hole it needs none.
+    const written = copyRange(source, target, start, end);
+    if (isErrno(written)) return written;
+    copied += written;
+    at = start + written;
   }
   return copied;
 }
@@ -56,10 +57,8 @@ function chunksEnd(source: DataEnd, start: number, length: number): number | Err
   return Math.min(length, start + Math.ceil((hole - start) / CHUNK) * CHUNK);
 }
 
-function copyRange(source: DataEnd, target: DataEnd, start: number, end: number): Errno | undefined {
+/** @returns how much could be written: at least a byte. */
+function copyRange(source: DataEnd, target: DataEnd, start: number, end: number): number | Errno {
   const content = source.fs.read(source.file, start, end - start);
-  if (isErrno(content)) return content;
-  const written = target.fs.write(target.file, start, content);
-  if (isErrno(written)) return written;
-  return written < content.length ? ENOSPC : undefined;
+  return isErrno(content) ? content : target.fs.write(target.file, start, content);
 }

@@ -1,4 +1,5 @@
-"""Asks this machine's kernel what test/data/overlay-asked.json tells of it: makes the steps of each case on overlayfs over tmpfs, as root.
+"""Asks this machine's kernel what test/data/overlay-asked.json tells of it: makes the steps of each case on overlayfs over tmpfs, as root; with --full
+what overlay-full.json tells, over filesystems that are full.
 
   python3 test/kernel/overlay-asked.py                     answers that differ from the file's
   python3 test/kernel/overlay-asked.py --write             writes the file anew, with what the kernel answers
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-FILE = os.path.join(os.path.dirname(__file__), "../data/overlay-asked.json")
+FILE = os.path.join(os.path.dirname(__file__), "../data", "overlay-full.json" if "--full" in sys.argv else "overlay-asked.json")
 KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFCHR: "whiteout"}
 FOLDERS = ["m", "up", "up2", "work", "work2", "low", "low2"]
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -61,6 +62,39 @@ def rows(folder, path=""):
         if kind == "dir":
             found += rows(at, shown)
     return found
+
+
+def disk(base, at, kind, size):
+    """A disk of so many MiB with a filesystem, mounted in a new folder that has the folders of the layers."""
+    with open(at + ".image", "wb") as file:
+        file.truncate(size << 20)
+    os.mkdir(at)
+    blocks = ["-b", "4096"] if kind == "ext4" else []
+    subprocess.run(["mkfs." + kind, "-q", *blocks, at + ".image"], check=True)
+    subprocess.run(["mount", "-o", "loop", at + ".image", at], check=True)
+    for name in FOLDERS:
+        os.mkdir(at + "/" + name)
+
+
+def fill(at, left):
+    """Takes space until no more than `left` bytes are free."""
+    file = os.open(at, os.O_CREAT | os.O_WRONLY, 0o644)
+
+    def free():
+        LIBC.syncfs(file)
+        of = os.statvfs(at)
+        return of.f_bfree * of.f_bsize - left
+
+    end, want = 0, free()
+    while want > 0:
+        length = min(want, free())
+        if length <= 0:
+            break
+        if LIBC.fallocate(file, 0, ctypes.c_long(end), ctypes.c_long(length)) == 0:
+            end += length
+        else:
+            want = want // 2 // 4096 * 4096
+    os.close(file)
 
 
 def act(base, op, path="", *more):
@@ -119,6 +153,17 @@ def act(base, op, path="", *more):
         return "same" if os.lstat(at).st_dev == os.lstat(base + more[0]).st_dev else "other"
     elif op == "links":
         return str(os.lstat(at).st_nlink)
+    elif op == "own":
+        return ",".join(sorted(name for name in os.listxattr(at) if ".overlay." in name))
+    elif op == "disk":
+        disk(base, at, more[0], more[1])
+    elif op == "fill":
+        fill(at, more[0] * 1024)
+    elif op == "big":
+        with open(at, "wb") as file:
+            file.write(os.urandom(more[0] * 1024))
+    elif op == "truncate":
+        os.truncate(at, more[0])
     elif op == "getx":
         return os.getxattr(at, more[0], follow_symlinks=False).decode()
     else:
@@ -150,7 +195,7 @@ def ask(steps):
 def main():
     with open(FILE) as file:
         cases = json.load(file)
-    words = [word for word in sys.argv[1:] if word != "--write"]
+    words = [word for word in sys.argv[1:] if word not in ("--write", "--full")]
     asked = {name: [step for step, _ in steps] for name, steps in cases.items()}
     asked.update({name: json.loads(steps) for name, steps in zip(words[::2], words[1::2])})
     answers = {name: ask(steps) for name, steps in asked.items()}

@@ -130,6 +130,7 @@ test.each<readonly [string, Partial<OverlayOptions>]>([
   ["verity=require", { verity: "require" }],
   ["verity=off", {}],
   ["uuid=on,uuid=off,uuid=null,uuid=auto", {}],
+  ["uuid=off", { uuid: "off" }],
   ["volatile", { fsync: "volatile" }],
   ["fsync=volatile,fsync=auto", {}],
   ["volatile,fsync=strict", { fsync: "strict" }],
@@ -157,6 +158,7 @@ test("without a word redirects are followed and not made, and nothing is on (ask
     verity: "off",
     xino: "off",
     fsync: "auto",
+    uuid: "auto",
     userxattr: false,
     defaultPermissions: false,
   });

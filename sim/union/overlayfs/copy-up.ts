@@ -38,7 +38,7 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
-import { countFirstCopy, hasUpperName, indexDirectory, linkIntoIndex, linkUp } from "./hard-links.ts";
+import { countFirstCopy, hasUpperName, indexDirectory, indexName, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import { copyFlags } from "./protection.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
@@ -77,8 +77,7 @@ export function copyUp(overlay: Overlay, node: Node, need: Need = "attributes"):
   const { nodes, writable: upper } = overlay;
   if (nodes.hasUpper(node)) {
     if (nodes.has(node, IS_INDEXED) && lacksUpperName(overlay, node)) {
-      const parent = nodes.parentOf(node);
-      const linked = copyUp(overlay, parent) ?? markImpure(overlay, parent) ?? linkUp(overlay, node);
+      const linked = copyUp(overlay, nodes.parentOf(node)) ?? giveName(overlay, node);
       if (linked !== undefined) return linked;
     }
     return need !== "attributes" && nodes.has(node, IS_METACOPY)
@@ -102,7 +101,15 @@ function lacksUpperName(overlay: Overlay, node: Node): boolean {
   return !nodes.has(node, IS_UNLINKED) && nodes.parentOf(node) !== NO_NODE && !hasUpperName(overlay, node);
 }
 
-/** Copies a node whose parent is on the upper layer. */
+/** Links a copy that is in the index to its name, whose directory is on the upper layer. */
+function giveName(overlay: Overlay, node: Node): Errno | undefined {
+  const { nodes, writable } = overlay;
+  const parent = nodes.parentOf(node);
+  const place: Place = { node, directory: nodes.upperOf(parent), name: nodes.nameOf(node) };
+  return markImpure(overlay, parent) ?? refuseTaken(overlay, writable, place) ?? linkUp(overlay, node);
+}
+
+/** Copies a node whose parent is on the upper layer; an indexed one into the index first, where it stays should its name not be given (ovl_do_copy_up). */
 function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need): Errno | undefined {
   const { nodes, view, attributes } = overlay;
   const lower = nodes.lowerOf(node);
@@ -121,24 +128,27 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   const metacopy = isRegular && need === "attributes" && options.metacopy && options.verity !== "require";
   const source: Source = { fs, inode, lower, attributes, origin, metacopy, withData: isRegular && need !== "empty" && !metacopy };
   const parent = nodes.parentOf(node);
-  const impure = origin ? markImpure(overlay, parent) : undefined;
+  // Whatever the copy is: its parent may now hold what is not the upper layer's own.
+  const impure = indexed ? undefined : markImpure(overlay, parent);
   if (impure !== undefined) return impure;
   const into = nodes.upperOf(parent);
   const times = upper.fs.getattr(into, overlay.otherAttributes, true);
   if (times !== undefined) return times;
   const { atime, mtime } = overlay.otherAttributes;
-  const target: Place = { node, directory: into, name: nodes.nameOf(node) };
+  const target: Place = indexed
+    ? { node, directory: overlay.index, name: indexName(overlay, lower) }
+    : { node, directory: into, name: nodes.nameOf(node) };
   const byTmpfile = isRegular && overlay.profile.tmpfileCopyUp;
   const made = byTmpfile ? copyByTmpfile(overlay, upper, source, target) : copyByName(overlay, upper, source, target);
   if (isErrno(made)) return made;
-  upper.fs.setattr(into, { atime, mtime });
   nodes.setUpper(node, made);
-  if (indexed) countFirstCopy(overlay, node, lowerLinks);
   if (metacopy) nodes.set(node, IS_METACOPY);
   // A broken hard link is an inode of its own from now on; without data it still needs the lower one.
   else if (!origin) nodes.forgetLower(node);
   if (origin && overlay.profile.constantInodeNumbers) nodes.set(node, HAS_ORIGIN);
   else nodes.clear(node, HAS_ORIGIN);
+  if (indexed) return countFirstCopy(overlay, node, lowerLinks) ?? giveName(overlay, node);
+  upper.fs.setattr(into, { atime, mtime });
   return undefined;
 }
 
@@ -164,7 +174,6 @@ function copyByTmpfile(overlay: Overlay, upper: UpperLayer, source: Source, plac
   const failed =
     fill(overlay, upper, source, inode) ??
     refuseTaken(overlay, upper, place) ??
-    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
     upper.fs.link(inode, place.directory, place.name);
   upper.fs.drop(inode);
   if (failed !== undefined) return failed;
@@ -190,7 +199,6 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   }
   const failed =
     fill(overlay, upper, source, inode) ??
-    (overlay.nodes.has(place.node, IS_INDEXED) ? linkIntoIndex(overlay, place.node, inode) : undefined) ??
     indexDirectory(overlay, place.node, inode) ??
     refuseOther(overlay, upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
@@ -376,8 +384,9 @@ function count(overlay: Overlay, source: Source, node: Node): void {
 export function markImpure(overlay: Overlay, directory: Node): Errno | undefined {
   const { nodes, writable: upper, profile } = overlay;
   if (!profile.originXattr || nodes.has(directory, IS_IMPURE)) return undefined;
-  nodes.set(directory, IS_IMPURE);
   const inode = nodes.upperOf(directory);
-  if (!isErrno(upper.fs.getxattr(inode, overlay.xattrs.impure))) return undefined;
-  return orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.impure, YES, 0));
+  const isMarked = !isErrno(upper.fs.getxattr(inode, overlay.xattrs.impure));
+  const failed = isMarked ? undefined : orUnsupported(upper.fs.setxattr(inode, overlay.xattrs.impure, YES, 0));
+  if (failed === undefined) nodes.set(directory, IS_IMPURE);
+  return failed;
 }

@@ -96,7 +96,12 @@ export function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
 
 function setDifference(overlay: Overlay, node: Node, difference: number): Errno | undefined {
   overlay.linkDifferences.set(node, difference);
-  const text = `U${difference < 0 ? "" : "+"}${difference}`;
+  return writeDifference(overlay, node, "U", difference);
+}
+
+/** @param of - whose links the difference adds to: the upper inode's, or the lower's */
+function writeDifference(overlay: Overlay, node: Node, of: "U" | "L", difference: number): Errno | undefined {
+  const text = `${of}${difference < 0 ? "" : "+"}${difference}`;
   return overlay.writable.fs.setxattr(overlay.nodes.upperOf(node), overlay.xattrs.nlink, new TextEncoder().encode(text), 0);
 }
 
@@ -110,12 +115,6 @@ export function noteLinks(overlay: Overlay, node: Node): Errno | undefined {
   return setDifference(overlay, node, overlay.linkDifferences.get(node) ?? 0);
 }
 
-/** Gives a copy that has just been made its index entry, before it has a name. */
-export function linkIntoIndex(overlay: Overlay, node: Node, inode: Inode): Errno | undefined {
-  const { writable: upper, nodes } = overlay;
-  return upper.fs.link(inode, overlay.index, indexName(overlay, nodes.lowerOf(node)));
-}
-
 /** Makes the index entry of a directory's copy, where all that is copied up has one. */
 export function indexDirectory(overlay: Overlay, node: Node, copy: Inode): Errno | undefined {
   const { writable: upper, nodes, xattrs } = overlay;
@@ -125,10 +124,10 @@ export function indexDirectory(overlay: Overlay, node: Node, copy: Inode): Errno
   return upper.fs.setxattr(entry, xattrs.upper, encodeOrigin(upper.fs, copy), 0);
 }
 
-/** Sets the difference of a first copy: the lower inode's links less the two that the copy has. */
+/** Sets the difference of a first copy: the lower inode's links less the one that the copy has, in the index. */
 export function countFirstCopy(overlay: Overlay, node: Node, lowerLinks: number): Errno | undefined {
   overlay.byUpper.set(overlay.nodes.upperOf(node), node);
-  return setDifference(overlay, node, lowerLinks - 2);
+  return setDifference(overlay, node, lowerLinks - 1);
 }
 
 /** Whether the upper layer has the name under which the node was last met. */
@@ -139,18 +138,29 @@ export function hasUpperName(overlay: Overlay, node: Node): boolean {
   return overlay.writable.fs.lookup(nodes.upperOf(parent), nodes.nameOf(node)) === nodes.upperOf(node);
 }
 
-/** Links the copy to a name that is still below. Precondition: the name's directory is on the upper layer. */
+/**
+ * Links the copy to a name that is still below. Meanwhile the xattr tells the difference from the lower inode's links, which holds whether or not the
+ * link is made. Precondition: the name's directory is on the upper layer.
+ */
 export function linkUp(overlay: Overlay, node: Node): Errno | undefined {
-  const { writable: upper, nodes, otherAttributes } = overlay;
+  const { writable: upper, nodes, otherAttributes, linkDifferences } = overlay;
+  const copy = nodes.upperOf(node);
   const into = nodes.upperOf(nodes.parentOf(node));
+  const below = lowerLinks(overlay, nodes.lowerOf(node));
+  if (isErrno(below)) return below;
+  const unread = upper.fs.getattr(copy, otherAttributes);
+  if (unread !== undefined) return unread;
+  const difference = linkDifferences.get(node) ?? 0;
+  const kept = writeDifference(overlay, node, "L", otherAttributes.nlink + difference - below);
+  if (kept !== undefined) return kept;
   const failed = upper.fs.getattr(into, otherAttributes, true);
   if (failed !== undefined) return failed;
   const { atime, mtime } = otherAttributes;
-  return (
-    upper.fs.link(nodes.upperOf(node), into, nodes.nameOf(node)) ??
-    upper.fs.setattr(into, { atime, mtime }) ??
-    setDifference(overlay, node, (overlay.linkDifferences.get(node) ?? 0) - 1)
-  );
+  const linked = upper.fs.link(copy, into, nodes.nameOf(node));
+  if (linked !== undefined) return linked;
+  // Both as well as they can be: the name is there.
+  upper.fs.setattr(into, { atime, mtime });
+  return setDifference(overlay, node, difference - 1);
 }
 
 /** st_nlink of an indexed node. @param real - its real inode's links. */

@@ -6,6 +6,7 @@ import { EBUSY, ELOOP, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { type KernelProfile, k6_18 } from "../../core/kernel-profile.ts";
 import type { NameTable } from "../../core/names.ts";
+import { Random } from "../../core/random.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { FileSystem, Inode } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
@@ -251,6 +252,15 @@ function upperLayer(
   options: OverlayOptions & { readonly xattrs: OverlayXattrs },
 ): UpperLayer | MountFailure | undefined {
   if (upper === undefined || base === undefined || lower === undefined) return undefined;
-  const made = prepareWork({ names: host.names, xattrs: options.xattrs, upper, work: base, lower }, options);
+  const uuid = (host.profile ?? k6_18).overlay.instanceUuid ? newUuid(host.clock.now + upper.inode + base.inode) : undefined;
+  const made = prepareWork({ names: host.names, xattrs: options.xattrs, upper, work: base, lower, uuid }, options);
   return isMountFailure(made) ? made : { fs: base.fs, root: upper.inode, ...made };
+}
+
+/** A UUID of the random kind (uuid_gen). */
+function newUuid(seed: number): Uint8Array {
+  const uuid = new Random(seed).bytes(16);
+  uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;
+  uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
+  return uuid;
 }

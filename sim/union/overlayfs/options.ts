@@ -13,6 +13,7 @@ type Xino = "on" | "auto" | "off";
 type Verity = "off" | "on" | "require";
 /** Which copies are written to the disk before they have their names: file data, also all attributes of files and directories, or nothing at all. */
 type Fsync = "auto" | "strict" | "volatile";
+type Uuid = "on" | "off" | "null" | "auto";
 
 /** How a mount behaves, apart from its layers. */
 export interface OverlayOptions {
@@ -28,6 +29,8 @@ export interface OverlayOptions {
   readonly xino: Xino;
   /** Under "volatile" nobody's fsync does anything, and no later mount takes the work directory. */
   readonly fsync: Fsync;
+  /** Whether the mount has a UUID of its own, which its upper layer keeps: under "auto" one that is new, or has it already. */
+  readonly uuid: Uuid;
   /** State is kept in user.overlay.* xattrs. */
   readonly userxattr: boolean;
   readonly defaultPermissions: boolean;
@@ -42,6 +45,7 @@ export const DEFAULT_OPTIONS: OverlayOptions = {
   verity: "off",
   xino: "off",
   fsync: "auto",
+  uuid: "auto",
   userxattr: false,
   defaultPermissions: false,
 };
@@ -265,6 +269,7 @@ function setValue(draft: Draft, key: string, value = ""): boolean {
       draft.fsync = value as Fsync;
       return FSYNC.has(value);
     case "uuid":
+      draft.uuid = value as Uuid;
       return UUID.has(value);
     default:
       // The path of a layer that is not given.

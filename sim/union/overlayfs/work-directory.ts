@@ -19,6 +19,8 @@ export interface WorkParts {
   readonly work: LayerDirectory;
   /** The topmost lower layer. */
   readonly lower: LayerDirectory;
+  /** The UUID that the mount gets, if it has none yet; undefined: the kernel gives none. */
+  readonly uuid: Uint8Array | undefined;
 }
 
 /** The directories that a mount works with; `index` only under index=on. */
@@ -32,7 +34,10 @@ const DIRECTORY: NewInode = { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: ""
 const FILE: NewInode = { ...DIRECTORY, mode: S_IFREG };
 
 /** Makes an empty work/, and index/, which outlives mounts. */
-export function prepareWork(parts: WorkParts, options: Pick<OverlayOptions, "index" | "fsync">): WorkDirectories | MountFailure {
+export function prepareWork(
+  parts: WorkParts,
+  options: Pick<OverlayOptions, "index" | "fsync" | "uuid">,
+): WorkDirectories | MountFailure {
   const { names, work: base } = parts;
   const { fs } = base;
   const name = names.intern("work");
@@ -46,6 +51,7 @@ export function prepareWork(parts: WorkParts, options: Pick<OverlayOptions, "ind
   if (isErrno(work)) return refuse("failed to create directory work/work", work);
   const marked = options.fsync === "volatile" ? markVolatile(parts, work) : undefined;
   if (marked !== undefined) return refuse("Failed to create volatile/dirty file.", marked);
+  nameInstance(parts, options.uuid);
   if (!options.index) return { work, index: undefined };
   const index = indexDirectory(parts);
   // What is under way is made in the index, so that it can be moved within one directory (ovl_get_indexdir, from 5.8).
@@ -77,6 +83,17 @@ function markVolatile({ names, work: { fs } }: WorkParts, work: Inode): Errno | 
   }
   const dirty = fs.create(at, names.intern("dirty"), FILE);
   return isErrno(dirty) ? dirty : undefined;
+}
+
+/**
+ * Keeps the mount's UUID with the upper layer: under uuid=auto only where nothing has been copied to it or found in it yet (ovl_init_uuid_xattr).
+ * Where it cannot be kept the mount goes without.
+ */
+function nameInstance({ xattrs, upper: { fs, inode }, uuid }: WorkParts, option: OverlayOptions["uuid"]): void {
+  if (uuid === undefined || option === "off" || option === "null") return;
+  if (fs.getxattr(inode, xattrs.uuid) !== ENODATA) return;
+  if (option === "auto" && fs.getxattr(inode, xattrs.impure) !== ENODATA) return;
+  fs.setxattr(inode, xattrs.uuid, uuid, 0);
 }
 
 function indexDirectory(parts: WorkParts): Inode | MountFailure {

@@ -62,7 +62,7 @@ function sameRange(
   const { fs } = source.mount;
   const { from, to, length } = range;
   if (length === 0) return 0;
-  const barred = immutable(fs, target.inode);
+  const barred = fs.mayDedupe?.(source.handle, target.handle) ?? immutable(fs, target.inode);
   if (barred !== undefined) return barred;
   const size = fs.size(source.inode);
   const targetSize = fs.size(target.inode);

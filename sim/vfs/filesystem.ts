@@ -292,10 +292,7 @@ export interface FileSystem {
    */
   open(inode: Inode, flags: number): FileHandle | Errno;
   close(file: FileHandle, flags: number): void;
-  /**
-   * What follows is asked of the file's inode by a descriptor: it means the name by which the file was opened, where an inode of several
-   * names must have one (a union's copy-up). Absent: no name matters.
-   */
+  /** What follows is asked by a descriptor: it means the name by which the file was opened, where that matters (a union's copy-up). */
   byDescriptor?(file: FileHandle): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
@@ -327,6 +324,8 @@ export interface FileSystem {
   directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
+  /** What stands against sharing of two files, before their ranges are looked at: in a union, what lies below. Absent: nothing. */
+  mayDedupe?(source: FileHandle, target: FileHandle): Errno | undefined;
   /** FIDEDUPERANGE: shares extents of ranges that hold the same bytes, and leaves times alone; absent where extents cannot be shared. */
   dedupe?(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */

@@ -4,7 +4,7 @@
  * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
  * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
  */
-import { EBADF, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import { EBADF, EINVAL, EPERM, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import {
   accessOf,
   type FileHandle,
@@ -123,12 +123,25 @@ export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Er
   return failed;
 }
 
-/** Two files of one mount on the same filesystem. */
+/** Nothing is copied up to have less in the end: both must be on the upper layer already (ovl_remap_file_range). */
+export function mayDedupe(overlay: Overlay, source: FileHandle, target: FileHandle): Errno | undefined {
+  const { nodes, files } = overlay;
+  if (![source, target].every((file) => nodes.hasUpper(files.at(file).node))) return EPERM;
+  const from = realFile(overlay, source);
+  const to = realFile(overlay, target);
+  if (isErrno(from)) return from;
+  if (isErrno(to)) return to;
+  const fs = realFs(overlay, target);
+  return fs.dedupe === undefined ? EINVAL : fs.mayDedupe?.(from, to);
+}
+
+/** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `mayDedupe` has allowed */
 export function clone(
   overlay: Overlay,
   source: FileHandle,
   target: FileHandle,
   range: { readonly from: number; readonly to: number; readonly length: number },
+  same = false,
 ): Errno | undefined {
   const from = realFile(overlay, source);
   const to = realFile(overlay, target);
@@ -136,5 +149,6 @@ export function clone(
   if (isErrno(to)) return to;
   const fs = realFs(overlay, target);
   if (fs !== realFs(overlay, source)) return EXDEV;
+  if (same) return fs.dedupe?.(from, range.from, to, range.to, range.length);
   return fs.clone(from, range.from, to, range.to, range.length);
 }

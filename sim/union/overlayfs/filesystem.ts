@@ -212,6 +212,12 @@ export class OverlayFileSystem implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length });
   }
+  mayDedupe(source: FileHandle, target: FileHandle): Errno | undefined {
+    return files.mayDedupe(this.overlay, source, target);
+  }
+  dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
+    return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length }, true);
+  }
   cachedPages(file: FileHandle): number {
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? 0 : files.realFs(this.overlay, file).cachedPages(real);

@@ -19,10 +19,11 @@ export type Node = number;
 /** No inode: where a name would be that is gone. */
 export const NO_NODE: Node = 0;
 export const ROOT_NODE: Node = 1;
+// Greater than any node, and small integers, which take no object of their own.
 /** An entry's child where the name is absent. */
-export const NEGATIVE_ENTRY = 0xffff_ffff;
+export const NEGATIVE_ENTRY = 0x7fff_ffff;
 /** An entry's child where the name is absent because the upper layer has a whiteout. */
-export const WHITEOUT_ENTRY = 0xffff_fffe;
+export const WHITEOUT_ENTRY = 0x7fff_fffe;
 /** What `add` takes for a node without an upper inode. */
 export const NO_UPPER = -1;
 
@@ -295,9 +296,10 @@ export class UnionNodes implements WalkedPaths {
     this.#words[node * WIDTH + NAME] = name;
   }
 
-  /** Notes that a name is absent: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. Precondition: it has no entry. */
-  noteAbsent(directory: Node, name: Name, as: number): void {
+  /** Notes that a name is absent: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. Precondition: it has no entry. @returns the entry. */
+  noteAbsent(directory: Node, name: Name, as: number): number {
     this.dentries.put(directory, name, as);
+    return as;
   }
 
   /** Makes an entry negative: `as` is NEGATIVE_ENTRY or WHITEOUT_ENTRY. The node it led to has one entry less. */

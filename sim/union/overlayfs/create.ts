@@ -16,10 +16,11 @@ import {
   IS_SHARED,
   IS_UNLINKED,
   type Node,
+  WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
 import { noteLinks } from "./hard-links.ts";
-import { isWhitedOut, lookup, shareByLower, shareByUpper } from "./lookup.ts";
+import { entryAt, shareByLower, shareByUpper } from "./lookup.ts";
 import { setRedirect } from "./rename.ts";
 import { isDirectoryMode } from "./rules.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
@@ -30,12 +31,10 @@ import { canHave } from "./xattrs.ts";
 export function create(overlay: Overlay, directory: Node, name: Name, init: NewInode): Node | Errno {
   const { writable: upper, nodes } = overlay;
   if ((init.mode & S_IFMT) === S_IFCHR && init.rdev === 0) return EPERM;
-  // What the name was must be known: whether the upper layer has a whiteout there.
-  lookup(overlay, directory, name);
+  const overWhiteout = entryAt(overlay, directory, name) === WHITEOUT_ENTRY;
   const failed = copyUp(overlay, directory) ?? refuseIn(overlay, directory);
   if (failed !== undefined) return failed;
   const isDirectory = isDirectoryMode(init.mode);
-  const overWhiteout = isWhitedOut(overlay, directory, name);
   const opaque = isDirectory && (overWhiteout || (overlay.isMerged(directory) && marksNewDirectories(overlay)));
   const inode = overWhiteout
     ? createOverWhiteout(overlay, upper, { directory: nodes.upperOf(directory), name, init })
@@ -44,7 +43,7 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   // Failing to mark a directory that hides nothing is no error.
   if (opaque && !overWhiteout) setOpaque(overlay, inode);
   overlay.counters.upperCreates += 1;
-  const node = overlay.addNode(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0));
+  const node = overlay.addNode(inode, 0, (isDirectory ? IS_DIRECTORY : 0) | (opaque ? IS_OPAQUE : 0), init.mode);
   nodes.enter(directory, name, node);
   return node;
 }
@@ -92,7 +91,7 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
   const inode = upper.fs.tmpfile(nodes.upperOf(directory), init);
   if (isErrno(inode)) return inode;
   overlay.counters.upperCreates += 1;
-  const node = overlay.addNode(inode, 0, IS_UNLINKED | HOLDS_UPPER);
+  const node = overlay.addNode(inode, 0, IS_UNLINKED | HOLDS_UPPER, init.mode);
   overlay.nodes.hold(node);
   return node;
 }
@@ -100,7 +99,7 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
 /** Another name for a node, which is copied up. */
 export function link(overlay: Overlay, source: Node, directory: Node, name: Name): Errno | undefined {
   const { writable: upper, nodes } = overlay;
-  lookup(overlay, directory, name);
+  const overWhiteout = entryAt(overlay, directory, name) === WHITEOUT_ENTRY;
   const failed = copyUp(overlay, source) ?? copyUp(overlay, directory) ?? refuseIn(overlay, directory);
   if (failed !== undefined) return failed;
   if (nodes.has(source, IS_METACOPY)) {
@@ -110,7 +109,7 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
   }
   const unmarked = (nodes.has(source, HAS_ORIGIN) ? markImpure(overlay, directory) : undefined) ?? noteLinks(overlay, source);
   if (unmarked !== undefined) return unmarked;
-  const linked = isWhitedOut(overlay, directory, name)
+  const linked = overWhiteout
     ? linkOverWhiteout(overlay, source, nodes.upperOf(directory), name)
     : upper.fs.link(nodes.upperOf(source), nodes.upperOf(directory), name);
   if (linked !== undefined) return linked;

@@ -29,17 +29,17 @@ import type { Overlay } from "./state.ts";
 
 /** @returns the node, ENOENT, or EPERM, EINVAL, ESTALE of a redirect. */
 export function lookup(overlay: Overlay, directory: Node, name: Name): Node | Errno {
-  const known = overlay.nodes.dentries.lookup(directory, name);
-  if (known === 0) return meet(overlay, directory, name);
-  if (known >= WHITEOUT_ENTRY) return ENOENT;
-  // Which of its names a copy-up gives a hard link is the one that was walked last.
-  if (overlay.nodes.has(known, IS_INDEXED)) overlay.nodes.seeAs(known, directory, name);
-  return known;
+  const child = entryAt(overlay, directory, name);
+  return isErrno(child) || child < WHITEOUT_ENTRY ? child : ENOENT;
 }
 
-/** Whether the upper layer has a whiteout at a name that is absent. */
-export function isWhitedOut(overlay: Overlay, directory: Node, name: Name): boolean {
-  return overlay.nodes.dentries.lookup(directory, name) === WHITEOUT_ENTRY;
+/** The same, but where the name is absent its entry: NEGATIVE_ENTRY, or WHITEOUT_ENTRY where the upper layer has a whiteout. */
+export function entryAt(overlay: Overlay, directory: Node, name: Name): Node | Errno {
+  const known = overlay.nodes.dentries.lookup(directory, name);
+  if (known === 0) return meet(overlay, directory, name);
+  // Which of its names a copy-up gives a hard link is the one that was walked last.
+  if (known < WHITEOUT_ENTRY && overlay.nodes.has(known, IS_INDEXED)) overlay.nodes.seeAs(known, directory, name);
+  return known;
 }
 
 /** The first lookup of a name. */
@@ -50,20 +50,14 @@ function meet(overlay: Overlay, directory: Node, name: Name): Node | Errno {
     counters.layerLookups += 1;
     const found = overlay.rules.probe(overlay.writable.fs, nodes.upperOf(directory), name);
     if (isErrno(found)) return found;
-    if (found === WHITEOUT) {
-      nodes.noteAbsent(directory, name, WHITEOUT_ENTRY);
-      return ENOENT;
-    }
+    if (found === WHITEOUT) return nodes.noteAbsent(directory, name, WHITEOUT_ENTRY);
     if (found !== ABSENT) return meetUpper(overlay, directory, name, found as Inode);
   }
   const below = nodes.lowerOf(directory);
   const lower = below === 0 ? 0 : overlay.view.lookup(below, name);
   if (isErrno(lower)) return lower;
   if (below !== 0) counters.layerLookups += overlay.view.lastProbes;
-  if (lower === 0) {
-    nodes.noteAbsent(directory, name, NEGATIVE_ENTRY);
-    return ENOENT;
-  }
+  if (lower === 0) return nodes.noteAbsent(directory, name, NEGATIVE_ENTRY);
   // Two directories must not stand for one lower directory: a redirected one may have been met before.
   if (overlay.redirects.size > 0 && overlay.view.isDirectory(lower) && overlay.byLower.has(overlay.lowerKey(lower)))
     return ESTALE;

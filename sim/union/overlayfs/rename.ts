@@ -16,11 +16,13 @@ import {
   NEGATIVE_ENTRY,
   type Node,
   ROOT_NODE,
+  WHITEOUT_ENTRY,
 } from "../nodes.ts";
+import type { NameOfNode } from "../opened-names.ts";
 import { copyUp, markImpure } from "./copy-up.ts";
 import { noteLinks } from "./hard-links.ts";
 import { afterUnlink, needsCopyToGo } from "./index-cleanup.ts";
-import { isWhitedOut, lookup } from "./lookup.ts";
+import { entryAt, lookup } from "./lookup.ts";
 import { whiteoutsOfEmpty } from "./remove.ts";
 import type { Overlay } from "./state.ts";
 import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
@@ -28,12 +30,10 @@ import { clearWhiteouts, countWhiteout, setOpaque } from "./whiteout.ts";
 /** The longest redirect in bytes (module parameter redirect_max). */
 const REDIRECT_MAX = 256;
 
-/** One end of a rename. */
-export interface End {
-  readonly directory: Node;
-  readonly name: Name;
-  /** What is there; 0 for nothing. */
-  readonly node: Node;
+/** One end of a rename: a name, and what is there; NO_NODE for nothing. */
+interface End extends NameOfNode {
+  /** Whether nothing is there because the upper layer has a whiteout. */
+  readonly isWhitedOut: boolean;
 }
 
 /** The four arguments of renameat2(2) that say where. */
@@ -48,9 +48,14 @@ export function rename(overlay: Overlay, places: RenamePlaces, flags: number): E
   if ((flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) !== 0) return EINVAL;
   const found = lookup(overlay, places.directory, places.name);
   if (isErrno(found)) return found;
-  const there = lookup(overlay, places.toDirectory, places.toName);
-  const source: End = { directory: places.directory, name: places.name, node: found };
-  const target: End = { directory: places.toDirectory, name: places.toName, node: isErrno(there) ? 0 : there };
+  const there = entryAt(overlay, places.toDirectory, places.toName);
+  const source: End = { directory: places.directory, name: places.name, node: found, isWhitedOut: false };
+  const target: End = {
+    directory: places.toDirectory,
+    name: places.toName,
+    node: isErrno(there) || there >= WHITEOUT_ENTRY ? 0 : there,
+    isWhitedOut: there === WHITEOUT_ENTRY,
+  };
   if (source.node === target.node) return undefined;
   return (flags & RENAME_EXCHANGE) !== 0 ? exchange(overlay, source, target) : move(overlay, source, target);
 }
@@ -112,9 +117,8 @@ function prepareToGo(overlay: Overlay, node: Node): Errno | undefined {
 function moveUpper(overlay: Overlay, source: End, target: End): Errno | undefined {
   const { nodes, writable: upper } = overlay;
   const covered = overlay.lowerHas(source.directory, source.name);
-  const overWhiteout = target.node === 0 && isWhitedOut(overlay, target.directory, target.name);
   // The whiteout of the target serves the source's name; a directory cannot replace one otherwise.
-  const swap = overWhiteout && (covered || nodes.has(source.node, IS_DIRECTORY));
+  const swap = target.isWhitedOut && (covered || nodes.has(source.node, IS_DIRECTORY));
   const flags = swap ? RENAME_EXCHANGE : covered ? RENAME_WHITEOUT : 0;
   const from = nodes.upperOf(source.directory);
   const failed = upper.fs.rename(from, source.name, nodes.upperOf(target.directory), target.name, flags);
@@ -171,7 +175,7 @@ function markMoved(overlay: Overlay, moved: End, into: Node): Errno | undefined 
 }
 
 /** Notes where the lower layers have what moves, by its old name or, where it leaves its directory, by its path. */
-export function setRedirect(overlay: Overlay, moved: End, sameDirectory: boolean): Errno | undefined {
+export function setRedirect(overlay: Overlay, moved: NameOfNode, sameDirectory: boolean): Errno | undefined {
   const { nodes, writable: upper, xattrs } = overlay;
   const before = overlay.redirects.get(moved.node);
   const several = sameDirectory && isLowerHardLink(overlay, moved.node);
@@ -197,7 +201,7 @@ function isLowerHardLink(overlay: Overlay, node: Node): boolean | Errno {
 }
 
 /** The path by which the lower layers know an object: its own, with the redirects on the way in their places. */
-function lowerPath(overlay: Overlay, moved: End): string {
+function lowerPath(overlay: Overlay, moved: NameOfNode): string {
   const { nodes, names, redirects } = overlay;
   let path = "";
   let { node, directory, name } = moved;

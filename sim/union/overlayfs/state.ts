@@ -216,10 +216,10 @@ export class Overlay {
     return this.#beganEmpty;
   }
 
-  /** A new node without entries, its type from the inode that shows it. @param upper - NO_UPPER: what `lower` shows is it. */
-  addNode(upper: number, lower: ViewNode, flags: number): Node {
+  /** A new node without entries. @param upper - NO_UPPER: what `lower` shows is it. @param mode - of the inode that shows it; absent: it is asked. */
+  addNode(upper: number, lower: ViewNode, flags: number, mode?: number): Node {
     const node = this.nodes.add(upper, lower, flags);
-    this.nodes.setType(node, this.fsOf(node).mode(this.inodeOf(node)));
+    this.nodes.setType(node, mode ?? this.fsOf(node).mode(this.inodeOf(node)));
     if (this.numbersDirectories && (flags & IS_DIRECTORY) !== 0) {
       this.#directoryNumbers.set(node, inodeNumber(this.#nextDirectoryNumber++));
     }

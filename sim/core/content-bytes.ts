@@ -71,6 +71,16 @@ function wordsInto(target: Int32Array, seed: number, word: number): void {
   }
 }
 
+/** Up to this many bytes a loop copies faster than `set`, which needs a view. */
+const LOOP_MAX = 48;
+
+/** Copies `length` bytes of an array, from a place on, into another array. */
+export function copyBytes(source: Uint8Array, from: number, to: { target: Uint8Array; at: number; length: number }): void {
+  const { target, at, length } = to;
+  if (length > LOOP_MAX) target.set(length === source.length ? source : source.subarray(from, from + length), at);
+  else for (let index = 0; index < length; index++) target[at + index] = source[from + index] as number;
+}
+
 /** Whether two arrays of one length hold the same bytes. */
 export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;

@@ -15,7 +15,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert, InvariantError } from "./assert.ts";
 import { type BlockRecord, blockIn, encodeRecord } from "./block-record.ts";
-import { type ByteSource, patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
+import { type ByteSource, copyBytes, patternInto, repeatInto, sameBytes } from "./content-bytes.ts";
 
 /** The kinds of run, as `Content.kind` tells them. */
 export type ContentKind = "zero" | "pattern" | "repeat" | "literal" | "source" | "record" | "rope";
@@ -33,8 +33,6 @@ const DIGESTS_MAX = 1000;
 /** Digests and comparisons take this much at a time. */
 const CHUNK = 65_536;
 const EMPTY_BYTES = new Uint8Array(0);
-/** Up to this many bytes a loop copies faster than `set`, which needs a view. */
-const LOOP_MAX = 48;
 // A hundred thousand small files should not be as many arrays; a page has one of its own, since copying a whole array needs no view of a part.
 /** Copies up to this many bytes share an array. */
 const SHARED_COPY_MAX = 4095;
@@ -134,7 +132,7 @@ export class Content {
     }
     const at = Content.#sharedUsed;
     Content.#sharedUsed = at + length;
-    new Content("literal", length, start, 0, raw).copyTo(Content.#shared, at);
+    copyBytes(raw, start, { target: Content.#shared, at, length });
     return new Content("literal", length, at, 0, Content.#shared);
   }
 
@@ -275,7 +273,7 @@ export class Content {
         target.fill(0, at, end);
         return;
       case "literal":
-        this.#literalInto(target, at);
+        copyBytes(this.#bytes, offset, { target, at, length: this.length });
         return;
       case "repeat":
         repeatInto(target.subarray(at, end), this.#bytes, offset);
@@ -292,14 +290,6 @@ export class Content {
       default:
         this.#ropeInto(target, at);
     }
-  }
-
-  #literalInto(target: Uint8Array, at: number): void {
-    const source = this.#bytes;
-    const offset = this.#offset;
-    const length = this.length;
-    if (length > LOOP_MAX) target.set(length === source.length ? source : source.subarray(offset, offset + length), at);
-    else for (let index = 0; index < length; index++) target[at + index] = source[offset + index] as number;
   }
 
   #ropeInto(target: Uint8Array, at: number): void {

@@ -204,8 +204,8 @@ export function freeWhole(state: Ext4State, ino: number): void {
   const data = chunk.dataAt(at);
   const isDirectory = ((words[base + MODE] as number) & S_IFMT) === S_IFDIR;
   const page = data === undefined ? lonePageIn(words, base) : 0;
-  state.allocatedOnClose.delete(ino);
-  state.orderedPages.delete(ino);
+  if (state.allocatedOnClose.size > 0) state.allocatedOnClose.delete(ino);
+  if (state.orderedPages.size > 0) state.orderedPages.delete(ino);
   if (page !== 0) dropLone(state, page);
   else if (data instanceof FileData) freeFile(state, ino, data);
   else if (data instanceof DirectoryData) endDirectory(state, ino);

@@ -9,9 +9,11 @@ import type { Overlay } from "./state.ts";
 
 /** @returns undefined where the filesystem that shows the node has none. */
 export function fileFlags(overlay: Overlay, node: Node): number | Errno | undefined {
-  const flags = overlay.fsOf(node).fileFlags?.(overlay.inodeOf(node));
+  const fs = overlay.fsOf(node);
+  const inode = overlay.inodeOf(node);
+  const flags = fs.fileFlags?.(inode);
   if (typeof flags !== "number" || !overlay.nodes.hasUpper(node)) return flags;
-  return flags | protectionOf(overlay, overlay.writable, overlay.nodes.upperOf(node));
+  return flags | protectionOf(overlay, fs, inode);
 }
 
 export function setFileFlags(overlay: Overlay, node: Node, flags: number): Errno | undefined {

@@ -19,9 +19,9 @@ const LETTER_A = 0x61;
 const LETTER_I = 0x69;
 
 /** What an upper inode's xattr says. Where the mount began with an empty layer it knows which inodes have one. */
-export function protectionOf(overlay: Overlay, upper: UpperLayer, inode: Inode): number {
+export function protectionOf(overlay: Overlay, upper: FileSystem, inode: Inode): number {
   if (!overlay.profile.flagsInXattr) return 0;
-  if (!overlay.beganEmpty()) return protectionIn(upper.fs.getxattr(inode, overlay.xattrs.protattr));
+  if (!overlay.beganEmpty()) return protectionIn(upper.getxattr(inode, overlay.xattrs.protattr));
   return overlay.protections.size === 0 ? 0 : (overlay.protections.get(inode) ?? 0);
 }
 
@@ -39,7 +39,7 @@ function protectionIn(value: Uint8Array | Errno): number {
 /** @returns EPERM where the upper filesystem has no xattrs. */
 export function protect(overlay: Overlay, upper: UpperLayer, inode: Inode, flags: number): Errno | undefined {
   const name = overlay.xattrs.protattr;
-  if (flags === 0 && protectionOf(overlay, upper, inode) === 0) return undefined;
+  if (flags === 0 && protectionOf(overlay, upper.fs, inode) === 0) return undefined;
   const letters = [...((flags & APPEND_ONLY) !== 0 ? [LETTER_A] : []), ...((flags & IMMUTABLE) !== 0 ? [LETTER_I] : [])];
   const failed = flags === 0 ? upper.fs.removexattr(inode, name) : upper.fs.setxattr(inode, name, Uint8Array.from(letters), 0);
   if (failed === ENOTSUP) return flags === 0 ? undefined : EPERM;

@@ -56,6 +56,8 @@ export interface Peer {
   readonly copiesUp: boolean;
   /** What share of a workload's operations it is given, 1 for all: peers whose set-up alone would take minutes get less. */
   readonly share: number;
+  /** Whether a mounted tree ends the one before it. */
+  readonly mountsOne?: boolean;
   /** An empty writable tree above `layers` lower ones. A peer without layers fills the tree itself, with layer 0 alone. */
   mount(layers: number, fill: Fill): Tree;
   /** Where it has thin pools: an empty one. */

@@ -148,6 +148,7 @@ export async function zenfs(): Promise<Peer> {
     layersMax: 0,
     copiesUp: false,
     share: ZENFS_SHARE,
+    mountsOne: true,
     mount(_layers: number, fill: Fill): Tree {
       mountZenFs(module, module.resolveMountConfigSync({ backend: module.InMemory, label: "tree" }));
       const tree = new NodeLikeTree(module.fs, true);
@@ -165,6 +166,7 @@ export async function zenfsCow(): Promise<Peer> {
     layersMax: 64,
     copiesUp: true,
     share: ZENFS_SHARE,
+    mountsOne: true,
     mount(layers: number, fill: Fill): Tree {
       const tree = new NodeLikeTree(module.fs, true);
       let united: object | undefined;

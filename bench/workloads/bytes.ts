@@ -1,5 +1,5 @@
 /** Bytes that move: copy-up of lower files, and scattered writes into a large file. */
-import { flat, Series, weigh } from "../measure.ts";
+import { type Body, flat, Series, weigh } from "../measure.ts";
 import type { Tree } from "../peer.ts";
 import type { Bench } from "../workload.ts";
 
@@ -40,12 +40,16 @@ export function copyUp(bench: Bench): void {
  */
 const WARM_UPS = 4000;
 const WARM_TREES = 4;
-/** Rounds of a workload before the first measured one: large files take ways that small ones do not, and numbers of bytes beyond 31 bits. */
+/** The fewest rounds of a workload before the first measured one: large files take ways that small ones do not, and numbers of bytes beyond 31 bits. */
 const WARM_ROUNDS = 3;
 
-/** Described files of each size: 1 MiB, 64 MiB, 1 GiB, 64 GiB; each round has a tree of its own. */
+/**
+ * Described files of each size: 1 MiB, 64 MiB, 1 GiB, 64 GiB; each round has a tree of its own. One more is weighed: the collector's threads go on
+ * for some milliseconds after a collection, which is as long as a round of the largest takes.
+ */
 export function copyUpAnySize(bench: Bench): void {
-  for (let tree = 0; tree < WARM_TREES; tree++) warmCopyUp(bench);
+  const warmUps = bench.count(WARM_UPS, 20);
+  for (let tree = 0; tree < WARM_TREES; tree++) describedFiles(bench, warmUps, MIB).touchAll(0, warmUps);
   for (const [name, length, files] of [
     ["1-MiB", MIB, 2000],
     ["64-MiB", 64 * MIB, 1000],
@@ -53,35 +57,37 @@ export function copyUpAnySize(bench: Bench): void {
     ["64-GiB", 64 * GIB, 8],
   ] as const) {
     const count = Math.min(files, bench.count(files * 10, 8));
-    const paths = Array.from({ length: count }, (_, index) => flat(`/data/disk-${index}.img`));
     const series = new Series(`copy-up-described-${name}`);
-    for (let round = -WARM_ROUNDS; round < bench.rounds && !series.exhausted; round++) {
-      const tree = bench.peer.mount(1, (layer) => {
-        layer.mkdirp("/data");
-        for (const path of ["/data/warm-up-0", "/data/warm-up-1", ...paths]) layer.described?.writeFile(path, length);
-      });
-      if (tree.described === undefined) return;
-      touch(tree, "/data/warm-up-0");
-      touch(tree, "/data/warm-up-1");
-      const touchAll = (from: number, to: number): void => {
-        for (let index = from; index < to; index++) touch(tree, paths[index] as string);
-      };
+    const warmRounds = Math.max(WARM_ROUNDS, Math.ceil(warmUps / count));
+    for (let round = -warmRounds; round < bench.rounds && !series.exhausted; round++) {
+      const { tree, touchAll } = describedFiles(bench, count, length);
       if (round < 0) touchAll(0, count);
-      else series.weigh(weigh(() => series.round(count, touchAll)));
+      else series.round(count, touchAll);
       tree.dispose();
     }
-    bench.report(series);
+    const { tree, touchAll } = describedFiles(bench, count, length);
+    const bytes = weigh(() => {
+      touchAll(0, count);
+      return count;
+    });
+    bench.report(series.weigh(bytes));
+    tree.dispose();
   }
 }
 
-function warmCopyUp(bench: Bench): void {
-  const count = bench.count(WARM_UPS, 20);
+/** A tree over a layer of described files, and what touches them; two more have been copied up before. */
+function describedFiles(bench: Bench, count: number, length: number): { readonly tree: Tree; readonly touchAll: Body } {
+  const paths = Array.from({ length: count }, (_, index) => flat(`/data/disk-${index}.img`));
+  const warmUps = ["/data/warm-up-0", "/data/warm-up-1"];
   const tree = bench.peer.mount(1, (layer) => {
-    layer.mkdirp("/warm");
-    for (let index = 0; index < count; index++) layer.described?.writeFile(`/warm/${index}`, MIB);
+    layer.mkdirp("/data");
+    for (const path of [...warmUps, ...paths]) layer.described?.writeFile(path, length);
   });
-  if (tree.described !== undefined) for (let index = 0; index < count; index++) touch(tree, `/warm/${index}`);
-  tree.dispose();
+  for (const path of warmUps) touch(tree, path);
+  const touchAll = (from: number, to: number): void => {
+    for (let index = from; index < to; index++) touch(tree, paths[index] as string);
+  };
+  return { tree, touchAll };
 }
 
 const WRITES = 200_000;

@@ -50,6 +50,8 @@ export interface Process {
   readonly files: FileTable;
   /** The path walk at work. */
   readonly walk: Walk;
+  /** That of a second path, so that each stays where it ended. */
+  readonly secondWalk: Walk;
   /** Attributes that a call needs for itself. */
   readonly scratch: Attributes;
   /** Makes a place the working directory, unchecked. */

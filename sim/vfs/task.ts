@@ -42,6 +42,7 @@ export class Task implements Process {
   readonly files: FileTable;
   /** The path walk at work; for the calls' own files. */
   readonly walk: Walk;
+  readonly secondWalk: Walk;
   /** Attributes that a call needs for itself. */
   readonly scratch: Attributes = newAttributes();
 
@@ -54,6 +55,7 @@ export class Task implements Process {
     this.files = files;
     vfs.tables.add(files);
     this.walk = new Walk(this);
+    this.secondWalk = new Walk(this);
     root.mount.users += 2;
     root.mount.fs.hold(root.inode);
     root.mount.fs.hold(root.inode);

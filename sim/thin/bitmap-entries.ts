@@ -13,11 +13,24 @@ export const BITMAP_ENTRIES: number = (METADATA_BLOCK_SIZE - HEADER_WORDS * 4) *
 const LOW_BITS = 0x55555555;
 /** A word whose sixteen entries all say 0, 1 or 2. */
 const UNIFORM: readonly number[] = [0, 0xaaaaaaaa, 0x55555555];
+/** A word whose sixteen entries all say "more than two". */
+const MANY_WORD = 0xffffffff;
 
 /** What a bitmap says of its entry: 0, 1, 2, or 3 for "more than two". The first bit of a pair is the higher one. */
 export function entryAt(words: Uint32Array, entry: number): number {
   const pair = ((words[HEADER_WORDS + (entry >>> 4)] as number) >>> ((entry & 15) << 1)) & 3;
   return ((pair & 1) << 1) | (pair >>> 1);
+}
+
+/** Where a run of entries that all say "more than two" ends, from an entry on and before another one. */
+export function endOfMany(words: Uint32Array, from: number, to: number): number {
+  let at = from;
+  while (at < to) {
+    if ((at & 15) === 0 && at + 16 <= to && words[HEADER_WORDS + (at >>> 4)] === MANY_WORD) at += 16;
+    else if (entryAt(words, at) === 3) at += 1;
+    else break;
+  }
+  return at;
 }
 
 /** Sets what a bitmap says of an entry. */

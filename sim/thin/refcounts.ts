@@ -9,17 +9,33 @@
  */
 
 import { assert } from "../core/assert.ts";
-import { EINVAL, EIO, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
-import { BITMAP_ENTRIES, entryAt, firstFree, setBitmapEntry, stepWord, usedEntries, visitUsed } from "./bitmap-entries.ts";
+import { EINVAL, EIO, ENODATA, ENOSPC, type Errno, isErrno } from "../core/errno.ts";
+import {
+  BITMAP_ENTRIES,
+  endOfMany,
+  entryAt,
+  firstFree,
+  setBitmapEntry,
+  stepWord,
+  usedEntries,
+  visitUsed,
+} from "./bitmap-entries.ts";
 import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
 import { BTree, type ValueType } from "./btree.ts";
-import { changeValue } from "./btree-change.ts";
+import { changeValues } from "./btree-change.ts";
 import { insert } from "./btree-insert.ts";
+import { countOf, keyAt, valueAt } from "./btree-node.ts";
 import { remove } from "./btree-remove.ts";
+import { FoundCounts } from "./found-counts.ts";
 import { get64, METADATA_BLOCK_SIZE, type MetadataBlock, set64 } from "./metadata-block.ts";
 import type { Transaction } from "./transaction.ts";
 
 const COUNTS: ValueType = { size: 4 };
+
+/** The lowest count that the tree has. */
+const MANY = 3;
+const incremented = (count: number): number => count + 1;
+const decremented = (count: number): number | undefined => (count === MANY ? undefined : count - 1);
 
 /** A bitmap in which everything is free. */
 const NOTHING_USED = new Uint32Array(METADATA_BLOCK_SIZE / 4);
@@ -219,6 +235,11 @@ export class Refcounts {
         block += 16;
         continue;
       }
+      const many = first + endOfMany(bitmap.words, at, range.end - first);
+      const changed = many > block ? this.#changeMany(block, many, step) : 0;
+      if (isErrno(changed)) return changed;
+      block += changed;
+      if (changed > 0) continue;
       const wrong = step === 1 ? this.#incOne(bitmap, block, entry) : this.#decOne(bitmap, block, entry);
       if (wrong !== undefined) return wrong;
       block += 1;
@@ -239,10 +260,17 @@ export class Refcounts {
     return true;
   }
 
+  /**
+   * Changes counts above two that stay so, of blocks that follow each other.
+   * @returns how many, 0 where the first would not; EINVAL where the tree lacks it.
+   */
+  #changeMany(begin: number, end: number, step: 1 | -1): number | Errno {
+    return changeValues(this.#big, begin, end, step === 1 ? incremented : decremented);
+  }
+
   #incOne(bitmap: MetadataBlock, block: number, entry: BitmapEntry): Errno | undefined {
     const at = block % BITMAP_ENTRIES;
     const old = entryAt(bitmap.words, at);
-    if (old === 3) return changeValue(this.#big, block, (words, value) => (words[value] as number) + 1);
     if (old === 0) {
       this.takeFirst(bitmap.words, at, entry);
       return undefined;
@@ -255,7 +283,9 @@ export class Refcounts {
     const at = block % BITMAP_ENTRIES;
     const old = entryAt(bitmap.words, at);
     if (old === 0) return EINVAL;
-    if (old === 3) return this.#decBig(bitmap, block);
+    // A count of three leaves the tree (#changeMany).
+    const failed = old === 3 ? remove(this.#big, block) : undefined;
+    if (failed !== undefined) return failed;
     setBitmapEntry(bitmap.words, at, old - 1);
     if (old === 1) {
       this.allocations -= 1;
@@ -266,26 +296,15 @@ export class Refcounts {
     return undefined;
   }
 
-  #decBig(bitmap: MetadataBlock, block: number): Errno | undefined {
-    let count = 0;
-    const failed = changeValue(this.#big, block, (words, value) => {
-      count = words[value] as number;
-      return count === 3 ? undefined : count - 1;
-    });
-    if (failed !== undefined || count > 3) return failed;
-    const wrong = remove(this.#big, block);
-    if (wrong !== undefined) return wrong;
-    setBitmapEntry(bitmap.words, block % BITMAP_ENTRIES, 2);
-    return undefined;
-  }
-
   /** Sets the index's root right for what was saved in it. */
   commit(): Errno | undefined {
     return this.index.commit();
   }
 
-  /** Visits every block with a count above 0 in ascending order. @returns an error of reading. */
+  /** Visits every block with a count above 0 in ascending order. @returns an error of reading. O(bitmaps + counts above two + blocks visited). */
   visit(visitor: (block: number, count: number) => void): Errno | undefined {
+    const many = this.#many();
+    if (isErrno(many)) return many;
     const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
     for (let index = 0; index * BITMAP_ENTRIES < this.blocks; index++) {
       const failed = this.index.load(index, entry);
@@ -296,13 +315,23 @@ export class Refcounts {
       visitUsed(bitmap.words, (at) => {
         const block = index * BITMAP_ENTRIES + at;
         const small = entryAt(bitmap.words, at);
-        const count = small < 3 ? small : this.count(block);
-        if (isErrno(count)) wrong ??= count;
-        else visitor(block, count);
+        const count = small < MANY ? small : many.of(block);
+        if (count > 0) visitor(block, count);
+        else wrong ??= ENODATA;
       });
       if (wrong !== undefined) return wrong;
     }
     return undefined;
+  }
+
+  /** The counts above two, as the tree has them. */
+  #many(): FoundCounts | Errno {
+    const counts = new FoundCounts();
+    const failed = this.#big.visitLeaves((words) => {
+      for (let index = 0; index < countOf(words); index++)
+        counts.add(keyAt(words, index), words[valueAt(words, index)] as number);
+    });
+    return failed ?? counts;
   }
 
   /** The first block of [begin, end) without a reference; -1 when all have one. A bitmap is looked for once. @returns EINVAL behind the last block, an error of reading. */

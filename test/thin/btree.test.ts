@@ -9,7 +9,7 @@ import { assert } from "../../sim/core/assert.ts";
 import { EIO, ENODATA, ENOSPC, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { BTree, type ValueType } from "../../sim/thin/btree.ts";
-import { changeValue } from "../../sim/thin/btree-change.ts";
+import { changeValues } from "../../sim/thin/btree-change.ts";
 import { deleteTree } from "../../sim/thin/btree-delete.ts";
 import { insert } from "../../sim/thin/btree-insert.ts";
 import { childAt, countOf, entriesMaxFor, isLeaf, keyAt, maxOf, valueAt } from "../../sim/thin/btree-node.ts";
@@ -243,7 +243,10 @@ describe("where a block cannot be had or read", () => {
       const gone = removeRun(lab.tree, key - (key % 10), key + 100);
       return isErrno(gone) ? gone : undefined;
     },
-    "change a value": (lab, key) => changeValue(lab.tree, key - (key % 10), () => 7),
+    "change values": (lab, key) => {
+      const changed = changeValues(lab.tree, key - (key % 10), key + 100, () => 7);
+      return isErrno(changed) ? changed : undefined;
+    },
     find: (lab, key) => {
       const hit = lab.tree.find(key - (key % 10));
       return isErrno(hit) ? hit : undefined;

@@ -50,12 +50,20 @@ function setEntry(words: Uint32Array, at: number, entry: Readonly<BitmapEntry>):
   words[at + 3] = entry.noneFreeBefore;
 }
 
+/** What the index block has behind the last bitmap. */
+const NO_ENTRY = new Uint32Array(ENTRY_WORDS);
+
+function isEmpty(words: Uint32Array, at: number): boolean {
+  return ((words[at] as number) | (words[at + 1] as number) | (words[at + 2] as number) | (words[at + 3] as number)) === 0;
+}
+
 /** The metadata's own: at most 255 bitmaps, all in memory, written as one block. */
 export class IndexBlock implements BitmapIndex {
   readonly bitmapsMax = 255;
   root = 0;
   readonly #tx: Transaction;
-  #entries: Uint32Array = new Uint32Array(this.bitmapsMax * ENTRY_WORDS);
+  /** Of the bitmaps that there are. */
+  #entries: Uint32Array = new Uint32Array(0);
   /** A copy shares the entries until one of the two changes them. */
   #shared = false;
   #changed = false;
@@ -75,20 +83,29 @@ export class IndexBlock implements BitmapIndex {
     this.root = root;
     const block = this.#tx.read(root, "index");
     if (isErrno(block)) return block;
-    this.#entries = block.words.slice(INDEX_HEADER_WORDS, INDEX_HEADER_WORDS + this.bitmapsMax * ENTRY_WORDS);
+    let end = INDEX_HEADER_WORDS + this.bitmapsMax * ENTRY_WORDS;
+    while (end > INDEX_HEADER_WORDS && isEmpty(block.words, end - ENTRY_WORDS)) end -= ENTRY_WORDS;
+    this.#entries = block.words.slice(INDEX_HEADER_WORDS, end);
     return undefined;
   }
 
   load(bitmap: number, entry: BitmapEntry): Errno | undefined {
-    getEntry(this.#entries, bitmap * ENTRY_WORDS, entry);
+    const at = bitmap * ENTRY_WORDS;
+    if (at < this.#entries.length) getEntry(this.#entries, at, entry);
+    else getEntry(NO_ENTRY, 0, entry);
     return undefined;
   }
 
   save(bitmap: number, entry: Readonly<BitmapEntry>): Errno | undefined {
-    if (this.#shared) this.#entries = this.#entries.slice();
+    const at = bitmap * ENTRY_WORDS;
+    if (at >= this.#entries.length) {
+      const longer = new Uint32Array(at + ENTRY_WORDS);
+      longer.set(this.#entries);
+      this.#entries = longer;
+    } else if (this.#shared) this.#entries = this.#entries.slice();
     this.#shared = false;
     this.#changed = true;
-    setEntry(this.#entries, bitmap * ENTRY_WORDS, entry);
+    setEntry(this.#entries, at, entry);
     return undefined;
   }
 

@@ -10,7 +10,7 @@ import { BITMAP_ENTRIES } from "./bitmap-entries.ts";
 import type { BitmapEntry } from "./bitmap-index.ts";
 import { childAt, countOf, isLeaf, keyAt, maxOf, valueAt, valueSizeOf } from "./btree-node.ts";
 import { FoundCounts } from "./found-counts.ts";
-import { mappedBlock } from "./mapping.ts";
+import { visitDataRuns } from "./mapping.ts";
 import { type BlockKind, get64, METADATA_BLOCK_SIZE } from "./metadata-block.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import { DETAILS_SIZE, type MetadataState, openMetadata, readDetails } from "./metadata-state.ts";
@@ -194,11 +194,8 @@ function checkTrees(checker: Checker, superblock: Superblock): void {
 function checkDevice(checker: Checker, device: number, root: number, mapped: number | undefined, damaged: boolean): void {
   const { faults } = checker;
   const before = faults.length;
-  const count = (words: Uint32Array): void => {
-    for (let index = 0; index < countOf(words); index++) {
-      checker.data.add(mappedBlock(words, valueAt(words, index)));
-    }
-  };
+  const count = (words: Uint32Array): void =>
+    visitDataRuns(words, valueAt(words, 0), countOf(words), (begin, end) => checker.data.addRun(begin, end));
   const size = checker.walk(root, 8, EVERYTHING, count, (fault) => faults.push({ kind: "mappings", device, fault }));
   if (damaged || faults.length > before) return;
   if (mapped === undefined) faults.push({ kind: "noDetails", device });

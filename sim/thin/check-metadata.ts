@@ -3,10 +3,9 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import { EIO, type Errno, isErrno } from "../core/errno.ts";
-import { BTree } from "./btree.ts";
-import { countOf, valueAt } from "./btree-node.ts";
+import { childAt, countOf, isLeaf, valueAt } from "./btree-node.ts";
 import { checkImage, type ImageFault } from "./check-image.ts";
-import { mappedBlock } from "./mapping.ts";
+import { visitDataRuns } from "./mapping.ts";
 import type { MetadataBlocks } from "./metadata-blocks.ts";
 import type { MetadataState } from "./metadata-state.ts";
 import { readRoots } from "./model.ts";
@@ -43,21 +42,14 @@ export function checkMetadata(
   state.tx.space.refcounts.check(`${name}: metadata`);
   const roots = readRoots(state);
   if (isErrno(roots)) return;
-  const seen = new Set<number>();
+  // Snapshots share most of their nodes.
+  const known = new Map<number, number>();
   for (const { id, root } of roots) {
     const device = metadata.device(id);
     if (device === EIO) return;
     assert(!isErrno(device), `${name}: device ${id} has mappings and no details`);
-    let mapped = 0;
-    let unread: Errno | undefined;
-    const failed = new BTree(state.tx, state.mappingType, root).visitLeaves((words, location) => {
-      mapped += countOf(words);
-      // Snapshots share most of their leaves.
-      if (seen.has(location)) return;
-      seen.add(location);
-      unread ??= checkMapped(state, words, `${name}: device ${id}`);
-    });
-    if (failed !== undefined || unread !== undefined) return;
+    const mapped = checkMappings(state, root, known, `${name}: device ${id}`);
+    if (isErrno(mapped)) return;
     assert(
       device.stale || mapped === device.details.mapped,
       `${name}: device ${id} maps ${mapped} blocks, its details say ${device.details.mapped}`,
@@ -65,17 +57,37 @@ export function checkMetadata(
   }
 }
 
+/** Looks at each node below one that is not known. @param known - how many mappings are below. @returns how many are below this one; an error of reading. */
+function checkMappings(state: MetadataState, location: number, known: Map<number, number>, name: string): number | Errno {
+  const found = known.get(location);
+  if (found !== undefined) return found;
+  const node = state.tx.read(location, "node");
+  if (isErrno(node)) return node;
+  const { words } = node;
+  const count = countOf(words);
+  let mapped = 0;
+  if (isLeaf(words)) {
+    const unread = checkMapped(state, words, name);
+    if (unread !== undefined) return unread;
+    mapped = count;
+  } else {
+    for (let index = 0; index < count; index++) {
+      const below = checkMappings(state, childAt(words, index), known, name);
+      if (isErrno(below)) return below;
+      mapped += below;
+    }
+  }
+  known.set(location, mapped);
+  return mapped;
+}
+
 /** Throws unless each data block that a leaf of mappings leads to is in use. @returns EIO where that cannot be read. */
 function checkMapped(state: MetadataState, words: Uint32Array, name: string): Errno | undefined {
-  const count = countOf(words);
-  const blockAt = (index: number): number => mappedBlock(words, valueAt(words, index));
-  for (let index = 0; index < count; ) {
-    const begin = blockAt(index++);
-    let end = begin + 1;
-    for (; index < count && blockAt(index) === end; index++) end += 1;
+  let unread: Errno | undefined;
+  visitDataRuns(words, valueAt(words, 0), countOf(words), (begin, end) => {
     const free = state.data.refcounts.firstUnused(begin, end);
-    if (free === EIO) return EIO;
-    if (free !== -1) throw new InvariantError(`${name} maps block ${isErrno(free) ? begin : free}, which is free`);
-  }
-  return undefined;
+    if (free === EIO) unread = EIO;
+    else if (free !== -1) throw new InvariantError(`${name} maps block ${isErrno(free) ? begin : free}, which is free`);
+  });
+  return unread;
 }

@@ -3,21 +3,36 @@
  */
 
 const CHUNK_BLOCKS = 1024;
+const NOTHING_FOUND: Uint32Array = new Uint32Array(CHUNK_BLOCKS);
 
 export class FoundCounts {
   /** How many different blocks were met. */
   size = 0;
   readonly #chunks = new Map<number, Uint32Array>();
   /** The chunk that was asked for last, and which one it is. */
-  #last: Uint32Array = new Uint32Array(CHUNK_BLOCKS);
+  #last: Uint32Array = NOTHING_FOUND;
   #lastIndex = -1;
 
   /** Counts a block. @param block - any number that a damaged image may name, below 2^53. */
-  add(block: number): void {
+  add(block: number, times = 1): void {
     const at = block % CHUNK_BLOCKS;
     const counts = this.#chunkOf((block - at) / CHUNK_BLOCKS, true);
     if (counts[at] === 0) this.size += 1;
-    counts[at] = (counts[at] as number) + 1;
+    counts[at] = (counts[at] as number) + times;
+  }
+
+  /** Counts each block of [begin, end). */
+  addRun(begin: number, end: number): void {
+    for (let block = begin; block < end; ) {
+      const from = block % CHUNK_BLOCKS;
+      const counts = this.#chunkOf((block - from) / CHUNK_BLOCKS, true);
+      const to = Math.min(CHUNK_BLOCKS, from + end - block);
+      for (let at = from; at < to; at++) {
+        if (counts[at] === 0) this.size += 1;
+        counts[at] = (counts[at] as number) + 1;
+      }
+      block += to - from;
+    }
   }
 
   /** How often a block was met. */
@@ -42,5 +57,3 @@ export class FoundCounts {
       for (const [at, count] of counts.entries()) if (count > 0) yield [index * CHUNK_BLOCKS + at, count];
   }
 }
-
-const NOTHING_FOUND = new Uint32Array(CHUNK_BLOCKS);

@@ -5,9 +5,17 @@ import { EINVAL, ENOTSUP, type Errno } from "../core/errno.ts";
 import type { ThinPool } from "./pool.ts";
 import { isDeviceId } from "./volume.ts";
 
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+
 /** A whole number in decimal as kstrtoull reads it; undefined for anything else. */
 function wholeOf(word: string): number | undefined {
-  return /^\+?\d+$/.test(word) ? Number(word) : undefined;
+  const first = word.startsWith("+") ? 1 : 0;
+  for (let at = first; at < word.length; at++) {
+    const code = word.charCodeAt(at);
+    if (code < DIGIT_0 || code > DIGIT_9) return undefined;
+  }
+  return word.length > first ? Number(word) : undefined;
 }
 
 /** The device ids of a message. @returns EINVAL where there are not as many, or one is none. */

@@ -24,6 +24,22 @@ export function set64(words: Uint32Array, at: number, value: number): void {
   words[at + 1] = Math.floor(value / 2 ** 32);
 }
 
+/** Words of so many blocks lie side by side: an array of its own for each would be taken, zeroed and given back at several times the cost. */
+const SIDE_BY_SIDE = 16;
+let room = new ArrayBuffer(0);
+let roomUsed = 0;
+
+/** Zeroed words for a block. */
+function newWords(): Uint32Array {
+  if (roomUsed === room.byteLength) {
+    room = new ArrayBuffer(SIDE_BY_SIDE * METADATA_BLOCK_SIZE);
+    roomUsed = 0;
+  }
+  const words = new Uint32Array(room, roomUsed, WORDS);
+  roomUsed += METADATA_BLOCK_SIZE;
+  return words;
+}
+
 /** A block in memory. */
 export class MetadataBlock {
   /** Its number on the metadata device. */
@@ -39,7 +55,7 @@ export class MetadataBlock {
   /** The block as it lies on the device, where it was written from here. */
   sealed: { pack(): void } | undefined = undefined;
 
-  constructor(location: number, kind: BlockKind, words: Uint32Array = new Uint32Array(WORDS)) {
+  constructor(location: number, kind: BlockKind, words: Uint32Array = newWords()) {
     this.location = location;
     this.kind = kind;
     this.words = words;
@@ -47,6 +63,8 @@ export class MetadataBlock {
 
   /** Another block that begins with the same words. */
   copyTo(location: number): MetadataBlock {
-    return new MetadataBlock(location, this.kind, this.words.slice());
+    const words = newWords();
+    words.set(this.words);
+    return new MetadataBlock(location, this.kind, words);
   }
 }

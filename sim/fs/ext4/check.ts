@@ -59,19 +59,19 @@ function reach(state: Ext4State): Reached {
   return { names, isWhole };
 }
 
-/** A place in a block, or its end. */
-const PLACE_BITS = 13;
-const PLACE_MASK: number = 2 ** PLACE_BITS - 1;
+/** Of each place in a block that is looked at, where the entry or gap that begins there ends; 0: none does. */
+const ends: Uint16Array = new Uint16Array(BLOCK_SIZE);
 
 /** Entries and gaps fill each block that holds names, and nothing overlaps. */
 function checkDirectory(state: Ext4State, directory: number, data: DirectoryData): void {
   const { dentries } = state;
   let entries = 0;
   assert(state.size(directory) === data.blocks.length * BLOCK_SIZE, `directory ${directory} has another size than its blocks`);
-  for (const [at, block] of data.blocks.entries()) {
+  for (let at = 0; at < data.blocks.length; at++) {
+    const block = data.blocks[at];
     if (block === undefined) continue;
-    // Start and end of each entry and gap as one number, so that thousands of directories are gone through without making objects.
-    const pieces: number[] = [];
+    let first = BLOCK_SIZE;
+    ends.fill(0);
     for (let place = 0; place < block.rows.length; place++) {
       const row = block.rows[place] as number;
       if (dentries.blockOf(row) !== at)
@@ -82,17 +82,29 @@ function checkDirectory(state: Ext4State, directory: number, data: DirectoryData
       const start = dentries.offsetOf(row);
       const length = entryBytes(state.environment.names.byteLength(dentries.name(row)));
       if (dentries.lengthOf(row) !== length) throw new InvariantError(`entry ${row} is noted with another length than ${length}`);
-      pieces.push((start << PLACE_BITS) + start + length);
+      ends[start] = start + length;
+      first = Math.min(first, start);
     }
     entries += block.rows.length;
-    for (let gap = 0; gap < block.gaps.length; gap += 2)
-      pieces.push(((block.gaps[gap] as number) << PLACE_BITS) + (block.gaps[gap + 1] as number));
-    pieces.sort((one, other) => one - other);
-    for (let n = 1; n < pieces.length; n++)
-      if (((pieces[n - 1] as number) & PLACE_MASK) !== (pieces[n] as number) >> PLACE_BITS)
-        throw new InvariantError(`directory ${directory}, block ${at}: neither entry nor gap, or both`);
+    for (let gap = 0; gap < block.gaps.length; gap += 2) {
+      const start = block.gaps[gap] as number;
+      ends[start] = block.gaps[gap + 1] as number;
+      first = Math.min(first, start);
+    }
+    if (!follow(first, block.rows.length + block.gaps.length / 2))
+      throw new InvariantError(`directory ${directory}, block ${at}: neither entry nor gap, or both`);
   }
   assert(entries === state.dentries.count(directory), `directory ${directory} places ${entries} of its entries`);
+}
+
+/** Whether so many entries and gaps follow each other from the first on. */
+function follow(first: number, pieces: number): boolean {
+  for (let at = first, left = pieces; left > 0; left--) {
+    const end = ends[at] ?? 0;
+    if (end <= at) return false;
+    at = end;
+  }
+  return true;
 }
 
 function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
@@ -162,12 +174,15 @@ function countBlocks(state: Ext4State, ino: number): number {
   return count;
 }
 
+/** A run of blocks as one number, by which runs are put in order: its start times this, and its length, which one extent's does not pass (ee_len). */
+const RUN_STEP = 65_536;
+
 /** Every block is used once or free: what inodes reach and fixed metadata take is used in the bitmaps, and nothing else is. */
 function checkBlocks(state: Ext4State, { isWhole }: Reached): void {
   const used = new Map<number, number>();
-  const runs: (readonly [start: number, end: number])[] = [];
+  const runs: number[] = [];
   const count = (start: number, blocks: number): void => {
-    runs.push([start, start + blocks]);
+    runs.push(start * RUN_STEP + blocks);
     for (let at = start; at < start + blocks; ) {
       const group = Math.floor(at / BLOCKS_PER_GROUP);
       const part = Math.min(start + blocks, firstBlockOf(group + 1)) - at;
@@ -184,9 +199,12 @@ function checkBlocks(state: Ext4State, { isWhole }: Reached): void {
       `attribute block ${block.block} of ${inodes} inodes counts ${block.references}`,
     );
   }
-  runs.sort((one, other) => one[0] - other[0]);
-  for (let n = 1; n < runs.length; n++)
-    if ((runs[n - 1]?.[1] ?? 0) > (runs[n]?.[0] ?? 0)) throw new InvariantError(`block ${runs[n]?.[0]} belongs to two`);
+  let end = 0;
+  for (const run of Float64Array.from(runs).sort()) {
+    const start = Math.floor(run / RUN_STEP);
+    if (start < end) throw new InvariantError(`block ${start} belongs to two`);
+    end = start + (run % RUN_STEP);
+  }
   state.groups.visitWhole((group) =>
     assert(
       !isWhole || used.get(group) === BLOCKS_PER_GROUP,

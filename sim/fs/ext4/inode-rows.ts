@@ -8,10 +8,12 @@ import { WORDS } from "./inode-words.ts";
 import { CHUNK_INODES } from "./inodes.ts";
 
 /** Chunk numbers that a page of #ids tells. */
-const CHUNKS_PER_PAGE = 4096;
-/** Chunks whose rows share an array. */
-const CHUNKS_PER_SLAB = 16;
-const SLAB_ROWS: number = CHUNKS_PER_SLAB * CHUNK_INODES;
+const PAGE_BITS = 10;
+const CHUNKS_PER_PAGE: number = 1 << PAGE_BITS;
+/** Rows that share an array, of four chunks: a filesystem that is mounted for a few files should not take more. */
+const SLAB_BITS = 8;
+const SLAB_ROWS: number = 1 << SLAB_BITS;
+const CHUNKS_PER_SLAB: number = SLAB_ROWS / CHUNK_INODES;
 
 /** What an inode's number is in memory: its place among all rows. */
 type Row = number;
@@ -30,7 +32,7 @@ export class InodeRows {
 
   /** Makes room for a chunk. @returns its place among those in memory. */
   addChunk(at: number): number {
-    const page = (this.#ids[at >>> 12] ??= new Uint32Array(CHUNKS_PER_PAGE));
+    const page = (this.#ids[at >>> PAGE_BITS] ??= new Uint32Array(CHUNKS_PER_PAGE));
     const place = this.#chunks++;
     if (place % CHUNKS_PER_SLAB === 0) this.#slabs.push(new Int32Array(SLAB_ROWS * WORDS));
     page[at & (CHUNKS_PER_PAGE - 1)] = this.#chunks;
@@ -40,14 +42,14 @@ export class InodeRows {
   /** The place of an inode's chunk among those in memory, where it comes now if need be. */
   chunkOf(ino: number): number {
     const at = (ino - 1) >>> 6;
-    const page = this.#ids[at >>> 12];
+    const page = this.#ids[at >>> PAGE_BITS];
     const id = page === undefined ? 0 : (page[at & (CHUNKS_PER_PAGE - 1)] as number);
     return id === 0 ? this.#loaded(at) : id - 1;
   }
 
   #loaded(at: number): number {
     this.#load(at);
-    return ((this.#ids[at >>> 12] as Uint32Array)[at & (CHUNKS_PER_PAGE - 1)] as number) - 1;
+    return ((this.#ids[at >>> PAGE_BITS] as Uint32Array)[at & (CHUNKS_PER_PAGE - 1)] as number) - 1;
   }
 
   rowOf(ino: number): Row {
@@ -56,7 +58,7 @@ export class InodeRows {
 
   /** The array that has a row's words. */
   wordsOf(row: Row): Int32Array {
-    return this.#slabs[row >>> 10] as Int32Array;
+    return this.#slabs[row >>> SLAB_BITS] as Int32Array;
   }
 
   /** Where they begin in it. */

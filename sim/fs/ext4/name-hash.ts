@@ -97,6 +97,9 @@ function fill(words: Int32Array, bytes: Int8Array, from: number, end: number): v
   for (word++; word < WORDS; word++) words[word] = pad;
 }
 
+/** What was made for a host, by the seed. */
+const HASHES = new WeakMap<NameTable, Map<string, NameHashes>>();
+
 export class NameHashes {
   readonly #names: NameTable;
   readonly #seed: Int32Array;
@@ -107,8 +110,17 @@ export class NameHashes {
   readonly #words = new Int32Array(WORDS);
   readonly #state = new Int32Array(4);
 
-  /** @param seed - s_hash_seed: four words. */
-  constructor(names: NameTable, seed: readonly number[]) {
+  /** Those of a host's names under a seed, which are the same for every mount. @param seed - s_hash_seed: four words. */
+  static of(names: NameTable, seed: readonly number[]): NameHashes {
+    const key = seed.join();
+    const known = HASHES.get(names) ?? new Map<string, NameHashes>();
+    HASHES.set(names, known);
+    const hashes = known.get(key) ?? new NameHashes(names, seed);
+    known.set(key, hashes);
+    return hashes;
+  }
+
+  private constructor(names: NameTable, seed: readonly number[]) {
     this.#names = names;
     this.#seed = Int32Array.from(seed.some((word) => word !== 0) ? seed : NO_SEED);
   }

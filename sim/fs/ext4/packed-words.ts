@@ -74,7 +74,7 @@ export class PackedWords {
 
   /** Puts a word: a whole number of 32 bits, with a sign or without. */
   put(word: number): void {
-    if (this.#end === this.#words.length) this.#grow();
+    if (this.#end === this.#words.length) this.#grow(1);
     this.#words[this.#end++] = word;
   }
 
@@ -92,7 +92,12 @@ export class PackedWords {
 
   /** Puts a part of a list. */
   putWords(list: readonly number[], from: number, end: number): void {
-    for (let at = from; at < end; at++) this.put(list[at] as number);
+    // A leaf of extents is a thousand words: none of them asks for room.
+    if (this.#end + end - from > this.#words.length) this.#grow(end - from);
+    const words = this.#words;
+    const first = this.#end - from;
+    for (let at = from; at < end; at++) words[first + at] = list[at] as number;
+    this.#end = first + end;
   }
 
   putObject(object: unknown): void {
@@ -116,8 +121,8 @@ export class PackedWords {
     }
   }
 
-  #grow(): void {
-    const grown = new Int32Array(Math.ceil(this.#words.length * 1.5) + 1);
+  #grow(more: number): void {
+    const grown = new Int32Array(Math.ceil(this.#words.length * 1.5) + more);
     grown.set(this.#words);
     this.#words = grown;
   }

@@ -123,7 +123,7 @@ export class Ext4State implements Metadata {
     const { clock, profile = k6_18.ext4 } = environment;
     this.journal = new Journal(device, clock, journalRuns, profile.continuesLog);
     this.groups = new Groups(geometry, device, this.journal);
-    this.hashes = new NameHashes(environment.names, geometry.hashSeed);
+    this.hashes = NameHashes.of(environment.names, geometry.hashSeed);
   }
 
   /**

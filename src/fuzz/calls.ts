@@ -65,13 +65,22 @@ export function sameBytes(expected: unknown, got: unknown): boolean {
   const content = got as Content;
   if (content.length !== wanted.length) return false;
   if (wanted.length === 0) return true;
-  const bytes = content.toBytes();
-  // By words: what is read is thousands of bytes long.
-  const inWords = wanted.length & ~3;
-  const words = new DataView(bytes.buffer, bytes.byteOffset, inWords);
-  const wantedWords = new DataView(wanted.buffer, wanted.byteOffset, inWords);
-  for (let at = 0; at < inWords; at += 4) if (words.getInt32(at) !== wantedWords.getInt32(at)) return false;
-  for (let at = inWords; at < wanted.length; at++) if (bytes[at] !== wanted[at]) return false;
+  let at = 0;
+  for (const run of content.runs) {
+    const { bytes, from } = run.held ?? { bytes: run.toBytes(), from: 0 };
+    if (!sameWords(wanted.subarray(at, at + run.length), bytes.subarray(from, from + run.length))) return false;
+    at += run.length;
+  }
+  return true;
+}
+
+/** Whether two arrays of one length hold the same. By words: what is read is thousands of bytes long. */
+function sameWords(one: Uint8Array, other: Uint8Array): boolean {
+  const inWords = one.length & ~3;
+  const words = new DataView(one.buffer, one.byteOffset, inWords);
+  const others = new DataView(other.buffer, other.byteOffset, inWords);
+  for (let at = 0; at < inWords; at += 4) if (words.getInt32(at) !== others.getInt32(at)) return false;
+  for (let at = inWords; at < one.length; at++) if (one[at] !== other[at]) return false;
   return true;
 }
 

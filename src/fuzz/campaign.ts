@@ -15,9 +15,10 @@ import { type Step, textOf } from "../calls/step.ts";
 import { FUZZ_CALLS, type FuzzCall, sameForetold } from "./calls.ts";
 import { differencesOf } from "./differences.ts";
 import type { Ground } from "./ground.ts";
-import type { ModelNode } from "./model/node.ts";
+import { MadeSteps } from "./made-steps.ts";
 import type { ModelTree } from "./model/tree.ts";
 import { type Finding, type Script, shrink } from "./script.ts";
+import { stateOf } from "./state-hash.ts";
 import { MODELLED, PRELUDE, randomStep, type Vocabulary } from "./vocabulary.ts";
 import { guarded, type Place, type Prepared, prepare, World } from "./world.ts";
 
@@ -182,9 +183,7 @@ class WorldRun {
   failing: Ground;
   readonly #random: Random;
   readonly #parts: RunParts;
-  /** Each step made, and where: a lab step's place is undefined. */
-  readonly #made: (Prepared | Step)[] = [];
-  readonly #places: (string | undefined)[] = [];
+  readonly #made: MadeSteps = new MadeSteps();
   /** The steps that come next by their places in the pool, the descriptors that they open and that must be free, and the sides that they are made on. */
   readonly #drawn: number[] = [];
   readonly #drawnOpens: (string | undefined)[] = [];
@@ -203,11 +202,7 @@ class WorldRun {
 
   /** The script so far. */
   steps(): Step[] {
-    return this.#made.map((made, index) => {
-      const on = this.#places[index];
-      const step = "call" in made && typeof made["call"] === "object" ? (made as Prepared).step : (made as Step);
-      return on === undefined ? step : { on, ...step };
-    });
+    return this.#made.steps();
   }
 
   run(): Finding | undefined {
@@ -236,8 +231,7 @@ class WorldRun {
   }
 
   #lab(step: Step): string | undefined {
-    this.#made.push(step);
-    this.#places.push(undefined);
+    this.#made.add(step, undefined);
     if (step["lab"] === "tick") return this.#inEach((world) => world.tick(step));
     this.#parts.tally.layers += 1;
     const parent = step["parent"] === undefined ? undefined : String(step["parent"]);
@@ -270,8 +264,7 @@ class WorldRun {
   }
 
   #compare(name: string): string | undefined {
-    this.#made.push({ call: "tree" });
-    this.#places.push(name);
+    this.#made.add({ call: "tree" }, name);
     const message = this.#inEach((world) => world.compare(world.open(name)));
     return message === undefined ? undefined : `the tree of ${name} differs: ${message}`;
   }
@@ -323,9 +316,8 @@ class WorldRun {
   }
 
   #call(places: readonly Place[], prepared: Prepared): string | undefined {
-    this.#made.push(prepared);
     const first = places[0] as Place;
-    this.#places.push(first.name);
+    this.#made.add(prepared, first.name);
     const { tally } = this.#parts;
     tally.operations += 1;
     const [world, other] = this.#worlds as readonly [World, World | undefined];
@@ -354,27 +346,4 @@ function closing(fd: string): Prepared {
 
 function addCounts(sum: Map<string, number>, counts: ReadonlyMap<string, number>): void {
   for (const [name, count] of counts) sum.set(name, (sum.get(name) ?? 0) + count);
-}
-
-/** A hash of what a tree shows: names, types, modes, links, the order of sizes, and whether each is of a lower layer. */
-function stateOf(tree: ModelTree): number {
-  let hash = 0x811c9dc5;
-  const mix = (value: number): void => {
-    hash = Math.imul(hash ^ value, 0x01000193);
-    hash ^= hash >>> 15;
-  };
-  const visit = (node: ModelNode): void => {
-    mix(node.type.length * 8192 + node.mode);
-    mix(node.links * 64 + (32 - Math.clz32(node.size)) * 2 + (tree.isLower(node) ? 1 : 0));
-    if (node.entries === undefined) return;
-    const names = [...node.entries.keys()];
-    if (names.length > 1) names.sort();
-    for (const name of names) {
-      mix(name.charCodeAt(0));
-      visit(node.entries.get(name) as ModelNode);
-    }
-    mix(0x2f);
-  };
-  visit(tree.root);
-  return hash >>> 0;
 }

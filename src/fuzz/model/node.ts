@@ -135,7 +135,11 @@ export function writeData(node: ModelNode, offset: number, given: Uint8Array): v
 
 /** Cuts or lengthens a file with zeros. */
 export function setSize(node: ModelNode, size: number): void {
-  if (size < node.size) ownData(node, 0).fill(0, size, node.size);
+  if (size < node.size && node.sharesData) {
+    // What is cut off need not be copied.
+    node.data = node.data.slice(0, size);
+    node.sharesData = false;
+  } else if (size < node.size) node.data.fill(0, size, node.size);
   else if (size > node.size) ownData(node, size);
   node.size = size;
 }

@@ -65,6 +65,11 @@ export class LoopDevice implements BlockDevice {
     return undefined;
   }
 
+  /** As one write: the file has the same after it, and whoever asks for several at once gives them to it merged (blk_attempt_bio_merge). */
+  writeUnits(offset: Bytes, content: Content): Errno | undefined {
+    return this.write(offset, content);
+  }
+
   discard(offset: Bytes, length: Bytes): Errno | undefined {
     if (!this.#within(offset, length)) return EINVAL;
     if (length === 0) return undefined;

@@ -7,11 +7,11 @@
  * - `flush` writes what was changed in ascending order and flushes the device; read-only, it gives EPERM, as `change` and `fresh` do.
  * - `reset` forgets everything that was not written: what aborting a transaction begins with.
  */
-import type { BlockDevice } from "../block/device.ts";
+import { type BlockDevice, writeEach } from "../block/device.ts";
 import { EIO, EPERM, type Errno, isErrno } from "../core/errno.ts";
 import { bytes } from "../core/units.ts";
 import { type BlockKind, METADATA_BLOCK_SIZE, MetadataBlock } from "./metadata-block.ts";
-import { seal, unseal } from "./sealed-block.ts";
+import { sealAll, unseal } from "./sealed-block.ts";
 
 /** 255 bitmaps of 16,320 entries (dm-space-map-metadata.h): what one index block can hold. */
 export const METADATA_BLOCKS_MAX: number = 255 * 16_320;
@@ -147,9 +147,13 @@ export class MetadataBlocks {
     // A block that was given up and taken anew is in the list twice: the table has the last.
     const changed = this.#changed.filter((block) => this.known(block.location) === block);
     changed.sort((one, other) => one.location - other.location);
-    for (const block of changed) {
-      const failed = this.device.write(bytes(block.location * METADATA_BLOCK_SIZE), seal(block));
+    for (let from = 0; from < changed.length; ) {
+      const first = (changed[from] as MetadataBlock).location;
+      let end = from + 1;
+      while (end < changed.length && changed[end]?.location === first + end - from) end += 1;
+      const failed = writeEach(this.device, bytes(first * METADATA_BLOCK_SIZE), sealAll(changed.slice(from, end)), BLOCK_BYTES);
       if (failed !== undefined) return failed;
+      from = end;
     }
     this.#changed = [];
     for (const block of changed) {

@@ -83,6 +83,11 @@ export function seal(block: MetadataBlock): Content {
   return Content.record(sealed);
 }
 
+/** What is written of blocks that follow each other. */
+export function sealAll(blocks: readonly MetadataBlock[]): Content {
+  return Content.concat(blocks.map(seal));
+}
+
 /** The words of any 4096 bytes; shared with the record where they are one. */
 function wordsOf(content: Content): Uint32Array {
   const raw = content.toBytes();

@@ -7,7 +7,7 @@
  * - `submit` gives a write that waits for space back as `Waiting`; `write` waits, which spends virtual time.
  * - What is not mapped reads as zeros, or as the external origin where there is one.
  */
-import type { BlockDevice, IoLimits } from "../block/device.ts";
+import { type BlockDevice, type IoLimits, writeEach } from "../block/device.ts";
 import { Content } from "../core/content.ts";
 import { EINVAL, EIO, ENODATA, ENOSPC, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
 import { type Bytes, blockOf, bytes, KIB, offsetIn, startOf } from "../core/units.ts";
@@ -144,6 +144,37 @@ export class ThinVolume implements BlockDevice {
   write(offset: Bytes, content: Content): Errno | undefined {
     const result = this.submit(offset, content);
     return result instanceof Waiting ? this.pool.waitFor(result) : result;
+  }
+
+  /** As so many writes: those behind the first one in a block find the block mapped, and nobody else's. */
+  writeUnits(offset: Bytes, content: Content, unit: Bytes): Errno | undefined {
+    const { blockSize } = this.pool;
+    const { length } = content;
+    for (let at = 0; at < length; ) {
+      const failed = this.write(bytes(offset + at), content.slice(at, at + unit));
+      if (failed !== undefined) return failed;
+      at += unit;
+      const here = blockSize - 1 - offsetIn(offset + at - 1, blockSize);
+      const end = Math.min(length, at + here - (here % unit));
+      const written = at < end ? this.#writeOwn(offset + at, content.slice(at, end), unit) : "elsewhere";
+      if (written === "elsewhere") continue;
+      if (written !== undefined) return written;
+      at = end;
+    }
+    return undefined;
+  }
+
+  /** Writes units within one block, where that is mapped and nobody else's; "elsewhere": it is not. */
+  #writeOwn(offset: number, piece: Content, unit: Bytes): Errno | undefined | "elsewhere" {
+    const { pool } = this;
+    const { blockSize } = pool;
+    if (pool.mode === "fail" || !this.#within(offset, piece.length)) return "elsewhere";
+    const virtual = blockOf(offset, blockSize);
+    const found = pool.metadata.lookup(this.#device, virtual);
+    if (isErrno(found) || found.shared) return "elsewhere";
+    const failed = writeEach(pool.data, bytes(found.block * blockSize + (offset - virtual * blockSize)), piece, unit);
+    pool.work();
+    return failed;
   }
 
   /** Writes; where there is no space, a part of it may wait. @returns its first error, or what to wait for. */

@@ -4,14 +4,15 @@
 import { describe, expect, test } from "vitest";
 import { FaultyDevice } from "../../sim/block/faulty.ts";
 import { Clock } from "../../sim/core/clock.ts";
-import { ENOSPC, isErrno } from "../../sim/core/errno.ts";
+import { Content } from "../../sim/core/content.ts";
+import { ENOSPC, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { bytes, deviceNumber, seconds } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/thin/check.ts";
 import { sendMessage } from "../../sim/thin/messages.ts";
 import { parsePoolTable, poolTableLine, TargetError } from "../../sim/thin/pool-options.ts";
 import { poolStatusLine } from "../../sim/thin/status.ts";
 import type { ThinVolume } from "../../sim/thin/volume.ts";
-import { BLOCK, disks, openPool, openVolume, sectors, table } from "./thin-lab.ts";
+import { BLOCK, disks, image, openPool, openVolume, sectors, table } from "./thin-lab.ts";
 
 describe("blocks", () => {
   test("are given out in order, shared by time, and taken again only after a commit", () => {
@@ -54,6 +55,30 @@ describe("blocks", () => {
     ]);
     expect(pool.counters).toMatchObject({ provisioned: 7, broken: 3, copied: 3, zeroed: 0, unmapped: 1 });
     checkPool(pool);
+  });
+
+  test.each([12, 5])("get several writes at once as those one by one, where %i blocks are free", (free) => {
+    const run = (atOnce: boolean) => {
+      const under = disks({ data: 4 + free, metadata: 256 });
+      const pool = openPool(under, { table: table("error_if_no_space") });
+      sendMessage(pool, "create_thin 1");
+      const origin = openVolume(pool, 1);
+      for (const block of [0, 1, 2, 4]) expect(origin.write(bytes(block * BLOCK), sectors(block + 1, 128))).toBeUndefined();
+      sendMessage(pool, "create_snap 2 1");
+      const volume = openVolume(pool, 2);
+      expect(volume.write(bytes(BLOCK), sectors(9, 1))).toBeUndefined();
+      const units = Content.pattern(7, 90 * 4096);
+      const from = bytes(BLOCK - 3 * 4096);
+      let failed: Errno | undefined;
+      if (atOnce) failed = volume.writeUnits(from, units, bytes(4096));
+      else for (let at = 0; at < units.length; at += 4096) failed ??= volume.write(bytes(from + at), units.slice(at, at + 4096));
+      expect(pool.commit()).toBeUndefined();
+      checkPool(pool);
+      return { failed, counters: pool.counters, data: image(under.data), metadata: image(under.metadata) };
+    };
+    const together = run(true);
+    expect(together).toEqual(run(false));
+    expect(together.failed).toBe(free === 12 ? undefined : ENOSPC);
   });
 
   // process_shared_bio: io_overwrites_block spares the copy (drivers/md/dm-thin.c).

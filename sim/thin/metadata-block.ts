@@ -13,15 +13,18 @@ export type BlockKind = "superblock" | "node" | "bitmap" | "index";
 
 assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, "metadata blocks are little-endian words: this machine is not");
 
-/** A 64-bit field as a number; fields that hold more than 53 bits are read by halves. */
+/** A 64-bit field as a number, most often one of 32 bits; fields that hold more than 53 bits are read by halves. */
 export function get64(words: Uint32Array, at: number): number {
-  return (words[at + 1] as number) * 2 ** 32 + (words[at] as number);
+  const low = words[at] as number;
+  const high = words[at + 1] as number;
+  return high === 0 ? low : high * 2 ** 32 + low;
 }
 
 /** Sets a 64-bit field to a whole number below 2^53. */
 export function set64(words: Uint32Array, at: number, value: number): void {
-  words[at] = value >>> 0;
-  words[at + 1] = Math.floor(value / 2 ** 32);
+  const low = value >>> 0;
+  words[at] = low;
+  words[at + 1] = value === low ? 0 : Math.floor(value / 2 ** 32);
 }
 
 /** Words of so many blocks lie side by side: an array of its own for each would be taken, zeroed and given back at several times the cost. */

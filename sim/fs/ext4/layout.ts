@@ -156,17 +156,22 @@ function superblockArea(geometry: Geometry, group: number): number {
   return hasSuperblock(group) ? 1 + geometry.descriptorBlocks + geometry.reservedDescriptorBlocks : 0;
 }
 
+/** What a flex group has behind each other: block bitmaps, inode bitmaps, tables. */
+const FLEX_PARTS = 3;
+const TABLE_PART = 2;
+const NO_GROWTHS: readonly number[] = [];
+
 /** The first of the groups that have their bitmaps and tables together with a group's. */
 function flexFirst(geometry: Geometry, group: number): number {
   let first = group - (group % GROUPS_PER_FLEX);
-  for (const groups of geometry.growths ?? []) if (groups > first && groups <= group) first = groups;
+  for (const groups of geometry.growths ?? NO_GROWTHS) if (groups > first && groups <= group) first = groups;
   return first;
 }
 
 /** How many they are. @param first - the first of them. */
 function flexMembers(geometry: Geometry, first: number): number {
   let end = Math.min(geometry.groups, first - (first % GROUPS_PER_FLEX) + GROUPS_PER_FLEX);
-  for (const groups of geometry.growths ?? []) if (groups > first) end = Math.min(end, groups);
+  for (const groups of geometry.growths ?? NO_GROWTHS) if (groups > first) end = Math.min(end, groups);
   return end - first;
 }
 
@@ -202,16 +207,12 @@ export function visitFixed(geometry: Geometry, group: number, visit: (start: num
   const members = flexMembers(geometry, first);
   const base = flexBase(geometry, first);
   const spacing = bitmapSpacing(geometry, first);
-  const parts: readonly (readonly [start: number, count: number])[] = [
-    [base, members],
-    [base + spacing, members],
-    [base + 2 * spacing, members * geometry.tableBlocks],
-  ];
   const from = firstBlockOf(group);
   const to = from + blocksIn(geometry, group);
-  for (const [start, count] of parts) {
+  for (let part = 0; part < FLEX_PARTS; part++) {
+    const start = base + part * spacing;
     const low = Math.max(start, from);
-    const high = Math.min(start + count, to);
+    const high = Math.min(start + members * (part === TABLE_PART ? geometry.tableBlocks : 1), to);
     if (low < high) visit(low - from, high - low);
   }
 }

@@ -11,6 +11,8 @@ const EPOCH_BITS = 2;
 const EPOCH = 2 ** 32;
 /** Times that are remembered as objects; most inodes of a filesystem have one of few. */
 const REMEMBERED = 64;
+/** That of two words of zeros. */
+const NO_TIME: Time = { seconds: 0, nanoseconds: 0 };
 
 /** Puts a time into two words. */
 export function putTime(words: Int32Array, at: number, time: Time): void {
@@ -28,11 +30,7 @@ export function putTime(words: Int32Array, at: number, time: Time): void {
 export class TimeReader {
   readonly #low = new Int32Array(REMEMBERED);
   readonly #extra = new Int32Array(REMEMBERED);
-  readonly #times: Time[] = [];
-
-  constructor() {
-    for (let slot = 0; slot < REMEMBERED; slot++) this.#times.push({ seconds: 0, nanoseconds: 0 });
-  }
+  readonly #times: Time[] = new Array<Time>(REMEMBERED).fill(NO_TIME);
 
   /** The time in two words. */
   get(words: Int32Array, at: number): Time {

@@ -146,8 +146,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "ftruncate to the same size leaves the mtime as it was",
     file: "sim/vfs/space.ts",
-    from: "return setSize(task, file, length, task.vfs.clock.time());",
-    to: "return setSize(task, file, length, undefined);",
+    from: "return setSize(task, file, length, true);",
+    to: "return setSize(task, file, length, false);",
   },
   {
     name: "rmdir says that a file is no directory before it says that nobody may remove it",

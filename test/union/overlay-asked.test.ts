@@ -1,6 +1,8 @@
 /**
  * Mounts of overlayfs over what hands have put into its layers, or over an upper and a work folder that were another mount's: each step with what
- * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json, which test/kernel/overlay-asked.py records).
+ * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json, which test/kernel/overlay-asked.py records). And copy-up, removal and renames where the
+ * upper layer's ext4 or xfs has no space left, or nearly none: what the call answers, what stays in the upper and the work directory, whether the mount
+ * goes on, and the same call again once there is space (overlay-full.json, with --full).
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -10,12 +12,12 @@ import { createHost } from "../../sim/host.ts";
 import { act, mounted, prepared, type Step, told } from "./asked-steps.ts";
 import { must } from "./aufs-lab.ts";
 
-const CASES = JSON.parse(readFileSync(new URL("../data/overlay-asked.json", import.meta.url), "utf8")) as Record<
-  string,
-  readonly (readonly [step: Step, told: string])[]
->;
+type Cases = Record<string, readonly (readonly [step: Step, told: string])[]>;
+const CASES = ["asked", "full"].flatMap((name) =>
+  Object.entries(JSON.parse(readFileSync(new URL(`../data/overlay-${name}.json`, import.meta.url), "utf8")) as Cases),
+);
 
-test.each(Object.entries(CASES))("%s: each step is answered as the kernel answered it", (_name, steps) => {
+test.each(CASES)("%s: each step is answered as the kernel answered it", (_name, steps) => {
   const host = prepared();
   const got = steps.map(([step]) => {
     const answer = act(host, step);

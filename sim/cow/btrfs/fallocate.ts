@@ -101,24 +101,27 @@ function prealloc(state: BtrfsState, inode: InodeState, start: number, end: numb
   }
 }
 
-/** Zeroes the bytes of [from, to), a part of one sector, where the file has something there. */
-function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number): Errno | undefined {
+/** Zeroes the bytes of [from, to), a part of one sector, where the file has something there. @param written - not only preallocated */
+function zeroPart(state: BtrfsState, inode: InodeState, from: number, to: number, written: boolean): Errno | undefined {
   const sector = alignDown(from, SECTOR_SIZE);
   if (to <= from) return undefined;
-  const isThere = inode.delayed?.nextCovered(sector) === sector || hasPlace(inode, sector, sector + SECTOR_SIZE, "all", true);
+  const isThere =
+    inode.delayed?.nextCovered(sector) === sector ||
+    (hasPlace(inode, sector, sector + SECTOR_SIZE, "all", true) &&
+      !(written && hasPlace(inode, sector, sector + SECTOR_SIZE, "prealloc")));
   if (!isThere) return undefined;
   const refused = promiseRange(state, inode, from, to);
   return refused ?? writePromised(state, inode, { offset: from, content: Content.zeros(to - from) }, Math.max(inode.size, to));
 }
 
-/** Zeroes what of a range does not fill sectors. @returns the whole sectors in between. */
-function zeroEdges(state: BtrfsState, inode: InodeState, range: Range): Sectors | Errno {
+/** Zeroes what of a range does not fill sectors. @param written - only where more than preallocated. @returns the whole sectors in between. */
+function zeroEdges(state: BtrfsState, inode: InodeState, range: Range, written: boolean): Sectors | Errno {
   const { offset } = range;
   const stop = offset + range.length;
   const start = alignUp(offset, SECTOR_SIZE);
   const end = alignDown(stop, SECTOR_SIZE);
-  if (start > end) return zeroPart(state, inode, offset, stop) ?? { start: 0, end: 0 };
-  return zeroPart(state, inode, offset, start) ?? zeroPart(state, inode, end, stop) ?? { start, end };
+  if (start > end) return zeroPart(state, inode, offset, stop, written) ?? { start: 0, end: 0 };
+  return zeroPart(state, inode, offset, start, written) ?? zeroPart(state, inode, end, stop, written) ?? { start, end };
 }
 
 function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | undefined {
@@ -132,7 +135,7 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   const stop = range.offset + range.length;
   // Behind the file's end there are only whole sectors to take out.
   const edges = { offset: Math.min(range.offset, limit), length: Math.max(0, Math.min(stop, limit) - range.offset) };
-  const zeroed = zeroEdges(state, inode, edges);
+  const zeroed = zeroEdges(state, inode, edges, false);
   if (!("start" in zeroed)) return zeroed;
   const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
   if (inner.end > inner.start) {
@@ -160,7 +163,7 @@ function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number):
   const settled = zeroBehindEnd(state, inode, range.offset + range.length) ?? flushRange(inode, outer.start, length);
   if (settled !== undefined) return settled;
   if (!hasPlace(inode, outer.start, outer.end, "prealloc")) {
-    const inner = zeroEdges(state, inode, range);
+    const inner = zeroEdges(state, inode, range, true);
     if (!("start" in inner)) return inner;
     const failed = flushRange(inode, outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner));
     if (failed !== undefined) return failed;

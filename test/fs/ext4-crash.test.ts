@@ -270,7 +270,7 @@ test("what was open without a name is freed by the mount after a cut, with all i
   value(task.unlink("/file"));
   value(task.unlink("/soft"));
   value(task.rmdir("/folder"));
-  const fd = value(task.open("/stays", O_RDONLY)) as number;
+  const fd = value(task.open("/", O_RDONLY)) as number;
   value(task.fsync(fd));
   run.history.stop();
   const after = new Ext4Host(run.history.imageAfter(run.history.writes, keepAll));

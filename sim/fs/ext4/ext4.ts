@@ -294,8 +294,8 @@ export class Ext4 implements FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     return write(this.#state, file, offset, content);
   }
-  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
-    return fsync(this.#state, file);
+  fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
+    return fsync(this.#state, file, dataOnly);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.#state, file, mode, { offset, length });

@@ -32,6 +32,7 @@ export function fallocate(state: Ext4State, ino: number, mode: number, range: Ra
   if (refused !== undefined) return refused;
   // Whatever comes of it, and before a range is looked at (ext4_fallocate: file_modified).
   stamp(state, ino, true);
+  state.dirtyData(ino);
   const unread = state.reachTree(ino);
   if (unread !== undefined) return unread;
   const data = makeFile(state, ino);

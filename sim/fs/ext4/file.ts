@@ -73,7 +73,10 @@ export function write(state: Ext4State, ino: number, offset: number, content: Co
   const failed = mappingOf(state, ino, data).write(offset, content.slice(0, length), oldSize);
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
-  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
+  if (data.delayedBlocks === 0 && data.onDisk !== state.size(ino)) {
+    data.onDisk = state.size(ino);
+    state.dirtyData(ino);
+  }
   stamp(state, ino, true);
   return length;
 }
@@ -191,6 +194,7 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
   if (size === 0) state.allocatedOnClose.add(ino);
   if (data !== undefined) data.onDisk = size;
   state.setSize(ino, size);
+  state.dirtyData(ino);
   stamp(state, ino, true);
   return undefined;
 }
@@ -227,12 +231,15 @@ export function flushAll(state: Ext4State): Errno | undefined {
   return failed;
 }
 
-/** Writes a file's dirty pages and commits what they and the inode need. */
-export function fsync(state: Ext4State, ino: number): Errno | undefined {
+/**
+ * Writes a file's dirty pages, and commits where the running transaction has something of the inode, else flushes the device alone (ext4_fsync_journal).
+ * @param dataOnly - only what is needed to find its data matters (fdatasync)
+ */
+export function fsync(state: Ext4State, ino: number, dataOnly: boolean): Errno | undefined {
   if (state.journal.error !== undefined) return EIO;
   const failed = fileOf(state, ino)?.mapping?.flush();
   if (failed !== undefined) return failed;
-  return state.journal.isIdle ? state.device.flush() : state.commit();
+  return state.chunk(ino).isChanged((ino - 1) & 63, dataOnly) ? state.commit() : state.device.flush();
 }
 
 /** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */

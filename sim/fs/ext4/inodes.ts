@@ -48,8 +48,10 @@ export type InodeData = FileData | DirectoryData | SymlinkData | undefined;
 class TableBlock implements Metadata {
   readonly block: number;
   stamp = 0;
-  /** Which of its inodes changed since the last record, a bit each. */
+  /** Which of its inodes changed since the last record, a bit each: in the running transaction (i_sync_tid). */
   changed = 0;
+  /** Those of which that changed without which their data is not found: size, extents (i_datasync_tid). */
+  changedForData = 0;
   readonly #chunk: InodeChunk;
   readonly #from: number;
   readonly #revisions = new Revisions();
@@ -67,6 +69,7 @@ class TableBlock implements Metadata {
     into.put(onesIn(told));
     for (let left = told; left !== 0; left &= left - 1) packOne(into, this.#chunk, this.#from + lowestBit(left));
     this.changed = 0;
+    this.changedForData = 0;
     return INODE_TABLE;
   }
 }
@@ -130,11 +133,21 @@ export class InodeChunk {
     this.#data[index] = data;
   }
 
-  dirty(index: number, journal: Journal): void {
+  /** @param forData - whether the data is not found without the change. */
+  dirty(index: number, journal: Journal, forData = false): void {
     const at = index >>> 4;
     const table = this.#tables[at] ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number));
-    table.changed |= 1 << (index & (INODES_PER_BLOCK - 1));
+    const bit = 1 << (index & (INODES_PER_BLOCK - 1));
+    table.changed |= bit;
+    if (forData) table.changedForData |= bit;
     journal.dirty(table);
+  }
+
+  /** Whether the running transaction has a change of an inode. @param forData - one without which its data is not found. */
+  isChanged(index: number, forData: boolean): boolean {
+    const table = this.#tables[index >>> 4];
+    if (table === undefined) return false;
+    return (((forData ? table.changedForData : table.changed) >>> (index & (INODES_PER_BLOCK - 1))) & 1) === 1;
   }
 
   /** Takes the words of one inode of a table block's record. @returns where they begin. */

@@ -166,7 +166,7 @@ export class Journal {
       start,
       head: this.#head,
     };
-    return writeRecord(this.#device, this.#place(0), record) ?? this.#device.flush();
+    return writeRecord(this.#device, this.#place(0), record);
   }
 
   /** Makes the running transaction durable. @returns EIO when the device fails: the journal is aborted then. */

@@ -43,7 +43,10 @@ export function writeLone(state: Ext4State, ino: number, content: Content): bool
   putSize(words, at, content.length);
   const data = state.data(ino);
   // Memory is so full that the page was written back at once.
-  if (data instanceof FileData && data.delayedBlocks === 0) data.onDisk = content.length;
+  if (data instanceof FileData && data.delayedBlocks === 0 && data.onDisk !== content.length) {
+    data.onDisk = content.length;
+    state.dirtyData(ino);
+  }
   stamp(state, ino, true);
   return true;
 }

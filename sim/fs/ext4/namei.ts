@@ -94,7 +94,7 @@ function makeInode(state: Ext4State, directory: number, init: NewInode): number 
   putTime(words, base + CTIME, now);
   putSize(words, base, 0);
   chunk.setData(at, undefined);
-  chunk.dirty(at, state.journal);
+  chunk.dirty(at, state.journal, true);
   return ino;
 }
 

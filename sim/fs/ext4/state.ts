@@ -347,6 +347,10 @@ export class Ext4State implements Metadata {
   dirtyInode(ino: number): void {
     this.chunk(ino).dirty((ino - 1) & 63, this.journal);
   }
+  /** The inode's size on the disk changed, or where its data lies (ext4_update_inode_fsync_trans with datasync). */
+  dirtyData(ino: number): void {
+    this.chunk(ino).dirty((ino - 1) & 63, this.journal, true);
+  }
   directory(ino: number): DirectoryData {
     const data = this.data(ino);
     if (!(data instanceof DirectoryData)) throw new InvariantError(`inode ${ino} is no directory`);

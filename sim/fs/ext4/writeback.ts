@@ -80,12 +80,12 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   if (converts) {
     list.convert(first, end, false, tree);
     settleTree(state, ino, tree);
-    state.dirtyInode(ino);
+    state.dirtyData(ino);
   }
   const onDisk = Math.max(data.onDisk, Math.min(state.size(ino), end * BLOCK_SIZE));
   const longer = onDisk > data.onDisk;
   data.onDisk = onDisk;
-  if (missing > 0 || longer) state.dirtyInode(ino);
+  if (missing > 0 || longer) state.dirtyData(ino);
   return undefined;
 }
 
@@ -151,7 +151,7 @@ function allocateRange(state: Ext4State, ino: number, data: FileData, range: Blo
     tree.list.insert({ logical: block, physical: start, count, unwritten: range.unwritten, piece: REQUEST_BLOCKS }, tree);
     settleTree(state, ino, tree);
     state.addBlocks(ino, count);
-    state.dirtyInode(ino);
+    state.dirtyData(ino);
     dropPromises(state, data, block, block + count);
     const { events } = state.environment;
     if (events.listening) tellExtents(state, ino, run);

@@ -13,9 +13,9 @@ import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, MODE, NLINK, PREALLOCATED } from "./inodes.ts";
-import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
+import { BLOCK_SIZE, CHUNK_INODES, FILE_SIZE_MAX } from "./layout.ts";
 import { cowEnd, dropPromises, promiseWrite } from "./promise.ts";
-import { stamp } from "./stamp.ts";
+import { stamp, stampWrite } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
 import { settleBehindEnd } from "./writeback.ts";
@@ -53,8 +53,11 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
   const failed = writeCached(state, ino, data, { offset, content: content.slice(0, length), size: oldSize });
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
-  if (data.delayedBlocks === 0) data.onDisk = state.size(ino);
-  stamp(state, ino, true);
+  if (data.delayedBlocks === 0 && data.onDisk !== state.size(ino)) {
+    data.onDisk = state.size(ino);
+    state.dirtyInode(ino);
+  }
+  stampWrite(state, ino);
   return length;
 }
 
@@ -200,13 +203,18 @@ export function flushAll(state: XfsState): Errno | undefined {
   return failed;
 }
 
-/** Writes a file's dirty pages and forces the log for them and the inode. */
-export function fsync(state: XfsState, ino: number): Errno | undefined {
-  // xfs_dir_fsync finds nothing that waits for the log then.
-  if (state.isShutDown) return (state.word(ino, MODE) & S_IFMT) === S_IFDIR ? undefined : EIO;
+/**
+ * Writes a file's dirty pages, and forces the log where the running checkpoint has something of the inode, else flushes the device alone (xfs_file_fsync); of a
+ * directory that has nothing there it does nothing (xfs_dir_fsync). @param dataOnly - changes of times alone do not matter (fdatasync)
+ */
+export function fsync(state: XfsState, ino: number, dataOnly: boolean): Errno | undefined {
+  const isDirectory = (state.word(ino, MODE) & S_IFMT) === S_IFDIR;
+  // A directory has nothing that waits for the log then.
+  if (state.isShutDown) return isDirectory ? undefined : EIO;
   const failed = fileOf(state, ino)?.mapping?.flush();
   if (failed !== undefined) return failed;
-  return state.log.isIdle ? state.device.flush() : state.force();
+  if (state.chunk(ino).isChanged(ino % CHUNK_INODES, dataOnly)) return state.force();
+  return isDirectory ? undefined : state.device.flush();
 }
 
 /** SEEK_DATA and SEEK_HOLE: unwritten extents are holes but for pages that are cached. */

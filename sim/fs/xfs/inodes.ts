@@ -88,6 +88,8 @@ class Cluster implements Metadata {
   changed = 0;
   /** Those whose data fork changed since the buffer was written in place (ili_fields). */
   forks = 0;
+  /** Those of which more than times changed since the last checkpoint, or fsync (ili_fsync_fields). */
+  beyondTimes = 0;
   readonly #chunk: InodeChunk;
   readonly #index: number;
   readonly #inodeSize: number;
@@ -110,6 +112,7 @@ class Cluster implements Metadata {
       into.bytes += ITEM_BYTES + CORE_BYTES + fork;
     }
     this.changed = 0;
+    this.beyondTimes = 0;
   }
   /** The items of inodes that changed are logged, though their chunk is gone (XFS_ISTALE). */
   measureFreed(into: LoggedSize): void {
@@ -215,14 +218,21 @@ export class InodeChunk {
     this.#clusters = clusters;
   }
 
-  /** @param fork - whether its data fork changed. */
-  dirty(index: number, log: Log, fork: boolean): void {
+  /** @param what - the data fork changed, or more than times alone did. */
+  dirty(index: number, log: Log, what: "fork" | "core" | "times"): void {
     const cluster = this.#clusters[index >>> 5] as Cluster;
     const bit = 1 << (index & 31);
     if ((cluster.changed & bit) === 0) log.logsInode(2, ITEM_BYTES + CORE_BYTES);
     cluster.changed |= bit;
-    if (fork) cluster.forks |= bit;
+    if (what === "fork") cluster.forks |= bit;
+    if (what !== "times") cluster.beyondTimes |= bit;
     log.dirty(cluster);
+  }
+
+  /** Whether the running checkpoint has a change of an inode (xfs_ipincount). @param forData - of more than times. */
+  isChanged(index: number, forData: boolean): boolean {
+    const { changed, beyondTimes } = this.#clusters[index >>> 5] as Cluster;
+    return (((forData ? beyondTimes : changed) >>> (index & 31)) & 1) === 1;
   }
 
   /** The chunk's buffers join the checkpoint, whatever changed: it is new. */

@@ -22,8 +22,19 @@ export function setTimes(times: Time[], at: number, { atime, mtime }: Pick<Attri
   if (mtime !== undefined) times[at + MTIME] = keptTime(timeSet(mtime, now));
 }
 
-/** Stamps an inode's change time, and its modification time too if asked. @returns the time. */
+/** Stamps an inode's change time, and its modification time too if asked, beside a change of something else. @returns the time. */
 export function stamp(state: XfsState, ino: number, modified: boolean): Time {
+  state.dirtyInode(ino);
+  return putStamp(state, ino, modified);
+}
+
+/** Stamps an inode whose content was written: of the inode itself nothing else changes yet (xfs_vn_update_time). */
+export function stampWrite(state: XfsState, ino: number): void {
+  state.dirtyTimes(ino);
+  putStamp(state, ino, true);
+}
+
+function putStamp(state: XfsState, ino: number, modified: boolean): Time {
   const { words, times } = state.chunk(ino);
   const index = ino % CHUNK_INODES;
   const at = index * TIMES;
@@ -33,6 +44,5 @@ export function stamp(state: XfsState, ino: number, modified: boolean): Time {
   words[index * WORDS + HOLDS] = holds & ~ASKED;
   times[at + CTIME] = now;
   if (modified) times[at + MTIME] = now;
-  state.dirtyInode(ino);
   return now;
 }

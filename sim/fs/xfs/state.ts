@@ -285,11 +285,15 @@ export class XfsState implements Metadata {
     this.projects.charge(words[at + PROJECT] as number, blocks);
   }
   dirtyInode(ino: number): void {
-    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, false);
+    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, "core");
+  }
+  /** Nothing but the inode's times changed (XFS_ILOG_TIMESTAMP). */
+  dirtyTimes(ino: number): void {
+    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, "times");
   }
   /** The inode's data fork changed, or what lies in its place. */
   dirtyFork(ino: number): void {
-    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, true);
+    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, "fork");
   }
   directory(ino: number): DirectoryData {
     const data = this.data(ino);

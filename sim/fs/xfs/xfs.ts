@@ -254,7 +254,7 @@ export class Xfs implements FileSystem {
     const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above);
     if (now === undefined || state.begin() !== undefined) return;
     times[at + ATIME] = now;
-    state.dirtyInode(inode);
+    state.dirtyTimes(inode);
   }
 
   // Extended attributes
@@ -295,8 +295,8 @@ export class Xfs implements FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno {
     return write(this.#state, file, offset, content);
   }
-  fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
-    return fsync(this.#state, file);
+  fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
+    return fsync(this.#state, file, dataOnly);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     return fallocate(this.#state, file, mode, { offset, length });
@@ -358,11 +358,14 @@ export class Xfs implements FileSystem {
     };
   }
 
-  /** Writes data and forces the log, also if data cannot be written (sync_filesystem); buffers stay where they are, as after sync(2). */
+  /**
+   * Writes data and forces the log, also if data cannot be written (sync_filesystem); buffers stay where they are, as after sync(2). A log that is forced
+   * flushes the device; else nobody does.
+   */
   sync(): Errno | undefined {
     const state = this.#state;
     const lost = flushAll(state);
-    return (state.log.isIdle ? state.device.flush() : state.force()) ?? lost;
+    return state.force() ?? lost;
   }
 
   unmount(): Errno | undefined {

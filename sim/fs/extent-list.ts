@@ -8,7 +8,6 @@
  * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
  * became another; more than 1 only at its end.
  */
-import { assert } from "../core/assert.ts";
 
 const STRIDE = 3;
 /** An unwritten extent's length is kept negative. */
@@ -325,16 +324,15 @@ export class ExtentList {
     growth.changed(index + 1, 1);
   }
 
-  check(name: string): void {
+  /** What is wrong with the extents, in words; undefined where nothing is. */
+  fault(): string | undefined {
     let last = 0;
     for (let index = 0; index < this.count; index++) {
-      const longest = this.#longest(this.isUnwritten(index));
-      assert(this.logical(index) >= last, `${name}: extent ${index} begins before ${last}`);
-      assert(
-        this.length(index) > 0 && this.length(index) <= longest,
-        `${name}: extent ${index} has ${this.length(index)} blocks`,
-      );
+      const length = this.length(index);
+      if (this.logical(index) < last) return `extent ${index} begins before ${last}`;
+      if (length <= 0 || length > this.#longest(this.isUnwritten(index))) return `extent ${index} has ${length} blocks`;
       last = this.end(index);
     }
+    return undefined;
   }
 }

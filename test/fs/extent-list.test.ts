@@ -25,7 +25,7 @@ function listOf(parts: readonly Part[]): ExtentList {
     logical += count;
     physical += count;
   }
-  list.check("list");
+  expect(list.fault()).toBeUndefined();
   return list;
 }
 

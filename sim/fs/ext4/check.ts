@@ -23,8 +23,9 @@ interface Reached {
 export function check(state: Ext4State): void {
   state.dentries.check();
   const reached = reach(state);
-  checkInodes(state, reached);
-  checkBlocks(state, reached);
+  const inodes = state.inodesInMemory();
+  checkInodes(state, reached, inodes);
+  checkBlocks(state, reached, inodes);
   checkCounts(state);
 }
 
@@ -107,23 +108,15 @@ function follow(first: number, pieces: number): boolean {
   return true;
 }
 
-function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
+function checkInodes(state: Ext4State, reached: Reached, inodes: readonly number[]): void {
   assert(new FileData().tree.list.count === 0, "files without a block have extents");
   let delayed = 0;
   let lone = 0;
-  state.visitInodes((ino) => {
-    const mode = state.word(ino, MODE);
-    const links = state.word(ino, NLINK);
+  for (const ino of inodes) {
     const data = state.data(ino);
-    if (ino >= FIRST_INODE && (mode & S_IFMT) !== S_IFDIR) {
-      const known = names.get(ino) ?? 0;
-      assert(links === known || (!isWhole && links > known), `inode ${ino} has ${links} links and ${known} names`);
-      // With an aborted journal nothing is freed any more: the next mount does it.
-      const held = state.word(ino, HOLDS) >= HOLD || state.journal.error !== undefined;
-      assert(links > 0 || (state.orphans.has(ino) && held), `inode ${ino} has neither names nor holders`);
-    }
+    if (ino >= FIRST_INODE && (state.word(ino, MODE) & S_IFMT) !== S_IFDIR) checkLinks(state, reached, ino);
     if (data instanceof FileData) {
-      data.tree.check(`inode ${ino}`);
+      data.tree.check(ino);
       delayed += data.delayedBlocks;
       data.visitPromised((from, to) =>
         assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),
@@ -136,10 +129,20 @@ function checkInodes(state: Ext4State, { names, isWhole }: Reached): void {
     }
     if (countBlocks(state, ino) !== state.word(ino, BLOCKS) && !state.unreadTrees.has(ino))
       throw new InvariantError(`inode ${ino} has another number of blocks than it says`);
-  });
+  }
   assert(lone === (state.lonePages?.dirtyPages ?? 0), `${lone} files are one page each, their filesystem counts others`);
   state.lonePages?.check();
   assert(delayed === state.delayedBlocks, `${state.delayedBlocks} blocks are promised, files count ${delayed}`);
+}
+
+function checkLinks(state: Ext4State, { names, isWhole }: Reached, ino: number): void {
+  const links = state.word(ino, NLINK);
+  const known = names.get(ino) ?? 0;
+  if (links !== known && (isWhole || links < known))
+    throw new InvariantError(`inode ${ino} has ${links} links and ${known} names`);
+  // With an aborted journal nothing is freed any more: the next mount does it.
+  const held = state.word(ino, HOLDS) >= HOLD || state.journal.error !== undefined;
+  if (links === 0 && !(state.orphans.has(ino) && held)) throw new InvariantError(`inode ${ino} has neither names nor holders`);
 }
 
 /** The blocks that an inode reaches, but for that of its attributes. */
@@ -157,12 +160,12 @@ function xattrBlockOf(state: Ext4State, ino: number): XattrBlock | undefined {
 }
 
 /** Counts the inodes that have each attribute block. */
-function countXattrBlocks(state: Ext4State): Map<XattrBlock, number> {
+function countXattrBlocks(state: Ext4State, inodes: readonly number[]): Map<XattrBlock, number> {
   const found = new Map<XattrBlock, number>();
-  state.visitInodes((ino) => {
+  for (const ino of inodes) {
     const block = xattrBlockOf(state, ino);
     if (block !== undefined) found.set(block, (found.get(block) ?? 0) + 1);
-  });
+  }
   return found;
 }
 
@@ -178,7 +181,7 @@ function countBlocks(state: Ext4State, ino: number): number {
 const RUN_STEP = 65_536;
 
 /** Every block is used once or free: what inodes reach and fixed metadata take is used in the bitmaps, and nothing else is. */
-function checkBlocks(state: Ext4State, { isWhole }: Reached): void {
+function checkBlocks(state: Ext4State, { isWhole }: Reached, inodes: readonly number[]): void {
   const used = new Map<number, number>();
   const runs: number[] = [];
   const count = (start: number, blocks: number): void => {
@@ -190,13 +193,13 @@ function checkBlocks(state: Ext4State, { isWhole }: Reached): void {
       at += part;
     }
   };
-  state.visitInodes((ino) => visitBlocksOf(state, ino, count));
-  for (const [block, inodes] of countXattrBlocks(state)) {
+  for (const ino of inodes) visitBlocksOf(state, ino, count);
+  for (const [block, holders] of countXattrBlocks(state, inodes)) {
     count(block.block, 1);
     const isKnown = !block.unread && isWhole;
     assert(
-      !isKnown || block.references === inodes,
-      `attribute block ${block.block} of ${inodes} inodes counts ${block.references}`,
+      !isKnown || block.references === holders,
+      `attribute block ${block.block} of ${holders} inodes counts ${block.references}`,
     );
   }
   let end = 0;

@@ -368,7 +368,7 @@ export class Ext4 implements FileSystem {
     const lost = flushAll(state);
     const failed = state.commit() ?? state.journal.close();
     this.#stopTimer();
-    state.visitInodes((ino) => void fileOf(state, ino)?.mapping?.truncate(0));
+    for (const ino of state.inodesInMemory()) fileOf(state, ino)?.mapping?.truncate(0);
     if (failed !== undefined) return failed;
     state.needsRecovery = false;
     return writeRecord(state.device, 0, state.superblock()) ?? state.device.flush() ?? lost;

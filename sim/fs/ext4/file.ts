@@ -224,10 +224,10 @@ export function freeFile(state: Ext4State, ino: number, data: FileData): void {
 /** Writes every file's dirty pages. @returns the last error */
 export function flushAll(state: Ext4State): Errno | undefined {
   let failed: Errno | undefined;
-  state.visitInodes((ino) => {
+  for (const ino of state.inodesInMemory()) {
     const mapping = fileOf(state, ino)?.mapping;
     if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
-  });
+  }
   return failed;
 }
 

@@ -356,9 +356,11 @@ export class Ext4State implements Metadata {
     if (!(data instanceof DirectoryData)) throw new InvariantError(`inode ${ino} is no directory`);
     return data;
   }
-  /** Visits the inodes in memory whose mode is not 0. */
-  visitInodes(visit: (ino: number) => void): void {
+  /** The inodes in memory whose mode is not 0. */
+  inodesInMemory(): number[] {
+    const inodes: number[] = [];
     for (const { words, start, first } of this.#chunks)
-      for (let at = 0; at < CHUNK_INODES; at++) if (words[start + at * WORDS + MODE] !== 0) visit(first + at);
+      for (let at = 0; at < CHUNK_INODES; at++) if (words[start + at * WORDS + MODE] !== 0) inodes.push(first + at);
+    return inodes;
   }
 }

@@ -8,7 +8,7 @@
  * frees those that became empty; it is called at the end of each change, within the same transaction.
  * A leaf that overflows at its end begins a new one with the new extent alone, as the kernel does for appends; in its middle it is cut there. Index blocks are filled one after the other.
  */
-import { assert } from "../../core/assert.ts";
+import { InvariantError } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { type ExtentLimits, ExtentList } from "../extent-list.ts";
 import type { Journal } from "./journal.ts";
@@ -242,14 +242,20 @@ export class ExtentTree {
     for (const item of record.entries) this.list.items.push(item);
   }
 
-  check(name: string): void {
-    this.list.check(name);
-    let count = 0;
+  /** Throws an InvariantError unless the tree's figures agree. @param ino - whose it is. */
+  check(ino: number): void {
+    const fault = this.list.fault() ?? this.#faultOfLeaves();
+    if (fault !== undefined) throw new InvariantError(`inode ${ino}: ${fault}`);
+  }
+
+  #faultOfLeaves(): string | undefined {
+    const { count } = this.list;
+    if (this.#leaves.length === 0) return count <= EXTENTS_IN_INODE ? undefined : `${count} extents in the inode`;
+    let held = 0;
     for (const leaf of this.#leaves) {
-      assert(leaf.count > 0 && leaf.count <= EXTENTS_PER_BLOCK, `${name}: a leaf of ${leaf.count} extents`);
-      count += leaf.count;
+      if (leaf.count <= 0 || leaf.count > EXTENTS_PER_BLOCK) return `a leaf of ${leaf.count} extents`;
+      held += leaf.count;
     }
-    assert(this.#leaves.length === 0 || count === this.list.count, `${name}: leaves hold ${count} of ${this.list.count} extents`);
-    assert(this.#leaves.length > 0 || this.list.count <= EXTENTS_IN_INODE, `${name}: ${this.list.count} extents in the inode`);
+    return held === count ? undefined : `leaves hold ${held} of ${count} extents`;
   }
 }

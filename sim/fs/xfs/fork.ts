@@ -5,7 +5,7 @@
  * are no longer needed; it is called at the end of each change, within the same checkpoint. A leaf that overflows at its end begins a new
  * one, as repeated shifts to the left leave it; in its middle it is cut in half.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, InvariantError } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { ExtentList } from "../extent-list.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, SECTORS_PER_BLOCK } from "./layout.ts";
@@ -231,7 +231,8 @@ export class Fork {
   }
 
   check(name: string): void {
-    this.list.check(name);
+    const fault = this.list.fault();
+    if (fault !== undefined) throw new InvariantError(`${name}: ${fault}`);
     let count = 0;
     for (const leaf of this.#leaves) {
       assert(leaf.count > 0, `${name}: an empty leaf`);

@@ -54,13 +54,13 @@ export function stepWord(words: Uint32Array, entry: number, step: 1 | -1): numbe
   return old;
 }
 
-/** Calls `visit` for the entries of a bitmap with a count above 0, in ascending order; words without one cost one look. */
-export function visitUsed(words: Uint32Array, visit: (at: number) => void): void {
-  for (let word = nextUsedWord(words, HEADER_WORDS); word < words.length; word = nextUsedWord(words, word + 1)) {
-    for (let used = usedIn(words[word] as number); used !== 0; used &= used - 1) {
-      visit((word - HEADER_WORDS) * 16 + (lowestBit(used) >>> 1));
-    }
-  }
+/** The first entry of a bitmap from one on with a count above 0; -1 when there is none. Words without one cost one look. */
+export function nextUsed(words: Uint32Array, from: number): number {
+  let word = HEADER_WORDS + (from >>> 4);
+  const here = word < words.length ? usedIn(words[word] as number) & (-1 << ((from & 15) << 1)) : 0;
+  if (here !== 0) return (word - HEADER_WORDS) * 16 + (lowestBit(here) >>> 1);
+  word = nextUsedWord(words, word + 1);
+  return word < words.length ? (word - HEADER_WORDS) * 16 + (lowestBit(usedIn(words[word] as number)) >>> 1) : -1;
 }
 
 /** How many entries of a bitmap have a count above 0. */

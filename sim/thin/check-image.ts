@@ -232,12 +232,9 @@ function checkSpaceMap(checker: Checker, refcounts: Refcounts, indexIsTree: bool
 /** Compares the counts with what was found. The sums in the root are not looked at: thin_restore itself writes one that is too high. */
 function compare(checker: Checker, refcounts: Refcounts, found: FoundCounts, kind: "metadataCount" | "dataCount"): void {
   const wrong: ImageFault[] = [];
-  let met = 0;
-  const failed = refcounts.visit((block, got) => {
-    const expected = found.of(block);
-    if (expected !== 0) met += 1;
-    if (expected !== got) wrong.push({ kind, block, expected, got });
-  });
+  const counted = new FoundCounts();
+  const failed = refcounts.addTo(counted);
+  const met = counted.compare(found, (block, got, expected) => wrong.push({ kind, block, expected, got }));
   if (met < found.size) {
     for (const [block, expected] of found) {
       const got = refcounts.count(block);

@@ -35,6 +35,25 @@ export class FoundCounts {
     }
   }
 
+  /**
+   * Tells each block that was met, and by the other how often otherwise, by chunks in the order in which they were first met.
+   * @returns how many blocks both met.
+   */
+  compare(other: FoundCounts, tell: (block: number, count: number, others: number) => void): number {
+    let met = 0;
+    for (const [index, counts] of this.#chunks) {
+      const others = other.#chunks.get(index) ?? NOTHING_FOUND;
+      for (let at = 0; at < CHUNK_BLOCKS; at++) {
+        const count = counts[at] as number;
+        const there = others[at] as number;
+        if (count === 0) continue;
+        if (there !== 0) met += 1;
+        if (there !== count) tell(index * CHUNK_BLOCKS + at, count, there);
+      }
+    }
+    return met;
+  }
+
   /** How often a block was met. */
   of(block: number): number {
     const at = block % CHUNK_BLOCKS;

@@ -15,10 +15,10 @@ import {
   endOfMany,
   entryAt,
   firstFree,
+  nextUsed,
   setBitmapEntry,
   stepWord,
   usedEntries,
-  visitUsed,
 } from "./bitmap-entries.ts";
 import type { BitmapEntry, BitmapIndex } from "./bitmap-index.ts";
 import { BTree, type ValueType } from "./btree.ts";
@@ -301,8 +301,8 @@ export class Refcounts {
     return this.index.commit();
   }
 
-  /** Visits every block with a count above 0 in ascending order. @returns an error of reading. O(bitmaps + counts above two + blocks visited). */
-  visit(visitor: (block: number, count: number) => void): Errno | undefined {
+  /** Adds the count of each block to what is known. @returns an error of reading: what comes behind it lacks. O(bitmaps + blocks in use). */
+  addTo(counts: FoundCounts): Errno | undefined {
     const many = this.#many();
     if (isErrno(many)) return many;
     const entry: BitmapEntry = { block: 0, free: 0, noneFreeBefore: 0 };
@@ -311,14 +311,15 @@ export class Refcounts {
       if (failed !== undefined) return failed;
       const bitmap = this.#tx.read(entry.block, "bitmap");
       if (isErrno(bitmap)) return bitmap;
+      const { words } = bitmap;
+      const first = index * BITMAP_ENTRIES;
       let wrong: Errno | undefined;
-      visitUsed(bitmap.words, (at) => {
-        const block = index * BITMAP_ENTRIES + at;
-        const small = entryAt(bitmap.words, at);
-        const count = small < MANY ? small : many.of(block);
-        if (count > 0) visitor(block, count);
+      for (let at = nextUsed(words, 0); at >= 0; at = nextUsed(words, at + 1)) {
+        const small = entryAt(words, at);
+        const count = small < MANY ? small : many.of(first + at);
+        if (count > 0) counts.add(first + at, count);
         else wrong ??= ENODATA;
-      });
+      }
       if (wrong !== undefined) return wrong;
     }
     return undefined;

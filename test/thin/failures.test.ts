@@ -9,6 +9,7 @@ import { EILSEQ, EINVAL, EIO, ENODATA, ENOSPC, ENOTBLK, EPERM, type Errno, isErr
 import { buildImage } from "../../sim/thin/build.ts";
 import { CountedMetadata } from "../../sim/thin/counted-metadata.ts";
 import { CountedSpace } from "../../sim/thin/counted-space.ts";
+import { FoundCounts } from "../../sim/thin/found-counts.ts";
 import { PoolMetadata } from "../../sim/thin/metadata.ts";
 import { MetadataBlock } from "../../sim/thin/metadata-block.ts";
 import { MetadataBlocks } from "../../sim/thin/metadata-blocks.ts";
@@ -65,8 +66,8 @@ const QUESTIONS: Readonly<Record<string, (metadata: PoolMetadata) => unknown>> =
   "all devices": (metadata) => metadata.devices(),
   "all details": ({ state }) => readDeviceDetails(state),
   "counts of data blocks": ({ state }) => {
-    const found: number[] = [];
-    return state.data.refcounts.visit((block, count) => found.push(block, count)) ?? found;
+    const found = new FoundCounts();
+    return state.data.refcounts.addTo(found) ?? [...found].flat();
   },
   "one count": (metadata) => metadata.countData(3),
   "a mapping": (metadata) => metadata.lookup({ ...device0(metadata), id: 3 }, 600),

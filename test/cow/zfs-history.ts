@@ -22,9 +22,11 @@ export interface ZfsStep {
   /** What is written: r as if by chance, z zeros, t a sentence over and over. */
   readonly kind?: "r" | "z" | "t";
   readonly seed?: number;
-  /** Of an open file that is kept. */
+  /** Of an open file that is kept, or of an extended attribute. */
   readonly name?: string;
   readonly hole?: boolean;
+  /** XATTR_CREATE, XATTR_REPLACE. */
+  readonly flags?: number;
 }
 
 export const COLUMNS = [
@@ -115,6 +117,13 @@ export class ZfsHistorian {
       truncate: () => task.truncate(path, len),
       unlink: () => task.unlink(path),
       mkdir: () => task.mkdir(path, 0o755),
+      rmdir: () => task.rmdir(path),
+      symlink: () => task.symlink("t".repeat(len), path),
+      objects: () => told(task.statfs(path), ({ files, filesFree }) => files - filesFree),
+      setxattr: () => task.setxattr(path, name, contentOf(one).toBytes(), one.flags ?? 0),
+      getxattr: () => told(task.getxattr(path, name), (value) => value.length),
+      removexattr: () => task.removexattr(path, name),
+      listxattr: () => told(task.listxattr(path), (found) => [...found].sort()),
       sync: () => task.syncfs(),
       seek: () => this.#onFile(path, O_RDONLY, (file) => task.lseek(file, off, one.hole === true ? 4 : 3)),
       listdir: () => names(task.readdir(path)),

@@ -253,7 +253,7 @@ describe("a block of dnodes", () => {
     expect(u64(behindAcl(2))).toBe(0x801);
     expect(isZero(behindAcl(2) + 8, 3 * 512)).toBe(true);
     expect(text(behindAcl(3), 20)).toBe("a/target");
-    expect(text(behindAcl(31), 144)).toBe("x".repeat(120));
+    expect(text(behindAcl(31), 144)).toBe("x".repeat(144));
     // An empty file has no block that could be its last.
     expect(u64(16)).toBe(0);
     expectWhole(OPENZFS_2_1, told, DNODE_BLOCK_BYTES);

@@ -15,6 +15,7 @@ import { zfsClone, zfsCreate, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/comm
 import { zfsGet } from "../../sim/cow/zfs/listing.ts";
 import { LogSizes } from "../../sim/cow/zfs/log-sizes.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { OPENZFS_2_1, ZFS_PROFILES } from "../../sim/cow/zfs/profile.ts";
 import { againAfterCut as again, Files, must, ZfsLab } from "./zfs-lab.ts";
 
 interface Machine {
@@ -260,6 +261,39 @@ describe("a write of 32 KiB or more", () => {
     }
     // Metadata blocks hold other places.
     expect(Math.abs(Number(used[0]) - Number(used[1]))).toBeLessThanOrEqual(1024);
+  });
+});
+
+describe("an extended attribute that is set", () => {
+  const value = Content.text("value").toBytes();
+
+  /** What is there of it after a cut, when the file was made durable, and when the filesystem was. Recorded on OpenZFS 2.1.11. */
+  test.each([
+    ["on", OPENZFS_2_1, "", "value"],
+    ["sa", OPENZFS_2_1, undefined, undefined],
+    ["sa", ZFS_PROFILES.get("current"), "value", "value"],
+  ])("with xattr=%s is a hidden file, or is told by later versions", (xattr, profile, afterFsync, afterSync) => {
+    const lab = new ZfsLab();
+    const disk = new Disk({ size: MIB(128) });
+    const pool = lab.create({ tops: [[disk]], ...(profile === undefined ? {} : { profile }) });
+    expect(zfsCreate(pool, "tank/a", { xattr })).toBeUndefined();
+    const files = new Files(lab, lab.mount(pool, "tank/a"));
+    files.write("/begin", Content.text("x"));
+    files.fsync("/begin");
+    expect(files.fs.setxattr(files.make("/f"), "user.k", value, 0)).toBeUndefined();
+    const left = (): string | undefined => {
+      const found = again(disk);
+      const got = found.fs.getxattr(must(found.find("/f")), "user.k");
+      return isErrno(got) ? undefined : new TextDecoder().decode(got);
+    };
+    files.fsync("/f");
+    expect(left()).toBe(afterFsync);
+    files.fs.sync();
+    expect(left()).toBe(afterSync);
+    pool.syncIfDirty();
+    expect(left()).toBe("value");
+    files.fs.check();
+    checkPool(pool);
   });
 });
 

@@ -217,7 +217,6 @@ describe("a replay", () => {
     chown: ({ fs }, at) => fs.setattr(at("/a"), { uid: 5, gid: 6 }),
     "set times": ({ fs }, at) =>
       fs.setattr(at("/a"), { atime: { seconds: 11, nanoseconds: 0 }, mtime: { seconds: 12, nanoseconds: 5 } }),
-    "set an attribute": ({ fs }, at) => fs.setxattr(at("/a"), "user.k", text("new").toBytes(), 0),
     "remove an attribute": ({ fs }, at) => fs.removexattr(at("/b"), "user.k"),
   };
 

@@ -35,7 +35,16 @@ def call(one):
     if do == "truncate": return os.truncate(path, length)
     if do == "unlink": return os.unlink(path)
     if do == "mkdir": return os.mkdir(path, 0o755)
+    if do == "rmdir": return os.rmdir(path)
+    if do == "symlink": return os.symlink("t" * length, path)
     if do == "sync": return os.sync()
+    if do == "objects":
+        of = os.statvfs(path)
+        return of.f_files - of.f_ffree
+    if do == "setxattr": return os.setxattr(path, one["name"], content(one), one.get("flags", 0))
+    if do == "getxattr": return len(os.getxattr(path, one["name"]))
+    if do == "removexattr": return os.removexattr(path, one["name"])
+    if do == "listxattr": return sorted(os.listxattr(path))
     if do == "seek": return on_file(path, os.O_RDONLY, lambda file: os.lseek(file, offset, os.SEEK_HOLE if one.get("hole") else os.SEEK_DATA))
     if do == "listdir": return sorted(os.listdir(path))
     if do == "hold": held[one["name"]] = os.open(path, os.O_RDWR)

@@ -13,6 +13,7 @@ import {
   BLOCK_SIZE,
   BLOCKS,
   DNODES_PER_BLOCK,
+  type DnodeBody,
   type DnodeColumns,
   GENERATION,
   GID,
@@ -30,6 +31,10 @@ import {
 
 const POINTER_BYTES = 128;
 const DNODE_BYTES = 512;
+/** Bytes of a link's target that a bonus holds. */
+const TARGET_MAX = 144;
+/** Bytes of a bonus buffer. */
+const BONUS_MAX = 320;
 export const DNODE_BLOCK_BYTES: number = DNODE_BYTES * DNODES_PER_BLOCK;
 /** Object types (include/sys/dmu.h) and how blocks of each kind are marked. */
 const TYPES: Readonly<Record<BlockKind, number>> = {
@@ -159,7 +164,32 @@ function putAttributes(at: number, columns: DnodeColumns, index: number): void {
   put64(to + 16, 3);
   putTrivialAcl(to + 24, mode);
   put64(to + 48, word(RDEV));
-  putText(to + 48, bodies[index]?.target?.slice(0, 120) ?? "");
+  const body = bodies[index];
+  if (body === undefined) return;
+  if (body.folder !== undefined) put64(to + 48, body.folder);
+  putBody(to + 48, body);
+  putPointer(at + BONUS_MAX - POINTER_BYTES, body.spill);
+}
+
+/** A target and extended attributes, one behind the other. */
+function putBody(at: number, { target = "", xattrs }: Pick<DnodeBody, "target" | "xattrs">): void {
+  const shown = target.slice(0, TARGET_MAX);
+  putText(at, shown);
+  let to = at + shown.length;
+  for (const [name, value] of xattrs ?? []) {
+    put64(to, value.length);
+    putText(to + 8, name);
+    raw.set(value, to + 8 + name.length);
+    to += 8 + name.length + value.length;
+  }
+}
+
+/** What a spill block compresses to: its bytes but for the head. */
+export function spillLength(profile: ZfsProfile, bytes: Uint8Array): number {
+  raw.set(bytes);
+  view.setUint32(0, SA_MAGIC, true);
+  view.setUint32(4, 0x402, true);
+  return compressedLength(raw, bytes.length, profile.metadataCompression);
 }
 
 function putDnode(at: number, profile: ZfsProfile, columns: DnodeColumns, index: number): void {

@@ -66,7 +66,7 @@ export class IntentLog {
   add(intent: Intent): void {
     if (this.#replaying !== undefined) return;
     if (!isContent(intent)) {
-      if (intent.op === "remove") this.#forgetContent(intent.object);
+      if (intent.op === "remove" && this.#set.word(intent.object, NLINK) === 0) this.forget(intent.object);
       if (intent.op === "rename") this.#wantContent(intent.object);
       this.#sync.push(intent);
       return;
@@ -84,9 +84,9 @@ export class IntentLog {
     this.#ownContent.delete(object);
   }
 
-  /** What was done to an object that has lost its last name matters no more, and another object may get its number (zil_remove_async). */
-  #forgetContent(object: number): void {
-    if (this.#set.word(object, NLINK) === 0) this.#ownContent.delete(object);
+  /** What was done to an object that has come to its end matters no more, and another object may get its number (zil_remove_async). */
+  forget(object: number): void {
+    this.#ownContent.delete(object);
   }
 
   /**

@@ -9,8 +9,9 @@ import { alignUp, KIB } from "../../core/units.ts";
 import type { AttributeChange, NewInode } from "../../vfs/filesystem.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 
-/** A call on names. */
+/** A call on names. A "folder" is the hidden one of an object's extended attributes. */
 export type NameIntent =
+  | { readonly op: "folder"; readonly owner: number; readonly object: number }
   | { readonly op: "create"; readonly directory: number; readonly name: string; readonly object: number; readonly init: NewInode }
   | { readonly op: "link"; readonly directory: number; readonly name: string; readonly object: number }
   | { readonly op: "remove"; readonly directory: number; readonly name: string; readonly object: number }
@@ -109,7 +110,7 @@ export function writeIntents(
   return intents;
 }
 
-/** Bytes of lr_create_t, lr_remove_t, lr_link_t and lr_rename_t before their names, and of lr_write_t, lr_truncate_t and lr_setattr_t. */
+/** Bytes of lr_create_t, lr_remove_t, lr_link_t, lr_rename_t and lr_setsaxattr_t before their names, and of lr_write_t, lr_truncate_t and lr_setattr_t. */
 const CREATE_BYTES = 104;
 const REMOVE_BYTES = 40;
 const TWO_OBJECTS_BYTES = 48;
@@ -131,6 +132,8 @@ export function recordBytes(intent: Intent): number {
 
 function plainBytes(intent: Intent): number {
   switch (intent.op) {
+    case "folder":
+      return CREATE_BYTES + textBytes("");
     case "create":
       return CREATE_BYTES + textBytes(intent.name) + (intent.init.target === "" ? 0 : textBytes(intent.init.target));
     case "remove":
@@ -144,7 +147,7 @@ function plainBytes(intent: Intent): number {
     case "truncate":
       return TRUNCATE_BYTES;
     case "xattr":
-      return WRITE_BYTES + textBytes(intent.name) + (intent.value?.length ?? 0);
+      return TWO_OBJECTS_BYTES + textBytes(intent.name) + (intent.value?.length ?? 0);
     default:
       return SETATTR_BYTES;
   }

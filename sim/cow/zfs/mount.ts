@@ -119,8 +119,8 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get throughput(): boolean {
       return property("logbias") === "throughput";
     },
-    get userXattrs(): boolean {
-      return property("xattr") !== "off";
+    get xattr(): string {
+      return property("xattr");
     },
     admit: (bytes) => pool.admit(dataset.directory, bytes),
     syncGroup: () => pool.syncIfDirty(),

@@ -6,16 +6,17 @@
  * older pointer keeps the older set. Blocks born and killed are told to the owner.
  */
 import { assert } from "../../core/assert.ts";
+import type { BlockRecord } from "../../core/block-record.ts";
 import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { BlockKind, BlockPointer } from "./block-pointer.ts";
 import { BlockTree, type TreeIo, visitTree } from "./block-tree.ts";
-import { EMBEDDED_MAX, SECTOR, storedSize } from "./compress.ts";
+import { SECTOR, storedSize } from "./compress.ts";
 import { DnodeBlock } from "./dnodes.ts";
 import { DNODE_BLOCK_BYTES, dnodesLength, indirectLength, objsetLength } from "./encode.ts";
 import { OBJECTS_A_REGION, ObjectNumbers } from "./object-numbers.ts";
-import type { BlockIo, ObjectIo, PendingObject } from "./pending.ts";
+import type { BlockIo, ObjectIo, ObjectSetOwner, PendingObject } from "./pending.ts";
 import {
   BLOCKS,
   DNODES_PER_BLOCK,
@@ -26,20 +27,13 @@ import {
   type LogHead,
   MODE,
   type ObjsetRecord,
-  type SystemRecord,
   TIMES,
   USED,
   WORDS,
 } from "./records.ts";
+import { Spills } from "./spills.ts";
 import { type BlockStore, metadataCopies } from "./store.ts";
-
-/** What an object set is told by, and tells, its dataset. */
-export interface ObjectSetOwner {
-  /** Copies of data blocks: the property "copies". */
-  readonly copies: number;
-  born(pointer: BlockPointer): void;
-  kill(pointer: BlockPointer): void;
-}
+import { SystemObjects } from "./system-objects.ts";
 
 const OBJECTS_BITS = 48;
 const POINTER_SHIFT = 7;
@@ -55,9 +49,10 @@ export class ObjectSet implements TreeIo {
   /** Where the intent log began when the set was opened. */
   readonly log: LogHead | undefined;
   /** The intent log of the mount: tells where it begins behind the group at work. */
-  openLog: { readonly head: LogHead | undefined; end(): void } | undefined;
+  openLog: { readonly head: LogHead | undefined; end(): void; forget(object: number): void } | undefined;
   /** How blocks of its objects are written. */
   readonly blockIo: BlockIo;
+  readonly #spills: Spills;
   readonly #owner: ObjectSetOwner;
   readonly #blocks = new Map<number, DnodeBlock>();
   readonly #dirtyBlocks = new Set<number>();
@@ -67,16 +62,13 @@ export class ObjectSet implements TreeIo {
   #doomed: BlockPointer[] = [];
   #meta: BlockTree;
   #top: BlockPointer | undefined;
-  #system: readonly BlockPointer[];
-  #accounting: readonly BlockPointer[];
+  readonly #system: SystemObjects;
   #pointer: BlockPointer | undefined;
   /** How long the set's block was with these pointers in it. */
   #lengthOf:
     | { readonly top: BlockPointer | undefined; readonly accounting: readonly BlockPointer[]; readonly length: number }
     | undefined;
   #dirty = false;
-  /** Whether sums of space by owner have changed. */
-  #accounts = false;
 
   constructor(store: BlockStore, owner: ObjectSetOwner, pointer: BlockPointer | undefined, record: ObjsetRecord | undefined) {
     this.store = store;
@@ -88,11 +80,17 @@ export class ObjectSet implements TreeIo {
       rounded: (compressed, logical) => this.#rounded(compressed, logical),
     };
     this.fanShift = store.profile.indirectShift - POINTER_SHIFT;
+    this.#spills = new Spills(this.blockIo, (killed) => this.kill(killed));
     this.#pointer = pointer;
     this.#top = record?.tops[0];
-    this.#system = record?.system ?? [];
-    this.#accounting = record?.accounting ?? [];
-    if (record !== undefined) this.#lengthOf = { top: this.#top, accounting: this.#accounting, length: record.length };
+    const parts = {
+      store,
+      write: (made: BlockRecord, size: number) => this.#write("system", 0, made, size),
+      kill: (killed: BlockPointer) => this.kill(killed),
+      change: (object: number) => void this.#change(object),
+    };
+    this.#system = new SystemObjects(parts, record);
+    if (record !== undefined) this.#lengthOf = { top: this.#top, accounting: this.#system.accounting, length: record.length };
     this.objects = record?.objects ?? 0;
     this.unlinked = new Set(record?.unlinked);
     this.log = record?.log;
@@ -161,11 +159,16 @@ export class ObjectSet implements TreeIo {
   setTime(object: number, which: number, value: Time): void {
     this.#change(object).times[(object % DNODES_PER_BLOCK) * TIMES + which] = value;
   }
-  body(object: number): DnodeBody | undefined {
-    return this.#block(object).bodies[object % DNODES_PER_BLOCK];
+  /** What lies in a spill block included. @returns EIO. */
+  body(object: number): DnodeBody | undefined | Errno {
+    const body = this.#block(object).bodies[object % DNODES_PER_BLOCK];
+    return body?.spill === undefined ? body : this.#spills.whole(body);
   }
-  setBody(object: number, body: DnodeBody | undefined): void {
-    this.#change(object).bodies[object % DNODES_PER_BLOCK] = body;
+  setBody(object: number, body: DnodeBody): void {
+    const { bodies } = this.#change(object);
+    const index = object % DNODES_PER_BLOCK;
+    this.#spills.replaces(object, bodies[index]);
+    bodies[index] = body;
   }
 
   /** Ends an object with everything that it has. */
@@ -174,13 +177,16 @@ export class ObjectSet implements TreeIo {
     const index = object % DNODES_PER_BLOCK;
     const top = block.tops[index];
     if (top !== undefined) this.#doomed.push(top);
+    const spill = this.#spills.end(object, block.bodies[index]);
+    if (spill !== undefined) this.#doomed.push(spill);
     block.tops[index] = undefined;
     block.bodies[index] = undefined;
     block.words.fill(0, index * WORDS, (index + 1) * WORDS);
     this.#pending.delete(object);
+    this.openLog?.forget(object);
     this.numbers.give(object);
     this.objects -= 1;
-    this.#accounts = true;
+    this.#system.accounts = true;
   }
 
   // Blocks of objects
@@ -241,7 +247,7 @@ export class ObjectSet implements TreeIo {
 
   /** Writes everything that has changed. @returns the pointer of the set as it is now. */
   sync(): BlockPointer | Errno {
-    const failed = this.#syncObjects() ?? this.#freeDoomed() ?? this.#syncDnodes();
+    const failed = this.#syncObjects() ?? this.#system.syncLayouts() ?? this.#freeDoomed() ?? this.#syncDnodes();
     if (failed !== undefined) return failed;
     return this.#syncSet();
   }
@@ -253,7 +259,11 @@ export class ObjectSet implements TreeIo {
       if (failed !== undefined) return failed;
     }
     this.#pending.clear();
-    return undefined;
+    return this.#spills.sync(
+      (object) => this.#change(object),
+      (made) => this.#told(this.store.write(made)),
+      (layout) => this.#system.use(layout),
+    );
   }
 
   #syncObject(object: number, pending: PendingObject): Errno | undefined {
@@ -279,7 +289,7 @@ export class ObjectSet implements TreeIo {
     const words = block.words;
     words[at * WORDS + LEVELS] = tree.levels;
     words[at * WORDS + USED] = (words[at * WORDS + USED] as number) + tree.usedDelta;
-    this.#accounts = true;
+    this.#system.accounts = true;
     return undefined;
   }
 
@@ -298,7 +308,7 @@ export class ObjectSet implements TreeIo {
     const indexes = [...this.#dirtyBlocks].sort((one, other) => one - other);
     for (const index of indexes) {
       const block = this.#blocks.get(index) as DnodeBlock;
-      const system = this.#systemIn(index);
+      const system = this.#system.inBlock(index);
       const isEmpty = block.isEmpty && system.size === 0;
       const length = isEmpty ? 0 : this.#rounded(dnodesLength(this.store.profile, block, system), DNODE_BLOCK_BYTES);
       const written = isEmpty ? undefined : this.#write("dnodes", 0, block.freeze(length), DNODE_BLOCK_BYTES);
@@ -314,65 +324,37 @@ export class ObjectSet implements TreeIo {
     return undefined;
   }
 
-  /** Objects of the system in a block of dnodes, by their place in it. */
-  #systemIn(index: number): Map<number, BlockPointer | undefined> {
-    const found = new Map<number, BlockPointer | undefined>();
-    for (const [n, [number]] of this.store.profile.systemObjects.entries()) {
-      if (Math.floor(number / DNODES_PER_BLOCK) === index) found.set(number % DNODES_PER_BLOCK, this.#system[n]);
-    }
-    return found;
-  }
-
   /** Writes the tables that every filesystem has: once, when it is made. */
   writeSystem(): Errno | undefined {
-    const made: BlockPointer[] = [];
-    for (const [number, length] of this.store.profile.systemObjects) {
-      const record: SystemRecord = { kind: "zfs.system", length };
-      const isLarge = length > EMBEDDED_MAX;
-      const pointer = isLarge ? this.#write("system", 0, record, length) : this.store.embed("system", record, SECTOR);
-      if (isErrno(pointer)) return pointer;
-      made.push(pointer);
-      this.#change(number);
-    }
-    this.#system = made;
-    return undefined;
+    return this.#system.make();
   }
-
-  #syncAccounting(): Errno | undefined {
-    const { profile } = this.store;
-    if (!this.#accounts && !(profile.accountsAlways && this.#dirty) && this.#accounting.length > 0) return undefined;
-    const length = profile.accountingBytes;
-    const record: SystemRecord = { kind: "zfs.system", length };
-    const made: BlockPointer[] = [];
-    for (const _owner of ["user", "group"]) {
-      const pointer =
-        length > EMBEDDED_MAX ? this.#write("system", 0, record, SECTOR) : this.store.embed("system", record, SECTOR);
-      if (isErrno(pointer)) return pointer;
-      made.push(pointer);
-    }
-    for (const old of this.#accounting) this.kill(old);
-    this.#accounting = made;
-    this.#accounts = false;
-    return undefined;
+  /** An object has lost its last name. */
+  touchQueue(): void {
+    this.#system.queue();
+  }
+  /** Attributes of an object lie in a way that is perhaps new. */
+  useLayout(layout: string): void {
+    this.#system.use(layout);
   }
 
   #syncSet(): BlockPointer | Errno {
-    const failed = this.#syncAccounting();
+    const failed = this.#system.syncAccounting(this.#dirty);
     if (failed !== undefined) return failed;
     const { profile } = this.store;
-    const parts = { tops: [this.#top], accounting: this.#accounting, levels: this.#meta.levels };
+    const parts = { tops: [this.#top], accounting: this.#system.accounting, levels: this.#meta.levels };
     // With the same pointers in it a block is as long as before: a clone's is not compressed anew.
     const known = this.#lengthOf;
-    const isSame = known?.top === this.#top && known?.accounting === this.#accounting;
+    const isSame = known?.top === this.#top && known?.accounting === this.#system.accounting;
     const length =
       isSame && known !== undefined ? known.length : this.#rounded(objsetLength(profile, parts), profile.objsetBytes);
-    this.#lengthOf = { top: this.#top, accounting: this.#accounting, length };
+    this.#lengthOf = { top: this.#top, accounting: this.#system.accounting, length };
     const record: ObjsetRecord = {
       kind: "zfs.objset",
       length,
       tops: [this.#top],
-      system: this.#system,
-      accounting: this.#accounting,
+      system: this.#system.pointers,
+      accounting: this.#system.accounting,
+      layouts: this.#system.layouts,
       objects: this.objects,
       unlinked: [...this.unlinked],
       regions: this.numbers.freeze(),

@@ -35,7 +35,9 @@ export function visitObjectSet(
   for (const block of dnodes) {
     const found = store.readRecord(block);
     if (isErrno(found)) return found;
-    for (const top of (found as DnodesRecord).tops) {
+    const { tops, bodies } = found as DnodesRecord;
+    for (const body of bodies) if (body?.spill !== undefined && body.spill.birth > since) visit(body.spill);
+    for (const top of tops) {
       const wrong = visitTree(io, top, since, visit);
       if (wrong !== undefined) return wrong;
     }

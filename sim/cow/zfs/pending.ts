@@ -31,3 +31,11 @@ export interface ObjectIo extends BlockIo {
 export interface PendingObject {
   sync(io: ObjectIo): Errno | undefined;
 }
+
+/** What an object set is told by, and tells, its dataset. */
+export interface ObjectSetOwner {
+  /** Copies of data blocks: the property "copies". */
+  readonly copies: number;
+  born(pointer: BlockPointer): void;
+  kill(pointer: BlockPointer): void;
+}

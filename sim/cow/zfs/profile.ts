@@ -31,6 +31,8 @@ export interface ZfsProfile {
   readonly embedded: boolean;
   /** Whether a file's bonus holds system attributes (zpl 5) or a znode of 264 bytes. */
   readonly systemAttributes: boolean;
+  /** Whether the intent log is told of extended attributes that are an object's own (feature zilsaxattr, 2.2). */
+  readonly logsAttributes: boolean;
   /** Bytes of a file's bonus buffer. */
   readonly bonusBytes: number;
   /** The number of a filesystem's root directory. */
@@ -39,6 +41,9 @@ export interface ZfsProfile {
   readonly firstObject: number;
   /** The objects that every filesystem has beside its root: number, and bytes of the one block of each, compressed; up to 112 lie in the pointer. */
   readonly systemObjects: readonly (readonly [number, number])[];
+  /** Which of them has a row while an object without names is there, and which tells how attributes lie; absent before system attributes. */
+  readonly deleteQueue?: number;
+  readonly layoutTable?: number;
   /** Bytes of each table of space by user and group, compressed; up to 112 lie in their pointers. */
   readonly accountingBytes: number;
   /** Whether those tables are written with every change, not only with one of the sums. */
@@ -83,6 +88,7 @@ export const ZFS_V23: ZfsProfile = {
   defaultCompression: "off",
   embedded: false,
   systemAttributes: false,
+  logsAttributes: false,
   bonusBytes: 264,
   rootObject: 3,
   firstObject: 5,
@@ -111,6 +117,7 @@ export const OPENZFS_2_1: ZfsProfile = {
   defaultCompression: "off",
   embedded: true,
   systemAttributes: true,
+  logsAttributes: false,
   bonusBytes: 176,
   rootObject: 34,
   firstObject: 2,
@@ -121,6 +128,8 @@ export const OPENZFS_2_1: ZfsProfile = {
     [35, 512],
     [36, 4096],
   ],
+  deleteQueue: 33,
+  layoutTable: 36,
   accountingBytes: 64,
   accountsAlways: false,
   suspendsLog: false,
@@ -132,7 +141,7 @@ export const OPENZFS_2_1: ZfsProfile = {
 };
 
 /** Current OpenZFS (2.2 and later): compression is on from the beginning. */
-const OPENZFS_CURRENT: ZfsProfile = { ...OPENZFS_2_1, name: "current", defaultCompression: "lz4" };
+const OPENZFS_CURRENT: ZfsProfile = { ...OPENZFS_2_1, name: "current", defaultCompression: "lz4", logsAttributes: true };
 
 /** Every profile, by its name. */
 export const ZFS_PROFILES: ReadonlyMap<string, ZfsProfile> = new Map(

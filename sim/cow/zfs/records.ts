@@ -45,7 +45,20 @@ export const TIMES = 4;
 /** What a dnode has beyond its numbers. */
 export interface DnodeBody {
   readonly target?: string;
+  /** Extended attributes that are the object's own. */
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
+  /** The hidden folder whose files are extended attributes (SA_ZPL_XATTR). */
+  readonly folder?: number;
+  /** The block of what the bonus has no room for: a SpillRecord. Not before it is written. */
+  readonly spill?: BlockPointer;
+}
+
+/** A spill block. */
+export interface SpillRecord extends Pick<DnodeBody, "target" | "xattrs"> {
+  readonly kind: "zfs.spill";
+  readonly length: number;
+  /** Its bytes before compression: what is not overwritten stays behind what there is. */
+  readonly bytes: Uint8Array;
 }
 
 export interface DnodeColumns {
@@ -97,6 +110,8 @@ export interface ObjsetRecord {
   readonly objects: number;
   /** Files without names, to be freed at the next mount. */
   readonly unlinked: readonly number[];
+  /** In which ways attributes lie in its objects, now or once. */
+  readonly layouts: readonly string[];
   /** Objects in use by region of numbers. */
   readonly regions: readonly number[];
   readonly log: LogHead | undefined;

@@ -19,7 +19,16 @@ export function checkZpl(state: ZplState): void {
   const add = (to: Map<number, number>, object: number): void => {
     to.set(object, (to.get(object) ?? 0) + 1);
   };
+  /** Hidden folders, which nothing names. */
+  const hidden = new Set<number>();
   const open = [root];
+  set.visitObjects((object) => {
+    const body = set.body(object);
+    if (body === undefined || isErrno(body) || body.folder === undefined) return;
+    assert(set.word(body.folder, PARENT) === object, `${label}: folder ${body.folder} is not of object ${object}`);
+    hidden.add(body.folder);
+    open.push(body.folder);
+  });
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
     assert(!isErrno(directoryOf(state, directory)), `${label}: directory ${directory} cannot be read`);
     for (let row = dentries.first(directory); row !== 0; row = dentries.next(row)) {
@@ -37,7 +46,7 @@ export function checkZpl(state: ZplState): void {
     objects += 1;
     const isDirectory = (set.word(object, MODE) & S_IFMT) === S_IFDIR;
     const known = names.get(object) ?? 0;
-    const gone = object !== root && known === 0;
+    const gone = object !== root && known === 0 && !hidden.has(object);
     const links = isDirectory ? (gone ? 0 : 2 + (below.get(object) ?? 0)) : known;
     assert(set.word(object, NLINK) === links, `${label}: object ${object} has ${set.word(object, NLINK)} links, not ${links}`);
     assert(!gone || set.unlinked.has(object), `${label}: object ${object} has neither names nor holders`);

@@ -190,7 +190,8 @@ function cleared(content: Content, from: number, to: number): Content {
   return Content.concat([content.slice(0, from), zeros, rest]);
 }
 
-function truncate(state: ZplState, object: number, size: number): Errno | undefined {
+/** Cuts a file, or lets it grow, and tells the log. */
+export function truncate(state: ZplState, object: number, size: number): Errno | undefined {
   const failed = setSize(state, object, size);
   if (failed === undefined) state.dataset.intend({ op: "truncate", object, offset: size, length: 0, size });
   return failed;

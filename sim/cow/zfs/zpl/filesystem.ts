@@ -126,7 +126,8 @@ export class ZfsFileSystem implements FileSystem {
   }
   readlink(target: Inode): string | Errno {
     if (this.#isLost(target)) return EIO;
-    return this.state.set.body(target)?.target ?? EINVAL;
+    const body = this.state.set.body(target);
+    return isErrno(body) ? body : (body?.target ?? EINVAL);
   }
 
   // Inodes
@@ -307,14 +308,16 @@ export class ZfsFileSystem implements FileSystem {
   statfs(): StatFs {
     const { referenced, available, set } = this.state.dataset;
     const free = Math.floor(available / STATFS_BLOCK);
-    const filesFree = Math.min(2 ** 48 - set.objects, Math.floor(available / SECTOR));
+    // Those of the system count too (dmu_objset_space).
+    const objects = set.objects + set.store.profile.systemObjects.length;
+    const filesFree = Math.min(2 ** 48 - objects, Math.floor(available / SECTOR));
     return {
       type: ZFS_MAGIC,
       blockSize: bytes(STATFS_BLOCK),
       blocks: Math.floor((referenced + available) / STATFS_BLOCK),
       blocksFree: free,
       blocksAvailable: free,
-      files: filesFree + set.objects,
+      files: filesFree + objects,
       filesFree,
       nameLength: this.nameMax,
     };

@@ -6,6 +6,7 @@
 import { EINVAL, ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../../core/errno.ts";
 import { type Name, utf8Length } from "../../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../../vfs/filesystem.ts";
+import { layoutOf } from "../attributes.ts";
 import { SECTOR } from "../compress.ts";
 import {
   ATIME,
@@ -76,6 +77,7 @@ function makeObject(state: ZplState, object: number, directory: number, init: Ne
   set.setWord(object, RDEV, init.rdev);
   set.setWord(object, LEVELS, 1);
   set.setWord(object, GENERATION, set.store.group);
+  if (type !== S_IFLNK) set.useLayout(layoutOf(init.mode));
   if (type === S_IFDIR) set.setWord(object, BLOCK_SIZE, SECTOR);
   if (type === S_IFLNK) set.setBody(object, { target: init.target });
   for (const which of [ATIME, MTIME, CTIME, CRTIME]) set.setTime(object, which, now);
@@ -120,6 +122,27 @@ export function createAs(
   state.dataset.intend({ op: "create", directory, name: state.text(name), object, init });
 }
 
+/** Makes the hidden folder of an object's extended attributes (zfs_make_xattrdir). */
+export function makeFolder(state: ZplState, owner: number): number | Errno {
+  const refused = state.begin(CALL_BYTES);
+  if (refused !== undefined) return refused;
+  const object = takeNumber(state);
+  if (isErrno(object)) return object;
+  return makeFolderAs(state, owner, object) ?? object;
+}
+
+/** The same with a given number: also what the intent log replays. */
+export function makeFolderAs(state: ZplState, owner: number, object: number): Errno | undefined {
+  const { set } = state;
+  const body = set.body(owner) ?? {};
+  if (isErrno(body)) return body;
+  const [uid, gid] = [set.word(owner, UID), set.word(owner, GID)];
+  makeObject(state, object, owner, { mode: S_IFDIR | 0o1777, uid, gid, rdev: 0, target: "" });
+  set.setBody(owner, { ...body, folder: object });
+  state.dataset.intend({ op: "folder", owner, object });
+  return undefined;
+}
+
 export function tmpfile(state: ZplState, directory: number, init: NewInode): number | Errno {
   const refused = state.begin(CALL_BYTES);
   if (refused !== undefined) return refused;
@@ -152,6 +175,8 @@ export function link(state: ZplState, source: number, directory: number, name: N
 
 /** An object lost its last name: it is freed now, or, when held, by the last `drop`. */
 function orphan(state: ZplState, object: number): void {
+  // For a moment at least: on Linux others hold the inode while it is removed (zfs_unlinked_add).
+  state.set.touchQueue();
   if ((state.holds.get(object) ?? 0) === 0) freeWhole(state, object);
   else {
     state.set.unlinked.add(object);
@@ -161,11 +186,25 @@ function orphan(state: ZplState, object: number): void {
 
 /** Frees an object with all that it has. */
 export function freeWhole(state: ZplState, object: number): void {
+  const body = state.set.body(object);
+  if (body !== undefined && !isErrno(body) && body.folder !== undefined) freeFolder(state, body.folder);
   state.files.get(object)?.discard();
   state.files.delete(object);
   state.directories.delete(object);
   state.set.unlinked.delete(object);
   state.set.free(object);
+}
+
+/** Frees the hidden folder of an object's extended attributes, and its files (zfs_purgedir). */
+function freeFolder(state: ZplState, folder: number): void {
+  const { dentries, set } = state;
+  if (set.load(folder) !== undefined || isErrno(directoryOf(state, folder))) return;
+  for (let row = dentries.first(folder); row !== 0; row = dentries.first(folder)) {
+    const file = dentries.child(row);
+    dentries.remove(row);
+    if (set.load(file) === undefined) freeWhole(state, file);
+  }
+  freeWhole(state, folder);
 }
 
 /** Takes an entry out of a directory, and the name from its object. @returns the object. */

@@ -8,7 +8,7 @@ import { type Errno, isErrno } from "../../../core/errno.ts";
 import type { LogRecord, NameIntent, PointerRecord, SettledChange } from "../log-records.ts";
 import { ATIME, GID, MODE, MTIME, SIZE, UID } from "../records.ts";
 import { replayTruncate, setSize, write } from "./files.ts";
-import { createAs, directoryOf, link, rename, unlink } from "./names.ts";
+import { createAs, directoryOf, link, makeFolderAs, rename, unlink } from "./names.ts";
 import type { ZplState } from "./state.ts";
 import { replayXattr } from "./xattrs.ts";
 
@@ -19,6 +19,9 @@ export function replayRecord(state: ZplState, intent: LogRecord): Errno | undefi
   const unread = set.load(intent.object);
   if (unread !== undefined) return unread;
   switch (intent.op) {
+    case "folder":
+      set.numbers.claim(intent.object);
+      return set.load(intent.owner) ?? makeFolderAs(state, intent.owner, intent.object);
     case "create": {
       const data = directoryOf(state, intent.directory);
       if (isErrno(data)) return data;
@@ -54,8 +57,7 @@ function replayContent(state: ZplState, record: Exclude<LogRecord, NameIntent>):
     case "truncate":
       return replayTruncate(state, record.object, record);
     case "xattr":
-      replayXattr(state, record.object, record.name, record.value);
-      return undefined;
+      return replayXattr(state, record.object, record.name, record.value);
     default:
       return replayAttributes(state, record.object, record.change);
   }

@@ -39,8 +39,8 @@ export interface ZplDataset {
   readonly dedup: boolean;
   /** Whether all data goes to its place at once, and only pointers into the log (logbias=throughput). */
   readonly throughput: boolean;
-  /** Whether there are attributes of users (ZSB_XATTR): not with xattr=off. */
-  readonly userXattrs: boolean;
+  /** Where extended attributes go, and whether there are any of users: "on", "dir", "sa" or "off". */
+  readonly xattr: string;
   /** Asks for room for `bytes` more. @returns EDQUOT, ENOSPC. */
   admit(bytes: number): Errno | undefined;
   /** Has the open transaction group written. */

@@ -142,7 +142,7 @@ export function act(host: Host, [op, path, more = "", text = ""]: Step): string 
     case "put":
       return told(opened(O_CREAT | O_WRONLY | O_TRUNC, (fd) => task.write(fd, Content.text(String(more)))));
     case "setx":
-      return told(task.setxattr(at, String(more), new TextEncoder().encode(String(text))));
+      return told(task.lsetxattr(at, String(more), new TextEncoder().encode(String(text))));
     case "rmx":
       return told(task.lremovexattr(at, String(more)));
     case "mount":
@@ -163,7 +163,12 @@ export function act(host: Host, [op, path, more = "", text = ""]: Step): string 
             .join() || "";
     }
     case "read":
-      return told(opened(O_RDONLY, (fd) => (task.read(fd, 100) as Content).toText()));
+      return told(
+        opened(O_RDONLY, (fd) => {
+          const found = task.read(fd, 100);
+          return isErrno(found) ? found : found.toText();
+        }),
+      );
     case "append":
       return told(opened(O_CREAT | O_WRONLY | O_APPEND, (fd) => task.write(fd, Content.text(String(more)))));
     case "symlink":

@@ -113,8 +113,8 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
     const indexed = (links > 1 || overlay.indexesAll) && isIndexedCopy(overlay, origin, inode);
     if (isErrno(indexed)) return indexed;
     if (indexed) return indexedNode(overlay, origin);
-    // The number of one of several links is told of by nothing but the index (ovl_getattr).
-    if (links > 1) origin = 0;
+    // The number of one of several links, and with nfs_export of any file, is told of by nothing but the index (ovl_getattr, ovl_hash_bylower).
+    if (links > 1 || overlay.indexesAll) origin = 0;
   }
   const node = overlay.addNode(inode, origin, origin === 0 ? 0 : HAS_ORIGIN);
   if (shared) shareByUpper(overlay, node);

@@ -58,6 +58,7 @@ export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno 
   const merged = overlay.isMerged(node);
   let showsNothing = !merged;
   let lost: Errno | undefined;
+  let isNeeded = merged || overlay.numbersDirectories || hasOrigin(overlay, node);
   const failed = listMerged(overlay, node, (entry, fromUpper) => {
     if (entry.hidden) return;
     const adjusts = fromUpper && impure;
@@ -69,9 +70,22 @@ export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno 
       return;
     }
     showsNothing = !merged;
-    visit(entry.name, adjusts ? inodeNumberOf(overlay, child) : entry.inodeNumber, entry.type);
+    const number = adjusts ? inodeNumberOf(overlay, child) : entry.inodeNumber;
+    isNeeded ||= number !== entry.inodeNumber;
+    visit(entry.name, number, entry.type);
   });
+  if (impure && !isNeeded && failed === undefined && lost === undefined) clearImpure(overlay, node);
   return failed ?? lost;
+}
+
+/** Takes the mark from a directory in which nothing has another number than its own any more, as well as it can (ovl_cache_get_impure). */
+function clearImpure({ nodes, writable, xattrs }: Overlay, node: Node): void {
+  writable.fs.removexattr(nodes.upperOf(node), xattrs.impure);
+  nodes.clear(node, IS_IMPURE);
+}
+
+function hasOrigin({ nodes, writable, xattrs }: Overlay, node: Node): boolean {
+  return nodes.hasUpper(node) && !isErrno(writable.fs.getxattr(nodes.upperOf(node), xattrs.origin));
 }
 
 /** Whether the directory's entries are those of one real directory (ovl_dir_is_real). */
@@ -81,7 +95,7 @@ function isReal(overlay: Overlay, node: Node): boolean {
   if (!nodes.hasUpper(node)) return true;
   // A copied directory that lost what it was merged with may still have whiteouts.
   if (isImpure(overlay, node)) return false;
-  return isErrno(overlay.writable.fs.getxattr(nodes.upperOf(node), overlay.xattrs.origin));
+  return !hasOrigin(overlay, node);
 }
 
 function isImpure(overlay: Overlay, node: Node): boolean {

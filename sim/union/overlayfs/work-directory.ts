@@ -41,12 +41,8 @@ export function prepareWork(
   const { names, work: base } = parts;
   const { fs } = base;
   const name = names.intern("work");
-  const incompatible = incompatibleFeature(parts, name);
-  if (incompatible !== undefined) {
-    return refuse(`overlay with incompat feature '${incompatible}' cannot be mounted`);
-  }
-  const failed = removeTree(fs, base.inode, name);
-  if (failed !== undefined) return refuse("failed to create directory work/work", failed);
+  const left = emptyWork(parts, name);
+  if (left !== undefined) return left;
   const work = fs.create(base.inode, name, DIRECTORY);
   if (isErrno(work)) return refuse("failed to create directory work/work", work);
   const marked = options.fsync === "volatile" ? markVolatile(parts, work) : undefined;
@@ -58,19 +54,35 @@ export function prepareWork(
   return typeof index === "object" ? index : { work: index, index };
 }
 
-/** The name of a feature that an earlier mount left in work/incompat, such as "volatile". */
-function incompatibleFeature({ names, work }: WorkParts, name: Name): string | undefined {
-  const { fs } = work;
-  const before = fs.lookup(work.inode, name);
-  if (isErrno(before) || !isDirectoryMode(fs.mode(before))) return undefined;
-  const marks = fs.lookup(before, names.intern("incompat"));
-  let feature: string | undefined;
-  if (!isErrno(marks) && isDirectoryMode(fs.mode(marks))) {
-    fs.iterate(marks, (entry) => {
-      feature ??= names.text(entry);
-    });
+/**
+ * Removes what an earlier mount left of work/, entry by entry as they are listed: what comes before an incompat/ that holds the name of a feature, such
+ * as "volatile", is gone when that refuses the mount (ovl_workdir_cleanup_recurse).
+ */
+function emptyWork(parts: WorkParts, name: Name): MountFailure | undefined {
+  const { fs, inode: base } = parts.work;
+  const before = fs.lookup(base, name);
+  const children = !isErrno(before) && isDirectoryMode(fs.mode(before)) ? childrenOf(fs, before) : [];
+  for (const child of isErrno(children) ? [] : children) {
+    const feature = incompatibleFeature(parts, before as Inode, child);
+    if (feature !== undefined) return refuse(`overlay with incompat feature '${feature}' cannot be mounted`);
+    const failed = removeTree(fs, before as Inode, child);
+    if (failed !== undefined) return refuse("failed to create directory work/work", failed);
   }
-  return feature;
+  const failed = removeTree(fs, base, name);
+  return failed === undefined ? undefined : refuse("failed to create directory work/work", failed);
+}
+
+/** The name of a feature in an entry of work/ that is incompat/. */
+function incompatibleFeature({ names, work: { fs } }: WorkParts, directory: Inode, name: Name): string | undefined {
+  const marks = names.text(name) === "incompat" ? fs.lookup(directory, name) : ENOENT;
+  const features = !isErrno(marks) && isDirectoryMode(fs.mode(marks)) ? childrenOf(fs, marks) : [];
+  const [feature] = isErrno(features) ? [] : features;
+  return feature === undefined ? undefined : names.text(feature);
+}
+
+function childrenOf(fs: FileSystem, directory: Inode): Name[] | Errno {
+  const children: Name[] = [];
+  return fs.iterate(directory, (child) => children.push(child)) ?? children;
 }
 
 /** Leaves work/incompat/volatile/dirty: until it is removed, nobody mounts over this work directory. */
@@ -134,8 +146,7 @@ export function removeTree(fs: FileSystem, directory: Inode, name: Name): Errno 
   const inode = fs.lookup(directory, name);
   if (isErrno(inode)) return inode === ENOENT ? undefined : inode;
   if (!isDirectoryMode(fs.mode(inode))) return fs.unlink(directory, name);
-  const children: Name[] = [];
-  const failed = fs.iterate(inode, (child) => children.push(child));
-  if (failed !== undefined) return failed;
+  const children = childrenOf(fs, inode);
+  if (isErrno(children)) return children;
   return firstFailure(children, (child) => removeTree(fs, inode, child)) ?? fs.rmdir(directory, name);
 }

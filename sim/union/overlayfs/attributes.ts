@@ -70,7 +70,7 @@ function mapNumbers(overlay: Overlay, node: Node, numbered: FileSystem, into: At
 }
 
 /** What xino adds to the numbers of a filesystem's inodes: its id, where 0 is the upper layer's, also when there is none, in the high bits (ovl_get_layers). */
-function xinoOf({ devices, upper }: Overlay, numbered: FileSystem): number {
+export function xinoOf({ devices, upper }: Overlay, numbered: FileSystem): number {
   let id = upper === undefined ? 1 : 0;
   let unit = XINO_32;
   let found = 0;

@@ -110,7 +110,8 @@ function upperObject(overlay: Overlay, directory: Node, name: Name, inode: Inode
   if (origin !== 0 && overlay.options.index) {
     const links = lowerLinks(overlay, origin);
     if (isErrno(links)) return links;
-    const indexed = (links > 1 || overlay.indexesAll) && isIndexedCopy(overlay, origin, inode);
+    // Also of a file with one name: a mount with nfs_export may have made an entry (ovl_lookup_index).
+    const indexed = isIndexedCopy(overlay, origin, inode);
     if (isErrno(indexed)) return indexed;
     if (indexed) return indexedNode(overlay, origin);
     // The number of one of several links, and with nfs_export of any file, is told of by nothing but the index (ovl_getattr, ovl_hash_bylower).

@@ -9,7 +9,7 @@ import type { VisitEntry } from "../../vfs/filesystem.ts";
 import type { LayerDirectory } from "../layer.ts";
 import { type Listing, type ListingEntry, overListing } from "../listing.ts";
 import { IS_IMPURE, type Node } from "../nodes.ts";
-import { inodeNumberOf } from "./attributes.ts";
+import { inodeNumberOf, xinoOf } from "./attributes.ts";
 import { lookup } from "./lookup.ts";
 import type { Overlay } from "./state.ts";
 
@@ -50,7 +50,7 @@ function upperEntries(overlay: Overlay, directory: LayerDirectory): ListingEntry
 }
 
 export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno | undefined {
-  if (isReal(overlay, node)) return overlay.fsOf(node).iterate(overlay.inodeOf(node), visit);
+  if (isReal(overlay, node)) return iterateReal(overlay, node, visit);
   const impure = isImpure(overlay, node);
   // A lookup that fails ends one getdents(2), and the next one goes on past that entry, which is stale now (ovl_cache_update). So the error is seen
   // only where a call has shown nothing yet, as of a second entry in a row; "." stands before the first. One real directory is looked through before
@@ -61,7 +61,8 @@ export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno 
   let isNeeded = merged || overlay.numbersDirectories || hasOrigin(overlay, node);
   const failed = listMerged(overlay, node, (entry, fromUpper) => {
     if (entry.hidden) return;
-    const adjusts = fromUpper && impure;
+    // With xino every entry is looked up, without one number space none (ovl_calc_d_ino, ovl_cache_update).
+    const adjusts = overlay.mapsNumbers || (fromUpper && impure && !overlay.numbersDirectories);
     const child = adjusts || entry.doubtful ? lookup(overlay, node, entry.name) : 0;
     if (child === ENOENT) return;
     if (isErrno(child)) {
@@ -76,6 +77,15 @@ export function iterate(overlay: Overlay, node: Node, visit: VisitEntry): Errno 
   });
   if (impure && !isNeeded && failed === undefined && lost === undefined) clearImpure(overlay, node);
   return failed ?? lost;
+}
+
+/** The entries of one real directory, with the numbers that xino gives them (ovl_fill_real). */
+function iterateReal(overlay: Overlay, node: Node, visit: VisitEntry): Errno | undefined {
+  const fs = overlay.fsOf(node);
+  const directory = overlay.inodeOf(node);
+  if (!overlay.mapsNumbers) return fs.iterate(directory, visit);
+  const more = xinoOf(overlay, fs);
+  return fs.iterate(directory, (name, number, type) => visit(name, number + more, type));
 }
 
 /** Takes the mark from a directory in which nothing has another number than its own any more, as well as it can (ovl_cache_get_impure). */
@@ -94,7 +104,7 @@ function isReal(overlay: Overlay, node: Node): boolean {
   const { nodes } = overlay;
   if (!nodes.hasUpper(node)) return true;
   // A copied directory that lost what it was merged with may still have whiteouts.
-  if (isImpure(overlay, node)) return false;
+  if (isImpure(overlay, node) && !overlay.numbersDirectories) return false;
   return !hasOrigin(overlay, node);
 }
 

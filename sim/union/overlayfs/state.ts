@@ -104,6 +104,8 @@ export class Overlay {
   readonly sameFilesystem: boolean;
   /** Whether directories have numbers of the mount's own: their inodes' would meet those of another filesystem (ovl_map_ino). */
   readonly numbersDirectories: boolean;
+  /** Whether st_ino tells the filesystem of a layer (xino). */
+  readonly mapsNumbers: boolean;
   readonly files: OpenFiles;
   readonly release: () => void;
   readonly nodes: UnionNodes;
@@ -173,6 +175,7 @@ export class Overlay {
     this.devices = parts.devices;
     this.sameFilesystem = parts.devices.size <= 1;
     this.numbersDirectories = !this.sameFilesystem && parts.options.xino === "off";
+    this.mapsNumbers = !this.sameFilesystem && !this.numbersDirectories;
     this.files = parts.files;
     this.release = parts.release;
     this.shareWhiteouts = parts.profile.sharedWhiteoutInode;

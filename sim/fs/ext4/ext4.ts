@@ -241,11 +241,8 @@ export class Ext4 implements FileSystem {
     const words = inodes.wordsOf(row);
     const at = inodes.startOf(row);
     if (((words[at + FLAGS] as number) & NOATIME_FLAG) !== 0) return;
-    const atime = times.get(words, at + ATIME);
-    const mtime = times.get(words, at + MTIME);
-    const ctime = times.get(words, at + CTIME);
     const isAsked = ((words[at + HOLDS] as number) & ASKED) !== 0;
-    const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above);
+    const now = atimeOfRead(state.environment.clock, times.ofInode(words, at), isAsked, above);
     if (now === undefined || state.begin() !== undefined) return;
     putTime(words, at + ATIME, now);
     state.dirtyInode(inode);

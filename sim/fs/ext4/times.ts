@@ -3,6 +3,7 @@
  * with two more bits of them and the nanoseconds. What is not between 1901 and 2446 is kept as the end that it reached, without nanoseconds (timestamp_truncate).
  */
 import type { Time } from "../../core/clock.ts";
+import { ATIME, CTIME, MTIME } from "./inode-words.ts";
 
 /** EXT4_TIMESTAMP_MIN and EXT4_EXTRA_TIMESTAMP_MAX. */
 const SECONDS_MIN: number = -(2 ** 31);
@@ -31,13 +32,23 @@ export class TimeReader {
   readonly #low = new Int32Array(REMEMBERED);
   readonly #extra = new Int32Array(REMEMBERED);
   readonly #times: Time[] = new Array<Time>(REMEMBERED).fill(NO_TIME);
+  readonly #inode = { atime: NO_TIME, mtime: NO_TIME, ctime: NO_TIME };
+
+  /** The times of an inode whose row begins there; the same object each time. */
+  ofInode(words: Int32Array, at: number): { readonly atime: Time; readonly mtime: Time; readonly ctime: Time } {
+    const times = this.#inode;
+    times.atime = this.get(words, at + ATIME);
+    times.mtime = this.get(words, at + MTIME);
+    times.ctime = this.get(words, at + CTIME);
+    return times;
+  }
 
   /** The time in two words. */
   get(words: Int32Array, at: number): Time {
     const low = words[at] as number;
     const extra = words[at + 1] as number;
-    // A tick is 4 ms or so: 2^22 nanoseconds, 2^24 with the bits of the epoch.
-    const slot = (low ^ (extra >>> 24)) & (REMEMBERED - 1);
+    // A tick is 4 ms or so: 2^22 nanoseconds, 2^24 with the bits of the epoch. Times within one are some nanoseconds apart.
+    const slot = (low ^ (extra >>> 24) ^ (extra >>> EPOCH_BITS)) & (REMEMBERED - 1);
     if (this.#low[slot] === low && this.#extra[slot] === extra) return this.#times[slot] as Time;
     const time = { seconds: low + (extra & (2 ** EPOCH_BITS - 1)) * EPOCH, nanoseconds: extra >>> EPOCH_BITS };
     this.#low[slot] = low;

@@ -3,7 +3,7 @@
  */
 import { EIO, ENOENT, ENOTSUP, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, typeOf } from "../../vfs/filesystem.ts";
+import { type Inode, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
 import { ABSENT, OPAQUE, WHITEOUT } from "../layer.ts";
 import { VIEW_ROOT } from "../lower-view.ts";
 import {
@@ -227,7 +227,18 @@ function metAt(overlay: Overlay, directory: Node, redirect: string): ViewNode {
 /** The lower directory that an upper one is merged with, or 0. */
 function belowUpper(overlay: Overlay, directory: Node, name: Name, redirect: string | undefined): ViewNode | Errno {
   const lower = findBelow(overlay, directory, name, redirect);
-  return isErrno(lower) || lower === 0 || overlay.view.isDirectory(lower) ? lower : 0;
+  if (isErrno(lower)) return redirect === undefined && coversFile(overlay, directory, name) ? 0 : lower;
+  return lower === 0 || overlay.view.isDirectory(lower) ? lower : 0;
+}
+
+/** Whether an upper directory covers a lower file, which then is looked at no further, refused or not (ovl_lookup_single). */
+function coversFile({ nodes, view, rules }: Overlay, directory: Node, name: Name): boolean {
+  for (const { fs, inode } of view.stackOf(nodes.lowerOf(directory))) {
+    const found = rules.probe(fs, inode, name);
+    if (isErrno(found)) return false;
+    if (found !== ABSENT) return found !== WHITEOUT && typeOf(fs, found as Inode) !== S_IFDIR;
+  }
+  return false;
 }
 
 /** What the lower layers have under a name of a directory, or where a redirect says. */

@@ -110,7 +110,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "ext4's fsync flushes the disk and leaves the journal's transaction open",
     file: "sim/fs/ext4/file.ts",
-    from: "return state.journal.isIdle ? state.device.flush() : state.commit();",
+    from: "return state.chunk(ino).isChanged((ino - 1) & 63, dataOnly) ? state.commit() : state.device.flush();",
     to: "return state.device.flush();",
   },
   {

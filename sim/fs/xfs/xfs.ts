@@ -358,10 +358,7 @@ export class Xfs implements FileSystem {
     };
   }
 
-  /**
-   * Writes data and forces the log, also if data cannot be written (sync_filesystem); buffers stay where they are, as after sync(2). A log that is forced
-   * flushes the device; else nobody does.
-   */
+  /** Writes data and forces the log, also if data cannot be written (sync_filesystem); buffers stay where they are. Only a log that is forced flushes the device. */
   sync(): Errno | undefined {
     const state = this.#state;
     const lost = flushAll(state);

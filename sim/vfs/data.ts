@@ -24,6 +24,7 @@ import {
 import type { OpenFile } from "./open-file.ts";
 import { modeAfterWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
+import { writeMapped } from "./write-mapped.ts";
 
 /** The most that one call reads or writes, in bytes (MAX_RW_COUNT). */
 const COUNT_MAX = 0x7ffff000;
@@ -238,6 +239,6 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   if (isErrno(first)) return first;
   if (!shared || first.length === 0) return undefined;
   // A store takes no set-id bit or capability away, and is not of the file's flags.
-  const written = fs.writeMapped === undefined ? fs.write(file.handle, 0, first) : fs.writeMapped(file.handle, 0, first);
+  const written = writeMapped(fs, file.handle, 0, first);
   return isErrno(written) ? written : undefined;
 }

@@ -11,8 +11,8 @@ import { SECTOR } from "./compress.ts";
 import type { DnodeBody } from "./records.ts";
 
 /** Bytes of a bonus buffer, and of the pointer to a spill block at its end (DN_OLD_MAX_BONUSLEN, blkptr_t). */
-const BONUS_BYTES = 320;
-const POINTER_BYTES = 128;
+export const BONUS_BYTES = 320;
+export const POINTER_BYTES = 128;
 /** Attributes that every object has; files and folders have a project beside, devices a number. */
 const FIXED_BYTES = 160;
 const WORD = 8;

@@ -6,6 +6,7 @@
  */
 import type { Time } from "../../core/clock.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { BONUS_BYTES, POINTER_BYTES } from "./attributes.ts";
 import type { BlockKind, BlockPointer } from "./block-pointer.ts";
 import { compressedLength, SECTOR } from "./compress.ts";
 import type { ZfsProfile } from "./profile.ts";
@@ -29,12 +30,9 @@ import {
   WORDS,
 } from "./records.ts";
 
-const POINTER_BYTES = 128;
 const DNODE_BYTES = 512;
 /** Bytes of a link's target that a bonus holds. */
 const TARGET_MAX = 144;
-/** Bytes of a bonus buffer. */
-const BONUS_MAX = 320;
 export const DNODE_BLOCK_BYTES: number = DNODE_BYTES * DNODES_PER_BLOCK;
 /** Object types (include/sys/dmu.h) and how blocks of each kind are marked. */
 const TYPES: Readonly<Record<BlockKind, number>> = {
@@ -168,7 +166,7 @@ function putAttributes(at: number, columns: DnodeColumns, index: number): void {
   if (body === undefined) return;
   if (body.folder !== undefined) put64(to + 48, body.folder);
   putBody(to + 48, body);
-  putPointer(at + BONUS_MAX - POINTER_BYTES, body.spill);
+  putPointer(at + BONUS_BYTES - POINTER_BYTES, body.spill);
 }
 
 /** A target and extended attributes, one behind the other. */

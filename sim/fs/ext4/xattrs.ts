@@ -155,15 +155,16 @@ export function setxattr(
   const inside = costInside(set.inInode, name) + size <= IN_INODE_BYTES;
   const outside = inside || costOutside(set.outside, name) + size <= BLOCK_BYTES;
   if (!outside) return ENOSPC;
-  if (!inside && needsBlock(state, set.outside, withEntry(set.outside, name, value)) && !canReserve(state, 1)) return ENOSPC;
+  const entries = inside ? undefined : withEntry(set.outside, name, value);
+  if (entries !== undefined && needsBlock(state, set.outside, entries) && !canReserve(state, 1)) return ENOSPC;
   const refused = state.begin();
   if (refused !== undefined) return refused;
-  if (inside) {
+  if (entries === undefined) {
     set.inInode = withValue(set.inInode, name, value);
     if (set.outside?.entries.has(name) === true) putOutside(state, ino, set, withoutEntry(set.outside, name));
   } else {
     set.inInode = without(set.inInode, name);
-    putOutside(state, ino, set, withEntry(set.outside, name, value));
+    putOutside(state, ino, set, entries);
   }
   putSet(state, ino, set);
   stamp(state, ino, false);

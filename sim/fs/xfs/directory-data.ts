@@ -9,8 +9,8 @@
  */
 import { Fork } from "./fork.ts";
 import { BLOCK_SIZE, type Geometry, SECTORS_PER_BLOCK } from "./layout.ts";
-import type { LoggedSize, Metadata } from "./log.ts";
-import { measurePieces, piecesOf } from "./logged-pieces.ts";
+import type { Metadata } from "./log.ts";
+import { type LoggedSize, measurePieces, piecesOf } from "./logged-pieces.ts";
 import type { DirectoryEntryRecord, DirectoryIndexRecord, DirectoryRecord, ShortDirectory } from "./records.ts";
 
 /** Where the parts of a directory's address space begin, in blocks (XFS_DIR2_LEAF_OFFSET, XFS_DIR2_FREE_OFFSET). */

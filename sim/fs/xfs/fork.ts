@@ -9,7 +9,8 @@ import { assert, InvariantError } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { ExtentList } from "../extent-list.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, SECTORS_PER_BLOCK } from "./layout.ts";
-import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import type { ExtentsRecord, ForkRoot } from "./records.ts";
 
 const LIMITS = { written: EXTENT_BLOCKS_MAX, unwritten: EXTENT_BLOCKS_MAX } as const;

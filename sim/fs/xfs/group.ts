@@ -20,7 +20,8 @@ import {
   SECTORS_PER_BLOCK,
   treeBlocksMax,
 } from "./layout.ts";
-import { type Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { Log, Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import { type FreeListRecord, type FreeSpaceRecord, type InodesRecord, readBlock, readKind, type TreeRecord } from "./records.ts";
 import type { TreeBlock, TreeFormat, TreeSpace } from "./tree-block.ts";
 

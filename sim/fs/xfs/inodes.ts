@@ -9,7 +9,8 @@ import { utf8Length } from "../../core/names.ts";
 import { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 import { CHUNK_INODES, CLUSTER_INODES, type Geometry, SECTORS_PER_BLOCK, SYMLINK_BYTES_MAX } from "./layout.ts";
-import { type Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { Log, Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import type { ClusterRecord, InodeBody, SymlinkRecord } from "./records.ts";
 import type { XattrSet } from "./xattr-set.ts";
 

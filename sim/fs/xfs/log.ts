@@ -18,13 +18,8 @@ import type { Errno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { BLOCK_SIZE, type Geometry, SECTOR_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
 import { IN_FLIGHT_SECTORS } from "./log-search.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import { type LoggedBuffer, type LogPlace, type LogRecord, type MetadataRecord, writeRecord } from "./records.ts";
-
-/** What of a buffer a checkpoint logs: how many regions, each with a header of its own, and their bytes. */
-export interface LoggedSize {
-  regions: number;
-  bytes: number;
-}
 
 /** A metadata buffer in memory. */
 export interface Metadata {
@@ -62,12 +57,6 @@ export function logBufferOf(geometry: Geometry): { readonly headerBytes: number;
   const buffer = Math.max(BUFFER_BYTES, logUnitBytes(geometry));
   const headerBytes = Math.ceil(buffer / BUFFER_BYTES) * SECTOR_SIZE;
   return { headerBytes, dataBytes: buffer - headerBytes };
-}
-
-/** Adds a buffer's log item: its format structure and the 128-byte pieces that changed, taken as one run. */
-export function measureBuffer(into: LoggedSize, changedBytes: number): void {
-  into.regions += 2;
-  into.bytes += 28 + Math.ceil(changedBytes / 128) * 128;
 }
 
 interface Waiting {

@@ -6,7 +6,6 @@
  */
 import { onesIn } from "../../core/bits.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import type { LoggedSize } from "./log.ts";
 
 /** XFS_BLF_CHUNK, and its power of two. */
 const PIECE_BYTES = 128;
@@ -14,6 +13,12 @@ const PIECE_BITS = 7;
 const PIECES: number = BLOCK_SIZE / PIECE_BYTES;
 /** xfs_buf_log_format with the map of a block. */
 const FORMAT_BYTES = 28;
+
+/** What of a buffer a checkpoint logs: how many regions, each with a header of its own, and their bytes. */
+export interface LoggedSize {
+  regions: number;
+  bytes: number;
+}
 
 /** The pieces that the bytes [from, to) of a block touch. */
 export function piecesOf(from: number, to: number): number {
@@ -26,4 +31,10 @@ export function piecesOf(from: number, to: number): number {
 export function measurePieces(into: LoggedSize, pieces: number): void {
   into.regions += 1 + onesIn(pieces & ~(pieces << 1));
   into.bytes += FORMAT_BYTES + onesIn(pieces) * PIECE_BYTES;
+}
+
+/** Adds a buffer's log item: its format structure and the pieces that changed, taken as one run. */
+export function measureBuffer(into: LoggedSize, changedBytes: number): void {
+  into.regions += 2;
+  into.bytes += FORMAT_BYTES + Math.ceil(changedBytes / PIECE_BYTES) * PIECE_BYTES;
 }

@@ -19,7 +19,8 @@ import { DirectoryData, type DirectoryFormat, directoryFormat } from "./director
 import { Group } from "./group.ts";
 import { BLOCKS, EXTRA, FORK_OFFSET, InodeChunk, type InodeData, MODE, PROJECT, WORDS } from "./inodes.ts";
 import { BLOCK_SIZE, blockOfInode, CHUNK_INODES, CLUSTER_INODES, forkBytes, type Geometry, SECTOR_SIZE } from "./layout.ts";
-import { Log, type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import { Log, type Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import { Projects } from "./projects.ts";
 import { type ClusterRecord, type InodeBody, readKind, type SuperblockRecord } from "./records.ts";
 

@@ -1,6 +1,7 @@
 /** A block of a B+ tree in memory, and what a tree asks of who keeps it (fs/xfs/libxfs/xfs_btree.h). */
 import { BLOCK_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
-import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import type { TreeRecord } from "./records.ts";
 
 export interface TreeFormat {

@@ -1,6 +1,7 @@
 /** The extended attributes of one inode: in its attribute fork, or in blocks of their own (fs/xfs/libxfs/xfs_attr_leaf.c). */
 import { BLOCK_SIZE, SECTORS_PER_BLOCK } from "./layout.ts";
-import { type LoggedSize, type Metadata, measureBuffer } from "./log.ts";
+import type { Metadata } from "./log.ts";
+import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import type { XattrRecord } from "./records.ts";
 
 type Entry = readonly [name: string, value: Uint8Array];

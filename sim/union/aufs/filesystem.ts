@@ -20,6 +20,7 @@ import {
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
+import { writeMapped } from "../../vfs/write-mapped.ts";
 import { IS_DIRECTORY, ROOT_NODE } from "../nodes.ts";
 import * as attributes from "./attributes.ts";
 import { checkAufs } from "./check.ts";
@@ -192,9 +193,7 @@ export class AufsFileSystem implements FileSystem {
   }
   writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
     const real = files.writable(this.aufs, file);
-    if (isErrno(real)) return real;
-    const fs = files.realFs(this.aufs, file);
-    return fs.writeMapped === undefined ? fs.write(real, offset, content) : fs.writeMapped(real, offset, content);
+    return isErrno(real) ? real : writeMapped(files.realFs(this.aufs, file), real, offset, content);
   }
   directIo(file: FileHandle): DirectIo | undefined {
     const real = files.readable(this.aufs, file);

@@ -20,6 +20,7 @@ import {
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
+import { writeMapped } from "../../vfs/write-mapped.ts";
 import { ROOT_NODE } from "../nodes.ts";
 import { setAcl } from "./acl.ts";
 import * as attributes from "./attributes.ts";
@@ -175,9 +176,7 @@ export class OverlayFileSystem implements FileSystem {
   }
   writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
     const real = files.realFile(this.overlay, file);
-    if (isErrno(real)) return real;
-    const fs = files.realFs(this.overlay, file);
-    return fs.writeMapped === undefined ? fs.write(real, offset, content) : fs.writeMapped(real, offset, content);
+    return isErrno(real) ? real : writeMapped(files.realFs(this.overlay, file), real, offset, content);
   }
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined {
     return files.fsync(this.overlay, file, dataOnly);

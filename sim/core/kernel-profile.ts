@@ -26,6 +26,8 @@ export interface OverlayProfile {
   readonly opaqueOnMkdir: boolean;
   /** overlay.* xattrs set through the mount are stored under an escaped name; before they were refused. */
   readonly xattrEscape: boolean;
+  /** Copy-up takes the opaque mark of a lower directory along, with which what was below it is gone from the next mount on. */
+  readonly opaqueCopyUp: boolean;
   /** Whiteouts that are empty regular files with an xattr. */
   readonly xattrWhiteouts: boolean;
   /** A mount over an upper layer that is new keeps its own UUID in trusted.overlay.uuid of the layer's root. */
@@ -93,6 +95,7 @@ const OVERLAY: Changes<OverlayProfile> = {
   fsyncCopyUp: { from: "4.9" },
   cloneCopyUp: { from: "4.10" },
   opaqueOnMkdir: { until: "5.15" },
+  opaqueCopyUp: { until: "4.8" },
   xattrEscape: { from: "6.7" },
   xattrWhiteouts: { from: "6.7" },
   instanceUuid: { from: "6.6" },

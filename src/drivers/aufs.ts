@@ -27,7 +27,7 @@ import {
   NOT_SUPPORTED,
   pathError,
 } from "./driver.ts";
-import { exists, makeDirectories, readFile, removeAll, sortedNames, writeFile } from "./files.ts";
+import { exists, isDirectory, lstat, makeDirectories, readFile, removeAll, rename, sortedNames, writeFile } from "./files.ts";
 import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { AUFS_MAGIC, backingName, magicOf } from "./magic.ts";
@@ -118,12 +118,12 @@ class AufsDriver implements GraphDriver {
     if (isDriverError(ancestors) && ancestors.errno !== ENOENT) return ancestors;
     const parents = isDriverError(ancestors) ? [] : ancestors;
     const path = this.#paths.get(id) ?? (parents.length > 0 ? this.#mountpoint(id) : this.branchFolder(id));
+    if (this.#references.increment(path) > 1) return path;
+    // A mount that fails stays counted: until a Put, the next Get takes it as mounted.
+    const failed = parents.length === 0 ? undefined : this.#mount(id, path, { parents, mountLabel });
+    if (failed !== undefined) return failed;
     this.#paths.set(id, path);
-    if (this.#references.increment(path) > 1 || parents.length === 0) return path;
-    const failed = this.#mount(id, path, { parents, mountLabel });
-    if (failed === undefined) return path;
-    this.#references.decrement(path);
-    return failed;
+    return path;
   }
 
   #mount(id: string, target: string, from: { parents: readonly string[]; mountLabel: string }): DriverError | undefined {
@@ -185,15 +185,13 @@ class AufsDriver implements GraphDriver {
   /** Renames a folder out of the way, then removes it: nobody finds half of it under its name. */
   #removeAside(source: string): DriverError | undefined {
     const target = source + REMOVING;
-    const failed = this.#task.rename(source, target);
-    if (failed === EEXIST || failed === ENOTEMPTY) {
+    const failed = rename(this.#task, source, target);
+    if (failed?.errno === EEXIST || failed?.errno === ENOTEMPTY) {
       if (exists(this.#task, source)) {
         const text = `target rename dir "${target}" exists but should not, this needs to be manually cleaned up`;
-        return wrapped(text, pathError("rename", `${source} ${target}`, failed));
+        return wrapped(text, failed);
       }
-    } else if (failed !== undefined && failed !== ENOENT) {
-      return wrapped("error preparing atomic delete", pathError("rename", `${source} ${target}`, failed));
-    }
+    } else if (failed !== undefined && failed.errno !== ENOENT) return wrapped("error preparing atomic delete", failed);
     return ensureRemoveAll(this.#host, this.#task, target);
   }
 
@@ -201,10 +199,11 @@ class AufsDriver implements GraphDriver {
     return exists(this.#task, this.#layersFile(id));
   }
 
-  /** Whether a layer is the nearest below another; "" is below a base layer. */
+  /** Whether a layer is the nearest below another; below a base layer, or one that is not there, is whatever is asked for. */
   #isParent(id: string, parent: string): boolean {
     const ancestors = this.#ancestors(id);
-    return !isDriverError(ancestors) && (ancestors[0] ?? "") === parent;
+    const [nearest] = isDriverError(ancestors) ? [] : ancestors;
+    return nearest === undefined || nearest === parent;
   }
 
   changes(id: string, parent: string): Change[] | DriverError {
@@ -270,8 +269,10 @@ function finishRemovals(host: Host, home: string): DriverError | undefined {
     const names = sortedNames(host.task, `${home}/${folder}`);
     if (isDriverError(names)) return names;
     for (const name of names.filter((one) => one.endsWith(REMOVING))) {
+      const path = `${home}/${folder}/${name}`;
+      const of = lstat(host.task, path);
       // What fails here Docker only logs.
-      ensureRemoveAll(host, host.task, `${home}/${folder}/${name}`);
+      if (!isDriverError(of) && isDirectory(of)) ensureRemoveAll(host, host.task, path);
     }
   }
   return undefined;

@@ -16,6 +16,8 @@ export interface DockerProfile {
    * (moby#37880: on Linux 4.10 to 5.15 every new one is opaque); since then by comparing the two mounted trees.
    */
   readonly overlayChanges: "upper" | "trees";
+  /** Whether overlay2, where upper folders tell no differences, takes a layer in through its mount too; before, always straight into the folder. */
+  readonly naiveApplyDiff: boolean;
   /** Whether overlay2 mounts with index=off where the kernel knows it: since 18.09. */
   readonly indexOff: boolean;
   /** Whether dm.use_deferred_removal and dm.use_deferred_deletion are on by default: since 17.07. */
@@ -30,6 +32,7 @@ export const DOCKER_20_10: DockerProfile = {
   priority: ["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"],
   gone: [],
   overlayChanges: "trees",
+  naiveApplyDiff: true,
   indexOff: true,
   deferred: true,
   vfsQuota: true,
@@ -38,6 +41,7 @@ export const DOCKER_20_10: DockerProfile = {
 const DOCKER_18_09: DockerProfile = {
   ...DOCKER_20_10,
   version: "18.09",
+  naiveApplyDiff: false,
   priority: ["btrfs", "zfs", "overlay2", "aufs", "overlay", "devicemapper", "vfs"],
 };
 

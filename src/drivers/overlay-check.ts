@@ -5,7 +5,7 @@
 import { EXDEV, isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
 import { DriverError, errnoText, isDriverError, NOT_SUPPORTED, pathError } from "./driver.ts";
-import { exists, makeDirectories, makeDirectory, parentPath, removeAll, writeFile } from "./files.ts";
+import { exists, isFilledDirectory, makeDirectories, makeDirectory, parentPath, removeAll, writeFile } from "./files.ts";
 
 /** ioutil.TempDir: a new folder whose name begins with `prefix`. */
 function temporaryFolder(host: Host, home: string, prefix: string): string | DriverError {
@@ -124,15 +124,14 @@ interface OverlayUser {
 
 /**
  * What both drivers ask before they start: that overlays mount in their home's filesystem, and that its entries tell their type. Without types
- * a new home is refused; one that is there already is used all the same.
+ * a new home, or an empty one, is refused; one with something in it is used all the same (graphdriver.IsInitialized).
  * @returns whether entries tell their type.
  */
 export function checkOverlayHome(host: Host, home: string, { name, backing, lowers }: OverlayUser): boolean | DriverError {
-  const isNew = !exists(host.task, home);
-  const place = isNew ? parentPath(home) : home;
+  const place = exists(host.task, home) ? home : parentPath(home);
   if (supportsOverlay(host, place, lowers) !== undefined) return NOT_SUPPORTED;
   const types = tellsTypes(host, place);
-  if (isDriverError(types) || types || !isNew) return types;
+  if (isDriverError(types) || types || isFilledDirectory(host.task, home)) return types;
   const what = `${name}: the backing ${backing} filesystem is formatted without d_type support`;
   const how = REFORMAT.get(backing) ?? "";
   return new DriverError(

@@ -31,6 +31,7 @@ import {
 import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, stat, writeFile } from "./files.ts";
 import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
+import { LINK_BYTES, linkName } from "./link-name.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize } from "./options.ts";
@@ -42,30 +43,10 @@ import { overlayBranchChanges } from "./union-changes.ts";
 
 /** The most layers below one: 128 links of 29 characters fit the mount options' page with room for the rest. */
 const LOWERS_MAX = 128;
-/** Characters of a link's name, and what they are (base32 of 17 random bytes). */
-const LINK_LENGTH = 26;
-const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /** mount(2) copies one page of options, with its terminating NUL. */
 const MOUNT_DATA_MAX = 4095;
 /** A kernel that knows the option "index" has this file. */
 const INDEX_PARAMETER = "/sys/module/overlay/parameters/index";
-
-/** The 26 characters that encode random bytes. */
-function linkName(raw: Uint8Array): string {
-  let bits = 0;
-  let held = 0;
-  let text = "";
-  for (const byte of raw) {
-    held = (held << 8) | byte;
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      text += BASE32.charAt((held >>> bits) & 31);
-    }
-    held &= (1 << bits) - 1;
-  }
-  return text.slice(0, LINK_LENGTH);
-}
 
 /** What a driver found out as it started. */
 interface Found {
@@ -127,7 +108,7 @@ class Overlay2Driver implements GraphDriver {
   }
 
   create(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
-    if (Object.keys(options.storage ?? {}).some((key) => key.toLowerCase() === "size")) {
+    if (options.storage?.["size"] !== undefined) {
       return new DriverError("--storage-opt size is only supported for ReadWrite Layers");
     }
     return this.#create(id, parent, options);
@@ -177,7 +158,7 @@ class Overlay2Driver implements GraphDriver {
   }
 
   #makeLink(paths: LayerPaths, id: string): DriverError | undefined {
-    const name = linkName(this.#host.random.bytes(17));
+    const name = linkName(this.#host.random.bytes(LINK_BYTES));
     const at = `${this.home}/l/${name}`;
     const made = this.#task.symlink(`../${id}/diff`, at);
     if (made !== undefined) return pathError("symlink", `../${id}/diff ${at}`, made);
@@ -246,8 +227,8 @@ class Overlay2Driver implements GraphDriver {
       const text = `error creating overlay mount to ${paths.merged}: ${errnoText(failed.errno)}`;
       return new DriverError(text, { errno: failed.errno });
     }
-    if (!readOnly) this.#task.chown(`${paths.work}/work`, 0, 0);
-    return undefined;
+    const owned = readOnly ? undefined : this.#task.chown(`${paths.work}/work`, 0, 0);
+    return owned === undefined ? undefined : pathError("chown", `${paths.work}/work`, owned);
   }
 
   put(id: string): DriverError | undefined {
@@ -276,7 +257,8 @@ class Overlay2Driver implements GraphDriver {
     const { overlayChanges } = this.#docker;
     if (overlayChanges === "trees" || !this.#usesNativeDiff() || !this.#isParent(id, parent))
       return naiveChanges(this.#task, this, { id, parent });
-    return overlayBranchChanges(this.#task, this.#paths(id).diff, this.#lowerFolders(id));
+    const lowers = this.#lowerFolders(id);
+    return isDriverError(lowers) ? lowers : overlayBranchChanges(this.#task, this.#paths(id).diff, lowers);
   }
 
   diffSize(id: string, parent: string): number | DriverError {
@@ -290,7 +272,8 @@ class Overlay2Driver implements GraphDriver {
   }
 
   applyDiff(id: string, parent: string, diff: LayerDiff): number | DriverError {
-    if (!this.#isParent(id, parent)) return naiveApplyDiff(this.#host, this, { id, diff });
+    const isNaive = this.#docker.naiveApplyDiff && !this.#usesNativeDiff();
+    if (isNaive || !this.#isParent(id, parent)) return naiveApplyDiff(this.#host, this, { id, diff });
     const folder = this.#paths(id).diff;
     const failed = unpackInto(this.#host, folder, diff, "overlay");
     return isDriverError(failed) ? failed : folderSize(this.#task, folder);
@@ -302,17 +285,21 @@ class Overlay2Driver implements GraphDriver {
   }
 
   /** The folders of the chain below a layer, their links resolved. */
-  #lowerFolders(id: string): string[] {
+  #lowerFolders(id: string): string[] | DriverError {
     const folders: string[] = [];
     for (const link of this.#lowers(this.#paths(id))) {
-      const target = this.#task.readlink(`${this.home}/${link}`);
-      if (!isErrno(target)) folders.push(target.replace("..", this.home));
+      const at = `${this.home}/${link}`;
+      const target = this.#task.readlink(at);
+      if (isErrno(target)) return pathError("readlink", at, target);
+      folders.push(target.replace("..", this.home));
     }
     return folders;
   }
 
   #isParent(id: string, parent: string): boolean {
-    const [nearest] = this.#lowerFolders(id);
+    const folders = this.#lowerFolders(id);
+    if (isDriverError(folders)) return false;
+    const [nearest] = folders;
     if (nearest === undefined) return parent === "";
     return nearest === this.#paths(parent).diff;
   }
@@ -331,6 +318,7 @@ class Overlay2Driver implements GraphDriver {
     const there = stat(this.#task, paths.top);
     if (isDriverError(there)) return there;
     const lowers = this.#lowerFolders(id);
+    if (isDriverError(lowers)) return lowers;
     return {
       ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
       MergedDir: paths.merged,

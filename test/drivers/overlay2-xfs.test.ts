@@ -31,10 +31,18 @@ test.each([OVERLAY, OVERLAY2])(
   },
 );
 
-test.each([OVERLAY, OVERLAY2])("a home that is there already goes on without types, and $name says so", (kind) => {
-  const answer = started("-m crc=0 -n ftype=0", kind, (host, home) => must(host.task.mkdir(home, 0o710)));
-  expect(isDriverError(answer) ? answer.message : answer.status()[1]).toEqual(["Supports d_type", "false"]);
-});
+test.each([OVERLAY, OVERLAY2])(
+  "a home with something in it goes on without types, and $name says so; an empty one is new",
+  (kind) => {
+    const made = (host: Host, home: string): void => void must(host.task.mkdir(home, 0o710));
+    expect(said(started("-m crc=0 -n ftype=0", kind, made))).toContain("without d_type support");
+    const answer = started("-m crc=0 -n ftype=0", kind, (host, home) => {
+      made(host, home);
+      must(host.task.mkdir(`${home}/layer`, 0o710));
+    });
+    expect(isDriverError(answer) ? answer.message : answer.status()[1]).toEqual(["Supports d_type", "false"]);
+  },
+);
 
 test("an xfs of the defaults, without shared blocks, or without checksums but with types, is taken", () => {
   for (const make of ["", "-m reflink=0", "-m crc=0 -n ftype=1"]) expect(isDriverError(started(make)), make).toBe(false);

@@ -349,7 +349,8 @@ export function copyXattrs(
   const list = source.fs.listxattr(source.inode);
   if (isErrno(list)) return list === ENOTSUP ? undefined : list;
   for (const name of list) {
-    if (shownName(overlay.xattrs, name) === undefined) continue;
+    const isTaken = name === overlay.xattrs.opaque && overlay.profile.opaqueCopyUp;
+    if (!isTaken && shownName(overlay.xattrs, name) === undefined) continue;
     const list = aclKindOf(name);
     if (list !== undefined) {
       // Other xattrs may stay behind where the upper filesystem has none; a list must not.

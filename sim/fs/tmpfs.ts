@@ -5,6 +5,7 @@
  * Interface: pages are pinned in the page cache: never dirty, never evicted, and counted against size=. A directory lists its newest entry
  * first, as libfs's offset directories do; each entry adds 20 bytes to its size. There is nothing to write back: sync does nothing.
  */
+
 import { assert } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";
@@ -12,6 +13,7 @@ import type { Name } from "../core/names.ts";
 import { type Bytes, bytes, type DeviceNumber, deviceNumber } from "../core/units.ts";
 import { chmodAcl } from "../vfs/acl.ts";
 import { PAGE_SIZE } from "../vfs/address-space.ts";
+import { type FileHandles, INO32_GEN } from "../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -61,7 +63,13 @@ export class Tmpfs implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
-  readonly exportable = true;
+  /** shmem_encode_fh: a generation and the number, which is never used again; here the inode's row takes the place of the generation. */
+  readonly handles: FileHandles = {
+    type: INO32_GEN,
+    words: 3,
+    encode: (inode) => [inode, this.#inodes.number[inode] as number, 0],
+    decode: ([inode = 0, number]) => (inode > 0 && this.#inodes.number[inode] === number ? inode : undefined),
+  };
   readonly stampsEmptyReads = true;
   readonly fallocateModes: number = FALLOCATE_MODES;
   readonly #state: TmpfsState;

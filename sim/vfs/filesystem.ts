@@ -15,12 +15,14 @@
  * - Timestamps: a FileSystem stamps ctime and mtime with its clock's `time()`; with FS_MGTIME by `changeTime` if `getattr` told them since.
  * - Nothing here is asynchronous; nothing throws but for bugs.
  */
+
 import type { Time } from "../core/clock.ts";
 import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
 import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
 import type { Credentials } from "./credentials.ts";
+import type { FileHandles } from "./file-handles.ts";
 import type { Acl, AclKind, NewAcls } from "./posix-acl.ts";
 
 declare const inode: unique symbol;
@@ -280,8 +282,7 @@ export interface FileSystem {
   /**
    * Sets a list, or removes it; not of a symbolic link, and a default list of a directory alone. An access list that says no more than a mode
    * is not kept (`keptAcl`).
-   * @param mode - the permission bits with it; absent: as they are. A removal leaves them to most filesystems as they are.
-   * @returns also ENOSPC.
+   * @param mode - the permission bits with it; absent: as they are. A removal leaves them to most filesystems so. @returns also ENOSPC.
    */
   readonly setAcl?: ((inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number) => Errno | undefined) | undefined;
 
@@ -340,8 +341,8 @@ export interface FileSystem {
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
   /** Whether it is read-only wherever it is mounted (SB_RDONLY): every change is EROFS before it is asked. Absent: no. */
   readonly readOnly?: boolean;
-  /** Whether name_to_handle_at(2) works on it, and what it does beside telling a handle: a union may copy up. Absent: nothing. */
-  readonly exportable: boolean;
+  /** What name_to_handle_at(2) tells, and what it does beside that: a union may copy up. Absent: it works not; nothing. */
+  readonly handles?: FileHandles | undefined;
   connectHandle?(inode: Inode): Errno | undefined;
   /** listxattr(2) names trusted.* to everybody. Default false: to the administrator alone. */
   readonly listsTrusted?: boolean;

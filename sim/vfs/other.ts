@@ -143,7 +143,7 @@ export function nameToHandle(task: Process, path: string): Errno | undefined {
   const lost = task.walk.to(path, false);
   if (lost !== undefined) return lost;
   const { fs } = task.walk.mount;
-  return fs.exportable ? fs.connectHandle?.(task.walk.inode) : ENOTSUP;
+  return fs.handles !== undefined ? fs.connectHandle?.(task.walk.inode) : ENOTSUP;
 }
 
 /** Of what has no bytes nothing is mapped; a directory that has some cannot be (do_mmap). */

@@ -1,5 +1,5 @@
 """Asks this machine's kernel what test/data/overlay-asked.json tells of it: makes the steps of each case on overlayfs over tmpfs, as root; with --full
-what overlay-full.json tells, over filesystems that are full.
+what overlay-full.json tells, over filesystems that are full; with --reused what overlay-reused.json tells, of numbers of inodes that were used again.
 
   python3 test/kernel/overlay-asked.py                     answers that differ from the file's
   python3 test/kernel/overlay-asked.py --write             writes the file anew, with what the kernel answers
@@ -17,8 +17,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
-FILE = os.path.join(os.path.dirname(__file__), "../data", "overlay-full.json" if "--full" in sys.argv else "overlay-asked.json")
+SETS = [word[2:] for word in sys.argv if word in ("--full", "--reused")] or ["asked"]
+FILE = os.path.join(os.path.dirname(__file__), "../data", f"overlay-{SETS[0]}.json")
 KINDS = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFCHR: "whiteout"}
 FOLDERS = ["m", "up", "up2", "work", "work2", "low", "low2"]
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -97,6 +99,26 @@ def fill(at, left):
     os.close(file)
 
 
+def reuse(at, new):
+    """Removes a file or an empty directory and makes others of its kind until one has its number; the others go."""
+    number, made, is_directory = os.lstat(at).st_ino, [], os.path.isdir(at)
+    make, remove = (os.mkdir, os.rmdir) if is_directory else (lambda path: open(path, "w").close(), os.unlink)
+    remove(at)
+    # xfs gives a number back later (xfs_inodegc): statfs pushes it on.
+    os.statvfs(os.path.dirname(at))
+    time.sleep(0.2)
+    for turn in range(200):
+        path = f"{new}.{turn}"
+        make(path)
+        if os.lstat(path).st_ino == number:
+            os.rename(path, new)
+            break
+        made.append(path)
+    for path in made:
+        remove(path)
+    return "ok" if os.path.exists(new) else "never"
+
+
 def act(base, op, path="", *more):
     # Entries of an index are named by handles, which no case can know: a star stands for the only one.
     at = (glob.glob(base + path) + [base + path])[0] if path.endswith("*") else base + path
@@ -155,6 +177,8 @@ def act(base, op, path="", *more):
         return str(os.lstat(at).st_nlink)
     elif op == "own":
         return ",".join(sorted(name for name in os.listxattr(at) if ".overlay." in name))
+    elif op == "reuse":
+        return reuse(at, base + more[0])
     elif op == "disk":
         disk(base, at, more[0], more[1])
     elif op == "fill":
@@ -169,6 +193,15 @@ def act(base, op, path="", *more):
     else:
         raise ValueError(op)
     return "ok"
+
+
+def release(target):
+    """A loop device lets its image go a little after it is unmounted."""
+    for _ in range(50):
+        if subprocess.run(["umount", target], stderr=subprocess.DEVNULL).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise OSError(errno.EBUSY, target)
 
 
 def ask(steps):
@@ -188,14 +221,16 @@ def ask(steps):
         finally:
             mounts = [line.split()[1] for line in open("/proc/mounts")]
             for target in reversed([at for at in mounts if at == base or at.startswith(base + "/")]):
-                subprocess.run(["umount", target], check=True)
+                release(target)
     return told
 
 
 def main():
-    with open(FILE) as file:
-        cases = json.load(file)
-    words = [word for word in sys.argv[1:] if word not in ("--write", "--full")]
+    cases = {}
+    if os.path.exists(FILE):
+        with open(FILE) as file:
+            cases = json.load(file)
+    words = [word for word in sys.argv[1:] if word not in ("--write", "--full", "--reused")]
     asked = {name: [step for step, _ in steps] for name, steps in cases.items()}
     asked.update({name: json.loads(steps) for name, steps in zip(words[::2], words[1::2])})
     answers = {name: ask(steps) for name, steps in asked.items()}

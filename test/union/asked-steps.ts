@@ -126,6 +126,26 @@ function starred(task: Task, path: string): string {
   return `${folder}/${must(task.readdir(folder))[0]?.name ?? "*"}`;
 }
 
+/** Removes a file or an empty directory and makes others of its kind until one has its number; the others go. */
+function reuse(task: Task, at: string, wanted: string): string {
+  const { inodeNumber, mode } = must(task.lstat(at));
+  const isDirectory = (mode & S_IFMT) === S_IFDIR;
+  const remove = (path: string): void => void must(isDirectory ? task.rmdir(path) : task.unlink(path));
+  remove(at);
+  const made: string[] = [];
+  for (let turn = 0; turn < 200; turn++) {
+    const path = `${wanted}.${turn}`;
+    must(isDirectory ? task.mkdir(path, 0o777) : task.mknod(path, S_IFREG | 0o644));
+    if (must(task.lstat(path)).inodeNumber === inodeNumber) {
+      must(task.rename(path, wanted));
+      break;
+    }
+    made.push(path);
+  }
+  for (const path of made) remove(path);
+  return isErrno(task.lstat(wanted)) ? "never" : "ok";
+}
+
 export function act(host: Host, [op, path, more = "", text = ""]: Step): string {
   const { task } = host;
   const at = starred(task, `/b${path}`);
@@ -213,6 +233,8 @@ export function act(host: Host, [op, path, more = "", text = ""]: Step): string 
         .filter((name) => name.includes(".overlay."))
         .sort()
         .join();
+    case "reuse":
+      return reuse(task, at, `/b${more}`);
     case "disk":
       return addDisk(host, at, String(more), Number(text));
     case "fill":

@@ -2,7 +2,8 @@
  * Mounts of overlayfs over what hands have put into its layers, or over an upper and a work folder that were another mount's: each step with what
  * Linux 6.18 answered on tmpfs (test/data/overlay-asked.json, which test/kernel/overlay-asked.py records). And copy-up, removal and renames where the
  * upper layer's ext4 or xfs has no space left, or nearly none: what the call answers, what stays in the upper and the work directory, whether the mount
- * goes on, and the same call again once there is space (overlay-full.json, with --full).
+ * goes on, and the same call again once there is space (overlay-full.json, with --full). And what shows where the inode that a mark names is gone and
+ * its number is another's (overlay-reused.json, with --reused).
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -13,7 +14,7 @@ import { act, mounted, prepared, type Step, told } from "./asked-steps.ts";
 import { must } from "./aufs-lab.ts";
 
 type Cases = Record<string, readonly (readonly [step: Step, told: string])[]>;
-const CASES = ["asked", "full"].flatMap((name) =>
+const CASES = ["asked", "full", "reused"].flatMap((name) =>
   Object.entries(JSON.parse(readFileSync(new URL(`../data/overlay-${name}.json`, import.meta.url), "utf8")) as Cases),
 );
 

@@ -13,6 +13,7 @@ import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
+import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -42,6 +43,7 @@ import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { read, readPages, seek, seekFromBefore, truncate, write } from "./file.ts";
 import { extentsIn } from "./file-extents.ts";
 import { fileFlags, setFileFlags } from "./file-flags.ts";
+import { btrfsHandles } from "./handles.ts";
 import { flushCyclic, type InodeState } from "./inode-state.ts";
 import { deviceOf, dirty, inodeOf, parentOf, reachInode, stamp } from "./inodes.ts";
 import { COMMIT_SECONDS, FIRST_FREE, handleOf, SECTOR_SIZE, TOP_SUBVOLUME } from "./layout.ts";
@@ -61,7 +63,7 @@ export class Btrfs implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
-  readonly exportable = true;
+  readonly handles: FileHandles;
   readonly fallocateModes: number = FALLOCATE_MODES;
   /** fs/btrfs/xattr.c, btrfs_listxattr asks for no capability. */
   readonly listsTrusted = true;
@@ -72,6 +74,7 @@ export class Btrfs implements FileSystem {
 
   constructor(state: BtrfsState) {
     this.state = state;
+    this.handles = btrfsHandles(state);
     this.label = state.label;
     this.counters = state.counters;
     this.device = deviceOf(state, this.#inode(this.root).subvolume);

@@ -3,6 +3,7 @@
  *
  * Interface: an inode's handle is its number. The running transaction commits every 5 seconds of virtual time, at fsync, sync and unmount.
  */
+
 import { assert } from "../../core/assert.ts";
 import { timeSet } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";
@@ -11,6 +12,7 @@ import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
+import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -34,6 +36,7 @@ import { check } from "./check.ts";
 import { lookupEntry, readDirectory } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
 import { FILE_SIZE_MAX, fileOf, flushAll, fsync, isImmutable, read, release, seek, truncate, write } from "./file.ts";
+import { ext4Handles } from "./handles.ts";
 import {
   ASKED,
   ATIME,
@@ -79,7 +82,7 @@ export class Ext4 implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
-  readonly exportable = true;
+  readonly handles: FileHandles;
   readonly fallocateModes: number = FALLOCATE_MODES;
   readonly directIo: FileSystem["directIo"] = () => ({ unit: this.#state.device.sectorSize, stampsRefused: true });
   readonly counters: Ext4State["journal"]["counters"];
@@ -89,6 +92,7 @@ export class Ext4 implements FileSystem {
 
   constructor(state: Ext4State) {
     this.#state = state;
+    this.handles = ext4Handles(state);
     this.label = state.label;
     this.device = state.environment.device;
     this.counters = state.journal.counters;

@@ -17,7 +17,7 @@ export const HOLDS = 7;
 export const HOLD = 2;
 /** A bit of HOLDS: somebody was told the inode's times since its last change (I_CTIME_QUERIED). */
 export const ASKED = 1;
-/** The size in bytes, its low and its high half. */
+/** The size in bytes, its low half; its high half, and above that the inode's generation. */
 const SIZE_LOW = 8;
 const SIZE_HIGH = 9;
 /** Two words each (times.ts). */
@@ -36,15 +36,31 @@ export const EXTENT_FLAG = 0x80000;
 /** FS_INDEX_FL: a directory has a tree of hashes. */
 export const INDEX_FLAG = 0x1000;
 
+/** No file is larger than 2^44 bytes: bits of the size's high half. */
+const SIZE_HIGH_BITS = 13;
+const SIZE_HIGH_MASK: number = (1 << SIZE_HIGH_BITS) - 1;
+
 /** The size in the row that begins at `start`. */
 export function sizeIn(words: Int32Array, start: number): number {
   const low = words[start + SIZE_LOW] as number;
-  const high = words[start + SIZE_HIGH] as number;
+  const high = (words[start + SIZE_HIGH] as number) & SIZE_HIGH_MASK;
   // Most sizes stay small integers, which take no object of their own wherever they are kept.
   return high === 0 && low >= 0 ? low : (low >>> 0) + high * 2 ** 32;
 }
 
 export function putSize(words: Int32Array, start: number, size: number): void {
   words[start + SIZE_LOW] = size % 2 ** 32;
-  words[start + SIZE_HIGH] = size / 2 ** 32;
+  const at = start + SIZE_HIGH;
+  words[at] = ((words[at] as number) & ~SIZE_HIGH_MASK) | (size / 2 ** 32);
+}
+
+/** i_generation: how many inodes had this number before, where ext4 draws a random number for each. */
+export function generationIn(words: Int32Array, start: number): number {
+  return (words[start + SIZE_HIGH] as number) >>> SIZE_HIGH_BITS;
+}
+
+/** The number is free: whoever has it next is another inode. */
+export function endGeneration(words: Int32Array, start: number): void {
+  const at = start + SIZE_HIGH;
+  words[at] = (words[at] as number) + (1 << SIZE_HIGH_BITS);
 }

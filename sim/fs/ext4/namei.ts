@@ -29,6 +29,7 @@ import {
   CTIME,
   EXTENT_FLAG,
   EXTRA,
+  endGeneration,
   FLAGS,
   GID,
   HOLD,
@@ -213,6 +214,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   if (chunk.xattrs !== undefined) freeXattrs(state, ino);
   chunk.setData(at, undefined);
   putSize(words, base, 0);
+  endGeneration(words, base);
   words[base + MODE] = 0;
   words[base + EXTRA] = 0;
   words[base + BLOCKS] = 0;

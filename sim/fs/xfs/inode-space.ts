@@ -143,6 +143,12 @@ function allocateChunk(state: XfsState, group: Group): boolean {
   return true;
 }
 
+/** The generation with which a chunk's inodes begin, where xfs draws a random number: another for each chunk, also where there was one before. */
+function drawGeneration(state: XfsState): number {
+  state.chunksMade += 1;
+  return Math.imul(state.log.position, 0x9e3779b1) ^ Math.imul(state.chunksMade, 0x85ebca77);
+}
+
 /** Makes 64 free inodes of blocks that have been taken. */
 export function addChunk(state: XfsState, group: Group, start: number): InodeChunk {
   const first = start * state.geometry.inodesPerBlock;
@@ -154,6 +160,7 @@ export function addChunk(state: XfsState, group: Group, start: number): InodeChu
   group.newest = first;
   group.dirtyInodes();
   const chunk = state.addChunk(group.index * groupInodes(state.geometry) + first);
+  chunk.beginGenerations(drawGeneration(state));
   chunk.dirtyAll(state.log);
   return chunk;
 }

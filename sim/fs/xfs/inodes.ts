@@ -36,7 +36,7 @@ export const PROJECT = 8;
 export const NEXT_UNLINKED = 9;
 /** di_forkoff: where the attribute fork begins, in units of 8 bytes; 0: there is none. */
 export const FORK_OFFSET = 10;
-/** Flags that chattr does not show (di_flags2, XFS_DIFLAG_PREALLOC): SHARES, PREALLOCATED. */
+/** Flags that chattr does not show (di_flags2, XFS_DIFLAG_PREALLOC): SHARES, PREALLOCATED; above them the generation (di_gen). */
 export const INNER_FLAGS = 11;
 export const WORDS = 12;
 
@@ -44,6 +44,19 @@ export const WORDS = 12;
 export const SHARES = 1;
 /** Blocks behind the file's end were asked for: they stay (XFS_DIFLAG_PREALLOC). */
 export const PREALLOCATED = 2;
+/** Bits of flags in INNER_FLAGS: the generation begins above them. */
+const INNER_FLAG_BITS = 2;
+const GENERATION: number = -1 << INNER_FLAG_BITS;
+
+/** What is left of an inode's INNER_FLAGS when it is freed: the next generation (xfs_inode_uninit). */
+export function nextGeneration(inner: number): number {
+  return ((inner & GENERATION) + (1 << INNER_FLAG_BITS)) | 0;
+}
+
+/** What is left of INNER_FLAGS when an inode is made. */
+export function generationOf(inner: number): number {
+  return inner & GENERATION;
+}
 
 export const ATIME = 0;
 export const MTIME = 1;
@@ -234,6 +247,11 @@ export class InodeChunk {
   isChanged(index: number, forData: boolean): boolean {
     const { changed, beyondTimes } = this.#clusters[index >>> 5] as Cluster;
     return (((forData ? beyondTimes : changed) >>> (index & 31)) & 1) === 1;
+  }
+
+  /** Gives each inode of a new chunk its first generation. */
+  beginGenerations(drawn: number): void {
+    for (let at = 0; at < CHUNK_INODES; at++) this.words[at * WORDS + INNER_FLAGS] = generationOf(drawn);
   }
 
   /** The chunk's buffers join the checkpoint, whatever changed: it is new. */

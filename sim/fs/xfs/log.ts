@@ -114,6 +114,10 @@ export class Log {
   get isIdle(): boolean {
     return this.#running.length === 0 && this.#cancelled.size === 0;
   }
+  /** Where the next record goes, counted over all rounds of the log: it only grows, over mounts too. */
+  get position(): number {
+    return this.#head.cycle * this.#sectors + this.#head.sector;
+  }
   get waitingBuffers(): number {
     return this.#waiting.size;
   }

@@ -21,6 +21,7 @@ import {
   FLAGS,
   FORK_OFFSET,
   GID,
+  generationOf,
   HOLD,
   HOLDS,
   INNER_FLAGS,
@@ -28,6 +29,7 @@ import {
   MTIME,
   NEXT_UNLINKED,
   NLINK,
+  nextGeneration,
   PROJECT,
   SymlinkData,
   TIMES,
@@ -75,7 +77,7 @@ function makeInode(state: XfsState, directory: number, init: NewInode): number |
   words[base + PROJECT] = inherits ? state.word(directory, PROJECT) : 0;
   words[base + NEXT_UNLINKED] = 0;
   words[base + FORK_OFFSET] = type === S_IFLNK ? 0 : firstForkOffset(state.geometry, type);
-  words[base + INNER_FLAGS] = 0;
+  words[base + INNER_FLAGS] = generationOf(words[base + INNER_FLAGS] as number);
   times.fill(state.environment.clock.time(), at * TIMES + ATIME, at * TIMES + Math.max(MTIME, CTIME) + 1);
   chunk.sizes[at] = 0;
   chunk.data[at] = undefined;
@@ -211,7 +213,8 @@ export function freeWhole(state: XfsState, ino: number): void {
   removeUnlinked(state, ino);
   state.setData(ino, undefined);
   state.setSize(ino, 0);
-  for (const column of [MODE, BLOCKS, NLINK, FLAGS, PROJECT, FORK_OFFSET, INNER_FLAGS]) state.setWord(ino, column, 0);
+  for (const column of [MODE, BLOCKS, NLINK, FLAGS, PROJECT, FORK_OFFSET]) state.setWord(ino, column, 0);
+  state.setWord(ino, INNER_FLAGS, nextGeneration(state.word(ino, INNER_FLAGS)));
   state.dirtyInode(ino);
   freeInode(state, ino);
 }

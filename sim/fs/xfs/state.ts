@@ -83,6 +83,8 @@ export class XfsState implements Metadata {
   readonly dirtyFiles: Set<number> = new Set();
   /** Inodes without names that could not be freed, because what they have could not be read. */
   readonly left: Set<number> = new Set();
+  /** Chunks of inodes made since the mount. */
+  chunksMade = 0;
   /** The group in which the next new directory's inode is looked for (m_agirotor). */
   rotor = 0;
   /** Where the superblock lies; it is a metadata buffer itself. */

@@ -1,8 +1,7 @@
 /**
  * xfs as a FileSystem (fs/xfs, Linux 6.18): operations are in files of their own; this one says which, and keeps holds, timers and the page cache's side.
  *
- * Interface: an inode's handle is its number. The log is forced and buffers go in place every 30 seconds of virtual time, at fsync, sync and unmount;
- * what files took in advance is given back every 5 minutes.
+ * Interface: an inode's handle is its number. Every 30 seconds of virtual time, and at fsync, sync and unmount, the log is forced and buffers go in place.
  */
 import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
@@ -12,6 +11,7 @@ import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
+import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -41,6 +41,7 @@ import { fallocate } from "./fallocate.ts";
 import { flushAll, fsync, hasNothing, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
+import { xfsHandles } from "./handles.ts";
 import { countInodes, inodesMax } from "./inode-space.ts";
 import {
   ASKED,
@@ -85,7 +86,7 @@ export class Xfs implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
-  readonly exportable = true;
+  readonly handles: FileHandles;
   readonly specialsHaveFlags = true;
   readonly whiteoutsFollowTarget = true;
   readonly directIo: FileSystem["directIo"] = () => ({ unit: this.#state.device.sectorSize, stampsRefused: false });
@@ -96,6 +97,7 @@ export class Xfs implements FileSystem {
 
   constructor(state: XfsState) {
     this.#state = state;
+    this.handles = xfsHandles(state);
     this.label = state.label;
     this.root = inodeHandle(rootInode(state.geometry));
     this.device = state.environment.device;

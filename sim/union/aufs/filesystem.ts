@@ -46,7 +46,6 @@ export class AufsFileSystem implements FileSystem {
   readonly nameMax: number = NAME_LENGTH_MAX;
   /** Nothing can be stacked below, so that this is the first storey. */
   readonly stackDepth = 1;
-  readonly exportable = false;
   remount?: Exclude<FileSystem["remount"], undefined>;
   /** The mount's state: for tests and tools of this room. */
   readonly aufs: Aufs;

@@ -134,7 +134,7 @@ export function link(overlay: Overlay, source: Node, directory: Node, name: Name
 /** Whether a copy keeps the handle of what it was copied from: not of a filesystem without handles, nor where its kind of inode has no such xattr. */
 function keepsOrigin(overlay: Overlay, node: Node): boolean {
   const { nodes, view, xattrs } = overlay;
-  return view.fsOf(nodes.lowerOf(node)).exportable && canHave(xattrs, nodes.typeOf(node));
+  return view.fsOf(nodes.lowerOf(node)).handles !== undefined && canHave(xattrs, nodes.typeOf(node));
 }
 
 function linkOverWhiteout(overlay: Overlay, source: Node, directory: Inode, name: Name): Errno | undefined {

@@ -6,6 +6,7 @@ import type { Content } from "../../core/content.ts";
 import { ENOTTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
+import { type FileHandles, NUMBER_HANDLES } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -47,7 +48,7 @@ export class OverlayFileSystem implements FileSystem {
   readonly nameMax: number = NAME_MAX;
   readonly takesBareNamespaces = true;
   readonly stackDepth: number;
-  readonly exportable: boolean;
+  readonly handles: FileHandles | undefined;
   /** There is nothing to change without an upper layer (ovl_fill_super). */
   readonly readOnly: boolean;
   readonly walked: WalkedPaths;
@@ -60,7 +61,7 @@ export class OverlayFileSystem implements FileSystem {
     this.label = overlay.label;
     this.device = overlay.device;
     this.walked = overlay.nodes as WalkedPaths;
-    this.exportable = overlay.options.nfsExport;
+    this.handles = overlay.options.nfsExport ? NUMBER_HANDLES : undefined;
     let depth = overlay.upper?.fs.stackDepth ?? 0;
     for (const { fs } of overlay.lowers) depth = Math.max(depth, fs.stackDepth);
     this.stackDepth = depth + 1;

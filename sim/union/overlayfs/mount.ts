@@ -152,7 +152,7 @@ function refusePath(path: string, { fs, inode, readOnly }: LayerDirectory, writt
  * (ovl_lower_dir and ovl_make_workdir: "falling back to index=off,nfs_export=off").
  */
 function withoutHandles({ lower, dataOnly = [], upper }: OverlayLayers): boolean {
-  return [...lower, ...dataOnly, ...(upper === undefined ? [] : [upper])].some(({ fs }) => !fs.exportable);
+  return [...lower, ...dataOnly, ...(upper === undefined ? [] : [upper])].some(({ fs }) => fs.handles === undefined);
 }
 
 /** What the kernel refuses, in its order. */

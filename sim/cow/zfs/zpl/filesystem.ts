@@ -12,6 +12,7 @@ import { EINVAL, EIO, ENOTSUP, type Errno, isErrno } from "../../../core/errno.t
 import type { Name } from "../../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, KIB } from "../../../core/units.ts";
 import { PAGE_SIZE } from "../../../vfs/address-space.ts";
+import { type FileHandles, NUMBER_HANDLES } from "../../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
@@ -51,7 +52,7 @@ export class ZfsFileSystem implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax = 255;
   readonly stackDepth = 0;
-  readonly exportable = true;
+  readonly handles: FileHandles = NUMBER_HANDLES;
   readonly dropsSetIdOfDirectories = true;
   readonly state: ZplState;
 

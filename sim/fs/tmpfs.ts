@@ -5,7 +5,6 @@
  * Interface: pages are pinned in the page cache: never dirty, never evicted, and counted against size=. A directory lists its newest entry
  * first, as libfs's offset directories do; each entry adds 20 bytes to its size. There is nothing to write back: sync does nothing.
  */
-
 import { assert } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import { EINVAL, ENOENT, ENOTSUP, type Errno, isErrno } from "../core/errno.ts";

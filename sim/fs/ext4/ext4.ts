@@ -3,7 +3,6 @@
  *
  * Interface: an inode's handle is its number. The running transaction commits every 5 seconds of virtual time, at fsync, sync and unmount.
  */
-
 import { assert } from "../../core/assert.ts";
 import { timeSet } from "../../core/clock.ts";
 import type { Content } from "../../core/content.ts";

@@ -94,17 +94,16 @@ function clearImpure({ nodes, writable, xattrs }: Overlay, node: Node): void {
   nodes.clear(node, IS_IMPURE);
 }
 
-function hasOrigin({ nodes, writable, xattrs }: Overlay, node: Node): boolean {
-  return nodes.hasUpper(node) && !isErrno(writable.fs.getxattr(nodes.upperOf(node), xattrs.origin));
+/** Whether the topmost of its directories says that it was copied from another, whatever that is (ovl_path_check_origin_xattr). */
+function hasOrigin(overlay: Overlay, node: Node): boolean {
+  return !isErrno(overlay.fsOf(node).getxattr(overlay.inodeOf(node), overlay.xattrs.origin));
 }
 
 /** Whether the directory's entries are those of one real directory (ovl_dir_is_real). */
 function isReal(overlay: Overlay, node: Node): boolean {
   if (overlay.isMerged(node)) return false;
-  const { nodes } = overlay;
-  if (!nodes.hasUpper(node)) return true;
-  // A copied directory that lost what it was merged with may still have whiteouts.
-  if (isImpure(overlay, node) && !overlay.numbersDirectories) return false;
+  if (overlay.nodes.hasUpper(node) && isImpure(overlay, node) && !overlay.numbersDirectories) return false;
+  // A copied directory that lost what it was merged with may still have whiteouts, in a lower layer too.
   return !hasOrigin(overlay, node);
 }
 

@@ -16,18 +16,22 @@ export const CAP_SYS_ADMIN: number = 1 << 21;
 const CAP_SYS_RESOURCE: number = 1 << 24;
 export const CAP_MKNOD: number = 1 << 27;
 export const CAP_SETFCAP: number = 1 << 31;
-/** Every capability that a filesystem asks for. */
-const CAP_ALL: number =
-  CAP_CHOWN |
-  CAP_DAC_OVERRIDE |
-  CAP_DAC_READ_SEARCH |
-  CAP_FOWNER |
-  CAP_FSETID |
-  CAP_LINUX_IMMUTABLE |
-  CAP_SYS_ADMIN |
-  CAP_SYS_RESOURCE |
-  CAP_MKNOD |
-  CAP_SETFCAP;
+/** Every capability that a filesystem asks for, by its name. */
+export const CAPABILITIES: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    CAP_CHOWN,
+    CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
+    CAP_FOWNER,
+    CAP_FSETID,
+    CAP_LINUX_IMMUTABLE,
+    CAP_SYS_ADMIN,
+    CAP_SYS_RESOURCE,
+    CAP_MKNOD,
+    CAP_SETFCAP,
+  }),
+);
+const CAP_ALL: number = [...CAPABILITIES.values()].reduce((all, one) => all | one, 0);
 
 export interface Credentials {
   readonly uid: number;
@@ -41,9 +45,9 @@ export interface Credentials {
 /** The superuser: uid and gid 0 with every capability. */
 export const ROOT: Credentials = { uid: 0, gid: 0, groups: [], capabilities: CAP_ALL };
 
-/** Somebody: every capability for uid 0, none for others. */
-export function credentialsOf(uid: number, gid: number, groups: readonly number[] = []): Credentials {
-  return { uid, gid, groups, capabilities: uid === 0 ? CAP_ALL : 0 };
+/** Somebody: every capability for uid 0, but for those that are taken away; none for others. @param without - CAP_* bits */
+export function credentialsOf(uid: number, gid: number, groups: readonly number[] = [], without = 0): Credentials {
+  return { uid, gid, groups, capabilities: uid === 0 ? CAP_ALL & ~without : 0 };
 }
 
 /** Whether they have the capability (kernel: capable). */

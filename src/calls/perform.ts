@@ -4,6 +4,7 @@
  * Interface: `perform` throws a StepError for a step that cannot be made; every answer of the kernel is a result.
  */
 import { isErrno } from "../../sim/core/errno.ts";
+import { CAPABILITIES } from "../../sim/vfs/credentials.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { ATTRIBUTE_CALLS } from "./attributes.ts";
 import type { Call, CallTable } from "./call.ts";
@@ -35,10 +36,19 @@ function taskFor(session: CallSession, step: Step): Task {
   const as = step["as"];
   if (as === undefined) return session.task;
   if (isRecord(as)) {
-    const { uid, gid, groups = [] } = as;
-    if (isId(uid) && isId(gid) && isList(groups) && groups.every(isId)) return session.taskAs(uid, gid, groups);
+    const { uid, gid, groups = [], without = [] } = as;
+    const isSomebody = isId(uid) && isId(gid) && isList(groups) && groups.every(isId);
+    const bits = isList(without) ? without.map((name) => CAPABILITIES.get(String(name))) : [undefined];
+    if (isSomebody && bits.every((bit) => bit !== undefined)) {
+      return session.taskAs(
+        uid,
+        gid,
+        groups,
+        bits.reduce((all, bit) => all | bit, 0),
+      );
+    }
   }
-  throw new StepError(`${textOf(step, "call")}: as must be {"uid", "gid", "groups"?}`);
+  throw new StepError(`${textOf(step, "call")}: as must be {"uid", "gid", "groups"?, "without"?}`);
 }
 
 /** The call that a step names. @throws StepError for an unknown one, or an argument that it does not take. */

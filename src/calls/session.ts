@@ -43,12 +43,12 @@ export class CallSession {
     this.#keepsSeen = keepsSeen;
   }
 
-  /** The process with somebody's ids; one task for each, all with the same descriptors. */
-  taskAs(uid: number, gid: number, groups: readonly number[]): Task {
-    const key = `${uid}:${gid}:${groups.join()}`;
+  /** The process with somebody's ids, of root without some capabilities; one task for each, all with the same descriptors. */
+  taskAs(uid: number, gid: number, groups: readonly number[], without = 0): Task {
+    const key = `${uid}:${gid}:${groups.join()}:${without}`;
     const known = this.#others.get(key);
     if (known !== undefined) return known;
-    const made = this.task.withCredentials(credentialsOf(uid, gid, groups));
+    const made = this.task.withCredentials(credentialsOf(uid, gid, groups, without));
     this.#others.set(key, made);
     return made;
   }

@@ -170,6 +170,19 @@ const FLAGS_AND_NAMELESS: readonly Word[] = [
 const KERNEL_USERS: readonly Json[] = [
   { uid: 100, gid: 100 },
   { uid: 101, gid: 100, groups: [102] },
+  { uid: 101, gid: 102, groups: [0, 100] },
+  // Root as a container is by default, and without what each rule asks for.
+  { uid: 0, gid: 0, without: ["CAP_DAC_READ_SEARCH", "CAP_LINUX_IMMUTABLE", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"] },
+  { uid: 0, gid: 0, without: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"] },
+  { uid: 0, gid: 0, without: ["CAP_FOWNER"] },
+  { uid: 0, gid: 100, without: ["CAP_FSETID", "CAP_CHOWN"] },
+  { uid: 0, gid: 0, without: ["CAP_MKNOD", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_SETFCAP"] },
+];
+
+/** Copies between open files, which may be the same one. */
+const SHARING: readonly Word[] = [
+  word("clone", { fd: fds, to: fds }, 0.7),
+  word("copy_file_range", { fd: fds, to: fds, len: [1, 4096, 10_000] }, 0.7),
 ];
 
 /** What a real kernel can answer: also what no two drivers agree on. */
@@ -183,6 +196,7 @@ export const KERNEL: Vocabulary = {
     ...LISTS,
     ...FLAGS_AND_NAMELESS,
     ...ALLOCATING,
+    ...SHARING,
     word("lstat", { path: paths, dirnlink: [true] }),
     word("lseek", { fd: fds, offset: offsets, whence: ["SEEK_SET", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"] }),
     word("rename", { path: paths, to: paths, flags: [[], [], [], ["NOREPLACE"], ["EXCHANGE"], ["WHITEOUT"]] }, 2),

@@ -162,6 +162,15 @@ describe("a call's caller", () => {
   });
 });
 
+test("root without a capability is refused what asks for it, and has it again in the next call", () => {
+  go("mkdir", { path: "/d", mode: "0755" });
+  const chown = (as?: Json): Json => go("chown", { path: "/d", uid: 5, gid: 5, ...(as === undefined ? {} : { as }) });
+  expect(chown({ uid: 0, gid: 0, without: ["CAP_CHOWN"] })).toEqual({ errno: "EPERM" });
+  expect(chown({ uid: 0, gid: 0, without: ["CAP_FSETID", "CAP_DAC_OVERRIDE"] })).toEqual({ ok: true });
+  expect(chown()).toEqual({ ok: true });
+  expect(() => chown({ uid: 0, gid: 0, without: ["CAP_NOTHING"] })).toThrow('"without"?');
+});
+
 describe("a step that cannot be made", () => {
   const cases: readonly [string, Step, string][] = [
     ["opne", {}, "unknown call opne"],
@@ -170,7 +179,7 @@ describe("a step that cannot be made", () => {
     ["mkdir", {}, "mkdir: path must be a text, it is missing"],
     ["mkdir", { path: 5 }, "mkdir: path must be a text, not 5"],
     ["mkdir", { path: "/d", mode: "0888" }, 'mkdir: mode must be octal digits such as "0644", not "0888"'],
-    ["mkdir", { path: "/d", as: { uid: 1 } }, 'mkdir: as must be {"uid", "gid", "groups"?}'],
+    ["mkdir", { path: "/d", as: { uid: 1 } }, 'mkdir: as must be {"uid", "gid", "groups"?, "without"?}'],
     ["truncate", { path: "/f", len: 1.5 }, "truncate: len must be a whole number, not 1.5"],
     ["access", { path: "/f", want: "q" }, 'access: want must be letters of rwx, not "q"'],
     [

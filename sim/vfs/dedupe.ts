@@ -62,7 +62,9 @@ function sameRange(
   const { fs } = source.mount;
   const { from, to, length } = range;
   if (length === 0) return 0;
-  const barred = fs.mayDedupe?.(source.handle, target.handle) ?? immutable(fs, target.inode);
+  // The flags that count are those of the files that share in the end.
+  const barred =
+    fs.mayShare?.(source.handle, target.handle, "dedupe") ?? (fs.stackDepth > 0 ? undefined : immutable(fs, target.inode));
   if (barred !== undefined) return barred;
   const size = fs.size(source.inode);
   const targetSize = fs.size(target.inode);

@@ -325,8 +325,8 @@ export interface FileSystem {
   directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
-  /** What stands against sharing of two files, before their ranges are looked at: in a union, what lies below. Absent: nothing. */
-  mayDedupe?(source: FileHandle, target: FileHandle): Errno | undefined;
+  /** What stands against sharing of two files, or a copy, before their ranges are looked at: in a union, what lies below. Absent: nothing. */
+  mayShare?(source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined;
   /** FIDEDUPERANGE: shares extents of ranges that hold the same bytes, and leaves times alone; absent where extents cannot be shared. */
   dedupe?(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */

@@ -124,7 +124,7 @@ export function copyFileRange(task: Process, fdIn: number, fdOut: number, length
   const count = Math.max(0, Math.min(length, fs.size(source.inode) - source.position));
   if (source.inode === target.inode && Math.abs(source.position - target.position) < count) return EINVAL;
   if (count === 0) return 0;
-  const refused = removePrivileges(task, target);
+  const refused = removePrivileges(task, target) ?? fs.mayShare?.(source.handle, target.handle, "copy");
   if (refused !== undefined) return refused;
   const shared = sharedLength(source, target, count);
   let copied: number | Errno = shared;
@@ -158,7 +158,20 @@ export function clone(task: Process, fdIn: number, fdOut: number): Errno | undef
   const wrong = copyError(source, target);
   if (wrong !== undefined) return wrong;
   const { fs } = source.mount;
-  // A filesystem that shares no ranges says so first (vfs_clone_file_range, generic_remap_file_range_prep).
-  if (fs.dedupe !== undefined && isErrno(immutable(fs, target.inode))) return EPERM;
-  return removePrivileges(task, target) ?? fs.clone(source.handle, 0, target.handle, 0, 0);
+  // A union takes privileges away before it asks the files below (ovl_copyfile); a filesystem of its own does it when nothing stands against it.
+  if (fs.stackDepth === 0) {
+    // One that shares no ranges says so first (vfs_clone_file_range).
+    if (fs.dedupe === undefined) return ENOTSUP;
+    if (immutable(fs, target.inode) !== undefined) return EPERM;
+    if (fs.size(source.inode) === 0) return undefined;
+  }
+  const kept = fs.stackDepth === 0 && isCloneRefused(source, target);
+  return (kept ? undefined : removePrivileges(task, target)) ?? fs.clone(source.handle, 0, target.handle, 0, 0);
+}
+
+/** Whether a clone of a whole file will be EINVAL: onto itself, or with a part of a block that does not end the target (generic_remap_file_range_prep). */
+function isCloneRefused(source: OpenFile, target: OpenFile): boolean {
+  const { fs } = source.mount;
+  const size = fs.size(source.inode);
+  return source.inode === target.inode || (size % PAGE_SIZE !== 0 && size < fs.size(target.inode));
 }

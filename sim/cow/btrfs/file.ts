@@ -227,10 +227,11 @@ function stretch(inode: InodeState, at: number, end: number): { isData: boolean;
   if (dirty === at) return { isData: true, end: Math.min(end, delayed.nextGap(at)) };
   const until = Math.min(end, dirty ?? end);
   let answer = { isData: false, end: until };
-  visitExtents(inode, at, until, (placed) => {
+  // Bytes in the tree stand for a whole sector, however few they are (btrfs_file_extent_end).
+  visitExtents(inode, at - (at % SECTOR_SIZE), until, (placed) => {
     const isData = placed.extent.kind !== "prealloc";
     if (placed.at > at) answer = { isData: false, end: placed.at };
-    else answer = { isData, end: placed.extent.kind === "inline" ? end : Math.min(until, endOf(placed)) };
+    else answer = { isData, end: Math.min(until, placed.extent.kind === "inline" ? SECTOR_SIZE : endOf(placed)) };
     return true;
   });
   return answer;

@@ -123,19 +123,23 @@ export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Er
   return failed;
 }
 
-/** Nothing is copied up to have less in the end: both must be on the upper layer already (ovl_remap_file_range). */
-export function mayDedupe(overlay: Overlay, source: FileHandle, target: FileHandle): Errno | undefined {
+/**
+ * Nothing is copied up to have less in the end: of two that are to share, both must be on the upper layer already (ovl_remap_file_range). A copy stays
+ * on one filesystem (ovl_copy_file_range, vfs_copy_file_range of the real files).
+ */
+export function mayShare(overlay: Overlay, source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined {
   const { nodes, files } = overlay;
-  if (![source, target].every((file) => nodes.hasUpper(files.at(file).node))) return EPERM;
+  if (how === "dedupe" && ![source, target].every((file) => nodes.hasUpper(files.at(file).node))) return EPERM;
   const from = realFile(overlay, source);
   const to = realFile(overlay, target);
   if (isErrno(from)) return from;
   if (isErrno(to)) return to;
   const fs = realFs(overlay, target);
-  return fs.dedupe === undefined ? EINVAL : fs.mayDedupe?.(from, to);
+  if (how === "copy" && fs !== realFs(overlay, source)) return EXDEV;
+  return how === "dedupe" && fs.dedupe === undefined ? EINVAL : fs.mayShare?.(from, to, how);
 }
 
-/** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `mayDedupe` has allowed */
+/** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `mayShare` has allowed */
 export function clone(
   overlay: Overlay,
   source: FileHandle,

@@ -212,8 +212,8 @@ export class OverlayFileSystem implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length });
   }
-  mayDedupe(source: FileHandle, target: FileHandle): Errno | undefined {
-    return files.mayDedupe(this.overlay, source, target);
+  mayShare(source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined {
+    return files.mayShare(this.overlay, source, target, how);
   }
   dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length }, true);

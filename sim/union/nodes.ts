@@ -8,6 +8,7 @@
  * node is held is held in its own filesystem too, so that an open, unlinked file keeps its data.
  */
 import { assert, InvariantError } from "../core/assert.ts";
+import { roomFor } from "../core/growth.ts";
 import type { Name, NameTable } from "../core/names.ts";
 import { EntryMap } from "../vfs/entry-map.ts";
 import { type FileSystem, type Inode, S_IFLNK, S_IFMT, type WalkedPaths } from "../vfs/filesystem.ts";
@@ -344,7 +345,7 @@ export class UnionNodes implements WalkedPaths {
   }
 
   #grow(): void {
-    const words = new Uint32Array(Math.ceil((this.#words.length / WIDTH) * 1.5) * WIDTH);
+    const words = new Uint32Array(roomFor(this.#words.length / WIDTH) * WIDTH);
     words.set(this.#words);
     this.#words = words;
     this.#doubles = new Float64Array(words.buffer);

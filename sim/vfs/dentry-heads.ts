@@ -6,6 +6,7 @@
  * whoever looks for an entry need not ask whether there is a head.
  */
 import { assert } from "../core/assert.ts";
+import { NOTHING_SLOTS } from "./slot-blocks.ts";
 
 /** The place of a head's words; NO_HEAD: the directory has no entries. */
 export type Head = number;
@@ -21,12 +22,10 @@ export const LAST = 2;
 export const COUNT = 3;
 /** Where its block of slots begins. */
 export const START = 4;
-/** What a hash is shifted by to be an index into its slots: 32 less the binary logarithm of how many there are. */
-export const SHIFT = 5;
+/** How many slots the block has. */
+export const SLOTS = 5;
 const HEAD_WORDS = 6;
 
-/** Two slots, which nobody fills. */
-const SHIFT_NONE = 31;
 const FIRST_HEADS = 4;
 const FIRST_DIRECTORIES = 8;
 const PRIME = 0x9e3779b1;
@@ -44,7 +43,7 @@ export class DentryHeads {
   #lastHead: Head = NO_HEAD;
 
   constructor() {
-    this.words[NO_HEAD + SHIFT] = SHIFT_NONE;
+    this.words[NO_HEAD + SLOTS] = NOTHING_SLOTS;
   }
 
   /** The directory's head, or NO_HEAD. */

@@ -11,8 +11,8 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
-import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SHIFT, START } from "./dentry-heads.ts";
-import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "./slot-blocks.ts";
+import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SLOTS, START } from "./dentry-heads.ts";
+import { FIRST_SLOTS, homeOf, SlotBlocks, stepsFrom, widerThan } from "./slot-blocks.ts";
 
 /** The number of an entry; 0 is none. */
 export type DentryRow = number;
@@ -67,7 +67,7 @@ export class DentryTable {
   /** The place of an entry, or the empty one where it would be. */
   #probe(head: Head, name: number): number {
     const { words } = this.#heads;
-    return this.#slots.probe(words[head + START] as number, words[head + SHIFT] as number, name);
+    return this.#slots.probe(words[head + START] as number, words[head + SLOTS] as number, name);
   }
 
   child(row: DentryRow): number {
@@ -146,7 +146,7 @@ export class DentryTable {
     const head = this.#heads.of(directory) || this.#begin(directory);
     const heads = this.#heads.words;
     const count = (heads[head + COUNT] as number) + 1;
-    if (count * 4 > slotsFor(heads[head + SHIFT] as number) * 3) this.#widen(head);
+    if (count * 4 > (heads[head + SLOTS] as number) * 3) this.#widen(head);
     heads[head + COUNT] = count;
     const place = this.#probe(head, name);
     const slots = this.#slots.words;
@@ -181,15 +181,15 @@ export class DentryTable {
     const count = (heads[head + COUNT] as number) - 1;
     heads[head + COUNT] = count;
     if (count > 0) return;
-    this.#slots.give(heads[head + START] as number, heads[head + SHIFT] as number);
+    this.#slots.give(heads[head + START] as number, heads[head + SLOTS] as number);
     this.#heads.end(head);
   }
 
   /** A directory gets its first block. */
   #begin(directory: number): Head {
     const head = this.#heads.add(directory);
-    this.#heads.words[head + START] = this.#slots.take(FIRST_SHIFT);
-    this.#heads.words[head + SHIFT] = FIRST_SHIFT;
+    this.#heads.words[head + START] = this.#slots.take(FIRST_SLOTS);
+    this.#heads.words[head + SLOTS] = FIRST_SLOTS;
     return head;
   }
 
@@ -197,16 +197,15 @@ export class DentryTable {
   #emptySlot(head: Head, place: number): void {
     const slots = this.#slots.words;
     const start = this.#heads.words[head + START] as number;
-    const shift = this.#heads.words[head + SHIFT] as number;
-    const mask = -1 >>> shift;
+    const count = this.#heads.words[head + SLOTS] as number;
     let gap = (place - start) / SLOT_WORDS;
     let gapPlace = place;
-    for (let slot = (gap + 1) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = gap + 1; ; slot++) {
+      if (slot === count) slot = 0;
       const at = start + slot * SLOT_WORDS;
       const name = slots[at + NAME] as number;
       if (name === 0) break;
-      const home = homeOf(name, shift);
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+      if (stepsFrom(homeOf(name, count), slot, count) < stepsFrom(gap, slot, count)) continue;
       const row = slots[at + ROW] as number;
       slots[gapPlace + NAME] = name;
       slots[gapPlace + CHILD] = slots[at + CHILD] as number;
@@ -220,14 +219,14 @@ export class DentryTable {
     slots[gapPlace + ROW] = 0;
   }
 
-  /** Gives a directory a block of twice the size. */
+  /** Gives a directory a larger block. */
   #widen(head: Head): void {
     const start = this.#heads.words[head + START] as number;
-    const shift = this.#heads.words[head + SHIFT] as number;
-    this.#heads.words[head + START] = this.#slots.take(shift - 1);
-    this.#heads.words[head + SHIFT] = shift - 1;
+    const count = this.#heads.words[head + SLOTS] as number;
+    this.#heads.words[head + START] = this.#slots.take(widerThan(count));
+    this.#heads.words[head + SLOTS] = widerThan(count);
     const slots = this.#slots.words;
-    for (let from = start, end = start + slotsFor(shift) * SLOT_WORDS; from < end; from += SLOT_WORDS) {
+    for (let from = start, end = start + count * SLOT_WORDS; from < end; from += SLOT_WORDS) {
       const name = slots[from + NAME] as number;
       if (name === 0) continue;
       const row = slots[from + ROW] as number;
@@ -237,7 +236,7 @@ export class DentryTable {
       slots[to + ROW] = row;
       this.#rows[row * ROW_WORDS + PLACE] = to;
     }
-    this.#slots.give(start, shift);
+    this.#slots.give(start, count);
   }
 
   #growRows(): void {
@@ -263,7 +262,7 @@ export class DentryTable {
     const heads = this.#heads.words;
     const directory = heads[head + DIRECTORY] as number;
     const start = heads[head + START] as number;
-    const end = start + slotsFor(heads[head + SHIFT] as number) * SLOT_WORDS;
+    const end = start + (heads[head + SLOTS] as number) * SLOT_WORDS;
     let filled = 0;
     for (let place = start; place < end; place += SLOT_WORDS) {
       const row = this.#slots.words[place + ROW] as number;

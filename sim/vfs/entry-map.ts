@@ -6,8 +6,8 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Name } from "../core/names.ts";
-import { COUNT, DentryHeads, DIRECTORY, type Head, SHIFT, START } from "./dentry-heads.ts";
-import { FIRST_SHIFT, homeOf, SlotBlocks, slotsFor } from "./slot-blocks.ts";
+import { COUNT, DentryHeads, DIRECTORY, type Head, SLOTS, START } from "./dentry-heads.ts";
+import { FIRST_SLOTS, homeOf, SlotBlocks, stepsFrom, widerThan } from "./slot-blocks.ts";
 
 /** The words of a slot. A name is never 0: where it is, the slot is empty. */
 const SLOT_WORDS = 2;
@@ -26,7 +26,7 @@ export class EntryMap {
   /** The place of an entry, or the empty one where it would be. */
   #probe(head: Head, name: number): number {
     const { words } = this.#heads;
-    return this.#slots.probe(words[head + START] as number, words[head + SHIFT] as number, name);
+    return this.#slots.probe(words[head + START] as number, words[head + SLOTS] as number, name);
   }
 
   /** Lets a name lead to a child. @returns what it led to before, or 0. */
@@ -44,7 +44,7 @@ export class EntryMap {
   #add(head: Head, name: number, child: number, empty: number): void {
     const heads = this.#heads.words;
     const count = (heads[head + COUNT] as number) + 1;
-    const isFull = count * 4 > slotsFor(heads[head + SHIFT] as number) * 3;
+    const isFull = count * 4 > (heads[head + SLOTS] as number) * 3;
     if (isFull) this.#widen(head);
     heads[head + COUNT] = count;
     // The first entry's place was none of its directory's.
@@ -110,20 +110,20 @@ export class EntryMap {
   }
   /** Where a directory's block ends. */
   #behind(head: Head): number {
-    return this.#start(head) + slotsFor(this.#heads.words[head + SHIFT] as number) * SLOT_WORDS;
+    return this.#start(head) + (this.#heads.words[head + SLOTS] as number) * SLOT_WORDS;
   }
 
   /** A directory gets its first block. */
   #begin(directory: number): Head {
     const head = this.#heads.add(directory);
-    this.#heads.words[head + START] = this.#slots.take(FIRST_SHIFT);
-    this.#heads.words[head + SHIFT] = FIRST_SHIFT;
+    this.#heads.words[head + START] = this.#slots.take(FIRST_SLOTS);
+    this.#heads.words[head + SLOTS] = FIRST_SLOTS;
     return head;
   }
 
   /** A directory has no entries any more. */
   #end(head: Head): void {
-    this.#slots.give(this.#start(head), this.#heads.words[head + SHIFT] as number);
+    this.#slots.give(this.#start(head), this.#heads.words[head + SLOTS] as number);
     this.#heads.end(head);
   }
 
@@ -131,15 +131,14 @@ export class EntryMap {
   #emptySlot(head: Head, place: number): void {
     const slots = this.#slots.words;
     const start = this.#start(head);
-    const shift = this.#heads.words[head + SHIFT] as number;
-    const mask = -1 >>> shift;
+    const count = this.#heads.words[head + SLOTS] as number;
     let gap = (place - start) / SLOT_WORDS;
-    for (let slot = (gap + 1) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = gap + 1; ; slot++) {
+      if (slot === count) slot = 0;
       const at = start + slot * SLOT_WORDS;
       const name = slots[at + NAME] as number;
       if (name === 0) break;
-      const home = homeOf(name, shift);
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+      if (stepsFrom(homeOf(name, count), slot, count) < stepsFrom(gap, slot, count)) continue;
       slots[start + gap * SLOT_WORDS + NAME] = name;
       slots[start + gap * SLOT_WORDS + CHILD] = slots[at + CHILD] as number;
       gap = slot;
@@ -148,13 +147,13 @@ export class EntryMap {
     slots[start + gap * SLOT_WORDS + CHILD] = 0;
   }
 
-  /** Gives a directory a block of twice the size. */
+  /** Gives a directory a larger block. */
   #widen(head: Head): void {
     const start = this.#start(head);
     const end = this.#behind(head);
-    const shift = this.#heads.words[head + SHIFT] as number;
-    this.#heads.words[head + START] = this.#slots.take(shift - 1);
-    this.#heads.words[head + SHIFT] = shift - 1;
+    const count = this.#heads.words[head + SLOTS] as number;
+    this.#heads.words[head + START] = this.#slots.take(widerThan(count));
+    this.#heads.words[head + SLOTS] = widerThan(count);
     const slots = this.#slots.words;
     for (let from = start; from < end; from += SLOT_WORDS) {
       const name = slots[from + NAME] as number;
@@ -163,7 +162,7 @@ export class EntryMap {
       slots[to + NAME] = name;
       slots[to + CHILD] = slots[from + CHILD] as number;
     }
-    this.#slots.give(start, shift);
+    this.#slots.give(start, count);
   }
 
   /** Throws an InvariantError unless every entry is found by its key, and directories have as many as they count. */

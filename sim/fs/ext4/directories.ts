@@ -17,7 +17,6 @@ import {
   goneAt,
   type HashLeaf,
   NODE_LEAVES,
-  offsetGone,
   ROOT_LEAVES,
 } from "./directory-data.ts";
 import { blockAt, indexOf, loadIndex, makeNode } from "./directory-index.ts";
@@ -53,21 +52,7 @@ export function isEmpty(state: Ext4State, directory: number): boolean {
 }
 
 function newBlock(state: Ext4State, directory: number, block: number, from: number): DirectoryBlock {
-  const { names } = state.environment;
-  const made: DirectoryBlock = new DirectoryBlock(directory, block, from, names, (notes) => packEntries(state, made, notes));
-  return made;
-}
-
-/** A block's notes in triples. A row that was noted may be another block's by now: then a later note tells what became of its entry. */
-function packEntries(state: Ext4State, block: DirectoryBlock, notes: readonly number[]): number[] {
-  const { dentries } = state;
-  const out: number[] = [];
-  for (const note of notes) {
-    if (note < 0) out.push(offsetGone(note), 0, 0);
-    else if (block.rows[dentries.placeOf(note)] === note)
-      out.push(dentries.offsetOf(note), dentries.name(note), dentries.child(note));
-  }
-  return out;
+  return new DirectoryBlock({ inode: directory, block, from }, state.dentries, state.environment.names);
 }
 
 /** Appends a block to a directory. */
@@ -166,17 +151,19 @@ function beginIndex(state: Ext4State, directory: number, data: DirectoryData): v
   state.journal.dirty(root);
 }
 
-/** Puts rows one after the other into an emptied block, whose list of rows they become. @param at - the block's index in the directory. */
-function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: EntryRow[]): void {
+/** Puts rows one after the other into an emptied block. @param at - the block's index in the directory. */
+function pack(state: Ext4State, block: DirectoryBlock, at: number, rows: readonly EntryRow[]): void {
   const { dentries } = state;
   let offset = 0;
+  // A list that grows by itself has less room left over than a full one that gets one more.
+  block.rows = [];
   for (let place = 0; place < rows.length; place++) {
     const row = rows[place] as EntryRow;
     dentries.setOffset(row, at, offset);
     dentries.setPlace(row, place);
+    block.rows.push(row);
     offset += dentries.lengthOf(row);
   }
-  block.rows = rows;
   block.isHashed = false;
   block.gaps = offset < DIRECTORY_BLOCK_END ? [offset, DIRECTORY_BLOCK_END] : [];
   block.noteAll();

@@ -8,7 +8,7 @@
  */
 import type { NameTable } from "../../core/names.ts";
 import { cutPair, putPair } from "../../core/pairs.ts";
-import type { EntryRow } from "./entry-rows.ts";
+import type { EntryRow, EntryRows } from "./entry-rows.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { packDirectory } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
@@ -34,12 +34,9 @@ export function goneAt(offset: number): number {
 }
 
 /** The offset that such a note tells. */
-export function offsetGone(note: number): number {
+function offsetGone(note: number): number {
   return ~note * 4;
 }
-
-/** What a directory block asks of the filesystem when it is written: its notes as triples, as DirectoryRecord.changes has them. */
-export type PackEntries = (notes: readonly number[]) => number[];
 
 const NO_INDEX: readonly number[] = [];
 
@@ -59,17 +56,22 @@ export class DirectoryBlock implements Metadata {
    * gone (`goneAt`). Undefined: too much to tell.
    */
   #changes: number[] | undefined;
-  readonly #revisions = new Revisions();
+  /** Made by its first record. */
+  #revisions: Revisions | undefined;
   readonly #inode: number;
+  readonly #entries: EntryRows;
   readonly #names: NameTable;
-  readonly #pack: PackEntries;
 
-  constructor(inode: number, block: number, from: number, names: NameTable, pack: PackEntries) {
+  constructor(
+    { inode, block, from }: { readonly inode: number; readonly block: number; readonly from: number },
+    entries: EntryRows,
+    names: NameTable,
+  ) {
     this.#inode = inode;
     this.block = block;
     this.gaps = [from, DIRECTORY_BLOCK_END];
+    this.#entries = entries;
     this.#names = names;
-    this.#pack = pack;
   }
 
   /** An entry is new, or has another inode: `note` is its row; or one is gone: `goneAt`. */
@@ -130,12 +132,24 @@ export class DirectoryBlock implements Metadata {
   pack(into: PackedWords): number {
     const told = this.#changes;
     const whole = this.rows.length;
-    const builds = this.#revisions.begin(into, told === undefined ? whole + 1 : told.length, whole);
-    const changes = this.#pack(!builds || told === undefined ? this.rows : told);
+    const builds = (this.#revisions ??= new Revisions()).begin(into, told === undefined ? whole + 1 : told.length, whole);
+    const changes = this.#told(!builds || told === undefined ? this.rows : told);
     const kind = packDirectory(into, { inode: this.#inode, names: this.#names, changes, index: this.index?.() ?? NO_INDEX });
     if (told === undefined) this.#changes = [];
     else told.length = 0;
     return kind;
+  }
+
+  /** Notes as DirectoryRecord.changes has them. A row that was noted may be another block's by now: then a later note tells what became of its entry. */
+  #told(notes: readonly number[]): number[] {
+    const entries = this.#entries;
+    const out: number[] = [];
+    for (const note of notes) {
+      if (note < 0) out.push(offsetGone(note), 0, 0);
+      else if (this.rows[entries.placeOf(note)] === note)
+        out.push(entries.offsetOf(note), entries.name(note), entries.child(note));
+    }
+    return out;
   }
 }
 

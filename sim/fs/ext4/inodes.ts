@@ -54,7 +54,8 @@ class TableBlock implements Metadata {
   changedForData = 0;
   readonly #chunk: InodeChunk;
   readonly #from: number;
-  readonly #revisions = new Revisions();
+  /** Made by its first record. */
+  #revisions: Revisions | undefined;
 
   constructor(chunk: InodeChunk, index: number, block: number) {
     this.#chunk = chunk;
@@ -64,7 +65,7 @@ class TableBlock implements Metadata {
 
   pack(into: PackedWords): number {
     const { changed } = this;
-    const builds = this.#revisions.begin(into, onesIn(changed), ROWS_BEHIND);
+    const builds = (this.#revisions ??= new Revisions()).begin(into, onesIn(changed), ROWS_BEHIND);
     const told = builds ? changed : ALL_CHANGED;
     into.put(onesIn(told));
     for (let left = told; left !== 0; left &= left - 1) packOne(into, this.#chunk, this.#from + lowestBit(left));
@@ -113,14 +114,14 @@ export class InodeChunk {
   #data: InodeData[] | undefined;
   xattrs: (XattrSet | undefined)[] | undefined;
   readonly #tables: (TableBlock | undefined)[] = new Array(BLOCKS_PER_CHUNK).fill(undefined);
-  readonly #homes: readonly number[];
+  readonly #homeOf: (ino: number) => number;
 
-  /** @param homes - the four inode table blocks that hold its inodes. */
-  constructor(first: number, homes: readonly number[], rows: { readonly words: Int32Array; readonly start: number }) {
+  /** @param homeOf - the inode table block that holds an inode. */
+  constructor(first: number, homeOf: (ino: number) => number, rows: { readonly words: Int32Array; readonly start: number }) {
     this.first = first;
     this.words = rows.words;
     this.start = rows.start;
-    this.#homes = homes;
+    this.#homeOf = homeOf;
   }
 
   dataAt(index: number): InodeData {
@@ -136,11 +137,17 @@ export class InodeChunk {
   /** @param forData - whether the data is not found without the change. */
   dirty(index: number, journal: Journal, forData = false): void {
     const at = index >>> 4;
-    const table = this.#tables[at] ?? (this.#tables[at] = new TableBlock(this, at, this.#homes[at] as number));
+    const table = this.#tables[at] ?? this.#addTable(at);
     const bit = 1 << (index & (INODES_PER_BLOCK - 1));
     table.changed |= bit;
     if (forData) table.changedForData |= bit;
     journal.dirty(table);
+  }
+
+  #addTable(at: number): TableBlock {
+    const table = new TableBlock(this, at, this.#homeOf(this.first + at * INODES_PER_BLOCK));
+    this.#tables[at] = table;
+    return table;
   }
 
   /** Whether the running transaction has a change of an inode. @param forData - one without which its data is not found. */

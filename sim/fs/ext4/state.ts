@@ -219,12 +219,11 @@ export class Ext4State implements Metadata {
 
   #loadChunk(at: number): void {
     const first = at * CHUNK_INODES + 1;
-    const homes: number[] = [];
-    for (let n = 0; n < CHUNK_INODES / INODES_PER_BLOCK; n++) homes.push(this.#tableBlockOf(first + n * INODES_PER_BLOCK));
     const row = this.inodes.addChunk(at) * CHUNK_INODES;
-    const made = new InodeChunk(first, homes, { words: this.inodes.wordsOf(row), start: this.inodes.startOf(row) });
+    const made = new InodeChunk(first, this.#tableBlockOf, { words: this.inodes.wordsOf(row), start: this.inodes.startOf(row) });
     this.#chunks.push(made);
-    for (const home of homes) {
+    for (let from = first; from < first + CHUNK_INODES; from += INODES_PER_BLOCK) {
+      const home = this.#tableBlockOf(from);
       const record = readRecord(this.device, home);
       if (isErrno(record)) this.unreadTables.add(home);
       if (record === undefined || isErrno(record) || record.kind !== "ext4.inodeTable") continue;
@@ -251,11 +250,11 @@ export class Ext4State implements Metadata {
   }
 
   /** A chunk may reach into the next group's table, where a group's inodes are no multiple of 64. */
-  #tableBlockOf(ino: number): number {
+  readonly #tableBlockOf = (ino: number): number => {
     const group = Math.floor((ino - 1) / this.geometry.inodesPerGroup);
     if (group >= this.geometry.groups) return 0;
     return inodeTableOf(this.geometry, group) + Math.floor(((ino - 1) % this.geometry.inodesPerGroup) / INODES_PER_BLOCK);
-  }
+  };
 
   /** What an inode has beyond its words, which begin at `start`. */
   #loadBody(chunk: InodeChunk, row: InodeRow, start: number): void {

@@ -4,9 +4,10 @@
  * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
  */
 import { assert } from "../core/assert.ts";
+import type { Extent, Reference } from "./extent.ts";
 import type { Key } from "./key.ts";
 import type { Node } from "./node.ts";
-import type { Extent, ItemReference, Reference } from "./references.ts";
+import type { ItemReference } from "./references.ts";
 import { Cursor, type Tree } from "./tree.ts";
 
 /** One state of all trees. */

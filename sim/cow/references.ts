@@ -10,43 +10,10 @@
  * extent has.
  */
 import { assert, InvariantError } from "../core/assert.ts";
+import { changesOf, type Delta, Deltas, newExtent } from "./deltas.ts";
+import { type Extent, type Reference, sameReference } from "./extent.ts";
 import type { Node } from "./node.ts";
 import type { TreeParts } from "./store.ts";
-
-/** Who refers to an extent, and how often. */
-export interface Reference {
-  /** The node whose reference it is; 0: it is an owner's. */
-  readonly parent: number;
-  /** Of an owner's: the tree; for data also which object, and at which of its offsets the extent would begin. */
-  readonly tree: number;
-  readonly object: number;
-  readonly offset: number;
-  readonly count: number;
-}
-
-/** References that are kept with an extent, in the order that its item has them. */
-export interface Inline {
-  readonly reference: Reference;
-  readonly next: Inline | undefined;
-}
-
-export interface Extent {
-  readonly start: number;
-  /** Bytes. */
-  readonly length: number;
-  /** Of a node; -1 for data. */
-  readonly level: number;
-  readonly generation: number;
-  /** Whether the node's own pointers are a parent's references. */
-  readonly full: boolean;
-  /** How many references there are in all. */
-  readonly references: number;
-  /** The references that are kept with the extent, and the bytes of its item with them. */
-  readonly inline: Inline | undefined;
-  readonly itemBytes: number;
-  /** How many more are kept apart from it. */
-  readonly apart: number;
-}
 
 /** What an item of a leaf says of the data it uses. */
 export interface ItemReference {
@@ -73,33 +40,8 @@ export interface ReferenceSource {
   referenceOf(leaf: Node, slot: number): ItemReference | undefined;
 }
 
-export function sameReference(one: Reference, other: Reference): boolean {
-  return one.tree === other.tree && one.parent === other.parent && one.object === other.object && one.offset === other.offset;
-}
-
-/** What the running transaction has done to one extent's references (a delayed reference head). */
-export interface Delta {
-  readonly start: number;
-  /** The extent without references, if this transaction has made it. */
-  readonly made: Extent | undefined;
-  becomesFull: boolean;
-  /** How many references more. */
-  more: number;
-  /** Whose references: counts say how many more. */
-  readonly changes: Reference[];
-  /** Whether the commit has come to it, or its extent was given up before: it counts no more. */
-  taken: boolean;
-}
-
 export class References {
-  /** What this transaction has changed or touched and nobody has taken yet, by start. */
-  readonly #pending: Map<number, Delta> = new Map();
-  /** The same in the order of the first change, behind what has been taken. */
-  #queue: Delta[] = [];
-  /** Before it everything is taken. */
-  #at = 0;
-  /** How many of the queue are not taken. */
-  #left = 0;
+  readonly #deltas: Deltas = new Deltas();
   readonly #source: ReferenceSource;
   /** Each owner's reference to a node, given and taken: it says the same of all that the transaction gives and takes. */
   readonly #given: Map<number, Reference> = new Map();
@@ -109,87 +51,66 @@ export class References {
     this.#source = source;
   }
 
-  #pendingOf(start: number): Delta | undefined {
-    const delta = this.#pending.get(start);
-    return delta === undefined || delta.taken ? undefined : delta;
-  }
-
   /** Whether anything is pending. */
   get isChanged(): boolean {
-    return this.#left > 0;
+    return this.#deltas.left > 0;
   }
 
   /** What is pending: the starts of extents, in the order of the first change. */
   changed(): number[] {
-    const left = this.#queue.slice(this.#at).filter(({ taken }) => !taken);
-    return left.map(({ start }) => start);
+    return this.#deltas.starts();
   }
 
   /** Takes the extent out that was changed first; undefined when none is left. It may change again, and is pending again then. */
   take(): Delta | undefined {
-    for (; this.#at < this.#queue.length; this.#at++) {
-      const delta = this.#queue[this.#at] as Delta;
-      if (delta.taken) continue;
-      this.#passed(delta);
-      return delta;
+    const delta = this.#deltas.take();
+    if (delta === undefined) {
+      this.#given.clear();
+      this.#taken.clear();
     }
-    this.#queue = [];
-    this.#at = 0;
-    this.#pending.clear();
-    this.#given.clear();
-    this.#taken.clear();
-    return undefined;
-  }
-
-  #passed(delta: Delta): void {
-    delta.taken = true;
-    this.#left -= 1;
-  }
-
-  #enqueue(delta: Delta): Delta {
-    this.#pending.set(delta.start, delta);
-    this.#queue.push(delta);
-    this.#left += 1;
     return delta;
   }
 
   /** Forgets an extent that this transaction has made and nobody refers to any more. @returns whether it was one (check_ref_cleanup). */
   forget(start: number): boolean {
-    const delta = this.#pendingOf(start);
-    if (delta?.made === undefined || delta.more > 0) return false;
-    this.#passed(delta);
+    const delta = this.#deltas.get(start);
+    if (delta === undefined || !delta.isNew || delta.more > 0) return false;
+    this.#deltas.passed(delta);
     return true;
   }
 
   /** An extent as it is now, but for its references; undefined where there is none. */
   extent(start: number): Extent | undefined {
-    return this.#pendingOf(start)?.made ?? this.#source.stored(start);
+    const delta = this.#deltas.get(start);
+    return delta?.isNew === true ? newExtent(delta) : this.#source.stored(start);
   }
 
-  #known(start: number): Extent {
-    const extent = this.extent(start);
+  #stored(start: number): Extent {
+    const extent = this.#source.stored(start);
     if (extent === undefined) throw new InvariantError(`no extent at ${start}`);
     return extent;
   }
 
   /** The bytes of an extent. */
   lengthOf(start: number): number {
-    return this.#known(start).length;
+    const delta = this.#deltas.get(start);
+    return delta?.isNew === true ? delta.length : this.#stored(start).length;
   }
 
   /** How many references an extent has now. */
   count(start: number): number {
-    return this.#known(start).references + (this.#pendingOf(start)?.more ?? 0);
+    const delta = this.#deltas.get(start);
+    if (delta?.isNew === true) return delta.more;
+    return this.#stored(start).references + (delta?.more ?? 0);
   }
 
   /** Everybody's references to an extent as they are now. O(references). */
   referencesTo(start: number): readonly Reference[] {
-    const delta = this.#pendingOf(start);
-    const extent = this.#known(start);
-    const stored = delta?.made === undefined ? this.#source.storedReferences(extent) : [];
-    if (delta === undefined || delta.changes.length === 0) return stored;
+    const delta = this.#deltas.get(start);
+    const stored = delta?.isNew === true ? [] : this.#source.storedReferences(this.#stored(start));
+    if (delta?.change === undefined) return stored;
     const now = stored.slice();
-    for (const change of delta.changes) {
+    for (const change of changesOf(delta)) {
       const at = now.findIndex((one) => sameReference(one, change));
       const count = change.count + (now[at]?.count ?? 0);
       if (at < 0) now.push(change);
@@ -199,34 +120,22 @@ export class References {
   }
 
   #isFull(start: number): boolean {
-    return this.#pendingOf(start)?.becomesFull === true || this.#known(start).full;
-  }
-
-  #delta(start: number): Delta {
-    const known = this.#pendingOf(start);
-    if (known !== undefined) return known;
-    return this.#enqueue({ start, made: undefined, becomesFull: false, more: 0, changes: [], taken: false });
+    const delta = this.#deltas.get(start);
+    if (delta !== undefined && (delta.becomesFull || delta.isNew)) return delta.becomesFull;
+    return this.#stored(start).full;
   }
 
   /** Puts an extent among the touched ones, without a change. */
   touch(start: number): void {
-    this.#delta(start);
+    this.#deltas.get(start) ?? this.#deltas.add(start, undefined);
   }
 
   #make(place: { start: number; length: number; generation: number }, level: number, first: Reference): void {
-    const { start, length, generation } = place;
-    const made: Extent = {
-      start,
-      length,
-      level,
-      generation,
-      full: false,
-      references: 0,
-      inline: undefined,
-      itemBytes: 0,
-      apart: 0,
-    };
-    this.#enqueue({ start, made, becomesFull: false, more: 1, changes: [first], taken: false });
+    const delta = this.#deltas.add(place.start, first);
+    delta.isNew = true;
+    delta.length = place.length;
+    delta.level = level;
+    delta.generation = place.generation;
   }
 
   /** A new node of a tree. */
@@ -241,24 +150,28 @@ export class References {
   }
 
   #change(start: number, change: Reference): void {
-    const delta = this.#pendingOf(start);
+    const delta = this.#deltas.get(start);
     if (delta === undefined) {
-      // A list that begins with its only change has no room to spare: a snapshot of a large tree makes hundreds.
-      this.#enqueue({ start, made: undefined, becomesFull: false, more: change.count, changes: [change], taken: false });
+      this.#deltas.add(start, change);
       return;
     }
     delta.more += change.count;
-    const { changes } = delta;
+    const { change: first, others } = delta;
     // What is given back was mostly taken last: searched from the end.
-    for (let at = changes.length - 1; at >= 0; at--) {
-      const known = changes[at] as Reference;
+    for (let at = (others?.length ?? 0) - 1; at >= 0; at--) {
+      const known = (others as Reference[])[at] as Reference;
       if (!sameReference(known, change)) continue;
       const count = known.count + change.count;
-      if (count === 0) changes.splice(at, 1);
-      else changes[at] = { ...known, count };
+      if (count === 0) (others as Reference[]).splice(at, 1);
+      else (others as Reference[])[at] = { ...known, count };
       return;
     }
-    changes.push(change);
+    if (first === undefined) delta.change = change;
+    else if (sameReference(first, change)) {
+      const count = first.count + change.count;
+      delta.change = count === 0 ? others?.shift() : { ...first, count };
+    } else if (others === undefined) delta.others = [change];
+    else others.push(change);
   }
 
   /** One reference of a tree's object to data more, or (`by` -1) less. */
@@ -299,7 +212,8 @@ export class References {
   }
 
   #setFull(start: number): void {
-    this.#delta(start).becomesFull = true;
+    const delta = this.#deltas.get(start) ?? this.#deltas.add(start, undefined);
+    delta.becomesFull = true;
   }
 
   /**

@@ -12,6 +12,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Key } from "./key.ts";
+import { UndoLog } from "./undo-log.ts";
 
 const WIDTH = 5;
 /** Where a row has what. */
@@ -50,7 +51,7 @@ export class Rows {
   readonly #hasValues: boolean;
   #logs = false;
   /** Of each change the numbers that the row had, or how many have come, then the slot and how to undo it. */
-  readonly #log: number[] = noNumbers();
+  readonly #log: UndoLog = new UndoLog();
 
   /** @param hasValues - whether the rows are a leaf's, whose rest is a place among the values. */
   constructor(hasValues: boolean) {
@@ -127,9 +128,9 @@ export class Rows {
 
   /** The rows as an earlier version had them, to be changed by nobody else. */
   asOf(version: number): Rows {
-    const log = this.#log;
     const then = new Rows(this.#hasValues);
     then.#cells = this.#cells.slice();
+    const log = version === this.version ? [] : this.#log.all();
     let end = log.length;
     for (let now = this.version; now > version; now--) {
       assert(end > 0, "every change since a version that was kept is logged");
@@ -148,16 +149,18 @@ export class Rows {
     const change = log[end] as number;
     const slot = Math.floor(change / WAYS);
     const way = change % WAYS;
-    const at = slot * WIDTH;
     if (way === TAKE_OUT) {
-      this.#close(slot, log[end - 1] as number);
+      this.#take(slot, log[end - 1] as number);
       return end - 1;
     }
-    const count = way === PUT_IN ? (log[end - 1] as number) : 0;
-    const length = way === PUT_IN ? count * WIDTH : way === KEY_BACK ? NUMBER : WIDTH - NUMBER;
-    const begin = end - length - (way === PUT_IN ? 1 : 0);
-    if (way === PUT_IN) this.#open(slot, count);
-    const to = way === REST_BACK ? at + NUMBER : at;
+    if (way === PUT_IN) {
+      const begin = end - 1 - (log[end - 1] as number) * WIDTH;
+      this.#put(slot, log.slice(begin, end - 1));
+      return begin;
+    }
+    const length = way === KEY_BACK ? NUMBER : WIDTH - NUMBER;
+    const begin = end - length;
+    const to = slot * WIDTH + (way === REST_BACK ? NUMBER : 0);
     for (let index = 0; index < length; index++) this.#cells[to + index] = log[begin + index] as number;
     return begin;
   }
@@ -165,15 +168,9 @@ export class Rows {
   /** Notes that rows have come. */
   #noteComing(slot: number, count: number): void {
     this.version += 1;
-    if (this.#logs) this.#log.push(count, slot * WAYS + TAKE_OUT);
-  }
-
-  /** Notes what rows that go have. */
-  #noteGoing(slot: number, count: number): void {
-    this.version += 1;
     if (!this.#logs) return;
-    this.#logNumbers(slot * WIDTH, count * WIDTH);
-    this.#log.push(count, slot * WAYS + PUT_IN);
+    this.#log.push(count);
+    this.#log.push(slot * WAYS + TAKE_OUT);
   }
 
   /** Logs numbers as they are. */
@@ -184,22 +181,19 @@ export class Rows {
 
   // Changes
 
-  /** Makes room for rows at a slot. What is there is left over. */
-  #open(slot: number, count: number): void {
+  // What comes and goes in the middle of the rows moves what is behind it, which splice does as one block of memory, and a loop does not.
+
+  /** Puts in rows whose numbers are given. */
+  #put(slot: number, numbers: readonly number[]): void {
+    const at = slot * WIDTH;
     const cells = this.#cells;
-    const used = cells.length;
-    const more = count * WIDTH;
-    for (let at = 0; at < more; at++) cells.push(0);
-    for (let from = used - 1; from >= slot * WIDTH; from--) cells[from + more] = cells[from] as number;
+    if (at === cells.length) for (const number of numbers) cells.push(number);
+    else this.#cells = at === 0 ? numbers.concat(cells) : cells.slice(0, at).concat(numbers, cells.slice(at));
   }
 
-  /** Moves what is behind rows into their place. */
-  #close(slot: number, count: number): void {
-    const cells = this.#cells;
-    const less = count * WIDTH;
-    const end = cells.length - less;
-    for (let at = slot * WIDTH; at < end; at++) cells[at] = cells[at + less] as number;
-    cells.length = end;
+  /** Takes rows out. @returns their numbers. */
+  #take(slot: number, count: number): number[] {
+    return this.#cells.splice(slot * WIDTH, count * WIDTH);
   }
 
   #putKey(at: number, key: Key): void {
@@ -242,32 +236,35 @@ export class Rows {
 
   insert(slot: number, key: Key, number: number, rest: number): void {
     this.#noteComing(slot, 1);
-    this.#open(slot, 1);
-    const at = slot * WIDTH;
-    this.#putKey(at, key);
-    this.#cells[at + NUMBER] = number;
-    this.#cells[at + REST] = rest;
+    this.#cells.splice(slot * WIDTH, 0, key.object, key.kind, key.offset, number, rest);
   }
 
   insertValue(slot: number, key: Key, number: number, value: unknown): void {
     this.insert(slot, key, number, this.#values.push(value) - 1);
   }
 
-  remove(slot: number, count: number): void {
-    this.#noteGoing(slot, count);
-    this.#close(slot, count);
+  /** Takes rows out. @returns their numbers. */
+  remove(slot: number, count: number): readonly number[] {
+    const gone = this.#take(slot, count);
+    this.version += 1;
+    if (this.#logs) {
+      this.#log.add(gone);
+      this.#log.push(count);
+      this.#log.push(slot * WAYS + PUT_IN);
+    }
+    return gone;
   }
 
   /** Takes rows out and puts them in at a slot of another node's. */
   moveTo(target: Rows, places: { readonly at: number; readonly slot: number; readonly count: number }): void {
     const { at, slot, count } = places;
+    const moved = this.remove(slot, count);
     target.#noteComing(at, count);
-    target.#open(at, count);
-    for (let index = 0; index < count * WIDTH; index++)
-      target.#cells[at * WIDTH + index] = this.#cells[slot * WIDTH + index] as number;
-    if (this.#hasValues)
-      for (let index = 0; index < count; index++)
-        target.#cells[(at + index) * WIDTH + REST] = target.#values.push(this.value(slot + index)) - 1;
-    this.remove(slot, count);
+    target.#put(at, moved);
+    if (!this.#hasValues) return;
+    for (let row = at; row < at + count; row++) {
+      const place = row * WIDTH + REST;
+      target.#cells[place] = target.#values.push(this.#values[target.#cells[place] as number]) - 1;
+    }
   }
 }

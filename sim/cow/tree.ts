@@ -46,10 +46,11 @@ export class Tree implements TreeParts {
   /** The path to where a key is or belongs. What is looked for is mostly changed next: then it is there already. */
   #place(key: Key): Path {
     const path = this.#path;
-    if (this.#placedObject === key.object && this.#placedKind === key.kind) {
+    if (this.#placedObject === key.object) {
+      if (this.#placedKind === key.kind && this.#placedOffset === key.offset) return path;
       const leaf = path.node(0);
       const slot = path.slot(0);
-      if (this.#placedOffset === key.offset || (slot < leaf.count && leaf.compare(slot, key) === 0)) return path;
+      if (slot < leaf.count && leaf.compare(slot, key) === 0) return path;
     }
     path.clear();
     let node = this.rootNode;

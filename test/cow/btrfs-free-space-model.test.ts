@@ -2,16 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../sim/core/random.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
-import { BlockGroup } from "../../sim/cow/btrfs/block-group.ts";
-import {
-  addFreeGroup,
-  dropFreeGroup,
-  type FreeSpaceInfo,
-  freeRanges,
-  giveFree,
-  rangesMax,
-  takeFree,
-} from "../../sim/cow/btrfs/free-space-tree.ts";
+import { BlockGroup, type FreeSpaceInfo } from "../../sim/cow/btrfs/block-group.ts";
+import { addFreeGroup, dropFreeGroup, freeRanges, giveFree, rangesMax, takeFree } from "../../sim/cow/btrfs/free-space-tree.ts";
 import {
   FREE_SPACE_BITMAP,
   FREE_SPACE_EXTENT,

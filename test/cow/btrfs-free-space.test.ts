@@ -2,12 +2,14 @@
  * The free space tree: what a group has free as ranges, or as bitmaps where there are many (fs/btrfs/free-space-tree.c). The items of data and system chunks are
  * those of a filesystem of 4 GiB on Linux 6.18 (mkfs.btrfs -K 6.2; btrfs inspect-internal dump-tree -t 10 after each step).
  */
+
 import { expect, test } from "vitest";
 import type { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { Random } from "../../sim/core/random.ts";
 import { GIB } from "../../sim/core/units.ts";
-import { type FreeSpaceInfo, freeRanges, giveFree, rangesMax, takeFree } from "../../sim/cow/btrfs/free-space-tree.ts";
+import type { FreeSpaceInfo } from "../../sim/cow/btrfs/block-group.ts";
+import { freeRanges, giveFree, rangesMax, takeFree } from "../../sim/cow/btrfs/free-space-tree.ts";
 import {
   FREE_SPACE_BITMAP,
   FREE_SPACE_EXTENT,

@@ -22,8 +22,8 @@ import {
   SHARED_DATA_REF,
   TREE_BLOCK_REF,
 } from "../../sim/cow/btrfs/layout.ts";
+import type { Extent, Reference } from "../../sim/cow/extent.ts";
 import type { Key } from "../../sim/cow/key.ts";
-import type { Extent, Reference } from "../../sim/cow/references.ts";
 import type { Tree } from "../../sim/cow/tree.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 import { perform } from "./btrfs-script.ts";

@@ -13,6 +13,27 @@ export type SizeClass = "none" | "small" | "medium" | "large";
 /** Searches look at so many free ranges for the largest, and no further. */
 const RANGES_LOOKED_AT = 256;
 
+/** What the tree says of a group beside its free ranges (struct btrfs_free_space_info). */
+export interface FreeSpaceInfo {
+  /** How many free ranges there are. */
+  readonly ranges: number;
+  readonly usesBitmaps: boolean;
+}
+
+/** A part of a group in the free space tree: of each sector whether it is free. */
+export interface Bitmap {
+  /** A bit a sector, set where it is free, 32 a number: a plain array, whose copy is one block of memory. */
+  readonly words: number[];
+  /** When it was made (BtrfsState.unwritten): until nodes are written no block of the device has it, and it is changed in place. */
+  readonly made: object;
+}
+
+/** What is remembered of the free space tree: of the whole group, and its bitmaps by number. What is missing is to be looked for there. */
+interface FreeSpace {
+  info: FreeSpaceInfo | undefined;
+  bitmaps: (Bitmap | undefined)[];
+}
+
 export class BlockGroup {
   readonly start: number;
   readonly length: number;
@@ -26,6 +47,7 @@ export class BlockGroup {
   sizeClass: SizeClass = "none";
   /** What a commit last wrote of `used`. */
   written = 0;
+  readonly freeSpace: FreeSpace = { info: undefined, bitmaps: [] };
   #free: IntervalMap<true> = new IntervalMap<true>(undefined, () => true);
   /**
    * Of what is free, what nodes are taken from: all that was free when nothing was left of the cluster before (btrfs_find_space_cluster). What becomes free

@@ -2,11 +2,13 @@
  * Whether what a btrfs keeps adds up (btrfs check): trees are in order, every extent has the references that trees make, space holds what extents take, quotas count what
  * can be reached.
  */
+
 import { assert, InvariantError } from "../../core/assert.ts";
+import type { Extent } from "../extent.ts";
 import type { Node } from "../node.ts";
-import type { Extent } from "../references.ts";
 import { Cursor } from "../tree.ts";
-import { type FreeSpaceInfo, freeRanges } from "./free-space-tree.ts";
+import type { FreeSpaceInfo } from "./block-group.ts";
+import { freeRanges } from "./free-space-tree.ts";
 import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM, SECTOR_SIZE } from "./layout.ts";
 import { type Quotas, qgroupName } from "./quotas.ts";
 import type { BtrfsState } from "./state.ts";

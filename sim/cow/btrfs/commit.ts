@@ -162,10 +162,8 @@ function settleGroups(state: BtrfsState): boolean {
 
 /** Writes the nodes that are new and not written yet, in the order of their addresses, as pages of one file. What is written is copied before it changes again. */
 export function writeNodes(state: BtrfsState): Errno | undefined {
-  const nodes = [...state.fresh.values()].filter((node) => !node.isSealed);
-  nodes.sort((one, other) => one.address - other.address);
   state.unwritten = {};
-  for (const node of nodes) {
+  for (const node of state.fresh.takeUnwritten()) {
     node.seal();
     const failed = state.write(node.address, Content.record(node));
     if (failed !== undefined) {

@@ -1,6 +1,7 @@
 /** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
 import { assert, InvariantError } from "../../core/assert.ts";
-import type { Delta, Extent } from "../references.ts";
+import { changesOf, type Delta, newExtent } from "../deltas.ts";
+import type { Extent } from "../extent.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
 import { dropReferences, keyOfExtent, settleReferences } from "./extent-references.ts";
@@ -25,28 +26,35 @@ import type { BtrfsState } from "./state.ts";
 
 /** Brings what the transaction did to one extent to the extent tree. What has no reference any more is taken out, and its place is pinned. */
 export function settleExtent(state: BtrfsState, delta: Delta): void {
+  const { isNew } = delta;
   const tree = state.tree(EXTENT_TREE);
-  const extent = delta.made ?? state.storedExtent(delta.start);
+  const extent = isNew ? newExtent(delta) : state.storedExtent(delta.start);
   if (extent === undefined) throw new InvariantError(`there is no extent at ${delta.start}`);
   const references = extent.references + delta.more;
+  const { start, length, level, generation } = extent;
   if (references === 0) {
-    if (delta.made === undefined) {
+    if (!isNew) {
       if (extent.apart > 0) dropReferences(tree, extent);
       tree.remove(keyOfExtent(extent));
     }
-    if (extent.level < 0) removeChecksums(state.tree(CHECKSUM_TREE), extent.start, extent.length);
-    else state.fresh.delete(extent.start);
-    if (delta.made === undefined) giveFree(state, state.space.groupOf(extent.start), extent.start, extent.length);
-    state.space.pin(extent.start, extent.length);
+    if (level < 0) removeChecksums(state.tree(CHECKSUM_TREE), start, length);
+    else dropFresh(state, start);
+    if (!isNew) giveFree(state, state.space.groupOf(start), start, length);
+    state.space.pin(start, length);
     return;
   }
-  if (delta.made === undefined && delta.changes.length === 0 && !delta.becomesFull) return;
-  const { inline, itemBytes, apart } = settleReferences(tree, extent, delta.changes);
-  const { start, length, level, generation } = extent;
+  if (!isNew && delta.change === undefined && !delta.becomesFull) return;
+  const { inline, itemBytes, apart } = settleReferences(tree, extent, changesOf(delta));
   const full = extent.full || delta.becomesFull;
   const settled: Extent = { start, length, level, generation, full, references, inline, itemBytes, apart };
   tree.set(keyOfExtent(extent), itemBytes, settled);
-  if (delta.made !== undefined) takeFree(state, state.space.groupOf(start), start, length);
+  if (isNew) takeFree(state, state.space.groupOf(start), start, length);
+}
+
+/** A node that nothing refers to is not written, if this transaction has made it. */
+function dropFresh(state: BtrfsState, start: number): void {
+  const node = state.read(start);
+  if (node.generation === state.generation) state.fresh.drop(node);
 }
 
 /** The most checksums that an item has (fs/btrfs/file-item.c: MAX_CSUM_ITEMS). */

@@ -4,8 +4,8 @@
  */
 import { assert } from "../../core/assert.ts";
 import { crc32cBytes } from "../../core/crc32c.ts";
+import { type Extent, type Inline, type Reference, sameReference } from "../extent.ts";
 import type { Key } from "../key.ts";
-import { type Extent, type Inline, type Reference, sameReference } from "../references.ts";
 import type { Tree } from "../tree.ts";
 import {
   EXTENT_DATA_REF,

@@ -4,7 +4,7 @@
  * Interface: an extent on the device is referenced by each item that uses a part of it, and stays whole until the last one goes (bookend).
  */
 import { assert } from "../../core/assert.ts";
-import { sameReference } from "../references.ts";
+import { sameReference } from "../extent.ts";
 import { Cursor } from "../tree.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DiskExtent, FileExtent } from "./items.ts";

@@ -8,7 +8,7 @@
 import { assert, InvariantError } from "../../core/assert.ts";
 import type { Key } from "../key.ts";
 import { Cursor, type Tree } from "../tree.ts";
-import type { BlockGroup } from "./block-group.ts";
+import type { Bitmap, BlockGroup, FreeSpaceInfo } from "./block-group.ts";
 import { FORMAT, FREE_SPACE_BITMAP, FREE_SPACE_EXTENT, FREE_SPACE_INFO, FREE_SPACE_TREE, key, SECTOR_SIZE } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -18,13 +18,6 @@ const BITMAP_RANGE: number = BITMAP_BYTES * 8 * SECTOR_SIZE;
 const INFO_BYTES = 8;
 /** By how many ranges fewer a group goes back from bitmaps to ranges. */
 const HYSTERESIS = 100;
-
-/** What the tree says of a group beside its free ranges (struct btrfs_free_space_info). */
-export interface FreeSpaceInfo {
-  /** How many free ranges there are. */
-  readonly ranges: number;
-  readonly usesBitmaps: boolean;
-}
 
 interface GroupRange {
   readonly start: number;
@@ -36,9 +29,13 @@ export function rangesMax(length: number): number {
   return Math.floor((Math.ceil(length / BITMAP_RANGE) * (FORMAT.itemBytes + BITMAP_BYTES)) / FORMAT.itemBytes);
 }
 
-function infoOf(tree: Tree, { start, length }: GroupRange): FreeSpaceInfo {
+/** What the tree says of a group, which remembers it. */
+function infoOf(tree: Tree, group: BlockGroup): FreeSpaceInfo {
+  const { start, length, freeSpace } = group;
+  if (freeSpace.info !== undefined) return freeSpace.info;
   const info = tree.get(key(start, FREE_SPACE_INFO, length)) as FreeSpaceInfo | undefined;
   if (info === undefined) throw new InvariantError(`the free space tree does not know the block group at ${start}`);
+  freeSpace.info = info;
   return info;
 }
 
@@ -50,7 +47,10 @@ export function addFreeGroup(state: BtrfsState, { start, length }: GroupRange): 
 }
 
 /** A group has gone. */
-export function dropFreeGroup(state: BtrfsState, { start, length }: GroupRange): void {
+export function dropFreeGroup(state: BtrfsState, group: BlockGroup): void {
+  const { start, length, freeSpace } = group;
+  freeSpace.info = undefined;
+  freeSpace.bitmaps = [];
   state.tree(FREE_SPACE_TREE).removeRange(key(start, FREE_SPACE_INFO), key(start + length, 0));
 }
 
@@ -71,7 +71,7 @@ export function giveFree(state: BtrfsState, group: BlockGroup, start: number, le
 }
 
 /** The group has so many ranges more (update_free_space_extent_count). */
-function settleCount(state: BtrfsState, group: GroupRange, info: FreeSpaceInfo, more: number): void {
+function settleCount(state: BtrfsState, group: BlockGroup, info: FreeSpaceInfo, more: number): void {
   if (more === 0) return;
   const tree = state.tree(FREE_SPACE_TREE);
   const ranges = info.ranges + more;
@@ -82,10 +82,12 @@ function settleCount(state: BtrfsState, group: GroupRange, info: FreeSpaceInfo, 
   if (usesBitmaps !== info.usesBitmaps) {
     const free = freeRanges(tree, group);
     tree.removeRange(key(group.start, FREE_SPACE_EXTENT), key(group.start + group.length, 0));
+    group.freeSpace.bitmaps = [];
     if (usesBitmaps) writeBitmaps(state, group, free);
     else for (let at = 0; at < free.length; at += 2) putRange(tree, free[at] as number, free[at + 1] as number);
   }
-  tree.set(infoKey, INFO_BYTES, { ranges, usesBitmaps } satisfies FreeSpaceInfo);
+  group.freeSpace.info = { ranges, usesBitmaps };
+  tree.set(infoKey, INFO_BYTES, group.freeSpace.info);
 }
 
 // Ranges
@@ -139,18 +141,12 @@ function joinRange(tree: Tree, group: GroupRange, start: number, length: number)
 
 // Bitmaps
 
-interface Bitmap {
-  /** A bit a sector, set where it is free, 32 a number: a plain array, whose copy is one block of memory. */
-  readonly words: number[];
-  /** When it was made (BtrfsState.unwritten): until nodes are written no block of the device has it, and it is changed in place. */
-  readonly made: object;
-}
-
 function bitmapLength(group: GroupRange, at: number): number {
   return Math.min(BITMAP_RANGE, group.start + group.length - at);
 }
 
-function putBitmap(tree: Tree, group: GroupRange, at: number, bitmap: Bitmap): void {
+function putBitmap(tree: Tree, group: BlockGroup, at: number, bitmap: Bitmap): void {
+  group.freeSpace.bitmaps[(at - group.start) / BITMAP_RANGE] = bitmap;
   const length = bitmapLength(group, at);
   tree.set(key(at, FREE_SPACE_BITMAP, length), Math.ceil(length / SECTOR_SIZE / 8), bitmap);
 }
@@ -160,9 +156,15 @@ function bitmapAt(group: GroupRange, address: number): number {
   return group.start + Math.floor((address - group.start) / BITMAP_RANGE) * BITMAP_RANGE;
 }
 
-function bitmapOf(tree: Tree, group: GroupRange, at: number): Bitmap {
+/** A bitmap of a group, which remembers it. */
+function bitmapOf(tree: Tree, group: BlockGroup, at: number): Bitmap {
+  const place = (at - group.start) / BITMAP_RANGE;
+  const { bitmaps } = group.freeSpace;
+  const remembered = bitmaps[place];
+  if (remembered !== undefined) return remembered;
   const bitmap = tree.get(key(at, FREE_SPACE_BITMAP, bitmapLength(group, at))) as Bitmap | undefined;
   if (bitmap === undefined) throw new InvariantError(`the free space tree has no bitmap at ${at}`);
+  bitmaps[place] = bitmap;
   return bitmap;
 }
 
@@ -177,7 +179,7 @@ function setFree({ words }: Bitmap, sector: number, free: boolean): void {
 }
 
 /** Whether a sector of the group, in the bitmap that begins at `at` or in a neighbour of it, is free. */
-function isFreeBeside(tree: Tree, group: GroupRange, known: { at: number; bitmap: Bitmap }, address: number): boolean {
+function isFreeBeside(tree: Tree, group: BlockGroup, known: { at: number; bitmap: Bitmap }, address: number): boolean {
   if (address < group.start || address >= group.start + group.length) return false;
   const at = bitmapAt(group, address);
   const bitmap = at === known.at ? known.bitmap : bitmapOf(tree, group, at);
@@ -185,7 +187,7 @@ function isFreeBeside(tree: Tree, group: GroupRange, known: { at: number; bitmap
 }
 
 /** Sets or clears the bits of a range. @returns how many ranges more there are (modify_free_space_bitmap). */
-function markFree(state: BtrfsState, group: GroupRange, { start, length }: GroupRange, free: boolean): number {
+function markFree(state: BtrfsState, group: BlockGroup, { start, length }: GroupRange, free: boolean): number {
   const tree = state.tree(FREE_SPACE_TREE);
   const end = start + length;
   let beside = 0;
@@ -207,7 +209,7 @@ function markFree(state: BtrfsState, group: GroupRange, { start, length }: Group
 }
 
 /** Writes the bitmaps of a whole group, with ranges given as pairs of start and end. */
-function writeBitmaps(state: BtrfsState, group: GroupRange, free: readonly number[]): void {
+function writeBitmaps(state: BtrfsState, group: BlockGroup, free: readonly number[]): void {
   const tree = state.tree(FREE_SPACE_TREE);
   let next = 0;
   for (let at = group.start; at < group.start + group.length; at += BITMAP_RANGE) {

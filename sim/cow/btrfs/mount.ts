@@ -5,7 +5,7 @@
  */
 import type { BlockDevice } from "../../block/device.ts";
 import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
-import type { Extent } from "../references.ts";
+import type { Extent } from "../extent.ts";
 import { Cursor, Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
 import { Btrfs } from "./btrfs.ts";

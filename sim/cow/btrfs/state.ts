@@ -13,13 +13,15 @@ import type { Name } from "../../core/names.ts";
 import { Random } from "../../core/random.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
+import type { Extent, Reference } from "../extent.ts";
 import { Node, type NodeFormat } from "../node.ts";
-import { type Extent, type ItemReference, type Reference, References } from "../references.ts";
+import { type ItemReference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import type { Tree } from "../tree.ts";
 import { EntryCache } from "./entry-cache.ts";
 import type { BtrfsEnvironment } from "./environment.ts";
 import { referencesInTree } from "./extent-references.ts";
+import { FreshNodes } from "./fresh-nodes.ts";
 import { flushAll, type InodeState } from "./inode-state.ts";
 import { InodeTable } from "./inode-table.ts";
 import type { FileExtent, RootItem } from "./items.ts";
@@ -61,6 +63,7 @@ export interface BtrfsParts {
 }
 
 const INLINE_MAX = 2048;
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 export class BtrfsState implements NodeStore {
   readonly format: NodeFormat = FORMAT;
@@ -73,8 +76,8 @@ export class BtrfsState implements NodeStore {
   readonly references: References;
   /** All nodes there are, those too that go with the running transaction. */
   readonly nodes: NodeTable = new NodeTable();
-  /** Nodes that the running transaction has made and still has, by address. */
-  readonly fresh: Map<number, Node> = new Map();
+  /** Nodes that the running transaction has made. */
+  readonly fresh: FreshNodes = new FreshNodes();
   /** All trees by id, subvolumes' among them. */
   readonly trees: Map<number, Tree> = new Map();
   /** Ids of the trees that the running transaction has changed or dropped, and of subvolumes whose item it has changed. */
@@ -163,8 +166,8 @@ export class BtrfsState implements NodeStore {
   }
 
   newUuid(): string {
-    const raw = this.random.bytes(16);
-    const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    let hex = "";
+    for (const byte of this.random.bytes(16)) hex += HEX[byte] as string;
     return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
   }
 
@@ -212,7 +215,7 @@ export class BtrfsState implements NodeStore {
     const address = this.space.takeNode(tree.id === CHUNK_TREE ? "system" : "metadata", NODE_SIZE);
     const node = new Node({ length: NODE_SIZE, address, generation: this.generation, level, owner: tree.id });
     this.nodes.set(address, node);
-    this.fresh.set(address, node);
+    this.fresh.add(node);
     this.touched.add(tree.id);
     this.references.addNode(tree, node);
     return node;
@@ -232,7 +235,7 @@ export class BtrfsState implements NodeStore {
     const { address } = node;
     this.references.changeNode(address, { tree: tree.id }, -1);
     if (node.isSealed || !this.references.forget(address)) return;
-    this.fresh.delete(address);
+    this.fresh.drop(node);
     this.nodes.delete(address);
     this.space.release(address, NODE_SIZE);
   }
@@ -321,7 +324,9 @@ export class BtrfsState implements NodeStore {
 
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
-    return this.cacheIsNew || !this.logs.isEmpty || this.fresh.size > 0 || this.dirtyInodes.size > 0 || this.references.isChanged;
+    return (
+      this.cacheIsNew || !this.logs.isEmpty || this.fresh.count > 0 || this.dirtyInodes.size > 0 || this.references.isChanged
+    );
   }
 
   /** Whether a tree is a subvolume's: its nodes can be shared, and quotas count them. */

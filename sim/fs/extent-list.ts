@@ -1,19 +1,30 @@
 /**
  * The extents of one file: a list ordered by logical block, as ext4's extent trees and xfs's forks keep them.
  *
- * The list is kept flat, three numbers an extent, so that a search is one binary search. How the filesystem's blocks divide it is the
+ * The list is kept flat, three numbers an extent, so that a search is one binary search; a long one in pieces (extent-pieces.ts). How the filesystem's blocks divide it is the
  * filesystem's own affair: who divides it hears of every change.
  *
  * Interface: an extent is at most as long as the filesystem's format says; neighbours that continue each other are one. The list never
  * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
  * became another; more than 1 only at its end.
  */
+import { assert } from "../core/assert.ts";
+import { ExtentPieces, findIn } from "./extent-pieces.ts";
 
 const STRIDE = 3;
-/** An unwritten extent's length is kept negative. */
 
 /** A list shorter than this is made anew for each extent that it gets. */
 const EXACT_NUMBERS: number = 8 * STRIDE;
+
+/** A list of more extents is kept in pieces, and of fewer flat again. */
+const PIECES_FROM = 1024;
+const FLAT_BELOW = 256;
+
+/** What a list without extents has, and none changes. */
+const NOTHING: number[] = [];
+
+/** Stands for: the numbers are flat, and somebody else holds them as they are now. */
+const SHARED: ExtentPieces = new ExtentPieces([]);
 
 /** Who divides a list among blocks: told where it became longer or shorter. */
 export interface Growth {
@@ -36,10 +47,10 @@ export interface ExtentLimits {
 }
 
 export class ExtentList {
-  /** Logical start, length (negative: unwritten), physical start, over and over. */
-  items: number[] = [];
-  /** Whether somebody else holds `items` as they are now. */
-  #isShared = false;
+  /** Logical start, length (negative: unwritten), physical start, over and over. None while they are in pieces. */
+  #items: number[] = NOTHING;
+  /** The pieces of a long list, or SHARED. */
+  #pieces: ExtentPieces | undefined;
 
   readonly #limits: ExtentLimits;
 
@@ -47,37 +58,84 @@ export class ExtentList {
     this.#limits = limits;
   }
 
+  /** The numbers of a list that is not long. */
+  get items(): readonly number[] {
+    assert(this.#long === undefined, "a long list lies in no inode");
+    return this.#items;
+  }
+
   /** The items, to be kept by a record: the next change makes a list of its own. */
   share(): readonly number[] {
-    this.#isShared = true;
-    return this.items;
+    const { items } = this;
+    this.#pieces = SHARED;
+    return items;
+  }
+
+  /** The numbers of the extents from one up to another. */
+  slice(from: number, to: number): number[] {
+    return this.#long?.slice(from, to) ?? this.#items.slice(from * STRIDE, to * STRIDE);
+  }
+
+  /** Adds extents, whose numbers are given, behind those that are there. */
+  load(numbers: readonly number[]): void {
+    if (this.count === 0) this.#items = numbers.slice();
+    else
+      for (let at = 0; at < numbers.length; at += STRIDE)
+        this.#put(this.count, numbers[at] as number, numbers[at + 1] as number, numbers[at + 2] as number);
+  }
+
+  get #long(): ExtentPieces | undefined {
+    return this.#pieces === SHARED ? undefined : this.#pieces;
   }
 
   /** Called before each change. */
   #own(): void {
-    if (!this.#isShared) return;
-    this.items = this.items.slice();
-    this.#isShared = false;
+    if (this.#pieces !== SHARED) return;
+    this.#items = this.#items.slice();
+    this.#pieces = undefined;
+  }
+
+  /** Brings a list that has become long or short to its form. */
+  #fit(): void {
+    if (this.#pieces === undefined && this.#items.length > PIECES_FROM * STRIDE) {
+      this.#pieces = new ExtentPieces(this.#items);
+      this.#items = NOTHING;
+    } else if (this.#pieces !== undefined && this.#pieces !== SHARED && this.#pieces.count < FLAT_BELOW) {
+      this.#items = this.#pieces.slice(0, this.#pieces.count);
+      this.#pieces = undefined;
+    }
   }
 
   #longest(unwritten: boolean): number {
     return unwritten ? this.#limits.unwritten : this.#limits.written;
   }
 
+  #number(index: number, column: number): number {
+    const pieces = this.#pieces;
+    if (pieces === undefined || pieces === SHARED) return this.#items[index * STRIDE + column] as number;
+    return pieces.number(index, column);
+  }
+
+  #set(index: number, column: number, value: number): void {
+    const long = this.#long;
+    if (long === undefined) this.#items[index * STRIDE + column] = value;
+    else long.set(index, column, value);
+  }
+
   get count(): number {
-    return this.items.length / STRIDE;
+    return this.#long?.count ?? this.#items.length / STRIDE;
   }
   logical(index: number): number {
-    return this.items[index * STRIDE] as number;
+    return this.#number(index, 0);
   }
   length(index: number): number {
-    return Math.abs(this.items[index * STRIDE + 1] as number);
+    return Math.abs(this.#number(index, 1));
   }
   isUnwritten(index: number): boolean {
-    return (this.items[index * STRIDE + 1] as number) < 0;
+    return this.#number(index, 1) < 0;
   }
   physical(index: number): number {
-    return this.items[index * STRIDE + 2] as number;
+    return this.#number(index, 2);
   }
   end(index: number): number {
     return this.logical(index) + this.length(index);
@@ -85,23 +143,13 @@ export class ExtentList {
 
   /** The index of the first extent that ends behind a logical block; `count` when there is none. */
   find(block: number): number {
-    const items = this.items;
-    let low = 0;
-    let high = items.length / STRIDE;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((items[middle * STRIDE] as number) + Math.abs(items[middle * STRIDE + 1] as number) > block) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return this.#long?.find(block) ?? findIn(this.#items, block);
   }
 
   /** Behind the written extents that follow each other in the file from one on. */
   endOfWritten(index: number): number {
-    const { items } = this;
-    let at = (index + 1) * STRIDE;
     let end = this.end(index);
-    for (; items[at] === end && (items[at + 1] as number) > 0; at += STRIDE) end += items[at + 1] as number;
+    for (let at = index + 1; at < this.count && this.logical(at) === end && !this.isUnwritten(at); at++) end = this.end(at);
     return end;
   }
 
@@ -122,18 +170,16 @@ export class ExtentList {
    * many commands of one length. At least 1.
    */
   alike(index: number, end: number): number {
-    const { items } = this;
-    const length = items[index * STRIDE + 1] as number;
+    const length = this.#number(index, 1);
     const blocks = Math.abs(length);
-    let logical = items[index * STRIDE] as number;
-    let physical = items[index * STRIDE + 2] as number;
-    let count = 1;
-    for (let at = (index + 1) * STRIDE; at < items.length && items[at + 1] === length; at += STRIDE, count++) {
+    let logical = this.logical(index);
+    let physical = this.physical(index);
+    for (let at = index + 1; ; at++) {
       logical += blocks;
       physical += blocks;
-      if (logical + blocks > end || items[at] !== logical || items[at + 2] !== physical) break;
+      if (at === this.count || this.#number(at, 1) !== length || logical + blocks > end) return at - index;
+      if (this.logical(at) !== logical || this.physical(at) !== physical) return at - index;
     }
-    return count;
   }
 
   /** How many blocks of [start, end) have no extent. */
@@ -174,9 +220,9 @@ export class ExtentList {
     const { logical, physical, count, unwritten } = run;
     const longest = this.#longest(unwritten);
     const piece = run.piece ?? longest;
-    if (this.items.length === 0 && count <= longest) {
+    if (this.count === 0 && count <= longest) {
       // Most files have one extent: a list without slack.
-      this.items = [logical, unwritten ? -count : count, physical];
+      this.#items = [logical, unwritten ? -count : count, physical];
       growth.changed(0, 1);
       return;
     }
@@ -192,13 +238,15 @@ export class ExtentList {
         this.#merge(before, growth);
       }
     }
-    if (index * STRIDE === this.items.length && count - done > longest) {
-      growth.changed(index, this.#append(run, done, longest - (longest % piece)));
+    if (index === this.count && count - done > longest) {
+      const before = this.count;
+      this.#append(run, done, longest - (longest % piece));
+      growth.changed(index, this.count - before);
       return;
     }
     while (done < count) {
       const part = count - done <= longest ? count - done : longest - (longest % piece);
-      this.#put(index * STRIDE, logical + done, unwritten ? -part : part, physical + done);
+      this.#put(index, logical + done, unwritten ? -part : part, physical + done);
       growth.changed(index, 1);
       done += part;
       index += 1;
@@ -206,25 +254,37 @@ export class ExtentList {
     }
   }
 
-  /** Appends what a run has behind `done` blocks as extents of `each` blocks, but for the last. @returns how many they are. */
-  #append({ logical, physical, count, unwritten }: NewExtent, done: number, each: number): number {
-    const { items } = this;
+  /** Appends what a run has behind `done` blocks as extents of `each` blocks, but for the last. */
+  #append({ logical, physical, count, unwritten }: NewExtent, done: number, each: number): void {
     const longest = this.#longest(unwritten);
-    const before = items.length;
     for (let at = done; at < count; ) {
       const part = count - at <= longest ? count - at : each;
-      items.push(logical + at, unwritten ? -part : part, physical + at);
+      this.#put(this.count, logical + at, unwritten ? -part : part, physical + at);
       at += part;
     }
-    return (items.length - before) / STRIDE;
   }
 
   /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */
-  #put(at: number, logical: number, length: number, physical: number): void {
-    const { items } = this;
-    if (items.length < EXACT_NUMBERS) this.items = [...items.slice(0, at), logical, length, physical, ...items.slice(at)];
+  #put(index: number, logical: number, length: number, physical: number): void {
+    const long = this.#long;
+    if (long !== undefined) {
+      long.insert(index, logical, length, physical);
+      return;
+    }
+    const items = this.#items;
+    const at = index * STRIDE;
+    if (items.length < EXACT_NUMBERS) this.#items = [...items.slice(0, at), logical, length, physical, ...items.slice(at)];
     else if (at === items.length) items.push(logical, length, physical);
     else items.splice(at, 0, logical, length, physical);
+    this.#fit();
+  }
+
+  /** Takes extents' numbers out. */
+  #cut(index: number, count: number): void {
+    const long = this.#long;
+    if (long === undefined) this.#items.splice(index * STRIDE, count * STRIDE);
+    else long.remove(index, count);
+    this.#fit();
   }
 
   /** By how many blocks an extent can grow that are written, or unwritten, as it is. */
@@ -245,12 +305,12 @@ export class ExtentList {
     if (index + 1 >= this.count || !this.#continues(index)) return;
     this.#setLength(index, this.length(index) + this.length(index + 1), this.isUnwritten(index));
     growth.changed(index, 0);
-    this.items.splice((index + 1) * STRIDE, STRIDE);
+    this.#cut(index + 1, 1);
     growth.changed(index + 1, -1);
   }
 
   #setLength(index: number, length: number, unwritten: boolean): void {
-    this.items[index * STRIDE + 1] = unwritten ? -length : length;
+    this.#set(index, 1, unwritten ? -length : length);
   }
 
   /** Takes [start, end) out, telling each run of blocks that it held. */
@@ -277,11 +337,11 @@ export class ExtentList {
       const keepTail = to < last;
       if (keepHead) this.#setLength(index, from - first, unwritten);
       if (keepTail) {
-        const tail = [to, unwritten ? -(last - to) : last - to, physical + to - first];
+        const tail = [to, unwritten ? -(last - to) : last - to, physical + to - first] as const;
         if (keepHead) {
-          this.items.splice((index + 1) * STRIDE, 0, ...tail);
+          this.#put(index + 1, ...tail);
           growth.changed(index + 1, 1);
-        } else for (let n = 0; n < STRIDE; n++) this.items[index * STRIDE + n] = tail[n] as number;
+        } else for (const [column, number] of tail.entries()) this.#set(index, column, number);
       }
       growth.changed(index, 0);
       index += 1;
@@ -292,7 +352,7 @@ export class ExtentList {
   /** Takes extents out that follow each other, all at once: those behind them move up but one time. */
   #takeOut(index: number, count: number, growth: Growth): void {
     if (count === 0) return;
-    this.items.splice(index * STRIDE, count * STRIDE);
+    this.#cut(index, count);
     for (let left = count; left > 0; left--) growth.changed(index, -1);
   }
 
@@ -316,7 +376,7 @@ export class ExtentList {
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */
   shift(from: number, by: number): void {
     this.#own();
-    for (let index = this.find(from); index < this.count; index++) this.items[index * STRIDE] = this.logical(index) + by;
+    for (let index = this.find(from); index < this.count; index++) this.#set(index, 0, this.logical(index) + by);
   }
 
   /** Cuts an extent in two at a block. */
@@ -330,12 +390,13 @@ export class ExtentList {
     const physical = this.physical(index) + head;
     this.#setLength(index, head, unwritten);
     growth.changed(index, 0);
-    this.items.splice((index + 1) * STRIDE, 0, block, unwritten ? -rest : rest, physical);
+    this.#put(index + 1, block, unwritten ? -rest : rest, physical);
     growth.changed(index + 1, 1);
   }
 
   /** What is wrong with the extents, in words; undefined where nothing is. */
   fault(): string | undefined {
+    this.#long?.check();
     let last = 0;
     for (let index = 0; index < this.count; index++) {
       const length = this.length(index);

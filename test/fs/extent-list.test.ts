@@ -102,3 +102,38 @@ test("blocks that come by requests make the same extents at once and one request
     runs(300),
   );
 });
+
+test("a list tells the same of its extents however long it becomes, and when it is short again", () => {
+  const list = new ExtentList(LIMITS);
+  const starts: number[] = [];
+  let at = 1;
+  for (let made = 0; made < 3000; made++) {
+    do at = (at * 16_807) % 2_147_483_647;
+    while (starts.includes(at % 100_000));
+    starts.push(at % 100_000);
+    list.insert({ logical: (at % 100_000) * 4, physical: (at % 100_000) * 8, count: 2, unwritten: made % 2 === 1 }, GROWTH);
+  }
+  const expectAll = (kept: readonly number[]): void => {
+    expect(list.count).toBe(kept.length);
+    expect(kept.map((_, index) => [list.logical(index), list.length(index), list.physical(index)])).toEqual(
+      kept.map((start) => [start * 4, 2, start * 8]),
+    );
+    expect(kept.every((start, index) => list.find(start * 4 + 1) === index && !list.has(start * 4 + 2))).toBe(true);
+    expect(list.fault()).toBeUndefined();
+  };
+  starts.sort((one, other) => one - other);
+  expectAll(starts);
+  const end = (starts[100] as number) * 4;
+  let freed = 0;
+  list.remove(
+    end,
+    400_000,
+    (_, count) => {
+      freed += count;
+    },
+    GROWTH,
+  );
+  expect(freed).toBe(2900 * 2);
+  expectAll(starts.slice(0, 100));
+  expect(list.items).toHaveLength(300);
+});

@@ -26,6 +26,8 @@ class Leaf implements Metadata {
   readonly block: number;
   stamp = 0;
   count: number;
+  /** The index of its first extent, as `#countLeaves` found it; below 0 in the first leaf: they are to be counted again. */
+  first = -1;
   /** Whether it changed since the tree was settled. */
   touched = true;
   readonly #tree: ExtentTree;
@@ -96,10 +98,28 @@ export class ExtentTree {
     for (const index of this.#indexes) visit(index.block);
   }
 
+  /** Tells each leaf where in the list it begins, if that is not known: those that are packed together ask once. */
+  #countLeaves(): void {
+    const leaves = this.#leaves;
+    if (leaves.length === 0 || (leaves[0] as Leaf).first === 0) return;
+    let before = 0;
+    for (const leaf of leaves) {
+      leaf.first = before;
+      before += leaf.count;
+    }
+  }
+
+  /** Leaves have come, gone, or got other counts. */
+  #leavesMoved(): void {
+    const [first] = this.#leaves;
+    if (first !== undefined) first.first = -1;
+  }
+
   /** ExtentList tells its growth here. */
   changed(index: number, by: number): void {
     const leaves = this.#leaves;
     if (leaves.length === 0) return;
+    if (by !== 0) this.#leavesMoved();
     if (by >= 0 && index + Math.max(by, 1) === this.list.count) {
       // What most changes are.
       const last = leaves[leaves.length - 1] as Leaf;
@@ -108,10 +128,10 @@ export class ExtentTree {
       return;
     }
     let before = 0;
-    for (const [at, leaf] of this.#leaves.entries()) {
-      const last = at === this.#leaves.length - 1;
+    for (let at = 0; at < leaves.length; at++) {
+      const leaf = leaves[at] as Leaf;
       // An extent added between two leaves goes to the left one, as the search for its place ends there.
-      if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || last) {
+      if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || at === leaves.length - 1) {
         leaf.count += by;
         leaf.touched = true;
         return;
@@ -139,9 +159,11 @@ export class ExtentTree {
         const rest = last ? leaf.count - EXTENTS_PER_BLOCK : leaf.count >>> 1;
         leaf.count -= rest;
         leaf.touched = true;
+        this.#leavesMoved();
         this.#leaves.splice(at + 1, 0, new Leaf(this, blocks.allocate(ino), rest));
       } else if (leaf.count === 0) {
         this.#leaves.splice(at, 1);
+        this.#leavesMoved();
         blocks.free(ino, leaf);
         at -= 1;
       }
@@ -150,6 +172,7 @@ export class ExtentTree {
     if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
       // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
       this.#leaves = NO_LEAVES;
+      only.count = 0;
       blocks.free(ino, only);
     }
     for (const leaf of this.#leaves) {
@@ -168,13 +191,9 @@ export class ExtentTree {
     for (const index of this.#indexes) blocks.journal.dirty(index);
   }
 
-  packLeaf(into: PackedWords, wanted: Leaf): number {
-    let before = 0;
-    for (const leaf of this.#leaves) {
-      if (leaf === wanted) return packExtents(into, 0, this.list.items, before * 3, (before + leaf.count) * 3);
-      before += leaf.count;
-    }
-    return packExtents(into, 0, []);
+  packLeaf(into: PackedWords, leaf: Leaf): number {
+    this.#countLeaves();
+    return packExtents(into, 0, this.list.slice(leaf.first, leaf.first + leaf.count));
   }
 
   childrenOf(wanted: IndexBlock): number[] {
@@ -183,12 +202,10 @@ export class ExtentTree {
   }
 
   #pairs(from: number, to: number): number[] {
+    this.#countLeaves();
     const out: number[] = [];
-    let before = 0;
-    for (const [at, leaf] of this.#leaves.entries()) {
-      if (at >= from && at < to) out.push(this.list.count > before ? this.list.logical(before) : 0, leaf.block);
-      before += leaf.count;
-    }
+    for (const { first, block } of this.#leaves.slice(from, to))
+      out.push(this.list.count > first ? this.list.logical(first) : 0, block);
     return out;
   }
 
@@ -205,14 +222,14 @@ export class ExtentTree {
   /** Rebuilds the tree from its root; `read` gives the record of a block below. @returns what it gave instead; then the tree is empty. */
   load(root: TreeRoot, read: (block: number) => ExtentRecord | Errno): Errno | undefined {
     if (root.depth === 0) {
-      this.list.items = root.entries.slice();
+      this.list.load(root.entries);
       return undefined;
     }
     const failed = this.#loadBelow(root, read);
     if (failed === undefined) return undefined;
-    this.list.items = [];
-    this.#leaves = [];
-    this.#indexes = [];
+    this.#leaves = NO_LEAVES;
+    this.#indexes = NO_INDEXES;
+    this.list.remove(0, Number.MAX_SAFE_INTEGER, () => undefined, this);
     return failed;
   }
 
@@ -239,7 +256,7 @@ export class ExtentTree {
     const leaf = new Leaf(this, block, record.entries.length / 3);
     leaf.touched = false;
     this.#leaves = [...this.#leaves, leaf];
-    for (const item of record.entries) this.list.items.push(item);
+    this.list.load(record.entries);
   }
 
   /** Throws an InvariantError unless the tree's figures agree. @param ino - whose it is. */

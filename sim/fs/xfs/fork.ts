@@ -20,6 +20,8 @@ class ForkBlock implements Metadata {
   readonly block: number;
   stamp = 0;
   count: number;
+  /** Of a leaf: the index of its first extent, as `#countLeaves` found it; below 0 in the first leaf: they are to be counted again. */
+  first = -1;
   readonly #depth: number;
   readonly #entries: (block: ForkBlock) => number[];
 
@@ -74,12 +76,31 @@ export class Fork {
     for (const node of this.#nodes) visit(node.block);
   }
 
+  /** Tells each leaf where in the list it begins, if that is not known: those that are written together ask once. */
+  #countLeaves(): void {
+    const leaves = this.#leaves;
+    if (leaves.length === 0 || (leaves[0] as ForkBlock).first === 0) return;
+    let before = 0;
+    for (const leaf of leaves) {
+      leaf.first = before;
+      before += leaf.count;
+    }
+  }
+
+  /** Leaves have come, gone, or got other counts. */
+  #leavesMoved(): void {
+    const [first] = this.#leaves;
+    if (first !== undefined) first.first = -1;
+  }
+
   /** ExtentList tells its growth here. */
   changed(index: number, by: number): void {
+    const leaves = this.#leaves;
+    if (by !== 0) this.#leavesMoved();
     let before = 0;
-    for (const [at, leaf] of this.#leaves.entries()) {
-      const isLast = at === this.#leaves.length - 1;
-      if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || isLast) {
+    for (let at = 0; at < leaves.length; at++) {
+      const leaf = leaves[at] as ForkBlock;
+      if (index < before + leaf.count || (by > 0 && index === before + leaf.count) || at === leaves.length - 1) {
         leaf.count += by;
         this.#touched ??= new Set();
         this.#touched.add(leaf);
@@ -106,6 +127,25 @@ export class Fork {
       if (count <= space.inInode) return;
       this.#leaves = [this.#newLeaf(space, count)];
     }
+    for (const { count } of this.#touched ?? []) {
+      if (count > 0 && count <= space.perBlock) continue;
+      this.#settleLeaves(space);
+      break;
+    }
+    const [only] = this.#leaves;
+    if (this.#leaves.length === 1 && only !== undefined && count <= space.inInode) {
+      // xfs_bmap_btree_to_extents.
+      this.#leaves = NONE;
+      only.count = 0;
+      this.#drop(space, only);
+    }
+    for (const leaf of this.#touched ?? []) space.dirty(leaf);
+    this.#touched = undefined;
+    this.#settleNodes(space);
+  }
+
+  /** Cuts leaves that hold too many extents, and drops empty ones. */
+  #settleLeaves(space: ForkSpace): void {
     for (let at = 0; at < this.#leaves.length; at++) {
       const leaf = this.#leaves[at] as ForkBlock;
       if (leaf.count > space.perBlock) {
@@ -120,15 +160,7 @@ export class Fork {
         at -= 1;
       }
     }
-    const [only] = this.#leaves;
-    if (this.#leaves.length === 1 && only !== undefined && count <= space.inInode) {
-      // xfs_bmap_btree_to_extents.
-      this.#leaves = NONE;
-      this.#drop(space, only);
-    }
-    for (const leaf of this.#touched ?? []) space.dirty(leaf);
-    this.#touched = undefined;
-    this.#settleNodes(space);
+    this.#leavesMoved();
   }
 
   #drop(space: ForkSpace, block: ForkBlock): void {
@@ -152,13 +184,9 @@ export class Fork {
     }
   }
 
-  #extentsOf(wanted: ForkBlock): number[] {
-    let before = 0;
-    for (const leaf of this.#leaves) {
-      if (leaf === wanted) return this.list.items.slice(before * 3, (before + leaf.count) * 3);
-      before += leaf.count;
-    }
-    return [];
+  #extentsOf(leaf: ForkBlock): number[] {
+    this.#countLeaves();
+    return this.list.slice(leaf.first, leaf.first + leaf.count);
   }
 
   #leavesOf(wanted: ForkBlock): number[] {
@@ -171,12 +199,10 @@ export class Fork {
   }
 
   #pairs(from: number, to: number): number[] {
+    this.#countLeaves();
     const out: number[] = [];
-    let before = 0;
-    for (const [at, leaf] of this.#leaves.entries()) {
-      if (at >= from && at < to) out.push(this.list.count > before ? this.list.logical(before) : 0, leaf.block);
-      before += leaf.count;
-    }
+    for (const { first, block } of this.#leaves.slice(from, to))
+      out.push(this.list.count > first ? this.list.logical(first) : 0, block);
     return out;
   }
 
@@ -200,7 +226,7 @@ export class Fork {
   /** Rebuilds the fork from its root; `read` gives the record of a block below. @returns what `read` fails with. */
   load(root: ForkRoot, read: (block: number) => ExtentsRecord | Errno): Errno | undefined {
     if (root.depth === 0) {
-      this.list.items = root.entries.slice();
+      this.list.load(root.entries);
       return undefined;
     }
     for (let at = 1; at < root.entries.length; at += 2) {
@@ -227,7 +253,7 @@ export class Fork {
     const record = read(block);
     if (isErrno(record)) return record;
     this.#leaves = [...this.#leaves, new ForkBlock(block, 0, record.entries.length / 3, (one) => this.#extentsOf(one))];
-    for (const item of record.entries) this.list.items.push(item);
+    this.list.load(record.entries);
     return undefined;
   }
 

@@ -70,7 +70,7 @@ function makeZfs(device: BlockDevice, text: string, clock: Clock): Errno | undef
 /** The pool on a device, imported if it is not yet. */
 function poolOn(host: HostParts, device: BlockDevice): Pool | Errno {
   for (const pool of host.pools.values()) {
-    if (pool.store.tops.some(({ children }) => children.includes(device))) return pool;
+    if (pool.store.tops.some(({ sides }) => sides.some((side) => side.device === device))) return pool;
   }
   const memory = host.cache.memoryPages * KIB(4);
   const { clock, events, allocations } = host;

@@ -10,16 +10,10 @@ import { columnOf, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { Host } from "../../sim/host.ts";
+import { optionsOf, type ToolAnswer, type ToolWords } from "./tool-words.ts";
 
-/** What a command wrote to standard output, or to standard error when it failed. */
-export type ZfsAnswer = { readonly out: string } | { readonly err: string };
-
-interface Command {
+interface Command extends ToolWords {
   readonly pool: Pool;
-  /** Words that are no options. */
-  readonly names: readonly string[];
-  /** Options by their letter; those that are given more than once have all their values. */
-  readonly options: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Options of each command: letters, with a colon behind those that take a word (getopt). */
@@ -43,30 +37,6 @@ const OPTIONS: Readonly<Record<string, string>> = {
 const NAMES_SECOND: readonly string[] = ["get", "hold", "release"];
 const KINDS: readonly string[] = ["filesystem", "snapshot", "all"];
 
-/** Splits words into options and names; a text is what is wrong. */
-function parsed(words: readonly string[], letters: string): Omit<Command, "pool"> | string {
-  const names: string[] = [];
-  const options = new Map<string, string[]>();
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] as string;
-    if (!word.startsWith("-")) {
-      names.push(word);
-      continue;
-    }
-    for (let index = 1; index < word.length; index++) {
-      const letter = word[index] as string;
-      const place = letters.indexOf(letter);
-      if (letter === ":" || place < 0) return `invalid option '${letter}'`;
-      const takesWord = letters[place + 1] === ":";
-      const value = takesWord ? word.slice(index + 1) || words[++at] : "";
-      if (value === undefined) return `missing argument for '${letter}' option`;
-      options.set(letter, [...(options.get(letter) ?? []), value]);
-      if (takesWord) break;
-    }
-  }
-  return { names, options };
-}
-
 function properties(options: Command["options"]): Record<string, string> {
   const pairs = (options.get("o") ?? []).map((text) => {
     const [name = "", ...value] = text.split("=");
@@ -75,13 +45,13 @@ function properties(options: Command["options"]): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-function answer(err: string | undefined): ZfsAnswer {
+function answer(err: string | undefined): ToolAnswer {
   return err === undefined ? { out: "" } : { err };
 }
 
-const table = (rows: readonly (readonly string[])[]): ZfsAnswer => ({ out: rows.map((row) => row.join("\t")).join("\n") });
+const table = (rows: readonly (readonly string[])[]): ToolAnswer => ({ out: rows.map((row) => row.join("\t")).join("\n") });
 
-function list({ pool, names, options }: Command): ZfsAnswer {
+function list({ pool, names, options }: Command): ToolAnswer {
   const type = options.get("t")?.[0] ?? "filesystem";
   if (!KINDS.includes(type)) return { err: `invalid type '${type}'` };
   const columns = options.get("o")?.[0]?.split(",");
@@ -96,7 +66,7 @@ function list({ pool, names, options }: Command): ZfsAnswer {
   return table(rows);
 }
 
-const COMMANDS: Readonly<Record<string, (command: Command) => ZfsAnswer>> = {
+const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
   list,
   get: ({ pool, names: [wanted = "", name = ""] }) => {
     const rows = zfsGet(pool, wanted.split(","), name);
@@ -126,10 +96,10 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ZfsAnswer>> = {
 };
 
 /** Runs one command; `words` begin with its name. */
-export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): ZfsAnswer {
+export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): ToolAnswer {
   const run = COMMANDS[verb];
   if (run === undefined) return { err: `unrecognized command '${verb}'` };
-  const command = parsed(words, OPTIONS[verb] ?? "");
+  const command = optionsOf(words, OPTIONS[verb] ?? "");
   if (typeof command === "string") return { err: command };
   const named = command.names.find((word) => !word.includes("=")) ?? "";
   const wanted = NAMES_SECOND.includes(verb) ? (command.names[1] ?? "") : named;

@@ -1,21 +1,9 @@
-/** Where blocks of a pool lie: places against a plain search through lists, labels and uberblocks byte for byte (module/zfs/metaslab.c, vdev_label.c). */
+/** Where blocks of a pool lie: places against a plain search through lists (module/zfs/metaslab.c). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Disk } from "../../sim/block/disk.ts";
-import { Content } from "../../sim/core/content.ts";
-import { bytes, KIB, MIB } from "../../sim/core/units.ts";
+import { KIB, MIB } from "../../sim/core/units.ts";
 import type { Dva } from "../../sim/cow/zfs/block-pointer.ts";
 import { PoolSpace, type SpaceOfDevice } from "../../sim/cow/zfs/space.ts";
-import {
-  readLabel,
-  readUberblock,
-  type TopLevel,
-  topLevel,
-  type UberblockRecord,
-  usableBytes,
-  writeLabels,
-  writeUberblock,
-} from "../../sim/cow/zfs/vdev.ts";
 import { runs } from "../runs.ts";
 
 /** Units in use, metaslab by metaslab, and a search that goes through them one by one. */
@@ -156,104 +144,5 @@ describe("the space of a pool", () => {
     space.check();
     space.allocated += 512;
     expect(() => space.check()).toThrow(`pool: ${KIB(32) + 512} bytes are counted as allocated, ${KIB(32)} are`);
-  });
-});
-
-const GUID = 4711;
-
-function uberblock(group: number, guid = GUID): UberblockRecord {
-  return { kind: "zfs.uberblock", length: 1024, guid, group, timestamp: group * 5, root: `root ${group}` };
-}
-
-/** A disk, and the offset and length of each write to it. */
-function watched(size: number): { disk: Disk; writes: [number, number][] } {
-  const disk = new Disk({ size: bytes(size) });
-  const writes: [number, number][] = [];
-  disk.watcher = (command) => {
-    if (command.kind === "write") writes.push([command.offset, command.content.length]);
-  };
-  return { disk, writes };
-}
-
-describe("a disk of a pool", () => {
-  // 64 MiB and a bit, which belongs to no label.
-  const SIZE = MIB(64) + KIB(100);
-  const LABELS = [0, KIB(256), MIB(64) - KIB(512), MIB(64) - KIB(256)];
-
-  test("has four labels, with their configuration at 16 KiB and 4 MiB before the pool's space", () => {
-    const { disk, writes } = watched(SIZE);
-    const other = watched(MIB(64));
-    const tops = [topLevel([other.disk], 9), topLevel([other.disk, disk], 12)];
-    expect(writeLabels(tops, { pool: "tank", guid: GUID, profile: "2.1" })).toBeUndefined();
-    expect(writes).toEqual(LABELS.map((label) => [label + KIB(16), KIB(112)]));
-    expect(readLabel(disk)).toEqual({
-      kind: "zfs.label",
-      length: 4096,
-      pool: "tank",
-      guid: GUID,
-      profile: "2.1",
-      top: 1,
-      child: 1,
-      shape: [1, 2],
-      ashift: 12,
-    });
-    expect(usableBytes(disk)).toBe(MIB(64) - MIB(4) - KIB(512));
-    // Of four labels one is enough, whichever it is.
-    for (const whole of LABELS) {
-      const copy = new Disk({ size: bytes(SIZE) });
-      copy.write(bytes(whole + KIB(16)), disk.read(bytes(whole + KIB(16)), bytes(KIB(112))) as Content);
-      expect(readLabel(copy)?.child).toBe(1);
-    }
-    expect(readLabel(new Disk({ size: bytes(SIZE) }))).toBeUndefined();
-  });
-
-  test.each([
-    [9, 1024, 128],
-    [12, 4096, 32],
-    [13, 8192, 16],
-  ])("of 2^%i bytes a unit has a ring of uberblocks, %i bytes each, in every label", (ashift, slot, slots) => {
-    const { disk, writes } = watched(SIZE);
-    const tops = [topLevel([disk], ashift)];
-    expect(writeUberblock(tops, uberblock(slots + 3))).toBeUndefined();
-    expect(writes).toEqual(LABELS.map((label) => [label + KIB(128) + 3 * slot, slot]));
-    for (const group of [slots + 5, slots - 1, 2 * slots - 1, 7]) writeUberblock(tops, uberblock(group));
-    expect(readUberblock(tops, GUID)).toEqual(uberblock(2 * slots - 1));
-    // Another pool's, however new, is none of this one.
-    writeUberblock(tops, uberblock(slots * 9 + 1, GUID + 1));
-    expect(readUberblock(tops, GUID)?.group).toBe(2 * slots - 1);
-    expect(readUberblock(tops, GUID + 2)).toBeUndefined();
-  });
-
-  test("of a mirror that has an older uberblock than the other is behind since then, and gets no more", () => {
-    const [one, other, alone] = [watched(SIZE), watched(SIZE), watched(SIZE)];
-    const write = (disks: readonly Disk[], group: number): void => {
-      writeUberblock([topLevel(disks, 9)], uberblock(group));
-    };
-    write([one.disk, other.disk], 4);
-    write([one.disk], 9);
-    write([alone.disk], 8);
-    const tops: TopLevel[] = [topLevel([other.disk, one.disk], 9), topLevel([alone.disk], 9)];
-    expect(readUberblock(tops, GUID)?.group).toBe(9);
-    expect([...(tops[0]?.behind ?? [])]).toEqual([[other.disk, 4]]);
-    expect(tops[1]?.behind.size).toBe(0);
-    other.writes.length = 0;
-    writeUberblock(tops, uberblock(10));
-    expect([other.writes.length, one.writes.at(-1), alone.writes.length]).toEqual([
-      0,
-      [(LABELS[3] as number) + KIB(128) + 10 * 1024, 1024],
-      8,
-    ]);
-    // One that has none at all is behind everything.
-    const blank: TopLevel[] = [topLevel([one.disk, new Disk({ size: bytes(SIZE) })], 9)];
-    expect([readUberblock(blank, GUID)?.group, [...(blank[0]?.behind.values() ?? [])]]).toEqual([10, [0]]);
-  });
-
-  test("says nothing where its uberblocks are torn", () => {
-    const { disk } = watched(SIZE);
-    const tops = [topLevel([disk], 9)];
-    writeUberblock(tops, uberblock(3));
-    writeUberblock(tops, uberblock(4));
-    for (const label of LABELS) disk.write(bytes(label + KIB(128) + 4 * 1024), Content.zeros(512));
-    expect(readUberblock(tops, GUID)?.group).toBe(3);
   });
 });

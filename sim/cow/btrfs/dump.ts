@@ -1,4 +1,5 @@
 /** A send stream as `btrfs receive --dump` prints it (btrfs-progs 6.2 cmds/receive-dump.c). */
+import { isoTime } from "../../core/calendar.ts";
 import type { Time } from "../../core/clock.ts";
 import type { Command, CommandAttributes } from "./stream.ts";
 
@@ -34,27 +35,6 @@ function pad(text: string, width: number): string {
   return text.padEnd(width);
 }
 
-/** As strftime's "%FT%T%z" in UTC. */
-function timeText({ seconds }: Time): string {
-  const days = Math.floor(seconds / 86_400);
-  const rest = seconds - days * 86_400;
-  // Days to a date of the proleptic Gregorian calendar, in eras of 400 years that begin with March.
-  const shifted = days + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const month = Math.floor((5 * dayOfYear + 2) / 153);
-  const day = dayOfYear - Math.floor((153 * month + 2) / 5) + 1;
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const calendarMonth = month < 10 ? month + 3 : month - 9;
-  const year = yearOfEra + era * 400 + (calendarMonth <= 2 ? 1 : 0);
-  const clock = `${two(Math.floor(rest / 3600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
-  return `${String(year).padStart(4, "0")}-${two(calendarMonth)}-${two(day)}T${clock}+0000`;
-}
-
 /** What stands behind the path: labels, and of which attributes. */
 const DETAILS: Readonly<Partial<Record<Command["name"], string>>> = {
   subvol: "uuid=uuid transid=ctransid",
@@ -77,7 +57,7 @@ const DETAILS: Readonly<Partial<Record<Command["name"], string>>> = {
 /** A value as its label asks for it. */
 function valueText(label: string, value: string | number | Time | Uint8Array, full: (path: string) => string): string {
   if (value instanceof Uint8Array) return label === "len" ? `${value.length}` : harmless(new TextDecoder().decode(value));
-  if (typeof value === "object") return timeText(value);
+  if (typeof value === "object") return isoTime(value.seconds);
   if (typeof value === "string") return label === "dest" || label === "from" ? escapedPath(full(value)) : harmless(value);
   if (label === "dev") return `0x${value.toString(16)}`;
   return label === "mode" ? value.toString(8) : `${value}`;

@@ -14,25 +14,17 @@ import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
 import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
 import { Directory, promisedTo, sumBelow } from "./dsl.ts";
-import { claimChain, logOf, readChain } from "./log-chain.ts";
+import { type LabelRecord, newestUberblock, readLabel, readUberblock, topsOf } from "./labels.ts";
+import { claimChain, readChain } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
 import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
 import { createFilesystem, visitDatasets } from "./operations.ts";
 import { Pool } from "./pool.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, type ZfsProfile } from "./profile.ts";
-import type { LogHead } from "./records.ts";
+import { scanPool, visitLogs } from "./scan.ts";
 import { PoolSpace } from "./space.ts";
 import { BlockStore } from "./store.ts";
-import {
-  DEVICE_BYTES_MIN,
-  type LabelRecord,
-  readLabel,
-  readUberblock,
-  type TopLevel,
-  topLevel,
-  usableBytes,
-  writeLabels,
-} from "./vdev.ts";
+import { DEVICE_BYTES_MIN, GUIDS_A_GROUP, isBehind, openDevice, type TopLevel, topLevel } from "./vdev.ts";
 
 /** What a pool takes from its host. */
 export interface PoolHost {
@@ -64,10 +56,7 @@ function hashName(name: string): number {
 }
 
 function storeOn(name: string, tops: readonly TopLevel[], profile: ZfsProfile, host: PoolHost): BlockStore {
-  const devices = tops.map(({ children, ashift }) => {
-    const size = Math.min(...children.map(usableBytes));
-    return { size, ashift, metaslabShift: profile.metaslabShift(size) };
-  });
+  const devices = tops.map(({ size, ashift }) => ({ size, ashift, metaslabShift: profile.metaslabShift(size) }));
   const arc = new Arc(host.clock, Math.floor(host.memory / 2));
   return new BlockStore({ name, profile, tops, space: new PoolSpace(devices), arc, events: host.events });
 }
@@ -79,7 +68,11 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
   if (devices.length === 0) return EINVAL;
   if (devices.some((device) => device.size < DEVICE_BYTES_MIN)) return EOVERFLOW;
   const ashift = options.ashift ?? Math.log2(Math.max(...devices.map((device) => device.sectorSize)));
-  const tops = options.tops.map((children) => topLevel(children, ashift));
+  let sides = 0;
+  const tops = options.tops.map((of) => {
+    sides += of.length;
+    return topLevel(of, ashift, GUIDS_A_GROUP + sides - of.length);
+  });
   const store = storeOn(options.name, tops, profile, host);
   const guid = hashName(options.name) * 4096 + (host.clock.now % 4096);
   const rootId = 2;
@@ -96,7 +89,7 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
     allocations: host.allocations,
     dirtyMax,
   });
-  const failed = writeLabels(tops, { pool: options.name, guid, profile: profile.name }) ?? meta.addBase(baseBytes(profile));
+  const failed = meta.addBase(baseBytes(profile));
   if (failed === undefined) createFilesystem(pool, options.name, undefined, []);
   const wrong = failed ?? pool.failure;
   if (wrong === undefined) return pool;
@@ -109,24 +102,33 @@ function baseBytes(profile: ZfsProfile): number {
   return profile.poolCosts.base - ROOT_BYTES;
 }
 
-/** Orders devices by what their labels say. @returns ENOENT when one of a pool's top-level devices is missing altogether. */
-function topsOf(devices: readonly BlockDevice[], of: LabelRecord): TopLevel[] | Errno {
-  const found: BlockDevice[][] = of.shape.map(() => []);
-  for (const device of devices) {
-    const label = readLabel(device);
-    if (label?.guid === of.guid) (found[label.top] as BlockDevice[]).push(device);
-  }
-  if (found.some((children) => children.length === 0)) return ENOENT;
-  return found.map((children) => topLevel(children, of.ashift));
+interface Found {
+  readonly label: LabelRecord;
+  readonly devices: ReadonlyMap<number, BlockDevice>;
+}
+
+/** The pool that the first labelled device is of: the configuration that goes with its newest uberblock, and its devices by their guid (spa_tryimport). */
+function findPool(devices: readonly BlockDevice[]): Found | undefined {
+  const first = devices.map((device) => readLabel(device)).find((one) => one !== undefined);
+  if (first === undefined) return undefined;
+  const { guid, tops } = first;
+  const own = devices.filter((device) => readLabel(device)?.guid === guid);
+  // A pool's top-level devices have one unit each; none is made with another today.
+  const ashift = tops[0]?.ashift as number;
+  const group = Math.max(...own.map((device) => newestUberblock(device, ashift, guid)?.group ?? 0));
+  const labels = own.map((device) => [readLabel(device, group) as LabelRecord, device] as const);
+  const [label] = labels.map(([one]) => one).sort((one, other) => other.group - one.group);
+  return label && { label, devices: new Map(labels.map(([{ side }, device]) => [side, device])) };
 }
 
 /** Finds the pool on devices. @returns ENOENT when there is none or a part is missing, EIO when it cannot be read. */
 export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Pool | Errno {
-  const label = devices.map(readLabel).find((one) => one !== undefined);
-  if (label === undefined) return ENOENT;
+  const pooled = findPool(devices);
+  if (pooled === undefined) return ENOENT;
+  const { label } = pooled;
   const profile = ZFS_PROFILES.get(label.profile);
-  const tops = topsOf(devices, label);
-  if (isErrno(tops)) return tops;
+  const tops = topsOf(label, pooled.devices);
+  if (tops.some(({ sides }) => sides.every((side) => openDevice(side) === undefined))) return ENOENT;
   const uberblock = readUberblock(tops, label.guid);
   if (profile === undefined || uberblock === undefined) return EIO;
   const store = storeOn(label.pool, tops, profile, host);
@@ -136,13 +138,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   const meta = new MetaSet(store, pointer, root as MetaRootRecord);
   store.group = uberblock.group + 1;
   const records: MetaRecord[] = [];
-  const missed: BlockPointer[] = [];
-  const isBehind = tops.some(({ behind }) => behind.size > 0);
-  const take = claims(store);
-  const claim = (block: BlockPointer): void => {
-    take(block);
-    if (isBehind) missed.push(block);
-  };
+  const claim = claims(store);
   const failed = meta.load(
     (record) => records.push(record),
     (block) => {
@@ -162,6 +158,8 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
     clock: host.clock,
     allocations: host.allocations,
     dirtyMax,
+    configGroup: label.group,
+    scan: uberblock.scan,
   };
   const pool = new Pool(parts);
   for (const [id, object] of objects) pool.objects.set(id, object);
@@ -172,8 +170,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   }
   pool.countMeta();
   store.continueStamps(uberblock.group);
-  // The group makes the sides that were behind a part of the pool again.
-  if (isBehind && store.resilver(missed)) pool.syncGroup();
+  if (isBehind(tops)) scanPool(pool, "resilver");
   return pool;
 }
 
@@ -183,17 +180,6 @@ function claims(store: BlockStore): (pointer: BlockPointer) => void {
     if (pointer.dedup !== undefined && !store.claimDedup(pointer.dedup, pointer)) return;
     for (const dva of pointer.dvas) store.space.claim(dva);
   };
-}
-
-/** Visits the log of every filesystem, as its object set on the devices tells of it. */
-function visitLogs(pool: Pool, visit: (log: LogHead) => void): Errno | undefined {
-  for (const object of pool.objects.values()) {
-    if (object instanceof Directory || object.isSnapshot || object.pointer === undefined) continue;
-    const log = logOf(pool.store, object.pointer);
-    if (isErrno(log)) return log;
-    if (log !== undefined) visit(log);
-  }
-  return undefined;
 }
 
 /** Bytes of all logs. */

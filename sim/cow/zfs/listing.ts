@@ -189,7 +189,7 @@ export function zpoolList(pool: Pool): PoolFigures {
     stored += bytes;
     used += bytes * references;
   }
-  const isBehind = pool.store.tops.some(({ behind }) => behind.size > 0);
+  const isDegraded = pool.store.tops.some(({ sides }) => sides.some(({ state }) => state !== "ONLINE"));
   return {
     name: pool.name,
     size,
@@ -197,6 +197,6 @@ export function zpoolList(pool: Pool): PoolFigures {
     free: size - allocated,
     capacity: Math.floor((allocated * 100) / size),
     dedupRatio: stored === 0 ? "1.00" : ratio(used, stored),
-    health: pool.failure !== undefined ? "SUSPENDED" : isBehind ? "DEGRADED" : "ONLINE",
+    health: pool.failure !== undefined ? "SUSPENDED" : isDegraded ? "DEGRADED" : "ONLINE",
   };
 }

@@ -5,6 +5,7 @@
  * Interface: the last whole block of a chain names the place of the next, which is taken already. Places of logs, and of data that only a log has a
  * pointer to, are counted in the store's `logBytes` until they are free, or an object set has them.
  */
+import type { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { KIB } from "../../core/units.ts";
 import type { BlockPointer } from "./block-pointer.ts";
@@ -47,13 +48,23 @@ export function allocateLogBlock(store: BlockStore, size: number): BlockPointer 
   return place;
 }
 
-function readLogBlock(store: BlockStore, place: BlockPointer): LogBlock | undefined {
-  for (const dva of place.dvas) {
-    const found = readAt(store.tops, { dva, birth: place.birth }, place.physicalSize, () => true);
-    const record = isErrno(found) ? undefined : found.runs[0]?.wholeRecord();
-    if (record?.kind === "zfs.log") return record as LogBlock;
-  }
-  return undefined;
+/** The log block that a place's content is; undefined for anything else, such as what was there before. */
+function logBlockIn(content: Content): LogBlock | undefined {
+  const record = content.runs[0]?.wholeRecord();
+  return record?.kind === "zfs.log" ? (record as LogBlock) : undefined;
+}
+
+function readLogBlock(store: BlockStore, place: BlockPointer, of: Pick<LogBlock, "chain" | "sequence">): LogBlock | undefined {
+  // A side that was not there when the block was written has something else, whenever the place was taken.
+  const good = (content: Content): boolean => {
+    const found = logBlockIn(content);
+    return found?.chain === of.chain && found.sequence === of.sequence;
+  };
+  const [dva] = place.dvas;
+  if (dva === undefined) return undefined;
+  const { birth, physicalSize: length } = place;
+  const found = readAt(store.tops, { dva, birth, length, good, isSpeculative: true });
+  return isErrno(found) ? undefined : logBlockIn(found);
 }
 
 /** A chain as the devices have it. */
@@ -74,8 +85,8 @@ export function readChain(store: BlockStore, log: LogHead): Chain {
   let place = log.block;
   for (let { sequence } = log; ; sequence++) {
     places.push(place);
-    const block = readLogBlock(store, place);
-    if (block === undefined || block.chain !== log.chain || block.sequence !== sequence) return { records, isWritten, places };
+    const block = readLogBlock(store, place, { chain: log.chain, sequence });
+    if (block === undefined) return { records, isWritten, places };
     isWritten = true;
     for (const record of block.records) {
       if (record.op === "block" && record.pointer !== undefined) {

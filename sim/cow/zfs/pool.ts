@@ -15,6 +15,15 @@ import { seconds } from "../../core/units.ts";
 import type { Arc } from "./arc.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { addUsage, availableTo, blockBorn, blockKilled, type Dataset, type Directory } from "./dsl.ts";
+import {
+  EVEN_LABELS,
+  missedOf,
+  ODD_LABELS,
+  type ScanResult,
+  type UberblockRecord,
+  writeLabels,
+  writeUberblock,
+} from "./labels.ts";
 import { frozenDataset, frozenDirectory } from "./meta-records.ts";
 import type { MetaSet } from "./meta-set.ts";
 import { ObjectSet } from "./object-set.ts";
@@ -22,7 +31,7 @@ import type { ZfsProfile } from "./profile.ts";
 import { copiesOf } from "./properties.ts";
 import type { ObjsetRecord } from "./records.ts";
 import type { BlockStore } from "./store.ts";
-import { flushAll, type UberblockRecord, writeUberblock } from "./vdev.ts";
+import { flushAll } from "./vdev.ts";
 
 /** zfs_txg_timeout. */
 const GROUP_SECONDS = 5;
@@ -35,6 +44,9 @@ export interface PoolCounters {
 
 export interface PoolParts {
   readonly name: string;
+  /** Default: the store's, so that its labels are written. */
+  readonly configGroup?: number;
+  readonly scan?: ScanResult | undefined;
   readonly guid: number;
   readonly store: BlockStore;
   readonly meta: MetaSet;
@@ -54,6 +66,10 @@ export class Pool {
   readonly root: Directory;
   readonly clock: Clock;
   readonly counters: PoolCounters = { groups: 0 };
+  /** The group in which devices came, went or changed last: its labels tell (vdev_config_dirty). */
+  configGroup: number;
+  /** The last scrub or resilver; absent: none yet. */
+  scan: ScanResult | undefined;
   /** Why no more can be written. */
   failure: Errno | undefined;
   /** Directories and datasets by number. */
@@ -82,6 +98,8 @@ export class Pool {
     this.root = parts.root;
     this.clock = parts.clock;
     this.#dirtyMax = parts.dirtyMax;
+    this.configGroup = parts.configGroup ?? parts.store.group;
+    this.scan = parts.scan;
     this.#growths = parts.meta.growths;
     this.#stopTimer = parts.clock.every(seconds(GROUP_SECONDS), () => this.syncIfDirty());
   }
@@ -256,16 +274,7 @@ export class Pool {
     });
     if (isErrno(pointer)) return pointer;
     this.countMeta();
-    const uberblock: UberblockRecord = {
-      kind: "zfs.uberblock",
-      length: 1024,
-      guid: this.guid,
-      group: store.group,
-      timestamp: this.clock.time().seconds,
-      root: pointer,
-    };
-    const failed =
-      flushAll(store.tops, store.group) ?? writeUberblock(store.tops, uberblock) ?? flushAll(store.tops, store.group);
+    const failed = this.#syncDevices(pointer);
     if (failed !== undefined) return failed;
     store.space.groupDone(store.group);
     store.group += 1;
@@ -274,6 +283,27 @@ export class Pool {
     if (this.#toWrite.size > 0) this.#toWrite.clear();
     for (const done of this.groupDone) done();
     return undefined;
+  }
+
+  /** Makes the group the pool: what was written is durable before its uberblock, and that before anything else (vdev_config_sync). */
+  #syncDevices(root: BlockPointer): Errno | undefined {
+    const { tops, group } = this.store;
+    const isNew = this.configGroup === group;
+    const early = isNew ? this.#writeLabels(EVEN_LABELS) : undefined;
+    const failed = early ?? flushAll(tops, group);
+    if (failed !== undefined) return failed;
+    const timestamp = this.clock.time().seconds;
+    const kind = "zfs.uberblock";
+    const scan = this.scan === undefined ? {} : { scan: this.scan };
+    const told = { ...missedOf(tops), ...scan };
+    const uberblock: UberblockRecord = { kind, length: 1024, guid: this.guid, group, timestamp, root, ...told };
+    const late = writeUberblock(tops, uberblock) ?? flushAll(tops, group);
+    return late ?? (isNew ? (this.#writeLabels(ODD_LABELS) ?? flushAll(tops, group)) : undefined);
+  }
+
+  #writeLabels(labels: readonly number[]): Errno | undefined {
+    const { store, guid, name, configGroup } = this;
+    return writeLabels(store.tops, { pool: name, guid, profile: this.profile.name, group: configGroup }, labels);
   }
 
   /** What the meta object set takes counts as a child of the root. */

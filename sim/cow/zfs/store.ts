@@ -13,7 +13,7 @@ import { allocatedSize, type BlockKind, type BlockPointer, type Dva, physicalBir
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
 import type { PoolSpace } from "./space.ts";
-import { readAt, resilverAt, type TopLevel, writeAt } from "./vdev.ts";
+import { readAt, type TopLevel, writeAt } from "./vdev.ts";
 
 /** A block to be written. */
 export interface NewBlock {
@@ -65,6 +65,11 @@ function hasRecord(content: Content): boolean {
   return content.wholeRecord() !== undefined;
 }
 const isAnything = (): boolean => true;
+
+/** What tells a block's content, as it is stored, from any other: its checksum in reality, here only that of records. */
+export function wholeTest({ kind, physicalSize, logicalSize }: BlockPointer): (content: Content) => boolean {
+  return kind !== "data" || physicalSize < logicalSize ? hasRecord : isAnything;
+}
 
 export class BlockStore {
   readonly profile: ZfsProfile;
@@ -155,31 +160,16 @@ export class BlockStore {
       this.#events.emit({ op, filesystem: this.#name, birth, bytes: logicalSize });
     }
     if (cached !== undefined) return cached;
-    const isRecord = pointer.kind !== "data" || pointer.physicalSize < pointer.logicalSize;
-    const isWhole = isRecord ? hasRecord : isAnything;
+    const length = pointer.physicalSize;
+    const good = wholeTest(pointer);
     for (const dva of pointer.dvas) {
-      const found = readAt(this.tops, { dva, birth: physicalBirth(pointer) }, pointer.physicalSize, isWhole);
+      const found = readAt(this.tops, { dva, birth: physicalBirth(pointer), length, good });
       if (isErrno(found)) continue;
       const content = originalContent(found);
       this.arc.add(pointer, content);
       return content;
     }
     return EIO;
-  }
-
-  /**
-   * Brings sides of mirrors that are behind up to date, block by block: they are whole then. One that cannot be written, or whose blocks nobody
-   * has, stays behind. @returns whether all are whole.
-   */
-  resilver(blocks: readonly BlockPointer[]): boolean {
-    const isDone = blocks.every((pointer) => {
-      const content = this.read(pointer);
-      if (isErrno(content)) return false;
-      const stored = pointer.kind === "data" ? storedContent(content, pointer.physicalSize) : content;
-      return pointer.dvas.every((dva) => resilverAt(this.tops, dva, physicalBirth(pointer), stored));
-    });
-    if (isDone) for (const { behind } of this.tops) behind.clear();
-    return isDone;
   }
 
   /** The metadata block behind a pointer. */

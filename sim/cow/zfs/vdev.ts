@@ -1,240 +1,285 @@
 /**
- * The devices of a pool: a stripe of top-level devices, each one disk or a mirror of several (module/zfs/vdev.c, vdev_label.c).
+ * The devices of a pool: a stripe of top-level devices, each one disk or a mirror of several (module/zfs/vdev.c, vdev_mirror.c). What lies on each disk
+ * before and behind the pool's space is in labels.ts.
  *
- * On each disk: two labels of 256 KiB, 3.5 MiB for a boot loader, the space of the pool, and two labels again. The second half of a label is a
- * ring of uberblocks, written in turn; the one of the highest transaction group that is whole is the pool.
- *
- * Interface: a write goes to all disks of a mirror, a read to the first that answers. A disk that fails takes the error upward only when no
- * other holds the block. A side that has missed a write is behind: it is read for what it had before alone, and gets no uberblock, so that an
- * import knows it too, and brings it up to date (its dirty time log, vdev_dtl_*, and dsl_scan.c's resilver).
+ * Interface: a write goes to all sides of a mirror that are there, a read to the first that has the block and gives it whole; sides that should have
+ * given it are written anew then. A side that misses a write misses its group (its dirty time log, DTL_MISSING): it is read for other groups alone,
+ * until a resilver has brought it up to date (scan.ts). An error goes upward only when no side is left.
  */
 import type { BlockDevice } from "../../block/device.ts";
-import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
 import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import { alignDown, alignUp, bytes, KIB, MIB } from "../../core/units.ts";
 import type { Dva } from "./block-pointer.ts";
 
-const LABELS = 4;
-const LABEL_BYTES: number = KIB(256);
-const RING_OFFSET: number = KIB(128);
-const RING_BYTES: number = KIB(128);
+export const LABELS = 4;
+export const LABEL_BYTES: number = KIB(256);
 /** Labels and boot area before the pool's space (VDEV_LABEL_START_SIZE), and the labels behind it. */
 const FRONT_BYTES: number = MIB(4);
 const BACK_BYTES: number = 2 * LABEL_BYTES;
-/** Where a label's configuration lies in it. */
-const CONFIG_OFFSET: number = KIB(16);
-const CONFIG_BYTES: number = KIB(112);
-const UBERBLOCK_BYTES = 1024;
+/** A part of each label that a probe reads and writes (vl_be, VDEV_PAD_SIZE). */
+const PAD_OFFSET: number = KIB(8);
+const PAD_BYTES: number = KIB(8);
 /** The smallest device (SPA_MINDEVSIZE). */
 export const DEVICE_BYTES_MIN: number = MIB(64);
 
+/** Guids of the sides that come in one transaction group lie below those of the next. */
+export const GUIDS_A_GROUP = 65_536;
+
+/** Blocks born in these transaction groups may not be on a side: after the one, up to the other. */
+interface Missed {
+  after: number;
+  upTo: number;
+}
+
+/** A disk of a pool (a leaf vdev). */
+export interface Side {
+  readonly guid: number;
+  /** What commands and zpool status call it. */
+  readonly name: string;
+  /** Absent: it was not found when the pool was imported. */
+  device: BlockDevice | undefined;
+  /** As zpool status has it: by an administrator's word, by its errors, by its absence. */
+  state: "ONLINE" | "OFFLINE" | "FAULTED" | "UNAVAIL";
+  /** Offline until the next import alone (zpool offline -t). */
+  temporary: boolean;
+  /** Absent: it has everything. */
+  missed: Missed | undefined;
+  /** The side that goes when this one has everything (they are a "replacing" vdev until then). */
+  replaces: Side | undefined;
+  readonly errors: { read: number; write: number; checksum: number };
+}
+
 export interface TopLevel {
-  /** One disk, or the sides of a mirror. */
-  readonly children: readonly BlockDevice[];
+  /** One disk, or the sides of a mirror. Replaced when a side comes or goes. */
+  sides: readonly Side[];
   /** log2 of the allocation unit. */
   readonly ashift: number;
-  /** Sides that have missed a write → the last transaction group of which they have everything. */
-  readonly behind: Map<BlockDevice, number>;
+  /** Bytes of the pool's space on each side (asize). */
+  readonly size: number;
 }
 
-/** A top-level device all of whose sides are whole. */
-export function topLevel(children: readonly BlockDevice[], ashift: number): TopLevel {
-  return { children, ashift, behind: new Map() };
+/** A side that has everything, or nothing yet: it missed all groups up to one. */
+export function newSide(device: BlockDevice, guid: number, missedUpTo = 0, replaces?: Side): Side {
+  return {
+    guid,
+    name: device.name,
+    device,
+    state: "ONLINE",
+    temporary: false,
+    missed: missedUpTo === 0 ? undefined : { after: 0, upTo: missedUpTo },
+    replaces,
+    errors: { read: 0, write: 0, checksum: 0 },
+  };
 }
 
-function noteMissed({ behind }: TopLevel, devices: readonly BlockDevice[], group: number): void {
-  for (const device of devices) behind.set(device, Math.min(group - 1, behind.get(device) ?? group));
+/** A top-level device all of whose sides are whole. @param firstGuid - of the first side; each has the next */
+export function topLevel(devices: readonly BlockDevice[], ashift: number, firstGuid = 1): TopLevel {
+  const sides = devices.map((device, at) => newSide(device, firstGuid + at));
+  return { sides, ashift, size: Math.min(...devices.map(usableBytes)) };
 }
 
-/** What a label says of the pool, as far as an import asks for it. */
-export interface LabelRecord {
-  readonly kind: "zfs.label";
-  readonly length: number;
-  readonly pool: string;
-  readonly guid: number;
-  readonly profile: string;
-  /** This disk's place: its top-level device, and its side of the mirror. */
-  readonly top: number;
-  readonly child: number;
-  /** Sides of each top-level device. */
-  readonly shape: readonly number[];
-  readonly ashift: number;
-}
-
-export interface UberblockRecord {
-  readonly kind: "zfs.uberblock";
-  readonly length: number;
-  readonly guid: number;
-  readonly group: number;
-  /** Seconds since 1970. */
-  readonly timestamp: number;
-  /** Where the meta object set lies: a BlockPointer; kept as the object. */
-  readonly root: unknown;
-}
-
-/** Bytes of a disk that the pool's space covers. */
+/** Bytes of a disk that the pool's space can cover. */
 export function usableBytes(device: BlockDevice): number {
   return alignDown(device.size, LABEL_BYTES) - FRONT_BYTES - BACK_BYTES;
 }
 
 /** Where one of a device's labels begins: two are at its beginning, two at its end. */
-function labelOffset(device: BlockDevice, label: number): number {
+export function labelOffset(device: BlockDevice, label: number): number {
   return label < 2 ? label * LABEL_BYTES : alignDown(device.size, LABEL_BYTES) - (LABELS - label) * LABEL_BYTES;
 }
 
-function slotBytes(ashift: number): number {
-  return Math.max(UBERBLOCK_BYTES, 1 << ashift);
+/** The device of a side that can be read and written now. */
+export function openDevice({ state, device }: Side): BlockDevice | undefined {
+  return state === "ONLINE" ? device : undefined;
 }
 
-function padded(record: BlockRecord, to: number): Content {
-  return record.length === to
-    ? Content.record(record)
-    : Content.concat([Content.record(record), Content.zeros(to - record.length)]);
+/** Whether some side that is there has missed anything. */
+export function isBehind(tops: readonly TopLevel[]): boolean {
+  return tops.some(({ sides }) => sides.some((side) => side.missed !== undefined && openDevice(side) !== undefined));
 }
 
-function firstRecord(content: Content | Errno): BlockRecord | undefined {
-  if (isErrno(content)) return undefined;
-  return content.wholeRecord() ?? content.runs[0]?.wholeRecord();
+/** Whether a side may not have what was born in a group. */
+function misses({ missed }: Side, birth: number): boolean {
+  return missed !== undefined && birth > missed.after && birth <= missed.upTo;
 }
 
-/** Writes the labels' configuration. */
-export function writeLabels(tops: readonly TopLevel[], of: Pick<LabelRecord, "pool" | "guid" | "profile">): Errno | undefined {
-  const shape = tops.map(({ children }) => children.length);
-  for (const [top, { children, ashift }] of tops.entries()) {
-    for (const [child, device] of children.entries()) {
-      const record: LabelRecord = { kind: "zfs.label", length: 4096, ...of, top, child, shape, ashift };
-      for (let label = 0; label < LABELS; label++) {
-        const failed = device.write(bytes(labelOffset(device, label) + CONFIG_OFFSET), padded(record, CONFIG_BYTES));
-        if (failed !== undefined) return failed;
-      }
-    }
+/** A side has not got what was written in a group (vdev_dtl_dirty). */
+function missGroup(side: Side, group: number): void {
+  const { missed } = side;
+  if (missed === undefined) side.missed = { after: group - 1, upTo: group };
+  else {
+    missed.after = Math.min(missed.after, group - 1);
+    missed.upTo = Math.max(missed.upTo, group);
   }
-  return undefined;
 }
 
-/** The label of a device: of the first of its four that is whole. */
-export function readLabel(device: BlockDevice): LabelRecord | undefined {
-  for (let label = 0; label < LABELS; label++) {
-    const record = firstRecord(device.read(bytes(labelOffset(device, label) + CONFIG_OFFSET), bytes(4096)));
-    if (record?.kind === "zfs.label") return record as LabelRecord;
+/**
+ * Whether some group's blocks would be nowhere without a side: none of the others that are there, or one group that they all have missed
+ * (vdev_dtl_required).
+ */
+export function isRequired(top: TopLevel, side: Side): boolean {
+  const others = top.sides.filter((one) => one !== side && openDevice(one) !== undefined);
+  const after = Math.max(...others.map(({ missed }) => missed?.after ?? 0));
+  const upTo = Math.min(...others.map(({ missed }) => missed?.upTo ?? 0));
+  return others.length === 0 || after < upTo;
+}
+
+/**
+ * A disk that gave an error is tried: one on which no label can be read and written is taken out (vdev_probe, spa_async_probe). One that the pool
+ * cannot do without stays: whatever needs it fails, and works again when it does.
+ */
+function probe(top: TopLevel, side: Side): void {
+  const device = openDevice(side);
+  if (device === undefined || isRequired(top, side)) return;
+  for (let label = 1; label < LABELS; label++) {
+    const at = bytes(labelOffset(device, label) + PAD_OFFSET);
+    const found = device.read(at, bytes(PAD_BYTES));
+    if (!isErrno(found) && device.write(at, found) === undefined) return;
   }
-  return undefined;
+  side.state = "FAULTED";
 }
 
-const NO_DEVICES: readonly BlockDevice[] = [];
+const NO_SIDES: readonly Side[] = [];
 
-/** Does something on sides of a top-level device; those that fail are behind from then on. @returns an error when every one did. */
-function onSides(
+/**
+ * Does something on the sides of a top-level device; those on which it fails, or that are not there, miss the group.
+ * @returns an error when it worked on none.
+ */
+export function onSides(
   top: TopLevel,
-  devices: readonly BlockDevice[],
   group: number,
-  work: (device: BlockDevice) => Errno | undefined,
+  work: (device: BlockDevice, side: Side) => Errno | undefined,
 ): Errno | undefined {
-  // A side that is alone has none to fall behind.
-  if (devices.length === 1) return work(devices[0] as BlockDevice);
+  const { sides } = top;
   let error: Errno = EIO;
-  let failed = NO_DEVICES;
-  for (const device of devices) {
-    const wrong = work(device);
+  let failed = NO_SIDES;
+  for (const side of sides) {
+    const device = openDevice(side);
+    const wrong = device === undefined ? EIO : work(device, side);
     if (wrong === undefined) continue;
     error = wrong;
-    failed = [...failed, device];
+    failed = [...failed, side];
   }
-  if (failed.length === devices.length) return error;
-  noteMissed(top, failed, group);
-  return undefined;
-}
-
-/** Writes an uberblock into its slot of all labels. @returns an error when a whole top-level device failed. */
-export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecord): Errno | undefined {
-  for (const top of tops) {
-    const slot = slotBytes(top.ashift);
-    const content = padded(record, slot);
-    const at = RING_OFFSET + (record.group % (RING_BYTES / slot)) * slot;
-    const whole = top.behind.size === 0 ? top.children : top.children.filter((device) => !top.behind.has(device));
-    const failed = onSides(top, whole, record.group, (device) => {
-      let wrong: Errno | undefined;
-      for (let label = 0; label < LABELS; label++) {
-        const one = device.write(bytes(labelOffset(device, label) + at), content);
-        wrong ??= one;
-      }
-      return wrong;
-    });
-    if (failed !== undefined) return failed;
+  // Where none has it, none is better than another: the pool waits.
+  if (failed.length === sides.length) return error;
+  for (const side of failed) {
+    missGroup(side, group);
+    probe(top, side);
   }
   return undefined;
-}
-
-/** The newest uberblock of a pool on its devices; sides that are behind others of their mirror are noted. O(slots). */
-export function readUberblock(tops: readonly TopLevel[], guid: number): UberblockRecord | undefined {
-  let newest: UberblockRecord | undefined;
-  for (const { children, ashift, behind } of tops) {
-    const found = children.map((device) => newestOn(device, slotBytes(ashift), guid));
-    const groups = found.map((one) => one?.group ?? 0);
-    for (const [child, device] of children.entries()) {
-      const group = groups[child] as number;
-      if (group < Math.max(...groups)) behind.set(device, group);
-    }
-    for (const one of found) if (one !== undefined && one.group > (newest?.group ?? 0)) newest = one;
-  }
-  return newest;
-}
-
-function newestOn(device: BlockDevice, slot: number, guid: number): UberblockRecord | undefined {
-  let newest: UberblockRecord | undefined;
-  for (let label = 0; label < LABELS; label++) {
-    const ring = device.read(bytes(labelOffset(device, label) + RING_OFFSET), bytes(RING_BYTES));
-    if (isErrno(ring)) continue;
-    for (let at = 0; at < RING_BYTES; at += slot) {
-      const record = firstRecord(ring.slice(at, at + UBERBLOCK_BYTES)) as UberblockRecord | undefined;
-      if (record?.kind !== "zfs.uberblock" || record.guid !== guid) continue;
-      if (newest === undefined || record.group > newest.group) newest = record;
-    }
-  }
-  return newest;
 }
 
 /** Writes a block's content, filled up with zeros to whole sectors, to one of its places, in a transaction group. */
 export function writeAt(tops: readonly TopLevel[], dva: Dva, content: Content, group: number): Errno | undefined {
-  const top = tops[dva.vdev] as TopLevel;
-  return onSides(top, top.children, group, (device) => writeSide(device, dva, content));
+  return onSides(tops[dva.vdev] as TopLevel, group, (device, side) => writeSide(side, device, dva, content));
 }
 
-function writeSide(device: BlockDevice, dva: Dva, content: Content): Errno | undefined {
+function writeSide({ errors }: Side, device: BlockDevice, dva: Dva, content: Content): Errno | undefined {
   const whole = alignUp(content.length, device.sectorSize);
   const given = whole === content.length ? content : Content.concat([content, Content.zeros(whole - content.length)]);
-  return device.write(bytes(dva.offset + FRONT_BYTES), given);
+  const failed = device.write(bytes(dva.offset + FRONT_BYTES), given);
+  if (failed !== undefined) errors.write += 1;
+  return failed;
 }
 
-/** Brings sides that are behind up to date in one place of a block. @returns whether that worked. */
-export function resilverAt(tops: readonly TopLevel[], dva: Dva, birth: number, content: Content): boolean {
-  const { behind } = tops[dva.vdev] as TopLevel;
-  return [...behind].every(([device, group]) => birth <= group || writeSide(device, dva, content) === undefined);
+export interface WantedBlock {
+  readonly dva: Dva;
+  readonly birth: number;
+  readonly length: number;
+  /** Whether content is the block's. */
+  readonly good: (content: Content) => boolean;
+  /** The block may well not be there, which is no side's fault then: the next one of a log (ZIO_FLAG_SPECULATIVE). */
+  readonly isSpeculative?: boolean;
 }
 
-/** Reads `length` bytes from one place of a block that was born in `birth`, asking each side of a mirror that has it until `good` is content. */
-export function readAt(
-  tops: readonly TopLevel[],
-  { dva, birth }: { readonly dva: Dva; readonly birth: number },
-  length: number,
-  good: (content: Content) => boolean,
-): Content | Errno {
-  const { children, behind } = tops[dva.vdev] as TopLevel;
-  for (const device of children) {
-    if (birth > (behind.get(device) ?? birth)) continue;
-    const found = device.read(bytes(dva.offset + FRONT_BYTES), bytes(alignUp(length, device.sectorSize)));
-    if (isErrno(found)) continue;
-    const content = found.slice(0, length);
-    if (good(content)) return content;
+/** A side's copy of a block; undefined when it cannot be read, or is no such block's: the side is told of either. */
+function readSide(top: TopLevel, side: Side, { dva, length, good, isSpeculative }: WantedBlock): Content | undefined {
+  const device = side.device as BlockDevice;
+  const found = device.read(bytes(dva.offset + FRONT_BYTES), bytes(alignUp(length, device.sectorSize)));
+  if (isErrno(found)) {
+    side.errors.read += 1;
+    probe(top, side);
+    return undefined;
+  }
+  const content = found.slice(0, length);
+  if (good(content)) return content;
+  if (isSpeculative !== true) side.errors.checksum += 1;
+  return undefined;
+}
+
+/** Writes a block anew where it was not whole. @returns how many sides have it now. */
+function repair(top: TopLevel, sides: readonly Side[], { dva, birth }: WantedBlock, content: Content): number {
+  let count = 0;
+  for (const side of sides) {
+    const device = openDevice(side);
+    if (device === undefined) continue;
+    const failed = writeSide(side, device, dva, content);
+    if (failed === undefined) count += 1;
+    else {
+      missGroup(side, birth);
+      probe(top, side);
+    }
+  }
+  return count;
+}
+
+/** Reads one place of a block, asking each side of a mirror that has it until one gives it whole; those that did not are repaired. */
+export function readAt(tops: readonly TopLevel[], wanted: WantedBlock): Content | Errno {
+  const top = tops[wanted.dva.vdev] as TopLevel;
+  let bad = NO_SIDES;
+  for (const side of top.sides) {
+    if (openDevice(side) === undefined || misses(side, wanted.birth)) continue;
+    const content = readSide(top, side, wanted);
+    if (content === undefined) {
+      bad = [...bad, side];
+      continue;
+    }
+    if (bad.length > 0 && wanted.isSpeculative !== true) repair(top, bad, wanted, content);
+    return content;
   }
   return EIO;
+}
+
+/** Brings one place of a block up to date on every side of its device that misses it. @returns how many were written. */
+export function resilverAt(tops: readonly TopLevel[], wanted: WantedBlock, content: Content): number {
+  const top = tops[wanted.dva.vdev] as TopLevel;
+  const behind = top.sides.filter((side) => misses(side, wanted.birth));
+  return behind.length === 0 ? 0 : repair(top, behind, wanted, content);
+}
+
+/** Copies a place of which nobody knows when it was written, from a side that has missed nothing to all that have missed anything. */
+export function copyAt(tops: readonly TopLevel[], wanted: WantedBlock): void {
+  const top = tops[wanted.dva.vdev] as TopLevel;
+  const whole = top.sides.find((side) => side.missed === undefined && openDevice(side) !== undefined);
+  const content = whole === undefined ? undefined : readSide(top, whole, wanted);
+  if (content !== undefined)
+    repair(
+      top,
+      top.sides.filter(({ missed }) => missed !== undefined),
+      wanted,
+      content,
+    );
+}
+
+/** Reads one place of a block from every side that has it, and repairs those that do not give it whole. @returns how many were; EIO when none is. */
+export function scrubAt(tops: readonly TopLevel[], wanted: WantedBlock): number | Errno {
+  const top = tops[wanted.dva.vdev] as TopLevel;
+  const bad: Side[] = [];
+  let whole: Content | undefined;
+  for (const side of top.sides) {
+    if (openDevice(side) === undefined) continue;
+    const content = misses(side, wanted.birth) ? undefined : readSide(top, side, wanted);
+    if (content === undefined) bad.push(side);
+    whole ??= content;
+  }
+  return whole === undefined ? EIO : repair(top, bad, wanted, whole);
 }
 
 /** Makes everything durable on every device. @returns an error when a whole top-level device failed. */
 export function flushAll(tops: readonly TopLevel[], group: number): Errno | undefined {
   for (const top of tops) {
-    const failed = onSides(top, top.children, group, (device) => device.flush());
+    const failed = onSides(top, group, (device) => device.flush());
     if (failed !== undefined) return failed;
   }
   return undefined;

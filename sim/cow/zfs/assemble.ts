@@ -12,7 +12,7 @@ import type { Clock } from "../../core/clock.ts";
 import { EINVAL, EIO, ENOENT, EOVERFLOW, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { Arc } from "./arc.ts";
-import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
+import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize, placesOf } from "./block-pointer.ts";
 import { Directory, promisedTo, sumBelow } from "./dsl.ts";
 import { type LabelRecord, newestUberblock, readLabel, readUberblock, topsOf } from "./labels.ts";
 import { claimChain, readChain } from "./log-chain.ts";
@@ -205,7 +205,7 @@ export function checkPool(pool: Pool): void {
       shared.set(pointer.dedup, known + 1);
       if (known > 0) return;
     }
-    for (const dva of pointer.dvas) {
+    for (const dva of pointer.dvas.flatMap((place) => [...placesOf(place)])) {
       const places = seen[dva.vdev];
       if (places === undefined || places.has(dva.offset))
         throw new InvariantError(`pool ${pool.name}: two blocks lie at ${dva.vdev}:${dva.offset}`);

@@ -10,7 +10,34 @@ import type { BlockRecord } from "../../core/block-record.ts";
 export interface Dva {
   readonly vdev: number;
   readonly offset: number;
+  /** Of a gang: its header's, and those of all its parts. */
   readonly size: number;
+  /** Present: what lies there is a gang header, and the block in the parts that it points to. */
+  readonly gang?: Gang;
+}
+
+/** A block in pieces, for want of a place that is long enough (zio_gbh_phys_t). */
+export interface Gang {
+  /** Bytes allocated to the header. */
+  readonly headerSize: number;
+  /** Which of the block's bytes lie where. A gang header has one copy more than its block: that one tells of the others' parts and has none. */
+  readonly parts: readonly { readonly dva: Dva; readonly from: number; readonly length: number }[];
+}
+
+/** The plain places of a place: itself, or a gang's header and all its parts. */
+export function* placesOf(dva: Dva): Generator<Dva> {
+  const { gang } = dva;
+  if (gang === undefined) {
+    yield dva;
+    return;
+  }
+  yield headerOf(dva, gang);
+  for (const part of gang.parts) yield* placesOf(part.dva);
+}
+
+/** Where a gang's header lies. */
+export function headerOf({ vdev, offset }: Dva, { headerSize: size }: Gang): Dva {
+  return { vdev, offset, size };
 }
 
 /** What a block is, as far as sizes and copies ask for it. */

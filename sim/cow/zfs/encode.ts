@@ -44,6 +44,8 @@ const TYPES: Readonly<Record<BlockKind, number>> = {
   system: 21,
   mos: 2,
 };
+/** In the last byte of a place (DVA_SET_GANG). */
+const GANG_BIT = 0x80;
 const FLETCHER_4 = 7;
 const COMPRESS_LZ4 = 15;
 const COMPRESS_OFF = 2;
@@ -92,6 +94,7 @@ function putPointer(at: number, pointer: BlockPointer | undefined): void {
     view.setUint32(at + n * 16, dva.size / SECTOR, true);
     view.setUint32(at + n * 16 + 4, dva.vdev, true);
     put64(at + n * 16 + 8, dva.offset / SECTOR);
+    if (dva.gang !== undefined) raw[at + n * 16 + 15] = GANG_BIT;
   }
   if (pointer.dvas.length === 0) {
     putPayload(at, pointer);

@@ -9,6 +9,7 @@ import type { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { type BlockPointer, physicalBirth } from "./block-pointer.ts";
 import { Directory } from "./dsl.ts";
+import { pieceContent, piecesOf } from "./gang.ts";
 import type { ScanResult } from "./labels.ts";
 import { eraseLabels } from "./labels.ts";
 import { logOf, readChain } from "./log-chain.ts";
@@ -52,13 +53,19 @@ function mend(pool: Pool, pointer: BlockPointer, kind: ScanResult["kind"], total
     const content = store.read(pointer);
     return isErrno(content) || pointer.kind !== "data" ? content : storedContent(content, pointer.physicalSize);
   };
-  for (const dva of pointer.dvas) {
-    const wanted = { dva, birth: physicalBirth(pointer), length: pointer.physicalSize, good: wholeTest(pointer) };
-    const content = kind === "resilver" ? stored() : undefined;
+  const birth = physicalBirth(pointer);
+  const content = kind === "resilver" ? stored() : undefined;
+  for (const piece of pointer.dvas.flatMap((dva) => piecesOf(dva, pointer.physicalSize))) {
+    const good = piece.from === 0 && piece.length === pointer.physicalSize ? wholeTest(pointer) : (): boolean => true;
+    const wanted = { dva: piece.dva, birth, length: piece.length, good };
     const count =
-      content === undefined ? scrubAt(store.tops, wanted) : isErrno(content) ? content : resilverAt(store.tops, wanted, content);
+      content === undefined
+        ? scrubAt(store.tops, wanted)
+        : isErrno(content)
+          ? content
+          : resilverAt(store.tops, wanted, pieceContent(piece, content));
     if (isErrno(count)) totals.errors += 1;
-    else totals.repaired += count * dva.size;
+    else totals.repaired += count * piece.dva.size;
   }
 }
 

@@ -6,11 +6,12 @@
  * - What is freed in transaction group t is used again two groups later at the earliest (TXG_DEFER_SIZE), so that the last uberblocks stay
  *   whole; until then it counts as allocated.
  * - The copies of one block lie in different parts of the pool.
+ * - A block for which there is no place that is long enough may be a gang of shorter ones (module/zfs/zio.c).
  */
 import { BlockBitmap } from "../../block/allocator.ts";
 import { assert } from "../../core/assert.ts";
 import { alignUp } from "../../core/units.ts";
-import type { Dva } from "./block-pointer.ts";
+import { type Dva, placesOf } from "./block-pointer.ts";
 
 /** Transaction groups that freed space waits. */
 const DEFER_GROUPS = 2;
@@ -34,6 +35,11 @@ export interface SpaceOfDevice {
   readonly metaslabShift: number;
   readonly ashift: number;
 }
+
+/** Bytes of a gang's header, and of the smallest block (SPA_GANGBLOCKSIZE, SPA_MINBLOCKSIZE). */
+export const GANG_HEADER_BYTES = 512;
+/** Parts that a gang's header can point to (SPA_GBH_NBLKPTRS). */
+const GANG_PARTS = 3;
 
 const NO_PLACES: readonly never[] = [];
 
@@ -89,6 +95,39 @@ export class PoolSpace {
     return places;
   }
 
+  /**
+   * Places for a block of which no device has a place that is long enough: a header, and up to three parts, each of which may be such a gang itself
+   * (zio_write_gang_block). undefined when there is no room for one of all these.
+   */
+  allocateGang(size: number, copies: number): readonly Dva[] | undefined {
+    const headers = this.allocate(GANG_HEADER_BYTES, Math.min(COPIES_MAX, copies + 1));
+    if (headers === undefined) return undefined;
+    const parts: { places: readonly Dva[]; from: number; length: number }[] = [];
+    for (let from = 0; from < size; ) {
+      const length = alignUp(Math.floor((size - from) / (GANG_PARTS - parts.length)), GANG_HEADER_BYTES);
+      const places =
+        this.allocate(length, copies) ?? (length > GANG_HEADER_BYTES ? this.allocateGang(length, copies) : undefined);
+      if (places === undefined) {
+        for (const one of [headers, ...parts.map((part) => part.places)].flat()) this.#releaseAll(one);
+        return undefined;
+      }
+      parts.push({ places, from, length });
+      from += length;
+    }
+    return headers.map(({ vdev, offset, size: headerSize }, copy) => {
+      const own = parts.flatMap(({ places, from, length }) => {
+        const dva = places[copy];
+        return dva === undefined ? [] : [{ dva, from, length }];
+      });
+      const whole = own.reduce((sum, { dva }) => sum + dva.size, headerSize);
+      return { vdev, offset, size: whole, gang: { headerSize, parts: own } };
+    });
+  }
+
+  #releaseAll(dva: Dva): void {
+    for (const place of placesOf(dva)) this.#release(place);
+  }
+
   #place(size: number, copy: number): Dva | undefined {
     const count = this.#groups.length;
     for (let tries = 0; tries < count; tries++) {
@@ -142,6 +181,10 @@ export class PoolSpace {
 
   /** Takes a place that a pool on its devices already uses (import). */
   claim(dva: Dva): void {
+    if (dva.gang !== undefined) {
+      for (const place of placesOf(dva)) this.claim(place);
+      return;
+    }
     const { bitmap, start, count } = this.#blocks(dva);
     bitmap.take(start, count);
     this.allocated += dva.size;
@@ -149,6 +192,10 @@ export class PoolSpace {
 
   /** Gives a place up in a transaction group; one that was taken in this very group is free at once. */
   free(dva: Dva, group: number, bornNow: boolean): void {
+    if (dva.gang !== undefined) {
+      for (const place of placesOf(dva)) this.free(place, group, bornNow);
+      return;
+    }
     if (bornNow) {
       this.#release(dva);
       return;

@@ -6,14 +6,15 @@
 import { assert } from "../../core/assert.ts";
 import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
-import { EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { Arc } from "./arc.ts";
 import { allocatedSize, type BlockKind, type BlockPointer, type Dva, physicalBirth } from "./block-pointer.ts";
+import { readBlock, writePlace } from "./gang.ts";
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
-import type { PoolSpace } from "./space.ts";
-import { readAt, type TopLevel, writeAt } from "./vdev.ts";
+import { GANG_HEADER_BYTES, type PoolSpace } from "./space.ts";
+import type { TopLevel } from "./vdev.ts";
 
 /** A block to be written. */
 export interface NewBlock {
@@ -104,11 +105,11 @@ export class BlockStore {
       shared.references += 1;
       return this.#pointer(block, shared.dvas, shared);
     }
-    const dvas = this.space.allocate(physicalSize, block.copies);
+    const dvas = this.space.allocate(physicalSize, block.copies) ?? this.#allocateGang(physicalSize, block.copies);
     if (dvas === undefined) return ENOSPC;
     const stored = kind === "data" ? storedContent(block.content, physicalSize) : block.content;
     for (const dva of dvas) {
-      const failed = writeAt(this.tops, dva, stored, this.group);
+      const failed = writePlace(this.tops, dva, stored, this.group);
       if (failed !== undefined) return failed;
     }
     this.counters.blocksWritten += 1;
@@ -120,6 +121,11 @@ export class BlockStore {
     if (this.#events?.listening && isFileData(block))
       this.#events.emit({ op: "blockBirth", filesystem: this.#name, group: this.group, bytes: physicalSize * dvas.length });
     return pointer;
+  }
+
+  /** The smallest block cannot be in pieces. */
+  #allocateGang(size: number, copies: number): readonly Dva[] | undefined {
+    return size > GANG_HEADER_BYTES ? this.space.allocateGang(size, copies) : undefined;
   }
 
   #pointer(
@@ -162,14 +168,11 @@ export class BlockStore {
     if (cached !== undefined) return cached;
     const length = pointer.physicalSize;
     const good = wholeTest(pointer);
-    for (const dva of pointer.dvas) {
-      const found = readAt(this.tops, { dva, birth: physicalBirth(pointer), length, good });
-      if (isErrno(found)) continue;
-      const content = originalContent(found);
-      this.arc.add(pointer, content);
-      return content;
-    }
-    return EIO;
+    const found = readBlock(this.tops, pointer.dvas, { birth: physicalBirth(pointer), length, good });
+    if (isErrno(found)) return found;
+    const content = originalContent(found);
+    this.arc.add(pointer, content);
+    return content;
   }
 
   /** The metadata block behind a pointer. */

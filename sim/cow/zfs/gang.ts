@@ -53,8 +53,9 @@ type WantedAnywhere = Omit<WantedBlock, "dva">;
 export function readBlock(tops: readonly TopLevel[], dvas: readonly Dva[], wanted: WantedAnywhere): Content | Errno {
   const gang = dvas[0]?.gang;
   if (gang !== undefined) return readGang(tops, dvas, { ...wanted, parts: gang.parts });
+  const { birth, length, good } = wanted;
   for (const dva of dvas) {
-    const found = readAt(tops, { ...wanted, dva });
+    const found = readAt(tops, { dva, birth, length, good });
     if (!isErrno(found)) return found;
   }
   return EIO;

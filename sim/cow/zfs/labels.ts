@@ -177,12 +177,17 @@ export function writeUberblock(tops: readonly TopLevel[], record: UberblockRecor
   return undefined;
 }
 
-/** What sides have missed, as an uberblock tells it. */
-export function missedOf(tops: readonly TopLevel[]): Pick<UberblockRecord, "missed"> {
+/** What an uberblock tells beside where the pool is; undefined: nothing, as most. */
+export function toldOf(
+  tops: readonly TopLevel[],
+  scan: ScanResult | undefined,
+): Pick<UberblockRecord, "missed" | "scan"> | undefined {
+  const isWhole = tops.every(({ sides }) => sides.every((side) => side.missed === undefined));
+  if (isWhole && scan === undefined) return undefined;
   const missed = tops.flatMap(({ sides }) =>
     sides.flatMap(({ guid, missed: of }) => (of === undefined ? [] : [[guid, of.after, of.upTo] as const])),
   );
-  return missed.length === 0 ? {} : { missed };
+  return { ...(isWhole ? {} : { missed }), ...(scan === undefined ? {} : { scan }) };
 }
 
 /** The newest uberblock on a device. O(slots). */

@@ -15,15 +15,7 @@ import { seconds } from "../../core/units.ts";
 import type { Arc } from "./arc.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { addUsage, availableTo, blockBorn, blockKilled, type Dataset, type Directory } from "./dsl.ts";
-import {
-  EVEN_LABELS,
-  missedOf,
-  ODD_LABELS,
-  type ScanResult,
-  type UberblockRecord,
-  writeLabels,
-  writeUberblock,
-} from "./labels.ts";
+import { EVEN_LABELS, ODD_LABELS, type ScanResult, toldOf, type UberblockRecord, writeLabels, writeUberblock } from "./labels.ts";
 import { frozenDataset, frozenDirectory } from "./meta-records.ts";
 import type { MetaSet } from "./meta-set.ts";
 import { ObjectSet } from "./object-set.ts";
@@ -294,10 +286,9 @@ export class Pool {
     if (failed !== undefined) return failed;
     const timestamp = this.clock.time().seconds;
     const kind = "zfs.uberblock";
-    const scan = this.scan === undefined ? {} : { scan: this.scan };
-    const told = { ...missedOf(tops), ...scan };
-    const uberblock: UberblockRecord = { kind, length: 1024, guid: this.guid, group, timestamp, root, ...told };
-    const late = writeUberblock(tops, uberblock) ?? flushAll(tops, group);
+    const uberblock: UberblockRecord = { kind, length: 1024, guid: this.guid, group, timestamp, root };
+    const told = toldOf(tops, this.scan);
+    const late = writeUberblock(tops, told === undefined ? uberblock : { ...uberblock, ...told }) ?? flushAll(tops, group);
     return late ?? (isNew ? (this.#writeLabels(ODD_LABELS) ?? flushAll(tops, group)) : undefined);
   }
 

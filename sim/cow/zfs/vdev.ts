@@ -152,6 +152,12 @@ export function onSides(
   work: (device: BlockDevice, side: Side) => Errno | undefined,
 ): Errno | undefined {
   const { sides } = top;
+  const [only] = sides;
+  if (sides.length === 1 && only !== undefined) {
+    // One that is alone has none to fall behind.
+    const device = openDevice(only);
+    return device === undefined ? EIO : work(device, only);
+  }
   let error: Errno = EIO;
   let failed = NO_SIDES;
   for (const side of sides) {

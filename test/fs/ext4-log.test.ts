@@ -7,7 +7,7 @@ import { BLOCK_SIZE } from "../../sim/fs/ext4/layout.ts";
 import { LogSegment, logBlocksOf } from "../../sim/fs/ext4/log.ts";
 import { type InodeExtras, packInode } from "../../sim/fs/ext4/packed-inodes.ts";
 import { BLOCK_BITMAP, INODE_TABLE, unpackRecord } from "../../sim/fs/ext4/packed-records.ts";
-import { type Metadata, PackedWords } from "../../sim/fs/ext4/packed-words.ts";
+import { type Metadata, PackedReader, PackedWords } from "../../sim/fs/ext4/packed-words.ts";
 import type { BitmapRecord, Ext4Record } from "../../sim/fs/ext4/records.ts";
 import { historyOf, Revisions } from "../../sim/fs/ext4/revisions.ts";
 import { runs } from "../runs.ts";
@@ -130,6 +130,58 @@ test("revisions tell everything, and what they keep alive is at most twice the w
     }),
     runs(200),
   );
+});
+
+test("words read back as they were put, with a sign or without, and none changes another", () => {
+  const word = fc.oneof(
+    fc.integer({ min: -(2 ** 31), max: 2 ** 32 - 1 }),
+    fc.nat(300),
+    fc.nat(40).map((bits) => 2 ** (bits % 32)),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.array(word, { maxLength: 20 }), { maxLength: 10 }), fc.nat(127), (lists, changed) => {
+      const packed = new PackedWords(4);
+      const places = lists.map((list, block) =>
+        packed.putBlock({
+          block,
+          stamp: 0,
+          pack: (into) => {
+            const at = into.end;
+            into.put(0);
+            into.putAll(list);
+            into.change(at, changed);
+            return INODE_TABLE;
+          },
+        }),
+      );
+      let next = places[0] ?? 0;
+      for (const [block, list] of lists.entries()) {
+        const at = places[block] as number;
+        expect([at, packed.homeOf(at), packed.kindOf(at)]).toEqual([next, block, INODE_TABLE]);
+        next = at + packed.sizeOf(at);
+        const reader = PackedReader.ofEntry({ packed, at });
+        expect(reader.unsigned()).toBe(changed);
+        expect(reader.unsignedList()).toEqual(list.map((value) => value >>> 0));
+        expect(reader.at).toBe(next);
+        const signed = PackedReader.ofEntry({ packed, at });
+        signed.signed();
+        expect(signed.signedList()).toEqual(list.map((value) => value | 0));
+      }
+    }),
+    runs(200),
+  );
+});
+
+test("small words take a byte, and only such a one is changed in its place", () => {
+  const packed = new PackedWords();
+  const sizes = [0, 127, 128, 2 ** 14 - 1, 2 ** 14, 2 ** 21 - 1, 2 ** 28, 2 ** 32 - 1, -1].map((word) => {
+    const before = packed.end;
+    packed.put(word);
+    return packed.end - before;
+  });
+  expect(sizes).toEqual([1, 1, 2, 2, 3, 3, 5, 5, 5]);
+  expect(() => packed.change(3, 1)).toThrow("no single byte");
+  expect(() => packed.change(1, 128)).toThrow("no single byte");
 });
 
 test("inodes read back as they were packed, whichever of their words are 0 and whichever times are equal", () => {

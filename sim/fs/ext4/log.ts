@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.ts";
 import { type BlockRecord, wholeAt } from "../../core/block-record.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import { PackedBlock } from "./packed-records.ts";
-import { type Metadata, PackedWords, SEGMENT_WORDS } from "./packed-words.ts";
+import { type Metadata, PackedReader, PackedWords, SEGMENT_BYTES } from "./packed-words.ts";
 import type { JournalRecord } from "./records.ts";
 
 /** Tags in a descriptor block: 4096 - 12 of header - 16 of UUID - 4 of checksum, 16 bytes each (journal_block_tag3_t). */
@@ -49,7 +49,7 @@ export class LogSegment implements BlockRecord {
   }
   /** Whether the next transaction should begin another one. */
   get isFull(): boolean {
-    return this.packed.end >= SEGMENT_WORDS;
+    return this.packed.end >= SEGMENT_BYTES;
   }
 
   /** Adds a transaction, whose records are of `blocks` blocks in all. @param placed - is told where the record of each block, or run, lies. */
@@ -98,13 +98,12 @@ export class LogSegment implements BlockRecord {
       else high = middle - 1;
     }
     const first = begins[2 * low] as number;
-    let at = begins[2 * low + 1] as number;
     const { packed } = this;
-    const sequence = packed.wordAt(at);
-    const count = packed.wordAt(at + 1);
-    const revokes = packed.wordAt(at + 2);
-    const revoked = Array.from({ length: revokes }, (_, index) => packed.wordAt(at + 3 + index) >>> 0);
-    at += 3 + revokes;
+    const reader = new PackedReader(packed, begins[2 * low + 1] as number);
+    const sequence = reader.unsigned();
+    const count = reader.unsigned();
+    const revoked = reader.unsignedList();
+    let { at } = reader;
     const homes: number[] = [];
     const records: PackedBlock[] = [];
     for (let entry = 0; entry < count; entry++, at += packed.sizeOf(at)) {
@@ -113,7 +112,7 @@ export class LogSegment implements BlockRecord {
         records.push(new PackedBlock({ packed, at }, index));
       }
     }
-    return { first, end: first + logBlocksOf(records.length, revokes), sequence, revoked, homes, records };
+    return { first, end: first + logBlocksOf(records.length, revoked.length), sequence, revoked, homes, records };
   }
 }
 

@@ -33,7 +33,7 @@ export const SYMLINK_BLOCK = 9;
 
 /** The record at a place. @param index - which one of several there. */
 export function unpackRecord(place: Place, index = 0): MetadataRecord {
-  const reader = new PackedReader(place);
+  const reader = PackedReader.ofEntry(place);
   const kind = place.packed.kindOf(place.at);
   switch (kind) {
     case SUPERBLOCK:

@@ -1,18 +1,26 @@
 /**
- * Metadata as commits left it: words one behind the other, and beside them the few objects that are no words. A commit of a small change is a few hundred
- * bytes in an array that is there already, where a record of each block would be an object, its fields and its lists.
+ * Metadata as commits left it: words one behind the other, and beside them the few objects that are no words. A commit of a small change is two or three
+ * hundred bytes in an array that is there already, where a record of each block would be an object, its fields and its lists.
  *
- * Interface: what was put is never changed, and nothing is put before it: a place is an immutable record for as long as somebody holds it. The words
- * of an entry begin with a head: how many they are (with the head) and the record's kind; then its block's home.
+ * A word takes as many bytes as it needs, seven bits in each, the lowest first; the top bit says that more follow (LEB128). Most are small.
+ *
+ * Interface: what was put is never changed, and nothing is put before it: a place is an immutable record for as long as somebody holds it. An entry
+ * begins with a head: how many bytes it is (with the head) and the record's kind; then comes its block's home. Places and sizes are in bytes.
  */
 import { assert } from "../../core/assert.ts";
 
-/** Words from the beginning on; a segment of the log is closed when it has more. What one record keeps from being collected. */
-export const SEGMENT_WORDS = 2048;
-/** Words beyond them that there is room for at once: most of what the transaction that reaches the end puts behind it. */
-const OVERHANG_WORDS = 192;
+/** A segment of the log is closed when it has more bytes. What one record keeps from being collected. */
+export const SEGMENT_BYTES = 8192;
+/** Bytes beyond them that there is room for at once: most of what the transaction that reaches the end puts behind it. */
+const OVERHANG_BYTES = 512;
 /** Place 0 is none. */
 const FIRST_PLACE = 1;
+/** The bytes of an entry's head, and of a word at most. */
+const HEAD_BYTES = 3;
+const WORD_BYTES_MAX = 5;
+const GROUP_BITS = 7;
+const GROUP_MASK: number = (1 << GROUP_BITS) - 1;
+const MORE: number = 1 << GROUP_BITS;
 const KIND_BITS = 4;
 const KIND_MASK: number = (1 << KIND_BITS) - 1;
 /** The kind whose records are of several blocks, which their first word behind the home counts. */
@@ -39,8 +47,17 @@ export interface Place {
   readonly at: number;
 }
 
+/** Puts a word's bytes at a place that has room for them. @returns the place behind them. */
+function putWord(bytes: Uint8Array, at: number, word: number): number {
+  let end = at;
+  let rest = word | 0;
+  for (; (rest & ~GROUP_MASK) !== 0; rest >>>= GROUP_BITS) bytes[end++] = rest | MORE;
+  bytes[end] = rest;
+  return end + 1;
+}
+
 export class PackedWords {
-  #words: Int32Array<ArrayBuffer>;
+  #bytes: Uint8Array<ArrayBuffer>;
   #end = FIRST_PLACE;
   readonly #objects: unknown[] = [];
   /** Objects that many records have in common. */
@@ -48,8 +65,8 @@ export class PackedWords {
   /** The entry that is being put. */
   #entry = 0;
 
-  constructor(words: number = SEGMENT_WORDS + OVERHANG_WORDS) {
-    this.#words = new Int32Array(words);
+  constructor(room: number = SEGMENT_BYTES + OVERHANG_BYTES) {
+    this.#bytes = new Uint8Array(room);
   }
 
   /** Where the next word goes. */
@@ -65,23 +82,32 @@ export class PackedWords {
   putBlock(metadata: Metadata): number {
     const entry = this.#end;
     this.#entry = entry;
-    this.put(0);
+    this.#reserve(HEAD_BYTES);
+    this.#end += HEAD_BYTES;
     this.put(metadata.block);
     const kind = metadata.pack(this);
-    this.#words[entry] = ((this.#end - entry) << KIND_BITS) | kind;
+    const head = ((this.#end - entry) << KIND_BITS) | kind;
+    if (head >= 1 << (8 * HEAD_BYTES)) assert(false, `the entry of block ${metadata.block} has ${this.#end - entry} bytes`);
+    for (let byte = 0; byte < HEAD_BYTES; byte++) this.#bytes[entry + byte] = head >>> (8 * byte);
     return entry;
+  }
+
+  #reserve(more: number): void {
+    if (this.#end + more > this.#bytes.length) this.#grow(more);
   }
 
   /** Puts a word: a whole number of 32 bits, with a sign or without. */
   put(word: number): void {
-    if (this.#end === this.#words.length) this.#grow(1);
-    this.#words[this.#end++] = word;
+    if (this.#end + WORD_BYTES_MAX > this.#bytes.length) this.#grow(WORD_BYTES_MAX);
+    if (word >= 0 && word <= GROUP_MASK) this.#bytes[this.#end++] = word;
+    else this.#end = putWord(this.#bytes, this.#end, word);
   }
 
-  /** Puts another word at a place of the entry that is being put. */
+  /** Puts another word, below 128, in the place of such a one of the entry that is being put. */
   change(at: number, word: number): void {
     if (!(at > this.#entry && at < this.#end)) assert(false, `word ${at} is not of the entry at ${this.#entry}`);
-    this.#words[at] = word;
+    if (word > GROUP_MASK || (this.#bytes[at] as number) > GROUP_MASK) assert(false, `word ${at} is no single byte`);
+    this.#bytes[at] = word;
   }
 
   /** Puts a list, its length first. */
@@ -93,11 +119,11 @@ export class PackedWords {
   /** Puts a part of a list. */
   putWords(list: readonly number[], from: number, end: number): void {
     // A leaf of extents is a thousand words: none of them asks for room.
-    if (this.#end + end - from > this.#words.length) this.#grow(end - from);
-    const words = this.#words;
-    const first = this.#end - from;
-    for (let at = from; at < end; at++) words[first + at] = list[at] as number;
-    this.#end = first + end;
+    this.#reserve((end - from) * WORD_BYTES_MAX);
+    const bytes = this.#bytes;
+    let to = this.#end;
+    for (let at = from; at < end; at++) to = putWord(bytes, to, list[at] as number);
+    this.#end = to;
   }
 
   putObject(object: unknown): void {
@@ -122,16 +148,16 @@ export class PackedWords {
   }
 
   #grow(more: number): void {
-    const grown = new Int32Array(Math.ceil(this.#words.length * 1.5) + more);
-    grown.set(this.#words);
-    this.#words = grown;
+    const grown = new Uint8Array(Math.ceil(this.#bytes.length * 1.5) + more);
+    grown.set(this.#bytes);
+    this.#bytes = grown;
   }
 
   // Reading
 
-  wordAt(at: number): number {
-    if (!(at > 0 && at < this.#end)) assert(false, `no word ${at} of ${this.#end}`);
-    return this.#words[at] as number;
+  byteAt(at: number): number {
+    if (!(at > 0 && at < this.#end)) assert(false, `no byte ${at} of ${this.#end}`);
+    return this.#bytes[at] as number;
   }
   objectAt(index: number): unknown {
     return this.#objects[index];
@@ -139,19 +165,19 @@ export class PackedWords {
   commonAt(index: number): unknown {
     return this.#common[index];
   }
-  /** How many words an entry has. */
+  /** How many bytes an entry has. */
   sizeOf(entry: number): number {
-    return this.wordAt(entry) >>> KIND_BITS;
+    return (this.byteAt(entry) | (this.byteAt(entry + 1) << 8) | (this.byteAt(entry + 2) << 16)) >>> KIND_BITS;
   }
   kindOf(entry: number): number {
-    return this.wordAt(entry) & KIND_MASK;
+    return this.byteAt(entry) & KIND_MASK;
   }
   homeOf(entry: number): number {
-    return this.wordAt(entry + 1) >>> 0;
+    return new PackedReader(this, entry + HEAD_BYTES).unsigned();
   }
   /** How many blocks an entry is of, from its home on. */
   blocksOf(entry: number): number {
-    return this.kindOf(entry) === USED_BITMAPS ? this.wordAt(entry + 2) : 1;
+    return this.kindOf(entry) === USED_BITMAPS ? PackedReader.ofEntry({ packed: this, at: entry }).unsigned() : 1;
   }
 }
 
@@ -160,14 +186,31 @@ export class PackedReader {
   readonly #packed: PackedWords;
   #at: number;
 
-  /** From an entry's first word behind its head on. */
-  constructor({ packed, at }: Place) {
+  /** From a place on. */
+  constructor(packed: PackedWords, at: number) {
     this.#packed = packed;
-    this.#at = at + 2;
+    this.#at = at;
+  }
+
+  /** From an entry's first word behind its home on. */
+  static ofEntry({ packed, at }: Place): PackedReader {
+    const reader = new PackedReader(packed, at + HEAD_BYTES);
+    reader.unsigned();
+    return reader;
+  }
+
+  /** Where the next word begins. */
+  get at(): number {
+    return this.#at;
   }
 
   signed(): number {
-    return this.#packed.wordAt(this.#at++);
+    let word = 0;
+    for (let shift = 0; ; shift += GROUP_BITS) {
+      const byte = this.#packed.byteAt(this.#at++);
+      word |= (byte & GROUP_MASK) << shift;
+      if ((byte & MORE) === 0) return word;
+    }
   }
   unsigned(): number {
     return this.signed() >>> 0;

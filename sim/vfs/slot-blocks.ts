@@ -1,11 +1,13 @@
 /**
  * The memory of many small hash tables in one array: a block of slots for each, with open addressing, of 2, 4, 8 … slots; from 1,024 on also of half as
- * many more: 1,536, 2,048, 3,072 … A table that outgrows its block takes the next larger one, and the old one serves another table.
+ * many more: 1,536, 2,048, 3,072 … A table that outgrows its block takes the next larger one, and the old one serves another table. What large blocks
+left becomes one where they lay side by side: a single table that grows comes back to it.
  *
  * Interface: a block is told by where it begins and how many slots it has. One that is taken is all zeros. The first two slots are of no block: who
  * looks for something in them finds nothing.
  */
 import { roomFor } from "../core/growth.ts";
+import { cutPair, putPair } from "../core/pairs.ts";
 
 /** The first block that a table gets. */
 export const FIRST_SLOTS = 4;
@@ -41,23 +43,16 @@ export function widerThan(slots: number): number {
   return slots < LARGE_SLOTS ? slots * 2 : slots * 1.5;
 }
 
-/** The sizes of blocks by number, in their order: 1, 1.5, 2, 3, 4 … */
-function sizeNumber(slots: number): number {
-  return 2 * (31 - Math.clz32(slots)) + (isPowerOfTwo(slots) ? 0 : 1);
-}
-function slotsOf(size: number): number {
-  return (2 + (size & 1)) * 2 ** ((size >>> 1) - 1);
-}
-const SIZES = 64;
-
 export class SlotBlocks {
   /** All blocks' words: another array whenever it has grown. */
   words: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_WORDS);
   readonly #slotWords: number;
   /** Where the part begins that was never used. */
   #fresh: number;
-  /** By size: the first of the blocks that no table has any more, each with the next one in its first word; 0: none. */
-  readonly #free = new Uint32Array(SIZES);
+  /** By the binary logarithm of their slots: the first of the small blocks that no table has any more, each with the next one in its first word; 0: none. */
+  readonly #free = new Uint32Array(Math.log2(LARGE_SLOTS));
+  /** What large blocks left that no table has any more: pairs of where it begins and ends, in order, none of which touch. */
+  readonly #ranges: number[] = [];
 
   /** @param slotWords - how many words a slot has. */
   constructor(slotWords: number) {
@@ -80,38 +75,72 @@ export class SlotBlocks {
 
   /** A block of empty slots: one that was given back, a part of a larger one, or a new one. @returns where it begins. */
   take(slots: number): number {
-    const free = this.#free;
-    let size = sizeNumber(slots);
-    while (size < SIZES && free[size] === 0) size++;
-    const end = slots * this.#slotWords;
-    if (size === SIZES) {
-      const start = this.#fresh;
-      this.#fresh = start + end;
-      if (this.#fresh > this.words.length) this.#grow();
-      return start;
-    }
-    const start = free[size] as number;
-    free[size] = this.words[start] as number;
-    this.#giveRest(start, slotsOf(size), slots);
-    this.words.fill(0, start, start + end);
+    const size = slots * this.#slotWords;
+    const start = (slots < LARGE_SLOTS ? this.#takeSmall(slots) : 0) || this.#cutRange(size);
+    if (start === 0) return this.#takeFresh(size);
+    this.words.fill(0, start, start + size);
     return start;
   }
 
-  /** Gives back what is behind the first `kept` slots of a block: piece by piece, each of which is a block. */
-  #giveRest(start: number, slots: number, kept: number): void {
-    for (let left = slots; left > kept; ) {
-      // Of three quarters, two; of a whole one three quarters where they are asked for, else a half.
-      const first = !isPowerOfTwo(left) ? (left / 3) * 2 : Math.max(kept, left / 2);
-      this.give(start + first * this.#slotWords, left - first);
-      left = first;
+  /** A small block that was given back, or the first part of a larger small one. @returns 0 where there is none. */
+  #takeSmall(slots: number): number {
+    const free = this.#free;
+    let size = slots;
+    while (size < LARGE_SLOTS && free[Math.log2(size)] === 0) size *= 2;
+    if (size === LARGE_SLOTS) return 0;
+    const start = free[Math.log2(size)] as number;
+    free[Math.log2(size)] = this.words[start] as number;
+    for (size /= 2; size >= slots; size /= 2) this.give(start + size * this.#slotWords, size);
+    return start;
+  }
+
+  /** Takes so many words from what large blocks left. @returns 0 where it is too little. */
+  #cutRange(size: number): number {
+    const ranges = this.#ranges;
+    for (let at = 0; at < ranges.length; at += 2) {
+      const start = ranges[at] as number;
+      const left = (ranges[at + 1] as number) - start - size;
+      if (left < 0) continue;
+      if (left === 0) cutPair(ranges, at);
+      else ranges[at] = start + size;
+      return start;
     }
+    return 0;
+  }
+
+  /** Takes words behind all others, those included that are left there. */
+  #takeFresh(size: number): number {
+    const ranges = this.#ranges;
+    const used = this.#fresh;
+    const start = ranges.length > 0 && ranges[ranges.length - 1] === used ? (ranges[ranges.length - 2] as number) : used;
+    if (start < used) cutPair(ranges, ranges.length - 2);
+    this.#fresh = start + size;
+    if (this.#fresh > this.words.length) this.#grow();
+    this.words.fill(0, start, used);
+    return start;
   }
 
   /** Gives back the block that begins at `start`. */
   give(start: number, slots: number): void {
-    const size = sizeNumber(slots);
+    if (slots >= LARGE_SLOTS) {
+      this.#giveRange(start, start + slots * this.#slotWords);
+      return;
+    }
+    const size = Math.log2(slots);
     this.words[start] = this.#free[size] as number;
     this.#free[size] = start;
+  }
+
+  #giveRange(start: number, end: number): void {
+    const ranges = this.#ranges;
+    let at = 0;
+    while (at < ranges.length && (ranges[at] as number) < start) at += 2;
+    const joinsBefore = at > 0 && ranges[at - 1] === start;
+    const joinsBehind = at < ranges.length && ranges[at] === end;
+    if (joinsBefore && joinsBehind) cutPair(ranges, at - 1);
+    else if (joinsBefore) ranges[at - 1] = end;
+    else if (joinsBehind) ranges[at] = start;
+    else putPair(ranges, at, start, end);
   }
 
   #grow(): void {

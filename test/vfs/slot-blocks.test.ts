@@ -74,6 +74,22 @@ test("a block that another table has outgrown serves the next one, whole or in p
   expect(blocks.words.length).toBe(end);
 });
 
+test("a single table that grows comes back to what its large blocks left: never more than 2.6 times the words that it has", () => {
+  const blocks = new SlotBlocks(2);
+  let [start, slots] = [blocks.take(FIRST_SLOTS), FIRST_SLOTS];
+  const ends: number[] = [];
+  let end = 0;
+  while (slots < 2 ** 18) {
+    const wider = widerThan(slots);
+    const next = blocks.take(wider);
+    blocks.give(start, slots);
+    [start, slots] = [next, wider];
+    end = Math.max(end, next + wider * 2);
+    if (slots > 4096) ends.push(end / (slots * 2));
+  }
+  expect(Math.max(...ends)).toBeLessThan(2.6);
+});
+
 test("a directory of many names finds each while it grows and shrinks", () => {
   const map = new EntryMap();
   const names = 20_000;

@@ -1,7 +1,7 @@
 /**
  * The memory of many small hash tables in one array: a block of slots for each, with open addressing, of 2, 4, 8 … slots; from 1,024 on also of half as
  * many more: 1,536, 2,048, 3,072 … A table that outgrows its block takes the next larger one, and the old one serves another table. What large blocks
-left becomes one where they lay side by side: a single table that grows comes back to it.
+ * left becomes one where they lay side by side: a single table that grows comes back to it.
  *
  * Interface: a block is told by where it begins and how many slots it has. One that is taken is all zeros. The first two slots are of no block: who
  * looks for something in them finds nothing.

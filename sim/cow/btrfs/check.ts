@@ -2,7 +2,6 @@
  * Whether what a btrfs keeps adds up (btrfs check): trees are in order, every extent has the references that trees make, space holds what extents take, quotas count what
  * can be reached.
  */
-
 import { assert, InvariantError } from "../../core/assert.ts";
 import type { Extent } from "../extent.ts";
 import type { Node } from "../node.ts";

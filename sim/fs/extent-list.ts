@@ -1,8 +1,8 @@
 /**
  * The extents of one file: a list ordered by logical block, as ext4's extent trees and xfs's forks keep them.
  *
- * The list is kept flat, three numbers an extent, so that a search is one binary search; a long one in pieces (extent-pieces.ts). How the filesystem's blocks divide it is the
- * filesystem's own affair: who divides it hears of every change.
+ * The list is kept flat, three numbers an extent, so that a search is one binary search; a long one in pieces (extent-pieces.ts). How the filesystem's
+ * blocks divide it is the filesystem's own affair: who divides it hears of every change.
  *
  * Interface: an extent is at most as long as the filesystem's format says; neighbours that continue each other are one. The list never
  * allocates blocks. `changed` hears of every extent that changed: where, and by how many the list became longer there; 0: the extent alone
@@ -354,23 +354,6 @@ export class ExtentList {
     if (count === 0) return;
     this.#cut(index, count);
     for (let left = count; left > 0; left--) growth.changed(index, -1);
-  }
-
-  /** Makes [start, end), all of which has extents, written or unwritten. */
-  convert(start: number, end: number, unwritten: boolean, growth: Growth): void {
-    const runs: number[] = [];
-    let index = this.find(start);
-    for (; index < this.count && this.logical(index) < end; index++) {
-      if (this.isUnwritten(index) === unwritten) continue;
-      const from = Math.max(this.logical(index), start);
-      const to = Math.min(this.end(index), end);
-      runs.push(from, to, this.physical(index) + from - this.logical(index));
-    }
-    for (let at = 0; at < runs.length; at += 3) {
-      const [from, to, physical] = [runs[at] as number, runs[at + 1] as number, runs[at + 2] as number];
-      this.remove(from, to, () => undefined, growth);
-      this.insert({ logical: from, physical, count: to - from, unwritten }, growth);
-    }
   }
 
   /** Moves every extent from `from` on by `by` blocks (collapse, insert range). An extent must not straddle `from`. */

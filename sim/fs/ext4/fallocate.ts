@@ -8,6 +8,7 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
+import { convertExtents } from "../convert-extents.ts";
 import { canReserve, claimable, take } from "./allocate.ts";
 import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
@@ -204,7 +205,7 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   const end = Math.floor((range.offset + range.length) / BLOCK_SIZE);
   if (first < end) {
     data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-    data.tree.list.convert(first, end, true, data.tree);
+    convertExtents(data.tree.list, first, end, { unwritten: true, growth: data.tree });
     settleTree(state, ino, data.tree);
   }
   grow(state, ino, data, range, mode);

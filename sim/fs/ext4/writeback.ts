@@ -8,6 +8,7 @@ import { readEach, writeEach } from "../../block/device.ts";
 import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
+import { convertExtents } from "../convert-extents.ts";
 import { allocateBlocks, allocateSmall, goalOf, REQUEST_BLOCKS, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
 import { dropPromises, makeFile } from "./file.ts";
 import type { FileData } from "./file-data.ts";
@@ -78,7 +79,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
     index += count;
   }
   if (converts) {
-    list.convert(first, end, false, tree);
+    convertExtents(list, first, end, { unwritten: false, growth: tree });
     settleTree(state, ino, tree);
     state.dirtyData(ino);
   }

@@ -7,6 +7,7 @@
 import type { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
+import { convertExtents } from "../convert-extents.ts";
 import type { ExtentList } from "../extent-list.ts";
 import type { PromisedBlocks } from "../promised-blocks.ts";
 import type { CowFork, FileData } from "./file-data.ts";
@@ -242,7 +243,7 @@ export function writePages(state: XfsState, ino: number, start: number, content:
     else if (!converts) converts = hasUnwritten(fork.list, piece.from, piece.to);
   }
   if (converts) {
-    fork.list.convert(first, end, false, fork);
+    convertExtents(fork.list, first, end, { unwritten: false, growth: fork });
     fork.settle(forkSpace(state, ino));
     state.dirtyFork(ino);
   }

@@ -135,5 +135,7 @@ export function runZpool(host: Host, [verb = "", ...words]: readonly string[]): 
   if (verb === "status" && name === undefined) return statusOfAll(host, found.options.has("x"));
   if (name === undefined) return { err: "missing pool name argument" };
   const pool = host.pools.get(name);
-  return pool === undefined ? { err: `cannot open '${name}': no such pool` } : run({ host, pool, names, options: found.options });
+  if (pool === undefined)
+    return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : `cannot open '${name}': no such pool` };
+  return run({ host, pool, names, options: found.options });
 }

@@ -67,8 +67,8 @@ export type Operation =
   | { readonly kind: "diff"; readonly container: string }
   /** `name`: a container, or an image's layer as `IMAGE:N`. */
   | { readonly kind: "remove"; readonly name: string }
-  /** A command of zfs(8); names of containers and layers among its words stand for their datasets. */
-  | { readonly kind: "zfs"; readonly words: readonly string[] }
+  /** A command of zfs(8) or zpool(8); names of containers and layers among its words stand for their datasets. */
+  | { readonly kind: "zfs"; readonly tool: ZfsTool; readonly words: readonly string[] }
   | { readonly kind: "show"; readonly image: string; readonly field: ImageField }
   | { readonly kind: "ps"; readonly container: string }
   | { readonly kind: "stack"; readonly image: string; readonly layers: number; readonly by: "docker" | "driver" }
@@ -97,6 +97,9 @@ export const IMAGE_FIELDS = [
   "usage",
 ] as const;
 export type ImageField = (typeof IMAGE_FIELDS)[number];
+
+/** The commands of zfs that a machine has. */
+export type ZfsTool = "zfs" | "zpool";
 
 /** Where an action can stand: in a container's steps and in layers, on the machine (no `in`), or in the layers of a build. */
 type Scope = "files" | "machine" | "build";

@@ -63,7 +63,13 @@ export function machine(slots: Slots): Action[] {
     action(
       "a command of zfs(8) (list, get, set, snapshot, clone, promote, destroy …, with -Hp): names of containers and IMAGE:N stand for their datasets",
       { zfs: slots.text },
-      (at) => ({ kind: "zfs", words: at.zfs.trim().split(/\s+/) }),
+      (at) => ({ kind: "zfs", tool: "zfs", words: at.zfs.trim().split(/\s+/) }),
+      "machine",
+    ),
+    action(
+      "a command of zpool(8) on the devices of a pool (status, scrub, offline, online, clear, sync …)",
+      { zpool: slots.text },
+      (at) => ({ kind: "zfs", tool: "zpool", words: at.zpool.trim().split(/\s+/) }),
       "machine",
     ),
   ];

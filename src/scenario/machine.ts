@@ -11,7 +11,9 @@ import { DOCKER_ROOT } from "../drivers/docker-root.ts";
 import { DriverError, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS } from "../drivers/registry.ts";
 import { runZfs } from "../drivers/zfs-tool.ts";
+import { runZpool } from "../drivers/zpool-tool.ts";
 import type { Lab } from "../layers/lab.ts";
+import type { ZfsTool } from "./action.ts";
 import { type Machine, makeMachine, restartMachine } from "./boot.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { optionWords } from "./driver-options.ts";
@@ -89,7 +91,7 @@ function worldOf(machine: Machine, earlier?: MachineFigures): World {
       return below instanceof WorldFailure ? below : { size: own, virtual: own + below };
     },
     diskUsage: (acrossMounts) => diskUsage(host.task, lab.driver.home, acrossMounts),
-    zfs: (words) => zfsOn(machine, words),
+    zfs: (tool, words) => zfsOn(machine, tool, words),
     remove: (name) => (lab.has(name) ? failed(lab.remove(name)) : removedAlready(name)),
     sync: () => syncAll(host),
     dropCaches: () => {
@@ -121,13 +123,15 @@ function datasetOf(lab: Lab, name: string): string | undefined {
   return metadata === null || isDriverError(metadata) ? undefined : metadata["Dataset"];
 }
 
-function zfsOn({ host, lab }: Machine, words: readonly string[]): string | WorldFailure {
+const ZFS_TOOLS: Readonly<Record<ZfsTool, typeof runZfs>> = { zfs: runZfs, zpool: runZpool };
+
+function zfsOn({ host, lab }: Machine, tool: ZfsTool, words: readonly string[]): string | WorldFailure {
   const named = words.map((word) => {
     const [name = "", snapshot] = word.split("@", 2);
     const dataset = datasetOf(lab, name);
     return dataset === undefined ? word : snapshot === undefined ? dataset : `${dataset}@${snapshot}`;
   });
-  const answer = runZfs(host, named);
+  const answer = ZFS_TOOLS[tool](host, named);
   const told = (text: string): string =>
     lab.names.reduce((shown, name) => shown.replaceAll(datasetOf(lab, name) ?? "\0", name), text);
   return "err" in answer ? new WorldFailure(told(answer.err)) : told(answer.out);

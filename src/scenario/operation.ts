@@ -154,7 +154,7 @@ function onMachine(tools: Tools, operation: MachineOperation): CallResult {
     case "remove":
       return outcome(tools.world.remove(operation.name));
     case "zfs": {
-      const written = tools.world.zfs(operation.words);
+      const written = tools.world.zfs(operation.tool, operation.words);
       return written instanceof WorldFailure ? { errno: written.message } : { value: written };
     }
     case "show": {

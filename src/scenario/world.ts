@@ -10,7 +10,7 @@ import type { CallSession } from "../calls/session.ts";
 import type { Instruction } from "../images/builder.ts";
 import type { ContainerOptions } from "../layers/lab.ts";
 import type { VolumeOption } from "../layers/volume-option.ts";
-import type { ImageField } from "./action.ts";
+import type { ImageField, ZfsTool } from "./action.ts";
 import type { Archive } from "./archive.ts";
 import type { CallMetric, MetricId } from "./metrics.ts";
 import type { DriverChoice, HostChoice } from "./scenario.ts";
@@ -45,8 +45,8 @@ export interface World {
   diskUsage(acrossMounts: boolean): number;
   /** The driver removes a container or a layer, after the process in it has ended and it is unmounted; a refusal leaves it there. */
   remove(name: string): WorldFailure | undefined;
-  /** A command of zfs(8): what it writes. Names of containers and layers stand for their datasets, in its words and in what it writes. */
-  zfs(words: readonly string[]): string | WorldFailure;
+  /** A command of zfs(8) or zpool(8): what it writes. Names of containers and layers stand for their datasets, in its words and in what it writes. */
+  zfs(tool: ZfsTool, words: readonly string[]): string | WorldFailure;
   /** Takes a base image out of an archive. */
   importImage(name: string, archive: Archive): WorldFailure | undefined;
   /**

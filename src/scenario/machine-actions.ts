@@ -60,6 +60,12 @@ export function machine(slots: Slots): Action[] {
       (at) => ({ kind: "remove", name: at.remove }),
       "machine",
     ),
+    ...zfsTools(slots),
+  ];
+}
+
+function zfsTools(slots: Slots): Action[] {
+  return [
     action(
       "a command of zfs(8) (list, get, set, snapshot, clone, promote, destroy …, with -Hp): names of containers and IMAGE:N stand for their datasets",
       { zfs: slots.text },

@@ -1,6 +1,6 @@
 /**
  * Short histories of changes on a real btrfs with quotas (Linux 6.18, btrfs-progs 6.2: test/data/btrfs/histories.ndjson, recorded with
- * test/kernel/btrfs-history.py): what each call comes to, what stat tells of its paths, and what is used when everything is written.
+ * test/kernel/btrfs-history.py): what each call comes to, what stat tells of its paths, what is used when everything is written, and, where that was watched, what is written of it.
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -21,10 +21,10 @@ for (const recorded of RECORDED) {
   test(recorded.name, () => {
     let figures: Answer["fig"] = null;
     const told = new Historian(recorded).run();
-    for (const [index, { r, st, fig }] of recorded.answers.entries()) {
+    for (const [index, { r, st, fig, w }] of recorded.answers.entries()) {
       if (fig !== "same" && fig !== null) figures = fig;
       const what = `step ${index} ${JSON.stringify(recorded.steps[index - 1])}`;
-      expect(told[index], what).toEqual({ r, st, fig: fig === null ? null : figures });
+      expect(told[index], what).toEqual({ r, st, fig: fig === null ? null : figures, w });
     }
   });
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { EDQUOT, ENOSPC } from "../../sim/core/errno.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
+import { NODE_SIZE } from "../../sim/cow/btrfs/layout.ts";
 import { limitQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
@@ -157,4 +158,45 @@ test("a limit stops writes, and counts what a snapshot shares", () => {
   must(lab.host.task.unlink("/m/S/base"));
   expect(lab.write("/m/S/new", "")).toBe(0);
   lab.fs.check();
+});
+
+describe("the transaction of a snapshot within what it is of", () => {
+  const newLab = (): BtrfsLab => {
+    const lab = new BtrfsLab({ size: MIB(300) });
+    must(lab.subvolume("/m/v0"));
+    lab.settle();
+    return lab;
+  };
+  const usedBy = ({ fs }: BtrfsLab): number => fs.state.space.totals("metadata").used;
+
+  // Counted with block_bio_queue: 12 and 6 nodes, both copies of each.
+  test("writes nodes before the name and behind it where quota groups count, else once", () => {
+    const lab = newLab();
+    const { counters } = lab.fs.state;
+    const written = (act: () => void): number => {
+      const before = counters.nodesWritten;
+      act();
+      return counters.nodesWritten - before;
+    };
+    const plain = written(() => must(lab.snapshot("/m/v0", "/m/v0/s")));
+    lab.quota();
+    lab.settle();
+    expect([plain, written(() => must(lab.snapshot("/m/v0", "/m/v0/t")))]).toEqual([6, 12]);
+  });
+
+  test("frees at once the nodes that it has copied again before they were written", () => {
+    const lab = newLab();
+    const { counters, space } = lab.fs.state;
+    const [used, nodes] = [usedBy(lab), counters.nodesWritten];
+    let pinned = 0;
+    const disk = lab.host.disks.get("vda");
+    if (disk === undefined) throw new Error("there is no disk");
+    disk.watcher = () => {
+      pinned = space.pinned("metadata");
+    };
+    must(lab.snapshot("/m/v0", "/m/v0/s"));
+    disk.watcher = undefined;
+    // What is pinned was written by earlier transactions.
+    expect(pinned).toBe(used + (counters.nodesWritten - nodes) * NODE_SIZE - usedBy(lab));
+  });
 });

@@ -1,7 +1,7 @@
 /**
  * The end of a transaction (fs/btrfs/transaction.c: btrfs_commit_transaction; Linux 6.18).
  *
- * Order: inodes to their items; quotas counted; snapshots made; references, roots and chunks to their trees until nothing changes any more; new nodes to the device, flush,
+ * Order: inodes to their items; quotas counted; a snapshot made, then its name; references, roots and chunks to their trees until nothing changes any more; new nodes to the device, flush,
  * superblock, flush. A power cut before the superblock is written finds the old tree, whose blocks nobody has touched.
  */
 import { Content } from "../../core/content.ts";
@@ -35,12 +35,36 @@ import type { BtrfsState } from "./state.ts";
 import { movedRoot, PLAIN_ROOT } from "./subvolume.ts";
 import { treesNow } from "./trees-now.ts";
 
+/** A snapshot that is to be made by the commit. */
+export interface PendingSnapshot {
+  /** Makes its tree and its quota group: all that is to be in it is in its source's tree. */
+  readonly copy: () => void;
+  /** Gives it its name, which is not in it though it be within its source. */
+  readonly name: () => void;
+}
+
 /**
  * Commits.
- * @param snapshot - makes the pending snapshot, when all that is to be in it is in its source's tree.
+ * @param snapshot - made when all that is to be in it is in its source's tree.
  */
-export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefined {
+export function commit(state: BtrfsState, snapshot?: PendingSnapshot): Errno | undefined {
   if (state.error !== undefined) return EROFS;
+  writeInodes(state);
+  if (!state.isChanged && snapshot === undefined) return undefined;
+  state.counters.commits += 1;
+  state.cacheIsNew = false;
+  countQuotas(state);
+  const failed = (snapshot === undefined ? undefined : makeSnapshot(state, snapshot)) ?? settleAndWrite(state);
+  if (failed !== undefined) {
+    state.error = failed;
+    return failed;
+  }
+  finish(state);
+  return undefined;
+}
+
+/** Brings what inodes are in memory, and the entries that wait, to their items. */
+function writeInodes(state: BtrfsState): void {
   for (const inode of state.dirtyInodes) {
     listEntries(state, inode);
     writeInode(inode);
@@ -48,22 +72,38 @@ export function commit(state: BtrfsState, snapshot?: () => void): Errno | undefi
     if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
   }
   state.dirtyInodes.clear();
-  if (!state.isChanged && snapshot === undefined) return undefined;
-  state.counters.commits += 1;
-  state.cacheIsNew = false;
+}
+
+/** Makes a snapshot, and changes the folder of its name after that (create_pending_snapshot). */
+function makeSnapshot(state: BtrfsState, snapshot: PendingSnapshot): Errno | undefined {
+  snapshot.copy();
+  const failed = state.quotas === undefined ? undefined : writeBetween(state);
+  if (failed !== undefined) return failed;
+  snapshot.name();
+  writeInodes(state);
   countQuotas(state);
-  snapshot?.();
+  return undefined;
+}
+
+/**
+ * Writes all trees as they are with the snapshot, but no superblock: what the quota groups count of the snapshot's name is counted against this
+ * (qgroup_account_snapshot).
+ */
+function writeBetween(state: BtrfsState): Errno | undefined {
+  writeQuotas(state);
+  writeDeviceStats(state);
+  settle(state);
+  const failed = writeNodes(state);
+  if (failed === undefined) noteRoots(state);
+  return failed;
+}
+
+function settleAndWrite(state: BtrfsState): Errno | undefined {
   state.logs.drop();
   writeQuotas(state);
   writeDeviceStats(state);
   settle(state);
-  const failed = writeAll(state);
-  if (failed !== undefined) {
-    state.error = failed;
-    return failed;
-  }
-  finish(state);
-  return undefined;
+  return writeAll(state);
 }
 
 /** Counts for the quota groups what has changed of extents since the last commit. */
@@ -120,6 +160,7 @@ function writeDeviceStats(state: BtrfsState): void {
 /** Brings roots, extents and block groups to their trees, which changes those trees, until nothing is left. */
 function settle(state: BtrfsState): void {
   const { references } = state;
+  state.sharedTree = undefined;
   for (;;) {
     for (const id of ascending(state.touched)) {
       const tree = state.trees.get(id);
@@ -205,12 +246,17 @@ function finish(state: BtrfsState): void {
     // Nodes of log trees are not among them.
     if (isNode && state.nodes.get(start) !== undefined) state.nodes.delete(start);
   });
+  noteRoots(state);
+  state.touched.clear();
+  state.fresh.clear();
+  state.generation += 1;
+}
+
+/** Where the roots of the trees that have changed are is where the next count for quota groups begins (switch_commit_roots). */
+function noteRoots(state: BtrfsState): void {
   for (const id of state.touched) {
     const tree = state.trees.get(id);
     if (tree === undefined) state.committedRoots.delete(id);
     else state.committedRoots.set(id, tree.root);
   }
-  state.touched.clear();
-  state.fresh.clear();
-  state.generation += 1;
 }

@@ -78,6 +78,8 @@ export class BtrfsState implements NodeStore {
   readonly nodes: NodeTable = new NodeTable();
   /** Nodes that the running transaction has made. */
   readonly fresh: FreshNodes = new FreshNodes();
+  /** The tree that the running transaction has made a snapshot of, until its root is settled: it changes none of its nodes in place, young as they are (BTRFS_ROOT_FORCE_COW). */
+  sharedTree: number | undefined;
   /** All trees by id, subvolumes' among them. */
   readonly trees: Map<number, Tree> = new Map();
   /** Ids of the trees that the running transaction has changed or dropped, and of subvolumes whose item it has changed. */
@@ -221,19 +223,25 @@ export class BtrfsState implements NodeStore {
     return node;
   }
 
-  isOwn(_tree: TreeParts, node: Node): boolean {
-    return node.generation === this.generation && !node.isSealed;
+  isOwn(tree: TreeParts, node: Node): boolean {
+    return node.generation === this.generation && !node.isSealed && tree.id !== this.sharedTree;
   }
 
   copied(tree: TreeParts, original: Node): boolean {
     this.counters.nodesCopied += 1;
-    return this.references.copied(tree, original, original.generation <= tree.lastSnapshot);
+    const isShared = this.references.copied(tree, original, original.generation <= tree.lastSnapshot);
+    if (original.generation === this.generation) this.#forgetUnwritten(original);
+    return isShared;
   }
 
   /** A node that is not written yet leaves no trace: its place is free at once (btrfs_free_tree_block). */
   freed(tree: TreeParts, node: Node): void {
+    this.references.changeNode(node.address, { tree: tree.id }, -1);
+    this.#forgetUnwritten(node);
+  }
+
+  #forgetUnwritten(node: Node): void {
     const { address } = node;
-    this.references.changeNode(address, { tree: tree.id }, -1);
     if (node.isSealed || !this.references.forget(address)) return;
     this.fresh.drop(node);
     this.nodes.delete(address);

@@ -142,13 +142,16 @@ export function createSnapshot(
     freeName(state, directory, how.name) ?? flushSubvolume(state, source) ?? state.begin(CREATE_ITEMS, directory.subvolume);
   if (refused !== undefined) return refused;
   const id = state.nextSubvolume++;
-  nameSubvolume(state, directory, state.environment.names.text(how.name), id);
-  stamp(state, directory, true);
-  const failed = commit(state, () => {
+  const copy = (): void => {
     const subvolume = copyTree(state, source, id);
     inheritQuota(state, source.id, id, how.parents);
     subvolume.item = { ...subvolume.item, readOnly: how.readOnly };
-  });
+  };
+  const name = (): void => {
+    nameSubvolume(state, directory, state.environment.names.text(how.name), id);
+    stamp(state, directory, true);
+  };
+  const failed = commit(state, { copy, name });
   if (failed !== undefined) return failed;
   const { events } = state.environment;
   if (events.listening) events.emit({ op: "snapshot", filesystem: state.label, source: `${source.id}`, target: `${id}` });
@@ -161,6 +164,7 @@ function copyTree(state: BtrfsState, source: Subvolume, id: number): Subvolume {
   state.references.changeBelow(tree.rootNode, { tree: id }, 1);
   source.tree.lastSnapshot = state.generation;
   tree.lastSnapshot = state.generation;
+  state.sharedTree = source.id;
   state.itemChanged(source);
   const item = newItem(state, { parentUuid: source.item.uuid, ctransid: source.item.ctransid });
   return register(state, tree, item, lastInoIn(tree));

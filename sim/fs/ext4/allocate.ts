@@ -88,8 +88,7 @@ function findAmong(bits: FreeBlocks, from: number, wanted: number): number {
   return bits.findRun(wanted, from);
 }
 
-/** Takes blocks that are free. */
-export function take(state: Ext4State, into: Run, start: number, count: number): boolean {
+function take(state: Ext4State, into: Run, start: number, count: number): boolean {
   const group = Math.floor(start / BLOCKS_PER_GROUP);
   state.groups.take(group, start - firstBlockOf(group), count);
   state.freeBlocks -= count;
@@ -210,16 +209,16 @@ function clipLocal(state: Ext4State, start: number, count: number): number {
   return Math.min(count, Math.max(1, state.localStart - start));
 }
 /** Makes the kept run look used while a group is searched. @returns whether it lies in that group. */
-export function hideLocal(state: Ext4State, group: number): boolean {
+function hideLocal(state: Ext4State, group: number): boolean {
   if (state.localCount === 0 || Math.floor(state.localStart / BLOCKS_PER_GROUP) !== group) return false;
   state.groups.blockBitmap(group).bits.take(state.localStart - firstBlockOf(group), state.localCount);
   return true;
 }
-export function showLocal(state: Ext4State, group: number): void {
+function showLocal(state: Ext4State, group: number): void {
   state.groups.blockBitmap(group).bits.free(state.localStart - firstBlockOf(group), state.localCount);
 }
 /** Gives the kept run up (ext4_mb_discard_preallocations). */
-export function dropLocal(state: Ext4State): void {
+function dropLocal(state: Ext4State): void {
   state.localCount = 0;
 }
 

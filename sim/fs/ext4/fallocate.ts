@@ -9,15 +9,14 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
 import { convertExtents } from "../convert-extents.ts";
-import { canReserve, claimable, take } from "./allocate.ts";
+import { canReserve, claimable } from "./allocate.ts";
 import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { scanForRun } from "./scan.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
-import { dataGoal, mapMissing, tellExtents } from "./writeback.ts";
+import { mapMissing } from "./writeback.ts";
 
 export const FALLOCATE_MODES: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
@@ -53,18 +52,7 @@ function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   data.onDisk = Math.max(data.onDisk, end);
 }
 
-/** The longest range whose requests are taken as they stand: one unwritten extent (EXT_UNWRITTEN_MAX_LEN). */
-const PLAIN_BLOCKS_MAX = 32_767;
-
 function preallocate(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
-  const first = Math.floor(range.offset / BLOCK_SIZE);
-  const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
-  if (end - first <= PLAIN_BLOCKS_MAX && data.delayedBlocks === 0) {
-    const { failed, reached } = fillPlainly(state, ino, data, { first, end });
-    if (reached > first)
-      grow(state, ino, data, { ...range, length: Math.min(range.length, reached * BLOCK_SIZE - range.offset) }, mode);
-    return failed;
-  }
   const failed = fill(state, ino, data, range);
   const given = failed === ENOSPC ? fillSome(state, ino, data, range) : range;
   if (failed !== undefined && failed !== ENOSPC) return failed;
@@ -83,47 +71,6 @@ function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errn
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
   return mapMissing(state, ino, data, { start: first, end, unwritten: true });
-}
-
-/**
- * Gives unwritten blocks to what has none, request by request (ext4_alloc_file_blocks with EXT4_GET_BLOCKS_NO_NORMALIZE): each asks for all that is
- * missing, or a half of it, a quarter …, as far as there are so many free (ext4_mb_new_blocks). @returns up to which block the range has some now
- */
-function fillPlainly(
-  state: Ext4State,
-  ino: number,
-  data: FileData,
-  { first, end }: { first: number; end: number },
-): { failed: Errno | undefined; reached: number } {
-  const tree = data.ownTree();
-  const { list } = tree;
-  const missing = list.missing(first, end);
-  const refused = missing > 0 && !canReserve(state, 1) ? ENOSPC : state.begin(missing);
-  if (refused !== undefined) return { failed: refused, reached: first };
-  let block = first;
-  while (block < end) {
-    const index = list.find(block);
-    const next = index < list.count ? list.logical(index) : end;
-    if (next <= block) {
-      block = list.end(index);
-      continue;
-    }
-    let count = Math.min(end, next) - block;
-    while (count > 0 && count > claimable(state)) count >>= 1;
-    const run = count <= 0 ? undefined : scanForRun(state, dataGoal(state, ino, data, block), count);
-    if (run === undefined) return { failed: ENOSPC, reached: block };
-    const added = { logical: block, physical: run.start, count: run.count, unwritten: true };
-    // The tree's block is asked for after the data have theirs, which are given back without it.
-    if (!list.takes(added) && tree.room <= 0 && claimable(state) <= run.count) return { failed: ENOSPC, reached: block };
-    take(state, run, run.start, run.count);
-    list.insert(added, tree);
-    settleTree(state, ino, tree);
-    state.addBlocks(ino, run.count);
-    state.dirtyData(ino);
-    if (state.environment.events.listening) tellExtents(state, ino, run);
-    block += run.count;
-  }
-  return { failed: undefined, reached: block };
 }
 
 /**

@@ -119,7 +119,7 @@ export function mapMissing(state: Ext4State, ino: number, data: FileData, range:
 }
 
 /** Where a block should lie: where the nearest extent before it would put it, else in the inode's flex group (ext4_ext_find_goal). */
-export function dataGoal(state: Ext4State, ino: number, data: FileData, block: number): number {
+function dataGoal(state: Ext4State, ino: number, data: FileData, block: number): number {
   const { list } = data.tree;
   const before = list.find(block) - 1;
   if (before >= 0) return list.physical(before) + block - list.logical(before);
@@ -179,7 +179,7 @@ function requestsInto({ list, room }: ExtentTree, block: number, unwritten: bool
 }
 
 /** An event for each request that a run met. */
-export function tellExtents(state: Ext4State, ino: number, { start, count }: Run): void {
+function tellExtents(state: Ext4State, ino: number, { start, count }: Run): void {
   for (let done = 0; done < count; done += REQUEST_BLOCKS) {
     const blocks = Math.min(REQUEST_BLOCKS, count - done);
     state.environment.events.emit({ op: "extent", filesystem: state.label, inode: ino, block: start + done, blocks });

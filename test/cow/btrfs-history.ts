@@ -196,9 +196,7 @@ export class Historian {
     const [at, to] = [`/m/${one.path}`, `/m/${one.other}`];
     const { name = "", value = "", times = 1, offset = 0, length = 0 } = one;
     const each = (act: (path: string) => Errno | undefined) => () =>
-      countedTo(offset)
-        .map((n) => act(`${to}${"l".repeat(length)}${n}`))
-        .find(isErrno);
+      firstFailure(offset, (n) => act(`${to}${"l".repeat(length)}${n}`));
     const flags = RENAME[one.do];
     if (flags !== undefined) return () => task.rename(at, to, flags);
     const calls: Readonly<Record<string, () => unknown>> = {
@@ -242,14 +240,8 @@ export class Historian {
       fsync: () => this.#onFile(at, O_RDONLY, (fd) => task.fsync(fd)),
       fdatasync: () => this.#onFile(at, O_RDONLY, (fd) => task.fdatasync(fd)),
       syncwrite: () => this.#onFile(at, O_RDWR | O_CREAT | O_SYNC, (fd) => task.pwrite(fd, contentOf(one), offset)),
-      many: () =>
-        countedTo(offset)
-          .map((n) => this.lab.write(`${at}/n${n}`, contentOf(one, n)))
-          .find(isErrno),
-      "unlink-many": () =>
-        countedTo(offset)
-          .map((n) => task.unlink(`${at}/n${n}`))
-          .find(isErrno),
+      many: () => firstFailure(offset, (n) => this.lab.write(`${at}/n${n}`, contentOf(one, n))),
+      "unlink-many": () => firstFailure(offset, (n) => task.unlink(`${at}/n${n}`)),
       hold: () => told(task.open(at, O_RDWR), (fd) => this.#hold(name, fd)),
       nameless: () => told(task.open(at, O_RDWR | O_TMPFILE, 0o644), (fd) => this.#hold(name, fd)),
       name: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.linkFile(fd, at))),
@@ -398,7 +390,14 @@ function bioOf(command: DiskCommand): Bio[] {
   return command.kind === "write" ? [[command.offset / 512, command.content.length / 512]] : [];
 }
 
-const countedTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+/** Does something `count` times, but nothing behind what fails. */
+function firstFailure(count: number, act: (n: number) => unknown): Errno | undefined {
+  for (let n = 0; n < count; n++) {
+    const failed = act(n);
+    if (isErrno(failed)) return failed;
+  }
+  return undefined;
+}
 
 function told<T, U>(result: T | Errno, as: (value: T) => U): U | Errno {
   return isErrno(result) ? result : as(result);

@@ -44,11 +44,12 @@ function uuidKey(uuid: string): ReturnType<typeof key> {
   return key(Number.parseInt(hex.slice(0, 12), 16), UUID_SUBVOLUME, Number.parseInt(hex.slice(16, 28), 16));
 }
 
+/** What forbids a new subvolume's name; that it is there is told before its folder is asked (btrfs_may_create). */
 function freeName(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
   if (directory.isPlaceholder) return ENOTTY;
-  if (directory.subvolume.item.readOnly) return EROFS;
   if (directory.nlink === 0) return ENOENT;
-  return lookupEntry(state, directory, name) === undefined ? undefined : EEXIST;
+  if (lookupEntry(state, directory, name) !== undefined) return EEXIST;
+  return directory.subvolume.item.readOnly ? EROFS : undefined;
 }
 
 function newItem(state: BtrfsState, parts: Partial<RootItem>): RootItem {

@@ -10,6 +10,7 @@
  */
 import { InvariantError } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { countLeaves, leavesMoved } from "../extent-leaves.ts";
 import { type ExtentLimits, ExtentList } from "../extent-list.ts";
 import type { Journal } from "./journal.ts";
 import { packExtents } from "./packed-records.ts";
@@ -26,7 +27,7 @@ class Leaf implements Metadata {
   readonly block: number;
   stamp = 0;
   count: number;
-  /** The index of its first extent, as `#countLeaves` found it; below 0 in the first leaf: they are to be counted again. */
+  /** ExtentLeaf.first. */
   first = -1;
   /** Whether it changed since the tree was settled. */
   touched = true;
@@ -98,28 +99,11 @@ export class ExtentTree {
     for (const index of this.#indexes) visit(index.block);
   }
 
-  /** Tells each leaf where in the list it begins, if that is not known: those that are packed together ask once. */
-  #countLeaves(): void {
-    const leaves = this.#leaves;
-    if (leaves.length === 0 || (leaves[0] as Leaf).first === 0) return;
-    let before = 0;
-    for (const leaf of leaves) {
-      leaf.first = before;
-      before += leaf.count;
-    }
-  }
-
-  /** Leaves have come, gone, or got other counts. */
-  #leavesMoved(): void {
-    const [first] = this.#leaves;
-    if (first !== undefined) first.first = -1;
-  }
-
   /** ExtentList tells its growth here. */
   changed(index: number, by: number): void {
     const leaves = this.#leaves;
     if (leaves.length === 0) return;
-    if (by !== 0) this.#leavesMoved();
+    if (by !== 0) leavesMoved(this.#leaves);
     if (by >= 0 && index + Math.max(by, 1) === this.list.count) {
       // What most changes are.
       const last = leaves[leaves.length - 1] as Leaf;
@@ -159,11 +143,11 @@ export class ExtentTree {
         const rest = last ? leaf.count - EXTENTS_PER_BLOCK : leaf.count >>> 1;
         leaf.count -= rest;
         leaf.touched = true;
-        this.#leavesMoved();
+        leavesMoved(this.#leaves);
         this.#leaves.splice(at + 1, 0, new Leaf(this, blocks.allocate(ino), rest));
       } else if (leaf.count === 0) {
         this.#leaves.splice(at, 1);
-        this.#leavesMoved();
+        leavesMoved(this.#leaves);
         blocks.free(ino, leaf);
         at -= 1;
       }
@@ -192,7 +176,7 @@ export class ExtentTree {
   }
 
   packLeaf(into: PackedWords, leaf: Leaf): number {
-    this.#countLeaves();
+    countLeaves(this.#leaves);
     return packExtents(into, 0, this.list.slice(leaf.first, leaf.first + leaf.count));
   }
 
@@ -202,7 +186,7 @@ export class ExtentTree {
   }
 
   #pairs(from: number, to: number): number[] {
-    this.#countLeaves();
+    countLeaves(this.#leaves);
     const out: number[] = [];
     for (const { first, block } of this.#leaves.slice(from, to))
       out.push(this.list.count > first ? this.list.logical(first) : 0, block);

@@ -7,6 +7,7 @@
  */
 import { assert, InvariantError } from "../../core/assert.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { countLeaves, leavesMoved } from "../extent-leaves.ts";
 import { ExtentList } from "../extent-list.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, SECTORS_PER_BLOCK } from "./layout.ts";
 import type { Metadata } from "./log.ts";
@@ -20,7 +21,7 @@ class ForkBlock implements Metadata {
   readonly block: number;
   stamp = 0;
   count: number;
-  /** Of a leaf: the index of its first extent, as `#countLeaves` found it; below 0 in the first leaf: they are to be counted again. */
+  /** Of a leaf: ExtentLeaf.first. */
   first = -1;
   readonly #depth: number;
   readonly #entries: (block: ForkBlock) => number[];
@@ -76,27 +77,10 @@ export class Fork {
     for (const node of this.#nodes) visit(node.block);
   }
 
-  /** Tells each leaf where in the list it begins, if that is not known: those that are written together ask once. */
-  #countLeaves(): void {
-    const leaves = this.#leaves;
-    if (leaves.length === 0 || (leaves[0] as ForkBlock).first === 0) return;
-    let before = 0;
-    for (const leaf of leaves) {
-      leaf.first = before;
-      before += leaf.count;
-    }
-  }
-
-  /** Leaves have come, gone, or got other counts. */
-  #leavesMoved(): void {
-    const [first] = this.#leaves;
-    if (first !== undefined) first.first = -1;
-  }
-
   /** ExtentList tells its growth here. */
   changed(index: number, by: number): void {
     const leaves = this.#leaves;
-    if (by !== 0) this.#leavesMoved();
+    if (by !== 0) leavesMoved(this.#leaves);
     let before = 0;
     for (let at = 0; at < leaves.length; at++) {
       const leaf = leaves[at] as ForkBlock;
@@ -160,7 +144,7 @@ export class Fork {
         at -= 1;
       }
     }
-    this.#leavesMoved();
+    leavesMoved(this.#leaves);
   }
 
   #drop(space: ForkSpace, block: ForkBlock): void {
@@ -185,7 +169,7 @@ export class Fork {
   }
 
   #extentsOf(leaf: ForkBlock): number[] {
-    this.#countLeaves();
+    countLeaves(this.#leaves);
     return this.list.slice(leaf.first, leaf.first + leaf.count);
   }
 
@@ -199,7 +183,7 @@ export class Fork {
   }
 
   #pairs(from: number, to: number): number[] {
-    this.#countLeaves();
+    countLeaves(this.#leaves);
     const out: number[] = [];
     for (const { first, block } of this.#leaves.slice(from, to))
       out.push(this.list.count > first ? this.list.logical(first) : 0, block);

@@ -31,22 +31,26 @@ function isId(value: Json | undefined): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32;
 }
 
+/** The bits of capabilities by name; undefined where a name is none. */
+function capabilitiesOf(names: readonly Json[]): number | undefined {
+  let bits = 0;
+  for (const name of names) {
+    const bit = CAPABILITIES.get(String(name));
+    if (bit === undefined) return undefined;
+    bits |= bit;
+  }
+  return bits;
+}
+
 /** The task that makes a step's call: the session's own, or as somebody. */
 function taskFor(session: CallSession, step: Step): Task {
   const as = step["as"];
   if (as === undefined) return session.task;
   if (isRecord(as)) {
     const { uid, gid, groups = [], without = [] } = as;
-    const isSomebody = isId(uid) && isId(gid) && isList(groups) && groups.every(isId);
-    const bits = isList(without) ? without.map((name) => CAPABILITIES.get(String(name))) : [undefined];
-    if (isSomebody && bits.every((bit) => bit !== undefined)) {
-      return session.taskAs(
-        uid,
-        gid,
-        groups,
-        bits.reduce((all, bit) => all | bit, 0),
-      );
-    }
+    const lost = isList(without) ? capabilitiesOf(without) : undefined;
+    if (isId(uid) && isId(gid) && isList(groups) && groups.every(isId) && lost !== undefined)
+      return session.taskAs(uid, gid, groups, lost);
   }
   throw new StepError(`${textOf(step, "call")}: as must be {"uid", "gid", "groups"?, "without"?}`);
 }

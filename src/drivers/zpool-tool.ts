@@ -81,9 +81,7 @@ function online({ host, pool, names }: Command): ToolAnswer {
   const told = forEach(names, (name) => zpoolOnline(pool, name, deviceOf(host, name)));
   if ("err" in told) return told;
   const away = names.filter((name) =>
-    pool.store.tops.some(({ sides }) =>
-      sides.some((side) => side.name === name.replace(/^\/dev\//, "") && side.state !== "ONLINE"),
-    ),
+    pool.store.tops.some(({ sides }) => sides.some((side) => side.name === shortName(name) && side.state !== "ONLINE")),
   );
   const lines = away.flatMap((name) => [
     `warning: device '${name}' onlined, but remains in faulted state`,

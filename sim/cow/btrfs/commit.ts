@@ -90,8 +90,6 @@ function makeSnapshot(state: BtrfsState, snapshot: PendingSnapshot): Errno | und
  * (qgroup_account_snapshot).
  */
 function writeBetween(state: BtrfsState): Errno | undefined {
-  writeQuotas(state);
-  writeDeviceStats(state);
   settle(state);
   const failed = writeNodes(state);
   if (failed === undefined) noteRoots(state);
@@ -100,8 +98,6 @@ function writeBetween(state: BtrfsState): Errno | undefined {
 
 function settleAndWrite(state: BtrfsState): Errno | undefined {
   state.logs.drop();
-  writeQuotas(state);
-  writeDeviceStats(state);
   settle(state);
   return writeAll(state);
 }
@@ -157,9 +153,11 @@ function writeDeviceStats(state: BtrfsState): void {
   state.tree(DEVICE_TREE).set(key(DEVICE_STATS, PERSISTENT_ITEM, 1), DEVICE_STATS_BYTES, true);
 }
 
-/** Brings roots, extents and block groups to their trees, which changes those trees, until nothing is left. */
+/** Brings quotas, roots, extents and block groups to their trees, which changes those trees, until nothing is left. */
 function settle(state: BtrfsState): void {
   const { references } = state;
+  writeQuotas(state);
+  writeDeviceStats(state);
   state.sharedTree = undefined;
   for (;;) {
     for (const id of ascending(state.touched)) {

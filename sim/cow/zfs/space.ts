@@ -97,16 +97,16 @@ export class PoolSpace {
 
   /**
    * Places for a block of which no device has a place that is long enough: a header, and up to three parts, each of which may be such a gang itself
-   * (zio_write_gang_block). undefined when there is no room for one of all these.
+   * (zio_write_gang_block). undefined when there is no room for one of all these; the smallest block cannot be in pieces.
    */
   allocateGang(size: number, copies: number): readonly Dva[] | undefined {
+    if (size <= GANG_HEADER_BYTES) return undefined;
     const headers = this.allocate(GANG_HEADER_BYTES, Math.min(COPIES_MAX, copies + 1));
     if (headers === undefined) return undefined;
     const parts: { places: readonly Dva[]; from: number; length: number }[] = [];
     for (let from = 0; from < size; ) {
       const length = alignUp(Math.floor((size - from) / (GANG_PARTS - parts.length)), GANG_HEADER_BYTES);
-      const places =
-        this.allocate(length, copies) ?? (length > GANG_HEADER_BYTES ? this.allocateGang(length, copies) : undefined);
+      const places = this.allocate(length, copies) ?? this.allocateGang(length, copies);
       if (places === undefined) {
         for (const one of [headers, ...parts.map((part) => part.places)].flat()) this.#releaseAll(one);
         return undefined;

@@ -13,7 +13,7 @@ import { allocatedSize, type BlockKind, type BlockPointer, type Dva, physicalBir
 import { readBlock, writePlace } from "./gang.ts";
 import type { ZfsProfile } from "./profile.ts";
 import { originalContent, storedContent } from "./records.ts";
-import { GANG_HEADER_BYTES, type PoolSpace } from "./space.ts";
+import type { PoolSpace } from "./space.ts";
 import type { TopLevel } from "./vdev.ts";
 
 /** A block to be written. */
@@ -105,7 +105,7 @@ export class BlockStore {
       shared.references += 1;
       return this.#pointer(block, shared.dvas, shared);
     }
-    const dvas = this.space.allocate(physicalSize, block.copies) ?? this.#allocateGang(physicalSize, block.copies);
+    const dvas = this.space.allocate(physicalSize, block.copies) ?? this.space.allocateGang(physicalSize, block.copies);
     if (dvas === undefined) return ENOSPC;
     const stored = kind === "data" ? storedContent(block.content, physicalSize) : block.content;
     for (const dva of dvas) {
@@ -121,11 +121,6 @@ export class BlockStore {
     if (this.#events?.listening && isFileData(block))
       this.#events.emit({ op: "blockBirth", filesystem: this.#name, group: this.group, bytes: physicalSize * dvas.length });
     return pointer;
-  }
-
-  /** The smallest block cannot be in pieces. */
-  #allocateGang(size: number, copies: number): readonly Dva[] | undefined {
-    return size > GANG_HEADER_BYTES ? this.space.allocateGang(size, copies) : undefined;
   }
 
   #pointer(

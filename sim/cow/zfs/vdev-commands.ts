@@ -100,15 +100,27 @@ function isReplacing(top: TopLevel, side: Side): boolean {
   return side.replaces !== undefined || top.sides.some(({ replaces }) => replaces === side);
 }
 
-/** zpool attach: a disk becomes a side of a mirror beside another. */
-export function zpoolAttach(pool: Pool, word: string, device: BlockDevice): string | undefined {
-  const doing = `cannot attach ${device.name} to ${word}`;
-  const wrongKind = "can only attach to mirrors and top-level disks";
+/** The side that a disk may stand beside, or why not. `wrongKind`: what the command says where it is for no such side, or no such disk */
+function placeBeside(
+  pool: Pool,
+  word: string,
+  device: BlockDevice,
+  { doing, wrongKind }: { doing: string; wrongKind: string },
+): Place | string {
   const found = wantedSide(pool, word, doing, wrongKind);
   if (typeof found === "string") return found;
   const { top, side } = found;
   const wrong = isReplacing(top, side) ? wrongKind : misfit(pool, top, device, wrongKind);
-  if (wrong !== undefined) return `${doing}: ${wrong}`;
+  return wrong === undefined ? found : `${doing}: ${wrong}`;
+}
+
+/** zpool attach: a disk becomes a side of a mirror beside another. */
+export function zpoolAttach(pool: Pool, word: string, device: BlockDevice): string | undefined {
+  const doing = `cannot attach ${device.name} to ${word}`;
+  const wrongKind = "can only attach to mirrors and top-level disks";
+  const found = placeBeside(pool, word, device, { doing, wrongKind });
+  if (typeof found === "string") return found;
+  const { top } = found;
   top.sides = [...top.sides, newSide(device, pool.store.group * GUIDS_A_GROUP, pool.store.group)];
   return settle(pool, doing);
 }
@@ -117,11 +129,9 @@ export function zpoolAttach(pool: Pool, word: string, device: BlockDevice): stri
 export function zpoolReplace(pool: Pool, word: string, device: BlockDevice): string | undefined {
   const doing = `cannot replace ${word} with ${device.name}`;
   const wrongKind = "already in replacing/spare config; wait for completion or use 'zpool detach'";
-  const found = wantedSide(pool, word, doing, wrongKind);
+  const found = placeBeside(pool, word, device, { doing, wrongKind });
   if (typeof found === "string") return found;
   const { top, side } = found;
-  const wrong = isReplacing(top, side) ? wrongKind : misfit(pool, top, device, wrongKind);
-  if (wrong !== undefined) return `${doing}: ${wrong}`;
   if (side.device === device || side.name === device.name) {
     side.device = undefined;
     side.state = "UNAVAIL";

@@ -218,17 +218,18 @@ export class Host implements HostParts {
   /** Mounts. @returns nothing, or why not. */
   mount(request: MountRequest): MountFailure | undefined {
     let options: MountOptions = { text: request.options ?? "", source: this.#sourceOf(request.source) };
-    const data: string[] = [];
+    const words: string[] = [];
     for (const word of splitOptions(request.options ?? "")) {
       const general = GENERAL.get(word);
-      if (general === undefined) data.push(word);
+      if (general === undefined) words.push(word);
       else options = { ...options, ...general };
     }
+    const data = pageOf(words);
     const place = this.task.resolve(request.target);
     if (isErrno(place)) return { errno: place, message: "" };
-    const fs = this.#make(request, data.join(","));
+    const fs = this.#make(request, data);
     if (isMountFailure(fs)) return fs;
-    const top = FILESYSTEMS.get(request.type)?.top?.(fs, this, data.join(",")) ?? fs.root;
+    const top = FILESYSTEMS.get(request.type)?.top?.(fs, this, data) ?? fs.root;
     if (isMountFailure(top)) {
       if (this.vfs.mountsOf(fs) === 0) fs.unmount();
       return top;
@@ -350,7 +351,14 @@ export class Host implements HostParts {
 
 /** Options at commas; one behind a backslash belongs to its option. */
 function splitOptions(text: string): string[] {
-  return text.split(/(?<!\\),/).filter((word) => word !== "");
+  return text.split(/(?<!\\),/);
+}
+
+/** What of a filesystem's options arrives: as much as fits a page, whose last byte ends the text (copy_mount_options; path_mount). */
+function pageOf(data: readonly string[]): string {
+  const text = data.join(",");
+  if (text.length * 3 < PAGE_SIZE) return text;
+  return new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, PAGE_SIZE - 1));
 }
 
 /** A host without disks. */

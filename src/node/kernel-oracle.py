@@ -446,9 +446,13 @@ def run(*words):
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def mount(kind, source, target, options=""):
+MS_RDONLY = 1
+MS_REMOUNT = 32
+
+
+def mount(kind, source, target, options="", flags=0):
     """mount(2) without a process: a hundred thousand of them cost too much."""
-    if LIBC.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(0), options.encode()) < 0:
+    if LIBC.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()) < 0:
         number = ctypes.get_errno()
         raise OSError(number, "mount %s: %s (%s)" % (kind, os.strerror(number), options))
 
@@ -599,6 +603,10 @@ class Mounts:
         elif step["do"] == "umount":
             self.mounted.remove(path)
             libc("umount2", path, 0)
+        elif step["do"] == "remount":
+            words = step["options"].split(",")
+            flags = MS_REMOUNT | (MS_RDONLY if "ro" in words else 0)
+            mount("overlay", "overlay", path, ",".join(word for word in words if word != "ro"), flags)
         elif step["do"] == "exists":
             os.lstat(path)
         elif step["do"] == "write":

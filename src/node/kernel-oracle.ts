@@ -35,6 +35,7 @@ export interface MountStep {
     | "rmdir"
     | "exists"
     | "overlay"
+    | "remount"
     | "umount"
     | "write"
     | "append"

@@ -16,6 +16,8 @@ const folders: readonly MountStep[] = FOLDERS.map((path) => ({ do: "mkdir", path
 const overlay = (options: string, path = "m"): MountStep => ({ do: "overlay", path, options });
 const step = (what: MountStep["do"], path: string): MountStep => ({ do: what, path });
 const UPPER = "upperdir=u,workdir=w";
+/** mount(2) takes a page of options, of which the last byte ends the text: here what fills it but for `left` bytes. */
+const filled = (left: number): string => `lowerdir=l1,${UPPER}`.padEnd(4095 - left, ",");
 
 function mounts(name: string, steps: readonly MountStep[], answers: readonly string[]): MountCase {
   return { name, steps: [...folders, ...steps], answers: [...folders.map(() => "ok"), ...answers] };
@@ -173,6 +175,38 @@ export const MOUNT_CASES: readonly MountCase[] = [
       overlay(`lowerdir=${LOWERS_500.join(":")}:x500,${UPPER}`),
     ],
     [...manyFolders.map(() => "ok"), "ok", "ok", "EINVAL"],
+  ),
+  mounts(
+    "options of a remount, which nobody reads",
+    [
+      overlay(`lowerdir=l1,${UPPER}`),
+      { do: "remount", path: "m", options: "lowerdir=l2,nonsense=1,metacopy=on" },
+      { do: "append", path: "m/f", text: "a" },
+      step("read", "u/f"),
+    ],
+    ["ok", "ok", "ok", "read a"],
+  ),
+  mounts(
+    "lower layers alone, remounted to be written",
+    [
+      overlay("lowerdir=l1:l2"),
+      { do: "remount", path: "m", options: "ro,lowerdir=l3" },
+      { do: "remount", path: "m", options: `lowerdir=l3,${UPPER}` },
+      { do: "append", path: "m/f", text: "a" },
+    ],
+    ["ok", "ok", "EROFS", "EROFS"],
+  ),
+  mounts(
+    "options behind a page of them, and in its last bytes",
+    [
+      overlay(`${filled(0)},nonsense=1`),
+      step("umount", "m"),
+      overlay(`${filled(8)}index=on,nonsense=1`),
+      step("exists", "w/index"),
+      step("umount", "m"),
+      overlay(`${filled(7)}index=on`),
+    ],
+    ["ok", "ok", "ok", "ok", "ok", "EINVAL"],
   ),
   mounts(
     "what lies in work/ goes, what lies beside it stays",

@@ -53,6 +53,8 @@ function perform(host: Host, step: MountStep): Answer {
       const request = { type: "overlay", source: "overlay", target: path, directory: ROOT };
       return host.mount({ ...request, options: step.options ?? "" })?.errno;
     }
+    case "remount":
+      return host.remount(path, step.options ?? "")?.errno;
     default:
       return performOnFile(task, step, path);
   }

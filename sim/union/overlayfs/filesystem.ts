@@ -52,6 +52,7 @@ export class OverlayFileSystem implements FileSystem {
   /** There is nothing to change without an upper layer (ovl_fill_super). */
   readonly readOnly: boolean;
   readonly walked: WalkedPaths;
+  remount?: Exclude<FileSystem["remount"], undefined>;
   /** The mount's state: for tests and tools of this room. */
   readonly overlay: Overlay;
 

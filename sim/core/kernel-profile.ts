@@ -62,6 +62,10 @@ export interface BtrfsProfile {
 export interface Ext4Profile {
   /** The journal goes on behind where the last mount left it (JBD2_CYCLE_RECORD); before, each mount began at the log's first block. */
   readonly continuesLog: boolean;
+  /** Large files are placed in as many streams as there are processors, by their inode numbers; before, all in one (s_mb_last_groups). */
+  readonly streamsApart: boolean;
+  /** Pages of its files are cached many at once, in folios (EXT4_MAX_PAGECACHE_ORDER). */
+  readonly largeFolios: boolean;
 }
 
 /** How the VFS behaves. */
@@ -133,7 +137,11 @@ const BTRFS: Changes<BtrfsProfile> = {
 
 const VFS: Changes<VfsProfile> = { multigrainTimes: { from: "6.13" } };
 
-const EXT4: Changes<Ext4Profile> = { continuesLog: { from: "6.4" } };
+const EXT4: Changes<Ext4Profile> = {
+  continuesLog: { from: "6.4" },
+  streamsApart: { from: "6.17" },
+  largeFolios: { from: "6.16" },
+};
 
 /** The last release of each major version from 4 on: of 6, the last that was recorded. */
 const LAST_MINOR: ReadonlyMap<number, number> = new Map([

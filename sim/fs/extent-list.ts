@@ -201,6 +201,16 @@ export class ExtentList {
     );
   }
 
+  /** Whether the extent before a run, or behind it, would take it in whole. */
+  takes(run: NewExtent): boolean {
+    const index = this.find(run.logical);
+    const longest = this.#longest(run.unwritten);
+    if (index > 0 && this.#goesOn(index - 1, run) && this.length(index - 1) + run.count <= longest) return true;
+    const end = run.logical + run.count;
+    if (index >= this.count || this.logical(index) !== end || this.isUnwritten(index) !== run.unwritten) return false;
+    return this.physical(index) === run.physical + run.count && this.length(index) + run.count <= longest;
+  }
+
   /**
    * Adds a run of blocks where there are none.
    * @param run - `piece`: it comes in pieces of so many blocks, one after the other; an extent takes whole pieces. Default: as many as it holds.

@@ -7,7 +7,7 @@
 import { assert } from "../../core/assert.ts";
 import { EBADMSG, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
+import { allocateMetadata, canReserve, freeMetadata, goalOf, take } from "./allocate.ts";
 import {
   DIRECTORY_BLOCK_END,
   DirectoryBlock,
@@ -60,8 +60,9 @@ function appendBlock(state: Ext4State, directory: number, from: number, chosen =
   const data = state.directory(directory);
   const { list } = data.tree;
   const last = list.count - 1;
-  const goal = chosen !== 0 ? chosen : last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
-  const block = allocateMetadata(state, goal);
+  const goal = last >= 0 ? list.physical(last) + list.length(last) : goalOf(state, directory, false);
+  if (chosen !== 0) take(state, chosen, 1);
+  const block = chosen !== 0 ? chosen : allocateMetadata(state, goal);
   const at = data.blocks.length;
   list.insert({ logical: at, physical: block, count: 1, unwritten: false }, data.tree);
   settleTree(state, directory, data.tree);
@@ -74,14 +75,14 @@ function appendBlock(state: Ext4State, directory: number, from: number, chosen =
   return made;
 }
 
-/** Gives a new directory its first block: near `goal` if given. */
-export function beginDirectory(state: Ext4State, directory: number, goal = 0): void {
-  appendBlock(state, directory, DOTS_BYTES, goal);
+/** Gives a new directory its first block: a free one that was chosen for it, if given. */
+export function beginDirectory(state: Ext4State, directory: number, chosen = 0): void {
+  appendBlock(state, directory, DOTS_BYTES, chosen);
 }
 
 /** Gives a directory an empty block in advance, as mke2fs does lost+found. */
-export function growDirectory(state: Ext4State, directory: number, goal: number): void {
-  appendBlock(state, directory, 0, goal);
+export function growDirectory(state: Ext4State, directory: number, chosen: number): void {
+  appendBlock(state, directory, 0, chosen);
 }
 
 /** Gives back the blocks of a directory that is gone. */

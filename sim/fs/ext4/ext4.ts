@@ -21,6 +21,8 @@ import {
   type Inode,
   inodeHandle,
   type NewInode,
+  O_ACCMODE,
+  O_RDONLY,
   S_IFBLK,
   S_IFCHR,
   S_IFMT,
@@ -273,8 +275,9 @@ export class Ext4 implements FileSystem {
 
   // Open files
 
-  open(inode: Inode, _flags: number): FileHandle | Errno {
+  open(inode: Inode, flags: number): FileHandle | Errno {
     const state = this.#state;
+    if ((flags & O_ACCMODE) !== O_RDONLY) state.writers.set(inode, (state.writers.get(inode) ?? 0) + 1);
     if (!state.sampled && (state.word(inode, MODE) & S_IFMT) === S_IFREG && state.begin() === undefined) {
       // ext4_sample_last_mounted: the first file opened in a mount leaves the mount's path in the superblock.
       state.sampled = true;
@@ -283,8 +286,8 @@ export class Ext4 implements FileSystem {
     this.hold(inode);
     return fileHandle(inode);
   }
-  close(file: FileHandle, _flags: number): void {
-    release(this.#state, file);
+  close(file: FileHandle, flags: number): void {
+    release(this.#state, file, (flags & O_ACCMODE) !== O_RDONLY);
     this.drop(inodeHandle(file));
   }
   read(file: FileHandle, offset: number, length: number): Content | Errno {

@@ -9,14 +9,16 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
 import { convertExtents } from "../convert-extents.ts";
-import { canReserve, claimable } from "./allocate.ts";
+import { canReserve, claimable, freeBlocks, REQUEST_BLOCKS } from "./allocate.ts";
+import { allocateData, followOn } from "./data-blocks.ts";
 import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import type { Run } from "./mballoc.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
-import { mapMissing } from "./writeback.ts";
+import { blocksTogether, dataGoal, mapRun } from "./writeback.ts";
 
 export const FALLOCATE_MODES: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
@@ -53,46 +55,77 @@ function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode:
 }
 
 function preallocate(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
-  const failed = fill(state, ino, data, range);
-  const given = failed === ENOSPC ? fillSome(state, ino, data, range) : range;
-  if (failed !== undefined && failed !== ENOSPC) return failed;
-  if (given === undefined) return failed;
-  grow(state, ino, data, given, mode);
+  const { failed, reached } = fill(state, ino, data, range);
+  const length = Math.min(range.length, reached * BLOCK_SIZE - range.offset);
+  if (length > 0) grow(state, ino, data, { offset: range.offset, length }, mode);
   return failed;
 }
 
-/** Gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty (ext4_alloc_file_blocks). */
-function fill(state: Ext4State, ino: number, data: FileData, range: Range): Errno | undefined {
-  const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
-  const first = Math.floor(range.offset / BLOCK_SIZE);
-  const missing = data.tree.list.missing(first, end);
-  const promised = data.delayedBlocks;
-  if (missing > promised && !canReserve(state, missing - promised)) return ENOSPC;
-  const refused = state.begin(missing);
-  if (refused !== undefined) return refused;
-  return mapMissing(state, ino, data, { start: first, end, unwritten: true });
+/** The longest range whose requests are taken as they stand: one unwritten extent (EXT_UNWRITTEN_MAX_LEN). */
+const PLAIN_BLOCKS_MAX = 32_767;
+
+/** How far a range has blocks now, and why no further. */
+interface Filled {
+  readonly failed: Errno | undefined;
+  /** The first block that has none. */
+  readonly reached: number;
 }
 
 /**
- * Gives what blocks there are to the beginning of a range, which keeps them though the call fails. @returns the part that has blocks now; undefined
- * where there were none to give.
+ * Gives unwritten blocks to what has none, to what was promised too, whose pages stay dirty (ext4_alloc_file_blocks): what there are to the beginning of
+ * the range, which keeps them though the call fails.
  */
-function fillSome(state: Ext4State, ino: number, data: FileData, { offset, length }: Range): Range | undefined {
-  const free = claimable(state);
-  const first = Math.floor(offset / BLOCK_SIZE);
-  const { list } = data.tree;
-  let least = first;
-  let most = Math.ceil((offset + length) / BLOCK_SIZE);
-  // With space enough something else stood against it; and promised blocks are somebody's already.
-  if (free <= 0 || data.delayedBlocks > 0 || list.missing(first, most) <= free) return undefined;
-  while (most - least > 1) {
-    const middle = Math.floor((least + most) / 2);
-    if (list.missing(first, middle) <= free) least = middle;
-    else most = middle;
+function fill(state: Ext4State, ino: number, data: FileData, range: Range): Filled {
+  const first = Math.floor(range.offset / BLOCK_SIZE);
+  const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
+  const isPlain = end - first <= PLAIN_BLOCKS_MAX;
+  const { list } = data.ownTree();
+  const missing = list.missing(first, end);
+  const refused = missing > 0 && !canReserve(state, 1) ? ENOSPC : state.begin(Math.min(missing, Math.max(0, claimable(state))));
+  if (refused !== undefined) return { failed: refused, reached: first };
+  let block = first;
+  while (block < end) {
+    const index = list.find(block);
+    const next = index < list.count ? list.logical(index) : end;
+    if (next <= block) {
+      block = list.end(index);
+      continue;
+    }
+    const given = fillGap(state, ino, data, { block, end: Math.min(end, next), isPlain });
+    if (given === 0) return { failed: ENOSPC, reached: block };
+    block += given;
   }
-  if (least === first || state.begin(free) !== undefined) return undefined;
-  const failed = mapMissing(state, ino, data, { start: first, end: least, unwritten: true });
-  return failed === undefined ? { offset, length: least * BLOCK_SIZE - offset } : undefined;
+  return { failed: undefined, reached: block };
+}
+
+/**
+ * One request: for all that is missing, or a half of it, a quarter …, as far as there are so many free (ext4_mb_new_blocks).
+ * @returns how many blocks there were
+ */
+function fillGap(
+  state: Ext4State,
+  ino: number,
+  data: FileData,
+  { block, end, isPlain }: { block: number; end: number; isPlain: boolean },
+): number {
+  const tree = data.ownTree();
+  const { list } = tree;
+  let count = Math.min(end - block, PLAIN_BLOCKS_MAX);
+  while (count > 0 && count > claimable(state)) count >>= 1;
+  if (count <= 0) return 0;
+  const sizeBlocks = Math.max(Math.ceil(state.size(ino) / BLOCK_SIZE), isPlain ? 0 : end);
+  const request = { ino, data, block, goal: dataGoal(state, ino, data, block), sizeBlocks, isPlain };
+  const run: Run = { start: 0, count: 0 };
+  const most = isPlain ? 0 : Math.min(end - block, claimable(state), blocksTogether(tree, block, true));
+  if (!followOn(state, { ...request, count: most }, run) && !allocateData(state, { ...request, count }, run)) return 0;
+  const added = { logical: block, physical: run.start, count: run.count, unwritten: true };
+  // The tree's block is asked for after the data have theirs, which are given back without it.
+  if (!list.takes(added) && tree.room <= 0 && claimable(state) <= 0) {
+    freeBlocks(state, run.start, run.count);
+    return 0;
+  }
+  mapRun(state, ino, data, isPlain ? added : { ...added, piece: REQUEST_BLOCKS });
+  return run.count;
 }
 
 /** Writes zeros to the parts of a range that do not fill blocks, where there is something to zero. */
@@ -125,6 +158,7 @@ function clear(state: Ext4State, ino: number, data: FileData, range: Range): Err
   if (first >= end) return undefined;
   data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
   state.delayedBlocks -= data.undelay(first, end);
+  state.preallocations.discard(ino);
   freeRange(state, ino, data, first, end);
   return undefined;
 }
@@ -144,8 +178,8 @@ function settleSize(state: Ext4State, ino: number, data: FileData, end: number):
 }
 
 function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): Errno | undefined {
-  const filled = fill(state, ino, data, range);
-  if (filled !== undefined) return filled;
+  const { failed: unfilled } = fill(state, ino, data, range);
+  if (unfilled !== undefined) return unfilled;
   const failed = zeroEdges(state, ino, data, range);
   if (failed !== undefined) return failed;
   const first = Math.ceil(range.offset / BLOCK_SIZE);
@@ -175,6 +209,7 @@ function collapse(state: Ext4State, ino: number, data: FileData, range: Range): 
   const failed = quiesce(data, offset) ?? state.begin();
   if (failed !== undefined) return failed;
   const end = (offset + length) / BLOCK_SIZE;
+  state.preallocations.discard(ino);
   freeRange(state, ino, data, offset / BLOCK_SIZE, end);
   data.tree.list.shift(end, -(length / BLOCK_SIZE));
   return moved(state, ino, data, size - length);
@@ -188,13 +223,14 @@ function insert(state: Ext4State, ino: number, data: FileData, range: Range): Er
   if (size + length > FILE_SIZE_MAX) return EFBIG;
   const failed = quiesce(data, offset) ?? state.begin();
   if (failed !== undefined) return failed;
+  state.preallocations.discard(ino);
   data.tree.list.split(offset / BLOCK_SIZE, data.tree);
   data.tree.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
   return moved(state, ino, data, size + length);
 }
 
 function moved(state: Ext4State, ino: number, data: FileData, size: number): undefined {
-  settleTree(state, ino, data.tree);
+  settleTree(state, ino, data.tree, true);
   data.tree.dirtyAll(state.journal);
   state.setSize(ino, size);
   data.onDisk = size;

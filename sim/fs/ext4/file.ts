@@ -155,7 +155,7 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
     data.tree,
   );
   state.addBlocks(ino, -freed);
-  settleTree(state, ino, data.tree);
+  settleTree(state, ino, data.tree, true);
 }
 
 /**
@@ -185,6 +185,7 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
     const failed = zeroTail(state, ino, data, size);
     if (failed !== undefined) return failed;
     data.mapping?.truncate(size);
+    state.preallocations.discard(ino);
     const first = Math.ceil(size / BLOCK_SIZE);
     dropPromises(state, data, first, Number.MAX_SAFE_INTEGER);
     freeRange(state, ino, data, first, Number.MAX_SAFE_INTEGER);
@@ -209,13 +210,26 @@ export function allocatePromised(state: Ext4State, ino: number): void {
 }
 
 /** Whoever closes a file that was cut to nothing begins to write it back (ext4_release_file). */
-export function release(state: Ext4State, ino: number): void {
+export function release(state: Ext4State, ino: number, writes: boolean): void {
   if (state.allocatedOnClose.size > 0 && state.allocatedOnClose.delete(ino)) allocatePromised(state, ino);
+  if (!writes) return;
+  const writers = state.writers.get(ino) as number;
+  if (writers > 1) state.writers.set(ino, writers - 1);
+  else {
+    state.writers.delete(ino);
+    if (!state.preallocations.isEmpty) discardUnneeded(state, ino, fileOf(state, ino)?.delayedBlocks ?? 0);
+  }
+}
+
+/** What is kept for a file that nobody can write is given up, unless blocks are promised still (ext4_release_file, ext4_da_update_reserve_space). */
+export function discardUnneeded(state: Ext4State, ino: number, promised: number): void {
+  if (promised === 0 && !state.writers.has(ino)) state.preallocations.discard(ino);
 }
 
 /** Frees everything that a file has. */
 export function freeFile(state: Ext4State, ino: number, data: FileData): void {
   state.unreadTrees.delete(ino);
+  state.preallocations.discard(ino);
   data.mapping?.truncate(0);
   dropPromises(state, data, 0, Number.MAX_SAFE_INTEGER);
   freeRange(state, ino, data, 0, Number.MAX_SAFE_INTEGER);

@@ -28,6 +28,7 @@ import { BLOCK_SIZE, type Geometry, INODES_PER_BLOCK, inodeTableOf } from "./lay
 import { NameHashes } from "./name-hash.ts";
 import { packSuperblock } from "./packed-records.ts";
 import type { Metadata, PackedWords } from "./packed-words.ts";
+import { Preallocations } from "./preallocations.ts";
 import {
   type ExtentRecord,
   type InodeRow,
@@ -69,6 +70,10 @@ export interface Ext4Environment {
 }
 
 const NO_ORPHANS: readonly number[] = [];
+/** Of a host: what the machine had on which the answers were recorded. */
+const PROCESSORS = 2;
+/** Groups that a stream has for itself at least (MB_GROUPS_PER_GOAL). */
+const STREAM_GROUPS = 4;
 /** What one call may need of metadata blocks, at most, beside its data. */
 const SPARE_BLOCKS = 64;
 
@@ -94,9 +99,13 @@ export class Ext4State implements Metadata {
   readonly allocatedOnClose: Set<number> = new Set();
   /** Inodes without names that are in use. */
   readonly orphans: Set<number> = new Set();
-  /** What is left of the locality group's preallocation: small files follow each other there. */
-  localStart = 0;
-  localCount = 0;
+  /** Blocks that are free and kept for somebody. */
+  readonly preallocations: Preallocations = new Preallocations();
+  /** How many times each file that is open to be written is (i_writecount). */
+  readonly writers: Map<number, number> = new Map();
+  /** Of each stream of large files, the group where the last one got blocks (s_mb_last_groups). */
+  readonly streamGroups: Int32Array;
+  readonly profile: Ext4Profile;
   /** Where the superblock lies; it is a metadata block itself. */
   readonly block = 0;
   stamp = 0;
@@ -121,8 +130,12 @@ export class Ext4State implements Metadata {
     this.environment = environment;
     this.journalRuns = journalRuns;
     const { clock, profile = k6_18.ext4 } = environment;
+    this.profile = profile;
     this.journal = new Journal(device, clock, journalRuns, profile.continuesLog);
     this.groups = new Groups(geometry, device, this.journal);
+    this.streamGroups = new Int32Array(
+      profile.streamsApart ? Math.min(PROCESSORS, Math.ceil(geometry.groups / STREAM_GROUPS)) : 1,
+    );
     this.hashes = NameHashes.of(environment.names, geometry.hashSeed);
   }
 

@@ -130,7 +130,8 @@ export class ExtentTree {
     for (const index of this.#indexes) journal.dirty(index);
   }
 
-  settle(blocks: TreeBlocks, ino: number): void {
+  /** @param cut - extents were taken away or moved: a lone leaf stays then, though what is left fits the inode */
+  settle(blocks: TreeBlocks, ino: number, cut = false): void {
     const count = this.list.count;
     if (this.#leaves.length === 0) {
       if (count <= EXTENTS_IN_INODE) return;
@@ -153,7 +154,7 @@ export class ExtentTree {
       }
     }
     const only = this.#leaves[0];
-    if (this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
+    if (!cut && this.#leaves.length === 1 && only !== undefined && count <= EXTENTS_IN_INODE) {
       // ext4_ext_try_to_merge_up: a lone leaf whose extents fit the inode goes.
       this.#leaves = NO_LEAVES;
       only.count = 0;

@@ -9,10 +9,13 @@ import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import { convertExtents } from "../convert-extents.ts";
-import { allocateBlocks, allocateSmall, goalOf, REQUEST_BLOCKS, type Run, SMALL_FILE_BLOCKS } from "./allocate.ts";
-import { dropPromises, makeFile } from "./file.ts";
+import type { NewExtent } from "../extent-list.ts";
+import { goalOf, REQUEST_BLOCKS } from "./allocate.ts";
+import { allocateData, followOn } from "./data-blocks.ts";
+import { discardUnneeded, dropPromises, makeFile } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import type { Run } from "./mballoc.ts";
 import type { Ext4State } from "./state.ts";
 import type { ExtentTree } from "./tree.ts";
 import { settleTree } from "./tree-blocks.ts";
@@ -58,7 +61,7 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   if (refused !== undefined) return refused;
   if (missing > 0) {
     // Blocks get data before a commit maps them: `begin` made sure that none is needed between allocation and write.
-    const failed = mapMissing(state, ino, data, { start: first, end, unwritten: false });
+    const failed = mapMissing(state, ino, data, { start: first, end });
     if (failed !== undefined) return failed;
   }
   let converts = false;
@@ -93,17 +96,16 @@ export function writePages(state: Ext4State, ino: number, start: number, content
 /** The fewest blocks that an extent has before the next begins: as many whole requests as an unwritten one holds. */
 const FULL_EXTENT_BLOCKS: number = 15 * REQUEST_BLOCKS;
 
-/** Logical blocks [start, end) of a file, and how their extents are marked. */
+/** Logical blocks [start, end) of a file. */
 interface BlockRange {
   readonly start: number;
   readonly end: number;
-  readonly unwritten: boolean;
 }
 
-/** Gives places to the blocks of [start, end) that have none, as written or unwritten extents. */
-export function mapMissing(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
+/** Gives places to the blocks of [start, end) that have none. */
+function mapMissing(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const { list } = data.ownTree();
-  const { end, unwritten } = range;
+  const { end } = range;
   for (let block = range.start; block < end; ) {
     const index = list.find(block);
     if (index < list.count && list.logical(index) <= block) {
@@ -111,7 +113,7 @@ export function mapMissing(state: Ext4State, ino: number, data: FileData, range:
       continue;
     }
     const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
-    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd, unwritten });
+    const failed = allocateRange(state, ino, data, { start: block, end: gapEnd });
     if (failed !== undefined) return failed;
     block = gapEnd;
   }
@@ -119,7 +121,7 @@ export function mapMissing(state: Ext4State, ino: number, data: FileData, range:
 }
 
 /** Where a block should lie: where the nearest extent before it would put it, else in the inode's flex group (ext4_ext_find_goal). */
-function dataGoal(state: Ext4State, ino: number, data: FileData, block: number): number {
+export function dataGoal(state: Ext4State, ino: number, data: FileData, block: number): number {
   const { list } = data.tree;
   const before = list.find(block) - 1;
   if (before >= 0) return list.physical(before) + block - list.logical(before);
@@ -137,28 +139,59 @@ function dataGoal(state: Ext4State, ino: number, data: FileData, block: number):
 function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
   const tree = data.ownTree();
-  const small = Math.ceil(state.size(ino) / BLOCK_SIZE) <= SMALL_FILE_BLOCKS && range.end <= SMALL_FILE_BLOCKS;
+  // A write that the memory's limit has written back has not set the size yet.
+  const sizeBlocks = Math.max(Math.ceil(state.size(ino) / BLOCK_SIZE), range.end);
   for (let block = range.start; block < range.end; ) {
     const goal = dataGoal(state, ino, data, block);
     const rest = range.end - block;
-    const elsewhere = Math.min(rest, requestsFor(tree, block));
-    const wanted = Math.min(rest, elsewhere + requestsInto(tree, block, range.unwritten));
+    const folio = state.profile.largeFolios ? folioEnd(range, block) : undefined;
+    const asked = Math.min(range.end, folio ?? block + REQUEST_BLOCKS);
+    const request = { ino, data, block, goal, sizeBlocks, isPlain: false };
+    const most = Math.min(rest, blocksTogether(tree, block, false));
     const found =
-      small && tree.list.count === 0
-        ? allocateSmall(state, goal, wanted, run)
-        : allocateBlocks(state, { goal, count: wanted, elsewhere }, run);
+      followOn(state, { ...request, count: most }, run) || allocateData(state, { ...request, count: asked - block }, run);
     if (!found) return ENOSPC;
     const { start, count } = run;
-    tree.list.insert({ logical: block, physical: start, count, unwritten: range.unwritten, piece: REQUEST_BLOCKS }, tree);
-    settleTree(state, ino, tree);
-    state.addBlocks(ino, count);
-    state.dirtyData(ino);
-    dropPromises(state, data, block, block + count);
-    const { events } = state.environment;
-    if (events.listening) tellExtents(state, ino, run);
+    mapRun(state, ino, data, { logical: block, physical: start, count, unwritten: false, piece: REQUEST_BLOCKS });
     block += count;
   }
+  discardUnneeded(state, ino, data.delayedBlocks);
   return undefined;
+}
+
+/** The most pages of a folio (MAX_PAGECACHE_ORDER). */
+const FOLIO_PAGES_MAX = 512;
+
+/**
+ * Where the folio ends that a page of [start, end), which one call has written, lies within; undefined where one begins. Each is as large as its place
+ * and what follows allow (__filemap_get_folio). What of one has no block yet is asked for by itself, before further pages are looked at
+ * (mpage_map_and_submit_buffers).
+ */
+function folioEnd({ start, end }: BlockRange, page: number): number | undefined {
+  let at = start;
+  while (at < page) {
+    const aligned = at % FOLIO_PAGES_MAX === 0 ? FOLIO_PAGES_MAX : at & -at;
+    const pages = Math.min(aligned, 2 ** (31 - Math.clz32(Math.min(end - at, FOLIO_PAGES_MAX))));
+    at += pages < FOLIO_PAGES_MAX ? pages : pages * Math.max(1, Math.floor((page - at) / pages));
+  }
+  return at === page ? undefined : at;
+}
+
+/** Enters blocks that were taken, and ends the promises for them. */
+export function mapRun(state: Ext4State, ino: number, data: FileData, run: NewExtent): void {
+  const { logical, physical: start, count } = run;
+  const tree = data.ownTree();
+  tree.list.insert(run, tree);
+  settleTree(state, ino, tree);
+  state.addBlocks(ino, count);
+  state.dirtyData(ino);
+  dropPromises(state, data, logical, logical + count);
+  if (state.environment.events.listening) tellExtents(state, ino, { start, count });
+}
+
+/** How many blocks from one on can be asked for together, so that the tree needs no block of its own before the last request. */
+export function blocksTogether(tree: ExtentTree, block: number, unwritten: boolean): number {
+  return requestsFor(tree, block) + requestsInto(tree, block, unwritten);
 }
 
 /** How many blocks from one on can be asked for together: those of the requests behind which the tree needs no block yet. */

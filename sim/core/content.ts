@@ -26,6 +26,9 @@ interface Rope {
   readonly starts: readonly number[];
 }
 
+/** What a run's bytes come from. */
+type Source = Uint8Array | Rope | BlockRecord | ByteSource;
+
 /** Digests of described bytes: seven drivers read the same file. */
 const digests = new Map<string, string>();
 const DIGESTS_MAX = 1000;
@@ -39,6 +42,7 @@ const SHARED_COPY_MAX = 4095;
 /** The length of a shared array: what a single small copy can keep from being collected. */
 const SHARED_LENGTH = 32_768;
 
+// Hosts hold them by the million: one field for every kind of source, and no private method, of which V8 keeps a mark in each object.
 export class Content {
   readonly kind: ContentKind;
   /** Bytes. */
@@ -46,36 +50,28 @@ export class Content {
   /** Where in the source this run begins: the pattern's position, the unit's phase, an index into the literal or the record. */
   readonly #offset: number;
   readonly #seed: number;
-  readonly #bytes: Uint8Array;
-  readonly #inner: Rope | BlockRecord | ByteSource | undefined;
+  /** What the bytes come from, if the kind has something: the literal, the unit, the rope, the source or the record. */
+  readonly #from: Source | undefined;
 
-  private constructor(
-    kind: ContentKind,
-    length: number,
-    offset: number,
-    seed: number,
-    raw: Uint8Array,
-    inner?: Rope | BlockRecord | ByteSource,
-  ) {
+  private constructor(kind: ContentKind, length: number, offset: number, seed: number, from?: Source) {
     this.kind = kind;
     this.length = length;
     this.#offset = offset;
     this.#seed = seed;
-    this.#bytes = raw;
-    this.#inner = inner;
+    this.#from = from;
   }
 
   /** The sequence of no bytes. */
-  static readonly empty: Content = new Content("zero", 0, 0, 0, EMPTY_BYTES);
+  static readonly empty: Content = new Content("zero", 0, 0, 0);
 
   /** `length` zero bytes. */
   static zeros(length: number): Content {
-    return length === 0 ? Content.empty : new Content("zero", length, 0, 0, EMPTY_BYTES);
+    return length === 0 ? Content.empty : new Content("zero", length, 0, 0);
   }
 
   /** `length` bytes of the pattern of `seed` (a whole number, 32 bits of it count), from position `offset` on. */
   static pattern(seed: number, length: number, offset = 0): Content {
-    return length === 0 ? Content.empty : new Content("pattern", length, offset, seed | 0, EMPTY_BYTES);
+    return length === 0 ? Content.empty : new Content("pattern", length, offset, seed | 0);
   }
 
   /** `unit` over and over, `length` bytes in all, beginning `phase` bytes into the unit. A unit of zeros gives a zero run. */
@@ -98,12 +94,12 @@ export class Content {
 
   /** All the bytes of a source, by reference. */
   static source(source: ByteSource): Content {
-    return source.length === 0 ? Content.empty : new Content("source", source.length, 0, 0, EMPTY_BYTES, source);
+    return source.length === 0 ? Content.empty : new Content("source", source.length, 0, 0, source);
   }
 
   /** A metadata block, whole, or the bytes of it from one place up to another. */
   static record(record: BlockRecord, from = 0, to: number = record.length): Content {
-    return new Content("record", to - from, from, 0, EMPTY_BYTES, record);
+    return new Content("record", to - from, from, 0, record);
   }
 
   /**
@@ -142,7 +138,7 @@ export class Content {
     if (parts.length === 1 && only !== undefined) return only;
     const flat: Content[] = [];
     for (const part of parts) {
-      if (part.kind === "rope") for (const inner of part.#rope().parts) appendRun(flat, inner);
+      if (part.kind === "rope") for (const inner of (part.#from as Rope).parts) appendRun(flat, inner);
       else if (part.length > 0) appendRun(flat, part);
     }
     const first = flat[0];
@@ -154,11 +150,7 @@ export class Content {
       starts.push(length);
       length += part.length;
     }
-    return new Content("rope", length, 0, 0, EMPTY_BYTES, { parts: flat, starts });
-  }
-
-  #rope(): Rope {
-    return this.#inner as Rope;
+    return new Content("rope", length, 0, 0, { parts: flat, starts });
   }
 
   /** The bytes from `start` up to `end`; both are clamped to the sequence. The whole gives the same object. */
@@ -171,41 +163,17 @@ export class Content {
       case "zero":
         return Content.zeros(to - from);
       case "rope":
-        return this.#sliceRope(from, to);
+        return sliceRope(this.#from as Rope, from, to);
       case "repeat":
-        return new Content("repeat", to - from, (this.#offset + from) % this.#bytes.length, 0, this.#bytes);
+        return new Content("repeat", to - from, (this.#offset + from) % (this.#from as Uint8Array).length, 0, this.#from);
       default:
-        return new Content(this.kind, to - from, this.#offset + from, this.#seed, this.#bytes, this.#inner);
+        return new Content(this.kind, to - from, this.#offset + from, this.#seed, this.#from);
     }
-  }
-
-  #sliceRope(from: number, to: number): Content {
-    const { parts, starts } = this.#rope();
-    const out: Content[] = [];
-    for (let index = this.#partAt(from); index < parts.length; index++) {
-      const start = starts[index] as number;
-      if (start >= to) break;
-      out.push((parts[index] as Content).slice(from - start, to - start));
-    }
-    return Content.concat(out);
-  }
-
-  /** The index of a rope's part that holds the byte at `position`. */
-  #partAt(position: number): number {
-    const { starts } = this.#rope();
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((starts[middle] as number) <= position) low = middle;
-      else high = middle - 1;
-    }
-    return low;
   }
 
   /** The runs in order: this one itself, or a rope's parts. */
   get runs(): readonly Content[] {
-    if (this.kind === "rope") return this.#rope().parts;
+    if (this.kind === "rope") return (this.#from as Rope).parts;
     return this.length === 0 ? [] : [this];
   }
 
@@ -218,12 +186,11 @@ export class Content {
       case "pattern":
         return this.#seed === next.#seed && this.#offset + this.length === next.#offset;
       case "repeat":
-        return this.#bytes === next.#bytes && (this.#offset + this.length) % this.#bytes.length === next.#offset;
+        return this.#from === next.#from && (this.#offset + this.length) % (this.#from as Uint8Array).length === next.#offset;
       case "literal":
-        return this.#bytes === next.#bytes && this.#offset + this.length === next.#offset;
       case "record":
       case "source":
-        return this.#inner === next.#inner && this.#offset + this.length === next.#offset;
+        return this.#from === next.#from && this.#offset + this.length === next.#offset;
       default:
         return false;
     }
@@ -231,22 +198,22 @@ export class Content {
 
   /** This run made longer by `next`, which it continues into. */
   extendedBy(next: Content): Content {
-    return new Content(this.kind, this.length + next.length, this.#offset, this.#seed, this.#bytes, this.#inner);
+    return new Content(this.kind, this.length + next.length, this.#offset, this.#seed, this.#from);
   }
 
   /** The metadata block that these bytes are, whole and alone; undefined for anything else, a part of one included. */
   wholeRecord(): BlockRecord | undefined {
-    return this.kind === "record" ? blockIn(this.#inner as BlockRecord, this.#offset, this.length) : undefined;
+    return this.kind === "record" ? blockIn(this.#from as BlockRecord, this.#offset, this.length) : undefined;
   }
 
   /** Of which metadata block these bytes are a part, or all, and where in it they begin; undefined for anything else. */
   recordPart(): { readonly record: BlockRecord; readonly from: number } | undefined {
-    return this.kind === "record" ? { record: this.#inner as BlockRecord, from: this.#offset } : undefined;
+    return this.kind === "record" ? { record: this.#from as BlockRecord, from: this.#offset } : undefined;
   }
 
   /** Of a literal: the array that has its bytes, and where they begin in it. */
   get held(): { readonly bytes: Uint8Array; readonly from: number } | undefined {
-    return this.kind === "literal" ? { bytes: this.#bytes, from: this.#offset } : undefined;
+    return this.kind === "literal" ? { bytes: this.#from as Uint8Array, from: this.#offset } : undefined;
   }
 
   /** Whether every byte is known to be zero without looking at literals. */
@@ -257,7 +224,7 @@ export class Content {
   /** The byte at `position`, which must lie within. */
   byteAt(position: number): number {
     if (!(position >= 0 && position < this.length)) throw new InvariantError(`no byte ${position} in ${this.length} bytes`);
-    if (this.kind === "literal") return this.#bytes[this.#offset + position] as number;
+    if (this.kind === "literal") return (this.#from as Uint8Array)[this.#offset + position] as number;
     const one = new Uint8Array(1);
     this.slice(position, position + 1).copyTo(one, 0);
     return one[0] as number;
@@ -273,28 +240,23 @@ export class Content {
         target.fill(0, at, end);
         return;
       case "literal":
-        copyBytes(this.#bytes, offset, { target, at, length: this.length });
+        copyBytes(this.#from as Uint8Array, offset, { target, at, length: this.length });
         return;
       case "repeat":
-        repeatInto(target.subarray(at, end), this.#bytes, offset);
+        repeatInto(target.subarray(at, end), this.#from as Uint8Array, offset);
         return;
       case "pattern":
         patternInto(target.subarray(at, end), this.#seed, offset);
         return;
       case "source":
-        (this.#inner as ByteSource).readInto(target.subarray(at, end), offset);
+        (this.#from as ByteSource).readInto(target.subarray(at, end), offset);
         return;
       case "record":
-        target.set(encodeRecord(this.#inner as BlockRecord).subarray(offset, offset + this.length), at);
+        target.set(encodeRecord(this.#from as BlockRecord).subarray(offset, offset + this.length), at);
         return;
       default:
-        this.#ropeInto(target, at);
+        ropeInto(this.#from as Rope, target, at);
     }
-  }
-
-  #ropeInto(target: Uint8Array, at: number): void {
-    const { parts, starts } = this.#rope();
-    for (let index = 0; index < parts.length; index++) (parts[index] as Content).copyTo(target, at + (starts[index] as number));
   }
 
   /** All bytes in a fresh array. */
@@ -319,8 +281,8 @@ export class Content {
     if (this === other) return true;
     if (this.length !== other.length) return false;
     for (let at = 0; at < this.length; ) {
-      const mine = this.#runAt(at);
-      const theirs = other.#runAt(at);
+      const mine = Content.#runAt(this, at);
+      const theirs = Content.#runAt(other, at);
       const length = Math.min(mine.length, theirs.length);
       if (!sameRun(mine.slice(0, length), theirs.slice(0, length))) return false;
       at += length;
@@ -329,20 +291,18 @@ export class Content {
   }
 
   /** From `position` to the end of the run that holds it. */
-  #runAt(position: number): Content {
-    if (this.kind !== "rope") return this.slice(position);
-    const index = this.#partAt(position);
-    const { parts, starts } = this.#rope();
-    return (parts[index] as Content).slice(position - (starts[index] as number));
+  static #runAt(content: Content, position: number): Content {
+    if (content.kind !== "rope") return content.slice(position);
+    const rope = content.#from as Rope;
+    const index = partAt(rope, position);
+    return (rope.parts[index] as Content).slice(position - (rope.starts[index] as number));
   }
 
   /** Whether the other run has the same source, place and length. */
   sameSource(other: Content): boolean {
     if (this.kind !== other.kind || this.length !== other.length || this.kind === "rope") return false;
     if (this.kind === "zero") return true;
-    return (
-      this.#offset === other.#offset && this.#seed === other.#seed && this.#bytes === other.#bytes && this.#inner === other.#inner
-    );
+    return this.#offset === other.#offset && this.#seed === other.#seed && this.#from === other.#from;
   }
 
   /** The SHA-256 of the bytes in lower-case hexadecimal; takes 64 KiB at a time. What a few numbers describe is not worked out twice. */
@@ -365,6 +325,33 @@ export class Content {
   toText(): string {
     return new TextDecoder().decode(this.toBytes());
   }
+}
+
+/** The index of a rope's part that holds the byte at `position`. */
+function partAt({ starts }: Rope, position: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((starts[middle] as number) <= position) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function sliceRope(rope: Rope, from: number, to: number): Content {
+  const { parts, starts } = rope;
+  const out: Content[] = [];
+  for (let index = partAt(rope, from); index < parts.length; index++) {
+    const start = starts[index] as number;
+    if (start >= to) break;
+    out.push((parts[index] as Content).slice(from - start, to - start));
+  }
+  return Content.concat(out);
+}
+
+function ropeInto({ parts, starts }: Rope, target: Uint8Array, at: number): void {
+  for (let index = 0; index < parts.length; index++) (parts[index] as Content).copyTo(target, at + (starts[index] as number));
 }
 
 function appendRun(runs: Content[], next: Content): void {

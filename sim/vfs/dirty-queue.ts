@@ -10,8 +10,8 @@
 const CHUNK_BITS = 10;
 const CHUNK_SLOTS: number = 1 << CHUNK_BITS;
 const CHUNK_MASK: number = CHUNK_SLOTS - 1;
-/** Places are told modulo this. */
-const PLACES = 2 ** 32;
+/** Places are told modulo one more than this: below 2^31, which an engine keeps in the object that was told. */
+const PLACE_MASK: number = 2 ** 31 - 1;
 
 interface Chunk<Item> {
   /** Of each slot, the row; or, below 0, which of `objects`: 0 is -1. */
@@ -79,10 +79,10 @@ export class DirtyQueue<Item extends object> {
     return item >= 0 ? item : (objects[-item - 1] as Item);
   }
   #placeAt(slot: number): number {
-    return (this.#base + slot) % PLACES;
+    return (this.#base + slot) & PLACE_MASK;
   }
   #slotAt(place: number): number {
-    return (place - this.#base + PLACES) % PLACES;
+    return (place - this.#base) & PLACE_MASK;
   }
 
   /** Of files that come and go, what has gone is given up before there is room for more. */

@@ -14,7 +14,7 @@ import type { RunContent, RunOwner } from "./run-table.ts";
 /** A mapping and the way through its runs; 0 is no run. */
 export interface MappingRuns extends RunOwner {
   readonly cache: PageMemory;
-  /** Before this page none is dirty; so whoever writes behind what is clean need not pass it again. */
+  /** Before this page none is dirty; so whoever writes behind what is clean need not pass it again. At most NONE_BEFORE. */
   dirtyFrom: number;
   /** Where all that is dirty begins; undefined where nobody has noted it, and whoever looks for dirty runs has to go from run to run. */
   dirtyPlaces: DirtyPlaces | undefined;
@@ -27,6 +27,9 @@ export interface MappingRuns extends RunOwner {
   /** Counts pages that became dirty, or clean when negative. */
   dirtied(pages: number): void;
 }
+
+/** What `dirtyFrom` is where no page is dirty: the greatest number that an engine keeps in the object itself, for a mapping is small. */
+export const NONE_BEFORE: number = 2 ** 31 - 1;
 
 /** Writes the dirty pages of a range of bytes back, run by run in ascending order, those too behind what fails. @returns the first error. */
 export function flushRuns(mapping: MappingRuns, start: number, length: number): Errno | undefined {
@@ -62,7 +65,7 @@ function firstDirty(mapping: MappingRuns, page: number, end: number): number {
     found = Math.min(end, Math.max(first, from));
     break;
   }
-  if (page <= mapping.dirtyFrom) mapping.dirtyFrom = Math.max(mapping.dirtyFrom, found);
+  if (page <= mapping.dirtyFrom) mapping.dirtyFrom = Math.min(NONE_BEFORE, Math.max(mapping.dirtyFrom, found));
   return found === end ? -1 : found;
 }
 

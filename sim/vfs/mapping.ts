@@ -10,7 +10,7 @@ import { type Errno, isErrno } from "../core/errno.ts";
 import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
 import { DirtyPlaces } from "./dirty-places.ts";
 import type { Inode } from "./filesystem.ts";
-import { checkRuns, flushRuns, type MappingRuns, noteDirtyAt } from "./mapping-runs.ts";
+import { checkRuns, flushRuns, type MappingRuns, NONE_BEFORE, noteDirtyAt } from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -28,7 +28,7 @@ export class CachedMapping implements MappingRuns {
   #runs: number | RunIndex = 0;
   #cachedPages = 0;
   queuePlace = -1;
-  dirtyFrom: number = Number.POSITIVE_INFINITY;
+  dirtyFrom: number = NONE_BEFORE;
   dirtyPlaces: DirtyPlaces | undefined = undefined;
   #dirtyPages = 0;
 

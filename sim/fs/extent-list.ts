@@ -9,12 +9,12 @@
  * became another; more than 1 only at its end.
  */
 import { assert } from "../core/assert.ts";
-import { ExtentPieces, findIn } from "./extent-pieces.ts";
+import { type Extent, ExtentPieces, extentOf, findIn, integer, withExtent } from "./extent-pieces.ts";
 
 const STRIDE = 3;
 
-/** A list shorter than this is made anew for each extent that it gets. */
-const EXACT_NUMBERS: number = 8 * STRIDE;
+/** A list shorter than this is made anew for each extent that it gets, so that it has no slack. */
+const EXACT_NUMBERS: number = 32 * STRIDE;
 
 /** A list of more extents is kept in pieces, and of fewer flat again. */
 const PIECES_FROM = 1024;
@@ -81,7 +81,7 @@ export class ExtentList {
     if (this.count === 0) this.#items = numbers.slice();
     else
       for (let at = 0; at < numbers.length; at += STRIDE)
-        this.#put(this.count, numbers[at] as number, numbers[at + 1] as number, numbers[at + 2] as number);
+        this.#put(this.count, extentOf(numbers[at] as number, numbers[at + 1] as number, numbers[at + 2] as number));
   }
 
   get #long(): ExtentPieces | undefined {
@@ -118,7 +118,7 @@ export class ExtentList {
 
   #set(index: number, column: number, value: number): void {
     const long = this.#long;
-    if (long === undefined) this.#items[index * STRIDE + column] = value;
+    if (long === undefined) this.#items[index * STRIDE + column] = integer(value);
     else long.set(index, column, value);
   }
 
@@ -222,7 +222,7 @@ export class ExtentList {
     const piece = run.piece ?? longest;
     if (this.count === 0 && count <= longest) {
       // Most files have one extent: a list without slack.
-      this.#items = [logical, unwritten ? -count : count, physical];
+      this.#items = extentOf(logical, unwritten ? -count : count, physical);
       growth.changed(0, 1);
       return;
     }
@@ -246,7 +246,7 @@ export class ExtentList {
     }
     while (done < count) {
       const part = count - done <= longest ? count - done : longest - (longest % piece);
-      this.#put(index, logical + done, unwritten ? -part : part, physical + done);
+      this.#put(index, extentOf(logical + done, unwritten ? -part : part, physical + done));
       growth.changed(index, 1);
       done += part;
       index += 1;
@@ -259,23 +259,23 @@ export class ExtentList {
     const longest = this.#longest(unwritten);
     for (let at = done; at < count; ) {
       const part = count - at <= longest ? count - at : each;
-      this.#put(this.count, logical + at, unwritten ? -part : part, physical + at);
+      this.#put(this.count, extentOf(logical + at, unwritten ? -part : part, physical + at));
       at += part;
     }
   }
 
   /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */
-  #put(index: number, logical: number, length: number, physical: number): void {
+  #put(index: number, extent: Extent): void {
     const long = this.#long;
     if (long !== undefined) {
-      long.insert(index, logical, length, physical);
+      long.insert(index, extent);
       return;
     }
     const items = this.#items;
     const at = index * STRIDE;
-    if (items.length < EXACT_NUMBERS) this.#items = [...items.slice(0, at), logical, length, physical, ...items.slice(at)];
-    else if (at === items.length) items.push(logical, length, physical);
-    else items.splice(at, 0, logical, length, physical);
+    if (items.length < EXACT_NUMBERS) this.#items = withExtent(items, at, extent);
+    else if (at === items.length) items.push(...extent);
+    else items.splice(at, 0, ...extent);
     this.#fit();
   }
 
@@ -337,9 +337,9 @@ export class ExtentList {
       const keepTail = to < last;
       if (keepHead) this.#setLength(index, from - first, unwritten);
       if (keepTail) {
-        const tail = [to, unwritten ? -(last - to) : last - to, physical + to - first] as const;
+        const tail = extentOf(to, unwritten ? -(last - to) : last - to, physical + to - first);
         if (keepHead) {
-          this.#put(index + 1, ...tail);
+          this.#put(index + 1, tail);
           growth.changed(index + 1, 1);
         } else for (const [column, number] of tail.entries()) this.#set(index, column, number);
       }
@@ -373,7 +373,7 @@ export class ExtentList {
     const physical = this.physical(index) + head;
     this.#setLength(index, head, unwritten);
     growth.changed(index, 0);
-    this.#put(index + 1, block, unwritten ? -rest : rest, physical);
+    this.#put(index + 1, extentOf(block, unwritten ? -rest : rest, physical));
     growth.changed(index + 1, 1);
   }
 

@@ -9,6 +9,29 @@ const STRIDE = 3;
 /** Extents of a piece at most. */
 const PIECE_EXTENTS = 512;
 
+/** An extent's numbers. */
+export type Extent = [logical: number, length: number, physical: number];
+
+export function extentOf(logical: number, length: number, physical: number): Extent {
+  return [integer(logical), integer(length), integer(physical)];
+}
+
+/** The same number as an integer, if it is below 2^31: what was divided is a double, also when it is whole, and makes doubles of all in its array. */
+export function integer(value: number): number {
+  const whole = value | 0;
+  return whole === value ? whole : value;
+}
+
+/** Extents' numbers with those of one more at a place, in an array that is as long as they are. */
+export function withExtent(items: readonly number[], at: number, extent: Extent): number[] {
+  // No spread: V8 makes of it an array in which each double is an object.
+  const longer = new Array<number>(items.length + STRIDE);
+  for (let index = 0; index < at; index++) longer[index] = items[index] as number;
+  for (let column = 0; column < STRIDE; column++) longer[at + column] = extent[column] as number;
+  for (let index = at; index < items.length; index++) longer[index + STRIDE] = items[index] as number;
+  return longer;
+}
+
 /** The index of the first of some extents that ends behind a logical block; their count when there is none. @param numbers - theirs, in order */
 export function findIn(numbers: readonly number[], block: number): number {
   let low = 0;
@@ -82,7 +105,7 @@ export class ExtentPieces {
   }
 
   /** Puts an extent before the one at an index, or behind all. */
-  insert(index: number, logical: number, length: number, physical: number): void {
+  insert(index: number, extent: Extent): void {
     let at = this.#pieceOf(index);
     let piece = this.#pieces[at] as number[];
     if (piece.length === PIECE_EXTENTS * STRIDE) {
@@ -95,8 +118,8 @@ export class ExtentPieces {
       piece = this.#pieces[at] as number[];
     }
     const place = (index - (this.#firsts[at] as number)) * STRIDE;
-    if (place === piece.length) piece.push(logical, length, physical);
-    else piece.splice(place, 0, logical, length, physical);
+    if (place === piece.length) piece.push(...extent);
+    else piece.splice(place, 0, ...extent);
     this.#at = at;
     this.#countOn(at + 1, 1);
   }

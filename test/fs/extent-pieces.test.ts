@@ -49,7 +49,7 @@ test("a list in pieces holds what a plain list holds, whatever comes and goes in
           for (let time = 0; time < times; time++) {
             const to = what === "append" ? extents.length : index + (time % 2);
             extents.splice(to, 0, [time, 1, 2]);
-            pieces.insert(to, time, 1, 2);
+            pieces.insert(to, [time, 1, 2]);
           }
         expectSame(pieces, extents);
       }

@@ -10,6 +10,7 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
+import { roomFor } from "../core/growth.ts";
 import type { AddressSpace, Mapping } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
 import { type LoneRow, LoneRows } from "./lone-rows.ts";
@@ -186,7 +187,7 @@ export class RunTable {
   }
 
   #grow(): void {
-    const length = this.first.length * 2;
+    const length = roomFor(this.first.length + 1);
     const longer = <Column extends Uint32Array | Int32Array>(column: Column, grown: Column): Column => {
       grown.set(column);
       return grown;

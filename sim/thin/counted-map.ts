@@ -86,8 +86,8 @@ export class CountedMap {
     }
     this.#root = this.#own(this.#root);
     let node = this.#root;
-    for (let level = this.#height; node instanceof Inner; level--) {
-      const index = Math.floor(key / FAN ** level) % FAN;
+    for (let level = this.#height, span = this.#span; node instanceof Inner; level--, span /= FAN) {
+      const index = Math.floor(key / span) & (FAN - 1);
       const child = node.children[index];
       const own = child === undefined ? emptyNode(level - 1) : this.#own(child);
       node.children[index] = own;

@@ -18,11 +18,12 @@ import type { PageMemory } from "./page-memory.ts";
 
 /** A span: where the bytes begin in their array, and how many they are, at most a page. */
 const LENGTH_BITS = 13;
+const LENGTH_MASK: number = (1 << LENGTH_BITS) - 1;
 const FROM_MAX: number = 2 ** (32 - LENGTH_BITS) - 1;
 
 function partOf(held: Uint8Array, span: number): Content {
   const from = span >>> LENGTH_BITS;
-  return Content.literal(held, from, from + (span & (2 ** LENGTH_BITS - 1)));
+  return Content.literal(held, from, from + (span & LENGTH_MASK));
 }
 
 export class LonePages {

@@ -9,6 +9,7 @@ import { ATIME, CTIME, MTIME } from "./inode-words.ts";
 const SECONDS_MIN: number = -(2 ** 31);
 const SECONDS_MAX: number = 2 ** 34 - 1 - 2 ** 31;
 const EPOCH_BITS = 2;
+const EPOCH_MASK: number = (1 << EPOCH_BITS) - 1;
 const EPOCH = 2 ** 32;
 /** Times that are remembered as objects; most inodes of a filesystem have one of few. */
 const REMEMBERED = 64;
@@ -50,7 +51,7 @@ export class TimeReader {
     // A tick is 4 ms or so: 2^22 nanoseconds, 2^24 with the bits of the epoch. Times within one are some nanoseconds apart.
     const slot = (low ^ (extra >>> 24) ^ (extra >>> EPOCH_BITS)) & (REMEMBERED - 1);
     if (this.#low[slot] === low && this.#extra[slot] === extra) return this.#times[slot] as Time;
-    const time = { seconds: low + (extra & (2 ** EPOCH_BITS - 1)) * EPOCH, nanoseconds: extra >>> EPOCH_BITS };
+    const time = { seconds: low + (extra & EPOCH_MASK) * EPOCH, nanoseconds: extra >>> EPOCH_BITS };
     this.#low[slot] = low;
     this.#extra[slot] = extra;
     this.#times[slot] = time;

@@ -10,8 +10,6 @@ import type { Inode, WalkedPaths } from "./filesystem.ts";
 
 const UNKNOWN = 0 as Inode;
 const SLOTS_FIRST = 64;
-/** A table with fewer slots becomes four times as long, a longer one twice. */
-const SLOTS_MANY = 2 ** 14;
 const SLOTS_MAX = 2 ** 18;
 /** Of so many units at a path's end each is part of its hash, of those before about eight. */
 const TAIL_UNITS = 16;
@@ -94,7 +92,7 @@ export class PathCache {
   #grow(): void {
     const paths = this.#paths;
     const rows = this.#rows;
-    const slots = paths.length === 0 ? SLOTS_FIRST : paths.length * (paths.length < SLOTS_MANY ? 4 : 2);
+    const slots = paths.length === 0 ? SLOTS_FIRST : paths.length * 2;
     this.#paths = new Array<string>(slots).fill("");
     this.#rows = new Int32Array(slots * WORDS);
     this.#mask = slots - 1;

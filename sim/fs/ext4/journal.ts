@@ -188,7 +188,10 @@ export class Journal {
     let failed: Errno | undefined;
     if (this.#used + size >= this.#length - 1) failed = this.checkpoint();
     if (this.#isMarkedEmpty) failed ??= this.#writeSuperblock(this.#head);
-    if (this.#segment.isFull) this.#segment = new LogSegment();
+    if (this.#segment.isFull) {
+      this.#segment.seal();
+      this.#segment = new LogSegment();
+    }
     const segment = this.#segment;
     const begin = segment.length;
     for (const block of revoked) this.#waiting.delete(block);

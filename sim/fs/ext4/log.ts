@@ -35,7 +35,7 @@ interface Transaction {
 export class LogSegment implements BlockRecord {
   readonly packed: PackedWords = new PackedWords();
   /** Pairs: the block where a transaction begins, and where its words do: sequence, how many entries, the revoked blocks, the entries. */
-  readonly #begins: number[] = [];
+  #begins: number[] = [];
   #blocks = 0;
   /** The transaction that was read last: a log is read block by block. */
   #read: Transaction | undefined;
@@ -50,6 +50,12 @@ export class LogSegment implements BlockRecord {
   /** Whether the next transaction should begin another one. */
   get isFull(): boolean {
     return this.packed.end >= SEGMENT_BYTES;
+  }
+
+  /** Gives up the room for more: it is full. */
+  seal(): void {
+    this.packed.seal();
+    this.#begins = this.#begins.slice();
   }
 
   /** Adds a transaction, whose records are of `blocks` blocks in all. @param placed - is told where the record of each block, or run, lies. */

@@ -59,7 +59,7 @@ function putWord(bytes: Uint8Array, at: number, word: number): number {
 export class PackedWords {
   #bytes: Uint8Array<ArrayBuffer>;
   #end = FIRST_PLACE;
-  readonly #objects: unknown[] = [];
+  #objects: unknown[] = [];
   /** Objects that many records have in common. */
   readonly #common: unknown[] = [];
   /** The entry that is being put. */
@@ -151,6 +151,12 @@ export class PackedWords {
     const grown = new Uint8Array(Math.ceil(this.#bytes.length * 1.5) + more);
     grown.set(this.#bytes);
     this.#bytes = grown;
+  }
+
+  /** Gives up the room for more: nothing is put any more. */
+  seal(): void {
+    this.#bytes = this.#bytes.slice(0, this.#end);
+    this.#objects = this.#objects.slice();
   }
 
   // Reading

@@ -8,6 +8,8 @@
  * A name's number is the hash of its units; of two texts with one hash, the later gets the next number that nothing has. So the number follows
  * from the text alone, and the table only confirms it: a processor looks on into directories while the table's memory is still on its way.
  */
+import { roomFor } from "./growth.ts";
+
 declare const name: unique symbol;
 
 /** An interned name: a whole number below 2^31, and never 0. */
@@ -243,7 +245,7 @@ export class NameTable {
   #reserve(units: number): void {
     const needed = this.#next + UNITS + (units >> 1) + 1;
     if (needed <= this.#words.length) return;
-    const words = new Int32Array(Math.ceil(Math.max(needed, this.#words.length) * 1.5));
+    const words = new Int32Array(roomFor(needed));
     words.set(this.#words.subarray(0, this.#next));
     this.#words = words;
     this.#bytes = new Uint8Array(words.buffer);

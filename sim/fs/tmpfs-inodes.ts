@@ -5,6 +5,7 @@
  * names nor holders; whoever takes the last away asks `unused`.
  */
 import type { Time } from "../core/clock.ts";
+import { roomFor } from "../core/growth.ts";
 import type { CachedMapping } from "../vfs/mapping.ts";
 
 /** What an inode holds: a file's pages, a link's target; nothing for the rest and for a file without pages. */
@@ -103,7 +104,7 @@ export class TmpfsInodes {
   }
 
   #grow(): void {
-    const length = Math.ceil(this.mode.length * 1.5);
+    const length = roomFor(this.mode.length);
     this.mode = grown(this.mode, new Uint16Array(length));
     this.uid = grown(this.uid, new Uint32Array(length));
     this.gid = grown(this.gid, new Uint32Array(length));

@@ -6,6 +6,7 @@
  * whoever looks for an entry need not ask whether there is a head.
  */
 import { assert } from "../core/assert.ts";
+import { roomFor } from "../core/growth.ts";
 import { NOTHING_SLOTS } from "./slot-blocks.ts";
 
 /** The place of a head's words; NO_HEAD: the directory has no entries. */
@@ -115,7 +116,7 @@ export class DentryHeads {
   }
 
   #growWords(): void {
-    const words = new Uint32Array(Math.ceil((this.words.length / HEAD_WORDS) * 1.5) * HEAD_WORDS);
+    const words = new Uint32Array(roomFor(this.words.length / HEAD_WORDS) * HEAD_WORDS);
     words.set(this.words);
     this.words = words;
   }

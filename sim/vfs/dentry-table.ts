@@ -10,6 +10,7 @@
  * removed, also when its table grows or the entry moves: a filesystem may keep columns of its own beside it.
  */
 import { assert, InvariantError } from "../core/assert.ts";
+import { roomFor } from "../core/growth.ts";
 import type { Name } from "../core/names.ts";
 import { COUNT, DentryHeads, DIRECTORY, FIRST, type Head, LAST, SLOTS, START } from "./dentry-heads.ts";
 import { FIRST_SLOTS, homeOf, SlotBlocks, stepsFrom, widerThan } from "./slot-blocks.ts";
@@ -240,7 +241,7 @@ export class DentryTable {
   }
 
   #growRows(): void {
-    this.#capacity = Math.ceil(this.#capacity * 1.5);
+    this.#capacity = roomFor(this.#capacity);
     const rows = new Uint32Array(this.#capacity * ROW_WORDS);
     rows.set(this.#rows);
     this.#rows = rows;

@@ -29,6 +29,9 @@ export interface FreeBlocks {
   check(): void;
 }
 
+/** What is free where nothing is: shared, and never put into. */
+const NOTHING: number[] = [];
+
 /** Beyond this many runs bits are cheaper. */
 const RUNS_MAX = 16;
 
@@ -130,6 +133,7 @@ export class FreeRuns implements FreeBlocks {
       else putPair(bounds, at + 1, start, end);
     } else if (from < start) bounds[at + 1] = start;
     else if (end < to) bounds[at] = end;
+    else if (bounds.length === 2) this.#bounds = NOTHING;
     else cutPair(bounds, at);
   }
 
@@ -146,6 +150,7 @@ export class FreeRuns implements FreeBlocks {
     if (joinsLeft && joinsRight) cutPair(bounds, at - 1);
     else if (joinsLeft) bounds[at - 1] = end;
     else if (joinsRight) bounds[at] = start;
+    else if (bounds.length === 0) this.#bounds = [start, end];
     else putPair(bounds, at, start, end);
   }
 

@@ -12,6 +12,9 @@ import { historyOf, Revisions } from "./revisions.ts";
 /** Pairs of a bitmap's record that are few enough to be told again and again. */
 const FEW_CHANGES = 32;
 
+/** What most bitmaps have to tell: shared, and never put into. */
+const NO_CHANGES: number[] = [];
+
 /** One bitmap of one group. */
 export class GroupBitmap implements Metadata {
   readonly block: number;
@@ -22,7 +25,7 @@ export class GroupBitmap implements Metadata {
   readonly #kind: number;
   readonly #group: number;
   /** What changed since the last record, in pairs as BitmapRecord.changes has them. */
-  #changes: number[] = [];
+  #changes: number[] = NO_CHANGES;
   readonly #revisions = new Revisions();
   /** Numbers in the last whole record. */
   #whole = FEW_CHANGES;
@@ -64,8 +67,12 @@ export class GroupBitmap implements Metadata {
   #note(start: number, count: number): void {
     const changes = this.#changes;
     const last = changes.length - 1;
-    const before = last < 0 ? 0 : (changes[last] as number);
-    const end = last < 0 ? -1 : (changes[last - 1] as number) + Math.abs(before);
+    if (last < 0) {
+      this.#changes = [start, count];
+      return;
+    }
+    const before = changes[last] as number;
+    const end = (changes[last - 1] as number) + Math.abs(before);
     if (before > 0 === count > 0 ? end === start : end === start + Math.abs(count) && Math.abs(count) <= Math.abs(before)) {
       if (before + count !== 0) changes[last] = before + count;
       else changes.length -= 2;
@@ -78,7 +85,7 @@ export class GroupBitmap implements Metadata {
     if (!builds) this.#whole = Math.max(FEW_CHANGES, changes.length);
     into.put(this.#group);
     into.putAll(changes);
-    this.#changes.length = 0;
+    this.#changes = NO_CHANGES;
     return this.#kind;
   }
 

@@ -32,9 +32,13 @@ describe("10: branches come, go and change by remount", () => {
     expect(refused(`add:-1:${more}`)).toMatchObject({ errno: { code: "EDOM" } });
     expect(refused(`add:127:${more}`)).toMatchObject({ errno: { code: "ENOSPC" } });
     expect(refused("append:/b/a/in")).toMatchObject({ errno: { code: "EINVAL" } });
-    expect(refused("append:/none")).toMatchObject({ errno: { code: "ENOENT" } });
+    expect(refused("append:/none")).toMatchObject({ errno: { code: "EINVAL" } });
     expect(refused("append:")).toMatchObject({ errno: { code: "EINVAL" } });
-    expect(refused(`br:${more}`)).toMatchObject({ errno: { code: "EINVAL" } });
+    // What is looked up when the options are read keeps its error (au_fsctx_parse_del, au_fsctx_parse_mod).
+    expect(["del:/none", "mod:/none=ro"].map(refused)).toMatchObject([
+      { errno: { code: "ENOENT" } },
+      { errno: { code: "ENOENT" } },
+    ]);
     expect([refused("append:/b/a=ro"), refused(`del:${more}`), refused(`mod:${more}=rw`), fs.aufs.branches.length]).toEqual([
       undefined,
       undefined,
@@ -46,10 +50,55 @@ describe("10: branches come, go and change by remount", () => {
     expect(fs.aufs.branches.length).toBe(2);
   });
 
-  test("a mount's own options may end with such changes, and fail with them", () => {
+  test("br in a remount adds at its places what is not there yet (fsctx.c, au_fsctx_parse_br)", () => {
+    const lab = new Branches();
+    const { path, fs } = lab.enter(`br:${lab.branch("a")}=rw`);
+    expect(lab.host.remount(path, `br:${lab.branch("t")}:/b/a:${lab.branch("m")}`)).toBeUndefined();
+    expect(fs.aufs.branches.map((branch) => [branch.path, branch.permission.writable])).toEqual([
+      ["/b/t", true],
+      ["/b/a", true],
+      ["/b/m", false],
+    ]);
+  });
+
+  test("noplink in a remount takes the folder of pseudo-links away, plink makes it (au_opts_verify, au_wh_init)", () => {
+    const lab = new Branches();
+    const { path } = lab.enter(`br:${lab.branch("a")}=rw`);
+    const folder = (options: string): string[] => {
+      expect(lab.host.remount(path, options)).toBeUndefined();
+      return lab.having("/.wh..wh.plnk");
+    };
+    expect(["noplink", "sum", "plink"].map(folder)).toEqual([[], [], ["a"]]);
+  });
+
+  test("maps of inode numbers are cut of branches that there are, and are made outside (au_fsctx_parse_xino, _itrunc)", () => {
+    const lab = new Branches();
+    const { path } = lab.enter(`br:${lab.branch("a", { "d/": "" })}=rw:${lab.branch("b")}=ro`);
+    const refused = (options: string): unknown => lab.host.remount(path, options)?.message;
+    expect(["itrunc_xino=1", "trunc_xino=/b/b", "xino=/b/x"].map(refused)).toEqual([undefined, undefined, undefined]);
+    expect(["itrunc_xino=2", "itrunc_xino=-1", "trunc_xino=/b/a/d", "trunc_xino=/none", `xino=${path}/d/x`].map(refused)).toEqual(
+      [
+        "aufs: out of bounds, 2",
+        "aufs: out of bounds, -1",
+        "aufs: no such branch /b/a/d",
+        "aufs: lookup failed /none (-2)",
+        `aufs: ${path}/d/x must be outside`,
+      ],
+    );
+  });
+
+  test("a mount's own options may end with such changes, and fail with them; they alone can make one", () => {
     const lab = new Branches();
     const [a, b] = [lab.branch("a"), lab.branch("b", { f: "b" })];
     expect(read(lab.enter(`br:${a}=rw,append:${b}=ro`).task, "/f")).toBe("b");
+    const { fs } = lab.enter(`append:${b},prepend:${a},add:1:${lab.branch("m")}=ro+wh,mod:${b}=ro+wh`);
+    expect(fs.aufs.branches.map((branch) => [branch.path, branch.permission.whiteouts])).toEqual([
+      ["/b/a", true],
+      ["/b/m", true],
+      ["/b/b", true],
+    ]);
+    const less = lab.enter(`br:${a}:${b},del:${a}`);
+    expect([list(less.task, "/"), code(less.task.mkdir("/d"))]).toEqual([["f"], "EROFS"]);
     expect(lab.tryMount(`br:${lab.branch("c")}=rw,add:7:${b}`)).toMatchObject({ errno: { code: "EDOM" } });
   });
 

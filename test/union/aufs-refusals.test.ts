@@ -97,12 +97,38 @@ test("branches that cannot be one are refused: a file, a path that is empty, ano
   const lab = new Branches();
   const a = lab.branch("a", { f: "" });
   const refused = (options: string): unknown => (lab.tryMount(options) as { errno?: { code: string } }).errno?.code;
-  expect(refused(`br:${a}=rw:${a}/f=ro`)).toBe("ENOTDIR");
-  expect(refused(`br:${a}=rw::/b=ro`)).toBe("EINVAL");
+  expect(refused(`br:${a}=rw:${a}/f=ro`)).toBe("EINVAL");
+  expect(refused(`br:${a}=rw:=ro`)).toBe("EINVAL");
   expect(refused("br::")).toBe("EINVAL");
   const { path } = lab.enter(`br:${a}=rw`);
   expect(refused(`br:${lab.branch("b")}=rw:${path}=ro`)).toBe("EINVAL");
   expect(refused(`br:${lab.branch("c")}=rw,create=nonsense`)).toBe("EINVAL");
+});
+
+test("something else under the name of an own entry is EINVAL; what there is no use for is taken away (au_wh_init_rw, au_wh_clean)", () => {
+  const lab = new Branches();
+  const refused = (options: string): unknown => lab.tryMount(options);
+  for (const [at, own] of [".wh..wh.aufs/", ".wh..wh.plnk", ".wh..wh.orph"].entries()) {
+    expect(refused(`br:${lab.branch(`x${at}`, { [own]: "" })}=rw`)).toMatchObject({
+      errno: { code: "EINVAL" },
+      message: `aufs: an error(-17) on the writable branch /b/x${at}`,
+    });
+  }
+  const a = lab.branch("a", { ".wh..wh.aufs": "", ".wh..wh.plnk/": "" });
+  lab.enter(`br:${a}=rw+nolwh,noplink`);
+  expect(list(lab.task, a)).toEqual([".wh..wh.orph"]);
+  const b = lab.branch("b", { ".wh..wh.plnk/": "", ".wh..wh.plnk/1.2": "" });
+  lab.enter(`br:${b}=rw,noplink`);
+  expect(lab.having("/.wh..wh.plnk")).toContain("b");
+});
+
+test("a branch on an overlay is EINVAL, as one on another aufs is, each in its own words", () => {
+  const lab = new Branches();
+  for (const name of ["l", "u", "w"]) lab.branch(name);
+  must(lab.task.mkdir("/o", 0o755));
+  const options = "lowerdir=/b/l,upperdir=/b/u,workdir=/b/w";
+  expect(lab.host.mount({ type: "overlay", source: "o", target: "/o", options })).toBeUndefined();
+  expect(lab.tryMount("br:/o=rw")).toMatchObject({ errno: EINVAL, message: "aufs: already stacked, /o (overlay)" });
 });
 
 test("a branch that is written no more loses aufs's own entries, as far as they are still there", () => {

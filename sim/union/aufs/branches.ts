@@ -15,16 +15,23 @@ import { NO_FILE } from "../open-files.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { storeRenamed } from "./dirren.ts";
 import { loseEntry } from "./lose.ts";
-import { type AufsHost, branchSet, mountBranch, ownEntries, refuseAdding, refuseWriting, removeOwnEntries } from "./mount.ts";
+import {
+  type AufsHost,
+  type BranchChange,
+  BranchPlaces,
+  branchSet,
+  mountBranch,
+  noneLeft,
+  ownEntries,
+  placeAmong,
+  refuseAdding,
+  refuseWriting,
+  removeOwnEntries,
+} from "./mount.ts";
 import { type AufsFailure, type AufsOptions, refuse } from "./options.ts";
 import { refreshBelow } from "./refresh.ts";
 import type { Aufs, Branch, BranchSet, MountedBranch } from "./state.ts";
 import { beginDirectAccess } from "./udba.ts";
-
-/** One change of a mount's branches; without an index a branch goes behind the last. */
-export type BranchChange =
-  | { readonly kind: "add"; readonly index: number | undefined; readonly branch: Branch }
-  | { readonly kind: "del" | "mod"; readonly branch: Branch };
 
 /** Changes a mount's options and branches. @returns why a change was refused: EBUSY, EDOM, ENOSPC, EINVAL. */
 export function remountAufs(
@@ -33,9 +40,11 @@ export function remountAufs(
   changes: readonly BranchChange[],
   options: Partial<AufsOptions>,
 ): AufsFailure | undefined {
-  const before = aufs.options.udba;
+  const before = aufs.options;
   aufs.options = { ...aufs.options, ...options };
-  let branches = aufs.branches;
+  const prepared = aufs.options.plink === before.plink ? aufs.branches : prepareAgain(aufs);
+  if ("errno" in prepared) return prepared;
+  let branches = prepared;
   let refused: AufsFailure | undefined;
   for (const change of changes) {
     const next = changed(aufs, branches, change);
@@ -45,15 +54,26 @@ export function remountAufs(
     }
     branches = next;
   }
-  const opens = aufs.options.udba !== before;
+  const opens = aufs.options.udba !== before.udba;
   if (branches !== aufs.branches || opens) commit(aufs, branchSet(host, branches, aufs.options));
   if (opens) beginDirectAccess(aufs);
   return refused;
 }
 
+/** The branches with aufs's own entries as the options say now (au_opts_verify). */
+function prepareAgain(aufs: Aufs): readonly MountedBranch[] | AufsFailure {
+  const prepared: MountedBranch[] = [];
+  for (const branch of aufs.branches) {
+    const own = branch.permission.writable ? ownEntries(aufs.names, branch, aufs.options) : undefined;
+    if (isErrno(own)) return refuse(`an error(${-own.number}) on the writable branch ${branch.path}`, own);
+    prepared.push({ ...branch, own });
+  }
+  return prepared;
+}
+
 /** A list of branches after a change. */
 function changed(aufs: Aufs, branches: readonly MountedBranch[], change: BranchChange): readonly MountedBranch[] | AufsFailure {
-  const at = branches.findIndex(({ fs, inode }) => fs === change.branch.fs && inode === change.branch.inode);
+  const at = placeAmong(branches, change.branch);
   if (change.kind === "add") return at >= 0 ? branches : added(aufs, branches, change.branch, change.index);
   // What is no branch cannot be changed, which a remount takes for done.
   const branch = branches[at];
@@ -70,7 +90,7 @@ function added(
   asked: number | undefined,
 ): readonly MountedBranch[] | AufsFailure {
   const index = asked ?? branches.length;
-  const refused = refuseAdding(branches, branch, index);
+  const refused = refuseAdding(branches, new BranchPlaces(branches), branch, index);
   if (refused !== undefined) return refused;
   const made = mountBranch(aufs.names, branch, aufs.options);
   if ("errno" in made) return made;
@@ -80,7 +100,7 @@ function added(
 
 /** @returns EBUSY for the last branch, and for one whose objects are used. */
 function deleted(aufs: Aufs, branches: readonly MountedBranch[], branch: MountedBranch): readonly MountedBranch[] | AufsFailure {
-  if (branches.length === 1) return refuse("no more branches left", EBUSY);
+  if (branches.length === 1) return noneLeft();
   if (isBusy(aufs, branch)) return refuse(`${branch.path} is busy`, EBUSY);
   if (branch.permission.writable) storeRenamed(aufs.names, branch, branch.renamed);
   branch.fs.drop(branch.inode);
@@ -127,7 +147,7 @@ function modify(aufs: Aufs, branch: MountedBranch, { permission, readOnly }: Bra
     removeOwnEntries(aufs.names, branch);
   }
   const own = permission.writable ? ownEntries(aufs.names, next, aufs.options) : undefined;
-  if (isErrno(own)) return refuse(`${branch.path} cannot be prepared`, own);
+  if (isErrno(own)) return refuse(`an error(${-own.number}) on the writable branch ${branch.path}`, own);
   return { ...branch, ...next, own };
 }
 

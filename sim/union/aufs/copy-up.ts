@@ -22,10 +22,10 @@ import {
 import { aclKindOf } from "../../vfs/posix-acl.ts";
 import { copyAcl } from "../copy-acl.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
+import { XATTR_CLASSES, type XattrClass } from "./branch-words.ts";
 import { copyBlocks } from "./copy-data.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { branchOfName } from "./lookup.ts";
-import { XATTR_CLASSES, type XattrClass } from "./options.ts";
 import { addPseudoLink, linkUp } from "./plink.ts";
 import { copyUpBranch, nearestWritable } from "./policy.ts";
 import type { Aufs, MountedBranch, Place } from "./state.ts";

@@ -5,7 +5,7 @@
  * Interface: branches are not written but through the mount, and a writable one belongs to one mount.
  */
 import type { Clock } from "../../core/clock.ts";
-import { EDOM, ENOTDIR, type Errno, isErrno } from "../../core/errno.ts";
+import { EBUSY, EDOM, EEXIST, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import type { NameTable } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
@@ -43,18 +43,21 @@ export interface AufsMountOptions extends Partial<AufsOptions> {
   readonly label?: string;
 }
 
-/** Mounts branches, topmost first. */
+/** One change of a mount's branches; without an index a branch goes behind the last. */
+export type BranchChange =
+  | { readonly kind: "add"; readonly index: number | undefined; readonly branch: Branch }
+  | { readonly kind: "del" | "mod"; readonly branch: Branch };
+
+/** Mounts the branches that a list of changes comes to. */
 export function mountAufs(
   host: AufsHost,
-  branches: readonly Branch[],
+  changes: readonly BranchChange[],
   given: AufsMountOptions = {},
 ): AufsFileSystem | AufsFailure {
   const { label = "aufs", ...rest } = given;
   const options: AufsOptions = { ...DEFAULT_OPTIONS, ...rest };
-  if (branches.length === 0) return refuse("no branches");
-  if (branches.length > BRANCHES_MAX) return tooManyBranches();
-  const refused = refuseBranches(branches);
-  if (refused !== undefined) return refused;
+  const branches = arrange(changes);
+  if ("errno" in branches) return branches;
   const mounted: MountedBranch[] = [];
   for (const branch of branches) {
     const made = mountBranch(host.names, branch, options);
@@ -78,6 +81,43 @@ export function mountAufs(
   return new AufsFileSystem(aufs);
 }
 
+/** What a new mount's options make of no branches, topmost first (au_opts_mount). */
+function arrange(changes: readonly BranchChange[]): readonly Branch[] | AufsFailure {
+  const branches: Branch[] = [];
+  const places = new BranchPlaces();
+  for (const change of changes) {
+    const { branch } = change;
+    const at = placeAmong(branches, branch);
+    let refused: AufsFailure | undefined;
+    if (change.kind === "add") {
+      const index = change.index ?? branches.length;
+      refused = at >= 0 ? refuse(`${branch.path} duplicated`) : refuseAdding(branches, places, branch, index);
+      branches.splice(index, 0, branch);
+      places.add(branch);
+    } else if (at < 0) refused = refuse(`${branch.path} no such branch`, ENOENT);
+    else if (change.kind === "del") {
+      refused = branches.length === 1 ? noneLeft() : undefined;
+      branches.splice(at, 1);
+      places.remove(branch);
+    } else {
+      refused = refuseWriting(branch);
+      branches[at] = branch;
+    }
+    if (refused !== undefined) return refused;
+  }
+  return branches.length === 0 ? refuse("no branches") : branches;
+}
+
+/** The place of a branch's folder among branches; -1 for none. */
+export function placeAmong(branches: readonly Branch[], { fs, inode }: Branch): number {
+  return branches.findIndex((one) => one.fs === fs && one.inode === inode);
+}
+
+/** The refusal to take the last branch away. */
+export function noneLeft(): AufsFailure {
+  return refuse("no more branches left", EBUSY);
+}
+
 /** Makes the mount's root of the branches' roots. */
 function enterRoot(aufs: Aufs): void {
   const { nodes, uppers } = aufs;
@@ -91,19 +131,11 @@ function enterRoot(aufs: Aufs): void {
   nodes.enterRoot(root);
 }
 
-function refuseBranches(branches: readonly Branch[]): AufsFailure | undefined {
-  for (const branch of branches) {
-    const refused = refuseBranch(branch);
-    if (refused !== undefined) return refused;
-  }
-  return refuseOverlaps(branches);
-}
-
 /** Why a folder cannot be a branch. */
 function refuseBranch(branch: Branch): AufsFailure | undefined {
-  const { fs, inode, path } = branch;
-  if ((fs.mode(inode) & S_IFMT) !== S_IFDIR) return refuse(`${path} is no directory`, ENOTDIR);
-  if (fs.stackDepth > 0) return refuse(`unsupported filesystem, ${path} (${fs.type})`);
+  const { fs, path } = branch;
+  if (fs.type === "aufs") return refuse(`unsupported filesystem, ${path} (${fs.type})`);
+  if (fs.stackDepth > 0) return refuse(`already stacked, ${path} (${fs.type})`);
   return refuseWriting(branch);
 }
 
@@ -113,65 +145,108 @@ export function refuseWriting({ permission, readOnly, path }: Branch): AufsFailu
   return refuse(`write permission for readonly mount or inode, ${path}`);
 }
 
-/** No branch may be, or lie within, another. */
-function refuseOverlaps(branches: readonly Branch[]): AufsFailure | undefined {
-  const seen = new Map<FileSystem, Set<Inode>>();
-  for (const { fs, inode, path } of branches) {
-    const inodes = seen.get(fs) ?? new Set<Inode>();
-    if (inodes.has(inode)) return refuse(`${path} duplicated`);
-    seen.set(fs, inodes.add(inode));
+/** Where branches lie, so that none may be within another. */
+export class BranchPlaces {
+  readonly #branches = new Map<FileSystem, Set<Inode>>();
+  /** The folders above branches, and how many of these lie below each. */
+  readonly #above = new Map<FileSystem, Map<Inode, number>>();
+
+  /** @param branches - which there are at first */
+  constructor(branches: readonly Branch[] = []) {
+    for (const branch of branches) this.add(branch);
   }
-  for (const { fs, inode, path } of branches) {
-    for (let at = inode; at !== fs.root; ) {
-      at = fs.parentOf(at);
-      if (seen.get(fs)?.has(at)) return refuse(`${path} is overlapped`);
-    }
+
+  add(branch: Branch): void {
+    const among = this.#branches.get(branch.fs) ?? new Set<Inode>();
+    this.#branches.set(branch.fs, among.add(branch.inode));
+    this.#count(branch, 1);
   }
-  return undefined;
+
+  remove(branch: Branch): void {
+    this.#branches.get(branch.fs)?.delete(branch.inode);
+    this.#count(branch, -1);
+  }
+
+  #count(branch: Branch, change: number): void {
+    const counts = this.#above.get(branch.fs) ?? new Map<Inode, number>();
+    this.#above.set(branch.fs, counts);
+    for (const inode of foldersAbove(branch)) counts.set(inode, (counts.get(inode) ?? 0) + change);
+  }
+
+  /** Whether a folder lies within a branch, or one within it (test_overlap). */
+  overlaps(branch: Branch): boolean {
+    if ((this.#above.get(branch.fs)?.get(branch.inode) ?? 0) > 0) return true;
+    const among = this.#branches.get(branch.fs);
+    return among !== undefined && foldersAbove(branch).some((inode) => among.has(inode));
+  }
+}
+
+function foldersAbove({ fs, inode }: Branch): Inode[] {
+  const found: Inode[] = [];
+  for (let at = inode; at !== fs.root; ) {
+    at = fs.parentOf(at);
+    found.push(at);
+  }
+  return found;
 }
 
 /**
  * Whether a branch can be added to others at an index (test_add). @returns ENOSPC for one too many, EDOM for a bad index, EINVAL for what
  * overlaps or cannot be a branch.
  */
-export function refuseAdding(branches: readonly Branch[], added: Branch, index: number): AufsFailure | undefined {
+export function refuseAdding(
+  branches: readonly Branch[],
+  places: BranchPlaces,
+  added: Branch,
+  index: number,
+): AufsFailure | undefined {
   if (branches.length >= BRANCHES_MAX || index >= BRANCHES_MAX) return tooManyBranches();
   if (index < 0 || index > branches.length) return refuse(`bad index ${index}`, EDOM);
-  return refuseBranch(added) ?? refuseOverlaps([...branches, added]);
+  return refuseBranch(added) ?? (places.overlaps(added) ? refuse(`${added.path} is overlapped`) : undefined);
 }
 
 /** Prepares a branch for a mount. */
 export function mountBranch(names: NameTable, branch: Branch, options: AufsOptions): MountedBranch | AufsFailure {
   const own = branch.permission.writable ? ownEntries(names, branch, options) : undefined;
-  if (isErrno(own)) return refuse(`${branch.path} cannot be prepared`, own);
+  if (isErrno(own)) return refuse(`an error(${-own.number}) on the writable branch ${branch.path}`, own);
   const renamed = options.dirren ? loadRenamed(names, branch) : new Set<never>();
   return { ...branch, own, shared: new Map(), renamed };
 }
 
-/** aufs's own entries in the root of a writable branch; those of an earlier mount are used again (au_wh_init). */
+/**
+ * aufs's own entries in the root of a writable branch; those of an earlier mount are used again, or taken away where there is no use for them
+ * (au_wh_init). @returns EEXIST for something else under one of the names
+ */
 export function ownEntries(names: NameTable, { fs, inode: root, permission }: Branch, options: AufsOptions): OwnEntries | Errno {
   const own = (text: string, mode: number): Inode | Errno => {
     const name = names.intern(text);
     const init: NewInode = { mode, uid: 0, gid: 0, rdev: 0, target: "" };
     const there = fs.lookup(root, name);
-    return isErrno(there) ? fs.create(root, name, init) : there;
+    if (isErrno(there)) return fs.create(root, name, init);
+    return ((fs.mode(there) ^ mode) & S_IFMT) === 0 ? there : EEXIST;
   };
-  const whiteoutBase = permission.unlinkedWhiteouts ? undefined : own(WHITEOUT_BASE, WHITEOUT_MODE);
+  const without = (text: string): undefined => removeEntry(names, fs, root, text);
+  const whiteoutBase = permission.unlinkedWhiteouts ? without(WHITEOUT_BASE) : own(WHITEOUT_BASE, WHITEOUT_MODE);
   if (isErrno(whiteoutBase)) return whiteoutBase;
-  const pseudoLinks = options.plink ? own(PSEUDO_LINK_FOLDER, S_IFDIR | 0o700) : undefined;
+  const pseudoLinks = options.plink ? own(PSEUDO_LINK_FOLDER, S_IFDIR | 0o700) : without(PSEUDO_LINK_FOLDER);
   if (isErrno(pseudoLinks)) return pseudoLinks;
   const orphans = own(ORPHAN_FOLDER, S_IFDIR | 0o700);
   if (isErrno(orphans)) return orphans;
   return { whiteoutBase, pseudoLinks, orphans };
 }
 
-/** Takes them away again where a branch is not written any more; a folder that is not empty stays (au_wh_clean). */
+/** Takes one of them away; a folder that is not empty stays (au_wh_clean). */
+function removeEntry(names: NameTable, fs: FileSystem, root: Inode, text: string): undefined {
+  const name = names.intern(text);
+  const there = fs.lookup(root, name);
+  if (isErrno(there)) return;
+  if ((fs.mode(there) & S_IFMT) === S_IFDIR) fs.rmdir(root, name);
+  else fs.unlink(root, name);
+}
+
+/** Takes them all away where a branch is not written any more (au_wh_init_ro). */
 export function removeOwnEntries(names: NameTable, { fs, inode: root }: Branch): void {
-  const base = names.intern(WHITEOUT_BASE);
-  if (!isErrno(fs.lookup(root, base))) fs.unlink(root, base);
-  for (const folder of [PSEUDO_LINK_FOLDER, ORPHAN_FOLDER].map((text) => names.intern(text))) {
-    if (!isErrno(fs.lookup(root, folder))) fs.rmdir(root, folder);
-  }
+  for (const text of [WHITEOUT_BASE, PSEUDO_LINK_FOLDER, ORPHAN_FOLDER]) removeEntry(names, fs, root, text);
 }
 
 /** Divides branches at the lowest writable one. Where they may be changed beside the mount, none may be merged into a view. */

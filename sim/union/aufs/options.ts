@@ -1,50 +1,12 @@
 /**
- * The mount options of aufs (spec/union.md section 10; aufs(5); fs/aufs/opts.c).
+ * The mount options of aufs (spec/union.md section 10; aufs(5); fs/aufs/fsctx.c, aufs_fsctx_paramspec, and opts.c, aufs 6.1 [S]).
  *
  * Interface: branches are `br:PATH=PERM:PATH=PERM…`, topmost first. What an option means here is told beside it; those that only tune the kernel's
- * own tables are known and change nothing.
+ * own tables are known, their values looked at, and change nothing.
  */
 import { EINVAL, ENOSPC, type Errno } from "../../core/errno.ts";
-
-/** A branch's permission, by the words of aufs(5). */
-export interface BranchPermission {
-  readonly writable: boolean;
-  /** Whiteouts in it count: those of a writable branch, and of "+wh". */
-  readonly whiteouts: boolean;
-  /** Its whiteouts are files of their own (rw+nolwh). */
-  readonly unlinkedWhiteouts: boolean;
-  /** What is opened in it is copied up at once (coo_reg: regular files; coo_all: directories too). */
-  readonly copyOnOpen: "" | "coo_reg" | "coo_all";
-  /** A file that is opened in it, a writable branch, moves to the writable one above (moo). */
-  readonly moveOnOpen: boolean;
-  /** Whose extended attributes may fail to be copied into it: the first words of their names, up to the dot (icex…). */
-  readonly ignoredXattrs: ReadonlySet<XattrClass>;
-}
-
-/** A namespace of extended attributes; "other" is for all but the four that the kernel has. */
-export const XATTR_CLASSES = ["security", "system", "trusted", "user", "other"] as const;
-export type XattrClass = (typeof XATTR_CLASSES)[number];
-
-export interface BranchRequest {
-  readonly path: string;
-  readonly permission: BranchPermission;
-}
-
-/** How the branch of a new name is chosen: `create=`. */
-interface CreatePolicy {
-  /**
-   * tdp: the topmost branch that has the folder. rr: in turn. mfs: the one with most free space. mfsrr: mfs, then rr under a limit. tdmfs: the
-   * topmost above a limit, then mfs. pmfs: of the branches that have the folder, the one with most space. pmfsrr: pmfs, then mfsrr under a limit.
-   */
-  readonly kind: "tdp" | "rr" | "mfs" | "mfsrr" | "tdmfs" | "pmfs" | "pmfsrr";
-  /** How long a look at free space holds, from 0 to 3600 s. */
-  readonly seconds: number;
-  /** The limit in bytes. */
-  readonly limit: number;
-}
-
-/** How the branch of a copy is chosen: `cpup=`. bup: the nearest above that has the folder. bu: the nearest above. */
-type CopyUpPolicy = "tdp" | "bup" | "bu";
+import { type BranchRequest, parseBranch, splitBranches } from "./branch-words.ts";
+import { type CopyUpPolicy, type CreatePolicy, copyUpPolicy, createPolicy, integer, SPACE_SECONDS } from "./option-values.ts";
 
 /** What of the options outlives the mount call. */
 export interface AufsOptions {
@@ -72,12 +34,13 @@ export interface AufsOptions {
   readonly copyUp: CopyUpPolicy;
 }
 
-/** How long a look at free space holds where no seconds are given, and the most that can be (AUFS_MFS_DEF_SEC, AUFS_MFS_MAX_SEC). */
-const SPACE_SECONDS = 30;
-const SPACE_SECONDS_MAX = 3600;
-/** The same of listings (AUFS_RDCACHE_DEF, AUFS_RDCACHE_MAX). */
+/** How long listings are given again, and the most that can be (AUFS_RDCACHE_DEF, AUFS_RDCACHE_MAX). */
 const LISTING_SECONDS = 10;
 const LISTING_SECONDS_MAX = 3600;
+/** A listing's block holds at least one name (NAME_MAX), and is one allocation at most (KMALLOC_MAX_SIZE), as its hash table of 8-byte heads is. */
+const LISTING_BLOCK_MIN = 255;
+const ALLOCATION_MAX = 2 ** 22;
+const HASH_HEAD_BYTES = 8;
 
 export const DEFAULT_OPTIONS: AufsOptions = {
   dirperm1: false,
@@ -94,19 +57,19 @@ export const DEFAULT_OPTIONS: AufsOptions = {
   copyUp: "tdp",
 };
 
-/** A change of branches in a remount's options. */
+/** A change of branches; without an index a branch goes behind the last. */
 export type ChangeRequest =
   | { readonly kind: "add"; readonly index: number | undefined; readonly branch: BranchRequest }
   | { readonly kind: "del" | "mod"; readonly branch: BranchRequest };
 
 export interface ParsedOptions {
-  /** Topmost first. */
-  readonly branches: readonly BranchRequest[];
-  /** What changes in them, in the order given; in a mount's options, after them. Without an index a branch goes behind the last. */
+  /** How the branches come about, in the order given: each of `br` is an addition. */
   readonly changes: readonly ChangeRequest[];
   readonly options: Partial<AufsOptions>;
   /** Where the file is to be made that maps inode numbers. */
   readonly xino: string | undefined;
+  /** Branches whose map is to be cut, by index or path: there must be such a branch (itrunc_xino, trunc_xino). */
+  readonly cutMaps: readonly (number | string)[];
 }
 
 /** Why a mount is refused: mount(2)'s error, and what the kernel logs. */
@@ -128,178 +91,205 @@ export function tooManyBranches(): AufsFailure {
   return refuse("number of branches exceeded", ENOSPC);
 }
 
-/** Permissions that are no writing; "rr" is for what is read-only by its nature. */
-const READ_ONLY = new Set(["ro", "rr"]);
+/** Words without a value. One of those without an effect only tunes a table that this engine has not, or is for the kernel's log. */
+const FLAGS: ReadonlyMap<string, Partial<AufsOptions>> = new Map([
+  ["dirperm1", { dirperm1: true }],
+  ["nodirperm1", { dirperm1: false }],
+  ["plink", { plink: true }],
+  ["noplink", { plink: false }],
+  ["dio", { directIo: true }],
+  // Ignored: what is open for direct I/O stays so.
+  ["nodio", {}],
+  ["shwh", { showWhiteouts: true }],
+  ["noshwh", { showWhiteouts: false }],
+  ["sum", { sum: true }],
+  ["nosum", { sum: false }],
+  // The weighted sum was never written: the topmost branch alone is told of.
+  ["wsum", { sum: false }],
+  ["dirren", { dirren: true }],
+  ["nodirren", { dirren: false }],
+  ["acl", { acl: true }],
+  ["noacl", { acl: false }],
+  ...["trunc_xino", "trunc_xib", "warn_perm", "verbose"].flatMap((word): [string, object][] => [
+    [word, {}],
+    [`no${word}`, {}],
+  ]),
+  ...["noxino", "v", "quiet", "q", "silent", "relatime", "nodlgt", "clean_plink"].map((word): [string, object] => [word, {}]),
+]);
 
-/** The attributes that forgive xattrs which cannot be copied, and whose (AuBrAttr_ICEX…). */
-const ICEX: Readonly<Record<string, readonly XattrClass[]>> = {
-  icex: XATTR_CLASSES,
-  icexsec: ["security"],
-  icexsys: ["system"],
-  icextr: ["trusted"],
-  icexusr: ["user"],
-  icexoth: ["other"],
-};
+/** The values of options that have few. */
+const DIROPQ: ReadonlyMap<string, Partial<AufsOptions>> = new Map([
+  ["always", { alwaysOpaque: true }],
+  ["a", { alwaysOpaque: true }],
+  ["whiteouted", { alwaysOpaque: false }],
+  ["w", { alwaysOpaque: false }],
+]);
+const UDBA: ReadonlyMap<string, Partial<AufsOptions>> = new Map([
+  ["none", { udba: "none" }],
+  ["reval", { udba: "reval" }],
+  ["notify", { udba: "notify" }],
+  ["fsnotify", { udba: "notify" }],
+]);
 
-/** A permission's words. One that is not known is "ro", as the kernel takes it without a word. */
-function parsePermission(text: string): BranchPermission {
-  const [kind = "", ...attributes] = text.split("+");
-  const copyOnOpen = attributes.includes("coo_all") ? "coo_all" : attributes.includes("coo_reg") ? "coo_reg" : "";
-  const ignoredXattrs = new Set(attributes.flatMap((word) => (Object.hasOwn(ICEX, word) ? (ICEX[word] ?? []) : [])));
-  const common = { copyOnOpen, ignoredXattrs } as const;
-  if (kind === "rw") {
-    const [unlinkedWhiteouts, moveOnOpen] = [attributes.includes("nolwh"), attributes.includes("moo")];
-    return { writable: true, whiteouts: true, unlinkedWhiteouts, moveOnOpen, ...common };
+/** A value that is looked at and changes nothing. */
+function looked(isGood: boolean): Partial<AufsOptions> | undefined {
+  return isGood ? {} : undefined;
+}
+
+/** A number that says how large a table is, or "def". */
+function tableSize(value: string, isGood: (size: number) => boolean): Partial<AufsOptions> | undefined {
+  const size = integer(value);
+  return looked(value === "def" || (size !== undefined && size >= 0 && isGood(size)));
+}
+
+function create(value: string): Partial<AufsOptions> | undefined {
+  const policy = createPolicy(value);
+  return policy === undefined ? undefined : { create: policy };
+}
+
+function copyUp(value: string): Partial<AufsOptions> | undefined {
+  const policy = copyUpPolicy(value);
+  return policy === undefined ? undefined : { copyUp: policy };
+}
+
+/** Seconds below zero are for ever (msecs_to_jiffies). */
+function listingSeconds(value: string): Partial<AufsOptions> | undefined {
+  const seconds = integer(value);
+  if (seconds === undefined || seconds > LISTING_SECONDS_MAX) return undefined;
+  return { listingSeconds: seconds < 0 ? Number.POSITIVE_INFINITY : seconds };
+}
+
+/** Options with a value, which is not empty, and what each makes of it; undefined for a value that it does not take. */
+const VALUES: ReadonlyMap<string, (value: string) => Partial<AufsOptions> | undefined> = new Map([
+  ["diropq", (value) => DIROPQ.get(value)],
+  ["udba", (value) => UDBA.get(value)],
+  ["create", create],
+  ["create_policy", create],
+  ["cpup", copyUp],
+  ["copyup", copyUp],
+  ["copyup_policy", copyUp],
+  ["rdcache", listingSeconds],
+  ["rdblk", (value) => tableSize(value, (size) => size === 0 || (size >= LISTING_BLOCK_MIN && size <= ALLOCATION_MAX))],
+  ["rdhash", (value) => tableSize(value, (size) => size * HASH_HEAD_BYTES <= ALLOCATION_MAX)],
+  ["dirwh", (value) => looked(integer(value) !== undefined)],
+  ["fhsm_sec", (value) => looked((integer(value) ?? -1) >= 0)],
+  ["debug", (value) => looked((integer(value) ?? -1) >= 0)],
+  // Taken by the security module, or by scripts alone, or by earlier kernels.
+  ...["context", "si", "delete", "imap"].map((word): [string, () => object] => [word, () => ({})]),
+]);
+
+/** All options that take a value. */
+const TAKES_VALUE = new Set([
+  ...VALUES.keys(),
+  ...["br", "dirs", "add", "ins", "append", "prepend", "del", "mod", "xino", "trunc_xino", "itrunc_xino"],
+]);
+
+/** Options whose name a colon may follow instead of "=". */
+const WITH_COLON = /^(br|add|ins|append|prepend|del|mod):/;
+
+/** Reads the options of one mount or remount. */
+class OptionReader {
+  readonly changes: ChangeRequest[] = [];
+  readonly cutMaps: (number | string)[] = [];
+  options: Partial<AufsOptions> = {};
+  xino: string | undefined;
+  /** The place of the next branch of `br`. */
+  #index = 0;
+  readonly #readOnly: boolean;
+
+  constructor(readOnly: boolean) {
+    this.#readOnly = readOnly;
   }
-  const whiteouts = READ_ONLY.has(kind) && attributes.includes("wh");
-  return { writable: false, whiteouts, unlinkedWhiteouts: false, moveOnOpen: false, ...common };
-}
 
-/** One PATH or PATH=PERM. @param first - without a permission the first branch is writable, any other read-only. */
-function parseBranch(text: string, first: boolean): BranchRequest {
-  const equals = text.lastIndexOf("=");
-  if (equals < 0) return { path: text, permission: parsePermission(first ? "rw" : "ro") };
-  return { path: text.slice(0, equals), permission: parsePermission(text.slice(equals + 1)) };
-}
-
-function parseBranches(text: string): BranchRequest[] | AufsFailure {
-  const branches = text.split(":").map((one, index) => parseBranch(one, index === 0));
-  return branches.some(({ path }) => path === "") ? refuse(`bad branches ${text}`) : branches;
-}
-
-/** Words that mean something to a mount. */
-const FLAGS: Readonly<Record<string, Partial<AufsOptions>>> = {
-  dirperm1: { dirperm1: true },
-  nodirperm1: { dirperm1: false },
-  plink: { plink: true },
-  noplink: { plink: false },
-  "diropq=always": { alwaysOpaque: true },
-  "diropq=a": { alwaysOpaque: true },
-  "diropq=whiteouted": { alwaysOpaque: false },
-  "diropq=w": { alwaysOpaque: false },
-  dio: { directIo: true },
-  nodio: { directIo: false },
-  shwh: { showWhiteouts: true },
-  noshwh: { showWhiteouts: false },
-  sum: { sum: true },
-  nosum: { sum: false },
-  dirren: { dirren: true },
-  nodirren: { dirren: false },
-  acl: { acl: true },
-  noacl: { acl: false },
-  "udba=none": { udba: "none" },
-  "udba=reval": { udba: "reval" },
-  "udba=notify": { udba: "notify" },
-  "udba=fsnotify": { udba: "notify" },
-};
-
-/** Words that change nothing here: tables that this engine has not (xino, rdblk …). */
-const WITHOUT_EFFECT: readonly RegExp[] = [
-  /^(no)?(xino|trunc_xino|trunc_xib|trunc_xino_v|xib|warn_perm|verbose)$/,
-  /^(v|quiet|q|silent|wsum)$/,
-  /^(itrunc_xino|trunc_xino_path)=./,
-  /^(dirwh|rdblk|rdhash|plink_warn|fhsm_sec)=(\d+|def)$/,
-  /^context=./,
-];
-
-const CREATE = /^(?:create|create_policy)=(.*)$/;
-const COPY_UP = /^(?:cpup|copyup|copyup_policy)=(.*)$/;
-/** The create policies by their words, and how many numbers each takes at least and at most: a limit comes before the seconds. */
-const CREATE_KINDS: Readonly<Record<string, readonly [kind: CreatePolicy["kind"], least: number, most: number]>> = {
-  tdp: ["tdp", 0, 0],
-  "top-down-parent": ["tdp", 0, 0],
-  rr: ["rr", 0, 0],
-  "round-robin": ["rr", 0, 0],
-  mfs: ["mfs", 0, 1],
-  "most-free-space": ["mfs", 0, 1],
-  mfsrr: ["mfsrr", 1, 2],
-  tdmfs: ["tdmfs", 1, 2],
-  pmfs: ["pmfs", 0, 1],
-  pmfsrr: ["pmfsrr", 1, 2],
-};
-const COPY_UP_KINDS: Readonly<Record<string, CopyUpPolicy>> = {
-  tdp: "tdp",
-  "top-down-parent": "tdp",
-  bup: "bup",
-  "bottom-up-parent": "bup",
-  bu: "bu",
-  "bottom-up": "bu",
-};
-
-/** A create policy; undefined for what is none. */
-function parseCreate(text: string): CreatePolicy | undefined {
-  const [word = "", ...numbers] = text.split(":");
-  const known = Object.hasOwn(CREATE_KINDS, word) ? CREATE_KINDS[word] : undefined;
-  if (known === undefined || numbers.some((number) => !/^\d+$/.test(number))) return undefined;
-  const [kind, least, most] = known;
-  if (numbers.length < least || numbers.length > most) return undefined;
-  const seconds = Number(numbers[least] ?? SPACE_SECONDS);
-  return seconds > SPACE_SECONDS_MAX ? undefined : { kind, seconds, limit: least === 0 ? 0 : Number(numbers[0]) };
-}
-
-const LISTINGS = /^rdcache=(\d+|def)$/;
-
-/** How long listings are given again; undefined for what is too long. */
-function parseListingSeconds(text: string): Partial<AufsOptions> | undefined {
-  const listingSeconds = text === "def" ? LISTING_SECONDS : Number(text);
-  return listingSeconds > LISTING_SECONDS_MAX ? undefined : { listingSeconds };
-}
-
-const BRANCHES = /^(?:br|dirs)[:=](.*)$/;
-const ADD = /^(?:add|ins)[:=](-?\d+):(.*)$/;
-const AT_AN_END = /^(append|prepend)[:=](.*)$/;
-const CHANGE = /^(del|mod)[:=](.*)$/;
-
-/** A change of branches; undefined for a word that is none. One that is added without a permission is read-only. */
-function parseChange(word: string): ChangeRequest | undefined {
-  const add = ADD.exec(word);
-  if (add !== null) return { kind: "add", index: Number(add[1]), branch: parseBranch(add[2] as string, false) };
-  const end = AT_AN_END.exec(word);
-  if (end !== null) {
-    return { kind: "add", index: end[1] === "append" ? undefined : 0, branch: parseBranch(end[2] as string, false) };
+  /** @returns why not: EINVAL with the kernel's words. */
+  read(word: string): AufsFailure | undefined {
+    const text = word.replace(WITH_COLON, "$1=");
+    const equals = text.indexOf("=");
+    if (equals === 0) return undefined;
+    return equals < 0 ? this.#flag(text) : this.#assignment(text.slice(0, equals), text.slice(equals + 1));
   }
-  const change = CHANGE.exec(word);
-  if (change === null) return undefined;
-  return { kind: change[1] === "del" ? "del" : "mod", branch: parseBranch(change[2] as string, false) };
-}
 
-/** A word that changes an option; undefined for one that does not, or that says what cannot be. */
-function parseOption(word: string): Partial<AufsOptions> | undefined {
-  if (Object.hasOwn(FLAGS, word)) return FLAGS[word];
-  const create = CREATE.exec(word);
-  if (create !== null) {
-    const policy = parseCreate(create[1] as string);
-    return policy === undefined ? undefined : { create: policy };
+  #flag(name: string): AufsFailure | undefined {
+    const option = FLAGS.get(name);
+    if (option === undefined) return refuse(TAKES_VALUE.has(name) ? `Bad value for '${name}'` : `Unknown parameter '${name}'`);
+    this.options = { ...this.options, ...option };
+    return undefined;
   }
-  const copyUp = COPY_UP.exec(word)?.[1];
-  const seconds = LISTINGS.exec(word)?.[1];
-  if (seconds !== undefined) return parseListingSeconds(seconds);
-  if (copyUp !== undefined && Object.hasOwn(COPY_UP_KINDS, copyUp)) return { copyUp: COPY_UP_KINDS[copyUp] as CopyUpPolicy };
-  return WITHOUT_EFFECT.some((known) => known.test(word)) ? {} : undefined;
-}
 
-/** Reads what stands behind -o. @returns EINVAL with the kernel's words for what it does not know. */
-export function parseOptions(data: string): ParsedOptions | AufsFailure {
-  let branches: BranchRequest[] = [];
-  const changes: ChangeRequest[] = [];
-  let options: Partial<AufsOptions> = {};
-  let xino: string | undefined;
-  for (const word of data.split(",").filter((one) => one !== "")) {
-    const list = BRANCHES.exec(word)?.[1];
-    const change = parseChange(word);
-    if (list !== undefined) {
-      const parsed = parseBranches(list);
-      if ("errno" in parsed) return parsed;
-      branches = parsed;
-    } else if (change !== undefined) {
-      if (change.branch.path === "") return refuse(`bad branches ${word}`);
-      changes.push(change);
-    } else if (word.startsWith("xino=")) xino = word.slice("xino=".length);
-    else {
-      const option = parseOption(word);
-      if (option === undefined) return refuse(`unknown option ${word}`);
-      options = { ...options, ...option };
+  #assignment(name: string, value: string): AufsFailure | undefined {
+    const taken = value === "" ? undefined : (this.#branchChange(name, value) ?? this.#mapOption(name, value));
+    if (taken !== undefined) return taken === "taken" ? undefined : taken;
+    if (!TAKES_VALUE.has(name)) return refuse(FLAGS.has(name) ? `Unexpected value for '${name}'` : `Unknown parameter '${name}'`);
+    const change = value === "" ? undefined : VALUES.get(name)?.(value);
+    if (change === undefined) return refuse(`Bad value for '${name}'`);
+    this.options = { ...this.options, ...change };
+    return undefined;
+  }
+
+  /** An option about branches; undefined for one that is not. One that comes first of all is writable where nothing is said, any other read-only. */
+  #branchChange(name: string, value: string): "taken" | AufsFailure | undefined {
+    switch (name) {
+      case "br":
+      case "dirs":
+        return this.#branches(value);
+      case "add":
+      case "ins":
+        return this.#addAt(value);
+      case "append":
+        return this.#add(value, undefined);
+      case "prepend":
+        return this.#add(value, 0);
+      case "del":
+        this.changes.push({ kind: "del", branch: { ...parseBranch(value, "ro"), path: value } });
+        return "taken";
+      case "mod":
+        if (!value.includes("=")) return refuse(`no permission ${value}`);
+        this.changes.push({ kind: "mod", branch: parseBranch(value, "ro") });
+        return "taken";
+      default:
+        return undefined;
     }
   }
-  return { branches, changes, options, xino };
+
+  #branches(value: string): "taken" | AufsFailure {
+    const parts = splitBranches(value);
+    if (parts.length === 0) return refuse(`bad branches ${value}`);
+    for (const part of parts) this.#add(part, this.#index++);
+    return "taken";
+  }
+
+  #add(text: string, index: number | undefined): "taken" {
+    this.changes.push({ kind: "add", index, branch: parseBranch(text, index === 0 && !this.#readOnly ? "rw" : "ro") });
+    return "taken";
+  }
+
+  #addAt(value: string): "taken" | AufsFailure {
+    const colon = value.indexOf(":");
+    if (colon < 0) return refuse(`bad arg in ${value}`);
+    const index = integer(value.slice(0, colon));
+    return index === undefined ? refuse(`bad integer in ${value.slice(0, colon)}`) : this.#add(value.slice(colon + 1), index);
+  }
+
+  /** An option about the maps of inode numbers. */
+  #mapOption(name: string, value: string): "taken" | AufsFailure | undefined {
+    if (name === "xino") this.xino = value;
+    else if (name === "trunc_xino") this.cutMaps.push(value);
+    else if (name === "itrunc_xino") {
+      const index = integer(value);
+      if (index === undefined) return refuse(`Bad value for '${name}'`);
+      this.cutMaps.push(index);
+    } else return undefined;
+    return "taken";
+  }
+}
+
+/** Reads what stands behind -o. @param readOnly - the mount is to be read-only @returns EINVAL with the kernel's words for what it does not know. */
+export function parseOptions(data: string, readOnly = false): ParsedOptions | AufsFailure {
+  const reader = new OptionReader(readOnly);
+  for (const word of data.split(",").filter((one) => one !== "")) {
+    const refused = reader.read(word);
+    if (refused !== undefined) return refused;
+  }
+  const { changes, options, xino, cutMaps } = reader;
+  return { changes, options, xino, cutMaps };
 }

@@ -24,9 +24,10 @@ import { IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node, ROOT_NODE, 
 import type { OpenFiles } from "../open-files.ts";
 import { OpenedNames } from "../opened-names.ts";
 import type { ViewNode } from "../view-nodes.ts";
+import type { BranchPermission } from "./branch-words.ts";
 import { IS_DISPLACED } from "./flags.ts";
 import { type Found, newFound } from "./found.ts";
-import type { AufsOptions, BranchPermission } from "./options.ts";
+import type { AufsOptions } from "./options.ts";
 import { BranchPins } from "./pins.ts";
 import { PolicyState } from "./policy-state.ts";
 import type { AufsRules } from "./rules.ts";

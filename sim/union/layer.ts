@@ -52,6 +52,6 @@ export interface LayerRules {
   lacksData(fs: FileSystem, inode: Inode): boolean | Errno;
   /** Whether the layers below may be asked for the data of such a file; data-only layers may always. */
   readonly followsMetacopies: boolean;
-  /** Visits what a layer's directory holds, whiteouts too. */
-  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry, layer: number): Errno | undefined;
+  /** Visits what a layer's directory holds, whiteouts too. @param isLast - the listing ends with it: no layer below takes part. Default false. */
+  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry, layer: number, isLast?: boolean): Errno | undefined;
 }

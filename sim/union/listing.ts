@@ -43,7 +43,8 @@ export function mergeListing(
   for (const [index, directory] of stack.entries()) {
     const { fs, inode, layer } = directory;
     const doubts = filesMayHide(directory);
-    const lowest = index === stack.length - 1 && !rules.listsFromTop;
+    const isLast = index === stack.length - 1;
+    const lowest = isLast && !rules.listsFromTop;
     const visit: VisitLayerEntry = (name, inodeNumber, type, hidden) => {
       const entry = found.get(name) ?? { name, inodeNumber, type, hidden, doubtful: doubts && type === S_IFREG };
       if (lowest) {
@@ -51,7 +52,7 @@ export function mergeListing(
         middle.push(entry);
       } else found.set(name, entry);
     };
-    const failed = rules.list(fs, inode, visit, layer);
+    const failed = rules.list(fs, inode, visit, layer, isLast);
     if (isErrno(failed)) return failed;
   }
   return { entries: [...middle, ...found.values()], lowest: middle.length };

@@ -127,13 +127,6 @@ describe("11: names", () => {
     expect(must(task.statfs("/"))).toMatchObject({ type: 0x61756673, nameLength: 242 });
   });
 
-  test("an entry beside its own whiteout in one branch stays hidden", () => {
-    const lab = new AufsLab();
-    const low = lab.branch("low", { "f/": "", "f/in": "x", ".wh.f": "" });
-    const { task } = lab.over([low]);
-    expect([list(task, "/"), read(task, "/f")]).toEqual([[], "ENOENT"]);
-  });
-
   test("a whiteout's name on something that is no file is EIO", () => {
     const lab = new AufsLab();
     const { task } = lab.over([lab.branch("low", { ".wh.f/": "", f: "x" })]);

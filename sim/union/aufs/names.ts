@@ -27,21 +27,24 @@ export function isReserved(text: string): boolean {
   return text.startsWith(WHITEOUT_PREFIX);
 }
 
-/** Whether a name of a branch is aufs's own and no whiteout. */
-function isOwn(text: string): boolean {
-  return text.startsWith(OWN_PREFIX);
+/** Whether a name of a branch is one of aufs's own files, as its scans of a branch take it: what is nothing but the prefix is a name like others. */
+export function isWhiteoutName(text: string): boolean {
+  return text.length > WHITEOUT_PREFIX.length && isReserved(text);
 }
 
-/** The name that a name of a branch is the whiteout of; undefined where it is none. */
-export function hiddenBy(text: string): string | undefined {
-  return isReserved(text) && !isOwn(text) && text.length > WHITEOUT_PREFIX.length
-    ? text.slice(WHITEOUT_PREFIX.length)
-    : undefined;
+/** The name that one of aufs's own files is the whiteout of; what marks and bases would be whiteouts of, nobody can have. */
+export function hiddenBy(text: string): string {
+  return text.slice(WHITEOUT_PREFIX.length);
+}
+
+/** Whether a name of a branch is aufs's own and no whiteout. */
+export function isOwn(text: string): boolean {
+  return text.startsWith(OWN_PREFIX);
 }
 
 /** The name that a change of a branch's name is about: a whiteout's is the one it hides (au_hnotify). */
 export function changedName(text: string): string {
-  return isReserved(text) ? text.slice(WHITEOUT_PREFIX.length) : text;
+  return isReserved(text) ? hiddenBy(text) : text;
 }
 
 /** The whiteouts' names of a host, each made up once. */

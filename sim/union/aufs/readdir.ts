@@ -1,8 +1,7 @@
 /**
- * Listing a directory: the branches from the top down, each name where it is seen first (fs/aufs/vdir.c; spec/union.md section 16), and what
- * a directory that shows nothing is (fs/aufs/dir.c, au_test_empty, au_test_empty_lower).
+ * Listing a directory: the branches from the top down, each name where it is seen first (fs/aufs/vdir.c; spec/union.md section 16).
  */
-import { ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
+import { ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { VisitEntry } from "../../vfs/filesystem.ts";
 import type { VisitLayerEntry } from "../layer.ts";
@@ -15,32 +14,27 @@ import { isFresh } from "./udba.ts";
 
 const NONE: readonly ListingEntry[] = [];
 
-/** What the upper branches have between two of them, the second left out: names that show, in the order of sight, and names that are hidden. */
-function upperEntries(aufs: Aufs, node: Node, from: number, to: number): UpperEntries | Errno {
+/** What the upper branches have: names that show, in the order of sight, and all names, whiteouts' too. The lowest branch's whiteouts hide nothing. */
+function upperEntries(aufs: Aufs, node: Node): UpperEntries | Errno {
   const shown: ListingEntry[] = [];
   const seen = new Set<Name>();
-  const whited = new Set<Name>();
-  for (let branch = from; branch < to; branch++) {
+  const tail = aufs.tailOf(node);
+  for (const [branch, { fs, permission }] of aufs.uppers.entries()) {
     const inode = aufs.inodeOn(node, branch);
     if (inode === undefined) continue;
-    const { fs, permission } = aufs.upperAt(branch);
-    const failed = aufs.rules.listBranch(fs, inode, permission.whiteouts, (name, inodeNumber, type, hidden) => {
-      if (whited.has(name)) return;
-      if (hidden) whited.add(name);
-      else if (!seen.has(name)) shown.push({ name, inodeNumber, type, hidden, doubtful: false });
+    const heeds = permission.whiteouts && branch !== tail;
+    const failed = aufs.rules.listBranch(fs, inode, heeds, (name, inodeNumber, type, hidden) => {
+      if (!hidden && !seen.has(name)) shown.push({ name, inodeNumber, type, hidden, doubtful: false });
       seen.add(name);
     });
     if (failed !== undefined) return failed;
   }
-  return { shown, seen, whited };
+  return { shown, seen };
 }
 
 interface UpperEntries {
   readonly shown: readonly ListingEntry[];
-  /** All names. */
   readonly seen: ReadonlySet<Name>;
-  /** Names with a whiteout. */
-  readonly whited: ReadonlySet<Name>;
 }
 
 function lowerEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
@@ -52,7 +46,7 @@ function lowerEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
 
 /** What a directory shows. */
 function shownEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
-  const above = upperEntries(aufs, node, 0, aufs.uppers.length);
+  const above = upperEntries(aufs, node);
   if (isErrno(above)) return above;
   const below = lowerEntries(aufs, node);
   if (isErrno(below)) return below;
@@ -92,7 +86,7 @@ export function iterate(aufs: Aufs, node: Node, visit: VisitEntry): Errno | unde
   return undefined;
 }
 
-/** The whiteouts of all branches under their own names, which shwh lists behind the others (au_handle_shwh, aufs 6.x [S]). */
+/** aufs's own files of all branches under their names, which shwh lists behind the others (au_handle_shwh, aufs 6.x [S]). */
 function whiteoutEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errno {
   const { rules, nodes } = aufs;
   const found = new Map<Name, ListingEntry>();
@@ -111,31 +105,4 @@ function whiteoutEntries(aufs: Aufs, node: Node): readonly ListingEntry[] | Errn
     if (failed !== undefined) return failed;
   }
   return [...found.values()];
-}
-
-/** @returns ENOTEMPTY while a directory shows an entry, one that is too long to be reached too. */
-export function testEmpty(aufs: Aufs, node: Node): Errno | undefined {
-  const shown = shownEntries(aufs, node);
-  if (isErrno(shown)) return shown;
-  return shown.length > 0 ? ENOTEMPTY : undefined;
-}
-
-/**
- * Whether every name that a directory has on branches below its topmost one has a whiteout above it; an entry of the same name does not count.
- * @returns ENOTEMPTY where one has none.
- */
-export function testLowerEmpty(aufs: Aufs, node: Node): Errno | undefined {
-  const top = aufs.branchOf(node);
-  const above = upperEntries(aufs, node, top, top + 1);
-  if (isErrno(above)) return above;
-  const covered = new Set(above.whited);
-  for (let branch = top + 1; branch < aufs.uppers.length; branch++) {
-    const between = upperEntries(aufs, node, branch, branch + 1);
-    if (isErrno(between)) return between;
-    if (between.shown.some(({ name }) => !covered.has(name))) return ENOTEMPTY;
-    for (const name of between.whited) covered.add(name);
-  }
-  const below = lowerEntries(aufs, node);
-  if (isErrno(below)) return below;
-  return below.some((entry) => !entry.hidden && !covered.has(entry.name)) ? ENOTEMPTY : undefined;
 }

@@ -8,10 +8,11 @@ import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { bringDirectory } from "./copy-up.ts";
+import { testEmpty } from "./emptiness.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
+import { loseEntries } from "./lose.ts";
 import { mayLookBelow } from "./permission.ts";
 import { copyUpBranch } from "./policy.ts";
-import { testEmpty } from "./readdir.ts";
 import type { Aufs } from "./state.ts";
 import { type BranchName, placeWhiteout, removeAside, removeWhiteout, setAside } from "./whiteout.ts";
 
@@ -49,6 +50,8 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
     }
   }
   aufs.openedAs.forget({ node, directory, name });
+  // Whiteouts may cover an entry for this and not for a lookup (emptiness.ts).
+  if (nodes.has(node, IS_DIRECTORY)) loseEntries(aufs, node);
   leaveAbsent(aufs, directory, name, covered);
   aufs.countLinks(node, -1);
   nodes.afterLoss(node);

@@ -11,13 +11,13 @@ import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../node
 import { bringDirectory, copyUpTo } from "./copy-up.ts";
 import { canTake } from "./create.ts";
 import { noteRename } from "./dirren.ts";
+import { testEmpty, testLowerEmpty } from "./emptiness.ts";
 import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow, whiteoutBranch } from "./lookup.ts";
 import { loseEntries } from "./lose.ts";
 import { mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
-import { testEmpty, testLowerEmpty } from "./readdir.ts";
 import { refreshEntries } from "./refresh.ts";
 import type { Aufs, Place } from "./state.ts";
 import {
@@ -142,6 +142,7 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   leaveAbsent(aufs, source.directory, source.name, covered);
   if (target.node !== 0) {
     aufs.openedAs.forget(target);
+    if (nodes.has(target.node, IS_DIRECTORY)) loseEntries(aufs, target.node);
     nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   }
   arrive(aufs, source, target, branch);

@@ -8,7 +8,7 @@ import { EIO, ENAMETOOLONG, ENOENT, type Errno, isErrno } from "../../core/errno
 import type { Name, NameTable } from "../../core/names.ts";
 import { type FileSystem, type Inode, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { ABSENT, type LayerRules, OPAQUE, type VisitLayerEntry, WHITEOUT } from "../layer.ts";
-import { hiddenBy, isReserved, NAME_LENGTH_MAX, WhiteoutNames } from "./names.ts";
+import { hiddenBy, isOwn, isReserved, isWhiteoutName, NAME_LENGTH_MAX, WhiteoutNames } from "./names.ts";
 
 export class AufsRules implements LayerRules {
   readonly followsRedirects = false;
@@ -66,24 +66,22 @@ export class AufsRules implements LayerRules {
 
   readonly followsMetacopies = false;
 
-  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry, layer: number): Errno | undefined {
-    return this.listBranch(fs, directory, this.#heeds[layer] === true, visit);
+  list(fs: FileSystem, directory: Inode, visit: VisitLayerEntry, layer: number, isLast = false): Errno | undefined {
+    return this.listBranch(fs, directory, this.#heeds[layer] === true && !isLast, visit);
   }
 
-  /** What a branch's directory holds. A name that is too long to be reached is listed all the same, without its type. */
+  /**
+   * What a branch's directory holds, in its own order: a whiteout hides what comes after it. A name that is too long to be reached is listed all the
+   * same, without its type (vdir.c, fillvdir). @param heeds - whiteouts are told: they count in the branch, and a branch below takes part.
+   */
   listBranch(fs: FileSystem, directory: Inode, heeds: boolean, visit: VisitLayerEntry): Errno | undefined {
-    const own: [name: Name, inodeNumber: number, type: number][] = [];
-    const failed = fs.iterate(directory, (name, inodeNumber, type) => {
+    return fs.iterate(directory, (name, inodeNumber, type) => {
       const text = this.#names.text(name);
-      if (!isReserved(text)) {
-        own.push([name, inodeNumber, this.#names.byteLength(name) > NAME_LENGTH_MAX ? 0 : type]);
-        return;
+      if (!isWhiteoutName(text)) {
+        visit(name, inodeNumber, this.#names.byteLength(name) > NAME_LENGTH_MAX ? 0 : type, false);
+      } else if (this.showsWhiteouts || (heeds && !isOwn(text))) {
+        visit(this.#names.intern(hiddenBy(text)), inodeNumber, type, true);
       }
-      const hidden = heeds ? hiddenBy(text) : undefined;
-      if (hidden !== undefined) visit(this.#names.intern(hidden), inodeNumber, type, true);
     });
-    // A whiteout hides what its own branch has under the name too, as lookup does.
-    for (const [name, inodeNumber, type] of own) visit(name, inodeNumber, type, false);
-    return failed;
   }
 }

@@ -2,9 +2,9 @@
  * Asking the branches for a name: the upper ones from the top down, then the merged view of those below (fs/aufs/dentry.c, au_lkup_dentry;
  * spec/union.md section 12).
  */
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import type { Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
@@ -12,7 +12,10 @@ import { type FormerNames, formerNames, lowerOfRenamed } from "./dirren.ts";
 import type { Found } from "./found.ts";
 import type { Aufs } from "./state.ts";
 
-/** Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file. */
+/**
+ * Asks the branches for a name. @returns what they fail with: EIO where a whiteout's name is on no file, and where the directory's topmost branch has
+ * the name and its whiteout too, unless udba=none believes what it finds (au_lkup_dentry).
+ */
 export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Errno | undefined {
   const { uppers, rules, counters } = aufs;
   into.branch = -1;
@@ -31,7 +34,7 @@ export function search(aufs: Aufs, directory: Node, name: Name, into: Found): Er
     if (isErrno(found)) return found;
     if (found === WHITEOUT) {
       into.isWhited = into.branch < 0;
-      return undefined;
+      return branch === aufs.branchOf(directory) ? refuseBoth(aufs, fs, inside, asked) : undefined;
     }
     if (found === ABSENT || former?.isOther(branch, found as Inode) === true) continue;
     const ends = takeInstance(into, branch, found as Inode, (fs.mode(found as Inode) & S_IFMT) === S_IFDIR);
@@ -74,6 +77,13 @@ function searchBelow(aufs: Aufs, directory: Node, into: Found, { name, former }:
   }
   if (isErrno(lower)) return lower;
   into.lower = lower;
-  if (into.branch < 0) into.isDirectory = lower !== 0 && view.isDirectory(lower);
-  return undefined;
+  if (into.branch >= 0) return undefined;
+  into.isDirectory = lower !== 0 && view.isDirectory(lower);
+  const isTopmost = aufs.branchOf(directory) === aufs.uppers.length && !aufs.options.dirren;
+  return lower === 0 && isTopmost ? refuseBoth(aufs, view.fsOf(below), view.inodeOf(below), name) : undefined;
+}
+
+/** Refuses a name that is absent though the directory's topmost branch has it. */
+function refuseBoth({ options }: Aufs, fs: FileSystem, directory: Inode, name: Name): Errno | undefined {
+  return options.udba !== "none" && !isErrno(fs.lookup(directory, name)) ? EIO : undefined;
 }

@@ -1,0 +1,84 @@
+/**
+ * Branches that were laid by hand: whiteouts beside what they hide, in branches where they do not count, and names that aufs would not make
+ * (spec/union.md B.11, B.12, B.14 and B.16; fs/aufs/dentry.c, vdir.c and dir.c, aufs 6.1).
+ */
+import { expect, test } from "vitest";
+import { AufsLab, code, list } from "./aufs-lab.ts";
+
+test("union.md B.12: an entry beside its own whiteout in the directory's topmost branch is EIO, in one below it is not there", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { f: "x", ".wh.f": "", "d/": "", "d/f": "x", "d/.wh.f": "" });
+  const both = (options = ""): string[] => {
+    const { task } = lab.over([low], options);
+    return [task.stat("/f"), task.stat("/d/f"), task.mkdir("/d/f"), task.unlink("/d/f")].map(code);
+  };
+  expect(both()).toEqual(["ENOENT", "EIO", "EIO", "EIO"]);
+  expect(both(",udba=reval")).toEqual(["ENOENT", "EIO", "EIO", "EIO"]);
+  expect(both(",udba=none").slice(0, 2)).toEqual(["ENOENT", "ENOENT"]);
+  const { task } = lab.enter(`br:${lab.branch("up", { f: "x", ".wh.f": "" })}=rw:${low}=ro+wh`);
+  expect([task.stat("/f"), task.stat("/none")].map(code)).toEqual(["EIO", "ENOENT"]);
+});
+
+test("union.md B.16: whiteouts of the lowest branch that takes part hide nothing in a listing, those of another what comes after", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { f: "x", ".wh.f": "", g: "x", "d/": "", "d/f": "x", "d/.wh.f": "" });
+  const { task } = lab.over([low]);
+  expect([(list(task, "/") as string[]).sort(), list(task, "/d")]).toEqual([["d", "f", "g"], ["f"]]);
+  // In the branch's own order: a name that comes before its whiteout is listed.
+  for (const [at, names] of [
+    ["f", ".wh.f"],
+    [".wh.f", "f"],
+  ].entries()) {
+    const mid = lab.branch(`mid${at}`, Object.fromEntries(names.map((name) => [name, ""])));
+    const isFirst = (list(lab.task, mid) as string[])[0] === "f";
+    expect((list(lab.over([mid, low]).task, "/") as string[]).includes("f")).toBe(isFirst);
+  }
+  const upper = lab.branch("up", { h: "", ".wh.h": "" });
+  expect(list(lab.enter(`br:${upper}=rw`).task, "/")).toEqual(["h"]);
+});
+
+test("union.md B.14: whiteouts of a branch where they do not count still make a folder one that shows nothing (dir.c, test_empty_cb)", () => {
+  const lab = new AufsLab();
+  const [mid, low] = [lab.branch("mid", { "d/": "", "d/.wh.f": "" }), lab.branch("low", { "d/": "", "d/f": "x" })];
+  const branches = `${mid}=ro:${low}=ro`;
+  const { task, fs } = lab.enter(`br:${lab.branch("a")}=rw:${branches}`);
+  expect([list(task, "/d"), code(task.rmdir("/d")), list(task, "/")]).toEqual([["f"], "ok", []]);
+  fs.check();
+  const other = lab.enter(`br:${lab.branch("b", { "d/": "", "d/own": "" })}=rw:${branches}`);
+  expect([code(other.task.rmdir("/d")), code(other.task.rename("/d", "/e")), list(other.task, "/e")]).toEqual([
+    "ENOTEMPTY",
+    "ok",
+    ["own"],
+  ]);
+  other.fs.check();
+});
+
+test("union.md B.15: an entry that a whiteout of the same branch covers in vain keeps its folder from being removed and moved", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { "d/": "", "d/f": "x", "d/.wh.f": "" });
+  const isCovered = (list(lab.task, `${low}/d`) as string[])[0] === ".wh.f";
+  const { task } = lab.over([low]);
+  expect([task.rename("/d", "/e"), task.rmdir("/d")].map(code)).toEqual(isCovered ? ["ok", "ENOENT"] : ["EXDEV", "ENOTEMPTY"]);
+});
+
+test("union.md B.11: a name that is nothing but the prefix is listed, cannot be reached, and keeps its folder (vdir.c, fillvdir)", () => {
+  const lab = new AufsLab();
+  const { task } = lab.over([lab.branch("low", { "d/": "", "d/.wh.": "x" })]);
+  expect(list(task, "/d")).toEqual([".wh."]);
+  expect([task.stat("/d/.wh."), task.unlink("/d/.wh."), task.rmdir("/d")].map(code)).toEqual(["EPERM", "EPERM", "ENOTEMPTY"]);
+});
+
+test("union.md B.11: shwh lists aufs's own files of every branch, also where whiteouts do not count (vdir.c, au_handle_shwh)", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { ".wh.f": "", "d/": "", "d/.wh..wh..opq": "" });
+  const { task } = lab.enter(`br:${lab.branch("up")}=rw:${low}=ro,shwh`);
+  expect((list(task, "/") as string[]).sort()).toEqual([".wh..wh.aufs", ".wh..wh.orph", ".wh..wh.plnk", ".wh.f", "d"]);
+  expect([list(task, "/d"), code(task.stat("/d/.wh..wh..opq"))]).toEqual([[".wh..wh..opq"], "ok"]);
+});
+
+test("union.md B.14: an opaque folder whose whiteouts lie in it goes with all of them", () => {
+  const lab = new AufsLab();
+  const upper = lab.branch("up", { "d/": "", "d/.wh..wh..opq": "", "d/.wh.a": "", "d/.wh.b": "" });
+  const { task } = lab.enter(`br:${upper}=rw:${lab.branch("low", { "d/": "", "d/a": "", "d/c": "" })}=ro+wh`);
+  expect([list(task, "/d"), code(task.rmdir("/d")), lab.rows(upper)]).toEqual([[], "ok", ["/d whiteout"]]);
+});

@@ -233,8 +233,10 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   if (!file.readable) return EACCES;
   if (file.type !== S_IFREG) return ENODEV;
   if (shared && file.mount.readOnly) return EPERM;
-  touchAtime(file.mount, file.inode);
   const { fs } = file.mount;
+  const refused = share === "shared" && file.writable ? fs.writeNothing?.(file.handle) : undefined;
+  if (refused !== undefined) return refused;
+  touchAtime(file.mount, file.inode);
   const first = fs.readMapped === undefined ? fs.read(file.handle, 0, 1) : fs.readMapped(file.handle, 0, 1);
   if (isErrno(first)) return first;
   if (!shared || first.length === 0) return undefined;

@@ -307,7 +307,7 @@ export interface FileSystem {
   write(file: FileHandle, offset: number, content: Content): number | Errno;
   /** What direct I/O asks of a file's ranges; undefined or absent: nothing. */
   readonly directIo?: ((file: FileHandle) => DirectIo | undefined) | undefined;
-  /** A write of no bytes, by a filesystem in which that does something: aufs copies up. */
+  /** A write of no bytes, or a shared mapping of a file open for writing, by a filesystem in which that does something: aufs copies up. */
   writeNothing?(file: FileHandle): Errno | undefined;
   fsync(file: FileHandle, dataOnly: boolean): Errno | undefined;
   /** The FALLOC_FL_* bits that `fallocate` knows: others are refused before set-id bits go. Absent: whatever it refuses, it refuses then. */
@@ -316,8 +316,8 @@ export interface FileSystem {
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined;
   /** SEEK_DATA (`hole` false) or SEEK_HOLE. @returns ENXIO at or behind the end, and before 0 where nothing else is known. */
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
-  /** The furthest position in a file, where that is nearer than 2^63 - 1 (s_maxbytes). */
-  positionMax?(file: FileHandle): number | undefined;
+  /** The furthest position in a file, or in any, where that is nearer than 2^63 - 1 (s_maxbytes). */
+  positionMax?(file?: FileHandle): number | undefined;
   /**
    * The position behind a directory's last entry, from which SEEK_END and SEEK_HOLE count; 2^63 for the largest that there is. Undefined,
    * or absent, where only SEEK_SET and SEEK_CUR work.

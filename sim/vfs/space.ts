@@ -158,10 +158,10 @@ export function clone(task: Process, fdIn: number, fdOut: number): Errno | undef
   const wrong = copyError(source, target);
   if (wrong !== undefined) return wrong;
   const { fs } = source.mount;
+  // One that shares no ranges says so first (vfs_clone_file_range: remap_file_range). aufs is one, whatever its branches do.
+  if (fs.dedupe === undefined) return ENOTSUP;
   // A union takes privileges away before it asks the files below (ovl_copyfile); a filesystem of its own does it when nothing stands against it.
   if (fs.stackDepth === 0) {
-    // One that shares no ranges says so first (vfs_clone_file_range).
-    if (fs.dedupe === undefined) return ENOTSUP;
     if (immutable(fs, target.inode) !== undefined) return EPERM;
     if (fs.size(source.inode) === 0) return undefined;
   }

@@ -3,7 +3,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
-import { ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { EFBIG, ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode, StatFs } from "../../vfs/filesystem.ts";
 import type { AclChange } from "../../vfs/posix-acl.ts";
@@ -54,9 +54,12 @@ function linksBelow(aufs: Aufs, node: Node): number | Errno {
   return isErrno(own) ? own : sum - own;
 }
 
-/** How many subdirectories a branch's directory counts. */
+/** How many subdirectories a branch's directory counts; where a filesystem does not count them, its one link (au_add_nlink). */
 function subdirectories(aufs: Aufs, fs: FileSystem, inode: Inode): number | Errno {
-  return fs.getattr(inode, aufs.otherAttributes) ?? aufs.otherAttributes.nlink - OWN_LINKS;
+  const failed = fs.getattr(inode, aufs.otherAttributes);
+  if (failed !== undefined) return failed;
+  const { nlink } = aufs.otherAttributes;
+  return nlink < OWN_LINKS ? nlink : nlink - OWN_LINKS;
 }
 
 /** The same of the upper branches below its own. */
@@ -77,9 +80,16 @@ function granular(time: Time | "now"): Time | "now" {
   return time === "now" ? time : { seconds: time.seconds, nanoseconds: 0 };
 }
 
-/** Copies up first; of a file that is cut, only what is kept. */
+/** The most bytes of a file: those of the topmost branch's filesystem (au_br_add, s_maxbytes). */
+export function sizeMax({ branches }: Aufs): number {
+  return branches[0]?.fs.positionMax?.() ?? Number.POSITIVE_INFINITY;
+}
+
+/** Copies up first; of a file that is cut, only what is kept. @returns EFBIG, before anything is done, for more than a file can have */
 export function setattr(aufs: Aufs, node: Node, change: AttributeChange): Errno | undefined {
-  const failed = copyUp(aufs, node, change.size === undefined ? {} : { length: change.size });
+  const { size } = change;
+  if (size !== undefined && size > sizeMax(aufs) && size > aufs.fsOf(node).size(aufs.inodeOf(node))) return EFBIG;
+  const failed = copyUp(aufs, node, size === undefined ? {} : { length: size });
   if (failed !== undefined) return failed;
   const { atime, mtime } = change;
   const times = {

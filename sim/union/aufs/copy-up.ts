@@ -257,7 +257,10 @@ function copyFileData(aufs: Aufs, upper: MountedBranch, source: Source, inode: I
   return failed;
 }
 
-/** All of them: none is aufs's own. One that fails ends the copying, unless the branch forgives it (au_cpup_xattr, au_xattr_ignore). */
+/**
+ * All of them but those with nothing in them: none is aufs's own. One that fails ends the copying, unless the branch forgives it (au_cpup_xattr,
+ * au_do_cpup_xattr, au_xattr_ignore).
+ */
 function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
   // A filesystem without xattrs has none to copy.
@@ -273,7 +276,8 @@ function copyXattr(upper: MountedBranch, source: Source, inode: Inode, name: str
   const kind = aclKindOf(name);
   if (kind !== undefined) return copyAcl(source, { fs: upper.fs, inode }, kind);
   const value = source.fs.getxattr(source.inode, name);
-  return isErrno(value) ? value : upper.fs.setxattr(inode, name, value, 0);
+  if (isErrno(value)) return value;
+  return value.length === 0 ? undefined : upper.fs.setxattr(inode, name, value, 0);
 }
 
 function xattrClass(name: string): XattrClass {

@@ -49,10 +49,10 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   return node;
 }
 
-/** An inode without a name, held once for the caller. */
+/** An inode without a name, held once for the caller, on the branch where a new name would go. */
 export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Errno {
   const { nodes } = aufs;
-  const branch = copyUpBranch(aufs, directory, aufs.branchOf(directory));
+  const branch = createBranch(aufs, directory, undefined, false);
   if (isErrno(branch)) return branch;
   const failed = bringDirectory(aufs, directory, branch);
   if (failed !== undefined) return failed;

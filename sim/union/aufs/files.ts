@@ -20,7 +20,7 @@ import {
   S_IFDIR,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
-import { IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
+import { IS_DIRECTORY, IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
 import { NO_FILE } from "../open-files.ts";
 import { copyUp, copyUpTo } from "./copy-up.ts";
 import { branchOfName } from "./lookup.ts";
@@ -137,10 +137,11 @@ function moveUp(aufs: Aufs, file: FileHandle, node: Node): FileHandle | Errno {
   return reopened;
 }
 
-/** Of a file that is open for writing: copies up (C6). Of any other there is nothing to do. */
+/** Of a file that is open for writing: copies up (C6). Of a directory what is on writable branches is written; of any other there is nothing to do. */
 export function fsync(aufs: Aufs, file: FileHandle, dataOnly: boolean): Errno | undefined {
   const { files, counters } = aufs;
   const opened = files.at(file);
+  if (aufs.nodes.has(opened.node, IS_DIRECTORY)) return fsyncDirectory(aufs, opened.node, dataOnly);
   if (opened.real === NO_FILE || (opened.flags & O_ACCMODE) === O_RDONLY) return undefined;
   const real = writable(aufs, file);
   if (isErrno(real)) return real;
@@ -148,15 +149,40 @@ export function fsync(aufs: Aufs, file: FileHandle, dataOnly: boolean): Errno | 
   return realFs(aufs, file).fsync(real, dataOnly);
 }
 
-/** Holes do not show: all is data up to the end (C11). */
+/** Of a directory that is open still, though perhaps removed (fs/aufs/dir.c, au_do_fsync_dir). */
+function fsyncDirectory(aufs: Aufs, node: Node, dataOnly: boolean): Errno | undefined {
+  for (const [branch, { fs, permission }] of aufs.uppers.entries()) {
+    const inode = permission.writable ? aufs.inodeOn(node, branch) : undefined;
+    if (inode === undefined) continue;
+    const real = fs.open(inode, O_RDONLY);
+    if (isErrno(real)) return real;
+    aufs.counters.fsyncs += 1;
+    const failed = fs.fsync(real, dataOnly);
+    fs.close(real, O_RDONLY);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+/** Holes do not show: all is data up to the end (C11). Of a place before the beginning only a hole is found (default_llseek). @returns ENXIO, EINVAL. */
 export function seek(aufs: Aufs, file: FileHandle, offset: number, hole: boolean): number | Errno {
   const { node } = aufs.files.at(file);
   const size = aufs.fsOf(node).size(aufs.inodeOf(node));
-  if (offset < 0 || offset >= size) return ENXIO;
-  return hole ? size : offset;
+  if (offset >= size) return ENXIO;
+  if (hole) return size;
+  return offset < 0 ? EINVAL : offset;
 }
 
-/** Two files of one mount on the same filesystem. */
+/** Whether bytes can be copied from file to file: both on one filesystem, when the target has been made ready (aufs_copy_file_range). @returns EXDEV. */
+export function mayCopy(aufs: Aufs, source: FileHandle, target: FileHandle): Errno | undefined {
+  const to = writable(aufs, target);
+  if (isErrno(to)) return to;
+  const from = readable(aufs, source);
+  if (isErrno(from)) return from;
+  return realFs(aufs, source) === realFs(aufs, target) ? undefined : EXDEV;
+}
+
+/** Shares extents for such a copy. */
 export function clone(
   aufs: Aufs,
   source: FileHandle,

@@ -2,7 +2,7 @@
  * An aufs mount behind the FileSystem interface: each call goes to the file of its operation.
  */
 import type { Content } from "../../core/content.ts";
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EFBIG, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
@@ -206,14 +206,21 @@ export class AufsFileSystem implements FileSystem {
     return files.fsync(this.aufs, file, dataOnly);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
+    if (offset + length > attributes.sizeMax(this.aufs)) return EFBIG;
     const real = files.writable(this.aufs, file);
     return isErrno(real) ? real : files.realFs(this.aufs, file).fallocate(real, mode, offset, length);
   }
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     return files.seek(this.aufs, file, offset, hole);
   }
+  mayShare(source: FileHandle, target: FileHandle): Errno | undefined {
+    return files.mayCopy(this.aufs, source, target);
+  }
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.aufs, source, target, { from: sourceOffset, to: targetOffset, length });
+  }
+  directoryEnd(directory: Inode): number {
+    return this.size(directory);
   }
   cachedPages(file: FileHandle): number {
     const real = files.readable(this.aufs, file);

@@ -65,8 +65,11 @@ export function copyUpBranch(aufs: Aufs, directory: Node, top: number): number |
   }
 }
 
-/** Where a new name is made (au_wr_dir): where the policy says, or, if that cannot be written, where copies go. */
-export function createBranch(aufs: Aufs, directory: Node, name: Name, isDirectory: boolean): number | Errno {
+/**
+ * Where a new name is made (au_wr_dir): where the policy says, or, if that cannot be written, where copies go. @param name - undefined for a file
+ * without one
+ */
+export function createBranch(aufs: Aufs, directory: Node, name: Name | undefined, isDirectory: boolean): number | Errno {
   if (aufs.uppers.length === 1) return nearestWritable(aufs, 0);
   const chosen = byPolicy(aufs, { directory, name, isDirectory });
   if (!isErrno(chosen) && aufs.isWritable(chosen)) return chosen;
@@ -76,7 +79,7 @@ export function createBranch(aufs: Aufs, directory: Node, name: Name, isDirector
 /** A name that is to be made. */
 interface NewName {
   readonly directory: Node;
-  readonly name: Name;
+  readonly name: Name | undefined;
   readonly isDirectory: boolean;
 }
 
@@ -108,10 +111,14 @@ function byPolicy(aufs: Aufs, made: NewName): number | Errno {
  * a name that nobody can see).
  */
 function exception(aufs: Aufs, { directory, name }: NewName): number | Errno | undefined {
-  const hiding = [whiteoutBranch(aufs, directory, name), aufs.opaqueBranch(directory)].filter((branch) => branch >= 0);
+  const hiding = [whiteoutOf(aufs, directory, name), aufs.opaqueBranch(directory)].filter((branch) => branch >= 0);
   if (hiding.length === 0) return undefined;
   const branch = aboveOpaque(aufs, directory, Math.min(...hiding));
   return isErrno(branch) ? branch : nearestWritable(aufs, branch);
+}
+
+function whiteoutOf(aufs: Aufs, directory: Node, name: Name | undefined): number {
+  return name === undefined ? -1 : whiteoutBranch(aufs, directory, name);
 }
 
 /** Files in turn from the lowest writable branch upwards; directories go where the next file would (au_wbr_create_rr). */
@@ -175,7 +182,7 @@ function mostFreeThenRoundRobin(aufs: Aufs, made: NewName, among: Node | undefin
 /** The topmost branch with more space than the limit, whether it has the directory or not (au_wbr_create_tdmfs). */
 function topDownMostFree(aufs: Aufs, { directory, name }: NewName): number | Errno {
   refreshSpace(aufs, undefined);
-  const whiteout = whiteoutBranch(aufs, directory, name);
+  const whiteout = whiteoutOf(aufs, directory, name);
   const tail = Math.min(aufs.tailOf(directory), aufs.uppers.length - 1);
   const lowest = aboveOpaque(aufs, directory, whiteout >= 0 ? Math.min(tail, whiteout) : tail);
   if (isErrno(lowest)) return lowest;

@@ -202,7 +202,8 @@ export class OverlayFileSystem implements FileSystem {
     return isErrno(real) ? undefined : files.realFs(this.overlay, file).directIo?.(real);
   }
   /** That of the file below, which takes the seek (ovl_llseek). */
-  positionMax(file: FileHandle): number | undefined {
+  positionMax(file?: FileHandle): number | undefined {
+    if (file === undefined) return undefined;
     const real = files.realFile(this.overlay, file);
     return isErrno(real) ? undefined : files.realFs(this.overlay, file).positionMax?.(real);
   }

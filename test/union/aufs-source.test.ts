@@ -1,0 +1,132 @@
+/**
+ * What aufs 6.1 does by its source where neither spec/union.md nor a recorded trace tells: each test cites the file and the function of fs/aufs.
+ */
+import { describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
+import { O_DIRECTORY, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { Branches } from "./aufs-branches-lab.ts";
+import { onDisk } from "./aufs-disk-lab.ts";
+import { AufsLab, code, must, put, read } from "./aufs-lab.ts";
+
+const O_TMPFILE = 0o20200000;
+const [SEEK_END, SEEK_DATA, SEEK_HOLE] = [2, 3, 4];
+
+describe("f_op.c", () => {
+  test("default_llseek: before a file's beginning there is no data, EINVAL, and the hole at its end; of a folder SEEK_END counts from its size", () => {
+    const { task } = onDisk("ext4", { f: "text", "d/": "" });
+    const fd = must(task.open("/f", O_RDONLY)) as number;
+    expect([code(task.lseek(fd, -1, SEEK_DATA)), task.lseek(fd, -1, SEEK_HOLE)]).toEqual(["EINVAL", 4]);
+    expect([task.lseek(fd, 2 ** 50, 0), code(task.lseek(fd, 4, SEEK_HOLE))]).toEqual([2 ** 50, "ENXIO"]);
+    const folder = must(task.open("/d", O_RDONLY | O_DIRECTORY)) as number;
+    expect(task.lseek(folder, -96, SEEK_END)).toBe(4000);
+  });
+
+  test("aufs_mmap: a shared mapping of a file that is open for writing copies it up, whatever it may do; any other does not", () => {
+    const copies = (flags: number, ...mapping: ["r" | "rw", "shared" | "private"]): number => {
+      const lab = new AufsLab();
+      const { task, fs } = lab.over([lab.branch("low", { f: "text", empty: "" })]);
+      for (const path of ["/f", "/empty"]) must(task.mmap(must(task.open(path, flags)) as number, ...mapping));
+      return fs.counters.copyUps;
+    };
+    expect([copies(O_RDWR, "r", "shared"), copies(O_RDWR, "rw", "shared")]).toEqual([2, 2]);
+    expect([copies(O_RDWR, "rw", "private"), copies(O_RDONLY, "r", "shared")]).toEqual([0, 0]);
+  });
+
+  test("aufs_fallocate and aufs_setattr: more than the topmost branch's files can have is EFBIG before anything is copied", () => {
+    const { lab, task, upper } = onDisk("ext4", { f: "text" });
+    const fd = must(task.open("/f", O_RDWR)) as number;
+    const answers = [task.truncate("/f", 2 ** 45), task.ftruncate(fd, 2 ** 45), task.fallocate(fd, 0, 2 ** 45, 1)];
+    expect([answers.map(code), lab.rows(upper)]).toEqual([["EFBIG", "EFBIG", "EFBIG"], []]);
+  });
+
+  test("aufs_file_fop has no remap_file_range: extents are not shared by FICLONE", () => {
+    const { task, fs } = onDisk("xfs", { f: "text" });
+    put(task, "/g", "");
+    const [from, to] = [must(task.open("/f", O_RDONLY)) as number, must(task.open("/g", O_RDWR)) as number];
+    expect([code(task.clone(from, to)), task.copyFileRange(from, to, 4), read(task, "/g")]).toEqual(["ENOTSUP", 4, "text"]);
+    expect(fs.counters.copyUps).toBe(0);
+  });
+});
+
+describe("dir.c", () => {
+  test("au_do_fsync_dir: the fsync of a folder reaches each writable branch that has it, and no other", () => {
+    const lab = new AufsLab();
+    const [a, b] = [lab.branch("a", { "d/": "" }), lab.branch("b", { "d/": "" })];
+    const { task, fs } = lab.enter(`br:${a}=rw:${b}=rw:${lab.branch("c", { "d/": "", "low/": "" })}=ro`);
+    const synced = (path: string): number => {
+      const before = fs.counters.fsyncs;
+      must(task.fsync(must(task.open(path, O_RDONLY | O_DIRECTORY)) as number));
+      return fs.counters.fsyncs - before;
+    };
+    expect([synced("/d"), synced("/low"), synced("/")]).toEqual([2, 0, 2]);
+  });
+
+  test("au_add_nlink: of a filesystem that does not count subdirectories a branch adds its one link", () => {
+    const { lab, task, low } = onDisk("btrfs", { "d/": "", "d/s/": "" });
+    expect(must(lab.task.stat(`${low}/d`)).nlink).toBe(1);
+    must(task.chmod("/d", 0o700));
+    expect(must(task.stat("/d")).nlink).toBe(2);
+  });
+});
+
+describe("cpup.c", () => {
+  test("au_do_cpup_xattr: an attribute with nothing in it is not copied up", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { f: "x" });
+    must(lab.task.setxattr(`${low}/f`, "user.empty", new Uint8Array(0)));
+    must(lab.task.setxattr(`${low}/f`, "user.full", new Uint8Array(1)));
+    const { task } = lab.over([low]);
+    expect(must(task.listxattr("/f"))).toEqual(["user.empty", "user.full"]);
+    must(task.chmod("/f", 0o600));
+    expect(must(task.listxattr("/f"))).toEqual(["user.full"]);
+  });
+
+  test("au_do_copy_file: the last block is written though it is all zeros, unless the file ends with it", () => {
+    const { lab, task, upper } = onDisk("ext4", { f: "", g: "" }, (laid, low) => {
+      must(laid.task.truncate(`${low}/f`, 100_000));
+      must(laid.task.truncate(`${low}/g`, 25 * 4096));
+    });
+    for (const path of ["/f", "/g"]) must(task.chmod(path, 0o600));
+    expect(["f", "g"].map((name) => must(lab.task.stat(`${upper}/${name}`)))).toMatchObject([
+      { size: 100_000, blocks: 8 },
+      { size: 102_400, blocks: 0 },
+    ]);
+  });
+
+  test("au_clone_or_copy: where extents can be shared, cutting a lower file within a block is EINVAL, and leaves nothing", () => {
+    const { lab, task, upper, fs } = onDisk("xfs", { f: "x".repeat(9000), g: "x".repeat(9000), h: "x".repeat(9000) });
+    expect([task.truncate("/f", 100), task.truncate("/f", 8193)].map(code)).toEqual(["EINVAL", "EINVAL"]);
+    expect([lab.rows(upper), must(task.stat("/f")).size]).toEqual([[], 9000]);
+    expect([task.truncate("/f", 4096), task.truncate("/g", 9001), task.truncate("/h", 0)].map(code)).toEqual(["ok", "ok", "ok"]);
+    expect([fs.counters.copiedBytes, read(task, "/f")]).toEqual([0, "x".repeat(4096)]);
+    fs.check();
+  });
+});
+
+test("i_op_add.c, aufs_tmpfile: a file without a name goes where the policy puts a new one", () => {
+  const lab = new Branches();
+  const branches = [lab.sized("a", 400), lab.sized("b", 400)];
+  const { task } = lab.enter(`br:${branches.map((path) => `${path}=rw`).join(":")},create=rr`);
+  const inodes = (): number[] => branches.map((path) => must(lab.task.statfs(path)).filesFree);
+  const taken = (): number[] => {
+    const before = inodes();
+    must(task.open("/", O_TMPFILE | O_RDWR, 0o600));
+    return inodes().map((left, at) => (before[at] ?? 0) - left);
+  };
+  expect([taken(), taken(), taken()]).toEqual([
+    [0, 1],
+    [1, 0],
+    [0, 1],
+  ]);
+});
+
+test("f_op.c, aufs_copy_file_range: between branches of two filesystems it is EXDEV, when the target is copied up", () => {
+  const lab = new Branches();
+  const [a, b] = [lab.sized("a", 400), lab.sized("b", 400, { f: "text", g: "" })];
+  const { task, fs } = lab.enter(`br:${a}=rw:${b}=ro+wh`);
+  const [from, to] = [must(task.open("/f", O_RDWR)) as number, must(task.open("/g", O_RDWR)) as number];
+  expect([code(task.copyFileRange(from, to, 4)), lab.rows(a)]).toEqual(["EXDEV", ["/g file"]]);
+  must(task.pwrite(from, Content.text("T"), 0));
+  expect([task.copyFileRange(from, to, 4), read(task, "/g")]).toEqual([4, "Text"]);
+  fs.check();
+});

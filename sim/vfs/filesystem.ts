@@ -334,7 +334,7 @@ export interface FileSystem {
   /** Drops the file's clean pages (POSIX_FADV_DONTNEED). */
   dropPages(file: FileHandle): void;
 
-  // Flags of chattr(1) (FS_IOC_GETFLAGS); undefined where the filesystem has no such ioctl (ENOTTY)
+  // Flags of chattr(1), which forbid changes; FS_IOC_GETFLAGS is ENOTTY where they cannot be set
   fileFlags?(inode: Inode): number | Errno;
   /** Whether devices and FIFOs have them as well (fs/xfs/xfs_iops.c, xfs_setup_iops gives them the operations of files). Absent: no. */
   readonly specialsHaveFlags?: boolean;

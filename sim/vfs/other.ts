@@ -61,7 +61,7 @@ export function getFlags(task: Process, fd: number): number | Errno {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   const { fs } = file.mount;
-  return fs.fileFlags === undefined || hasNoFlags(file) ? ENOTTY : fs.fileFlags(file.inode);
+  return fs.fileFlags === undefined || fs.setFileFlags === undefined || hasNoFlags(file) ? ENOTTY : fs.fileFlags(file.inode);
 }
 
 export function setFlags(task: Process, fd: number, flags: number): Errno | undefined {

@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { O_DIRECTORY, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { IMMUTABLE } from "../../sim/vfs/inode-flags.ts";
 import { Branches } from "./aufs-branches-lab.ts";
 import { onDisk } from "./aufs-disk-lab.ts";
 import { AufsLab, code, must, put, read } from "./aufs-lab.ts";
@@ -70,6 +71,29 @@ describe("dir.c", () => {
 });
 
 describe("cpup.c", () => {
+  test("au_cpup_attr_flags: what is immutable on its branch is so in the union, though chattr is ENOTTY there; nothing of it is copied", () => {
+    const immutable = (lab: AufsLab, path: string): unknown =>
+      must(lab.task.setFlags(must(lab.task.open(path, O_RDONLY)) as number, IMMUTABLE));
+    const { lab, task, upper } = onDisk("ext4", { f: "x", "d/": "", "d/g": "y" }, (laid, low) => {
+      for (const name of ["f", "d"]) immutable(laid, `${low}/${name}`);
+    });
+    const calls = [
+      task.open("/f", O_RDWR),
+      task.truncate("/f", 0),
+      task.chmod("/f", 0o600),
+      task.setxattr("/f", "user.a", new Uint8Array(1)),
+      task.link("/f", "/h"),
+      task.rename("/f", "/h"),
+      task.unlink("/f"),
+      task.mkdir("/d/s"),
+      task.unlink("/d/g"),
+      task.rename("/d", "/e"),
+    ];
+    expect([calls.map(code), lab.rows(upper)]).toEqual([calls.map(() => "EPERM"), []]);
+    expect([read(task, "/f"), code(task.getFlags(must(task.open("/f", O_RDONLY)) as number))]).toEqual(["x", "ENOTTY"]);
+    expect([code(task.chmod("/d/g", 0o600)), lab.rows(upper)]).toEqual(["ok", ["/d dir", "/d/g file"]]);
+  });
+
   test("au_do_cpup_xattr: an attribute with nothing in it is not copied up", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { f: "x" });

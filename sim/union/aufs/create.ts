@@ -7,14 +7,14 @@
 import { EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
+import { HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
 import { bringDirectory, copyInto, copyUpTo } from "./copy-up.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
 import { addPseudoLink } from "./plink.ts";
 import { copyUpBranch, createBranch } from "./policy.ts";
 import type { Aufs, Place } from "./state.ts";
-import { removeWhiteout, setOpaque } from "./whiteout.ts";
+import { clearOpaque, removeWhiteout, setOpaque } from "./whiteout.ts";
 
 export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode): Node | Errno {
   const { nodes } = aufs;
@@ -39,6 +39,7 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
     (isDirectory && (overWhiteout || aufs.options.alwaysOpaque) ? setOpaque(aufs, node, branch) : undefined) ??
     (overWhiteout ? removeWhiteout(aufs, directory, name, branch) : undefined);
   if (unmarked !== undefined) {
+    if (nodes.has(node, IS_OPAQUE)) clearOpaque(aufs, node, branch);
     aufs.instances.delete(node);
     nodes.free(node);
     if (isDirectory) fs.rmdir(into, name);

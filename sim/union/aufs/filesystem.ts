@@ -19,6 +19,7 @@ import {
   type VisitEntry,
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE } from "../../vfs/inode-flags.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { writeMapped } from "../../vfs/write-mapped.ts";
 import { IS_DIRECTORY, ROOT_NODE } from "../nodes.ts";
@@ -221,6 +222,11 @@ export class AufsFileSystem implements FileSystem {
   }
   directoryEnd(directory: Inode): number {
     return this.size(directory);
+  }
+  /** The ioctl is ENOTTY, but what the branch's inode forbids is forbidden (au_cpup_attr_flags). */
+  fileFlags(inode: Inode): number {
+    const flags = this.aufs.fsOf(inode).fileFlags?.(this.aufs.inodeOf(inode)) ?? 0;
+    return isErrno(flags) ? 0 : flags & (IMMUTABLE | APPEND_ONLY);
   }
   cachedPages(file: FileHandle): number {
     const real = files.readable(this.aufs, file);

@@ -67,8 +67,8 @@ export interface Branch extends LayerDirectory {
 
 /** aufs's own files in the root of a writable branch. */
 export interface OwnEntries {
-  /** The file that whiteouts are hard links of; undefined where each is a file of its own (rw+nolwh). */
-  readonly whiteoutBase: Inode | undefined;
+  /** The file that whiteouts are hard links of; undefined where each is a file of its own (rw+nolwh). Another when it can have no more links. */
+  whiteoutBase: Inode | undefined;
   /** The folder of pseudo-links; undefined under noplink. */
   readonly pseudoLinks: Inode | undefined;
   readonly orphans: Inode;

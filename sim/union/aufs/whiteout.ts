@@ -3,9 +3,9 @@
  */
 import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, S_IFREG } from "../../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFREG } from "../../vfs/filesystem.ts";
 import { IS_OPAQUE, type Node } from "../nodes.ts";
-import { isReserved } from "./names.ts";
+import { isReserved, WHITEOUT_BASE } from "./names.ts";
 import type { Aufs } from "./state.ts";
 
 /** Of a whiteout: an empty file that nobody may write (WH_MASK). */
@@ -18,11 +18,25 @@ function linkOrCreate(aufs: Aufs, branch: number, directory: Inode, name: Name):
   if (whiteoutBase !== undefined) {
     const failed = fs.link(whiteoutBase, directory, name);
     if (failed !== EMLINK) return failed;
+    renewBase(aufs, branch);
   }
+  const made = create(aufs, fs, directory, name);
+  return isErrno(made) ? made : undefined;
+}
+
+function create(aufs: Aufs, fs: FileSystem, directory: Inode, name: Name): Inode | Errno {
   const made = fs.create(directory, name, { mode: WHITEOUT_MODE, uid: 0, gid: 0, rdev: 0, target: "" });
-  if (isErrno(made)) return made;
-  aufs.counters.upperCreates += 1;
-  return undefined;
+  if (!isErrno(made)) aufs.counters.upperCreates += 1;
+  return made;
+}
+
+/** Begins another base, for the whiteouts after this one (reinit_br_wh). */
+function renewBase(aufs: Aufs, branch: number): void {
+  const { fs, inode: root } = aufs.upperAt(branch);
+  const name = aufs.names.intern(WHITEOUT_BASE);
+  if (isErrno(fs.unlink(root, name))) return;
+  const made = create(aufs, fs, root, name);
+  aufs.ownOn(branch).whiteoutBase = isErrno(made) ? undefined : made;
 }
 
 /** Hides a name of a directory that is on the branch. */

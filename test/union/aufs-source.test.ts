@@ -2,9 +2,12 @@
  * What aufs 6.1 does by its source where neither spec/union.md nor a recorded trace tells: each test cites the file and the function of fs/aufs.
  */
 import { describe, expect, test } from "vitest";
+import { compareTimes } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
+import { milliseconds } from "../../sim/core/units.ts";
 import { O_DIRECTORY, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { IMMUTABLE } from "../../sim/vfs/inode-flags.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { Branches } from "./aufs-branches-lab.ts";
 import { onDisk } from "./aufs-disk-lab.ts";
 import { AufsLab, code, must, put, read } from "./aufs-lab.ts";
@@ -67,6 +70,53 @@ describe("dir.c", () => {
     expect(must(lab.task.stat(`${low}/d`)).nlink).toBe(1);
     must(task.chmod("/d", 0o700));
     expect(must(task.stat("/d")).nlink).toBe(2);
+  });
+});
+
+describe("times of folders", () => {
+  const later = (lab: AufsLab): void => lab.host.clock.advance(milliseconds(20));
+
+  test("cpup.c, au_cpup_single: the folder into which a further name of a pair comes keeps its times", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { "p/": "", "p/a": "x", "q/": "" });
+    must(lab.task.link(`${low}/p/a`, `${low}/q/b`));
+    const { task, upper } = lab.over([low]);
+    must(task.chmod("/q", 0o700));
+    later(lab);
+    must(task.chmod("/p/a", 0o600));
+    const before = must(task.stat("/q"));
+    later(lab);
+    expect(read(task, "/q/b")).toBe("x");
+    const after = must(task.stat("/q"));
+    expect(lab.rows(upper)).toContain("/q/b file");
+    expect([after.mtime, after.atime]).toEqual([before.mtime, before.atime]);
+    expect(compareTimes(after.ctime, before.ctime)).toBeGreaterThan(0);
+  });
+
+  test("dir.c, au_dir_ts: a folder that changes on a lower branch is not older on its topmost one, where that is written", () => {
+    const changes: readonly ((task: Task) => unknown)[] = [
+      (task) => put(task, "/d/new", ""),
+      (task) => task.mkdir("/d/new", 0o755),
+      (task) => task.unlink("/d/f"),
+      (task) => task.rmdir("/d/s"),
+      (task) => task.link("/d/f", "/d/g"),
+      (task) => task.rename("/d/f", "/d/g"),
+      (task) => task.rename("/d/f", "/d/s2/f"),
+    ];
+    const files = { "d/": "", "d/f": "", "d/s/": "", "d/s2/": "" };
+    const moved = (top: string, change: (task: Task) => unknown): number => {
+      const lab = new AufsLab();
+      const [a, b] = [lab.branch("a", { "d/": "" }), lab.branch("b", files)];
+      const { task, fs } = lab.enter(`br:${a}=${top}:${b}=rw,create=rr`);
+      const before = must(task.stat("/d")).mtime;
+      later(lab);
+      must(change(task));
+      fs.check();
+      const { mtime } = must(task.stat("/d"));
+      if (top === "rw") expect(mtime).toEqual(must(lab.task.stat(`${b}/d`)).mtime);
+      return Math.sign(compareTimes(mtime, before));
+    };
+    expect(changes.map((change) => moved("rw", change))).toEqual(changes.map(() => 1));
   });
 });
 

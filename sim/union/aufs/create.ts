@@ -9,6 +9,7 @@ import type { Name } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
 import { bringDirectory, copyInto, copyUpTo } from "./copy-up.ts";
+import { noteChange } from "./dir-times.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
 import { addPseudoLink } from "./plink.ts";
@@ -47,6 +48,7 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
     return unmarked;
   }
   nodes.enter(directory, name, node);
+  noteChange(aufs, directory, branch);
   return node;
 }
 
@@ -88,6 +90,7 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   if (!nodes.has(source, IS_SHARED)) shareByUpper(aufs, source);
   nodes.clear(source, IS_UNLINKED);
   nodes.enter(directory, name, source);
+  noteChange(aufs, directory, branch);
   return undefined;
 }
 

@@ -6,6 +6,7 @@
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { Node } from "../nodes.ts";
+import { keepingTimes } from "./dir-times.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { shareByUpper } from "./lookup.ts";
 import type { Aufs, Place } from "./state.ts";
@@ -31,11 +32,13 @@ export function addPseudoLink(aufs: Aufs, node: Node, links: number): void {
   shareByUpper(aufs, node);
 }
 
-/** Brings a further name of a pseudo-linked node up to its branch; the name's directory is there. */
-export function linkUp(aufs: Aufs, node: Node, place: Place): Errno | undefined {
+/** Brings a further name of a pseudo-linked node up to its branch; the name's directory is there, and keeps its times (au_cpup_single). */
+export function linkUp(aufs: Aufs, node: Node, { directory, name }: Place): Errno | undefined {
   const { nodes, counters } = aufs;
   const branch = aufs.branchOf(node);
-  const failed = aufs.upperAt(branch).fs.link(nodes.upperOf(node), aufs.mustBeOn(place.directory, branch), place.name);
+  const { fs } = aufs.upperAt(branch);
+  const link = (): Errno | undefined => fs.link(nodes.upperOf(node), aufs.mustBeOn(directory, branch), name);
+  const failed = keepingTimes(aufs, directory, branch, link);
   if (isErrno(failed)) return failed;
   counters.pseudoLinks += 1;
   return undefined;

@@ -8,6 +8,7 @@ import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { bringDirectory } from "./copy-up.ts";
+import { noteChange } from "./dir-times.ts";
 import { testEmpty } from "./emptiness.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
 import { loseEntries } from "./lose.ts";
@@ -55,6 +56,7 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
   leaveAbsent(aufs, directory, name, covered);
   aufs.countLinks(node, -1);
   nodes.afterLoss(node);
+  noteChange(aufs, directory, branch);
   return undefined;
 }
 

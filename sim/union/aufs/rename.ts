@@ -10,6 +10,7 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../../vfs/filesystem.ts";
 import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { bringDirectory, copyUpTo } from "./copy-up.ts";
 import { canTake } from "./create.ts";
+import { noteChange } from "./dir-times.ts";
 import { noteRename } from "./dirren.ts";
 import { testEmpty, testLowerEmpty } from "./emptiness.ts";
 import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
@@ -147,6 +148,8 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   }
   arrive(aufs, source, target, branch);
   if (target.node !== 0) loseTarget(aufs, target);
+  noteChange(aufs, target.directory, branch);
+  noteChange(aufs, source.directory, branch);
   return undefined;
 }
 
@@ -256,6 +259,8 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   if (source.directory === target.directory) {
     for (const node of [source.node, target.node]) if (nodes.has(node, IS_DIRECTORY)) aufs.displace(node);
   }
+  noteChange(aufs, target.directory, branch);
+  noteChange(aufs, source.directory, branch);
   return hidesSource ?? hidesTarget;
 }
 

@@ -74,6 +74,7 @@ function make(task: Process, init: Made): Errno | undefined {
   const { walk } = task;
   const refused = mayCreate(task.credentials, walk);
   if (refused !== undefined) return refused;
+  walk.mount.fs.actFor?.(task.credentials);
   const made = walk.mount.fs.create(walk.inode, walk.name, initOwner(task.credentials, walk, init));
   return isErrno(made) ? made : undefined;
 }
@@ -111,6 +112,7 @@ function linkTo(task: Process, source: Position, to: string, linkable = false): 
   if (refused !== undefined) return refused;
   if (isDirectory(fs.mode(source.inode))) return EPERM;
   if (!linkable && nlinkOf(task, source) === 0) return ENOENT;
+  fs.actFor?.(task.credentials);
   return fs.link(source.inode, walk.inode, walk.name);
 }
 

@@ -129,6 +129,7 @@ function createAndOpen(task: Process, flags: number, mode: number): number | Err
   const refused = mayCreate(task.credentials, walk);
   if (refused !== undefined) return refused;
   const init = initOwner(task.credentials, walk, { mode: S_IFREG | mode, umask: task.umask });
+  fs.actFor?.(task.credentials);
   const made = fs.create(walk.inode, walk.name, init);
   if (isErrno(made)) return made;
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, fs, made)) return EPERM;
@@ -237,6 +238,7 @@ function openTemporary(task: Process, path: string, flags: number, mode: number)
   const refused = wantWrite(place.mount) ?? mayCreate(task.credentials, place);
   if (refused !== undefined) return refused;
   const init = initOwner(task.credentials, place, { mode: S_IFREG | mode, umask: task.umask });
+  fs.actFor?.(task.credentials);
   const made: Inode | Errno = fs.tmpfile(place.inode, init);
   if (isErrno(made)) return made;
   const handle = fs.open(made, flags & ~(O_TMPFILE | O_EXCL));

@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { compareTimes } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
 import { milliseconds } from "../../sim/core/units.ts";
-import { O_DIRECTORY, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
+import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, RENAME_EXCHANGE } from "../../sim/vfs/filesystem.ts";
 import { IMMUTABLE } from "../../sim/vfs/inode-flags.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { Branches } from "./aufs-branches-lab.ts";
@@ -202,5 +203,34 @@ test("f_op.c, aufs_copy_file_range: between branches of two filesystems it is EX
   expect([code(task.copyFileRange(from, to, 4)), lab.rows(a)]).toEqual(["EXDEV", ["/g file"]]);
   must(task.pwrite(from, Content.text("T"), 0));
   expect([task.copyFileRange(from, to, 4), read(task, "/g")]).toEqual([4, "Text"]);
+  fs.check();
+});
+
+test("i_op_add.c, i_op_del.c and i_op_ren.c: entries change on a branch by the permissions of its own folder, not of the topmost alone", () => {
+  const lab = new Branches();
+  const files = { "d/": "", "d/f": "", "d/s/": "", "d/g": "", "own/": "" };
+  const [a, b] = [lab.branch("a", { "d/": "" }), lab.branch("b", files)];
+  must(lab.task.chmod(`${a}/d`, 0o777));
+  must(lab.task.chmod(`${b}/own`, 0o777));
+  must(lab.task.chown(`${b}/d/g`, 1000, 1000));
+  const { task, fs } = lab.enter(`br:${a}=rw:${b}=rw,create=rr,dirperm1`);
+  const other = task.withCredentials(credentialsOf(1000, 1000));
+  const calls = (): string[] =>
+    [
+      other.mkdir("/d/new", 0o755),
+      other.open("/d/file", O_CREAT | O_RDWR, 0o644),
+      other.open("/d", O_TMPFILE | O_RDWR, 0o600),
+      other.link("/d/g", "/d/h"),
+      other.unlink("/d/f"),
+      other.rmdir("/d/s"),
+      other.rename("/d/g", "/d/i"),
+      other.rename("/d/g", "/own/g"),
+      other.rename("/d/g", "/own", RENAME_EXCHANGE),
+    ].map(code);
+  // The lower branch is the one whose turn it is, and the third time the upper one.
+  expect(calls()).toEqual("EACCES EACCES ok EACCES EACCES EACCES EACCES EACCES EACCES".split(" "));
+  fs.check();
+  must(lab.task.chmod(`${b}/d`, 0o777));
+  expect(calls().slice(3, 7)).toEqual(["ok", "ok", "ok", "ok"]);
   fs.check();
 });

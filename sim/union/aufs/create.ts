@@ -12,6 +12,7 @@ import { bringDirectory, copyInto, copyUpTo } from "./copy-up.ts";
 import { noteChange } from "./dir-times.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
+import { mayChange } from "./permission.ts";
 import { addPseudoLink } from "./plink.ts";
 import { copyUpBranch, createBranch } from "./policy.ts";
 import type { Aufs, Place } from "./state.ts";
@@ -25,7 +26,7 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
   const branch = createBranch(aufs, directory, name, isDirectory);
   if (isErrno(branch)) return branch;
-  const failed = bringDirectory(aufs, directory, branch);
+  const failed = bringDirectory(aufs, directory, branch) ?? mayChange(aufs, directory, branch);
   if (failed !== undefined) return failed;
   const { fs } = aufs.upperAt(branch);
   const into = aufs.mustBeOn(directory, branch);
@@ -57,7 +58,7 @@ export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Err
   const { nodes } = aufs;
   const branch = createBranch(aufs, directory, undefined, false);
   if (isErrno(branch)) return branch;
-  const failed = bringDirectory(aufs, directory, branch);
+  const failed = bringDirectory(aufs, directory, branch) ?? mayChange(aufs, directory, branch);
   if (failed !== undefined) return failed;
   const inode = aufs.upperAt(branch).fs.tmpfile(aufs.mustBeOn(directory, branch), init);
   if (isErrno(inode)) return inode;
@@ -77,7 +78,10 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   lookup(aufs, directory, name);
   const branch = linkBranch(aufs, source, directory, name);
   if (isErrno(branch)) return branch;
-  const failed = bringDirectory(aufs, directory, branch) ?? linkOn(aufs, source, { directory, name }, branch);
+  const failed =
+    bringDirectory(aufs, directory, branch) ??
+    mayChange(aufs, directory, branch) ??
+    linkOn(aufs, source, { directory, name }, branch);
   if (failed !== undefined) return failed;
   if (whiteoutBranch(aufs, directory, name) === branch) {
     const kept = removeWhiteout(aufs, directory, name, branch);

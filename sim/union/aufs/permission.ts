@@ -26,6 +26,15 @@ export function mayLookBelow(aufs: Aufs, directory: Node, branch: number): Errno
 }
 
 /**
+ * Whether the caller may change the entries of a directory on a branch: the VFS asks the branch's own, too (may_create, may_delete). Of the topmost one
+ * it has asked already.
+ */
+export function mayChange(aufs: Aufs, directory: Node, branch: number): Errno | undefined {
+  if (branch === aufs.branchOf(directory)) return undefined;
+  return inodePermission(aufs.caller, aufs.upperAt(branch).fs, aufs.mustBeOn(directory, branch), MAY_WRITE | MAY_EXEC);
+}
+
+/**
  * What aufs asks besides the mode of the topmost branch: to write, a writable branch at or above; without dirperm1, of a directory that is not
  * written, every branch's permission.
  */

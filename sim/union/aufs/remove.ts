@@ -12,7 +12,7 @@ import { noteChange } from "./dir-times.ts";
 import { testEmpty } from "./emptiness.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
 import { loseEntries } from "./lose.ts";
-import { mayLookBelow } from "./permission.ts";
+import { mayChange, mayLookBelow } from "./permission.ts";
 import { copyUpBranch } from "./policy.ts";
 import type { Aufs } from "./state.ts";
 import { type BranchName, placeWhiteout, removeAside, removeWhiteout, setAside } from "./whiteout.ts";
@@ -36,7 +36,10 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
   const taken = aufs.isWritable(top);
   const branch = taken ? top : copyUpBranch(aufs, directory, top);
   if (isErrno(branch)) return branch;
-  const refused = (taken ? mayLookBelow(aufs, directory, branch) : undefined) ?? bringDirectory(aufs, directory, branch);
+  const refused =
+    (taken ? mayLookBelow(aufs, directory, branch) : undefined) ??
+    bringDirectory(aufs, directory, branch) ??
+    mayChange(aufs, directory, branch);
   if (refused !== undefined) return refused;
   const covered = !taken || showsBelow(aufs, directory, name, branch);
   if (isErrno(covered)) return covered;

@@ -16,7 +16,7 @@ import { testEmpty, testLowerEmpty } from "./emptiness.ts";
 import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow, whiteoutBranch } from "./lookup.ts";
 import { loseEntries } from "./lose.ts";
-import { mayLookBelow } from "./permission.ts";
+import { mayChange, mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
 import { refreshEntries } from "./refresh.ts";
@@ -123,7 +123,9 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   const failed =
     (taken ? mayLookBelow(aufs, source.directory, branch) : undefined) ??
     bringDirectory(aufs, source.directory, branch) ??
-    bring(aufs, source, branch);
+    bring(aufs, source, branch) ??
+    mayChange(aufs, source.directory, branch) ??
+    mayChange(aufs, target.directory, branch);
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
   const covered = !taken || showsBelow(aufs, source.directory, source.name, branch);
@@ -247,6 +249,8 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   const failed =
     bring(aufs, source, branch) ??
     bring(aufs, target, branch) ??
+    mayChange(aufs, source.directory, branch) ??
+    mayChange(aufs, target.directory, branch) ??
     aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, RENAME_EXCHANGE);
   if (failed !== undefined) return failed;
   const hidesSource = hasBelow.target ? markExchanged(aufs, source.node, branch) : undefined;

@@ -176,7 +176,7 @@ export class Aufs implements BranchSet {
   };
   /** How many directories are marked as displaced. */
   displaced = 0;
-  /** Who makes the call that removes or moves a name. */
+  /** Who makes the call that makes, removes or moves a name. */
   caller: Credentials = ROOT;
   readonly found: Found = newFound();
   /** Filled again by each operation that needs them. */

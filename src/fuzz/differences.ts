@@ -102,6 +102,13 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     rules: { emptiesXattrs: true },
   },
   {
+    name: "attributes with nothing in them stay behind",
+    drivers: ["aufs"],
+    source: "a copy is given only what has a value (fs/aufs/xattr.c: au_do_cpup_xattr)",
+    rules: {},
+    leavesOut: (step) => step["call"] === "removexattr" || (step["call"] === "setxattr" && step["value"] === ""),
+  },
+  {
     name: "copying up changes the folder's mtime",
     drivers: ["aufs"],
     source: "the writable branch's folder receives the copy, and that gets a new mtime (spec/union.md C1)",

@@ -104,9 +104,7 @@ describe("aufs (5.1)", () => {
     const { host, driver, home } = withTwo(start("aufs"));
     expect(driver.remove("a")).toBeUndefined();
     expect(text(host, `${home}/layers/b`)).toBe("a\n");
-    expect(said(driver.get("b"))).toMatch(
-      /^error creating aufs mount to .*\/mnt\/b: mount target=.*: invalid argument$/,
-    );
+    expect(said(driver.get("b"))).toMatch(/^error creating aufs mount to .*\/mnt\/b: mount target=.*: invalid argument$/);
     expect(host.mountedBelow(home)).toEqual([]);
   });
 

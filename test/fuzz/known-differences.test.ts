@@ -90,6 +90,13 @@ const PROBES: Readonly<Record<string, Probe>> = {
       { call: "getxattr", path: "/a", name: "user.k" },
     ],
   },
+  "attributes with nothing in them stay behind": {
+    image: [...file("/a", "x"), { call: "setxattr", path: "/a", name: "user.k", value: "" }],
+    does: [
+      { call: "chmod", path: "/a", mode: "0600" },
+      { call: "listxattr", path: "/a" },
+    ],
+  },
   "copying up changes the folder's mtime": {
     image: [dir, ...file("/d/a", "x"), { call: "utimens", path: "/d", atime: 7_000_000_000, mtime: 7_000_000_000 }],
     does: [

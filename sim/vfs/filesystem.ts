@@ -275,13 +275,13 @@ export interface FileSystem {
   removexattr(inode: Inode, name: string): Errno | undefined;
   listxattr(inode: Inode): string[] | Errno;
 
-  // Access control lists; both methods are there, or none where no lists are kept (SB_POSIXACL). They are what the xattrs system.posix_acl_* show, which
-  // come here and never to the methods above, but for listxattr.
+  // Access control lists: acl and setAcl are both there, or none (SB_POSIXACL). The xattrs system.posix_acl_* come here, but for listxattr.
   /** An inode's list; undefined where it has none: then its mode says all. */
   readonly acl?: ((inode: Inode, kind: AclKind) => Acl | undefined) | undefined;
+  /** The access list that permissions ask, where it is not for `acl` to tell: a union's branches may keep lists that its own calls do not reach. */
+  aclAsked?(inode: Inode): Acl | undefined;
   /**
-   * Sets a list, or removes it; not of a symbolic link, and a default list of a directory alone. An access list that says no more than a mode
-   * is not kept (`keptAcl`).
+   * Sets a list, or removes it; not of a symbolic link; a default one of a directory alone. One that says no more than a mode is not kept (`keptAcl`).
    * @param mode - the permission bits with it; absent: as they are. A removal leaves them to most filesystems so. @returns also ENOSPC.
    */
   readonly setAcl?: ((inode: Inode, kind: AclKind, acl: Acl | undefined, mode?: number) => Errno | undefined) | undefined;

@@ -29,7 +29,7 @@ import {
 } from "./filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import type { Mount, Position } from "./mount.ts";
-import { aclPermits, inheritAcl } from "./posix-acl.ts";
+import { type Acl, aclPermits, inheritAcl } from "./posix-acl.ts";
 
 export const MAY_EXEC = 1;
 export const MAY_WRITE = 2;
@@ -63,9 +63,13 @@ function modePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: nu
 function permits(who: Credentials, fs: FileSystem, inode: Inode, mode: number, want: number): boolean {
   if (fs.uid(inode) === who.uid) return (want & ~(mode >> 6)) === 0;
   // A list whose mask allows nothing need not be read.
-  const acl = (mode & 0o070) === 0 ? undefined : fs.acl?.(inode, "access");
+  const acl = (mode & 0o070) === 0 ? undefined : askedAcl(fs, inode);
   if (acl !== undefined) return aclPermits(acl, who, want, fs.gid(inode));
   return (want & ~(inGroup(who, fs.gid(inode)) ? mode >> 3 : mode)) === 0;
+}
+
+function askedAcl(fs: FileSystem, inode: Inode): Acl | undefined {
+  return fs.aclAsked === undefined ? fs.acl?.(inode, "access") : fs.aclAsked(inode);
 }
 
 /** What the filesystem itself says. */

@@ -206,6 +206,35 @@ test("f_op.c, aufs_copy_file_range: between branches of two filesystems it is EX
   fs.check();
 });
 
+test("i_op.c, h_permission: an access list of a branch is asked, and its default list inherited, though without the option acl no call reaches it", () => {
+  const lab = new Branches();
+  const low = lab.branch("low", { "d/": "", f: "x" });
+  const name = "system.posix_acl_";
+  // user::rw-, user:7:rw-, group::r--, mask::rw-, other::r--.
+  const list = Uint8Array.from(
+    Buffer.from("0200000001000600ffffffff02000600070000000400" + "0400ffffffff10000600ffffffff20000400ffffffff", "hex"),
+  );
+  must(lab.task.setxattr(`${low}/f`, `${name}access`, list));
+  must(lab.task.setxattr(`${low}/d`, `${name}default`, list));
+  const { task, fs } = lab.enter(`br:${lab.branch("up")}=rw:${low}=ro+wh,dirperm1`);
+  const writes = (who: number): string => code(task.withCredentials(credentialsOf(who, who)).open("/f", O_RDWR));
+  expect([writes(7), writes(8), code(task.getxattr("/f", `${name}access`))]).toEqual(["ok", "EACCES", "ENOTSUP"]);
+  // The umask counts too, since the mount itself keeps no lists.
+  task.umask = 0o022;
+  must(task.close(must(task.open("/d/new", O_CREAT | O_RDWR, 0o666)) as number));
+  must(task.mkdir("/d/sub", 0o777));
+  must(task.chmod("/f", 0o600));
+  const listed = ["/d/new", "/d/sub", "/f"].map((path) => must(task.listxattr(path)).map((one) => one.slice(name.length)));
+  expect(listed).toEqual([["access"], ["access", "default"], ["access"]]);
+  expect(["/d/new", "/d/sub", "/f"].map((path) => (must(task.stat(path)).mode & 0o777).toString(8))).toEqual([
+    "644",
+    "644",
+    "600",
+  ]);
+  expect(writes(7)).toBe("EACCES");
+  fs.check();
+});
+
 test("i_op_add.c, i_op_del.c and i_op_ren.c: entries change on a branch by the permissions of its own folder, not of the topmost alone", () => {
   const lab = new Branches();
   const files = { "d/": "", "d/f": "", "d/s/": "", "d/g": "", "own/": "" };

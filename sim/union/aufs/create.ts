@@ -6,7 +6,8 @@
  */
 import { EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type NewInode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { type FileSystem, type Inode, type NewInode, S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
+import { inheritAcl } from "../../vfs/posix-acl.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_OPAQUE, IS_SHARED, IS_UNLINKED, type Node } from "../nodes.ts";
 import { bringDirectory, copyInto, copyUpTo } from "./copy-up.ts";
 import { noteChange } from "./dir-times.ts";
@@ -30,7 +31,7 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   if (failed !== undefined) return failed;
   const { fs } = aufs.upperAt(branch);
   const into = aufs.mustBeOn(directory, branch);
-  const inode = fs.create(into, name, init);
+  const inode = fs.create(into, name, withInherited(aufs, fs, into, init));
   if (isErrno(inode)) return inode;
   aufs.counters.upperCreates += 1;
   const node = nodes.add(inode, 0, isDirectory ? IS_DIRECTORY : 0, branch);
@@ -53,6 +54,13 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   return node;
 }
 
+/** Without the option acl the VFS knows of no default list and takes the umask away; the branch's filesystem gives its own then (posix_acl_create). */
+function withInherited({ options }: Aufs, fs: FileSystem, into: Inode, init: NewInode): NewInode {
+  if (options.acl || (init.mode & S_IFMT) === S_IFLNK) return init;
+  const inherited = fs.acl?.(into, "default");
+  return inherited === undefined ? init : { ...init, ...inheritAcl(inherited, init.mode, (init.mode & S_IFMT) === S_IFDIR) };
+}
+
 /** An inode without a name, held once for the caller, on the branch where a new name would go. */
 export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Errno {
   const { nodes } = aufs;
@@ -60,7 +68,9 @@ export function tmpfile(aufs: Aufs, directory: Node, init: NewInode): Node | Err
   if (isErrno(branch)) return branch;
   const failed = bringDirectory(aufs, directory, branch) ?? mayChange(aufs, directory, branch);
   if (failed !== undefined) return failed;
-  const inode = aufs.upperAt(branch).fs.tmpfile(aufs.mustBeOn(directory, branch), init);
+  const { fs } = aufs.upperAt(branch);
+  const into = aufs.mustBeOn(directory, branch);
+  const inode = fs.tmpfile(into, withInherited(aufs, fs, into, init));
   if (isErrno(inode)) return inode;
   aufs.counters.upperCreates += 1;
   const node = nodes.add(inode, 0, IS_UNLINKED | HOLDS_UPPER, branch);

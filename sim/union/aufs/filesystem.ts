@@ -156,6 +156,10 @@ export class AufsFileSystem implements FileSystem {
   listxattr(inode: Inode): string[] | Errno {
     return this.aufs.fsOf(inode).listxattr(this.aufs.inodeOf(inode));
   }
+  /** Whatever the option acl says: permissions are the branch's own affair (h_permission). */
+  aclAsked(inode: Inode): Acl | undefined {
+    return this.#acl(inode, "access");
+  }
   get acl(): FileSystem["acl"] {
     return this.aufs.options.acl ? this.#acl : undefined;
   }

@@ -1,6 +1,7 @@
 /**
  * The lab that a trace's header asks for: a new host with the backing filesystem on a disk, and the driver on it.
  */
+import { type KernelProfile, k6_18, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { GIB } from "../../sim/core/units.ts";
 import { FILESYSTEMS } from "../../sim/host/filesystems.ts";
 import { createHost } from "../../sim/host.ts";
@@ -35,6 +36,11 @@ export function driverOf(
   return { kind, settings: { mountOptions: header.mountOptions, treeCopy: "all" } };
 }
 
+/** The kernel of the release that answered: what a trace tells of times depends on it. */
+function kernelOf({ kernel = "" }: TraceHeader): KernelProfile {
+  return kernelProfile(/^\d+\.\d+/.exec(kernel)?.[0] ?? "") ?? k6_18;
+}
+
 /** A new lab as a header wants it, or why there is none. @param binds - folders that were bind-mounted in every container */
 export function labFor(header: TraceHeader, binds: readonly string[] = []): Lab | CannotRun {
   const what = `${header.target} on ${header.backing}`;
@@ -42,7 +48,7 @@ export function labFor(header: TraceHeader, binds: readonly string[] = []): Lab 
   // What has no filesystem of that name below it (thin, zfs) keeps its files where the driver would.
   const backing = FILESYSTEMS.has(header.backing) ? header.backing : driver?.kind.backings?.[0];
   if (driver === undefined || backing === undefined) return { cannotRun: what };
-  const host = createHost();
+  const host = createHost({ kernel: kernelOf(header) });
   const disk = prepareDockerRoot(host, { backing, size: DISK_SIZE });
   if (isDriverError(disk)) return { cannotRun: `${what} (${disk.message})` };
   const home = `${DOCKER_ROOT}/${driver.kind.name}`;

@@ -23,6 +23,8 @@ export interface TraceHeader {
   readonly mountOptions: string;
   /** Whether each inode that was seen was held open, as the recorder does; default true. */
   readonly holdsSeen?: boolean;
+  /** The kernel that answered, as uname -r prints it, such as "6.1.176"; by default, and where it is none that is known, the host's default. */
+  readonly kernel?: string;
 }
 
 /** One line of a trace. */
@@ -62,7 +64,8 @@ function headerOf(line: Step): TraceHeader {
   const text = (key: string): string => (line[key] === undefined ? "" : headerText(line, key));
   const target = headerText(line, "target");
   const header = { name: text("name"), target, backing: text("backing") || target, mountOptions: text("mountOptions") };
-  return line["holdsSeen"] === false ? { ...header, holdsSeen: false } : header;
+  const kernel = line["kernel"] === undefined ? {} : { kernel: text("kernel") };
+  return line["holdsSeen"] === false ? { ...header, ...kernel, holdsSeen: false } : { ...header, ...kernel };
 }
 
 function headerText(line: Step, key: string): string {

@@ -64,6 +64,19 @@ agree 0 of 1 steps in 1 traces
   });
 
   test.each([
+    ["6.18.44", 3],
+    ["6.1.176", 2],
+    ["2.6.32", 3],
+  ])("runs on the kernel that the header names, %s, or on the default one where that is none of these", (kernel, agreeing) => {
+    const chmod = '{"on":"a","call":"chmod","path":"/d","mode":"0700","result":{"ok":true}}';
+    const times = (result: string): string => `{"on":"a","call":"times","path":"/d","of":"ctime","key":"k","result":${result}}`;
+    const steps = ['{"on":"a","call":"mkdir","path":"/d"}', times('{"ok":true}'), chmod, times('{"value":"later"}')];
+    const header = `{"trace":1,"target":"ext4","kernel":"${kernel}"}`;
+    // Two changes within a tick have the same time before 6.13.
+    expect(run({ f: [header, LAYER, ...steps] }).text).toContain(`agree ${agreeing} of 3 steps`);
+  });
+
+  test.each([
     ['{"on":"b","call":"sync","result":{"ok":true}}', "f:3: there is no layer or container b\n"],
     ['{"on":"a","call":"snyc","result":{"ok":true}}', "f:3: unknown call snyc\n"],
     [LAYER, "f:3: there is a layer or container a already\n"],

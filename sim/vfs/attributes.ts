@@ -128,12 +128,15 @@ function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Ow
   return fs.setattr(inode, change) ?? dropFileCapabilities(task, { mount, inode });
 }
 
-/** Takes capabilities away, which a change of owner ends, and of a file one of content; not of a directory (chown_common, cap_inode_killpriv). */
-export function dropFileCapabilities(task: Process, { mount, inode }: Position): Errno | undefined {
+/**
+ * Takes capabilities away, which a change of owner ends, and of a file one of content; not of a directory (chown_common, cap_inode_killpriv).
+ * @param isWrite - whether for a write, which a union leaves to the filesystem below (file_remove_privs)
+ */
+export function dropFileCapabilities(task: Process, { mount, inode }: Position, isWrite = false): Errno | undefined {
   if (task.vfs.capabilityChanges === 0 || (mount.fs.mode(inode) & S_IFMT) === S_IFDIR) return undefined;
   const known = mount.fs.getxattr(inode, "security.capability");
   // An empty one counts as none (cap_inode_need_killpriv).
-  return "code" in known || known.length === 0 ? undefined : mount.fs.removexattr(inode, "security.capability");
+  return "code" in known || known.length === 0 ? undefined : mount.fs.removexattr(inode, "security.capability", isWrite);
 }
 
 type TimeChange = Time | "NOW" | "OMIT";

@@ -173,7 +173,7 @@ export function writeFile(task: Process, file: OpenFile, offset: number, content
 export function removePrivileges(task: Process, file: OpenFile): Errno | undefined {
   const { fs } = file.mount;
   if (file.checkedCapabilities !== task.vfs.capabilityChanges) {
-    const failed = dropFileCapabilities(task, file);
+    const failed = dropFileCapabilities(task, file, true);
     if (failed !== undefined) return failed;
     file.checkedCapabilities = task.vfs.capabilityChanges;
   }

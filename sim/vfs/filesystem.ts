@@ -265,14 +265,14 @@ export interface FileSystem {
   /** Sets atime by the relatime rule (kernel: touch_atime). @param above - whether for an inode of overlayfs, with no fine times (ovl_update_time) */
   touchAtime(inode: Inode, above?: boolean): void;
 
-  // Extended attributes; names come whole, such as "user.k"
+  // Extended attributes; names come whole, such as "user.k". A write that takes a capability away says to removexattr that it is one.
   /** @returns ENODATA when there is none, ENOTSUP for a namespace that it does not keep. */
   getxattr(inode: Inode, name: string): Uint8Array | Errno;
   /** @param flags - 0, XATTR_CREATE (1) or XATTR_REPLACE (2). @returns also ENOSPC, E2BIG, ERANGE. */
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined;
-  /** Whether `setxattr` gets a namespace without a name in it too, such as "user.": a union copies up before what lies below refuses it. */
-  readonly takesBareNamespaces?: boolean;
-  removexattr(inode: Inode, name: string): Errno | undefined;
+  /** Which calls get a namespace without a name in it too, such as "user.": a union copies up before what lies below refuses it. */
+  readonly takesBareNamespaces?: "setxattr" | "setxattr and removexattr";
+  removexattr(inode: Inode, name: string, isWrite?: boolean): Errno | undefined;
   listxattr(inode: Inode): string[] | Errno;
 
   // Access control lists: acl and setAcl are both there, or none (SB_POSIXACL). The xattrs system.posix_acl_* come here, but for listxattr.

@@ -102,7 +102,7 @@ function set(task: Process, place: Position, { name, value, flags }: NewValue): 
     permission(who, place, name, MAY_WRITE) ??
     (name === CAPABILITY ? undefined : refusesSecurity(who, name));
   if (refused !== undefined) return refused;
-  if (isBareNamespace(name) && place.mount.fs.takesBareNamespaces !== true) return EINVAL;
+  if (isBareNamespace(name) && place.mount.fs.takesBareNamespaces === undefined) return EINVAL;
   if (name === CAPABILITY) task.vfs.capabilityChanges += 1;
   return place.mount.fs.setxattr(place.inode, name, value, flags);
 }
@@ -153,7 +153,9 @@ function remove(task: Process, place: Position, name: string): Errno | undefined
   const who = task.credentials;
   const list = aclKindOf(name);
   if (list !== undefined) return wantWrite(place.mount) ?? setAcl(who, place, list, undefined);
-  const refused =
-    wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? refusesSecurity(who, name) ?? resolveError(name);
-  return refused ?? place.mount.fs.removexattr(place.inode, name);
+  const { fs } = place.mount;
+  const refused = wantWrite(place.mount) ?? permission(who, place, name, MAY_WRITE) ?? refusesSecurity(who, name);
+  if (refused !== undefined) return refused;
+  if (isBareNamespace(name) && fs.takesBareNamespaces !== "setxattr and removexattr") return EINVAL;
+  return fs.removexattr(place.inode, name);
 }

@@ -206,6 +206,38 @@ test("f_op.c, aufs_copy_file_range: between branches of two filesystems it is EX
   fs.check();
 });
 
+test("i_op.c, aufs_setattr: a change of owner or size leaves capabilities with nothing in them, a write on the branch takes them away", () => {
+  const lab = new Branches();
+  const name = "security.capability";
+  const low = lab.branch("low", { owner: "x", size: "x", write: "x" });
+  for (const file of ["owner", "size", "write"]) must(lab.task.setxattr(`${low}/${file}`, name, new Uint8Array(20).with(3, 2)));
+  const { task, fs } = lab.over([low]);
+  must(task.chown("/owner", 5, 5));
+  must(task.truncate("/size", 0));
+  const fd = must(task.open("/write", O_RDWR)) as number;
+  must(task.pwrite(fd, Content.text("y"), 0));
+  expect(["/owner", "/size", "/write"].map((path) => must(task.listxattr(path)))).toEqual([[name], [name], []]);
+  expect(["/owner", "/size", "/write"].map((path) => code(task.getxattr(path, name)))).toEqual(["EINVAL", "EINVAL", "ENODATA"]);
+  fs.check();
+});
+
+test("i_op.c, au_sxattr: an attribute that the branch refuses is refused after the copy-up, a namespace without a name too", () => {
+  const lab = new Branches();
+  const { task, upper, fs } = lab.over([lab.branch("low", { a: "", b: "", c: "", d: "" })]);
+  const value = Content.text("v").toBytes();
+  const calls = [
+    task.setxattr("/a", "user.", value),
+    task.removexattr("/b", "user."),
+    task.setxattr("/c", "nothing.k", value),
+    task.getxattr("/d", "user."),
+  ];
+  expect([calls.map(code), lab.rows(upper)]).toEqual([
+    ["EINVAL", "EINVAL", "ENOTSUP", "EINVAL"],
+    ["/a file", "/b file", "/c file"],
+  ]);
+  fs.check();
+});
+
 test("i_op.c, h_permission: an access list of a branch is asked, and its default list inherited, though without the option acl no call reaches it", () => {
   const lab = new Branches();
   const low = lab.branch("low", { "d/": "", f: "x" });

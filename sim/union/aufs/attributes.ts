@@ -3,10 +3,11 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
-import { EFBIG, ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { EFBIG, EINVAL, ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode, StatFs } from "../../vfs/filesystem.ts";
 import type { AclChange } from "../../vfs/posix-acl.ts";
+import { isBareNamespace } from "../../vfs/xattr.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
 import { IS_STALE } from "./flags.ts";
@@ -112,20 +113,22 @@ export interface XattrChange {
 }
 
 /** Copies up, also where it fails afterwards. */
-export function setxattr(aufs: Aufs, node: Node, change: XattrChange): Errno | undefined {
-  return copyUp(aufs, node) ?? aufs.fsOf(node).setxattr(aufs.inodeOf(node), change.name, change.value, change.flags);
+export function setxattr(aufs: Aufs, node: Node, { name, value, flags }: XattrChange): Errno | undefined {
+  const failed = copyUp(aufs, node);
+  if (failed !== undefined || isBareNamespace(name)) return failed ?? EINVAL;
+  return aufs.fsOf(node).setxattr(aufs.inodeOf(node), name, value, flags);
 }
 
 /**
- * Sets an xattr that is there to the empty value (C3). A file's capabilities do go: the branch's filesystem takes them away itself when the
- * file is written. Copies up, also where there is nothing to remove.
+ * Sets an xattr that is there to the empty value (C3): a file's capabilities too, whether they are removed or a change of owner or size ends them;
+ * but what a write takes away, the branch's filesystem does (au_do_iter). Copies up, also where there is nothing to remove.
  */
-export function removexattr(aufs: Aufs, node: Node, name: string): Errno | undefined {
+export function removexattr(aufs: Aufs, node: Node, name: string, isWrite: boolean): Errno | undefined {
   const failed = copyUp(aufs, node);
-  if (failed !== undefined) return failed;
+  if (failed !== undefined || isBareNamespace(name)) return failed ?? EINVAL;
   const fs = aufs.fsOf(node);
   const inode = aufs.inodeOf(node);
-  if (name === "security.capability") return fs.removexattr(inode, name);
+  if (isWrite) return fs.removexattr(inode, name);
   const value = fs.getxattr(inode, name);
   return isErrno(value) ? value : fs.setxattr(inode, name, new Uint8Array(0), 0);
 }

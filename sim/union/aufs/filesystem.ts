@@ -47,6 +47,7 @@ export class AufsFileSystem implements FileSystem {
   readonly nameMax: number = NAME_LENGTH_MAX;
   /** Nothing can be stacked below, so that this is the first storey. */
   readonly stackDepth = 1;
+  readonly takesBareNamespaces = "setxattr and removexattr";
   remount?: Exclude<FileSystem["remount"], undefined>;
   /** The mount's state: for tests and tools of this room. */
   readonly aufs: Aufs;
@@ -150,8 +151,8 @@ export class AufsFileSystem implements FileSystem {
   setxattr(inode: Inode, name: string, value: Uint8Array, flags: number): Errno | undefined {
     return attributes.setxattr(this.aufs, inode, { name, value, flags });
   }
-  removexattr(inode: Inode, name: string): Errno | undefined {
-    return attributes.removexattr(this.aufs, inode, name);
+  removexattr(inode: Inode, name: string, isWrite?: boolean): Errno | undefined {
+    return attributes.removexattr(this.aufs, inode, name, isWrite === true);
   }
   listxattr(inode: Inode): string[] | Errno {
     return this.aufs.fsOf(inode).listxattr(this.aufs.inodeOf(inode));

@@ -46,7 +46,7 @@ export class OverlayFileSystem implements FileSystem {
   readonly root: Inode = inodeHandle(ROOT_NODE);
   readonly device: DeviceNumber;
   readonly nameMax: number = NAME_MAX;
-  readonly takesBareNamespaces = true;
+  readonly takesBareNamespaces = "setxattr";
   readonly stackDepth: number;
   readonly handles: FileHandles | undefined;
   /** There is nothing to change without an upper layer (ovl_fill_super). */

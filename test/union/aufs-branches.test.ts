@@ -235,6 +235,29 @@ describe("options that Docker never used", () => {
     expect(code(lab.enter(`br:${mid}=ro+wh:${low}=ro+wh`).task.stat("/.wh.f"))).toBe("EPERM");
   });
 
+  test("11: shwh on a writable mount shows the whiteouts that the mount itself makes and takes away", () => {
+    const lab = new Branches();
+    const { task, fs } = lab.enter(`br:${lab.branch("up")}=rw:${lab.branch("low", { f: "x", "d/": "", "d/g": "" })}=ro+wh,shwh`);
+    const seen = (...paths: string[]): string[] => {
+      fs.check();
+      return paths.map((path) => code(task.lstat(path)));
+    };
+    expect(seen("/.wh.f", "/d/.wh.g")).toEqual(["ENOENT", "ENOENT"]);
+    for (const path of ["/f", "/d/g"]) must(task.unlink(path));
+    expect(seen("/.wh.f", "/d/.wh.g")).toEqual(["ok", "ok"]);
+    const held = must(task.open("/.wh.f", O_RDONLY)) as number;
+    put(task, "/f", "new");
+    must(task.rmdir("/d"));
+    expect(seen("/.wh.f", "/.wh.d")).toEqual(["ENOENT", "ok"]);
+    must(task.mkdir("/d", 0o755));
+    expect([seen("/.wh.d", "/d/.wh..wh..opq", "/d/.wh.g"), must(task.pread(held, 4, 0))]).toEqual([
+      ["ENOENT", "ok", "ENOENT"],
+      Content.literal(new Uint8Array(0)),
+    ]);
+    must(task.close(held));
+    expect(seen("/f")).toEqual(["ok"]);
+  });
+
   test("15: with dirren a folder is renamed together with what lies below, which the next mount finds too, if it has the option", () => {
     const lab = new Branches();
     const [a, low] = [lab.branch("a"), lab.branch("low", { "d/": "", "d/f": "x", "d/s/": "", "d/s/g": "y" })];

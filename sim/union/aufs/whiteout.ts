@@ -4,7 +4,8 @@
 import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type FileSystem, type Inode, S_IFREG } from "../../vfs/filesystem.ts";
-import { IS_OPAQUE, type Node } from "../nodes.ts";
+import { IS_OPAQUE, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
+import { loseEntry } from "./lose.ts";
 import { isReserved, WHITEOUT_BASE } from "./names.ts";
 import type { Aufs } from "./state.ts";
 
@@ -34,14 +35,35 @@ function create(aufs: Aufs, fs: FileSystem, directory: Inode, name: Name): Inode
 function renewBase(aufs: Aufs, branch: number): void {
   const { fs, inode: root } = aufs.upperAt(branch);
   const name = aufs.names.intern(WHITEOUT_BASE);
-  if (isErrno(fs.unlink(root, name))) return;
+  if (unlinkOwn(aufs, ROOT_NODE, name, branch) !== undefined) return;
   const made = create(aufs, fs, root, name);
   aufs.ownOn(branch).whiteoutBase = isErrno(made) ? undefined : made;
 }
 
+/** Makes or takes away a file of aufs's own; under shwh the mount may know it as an entry, which is looked for again then. */
+function changeOwn(aufs: Aufs, directory: Node, name: Name, change: () => Errno | undefined): Errno | undefined {
+  const { nodes, rules } = aufs;
+  const known = rules.showsWhiteouts ? nodes.dentries.lookup(directory, name) : 0;
+  if (known === 0) return change();
+  const isNode = known < WHITEOUT_ENTRY;
+  if (isNode) nodes.beforeLoss(known);
+  const failed = change();
+  if (failed !== undefined) return failed;
+  if (isNode) loseEntry(aufs, directory, name, known);
+  else nodes.forget(directory, name);
+  return undefined;
+}
+
+function unlinkOwn(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
+  return changeOwn(aufs, directory, name, () => aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(directory, branch), name));
+}
+
 /** Hides a name of a directory that is on the branch. */
 export function placeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
-  const failed = linkOrCreate(aufs, branch, aufs.mustBeOn(directory, branch), aufs.rules.whiteouts.of(name));
+  const whiteout = aufs.rules.whiteouts.of(name);
+  const failed = changeOwn(aufs, directory, whiteout, () =>
+    linkOrCreate(aufs, branch, aufs.mustBeOn(directory, branch), whiteout),
+  );
   if (failed !== undefined) return failed;
   aufs.counters.whiteouts += 1;
   if (aufs.events.listening) {
@@ -57,20 +79,21 @@ export function placeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: n
 
 /** Takes a whiteout away. */
 export function removeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
-  return aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(directory, branch), aufs.rules.whiteouts.of(name));
+  return unlinkOwn(aufs, directory, aufs.rules.whiteouts.of(name), branch);
 }
 
 /** Marks a directory opaque on a branch: what is below takes no part in it from now on. */
 export function setOpaque(aufs: Aufs, node: Node, branch: number): Errno | undefined {
   if (aufs.opaqueBranch(node) === branch) return undefined;
-  const failed = linkOrCreate(aufs, branch, aufs.mustBeOn(node, branch), aufs.rules.whiteouts.opaqueMarker);
+  const { opaqueMarker } = aufs.rules.whiteouts;
+  const failed = changeOwn(aufs, node, opaqueMarker, () => linkOrCreate(aufs, branch, aufs.mustBeOn(node, branch), opaqueMarker));
   if (failed === undefined) aufs.nodes.set(node, IS_OPAQUE);
   return failed;
 }
 
 /** Takes a directory's mark away again. */
 export function clearOpaque(aufs: Aufs, node: Node, branch: number): void {
-  aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(node, branch), aufs.rules.whiteouts.opaqueMarker);
+  unlinkOwn(aufs, node, aufs.rules.whiteouts.opaqueMarker, branch);
   aufs.nodes.clear(node, IS_OPAQUE);
 }
 
@@ -112,7 +135,7 @@ function clearWhiteouts(aufs: Aufs, node: Node, branch: number): Errno | undefin
   });
   if (failed !== undefined) return failed;
   for (const name of own) {
-    const kept = fs.unlink(directory, name);
+    const kept = unlinkOwn(aufs, node, name, branch);
     if (kept !== undefined) return kept;
   }
   return undefined;

@@ -44,6 +44,14 @@ function dataset(pool: Pool, name: string): Dataset {
   return found;
 }
 
+/** Changes bits of the first run of a space map, which stands behind a word for debugging. */
+function changeWord(pool: Pool, bits: number): void {
+  const of = pool.meta.maps.freeze().metaslabs.find(({ map }) => map.length > 8);
+  if (of === undefined) throw new Error("no map has anything in it");
+  const { words, from } = of.map;
+  words[from + 2] = (words[from + 2] as number) ^ bits;
+}
+
 const POOL: readonly (readonly [what: string, breaks: (of: Made) => void, message: RegExp])[] = [
   [
     "bytes that no block takes",
@@ -66,6 +74,16 @@ const POOL: readonly (readonly [what: string, breaks: (of: Made) => void, messag
     "a deduplicated block that the table has forgotten",
     ({ pool }) => pool.store.dedupTable.clear(),
     /pool tank: a wrong count of a deduplicated block/,
+  ],
+  [
+    "a run that a space map tells of elsewhere",
+    ({ pool }) => changeWord(pool, 1 << 20),
+    /metaslab \d+ of device 0: its map (is wrong about|tells of) \d+ units/,
+  ],
+  [
+    "a run that a space map tells to be given back",
+    ({ pool }) => changeWord(pool, 0x8000),
+    /a space map's words tell of -?\d+ units, it counts \d+/,
   ],
   ["what the ARC counts", ({ pool }) => (pool.arc.size += 1), /ARC: \d+ bytes are counted, \d+ held/],
   [

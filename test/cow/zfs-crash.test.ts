@@ -79,7 +79,7 @@ test.each([1, 2])("after a cut at any command the pool is a group that was writt
     states.set(pool.store.group - 1, stateOf(lab, pool));
   };
   keep();
-  pool.groupDone.add(keep);
+  pool.logs.add({ setWritten: () => undefined, groupWritten: keep });
   disk.watcher = () => {
     const choices = [keepNone, keepAll, keepRandom(() => random.fraction())];
     const cut = disk.clone({ silent: true });

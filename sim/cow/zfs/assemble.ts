@@ -17,7 +17,7 @@ import { Directory, promisedTo, sumBelow } from "./dsl.ts";
 import { type LabelRecord, newestUberblock, readLabel, readUberblock, topsOf } from "./labels.ts";
 import { claimChain, readChain } from "./log-chain.ts";
 import { thawed } from "./meta-records.ts";
-import { type MetaRecord, type MetaRootRecord, MetaSet, ROOT_BYTES } from "./meta-set.ts";
+import { type MetaRecord, type MetaRootRecord, MetaSet } from "./meta-set.ts";
 import { createFilesystem, visitDatasets } from "./operations.ts";
 import { Pool } from "./pool.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, type ZfsProfile } from "./profile.ts";
@@ -58,7 +58,7 @@ function hashName(name: string): number {
 function storeOn(name: string, tops: readonly TopLevel[], profile: ZfsProfile, host: PoolHost): BlockStore {
   const devices = tops.map(({ size, ashift }) => ({ size, ashift, metaslabShift: profile.metaslabShift(size) }));
   const arc = new Arc(host.clock, Math.floor(host.memory / 2));
-  return new BlockStore({ name, profile, tops, space: new PoolSpace(devices), arc, events: host.events });
+  return new BlockStore({ name, profile, tops, space: new PoolSpace(devices, profile.allocators), arc, events: host.events });
 }
 
 /** Makes a pool. @returns EOVERFLOW for a device that is too small, EINVAL for none at all. */
@@ -89,17 +89,23 @@ export function createPool(host: PoolHost, options: CreatePoolOptions): Pool | E
     allocations: host.allocations,
     dirtyMax,
   });
-  const failed = meta.addBase(baseBytes(profile));
-  if (failed === undefined) createFilesystem(pool, options.name, undefined, []);
-  const wrong = failed ?? pool.failure;
+  const wrong = furnishPool(pool) ?? pool.failure;
   if (wrong === undefined) return pool;
   pool.stop();
   return wrong;
 }
 
-/** Bytes of the pool's own tables: what is left of its costs beside the set's root. */
-function baseBytes(profile: ZfsProfile): number {
-  return profile.poolCosts.base - ROOT_BYTES;
+/** Writes what a new pool has, in as many groups as that takes. */
+function furnishPool(pool: Pool): Errno | undefined {
+  const { meta, profile, name } = pool;
+  const failed = meta.addBase(profile.poolCosts.base);
+  if (failed !== undefined) return failed;
+  createFilesystem(pool, name, undefined, []);
+  for (let group = 1; group < profile.creationGroups; group++) {
+    meta.change(meta.rootDirectory);
+    pool.syncGroup();
+  }
+  return undefined;
 }
 
 interface Found {
@@ -138,13 +144,10 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   const meta = new MetaSet(store, pointer, root as MetaRootRecord);
   store.group = uberblock.group + 1;
   const records: MetaRecord[] = [];
-  const claim = claims(store);
+  meta.maps.load();
   const failed = meta.load(
     (record) => records.push(record),
-    (block) => {
-      claim(block);
-      meta.claim(block);
-    },
+    (block) => meta.claim(block),
   );
   if (failed !== undefined) return failed;
   const { root: directory, objects } = thawed(records, meta.rootDirectory);
@@ -163,7 +166,7 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   };
   const pool = new Pool(parts);
   for (const [id, object] of objects) pool.objects.set(id, object);
-  const wrong = visitDatasets(pool, claim) ?? visitLogs(pool, (log) => claimChain(store, log));
+  const wrong = visitDatasets(pool, (block) => claimShared(store, block)) ?? visitLogs(pool, (log) => claimChain(store, log));
   if (wrong !== undefined) {
     pool.stop();
     return wrong;
@@ -174,12 +177,9 @@ export function importPool(host: PoolHost, devices: readonly BlockDevice[]): Poo
   return pool;
 }
 
-/** Takes the places of blocks that are found, each once. */
-function claims(store: BlockStore): (pointer: BlockPointer) => void {
-  return (pointer) => {
-    if (pointer.dedup !== undefined && !store.claimDedup(pointer.dedup, pointer)) return;
-    for (const dva of pointer.dvas) store.space.claim(dva);
-  };
+/** Counts a block that is in the table of deduplicated ones. */
+function claimShared(store: BlockStore, pointer: BlockPointer): void {
+  if (pointer.dedup !== undefined) store.claimDedup(pointer.dedup, pointer);
 }
 
 /** Bytes of all logs. */
@@ -235,6 +235,7 @@ export function checkPool(pool: Pool): void {
   assert(sums[0] === logical, `pool ${pool.name}: ${sums[0]} bytes before compression are counted, ${logical} are there`);
   assert(sums[1] === physical, `pool ${pool.name}: ${sums[1]} bytes after compression are counted, ${physical} are there`);
   space.check();
+  pool.meta.maps.check();
   pool.arc.check();
   checkSums(pool);
 }

@@ -20,6 +20,19 @@ export function compressedLength(raw: Uint8Array, length: number, how: Compressi
   return made === NOT_COMPRESSED ? length : made;
 }
 
+/** Bytes that a compressor makes of `length` bytes, the first `used` of `raw` and then zeros, whether that saves anything or not. */
+export function packedLength(raw: Uint8Array, used: number, length: number, how: Compression): number {
+  packed.set(raw.subarray(0, used));
+  packed.fill(0, used, Math.max(used, how === "lzjb" ? length : packedUsed));
+  packedUsed = used;
+  return how === "lz4"
+    ? lz4Length(packed, length, Number.POSITIVE_INFINITY, used)
+    : lzjbLength(packed, length, Number.POSITIVE_INFINITY);
+}
+
+const packed = new Uint8Array(1 << 17);
+let packedUsed = 0;
+
 /** A size on the device: whole units of `unit` bytes, and the block's own where that saves nothing. */
 export function storedSize(compressed: number, logical: number, unit: number): number {
   return Math.min(alignUp(compressed, unit), logical);

@@ -14,6 +14,8 @@ interface Rope {
   readonly used: number;
   readonly logical: number;
   readonly physical: number;
+  /** What its pointers become in the list's own blocks, about. */
+  readonly packed: number;
   readonly items: readonly BlockPointer[];
   readonly left: Rope | undefined;
   readonly right: Rope | undefined;
@@ -38,7 +40,17 @@ function joined(left: Rope | undefined, right: Rope): Rope {
   if (left === undefined) return right;
   const count = left.count + right.count;
   const used = left.used + right.used;
-  return { count, used, logical: left.logical + right.logical, physical: left.physical + right.physical, items: [], left, right };
+  const packed = left.packed + right.packed;
+  return {
+    count,
+    used,
+    logical: left.logical + right.logical,
+    physical: left.physical + right.physical,
+    packed,
+    items: [],
+    left,
+    right,
+  };
 }
 
 function visitRope(rope: Rope, visit: (pointer: BlockPointer) => void): void {
@@ -52,16 +64,33 @@ function visitRope(rope: Rope, visit: (pointer: BlockPointer) => void): void {
 
 const EMPTY: DeadListRecord = { lists: [] };
 
+/**
+ * What a pointer adds to a block of pointers without checksums by LZ4 (bpobj_enqueue): those of data lie side by side, and little differs in them.
+ */
+const DATA_POINTER_BYTES = 5;
+const META_POINTER_BYTES = 25;
+
+export function packedPointer({ kind, level }: Pick<BlockPointer, "kind" | "level">): number {
+  return kind === "data" && level === 0 ? DATA_POINTER_BYTES : META_POINTER_BYTES;
+}
+
+/** Bytes that the pointers of each sublist take, compressed: each sublist is an object of its own (dsl_deadlist_entry). */
+export function packedSublists({ lists }: DeadListRecord): number[] {
+  return lists.map(([, { packed }]) => packed);
+}
+
 function ropeOf(items: readonly BlockPointer[]): Rope {
   let used = 0;
   let logical = 0;
   let physical = 0;
+  let packed = 0;
   for (const pointer of items) {
+    packed += packedPointer(pointer);
     used += allocatedSize(pointer);
     logical += countedLogicalSize(pointer);
     physical += countedPhysicalSize(pointer);
   }
-  return { count: items.length, used, logical, physical, items, left: undefined, right: undefined };
+  return { count: items.length, used, logical, physical, packed, items, left: undefined, right: undefined };
 }
 
 export class DeadList {

@@ -8,7 +8,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
-import { DeadList, type Space } from "./dead-list.ts";
+import { DeadList, packedPointer, type Space } from "./dead-list.ts";
 import type { DatasetRecord, DirectoryRecord } from "./meta-set.ts";
 import type { ObjectSet } from "./object-set.ts";
 
@@ -152,6 +152,8 @@ export class Dataset {
   /** Of a snapshot: bytes that only it has. Of a head: that no snapshot has. */
   unique = 0;
   deadList: DeadList = new DeadList();
+  /** Of a clone: what the pointers take of the blocks that it has written and let go; below 0: nobody lists them. */
+  liveBytes = -1;
   /** Destroyed as soon as the last clone goes (zfs destroy -d). */
   deferred = false;
   /** Tags of users who want a snapshot to stay (zfs hold), in order. */
@@ -270,6 +272,7 @@ export function blockBorn(head: Dataset, pointer: BlockPointer): void {
   head.logical += logical;
   head.physical += physical;
   addUsage(head.directory, "head", { used, logical, physical });
+  if (head.liveBytes >= 0) head.liveBytes += packedPointer(pointer);
   settlePromise(head.directory);
 }
 
@@ -283,6 +286,7 @@ export function blockKilled(head: Dataset, pointer: BlockPointer): boolean {
   head.physical -= physical;
   const { previous } = head;
   if (pointer.birth > head.previousGroup) {
+    if (head.liveBytes >= 0) head.liveBytes += packedPointer(pointer);
     head.unique -= used;
     addUsage(head.directory, "head", { used: -used, logical: -logical, physical: -physical });
     settlePromise(head.directory);

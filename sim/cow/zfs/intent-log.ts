@@ -164,6 +164,10 @@ export class IntentLog {
     this.#sync = [];
     this.#ownContent.clear();
     this.#begunIn = undefined;
+  }
+
+  /** The set tells of the chain as it is: what that does not lead to any more goes with the group. */
+  setWritten(): void {
     for (const place of this.#places.splice(0)) this.#pool.store.freeLogged(place);
   }
 

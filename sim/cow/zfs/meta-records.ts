@@ -47,11 +47,12 @@ export function frozenDirectory(directory: Directory, tables: BlockPointer | und
 }
 
 /** The same of a dataset. */
-export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined): DatasetRecord {
+export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined, dead: readonly BlockPointer[]): DatasetRecord {
   const directory = dataset.directory.id;
   const previous = dataset.previous?.id ?? 0;
   const next = dataset.next?.id ?? 0;
   const { id, name, group, created, pointer, referenced, logical, physical, unique, deferred, holds, record } = dataset;
+  const live = dataset.liveBytes;
   const deadList = dataset.deadList.freeze();
   const isSame =
     record?.next === next &&
@@ -63,6 +64,8 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     record.logical === logical &&
     record.physical === physical &&
     record.deadList === deadList &&
+    record.dead === dead &&
+    record.live === live &&
     record.directory === directory &&
     record.name === name &&
     record.created === created &&
@@ -86,6 +89,8 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     physical,
     unique,
     deadList,
+    live,
+    dead,
     deferred,
     holds,
     tables,
@@ -146,6 +151,7 @@ function thawedDataset(record: DatasetRecord, objects: ReadonlyMap<number, Direc
   made.physical = record.physical;
   made.unique = record.unique;
   made.deadList = new DeadList(record.deadList);
+  made.liveBytes = record.live;
   made.deferred = record.deferred;
   made.holds = record.holds;
   return made;

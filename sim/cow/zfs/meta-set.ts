@@ -9,24 +9,23 @@
  * Interface: `change` names what has changed, `remove` what is gone; `sync` writes it with the group at work.
  */
 import { assert } from "../../core/assert.ts";
-import type { BlockRecord } from "../../core/block-record.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
-import { alignUp } from "../../core/units.ts";
-import { allocatedSize, type BlockPointer } from "./block-pointer.ts";
-import { BlockTree, type TreeIo, visitTree } from "./block-tree.ts";
+import { alignDown, alignUp } from "../../core/units.ts";
+import type { BlockPointer } from "./block-pointer.ts";
+import { BlockTree, visitTree } from "./block-tree.ts";
 import { SECTOR } from "./compress.ts";
 import type { DeadListRecord } from "./dead-list.ts";
-import type { IndirectRecord, SystemRecord } from "./records.ts";
+import { MapBlocks, MetaBlocks } from "./meta-blocks.ts";
+import { PointerLists } from "./pointer-lists.ts";
+import type { ZfsProfile } from "./profile.ts";
+import { type FrozenSpaceMaps, SpaceMaps } from "./space-maps.ts";
 import type { BlockStore } from "./store.ts";
 
-const COPIES = 3;
 /** Sectors of the pool's history. */
 const HISTORY_SECTORS = 256;
 /** Bytes that one command takes in it, about. */
-const HISTORY_BYTES = 800;
-/** Pointers in a block of the tree: few, so that a snapshot rewrites little. */
-const FAN_SHIFT = 7;
+const HISTORY_BYTES = 256;
 /** Numbers in a block of objects, and about how much an object takes in it, compressed. */
 const OBJECTS_A_BLOCK = 16;
 const OBJECT_BYTES = 128;
@@ -69,6 +68,10 @@ export interface DatasetRecord {
   readonly physical: number;
   readonly unique: number;
   readonly deadList: DeadListRecord;
+  /** What the list of a clone's own blocks takes; below 0: there is none. */
+  readonly live: number;
+  /** The blocks of the dead list's sublists, and of that list. */
+  readonly dead: readonly BlockPointer[];
   readonly deferred: boolean;
   readonly holds: readonly string[];
   readonly tables: BlockPointer | undefined;
@@ -101,18 +104,33 @@ export interface MetaRootRecord {
   readonly removed: readonly number[];
   readonly tables: readonly BlockPointer[];
   readonly history: readonly BlockPointer[];
+  readonly maps: FrozenSpaceMaps;
 }
 
-/** Bytes that every group writes of the set's root, the pool's object directory and the log of space maps. */
-export const ROOT_BYTES: number = 3 * SECTOR;
+/** Bytes of the set's root without any dnodes. */
+const ROOT_BYTES: number = 3 * SECTOR;
+
+/** Bytes of the root with so many dnodes in it, which every group writes. */
+function rootLength({ poolCosts }: ZfsProfile, dnodes: number): number {
+  return ROOT_BYTES + alignDown(dnodes * poolCosts.dnode, SECTOR);
+}
 
 /** How an object is written: the parts that only its owner knows. @returns the very record of an earlier group where it would be the same. */
-export type FreezeObject = (id: number, tables: BlockPointer | undefined) => MetaRecord;
+export type FreezeObject = (id: number, tables: BlockPointer | undefined) => MetaRecord | Errno;
 
-const NONE_REMOVED: readonly never[] = [];
+const NONE: readonly never[] = [];
+
+/** The dnodes of an object and those that belong to it: tables of its properties, children, snapshots, clones, dead blocks. */
+function dnodesOf(record: MetaRecord): number {
+  if (record.kind === "zfs.directory-object") return 3;
+  return (record.name === undefined ? 4 : 3) + record.dead.length;
+}
+
+/** Those of a new pool: its root's, and space maps with their logs; they are part of what an empty pool costs. */
+const ROOT_DNODES = 14;
 
 /** The objects that a root holds beside the tree, by number. */
-function changedIn({ changed = [], changes = 0, removed = NONE_REMOVED }: Partial<MetaRootRecord>): Map<number, MetaRecord> {
+function changedIn({ changed = [], changes = 0, removed = NONE }: Partial<MetaRootRecord>): Map<number, MetaRecord> {
   const found = new Map<number, MetaRecord>();
   for (let index = 0; index < changes; index++) {
     const record = changed[index] as MetaRecord;
@@ -122,14 +140,12 @@ function changedIn({ changed = [], changes = 0, removed = NONE_REMOVED }: Partia
   return found;
 }
 
-export class MetaSet implements TreeIo {
-  readonly fanShift: number = FAN_SHIFT;
+export class MetaSet {
   nextId: number;
-  /** Bytes allocated to the set. */
-  allocated = 0;
-  /** The same before copies: before compression and after it alike, since all of it is metadata. */
-  logical = 0;
   readonly #store: BlockStore;
+  readonly #blocks: MetaBlocks;
+  readonly maps: SpaceMaps;
+  readonly lists: PointerLists;
   readonly #changed = new Set<number>();
   readonly #removed = new Set<number>();
   /** What the root holds beside the tree. */
@@ -138,15 +154,12 @@ export class MetaSet implements TreeIo {
   /** How the objects in `#newer` came there, one after the other: the roots that were written share it, so that each costs what it changes. */
   #changes: MetaRecord[];
   readonly #tables = new Map<number, BlockPointer>();
-  /** What tables of a size look like: all alike. */
-  readonly #systemContents = new Map<number, Content>();
   readonly #tree: BlockTree;
   /** Replaced when they grow, as a root that was written has them. */
   #base: readonly BlockPointer[];
   #history: readonly BlockPointer[];
-  #historyBytes = 0;
-  /** How often the pool's own tables have grown. */
-  growths = 0;
+  /** In its blocks; what a new pool's first block has room for is below that. */
+  #historyBytes = -HISTORY_BYTES;
   #pointer: BlockPointer | undefined;
   readonly rootDirectory: number;
 
@@ -156,17 +169,29 @@ export class MetaSet implements TreeIo {
     root: Partial<MetaRootRecord> & Pick<MetaRootRecord, "nextId" | "rootDirectory">,
   ) {
     this.#store = store;
+    this.#blocks = new MetaBlocks(store);
+    this.lists = new PointerLists(this.#blocks);
+    this.maps = new SpaceMaps(new MapBlocks(this.#blocks), store.space, store.profile, root.maps);
     this.#pointer = pointer;
-    this.#tree = new BlockTree(this, root.top, root.levels ?? 2);
+    this.#tree = new BlockTree(this.#blocks, root.top, root.levels ?? 2);
     this.#newer = changedIn(root);
     this.#changes = [...this.#newer.values()];
     this.#gone = new Set(root.removed);
     this.#base = root.tables ?? [];
     this.#history = root.history ?? [];
-    this.#historyBytes = this.#history.length * SECTOR;
-    this.growths = Math.max(0, this.#base.length - 1);
+    if (root.history !== undefined) this.#historyBytes = this.#history.length * SECTOR;
     this.nextId = root.nextId;
     this.rootDirectory = root.rootDirectory;
+  }
+
+  /** Bytes allocated to the set. */
+  get allocated(): number {
+    return this.#blocks.allocated;
+  }
+
+  /** The same before copies: before compression and after it alike, since all of it is metadata. */
+  get logical(): number {
+    return this.#blocks.logical;
   }
 
   /** A number for a new object, and the one behind it. */
@@ -188,7 +213,7 @@ export class MetaSet implements TreeIo {
   /** Gives an object its tables. @param bytes - what they take, one copy. */
   addTables(id: number, bytes: number): Errno | undefined {
     if (bytes <= 0) return undefined;
-    const made = this.#system(bytes);
+    const made = this.#blocks.writeSystem(bytes);
     if (isErrno(made)) return made;
     this.#tables.set(id, made);
     return undefined;
@@ -198,76 +223,43 @@ export class MetaSet implements TreeIo {
   addHistory(): Errno | undefined {
     this.#historyBytes += HISTORY_BYTES;
     while (this.#historyBytes > this.#history.length * SECTOR && this.#history.length < HISTORY_SECTORS) {
-      const made = this.#system(SECTOR);
+      const made = this.#blocks.writeSystem(SECTOR);
       if (isErrno(made)) return made;
       this.#history = [...this.#history, made];
     }
     return undefined;
   }
 
-  /** Writes tables of the pool itself. */
-  addBase(bytes: number): Errno | undefined {
-    const made = this.#system(bytes);
-    if (isErrno(made)) return made;
-    this.#base = [...this.#base, made];
-    this.growths = this.#base.length - 1;
-    return undefined;
-  }
-
-  #system(length: number): BlockPointer | Errno {
-    let content = this.#systemContents.get(length);
-    if (content === undefined) {
-      const record: SystemRecord = { kind: "zfs.system", length };
-      content = Content.record(record);
-      this.#systemContents.set(length, content);
+  /** Writes tables of the pool itself, the first of which the root is part of. @param bytes - what each takes, one copy. */
+  addBase(bytes: readonly number[]): Errno | undefined {
+    for (const [object, length] of bytes.entries()) {
+      const made = this.#blocks.writeSystem(object === 0 ? length - rootLength(this.#store.profile, ROOT_DNODES) : length, {
+        object,
+      });
+      if (isErrno(made)) return made;
+      this.#base = [...this.#base, made];
     }
-    return this.#writeContent(content, 0, length);
-  }
-
-  #write(record: BlockRecord, level: number, logicalSize: number): BlockPointer | Errno {
-    return this.#writeContent(Content.record(record), level, logicalSize);
-  }
-
-  #writeContent(content: Content, level: number, logicalSize: number): BlockPointer | Errno {
-    const physicalSize = content.length;
-    const made = this.#store.write({ kind: "mos", level, content, logicalSize, physicalSize, copies: COPIES });
-    if (isErrno(made)) return made;
-    this.allocated += allocatedSize(made);
-    this.logical += physicalSize;
-    return made;
-  }
-
-  readPointers(pointer: BlockPointer): readonly (BlockPointer | undefined)[] | Errno {
-    const record = this.#store.readRecord(pointer);
-    return isErrno(record) ? record : (record as IndirectRecord).pointers;
-  }
-
-  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number): BlockPointer | Errno {
-    const record: IndirectRecord = { kind: "zfs.indirect", length: SECTOR, pointers };
-    return this.#write(record, level, SECTOR);
-  }
-
-  kill(pointer: BlockPointer): void {
-    this.allocated -= allocatedSize(pointer);
-    this.logical -= pointer.physicalSize;
-    this.#store.free(pointer);
+    return undefined;
   }
 
   get isDirty(): boolean {
     return this.#changed.size > 0 || this.#removed.size > 0;
   }
 
-  /** Writes what has changed. @returns the set's pointer. */
+  /** Writes what has changed, the space of the pool among it. @returns the set's pointer. */
   sync(freeze: FreezeObject): BlockPointer | Errno {
+    if (this.#pointer !== undefined && !this.isDirty && !this.#store.space.isChanged) return this.#pointer;
     for (const id of this.#removed) {
       const tables = this.#tables.get(id);
-      if (tables !== undefined) this.kill(tables);
+      if (tables !== undefined) this.#blocks.kill(tables);
       this.#tables.delete(id);
+      this.lists.remove(id);
       this.#newer.delete(id);
       this.#gone.add(id);
     }
     for (const id of this.#changed) {
       const record = freeze(id, this.#tables.get(id));
+      if (isErrno(record)) return record;
       if (record === this.#newer.get(id)) continue;
       this.#newer.set(id, record);
       this.#changes.push(record);
@@ -318,32 +310,47 @@ export class MetaSet implements TreeIo {
   }
 
   #writeObjects(objects: readonly MetaRecord[]): BlockPointer | Errno {
-    const record: ObjectsRecord = { kind: "zfs.mos-objects", length: alignUp(objects.length * OBJECT_BYTES, SECTOR), objects };
-    return this.#write(record, 0, record.length);
+    const bytes = objects.reduce((sum, object) => sum + this.#bytesOf(object), 0);
+    const record: ObjectsRecord = { kind: "zfs.mos-objects", length: alignUp(bytes, SECTOR), objects };
+    return this.#blocks.write(Content.record(record), 0, record.length);
+  }
+
+  #bytesOf(object: MetaRecord): number {
+    const { dnode } = this.#store.profile.poolCosts;
+    return dnode === 0 ? OBJECT_BYTES : dnodesOf(object) * dnode;
   }
 
   #syncRoot(top: BlockPointer | undefined): BlockPointer | Errno {
     const { levels } = this.#tree;
+    let dnodes = this.maps.objects;
+    // What comes beside a tree is about as much as what goes from it.
+    if (top === undefined) for (const object of this.#newer.values()) dnodes += dnodesOf(object);
+    const length = rootLength(this.#store.profile, dnodes) + this.maps.tableBytes;
+    const placed = this.#blocks.place(0, length, length);
+    if (isErrno(placed)) return placed;
+    if (this.#pointer !== undefined) this.#blocks.kill(this.#pointer);
+    const unmapped = this.maps.sync(this.#store.group);
+    if (unmapped !== undefined) return unmapped;
     const record: MetaRootRecord = {
       kind: "zfs.mos",
-      length: ROOT_BYTES,
+      length,
       top,
       levels,
       nextId: this.nextId,
       rootDirectory: this.rootDirectory,
       changed: this.#changes,
       changes: this.#changes.length,
-      removed: this.#gone.size === 0 ? NONE_REMOVED : [...this.#gone],
+      removed: this.#gone.size === 0 ? NONE : [...this.#gone],
       tables: this.#base,
       history: this.#history,
+      maps: this.maps.freeze(),
     };
-    const written = this.#write(record, 0, ROOT_BYTES);
-    if (isErrno(written)) return written;
-    if (this.#pointer !== undefined) this.kill(this.#pointer);
-    this.#pointer = written;
+    const failed = this.#blocks.fill(placed, Content.record(record));
+    if (failed !== undefined) return failed;
+    this.#pointer = placed;
     this.#changed.clear();
     if (this.#removed.size > 0) this.#removed.clear();
-    return written;
+    return placed;
   }
 
   /** Reads every object, and tells every block of the set: what an import and a check do. */
@@ -353,12 +360,17 @@ export class MetaSet implements TreeIo {
     assert(this.#pointer !== undefined, "a meta object set is read that was never written");
     for (const pointer of [...this.#base, ...this.#history, this.#pointer]) visitBlock(pointer);
     const blocks: BlockPointer[] = [];
-    const failed = visitTree(this, top, -1, (pointer) => {
+    this.maps.visitBlocks(visitBlock);
+    const failed = visitTree(this.#blocks, top, -1, (pointer) => {
       visitBlock(pointer);
       if (pointer.level === 0) blocks.push(pointer);
     });
     if (failed !== undefined) return failed;
     const tell = (object: MetaRecord): void => {
+      if (object.kind === "zfs.dataset-object" && object.dead.length > 0) {
+        this.lists.learn(object.id, object.deadList, object.live, object.dead);
+        for (const pointer of object.dead) visitBlock(pointer);
+      }
       if (object.tables !== undefined) {
         this.#tables.set(object.id, object.tables);
         visitBlock(object.tables);
@@ -378,7 +390,6 @@ export class MetaSet implements TreeIo {
 
   /** Counts a block that an import has found. */
   claim(pointer: BlockPointer): void {
-    this.allocated += allocatedSize(pointer);
-    this.logical += pointer.physicalSize;
+    this.#blocks.claim(pointer);
   }
 }

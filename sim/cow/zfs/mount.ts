@@ -93,8 +93,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
   const { directory } = dataset;
   const { set, log } = open;
   const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);
-  const forget = (): void => log?.groupWritten();
-  pool.groupDone.add(forget);
+  if (log !== undefined) pool.logs.add(log);
   const remember = (intent: Intent): void => log?.add(intent);
   const settle = (): void => {
     if (property("sync") === "always") log?.commit();
@@ -141,7 +140,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     closeLog: () => (log === undefined ? undefined : (commitIntents() ?? pool.syncIfDirty())),
     release: () => {
       MOUNTED.delete(dataset);
-      pool.groupDone.delete(forget);
+      if (log !== undefined) pool.logs.delete(log);
       dataset.mounts -= 1;
       if (!dataset.isSnapshot && directory.head === dataset) pool.closeSet(dataset);
     },

@@ -131,6 +131,7 @@ export function createClone(
   directory.origin = origin;
   head.created = pool.clock.time().seconds;
   head.previous = origin;
+  if (pool.profile.hasLiveLists) head.liveBytes = 0;
   head.pointer = origin.pointer;
   head.referenced = origin.referenced;
   head.logical = origin.logical;

@@ -34,6 +34,14 @@ export interface PoolCounters {
   groups: number;
 }
 
+/** What is told of a group's progress. */
+interface GroupListener {
+  /** The object sets of the group are written: what they do not lead to any more goes with it. */
+  setWritten(): void;
+  /** The group is on the devices. */
+  groupWritten(): void;
+}
+
 export interface PoolParts {
   readonly name: string;
   /** Default: the store's, so that its labels are written. */
@@ -70,16 +78,13 @@ export class Pool {
   readonly #toWrite = new Map<Directory, number>();
   /** Heads that are open and may have changes. */
   readonly open: Set<Dataset> = new Set();
-  /** Called whenever a group has been written: intent logs forget what it holds. */
-  readonly groupDone: Set<() => void> = new Set();
+  /** The intent logs of what is mounted. */
+  readonly logs: Set<GroupListener> = new Set();
   readonly #dirtyMax: number;
   readonly #allocations: Allocations | undefined;
   readonly #stopTimer: () => void;
   #countedMeta = 0;
   #syncing = false;
-  /** The group in which the pool's own tables grew last. */
-  #grownIn = 0;
-  #growths: number;
 
   constructor(parts: PoolParts) {
     this.name = parts.name;
@@ -92,7 +97,6 @@ export class Pool {
     this.#dirtyMax = parts.dirtyMax;
     this.configGroup = parts.configGroup ?? parts.store.group;
     this.scan = parts.scan;
-    this.#growths = parts.meta.growths;
     this.#stopTimer = parts.clock.every(seconds(GROUP_SECONDS), () => this.syncIfDirty());
   }
 
@@ -242,27 +246,19 @@ export class Pool {
       head.pointer = pointer;
       this.touch(head);
       if (head.previous !== undefined) this.meta.change(head.previous.id);
-      const grown = head.directory.parent === undefined ? undefined : this.#grow();
-      if (grown !== undefined) return grown;
     }
     return undefined;
   }
 
-  /** The pool's own tables grow with the first groups that write data. */
-  #grow(): Errno | undefined {
-    const bytes = this.profile.poolCosts.growth[this.#growths];
-    if (bytes === undefined || this.#grownIn === this.store.group) return undefined;
-    this.#grownIn = this.store.group;
-    this.#growths += 1;
-    return this.meta.addBase(bytes);
-  }
-
   #syncMeta(): Errno | undefined {
     const { store, meta } = this;
+    for (const log of this.logs) log.setWritten();
     const pointer = meta.sync((id, tables) => {
       const object = this.objects.get(id);
       if (object === undefined) throw new InvariantError(`pool ${this.name}: object ${id} is not there`);
-      return "head" in object ? frozenDirectory(object, tables) : frozenDataset(object, tables);
+      if ("head" in object) return frozenDirectory(object, tables);
+      const dead = meta.lists.fit(id, object.deadList.freeze(), object.liveBytes);
+      return isErrno(dead) ? dead : frozenDataset(object, tables, dead);
     });
     if (isErrno(pointer)) return pointer;
     this.countMeta();
@@ -273,7 +269,7 @@ export class Pool {
     this.counters.groups += 1;
     // Clearing even an empty map makes a new table.
     if (this.#toWrite.size > 0) this.#toWrite.clear();
-    for (const done of this.groupDone) done();
+    for (const log of this.logs) log.groupWritten();
     return undefined;
   }
 

@@ -6,14 +6,16 @@ import type { Compression } from "./compress.ts";
 
 /** Bytes of the meta object set (all copies but one counted once) that a pool keeps beside its datasets; measured, see each profile. */
 interface PoolCosts {
-  /** Of an empty pool: configuration, feature tables, space maps, history. */
-  readonly base: number;
-  /** By how much that grows with each of the first groups that write data: space maps and their log. */
-  readonly growth: readonly number[];
+  /** Of each object of an empty pool, but for its space maps: dnodes, directory, properties, history, features, configuration. */
+  readonly base: readonly number[];
   /** Of each filesystem: its directory and dataset objects with their tables. */
   readonly filesystem: number;
   /** Of each clone. */
   readonly clone: number;
+  /** Of each object's dnode; the objects of a directory, a head and a snapshot; and those that an empty pool's costs hold already. */
+  readonly dnode: number;
+  /** Of a block of a list of pointers, without any; 0: such lists are part of the other costs. */
+  readonly emptyList: number;
 }
 
 export interface ZfsProfile {
@@ -54,6 +56,16 @@ export interface ZfsProfile {
   readonly quotesInvalid: boolean;
   /** log2 of the smallest allocation that a compressed block's size is rounded up to is the pool's ashift; before it was 512 bytes. */
   readonly roundsToAshift: boolean;
+  /** Whether a clone lists the blocks that are its own (feature livelist). */
+  readonly hasLiveLists: boolean;
+  /** How many allocators there are, each with metaslabs of its own (spa_alloc_count). */
+  readonly allocators: number;
+  /** log2 of the bytes of a space map's block. */
+  readonly spaceMapShift: number;
+  /** Whether groups log what the space went through, and metaslabs' maps follow (feature log_spacemap). */
+  readonly logsSpace: boolean;
+  /** Transaction groups that making a pool takes: its own, and those of its history and of the root's first mount. */
+  readonly creationGroups: number;
   readonly poolCosts: PoolCosts;
   /** Bytes that a pool of `space` bytes keeps for itself (slop). */
   slop(space: number): number;
@@ -102,7 +114,12 @@ export const ZFS_V23: ZfsProfile = {
   suspendsLog: true,
   quotesInvalid: false,
   roundsToAshift: false,
-  poolCosts: { base: 20_992, growth: [], filesystem: 5632, clone: 5120 },
+  hasLiveLists: false,
+  allocators: 1,
+  spaceMapShift: 12,
+  logsSpace: false,
+  creationGroups: 1,
+  poolCosts: { base: [20_992], filesystem: 5632, clone: 5120, dnode: 0, emptyList: 0 },
   slop: (space) => Math.max(Math.floor(space / 64), MIB(32)),
   metaslabShift: (size) => Math.max(24 - 4, highestBit(Math.floor(size / 200))),
 };
@@ -135,7 +152,12 @@ export const OPENZFS_2_1: ZfsProfile = {
   suspendsLog: false,
   quotesInvalid: true,
   roundsToAshift: true,
-  poolCosts: { base: 33_792, growth: [4608, 2560, 1024], filesystem: 5120, clone: 3584 },
+  hasLiveLists: true,
+  allocators: 4,
+  spaceMapShift: 17,
+  logsSpace: true,
+  creationGroups: 4,
+  poolCosts: { base: [5632, 4608, 4096, 2048, 6144, 2048, 1024, 1024], filesystem: 0, clone: 0, dnode: 104, emptyList: 528 },
   slop: slopOpenZfs,
   metaslabShift: metaslabShiftOpenZfs,
 };

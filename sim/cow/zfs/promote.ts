@@ -28,6 +28,9 @@ export function promote(pool: Pool, directory: Directory): void {
     origin.addClone(otherNext);
     directory.origin = other.origin;
     other.origin = origin;
+    // Neither side's blocks are a clone's alone any more.
+    directory.head.liveBytes = -1;
+    other.head.liveBytes = -1;
     settlePromise(directory);
     settlePromise(other);
     const first = shared[0] as Dataset;

@@ -12,6 +12,9 @@ import { BlockBitmap } from "../../block/allocator.ts";
 import { assert } from "../../core/assert.ts";
 import { alignUp } from "../../core/units.ts";
 import { type Dva, placesOf } from "./block-pointer.ts";
+import { SECTOR } from "./compress.ts";
+import { SpaceChanges } from "./space-changes.ts";
+import type { SectorsOf } from "./space-map.ts";
 
 /** Transaction groups that freed space waits. */
 const DEFER_GROUPS = 2;
@@ -20,13 +23,35 @@ const ALIQUOT = 1 << 20;
 /** Copies of a block begin so many parts of the pool apart. */
 const COPIES_MAX = 3;
 
+/** A part of a device. */
+interface Metaslab {
+  readonly device: number;
+  readonly metaslab: number;
+  readonly bitmap: BlockBitmap;
+  /** What it went through since its map was told last. */
+  readonly changes: SpaceChanges;
+}
+
+/** Units of a metaslab. */
+interface Place {
+  readonly metaslab: Metaslab;
+  readonly start: number;
+  readonly count: number;
+}
+
+/** A metaslab at work and where the next search in it begins. */
+interface Active {
+  metaslab: number;
+  cursor: number;
+}
+
 interface Group {
   /** Allocation unit in bytes. */
   readonly unit: number;
   readonly metaslabBytes: number;
-  readonly bitmaps: (BlockBitmap | undefined)[];
-  /** For each copy: the metaslab at work and where the next search in it begins. */
-  readonly active: { metaslab: number; cursor: number }[];
+  readonly metaslabs: (Metaslab | undefined)[];
+  /** The metaslabs at work, by allocator and copy: the last copy of all allocators goes to one. */
+  readonly active: Active[];
 }
 
 export interface SpaceOfDevice {
@@ -58,34 +83,37 @@ export class PoolSpace {
   /** Bytes allocated, those that wait to be free again included. */
   allocated = 0;
   readonly #groups: Group[] = [];
+  /** Metaslabs whose maps have not been told all. */
+  #changed: Metaslab[] = [];
   #rotor = 0;
   #spent = 0;
   /** Freed places by transaction group, in ascending order: two groups or three. */
-  readonly #deferred: { readonly group: number; readonly places: Dva[] }[] = [];
+  readonly #deferred: { readonly group: number; readonly places: Place[] }[] = [];
 
-  constructor(devices: readonly SpaceOfDevice[]) {
+  /** @param allocators - that blocks of different objects go to, where there are three metaslabs for each (spa_alloc_count) */
+  constructor(devices: readonly SpaceOfDevice[], allocators = 1) {
     let capacity = 0;
     for (const { size, metaslabShift, ashift } of devices) {
       const metaslabBytes = 2 ** metaslabShift;
       const count = Math.floor(size / metaslabBytes);
       assert(count > 0, "a device of a pool is too small for a metaslab");
-      const active = Array.from({ length: COPIES_MAX }, (_, copy) => ({
-        metaslab: Math.floor((copy * count) / COPIES_MAX),
-        cursor: 0,
-      }));
+      const active = activeOf(count, count < allocators * COPIES_MAX ? 1 : allocators);
       // By a shift: what a power gives is kept as a float, and so is every size and sum that comes of it.
-      this.#groups.push({ unit: 1 << ashift, metaslabBytes, bitmaps: new Array(count).fill(undefined), active });
+      this.#groups.push({ unit: 1 << ashift, metaslabBytes, metaslabs: new Array(count).fill(undefined), active });
       capacity += count * metaslabBytes;
     }
     this.capacity = capacity;
     this.unit = Math.min(...this.#groups.map((group) => group.unit));
   }
 
-  /** Places for the copies of a block of `size` bytes; undefined when there is no room for one of them. */
-  allocate(size: number, copies: number): readonly Dva[] | undefined {
+  /**
+   * Places for the copies of a block of `size` bytes; undefined when there is no room for one of them.
+   * @param object - what it belongs to, which decides the allocator
+   */
+  allocate(size: number, copies: number, object = 0): readonly Dva[] | undefined {
     let places: readonly Dva[] = NO_PLACES;
     for (let copy = 0; copy < copies; copy++) {
-      const place = this.#place(size, copy);
+      const place = this.#place(size, copy, object);
       if (place === undefined) {
         for (const one of places) this.#release(one);
         return undefined;
@@ -128,11 +156,11 @@ export class PoolSpace {
     for (const place of placesOf(dva)) this.#release(place);
   }
 
-  #place(size: number, copy: number): Dva | undefined {
+  #place(size: number, copy: number, object: number): Dva | undefined {
     const count = this.#groups.length;
     for (let tries = 0; tries < count; tries++) {
       const vdev = (this.#rotor + copy + tries) % count;
-      const found = this.#placeIn(vdev, size, copy);
+      const found = this.#placeIn(vdev, size, copy, object);
       if (found === undefined) continue;
       this.#spent += found.size;
       if (this.#spent >= ALIQUOT) {
@@ -145,49 +173,78 @@ export class PoolSpace {
     return undefined;
   }
 
-  #placeIn(vdev: number, size: number, copy: number): Dva | undefined {
+  #placeIn(vdev: number, size: number, copy: number, object: number): Dva | undefined {
     const group = this.#groups[vdev] as Group;
     const units = Math.ceil(size / group.unit);
-    const at = group.active[copy] as { metaslab: number; cursor: number };
-    for (let tries = 0; tries < group.bitmaps.length; tries++) {
-      const bitmap = this.#bitmap(group, at.metaslab);
-      const start = bitmap.allocateRun(units, at.cursor);
+    const { active } = group;
+    const last = active.length - 1;
+    const at = active[copy === COPIES_MAX - 1 ? last : ((object * 2) % last) + copy] as Active;
+    for (let tries = 0; tries < group.metaslabs.length; tries++) {
+      const metaslab = this.#metaslab(vdev, at.metaslab);
+      const start = metaslab.bitmap.allocateRun(units, at.cursor);
       if (start !== undefined) {
         at.cursor = start + units;
+        this.#tell(metaslab, start, units, true);
         return { vdev, offset: at.metaslab * group.metaslabBytes + start * group.unit, size: units * group.unit };
       }
-      at.metaslab = (at.metaslab + 1) % group.bitmaps.length;
+      at.metaslab = (at.metaslab + 1) % group.metaslabs.length;
       at.cursor = 0;
     }
     return undefined;
   }
 
-  #bitmap(group: Group, metaslab: number): BlockBitmap {
-    return (group.bitmaps[metaslab] ??= new BlockBitmap(group.metaslabBytes / group.unit));
+  #metaslab(device: number, metaslab: number): Metaslab {
+    const { metaslabs, metaslabBytes, unit } = this.#groups[device] as Group;
+    return (metaslabs[metaslab] ??= {
+      device,
+      metaslab,
+      bitmap: new BlockBitmap(metaslabBytes / unit),
+      changes: new SpaceChanges(),
+    });
   }
 
-  #blocks(dva: Dva): { bitmap: BlockBitmap; start: number; count: number } {
+  /** Notes what a metaslab goes through. */
+  #tell(metaslab: Metaslab, start: number, count: number, isTaken: boolean): void {
+    if (metaslab.changes.isEmpty) this.#changed.push(metaslab);
+    metaslab.changes.add(start, count, isTaken);
+  }
+
+  #blocks(dva: Dva): Place {
     const group = this.#groups[dva.vdev] as Group;
-    const metaslab = Math.floor(dva.offset / group.metaslabBytes);
-    const start = (dva.offset - metaslab * group.metaslabBytes) / group.unit;
-    return { bitmap: this.#bitmap(group, metaslab), start, count: dva.size / group.unit };
+    const index = Math.floor(dva.offset / group.metaslabBytes);
+    const start = (dva.offset - index * group.metaslabBytes) / group.unit;
+    return { metaslab: this.#metaslab(dva.vdev, index), start, count: dva.size / group.unit };
   }
 
+  /** A place was not needed: it is as if it had never been taken. */
   #release(dva: Dva): void {
-    const { bitmap, start, count } = this.#blocks(dva);
-    bitmap.free(start, count);
+    const { metaslab, start, count } = this.#blocks(dva);
+    this.#tell(metaslab, start, count, false);
+    metaslab.bitmap.free(start, count);
     this.allocated -= dva.size;
   }
 
-  /** Takes a place that a pool on its devices already uses (import). */
+  /** What was freed may be used again. */
+  #settle({ metaslab, start, count }: Place): void {
+    metaslab.bitmap.free(start, count);
+    this.allocated -= count * (this.#groups[metaslab.device] as Group).unit;
+  }
+
+  /** Takes a place that only a log on the devices tells of, which was written behind the last group; one that the maps have is taken already (import). */
   claim(dva: Dva): void {
-    if (dva.gang !== undefined) {
-      for (const place of placesOf(dva)) this.claim(place);
-      return;
+    for (const place of placesOf(dva)) {
+      const { metaslab, start, count } = this.#blocks(place);
+      if (!metaslab.bitmap.isRunFree(start, count)) continue;
+      this.#tell(metaslab, start, count, true);
+      metaslab.bitmap.take(start, count);
+      this.allocated += place.size;
     }
-    const { bitmap, start, count } = this.#blocks(dva);
-    bitmap.take(start, count);
-    this.allocated += dva.size;
+  }
+
+  /** Takes what a space map tells to be taken (import). */
+  takeRun(device: number, index: number, start: number, count: number): void {
+    this.#metaslab(device, index).bitmap.take(start, count);
+    this.allocated += count * (this.#groups[device] as Group).unit;
   }
 
   /** Gives a place up in a transaction group; one that was taken in this very group is free at once. */
@@ -200,23 +257,51 @@ export class PoolSpace {
       this.#release(dva);
       return;
     }
+    const place = this.#blocks(dva);
+    this.#tell(place.metaslab, place.start, place.count, false);
     const last = this.#deferred.at(-1);
-    if (last?.group === group) last.places.push(dva);
-    else this.#deferred.push({ group, places: [dva] });
+    if (last?.group === group) last.places.push(place);
+    else this.#deferred.push({ group, places: [place] });
   }
 
   /** A transaction group is on the devices: what was freed two groups before may be used again. */
   groupDone(group: number): void {
     for (let first = this.#deferred[0]; first !== undefined && first.group <= group - DEFER_GROUPS; first = this.#deferred[0]) {
-      for (const dva of first.places) this.#release(dva);
+      for (const place of first.places) this.#settle(place);
       this.#deferred.shift();
     }
+  }
+
+  /** Whether space maps are not up to date. */
+  get isChanged(): boolean {
+    return this.#changed.length > 0;
+  }
+
+  /** The metaslabs that went through something. Whoever asks tells their maps, and clears it. */
+  takeChanged(): readonly Metaslab[] {
+    const changed = this.#changed;
+    this.#changed = [];
+    return changed;
+  }
+
+  /** Where a metaslab lies in its device, for the log of all. */
+  sectorsOf(device: number, metaslab: number): SectorsOf {
+    const { metaslabBytes, unit } = this.#groups[device] as Group;
+    return { device, first: (metaslab * metaslabBytes) / SECTOR, unit: unit / SECTOR };
+  }
+
+  /** The metaslab of sectors of a device, and which of its units they are. */
+  runOf(device: number, first: number, sectors: number): { metaslab: number; start: number; count: number } {
+    const { metaslabBytes, unit } = this.#groups[device] as Group;
+    const metaslab = Math.floor((first * SECTOR) / metaslabBytes);
+    return { metaslab, start: (first * SECTOR - metaslab * metaslabBytes) / unit, count: (sectors * SECTOR) / unit };
   }
 
   /** Bytes that were freed and wait. */
   get deferredBytes(): number {
     let sum = 0;
-    for (const { places } of this.#deferred) for (const { size } of places) sum += size;
+    for (const { places } of this.#deferred)
+      for (const { metaslab, count } of places) sum += count * (this.#groups[metaslab.device] as Group).unit;
     return sum;
   }
 
@@ -228,13 +313,55 @@ export class PoolSpace {
   /** Throws an InvariantError when bitmaps and counts do not agree. */
   check(): void {
     let used = 0;
-    for (const { bitmaps, unit } of this.#groups) {
-      for (const bitmap of bitmaps) {
-        if (bitmap === undefined) continue;
+    for (const { metaslabs, unit } of this.#groups) {
+      for (const metaslab of metaslabs) {
+        if (metaslab === undefined) continue;
+        const { bitmap } = metaslab;
         bitmap.check();
         used += (bitmap.size - bitmap.freeCount) * unit;
       }
     }
     assert(used === this.allocated, `pool: ${this.allocated} bytes are counted as allocated, ${used} are`);
   }
+
+  /**
+   * Throws an InvariantError when what a metaslab's map tells, with what it has not been told yet and what waits to be free, is not what is taken.
+   * @param told - what the map of a metaslab tells
+   */
+  checkMaps(told: (device: number, metaslab: number) => SpaceChanges): void {
+    const waiting = new Map<Metaslab, SpaceChanges>();
+    for (const { metaslab, start, count } of this.#deferred.flatMap(({ places }) => places)) {
+      const of = waiting.get(metaslab) ?? new SpaceChanges();
+      of.add(start, count, true);
+      waiting.set(metaslab, of);
+    }
+    for (const metaslab of this.#groups.flatMap(({ metaslabs }) => metaslabs)) {
+      if (metaslab === undefined) continue;
+      const { device, metaslab: index, bitmap, changes } = metaslab;
+      const all = told(device, index);
+      all.addAll(changes);
+      const freed = waiting.get(metaslab);
+      if (freed !== undefined) all.addAll(freed);
+      let taken = 0;
+      all.visit((start, count, isTaken) => {
+        const isRight = isTaken && (bitmap.nextFree(start) ?? bitmap.size) >= start + count;
+        assert(isRight, `metaslab ${index} of device ${device}: its map is wrong about ${count} units from ${start}`);
+        taken += count;
+      });
+      const known = bitmap.size - bitmap.freeCount;
+      assert(taken === known, `metaslab ${index} of device ${device}: its map tells of ${taken} units taken, ${known} are`);
+    }
+  }
+}
+
+/**
+ * The metaslabs at work at first: two for each allocator, which get the first two copies of its blocks, and one for the third (metaslab_group_alloc_normal:
+ * primary, secondary, claim). One allocator has them far apart, as versions without allocators want copies to be (ditto_same_vdev_distance_shift).
+ */
+function activeOf(count: number, allocators: number): Active[] {
+  const places = 2 * allocators + 1;
+  return Array.from({ length: places }, (_, at) => ({
+    metaslab: allocators === 1 ? Math.floor((at * count) / places) : at,
+    cursor: 0,
+  }));
 }

@@ -24,6 +24,8 @@ export interface NewBlock {
   readonly logicalSize: number;
   readonly physicalSize: number;
   readonly copies: number;
+  /** What it belongs to, as far as that decides the allocator; absent: its kind tells. */
+  readonly object?: number;
   /** Its key in the table of deduplicated blocks; absent: not deduplicated. */
   readonly dedup?: string;
 }
@@ -56,6 +58,17 @@ interface StoreParts {
   readonly arc: Arc;
   readonly events?: EventStream | undefined;
 }
+
+/** Blocks of one kind go to one allocator: in reality those of one object and level, or a GiB of it (zio_write_allocate, zio_allocate_dispatch). */
+const OBJECTS: Readonly<Record<BlockKind, number>> = {
+  data: 3,
+  indirect: 1,
+  dnodes: 2,
+  objset: 2,
+  directory: 0,
+  system: 0,
+  mos: 0,
+};
 
 /** Whether a block is a file's data, and no metadata. */
 function isFileData({ kind, level }: Pick<BlockPointer, "kind" | "level">): boolean {
@@ -105,31 +118,54 @@ export class BlockStore {
       shared.references += 1;
       return this.#pointer(block, shared.dvas, shared);
     }
-    const dvas = this.space.allocate(physicalSize, block.copies) ?? this.space.allocateGang(physicalSize, block.copies);
+    const dvas = this.#places(block);
     if (dvas === undefined) return ENOSPC;
     const stored = kind === "data" ? storedContent(block.content, physicalSize) : block.content;
-    for (const dva of dvas) {
-      const failed = writePlace(this.tops, dva, stored, this.group);
-      if (failed !== undefined) return failed;
-    }
-    this.counters.blocksWritten += 1;
-    this.counters.writtenBytes += physicalSize * dvas.length;
+    const failed = this.#writePlaces(dvas, stored);
+    if (failed !== undefined) return failed;
     if (block.dedup !== undefined) this.dedupTable.set(block.dedup, { dvas, physicalSize, birth: this.group, references: 1 });
     const pointer = this.#pointer(block, dvas, { physicalSize, birth: this.group });
-    // The meta object set is in memory as it is; its blocks are read at an import only.
-    if (kind !== "mos") this.arc.add(pointer, block.content);
+    this.arc.add(pointer, block.content);
     if (this.#events?.listening && isFileData(block))
       this.#events.emit({ op: "blockBirth", filesystem: this.#name, group: this.group, bytes: physicalSize * dvas.length });
     return pointer;
   }
 
+  #places({ kind, physicalSize: size, copies, object = OBJECTS[kind] }: Omit<NewBlock, "content">): readonly Dva[] | undefined {
+    return this.space.allocate(size, copies, object) ?? this.space.allocateGang(size, copies);
+  }
+
+  #writePlaces(dvas: readonly Dva[], stored: Content): Errno | undefined {
+    for (const dva of dvas) {
+      const failed = writePlace(this.tops, dva, stored, this.group);
+      if (failed !== undefined) return failed;
+    }
+    this.counters.blocksWritten += 1;
+    this.counters.writtenBytes += stored.length * dvas.length;
+    return undefined;
+  }
+
+  /**
+   * Takes the places of a block of the meta object set, to be written later in the group. That set is in memory as it is: its blocks are read at an
+   * import only, and are not in the ARC. @returns ENOSPC.
+   */
+  place(block: Omit<NewBlock, "content">): BlockPointer | Errno {
+    const dvas = this.#places(block);
+    return dvas === undefined ? ENOSPC : this.#pointer(block, dvas, { physicalSize: block.physicalSize, birth: this.group });
+  }
+
+  /** Writes a block to the places that it took. @returns EIO. */
+  fill(pointer: BlockPointer, content: Content): Errno | undefined {
+    return this.#writePlaces(pointer.dvas, content);
+  }
+
   #pointer(
-    of: NewBlock,
+    of: Omit<NewBlock, "content"> & Partial<Pick<NewBlock, "content">>,
     dvas: readonly Dva[],
     { physicalSize, birth }: { readonly physicalSize: number; readonly birth: number },
   ): BlockPointer {
     const { kind, level } = of;
-    const stamp = of.content.isZero ? 0 : this.#stamp++;
+    const stamp = of.content?.isZero === true ? 0 : this.#stamp++;
     // As integers of 32 bits, which a block's sizes fit: a float, as lengths of any content are, would be one more object in memory, and so
     // would every sum that it is part of.
     const logicalSize = of.logicalSize | 0;

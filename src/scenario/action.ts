@@ -35,6 +35,8 @@ export interface PopulateOperation {
   readonly depth: number;
   /** Bytes of each file, which no other file has. */
   readonly size: number;
+  /** Whether the filesystem is synced behind them, before anybody looks at what they take. */
+  readonly sync: boolean;
 }
 
 /** What `walk` does to everything below a folder. */

@@ -22,8 +22,15 @@ export function bulk({ path, count, size, text, mode }: Slots): Action[] {
   const number = count.refine((made) => made <= MADE_MAX, "more than 10,000,000 in one folder").optional();
   return [
     action(
-      "makes a folder of many files and empty folders, or a tree of folders, two in each, with them at its ends",
-      { populate: path, files: number, folders: number, depth: depth.optional(), size: size.optional() },
+      "makes a folder of many files and empty folders, or a tree of folders, two in each, with them at its ends; with `sync`, syncfs(2) at once",
+      {
+        populate: path,
+        files: number,
+        folders: number,
+        depth: depth.optional(),
+        size: size.optional(),
+        sync: oneOf("thing to sync", ["filesystem"]).optional(),
+      },
       (at) => ({
         kind: "populate",
         path: at.populate,
@@ -31,6 +38,7 @@ export function bulk({ path, count, size, text, mode }: Slots): Action[] {
         folders: at.folders ?? 0,
         depth: at.depth ?? 0,
         size: at.size ?? 0,
+        sync: at.sync !== undefined,
       }),
     ),
     action(
@@ -49,7 +57,8 @@ export function performBulk(task: Task, operation: PopulateOperation | WalkOpera
 function populate(task: Task, order: PopulateOperation, random: Random): number | Errno {
   const made = task.mkdir(order.path, 0o755);
   if (isErrno(made) && made !== EEXIST) return made;
-  return fill(task, order.path, order.depth, { order, random, top: isErrno(made) ? 0 : 1 });
+  const count = fill(task, order.path, order.depth, { order, random, top: isErrno(made) ? 0 : 1 });
+  return isErrno(count) || !order.sync ? count : (task.syncfs() ?? count);
 }
 
 function fill(

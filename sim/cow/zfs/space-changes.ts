@@ -80,7 +80,7 @@ export class SpaceChanges {
 }
 
 /** Up to so many are sorted one by one: to call upon the array's own sort costs as much. */
-const FEW = 32;
+const FEW = 64;
 
 function sortEdges(edges: Float64Array, count: number): void {
   if (count > FEW) {

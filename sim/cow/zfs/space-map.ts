@@ -92,6 +92,17 @@ const PIECE_BYTES = 1024;
 /** By how many bytes the compressed length may be less than that of fewer words. */
 const SLACK = 16;
 
+/** What is known of how long a block becomes. */
+interface Measured {
+  readonly block: number;
+  /** How long it was when it was compressed last, and of how many bytes. */
+  used: number;
+  length: number;
+  /** How many whole pieces of it were compressed, and what they become. */
+  pieces: number;
+  piecesLength: number;
+}
+
 const NONE: readonly never[] = [];
 
 /** Runs that were given back, while those that were taken are put. */
@@ -106,10 +117,8 @@ export class SpaceMap {
   taken: number;
   #blocks: readonly BlockPointer[];
   #indirect: BlockPointer | undefined;
-  /** Of the last block: what its whole pieces become, and how many those are. */
-  #pieces = { block: 0, count: 0, length: 0 };
-  /** How long it was when it was compressed last, and of how many bytes. */
-  #measured = { block: -1, used: 0, length: 0 };
+  /** What is known of the last block's length. */
+  #measured: Measured | undefined;
 
   /** @param from - what it was, or where its words are to lie and which blocks it begins with */
   constructor(shape: SpaceMapShape, from?: FrozenSpaceMap) {
@@ -149,8 +158,7 @@ export class SpaceMap {
     this.#from = 0;
     this.#length = 0;
     this.taken = 0;
-    this.#measured = { block: -1, used: 0, length: 0 };
-    this.#pieces = { block: 0, count: 0, length: 0 };
+    this.#measured = undefined;
     this.append(all, when);
   }
 
@@ -268,21 +276,27 @@ export class SpaceMap {
   #compressed(index: number, how: Compression): number {
     const { blockBytes } = this.#shape;
     const used = Math.min(blockBytes, this.#length - index * blockBytes);
-    const known = this.#measured.block === index ? this.#measured : { used: 0, length: emptyLength(blockBytes, how) };
-    const most = known.length + used - known.used + SLACK;
-    const least = known.used === 0 ? known.length : known.length - SLACK;
+    const measured = this.#measured?.block === index ? this.#measured : undefined;
+    const length = measured?.length ?? emptyLength(blockBytes, how);
+    const most = length + used - (measured?.used ?? 0) + SLACK;
+    const least = measured === undefined ? length : length - SLACK;
     if (used < blockBytes && Math.ceil(least / SECTOR) === Math.ceil(most / SECTOR)) return most;
-    if (this.#pieces.block !== index) this.#pieces = { block: index, count: 0, length: 0 };
-    const pieces = this.#pieces;
+    return this.#measure(measured ?? { block: index, used: 0, length: 0, pieces: 0, piecesLength: 0 }, used, how);
+  }
+
+  #measure(measured: Measured, used: number, how: Compression): number {
+    const { blockBytes } = this.#shape;
     const whole = Math.floor(used / PIECE_BYTES);
-    const bytes = new Uint8Array(this.#words.buffer, this.#words.byteOffset + this.#from * 4 + index * blockBytes);
-    for (; pieces.count < whole; pieces.count++) {
-      pieces.length += packedLength(bytes.subarray(pieces.count * PIECE_BYTES), PIECE_BYTES, PIECE_BYTES, how);
+    const bytes = new Uint8Array(this.#words.buffer, this.#words.byteOffset + this.#from * 4 + measured.block * blockBytes);
+    for (; measured.pieces < whole; measured.pieces++) {
+      measured.piecesLength += packedLength(bytes.subarray(measured.pieces * PIECE_BYTES), PIECE_BYTES, PIECE_BYTES, how);
     }
     const from = whole * PIECE_BYTES;
     const rest = from === blockBytes ? 0 : packedLength(bytes.subarray(from), used - from, blockBytes - from, how);
-    this.#measured = { block: index, used, length: pieces.length + rest };
-    return pieces.length + rest;
+    measured.used = used;
+    measured.length = measured.piecesLength + rest;
+    this.#measured = measured;
+    return measured.length;
   }
 
   /** Gives all its blocks up. */

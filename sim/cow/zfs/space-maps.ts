@@ -35,19 +35,19 @@ export interface FrozenSpaceMaps {
 }
 
 interface Metaslab {
+  /** Its place among all that have maps. */
+  readonly at: number;
   readonly device: number;
   readonly metaslab: number;
   readonly map: SpaceMap;
   since: number;
   /** What the logs tell and the map does not. */
   readonly unflushed: SpaceChanges;
-  frozen: FrozenMetaslab | undefined;
 }
 
 interface Log {
   readonly group: number;
   readonly map: SpaceMap;
-  frozen: FrozenLog | undefined;
 }
 
 const NONE: readonly never[] = [];
@@ -65,6 +65,8 @@ export class SpaceMaps {
   /** Those, the one that was flushed longest ago first. */
   readonly #turns: Metaslab[] = [];
   readonly #logs: Log[] = [];
+  /** Metaslabs that the devices do not tell of as they are; of some twice. */
+  readonly #thawed: Metaslab[] = [];
   /** Maps that are not empty. */
   #filled = 0;
   /** Maps that the group appends to. */
@@ -82,10 +84,10 @@ export class SpaceMaps {
       const { device, metaslab, since } = of;
       const map = SpaceMap.read(this.#shape, of.map);
       if (!map.isEmpty) this.#filled += 1;
-      this.#add({ device, metaslab, map, since, unflushed: new SpaceChanges(), frozen: of });
+      this.#add({ at: this.#turns.length, device, metaslab, map, since, unflushed: new SpaceChanges() });
     }
     this.#turns.sort((one, other) => one.since - other.since);
-    for (const of of frozen.logs) this.#logs.push({ group: of.group, map: SpaceMap.read(LOG_SHAPE, of.map), frozen: of });
+    for (const { group, map } of frozen.logs) this.#logs.push({ group, map: SpaceMap.read(LOG_SHAPE, map) });
   }
 
   #add(made: Metaslab): Metaslab {
@@ -98,7 +100,9 @@ export class SpaceMaps {
     const known = this.#known.get(keyOf(device, metaslab));
     if (known !== undefined) return known;
     const map = new SpaceMap(this.#shape);
-    return this.#add({ device, metaslab, map, since: group, unflushed: new SpaceChanges(), frozen: undefined });
+    const made = this.#add({ at: this.#turns.length, device, metaslab, map, since: group, unflushed: new SpaceChanges() });
+    this.#thawed.push(made);
+    return made;
   }
 
   /** Objects that have something in them. */
@@ -116,8 +120,8 @@ export class SpaceMaps {
     const log = this.#hasLogs ? this.#newLog(group) : undefined;
     for (let pass = 1; this.#space.isChanged; pass++) {
       this.#append({ group, pass }, log);
-      for (const [at, map] of this.#written.entries()) {
-        const failed = map.fit(this.#io, group + at);
+      for (let at = 0; at < this.#written.length; at++) {
+        const failed = this.#written[at]?.fit(this.#io, group + at);
         if (failed !== undefined) return failed;
       }
     }
@@ -136,21 +140,21 @@ export class SpaceMaps {
       this.#logs.shift();
     }
     const map = last.next(gone);
-    this.#logs.push({ group, map, frozen: undefined });
+    this.#logs.push({ group, map });
     this.#written.push(map);
     return map;
   }
 
   #append(when: { readonly group: number; readonly pass: number }, log: SpaceMap | undefined): void {
-    for (const { device, metaslab, changes } of this.#space.takeChanged()) {
+    for (const { device, metaslab, changes, sectors } of this.#space.takeChanged()) {
       const of = this.#of(device, metaslab, when.group);
       if (log === undefined) {
         of.map.append(changes, when);
         if (when.pass === 1) of.map.condense(this.#io, when);
         if (!this.#written.includes(of.map)) this.#written.push(of.map);
-        of.frozen = undefined;
+        this.#thawed.push(of);
       } else {
-        log.append(changes, when, this.#space.sectorsOf(device, metaslab));
+        log.append(changes, when, sectors);
         of.unflushed.addAll(changes);
       }
       changes.clear();
@@ -170,22 +174,23 @@ export class SpaceMaps {
       this.#written.push(of.map);
     }
     of.since = group;
-    of.frozen = undefined;
+    this.#thawed.push(of);
     return this.#turns[0]?.since ?? group;
   }
 
-  /** The maps as the set's root leads to them. */
+  /** The maps as the set's root leads to them: what has not changed is shared with earlier roots. */
   freeze(): FrozenSpaceMaps {
     const metaslabs = this.#frozen.metaslabs.slice();
-    let at = 0;
-    for (const of of this.#known.values()) {
-      of.frozen ??= { device: of.device, metaslab: of.metaslab, map: of.map.freeze(), since: of.since };
-      metaslabs[at++] = of.frozen;
-    }
-    const logs: FrozenLog[] = [];
-    for (const of of this.#logs) {
-      of.frozen ??= { group: of.group, map: of.map.freeze() };
-      logs.push(of.frozen);
+    for (const { at, device, metaslab, map, since } of this.#thawed)
+      metaslabs[at] = { device, metaslab, map: map.freeze(), since };
+    this.#thawed.length = 0;
+    const first = this.#logs[0]?.group ?? 0;
+    let gone = 0;
+    while ((this.#frozen.logs[gone]?.group ?? first) < first) gone++;
+    const logs = this.#frozen.logs.slice(gone);
+    for (let at = logs.length; at < this.#logs.length; at++) {
+      const { group, map } = this.#logs[at] as Log;
+      logs.push({ group, map: map.freeze() });
     }
     this.#frozen = { metaslabs, logs };
     return this.#frozen;

@@ -27,6 +27,8 @@ const COPIES_MAX = 3;
 interface Metaslab {
   readonly device: number;
   readonly metaslab: number;
+  /** Where it lies in its device, for the log of all. */
+  readonly sectors: SectorsOf;
   readonly bitmap: BlockBitmap;
   /** What it went through since its map was told last. */
   readonly changes: SpaceChanges;
@@ -85,6 +87,8 @@ export class PoolSpace {
   readonly #groups: Group[] = [];
   /** Metaslabs whose maps have not been told all. */
   #changed: Metaslab[] = [];
+  /** Those that were asked for last: the list is used by turns. */
+  #told: Metaslab[] = [];
   #rotor = 0;
   #spent = 0;
   /** Freed places by transaction group, in ascending order: two groups or three. */
@@ -198,6 +202,7 @@ export class PoolSpace {
     return (metaslabs[metaslab] ??= {
       device,
       metaslab,
+      sectors: { device, first: (metaslab * metaslabBytes) / SECTOR, unit: unit / SECTOR },
       bitmap: new BlockBitmap(metaslabBytes / unit),
       changes: new SpaceChanges(),
     });
@@ -280,14 +285,10 @@ export class PoolSpace {
   /** The metaslabs that went through something. Whoever asks tells their maps, and clears it. */
   takeChanged(): readonly Metaslab[] {
     const changed = this.#changed;
-    this.#changed = [];
+    this.#changed = this.#told;
+    this.#told = changed;
+    this.#changed.length = 0;
     return changed;
-  }
-
-  /** Where a metaslab lies in its device, for the log of all. */
-  sectorsOf(device: number, metaslab: number): SectorsOf {
-    const { metaslabBytes, unit } = this.#groups[device] as Group;
-    return { device, first: (metaslab * metaslabBytes) / SECTOR, unit: unit / SECTOR };
   }
 
   /** The metaslab of sectors of a device, and which of its units they are. */

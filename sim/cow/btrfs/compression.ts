@@ -9,12 +9,20 @@ import { COMPRESSED_BYTES_MAX } from "./layout.ts";
 /** An algorithm, or none. */
 export type Compression = "none" | "zlib" | "lzo" | "zstd";
 
-/** How near to the entropy an algorithm comes, and what it cannot go below: a share of the input, and bytes. */
-const STRENGTH: Readonly<Record<Compression, { readonly factor: number; readonly floor: number }>> = {
-  none: { factor: 1, floor: 1 },
-  zlib: { factor: 0.85, floor: 0.0011 },
-  zstd: { factor: 0.83, floor: 0.0004 },
-  lzo: { factor: 1.1, floor: 0.0042 },
+interface Strength {
+  /** How near to the entropy an algorithm comes. */
+  readonly factor: number;
+  /** What it cannot go below: a share of the input. */
+  readonly floor: number;
+  /** What it makes of bytes that do not shrink: a byte more for each 255 of a literal run, and the length and end of each page, by lzo. */
+  readonly ceiling: number;
+}
+
+const STRENGTH: Readonly<Record<Compression, Strength>> = {
+  none: { factor: 1, floor: 1, ceiling: 1 },
+  zlib: { factor: 0.85, floor: 0.0011, ceiling: 1.0003 },
+  zstd: { factor: 0.83, floor: 0.0004, ceiling: 1.0001 },
+  lzo: { factor: 1.1, floor: 0.0042, ceiling: 1.0059 },
 };
 const HEADER_BYTES = 12;
 const SAMPLE_BYTES = 16_384;
@@ -64,14 +72,14 @@ function entropyPercent(counts: readonly number[], length: number): number {
 
 /** Bytes that the content takes when compressed; more than it has when it does not shrink. */
 export function compressedBytes(content: Content, by: Compression): number {
-  const { factor, floor } = STRENGTH[by];
+  const { factor, floor, ceiling } = STRENGTH[by];
   let sum = HEADER_BYTES;
   for (const run of content.runs) {
     if (run.kind === "zero" || run.kind === "repeat") sum += 16 + run.length * floor;
     else if (run.kind === "literal") {
       const share = (entropyOf(run.slice(0, SAMPLE_BYTES).toBytes()) / 8) * factor;
-      sum += run.length * Math.min(1.01, Math.max(share, floor));
-    } else sum += run.length * 1.01;
+      sum += run.length * Math.min(ceiling, Math.max(share, floor));
+    } else sum += run.length * ceiling;
   }
   return Math.ceil(sum);
 }

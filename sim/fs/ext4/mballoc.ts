@@ -1,6 +1,9 @@
 /**
- * Where in the groups a run of free blocks is found (fs/ext4/mballoc.c, Linux 6.18: ext4_mb_regular_allocator, ext4_mb_good_group; the groups one
- * after another, as without mb_optimize_scan, which with a disk that turns asks the next four so).
+ * Where in the groups a run of free blocks is found (fs/ext4/mballoc.c, Linux 6.18: ext4_mb_regular_allocator, ext4_mb_good_group).
+ *
+ * The groups are asked one after another, as without mb_optimize_scan, which with a disk that turns asks the next four so. All bitmaps are at hand: a
+ * kernel passes groups over whose bitmaps it has not read yet, for some seconds after it has mounted a disk. What is asked for is not made
+ * shorter before a slow search (CR_BEST_AVAIL_LEN).
  *
  * Interface: a search goes from a group on and around, each time less choosy, and takes nothing.
  */

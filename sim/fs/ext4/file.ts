@@ -1,3 +1,4 @@
+import { InvariantError } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, EPERM, type Errno } from "../../core/errno.ts";
 import { type AddressSpace, type Mapping, PAGE_SIZE } from "../../vfs/address-space.ts";
@@ -213,7 +214,8 @@ export function allocatePromised(state: Ext4State, ino: number): void {
 export function release(state: Ext4State, ino: number, writes: boolean): void {
   if (state.allocatedOnClose.size > 0 && state.allocatedOnClose.delete(ino)) allocatePromised(state, ino);
   if (!writes) return;
-  const writers = state.writers.get(ino) as number;
+  const writers = state.writers.get(ino);
+  if (writers === undefined) throw new InvariantError("a file is closed that nobody opened to write");
   if (writers > 1) state.writers.set(ino, writers - 1);
   else {
     state.writers.delete(ino);

@@ -33,11 +33,7 @@ export class SpaceChanges {
       this.#edges[last] = ends;
       return;
     }
-    if (this.#count === this.#edges.length) {
-      const more = new Float64Array(2 * this.#count);
-      more.set(this.#edges);
-      this.#edges = more;
-    }
+    this.#makeRoom(2);
     this.#edges[this.#count] = begins;
     this.#edges[this.#count + 1] = ends;
     this.#count += 2;
@@ -45,14 +41,18 @@ export class SpaceChanges {
 
   /** Everything that others went through, behind what is here. */
   addAll(later: SpaceChanges): void {
-    const count = this.#count + later.#count;
-    if (count > this.#edges.length) {
-      const more = new Float64Array(Math.max(count, 2 * this.#edges.length));
-      more.set(this.#edges.subarray(0, this.#count));
-      this.#edges = more;
-    }
+    this.#makeRoom(later.#count);
     this.#edges.set(later.#edges.subarray(0, later.#count), this.#count);
-    this.#count = count;
+    this.#count += later.#count;
+  }
+
+  /** Makes room for so many edges more. */
+  #makeRoom(edges: number): void {
+    const count = this.#count + edges;
+    if (count <= this.#edges.length) return;
+    const more = new Float64Array(Math.max(count, 2 * this.#edges.length));
+    more.set(this.#edges.subarray(0, this.#count));
+    this.#edges = more;
   }
 
   clear(): void {

@@ -97,9 +97,11 @@ export class Preallocations {
 
   /** Looks at a group's free blocks as if what is kept there were used. */
   without<T>(group: number, bits: FreeBlocks, look: (bits: FreeBlocks) => T): T {
+    const kept = this.in(group);
+    if (kept.length === 0) return look(bits);
     const hidden: number[] = [];
     const first = firstBlockOf(group);
-    for (const { start, count } of this.in(group)) {
+    for (const { start, count } of kept) {
       const end = start - first + count;
       for (let at = bits.nextFree(start - first); at !== undefined && at < end; ) {
         const stop = Math.min(end, bits.nextUsed(at));

@@ -12,6 +12,7 @@ import { BLOCK_SIZE, BLOCKS_PER_GROUP, firstBlockOf } from "./layout.ts";
 import { findRun, type Run } from "./mballoc.ts";
 import { type Preallocation, SMALL_FILES } from "./preallocations.ts";
 import type { Ext4State } from "./state.ts";
+import type { ExtentTree } from "./tree.ts";
 
 /** s_mb_stream_request: files of up to this many blocks are packed. */
 const SMALL_FILE_BLOCKS = 16;
@@ -19,6 +20,8 @@ const SMALL_FILE_BLOCKS = 16;
 const LOCAL_BLOCKS = 512;
 /** The most of a file's block that has the next one's number (EXT_MAX_BLOCKS). */
 const FILE_BLOCKS_MAX = 2 ** 32 - 1;
+/** The fewest blocks that an extent has before the next begins: as many whole requests as an unwritten one holds. */
+const FULL_EXTENT_BLOCKS: number = 15 * REQUEST_BLOCKS;
 
 /** What a file asks for. */
 export interface Request {
@@ -27,16 +30,30 @@ export interface Request {
   /** Its first block that has none. */
   readonly block: number;
   readonly count: number;
+  /** How many blocks the requests ask for that the same call makes one after the other, this one the first. */
+  readonly most: number;
   /** Where the first block should lie, as its neighbours would have it. */
   readonly goal: number;
   /** How many blocks the file is long, with what is being written. */
   readonly sizeBlocks: number;
   /** EXT4_MB_HINT_NOPREALLOC: taken as it stands. */
   readonly isPlain: boolean;
+  /** Whether they will be mapped as unwritten. */
+  readonly unwritten: boolean;
 }
 
-/** Takes blocks for a request, as many as it asks for or less. @returns whether some were free */
+/** Takes blocks for a request, and for those that go on with it on the disk: as many as are asked for or less. @returns whether some were free */
 export function allocateData(state: Ext4State, request: Request, into: Run): boolean {
+  into.start = request.goal;
+  into.count = 0;
+  if (followOn(state, request, into)) return true;
+  if (!allocateOne(state, request, into)) return false;
+  followOn(state, request, into);
+  return true;
+}
+
+/** Takes blocks for the one request. */
+function allocateOne(state: Ext4State, request: Request, into: Run): boolean {
   const { ino, block, count, sizeBlocks } = request;
   const own = state.preallocations.of(ino).find((one) => block >= one.logical && block < one.logical + one.count);
   if (own !== undefined) return useOwn(state, own, request, into);
@@ -71,42 +88,65 @@ function noteStream({ streamGroups }: Ext4State, ino: number, block: number): vo
 
 /**
  * Takes the blocks of all the requests at once that a large file makes one after the other where each goes on with the last: whole spans of 8 MiB, as far
- * as they are free behind it. @returns whether there is one at least
+ * as they are free behind what `into` has, which grows by them. @returns whether there is one at least
  */
-export function followOn(state: Ext4State, { ino, data, block, count, goal, sizeBlocks }: Request, into: Run): boolean {
+function followOn(state: Ext4State, request: Request, into: Run): boolean {
+  const { ino, data, block, goal, sizeBlocks } = request;
   const { list } = data.tree;
-  const last = list.count - 1;
-  if (block % REQUEST_BLOCKS !== 0 || last < 0 || list.end(last) !== block) return false;
+  const end = list.count === 0 ? 0 : list.end(list.count - 1);
+  const first = block + into.count;
+  if (first % REQUEST_BLOCKS !== 0 || end > block || (into.count === 0 && (list.count === 0 || end < block))) return false;
   if (sizeBlocks <= REQUEST_BLOCKS || state.preallocations.of(ino).length > 0) return false;
+  const together = blocksTogether(data.tree, end === block && into.start === goal, request.unwritten);
+  let most = Math.min(request.most, together) - into.count;
   // The last request of a file that nobody writes is taken as it stands.
-  const most = state.writers.has(ino) ? count : Math.min(count, sizeBlocks - 1 - block);
-  if (most < REQUEST_BLOCKS) return false;
-  const whole = goal % BLOCKS_PER_GROUP === 0 ? Math.floor(most / BLOCKS_PER_GROUP) : 0;
-  if (whole > 0 && takeWhole(state, goal / BLOCKS_PER_GROUP, whole, into)) {
-    noteStream(state, ino, into.start + into.count - 1);
-    return true;
+  if (!state.writers.has(ino)) most = Math.min(most, sizeBlocks - 1 - first);
+  const before = into.count;
+  while (most >= REQUEST_BLOCKS) {
+    const more = takeBehind(state, into, most);
+    if (more === 0) break;
+    most -= more;
   }
-  const free = freeAt(state, goal, most);
-  if (free < REQUEST_BLOCKS) return false;
-  noteStream(state, ino, goal);
-  return takeInto(state, into, goal, free - (free % REQUEST_BLOCKS));
+  if (into.count === before) return false;
+  noteStream(state, ino, into.start + into.count - 1);
+  return true;
+}
+
+/** How many blocks can be had together, so that the tree needs no block of its own before the last request. */
+function blocksTogether({ list, room }: ExtentTree, goesOn: boolean, unwritten: boolean): number {
+  const elsewhere = Math.max(REQUEST_BLOCKS, room * FULL_EXTENT_BLOCKS);
+  if (!goesOn) return elsewhere;
+  const more = list.roomIn(list.count - 1, unwritten);
+  // Without room for another extent, the one request is among those that the last one takes.
+  return elsewhere + Math.max(0, more - (more % REQUEST_BLOCKS) - (room === 0 ? REQUEST_BLOCKS : 0));
+}
+
+/** Takes what is free behind a run, in its group or as whole groups: spans of 8 MiB, `most` blocks at most. @returns how many blocks */
+function takeBehind(state: Ext4State, into: Run, most: number): number {
+  const at = into.start + into.count;
+  const groups = at % BLOCKS_PER_GROUP === 0 ? Math.floor(most / BLOCKS_PER_GROUP) : 0;
+  const whole = groups === 0 ? 0 : takeWhole(state, at / BLOCKS_PER_GROUP, groups);
+  const free = whole > 0 ? 0 : freeAt(state, at, most);
+  const count = whole + free - (free % REQUEST_BLOCKS);
+  if (whole === 0 && count > 0) take(state, at, count);
+  into.count += count;
+  return count;
+}
+
+/** Takes groups whole that are free as a whole, `most` at most. @returns how many blocks */
+function takeWhole(state: Ext4State, group: number, most: number): number {
+  const groups = state.groups.wholeFrom(group, most);
+  if (groups === 0) return 0;
+  state.groups.takeWhole(group, groups);
+  const count = groups * BLOCKS_PER_GROUP;
+  state.freeBlocks -= count;
+  return count;
 }
 
 function takeInto(state: Ext4State, into: Run, start: number, count: number): true {
   take(state, start, count);
   into.start = start;
   into.count = count;
-  return true;
-}
-
-/** Takes groups whole that are free as a whole, `most` at most. */
-function takeWhole(state: Ext4State, group: number, most: number, into: Run): boolean {
-  const count = state.groups.wholeFrom(group, most);
-  if (count === 0) return false;
-  state.groups.takeWhole(group, count);
-  into.start = firstBlockOf(group);
-  into.count = count * BLOCKS_PER_GROUP;
-  state.freeBlocks -= into.count;
   return true;
 }
 

@@ -10,7 +10,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import { convertExtents } from "../convert-extents.ts";
 import { canReserve, claimable, freeBlocks, REQUEST_BLOCKS } from "./allocate.ts";
-import { allocateData, followOn } from "./data-blocks.ts";
+import { allocateData } from "./data-blocks.ts";
 import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
@@ -18,7 +18,7 @@ import type { Run } from "./mballoc.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
-import { blocksTogether, dataGoal, mapRun } from "./writeback.ts";
+import { dataGoal, mapRun } from "./writeback.ts";
 
 export const FALLOCATE_MODES: number =
   FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE;
@@ -114,10 +114,10 @@ function fillGap(
   while (count > 0 && count > claimable(state)) count >>= 1;
   if (count <= 0) return 0;
   const sizeBlocks = Math.max(Math.ceil(state.size(ino) / BLOCK_SIZE), isPlain ? 0 : end);
-  const request = { ino, data, block, goal: dataGoal(state, ino, data, block), sizeBlocks, isPlain };
+  const most = isPlain ? 0 : Math.min(end - block, claimable(state));
+  const goal = dataGoal(state, ino, data, block);
   const run: Run = { start: 0, count: 0 };
-  const most = isPlain ? 0 : Math.min(end - block, claimable(state), blocksTogether(tree, block, true));
-  if (!followOn(state, { ...request, count: most }, run) && !allocateData(state, { ...request, count }, run)) return 0;
+  if (!allocateData(state, { ino, data, block, count, most, goal, sizeBlocks, isPlain, unwritten: true }, run)) return 0;
   const added = { logical: block, physical: run.start, count: run.count, unwritten: true };
   // The tree's block is asked for after the data have theirs, which are given back without it.
   if (!list.takes(added) && tree.room <= 0 && claimable(state) <= 0) {

@@ -11,13 +11,12 @@ import { bytes } from "../../core/units.ts";
 import { convertExtents } from "../convert-extents.ts";
 import type { NewExtent } from "../extent-list.ts";
 import { goalOf, REQUEST_BLOCKS } from "./allocate.ts";
-import { allocateData, followOn } from "./data-blocks.ts";
+import { allocateData } from "./data-blocks.ts";
 import { discardUnneeded, dropPromises, makeFile } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { Run } from "./mballoc.ts";
 import type { Ext4State } from "./state.ts";
-import type { ExtentTree } from "./tree.ts";
 import { settleTree } from "./tree-blocks.ts";
 
 export function readPages(state: Ext4State, ino: number, start: number, length: number): Content | Errno {
@@ -93,9 +92,6 @@ export function writePages(state: Ext4State, ino: number, start: number, content
   return undefined;
 }
 
-/** The fewest blocks that an extent has before the next begins: as many whole requests as an unwritten one holds. */
-const FULL_EXTENT_BLOCKS: number = 15 * REQUEST_BLOCKS;
-
 /** Logical blocks [start, end) of a file. */
 interface BlockRange {
   readonly start: number;
@@ -138,19 +134,15 @@ export function dataGoal(state: Ext4State, ino: number, data: FileData, block: n
  */
 function allocateRange(state: Ext4State, ino: number, data: FileData, range: BlockRange): Errno | undefined {
   const run: Run = { start: 0, count: 0 };
-  const tree = data.ownTree();
   // A write that the memory's limit has written back has not set the size yet.
   const sizeBlocks = Math.max(Math.ceil(state.size(ino) / BLOCK_SIZE), range.end);
   for (let block = range.start; block < range.end; ) {
     const goal = dataGoal(state, ino, data, block);
-    const rest = range.end - block;
     const folio = state.profile.largeFolios ? folioEnd(range, block) : undefined;
     const asked = Math.min(range.end, folio ?? block + REQUEST_BLOCKS);
-    const request = { ino, data, block, goal, sizeBlocks, isPlain: false };
-    const most = Math.min(rest, blocksTogether(tree, block, false));
-    const found =
-      followOn(state, { ...request, count: most }, run) || allocateData(state, { ...request, count: asked - block }, run);
-    if (!found) return ENOSPC;
+    const most = range.end - block;
+    const request = { ino, data, block, count: asked - block, most, goal, sizeBlocks, isPlain: false, unwritten: false };
+    if (!allocateData(state, request, run)) return ENOSPC;
     const { start, count } = run;
     mapRun(state, ino, data, { logical: block, physical: start, count, unwritten: false, piece: REQUEST_BLOCKS });
     block += count;
@@ -187,28 +179,6 @@ export function mapRun(state: Ext4State, ino: number, data: FileData, run: NewEx
   state.dirtyData(ino);
   dropPromises(state, data, logical, logical + count);
   if (state.environment.events.listening) tellExtents(state, ino, { start, count });
-}
-
-/** How many blocks from one on can be asked for together, so that the tree needs no block of its own before the last request. */
-export function blocksTogether(tree: ExtentTree, block: number, unwritten: boolean): number {
-  return requestsFor(tree, block) + requestsInto(tree, block, unwritten);
-}
-
-/** How many blocks from one on can be asked for together: those of the requests behind which the tree needs no block yet. */
-function requestsFor({ list, room }: ExtentTree, block: number): number {
-  const last = list.count - 1;
-  // Extents elsewhere than at the end may be of a leaf that is full.
-  if (last >= 0 && list.end(last) > block) return room >= 2 ? FULL_EXTENT_BLOCKS : REQUEST_BLOCKS;
-  return Math.max(REQUEST_BLOCKS, room * FULL_EXTENT_BLOCKS);
-}
-
-/** How many more where they go on with the last extent: those that it takes. */
-function requestsInto({ list, room }: ExtentTree, block: number, unwritten: boolean): number {
-  const last = list.count - 1;
-  if (last < 0 || list.end(last) !== block) return 0;
-  const more = list.roomIn(last, unwritten);
-  // Without room for another extent, the one request is among them.
-  return Math.max(0, more - (more % REQUEST_BLOCKS) - (room === 0 ? REQUEST_BLOCKS : 0));
 }
 
 /** An event for each request that a run met. */

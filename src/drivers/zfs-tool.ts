@@ -22,7 +22,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   get: "Hp",
   set: "",
   create: "o:",
-  snapshot: "",
+  snapshot: "r",
   clone: "o:",
   promote: "",
   rename: "",
@@ -77,7 +77,7 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
     return answer(zfsSet(pool, property, value.join("="), name));
   },
   create: ({ pool, names: [name = ""], options }) => answer(zfsCreate(pool, name, properties(options))),
-  snapshot: ({ pool, names: [name = ""] }) => answer(zfsSnapshot(pool, name)),
+  snapshot: ({ pool, names: [name = ""], options }) => answer(zfsSnapshot(pool, name, { recursive: options.has("r") })),
   clone: ({ pool, names: [origin = "", name = ""], options }) => answer(zfsClone(pool, origin, name, properties(options))),
   promote: ({ pool, names: [name = ""] }) => answer(zfsPromote(pool, name)),
   rename: ({ pool, names: [from = "", to = ""] }) => answer(zfsRename(pool, from, to)),

@@ -36,6 +36,17 @@ test("names that are taken, missing or wrong are refused in zfs's words", () => 
   );
 });
 
+test("a snapshot of all below is taken of all or of none", () => {
+  const pool = new ZfsLab().create({ name: "t9" });
+  for (const name of ["t9/a", "t9/a/b", "t9/c"]) expect(zfsCreate(pool, name)).toBeUndefined();
+  expect(zfsSnapshot(pool, "t9/a@x", { recursive: true })).toBeUndefined();
+  const named = (): string[][] => zfsList(pool, { type: "snapshot", columns: ["name"] });
+  expect(named()).toEqual([["t9/a@x"], ["t9/a/b@x"]]);
+  expect(zfsSnapshot(pool, "t9@x", { recursive: true })).toBe("cannot create snapshot 't9/a@x': dataset already exists");
+  expect(named()).toHaveLength(2);
+  checkPool(pool);
+});
+
 test("the old zfs does not quote the character that is wrong", () => {
   const pool = new ZfsLab().create({ name: "t9", profile: ZFS_V23 });
   expect(zfsCreate(pool, "t9/a b%")).toBe("cannot create 't9/a b%': invalid character % in name");

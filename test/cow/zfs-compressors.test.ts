@@ -1,45 +1,68 @@
 /**
- * How long blocks become by LZ4 and LZJB: as long as OpenZFS's own code made the same blocks (test/oracle/zfs-compressors.py).
+ * How long blocks become by LZ4, LZJB and ZLE: as long as OpenZFS's own code made the same blocks (test/oracle/zfs-compressors.py).
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { compressedData, compressedLength, isAllZero, storedSize } from "../../sim/cow/zfs/compress.ts";
-import { lz4Length, lzjbLength } from "../../sim/cow/zfs/lz.ts";
+import { lz4Length, lzjbLength, zleLength } from "../../sim/cow/zfs/lz.ts";
 
-/** Seed, length, and how long LZ4 and LZJB made the block; 0: not compressed. */
-type Answer = readonly [seed: number, length: number, lz4: number, lzjb: number];
+/** Seed, length, and how long LZ4, LZJB and ZLE made the block; 0: not compressed. */
+type Answer = readonly [seed: number, length: number, lz4: number, lzjb: number, zle: number];
 
 const recorded = JSON.parse(readFileSync(new URL("../data/vectors/zfs-compressors.json", import.meta.url), "utf8")) as {
   readonly blocks: readonly Answer[];
 };
 
-/** The recorder's block of a seed: stretches of letters, of what was told before, and of one byte. */
-function block(seed: number, length: number): Uint8Array {
+/** The recorder's numbers of a seed, each below a limit. */
+function below(seed: number): (limit: number) => number {
   let state = seed;
-  const below = (limit: number): number => {
+  return (limit) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return (state >>> 16) % limit;
   };
-  const alphabet = 2 + below(255);
-  const reach = 1 << (4 + below(13));
-  const longest = 1 << (2 + below(10));
-  const fresh = below(4);
+}
+
+/** The recorder's block of a seed: stretches of letters, of what was told before, and of one byte. */
+function block(seed: number, length: number): Uint8Array {
+  const words = below(seed);
+  const alphabet = 2 + words(255);
+  const reach = 1 << (4 + words(13));
+  const longest = 1 << (2 + words(10));
+  const fresh = words(4);
   const out = new Uint8Array(length + longest);
   let at = 0;
   while (at < length) {
-    const kind = below(6);
-    const end = at + 1 + below(longest);
-    if (kind < 1 + fresh || at === 0) while (at < end) out[at++] = below(alphabet);
+    const kind = words(6);
+    const end = at + 1 + words(longest);
+    if (kind < 1 + fresh || at === 0) while (at < end) out[at++] = words(alphabet);
     else if (kind < 5) {
-      const back = 1 + below(Math.min(reach, at));
+      const back = 1 + words(Math.min(reach, at));
       for (; at < end; at++) out[at] = out[at - back] as number;
     } else {
-      out.fill(below(alphabet), at, end);
+      out.fill(words(alphabet), at, end);
       at = end;
     }
   }
   return out.subarray(0, length);
+}
+
+/** The same with zeros here and there: of the seeds from HOLED of each length on. */
+function holed(seed: number, length: number): Uint8Array {
+  const words = below(seed + 1);
+  const out = block(seed, length);
+  for (let at = 0; at < length; ) {
+    const end = Math.min(length, at + 1 + words(300));
+    if (words(2) === 1) out.fill(0, at, end);
+    at = end;
+  }
+  return out;
+}
+
+const HOLED = 50;
+
+function recordedBlock(seed: number, length: number): Uint8Array {
+  return (seed >= 100 * length + HOLED ? holed : block)(seed, length);
 }
 
 const roomIn = (length: number): number => length - (length >> 3);
@@ -50,12 +73,13 @@ const SHORT = LENGTHS.filter((length) => length < 512);
 describe.each([
   ["LZ4", lz4Length, 2],
   ["LZJB", lzjbLength, 3],
+  ["ZLE", zleLength, 4],
 ] as const)("%s", (_, lengthOf, column) => {
   test.each([["fewer than 40 bytes", SHORT] as const, ...LONG.map((length) => [`${length} bytes`, [length]] as const)])(
     "makes blocks of %s as long as OpenZFS does, or leaves them as they are where it does",
     (_words, lengths) => {
       for (const [seed, length, ...made] of recorded.blocks.filter(([, length]) => lengths.includes(length)))
-        expect([seed, lengthOf(block(seed, length), length, roomIn(length))]).toEqual([seed, made[column - 2]]);
+        expect([seed, lengthOf(recordedBlock(seed, length), length, roomIn(length))]).toEqual([seed, made[column - 2]]);
     },
   );
 
@@ -77,12 +101,12 @@ test("LZ4 makes a block that ends in zeros as long, told where they begin or not
 });
 
 describe("a compressed block", () => {
-  test.each(["lz4", "lzjb"] as const)("by %s is kept where the compressor finds room in seven eighths, else as it was", (how) => {
-    for (const [seed, length, lz4, lzjb] of recorded.blocks) {
+  test.each(["lz4", "lzjb", "zle"] as const)("by %s is kept where it leaves an eighth free, else as it was", (how) => {
+    for (const [seed, length, lz4, lzjb, zle] of recorded.blocks) {
       if (length !== 4096) continue;
-      const made = how === "lz4" ? lz4 : lzjb;
-      expect(compressedLength(block(seed, length), length, how)).toBe(made === 0 ? length : made);
-      expect(compressedLength(block(seed, length), length, "off")).toBe(length);
+      const made = { lz4, lzjb, zle }[how];
+      expect(compressedLength(recordedBlock(seed, length), length, how)).toBe(made === 0 ? length : made);
+      expect(compressedLength(recordedBlock(seed, length), length, "off")).toBe(length);
     }
   });
 

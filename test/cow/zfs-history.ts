@@ -9,6 +9,7 @@ import { columnOf, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { createHost } from "../../sim/host.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import type { ToolAnswer } from "../../src/drivers/tool-words.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
 import { must, sentences } from "./zfs-lab.ts";
 
@@ -45,8 +46,10 @@ export const COLUMNS = [
 ] as const;
 
 const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10 };
-/** Commands behind which datasets may be gone: their mounts go with them, as zfs does it. */
-const TAKING = ["destroy", "rollback"];
+/** The dataset that a refusal says is busy: zfs unmounts what goes. */
+function busyOne(told: ToolAnswer): string | undefined {
+  return "err" in told ? /^cannot destroy '(.*)': dataset is busy$/.exec(told.err)?.[1] : undefined;
+}
 
 /** A machine with a pool "zp" on one disk of that many bytes, mounted on /m. */
 export class ZfsHistorian {
@@ -80,14 +83,13 @@ export class ZfsHistorian {
   command(line: string): readonly [number, string] {
     const [, verb = "", ...words] = line.split(" ");
     const target = words.at(-1) ?? "";
-    const all = words[0] === "-R";
-    const goes = (name: string): boolean => name !== "zp" && (all || name === target || name.startsWith(`${target}/`));
-    const away = TAKING.includes(verb)
-      ? [...this.#mounted].reverse().filter((name) => goes(name) && target !== name.split("@")[0])
-      : [];
-    const unmounted = verb === "destroy" || all ? this.#mounted.filter(goes).reverse() : away;
-    for (const name of unmounted) this.#unmount(name);
-    const told = runZfs(this.#host, [verb, ...words]);
+    const unmounted: string[] = [];
+    let told = runZfs(this.#host, [verb, ...words]);
+    for (let busy = busyOne(told); busy !== undefined && this.#mounted.includes(busy); busy = busyOne(told)) {
+      this.#unmount(busy);
+      unmounted.push(busy);
+      told = runZfs(this.#host, [verb, ...words]);
+    }
     for (const name of unmounted.reverse()) {
       if (findDataset(this.#pool, name) !== undefined) this.#mount(name);
       else this.#host.task.rmdir(`/m${name.slice("zp".length)}`);

@@ -73,7 +73,7 @@ describe("commands", () => {
     [
       "create with a value that there is not",
       () => zfsCreate(pool, "tank/x", { sync: "maybe" }),
-      "cannot create 'tank/x': 'sync' must be one of its values",
+      "cannot create 'tank/x': 'sync' must be one of 'standard | always | disabled'",
     ],
     [
       "clone of a filesystem",
@@ -89,7 +89,7 @@ describe("commands", () => {
     [
       "clone with a wrong value",
       () => zfsClone(pool, "tank/a@s", "tank/x", { readonly: "perhaps" }),
-      "cannot create 'tank/x': 'readonly' must be one of its values",
+      "cannot create 'tank/x': 'readonly' must be one of 'on | off'",
     ],
     ["promote of what is not there", () => zfsPromote(pool, "tank/none"), "cannot open 'tank/none': dataset does not exist"],
     ["rollback to no snapshot", () => zfsRollback(pool, "tank/a@none"), "cannot open 'tank/a@none': dataset does not exist"],
@@ -132,7 +132,7 @@ describe("commands", () => {
     [
       "set of a wrong value",
       () => zfsSet(pool, "atime", "sometimes", "tank/a"),
-      "cannot set property for 'tank/a': 'atime' must be one of its values",
+      "cannot set property for 'tank/a': 'atime' must be one of 'on | off'",
     ],
     [
       "set of a quota below what is used",

@@ -7,10 +7,10 @@
 import { isErrno } from "../../core/errno.ts";
 import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
 import { logOf, readChain } from "./log-chain.ts";
-import { createClone, createFilesystem, createSnapshot, renameFilesystem, renameSnapshot, setProperty } from "./operations.ts";
+import { createClone, createFilesystem, createSnapshots, renameFilesystem, renameSnapshot, setProperties } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
-import { isSettable, keptValue } from "./properties.ts";
+import { choicesOf, isSettable, keptValue } from "./properties.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
@@ -59,6 +59,13 @@ export function opened<T extends Dataset | Directory>(pool: Pool, path: string, 
 
 function openDirectory(pool: Pool, path: string): Directory | string {
   return opened(pool, path, findDirectory(pool, path));
+}
+
+/** A snapshot that is found by way of its filesystem, which is opened first. */
+export function openSnapshot(pool: Pool, path: string): Dataset | string {
+  const directory = openDirectory(pool, path.split("@", 1)[0] ?? "");
+  if (typeof directory === "string") return directory;
+  return opened(pool, path, path.includes("@") ? findDataset(pool, path) : undefined);
 }
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
@@ -113,8 +120,9 @@ function canPromise(pool: Pool, parent: Directory, kept: readonly (readonly [str
 
 function badValue(doing: string, name: string, value: string): string {
   if (name === "recordsize") return `${doing}: 'recordsize' must be power of 2 from 512B to 1M`;
-  const isSize = /quota|reservation/.test(name);
-  return isSize ? `${doing}: bad numeric value '${value}'` : `${doing}: '${name}' must be one of its values`;
+  const choices = choicesOf(name);
+  if (choices === undefined) return `${doing}: bad numeric value '${value}'`;
+  return `${doing}: '${name}' must be one of '${choices.join(" | ")}'`;
 }
 
 /** zfs create. */
@@ -137,8 +145,8 @@ function isLogUnplayed(pool: Pool, head: Dataset): boolean {
   return log !== undefined && !isErrno(log) && readChain(pool.store, log).isWritten;
 }
 
-/** zfs snapshot. */
-export function zfsSnapshot(pool: Pool, path: string): string | undefined {
+/** zfs snapshot; with `recursive` (-r) of every filesystem below too, all or none. */
+export function zfsSnapshot(pool: Pool, path: string, options: { readonly recursive?: boolean } = {}): string | undefined {
   const at = path.indexOf("@");
   if (at < 0) return `cannot snapshot '${path}': missing '@' delimiter in snapshot name`;
   const fault = nameFault(pool, path);
@@ -146,14 +154,26 @@ export function zfsSnapshot(pool: Pool, path: string): string | undefined {
   const directory = openDirectory(pool, path.slice(0, at));
   if (typeof directory === "string") return directory;
   const name = path.slice(at + 1);
-  if (directory.named.has(name)) return `cannot create snapshot '${path}': dataset already exists`;
-  if (pool.profile.suspendsLog && isLogUnplayed(pool, directory.head)) return `cannot create snapshot '${path}': dataset is busy`;
-  // Blocks that become the snapshot's are promised to the head once more.
-  const reserved = directory.limit("refreservation");
-  if (reserved > 0 && Math.min(directory.head.written, reserved) > pool.free(directory))
-    return `cannot create snapshot '${path}': out of space`;
-  createSnapshot(pool, directory.head, name);
+  const directories = options.recursive === true ? [...directory.below()] : [directory];
+  for (const one of directories) {
+    const why = snapshotFault(pool, one, name);
+    if (why !== undefined) return `cannot create snapshot '${one.path}@${name}': ${why}`;
+  }
+  createSnapshots(
+    pool,
+    directories.map(({ head }) => head),
+    name,
+  );
   return suspended(pool, `cannot create snapshot '${path}'`);
+}
+
+/** Why a filesystem cannot have a snapshot of a name (dsl_dataset_snapshot_check_impl); undefined when it can. */
+function snapshotFault(pool: Pool, { named, head }: Directory, name: string): string | undefined {
+  if (named.has(name)) return "dataset already exists";
+  if (pool.profile.suspendsLog && isLogUnplayed(pool, head)) return "dataset is busy";
+  // Blocks that become the snapshot's are promised to the head once more.
+  const reserved = head.directory.limit("refreservation");
+  return reserved > 0 && Math.min(head.written, reserved) > pool.free(head.directory) ? "out of space" : undefined;
 }
 
 /** zfs clone. */
@@ -234,6 +254,6 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   if (limit > 0 && limit < leastLimit(directory, name)) return `${doing}: size is less than current used or reserved space`;
   const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
   if (RESERVATION.test(name) && more > Math.max(0, pool.free(directory))) return `${doing}: size is greater than available space`;
-  setProperty(pool, directory, name, kept);
+  setProperties(pool, directory, [[name, kept]]);
   return suspended(pool, doing);
 }

@@ -3,9 +3,11 @@
  */
 import type { Content } from "../../core/content.ts";
 import { alignUp } from "../../core/units.ts";
-import { lz4Length, lzjbLength, NOT_COMPRESSED } from "./lz.ts";
+import { lz4Length, lzjbLength, NOT_COMPRESSED, zleLength } from "./lz.ts";
 
-export type Compression = "off" | "lzjb" | "lz4";
+/** What makes blocks shorter. */
+export type Compressor = "lzjb" | "zle" | "lz4";
+export type Compression = Compressor | "off";
 
 /** The smallest unit of sizes in block pointers. */
 export const SECTOR = 512;
@@ -16,18 +18,25 @@ export const EMBEDDED_MAX = 112;
 export function compressedLength(raw: Uint8Array, length: number, how: Compression, used: number = length): number {
   if (how === "off") return length;
   const room = length - (length >> 3);
-  const made = how === "lz4" ? lz4Length(raw, length, room, used) : lzjbLength(raw, length, room);
+  const made = madeLength(raw, { length, room, used }, how);
   return made === NOT_COMPRESSED ? length : made;
 }
 
 /** Bytes that a compressor makes of `length` bytes, the first `used` of `raw` and then zeros, whether that saves anything or not. */
-export function packedLength(raw: Uint8Array, used: number, length: number, how: Compression): number {
+export function packedLength(raw: Uint8Array, used: number, length: number, how: Compressor): number {
   packed.set(raw.subarray(0, used));
-  packed.fill(0, used, Math.max(used, how === "lzjb" ? length : packedUsed));
+  packed.fill(0, used, Math.max(used, how === "lz4" ? packedUsed : length));
   packedUsed = used;
-  return how === "lz4"
-    ? lz4Length(packed, length, Number.POSITIVE_INFINITY, used)
-    : lzjbLength(packed, length, Number.POSITIVE_INFINITY);
+  return madeLength(packed, { length, room: Number.POSITIVE_INFINITY, used }, how);
+}
+
+function madeLength(
+  raw: Uint8Array,
+  { length, room, used }: { readonly length: number; readonly room: number; readonly used: number },
+  how: Compressor,
+): number {
+  if (how === "lz4") return lz4Length(raw, length, room, used);
+  return how === "zle" ? zleLength(raw, length, room) : lzjbLength(raw, length, room);
 }
 
 const packed = new Uint8Array(1 << 17);

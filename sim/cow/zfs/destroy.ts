@@ -47,9 +47,10 @@ export function zfsDestroy(pool: Pool, path: string, options: DestroyOptions = {
   if (failed !== undefined) return failed;
   const dataset = findDataset(pool, path);
   if (dataset === undefined) {
-    return path.includes("@")
-      ? "could not find any snapshots to destroy; check snapshot names."
-      : `cannot open '${path}': dataset does not exist`;
+    const filesystem = path.split("@", 1)[0] ?? "";
+    return findDataset(pool, filesystem) === undefined
+      ? `cannot open '${filesystem}': dataset does not exist`
+      : "could not find any snapshots to destroy; check snapshot names.";
   }
   const refused = dataset.isSnapshot ? destroyOne(pool, dataset, options) : destroyTree(pool, dataset, options);
   return refused ?? suspended(pool, `cannot destroy '${path}'`);
@@ -66,10 +67,8 @@ function destroyOne(pool: Pool, snapshot: Dataset, options: DestroyOptions): str
   if (dependents.size > 0 && options.clones !== true) {
     return refusal(doing, "snapshot has dependent clones", "-R", dependents);
   }
-  if (snapshot.mounts > 0) return `${doing}: dataset is busy`;
-  const held = [...dependents, snapshot].find((dataset) => dataset.holds.length > 0);
-  if (held !== undefined) return `cannot destroy snapshot ${held.path}: dataset is busy`;
-  return destroyAll(pool, [...dependents, snapshot]);
+  dependents.add(snapshot);
+  return inUse(dependents) ?? destroyAll(pool, dependents);
 }
 
 function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string | undefined {
@@ -91,11 +90,14 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
   if (outside.length > 0 && options.clones !== true) {
     return refusal(doing, "filesystem has dependent clones", "-R", outside);
   }
-  const busy = [...all].find((dataset) => dataset.mounts > 0);
-  if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
-  const held = [...all].find((dataset) => dataset.holds.length > 0);
-  if (held !== undefined) return `cannot destroy snapshot ${held.path}: dataset is busy`;
-  return destroyAll(pool, all);
+  return inUse(all) ?? destroyAll(pool, all);
+}
+
+/** Why not all of what is to go can: one is mounted, or held; undefined when all can. */
+function inUse(datasets: ReadonlySet<Dataset>): string | undefined {
+  for (const { mounts, path } of datasets) if (mounts > 0) return `cannot destroy '${path}': dataset is busy`;
+  for (const { holds, path } of datasets) if (holds.length > 0) return `cannot destroy snapshot ${path}: dataset is busy`;
+  return undefined;
 }
 
 function ofPool(name: string): string {

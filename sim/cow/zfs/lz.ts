@@ -173,3 +173,28 @@ export function lzjbLength(raw: Uint8Array, length: number, room: number): numbe
   }
   return out;
 }
+
+/** Zero bytes that one byte of ZLE stands for at most, and others that follow one at most (zle.c, with the level 64 of zio_compress_table). */
+const ZLE_ZEROS_MAX = 192;
+const ZLE_OTHERS_MAX = 64;
+
+/** Bytes of the ZLE form of the first `length` bytes: a byte for a run of zeros; a byte and the bytes themselves for what two zeros end. */
+export function zleLength(raw: Uint8Array, length: number, room: number): number {
+  let out = 0;
+  let at = 0;
+  while (at < length && out < room - 1) {
+    const first = at;
+    out += 1;
+    if (raw[at] === 0) {
+      const end = Math.min(length, first + ZLE_ZEROS_MAX);
+      while (at < end && raw[at] === 0) at++;
+      continue;
+    }
+    if (room - out < ZLE_OTHERS_MAX) break;
+    const last = Math.min(length, first + ZLE_OTHERS_MAX) - 1;
+    while (at < last && (raw[at] !== 0 || raw[at + 1] !== 0)) at++;
+    if (raw[at] !== 0) at++;
+    out += at - first;
+  }
+  return at === length ? out : NOT_COMPRESSED;
+}

@@ -6,7 +6,7 @@ import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
 import { allocatedSize, type BlockPointer } from "./block-pointer.ts";
 import type { TreeIo } from "./block-tree.ts";
-import { type Compression, SECTOR, storedSize } from "./compress.ts";
+import { type Compressor, SECTOR, storedSize } from "./compress.ts";
 import { indirectLength } from "./encode.ts";
 import type { IndirectRecord, SystemRecord } from "./records.ts";
 import type { NewMapBlock, SpaceMapIo } from "./space-map.ts";
@@ -94,7 +94,7 @@ export class MetaBlocks implements TreeIo {
 
 /** Those of space maps. */
 export class MapBlocks implements SpaceMapIo {
-  readonly compression: Compression;
+  readonly compression: Compressor;
   readonly indirectBytes: number;
   readonly #blocks: MetaBlocks;
 

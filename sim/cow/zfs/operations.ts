@@ -48,25 +48,19 @@ export function createFilesystem(
   pool: Pool,
   name: string,
   parent: Directory | undefined,
-  properties: Iterable<readonly [string, string]>,
+  properties: readonly (readonly [string, string])[],
 ): Directory {
-  const directory = parent === undefined ? pool.root : new Directory(pool.meta.takeId(), { name, parent, properties });
+  const directory = parent === undefined ? pool.root : new Directory(pool.meta.takeId(), { name, parent, properties: [] });
   parent?.addChild(directory);
   directory.head.created = pool.clock.time().seconds;
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     directory.head.group = pool.store.group;
     const tables = parent === undefined ? 0 : pool.profile.poolCosts.filesystem;
-    settlePromises(directory);
     return pool.meta.addTables(directory.id, tables) ?? furnish(pool, directory.head);
   });
+  setProperties(pool, directory, properties);
   return directory;
-}
-
-/** A directory that is made with a reservation counts it in its parent's space, as one does that is given it later. */
-function settlePromises(directory: Directory): void {
-  if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: directory.limit("reservation") });
-  settlePromise(directory);
 }
 
 /** Ends the log of a filesystem before its snapshot is taken: with the snapshot's group, or, when nobody has it mounted, with one of its own (zil_suspend). */
@@ -82,50 +76,62 @@ function suspendLog(pool: Pool, head: Dataset): void {
   pool.closeSet(head);
 }
 
-export function createSnapshot(pool: Pool, head: Dataset, name: string): Dataset {
-  if (pool.profile.suspendsLog) suspendLog(pool, head);
-  const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
-  pool.objects.set(snapshot.id, snapshot);
-  head.directory.addSnapshot(snapshot);
-  pool.syncGroup(() => {
-    snapshot.group = pool.store.group;
-    snapshot.created = pool.clock.time().seconds;
-    snapshot.pointer = head.pointer;
-    snapshot.referenced = head.referenced;
-    snapshot.logical = head.logical;
-    snapshot.physical = head.physical;
-    const fresh = snapshot.deadList;
-    snapshot.deadList = head.deadList;
-    head.deadList = fresh;
-    snapshot.previous = head.previous;
-    snapshot.next = head;
-    const { previous } = head;
-    if (previous !== undefined) {
-      if (previous.next === head) previous.next = snapshot;
-      else {
-        previous.removeClone(head);
-        previous.addClone(snapshot);
-      }
-      pool.meta.change(previous.id);
-    }
-    head.previous = snapshot;
-    head.unique = 0;
-    settlePromise(head.directory);
-    pool.meta.change(snapshot.id);
-    pool.touch(head);
-    return pool.store.tellSnapshot(head, snapshot);
+/** Takes a snapshot of each head, of all in one group. */
+export function createSnapshots(pool: Pool, heads: readonly Dataset[], name: string): void {
+  if (pool.profile.suspendsLog) for (const head of heads) suspendLog(pool, head);
+  const made = heads.map((head) => {
+    const snapshot = new Dataset(pool.meta.takeId(), head.directory, name);
+    pool.objects.set(snapshot.id, snapshot);
+    head.directory.addSnapshot(snapshot);
+    return snapshot;
   });
-  return snapshot;
+  pool.syncGroup(() => {
+    for (const [index, snapshot] of made.entries()) {
+      const failed = takeSnapshot(pool, heads[index] as Dataset, snapshot);
+      if (failed !== undefined) return failed;
+    }
+    return undefined;
+  });
+}
+
+/** Gives what a head has to its newest snapshot, as its group is written (dsl_dataset_snapshot_sync_impl). */
+function takeSnapshot(pool: Pool, head: Dataset, snapshot: Dataset): Errno | undefined {
+  snapshot.group = pool.store.group;
+  snapshot.created = pool.clock.time().seconds;
+  snapshot.pointer = head.pointer;
+  snapshot.referenced = head.referenced;
+  snapshot.logical = head.logical;
+  snapshot.physical = head.physical;
+  const fresh = snapshot.deadList;
+  snapshot.deadList = head.deadList;
+  head.deadList = fresh;
+  snapshot.previous = head.previous;
+  snapshot.next = head;
+  const { previous } = head;
+  if (previous !== undefined) {
+    if (previous.next === head) previous.next = snapshot;
+    else {
+      previous.removeClone(head);
+      previous.addClone(snapshot);
+    }
+    pool.meta.change(previous.id);
+  }
+  head.previous = snapshot;
+  head.unique = 0;
+  settlePromise(head.directory);
+  pool.meta.change(snapshot.id);
+  pool.touch(head);
+  return pool.store.tellSnapshot(head, snapshot);
 }
 
 export function createClone(
   pool: Pool,
   origin: Dataset,
   place: { readonly name: string; readonly parent: Directory },
-  properties: Iterable<readonly [string, string]>,
+  properties: readonly (readonly [string, string])[],
 ): Directory {
   const { name, parent } = place;
-  const directory = new Directory(pool.meta.takeId(), { name, parent, properties });
+  const directory = new Directory(pool.meta.takeId(), { name, parent, properties: [] });
   const { head } = directory;
   parent.addChild(directory);
   directory.origin = origin;
@@ -140,12 +146,12 @@ export function createClone(
   pool.addDirectory(directory);
   pool.syncGroup(() => {
     head.group = pool.store.group;
-    settlePromises(directory);
     const failed = pool.meta.addTables(directory.id, pool.profile.poolCosts.clone);
     pool.touch(head);
     return failed ?? dropLog(pool, head);
   });
   pool.store.tellSnapshot(origin, directory);
+  setProperties(pool, directory, properties);
   return directory;
 }
 
@@ -333,11 +339,15 @@ export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): voi
   });
 }
 
-/** Sets a property. A reservation counts in the parent's space at once. */
-export function setProperty(pool: Pool, directory: Directory, name: string, value: string): void {
+/**
+ * Sets properties, in a group of their own, behind that of a creation too: what that wrote knows nothing of them (zfs_ioc_create, zfs_set_prop_nvlist). A
+ * reservation counts in the parent's space at once.
+ */
+export function setProperties(pool: Pool, directory: Directory, properties: readonly (readonly [string, string])[]): void {
+  if (properties.length === 0) return;
   pool.syncGroup(() => {
     const before = Math.max(directory.used, directory.limit("reservation"));
-    directory.setProperty(name, value);
+    for (const [name, value] of properties) directory.setProperty(name, value);
     const after = Math.max(directory.used, directory.limit("reservation"));
     if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before });
     settlePromise(directory);

@@ -2,7 +2,7 @@
  * Versions of ZFS as data: where pool v23, OpenZFS 2.1 and current OpenZFS differ, a field here decides (spec/block-cow.md §3.1, §3.2).
  */
 import { GIB, MIB } from "../../core/units.ts";
-import type { Compression } from "./compress.ts";
+import type { Compression, Compressor } from "./compress.ts";
 
 /** Bytes of the meta object set (all copies but one counted once) that a pool keeps beside its datasets; measured, see each profile. */
 interface PoolCosts {
@@ -25,7 +25,7 @@ export interface ZfsProfile {
   /** Bytes of an object set's block. */
   readonly objsetBytes: number;
   /** How metadata is compressed. */
-  readonly metadataCompression: Compression;
+  readonly metadataCompression: Compressor;
   /** What compression=on means, and what a new pool's root has. */
   readonly onCompression: Compression;
   readonly defaultCompression: Compression;

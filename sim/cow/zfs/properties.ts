@@ -30,7 +30,7 @@ const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "r
 /** Properties in bytes. */
 const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation", "recordsize"]);
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
-  compression: ["on", "off", "lzjb", "lz4"],
+  compression: ["on", "off", "lzjb", "zle", "lz4"],
   atime: ["on", "off"],
   relatime: ["on", "off"],
   xattr: ["on", "off", "sa", "dir"],
@@ -61,6 +61,11 @@ export function isSettable(name: string): boolean {
   return Object.hasOwn(DEFAULTS, name);
 }
 
+/** The values of a property that has a list of them; those that OpenZFS has and the simulator has not are not among them. */
+export function choicesOf(name: string): readonly string[] | undefined {
+  return CHOICES[name];
+}
+
 /** A value as it is kept; undefined when it is none for this property. */
 export function keptValue(name: string, value: string): string | undefined {
   if (SIZES.has(name)) {
@@ -70,7 +75,7 @@ export function keptValue(name: string, value: string): string | undefined {
     if (name === "recordsize" && !(isPowerOf2 && size >= 512 && size <= 2 ** 20)) return undefined;
     return String(size);
   }
-  const choices = CHOICES[name];
+  const choices = choicesOf(name);
   return choices === undefined || choices.includes(value) ? value : undefined;
 }
 

@@ -10,7 +10,7 @@
  */
 import { type Errno, isErrno } from "../../core/errno.ts";
 import type { BlockPointer } from "./block-pointer.ts";
-import { type Compression, packedLength, SECTOR } from "./compress.ts";
+import { type Compressor, packedLength, SECTOR } from "./compress.ts";
 import { SpaceChanges } from "./space-changes.ts";
 
 /** A map as the set's root tells of it. */
@@ -36,7 +36,7 @@ export interface NewMapBlock {
 
 /** What the meta object set does for maps. */
 export interface SpaceMapIo {
-  readonly compression: Compression;
+  readonly compression: Compressor;
   /** Bytes of an indirect block, and what it takes with pointers in it. */
   readonly indirectBytes: number;
   indirectSize(pointers: readonly BlockPointer[]): number;
@@ -273,7 +273,7 @@ export class SpaceMap {
   }
 
   /** What a block becomes: it is compressed only where its last length and the words since leave open how many sectors it takes. */
-  #compressed(index: number, how: Compression): number {
+  #compressed(index: number, how: Compressor): number {
     const { blockBytes } = this.#shape;
     const used = Math.min(blockBytes, this.#length - index * blockBytes);
     const measured = this.#measured?.block === index ? this.#measured : undefined;
@@ -284,7 +284,7 @@ export class SpaceMap {
     return this.#measure(measured ?? { block: index, used: 0, length: 0, pieces: 0, piecesLength: 0 }, used, how);
   }
 
-  #measure(measured: Measured, used: number, how: Compression): number {
+  #measure(measured: Measured, used: number, how: Compressor): number {
     const { blockBytes } = this.#shape;
     const whole = Math.floor(used / PIECE_BYTES);
     const bytes = new Uint8Array(this.#words.buffer, this.#words.byteOffset + this.#from * 4 + measured.block * blockBytes);
@@ -335,7 +335,7 @@ export class SpaceMap {
 const emptyLengths = new Map<string, number>();
 
 /** What a block without words becomes. */
-function emptyLength(blockBytes: number, how: Compression): number {
+function emptyLength(blockBytes: number, how: Compressor): number {
   const key = `${how} ${blockBytes}`;
   const known = emptyLengths.get(key);
   if (known !== undefined) return known;

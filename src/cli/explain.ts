@@ -6,6 +6,7 @@ import { formatJson, type Json } from "../calls/json.ts";
 import { explainText, ruleText } from "../report/explain.ts";
 import { RULES, ruleNamed, rulesFor } from "../report/rules.ts";
 import type { RunEvent } from "../scenario/run.ts";
+import type { DriverChoice, Scenario } from "../scenario/scenario.ts";
 import { suggestion } from "../scenario/suggest.ts";
 import { UsageError } from "./exit.ts";
 import { hanging } from "./help.ts";
@@ -31,8 +32,7 @@ export async function explain(path: string, options: ExplainOptions, width: numb
       : -1;
   if (steps[step] === undefined)
     throw new UsageError(`${path}: no step is called "${options.step}"${suggestion(options.step, ids)}`);
-  const [choice] = driversOf(loaded.scenario, options.driver);
-  if (choice === undefined) throw new UsageError(`${path}: no driver ${options.driver}`);
+  const choice = oneDriver(loaded.scenario, options.driver);
   const events: RunEvent[] = [];
   const onEvent = (event: RunEvent): void => {
     if (event.step === step) events.push(event);
@@ -45,6 +45,15 @@ export async function explain(path: string, options: ExplainOptions, width: numb
   const rules = rulesFor(events.map(({ stamped }) => stamped.event)).map(({ id, title, sources }) => ({ id, title, sources }));
   const document = { format: "cowlab-explanation", version: 1, step: driver.steps[step] ?? null, events: happened, rules };
   return `${formatJson(document as unknown as Json, 2)}\n`;
+}
+
+/** The driver of that id, else the only one of that name. */
+function oneDriver(scenario: Scenario, name: string): DriverChoice {
+  const found = driversOf(scenario, name);
+  const [choice] = found.length === 1 ? found : found.filter(({ id }) => id === name);
+  if (choice !== undefined) return choice;
+  const ids = name.includes(",") ? "" : `; the file has ${found.map(({ id }) => id).join(", ")}`;
+  throw new UsageError(`explain takes one driver, not "${name}"${ids}`);
 }
 
 /** A rule by its id; without one, the list of rules. */
@@ -69,7 +78,9 @@ export function errno(name: string, width: number): string {
   const found = Errno.named(code) ?? Errno.all().find(({ number }) => String(number) === name);
   if (found === undefined) {
     const known = Errno.all().map((one) => one.code);
-    throw new UsageError(`this simulator has no errno "${name}"${suggestion(code, known)}`);
+    throw new UsageError(
+      `this simulator has no errno "${name}"${suggestion(code, known) || "; it takes a name such as EXDEV, or a number"}`,
+    );
   }
   const rules = RULES.filter((one) => one.errno === found.code);
   const head = `${found.code} (${found.number}): ${found.text}\n`;

@@ -98,7 +98,7 @@ function partOf(driver: string, options: FuzzOptions) {
   let told = 0;
   return {
     seed: wholeNumber("--seed", options.seed) ?? 0,
-    operations: wholeNumber("--ops", options.ops) ?? 0,
+    operations: wholeNumber("--ops", options.ops, 1) ?? 0,
     ...partsOf(options.shard),
     progress: (operations: number): void => {
       if (operations - told < TELL_EVERY) return;

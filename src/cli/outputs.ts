@@ -63,6 +63,14 @@ export function formatNamed(name: string): string {
   return plain;
 }
 
+/** The format that standard output gets. @throws UsageError where two are asked for, or an unknown one */
+export function chosenFormat({ json, format }: Pick<ScenarioOptions, "json" | "format">): string {
+  const named = formatNamed(format ?? (json === true ? "json" : "table"));
+  if (json === true && named !== "json")
+    throw new UsageError(`--json and --format ${format} ask for two forms of the one result`);
+  return named;
+}
+
 /** The text of a document in a format of results. */
 export function formatted(format: string, document: RunDocument, shown: Shown): string {
   const make = FORMATS[format];
@@ -90,7 +98,7 @@ export function outputFiles(words: readonly string[] | undefined): readonly Outp
  * Looks at the files that results go to before anything runs, so that no run is lost for a wrong word.
  * @throws UsageError where two are one, or one is an input; InputError where the folder is not there
  */
-function checkPlaces(paths: readonly string[], inputs: readonly string[]): void {
+export function checkPlaces(paths: readonly string[], inputs: readonly string[]): void {
   const taken = new Set<string>();
   const read = new Set(inputs.map((path) => resolve(path)));
   for (const path of paths) {
@@ -140,7 +148,7 @@ export class Outputs {
       readonly environment: Readonly<Record<string, string | undefined>>;
     },
   ) {
-    this.#format = options.json === true ? "json" : formatNamed(options.format ?? "table");
+    this.#format = chosenFormat(options);
     this.#files = outputFiles(options.output);
     const isChosen = options.format !== undefined || options.json === true;
     this.#annotates = this.#format === "github" || (!isChosen && environment["GITHUB_ACTIONS"] === "true");

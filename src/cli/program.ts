@@ -93,7 +93,9 @@ async function helpText(root: Command, words: readonly string[]): Promise<string
   const { suggestion } = await import("../scenario/suggest.ts");
   const names = root.commands.flatMap((one) => [one.name(), ...one.commands.map((sub) => `${one.name()} ${sub.name()}`)]);
   const known = [...Object.keys(TOPICS), ...names];
-  throw new UsageError(`no help on "${topic}"${suggestion(topic, known)}`);
+  throw new UsageError(
+    `no help on "${topic}"${suggestion(topic, known) || "; cowlab help lists the commands, and its own help the topics"}`,
+  );
 }
 
 /** Does what the command line says; sets the exit code. */

@@ -9,7 +9,7 @@ import { documentText, hasFailed, type RunDocument, type ScenarioDocument } from
 import { counted } from "../scenario/figures.ts";
 import { columnsOf } from "./console.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { formatNamed, formatted, outputFiles, writeResult } from "./outputs.ts";
+import { checkPlaces, chosenFormat, formatted, outputFiles, writeResult } from "./outputs.ts";
 import type { ScenarioOptions } from "./settings.ts";
 
 /** A saved run is a text that Node can hold. */
@@ -40,10 +40,16 @@ export function report(
   options: ScenarioOptions,
   environment: Environment,
 ): { readonly text: string; readonly code: number } {
+  const files = outputFiles(options.output);
+  const chosen = chosenFormat(options);
+  checkPlaces(
+    files.map((file) => file.path),
+    [path],
+  );
   const document = readRun(path);
   const shown = { width: columnsOf(environment), ranked: false, quiet: options.quiet === true };
-  for (const { format, path: file } of outputFiles(options.output)) writeResult(file, formatted(format, document, shown));
-  const text = formatted(options.json === true ? "json" : formatNamed(options.format ?? "table"), document, shown);
+  const text = formatted(chosen, document, shown);
+  for (const file of files) writeResult(file.path, formatted(file.format, document, shown));
   return { text, code: document.scenarios.some(hasFailed) ? EXIT.expectation : EXIT.ok };
 }
 

@@ -104,7 +104,8 @@ export function comparisonOf(
   const names = (options.metric ?? []).flatMap((text) => text.split(","));
   const columns = names.map((name) => {
     const column = columnNamed(name);
-    if (column === undefined) throw new UsageError(`unknown metric "${name}"${suggestion(name, COLUMN_NAMES)}`);
+    if (column === undefined)
+      throw new UsageError(`unknown metric "${name}"${suggestion(name, COLUMN_NAMES) || "; cowlab help metrics lists them"}`);
     return column;
   });
   const { reference } = options;

@@ -96,6 +96,19 @@ describe("input that is wrong", () => {
     [["sweep", part, "-P", "size=4KiB..1KiB*2"], "", /-P size: 4KiB\.\.1KiB\*2 has no value/],
     [["sweep", part, "-P", "size=1..9"], "", /-P size: a range has a step, such as 1\.\.9\*2 or 1\.\.9\+1/],
     [["btrfs", "send", folder, "-o", join(folder, "none", "x")], "", /none.x: no such file or directory/],
+    [["report", part, "-o", `md=${part}`], "", /part is read: it cannot be written too/],
+    [["report", part, "-o", "md=x", "-o", "csv=./x"], "", /\.\/x is named for two outputs/],
+    [["run", part, "--json", "--format", "csv"], "", /^cowlab: --json and --format csv ask for two forms of the one result$/m],
+    [["report", part, "--json", "--format", "csv"], "", /^cowlab: --json and --format csv ask for two forms/m],
+    [["run", scenario("metric", "{ result: ok }"), "--metric", "xyzzy"], "", /"xyzzy"; cowlab help metrics lists them$/m],
+    [
+      ["explain", scenario("two", "{ result: ok }"), "--step", "s", "--driver", "vfs,zfs"],
+      "",
+      /^cowlab: explain takes one driver, not "vfs,zfs"$/m,
+    ],
+    [["errno", "xyzzy"], "", /^cowlab: this simulator has no errno "xyzzy"; it takes a name such as EXDEV, or a number$/m],
+    [["help", "xyzzy"], "", /^cowlab: no help on "xyzzy"; cowlab help lists the commands, and its own help the topics$/m],
+    [["fuzz", "--ops", "0"], "", /^cowlab: --ops takes a whole number from 1 on, not "0"$/m],
   ];
   test.each(cases)("%j is told in one line with its name, exit code 2", (words, text, message) => {
     writeFileSync(part, text);

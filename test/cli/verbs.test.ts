@@ -220,6 +220,15 @@ describe("explanations", () => {
     await expect(explain(FILE, { step: "mw", driver: "vfs" }, 80)).rejects.toThrow('did you mean "mv"?');
   });
 
+  test("are of the driver with the id that is asked for, where several have its name", async () => {
+    const path = join(folder, "twice.yaml");
+    const drivers = "[overlay2, { id: old, driver: overlay2 }, { id: a, driver: vfs }, { id: b, driver: vfs }]";
+    writeFileSync(path, readFileSync(FILE, "utf8").replace("[vfs, overlay2]", drivers).replace("reference: vfs", "reference: a"));
+    expect(await explain(path, { step: "mv", driver: "overlay2" }, 80)).toMatch(/^f.*step mv on overlay2:/);
+    expect(await explain(path, { step: "mv", driver: "b" }, 80)).toMatch(/^f.*step mv on b:/);
+    await expect(explain(path, { step: "mv", driver: "vfs" }, 80)).rejects.toThrow('not "vfs"; the file has a, b');
+  });
+
   test("of errors and rules are found by name and number", () => {
     expect(errno("18", 80)).toMatch(/^EXDEV \(18\): Invalid cross-device link\n\novl\.rename/);
     expect(errno("enoent", 80)).toBe("ENOENT (2): No such file or directory\n");

@@ -49,11 +49,20 @@ export function checkCounts(config: ImageConfig, layers: number, mode: ReadMode)
     throw new ArchiveFault("E_IMAGE_LAYERS", `the history has ${made} steps that made a layer, the image has ${expected} layers`);
 }
 
-const TAG = /^[a-z0-9]+(?:[._/:-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+const COMPONENT = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
+/** The host of a registry: what stands before the first slash, where a dot, a port or "localhost" tells it from a folder. */
+const DOMAIN = `(?=[^/]*[.:]|localhost/)${COMPONENT}(?:\\.${COMPONENT})*(?::[0-9]+)?`;
+const PATH = "[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*";
+const TAG = new RegExp(`^((?:${DOMAIN}/)?${PATH}(?:/${PATH})*):[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`);
+const NAME_LENGTH_MAX = 255;
 
-/** Whether a text is a name and tag, such as "app:1". */
+/**
+ * Whether a text is a name and tag, such as "app:1" or "localhost:5000/lab/app:2".
+ * Source: reference/regexp.go and splitDockerDomain of docker/distribution 2.7.
+ */
 export function isTag(text: string): boolean {
-  return text.length <= 511 && TAG.test(text);
+  const [, name = ""] = TAG.exec(text) ?? [];
+  return name !== "" && name.length <= NAME_LENGTH_MAX;
 }
 
 /** @throws ArchiveFault E_IMAGE_NAME for what is no name and tag */

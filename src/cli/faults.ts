@@ -179,6 +179,6 @@ export async function faults(
     if (options.json === true) documents.push(scenarioJson(one.scenario, drivers));
     else write(`${index > 0 ? "\n" : ""}${scenarioText(one.scenario, drivers, options, columnsOf(environment))}`);
   }
-  if (options.json === true) write(`${JSON.stringify(documents, null, 2)}\n`);
+  if (options.json === true) write(`${JSON.stringify({ format: "cowlab-faults", version: 1, scenarios: documents }, null, 2)}\n`);
   return isFalsified ? EXIT.falsified : EXIT.ok;
 }

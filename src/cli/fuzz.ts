@@ -189,6 +189,6 @@ export async function fuzz(options: FuzzOptions, write: (text: string) => void):
     if (options.json === true) stderr.write(outcome.report);
     else write(outcome.report);
   }
-  if (options.json === true) write(`${JSON.stringify(figures, null, 2)}\n`);
+  if (options.json === true) write(`${JSON.stringify({ format: "cowlab-fuzz", version: 1, drivers: figures }, null, 2)}\n`);
   return exit;
 }

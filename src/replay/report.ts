@@ -78,5 +78,5 @@ export function replayJson(result: ReplayResult): string {
   const notRun = result.notRun.map(({ what, traces, steps }) => ({ what, traces, steps }));
   const broken = result.broken.map(({ file, line, message }) => ({ file, line, message }));
   const { traces, steps, agree } = result;
-  return `${formatJson({ traces, steps, agree, differing, notRun, broken }, 2)}\n`;
+  return `${formatJson({ format: "cowlab-replay", version: 1, traces, steps, agree, differing, notRun, broken }, 2)}\n`;
 }

@@ -74,6 +74,31 @@ describe("the command line", () => {
   });
 });
 
+test("every document tells its format and version", () => {
+  const path = scenario("told", "{ result: ok }");
+  const trace = join(ROOT, "test/data/traces");
+  const saved = join(folder, "told.json");
+  cowlab("run", path, "--save", saved, "--quiet");
+  const words = [
+    ["run", path],
+    ["report", saved],
+    ["diff", saved, saved],
+    ["explain", path, "--step", "s", "--driver", "vfs"],
+    ["drivers"],
+    ["doctor"],
+    ["faults", path, "--quiet"],
+    ["fuzz", "--ops", "1", "--drivers", "vfs"],
+    [
+      "replay",
+      join(trace, readdirSync(trace, { recursive: true, encoding: "utf8" }).find((name) => name.endsWith(".ndjson")) ?? ""),
+    ],
+  ];
+  for (const verb of words) {
+    const { format, version } = JSON.parse(cowlab(...verb, "--json").out) as { format: string; version: number };
+    expect([verb[0], format.startsWith("cowlab-"), version]).toEqual([verb[0], true, 1]);
+  }
+});
+
 describe("input that is wrong", () => {
   const part = join(folder, "part");
   const cases: readonly (readonly [readonly string[], string, RegExp])[] = [

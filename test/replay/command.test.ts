@@ -102,7 +102,15 @@ agree 0 of 1 steps in 1 traces
     const { text, exitCode } = run({ f: [HEADER, LAYER, open, times, atime] }, true);
     expect(exitCode).toBe(4);
     expect(text).toContain('"value": 1900000000000000001');
-    expect(JSON.parse(text)).toMatchObject({ traces: 1, steps: 1, agree: 0, differing: [{ file: "f", line: 5 }], notRun: [] });
+    expect(JSON.parse(text)).toMatchObject({
+      format: "cowlab-replay",
+      version: 1,
+      traces: 1,
+      steps: 1,
+      agree: 0,
+      differing: [{ file: "f", line: 5 }],
+      notRun: [],
+    });
   });
 
   test("exits 70 and names trace and line where an engine breaks, and still counts the other traces", () => {

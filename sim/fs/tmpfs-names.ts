@@ -3,11 +3,9 @@
  */
 import { ENOENT, ENOSPC, ENOTEMPTY, type Errno, isErrno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
-import { type Inode, type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../vfs/filesystem.ts";
+import { type Inode, type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFDIR, S_IFMT } from "../vfs/filesystem.ts";
+import { ROOTS_WHITEOUT } from "../vfs/whiteout.ts";
 import type { TmpfsState } from "./tmpfs-state.ts";
-
-/** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
-const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 
 export function create(state: TmpfsState, directory: Inode, name: Name, init: NewInode): Inode | Errno {
   const { nlink } = state.inodes;

@@ -6,32 +6,20 @@ import { assert } from "../core/assert.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
 import type { ValueType } from "./btree.ts";
 import { childAt, countOf, isLeaf, setChild, valueAt } from "./btree-node.ts";
-import { get64, type MetadataBlock } from "./metadata-block.ts";
+import { get64, type MetadataBlock, visitRuns } from "./metadata-block.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Calls `each` for the runs of consecutive block numbers among values of 8 bytes. */
-function visitRuns(words: Uint32Array, at: number, count: number, each: (begin: number, end: number) => void): void {
-  let begin = -1;
-  let end = -1;
-  for (let index = 0; index < count; index++) {
-    const block = get64(words, at + 2 * index);
-    if (block === end) {
-      end += 1;
-      continue;
-    }
-    if (begin >= 0) each(begin, end);
-    begin = block;
-    end = block + 1;
-  }
-  if (begin >= 0) each(begin, end);
+function visitBlockRuns(words: Uint32Array, at: number, count: number, each: (begin: number, end: number) => void): void {
+  visitRuns({ words, at, count, numberAt: get64 }, each);
 }
 
 /** Values that are the numbers of metadata blocks: the children of a node, or the roots of trees. */
 export function blockNumbers(tx: Transaction): ValueType {
   return {
     size: 8,
-    inc: (words, at, count) => visitRuns(words, at, count, (begin, end) => tx.space.inc(begin, end)),
-    dec: (words, at, count) => visitRuns(words, at, count, (begin, end) => tx.space.dec(begin, end)),
+    inc: (words, at, count) => visitBlockRuns(words, at, count, (begin, end) => tx.space.inc(begin, end)),
+    dec: (words, at, count) => visitBlockRuns(words, at, count, (begin, end) => tx.space.dec(begin, end)),
     same: (words, at, value) => get64(words, at) === get64(value, 0),
   };
 }
@@ -41,7 +29,7 @@ export function incChildren(tx: Transaction, words: Uint32Array, type: ValueType
   const at = valueAt(words, 0);
   const count = countOf(words);
   if (isLeaf(words)) type.inc?.(words, at, count);
-  else visitRuns(words, at, count, (begin, end) => tx.space.inc(begin, end));
+  else visitBlockRuns(words, at, count, (begin, end) => tx.space.inc(begin, end));
 }
 
 /** Copies a child before it is changed, and makes its parent point to the copy. */

@@ -1,6 +1,8 @@
 /**
  * The value of a mapping: data block << 24 | time (spec/block-cow.md §1.10), 40 and 24 bits, as two words.
  */
+import { visitRuns } from "./metadata-block.ts";
+
 const TIME_BITS = 24;
 const TIME_MASK = 2 ** TIME_BITS - 1;
 
@@ -20,19 +22,7 @@ export function setMapping(words: Uint32Array, block: number, time: number): voi
   words[1] = Math.floor(block / 256);
 }
 
-/** Calls `each` for the runs of consecutive data blocks among `count` mappings (dm-thin-metadata.c, with_runs). */
+/** Calls `each` for the runs of consecutive data blocks among `count` mappings. */
 export function visitDataRuns(words: Uint32Array, at: number, count: number, each: (begin: number, end: number) => void): void {
-  let begin = -1;
-  let end = -1;
-  for (let index = 0; index < count; index++) {
-    const block = mappedBlock(words, at + 2 * index);
-    if (block === end) {
-      end += 1;
-      continue;
-    }
-    if (begin >= 0) each(begin, end);
-    begin = block;
-    end = block + 1;
-  }
-  if (begin >= 0) each(begin, end);
+  visitRuns({ words, at, count, numberAt: mappedBlock }, each);
 }

@@ -20,6 +20,31 @@ export function get64(words: Uint32Array, at: number): number {
   return high === 0 ? low : high * 2 ** 32 + low;
 }
 
+/** Values of two words each that stand one behind the other, and the number that each of them has. */
+interface NumberedValues {
+  readonly words: Uint32Array;
+  readonly at: number;
+  readonly count: number;
+  readonly numberAt: (words: Uint32Array, at: number) => number;
+}
+
+/** Calls `each` for the runs of consecutive numbers among values (dm-thin-metadata.c, with_runs). */
+export function visitRuns({ words, at, count, numberAt }: NumberedValues, each: (begin: number, end: number) => void): void {
+  let begin = -1;
+  let end = -1;
+  for (let index = 0; index < count; index++) {
+    const block = numberAt(words, at + 2 * index);
+    if (block === end) {
+      end += 1;
+      continue;
+    }
+    if (begin >= 0) each(begin, end);
+    begin = block;
+    end = block + 1;
+  }
+  if (begin >= 0) each(begin, end);
+}
+
 /** Sets a 64-bit field to a whole number below 2^53. */
 export function set64(words: Uint32Array, at: number, value: number): void {
   const low = value >>> 0;

@@ -9,10 +9,9 @@ import errno
 import json
 import os
 import random
-import subprocess
 import sys
-import tempfile
-import time
+
+from fresh_disk import mounted
 
 FILE = os.path.join(os.path.dirname(__file__), "../data/ext4-fallocate.json")
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -61,18 +60,8 @@ def act(at, what, name, first, count):
 
 
 def ask(size, steps):
-    with tempfile.TemporaryDirectory() as base:
-        image, at = base + "/image", base + "/m"
-        os.mkdir(at)
-        with open(image, "wb") as file:
-            file.truncate(size << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-b", str(BLOCK), image], check=True)
-        subprocess.run(["mount", "-o", "loop", image, at], check=True)
-        try:
-            return [[*step, act(at, *step), os.statvfs(at).f_bfree] for step in steps]
-        finally:
-            subprocess.run(["umount", at], check=True)
-            time.sleep(0.1)
+    with mounted(size << 20, "mkfs.ext4", "-q", "-b", str(BLOCK)) as at:
+        return [[*step, act(at, *step), os.statvfs(at).f_bfree] for step in steps]
 
 
 def main():

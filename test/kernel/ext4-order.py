@@ -12,7 +12,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+
+from fresh_disk import mounted
 
 DISK_BYTES = 256 << 20
 
@@ -44,17 +45,11 @@ def answer(case, top):
 
 for line in sys.stdin:
     asked = json.loads(line)
-    with tempfile.TemporaryDirectory() as work:
-        image, mounted = os.path.join(work, "image"), os.path.join(work, "mounted")
-        with open(image, "wb") as file:
-            file.truncate(DISK_BYTES)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-N", "65536", image], check=True)
+
+    def set_seed(image):
         # Not by mke2fs, which takes no seed of zeros.
-        set_seed = f"set_super_value hash_seed {asked['seed']}"
-        subprocess.run(["debugfs", "-w", "-R", set_seed, image], check=True, capture_output=True)
-        os.mkdir(mounted)
-        subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
-        try:
-            print(json.dumps(answer(asked, mounted)), flush=True)
-        finally:
-            subprocess.run(["umount", mounted], check=True)
+        command = f"set_super_value hash_seed {asked['seed']}"
+        subprocess.run(["debugfs", "-w", "-R", command, image], check=True, capture_output=True)
+
+    with mounted(DISK_BYTES, "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-N", "65536", prepare=set_seed) as top:
+        print(json.dumps(answer(asked, top)), flush=True)

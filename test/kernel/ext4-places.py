@@ -13,9 +13,9 @@ import json
 import os
 import random
 import struct
-import subprocess
 import sys
-import tempfile
+
+from fresh_disk import mounted
 
 FILE = os.path.join(os.path.dirname(__file__), "../data/ext4-places.json")
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -159,19 +159,13 @@ def act(top, files, what, name, first=0, count=0):
 
 
 def ask(size, steps):
-    with tempfile.TemporaryDirectory() as base:
-        image, top, files = base + "/image", base + "/top", {}
-        os.mkdir(top)
-        with open(image, "wb") as file:
-            file.truncate(size << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-b", str(BLOCK), image], check=True)
-        subprocess.run(["mount", "-o", "loop", image, top], check=True)
+    files = {}
+    with mounted(size << 20, "mkfs.ext4", "-q", "-b", str(BLOCK)) as top:
         try:
             answers = [act(top, files, *step) for step in steps]
         finally:
             for file in files.values():
                 os.close(file)
-            subprocess.run(["umount", top], check=True)
         return {"size": size, "steps": steps, "maps": [answer for answer in answers if answer is not None]}
 
 

@@ -2,7 +2,8 @@
 import { assert } from "../../core/assert.ts";
 import { ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import { ROOTS_WHITEOUT } from "../../vfs/whiteout.ts";
 import { addEntry, addRef, handleOfEntry, lookupEntry } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import { inodeOf, stamp } from "./inodes.ts";
@@ -17,7 +18,6 @@ const ENTRY_ITEMS = 4;
 const REPLACED_ITEMS = 5;
 /** Of a subvolume: references and back references, old and new; of an inode: itself and both references. */
 const movedItems = (inode: InodeState): number => (inode.ino === FIRST_FREE ? 4 : 3);
-const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 
 /** A name in a directory. */
 export interface Place {

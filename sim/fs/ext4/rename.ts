@@ -1,7 +1,8 @@
 /** Renaming (fs/ext4/namei.c: ext4_rename2, ext4_rename, ext4_cross_rename). */
 import { ENOENT, ENOTEMPTY, type Errno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { ROOTS_WHITEOUT } from "../../vfs/whiteout.ts";
 import {
   addEntry,
   dirtyDots,
@@ -19,9 +20,6 @@ import { EXTRA, MODE } from "./inode-words.ts";
 import { addLinks, dropDirectory, dropLink, makeWhiteout } from "./namei.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
-
-/** What RENAME_WHITEOUT leaves unless the caller says otherwise. */
-const ROOTS_WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" };
 
 /** A name in a directory. */
 export interface Place {

@@ -5,7 +5,8 @@
  */
 import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, RENAME_EXCHANGE, S_IFCHR, S_IFDIR } from "../../vfs/filesystem.ts";
+import { type Inode, RENAME_EXCHANGE, S_IFDIR } from "../../vfs/filesystem.ts";
+import { ROOTS_WHITEOUT } from "../../vfs/whiteout.ts";
 import { HOLDS_UPPER, IS_OPAQUE, type Node } from "../nodes.ts";
 import { copyXattrs } from "./copy-up.ts";
 import type { Overlay, UpperLayer } from "./state.ts";
@@ -15,7 +16,7 @@ import { YES } from "./xattrs.ts";
 function newWhiteout(overlay: Overlay, upper: UpperLayer): Name | Errno {
   if (overlay.spareWhiteout === undefined) {
     const name = overlay.temporaryName();
-    const inode = upper.fs.create(upper.work, name, { mode: S_IFCHR, uid: 0, gid: 0, rdev: 0, target: "" });
+    const inode = upper.fs.create(upper.work, name, ROOTS_WHITEOUT);
     if (isErrno(inode)) {
       overlay.freeName(name);
       return inode;

@@ -15,6 +15,7 @@ import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
 import { aufsMount, probeDirperm1 } from "./aufs-mount.ts";
+import { dockerOf } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -280,15 +281,16 @@ function finishRemovals(host: Host, home: string): DriverError | undefined {
 
 /** The daemon's --storage-opt are not looked at. */
 function init(context: DriverContext): GraphDriver | DriverError {
-  const { host, home } = context;
+  const { host, home, settings } = context;
   if (!supportsAufs(host.task)) return NOT_SUPPORTED;
   const backing = backingName(host.task, home);
   if (INCOMPATIBLE_BACKINGS.has(backing)) return INCOMPATIBLE;
+  const { folderMode } = dockerOf(settings);
   const failed =
-    makeDirectories(host.task, home, 0o710) ??
-    makeDirectories(host.task, `${home}/mnt`, 0o710) ??
-    makeDirectories(host.task, `${home}/diff`, 0o710) ??
-    makeDirectories(host.task, `${home}/layers`, 0o710) ??
+    makeDirectories(host.task, home, folderMode) ??
+    makeDirectories(host.task, `${home}/mnt`, folderMode) ??
+    makeDirectories(host.task, `${home}/diff`, folderMode) ??
+    makeDirectories(host.task, `${home}/layers`, folderMode) ??
     finishRemovals(host, home);
   return failed ?? new AufsDriver(context, backing);
 }

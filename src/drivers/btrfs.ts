@@ -10,6 +10,7 @@ import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf } from "../../sim/cow/btrfs/ioctl.ts";
 import { disableQuota, enableQuota, limitQgroup, rescanQuota } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { type DockerProfile, dockerOf } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -36,12 +37,14 @@ class BtrfsDriver implements GraphDriver {
   readonly counters: Readonly<Record<string, number>> = {};
   readonly #context: DriverContext;
   readonly #task: Task;
+  readonly #docker: DockerProfile;
   readonly #minSpace: number;
 
   constructor(context: DriverContext, minSpace: number) {
     this.#context = context;
     this.#task = context.host.task;
     this.home = context.home;
+    this.#docker = dockerOf(context.settings);
     this.#minSpace = minSpace;
   }
 
@@ -60,7 +63,7 @@ class BtrfsDriver implements GraphDriver {
   }
 
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
-    const failed = makeDirectories(this.#task, this.#subvolumes, 0o710);
+    const failed = makeDirectories(this.#task, this.#subvolumes, this.#docker.folderMode);
     if (failed !== undefined) return failed;
     const made = parent === "" ? this.#makeSubvolume(id) : this.#makeSnapshot(id, parent);
     if (made !== undefined) return made;
@@ -219,8 +222,9 @@ class BtrfsDriver implements GraphDriver {
     return naiveDiffSize(this.#task, this, { id, parent });
   }
 
-  /** As btrfs-progs 6.2 names its build and its library. */
+  /** As btrfs-progs 6.2 names its build and its library, in a Docker that tells them. */
   status(): readonly (readonly [string, string])[] {
+    if (!this.#docker.btrfsVersions) return [["Btrfs", ""]];
     return [
       ["Build Version", "Btrfs v6.2"],
       ["Library Version", "102"],
@@ -240,7 +244,7 @@ class BtrfsDriver implements GraphDriver {
 }
 
 function init(context: DriverContext): GraphDriver | DriverError {
-  const { home, host } = context;
+  const { home, host, settings } = context;
   if (magicOf(host.task, exists(host.task, home) ? home : parentPath(home)) !== BTRFS_MAGIC) return PREREQUISITES;
   let minSpace: number | undefined;
   for (const option of context.options) {
@@ -251,7 +255,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
     if (isDriverError(size)) return size;
     minSpace = size;
   }
-  const made = makeDirectories(host.task, home, 0o710);
+  const made = makeDirectories(host.task, home, dockerOf(settings).folderMode);
   if (made !== undefined) return made;
   const driver = new BtrfsDriver(context, minSpace ?? 0);
   return (minSpace === undefined ? undefined : driver.enableQuota()) ?? driver;

@@ -148,7 +148,7 @@ export interface DriverContext {
 /** A driver that can be chosen. */
 export interface DriverKind {
   readonly name: string;
-  /** Docker warns when it is chosen, and does not choose it by itself. */
+  /** Docker warns when it is chosen; since 23.0 it is chosen only by its name (docker-profile.ts). */
   readonly deprecated: boolean;
   /** The backing filesystems that it stands on, its usual one first; absent where any will do. */
   readonly backings?: readonly string[];

@@ -95,6 +95,31 @@ export function nativeDiffObstacle(host: Host, home: string, options: readonly s
   });
 }
 
+/**
+ * Whether the kernel copies up a file without its data where its bits alone change (overlay2/check.go, usingMetacopy; moby 23.0).
+ * @param options - mount options of an experiment; Docker itself tries the kernel's defaults
+ */
+export function usesMetacopy(host: Host, home: string, options: readonly string[]): boolean | DriverError {
+  let told = false;
+  const place = exists(host.task, home) ? home : parentPath(home);
+  const failed = inFolder(host, { home: place, prefix: "metacopy-check" }, (folder) => {
+    for (const name of ["l1", "l2", "work", "merged"]) {
+      const unmade = makeDirectory(host.task, `${folder}/${name}`, 0o755);
+      if (unmade !== undefined) return unmade;
+    }
+    const unwritten = writeFile(host.task, `${folder}/l1/f`, { text: "", mode: 0o700 });
+    if (unwritten !== undefined) return unwritten;
+    const layers = [`lowerdir=${folder}/l1`, `upperdir=${folder}/l2`, `workdir=${folder}/work`];
+    const unmounted = mountFailure(host, folder, [...options, ...layers].join(","));
+    if (unmounted !== undefined) return unmounted;
+    const unchanged = host.task.chmod(`${folder}/merged/f`, 0o600);
+    told = unchanged === undefined && !isErrno(host.task.lgetxattr(`${folder}/l2/f`, "trusted.overlay.metacopy"));
+    host.unmount(`${folder}/merged`);
+    return undefined;
+  });
+  return failed ?? told;
+}
+
 /** How each backing filesystem is made to tell types (overlayutils.ErrDTypeNotSupported). */
 const REFORMAT: ReadonlyMap<string, string> = new Map([
   ["xfs", " Reformat the filesystem with ftype=1 to enable d_type support."],
@@ -120,6 +145,8 @@ interface OverlayUser {
   readonly backing: string;
   /** The lower folders of its trial mount, the top one first. */
   readonly lowers: readonly string[];
+  /** Whether a new home is refused where entries do not tell their type. */
+  readonly needsTypes: boolean;
 }
 
 /**
@@ -127,11 +154,15 @@ interface OverlayUser {
  * a new home, or an empty one, is refused; one with something in it is used all the same (graphdriver.IsInitialized).
  * @returns whether entries tell their type.
  */
-export function checkOverlayHome(host: Host, home: string, { name, backing, lowers }: OverlayUser): boolean | DriverError {
+export function checkOverlayHome(
+  host: Host,
+  home: string,
+  { name, backing, lowers, needsTypes }: OverlayUser,
+): boolean | DriverError {
   const place = exists(host.task, home) ? home : parentPath(home);
   if (supportsOverlay(host, place, lowers) !== undefined) return NOT_SUPPORTED;
   const types = tellsTypes(host, place);
-  if (isDriverError(types) || types || isFilledDirectory(host.task, home)) return types;
+  if (isDriverError(types) || types || !needsTypes || isFilledDirectory(host.task, home)) return types;
   const what = `${name}: the backing ${backing} filesystem is formatted without d_type support`;
   const how = REFORMAT.get(backing) ?? "";
   return new DriverError(

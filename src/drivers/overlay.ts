@@ -13,6 +13,7 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
+import { dockerOf } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -63,6 +64,7 @@ class OverlayDriver implements GraphDriver {
   /** Further options of every mount. */
   readonly #mountOptions: readonly string[];
   readonly #engine: TreeCopyEngine;
+  readonly #folderMode: number;
   readonly #references: RefCounter;
 
   constructor(context: DriverContext, found: FoundBelow) {
@@ -71,6 +73,7 @@ class OverlayDriver implements GraphDriver {
     this.#task = context.host.task;
     this.#found = found;
     this.#mountOptions = (context.settings.mountOptions ?? "").split(",").filter((option) => option !== "");
+    this.#folderMode = dockerOf(context.settings).folderMode;
     this.#engine = context.settings.treeCopy ?? "docker";
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
   }
@@ -88,7 +91,8 @@ class OverlayDriver implements GraphDriver {
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
     if (Object.keys(options.storage ?? {}).length > 0) return new DriverError("--storage-opt is not supported for overlay");
     const paths = this.#paths(id);
-    const failed = makeDirectories(this.#task, this.home, 0o710) ?? makeDirectory(this.#task, paths.top, 0o710);
+    const failed =
+      makeDirectories(this.#task, this.home, this.#folderMode) ?? makeDirectory(this.#task, paths.top, this.#folderMode);
     if (failed !== undefined) return failed;
     const unfinished = parent === "" ? makeDirectory(this.#task, paths.root, 0o755) : this.#fill(paths, parent);
     if (unfinished !== undefined) removeAll(this.#task, paths.top);
@@ -258,9 +262,10 @@ function init(context: DriverContext): GraphDriver | DriverError {
     return isDriverError(parsed) ? parsed : new DriverError(`overlay: unknown option ${parsed.key}`);
   }
   const backing = backingName(host.task, home);
-  const types = checkOverlayHome(host, home, { name: "overlay", backing, lowers: ["lower"] });
+  const { needsTypes, folderMode } = dockerOf(context.settings);
+  const types = checkOverlayHome(host, home, { name: "overlay", backing, lowers: ["lower"], needsTypes });
   if (isDriverError(types)) return types;
-  return makeDirectories(host.task, home, 0o710) ?? new OverlayDriver(context, { backing, types });
+  return makeDirectories(host.task, home, folderMode) ?? new OverlayDriver(context, { backing, types });
 }
 
 /** The driver overlay. */

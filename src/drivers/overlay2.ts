@@ -16,7 +16,7 @@ import type { Host } from "../../sim/host.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
-import { DOCKER_20_10, type DockerProfile } from "./docker-profile.ts";
+import { type DockerProfile, dockerOf, type Overlay2Row } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -35,7 +35,7 @@ import { LINK_BYTES, linkName } from "./link-name.ts";
 import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize } from "./options.ts";
-import { checkOverlayHome, nativeDiffObstacle } from "./overlay-check.ts";
+import { checkOverlayHome, nativeDiffObstacle, usesMetacopy } from "./overlay-check.ts";
 import { QuotaControl } from "./quota-control.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
@@ -53,6 +53,8 @@ interface Found {
   readonly backing: string;
   /** Whether entries of the backing filesystem tell their type. */
   readonly types: boolean;
+  /** Whether a file whose bits alone change is copied without its data; false in a Docker that does not ask. */
+  readonly metacopy: boolean;
   /** Options before lowerdir in every mount, such as "index=off". */
   readonly mountOptions: readonly string[];
   /** Undefined: the backing filesystem keeps no limits. */
@@ -89,7 +91,7 @@ class Overlay2Driver implements GraphDriver {
     this.#host = context.host;
     this.#task = context.host.task;
     this.#found = found;
-    this.#docker = context.settings.docker ?? DOCKER_20_10;
+    this.#docker = dockerOf(context.settings);
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);
   }
 
@@ -126,7 +128,8 @@ class Overlay2Driver implements GraphDriver {
 
   #create(id: string, parent: string, options: CreateOptions): DriverError | undefined {
     const paths = this.#paths(id);
-    const failed = makeDirectories(this.#task, this.home, 0o710) ?? makeDirectory(this.#task, paths.top, 0o710);
+    const { folderMode } = this.#docker;
+    const failed = makeDirectories(this.#task, this.home, folderMode) ?? makeDirectory(this.#task, paths.top, folderMode);
     if (failed !== undefined) return failed;
     const unfinished = this.#fill(paths, id, parent, options);
     if (unfinished !== undefined) removeAll(this.#task, paths.top);
@@ -139,7 +142,9 @@ class Overlay2Driver implements GraphDriver {
     if (failed !== undefined || parent === "") return failed;
     return (
       makeDirectory(this.#task, paths.work, 0o700) ??
-      writeFile(this.#task, this.#paths(parent).committed, { text: "", mode: 0o600 }) ??
+      (this.#docker.marksCommitted
+        ? writeFile(this.#task, this.#paths(parent).committed, { text: "", mode: 0o600 })
+        : undefined) ??
       this.#writeLower(paths, parent)
     );
   }
@@ -305,12 +310,14 @@ class Overlay2Driver implements GraphDriver {
   }
 
   status(): readonly (readonly [string, string])[] {
-    return [
-      ["Backing Filesystem", this.#found.backing],
-      ["Supports d_type", String(this.#found.types)],
-      ["Native Overlay Diff", String(this.#usesNativeDiff())],
-      ["userxattr", "false"],
-    ];
+    const values: Readonly<Record<Overlay2Row, string>> = {
+      "Backing Filesystem": this.#found.backing,
+      "Supports d_type": String(this.#found.types),
+      "Using metacopy": String(this.#found.metacopy),
+      "Native Overlay Diff": String(this.#usesNativeDiff()),
+      userxattr: "false",
+    };
+    return this.#docker.overlay2Rows.map((label) => [label, values[label]]);
   }
 
   metadata(id: string): Readonly<Record<string, string>> | DriverError {
@@ -370,16 +377,18 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const backing = backingName(host.task, home);
   const defaultSize = defaultSizeOf(context.options);
   if (isDriverError(defaultSize)) return defaultSize;
-  const types = checkOverlayHome(host, home, { name: "overlay2", backing, lowers: ["lower2", "lower1"] });
+  const { indexOff, needsTypes, folderMode, overlay2Rows } = dockerOf(settings);
+  const types = checkOverlayHome(host, home, { name: "overlay2", backing, lowers: ["lower2", "lower1"], needsTypes });
   if (isDriverError(types)) return types;
-  const failed = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/l`, 0o700);
+  const usual = indexOff && exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
+  const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
+  const metacopy = overlay2Rows.includes("Using metacopy") && usesMetacopy(host, home, mountOptions);
+  if (isDriverError(metacopy)) return metacopy;
+  const failed = makeDirectories(host.task, home, folderMode) ?? makeDirectory(host.task, `${home}/l`, 0o700);
   if (failed !== undefined) return failed;
   const quota = startQuota(context, backing, defaultSize);
   if (isDriverError(quota)) return quota;
-  const { indexOff } = settings.docker ?? DOCKER_20_10;
-  const usual = indexOff && exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
-  const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
-  return new Overlay2Driver(context, { backing, types, mountOptions, quota, defaultSize });
+  return new Overlay2Driver(context, { backing, types, metacopy, mountOptions, quota, defaultSize });
 }
 
 /** The driver overlay2. */

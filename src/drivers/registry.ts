@@ -8,7 +8,7 @@ import type { Host } from "../../sim/host.ts";
 import { AUFS } from "./aufs.ts";
 import { BTRFS } from "./btrfs.ts";
 import { DEVICEMAPPER } from "./devicemapper.ts";
-import { DOCKER_20_10 } from "./docker-profile.ts";
+import { dockerOf } from "./docker-profile.ts";
 import { DOCKER_ROOT } from "./docker-root.ts";
 import { DriverError, type DriverKind, type DriverSettings, type GraphDriver, isDriverError, NOT_SUPPORTED } from "./driver.ts";
 import { isFilledDirectory } from "./files.ts";
@@ -43,33 +43,47 @@ function begin(start: Start, kind: DriverKind): GraphDriver | DriverError {
   return kind.init({ ...start, home: `${start.root}/${kind.name}` });
 }
 
-/** The order in which this Docker tries drivers. */
-function priorityOf({ settings }: Start): readonly string[] {
-  return (settings.docker ?? DOCKER_20_10).priority;
+/** A driver that this Docker has. */
+function kindNamed(start: Start, name: string): DriverKind | undefined {
+  return dockerOf(start.settings).gone.includes(name) ? undefined : DRIVERS.get(name);
+}
+
+/** The drivers that this Docker tries, in its order. */
+function inOrder(start: Start): readonly DriverKind[] {
+  return dockerOf(start.settings).priority.flatMap((name) => kindNamed(start, name) ?? []);
 }
 
 /** The drivers whose files are there already, in the order of priority; vfs never counts. */
 function priorDrivers(start: Start): DriverKind[] {
-  const found = priorityOf(start).filter((name) => name !== "vfs" && isFilledDirectory(start.host.task, `${start.root}/${name}`));
-  return found.flatMap((name) => DRIVERS.get(name) ?? []);
+  return inOrder(start).filter(({ name }) => name !== "vfs" && isFilledDirectory(start.host.task, `${start.root}/${name}`));
 }
 
 function choose(start: Start): GraphDriver | DriverError {
+  const { choice } = dockerOf(start.settings);
   const [prior, ...others] = priorDrivers(start);
   if (prior !== undefined) {
     const driver = begin(start, prior);
-    if (isDriverError(driver) || others.length === 0) return driver;
+    if (isDriverError(driver)) return driver;
+    if (prior.deprecated && !choice.takesDeprecated) return deprecatedPrior(prior);
+    if (others.length === 0) return driver;
     const names = [prior, ...others].map(({ name }) => name).join(", ");
-    const advice = "Please cleanup or explicitly choose storage driver (-s <DRIVER>)";
-    return new DriverError(`${start.root} contains several valid graphdrivers: ${names}; ${advice}`);
+    return new DriverError(`${start.root} contains several valid graphdrivers: ${names}; ${choice.several}`);
   }
-  for (const name of priorityOf(start)) {
-    const kind = DRIVERS.get(name);
-    if (kind === undefined) continue;
+  for (const kind of inOrder(start)) {
+    if (kind.deprecated && !choice.takesDeprecated) continue;
     const driver = begin(start, kind);
     if (!isDriverError(driver) || driver.unsupported === undefined) return driver;
   }
-  return new DriverError("No supported storage backend found");
+  return new DriverError(choice.none);
+}
+
+/** The words of 23.0 and later, the second "the" among them. */
+function deprecatedPrior({ name }: DriverKind): DriverError {
+  const advice = "update the the daemon configuration and explicitly choose this storage driver to continue using it";
+  return new DriverError(
+    `prior storage driver ${name} is deprecated and will be removed in a future release; ${advice}; ` +
+      "visit https://docs.docker.com/go/storage-driver/ for more information",
+  );
 }
 
 /** Starts the driver that a daemon with these options would. */
@@ -77,7 +91,7 @@ export function startDriver(host: Host, choice: DriverChoice = {}): GraphDriver 
   const root = choice.root ?? DOCKER_ROOT;
   const start: Start = { host, root, options: choice.options ?? [], settings: choice.settings ?? {} };
   if (choice.name === undefined) return choose(start);
-  const kind = DRIVERS.get(choice.name);
+  const kind = kindNamed(start, choice.name);
   return kind === undefined ? NOT_SUPPORTED : begin(start, kind);
 }
 

@@ -8,7 +8,7 @@
  */
 import type { Task } from "../../sim/vfs/task.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
-import { DOCKER_20_10 } from "./docker-profile.ts";
+import { type DockerProfile, dockerOf } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -31,6 +31,7 @@ class VfsDriver implements GraphDriver {
   readonly #context: DriverContext;
   readonly #task: Task;
   /** Undefined: the backing filesystem keeps no limits. */
+  readonly #docker: DockerProfile;
   readonly #quota: QuotaControl | undefined;
   /** Of containers that ask for none, in bytes; 0: no limit. */
   readonly #defaultSize: number;
@@ -39,6 +40,7 @@ class VfsDriver implements GraphDriver {
     this.#quota = limits.quota;
     this.#defaultSize = limits.size;
     this.#context = context;
+    this.#docker = dockerOf(context.settings);
     this.#task = context.host.task;
     this.home = context.home;
   }
@@ -49,12 +51,14 @@ class VfsDriver implements GraphDriver {
 
   create(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
     if (Object.keys(options.storage ?? {}).length > 0) {
-      return new DriverError("--storage-opt is not supported for vfs on read-only layers");
+      const where = this.#docker.vfsQuota ? " on read-only layers" : "";
+      return new DriverError(`--storage-opt is not supported for vfs${where}`);
     }
     return this.#create(id, parent, 0);
   }
 
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
+    if (!this.#docker.vfsQuota) return this.create(id, parent, options);
     let size = this.#defaultSize;
     for (const [key, value] of Object.entries(options.storage ?? {})) {
       if (key.toLowerCase() !== "size") return new DriverError(`Storage opt ${key} not supported`);
@@ -69,7 +73,7 @@ class VfsDriver implements GraphDriver {
   #create(id: string, parent: string, size: number): DriverError | undefined {
     const folder = this.#folder(id);
     const failed =
-      makeDirectories(this.#task, `${this.home}/dir`, 0o710) ??
+      makeDirectories(this.#task, `${this.home}/dir`, this.#docker.folderMode) ??
       makeDirectory(this.#task, folder, 0o755) ??
       (size > 0 ? this.#quota?.setQuota(folder, size) : undefined);
     if (failed !== undefined || parent === "") return failed;
@@ -117,7 +121,8 @@ class VfsDriver implements GraphDriver {
 }
 
 function init(context: DriverContext): GraphDriver | DriverError {
-  const { host, home } = context;
+  const { host, home, settings } = context;
+  const docker = dockerOf(settings);
   let size = 0;
   for (const option of context.options) {
     const parsed = parseKeyValue(option);
@@ -127,10 +132,10 @@ function init(context: DriverContext): GraphDriver | DriverError {
     if (isDriverError(given)) return given;
     size = given;
   }
-  const failed = makeDirectories(host.task, home, 0o710);
+  const failed = makeDirectories(host.task, home, docker.folderMode);
   if (failed !== undefined) return failed;
   // What else goes wrong here Docker only logs.
-  const control = (context.settings.docker ?? DOCKER_20_10).vfsQuota ? QuotaControl.start(host.task, home) : undefined;
+  const control = docker.vfsQuota ? QuotaControl.start(host.task, home) : undefined;
   const quota = isDriverError(control) ? undefined : control;
   return size > 0 && quota === undefined ? QUOTA_NOT_SUPPORTED : new VfsDriver(context, { quota, size });
 }

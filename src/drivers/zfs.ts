@@ -11,6 +11,7 @@ import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { columnOf } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import type { Host } from "../../sim/host.ts";
+import { dockerOf } from "./docker-profile.ts";
 import {
   type Change,
   type CreateOptions,
@@ -223,7 +224,8 @@ function init(context: DriverContext): GraphDriver | DriverError {
   if (pool === undefined || dataset === undefined) {
     return new DriverError(`Cannot find root filesystem ${name}: cannot open '${name}': dataset does not exist`);
   }
-  const made = makeDirectories(host.task, home, 0o710) ?? makeDirectory(host.task, `${home}/graph`, 0o710);
+  const { folderMode } = dockerOf(context.settings);
+  const made = makeDirectories(host.task, home, folderMode) ?? makeDirectory(host.task, `${home}/graph`, folderMode);
   return made ?? new ZfsDriver(context, { pool, dataset });
 }
 

@@ -72,6 +72,12 @@ const ON_DRIVER: readonly Subcommand[] = [
     one: false,
   },
   {
+    name: "info",
+    about: "tell what docker info would of the images and the driver",
+    run: async (path, options) => (await import("./image-driver.ts")).info(path, options),
+    one: false,
+  },
+  {
     name: "ps",
     about:
       "make a container of each image, and tell what docker ps -as would; as JSON also what is shared and what removing would free",

@@ -1,11 +1,12 @@
 /**
- * `cowlab image import, inspect, history, df, ps, tree`: an archive's images on a storage driver.
+ * `cowlab image import, inspect, history, df, info, ps, tree`: an archive's images on a storage driver.
  */
 import { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { GIB } from "../../sim/core/units.ts";
 import { O_APPEND, O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { ArchiveFault } from "../archive/fault.ts";
+import { driverInfo, driverInfoText } from "../drivers/docker-info.ts";
 import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { humanSize } from "../drivers/human-size.ts";
 import { importRootfs } from "../images/commit.ts";
@@ -149,6 +150,18 @@ export function usage(path: string, options: DriverImageOptions): Promise<string
   return onDriver(path, options, (loaded) => {
     const used = imageUsage(loaded.daemon);
     return options.json === true ? json(used) : systemDfText(used, [], nowOf(loaded));
+  });
+}
+
+/** `image info`: what `docker info` says of the images and the driver. Warnings go to standard error, as Docker's do. */
+export function info(path: string, options: DriverImageOptions): Promise<string> {
+  return onDriver(path, options, ({ daemon: { driver, images } }) => {
+    const told = driverInfo(driver);
+    const { length } = images.images;
+    if (options.json === true)
+      return json({ Images: length, Driver: driver.name, DriverStatus: told.rows, Warnings: told.warnings });
+    process.stderr.write(told.warnings.map((line) => `${line}\n`).join(""));
+    return ` Images: ${length}\n${driverInfoText(driver.name, told)}`;
   });
 }
 

@@ -74,29 +74,18 @@ describe("the command line", () => {
   });
 });
 
-test("every document tells its format and version", () => {
-  const path = scenario("told", "{ result: ok }");
-  const trace = join(ROOT, "test/data/traces");
-  const saved = join(folder, "told.json");
-  cowlab("run", path, "--save", saved, "--quiet");
-  const words = [
-    ["run", path],
-    ["report", saved],
-    ["diff", saved, saved],
-    ["explain", path, "--step", "s", "--driver", "vfs"],
-    ["drivers"],
-    ["doctor"],
-    ["faults", path, "--quiet"],
-    ["fuzz", "--ops", "1", "--drivers", "vfs"],
-    [
-      "replay",
-      join(trace, readdirSync(trace, { recursive: true, encoding: "utf8" }).find((name) => name.endsWith(".ndjson")) ?? ""),
-    ],
-  ];
-  for (const verb of words) {
-    const { format, version } = JSON.parse(cowlab(...verb, "--json").out) as { format: string; version: number };
-    expect([verb[0], format.startsWith("cowlab-"), version]).toEqual([verb[0], true, 1]);
-  }
+test("image info prints what docker info would, its warnings on standard error", () => {
+  const words = ["image", "info", join(ROOT, "test/data/images/save-overlay.tar.gz"), "--driver", "overlay"];
+  expect(cowlab(...words)).toEqual({
+    code: 0,
+    out: " Images: 2\n Storage Driver: overlay\n  Backing Filesystem: extfs\n  Supports d_type: true\n",
+    err: "WARNING: the overlay storage-driver is deprecated, and will be removed in a future release.\n",
+  });
+  const { out, err } = cowlab(...words, "--json");
+  expect([JSON.parse(out), err]).toMatchObject([
+    { Images: 2, Driver: "overlay", DriverStatus: [["Backing Filesystem", "extfs"], {}] },
+    "",
+  ]);
 });
 
 describe("input that is wrong", () => {

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { compare, type Manner } from "../../src/cli/compare.ts";
+import { doctor } from "../../src/cli/doctor.ts";
+import { driversText } from "../../src/cli/drivers.ts";
 import { UsageError } from "../../src/cli/exit.ts";
 import { errno, explain, rule } from "../../src/cli/explain.ts";
 import { init, validate } from "../../src/cli/files.ts";
@@ -204,6 +206,20 @@ describe("saved runs", () => {
     await cowlab({ save: other, shard: "2/2", parameter: ["n=1"] }, SWEEP);
     expect(() => merge([one, other])).toThrow("parts of different sweeps: together they have no run 4");
   });
+});
+
+test("every document begins with its format and version", async () => {
+  const saved = join(folder, "told.json");
+  const { out } = await cowlab({ save: saved, json: true, parameter: ["n=1", "size=4KiB"] });
+  const documents = [
+    out,
+    report(saved, { json: true }, {}).text,
+    diff([saved, saved], { json: true }).text,
+    await explain(FILE, { step: "mv", driver: "vfs", json: true }, 80),
+    driversText(true),
+    doctor(true, {}),
+  ];
+  for (const text of documents) expect(text).toMatch(/^\{\n {2}"format": "cowlab-[a-z]+",\n {2}"version": 1,\n/);
 });
 
 describe("explanations", () => {

@@ -6,7 +6,7 @@
 import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { type DestroyOptions, zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { zfsHold, zfsHolds, zfsRelease } from "../../sim/cow/zfs/holds.ts";
-import { columnOf, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
+import { columnOf, listColumns, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { Host } from "../../sim/host.ts";
@@ -18,7 +18,7 @@ interface Command extends ToolWords {
 
 /** Options of each command: letters, with a colon behind those that take a word (getopt). */
 const OPTIONS: Readonly<Record<string, string>> = {
-  list: "Hpo:t:",
+  list: "Hpro:t:",
   get: "Hp",
   set: "",
   create: "o:",
@@ -54,14 +54,15 @@ const table = (rows: readonly (readonly string[])[]): ToolAnswer => ({ out: rows
 function list({ pool, names, options }: Command): ToolAnswer {
   const type = options.get("t")?.[0] ?? "filesystem";
   if (!KINDS.includes(type)) return { err: `invalid type '${type}'` };
-  const columns = options.get("o")?.[0]?.split(",");
-  if (names.length === 0) return table(zfsList(pool, { type: type as "all", ...(columns === undefined ? {} : { columns }) }));
-  const shown = columns ?? ["name", "used", "available", "referenced", "mountpoint"];
+  const columns = listColumns(options.get("o")?.[0]?.split(","));
+  const how = { type: type as "all", columns };
+  if (names.length === 0) return table(zfsList(pool, how));
   const rows: string[][] = [];
   for (const name of names) {
     const dataset = findDataset(pool, name);
     if (dataset === undefined) return { err: `cannot open '${name}': dataset does not exist` };
-    rows.push(shown.map((column) => columnOf(pool, dataset, column)));
+    if (options.has("r") && !dataset.isSnapshot) rows.push(...zfsList(pool, { ...how, top: dataset.directory }));
+    else rows.push(columns.map((column) => columnOf(pool, dataset, column)));
   }
   return table(rows);
 }

@@ -1,11 +1,13 @@
 /**
- * zpool(8) on the host's pools, as far as their devices go: `status`, `attach`, `replace`, `detach`, `offline`, `online`, `clear`,
+ * zpool(8) on the host's pools, as far as their devices go: `list` (as with -Hp, one row a line, columns apart by a tab), `status`, `attach`, `replace`, `detach`, `offline`, `online`, `clear`,
  * `scrub` and `sync`. Disks are the host's, by name.
  *
  * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
  */
 import type { BlockDevice } from "../../sim/block/device.ts";
+import { assert } from "../../sim/core/assert.ts";
 import { readLabel } from "../../sim/cow/zfs/labels.ts";
+import { zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zpoolStatus } from "../../sim/cow/zfs/pool-status.ts";
 import {
@@ -19,7 +21,7 @@ import {
   zpoolScrub,
 } from "../../sim/cow/zfs/vdev-commands.ts";
 import type { Host } from "../../sim/host.ts";
-import { optionsOf, type ToolAnswer } from "./tool-words.ts";
+import { optionsOf, type ToolAnswer, type ToolWords } from "./tool-words.ts";
 
 interface Command {
   readonly host: Host;
@@ -31,6 +33,7 @@ interface Command {
 
 /** Options of each command, as getopt(3) has them. */
 const OPTIONS: Readonly<Record<string, string>> = {
+  list: "Hpo:",
   status: "x",
   attach: "f",
   replace: "f",
@@ -100,6 +103,41 @@ function statusOfAll({ pools }: Host, onlyTroubled: boolean): ToolAnswer {
   return { out: shown.length === 0 ? "all pools are healthy" : shown.map(zpoolStatus).join("\n\n") };
 }
 
+/** Short names of the columns of `zpool list`. */
+const SHORT: Readonly<Record<string, string>> = {
+  alloc: "allocated",
+  ckpoint: "checkpoint",
+  expandsz: "expandsize",
+  frag: "fragmentation",
+  cap: "capacity",
+  dedup: "dedupratio",
+};
+
+/** One pool's values. No pool has a checkpoint or another root; how its free space lies in pieces nobody counts. */
+function listed(pool: Pool): Readonly<Record<string, string>> {
+  const { size, allocated, free, capacity, dedupRatio, ...words } = zpoolList(pool);
+  const sizes = { size: String(size), allocated: String(allocated), free: String(free), capacity: String(capacity) };
+  return { ...words, ...sizes, dedupratio: dedupRatio };
+}
+
+function list({ pools }: Host, { names, options }: ToolWords): ToolAnswer {
+  if (pools.size === 0) return { out: "no pools available" };
+  const wanted = names.length === 0 ? [...pools.keys()].sort() : names;
+  const asked = options.get("o")?.[0]?.split(",");
+  const lines: string[] = [];
+  for (const name of wanted) {
+    const pool = pools.get(name);
+    if (pool === undefined) return { err: `cannot open '${name}': no such pool` };
+    const { poolColumns } = pool.profile;
+    const columns = asked?.map((word) => SHORT[word] ?? word) ?? poolColumns;
+    const unknown = columns.find((column) => !poolColumns.includes(column));
+    if (unknown !== undefined) return { err: `bad property list: invalid property '${unknown}'` };
+    const row = listed(pool);
+    lines.push(columns.map((column) => row[column] ?? "-").join("\t"));
+  }
+  return { out: lines.join("\n") };
+}
+
 const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
   online,
   status: ({ pool, options }) => ({
@@ -125,15 +163,18 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
 
 /** Runs one command; `words` begin with its name. */
 export function runZpool(host: Host, [verb = "", ...words]: readonly string[]): ToolAnswer {
-  const run = COMMANDS[verb];
-  if (run === undefined) return { err: `unrecognized command '${verb}'` };
-  const found = optionsOf(words, OPTIONS[verb] ?? "");
+  const letters = OPTIONS[verb];
+  if (letters === undefined) return { err: `unrecognized command '${verb}'` };
+  const found = optionsOf(words, letters);
   if (typeof found === "string") return { err: found };
+  if (verb === "list") return list(host, found);
   const [name, ...names] = found.names;
   if (verb === "status" && name === undefined) return statusOfAll(host, found.options.has("x"));
   if (name === undefined) return { err: "missing pool name argument" };
   const pool = host.pools.get(name);
   if (pool === undefined)
     return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : `cannot open '${name}': no such pool` };
+  const run = COMMANDS[verb];
+  assert(run !== undefined, `zpool ${verb} has its options, and is not there`);
   return run({ host, pool, names, options: found.options });
 }

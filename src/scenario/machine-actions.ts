@@ -73,7 +73,7 @@ function zfsTools(slots: Slots): Action[] {
       "machine",
     ),
     action(
-      "a command of zpool(8) on the devices of a pool (status, scrub, offline, online, clear, sync …)",
+      "a command of zpool(8) on the devices of a pool (status, list, scrub, offline, online, clear, sync …)",
       { zpool: slots.text },
       (at) => ({ kind: "zfs", tool: "zpool", words: at.zpool.trim().split(/\s+/) }),
       "machine",

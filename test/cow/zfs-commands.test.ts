@@ -8,7 +8,7 @@ import { MIB } from "../../sim/core/units.ts";
 import { checkPool } from "../../sim/cow/zfs/assemble.ts";
 import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
-import { SPACE_COLUMNS, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
+import { zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
@@ -71,7 +71,7 @@ test("the columns of zfs list -o space add up to what is used", () => {
   zfsSnapshot(pool, "tank/a@s");
   files.unlink("/f");
   pool.syncIfDirty();
-  for (const row of zfsList(pool, { columns: SPACE_COLUMNS })) {
+  for (const row of zfsList(pool, { columns: ["space"] })) {
     const [, , used, snapshots, dataset, reservation, children] = row.map(Number);
     expect(Number(snapshots) + Number(dataset) + Number(reservation) + Number(children)).toBe(used);
   }

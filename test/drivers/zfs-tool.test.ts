@@ -4,12 +4,14 @@ import { Disk } from "../../sim/block/disk.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { GIB } from "../../sim/core/units.ts";
 import { createPool } from "../../sim/cow/zfs/assemble.ts";
+import { OPENZFS_2_1, ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
+import { runZpool } from "../../src/drivers/zpool-tool.ts";
 
-function hostWithPool(): Host {
+function hostWithPool(profile = OPENZFS_2_1): Host {
   const host = createHost();
-  const pool = createPool({ clock: host.clock, memory: GIB(1) }, { name: "tank", tops: [[new Disk({ size: GIB(1) })]] });
+  const pool = createPool({ clock: host.clock, memory: GIB(1) }, { name: "tank", profile, tops: [[new Disk({ size: GIB(1) })]] });
   if (isErrno(pool)) throw new Error(pool.code);
   host.pools.set("tank", pool);
   return host;
@@ -40,6 +42,39 @@ test("datasets are made, listed, promoted, renamed, rolled back and destroyed by
   expect(run(host, "destroy -d tank/d@s")).toBe("");
   expect(run(host, "destroy -rR tank/d")).toBe("");
   expect(run(host, "list -H -o name")).toBe("tank");
+});
+
+test("zfs list tells the space of what lies below a dataset, in the columns of -o space", () => {
+  const host = hostWithPool();
+  for (const line of ["create tank/a", "create tank/a/b", "create tank/c", "snapshot tank/a@s"]) expect(run(host, line)).toBe("");
+  expect(run(host, "list -Hpr -o name tank/a")).toBe("tank/a\ntank/a/b");
+  expect(run(host, "list -Hpr -t all -o name tank/a")).toBe("tank/a\ntank/a@s\ntank/a/b");
+  const get = (properties: string): string =>
+    run(host, `get -Hp ${properties} tank/a`)
+      .split("\n")
+      .map((row) => row.split("\t")[2])
+      .join("\t");
+  expect(run(host, "list -Hp -o space tank/a")).toBe(
+    `tank/a\t${get("available,used,usedbysnapshots,usedbydataset,usedbyrefreservation,usedbychildren")}`,
+  );
+});
+
+test("zpool list has the columns of the pool's version, eleven or eight, or those that are asked for by either name", () => {
+  const host = hostWithPool();
+  const zpool = (line: string): string => {
+    const answer = runZpool(host, line.split(" "));
+    return "out" in answer ? answer.out : `! ${answer.err}`;
+  };
+  const [name, size, allocated, free, ...others] = zpool("list -Hp").split("\t");
+  expect([name, others]).toEqual(["tank", ["-", "-", "-", "0", "1.00", "ONLINE", "-"]]);
+  expect(Number(allocated) + Number(free)).toBe(Number(size));
+  expect(zpool("list -Hp -o name,alloc,cap,health tank")).toBe(`tank\t${allocated}\t0\tONLINE`);
+  expect(zpool("list -o name,used")).toBe("! bad property list: invalid property 'used'");
+  expect(zpool("list pond")).toBe("! cannot open 'pond': no such pool");
+  expect(runZpool(hostWithPool(ZFS_V23), ["list"])).toMatchObject({
+    out: expect.stringMatching(/^tank\t\d+\t\d+\t\d+\t0\t1\.00\tONLINE\t-$/),
+  });
+  expect(runZpool(createHost(), ["list"])).toEqual({ out: "no pools available" });
 });
 
 test("what the tool does not know, or cannot find, it says", () => {

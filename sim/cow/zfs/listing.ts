@@ -9,7 +9,7 @@ import { isSettable, propertyOf } from "./properties.ts";
 /** The columns of `zfs list` without -o. */
 const LIST_COLUMNS: readonly string[] = ["name", "used", "available", "referenced", "mountpoint"];
 /** Those of `zfs list -o space`. */
-export const SPACE_COLUMNS: readonly string[] = [
+const SPACE_COLUMNS: readonly string[] = [
   "name",
   "available",
   "used",
@@ -136,20 +136,28 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
 }
 
 export interface ListOptions {
+  /** "space" stands for those of the space that a dataset takes. */
   readonly columns?: readonly string[];
   /** What to list; default filesystems. */
   readonly type?: "filesystem" | "snapshot" | "all";
+  /** The filesystem at which the list begins; default the pool's own. */
+  readonly top?: Directory;
+}
+
+/** Columns by the words behind -o. */
+export function listColumns(words: readonly string[] = LIST_COLUMNS): readonly string[] {
+  return words.flatMap((word) => (word === "space" ? SPACE_COLUMNS : [word]));
 }
 
 /** zfs list -Hp: one row a dataset, sorted by name, a filesystem's snapshots behind it. */
 export function zfsList(pool: Pool, options: ListOptions = {}): string[][] {
   const type = options.type ?? "filesystem";
-  const columns = options.columns ?? LIST_COLUMNS;
+  const columns = listColumns(options.columns);
   const rows: string[][] = [];
   const add = (dataset: Dataset): void => {
     rows.push(columns.map((column) => columnOf(pool, dataset, column)));
   };
-  for (const directory of pool.root.below()) {
+  for (const directory of (options.top ?? pool.root).below()) {
     if (type !== "snapshot") add(directory.head);
     if (type !== "filesystem") for (const snapshot of directory.snapshots) add(snapshot);
   }

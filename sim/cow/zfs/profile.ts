@@ -56,6 +56,8 @@ export interface ZfsProfile {
   readonly quotesInvalid: boolean;
   /** log2 of the smallest allocation that a compressed block's size is rounded up to is the pool's ashift; before it was 512 bytes. */
   readonly roundsToAshift: boolean;
+  /** The columns of `zpool list` without -o. */
+  readonly poolColumns: readonly string[];
   /** Whether a clone lists the blocks that are its own (feature livelist). */
   readonly hasLiveLists: boolean;
   /** How many allocators there are, each with metaslabs of its own (spa_alloc_count). */
@@ -114,6 +116,7 @@ export const ZFS_V23: ZfsProfile = {
   suspendsLog: true,
   quotesInvalid: false,
   roundsToAshift: false,
+  poolColumns: ["name", "size", "allocated", "free", "capacity", "dedupratio", "health", "altroot"],
   hasLiveLists: false,
   allocators: 1,
   spaceMapShift: 12,
@@ -152,6 +155,10 @@ export const OPENZFS_2_1: ZfsProfile = {
   suspendsLog: false,
   quotesInvalid: true,
   roundsToAshift: true,
+  poolColumns: [
+    ...["name", "size", "allocated", "free", "checkpoint", "expandsize", "fragmentation"],
+    ...["capacity", "dedupratio", "health", "altroot"],
+  ],
   hasLiveLists: true,
   allocators: 4,
   spaceMapShift: 17,

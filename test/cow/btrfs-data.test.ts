@@ -366,3 +366,33 @@ test("a file larger than the memory keeps its size in snapshots and over a mount
     lab.fs.check();
   }
 });
+
+test("zeroing leaves the extent that it begins in, where it is preallocated, and makes one extent of the rest", () => {
+  const lab = labWith();
+  const { task } = lab.host;
+  const after = (
+    path: string,
+    ranges: readonly (readonly [offset: number, length: number])[],
+    zeroed: readonly [number, number],
+  ): string => {
+    const fd = must(task.open(path, O_RDWR | O_CREAT, 0o644));
+    for (const [offset, length] of ranges) must(task.fallocate(fd, 0, offset, length));
+    must(task.fallocate(fd, FALLOC_FL_ZERO_RANGE, ...zeroed));
+    task.close(fd);
+    return extentsOf(lab, path);
+  };
+  const thirds = [0, 2, 1].map((at) => [MIB(at), MIB(1)] as const);
+  expect(after("/m/thirds", thirds, [4096, MIB(3) - 4096])).toBe("0-255 p, 256-767 p");
+  expect(after("/m/edges", [], [100, 9900])).toBe("0-2 p");
+  expect(
+    after(
+      "/m/within",
+      [
+        [0, 8192],
+        [8192, 8192],
+      ],
+      [100, 12_000],
+    ),
+  ).toBe("0-1 p, 2-3 p");
+  lab.fs.check();
+});

@@ -74,19 +74,21 @@ function gapsIn(inode: InodeState, start: number, end: number): Gap[] {
   return gaps;
 }
 
-/** Preallocates ranges, with one promise for all of them. */
-function fill(state: BtrfsState, inode: InodeState, gaps: readonly Gap[]): Errno | undefined {
+/** Preallocates ranges, with one promise for all of them. @param hint - where on the device they should lie */
+function fill(state: BtrfsState, inode: InodeState, gaps: readonly Gap[], hint?: number): Errno | undefined {
   const need = gaps.reduce((sum, { from, to }) => sum + to - from, 0);
   const refused = need === 0 ? undefined : promise(state, inode, need);
   if (refused !== undefined) return refused;
-  for (const { from, to } of gaps) prealloc(state, inode, from, to);
+  let near = hint;
+  for (const gap of gaps) near = prealloc(state, inode, gap, near);
   return undefined;
 }
 
-/** Puts preallocated extents in the place of what is in [start, end), which space was promised for. */
-function prealloc(state: BtrfsState, inode: InodeState, start: number, end: number): void {
-  for (let at = start; at < end; ) {
-    const { start: place, length } = state.space.takePromised(Math.min(PREALLOC_MAX, end - at), undefined);
+/** Puts preallocated extents in the place of what is in a gap, which space was promised for. @returns where on the device the last ends */
+function prealloc(state: BtrfsState, inode: InodeState, gap: Gap, hint: number | undefined): number | undefined {
+  let near = hint;
+  for (let at = gap.from; at < gap.to; ) {
+    const { start: place, length } = state.space.takePromised(Math.min(PREALLOC_MAX, gap.to - at), near);
     insert(state, inode, at, {
       kind: "prealloc",
       start: place,
@@ -97,8 +99,10 @@ function prealloc(state: BtrfsState, inode: InodeState, start: number, end: numb
       compression: "none",
     });
     at += length;
+    near = place + length;
     inode.flags |= PREALLOC_FLAG;
   }
+  return near;
 }
 
 /** Zeroes the bytes of [from, to), a part of one sector, where the file has something there. @param written - not only preallocated */
@@ -150,25 +154,49 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   return undefined;
 }
 
-/** What zeroing preallocates: the sectors that it fills, and those at its edges where there is nothing. */
+/** What zeroing preallocates: the sectors that it fills, with those at its edges where there is nothing. */
 function zeroed(inode: InodeState, outer: Sectors, inner: Sectors): Gap[] {
   if (inner.end <= inner.start) return gapsIn(inode, outer.start, outer.end);
-  const whole = { from: inner.start, to: inner.end };
-  return [...gapsIn(inode, outer.start, inner.start), whole, ...gapsIn(inode, inner.end, outer.end)];
+  const from = gapsIn(inode, outer.start, inner.start).length > 0 ? outer.start : inner.start;
+  const to = gapsIn(inode, inner.end, outer.end).length > 0 ? outer.end : inner.end;
+  return [{ from, to }];
 }
 
+/** A preallocated extent that holds the sector from `start` on: where in the file it ends, and where on the device. */
+function preallocatedFrom(inode: InodeState, start: number): { end: number; place: number } | undefined {
+  const [placed] = extentsIn(inode, start, start + SECTOR_SIZE);
+  if (placed === undefined || placed.at > start || placed.extent.kind !== "prealloc") return undefined;
+  const { start: place, offset, length } = placed.extent;
+  return { end: endOf(placed), place: place + offset + length };
+}
+
+function sectorsOf({ offset, length }: Range): Sectors {
+  return { start: alignDown(offset, SECTOR_SIZE), end: alignUp(offset + length, SECTOR_SIZE) };
+}
+
+/** Only the extent at the beginning stays where it is preallocated: what follows is to become one extent, also what is preallocated already. */
 function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
-  const outer = { start: alignDown(range.offset, SECTOR_SIZE), end: alignUp(range.offset + range.length, SECTOR_SIZE) };
-  const length = outer.end - outer.start;
-  const settled = zeroBehindEnd(state, inode, range.offset + range.length) ?? flushRange(inode, outer.start, length);
+  const whole = sectorsOf(range);
+  const stop = range.offset + range.length;
+  const settled = zeroBehindEnd(state, inode, stop) ?? flushRange(inode, whole.start, whole.end - whole.start);
   if (settled !== undefined) return settled;
-  if (!hasPlace(inode, outer.start, outer.end, "prealloc")) {
-    const inner = zeroEdges(state, inode, range, true);
-    if (!("start" in inner)) return inner;
-    const failed = flushRange(inode, outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner));
-    if (failed !== undefined) return failed;
-    inode.mapping?.punch(inner.start, Math.max(0, inner.end - inner.start));
-  } else inode.mapping?.punch(outer.start, length);
+  const head = preallocatedFrom(inode, whole.start);
+  const rest = head === undefined ? range : { offset: head.end, length: Math.max(0, stop - head.end) };
+  const failed = rest.length === 0 ? undefined : zeroRest(state, inode, rest, head?.place);
+  if (failed !== undefined) return failed;
+  if (head !== undefined) inode.mapping?.punch(whole.start, Math.min(head.end, whole.end) - whole.start);
   grow(state, inode, range, mode);
+  return undefined;
+}
+
+function zeroRest(state: BtrfsState, inode: InodeState, range: Range, hint: number | undefined): Errno | undefined {
+  const outer = sectorsOf(range);
+  const length = outer.end - outer.start;
+  if (length === SECTOR_SIZE && preallocatedFrom(inode, outer.start) !== undefined) return undefined;
+  const inner = zeroEdges(state, inode, range, true);
+  if (!("start" in inner)) return inner;
+  const failed = flushRange(inode, outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner), hint);
+  if (failed !== undefined) return failed;
+  inode.mapping?.punch(inner.start, Math.max(0, inner.end - inner.start));
   return undefined;
 }

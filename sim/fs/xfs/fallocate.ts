@@ -9,12 +9,12 @@ import {
   FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
 } from "../../vfs/filesystem.ts";
-import { mayTrim, trim, truncate, zeroBytes } from "./file.ts";
+import { mayTrim, trim, trimOthers, truncate, zeroBytes } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PREALLOCATED, SHARES } from "./inodes.ts";
-import { BLOCK_SIZE, FILE_SIZE_MAX } from "./layout.ts";
+import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, extentReserve, FILE_SIZE_MAX } from "./layout.ts";
 import { dropPromises, promiseWrite } from "./promise.ts";
 import { canReserve } from "./reserve.ts";
 import { firstShared } from "./shared.ts";
@@ -63,23 +63,32 @@ function change(state: XfsState, ino: number, data: FileData, asked: Range & { r
   return (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > state.size(ino) ? truncate(state, ino, end, false) : undefined;
 }
 
-/** xfs_alloc_file_space: gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty. */
+/** Whether a transaction may set aside what is left of a range, also what of it the file has already (XFS_DIOSTRAT_SPACE_RES). */
+function hasRoom(state: XfsState, ino: number, left: number): boolean {
+  const wanted = Math.min(left, EXTENT_BLOCKS_MAX) + extentReserve(state.geometry);
+  if (canReserve(state, ino, wanted)) return true;
+  trimOthers(state, ino);
+  return canReserve(state, ino, wanted);
+}
+
+/**
+ * xfs_alloc_file_space: gives unwritten blocks to what has none; to what was promised too, whose pages stay dirty. A transaction for each
+ * extent: what the ones before the refused one gave stays.
+ */
 function fill(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
   const { list } = data.fork;
   const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
   const first = Math.floor(range.offset / BLOCK_SIZE);
-  const missing = list.missing(first, end);
-  const promised = data.delayedBlocks;
-  if (missing > promised && !canReserve(state, ino, missing - promised)) return ENOSPC;
-  const refused = state.begin(missing);
+  const refused = state.begin(list.missing(first, end));
   if (refused !== undefined) return refused;
   for (let block = first; block < end; ) {
+    if (!hasRoom(state, ino, end - block)) return ENOSPC;
     const index = list.find(block);
     if (index < list.count && list.logical(index) <= block) {
       block = list.end(index);
       continue;
     }
-    const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end);
+    const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end, block + EXTENT_BLOCKS_MAX);
     const isHole = data.delayed?.has(block) !== true;
     const change = isHole ? data.delayed?.nextCovered(block) : data.delayed?.nextGap(block);
     const stop = Math.min(gapEnd, change ?? gapEnd);

@@ -192,6 +192,16 @@ export function trimAll(state: XfsState): void {
   });
 }
 
+/** What is given back before a transaction of a file is refused its blocks: what other files without dirty pages took in advance (xfs_blockgc_flush_all). */
+export function trimOthers(state: XfsState, of: number): void {
+  state.visitInodes((ino) => {
+    const data = fileOf(state, ino);
+    if (data === undefined || ino === of || (data.mapping?.dirtyPages ?? 0) > 0) return;
+    trim(state, ino, data);
+    if (data.cow !== undefined) cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+  });
+}
+
 /** Writes every file's dirty pages. */
 export function flushAll(state: XfsState): Errno | undefined {
   let failed: Errno | undefined;

@@ -240,11 +240,16 @@ function forkLevelsMax(geometry: Geometry): number {
   return levels;
 }
 
+/** XFS_EXTENTADD_SPACE_RES: blocks of its extent tree that one more extent of a file may need at worst. */
+export function extentReserve(geometry: Geometry): number {
+  return forkLevelsMax(geometry) - 1;
+}
+
 /** XFS_DIRENTER_SPACE_RES: what a new name may need at worst, for blocks of the directory and of its extent tree. */
 export function entryReserve(geometry: Geometry): number {
   // Depth of the index, a block of entries and one of free space (XFS_DAENTER_DBS).
   const blocks = 5 + 2;
-  return blocks + blocks * (forkLevelsMax(geometry) - 1);
+  return blocks + blocks * extentReserve(geometry);
 }
 /** XFS_IALLOC_SPACE_RES: what a new inode may need at worst, for a chunk and the trees that tell of it. */
 export function inodeReserve(geometry: Geometry): number {

@@ -28,6 +28,7 @@ import {
   type VisitEntry,
 } from "../vfs/filesystem.ts";
 import { NO_ATIME } from "../vfs/inode-flags.ts";
+import { TMPFS_MAGIC } from "../vfs/magic.ts";
 import { CachedMapping } from "../vfs/mapping.ts";
 import { type Acl, type AclKind, keptAcl } from "../vfs/posix-acl.ts";
 import { changeAttributes, readAttributes, updateAtime } from "./tmpfs-attributes.ts";
@@ -38,7 +39,6 @@ import * as names from "./tmpfs-names.ts";
 import { TmpfsSpace } from "./tmpfs-space.ts";
 import { TmpfsState } from "./tmpfs-state.ts";
 
-const TMPFS_MAGIC = 0x01021994;
 /** What an entry adds to its directory's size (BOGO_DIRENT_SIZE). */
 const ENTRY_BYTES = 20;
 const ROOT: Inode = inodeHandle(1);

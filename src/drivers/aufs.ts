@@ -11,6 +11,7 @@
 import type { Content } from "../../sim/core/content.ts";
 import { EEXIST, ENOENT, ENOTEMPTY } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
+import { AUFS_MAGIC } from "../../sim/vfs/magic.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
@@ -31,7 +32,7 @@ import {
 import { exists, isDirectory, lstat, makeDirectories, readFile, removeAll, rename, sortedNames, writeFile } from "./files.ts";
 import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
-import { AUFS_MAGIC, backingName, magicOf } from "./magic.ts";
+import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";

@@ -9,6 +9,7 @@ import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { makeSnapshot, makeSubvolume, removeSubvolume, subvolumeIdOf } from "../../sim/cow/btrfs/ioctl.ts";
 import { disableQuota, enableQuota, limitQgroup, rescanQuota } from "../../sim/cow/btrfs/quota-ioctl.ts";
+import { BTRFS_MAGIC } from "../../sim/vfs/magic.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { type DockerProfile, dockerOf } from "./docker-profile.ts";
 import {
@@ -23,7 +24,7 @@ import {
   PREREQUISITES,
 } from "./driver.ts";
 import { exists, isDirectory, lstat, makeDirectories, parentPath, readFile, sortedNames, stat, writeFile } from "./files.ts";
-import { BTRFS_MAGIC, magicOf } from "./magic.ts";
+import { magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { humanSize, parseKeyValue, parseSize } from "./options.ts";
 import { ensureRemoveAll } from "./removal.ts";

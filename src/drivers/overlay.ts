@@ -10,6 +10,7 @@
  * children. A failed Create removes `<id>`.
  */
 import type { Host } from "../../sim/host.ts";
+import { OVERLAYFS_MAGIC } from "../../sim/vfs/magic.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
 import { copyTree, type TreeCopyCounters } from "./dir-copy.ts";
@@ -28,7 +29,7 @@ import {
 } from "./driver.ts";
 import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, rename, stat, writeFile } from "./files.ts";
 import { naiveApplyDiff, unpackInto } from "./layer-diff.ts";
-import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
+import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseKeyValue } from "./options.ts";
 import { checkOverlayHome } from "./overlay-check.ts";

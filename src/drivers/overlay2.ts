@@ -13,6 +13,7 @@
 import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import type { Host } from "../../sim/host.ts";
+import { OVERLAYFS_MAGIC } from "../../sim/vfs/magic.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { exportTree } from "../archive/export.ts";
 import type { LayerDiff } from "../archive/unpack.ts";
@@ -32,7 +33,7 @@ import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, sta
 import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { LINK_BYTES, linkName } from "./link-name.ts";
-import { backingName, magicOf, OVERLAYFS_MAGIC } from "./magic.ts";
+import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
 import { parseBool, parseKeyValue, parseSize } from "./options.ts";
 import { checkOverlayHome, nativeDiffObstacle, usesMetacopy } from "./overlay-check.ts";

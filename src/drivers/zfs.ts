@@ -11,6 +11,7 @@ import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { columnOf } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import type { Host } from "../../sim/host.ts";
+import { ZFS_MAGIC } from "../../sim/vfs/magic.ts";
 import { dockerOf } from "./docker-profile.ts";
 import {
   type Change,
@@ -31,7 +32,6 @@ import { RefCounter } from "./ref-counter.ts";
 import { unmountBelow } from "./removal.ts";
 import { ZfsCommand, type ZfsCommandError } from "./zfs-command.ts";
 
-const ZFS_MAGIC = 0x2fc12fc1;
 /** A second has so many nanoseconds: a snapshot's name is the number of the one at which it is made. */
 const NANOSECONDS = 1_000_000_000;
 

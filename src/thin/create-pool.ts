@@ -2,6 +2,7 @@
  * A thin pool in memory in one call, and its volumes.
  */
 import { Disk } from "../../sim/block/disk.ts";
+import { METADATA_BLOCK_SIZE } from "../../sim/thin/metadata-block.ts";
 import { ThinPool } from "../../sim/thin/pool.ts";
 import { parsePoolTable, TargetError } from "../../sim/thin/pool-options.ts";
 import { ThinVolume } from "../../sim/thin/volume.ts";
@@ -18,7 +19,6 @@ export interface PoolRequest {
 }
 
 const SECTOR = 512;
-const METADATA_BLOCK = 4096;
 
 export interface CreatedPool {
   readonly pool: ThinPool;
@@ -34,7 +34,7 @@ export function createPool(request: PoolRequest): CreatedPool {
   const table = parsePoolTable(words);
   if (table instanceof TargetError) throw new RangeError(table.reason);
   const data = new Disk({ name: "data", size: blocks * blockSize });
-  const metadata = new Disk({ name: "metadata", size: metadataBlocks * METADATA_BLOCK });
+  const metadata = new Disk({ name: "metadata", size: metadataBlocks * METADATA_BLOCK_SIZE });
   const pool = ThinPool.open({ name: "pool", table, data, metadata });
   if (pool instanceof TargetError) throw new RangeError(`${pool.errno.code}: ${pool.reason}`);
   return { pool, data, metadata };

@@ -112,8 +112,6 @@ export const ITEM_RESERVE: number = NODE_SIZE * 8 * 2;
 /** BTRFS_MIN_... of the global reserve: 22 such items, on every filesystem that is not large. */
 export const GLOBAL_RESERVE_MIN: number = ITEM_RESERVE * 22;
 
-export const SUPER_MAGIC = 0x9123683e;
-
 /** FS_NOCOW_FL and FS_COMPR_FL, FS_NOCOMP_FL as chattr shows them. */
 export const NOCOW_FLAG = 0x800000;
 export const COMPRESS_FLAG = 0x4;

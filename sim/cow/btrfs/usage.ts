@@ -1,7 +1,8 @@
 /** What btrfs tells of its space: statfs(2), btrfs filesystem df and usage (fs/btrfs/super.c: btrfs_statfs; spec/block-cow.md 2.3). */
 import { MIB } from "../../core/units.ts";
 import type { StatFs } from "../../vfs/filesystem.ts";
-import { SECTOR_SIZE, SUPER_MAGIC } from "./layout.ts";
+import { BTRFS_MAGIC } from "../../vfs/magic.ts";
+import { SECTOR_SIZE } from "./layout.ts";
 import type { Totals } from "./space.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -15,7 +16,7 @@ export function statfs(state: BtrfsState): Omit<StatFs, "blockSize" | "nameLengt
   const free = space.deviceBytes - used - state.globalReserve;
   const isFull = space.chunkBytes("metadata") === 0 && metadata.total - metadata.used - METADATA_THRESHOLD < state.globalReserve;
   return {
-    type: SUPER_MAGIC,
+    type: BTRFS_MAGIC,
     blocks: Math.floor(space.deviceBytes / SECTOR_SIZE),
     blocksFree: Math.max(0, Math.floor(free / SECTOR_SIZE)),
     blocksAvailable: isFull ? 0 : Math.floor(space.dataAvailable / SECTOR_SIZE),

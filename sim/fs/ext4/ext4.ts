@@ -30,6 +30,7 @@ import {
   type StatFs,
   type VisitEntry,
 } from "../../vfs/filesystem.ts";
+import { EXT4_MAGIC } from "../../vfs/magic.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
@@ -70,7 +71,6 @@ import { putTime } from "./times.ts";
 import { readPages, writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
-const EXT4_MAGIC = 0xef53;
 /** Flags that chattr may change (EXT4_FL_USER_MODIFIABLE), without those of the layout. */
 const MODIFIABLE_FLAGS: number = 0x0b80f8ff & ~EXTENT_FLAG & ~INDEX_FLAG;
 /** JBD2_DEFAULT_MAX_COMMIT_AGE. */

@@ -31,6 +31,7 @@ import {
   WRITES,
 } from "../../vfs/filesystem.ts";
 import { NO_ATIME } from "../../vfs/inode-flags.ts";
+import { XFS_MAGIC } from "../../vfs/magic.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl, withAclNames } from "./acl.ts";
@@ -71,7 +72,6 @@ import type { XfsState } from "./state.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
-const XFS_MAGIC = 0x58465342;
 /** Flags that chattr may change: sync, immutable, append-only, nodump, noatime, project (xfs_fileattr_set). */
 const MODIFIABLE_FLAGS: number = 0x08 | 0x10 | 0x20 | 0x40 | 0x80 | PROJECT_INHERIT;
 /** xfssyncd_centisecs. */

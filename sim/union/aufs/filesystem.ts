@@ -20,6 +20,7 @@ import {
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE } from "../../vfs/inode-flags.ts";
+import { AUFS_MAGIC } from "../../vfs/magic.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { writeMapped } from "../../vfs/write-mapped.ts";
 import { IS_DIRECTORY, ROOT_NODE } from "../nodes.ts";
@@ -35,9 +36,6 @@ import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
 import type { Aufs, AufsCounters } from "./state.ts";
-
-/** AUFS_SUPER_MAGIC: "aufs". */
-const MAGIC = 0x61756673;
 
 export class AufsFileSystem implements FileSystem {
   readonly type = "aufs";
@@ -244,7 +242,7 @@ export class AufsFileSystem implements FileSystem {
 
   // The whole
   statfs(): StatFs {
-    return { ...attributes.statfs(this.aufs), type: MAGIC, nameLength: NAME_LENGTH_MAX };
+    return { ...attributes.statfs(this.aufs), type: AUFS_MAGIC, nameLength: NAME_LENGTH_MAX };
   }
   sync(): Errno | undefined {
     let failed: Errno | undefined;

@@ -20,6 +20,7 @@ import {
   type VisitEntry,
   type WalkedPaths,
 } from "../../vfs/filesystem.ts";
+import { OVERLAYFS_MAGIC } from "../../vfs/magic.ts";
 import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { writeMapped } from "../../vfs/write-mapped.ts";
 import { ROOT_NODE } from "../nodes.ts";
@@ -36,8 +37,6 @@ import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
 import type { Overlay, OverlayCounters } from "./state.ts";
 
-/** OVERLAYFS_SUPER_MAGIC. */
-const MAGIC = 0x794c7630;
 const NAME_MAX = 255;
 
 export class OverlayFileSystem implements FileSystem {
@@ -242,7 +241,7 @@ export class OverlayFileSystem implements FileSystem {
     // ovl_statfs asks the root of the upper layer, of the topmost one where there is none.
     const { upper } = this.overlay;
     const told = upper?.fs.statfs(upper.root) ?? this.overlay.fsOf(ROOT_NODE).statfs(this.overlay.inodeOf(ROOT_NODE));
-    return { ...told, type: MAGIC, nameLength: NAME_MAX };
+    return { ...told, type: OVERLAYFS_MAGIC, nameLength: NAME_MAX };
   }
   sync(): Errno | undefined {
     return this.overlay.options.fsync === "volatile" ? undefined : this.overlay.upper?.fs.sync();

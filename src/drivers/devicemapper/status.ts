@@ -1,12 +1,12 @@
 /**
  * The rows that `docker info` shows for devicemapper (moby daemon/graphdriver/devmapper/driver.go, Status).
  */
+import { METADATA_BLOCK_SIZE } from "../../../sim/thin/metadata-block.ts";
 import { poolStatus } from "../../../sim/thin/status.ts";
 import { humanSize } from "../human-size.ts";
 import type { DevmapperOptions } from "./options.ts";
 import type { PoolStorage } from "./storage.ts";
 
-const METADATA_BLOCK = 4096;
 /** The library that Debian 12 has. */
 const LIBRARY_VERSION = "1.02.185 (2022-05-18)";
 
@@ -32,8 +32,8 @@ export function statusRows(from: StatusSource): readonly (readonly [string, stri
   const block = pool.blockSize;
   const total = (status?.totalData ?? 0) * block;
   const used = (status?.usedData ?? 0) * block;
-  const metadataTotal = (status?.totalMetadata ?? 0) * METADATA_BLOCK;
-  const metadataUsed = (status?.usedMetadata ?? 0) * METADATA_BLOCK;
+  const metadataTotal = (status?.totalMetadata ?? 0) * METADATA_BLOCK_SIZE;
+  const metadataUsed = (status?.usedMetadata ?? 0) * METADATA_BLOCK_SIZE;
   const available = (left: number): string => humanSize(hostFree === undefined ? left : Math.min(left, hostFree));
   const minFree = Math.floor(((status?.totalData ?? 0) * options.minFreePercent) / 100) * block;
   const rows: (readonly [string, string])[] = [

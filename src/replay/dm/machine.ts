@@ -7,6 +7,7 @@ import { Clock } from "../../../sim/core/clock.ts";
 import { Content } from "../../../sim/core/content.ts";
 import { snapshot } from "../../../sim/core/counters.ts";
 import { bytes, seconds } from "../../../sim/core/units.ts";
+import { METADATA_BLOCK_SIZE } from "../../../sim/thin/metadata-block.ts";
 import { ThinPool } from "../../../sim/thin/pool.ts";
 import { type PoolTable, parsePoolTable, SECTOR, TargetError } from "../../../sim/thin/pool-options.ts";
 import { ThinVolume } from "../../../sim/thin/volume.ts";
@@ -15,7 +16,6 @@ import type { DmHeader } from "./recording.ts";
 
 /** Seconds that the recorder let writes wait for space. */
 const NO_SPACE_TIMEOUT = 4;
-const METADATA_BLOCK = 4096;
 
 /** Sectors read, written and discarded. */
 export interface DmIo {
@@ -49,7 +49,7 @@ export class DmMachine {
     // What a resize adds was not filled by the recorder.
     disk.write(bytes(0), filled(header.staleFill, header.dataBlocks * header.blockSectors * SECTOR));
     this.data = new CountingDevice(disk);
-    this.metadata = new CountingDevice(new Disk({ name: "meta", size: header.metadataBlocks * METADATA_BLOCK }));
+    this.metadata = new CountingDevice(new Disk({ name: "meta", size: header.metadataBlocks * METADATA_BLOCK_SIZE }));
     const pool = ThinPool.open({
       name: "vpool",
       metadata: this.metadata,

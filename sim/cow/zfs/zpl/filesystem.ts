@@ -30,6 +30,7 @@ import {
   type VisitEntry,
 } from "../../../vfs/filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE, NO_DUMP } from "../../../vfs/inode-flags.ts";
+import { ZFS_MAGIC } from "../../../vfs/magic.ts";
 import { SECTOR } from "../compress.ts";
 import type { SettledChange } from "../log-records.ts";
 import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
@@ -39,7 +40,6 @@ import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, u
 import type { ZplState } from "./state.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
-const ZFS_MAGIC = 0x2fc12fc1;
 /** statfs counts in records of this size. */
 const STATFS_BLOCK: number = KIB(128);
 /** What zpl_ioctl_setflags takes. */

@@ -23,8 +23,8 @@ export function addThinCommand(root: Command, write: (text: string) => void): vo
     .command("restore")
     .description("write the image that an XML file describes, as thin_restore does")
     .argument("<xml>")
-    .requiredOption("-o, --output <image>", "a file that is there and large enough")
-    .action(async (xml: string, options: { output: string }) => finish((await import("./thin.ts")).restore(xml, options)));
+    .option("-o, --output <image>", "a file that is there and large enough")
+    .action(async (xml: string, options: { output?: string }) => finish((await import("./thin.ts")).restore(xml, options)));
   thin
     .command("check")
     .description("look for faults, as thin_check does; exit code 1 where there are any")

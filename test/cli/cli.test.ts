@@ -132,6 +132,10 @@ describe("input that is wrong", () => {
     expect(err.trimEnd().split("\n")).toHaveLength(1);
   });
 
+  test("thin restore without -o says so as the tool does", () => {
+    expect(cowlab("thin", "restore", folder)).toMatchObject({ code: 1, err: "No output file provided.\n" });
+  });
+
   test("a folder in the place of a metadata image is refused as thin tools do", () => {
     expect(cowlab("thin", "check", folder)).toMatchObject({ code: 1, err: "Not a block device or regular file\n" });
   });

@@ -9,6 +9,7 @@ import { findDataset, zfsClone, zfsCreate, zfsSet, zfsSnapshot } from "../../sim
 import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { MODE, NLINK, PARENT } from "../../sim/cow/zfs/records.ts";
+import { metaslabsOf } from "../../sim/cow/zfs/space-maps.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 
 interface Made {
@@ -46,7 +47,7 @@ function dataset(pool: Pool, name: string): Dataset {
 
 /** Changes bits of the first run of a space map, which stands behind a word for debugging. */
 function changeWord(pool: Pool, bits: number): void {
-  const of = pool.meta.maps.freeze().metaslabs.find(({ map }) => map.length > 8);
+  const of = metaslabsOf(pool.meta.maps.freeze()).find(({ map }) => map.length > 8);
   if (of === undefined) throw new Error("no map has anything in it");
   const { words, from } = of.map;
   words[from + 2] = (words[from + 2] as number) ^ bits;

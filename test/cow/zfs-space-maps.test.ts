@@ -12,11 +12,14 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { SpaceChanges } from "../../sim/cow/zfs/space-changes.ts";
 import { SpaceMap, type SpaceMapIo } from "../../sim/cow/zfs/space-map.ts";
+import { logsOf, metaslabsOf } from "../../sim/cow/zfs/space-maps.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 
 /** Maps that are in use, and logs: how many, and bytes of one copy of each block. */
 function mapsOf(pool: Pool): { maps: number; logs: number; sizes: number[] } {
-  const { metaslabs, logs } = pool.meta.maps.freeze();
+  const frozen = pool.meta.maps.freeze();
+  const metaslabs = metaslabsOf(frozen);
+  const logs = logsOf(frozen);
   const blocks = [...metaslabs, ...logs].flatMap(({ map }) => map.blocks);
   return { maps: metaslabs.length, logs: logs.length, sizes: blocks.map(({ physicalSize }) => physicalSize) };
 }

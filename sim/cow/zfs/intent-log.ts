@@ -161,13 +161,15 @@ export class IntentLog {
 
   /** The group that was open is written: its intents are in it. */
   groupWritten(): void {
-    this.#sync = [];
-    this.#ownContent.clear();
+    // Most groups have no intents, and clearing even an empty map makes a new table.
+    if (this.#sync.length > 0) this.#sync = [];
+    if (this.#ownContent.size > 0) this.#ownContent.clear();
     this.#begunIn = undefined;
   }
 
   /** The set tells of the chain as it is: what that does not lead to any more goes with the group. */
   setWritten(): void {
+    if (this.#places.length === 0) return;
     for (const place of this.#places.splice(0)) this.#pool.store.freeLogged(place);
   }
 

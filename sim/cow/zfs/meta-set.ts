@@ -31,6 +31,8 @@ const OBJECTS_A_BLOCK = 16;
 const OBJECT_BYTES = 128;
 /** Objects that the root holds before the tree is written. */
 const ROOT_OBJECTS_MAX = 32;
+/** So many changes are looked through for one that is there already. */
+const FEW_CHANGES = 16;
 /** How long the list of them becomes, with what they were before, until it is made anew. */
 const CHANGES_MAX = 8 * ROOT_OBJECTS_MAX;
 
@@ -146,7 +148,8 @@ export class MetaSet {
   readonly #blocks: MetaBlocks;
   readonly maps: SpaceMaps;
   readonly lists: PointerLists;
-  readonly #changed = new Set<number>();
+  /** Perhaps some twice: a set would make a new table for each group. */
+  #changed: number[] = [];
   readonly #removed = new Set<number>();
   /** What the root holds beside the tree. */
   readonly #newer: Map<number, MetaRecord>;
@@ -202,11 +205,12 @@ export class MetaSet {
   }
 
   change(id: number): void {
-    this.#changed.add(id);
+    const known = this.#changed;
+    if (known.length >= FEW_CHANGES || !known.includes(id)) known.push(id);
   }
 
   remove(id: number): void {
-    this.#changed.delete(id);
+    if (this.#changed.includes(id)) this.#changed = this.#changed.filter((one) => one !== id);
     this.#removed.add(id);
   }
 
@@ -243,7 +247,7 @@ export class MetaSet {
   }
 
   get isDirty(): boolean {
-    return this.#changed.size > 0 || this.#removed.size > 0;
+    return this.#changed.length > 0 || this.#removed.size > 0;
   }
 
   /** Writes what has changed, the space of the pool among it. @returns the set's pointer. */
@@ -348,7 +352,7 @@ export class MetaSet {
     const failed = this.#blocks.fill(placed, Content.record(record));
     if (failed !== undefined) return failed;
     this.#pointer = placed;
-    this.#changed.clear();
+    this.#changed.length = 0;
     if (this.#removed.size > 0) this.#removed.clear();
     return placed;
   }

@@ -41,41 +41,72 @@ export class SpaceChanges {
 
   /** Everything that others went through, behind what is here. */
   addAll(later: SpaceChanges): void {
-    this.#makeRoom(later.#count);
-    this.#edges.set(later.#edges.subarray(0, later.#count), this.#count);
-    this.#count += later.#count;
+    const from = later.#edges;
+    const to = this.#makeRoom(later.#count);
+    const first = this.#count;
+    const count = later.#count;
+    // A view of few costs more than they do.
+    if (count > FEW) to.set(from.subarray(0, count), first);
+    else for (let at = 0; at < count; at++) to[first + at] = from[at] as number;
+    this.#count = first + count;
   }
 
-  /** Makes room for so many edges more. */
-  #makeRoom(edges: number): void {
+  /** Makes room for so many edges more. @returns the edges. */
+  #makeRoom(edges: number): Float64Array {
     const count = this.#count + edges;
-    if (count <= this.#edges.length) return;
+    if (count <= this.#edges.length) return this.#edges;
     const more = new Float64Array(Math.max(count, 2 * this.#edges.length));
     more.set(this.#edges.subarray(0, this.#count));
     this.#edges = more;
+    return more;
   }
 
   clear(): void {
     this.#count = 0;
   }
 
-  /** Visits what is left, in ascending order, runs that lie side by side as one. O(n log n). */
-  visit(visit: VisitRun): void {
+  /** Leaves what is left, in ascending order, runs that lie side by side as one. O(n log n). @returns how many runs that are, until there are more changes. */
+  settle(): number {
     const edges = this.#edges;
     const end = this.#count;
     // The order in which things happened is of no use any more.
-    sortEdges(edges, this.#count);
+    sortEdges(edges, end);
+    let left = 0;
     let start = 0;
     let sum = 0;
     for (let at = 0; at < end; ) {
       const unit = Math.floor((edges[at] as number) / UNIT);
       let now = sum;
       for (; at < end && (edges[at] as number) < (unit + 1) * UNIT; at++) now += (edges[at] as number) - unit * UNIT - 1;
-      if (now === sum) continue;
-      if (sum !== 0) visit(start, unit - start, sum > 0);
-      start = unit;
+      const isOther = Math.sign(now) !== Math.sign(sum);
+      if (isOther && sum !== 0) {
+        edges[left] = start * UNIT + (sum > 0 ? TAKEN : GIVEN);
+        edges[left + 1] = unit * UNIT + (sum > 0 ? GIVEN : TAKEN);
+        left += 2;
+      }
+      if (isOther) start = unit;
       sum = now;
     }
+    this.#count = left;
+    return left / 2;
+  }
+
+  // A run that is left, by its number
+
+  start(run: number): number {
+    return Math.floor((this.#edges[2 * run] as number) / UNIT);
+  }
+  count(run: number): number {
+    return Math.floor((this.#edges[2 * run + 1] as number) / UNIT) - this.start(run);
+  }
+  isTaken(run: number): boolean {
+    return (this.#edges[2 * run] as number) % UNIT === TAKEN;
+  }
+
+  /** Visits what is left, in ascending order. */
+  visit(visit: VisitRun): void {
+    const runs = this.settle();
+    for (let run = 0; run < runs; run++) visit(this.start(run), this.count(run), this.isTaken(run));
   }
 }
 

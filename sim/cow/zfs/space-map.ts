@@ -105,9 +105,6 @@ interface Measured {
 
 const NONE: readonly never[] = [];
 
-/** Runs that were given back, while those that were taken are put. */
-const given: number[] = [];
-
 export class SpaceMap {
   readonly #shape: SpaceMapShape;
   #words: Uint32Array;
@@ -119,6 +116,8 @@ export class SpaceMap {
   #indirect: BlockPointer | undefined;
   /** What is known of the last block's length. */
   #measured: Measured | undefined;
+  /** The map as it was told last, while it is as it was. */
+  #frozen: FrozenSpaceMap | undefined;
 
   /** @param from - what it was, or where its words are to lie and which blocks it begins with */
   constructor(shape: SpaceMapShape, from?: FrozenSpaceMap) {
@@ -164,7 +163,9 @@ export class SpaceMap {
 
   /** What is on the devices is never changed: words are appended behind it. */
   freeze(): FrozenSpaceMap {
-    return {
+    const known = this.#frozen;
+    if (known?.length === this.#length && known.words === this.#words && known.blocks === this.#blocks) return known;
+    this.#frozen = {
       words: this.#words,
       from: this.#from,
       length: this.#length,
@@ -172,34 +173,43 @@ export class SpaceMap {
       blocks: this.#blocks,
       indirect: this.#indirect,
     };
+    return this.#frozen;
   }
 
-  /** An empty map whose words come behind this one's, which is never appended to again. @param blocks - of a map that goes, to begin with */
-  next(gone: SpaceMap | undefined): SpaceMap {
+  /** An empty map whose words come behind this one's, which is never appended to again. @param gone - one that goes: it becomes that map, with its blocks */
+  next(gone: SpaceMap = new SpaceMap(this.#shape)): SpaceMap {
     const from = this.#from + this.#length / 4;
     const hasRoom = from + NUMBERS_MIN <= this.#words.length;
-    const words = hasRoom ? this.#words : new Uint32Array(ARENA_NUMBERS);
-    const blocks = gone === undefined ? NONE : gone.#blocks;
-    const indirect = gone === undefined ? undefined : gone.#indirect;
-    return new SpaceMap(this.#shape, { words, from: hasRoom ? from : 0, length: 0, taken: 0, blocks, indirect });
+    gone.#words = hasRoom ? this.#words : new Uint32Array(ARENA_NUMBERS);
+    gone.#from = hasRoom ? from : 0;
+    gone.#length = 0;
+    gone.taken = 0;
+    gone.#measured = undefined;
+    gone.#frozen = undefined;
+    return gone;
   }
 
   /** Appends what a space went through in a pass of a group: what was taken, then what was given back. */
   append(changes: SpaceChanges, when: Pass, at?: SectorsOf): void {
-    let count = 0;
+    const count = changes.settle();
+    this.#appendAll(changes, count, true, { when, at });
+    this.#appendAll(changes, count, false, { when, at });
+  }
+
+  /** Appends of the first `count` runs those that were taken, or given back. */
+  #appendAll(
+    changes: SpaceChanges,
+    count: number,
+    isTaken: boolean,
+    { when, at }: { readonly when: Pass; readonly at: SectorsOf | undefined },
+  ): void {
     let isFirst = true;
-    changes.visit((start, units, isTaken) => {
-      if (isTaken) {
-        if (isFirst) this.#put(when.group, debugHigh(when, true));
-        isFirst = false;
-        this.#putChange(start, units, true, at);
-      } else {
-        given[count++] = start;
-        given[count++] = units;
-      }
-    });
-    if (count > 0) this.#put(when.group, debugHigh(when, false));
-    for (let n = 0; n < count; n += 2) this.#putChange(given[n] as number, given[n + 1] as number, false, at);
+    for (let run = 0; run < count; run++) {
+      if (changes.isTaken(run) !== isTaken) continue;
+      if (isFirst) this.#put(when.group, debugHigh(when, isTaken));
+      isFirst = false;
+      this.#putChange(changes.start(run), changes.count(run), isTaken, at);
+    }
   }
 
   #putChange(start: number, count: number, isTaken: boolean, at: SectorsOf | undefined): void {

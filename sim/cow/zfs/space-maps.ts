@@ -16,6 +16,8 @@ import { type FrozenSpaceMap, SpaceMap, type SpaceMapIo, type SpaceMapShape } fr
 
 /** A metaslab's map on the devices. */
 interface FrozenMetaslab {
+  /** Its place among all that have maps. */
+  readonly at: number;
   readonly device: number;
   readonly metaslab: number;
   readonly map: FrozenSpaceMap;
@@ -28,10 +30,27 @@ interface FrozenLog {
   readonly map: FrozenSpaceMap;
 }
 
-/** What the object directory leads to: the arrays of metaslabs' maps, and the table of logs. */
+/** What the object directory leads to: the arrays of metaslabs' maps, and the table of logs. Later roots go on with both lists, and each costs what it changes. */
 export interface FrozenSpaceMaps {
+  /** The first `told` of this list count: of two with one place the later. */
   readonly metaslabs: readonly FrozenMetaslab[];
+  readonly told: number;
+  /** Those from `firstLog` up to `endLog` count. */
   readonly logs: readonly FrozenLog[];
+  readonly firstLog: number;
+  readonly endLog: number;
+}
+
+/** The metaslabs' maps that a root leads to, by their places. */
+export function metaslabsOf({ metaslabs, told }: Pick<FrozenSpaceMaps, "metaslabs" | "told">): FrozenMetaslab[] {
+  const found: FrozenMetaslab[] = [];
+  for (const of of metaslabs.slice(0, told)) found[of.at] = of;
+  return found;
+}
+
+/** The logs that a root leads to. */
+export function logsOf({ logs, firstLog, endLog }: Pick<FrozenSpaceMaps, "logs" | "firstLog" | "endLog">): FrozenLog[] {
+  return logs.slice(firstLog, endLog);
 }
 
 interface Metaslab {
@@ -50,7 +69,8 @@ interface Log {
   readonly map: SpaceMap;
 }
 
-const NONE: readonly never[] = [];
+/** How much longer than needed a list becomes until it is made anew. */
+const SPARE_ENTRIES = 64;
 /** Logs whose numbers compress to no more than lies in a pointer (a microzap, 112 bytes). */
 const EMBEDDED_LOGS = 4;
 const LOG_SHAPE: SpaceMapShape = { blockBytes: 1 << 17, hasTwoWords: true };
@@ -67,11 +87,14 @@ export class SpaceMaps {
   readonly #logs: Log[] = [];
   /** Metaslabs that the devices do not tell of as they are; of some twice. */
   readonly #thawed: Metaslab[] = [];
+  /** The lists that roots share. */
+  #frozenMetaslabs: FrozenMetaslab[] = [];
+  #frozenLogs: FrozenLog[] = [];
+  #firstLog = 0;
   /** Maps that are not empty. */
   #filled = 0;
   /** Maps that the group appends to. */
   readonly #written: SpaceMap[] = [];
-  #frozen: FrozenSpaceMaps = { metaslabs: NONE, logs: NONE };
 
   constructor(io: SpaceMapIo, space: PoolSpace, profile: ZfsProfile, frozen?: FrozenSpaceMaps) {
     this.#io = io;
@@ -79,15 +102,16 @@ export class SpaceMaps {
     this.#shape = { blockBytes: 1 << profile.spaceMapShift, hasTwoWords: profile.logsSpace };
     this.#hasLogs = profile.logsSpace;
     if (frozen === undefined) return;
-    this.#frozen = frozen;
-    for (const of of frozen.metaslabs) {
+    this.#frozenMetaslabs = metaslabsOf(frozen);
+    this.#frozenLogs = logsOf(frozen);
+    for (const of of this.#frozenMetaslabs) {
       const { device, metaslab, since } = of;
       const map = SpaceMap.read(this.#shape, of.map);
       if (!map.isEmpty) this.#filled += 1;
       this.#add({ at: this.#turns.length, device, metaslab, map, since, unflushed: new SpaceChanges() });
     }
     this.#turns.sort((one, other) => one.since - other.since);
-    for (const { group, map } of frozen.logs) this.#logs.push({ group, map: SpaceMap.read(LOG_SHAPE, map) });
+    for (const { group, map } of this.#frozenLogs) this.#logs.push({ group, map: SpaceMap.read(LOG_SHAPE, map) });
   }
 
   #add(made: Metaslab): Metaslab {
@@ -180,20 +204,33 @@ export class SpaceMaps {
 
   /** The maps as the set's root leads to them: what has not changed is shared with earlier roots. */
   freeze(): FrozenSpaceMaps {
-    const metaslabs = this.#frozen.metaslabs.slice();
+    this.#freezeMetaslabs();
+    this.#freezeLogs();
+    const metaslabs = this.#frozenMetaslabs;
+    const logs = this.#frozenLogs;
+    return { metaslabs, told: metaslabs.length, logs, firstLog: this.#firstLog, endLog: logs.length };
+  }
+
+  #freezeMetaslabs(): void {
     for (const { at, device, metaslab, map, since } of this.#thawed)
-      metaslabs[at] = { device, metaslab, map: map.freeze(), since };
+      this.#frozenMetaslabs.push({ at, device, metaslab, map: map.freeze(), since });
     this.#thawed.length = 0;
+    const metaslabs = this.#frozenMetaslabs;
+    if (metaslabs.length > 2 * this.#turns.length + SPARE_ENTRIES)
+      this.#frozenMetaslabs = metaslabsOf({ metaslabs, told: metaslabs.length });
+  }
+
+  #freezeLogs(): void {
     const first = this.#logs[0]?.group ?? 0;
-    let gone = 0;
-    while ((this.#frozen.logs[gone]?.group ?? first) < first) gone++;
-    const logs = this.#frozen.logs.slice(gone);
-    for (let at = logs.length; at < this.#logs.length; at++) {
-      const { group, map } = this.#logs[at] as Log;
-      logs.push({ group, map: map.freeze() });
+    while ((this.#frozenLogs[this.#firstLog]?.group ?? first) < first) this.#firstLog += 1;
+    if (this.#firstLog > this.#logs.length + SPARE_ENTRIES) {
+      this.#frozenLogs = this.#frozenLogs.slice(this.#firstLog);
+      this.#firstLog = 0;
     }
-    this.#frozen = { metaslabs, logs };
-    return this.#frozen;
+    for (let at = this.#frozenLogs.length - this.#firstLog; at < this.#logs.length; at++) {
+      const { group, map } = this.#logs[at] as Log;
+      this.#frozenLogs.push({ group, map: map.freeze() });
+    }
   }
 
   /** Visits the blocks of all maps and logs. */

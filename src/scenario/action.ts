@@ -128,6 +128,26 @@ export function action<S extends Shape>(
   return { name: fields[0] ?? "", about, scope, fields, schema: schema as unknown as z.ZodType<Operation, unknown> };
 }
 
+/**
+ * One of several actions, or `other`. A mapping is held against the actions whose names are among its keys, which its own is; where none of them
+ * takes it, every one is tried, so that the issue is that of a plain union.
+ */
+export function actionUnion(actions: readonly Action[], ...other: readonly z.ZodType[]): z.ZodType<Operation, unknown> {
+  const union = z.union([...other, ...actions.map(({ schema }) => schema)]);
+  const { run } = union._zod;
+  union._zod.run = (payload, context) => {
+    const { value } = payload;
+    const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+    for (const { name, schema } of isMapping ? actions : []) {
+      if (!Object.hasOwn(value as object, name)) continue;
+      const taken = schema._zod.run({ value, issues: [] }, context);
+      if (!(taken instanceof Promise) && taken.issues.length === 0) return taken;
+    }
+    return run(payload, context);
+  };
+  return union as unknown as z.ZodType<Operation, unknown>;
+}
+
 /** A system call whose arguments are given; those that are undefined are left out. */
 export function call(name: string, parameters: Readonly<Record<string, unknown>>, data?: Data): Operation {
   const step: Record<string, unknown> & { call: string } = { call: name };

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
 import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
-import type { Action, Operation } from "./action.ts";
+import { type Action, actionUnion, type Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
 import { CUT_COMMANDS, FAIL_KINDS, FAULT_PHASES, FOR_EVER, type PlannedFault, planOf } from "./faults.ts";
 import { countText } from "./figures.ts";
@@ -24,11 +24,25 @@ export type DriverName = (typeof DRIVER_NAMES)[number];
 /** Backing filesystems, named as mount(8) names them. */
 const BACKINGS = ["ext4", "xfs", "btrfs", "zfs", "tmpfs"] as const;
 
-interface SchemaParts {
-  readonly slots: Slots;
-  readonly actions: readonly Action[];
-  /** The ids of the drivers that the file names; undefined: any name may stand for one (the JSON Schema). */
-  readonly ids: readonly string[] | undefined;
+/** What the schemas of all files have in common: all but the drivers that expectations may name. */
+interface CommonParts {
+  /** The keys before `steps`. */
+  readonly head: Shape;
+  /** The keys of a step before its expectations. */
+  readonly step: Shape;
+  /** What can be expected of a step, and of the whole run. */
+  readonly ofStep: Expected;
+  readonly ofRun: Expected;
+  readonly faults: z.ZodType;
+  readonly compare: z.ZodType;
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** Expectations of one kind, of one driver. */
+interface Expected {
+  readonly shape: Shape;
+  readonly ofDriver: z.ZodType;
 }
 
 // A schema parses one file, so code made for it never pays; and a page's content policy may forbid to make any.
@@ -110,12 +124,19 @@ function amounts(slots: Slots, columns: readonly string[]): OptionalBounds {
   return Object.fromEntries(columns.map((column) => [column, boundsSlot(slots, column).optional()]));
 }
 
-/** Expectations of one kind: for every driver at the top or under `each`, for one driver under its id. */
-function expectations(shape: Record<string, z.ZodType>, ids: readonly string[] | undefined): z.ZodType {
-  const one = z.strictObject(shape);
-  const each = { ...shape, each: one.optional() };
-  if (ids === undefined) return z.object(each).catchall(one);
-  return z.strictObject({ ...each, ...Object.fromEntries(ids.map((id) => [id, one.optional()])) });
+function expectedOf(shape: Shape): Expected {
+  return { shape, ofDriver: z.strictObject(shape) };
+}
+
+/**
+ * Expectations of one kind: for every driver at the top or under `each`, for one driver under its id.
+ * @param ids - the drivers that the file names; undefined: any name may stand for one (the JSON Schema)
+ */
+function expectations({ shape, ofDriver }: Expected, ids: readonly string[] | undefined): z.ZodType {
+  const one = ofDriver.optional();
+  const each = { ...shape, each: one };
+  if (ids === undefined) return z.object(each).catchall(ofDriver);
+  return z.strictObject({ ...each, ...Object.fromEntries(ids.map((id) => [id, one])) });
 }
 
 function backingSchema(): z.ZodType {
@@ -203,8 +224,9 @@ function volumeSchema(): z.ZodType<VolumeOption, unknown> {
   });
 }
 
-function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] | undefined): z.ZodType {
-  const answer = {
+/** What a step can answer. */
+function answers(slots: Slots): Shape {
+  return {
     result: z
       .literal("ok", {
         error: (issue) => `a result can only be ok, found ${quoted(issue.input)}; an error is expected as { error: EXDEV }`,
@@ -217,8 +239,10 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
     stdout: slots.text.optional().meta({ description: "all that a script wrote, its last line's end aside" }),
     stderr: slots.text.optional().meta({ description: "words in what a script complained about" }),
   };
-  const expected = expectations({ ...answer, ...amounts(slots, METRIC_IDS) }, ids);
-  return z.strictObject({
+}
+
+function stepShape(slots: Slots, operation: z.ZodType): Shape {
+  return {
     id: slots.name.optional(),
     note: slots.text.optional(),
     in: slots.treeName.optional().meta({ description: "the container that makes the call; to watch, also a layer as IMAGE:N" }),
@@ -230,21 +254,15 @@ function stepSchema(slots: Slots, operation: z.ZodType, ids: readonly string[] |
       .optional()
       .meta({ description: "how many times it is done, as long as none fails" }),
     do: operation,
-    expect: expected.optional(),
-    warn: expected.optional().meta({ description: "expectations that are told when they fail, and fail nothing" }),
-  });
+  };
 }
 
 /** Some seconds of the quickest calls: a step that never ends is a slip of the pen. */
 const REPEAT_MAX = 10_000_000;
 
-/** The schema of one file. */
-function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScenario, unknown> {
-  const schemasOf = (scope?: string): readonly z.ZodType<Operation, unknown>[] =>
-    actions.filter((action) => scope === undefined || action.scope === scope).map((action) => action.schema);
-  const fileOperations = schemasOf("files");
-  const layerOperations = [...fileOperations, ...schemasOf("build")];
-  const schema = z.strictObject({
+/** Everything of a file but its steps and expectations. */
+function headShape(slots: Slots, fileOperations: readonly Action[], layerOperations: readonly Action[]): Shape {
+  return {
     version: z.literal(1, { error: () => "this program reads version 1" }),
     name: slots.name,
     about: slots.text,
@@ -268,7 +286,7 @@ function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScena
             description:
               "another image of this file, an image archive (docker save, OCI layout), a root filesystem's tar or folder, or scratch",
           }),
-          layers: z.array(z.union([z.array(z.union(fileOperations)), ...layerOperations])).optional(),
+          layers: z.array(actionUnion(layerOperations, z.array(actionUnion(fileOperations)))).optional(),
           build: oneOf("builder", ["classic", "v1"]).optional().meta({
             description:
               "Docker's builder makes the layers: each item is a RUN in a container that is committed; v1: as before Docker 1.10, then migrated",
@@ -287,15 +305,38 @@ function schemaFor({ slots, actions, ids }: SchemaParts): z.ZodType<WrittenScena
         }),
       )
       .optional(),
-    steps: z
-      .array(stepSchema(slots, z.union([...fileOperations, ...schemasOf("machine")]), ids))
-      .max(100_000, "more than 100000 steps"),
+  };
+}
+
+function commonParts(slots: Slots, actions: readonly Action[]): CommonParts {
+  const ofScope = (scope: Action["scope"]): readonly Action[] => actions.filter((action) => action.scope === scope);
+  const files = ofScope("files");
+  return {
+    head: headShape(slots, files, [...files, ...ofScope("build")]),
+    step: stepShape(slots, actionUnion([...files, ...ofScope("machine")])),
+    ofStep: expectedOf({ ...answers(slots), ...amounts(slots, METRIC_IDS) }),
+    ofRun: expectedOf(amounts(slots, COLUMN_NAMES)),
     faults: z.record(slots.name, planSchema(slots)).optional().meta({ description: "what it can be run under, by names" }),
-    expect: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
-    warn: expectations(amounts(slots, COLUMN_NAMES), ids).optional(),
     compare: z
       .strictObject({ metrics: z.array(oneOf("metric", COLUMN_NAMES)).min(1).optional(), reference: slots.name.optional() })
       .optional(),
+  };
+}
+
+/** The schema of files with these drivers. */
+function schemaFor(common: CommonParts, ids: readonly string[] | undefined): z.ZodType<WrittenScenario, unknown> {
+  const { head, step, ofStep, ofRun, faults, compare } = common;
+  const ofOneStep = expectations(ofStep, ids).optional();
+  const warned = { description: "expectations that are told when they fail, and fail nothing" };
+  const steps = z.array(z.strictObject({ ...step, expect: ofOneStep, warn: ofOneStep.meta(warned) }));
+  const whole = expectations(ofRun, ids).optional();
+  const schema = z.strictObject({
+    ...head,
+    steps: steps.max(100_000, "more than 100000 steps"),
+    faults,
+    expect: whole,
+    warn: whole,
+    compare,
   });
   return schema as unknown as z.ZodType<WrittenScenario, unknown>;
 }
@@ -309,9 +350,13 @@ const SCHEMAS_MAX = 32;
  */
 export class ScenarioSchemas {
   readonly #variables = new Map<string, number>();
-  readonly #slots: Slots = slotsFor(this.#variables);
-  readonly #actions: readonly Action[] = actionsFor(this.#slots);
+  readonly #common: CommonParts;
   readonly #known = new Map<string, z.ZodType<WrittenScenario, unknown>>();
+
+  constructor() {
+    const slots = slotsFor(this.#variables);
+    this.#common = commonParts(slots, actionsFor(slots));
+  }
 
   /** The schema for files with these drivers; it reads `variables` until the next call. */
   schemaFor(ids: readonly string[], variables: Variables): z.ZodType<WrittenScenario, unknown> {
@@ -321,7 +366,7 @@ export class ScenarioSchemas {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     if (this.#known.size >= SCHEMAS_MAX) this.#known.clear();
-    const made = schemaFor({ slots: this.#slots, actions: this.#actions, ids });
+    const made = schemaFor(this.#common, ids);
     this.#known.set(key, made);
     return made;
   }
@@ -330,7 +375,7 @@ export class ScenarioSchemas {
 /** The JSON Schema (draft-07) of scenario files, for editors. */
 export function jsonSchema(): unknown {
   const slots = slotsFor(new Map());
-  const schema = z.toJSONSchema(schemaFor({ slots, actions: actionsFor(slots), ids: undefined }), {
+  const schema = z.toJSONSchema(schemaFor(commonParts(slots, actionsFor(slots)), undefined), {
     target: "draft-7",
     io: "input",
     reused: "ref",

@@ -10,12 +10,12 @@ import { Random } from "../../sim/core/random.ts";
 import { seconds } from "../../sim/core/units.ts";
 import { readRecord } from "../../sim/fs/ext4/records.ts";
 import { type Attributes, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
-import { contentOf, Ext4Host, ext4Disk, type MountOptions, put, value } from "./ext4-lab.ts";
+import { Ext4Host, ext4Disk, type MountOptions, put, readAll, value } from "./ext4-lab.ts";
 
 /** What was promised of a path: its content, by the flush behind the `from`th write, up to the `until`th. */
 interface Promise {
   readonly path: string;
-  readonly content: string;
+  readonly content: Content;
   readonly from: number;
   until: number;
 }
@@ -46,7 +46,7 @@ class Run {
   /** What the file holds is durable now. */
   promised(path: string): void {
     this.release(path);
-    const content = contentOf(this.host.task, path);
+    const content = readAll(this.host.task, path);
     const promise = { path, content, from: this.history.writes, until: Number.POSITIVE_INFINITY };
     this.#current.set(path, promise);
     this.promises.push(promise);
@@ -83,7 +83,7 @@ class Run {
       if (promise.from >= count || promise.until < count) continue;
       const found = after.task.lstat(promise.path);
       expect(isErrno(found) ? found.code : "there", `${label}: ${promise.path}`).toBe("there");
-      const same = contentOf(after.task, promise.path) === promise.content;
+      const same = readAll(after.task, promise.path).equals(promise.content);
       expect(same, `${label}: the content of ${promise.path}, promised at ${promise.from}`).toBe(true);
     }
     after.unmount();
@@ -311,12 +311,12 @@ test("a file's data is on the disk before the transaction that maps it, and its 
   put(task, "/new", first);
   value(task.fsync(value(task.open("/new", O_RDONLY)) as number));
   run.history.stop();
-  const text = contentOf(task, "/new");
+  const content = readAll(task, "/new");
   for (let count = 0; count <= run.history.writes; count++) {
     for (const choice of [keepAll, keepJournal(run.host.disk)]) {
       const after = new Ext4Host(run.history.imageAfter(count, choice));
       const found = after.task.stat("/new");
-      if (!isErrno(found) && found.size > 0) expect(contentOf(after.task, "/new") === text, `write ${count}`).toBe(true);
+      if (!isErrno(found) && found.size > 0) expect(readAll(after.task, "/new").equals(content), `write ${count}`).toBe(true);
       const late = after.task.stat("/late");
       // Nothing has written its pages: it is committed empty.
       if (!isErrno(late)) expect(late.size).toBe(0);
@@ -333,7 +333,7 @@ test("on a full disk blocks that metadata had hold data, and data of a file whos
   }
   put(task, "/old", Content.pattern(5, 400_000));
   run.fsync("/old");
-  const old = contentOf(task, "/old");
+  const old = readAll(task, "/old");
   put(task, "/rest", Content.pattern(6, fs.statfs().blocksFree * 4096));
   value(task.syncfs());
   const begun = run.history.writes + 1;
@@ -352,7 +352,7 @@ test("on a full disk blocks that metadata had hold data, and data of a file whos
     for (const choice of [keepAll, keepNone]) {
       const image = run.expectWhole(count, choice, "full disk");
       const after = new Ext4Host(image);
-      if (!isErrno(after.task.stat("/old"))) expect(contentOf(after.task, "/old") === old, `write ${count}`).toBe(true);
+      if (!isErrno(after.task.stat("/old"))) expect(readAll(after.task, "/old").equals(old), `write ${count}`).toBe(true);
     }
   }
 });

@@ -109,13 +109,18 @@ export function put(task: Task, path: string, content: Content, offset = 0): num
   return written;
 }
 
-/** The whole content of a file as text of one byte a character. */
-export function contentOf(task: Task, path: string): string {
+/** The whole content of a file. */
+export function readAll(task: Task, path: string): Content {
   const fd = value(task.open(path, O_RDONLY)) as number;
   const size = (value(task.fstat(fd)) as Attributes).size;
-  const read = latin(value(task.pread(fd, size, 0)) as Content);
+  const read = value(task.pread(fd, size, 0)) as Content;
   value(task.close(fd));
   return read;
+}
+
+/** The whole content of a file as text of one byte a character. */
+export function contentOf(task: Task, path: string): string {
+  return latin(readAll(task, path));
 }
 
 function latin(content: Content): string {

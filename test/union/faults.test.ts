@@ -73,11 +73,16 @@ class Fault {
 }
 
 function faulty(fs: FileSystem, fault: Fault): FileSystem {
+  const calls = new Map<string | symbol, unknown>();
   return new Proxy(fs, {
     get(target, key): unknown {
+      const known = calls.get(key);
+      if (known !== undefined) return known;
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== "function") return value;
-      return (...given: unknown[]): unknown => (fault.strikes(key) ? EIO : value.apply(target, given));
+      const call = (...given: unknown[]): unknown => (fault.strikes(key) ? EIO : value.apply(target, given));
+      calls.set(key, call);
+      return call;
     },
   });
 }

@@ -1,4 +1,5 @@
 import type { ViteUserConfig } from "vitest/config";
+import { compilerFlags } from "./src/cli/compiler-flags.ts";
 
 const config: ViteUserConfig = {
   // Files of one worker share their modules: no test keeps anything in one, and warm code runs a third faster.
@@ -9,6 +10,8 @@ const config: ViteUserConfig = {
     // Vitest keeps a core for itself where nothing is said: on two cores that is half of them.
     maxWorkers: "100%",
     isolate: false,
+    // A tenth less of CPU time.
+    execArgv: compilerFlags(),
     coverage: { provider: "v8", include: ["sim/**/*.ts"], reporter: ["text-summary", "json-summary", "html"] },
   },
 };

@@ -23,8 +23,14 @@ const drivers = [...DRIVERS.keys()];
 const folder = mkdtempSync(join(tmpdir(), "cowlab-tools-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+interface Layout {
+  readonly path: string;
+  readonly id: string;
+  readonly tar: Content;
+}
+
 /** An OCI layout of lab/app:2, laid out as a folder. */
-async function layout(driver: string): Promise<{ readonly path: string; readonly id: string; readonly tar: Content }> {
+async function laidOut(driver: string): Promise<Layout> {
   const { daemon } = await loaded(material("save-overlay2.tar.gz"), driver);
   const image = daemon.images.get("lab/app:2");
   if (image === undefined) throw new Error("no image");
@@ -36,6 +42,15 @@ async function layout(driver: string): Promise<{ readonly path: string; readonly
     writeFileSync(join(path, header.name), content.toBytes());
   }
   return { path, id: image.config.id, tar };
+}
+
+const layouts = new Map<string, Promise<Layout>>();
+
+/** The same, made once for each driver: no program changes it. */
+function layout(driver: string): Promise<Layout> {
+  const made = layouts.get(driver) ?? laidOut(driver);
+  layouts.set(driver, made);
+  return made;
 }
 
 describe.skipIf(!has("skopeo"))("skopeo (skipped where it is not installed)", () => {

@@ -11,7 +11,7 @@ import { createHost } from "../../sim/host.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import type { ToolAnswer } from "../../src/drivers/tool-words.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
-import { must, sentences } from "./zfs-lab.ts";
+import { busyOne, must, sentences } from "./zfs-lab.ts";
 
 /** A step: a command, or a call by name. What is not said is empty, or 0. */
 export interface ZfsStep {
@@ -46,9 +46,9 @@ export const COLUMNS = [
 ] as const;
 
 const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10 };
-/** The dataset that a refusal says is busy: zfs unmounts what goes. */
-function busyOne(told: ToolAnswer): string | undefined {
-  return "err" in told ? /^cannot destroy '(.*)': dataset is busy$/.exec(told.err)?.[1] : undefined;
+/** The dataset that an answer says is busy: zfs unmounts what goes. */
+function busyIn(told: ToolAnswer): string | undefined {
+  return "err" in told ? busyOne(told.err) : undefined;
 }
 
 /** A machine with a pool "zp" on one disk of that many bytes, mounted on /m. */
@@ -85,7 +85,7 @@ export class ZfsHistorian {
     const target = words.at(-1) ?? "";
     const unmounted: string[] = [];
     let told = runZfs(this.#host, [verb, ...words]);
-    for (let busy = busyOne(told); busy !== undefined && this.#mounted.includes(busy); busy = busyOne(told)) {
+    for (let busy = busyIn(told); busy !== undefined && this.#mounted.includes(busy); busy = busyIn(told)) {
       this.#unmount(busy);
       unmounted.push(busy);
       told = runZfs(this.#host, [verb, ...words]);

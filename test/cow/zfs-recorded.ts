@@ -14,7 +14,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { ZfsFileSystem } from "../../sim/cow/zfs/zpl/filesystem.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
-import { Files, sentences, ZfsLab } from "./zfs-lab.ts";
+import { busyOne, Files, sentences, ZfsLab } from "./zfs-lab.ts";
 
 export interface RecordedStep {
   readonly i: number;
@@ -41,11 +41,6 @@ const COLUMNS: Readonly<Record<string, string>> = {
   lused: "logicalused",
   origin: "origin",
 };
-
-/** The dataset that a refusal says is busy. */
-function busyOne(refusal: string | undefined): string | undefined {
-  return /^cannot destroy '(.*)': dataset is busy$/.exec(refusal ?? "")?.[1];
-}
 
 export class Recording {
   readonly lab: ZfsLab = new ZfsLab();

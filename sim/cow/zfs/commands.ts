@@ -61,11 +61,18 @@ function openDirectory(pool: Pool, path: string): Directory | string {
   return opened(pool, path, findDirectory(pool, path));
 }
 
-/** A snapshot that is found by way of its filesystem, which is opened first. */
-export function openSnapshot(pool: Pool, path: string): Dataset | string {
-  const directory = openDirectory(pool, path.split("@", 1)[0] ?? "");
+/** The filesystem's name in that of a snapshot; a filesystem's own. */
+export function filesystemOf(path: string): string {
+  return path.split("@", 1)[0] ?? "";
+}
+
+/** A snapshot that is found by way of its filesystem, which is opened first. @param missing - what is said where only the snapshot is not there */
+export function openSnapshot(pool: Pool, path: string, missing: string): Dataset | string {
+  const failed = suspended(pool, `cannot open '${path}'`);
+  if (failed !== undefined) return failed;
+  const directory = openDirectory(pool, filesystemOf(path));
   if (typeof directory === "string") return directory;
-  return opened(pool, path, path.includes("@") ? findDataset(pool, path) : undefined);
+  return (path.includes("@") ? findDataset(pool, path) : undefined) ?? missing;
 }
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */

@@ -4,7 +4,7 @@
  * A snapshot with clones cannot go, nor a filesystem with children or snapshots. With `recursive` (-r) children and snapshots go too, with
  * `clones` (-R) everything that was cloned from them as well; with `defer` (-d) a snapshot that has clones goes with the last of them.
  */
-import { findDataset, suspended } from "./commands.ts";
+import { filesystemOf, findDataset, suspended } from "./commands.ts";
 import type { Dataset, Directory } from "./dsl.ts";
 import { deferDestroy, destroyFilesystem, destroySnapshot } from "./operations.ts";
 import type { Pool } from "./pool.ts";
@@ -47,7 +47,7 @@ export function zfsDestroy(pool: Pool, path: string, options: DestroyOptions = {
   if (failed !== undefined) return failed;
   const dataset = findDataset(pool, path);
   if (dataset === undefined) {
-    const filesystem = path.split("@", 1)[0] ?? "";
+    const filesystem = filesystemOf(path);
     return findDataset(pool, filesystem) === undefined
       ? `cannot open '${filesystem}': dataset does not exist`
       : "could not find any snapshots to destroy; check snapshot names.";
@@ -95,8 +95,17 @@ function destroyTree(pool: Pool, head: Dataset, options: DestroyOptions): string
 
 /** Why not all of what is to go can: one is mounted, or held; undefined when all can. */
 function inUse(datasets: ReadonlySet<Dataset>): string | undefined {
-  for (const { mounts, path } of datasets) if (mounts > 0) return `cannot destroy '${path}': dataset is busy`;
-  for (const { holds, path } of datasets) if (holds.length > 0) return `cannot destroy snapshot ${path}: dataset is busy`;
+  const one = firstInUse(datasets);
+  if (one === undefined) return undefined;
+  return one.mounts > 0
+    ? `cannot destroy '${one.path}': dataset is busy`
+    : `cannot destroy snapshot ${one.path}: dataset is busy`;
+}
+
+/** The first dataset that is mounted, else the first that is held; undefined when none is. */
+export function firstInUse(datasets: ReadonlySet<Dataset>): Dataset | undefined {
+  for (const one of datasets) if (one.mounts > 0) return one;
+  for (const one of datasets) if (one.holds.length > 0) return one;
   return undefined;
 }
 

@@ -4,7 +4,7 @@
  * A filesystem is taken back to its newest snapshot, mounted or not. With `recursive` (-r) newer snapshots go before, with `clones` (-R) what was made of them too.
  */
 import { findDataset, opened, suspended } from "./commands.ts";
-import { dependentsOfSnapshot, destroyAll } from "./destroy.ts";
+import { dependentsOfSnapshot, destroyAll, firstInUse } from "./destroy.ts";
 import type { Dataset } from "./dsl.ts";
 import { underMount } from "./mount.ts";
 import { rollback } from "./operations.ts";
@@ -41,9 +41,7 @@ function makeNewest(pool: Pool, path: string, newer: readonly Dataset[], options
   for (const one of newer) dependentsOfSnapshot(one, dependents);
   if (dependents.size > 0 && options.clones !== true)
     return `${doing}: clones of previous snapshots exist\nuse '-R' to force deletion of the following clones and dependents:\n${list(dependents)}`;
-  const busy = [...dependents, ...newer].find((one) => one.mounts > 0);
-  if (busy !== undefined) return `cannot destroy '${busy.path}': dataset is busy`;
-  const held = [...dependents, ...newer].find((one) => one.holds.length > 0);
-  if (held !== undefined) return `cannot destroy '${held.path}': dataset is busy`;
-  return destroyAll(pool, [...dependents, ...newer]);
+  for (const one of newer) dependents.add(one);
+  const busy = firstInUse(dependents);
+  return busy === undefined ? destroyAll(pool, dependents) : `cannot destroy '${busy.path}': dataset is busy`;
 }

@@ -92,12 +92,13 @@ function noteStream({ streamGroups }: Ext4State, ino: number, block: number): vo
  */
 function followOn(state: Ext4State, request: Request, into: Run): boolean {
   const { ino, data, block, goal, sizeBlocks } = request;
+  const first = block + into.count;
+  if (sizeBlocks <= REQUEST_BLOCKS || first % REQUEST_BLOCKS !== 0 || state.preallocations.of(ino).length > 0) return false;
   const { list } = data.tree;
   const end = list.count === 0 ? 0 : list.end(list.count - 1);
-  const first = block + into.count;
-  if (first % REQUEST_BLOCKS !== 0 || end > block || (into.count === 0 && (list.count === 0 || end < block))) return false;
-  if (sizeBlocks <= REQUEST_BLOCKS || state.preallocations.of(ino).length > 0) return false;
-  const together = blocksTogether(data.tree, end === block && into.start === goal, request.unwritten);
+  const goesOn = list.count > 0 && end === block && into.start === goal;
+  if (end > block || (into.count === 0 && !goesOn)) return false;
+  const together = blocksTogether(data.tree, goesOn, request.unwritten);
   let most = Math.min(request.most, together) - into.count;
   // The last request of a file that nobody writes is taken as it stands.
   if (!state.writers.has(ino)) most = Math.min(most, sizeBlocks - 1 - first);

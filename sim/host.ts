@@ -34,6 +34,7 @@ import { PAGE_SIZE } from "./vfs/address-space.ts";
 import { type FileSystem, O_CREAT, O_WRONLY } from "./vfs/filesystem.ts";
 import type { Mount, MountOptions, Position } from "./vfs/mount.ts";
 import { PageCache } from "./vfs/page-cache.ts";
+import type { ReadaheadOptions } from "./vfs/readahead.ts";
 import type { Task } from "./vfs/task.ts";
 import { Vfs } from "./vfs/vfs.ts";
 
@@ -42,6 +43,8 @@ export interface HostOptions {
   readonly seed?: number;
   /** Bytes of memory for the page cache. Default 1 GiB. */
   readonly memory?: number;
+  /** How much is read ahead. Default: nothing, as with `blockdev --setra 0`. */
+  readonly readahead?: ReadaheadOptions;
   /** Default Linux 6.18. */
   readonly kernel?: KernelProfile;
   /** The wall-clock second at which virtual time begins. Default the clock's own. */
@@ -115,7 +118,10 @@ export class Host implements HostParts {
     this.events = new EventStream(() => this.clock.now);
     this.random = new Random(options.seed ?? 1);
     const memory = options.memory ?? GIB(1);
-    this.cache = new PageCache(this.clock, this.events, { memoryPages: Math.max(1, Math.floor(memory / PAGE_SIZE)) });
+    this.cache = new PageCache(this.clock, this.events, {
+      memoryPages: Math.max(1, Math.floor(memory / PAGE_SIZE)),
+      ...(options.readahead === undefined ? {} : { readahead: options.readahead }),
+    });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
     const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755");
     assert(!isMountFailure(root), "the root filesystem does not mount");

@@ -70,6 +70,8 @@ export type SimEvent =
       readonly inode: number;
       readonly page: number;
       readonly pages: number;
+      /** How many of them nobody has asked for yet. */
+      readonly ahead: number;
     }
   | {
       readonly op: "writeback";

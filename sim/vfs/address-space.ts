@@ -11,6 +11,16 @@ import type { Inode } from "./filesystem.ts";
 /** The size of a page in bytes, as on x86-64 and arm64 with 4 KiB pages. */
 export const PAGE_SIZE = 4096;
 
+/** How a filesystem is read ahead. */
+interface AheadRules {
+  /** A file's bytes. */
+  size(inode: Inode): number;
+  /** The longest window in pages, where that of the devices does not count. */
+  readonly pages?: number;
+  /** Whether its pages can be in folios of several (mapping_large_folio_support). */
+  readonly largeFolios: boolean;
+}
+
 /** What a filesystem does for the page cache. */
 export interface AddressSpace {
   /** What events call the filesystem. */
@@ -26,6 +36,8 @@ export interface AddressSpace {
    * Precondition: the filesystem has reserved the space when the pages became dirty.
    */
   writePages(inode: Inode, start: number, content: Content): Errno | undefined;
+  /** What readahead (readahead.ts) asks of it; absent: nothing is read ahead. */
+  readonly ahead?: AheadRules;
 }
 
 /**

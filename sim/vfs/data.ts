@@ -55,7 +55,7 @@ export function read(task: Process, fd: number, length: number): Content | Errno
   const file = readable(task, fd, length);
   if (isErrno(file)) return file;
   if (file.type === S_IFIFO) return readPipe(task, file, length);
-  const found = readFile(file, file.position, length);
+  const found = readFile(task, file, file.position, length);
   if (!isErrno(found)) file.position += found.length;
   return found;
 }
@@ -76,7 +76,7 @@ export function pread(task: Process, fd: number, length: number, offset: number)
   if (offset < 0) return EINVAL;
   if (isPipe(task, fd)) return ESPIPE;
   const file = readable(task, fd, length, offset);
-  return isErrno(file) ? file : readFile(file, offset, length);
+  return isErrno(file) ? file : readFile(task, file, offset, length);
 }
 
 /** Whether a range reaches behind 2^63 - 1, for which 2^63 stands here (rw_verify_area). */
@@ -85,7 +85,7 @@ function passesEnd(offset: number, length: number): boolean {
 }
 
 /** Reads and sets atime, as also a read at the end of the file does; one of no bytes does not. */
-export function readFile(file: OpenFile, offset: number, length: number): Content | Errno {
+export function readFile(task: Process, file: OpenFile, offset: number, length: number): Content | Errno {
   if (length < 0 || passesEnd(offset, length)) return EINVAL;
   if (length === 0 && file.mount.fs.stampsEmptyReads !== true) return Content.empty;
   const count = Math.min(length, COUNT_MAX);
@@ -95,7 +95,10 @@ export function readFile(file: OpenFile, offset: number, length: number): Conten
     if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
     return EINVAL;
   }
+  const { readahead } = task.vfs.cache;
+  const outer = (file.flags & O_DIRECT) === 0 ? readahead?.begin(file) : undefined;
   const found = fs.read(file.handle, offset, count);
+  readahead?.end(outer);
   if (!isErrno(found) && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
   return found;
 }
@@ -237,7 +240,10 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   const refused = share === "shared" && file.writable ? fs.writeNothing?.(file.handle) : undefined;
   if (refused !== undefined) return refused;
   touchAtime(file.mount, file.inode);
+  const { readahead } = task.vfs.cache;
+  const outer = readahead?.begin(file, "maps");
   const first = fs.readMapped === undefined ? fs.read(file.handle, 0, 1) : fs.readMapped(file.handle, 0, 1);
+  readahead?.end(outer);
   if (isErrno(first)) return first;
   if (!shared || first.length === 0) return undefined;
   // A store takes no set-id bit or capability away, and is not of the file's flags.

@@ -51,10 +51,11 @@ export function dedupe(task: Process, from: DedupeRange, to: DedupeRange, length
   if (fs !== target.mount.fs) return EXDEV;
   if (target.type === S_IFDIR) return EISDIR;
   if (target.type !== S_IFREG || to.offset < 0) return EINVAL;
-  return sameRange(source, target, { from: from.offset, to: to.offset, length: Math.min(length, LENGTH_MAX) });
+  return sameRange(task, source, target, { from: from.offset, to: to.offset, length: Math.min(length, LENGTH_MAX) });
 }
 
 function sameRange(
+  task: Process,
   source: OpenFile,
   target: OpenFile,
   range: { readonly from: number; readonly to: number; readonly length: number },
@@ -75,9 +76,9 @@ function sameRange(
   const count = from + length === size && to + length === targetSize ? length : whole;
   if (source.inode === target.inode && Math.abs(from - to) < count) return EINVAL;
   if (count === 0) return length;
-  const one = readFile(source, from, count);
+  const one = readFile(task, source, from, count);
   if (isErrno(one)) return one;
-  const other = readFile(target, to, count);
+  const other = readFile(task, target, to, count);
   if (isErrno(other)) return other;
   if (!one.equals(other)) return undefined;
   return fs.dedupe?.(source.handle, from, target.handle, to, count) ?? length;

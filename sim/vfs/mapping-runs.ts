@@ -8,22 +8,17 @@ import { PAGE_SIZE } from "./address-space.ts";
 import type { DirtyPlaces } from "./dirty-places.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { part } from "./page-content.ts";
-import type { PageMemory } from "./page-memory.ts";
-import type { RunContent, RunOwner } from "./run-table.ts";
+import type { PagedMapping } from "./page-memory.ts";
+import type { RunContent } from "./run-table.ts";
 
 /** A mapping and the way through its runs; 0 is no run. */
-export interface MappingRuns extends RunOwner {
-  readonly cache: PageMemory;
+export interface MappingRuns extends PagedMapping {
   /** Before this page none is dirty; so whoever writes behind what is clean need not pass it again. At most NONE_BEFORE. */
   dirtyFrom: number;
   /** Where all that is dirty begins; undefined where nobody has noted it, and whoever looks for dirty runs has to go from run to run. */
   dirtyPlaces: DirtyPlaces | undefined;
-  /** The run that holds a page. */
-  covering(page: number): number;
   /** The first run that begins behind a page. */
   above(page: number): number;
-  /** Makes a page a border between runs. */
-  cut(page: number): void;
   /** Counts pages that became dirty, or clean when negative. */
   dirtied(pages: number): void;
 }

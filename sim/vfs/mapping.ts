@@ -16,7 +16,7 @@ import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.t
 import type { PageMemory } from "./page-memory.ts";
 import { RunIndex } from "./run-index.ts";
 import { addListed, LISTED_RUNS, listedAbove, listedBelow, listedCount, removeListed } from "./run-list.ts";
-import type { RunContent } from "./run-table.ts";
+import { MARKED, type RunContent } from "./run-table.ts";
 
 export class CachedMapping implements MappingRuns {
   readonly cache: PageMemory;
@@ -26,11 +26,11 @@ export class CachedMapping implements MappingRuns {
   readonly pinned: boolean;
   /** The list of a few runs (run-list.ts), or the index of more. */
   #runs: number | RunIndex = 0;
-  #cachedPages = 0;
+  cachedPages = 0;
   queuePlace = -1;
   dirtyFrom: number = NONE_BEFORE;
   dirtyPlaces: DirtyPlaces | undefined = undefined;
-  #dirtyPages = 0;
+  dirtyPages = 0;
 
   constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
     this.cache = cache;
@@ -42,20 +42,22 @@ export class CachedMapping implements MappingRuns {
   /** Begins with the row of a lone page (lone-pages.ts). */
   adopt(row: number): void {
     this.#runs = row;
-    this.#cachedPages = 1;
-    this.#dirtyPages = 1;
+    this.cachedPages = 1;
+    this.dirtyPages = 1;
     this.dirtyFrom = 0;
-  }
-
-  get cachedPages(): number {
-    return this.#cachedPages;
-  }
-  get dirtyPages(): number {
-    return this.#dirtyPages;
   }
 
   read(start: number, length: number): Content | Errno {
     if (length === 0) return Content.empty;
+    const { readahead } = this.cache;
+    if (readahead === undefined) return this.#read(start, length);
+    readahead.before(this, start, length);
+    const found = this.#read(start, length);
+    this.cache.reclaim();
+    return found;
+  }
+
+  #read(start: number, length: number): Content | Errno {
     const table = this.cache.table;
     const row = this.#below(Math.floor(start / PAGE_SIZE));
     if (row !== 0) {
@@ -83,7 +85,7 @@ export class CachedMapping implements MappingRuns {
           at = gapEnd;
           continue;
         }
-        const filled = this.#fill(page, Math.ceil(gapEnd / PAGE_SIZE));
+        const filled = this.fill(page, Math.ceil(gapEnd / PAGE_SIZE));
         if (isErrno(filled)) return out.length === 0 ? filled : Content.concat(out);
         row = filled;
       } else this.cache.counters.hits += pagesOf(at, Math.min(end, this.#endOf(row)));
@@ -97,10 +99,9 @@ export class CachedMapping implements MappingRuns {
     return Content.concat(out);
   }
 
-  /** Reads missing pages, as many at once as memory is fair to. @returns the run that then begins at `page`. */
-  #fill(page: number, end: number): number | Errno {
+  fill(page: number, end: number, missed: number = Math.min(end - page, this.cache.batchPages)): number | Errno {
     const pages = Math.min(end - page, this.cache.batchPages);
-    this.cache.noteMiss(this, page, pages);
+    this.cache.noteMiss(this, page, pages, missed);
     const content = this.space.readPages(this.inode, page * PAGE_SIZE, pages * PAGE_SIZE);
     if (isErrno(content)) return content;
     if (content.length !== pages * PAGE_SIZE)
@@ -157,7 +158,7 @@ export class CachedMapping implements MappingRuns {
       return undefined;
     }
     if (this.pinned || page * PAGE_SIZE >= oldSize) return undefined;
-    const filled = this.#fill(page, page + 1);
+    const filled = this.fill(page, page + 1);
     return isErrno(filled) ? filled : undefined;
   }
 
@@ -225,10 +226,10 @@ export class CachedMapping implements MappingRuns {
   }
 
   dirtied(pages: number): void {
-    if (this.#dirtyPages === 0) this.cache.noteDirty(this);
-    this.#dirtyPages += pages;
+    if (this.dirtyPages === 0) this.cache.noteDirty(this);
+    this.dirtyPages += pages;
     this.cache.dirtyPages += pages;
-    if (this.#dirtyPages > 0) return;
+    if (this.dirtyPages > 0) return;
     this.cache.noteClean(this);
     this.dirtyPlaces = typeof this.#runs === "number" ? undefined : new DirtyPlaces();
   }
@@ -251,14 +252,12 @@ export class CachedMapping implements MappingRuns {
     return this.covering(page) !== 0;
   }
 
-  /** The page behind the run that holds a page; 0 when it is not in memory. */
   endOfRun(page: number): number {
     const row = this.covering(page);
     const table = this.cache.table;
     return row === 0 ? 0 : (table.first[row] as number) + (table.pages[row] as number);
   }
 
-  /** The first page of the next run that begins behind a page; infinity when there is none. */
   nextCached(page: number): number {
     const row = this.above(page);
     return row === 0 ? Number.POSITIVE_INFINITY : (this.cache.table.first[row] as number);
@@ -336,7 +335,7 @@ export class CachedMapping implements MappingRuns {
   }
 
   #count(pages: number, dirty: number): void {
-    this.#cachedPages += pages;
+    this.cachedPages += pages;
     if (this.pinned) this.cache.pinnedPages += pages;
     else this.cache.cachedPages += pages;
     if (dirty === 1) this.dirtied(pages);
@@ -379,7 +378,7 @@ export class CachedMapping implements MappingRuns {
     table.content[row] = content.slice(0, before * PAGE_SIZE);
     table.pages[row] = before;
     this.#count(-behind, dirty);
-    this.#add(page, behind, content.slice(before * PAGE_SIZE), dirty);
+    table.folios[this.#add(page, behind, content.slice(before * PAGE_SIZE), dirty)] = (table.folios[row] as number) & ~MARKED;
     if (dirty === 1) noteDirtyAt(this, page);
   }
 

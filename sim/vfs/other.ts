@@ -16,6 +16,8 @@ import {
   ETXTBSY,
   isErrno,
 } from "../core/errno.ts";
+import { alignDown } from "../core/units.ts";
+import { PAGE_SIZE } from "./address-space.ts";
 import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, fsync, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
@@ -26,6 +28,7 @@ import { close, open } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
 import { inodePermission, MAY_EXEC, MAY_READ, ownerOrCapable, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
+import type { Advice } from "./readahead.ts";
 
 /** How many interpreters of interpreters execve follows (fs/exec.c: exec_binprm). */
 const INTERPRETERS_MAX = 5;
@@ -43,12 +46,35 @@ export function lock(task: Process, fd: number, exclusive: boolean): Errno | und
   return (exclusive ? file.writable : file.readable) ? undefined : EBADF;
 }
 
-/** Dirty pages are written and stay; clean ones go (generic_fadvise). */
-export function fadvise(task: Process, fd: number): Errno | undefined {
+/** What posix_fadvise is told, by the word behind POSIX_FADV_. */
+export type Advised = Advice | "willneed" | "dontneed";
+
+/**
+ * generic_fadvise. Of "dontneed" dirty pages are written and stay; clean ones go. Of "willneed" pages are read now, as many as readahead would at most;
+ * the other words tell it how the open file will be read.
+ */
+export function fadvise(
+  task: Process,
+  fd: number,
+  advice: Advised,
+  range: { readonly offset: number; readonly length: number },
+): Errno | undefined {
   const file = task.files.file(fd);
   if (isErrno(file)) return file;
   if (file.type === S_IFIFO) return ESPIPE;
-  if (file.type === S_IFREG) file.mount.fs.dropPages(file.handle);
+  if (range.length < 0) return EINVAL;
+  if (file.type !== S_IFREG) return undefined;
+  const { readahead } = task.vfs.cache;
+  if (advice === "dontneed") file.mount.fs.dropPages(file.handle);
+  else if (advice !== "willneed") readahead?.advise(file, advice);
+  else if (readahead !== undefined) {
+    const from = alignDown(range.offset, PAGE_SIZE);
+    const end = range.length === 0 ? Number.POSITIVE_INFINITY : range.offset + range.length;
+    // Nobody waits for it, nor is told what fails.
+    const outer = readahead.begin(file, "needs", Math.ceil((end - from) / PAGE_SIZE));
+    file.mount.fs.read(file.handle, from, 1);
+    readahead.end(outer);
+  }
   return undefined;
 }
 
@@ -135,7 +161,7 @@ export function sendfile(task: Process, fd: number, length: number): number | Er
     if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
     return EINVAL;
   }
-  const found = readFile(file, 0, length);
+  const found = readFile(task, file, 0, length);
   return isErrno(found) ? found : found.length;
 }
 
@@ -165,7 +191,7 @@ export function dropPages(task: Process, path: string): Errno | undefined {
   const fd = open(task, path, O_RDONLY, 0);
   if (isErrno(fd)) return fd;
   const failed = fsync(task, fd, false);
-  if (failed === undefined) fadvise(task, fd);
+  if (failed === undefined) fadvise(task, fd, "dontneed", { offset: 0, length: 0 });
   close(task, fd);
   return failed;
 }

@@ -3,8 +3,8 @@
  * (mm/filemap.c, mm/page-writeback.c, fs/fs-writeback.c).
  *
  * Interface: a filesystem asks for a `mapping` when an inode first has pages and ends it with `discard`; or keeps inodes of one page as `lonePages`. Pages beyond memory are given up at
- * the end of the call that brought them, those used longest ago first; dirty ones are written first. There is no readahead: what is read is
- * what was asked for. Counts are in pages of 4 KiB.
+ * the end of the call that brought them, those used longest ago first; dirty ones are written first. What is read is what was asked for, unless
+ * there is readahead (readahead.ts). Counts are in pages of 4 KiB.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -19,6 +19,7 @@ import { LonePages } from "./lone-pages.ts";
 import type { LoneRow } from "./lone-rows.ts";
 import { CachedMapping } from "./mapping.ts";
 import type { PageCacheCounters, PageMemory } from "./page-memory.ts";
+import { Readahead, type ReadaheadOptions } from "./readahead.ts";
 import { type RunOwner, RunTable } from "./run-table.ts";
 
 /** vm.dirty_background_ratio: above this share of memory, in percent, dirty pages are written back at once. */
@@ -31,6 +32,8 @@ const DIRTY_EXPIRE_SECONDS = 30;
 export interface PageCacheOptions {
   /** The host's memory for pages, in pages. Default: 1 GiB. */
   readonly memoryPages?: number;
+  /** How much is read ahead. Default: nothing. */
+  readonly readahead?: ReadaheadOptions;
 }
 
 /** What a pinned mapping reads from: never asked, as its missing pages are zeros. */
@@ -43,6 +46,7 @@ export class PageCache implements PageMemory {
   readonly events: EventStream;
   readonly counters: PageCacheCounters = { hits: 0, misses: 0, pagesRead: 0, pagesWritten: 0, evicted: 0 };
   readonly memoryPages: number;
+  readonly readahead: Readahead | undefined;
   /** The rows of all mappings' runs: of the cache's own files. */
   readonly table: RunTable = new RunTable();
   /** How many pages are read or written at once, so that a range larger than memory goes through it. */
@@ -68,6 +72,7 @@ export class PageCache implements PageMemory {
     this.clock = clock;
     this.events = events;
     this.memoryPages = options.memoryPages ?? 262_144;
+    this.readahead = options.readahead === undefined ? undefined : new Readahead(options.readahead);
     assert(this.memoryPages > 0, "a host has memory for at least one page");
     this.#dirtyLimit = Math.max(1, Math.floor((this.memoryPages * DIRTY_BACKGROUND_RATIO) / 100));
     this.batchPages = Math.max(1, Math.floor(this.memoryPages / 4));
@@ -132,11 +137,12 @@ export class PageCache implements PageMemory {
 
   // What its mappings tell it
 
-  noteMiss(mapping: RunOwner, page: number, pages: number): void {
-    this.counters.misses += pages;
+  noteMiss(mapping: RunOwner, page: number, pages: number, missed: number): void {
+    this.counters.misses += missed;
     this.counters.pagesRead += pages;
-    if (this.events.listening)
-      this.events.emit({ op: "cacheMiss", filesystem: mapping.space.label, inode: mapping.inode, page, pages });
+    if (!this.events.listening) return;
+    const ahead = pages - missed;
+    this.events.emit({ op: "cacheMiss", filesystem: mapping.space.label, inode: mapping.inode, page, pages, ahead });
   }
 
   noteWriteback(mapping: RunOwner, page: number, pages: number): void {

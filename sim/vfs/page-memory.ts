@@ -16,6 +16,21 @@ export interface PageCacheCounters {
   evicted: number;
 }
 
+/** A mapping whose pages are looked for and brought; 0 is no run. */
+export interface PagedMapping extends RunOwner {
+  readonly cache: PageMemory;
+  /** The run that holds a page. */
+  covering(page: number): number;
+  /** The page behind the run that holds a page; 0 when it is not in memory. */
+  endOfRun(page: number): number;
+  /** The first page of the next run that begins behind a page; infinity when there is none. */
+  nextCached(page: number): number;
+  /** Makes a page a border between runs. */
+  cut(page: number): void;
+  /** Reads missing pages, as many at once as memory is fair to. @param missed - asked for, of those. @returns the run that then begins at `page`. */
+  fill(page: number, end: number, missed?: number): number | Errno;
+}
+
 export interface PageMemory {
   readonly counters: PageCacheCounters;
   /** The rows of all mappings' runs. */
@@ -27,7 +42,10 @@ export interface PageMemory {
   /** Pages that can, dirty ones included. */
   cachedPages: number;
   dirtyPages: number;
-  noteMiss(mapping: RunOwner, page: number, pages: number): void;
+  /** What is read ahead; undefined: nothing. */
+  readonly readahead: { before(mapping: PagedMapping, start: number, length: number): void } | undefined;
+  /** Pages are read. @param missed - how many of them were asked for. */
+  noteMiss(mapping: RunOwner, page: number, pages: number, missed: number): void;
   noteWriteback(mapping: RunOwner, page: number, pages: number): void;
   /** The mapping has its first dirty page. */
   noteDirty(mapping: RunOwner): void;

@@ -8,6 +8,7 @@ import type { Credentials } from "./credentials.ts";
 import type { Attributes } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
+import type { PageCache } from "./page-cache.ts";
 import type { Pipes } from "./pipes.ts";
 import type { Walk } from "./walk.ts";
 import type { Listener, Watched, Watches } from "./watches.ts";
@@ -24,6 +25,7 @@ export interface Surroundings {
   /** Every mount that has not ended, in the order of mounting. */
   readonly mounts: readonly Mount[];
   readonly clock: Clock;
+  readonly cache: Pick<PageCache, "readahead">;
   readonly sysctls: Sysctls;
   /** Goes up whenever some file's security.capability is set: until then a writer need not look for one to remove. */
   capabilityChanges: number;

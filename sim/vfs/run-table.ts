@@ -38,10 +38,15 @@ export interface RunOwner extends Mapping {
 
 const FIRST_ROWS = 64;
 
+/** In a run's `folios`. */
+export const MARKED = 0x80;
+
 export class RunTable {
   first: Float64Array = new Float64Array(FIRST_ROWS);
   pages: Uint32Array = new Uint32Array(FIRST_ROWS);
   dirty: Uint8Array = new Uint8Array(FIRST_ROWS);
+  /** The largest order of the folios that the run was read in, and whether reading the first of them has more read ahead (MARKED: PG_readahead). */
+  folios: Uint8Array = new Uint8Array(FIRST_ROWS);
   /** The next run of a mapping with few (run-list.ts), 0: none. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
   readonly content: (RunContent | undefined)[] = [undefined];
@@ -91,6 +96,7 @@ export class RunTable {
     this.first[row] = at.first;
     this.pages[row] = at.pages;
     this.dirty[row] = at.dirty;
+    this.folios[row] = 0;
     this.#used += 1;
     return row;
   }
@@ -188,16 +194,15 @@ export class RunTable {
 
   #grow(): void {
     const length = roomFor(this.first.length + 1);
-    const longer = <Column extends Uint32Array | Int32Array>(column: Column, grown: Column): Column => {
+    const longer = <Column extends Uint8Array | Uint32Array | Int32Array>(column: Column, grown: Column): Column => {
       grown.set(column);
       return grown;
     };
     const first = new Float64Array(length);
     first.set(this.first);
     this.first = first;
-    const dirty = new Uint8Array(length);
-    dirty.set(this.dirty);
-    this.dirty = dirty;
+    this.dirty = longer(this.dirty, new Uint8Array(length));
+    this.folios = longer(this.folios, new Uint8Array(length));
     this.pages = longer(this.pages, new Uint32Array(length));
     this.following = longer(this.following, new Uint32Array(length));
     this.#newer = longer(this.#newer, new Int32Array(length));

@@ -129,7 +129,7 @@ export function copyFileRange(task: Process, fdIn: number, fdOut: number, length
   const shared = sharedLength(source, target, count);
   let copied: number | Errno = shared;
   if (shared === 0 || fs.clone(source.handle, source.position, target.handle, target.position, shared) !== undefined) {
-    const content = readFile(source, source.position, count);
+    const content = readFile(task, source, source.position, count);
     copied = isErrno(content) ? content : writeFile(task, target, target.position, content);
   }
   if (isErrno(copied)) return copied;

@@ -314,9 +314,9 @@ export class Task implements Process {
   lock(fd: number, exclusive = false): Errno | undefined {
     return other.lock(this, fd, exclusive);
   }
-  /** posix_fadvise(2) POSIX_FADV_DONTNEED over the whole file. */
-  fadvise(fd: number): Errno | undefined {
-    return other.fadvise(this, fd);
+  /** posix_fadvise(2), in bytes; a length of 0 reaches to the file's end. Absent: POSIX_FADV_DONTNEED over the whole file, the only range that it knows here. */
+  fadvise(fd: number, advice: other.Advised = "dontneed", offset = 0, length = 0): Errno | undefined {
+    return other.fadvise(this, fd, advice, { offset, length });
   }
   /** ioctl FS_IOC_GETFLAGS. @returns ENOTTY where there is no such ioctl. */
   getFlags(fd: number): number | Errno {

@@ -4,6 +4,7 @@
 import type { Content } from "../../sim/core/content.ts";
 import { EBADF, type Errno, isErrno } from "../../sim/core/errno.ts";
 import * as flags from "../../sim/vfs/filesystem.ts";
+import type { Advised } from "../../sim/vfs/other.ts";
 import { type Call, type CallTable, call, descriptorOf } from "./call.ts";
 import type { Json } from "./json.ts";
 import { shown } from "./show.ts";
@@ -45,6 +46,13 @@ export const FALLOCATE_FLAGS: Readonly<Record<string, number>> = {
 /** What lseek(2) counts from. */
 export const WHENCE: Readonly<Record<string, number>> = { SEEK_SET: 0, SEEK_CUR: 1, SEEK_END: 2, SEEK_DATA: 3, SEEK_HOLE: 4 };
 const SHARES: Readonly<Record<string, "shared" | "private">> = { shared: "shared", private: "private" };
+const ADVICE: Readonly<Record<string, Advised>> = {
+  normal: "normal",
+  random: "random",
+  sequential: "sequential",
+  willneed: "willneed",
+  dontneed: "dontneed",
+};
 const PROTECTIONS: Readonly<Record<string, "r" | "rw">> = { r: "r", rw: "rw" };
 
 function shownOr(content: Content | Errno): Json | Errno {
@@ -131,6 +139,13 @@ const mmap: Call = call("fd prot share?", (session, task, step) => {
   return task.mmap(fd, choiceOf(step, "prot", PROTECTIONS), choiceOf(step, "share", SHARES, "shared"));
 });
 
+const fadvise: Call = call("fd advice offset? len?", (session, task, step) => {
+  const fd = descriptorOf(session, step);
+  if (isErrno(fd)) return fd;
+  const at = (key: string): number => (step[key] === undefined ? 0 : wholeOf(step, key));
+  return task.fadvise(fd, choiceOf(step, "advice", ADVICE), at("offset"), at("len"));
+});
+
 /** Calls on open files, by name. */
 export const DATA_CALLS: CallTable = {
   open,
@@ -147,6 +162,7 @@ export const DATA_CALLS: CallTable = {
   copy_file_range: copyFileRange,
   clone,
   mmap,
+  fadvise,
   sync: call("", (_, task) => task.syncfs()),
   truncate: call("path len", (_, task, step) => task.truncate(textOf(step, "path"), wholeOf(step, "len"))),
 };

@@ -324,6 +324,7 @@ CALLS = {
     "ftruncate": lambda t, s: os.ftruncate(t.fds[s["fd"]], s["len"]),
     "fsync": lambda t, s: os.fsync(t.fds[s["fd"]]),
     "fdatasync": lambda t, s: os.fdatasync(t.fds[s["fd"]]),
+    "fadvise": lambda t, s: os.posix_fadvise(t.fds[s["fd"]], s.get("offset", 0), s.get("len", 0), getattr(os, "POSIX_FADV_" + s["advice"].upper())),
     "sync": sync_tree,
     "fallocate": lambda t, s: libc("fallocate", t.fds[s["fd"]], bits(s.get("flags", ()), FALLOC_FLAGS), s["offset"], s["len"]) and None,
     "copy_file_range": lambda t, s: os.copy_file_range(t.fds[s["fd"]], t.fds[s["to"]], s["len"]),

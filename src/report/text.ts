@@ -35,6 +35,7 @@ function hostText({ host, seed, drivers }: ScenarioDocument): string {
   const linux = `Linux ${[...kernels].join(", ")}`;
   const parts = [...disk, ...memory, `memory ${bytesText(Number(host["memory"]))}`, linux, `seed ${seed}`];
   if (host["docker"] !== HOST_DEFAULTS.docker) parts.splice(-1, 0, `Docker ${host["docker"]}`);
+  if (host["readahead"] !== undefined) parts.push(`readahead ${bytesText(Number(host["readahead"]))}`);
   if (host["mount"] !== undefined) parts.push(`mounted ${host["mount"]}`);
   if (host["cost"] !== undefined) parts.push(`disk ${host["cost"]}`);
   return parts.join(" · ");

@@ -7,14 +7,24 @@
  */
 import type { Action } from "./action.ts";
 import { bulk } from "./bulk.ts";
-import { openFiles, spaceAndCopies, watching } from "./data-actions.ts";
+import { mappingAndAdvice, openFiles, spaceAndCopies, watching } from "./data-actions.ts";
 import { building, machine, machineFaults, shell } from "./machine-actions.ts";
 import { attributes, names } from "./name-actions.ts";
 import type { Slots } from "./slots.ts";
 
 /** Every action, in the order of the documentation. */
 export function actionsFor(slots: Slots): readonly Action[] {
-  return [shell, openFiles, spaceAndCopies, attributes, names, watching, bulk, machine, machineFaults, building].flatMap(
-    (actions) => actions(slots),
-  );
+  return [
+    shell,
+    openFiles,
+    mappingAndAdvice,
+    spaceAndCopies,
+    attributes,
+    names,
+    watching,
+    bulk,
+    machine,
+    machineFaults,
+    building,
+  ].flatMap((actions) => actions(slots));
 }

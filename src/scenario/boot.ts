@@ -50,7 +50,8 @@ function backingFor(kind: DriverKind, asked: string): string {
 
 function hostFor({ choice, choices }: MachineOrder, since: { readonly seed: number; readonly epochSeconds?: number }): Host {
   const kernel = kernelProfile(choice.kernel ?? choices.kernel) ?? k6_18;
-  return createHost({ ...since, memory: choices.memory, kernel });
+  const { memory, readahead } = choices;
+  return createHost({ ...since, memory, kernel, ...(readahead === undefined ? {} : { readahead: { window: readahead } }) });
 }
 
 interface BackingOptions {

@@ -121,6 +121,12 @@ export function openFiles(slots: Slots): Action[] {
       },
       (at) => call("lseek", { fd: fd(at.lseek), offset: at.offset, whence: at.whence ?? "SEEK_SET" }),
     ),
+  ];
+}
+
+/** Actions of whoever maps an open file, or tells how it will be used. */
+export function mappingAndAdvice({ descriptor, size }: Slots): Action[] {
+  return [
     action(
       "maps the first page and touches it",
       {
@@ -129,6 +135,16 @@ export function openFiles(slots: Slots): Action[] {
         share: oneOf("sharing", ["shared", "private"]).optional(),
       },
       (at) => call("mmap", { fd: fd(at.mmap), prot: at.prot ?? "r", share: at.share ?? "shared" }),
+    ),
+    action(
+      "posix_fadvise(2): how an open file will be read, or a range that will be or will not",
+      {
+        fadvise: descriptor,
+        advice: oneOf("advice", ["normal", "random", "sequential", "willneed", "dontneed"]),
+        offset: size.optional(),
+        size: size.optional(),
+      },
+      (at) => call("fadvise", { fd: fd(at.fadvise), advice: at.advice, offset: at.offset, len: at.size }),
     ),
   ];
 }

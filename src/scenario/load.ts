@@ -149,6 +149,7 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
       docker: host.docker ?? HOST_DEFAULTS.docker,
       mount: host.mount,
       cost: host.cost,
+      ...(host.readahead === undefined ? {} : { readahead: host.readahead }),
       ...(host.mkfs === undefined ? {} : { mkfs: host.mkfs }),
     },
     seed: written.seed ?? 1,

@@ -29,6 +29,8 @@ export interface HostChoice {
   readonly device: number;
   /** Bytes. */
   readonly memory: number;
+  /** How many bytes are read ahead at most; undefined: nothing is. */
+  readonly readahead?: number;
   readonly kernel: string;
   /** The version of Docker. */
   readonly docker: string;

@@ -73,6 +73,7 @@ interface WrittenHost {
   readonly backing?: (typeof BACKINGS)[number] | undefined;
   readonly device?: number | undefined;
   readonly memory?: number | undefined;
+  readonly readahead?: number | undefined;
   readonly kernel?: string | undefined;
   readonly docker?: string | undefined;
   readonly mount?: string | undefined;
@@ -178,6 +179,9 @@ function hostSchema(slots: Slots): z.ZodType {
     backing: backingSchema().optional(),
     device: slots.size.optional(),
     memory: slots.size.optional(),
+    readahead: slots.size.optional().meta({
+      description: "the longest range that is read ahead of what was asked for (read_ahead_kb): none where it is left out",
+    }),
     kernel: kernelSchema().optional(),
     docker: dockerSchema().optional(),
     mount: z

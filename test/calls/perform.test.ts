@@ -203,6 +203,6 @@ test("every call of the traces can be made, and watches beside them", () => {
   const calls =
     `open close fsync fdatasync sync read pread write pwrite lseek truncate ftruncate fallocate copy_file_range clone stat lstat
     fstat access mkdir rmdir unlink readlink link symlink rename mknod chmod fchmod chown lchown fchown utimens atime mtime times readdir
-    setxattr getxattr removexattr listxattr getflags setflags tree mmap other drop cached`.split(/\s+/);
+    setxattr getxattr removexattr listxattr getflags setflags tree mmap fadvise other drop cached`.split(/\s+/);
   expect(Object.keys(CALLS).sort()).toEqual([...calls, "watch", "watched"].sort());
 });

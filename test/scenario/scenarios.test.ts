@@ -18,6 +18,7 @@ const names = read.filter((name) => !["large/storage-benchmark-full.yaml", "larg
 /** What these tell is the filesystem's own: its page cache, its blocks, its inodes, its way of copying. */
 const ABOUT_THE_DISK = [
   "shared-library-cache.yaml",
+  "readahead.yaml",
   "df-vs-du.yaml",
   "inodes-before-bytes.yaml",
   "btrfs-enospc-with-free-space.yaml",

@@ -56,6 +56,9 @@ import { statfs } from "./usage.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
+/** At least 4 MiB, whatever the devices read ahead (open_ctree; of up to 32 devices). */
+const READAHEAD_PAGES = 1024;
+
 export class Btrfs implements FileSystem {
   readonly type = "btrfs";
   readonly label: string;
@@ -82,6 +85,7 @@ export class Btrfs implements FileSystem {
       label: state.label,
       readPages: (inode, start, length) => readPages(state, this.#inode(inode), start, length),
       writePages: (inode, start, content) => writePages(state, this.#inode(inode), start, content),
+      ahead: { size: (inode) => this.size(inode), pages: READAHEAD_PAGES, largeFolios: false },
     };
     this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {
       if (state.isChanged) state.commit();

@@ -10,7 +10,6 @@ import { EINVAL, ENOENT, ENOTSUP, ENXIO, EPERM, type Errno } from "../../core/er
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
-import type { AddressSpace } from "../../vfs/address-space.ts";
 import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
@@ -68,7 +67,7 @@ import { rename } from "./rename.ts";
 import { stamp } from "./stamp.ts";
 import type { Ext4State } from "./state.ts";
 import { putTime } from "./times.ts";
-import { readPages, writePages } from "./writeback.ts";
+import { addressSpace } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 /** Flags that chattr may change (EXT4_FL_USER_MODIFIABLE), without those of the layout. */
@@ -98,11 +97,7 @@ export class Ext4 implements FileSystem {
     this.device = state.environment.device;
     this.counters = state.journal.counters;
     this.#overhead = overheadOf(state.geometry);
-    const space: AddressSpace = {
-      label: state.label,
-      readPages: (inode, start, length) => readPages(state, inode, start, length),
-      writePages: (inode, start, content) => writePages(state, inode, start, content),
-    };
+    const space = addressSpace(state);
     state.space = space;
     state.lonePages = state.environment.cache.lonePages(space, (inode) => fileOf(state, inode));
     this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {

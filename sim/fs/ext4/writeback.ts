@@ -8,6 +8,7 @@ import { readEach, writeEach } from "../../block/device.ts";
 import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
+import type { AddressSpace } from "../../vfs/address-space.ts";
 import { convertExtents } from "../convert-extents.ts";
 import type { NewExtent } from "../extent-list.ts";
 import { goalOf, REQUEST_BLOCKS } from "./allocate.ts";
@@ -19,7 +20,17 @@ import type { Run } from "./mballoc.ts";
 import type { Ext4State } from "./state.ts";
 import { settleTree } from "./tree-blocks.ts";
 
-export function readPages(state: Ext4State, ino: number, start: number, length: number): Content | Errno {
+/** What an ext4 does for the page cache. */
+export function addressSpace(state: Ext4State): AddressSpace {
+  return {
+    label: state.label,
+    readPages: (inode, start, length) => readPages(state, inode, start, length),
+    writePages: (inode, start, content) => writePages(state, inode, start, content),
+    ahead: { size: (inode) => state.size(inode), largeFolios: true },
+  };
+}
+
+function readPages(state: Ext4State, ino: number, start: number, length: number): Content | Errno {
   const { list } = makeFile(state, ino).tree;
   const parts: Content[] = [];
   const end = (start + length) / BLOCK_SIZE;
@@ -49,7 +60,7 @@ export function readPages(state: Ext4State, ino: number, start: number, length: 
   return Content.concat(parts);
 }
 
-export function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
+function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
   const data = makeFile(state, ino);
   const tree = data.ownTree();
   const { list } = tree;

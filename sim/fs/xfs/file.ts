@@ -7,7 +7,7 @@
 import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
-import { PAGE_SIZE } from "../../vfs/address-space.ts";
+import { type AddressSpace, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { extentStretch, type Stretch, seekStretches } from "../seek.ts";
 import type { FileData } from "./file-data.ts";
@@ -18,7 +18,7 @@ import { cowEnd, dropPromises, promiseWrite } from "./promise.ts";
 import { stamp, stampWrite } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
-import { settleBehindEnd } from "./writeback.ts";
+import { settleBehindEnd, writePages } from "./writeback.ts";
 
 export function read(state: XfsState, ino: number, offset: number, length: number): Content | Errno {
   if (state.isShutDown) return EIO;
@@ -61,7 +61,17 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
   return length;
 }
 
-export function readPages(state: XfsState, ino: number, start: number, length: number): Content | Errno {
+/** What an xfs does for the page cache. */
+export function addressSpace(state: XfsState): AddressSpace {
+  return {
+    label: state.label,
+    readPages: (inode, start, length) => readPages(state, inode, start, length),
+    writePages: (inode, start, content) => writePages(state, inode, start, content),
+    ahead: { size: (inode) => state.size(inode), largeFolios: true },
+  };
+}
+
+function readPages(state: XfsState, ino: number, start: number, length: number): Content | Errno {
   const { list } = makeFile(state, ino).fork;
   const parts: Content[] = [];
   const end = (start + length) / BLOCK_SIZE;

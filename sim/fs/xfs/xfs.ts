@@ -10,7 +10,6 @@ import { EINVAL, EIO, ENOENT, ENOTSUP, ENXIO, type Errno } from "../../core/errn
 import type { Name } from "../../core/names.ts";
 import { bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
-import type { AddressSpace } from "../../vfs/address-space.ts";
 import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
@@ -39,7 +38,7 @@ import { check } from "./check.ts";
 import { clone } from "./clone.ts";
 import { enter, lookupEntry } from "./directories.ts";
 import { fallocate } from "./fallocate.ts";
-import { flushAll, fsync, hasNothing, read, readPages, release, seek, trimAll, truncate, write } from "./file.ts";
+import { addressSpace, flushAll, fsync, hasNothing, read, release, seek, trimAll, truncate, write } from "./file.ts";
 import { FileData } from "./file-data.ts";
 import { fileOf } from "./file-of.ts";
 import { xfsHandles } from "./handles.ts";
@@ -69,7 +68,6 @@ import { ownLimit, projectQuota } from "./project-quota.ts";
 import { rename } from "./rename.ts";
 import { setTimes, stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
-import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 /** Flags that chattr may change: sync, immutable, append-only, nodump, noatime, project (xfs_fileattr_set). */
@@ -103,12 +101,7 @@ export class Xfs implements FileSystem {
     this.device = state.environment.device;
     this.counters = state.log.counters;
     this.projects = projectQuota(state);
-    const space: AddressSpace = {
-      label: state.label,
-      readPages: (inode, start, length) => readPages(state, inode, start, length),
-      writePages: (inode, start, content) => writePages(state, inode, start, content),
-    };
-    state.space = space;
+    state.space = addressSpace(state);
     const { clock } = state.environment;
     this.#stopTimers = [
       // xfs_log_worker.

@@ -141,15 +141,40 @@ export class Tree implements TreeParts {
     }
   }
 
-  /** Gives an item another key, which no other item is or lies between, and another value of the same size (btrfs_set_item_key_safe). */
-  rekey(key: Key, to: Key, value: unknown): void {
+  /** Gives an item another key, which no other item is or lies between, and another value of a size that is not larger (btrfs_set_item_key_safe). */
+  rekey(key: Key, to: Key, item: { readonly size: number; readonly value: unknown }): void {
     const path = this.#prepare(this.#place(key), "change");
     const leaf = path.node(0);
     const slot = path.slot(0);
-    assert(slot < leaf.count && leaf.compare(slot, key) === 0, `tree ${this.id} has an item to give another key`);
+    assert(sizeIn(path, key) !== undefined, `tree ${this.id} has an item to give another key`);
     leaf.setKey(slot, to);
-    leaf.setItem(slot, leaf.sizeAt(slot), value);
+    leaf.setItem(slot, item.size, item.value);
     if (slot === 0) this.lowerKeys(path, 1, to);
+  }
+
+  /** Makes two items of one: what it had from some byte on gets a key of its own, behind it (btrfs_split_item). */
+  split(
+    key: Key,
+    first: { readonly size: number; readonly value: unknown },
+    second: { readonly key: Key; readonly size: number; readonly value: unknown },
+  ): void {
+    const { itemBytes } = this.store.format;
+    const path = this.#prepare(this.#place(key), "insert");
+    leafRoom(this, path, { key, bytes: itemBytes, extends: true });
+    const leaf = path.node(0);
+    leaf.setItem(path.slot(0), first.size, first.value);
+    leaf.insertItem(path.slot(0) + 1, second.key, second, itemBytes);
+  }
+
+  /**
+   * Searches for a key as who may take something out does: all on the way to it is own afterwards, whatever is there.
+   * @returns the last item that is not behind the key.
+   */
+  reach(key: Key): { readonly key: Key; readonly value: unknown } | undefined {
+    const path = this.#prepare(this.#place(key), "remove");
+    const leaf = path.node(0);
+    const slot = sizeIn(path, key) === undefined ? path.slot(0) - 1 : path.slot(0);
+    return slot < 0 ? undefined : { key: leaf.key(slot), value: leaf.valueAt(slot) };
   }
 
   /** Takes an item out. @returns whether there was one. */
@@ -166,17 +191,23 @@ export class Tree implements TreeParts {
 
   /** Takes out all items from `from` up to but not including `to`, what one leaf has of them at once, the last leaf first (btrfs_truncate_inode_items). */
   removeRange(from: Key, to: Key): void {
+    while (this.removeLast(from, to) !== undefined);
+  }
+
+  /** Takes out of the items from `from` up to but not including `to` those that are in the last leaf with any. @returns the first of them. */
+  removeLast(from: Key, to: Key): Key | undefined {
     const cursor = new Cursor(this);
-    while (cursor.seekBefore(to) && cursor.compare(from) >= 0) {
-      const path = this.#prepare(this.#place(cursor.key), "remove");
-      const leaf = path.node(0);
-      const last = path.slot(0);
-      const first = leaf.lowerBound(from);
-      path.slots[0] = first;
-      leaf.remove(first, last + 1 - first, this.store.format.itemBytes);
-      if (first === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
-      afterRemoval(this, path);
-    }
+    if (!cursor.seekBefore(to) || cursor.compare(from) < 0) return undefined;
+    const path = this.#prepare(this.#place(cursor.key), "remove");
+    const leaf = path.node(0);
+    const last = path.slot(0);
+    const first = leaf.lowerBound(from);
+    const gone = leaf.key(first);
+    path.slots[0] = first;
+    leaf.remove(first, last + 1 - first, this.store.format.itemBytes);
+    if (first === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
+    afterRemoval(this, path);
+    return gone;
   }
 
   /** Makes all of a path own, and fit for what is to be done at its end. @returns the path. */

@@ -218,8 +218,9 @@ describe("a tree", () => {
 
   test("refuses another key for an item that is not there", () => {
     const { tree } = twoLevels();
-    expect(() => tree.rekey(at(55), at(56), "x")).toThrow("tree 7 has an item to give another key");
-    expect(() => tree.rekey(at(999), at(1000), "x")).toThrow("tree 7 has an item to give another key");
+    const item = { size: 1, value: "x" };
+    expect(() => tree.rekey(at(55), at(56), item)).toThrow("tree 7 has an item to give another key");
+    expect(() => tree.rekey(at(999), at(1000), item)).toThrow("tree 7 has an item to give another key");
   });
 
   test("refuses to change a node that is sealed", () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Key } from "../../sim/cow/key.ts";
 import { Cursor, Tree } from "../../sim/cow/tree.ts";
 import { runs } from "../runs.ts";
 import { key, MemoryStore } from "./tree-lab.ts";
@@ -234,9 +235,55 @@ describe("a tree", () => {
   it("tells the nodes above when the first item of a leaf gets another key", () => {
     const { tree, put } = oneItemALeaf();
     for (let n = 0; n < 12; n++) put(n * 100);
-    tree.rekey({ object: 600, kind: 0, offset: 0 }, { object: 599, kind: 0, offset: 7 }, "moved");
+    tree.rekey({ object: 600, kind: 0, offset: 0 }, { object: 599, kind: 0, offset: 7 }, { size: 4, value: "moved" });
     tree.check();
     expect(tree.get({ object: 599, kind: 0, offset: 7 })).toBe("moved");
     expect(tree.get({ object: 600, kind: 0, offset: 0 })).toBeUndefined();
+  });
+
+  const item = (offset: number): Key => ({ object: 0, kind: 0, offset });
+
+  it("makes two items of one without a leaf more where there is room for a header, else with one", () => {
+    const tree = new Tree(new MemoryStore(), 1);
+    tree.set(item(1), 410, "whole");
+    tree.split(item(1), { size: 110, value: "first" }, { key: item(5), size: 300, value: "second" });
+    tree.check();
+    expect([leaves(tree), tree.get(item(1)), tree.get(item(5))]).toEqual([[[1, 5]], "first", "second"]);
+    tree.split(item(5), { size: 200, value: "second" }, { key: item(9), size: 100, value: "third" });
+    tree.check();
+    expect(leaves(tree)).toEqual([[1, 5, 9]]);
+    tree.split(item(9), { size: 50, value: "third" }, { key: item(12), size: 50, value: "fourth" });
+    tree.check();
+    expect(leaves(tree)).toEqual([
+      [1, 5],
+      [9, 12],
+    ]);
+  });
+
+  it("copies the way to what may be taken out, though nothing is", () => {
+    const { tree, store, put } = oneItemALeaf();
+    for (let n = 0; n < 3; n++) put(n);
+    store.generation += 1;
+    const before = store.nodes.size;
+    expect(tree.reach(item(-1))).toBeUndefined();
+    expect(store.nodes.size).toBe(before + 2);
+    expect(tree.reach({ object: 5, kind: 0, offset: 0 })?.value).toBe(tree.get({ object: 2, kind: 0, offset: 0 }));
+    expect(store.nodes.size).toBe(before + 3);
+  });
+
+  it("takes out what the last leaf has of a range, and says which was the first", () => {
+    const { tree, put } = oneItemALeaf();
+    for (let n = 0; n < 4; n++) put(n);
+    const [from, to] = [
+      { object: 1, kind: 0, offset: 0 },
+      { object: 3, kind: 0, offset: 0 },
+    ];
+    expect([tree.removeLast(from, to)?.object, tree.removeLast(from, to)?.object, tree.removeLast(from, to)]).toEqual([
+      2,
+      1,
+      undefined,
+    ]);
+    tree.check();
+    expect(leaves(tree).length).toBe(2);
   });
 });

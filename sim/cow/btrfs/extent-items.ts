@@ -102,22 +102,30 @@ export function checksumsIn(tree: Tree, start: number, length: number): (readonl
   return found;
 }
 
-/** Takes the checksums of a range out; items that cross its edges are cut. */
+/** Takes the checksums of a range out, the last ones first; items that cross its edges are cut where they are (btrfs_del_csums). */
 export function removeChecksums(tree: Tree, start: number, length: number): void {
   const end = start + length;
+  const item = (from: number, to: number): { size: number; value: number } => {
+    const count = (to - from) / SECTOR_SIZE;
+    return { size: count * CHECKSUM_BYTES, value: count };
+  };
   for (;;) {
-    const cursor = new Cursor(tree);
-    if (!cursor.seekBefore(key(CHECKSUMS, EXTENT_CSUM, end)) || cursor.key.object !== CHECKSUMS) return;
-    const at = cursor.key;
-    const count = cursor.value as number;
-    const itemEnd = at.offset + count * SECTOR_SIZE;
+    const found = tree.reach(key(CHECKSUMS, EXTENT_CSUM, end - 1));
+    if (found?.key.object !== CHECKSUMS) return;
+    const at = found.key.offset;
+    const itemEnd = at + (found.value as number) * SECTOR_SIZE;
     if (itemEnd <= start) return;
-    tree.remove(at);
-    const before = (start - at.offset) / SECTOR_SIZE;
-    if (before > 0) tree.set(at, before * CHECKSUM_BYTES, before);
-    const behind = (itemEnd - end) / SECTOR_SIZE;
-    if (behind > 0) tree.set(key(CHECKSUMS, EXTENT_CSUM, end), behind * CHECKSUM_BYTES, behind);
-    if (before > 0) return;
+    if (at >= start && itemEnd <= end) {
+      const first = tree.removeLast(key(CHECKSUMS, EXTENT_CSUM, start), key(CHECKSUMS, EXTENT_CSUM, end));
+      if (first?.offset === start) return;
+    } else if (at >= start) tree.rekey(found.key, key(CHECKSUMS, EXTENT_CSUM, end), item(end, itemEnd));
+    else if (itemEnd > end)
+      tree.split(found.key, item(at, start), { key: key(CHECKSUMS, EXTENT_CSUM, start), ...item(start, itemEnd) });
+    else {
+      const { size, value } = item(at, start);
+      tree.set(found.key, size, value);
+      return;
+    }
   }
 }
 

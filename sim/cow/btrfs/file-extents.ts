@@ -135,7 +135,7 @@ export function dropExtents(state: BtrfsState, inode: InodeState, start: number,
     if (isBehind) {
       const behind = partOf(whole, end, endOf(placed), state.generation);
       if (isBefore) putExtent(inode, behind.at, behind.extent);
-      else tree.rekey(here, key(inode.ino, EXTENT_DATA, behind.at), behind.extent);
+      else tree.rekey(here, key(inode.ino, EXTENT_DATA, behind.at), { size: FILE_EXTENT_BYTES, value: behind.extent });
     }
     if (!isBefore && !isBehind) gone.push(at);
     if (state.environment.events.listening)

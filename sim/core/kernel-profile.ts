@@ -56,6 +56,10 @@ export interface BtrfsProfile {
   readonly limitsReserve: boolean;
   /** Making a subvolume commits. */
   readonly commitsSubvolumes: boolean;
+  /** Free space is discarded some time after the commit that freed it, unless the mount asks for something else. */
+  readonly discardsLater: boolean;
+  /** A chunk that was made for a promise goes again if nothing was put into it; and none goes that a promise counts on. */
+  readonly dropsNewChunks: boolean;
 }
 
 /** How ext4 behaves. */
@@ -133,6 +137,8 @@ const BTRFS: Changes<BtrfsProfile> = {
   writesBatches: { until: "6.14" },
   limitsReserve: { from: "6.18" },
   commitsSubvolumes: { until: "6.5" },
+  discardsLater: { from: "6.2" },
+  dropsNewChunks: { from: "6.8" },
 };
 
 const VFS: Changes<VfsProfile> = { multigrainTimes: { from: "6.13" } };

@@ -19,8 +19,14 @@ function makeBtrfs(device: BlockDevice, options: string, clock: Clock): Errno | 
 
 /** Options of mount -o that change nothing here: they name what is the default, or how fast something is. */
 const DEFAULTS: ReadonlySet<string> = new Set(
-  "rw,datacow,datasum,ssd,nossd,space_cache,space_cache=v2,discard=async,nodiscard,acl,barrier,treelog,relatime".split(","),
+  "rw,datacow,datasum,ssd,nossd,space_cache,space_cache=v2,acl,barrier,treelog,relatime".split(","),
 );
+const DISCARDS: ReadonlyMap<string, NonNullable<BtrfsOptions["discard"]>> = new Map([
+  ["discard", "sync"],
+  ["discard=sync", "sync"],
+  ["discard=async", "async"],
+  ["nodiscard", "no"],
+]);
 const ALGORITHMS: ReadonlySet<string> = new Set(["zlib", "lzo", "zstd"]);
 
 /** compress, compress=zstd:3, compress-force=lzo; undefined for an algorithm that is not known. */
@@ -34,6 +40,7 @@ function parse(data: string): BtrfsOptions | string {
   const options: { -readonly [K in keyof BtrfsOptions]: BtrfsOptions[K] } = {};
   for (const word of data.split(",")) {
     const [key = "", text = ""] = word.split("=", 2);
+    const discard = DISCARDS.get(word);
     if (word === "" || DEFAULTS.has(word)) continue;
     if (key === "compress" || key === "compress-force") {
       const compress = compressionOf(text);
@@ -42,6 +49,7 @@ function parse(data: string): BtrfsOptions | string {
       options.force = key === "compress-force";
     } else if (key === "subvol" || (key === "subvolid" && /^\d+$/.test(text))) continue;
     else if (key === "max_inline" && /^\d+$/.test(text)) options.inlineMax = Number(text);
+    else if (discard !== undefined) options.discard = discard;
     else if (word === "nodatacow" || word === "nodatasum" || word === "notreelog") options[word] = true;
     else return word;
   }

@@ -253,24 +253,6 @@ describe("chunks", () => {
     expect(taken.map((one) => one?.length)).toEqual([MIB(6), MIB(2), undefined]);
   });
 
-  test("of data go when they are empty, but for the last, and only when what was freed in them is", () => {
-    const space = new Space(GIB(1), true);
-    for (const start of [MIB(96), MIB(128), MIB(160)]) space.add(chunk(start, MIB(8), "data"));
-    const starts = (): number[] => space.groups.map(({ start }) => start);
-    space.groups[1]?.take(MIB(128), 4096);
-    space.groups[2]?.take(MIB(160), 4096);
-    space.pin(MIB(128), 4096);
-    space.dropUnused();
-    expect(starts()).toEqual([MIB(128), MIB(160)]);
-    space.unpin(() => undefined);
-    space.dropUnused();
-    expect(starts()).toEqual([MIB(160)]);
-    space.pin(MIB(160), 4096);
-    space.unpin(() => undefined);
-    space.dropUnused();
-    expect(starts()).toEqual([MIB(160)]);
-  });
-
   test("with hundreds of free ranges are searched for the longest among the first, and on until one fits", () => {
     const group = chunk(0, MIB(8), "data");
     // Every other sector of the first 4 MiB is taken, then two in a row are free, then all that is left.

@@ -312,7 +312,7 @@ describe("a device", () => {
     must(lab.remove("/m/v"));
     must(lab.fs.sync());
     lab.device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
-    expect(lab.fs.cleanDeleted()).toBe(EIO);
+    expect(lab.fs.clean()).toBe(EIO);
     lab.host.unmount("/m");
     lab.device.heal();
     lab.mount();
@@ -388,6 +388,8 @@ describe("a device that is full", () => {
       writesBatches: true,
       limitsReserve: false,
       commitsSubvolumes: true,
+      discardsLater: false,
+      dropsNewChunks: false,
     };
     const lab = new BtrfsLab({ size: MIB(128), faulty: true, profile, memory: MIB(8) });
     const { task } = lab.host;

@@ -2,7 +2,7 @@
 import type { DiskCommand } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { deviceNumber, MIB } from "../../sim/core/units.ts";
+import { deviceNumber, MIB, seconds } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { setReadOnly, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
 import { assignQgroup, createQgroup, destroyQgroup, limitQgroup, unassignQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
@@ -32,6 +32,7 @@ export interface Change {
   readonly path?: string;
   readonly other?: string;
   readonly offset?: number;
+  /** Of a wait: seconds. */
   readonly length?: number;
   /** Of what shares extents: where in the other file. */
   readonly to?: number;
@@ -321,6 +322,7 @@ export class Historian {
     const { lab } = this;
     if (one.do === "cut") return () => this.#cut();
     if (one.do === "sync") return () => lab.fs.sync();
+    if (one.do === "wait") return () => lab.host.clock.advance(seconds(one.length ?? 0));
     if (one.do !== "remount") return undefined;
     return () => {
       for (const name of [...this.#held.keys()]) this.#hold(name, undefined);

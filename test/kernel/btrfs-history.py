@@ -2,7 +2,7 @@
 Prints a JSON list: what is told at first, and after each change. Needs root; all that it makes is below the mount point, and beside it: the image, its copies.
 With "bios" each change also tells what it made the kernel write to the disk. "cut" copies the image as a power cut would leave it: mounted again when the history is
 over, its log replayed, its tree is what that change comes to."""
-import ctypes, errno, fcntl, hashlib, json, os, random, stat, struct, subprocess, sys
+import ctypes, errno, fcntl, hashlib, json, os, random, stat, struct, subprocess, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 history, top = json.load(open(sys.argv[1])), sys.argv[2]
@@ -231,6 +231,7 @@ def volumes(one, do, path, other, length):
     elif do in ("qcreate", "qdestroy"): return btrfs("qgroup", do[1:], one["name"], top).returncode
     elif do in ("qassign", "qremove"): return min(1, btrfs("qgroup", do[1:], one["name"], one["value"], top).returncode)
     elif do == "sync": os.sync()
+    elif do == "wait": time.sleep(length)
     elif do == "remount":
         for name in list(held): let_go(name)
         subprocess.run(["umount", top], check=True)

@@ -51,7 +51,7 @@ import { fsync } from "./log-sync.ts";
 import { create, dropHold, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { rename } from "./rename.ts";
 import type { BtrfsState } from "./state.ts";
-import { cleanSubvolumes, destroySubvolume } from "./subvolumes.ts";
+import { cleanSubvolumes, destroySubvolume, dropDirty } from "./subvolumes.ts";
 import { statfs } from "./usage.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
@@ -150,7 +150,9 @@ export class Btrfs implements FileSystem {
     const of = this.#inode(inode);
     of.holds -= 1;
     assert(of.holds >= 0, `${this.label}: an inode was dropped more often than held`);
-    if (of.holds === 0 && of.nlink === 0) dropHold(this.state, of);
+    if (of.holds > 0) return;
+    if (of.nlink === 0) dropHold(this.state, of);
+    else if (of.subvolume.item.refs === 0) dropDirty(this.state, of);
   }
   mode(inode: Inode): number {
     return this.#inode(inode).mode;
@@ -330,23 +332,12 @@ export class Btrfs implements FileSystem {
     return this.state.quotas !== undefined;
   }
 
-  /** Drops deleted subvolumes: what the cleaner thread does when somebody has deleted one. */
-  cleanDeleted(): Errno | undefined {
-    return this.#clean(false);
-  }
-
-  /**
-   * A turn of the cleaner thread: it drops deleted subvolumes, and the chunks that nothing is in since a commit. What this turn frees is pinned
-   * until its commit, so that such a chunk goes in the next turn, half a minute later (recorded on 6.18).
-   */
+  /** A turn of the cleaner thread: it drops deleted subvolumes, and chunks that nothing is in. */
   clean(): Errno | undefined {
-    return this.#clean(true);
-  }
-
-  #clean(dropsChunks: boolean): Errno | undefined {
-    const cleaned = cleanSubvolumes(this.state);
+    const { state } = this;
+    const cleaned = cleanSubvolumes(state);
     if (isErrno(cleaned)) return cleaned;
-    if (dropsChunks) this.state.space.dropUnused();
-    return this.state.isChanged ? this.state.commit() : undefined;
+    state.space.dropUnused((type) => state.promised(type));
+    return state.isChanged ? state.commit() : undefined;
   }
 }

@@ -39,6 +39,8 @@ export interface BtrfsOptions {
   /** The longest data that an item keeps in a leaf. Default 2048. */
   readonly inlineMax?: number;
   readonly nodatacow?: boolean;
+  /** When free space is discarded: some time after its commit, with it, never. Default: as the kernel does. */
+  readonly discard?: "async" | "sync" | "no";
   /** New files have no checksums of their data. */
   readonly nodatasum?: boolean;
 }

@@ -40,7 +40,7 @@ export function removeSubvolume(fs: Btrfs, directory: Inode, name: Name): Errno 
 
 /** BTRFS_IOC_SYNC and what follows it: everything is written, what was deleted is gone. */
 export function syncAll(fs: Btrfs): Errno | undefined {
-  return fs.state.flushAndCommit() ?? fs.cleanDeleted();
+  return fs.state.flushAndCommit() ?? fs.clean();
 }
 
 /** The id of the subvolume that an inode is in (BTRFS_IOC_INO_LOOKUP). */

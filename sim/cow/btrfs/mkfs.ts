@@ -102,7 +102,15 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
     events: new EventStream(() => options.clock.now),
     cache: { mapping: () => never(), memoryPages: 0, dirtyPages: 0 },
     newDevice: () => deviceNumber(0, 0),
-    profile: { sizeClasses: true, dropsQgroups: true, writesBatches: false, limitsReserve: true, commitsSubvolumes: false },
+    profile: {
+      sizeClasses: true,
+      dropsQgroups: true,
+      writesBatches: false,
+      limitsReserve: true,
+      commitsSubvolumes: false,
+      discardsLater: false,
+      dropsNewChunks: false,
+    },
   };
   const state = new BtrfsState(device, environment, { space, uuid, generation: 1, mayHaveCache: true, commit });
   makeTrees(state);

@@ -50,7 +50,12 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
   const superblock = readSuperblock(device);
   if (isErrno(superblock)) return superblock;
   if (superblock.totalBytes > device.size) return EINVAL;
-  const space = new Space(superblock.totalBytes, environment.profile.sizeClasses);
+  const { profile, options, clock } = environment;
+  const space = new Space(superblock.totalBytes, profile.sizeClasses, {
+    discardsLater: options?.discard === undefined ? profile.discardsLater : options.discard === "async",
+    listsNew: profile.dropsNewChunks,
+    now: () => clock.now,
+  });
   const state = new BtrfsState(device, environment, {
     space,
     uuid: superblock.uuid,
@@ -109,6 +114,7 @@ function loadTrees(state: BtrfsState, superblock: SuperblockRecord): Errno | und
     if (state.isSubvolume(object)) loadSubvolume(state, tree, item);
   }
   loadSpace(state);
+  for (const group of state.space.groups) if (group.used === 0) state.space.unused.emptied(group);
   loadSizeClasses(state);
   return undefined;
 }

@@ -11,6 +11,7 @@ import { alignDown, alignUp, GIB, KIB, MIB } from "../../core/units.ts";
 import { BlockGroup, type SizeClass } from "./block-group.ts";
 import type { ChunkType } from "./items.ts";
 import { DEVICE_RESERVED, SECTOR_SIZE, STRIPE_LENGTH, SUPERBLOCK_AT } from "./layout.ts";
+import { UnusedGroups, type UnusedRules } from "./unused-groups.ts";
 
 /** Copies of a chunk of each type. */
 const COPIES: Readonly<Record<ChunkType, number>> = { data: 1, metadata: 2, system: 2 };
@@ -35,6 +36,8 @@ export class Space {
   readonly groups: BlockGroup[] = [];
   /** Whether chunks keep to a size class (from Linux 6.2). */
   readonly sizeClasses: boolean;
+  /** Those that nothing is in. */
+  readonly unused: UnusedGroups;
   /** Freed in this transaction: pairs of start and length. */
   #pinned: number[] = [];
   #pinnedBytes: Record<ChunkType, number> = { data: 0, metadata: 0, system: 0 };
@@ -42,9 +45,10 @@ export class Space {
   onChunk: (group: BlockGroup, made: boolean) => void = () => undefined;
   #last: BlockGroup | undefined;
 
-  constructor(deviceBytes: number, sizeClasses: boolean) {
+  constructor(deviceBytes: number, sizeClasses: boolean, rules?: UnusedRules) {
     this.deviceBytes = alignDown(deviceBytes, SECTOR_SIZE);
     this.sizeClasses = sizeClasses;
+    this.unused = new UnusedGroups(rules);
   }
 
   // Chunks
@@ -141,22 +145,34 @@ export class Space {
       const start = this.groups.reduce((end, group) => Math.max(end, group.end), DEVICE_RESERVED as number);
       const group = new BlockGroup({ start, length, type, stripes });
       this.add(group);
+      this.unused.made(group);
       this.onChunk(group, true);
       return group;
     }
     return undefined;
   }
 
-  /** Gives up the data chunks that nothing is in, but for one of them (btrfs_delete_unused_bgs). */
-  dropUnused(): void {
-    for (const group of this.groups.filter(({ type }) => type === "data")) {
-      const alone = this.groups.every((other) => other === group || other.type !== "data");
-      if (alone || group.used > 0 || this.#pinned.some((at, index) => index % 2 === 0 && at >= group.start && at < group.end))
-        continue;
+  /**
+   * A turn of the cleaner: gives up chunks that nothing is in (btrfs_delete_unused_bgs).
+   * @param promised - bytes of a type that are promised and have no place yet.
+   */
+  dropUnused(promised: (type: ChunkType) => number): void {
+    const standing = (group: BlockGroup): "needed" | "promised" | "unused" => {
+      const { type, length } = group;
+      const alone = this.groups.every((other) => other === group || other.type !== type);
+      if (alone || group.used + group.reserved > 0 || this.#isPinnedIn(group)) return "needed";
+      const { total, used } = this.totals(type);
+      return total - length < used + this.pinned(type) + promised(type) ? "promised" : "unused";
+    };
+    this.unused.turn(standing, (group) => {
       this.groups.splice(this.groups.indexOf(group), 1);
       this.#last = undefined;
       this.onChunk(group, false);
-    }
+    });
+  }
+
+  #isPinnedIn(group: BlockGroup): boolean {
+    return this.#pinned.some((at, index) => index % 2 === 0 && at >= group.start && at < group.end);
   }
 
   // Extents
@@ -246,7 +262,7 @@ export class Space {
     const group = this.groupOf(start);
     group.reserved -= length;
     if (isWritten) this.#pin(group, start, length);
-    else group.give(start, length);
+    else this.#give(group, start, length);
   }
 
   /** Bytes that nodes of log trees take. */
@@ -258,14 +274,20 @@ export class Space {
   release(start: number, length: number): void {
     const group = this.groupOf(start);
     group.discount(length);
-    group.give(start, length);
+    this.#give(group, start, length);
   }
 
   /** An extent has no references any more: it is free when the transaction has committed. */
   pin(start: number, length: number): void {
     const group = this.groupOf(start);
     group.discount(length);
+    if (group.used === 0) this.unused.emptied(group);
     this.#pin(group, start, length);
+  }
+
+  #give(group: BlockGroup, start: number, length: number): void {
+    group.give(start, length);
+    this.unused.freed(group);
   }
 
   #pin(group: BlockGroup, start: number, length: number): void {
@@ -281,7 +303,7 @@ export class Space {
     for (let at = 0; at < pinned.length; at += 2) {
       const start = pinned[at] as number;
       const group = this.groupOf(start);
-      group.give(start, pinned[at + 1] as number);
+      this.#give(group, start, pinned[at + 1] as number);
       freed(start, group.type !== "data");
     }
   }

@@ -24,7 +24,7 @@ import { referencesInTree } from "./extent-references.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
 import { flushAll, type InodeState } from "./inode-state.ts";
 import { InodeTable } from "./inode-table.ts";
-import type { FileExtent, RootItem } from "./items.ts";
+import type { ChunkType, FileExtent, RootItem } from "./items.ts";
 import {
   CHUNK_TREE,
   EXTENT_DATA,
@@ -276,6 +276,12 @@ export class BtrfsState implements NodeStore {
   /** Bytes kept back for what must not fail (btrfs_update_global_block_rsv). */
   get globalReserve(): number {
     return GLOBAL_RESERVE_MIN;
+  }
+
+  /** Bytes of a type that are promised and have no place yet (bytes_may_use). */
+  promised(type: ChunkType): number {
+    if (type === "data") return this.delayedBytes;
+    return type === "metadata" ? this.globalReserve : 0;
   }
 
   /** Whether metadata has room for `items` more items, beside what is kept back. */

@@ -214,6 +214,7 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
   state.rootTree.set(key(ORPHANS, ORPHAN_ITEM, subvolume.id), 0, true);
   state.tree(UUID_TREE).remove(uuidKey(subvolume.item.uuid));
   state.deleted.push(subvolume.id);
+  for (const inode of state.inodes.of(subvolume.id)) if (inode.holds === 0) dropDirty(state, inode);
   return undefined;
 }
 
@@ -238,7 +239,6 @@ export function cleanSubvolumes(state: BtrfsState): number | Errno {
 
 function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
   const { id, tree } = subvolume;
-  // What is dirty in it goes nowhere.
   for (const inode of [...state.inodes.of(id)]) forgetInode(state, inode);
   const failed = state.commit() ?? state.begin(1);
   if (failed !== undefined) return failed;
@@ -256,11 +256,16 @@ function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefin
   return state.commit();
 }
 
-function forgetInode(state: BtrfsState, inode: InodeState): void {
+/** What is dirty of an inode that nobody holds goes nowhere: without its subvolume's name it is evicted (btrfs_drop_inode, btrfs_evict_inode). */
+export function dropDirty(state: BtrfsState, inode: InodeState): void {
   inode.mapping?.truncate(0);
   state.delayedBytes -= inode.delayed?.covered ?? 0;
   inode.delayed = undefined;
   inode.delayedNew = undefined;
+}
+
+function forgetInode(state: BtrfsState, inode: InodeState): void {
+  dropDirty(state, inode);
   state.delayedEntries -= inode.listedLater.size;
   inode.listedLater.clear();
   state.dirtyInodes.delete(inode);

@@ -234,15 +234,15 @@ describe("the space of a pool", () => {
 
 describe("object numbers", () => {
   const numbers = (used: readonly number[], inUse: ReadonlySet<number> = new Set()): ObjectNumbers =>
-    new ObjectNumbers(used, new Set([0, 1]), (object) => !inUse.has(object));
+    new ObjectNumbers({ region: 4096, rescanAfter: 1 }, used, new Set([0, 1]), (object) => !inUse.has(object));
 
   test("are taken by each processor from chunks of 128 of its own, without those that are never given", () => {
     const of = numbers([]);
     expect([of.take(0), of.take(0), of.take(1), of.take(0), of.take(1)]).toEqual([2, 3, 128, 4, 129]);
   });
 
-  test("begin in the first region that is at most a quarter full and no processor is in", () => {
-    expect(numbers([1025, 1024]).take(0)).toBe(4096);
+  test("begin in the first region that is less than a quarter full and no processor is in", () => {
+    expect(numbers([1024, 1023]).take(0)).toBe(4096);
     const of = numbers([1025, 10, 10]);
     for (let n = 0; n < 4096 / 128; n++) {
       const first = of.take(n % 2);

@@ -321,7 +321,10 @@ describe("a directory's block", () => {
     expectEnd();
     const chunkAt = (chunk: number): number => 48 + 1024 + chunk * 24;
     const slots = Array.from({ length: 512 }, (_, slot) => u16(48 + slot * 2)).filter((slot) => slot !== 0xffff);
-    expect(isZero(0, 48)).toBe(true);
+    const chunks = names.reduce((sum, name) => sum + leafChunks(name.length), 0);
+    // The kind of block, what makes it a leaf, its free chunks and its entries.
+    expect([u32(4), u32(24), u16(28), u16(30)]).toEqual([0x80000000, 0x2ab1eaf, 638 - chunks, names.length]);
+    expect(isZero(0, 4) && isZero(8, 24) && isZero(32, 48)).toBe(true);
     let chunk = 0;
     for (const [n, name] of names.entries()) {
       const entry = chunkAt(chunk);
@@ -333,11 +336,13 @@ describe("a directory's block", () => {
         chunk + 1,
         name.length + 1,
       ]);
-      expect(isZero(entry + 8, entry + 16)).toBe(true);
-      expect(new Set([0, u32(entry + 16), u32(entry + 20)]).size).toBe(3);
+      const parts = leafChunks(name.length) - 2;
+      expect([u16(entry + 8), u16(entry + 10), u32(entry + 12)]).toEqual([chunk + 1 + parts, 1, 0]);
+      expect([u32(entry + 16), u32(entry + 20) % 16, u32(entry + 20) > 0]).toEqual([0, 0, true]);
       let found = "";
       for (chunk += 1; found.length <= name.length; chunk++) {
-        expect([lastBlock[chunkAt(chunk)], u16(chunkAt(chunk) + 22)]).toEqual([251, 0xffff]);
+        const isLast = chunk + 1 === u16(entry + 8);
+        expect([lastBlock[chunkAt(chunk)], u16(chunkAt(chunk) + 22)]).toEqual([251, isLast ? 0xffff : chunk + 1]);
         found += String.fromCharCode(...lastBlock.subarray(chunkAt(chunk) + 1, chunkAt(chunk) + 22));
       }
       expect(found.replace(/\0+$/, "")).toBe(name);
@@ -345,7 +350,7 @@ describe("a directory's block", () => {
       expect([lastBlock[value], view.getUint32(value + 5, false), u16(value + 22)]).toEqual([251, 5 + n, 0xffff]);
       chunk += 1;
     }
-    expect(chunk).toBe(names.reduce((sum, name) => sum + leafChunks(name.length), 0));
+    expect(chunk).toBe(chunks);
     expect(slots.length).toBe(names.length);
     for (; chunk < 638; chunk++) expect([lastBlock[chunkAt(chunk)], u16(chunkAt(chunk) + 22)]).toEqual([253, chunk + 1]);
     expectWhole(OPENZFS_2_1, told, LEAF_BYTES);

@@ -14,7 +14,8 @@ export interface TreeIo {
   /** log2 of the pointers in an indirect block. */
   readonly fanShift: number;
   readPointers(pointer: BlockPointer): readonly (BlockPointer | undefined)[] | Errno;
-  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number): BlockPointer | Errno;
+  /** @param ofData - whether the blocks at the bottom are a file's */
+  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number, ofData: boolean): BlockPointer | Errno;
   /** A block is no longer part of the tree. */
   kill(pointer: BlockPointer): void;
 }
@@ -39,12 +40,14 @@ export class BlockTree {
   /** By how much the bytes allocated to the tree have changed. */
   usedDelta = 0;
   readonly #io: TreeIo;
+  readonly #ofData: boolean;
   #top: Slot;
 
-  constructor(io: TreeIo, top: BlockPointer | undefined, levels: number) {
+  constructor(io: TreeIo, top: BlockPointer | undefined, levels: number, ofData = false) {
     this.#io = io;
     this.#top = top;
     this.levels = levels;
+    this.#ofData = ofData;
   }
 
   /** Makes the tree high enough for so many blocks. */
@@ -91,7 +94,7 @@ export class BlockTree {
       this.#top = pointer;
       return undefined;
     }
-    if (pointer === undefined && this.get(block) === undefined) return undefined;
+    // A hole that is put in a hole's place is written all the same: the indirect blocks above are dirty.
     let changed = this.#open(this.#top, this.levels - 1);
     if (isErrno(changed)) return changed;
     this.#top = changed;
@@ -184,7 +187,7 @@ export class BlockTree {
     this.#drop(slot.old);
     if (used === 0) return undefined;
     // The list becomes the record's own: nothing holds the changed block from here on.
-    const written = this.#io.writePointers(slots as (BlockPointer | undefined)[], slot.level);
+    const written = this.#io.writePointers(slots as (BlockPointer | undefined)[], slot.level, this.#ofData);
     if (!isErrno(written)) this.#gain(written);
     return written;
   }

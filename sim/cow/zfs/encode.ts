@@ -318,9 +318,11 @@ export function leafHolds(chunks: number): boolean {
   return chunks <= LEAF_CHUNKS;
 }
 
-/** What a leaf of a large directory compresses to. */
+/** What a leaf of a large directory compresses to. Chunks are taken one after the other; an entry's name and value are lists of them. */
 export function leafLength(profile: ZfsProfile, names: readonly string[], salt: number): number {
   raw.fill(0, 0, LEAF_BYTES);
+  view.setUint32(4, 0x80000000, true);
+  view.setUint32(24, 0x2ab1eaf, true);
   raw.fill(0xff, 48, LEAF_HEAD);
   let chunk = 0;
   const next = (kind: number): number => {
@@ -331,23 +333,32 @@ export function leafLength(profile: ZfsProfile, names: readonly string[], salt: 
   };
   for (const [n, name] of names.entries()) {
     const hash = mix(salt + n);
-    view.setUint16(48 + (hash & 511) * 2, chunk, true);
+    const bucket = 48 + (hash & 511) * 2;
+    const parts = Math.ceil((name.length + 1) / CHUNK_PAYLOAD);
+    const sooner = view.getUint16(bucket, true);
+    view.setUint16(bucket, chunk, true);
     const entry = next(252);
     raw[entry + 1] = 8;
-    view.setUint16(entry + 2, NONE);
+    view.setUint16(entry + 2, sooner, true);
     view.setUint16(entry + 4, chunk, true);
     view.setUint16(entry + 6, name.length + 1, true);
-    view.setUint32(entry + 16, hash, true);
-    view.setUint32(entry + 20, mix(hash), true);
-    for (let from = 0; from <= name.length; from += CHUNK_PAYLOAD) {
+    view.setUint16(entry + 8, chunk + parts, true);
+    view.setUint16(entry + 10, 1, true);
+    // Of a hash the highest 28 bits (zap_hashbits).
+    view.setUint32(entry + 20, mix(hash) & ~0xf, true);
+    for (let part = 0; part < parts; part++) {
       const at = next(251);
-      putText(at + 1, name.slice(from, from + CHUNK_PAYLOAD));
-      view.setUint16(at + 22, NONE);
+      putText(at + 1, name.slice(part * CHUNK_PAYLOAD, (part + 1) * CHUNK_PAYLOAD));
+      view.setUint16(at + 22, part + 1 < parts ? chunk : NONE, true);
     }
+    // A directory's entry: the type of what it leads to in the highest bits, big endian.
     const value = next(251);
+    raw[value + 1] = 0x80;
     view.setUint32(value + 5, salt + n, false);
     view.setUint16(value + 22, NONE);
   }
+  view.setUint16(28, LEAF_CHUNKS - chunk, true);
+  view.setUint16(30, names.length, true);
   for (; chunk < LEAF_CHUNKS; ) {
     const at = next(253);
     view.setUint16(at + 22, chunk, true);

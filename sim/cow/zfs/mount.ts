@@ -23,7 +23,7 @@ function setOfSnapshot(pool: Pool, snapshot: Dataset): ObjectSet | Errno {
   const pointer = snapshot.pointer as BlockPointer;
   const record = pool.store.readRecord(pointer);
   if (isErrno(record)) return record;
-  const owner = { copies: 1, born: () => undefined, kill: () => undefined };
+  const owner = { copies: 1, isRedundant: true, born: () => undefined, kill: () => undefined };
   return new ObjectSet(pool.store, owner, pointer, record as ObjsetRecord);
 }
 

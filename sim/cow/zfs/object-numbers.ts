@@ -1,11 +1,16 @@
 /**
  * Which number a new object gets (module/zfs/dmu_object.c, dmu_object_alloc_impl): each processor takes a chunk of 128 numbers and goes through
- * it; a chunk that begins a region of 4096 numbers is looked for where at most a quarter of a region is in use.
+ * it; a chunk that begins a region is looked for where less than a quarter of a region is in use.
  */
 
-/** Numbers in a region: those whose dnodes one indirect block of 16 KiB blocks leads to. */
-export const OBJECTS_A_REGION = 4096;
 const CHUNK = 128;
+
+interface Numbering {
+  /** Numbers in a region: those whose dnodes one indirect block leads to. */
+  readonly region: number;
+  /** How many objects go before numbers are looked for from the beginning again (dmu_rescan_dnode_threshold). */
+  readonly rescanAfter: number;
+}
 
 export class ObjectNumbers {
   /** Objects in use in each region. */
@@ -15,18 +20,25 @@ export class ObjectNumbers {
   #nextChunk = 0;
   /** Each processor's next number. */
   readonly #next: number[] = [];
-  #freedSome = true;
+  readonly #how: Numbering;
+  #freed = Number.POSITIVE_INFINITY;
 
   /** @param taken - numbers that are never given. @param isFree - whether no object has the number. */
-  constructor(used: readonly number[] | undefined, taken: ReadonlySet<number>, isFree: (object: number) => boolean) {
+  constructor(
+    how: Numbering,
+    used: readonly number[] | undefined,
+    taken: ReadonlySet<number>,
+    isFree: (object: number) => boolean,
+  ) {
+    this.#how = how;
     this.#used = used === undefined ? [] : [...used];
     this.#taken = taken;
     this.#isFree = isFree;
   }
 
-  /** Regions that were ever in use. */
-  get regionCount(): number {
-    return Math.max(1, this.#used.length);
+  /** Behind all numbers that were ever in use. */
+  get end(): number {
+    return Math.max(1, this.#used.length) * this.#how.region;
   }
 
   /** Takes a number. @param processor - on which the call runs. @param fresh - the set is being made and has no blocks yet. */
@@ -46,11 +58,15 @@ export class ObjectNumbers {
   /** The first number of the next chunk. */
   #chunk(): number {
     let first = this.#nextChunk;
-    if (first % OBJECTS_A_REGION === 0) {
-      let region = this.#freedSome ? 0 : first / OBJECTS_A_REGION;
-      this.#freedSome = false;
-      while ((this.#used[region] ?? 0) > OBJECTS_A_REGION / 4 || this.#inUse(region)) region += 1;
-      first = region * OBJECTS_A_REGION;
+    const { region: size, rescanAfter } = this.#how;
+    if (first % size === 0) {
+      let region = first / size;
+      if (this.#freed >= rescanAfter) {
+        region = 0;
+        this.#freed = 0;
+      }
+      while ((this.#used[region] ?? 0) >= size / 4 || this.#inUse(region)) region += 1;
+      first = region * size;
     }
     this.#nextChunk = first + CHUNK;
     return first;
@@ -58,17 +74,17 @@ export class ObjectNumbers {
 
   /** Whether a processor's chunk lies in the region. */
   #inUse(region: number): boolean {
-    return this.#next.some((next) => next % CHUNK !== 0 && Math.floor(next / OBJECTS_A_REGION) === region);
+    return this.#next.some((next) => next % CHUNK !== 0 && Math.floor(next / this.#how.region) === region);
   }
 
   /** Gives a number back. */
   give(object: number): void {
     this.#count(object, -1);
-    this.#freedSome = true;
+    this.#freed += 1;
   }
 
   #count(object: number, by: number): void {
-    const region = Math.floor(object / OBJECTS_A_REGION);
+    const region = Math.floor(object / this.#how.region);
     while (this.#used.length <= region) this.#used.push(0);
     this.#used[region] = (this.#used[region] as number) + by;
   }

@@ -10,12 +10,13 @@ import type { BlockRecord } from "../../core/block-record.ts";
 import type { Time } from "../../core/clock.ts";
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
+import { S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import type { BlockKind, BlockPointer } from "./block-pointer.ts";
 import { BlockTree, type TreeIo, visitTree } from "./block-tree.ts";
 import { SECTOR, storedSize } from "./compress.ts";
 import { DnodeBlock } from "./dnodes.ts";
 import { DNODE_BLOCK_BYTES, dnodesLength, indirectLength, objsetLength } from "./encode.ts";
-import { OBJECTS_A_REGION, ObjectNumbers } from "./object-numbers.ts";
+import { ObjectNumbers } from "./object-numbers.ts";
 import type { BlockIo, ObjectIo, ObjectSetOwner, PendingObject } from "./pending.ts";
 import {
   BLOCKS,
@@ -37,6 +38,8 @@ import { SystemObjects } from "./system-objects.ts";
 
 const OBJECTS_BITS = 48;
 const POINTER_SHIFT = 7;
+/** From which level on indirect blocks have a copy more with redundant_metadata=most (zfs_redundant_metadata_most_ditto_level). */
+const DITTO_LEVEL = 2;
 
 export class ObjectSet implements TreeIo {
   readonly store: BlockStore;
@@ -98,7 +101,8 @@ export class ObjectSet implements TreeIo {
     const taken = new Set([0, store.profile.rootObject, ...store.profile.systemObjects.map(([number]) => number)]);
     // One whose dnode cannot be read counts as free: whoever takes it loads it first.
     const isFree = (object: number): boolean => this.load(object) !== undefined || this.word(object, MODE) === 0;
-    this.numbers = new ObjectNumbers(record?.regions, taken, isFree);
+    const how = { region: DNODES_PER_BLOCK << this.fanShift, rescanAfter: store.profile.rescanAfter };
+    this.numbers = new ObjectNumbers(how, record?.regions, taken, isFree);
     if (record === undefined) this.touch();
   }
 
@@ -212,11 +216,13 @@ export class ObjectSet implements TreeIo {
     return isErrno(record) ? record : (record as IndirectRecord).pointers;
   }
 
-  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number): BlockPointer | Errno {
+  writePointers(pointers: readonly (BlockPointer | undefined)[], level: number, ofData: boolean): BlockPointer | Errno {
     const bytes = 1 << this.store.profile.indirectShift;
     const length = this.#rounded(indirectLength(this.store.profile, pointers), bytes);
     const record: IndirectRecord = { kind: "zfs.indirect", length, pointers };
-    return this.#write("indirect", level, record, bytes);
+    const { copies, isRedundant } = this.#owner;
+    const isPlain = ofData && level < DITTO_LEVEL && !isRedundant;
+    return this.#write("indirect", level, record, bytes, isPlain ? copies : metadataCopies(copies));
   }
 
   #rounded(compressed: number, logical: number): number {
@@ -228,8 +234,8 @@ export class ObjectSet implements TreeIo {
     level: number,
     record: { readonly kind: string; readonly length: number },
     logicalSize: number,
+    copies: number = metadataCopies(this.#owner.copies),
   ): BlockPointer | Errno {
-    const copies = metadataCopies(this.#owner.copies);
     const content = Content.record(record);
     return this.#told(this.store.write({ kind, level, content, logicalSize, physicalSize: record.length, copies }));
   }
@@ -269,7 +275,8 @@ export class ObjectSet implements TreeIo {
   #syncObject(object: number, pending: PendingObject): Errno | undefined {
     const block = this.#change(object);
     const at = object % DNODES_PER_BLOCK;
-    const tree = new BlockTree(this, block.tops[at], Math.max(1, this.word(object, LEVELS)));
+    const ofData = (this.word(object, MODE) & S_IFMT) === S_IFREG;
+    const tree = new BlockTree(this, block.tops[at], Math.max(1, this.word(object, LEVELS)), ofData);
     const io: ObjectIo = {
       ...this.blockIo,
       tree,
@@ -370,7 +377,7 @@ export class ObjectSet implements TreeIo {
 
   /** Visits every dnode block on the device: whoever checks, or looks for all objects. */
   visitObjects(visit: (object: number) => void): void {
-    const last = this.numbers.regionCount * OBJECTS_A_REGION;
+    const last = this.numbers.end;
     for (let first = 0; first < last; first += DNODES_PER_BLOCK) {
       const index = first / DNODES_PER_BLOCK;
       if (!this.#blocks.has(index) && this.#meta.get(index) === undefined) continue;

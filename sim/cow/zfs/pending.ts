@@ -36,6 +36,8 @@ export interface PendingObject {
 export interface ObjectSetOwner {
   /** Copies of data blocks: the property "copies". */
   readonly copies: number;
+  /** Whether the indirect blocks right above data have a copy more (redundant_metadata=all), as other metadata has. */
+  readonly isRedundant: boolean;
   born(pointer: BlockPointer): void;
   kill(pointer: BlockPointer): void;
 }

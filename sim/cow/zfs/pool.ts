@@ -20,7 +20,7 @@ import { frozenDataset, frozenDirectory } from "./meta-records.ts";
 import type { MetaSet } from "./meta-set.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ZfsProfile } from "./profile.ts";
-import { copiesOf } from "./properties.ts";
+import { copiesOf, settingOf } from "./properties.ts";
 import type { ObjsetRecord } from "./records.ts";
 import type { BlockStore } from "./store.ts";
 import { flushAll } from "./vdev.ts";
@@ -150,6 +150,9 @@ export class Pool {
     const owner = {
       get copies(): number {
         return copiesOf(head.directory, profile);
+      },
+      get isRedundant(): boolean {
+        return settingOf(head.directory, "redundant_metadata", profile) !== "most";
       },
       born: (pointer: BlockPointer): void => blockBorn(head, pointer),
       kill: (pointer: BlockPointer): void => this.kill(head, pointer),

@@ -39,8 +39,8 @@ export interface ZfsProfile {
   readonly bonusBytes: number;
   /** The number of a filesystem's root directory. */
   readonly rootObject: number;
-  /** The first numbers that new files may take: in an object set that is opened anew. */
-  readonly firstObject: number;
+  /** How many objects go before the numbers of new ones are looked for from the beginning again. */
+  readonly rescanAfter: number;
   /** The objects that every filesystem has beside its root: number, and bytes of the one block of each, compressed; up to 112 lie in the pointer. */
   readonly systemObjects: readonly (readonly [number, number])[];
   /** Which of them has a row while an object without names is there, and which tells how attributes lie; absent before system attributes. */
@@ -105,7 +105,7 @@ export const ZFS_V23: ZfsProfile = {
   logsAttributes: false,
   bonusBytes: 264,
   rootObject: 3,
-  firstObject: 5,
+  rescanAfter: 1,
   systemObjects: [
     [1, 512],
     [2, 512],
@@ -140,7 +140,7 @@ export const OPENZFS_2_1: ZfsProfile = {
   logsAttributes: false,
   bonusBytes: 176,
   rootObject: 34,
-  firstObject: 2,
+  rescanAfter: 131_072,
   systemObjects: [
     [1, 512],
     [32, 104],

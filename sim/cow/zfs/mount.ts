@@ -121,7 +121,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get xattr(): string {
       return property("xattr");
     },
-    admit: (bytes) => pool.admit(dataset.directory, bytes),
+    admit: (bytes, dirty) => pool.admit(dataset.directory, bytes, dirty),
     syncGroup: () => pool.syncIfDirty(),
     waitSynced: () => (property("sync") === "disabled" ? undefined : pool.syncIfDirty()),
     get referenced(): number {

@@ -11,7 +11,7 @@ import type { Allocations } from "../../core/allocations.ts";
 import { assert, InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EDQUOT, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
-import { seconds } from "../../core/units.ts";
+import { KIB, seconds } from "../../core/units.ts";
 import type { Arc } from "./arc.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { addUsage, availableTo, blockBorn, blockKilled, type Dataset, type Directory } from "./dsl.ts";
@@ -29,6 +29,10 @@ import { flushAll } from "./vdev.ts";
 const GROUP_SECONDS = 5;
 /** What a write may need at worst for each byte (spa_asize_inflation). */
 const WORST_CASE = 24;
+/** What any change of a filesystem makes dirty beside: a block of dnodes, and the indirect ones above it (dnode_setdirty, dbuf_dirty). */
+const TREE_BYTES: number = KIB(16) + 5 * KIB(128);
+/** By how much of a limit what is on its way may be over it. */
+const OVER_LIMIT = 1 / 32;
 
 export interface PoolCounters {
   groups: number;
@@ -74,7 +78,9 @@ export class Pool {
   failure: Errno | undefined;
   /** Directories and datasets by number. */
   readonly objects: Map<number, Directory | Dataset> = new Map();
-  /** Bytes of changes in the open group, by directory, those below counted in. */
+  /** Bytes of changes in the open group. */
+  #changes = 0;
+  /** Bytes of the blocks that it makes dirty, by directory, those below counted in. */
   readonly #toWrite = new Map<Directory, number>();
   /** Heads that are open and may have changes. */
   readonly open: Set<Dataset> = new Set();
@@ -176,36 +182,54 @@ export class Pool {
 
   // Room for changes
 
-  /** Asks for room for `bytes` of changes in a dataset (dsl_dir_tempreserve_space). @returns EDQUOT, ENOSPC, EIO. */
-  admit(directory: Directory, bytes: number): Errno | undefined {
+  /**
+   * Asks for room for `bytes` of changes in a dataset (dsl_dir_tempreserve_space); none are asked for by what rather lets go (dmu_tx_mark_netfree).
+   * @param dirty - bytes of the blocks that become dirty
+   * @returns EDQUOT, ENOSPC, EIO.
+   */
+  admit(directory: Directory, bytes: number, dirty: number = bytes): Errno | undefined {
     if (this.failure !== undefined) return this.failure;
     if (bytes > 0) {
       if (this.#allocations?.fails() === true) return ENOSPC;
-      const refused = this.#refusal(directory);
-      if (refused !== undefined) return refused;
+      let refused = this.#refusal(directory, bytes * WORST_CASE);
+      if (refused === "later") refused = this.syncGroup() ?? this.#refusal(directory, bytes * WORST_CASE);
+      if (refused !== undefined) return refused as Errno;
     }
     for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
-      this.#toWrite.set(at, (this.#toWrite.get(at) ?? 0) + bytes);
+      this.#toWrite.set(at, (this.#toWrite.get(at) ?? TREE_BYTES) + dirty);
     }
-    // The root is above every directory.
-    return (this.#toWrite.get(this.root) as number) > this.#dirtyMax ? this.syncGroup() : undefined;
+    this.#changes += bytes;
+    return this.#changes > this.#dirtyMax ? this.syncGroup() : undefined;
   }
 
-  /** One that is over its limit by what is on the devices is refused; one that might get there waits for a group. */
-  #refusal(directory: Directory): Errno | undefined {
-    // What was promised is there.
-    const { promised } = directory.usage;
-    for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
-      const limit = this.#limitOf(at);
-      if (at.used - promised + (this.#toWrite.get(at) ?? 0) * WORST_CASE < limit) continue;
-      if ((this.#toWrite.get(at) ?? 0) > 0) {
-        const failed = this.syncGroup();
-        if (failed !== undefined) return failed;
-      }
-      if (at.used - promised >= limit) return at.parent === undefined ? ENOSPC : EDQUOT;
-    }
+  /**
+   * One that is over its limit by what is on the devices is refused; one that might get there waits for a group. What a reservation has room for is not
+   * asked of those above (dsl_dir_tempreserve_impl, dsl_dataset_check_quota).
+   */
+  #refusal(directory: Directory, wanted: number): Errno | "later" | undefined {
+    const { head, usage } = directory;
     const reference = directory.limit("refquota");
-    return reference > 0 && directory.head.referenced >= reference ? EDQUOT : undefined;
+    const inFlight = this.#inFlight(directory);
+    if (reference > 0 && head.referenced + inFlight >= reference) return inFlight > 0 ? "later" : EDQUOT;
+    // What is promised to the head is there.
+    let more = Math.max(0, wanted - Math.max(0, usage.promised - inFlight));
+    let used = directory.used - usage.promised;
+    for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
+      if (at !== directory) used = at.used;
+      const limit = this.#limitOf(at);
+      const soon = this.#inFlight(at);
+      if (used >= limit) return at.parent === undefined ? ENOSPC : EDQUOT;
+      if (used + soon >= limit * (1 + OVER_LIMIT)) return "later";
+      const reserved = at.limit("reservation");
+      more = Math.max(used + soon + more, reserved) - Math.max(used + soon, reserved);
+      if (more === 0) return undefined;
+    }
+    return undefined;
+  }
+
+  /** What the open group may come to take in a directory, at worst. */
+  #inFlight(directory: Directory): number {
+    return (this.#toWrite.get(directory) ?? 0) * WORST_CASE;
   }
 
   #limitOf(directory: Directory): number {
@@ -270,6 +294,7 @@ export class Pool {
     store.space.groupDone(store.group);
     store.group += 1;
     this.counters.groups += 1;
+    this.#changes = 0;
     // Clearing even an empty map makes a new table.
     if (this.#toWrite.size > 0) this.#toWrite.clear();
     for (const log of this.logs) log.groupWritten();

@@ -22,9 +22,9 @@ import {
 import type { CachedMapping } from "../../../vfs/mapping.ts";
 import { SECTOR } from "../compress.ts";
 import { writeIntents } from "../log-records.ts";
-import { BLOCK_SIZE, BLOCKS, MODE, SIZE } from "../records.ts";
+import { BLOCK_SIZE, BLOCKS, LEVELS, MODE, SIZE } from "../records.ts";
 import { FileData } from "./file-data.ts";
-import type { ZplState } from "./state.ts";
+import { ATTRIBUTE_BYTES, type ZplState } from "./state.ts";
 
 /** The largest file, in bytes: what a number holds. ZFS's own limit is 2^63. */
 const FILE_SIZE_MAX: number = 2 ** 53 - 2 ** 20;
@@ -112,7 +112,9 @@ export function write(state: ZplState, object: number, offset: number, content: 
   do {
     const at = offset + done;
     const part = content.slice(done, done + most - (at % most));
-    failed = state.begin(part.length) ?? (done === 0 ? growBlocks(state, object, offset + content.length) : undefined);
+    failed =
+      state.begin(part.length, dirtiedBy(state, object, at, part.length)) ??
+      (done === 0 ? growBlocks(state, object, offset + content.length) : undefined);
     failed ??= writeRecord(state, object, at, part);
     if (failed === undefined) done += part.length;
   } while (failed === undefined && done < content.length);
@@ -121,6 +123,18 @@ export function write(state: ZplState, object: number, offset: number, content: 
   if (mapping !== undefined) updatePages(mapping, offset, content.slice(0, done));
   state.dataset.settle();
   return done;
+}
+
+/** Bytes of the blocks that a write makes dirty: its own, and with the first of a file's in a group the indirect ones above (dbuf_dirty). */
+function dirtiedBy({ set, files }: ZplState, object: number, offset: number, length: number): number {
+  const size = set.word(object, BLOCK_SIZE);
+  if (size === 0) return length;
+  const dirty = files.get(object)?.dirty;
+  let sum = 0;
+  for (let block = Math.floor(offset / size); block * size < offset + length; block++)
+    if (dirty?.has(block) !== true) sum += size;
+  const levels = Math.max(set.word(object, LEVELS), offset + length > size ? 2 : 1);
+  return sum + (set.pending(object) === undefined ? (levels - 1) << set.store.profile.indirectShift : 0);
 }
 
 /** Pages of mappings that are in memory see what is written; others are not brought there (update_pages). */
@@ -190,6 +204,11 @@ function cleared(content: Content, from: number, to: number): Content {
   return Content.concat([content.slice(0, from), zeros, rest]);
 }
 
+/** Cuts a file, or, where there is room, lets it grow. The log is told by whoever asks (zfs_freesp). */
+export function resize(state: ZplState, object: number, size: number): Errno | undefined {
+  return state.begin(size > state.set.word(object, SIZE) ? ATTRIBUTE_BYTES : 0) ?? setSize(state, object, size);
+}
+
 /** Cuts a file, or lets it grow, and tells the log. */
 export function truncate(state: ZplState, object: number, size: number): Errno | undefined {
   const failed = setSize(state, object, size);
@@ -197,7 +216,7 @@ export function truncate(state: ZplState, object: number, size: number): Errno |
   return failed;
 }
 
-/** Cuts a file, or lets it grow. The log is told by whoever asks. */
+/** Cuts a file, or lets it grow. */
 export function setSize(state: ZplState, object: number, size: number): Errno | undefined {
   const { set } = state;
   if (size > FILE_SIZE_MAX) return EFBIG;
@@ -227,13 +246,13 @@ export function fallocate(
   const size = state.set.word(object, SIZE);
   const end = range.offset + range.length;
   const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && end > size;
-  const refused = state.begin();
+  const refused = state.begin(0);
   if (refused !== undefined) return refused;
   if ((mode & frees) !== 0) return freeRange(state, object, range, grows);
   // Nothing is set aside: only whether there is room is looked at (zfs_fallocate_reserve_percent).
   if (range.length * 1.1 > state.dataset.available) return ENOSPC;
   // Neither times nor the log are told (zfs_freesp with log=FALSE).
-  return grows ? setSize(state, object, end) : undefined;
+  return grows ? resize(state, object, end) : undefined;
 }
 
 /** Makes zeros of a range, and lets the file grow to its end if it may (zfs_space, zfs_freesp). */
@@ -251,7 +270,7 @@ function freeRange(
     if (failed !== undefined) return failed;
   }
   if (within > 0 || !grows) state.dataset.intend({ op: "truncate", object, offset, length: within, size });
-  const failed = grows ? truncate(state, object, offset + length) : undefined;
+  const failed = state.begin(ATTRIBUTE_BYTES) ?? (grows ? truncate(state, object, offset + length) : undefined);
   if (failed === undefined) state.stamp(object, true);
   return failed;
 }

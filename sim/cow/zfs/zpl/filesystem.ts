@@ -35,9 +35,9 @@ import { SECTOR } from "../compress.ts";
 import type { SettledChange } from "../log-records.ts";
 import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
 import { checkZpl } from "./check.ts";
-import { fallocate, mappingOf, read, seek, setSize, write } from "./files.ts";
+import { fallocate, mappingOf, read, resize, seek, write } from "./files.ts";
 import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
-import type { ZplState } from "./state.ts";
+import { ATTRIBUTE_BYTES, type ZplState } from "./state.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 
 /** statfs counts in records of this size. */
@@ -191,8 +191,6 @@ export class ZfsFileSystem implements FileSystem {
     if (this.#isLost(inode)) return EIO;
     const { state } = this;
     const { set } = state;
-    const refused = state.begin();
-    if (refused !== undefined) return refused;
     const { size, atime, mtime, ...rest } = change;
     const { now } = state;
     const settled: SettledChange = {
@@ -201,10 +199,10 @@ export class ZfsFileSystem implements FileSystem {
       ...(atime === undefined ? {} : { atime: timeSet(atime, now) }),
       ...(mtime === undefined ? {} : { mtime: timeSet(mtime, now) }),
     };
-    if (size !== undefined) {
-      const failed = setSize(state, inode, size);
-      if (failed !== undefined) return failed;
-    }
+    // What is cut off is gone even where there is no room for the rest (zfs_setattr).
+    const failed = size === undefined ? undefined : resize(state, inode, size);
+    const refused = failed ?? state.begin(ATTRIBUTE_BYTES);
+    if (refused !== undefined) return refused;
     state.stamp(inode, size !== undefined);
     if (change.mode !== undefined) set.setWord(inode, MODE, (set.word(inode, MODE) & S_IFMT) | (change.mode & 0o7777));
     if (change.uid !== undefined) set.setWord(inode, UID, change.uid);
@@ -220,7 +218,7 @@ export class ZfsFileSystem implements FileSystem {
     const { state } = this;
     if (this.#isLost(inode)) return;
     const now = state.now;
-    if (state.set.time(inode, ATIME) === now || state.begin() !== undefined) return;
+    if (state.set.time(inode, ATIME) === now || state.begin(ATTRIBUTE_BYTES) !== undefined) return;
     state.set.setTime(inode, ATIME, now);
   }
 
@@ -297,7 +295,7 @@ export class ZfsFileSystem implements FileSystem {
   setFileFlags(inode: Inode, flags: number): Errno | undefined {
     if (this.#isLost(inode)) return EIO;
     if ((flags & ~SETTABLE_FLAGS) !== 0) return ENOTSUP;
-    const refused = this.state.begin();
+    const refused = this.state.begin(ATTRIBUTE_BYTES);
     if (refused !== undefined) return refused;
     this.state.set.setWord(inode, FLAGS, flags);
     this.state.stamp(inode, false);

@@ -227,7 +227,7 @@ export function unlink(state: ZplState, directory: number, name: Name): Errno | 
   const data = directoryOf(state, directory);
   if (isErrno(data)) return data;
   if (state.dentries.find(directory, name) === 0) return ENOENT;
-  const refused = state.begin();
+  const refused = state.begin(0);
   if (refused !== undefined) return refused;
   const object = removeEntry(state, data, { directory, name });
   state.stamp(directory, true);

@@ -20,6 +20,9 @@ import { CTIME, GENERATION, GID, MODE, MTIME, UID } from "../records.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 
+/** What a change of an object's attributes may need of room: its dnode (dmu_tx_count_dnode). */
+export const ATTRIBUTE_BYTES = 512;
+
 /** What a mount takes from its host. */
 export interface ZplEnvironment {
   readonly names: NameTable;
@@ -41,8 +44,8 @@ export interface ZplDataset {
   readonly throughput: boolean;
   /** Where extended attributes go, and whether there are any of users: "on", "dir", "sa" or "off". */
   readonly xattr: string;
-  /** Asks for room for `bytes` more. @returns EDQUOT, ENOSPC. */
-  admit(bytes: number): Errno | undefined;
+  /** Asks for room for `bytes` more, of a call that makes blocks of `dirty` bytes dirty. @returns EDQUOT, ENOSPC. */
+  admit(bytes: number, dirty: number): Errno | undefined;
   /** Has the open transaction group written. */
   syncGroup(): Errno | undefined;
   /** Waits until it was, unless sync=disabled. */
@@ -129,9 +132,13 @@ export class ZplState {
     return undefined;
   }
 
-  /** Begins a call that changes the dataset. */
-  begin(bytes = 0): Errno | undefined {
-    return this.dataset.readOnly ? EROFS : this.dataset.admit(bytes);
+  /**
+   * Begins a call that changes the dataset.
+   * @param bytes - what it may need of room; 0 for one that rather lets go (dmu_tx_mark_netfree)
+   * @param dirty - what of blocks it makes dirty
+   */
+  begin(bytes: number, dirty: number = bytes): Errno | undefined {
+    return this.dataset.readOnly ? EROFS : this.dataset.admit(bytes, dirty);
   }
 
   /** Stamps ctime, and mtime too when content changed. */

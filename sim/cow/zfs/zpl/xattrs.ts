@@ -13,7 +13,7 @@ import type { DnodeBody } from "../records.ts";
 import { GID, SIZE, UID } from "../records.ts";
 import { read, truncate, write } from "./files.ts";
 import { create, directoryOf, lookup, makeFolder, unlink } from "./names.ts";
-import type { ZplState } from "./state.ts";
+import { ATTRIBUTE_BYTES, type ZplState } from "./state.ts";
 
 const NAMESPACES = ["user.", "trusted.", "security."];
 /** XATTR_SIZE_MAX: what one value may be, in bytes. */
@@ -129,7 +129,7 @@ export function setxattr(
   if (known && (flags & XATTR_CREATE) !== 0) return EEXIST;
   if (!known && (flags & XATTR_REPLACE) !== 0) return ENODATA;
   if (to.value.length > VALUE_MAX) return E2BIG;
-  const refused = state.begin(to.value.length);
+  const refused = state.begin(ATTRIBUTE_BYTES + to.value.length);
   if (refused !== undefined) return refused;
   if (state.dataset.xattr === "sa" && state.set.store.profile.systemAttributes) {
     const isDone = changeOwn(state, object, to.name, to.value);
@@ -147,7 +147,7 @@ export function removexattr(state: ZplState, object: number, name: string): Errn
   const place = placeOf(state, object, name);
   if (isErrno(place)) return place;
   if (!place.isOwn && place.file === undefined) return ENODATA;
-  const refused = state.begin();
+  const refused = state.begin(place.isOwn ? ATTRIBUTE_BYTES : 0);
   if (refused !== undefined) return refused;
   if (place.isOwn) {
     const cleared = changeOwn(state, object, name, undefined);

@@ -2,8 +2,8 @@
  * The words of a command line as getopt(3) takes them apart: what zfs(8) and zpool(8) have in common.
  */
 
-/** What a command wrote to standard output, or to standard error when it failed. */
-export type ToolAnswer = { readonly out: string } | { readonly err: string };
+/** What a command wrote to standard output, or to standard error when it failed: then perhaps to both. */
+export type ToolAnswer = { readonly out: string } | { readonly err: string; readonly out?: string };
 
 export interface ToolWords {
   /** Words that are no options. */

@@ -28,6 +28,17 @@ export interface ZfsStep {
   readonly hole?: boolean;
   /** XATTR_CREATE, XATTR_REPLACE. */
   readonly flags?: number;
+  /** Of a rename and a link: the new name. */
+  readonly to?: string;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** A write is followed by fsync. */
+  readonly sync?: number;
+  /** Of many files, `path` is their folder: the beginning of their names, the first number behind it, and how many they are. */
+  readonly stem?: string;
+  readonly first?: number;
+  readonly count?: number;
 }
 
 export const COLUMNS = [
@@ -67,36 +78,46 @@ export class ZfsHistorian {
   }
 
   #mount(name: string): void {
-    const target = `/m${name.slice("zp".length)}`;
-    if (isErrno(this.#host.task.stat(target))) must(this.#host.task.mkdir(target, 0o755));
+    const target = targetOf(name);
+    const { task } = this.#host;
+    if (isErrno(task.stat(target))) must(task.mkdir(target, 0o755));
+    // Whether it is empty.
+    task.readdir(target);
     const failed = this.#host.mount({ type: "zfs", source: name, target });
     if (failed !== undefined) throw new Error(failed.message);
     this.#mounted.push(name);
   }
 
   #unmount(name: string): void {
-    this.#host.unmount(`/m${name.slice("zp".length)}`);
+    this.#host.unmount(targetOf(name));
     this.#mounted = this.#mounted.filter((one) => one !== name);
   }
 
-  /** Runs a command. @returns its exit code and what it wrote to standard error. */
-  command(line: string): readonly [number, string] {
+  /** Runs a command. @returns its exit code, what it wrote to standard error, and to standard output. */
+  command(line: string): readonly [number, string, string] {
     const [, verb = "", ...words] = line.split(" ");
-    const target = words.at(-1) ?? "";
     const unmounted: string[] = [];
-    let told = runZfs(this.#host, [verb, ...words]);
+    const run = (): ToolAnswer => runZfs(this.#host, [verb, ...words]);
+    if (verb === "rename") unmounted.push(...this.#unmountBelow(words.at(-2) ?? ""));
+    let told = run();
     for (let busy = busyIn(told); busy !== undefined && this.#mounted.includes(busy); busy = busyIn(told)) {
       this.#unmount(busy);
       unmounted.push(busy);
-      told = runZfs(this.#host, [verb, ...words]);
+      told = run();
     }
     for (const name of unmounted.reverse()) {
       if (findDataset(this.#pool, name) !== undefined) this.#mount(name);
-      else this.#host.task.rmdir(`/m${name.slice("zp".length)}`);
+      else this.#host.task.rmdir(targetOf(name));
     }
-    if ("err" in told) return [1, told.err ?? ""];
-    if (verb === "create" || verb === "clone") this.#mount(target);
-    return [0, ""];
+    for (const directory of this.#pool.root.below()) if (!this.#mounted.includes(directory.path)) this.#mount(directory.path);
+    return "err" in told ? [1, told.err ?? "", told.out ?? ""] : [0, "", told.out];
+  }
+
+  /** Unmounts a filesystem and what is mounted below it, as a change of its name does. @returns which. */
+  #unmountBelow(name: string): string[] {
+    const below = this.#mounted.filter((one) => one === name || one.startsWith(`${name}/`)).reverse();
+    for (const one of below) this.#unmount(one);
+    return below;
   }
 
   #onFile<T>(path: string, flags: number, work: (fd: number) => T): T | Errno {
@@ -108,6 +129,28 @@ export class ZfsHistorian {
     return done;
   }
 
+  #write(path: string, one: ZfsStep): number | Errno {
+    const { task } = this.#host;
+    return this.#onFile(path, O_RDWR | O_CREAT, (file) => {
+      const written = task.pwrite(file, contentOf(one), one.off ?? 0);
+      return isErrno(written) || one.sync === undefined ? written : (task.fsync(file) ?? written);
+    }) as number | Errno;
+  }
+
+  /** Does the same to files of many names, up to the first that fails. */
+  #each(
+    { path, stem, first = 0, count = 0, seed = 0, len = 0 }: ZfsStep,
+    work: (path: string, seed: number) => unknown,
+  ): number | Errno {
+    for (let number = first; number < first + count; number++) {
+      // The recorded machine is slow: few files have the same times.
+      this.#host.clock.spend(seconds(0.0015 + len / 1e6));
+      const done = work(`${path}/${stem}${number}`, seed + number);
+      if (isErrno(done)) return done;
+    }
+    return count;
+  }
+
   /** Makes a call. @returns what it came to: a value, an error's name, or null. */
   call(one: ZfsStep): unknown {
     const { task } = this.#host;
@@ -115,7 +158,18 @@ export class ZfsHistorian {
     const fd = this.#held.get(name) ?? -1;
     const mode = FALLOCATE[one.do ?? ""];
     const calls: Readonly<Record<string, () => unknown>> = {
-      write: () => this.#onFile(path, O_RDWR | O_CREAT, (file) => task.pwrite(file, contentOf(one), off)),
+      write: () => this.#write(path, one),
+      rename: () => task.rename(path, one.to ?? ""),
+      link: () => task.link(path, one.to ?? ""),
+      chmod: () => task.chmod(path, one.mode ?? 0),
+      chown: () => task.lchown(path, one.uid ?? 0, one.gid ?? 0),
+      read: () =>
+        told(
+          this.#onFile(path, O_RDONLY, (file) => task.pread(file, len, off)),
+          () => "read",
+        ),
+      many: () => this.#each(one, (file, seed) => this.#write(file, { len, seed })),
+      fewer: () => this.#each(one, (file) => task.unlink(file)),
       truncate: () => task.truncate(path, len),
       unlink: () => task.unlink(path),
       mkdir: () => task.mkdir(path, 0o755),
@@ -149,10 +203,15 @@ export class ZfsHistorian {
     return isErrno(there) ? there.code : [there.inodeNumber, there.nlink, there.size, there.blocks];
   }
 
-  /** The columns of all datasets when everything is written. */
-  figures(): Record<string, string[]> {
+  /** Has everything written. */
+  settle(): void {
     this.#host.clock.spend(seconds(1));
     for (let groups = 0; groups < 3; groups++) this.#pool.syncGroup();
+  }
+
+  /** The columns of all datasets when everything is written. */
+  figures(): Record<string, string[]> {
+    this.settle();
     checkPool(this.#pool);
     const rows = zfsList(this.#pool, { columns: ["name"], type: "all" });
     return Object.fromEntries(
@@ -162,6 +221,10 @@ export class ZfsHistorian {
       }),
     );
   }
+}
+
+function targetOf(name: string): string {
+  return `/m${name.slice("zp".length)}`;
 }
 
 function contentOf({ kind = "r", seed = 0, len = 0 }: ZfsStep): Content {

@@ -9,10 +9,11 @@ import { Content } from "../../sim/core/content.ts";
 import { EINVAL, ENOENT, EOVERFLOW, isErrno } from "../../sim/core/errno.ts";
 import { MIB } from "../../sim/core/units.ts";
 import { checkPool, createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
-import { zfsClone, zfsCreate, zfsPromote, zfsRename, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
+import { zfsClone, zfsCreate, zfsPromote, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
 import { zfsGet, zfsList, zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { zfsRename } from "../../sim/cow/zfs/rename.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { Files, ZfsLab } from "./zfs-lab.ts";
 
@@ -117,7 +118,7 @@ describe("commands", () => {
     [
       "rename of a snapshot to a wrong name",
       () => zfsRename(pool, "tank/a@s", "tank/a@%"),
-      "cannot rename to 'tank/a@%': invalid character '%' in name",
+      "cannot rename to 'tank/a@%': invalid character % in name",
     ],
     [
       "set on what is not there",
@@ -267,7 +268,7 @@ describe("destroy", () => {
       "a filesystem with children and snapshots",
       "tank/a",
       {},
-      "cannot destroy 'tank/a': filesystem has children\nuse '-r' to destroy the following datasets:\ntank/a@s\ntank/a@t\ntank/a/b",
+      "cannot destroy 'tank/a': filesystem has children\nuse '-r' to destroy the following datasets:\ntank/a/b\ntank/a@s\ntank/a@t",
     ],
     [
       "a filesystem with clones outside",
@@ -289,7 +290,7 @@ describe("destroy", () => {
 
   test("of a snapshot that is mounted is refused", () => {
     const mounted = lab.mount(pool, "tank/a@t");
-    expect(zfsDestroy(pool, "tank/a@t")).toBe("cannot destroy 'tank/a@t': dataset is busy");
+    expect(zfsDestroy(pool, "tank/a@t")).toBe("cannot destroy snapshot tank/a@t: dataset is busy");
     mounted.unmount();
     expect(zfsDestroy(pool, "tank/a@t")).toBeUndefined();
     checkPool(pool);

@@ -85,6 +85,6 @@ test("what the tool does not know, or cannot find, it says", () => {
   expect(run(host, "list -t volume")).toBe("! invalid type 'volume'");
   expect(run(host, "list tank/no")).toBe("! cannot open 'tank/no': dataset does not exist");
   expect(run(host, "get used tank/no")).toBe("! cannot open 'tank/no': dataset does not exist");
-  expect(run(host, "list pond/a")).toBe("! cannot open 'pond/a': no such pool");
+  expect(run(host, "list pond/a")).toBe("! cannot open 'pond/a': dataset does not exist");
   expect(run(createHost(), "list")).toBe("! The ZFS modules are not loaded.");
 });

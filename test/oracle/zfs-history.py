@@ -26,14 +26,31 @@ def on_file(path, flags, work):
 def fallocate(fd, mode, offset, length):
     if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)): raise OSError(ctypes.get_errno(), "")
 
+def written(file, one):
+    done = os.pwrite(file, content(one), one.get("off", 0))
+    if one.get("sync"): os.fsync(file)
+    return done
+
 def told(of):
     return [of.st_ino, of.st_nlink, of.st_size, of.st_blocks]
 
 def call(one):
     do, path, offset, length, fd = one["do"], one.get("path", ""), one.get("off", 0), one.get("len", 0), held.get(one.get("name"))
-    if do == "write": return on_file(path, os.O_RDWR | os.O_CREAT, lambda file: os.pwrite(file, content(one), offset))
+    if do == "write": return on_file(path, os.O_RDWR | os.O_CREAT, lambda file: written(file, one))
     if do == "truncate": return os.truncate(path, length)
     if do == "unlink": return os.unlink(path)
+    if do == "rename": return os.rename(path, one["to"])
+    if do == "link": return os.link(path, one["to"])
+    if do == "chmod": return os.chmod(path, one["mode"])
+    if do == "chown": return os.lchown(path, one["uid"], one["gid"])
+    if do == "read": return on_file(path, os.O_RDONLY, lambda file: "read" if os.pread(file, length, offset) is not None else None)
+    if do == "many":
+        for number in range(one["first"], one["first"] + one["count"]):
+            on_file(f"{path}/{one['stem']}{number}", os.O_RDWR | os.O_CREAT, lambda file: os.pwrite(file, content({"seed": one["seed"] + number, "len": length}), 0))
+        return one["count"]
+    if do == "fewer":
+        for number in range(one["first"], one["first"] + one["count"]): os.unlink(f"{path}/{one['stem']}{number}")
+        return one["count"]
     if do == "mkdir": return os.mkdir(path, 0o755)
     if do == "rmdir": return os.rmdir(path)
     if do == "symlink": return os.symlink("t" * length, path)
@@ -70,6 +87,7 @@ def answers(steps):
         if "cmd" in one:
             done = tool("sh", "-c", one["cmd"])
             answer = {"r": done.returncode, "err": done.stderr.strip()}
+            if done.stdout: answer["out"] = done.stdout.rstrip("\n")
         else:
             try: answer = {"r": call(one)}
             except OSError as failed: answer = {"r": errno.errorcode[failed.errno]}
@@ -88,4 +106,4 @@ for line in sys.stdin:
     for fd in held.values(): os.close(fd)
     held.clear()
     tool("zpool", "destroy", "-f", "zp")
-    print(json.dumps({**history, "answers": told_of}, separators=(",", ":")), flush=True)
+    print(json.dumps({**history, "settled": True, "answers": told_of}, separators=(",", ":")), flush=True)

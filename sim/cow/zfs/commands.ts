@@ -5,12 +5,12 @@
  * Interface: a command returns what it would write to standard error, without the last newline; undefined when it worked.
  */
 import { isErrno } from "../../core/errno.ts";
-import { canTransfer, type Dataset, type Directory } from "./dsl.ts";
+import type { Dataset, Directory } from "./dsl.ts";
 import { logOf, readChain } from "./log-chain.ts";
-import { createClone, createFilesystem, createSnapshots, renameFilesystem, renameSnapshot, setProperties } from "./operations.ts";
+import { createClone, createFilesystem, createSnapshots, setProperties } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
-import { choicesOf, isSettable, keptValue } from "./properties.ts";
+import { choicesOf, isInheritable, isReadOnly, isSettable, keptValue } from "./properties.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
@@ -39,7 +39,7 @@ export function findDataset(pool: Pool, name: string): Dataset | undefined {
   return findDirectory(pool, name.slice(0, at))?.named.get(name.slice(at + 1));
 }
 
-function findDirectory(pool: Pool, path: string): Directory | undefined {
+export function findDirectory(pool: Pool, path: string): Directory | undefined {
   let slash = path.indexOf("/");
   const top = slash < 0 ? path : path.slice(0, slash);
   let at: Directory | undefined = top === pool.root.name ? pool.root : undefined;
@@ -66,20 +66,14 @@ export function filesystemOf(path: string): string {
   return path.split("@", 1)[0] ?? "";
 }
 
-/** A snapshot that is found by way of its filesystem, which is opened first. @param missing - what is said where only the snapshot is not there */
-export function openSnapshot(pool: Pool, path: string, missing: string): Dataset | string {
-  const failed = suspended(pool, `cannot open '${path}'`);
-  if (failed !== undefined) return failed;
-  const directory = openDirectory(pool, filesystemOf(path));
-  if (typeof directory === "string") return directory;
-  return (path.includes("@") ? findDataset(pool, path) : undefined) ?? missing;
-}
-
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
-function nameFault(pool: Pool, name: string): string | undefined {
+export function nameFault(pool: Pool, name: string): string | undefined {
   const character = WRONG_CHARACTER.exec(name)?.[0];
   if (character !== undefined) {
-    return pool.profile.quotesInvalid ? `invalid character '${character}' in name` : `invalid character ${character} in name`;
+    // One that only the pool's own names have is told of without quotes by all versions (zfs_validate_name).
+    return pool.profile.quotesInvalid && character !== "%"
+      ? `invalid character '${character}' in name`
+      : `invalid character ${character} in name`;
   }
   if (name.length >= NAME_MAX) return "name is too long";
   if (name.indexOf("@") !== name.lastIndexOf("@")) return "multiple '@' and/or '#' delimiters in name";
@@ -88,26 +82,50 @@ function nameFault(pool: Pool, name: string): string | undefined {
 }
 
 /** The parent of a name that is to be made, or what is wrong. @param doing - "cannot create 'a/b'". */
-function placeOf(pool: Pool, path: string, doing: string): { parent: Directory; name: string } | string {
+function placeOf(pool: Pool, path: string, doing: string): Place | string {
   const fault = nameFault(pool, path);
   if (fault !== undefined) return `${doing}: ${fault}`;
   const failed = suspended(pool, doing);
   if (failed !== undefined) return failed;
+  if (findDirectory(pool, path) !== undefined) return `${doing}: dataset already exists`;
+  return parentOf(pool, path);
+}
+
+/** Where a name is to be. */
+export interface Place {
+  readonly parent: Directory;
+  readonly name: string;
+}
+
+/** The parent of a name, or why there is none (check_parents). */
+export function parentOf(pool: Pool, path: string): Place | string {
+  const doing = `cannot create '${path}'`;
   const slash = path.lastIndexOf("/");
-  const parent = slash < 0 ? undefined : findDirectory(pool, path.slice(0, slash));
-  const name = path.slice(slash + 1);
-  const isKnown = slash < 0 ? name === pool.root.name : parent?.children.has(name) === true;
-  if (isKnown) return `${doing}: dataset already exists`;
   if (slash < 0) return `${doing}: missing dataset name`;
-  if (parent !== undefined) return { parent, name };
+  const parent = findDirectory(pool, path.slice(0, slash));
+  if (parent !== undefined) return { parent, name: path.slice(slash + 1) };
   const top = path.slice(0, path.indexOf("/"));
   return top === pool.root.name ? `${doing}: parent does not exist` : `${doing}: no such pool '${top}'`;
+}
+
+/** Makes the filesystems above a name that are missing (zfs_create_ancestors). @returns what is wrong */
+export function createAncestors(pool: Pool, path: string): string | undefined {
+  const parts = path.split("/");
+  if (parts[0] !== pool.root.name) return `cannot create '${path}': no such pool '${parts[0]}'`;
+  for (let depth = 2; depth < parts.length; depth++) {
+    const above = parts.slice(0, depth).join("/");
+    if (findDirectory(pool, above) !== undefined) continue;
+    const failed = zfsCreate(pool, above);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
 }
 
 /** Properties as they are kept, or what is wrong with one. */
 function keptProperties(properties: Properties, doing: string): [string, string][] | string {
   const kept: [string, string][] = [];
   for (const [name, value] of Object.entries(properties)) {
+    if (isReadOnly(name)) return `${doing}: '${name}' is readonly`;
     if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
     const one = keptValue(name, value);
     if (one === undefined) return badValue(doing, name, value);
@@ -122,7 +140,11 @@ function keptProperties(properties: Properties, doing: string): [string, string]
  */
 function canPromise(pool: Pool, parent: Directory, kept: readonly (readonly [string, string])[]): boolean {
   const most = Math.max(0, pool.free(parent));
-  return kept.every(([name, value]) => !RESERVATION.test(name) || Number(value) <= most);
+  const limits = new Map(kept.map(([name, value]) => [name, Number(value)]));
+  return ["", "ref"].every((kind) => {
+    const promised = limits.get(`${kind}reservation`) ?? 0;
+    return promised <= most && promised <= (limits.get(`${kind}quota`) || Number.POSITIVE_INFINITY);
+  });
 }
 
 function badValue(doing: string, name: string, value: string): string {
@@ -213,54 +235,66 @@ export function zfsPromote(pool: Pool, path: string): string | undefined {
   return suspended(pool, `cannot promote '${path}'`);
 }
 
-/** zfs rename. */
-export function zfsRename(pool: Pool, from: string, to: string): string | undefined {
-  const dataset = opened(pool, from, findDataset(pool, from));
-  if (typeof dataset === "string") return dataset;
-  const doing = `cannot rename to '${to}'`;
-  if (dataset.isSnapshot) {
-    const [path = "", name = ""] = to.includes("@") ? to.split("@", 2) : [dataset.directory.path, to];
-    const fault = nameFault(pool, `${path}@${name}`);
-    if (fault !== undefined) return `${doing}: ${fault}`;
-    if (path !== dataset.directory.path) return `${doing}: snapshots must be part of same dataset`;
-    if (findDataset(pool, `${path}@${name}`) !== undefined) return `cannot rename '${from}': dataset already exists`;
-    renameSnapshot(pool, dataset, name);
-    return suspended(pool, `cannot rename '${from}'`);
-  }
-  const place = placeOf(pool, to, `cannot rename '${from}'`);
-  if (typeof place === "string") return place;
-  for (let at: Directory | undefined = place.parent; at !== undefined; at = at.parent) {
-    if (at === dataset.directory)
-      return `cannot rename '${from}': New dataset name cannot be a descendant of current dataset name`;
-  }
-  const { directory } = dataset;
-  const taken = Math.max(directory.used, directory.limit("reservation"));
-  // The root would go below itself.
-  const above = directory.parent as Directory;
-  if (above !== place.parent && !canTransfer(above, place.parent, taken, pool.usableBytes))
-    return `cannot rename '${from}': out of space`;
-  renameFilesystem(pool, directory, place);
-  return suspended(pool, `cannot rename '${from}'`);
-}
-
 /** Below what a quota cannot be set (dsl_dir_set_quota_check, dsl_dataset_set_refquota_check); 0 for other properties. */
 function leastLimit(directory: Directory, name: string): number {
   if (name === "quota") return Math.max(directory.used, directory.limit("reservation"));
   return name === "refquota" ? Math.max(directory.head.referenced, directory.limit("refreservation")) : 0;
 }
 
+/** Why a limit cannot be set; undefined when it can. */
+function limitFault(pool: Pool, directory: Directory, name: string, limit: number): string | undefined {
+  if (limit > 0 && limit < leastLimit(directory, name)) return "size is less than current used or reserved space";
+  if (!RESERVATION.test(name)) return undefined;
+  const most = directory.limit(name === "reservation" ? "quota" : "refquota");
+  if (most > 0 && limit > most) return "size is greater than available space";
+  const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
+  return more > Math.max(0, pool.free(directory)) ? "size is greater than available space" : undefined;
+}
+
 /** zfs set. */
 export function zfsSet(pool: Pool, name: string, value: string, path: string): string | undefined {
+  return zfsSetAll(pool, { [name]: value }, path);
+}
+
+/** zfs set, of several properties: limits each in a group of its own, the others together behind them (zfs_set_prop_nvlist). */
+export function zfsSetAll(pool: Pool, properties: Properties, path: string): string | undefined {
   const directory = openDirectory(pool, path);
   if (typeof directory === "string") return directory;
   const doing = `cannot set property for '${path}'`;
-  if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
-  const kept = keptValue(name, value);
-  if (kept === undefined) return badValue(doing, name, value);
-  const limit = Number(kept);
-  if (limit > 0 && limit < leastLimit(directory, name)) return `${doing}: size is less than current used or reserved space`;
-  const more = name === "refreservation" ? limit - directory.head.written - directory.usage.promised : limit - directory.used;
-  if (RESERVATION.test(name) && more > Math.max(0, pool.free(directory))) return `${doing}: size is greater than available space`;
-  setProperties(pool, directory, [[name, kept]]);
-  return suspended(pool, doing);
+  const kept = keptProperties(properties, doing);
+  if (typeof kept === "string") return kept;
+  let wrong: string | undefined;
+  for (const [name, value] of kept) {
+    if (isInheritable(name)) continue;
+    const fault = limitFault(pool, directory, name, Number(value));
+    if (fault === undefined) setProperties(pool, directory, [[name, value]]);
+    else wrong ??= `${doing}: ${fault}`;
+  }
+  setProperties(
+    pool,
+    directory,
+    kept.filter(([name]) => isInheritable(name)),
+  );
+  return wrong ?? suspended(pool, doing);
+}
+
+export interface InheritOptions {
+  /** Everything below too (-r). */
+  readonly recursive?: boolean;
+  /** What was received serves again (-S): nothing was. */
+  readonly received?: boolean;
+}
+
+/** zfs inherit. */
+export function zfsInherit(pool: Pool, name: string, path: string, options: InheritOptions = {}): string | undefined {
+  if (isReadOnly(name)) return `${name} property is read-only`;
+  if (!isSettable(name)) return `invalid property '${name}'`;
+  if (!isInheritable(name) && options.received !== true) {
+    const clear = [`use 'zfs set ${name}=none' to clear`, `use 'zfs inherit -S ${name}' to revert to received value`];
+    return [`'${name}' property cannot be inherited`, ...clear].join("\n");
+  }
+  const directory = openDirectory(pool, path);
+  if (typeof directory === "string") return directory;
+  for (const one of options.recursive === true ? directory.below() : [directory]) setProperties(pool, one, [[name, undefined]]);
+  return suspended(pool, `cannot inherit ${name} for '${path}'`);
 }

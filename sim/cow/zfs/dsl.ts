@@ -85,6 +85,10 @@ export class Directory {
     this.#properties.set(name, value);
     this.#propertyList = undefined;
   }
+  deleteProperty(name: string): void {
+    this.#properties?.delete(name);
+    this.#propertyList = undefined;
+  }
   /** The same as a list that never changes: another one when they do. */
   get propertyList(): readonly (readonly [string, string])[] {
     if (this.#properties === undefined) return NO_PROPERTY_LIST;

@@ -4,7 +4,7 @@
 import { findDataset } from "./commands.ts";
 import { type Dataset, type Directory, sumBelow } from "./dsl.ts";
 import type { Pool } from "./pool.ts";
-import { isSettable, propertyOf } from "./properties.ts";
+import { isOfSnapshots, isReadOnly, isSettable, propertyOf } from "./properties.ts";
 
 /** The columns of `zfs list` without -o. */
 const LIST_COLUMNS: readonly string[] = ["name", "used", "available", "referenced", "mountpoint"];
@@ -35,7 +35,7 @@ function bytesOf(pool: Pool, directory: Directory, kind: "logical" | "physical")
   return sumBelow(directory, kind) + (directory === pool.root ? pool.meta.logical : 0);
 }
 
-function snapshotValue(snapshot: Dataset, column: string): string {
+function snapshotValue(pool: Pool, snapshot: Dataset, column: string): string {
   switch (column) {
     case "used":
       return String(snapshot.unique);
@@ -50,7 +50,7 @@ function snapshotValue(snapshot: Dataset, column: string): string {
     case "compressratio":
       return ratio(snapshot.logical, snapshot.physical);
     default:
-      return "-";
+      return isOfSnapshots(column) ? propertyOf(snapshot.directory, column, pool.profile).value : "-";
   }
 }
 
@@ -131,17 +131,79 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
     case "type":
       return dataset.isSnapshot ? "snapshot" : "filesystem";
     default:
-      return dataset.isSnapshot ? snapshotValue(dataset, column) : filesystemValue(pool, dataset.directory, column);
+      return dataset.isSnapshot ? snapshotValue(pool, dataset, column) : filesystemValue(pool, dataset.directory, column);
   }
 }
 
-export interface ListOptions {
+export interface ListOptions extends Partial<Selection> {
   /** "space" stands for those of the space that a dataset takes. */
   readonly columns?: readonly string[];
-  /** What to list; default filesystems. */
-  readonly type?: "filesystem" | "snapshot" | "all";
-  /** The filesystem at which the list begins; default the pool's own. */
-  readonly top?: Directory;
+}
+
+/** Which datasets a command is about (cmd/zfs/zfs_iter.c, zfs_for_each). */
+export interface Selection {
+  /** Default: all of the pool. */
+  readonly names: readonly string[];
+  /** Default: filesystems, and snapshots that are named. */
+  readonly type: "filesystem" | "snapshot" | "all";
+  /** How far below the names; default: not at all. */
+  readonly depth: number;
+  /** By which columns they are sorted; then by name, a filesystem's snapshots behind it, the oldest first. */
+  readonly order: readonly { readonly column: string; readonly isReverse: boolean }[];
+}
+
+/** The datasets that are selected, and what is wrong with names that lead to none. */
+export function selectDatasets(pool: Pool, of: Partial<Selection>): { found: Dataset[]; wrong: string[] } {
+  const { names = [], type, order = [] } = of;
+  // Of a filesystem whose snapshots are asked for, they are meant.
+  const depth =
+    names.length === 0 ? Number.POSITIVE_INFINITY : of.depth === undefined && type === "snapshot" ? 1 : (of.depth ?? 0);
+  const found = new Set<Dataset>();
+  const wrong: string[] = [];
+  const visit = (dataset: Dataset, left: number): void => {
+    if (type === "all" || (type === "snapshot") === dataset.isSnapshot || type === undefined) found.add(dataset);
+    if (left <= 0 || dataset.isSnapshot) return;
+    const { snapshots, children } = dataset.directory;
+    if (type === "snapshot" || type === "all") for (const snapshot of snapshots) found.add(snapshot);
+    for (const child of children.values()) visit(child.head, left - 1);
+  };
+  for (const name of names.length === 0 ? [pool.name] : names) {
+    const dataset = findDataset(pool, name);
+    if (type === "filesystem" && name.includes("@"))
+      wrong.push(`cannot open '${name}': snapshot delimiter '@' is not expected here`);
+    else if (dataset === undefined) wrong.push(`cannot open '${name}': dataset does not exist`);
+    else visit(dataset, depth);
+  }
+  const compare = (one: Dataset, other: Dataset): number => {
+    for (const { column, isReverse } of order) {
+      const sign = compareValues(columnOf(pool, one, column), columnOf(pool, other, column), isReverse);
+      if (sign !== 0) return sign;
+    }
+    return compareNames(one, other);
+  };
+  return { found: [...found].sort(compare), wrong };
+}
+
+const NUMBER = /^\d+(?:\.\d+)?$/;
+
+/** Numbers as such; what has no value comes last (zfs_sort). */
+function compareValues(one: string, other: string, isReverse: boolean): number {
+  if (one === other) return 0;
+  if (one === "-" || other === "-") return one === "-" ? 1 : -1;
+  const isLess = NUMBER.test(one) && NUMBER.test(other) ? Number(one) < Number(other) : one < other;
+  return isLess === isReverse ? 1 : -1;
+}
+
+/** By the filesystem's name; its snapshots behind it, by age (zfs_compare). */
+function compareNames(one: Dataset, other: Dataset): number {
+  if (one.directory === other.directory) return Number(one.isSnapshot) - Number(other.isSnapshot) || one.group - other.group;
+  return one.directory.path < other.directory.path ? -1 : 1;
+}
+
+/** Whether datasets have such a column. */
+export function isColumn(name: string): boolean {
+  const column = SHORT[name] ?? name;
+  return isReadOnly(column) || isSettable(column) || column.startsWith("written@");
 }
 
 /** Columns by the words behind -o. */
@@ -149,30 +211,32 @@ export function listColumns(words: readonly string[] = LIST_COLUMNS): readonly s
   return words.flatMap((word) => (word === "space" ? SPACE_COLUMNS : [word]));
 }
 
-/** zfs list -Hp: one row a dataset, sorted by name, a filesystem's snapshots behind it. */
+/** zfs list -Hp: one row a dataset. */
 export function zfsList(pool: Pool, options: ListOptions = {}): string[][] {
-  const type = options.type ?? "filesystem";
   const columns = listColumns(options.columns);
-  const rows: string[][] = [];
-  const add = (dataset: Dataset): void => {
-    rows.push(columns.map((column) => columnOf(pool, dataset, column)));
-  };
-  for (const directory of (options.top ?? pool.root).below()) {
-    if (type !== "snapshot") add(directory.head);
-    if (type !== "filesystem") for (const snapshot of directory.snapshots) add(snapshot);
-  }
-  return rows;
+  return selectDatasets(pool, options).found.map((dataset) => columns.map((column) => columnOf(pool, dataset, column)));
 }
 
 /** zfs get -Hp: name, property, value and source of each. @returns undefined when there is no such dataset. */
 export function zfsGet(pool: Pool, properties: readonly string[], path: string): string[][] | undefined {
   const dataset = findDataset(pool, path);
-  if (dataset === undefined) return undefined;
+  return dataset === undefined ? undefined : propertiesOf(pool, dataset, properties);
+}
+
+export function propertiesOf(pool: Pool, dataset: Dataset, properties: readonly string[]): string[][] {
   return properties.map((property) => {
-    const source =
-      isSettable(property) && !dataset.isSnapshot ? propertyOf(dataset.directory, property, pool.profile).source : "-";
-    return [path, property, columnOf(pool, dataset, property), source];
+    const value = columnOf(pool, dataset, property);
+    return [dataset.path, property, value, sourceOf(pool, dataset, property, value)];
   });
+}
+
+/** Where a value comes from. */
+function sourceOf({ profile }: Pool, { isSnapshot, directory }: Dataset, property: string, value: string): string {
+  // What the tool computes for a name that it is given counts as set there.
+  if (property.startsWith("written@")) return value === "-" ? "-" : "local";
+  if (!isSettable(property) || value === "-") return "-";
+  const { source } = propertyOf(directory, property, profile);
+  return isSnapshot && source === "local" ? `inherited from ${directory.path}` : source;
 }
 
 /** What `zpool list -Hp` shows, and the pool's state. */

@@ -180,15 +180,23 @@ function dropLog(pool: Pool, head: Dataset): Errno | undefined {
   return undefined;
 }
 
-/** Ends a snapshot that has no clones. */
-export function destroySnapshot(pool: Pool, snapshot: Dataset): void {
+/**
+ * Ends snapshots, which have no clones and are not held, all in one group.
+ * @param isDeferred - those that have or are only marked: they end with the last clone and the last hold (zfs destroy -d)
+ */
+export function destroySnapshots(pool: Pool, snapshots: readonly Dataset[], isDeferred: boolean): void {
   pool.syncGroup(() => {
-    endSnapshot(pool, snapshot);
+    for (const snapshot of snapshots) {
+      if (isDeferred && (snapshot.hasClones || snapshot.holds.length > 0)) {
+        snapshot.deferred = true;
+        pool.meta.change(snapshot.id);
+      } else endSnapshot(pool, snapshot);
+    }
     return undefined;
   });
 }
 
-/** The work of destroySnapshot within a group (dsl_destroy_snapshot_sync_impl). */
+/** Ends a snapshot within a group (dsl_destroy_snapshot_sync_impl). */
 function endSnapshot(pool: Pool, snapshot: Dataset): void {
   const { directory, previous } = snapshot;
   const next = snapshot.next as Dataset;
@@ -251,22 +259,14 @@ function endIfDeferred(pool: Pool, snapshot: Dataset): void {
   if (snapshot.deferred && !snapshot.hasClones && snapshot.holds.length === 0) endSnapshot(pool, snapshot);
 }
 
-/** Marks a snapshot to be destroyed with its last clone and the last hold, or destroys it when it has none (zfs destroy -d). */
-export function deferDestroy(pool: Pool, snapshot: Dataset): void {
+/** Gives snapshots other holds, all in one group; one that waits for the last to go ends with it. */
+export function setHolds(pool: Pool, of: readonly (readonly [Dataset, readonly string[]])[]): void {
   pool.syncGroup(() => {
-    snapshot.deferred = true;
-    pool.meta.change(snapshot.id);
-    endIfDeferred(pool, snapshot);
-    return undefined;
-  });
-}
-
-/** Gives a snapshot other holds; one that waits for the last to go ends with it. */
-export function setHolds(pool: Pool, snapshot: Dataset, holds: readonly string[]): void {
-  pool.syncGroup(() => {
-    snapshot.holds = holds;
-    pool.meta.change(snapshot.id);
-    endIfDeferred(pool, snapshot);
+    for (const [snapshot, holds] of of) {
+      snapshot.holds = holds;
+      pool.meta.change(snapshot.id);
+      endIfDeferred(pool, snapshot);
+    }
     return undefined;
   });
 }
@@ -328,26 +328,35 @@ export function renameFilesystem(
   });
 }
 
-/** Gives a snapshot another name. */
-export function renameSnapshot(pool: Pool, snapshot: Dataset, name: string): void {
+/** Gives snapshots another name, all in one group. */
+export function renameSnapshots(pool: Pool, snapshots: readonly Dataset[], name: string): void {
   pool.syncGroup(() => {
-    snapshot.directory.removeSnapshot(snapshot);
-    snapshot.name = name;
-    snapshot.directory.addSnapshot(snapshot);
-    pool.meta.change(snapshot.id);
+    for (const snapshot of snapshots) {
+      snapshot.directory.removeSnapshot(snapshot);
+      snapshot.name = name;
+      snapshot.directory.addSnapshot(snapshot);
+      pool.meta.change(snapshot.id);
+    }
     return undefined;
   });
 }
 
 /**
  * Sets properties, in a group of their own, behind that of a creation too: what that wrote knows nothing of them (zfs_ioc_create, zfs_set_prop_nvlist). A
- * reservation counts in the parent's space at once.
+ * reservation counts in the parent's space at once. One without a value is taken away: the directory inherits it, or has the default (dsl_prop_inherit).
  */
-export function setProperties(pool: Pool, directory: Directory, properties: readonly (readonly [string, string])[]): void {
+export function setProperties(
+  pool: Pool,
+  directory: Directory,
+  properties: readonly (readonly [string, string | undefined])[],
+): void {
   if (properties.length === 0) return;
   pool.syncGroup(() => {
     const before = Math.max(directory.used, directory.limit("reservation"));
-    for (const [name, value] of properties) directory.setProperty(name, value);
+    for (const [name, value] of properties) {
+      if (value === undefined) directory.deleteProperty(name);
+      else directory.setProperty(name, value);
+    }
     const after = Math.max(directory.used, directory.limit("reservation"));
     if (directory.parent !== undefined) addUsage(directory.parent, "children", { used: after - before });
     settlePromise(directory);

@@ -110,7 +110,7 @@ function niceNumber(value: number): string {
 }
 
 /** The same of bytes (zfs_nicebytes). */
-function niceBytes(value: number): string {
+export function niceBytes(value: number): string {
   return value < 1024 ? `${value}B` : niceNumber(value);
 }
 

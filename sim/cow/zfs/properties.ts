@@ -27,6 +27,22 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   refreservation: "0",
 };
 const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation"]);
+const READ_ONLY: ReadonlySet<string> = new Set([
+  ...[
+    "type",
+    "creation",
+    "createtxg",
+    "used",
+    "available",
+    "referenced",
+    "compressratio",
+    "refcompressratio",
+    "mounted",
+    "origin",
+  ],
+  ...["usedbysnapshots", "usedbydataset", "usedbychildren", "usedbyrefreservation", "written", "clones", "defer_destroy"],
+  ...["userrefs", "logicalused", "logicalreferenced", "name", "guid", "objsetid"],
+]);
 /** Properties in bytes. */
 const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation", "recordsize"]);
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
@@ -56,9 +72,27 @@ function parseZfsSize(text: string): number | undefined {
   return Math.floor(Number(parts[1]) * 1024 ** (unit === "" ? 0 : POWERS.indexOf(unit) + 1));
 }
 
+/** A property that an administrator makes up: a colon in it, small letters and digits (zfs_prop_user). */
+const USER = /^[a-z0-9\-_.]*:[a-z0-9\-_.:]*$/;
+
 /** Whether a name is that of a property that can be set. */
 export function isSettable(name: string): boolean {
-  return Object.hasOwn(DEFAULTS, name);
+  return Object.hasOwn(DEFAULTS, name) || USER.test(name);
+}
+
+/** Whether snapshots show a property, their filesystem's. */
+export function isOfSnapshots(name: string): boolean {
+  return name === "xattr" || USER.test(name);
+}
+
+/** Whether a property can be shown and never set. */
+export function isReadOnly(name: string): boolean {
+  return READ_ONLY.has(name);
+}
+
+/** Whether children have what is set here. */
+export function isInheritable(name: string): boolean {
+  return !OWN.has(name);
 }
 
 /** The values of a property that has a list of them; those that OpenZFS has and the simulator has not are not among them. */
@@ -89,14 +123,15 @@ function setIn(directory: Directory, name: string): Directory | undefined {
 
 function defaultOf(directory: Directory, name: string, profile: ZfsProfile): string {
   if (name === "mountpoint") return `/${directory.path}`;
-  return name === "compression" ? profile.defaultCompression : (DEFAULTS[name] as string);
+  return name === "compression" ? profile.defaultCompression : (DEFAULTS[name] ?? "-");
 }
 
 /** A property's value, and where it comes from, as `zfs get` tells. */
 export function propertyOf(directory: Directory, name: string, profile: ZfsProfile): { value: string; source: string } {
   const at = setIn(directory, name);
   const value = at?.properties.get(name);
-  if (at === undefined || value === undefined) return { value: defaultOf(directory, name, profile), source: "default" };
+  if (at === undefined || value === undefined)
+    return { value: defaultOf(directory, name, profile), source: USER.test(name) ? "-" : "default" };
   if (at === directory) return { value, source: "local" };
   const inherited = name === "mountpoint" && value !== "legacy" && value !== "none";
   const rest = directory.path.slice(at.path.length);

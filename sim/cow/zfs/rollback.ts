@@ -4,7 +4,7 @@
  * A filesystem is taken back to its newest snapshot, mounted or not. With `recursive` (-r) newer snapshots go before, with `clones` (-R) what was made of them too.
  */
 import { findDataset, opened, suspended } from "./commands.ts";
-import { dependentsOfSnapshot, destroyAll, firstInUse } from "./destroy.ts";
+import { dependentsOf, destroyAll, firstInUse } from "./destroy.ts";
 import type { Dataset } from "./dsl.ts";
 import { underMount } from "./mount.ts";
 import { rollback } from "./operations.ts";
@@ -37,8 +37,7 @@ function makeNewest(pool: Pool, path: string, newer: readonly Dataset[], options
   const doing = `cannot rollback to '${path}'`;
   if (options.recursive !== true && options.clones !== true)
     return `${doing}: more recent snapshots or bookmarks exist\nuse '-r' to force deletion of the following snapshots and bookmarks:\n${list(newer)}`;
-  const dependents = new Set<Dataset>();
-  for (const one of newer) dependentsOfSnapshot(one, dependents);
+  const dependents = dependentsOf(newer);
   if (dependents.size > 0 && options.clones !== true)
     return `${doing}: clones of previous snapshots exist\nuse '-R' to force deletion of the following clones and dependents:\n${list(dependents)}`;
   for (const one of newer) dependents.add(one);

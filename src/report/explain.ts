@@ -54,10 +54,13 @@ function words(event: SimEvent): string {
     case "deviceWrite":
     case "deviceDiscard":
       return `${event.device}: ${event.op.slice(6).toLowerCase()} ${bytesText(event.length)} at ${placeText(event.offset)}`;
-    case "cacheMiss":
+    case "cacheMiss": {
+      const ahead = event.ahead === 0 ? "" : `, ${countText(event.ahead)} of them ahead`;
+      return `${event.filesystem}: reads ${counted(event.pages, "page")} of inode ${event.inode} from page ${event.page}${ahead}`;
+    }
     case "writeback":
     case "evict":
-      return `${event.filesystem}: ${event.op === "cacheMiss" ? "reads" : event.op === "evict" ? "drops" : "writes back"} ${counted(event.pages, "page")} of inode ${event.inode} from page ${event.page}`;
+      return `${event.filesystem}: ${event.op === "evict" ? "drops" : "writes back"} ${counted(event.pages, "page")} of inode ${event.inode} from page ${event.page}`;
     case "mount":
       return `mounts ${event.filesystem} at ${event.path}`;
     default:

@@ -100,6 +100,13 @@ export const RULES: readonly Rule[] = [
     holds: (event) => event.op === "cacheMiss",
   },
   {
+    id: "cache.readahead",
+    title: "The kernel reads on behind what was asked for",
+    text: "A read at a file's beginning, or where the last one ended, has a window of pages read; whoever comes to its mark has the next one read, up to the device's read_ahead_kb (btrfs: 4 MiB). A touched mapping has a window around the page.",
+    sources: ["mm/readahead.c", "mm/filemap.c"],
+    holds: (event) => event.op === "cacheMiss" && event.ahead > 0,
+  },
+  {
     id: "device.flush",
     title: "A flush makes the disk's cache durable",
     text: "fsync ends with a flush of the disk's volatile write cache; so does each copy-up, and each commit of a journal.",

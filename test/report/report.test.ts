@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { SimEvent } from "../../sim/core/events.ts";
 import { documentText, runDocument, scenarioDocument } from "../../src/report/document.ts";
 import { explainText } from "../../src/report/explain.ts";
 import { svgText } from "../../src/report/svg.ts";
@@ -200,22 +201,28 @@ test("a picture draws no figure of a driver that stopped before it was whole", (
   expect(svgText(runDocument([document]))).not.toContain("stopped");
 });
 
-test("explain tells the place of a disk's command so that neighbours differ", () => {
+/** What explain says of a step in which these things happened. */
+function explained(events: readonly SimEvent[]): string {
   const document = scenarioDocument(result());
   const [driver] = document.drivers;
   if (driver === undefined) throw new Error("no driver");
-  const events = [0, 4096, 512].map((more) => ({
-    driver: "vfs",
-    phase: "steps" as const,
-    step: 0,
-    stamped: {
-      now: 0,
-      step: 1,
-      event: { op: "deviceWrite", device: "vda", offset: 4_433_379_328 + more, length: 4096 } as const,
-    },
-  }));
-  const text = explainText({ scenario: document, driver, step: 0, events }, 80);
-  expect(text).toContain(
+  const seen = events.map((event) => ({ driver: "vfs", phase: "steps" as const, step: 0, stamped: { now: 0, step: 1, event } }));
+  return explainText({ scenario: document, driver, step: 0, events: seen }, 80);
+}
+
+test("explain tells the place of a disk's command so that neighbours differ", () => {
+  const places = [0, 4096, 512].map((more) => 4_433_379_328 + more);
+  expect(explained(places.map((offset) => ({ op: "deviceWrite", device: "vda", offset, length: 4096 })))).toContain(
     "vda: write 4 KiB at 4,329,472 KiB\n  vda: write 4 KiB at 4,329,476 KiB\n  vda: write 4 KiB at 4,433,379,840 B\n",
   );
+});
+
+test("explain tells how much of a read was ahead, and why only where something was", () => {
+  const read = { op: "cacheMiss", filesystem: "ext4:vda", inode: 12, page: 0, pages: 4 } as const;
+  const asked = explained([{ ...read, ahead: 0 }]);
+  expect(asked).toContain("ext4:vda: reads 4 pages of inode 12 from page 0\n");
+  expect(asked).not.toContain("cache.readahead");
+  const ahead = explained([{ ...read, ahead: 3 }]);
+  expect(ahead).toContain("ext4:vda: reads 4 pages of inode 12 from page 0, 3 of them ahead\n");
+  expect(ahead).toContain("cache.readahead");
 });

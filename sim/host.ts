@@ -123,7 +123,8 @@ export class Host implements HostParts {
       ...(options.readahead === undefined ? {} : { readahead: options.readahead }),
     });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
-    const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755");
+    // It stands for a disk of the host's own: a limit of memory is none of it.
+    const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755,size=0,nr_inodes=0");
     assert(!isMountFailure(root), "the root filesystem does not mount");
     this.task = this.vfs.task(this.vfs.mountRoot(root));
     this.#makeKernelFiles();

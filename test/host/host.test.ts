@@ -2,9 +2,10 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import type { SimEvent } from "../../sim/core/events.ts";
 import { k4_0 } from "../../sim/core/kernel-profile.ts";
+import { KIB } from "../../sim/core/units.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { createHost, type Host } from "../../sim/host.ts";
-import { O_CREAT, O_WRONLY } from "../../sim/vfs/filesystem.ts";
+import { O_CREAT, O_RDONLY, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { must } from "../drivers/docker-host.ts";
 
 let host: Host;
@@ -125,4 +126,12 @@ describe("a host", () => {
     expect(host.mkfs("tmpfs", "vda")).toMatchObject({ code: "ENODEV" });
     expect(host.mkfs("ext9", "vda")).toMatchObject({ code: "ENODEV" });
   });
+});
+
+test.each([4, 16, 64, 100])("a host with memory for pages of %i KiB has its own files and room for mount points", (kib) => {
+  const small = createHost({ memory: KIB(kib) });
+  const fd = must(small.task.open("/proc/filesystems", O_RDONLY, 0));
+  expect(must(small.task.read(fd, 4096)).length).toBeGreaterThan(0);
+  for (let n = 0; n < 50; n++) must(small.task.mkdir(`/m${n}`));
+  small.cache.check();
 });

@@ -1,11 +1,13 @@
 /** What Linux 6.18 reads ahead (test/data/readahead.json, which test/kernel/readahead.py records), and what it means for a container's files. */
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { KIB, MIB } from "../../sim/core/units.ts";
 import { createHost, type Host } from "../../sim/host.ts";
-import { O_CREAT, O_DIRECT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_DIRECT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { must } from "../../src/testing/expect.ts";
+import { runs } from "../runs.ts";
 import { ourReads, type ReadCase } from "./readahead.ts";
 
 const RECORDED = JSON.parse(readFileSync(new URL("../data/readahead.json", import.meta.url), "utf8")) as ReadCase[];
@@ -72,4 +74,56 @@ test("where memory is smaller than a window the read itself still has its pages"
     expect(found.equals(Content.pattern(1, MIB(1)).slice(at, Math.min(at + 40_000, MIB(1))))).toBe(true);
     host.cache.check();
   }
+});
+
+const FILE = 300_000;
+const at = fc.nat({ max: FILE });
+const length = fc.constantFrom(1, 100, 4096, 5000, 40_000, 100_000);
+const act = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("read"), reader: fc.nat({ max: 1 }), at, length }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("write", "punch"), reader: fc.constant(0), at, length }) },
+  fc.record({
+    do: fc.constantFrom("drop", "map", "random", "sequential", "willneed", "cut"),
+    reader: fc.nat({ max: 1 }),
+    at,
+    length,
+  }),
+);
+
+test("whatever is read ahead, and however little memory there is, a read gives the file's bytes", () => {
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 40 }), fc.constantFrom(4, 16, 60, 1000), (acts, pages) => {
+      const host = overlay(KIB(4 * pages));
+      const { task } = host;
+      const fds = [0, 1].map(() => must(task.open("/m/file", O_RDWR, 0)));
+      must(task.ftruncate(fds[0] as number, FILE));
+      let known: Uint8Array = Content.pattern(1, FILE).toBytes();
+      for (const [n, one] of acts.entries()) {
+        const fd = fds[one.reader] as number;
+        if (one.do === "read") {
+          const found = must(task.pread(fd, one.length, one.at)).toBytes();
+          expect(Buffer.from(found).equals(known.subarray(one.at, one.at + one.length)), `act ${n}`).toBe(true);
+        } else if (one.do === "write") {
+          must(task.pwrite(fd, Content.pattern(n, one.length), one.at));
+          const longer = new Uint8Array(Math.max(known.length, one.at + one.length));
+          longer.set(known);
+          longer.set(Content.pattern(n, one.length).toBytes(), one.at);
+          known = longer;
+        } else if (one.do === "punch") {
+          must(task.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, one.at, one.length));
+          known.fill(0, one.at, one.at + one.length);
+        } else if (one.do === "drop") must(task.dropPages("/m/file"));
+        else if (one.do === "map") must(task.mmap(fd, "r", "shared"));
+        else if (one.do === "cut") {
+          must(task.ftruncate(fd, one.at));
+          known =
+            one.at <= known.length
+              ? known.slice(0, one.at)
+              : Uint8Array.from([...known, ...new Uint8Array(one.at - known.length)]);
+        } else must(task.fadvise(fd, one.do as "random", one.at, one.length));
+        host.cache.check();
+      }
+    }),
+    runs(40),
+  );
 });

@@ -73,6 +73,7 @@ export class ZfsHistorian {
     const { clock } = this.#host;
     this.#pool = must(createPool({ clock, memory: GIB(1) }, { name: "zp", tops: [[new Disk({ size })]] }));
     this.#host.pools.set("zp", this.#pool);
+    this.#pool.root.setProperty("mountpoint", "/m");
     must(this.#host.task.mkdir("/m"));
     this.#mount("zp");
   }
@@ -98,8 +99,10 @@ export class ZfsHistorian {
     const [, verb = "", ...words] = line.split(" ");
     const unmounted: string[] = [];
     const run = (): ToolAnswer => runZfs(this.#host, [verb, ...words]);
-    if (verb === "rename") unmounted.push(...this.#unmountBelow(words.at(-2) ?? ""));
     let told = run();
+    // What has another name is mounted anew; what the pool refuses, too.
+    if (verb === "rename" && (!("err" in told) || told.err.startsWith("cannot rename '")))
+      unmounted.push(...this.#unmountBelow(words.at(-2) ?? ""));
     for (let busy = busyIn(told); busy !== undefined && this.#mounted.includes(busy); busy = busyIn(told)) {
       this.#unmount(busy);
       unmounted.push(busy);

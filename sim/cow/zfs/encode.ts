@@ -13,6 +13,7 @@ import type { ZfsProfile } from "./profile.ts";
 import {
   BLOCK_SIZE,
   BLOCKS,
+  type CompressedRecord,
   DNODES_PER_BLOCK,
   type DnodeBody,
   type DnodeColumns,
@@ -112,11 +113,20 @@ function putPointer(at: number, pointer: BlockPointer | undefined): void {
   if (pointer.stamp !== 0) putChecksum(at + 96, pointer.stamp, pointer.physicalSize);
 }
 
+/** Bytes of an embedded block that a compressor found no run in: of a file's those before the zeros at its end. */
+function literalBytes({ physicalSize, embedded }: BlockPointer): number {
+  if (embedded?.kind !== "zfs.compressed") return physicalSize;
+  const { content } = embedded as CompressedRecord;
+  const last = content.runs.at(-1);
+  return Math.min(physicalSize, content.length - (last?.kind === "zero" ? last.length : 0));
+}
+
 /** An embedded block: its compressed bytes lie where places and checksum would, and leave two words of the pointer out. */
 function putPayload(at: number, pointer: BlockPointer): void {
+  const literal = literalBytes(pointer);
   for (let n = 0; n < pointer.physicalSize; n++) {
     const to = n < 48 ? n : n < 72 ? n + 8 : n + 16;
-    raw[at + to] = mix(pointer.stamp * 128 + n);
+    raw[at + to] = n < literal ? mix(pointer.stamp * 128 + n) : 0xff;
   }
   raw[at + 49] = pointer.physicalSize;
   raw[at + 52] = COMPRESS_LZ4 | 0x80;

@@ -50,7 +50,10 @@ export function zfsRelease(pool: Pool, tag: string, path: string, options: HoldO
   if (typeof snapshots === "string") return snapshots;
   if (snapshots.length === 0) return `${doing}: dataset does not exist`;
   const held = snapshots.filter(({ holds }) => holds.includes(tag));
-  if (held.length === 0) return `${doing}: no such tag on this dataset`;
+  // The filesystem that was looked into last tells why (zfs_release_one).
+  const last = [...(findDirectory(pool, filesystemOf(path))?.below() ?? [])].at(-1);
+  const isMissing = options.recursive === true && snapshots.at(-1)?.directory !== last;
+  if (held.length === 0) return `${doing}: ${isMissing ? "dataset does not exist" : "no such tag on this dataset"}`;
   setHolds(
     pool,
     held.map((snapshot) => [snapshot, snapshot.holds.filter((one) => one !== tag)]),

@@ -318,10 +318,7 @@ export interface FileSystem {
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
   /** The furthest position in a file, or in any, where that is nearer than 2^63 - 1 (s_maxbytes). */
   positionMax?(file?: FileHandle): number | undefined;
-  /**
-   * The position behind a directory's last entry, from which SEEK_END and SEEK_HOLE count; 2^63 for the largest that there is. Undefined,
-   * or absent, where only SEEK_SET and SEEK_CUR work.
-   */
+  /** The position behind a directory's last entry (SEEK_END, SEEK_HOLE); 2^63 for the largest. Undefined, or absent, where only SEEK_SET and SEEK_CUR work. */
   directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
@@ -333,6 +330,9 @@ export interface FileSystem {
   cachedPages(file: FileHandle): number;
   /** Drops the file's clean pages (POSIX_FADV_DONTNEED). */
   dropPages(file: FileHandle): void;
+
+  /** Told when something is mounted on a directory, and when nothing is any more (d_mountpoint); absent where names never go by themselves. */
+  cover?(directory: Inode, isCovered: boolean): void;
 
   // Flags of chattr(1), which forbid changes; FS_IOC_GETFLAGS is ENOTTY where they cannot be set
   fileFlags?(inode: Inode): number | Errno;

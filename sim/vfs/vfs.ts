@@ -79,6 +79,7 @@ export class Vfs implements Surroundings {
     place.mount.fs.hold(place.inode);
     place.mount.covers ??= new Map();
     place.mount.covers.set(place.inode, mount);
+    place.mount.fs.cover?.(place.inode, true);
     const { events } = this;
     if (events.listening) {
       events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: what.options.text ?? "" });
@@ -106,6 +107,8 @@ export class Vfs implements Surroundings {
     if (parent?.covers !== undefined) {
       parent.covers.delete(mount.coveredInode);
       if (parent.covers.size === 0) parent.covers = undefined;
+      const isCovered = this.mounts.some(({ fs, covers }) => fs === parent.fs && covers?.has(mount.coveredInode) === true);
+      if (!isCovered) parent.fs.cover?.(mount.coveredInode, false);
       parent.fs.drop(mount.coveredInode);
       mount.parent = undefined;
     }

@@ -15,6 +15,7 @@ import { columnOf, zfsGet, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
+import { ZfsHistorian } from "./zfs-history.ts";
 import { Files, must, ZfsLab } from "./zfs-lab.ts";
 
 let lab: ZfsLab;
@@ -87,6 +88,23 @@ describe("a mounted filesystem that is taken back", () => {
     const again = new Files(lab, lab.mount(pool, "zp/a"));
     expect(again.read("/f").equals(Content.pattern(1, 200_000))).toBe(true);
   });
+});
+
+test("a name that a rollback has taken away from under a mount is found, listed nowhere, and leads nowhere behind that mount's end", () => {
+  const machine = new ZfsHistorian();
+  for (const line of ["zfs create zp/a", "zfs snapshot zp/a@s", "zfs create zp/a/b", "zfs rollback zp/a@s"])
+    expect(machine.command(line)).toEqual([0, "", ""]);
+  expect(machine.call({ do: "write", path: "/m/a/b/f", len: 10 })).toBe(10);
+  expect([machine.call({ do: "listdir", path: "/m/a" }), machine.call({ do: "listdir", path: "/m/a/b" })]).toEqual([[], ["f"]]);
+  expect([machine.call({ do: "mkdir", path: "/m/a/b" }), machine.call({ do: "rmdir", path: "/m/a/b" })]).toEqual([
+    "EEXIST",
+    "EBUSY",
+  ]);
+  expect(machine.command("zfs destroy zp/a/b")).toEqual([0, "", ""]);
+  expect([machine.call({ do: "listdir", path: "/m/a/b" }), machine.call({ do: "mkdir", path: "/m/a/b" })]).toEqual([
+    "EIO",
+    "EEXIST",
+  ]);
 });
 
 describe("newer snapshots", () => {

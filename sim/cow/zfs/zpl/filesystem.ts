@@ -80,7 +80,9 @@ export class ZfsFileSystem implements FileSystem {
 
   lookup(directory: Inode, name: Name): Inode | Errno {
     if (this.#isLost(directory)) return EIO;
-    return lookup(this.state, directory, name) as Inode | Errno;
+    const { stayed } = this.state;
+    const gone = stayed.length > 0 ? stayed.find((one) => one.directory === directory && one.name === name) : undefined;
+    return gone === undefined ? (lookup(this.state, directory, name) as Inode | Errno) : inodeHandle(gone.object);
   }
   parentOf(directory: Inode): Inode {
     if (this.#isLost(directory)) return this.root;
@@ -129,6 +131,11 @@ export class ZfsFileSystem implements FileSystem {
     if (this.#isLost(target)) return EIO;
     const body = this.state.set.body(target);
     return isErrno(body) ? body : (body?.target ?? EINVAL);
+  }
+
+  cover(directory: Inode, isCovered: boolean): void {
+    if (isCovered) this.state.covered.add(directory);
+    else this.state.covered.delete(directory);
   }
 
   // Inodes

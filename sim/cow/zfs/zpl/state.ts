@@ -16,7 +16,7 @@ import type { PageCache } from "../../../vfs/page-cache.ts";
 import type { Compression } from "../compress.ts";
 import type { Intent } from "../log-records.ts";
 import type { ObjectSet } from "../object-set.ts";
-import { CTIME, GENERATION, GID, MODE, MTIME, UID } from "../records.ts";
+import { CTIME, GENERATION, GID, MODE, MTIME, PARENT, UID } from "../records.ts";
 import type { DirectoryData } from "./directory-data.ts";
 import type { FileData } from "./file-data.ts";
 
@@ -83,6 +83,13 @@ export class ZplState {
   readonly holds: Map<number, number> = new Map();
   /** Calls on these come to EIO. Their numbers are given to nobody while they are held: a handle is an object's number. */
   readonly lost: Map<number, LostInode> = new Map();
+  /** Directories on which something is mounted. */
+  readonly covered: Set<number> = new Set();
+  /**
+   * Names that a rollback has taken away while something was mounted there: they are found as long as the mount of this dataset lives, what they lead to is lost
+   * (zpl_d_drop_aliases leaves them hashed).
+   */
+  readonly stayed: { readonly directory: number; readonly name: Name; readonly object: number }[] = [];
   /** The processor on which calls run: each has object numbers of its own. */
   processor = 0;
   space: AddressSpace | undefined;
@@ -116,7 +123,8 @@ export class ZplState {
     const held = [...this.holds.keys()].filter((object) => !this.lost.has(object));
     const before = held.map((object) => {
       const word = (column: number): number => this.set.word(object, column);
-      return { object, generation: word(GENERATION), kept: { mode: word(MODE), uid: word(UID), gid: word(GID) } };
+      const kept = { mode: word(MODE), uid: word(UID), gid: word(GID) };
+      return { object, generation: word(GENERATION), kept, place: this.covered.has(object) ? this.#placeOf(object) : undefined };
     });
     const dataset = open();
     if (isErrno(dataset)) return dataset;
@@ -125,10 +133,23 @@ export class ZplState {
     this.directories.clear();
     for (const data of this.files.values()) data.discard();
     this.files.clear();
-    for (const { object, generation, kept } of before) {
+    for (const { object, generation, kept, place } of before) {
       const isThere = this.set.load(object) === undefined && this.set.word(object, MODE) !== 0;
-      if (!isThere || this.set.word(object, GENERATION) !== generation) this.lost.set(object, kept);
+      if (isThere && this.set.word(object, GENERATION) === generation) continue;
+      this.lost.set(object, kept);
+      if (place === undefined) continue;
+      this.stayed.push({ ...place, object });
+      this.holds.set(object, (this.holds.get(object) ?? 0) + 1);
     }
+    return undefined;
+  }
+
+  /** Where a directory's name is. */
+  #placeOf(object: number): { directory: number; name: Name } | undefined {
+    const directory = this.set.word(object, PARENT);
+    const { dentries } = this;
+    for (let row = dentries.first(directory); row !== 0; row = dentries.next(row))
+      if (dentries.child(row) === object) return { directory, name: dentries.name(row) };
     return undefined;
   }
 

@@ -1,5 +1,6 @@
 /**
- * zfs(8) as an administrator types it beside Docker, on the host's pools: `list` and `get` answer as with -Hp, one row a line, columns apart by a tab.
+ * zfs(8) as an administrator types it beside Docker, on the host's pools: `list` and `get` answer as with -Hp, one row a line, columns apart by a
+ * tab; where -H is given alone, in round numbers.
  *
  * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
  */
@@ -16,7 +17,15 @@ import {
 import { type DestroyOptions, toldDestroy } from "../../sim/cow/zfs/destroy.ts";
 import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { zfsHold, zfsHolds, zfsRelease } from "../../sim/cow/zfs/holds.ts";
-import { columnOf, isColumn, listColumns, propertiesOf, type Selection, selectDatasets } from "../../sim/cow/zfs/listing.ts";
+import {
+  columnOf,
+  isColumn,
+  listColumns,
+  propertiesOf,
+  roundedValue,
+  type Selection,
+  selectDatasets,
+} from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRename } from "../../sim/cow/zfs/rename.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
@@ -97,12 +106,18 @@ function rowsOf({ pool, options }: Command, names: readonly string[], rows: (dat
   return wrong.length === 0 ? { out } : { err: wrong.join("\n"), ...(out === "" ? {} : { out }) };
 }
 
+/** How values are told: rounded with -H alone. */
+function telling(options: Command["options"]): typeof roundedValue {
+  return options.has("H") && !options.has("p") ? roundedValue : (_, value) => value;
+}
+
 function list(command: Command): ToolAnswer {
   const { pool, names, options } = command;
   const columns = listColumns(options.get("o")?.[0]?.split(","));
   const unknown = columns.find((column) => !isColumn(column));
   if (unknown !== undefined) return { err: `bad property list: invalid property '${unknown}'` };
-  return rowsOf(command, names, (dataset) => [columns.map((column) => columnOf(pool, dataset, column))]);
+  const told = telling(options);
+  return rowsOf(command, names, (dataset) => [columns.map((column) => told(column, columnOf(pool, dataset, column)))]);
 }
 
 /** The columns of `zfs get`. */
@@ -118,10 +133,13 @@ function get(command: Command): ToolAnswer {
   const columns = words === "all" ? GET_COLUMNS : words.split(",");
   const wrong = columns.find((column) => !GET_COLUMNS.includes(column));
   if (wrong !== undefined) return { err: `invalid column name '${wrong}'` };
+  const told = telling(options);
   return rowsOf(command, of, (dataset) =>
     propertiesOf(pool, dataset, properties).map(([name = "", property = "", value = "", source = ""]) => {
       // Nothing was received.
-      const row = new Map(GET_COLUMNS.map((column, index) => [column, [name, property, value, "-", source][index] as string]));
+      const row = new Map(
+        GET_COLUMNS.map((column, index) => [column, [name, property, told(property, value), "-", source][index] as string]),
+      );
       return columns.map((column) => row.get(column) as string);
     }),
   );

@@ -59,6 +59,15 @@ test("zfs list tells the space of what lies below a dataset, in the columns of -
   );
 });
 
+test("numbers are rounded where -H is given without -p", () => {
+  const host = hostWithPool();
+  expect(run(host, "create -o quota=10M -o recordsize=8K tank/a")).toBe("");
+  const columns = "quota,reservation,recordsize,used,usedbysnapshots,compressratio,copies,origin";
+  expect(run(host, `list -H -o ${columns} tank/a`)).toBe("10M\tnone\t8K\t24K\t0B\t1.00x\t1\t-");
+  expect(run(host, `list -Hp -o ${columns} tank/a`)).toBe("10485760\t0\t8192\t24576\t0\t1.00\t1\t-");
+  expect(run(host, "get -H -o property,value quota,used tank/a")).toBe("quota\t10M\nused\t24K");
+});
+
 test("zpool list has the columns of the pool's version, eleven or eight, or those that are asked for by either name", () => {
   const host = hostWithPool();
   const zpool = (line: string): string => {

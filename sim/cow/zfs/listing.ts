@@ -4,7 +4,8 @@
 import { findDataset } from "./commands.ts";
 import { type Dataset, type Directory, sumBelow } from "./dsl.ts";
 import type { Pool } from "./pool.ts";
-import { isOfSnapshots, isReadOnly, isSettable, propertyOf } from "./properties.ts";
+import { niceBytes, niceNumber } from "./pool-status.ts";
+import { isInheritable, isOfSnapshots, isReadOnly, isSettable, propertyOf } from "./properties.ts";
 
 /** The columns of `zfs list` without -o. */
 const LIST_COLUMNS: readonly string[] = ["name", "used", "available", "referenced", "mountpoint"];
@@ -133,6 +134,22 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
     default:
       return dataset.isSnapshot ? snapshotValue(pool, dataset, column) : filesystemValue(pool, dataset.directory, column);
   }
+}
+
+/** Columns in bytes, which are told with a unit. */
+const BYTES: ReadonlySet<string> = new Set([
+  ...["used", "available", "referenced", "written", "logicalused", "logicalreferenced"],
+  ...["usedbysnapshots", "usedbydataset", "usedbychildren", "usedbyrefreservation"],
+]);
+
+/** A value as it is told without -p: rounded (zfs_prop_get, zfs_nicebytes). */
+export function roundedValue(name: string, value: string): string {
+  const column = SHORT[name] ?? name;
+  if (value === "-") return value;
+  if (BYTES.has(column) || column.startsWith("written@")) return niceBytes(Number(value));
+  if (!isInheritable(column)) return value === "0" ? "none" : niceBytes(Number(value));
+  if (column === "recordsize") return niceNumber(Number(value));
+  return column === "compressratio" || column === "refcompressratio" ? `${value}x` : value;
 }
 
 export interface ListOptions extends Partial<Selection> {

@@ -99,7 +99,7 @@ function topNode(top: TopLevel, at: number): Node {
 const UNITS = ["", "K", "M", "G", "T", "P", "E"] as const;
 
 /** A number in five characters or less (zfs_nicenum). */
-function niceNumber(value: number): string {
+export function niceNumber(value: number): string {
   let index = 0;
   for (let rest = value; rest >= 1024 && index < UNITS.length - 1; rest = Math.floor(rest / 1024)) index += 1;
   const unit = UNITS[index] as string;

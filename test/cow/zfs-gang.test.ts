@@ -118,7 +118,7 @@ function holedPool(tops: Disk[][]): { pool: Pool; files: Files; filling: Readonl
   const lab = new ZfsLab();
   const pool = lab.create({ tops, profile: { ...OPENZFS_2_1, slop: () => KIB(1280) } });
   const files = new Files(lab, lab.mount(pool, "tank"));
-  files.write("/whole", Content.pattern(7, Math.floor(pool.available(pool.root) / KIB(128)) * KIB(128) - MIB(6)));
+  files.write("/whole", Content.pattern(7, Math.floor(pool.available(pool.root) / KIB(128)) * KIB(128) - MIB(4)));
   let count = 0;
   for (let written: number | Errno = 0; !isErrno(written); count++) {
     // Once nearly full, each write waits for the group before it.

@@ -259,9 +259,13 @@ export class ExtentList {
     const longest = this.#longest(unwritten);
     for (let at = done; at < count; ) {
       const part = count - at <= longest ? count - at : each;
-      this.#put(this.count, extentOf(logical + at, unwritten ? -part : part, physical + at));
+      const length = unwritten ? -part : part;
+      if (this.#long === undefined && this.#items.length >= EXACT_NUMBERS)
+        this.#items.push(integer(logical + at), integer(length), integer(physical + at));
+      else this.#put(this.count, extentOf(logical + at, length, physical + at));
       at += part;
     }
+    this.#fit();
   }
 
   /** Puts an extent's numbers at a place: into a list without slack while it is short, as those of most files stay. */
@@ -274,7 +278,7 @@ export class ExtentList {
     const items = this.#items;
     const at = index * STRIDE;
     if (items.length < EXACT_NUMBERS) this.#items = withExtent(items, at, extent);
-    else if (at === items.length) items.push(...extent);
+    else if (at === items.length) items.push(extent[0], extent[1], extent[2]);
     else items.splice(at, 0, ...extent);
     this.#fit();
   }

@@ -50,10 +50,8 @@ export function take(state: Ext4State, start: number, count: number): void {
 export function freeAt(state: Ext4State, block: number, most: number): number {
   if (block >= state.geometry.blocks) return 0;
   const group = Math.floor(block / BLOCKS_PER_GROUP);
-  const from = block - firstBlockOf(group);
-  const { bits } = state.groups.blockBitmap(group);
-  if (!bits.isFree(from)) return 0;
-  return state.preallocations.clip(block, Math.min(most, bits.nextUsed(from) - from));
+  const free = state.groups.freeFrom(group, block - firstBlockOf(group));
+  return free === 0 ? 0 : state.preallocations.clip(block, Math.min(most, free));
 }
 
 /** Gives blocks back; they may span groups. */

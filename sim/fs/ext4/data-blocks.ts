@@ -46,7 +46,7 @@ export interface Request {
 export function allocateData(state: Ext4State, request: Request, into: Run): boolean {
   into.start = request.goal;
   into.count = 0;
-  if (followOn(state, request, into)) return true;
+  if (goesOn(request, into) && followOn(state, request, into)) return true;
   if (!allocateOne(state, request, into)) return false;
   followOn(state, request, into);
   return true;
@@ -73,8 +73,20 @@ function allocateOne(state: Ext4State, request: Request, into: Run): boolean {
     into.count = found.count;
   }
   if (streams) noteStream(state, ino, into.start);
-  if (normal === undefined || into.count <= count) return takeInto(state, into, into.start, into.count);
-  return useOwn(state, preallocate(state, request, normal, into), request, into);
+  if (normal !== undefined && into.count > count) return useOwn(state, preallocate(state, request, normal, into), request, into);
+  const { start, count: found } = into;
+  if (found === REQUEST_BLOCKS && state.groups.beginsWhole(start)) {
+    // With the requests that follow, it may take the whole group, or several.
+    into.count = 0;
+    if (followOn(state, request, into)) return true;
+  }
+  return takeInto(state, into, start, found);
+}
+
+/** Whether a place lies behind the file's last extent, in the file and on the disk. */
+function goesOn({ data, block, goal }: Request, { start }: Run): boolean {
+  const { list } = data.tree;
+  return list.count > 0 && list.end(list.count - 1) === block && start === goal;
 }
 
 function streamGroup({ streamGroups }: Ext4State, ino: number): number {
@@ -88,17 +100,15 @@ function noteStream({ streamGroups }: Ext4State, ino: number, block: number): vo
 
 /**
  * Takes the blocks of all the requests at once that a large file makes one after the other where each goes on with the last: whole spans of 8 MiB, as far
- * as they are free behind what `into` has, which grows by them. @returns whether there is one at least
+ * as they are free behind what `into` has, or from its start on, and it grows by them. @returns whether there is one at least
  */
 function followOn(state: Ext4State, request: Request, into: Run): boolean {
-  const { ino, data, block, goal, sizeBlocks } = request;
+  const { ino, data, block, sizeBlocks } = request;
   const first = block + into.count;
   if (sizeBlocks <= REQUEST_BLOCKS || first % REQUEST_BLOCKS !== 0 || state.preallocations.of(ino).length > 0) return false;
   const { list } = data.tree;
-  const end = list.count === 0 ? 0 : list.end(list.count - 1);
-  const goesOn = list.count > 0 && end === block && into.start === goal;
-  if (end > block || (into.count === 0 && !goesOn)) return false;
-  const together = blocksTogether(data.tree, goesOn, request.unwritten);
+  if (list.count > 0 && list.end(list.count - 1) > block) return false;
+  const together = blocksTogether(data.tree, goesOn(request, into), request.unwritten);
   let most = Math.min(request.most, together) - into.count;
   // The last request of a file that nobody writes is taken as it stands.
   if (!state.writers.has(ino)) most = Math.min(most, sizeBlocks - 1 - first);
@@ -114,9 +124,9 @@ function followOn(state: Ext4State, request: Request, into: Run): boolean {
 }
 
 /** How many blocks can be had together, so that the tree needs no block of its own before the last request. */
-function blocksTogether({ list, room }: ExtentTree, goesOn: boolean, unwritten: boolean): number {
+function blocksTogether({ list, room }: ExtentTree, isBehindLast: boolean, unwritten: boolean): number {
   const elsewhere = Math.max(REQUEST_BLOCKS, room * FULL_EXTENT_BLOCKS);
-  if (!goesOn) return elsewhere;
+  if (!isBehindLast) return elsewhere;
   const more = list.roomIn(list.count - 1, unwritten);
   // Without room for another extent, the one request is among those that the last one takes.
   return elsewhere + Math.max(0, more - (more % REQUEST_BLOCKS) - (room === 0 ? REQUEST_BLOCKS : 0));

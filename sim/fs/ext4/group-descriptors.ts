@@ -30,10 +30,14 @@ export class DescriptorBlock implements Metadata {
     this.#first = index * DESCRIPTORS_PER_BLOCK;
   }
 
-  note(group: number): void {
-    const at = group - this.#first;
-    if (at < WORD) this.#low |= 1 << at;
-    else this.#high |= 1 << (at - WORD);
+  /** Notes that groups of this block changed: from one on, before `end`. @returns the first that is not noted: `end`, or one of the next block. */
+  note(group: number, end: number): number {
+    const until = Math.min(end - this.#first, DESCRIPTORS_PER_BLOCK);
+    for (let at = group - this.#first; at < until; at++) {
+      if (at < WORD) this.#low |= 1 << at;
+      else this.#high |= 1 << (at - WORD);
+    }
+    return this.#first + until;
   }
 
   pack(into: PackedWords): number {

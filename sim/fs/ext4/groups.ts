@@ -21,6 +21,7 @@ import {
   fixedBlocks,
   type Geometry,
   inodeBitmapOf,
+  unfixedFrom,
   visitFixed,
 } from "./layout.ts";
 import { BLOCK_BITMAP, INODE_BITMAP } from "./packed-records.ts";
@@ -154,10 +155,17 @@ export class Groups {
 
   /** The group's descriptor changes with this transaction. */
   dirtyDescriptor(group: number): void {
-    const index = Math.floor(group / DESCRIPTORS_PER_BLOCK);
-    const block = (this.#descriptors[index] ??= new DescriptorBlock(this, index));
-    block.note(group);
-    this.#journal.dirty(block);
+    this.#dirtyDescriptors(group, group + 1);
+  }
+
+  /** The descriptors of groups that follow each other do. */
+  #dirtyDescriptors(first: number, end: number): void {
+    for (let group = first; group < end; ) {
+      const index = Math.floor(group / DESCRIPTORS_PER_BLOCK);
+      const block = (this.#descriptors[index] ??= new DescriptorBlock(this, index));
+      group = block.note(group, end);
+      this.#journal.dirty(block);
+    }
   }
 
   /** Takes blocks of one group that are free. */
@@ -166,15 +174,35 @@ export class Groups {
     this.noteTaken(group, count);
   }
 
-  /**
-   * How many groups from one on, `most` at most, have all their blocks free and no bitmap in memory: whatever their bitmaps on the device are,
-   * nothing in them is used.
-   */
+  /** Whether a group has all its blocks free and no bitmap in memory: whatever its bitmap on the device is, nothing in it is used. */
+  isWhole(group: number): boolean {
+    return this.freeBlocks[group] === BLOCKS_PER_GROUP && this.#blockBitmaps[group] === undefined;
+  }
+
+  /** Whether such a group begins at a block. */
+  beginsWhole(block: number): boolean {
+    return block % BLOCKS_PER_GROUP === 0 && this.isWhole(block / BLOCKS_PER_GROUP);
+  }
+
+  /** How many groups from one on, `most` at most, are whole. */
   wholeFrom(group: number, most: number): number {
     const end = Math.min(group + most, this.freeBlocks.length);
     let at = group;
-    while (at < end && this.freeBlocks[at] === BLOCKS_PER_GROUP && this.#blockBitmaps[at] === undefined) at += 1;
+    while (at < end && this.isWhole(at)) at += 1;
     return at - group;
+  }
+
+  /** How many blocks of a group are free from one on: without its bitmap where the geometry tells. */
+  freeFrom(group: number, from: number): number {
+    const unfixed = unfixedFrom(this.geometry, group, from);
+    if (unfixed === 0 || (this.#blockBitmaps[group] === undefined && this.#isFresh(group))) return unfixed;
+    const { bits } = this.blockBitmap(group);
+    return bits.isFree(from) ? bits.nextUsed(from) - from : 0;
+  }
+
+  /** Whether so many blocks of a group are free as mkfs leaves it: then they are the same ones. */
+  #isFresh(group: number): boolean {
+    return this.freeBlocks[group] === blocksIn(this.geometry, group) - fixedBlocks(this.geometry, group);
   }
 
   /** Takes all blocks of groups that `wholeFrom` told of. */
@@ -190,7 +218,7 @@ export class Groups {
     const run = new UsedBitmaps(home, group, count);
     this.#journal.dirtyRun(run);
     this.#taken.push(run);
-    for (let at = group; at < end; at++) this.dirtyDescriptor(at);
+    this.#dirtyDescriptors(group, end);
   }
 
   /** Books blocks that were taken from a group's bitmap. */

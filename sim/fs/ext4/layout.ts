@@ -226,6 +226,15 @@ export function fixedBlocks(geometry: Geometry, group: number): number {
   return count;
 }
 
+/** How many blocks from one on, within a group, hold no fixed metadata. */
+export function unfixedFrom(geometry: Geometry, group: number, from: number): number {
+  let end = blocksIn(geometry, group);
+  visitFixed(geometry, group, (start, count) => {
+    if (start + count > from) end = Math.min(end, Math.max(start, from));
+  });
+  return end - from;
+}
+
 /** The group in whose beginning mke2fs looks for the journal's place first (get_midpoint_journal_block). */
 function journalGroup(geometry: Geometry): number {
   const middle = Math.floor(Math.floor(geometry.blocks / 2) / BLOCKS_PER_GROUP);

@@ -64,7 +64,8 @@ function findChunk(state: Ext4State, first: number, { count, isData }: Sought): 
   const order = 31 - Math.clz32(count);
   for (const group of groupsWith(state, first, count)) {
     if (isData && group % GROUPS_PER_FLEX === 0) continue;
-    const start = freeOf(state, group, (bits) => smallestChunk(bits, order));
+    // The first of the longest chunks, in a group that is free as a whole.
+    const start = state.groups.isWhole(group) ? 0 : freeOf(state, group, (bits) => smallestChunk(bits, order));
     if (start >= 0) return firstBlockOf(group) + start;
   }
   return -1;

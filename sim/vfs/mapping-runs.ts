@@ -90,7 +90,7 @@ function takeDirty(mapping: MappingRuns, page: number, end: number): Content {
   for (let row = mapping.covering(page); row !== 0 && next < end; row = mapping.above(table.first[row] as number)) {
     const pages = table.pages[row] as number;
     if (table.first[row] !== next || table.dirty[row] === 0) break;
-    out.push(part(table.content[row] as RunContent, 0, pages * PAGE_SIZE));
+    out.push(part(table.content.get(row) as RunContent, 0, pages * PAGE_SIZE));
     table.dirty[row] = 0;
     mapping.dirtied(-pages);
     next += pages;
@@ -110,9 +110,9 @@ export function checkRuns(mapping: MappingRuns): void {
   };
   for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
     const pages = table.pages[row] as number;
-    const content = table.content[row] as RunContent;
+    const content = table.content.get(row) as RunContent;
     if ((table.first[row] as number) < end || pages <= 0) fail(row, "overlaps the one before it");
-    if (table.owner[row] !== mapping) fail(row, "belongs to another mapping");
+    if (table.owner.get(row) !== mapping) fail(row, "belongs to another mapping");
     const length = content instanceof PageBuffer ? content.used : content.length;
     if (pages === 1 ? length > PAGE_SIZE : length !== pages * PAGE_SIZE) fail(row, "has not the bytes of its pages");
     end = (table.first[row] as number) + pages;

@@ -65,7 +65,7 @@ export class CachedMapping implements MappingRuns {
       if (from + length <= (table.pages[row] as number) * PAGE_SIZE) {
         this.cache.counters.hits += pagesOf(start, start + length);
         if (!this.pinned) table.touch(row);
-        return part(table.content[row] as RunContent, from, from + length);
+        return part(table.content.get(row) as RunContent, from, from + length);
       }
     }
     return this.#readPieces(start, start + length);
@@ -91,7 +91,7 @@ export class CachedMapping implements MappingRuns {
       } else this.cache.counters.hits += pagesOf(at, Math.min(end, this.#endOf(row)));
       const pieceEnd = Math.min(end, this.#endOf(row));
       const from = (table.first[row] as number) * PAGE_SIZE;
-      out.push(part(table.content[row] as RunContent, at - from, pieceEnd - from));
+      out.push(part(table.content.get(row) as RunContent, at - from, pieceEnd - from));
       if (!this.pinned) table.touch(row);
       at = pieceEnd;
       this.cache.reclaim();
@@ -168,7 +168,7 @@ export class CachedMapping implements MappingRuns {
     const pages = content.length / PAGE_SIZE;
     const row = this.#below(page);
     if (row !== 0 && table.first[row] === page && table.pages[row] === pages) {
-      table.content[row] = content;
+      table.content.set(row, content);
       this.#markDirty(row);
       return;
     }
@@ -184,13 +184,13 @@ export class CachedMapping implements MappingRuns {
     const table = this.cache.table;
     const before = table.pages[row] as number;
     if ((table.first[row] as number) + before !== page) return false;
-    const known = table.content[row] as RunContent;
+    const known = table.content.get(row) as RunContent;
     if (known instanceof PageBuffer || known.length !== before * PAGE_SIZE) return false;
     if (!this.pinned && table.dirty[row] === 0) return false;
     if (!known.continuesInto(content)) return false;
     const pages = content.length / PAGE_SIZE;
     this.#removeRange(page, page + pages);
-    table.content[row] = known.extendedBy(content);
+    table.content.set(row, known.extendedBy(content));
     table.pages[row] = (table.pages[row] as number) + pages;
     this.#count(pages, table.dirty[row] as number);
     if (!this.pinned) table.touch(row);
@@ -211,7 +211,7 @@ export class CachedMapping implements MappingRuns {
       this.cut(page + 1);
       row = this.covering(page);
     }
-    table.content[row] = withBytes(table.content[row] as RunContent, at, content);
+    table.content.set(row, withBytes(table.content.get(row) as RunContent, at, content));
     this.#markDirty(row);
   }
 
@@ -292,7 +292,7 @@ export class CachedMapping implements MappingRuns {
     this.cut(page + 1);
     const table = this.cache.table;
     const row = this.covering(page);
-    table.content[row] = withZeros(table.content[row] as RunContent, from, to);
+    table.content.set(row, withZeros(table.content.get(row) as RunContent, from, to));
   }
 
   drop(): void {
@@ -371,11 +371,11 @@ export class CachedMapping implements MappingRuns {
     const row = this.covering(page);
     const table = this.cache.table;
     if (row === 0 || table.first[row] === page) return;
-    const content = table.content[row] as Content;
+    const content = table.content.get(row) as Content;
     const before = page - (table.first[row] as number);
     const dirty = table.dirty[row] as number;
     const behind = (table.pages[row] as number) - before;
-    table.content[row] = content.slice(0, before * PAGE_SIZE);
+    table.content.set(row, content.slice(0, before * PAGE_SIZE));
     table.pages[row] = before;
     this.#count(-behind, dirty);
     table.folios[this.#add(page, behind, content.slice(before * PAGE_SIZE), dirty)] = (table.folios[row] as number) & ~MARKED;

@@ -109,7 +109,7 @@ export class PageCache implements PageMemory {
   /** Drops every clean page (vm.drop_caches = 1). */
   dropAll(): void {
     const table = this.table;
-    for (const owner of new Set(table.owner)) if (owner !== undefined && !owner.pinned) owner.drop();
+    for (const owner of table.owner.distinct()) if (owner !== undefined && !owner.pinned) owner.drop();
   }
 
   /** Ends the flusher: the host is switched off. */
@@ -122,7 +122,7 @@ export class PageCache implements PageMemory {
     assert(this.table.check() === this.cachedPages, `the cache counts ${this.cachedPages} pages, its list holds others`);
     let dirty = this.table.lone.size;
     let pinned = 0;
-    for (const owner of new Set(this.table.owner)) {
+    for (const owner of this.table.owner.distinct()) {
       if (owner === undefined) continue;
       owner.check();
       dirty += owner.dirtyPages;
@@ -205,7 +205,7 @@ export class PageCache implements PageMemory {
     while (this.cachedPages > this.memoryPages) {
       if (table.oldestLone !== 0) this.#mappingOf(table.oldestLone);
       const row = table.oldest;
-      const mapping = table.owner[row] as RunOwner;
+      const mapping = table.owner.get(row) as RunOwner;
       const first = table.first[row] as number;
       const pages = Math.min(table.pages[row] as number, this.cachedPages - this.memoryPages);
       if (table.dirty[row] === 1) {

@@ -11,6 +11,7 @@
 import { assert, InvariantError } from "../core/assert.ts";
 import type { Content } from "../core/content.ts";
 import { roomFor } from "../core/growth.ts";
+import { Slabs } from "../core/slabs.ts";
 import type { AddressSpace, Mapping } from "./address-space.ts";
 import type { Inode } from "./filesystem.ts";
 import { type LoneRow, LoneRows } from "./lone-rows.ts";
@@ -49,8 +50,8 @@ export class RunTable {
   folios: Uint8Array = new Uint8Array(FIRST_ROWS);
   /** The next run of a mapping with few (run-list.ts), 0: none. */
   following: Uint32Array = new Uint32Array(FIRST_ROWS);
-  readonly content: (RunContent | undefined)[] = [undefined];
-  readonly owner: (RunOwner | undefined)[] = [undefined];
+  readonly content: Slabs<RunContent | undefined> = new Slabs();
+  readonly owner: Slabs<RunOwner | undefined> = new Slabs();
   readonly lone: LoneRows = new LoneRows();
   /** Towards the most recently used; of a free row, the next free one. */
   #newer = new Int32Array(FIRST_ROWS);
@@ -59,6 +60,11 @@ export class RunTable {
   #oldest = 0;
   #free = 0;
   #used = 0;
+
+  constructor() {
+    this.content.push(undefined);
+    this.owner.push(undefined);
+  }
 
   /** How many runs there are. */
   get size(): number {
@@ -85,8 +91,8 @@ export class RunTable {
     let row = this.#free;
     if (row !== 0) {
       this.#free = this.#newer[row] as number;
-      this.content[row] = at.content;
-      this.owner[row] = owner;
+      this.content.set(row, at.content);
+      this.owner.set(row, owner);
     } else {
       row = this.content.length;
       if (row === this.first.length) this.#grow();
@@ -102,9 +108,9 @@ export class RunTable {
   }
 
   remove(row: number): void {
-    if (this.owner[row]?.pinned === false) this.#unlink(row);
-    this.content[row] = undefined;
-    this.owner[row] = undefined;
+    if (this.owner.get(row)?.pinned === false) this.#unlink(row);
+    this.content.set(row, undefined);
+    this.owner.set(row, undefined);
     this.#newer[row] = this.#free;
     this.#free = row;
     this.#used -= 1;
@@ -155,7 +161,7 @@ export class RunTable {
       pages += row < 0 ? 1 : (this.pages[row] as number);
     }
     let known = this.lone.size;
-    for (const owner of this.owner) if (owner?.pinned === false) known += 1;
+    for (let row = 1; row < this.owner.length; row++) if (this.owner.get(row)?.pinned === false) known += 1;
     assert(listed === known, `${listed} runs are listed, ${known} are known`);
     return pages;
   }

@@ -142,7 +142,7 @@ function checkLinks(state: Ext4State, { names, isWhole }: Reached, ino: number):
     throw new InvariantError(`inode ${ino} has ${links} links and ${known} names`);
   // With an aborted journal nothing is freed any more: the next mount does it.
   const held = state.word(ino, HOLDS) >= HOLD || state.journal.error !== undefined;
-  if (links === 0 && !(state.orphans.has(ino) && held)) throw new InvariantError(`inode ${ino} has neither names nor holders`);
+  if (links === 0 && !(state.orphans.of(ino) > 0 && held)) throw new InvariantError(`inode ${ino} has neither names nor holders`);
 }
 
 /** The blocks that an inode reaches, but for that of its attributes. */

@@ -59,7 +59,7 @@ function allocateOne(state: Ext4State, request: Request, into: Run): boolean {
   if (own !== undefined) return useOwn(state, own, request, into);
   const end = block + count;
   if (Math.max(end, sizeBlocks) <= SMALL_FILE_BLOCKS) return allocateSmall(state, request, into);
-  const streams = end !== sizeBlocks || state.writers.has(ino);
+  const streams = end !== sizeBlocks || state.writers.of(ino) > 0;
   const normal = request.isPlain || !streams ? undefined : normalized(state, request);
   const wanted = normal?.count ?? count;
   if (normal?.beside !== undefined && freeAt(state, normal.beside, wanted) === wanted) {
@@ -111,7 +111,7 @@ function followOn(state: Ext4State, request: Request, into: Run): boolean {
   const together = blocksTogether(data.tree, goesOn(request, into), request.unwritten);
   let most = Math.min(request.most, together) - into.count;
   // The last request of a file that nobody writes is taken as it stands.
-  if (!state.writers.has(ino)) most = Math.min(most, sizeBlocks - 1 - first);
+  if (state.writers.of(ino) === 0) most = Math.min(most, sizeBlocks - 1 - first);
   const before = into.count;
   while (most >= REQUEST_BLOCKS) {
     const more = takeBehind(state, into, most);

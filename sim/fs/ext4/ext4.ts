@@ -272,7 +272,7 @@ export class Ext4 implements FileSystem {
 
   open(inode: Inode, flags: number): FileHandle | Errno {
     const state = this.#state;
-    if ((flags & O_ACCMODE) !== O_RDONLY) state.writers.set(inode, (state.writers.get(inode) ?? 0) + 1);
+    if ((flags & O_ACCMODE) !== O_RDONLY) state.writers.add(inode);
     if (!state.sampled && (state.word(inode, MODE) & S_IFMT) === S_IFREG && state.begin() === undefined) {
       // ext4_sample_last_mounted: the first file opened in a mount leaves the mount's path in the superblock.
       state.sampled = true;

@@ -214,18 +214,14 @@ export function allocatePromised(state: Ext4State, ino: number): void {
 export function release(state: Ext4State, ino: number, writes: boolean): void {
   if (state.allocatedOnClose.size > 0 && state.allocatedOnClose.delete(ino)) allocatePromised(state, ino);
   if (!writes) return;
-  const writers = state.writers.get(ino);
-  if (writers === undefined) throw new InvariantError("a file is closed that nobody opened to write");
-  if (writers > 1) state.writers.set(ino, writers - 1);
-  else {
-    state.writers.delete(ino);
-    if (!state.preallocations.isEmpty) discardUnneeded(state, ino, fileOf(state, ino)?.delayedBlocks ?? 0);
-  }
+  const left = state.writers.drop(ino);
+  if (left === undefined) throw new InvariantError("a file is closed that nobody opened to write");
+  if (left === 0 && !state.preallocations.isEmpty) discardUnneeded(state, ino, fileOf(state, ino)?.delayedBlocks ?? 0);
 }
 
 /** What is kept for a file that nobody can write is given up, unless blocks are promised still (ext4_release_file, ext4_da_update_reserve_space). */
 export function discardUnneeded(state: Ext4State, ino: number, promised: number): void {
-  if (promised === 0 && !state.writers.has(ino)) state.preallocations.discard(ino);
+  if (promised === 0 && state.writers.of(ino) === 0) state.preallocations.discard(ino);
 }
 
 /** Frees everything that a file has. */

@@ -72,7 +72,7 @@ function markMounted(state: Ext4State, superblock: SuperblockRecord): Errno | un
 
 function freeOrphans(state: Ext4State, orphans: readonly number[]): void {
   for (const ino of orphans) {
-    state.orphans.delete(ino);
+    state.orphans.drop(ino);
     if (state.word(ino, NLINK) === 0) {
       state.setWord(ino, HOLDS, 0);
       freeWhole(state, ino);

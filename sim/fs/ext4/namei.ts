@@ -181,7 +181,7 @@ export function link(state: Ext4State, source: number, directory: number, name: 
   if (state.word(source, NLINK) >= LINK_MAX) return EMLINK;
   const refused = readDirectory(state, directory) ?? roomForEntry(state, directory, name, 0) ?? state.begin();
   if (refused !== undefined) return refused;
-  if (state.orphans.delete(source)) state.dirtySuperblock();
+  if (state.orphans.drop(source) !== undefined) state.dirtySuperblock();
   addLinks(state, source, 1);
   stamp(state, source, false);
   addEntry(state, directory, name, source);
@@ -219,7 +219,7 @@ export function freeWhole(state: Ext4State, ino: number): void {
   words[base + EXTRA] = 0;
   words[base + BLOCKS] = 0;
   words[base + NLINK] = 0;
-  if (state.orphans.size > 0 && state.orphans.delete(ino)) state.dirtySuperblock();
+  if (state.orphans.drop(ino) !== undefined) state.dirtySuperblock();
   chunk.dirty(at, state.journal);
   freeInode(state, ino, isDirectory);
 }

@@ -8,6 +8,7 @@ import type { BlockDevice } from "../../block/device.ts";
 import type { Allocations } from "../../core/allocations.ts";
 import { InvariantError } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
+import { Counts } from "../../core/counts.ts";
 import { EROFS, type Errno, EUCLEAN, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
 import { type Ext4Profile, k6_18 } from "../../core/kernel-profile.ts";
@@ -98,11 +99,11 @@ export class Ext4State implements Metadata {
   /** Files that were cut to nothing and are written back when somebody closes them (EXT4_STATE_DA_ALLOC_CLOSE). */
   readonly allocatedOnClose: Set<number> = new Set();
   /** Inodes without names that are in use. */
-  readonly orphans: Set<number> = new Set();
+  readonly orphans: Counts = new Counts();
   /** Blocks that are free and kept for somebody. */
   readonly preallocations: Preallocations = new Preallocations();
   /** How many times each file that is open to be written is (i_writecount). */
-  readonly writers: Map<number, number> = new Map();
+  readonly writers: Counts = new Counts();
   /** Of each stream of large files, the group where the last one got blocks (s_mb_last_groups). */
   readonly streamGroups: Int32Array;
   readonly profile: Ext4Profile;
@@ -215,7 +216,7 @@ export class Ext4State implements Metadata {
       freeInodes: this.freeInodes,
       needsRecovery: this.needsRecovery,
       mountCount: this.mountCount,
-      orphans: this.orphans.size === 0 ? NO_ORPHANS : [...this.orphans],
+      orphans: this.orphans.size === 0 ? NO_ORPHANS : this.orphans.keys(),
       journal: this.journalRuns,
     };
   }

@@ -28,7 +28,8 @@ export function encodeOrigin(fs: FileSystem, inode: Inode): Uint8Array {
   out[2] = out.length;
   out[TYPE_AT] = handles.type;
   putWord(out, UUID_AT, fs.device);
-  for (const [index, word] of handles.encode(inode).entries()) putWord(out, HANDLE_HEAD + 4 * index, word);
+  const words = handles.encode(inode);
+  for (let index = 0; index < words.length; index++) putWord(out, HANDLE_HEAD + 4 * index, words[index] as number);
   return out;
 }
 

@@ -36,7 +36,9 @@ const LOOP_REQUEST = KIB(1280);
 
 function resident(host: Host): Resident {
   const { table } = host.cache;
-  const rows = [...table.owner.keys()].filter((row) => table.owner[row]?.pinned === false);
+  const rows = Array.from({ length: table.owner.length }, (_, row) => row).filter(
+    (row) => table.owner.get(row)?.pinned === false,
+  );
   rows.sort((a, b) => (table.first[a] as number) - (table.first[b] as number));
   const runs: [number, number][] = [];
   for (const row of rows) {

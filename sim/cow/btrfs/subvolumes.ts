@@ -139,8 +139,10 @@ export function createSnapshot(
   directory: InodeState,
   how: { name: Name; readOnly: boolean; parents: readonly Qgroup[] },
 ): number | Errno {
+  if (directory.isPlaceholder) return ENOTTY;
+  // What is dirty of the source is written whatever becomes of the name (btrfs_mksnapshot).
   const refused =
-    freeName(state, directory, how.name) ?? flushSubvolume(state, source) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+    flushSubvolume(state, source) ?? freeName(state, directory, how.name) ?? state.begin(CREATE_ITEMS, directory.subvolume);
   if (refused !== undefined) return refused;
   const id = state.nextSubvolume++;
   const copy = (): void => {

@@ -195,7 +195,8 @@ function zeroRest(state: BtrfsState, inode: InodeState, range: Range, hint: numb
   if (length === SECTOR_SIZE && preallocatedFrom(inode, outer.start) !== undefined) return undefined;
   const inner = zeroEdges(state, inode, range, true);
   if (!("start" in inner)) return inner;
-  const failed = flushRange(inode, outer.start, length) ?? fill(state, inode, zeroed(inode, outer, inner), hint);
+  // What was zeroed at the edges stays dirty: it is no more put into the item when it is written, as the file has preallocated extents then.
+  const failed = fill(state, inode, zeroed(inode, outer, inner), hint);
   if (failed !== undefined) return failed;
   inode.mapping?.punch(inner.start, Math.max(0, inner.end - inner.start));
   return undefined;

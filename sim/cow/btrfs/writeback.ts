@@ -195,7 +195,7 @@ function copyCompressed(state: BtrfsState, inode: InodeState, piece: Run): boole
   const { length } = piece.content;
   if (!isWorthCompressing(state, inode, piece.content)) return false;
   // A single sector cannot shrink; only at the beginning of a small file it was tried for the item.
-  if (length <= SECTOR_SIZE && (piece.start > 0 || length < inode.diskSize)) return false;
+  if (length <= SECTOR_SIZE && (piece.start > 0 || length < inode.size)) return false;
   const by = algorithmOf(state, inode);
   const disk = alignUp(compressedBytes(piece.content, by), SECTOR_SIZE);
   if (disk + SECTOR_SIZE > length) {

@@ -232,6 +232,7 @@ export class Historian {
       truncate: () => task.truncate(at, length),
       clone: () => this.#onBoth(at, to, (a, b) => task.clone(a, b)),
       clonerange: () => this.#onBoth(at, to, (a, b) => this.#cloneRange(a, b, one)),
+      dedupe: () => this.#onBoth(at, to, (a, b) => this.#dedupe(a, b, one)),
       copyrange: () =>
         this.#onBoth(at, to, (a, b) => {
           task.lseek(a, offset, 0);
@@ -258,6 +259,11 @@ export class Historian {
     const [source, target] = [must(task.files.file(from)), must(task.files.file(to))];
     if (source.type !== S_IFREG || target.type !== S_IFREG) return "EISDIR";
     return this.lab.fs.clone(source.handle, offset, target.handle, at, length);
+  }
+
+  #dedupe(from: number, to: number, { offset = 0, length = 0, to: at = 0 }: Change): unknown {
+    const done = this.lab.host.task.dedupe({ fd: from, offset }, { fd: to, offset: at }, length);
+    return done === undefined ? "differs" : done;
   }
 
   #hold(name: string, fd: number | undefined): undefined {

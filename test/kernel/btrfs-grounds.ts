@@ -4,7 +4,8 @@ import type { Change } from "../cow/btrfs-history.ts";
 
 const SECTOR = 4096;
 
-const volume = fc.constantFrom("v0", "v1", "v2", "v3");
+// What there is mostly: the first ones.
+const volume = fc.constantFrom("v0", "v0", "v0", "v1", "v1", "v2", "v3");
 const nested = fc.tuple(volume, fc.nat(1)).map(([of, n]) => `${of}/n${n}`);
 const folder = fc.tuple(volume, fc.constantFrom("d0", "d1", "d0/e", "d1/e")).map(([of, name]) => `${of}/${name}`);
 const file = fc.oneof(
@@ -39,7 +40,9 @@ const fallocate = change(["punch", "fallocate", "keep", "zero", "zerokeep"], {
   length: fc.oneof(sectors(20), fc.nat(80_000)).map((n) => n + 1),
 });
 const snapshot = change(["snapshot", "snapshot", "snapshot", "rosnap"], { path: volume, other: volume });
-const remove = change(["delete"], { path: volume });
+/** A subvolume goes, mostly one that is there no longer than others. */
+const remove = change(["delete"], { path: fc.constantFrom("v0", "v1", "v2", "v2", "v3", "v3") });
+const anew = change(["subvolume"], { path: volume });
 const unlink = change(["unlink"], { path: file });
 const makeFolder = change(["mkdir", "mkdir", "rmdir"], { path: folder });
 const move = change(["rename", "rename", "exchange", "whiteout", "noreplace"], { path: either, other: either });
@@ -55,8 +58,65 @@ const hold = fc.oneof(
   change(["letgo"], { name: fc.constantFrom("one", "two") }),
   change(["fwrite"], { name: fc.constantFrom("one", "two"), offset: fc.nat(90_000), length: fc.nat(60_000), ...bytes }),
 );
-const DATA = [write, write, small, small, truncate, share, fallocate, snapshot, unlink, remove];
+const DATA = [
+  write,
+  write,
+  write,
+  small,
+  small,
+  small,
+  truncate,
+  truncate,
+  share,
+  share,
+  fallocate,
+  fallocate,
+  snapshot,
+  anew,
+  unlink,
+  remove,
+];
 
+/** What each history begins with: two subvolumes with folders and files in them. */
+export const BEGINNING: readonly Change[] = ["v0", "v1"].flatMap((of, at) => [
+  { do: "subvolume", path: of },
+  { do: "mkdir", path: `${of}/d0` },
+  { do: "mkdir", path: `${of}/d${at}/e` },
+  ...["f0", "f1", "f2", "d0/f0", "d0/f1"].map((name, n) => ({
+    do: "write",
+    path: `${of}/${name}`,
+    length: 1500 + 20_000 * n * (n + at),
+    kind: (["t", "r", "z"] as const)[n % 3] ?? "r",
+    seed: n,
+  })),
+]);
+
+/** The same few bytes in many places, whose extents are then shared. */
+const alike = change(["write"], {
+  path: file,
+  offset: sectors(3),
+  length: fc.oneof(sectors(8), fc.constantFrom(5000, 9000, 60_000)),
+  kind: fc.constantFrom("t", "z"),
+});
+const sharing = [
+  alike,
+  alike,
+  change(["dedupe"], {
+    path: file,
+    other: file,
+    offset: sectors(3),
+    to: sectors(5),
+    length: fc.oneof(sectors(8), fc.constantFrom(5000, 9000, 60_000)),
+  }),
+  share,
+  share,
+  snapshot,
+  anew,
+  remove,
+  move,
+  truncate,
+  fallocate,
+];
 /** What changes there are on which ground, and the options of mount. */
 export const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[], readonly string[]][] = [
   ["data", [...DATA, many], [""]],
@@ -137,5 +197,10 @@ export const GROUNDS: readonly [string, readonly fc.Arbitrary<Change>[], readonl
     ],
     [""],
   ],
-  ["mounts", [...DATA, many, change(["remount"], {})], [""]],
+  [
+    "mounts",
+    [...DATA, many, change(["remount"], {})],
+    ["", "space_cache=v2", "max_inline=0", "max_inline=1000", "nodiscard", "discard"],
+  ],
+  ["sharing", sharing, ["", "compress=zlib", "nodatacow"]],
 ];

@@ -152,6 +152,14 @@ def named(path, request, fd=0, flags=0):
     head = struct.pack("qQQ", fd, 0, flags) + bytes(32) if is_new else struct.pack("q", 0)
     on_file(folder, os.O_RDONLY, lambda into: fcntl.ioctl(into, request, bytearray((head + name.encode()).ljust(4096, b"\0"))))
 
+def dedupe(source, target, offset, length, to):
+    """FIDEDUPERANGE of one range: how many bytes are shared now."""
+    asked = bytearray(struct.pack("QQHHIqQQiI", offset, length, 1, 0, 0, target, to, 0, 0, 0))
+    fcntl.ioctl(source, 0xC0189436, asked)
+    done, status = struct.unpack_from("Qi", asked, 40)
+    if status < 0: raise OSError(-status, "")
+    return done if status == 0 else "differs"
+
 def snapshot(path, other, flags):
     on_file(path, os.O_RDONLY, lambda fd: named(other, 0x50009417, fd, flags))
 
@@ -189,6 +197,7 @@ def data(one, do, path, other, offset, length):
     elif do == "clone": on_both(path, other, lambda a, b: fcntl.ioctl(b, 0x40049409, a))
     elif do == "clonerange":
         on_both(path, other, lambda a, b: fcntl.ioctl(b, 0x4020940D, struct.pack("qQQQ", a, offset, length, to)))
+    elif do == "dedupe": return on_both(path, other, lambda a, b: dedupe(a, b, offset, length, to))
     elif do == "copyrange": return on_both(path, other, lambda a, b: os.copy_file_range(a, b, length, offset, to))
     elif do == "fsync": on_file(path, os.O_RDONLY, os.fsync)
     elif do == "fdatasync": on_file(path, os.O_RDONLY, os.fdatasync)

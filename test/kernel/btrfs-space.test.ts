@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { Historian, type History } from "../cow/btrfs-history.ts";
 import { askKernel } from "./btrfs-asked.ts";
-import { GROUNDS } from "./btrfs-grounds.ts";
+import { BEGINNING, GROUNDS } from "./btrfs-grounds.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 100);
 const SEED = Number(process.env["COWLAB_KERNEL_SEED"] ?? 1);
@@ -23,7 +23,7 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
     const histories = fc.record({ steps, options: fc.constantFrom(...options), every: fc.constantFrom(1, 1, 5, 20) });
     fc.assert(
       fc.property(histories, ({ steps, ...how }) => {
-        const history: History = { size: 900, quota: true, ...how, steps: [{ do: "subvolume", path: "v0" }, ...steps] };
+        const history: History = { size: 900, quota: true, ...how, steps: [...BEGINNING, ...steps] };
         const theirs = askKernel(history);
         const ours = new Historian(history).run();
         for (const [index, then] of theirs.entries()) {

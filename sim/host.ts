@@ -21,7 +21,7 @@ import { EventStream } from "./core/events.ts";
 import { type KernelProfile, k6_18 } from "./core/kernel-profile.ts";
 import { NameTable } from "./core/names.ts";
 import { Random } from "./core/random.ts";
-import { type DeviceNumber, deviceNumber, GIB } from "./core/units.ts";
+import { type DeviceNumber, deviceNumber, GIB, MIB } from "./core/units.ts";
 import { checkPool } from "./cow/zfs/assemble.ts";
 import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
@@ -63,6 +63,8 @@ const GENERAL: ReadonlyMap<string, MountOptions> = new Map<string, MountOptions>
   ["defaults", {}],
 ]);
 
+/** The size of the root filesystem where half of the memory is less: it stands for a disk of the host's own, whose files and mount points have room. */
+const ROOT_LEAST = MIB(1);
 /** Anonymous device numbers have major 0; disks are virtio's. */
 const DISK_MAJOR = 254;
 const MINORS_A_DISK = 16;
@@ -123,8 +125,8 @@ export class Host implements HostParts {
       ...(options.readahead === undefined ? {} : { readahead: options.readahead }),
     });
     this.vfs = new Vfs({ names: this.names, clock: this.clock, events: this.events, cache: this.cache });
-    // It stands for a disk of the host's own: a limit of memory is none of it.
-    const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, "mode=755,size=0,nr_inodes=0");
+    const least = memory < 2 * ROOT_LEAST ? `,size=${ROOT_LEAST},nr_inodes=${ROOT_LEAST / PAGE_SIZE}` : "";
+    const root = this.#make({ type: "tmpfs", source: "rootfs", target: "/" }, `mode=755${least}`);
     assert(!isMountFailure(root), "the root filesystem does not mount");
     this.task = this.vfs.task(this.vfs.mountRoot(root));
     this.#makeKernelFiles();

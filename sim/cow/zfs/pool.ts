@@ -193,7 +193,8 @@ export class Pool {
       if (this.#allocations?.fails() === true) return ENOSPC;
       let refused = this.#refusal(directory, bytes * WORST_CASE);
       if (refused === "later") refused = this.syncGroup() ?? this.#refusal(directory, bytes * WORST_CASE);
-      if (refused !== undefined) return refused as Errno;
+      assert(refused !== "later", "nothing is on its way behind a group");
+      if (refused !== undefined) return refused;
     }
     for (let at: Directory | undefined = directory; at !== undefined; at = at.parent) {
       this.#toWrite.set(at, (this.#toWrite.get(at) ?? TREE_BYTES) + dirty);

@@ -95,8 +95,8 @@ export function readFile(task: Process, file: OpenFile, offset: number, length: 
     if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
     return EINVAL;
   }
-  const { readahead } = task.vfs.cache;
-  const outer = (file.flags & O_DIRECT) === 0 ? readahead?.begin(file) : undefined;
+  const readahead = (file.flags & O_DIRECT) === 0 ? task.vfs.cache.readahead : undefined;
+  const outer = readahead?.begin(file);
   const found = fs.read(file.handle, offset, count);
   readahead?.end(outer);
   if (!isErrno(found) && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);

@@ -12,6 +12,7 @@
  * How often a mapping missed (ra->mmap_miss) is not counted: each fault reads around itself.
  */
 import { isErrno } from "../core/errno.ts";
+import { alignDown } from "../core/units.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { PagedMapping } from "./page-memory.ts";
@@ -71,10 +72,6 @@ interface Request {
 
 function newReads(mapping: PagedMapping | undefined): FileReads {
   return { mapping, start: 0, size: 0, asyncSize: 0, order: 0, previous: -1, advice: "normal" };
-}
-
-function alignDown(page: number, pages: number): number {
-  return page - (page % pages);
 }
 
 /** The order of folios that fit a window of so many pages. */

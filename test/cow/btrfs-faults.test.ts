@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { EINVAL, EIO, ENOSPC, EROFS, isErrno } from "../../sim/core/errno.ts";
+import { type KernelProfile, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { GIB, KIB, MIB } from "../../sim/core/units.ts";
 import { extentsIn } from "../../sim/cow/btrfs/file-extents.ts";
 import { inodeOf } from "../../sim/cow/btrfs/inodes.ts";
@@ -382,15 +383,7 @@ describe("a device that is full", () => {
   });
 
   test("or cannot be read refuses the batch at hand to kernels that write in batches, and keeps those before it", () => {
-    const profile = {
-      sizeClasses: false,
-      dropsQgroups: false,
-      writesBatches: true,
-      limitsReserve: false,
-      commitsSubvolumes: true,
-      discardsLater: false,
-      dropsNewChunks: false,
-    };
+    const profile = (kernelProfile("6.1") as KernelProfile).btrfs;
     const lab = new BtrfsLab({ size: MIB(128), faulty: true, profile, memory: MIB(8) });
     const { task } = lab.host;
     must(lab.write("/m/f", random(MIB(4))));

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { type KernelProfile, kernelProfile } from "../../sim/core/kernel-profile.ts";
 import { GIB, MIB } from "../../sim/core/units.ts";
 import { listSubvolumes } from "../../sim/cow/btrfs/ioctl.ts";
 import { usage } from "../../sim/cow/btrfs/usage.ts";
@@ -92,15 +93,7 @@ test("btrfs on Linux 6.1: every step gives the recorded result and the recorded 
   const lab = new BtrfsLab({
     size: GIB(4),
     memory: MIB(2468),
-    profile: {
-      sizeClasses: false,
-      dropsQgroups: false,
-      writesBatches: true,
-      limitsReserve: false,
-      commitsSubvolumes: true,
-      discardsLater: false,
-      dropsNewChunks: false,
-    },
+    profile: (kernelProfile("6.1") as KernelProfile).btrfs,
   });
   for (const step of STEPS.slice(2)) expectStep(lab, step);
 });

@@ -53,10 +53,6 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
   const failed = writeCached(state, ino, data, { offset, content: content.slice(0, length), size: oldSize });
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
-  if (data.delayedBlocks === 0 && data.onDisk !== state.size(ino)) {
-    data.onDisk = state.size(ino);
-    state.dirtyInode(ino);
-  }
   stampWrite(state, ino);
   return length;
 }

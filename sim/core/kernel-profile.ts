@@ -72,6 +72,12 @@ export interface Ext4Profile {
   readonly largeFolios: boolean;
 }
 
+/** How xfs behaves. */
+export interface XfsProfile {
+  /** Writes bring pages in folios of several, whose dirty blocks are told apart. */
+  readonly writesFolios: boolean;
+}
+
 /** How the VFS behaves. */
 interface VfsProfile {
   /** ext4, xfs, btrfs and tmpfs tell two changes within one tick apart where somebody asked between them (FS_MGTIME). */
@@ -85,6 +91,7 @@ export interface KernelProfile {
   readonly overlay: OverlayProfile;
   readonly btrfs: BtrfsProfile;
   readonly ext4: Ext4Profile;
+  readonly xfs: XfsProfile;
   /** Built with aufs, which is a patch: as the kernels were that Ubuntu and Debian made for Docker. */
   readonly aufs: boolean;
 }
@@ -149,6 +156,8 @@ const EXT4: Changes<Ext4Profile> = {
   largeFolios: { from: "6.16" },
 };
 
+const XFS: Changes<XfsProfile> = { writesFolios: { from: "6.6" } };
+
 /** The last release of each major version from 4 on: of 6, the last that was recorded. */
 const LAST_MINOR: ReadonlyMap<number, number> = new Map([
   [4, 20],
@@ -186,6 +195,7 @@ export function kernelProfile(version: string): KernelProfile | undefined {
     overlay: { ...flagsOf<OverlayProfile>(OVERLAY, kernel), options: new Set(options) },
     btrfs: flagsOf<BtrfsProfile>(BTRFS, kernel),
     ext4: flagsOf<Ext4Profile>(EXT4, kernel),
+    xfs: flagsOf<XfsProfile>(XFS, kernel),
     aufs: true,
   };
 }

@@ -110,7 +110,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
   const words = data.split(",");
   const unknown = words.find((word) => word !== "discard" && !PROJECT_QUOTA.has(word) && !XFS_DEFAULTS.has(word));
   if (unknown !== undefined) return { errno: EINVAL, message: `xfs: Unknown parameter '${unknown}'` };
-  const { names, clock, events, cache, allocations } = host;
+  const { names, clock, events, cache, allocations, kernel } = host;
   const label = `xfs:${request.source}`;
   const projectQuota = words.some((word) => PROJECT_QUOTA.has(word));
   const discard = words.includes("discard");
@@ -124,6 +124,7 @@ function mountOnDevice(host: HostParts, request: MountRequest, data: string): Fi
     label,
     discard,
     projectQuota,
+    profile: kernel.xfs,
   });
   if (!isErrno(mounted)) return mounted;
   const message = mounted === EINVAL ? `XFS (${request.source}): Invalid superblock magic number` : "";

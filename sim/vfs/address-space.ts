@@ -36,6 +36,8 @@ export interface AddressSpace {
    * Precondition: the filesystem has reserved the space when the pages became dirty.
    */
   writePages(inode: Inode, start: number, content: Content): Errno | undefined;
+  /** Whether writes bring pages in folios of several, and blocks of one are told apart once one of them is written alone (large-folios.ts). Default: no. */
+  readonly writesFolios?: boolean;
   /** What readahead (readahead.ts) asks of it; absent: nothing is read ahead. */
   readonly ahead?: AheadRules;
 }
@@ -50,9 +52,12 @@ export interface Mapping {
   /**
    * Puts bytes into the cache and marks their pages dirty. A page that is written in part and not cached is read first,
    * unless it begins at or behind `oldSize`, the file's size before the write.
+   * @param borders - the pages, in order, at which mappings of the write's blocks end: no folio comes over one (default: none)
    */
-  write(start: number, content: Content, oldSize: number): Errno | undefined;
-  /** Writes back the dirty pages that a range touches, in ascending order (default: all). They stay cached, clean. */
+  write(start: number, content: Content, oldSize: number, borders?: readonly number[] | undefined): Errno | undefined;
+  /**
+   * Writes back the dirty pages that a range touches, and those of the folios that it touches, in ascending order (default: all). They stay cached, clean.
+   */
   flush(start?: number, length?: number): Errno | undefined;
   /** Writes back the dirty pages that a range touches (default: all), which nobody waits for: an error is told to whoever flushes next (filemap_flush). */
   startWriteback(start?: number, length?: number): void;
@@ -64,6 +69,8 @@ export interface Mapping {
   drop(): void;
   /** Whether every page that the range touches is dirty or cached, the cheap question of delayed allocation. */
   isDirty(page: number): boolean;
+  /** Whether a page that a range of bytes touches is dirty, or another one of its folio. */
+  reachesDirty(start: number, length: number): boolean;
   isCached(page: number): boolean;
   readonly cachedPages: number;
   readonly dirtyPages: number;

@@ -3,11 +3,12 @@
  */
 import { assert, InvariantError } from "../core/assert.ts";
 import { Content } from "../core/content.ts";
-import type { Errno } from "../core/errno.ts";
+import { type Errno, isErrno } from "../core/errno.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 import type { DirtyPlaces } from "./dirty-places.ts";
+import { type LargeFolios, type PageRange, pagesOfRange } from "./large-folios.ts";
 import { PageBuffer } from "./page-buffer.ts";
-import { part } from "./page-content.ts";
+import { pagesOf, part } from "./page-content.ts";
 import type { PagedMapping } from "./page-memory.ts";
 import type { RunContent } from "./run-table.ts";
 
@@ -17,6 +18,8 @@ export interface MappingRuns extends PagedMapping {
   dirtyFrom: number;
   /** Where all that is dirty begins; undefined where nobody has noted it, and whoever looks for dirty runs has to go from run to run. */
   dirtyPlaces: DirtyPlaces | undefined;
+  /** The folios of several pages that its pages lie in; undefined: there is none. */
+  readonly folios: LargeFolios | undefined;
   /** The first run that begins behind a page. */
   above(page: number): number;
   /** Counts pages that became dirty, or clean when negative. */
@@ -26,15 +29,51 @@ export interface MappingRuns extends PagedMapping {
 /** What `dirtyFrom` is where no page is dirty: the greatest number that an engine keeps in the object itself, for a mapping is small. */
 export const NONE_BEFORE: number = 2 ** 31 - 1;
 
-/** Writes the dirty pages of a range of bytes back, run by run in ascending order, those too behind what fails. @returns the first error. */
+/** The bytes [start, end), whose first is not cached in one run with the others: missing ones are read, hole by hole. */
+export function readPieces(mapping: MappingRuns, start: number, end: number): Content | Errno {
+  const { cache, pinned } = mapping;
+  const { table } = cache;
+  const out: Content[] = [];
+  for (let at = start; at < end; ) {
+    const page = Math.floor(at / PAGE_SIZE);
+    let row = mapping.covering(page);
+    if (row === 0) {
+      const gapEnd = Math.min(end, mapping.nextCached(page) * PAGE_SIZE);
+      if (pinned) {
+        out.push(Content.zeros(gapEnd - at));
+        at = gapEnd;
+        continue;
+      }
+      const filled = mapping.fill(page, Math.ceil(gapEnd / PAGE_SIZE));
+      if (isErrno(filled)) return out.length === 0 ? filled : Content.concat(out);
+      row = filled;
+    } else cache.counters.hits += pagesOf(at, Math.min(end, endOfRun(mapping, row)));
+    const pieceEnd = Math.min(end, endOfRun(mapping, row));
+    const from = (table.first[row] as number) * PAGE_SIZE;
+    out.push(part(table.content.get(row) as RunContent, at - from, pieceEnd - from));
+    if (!pinned) table.touch(row);
+    at = pieceEnd;
+    cache.reclaim();
+  }
+  return Content.concat(out);
+}
+
+/** The byte behind a run. */
+function endOfRun({ cache: { table } }: MappingRuns, row: number): number {
+  return ((table.first[row] as number) + (table.pages[row] as number)) * PAGE_SIZE;
+}
+
+/** Writes the dirty pages of a range of bytes back, and of the folios that it touches, run by run in ascending order, those too behind what fails. @returns the first error. */
 export function flushRuns(mapping: MappingRuns, start: number, length: number): Errno | undefined {
   let failed: Errno | undefined;
-  const end = Math.ceil((start + length) / PAGE_SIZE);
-  for (let page = Math.floor(start / PAGE_SIZE); mapping.dirtyPages > 0; ) {
+  const { folios } = mapping;
+  const { first, end } = pagesAround(mapping, start, length);
+  for (let page = first; mapping.dirtyPages > 0; ) {
     const from = firstDirty(mapping, page, end);
     if (from < 0) break;
     const piece = takeDirty(mapping, from, end);
     page = from + piece.length / PAGE_SIZE;
+    folios?.track({ first: from, end: page });
     mapping.cache.noteWriteback(mapping, from, piece.length / PAGE_SIZE);
     const wrong = mapping.space.writePages(mapping.inode, from * PAGE_SIZE, piece);
     failed ??= wrong;
@@ -46,6 +85,49 @@ export function flushRuns(mapping: MappingRuns, start: number, length: number): 
 export function noteDirtyAt(mapping: MappingRuns, page: number): void {
   mapping.dirtyFrom = Math.min(mapping.dirtyFrom, page);
   mapping.dirtyPlaces = mapping.dirtyPlaces?.with(page);
+}
+
+/** Whether a page of [page, end) is dirty. */
+export function hasDirty(mapping: MappingRuns, page: number, end: number): boolean {
+  return mapping.dirtyPages > 0 && firstDirty(mapping, page, end) >= 0;
+}
+
+/** The pages that a range of bytes touches, with those of the folios that it touches. */
+export function pagesAround({ folios }: MappingRuns, start: number, length: number): PageRange {
+  const asked = pagesOfRange({ start, stop: start + length });
+  return folios?.around(asked) ?? asked;
+}
+
+/** The runs that nothing keeps in memory: their pages are clean, and no other page of their folios is dirty. The folios are forgotten. */
+export function droppableRuns(mapping: MappingRuns): number[] {
+  const { folios } = mapping;
+  const { table } = mapping.cache;
+  const held = folios === undefined ? [] : heldByDirty(mapping, folios);
+  const found: number[] = [];
+  let at = 0;
+  for (let row = mapping.above(-1); row !== 0; row = mapping.above(table.first[row] as number)) {
+    const first = table.first[row] as number;
+    while (at < held.length && (held[at] as PageRange).end <= first) at += 1;
+    if (table.dirty[row] === 1 || first >= (held[at]?.first ?? Number.POSITIVE_INFINITY)) continue;
+    folios?.forget({ first, end: first + (table.pages[row] as number) });
+    found.push(row);
+  }
+  return found;
+}
+
+/** The pages, in order, of folios with a dirty one: runs begin and end where they do. */
+function heldByDirty(mapping: MappingRuns, folios: LargeFolios): PageRange[] {
+  const held: PageRange[] = [];
+  for (let page = 0; mapping.dirtyPages > 0; ) {
+    const dirty = firstDirty(mapping, page, Number.POSITIVE_INFINITY);
+    if (dirty < 0) break;
+    const range = folios.around({ first: dirty, end: dirty + 1 });
+    mapping.cut(range.first);
+    mapping.cut(range.end);
+    held.push(range);
+    page = range.end;
+  }
+  return held;
 }
 
 /** The first dirty page from `page` on and before `end`, or -1. */

@@ -10,7 +10,18 @@ import { type Errno, isErrno } from "../core/errno.ts";
 import { type AddressSpace, PAGE_SIZE } from "./address-space.ts";
 import { DirtyPlaces } from "./dirty-places.ts";
 import type { Inode } from "./filesystem.ts";
-import { checkRuns, flushRuns, type MappingRuns, NONE_BEFORE, noteDirtyAt } from "./mapping-runs.ts";
+import { LargeFolios, pagesOfRange } from "./large-folios.ts";
+import {
+  checkRuns,
+  droppableRuns,
+  flushRuns,
+  hasDirty,
+  type MappingRuns,
+  NONE_BEFORE,
+  noteDirtyAt,
+  pagesAround,
+  readPieces,
+} from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { freshPage, pagesOf, part, withBytes, withZeros } from "./page-content.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -31,6 +42,7 @@ export class CachedMapping implements MappingRuns {
   dirtyFrom: number = NONE_BEFORE;
   dirtyPlaces: DirtyPlaces | undefined = undefined;
   dirtyPages = 0;
+  folios: LargeFolios | undefined = undefined;
 
   constructor(cache: PageMemory, space: AddressSpace, inode: Inode, pinned: boolean) {
     this.cache = cache;
@@ -68,35 +80,7 @@ export class CachedMapping implements MappingRuns {
         return part(table.content.get(row) as RunContent, from, from + length);
       }
     }
-    return this.#readPieces(start, start + length);
-  }
-
-  #readPieces(start: number, end: number): Content | Errno {
-    const table = this.cache.table;
-    const out: Content[] = [];
-    for (let at = start; at < end; ) {
-      const page = Math.floor(at / PAGE_SIZE);
-      let row = this.#below(page);
-      if (row === 0 || (table.first[row] as number) + (table.pages[row] as number) <= page) {
-        const next = this.above(page);
-        const gapEnd = next === 0 ? end : Math.min(end, (table.first[next] as number) * PAGE_SIZE);
-        if (this.pinned) {
-          out.push(Content.zeros(gapEnd - at));
-          at = gapEnd;
-          continue;
-        }
-        const filled = this.fill(page, Math.ceil(gapEnd / PAGE_SIZE));
-        if (isErrno(filled)) return out.length === 0 ? filled : Content.concat(out);
-        row = filled;
-      } else this.cache.counters.hits += pagesOf(at, Math.min(end, this.#endOf(row)));
-      const pieceEnd = Math.min(end, this.#endOf(row));
-      const from = (table.first[row] as number) * PAGE_SIZE;
-      out.push(part(table.content.get(row) as RunContent, at - from, pieceEnd - from));
-      if (!this.pinned) table.touch(row);
-      at = pieceEnd;
-      this.cache.reclaim();
-    }
-    return Content.concat(out);
+    return readPieces(this, start, start + length);
   }
 
   fill(page: number, end: number, missed: number = Math.min(end - page, this.cache.batchPages)): number | Errno {
@@ -109,18 +93,24 @@ export class CachedMapping implements MappingRuns {
     return this.#add(page, pages, content, 0);
   }
 
-  /** The byte behind a run. */
-  #endOf(row: number): number {
-    return ((this.cache.table.first[row] as number) + (this.cache.table.pages[row] as number)) * PAGE_SIZE;
-  }
-
   // Writing
 
-  write(start: number, content: Content, oldSize: number): Errno | undefined {
+  write(start: number, content: Content, oldSize: number, borders?: readonly number[] | undefined): Errno | undefined {
+    if (content.length === 0) return undefined;
+    if (this.space.writesFolios !== true || (this.folios === undefined && content.length < 2 * PAGE_SIZE))
+      return this.#write(start, content, oldSize);
+    const range = { start, stop: start + content.length };
+    this.folios ??= new LargeFolios();
+    this.folios.write(range, (first, end) => this.covering(first) === 0 && this.nextCached(first) >= end, borders);
+    const failed = this.#write(start, content, oldSize);
+    if (failed !== undefined) this.folios.forget(pagesOfRange(range));
+    return failed;
+  }
+
+  #write(start: number, content: Content, oldSize: number): Errno | undefined {
     const end = start + content.length;
     const head = start % PAGE_SIZE;
     const firstPage = (start - head) / PAGE_SIZE;
-    if (content.length === 0) return undefined;
     if (head + content.length <= PAGE_SIZE && content.length < PAGE_SIZE) {
       const failed = this.#present(firstPage, oldSize);
       if (failed !== undefined) return failed;
@@ -248,6 +238,11 @@ export class CachedMapping implements MappingRuns {
     return this.cache.table.dirty[this.covering(page)] === 1;
   }
 
+  reachesDirty(start: number, length: number): boolean {
+    const { first, end } = pagesAround(this, start, length);
+    return hasDirty(this, first, end);
+  }
+
   isCached(page: number): boolean {
     return this.covering(page) !== 0;
   }
@@ -266,23 +261,30 @@ export class CachedMapping implements MappingRuns {
   // Forgetting
 
   truncate(size: number): void {
-    const inPage = size % PAGE_SIZE;
-    const page = (size - inPage) / PAGE_SIZE;
-    this.#removeRange(inPage === 0 ? page : page + 1, Number.POSITIVE_INFINITY);
-    if (inPage !== 0) this.#zeroPart(page, inPage, PAGE_SIZE);
+    this.#forget(size, Number.POSITIVE_INFINITY);
+    if (size % PAGE_SIZE !== 0) this.#zeroPart(Math.floor(size / PAGE_SIZE), size % PAGE_SIZE, PAGE_SIZE);
   }
 
   punch(start: number, length: number): void {
     const end = start + length;
     const first = Math.ceil(start / PAGE_SIZE);
     const last = Math.floor(end / PAGE_SIZE);
-    if (first < last) this.#removeRange(first, last);
+    this.#forget(start, end);
     if (first > last) {
       this.#zeroPart(last, start % PAGE_SIZE, end % PAGE_SIZE);
       return;
     }
     if (start % PAGE_SIZE !== 0) this.#zeroPart(first - 1, start % PAGE_SIZE, PAGE_SIZE);
     if (end % PAGE_SIZE !== 0) this.#zeroPart(last, 0, end % PAGE_SIZE);
+  }
+
+  /** Forgets the pages that lie wholly in bytes [start, stop). Those that stay with their folio are zeros, and nobody writes them. */
+  #forget(start: number, stop: number): void {
+    const kept = this.folios?.cut({ start, stop }, (first, end) => hasDirty(this, first, end));
+    const first = Math.ceil(start / PAGE_SIZE);
+    const last = Math.floor(stop / PAGE_SIZE);
+    if (first < last) this.#removeRange(first, last);
+    for (const { first: page, end } of kept ?? []) this.#add(page, end - page, Content.zeros((end - page) * PAGE_SIZE), 0);
   }
 
   /** Zeroes a part of a page if it is cached; whether it is dirty stays as it is. */
@@ -296,17 +298,13 @@ export class CachedMapping implements MappingRuns {
   }
 
   drop(): void {
-    const table = this.cache.table;
-    for (let row = this.above(-1); row !== 0; ) {
-      const next = this.above(table.first[row] as number);
-      if (table.dirty[row] === 0) this.#remove(row);
-      row = next;
-    }
+    for (const row of droppableRuns(this)) this.#remove(row);
   }
 
   /** Forgets every page, dirty ones too: the inode dies. */
   discard(): void {
     this.#removeRange(0, Number.POSITIVE_INFINITY);
+    this.folios = undefined;
     this.cache.takeError(this);
   }
 
@@ -314,6 +312,7 @@ export class CachedMapping implements MappingRuns {
   shrink(row: number, pages: number): void {
     const first = this.cache.table.first[row] as number;
     if (pages < (this.cache.table.pages[row] as number)) this.cut(first + pages);
+    this.folios?.forget({ first, end: first + pages });
     this.#remove(this.#below(first));
   }
 
@@ -394,5 +393,6 @@ export class CachedMapping implements MappingRuns {
   /** Throws an InvariantError when runs overlap or counts are wrong. */
   check(): void {
     checkRuns(this);
+    this.folios?.check((page) => this.isCached(page), `${this.space.label}:${this.inode}`);
   }
 }

@@ -162,15 +162,15 @@ export const MUTANTS: readonly Mutant[] = [
     to: "if (this.#used === 0) return UNKNOWN;",
   },
   {
-    name: "truncating within a page leaves the page behind it in the cache",
+    name: "cutting a file leaves the first page behind the cut in the cache",
     file: "sim/vfs/mapping.ts",
-    from: "this.#removeRange(inPage === 0 ? page : page + 1, Number.POSITIVE_INFINITY);",
-    to: "this.#removeRange(inPage === 0 ? page : page + 2, Number.POSITIVE_INFINITY);",
+    from: "if (first < last) this.#removeRange(first, last);",
+    to: "if (first < last) this.#removeRange(first + 1, last);",
   },
   {
     name: "the rest of the last page keeps its bytes when a file is cut",
     file: "sim/vfs/mapping.ts",
-    from: "if (inPage !== 0) this.#zeroPart(page, inPage, PAGE_SIZE);",
+    from: "if (size % PAGE_SIZE !== 0) this.#zeroPart(Math.floor(size / PAGE_SIZE), size % PAGE_SIZE, PAGE_SIZE);",
     to: "",
   },
   {

@@ -18,9 +18,11 @@ class Store implements AddressSpace {
   reads = 0;
   writes: number[][] = [];
   failing: Errno | undefined;
+  readonly writesFolios: boolean;
 
-  constructor(length: number) {
+  constructor(length: number, writesFolios: boolean) {
     this.bytes = new Uint8Array(length);
+    this.writesFolios = writesFolios;
   }
   readPages(_inode: unknown, start: number, length: number): Content {
     this.reads += length / 4096;
@@ -37,10 +39,11 @@ class Store implements AddressSpace {
 function setUp(
   memoryPages = 1000,
   fileBytes = 64 * 4096,
+  writesFolios = false,
 ): { cache: PageCache; store: Store; mapping: CachedMapping; clock: Clock } {
   const clock = new Clock();
   const cache = new PageCache(clock, new EventStream(() => clock.now), { memoryPages });
-  const store = new Store(fileBytes);
+  const store = new Store(fileBytes, writesFolios);
   return { cache, store, mapping: cache.mapping(store, inodeHandle(1)), clock };
 }
 
@@ -148,41 +151,45 @@ const step = fc.oneof(
 );
 
 /** What a file's bytes are when a store stands behind the cache that writes every byte through and cuts its own. */
-test.each([3, 1000])("with memory for %i pages a file reads as an array of bytes would, whatever is done to it", (memory) => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const { mapping, store, cache } = setUp(memory, LIMIT);
-      const model = new Uint8Array(LIMIT);
-      for (const { what, at, seed, aligned } of steps) {
-        const start = aligned ? at.start - (at.start % 4096) : at.start;
-        const length = Math.min(aligned ? at.length - (at.length % 4096) : at.length, LIMIT - start);
-        if (what === "write") {
-          const content = seed % 3 === 0 ? Content.repeat(Uint8Array.of(seed), length) : Content.pattern(seed, length);
-          expect(mapping.write(start, content, LIMIT)).toBeUndefined();
-          content.copyTo(model, start);
-        } else if (what === "read") {
-          expect(firstDifference(bytesOf(mapping.read(start, length)), model.subarray(start, start + length))).toBe(-1);
-        } else if (what === "truncate") {
-          mapping.truncate(start);
-          model.fill(0, start);
-          store.bytes.fill(0, start);
-        } else if (what === "punch") {
-          mapping.punch(start, length);
-          model.fill(0, start, start + length);
-          store.bytes.fill(0, start, start + length);
-        } else if (what === "flush") mapping.flush();
-        else if (what === "flushRange") mapping.flush(start, length);
-        else if (what === "drop") mapping.drop();
-        else cache.dropAll();
-        cache.check();
-        if (what === "flush") expect(mapping.dirtyPages).toBe(0);
-      }
-      expect(firstDifference(bytesOf(mapping.read(0, LIMIT)), model)).toBe(-1);
-      mapping.flush();
-      expect(firstDifference(store.bytes, model)).toBe(-1);
-      mapping.discard();
-      expect(cache.cachedPages + cache.dirtyPages + cache.table.size).toBe(0);
-    }),
-    runs(150),
-  );
-});
+const grounds = [3, 1000].flatMap((memory) => [true, false].map((folios) => ({ memory, folios })));
+test.each(grounds)(
+  "with memory for $memory pages (large folios: $folios) a file reads as an array of bytes would, whatever is done to it",
+  ({ memory, folios }) => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const { mapping, store, cache } = setUp(memory, LIMIT, folios);
+        const model = new Uint8Array(LIMIT);
+        for (const { what, at, seed, aligned } of steps) {
+          const start = aligned ? at.start - (at.start % 4096) : at.start;
+          const length = Math.min(aligned ? at.length - (at.length % 4096) : at.length, LIMIT - start);
+          if (what === "write") {
+            const content = seed % 3 === 0 ? Content.repeat(Uint8Array.of(seed), length) : Content.pattern(seed, length);
+            expect(mapping.write(start, content, LIMIT)).toBeUndefined();
+            content.copyTo(model, start);
+          } else if (what === "read") {
+            expect(firstDifference(bytesOf(mapping.read(start, length)), model.subarray(start, start + length))).toBe(-1);
+          } else if (what === "truncate") {
+            mapping.truncate(start);
+            model.fill(0, start);
+            store.bytes.fill(0, start);
+          } else if (what === "punch") {
+            mapping.punch(start, length);
+            model.fill(0, start, start + length);
+            store.bytes.fill(0, start, start + length);
+          } else if (what === "flush") mapping.flush();
+          else if (what === "flushRange") mapping.flush(start, length);
+          else if (what === "drop") mapping.drop();
+          else cache.dropAll();
+          cache.check();
+          if (what === "flush") expect(mapping.dirtyPages).toBe(0);
+        }
+        expect(firstDifference(bytesOf(mapping.read(0, LIMIT)), model)).toBe(-1);
+        mapping.flush();
+        expect(firstDifference(store.bytes, model)).toBe(-1);
+        mapping.discard();
+        expect(cache.cachedPages + cache.dirtyPages + cache.table.size).toBe(0);
+      }),
+      runs(150),
+    );
+  },
+);

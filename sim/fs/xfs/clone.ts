@@ -11,7 +11,7 @@ import { canReserve } from "./reserve.ts";
 import { addUse } from "./shared.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
-import { freeRange, visitByGroup } from "./unmap.ts";
+import { freeData, visitByGroup } from "./unmap.ts";
 
 /** Where bytes come from and go to. */
 export interface CloneRange {
@@ -60,16 +60,17 @@ export function clone(state: XfsState, range: CloneRange, same = false): Errno |
   takeAway(state, range, { first, end, by });
   const failed = mapAll(state, range, { first, end, by });
   if (failed !== undefined) return failed;
-  const size = Math.max(state.size(target), targetOffset + length);
-  state.setSize(target, size);
-  into.onDisk = Math.max(into.onDisk, size);
+  if (targetOffset + length > state.size(target)) {
+    state.setSize(target, targetOffset + length);
+    into.onDisk = targetOffset + length;
+  }
   state.dirtyFork(source);
   state.dirtyFork(target);
   if (!same) stamp(state, target, true);
   return undefined;
 }
 
-/** Frees what the target has; where both sides have unwritten blocks, the target keeps its own (xfs_reflink_remap_extent). */
+/** Frees what the target has, but for what its copy-on-write fork took in advance; where both sides have unwritten blocks, the target keeps its own (xfs_reflink_remap_extent). */
 function takeAway(
   state: XfsState,
   range: CloneRange,
@@ -87,10 +88,10 @@ function takeAway(
   }
   let at = first + by;
   for (const [from, to] of kept) {
-    if (at < from) freeRange(state, range.target, into, at, from);
+    if (at < from) freeData(state, range.target, into, at, from);
     at = to;
   }
-  if (at < end + by) freeRange(state, range.target, into, at, end + by);
+  if (at < end + by) freeData(state, range.target, into, at, end + by);
 }
 
 /** Maps the source's written blocks into the target. Unwritten ones hold nothing: they are left out. */

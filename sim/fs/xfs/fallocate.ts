@@ -15,12 +15,12 @@ import { makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PREALLOCATED, SHARES } from "./inodes.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, extentReserve, FILE_SIZE_MAX } from "./layout.ts";
-import { dropPromises, promiseWrite } from "./promise.ts";
+import { promiseWrite } from "./promise.ts";
 import { canReserve } from "./reserve.ts";
 import { firstShared } from "./shared.ts";
 import { stamp } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
-import { cancelCow, freeMapped } from "./unmap.ts";
+import { cancelCow, freeData } from "./unmap.ts";
 import { allocateRange } from "./writeback.ts";
 
 const SUPPORTED: number =
@@ -116,8 +116,7 @@ function clear(state: XfsState, ino: number, data: FileData, range: Range): Errn
   const first = Math.ceil(range.offset / BLOCK_SIZE);
   const end = Math.floor(stop / BLOCK_SIZE);
   if (first < end) {
-    dropPromises(state, ino, data, first, end);
-    freeMapped(state, ino, data, first, end);
+    freeData(state, ino, data, first, end);
   }
   const size = state.size(ino);
   const within = Math.min(stop, size);
@@ -138,7 +137,7 @@ function unshare(state: XfsState, ino: number, data: FileData, range: Range): Er
   for (const run of sharedRuns(state, data, Math.floor(range.offset / BLOCK_SIZE), Math.ceil(end / BLOCK_SIZE))) {
     const offset = run.start * BLOCK_SIZE;
     const length = Math.min(size, run.end * BLOCK_SIZE) - offset;
-    if (promiseWrite(state, ino, data, offset, length) < length) return ENOSPC;
+    if (promiseWrite(state, ino, data, { offset, length }) < length) return ENOSPC;
     const content = mappingOf(state, ino, data).read(offset, length);
     if (isErrno(content)) return content;
     const failed = writeCached(state, ino, data, { offset, content, size });

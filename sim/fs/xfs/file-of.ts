@@ -26,15 +26,15 @@ export function mappingOf(state: XfsState, ino: number, data: FileData): Mapping
   return data.mapping;
 }
 
-/** Puts bytes into a file's pages. */
+/** Puts bytes into a file's pages. @param at - what is written where, the file's size before, and where mappings of blocks end that the write goes through */
 export function writeCached(
   state: XfsState,
   ino: number,
   data: FileData,
-  at: { offset: number; content: Content; size: number },
+  at: { offset: number; content: Content; size: number; borders?: readonly number[] | undefined },
 ): Errno | undefined {
   const mapping = mappingOf(state, ino, data);
   if (mapping.dirtyPages === 0) state.dirtyFiles.delete(ino);
   state.dirtyFiles.add(ino);
-  return mapping.write(at.offset, at.content, at.size);
+  return mapping.write(at.offset, at.content, at.size, at.borders);
 }

@@ -6,6 +6,7 @@
  */
 import { Content } from "../../core/content.ts";
 import { EFBIG, EIO, ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
+import { k6_18 } from "../../core/kernel-profile.ts";
 import { bytes } from "../../core/units.ts";
 import { type AddressSpace, PAGE_SIZE } from "../../vfs/address-space.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
@@ -40,17 +41,19 @@ export function write(state: XfsState, ino: number, offset: number, content: Con
     const unsettled = moveEnd(state, ino, data, offset);
     if (unsettled !== undefined) return unsettled;
   }
-  let length = promiseWrite(state, ino, data, offset, wanted);
+  const asked = { offset, length: wanted };
+  const borders: number[] | undefined = wanted < 2 * PAGE_SIZE ? undefined : [];
+  let length = promiseWrite(state, ino, data, asked, borders);
   if (length === 0) {
     // xfs_flush_inodes, xfs_blockgc_free_space: what was promised for trees or taken in advance is given back before a write fails.
     const lost = flushAll(state);
     if (lost !== undefined) return lost;
     trimAll(state);
-    length = promiseWrite(state, ino, data, offset, wanted);
+    length = promiseWrite(state, ino, data, asked, borders);
     if (length === 0) return ENOSPC;
   }
   const oldSize = state.size(ino);
-  const failed = writeCached(state, ino, data, { offset, content: content.slice(0, length), size: oldSize });
+  const failed = writeCached(state, ino, data, { offset, content: content.slice(0, length), size: oldSize, borders });
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
   stampWrite(state, ino);
@@ -63,6 +66,7 @@ export function addressSpace(state: XfsState): AddressSpace {
     label: state.label,
     readPages: (inode, start, length) => readPages(state, inode, start, length),
     writePages: (inode, start, content) => writePages(state, inode, start, content),
+    writesFolios: (state.environment.profile ?? k6_18.xfs).writesFolios,
     ahead: { size: (inode) => state.size(inode), largeFolios: true },
   };
 }
@@ -101,15 +105,22 @@ export function zeroBytes(state: XfsState, ino: number, data: FileData, from: nu
   const isWritten = index < list.count && list.logical(index) <= block && !list.isUnwritten(index);
   const isCached = data.mapping?.isDirty(block) === true;
   if (to <= from || !(isWritten || isCached)) return undefined;
-  if (promiseWrite(state, ino, data, from, to - from) < to - from) return ENOSPC;
+  if (promiseWrite(state, ino, data, { offset: from, length: to - from }) < to - from) return ENOSPC;
   return writeCached(state, ino, data, { offset: from, content: Content.zeros(to - from), size: Math.max(state.size(ino), to) });
 }
 
-/** A file's end moves to `to`: the rest of the block that the old end cuts is zeroed, and promises behind it get their place (xfs_zero_range). */
+/**
+ * A file's end moves to `to` (xfs_zero_range; fs/iomap/buffered-io.c: iomap_zero_range): the rest of the block that the old end cuts is zeroed, promises
+ * behind it get their place, and a folio that reaches over the end is written where something of it is dirty.
+ */
 function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errno | undefined {
   const size = state.size(ino);
   const end = Math.min(to, Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE);
-  return zeroBytes(state, ino, data, size, end) ?? settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE));
+  return (
+    zeroBytes(state, ino, data, size, end) ??
+    settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE)) ??
+    (end < to && data.mapping?.reachesDirty(end, to - end) === true ? data.mapping.flush(end, to - end) : undefined)
+  );
 }
 
 /** Whether a file has no bytes, and no extent, promised ones included. */
@@ -130,21 +141,20 @@ export function truncate(state: XfsState, ino: number, size: number, explicit: b
   const old = state.size(ino);
   const data = fileOf(state, ino) ?? (size === old ? undefined : makeFile(state, ino));
   if (data !== undefined) {
-    const failed =
-      (size > old
-        ? moveEnd(state, ino, data, size)
-        : zeroBytes(state, ino, data, size, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE)) ??
-      // What lies between the size on the disk and the new one is written before the inode says so, the zeros too (xfs_setattr_size).
-      (size > data.onDisk ? data.mapping?.flush(data.onDisk, size - data.onDisk) : undefined);
-    if (failed !== undefined) return failed;
+    const unready =
+      size > old ? moveEnd(state, ino, data, size) : zeroBytes(state, ino, data, size, Math.ceil(size / PAGE_SIZE) * PAGE_SIZE);
+    if (unready !== undefined) return unready;
     if (size < old) data.mapping?.truncate(size);
   }
+  state.setSize(ino, size);
   if (data !== undefined) {
+    // What lies between the size on the disk and the new one is written before the inode says so, the zeros too; pages behind the new end are gone by then.
+    const lost = size > data.onDisk ? data.mapping?.flush(data.onDisk, size - data.onDisk) : undefined;
+    if (lost !== undefined) return lost;
     if (size <= old) data.truncated = true;
     if (size <= old) freeRange(state, ino, data, Math.ceil(size / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
     data.onDisk = size;
   }
-  state.setSize(ino, size);
   if (size !== old || explicit) stamp(state, ino, size !== old || explicit);
   return undefined;
 }

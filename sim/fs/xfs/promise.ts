@@ -87,30 +87,43 @@ export function cowEnd(data: FileData, block: number): number {
   return cow.delayed.nextGap(block);
 }
 
-/** Promises new blocks for a shared one: the aligned runs around it that the fork does not cover yet. */
-function promiseCow(state: XfsState, ino: number, data: FileData, start: number, end: number): boolean {
+/** Where the copy-on-write fork's range begins that is next behind a block; infinity: none is. */
+function nextCow(cow: CowFork, block: number): number {
+  const index = cow.list.find(block);
+  const own = index < cow.list.count ? cow.list.logical(index) : Number.POSITIVE_INFINITY;
+  return Math.min(own, cow.delayed.nextCovered(block) ?? own);
+}
+
+/**
+ * What is promised for blocks [start, end) of a hole of the copy-on-write fork: whole runs of 32, as long as those where they have to begin behind what the
+ * fork has, or to end before it (libxfs/xfs_bmap.c: xfs_bmap_extsize_align).
+ */
+function alignedCow(data: FileData, cow: CowFork, [start, end]: Range): Range {
+  let first = Math.floor(start / COW_BLOCKS) * COW_BLOCKS;
+  const length = Math.ceil(end / COW_BLOCKS) * COW_BLOCKS - first;
+  const next = nextCow(cow, start);
+  let before = 0;
+  for (let block = first; block < start; block += 1) {
+    const covered = cowEnd(data, block);
+    if (covered > block) before = covered;
+  }
+  if (first !== start) first = Math.max(first, before);
+  if (first + length !== end && first + length > next) first = Math.max(0, next - length, before);
+  return [first, first + length === end ? end : Math.min(first + length, next)];
+}
+
+/** Promises new blocks for shared ones from `start` on, where the fork has none. @returns up to where; `start` when there is no room */
+function promiseCow(state: XfsState, ino: number, data: FileData, start: number, end: number): number {
   data.cow ??= new CowFork();
   const { cow } = data;
-  const first = Math.floor(start / COW_BLOCKS) * COW_BLOCKS;
-  const last = Math.ceil(end / COW_BLOCKS) * COW_BLOCKS;
-  for (let at = first; at < last; ) {
-    const covered = cowEnd(data, at);
-    if (covered > at) {
-      at = covered;
-      continue;
-    }
-    const index = cow.list.find(at);
-    const next = index < cow.list.count ? cow.list.logical(index) : last;
-    const to = Math.min(last, next, cow.delayed.nextCovered(at) ?? last);
-    const count = to - at;
-    if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
-    const before = worstAround(state, cow.delayed, [at, to]);
-    cow.delayed.set(at, to);
-    charge(state, ino, count);
-    chargeTrees(state, data, worstAround(state, cow.delayed, [at, to]) - before);
-    at = to;
-  }
-  return true;
+  const [first, last] = alignedCow(data, cow, [start, Math.min(end, nextCow(cow, start))]);
+  const count = last - first;
+  if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return start;
+  const before = worstAround(state, cow.delayed, [first, last]);
+  cow.delayed.set(first, last);
+  charge(state, ino, count);
+  chargeTrees(state, data, worstAround(state, cow.delayed, [first, last]) - before);
+  return Math.min(end, last);
 }
 
 /** How long the run of blocks is that ends before `block`: promised ones, or extents that continue each other on the disk. */
@@ -205,7 +218,7 @@ function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece
     if (!shares || list.isUnwritten(index)) return stop;
     const found = firstShared(state, list.physical(index) + from - list.logical(index), stop - from);
     if (found.offset > 0) return from + found.offset;
-    return promiseCow(state, ino, data, from, from + found.length) ? from + found.length : from;
+    return promiseCow(state, ino, data, from, from + found.length);
   }
   const gap = data.delayed?.nextGap(from) ?? from;
   if (gap > from) return Math.min(end, gap);
@@ -214,18 +227,39 @@ function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece
   return promiseGap(state, ino, data, to, piece) ? to : from;
 }
 
-/** Promises what a write of `length` bytes from `offset` on needs. @returns how many bytes may be written. */
-export function promiseWrite(state: XfsState, ino: number, data: FileData, offset: number, length: number): number {
+/** Where the mapping of blocks ends that a write goes through from a block on. @param next - where what it asked of the mapping ends */
+function mappingEnd(state: XfsState, ino: number, data: FileData, { from, next }: { from: number; next: number }): number {
+  if ((state.word(ino, INNER_FLAGS) & SHARES) !== 0) return next;
+  const { list } = data.fork;
+  const index = list.find(from);
+  if (index < list.count && list.logical(index) <= from) return list.end(index);
+  return data.delayed?.nextGap(from) ?? next;
+}
+
+/**
+ * Promises what a write of `length` bytes from `offset` on needs.
+ * @param borders - gets the blocks, in order, at which the mappings end that the write goes through
+ * @returns how many bytes may be written
+ */
+export function promiseWrite(
+  state: XfsState,
+  ino: number,
+  data: FileData,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  borders?: number[],
+): number {
   const last = Math.ceil((offset + length) / BLOCK_SIZE);
   const { list } = data.fork;
   const first = Math.floor(offset / BLOCK_SIZE);
-  if ((state.word(ino, INNER_FLAGS) & SHARES) === 0 && list.missing(first, last) === 0) return length;
+  const shares = (state.word(ino, INNER_FLAGS) & SHARES) !== 0;
+  if (borders === undefined && !shares && list.missing(first, last) === 0) return length;
   for (let from = first; from < last; ) {
     const byte = Math.max(offset, from * BLOCK_SIZE);
     const endByte = Math.min(offset + length, byte + PIECE_BYTES);
     const size = Math.max(state.size(ino), from > first ? byte : 0);
     const next = promisePiece(state, ino, data, { from, end: Math.ceil(endByte / BLOCK_SIZE), endByte, size });
     if (next === from) return byte - offset;
+    borders?.push(mappingEnd(state, ino, data, { from, next }));
     from = next;
   }
   return length;

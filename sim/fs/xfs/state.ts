@@ -10,6 +10,7 @@ import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { EventStream } from "../../core/events.ts";
+import type { XfsProfile } from "../../core/kernel-profile.ts";
 import type { NameTable } from "../../core/names.ts";
 import { bytes, type DeviceNumber } from "../../core/units.ts";
 import type { AddressSpace, Mapping } from "../../vfs/address-space.ts";
@@ -42,6 +43,8 @@ export interface XfsEnvironment {
   readonly label?: string;
   /** Give freed blocks up on the device (mount -o discard). Default: no. */
   readonly discard?: boolean;
+  /** The kernel's xfs; default: 6.18's. */
+  readonly profile?: XfsProfile;
   /** Keep to the limits of projects (mount -o pquota). Default: no. */
   readonly projectQuota?: boolean;
 }

@@ -58,9 +58,14 @@ export function cancelCow(state: XfsState, ino: number, data: FileData, first: n
   if (cow.blocks === 0) data.cow = undefined;
 }
 
-/** Takes everything that a file has in [first, end), promised or mapped. */
-export function freeRange(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
+/** Takes what a file's own fork has in [first, end), promised or mapped. */
+export function freeData(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
   dropPromises(state, ino, data, first, end);
-  cancelCow(state, ino, data, first, end);
   freeMapped(state, ino, data, first, end);
+}
+
+/** Takes everything that a file has in [first, end), its copy-on-write fork included. */
+export function freeRange(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
+  cancelCow(state, ino, data, first, end);
+  freeData(state, ino, data, first, end);
 }

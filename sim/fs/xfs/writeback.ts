@@ -10,39 +10,17 @@ import { bytes } from "../../core/units.ts";
 import { convertExtents } from "../convert-extents.ts";
 import type { ExtentList } from "../extent-list.ts";
 import type { PromisedBlocks } from "../promised-blocks.ts";
+import { dataGoal, type Place } from "./adjacent.ts";
 import type { CowFork, FileData } from "./file-data.ts";
 import { makeFile } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { PROJECT } from "./inodes.ts";
-import { BLOCK_SIZE, blockOfInode } from "./layout.ts";
+import { BLOCK_SIZE } from "./layout.ts";
 import { dropCowPromises, dropPromises } from "./promise.ts";
 import { addStaging, endStaging } from "./shared.ts";
 import { allocateBlocks, allocateStriped, type Run } from "./space.ts";
 import type { XfsState } from "./state.ts";
 import { freeMapped } from "./unmap.ts";
-
-/** Where blocks are to lie in their file. */
-interface Place {
-  readonly block: number;
-  readonly count: number;
-  /** Whether they fill a hole, and not a promise, which hides what follows. */
-  readonly isHole: boolean;
-}
-
-/** Where blocks should lie: behind the extent before them, else before the one behind, else near the inode (xfs_bmap_adjacent). */
-function dataGoal(state: XfsState, ino: number, list: ExtentList, { block, count, isHole }: Place): number {
-  const index = list.find(block);
-  const before = index - 1;
-  if (before >= 0) {
-    const gap = block - list.end(before);
-    return list.physical(before) + list.length(before) + (gap <= 4 * count ? gap : 0);
-  }
-  if (isHole && index < list.count) {
-    const gap = list.logical(index) - block;
-    if (gap <= 4 * count && list.physical(index) >= gap) return list.physical(index) - gap;
-  }
-  return blockOfInode(state.geometry, ino);
-}
 
 /** Logical blocks [start, end) of a file, and how their extents are marked. */
 export interface BlockRange {
@@ -56,24 +34,14 @@ export interface BlockRange {
 /**
  * Takes blocks for a file's data. On a striped device those of a whole stripe unit or more at the file's end are aligned; what no write
  * has promised goes on where the file ends, if it can (xfs_bmap_btalloc_best_length, Linux 6.18).
- * @param of - the extents and promises of the fork, the block that is the first of these, and whether they may go on behind those before
  */
-function allocateData(
-  state: XfsState,
-  wish: { readonly goal: number; readonly wanted: number },
-  of: {
-    readonly list: ExtentList;
-    readonly promised: PromisedBlocks | undefined;
-    readonly block: number;
-    readonly follows: boolean;
-  },
-  into: Run,
-): boolean {
+function allocateData(state: XfsState, ino: number, place: Place, into: Run): boolean {
   const { stripeUnit } = state.geometry;
-  const { list, promised, block, follows } = of;
-  if (stripeUnit > 0 && wish.wanted >= stripeUnit) {
-    const isLast = list.find(block) >= list.count && promised?.nextCovered(block + wish.wanted) === undefined;
-    if (isLast && allocateStriped(state, wish, follows, into)) return true;
+  const { list, promised, block, count, isHole } = place;
+  const wish = { goal: dataGoal(state.geometry, ino, place), wanted: count };
+  if (stripeUnit > 0 && count >= stripeUnit) {
+    const isLast = list.find(block) >= list.count && promised?.nextCovered(block + count) === undefined;
+    if (isLast && allocateStriped(state, wish, isHole && block > 0, into)) return true;
   }
   return allocateBlocks(state, { ...wish, userData: true }, into);
 }
@@ -84,9 +52,9 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
   const { fork } = data;
   for (let block = range.start; block < range.end; ) {
     const wanted = range.end - block;
-    const goal = dataGoal(state, ino, fork.list, { block, count: wanted, isHole: range.isHole === true });
-    const of = { list: fork.list, promised: data.delayed, block, follows: range.isHole === true && block > 0 };
-    if (!allocateData(state, { goal, wanted }, of, run)) return ENOSPC;
+    const isHole = range.isHole === true;
+    const place = { list: fork.list, promised: data.delayed, block, count: wanted, isHole };
+    if (!allocateData(state, ino, place, run)) return ENOSPC;
     dropPromises(state, ino, data, block, block + run.count);
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
@@ -155,9 +123,8 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
     const run: Run = { start: 0, count: 0 };
     for (let block = range.start; block < range.end; ) {
       const wanted = range.end - block;
-      const goal = dataGoal(state, ino, cow.list, { block, count: wanted, isHole: false });
-      const of = { list: cow.list, promised: cow.delayed, block, follows: false };
-      if (!allocateData(state, { goal, wanted }, of, run)) return ENOSPC;
+      const place = { list: cow.list, promised: cow.delayed, block, count: wanted, isHole: false };
+      if (!allocateData(state, ino, place, run)) return ENOSPC;
       dropCowPromises(state, ino, data, cow, [block, block + run.count]);
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);

@@ -1,0 +1,202 @@
+/**
+ * The folios of several pages that a file's cached pages lie in (mm/filemap.c: __filemap_get_folio; mm/truncate.c: truncate_inode_partial_folio;
+ * fs/iomap/buffered-io.c; Linux 6.18).
+ *
+ * Rules: a write brings pages that are not cached in folios as large as their place, what is left of the write, its mapping of blocks and what is cached
+ * behind allow. Whoever writes one page back writes what is dirty of its folio. Who cuts a file within a folio splits it, but for one that is dirty and
+ * whose blocks are told apart (iomap_release_folio): of that all stays, as zeros.
+ *
+ * Interface: pages in no folio of several are folios of one. Every page of a folio told of here is cached.
+ */
+import { assert } from "../core/assert.ts";
+import { PAGE_SIZE } from "./address-space.ts";
+
+/** The most pages of one: MAX_PAGECACHE_ORDER where huge pages are 2 MiB. */
+const PAGES_MAX = 512;
+
+/** Pages [first, end). */
+export interface PageRange {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Bytes [start, stop) of a file. */
+interface ByteRange {
+  readonly start: number;
+  readonly stop: number;
+}
+
+/** The pages that bytes touch. */
+export function pagesOfRange({ start, stop }: ByteRange): PageRange {
+  return { first: Math.floor(start / PAGE_SIZE), end: Math.ceil(stop / PAGE_SIZE) };
+}
+
+/** `count` folios that follow each other, of `pages` each. */
+interface Folios {
+  first: number;
+  readonly pages: number;
+  count: number;
+  /** Whether their blocks are told apart (struct iomap_folio_state): they were written in part, or written back. */
+  isTracked: boolean;
+}
+
+function endOf({ first, pages, count }: Folios): number {
+  return first + pages * count;
+}
+
+export class LargeFolios {
+  /** In order of place. */
+  readonly #known: Folios[] = [];
+
+  /** The first of those that end behind a page. */
+  #find(page: number): number {
+    let low = 0;
+    for (let high = this.#known.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (endOf(this.#known[middle] as Folios) > page) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The folio of several pages that holds a page. */
+  holding(page: number): PageRange | undefined {
+    const found = this.#known[this.#find(page)];
+    if (found === undefined || found.first > page) return undefined;
+    const first = found.first + Math.floor((page - found.first) / found.pages) * found.pages;
+    return { first, end: first + found.pages };
+  }
+
+  /** A range of pages with all of the folios that it touches. */
+  around({ first, end }: PageRange): PageRange {
+    const last = end === Number.POSITIVE_INFINITY ? undefined : this.holding(end - 1);
+    return { first: this.holding(first)?.first ?? first, end: last?.end ?? end };
+  }
+
+  /** Makes a page at which a folio may begin the beginning of an entry. @returns the first entry from there on */
+  #border(page: number): number {
+    const index = this.#find(page);
+    const found = this.#known[index];
+    if (found === undefined || found.first >= page) return index;
+    const { first, pages, isTracked } = found;
+    const before = (page - first) / pages;
+    this.#known.splice(index, 1, { ...found, count: before }, { first: page, pages, count: found.count - before, isTracked });
+    return index + 1;
+  }
+
+  /** The entries that a range of pages touches, with nothing else in them: [from, to). */
+  #entries(range: PageRange): { readonly from: number; readonly to: number } {
+    const { first, end } = this.around(range);
+    const from = this.#border(first);
+    return { from, to: end === Number.POSITIVE_INFINITY ? this.#known.length : this.#border(end) };
+  }
+
+  /** Enters a folio of several where none is. */
+  #enter(first: number, pages: number, isTracked: boolean): void {
+    const index = this.#find(first);
+    const before = this.#known[index - 1];
+    if (before !== undefined && before.pages === pages && endOf(before) === first && before.isTracked === isTracked)
+      before.count += 1;
+    else this.#known.splice(index, 0, { first, pages, count: 1, isTracked });
+  }
+
+  /**
+   * What a write of bytes is about to go through (iomap_write_iter).
+   * @param isFree - whether no page of a range is cached
+   * @param borders - the pages, in order, at which mappings of its blocks end
+   */
+  write({ start, stop }: ByteRange, isFree: (first: number, end: number) => boolean, borders: readonly number[] = []): void {
+    let border = 0;
+    for (let at = start; at < stop; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      while (border < borders.length && (borders[border] as number) <= page) border += 1;
+      const chunk = Math.min((Math.floor(page / PAGES_MAX) + 1) * PAGES_MAX, borders[border] ?? Number.POSITIVE_INFINITY);
+      const until = Math.min(stop, chunk * PAGE_SIZE);
+      const held = this.holding(page) ?? this.#bring(page, until - at, isFree);
+      const next = Math.min(until, held.end * PAGE_SIZE);
+      if (at > held.first * PAGE_SIZE || next < held.end * PAGE_SIZE) this.track(held);
+      at = next;
+    }
+  }
+
+  /** The folio in which a page comes for a write of so many bytes from within it on. */
+  #bring(page: number, length: number, isFree: (first: number, end: number) => boolean): PageRange {
+    const aligned = page % PAGES_MAX === 0 ? PAGES_MAX : page & -page;
+    let pages = Math.min(PAGES_MAX, aligned, 2 ** Math.max(0, 31 - Math.clz32(length / PAGE_SIZE)));
+    while (pages > 1 && !isFree(page, page + pages)) pages /= 2;
+    if (pages > 1) this.#enter(page, pages, false);
+    return { first: page, end: page + pages };
+  }
+
+  /** The blocks of the folios that pages lie in are told apart from now on: they were written in part, or written back (ifs_alloc). */
+  track(range: PageRange): void {
+    const { from, to } = this.#entries(range);
+    for (let index = from; index < to; index++) (this.#known[index] as Folios).isTracked = true;
+  }
+
+  /** Pages were given up: what is left of their folios counts as single pages. */
+  forget(range: PageRange): void {
+    const { from, to } = this.#entries(range);
+    this.#known.splice(from, to - from);
+  }
+
+  /**
+   * Bytes are cut out of the file: folios that lie within go, those at the edges are split where they can be.
+   * @param isDirty - whether a page of a range is dirty
+   * @returns pages within that stay because their folio does
+   */
+  cut(range: ByteRange, isDirty: (first: number, end: number) => boolean): PageRange[] {
+    const first = Math.ceil(range.start / PAGE_SIZE);
+    const end = Math.floor(range.stop / PAGE_SIZE);
+    const kept: PageRange[] = [];
+    const edges = [Math.floor(range.start / PAGE_SIZE)];
+    if (end !== Number.POSITIVE_INFINITY) edges.push(Math.ceil(range.stop / PAGE_SIZE) - 1);
+    for (const edge of edges) {
+      const held = this.holding(edge);
+      if (held === undefined || (held.first >= first && held.end <= end)) continue;
+      if (kept.some((one) => one.first <= edge && edge < one.end)) continue;
+      const { isTracked } = this.#known[this.#find(edge)] as Folios;
+      if (isTracked && isDirty(held.first, held.end)) {
+        kept.push(held);
+        continue;
+      }
+      this.#split(Math.max(held.first, Math.floor(range.start / PAGE_SIZE)));
+      if (range.stop < held.end * PAGE_SIZE) this.#split(Math.floor(range.stop / PAGE_SIZE));
+    }
+    let at = first;
+    const within: PageRange[] = [];
+    for (const held of kept) {
+      if (at < held.first) this.forget({ first: at, end: held.first });
+      const from = Math.max(first, held.first);
+      at = Math.min(end, held.end);
+      if (from < at) within.push({ first: from, end: at });
+    }
+    if (at < end) this.forget({ first: at, end });
+    return within;
+  }
+
+  /** Halves a folio over and over until a page is alone (folio_split). */
+  #split(page: number): void {
+    const held = this.holding(page);
+    if (held === undefined) return;
+    this.forget(held);
+    for (let { first, end } = held; end - first > 1; ) {
+      const middle = (first + end) / 2;
+      const other = page < middle ? { first: middle, end } : { first, end: middle };
+      if (other.end - other.first > 1) this.#enter(other.first, other.end - other.first, false);
+      if (page < middle) end = middle;
+      else first = middle;
+    }
+  }
+
+  /** Throws an InvariantError unless folios are in order, in their natural places, and wholly cached. */
+  check(isCached: (page: number) => boolean, label: string): void {
+    let before = 0;
+    for (const { first, pages, count } of this.#known) {
+      assert(first >= before && first % pages === 0 && pages > 1 && pages <= PAGES_MAX, `a folio of ${label} is out of place`);
+      for (let page = first; page < first + pages * count; page++)
+        assert(isCached(page), `page ${page} of a folio of ${label} is not cached`);
+      before = first + pages * count;
+    }
+  }
+}

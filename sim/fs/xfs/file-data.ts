@@ -34,7 +34,7 @@ export class FileData {
   cow: CowFork | undefined;
   /** Whether a close has trimmed blocks behind the end already (XFS_EOFBLOCKS_RELEASED). */
   trimmed = false;
-  /** Whether it was made shorter since the last close (XFS_ITRUNCATED). */
+  /** Whether it was made shorter since the last close, and its pages have not been written back since (XFS_ITRUNCATED). */
   truncated = false;
   /** The size that a checkpoint writes. It follows the size only when the blocks up to it have their place. */
   onDisk = 0;

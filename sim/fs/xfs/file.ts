@@ -218,12 +218,13 @@ export function trimOthers(state: XfsState, of: number): void {
   });
 }
 
-/** Writes every file's dirty pages. */
+/** Writes every file's dirty pages. Files that were written before, and whose pages fsync wrote, are gone through too (I_DIRTY_PAGES). */
 export function flushAll(state: XfsState): Errno | undefined {
   let failed: Errno | undefined;
   for (const ino of state.dirtyFiles) {
-    const mapping = fileOf(state, ino)?.mapping;
-    if (mapping !== undefined && mapping.dirtyPages > 0) failed = mapping.flush() ?? failed;
+    const data = fileOf(state, ino);
+    if (data !== undefined) data.truncated = false;
+    if ((data?.mapping?.dirtyPages ?? 0) > 0) failed = data?.mapping?.flush() ?? failed;
     if (failed === undefined) state.dirtyFiles.delete(ino);
   }
   return failed;

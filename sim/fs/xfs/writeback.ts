@@ -190,6 +190,8 @@ function remap(state: XfsState, ino: number, data: FileData, piece: Piece & { re
 
 export function writePages(state: XfsState, ino: number, start: number, content: Content): Errno | undefined {
   const data = makeFile(state, ino);
+  // The next close has nothing to hurry with then, and does not trim again (xfs_vm_writepages).
+  data.truncated = false;
   const { fork } = data;
   const end = (start + content.length) / BLOCK_SIZE;
   const first = start / BLOCK_SIZE;

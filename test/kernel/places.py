@@ -1,11 +1,12 @@
-"""Asks this machine's kernel where the blocks of files lie on fresh disks of ext4 (FIEMAP), as root: files that are written, extended, cut, removed.
+"""Asks this machine's kernel where the blocks of files lie on fresh disks of ext4 or xfs (FIEMAP), as root: files that are written, extended, cut, removed.
 
-  python3 test/kernel/ext4-places.py 5000 20      scripts of twenty seeds from 5000 on with what the kernel answers, as JSON
-  python3 test/kernel/ext4-places.py --write      writes test/data/ext4-places.json anew
-  python3 test/kernel/ext4-places.py              asks the scripts of that file again, and tells which answers differ
+  python3 test/kernel/places.py ext4 5000 20      scripts of twenty seeds from 5000 on with what the kernel answers, as JSON
+  python3 test/kernel/places.py ext4 --write      writes test/data/ext4-places.json anew
+  python3 test/kernel/places.py ext4              asks the scripts of that file again, and tells which answers differ
 
 A script: the disk's MiB, and steps [what, the file, from which block, how many blocks]; a "map" is answered by [free blocks, extents]: of each the file's
-first block, the disk's, and how many. A group of small files is kept for each processor, so that all is done on one.
+first block, the disk's, and how many. A group of small files is kept for each processor, so that all is done on one. xfs frees removed files beside, and
+uses their blocks again when its log has told of it: a sync waits for both.
 """
 import ctypes
 import fcntl
@@ -14,10 +15,15 @@ import os
 import random
 import struct
 import sys
+import time
 
 from fresh_disk import mounted
 
-FILE = os.path.join(os.path.dirname(__file__), "../data/ext4-places.json")
+FILE = os.path.join(os.path.dirname(__file__), "../data/%s-places.json")
+# MiB: a group of ext4 or sixteen; on xfs four groups, of 80 MiB or 512.
+SIZES = {"ext4": [64, 2048], "xfs": [320, 2048]}
+MAKE = {"ext4": ["mkfs.ext4", "-q", "-b", "4096"], "xfs": ["mkfs.xfs", "-q"]}
+XFS_FREED_S, XFS_LOGGED_S = 0.03, 0.02
 LIBC = ctypes.CDLL(None, use_errno=True)
 BLOCK = 4096
 FS_IOC_FIEMAP = 0xC020660B
@@ -29,11 +35,10 @@ LENGTHS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 20, 31, 32, 33, 50, 64, 100, 128, 20
 class Script:
     """Random steps; `ends` tells where each file ends that is there, `opened` which are open to be written."""
 
-    def __init__(self, seed):
+    def __init__(self, filesystem, seed):
         self.chance = random.Random(seed)
-        # One group, or sixteen.
-        self.size = self.chance.choice([64, 2048])
-        self.lengths = [length for length in LENGTHS if length <= 700 or self.size > 64]
+        self.size = self.chance.choice(SIZES[filesystem])
+        self.lengths = [length for length in LENGTHS if length <= 700 or self.size > SIZES[filesystem][0]]
         self.steps, self.ends, self.opened, self.made = [], {}, set(), 0
         for _ in range(self.chance.randrange(15, 45)):
             self.step()
@@ -133,7 +138,16 @@ def allocate(file, mode, first, count):
     LIBC.fallocate(file, mode, ctypes.c_long(first * BLOCK), ctypes.c_long(count * BLOCK))
 
 
-def act(top, files, what, name, first=0, count=0):
+def sync(filesystem, top):
+    if filesystem == "xfs":
+        os.statvfs(top)
+        time.sleep(XFS_FREED_S)
+        read_only(top, LIBC.syncfs)
+        time.sleep(XFS_LOGGED_S)
+    read_only(top, LIBC.syncfs)
+
+
+def act(filesystem, top, files, what, name, first=0, count=0):
     path = os.path.join(top, name)
     if what == "open":
         files[name] = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -152,26 +166,26 @@ def act(top, files, what, name, first=0, count=0):
     elif what == "fsync":
         read_only(path, os.fsync)
     elif what == "sync":
-        read_only(top, LIBC.syncfs)
+        sync(filesystem, top)
     elif what == "map":
         return [os.statvfs(top).f_bfree, read_only(path, extents)]
     return None
 
 
-def ask(size, steps):
+def ask(filesystem, size, steps):
     files = {}
-    with mounted(size << 20, "mkfs.ext4", "-q", "-b", str(BLOCK)) as top:
+    with mounted(size << 20, *MAKE[filesystem]) as top:
         try:
-            answers = [act(top, files, *step) for step in steps]
+            answers = [act(filesystem, top, files, *step) for step in steps]
         finally:
             for file in files.values():
                 os.close(file)
         return {"size": size, "steps": steps, "maps": [answer for answer in answers if answer is not None]}
 
 
-def asked(seeds):
-    scripts = [Script(seed) for seed in seeds]
-    return [ask(script.size, script.steps) for script in scripts]
+def asked(filesystem, seeds):
+    scripts = [Script(filesystem, seed) for seed in seeds]
+    return [ask(filesystem, script.size, script.steps) for script in scripts]
 
 
 def listed(cases):
@@ -180,15 +194,18 @@ def listed(cases):
 
 def main():
     os.sched_setaffinity(0, {0})
-    if sys.argv[1:] == ["--write"]:
-        with open(FILE, "w") as file:
-            file.write(listed(asked(range(30))))
-    elif len(sys.argv) == 3:
-        first, count = int(sys.argv[1]), int(sys.argv[2])
-        print(listed(asked(range(first, first + count))))
+    filesystem, *words = sys.argv[1:]
+    if words == ["--write"]:
+        with open(FILE % filesystem, "w") as file:
+            file.write(listed(asked(filesystem, range(30))))
+    elif len(words) == 2:
+        first, count = map(int, words)
+        print(listed(asked(filesystem, range(first, first + count))))
     else:
-        for index, case in enumerate(json.load(open(FILE))):
-            if ask(case["size"], case["steps"]) != case:
+        with open(FILE % filesystem) as file:
+            cases = json.load(file)
+        for index, case in enumerate(cases):
+            if ask(filesystem, case["size"], case["steps"]) != case:
                 print("script %d: other answers" % index)
 
 

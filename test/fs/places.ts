@@ -1,8 +1,9 @@
-/** Where the blocks of files lie on a fresh disk of ext4: the scripts of test/kernel/ext4-places.py, made here. */
+/** Where the blocks of files lie on a fresh disk of ext4 or xfs: the scripts of test/kernel/places.py, made here. */
 
 import { Content } from "../../sim/core/content.ts";
 import { MIB } from "../../sim/core/units.ts";
 import type { Ext4 } from "../../sim/fs/ext4/ext4.ts";
+import type { Xfs } from "../../sim/fs/xfs/xfs.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { must } from "../../src/testing/expect.ts";
@@ -24,12 +25,12 @@ const BLOCK = 4096;
 const UNIT: Uint8Array = new Uint8Array(BLOCK).fill(120);
 
 /** The maps of a case as they are here; the engines are checked after each step. */
-export function ourMaps({ size, steps }: PlaceCase): readonly PlaceMap[] {
+export function ourMaps(filesystem: "ext4" | "xfs", { size, steps }: PlaceCase): readonly PlaceMap[] {
   const host = createHost();
   must(host.task.mkdir("/m"));
   const { name } = host.addDisk({ size: MIB(size) });
-  must(host.mkfs("ext4", name));
-  must(host.mount({ type: "ext4", source: name, target: "/m" }) as undefined);
+  must(host.mkfs(filesystem, name));
+  must(host.mount({ type: filesystem, source: name, target: "/m" }) as undefined);
   const files = new Map<string, number>();
   const maps: PlaceMap[] = [];
   for (const step of steps) {
@@ -90,7 +91,7 @@ function readOnly<T>({ task }: Host, path: string, look: (file: number) => T): T
 
 function extentsOf({ task }: Host, path: string): Extents {
   const place = must(task.resolve(path));
-  const triples = (place.mount.fs as Ext4).extents(place.inode);
+  const triples = (place.mount.fs as Ext4 | Xfs).extents(place.inode);
   const found: [number, number, number][] = [];
   for (let at = 0; at < triples.length; at += 3)
     found.push([triples[at] as number, triples[at + 2] as number, triples[at + 1] as number]);

@@ -177,16 +177,38 @@ export class Tree implements TreeParts {
     return slot < 0 ? undefined : { key: leaf.key(slot), value: leaf.valueAt(slot) };
   }
 
+  /** Gives an item that is there another value of fewer bytes, found as if it were to be taken out (btrfs_truncate_item). */
+  shorten(key: Key, size: number, value: unknown): void {
+    this.#prepare(this.#place(key), "remove");
+    this.set(key, size, value);
+  }
+
   /** Takes an item out. @returns whether there was one. */
   remove(key: Key): boolean {
     const path = this.#place(key);
     if (sizeIn(path, key) === undefined) return false;
-    this.#prepare(path, "remove");
+    this.#takeOut(this.#prepare(path, "remove"), 1);
+    return true;
+  }
+
+  /** Takes out what a path leads to, and what is behind it in the leaf, `count` items in all. */
+  #takeOut(path: Path, count: number): void {
     const leaf = path.node(0);
-    leaf.remove(path.slot(0), 1, this.store.format.itemBytes);
+    leaf.remove(path.slot(0), count, this.store.format.itemBytes);
     if (path.slot(0) === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
     afterRemoval(this, path);
-    return true;
+  }
+
+  /** Takes out items that are there, by ascending keys: at once those that follow each other in a leaf (btrfs_delete_delayed_items). */
+  removeAll(keys: readonly Key[]): void {
+    for (let at = 0; at < keys.length; ) {
+      const path = this.#prepare(this.#place(keys[at] as Key), "remove");
+      const leaf = path.node(0);
+      let slot = path.slot(0);
+      for (; at < keys.length && slot < leaf.count && leaf.compare(slot, keys[at] as Key) === 0; slot++) at++;
+      assert(slot > path.slot(0), `tree ${this.id} has what is taken out`);
+      this.#takeOut(path, slot - path.slot(0));
+    }
   }
 
   /** Takes out all items from `from` up to but not including `to`, what one leaf has of them at once, the last leaf first (btrfs_truncate_inode_items). */
@@ -199,14 +221,10 @@ export class Tree implements TreeParts {
     const cursor = new Cursor(this);
     if (!cursor.seekBefore(to) || cursor.compare(from) < 0) return undefined;
     const path = this.#prepare(this.#place(cursor.key), "remove");
-    const leaf = path.node(0);
     const last = path.slot(0);
-    const first = leaf.lowerBound(from);
-    const gone = leaf.key(first);
-    path.slots[0] = first;
-    leaf.remove(first, last + 1 - first, this.store.format.itemBytes);
-    if (first === 0 && leaf.count > 0) this.lowerKeys(path, 1, leaf.key(0));
-    afterRemoval(this, path);
+    path.slots[0] = path.node(0).lowerBound(from);
+    const gone = path.node(0).key(path.slot(0));
+    this.#takeOut(path, last + 1 - path.slot(0));
     return gone;
   }
 

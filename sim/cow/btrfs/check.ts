@@ -7,6 +7,7 @@ import type { Extent } from "../extent.ts";
 import type { Node } from "../node.ts";
 import { Cursor } from "../tree.ts";
 import type { FreeSpaceInfo } from "./block-group.ts";
+import { changesOf } from "./delayed-inodes.ts";
 import { freeRanges } from "./free-space-tree.ts";
 import { EXTENT_ITEM, EXTENT_TREE, FREE_SPACE_INFO, FREE_SPACE_TREE, key, METADATA_ITEM, SECTOR_SIZE } from "./layout.ts";
 import { type Quotas, qgroupName } from "./quotas.ts";
@@ -121,13 +122,11 @@ function checkDelayed(state: BtrfsState): void {
     });
   }
   assert(delayed === state.delayedBytes, `${state.delayedBytes} bytes are promised, inodes have ${delayed}`);
-  let entries = 0;
+  state.delayedInodes.check();
   for (const inode of state.inodes.all()) {
-    entries += inode.listedLater.size;
-    if (inode.listedLater.size > 0 && !state.dirtyInodes.has(inode))
-      throw new InvariantError(`no commit lists the entries of inode ${inode.ino}`);
+    if (changesOf(inode) > 0 && !state.delayedInodes.has(inode))
+      throw new InvariantError(`no commit settles what waits of inode ${inode.ino}`);
   }
-  assert(entries === state.delayedEntries, `${state.delayedEntries} entries are to be listed, directories have ${entries}`);
 }
 
 /** Counts what each subvolume reaches from scratch. */

@@ -8,9 +8,7 @@ import { Content } from "../../core/content.ts";
 import { EROFS, type Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
 import { Tree } from "../tree.ts";
-import { listEntries } from "./directories.ts";
 import { settleExtent } from "./extent-items.ts";
-import { writeInode } from "./inodes.ts";
 import type { BlockGroupItem, QgroupStatus } from "./items.ts";
 import {
   BLOCK_GROUP_ITEM,
@@ -49,7 +47,7 @@ export interface PendingSnapshot {
  */
 export function commit(state: BtrfsState, snapshot?: PendingSnapshot): Errno | undefined {
   if (state.error !== undefined) return EROFS;
-  writeInodes(state);
+  state.delayedInodes.settleAll(state.generation);
   if (!state.isChanged && snapshot === undefined) return undefined;
   state.counters.commits += 1;
   state.cacheIsNew = false;
@@ -63,24 +61,13 @@ export function commit(state: BtrfsState, snapshot?: PendingSnapshot): Errno | u
   return undefined;
 }
 
-/** Brings what inodes are in memory, and the entries that wait, to their items. */
-function writeInodes(state: BtrfsState): void {
-  for (const inode of state.dirtyInodes) {
-    listEntries(state, inode);
-    writeInode(inode);
-    const { subvolume } = inode;
-    if (subvolume.item.ctransid !== state.generation) subvolume.item = { ...subvolume.item, ctransid: state.generation };
-  }
-  state.dirtyInodes.clear();
-}
-
 /** Makes a snapshot, and changes the folder of its name after that (create_pending_snapshot). */
 function makeSnapshot(state: BtrfsState, snapshot: PendingSnapshot): Errno | undefined {
   snapshot.copy();
   const failed = state.quotas === undefined ? undefined : writeBetween(state);
   if (failed !== undefined) return failed;
   snapshot.name();
-  writeInodes(state);
+  state.delayedInodes.settleAll(state.generation);
   countQuotas(state);
   return undefined;
 }

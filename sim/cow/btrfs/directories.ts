@@ -8,6 +8,7 @@ import { crc32cText } from "../../core/crc32c.ts";
 import type { Name } from "../../core/names.ts";
 import { utf8Length } from "../../core/names.ts";
 import { inodeHandle, S_IFDIR, type VisitEntry } from "../../vfs/filesystem.ts";
+import type { Key } from "../key.ts";
 import { Cursor, type Tree } from "../tree.ts";
 import { InodeState } from "./inode-state.ts";
 import { dirty, inodeOf } from "./inodes.ts";
@@ -21,6 +22,7 @@ import {
   FIRST_FREE,
   handleOf,
   INODE_EXTREF,
+  INODE_ITEM,
   INODE_REF,
   ITEM_BYTES_MAX,
   key,
@@ -32,8 +34,6 @@ import type { BtrfsState } from "./state.ts";
 
 /** The index of a directory's first entry: 0 and 1 are "." and "..". */
 export const FIRST_INDEX = 2;
-/** With so many entries that wait a thread begins to list them (BTRFS_DELAYED_BACKGROUND); here it is done at once. */
-const LISTED_LATER_MAX = 128;
 /** Numbers of inodes that stand for subvolumes begin here in a handle. */
 const PLACEHOLDERS: number = 2 ** 31;
 
@@ -101,7 +101,8 @@ export function forgetPlaceholder(state: BtrfsState, directory: InodeState, name
   state.inodes.delete(handle);
 }
 
-function nextIndexOf(directory: InodeState): number {
+/** The index that a directory's next entry gets (btrfs_set_inode_index). */
+export function takeIndex(directory: InodeState): number {
   if (directory.nextIndex === 0) {
     const cursor = new Cursor(directory.subvolume.tree);
     const found = cursor.seekBefore(key(directory.ino, DIR_INDEX + 1)) && cursor.compare(key(directory.ino, DIR_INDEX)) >= 0;
@@ -125,29 +126,21 @@ function setHashItem(directory: InodeState, hash: number, entries: readonly DirE
     );
 }
 
-/** Puts an entry into a directory. @param index - where it is listed: by default behind all others. @returns its index. */
-export function addEntry(
-  state: BtrfsState,
-  directory: InodeState,
-  named: Omit<DirEntry, "transid">,
-  index: number = nextIndexOf(directory),
-): number {
+/** Puts an entry into a directory. @param index - where it is to be listed. */
+export function addEntry(state: BtrfsState, directory: InodeState, named: Omit<DirEntry, "transid">, index: number): void {
   const { name, target, isSubvolume, type } = named;
   const entry: DirEntry = { name, target, isSubvolume, type, transid: state.generation };
   const hash = nameHash(name);
   const length = utf8Length(name);
   setHashItem(directory, hash, hashItems(directory, hash).concat(entry));
   state.entries.put(directory, state.environment.names.intern(name), entry);
-  directory.listedLater.set(index, entry);
-  state.delayedEntries += 1;
-  if (state.delayedEntries >= LISTED_LATER_MAX) listEntries(state, directory);
+  state.delayedInodes.list(directory, index, entry);
   directory.size += 2 * length;
   dirty(state, directory);
-  return index;
 }
 
-/** Takes an entry out of a directory. @param index - as its inode's or its subvolume's reference tells it. */
-export function removeEntry(state: BtrfsState, directory: InodeState, name: string, index: number): void {
+/** Takes an entry out of a directory. @param indexOf - tells where it is listed, when it is not found by its name any more. */
+export function removeEntry(state: BtrfsState, directory: InodeState, name: string, indexOf: () => number): void {
   const hash = nameHash(name);
   setHashItem(
     directory,
@@ -155,25 +148,10 @@ export function removeEntry(state: BtrfsState, directory: InodeState, name: stri
     hashItems(directory, hash).filter((entry) => entry.name !== name),
   );
   state.entries.put(directory, state.environment.names.intern(name), undefined);
-  if (directory.listedLater.delete(index)) state.delayedEntries -= 1;
-  else directory.subvolume.tree.remove(key(directory.ino, DIR_INDEX, index));
+  state.delayedInodes.unlist(directory, indexOf());
   directory.size -= 2 * utf8Length(name);
   forgetPlaceholder(state, directory, name);
   dirty(state, directory);
-}
-
-/** Puts the entries that wait for it into a directory's list, as many at once as a leaf takes (btrfs_insert_delayed_items). */
-export function listEntries(state: BtrfsState, directory: InodeState): void {
-  const { listedLater } = directory;
-  if (listedLater.size === 0) return;
-  const items = [...listedLater].map(([index, entry]) => ({
-    key: key(directory.ino, DIR_INDEX, index),
-    size: DIR_BYTES + utf8Length(entry.name),
-    value: entry,
-  }));
-  directory.subvolume.tree.insertAll(items);
-  state.delayedEntries -= listedLater.size;
-  listedLater.clear();
 }
 
 /** The index of an entry whose reference does not tell it: a placeholder's, which was listed before its snapshot was taken. O(entries). */
@@ -192,6 +170,26 @@ export function indexOfEntry(directory: InodeState, name: string): number {
 /** Where an inode's name is that is beyond what INODE_REF has room for. */
 export function extrefKey(ino: number, parent: number, name: string): ReturnType<typeof key> {
   return key(ino, INODE_EXTREF, crc32cText(parent >>> 0, name));
+}
+
+/** Where an inode's only name is listed; 0 where it must be looked for, as it has had others, or its reference lies in another leaf than its item. */
+export function nameIndexOf(inode: InodeState): number {
+  if (inode.nameIndex >= 0) return inode.nameIndex;
+  const cursor = new Cursor(inode.subvolume.tree);
+  cursor.seek(key(inode.ino, INODE_ITEM));
+  const leaf = cursor.nodeAt(0);
+  const isBeside = cursor.next() && cursor.nodeAt(0) === leaf && cursor.key.object === inode.ino && cursor.key.kind === INODE_REF;
+  inode.nameIndex = isBeside ? ((cursor.value as readonly InodeRef[])[0]?.index ?? 0) : 0;
+  return inode.nameIndex;
+}
+
+/** The item that an inode's first name is. */
+export function makeRef(
+  inode: InodeState,
+  parent: number,
+  ref: InodeRef,
+): { key: Key; size: number; value: readonly InodeRef[] } {
+  return { key: key(inode.ino, INODE_REF, parent), size: refBytes(0, ref), value: [ref] };
 }
 
 /** Tells an inode a name of its own. */
@@ -226,7 +224,7 @@ export function removeRefIn(tree: Tree, ino: number, parent: number, name: strin
   if (found !== undefined) {
     const rest = refs.filter((ref) => ref !== found);
     if (rest.length === 0) tree.remove(at);
-    else tree.set(at, rest.reduce(refBytes, 0), rest);
+    else tree.shorten(at, rest.reduce(refBytes, 0), rest);
     return found.index;
   }
   const extended = extrefKey(ino, parent, name);
@@ -235,7 +233,7 @@ export function removeRefIn(tree: Tree, ino: number, parent: number, name: strin
   if (all === undefined || one === undefined) return undefined;
   const rest = all.filter((ref) => ref !== one);
   if (rest.length === 0) tree.remove(extended);
-  else tree.set(extended, rest.reduce(extrefBytes, 0), rest);
+  else tree.shorten(extended, rest.reduce(extrefBytes, 0), rest);
   return one.index;
 }
 
@@ -244,8 +242,8 @@ export function iterate(state: BtrfsState, directory: InodeState, visit: VisitEn
   if (directory.isPlaceholder) return;
   const { names } = state.environment;
   const entries: DirEntry[] = [];
-  directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), (_at, value) => {
-    entries.push(value as DirEntry);
+  directory.subvolume.tree.visit(key(directory.ino, DIR_INDEX), key(directory.ino, DIR_INDEX + 1), ({ offset }, value) => {
+    if (!directory.unlistedLater.has(offset)) entries.push(value as DirEntry);
     return false;
   });
   entries.push(...directory.listedLater.values());

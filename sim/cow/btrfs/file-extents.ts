@@ -152,6 +152,18 @@ export function dropExtents(state: BtrfsState, inode: InodeState, start: number,
   for (const one of dropped) tellDropped(state, inode, one);
 }
 
+/** Takes a file's references to what it has on the device, whose items go with all others of its inode. */
+export function letGoExtents(state: BtrfsState, inode: InodeState): void {
+  visitExtents(inode, 0, Number.MAX_SAFE_INTEGER, ({ at, extent }) => {
+    if (extent.kind === "inline") return false;
+    const whole = { at, extent };
+    const shared = state.environment.events.listening && !isAlone(state, extent);
+    state.references.changeData(inode.subvolume.id, referenceOf(inode, whole), -1);
+    if (state.environment.events.listening) tellDropped(state, inode, { whole, from: at, to: endOf(whole), shared });
+    return false;
+  });
+}
+
 /** What a file has let go of: [from, to) of what the item stood for. */
 interface DroppedExtent {
   readonly whole: Placed<DiskExtent>;

@@ -11,7 +11,7 @@ import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import { holeBehindEnd, zeroBehindEnd } from "./file-end.ts";
 import { dropExtents, endOf, extentsIn, hasPlace, type Placed, putExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { mappingOf, stamp } from "./inodes.ts";
+import { mappingOf, setTimes, stamp } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
 import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
@@ -46,7 +46,8 @@ function dirtyPages(state: BtrfsState, inode: InodeState, offset: number, conten
   if (end > oldSize) inode.size = end;
   // Where memory is short, all of it has been written back already, before the size covered it.
   if (inode.delayed === undefined) inode.diskSize = inode.size;
-  stamp(state, inode, true);
+  // Its item is written when the data has its place (update_time_for_write).
+  setTimes(state, inode, true);
   return content.length;
 }
 

@@ -11,6 +11,8 @@ import type { Subvolume } from "./subvolume.ts";
 
 /** What no directory has to list. Nobody puts anything here: a million files share it. */
 const NOTHING_LISTED: Map<number, DirEntry> = new Map();
+/** The same of what is to be listed no more. */
+export const NOTHING_UNLISTED: Map<number, boolean> = new Map();
 
 export class InodeState {
   readonly handle: number;
@@ -47,8 +49,19 @@ export class InodeState {
   writtenTo = 0;
   /** Of a directory: the index that the next entry gets; 0 while unknown. */
   nextIndex = 0;
-  /** Of a directory: entries that are not in its list yet (delayed-inode.c), by index, ascending. */
+  /** Whether its item is to be written (BTRFS_DELAYED_NODE_INODE_DIRTY), and which turn it was when that was last said. */
+  isDirty = false;
+  updatedAt = 0;
+  /** Whether the reference to its only name goes when its item is written (BTRFS_DELAYED_NODE_DEL_IREF). */
+  losesReference = false;
+  /**
+   * Where its only name is listed (dir_index): then the reference to it need not be looked for at once when it goes. 0: it has had other names since it came into
+   * memory; -1: as its items told then.
+   */
+  nameIndex = 0;
+  /** Of a directory: entries that are not in its list yet, by index, ascending; and indices of those that are in it no more, and whether the log knows that. */
   readonly listedLater: Map<number, DirEntry>;
+  unlistedLater: Map<number, boolean> = NOTHING_UNLISTED;
   /** Of a directory: the handle of the one above; 0 while unknown, and of the root of a subvolume while that has a name. */
   parent = 0;
   /** Its access control lists; undefined while nobody has read them. */

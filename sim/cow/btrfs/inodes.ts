@@ -8,7 +8,7 @@ import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
 import { Cursor } from "../tree.ts";
 import { InodeState } from "./inode-state.ts";
 import type { InodeItem, RootRef } from "./items.ts";
-import { FIRST_FREE, handleOf, INODE_BYTES, INODE_ITEM, INODE_REF, inoOf, key, ROOT_BACKREF, subvolumeOf } from "./layout.ts";
+import { FIRST_FREE, handleOf, INODE_ITEM, INODE_REF, inoOf, key, ROOT_BACKREF, subvolumeOf } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 import type { Subvolume } from "./subvolume.ts";
 
@@ -31,30 +31,31 @@ export function reachInode(state: BtrfsState, handle: number): InodeState | unde
   const item = subvolume?.tree.get(key(inoOf(handle), INODE_ITEM)) as InodeItem | undefined;
   if (subvolume === undefined || item === undefined) return undefined;
   const inode = new InodeState(handle, inoOf(handle), subvolume, item);
+  if (item.nlink === 1) inode.nameIndex = -1;
   state.inodes.set(inode);
   return inode;
 }
 
-/** The inode's item changes at the next commit. */
+/** The inode's item is to be written (btrfs_update_inode). */
 export function dirty(state: BtrfsState, inode: InodeState): void {
   if (inode.isPlaceholder) return;
   inode.log.changed(state.generation, inode.subvolume.logSyncs);
-  state.dirtyInodes.add(inode);
+  state.delayedInodes.update(inode);
 }
 
-/** Writes the inode's item. */
-export function writeInode(inode: InodeState): void {
-  inode.subvolume.tree.set(key(inode.ino, INODE_ITEM), INODE_BYTES, inode.item());
-}
-
-/** Stamps ctime, and mtime too where content has changed. */
+/** Stamps ctime, and mtime too where content has changed; the inode's item is to be written. */
 export function stamp(state: BtrfsState, inode: InodeState, content: boolean): void {
+  setTimes(state, inode, content);
+  dirty(state, inode);
+}
+
+/** Stamps ctime, and mtime too where content has changed, of what is to be written anyway. */
+export function setTimes(state: BtrfsState, inode: InodeState, content: boolean): void {
   const { clock } = state.environment;
   const now = inode.asked ? clock.changeTime(inode.ctime) : clock.time();
   inode.asked = false;
   inode.ctime = now;
   if (content) inode.mtime = now;
-  dirty(state, inode);
 }
 
 export function mappingOf(state: BtrfsState, inode: InodeState): Mapping {

@@ -80,6 +80,31 @@ function indexBefore(tree: Tree, ino: number, index: number): number | undefined
 /** Entries that no list has yet, by their indices. */
 export type Unlisted = readonly (readonly [index: number, entry: DirEntry])[];
 
+/** A range of indices that follow each other. */
+interface Run {
+  first: number;
+  last: number;
+}
+
+/**
+ * Logs that entries have gone which wait to be taken out of the list: what the log has of them goes; else it says that it has all that there is of their indices
+ * (log_delayed_deletion_items).
+ * @param wasLogged - whether the log may have some.
+ */
+export function logRemoved(state: BtrfsState, log: Tree, directory: InodeState, wasLogged: boolean): void {
+  const { ino, unlistedLater } = directory;
+  const gone = [...unlistedLater].filter(([, isLogged]) => !isLogged).map(([index]) => index);
+  if (gone.length === 0) return;
+  for (const index of gone) unlistedLater.set(index, true);
+  let run: Run | undefined;
+  for (const index of gone.sort((one, other) => one - other)) {
+    if (wasLogged && state.logs.claim() && log.remove(key(ino, DIR_INDEX, index))) continue;
+    if (run?.last !== index - 1) run = { first: index, last: index };
+    run.last = index;
+    logRange(state, log, ino, run.first, index);
+  }
+}
+
 /** Logs entries that wait to be listed. */
 export function logUnlisted(state: BtrfsState, log: Tree, directory: InodeState, unlisted: Unlisted): void {
   for (const [index, entry] of unlisted) {

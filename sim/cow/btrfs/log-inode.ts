@@ -7,12 +7,11 @@
  */
 import { S_IFDIR, S_IFLNK, S_IFMT } from "../../vfs/filesystem.ts";
 import type { Tree } from "../tree.ts";
-import { listEntries } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DirEntry } from "./items.ts";
 import { DIR_INDEX, key } from "./layout.ts";
 import { inodeIn, isLogged, type LogContext, needsLog } from "./log-context.ts";
-import { logDirectory, logUnlisted, type Unlisted } from "./log-directory.ts";
+import { logDirectory, logRemoved, logUnlisted, type Unlisted } from "./log-directory.ts";
 import { type Depth, logItems, sizeInLog, type Work } from "./log-items.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -23,7 +22,7 @@ export function logInode(state: BtrfsState, context: LogContext, inode: InodeSta
   // A symbolic link without its target would be none.
   const depth = (inode.mode & S_IFMT) === S_IFLNK ? "all" : asked;
   const isFullDirectory = inode.isDirectory && depth === "all";
-  if (isFullDirectory && context.inUnlisted) listEntries(state, inode);
+  if (isFullDirectory && context.inUnlisted) state.delayedInodes.settle(inode, state.generation);
   // What went elsewhere from here would be lost: nobody knows where to.
   if (isFullDirectory && inode.log.unlinkedIn >= state.generation) return false;
   const wasLogged = isLogged(state, inode);
@@ -34,6 +33,7 @@ export function logInode(state: BtrfsState, context: LogContext, inode: InodeSta
   if (isFullDirectory) {
     logDirectory(state, context, log, inode);
     logUnlisted(state, log, inode, unlisted);
+    logRemoved(state, log, inode, wasLogged);
   }
   inode.log.loggedIn = state.generation;
   if (depth === "all") {

@@ -1,10 +1,11 @@
 /** Data that a log tree tells of comes into its file (fs/btrfs/tree-log.c: replay_one_extent; Linux 6.18). */
 import { alignUp } from "../../core/units.ts";
 import type { Tree } from "../tree.ts";
+import { writeInode } from "./delayed-inodes.ts";
 import { addChecksums, checksumsIn, removeChecksums } from "./extent-items.ts";
 import { dropExtents, putExtent } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";
-import { inodeOf, writeInode } from "./inodes.ts";
+import { inodeOf } from "./inodes.ts";
 import type { DiskExtent } from "./items.ts";
 import { CHECKSUM_TREE, EXTENT_DATA, handleOf, key, SECTOR_SIZE } from "./layout.ts";
 import { bytesWithChecksums, type LoggedExtent } from "./log-extents.ts";

@@ -8,9 +8,10 @@ import { assert } from "../../core/assert.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import type { Key } from "../key.ts";
 import type { Tree } from "../tree.ts";
-import { addEntry, addRef, extrefKey, listEntries, lookupEntry } from "./directories.ts";
+import { writeInode } from "./delayed-inodes.ts";
+import { addEntry, addRef, extrefKey, lookupEntry } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
-import { inodeOf, writeInode } from "./inodes.ts";
+import { inodeOf } from "./inodes.ts";
 import type { DirEntry, InodeExtref, InodeRef } from "./items.ts";
 import { DIR_INDEX, DIR_LOG_INDEX, handleOf, INODE_EXTREF, INODE_REF, key } from "./layout.ts";
 import { inodeIn } from "./log-context.ts";
@@ -42,9 +43,11 @@ function inodeAt({ state, subvolume }: Replay, ino: number): InodeState {
 
 /** Takes a name away from its inode and its directory. */
 function unlinkName({ state }: Replay, { directory, name }: Place, inode: InodeState): void {
+  // A replay waits with nothing.
+  inode.nameIndex = 0;
   takeName(state, directory, name, inode);
-  writeInode(directory);
-  writeInode(inode);
+  state.delayedInodes.settle(directory, state.generation);
+  state.delayedInodes.settle(inode, state.generation);
 }
 
 /** Takes an entry away that is in the way, or that has gone. */
@@ -57,9 +60,8 @@ function dropEntry(replay: Replay, directory: InodeState, entry: DirEntry): void
 /** Gives an inode a name, listed at an index. */
 function addName({ state }: Replay, { directory, name }: Place, inode: InodeState, index: number): void {
   addEntry(state, directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT }, index);
-  listEntries(state, directory);
+  state.delayedInodes.settle(directory, state.generation);
   addRef(inode, directory.ino, { index, name });
-  writeInode(directory);
   writeInode(inode);
 }
 

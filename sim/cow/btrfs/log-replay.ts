@@ -13,8 +13,9 @@ import type { Key } from "../key.ts";
 import type { Node, NodeFormat } from "../node.ts";
 import type { NodeStore } from "../store.ts";
 import { Cursor, Tree } from "../tree.ts";
+import { writeInode } from "./delayed-inodes.ts";
 import { dropExtents } from "./file-extents.ts";
-import { inodeOf, writeInode } from "./inodes.ts";
+import { inodeOf } from "./inodes.ts";
 import type { DirEntry, InodeExtref, InodeItem, InodeRef, RootItem, XattrEntry } from "./items.ts";
 import {
   DIR_INDEX,

@@ -5,9 +5,10 @@
  */
 import { Content } from "../../core/content.ts";
 import { EACCES, EMLINK, ENOENT, ENOTEMPTY, ENOTSUP, EPERM, EROFS, type Errno, EXDEV } from "../../core/errno.ts";
-import type { Name } from "../../core/names.ts";
+import { type Name, utf8Length } from "../../core/names.ts";
 import { type NewInode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { initAcls } from "./acl.ts";
+import { writeInode } from "./delayed-inodes.ts";
 import {
   addEntry,
   addRef,
@@ -15,15 +16,20 @@ import {
   handleOfEntry,
   indexOfEntry,
   lookupEntry,
+  makeRef,
+  nameIndexOf,
   removeEntry,
   removeRef,
+  takeIndex,
 } from "./directories.ts";
-import { dropExtents, putExtent } from "./file-extents.ts";
+import { letGoExtents, putExtent } from "./file-extents.ts";
 import { InodeState } from "./inode-state.ts";
-import { dirty, inodeOf, stamp, writeInode } from "./inodes.ts";
+import { dirty, inodeOf, setTimes, stamp } from "./inodes.ts";
 import {
   COMPRESS_FLAG,
   FIRST_FREE,
+  INODE_BYTES,
+  INODE_ITEM,
   key,
   LINKS_MAX,
   NOCOMPRESS_FLAG,
@@ -64,7 +70,8 @@ function flagsOf(state: BtrfsState, directory: InodeState, type: number): number
   return flags;
 }
 
-function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): InodeState {
+/** Makes an inode, with the reference to its name where it has one (btrfs_create_new_inode). */
+function makeInode(state: BtrfsState, directory: InodeState, init: NewInode, name?: string): InodeState {
   const { subvolume } = directory;
   subvolume.lastIno += 1;
   const ino = subvolume.lastIno;
@@ -76,8 +83,8 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
     uid: init.uid,
     gid: init.gid,
     nlink: 1,
-    size: 0,
-    bytes: 0,
+    size: utf8Length(init.target),
+    bytes: utf8Length(init.target),
     rdev: init.rdev,
     flags: flagsOf(state, directory, type),
     atime: now,
@@ -89,6 +96,10 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
   inode.log.changed(state.generation, subvolume.logSyncs);
   inode.log.needsFullSync = true;
   state.inodes.set(inode);
+  if (name !== undefined) inode.nameIndex = takeIndex(directory);
+  const item = { key: key(ino, INODE_ITEM), size: INODE_BYTES, value: inode.item() };
+  const reference = name === undefined ? [] : [makeRef(inode, directory.ino, { index: inode.nameIndex, name })];
+  subvolume.tree.insertAll([item, ...reference]);
   inheritProperties(inode, directory);
   writeInode(inode);
   initAcls(state, inode, init.acls);
@@ -98,12 +109,8 @@ function makeInode(state: BtrfsState, directory: InodeState, init: NewInode): In
 /** A symbolic link's target is data in its item: what fits PATH_MAX fits there. */
 function putTarget(inode: InodeState, target: string): void {
   const content = Content.text(target);
-  inode.size = content.length;
-  inode.diskSize = content.length;
-  inode.bytes = content.length;
   const { length } = content;
   putExtent(inode, 0, { kind: "inline", generation: inode.generation, length, stored: length, content, compression: "none" });
-  writeInode(inode);
 }
 
 /** What the kernel estimates that a new inode with a name changes, in items (btrfs_new_inode_prepare; btrfs_symlink). */
@@ -119,9 +126,12 @@ function itemsInherited(directory: InodeState, { acls }: Pick<NewInode, "acls">)
   return property + (acls?.access === undefined ? 0 : 1) + (acls?.default === undefined ? 0 : 1);
 }
 
-function nameInode(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
-  const index = addEntry(state, directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
-  addRef(inode, directory.ino, { index, name });
+/** Makes an inode and the entry that names it. */
+function makeNamed(state: BtrfsState, directory: InodeState, init: NewInode, name: string): InodeState {
+  const inode = makeInode(state, directory, init, name);
+  const entry = { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT };
+  addEntry(state, directory, entry, inode.nameIndex);
+  return inode;
 }
 
 export function create(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): number | Errno {
@@ -129,16 +139,15 @@ export function create(state: BtrfsState, directory: InodeState, name: Name, ini
   if (closed !== undefined) return closed;
   const refused = state.begin(itemsToCreate(directory, init), directory.subvolume);
   if (refused !== undefined) return refused;
-  const inode = makeInode(state, directory, init);
+  const inode = makeNamed(state, directory, init, state.environment.names.text(name));
   if ((init.mode & S_IFMT) === S_IFLNK) putTarget(inode, init.target);
-  nameInode(state, directory, state.environment.names.text(name), inode);
   stamp(state, directory, true);
   return inode.handle;
 }
 
 /** Leaves a whiteout where a rename took a name away. */
 export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): void {
-  nameInode(state, directory, state.environment.names.text(name), makeInode(state, directory, init));
+  makeNamed(state, directory, init, state.environment.names.text(name));
   stamp(state, directory, true);
 }
 
@@ -162,12 +171,18 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
   if (source.nlink >= LINKS_MAX) return EMLINK;
   const refused = state.begin(LINK_ITEMS + (source.nlink === 0 ? 1 : 0), directory.subvolume);
   if (refused !== undefined) return refused;
-  if (source.nlink === 0) removeOrphan(source);
+  const wasNameless = source.nlink === 0;
   source.nlink += 1;
+  source.nameIndex = 0;
   source.log.copyEverything = true;
-  stamp(state, source, false);
-  nameInode(state, directory, state.environment.names.text(name), source);
+  setTimes(state, source, false);
+  const place = { index: takeIndex(directory), name: state.environment.names.text(name) };
+  addRef(source, directory.ino, place);
+  const entry = { name: place.name, target: source.ino, isSubvolume: false, type: source.mode & S_IFMT };
+  addEntry(state, directory, entry, place.index);
   stamp(state, directory, true);
+  dirty(state, source);
+  if (wasNameless) removeOrphan(source);
   logNewName(state, source);
   return undefined;
 }
@@ -182,24 +197,28 @@ export function removeOrphan(inode: InodeState): void {
   inode.subvolume.tree.remove(key(ORPHANS, ORPHAN_ITEM, inode.ino));
 }
 
-/** Takes one name's count from an inode: freed now, or, when held, by the last drop. */
+/** Takes one name's count from an inode. Where it was the last, who calls frees the inode in the end, or, when it is held, the last drop. */
 export function dropLink(state: BtrfsState, inode: InodeState): void {
   inode.nlink -= 1;
   dirty(state, inode);
-  if (inode.nlink > 0) return;
-  if (inode.holds === 0) freeInode(state, inode);
-  else addOrphan(inode);
+  if (inode.nlink === 0) addOrphan(inode);
+}
+
+/** Frees an inode that has no name any more and that nobody holds. */
+export function freeNameless(state: BtrfsState, inode: InodeState): void {
+  if (inode.nlink === 0 && inode.holds === 0) freeInode(state, inode);
 }
 
 /** Frees an inode with all that it has (btrfs_evict_inode). */
 export function freeInode(state: BtrfsState, inode: InodeState): void {
   inode.mapping?.truncate(0);
   undelay(state, inode, 0, Number.MAX_SAFE_INTEGER);
-  if ((inode.mode & S_IFMT) === S_IFREG) dropExtents(state, inode, 0, Number.MAX_SAFE_INTEGER);
+  state.delayedInodes.settleItem(inode, state.generation);
+  state.delayedInodes.forget(inode);
+  if ((inode.mode & S_IFMT) === S_IFREG) letGoExtents(state, inode);
   const { tree } = inode.subvolume;
   tree.removeRange(key(inode.ino, 0), key(inode.ino + 1, 0));
   removeOrphan(inode);
-  state.dirtyInodes.delete(inode);
   state.dirtied.delete(inode);
   state.inodes.delete(inode.handle);
 }
@@ -227,15 +246,21 @@ export function unlink(state: BtrfsState, directory: InodeState, name: Name): Er
   noteUnlink(state, inode);
   unlinkName(state, directory, state.environment.names.text(name), inode);
   dropLink(state, inode);
+  freeNameless(state, inode);
   return undefined;
 }
 
 /** Takes a name away from an inode and its directory; the count stays (__btrfs_unlink_inode). @returns where it was. */
 export function takeName(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): OldName {
-  const index = removeRef(inode, directory.ino, name);
-  removeEntry(state, directory, name, index);
-  stamp(state, inode, false);
+  let index = nameIndexOf(inode);
+  removeEntry(state, directory, name, () => {
+    if (index === 0) index = removeRef(inode, directory.ino, name);
+    else state.delayedInodes.loseReference(inode);
+    return index;
+  });
+  setTimes(state, inode, false);
   stamp(state, directory, true);
+  dirty(state, inode);
   return { directory, name, index };
 }
 
@@ -259,14 +284,16 @@ export function rmdir(
   if (refused !== undefined) return refused;
   // What was deleted in it may have been a subvolume, which no log tells of.
   if (inode.log.unlinkedIn >= state.generation) noteUnlink(state, directory);
+  if (!inode.isPlaceholder) addOrphan(inode);
   dropDirectory(state, directory, state.environment.names.text(name), inode);
+  freeNameless(state, inode);
   return undefined;
 }
 
 /** Takes its only name from an empty directory, or from what stands for a subvolume. */
 export function dropDirectory(state: BtrfsState, directory: InodeState, name: string, inode: InodeState): void {
   if (inode.isPlaceholder) {
-    removeEntry(state, directory, name, indexOfEntry(directory, name));
+    removeEntry(state, directory, name, () => indexOfEntry(directory, name));
     forgetPlaceholder(state, directory, name);
     stamp(state, directory, true);
     return;

@@ -4,12 +4,12 @@ import { ENOENT, ENOTEMPTY, EPERM, EROFS, type Errno, EXDEV } from "../../core/e
 import type { Name } from "../../core/names.ts";
 import { type NewInode, RENAME_EXCHANGE, RENAME_WHITEOUT, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { ROOTS_WHITEOUT } from "../../vfs/whiteout.ts";
-import { addEntry, addRef, handleOfEntry, lookupEntry } from "./directories.ts";
+import { addEntry, addRef, handleOfEntry, lookupEntry, takeIndex } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
-import { inodeOf, stamp } from "./inodes.ts";
+import { inodeOf, setTimes, stamp } from "./inodes.ts";
 import { FIRST_FREE } from "./layout.ts";
 import { logNewName, noteMove, type OldName } from "./log-names.ts";
-import { dropDirectory, dropLink, itemsToCreate, leaveWhiteout, takeName, unlinkName } from "./namei.ts";
+import { dropDirectory, dropLink, freeNameless, itemsToCreate, leaveWhiteout, takeName, unlinkName } from "./namei.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
 
@@ -60,13 +60,15 @@ export function rename(
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : left;
   const refused = state.begin(itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
   if (refused !== undefined) return refused;
+  const index = announce(state, target, inode);
   if (source.directory !== target.directory) noteMove(state, source.directory, inode);
   stampRenamed(state, source, target, [inode, replaced]);
   const old = leave(state, source, inode);
   if (replaced !== undefined) removeReplaced(state, target, replaced);
-  arrive(state, target, inode);
+  arrive(state, target, inode, index);
   if (old !== undefined) logNewName(state, inode, old);
   if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(state, source.directory, source.name, left);
+  if (replaced !== undefined) freeNameless(state, replaced);
   return undefined;
 }
 
@@ -86,9 +88,18 @@ function itemsToMove(
 
 /** simple_rename_timestamp. Later steps of the same call stamp again, which then finds nobody who has been told the times. */
 function stampRenamed(state: BtrfsState, source: Place, target: Place, inodes: readonly (InodeState | undefined)[]): void {
-  stamp(state, source.directory, true);
-  if (source.directory !== target.directory) stamp(state, target.directory, true);
-  for (const inode of inodes) if (inode !== undefined) stamp(state, inode, false);
+  setTimes(state, source.directory, true);
+  if (source.directory !== target.directory) setTimes(state, target.directory, true);
+  for (const inode of inodes) if (inode !== undefined) setTimes(state, inode, false);
+}
+
+/** Tells an inode the name that it is to get, while it has the old one. @returns where that will be listed; 0 of a subvolume. */
+function announce(state: BtrfsState, { directory, name }: Place, inode: InodeState): number {
+  if (inode.ino === FIRST_FREE) return 0;
+  const index = takeIndex(directory);
+  inode.nameIndex = 0;
+  addRef(inode, directory.ino, { index, name: state.environment.names.text(name) });
+  return index;
 }
 
 /** Takes the name away where the inode was. @returns where that is; undefined of a subvolume, whose moves no log tells. */
@@ -101,14 +112,14 @@ function leave(state: BtrfsState, place: Place, inode: InodeState): OldName | un
 }
 
 /** Gives the inode its name where it is now. */
-function arrive(state: BtrfsState, place: Place, inode: InodeState): void {
+function arrive(state: BtrfsState, place: Place, inode: InodeState, index: number): void {
   const name = state.environment.names.text(place.name);
   if (inode.ino === FIRST_FREE) nameSubvolume(state, place.directory, name, inode.subvolume.id);
   else {
-    const index = addEntry(state, place.directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT });
-    addRef(inode, place.directory.ino, { index, name });
+    addEntry(state, place.directory, { name, target: inode.ino, isSubvolume: false, type: inode.mode & S_IFMT }, index);
     stamp(state, place.directory, true);
     if (inode.isDirectory) inode.parent = place.directory.handle;
+    if (inode.nlink === 1) inode.nameIndex = index;
   }
 }
 
@@ -135,6 +146,8 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
   const items = 2 * ENTRY_ITEMS + parents + movedItems(one) + movedItems(other);
   const refused = state.begin(items, source.directory.subvolume);
   if (refused !== undefined) return refused;
+  const index = announce(state, target, one);
+  const otherIndex = announce(state, source, other);
   if (source.directory !== target.directory) {
     noteMove(state, source.directory, one);
     noteMove(state, target.directory, other);
@@ -142,8 +155,8 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
   stampRenamed(state, source, target, [one, other]);
   const oldOne = leave(state, source, one);
   const oldOther = leave(state, target, other);
-  arrive(state, target, one);
-  arrive(state, source, other);
+  arrive(state, target, one, index);
+  arrive(state, source, other, otherIndex);
   if (oldOne !== undefined && oldOther !== undefined) {
     logNewName(state, one, oldOne);
     logNewName(state, other, oldOther);

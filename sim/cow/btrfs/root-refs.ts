@@ -2,14 +2,15 @@
 import { assert } from "../../core/assert.ts";
 import { utf8Length } from "../../core/names.ts";
 import { S_IFDIR } from "../../vfs/filesystem.ts";
-import { addEntry, removeEntry } from "./directories.ts";
+import { addEntry, removeEntry, takeIndex } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { RootRef } from "./items.ts";
 import { key, ROOT_BACKREF, ROOT_REF, ROOT_REF_BYTES } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
 
 export function nameSubvolume(state: BtrfsState, directory: InodeState, name: string, id: number): void {
-  const index = addEntry(state, directory, { name, target: id, isSubvolume: true, type: S_IFDIR });
+  const index = takeIndex(directory);
+  addEntry(state, directory, { name, target: id, isSubvolume: true, type: S_IFDIR }, index);
   const ref: RootRef = { directory: directory.ino, index, name };
   const size = ROOT_REF_BYTES + utf8Length(name);
   state.rootTree.set(key(directory.subvolume.id, ROOT_REF, id), size, ref);
@@ -20,7 +21,7 @@ export function unnameSubvolume(state: BtrfsState, directory: InodeState, name: 
   const parent = directory.subvolume.id;
   const ref = state.rootTree.get(key(parent, ROOT_REF, id)) as RootRef | undefined;
   assert(ref !== undefined, `subvolume ${id} has its name in subvolume ${parent}`);
-  removeEntry(state, directory, name, (ref as RootRef).index);
+  removeEntry(state, directory, name, () => (ref as RootRef).index);
   state.rootTree.remove(key(parent, ROOT_REF, id));
   state.rootTree.remove(key(id, ROOT_BACKREF, parent));
 }

@@ -18,6 +18,7 @@ import { Node, type NodeFormat } from "../node.ts";
 import { type ItemReference, References } from "../references.ts";
 import type { NodeStore, TreeParts } from "../store.ts";
 import type { Tree } from "../tree.ts";
+import { DelayedInodes } from "./delayed-inodes.ts";
 import { EntryCache } from "./entry-cache.ts";
 import type { BtrfsEnvironment } from "./environment.ts";
 import { referencesInTree } from "./extent-references.ts";
@@ -94,7 +95,7 @@ export class BtrfsState implements NodeStore {
   readonly inodes: InodeTable = new InodeTable();
   /** Inodes whose pages a call has made dirty; they may have been written back meanwhile. */
   readonly dirtied: Set<InodeState> = new Set();
-  readonly dirtyInodes: Set<InodeState> = new Set();
+  readonly delayedInodes: DelayedInodes = new DelayedInodes();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();
   /** What was synced since the last commit. */
@@ -109,8 +110,6 @@ export class BtrfsState implements NodeStore {
   dirtiedPages = 0;
   /** Bytes that delayed allocation has promised. */
   delayedBytes = 0;
-  /** How many entries wait to be put into their directories' lists. */
-  delayedEntries = 0;
   /** What the next superblock says of a space cache, and whether that is news. */
   mayHaveCache: boolean;
   cacheIsNew = false;
@@ -298,6 +297,7 @@ export class BtrfsState implements NodeStore {
    */
   begin(items: number, subvolume?: Subvolume): Errno | undefined {
     if (this.error !== undefined) return EROFS;
+    this.delayedInodes.balance(this.generation);
     if (subvolume === undefined) return undefined;
     if (this.environment.allocations?.fails() === true) return ENOSPC;
     if (this.quotas?.reserveItems(subvolume.id, items) === false) {
@@ -339,7 +339,7 @@ export class BtrfsState implements NodeStore {
   /** Whether the running transaction has changed anything that a commit would write. */
   get isChanged(): boolean {
     return (
-      this.cacheIsNew || !this.logs.isEmpty || this.fresh.count > 0 || this.dirtyInodes.size > 0 || this.references.isChanged
+      this.cacheIsNew || !this.logs.isEmpty || this.fresh.count > 0 || this.delayedInodes.size > 0 || this.references.isChanged
     );
   }
 

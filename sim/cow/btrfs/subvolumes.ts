@@ -9,9 +9,10 @@ import { S_IFDIR } from "../../vfs/filesystem.ts";
 import type { Node } from "../node.ts";
 import { Cursor, Tree } from "../tree.ts";
 import { commit } from "./commit.ts";
+import { writeInode } from "./delayed-inodes.ts";
 import { handleOfEntry, lookupEntry } from "./directories.ts";
 import { InodeState } from "./inode-state.ts";
-import { inodeOf, stamp, writeInode } from "./inodes.ts";
+import { inodeOf, stamp } from "./inodes.ts";
 import type { RootItem } from "./items.ts";
 import {
   FIRST_FREE,
@@ -268,9 +269,7 @@ export function dropDirty(state: BtrfsState, inode: InodeState): void {
 
 function forgetInode(state: BtrfsState, inode: InodeState): void {
   dropDirty(state, inode);
-  state.delayedEntries -= inode.listedLater.size;
-  inode.listedLater.clear();
-  state.dirtyInodes.delete(inode);
+  state.delayedInodes.forget(inode);
   state.dirtied.delete(inode);
   state.inodes.delete(inode.handle);
 }

@@ -4,7 +4,8 @@
  * Zeros and repeated units shrink to about nothing, patterns not at all, given bytes as their entropy says.
  */
 import type { Content } from "../../core/content.ts";
-import { COMPRESSED_BYTES_MAX } from "./layout.ts";
+import { alignUp } from "../../core/units.ts";
+import { COMPRESSED_BYTES_MAX, SECTOR_SIZE } from "./layout.ts";
 
 /** An algorithm, or none. */
 export type Compression = "none" | "zlib" | "lzo" | "zstd";
@@ -16,13 +17,15 @@ interface Strength {
   readonly floor: number;
   /** What it makes of bytes that do not shrink: a byte more for each 255 of a literal run, and the length and end of each page, by lzo. */
   readonly ceiling: number;
+  /** Whether it gives bytes out sector by sector, so that it is seen early when they do not shrink (lzo_compress_folios); others keep them back. */
+  readonly asItGoes: boolean;
 }
 
 const STRENGTH: Readonly<Record<Compression, Strength>> = {
-  none: { factor: 1, floor: 1, ceiling: 1 },
-  zlib: { factor: 0.85, floor: 0.0011, ceiling: 1.0003 },
-  zstd: { factor: 0.83, floor: 0.0004, ceiling: 1.0001 },
-  lzo: { factor: 1.1, floor: 0.0042, ceiling: 1.0059 },
+  none: { factor: 1, floor: 1, ceiling: 1, asItGoes: false },
+  zlib: { factor: 0.85, floor: 0.0011, ceiling: 1.0003, asItGoes: false },
+  zstd: { factor: 0.83, floor: 0.0004, ceiling: 1.0001, asItGoes: false },
+  lzo: { factor: 1.1, floor: 0.0125, ceiling: 1.0059, asItGoes: true },
 };
 const HEADER_BYTES = 12;
 const SAMPLE_BYTES = 16_384;
@@ -70,16 +73,25 @@ function entropyPercent(counts: readonly number[], length: number): number {
   return Math.floor((Math.floor(sum / length) * 100) / (8 * log(2)));
 }
 
-/** Bytes that the content takes when compressed; more than it has when it does not shrink. */
+/** Behind so many bytes it is looked at each sector whether there are more of them than there were: then no more is tried. */
+const TRIED_BYTES = 2 * SECTOR_SIZE;
+
+/** Bytes that the content takes when compressed; more than it has when it does not shrink, or does not at its beginning. */
 export function compressedBytes(content: Content, by: Compression): number {
-  const { factor, floor, ceiling } = STRENGTH[by];
+  const { factor, floor, ceiling, asItGoes } = STRENGTH[by];
   let sum = HEADER_BYTES;
+  let end = 0;
   for (const run of content.runs) {
-    if (run.kind === "zero" || run.kind === "repeat") sum += 16 + run.length * floor;
-    else if (run.kind === "literal") {
-      const share = (entropyOf(run.slice(0, SAMPLE_BYTES).toBytes()) / 8) * factor;
-      sum += run.length * Math.min(ceiling, Math.max(share, floor));
-    } else sum += run.length * ceiling;
+    let share = ceiling;
+    if (run.kind === "zero" || run.kind === "repeat") share = floor;
+    else if (run.kind === "literal")
+      share = Math.min(ceiling, Math.max((entropyOf(run.slice(0, SAMPLE_BYTES).toBytes()) / 8) * factor, floor));
+    if (share === floor) sum += 16;
+    const start = end;
+    end += run.length;
+    let at: number = alignUp(Math.max(start, TRIED_BYTES) + 1, SECTOR_SIZE);
+    for (; asItGoes && at <= end; at += SECTOR_SIZE) if (sum + (at - start) * share > at) return content.length + 1;
+    sum += run.length * share;
   }
   return Math.ceil(sum);
 }

@@ -4,11 +4,12 @@
  * Interface: a Finder answers for one state of all trees, and remembers what it found; make a new one after a change.
  */
 import { assert } from "../core/assert.ts";
+import { Cursor } from "./cursor.ts";
 import type { Extent, Reference } from "./extent.ts";
 import type { Key } from "./key.ts";
 import type { Node } from "./node.ts";
 import type { ItemReference } from "./references.ts";
-import { Cursor, type Tree } from "./tree.ts";
+import type { Tree } from "./tree.ts";
 
 /** One state of all trees. */
 export interface TreesView {

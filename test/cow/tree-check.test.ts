@@ -2,12 +2,13 @@
  * That a tree's check() finds each thing that can be wrong in a node, broken by hand; what searches, cursors and ranges give at their ends; and what a tree refuses.
  */
 import { describe, expect, test } from "vitest";
+import { Cursor } from "../../sim/cow/cursor.ts";
 import type { Key } from "../../sim/cow/key.ts";
 import { compareKeys } from "../../sim/cow/key.ts";
 import { bytesOf, Node } from "../../sim/cow/node.ts";
 import { Path } from "../../sim/cow/path.ts";
 import { pointersMax } from "../../sim/cow/store.ts";
-import { Cursor, Tree } from "../../sim/cow/tree.ts";
+import { Tree } from "../../sim/cow/tree.ts";
 import { FORMAT, key, MemoryStore } from "./tree-lab.ts";
 
 const at = (object: number): Key => ({ object, kind: 0, offset: 0 });

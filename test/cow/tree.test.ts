@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Cursor } from "../../sim/cow/cursor.ts";
 import type { Key } from "../../sim/cow/key.ts";
-import { Cursor, Tree } from "../../sim/cow/tree.ts";
+import { Tree } from "../../sim/cow/tree.ts";
 import { runs } from "../runs.ts";
 import { key, MemoryStore } from "./tree-lab.ts";
 

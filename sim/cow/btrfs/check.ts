@@ -3,9 +3,9 @@
  * can be reached.
  */
 import { assert, InvariantError } from "../../core/assert.ts";
+import { Cursor } from "../cursor.ts";
 import type { Extent } from "../extent.ts";
 import type { Node } from "../node.ts";
-import { Cursor } from "../tree.ts";
 import type { FreeSpaceInfo } from "./block-group.ts";
 import { changesOf } from "./delayed-inodes.ts";
 import { freeRanges } from "./free-space-tree.ts";

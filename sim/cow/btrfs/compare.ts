@@ -1,6 +1,8 @@
 /** Which inodes differ between two trees: their items side by side, leaves that both have left out (fs/btrfs/send.c: btrfs_compare_trees). */
+
+import { Cursor } from "../cursor.ts";
 import { compareKeys } from "../key.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import type { Tree } from "../tree.ts";
 import { DIR_INDEX, DIR_ITEM, FIRST_FREE, key, LAST_FREE } from "./layout.ts";
 
 /** The numbers of the inodes of `right` whose items are not those of `left`, and of those that only one has, ascending. */

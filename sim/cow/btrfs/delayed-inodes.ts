@@ -7,7 +7,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { utf8Length } from "../../core/names.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
 import { type InodeState, NOTHING_UNLISTED } from "./inode-state.ts";
 import type { DirEntry } from "./items.ts";
 import { DIR_BYTES, DIR_INDEX, INODE_BYTES, INODE_EXTREF, INODE_ITEM, INODE_REF, key } from "./layout.ts";

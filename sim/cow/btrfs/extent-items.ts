@@ -1,8 +1,9 @@
 /** Extents and chunks as items of the extent, chunk, device and free space trees (fs/btrfs/extent-tree.c, block-group.c). */
 import { assert, InvariantError } from "../../core/assert.ts";
+import { Cursor } from "../cursor.ts";
 import { changesOf, type Delta, newExtent } from "../deltas.ts";
 import type { Extent } from "../extent.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import type { Tree } from "../tree.ts";
 import type { BlockGroup } from "./block-group.ts";
 import { dropReferences, keyOfExtent, settleReferences } from "./extent-references.ts";
 import { addFreeGroup, dropFreeGroup, giveFree, takeFree } from "./free-space-tree.ts";

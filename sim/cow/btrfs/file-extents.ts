@@ -4,8 +4,8 @@
  * Interface: an extent on the device is referenced by each item that uses a part of it, and stays whole until the last one goes (bookend).
  */
 import { assert } from "../../core/assert.ts";
+import { Cursor } from "../cursor.ts";
 import { sameReference } from "../extent.ts";
-import { Cursor } from "../tree.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DiskExtent, FileExtent } from "./items.ts";
 import { EXTENT_DATA, FILE_EXTENT_BYTES, INLINE_BYTES, key, SECTOR_SIZE } from "./layout.ts";

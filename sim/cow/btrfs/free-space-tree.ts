@@ -6,8 +6,9 @@
  * them when it has a hundred fewer.
  */
 import { assert, InvariantError } from "../../core/assert.ts";
+import { Cursor } from "../cursor.ts";
 import type { Key } from "../key.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import type { Tree } from "../tree.ts";
 import type { Bitmap, BlockGroup, FreeSpaceInfo } from "./block-group.ts";
 import { FORMAT, FREE_SPACE_BITMAP, FREE_SPACE_EXTENT, FREE_SPACE_INFO, FREE_SPACE_TREE, key, SECTOR_SIZE } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";

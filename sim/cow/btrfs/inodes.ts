@@ -5,7 +5,7 @@ import { assert } from "../../core/assert.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { Mapping } from "../../vfs/address-space.ts";
 import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
 import { InodeState } from "./inode-state.ts";
 import type { InodeItem, RootRef } from "./items.ts";
 import { FIRST_FREE, handleOf, INODE_ITEM, INODE_REF, inoOf, key, ROOT_BACKREF, subvolumeOf } from "./layout.ts";

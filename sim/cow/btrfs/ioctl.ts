@@ -2,7 +2,7 @@
 import { EINVAL, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, inodeHandle } from "../../vfs/filesystem.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
 import type { Btrfs } from "./btrfs.ts";
 import { inodeOf } from "./inodes.ts";
 import type { RootItem, RootRef } from "./items.ts";

@@ -3,7 +3,8 @@
  * not find there (fs/btrfs/tree-log.c: log_directory_changes, log_dir_items, log_delayed_insertion_items; Linux 6.18).
  */
 import { utf8Length } from "../../core/names.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
+import type { Tree } from "../tree.ts";
 import { FIRST_INDEX } from "./directories.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { DirEntry } from "./items.ts";

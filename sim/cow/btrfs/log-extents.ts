@@ -5,7 +5,8 @@
  * Interface: items of a log tree count no references; a hole, which a subvolume's tree says nothing of, is an item there.
  */
 import { alignUp } from "../../core/units.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
+import type { Tree } from "../tree.ts";
 import { addChecksums, removeChecksums } from "./extent-items.ts";
 import { endOf, extentsIn, type Placed, sizeOfExtent, visitExtents } from "./file-extents.ts";
 import type { InodeState } from "./inode-state.ts";

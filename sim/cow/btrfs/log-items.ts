@@ -3,7 +3,8 @@
  * fill_inode_item; Linux 6.18).
  */
 import { S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
-import { Cursor, type Tree } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
+import type { Tree } from "../tree.ts";
 import type { InodeState } from "./inode-state.ts";
 import type { FileExtent, InodeItem, InodeRef } from "./items.ts";
 import { EXTENT_DATA, INODE_BYTES, INODE_EXTREF, INODE_ITEM, INODE_REF, key, XATTR_ITEM } from "./layout.ts";

@@ -6,7 +6,7 @@
  */
 import { EROFS, type Errno, isErrno } from "../../core/errno.ts";
 import { S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
 import type { InodeState } from "./inode-state.ts";
 import { inodeOf, parentOf } from "./inodes.ts";
 import type { InodeExtref } from "./items.ts";

@@ -5,8 +5,9 @@
  */
 import type { BlockDevice } from "../../block/device.ts";
 import { EINVAL, type Errno, isErrno } from "../../core/errno.ts";
+import { Cursor } from "../cursor.ts";
 import type { Extent } from "../extent.ts";
-import { Cursor, Tree } from "../tree.ts";
+import { Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
 import { Btrfs } from "./btrfs.ts";
 import { commit } from "./commit.ts";

@@ -3,7 +3,7 @@
  * (fs/btrfs/send.c: get_cur_path, orphanize_inode).
  */
 import { assert } from "../../core/assert.ts";
-import { Cursor } from "../tree.ts";
+import { Cursor } from "../cursor.ts";
 import type { DirEntry, InodeExtref, InodeRef } from "./items.ts";
 import { DIR_INDEX, DIR_ITEM, FIRST_FREE, INODE_EXTREF, INODE_REF, key } from "./layout.ts";
 import { nameHash } from "./name-hash.ts";

@@ -116,6 +116,20 @@ export class Tree implements TreeParts {
     path.node(0).setItem(path.slot(0), size, value);
   }
 
+  /**
+   * Asks for so many bytes beside an item that is there, as a search for who inserts what has its key: none are made where it could not have them with what it has.
+   * @returns how many its leaf has free then.
+   */
+  askRoom(key: Key, bytes: number): number {
+    const { format } = this.store;
+    const most = format.nodeBytes - format.headerBytes;
+    const path = this.#prepare(this.#place(key), "insert");
+    const known = sizeIn(path, key);
+    assert(known !== undefined, `tree ${this.id} has an item that is to grow`);
+    if (known + format.itemBytes + bytes <= most) leafRoom(this, path, { key, bytes, extends: true });
+    return most - path.node(0).used;
+  }
+
   /** Puts in items that are not there, in ascending order with nothing between them: as many at once as a leaf takes (btrfs_insert_empty_items). */
   insertAll(items: readonly { readonly key: Key; readonly size: number; readonly value: unknown }[]): void {
     const { format } = this.store;

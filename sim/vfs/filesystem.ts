@@ -3,8 +3,7 @@
  * ext4, tmpfs, overlayfs, aufs, btrfs … implement it; a union mount implements it over other FileSystems.
  *
  * Words:
- * - An *inode* is named by a handle, an `Inode`: a whole number below 2^53 that is meaningful to its filesystem alone and stays valid while
- *   the inode has a name, is held (`hold`) or is open. It need not be what stat shows as st_ino (`Attributes.inodeNumber`).
+ * - An *inode* is named by a handle, an `Inode`: a whole number below 2^53, its filesystem's own, valid while it has a name, is held (`hold`) or open; not st_ino.
  * - A *name* is interned in the host's NameTable. "." and ".." are never passed: the walk resolves them (`parentOf`).
  * - A *file* is what `open` returns, also a number: what the calls on an open file take. For most filesystems it is the inode itself.
  *
@@ -21,6 +20,7 @@ import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
 import type { Name } from "../core/names.ts";
 import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
+import type { CopyRange } from "./copy-range.ts";
 import type { Credentials } from "./credentials.ts";
 import type { FileHandles } from "./file-handles.ts";
 import type { Acl, AclKind, NewAcls } from "./posix-acl.ts";
@@ -322,8 +322,8 @@ export interface FileSystem {
   directoryEnd?(directory: Inode): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
-  /** What stands against sharing of two files, or a copy, before their ranges are looked at: in a union, what lies below. Absent: nothing. */
-  mayShare?(source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined;
+  /** What stands against sharing of two files, or a copy, before their ranges are looked at: in a union, what lies below. Absent: nothing. @param range - a copy's, as asked for */
+  mayShare?(source: FileHandle, target: FileHandle, how: "dedupe" | "copy", range?: CopyRange): Errno | undefined;
   /** FIDEDUPERANGE: shares extents of ranges that hold the same bytes, and leaves times alone; absent where extents cannot be shared. */
   dedupe?(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */

@@ -12,6 +12,7 @@ import { EINVAL, ENOENT, ENXIO, EROFS, type Errno, ESTALE, isErrno } from "../..
 import type { Name } from "../../core/names.ts";
 import { alignUp, bytes, type DeviceNumber, type InodeNumber, seconds } from "../../core/units.ts";
 import { chmodAcl } from "../../vfs/acl.ts";
+import type { CopyRange } from "../../vfs/copy-range.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
 import type { FileHandles } from "../../vfs/file-handles.ts";
 import {
@@ -36,7 +37,7 @@ import type { Acl, AclKind } from "../../vfs/posix-acl.ts";
 import { atimeOfRead } from "../../vfs/relatime.ts";
 import { aclOf, setAcl } from "./acl.ts";
 import { check } from "./check.ts";
-import { clone } from "./clone.ts";
+import { clone, prepareCopy } from "./clone.ts";
 import { writeNodes } from "./commit.ts";
 import { handleOfEntry, iterate, lookupEntry, renewPlaceholder } from "./directories.ts";
 import { FALLOCATE_MODES, fallocate } from "./fallocate.ts";
@@ -287,6 +288,11 @@ export class Btrfs implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     const from = { inode: this.#inode(source), offset: sourceOffset };
     return clone(this.state, from, { inode: this.#inode(target), offset: targetOffset }, length);
+  }
+  mayShare(source: FileHandle, target: FileHandle, _how: string, range?: CopyRange): undefined {
+    if (range === undefined) return;
+    const { from, to, length } = range;
+    prepareCopy({ inode: this.#inode(source), offset: from }, { inode: this.#inode(target), offset: to }, length);
   }
   dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     const from = { inode: this.#inode(source), offset: sourceOffset };

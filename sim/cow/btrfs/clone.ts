@@ -21,18 +21,33 @@ export interface FileRange {
 /** @param length - 0: to the source's end. @param same - both hold the same bytes: allowed in a read-only subvolume too, and times stay. */
 export function clone(state: BtrfsState, source: FileRange, target: FileRange, length: number, same = false): Errno | undefined {
   if (target.inode.subvolume.item.readOnly && !same) return EROFS;
-  if (((source.inode.flags ^ target.inode.flags) & NODATASUM_FLAG) !== 0) return EINVAL;
+  if (!areAlike(source, target)) return EINVAL;
   const size = source.inode.size;
   const count = length === 0 ? size - source.offset : length;
   const span = alignUp(Math.max(0, count), SECTOR_SIZE);
-  // All of the source is written, of the target what is to be replaced, before anything else is looked at (btrfs_remap_file_range_prep).
-  const unwritten = source.inode.mapping?.flush() ?? flushRange(target.inode, alignDown(target.offset, SECTOR_SIZE), span);
+  const unwritten = writeRanges(source, target, span);
   if (unwritten !== undefined) return unwritten;
   const unfit = unfitError(source, target, count);
   if (unfit !== undefined || count === 0) return unfit;
   const failed = state.begin(CLONE_ITEMS, target.inode.subvolume) ?? expand(state, target);
   if (failed !== undefined) return failed;
   return share(state, source, target, { count, span, same });
+}
+
+/** Whether both have checksums of their data, or neither. */
+function areAlike(source: FileRange, target: FileRange): boolean {
+  return ((source.inode.flags ^ target.inode.flags) & NODATASUM_FLAG) === 0;
+}
+
+/** Writes all of the source, and of the target what is to be replaced, before anything else is looked at (btrfs_remap_file_range_prep). */
+function writeRanges(source: FileRange, target: FileRange, span: number): Errno | undefined {
+  return source.inode.mapping?.flush() ?? flushRange(target.inode, alignDown(target.offset, SECTOR_SIZE), span);
+}
+
+/** A copy is tried as a clone first, which writes ranges of the length that was asked for, though it may share less of them, or nothing. */
+export function prepareCopy(source: FileRange, target: FileRange, length: number): void {
+  if (!target.inode.subvolume.item.readOnly && areAlike(source, target))
+    writeRanges(source, target, alignUp(length, SECTOR_SIZE));
 }
 
 /** Why a range cannot be shared (generic_remap_checks). */

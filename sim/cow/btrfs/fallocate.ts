@@ -1,6 +1,6 @@
 /** fallocate(2) (fs/btrfs/file.c: btrfs_fallocate, btrfs_punch_hole, btrfs_zero_range; Linux 6.18). */
 import { Content } from "../../core/content.ts";
-import { ENOTSUP, type Errno } from "../../core/errno.ts";
+import { ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
 import { alignDown, alignUp, MIB } from "../../core/units.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from "../../vfs/filesystem.ts";
 import { holeBehindEnd, zeroBehindEnd } from "./file-end.ts";
@@ -15,7 +15,10 @@ import { insert } from "./writeback.ts";
 export const FALLOCATE_MODES: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 /** The longest extent that is preallocated at once. */
 const PREALLOC_MAX = MIB(256);
-const FALLOCATE_ITEMS = 3;
+/** What is estimated to change, in items, when an extent is preallocated, when one is taken out, and when only the inode does. */
+const PREALLOC_ITEMS = 3;
+const PUNCH_ITEMS = 2;
+const INODE_ITEMS = 1;
 
 interface Range {
   readonly offset: number;
@@ -30,16 +33,25 @@ interface Sectors {
 
 export function fallocate(state: BtrfsState, inode: InodeState, mode: number, range: Range): Errno | undefined {
   if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
-  const refused = state.begin(FALLOCATE_ITEMS, inode.subvolume);
-  if (refused !== undefined) return refused;
+  if (state.error !== undefined) return EROFS;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, inode, range);
   if ((mode & FALLOC_FL_ZERO_RANGE) !== 0) return zero(state, inode, range, mode);
   return preallocate(state, inode, range, mode);
 }
 
+/** Whether a range makes the file longer. */
+function grows(inode: InodeState, { offset, length }: Range, mode: number): boolean {
+  return (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > inode.size;
+}
+
+/** Begins what preallocates, or only makes the file longer, or does neither. */
+function beginPrealloc(state: BtrfsState, inode: InodeState, preallocates: boolean, isLonger: boolean): Errno | undefined {
+  if (!preallocates && !isLonger) return undefined;
+  return state.begin(preallocates ? PREALLOC_ITEMS : INODE_ITEMS, inode.subvolume);
+}
+
 function grow(state: BtrfsState, inode: InodeState, range: Range, mode: number): void {
-  const end = range.offset + range.length;
-  if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > inode.size) inode.size = end;
+  if (grows(inode, range, mode)) inode.size = range.offset + range.length;
   if (inode.delayed === undefined) inode.diskSize = inode.size;
   stamp(state, inode, true);
 }
@@ -47,10 +59,10 @@ function grow(state: BtrfsState, inode: InodeState, range: Range, mode: number):
 function preallocate(state: BtrfsState, inode: InodeState, range: Range, mode: number): Errno | undefined {
   const start = alignDown(range.offset, SECTOR_SIZE);
   const end = alignUp(range.offset + range.length, SECTOR_SIZE);
-  const failed =
-    zeroBehindEnd(state, inode, range.offset + range.length) ??
-    flushRange(inode, start, end - start) ??
-    fill(state, inode, gapsIn(inode, start, end));
+  const unwritten = zeroBehindEnd(state, inode, range.offset + range.length) ?? flushRange(inode, start, end - start);
+  if (unwritten !== undefined) return unwritten;
+  const gaps = gapsIn(inode, start, end);
+  const failed = beginPrealloc(state, inode, gaps.length > 0, grows(inode, range, mode)) ?? fill(state, inode, gaps);
   if (failed !== undefined) return failed;
   if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && start > inode.size) holeBehindEnd(state, inode, start);
   grow(state, inode, range, mode);
@@ -139,9 +151,11 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   const stop = range.offset + range.length;
   // Behind the file's end there are only whole sectors to take out.
   const edges = { offset: Math.min(range.offset, limit), length: Math.max(0, Math.min(stop, limit) - range.offset) };
+  const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
+  const refused = state.begin(inner.end > inner.start ? PUNCH_ITEMS : INODE_ITEMS, inode.subvolume);
+  if (refused !== undefined) return refused;
   const zeroed = zeroEdges(state, inode, edges, false);
   if (!("start" in zeroed)) return zeroed;
-  const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
   if (inner.end > inner.start) {
     inode.mapping?.punch(inner.start, inner.end - inner.start);
     undelay(state, inode, inner.start, inner.end);
@@ -182,7 +196,8 @@ function zero(state: BtrfsState, inode: InodeState, range: Range, mode: number):
   if (settled !== undefined) return settled;
   const head = preallocatedFrom(inode, whole.start);
   const rest = head === undefined ? range : { offset: head.end, length: Math.max(0, stop - head.end) };
-  const failed = rest.length === 0 ? undefined : zeroRest(state, inode, rest, head?.place);
+  const refused = beginPrealloc(state, inode, rest.length > 0, grows(inode, range, mode));
+  const failed = refused ?? (rest.length === 0 ? undefined : zeroRest(state, inode, rest, head?.place));
   if (failed !== undefined) return failed;
   if (head !== undefined) inode.mapping?.punch(whole.start, Math.min(head.end, whole.end) - whole.start);
   grow(state, inode, range, mode);

@@ -55,7 +55,8 @@ export function setxattr(
   const refused = state.begin(XATTR_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   // The caller keeps its bytes.
-  keepEntry(inode, name, value.slice());
+  const unkept = keepEntry(inode, name, value.slice());
+  if (unkept !== undefined) return unkept;
   stamp(state, inode, false);
   return undefined;
 }

@@ -4,7 +4,9 @@
  * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
  * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
  */
+
 import { EBADF, EINVAL, EPERM, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import type { CopyRange } from "../../vfs/copy-range.ts";
 import {
   accessOf,
   type FileHandle,
@@ -127,16 +129,22 @@ export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Er
  * Nothing is copied up to have less in the end: of two that are to share, both must be on the upper layer already (ovl_remap_file_range). A copy stays
  * on one filesystem (ovl_copy_file_range, vfs_copy_file_range of the real files).
  */
-export function mayShare(overlay: Overlay, source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined {
+export function mayShare(
+  overlay: Overlay,
+  source: FileHandle,
+  target: FileHandle,
+  how: { readonly kind: "dedupe" | "copy"; readonly range: CopyRange | undefined },
+): Errno | undefined {
+  const { kind, range } = how;
   const { nodes, files } = overlay;
-  if (how === "dedupe" && ![source, target].every((file) => nodes.hasUpper(files.at(file).node))) return EPERM;
+  if (kind === "dedupe" && ![source, target].every((file) => nodes.hasUpper(files.at(file).node))) return EPERM;
   const from = realFile(overlay, source);
   const to = realFile(overlay, target);
   if (isErrno(from)) return from;
   if (isErrno(to)) return to;
   const fs = realFs(overlay, target);
-  if (how === "copy" && fs !== realFs(overlay, source)) return EXDEV;
-  return how === "dedupe" && fs.dedupe === undefined ? EINVAL : fs.mayShare?.(from, to, how);
+  if (kind === "copy" && fs !== realFs(overlay, source)) return EXDEV;
+  return kind === "dedupe" && fs.dedupe === undefined ? EINVAL : fs.mayShare?.(from, to, kind, range);
 }
 
 /** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `mayShare` has allowed */
@@ -144,7 +152,7 @@ export function clone(
   overlay: Overlay,
   source: FileHandle,
   target: FileHandle,
-  range: { readonly from: number; readonly to: number; readonly length: number },
+  range: CopyRange,
   same = false,
 ): Errno | undefined {
   const from = realFile(overlay, source);

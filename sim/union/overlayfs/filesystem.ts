@@ -6,6 +6,7 @@ import type { Content } from "../../core/content.ts";
 import { ENOTTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
+import type { CopyRange } from "../../vfs/copy-range.ts";
 import { type FileHandles, NUMBER_HANDLES } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
@@ -213,8 +214,8 @@ export class OverlayFileSystem implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length });
   }
-  mayShare(source: FileHandle, target: FileHandle, how: "dedupe" | "copy"): Errno | undefined {
-    return files.mayShare(this.overlay, source, target, how);
+  mayShare(source: FileHandle, target: FileHandle, kind: "dedupe" | "copy", range?: CopyRange): Errno | undefined {
+    return files.mayShare(this.overlay, source, target, { kind, range });
   }
   dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length }, true);

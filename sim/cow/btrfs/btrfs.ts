@@ -89,6 +89,7 @@ export class Btrfs implements FileSystem {
       ahead: { size: (inode) => this.size(inode), pages: READAHEAD_PAGES, largeFolios: false },
     };
     this.#stopTimer = state.environment.clock.every(seconds(COMMIT_SECONDS), () => {
+      state.flushLater.clear();
       if (state.isChanged) state.commit();
       this.clean();
     });
@@ -321,11 +322,14 @@ export class Btrfs implements FileSystem {
   sync(): Errno | undefined {
     const { state } = this;
     // The flusher meets the nodes' pages too, before and after those of files.
+    state.flushLater.clear();
     return writeNodes(state) ?? state.flushData(undefined, flushCyclic) ?? writeNodes(state) ?? state.commit();
   }
   /** Everything is written first as sync(2) does it (fs/super.c: generic_shutdown_super). */
   unmount(): Errno | undefined {
-    const failed = this.sync();
+    // No name keeps an inode any more: where the flusher comes to one, its last drop is the cleaner's, which wakes (btrfs_add_delayed_iput).
+    const wakes = this.state.flushLater.size > 0 && this.state.deleted.length > 0;
+    const failed = this.sync() ?? (wakes ? this.clean() : undefined);
     this.#stopTimer();
     for (const inode of this.state.inodes.all()) inode.mapping?.truncate(0);
     return failed;

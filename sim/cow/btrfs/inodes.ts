@@ -70,7 +70,9 @@ export function mappingOf(state: BtrfsState, inode: InodeState): Mapping {
 /** The mapping for who makes pages of it dirty. */
 export function dirtyMappingOf(state: BtrfsState, inode: InodeState): Mapping {
   state.dirtied.add(inode);
-  return mappingOf(state, inode);
+  const mapping = mappingOf(state, inode);
+  if (mapping.dirtyPages === 0) state.flushLater.add(inode);
+  return mapping;
 }
 
 /** st_dev of a subvolume: its own anonymous number, taken at first use. */

@@ -220,6 +220,7 @@ export function freeInode(state: BtrfsState, inode: InodeState): void {
   tree.removeRange(key(inode.ino, 0), key(inode.ino + 1, 0));
   removeOrphan(inode);
   state.dirtied.delete(inode);
+  state.flushLater.delete(inode);
   state.inodes.delete(inode.handle);
 }
 

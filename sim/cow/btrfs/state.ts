@@ -95,6 +95,8 @@ export class BtrfsState implements NodeStore {
   readonly inodes: InodeTable = new InodeTable();
   /** Inodes whose pages a call has made dirty; they may have been written back meanwhile. */
   readonly dirtied: Set<InodeState> = new Set();
+  /** Those of them that the flusher has not come to since; it does, whether they are still dirty or not (b_dirty). */
+  readonly flushLater: Set<InodeState> = new Set();
   readonly delayedInodes: DelayedInodes = new DelayedInodes();
   /** Directories that stand for a subvolume elsewhere: by directory and name. */
   readonly placeholders: Map<string, number> = new Map();

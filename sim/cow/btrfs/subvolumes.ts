@@ -263,6 +263,7 @@ function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefin
 /** What is dirty of an inode that nobody holds goes nowhere: without its subvolume's name it is evicted (btrfs_drop_inode, btrfs_evict_inode). */
 export function dropDirty(state: BtrfsState, inode: InodeState): void {
   inode.mapping?.truncate(0);
+  state.flushLater.delete(inode);
   state.delayedBytes -= inode.delayed?.covered ?? 0;
   inode.delayed = undefined;
   inode.delayedNew = undefined;

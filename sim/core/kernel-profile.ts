@@ -24,8 +24,12 @@ export interface OverlayProfile {
   readonly cloneCopyUp: boolean;
   /** Each directory made in a merged directory is marked opaque; later only under redirect_dir, index, metacopy or xino. */
   readonly opaqueOnMkdir: boolean;
-  /** overlay.* xattrs set through the mount are stored under an escaped name; before they were refused. */
+  /** overlay.* xattrs set through the mount are stored under an escaped name; before, nobody had any there. */
   readonly xattrEscape: boolean;
+  /** Where nobody has any, reading and removing one is refused as setting it always was; before, there was none. */
+  readonly ownXattrsRefused: boolean;
+  /** And all three are not supported; before, not permitted. */
+  readonly ownXattrsUnsupported: boolean;
   /** Copy-up takes the opaque mark of a lower directory along, with which what was below it is gone from the next mount on. */
   readonly opaqueCopyUp: boolean;
   /** Whiteouts that are empty regular files with an xattr. */
@@ -100,18 +104,21 @@ export interface KernelProfile {
 type Change = { readonly from: string } | { readonly until: string };
 type Changes<Profile> = { readonly [Flag in keyof Profile as Profile[Flag] extends boolean ? Flag : never]: Change };
 
+// ownXattrsUnsupported: so in the source of 4.14, and not in that of 4.9; from when on between them is not known.
 const OVERLAY: Changes<OverlayProfile> = {
   originXattr: { from: "4.12" },
   constantInodeNumbers: { from: "4.12" },
   readOnlyFollowsCopyUp: { from: "4.19" },
   tmpfileCopyUp: { from: "4.11" },
   sharedWhiteoutInode: { from: "5.8" },
-  sparseCopyUp: { from: "5.4" },
+  sparseCopyUp: { from: "5.6" },
   fsyncCopyUp: { from: "4.9" },
   cloneCopyUp: { from: "4.10" },
   opaqueOnMkdir: { until: "5.15" },
   opaqueCopyUp: { until: "4.8" },
   xattrEscape: { from: "6.7" },
+  ownXattrsRefused: { from: "4.9" },
+  ownXattrsUnsupported: { from: "4.14" },
   xattrWhiteouts: { from: "6.7" },
   instanceUuid: { from: "6.6" },
   redirects: { from: "4.10" },
@@ -139,7 +146,7 @@ const OVERLAY_OPTIONS: Readonly<Record<string, string>> = {
 
 // limitsReserve: recorded on 6.18, and not so in the source of 6.9; from when on between them is not known.
 const BTRFS: Changes<BtrfsProfile> = {
-  sizeClasses: { from: "6.2" },
+  sizeClasses: { from: "6.3" },
   dropsQgroups: { from: "6.11" },
   writesBatches: { until: "6.14" },
   limitsReserve: { from: "6.18" },

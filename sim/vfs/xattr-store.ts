@@ -1,8 +1,20 @@
 /**
  * Extended attributes of the few inodes that have any, in memory (fs/xattr.c: simple_xattrs).
  */
-import { EEXIST, ENODATA, type Errno } from "../core/errno.ts";
+import { EEXIST, EINVAL, ENODATA, ENOTSUP, type Errno } from "../core/errno.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "./filesystem.ts";
+
+/** What a filesystem keeps: namespaces, such as "user.", and names for which it has a handler each. */
+export interface XattrNames {
+  readonly prefixes: readonly string[];
+  readonly whole: readonly string[];
+}
+
+/** Why a filesystem has no such name (xattr_resolve_name): EINVAL for a namespace with no name in it, ENOTSUP for one that it does not keep. */
+export function resolveError(name: string, { prefixes, whole }: XattrNames): Errno | undefined {
+  for (const prefix of prefixes) if (name.startsWith(prefix)) return name.length === prefix.length ? EINVAL : undefined;
+  return whole.includes(name) ? undefined : ENOTSUP;
+}
 
 /** One attribute of an inode; an inode's form a list, since one or two are the rule and a Map is many times larger. */
 interface Xattr {

@@ -15,8 +15,8 @@ import { immutableOrAppendOnly, inodePermission, MAY_READ, MAY_WRITE, ownerOrCap
 import { aclKindOf } from "./posix-acl.ts";
 import type { Process } from "./process.ts";
 
-/** XATTR_NAME_MAX and XATTR_SIZE_MAX (include/uapi/linux/limits.h), in bytes. */
-const NAME_MAX = 255;
+/** The longest name and the largest value (include/uapi/linux/limits.h), in bytes. */
+export const XATTR_NAME_MAX = 255;
 const SIZE_MAX = 65_536;
 
 interface NewValue {
@@ -28,7 +28,7 @@ interface NewValue {
 /** @returns ERANGE for a name that is empty or longer than 255 bytes. */
 function nameError(name: string): Errno | undefined {
   const length = utf8Length(name);
-  return length === 0 || length > NAME_MAX ? ERANGE : undefined;
+  return length === 0 || length > XATTR_NAME_MAX ? ERANGE : undefined;
 }
 
 /** xattr_permission. */

@@ -7,7 +7,7 @@ import { emptyRange, type Range } from "../../core/interval-leaf.ts";
 import { IntervalMap } from "../../core/intervals.ts";
 import type { ChunkType } from "./items.ts";
 
-/** What a data chunk was first used for: extents below 128 KiB, below 8 MiB, or larger; a chunk keeps to its class while there is another way (from 6.2). */
+/** What a data chunk was first used for: extents below 128 KiB, below 8 MiB, or larger; a chunk keeps to its class while there is another way (from 6.3). */
 export type SizeClass = "none" | "small" | "medium" | "large";
 
 /** Searches look at so many free ranges for the largest, and no further. */

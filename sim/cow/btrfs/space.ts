@@ -34,7 +34,7 @@ export class Space {
   readonly deviceBytes: number;
   /** Ascending by logical address. */
   readonly groups: BlockGroup[] = [];
-  /** Whether chunks keep to a size class (from Linux 6.2). */
+  /** Whether chunks keep to a size class (from Linux 6.3). */
   readonly sizeClasses: boolean;
   /** Those that nothing is in. */
   readonly unused: UnusedGroups;

@@ -2,6 +2,7 @@
 import { EEXIST, ENODATA, ENOSPC, ENOTSUP, EROFS, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
+import { resolveError, type XattrNames } from "../../vfs/xattr-store.ts";
 import type { InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
 import type { XattrEntry } from "./items.ts";
@@ -10,17 +11,21 @@ import { PROPERTIES, setProperty } from "./props.ts";
 import type { BtrfsState } from "./state.ts";
 import { keepEntry, keptEntry } from "./xattr-items.ts";
 
-const PREFIXES = ["user.", "trusted.", "security.", PROPERTIES];
-const WHOLE = ["system.posix_acl_access", "system.posix_acl_default"];
+const NAMES: XattrNames = {
+  prefixes: ["user.", "trusted.", "security.", PROPERTIES],
+  whole: ["system.posix_acl_access", "system.posix_acl_default"],
+};
 /** What setting an xattr is estimated to change, in items. */
 const XATTR_ITEMS = 2;
 
-function isKept(name: string): boolean {
-  return WHOLE.includes(name) || PREFIXES.some((prefix) => name.startsWith(prefix));
+/** @returns ENOTSUP also of what stands for a subvolume that is not there, whatever its name. */
+function nameError(inode: InodeState, name: string): Errno | undefined {
+  return inode.isPlaceholder ? ENOTSUP : resolveError(name, NAMES);
 }
 
 export function getxattr(inode: InodeState, name: string): Uint8Array | Errno {
-  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
+  const wrong = nameError(inode, name);
+  if (wrong !== undefined) return wrong;
   return keptEntry(inode, name)?.value ?? ENODATA;
 }
 
@@ -41,7 +46,8 @@ export function setxattr(
   flags: number,
 ): Errno | undefined {
   const { name, value } = attribute;
-  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
+  const wrong = nameError(inode, name);
+  if (wrong !== undefined) return wrong;
   if (inode.subvolume.item.readOnly) return EROFS;
   const refusal = (exists: boolean): Errno | undefined => {
     if (exists && (flags & XATTR_CREATE) !== 0) return EEXIST;
@@ -62,7 +68,8 @@ export function setxattr(
 }
 
 export function removexattr(state: BtrfsState, inode: InodeState, name: string): Errno | undefined {
-  if (!isKept(name) || inode.isPlaceholder) return ENOTSUP;
+  const wrong = nameError(inode, name);
+  if (wrong !== undefined) return wrong;
   if (inode.subvolume.item.readOnly) return EROFS;
   const refusal = (exists: boolean): Errno | undefined => (exists ? undefined : ENODATA);
   if (name.startsWith(PROPERTIES)) return setProperty(state, inode, name, new Uint8Array(0), refusal);

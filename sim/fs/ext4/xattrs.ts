@@ -4,9 +4,10 @@
  * Interface: names come whole ("user.k"). A value that fits neither gives ENOSPC. Kernel: ext4_xattr_set_handle.
  */
 import { Content } from "../../core/content.ts";
-import { EEXIST, EINVAL, ENODATA, ENOSPC, ENOTSUP, ERANGE, type Errno } from "../../core/errno.ts";
+import { EEXIST, ENODATA, ENOSPC, ERANGE, type Errno } from "../../core/errno.ts";
 import { utf8Length } from "../../core/names.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
+import { resolveError, type XattrNames } from "../../vfs/xattr-store.ts";
 import { allocateMetadata, canReserve, freeMetadata, goalOf } from "./allocate.ts";
 import { BLOCK_SIZE, INODE_SIZE } from "./layout.ts";
 import { stamp } from "./stamp.ts";
@@ -20,20 +21,15 @@ const IN_INODE_BYTES: number = INODE_SIZE - 128 - 32 - 4 - 4;
 /** 32 bytes of header, 4 of terminator. */
 const BLOCK_BYTES: number = BLOCK_SIZE - 32 - 4;
 const NAME_BYTES_MAX = 255;
-/** What is kept as an index instead of the name's beginning. */
-const PREFIXES = ["user.", "trusted.", "security."];
+/** What is kept as an index instead of the name's beginning. "gnu." is the Hurd's, of which Linux knows no more than of user.* (xattr_hurd.c). */
+const PREFIXES = ["user.", "trusted.", "security.", "gnu."];
 const ACCESS_LISTS = ["system.posix_acl_access", "system.posix_acl_default"];
+const NAMES: XattrNames = { prefixes: PREFIXES, whole: ACCESS_LISTS };
 
-/** Whether ext4 keeps a name's namespace. */
-function isKept(name: string): boolean {
-  return PREFIXES.some((prefix) => name.startsWith(prefix)) || ACCESS_LISTS.includes(name);
-}
-
-/** Bytes of a name behind its index; -1 for a namespace that ext4 does not keep. */
+/** Bytes of a name behind its index: none of an access list's. */
 function suffixBytes(name: string): number {
-  if (ACCESS_LISTS.includes(name)) return 0;
   for (const prefix of PREFIXES) if (name.startsWith(prefix)) return utf8Length(name) - prefix.length;
-  return -1;
+  return 0;
 }
 
 /** Bytes of a value as kept: an access list's entries shrink from 8 bytes to 4 where they name nobody (acl.c, ext4_acl_to_disk). */
@@ -109,7 +105,8 @@ function find(set: XattrSet | undefined, name: string): Content | undefined {
 
 export function getxattr(state: Ext4State, ino: number, name: string): Uint8Array | Errno {
   // Most inodes are asked for an attribute that they do not have, each when it is first met.
-  if (!isKept(name)) return ENOTSUP;
+  const wrong = resolveError(name, NAMES);
+  if (wrong !== undefined) return wrong;
   const set = setOf(state, ino);
   const inside = set === undefined ? undefined : valueIn(set.inInode, name);
   if (inside !== undefined) return inside.toBytes();
@@ -135,10 +132,9 @@ export function setxattr(
   flags: number,
 ): Errno | undefined {
   const { name } = attribute;
-  const suffix = suffixBytes(name);
-  if (suffix < 0) return ENOTSUP;
-  if (suffix === 0 && !ACCESS_LISTS.includes(name)) return EINVAL;
-  if (suffix > NAME_BYTES_MAX) return ERANGE;
+  const wrong = resolveError(name, NAMES);
+  if (wrong !== undefined) return wrong;
+  if (suffixBytes(name) > NAME_BYTES_MAX) return ERANGE;
   const known = setOf(state, ino);
   const unread = reach(state, known?.outside);
   if (unread !== undefined) return unread;
@@ -237,7 +233,8 @@ function releaseBlock(state: Ext4State, block: XattrBlock): void {
 }
 
 export function removexattr(state: Ext4State, ino: number, name: string): Errno | undefined {
-  if (!isKept(name)) return ENOTSUP;
+  const wrong = resolveError(name, NAMES);
+  if (wrong !== undefined) return wrong;
   const set = setOf(state, ino);
   const unread = reach(state, set?.outside);
   if (unread !== undefined) return unread;

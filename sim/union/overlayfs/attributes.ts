@@ -1,7 +1,7 @@
 /**
  * stat, chmod, chown, utimens, truncate and xattrs (fs/overlayfs/inode.c, xattrs.c; union.md 1.6 and section 7).
  */
-import { EINVAL, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { EINVAL, ENODATA, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import type { AttributeChange, Attributes, FileSystem } from "../../vfs/filesystem.ts";
@@ -97,9 +97,17 @@ export function touchAtime(overlay: Overlay, node: Node): void {
   if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node), true);
 }
 
+/** What a kernel says of overlayfs's own xattrs that lets nobody have any. @param first - what the first ones said (ovl_own_xattr_get, ovl_own_xattr_set) */
+function ownRefusal({ profile, xattrs }: Overlay, name: string, first: Errno): Errno | undefined {
+  if (profile.xattrEscape || !name.startsWith(xattrs.prefix)) return undefined;
+  if (profile.ownXattrsUnsupported) return ENOTSUP;
+  return profile.ownXattrsRefused ? EPERM : first;
+}
+
 export function getxattr(overlay: Overlay, node: Node, name: string): Uint8Array | Errno {
   if (isBarePrefix(overlay.xattrs, name)) return EINVAL;
-  return overlay.fsOf(node).getxattr(overlay.inodeOf(node), storedName(overlay.xattrs, name));
+  const stored = ownRefusal(overlay, name, ENODATA) ?? storedName(overlay.xattrs, name);
+  return isErrno(stored) ? stored : overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);
 }
 
 export function listxattr(overlay: Overlay, node: Node): string[] | Errno {
@@ -122,20 +130,22 @@ export interface XattrChange {
 
 /** Copies up, also where it fails afterwards; a further name of an indexed file is not linked for it (ovl_xattr_set asks the inode). */
 export function setxattr(overlay: Overlay, node: Node, change: XattrChange): Errno | undefined {
-  const { writable: upper, nodes, xattrs, profile } = overlay;
+  const { writable: upper, nodes, xattrs } = overlay;
   if (isBarePrefix(xattrs, change.name)) return EINVAL;
-  if (!profile.xattrEscape && change.name.startsWith(xattrs.prefix)) return EPERM;
+  const stored = ownRefusal(overlay, change.name, EPERM) ?? storedName(xattrs, change.name);
+  if (isErrno(stored)) return stored;
   const failed = nodes.hasUpper(node) ? undefined : copyUp(overlay, node);
   if (failed !== undefined) return failed;
   if (isBareNamespace(change.name)) return EINVAL;
-  return upper.fs.setxattr(nodes.upperOf(node), storedName(xattrs, change.name), change.value, change.flags);
+  return upper.fs.setxattr(nodes.upperOf(node), stored, change.value, change.flags);
 }
 
 /** Does not copy up for a name that is not there. */
 export function removexattr(overlay: Overlay, node: Node, name: string): Errno | undefined {
   const { writable: upper, nodes } = overlay;
   if (isBarePrefix(overlay.xattrs, name)) return EINVAL;
-  const stored = storedName(overlay.xattrs, name);
+  const stored = ownRefusal(overlay, name, ENODATA) ?? storedName(overlay.xattrs, name);
+  if (isErrno(stored)) return stored;
   if (!nodes.hasUpper(node)) {
     const value = overlay.fsOf(node).getxattr(overlay.inodeOf(node), stored);
     if (isErrno(value)) return value;

@@ -3,7 +3,10 @@
  *
  * Interface: names come whole. Under the mount option `userxattr` they are user.overlay.*, else trusted.overlay.*.
  */
+import { ENOTSUP, type Errno } from "../../core/errno.ts";
+import { utf8Length } from "../../core/names.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
+import { XATTR_NAME_MAX } from "../../vfs/xattr.ts";
 
 const ESCAPE = "overlay.";
 
@@ -56,9 +59,11 @@ export function isBarePrefix(xattrs: OverlayXattrs, name: string): boolean {
   return name === xattrs.prefix;
 }
 
-/** The name under which a layer keeps an xattr that a user calls `name`. */
-export function storedName(xattrs: OverlayXattrs, name: string): string {
-  return name.startsWith(xattrs.prefix) ? xattrs.prefix + ESCAPE + name.slice(xattrs.prefix.length) : name;
+/** The name under which a layer keeps an xattr that a user calls `name`. @returns ENOTSUP for one that is too long then (ovl_xattr_escape_name). */
+export function storedName(xattrs: OverlayXattrs, name: string): string | Errno {
+  if (!name.startsWith(xattrs.prefix)) return name;
+  const stored = xattrs.prefix + ESCAPE + name.slice(xattrs.prefix.length);
+  return utf8Length(stored) > XATTR_NAME_MAX ? ENOTSUP : stored;
 }
 
 /** How a user sees a layer's xattr; undefined for one of overlayfs itself. */

@@ -17,6 +17,7 @@ import {
   type StatFs,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
+import { notifyChange } from "./notify-change.ts";
 import {
   dropsSetGroupId,
   immutable,
@@ -30,6 +31,7 @@ import {
   wantWrite,
 } from "./permission.ts";
 import type { Process } from "./process.ts";
+import type { Reached } from "./watches.ts";
 
 export function stat(task: Process, path: string, follow: boolean, into: Attributes = newAttributes()): Attributes | Errno {
   const { walk } = task;
@@ -69,12 +71,13 @@ export function fchmod(task: Process, fd: number, mode: number): Errno | undefin
   return "mount" in file ? changeMode(task, file, mode) : file;
 }
 
-function changeMode(task: Process, { mount, inode }: Position, mode: number): Errno | undefined {
+function changeMode(task: Process, reached: Reached, mode: number): Errno | undefined {
+  const { mount, inode } = reached;
   const who = task.credentials;
   const refused = wantWrite(mount) ?? immutableOrAppendOnly(mount.fs, inode);
   if (refused !== undefined) return refused;
   if (!ownerOrCapable(who, mount.fs, inode)) return EPERM;
-  return mount.fs.setattr(inode, { mode: withoutForeignSetGroupId(who, mode & 0o7777, mount.fs.gid(inode)) });
+  return notifyChange(task, reached, { mode: withoutForeignSetGroupId(who, mode & 0o7777, mount.fs.gid(inode)) });
 }
 
 /** The set-group-id bit is for members of the group (setattr_prepare). */
@@ -98,7 +101,8 @@ export function fchown(task: Process, fd: number, uid: number, gid: number): Err
 }
 
 /** chown_common: whoever changes owners takes set-id bits away from what is no directory, also when he changes none. */
-function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Owners): Errno | undefined {
+function changeOwner(task: Process, reached: Reached, { uid, gid }: Owners): Errno | undefined {
+  const { mount, inode } = reached;
   const who = task.credentials;
   const { fs } = mount;
   const readOnly = wantWrite(mount);
@@ -124,8 +128,11 @@ function changeOwner(task: Process, { mount, inode }: Position, { uid, gid }: Ow
   const change: { uid?: number; gid?: number; mode?: number } = {};
   if (uid !== -1) change.uid = uid;
   if (gid !== -1) change.gid = gid;
-  if (kept !== mode) change.mode = withoutForeignSetGroupId(who, kept & 0o7777, gid === -1 ? oldGid : gid);
-  return fs.setattr(inode, change) ?? dropFileCapabilities(task, { mount, inode });
+  if (kept !== mode) {
+    const bits = kept & 0o7777;
+    change.mode = fs.setsModesAsMounter === true ? bits : withoutForeignSetGroupId(who, bits, gid === -1 ? oldGid : gid);
+  }
+  return notifyChange(task, reached, change) ?? dropFileCapabilities(task, reached);
 }
 
 /**
@@ -160,7 +167,8 @@ export function futimens(task: Process, fd: number, atime: TimeChange, mtime: Ti
   return "mount" in file ? changeTimes(task, file, atime, mtime) : file;
 }
 
-function changeTimes(task: Process, { mount, inode }: Position, atime: TimeChange, mtime: TimeChange): Errno | undefined {
+function changeTimes(task: Process, reached: Reached, atime: TimeChange, mtime: TimeChange): Errno | undefined {
+  const { mount, inode } = reached;
   const who = task.credentials;
   const { fs } = mount;
   const readOnly = wantWrite(mount);
@@ -176,5 +184,5 @@ function changeTimes(task: Process, { mount, inode }: Position, atime: TimeChang
   const change: { -readonly [Key in keyof AttributeChange]: AttributeChange[Key] } = {};
   if (atime !== "OMIT") change.atime = atime === "NOW" ? "now" : atime;
   if (mtime !== "OMIT") change.mtime = mtime === "NOW" ? "now" : mtime;
-  return fs.setattr(inode, change);
+  return notifyChange(task, reached, change);
 }

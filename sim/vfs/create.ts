@@ -3,6 +3,7 @@
  */
 import { EBADF, EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, isErrno } from "../core/errno.ts";
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD, capable } from "./credentials.ts";
+import { hasName } from "./dentries.ts";
 import {
   S_IFBLK,
   S_IFCHR,
@@ -17,6 +18,7 @@ import {
   S_ISVTX,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
+import { meanOpenedName } from "./open-file.ts";
 import {
   immutableOrAppendOnly,
   initOwner,
@@ -94,7 +96,7 @@ export function linkFile(task: Process, fd: number, path: string): Errno | undef
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
   if (file.credentials !== task.credentials && !capable(task.credentials, CAP_DAC_READ_SEARCH)) return ENOENT;
-  if (!file.held) file.mount.fs.byDescriptor?.(file.handle);
+  meanOpenedName(file);
   const failed = linkTo(task, file, path, file.linkable);
   if (failed === undefined) file.linkable = false;
   return failed;
@@ -111,14 +113,9 @@ function linkTo(task: Process, source: Position, to: string, linkable = false): 
   const refused = mayCreate(task.credentials, walk) ?? immutableOrAppendOnly(fs, source.inode);
   if (refused !== undefined) return refused;
   if (isDirectory(fs.mode(source.inode))) return EPERM;
-  if (!linkable && nlinkOf(task, source) === 0) return ENOENT;
+  if (!linkable && !hasName(task, source)) return ENOENT;
   fs.actFor?.(task.credentials);
   return fs.link(source.inode, walk.inode, walk.name);
-}
-
-function nlinkOf(task: Process, { mount, inode }: Position): number {
-  mount.fs.getattr(inode, task.scratch);
-  return task.scratch.nlink;
 }
 
 /** fs.protected_hardlinks: somebody else's file may be linked when it could be read and written and is not set-id (may_linkat). */

@@ -2,11 +2,12 @@
  * Calls on an open file's bytes: read, write, lseek, fsync, mmap (fs/read_write.c, fs/sync.c, mm/mmap.c; Linux 6.18).
  */
 import { Content } from "../core/content.ts";
-import { EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, EPIPE, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { EACCES, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, ENXIO, EPERM, EPIPE, type Errno, ESPIPE, isErrno } from "../core/errno.ts";
+import { TIB } from "../core/units.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { CAP_FSETID, capable } from "./credentials.ts";
-import { readDevice, seekDevice, writeDevice } from "./devices.ts";
+import { canMap, readDevice, seekDevice, writeDevice } from "./devices.ts";
 import { touchAtime } from "./directory.ts";
 import {
   type DirectIo,
@@ -21,6 +22,7 @@ import {
   S_IFIFO,
   S_IFREG,
 } from "./filesystem.ts";
+import { notifyChange } from "./notify-change.ts";
 import type { OpenFile } from "./open-file.ts";
 import { modeAfterWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
@@ -30,6 +32,8 @@ import { writeMapped } from "./write-mapped.ts";
 const COUNT_MAX = 0x7ffff000;
 /** The largest position, 2^63 - 1, as near as a double comes. */
 export const POSITION_MAX: number = 2 ** 63;
+/** Nearer than this, in bytes, no filesystem's files must end: it need not be asked. */
+const FAR: number = TIB(1);
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -159,10 +163,13 @@ export function writeFile(task: Process, file: OpenFile, offset: number, content
   if (passesEnd(offset, content.length)) return EINVAL;
   const given = content.length > COUNT_MAX ? content.slice(0, COUNT_MAX) : content;
   if (file.type === S_IFCHR) return writeDevice(deviceOf(file), given.length);
-  if (content.length === 0) return file.mount.fs.writeNothing?.(file.handle) ?? 0;
-  const refused = removePrivileges(task, file);
-  if (refused !== undefined) return refused;
   const { fs } = file.mount;
+  if (content.length === 0) return fs.writeNothing?.(file.handle) ?? 0;
+  // Where no file reaches comes before privileges go (generic_write_checks); in a union that is for the file below to say (backing_file_write_iter).
+  const isOutside = offset >= FAR && offset >= (fs.positionMax?.(file.handle) ?? POSITION_MAX);
+  if (isOutside && fs.stackDepth === 0) return EFBIG;
+  const refused = removePrivileges(task, file) ?? (isOutside ? EFBIG : undefined);
+  if (refused !== undefined) return refused;
   const barred = (file.flags & O_DIRECT) === 0 ? undefined : misaligned(file, offset, given.length);
   if (barred !== undefined) {
     return (barred.stampsRefused ? fs.setattr(file.inode, { mtime: "now" }) : undefined) ?? EINVAL;
@@ -182,7 +189,7 @@ export function removePrivileges(task: Process, file: OpenFile): Errno | undefin
   }
   if (capable(task.credentials, CAP_FSETID)) return undefined;
   const mode = modeAfterWrite(task.credentials, fs, file.inode);
-  return mode === fs.mode(file.inode) ? undefined : fs.setattr(file.inode, { mode: mode & 0o7777 });
+  return mode === fs.mode(file.inode) ? undefined : notifyChange(task, file, { mode: mode & 0o7777 });
 }
 
 export function lseek(task: Process, fd: number, offset: number, whence: number): number | Errno {
@@ -208,7 +215,7 @@ export function lseek(task: Process, fd: number, offset: number, whence: number)
 
 /** generic_file_llseek_size with the end that the filesystem gives its directories; without one only SEEK_SET and SEEK_CUR. */
 function seekDirectory(file: OpenFile, offset: number, whence: number): number | Errno {
-  const end = file.mount.fs.directoryEnd?.(file.inode);
+  const end = file.mount.fs.directoryEnd?.(file.inode, file.handle, file.position === 0);
   let to = whence === 1 ? file.position + offset : offset;
   if (whence >= SEEK_END) {
     if (end === undefined) return EINVAL;
@@ -234,7 +241,7 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   const shared = share === "shared" && protection === "rw";
   if (shared && !file.writable) return EACCES;
   if (!file.readable) return EACCES;
-  if (file.type !== S_IFREG) return ENODEV;
+  if (file.type !== S_IFREG) return file.type === S_IFCHR && canMap(deviceOf(file)) ? undefined : ENODEV;
   if (shared && file.mount.readOnly) return EPERM;
   const { fs } = file.mount;
   const refused = share === "shared" && file.writable ? fs.writeNothing?.(file.handle) : undefined;

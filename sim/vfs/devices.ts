@@ -21,6 +21,11 @@ export function canSplice(rdev: number): boolean {
   return rdev !== NULL;
 }
 
+/** Whether a device's pages can be mapped: those of zero are fresh memory (mmap_zero). */
+export function canMap(rdev: number): boolean {
+  return rdev === ZERO;
+}
+
 /** What a device gives to read. */
 export function readDevice(rdev: number, length: number): Content {
   return rdev === NULL ? Content.empty : Content.zeros(length);

@@ -14,7 +14,6 @@
  * - Timestamps: a FileSystem stamps ctime and mtime with its clock's `time()`; with FS_MGTIME by `changeTime` if `getattr` told them since.
  * - Nothing here is asynchronous; nothing throws but for bugs.
  */
-
 import type { Time } from "../core/clock.ts";
 import type { Content } from "../core/content.ts";
 import type { Errno } from "../core/errno.ts";
@@ -50,11 +49,9 @@ export const S_ISVTX = 0o1000;
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;
-
 /** Flags of setxattr(2). */
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
-
 /** Flags of fallocate(2) (include/uapi/linux/falloc.h). */
 export const FALLOC_FL_KEEP_SIZE = 1;
 export const FALLOC_FL_PUNCH_HOLE = 2;
@@ -213,9 +210,10 @@ export interface FileSystem {
   readonly nameMax: number;
   /** Whether chown to an owner, also the same, takes the set-id bits of a directory too, unless root does it (zfs: secpolicy_setid_clear). Absent: no. */
   readonly dropsSetIdOfDirectories?: boolean;
+  /** Whether a mode that changes beside an owner is asked of the mounter below, who has every capability (ovl_setattr). Absent: of who changes it. */
+  readonly setsModesAsMounter?: boolean;
   /** How many filesystems are stacked below: 0 for a real one (kernel: s_stack_depth). */
   readonly stackDepth: number;
-
   /** Absent, or undefined for now: every path is walked step by step. */
   readonly walked?: WalkedPaths | undefined;
 
@@ -229,6 +227,8 @@ export interface FileSystem {
   /** An inode without a name (O_TMPFILE), held once for the caller; `link` may name it. */
   tmpfile(directory: Inode, init: NewInode): Inode | Errno;
   link(source: Inode, directory: Inode, name: Name): Errno | undefined;
+  /** How many names an inode has by its own count (i_nlink), where getattr tells that of what lies below. Absent, or undefined: the two are one. */
+  ownLinks?(inode: Inode): number | undefined;
   unlink(directory: Inode, name: Name): Errno | undefined;
   /** @returns ENOTEMPTY (EEXIST on xfs) when the directory has entries. */
   rmdir(directory: Inode, name: Name): Errno | undefined;
@@ -246,6 +246,8 @@ export interface FileSystem {
   /** Visits every entry but "." and "..", in the filesystem's own order. */
   iterate(directory: Inode, visit: VisitEntry): Errno | undefined;
   readlink(link: Inode): string | Errno;
+  /** Told when something is mounted on a directory, and when nothing is any more (d_mountpoint); absent where names never go by themselves. */
+  cover?(directory: Inode, isCovered: boolean): void;
 
   // Inodes. Of the handle of one that is gone, getattr tells ESTALE, or that it has no link.
   /** Keeps an inode alive without a name (kernel: igrab); pairs with `drop`. */
@@ -293,6 +295,8 @@ export interface FileSystem {
    */
   open(inode: Inode, flags: number): FileHandle | Errno;
   close(file: FileHandle, flags: number): void;
+  /** Begins what has no file here, of O_PATH, a device or a FIFO, to keep its name; `close` ends it. Absent: its inode is held. */
+  openHeld?(inode: Inode): FileHandle;
   /** What follows is asked by a descriptor: it means the name by which the file was opened, where that matters (a union's copy-up). */
   byDescriptor?(file: FileHandle): void;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
@@ -318,8 +322,8 @@ export interface FileSystem {
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno;
   /** The furthest position in a file, or in any, where that is nearer than 2^63 - 1 (s_maxbytes). */
   positionMax?(file?: FileHandle): number | undefined;
-  /** The position behind a directory's last entry (SEEK_END, SEEK_HOLE); 2^63 for the largest. Undefined, or absent, where only SEEK_SET and SEEK_CUR work. */
-  directoryEnd?(directory: Inode): number | undefined;
+  /** The position behind a directory's last entry (SEEK_END, SEEK_HOLE); 2^63 for the largest. Undefined, or absent, where only SEEK_SET and SEEK_CUR work. `begins`: it is at 0. */
+  directoryEnd?(directory: Inode, file?: FileHandle, begins?: boolean): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** What stands against sharing of two files, or a copy, before their ranges are looked at: in a union, what lies below. Absent: nothing. @param range - a copy's, as asked for */
@@ -330,9 +334,6 @@ export interface FileSystem {
   cachedPages(file: FileHandle): number;
   /** Drops the file's clean pages (POSIX_FADV_DONTNEED). */
   dropPages(file: FileHandle): void;
-
-  /** Told when something is mounted on a directory, and when nothing is any more (d_mountpoint); absent where names never go by themselves. */
-  cover?(directory: Inode, isCovered: boolean): void;
 
   // Flags of chattr(1), which forbid changes; FS_IOC_GETFLAGS is ENOTTY where they cannot be set
   fileFlags?(inode: Inode): number | Errno;
@@ -346,7 +347,6 @@ export interface FileSystem {
   connectHandle?(inode: Inode): Errno | undefined;
   /** listxattr(2) names trusted.* to everybody. Default false: to the administrator alone. */
   readonly listsTrusted?: boolean;
-
   /** Absent where inodes belong to no projects. */
   readonly projects?: ProjectQuota;
 

@@ -3,23 +3,13 @@
  * (include/linux/fsnotify.h; Linux 6.18).
  */
 import { type Errno, isErrno } from "../core/errno.ts";
-import { newAttributes, O_CREAT, O_TRUNC, S_IFDIR, typeOf } from "./filesystem.ts";
+import { hasName, loseName, moveNames, type Named } from "./dentries.ts";
+import { RENAME_EXCHANGE, S_IFDIR, typeOf } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
-import { open } from "./open.ts";
 import type { Process } from "./process.ts";
 import { rmdir, unlink } from "./remove.ts";
 import { rename } from "./rename.ts";
-import {
-  IN_ATTRIB,
-  IN_CREATE,
-  IN_DELETE,
-  IN_ISDIR,
-  IN_MODIFY,
-  IN_MOVE_SELF,
-  IN_MOVED_FROM,
-  IN_MOVED_TO,
-  type Watches,
-} from "./watches.ts";
+import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_ISDIR, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO, type Watches } from "./watches.ts";
 
 /** What a path named before a call: its directory, its last name, and what was there. */
 interface Before {
@@ -40,32 +30,12 @@ function isFolder(place: Position | undefined): boolean {
   return place !== undefined && typeOf(place.mount.fs, place.inode) === S_IFDIR;
 }
 
-function linksOf({ mount, inode }: Position): number {
-  const of = newAttributes();
-  mount.fs.getattr(inode, of);
-  return of.nlink;
-}
-
 /** Keeps an inode over a call that may take its last name. */
 function holding<T>(place: Position | undefined, act: () => T): T {
   place?.mount.fs.hold(place.inode);
   const result = act();
   place?.mount.fs.drop(place.inode);
   return result;
-}
-
-/** open(2): a file that is made, or cut. */
-export function watchedOpen(task: Process, watches: Watches, path: string, how: { flags: number; mode: number }): number | Errno {
-  const there = (how.flags & (O_CREAT | O_TRUNC)) === 0 ? undefined : before(task, path);
-  const fd = open(task, path, how.flags, how.mode);
-  if (isErrno(fd)) return fd;
-  const file = task.files.get(fd);
-  if (file !== undefined) file.openedAs = path;
-  if (there === undefined || file === undefined) return fd;
-  if ((how.flags & O_CREAT) !== 0 && there.child === undefined && there.directory !== undefined)
-    watches.named(there.directory, IN_CREATE, there.name);
-  else if ((how.flags & O_TRUNC) !== 0) watches.changed(file, IN_MODIFY, path);
-  return fd;
 }
 
 /** A call that makes a name. @param act.isLink - whether it names a file that is there already (fsnotify_link) */
@@ -83,20 +53,26 @@ export function watchedMake(
   return undefined;
 }
 
+/** An inode without names ends for those who watch it, unless something is open by the name that went (dentry_unlink_inode). */
+function endIfLost(task: Process, watches: Watches, child: Position, isOpen: boolean): void {
+  if (!isOpen && (isFolder(child) || !hasName(task, child))) watches.gone(child);
+}
+
 /** unlink(2) and rmdir(2). */
 export function watchedRemove(task: Process, watches: Watches, path: string, what: "file" | "folder"): Errno | undefined {
   const { directory, name, child } = before(task, path);
   return holding(child, () => {
     const failed = what === "file" ? unlink(task, path) : rmdir(task, path);
     if (failed !== undefined || directory === undefined || child === undefined) return failed;
+    const isOpen = loseName(task, { directory, name });
     if (what === "file") watches.self(child, IN_ATTRIB);
-    if (what === "folder" || linksOf(child) === 0) watches.gone(child);
+    endIfLost(task, watches, child, isOpen);
     watches.named(directory, what === "folder" ? IN_DELETE | IN_ISDIR : IN_DELETE, name);
     return undefined;
   });
 }
 
-/** renameat2(2). */
+/** renameat2(2) (vfs_rename). */
 export function watchedRename(
   task: Process,
   watches: Watches,
@@ -109,15 +85,28 @@ export function watchedRename(
     const failed = rename(task, paths[0], paths[1], flags);
     if (failed !== undefined || source.directory === undefined || target.directory === undefined) return failed;
     if (source.child === undefined || source.child.inode === target.child?.inode) return undefined;
-    const bit = isFolder(source.child) ? IN_ISDIR : 0;
-    watches.named(source.directory, IN_MOVED_FROM | bit, source.name);
-    watches.named(target.directory, IN_MOVED_TO | bit, target.name);
-    const replaced = flags === 0 ? target.child : undefined;
-    if (replaced !== undefined) {
-      if (bit === 0) watches.self(replaced, IN_ATTRIB);
-      if (bit !== 0 || linksOf(replaced) === 0) watches.gone(replaced);
-    }
-    watches.self(source.child, IN_MOVE_SELF);
+    const from = { directory: source.directory, name: source.name };
+    const to = { directory: target.directory, name: target.name };
+    const exchange = (flags & RENAME_EXCHANGE) !== 0;
+    const replaced = exchange ? undefined : target.child;
+    const isOpen = replaced !== undefined && loseName(task, to);
+    moveNames(task, from, to, exchange);
+    tellMove(watches, { from, to, moved: source.child, replaced });
+    if (exchange && target.child !== undefined)
+      tellMove(watches, { from: to, to: from, moved: target.child, replaced: undefined });
+    if (replaced !== undefined) endIfLost(task, watches, replaced, isOpen);
     return undefined;
   });
+}
+
+/** fsnotify_move. */
+function tellMove(
+  watches: Watches,
+  { from, to, moved, replaced }: { from: Named; to: Named; moved: Position; replaced: Position | undefined },
+): void {
+  const bit = isFolder(moved) ? IN_ISDIR : 0;
+  watches.named(from.directory, IN_MOVED_FROM | bit, from.name);
+  watches.named(to.directory, IN_MOVED_TO | bit, to.name);
+  if (replaced !== undefined) watches.self(replaced, isFolder(replaced) ? IN_ATTRIB | IN_ISDIR : IN_ATTRIB);
+  watches.self(moved, IN_MOVE_SELF);
 }

@@ -6,11 +6,12 @@ import { EBADF, type Errno, isErrno } from "../core/errno.ts";
 import type { Credentials } from "./credentials.ts";
 import { accessOf, type FileHandle, type FileSystem, type Inode, O_PATH, READS, WRITES } from "./filesystem.ts";
 import type { Mount } from "./mount.ts";
+import type { Dentry } from "./watches.ts";
 
 export interface OpenFile {
   readonly mount: Mount;
   readonly inode: Inode;
-  /** The filesystem's handle; not to be used of one that it did not open (`held`). */
+  /** The filesystem's handle; not to be used of one that it did not open (`held`), but for its name where the filesystem keeps that (`openHeld`). */
   readonly handle: FileHandle;
   /** Type bits of its mode. */
   readonly type: number;
@@ -26,16 +27,16 @@ export interface OpenFile {
   readonly credentials: Credentials;
   /** Where the next read or write begins, in bytes. */
   position: number;
-  /** The path it was opened by; kept while there are watches, which are told a name. */
-  openedAs: string;
+  /** The name it was opened by; kept while there are watches, which are told it. */
+  readonly dentry: Dentry | undefined;
   /** The state of file capabilities (`Vfs.capabilityChanges`) at which a write through it last found none to remove. */
   checkedCapabilities: number;
 }
 
 /** What is opened: by whom, where, and as what. */
-type Opened = Pick<OpenFile, "credentials" | "mount" | "inode" | "handle" | "type" | "flags" | "held" | "linkable">;
+type Opened = Pick<OpenFile, "credentials" | "mount" | "inode" | "handle" | "type" | "flags" | "held" | "linkable" | "dentry">;
 
-export function newOpenFile({ credentials, mount, inode, handle, type, flags, held, linkable }: Opened): OpenFile {
+export function newOpenFile({ credentials, mount, inode, handle, type, flags, held, linkable, dentry }: Opened): OpenFile {
   const access = (flags & O_PATH) !== 0 ? 0 : accessOf(flags);
   return {
     mount,
@@ -49,9 +50,14 @@ export function newOpenFile({ credentials, mount, inode, handle, type, flags, he
     linkable,
     credentials,
     position: 0,
-    openedAs: "",
+    dentry,
     checkedCapabilities: -1,
   };
+}
+
+/** What follows means a file by the name that was opened. */
+export function meanOpenedName({ mount: { fs }, handle, held }: OpenFile): void {
+  if (!held || fs.openHeld !== undefined) fs.byDescriptor?.(handle);
 }
 
 export class FileTable {
@@ -83,7 +89,7 @@ export class FileTable {
   /** The same, for a call on the file's inode, which it means by the name that was opened. */
   named(fd: number): OpenFile | Errno {
     const file = this.file(fd);
-    if (!isErrno(file) && !file.held) file.mount.fs.byDescriptor?.(file.handle);
+    if (!isErrno(file)) meanOpenedName(file);
     return file;
   }
 
@@ -94,6 +100,11 @@ export class FileTable {
     this.#files[fd] = undefined;
     if (fd < this.#lowest) this.#lowest = fd;
     return file;
+  }
+
+  /** Those that are open. */
+  open(): OpenFile[] {
+    return this.#files.filter((file) => file !== undefined);
   }
 
   /** Whether one of them is open for writing to an inode. */

@@ -18,6 +18,7 @@ import {
   isErrno,
 } from "../core/errno.ts";
 import { dropFileCapabilities } from "./attributes.ts";
+import { endDentry } from "./dentries.ts";
 import { isKnownDevice } from "./devices.ts";
 import {
   type AttributeChange,
@@ -51,6 +52,7 @@ import {
   typeOf,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
+import { notifyChange } from "./notify-change.ts";
 import { newOpenFile } from "./open-file.ts";
 import {
   appendOnly,
@@ -66,6 +68,7 @@ import {
   wantWrite,
 } from "./permission.ts";
 import type { Process } from "./process.ts";
+import { type Dentry, IN_CREATE, type Reached } from "./watches.ts";
 
 /** O_TMPFILE without the O_DIRECTORY that it brings. */
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY;
@@ -132,8 +135,9 @@ function createAndOpen(task: Process, flags: number, mode: number): number | Err
   fs.actFor?.(task.credentials);
   const made = fs.create(walk.inode, walk.name, init);
   if (isErrno(made)) return made;
+  task.vfs.watches?.named(walk, IN_CREATE, task.vfs.names.text(walk.name));
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(task.credentials, fs, made)) return EPERM;
-  walk.inode = made;
+  walk.enter(made);
   return finish(task, walk, S_IFREG, flags & ~(O_TRUNC | O_EXCL));
 }
 
@@ -150,7 +154,7 @@ function openExisting(task: Process, flags: number): number | Errno {
   if ((flags & O_ACCMODE) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
   const fd = finish(task, place, type, flags);
   if (!truncates || isErrno(fd)) return fd;
-  const cut = fs.setattr(place.inode, sizeZero(task, place)) ?? dropFileCapabilities(task, place);
+  const cut = notifyChange(task, place, sizeZero(task, place)) ?? dropFileCapabilities(task, place);
   if (cut === undefined) return fd;
   close(task, fd);
   return cut;
@@ -177,7 +181,7 @@ function mayOpen(task: Process, { mount, inode }: Position, type: number, flags:
 }
 
 /** Begins the open file: by the filesystem for files and directories, by its own rules for the rest (do_dentry_open). */
-function finish(task: Process, place: Position, type: number, flags: number): number | Errno {
+function finish(task: Process, place: Reached, type: number, flags: number): number | Errno {
   const { fs } = place.mount;
   const special = type !== S_IFREG && type !== S_IFDIR;
   if (special) {
@@ -185,10 +189,7 @@ function finish(task: Process, place: Position, type: number, flags: number): nu
     if (refused !== undefined) return refused;
   }
   if ((flags & O_DIRECT) !== 0 && type !== S_IFREG) return EINVAL;
-  if (special) {
-    fs.hold(place.inode);
-    return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });
-  }
+  if (special) return addFile(task, place, { handle: heldHandle(place), type, flags, held: true, linkable: false });
   const handle = fs.open(place.inode, flags);
   if (isErrno(handle)) return handle;
   return addFile(task, place, { handle, type, flags, held: false, linkable: false });
@@ -209,23 +210,31 @@ function openSpecial(task: Process, { mount, inode }: Position, type: number, fl
 
 function addFile(
   task: Process,
-  { mount, inode }: Position,
+  reached: Reached,
   { handle, type, flags, held, linkable }: { handle: FileHandle; type: number; flags: number; held: boolean; linkable: boolean },
 ): number {
+  const { mount, inode } = reached;
   mount.users += 1;
-  const file = newOpenFile({ credentials: task.credentials, mount, inode, handle, type, flags, held, linkable });
+  const dentry = task.vfs.watches === undefined ? undefined : reached.dentry;
+  const file = newOpenFile({ credentials: task.credentials, mount, inode, handle, type, flags, held, linkable, dentry });
   if (type === S_IFIFO) task.vfs.pipes.enter(file);
   return task.files.add(file);
+}
+
+/** Holds the inode of what the filesystem is not asked to open. */
+function heldHandle({ mount: { fs }, inode }: Position): FileHandle {
+  if (fs.openHeld !== undefined) return fs.openHeld(inode);
+  fs.hold(inode);
+  return fileHandle(inode);
 }
 
 function openPath(task: Process, path: string, flags: number): number | Errno {
   const lost = task.walk.to(path, (flags & O_NOFOLLOW) === 0);
   if (lost !== undefined) return lost;
-  const place = task.walk.position();
+  const place = task.walk;
   const type = typeOf(place.mount.fs, place.inode);
   if ((flags & O_DIRECTORY) !== 0 && type !== S_IFDIR) return ENOTDIR;
-  place.mount.fs.hold(place.inode);
-  return addFile(task, place, { handle: fileHandle(place.inode), type, flags, held: true, linkable: false });
+  return addFile(task, place, { handle: heldHandle(place), type, flags, held: true, linkable: false });
 }
 
 /** O_TMPFILE: a file without a name in the directory at `path`. */
@@ -247,9 +256,16 @@ function openTemporary(task: Process, path: string, flags: number, mode: number)
   const linkable = (flags & O_EXCL) === 0;
   return addFile(
     task,
-    { mount: place.mount, inode: made },
+    { mount: place.mount, inode: made, dentry: nameless(task, place, made) },
     { handle, type: S_IFREG, flags: flags & ~O_TMPFILE, held: false, linkable },
   );
+}
+
+/** What a file without a name is called in its directory (d_mark_tmpfile); undefined while nobody asks. */
+function nameless(task: Process, { mount: { fs }, inode }: Position, made: Inode): Dentry | undefined {
+  if (task.vfs.watches === undefined) return undefined;
+  fs.getattr(made, task.scratch);
+  return { directory: inode, name: `#${task.scratch.inodeNumber}`, gone: false };
 }
 
 export function close(task: Process, fd: number): Errno | undefined {
@@ -257,7 +273,9 @@ export function close(task: Process, fd: number): Errno | undefined {
   if (file === undefined) return EBADF;
   file.mount.users -= 1;
   if (file.type === S_IFIFO) task.vfs.pipes.leave(file);
-  if (file.held) file.mount.fs.drop(file.inode);
-  else file.mount.fs.close(file.handle, file.flags);
+  const { fs } = file.mount;
+  if (file.held && fs.openHeld === undefined) fs.drop(file.inode);
+  else fs.close(file.handle, file.flags);
+  if (task.vfs.watches !== undefined) endDentry(task, task.vfs.watches, file);
   return undefined;
 }

@@ -18,10 +18,11 @@ import {
   S_IFMT,
   S_IFREG,
 } from "./filesystem.ts";
-import type { Position } from "./mount.ts";
+import { notifyChange } from "./notify-change.ts";
 import type { OpenFile } from "./open-file.ts";
 import { appendOnly, immutable, inodePermission, MAY_WRITE, modeAfterWrite, wantWrite } from "./permission.ts";
 import type { Process } from "./process.ts";
+import type { Reached } from "./watches.ts";
 
 export function truncate(task: Process, path: string, length: number): Errno | undefined {
   if (length < 0) return EINVAL;
@@ -51,13 +52,13 @@ export function ftruncate(task: Process, fd: number, length: number): Errno | un
  * do_truncate: set-id bits go with the size, in one change.
  * @param stamps - whether mtime is set even when the size stays: of an open file, which truncate(2) does not
  */
-function setSize(task: Process, place: Position, size: number, stamps: boolean): Errno | undefined {
-  const { fs } = place.mount;
-  const mode = modeAfterWrite(task.credentials, fs, place.inode);
+function setSize(task: Process, reached: Reached, size: number, stamps: boolean): Errno | undefined {
+  const { fs } = reached.mount;
+  const mode = modeAfterWrite(task.credentials, fs, reached.inode);
   const change: { size: number; mode?: number; mtime?: "now" } = { size };
-  if (mode !== fs.mode(place.inode)) change.mode = mode & 0o7777;
+  if (mode !== fs.mode(reached.inode)) change.mode = mode & 0o7777;
   if (stamps) change.mtime = "now";
-  return fs.setattr(place.inode, change) ?? dropFileCapabilities(task, place);
+  return notifyChange(task, reached, change) ?? dropFileCapabilities(task, reached);
 }
 
 /** The modes of fallocate that are known, without KEEP_SIZE, and whether they go with it. */

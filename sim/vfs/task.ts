@@ -108,8 +108,6 @@ export class Task implements Process {
   // Open files
   /** @param flags - O_* of filesystem.ts. @param mode - permission bits of a file that is made, before the umask. @returns the lowest free fd. */
   open(path: string, flags: number, mode = 0o644): number | Errno {
-    const { watches } = this.vfs;
-    if (watches !== undefined) return notify.watchedOpen(this, watches, path, { flags, mode });
     return open.open(this, path, flags, mode);
   }
   close(fd: number): Errno | undefined {
@@ -133,21 +131,21 @@ export class Task implements Process {
     return data.readInto(this, fd, target, offset);
   }
   write(fd: number, content: Content): number | Errno {
-    return this.#toldFile(data.write(this, fd, content), fd, content.length === 0 ? 0 : IN_MODIFY);
+    return this.#toldData(data.write(this, fd, content), fd);
   }
   /** With O_APPEND it writes at the end, whatever `offset` says, as Linux does. */
   pwrite(fd: number, content: Content, offset: number): number | Errno {
-    return this.#toldFile(data.pwrite(this, fd, content, offset), fd, content.length === 0 ? 0 : IN_MODIFY);
+    return this.#toldData(data.pwrite(this, fd, content, offset), fd);
   }
   /** @param whence - 0 to 4: SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE. */
   lseek(fd: number, offset: number, whence: number): number | Errno {
     return data.lseek(this, fd, offset, whence);
   }
   truncate(path: string, length: number): Errno | undefined {
-    return this.#told(space.truncate(this, path, length), path, IN_MODIFY);
+    return space.truncate(this, path, length);
   }
   ftruncate(fd: number, length: number): Errno | undefined {
-    return this.#toldFile(space.ftruncate(this, fd, length), fd, IN_MODIFY);
+    return space.ftruncate(this, fd, length);
   }
   fsync(fd: number): Errno | undefined {
     return data.fsync(this, fd, false);
@@ -165,7 +163,7 @@ export class Task implements Process {
   }
   /** Copies at both files' positions and moves them. */
   copyFileRange(fdIn: number, fdOut: number, length: number): number | Errno {
-    return this.#toldFile(space.copyFileRange(this, fdIn, fdOut, length), fdOut, IN_MODIFY);
+    return this.#toldData(space.copyFileRange(this, fdIn, fdOut, length), fdOut);
   }
   /** ioctl FICLONE: `fdOut` gets the whole of `fdIn`. */
   clone(fdIn: number, fdOut: number): Errno | undefined {
@@ -199,26 +197,26 @@ export class Task implements Process {
     return attributes.access(this, path, mask);
   }
   chmod(path: string, mode: number): Errno | undefined {
-    return this.#told(attributes.chmod(this, path, mode), path, IN_ATTRIB);
+    return attributes.chmod(this, path, mode);
   }
   fchmod(fd: number, mode: number): Errno | undefined {
-    return this.#toldFile(attributes.fchmod(this, fd, mode), fd, IN_ATTRIB);
+    return attributes.fchmod(this, fd, mode);
   }
   /** @param uid - or -1: as it is. @param gid - likewise. */
   chown(path: string, uid: number, gid: number): Errno | undefined {
-    return this.#told(attributes.chown(this, path, { uid, gid, follow: true }), path, IN_ATTRIB);
+    return attributes.chown(this, path, { uid, gid, follow: true });
   }
   lchown(path: string, uid: number, gid: number): Errno | undefined {
-    return this.#told(attributes.chown(this, path, { uid, gid, follow: false }), path, IN_ATTRIB);
+    return attributes.chown(this, path, { uid, gid, follow: false });
   }
   fchown(fd: number, uid: number, gid: number): Errno | undefined {
-    return this.#toldFile(attributes.fchown(this, fd, uid, gid), fd, IN_ATTRIB);
+    return attributes.fchown(this, fd, uid, gid);
   }
   utimens(path: string, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT", nofollow = false): Errno | undefined {
-    return this.#told(attributes.utimens(this, path, { atime, mtime, nofollow }), path, IN_ATTRIB);
+    return attributes.utimens(this, path, { atime, mtime, nofollow });
   }
   futimens(fd: number, atime: Time | "NOW" | "OMIT", mtime: Time | "NOW" | "OMIT"): Errno | undefined {
-    return this.#toldFile(attributes.futimens(this, fd, atime, mtime), fd, IN_ATTRIB);
+    return attributes.futimens(this, fd, atime, mtime);
   }
 
   // Names
@@ -269,10 +267,10 @@ export class Task implements Process {
   // Extended attributes
   /** @param flags - XATTR_CREATE (1), XATTR_REPLACE (2) or 0. */
   setxattr(path: string, name: string, value: Uint8Array, flags = 0): Errno | undefined {
-    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: true }), path, IN_ATTRIB);
+    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: true }), IN_ATTRIB);
   }
   lsetxattr(path: string, name: string, value: Uint8Array, flags = 0): Errno | undefined {
-    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: false }), path, IN_ATTRIB);
+    return this.#told(xattr.setxattr(this, path, { name, value, flags, follow: false }), IN_ATTRIB);
   }
   fsetxattr(fd: number, name: string, value: Uint8Array, flags = 0): Errno | undefined {
     return this.#toldFile(xattr.fsetxattr(this, fd, { name, value, flags }), fd, IN_ATTRIB);
@@ -296,10 +294,10 @@ export class Task implements Process {
     return xattr.flistxattr(this, fd);
   }
   removexattr(path: string, name: string): Errno | undefined {
-    return this.#told(xattr.removexattr(this, path, name, true), path, IN_ATTRIB);
+    return this.#told(xattr.removexattr(this, path, name, true), IN_ATTRIB);
   }
   lremovexattr(path: string, name: string): Errno | undefined {
-    return this.#told(xattr.removexattr(this, path, name, false), path, IN_ATTRIB);
+    return this.#told(xattr.removexattr(this, path, name, false), IN_ATTRIB);
   }
   fremovexattr(fd: number, name: string): Errno | undefined {
     return this.#toldFile(xattr.fremovexattr(this, fd, name), fd, IN_ATTRIB);
@@ -338,15 +336,19 @@ export class Task implements Process {
     return this.vfs.watch({ fs: mount.fs, inode }, mask, listener);
   }
   /** Tells of a change by path; the walk stands where it was made. @returns the call's result */
-  #told<T>(result: T, path: string, mask: number): T {
-    if (this.vfs.watches !== undefined && !isErrno(result)) this.vfs.watches.changed(this.walk, mask, path);
+  #told<T>(result: T, mask: number): T {
+    if (!isErrno(result)) this.vfs.watches?.changed(this.walk, mask);
     return result;
   }
   #toldFile<T>(result: T, fd: number, mask: number): T {
-    if (this.vfs.watches === undefined || mask === 0 || isErrno(result)) return result;
+    if (this.vfs.watches === undefined || isErrno(result)) return result;
     const file = this.files.get(fd);
-    if (file !== undefined) this.vfs.watches.changed(file, mask, file.openedAs);
+    if (file !== undefined) this.vfs.watches.changed(file, mask);
     return result;
+  }
+  /** Tells of bytes, if any were written. */
+  #toldData(written: number | Errno, fd: number): number | Errno {
+    return this.vfs.watches === undefined || written === 0 ? written : this.#toldFile(written, fd, IN_MODIFY);
   }
   #making(path: string, make: () => Errno | undefined, isLink = false): Errno | undefined {
     const { watches } = this.vfs;

@@ -11,6 +11,7 @@ import { type Inode, S_IFDIR, S_IFLNK, typeOf, type WalkedPaths } from "./filesy
 import type { Mount, Position } from "./mount.ts";
 import { PathCache } from "./path-cache.ts";
 import { inodePermission, MAY_EXEC } from "./permission.ts";
+import type { Dentry } from "./watches.ts";
 
 /** The longest path in bytes with its closing NUL (include/uapi/linux/limits.h). */
 const PATH_MAX = 4096;
@@ -42,7 +43,7 @@ export function pathError(path: string): Errno | undefined {
 
 /** Where a walk begins and for whom: the task it belongs to. */
 export interface Walker {
-  readonly vfs: { readonly names: NameTable };
+  readonly vfs: { readonly names: NameTable; readonly watches: unknown };
   readonly root: Position;
   readonly cwd: Position;
   readonly credentials: Credentials;
@@ -59,6 +60,9 @@ export class Walk {
   slash = false;
   /** After `parent`: whether the last component may be too long for a filesystem. */
   long = false;
+  /** The directory and the name by which the last component was found, if it was a name. */
+  #foundIn: Inode = NO_INODE;
+  #foundAs: Name = NO_NAME;
   readonly #task: Walker;
   readonly #names: NameTable;
   #links = 0;
@@ -92,6 +96,15 @@ export class Walk {
     return { mount: this.mount, inode: this.inode };
   }
 
+  /** The name by which the inode was reached; undefined of a directory, which has one, where the path ended otherwise. */
+  get dentry(): Dentry | undefined {
+    const { fs, root } = this.mount;
+    const directory = this.#foundIn;
+    if (directory === NO_INODE || this.inode === root) return undefined;
+    if (typeOf(fs, this.inode) === S_IFDIR && fs.lookup(directory, this.#foundAs) !== this.inode) return undefined;
+    return { directory, name: this.#names.text(this.#foundAs), gone: false };
+  }
+
   /** Walks the whole path. @param follow - whether a symbolic link at its end is followed; slashes behind it always are. */
   to(path: string, follow: boolean): Errno | undefined {
     const walked = this.#repeatable(path);
@@ -118,12 +131,16 @@ export class Walk {
     return this.#run(path, follow, false);
   }
 
-  /** What can be asked about an earlier walk of the path; undefined for one that mounts, permissions or the working directory decide too. */
+  /**
+   * What can be asked about an earlier walk of the path; undefined for one that mounts, permissions or the working directory decide too, and while
+   * somebody watches, who is told by what name a file was reached.
+   */
   #repeatable(path: string): WalkedPaths | undefined {
     if (path.charCodeAt(0) !== SLASH) return undefined;
-    const { root, credentials } = this.#task;
+    const { root, credentials, vfs } = this.#task;
     const { mount } = root;
-    if (mount.covers !== undefined || (credentials.capabilities & SEARCHES_ALL) === 0) return undefined;
+    if (vfs.watches !== undefined || mount.covers !== undefined || (credentials.capabilities & SEARCHES_ALL) === 0)
+      return undefined;
     if (root !== this.#knownFrom) {
       this.#known.clear();
       this.#folderInode = NO_INODE;
@@ -186,6 +203,8 @@ export class Walk {
 
   /** After `parent`: makes an inode of this mount the end, entering what is mounted on it. */
   enter(inode: Inode): void {
+    this.#foundIn = this.inode;
+    this.#foundAs = this.name;
     this.inode = inode;
     if (this.mount.covers !== undefined) this.#descend();
   }
@@ -199,6 +218,7 @@ export class Walk {
     this.#links = 0;
     this.#straight = true;
     this.#last = NO_INODE;
+    this.#foundIn = NO_INODE;
     this.mount = this.#task.cwd.mount;
     this.inode = this.#task.cwd.inode;
   }
@@ -232,10 +252,7 @@ export class Walk {
       if (isErrno(found)) return found;
       this.inode = found;
       if (mount.covers !== undefined) this.#descend();
-      if (last && next === end && this.#straight) {
-        this.#last = directory;
-        this.name = name;
-      }
+      if (last) this.#noteLast(directory, name, next === end);
       at = next;
       const type = typeOf(this.mount.fs, this.inode);
       if (type === S_IFDIR) continue;
@@ -262,6 +279,15 @@ export class Walk {
     this.kind = "root";
     this.slash = false;
     return undefined;
+  }
+
+  /** The last component was found. @param ends - whether the path ends with it, not with a slash */
+  #noteLast(directory: Inode, name: Name, ends: boolean): void {
+    this.#foundIn = directory;
+    this.#foundAs = name;
+    if (!ends || !this.#straight) return;
+    this.#last = directory;
+    this.name = name;
   }
 
   /** A link is followed: no name of the path is that of what it leads to, though that may have had it once. */

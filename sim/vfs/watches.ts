@@ -3,10 +3,8 @@
  * it was reached by, with its name there, then to its own; what happens to a name, to the directory's.
  *
  * Interface: a watch holds its inode. Events come from system calls: what a filesystem does by itself, such as overlayfs copying a file up into
- * another one, is silent there. Which of several names of one file a call went by is known from the call's path.
+ * another one, is silent there.
  */
-
-import { isErrno } from "../core/errno.ts";
 import type { NameTable } from "../core/names.ts";
 import { type FileSystem, type Inode, S_IFDIR, typeOf } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
@@ -27,6 +25,21 @@ export const IN_ISDIR = 0x4000_0000;
 
 /** Takes an event's mask, and the name in a watched directory; "" for the watched inode itself. */
 export type Listener = (mask: number, name: string) => void;
+
+/**
+ * The name that an inode was reached by (struct dentry). That of an open file follows where it is moved, and stays as it was when it is gone: a parent
+ * hears of children that have lost their names.
+ */
+export interface Dentry {
+  directory: Inode;
+  name: string;
+  gone: boolean;
+}
+
+/** An inode with the name that it was reached by; undefined where that is not known, of a directory's one name too. */
+export interface Reached extends Position {
+  readonly dentry: Dentry | undefined;
+}
 
 /** An inode that is watched. */
 export interface Watched {
@@ -50,6 +63,10 @@ export class Watches {
   /** Whether there is none any more. */
   get isEmpty(): boolean {
     return this.#watched.size === 0;
+  }
+
+  isWatched(fs: FileSystem, inode: Inode): boolean {
+    return this.#watched.get(fs)?.has(inode) === true;
   }
 
   /** Begins a watch. @param mask - IN_* of interest. @returns what ends it; once is enough */
@@ -91,15 +108,13 @@ export class Watches {
     this.#tell(mount.fs, inode, mask, "");
   }
 
-  /** An inode changed that was reached by a path, whose last name may be one of its names. */
-  changed({ mount: { fs }, inode }: Position, mask: number, path: string): void {
+  /** An inode changed: the directory hears of it by the name that it was reached by, then the inode itself (fsnotify_parent). */
+  changed({ mount: { fs }, inode, dentry }: Reached, mask: number): void {
     const inodes = this.#watched.get(fs);
     if (inodes === undefined) return;
     const whole = typeOf(fs, inode) === S_IFDIR ? mask | IN_ISDIR : mask;
-    for (const directory of [...inodes.keys()]) {
-      const name = directory === inode ? undefined : this.#nameIn(fs, directory, inode, path);
-      if (name !== undefined) this.#tell(fs, directory, whole, name);
-    }
+    const by = dentry ?? this.#search(fs, inode, inodes);
+    if (by !== undefined && by.directory !== inode) this.#tell(fs, by.directory, whole, by.name);
     this.#tell(fs, inode, whole, "");
   }
 
@@ -113,16 +128,21 @@ export class Watches {
     }
   }
 
-  /** The name of an inode in a directory, the path's last one if that is one of several. O(entries). */
-  #nameIn(fs: FileSystem, directory: Inode, inode: Inode, path: string): string | undefined {
-    if (typeOf(fs, directory) !== S_IFDIR) return undefined;
-    const last = path.replace(/\/+$/, "").replace(/^.*\//, "");
+  /** A name of an inode in a directory that is watched: of a directory its only one, of a file that was opened before anybody watched the first. */
+  #search(fs: FileSystem, inode: Inode, watched: ReadonlyMap<Inode, unknown>): Dentry | undefined {
+    const directories = typeOf(fs, inode) === S_IFDIR ? [fs.parentOf(inode)] : watched.keys();
+    for (const directory of directories) {
+      const name = watched.has(directory) && typeOf(fs, directory) === S_IFDIR ? this.#nameIn(fs, directory, inode) : undefined;
+      if (name !== undefined) return { directory, name, gone: false };
+    }
+    return undefined;
+  }
+
+  /** The first name of an inode in a directory. O(entries). */
+  #nameIn(fs: FileSystem, directory: Inode, inode: Inode): string | undefined {
     let found: string | undefined;
     fs.iterate(directory, (name) => {
-      const child = fs.lookup(directory, name);
-      if (isErrno(child) || child !== inode) return;
-      const text = this.#names.text(name);
-      if (found === undefined || text === last) found = text;
+      if (found === undefined && fs.lookup(directory, name) === inode) found = this.#names.text(name);
     });
     return found;
   }

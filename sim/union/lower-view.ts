@@ -175,10 +175,10 @@ export class LowerView {
     return made;
   }
 
-  /** Looks up what a redirect names: a sibling in `directory`, or a path from the layers' roots. Errors as for `lookup`. */
+  /** Looks up what a redirect names: a sibling in `directory`, or a path from the layers' roots. Errors as for `lookup`, and EACCES for what is no name. */
   lookupRedirect(directory: ViewNode, redirect: string): ViewNode | Errno {
     const name = this.#names.intern(redirect);
-    if (isDots(redirect, 0, redirect.length)) return EACCES;
+    if (redirect === "" || isDots(redirect, 0, redirect.length)) return EACCES;
     if (!redirect.startsWith("/")) return this.lookup(directory, name);
     // No name holds a slash, so that a path kept as a name of the root meets no entry.
     const known = this.#dentries.lookup(VIEW_ROOT, name);
@@ -316,7 +316,7 @@ export class LowerView {
     for (;;) {
       const slash = path.indexOf("/", begin);
       const end = slash < 0 ? path.length : slash;
-      if (isDots(path, begin, end)) return EACCES;
+      if ((begin === end && !isName) || isDots(path, begin, end)) return EACCES;
       const name = isName ? search.name : this.#names.intern(path, begin, end);
       const found = this.#rules.probe(fs, at, name, layer);
       search.probes += 1;

@@ -19,6 +19,8 @@ export interface OpenedFile {
   fs: FileSystem;
   /** Whether the real file is the upper layer's. */
   isUpper: boolean;
+  /** Of a directory of overlayfs: whether it was made up of several when it was opened, or was seeked in from its beginning last. */
+  isMerged?: boolean;
 }
 
 export class OpenFiles {

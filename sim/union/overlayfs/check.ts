@@ -4,7 +4,7 @@
 import { assert } from "../../core/assert.ts";
 import { isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { S_IFMT } from "../../vfs/filesystem.ts";
+import { type Inode, S_IFMT } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_INDEXED, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
 import { isDirectoryMode } from "./rules.ts";
@@ -36,6 +36,7 @@ function checkEntry(overlay: Overlay, directory: Node, name: Name, child: number
     assert(found === nodes.upperOf(child), `${where}: the upper layer has ${found}, the node ${nodes.upperOf(child)}`);
     return;
   }
+  if (child >= WHITEOUT_ENTRY && overlay.unseen.has(found as Inode)) return;
   assert(found === ABSENT || (found === WHITEOUT && child === WHITEOUT_ENTRY), `${where}: an upper entry ${found} is not seen`);
   assert((found === WHITEOUT) === (child === WHITEOUT_ENTRY), `${where}: the whiteout is not what the entry says`);
   if (child === WHITEOUT_ENTRY) return;

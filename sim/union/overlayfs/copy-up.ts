@@ -1,14 +1,6 @@
-/**
- * Copy-up: a lower object gets a copy on the upper layer, its parents first (fs/overlayfs/copy_up.c; union.md sections 2 and 3).
- *
- * Interface: order of one copy: create, data, fsync, xattrs, owner, mode and times, then link or rename into place. A failure leaves the upper
- * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
- */
-import { assert } from "../../core/assert.ts";
-import { EEXIST, ENOTDIR, ENOTEMPTY, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
-import type { Name } from "../../core/names.ts";
+import { ENODATA, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
-import { readXattr } from "../../vfs/capability-xattr.ts";
+import { CAPABILITY, readXattr } from "../../vfs/capability-xattr.ts";
 import {
   type Attributes,
   type FileHandle,
@@ -21,23 +13,13 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  typeOf,
 } from "../../vfs/filesystem.ts";
 import { aclKindOf } from "../../vfs/posix-acl.ts";
 import { copyAcl } from "../copy-acl.ts";
 import { copyData } from "../copy-data.ts";
-import {
-  HAS_ORIGIN,
-  IS_DIRECTORY,
-  IS_IMPURE,
-  IS_INDEXED,
-  IS_METACOPY,
-  IS_UNLINKED,
-  NO_NODE,
-  type Node,
-  WHITEOUT_ENTRY,
-} from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_IMPURE, IS_INDEXED, IS_METACOPY, IS_UNLINKED, NO_NODE, type Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
+import { coverOther, noteUnseen, type Place, refuseOther, refuseTaken } from "./copy-back.ts";
 import { countFirstCopy, hasUpperName, indexDirectory, indexName, linkUp } from "./hard-links.ts";
 import { encodeOrigin } from "./origin.ts";
 import { copyFlags } from "./protection.ts";
@@ -119,8 +101,6 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   const indexed = nodes.has(node, IS_INDEXED);
-  // The count of an indexed file's links must be kept with its copy (ovl_set_nlink_upper).
-  if (indexed && !canHave(overlay.xattrs, attributes.mode)) return EPERM;
   const lowerLinks = attributes.nlink;
   const origin = isDirectory || lowerLinks === 1 || indexed;
   const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
@@ -152,12 +132,6 @@ function copyUpOne(overlay: Overlay, upper: UpperLayer, node: Node, need: Need):
   return undefined;
 }
 
-interface Place {
-  readonly node: Node;
-  readonly directory: Inode;
-  readonly name: Name;
-}
-
 function newInodeOf(source: Source): NewInode | Errno {
   const { mode, uid, gid, rdev } = source.attributes;
   const target = (mode & S_IFMT) === S_IFLNK ? source.fs.readlink(source.inode) : "";
@@ -181,12 +155,6 @@ function copyByTmpfile(overlay: Overlay, upper: UpperLayer, source: Source, plac
   return inode;
 }
 
-/** Whether an unlinked file's name has been taken since, as a rule by its whiteout. */
-function refuseTaken(overlay: Overlay, upper: UpperLayer, place: Place): Errno | undefined {
-  if (!overlay.nodes.has(place.node, IS_UNLINKED)) return undefined;
-  return isErrno(upper.fs.lookup(place.directory, place.name)) ? undefined : EEXIST;
-}
-
 /** Anything else: made in work/ under a passing name, then renamed into place. */
 function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: Place): Inode | Errno {
   const init = newInodeOf(source);
@@ -201,6 +169,7 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
     fill(overlay, upper, source, inode) ??
     indexDirectory(overlay, place.node, inode) ??
     refuseOther(overlay, upper, place, init.mode) ??
+    coverOther(overlay, upper, place, init.mode) ??
     upper.fs.rename(upper.work, passing, place.directory, place.name, 0);
   if (failed !== undefined) {
     overlay.discard(passing, (init.mode & S_IFMT) === S_IFDIR);
@@ -208,32 +177,8 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
   }
   overlay.freeName(passing);
   count(overlay, source, place.node);
+  noteUnseen(overlay, place, inode);
   return inode;
-}
-
-/**
- * A directory that was removed while it was open may find a whiteout at its name, or what was made there since: vfs_rename refuses the former
- * and what holds something, and replaces an empty directory, which the mount goes on to show (Linux 6.18, recorded).
- */
-function refuseOther(overlay: Overlay, upper: UpperLayer, place: Place, mode: number): Errno | undefined {
-  if ((mode & S_IFMT) !== S_IFDIR) return undefined;
-  const there = upper.fs.lookup(place.directory, place.name);
-  if (isErrno(there)) return undefined;
-  if (typeOf(upper.fs, there) !== S_IFDIR) return ENOTDIR;
-  const { nodes } = overlay;
-  const shown = nodes.dentries.lookup(nodes.parentOf(place.node), place.name);
-  assert(shown !== 0 && shown < WHITEOUT_ENTRY && shown !== place.node, "an upper directory in the way has no node");
-  if (holdsAny(upper, there)) return ENOTEMPTY;
-  overlay.replace(shown);
-  return undefined;
-}
-
-function holdsAny(upper: UpperLayer, directory: Inode): boolean {
-  let any = false;
-  upper.fs.iterate(directory, () => {
-    any = true;
-  });
-  return any;
 }
 
 /**
@@ -291,6 +236,9 @@ function copyUpData(overlay: Overlay, upper: UpperLayer, node: Node, need: Need)
   const { nodes, counters } = overlay;
   const inode = nodes.upperOf(node);
   const size = need === "empty" ? 0 : upper.fs.size(inode);
+  // What the writing takes away is read first, to be put back (ovl_copy_up_meta_inode_data).
+  const capability = size > 0 ? readXattr(upper.fs, inode, CAPABILITY) : ENODATA;
+  if (isErrno(capability) && capability !== ENODATA && capability !== ENOTSUP) return capability;
   const failed =
     throughFile(upper, inode, (file) => copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, { inode, file })) ??
     upper.fs.removexattr(inode, overlay.xattrs.metacopy);

@@ -3,7 +3,7 @@
  *
  * Interface: the directory is copied up first. Over a whiteout the object is made in work/ and renamed over it; a directory becomes opaque.
  */
-import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
+import { ENOENT, EPERM, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, RENAME_EXCHANGE, S_IFCHR, S_IFMT } from "../../vfs/filesystem.ts";
 import {
@@ -32,7 +32,7 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   const { writable: upper, nodes } = overlay;
   if ((init.mode & S_IFMT) === S_IFCHR && init.rdev === 0) return EPERM;
   const overWhiteout = entryAt(overlay, directory, name) === WHITEOUT_ENTRY;
-  const failed = copyUp(overlay, directory) ?? refuseIn(overlay, directory);
+  const failed = copyUp(overlay, directory) ?? refuseIn(overlay, directory, overWhiteout ? name : undefined);
   if (failed !== undefined) return failed;
   const isDirectory = isDirectoryMode(init.mode);
   const opaque = isDirectory && (overWhiteout || (overlay.isMerged(directory) && marksNewDirectories(overlay)));
@@ -48,9 +48,10 @@ export function create(overlay: Overlay, directory: Node, name: Name, init: NewI
   return node;
 }
 
-/** The upper filesystem makes nothing in a directory that it has removed (may_create). */
-function refuseIn(overlay: Overlay, directory: Node): Errno | undefined {
-  return overlay.replaced.has(directory) ? ENOENT : undefined;
+/** The upper filesystem makes nothing in a directory that it has removed (may_create). @param over - the name of a whiteout that is to be replaced */
+function refuseIn(overlay: Overlay, directory: Node, over: Name | undefined): Errno | undefined {
+  if (overlay.replaced.has(directory)) return ENOENT;
+  return over !== undefined && overlay.lacksWhiteout(directory, over) ? ESTALE : undefined;
 }
 
 /** Whether a directory made in a merged one is marked opaque, lest layers changed while unmounted show through (ovl_allow_offline_changes). */
@@ -100,7 +101,8 @@ export function tmpfile(overlay: Overlay, directory: Node, init: NewInode): Node
 export function link(overlay: Overlay, source: Node, directory: Node, name: Name): Errno | undefined {
   const { writable: upper, nodes } = overlay;
   const overWhiteout = entryAt(overlay, directory, name) === WHITEOUT_ENTRY;
-  const failed = copyUp(overlay, source) ?? copyUp(overlay, directory) ?? refuseIn(overlay, directory);
+  const failed =
+    copyUp(overlay, source) ?? copyUp(overlay, directory) ?? refuseIn(overlay, directory, overWhiteout ? name : undefined);
   if (failed !== undefined) return failed;
   if (nodes.has(source, IS_METACOPY)) {
     const place = { directory: nodes.parentOf(source), name: nodes.nameOf(source), node: source };

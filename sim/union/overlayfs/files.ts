@@ -30,7 +30,7 @@ import type { Overlay } from "./state.ts";
 const OPENING_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 function opened(overlay: Overlay, node: Node, real: number, flags: number): OpenedFile {
   const isUpper = overlay.nodes.hasUpper(node) && !overlay.nodes.has(node, IS_METACOPY);
-  return { node, real, flags, fs: overlay.dataFsOf(node), isUpper };
+  return { node, real, flags, fs: overlay.dataFsOf(node), isUpper, isMerged: overlay.isMerged(node) };
 }
 
 /**
@@ -46,10 +46,7 @@ export function endCopy(overlay: Overlay, node: Node): void {
 
 /** Opens; a regular file for writing or with O_TRUNC is copied up, in the latter case without its data. */
 export function open(overlay: Overlay, node: Node, flags: number): FileHandle | Errno {
-  if (overlay.nodes.typeOf(node) !== S_IFREG) {
-    overlay.nodes.hold(node);
-    return overlay.files.add(opened(overlay, node, NO_FILE, flags));
-  }
+  if (overlay.nodes.typeOf(node) !== S_IFREG) return add(overlay, opened(overlay, node, NO_FILE, flags));
   if ((accessOf(flags) & WRITES) !== 0 || (flags & O_TRUNC) !== 0) {
     const cuts = (flags & O_TRUNC) !== 0;
     const isCut = cuts && !overlay.nodes.hasUpper(node);
@@ -63,9 +60,19 @@ export function open(overlay: Overlay, node: Node, flags: number): FileHandle | 
   const file = opened(overlay, node, NO_FILE, realFlags);
   const real = file.fs.open(overlay.dataInodeOf(node), realFlags);
   if (isErrno(real)) return real;
-  overlay.nodes.hold(node);
   file.real = real;
+  return add(overlay, file);
+}
+
+/** An open file that only keeps its inode, and the name by which it was met. */
+export function openHeld(overlay: Overlay, node: Node): FileHandle {
+  return add(overlay, opened(overlay, node, NO_FILE, O_RDONLY));
+}
+
+function add(overlay: Overlay, file: OpenedFile): FileHandle {
   const { nodes } = overlay;
+  const { node } = file;
+  nodes.hold(node);
   const handle = overlay.files.add(file);
   if (nodes.has(node, IS_INDEXED)) {
     overlay.openedAs.note(handle, { node, directory: nodes.parentOf(node), name: nodes.nameOf(node) });
@@ -79,6 +86,21 @@ export function close(overlay: Overlay, file: FileHandle): void {
   overlay.files.remove(file);
   overlay.openedAs.drop(file);
   overlay.nodes.drop(node);
+}
+
+/**
+ * The end of a directory's positions, where it has one: a merged directory's are those of its list. An open one goes on with the directory that it was
+ * opened over, also when that has been copied up, until a call finds it at its beginning (ovl_dir_llseek, ovl_dir_reset).
+ */
+export function directoryEnd(overlay: Overlay, node: Node, file?: FileHandle, begins = false): number | undefined {
+  const isMerged = overlay.isMerged(node);
+  const opened = file === undefined ? undefined : overlay.files.at(file);
+  if (opened !== undefined && begins) opened.isMerged = isMerged;
+  if ((opened ?? { isMerged }).isMerged === true) return undefined;
+  if (!isMerged) return overlay.fsOf(node).directoryEnd?.(overlay.inodeOf(node));
+  const { view, nodes } = overlay;
+  const lower = nodes.lowerOf(node);
+  return view.fsOf(lower).directoryEnd?.(view.inodeOf(lower));
 }
 
 /** The filesystem of a file's real file, as `realFile` left it. */

@@ -32,6 +32,7 @@ import * as creation from "./create.ts";
 import { fileFlags, setFileFlags } from "./file-flags.ts";
 import * as files from "./files.ts";
 import { connectHandle } from "./handles.ts";
+import { ownLinks } from "./hard-links.ts";
 import { lookup } from "./lookup.ts";
 import { iterate } from "./readdir.ts";
 import { rmdir, unlink } from "./remove.ts";
@@ -47,6 +48,7 @@ export class OverlayFileSystem implements FileSystem {
   readonly device: DeviceNumber;
   readonly nameMax: number = NAME_MAX;
   readonly takesBareNamespaces = "setxattr";
+  readonly setsModesAsMounter = true;
   readonly stackDepth: number;
   readonly handles: FileHandles | undefined;
   /** There is nothing to change without an upper layer (ovl_fill_super). */
@@ -87,6 +89,9 @@ export class OverlayFileSystem implements FileSystem {
   }
   link(source: Inode, directory: Inode, name: Name): Errno | undefined {
     return creation.link(this.overlay, source, directory, name);
+  }
+  ownLinks(inode: Inode): number | undefined {
+    return ownLinks(this.overlay, inode);
   }
   unlink(directory: Inode, name: Name): Errno | undefined {
     return unlink(this.overlay, directory, name);
@@ -163,6 +168,9 @@ export class OverlayFileSystem implements FileSystem {
   close(file: FileHandle, _flags: number): void {
     files.close(this.overlay, file);
   }
+  openHeld(inode: Inode): FileHandle {
+    return files.openHeld(this.overlay, inode);
+  }
   byDescriptor(file: FileHandle): void {
     const { openedAs, nodes } = this.overlay;
     const opened = openedAs.of(file);
@@ -190,10 +198,8 @@ export class OverlayFileSystem implements FileSystem {
   connectHandle(inode: Inode): Errno | undefined {
     return connectHandle(this.overlay, inode);
   }
-  /** A merged directory's positions are those of its list (fs/overlayfs/readdir.c, ovl_dir_llseek). */
-  directoryEnd(directory: Inode): number | undefined {
-    if (this.overlay.isMerged(directory)) return undefined;
-    return this.overlay.fsOf(directory).directoryEnd?.(this.overlay.inodeOf(directory));
+  directoryEnd(directory: Inode, file?: FileHandle, begins?: boolean): number | undefined {
+    return files.directoryEnd(this.overlay, directory, file, begins);
   }
 
   /** That of the file below, which does the I/O (backing_file_read_iter). */

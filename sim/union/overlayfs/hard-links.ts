@@ -6,14 +6,15 @@
  * to it. What stat counts is the upper inode's links and a difference, kept in an xattr, for the names that are still below. The entry of a
  * directory is a directory that names its copy.
  */
-import { EIO, ENODATA, ENOENT, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENODATA, ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { type Inode, type NewInode, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
-import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, NO_UPPER, type Node } from "../nodes.ts";
+import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_SHARED, IS_UNLINKED, NO_UPPER, type Node } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
 import { encodeOrigin } from "./origin.ts";
 import { isFileMode } from "./rules.ts";
 import type { Overlay } from "./state.ts";
+import { canHave } from "./xattrs.ts";
 
 const EMPTY_DIRECTORY: NewInode = { mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, target: "" };
 
@@ -88,6 +89,16 @@ export function keptLinks(
   return links <= 0 ? otherwise : links;
 }
 
+/**
+ * i_nlink, where it is not the real inode's count: of what lies below and would get a copy of its own, each name is one inode, with that name alone until
+ * it goes (ovl_get_inode, ovl_drop_nlink).
+ */
+export function ownLinks(overlay: Overlay, node: Node): number | undefined {
+  const { nodes } = overlay;
+  if (overlay.upper === undefined || nodes.hasUpper(node) || nodes.has(node, IS_DIRECTORY | IS_INDEXED)) return undefined;
+  return nodes.has(node, IS_UNLINKED) ? 0 : 1;
+}
+
 /** The links of a lower inode. */
 export function lowerLinks(overlay: Overlay, lower: ViewNode): number | Errno {
   const { view, otherAttributes } = overlay;
@@ -99,8 +110,9 @@ function setDifference(overlay: Overlay, node: Node, difference: number): Errno 
   return writeDifference(overlay, node, "U", difference);
 }
 
-/** @param of - whose links the difference adds to: the upper inode's, or the lower's */
+/** @param of - whose links the difference adds to: the upper inode's, or the lower's. @returns EPERM where its kind of inode has no such xattr */
 function writeDifference(overlay: Overlay, node: Node, of: "U" | "L", difference: number): Errno | undefined {
+  if (!canHave(overlay.xattrs, overlay.nodes.typeOf(node))) return EPERM;
   const text = `${of}${difference < 0 ? "" : "+"}${difference}`;
   return overlay.writable.fs.setxattr(overlay.nodes.upperOf(node), overlay.xattrs.nlink, new TextEncoder().encode(text), 0);
 }

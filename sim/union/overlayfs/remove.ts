@@ -4,7 +4,7 @@
  * Interface: a name that some lower layer shows is replaced by a whiteout; any other is simply taken away. Its entry goes with it, as the kernel
  * unhashes the dentry (ovl_remove_upper: d_drop): the next lookup asks the layers.
  */
-import { EIO, ENOENT, ENOTEMPTY, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, ENOENT, ENOTEMPTY, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -23,6 +23,7 @@ export function unlink(overlay: Overlay, directory: Node, name: Name): Errno | u
   const failed =
     (needsCopyToGo(overlay, node) ? copyUp(overlay, node) : undefined) ?? copyUp(overlay, directory) ?? noteLinks(overlay, node);
   if (failed !== undefined) return failed;
+  if (overlay.replaced.has(node)) return ESTALE;
   overlay.nodes.beforeLoss(node);
   const covered = overlay.lowerHas(directory, name);
   const removed = covered ? placeWhiteout(overlay, directory, name, false) : upper.fs.unlink(nodes.upperOf(directory), name);

@@ -75,7 +75,9 @@ function canMove(overlay: Overlay, node: Node): boolean {
  * The upper layer must still have what the mount shows, where it shows it, a directory that takes new names, and not one inode for both names, of
  * which the VFS has seen two (ovl_rename: ESTALE).
  */
-function refuseStale({ replaced, nodes }: Overlay, source: End, target: End): Errno | undefined {
+function refuseStale(overlay: Overlay, source: End, target: End): Errno | undefined {
+  const { replaced, nodes } = overlay;
+  if (target.isWhitedOut && overlay.lacksWhiteout(target.directory, target.name)) return ESTALE;
   if (target.node !== 0 && nodes.hasUpper(target.node) && nodes.upperOf(target.node) === nodes.upperOf(source.node))
     return ESTALE;
   if (replaced.size === 0) return undefined;
@@ -197,7 +199,9 @@ function isLowerHardLink(overlay: Overlay, node: Node): boolean | Errno {
   const { nodes, view, otherAttributes } = overlay;
   if (nodes.has(node, IS_DIRECTORY)) return false;
   const lower = nodes.lowerOf(node);
-  return view.fsOf(lower).getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink > 1;
+  const fs = view.fsOf(lower);
+  const own = fs.ownLinks?.(view.inodeOf(lower));
+  return own !== undefined ? own > 1 : (fs.getattr(view.inodeOf(lower), otherAttributes) ?? otherAttributes.nlink > 1);
 }
 
 /** The path by which the lower layers know an object: its own, with the redirects on the way in their places. */

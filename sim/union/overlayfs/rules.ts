@@ -106,9 +106,10 @@ function isNone(errno: Errno): boolean {
   return errno === ENODATA || errno === ENOTSUP;
 }
 
-/** The value of a redirect, up to a NUL: a relative one is one name; no part of an absolute one is empty. */
+/** The value of a redirect, up to a NUL: a relative one is one name, which a NUL alone leaves empty; no part of an absolute one is. */
 function pathOf(value: Uint8Array): string | Errno {
   const end = value.indexOf(0);
+  if (end === 0) return "";
   const path = new TextDecoder().decode(end < 0 ? value : value.subarray(0, end));
   const parts = (path.startsWith("/") ? path.slice(1) : path).split("/");
   return parts.includes("") || (!path.startsWith("/") && parts.length > 1) ? EINVAL : path;

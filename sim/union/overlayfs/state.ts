@@ -12,7 +12,7 @@ import type { OverlayProfile } from "../../core/kernel-profile.ts";
 import type { Name, NameTable } from "../../core/names.ts";
 import { type DeviceNumber, type InodeNumber, inodeNumber } from "../../core/units.ts";
 import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
-import type { LayerDirectory } from "../layer.ts";
+import { type LayerDirectory, WHITEOUT } from "../layer.ts";
 import type { LowerView } from "../lower-view.ts";
 import {
   HAS_REDIRECT,
@@ -121,10 +121,12 @@ export class Overlay {
   /** Under which name each open indexed file was opened. */
   readonly openedAs: OpenedNames = new OpenedNames();
   /**
-   * Directories in whose place a copy-up has put another, by the name of one that was removed while it was open: they keep their names and their
-   * upper inodes, which have none any more.
+   * What a copy-up has put another in the place of, by the name of one that was removed while it was open: they keep their names and their upper
+   * inodes, which have none any more.
    */
   readonly replaced: Set<Node> = new Set();
+  /** Upper inodes that a copy-up has put so where the mount knows of nothing, and goes on to show nothing. */
+  readonly unseen: Set<Inode> = new Set();
   /** Immutable and append-only flags by upper inode, of those that have any; where the layer was not empty at first, of those set by this mount. */
   readonly protections: Map<Inode, number> = new Map();
   #beganEmpty: boolean | undefined;
@@ -306,7 +308,12 @@ export class Overlay {
     return number;
   }
 
-  /** Keeps a directory's upper inode, in whose place another is about to come. */
+  /** Whether the upper layer has no whiteout any more where the mount knows of one (ovl_create_over_whiteout, ovl_rename: ESTALE). */
+  lacksWhiteout(directory: Node, name: Name): boolean {
+    return this.unseen.size > 0 && this.rules.probe(this.writable.fs, this.nodes.upperOf(directory), name) !== WHITEOUT;
+  }
+
+  /** Keeps a node's upper inode, in whose place another is about to come. */
   replace(node: Node): void {
     const { nodes } = this;
     this.replaced.add(node);

@@ -5,7 +5,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { TraceFiles } from "../replay/command.ts";
-import { readWhole } from "./input-error.ts";
+import { InputError, readWhole, reasonOf } from "./input-error.ts";
 
 const FILE_BYTES_MAX = 2 ** 29;
 
@@ -22,7 +22,19 @@ function find(path: string): readonly string[] | undefined {
 
 function read(path: string): string {
   const raw = readWhole(path, FILE_BYTES_MAX);
-  return Buffer.from(path.endsWith(".gz") ? gunzipSync(raw, { maxOutputLength: FILE_BYTES_MAX }) : raw).toString("utf8");
+  return Buffer.from(path.endsWith(".gz") ? unpacked(path, raw) : raw).toString("utf8");
+}
+
+/** @throws InputError for what is not gzip data, or too much of them. */
+function unpacked(path: string, raw: Uint8Array): Uint8Array {
+  try {
+    return gunzipSync(raw, { maxOutputLength: FILE_BYTES_MAX });
+  } catch (error) {
+    const isTooLong = error instanceof RangeError;
+    throw new InputError(
+      `${path}: ${isTooLong ? `unpacks to more than ${FILE_BYTES_MAX} bytes` : `the gzip data are damaged: ${reasonOf(error)}`}`,
+    );
+  }
 }
 
 /** Files and folders by their paths; those that end in ".gz" are unpacked. */

@@ -50,6 +50,8 @@ const LAB_STEPS: Readonly<Record<string, readonly string[]>> = {
   tick: ["ms"],
   checkpoint: ["name"],
 };
+/** The longest tick, in milliseconds: what a clock of nanoseconds counts without loss. */
+const TICK_MAX = Math.floor(Number.MAX_SAFE_INTEGER / 1e6);
 /** Keys that every lab step may have. */
 const LAB_COMMON: ReadonlySet<string> = new Set(["lab", "note", "result"]);
 
@@ -83,7 +85,9 @@ function checkLabStep(step: Step): void {
     if (!LAB_COMMON.has(key) && !takes.includes(key)) throw new StepError(`${name} takes ${takes.join(", ")}, not ${key}`);
   }
   if (name === "tick") {
-    if (wholeOf(step, "ms") < 0) throw new StepError("tick: time does not run backwards");
+    const span = wholeOf(step, "ms");
+    if (span < 0) throw new StepError("tick: time does not run backwards");
+    if (span > TICK_MAX) throw new StepError(`tick: at most ${TICK_MAX} ms pass at once`);
   } else textOf(step, "name");
   if (name === "container") textOf(step, "parent");
 }

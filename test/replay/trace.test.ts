@@ -28,6 +28,7 @@ describe("a trace file", () => {
     [`${HEADER}\n{"lab":"layer"}`, "f:2: layer: name must be a text, it is missing"],
     [`${HEADER}\n{"lab":"container","name":"c"}`, "f:2: container: parent must be a text, it is missing"],
     [`${HEADER}\n{"lab":"tick","ms":-1}`, "f:2: tick: time does not run backwards"],
+    [`${HEADER}\n{"lab":"tick","ms":1e30}`, "f:2: tick: at most 9007199254 ms pass at once"],
     [`${HEADER}\n\n{"on":"a"}`, "f:3: a step has lab or call"],
     [`${HEADER}\n{"call":"sync"}`, "f:2: sync: on must be a text, it is missing"],
     [`${HEADER}\n{"lab":"layer","name":"a","prent":"b"}`, "f:2: layer takes name, parent, raw, not prent"],

@@ -40,6 +40,19 @@ describe("a new base device of 1 GiB", () => {
   });
 });
 
+describe("loop files that hold no sector", () => {
+  test.each([
+    ["dm.loopdatasize=0", "zero-length target"],
+    ["dm.loopdatasize=511", "zero-length target"],
+    ["dm.loopmetadatasize=0", "Error creating metadata object"],
+  ])("make no pool: %s", (option, reason) => {
+    const host = dockerHost();
+    const started = startDriver(host, { name: "devicemapper", options: ["dm.loopdatasize=1G", option] });
+    expect(said(started)).toContain(`devicemapper: Error running deviceCreate (CreatePool) dm_task_run failed (${reason})`);
+    host.check();
+  });
+});
+
 describe("a device that is in use when it is removed", () => {
   test("is marked, tried again every 30 seconds, a transaction each time, and gone once nobody uses it", () => {
     const on = daemon();

@@ -5,11 +5,11 @@ import type { BlockDevice } from "../../../sim/block/device.ts";
 import { LinearDevice } from "../../../sim/block/linear.ts";
 import { LoopDevice, type LoopFile } from "../../../sim/block/loop.ts";
 import type { Content } from "../../../sim/core/content.ts";
-import { type Errno, isErrno } from "../../../sim/core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../../../sim/core/errno.ts";
 import { deviceNumber } from "../../../sim/core/units.ts";
 import type { Host } from "../../../sim/host.ts";
 import { ThinPool } from "../../../sim/thin/pool.ts";
-import { parsePoolTable, TargetError } from "../../../sim/thin/pool-options.ts";
+import { parsePoolTable, SECTOR, TargetError } from "../../../sim/thin/pool-options.ts";
 import { newAttributes, O_CREAT, O_RDWR } from "../../../sim/vfs/filesystem.ts";
 import type { Task } from "../../../sim/vfs/task.ts";
 import { DriverError, isDriverError, pathError } from "../driver.ts";
@@ -59,8 +59,17 @@ interface Loop {
   readonly fd: number;
 }
 
-/** Makes or grows a sparse file, and a loop device over it; it never shrinks. */
-function attachLoop(host: Host, path: string, size: number): Loop | DriverError {
+/** Why the kernel takes no pool. @param reason - the words of its log, if there are any */
+function refusedPool(reason: string, errno: Errno): DriverError {
+  const words = reason === "" ? "" : ` (${reason})`;
+  return new DriverError(`devicemapper: Error running deviceCreate (CreatePool) dm_task_run failed${words}`, { errno });
+}
+
+/**
+ * Makes or grows a sparse file, and a loop device over it; it never shrinks.
+ * @param tooSmall - what the kernel says of a pool that has a device without any sector there
+ */
+function attachLoop(host: Host, path: string, size: number, tooSmall: string): Loop | DriverError {
   const { task } = host;
   const fd = task.open(path, O_RDWR | O_CREAT, 0o600);
   if (isErrno(fd)) return pathError("open", path, fd);
@@ -69,6 +78,10 @@ function attachLoop(host: Host, path: string, size: number): Loop | DriverError 
   if (of.size < size) {
     const failed = task.ftruncate(fd, size);
     if (failed !== undefined) return pathError("truncate", path, failed);
+  }
+  if (Math.max(size, of.size) < SECTOR) {
+    task.close(fd);
+    return refusedPool(tooSmall, EINVAL);
   }
   let index = 0;
   while (host.device(`loop${index}`) !== undefined) index += 1;
@@ -97,11 +110,7 @@ function openPool(
   }
   const words = [devices.metadata, devices.data, String(blockSectors), String(LOW_WATER), "1", "skip_block_zeroing"];
   const table = parsePoolTable(words);
-  const refused = (error: TargetError): DriverError =>
-    new DriverError(`devicemapper: Error running deviceCreate (CreatePool) dm_task_run failed (${error.reason})`, {
-      errno: error.errno,
-    });
-  if (table instanceof TargetError) return refused(table);
+  if (table instanceof TargetError) return refusedPool(table.reason, table.errno);
   const pool = ThinPool.open({
     name,
     data: data.device,
@@ -112,7 +121,7 @@ function openPool(
     allocations: host.allocations,
     deviceNumbers: { metadata: metadata.number, data: data.number },
   });
-  if (pool instanceof TargetError) return refused(pool);
+  if (pool instanceof TargetError) return refusedPool(pool.reason, pool.errno);
   host.thinPools.add(pool);
   return pool;
 }
@@ -125,9 +134,9 @@ function closePool(host: Host, pool: ThinPool): void {
 /** Sparse files below `<home>/devicemapper`. */
 function loopStorage(host: Host, folder: string, name: string, options: DevmapperOptions): PoolStorage | DriverError {
   const files = { data: `${folder}/data`, metadata: `${folder}/metadata` };
-  const data = attachLoop(host, files.data, options.dataLoopSize);
+  const data = attachLoop(host, files.data, options.dataLoopSize, "zero-length target");
   if (isDriverError(data)) return data;
-  const metadata = attachLoop(host, files.metadata, options.metadataLoopSize);
+  const metadata = attachLoop(host, files.metadata, options.metadataLoopSize, "Error creating metadata object");
   if (isDriverError(metadata)) {
     detachLoop(host, data);
     return metadata;

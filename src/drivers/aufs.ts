@@ -34,6 +34,7 @@ import { folderSize } from "./folder-size.ts";
 import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
+import { unionMountOptions } from "./options.ts";
 import { RefCounter } from "./ref-counter.ts";
 import { ensureRemoveAll, unmountBelow } from "./removal.ts";
 import { branchChanges } from "./union-changes.ts";
@@ -67,7 +68,7 @@ class AufsDriver implements GraphDriver {
     this.#host = context.host;
     this.#task = context.host.task;
     this.#backing = backing;
-    this.#mountOptions = (context.settings.mountOptions ?? "").split(",").filter((option) => option !== "");
+    this.#mountOptions = unionMountOptions(context.settings, "");
     this.#references = new RefCounter((path) => this.#isMounted(path));
   }
 

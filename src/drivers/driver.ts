@@ -130,6 +130,8 @@ export type TreeCopyEngine = "docker" | "all";
 export interface DriverSettings {
   /** Options of each union mount, in the place of Docker's own: "redirect_dir=on,index=off". */
   readonly mountOptions?: string;
+  /** Options of each union mount besides: Docker's own goes where one of its name is given. */
+  readonly moreMountOptions?: string;
   /** Default "docker". */
   readonly treeCopy?: TreeCopyEngine;
   /** Whose driver it is; default 20.10. */

@@ -1,7 +1,7 @@
 /**
  * Values of drivers' options, as Docker parses them (moby pkg/parsers, docker/go-units).
  */
-import { DriverError } from "./driver.ts";
+import { DriverError, type DriverSettings } from "./driver.ts";
 
 /** What vfs and overlay2 say where the backing filesystem has no project quota (moby quota/types.go). */
 export const QUOTA_NOT_SUPPORTED: DriverError = new DriverError("Filesystem does not support, or has not enabled quotas");
@@ -11,6 +11,21 @@ export function parseKeyValue(option: string): { key: string; value: string } | 
   const equals = option.indexOf("=");
   if (equals < 0) return new DriverError(`Unable to parse key/value option: ${option}`);
   return { key: option.slice(0, equals).trim().toLowerCase(), value: option.slice(equals + 1).trim() };
+}
+
+/**
+ * The options of a driver's union mounts: Docker's own, or those in their place, and what is given besides.
+ * @param usual - Docker's own, separated by commas
+ */
+export function unionMountOptions({ mountOptions, moreMountOptions = "" }: DriverSettings, usual: string): readonly string[] {
+  const words = (text: string): string[] => text.split(",").filter((word) => word !== "");
+  const more = words(moreMountOptions);
+  const given = new Set(more.map(optionName));
+  return [...words(mountOptions ?? usual).filter((word) => !given.has(optionName(word))), ...more];
+}
+
+function optionName(word: string): string {
+  return word.split("=", 1)[0] ?? "";
 }
 
 const SIZE = /^(\d+(?:\.\d+)*) ?([kKmMgGtTpP])?[iI]?[bB]?$/;

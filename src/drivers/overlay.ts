@@ -31,7 +31,7 @@ import { exists, lstat, makeDirectories, makeDirectory, readFile, removeAll, ren
 import { naiveApplyDiff, unpackInto } from "./layer-diff.ts";
 import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
-import { parseKeyValue } from "./options.ts";
+import { parseKeyValue, unionMountOptions } from "./options.ts";
 import { checkOverlayHome } from "./overlay-check.ts";
 import { layUpper } from "./overlay-layers.ts";
 import { RefCounter } from "./ref-counter.ts";
@@ -73,7 +73,7 @@ class OverlayDriver implements GraphDriver {
     this.#host = context.host;
     this.#task = context.host.task;
     this.#found = found;
-    this.#mountOptions = (context.settings.mountOptions ?? "").split(",").filter((option) => option !== "");
+    this.#mountOptions = unionMountOptions(context.settings, "");
     this.#folderMode = dockerOf(context.settings).folderMode;
     this.#engine = context.settings.treeCopy ?? "docker";
     this.#references = new RefCounter((path) => magicOf(this.#task, path) === OVERLAYFS_MAGIC);

@@ -35,7 +35,7 @@ import { naiveApplyDiff, naiveDiff, unpackInto } from "./layer-diff.ts";
 import { LINK_BYTES, linkName } from "./link-name.ts";
 import { backingName, magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
-import { parseBool, parseKeyValue, parseSize } from "./options.ts";
+import { parseBool, parseKeyValue, parseSize, unionMountOptions } from "./options.ts";
 import { checkOverlayHome, nativeDiffObstacle, usesMetacopy } from "./overlay-check.ts";
 import { QuotaControl } from "./quota-control.ts";
 import { RefCounter } from "./ref-counter.ts";
@@ -382,7 +382,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const types = checkOverlayHome(host, home, { name: "overlay2", backing, lowers: ["lower2", "lower1"], needsTypes });
   if (isDriverError(types)) return types;
   const usual = indexOff && exists(host.task, INDEX_PARAMETER) ? "index=off" : "";
-  const mountOptions = (settings.mountOptions ?? usual).split(",").filter((option) => option !== "");
+  const mountOptions = unionMountOptions(settings, usual);
   const metacopy = overlay2Rows.includes("Using metacopy") && usesMetacopy(host, home, mountOptions);
   if (isDriverError(metacopy)) return metacopy;
   const failed = makeDirectories(host.task, home, folderMode) ?? makeDirectory(host.task, `${home}/l`, 0o700);

@@ -1,6 +1,6 @@
 /**
  * The options that a scenario can give a driver, as named data: what values each takes, and what it means to the driver.
- * Interface: a driver that has no row here takes any option, since nothing is known of it yet.
+ * Interface: what has no row here is refused, for a driver without options too.
  */
 import type { DriverSettings, TreeCopyEngine } from "../drivers/driver.ts";
 import { quoted } from "./problem.ts";
@@ -27,7 +27,7 @@ const OVERLAY_OPTIONS: Readonly<Record<string, Values>> = {
   nfs_export: SWITCH,
 };
 
-/** The mount options of aufs that an experiment may set; of those that are on or off, aufs has a word for either. */
+/** The mount options of aufs that an experiment may set. */
 const AUFS_OPTIONS: Readonly<Record<string, Values>> = {
   diropq: ["whiteouted", "always"],
   plink: SWITCH,
@@ -53,16 +53,26 @@ const DM_OPTIONS: Readonly<Record<string, Values>> = {
   use_deferred_deletion: YES_OR_NO,
 };
 
-const OPTIONS: Readonly<Partial<Record<DriverName, Readonly<Record<string, Values>>>>> = {
-  aufs: AUFS_OPTIONS,
-  devicemapper: DM_OPTIONS,
-  overlay2: OVERLAY_OPTIONS,
-  vfs: { copy: ["docker", "all"] },
+/** The options of the daemon that limit containers, by the name that they have there. */
+const STORAGE_OPTIONS: Readonly<Partial<Record<DriverName, Readonly<Record<string, string>>>>> = {
+  btrfs: { min_space: "btrfs.min_space" },
+  overlay2: { size: "overlay2.size" },
+  vfs: { size: "size" },
 };
 
-/** The options of a driver, as `name=value|value`; empty for a driver that has none or is not there yet. */
+const OPTIONS: Readonly<Record<DriverName, Readonly<Record<string, Values>>>> = {
+  aufs: AUFS_OPTIONS,
+  btrfs: { min_space: SIZE },
+  devicemapper: DM_OPTIONS,
+  overlay: {},
+  overlay2: { ...OVERLAY_OPTIONS, size: SIZE },
+  vfs: { copy: ["docker", "all"], size: SIZE },
+  zfs: {},
+};
+
+/** The options of a driver, as `name=value|value`; empty for a driver that has none. */
 export function optionWords(driver: DriverName): readonly string[] {
-  return Object.entries(OPTIONS[driver] ?? {}).map(
+  return Object.entries(OPTIONS[driver]).map(
     ([name, values]) => `${name}=${"pattern" in values ? values.shown : values.join("|")}`,
   );
 }
@@ -70,7 +80,6 @@ export function optionWords(driver: DriverName): readonly string[] {
 /** What is wrong with one option; undefined when nothing is. */
 export function optionFault(driver: DriverName, name: string, value: string): string | undefined {
   const known = OPTIONS[driver];
-  if (known === undefined) return undefined;
   const values = Object.hasOwn(known, name) ? known[name] : undefined;
   if (values === undefined) return `the driver ${driver} has no option ${quoted(name)}${suggestion(name, Object.keys(known))}`;
   if ("pattern" in values) {
@@ -79,31 +88,22 @@ export function optionFault(driver: DriverName, name: string, value: string): st
   return values.includes(value) ? undefined : `${name} is ${values.join(" or ")}, not ${quoted(value)}`;
 }
 
-/** Docker mounts with index=off unless the scenario says otherwise. */
-function mountOptions(options: Readonly<Record<string, string>>): string {
-  const all = { index: "off", ...options };
-  return Object.entries(all)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(",");
-}
-
-/** "dirren" or "nodirren", "diropq=always". */
-function aufsWords(options: Readonly<Record<string, string>>): string {
-  const word = (name: string, value: string): string =>
-    AUFS_OPTIONS[name] === SWITCH ? `${value === "on" ? "" : "no"}${name}` : `${name}=${value}`;
-  return Object.entries(options)
-    .map(([name, value]) => word(name, value))
-    .join(",");
+/** "dirren" or "nodirren", "diropq=always": of aufs's options that are on or off, it has a word for either. */
+function mountWord(driver: DriverName, name: string, value: string): string {
+  if (driver === "aufs" && AUFS_OPTIONS[name] === SWITCH) return `${value === "on" ? "" : "no"}${name}`;
+  return `${name}=${value}`;
 }
 
 /** What the options mean to the driver. */
 export function startOf(driver: DriverName, options: Readonly<Record<string, string>>): DriverStart {
-  if (Object.keys(options).length === 0) return { options: [], settings: {} };
-  if (OPTIONS[driver] === DM_OPTIONS) {
-    return { options: Object.entries(options).map(([name, value]) => `dm.${name}=${value}`), settings: {} };
+  const storage: string[] = [];
+  const mount: string[] = [];
+  let settings: DriverSettings = {};
+  for (const [name, value] of Object.entries(options)) {
+    const ofDaemon = driver === "devicemapper" ? `dm.${name}` : STORAGE_OPTIONS[driver]?.[name];
+    if (ofDaemon !== undefined) storage.push(`${ofDaemon}=${value}`);
+    else if (name === "copy") settings = { treeCopy: value as TreeCopyEngine };
+    else mount.push(mountWord(driver, name, value));
   }
-  if (OPTIONS[driver] === AUFS_OPTIONS) return { options: [], settings: { mountOptions: aufsWords(options) } };
-  const { copy, ...others } = options;
-  const treeCopy = copy === undefined ? {} : { treeCopy: copy as TreeCopyEngine };
-  return { options: [], settings: OPTIONS[driver] === OVERLAY_OPTIONS ? { mountOptions: mountOptions(others) } : treeCopy };
+  return { options: storage, settings: mount.length === 0 ? settings : { ...settings, moreMountOptions: mount.join(",") } };
 }

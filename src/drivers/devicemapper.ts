@@ -123,7 +123,7 @@ class DevicemapperDriver implements GraphDriver {
     if (isDriverError(name)) return name;
     const failed = mountDevice(this.#host, devices, options, { name, path });
     if (failed !== undefined) devices.deactivate(id);
-    return failed === undefined ? undefined : new DriverError(`devmapper: ${failed.message}`, { errno: failed.errno });
+    return failed === undefined ? undefined : new DriverError(failed.message, { errno: failed.errno });
   }
 
   /** The layer's folder, and the file that tells whose device it is. */
@@ -175,7 +175,7 @@ class DevicemapperDriver implements GraphDriver {
     const base = devices.record("");
     const loop = storage.loopFiles?.data;
     const told = loop === undefined ? undefined : this.#task.statfs(loop);
-    const free = told === undefined || isErrno(told) ? undefined : told.blocksAvailable * told.blockSize;
+    const free = told === undefined || isErrno(told) ? undefined : told.blocksFree * told.blockSize;
     return statusRows({
       storage,
       options,
@@ -213,7 +213,9 @@ function mountDevice(
   const words = [...(type === "xfs" ? ["nouuid"] : []), ...(options.mountOptions === "" ? [] : [options.mountOptions])];
   const failed = host.mount({ type, source: name, target: path, options: words.join(",") });
   if (failed === undefined) return undefined;
-  const message = `Error mounting '/dev/mapper/${name}' on '${path}': ${errnoText(failed.errno)}`;
+  // The end of the kernel's log would stand behind "dmesg:".
+  const data = words.length === 0 ? "" : `, data: ${words.join(",")}`;
+  const message = `Failed to mount; dmesg: : mount /dev/mapper/${name}:${path}${data}: ${errnoText(failed.errno)}`;
   return { errno: failed.errno, message };
 }
 

@@ -4,6 +4,7 @@ import { GIB, seconds } from "../../sim/core/units.ts";
 import type { Host } from "../../sim/host.ts";
 import { DOCKER_ROOT } from "../../src/drivers/docker-root.ts";
 import type { GraphDriver } from "../../src/drivers/driver.ts";
+import { humanSize } from "../../src/drivers/human-size.ts";
 import { startDriver } from "../../src/drivers/registry.ts";
 import { dockerHost, driverOn, must, names, said, text } from "./docker-host.ts";
 
@@ -171,4 +172,22 @@ test("a larger base size makes the next images larger, a smaller one is refused"
   expect(row(larger, "Base Device Size")).toBe("134.2MB");
   larger.driver.cleanup();
   expect(said(start("64M"))).toBe("devmapper: Base device size cannot be smaller than 134.2MB");
+});
+
+test("what is left of the disk counts what is kept for root, as Docker's statfs of the loop files does", () => {
+  const on = daemon("dm.loopdatasize=100G");
+  const { blocksFree, blocksAvailable, blockSize } = must(on.host.task.statfs(HOME));
+  expect(blocksFree).toBeGreaterThan(blocksAvailable);
+  expect(row(on, "Data Space Available")).toBe(humanSize(blocksFree * blockSize));
+  on.driver.cleanup();
+});
+
+test("a device that does not mount is told by the words of mount, behind those of the driver", () => {
+  const on = daemon("dm.mountopt=nonsense");
+  must(on.driver.create("one", ""));
+  const device = must(on.driver.metadata("one"))?.["DeviceName"] ?? "";
+  expect(said(on.driver.get("one"))).toBe(
+    `Failed to mount; dmesg: : mount /dev/mapper/${device}:${HOME}/mnt/one, data: nonsense: invalid argument`,
+  );
+  on.driver.cleanup();
 });

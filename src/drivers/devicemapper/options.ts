@@ -80,34 +80,50 @@ function flag(key: "discard" | "deferredRemoval" | "deferredDeletion"): Setter {
   };
 }
 
-/** An option that is checked and changes nothing here: udev, log levels, what the volume manager would do. */
-const ACCEPTED: Setter = () => undefined;
+/** An option that is checked and changes nothing here. */
+function yesOrNo(_: Draft, value: string): DriverError | undefined {
+  const parsed = parseBool(value);
+  return isDriverError(parsed) ? parsed : undefined;
+}
 
 function percent(draft: Draft, value: string): DriverError | undefined {
   if (!value.endsWith("%")) return new DriverError("devmapper: Option dm.min_free_space requires % suffix");
-  const number = Number(value.slice(0, -1));
-  if (!/^\d+%$/.test(value))
-    return new DriverError(`strconv.ParseUint: parsing ${JSON.stringify(value.slice(0, -1))}: invalid syntax`);
-  if (number > 99)
-    return new DriverError(`devmapper: Invalid value ${value.slice(0, -1)} for option dm.min_free_space. Valid range is 0%..99%`);
+  const number = parseWhole(value.slice(0, -1));
+  if (isDriverError(number)) return number;
+  if (number >= 100) return new DriverError(`devmapper: Invalid value ${value} for option dm.min_free_space`);
   draft.minFreePercent = number;
   return undefined;
 }
 
 function logLevel(_: Draft, value: string): DriverError | undefined {
-  if (/^[2-7]$/.test(value)) return undefined;
-  return new DriverError(`dm.libdm_log_level must be in range [2,7]`);
+  if (!/^[+-]?\d+$/.test(value)) return unparsed("libdm_log_level", value, notWhole("ParseInt", value));
+  return /^\+?[2-7]$/.test(value) ? undefined : new DriverError("dm.libdm_log_level must be in range [2,7]");
 }
 
 function retries(_: Draft, value: string): DriverError | undefined {
-  return /^\d+$/.test(value) ? undefined : new DriverError(`strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`);
+  const number = parseWhole(value);
+  return isDriverError(number) ? number : undefined;
 }
 
-function within(name: string): Setter {
+/** strconv.ParseUint. */
+function parseWhole(text: string): number | DriverError {
+  return /^\d+$/.test(text) ? Number(text) : notWhole("ParseUint", text);
+}
+
+function notWhole(parser: string, text: string): DriverError {
+  return new DriverError(`strconv.${parser}: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
+function unparsed(name: string, value: string, { message }: DriverError): DriverError {
+  return new DriverError(`could not parse \`dm.${name}=${value}\`: ${message}`);
+}
+
+/** What the volume manager would do. @param max - the most that Docker takes, which is more than its words say of some */
+function within(name: string, max: number): Setter {
   return (_, value) => {
-    const text = value.replace(/%$/, "");
-    if (!/^\d+$/.test(text)) return new DriverError(`could not parse \`${name}=${value}\``);
-    return Number(text) >= 100 ? new DriverError(`dm.${name} must be greater than 0 and less than 100`) : undefined;
+    const number = parseWhole(value.replace(/%$/, ""));
+    if (isDriverError(number)) return unparsed(name, value, number);
+    return number > max ? new DriverError(`dm.${name} must be greater than 0 and less than 100`) : undefined;
   };
 }
 
@@ -147,10 +163,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     draft.blockSectors = Math.floor(parsed / SECTOR);
     return undefined;
   },
-  "dm.override_udev_sync_check": (_, value) => {
-    const parsed = parseBool(value);
-    return isDriverError(parsed) ? parsed : undefined;
-  },
+  "dm.override_udev_sync_check": yesOrNo,
   "dm.use_deferred_removal": flag("deferredRemoval"),
   "dm.use_deferred_deletion": flag("deferredDeletion"),
   "dm.min_free_space": percent,
@@ -159,11 +172,11 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     draft.directLvmDevice = value;
     return undefined;
   },
-  "dm.directlvm_device_force": ACCEPTED,
-  "dm.thinp_percent": within("thinp_percent"),
-  "dm.thinp_metapercent": within("thinp_metapercent"),
-  "dm.thinp_autoextend_percent": within("thinp_autoextend_percent"),
-  "dm.thinp_autoextend_threshold": within("thinp_autoextend_threshold"),
+  "dm.directlvm_device_force": yesOrNo,
+  "dm.thinp_percent": within("thinp_percent", 99),
+  "dm.thinp_metapercent": within("thinp_metapercent", 99),
+  "dm.thinp_autoextend_percent": within("thinp_autoextend_percent", 100),
+  "dm.thinp_autoextend_threshold": within("thinp_autoextend_threshold", 100),
   "dm.libdm_log_level": logLevel,
 };
 
@@ -174,7 +187,6 @@ export function parseDevmapperOptions(
 ): DevmapperOptions | DriverError {
   const draft = defaults(docker);
   let discardGiven = false;
-  let deletionGiven = false;
   for (const word of words) {
     const parsed = parseKeyValue(word);
     if (isDriverError(parsed)) return parsed;
@@ -183,18 +195,15 @@ export function parseDevmapperOptions(
     const failed = setter(draft, parsed.value);
     if (failed !== undefined) return failed;
     discardGiven ||= parsed.key === "dm.blkdiscard";
-    deletionGiven ||= parsed.key === "dm.use_deferred_deletion";
   }
-  // Only loop files have anything to win by it: on a device of its own nobody else gets the space.
-  const ownDevice = draft.dataDevice ?? draft.thinPoolDevice ?? draft.directLvmDevice;
+  // Only loop files have anything to win by it: on a device of its own nobody else gets the space. Of a pool that Docker makes it does not think.
+  const ownDevice = draft.dataDevice ?? draft.thinPoolDevice;
   if (!discardGiven && ownDevice !== undefined) draft.discard = false;
+  // Where deletion is deferred by default, too: who turns removal's off has to turn both off.
   if (draft.deferredDeletion && !draft.deferredRemoval) {
-    if (deletionGiven) {
-      return new DriverError(
-        "devmapper: Deferred deletion can not be enabled as deferred removal is not enabled. Enable deferred removal using --storage-opt dm.use_deferred_removal=true parameter",
-      );
-    }
-    draft.deferredDeletion = false;
+    return new DriverError(
+      "devmapper: Deferred deletion can not be enabled as deferred removal is not enabled. Enable deferred removal using --storage-opt dm.use_deferred_removal=true parameter",
+    );
   }
   return draft;
 }

@@ -4,8 +4,8 @@
  *
  * Interface: the task's root is the layer's, so no link leads out. Paths are absolute below it.
  */
-import type { Time } from "../../sim/core/clock.ts";
-import { ENOENT, ENOTSUP, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { type Time, timeFromNanoseconds, timeToNanoseconds } from "../../sim/core/clock.ts";
+import { EBUSY, ENOENT, ENOTSUP, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber } from "../../sim/core/units.ts";
 import {
   newAttributes,
@@ -27,6 +27,7 @@ import type { TarEntry } from "./tar-read.ts";
 
 /** A system call that failed while a layer was unpacked. */
 export class UnpackError {
+  /** "" where Docker tells the error alone. */
   readonly operation: string;
   readonly path: string;
   readonly errno: Errno;
@@ -39,7 +40,8 @@ export class UnpackError {
 
   /** As Go words it. */
   get message(): string {
-    return `${this.operation} ${this.path}: ${this.errno.text.charAt(0).toLowerCase()}${this.errno.text.slice(1)}`;
+    const what = `${this.errno.text.charAt(0).toLowerCase()}${this.errno.text.slice(1)}`;
+    return [[this.operation, this.path].filter((word) => word !== "").join(" "), what].filter((word) => word !== "").join(": ");
   }
 }
 
@@ -49,12 +51,13 @@ export function typeAt(task: Task, path: string): number | undefined {
   return isErrno(of) ? undefined : of.mode & S_IFMT;
 }
 
-/** os.RemoveAll, the root's content but not the root. */
+/** os.RemoveAll; the root's content goes, and the root itself is busy. */
 export function removeTree(task: Task, path: string): UnpackError | undefined {
-  const failed = removeBelow(task, path, path === "/");
+  const isRoot = path === "/";
+  const failed = removeBelow(task, path, isRoot);
   // The walk goes down and up by single names, so that deep trees cost no long paths; it ends where it began.
   task.chdir("/");
-  return failed;
+  return failed ?? (isRoot ? new UnpackError("unlinkat", ".//", EBUSY) : undefined);
 }
 
 /** Removes `name` of the working directory (at first a whole path). */
@@ -104,14 +107,15 @@ export function createFile(task: Task, entry: TarEntry, path: string, mode: Read
   for (const [name, value] of header.xattrs) {
     const errno = task.lsetxattr(path, name, value);
     // Not every filesystem keeps them: Docker only warns.
-    if (errno !== undefined && errno !== ENOTSUP && errno !== EPERM) return new UnpackError("lsetxattr", path, errno);
+    if (errno !== undefined && errno !== ENOTSUP && errno !== EPERM) return new UnpackError("", "", errno);
   }
   return setModeAndTimes(task, entry, path);
 }
 
-/** An id as the kernel takes a wider number. */
+/** An id as the kernel takes a wider number: the last one, which is -1, leaves the owner as it is. */
 function id32(id: number): number {
-  return id >= 0 && id < 2 ** 32 ? id : ((id % 2 ** 32) + 2 ** 32) % 2 ** 32;
+  const wrapped = ((id % 2 ** 32) + 2 ** 32) % 2 ** 32;
+  return wrapped === 2 ** 32 - 1 ? -1 : wrapped;
 }
 
 function setModeAndTimes(task: Task, { header }: TarEntry, path: string): UnpackError | undefined {
@@ -122,14 +126,26 @@ function setModeAndTimes(task: Task, { header }: TarEntry, path: string): Unpack
     if (errno !== undefined) return new UnpackError("chmod", path, errno);
   }
   if (isLink && isSymlink) return undefined;
-  return setTimes(task, path, header.mtime);
+  if (!isSymlink) return setTimes(task, path, header.mtime);
+  const time = ofNanoseconds(header.mtime);
+  const errno = task.utimens(path, time, time, true);
+  return errno === undefined ? undefined : new UnpackError("", "", errno);
 }
 
-/** Both times of a file; times that time_t's beginning does not allow become it, as Docker's Chtimes has it. */
+/** The last second that 2^63 nanoseconds reach. */
+const SECONDS_MAX = 9_223_372_036;
+
+/** Both times of a file; what nanoseconds since 1970 do not reach becomes their beginning, as Docker's Chtimes has it. */
 export function setTimes(task: Task, path: string, mtime: Time): UnpackError | undefined {
-  const time = mtime.seconds < 0 ? { seconds: 0, nanoseconds: 0 } : mtime;
+  const isBeyond = mtime.seconds < 0 || mtime.seconds > SECONDS_MAX;
+  const time = isBeyond ? { seconds: 0, nanoseconds: 0 } : mtime;
   const errno = task.utimens(path, time, time, true);
-  return errno === undefined ? undefined : new UnpackError("utimes", path, errno);
+  return errno === undefined ? undefined : new UnpackError("chtimes", path, errno);
+}
+
+/** A time as Docker gives it to a symbolic link: by nanoseconds of 64 bits, which wrap. */
+function ofNanoseconds(at: Time): Time {
+  return timeFromNanoseconds(BigInt.asIntN(64, timeToNanoseconds(at)));
 }
 
 function make(task: Task, { header, content }: TarEntry, path: string, mode: ReadMode): UnpackError | undefined {
@@ -157,10 +173,15 @@ function make(task: Task, { header, content }: TarEntry, path: string, mode: Rea
     case tar.LINK:
       return makeLink(task, header, path, mode);
     case tar.SYMLINK:
-      return outcome("symlink", task.symlink(header.linkname, path));
+      return symlinked(task, header.linkname, path);
     default:
       throw new ArchiveFault("E_TAR_TYPE", `unhandled tar header type ${header.typeflag.charCodeAt(0)}`);
   }
+}
+
+function symlinked(task: Task, target: string, path: string): UnpackError | undefined {
+  const errno = task.symlink(target, path);
+  return errno === undefined ? undefined : new UnpackError("symlink", `${target} ${path}`, errno);
 }
 
 function makeLink(task: Task, header: tar.TarHeader, path: string, mode: ReadMode): UnpackError | undefined {

@@ -32,7 +32,7 @@ export interface TarHeader {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes of content; 0 of everything but regular files. */
+  /** Bytes of content of a regular file. Of a type without content: what its field says, which Docker counts all the same. */
   readonly size: number;
   readonly mtime: Time;
   readonly uname: string;
@@ -66,7 +66,11 @@ export const FIELDS: Readonly<
     | "gname"
     | "major"
     | "minor"
-    | "prefix",
+    | "prefix"
+    | "starPrefix"
+    | "starMagic"
+    | "gnuAccess"
+    | "gnuChange",
     Field
   >
 > = {
@@ -85,6 +89,11 @@ export const FIELDS: Readonly<
   major: { at: 329, length: 8 },
   minor: { at: 337, length: 8 },
   prefix: { at: 345, length: 155 },
+  // Of the headers of star and of GNU tar, which have times in the place of the prefix or of its end.
+  starPrefix: { at: 345, length: 131 },
+  starMagic: { at: 508, length: 4 },
+  gnuAccess: { at: 345, length: 12 },
+  gnuChange: { at: 357, length: 12 },
 };
 
 /** The key of a PAX record that keeps an extended attribute. */

@@ -189,12 +189,13 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
     const start = cursor.at;
     const before = cursor.since(segment);
     const crc = reading.checksums === true && header.size > 0 ? new Crc64() : undefined;
-    cursor.skip(header.size, crc === undefined ? undefined : (piece) => crc.update(piece));
-    const padding = Math.min(paddingOf(header.size), cursor.left);
-    if (padding < paddingOf(header.size) && reading.mode === "strict") throw truncated("a file's last block");
+    const length = HEADER_ONLY.has(header.typeflag) ? 0 : header.size;
+    cursor.skip(length, crc === undefined ? undefined : (piece) => crc.update(piece));
+    const padding = Math.min(paddingOf(length), cursor.left);
+    if (padding < paddingOf(length) && reading.mode === "strict") throw truncated("a file's last block");
     cursor.pad(padding);
-    yield { header, content: cursor.slice(start, start + header.size), before, checksum: crc?.bytes() };
-    segment = start + header.size;
+    yield { header, content: cursor.slice(start, start + length), before, checksum: crc?.bytes() };
+    segment = start + length;
   }
   readRest(cursor, reading);
   reading.onEnd?.(cursor.slice(segment, content.length));
@@ -221,12 +222,13 @@ function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): tar
     const block = cursor.block();
     const begun = pending.pax !== undefined || pending.longName !== undefined || pending.longLink !== undefined;
     if (block === undefined) {
-      if (begun || reading.mode === "strict")
+      if (reading.mode === "strict")
         throw new ArchiveFault("E_TAR_TRUNCATED", "the archive stops without the blocks of zeros that end one");
       return undefined;
     }
     if (isZero(block)) {
-      if (begun) throw truncated("an entry");
+      // Go drops what was said of an entry that does not come.
+      if (begun && reading.mode === "strict") throw truncated("an entry");
       endOf(cursor, reading);
       return undefined;
     }
@@ -237,9 +239,9 @@ function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): tar
   }
 }
 
-/** The second block of the end. */
+/** The second block of the end, which may be missing, but not in part. */
 function endOf(cursor: Cursor, reading: TarReading): void {
-  const second = cursor.left >= tar.BLOCK ? cursor.block() : undefined;
+  const second = cursor.block();
   if (second !== undefined && !isZero(second)) {
     const code = reading.mode === "strict" ? "E_TAR_TRAILING" : "E_TAR_HEADER";
     throw new ArchiveFault(code, "a header stands behind a block of zeros");
@@ -301,16 +303,17 @@ const HEADER_ONLY: ReadonlySet<string> = new Set([
   tar.FIFO,
 ]);
 
+const GNU_MAGIC = "ustar  \0";
+
 function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar.TarHeader {
   const fields = tar.FIELDS;
   const magic = tar.nameText(block.subarray(fields.magic.at, fields.magic.at + fields.magic.length));
-  const isUstar = magic.startsWith("ustar\0");
-  const hasOwners = isUstar || magic.startsWith("ustar ");
-  const prefix = isUstar ? textField(block, fields.prefix) : "";
+  const hasOwners = magic.startsWith("ustar\0") || magic === GNU_MAGIC;
+  const prefix = prefixOf(block, magic);
   const short = textField(block, fields.name);
   const base = {
-    name: pending.longName ?? (prefix === "" ? short : `${prefix}/${short}`),
-    linkname: pending.longLink ?? textField(block, fields.linkname),
+    name: prefix === "" ? short : `${prefix}/${short}`,
+    linkname: textField(block, fields.linkname),
     typeflag: String.fromCharCode(block[fields.typeflag.at] as number),
     mode: numberField(block, fields.mode, "mode"),
     uid: numberField(block, fields.uid, "owner"),
@@ -323,8 +326,36 @@ function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar
     minor: hasOwners ? numberField(block, fields.minor, "device") : 0,
     xattrs: [],
   };
-  const merged = pending.pax === undefined ? base : mergePax(base, pending.pax);
-  return settled(merged, reading);
+  const { pax, longName, longLink } = pending;
+  const merged = pax === undefined ? base : mergePax(base, pax);
+  // GNU's long names stand above what PAX says.
+  const named = { ...merged, name: longName ?? merged.name, linkname: longLink ?? merged.linkname };
+  return settled(named, reading);
+}
+
+/** What stands before a name in the block's other text of it, by the formats that Go tells apart. */
+function prefixOf(block: Uint8Array, magic: string): string {
+  const { prefix, starPrefix, starMagic } = tar.FIELDS;
+  if (magic.startsWith("ustar\0")) return textField(block, textField(block, starMagic) === "tar" ? starPrefix : prefix);
+  // GNU's header has times here. One of text was written by Go before 1.8, as Docker up to 1.13 was built with.
+  return magic === GNU_MAGIC && !hasGnuTimes(block) ? asciiOf(textField(block, prefix)) : "";
+}
+
+/** Whether GNU's times of access and of change are numbers, as far as they are given. */
+function hasGnuTimes(block: Uint8Array): boolean {
+  try {
+    for (const field of [tar.FIELDS.gnuAccess, tar.FIELDS.gnuChange])
+      if (block[field.at] !== 0) numberField(block, field, "time");
+    return true;
+  } catch (error) {
+    if (error instanceof ArchiveFault) return false;
+    throw error;
+  }
+}
+
+/** A text, if it is ASCII; else nothing. */
+function asciiOf(text: string): string {
+  return [...text].every((unit) => unit < "\x80") ? text : "";
 }
 
 /** The checks and changes that come last. */
@@ -337,7 +368,7 @@ function settled(header: tar.TarHeader, reading: TarReading): tar.TarHeader {
   if (!HEADER_ONLY.has(typeflag)) return isFolder ? { ...header, typeflag } : header;
   if (header.size > 0 && reading.mode === "strict")
     throw new ArchiveFault("E_TAR_HEADER", `${JSON.stringify(header.name)} has a size, and is no file`);
-  return { ...header, typeflag, size: 0 };
+  return { ...header, typeflag };
 }
 
 /** Works PAX records into a header; an empty one changes nothing. */
@@ -346,8 +377,8 @@ function mergePax(header: tar.TarHeader, records: ReadonlyMap<string, Uint8Array
   const xattrs: (readonly [string, Uint8Array])[] = [];
   for (const [key, value] of records) {
     if (key.startsWith("GNU.sparse.")) throw new ArchiveFault("E_TAR_SPARSE", `${header.name} is a sparse file`);
+    if (value.length === 0) continue;
     if (key.startsWith(tar.XATTR_PREFIX)) xattrs.push([key.slice(tar.XATTR_PREFIX.length), value]);
-    else if (value.length === 0) continue;
     else if (key === "path") changed.name = paxText(value, key);
     else if (key === "linkpath") changed.linkname = paxText(value, key);
     else if (key === "uname") changed.uname = paxText(value, key);

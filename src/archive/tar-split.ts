@@ -156,10 +156,10 @@ interface Line {
 
 /**
  * Puts a tar together again.
- * @param read - a file's content by its name in the tar; undefined where it cannot be read
- * @returns undefined with the text of what is wrong where a file is not what it was
+ * @param read - a file's content by its name in the tar, or the text of why it cannot be read
+ * @returns the text of what is wrong where a file is not what it was
  */
-export function reassemble(list: Uint8Array, read: (name: string) => Content | undefined): Content | { readonly wrong: string } {
+export function reassemble(list: Uint8Array, read: (name: string) => Content | string): Content | { readonly wrong: string } {
   const parts: Content[] = [];
   for (const text of new TextDecoder().decode(list).split("\n")) {
     if (text === "") continue;
@@ -168,13 +168,11 @@ export function reassemble(list: Uint8Array, read: (name: string) => Content | u
       parts.push(Content.literal(fromBase64(line.payload ?? "")));
       continue;
     }
-    const size = line.size ?? 0;
-    if (size === 0) continue;
+    if ((line.size ?? 0) === 0) continue;
     const name = line.name_raw === undefined ? (line.name ?? "") : nameText(fromBase64(line.name_raw));
     const content = read(name);
-    if (content === undefined) return { wrong: `open ${name}: no such file or directory` };
-    if (content.length !== size || checksumOf(content) !== line.payload)
-      return { wrong: `file integrity checksum failed for ${JSON.stringify(name)}` };
+    if (typeof content === "string") return { wrong: content };
+    if (checksumOf(content) !== line.payload) return { wrong: `file integrity checksum failed for ${JSON.stringify(name)}` };
     parts.push(content);
   }
   return Content.concat(parts);

@@ -60,7 +60,8 @@ export function unpackLayer(task: Task, diff: LayerDiff, form: LayerForm): numbe
   }
   for (const { path, header } of unpacking.folders) {
     const failed = setTimes(task, path, header.mtime);
-    if (failed !== undefined && typeAt(task, path) !== undefined) return failed;
+    // A whiteout behind it may have taken it away, which Docker does not think of.
+    if (failed !== undefined && (diff.mode === "docker" || typeAt(task, path) !== undefined)) return failed;
   }
   return size;
 }
@@ -88,11 +89,10 @@ function replace(unpacking: Unpacking, entry: TarEntry, path: string): UnpackErr
   const { header } = entry;
   const standing = typeAt(task, path);
   const stays = standing === S_IFDIR && header.typeflag === DIRECTORY;
-  // A native driver leaves the attributes of the layer's own folder as they are.
-  if (path === "/" && form !== "merge" && stays) return undefined;
+  // A native driver passes over an entry "." of whatever type.
+  if (path === "/" && form !== "merge" && !header.name.startsWith("/")) return undefined;
   const wasWhiteout = form === "overlay" && standing === S_IFCHR && !unpacking.made.has(path);
   if (standing !== undefined && !stays) {
-    if (path === "/") throw new ArchiveFault("E_LAYER_ESCAPE", "an entry would take the place of the root");
     unpacking.folder = "";
     const failed = removeTree(task, path);
     if (failed !== undefined) return failed;
@@ -162,7 +162,7 @@ function makeWhiteout(unpacking: Unpacking, header: TarHeader, hidden: string): 
     if (standing === S_IFCHR || made.has(hidden)) return undefined;
   }
   const errno = task.mknod(hidden, S_IFCHR, 0);
-  if (errno !== undefined) return new UnpackError("mknod", hidden, errno);
+  if (errno !== undefined) return new UnpackError(`failed to mknod(${JSON.stringify(hidden)}, S_IFCHR, 0)`, "", errno);
   const owned = task.chown(hidden, header.uid, header.gid);
   return owned === undefined ? undefined : new UnpackError("chown", hidden, owned);
 }

@@ -18,7 +18,7 @@ import { digestOfContent, digestOfText, hexOf, type NewHasher } from "../archive
 import type { Gzip } from "../archive/gzip.ts";
 import { layerPath } from "../archive/names.ts";
 import { reassemble } from "../archive/tar-split.ts";
-import { type Change, DriverError, type GraphDriver, isDriverError } from "../drivers/driver.ts";
+import { type Change, DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
 import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
 import { setUpInitLayer } from "./init-layer.ts";
 import { LayerDb } from "./layer-db.ts";
@@ -271,15 +271,17 @@ export class LayerStore {
     );
   }
 
-  #readFile(root: string, name: string): Content | undefined {
-    const task = this.parts.host.task.chroot(root);
-    if (isErrno(task)) return undefined;
+  /** Reads what Docker joins of the layer's folder and a name: one that leads out of the folder leads out of it here too. */
+  #readFile(root: string, name: string): Content | string {
+    const { task } = this.parts.host;
+    const path = layerPath(`${root}/${name}`);
+    const fd = task.open(path, O_RDONLY);
+    if (isErrno(fd)) return pathError("open", path, fd).message;
     const of = newAttributes();
-    const path = layerPath(name);
-    const fd = isErrno(task.lstat(path, of)) ? undefined : task.open(path, O_RDONLY);
-    const content = fd === undefined || isErrno(fd) ? undefined : task.pread(fd, Math.max(1, of.size), 0);
-    task.exit();
-    return content === undefined || isErrno(content) ? undefined : content;
+    task.fstat(fd, of);
+    const content = task.pread(fd, Math.max(1, of.size), 0);
+    task.close(fd);
+    return isErrno(content) ? pathError("read", path, content).message : content;
   }
 
   // Writable layers

@@ -58,7 +58,8 @@ const entry = fc
     seconds: fc.oneof(fc.integer({ min: 0, max: 2 ** 33 - 1 }), fc.integer({ min: -1000, max: 2 ** 36 })),
     linkname: fc.oneof(fc.constant(""), name),
     content: fc.uint8Array({ maxLength: 1200 }),
-    xattr: fc.option(fc.uint8Array({ maxLength: 40 })),
+    // PAX has no record without a value.
+    xattr: fc.option(fc.uint8Array({ minLength: 1, maxLength: 40 })),
   })
   .map(({ seconds, content, xattr, ...rest }) => {
     const header: TarHeader = tarHeader({

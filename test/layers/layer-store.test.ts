@@ -5,12 +5,13 @@ import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { checksumOf, FIELDS, LINK } from "../../src/archive/tar-header.ts";
 import { isDriverError } from "../../src/drivers/driver.ts";
 import { DRIVERS } from "../../src/drivers/registry.ts";
 import type { Daemon } from "../../src/images/daemon.ts";
 import { EMPTY_DIFF_ID } from "../../src/images/ids.ts";
 import { chainSize, type Layer, LayerStore } from "../../src/layers/layer-store.ts";
-import { must } from "../drivers/docker-host.ts";
+import { must, said } from "../drivers/docker-host.ts";
 import { daemonOn } from "../images/daemons.ts";
 import { layerOf } from "../images/hostile-archive.ts";
 
@@ -134,5 +135,29 @@ describe.each([...DRIVERS.keys()])("%s", (driver) => {
     must(again.cleanup());
     expect(daemon.driver.exists(gone.cacheId)).toBe(false);
     again.check();
+  });
+});
+
+/** As Docker 20.10.24 answered docker save, after a docker load that it took. */
+describe("a layer that Docker takes in and cannot give out", () => {
+  const saved = (raw: Uint8Array): string => {
+    const daemon = daemonOn("vfs");
+    const layer = must(daemon.layers.register({ content: Content.literal(raw), mode: "docker" }, ""));
+    return said(daemon.layers.tarStream(layer)).replace(layer.cacheId, "ID");
+  };
+
+  test("has a name that leads out: it was unpacked at the root, and is looked for outside", () => {
+    expect(saved(layerOf([{ name: "../evil", body: "x" }]).toBytes())).toBe(
+      "open /var/lib/docker/vfs/dir/evil: no such file or directory",
+    );
+  });
+
+  test("has a hard link with a size: what it leads to is no content of its own", () => {
+    const link = { name: "b", typeflag: LINK, linkname: "a" };
+    const raw = layerOf([{ name: "a", body: "hello" }, link]).toBytes();
+    const header = raw.subarray(1024, 1536);
+    header.set(new TextEncoder().encode("00000000005"), FIELDS.size.at);
+    header.set(new TextEncoder().encode(checksumOf(header).unsigned.toString(8).padStart(6, "0")), FIELDS.checksum.at);
+    expect(saved(raw)).toBe('file integrity checksum failed for "b"');
   });
 });

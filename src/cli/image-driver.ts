@@ -26,6 +26,7 @@ import { tableLines } from "../report/table.ts";
 import { counted } from "../scenario/figures.ts";
 import { UsageError } from "./exit.ts";
 import { type ImageOptions, withFiles } from "./image.ts";
+import { treeLines } from "./tree-lines.ts";
 
 export interface DriverImageOptions extends ImageOptions {
   /** Default "overlay2". */
@@ -223,15 +224,14 @@ export function tree(path: string, options: DriverImageOptions): Promise<string>
         const shown = daemon.images.tagsOf(config.id).join(", ") || config.id.slice(7, 19);
         names.set(top.chainId, [...(names.get(top.chainId) ?? []), shown]);
       }
-    const lines: string[] = [];
-    const visit = (layer: Layer, depth: number): void => {
+    const { layers } = daemon.layers;
+    const shown = (layer: Layer): string => {
       const tags = names.get(layer.chainId);
       const mark = tags === undefined ? "" : `  ← ${tags.join("; ")}`;
-      const text = `${layer.chainId.slice(7, 19)}  ${humanSize(layer.size, 3)}  ${daemon.driver.name}/${layer.cacheId.slice(0, 12)}`;
-      lines.push(`${depth === 0 ? "" : `${"   ".repeat(depth - 1)}└─ `}${text}${mark}`);
-      for (const child of daemon.layers.layers) if (child.parent === layer) visit(child, depth + 1);
+      return `${layer.chainId.slice(7, 19)}  ${humanSize(layer.size, 3)}  ${daemon.driver.name}/${layer.cacheId.slice(0, 12)}${mark}`;
     };
-    for (const layer of daemon.layers.layers) if (layer.parent === undefined) visit(layer, 0);
+    const on = (below: Layer | undefined): readonly Layer[] => layers.filter(({ parent }) => parent === below);
+    const lines = treeLines(on(undefined), on, shown);
     return `${lines.join("\n")}\n`;
   });
 }

@@ -131,7 +131,11 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
   for (const { name, about, run, one } of ON_DRIVER) {
     const command = withCommonOptions(image.command(name)).description(about);
     command.option("--driver <name>", "the storage driver", "overlay2");
-    if (one) command.option("--image <name>", `which image, by ID or reference; default: ${name === "ps" ? "all" : "the first"}`);
+    if (one)
+      command.option(
+        "--image <name>",
+        `which image, by ID or reference; default: ${name === "ps" ? "all" : "the first with a name"}`,
+      );
     if (name === "ps")
       command.option(
         "--write <path:bytes>",
@@ -147,7 +151,7 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
     .requiredOption("-o, --output <path>", "the archive or folder to write")
     .option("--driver <name>", "the storage driver", "overlay2")
     .option("--format <format>", "docker (up to version 24), docker-25, oci, or registry (a folder with one image)", "docker")
-    .option("--image <name>", "which image goes to the registry, by ID or reference; default: the first")
+    .option("--image <name>", "which image goes to the registry, by ID or reference; default: the first with a name")
     .action(async (path: string, options: GivenOptions & GivenImage & { output: string; format: string }) => {
       const { exportImages } = await import("./image-export.ts");
       const { output, format } = options;

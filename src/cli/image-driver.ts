@@ -31,7 +31,7 @@ import { treeLines } from "./tree-lines.ts";
 export interface DriverImageOptions extends ImageOptions {
   /** Default "overlay2". */
   readonly driver?: string;
-  /** Which image, by ID or reference; default: the archive's first. */
+  /** Which image, by ID, the beginning of one, or reference; default: the archive's first with a name. */
   readonly image?: string;
   /** A name for the one image of an archive that gives it none. */
   readonly tag?: string;
@@ -94,11 +94,20 @@ export async function onDriver<T>(path: string, options: DriverImageOptions, use
   });
 }
 
-/** The image that was asked for. */
+/** The image that was asked for; by default the first with a name, since in old archives those it was built on stand before it. */
 export function chosen({ daemon, images }: OnDriver, name: string | undefined): StoredImage {
-  const image = name === undefined ? images[0] : daemon.images.get(name);
+  const named = images.find(({ config }) => daemon.images.tagsOf(config.id).length > 0);
+  const image = name === undefined ? (named ?? images[0]) : (daemon.images.get(name) ?? byPrefix(daemon, name));
   if (image === undefined) throw new UsageError(`no image of the archive is called "${name ?? ""}"`);
   return image;
+}
+
+/** The only image whose ID begins so. */
+function byPrefix(daemon: Daemon, text: string): StoredImage | undefined {
+  if (!/^(?:sha256:)?[0-9a-f]+$/.test(text)) return undefined;
+  const start = text.startsWith("sha256:") ? text : `sha256:${text}`;
+  const found = daemon.images.images.filter(({ config }) => config.id.startsWith(start));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 function json(value: unknown, indent = 2): string {

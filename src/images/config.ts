@@ -59,6 +59,8 @@ export function readConfig(raw: Uint8Array, newHasher: NewHasher): ImageConfig {
   const history = listOf(record, "history", "image configuration").map(historyEntry);
   if (history.filter((entry) => !entry.emptyLayer).length > diffIds.length)
     throw new ArchiveFault("E_IMAGE_LAYERS", "too many non-empty layers in History section");
+  const created = textOf(record, "created", "image configuration");
+  if (created !== "") goTime(created);
   return { id: digestOf(raw, newHasher), raw, record, diffIds, history };
 }
 

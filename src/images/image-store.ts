@@ -33,10 +33,17 @@ export interface Reference {
   readonly tag: string;
 }
 
-/** Cuts a reference at the colon behind its last slash; "latest" where there is none. */
+/** Docker's own registry by its names, and the folder there of what has none. */
+const OWN_REGISTRY = /^(?:(?:index\.)?docker\.io\/)?(?:library\/(?=[^/]+$))?/;
+
+/**
+ * Cuts a reference at the colon behind its last slash; "latest" where there is none. The name is the familiar one: "app" for
+ * "docker.io/library/app" (distribution/reference v2.7, FamiliarName).
+ */
 export function parseReference(text: string): Reference {
-  const colon = text.indexOf(":", text.lastIndexOf("/") + 1);
-  return colon < 0 ? { name: text, tag: "latest" } : { name: text.slice(0, colon), tag: text.slice(colon + 1) };
+  const familiar = text.replace(OWN_REGISTRY, "");
+  const colon = familiar.indexOf(":", familiar.lastIndexOf("/") + 1);
+  return colon < 0 ? { name: familiar, tag: "latest" } : { name: familiar.slice(0, colon), tag: familiar.slice(colon + 1) };
 }
 
 export class ImageStore {

@@ -7,6 +7,7 @@ import { DriverError, isDriverError } from "../drivers/driver.ts";
 import type { Layer } from "../layers/layer-store.ts";
 import type { ImageConfig } from "./config.ts";
 import { rememberPull, repositoryOf } from "./distribution.ts";
+import { textOf } from "./go-json.ts";
 import { chainIds } from "./ids.ts";
 import { type ImageStore, parseReference, type StoredImage } from "./image-store.ts";
 import type { ReadContext, SourceArchive, SourceImage } from "./source-image.ts";
@@ -92,6 +93,8 @@ function undo(store: ImageStore, fresh: readonly string[], tags: ReadonlyMap<str
 
 async function loadImage(source: SourceImage, store: ImageStore, context: ReadContext): Promise<StoredImage | DriverError> {
   const { config } = source;
+  const os = textOf(config.record, "os", "image configuration");
+  if (os !== "" && os !== "linux") throw new ArchiveFault("E_IMAGE_LAYERS", `cannot load ${os} image on linux`);
   if (config.diffIds.length !== source.layers.length) {
     const words = `expected ${config.diffIds.length}, got ${source.layers.length}`;
     throw new ArchiveFault("E_IMAGE_LAYERS", `invalid manifest, layers length mismatch: ${words}`);

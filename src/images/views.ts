@@ -79,7 +79,7 @@ export function inspectImage(daemon: Daemon, image: StoredImage): Readonly<Recor
     Size: size,
     VirtualSize: size,
     GraphDriver: { Data: data === null ? null : sorted(data), Name: daemon.driver.name },
-    RootFS: { Type: "layers", Layers: config.diffIds },
+    RootFS: { Type: "layers", ...(config.diffIds.length > 0 ? { Layers: config.diffIds } : {}) },
     Metadata: { LastTagTime: daemon.images.updatedOf(config.id) },
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseReference } from "../../src/images/image-store.ts";
 import { isTag } from "../../src/images/source-image.ts";
 
 describe("a name and tag, as Docker reads it", () => {
@@ -32,4 +33,16 @@ describe("a name and tag, as Docker reads it", () => {
     expect(isTag(`${"a-".repeat(200_000)}:1`)).toBe(false);
     expect(isTag(`a.${"b".repeat(20_000)}`)).toBe(false);
   });
+});
+
+test.each([
+  ["docker.io/library/app:1", "app", "1"],
+  ["index.docker.io/lab/app", "lab/app", "latest"],
+  ["docker.io/app:1", "app", "1"],
+  ["library/app:1", "app", "1"],
+  ["library/lab/app:1", "library/lab/app", "1"],
+  ["example.com/library/app:1", "example.com/library/app", "1"],
+  ["localhost:5000/app", "localhost:5000/app", "latest"],
+])("%s is the image %s with the tag %s, as Docker shows it", (text, name, tag) => {
+  expect(parseReference(text)).toEqual({ name, tag });
 });

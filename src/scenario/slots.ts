@@ -37,7 +37,7 @@ export function oneOf<const Word extends string>(what: string, words: readonly W
     error: (issue) =>
       typeof issue.input === "string"
         ? `unknown ${what} ${quoted(issue.input)}${suggestion(issue.input, words)}`
-        : `expected a ${what}, found ${quoted(issue.input)}`,
+        : `expected a ${what}, found ${quoted(issue.input)}${suggestion("", words)}`,
   }) as unknown as z.ZodEnum<{ [key in Word]: key }>;
 }
 

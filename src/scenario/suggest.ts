@@ -28,12 +28,15 @@ export function editDistance(one: string, other: string): number {
 const WORD_LENGTH_MAX = 64;
 
 /**
- * The nearest known word, if it is near enough to be meant: at most a third of the letters differ (one in words of 2 to 5), upper and lower
- * case and `-` for `_` aside. Of equally near words the first of the list is taken.
+ * The nearest known word, if it is near enough to be meant: one that has all parts of the given one and others (`inodes_allocated_at_steps` for
+ * `inodes_at_steps`), else one of whose letters at most a third differ (one in words of 2 to 5), upper and lower case and `-` for `_` aside. Of
+ * equally near words the first of the list is taken.
  */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > WORD_LENGTH_MAX) return undefined;
   const plain = fold(word);
+  const longer = shortestWithParts(plain, known);
+  if (longer !== undefined) return longer;
   let best: string | undefined;
   let bestDistance = (plain.length < 2 ? 0 : Math.max(1, Math.floor(plain.length / 3))) + 1;
   for (const candidate of known) {
@@ -42,6 +45,18 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
       best = candidate;
       bestDistance = distance;
     }
+  }
+  return best;
+}
+
+/** The shortest known word that has the parts of another one, in their order. */
+function shortestWithParts(plain: string, known: Iterable<string>): string | undefined {
+  const parts = plain.split("_");
+  let best: string | undefined;
+  for (const candidate of known) {
+    let found = 0;
+    for (const part of fold(candidate).split("_")) if (part === parts[found]) found += 1;
+    if (found === parts.length && (best === undefined || candidate.length < best.length)) best = candidate;
   }
   return best;
 }

@@ -111,6 +111,11 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["  - vfs", "  - { id: vfs, driver: zfs, options: { fsname: z } }", '8:40: the driver zfs has no option "fsname"'],
   ["  - vfs", "  - { id: vfs, driver: overlay, options: { index: on } }", '8:44: the driver overlay has no option "index"'],
   ["  - vfs", "  - { id: vfs, driver: vfs, options: { size: much } }", '8:40: size is SIZE, not "much"'],
+  [
+    "{ mkdir: /db, mode: 0750 }",
+    "{ populate: /db, files: 2, sync: true }",
+    '15:42: expected a thing to sync, found true; known: filesystem',
+  ],
   ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"'],
   ["backing: ext4", "backing: ext5", '9:18: unknown backing filesystem "ext5"; did you mean "ext4"?'],
   ["{ mkdir: /db, mode: 0750 }", "{ populate: /db, files: 100000000 }", "15:33: more than 10,000,000 in one folder"],

@@ -57,4 +57,7 @@ test("a word far from every known one gets no suggestion, nor does a single lett
   expect(nearest("postgres", ["overlay2", "vfs"])).toBeUndefined();
   expect(nearest("x", ["B", "s"])).toBeUndefined();
   expect(nearest("OVERLAY-2", ["overlay_2"])).toBe("overlay_2");
+  const metrics = ["calls_at_create", "inodes_allocated_at_create", "inodes_allocated", "data_copied", "data_copied_at_create"];
+  expect(nearest("inodes_at_create", metrics)).toBe("inodes_allocated_at_create");
+  expect(nearest("copied", metrics)).toBe("data_copied");
 });

@@ -2,7 +2,7 @@
  * What happened in one step on one driver: its events, grouped where there are many of a kind, the rules behind them, and where those come from.
  */
 import type { SharingEvent, SimEvent } from "../../sim/core/events.ts";
-import { answerText, bytesText, counted, countText, figureText, stepText } from "../scenario/figures.ts";
+import { answerLines, bytesText, counted, countText, figureText, stepText } from "../scenario/figures.ts";
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { printable } from "../scenario/problem.ts";
 import type { RunEvent } from "../scenario/run.ts";
@@ -151,6 +151,24 @@ export function ruleText({ id, title, text, sources, errno }: Rule, width: numbe
   return `${[...lines, ...(errno === undefined ? [] : [`errno: ${errno}`])].join("\n")}\n`;
 }
 
+/** Lines of an answer at most: `--json` has them all. */
+const ANSWER_LINES_MAX = 100;
+const TAB = 8;
+
+/** One line beside its heading; several below it as they are, since tables stand in columns. */
+function shownAnswer(lines: readonly string[], width: number): readonly string[] {
+  const [only = ""] = lines;
+  if (lines.length < 2) return wrapped(`Answer: ${shortIds(only)}`, width);
+  const more = lines.length - ANSWER_LINES_MAX;
+  const below = lines.slice(0, ANSWER_LINES_MAX).map((line) => `  ${shortIds(withoutTabs(line))}`);
+  return ["Answer:", ...below, ...(more > 0 ? [`  … and ${countText(more)} more lines`] : [])];
+}
+
+function withoutTabs(line: string): string {
+  const [first = "", ...cells] = line.split("\t");
+  return cells.reduce((text, cell) => text.padEnd((Math.floor(text.length / TAB) + 1) * TAB) + cell, first);
+}
+
 /** The whole text; ends with a newline. */
 export function explainText({ scenario, driver, step, events }: Explanation, width: number): string {
   const plan = scenario.steps[step];
@@ -159,7 +177,7 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
     (id) => `  ${metricOf(id).title}: ${figureText(done?.figures[id] ?? 0, metricOf(id).unit)}`,
   );
   const rules = rulesFor(events.map(({ stamped }) => stamped.event));
-  const answer = done === undefined ? "the run never came so far" : answerText(done.answer);
+  const answer = done === undefined ? ["the run never came so far"] : answerLines(done.answer);
   const lines = [
     ...wrapped(
       `${scenario.name}, ${stepText(plan?.id ?? "")} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
@@ -167,7 +185,7 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
     ),
     `${scenario.file}:${plan?.line}`,
     "",
-    ...wrapped(`Answer: ${shortIds(answer)}`, width),
+    ...shownAnswer(answer, width),
     ...(figures.length === 0 ? [] : ["", "Counted:", ...figures]),
     "",
     events.length === 0 ? "Events: none; the answer came from memory." : "Events:",

@@ -1,7 +1,7 @@
 /**
  * Figures and answers as text: sizes with binary units, exact where that is short, and never a unit that was not meant.
  */
-import { formatJson } from "../calls/json.ts";
+import { formatJson, isList } from "../calls/json.ts";
 import type { CallResult } from "../calls/step.ts";
 import type { Unit } from "./metrics.ts";
 import type { Bounds } from "./slots.ts";
@@ -65,6 +65,15 @@ export function stepText(id: string): string {
 /** An answer as text: "ok", "EXDEV", or the value; an empty text in quotes. */
 export function answerText(answer: CallResult): string {
   return shown(answer, (text) => text !== "");
+}
+
+/** An answer whole, in lines: a text's own, or one for each entry of a list of texts. */
+export function answerLines(answer: CallResult): readonly string[] {
+  if (!("value" in answer)) return [answerText(answer)];
+  const { value } = answer;
+  if (typeof value === "string" && value !== "") return value.replace(/\n$/, "").split("\n");
+  if (isList(value) && value.length > 0 && value.every((item) => typeof item === "string")) return value.map(String);
+  return [formatJson(value)];
 }
 
 /** An answer in one line: a text that has several, or holds what a terminal would obey, is written as JSON. */

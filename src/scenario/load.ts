@@ -241,15 +241,20 @@ function stepPlan(step: WrittenStep, index: number, document: PlainDocument): St
   };
 }
 
+/** Whether a value is a list of words or numbers. */
+function isPlainList(value: Plain): value is readonly (string | number)[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string" || typeof item === "number");
+}
+
 /** An action as the file writes it, in one line. */
 function commandText(action: Plain | undefined): string {
   if (typeof action !== "object" || action === null) return "";
   if (Array.isArray(action)) return action.map(commandText).join(" && ");
   const script = valueAt(action, ["sh"]);
   if (typeof script === "string") return script.trim().replaceAll("\n", "; ");
-  const words = Object.entries(action).map(
-    ([key, value], index) => `${key}${index === 0 ? " " : "="}${typeof value === "object" ? quoted(value) : String(value)}`,
-  );
+  const shown = (value: Plain): string =>
+    isPlainList(value) ? value.join(",") : typeof value === "object" ? quoted(value) : String(value);
+  const words = Object.entries(action).map(([key, value], index) => `${key}${index === 0 ? " " : "="}${shown(value)}`);
   return words.join(" ").replaceAll("\n", "\\n");
 }
 

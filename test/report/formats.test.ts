@@ -271,6 +271,20 @@ test("explain tells a refused call although many like it are left out", () => {
   );
 });
 
+test("explain tells an answer of several lines whole, as it stands, and a list entry by entry", () => {
+  const scenario = loadScenario(
+    `${HEAD}images: { i: { layers: [{ mkdir: /d }] } }\ncontainers: { c: { image: i } }\nsteps:\n  - { in: c, do: { sh: "mkdir /d/a /b; du -b /d; df -T /; ls /" } }\n  - { do: { diff: c } }\n  - { do: { measure: [calls, refused] } }\n`,
+    "f.yaml",
+  );
+  const result = scenarioDocument(runScenario(scenario, { makeWorld }));
+  const driver = result.drivers.find(({ id }) => id === "vfs");
+  if (driver === undefined) throw new Error("no vfs");
+  const [script = "", diff, measure] = [0, 1, 2].map((step) => explainText({ scenario: result, driver, step, events: [] }, 80));
+  expect(script).toMatch(/\nAnswer:\n {2}\d+ +\/d\/a\n {2}\d+ +\/d\n {2}Filesystem +Type +.*\n.*\n {2}b\n {2}d\n\nCounted:/);
+  expect(diff).toContain("\nAnswer:\n  A /b\n  A /d/a\n  C /d\n\n");
+  expect(measure).toContain("measure calls,refused");
+});
+
 describe("names out of a file tree", () => {
   test("cannot drive a terminal in a table", () => {
     for (const { scenarios } of hostile)

@@ -119,7 +119,7 @@ export class Lab {
 
   /** A writable container over a layer that differs from it as `diff` of another one told: what docker commit keeps of it. */
   addFrom(name: string, parent: string, diff: Content): DriverError | undefined {
-    const tree = this.#make(name, parent, {});
+    const tree = this.#make(name, parent);
     if (isDriverError(tree)) return tree;
     const { host, driver } = this;
     const layer = {
@@ -137,16 +137,11 @@ export class Lab {
     return diffOf(this.host, this.driver, { id, parent });
   }
 
-  #add(
-    name: string,
-    parent: string | undefined,
-    options: LayerOptions,
-    container: ContainerOptions = {},
-  ): DriverError | undefined {
+  #add(name: string, parent: string | undefined, options: LayerOptions, container?: ContainerOptions): DriverError | undefined {
     const tree = this.#make(name, parent, container);
     if (isDriverError(tree)) return tree;
     if (options.raw === true) return this.#openRaw(tree);
-    const volumes = parent === undefined ? [] : [...this.#volumes, ...(container.volumes ?? [])];
+    const volumes = parent === undefined ? [] : [...this.#volumes, ...(container?.volumes ?? [])];
     return this.#open(tree) ?? (volumes.length === 0 ? undefined : this.#start(name, tree, volumes));
   }
 
@@ -159,15 +154,19 @@ export class Lab {
     return isDriverError(session) ? session : undefined;
   }
 
-  #make(name: string, parent: string | undefined, { storage = {}, init = false }: ContainerOptions): Tree | DriverError {
+  /** @param container - absent of an image's layer, which no size of containers limits */
+  #make(name: string, parent: string | undefined, container?: ContainerOptions): Tree | DriverError {
+    const { storage = {}, init = false } = container ?? {};
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
     if (sealed !== undefined) return sealed;
     const id = hexOf(this.host.random.bytes(ID_BYTES));
     const below = init ? `${id}-init` : parentId;
+    const { driver } = this;
     const failed =
-      (init ? this.#makeInit(below, parentId, storage) : undefined) ?? this.driver.createReadWrite(id, below, { storage });
+      (init ? this.#makeInit(below, parentId, storage) : undefined) ??
+      (container === undefined ? driver.create(id, below) : driver.createReadWrite(id, below, { storage }));
     if (failed !== undefined) return failed;
     const tree = newTree(id, below, init);
     this.#trees.set(name, tree);

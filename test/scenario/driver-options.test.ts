@@ -37,6 +37,23 @@ describe("a default size of containers", () => {
     expect(made.drivers.map(({ steps }) => steps[0]?.answer)).toEqual([{ errno: "ENOSPC" }, { ok: true }]);
   });
 
+  test("limits no layer of an image that is pulled, but a build's containers", () => {
+    const host = "{ backing: xfs, mount: pquota, device: 2GiB }";
+    const text = (build: string): string => `version: 1
+name: layers
+about: An image larger than a container may be.
+drivers: [{ driver: overlay2, options: { size: 4MiB } }]
+host: ${host}
+images: { app: { ${build}layers: [{ write: /f, size: 8MiB, content: random }] } }
+containers: { c: { image: app } }
+steps: []
+`;
+    const stopped = ["", "build: classic, "].map(
+      (build) => runScenario(loadScenario(text(build), "layers.yaml"), { makeWorld }).drivers[0]?.stopped?.why,
+    );
+    expect(stopped).toEqual([undefined, expect.stringContaining("ENOSPC")]);
+  });
+
   test("is refused by overlay2 in Docker's words where there are none", () => {
     const [made] = run("{ driver: overlay2, options: { size: 4MiB } }", FILL).drivers;
     expect(made?.stopped?.why).toContain("Storage Option overlay2.size only supported for backingFS XFS. Found extfs");

@@ -114,7 +114,7 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   [
     "{ mkdir: /db, mode: 0750 }",
     "{ populate: /db, files: 2, sync: true }",
-    '15:42: expected a thing to sync, found true; known: filesystem',
+    "15:42: expected a thing to sync, found true; known: filesystem",
   ],
   ["metacopy: on", "metacopy: yes", '7:59: metacopy is on or off, not "yes"'],
   ["backing: ext4", "backing: ext5", '9:18: unknown backing filesystem "ext5"; did you mean "ext4"?'],

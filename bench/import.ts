@@ -68,7 +68,7 @@ async function work(path: string): Promise<number> {
   const daemon = startDaemon({ driver: "overlay2", size: 4 * BYTES, newHasher: nodeHasher, gzip: nodeGzip });
   if (!("images" in daemon)) throw new Error(daemon.message);
   const opened = new OpenedFiles();
-  const context = { mode: "strict", newHasher: nodeHasher, decompress: nodeDecompress, updated: "2024-01-01T00:00:00Z" } as const;
+  const context = { mode: "strict", newHasher: nodeHasher, decompress: nodeDecompress } as const;
   const source = await readImages(await openImageFiles(path, "strict", opened), context);
   const loaded = await loadImages(source, daemon.images, context);
   if (!("images" in loaded)) throw new Error(loaded.message);

@@ -73,12 +73,11 @@ export async function onDriver<T>(path: string, options: DriverImageOptions, use
   const daemon = startDaemon({ driver: options.driver ?? "overlay2", size: DISK_SIZE, newHasher: nodeHasher, gzip: nodeGzip });
   if (isDriverError(daemon)) throw new UsageError(daemon.message);
   return withFiles(path, mode, async (opened, context) => {
-    const updated = hostTime(daemon.host);
     checkGiven(options);
     const source = await openSource(path, mode, opened);
     if (source.kind === "rootfs") {
       const image = must(importRootfs(daemon, source.tar, { mode, ...(options.message ? { message: options.message } : {}) }));
-      if (options.tag !== undefined) must(daemon.images.tag(image.config.id, options.tag, updated));
+      if (options.tag !== undefined) must(daemon.images.tag(image.config.id, options.tag, hostTime(daemon.host)));
       return use({ daemon, images: [image], lines: [image.config.id], zone: "Z" });
     }
     const read = await readImages(source.files, context);
@@ -89,7 +88,7 @@ export async function onDriver<T>(path: string, options: DriverImageOptions, use
     if (tag !== undefined && !unnamed)
       throw new UsageError(`--tag is for one image without a name: ${path} has ${namesIn(read.images)}`);
     const archive = unnamed ? { ...read, images: read.images.map((image) => ({ ...image, tags: [tag] })) } : read;
-    const { images, lines } = must(await loadImages(archive, daemon.images, { ...context, updated }));
+    const { images, lines } = must(await loadImages(archive, daemon.images, context));
     return use({ daemon, images, lines, zone: archive.images[0]?.zone ?? "Z" });
   });
 }

@@ -144,7 +144,7 @@ export class ImageStore {
     return makeDirectories(task, folder, 0o755) ?? writeFile(task, `${folder}/${key}`, { text, mode: 0o644 });
   }
 
-  /** When the image got its latest name, RFC 3339; the year 1 where it never did. */
+  /** When the image got its latest name, RFC 3339; the year 1 where it never did, but by docker load. */
   updatedOf(id: string): string {
     const text = readFile(this.layers.parts.host.task, `${this.#metadataFolder(id)}/lastUpdated`);
     return isDriverError(text) ? "0001-01-01T00:00:00Z" : text.trim();
@@ -171,11 +171,15 @@ export class ImageStore {
     return this.#tags;
   }
 
-  /** Gives an image a name; another image of that name loses it. @param updated - RFC 3339 */
-  tag(id: string, reference: string, updated: string): DriverError | undefined {
+  /**
+   * Gives an image a name; another image of that name loses it.
+   * @param updated - when, RFC 3339, where that is kept: of docker tag, commit and import, and not of docker load
+   */
+  tag(id: string, reference: string, updated?: string): DriverError | undefined {
     const { name, tag } = parseReference(reference);
     this.#tags.set(`${name}:${tag}`, id);
-    return this.#writeMetadata(id, "lastUpdated", updated) ?? this.#writeTags();
+    const unwritten = updated === undefined ? undefined : this.#writeMetadata(id, "lastUpdated", updated);
+    return unwritten ?? this.#writeTags();
   }
 
   /** The name by which a registry has the image: a manifest's digest, in a repository. */

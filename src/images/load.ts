@@ -20,14 +20,9 @@ export interface Loaded {
 
 /**
  * Loads every image. In mode "strict" an archive that fails leaves nothing; in mode "docker" the images before the one that fails stay.
- * @param updated - the time of the tags, RFC 3339
  * @throws ArchiveFault
  */
-export async function loadImages(
-  archive: SourceArchive,
-  store: ImageStore,
-  context: ReadContext & { readonly updated: string },
-): Promise<Loaded | DriverError> {
+export async function loadImages(archive: SourceArchive, store: ImageStore, context: ReadContext): Promise<Loaded | DriverError> {
   const images: StoredImage[] = [];
   const lines: string[] = [];
   const fresh: string[] = [];
@@ -40,7 +35,7 @@ export async function loadImages(
       if (isDriverError(image)) return image;
       if (isNew) fresh.push(image.config.id);
       images.push(image);
-      const told = tagImage(store, image, source.tags, context.updated);
+      const told = tagImage(store, image, source.tags);
       // Of archives from before 1.10 Docker tells only the tags that move.
       lines.push(...(archive.format === "legacy-archive" ? told.filter((line) => !line.startsWith("Loaded")) : told));
     }
@@ -48,7 +43,7 @@ export async function loadImages(
     if (failed !== undefined) return failed;
     whole = true;
   } finally {
-    if (!whole && context.mode === "strict") undo(store, fresh, before, context.updated);
+    if (!whole && context.mode === "strict") undo(store, fresh, before);
   }
   return { images, lines };
 }
@@ -85,10 +80,10 @@ function rememberNames(archive: SourceArchive, store: ImageStore, images: readon
 }
 
 /** Takes back what a load has made so far. */
-function undo(store: ImageStore, fresh: readonly string[], tags: ReadonlyMap<string, string>, updated: string): void {
+function undo(store: ImageStore, fresh: readonly string[], tags: ReadonlyMap<string, string>): void {
   for (const id of [...fresh].reverse()) store.delete(id);
   for (const reference of [...store.tags.keys()]) if (!tags.has(reference)) store.untag(reference);
-  for (const [reference, id] of tags) if (store.tags.get(reference) !== id) store.tag(id, reference, updated);
+  for (const [reference, id] of tags) if (store.tags.get(reference) !== id) store.tag(id, reference);
 }
 
 async function loadImage(source: SourceImage, store: ImageStore, context: ReadContext): Promise<StoredImage | DriverError> {
@@ -132,13 +127,13 @@ async function loadLayer(
   return store.layers.register({ content, mode: context.mode }, chain.below);
 }
 
-function tagImage(store: ImageStore, image: StoredImage, tags: readonly string[], updated: string): string[] {
+function tagImage(store: ImageStore, image: StoredImage, tags: readonly string[]): string[] {
   if (tags.length === 0) return [`Loaded image ID: ${image.config.id}`];
   return tags.flatMap((text) => {
     const { name, tag } = parseReference(text);
     const reference = `${name}:${tag}`;
     const old = store.tags.get(reference);
-    store.tag(image.config.id, reference, updated);
+    store.tag(image.config.id, reference);
     const moved =
       old !== undefined && old !== image.config.id
         ? [`The image ${reference} already exists, renaming the old one with ID ${old} to empty string`]

@@ -58,6 +58,16 @@ test.each([
   for (const mode of ["strict", "docker"] as const) await expect(importImages(path, { mode })).rejects.toThrow(words);
 });
 
+test("a name that docker load gives has no time, and one that docker import gives has", async () => {
+  const timeIn = async (path: string, tag?: string): Promise<string | undefined> =>
+    (JSON.parse(await inspect(path, tag === undefined ? {} : { tag })) as { Metadata: { LastTagTime: string } }[])[0]?.Metadata
+      .LastTagTime;
+  expect(await timeIn(twoImages().path)).toBe("0001-01-01T00:00:00Z");
+  const rootfs = join(folder, "rootfs.tar");
+  writeFileSync(rootfs, layerOf([{ name: "f", body: "x" }]).toBytes());
+  expect(await timeIn(rootfs, "app:1")).toMatch(/^2\d{3}-/);
+});
+
 test("an image without layers has no list of them", async () => {
   const path = join(folder, "none.tar");
   writeFileSync(path, archiveOf({ layers: [] }).toBytes());

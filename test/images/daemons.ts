@@ -27,7 +27,7 @@ export function daemonOn(driver: string): Daemon {
 export async function loaded(path: string, driver: string): Promise<LoadedDaemon> {
   const daemon = daemonOn(driver);
   const archive = await readImages(await openFiles(path), readContext());
-  const { lines } = must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
+  const { lines } = must(await loadImages(archive, daemon.images, readContext()));
   daemon.images.check();
   return { daemon, archive, lines };
 }

@@ -17,7 +17,7 @@ import { tarFiles } from "../../src/images/files.ts";
 import { loadImages } from "../../src/images/load.ts";
 import { readImages } from "../../src/images/read-images.ts";
 import { nodeDecompress } from "../../src/node/decompress.ts";
-import { daemonOn, UPDATED } from "./daemons.ts";
+import { daemonOn } from "./daemons.ts";
 import { allHostileCases, largeCases } from "./hostile-forms.ts";
 import { readContext } from "./material.ts";
 
@@ -26,7 +26,7 @@ export async function outcome(daemon: Daemon, archive: Content, mode: ReadMode):
   try {
     const files = tarFiles(await uncompressed(archive, nodeDecompress), mode);
     const source = await readImages(files, readContext(mode));
-    const done = await loadImages(source, daemon.images, { ...readContext(mode), updated: UPDATED });
+    const done = await loadImages(source, daemon.images, readContext(mode));
     return isDriverError(done) ? "E_DRIVER" : undefined;
   } catch (error) {
     if (error instanceof ArchiveFault) return error.code;

@@ -13,7 +13,7 @@ import { readImages } from "../../src/images/read-images.ts";
 import type { SourceArchive } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { must } from "../drivers/docker-host.ts";
-import { daemonOn, UPDATED } from "./daemons.ts";
+import { daemonOn } from "./daemons.ts";
 import { layerOf } from "./hostile-archive.ts";
 import { material, openFiles, readContext } from "./material.ts";
 
@@ -65,7 +65,7 @@ test.each([...DRIVERS.keys()])(
   "%s: the images are loaded, parents first, linked and named; nothing is printed",
   async (driver) => {
     const daemon = daemonOn(driver);
-    const { lines } = must(await loadImages(await read(twoImages()), daemon.images, { ...readContext(), updated: UPDATED }));
+    const { lines } = must(await loadImages(await read(twoImages()), daemon.images, readContext()));
     expect(lines).toEqual([]);
     const [top, base] = ["lab/app:1", "lab/app:base"].map((name) => daemon.images.get(name));
     expect(daemon.images.parentOf(top?.config.id ?? "")).toBe(base?.config.id);
@@ -87,7 +87,7 @@ test("an archive of Docker 20.10 without its lists has an image a folder, with t
     expect(image?.config.record["config"]).toEqual(config.record["config"]);
   }
   const daemon = daemonOn("overlay2");
-  must(await loadImages({ format: "legacy-archive", images }, daemon.images, { ...readContext(), updated: UPDATED }));
+  must(await loadImages({ format: "legacy-archive", images }, daemon.images, readContext()));
   expect(daemon.layers.layers).toHaveLength(4);
   daemon.images.check();
 });

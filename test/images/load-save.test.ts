@@ -20,7 +20,7 @@ import type { SourceArchive } from "../../src/images/source-image.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { nodeGzip } from "../../src/node/gzip.ts";
 import { must } from "../drivers/docker-host.ts";
-import { daemonOn, loaded, UPDATED } from "./daemons.ts";
+import { daemonOn, loaded } from "./daemons.ts";
 import { layerOf } from "./hostile-archive.ts";
 import { allArchives, openFiles, readContext, savedArchives, shortName } from "./material.ts";
 
@@ -51,7 +51,7 @@ describe.each([...DRIVERS.keys()])("%s", (driver) => {
       const again = await readImages(tarFiles(saved(daemon, archive, { format }), "strict"), readContext());
       expect(again.images.map((image) => image.config.id).sort()).toEqual(archive.images.map((image) => image.config.id).sort());
       const other = daemonOn(driver);
-      must(await loadImages(again, other.images, { ...readContext(), updated: UPDATED }));
+      must(await loadImages(again, other.images, readContext()));
       expect(other.images.images.map(({ config }) => config.id).sort()).toEqual(
         daemon.images.images.map(({ config }) => config.id).sort(),
       );
@@ -99,7 +99,7 @@ test("loading twice adds nothing, and says so of moved tags", async () => {
   const { daemon, archive, lines } = await loaded(savedArchives()[0] ?? "", "overlay2");
   expect(lines.every((line) => line.startsWith("Loaded image: "))).toBe(true);
   const before = daemon.layers.layers.length;
-  must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
+  must(await loadImages(archive, daemon.images, readContext()));
   expect(daemon.layers.layers.length).toBe(before);
   expect(isDriverError(daemon.images.create(archive.images[0]?.config.raw ?? new Uint8Array(0)))).toBe(false);
 });
@@ -121,7 +121,7 @@ describe("images of one archive that stand on each other", () => {
     expect(files.get("manifest.json")?.toText()).toContain(`"Parent":"${base}"`);
     const daemon = daemonOn("overlay2");
     const archive = await readImages(files, readContext());
-    const { lines } = must(await loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED }));
+    const { lines } = must(await loadImages(archive, daemon.images, readContext()));
     expect(lines).toEqual([`Loaded image ID: ${child}`, `Loaded image ID: ${base}`]);
     expect(daemon.images.parentOf(child)).toBe(base);
     expect(daemon.images.parentOf(base)).toBe(undefined);
@@ -141,7 +141,7 @@ describe("images of one archive that stand on each other", () => {
       readContext(),
     );
     const daemon = daemonOn("overlay2");
-    await expect(loadImages(archive, daemon.images, { ...readContext(), updated: UPDATED })).rejects.toThrow(
+    await expect(loadImages(archive, daemon.images, readContext())).rejects.toThrow(
       `image ${child} is not a valid parent for ${base}`,
     );
     expect([daemon.images.images, daemon.layers.layers]).toEqual([[], []]);
@@ -158,7 +158,7 @@ test("two archives that are loaded at once give what they give one after the oth
     return { ...archive, images: archive.images.map((image) => ({ ...image, layers: image.layers.map(pack) })) };
   };
   const archives = await Promise.all([one, other].map(packed));
-  const context = { ...readContext(), updated: UPDATED };
+  const context = readContext();
   const [together, apart] = [daemonOn("overlay2"), daemonOn("overlay2")];
   for (const archive of archives) must(await loadImages(archive, apart.images, context));
   for (const outcome of await Promise.all(archives.map((archive) => loadImages(archive, together.images, context))))

@@ -23,7 +23,7 @@ import { inspectImage } from "../../src/images/views.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { nodeGzip } from "../../src/node/gzip.ts";
 import { must, text } from "../drivers/docker-host.ts";
-import { daemonOn, loaded, UPDATED } from "./daemons.ts";
+import { daemonOn, loaded } from "./daemons.ts";
 import { material, openFiles, readContext } from "./material.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cowlab-registry-"));
@@ -104,7 +104,7 @@ describe.each([...DRIVERS.keys()])("%s", (driver) => {
     const source = archive.images[0];
     if (source === undefined) throw new Error("no image");
     const named = { ...archive, images: [{ ...source, tags: ["lab/built:4"] }] };
-    must(await loadImages(named, other.images, { ...readContext(), updated: UPDATED }));
+    must(await loadImages(named, other.images, readContext()));
     expect(other.images.get("lab/built:4")?.config.id).toBe(image.config.id);
     const known = new DistributionStore(other.layers.parts);
     expect(layers.map((layer) => known.diffIdOf(layer.digest))).toEqual(image.config.diffIds);

@@ -24,9 +24,10 @@ import {
   PREREQUISITES,
 } from "./driver.ts";
 import { exists, isDirectory, lstat, makeDirectories, parentPath, readFile, sortedNames, stat, writeFile } from "./files.ts";
+import { humanSize } from "./human-size.ts";
 import { magicOf } from "./magic.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
-import { humanSize, parseKeyValue, parseSize } from "./options.ts";
+import { parseKeyValue, parseSize } from "./options.ts";
 import { ensureRemoveAll } from "./removal.ts";
 
 /** st_ino of every subvolume's root (BTRFS_FIRST_FREE_OBJECTID). */

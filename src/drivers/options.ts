@@ -1,16 +1,27 @@
 /**
  * Values of drivers' options, as Docker parses them (moby pkg/parsers, docker/go-units).
  */
-import { DriverError, type DriverSettings } from "./driver.ts";
+import { DriverError, type DriverSettings, isDriverError } from "./driver.ts";
 
 /** What vfs and overlay2 say where the backing filesystem has no project quota (moby quota/types.go). */
 export const QUOTA_NOT_SUPPORTED: DriverError = new DriverError("Filesystem does not support, or has not enabled quotas");
 
+interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+}
+
 /** "key=value"; the key in small letters. */
-export function parseKeyValue(option: string): { key: string; value: string } | DriverError {
+export function parseKeyValue(option: string): KeyValue | DriverError {
+  const parsed = parseExactly(option);
+  return isDriverError(parsed) ? parsed : { ...parsed, key: parsed.key.toLowerCase() };
+}
+
+/** "key=value", the key as it is: vfs alone does not look away from capitals. */
+export function parseExactly(option: string): KeyValue | DriverError {
   const equals = option.indexOf("=");
   if (equals < 0) return new DriverError(`Unable to parse key/value option: ${option}`);
-  return { key: option.slice(0, equals).trim().toLowerCase(), value: option.slice(equals + 1).trim() };
+  return { key: option.slice(0, equals).trim(), value: option.slice(equals + 1).trim() };
 }
 
 /**
@@ -48,14 +59,4 @@ export function parseBool(text: string): boolean | DriverError {
   if (TRUE.has(text)) return true;
   if (FALSE.has(text)) return false;
   return new DriverError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
-}
-
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-
-/** units.HumanSize: four significant digits, powers of 1000. */
-export function humanSize(size: number): string {
-  let rest = size;
-  let unit = 0;
-  for (; rest >= 1000 && unit < UNITS.length - 1; unit++) rest /= 1000;
-  return `${Number(rest.toPrecision(4))}${UNITS[unit]}`;
 }

@@ -120,7 +120,7 @@ class Overlay2Driver implements GraphDriver {
   createReadWrite(id: string, parent: string, options: CreateOptions = {}): DriverError | undefined {
     const { storage = {} } = options;
     const { quota, defaultSize } = this.#found;
-    if (Object.keys(storage).length > 0 && quota === undefined) {
+    if ((storage["size"] !== undefined || defaultSize > 0) && quota === undefined) {
       return new DriverError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
     }
     const isLimited = defaultSize > 0 && storage["size"] === undefined;

@@ -20,7 +20,7 @@ import {
 } from "./driver.ts";
 import { exists, isDirectory, makeDirectories, makeDirectory, stat } from "./files.ts";
 import { naiveChanges, naiveDiffSize } from "./naive-diff.ts";
-import { parseKeyValue, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
+import { parseExactly, parseSize, QUOTA_NOT_SUPPORTED } from "./options.ts";
 import { QuotaControl } from "./quota-control.ts";
 import { ensureRemoveAll } from "./removal.ts";
 
@@ -30,8 +30,8 @@ class VfsDriver implements GraphDriver {
   readonly counters: TreeCopyCounters & Record<string, number> = { treeCopyFiles: 0, treeCopyBytes: 0 };
   readonly #context: DriverContext;
   readonly #task: Task;
-  /** Undefined: the backing filesystem keeps no limits. */
   readonly #docker: DockerProfile;
+  /** Undefined: the backing filesystem keeps no limits. */
   readonly #quota: QuotaControl | undefined;
   /** Of containers that ask for none, in bytes; 0: no limit. */
   readonly #defaultSize: number;
@@ -61,12 +61,12 @@ class VfsDriver implements GraphDriver {
     if (!this.#docker.vfsQuota) return this.create(id, parent, options);
     let size = this.#defaultSize;
     for (const [key, value] of Object.entries(options.storage ?? {})) {
-      if (key.toLowerCase() !== "size") return new DriverError(`Storage opt ${key} not supported`);
+      if (key !== "size") return new DriverError(`Storage opt ${key} not supported`);
+      if (this.#quota === undefined) return QUOTA_NOT_SUPPORTED;
       const parsed = parseSize(value);
       if (isDriverError(parsed)) return parsed;
       size = parsed;
     }
-    if (size > 0 && this.#quota === undefined) return QUOTA_NOT_SUPPORTED;
     return this.#create(id, parent, size);
   }
 
@@ -125,7 +125,7 @@ function init(context: DriverContext): GraphDriver | DriverError {
   const docker = dockerOf(settings);
   let size = 0;
   for (const option of context.options) {
-    const parsed = parseKeyValue(option);
+    const parsed = parseExactly(option);
     if (isDriverError(parsed)) return parsed;
     if (parsed.key !== "size") return new DriverError(`unknown option ${parsed.key} for vfs`);
     const given = parseSize(parsed.value);

@@ -117,7 +117,7 @@ test("a layer's blocks below do not count in overlay2, the copy of them does in 
     const driver = must(start(host, kind));
     must(driver.create("base", ""));
     expect(write(host, `${must(driver.get("base"))}/big`, MIB(30))).toBe("ok");
-    must(driver.createReadWrite("small", "base", { storage: { SIZE: "50m" } }));
+    must(driver.createReadWrite("small", "base", { storage: { size: "50m" } }));
     expect(write(host, `${must(driver.get("small"))}/more`, MIB(30)), kind.name).toBe(answer);
     host.check();
   }

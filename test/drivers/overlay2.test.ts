@@ -190,6 +190,7 @@ describe("overlay2's refusals", () => {
     expect(said(driver.create("x", "", { storage: { size: "1G" } }))).toBe(
       "--storage-opt size is only supported for ReadWrite Layers",
     );
+    expect(said(driver.createReadWrite("x", "", { storage: { foo: "1" } }))).toBe("Unknown option foo");
     expect(said(driver.createReadWrite("x", "", { storage: { size: "1G" } }))).toBe(
       "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     );

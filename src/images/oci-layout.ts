@@ -41,8 +41,12 @@ export function descriptorOf(value: unknown, what: string): Descriptor {
   };
 }
 
+function blobName(digest: string): string {
+  return `blobs/sha256/${digestHex(digest)}`;
+}
+
 function blobOf(files: ImageFiles, { digest, size }: Descriptor): Content {
-  const name = `blobs/sha256/${digestHex(digest)}`;
+  const name = blobName(digest);
   const content = requireFile(files, name);
   if (content.length !== size)
     throw new ArchiveFault("E_DIGEST_MISMATCH", `${name} has ${content.length} bytes, its descriptor says ${size}`);
@@ -97,7 +101,10 @@ function readIndex(reading: Reading, raw: Uint8Array, above: Above): SourceImage
     throw new ArchiveFault("E_IMAGE_JSON", "an index has the fields of a manifest");
   reading.named += values.length;
   if (reading.named > IMAGES_MAX) throw new ArchiveFault("E_LIMIT", `the indexes name more than ${IMAGES_MAX} images`);
-  const descriptors = values.map((value) => descriptorOf(value, "index.json"));
+  const descriptors = presentOf(
+    reading.files,
+    values.map((value) => descriptorOf(value, "index.json")),
+  );
   const ours = descriptors.find(isOurPlatform) ?? descriptors[0];
   return descriptors.flatMap((descriptor) => {
     if (descriptor.annotations["vnd.docker.reference.type"] === "attestation-manifest") return [];
@@ -107,6 +114,16 @@ function readIndex(reading: Reading, raw: Uint8Array, above: Above): SourceImage
     if (/index|manifest\.list/.test(descriptor.mediaType)) return readIndex(reading, document, { depth: above.depth + 1, name });
     return layoutImage(reading, document, name);
   });
+}
+
+/**
+ * Without those of platforms that are not there: an image that was pulled for one platform keeps the index of all of them, and containerd
+ * saves it so. If none is there, all stay, and the first is told missing.
+ */
+function presentOf(files: ImageFiles, descriptors: readonly Descriptor[]): readonly Descriptor[] {
+  const isThere = ({ digest }: Descriptor): boolean => files.get(blobName(digest)) !== undefined;
+  if (!descriptors.some(isThere)) return descriptors;
+  return descriptors.filter((one) => isThere(one) || Object.keys(one.platform).length === 0);
 }
 
 function isOurPlatform({ platform }: Descriptor): boolean {

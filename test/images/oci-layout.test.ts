@@ -88,6 +88,16 @@ test("skopeo's layout is the same as an archive and as a folder", async () => {
   expect(listed[0]?.diffIds).toHaveLength(4);
 });
 
+test.each([
+  ["amd64", "arm64"],
+  ["arm64", "amd64"],
+])("of an index of platforms of which %s alone was pulled, that image is listed, with the name", async (pulled, other) => {
+  const layout = new Layout();
+  const elsewhere = new Layout().image(other, plain);
+  const paths = layout.write(`pulled-${pulled}`, [layout.index([elsewhere, layout.image(pulled, plain)], named("lab/multi:1"))]);
+  for (const path of paths) expect((await ls(path)).map(({ tags }) => tags)).toEqual([["lab/multi:1"]]);
+});
+
 test("of an index of platforms every image is listed, and the name is that of the host's own", async () => {
   const layout = new Layout();
   const platforms = ["arm64", "amd64", "riscv64"].map((architecture) => layout.image(architecture, plain));

@@ -14,7 +14,7 @@ export type FaultCode =
   | "E_TAR_HEADER"
   /** A PAX record is malformed, or there are two of one size. */
   | "E_TAR_PAX"
-  /** A sparse file: image layers hold none. */
+  /** A sparse file, which strict layers do not hold, or the map of one that does not fit it. */
   | "E_TAR_SPARSE"
   /** Bytes behind the end of the archive that are not zeros. */
   | "E_TAR_TRAILING"

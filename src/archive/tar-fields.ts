@@ -55,6 +55,26 @@ function checked(value: number, what: string): number {
   return value;
 }
 
+/** Every key that makes a file sparse begins so. */
+export const SPARSE_PREFIX = "GNU.sparse.";
+const SPARSE_MAP = `${SPARSE_PREFIX}map`;
+const SPARSE_PAIR = [`${SPARSE_PREFIX}offset`, `${SPARSE_PREFIX}numbytes`];
+const COMMA = 0x2c;
+
+/**
+ * Adds a record of GNU tar's sparse files 0.0, which has an offset and a length in turn, to the map that 0.1 has of them.
+ * @returns false for any other record
+ */
+function takesSparsePart(records: Map<string, Uint8Array>, key: string, value: Uint8Array): boolean {
+  if (!SPARSE_PAIR.includes(key)) return false;
+  const known = records.get(SPARSE_MAP);
+  const numbers = known === undefined ? [] : nameText(known).split(",");
+  if (key !== SPARSE_PAIR[numbers.length % 2] || value.includes(COMMA))
+    throw new ArchiveFault("E_TAR_SPARSE", "the map of a sparse file is out of order");
+  records.set(SPARSE_MAP, new TextEncoder().encode([...numbers, nameText(value)].join(",")));
+  return true;
+}
+
 /** PAX records in their order. @param unique - refuses a key that comes twice */
 export function paxRecordsOf(raw: Uint8Array, unique: boolean): Map<string, Uint8Array> {
   const records = new Map<string, Uint8Array>();
@@ -69,9 +89,11 @@ export function paxRecordsOf(raw: Uint8Array, unique: boolean): Map<string, Uint
     const equals = raw.indexOf(0x3d, space);
     if (equals < 0 || equals >= end - 1 || equals === space + 1) throw new ArchiveFault("E_TAR_PAX", "a PAX record has no key");
     const key = nameText(raw.subarray(space + 1, equals));
-    if (unique && records.has(key)) throw new ArchiveFault("E_TAR_PAX", `the PAX record ${JSON.stringify(key)} comes twice`);
-    records.set(key, raw.slice(equals + 1, end - 1));
+    const value = raw.slice(equals + 1, end - 1);
     at = end;
+    if (takesSparsePart(records, key, value)) continue;
+    if (unique && records.has(key)) throw new ArchiveFault("E_TAR_PAX", `the PAX record ${JSON.stringify(key)} comes twice`);
+    records.set(key, value);
   }
   return records;
 }

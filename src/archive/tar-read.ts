@@ -5,11 +5,13 @@
  * part of the archive's own Content. In mode "strict" whatever is not right throws an ArchiveFault; in mode "docker" what Go's
  * archive/tar lets pass passes.
  */
-import { Content } from "../../sim/core/content.ts";
+import type { Content } from "../../sim/core/content.ts";
 import { Crc64 } from "./crc64.ts";
 import { ArchiveFault, type ReadMode } from "./fault.ts";
-import { numberField, paxNumber, paxRecordsOf, paxText, paxTimeOf, textField } from "./tar-fields.ts";
+import { Cursor, type CursorReading, truncated } from "./tar-cursor.ts";
+import { numberField, paxNumber, paxRecordsOf, paxText, paxTimeOf, SPARSE_PREFIX, textField } from "./tar-fields.ts";
 import * as tar from "./tar-header.ts";
+import { expanded, type Sparse, sparseOf, wholeHeader } from "./tar-sparse.ts";
 import { paddingOf } from "./tar-write.ts";
 
 /** What an archive may hold at most (spec/reliability.md). */
@@ -32,137 +34,11 @@ export interface TarEntry {
   readonly checksum: Uint8Array | undefined;
 }
 
-export interface TarReading {
+export interface TarReading extends CursorReading {
   readonly mode: ReadMode;
-  /** Takes every byte of the archive in its order. */
-  readonly onBytes?: (piece: Uint8Array) => void;
-  /** Whether to compute each file's checksum. */
-  readonly checksums?: boolean;
   /** Takes what stands behind the last entry's content. */
   readonly onEnd?: (rest: Content) => void;
   readonly limits?: TarLimits;
-}
-
-/** The window: large where every byte is wanted anyway. */
-const WINDOW_ALL = 2 ** 20;
-const WINDOW_HEADERS = 4096;
-
-/** A place in the archive that moves forward, and the window over it. */
-class Cursor {
-  readonly #content: Content;
-  readonly #onBytes: ((piece: Uint8Array) => void) | undefined;
-  readonly #wantsAll: boolean;
-  readonly #window: Uint8Array;
-  #start = 0;
-  #filled = 0;
-  /** What came since the last content, where every byte passes anyway: it is not fetched a second time. */
-  #kept: Uint8Array = new Uint8Array(2 * tar.BLOCK);
-  #keptLength = 0;
-  at = 0;
-
-  constructor(content: Content, reading: TarReading) {
-    this.#content = content;
-    this.#onBytes = reading.onBytes;
-    this.#wantsAll = reading.onBytes !== undefined || reading.checksums === true;
-    this.#window = new Uint8Array(Math.min(this.#wantsAll ? WINDOW_ALL : WINDOW_HEADERS, Math.max(tar.BLOCK, content.length)));
-  }
-
-  get left(): number {
-    return this.#content.length - this.at;
-  }
-
-  /** The bytes at the cursor, at most `most` and at most to the window's end; moves behind them. Valid until the next call. */
-  take(most: number): Uint8Array {
-    if (this.at >= this.#start + this.#filled) this.#fill();
-    const from = this.at - this.#start;
-    const piece = this.#window.subarray(from, Math.min(this.#filled, from + most));
-    this.at += piece.length;
-    return piece;
-  }
-
-  #fill(): void {
-    const end = Math.min(this.#content.length, this.at + this.#window.length);
-    this.#start = this.at;
-    this.#filled = end - this.at;
-    this.#content.slice(this.at, end).copyTo(this.#window, 0);
-    if (this.#filled > 0) this.#onBytes?.(this.#window.subarray(0, this.#filled));
-  }
-
-  /** A whole block; undefined at the archive's end. */
-  block(): Uint8Array | undefined {
-    if (this.left === 0) return undefined;
-    const first = this.take(tar.BLOCK);
-    if (first.length === tar.BLOCK) return this.#keep(first);
-    const block = new Uint8Array(tar.BLOCK);
-    block.set(first);
-    for (let have = first.length; have < tar.BLOCK; ) {
-      if (this.left === 0) throw truncated("a header");
-      const piece = this.take(tar.BLOCK - have);
-      block.set(piece, have);
-      have += piece.length;
-    }
-    return this.#keep(block);
-  }
-
-  #keep(piece: Uint8Array): Uint8Array {
-    if (!this.#wantsAll) return piece;
-    const end = this.#keptLength + piece.length;
-    if (end > this.#kept.length) {
-      const larger = new Uint8Array(2 * end);
-      larger.set(this.#kept.subarray(0, this.#keptLength));
-      this.#kept = larger;
-    }
-    this.#kept.set(piece, this.#keptLength);
-    this.#keptLength = end;
-    return piece;
-  }
-
-  /** The bytes from `start`, the end of the last content, to the cursor. */
-  since(start: number): Content {
-    if (!this.#wantsAll) return this.#content.slice(start, this.at);
-    const length = this.#keptLength;
-    this.#keptLength = 0;
-    return Content.copyOf(this.#kept, 0, length);
-  }
-
-  /** Moves over the zeros behind a content or PAX records. */
-  pad(length: number): void {
-    this.skip(length, (piece) => void this.#keep(piece));
-  }
-
-  /** Moves over `length` bytes. */
-  skip(length: number, see?: (piece: Uint8Array) => void): void {
-    if (length > this.left) throw truncated("a file");
-    if (!this.#wantsAll) {
-      this.at += length;
-      return;
-    }
-    for (let left = length; left > 0; ) {
-      const piece = this.take(left);
-      see?.(piece);
-      left -= piece.length;
-    }
-  }
-
-  /** A copy of the next `length` bytes. */
-  bytes(length: number): Uint8Array {
-    if (length > this.left) throw truncated("a long name or PAX record");
-    const out = new Uint8Array(length);
-    for (let have = 0; have < length; ) {
-      const piece = this.take(length - have);
-      out.set(piece, have);
-      have += piece.length;
-    }
-    return this.#keep(out);
-  }
-
-  slice(start: number, end: number): Content {
-    return this.#content.slice(start, end);
-  }
-}
-
-function truncated(what: string): ArchiveFault {
-  return new ArchiveFault("E_TAR_TRUNCATED", `the archive ends within ${what}`);
 }
 
 /** What the entries before a header said about it. */
@@ -180,8 +56,9 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
   let entries = 0;
   let bytes = 0;
   for (;;) {
-    const header = nextHeader(cursor, reading, limits);
-    if (header === undefined) break;
+    const found = nextHeader(cursor, reading, limits);
+    if (found === undefined) break;
+    const { header, stored, sparse } = found;
     entries += 1;
     bytes += header.size;
     if (entries > limits.entries) throw new ArchiveFault("E_LIMIT", `the archive has more than ${limits.entries} entries`);
@@ -189,13 +66,15 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
     const start = cursor.at;
     const before = cursor.since(segment);
     const crc = reading.checksums === true && header.size > 0 ? new Crc64() : undefined;
-    const length = HEADER_ONLY.has(header.typeflag) ? 0 : header.size;
-    cursor.skip(length, crc === undefined ? undefined : (piece) => crc.update(piece));
-    const padding = Math.min(paddingOf(length), cursor.left);
-    if (padding < paddingOf(length) && reading.mode === "strict") throw truncated("a file's last block");
+    cursor.skip(stored, crc === undefined || sparse !== undefined ? undefined : (piece) => crc.update(piece));
+    const padding = Math.min(paddingOf(stored), cursor.left);
+    if (padding < paddingOf(stored) && reading.mode === "strict") throw truncated("a file's last block");
     cursor.pad(padding);
-    yield { header, content: cursor.slice(start, start + length), before, checksum: crc?.bytes() };
-    segment = start + length;
+    const raw = cursor.slice(start, start + stored);
+    const content = sparse === undefined ? raw : expanded(raw, sparse, header.size);
+    if (sparse !== undefined) for (const piece of crc === undefined ? [] : content.chunks()) crc?.update(piece);
+    yield { header, content, before, checksum: crc?.bytes() };
+    segment = start + stored;
   }
   readRest(cursor, reading);
   reading.onEnd?.(cursor.slice(segment, content.length));
@@ -204,7 +83,7 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
 /** What stands behind the end: zeros in a whole archive. */
 function readRest(cursor: Cursor, reading: TarReading): void {
   while (cursor.left > 0) {
-    const piece = cursor.take(WINDOW_ALL);
+    const piece = cursor.take(cursor.left);
     if (reading.mode === "strict" && piece.some((byte) => byte !== 0))
       throw new ArchiveFault("E_TAR_TRAILING", "data stand behind the end of the archive");
   }
@@ -215,8 +94,17 @@ function isZero(block: Uint8Array): boolean {
   return true;
 }
 
+/** An entry before its content. */
+interface Found {
+  readonly header: tar.TarHeader;
+  /** Bytes of content in the archive. */
+  readonly stored: number;
+  /** Where some of the file is not in the archive. */
+  readonly sparse: Sparse | undefined;
+}
+
 /** The next entry's header, with everything that stands before it worked in; undefined at the end of the archive. */
-function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): tar.TarHeader | undefined {
+function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): Found | undefined {
   const pending: Pending = { pax: undefined, longName: undefined, longLink: undefined };
   for (;;) {
     const block = cursor.block();
@@ -234,7 +122,7 @@ function nextHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): tar
     }
     checkSum(block);
     const typeflag = String.fromCharCode(block[tar.FIELDS.typeflag.at] as number);
-    if (!isMeta(typeflag)) return headerOf(block, pending, reading);
+    if (!isMeta(typeflag)) return entryOf(headerOf(block, pending, reading), pending);
     takeMeta(cursor, { block, typeflag, pending, reading, limits });
   }
 }
@@ -303,6 +191,15 @@ const HEADER_ONLY: ReadonlySet<string> = new Set([
   tar.FIFO,
 ]);
 
+/** What a header's records and its type make of the content behind it. */
+function entryOf(header: tar.TarHeader, { pax }: Pending): Found {
+  const stored = HEADER_ONLY.has(header.typeflag) ? 0 : header.size;
+  const sparse = pax === undefined ? undefined : sparseOf(pax);
+  if (pax === undefined || sparse === undefined) return { header, stored, sparse };
+  if (HEADER_ONLY.has(header.typeflag)) throw new ArchiveFault("E_TAR_SPARSE", "what is sparse is no file");
+  return { header: wholeHeader(header, pax), stored, sparse };
+}
+
 const GNU_MAGIC = "ustar  \0";
 
 function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar.TarHeader {
@@ -327,7 +224,7 @@ function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar
     xattrs: [],
   };
   const { pax, longName, longLink } = pending;
-  const merged = pax === undefined ? base : mergePax(base, pax);
+  const merged = pax === undefined ? base : mergePax(base, pax, reading.mode);
   // GNU's long names stand above what PAX says.
   const named = { ...merged, name: longName ?? merged.name, linkname: longLink ?? merged.linkname };
   return settled(named, reading);
@@ -372,11 +269,12 @@ function settled(header: tar.TarHeader, reading: TarReading): tar.TarHeader {
 }
 
 /** Works PAX records into a header; an empty one changes nothing. */
-function mergePax(header: tar.TarHeader, records: ReadonlyMap<string, Uint8Array>): tar.TarHeader {
+function mergePax(header: tar.TarHeader, records: ReadonlyMap<string, Uint8Array>, mode: ReadMode): tar.TarHeader {
   const changed: { -readonly [K in keyof tar.TarHeader]: tar.TarHeader[K] } = { ...header };
   const xattrs: (readonly [string, Uint8Array])[] = [];
   for (const [key, value] of records) {
-    if (key.startsWith("GNU.sparse.")) throw new ArchiveFault("E_TAR_SPARSE", `${header.name} is a sparse file`);
+    if (mode === "strict" && key.startsWith(SPARSE_PREFIX))
+      throw new ArchiveFault("E_TAR_SPARSE", `${header.name} is a sparse file`);
     if (value.length === 0) continue;
     if (key.startsWith(tar.XATTR_PREFIX)) xattrs.push([key.slice(tar.XATTR_PREFIX.length), value]);
     else if (key === "path") changed.name = paxText(value, key);

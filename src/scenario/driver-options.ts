@@ -53,11 +53,12 @@ const DM_OPTIONS: Readonly<Record<string, Values>> = {
   use_deferred_deletion: YES_OR_NO,
 };
 
-/** The options of the daemon that limit containers, by the name that they have there. */
-const STORAGE_OPTIONS: Readonly<Partial<Record<DriverName, Readonly<Record<string, string>>>>> = {
-  btrfs: { min_space: "btrfs.min_space" },
-  overlay2: { size: "overlay2.size" },
-  vfs: { size: "size" },
+/** The names of options that are the daemon's own; what has none here is an option of each mount. */
+const STORAGE_NAMES: Readonly<Partial<Record<DriverName, (name: string) => string | undefined>>> = {
+  btrfs: (name) => `btrfs.${name}`,
+  devicemapper: (name) => `dm.${name}`,
+  overlay2: (name) => (name === "size" ? "overlay2.size" : undefined),
+  vfs: (name) => (name === "size" ? "size" : undefined),
 };
 
 const OPTIONS: Readonly<Record<DriverName, Readonly<Record<string, Values>>>> = {
@@ -88,11 +89,11 @@ export function optionFault(driver: DriverName, name: string, value: string): st
   return values.includes(value) ? undefined : `${name} is ${values.join(" or ")}, not ${quoted(value)}`;
 }
 
-/** "dirren" or "nodirren", "diropq=always": of aufs's options that are on or off, it has a word for either. */
-function mountWord(driver: DriverName, name: string, value: string): string {
-  if (driver === "aufs" && AUFS_OPTIONS[name] === SWITCH) return `${value === "on" ? "" : "no"}${name}`;
-  return `${name}=${value}`;
-}
+/** How options of mounts are written where it is not `name=value`. */
+const MOUNT_WORDS: Readonly<Partial<Record<DriverName, (name: string, value: string) => string>>> = {
+  // "dirren" or "nodirren", "diropq=always".
+  aufs: (name, value) => (AUFS_OPTIONS[name] === SWITCH ? `${value === "on" ? "" : "no"}${name}` : `${name}=${value}`),
+};
 
 /** What the options mean to the driver. */
 export function startOf(driver: DriverName, options: Readonly<Record<string, string>>): DriverStart {
@@ -100,10 +101,10 @@ export function startOf(driver: DriverName, options: Readonly<Record<string, str
   const mount: string[] = [];
   let settings: DriverSettings = {};
   for (const [name, value] of Object.entries(options)) {
-    const ofDaemon = driver === "devicemapper" ? `dm.${name}` : STORAGE_OPTIONS[driver]?.[name];
+    const ofDaemon = STORAGE_NAMES[driver]?.(name);
     if (ofDaemon !== undefined) storage.push(`${ofDaemon}=${value}`);
     else if (name === "copy") settings = { treeCopy: value as TreeCopyEngine };
-    else mount.push(mountWord(driver, name, value));
+    else mount.push(MOUNT_WORDS[driver]?.(name, value) ?? `${name}=${value}`);
   }
   return { options: storage, settings: mount.length === 0 ? settings : { ...settings, moreMountOptions: mount.join(",") } };
 }

@@ -165,3 +165,74 @@ describe("unpacking as Docker does", () => {
     );
   });
 });
+
+describe("a sparse file", () => {
+  const record = (key: string, value: string): string => {
+    const rest = ` GNU.sparse.${key}=${value}\n`;
+    const digits = String(rest.length + 2).length;
+    return `${rest.length + digits}${rest}`;
+  };
+  const file = (records: readonly (readonly [string, string])[], stored: string): Content =>
+    archive(
+      ...pax(records.map(([key, value]) => record(key, value)).join("")),
+      block({ name: "GNUSparseFile.1/f", size: stored.length.toString(8).padStart(11, "0") }),
+      padded(stored),
+    );
+  const OLD = [
+    ["name", "f"],
+    ["size", "12"],
+    ["numblocks", "2"],
+  ] as const;
+  const NEW = [
+    ["major", "1"],
+    ["minor", "0"],
+    ["name", "f"],
+    ["realsize", "12"],
+  ] as const;
+  const inside = (map: string): string => map.padEnd(512, "\0");
+
+  test.each([
+    ["0.0", file([...OLD, ["offset", "2"], ["numbytes", "2"], ["offset", "8"], ["numbytes", "1"]], "abc")],
+    ["0.1", file([...OLD, ["map", "2,2,8,1"]], "abc")],
+    ["1.0", file(NEW, `${inside("2\n2\n2\n8\n1\n")}abc`)],
+  ])("of PAX %s is taken in whole, by its own name, and its layer is not given out", (_, content) => {
+    const [only] = readTar(content, { mode: "docker", checksums: true });
+    expect([only?.header.name, only?.header.size, only?.content.toText()]).toEqual(["f", 12, "\0\0ab\0\0\0\0c\0\0\0"]);
+    const [again] = readTar(archive(block({ name: "f", size: "00000000014" }), only?.content.toBytes() ?? END), {
+      mode: "docker",
+      checksums: true,
+    });
+    expect(only?.checksum).toEqual(again?.checksum);
+    expect(() => [...readTar(content, { mode: "strict" })]).toThrow("is a sparse file");
+  });
+
+  test.each([
+    ["a number too few", file([...OLD, ["map", "2,2,8"]], "abc"), "has not the length that it says"],
+    ["runs that overlap", file([...OLD, ["map", "2,2,3,1"]], "abc"), "does not fit the file"],
+    ["a run behind the end", file([...OLD, ["map", "2,2,12,1"]], "abc"), "does not fit the file"],
+    ["words", file([...OLD, ["map", "2,2,x,1"]], "abc"), "holds what is no number"],
+    ["less data than it says", file([...OLD, ["map", "2,2,8,1"]], "ab"), "ends within a sparse file"],
+    ["more data than it says", file([...OLD, ["map", "2,2,8,1"]], "abcd"), "leaves data of the file out"],
+    ["two offsets", file([...OLD, ["offset", "2"], ["offset", "8"]], "abc"), "is out of order"],
+    ["no end inside", file(NEW, inside("2\n2\n2\n8\n1")), "holds what is no number"],
+    ["no count inside", file(NEW, ""), "ends within the map"],
+    ["too many runs", file(NEW, inside("200000\n")), "more than 100000 runs"],
+  ])("whose map has %s is refused", (_, content, words) => {
+    expect(() => [...readTar(content, { mode: "docker" })]).toThrow(words);
+  });
+
+  test("of a version that nobody knows is a file as it is stored", () => {
+    const [only] = readTar(
+      file(
+        [
+          ["major", "2"],
+          ["minor", "0"],
+          ["name", "f"],
+        ],
+        "abc",
+      ),
+      { mode: "docker" },
+    );
+    expect([only?.header.name, only?.content.toText()]).toEqual(["GNUSparseFile.1/f", "abc"]);
+  });
+});

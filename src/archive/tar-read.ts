@@ -226,8 +226,8 @@ function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar
   const { pax, longName, longLink } = pending;
   const merged = pax === undefined ? base : mergePax(base, pax, reading.mode);
   // GNU's long names stand above what PAX says.
-  const named = { ...merged, name: longName ?? merged.name, linkname: longLink ?? merged.linkname };
-  return settled(named, reading);
+  if (longName === undefined && longLink === undefined) return settled(merged, reading);
+  return settled({ ...merged, name: longName ?? merged.name, linkname: longLink ?? merged.linkname }, reading);
 }
 
 /** What stands before a name in the block's other text of it, by the formats that Go tells apart. */

@@ -6,7 +6,7 @@ import { answerLines, bytesText, counted, countText, figureText, stepText } from
 import { METRIC_IDS, metricOf } from "../scenario/metrics.ts";
 import { printable } from "../scenario/problem.ts";
 import type { RunEvent } from "../scenario/run.ts";
-import type { DriverDocument, ScenarioDocument } from "./document.ts";
+import { type DriverDocument, type ScenarioDocument, titleOf } from "./document.ts";
 import { type Rule, rulesFor } from "./rules.ts";
 import { shortIds, wrapped } from "./table.ts";
 
@@ -180,7 +180,7 @@ export function explainText({ scenario, driver, step, events }: Explanation, wid
   const answer = done === undefined ? ["the run never came so far"] : answerLines(done.answer);
   const lines = [
     ...wrapped(
-      `${scenario.name}, ${stepText(plan?.id ?? "")} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
+      `${titleOf(scenario)}, ${stepText(plan?.id ?? "")} on ${driver.id}: ${plan?.title}${plan?.container === undefined ? "" : ` in ${plan.container}`}`,
       width,
     ),
     `${scenario.file}:${plan?.line}`,

@@ -142,12 +142,13 @@ function shellWord(path: string): string {
 }
 
 function failureLines(scenario: ScenarioDocument, soft: boolean, width: number): readonly string[] {
-  const { file } = scenario;
+  const { file, parameters } = scenario;
+  const chosen = Object.entries(parameters).map(([name, value]) => ` -P ${shellWord(`${name}=${value}`)}`);
   return failuresAlike(scenario, soft).flatMap(({ failure: { text, line, column, step }, ids }) => {
     const place = `${file}:${line}:${column}`;
     const lines = wrapped(`${ids.join(", ")}: ${text}`, width - 4).map((words, at) => `${at === 0 ? "  " : "    "}${words}`);
     if (step === undefined) return [...lines, `    ${place}`];
-    const more = `→ cowlab explain ${shellWord(file)} --step ${step} --driver ${ids[0]}`;
+    const more = `→ cowlab explain ${shellWord(file)} --step ${step} --driver ${ids[0]}${chosen.join("")}`;
     const beside = `    ${place}  ${more}`;
     return [...lines, ...(textWidth(beside) <= width ? [beside] : [`    ${place}`, `    ${more}`])];
   });

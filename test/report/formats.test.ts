@@ -16,7 +16,7 @@ import { svgText } from "../../src/report/svg.ts";
 import { textWidth } from "../../src/report/table.ts";
 import { scenarioText } from "../../src/report/text.ts";
 import { TraceWriter } from "../../src/report/trace.ts";
-import { loadScenario } from "../../src/scenario/load.ts";
+import { loadScenario, loadScenarios } from "../../src/scenario/load.ts";
 import { makeWorld } from "../../src/scenario/machine.ts";
 import { type RunEvent, runScenario } from "../../src/scenario/run.ts";
 import { EVENTS, writeMillion } from "./million-events.ts";
@@ -269,6 +269,17 @@ test("explain tells a refused call although many like it are left out", () => {
   expect(explainText({ scenario: result, driver, step: 0, events }, 80)).toMatch(
     /more of call, and refused:\n {2}openat\("\/gone", O_RDONLY\) = ENOENT/,
   );
+});
+
+test("of a combination of parameters that failed explain is given the same, and says which it is of", () => {
+  const written = `${HEAD}matrix: { size: [1, 2] }\nimages: { i: { layers: [{ mkdir: /d }] } }\ncontainers: { c: { image: i } }\nsteps:\n  - { id: s, in: c, do: { write: /f, size: $size }, expect: { error: EIO } }\n`;
+  const [, scenario] = loadScenarios(written, "f.yaml");
+  if (scenario === undefined) throw new Error("one combination");
+  const result = scenarioDocument(runScenario(scenario, { makeWorld }));
+  expect(scenarioText(result)).toContain("cowlab explain f.yaml --step s --driver overlay2 -P size=2\n");
+  const [driver] = result.drivers;
+  if (driver === undefined) throw new Error("no driver");
+  expect(explainText({ scenario: result, driver, step: 0, events: [] }, 80)).toMatch(/^told · size=2, step s on overlay2: /);
 });
 
 test("explain tells an answer of several lines whole, as it stands, and a list entry by entry", () => {

@@ -233,7 +233,11 @@ function headerOf(block: Uint8Array, pending: Pending, reading: TarReading): tar
 /** What stands before a name in the block's other text of it, by the formats that Go tells apart. */
 function prefixOf(block: Uint8Array, magic: string): string {
   const { prefix, starPrefix, starMagic } = tar.FIELDS;
-  if (magic.startsWith("ustar\0")) return textField(block, textField(block, starMagic) === "tar" ? starPrefix : prefix);
+  if (magic.startsWith("ustar\0")) {
+    // Most blocks end in zeros: only a byte there is read as a text.
+    const isStar = block[starMagic.at] !== 0 && textField(block, starMagic) === "tar";
+    return textField(block, isStar ? starPrefix : prefix);
+  }
   // GNU's header has times here. One of text was written by Go before 1.8, as Docker up to 1.13 was built with.
   return magic === GNU_MAGIC && !hasGnuTimes(block) ? asciiOf(textField(block, prefix)) : "";
 }

@@ -1,13 +1,17 @@
 /**
  * Docker's classic builder: an image a step, each made by committing a container (moby v20.10.27 builder/dockerfile).
  *
- * Rules: RUN acts in a container of the image so far; other instructions change the configuration, and the container's unchanged tree gives
- * an empty layer. A step that was done before on the same image is taken from the cache: a child of it with the same command. Once the
+ * Rules: RUN acts in a container of the image so far, in its WORKDIR; other instructions change the configuration, and the container's
+ * unchanged tree gives no layer. WORKDIR is relative to the one before, and makes the folder where there is none. A configuration without a
+ * PATH gets Docker's. A step that was done before on the same image is taken from the cache: a child of it with the same command. Once the
  * image has volumes, the container of a RUN has them too, and they go with it: what it writes there is in no image.
  */
+import type { Errno } from "../../sim/core/errno.ts";
+import { layerPath } from "../archive/names.ts";
 import { isList, isRecord } from "../calls/json.ts";
 import { CallSession } from "../calls/session.ts";
-import { type DriverError, isDriverError } from "../drivers/driver.ts";
+import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
+import { exists, makeDirectories } from "../drivers/files.ts";
 import type { WritableLayer } from "../layers/layer-store.ts";
 import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import { enterContainer, prepareVolumes, removeVolumes } from "../layers/volumes.ts";
@@ -29,12 +33,48 @@ export interface BuiltStep {
   readonly cached: boolean;
 }
 
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** The command that the step's container has, and the history shows. */
 function commandOf({ verb, text }: Instruction): string[] {
   if (verb === "RUN") return ["/bin/sh", "-c", text];
-  // Docker prints a list of Go's here: VOLUME [/a /b].
-  const shown = verb === "VOLUME" ? `[${wordsOf(text).join(" ")}]` : text;
-  return ["/bin/sh", "-c", "#(nop) ", `${verb} ${shown}`];
+  // What makes files is one word with its mark, what changes the configuration alone a second one.
+  if (verb === "WORKDIR" || verb === "COPY") return ["/bin/sh", "-c", `#(nop) ${verb} ${text}`];
+  return ["/bin/sh", "-c", "#(nop) ", `${verb} ${shownText({ verb, text })}`];
+}
+
+/** Docker prints lists of Go's here: VOLUME [/a /b], CMD ["/bin/sh" "-c" "x"]. */
+function shownText({ verb, text }: Instruction): string {
+  if (verb === "VOLUME") return `[${wordsOf(text).join(" ")}]`;
+  return verb === "CMD"
+    ? `[${shellForm(text)
+        .map((word) => JSON.stringify(word))
+        .join(" ")}]`
+    : text;
+}
+
+function shellForm(text: string): string[] {
+  return ["/bin/sh", "-c", text];
+}
+
+/** What a step begins with: the image's configuration, with a PATH. */
+function configBefore(parent: StoredImage | undefined): JsonRecord {
+  const config = runConfigOf(parent);
+  const env = fieldOf(config, "Env");
+  const words = isList(env) ? env : [];
+  const hasPath = words.some((word) => String(word).startsWith("PATH="));
+  return { ...config, ...(hasPath ? {} : { Env: [...words, DEFAULT_PATH] }), Image: parent?.config.id ?? "" };
+}
+
+/** The instruction as it is carried out: a WORKDIR's path from the root. */
+function settled({ verb, text }: Instruction, before: JsonRecord): Instruction {
+  if (verb !== "WORKDIR") return { verb, text };
+  return { verb, text: layerPath(text.startsWith("/") ? text : `${workdirOf(before)}/${text}`) };
+}
+
+function workdirOf(config: JsonRecord): string {
+  const path = fieldOf(config, "WorkingDir");
+  return typeof path === "string" && path !== "" ? path : "/";
 }
 
 function wordsOf(text: string): string[] {
@@ -62,7 +102,7 @@ function configAfter(before: JsonRecord, { verb, text }: Instruction): JsonRecor
     case "LABEL":
       return { ...before, Labels: { ...(isRecord(labels) ? labels : {}), ...Object.fromEntries(pairs(text)) } };
     case "CMD":
-      return { ...before, Cmd: ["/bin/sh", "-c", text] };
+      return { ...before, Cmd: shellForm(text) };
     case "WORKDIR":
       return { ...before, WorkingDir: text };
     case "USER":
@@ -101,17 +141,19 @@ export function buildStep(
   instruction: Instruction,
   act: (session: CallSession) => DriverError | undefined,
 ): BuiltStep | DriverError {
-  const command = commandOf(instruction);
+  const before = configBefore(parent);
+  const step = settled(instruction, before);
+  const command = commandOf(step);
   const cached = cachedStep(daemon, parent, command);
   if (cached !== undefined) return { image: cached, cached: true };
   const container = daemon.layers.createWritable(`build-${daemon.host.random.uint32()}`, parent?.top?.chainId ?? "", {
     init: true,
   });
   if (isDriverError(container)) return container;
-  const before = runConfigOf(parent);
-  const volumes = instruction.verb === "RUN" ? volumesOf(before) : [];
-  const failed = runIn(daemon, { container, volumes }, act);
-  const config = configAfter(before, instruction);
+  const config = configAfter(before, step);
+  const isRun = step.verb === "RUN";
+  const workdir = isRun || step.verb === "WORKDIR" ? workdirOf(config) : "/";
+  const failed = runIn(daemon, { container, volumes: isRun ? volumesOf(before) : [], workdir }, act);
   const containerConfig = { ...config, Cmd: command };
   const image = failed ?? commitContainer(daemon, container, { parent, config, containerConfig, container: container.mountId });
   const released = daemon.layers.releaseWritable(container);
@@ -128,7 +170,11 @@ export function volumesOf(config: JsonRecord): VolumeOption[] {
 
 function runIn(
   { host, driver }: Daemon,
-  { container, volumes }: { readonly container: WritableLayer; readonly volumes: readonly VolumeOption[] },
+  {
+    container,
+    volumes,
+    workdir,
+  }: { readonly container: WritableLayer; readonly volumes: readonly VolumeOption[]; readonly workdir: string },
   act: (session: CallSession) => DriverError | undefined,
 ): DriverError | undefined {
   const root = driver.get(container.mountId);
@@ -137,9 +183,15 @@ function runIn(
   if (isDriverError(points)) return points;
   const entered = enterContainer(host, root, points);
   if (isDriverError(entered)) return entered;
-  const session = new CallSession(entered.task);
-  const failed = act(session);
+  const { task } = entered;
+  const unmade = exists(task, workdir) ? undefined : makeDirectories(task, workdir, 0o755);
+  const session = new CallSession(task);
+  const failed = unmade ?? chdirError(task.chdir(workdir), workdir) ?? act(session);
   session.end();
   entered.leave();
   return failed ?? removeVolumes(host, points) ?? driver.put(container.mountId);
+}
+
+function chdirError(errno: Errno | undefined, path: string): DriverError | undefined {
+  return errno === undefined ? undefined : pathError("chdir", path, errno);
 }

@@ -113,8 +113,8 @@ export function building(slots: Slots): Action[] {
     step("env", "ENV of a Dockerfile: KEY=VALUE words"),
     step("label", "LABEL of a Dockerfile: KEY=VALUE words"),
     step("cmd", "CMD of a Dockerfile"),
-    step("workdir", "WORKDIR of a Dockerfile"),
-    step("user", "USER of a Dockerfile"),
+    step("workdir", "WORKDIR of a Dockerfile: makes the folder, and later steps of the build begin in it"),
+    step("user", "USER of a Dockerfile, for the configuration alone: later steps of the build go on as root"),
     step("volume", "VOLUME of a Dockerfile: paths; what later steps write there is in no image"),
   ];
 }

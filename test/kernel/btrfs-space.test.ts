@@ -4,8 +4,8 @@
  * and what each quota group counts agree.
  * COWLAB_KERNEL_RUNS says how many tests in all; here a 250th for each ground.
  *
- * About one history in thirty differs still, nearly all by a node or two: how full leaves are hangs on what the kernel's flusher wrote when, and on how
- * it reserves metadata. So histories are drawn from one seed, of which those of a usual run agree; COWLAB_KERNEL_SEED draws others.
+ * Of five hundred histories one differs still, by a node: how full leaves are hangs on the order in which the kernel's threads write files. Of some more the
+ * kernel tells otherwise when it is asked again. So histories are drawn from one seed, of which those of a usual run agree; COWLAB_KERNEL_SEED draws others.
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

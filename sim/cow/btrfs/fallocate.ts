@@ -35,6 +35,8 @@ export function fallocate(state: BtrfsState, inode: InodeState, mode: number, ra
   if ((mode & ~FALLOCATE_MODES) !== 0) return ENOTSUP;
   if (state.error !== undefined) return EROFS;
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punch(state, inode, range);
+  const refused = beginUpdate(state, inode);
+  if (refused !== undefined) return refused;
   if ((mode & FALLOC_FL_ZERO_RANGE) !== 0) return zero(state, inode, range, mode);
   return preallocate(state, inode, range, mode);
 }
@@ -42,6 +44,11 @@ export function fallocate(state: BtrfsState, inode: InodeState, mode: number, ra
 /** Whether a range makes the file longer. */
 function grows(inode: InodeState, { offset, length }: Range, mode: number): boolean {
   return (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > inode.size;
+}
+
+/** Begins what gives an inode other times, unless its item is to be written already (file_modified, btrfs_dirty_inode). */
+function beginUpdate(state: BtrfsState, inode: InodeState): Errno | undefined {
+  return inode.isDirty ? undefined : state.begin(INODE_ITEMS, inode.subvolume);
 }
 
 /** Begins what preallocates, or only makes the file longer, or does neither. */
@@ -152,11 +159,12 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   // Behind the file's end there are only whole sectors to take out.
   const edges = { offset: Math.min(range.offset, limit), length: Math.max(0, Math.min(stop, limit) - range.offset) };
   const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
-  const refused = state.begin(inner.end > inner.start ? PUNCH_ITEMS : INODE_ITEMS, inode.subvolume);
+  const isInner = inner.end > inner.start;
+  const refused = beginUpdate(state, inode) ?? state.begin(isInner ? PUNCH_ITEMS : INODE_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   const zeroed = zeroEdges(state, inode, edges, false);
   if (!("start" in zeroed)) return zeroed;
-  if (inner.end > inner.start) {
+  if (isInner) {
     inode.mapping?.punch(inner.start, inner.end - inner.start);
     undelay(state, inode, inner.start, inner.end);
     dropExtents(state, inode, inner.start, inner.end);

@@ -65,7 +65,7 @@ function sameRange(
   if (length === 0) return 0;
   // The flags that count are those of the files that share in the end.
   const barred =
-    fs.mayShare?.(source.handle, target.handle, "dedupe") ?? (fs.stackDepth > 0 ? undefined : immutable(fs, target.inode));
+    fs.prepareSharing?.(source.handle, target.handle, "dedupe") ?? (fs.stackDepth > 0 ? undefined : immutable(fs, target.inode));
   if (barred !== undefined) return barred;
   const size = fs.size(source.inode);
   const targetSize = fs.size(target.inode);

@@ -326,8 +326,11 @@ export interface FileSystem {
   directoryEnd?(directory: Inode, file?: FileHandle, begins?: boolean): number | undefined;
   /** FICLONERANGE within this filesystem; `length` 0 means to the end. @returns ENOTSUP where extents cannot be shared. */
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
-  /** What stands against sharing of two files, or a copy, before their ranges are looked at: in a union, what lies below. Absent: nothing. @param range - a copy's, as asked for */
-  mayShare?(source: FileHandle, target: FileHandle, how: "dedupe" | "copy", range?: CopyRange): Errno | undefined;
+  /**
+   * What comes before two files share, or one is copied to another, and before their ranges are looked at: what stands against it, in a union by what lies
+   * below; of a copy what is written first. Absent: nothing. @param range - a copy's, as asked for
+   */
+  prepareSharing?(source: FileHandle, target: FileHandle, how: "dedupe" | "copy", range?: CopyRange): Errno | undefined;
   /** FIDEDUPERANGE: shares extents of ranges that hold the same bytes, and leaves times alone; absent where extents cannot be shared. */
   dedupe?(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined;
   /** How many pages of the file are in the page cache (mincore). */

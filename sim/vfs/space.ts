@@ -126,7 +126,7 @@ export function copyFileRange(task: Process, fdIn: number, fdOut: number, length
   if (source.inode === target.inode && Math.abs(source.position - target.position) < count) return EINVAL;
   if (count === 0) return 0;
   const range = { from: source.position, to: target.position, length: count };
-  const refused = removePrivileges(task, target) ?? fs.mayShare?.(source.handle, target.handle, "copy", range);
+  const refused = removePrivileges(task, target) ?? fs.prepareSharing?.(source.handle, target.handle, "copy", range);
   if (refused !== undefined) return refused;
   const shared = sharedLength(source, target, count);
   let copied: number | Errno = shared;

@@ -290,7 +290,7 @@ export class Btrfs implements FileSystem {
     const from = { inode: this.#inode(source), offset: sourceOffset };
     return clone(this.state, from, { inode: this.#inode(target), offset: targetOffset }, length);
   }
-  mayShare(source: FileHandle, target: FileHandle, _how: string, range?: CopyRange): undefined {
+  prepareSharing(source: FileHandle, target: FileHandle, _how: string, range?: CopyRange): undefined {
     if (range === undefined) return;
     const { from, to, length } = range;
     prepareCopy({ inode: this.#inode(source), offset: from }, { inode: this.#inode(target), offset: to }, length);

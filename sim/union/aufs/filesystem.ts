@@ -217,7 +217,7 @@ export class AufsFileSystem implements FileSystem {
   seek(file: FileHandle, offset: number, hole: boolean): number | Errno {
     return files.seek(this.aufs, file, offset, hole);
   }
-  mayShare(source: FileHandle, target: FileHandle): Errno | undefined {
+  prepareSharing(source: FileHandle, target: FileHandle): Errno | undefined {
     return files.mayCopy(this.aufs, source, target);
   }
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {

@@ -151,7 +151,7 @@ export function fsync(overlay: Overlay, file: FileHandle, dataOnly: boolean): Er
  * Nothing is copied up to have less in the end: of two that are to share, both must be on the upper layer already (ovl_remap_file_range). A copy stays
  * on one filesystem (ovl_copy_file_range, vfs_copy_file_range of the real files).
  */
-export function mayShare(
+export function prepareSharing(
   overlay: Overlay,
   source: FileHandle,
   target: FileHandle,
@@ -166,10 +166,10 @@ export function mayShare(
   if (isErrno(to)) return to;
   const fs = realFs(overlay, target);
   if (kind === "copy" && fs !== realFs(overlay, source)) return EXDEV;
-  return kind === "dedupe" && fs.dedupe === undefined ? EINVAL : fs.mayShare?.(from, to, kind, range);
+  return kind === "dedupe" && fs.dedupe === undefined ? EINVAL : fs.prepareSharing?.(from, to, kind, range);
 }
 
-/** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `mayShare` has allowed */
+/** Two files of one mount on the same filesystem. @param same - both ranges hold the same bytes, as `prepareSharing` has allowed */
 export function clone(
   overlay: Overlay,
   source: FileHandle,

@@ -220,8 +220,8 @@ export class OverlayFileSystem implements FileSystem {
   clone(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length });
   }
-  mayShare(source: FileHandle, target: FileHandle, kind: "dedupe" | "copy", range?: CopyRange): Errno | undefined {
-    return files.mayShare(this.overlay, source, target, { kind, range });
+  prepareSharing(source: FileHandle, target: FileHandle, kind: "dedupe" | "copy", range?: CopyRange): Errno | undefined {
+    return files.prepareSharing(this.overlay, source, target, { kind, range });
   }
   dedupe(source: FileHandle, sourceOffset: number, target: FileHandle, targetOffset: number, length: number): Errno | undefined {
     return files.clone(this.overlay, source, target, { from: sourceOffset, to: targetOffset, length }, true);

@@ -8,9 +8,9 @@ import { PAGE_SIZE } from "./address-space.ts";
 import { dropFileCapabilities } from "./attributes.ts";
 import { CAP_FSETID, capable } from "./credentials.ts";
 import { canMap, readDevice, seekDevice, writeDevice } from "./devices.ts";
+import type { DirectIo } from "./direct-io.ts";
 import { touchAtime } from "./directory.ts";
 import {
-  type DirectIo,
   newAttributes,
   O_APPEND,
   O_DIRECT,

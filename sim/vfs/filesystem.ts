@@ -21,6 +21,7 @@ import type { Name } from "../core/names.ts";
 import type { Bytes, DeviceNumber, InodeNumber } from "../core/units.ts";
 import type { CopyRange } from "./copy-range.ts";
 import type { Credentials } from "./credentials.ts";
+import type { DirectIo } from "./direct-io.ts";
 import type { FileHandles } from "./file-handles.ts";
 import type { Acl, AclKind, NewAcls } from "./posix-acl.ts";
 
@@ -188,14 +189,6 @@ export interface WalkedPaths {
    * the inode alone; "no" only means that the name has to be looked up.
    */
   isAt(inode: Inode, directory: Inode, name: Name): boolean;
-}
-
-/** What reads and writes through O_DIRECT must keep to. */
-export interface DirectIo {
-  /** What offset and length must be multiples of, in bytes: the device's logical block. EINVAL otherwise. */
-  readonly unit: number;
-  /** Whether a write that is refused for it has set the file's times before. */
-  readonly stampsRefused: boolean;
 }
 
 export interface FileSystem {

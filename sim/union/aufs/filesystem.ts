@@ -6,10 +6,10 @@ import { EFBIG, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
+import type { DirectIo } from "../../vfs/direct-io.ts";
 import {
   type AttributeChange,
   type Attributes,
-  type DirectIo,
   type FileHandle,
   type FileSystem,
   type Inode,

@@ -7,11 +7,11 @@ import { ENOTTY, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { CopyRange } from "../../vfs/copy-range.ts";
+import type { DirectIo } from "../../vfs/direct-io.ts";
 import { type FileHandles, NUMBER_HANDLES } from "../../vfs/file-handles.ts";
 import {
   type AttributeChange,
   type Attributes,
-  type DirectIo,
   type FileHandle,
   type FileSystem,
   type Inode,

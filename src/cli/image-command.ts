@@ -92,8 +92,9 @@ const ON_DRIVER: readonly Subcommand[] = [
   },
 ];
 
-const ARCHIVE = "an archive of docker save, or an OCI layout (archive or folder)";
-const FILE = "an archive of docker save, an OCI layout (archive or folder), or a root filesystem, of which an image is made";
+const ARCHIVE = "an archive of docker save, or an OCI layout (archive or folder); - is standard input";
+const FILE =
+  "an archive of docker save, an OCI layout (archive or folder), or a root filesystem, of which an image is made; - is standard input";
 
 function withCommonOptions(command: Command, file = FILE): Command {
   return command
@@ -148,7 +149,10 @@ export function addImageCommand(root: Command, write: (text: string) => void): v
   }
   withImportOptions(withCommonOptions(image.command("export")))
     .description("load the images on a storage driver, and save them again")
-    .requiredOption("-o, --output <path>", "the archive or folder to write")
+    .requiredOption(
+      "-o, --output <path>",
+      "the archive to write, or the folder: a registry's image, or an OCI layout where the path ends in / or is a folder",
+    )
     .option("--driver <name>", "the storage driver", "overlay2")
     .option("--format <format>", "docker (up to version 24), docker-25, oci, or registry (a folder with one image)", "docker")
     .option("--image <name>", "which image goes to the registry, by ID or reference; default: the first with a name")

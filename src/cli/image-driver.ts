@@ -223,7 +223,7 @@ function append(daemon: Daemon, { layer }: Container, { path, bytes }: Write): v
   if (isErrno(written)) throw new ArchiveFault("E_DRIVER", pathError("write", path, written).message);
 }
 
-/** `image tree`: which image stands on which layers, and what the driver calls them. */
+/** `image tree`: which image stands on which layers, and what the driver calls them. The JSON is a list of layers, each behind the one below. */
 export function tree(path: string, options: DriverImageOptions): Promise<string> {
   return onDriver(path, options, ({ daemon }) => {
     const names = new Map<string, string[]>();
@@ -233,6 +233,17 @@ export function tree(path: string, options: DriverImageOptions): Promise<string>
         names.set(top.chainId, [...(names.get(top.chainId) ?? []), shown]);
       }
     const { layers } = daemon.layers;
+    if (options.json === true) {
+      const listed = layers.map(({ chainId, diffId, cacheId, parent, size }) => ({
+        chainId,
+        diffId,
+        cacheId,
+        parent: parent?.chainId ?? null,
+        size,
+        images: names.get(chainId) ?? [],
+      }));
+      return json({ driver: daemon.driver.name, layers: listed });
+    }
     const shown = (layer: Layer): string => {
       const tags = names.get(layer.chainId);
       const mark = tags === undefined ? "" : `  ← ${tags.join("; ")}`;

@@ -1,10 +1,10 @@
 /**
  * `cowlab image export`: an archive's images through a driver's stores into a new archive, or into a folder as a registry has them.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { pushImage } from "../images/distribution.ts";
-import { type SaveFormat, savedTar, saveImages } from "../images/save.ts";
+import { type SavedFiles, type SaveFormat, savedTar, saveImages } from "../images/save.ts";
 import { onFile } from "../node/input-error.ts";
 import { writeWhole } from "../node/whole-file.ts";
 import { counted } from "../scenario/figures.ts";
@@ -30,10 +30,30 @@ export function exportImages(path: string, options: ExportOptions): Promise<stri
 
 function exportArchive({ daemon, images, zone }: OnDriver, out: string, format: SaveFormat): string {
   const saved = images.map((image) => ({ image, tags: daemon.images.tagsOf(image.config.id) }));
-  const tar = savedTar(must(saveImages(daemon.images, saved, { format, zone })));
+  const files = must(saveImages(daemon.images, saved, { format, zone }));
+  if (format === "oci" && (out.endsWith("/") || isThereAsFolder(out))) return writeLayout(out, files, images.length);
+  const tar = savedTar(files);
   // What is written may be read from the very file that it replaces.
   writeWhole(out, tar.chunks());
   return `${out}: ${counted(images.length, "image")}, ${counted(tar.length, "byte")}\n`;
+}
+
+function isThereAsFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A layout as a folder, its index last; files that are there already stay, but those of its own names. */
+function writeLayout(out: string, files: SavedFiles, images: number): string {
+  let bytes = 0;
+  const isIndex = (name: string): number => (name === "index.json" ? 1 : 0);
+  for (const [name, item] of [...files].sort(([one], [other]) => isIndex(one) - isIndex(other))) {
+    const path = join(out, name);
+    onFile(path, () => mkdirSync(item.kind === "folder" ? path : dirname(path), { recursive: true }));
+    if (item.kind !== "file") continue;
+    writeWhole(path, item.content.chunks());
+    bytes += item.content.length;
+  }
+  return `${out}: ${counted(images, "image")}, ${counted(bytes, "byte")}\n`;
 }
 
 /** The folder of skopeo's transport `dir`: one image. */

@@ -17,6 +17,11 @@ import { nodeHasher } from "./digest.ts";
 
 /** Small reads come from this many bytes that were read together. */
 const AHEAD = 65_536;
+/** The name of standard input. */
+export const STANDARD_INPUT = "-";
+const PIECE = 2 ** 20;
+/** What is kept in memory of a pipe at most. */
+const STREAM_MAX = 2 ** 32;
 /** More files than a layout of any sense has. */
 const FILES_MAX = 100_000;
 
@@ -27,11 +32,13 @@ export const LISTS: readonly string[] = ["manifest.json", "index.json", "oci-lay
 export class OpenedFiles {
   readonly #descriptors: number[] = [];
 
-  /** The bytes of a file of this machine. */
+  /** The bytes of a file of this machine; of a pipe, and of standard input by the name "-", all that comes is read at once. */
   content(path: string): Content {
-    const fd = openSync(path, "r");
+    const fd = path === STANDARD_INPUT ? openStandardInput() : openSync(path, "r");
     this.#descriptors.push(fd);
-    const length = fstatSync(fd).size;
+    const of = fstatSync(fd);
+    if (of.isFIFO() || of.isCharacterDevice() || of.isSocket()) return readStream(fd);
+    const length = of.size;
     const ahead = new Uint8Array(Math.min(AHEAD, length));
     let start = 0;
     let filled = 0;
@@ -55,6 +62,25 @@ export class OpenedFiles {
   }
 }
 
+/** Standard input, opened anew where that can be done: so it waits for what has not come. */
+function openStandardInput(): number {
+  return process.platform === "win32" ? 0 : openSync("/dev/stdin", "r");
+}
+
+/** @throws ArchiveFault for more than the limit */
+function readStream(fd: number): Content {
+  const pieces: Content[] = [];
+  let length = 0;
+  for (;;) {
+    const piece = new Uint8Array(PIECE);
+    const count = readSync(fd, piece, 0, PIECE, null);
+    if (count === 0) return Content.concat(pieces);
+    length += count;
+    if (length > STREAM_MAX) throw new ArchiveFault("E_LIMIT", `more than ${STREAM_MAX} bytes come through a pipe`);
+    pieces.push(Content.literal(piece.subarray(0, count)));
+  }
+}
+
 function readWhole(fd: number, target: Uint8Array, offset: number): void {
   for (let done = 0; done < target.length; ) {
     const count = readSync(fd, target, done, target.length - done, offset + done);
@@ -63,9 +89,14 @@ function readWhole(fd: number, target: Uint8Array, offset: number): void {
   }
 }
 
+/** Whether a path is a folder, and not standard input. @throws the machine's error where nothing is there */
+export function isFolder(path: string): boolean {
+  return path !== STANDARD_INPUT && lstatSync(path).isDirectory();
+}
+
 /** The files of an image archive or of a folder. */
 export async function openImageFiles(path: string, mode: ReadMode, opened: OpenedFiles): Promise<ImageFiles> {
-  if (lstatSync(path).isDirectory()) return folderFiles(path, opened);
+  if (isFolder(path)) return folderFiles(path, opened);
   return tarFiles(await uncompressed(opened.content(path), nodeDecompress), mode);
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a path of this machine holds: images in one of their forms, or a root filesystem without any.
  */
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Content } from "../../sim/core/content.ts";
 import { uncompressed } from "../archive/compression.ts";
@@ -11,7 +11,7 @@ import { type ImageFiles, tarFiles } from "../images/files.ts";
 import { rootfsTar } from "../scenario/archived-image.ts";
 import { readFolder } from "./archive.ts";
 import { nodeDecompress } from "./decompress.ts";
-import { LISTS, type OpenedFiles, openImageFiles } from "./image-files.ts";
+import { isFolder, LISTS, type OpenedFiles, openImageFiles } from "./image-files.ts";
 
 export type ImageSource =
   | { readonly kind: "images"; readonly files: ImageFiles }
@@ -23,7 +23,7 @@ const LEGACY = /^[0-9a-f]{64}\/(?:json|layer\.tar)$/;
 
 /** Opens an archive or folder. @throws ArchiveFault, and the machine's errors */
 export async function openSource(path: string, mode: ReadMode, opened: OpenedFiles): Promise<ImageSource> {
-  if (lstatSync(path).isDirectory()) {
+  if (isFolder(path)) {
     if (LISTS.some((name) => existsSync(join(path, name))))
       return { kind: "images", files: await openImageFiles(path, mode, opened) };
     return { kind: "rootfs", tar: rootfsTar(readFolder(path)) };

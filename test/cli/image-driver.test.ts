@@ -1,9 +1,12 @@
 /** Which image of an archive is told of, and which are refused (docker load of 20.10.24). */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { importImages, inspect } from "../../src/cli/image-driver.ts";
+import { listImages } from "../../src/cli/image.ts";
+import { importImages, inspect, tree } from "../../src/cli/image-driver.ts";
+import { exportImages } from "../../src/cli/image-export.ts";
 import { commitContainer, importRootfs } from "../../src/images/commit.ts";
 import { savedTar, saveImages } from "../../src/images/save.ts";
 import { must } from "../drivers/docker-host.ts";
@@ -66,6 +69,35 @@ test("a name that docker load gives has no time, and one that docker import give
   const rootfs = join(folder, "rootfs.tar");
   writeFileSync(rootfs, layerOf([{ name: "f", body: "x" }]).toBytes());
   expect(await timeIn(rootfs, "app:1")).toMatch(/^2\d{3}-/);
+});
+
+test("the tree is a list of layers as JSON, each with the one below it and the images that end there", async () => {
+  const path = join(folder, "layers.tar");
+  writeFileSync(path, archiveOf({ layers: [layerOf([{ name: "a" }]), layerOf([{ name: "b" }])] }).toBytes());
+  const told = JSON.parse(await tree(path, { json: true })) as {
+    layers: { chainId: string; parent: unknown; images: string[] }[];
+  };
+  expect(told.layers.map(({ images }) => images)).toEqual([[], ["hostile:1"]]);
+  expect(told.layers.map(({ parent }) => parent)).toEqual([null, told.layers[0]?.chainId]);
+});
+
+test("an OCI layout goes into a folder where the path ends in / or is one, and holds what its archive holds", async () => {
+  const { path } = twoImages();
+  const at = (name: string): string => join(folder, name);
+  mkdirSync(at("there"));
+  for (const output of [`${at("new")}/`, at("there"), at("layout.tar")]) await exportImages(path, { output, format: "oci" });
+  const listed = await listImages(at("layout.tar"), { json: true });
+  for (const name of ["new", "there"]) expect(await listImages(at(name), { json: true })).toBe(listed);
+  await expect(exportImages(path, { output: `${at("docker")}/`, format: "docker" })).rejects.toThrow("no such file or directory");
+});
+
+test.skipIf(process.platform === "win32")("an archive comes through a pipe as it comes from a file", async () => {
+  const { path } = twoImages();
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const writer = spawn("cp", [path, pipe]);
+  expect(await listImages(pipe, {})).toBe(await listImages(path, {}));
+  writer.kill();
 });
 
 test("an image without layers has no list of them", async () => {

@@ -9,7 +9,7 @@ import { loadScenario } from "../../src/scenario/load.ts";
 import { runScenario } from "../../src/scenario/run.ts";
 
 /** The events of a step's work in a container of an image with `/data`, 1 MiB, on a driver. */
-function eventsOf(driver: string, steps: string): readonly SimEvent[] {
+function eventsOf(driver: string, steps: string, container = "{ image: base }"): readonly SimEvent[] {
   const scenario = loadScenario(
     `version: 1
 name: sharing
@@ -17,7 +17,7 @@ about: What the image and the container share.
 drivers: [${driver}]
 host: { device: 4GiB }
 images: { base: { layers: [{ write: /data, size: 1MiB }] } }
-containers: { c: { image: base } }
+containers: { c: ${container} }
 steps:
 ${steps}
 `,
@@ -53,6 +53,21 @@ test("a new file on a thin volume takes blocks of the pool", () => {
   expect(
     ids(eventsOf("devicemapper", "  - { in: c, do: { write: /new, size: 1MiB } }\n  - { in: c, do: { sync: filesystem } }")),
   ).toContain("thin.provision");
+});
+
+test.each([
+  ["btrfs", "btrfs.quota"],
+  ["zfs", "zfs.quota"],
+])("on %s what does not fit a container's size is told by %s", (driver, rule) => {
+  const fill = `
+  - { in: c, do: { write: /x, size: 12MiB, content: random } }
+  - { in: c, do: { sync: filesystem } }
+  - { in: c, do: { write: /y, size: 12MiB, content: random } }`;
+  expect(ids(eventsOf(driver, fill, "{ image: base, size: 16MiB }"))).toContain(rule);
+});
+
+test("a file that finds no room on the disk tells what ENOSPC can mean", () => {
+  expect(ids(eventsOf("overlay2", "  - { in: c, do: { write: /x, size: 5GiB, content: random } }"))).toContain("space.none");
 });
 
 test("a pool without space tells its mode", () => {

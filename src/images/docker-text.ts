@@ -48,9 +48,9 @@ function age(created: string, now: number): string {
   return Number.isNaN(time) ? "N/A" : `${humanDuration(now - Math.floor(time / 1000))} ago`;
 }
 
-/** Newest first, as the daemon lists images and containers. */
+/** Newest first, as the daemon lists images and containers: of several of one moment the one that was made last. */
 function newestFirst<T>(items: readonly T[], createdOf: (item: T) => string): T[] {
-  return [...items].sort((one, other) => Date.parse(createdOf(other)) - Date.parse(createdOf(one)));
+  return [...items].reverse().sort((one, other) => Date.parse(createdOf(other)) - Date.parse(createdOf(one)));
 }
 
 /** What `docker system df -v` prints: images, containers, volumes and build cache; of the last two there are none here. */

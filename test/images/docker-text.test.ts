@@ -61,6 +61,14 @@ describe("docker ps -as", () => {
     expect(must(daemon.layers.releaseWritable(one.layer))).toEqual([]);
   });
 
+  test("shows of containers of one moment the one first that was made last", async () => {
+    const { daemon } = await loaded(material("save-vfs.tar.gz"), "vfs");
+    const image = daemon.images.get("lab/app:2") as StoredImage;
+    const made = ["one", "other"].map((name) => must(createContainer(daemon, image, name)));
+    const text = psText(must(containerUsage(daemon, made)), imageUsage(daemon), daemon.host.clock.time().seconds);
+    expect(text.match(/\b(?:one|other)\b/g)).toEqual(["other", "one"]);
+  });
+
   test.each([...DRIVERS.keys()])("%s: what is shared, unique and freed adds up, for images and containers", async (driver) => {
     const { daemon } = await loaded(material("save-vfs.tar.gz"), driver);
     const built = daemon.images.get("lab/built:4") as StoredImage;

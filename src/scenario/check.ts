@@ -10,11 +10,10 @@ import { COSTS, DOCKERS } from "./host-options.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
 import type { Scenario, StepPlan } from "./scenario.ts";
+import { CONTAINERS_MAX } from "./schema.ts";
 import { suggestion } from "./suggest.ts";
 
 type Report = (message: string, place: Place) => void;
-
-const CONTAINERS_MAX = 10_000;
 
 /** Reports everything that does not fit. */
 export function checkFit(scenario: Scenario, document: PlainDocument, report: Report): void {
@@ -23,11 +22,16 @@ export function checkFit(scenario: Scenario, document: PlainDocument, report: Re
   checkImages(scenario, document, report);
   const containers = scenario.containers.map((container) => container.name);
   if (containers.length > CONTAINERS_MAX) report(`more than ${CONTAINERS_MAX} containers`, document.placeOf(["containers"]));
+  for (const index of repeated(containers)) {
+    const { written, name } = scenario.containers[index] ?? { written: "", name: "" };
+    report(`two containers are called ${quoted(name)}`, document.placeOf(["containers", written]));
+  }
   checkSteps(scenario, document, containers, report);
 }
 
 function repeated(names: readonly string[]): readonly number[] {
-  return names.flatMap((name, index) => (names.indexOf(name) < index ? [index] : []));
+  const seen = new Set<string>();
+  return names.flatMap((name, index) => (seen.size === seen.add(name).size ? [index] : []));
 }
 
 function checkHost({ host }: Scenario, document: PlainDocument, report: Report): void {
@@ -90,14 +94,15 @@ function checkImages({ images, containers }: Scenario, document: PlainDocument, 
       if (layer.operations.length === 0) report("a layer needs a step", document.placeOf([...path, "layers", index]));
     });
   }
-  for (const { name, image, volumes } of containers) {
+  const first = containers.filter(({ written }, index) => containers[index - 1]?.written !== written);
+  for (const { written, image, volumes } of first) {
     const twice = volumes.findIndex(({ path }, index) => volumes.findIndex((other) => other.path === path) < index);
     if (twice >= 0) {
-      const place = document.placeOf(["containers", name, "volumes", twice]);
+      const place = document.placeOf(["containers", written, "volumes", twice]);
       report(`Duplicate mount point: ${volumes[twice]?.path}`, place);
     }
     if (names.includes(image)) continue;
-    report(`no image is called ${quoted(image)}${suggestion(image, names)}`, document.placeOf(["containers", name, "image"]));
+    report(`no image is called ${quoted(image)}${suggestion(image, names)}`, document.placeOf(["containers", written, "image"]));
   }
 }
 

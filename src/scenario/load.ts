@@ -127,6 +127,15 @@ function driverIds(value: Plain): readonly string[] {
   });
 }
 
+/** Containers in the order of the file; of those with a count each by its number. */
+function containersOf({ containers = {} }: WrittenScenario, document: PlainDocument): Scenario["containers"] {
+  return Object.entries(containers).flatMap(([written, { image, count, size, init = false, volumes = [] }]) => {
+    const plan = { written, image, size, init, volumes, place: document.placeOf(["containers", written]) };
+    if (count === undefined) return [{ ...plan, name: written }];
+    return Array.from({ length: count }, (_, index) => ({ ...plan, name: `${written}-${index + 1}` }));
+  });
+}
+
 function build(reading: Reading, written: WrittenScenario, parameters: Scenario["parameters"]): Scenario {
   const { document } = reading;
   const host = written.host ?? {};
@@ -154,14 +163,7 @@ function build(reading: Reading, written: WrittenScenario, parameters: Scenario[
     },
     seed: written.seed ?? 1,
     images: inBuildOrder(Object.entries(written.images ?? {}).map(([name, image]) => imagePlan(name, image, written, document))),
-    containers: Object.entries(written.containers ?? {}).map(([name, { image, size, init, volumes }]) => ({
-      name,
-      image,
-      size,
-      init: init ?? false,
-      volumes: volumes ?? [],
-      place: document.placeOf(["containers", name]),
-    })),
+    containers: containersOf(written, document),
     steps: written.steps.map((step, index) => stepPlan(step, index, document)),
     faults: Object.entries(written.faults ?? {}).map(([name, plan]) => ({ name, plan })),
     expectations: [

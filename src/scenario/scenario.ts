@@ -108,6 +108,8 @@ export interface Expectation {
 
 interface ContainerPlan {
   readonly name: string;
+  /** What the file calls it: the name, or that of several which are numbered. */
+  readonly written: string;
   readonly image: string;
   /** Bytes that it may write; undefined: as many as there are. */
   readonly size: number | undefined;

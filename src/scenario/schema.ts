@@ -80,8 +80,12 @@ interface WrittenHost {
   readonly cost?: string | undefined;
   readonly mkfs?: string | undefined;
 }
+/** Containers of a scenario at most. */
+export const CONTAINERS_MAX = 10_000;
+
 interface WrittenContainer {
   readonly image: string;
+  readonly count?: number | undefined;
   readonly size?: number | undefined;
   readonly init?: boolean | undefined;
   readonly volumes?: readonly VolumeOption[] | undefined;
@@ -303,6 +307,12 @@ function headShape(slots: Slots, fileOperations: readonly Action[], layerOperati
         slots.name,
         z.strictObject({
           image: slots.name,
+          count: slots.count
+            .refine((many) => many >= 1 && many <= CONTAINERS_MAX, {
+              error: `expected 1 to ${countText(CONTAINERS_MAX)} containers`,
+            })
+            .optional()
+            .meta({ description: "how many such containers, called NAME-1, NAME-2 and so on" }),
           size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
           init: z.boolean().optional().meta({ description: "with Docker's init layer between the image and the container" }),
           volumes: z.array(volumeSchema()).optional().meta({ description: "what is mounted in it, as behind -v of docker run" }),

@@ -18,7 +18,7 @@ import { nodeHasher } from "./digest.ts";
 /** Small reads come from this many bytes that were read together. */
 const AHEAD = 65_536;
 /** The name of standard input. */
-export const STANDARD_INPUT = "-";
+const STANDARD_INPUT = "-";
 const PIECE = 2 ** 20;
 /** What is kept in memory of a pipe at most. */
 const STREAM_MAX = 2 ** 32;

@@ -7,7 +7,7 @@ import { DirectoryData, dataEntryBytes } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
 import type { Group } from "./group.ts";
 import { BLOCKS, HOLD, HOLDS, INNER_FLAGS, MODE, NLINK, PROJECT, SHARES, SymlinkData } from "./inodes.ts";
-import { BLOCK_SIZE, CHUNK_INODES, chunkBlocks, groupInodes, holdsLog, rootInode, worstTreeBlocks } from "./layout.ts";
+import { BLOCK_SIZE, CHUNK_INODES, chunkBlocks, groupInodes, holdsLog, rootInode } from "./layout.ts";
 import { visitShared } from "./shared.ts";
 import type { XfsState } from "./state.ts";
 import { unlinkedInodes } from "./unlinked.ts";
@@ -164,18 +164,16 @@ function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void 
 }
 
 /** What is promised is not mapped. @returns the blocks promised, those for trees included. */
-function checkPromises(state: XfsState, ino: number, data: FileData): number {
-  let worst = 0;
-  data.delayed?.visit((from, to) => {
-    assert(data.fork.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`);
-    worst += worstTreeBlocks(state.geometry, to - from);
+function checkPromises({ geometry }: XfsState, ino: number, { fork, delayed, cow }: FileData): number {
+  delayed?.check(geometry);
+  delayed?.visit((from, to) => {
+    assert(fork.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`);
   });
-  data.cow?.delayed.visit((from, to) => {
-    assert(data.cow?.list.missing(from, to) === to - from, `inode ${ino}: a copy-on-write block is allocated and promised`);
-    worst += worstTreeBlocks(state.geometry, to - from);
+  cow?.delayed.check(geometry);
+  cow?.delayed.visit((from, to) => {
+    assert(cow.list.missing(from, to) === to - from, `inode ${ino}: a copy-on-write block is allocated and promised`);
   });
-  assert(worst === data.indirect, `inode ${ino} has ${data.indirect} blocks promised to its tree, needs ${worst}`);
-  return worst + data.delayedBlocks + (data.cow?.delayed.covered ?? 0);
+  return [delayed, cow?.delayed].reduce((sum, one) => sum + (one === undefined ? 0 : one.covered + one.indirect), 0);
 }
 
 /** The blocks that an inode reaches. `shares`: whether others may reach them too. */

@@ -1,9 +1,9 @@
 /** What a regular file has beyond its inode's columns: its forks, cached pages, and what delayed allocation has promised. */
 import type { Mapping } from "../../vfs/address-space.ts";
 import { ExtentList } from "../extent-list.ts";
-import { PromisedBlocks } from "../promised-blocks.ts";
 import { Fork } from "./fork.ts";
 import { EXTENT_BLOCKS_MAX } from "./layout.ts";
+import { PromisedExtents } from "./promised-extents.ts";
 
 const LIMITS = { written: EXTENT_BLOCKS_MAX, unwritten: EXTENT_BLOCKS_MAX } as const;
 
@@ -11,7 +11,7 @@ const LIMITS = { written: EXTENT_BLOCKS_MAX, unwritten: EXTENT_BLOCKS_MAX } as c
 export class CowFork {
   /** Blocks that are allocated and not yet part of the file. */
   readonly list: ExtentList = new ExtentList(LIMITS);
-  readonly delayed: PromisedBlocks = new PromisedBlocks();
+  readonly delayed: PromisedExtents = new PromisedExtents();
 
   get blocks(): number {
     let count = this.delayed.covered;
@@ -28,9 +28,7 @@ export class FileData {
   readonly fork: Fork = new Fork();
   mapping: Mapping | undefined;
   /** Blocks that are promised and have no place on the disk yet, those behind the end of the file included. Made when first needed. */
-  delayed: PromisedBlocks | undefined;
-  /** Blocks promised to the extent tree for them (the indirect length of delayed extents). */
-  indirect = 0;
+  delayed: PromisedExtents | undefined;
   cow: CowFork | undefined;
   /** Whether a close has trimmed blocks behind the end already (XFS_EOFBLOCKS_RELEASED). */
   trimmed = false;
@@ -38,21 +36,6 @@ export class FileData {
   truncated = false;
   /** The size that a checkpoint writes. It follows the size only when the blocks up to it have their place. */
   onDisk = 0;
-
-  /** Promises [start, end). */
-  delay(start: number, end: number): void {
-    this.delayed ??= new PromisedBlocks();
-    this.delayed.set(start, end);
-  }
-  /** Ends promises in [start, end). @returns how many blocks they were. */
-  undelay(start: number, end: number): number {
-    if (this.delayed === undefined) return 0;
-    const before = this.delayed.covered;
-    this.delayed.delete(start, end);
-    const ended = before - this.delayed.covered;
-    if (this.delayed.covered === 0) this.delayed = undefined;
-    return ended;
-  }
 
   get delayedBlocks(): number {
     return this.delayed?.covered ?? 0;

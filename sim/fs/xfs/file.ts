@@ -15,7 +15,7 @@ import type { FileData } from "./file-data.ts";
 import { fileOf, makeFile, mappingOf, writeCached } from "./file-of.ts";
 import { INNER_FLAGS, MODE, NLINK, PREALLOCATED } from "./inodes.ts";
 import { BLOCK_SIZE, CHUNK_INODES, FILE_SIZE_MAX } from "./layout.ts";
-import { cowEnd, dropPromises, promiseWrite } from "./promise.ts";
+import { cowEnd, endOwnPromises, promiseWrite } from "./promise.ts";
 import { stamp, stampWrite } from "./stamp.ts";
 import type { XfsState } from "./state.ts";
 import { cancelCow, freeRange } from "./unmap.ts";
@@ -170,7 +170,8 @@ export function freeFile(state: XfsState, ino: number, data: FileData): void {
 export function trim(state: XfsState, ino: number, data: FileData): void {
   if (state.isShutDown) return;
   const end = Math.ceil(state.size(ino) / BLOCK_SIZE);
-  if ((state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0) dropPromises(state, ino, data, end, Number.MAX_SAFE_INTEGER);
+  if ((state.word(ino, INNER_FLAGS) & PREALLOCATED) !== 0)
+    endOwnPromises(state, ino, data, [end, Number.MAX_SAFE_INTEGER], "dropped");
   else freeRange(state, ino, data, end, Number.MAX_SAFE_INTEGER);
 }
 

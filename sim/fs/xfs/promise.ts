@@ -7,10 +7,10 @@
  * aligned runs of 32.
  */
 import { KIB, MIB } from "../../core/units.ts";
-import type { PromisedBlocks } from "../promised-blocks.ts";
 import { CowFork, type FileData } from "./file-data.ts";
 import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
 import { BLOCK_SIZE, EXTENT_BLOCKS_MAX, worstTreeBlocks } from "./layout.ts";
+import { PromisedExtents } from "./promised-extents.ts";
 import { canReserve } from "./reserve.ts";
 import { firstShared } from "./shared.ts";
 import type { XfsState } from "./state.ts";
@@ -25,57 +25,46 @@ const COW_BLOCKS = 32;
 /** Logical blocks [start, end). */
 type Range = readonly [start: number, end: number];
 
-/** Blocks that the trees for the promised ranges that touch [start, end) may need at worst. */
-function worstAround({ geometry }: XfsState, promised: PromisedBlocks | undefined, [start, end]: Range): number {
-  if (promised === undefined) return 0;
-  const isHeldBefore = start > 0 && promised.has(start - 1);
-  let worst = 0;
-  for (let at = isHeldBefore ? promised.startOf(start - 1) : promised.nextCovered(start); at !== undefined && at <= end; ) {
-    const to = promised.nextGap(at);
-    worst += worstTreeBlocks(geometry, to - at);
-    at = promised.nextCovered(to);
-  }
-  return worst;
-}
-
-/** The trees for promised ranges may need so many blocks more. */
-function chargeTrees(state: XfsState, data: FileData, blocks: number): void {
-  state.delayedBlocks += blocks;
-  data.indirect += blocks;
-}
-
 function charge(state: XfsState, ino: number, blocks: number): void {
   state.delayedBlocks += blocks;
   state.projects.charge(state.word(ino, PROJECT), blocks);
 }
 
-/** Promises [start, end), nothing of which is promised or mapped. @returns false when there is no room. */
-function promise(state: XfsState, ino: number, data: FileData, start: number, end: number): boolean {
+/** Promises [start, end) of a fork, nothing of which is promised or mapped. @returns false when there is no room. */
+function promise(state: XfsState, ino: number, promised: PromisedExtents, start: number, end: number): boolean {
+  const { geometry } = state;
   const count = end - start;
-  if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return false;
-  const before = worstAround(state, data.delayed, [start, end]);
-  data.delay(start, end);
+  if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(geometry, count)) return false;
+  const before = promised.indirect;
+  promised.promise(geometry, start, end);
   charge(state, ino, count);
-  chargeTrees(state, data, worstAround(state, data.delayed, [start, end]) - before);
+  state.delayedBlocks += promised.indirect - before;
   return true;
 }
 
-/** Ends the promises of [start, end). */
-export function dropPromises(state: XfsState, ino: number, data: FileData, start: number, end: number): void {
-  const before = worstAround(state, data.delayed, [start, end]);
-  const ended = data.undelay(start, end);
-  if (ended === 0) return;
-  charge(state, ino, -ended);
-  chargeTrees(state, data, worstAround(state, data.delayed, [start, end]) - before);
+/** Ends the promises of a range: the blocks have got their place, or nothing comes of them. */
+function endPromises(
+  state: XfsState,
+  ino: number,
+  promised: PromisedExtents,
+  [start, end]: Range,
+  how: "kept" | "dropped",
+): void {
+  const before = promised.indirect;
+  charge(state, ino, -promised.end(state.geometry, { start, end }, how));
+  state.delayedBlocks += promised.indirect - before;
+}
+
+/** Ends the promises of a file's own fork in a range. */
+export function endOwnPromises(state: XfsState, ino: number, data: FileData, range: Range, how: "kept" | "dropped"): void {
+  if (data.delayed === undefined) return;
+  endPromises(state, ino, data.delayed, range, how);
+  if (data.delayed.covered === 0) data.delayed = undefined;
 }
 
 /** Ends the promises of a file's copy-on-write fork in a range. */
-export function dropCowPromises(state: XfsState, ino: number, data: FileData, cow: CowFork, range: Range): void {
-  const { covered } = cow.delayed;
-  const before = worstAround(state, cow.delayed, range);
-  cow.delayed.delete(...range);
-  charge(state, ino, cow.delayed.covered - covered);
-  chargeTrees(state, data, worstAround(state, cow.delayed, range) - before);
+export function endCowPromises(state: XfsState, ino: number, cow: CowFork, range: Range, how: "kept" | "dropped"): void {
+  endPromises(state, ino, cow.delayed, range, how);
 }
 
 /** Where the copy-on-write fork's range ends that holds a block; the block itself when none does. */
@@ -117,12 +106,7 @@ function promiseCow(state: XfsState, ino: number, data: FileData, start: number,
   data.cow ??= new CowFork();
   const { cow } = data;
   const [first, last] = alignedCow(data, cow, [start, Math.min(end, nextCow(cow, start))]);
-  const count = last - first;
-  if (!canReserve(state, ino, count) || state.available < count + worstTreeBlocks(state.geometry, count)) return start;
-  const before = worstAround(state, cow.delayed, [first, last]);
-  cow.delayed.set(first, last);
-  charge(state, ino, count);
-  chargeTrees(state, data, worstAround(state, cow.delayed, [first, last]) - before);
+  if (!promise(state, ino, cow.delayed, first, last)) return start;
   return Math.min(end, last);
 }
 
@@ -195,14 +179,16 @@ interface Piece {
 /** Promises a gap, and what is taken in advance when nothing follows it. */
 function promiseGap(state: XfsState, ino: number, data: FileData, to: number, piece: Piece): boolean {
   const { from, endByte, size } = piece;
+  data.delayed ??= new PromisedExtents();
+  const promised = data.delayed;
   const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.nextCovered(from) === undefined;
   if (isLast) {
     const advance = advanceBlocks(state, ino, data, from, { end: endByte, size });
     const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
     const end = stripeEnd(state, size, aligned + advance);
-    if (advance > 0 && end > to && promise(state, ino, data, from, end)) return true;
+    if (advance > 0 && end > to && promise(state, ino, promised, from, end)) return true;
   }
-  return promise(state, ino, data, from, to);
+  return promise(state, ino, promised, from, to);
 }
 
 /** Promises what one mapping of a write covers. @returns where the next begins; where it begun when there is no room. */

@@ -2,7 +2,7 @@
 import type { FileData } from "./file-data.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
-import { dropCowPromises, dropPromises } from "./promise.ts";
+import { endCowPromises, endOwnPromises } from "./promise.ts";
 import { dropUse, endStaging } from "./shared.ts";
 import { freeBlocks } from "./space.ts";
 import type { XfsState } from "./state.ts";
@@ -44,7 +44,7 @@ export function freeMapped(state: XfsState, ino: number, data: FileData, first: 
 export function cancelCow(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
   const { cow } = data;
   if (cow === undefined) return;
-  dropCowPromises(state, ino, data, cow, [first, end]);
+  endCowPromises(state, ino, cow, [first, end], "dropped");
   cow.list.remove(
     first,
     end,
@@ -60,7 +60,7 @@ export function cancelCow(state: XfsState, ino: number, data: FileData, first: n
 
 /** Takes what a file's own fork has in [first, end), promised or mapped. */
 export function freeData(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
-  dropPromises(state, ino, data, first, end);
+  endOwnPromises(state, ino, data, [first, end], "dropped");
   freeMapped(state, ino, data, first, end);
 }
 

@@ -16,7 +16,7 @@ import { makeFile } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { PROJECT } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { dropCowPromises, dropPromises } from "./promise.ts";
+import { endCowPromises, endOwnPromises } from "./promise.ts";
 import { addStaging, endStaging } from "./shared.ts";
 import { allocateBlocks, allocateStriped, type Run } from "./space.ts";
 import type { XfsState } from "./state.ts";
@@ -55,7 +55,7 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
     const isHole = range.isHole === true;
     const place = { list: fork.list, promised: data.delayed, block, count: wanted, isHole };
     if (!allocateData(state, ino, place, run)) return ENOSPC;
-    dropPromises(state, ino, data, block, block + run.count);
+    endOwnPromises(state, ino, data, [block, block + run.count], "kept");
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
     fork.settle(forkSpace(state, ino));
     state.addBlocks(ino, run.count);
@@ -125,7 +125,7 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
       const wanted = range.end - block;
       const place = { list: cow.list, promised: cow.delayed, block, count: wanted, isHole: false };
       if (!allocateData(state, ino, place, run)) return ENOSPC;
-      dropCowPromises(state, ino, data, cow, [block, block + run.count]);
+      endCowPromises(state, ino, cow, [block, block + run.count], "kept");
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);
       block += run.count;
@@ -180,7 +180,7 @@ function remap(state: XfsState, ino: number, data: FileData, piece: Piece & { re
   cow.list.remove(from, to, () => undefined, cow);
   state.projects.charge(state.word(ino, PROJECT), -(to - from));
   endStaging(state, physical, to - from);
-  dropPromises(state, ino, data, from, to);
+  endOwnPromises(state, ino, data, [from, to], "dropped");
   freeMapped(state, ino, data, from, to);
   fork.list.insert({ logical: from, physical, count: to - from, unwritten: false }, fork);
   state.addBlocks(ino, to - from);

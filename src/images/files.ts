@@ -45,6 +45,9 @@ export function tarFiles(content: Content, mode: ReadMode): ImageFiles {
     if (header.typeflag === DIRECTORY) continue;
     if (members.has(name) && mode === "strict") throw new ArchiveFault("E_TAR_DUPLICATE", `${JSON.stringify(name)} comes twice`);
     if (isRegular(header.typeflag)) members.set(name, { kind: "file", open: () => body });
+    // The daemon follows an absolute link from the top of the archive.
+    else if (header.typeflag === SYMLINK && mode === "docker" && header.linkname.startsWith("/"))
+      members.set(name, { kind: "link", target: header.linkname });
     else if (header.typeflag === SYMLINK) members.set(name, symbolicLink(name, header.linkname));
     else if (header.typeflag === LINK) members.set(name, { kind: "link", target: header.linkname });
     else throw new ArchiveFault("E_TAR_TYPE", `${JSON.stringify(name)} is neither file nor folder`);

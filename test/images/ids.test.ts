@@ -10,7 +10,9 @@ import { Content } from "../../sim/core/content.ts";
 import { digestOfText, portableHasher } from "../../src/archive/digest.ts";
 import { DIRECTORY, SYMLINK } from "../../src/archive/tar-header.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
+import { TarWriter, tarHeader } from "../../src/archive/tar-write.ts";
 import { listImages } from "../../src/cli/image.ts";
+import { tarFiles } from "../../src/images/files.ts";
 import { chainIds, EMPTY_DIFF_ID, v1Layers } from "../../src/images/ids.ts";
 import { readImages } from "../../src/images/read-images.ts";
 import { verifyLayers } from "../../src/images/source-image.ts";
@@ -77,6 +79,15 @@ describe("a folder that an archive was unpacked into", () => {
     symlinkSync(target, layer);
     await expect(listImages(root, { json: true })).rejects.toThrow(/leads nowhere|is not in the archive/);
   });
+});
+
+test("an absolute link leads from the archive's top in mode docker, as the daemon follows it, and nowhere in mode strict", () => {
+  const writer = new TarWriter();
+  writer.add(tarHeader({ name: "0/layer.tar", size: 1 }), Content.text("x"));
+  writer.add(tarHeader({ name: "1/layer.tar", typeflag: SYMLINK, linkname: "/0/layer.tar" }));
+  const tar = writer.end();
+  expect(tarFiles(tar, "docker").get("1/layer.tar")?.toText()).toBe("x");
+  expect(() => tarFiles(tar, "strict").get("1/layer.tar")).toThrow("is a link that leads nowhere");
 });
 
 test("skopeo's layout keeps the diffIDs of the archive that it was made of, under another image ID", async () => {

@@ -1,5 +1,5 @@
 /**
- * What the running transaction has changed of extents' references, by extent, in the order of the first change (fs/btrfs/delayed-ref.c; Linux 6.18).
+ * What the running transaction has changed of extents' references, by extent, taken in the order of their places (fs/btrfs/delayed-ref.c; Linux 6.18).
  *
  * Interface: who takes what is pending may change more meanwhile; `take` gives undefined when nothing is left, and everything begins anew. What one transaction has used
  * serves the next: a snapshot of a large tree changes hundreds of extents in a commit, and would leave as many objects to the collector.
@@ -43,6 +43,8 @@ const SPREAD = 0x9e37_79b1;
 /** How many are kept for the next transaction. */
 const KEPT = 1024;
 
+const NO_STARTS: Float64Array = new Float64Array(0);
+
 function newDelta(): Delta {
   return {
     start: 0,
@@ -62,8 +64,13 @@ export class Deltas {
   /** Those up to #end are this transaction's, the others may be used. */
   #queue: Delta[] = [];
   #end = 0;
-  /** Before it everything is taken. */
-  #at = 0;
+  /** The starts of those that this round takes, ascending, from #next on; what comes meanwhile behind where it is, is among #added, the rest waits for the next round. */
+  #round: Float64Array = NO_STARTS;
+  #next = 0;
+  #added: number[] = [];
+  #later: number[] = [];
+  /** Up to where this round has come; -1 before the first one is taken. */
+  #passed = -1;
   /** How many are not taken. */
   left = 0;
   /** The last of each start: a place behind the one that its hash says, the first that is free; as many as a power of two. */
@@ -101,6 +108,8 @@ export class Deltas {
     delta.change = change;
     delta.others = undefined;
     delta.taken = false;
+    if (this.#passed < 0 || start <= this.#passed) this.#later.push(start);
+    else this.#addToRound(start);
     if (this.#end > this.#places.length >>> 1) this.#grow();
     else this.#places[this.#placeOf(start)] = delta;
     return delta;
@@ -120,17 +129,45 @@ export class Deltas {
     this.left -= 1;
   }
 
-  take(): Delta | undefined {
-    for (; this.#at < this.#end; this.#at++) {
-      const delta = this.#queue[this.#at] as Delta;
-      if (delta.taken) continue;
-      this.passed(delta);
-      return delta;
+  /** Puts one among those of this round, the last of which comes first. New nodes lie mostly behind each other: what was added last is the nearest. */
+  #addToRound(start: number): void {
+    const added = this.#added;
+    let at = 0;
+    while (at < added.length && (added[at] as number) > start) at++;
+    added.splice(at, 0, start);
+  }
+
+  /** The start that this round comes to next; undefined when it is over. */
+  #nextStart(): number | undefined {
+    const start = this.#round[this.#next];
+    const added = this.#added.at(-1);
+    if (added === undefined || (start !== undefined && start < added)) {
+      this.#next += 1;
+      return start;
     }
+    return this.#added.pop();
+  }
+
+  /** The next one by its start, round and round (btrfs_select_ref_head). */
+  take(): Delta | undefined {
+    for (;;) {
+      for (let start = this.#nextStart(); start !== undefined; start = this.#nextStart()) {
+        const delta = this.get(start);
+        if (delta === undefined) continue;
+        this.#passed = start;
+        this.passed(delta);
+        return delta;
+      }
+      this.#next = 0;
+      if (this.#later.length === 0) break;
+      this.#round = Float64Array.from(this.#later).sort();
+      this.#later.length = 0;
+    }
+    this.#round = NO_STARTS;
+    this.#passed = -1;
     if (this.#end > KEPT) this.#queue.length = KEPT;
     if (this.#places.length > KEPT) this.#places = emptyPlaces(KEPT);
     else if (this.#end > 0) this.#places.fill(undefined);
-    this.#at = 0;
     this.#end = 0;
     return undefined;
   }
@@ -138,7 +175,7 @@ export class Deltas {
   /** The starts of what is pending, in order. */
   starts(): number[] {
     const starts: number[] = [];
-    for (let at = this.#at; at < this.#end; at++) {
+    for (let at = 0; at < this.#end; at++) {
       const { start, taken } = this.#queue[at] as Delta;
       if (!taken) starts.push(start);
     }

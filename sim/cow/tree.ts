@@ -47,21 +47,32 @@ export class Tree implements TreeParts {
   /** The path to where a key is or belongs. What is looked for is mostly changed next: then it is there already. */
   #place(key: Key): Path {
     const path = this.#path;
-    if (this.#placedObject === key.object) {
-      if (this.#placedKind === key.kind && this.#placedOffset === key.offset) return path;
+    if (this.#placedObject >= 0) {
+      if (this.#placedObject === key.object && this.#placedKind === key.kind && this.#placedOffset === key.offset) return path;
       const leaf = path.node(0);
       const slot = path.slot(0);
       if (slot < leaf.count && leaf.compare(slot, key) === 0) return path;
+      // Between the first and the last item of the leaf: only the place in it is another.
+      if (leaf.count > 0 && leaf.compare(0, key) <= 0 && leaf.compare(leaf.count - 1, key) >= 0) {
+        path.slots[0] = leaf.lowerBound(key);
+        this.#placed(key);
+        return path;
+      }
     }
     path.clear();
     let node = this.rootNode;
     for (; node.level > 0; node = this.store.read(node.childAt(path.slot(node.level))))
       path.set(node.level, node, node.childSlot(key));
     path.set(0, node, node.lowerBound(key));
+    this.#placed(key);
+    return path;
+  }
+
+  /** The path leads to where a key is or belongs. */
+  #placed(key: Key): void {
     this.#placedObject = key.object;
     this.#placedKind = key.kind;
     this.#placedOffset = key.offset;
-    return path;
   }
 
   /** The value of an item; undefined where there is none. */
@@ -109,11 +120,13 @@ export class Tree implements TreeParts {
       leafRoom(this, path, { key, bytes: size + format.itemBytes, extends: false });
       path.node(0).insertItem(path.slot(0), key, { size, value }, format.itemBytes);
       if (path.slot(0) === 0) this.lowerKeys(path, 1, key);
+      this.#placed(key);
       return;
     }
     this.#prepare(path, size > known ? "insert" : "change");
     if (size > known) leafRoom(this, path, { key, bytes: size - known, extends: true });
     path.node(0).setItem(path.slot(0), size, value);
+    this.#placed(key);
   }
 
   /**

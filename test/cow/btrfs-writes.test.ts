@@ -87,7 +87,6 @@ const MORE: Readonly<Record<string, number>> = {
   "256 MiB file": -1,
   "overwrite 64 KiB aligned": 2,
   rename: -1,
-  "delete big": -1,
 };
 
 // One test, as each operation stands on those before it.

@@ -6,14 +6,15 @@ const reference = (tree: number, count = 1): Reference => ({ parent: 0, tree, ob
 /** Places that lie behind each other, and others that lie far away. */
 const startOf = (index: number): number => (index % 2 === 0 ? index * 4096 : 2 ** 41 + index * 16_384);
 
-test("however many extents have changed, each is found, and all are taken in the order of their first change", () => {
+test("however many extents have changed, each is found, and all are taken in the order of their places", () => {
   const deltas = new Deltas();
   for (let index = 0; index < 5000; index++) deltas.add(startOf(index), reference(index));
   for (let index = 0; index < 5000; index++) expect(deltas.get(startOf(index))?.change?.tree).toBe(index);
   expect(deltas.get(4096)).toBeUndefined();
   expect(deltas.left).toBe(5000);
   expect(deltas.starts()).toEqual(Array.from({ length: 5000 }, (_, index) => startOf(index)));
-  for (let index = 0; index < 5000; index++) expect(deltas.take()?.start).toBe(startOf(index));
+  const places = Array.from({ length: 5000 }, (_, index) => startOf(index)).sort((one, other) => one - other);
+  for (const place of places) expect(deltas.take()?.start).toBe(place);
   expect(deltas.take()).toBeUndefined();
   expect(deltas.left).toBe(0);
 });
@@ -28,6 +29,17 @@ test("what is taken is pending no more, and may be changed again behind all othe
   expect(deltas.get(4096)?.change?.tree).toBe(7);
   expect(deltas.starts()).toEqual([8192, 4096]);
   expect([deltas.take()?.start, deltas.take()?.start, deltas.take()]).toEqual([8192, 4096, undefined]);
+});
+
+test("what comes while others are taken is taken in its turn where it lies ahead, and in the next round where it lies behind", () => {
+  const deltas = new Deltas();
+  for (const place of [7, 3, 9]) deltas.add(place * 4096, reference(5));
+  const taken: number[] = [];
+  for (let delta = deltas.take(); delta !== undefined; delta = deltas.take()) {
+    taken.push(delta.start / 4096);
+    if (taken.length === 2) for (const place of [8, 2, 12, 4, 11]) deltas.add(place * 4096, reference(6));
+  }
+  expect(taken).toEqual([3, 7, 8, 9, 11, 12, 2, 4]);
 });
 
 test("what is passed is not taken", () => {

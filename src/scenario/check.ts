@@ -9,6 +9,7 @@ import { optionFault } from "./driver-options.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
+import { diskFault } from "./quantity.ts";
 import type { Scenario, StepPlan } from "./scenario.ts";
 import { CONTAINERS_MAX } from "./schema.ts";
 import { suggestion } from "./suggest.ts";
@@ -35,7 +36,9 @@ function repeated(names: readonly string[]): readonly number[] {
 }
 
 function checkHost({ host }: Scenario, document: PlainDocument, report: Report): void {
-  const { kernel, cost, docker } = host;
+  const { kernel, cost, docker, device } = host;
+  const unfit = diskFault(device);
+  if (unfit !== undefined) report(unfit, document.placeOf(["host", "device"]));
   checkDocker(docker, document.placeOf(["host", "docker"]), report);
   checkKernel(kernel, document.placeOf(["host", "kernel"]), report);
   if (cost !== undefined && !COSTS.has(cost)) {

@@ -7,6 +7,7 @@
 import { type CutChoice, keepAll, keepNone, keepRandom } from "../../sim/block/disk.ts";
 import { Random } from "../../sim/core/random.ts";
 import { PHASES, type Phase } from "./metrics.ts";
+import { diskFault } from "./quantity.ts";
 
 /** What of the disk's unflushed writes is there after a power cut: those of some numbers, from 1 in their order, or all, none, each sector or not. */
 export type Keep = "all" | "none" | "random" | readonly number[];
@@ -168,6 +169,8 @@ export function planOf(written: WrittenPlan): PlannedFault | PlanFault {
   if (wrong !== undefined)
     return { key: wrong, message: `"${wrong}" does not go with "${given.find((key) => KEYS[kind].includes(key))}"` };
   const { at, every = 1, keep, torn, times, memory, device, inodes, from = "steps" } = written;
+  const unfit = written.device === undefined ? undefined : diskFault(written.device);
+  if (unfit !== undefined) return { key: "device", message: unfit };
   if (at !== undefined && written.every !== undefined) return { key: "every", message: '"at" is one, "every" stands for many' };
   if (kind === "limit") return { kind, memory, device, inodes };
   if (kind === "fail") return { kind, what: written.fail as FailKind, at, every, times, from };

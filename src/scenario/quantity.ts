@@ -42,6 +42,14 @@ export type Variables = ReadonlyMap<string, number>;
 /** The largest size that is taken: 16 TiB, the largest device. */
 const SIZE_MAX: number = 2 ** 44;
 
+/** Bytes of a disk's sector. */
+const SECTOR = 512;
+
+/** Why no disk has this size. */
+export function diskFault(size: number): string | undefined {
+  return size % SECTOR === 0 ? undefined : `a disk has whole sectors of ${SECTOR} bytes, not ${size} bytes`;
+}
+
 /** A size or a count: a whole number from 0 to 16 TiB. */
 export function readSize(value: unknown, variables: Variables): number | Fault {
   const found = typeof value === "number" ? value : typeof value === "string" ? sum(value, SIZE_UNITS, variables) : undefined;

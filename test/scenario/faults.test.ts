@@ -206,6 +206,7 @@ describe("a plan", () => {
     ["{ fial: write }", '1:3: unknown key "fial"; did you mean "fail"?'],
     ["{ fail: writes }", '1:9: unknown thing that fails "writes"; did you mean "write"?'],
     ["{ fail: write, keep: all }", '1:22: "keep" does not go with "fail"'],
+    ["{ device: 9999 }", "1:11: a disk has whole sectors of 512 bytes, not 9999 bytes"],
     ["{ fail: write, at: 0 }", "1:20: expected a number from 1 on, found 0"],
     ["{ fail: write, at: 1, every: 2 }", '1:30: "at" is one, "every" stands for many'],
     ["{ fail: write, times: often }", '1:23: expected how often, or "for ever", found "often"'],

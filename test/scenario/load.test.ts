@@ -98,6 +98,7 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["seed: 7", "seed: .nan", '10:7: expected a number, found ".nan"'],
   ["{ max: 3 }", "{ max: 3, mim: 2 }", '27:50: unknown key "mim"; did you mean "min"?'],
   ["8GiB", "99999TiB", '9:32: "99999TiB" is more than 16 TiB'],
+  ["8GiB", "9999", "9:32: a disk has whole sectors of 512 bytes, not 9999 bytes"],
   ["8GiB", "-4", "9:32: expected a whole number from 0 on, found -4"],
   ["8GiB", "$m*3", '9:32: no variable is called "$m"; did you mean "$n"?'],
   ["fill: 0x5a", "fill: 0x5a1", '25:55: expected one byte such as 0x5a, found "0x5a1"'],

@@ -50,6 +50,7 @@ import {
   S_IFREG,
   S_IFSOCK,
   typeOf,
+  WRITES,
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { notifyChange } from "./notify-change.ts";
@@ -151,7 +152,7 @@ function openExisting(task: Process, flags: number): number | Errno {
   if (truncates && place.mount.readOnly) return EROFS;
   const refused = mayOpen(task, place, type, flags);
   if (refused !== undefined) return refused;
-  if ((flags & O_ACCMODE) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
+  if ((accessOf(flags) & WRITES) !== 0 && place.mount.readOnly && (type === S_IFREG || type === S_IFDIR)) return EROFS;
   const fd = finish(task, place, type, flags);
   if (!truncates || isErrno(fd)) return fd;
   const cut = notifyChange(task, place, sizeZero(task, place)) ?? dropFileCapabilities(task, place);

@@ -39,13 +39,19 @@ export function isDirectory(mode: number): boolean {
   return (mode & S_IFMT) === S_IFDIR;
 }
 
-/** Whether they may do what `mask` (MAY_*) says to an inode. @returns EACCES, or EPERM for writing to an immutable one. */
+/** Whether they may do what `mask` (MAY_*) says to an inode. @returns EACCES; of writing EROFS on a filesystem that is read-only itself, EPERM to an immutable one. */
 export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
   if ((mask & MAY_WRITE) !== 0) {
+    if (fs.readOnly === true && isStored(typeOf(fs, inode))) return EROFS;
     const barred = immutable(fs, inode);
     if (barred !== undefined) return barred;
   }
   return modePermission(who, fs, inode, mask);
+}
+
+/** Whether writing to an inode of a type would change the filesystem (sb_permission). */
+function isStored(type: number): boolean {
+  return type === S_IFREG || type === S_IFDIR || type === S_IFLNK;
 }
 
 /** What mode and owner say. */

@@ -35,6 +35,8 @@ export interface Surroundings {
   readonly tables: Set<FileTable>;
   /** Who is told of changes; undefined while nobody watches. */
   watches: Watches | undefined;
+  /** Whether something is mounted on an inode in a tree of mounts, by whichever mount of the tree it was reached (is_local_mountpoint). */
+  isMountPoint(place: Position): boolean;
   /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */
   watch(watched: Watched, mask: number, listener: Listener): () => void;
 }

@@ -93,7 +93,8 @@ function isAncestor(fs: FileSystem, above: Inode, below: Inode): boolean {
 
 function mayRename(task: Process, source: Side, target: Side, flags: number): Errno | undefined {
   const who = task.credentials;
-  const { fs, covers } = source.walk.mount;
+  const { mount } = source.walk;
+  const { fs } = mount;
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
   const refused =
     mayDelete(who, source.walk, source.child, source.directory) ??
@@ -108,6 +109,6 @@ function mayRename(task: Process, source: Side, target: Side, flags: number): Er
       (exchange && target.directory ? inodePermission(who, fs, target.child, MAY_WRITE) : undefined);
     if (kept !== undefined) return kept;
   }
-  if (covers !== undefined && (covers.has(source.child) || covers.has(target.child))) return EBUSY;
-  return undefined;
+  const isCovered = (inode: Inode): boolean => inode !== NOTHING && task.vfs.isMountPoint({ mount, inode });
+  return isCovered(source.child) || isCovered(target.child) ? EBUSY : undefined;
 }

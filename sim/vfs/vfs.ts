@@ -4,12 +4,13 @@
  * Interface: a host has one. `mountRoot` begins a tree of mounts of its own; `task` gives a process that stands at its top.
  */
 import type { Clock } from "../core/clock.ts";
-import { EBUSY, EINVAL, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
+import { EBUSY, EINVAL, ENOENT, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import type { EventStream } from "../core/events.ts";
 import type { NameTable } from "../core/names.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
+import { hasName } from "./dentries.ts";
 import type { FileSystem, Inode } from "./filesystem.ts";
-import { Mount, type MountOptions } from "./mount.ts";
+import { Mount, type MountOptions, type Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
@@ -27,6 +28,13 @@ export interface VfsParts {
   readonly sysctls?: Sysctls;
 }
 
+/** The top of a mount's tree. */
+function topOf(mount: Mount): Mount {
+  let top = mount;
+  while (top.parent !== undefined) top = top.parent;
+  return top;
+}
+
 export class Vfs implements Surroundings {
   readonly names: NameTable;
   readonly clock: Clock;
@@ -39,6 +47,8 @@ export class Vfs implements Surroundings {
   watches: Watches | undefined = undefined;
   readonly pipes: Pipes = new Pipes();
   readonly tables: Set<FileTable> = new Set();
+  /** How many mounts stand on inodes of each filesystem that has any. */
+  readonly #covering = new Map<FileSystem, number>();
 
   constructor(parts: VfsParts) {
     this.names = parts.names;
@@ -58,21 +68,27 @@ export class Vfs implements Surroundings {
 
   /** Mounts a filesystem on the directory at `path`. @param top - what of it is shown. @returns ENOTDIR, EBUSY where it is mounted already, and those of the walk. */
   mount(task: Task, fs: FileSystem, path: string, options: MountOptions = {}, top: Inode = fs.root): Mount | Errno {
+    const place = task.resolve(path);
+    // The same filesystem twice over one another (do_add_mount).
+    if (!isErrno(place) && place.mount.fs === fs && place.inode === place.mount.root) return EBUSY;
     return this.#mountAt(task, { fs, top, path, options });
   }
 
-  /** mount --bind: shows the directory `from` also at `path`. */
+  /** mount --bind: shows the directory or file `from` also at `path`, over what is mounted there. */
   bind(task: Task, from: string, path: string, options: MountOptions = {}): Mount | Errno {
     const source = task.resolve(from);
     if (isErrno(source)) return source;
-    return this.#mountAt(task, { fs: source.mount.fs, top: source.inode, path, options });
+    // The flags of the mount that is shown are those of the new one (clone_mnt).
+    const { text: _, source: device, ...flags } = source.mount.options;
+    const shown = { ...flags, ...(device === undefined ? {} : { source: device }), ...options };
+    return this.#mountAt(task, { fs: source.mount.fs, top: source.inode, path, options: shown });
   }
 
   #mountAt(task: Task, what: { fs: FileSystem; top: Inode; path: string; options: MountOptions }): Mount | Errno {
     const place = task.resolve(what.path);
     if (isErrno(place)) return place;
+    if (!hasName(task, place)) return ENOENT;
     if (isDirectory(place.mount.fs.mode(place.inode)) !== isDirectory(what.fs.mode(what.top))) return ENOTDIR;
-    if (place.mount.fs === what.fs && place.mount.root === what.top && place.inode === what.top) return EBUSY;
     const mount = this.mountRoot(what.fs, what.options, what.top);
     mount.parent = place.mount;
     mount.coveredInode = place.inode;
@@ -80,6 +96,7 @@ export class Vfs implements Surroundings {
     place.mount.covers ??= new Map();
     place.mount.covers.set(place.inode, mount);
     place.mount.fs.cover?.(place.inode, true);
+    this.#covering.set(place.mount.fs, (this.#covering.get(place.mount.fs) ?? 0) + 1);
     const { events } = this;
     if (events.listening) {
       events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: what.options.text ?? "" });
@@ -107,6 +124,9 @@ export class Vfs implements Surroundings {
     if (parent?.covers !== undefined) {
       parent.covers.delete(mount.coveredInode);
       if (parent.covers.size === 0) parent.covers = undefined;
+      const standing = (this.#covering.get(parent.fs) ?? 0) - 1;
+      if (standing > 0) this.#covering.set(parent.fs, standing);
+      else this.#covering.delete(parent.fs);
       const isCovered = this.mounts.some(({ fs, covers }) => fs === parent.fs && covers?.has(mount.coveredInode) === true);
       if (!isCovered) parent.fs.cover?.(mount.coveredInode, false);
       parent.fs.drop(mount.coveredInode);
@@ -117,6 +137,13 @@ export class Vfs implements Surroundings {
     const place = this.mounts.indexOf(mount);
     if (place >= 0) this.mounts.splice(place, 1);
     return undefined;
+  }
+
+  isMountPoint({ mount, inode }: Position): boolean {
+    if (mount.covers?.has(inode) === true) return true;
+    if (!this.#covering.has(mount.fs)) return false;
+    const top = topOf(mount);
+    return this.mounts.some((other) => other.fs === mount.fs && other.covers?.has(inode) === true && topOf(other) === top);
   }
 
   /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */

@@ -3,9 +3,11 @@
  * is read-only (fs/overlayfs/super.c, ovl_fill_super: SB_RDONLY without an upper layer); what only reads works.
  */
 import { expect, test } from "vitest";
-import { isErrno } from "../../sim/core/errno.ts";
+import { EACCES, EROFS, isErrno } from "../../sim/core/errno.ts";
+import { deviceNumber } from "../../sim/core/units.ts";
 import { createHost } from "../../sim/host.ts";
-import { O_RDONLY } from "../../sim/vfs/filesystem.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
+import { O_RDONLY, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import { CHANGES, done, laidOut } from "../fs/protected.ts";
 
 /** What only looks, or finds nothing to change. */
@@ -37,4 +39,19 @@ test("An overlay without an upper layer refuses every change with EROFS", () => 
       .sort(),
   ).toEqual(["folder", "folder-other", "other", "other-other"]);
   host.check();
+});
+
+test("To write is EROFS before it is asked who may, but of a device, as Linux 6.18 answers", () => {
+  const host = createHost();
+  const { task } = host;
+  for (const folder of ["/low", "/lower", "/m"]) done(task.mkdir(folder, 0o755));
+  done(task.mknod("/low/f", 0o100600, 0));
+  done(task.mknod("/low/n", 0o020600, deviceNumber(1, 3)));
+  expect(host.mount({ type: "overlay", source: "none", target: "/m", options: "lowerdir=/low:/lower" })).toBeUndefined();
+  const other = task.withCredentials(credentialsOf(100, 100));
+  expect(other.open("/m/f", O_WRONLY)).toBe(EROFS);
+  expect(other.open("/m/f", O_RDONLY)).toBe(EACCES);
+  expect(other.open("/m/n", O_WRONLY)).toBe(EACCES);
+  expect(other.truncate("/m/f", 0)).toBe(EROFS);
+  expect(other.access("/m/f", 2)).toBe(EROFS);
 });

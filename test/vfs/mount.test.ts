@@ -3,7 +3,7 @@ import { Content } from "../../sim/core/content.ts";
 import { EBUSY, EINVAL, EISDIR, ELOOP, ENOENT, EROFS, EXDEV, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, seconds } from "../../sim/core/units.ts";
 import { Tmpfs } from "../../sim/fs/tmpfs.ts";
-import { type Attributes, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE } from "../../sim/vfs/filesystem.ts";
+import { type Attributes, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Mount, MountOptions } from "../../sim/vfs/mount.ts";
 import { type TestHost, testHost } from "./host.ts";
 
@@ -85,6 +85,38 @@ test("a bind mount shows a folder at a second place", () => {
   task.mkdir("/b/c");
   expect((task.stat("/a/c") as Attributes).inodeNumber).toBe((task.stat("/b/c") as Attributes).inodeNumber);
   expect(task.rename("/a/c", "/b/d")).toBe(EXDEV);
+});
+
+test("a bind mount has the flags of the mount that it shows, and comes over what is mounted there", () => {
+  const { task, vfs } = testHost();
+  for (const path of ["/a", "/b", "/c"]) task.mkdir(path);
+  expect(isErrno(vfs.bind(task, "/a", "/b", { readOnly: true }))).toBe(false);
+  expect(isErrno(vfs.bind(task, "/b", "/c"))).toBe(false);
+  expect(task.mkdir("/c/d")).toBe(EROFS);
+  expect(isErrno(vfs.bind(task, "/a", "/c"))).toBe(false);
+  expect(task.mkdir("/c/d")).toBeUndefined();
+});
+
+test("a directory on which something is mounted stays, by whichever mount of the tree it is reached, until that ends", () => {
+  const { task, vfs } = testHost();
+  for (const path of ["/a", "/a/p", "/b", "/c"]) task.mkdir(path);
+  vfs.bind(task, "/a", "/b");
+  vfs.bind(task, "/c", "/b/p");
+  expect(task.rmdir("/a/p")).toBe(EBUSY);
+  expect(task.rename("/a/p", "/a/q")).toBe(EBUSY);
+  expect(vfs.task(vfs.mountRoot(task.root.mount.fs)).rename("/a/p", "/a/q")).toBeUndefined();
+  expect(vfs.unmount(task, "/b/q")).toBeUndefined();
+  expect(task.rmdir("/a/q")).toBeUndefined();
+});
+
+test("what is opened neither to read nor to write is opened on a read-only mount, too", () => {
+  const { task, vfs } = testHost();
+  task.mkdir("/a");
+  task.mkdir("/b");
+  task.mknod("/a/f", 0o644);
+  vfs.bind(task, "/a", "/b", { readOnly: true });
+  expect(task.open("/b/f", O_RDWR)).toBe(EROFS);
+  expect(isErrno(task.open("/b/f", O_RDWR | O_WRONLY))).toBe(false);
 });
 
 test("nothing leads out of a chroot", () => {

@@ -31,6 +31,12 @@ export function pagesOfRange({ start, stop }: ByteRange): PageRange {
   return { first: Math.floor(start / PAGE_SIZE), end: Math.ceil(stop / PAGE_SIZE) };
 }
 
+/** What a cut comes to: pages within that stay because their folio does, and others that go with the one that they were in. */
+export interface FoliosCut {
+  readonly kept: readonly PageRange[];
+  readonly gone: readonly PageRange[];
+}
+
 /** `count` folios that follow each other, of `pages` each. */
 interface Folios {
   first: number;
@@ -143,12 +149,17 @@ export class LargeFolios {
   /**
    * Bytes are cut out of the file: folios that lie within go, those at the edges are split where they can be.
    * @param isDirty - whether a page of a range is dirty
-   * @returns pages within that stay because their folio does
+   * @param last - the page behind the file's end: of a folio that is split what begins there or further on goes
    */
-  cut(range: ByteRange, isDirty: (first: number, end: number) => boolean): PageRange[] {
+  cut(
+    range: ByteRange,
+    isDirty: (first: number, end: number) => boolean,
+    last: number,
+  ): { kept: PageRange[]; gone: PageRange[] } {
     const first = Math.ceil(range.start / PAGE_SIZE);
     const end = Math.floor(range.stop / PAGE_SIZE);
     const kept: PageRange[] = [];
+    const gone: PageRange[] = [];
     const edges = [Math.floor(range.start / PAGE_SIZE)];
     if (end !== Number.POSITIVE_INFINITY) edges.push(Math.ceil(range.stop / PAGE_SIZE) - 1);
     for (const edge of edges) {
@@ -162,6 +173,14 @@ export class LargeFolios {
       }
       this.#split(Math.max(held.first, Math.floor(range.start / PAGE_SIZE)));
       if (range.stop < held.end * PAGE_SIZE) this.#split(Math.floor(range.stop / PAGE_SIZE));
+      const across = this.holding(last);
+      const behind = {
+        first: across !== undefined && across.first < last ? across.end : Math.max(held.first, last),
+        end: held.end,
+      };
+      if (behind.first >= behind.end) continue;
+      this.forget(behind);
+      gone.push(behind);
     }
     let at = first;
     const within: PageRange[] = [];
@@ -172,7 +191,7 @@ export class LargeFolios {
       if (from < at) within.push({ first: from, end: at });
     }
     if (at < end) this.forget({ first: at, end });
-    return within;
+    return { kept: within, gone };
   }
 
   /** Halves a folio over and over until a page is alone (folio_split). */

@@ -6,7 +6,7 @@ import { Content } from "../core/content.ts";
 import { type Errno, isErrno } from "../core/errno.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 import type { DirtyPlaces } from "./dirty-places.ts";
-import { type LargeFolios, type PageRange, pagesOfRange } from "./large-folios.ts";
+import { type FoliosCut, type LargeFolios, type PageRange, pagesOfRange } from "./large-folios.ts";
 import { PageBuffer } from "./page-buffer.ts";
 import { pagesOf, part } from "./page-content.ts";
 import type { PagedMapping } from "./page-memory.ts";
@@ -96,6 +96,12 @@ export function hasDirty(mapping: MappingRuns, page: number, end: number): boole
 export function pagesAround({ folios }: MappingRuns, start: number, length: number): PageRange {
   const asked = pagesOfRange({ start, stop: start + length });
   return folios?.around(asked) ?? asked;
+}
+
+/** Cuts bytes out of a mapping's folios (LargeFolios.cut). */
+export function cutFolios(mapping: MappingRuns, folios: LargeFolios, range: { start: number; stop: number }): FoliosCut {
+  const size = mapping.space.ahead?.size(mapping.inode) ?? Number.POSITIVE_INFINITY;
+  return folios.cut(range, (first, end) => hasDirty(mapping, first, end), Math.ceil(size / PAGE_SIZE));
 }
 
 /** The runs that nothing keeps in memory: their pages are clean, and no other page of their folios is dirty. The folios are forgotten. */

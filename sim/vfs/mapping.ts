@@ -13,6 +13,7 @@ import type { Inode } from "./filesystem.ts";
 import { LargeFolios, pagesOfRange } from "./large-folios.ts";
 import {
   checkRuns,
+  cutFolios,
   droppableRuns,
   flushRuns,
   hasDirty,
@@ -99,8 +100,8 @@ export class CachedMapping implements MappingRuns {
     if (content.length === 0) return undefined;
     if (this.space.writesFolios !== true || (this.folios === undefined && content.length < 2 * PAGE_SIZE))
       return this.#write(start, content, oldSize);
-    const range = { start, stop: start + content.length };
     this.folios ??= new LargeFolios();
+    const range = { start, stop: start + content.length };
     this.folios.write(range, (first, end) => this.covering(first) === 0 && this.nextCached(first) >= end, borders);
     const failed = this.#write(start, content, oldSize);
     if (failed !== undefined) this.folios.forget(pagesOfRange(range));
@@ -280,11 +281,13 @@ export class CachedMapping implements MappingRuns {
 
   /** Forgets the pages that lie wholly in bytes [start, stop). Those that stay with their folio are zeros, and nobody writes them. */
   #forget(start: number, stop: number): void {
-    const kept = this.folios?.cut({ start, stop }, (first, end) => hasDirty(this, first, end));
+    const cut = this.folios === undefined ? undefined : cutFolios(this, this.folios, { start, stop });
     const first = Math.ceil(start / PAGE_SIZE);
     const last = Math.floor(stop / PAGE_SIZE);
     if (first < last) this.#removeRange(first, last);
-    for (const { first: page, end } of kept ?? []) this.#add(page, end - page, Content.zeros((end - page) * PAGE_SIZE), 0);
+    if (cut === undefined) return;
+    for (const range of cut.gone) this.#removeRange(range.first, range.end);
+    for (const { first: page, end } of cut.kept) this.#add(page, end - page, Content.zeros((end - page) * PAGE_SIZE), 0);
   }
 
   /** Zeroes a part of a page if it is cached; whether it is dirty stays as it is. */

@@ -46,17 +46,26 @@ test("no folio comes over a page that is cached, or over the end of a mapping of
 
 test("a folio that is cut is halved until the page at the cut is alone", () => {
   const folios = written(0, 16 * PAGE);
-  expect(folios.cut({ start: 5 * PAGE + 1, stop: 11 * PAGE }, () => true)).toEqual([]);
+  expect(folios.cut({ start: 5 * PAGE + 1, stop: 11 * PAGE }, () => true, 16)).toEqual({ kept: [], gone: [] });
   expect(told(folios, 16)).toBe("0-3 4 5 6 7 8 9 10 11 12-15");
 });
 
 test("of a dirty folio that was written in part all stays when it is cut, whole ones beside it go", () => {
   const folios = written(0, 32 * PAGE);
   folios.write({ start: 5 * PAGE, stop: 5 * PAGE + 1 }, () => false);
-  expect(folios.cut({ start: 9 * PAGE, stop: Number.POSITIVE_INFINITY }, () => true)).toEqual([{ first: 9, end: 32 }]);
+  expect(folios.cut({ start: 9 * PAGE, stop: Number.POSITIVE_INFINITY }, () => true, 32)).toEqual({
+    kept: [{ first: 9, end: 32 }],
+    gone: [],
+  });
   expect(told(folios, 32)).toBe("0-31");
-  expect(folios.cut({ start: 9 * PAGE, stop: Number.POSITIVE_INFINITY }, () => false)).toEqual([]);
+  expect(folios.cut({ start: 9 * PAGE, stop: Number.POSITIVE_INFINITY }, () => false, 32)).toEqual({ kept: [], gone: [] });
   expect(told(folios, 9)).toBe("0-7 8");
+});
+
+test("of a folio that is split nothing stays behind the file's end", () => {
+  const folios = written(0, 16 * PAGE);
+  expect(folios.cut({ start: 0, stop: PAGE }, () => true, 3)).toEqual({ kept: [], gone: [{ first: 3, end: 16 }] });
+  expect(told(folios, 4)).toBe("0 1 2 3");
 });
 
 function setUp(): { readonly cache: PageCache; readonly writes: number[][]; readonly mapping: ReturnType<PageCache["mapping"]> } {

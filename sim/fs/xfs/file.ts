@@ -111,16 +111,18 @@ export function zeroBytes(state: XfsState, ino: number, data: FileData, from: nu
 
 /**
  * A file's end moves to `to` (xfs_zero_range; fs/iomap/buffered-io.c: iomap_zero_range): the rest of the block that the old end cuts is zeroed, promises
- * behind it get their place, and a folio that reaches over the end is written where something of it is dirty.
+ * behind it get their place, and a folio that reaches over the end is written where something of it is dirty: before the zeroing, unless the block was.
  */
 function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errno | undefined {
+  const { mapping } = data;
   const size = state.size(ino);
   const end = Math.min(to, Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE);
-  return (
-    zeroBytes(state, ino, data, size, end) ??
-    settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE)) ??
-    (end < to && data.mapping?.reachesDirty(end, to - end) === true ? data.mapping.flush(end, to - end) : undefined)
-  );
+  const isBlockDirty = end > size && mapping?.reachesDirty(size, end - size) === true;
+  const wasDirty = !isBlockDirty && mapping?.reachesDirty(size, to - size) === true;
+  const failed = zeroBytes(state, ino, data, size, end) ?? settleBehindEnd(state, ino, data, Math.ceil(to / BLOCK_SIZE));
+  if (failed !== undefined || end === to || mapping === undefined) return failed;
+  const isDirty = isBlockDirty ? mapping.reachesDirty(end, to - end) : wasDirty;
+  return isDirty ? mapping.flush(end, to - end) : undefined;
 }
 
 /** Whether a file has no bytes, and no extent, promised ones included. */

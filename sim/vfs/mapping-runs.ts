@@ -87,13 +87,19 @@ export function noteDirtyAt(mapping: MappingRuns, page: number): void {
   mapping.dirtyPlaces = mapping.dirtyPlaces?.with(page);
 }
 
+/** Whether a page that a range of bytes touches is dirty, or another one of its folio. */
+export function reachesDirty(mapping: MappingRuns, start: number, length: number): boolean {
+  const { first, end } = pagesAround(mapping, start, length);
+  return hasDirty(mapping, first, end);
+}
+
 /** Whether a page of [page, end) is dirty. */
-export function hasDirty(mapping: MappingRuns, page: number, end: number): boolean {
+function hasDirty(mapping: MappingRuns, page: number, end: number): boolean {
   return mapping.dirtyPages > 0 && firstDirty(mapping, page, end) >= 0;
 }
 
 /** The pages that a range of bytes touches, with those of the folios that it touches. */
-export function pagesAround({ folios }: MappingRuns, start: number, length: number): PageRange {
+function pagesAround({ folios }: MappingRuns, start: number, length: number): PageRange {
   const asked = pagesOfRange({ start, stop: start + length });
   return folios?.around(asked) ?? asked;
 }

@@ -16,11 +16,10 @@ import {
   cutFolios,
   droppableRuns,
   flushRuns,
-  hasDirty,
   type MappingRuns,
   NONE_BEFORE,
   noteDirtyAt,
-  pagesAround,
+  reachesDirty,
   readPieces,
 } from "./mapping-runs.ts";
 import { PageBuffer } from "./page-buffer.ts";
@@ -240,8 +239,7 @@ export class CachedMapping implements MappingRuns {
   }
 
   reachesDirty(start: number, length: number): boolean {
-    const { first, end } = pagesAround(this, start, length);
-    return hasDirty(this, first, end);
+    return reachesDirty(this, start, length);
   }
 
   isCached(page: number): boolean {

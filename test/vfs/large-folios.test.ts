@@ -62,10 +62,10 @@ test("of a dirty folio that was written in part all stays when it is cut, whole 
   expect(told(folios, 9)).toBe("0-7 8");
 });
 
-test("of a folio that is split nothing stays behind the file's end", () => {
+test("of a folio that is split no part stays that begins behind the file's end", () => {
   const folios = written(0, 16 * PAGE);
-  expect(folios.cut({ start: 0, stop: PAGE }, () => true, 3)).toEqual({ kept: [], gone: [{ first: 3, end: 16 }] });
-  expect(told(folios, 4)).toBe("0 1 2 3");
+  expect(folios.cut({ start: 0, stop: PAGE }, () => true, 3)).toEqual({ kept: [], gone: [{ first: 4, end: 16 }] });
+  expect(told(folios, 4)).toBe("0 1 2-3");
 });
 
 function setUp(): { readonly cache: PageCache; readonly writes: number[][]; readonly mapping: ReturnType<PageCache["mapping"]> } {

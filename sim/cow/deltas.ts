@@ -67,8 +67,9 @@ export class Deltas {
   /** The starts of those that this round takes, ascending, from #next on; what comes meanwhile behind where it is, is among #added, the rest waits for the next round. */
   #round: Float64Array = NO_STARTS;
   #next = 0;
-  #added: number[] = [];
-  #later: number[] = [];
+  readonly #added: number[] = [];
+  #nextAdded = 0;
+  readonly #later: number[] = [];
   /** Up to where this round has come; -1 before the first one is taken. */
   #passed = -1;
   /** How many are not taken. */
@@ -129,29 +130,28 @@ export class Deltas {
     this.left -= 1;
   }
 
-  /** Puts one among those of this round, the last of which comes first. New nodes lie mostly behind each other: what was added last is the nearest. */
+  /** Puts one among those of this round. New nodes lie mostly behind each other. */
   #addToRound(start: number): void {
     const added = this.#added;
-    let at = 0;
-    while (at < added.length && (added[at] as number) > start) at++;
-    added.splice(at, 0, start);
+    let at = added.length;
+    while (at > this.#nextAdded && (added[at - 1] as number) > start) at--;
+    if (at === added.length) added.push(start);
+    else added.splice(at, 0, start);
   }
 
-  /** The start that this round comes to next; undefined when it is over. */
-  #nextStart(): number | undefined {
-    const start = this.#round[this.#next];
-    const added = this.#added.at(-1);
-    if (added === undefined || (start !== undefined && start < added)) {
-      this.#next += 1;
-      return start;
-    }
-    return this.#added.pop();
+  /** The start that this round comes to next; infinite when it is over. */
+  #nextStart(): number {
+    const start = this.#next < this.#round.length ? (this.#round[this.#next] as number) : Number.POSITIVE_INFINITY;
+    const added = this.#nextAdded < this.#added.length ? (this.#added[this.#nextAdded] as number) : Number.POSITIVE_INFINITY;
+    if (start < added) this.#next += 1;
+    else if (added < Number.POSITIVE_INFINITY) this.#nextAdded += 1;
+    return Math.min(start, added);
   }
 
   /** The next one by its start, round and round (btrfs_select_ref_head). */
   take(): Delta | undefined {
     for (;;) {
-      for (let start = this.#nextStart(); start !== undefined; start = this.#nextStart()) {
+      for (let start = this.#nextStart(); start < Number.POSITIVE_INFINITY; start = this.#nextStart()) {
         const delta = this.get(start);
         if (delta === undefined) continue;
         this.#passed = start;
@@ -159,8 +159,10 @@ export class Deltas {
         return delta;
       }
       this.#next = 0;
+      this.#nextAdded = 0;
+      this.#added.length = 0;
       if (this.#later.length === 0) break;
-      this.#round = Float64Array.from(this.#later).sort();
+      this.#round = new Float64Array(this.#later).sort();
       this.#later.length = 0;
     }
     this.#round = NO_STARTS;

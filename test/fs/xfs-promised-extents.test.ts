@@ -30,7 +30,7 @@ test("whatever is promised and ended, each range has blocks for its tree, and no
           for (const block of within) model.add(block);
         }
         promised.check(GEOMETRY);
-        expect(promised.covered).toBe(model.size);
+        expect(promised.blocks.covered).toBe(model.size);
       }
       promised.end(GEOMETRY, { start: 0, end: BLOCKS }, "dropped");
       expect(promised.indirect).toBe(0);

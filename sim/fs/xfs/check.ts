@@ -166,14 +166,14 @@ function checkInodes(state: XfsState, names: ReadonlyMap<number, number>): void 
 /** What is promised is not mapped. @returns the blocks promised, those for trees included. */
 function checkPromises({ geometry }: XfsState, ino: number, { fork, delayed, cow }: FileData): number {
   delayed?.check(geometry);
-  delayed?.visit((from, to) => {
+  delayed?.blocks.visit((from, to) => {
     assert(fork.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`);
   });
   cow?.delayed.check(geometry);
-  cow?.delayed.visit((from, to) => {
+  cow?.delayed.blocks.visit((from, to) => {
     assert(cow.list.missing(from, to) === to - from, `inode ${ino}: a copy-on-write block is allocated and promised`);
   });
-  return [delayed, cow?.delayed].reduce((sum, one) => sum + (one === undefined ? 0 : one.covered + one.indirect), 0);
+  return [delayed, cow?.delayed].reduce((sum, one) => sum + (one === undefined ? 0 : one.blocks.covered + one.indirect), 0);
 }
 
 /** The blocks that an inode reaches. `shares`: whether others may reach them too. */

@@ -89,8 +89,8 @@ function fill(state: XfsState, ino: number, data: FileData, range: Range): Errno
       continue;
     }
     const gapEnd = Math.min(end, index < list.count ? list.logical(index) : end, block + EXTENT_BLOCKS_MAX);
-    const isHole = data.delayed?.has(block) !== true;
-    const change = isHole ? data.delayed?.nextCovered(block) : data.delayed?.nextGap(block);
+    const isHole = data.delayed?.blocks.has(block) !== true;
+    const change = isHole ? data.delayed?.blocks.nextCovered(block) : data.delayed?.blocks.nextGap(block);
     const stop = Math.min(gapEnd, change ?? gapEnd);
     const failed = allocateRange(state, ino, data, { start: block, end: stop, unwritten: true, isHole });
     if (failed !== undefined) return failed;

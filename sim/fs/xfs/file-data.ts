@@ -14,7 +14,7 @@ export class CowFork {
   readonly delayed: PromisedExtents = new PromisedExtents();
 
   get blocks(): number {
-    let count = this.delayed.covered;
+    let count = this.delayed.blocks.covered;
     for (let index = 0; index < this.list.count; index++) count += this.list.length(index);
     return count;
   }
@@ -38,7 +38,7 @@ export class FileData {
   onDisk = 0;
 
   get delayedBlocks(): number {
-    return this.delayed?.covered ?? 0;
+    return this.delayed?.blocks.covered ?? 0;
   }
   /** What stat counts beside the blocks on the disk (i_delayed_blks). */
   get unsettledBlocks(): number {

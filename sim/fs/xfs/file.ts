@@ -129,7 +129,7 @@ function moveEnd(state: XfsState, ino: number, data: FileData, to: number): Errn
 export function hasNothing(state: XfsState, ino: number): boolean {
   if (state.size(ino) > 0) return false;
   const data = fileOf(state, ino);
-  return data === undefined || (data.fork.list.count === 0 && (data.delayed?.covered ?? 0) === 0);
+  return data === undefined || (data.fork.list.count === 0 && (data.delayed?.blocks.covered ?? 0) === 0);
 }
 
 /**
@@ -263,7 +263,7 @@ function stretchOf(data: FileData, block: number, end: number): Stretch {
   const next = index < list.count ? list.logical(index) : end;
   // What the copy-on-write fork has in the place of a hole counts as unwritten (xfs_seek_iomap_begin).
   if (data.mapping?.isCached(block) === true && cowEnd(data, block) > block) return { isData: true, end: block + 1 };
-  const delayed = data.delayed?.nextCovered(block);
-  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.nextGap(block) ?? next) };
+  const delayed = data.delayed?.blocks.nextCovered(block);
+  if (delayed === block) return { isData: true, end: Math.min(next, data.delayed?.blocks.nextGap(block) ?? next) };
   return { isData: false, end: data.cow === undefined ? Math.min(next, delayed ?? next) : block + 1 };
 }

@@ -59,7 +59,7 @@ function endPromises(
 export function endOwnPromises(state: XfsState, ino: number, data: FileData, range: Range, how: "kept" | "dropped"): void {
   if (data.delayed === undefined) return;
   endPromises(state, ino, data.delayed, range, how);
-  if (data.delayed.covered === 0) data.delayed = undefined;
+  if (data.delayed.blocks.covered === 0) data.delayed = undefined;
 }
 
 /** Ends the promises of a file's copy-on-write fork in a range. */
@@ -73,14 +73,14 @@ export function cowEnd(data: FileData, block: number): number {
   if (cow === undefined) return block;
   const index = cow.list.find(block);
   if (index < cow.list.count && cow.list.logical(index) <= block) return cow.list.end(index);
-  return cow.delayed.nextGap(block);
+  return cow.delayed.blocks.nextGap(block);
 }
 
 /** Where the copy-on-write fork's range begins that is next behind a block; infinity: none is. */
 function nextCow(cow: CowFork, block: number): number {
   const index = cow.list.find(block);
   const own = index < cow.list.count ? cow.list.logical(index) : Number.POSITIVE_INFINITY;
-  return Math.min(own, cow.delayed.nextCovered(block) ?? own);
+  return Math.min(own, cow.delayed.blocks.nextCovered(block) ?? own);
 }
 
 /**
@@ -112,7 +112,7 @@ function promiseCow(state: XfsState, ino: number, data: FileData, start: number,
 
 /** How long the run of blocks is that ends before `block`: promised ones, or extents that continue each other on the disk. */
 function lengthBefore(data: FileData, block: number): number {
-  const { delayed } = data;
+  const delayed = data.delayed?.blocks;
   if (delayed?.has(block - 1) === true) return block - delayed.startOf(block - 1);
   const { list } = data.fork;
   let index = list.find(block - 1);
@@ -181,7 +181,7 @@ function promiseGap(state: XfsState, ino: number, data: FileData, to: number, pi
   const { from, endByte, size } = piece;
   data.delayed ??= new PromisedExtents();
   const promised = data.delayed;
-  const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.nextCovered(from) === undefined;
+  const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.blocks.nextCovered(from) === undefined;
   if (isLast) {
     const advance = advanceBlocks(state, ino, data, from, { end: endByte, size });
     const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;
@@ -206,10 +206,10 @@ function promisePiece(state: XfsState, ino: number, data: FileData, piece: Piece
     if (found.offset > 0) return from + found.offset;
     return promiseCow(state, ino, data, from, from + found.length);
   }
-  const gap = data.delayed?.nextGap(from) ?? from;
+  const gap = data.delayed?.blocks.nextGap(from) ?? from;
   if (gap > from) return Math.min(end, gap);
   const next = index < list.count ? list.logical(index) : end;
-  const to = Math.min(end, next, data.delayed?.nextCovered(from) ?? end);
+  const to = Math.min(end, next, data.delayed?.blocks.nextCovered(from) ?? end);
   return promiseGap(state, ino, data, to, piece) ? to : from;
 }
 
@@ -219,7 +219,7 @@ function mappingEnd(state: XfsState, ino: number, data: FileData, { from, next }
   const { list } = data.fork;
   const index = list.find(from);
   if (index < list.count && list.logical(index) <= from) return list.end(index);
-  return data.delayed?.nextGap(from) ?? next;
+  return data.delayed?.blocks.nextGap(from) ?? next;
 }
 
 /**

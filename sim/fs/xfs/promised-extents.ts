@@ -9,7 +9,8 @@ import { assert } from "../../core/assert.ts";
 import { PromisedBlocks } from "../promised-blocks.ts";
 import { type Geometry, worstTreeBlocks } from "./layout.ts";
 
-export class PromisedExtents extends PromisedBlocks {
+export class PromisedExtents {
+  readonly blocks: PromisedBlocks = new PromisedBlocks();
   /** Of the only range: where it begins, and its tree's blocks. -1: there is none, or several. */
   #start = -1;
   #only = 0;
@@ -21,23 +22,26 @@ export class PromisedExtents extends PromisedBlocks {
   /** Promises [start, end), nothing of which is promised. */
   promise(geometry: Geometry, start: number, end: number): void {
     let known = worstTreeBlocks(geometry, end - start);
-    const first = start > 0 && this.has(start - 1) ? this.startOf(start - 1) : start;
+    const first = start > 0 && this.blocks.has(start - 1) ? this.blocks.startOf(start - 1) : start;
     if (first < start) known += this.#take(first);
-    if (this.has(end)) known += this.#take(end);
-    this.set(start, end);
-    this.#put(first, Math.min(worstTreeBlocks(geometry, this.nextGap(first) - first), known));
+    if (this.blocks.has(end)) known += this.#take(end);
+    this.blocks.set(start, end);
+    this.#put(first, Math.min(worstTreeBlocks(geometry, this.blocks.nextGap(first) - first), known));
   }
 
   /** Ends the promises of [start, end). @param how - whether they are kept: the blocks have got their place. @returns how many blocks they were */
   end(geometry: Geometry, { start, end }: { start: number; end: number }, how: "kept" | "dropped"): number {
-    const before = this.covered;
-    for (let at = this.has(start) ? this.startOf(start) : this.nextCovered(start); at !== undefined && at < end; ) {
-      const stop = this.nextGap(at);
+    const before = this.blocks.covered;
+    for (
+      let at = this.blocks.has(start) ? this.blocks.startOf(start) : this.blocks.nextCovered(start);
+      at !== undefined && at < end;
+    ) {
+      const stop = this.blocks.nextGap(at);
       this.#cut(geometry, { at, stop, from: Math.max(at, start), to: Math.min(stop, end) }, how);
-      at = this.nextCovered(stop);
+      at = this.blocks.nextCovered(stop);
     }
-    this.delete(start, end);
-    return before - this.covered;
+    this.blocks.delete(start, end);
+    return before - this.blocks.covered;
   }
 
   /** Gives what is left of range [at, stop) without [from, to) its part of the tree's blocks. */
@@ -86,7 +90,7 @@ export class PromisedExtents extends PromisedBlocks {
   /** Throws an InvariantError unless each range has blocks of the tree, at most what it may need. */
   check(geometry: Geometry): void {
     let sum = 0;
-    this.visit((start, end) => {
+    this.blocks.visit((start, end) => {
       const blocks = this.#several === undefined ? this.#only : (this.#several.get(start) ?? -1);
       assert(this.#several !== undefined || this.#start === start, "a range of promised blocks is noted for its tree");
       assert(

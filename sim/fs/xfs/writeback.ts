@@ -53,7 +53,7 @@ export function allocateRange(state: XfsState, ino: number, data: FileData, rang
   for (let block = range.start; block < range.end; ) {
     const wanted = range.end - block;
     const isHole = range.isHole === true;
-    const place = { list: fork.list, promised: data.delayed, block, count: wanted, isHole };
+    const place = { list: fork.list, promised: data.delayed?.blocks, block, count: wanted, isHole };
     if (!allocateData(state, ino, place, run)) return ENOSPC;
     endOwnPromises(state, ino, data, [block, block + run.count], "kept");
     fork.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: range.unwritten }, fork);
@@ -86,7 +86,7 @@ function convertPromises(state: XfsState, ino: number, data: FileData, first: nu
       block += 1;
       continue;
     }
-    const range = promisedAround(data.delayed, block);
+    const range = promisedAround(data.delayed?.blocks, block);
     const unwritten = range.start < first || range.end > end;
     const failed = allocateRange(state, ino, data, { ...range, unwritten });
     if (failed !== undefined) return failed;
@@ -102,8 +102,8 @@ function convertPromises(state: XfsState, ino: number, data: FileData, first: nu
 export function settleBehindEnd(state: XfsState, ino: number, data: FileData, end: number): Errno | undefined {
   if (data.delayed === undefined) return undefined;
   const old = Math.ceil(state.size(ino) / BLOCK_SIZE);
-  for (let at = data.delayed.nextCovered(old); at !== undefined && at < end; at = data.delayed?.nextCovered(old)) {
-    const range = promisedAround(data.delayed, at);
+  for (let at = data.delayed.blocks.nextCovered(old); at !== undefined && at < end; at = data.delayed?.blocks.nextCovered(old)) {
+    const range = promisedAround(data.delayed?.blocks, at);
     const failed = state.begin(range.end - range.start) ?? allocateRange(state, ino, data, { ...range, unwritten: true });
     if (failed !== undefined) return failed;
   }
@@ -111,19 +111,19 @@ export function settleBehindEnd(state: XfsState, ino: number, data: FileData, en
 }
 
 function coveredByCow(cow: CowFork, block: number): boolean {
-  return cow.list.has(block) || cow.delayed.has(block);
+  return cow.list.has(block) || cow.delayed.blocks.has(block);
 }
 
 /** Gives places to what the copy-on-write fork promised around [first, end). */
 function convertCow(state: XfsState, ino: number, data: FileData, first: number, end: number): Errno | undefined {
   const { cow } = data;
   if (cow === undefined) return undefined;
-  for (let at = cow.delayed.nextCovered(first); at !== undefined && at < end; at = cow.delayed.nextCovered(first)) {
-    const range = promisedAround(cow.delayed, at);
+  for (let at = cow.delayed.blocks.nextCovered(first); at !== undefined && at < end; at = cow.delayed.blocks.nextCovered(first)) {
+    const range = promisedAround(cow.delayed.blocks, at);
     const run: Run = { start: 0, count: 0 };
     for (let block = range.start; block < range.end; ) {
       const wanted = range.end - block;
-      const place = { list: cow.list, promised: cow.delayed, block, count: wanted, isHole: false };
+      const place = { list: cow.list, promised: cow.delayed.blocks, block, count: wanted, isHole: false };
       if (!allocateData(state, ino, place, run)) return ENOSPC;
       endCowPromises(state, ino, cow, [block, block + run.count], "kept");
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);

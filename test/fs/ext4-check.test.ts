@@ -49,7 +49,7 @@ function made(): Made {
 function extentsOf(state: Ext4State, ino: number): number[] {
   const data = state.data(ino);
   if (!(data instanceof FileData)) throw new Error(`inode ${ino} is no file with extents`);
-  return data.tree.list.items as number[];
+  return data.ownTree().list.items as number[];
 }
 
 function gapsOfRoot(state: Ext4State): number[] {

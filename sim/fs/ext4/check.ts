@@ -116,7 +116,7 @@ function checkInodes(state: Ext4State, reached: Reached, inodes: readonly number
     const data = state.data(ino);
     if (ino >= FIRST_INODE && (state.word(ino, MODE) & S_IFMT) !== S_IFDIR) checkLinks(state, reached, ino);
     if (data instanceof FileData) {
-      data.tree.check(ino);
+      data.check(ino);
       delayed += data.delayedBlocks;
       data.visitPromised((from, to) =>
         assert(data.tree.list.missing(from, to) === to - from, `inode ${ino}: a block is mapped and promised`),

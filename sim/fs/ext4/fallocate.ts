@@ -79,10 +79,10 @@ function fill(state: Ext4State, ino: number, data: FileData, range: Range): Fill
   const first = Math.floor(range.offset / BLOCK_SIZE);
   const end = Math.ceil((range.offset + range.length) / BLOCK_SIZE);
   const isPlain = end - first <= PLAIN_BLOCKS_MAX;
-  const { list } = data.ownTree();
-  const missing = list.missing(first, end);
+  const missing = data.missing(first, end);
   const refused = missing > 0 && !canReserve(state, 1) ? ENOSPC : state.begin(Math.min(missing, Math.max(0, claimable(state))));
   if (refused !== undefined) return { failed: refused, reached: first };
+  const { list } = data.ownTree();
   let block = first;
   while (block < end) {
     const index = list.find(block);
@@ -186,8 +186,9 @@ function zero(state: Ext4State, ino: number, data: FileData, range: Range, mode:
   const end = Math.floor((range.offset + range.length) / BLOCK_SIZE);
   if (first < end) {
     data.mapping?.punch(first * BLOCK_SIZE, (end - first) * BLOCK_SIZE);
-    convertExtents(data.tree.list, first, end, { unwritten: true, growth: data.tree });
-    settleTree(state, ino, data.tree);
+    const tree = data.ownTree();
+    convertExtents(tree.list, first, end, { unwritten: true, growth: tree });
+    settleTree(state, ino, tree);
   }
   grow(state, ino, data, range, mode);
   settleSize(state, ino, data, range.offset + range.length);
@@ -211,7 +212,7 @@ function collapse(state: Ext4State, ino: number, data: FileData, range: Range): 
   const end = (offset + length) / BLOCK_SIZE;
   state.preallocations.discard(ino);
   freeRange(state, ino, data, offset / BLOCK_SIZE, end);
-  data.tree.list.shift(end, -(length / BLOCK_SIZE));
+  data.ownTree().list.shift(end, -(length / BLOCK_SIZE));
   return moved(state, ino, data, size - length);
 }
 
@@ -224,14 +225,16 @@ function insert(state: Ext4State, ino: number, data: FileData, range: Range): Er
   const failed = quiesce(data, offset) ?? state.begin();
   if (failed !== undefined) return failed;
   state.preallocations.discard(ino);
-  data.tree.list.split(offset / BLOCK_SIZE, data.tree);
-  data.tree.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
+  const tree = data.ownTree();
+  tree.list.split(offset / BLOCK_SIZE, tree);
+  tree.list.shift(offset / BLOCK_SIZE, length / BLOCK_SIZE);
   return moved(state, ino, data, size + length);
 }
 
 function moved(state: Ext4State, ino: number, data: FileData, size: number): undefined {
-  settleTree(state, ino, data.tree, true);
-  data.tree.dirtyAll(state.journal);
+  const tree = data.ownTree();
+  settleTree(state, ino, tree, true);
+  tree.dirtyAll(state.journal);
   state.setSize(ino, size);
   data.onDisk = size;
   return undefined;

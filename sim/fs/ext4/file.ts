@@ -86,15 +86,15 @@ export function write(state: Ext4State, ino: number, offset: number, content: Co
 function promise(state: Ext4State, data: FileData, offset: number, length: number): number {
   const first = Math.floor(offset / BLOCK_SIZE);
   const end = Math.ceil((offset + length) / BLOCK_SIZE);
-  const { list } = data.tree;
   // Most writes are of one page.
   const isOne = end - first === 1;
-  if ((isOne && data.isPromised(first)) || list.missing(first, end) === 0) return length;
+  if ((isOne && data.isPromised(first)) || data.missing(first, end) === 0) return length;
   if (isOne && canReserve(state, 1)) {
     data.delay(first, end);
     state.delayedBlocks += 1;
     return length;
   }
+  const { list } = data.tree;
   for (let block = first; block < end; ) {
     const index = list.find(block);
     const start = index < list.count ? list.logical(index) : Number.POSITIVE_INFINITY;
@@ -145,18 +145,21 @@ export function dropPromises(state: Ext4State, data: FileData, start: number, en
 
 /** Frees the blocks of [first, end). */
 export function freeRange(state: Ext4State, ino: number, data: FileData, first: number, end: number): void {
+  // Nothing is there: the file needs no tree for that.
+  if (data.missing(first, end) === end - first) return;
   let freed = 0;
-  data.tree.list.remove(
+  const tree = data.ownTree();
+  tree.list.remove(
     first,
     end,
     (physical, count) => {
       freeBlocks(state, physical, count);
       freed += count;
     },
-    data.tree,
+    tree,
   );
   state.addBlocks(ino, -freed);
-  settleTree(state, ino, data.tree, true);
+  settleTree(state, ino, tree, true);
 }
 
 /**

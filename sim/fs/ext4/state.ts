@@ -280,6 +280,7 @@ export class Ext4State implements Metadata {
       const tree = data instanceof FileData ? data.ownTree() : data.tree;
       if (tree.load(row.tree, this.#readExtents) !== undefined) this.unreadTrees.set(row.ino, row.tree);
       if (data instanceof FileData) {
+        data.fold();
         data.onDisk = sizeIn(chunk.words, start);
         chunk.words[start + EXTRA] = 1;
       } else data.loaded = false;

@@ -62,11 +62,9 @@ function readPages(state: Ext4State, ino: number, start: number, length: number)
 
 function writePages(state: Ext4State, ino: number, start: number, content: Content): Errno | undefined {
   const data = makeFile(state, ino);
-  const tree = data.ownTree();
-  const { list } = tree;
   const end = (start + content.length) / BLOCK_SIZE;
   const first = start / BLOCK_SIZE;
-  const missing = list.missing(first, end);
+  const missing = data.missing(first, end);
   const refused = state.begin(missing);
   if (refused !== undefined) return refused;
   if (missing > 0) {
@@ -74,6 +72,7 @@ function writePages(state: Ext4State, ino: number, start: number, content: Conte
     const failed = mapMissing(state, ino, data, { start: first, end });
     if (failed !== undefined) return failed;
   }
+  const { list } = data.tree;
   let converts = false;
   for (let index = list.find(first); index < list.count && list.logical(index) < end; ) {
     const from = Math.max(first, list.logical(index));
@@ -92,7 +91,8 @@ function writePages(state: Ext4State, ino: number, start: number, content: Conte
     index += count;
   }
   if (converts) {
-    convertExtents(list, first, end, { unwritten: false, growth: tree });
+    const tree = data.ownTree();
+    convertExtents(tree.list, first, end, { unwritten: false, growth: tree });
     settleTree(state, ino, tree);
     state.dirtyData(ino);
   }
@@ -100,6 +100,7 @@ function writePages(state: Ext4State, ino: number, start: number, content: Conte
   const longer = onDisk > data.onDisk;
   data.onDisk = onDisk;
   if (missing > 0 || longer) state.dirtyData(ino);
+  data.fold();
   return undefined;
 }
 

@@ -42,6 +42,8 @@ export class Mount {
   coveredInode: Inode;
   /** What is mounted on inodes of this mount; undefined while there is nothing. */
   covers: Map<Inode, Mount> | undefined;
+  /** Whether there has been another mount of its filesystem beside it. */
+  isOneOfSeveral = false;
   /** Open files and tasks that stand in it. */
   users = 0;
   /** Whether it was taken out of its tree while users were left (MNT_DETACH). */

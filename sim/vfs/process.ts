@@ -5,7 +5,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { NameTable } from "../core/names.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Attributes } from "./filesystem.ts";
+import type { Attributes, Inode } from "./filesystem.ts";
 import type { Mount, Position } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { PageCache } from "./page-cache.ts";
@@ -36,7 +36,7 @@ export interface Surroundings {
   /** Who is told of changes; undefined while nobody watches. */
   watches: Watches | undefined;
   /** Whether something is mounted on an inode in a tree of mounts, by whichever mount of the tree it was reached (is_local_mountpoint). */
-  isMountPoint(place: Position): boolean;
+  isMountPoint(mount: Mount, inode: Inode): boolean;
   /** Begins a watch on an inode. @param mask - IN_* of interest. @returns what ends it */
   watch(watched: Watched, mask: number, listener: Listener): () => void;
 }

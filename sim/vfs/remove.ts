@@ -18,7 +18,7 @@ export function unlink(task: Process, path: string): Errno | undefined {
   if (walk.slash) return isDirectory(fs.mode(victim)) ? EISDIR : ENOTDIR;
   const refused = mayDelete(task.credentials, walk, victim, false);
   if (refused !== undefined) return refused;
-  if (task.vfs.isMountPoint({ mount: walk.mount, inode: victim })) return EBUSY;
+  if (task.vfs.isMountPoint(walk.mount, victim)) return EBUSY;
   fs.actFor?.(task.credentials);
   return fs.unlink(walk.inode, walk.name);
 }
@@ -36,7 +36,7 @@ export function rmdir(task: Process, path: string): Errno | undefined {
   if (isErrno(victim)) return victim;
   const refused = mayDelete(task.credentials, walk, victim, true);
   if (refused !== undefined) return refused;
-  if (task.vfs.isMountPoint({ mount: walk.mount, inode: victim })) return EBUSY;
+  if (task.vfs.isMountPoint(walk.mount, victim)) return EBUSY;
   walk.mount.fs.actFor?.(task.credentials);
   return walk.mount.fs.rmdir(walk.inode, walk.name);
 }

@@ -109,6 +109,6 @@ function mayRename(task: Process, source: Side, target: Side, flags: number): Er
       (exchange && target.directory ? inodePermission(who, fs, target.child, MAY_WRITE) : undefined);
     if (kept !== undefined) return kept;
   }
-  const isCovered = (inode: Inode): boolean => inode !== NOTHING && task.vfs.isMountPoint({ mount, inode });
+  const isCovered = (inode: Inode): boolean => inode !== NOTHING && task.vfs.isMountPoint(mount, inode);
   return isCovered(source.child) || isCovered(target.child) ? EBUSY : undefined;
 }

@@ -10,7 +10,7 @@ import type { NameTable } from "../core/names.ts";
 import { type Credentials, ROOT } from "./credentials.ts";
 import { hasName } from "./dentries.ts";
 import type { FileSystem, Inode } from "./filesystem.ts";
-import { Mount, type MountOptions, type Position } from "./mount.ts";
+import { Mount, type MountOptions } from "./mount.ts";
 import type { FileTable } from "./open-file.ts";
 import type { PageCache } from "./page-cache.ts";
 import { isDirectory } from "./permission.ts";
@@ -47,8 +47,6 @@ export class Vfs implements Surroundings {
   watches: Watches | undefined = undefined;
   readonly pipes: Pipes = new Pipes();
   readonly tables: Set<FileTable> = new Set();
-  /** How many mounts stand on inodes of each filesystem that has any. */
-  readonly #covering = new Map<FileSystem, number>();
 
   constructor(parts: VfsParts) {
     this.names = parts.names;
@@ -61,6 +59,7 @@ export class Vfs implements Surroundings {
   /** Mounts a filesystem as the top of a new tree of mounts. @param top - its directory that is shown, by default its root. */
   mountRoot(fs: FileSystem, options: MountOptions = {}, top: Inode = fs.root): Mount {
     const mount = new Mount(fs, top, options);
+    for (const other of this.mounts) if (other.fs === fs) other.isOneOfSeveral = mount.isOneOfSeveral = true;
     fs.hold(top);
     this.mounts.push(mount);
     return mount;
@@ -96,7 +95,6 @@ export class Vfs implements Surroundings {
     place.mount.covers ??= new Map();
     place.mount.covers.set(place.inode, mount);
     place.mount.fs.cover?.(place.inode, true);
-    this.#covering.set(place.mount.fs, (this.#covering.get(place.mount.fs) ?? 0) + 1);
     const { events } = this;
     if (events.listening) {
       events.emit({ op: "mount", filesystem: what.fs.label, path: what.path, options: what.options.text ?? "" });
@@ -124,9 +122,6 @@ export class Vfs implements Surroundings {
     if (parent?.covers !== undefined) {
       parent.covers.delete(mount.coveredInode);
       if (parent.covers.size === 0) parent.covers = undefined;
-      const standing = (this.#covering.get(parent.fs) ?? 0) - 1;
-      if (standing > 0) this.#covering.set(parent.fs, standing);
-      else this.#covering.delete(parent.fs);
       const isCovered = this.mounts.some(({ fs, covers }) => fs === parent.fs && covers?.has(mount.coveredInode) === true);
       if (!isCovered) parent.fs.cover?.(mount.coveredInode, false);
       parent.fs.drop(mount.coveredInode);
@@ -139,9 +134,9 @@ export class Vfs implements Surroundings {
     return undefined;
   }
 
-  isMountPoint({ mount, inode }: Position): boolean {
+  isMountPoint(mount: Mount, inode: Inode): boolean {
     if (mount.covers?.has(inode) === true) return true;
-    if (!this.#covering.has(mount.fs)) return false;
+    if (!mount.isOneOfSeveral) return false;
     const top = topOf(mount);
     return this.mounts.some((other) => other.fs === mount.fs && other.covers?.has(inode) === true && topOf(other) === top);
   }

@@ -131,11 +131,11 @@ function clear(state: XfsState, ino: number, data: FileData, range: Range): Errn
 
 /**
  * xfs_reflink_unshare: blocks that other files use too are read and written, so that they get new ones; all that is dirty in the range is written. A file that
- * shares nothing to begin with gives back what its copy-on-write fork took in advance (xfs_reflink_try_clear_inode_flag).
+ * shares nothing any more gives back what its copy-on-write fork took in advance, unless the flusher has still to come to it
+ * (xfs_reflink_try_clear_inode_flag, xfs_can_free_cowblocks).
  */
 function unshare(state: XfsState, ino: number, data: FileData, range: Range): Errno | undefined {
   if ((state.word(ino, INNER_FLAGS) & SHARES) === 0) return undefined;
-  const sharesNothing = sharedRuns(state, data, 0, Number.MAX_SAFE_INTEGER).length === 0;
   const size = state.size(ino);
   const end = Math.min(range.offset + range.length, size);
   for (const run of sharedRuns(state, data, Math.floor(range.offset / BLOCK_SIZE), Math.ceil(end / BLOCK_SIZE))) {
@@ -148,12 +148,12 @@ function unshare(state: XfsState, ino: number, data: FileData, range: Range): Er
     if (failed !== undefined) return failed;
   }
   const lost = data.mapping?.flush(range.offset, range.length);
-  if (lost === undefined && sharesNothing) {
-    cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
-    state.setWord(ino, INNER_FLAGS, state.word(ino, INNER_FLAGS) & ~SHARES);
-    state.dirtyInode(ino);
-  }
-  return lost;
+  if (lost !== undefined || state.dirtyFiles.has(ino)) return lost;
+  if (sharedRuns(state, data, 0, Number.MAX_SAFE_INTEGER).length > 0) return undefined;
+  cancelCow(state, ino, data, 0, Number.MAX_SAFE_INTEGER);
+  state.setWord(ino, INNER_FLAGS, state.word(ino, INNER_FLAGS) & ~SHARES);
+  state.dirtyInode(ino);
+  return undefined;
 }
 
 /** The runs of [first, end) whose blocks other files use too. */

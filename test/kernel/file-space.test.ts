@@ -2,8 +2,8 @@
  * Random calls on a few files, made at once here and on fresh filesystems of this machine's kernel: what each takes and gives back agrees to the
  * block. COWLAB_KERNEL_RUNS says how many tests in all; here a fiftieth.
  *
- * About one history of xfs in a hundred differs still: what writeback takes along, and what SEEK_HOLE tells of unwritten blocks, hangs on how large the
- * folios of the page cache are. So histories are drawn from one seed, of which those of a quick run agree; COWLAB_KERNEL_SEED draws others.
+ * About one history of xfs in three thousand differs still, and on a busy machine more do, of which most agree when they are made again. So histories are drawn
+ * from one seed, of which those of a quick run agree; COWLAB_KERNEL_SEED draws others.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";

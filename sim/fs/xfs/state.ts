@@ -82,8 +82,7 @@ export class XfsState implements Metadata {
   freeBlocks = 0;
   /** Blocks promised to files, and to the trees that would map them. */
   delayedBlocks = 0;
-  /** Files with pages that were written since their last flush, in the order in which they became dirty (b_dirty). */
-  /** Files that were written and that a sync has not come to since; some may be clean again (I_DIRTY_PAGES). */
+  /** Files whose pages were written since a sync came to them, in the order in which they became dirty (b_dirty); some may be clean again (I_DIRTY_PAGES). */
   readonly dirtyFiles: Set<number> = new Set();
   /** Inodes without names that could not be freed, because what they have could not be read. */
   readonly left: Set<number> = new Set();

@@ -336,8 +336,8 @@ export interface FileSystem {
   /** Whether devices and FIFOs have them as well (fs/xfs/xfs_iops.c, xfs_setup_iops gives them the operations of files). Absent: no. */
   readonly specialsHaveFlags?: boolean;
   setFileFlags?(inode: Inode, flags: number): Errno | undefined;
-  /** Whether it is read-only wherever it is mounted (SB_RDONLY): every change is EROFS before it is asked. Absent: no. */
-  readonly readOnly?: boolean;
+  /** Whether it is read-only wherever it is mounted (SB_RDONLY): every change is EROFS before it is asked. Absent: no. A mount may make it so. */
+  readOnly?: boolean;
   /** What name_to_handle_at(2) tells, and what it does beside that: a union may copy up. Absent: it works not; nothing. */
   readonly handles?: FileHandles | undefined;
   connectHandle?(inode: Inode): Errno | undefined;

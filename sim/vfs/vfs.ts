@@ -70,7 +70,11 @@ export class Vfs implements Surroundings {
     const place = task.resolve(path);
     // The same filesystem twice over one another (do_add_mount).
     if (!isErrno(place) && place.mount.fs === fs && place.inode === place.mount.root) return EBUSY;
-    return this.#mountAt(task, { fs, top, path, options });
+    const isFirst = this.mountsOf(fs) === 0;
+    const mounted = this.#mountAt(task, { fs, top, path, options });
+    // Of its first mount "ro" is said of the filesystem itself (SB_RDONLY); a union tells of itself, and may change by a remount.
+    if (!isErrno(mounted) && isFirst && options.readOnly === true && fs.remount === undefined) fs.readOnly = true;
+    return mounted;
   }
 
   /** mount --bind: shows the directory or file `from` also at `path`, over what is mounted there. */

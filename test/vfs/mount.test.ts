@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
-import { EBUSY, EINVAL, EISDIR, ELOOP, ENOENT, EROFS, EXDEV, isErrno } from "../../sim/core/errno.ts";
+import { EACCES, EBUSY, EINVAL, EISDIR, ELOOP, ENOENT, EROFS, EXDEV, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, seconds } from "../../sim/core/units.ts";
 import { Tmpfs } from "../../sim/fs/tmpfs.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import { type Attributes, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from "../../sim/vfs/filesystem.ts";
 import type { Mount, MountOptions } from "../../sim/vfs/mount.ts";
 import { type TestHost, testHost } from "./host.ts";
@@ -117,6 +118,19 @@ test("what is opened neither to read nor to write is opened on a read-only mount
   vfs.bind(task, "/a", "/b", { readOnly: true });
   expect(task.open("/b/f", O_RDWR)).toBe(EROFS);
   expect(isErrno(task.open("/b/f", O_RDWR | O_WRONLY))).toBe(false);
+});
+
+test("that a filesystem is mounted read-only is told before who may write, that a bind mount is after that", () => {
+  const { task, vfs, other } = mounted();
+  task.mkdir("/b");
+  task.mknod("/m/f", 0o600);
+  vfs.bind(task, "/m", "/b", { readOnly: true });
+  const somebody = task.withCredentials(credentialsOf(1000, 1000));
+  expect([somebody.open("/b/f", O_WRONLY), somebody.access("/b/f", 2)]).toEqual([EACCES, EACCES]);
+  for (const path of ["/b", "/m"]) expect(vfs.unmount(task, path)).toBeUndefined();
+  vfs.mount(task, other, "/m", { readOnly: true });
+  const answers = [somebody.open("/m/f", O_WRONLY), somebody.access("/m/f", 2), somebody.open("/m/f", O_RDONLY)];
+  expect(answers).toEqual([EROFS, EROFS, EACCES]);
 });
 
 test("nothing leads out of a chroot", () => {

@@ -9,6 +9,7 @@
  * Interface: pages in no folio of several are folios of one. Every page of a folio told of here is cached.
  */
 import { assert } from "../core/assert.ts";
+import { IntervalMap } from "../core/intervals.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 
 /** The most pages of one: MAX_PAGECACHE_ORDER where huge pages are 2 MiB. */
@@ -37,73 +38,25 @@ export interface FoliosCut {
   readonly gone: readonly PageRange[];
 }
 
-/** `count` folios that follow each other, of `pages` each. */
-interface Folios {
-  first: number;
-  readonly pages: number;
-  count: number;
-  /** Whether their blocks are told apart (struct iomap_folio_state): they were written in part, or written back. */
-  isTracked: boolean;
-}
-
-function endOf({ first, pages, count }: Folios): number {
-  return first + pages * count;
-}
-
 export class LargeFolios {
-  /** In order of place. */
-  readonly #known: Folios[] = [];
-
-  /** The first of those that end behind a page. */
-  #find(page: number): number {
-    let low = 0;
-    for (let high = this.#known.length; low < high; ) {
-      const middle = (low + high) >> 1;
-      if (endOf(this.#known[middle] as Folios) > page) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
+  /**
+   * Of the pages that lie in folios of several, how many the folio of each has: below 0 where its blocks are told apart (struct iomap_folio_state), since it
+   * was written in part, or written back. A folio lies at a multiple of its pages, so that neighbours of one size need no border.
+   */
+  readonly #pages = new IntervalMap<number>(undefined, (left, right) => (left === right ? left : undefined));
 
   /** The folio of several pages that holds a page. */
   holding(page: number): PageRange | undefined {
-    const found = this.#known[this.#find(page)];
-    if (found === undefined || found.first > page) return undefined;
-    const first = found.first + Math.floor((page - found.first) / found.pages) * found.pages;
-    return { first, end: first + found.pages };
+    const pages = Math.abs(this.#pages.get(page) ?? 0);
+    if (pages === 0) return undefined;
+    const first = page - (page % pages);
+    return { first, end: first + pages };
   }
 
   /** A range of pages with all of the folios that it touches. */
   around({ first, end }: PageRange): PageRange {
     const last = end === Number.POSITIVE_INFINITY ? undefined : this.holding(end - 1);
     return { first: this.holding(first)?.first ?? first, end: last?.end ?? end };
-  }
-
-  /** Makes a page at which a folio may begin the beginning of an entry. @returns the first entry from there on */
-  #border(page: number): number {
-    const index = this.#find(page);
-    const found = this.#known[index];
-    if (found === undefined || found.first >= page) return index;
-    const { first, pages, isTracked } = found;
-    const before = (page - first) / pages;
-    this.#known.splice(index, 1, { ...found, count: before }, { first: page, pages, count: found.count - before, isTracked });
-    return index + 1;
-  }
-
-  /** The entries that a range of pages touches, with nothing else in them: [from, to). */
-  #entries(range: PageRange): { readonly from: number; readonly to: number } {
-    const { first, end } = this.around(range);
-    const from = this.#border(first);
-    return { from, to: end === Number.POSITIVE_INFINITY ? this.#known.length : this.#border(end) };
-  }
-
-  /** Enters a folio of several where none is. */
-  #enter(first: number, pages: number, isTracked: boolean): void {
-    const index = this.#find(first);
-    const before = this.#known[index - 1];
-    if (before !== undefined && before.pages === pages && endOf(before) === first && before.isTracked === isTracked)
-      before.count += 1;
-    else this.#known.splice(index, 0, { first, pages, count: 1, isTracked });
   }
 
   /**
@@ -130,20 +83,24 @@ export class LargeFolios {
     const aligned = page % PAGES_MAX === 0 ? PAGES_MAX : page & -page;
     let pages = Math.min(PAGES_MAX, aligned, 2 ** Math.max(0, 31 - Math.clz32(length / PAGE_SIZE)));
     while (pages > 1 && !isFree(page, page + pages)) pages /= 2;
-    if (pages > 1) this.#enter(page, pages, false);
+    if (pages > 1) this.#pages.set(page, page + pages, pages);
     return { first: page, end: page + pages };
   }
 
-  /** The blocks of the folios that pages lie in are told apart from now on: they were written in part, or written back (ifs_alloc). */
+  /** The blocks of the folios that pages lie in are told apart from now on (ifs_alloc). */
   track(range: PageRange): void {
-    const { from, to } = this.#entries(range);
-    for (let index = from; index < to; index++) (this.#known[index] as Folios).isTracked = true;
+    const { first, end } = this.around(range);
+    const found: (readonly [from: number, to: number, pages: number])[] = [];
+    this.#pages.visit(first, end, (from, to, pages) => {
+      if (pages > 0) found.push([from, to, pages]);
+    });
+    for (const [from, to, pages] of found) this.#pages.set(from, to, -pages);
   }
 
   /** Pages were given up: what is left of their folios counts as single pages. */
   forget(range: PageRange): void {
-    const { from, to } = this.#entries(range);
-    this.#known.splice(from, to - from);
+    const { first, end } = this.around(range);
+    this.#pages.delete(first, end);
   }
 
   /**
@@ -151,11 +108,7 @@ export class LargeFolios {
    * @param isDirty - whether a page of a range is dirty
    * @param last - the page behind the file's end: of a folio that is split what begins there or further on goes
    */
-  cut(
-    range: ByteRange,
-    isDirty: (first: number, end: number) => boolean,
-    last: number,
-  ): { kept: PageRange[]; gone: PageRange[] } {
+  cut(range: ByteRange, isDirty: (first: number, end: number) => boolean, last: number): FoliosCut {
     const first = Math.ceil(range.start / PAGE_SIZE);
     const end = Math.floor(range.stop / PAGE_SIZE);
     const kept: PageRange[] = [];
@@ -166,8 +119,7 @@ export class LargeFolios {
       const held = this.holding(edge);
       if (held === undefined || (held.first >= first && held.end <= end)) continue;
       if (kept.some((one) => one.first <= edge && edge < one.end)) continue;
-      const { isTracked } = this.#known[this.#find(edge)] as Folios;
-      if (isTracked && isDirty(held.first, held.end)) {
+      if ((this.#pages.get(edge) as number) < 0 && isDirty(held.first, held.end)) {
         kept.push(held);
         continue;
       }
@@ -202,20 +154,21 @@ export class LargeFolios {
     for (let { first, end } = held; end - first > 1; ) {
       const middle = (first + end) / 2;
       const other = page < middle ? { first: middle, end } : { first, end: middle };
-      if (other.end - other.first > 1) this.#enter(other.first, other.end - other.first, false);
+      const pages = other.end - other.first;
+      if (pages > 1) this.#pages.set(other.first, other.end, pages);
       if (page < middle) end = middle;
       else first = middle;
     }
   }
 
-  /** Throws an InvariantError unless folios are in order, in their natural places, and wholly cached. */
+  /** Throws an InvariantError unless folios lie in their natural places, and are wholly cached. */
   check(isCached: (page: number) => boolean, label: string): void {
-    let before = 0;
-    for (const { first, pages, count } of this.#known) {
-      assert(first >= before && first % pages === 0 && pages > 1 && pages <= PAGES_MAX, `a folio of ${label} is out of place`);
-      for (let page = first; page < first + pages * count; page++)
-        assert(isCached(page), `page ${page} of a folio of ${label} is not cached`);
-      before = first + pages * count;
-    }
+    this.#pages.check();
+    this.#pages.visit(0, Number.MAX_SAFE_INTEGER, (from, to, value) => {
+      const pages = Math.abs(value);
+      const isInPlace = pages > 1 && pages <= PAGES_MAX && from % pages === 0 && to % pages === 0;
+      assert(isInPlace, `a folio of ${label} is out of place`);
+      for (let page = from; page < to; page++) assert(isCached(page), `page ${page} of a folio of ${label} is not cached`);
+    });
   }
 }

@@ -20,6 +20,7 @@ import type { Position } from "./mount.ts";
 import { notifyChange } from "./notify-change.ts";
 import {
   dropsSetGroupId,
+  firstRefusal,
   immutable,
   immutableOrAppendOnly,
   inGroupOrCapable,
@@ -74,7 +75,7 @@ export function fchmod(task: Process, fd: number, mode: number): Errno | undefin
 function changeMode(task: Process, reached: Reached, mode: number): Errno | undefined {
   const { mount, inode } = reached;
   const who = task.credentials;
-  const refused = wantWrite(mount) ?? immutableOrAppendOnly(mount.fs, inode);
+  const refused = wantWrite(mount) ?? immutableOrAppendOnly(mount.fs, inode) ?? firstRefusal(who, mount.fs, inode);
   if (refused !== undefined) return refused;
   if (!ownerOrCapable(who, mount.fs, inode)) return EPERM;
   return notifyChange(task, reached, { mode: withoutForeignSetGroupId(who, mode & 0o7777, mount.fs.gid(inode)) });
@@ -118,7 +119,7 @@ function changeOwner(task: Process, reached: Reached, { uid, gid }: Owners): Err
     kept &= ~(S_ISUID | S_ISGID);
   }
   if (uid !== -1 || gid !== -1 || kept !== mode) {
-    const barred = immutableOrAppendOnly(fs, inode);
+    const barred = immutableOrAppendOnly(fs, inode) ?? firstRefusal(who, fs, inode);
     if (barred !== undefined) return barred;
   }
   const owns = who.uid === oldUid;
@@ -174,7 +175,7 @@ function changeTimes(task: Process, reached: Reached, atime: TimeChange, mtime: 
   const readOnly = wantWrite(mount);
   if (readOnly !== undefined) return readOnly;
   const touch = atime === "NOW" && mtime === "NOW";
-  const barred = touch ? immutable(fs, inode) : immutableOrAppendOnly(fs, inode);
+  const barred = (touch ? immutable(fs, inode) : immutableOrAppendOnly(fs, inode)) ?? firstRefusal(who, fs, inode);
   if (barred !== undefined) return barred;
   if (!ownerOrCapable(who, fs, inode)) {
     if (!touch) return EPERM;

@@ -234,6 +234,8 @@ export interface FileSystem {
   rename(directory: Inode, name: Name, toDirectory: Inode, toName: Name, flags: number, whiteout?: NewInode): Errno | undefined;
   /** A filesystem's own check of what the permission bits allow. @param mask - MAY_* bits. @returns EACCES, EROFS. */
   refuse?(who: Credentials, inode: Inode, mask: number): Errno | undefined;
+  /** Whether that is asked of writing, and of other attributes, before modes and owners are (btrfs_permission, btrfs_setattr). Absent: after. */
+  readonly refusesFirst?: boolean;
   /** Told before names are made, removed or moved, by a filesystem that asks permissions of what lies below it: whose call it is. */
   actFor?(who: Credentials): void;
   /** Visits every entry but "." and "..", in the filesystem's own order. */

@@ -43,10 +43,15 @@ export function isDirectory(mode: number): boolean {
 export function inodePermission(who: Credentials, fs: FileSystem, inode: Inode, mask: number): Errno | undefined {
   if ((mask & MAY_WRITE) !== 0) {
     if (fs.readOnly === true && isStored(typeOf(fs, inode))) return EROFS;
-    const barred = immutable(fs, inode);
+    const barred = immutable(fs, inode) ?? firstRefusal(who, fs, inode);
     if (barred !== undefined) return barred;
   }
   return modePermission(who, fs, inode, mask);
+}
+
+/** What a filesystem says of a change before modes and owners do. */
+export function firstRefusal(who: Credentials, fs: FileSystem, inode: Inode): Errno | undefined {
+  return fs.refusesFirst === true ? ownRefusal(who, fs, inode, MAY_WRITE) : undefined;
 }
 
 /** Whether writing to an inode of a type would change the filesystem (sb_permission). */
@@ -126,7 +131,8 @@ export function ownerOrCapable(who: Credentials, fs: FileSystem, inode: Inode): 
 /** What mode and owner of a directory say to somebody who changes its entries. */
 function mayChangeEntries(who: Credentials, fs: FileSystem, directory: Inode): Errno | undefined {
   const mask = MAY_WRITE | MAY_EXEC;
-  return capable(who, CAP_DAC_OVERRIDE) ? ownRefusal(who, fs, directory, mask) : modePermission(who, fs, directory, mask);
+  if (capable(who, CAP_DAC_OVERRIDE)) return ownRefusal(who, fs, directory, mask);
+  return firstRefusal(who, fs, directory) ?? modePermission(who, fs, directory, mask);
 }
 
 /** Whether an entry may be made in a directory. */

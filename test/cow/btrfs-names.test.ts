@@ -10,6 +10,7 @@ import type { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { removeSubvolume } from "../../sim/cow/btrfs/ioctl.ts";
 import { INODE_EXTREF, key, LINKS_MAX } from "../../sim/cow/btrfs/layout.ts";
 import { nameHash } from "../../sim/cow/btrfs/name-hash.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   type Inode,
@@ -20,6 +21,7 @@ import {
   O_RDONLY,
   O_RDWR,
   O_TMPFILE,
+  O_WRONLY,
   RENAME_EXCHANGE,
   S_IFDIR,
   S_IFIFO,
@@ -271,6 +273,26 @@ describe("a read-only subvolume", () => {
     expect(code(change(direct(lab, "/m/w")))).not.toBe("EROFS");
     expect(must(lab.host.task.readdir("/m/ro")).map(({ name }) => name)).toEqual(["f", "d", "p", "l", "n"]);
     lab.host.check();
+  });
+
+  test("says so before it says who may, but for reading", () => {
+    const lab = labWithReadOnly();
+    const somebody = lab.host.task.withCredentials(credentialsOf(1000, 1000));
+    must(lab.host.task.chmod("/m/w/f", 0o600));
+    must(lab.snapshot("/m/w", "/m/kept", true));
+    const file = "/m/kept/f";
+    const changes = [
+      somebody.open(file, O_WRONLY),
+      somebody.open("/m/kept/d/x", O_WRONLY | O_CREAT),
+      somebody.unlink(file),
+      somebody.mkdir("/m/kept/x"),
+      somebody.truncate(file, 0),
+      somebody.chmod(file, 0o777),
+      somebody.chown(file, 1000, 1000),
+      somebody.utimens(file, "NOW", "NOW"),
+    ];
+    expect(changes.map(code)).toEqual(changes.map(() => "EROFS"));
+    expect(code(somebody.open(file, O_RDONLY))).toBe("EACCES");
   });
 
   test("takes no subvolumes, and none may be written but devices and FIFOs (btrfs_permission)", () => {

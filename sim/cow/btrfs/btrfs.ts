@@ -243,6 +243,7 @@ export class Btrfs implements FileSystem {
     return setAcl(this.state, this.#inode(inode), { kind, acl, mode });
   }
 
+  readonly refusesFirst = true;
   /** A read-only subvolume lets nobody open, make or remove anything; what was open before may be written (btrfs_permission). */
   refuse(_who: Credentials, inode: Inode, mask: number): Errno | undefined {
     if ((mask & MAY_WRITE) === 0) return undefined;

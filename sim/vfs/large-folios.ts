@@ -13,7 +13,13 @@ import { IntervalMap } from "../core/intervals.ts";
 import { PAGE_SIZE } from "./address-space.ts";
 
 /** The most pages of one: MAX_PAGECACHE_ORDER where huge pages are 2 MiB. */
-const PAGES_MAX = 512;
+export const FOLIO_PAGES_MAX = 512;
+
+/** The pages of the folio that a write brings at a page when so many are left of it (__filemap_get_folio): what its place and they allow, 1 at least. */
+export function folioPages(page: number, left: number): number {
+  const aligned = page % FOLIO_PAGES_MAX === 0 ? FOLIO_PAGES_MAX : page & -page;
+  return Math.min(aligned, 2 ** Math.max(0, 31 - Math.clz32(Math.min(left, FOLIO_PAGES_MAX))));
+}
 
 /** Pages [first, end). */
 export interface PageRange {
@@ -69,7 +75,10 @@ export class LargeFolios {
     for (let at = start; at < stop; ) {
       const page = Math.floor(at / PAGE_SIZE);
       while (border < borders.length && (borders[border] as number) <= page) border += 1;
-      const chunk = Math.min((Math.floor(page / PAGES_MAX) + 1) * PAGES_MAX, borders[border] ?? Number.POSITIVE_INFINITY);
+      const chunk = Math.min(
+        (Math.floor(page / FOLIO_PAGES_MAX) + 1) * FOLIO_PAGES_MAX,
+        borders[border] ?? Number.POSITIVE_INFINITY,
+      );
       const until = Math.min(stop, chunk * PAGE_SIZE);
       const held = this.holding(page) ?? this.#bring(page, until - at, isFree);
       const next = Math.min(until, held.end * PAGE_SIZE);
@@ -80,8 +89,7 @@ export class LargeFolios {
 
   /** The folio in which a page comes for a write of so many bytes from within it on. */
   #bring(page: number, length: number, isFree: (first: number, end: number) => boolean): PageRange {
-    const aligned = page % PAGES_MAX === 0 ? PAGES_MAX : page & -page;
-    let pages = Math.min(PAGES_MAX, aligned, 2 ** Math.max(0, 31 - Math.clz32(length / PAGE_SIZE)));
+    let pages = folioPages(page, length / PAGE_SIZE);
     while (pages > 1 && !isFree(page, page + pages)) pages /= 2;
     if (pages > 1) this.#pages.set(page, page + pages, pages);
     return { first: page, end: page + pages };
@@ -166,7 +174,7 @@ export class LargeFolios {
     this.#pages.check();
     this.#pages.visit(0, Number.MAX_SAFE_INTEGER, (from, to, value) => {
       const pages = Math.abs(value);
-      const isInPlace = pages > 1 && pages <= PAGES_MAX && from % pages === 0 && to % pages === 0;
+      const isInPlace = pages > 1 && pages <= FOLIO_PAGES_MAX && from % pages === 0 && to % pages === 0;
       assert(isInPlace, `a folio of ${label} is out of place`);
       for (let page = from; page < to; page++) assert(isCached(page), `page ${page} of a folio of ${label} is not cached`);
     });

@@ -14,6 +14,7 @@
 import { isErrno } from "../core/errno.ts";
 import { alignDown } from "../core/units.ts";
 import { PAGE_SIZE } from "./address-space.ts";
+import { FOLIO_PAGES_MAX } from "./large-folios.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { PagedMapping } from "./page-memory.ts";
 import { MARKED } from "./run-table.ts";
@@ -41,8 +42,8 @@ export interface ReadaheadOptions {
 
 /** BLK_DEF_MAX_SECTORS_CAP, in bytes. */
 const REQUEST = 4_194_304;
-/** MAX_PAGECACHE_ORDER where huge pages are 2 MiB. */
-const MAX_ORDER = 9;
+/** MAX_PAGECACHE_ORDER. */
+const MAX_ORDER: number = Math.log2(FOLIO_PAGES_MAX);
 /** XA_CHUNK_SIZE: how many pages a node of a mapping's tree has. */
 const NODE_SLOTS = 64;
 /** By how much the order of folios grows from window to window. */

@@ -9,6 +9,7 @@ import { Content } from "../../core/content.ts";
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AddressSpace } from "../../vfs/address-space.ts";
+import { FOLIO_PAGES_MAX, folioPages } from "../../vfs/large-folios.ts";
 import { convertExtents } from "../convert-extents.ts";
 import type { NewExtent } from "../extent-list.ts";
 import { goalOf, REQUEST_BLOCKS } from "./allocate.ts";
@@ -163,9 +164,6 @@ function allocateRange(state: Ext4State, ino: number, data: FileData, range: Blo
   return undefined;
 }
 
-/** The most pages of a folio (MAX_PAGECACHE_ORDER). */
-const FOLIO_PAGES_MAX = 512;
-
 /**
  * Where the folio ends that a page of [start, end), which one call has written, lies within; undefined where one begins. Each is as large as its place
  * and what follows allow (__filemap_get_folio). What of one has no block yet is asked for by itself, before further pages are looked at
@@ -174,8 +172,7 @@ const FOLIO_PAGES_MAX = 512;
 function folioEnd({ start, end }: BlockRange, page: number): number | undefined {
   let at = start;
   while (at < page) {
-    const aligned = at % FOLIO_PAGES_MAX === 0 ? FOLIO_PAGES_MAX : at & -at;
-    const pages = Math.min(aligned, 2 ** (31 - Math.clz32(Math.min(end - at, FOLIO_PAGES_MAX))));
+    const pages = folioPages(at, end - at);
     at += pages < FOLIO_PAGES_MAX ? pages : pages * Math.max(1, Math.floor((page - at) / pages));
   }
   return at === page ? undefined : at;

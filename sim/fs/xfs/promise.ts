@@ -42,8 +42,8 @@ function promise(state: XfsState, ino: number, promised: PromisedExtents, start:
   return true;
 }
 
-/** Ends the promises of a range: the blocks have got their place, or nothing comes of them. */
-function endPromises(
+/** Ends the promises of a fork in a range: the blocks have got their place, or nothing comes of them. */
+export function endPromises(
   state: XfsState,
   ino: number,
   promised: PromisedExtents,
@@ -55,16 +55,11 @@ function endPromises(
   state.delayedBlocks += promised.indirect - before;
 }
 
-/** Ends the promises of a file's own fork in a range. */
+/** The same of a file's own fork, which has none to keep then where nothing is promised. */
 export function endOwnPromises(state: XfsState, ino: number, data: FileData, range: Range, how: "kept" | "dropped"): void {
   if (data.delayed === undefined) return;
   endPromises(state, ino, data.delayed, range, how);
   if (data.delayed.blocks.covered === 0) data.delayed = undefined;
-}
-
-/** Ends the promises of a file's copy-on-write fork in a range. */
-export function endCowPromises(state: XfsState, ino: number, cow: CowFork, range: Range, how: "kept" | "dropped"): void {
-  endPromises(state, ino, cow.delayed, range, how);
 }
 
 /** Where the copy-on-write fork's range ends that holds a block; the block itself when none does. */
@@ -181,7 +176,7 @@ function promiseGap(state: XfsState, ino: number, data: FileData, to: number, pi
   const { from, endByte, size } = piece;
   data.delayed ??= new PromisedExtents();
   const promised = data.delayed;
-  const isLast = data.fork.list.find(from) >= data.fork.list.count && data.delayed?.blocks.nextCovered(from) === undefined;
+  const isLast = data.fork.list.find(from) >= data.fork.list.count && promised.blocks.nextCovered(from) === undefined;
   if (isLast) {
     const advance = advanceBlocks(state, ino, data, from, { end: endByte, size });
     const aligned = Math.floor((endByte - 1) / (ADVANCE_BLOCKS_MIN * BLOCK_SIZE)) * ADVANCE_BLOCKS_MIN;

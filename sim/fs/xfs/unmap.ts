@@ -2,7 +2,7 @@
 import type { FileData } from "./file-data.ts";
 import { forkSpace } from "./fork-space.ts";
 import { INNER_FLAGS, PROJECT, SHARES } from "./inodes.ts";
-import { endCowPromises, endOwnPromises } from "./promise.ts";
+import { endOwnPromises, endPromises } from "./promise.ts";
 import { dropUse, endStaging } from "./shared.ts";
 import { freeBlocks } from "./space.ts";
 import type { XfsState } from "./state.ts";
@@ -44,7 +44,7 @@ export function freeMapped(state: XfsState, ino: number, data: FileData, first: 
 export function cancelCow(state: XfsState, ino: number, data: FileData, first: number, end: number): void {
   const { cow } = data;
   if (cow === undefined) return;
-  endCowPromises(state, ino, cow, [first, end], "dropped");
+  endPromises(state, ino, cow.delayed, [first, end], "dropped");
   cow.list.remove(
     first,
     end,

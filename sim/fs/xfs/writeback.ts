@@ -16,7 +16,7 @@ import { makeFile } from "./file-of.ts";
 import { forkSpace } from "./fork-space.ts";
 import { PROJECT } from "./inodes.ts";
 import { BLOCK_SIZE } from "./layout.ts";
-import { endCowPromises, endOwnPromises } from "./promise.ts";
+import { endOwnPromises, endPromises } from "./promise.ts";
 import { addStaging, endStaging } from "./shared.ts";
 import { allocateBlocks, allocateStriped, type Run } from "./space.ts";
 import type { XfsState } from "./state.ts";
@@ -125,7 +125,7 @@ function convertCow(state: XfsState, ino: number, data: FileData, first: number,
       const wanted = range.end - block;
       const place = { list: cow.list, promised: cow.delayed.blocks, block, count: wanted, isHole: false };
       if (!allocateData(state, ino, place, run)) return ENOSPC;
-      endCowPromises(state, ino, cow, [block, block + run.count], "kept");
+      endPromises(state, ino, cow.delayed, [block, block + run.count], "kept");
       cow.list.insert({ logical: block, physical: run.start, count: run.count, unwritten: false }, cow);
       addStaging(state, run.start, run.count);
       block += run.count;

@@ -1,3 +1,9 @@
+/**
+ * Copy-up: a lower object gets a copy on the upper layer, its parents first (fs/overlayfs/copy_up.c; union.md sections 2 and 3).
+ *
+ * Interface: order of one copy: create, data, fsync, xattrs, owner, mode and times, then link or rename into place. A failure leaves the upper
+ * layer and work/ as they were; parents that were copied before stay. The directory that receives the copy keeps its mtime.
+ */
 import { ENODATA, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import { CAPABILITY, readXattr } from "../../vfs/capability-xattr.ts";

@@ -4,7 +4,6 @@
  * Interface: pages belong to the real inode, so that mounts over one lower file share its pages. A file that was opened for reading follows a
  * later copy-up, where the kernel does (profile.readOnlyFollowsCopyUp).
  */
-
 import { EBADF, EINVAL, EPERM, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { CopyRange } from "../../vfs/copy-range.ts";
 import {

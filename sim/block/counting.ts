@@ -27,6 +27,7 @@ export class CountingDevice implements BlockDevice {
   readonly size: Bytes;
   readonly sectorSize: Bytes;
   readonly io: IoLimits | undefined;
+  readonly rotational: boolean | undefined;
   /** Commands that failed below are counted, too. */
   readonly counters: DeviceCounters = newDeviceCounters();
   readonly #device: BlockDevice;
@@ -36,6 +37,7 @@ export class CountingDevice implements BlockDevice {
     this.size = device.size;
     this.sectorSize = device.sectorSize;
     this.io = device.io;
+    this.rotational = device.rotational;
     this.#device = device;
   }
 

@@ -27,6 +27,8 @@ export interface BlockDevice {
   readonly sectorSize: Bytes;
   /** Absent where any write is as good as another. */
   readonly io?: IoLimits | undefined;
+  /** Whether a head has to move, as /sys/block/…/queue/rotational tells. Absent: so it is said, as of the disks of virtual machines. */
+  readonly rotational?: boolean | undefined;
   /** @returns exactly `length` bytes, or EIO. */
   read(offset: Bytes, length: Bytes): Content | Errno;
   /**

@@ -122,6 +122,10 @@ export class Disk implements BlockDevice {
     assert(this.profile === FREE || options.clock !== undefined, `disk ${this.name}: profile ${this.profile.name} needs a clock`);
   }
 
+  get rotational(): boolean {
+    return this.profile.rotational;
+  }
+
   /** What the sparse backing holds, in bytes: written, not discarded, not zeros. */
   get allocatedBytes(): Bytes {
     return bytes(this.#held.covered);

@@ -33,6 +33,7 @@ export class FaultyDevice implements BlockDevice {
   readonly size: Bytes;
   readonly sectorSize: Bytes;
   readonly io: IoLimits | undefined;
+  readonly rotational: boolean | undefined;
   readonly #device: BlockDevice;
   #armed: Armed[] = [];
   #failed = 0;
@@ -42,6 +43,7 @@ export class FaultyDevice implements BlockDevice {
     this.size = device.size;
     this.sectorSize = device.sectorSize;
     this.io = device.io;
+    this.rotational = device.rotational;
     this.#device = device;
     for (const fault of faults) this.inject(fault);
   }

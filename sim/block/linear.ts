@@ -13,6 +13,7 @@ export class LinearDevice implements BlockDevice {
   readonly name: string;
   readonly size: Bytes;
   readonly sectorSize: Bytes;
+  readonly rotational: boolean | undefined;
   readonly #device: BlockDevice;
   readonly #start: number;
 
@@ -24,6 +25,7 @@ export class LinearDevice implements BlockDevice {
     this.name = name;
     this.size = bytes(size);
     this.sectorSize = device.sectorSize;
+    this.rotational = device.rotational;
     this.#device = device;
     this.#start = start;
   }

@@ -10,6 +10,8 @@
 
 export interface DeviceProfile {
   readonly name: string;
+  /** Whether the kernel takes it for a disk that turns. */
+  readonly rotational: boolean;
   /** Nanoseconds from a read's issue to its first byte. */
   readonly readLatency: number;
   /** Nanoseconds until a write is in the device's cache. */
@@ -28,9 +30,10 @@ export interface DeviceProfile {
   readonly halfTurn: number;
 }
 
-/** Costs nothing: virtual time stands still. The default. */
+/** Costs nothing: virtual time stands still. The default; the kernel takes it for a disk that turns, as it does a virtual machine's. */
 export const FREE: DeviceProfile = {
   name: "none",
+  rotational: true,
   readLatency: 0,
   writeLatency: 0,
   readBandwidth: Number.POSITIVE_INFINITY,
@@ -45,6 +48,7 @@ export const FREE: DeviceProfile = {
 /** A disk of 7,200 turns a minute: half a turn takes 60 s / 7,200 / 2. */
 export const HDD: DeviceProfile = {
   name: "hdd",
+  rotational: true,
   readLatency: 100_000,
   writeLatency: 100_000,
   readBandwidth: 160e6,
@@ -60,6 +64,7 @@ export const HDD: DeviceProfile = {
 const SATA_SSD: DeviceProfile = {
   ...FREE,
   name: "sata-ssd",
+  rotational: false,
   readLatency: 100_000,
   writeLatency: 50_000,
   readBandwidth: 550e6,
@@ -72,6 +77,7 @@ const SATA_SSD: DeviceProfile = {
 export const NVME: DeviceProfile = {
   ...FREE,
   name: "nvme",
+  rotational: false,
   readLatency: 80_000,
   writeLatency: 15_000,
   readBandwidth: 3_200e6,

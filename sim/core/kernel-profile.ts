@@ -74,6 +74,12 @@ export interface Ext4Profile {
   readonly streamsApart: boolean;
   /** Pages of its files are cached many at once, in folios (EXT4_MAX_PAGECACHE_ORDER). */
   readonly largeFolios: boolean;
+  /** A search for free blocks takes the groups by how theirs lie (mb_optimize_scan); from 5.13 to 6.16 in lists whose order depends on what came before. */
+  readonly optimizesScan: boolean;
+  /** It asks for less before it looks through groups that have enough in shorter runs (CR_BEST_AVAIL_LEN). */
+  readonly triesShorter: boolean;
+  /** What makes a file longer writes zeros over the rest of its last block, where a mapped write may have left something (c7fc0366c656). */
+  readonly zeroesOldEnd: boolean;
 }
 
 /** How xfs behaves. */
@@ -161,6 +167,9 @@ const EXT4: Changes<Ext4Profile> = {
   continuesLog: { from: "6.4" },
   streamsApart: { from: "6.17" },
   largeFolios: { from: "6.16" },
+  optimizesScan: { from: "5.13" },
+  triesShorter: { from: "6.5" },
+  zeroesOldEnd: { from: "6.13" },
 };
 
 const XFS: Changes<XfsProfile> = { writesFolios: { from: "6.6" } };

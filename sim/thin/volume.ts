@@ -36,6 +36,7 @@ export class ThinVolume implements BlockDevice {
   readonly name: string;
   readonly id: number;
   readonly sectorSize: Bytes;
+  readonly rotational: boolean | undefined;
   readonly pool: ThinPool;
   readonly #device: ThinDevice;
   readonly #origin: BlockDevice | undefined;
@@ -46,6 +47,7 @@ export class ThinVolume implements BlockDevice {
     this.name = options.name;
     this.id = options.id;
     this.sectorSize = pool.data.sectorSize;
+    this.rotational = pool.data.rotational;
     this.#device = device;
     this.#origin = options.origin;
     this.#size = bytes(options.size);

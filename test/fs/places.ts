@@ -1,5 +1,6 @@
 /** Where the blocks of files lie on a fresh disk of ext4 or xfs: the scripts of test/kernel/places.py, made here. */
 
+import { FREE } from "../../sim/block/profile.ts";
 import { Content } from "../../sim/core/content.ts";
 import { MIB } from "../../sim/core/units.ts";
 import type { Ext4 } from "../../sim/fs/ext4/ext4.ts";
@@ -24,11 +25,16 @@ export interface PlaceCase {
 const BLOCK = 4096;
 const UNIT: Uint8Array = new Uint8Array(BLOCK).fill(120);
 
+/** ext4-flat: ext4 on a disk that does not turn. */
+export const PLACES = ["ext4", "ext4-flat", "xfs"] as const;
+export type PlacesOf = (typeof PLACES)[number];
+
 /** The maps of a case as they are here; the engines are checked after each step. */
-export function ourMaps(filesystem: "ext4" | "xfs", { size, steps }: PlaceCase): readonly PlaceMap[] {
+export function ourMaps(places: PlacesOf, { size, steps }: PlaceCase): readonly PlaceMap[] {
+  const filesystem = places === "xfs" ? "xfs" : "ext4";
   const host = createHost();
   must(host.task.mkdir("/m"));
-  const { name } = host.addDisk({ size: MIB(size) });
+  const { name } = host.addDisk({ size: MIB(size), profile: places === "ext4-flat" ? { ...FREE, rotational: false } : FREE });
   must(host.mkfs(filesystem, name));
   must(host.mount({ type: filesystem, source: name, target: "/m" }) as undefined);
   const files = new Map<string, number>();

@@ -6,10 +6,11 @@ import tempfile
 
 
 @contextlib.contextmanager
-def mounted(size, *make, prepare=lambda image: None):
+def mounted(size, *make, prepare=lambda image: None, below=None):
     """The folder where it is mounted, until the block of `with` ends. size: the disk's bytes; make: the command that makes the filesystem of its
-    last word, the image, which is added; prepare: is called with the image before it is mounted."""
-    with tempfile.TemporaryDirectory(prefix="cowlab-disk-") as base:
+    last word, the image, which is added; prepare: is called with the image before it is mounted; below: the folder for the file, else that for temporary
+    ones."""
+    with tempfile.TemporaryDirectory(prefix="cowlab-disk-", dir=below) as base:
         image, top = os.path.join(base, "image"), os.path.join(base, "top")
         os.mkdir(top)
         with open(image, "wb") as file:

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
-import { ourMaps, type PlaceCase } from "../fs/places.ts";
+import { ourMaps, PLACES, type PlaceCase } from "../fs/places.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 100);
 const SEED = Number(process.env["COWLAB_KERNEL_SEED"] ?? 1);
@@ -19,7 +19,7 @@ const why = kernelObstacle();
 if (why !== undefined) process.stderr.write(`test/kernel, places of blocks, is skipped: ${why}\n`);
 
 describe.skipIf(why !== undefined)("on this machine's kernel", () => {
-  const filesystems = (["ext4", "xfs"] as const).filter((type) => why !== undefined || canMake(type));
+  const filesystems = PLACES.filter((places) => why !== undefined || canMake(places === "xfs" ? "xfs" : "ext4"));
 
   test.each(filesystems)("each block of each file of %s lies where it lies here", (filesystem) => {
     const asked = ["python3", PROGRAM, filesystem, String(SEEDS_FROM + SEED * RUNS), String(RUNS)];

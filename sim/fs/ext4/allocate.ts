@@ -67,7 +67,7 @@ export function freeBlocks(state: Ext4State, start: number, count: number): void
 
 /** Takes one block for metadata, which may use every reserve. The caller has checked that one is left. */
 export function allocateMetadata(state: Ext4State, goal: number): number {
-  const run = findRun(state, { goal, count: 1, isData: false });
+  const run = findRun(state, { goal, count: 1, least: 1, isData: false });
   if (run !== undefined) {
     take(state, run.start, 1);
     return run.start;

@@ -8,7 +8,7 @@
 import type { FreeBlocks } from "../../block/free-runs.ts";
 
 /** MB_NUM_ORDERS of blocks of 4 KiB, less one. */
-const ORDER_MAX = 13;
+export const ORDER_MAX = 13;
 /** The longest chunk. */
 export const CHUNK_BLOCKS_MAX: number = 1 << ORDER_MAX;
 /** s_mb_min_to_scan: so many pieces are looked at before one that is long enough will do. */
@@ -30,6 +30,17 @@ export interface Found {
 function orderOf(at: number, end: number): number {
   const aligned = at === 0 ? ORDER_MAX : 31 - Math.clz32(at & -at);
   return Math.min(aligned, 31 - Math.clz32(end - at), ORDER_MAX);
+}
+
+/** The order of the longest chunk in a free run. */
+export function longestChunk(start: number, end: number): number {
+  let longest = 0;
+  for (let at = start; at < end; ) {
+    const order = orderOf(at, end);
+    if (order > longest) longest = order;
+    at += 1 << order;
+  }
+  return longest;
 }
 
 /** The first of the smallest chunks that hold 2^order blocks, or -1. */

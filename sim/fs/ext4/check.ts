@@ -239,6 +239,7 @@ function checkBlocks(state: Ext4State, { isWhole }: Reached, inodes: readonly nu
 
 function checkCounts(state: Ext4State): void {
   state.groups.check();
+  state.checkGroupInfo();
   state.preallocations.check((group) => state.groups.blockBitmap(group).bits);
   let blocks = 0;
   let inodes = 0;

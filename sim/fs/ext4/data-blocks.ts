@@ -67,7 +67,7 @@ function allocateOne(state: Ext4State, request: Request, into: Run): boolean {
     into.count = wanted;
   } else {
     const goal = streams ? firstBlockOf(streamGroup(state, ino)) : request.goal;
-    const found = findRun(state, { goal, count: wanted, isData: true });
+    const found = findRun(state, { goal, count: wanted, least: count, isData: true });
     if (found === undefined) return false;
     into.start = found.start;
     into.count = found.count;
@@ -243,7 +243,7 @@ function allocateSmall(state: Ext4State, request: Request, into: Run): boolean {
     if (near === undefined || Math.abs(goal - one.start) < Math.abs(goal - near.start)) near = one;
   }
   if (near === undefined) {
-    const found = findRun(state, { goal, count: isPlain ? count : LOCAL_BLOCKS, isData: true });
+    const found = findRun(state, { goal, count: isPlain ? count : LOCAL_BLOCKS, least: count, isData: true });
     if (found === undefined) return false;
     if (found.count <= count || isPlain) return takeInto(state, into, found.start, Math.min(count, found.count));
     near = { ino: SMALL_FILES, logical: 0, start: found.start, count: found.count, free: found.count };

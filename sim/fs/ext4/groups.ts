@@ -20,6 +20,7 @@ import {
   firstBlockOf,
   fixedBlocks,
   type Geometry,
+  gapsOf,
   inodeBitmapOf,
   unfixedFrom,
   visitFixed,
@@ -51,6 +52,8 @@ export class Groups {
   #freed: number[] = [];
   /** How many blocks they are. */
   freedBlocks = 0;
+  /** Hears of each group whose free blocks are others now. */
+  onChange: ((group: number) => void) | undefined;
 
   constructor(geometry: Geometry, device: BlockDevice, journal: Journal) {
     this.geometry = geometry;
@@ -171,6 +174,7 @@ export class Groups {
   /** Takes blocks of one group that are free. */
   take(group: number, start: number, count: number): void {
     this.blockBitmap(group).take(start, count);
+    this.onChange?.(group);
     this.noteTaken(group, count);
   }
 
@@ -205,6 +209,15 @@ export class Groups {
     return this.freeBlocks[group] === blocksIn(this.geometry, group) - fixedBlocks(this.geometry, group);
   }
 
+  /** Visits the free runs of a group that is as mkfs leaves it, and has no bitmap in memory. @returns false: it is another */
+  visitFresh(group: number, visit: (start: number, count: number) => void): boolean {
+    if (this.#wholly[group] === 1) return true;
+    if (this.#blockBitmaps[group] !== undefined || !this.#isFresh(group)) return false;
+    const gaps = gapsOf(this.geometry, group);
+    for (let at = 0; at < gaps.length; at += 2) visit(gaps[at] as number, (gaps[at + 1] as number) - (gaps[at] as number));
+    return true;
+  }
+
   /** Takes all blocks of groups that `wholeFrom` told of. */
   takeWhole(group: number, count: number): void {
     const { geometry } = this;
@@ -218,6 +231,7 @@ export class Groups {
     const run = new UsedBitmaps(home, group, count);
     this.#journal.dirtyRun(run);
     this.#taken.push(run);
+    if (this.onChange !== undefined) for (let one = group; one < end; one++) this.onChange(one);
     this.#dirtyDescriptors(group, end);
   }
 
@@ -262,6 +276,7 @@ export class Groups {
     for (let at = 0; at < freed.length; at += 3) {
       const [group, start, count] = [freed[at] as number, freed[at + 1] as number, freed[at + 2] as number];
       this.blockBitmap(group).free(start, count);
+      this.onChange?.(group);
       visit?.(firstBlockOf(group) + start, count);
     }
     this.#freed = [];

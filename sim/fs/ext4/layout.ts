@@ -268,7 +268,7 @@ export interface FirstBlocks {
 }
 
 /** Runs of a group's blocks without fixed metadata, pairs of start and end within the group. */
-function gapsOf(geometry: Geometry, group: number): number[] {
+export function gapsOf(geometry: Geometry, group: number): number[] {
   const fixed: (readonly [start: number, end: number])[] = [];
   visitFixed(geometry, group, (start, count) => fixed.push([start, start + count]));
   fixed.sort((one, other) => one[0] - other[0]);

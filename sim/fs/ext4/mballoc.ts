@@ -1,14 +1,15 @@
 /**
- * Where in the groups a run of free blocks is found (fs/ext4/mballoc.c, Linux 6.18: ext4_mb_regular_allocator, ext4_mb_good_group).
+ * Where in the groups a run of free blocks is found (fs/ext4/mballoc.c, Linux 6.18: ext4_mb_regular_allocator, ext4_mb_scan_groups, ext4_mb_good_group).
  *
- * The groups are asked one after another, as without mb_optimize_scan, which with a disk that turns asks the next four so. All bitmaps are at hand: a
- * kernel passes groups over whose bitmaps it has not read yet, for some seconds after it has mounted a disk. What is asked for is not made
- * shorter before a slow search (CR_BEST_AVAIL_LEN).
+ * Without mb_optimize_scan the groups are asked one after another. With it, on disks of 2 GiB and more, a disk that turns is asked for the next four so; then
+ * come the groups by how their free blocks lie (group-info.ts): those first that fit what is wanted most closely. All bitmaps are at hand: a kernel passes
+ * groups over whose bitmaps it has not read yet, for some seconds after it has mounted a disk.
  *
  * Interface: a search goes from a group on and around, each time less choosy, and takes nothing.
  */
 import type { FreeBlocks } from "../../block/free-runs.ts";
-import { CHUNK_BLOCKS_MAX, type Found, scanGroup, smallestChunk } from "./buddy.ts";
+import { CHUNK_BLOCKS_MAX, type Found, ORDER_MAX, scanGroup, smallestChunk } from "./buddy.ts";
+import { averageOrder } from "./group-info.ts";
 import { BLOCKS_PER_GROUP, firstBlockOf, GROUPS_PER_FLEX } from "./layout.ts";
 import type { Ext4State } from "./state.ts";
 
@@ -23,11 +24,20 @@ export interface Sought {
   /** The block whose group is asked first. */
   readonly goal: number;
   readonly count: number;
+  /** How many of them are needed: where no more than that can be had together it will do. */
+  readonly least: number;
   /** EXT4_MB_HINT_DATA: blocks of a file, as others than those of directories and trees. */
   readonly isData: boolean;
 }
 
-/** CR_GOAL_LEN_FAST, CR_GOAL_LEN_SLOW, CR_ANY_FREE: what is asked of a group before it is looked through. */
+/** MB_DEFAULT_LINEAR_SCAN_THRESHOLD: from so many groups on a search is optimized. */
+const OPTIMIZED_GROUPS = 16;
+/** MB_DEFAULT_LINEAR_LIMIT: so many groups are asked one after another where a head has to move. */
+const LINEAR_GROUPS = 4;
+/** s_mb_best_avail_max_trim_order: what is asked for is made shorter by so many orders at most. */
+const TRIM_ORDERS = 3;
+
+/** CR_GOAL_LEN_FAST and CR_BEST_AVAIL_LEN, CR_GOAL_LEN_SLOW, CR_ANY_FREE: what is asked of a group before it is looked through. */
 type Criterion = "average run" | "free blocks" | "any";
 
 /** Finds up to so many blocks. @returns undefined where no block is free, what is kept for others aside. */
@@ -41,28 +51,84 @@ export function findRun(state: Ext4State, sought: Sought): Run | undefined {
 }
 
 function findFrom(state: Ext4State, first: number, sought: Sought): Run | undefined {
-  const { count } = sought;
+  const { count, isData } = sought;
   const isChunk = count > 1 && count <= CHUNK_BLOCKS_MAX && (count & (count - 1)) === 0;
   const chunk = isChunk ? findChunk(state, first, sought) : -1;
   if (chunk >= 0) return { start: chunk, count };
   const found: Found = { pieces: 0, group: 0, start: 0, count: 0 };
-  for (const criterion of ["average run", "free blocks", "any"] as const)
-    if (search(state, first, { wanted: count, criterion }, found)) break;
-  if (found.count === 0) return undefined;
-  return { start: firstBlockOf(found.group) + found.start, count: Math.min(count, found.count) };
+  if (search(state, averageGroups(state, first, count), { wanted: count, criterion: "average run" }, found))
+    return runOf(found, count);
+  const shorter =
+    isData && isOptimized(state) && state.profile.triesShorter ? findShorter(state, first, sought, found) : undefined;
+  if (shorter !== undefined) return shorter;
+  for (const criterion of ["free blocks", "any"] as const) {
+    const free = criterion === "any" ? 1 : count;
+    if (search(state, groupsWith(state, { first, free, count: state.geometry.groups }), { wanted: count, criterion }, found))
+      break;
+  }
+  return found.count === 0 ? undefined : runOf(found, count);
 }
 
-/** The groups from one on and around that have so many free blocks. */
-function* groupsWith({ groups, geometry }: Ext4State, first: number, free: number): Generator<number> {
-  const end = geometry.groups;
+function runOf(found: Found, most: number): Run {
+  return { start: firstBlockOf(found.group) + found.start, count: Math.min(most, found.count) };
+}
+
+/** Whether groups are found by how their free blocks lie (mb_optimize_scan, whose default is this). */
+function isOptimized({ profile, geometry }: Ext4State): boolean {
+  return profile.optimizesScan && geometry.groups >= OPTIMIZED_GROUPS;
+}
+
+/** Up to `count` groups from one on and around, of which those that have so many free blocks. */
+function* groupsWith(
+  state: Ext4State,
+  { first, free, count }: { first: number; free: number; count: number },
+): Generator<number> {
+  const { groups, geometry } = state;
+  const stop = first + count;
+  const end = Math.min(stop, geometry.groups);
   for (let group = groups.nextWith(free, first, end); group >= 0; group = groups.nextWith(free, group + 1, end)) yield group;
-  for (let group = groups.nextWith(free, 0, first); group >= 0; group = groups.nextWith(free, group + 1, first)) yield group;
+  const rest = stop - geometry.groups;
+  for (let group = groups.nextWith(free, 0, rest); group >= 0; group = groups.nextWith(free, group + 1, rest)) yield group;
+}
+
+/**
+ * The groups in which a search looks from one on: the next four where the disk turns, or all; then by the orders of a list, each time from there to the last
+ * group, and then those before.
+ */
+function* groupsBy(
+  state: Ext4State,
+  { first, free, orders }: { first: number; free: number; orders: readonly number[] },
+  list: (order: number, from: number, end: number) => Iterable<number>,
+): Generator<number> {
+  const { groups } = state.geometry;
+  if (!isOptimized(state)) {
+    yield* groupsWith(state, { first, free, count: groups });
+    return;
+  }
+  const linear = state.device.rotational === false ? 0 : LINEAR_GROUPS;
+  yield* groupsWith(state, { first, free, count: linear });
+  const start = (first + linear) % groups;
+  for (const [from, end] of [
+    [start, groups],
+    [0, start],
+  ] as const)
+    for (const order of orders) yield* list(order, from, end);
+}
+
+function ordersFrom(order: number): number[] {
+  return Array.from({ length: ORDER_MAX + 1 - order }, (_, more) => order + more);
+}
+
+function averageGroups(state: Ext4State, first: number, wanted: number): Generator<number> {
+  const how = { first, free: wanted, orders: ordersFrom(averageOrder(wanted)) };
+  return groupsBy(state, how, (order, from, end) => state.groupInfo.withAverage(order, from, end));
 }
 
 /** A power of two of blocks (CR_POWER2_ALIGNED): a file's are not in the first group of a flex group, which is for directories. @returns the first block, or -1 */
 function findChunk(state: Ext4State, first: number, { count, isData }: Sought): number {
   const order = 31 - Math.clz32(count);
-  for (const group of groupsWith(state, first, count)) {
+  const how = { first, free: count, orders: ordersFrom(order) };
+  for (const group of groupsBy(state, how, (one, from, end) => state.groupInfo.withLongest(one, from, end))) {
     if (isData && group % GROUPS_PER_FLEX === 0) continue;
     // The first of the longest chunks, in a group that is free as a whole.
     const start = state.groups.isWhole(group) ? 0 : freeOf(state, group, (bits) => smallestChunk(bits, order));
@@ -71,9 +137,35 @@ function findChunk(state: Ext4State, first: number, { count, isData }: Sought): 
   return -1;
 }
 
-function search(state: Ext4State, first: number, how: { wanted: number; criterion: Criterion }, found: Found): boolean {
+/** Less than is wanted, from the longest power of two on, but what is needed (CR_BEST_AVAIL_LEN). */
+function findShorter(state: Ext4State, first: number, { count, least }: Sought, found: Found): Run | undefined {
+  const longest = 31 - Math.clz32(count);
+  let shortest = Math.max(0, longest - TRIM_ORDERS);
+  if (1 << shortest < least) shortest = 32 - Math.clz32(least);
+  const orders: number[] = [];
+  for (let order = longest; order >= shortest; order--) orders.push(order);
+  const { groups } = state.geometry;
+  const start = (first + (state.device.rotational === false ? 0 : LINEAR_GROUPS)) % groups;
+  for (const [from, end] of [
+    [start, groups],
+    [0, start],
+  ] as const)
+    for (const order of orders) {
+      const wanted = 1 << order;
+      const listed = state.groupInfo.withAverage(averageOrder(wanted), from, end);
+      if (search(state, listed, { wanted, criterion: "average run" }, found)) return runOf(found, wanted);
+    }
+  return undefined;
+}
+
+function search(
+  state: Ext4State,
+  groups: Iterable<number>,
+  how: { wanted: number; criterion: Criterion },
+  found: Found,
+): boolean {
   const { wanted, criterion } = how;
-  for (const group of groupsWith(state, first, criterion === "any" ? 1 : wanted)) {
+  for (const group of groups) {
     const isOver = freeOf(state, group, (bits) => {
       if (criterion === "average run" && bits.freeCount < wanted * runsIn(bits)) return false;
       return scanGroup(group, bits, { wanted, skips: criterion === "average run" }, found);

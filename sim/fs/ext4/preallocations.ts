@@ -25,6 +25,8 @@ export const SMALL_FILES = 0;
 const NONE: readonly Preallocation[] = [];
 
 export class Preallocations {
+  /** Hears of each group where something is kept, or is no longer. */
+  onChange: ((group: number) => void) | undefined;
   readonly #ofInode: Map<number, Preallocation[]> = new Map();
   readonly #ofGroup: Map<number, Preallocation[]> = new Map();
 
@@ -44,6 +46,7 @@ export class Preallocations {
   add(one: Preallocation): void {
     put(this.#ofInode, one.ino, one);
     put(this.#ofGroup, groupOf(one), one);
+    this.onChange?.(groupOf(one));
   }
 
   /** Notes that some blocks were taken; of those of the small files they are the first. */
@@ -60,12 +63,16 @@ export class Preallocations {
 
   /** Gives those of an inode up (ext4_discard_preallocations). */
   discard(ino: number): void {
-    for (const one of this.of(ino)) cut(this.#ofGroup, groupOf(one), one);
+    for (const one of this.of(ino)) {
+      cut(this.#ofGroup, groupOf(one), one);
+      this.onChange?.(groupOf(one));
+    }
     this.#ofInode.delete(ino);
   }
 
   /** Gives all up (ext4_mb_discard_preallocations). */
   discardAll(): void {
+    if (this.onChange !== undefined) for (const group of this.#ofGroup.keys()) this.onChange(group);
     this.#ofInode.clear();
     this.#ofGroup.clear();
   }

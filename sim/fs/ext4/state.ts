@@ -20,6 +20,7 @@ import type { LonePages } from "../../vfs/lone-pages.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { EntryRows } from "./entry-rows.ts";
 import { FileData } from "./file-data.ts";
+import { GroupInfo } from "./group-info.ts";
 import { Groups } from "./groups.ts";
 import { InodeRows } from "./inode-rows.ts";
 import { BLOCKS, EXTRA, MODE, putSize, sizeIn, WORDS } from "./inode-words.ts";
@@ -102,6 +103,7 @@ export class Ext4State implements Metadata {
   readonly orphans: Counts = new Counts();
   /** Blocks that are free and kept for somebody. */
   readonly preallocations: Preallocations = new Preallocations();
+  #groupInfo: GroupInfo | undefined;
   /** How many times each file that is open to be written is (i_writecount). */
   readonly writers: Counts = new Counts();
   /** Of each stream of large files, the group where the last one got blocks (s_mb_last_groups). */
@@ -138,6 +140,16 @@ export class Ext4State implements Metadata {
       profile.streamsApart ? Math.min(PROCESSORS, Math.ceil(geometry.groups / STREAM_GROUPS)) : 1,
     );
     this.hashes = NameHashes.of(environment.names, geometry.hashSeed);
+  }
+
+  /** What is known of all groups' free blocks; made when it is first asked for. */
+  get groupInfo(): GroupInfo {
+    return (this.#groupInfo ??= new GroupInfo(this.groups, this.preallocations));
+  }
+
+  /** Throws an InvariantError where a group is in a list that it does not belong in. */
+  checkGroupInfo(): void {
+    this.#groupInfo?.check();
   }
 
   /**

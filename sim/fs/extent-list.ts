@@ -366,10 +366,10 @@ export class ExtentList {
     for (let index = this.find(from); index < this.count; index++) this.#set(index, 0, this.logical(index) + by);
   }
 
-  /** Cuts an extent in two at a block. */
-  split(block: number, growth: Growth): void {
+  /** Cuts an extent in two at a block. @returns whether one goes on there */
+  split(block: number, growth: Growth): boolean {
     const index = this.find(block);
-    if (index >= this.count || this.logical(index) >= block) return;
+    if (index >= this.count || this.logical(index) >= block) return false;
     this.#own();
     const head = block - this.logical(index);
     const unwritten = this.isUnwritten(index);
@@ -379,6 +379,7 @@ export class ExtentList {
     growth.changed(index, 0);
     this.#put(index + 1, extentOf(block, unwritten ? -rest : rest, physical));
     growth.changed(index + 1, 1);
+    return true;
   }
 
   /** What is wrong with the extents, in words; undefined where nothing is. */

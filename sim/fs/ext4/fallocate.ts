@@ -11,7 +11,7 @@ import {
 import { convertExtents } from "../convert-extents.ts";
 import { canReserve, claimable, freeBlocks, REQUEST_BLOCKS } from "./allocate.ts";
 import { allocateData } from "./data-blocks.ts";
-import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf } from "./file.ts";
+import { FILE_SIZE_MAX, freeRange, makeFile, mappingOf, zeroOldEnd } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import { BLOCK_SIZE } from "./layout.ts";
 import type { Run } from "./mballoc.ts";
@@ -50,7 +50,11 @@ export function fallocate(state: Ext4State, ino: number, mode: number, range: Ra
 function grow(state: Ext4State, ino: number, data: FileData, range: Range, mode: number): void {
   const end = range.offset + range.length;
   if ((mode & FALLOC_FL_KEEP_SIZE) !== 0) return;
-  if (end > state.size(ino)) state.setSize(ino, end);
+  const size = state.size(ino);
+  if (end > size) {
+    zeroOldEnd(state, ino, data, size);
+    state.setSize(ino, end);
+  }
   data.onDisk = Math.max(data.onDisk, end);
 }
 

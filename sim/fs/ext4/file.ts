@@ -71,6 +71,7 @@ export function write(state: Ext4State, ino: number, offset: number, content: Co
   const length = promise(state, data, offset, wanted);
   if (length === 0) return ENOSPC;
   const oldSize = state.size(ino);
+  if (offset > oldSize) zeroOldEnd(state, ino, data, oldSize);
   const failed = mappingOf(state, ino, data).write(offset, content.slice(0, length), oldSize);
   if (failed !== undefined) return failed;
   if (offset + length > oldSize) state.setSize(ino, offset + length);
@@ -149,6 +150,8 @@ export function freeRange(state: Ext4State, ino: number, data: FileData, first: 
   if (data.missing(first, end) === end - first) return;
   let freed = 0;
   const tree = data.ownTree();
+  // The end is cut first: one extent more may take a block of the tree, which stays (ext4_ext_remove_space).
+  if (tree.list.split(end, tree)) settleTree(state, ino, tree);
   tree.list.remove(
     first,
     end,
@@ -177,6 +180,15 @@ function zeroTail(state: Ext4State, ino: number, data: FileData, size: number): 
   return mappingOf(state, ino, data).write(size, Content.zeros(PAGE_SIZE - tail), size + PAGE_SIZE);
 }
 
+/**
+ * A file becomes longer without the block that its end cuts: what lies behind the end there is zeroed. Nobody hears of it where that fails
+ * (ext4_da_do_write_end, ext4_alloc_file_blocks, ext4_setattr).
+ */
+export function zeroOldEnd(state: Ext4State, ino: number, data: FileData, oldSize: number): void {
+  if (state.profile.zeroesOldEnd && oldSize % BLOCK_SIZE !== 0 && state.reachTree(ino) === undefined)
+    zeroTail(state, ino, data, oldSize);
+}
+
 /** Changes a file's size. To the size that it has, what was allocated behind the end goes (ext4_setattr calls ext4_truncate then too). */
 export function truncate(state: Ext4State, ino: number, size: number): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
@@ -195,7 +207,7 @@ export function truncate(state: Ext4State, ino: number, size: number): Errno | u
     freeRange(state, ino, data, first, Number.MAX_SAFE_INTEGER);
     // The inode is on the orphan list while it is cut.
     state.dirtySuperblock();
-  }
+  } else if (data !== undefined) zeroOldEnd(state, ino, data, old);
   if (size === 0) state.allocatedOnClose.add(ino);
   if (data !== undefined) data.onDisk = size;
   state.setSize(ino, size);

@@ -18,7 +18,9 @@ interface Case {
   readonly lower: readonly Call[];
   readonly steps: readonly (readonly [what: string, calls: readonly Call[], sectors: readonly number[]])[];
 }
-const { cases } = JSON.parse(readFileSync(new URL("../data/written.json", import.meta.url), "utf8")) as { cases: Case[] };
+function recorded(file: string): readonly Case[] {
+  return (JSON.parse(readFileSync(new URL(`../data/${file}`, import.meta.url), "utf8")) as { cases: Case[] }).cases;
+}
 
 /**
  * How far a step may be off the nearest of three runs of the kernel, in sectors, and by which part: where it puts a new folder is chance, and with it how many
@@ -104,7 +106,7 @@ function written({ filesystem, overlay, lower, steps }: Case): number[] {
   });
 }
 
-describe.each(cases.map((one) => [`${one.overlay ? "overlayfs on " : ""}${one.filesystem}`, one] as const))(
+describe.each(recorded("written.json").map((one) => [`${one.overlay ? "overlayfs on " : ""}${one.filesystem}`, one] as const))(
   "%s",
   (_name, one) => {
     const here = written(one);
@@ -123,3 +125,13 @@ describe.each(cases.map((one) => [`${one.overlay ? "overlayfs on " : ""}${one.fi
     });
   },
 );
+
+describe("names in one folder, and attributes", () => {
+  const cases = recorded("written-names.json").map((one, index) => [one.filesystem, index, one] as const);
+
+  test.each(cases)("%s, script %i: each step writes what it writes on Linux", (_filesystem, _index, one) => {
+    const got = written(one).map((sectors, at) => [at, sectors]);
+    const wanted = one.steps.map(([, , sectors], at) => [at, nearest(sectors, got[at]?.[1] as number)]);
+    expect(got).toEqual(wanted);
+  });
+});

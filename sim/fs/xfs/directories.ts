@@ -64,15 +64,38 @@ export function placeEntry(state: XfsState, directory: number, row: number): voi
     return;
   }
   const bytes = data.shortBytes + shortBytesOf(state, row);
-  if (bytes > state.dataForkBytes(directory)) {
+  if (bytes > state.dataForkBytes(directory) || !placeInShort(state, data, row)) {
     toBlockForm(state, directory);
     placeInBlocks(state, directory, row);
     return;
   }
-  data.rows.push(row);
   data.shortBytes = bytes;
   state.setSize(directory, bytes);
   state.dirtyFork(directory);
+}
+
+/**
+ * Gives an entry of a short form the offset that it would have in a block: behind the last one, or in the first hole that is long enough once the block would
+ * be full (xfs_dir2_sf_addname_pick, xfs_dir2_sf_addname_hard). @returns false where it would not fit the block either
+ */
+function placeInShort(state: XfsState, data: DirectoryData, row: number): boolean {
+  const length = dataBytesOf(state, row);
+  let end = state.format.header + state.format.dots;
+  let hole = -1;
+  let holeStart = 0;
+  for (const [at, one] of data.rows.entries()) {
+    const start = (state.positions[one] as number) * 8;
+    if (hole < 0 && end + length <= start) {
+      hole = at;
+      holeStart = end;
+    }
+    end = start + dataBytesOf(state, one);
+  }
+  const isLast = end + length <= blockFormEnd(data.rows.length + 1);
+  if (!isLast && (hole < 0 || end > blockFormEnd(data.rows.length + 1))) return false;
+  state.positions[row] = (isLast ? end : holeStart) >>> 3;
+  data.rows.splice(isLast ? data.rows.length : hole, 0, row);
+  return true;
 }
 
 /** Adds an entry. */

@@ -87,6 +87,8 @@ export class DirectoryBlock implements Metadata {
   gaps: number[];
   /** Its pieces that are logged. */
   #logged = 0;
+  /** How many places the index of a block form has. */
+  #index = 0;
   readonly #inode: number;
   readonly #pack: PackEntries;
 
@@ -109,9 +111,27 @@ export class DirectoryBlock implements Metadata {
   changed(from: number, to: number): void {
     this.#logged |= piecesOf(from, to);
   }
-  /** The index of a block form, which grows towards the entries, changes. @param entries - how many it has. */
+  /**
+   * The index of a block form, which grows towards the entries, changes. Places of names that went stay in it, for others (stale).
+   * @param entries - how many it has to have at least
+   */
   indexChanged(entries: number): void {
-    this.changed(BLOCK_SIZE - BLOCK_TAIL_BYTES - INDEX_BYTES * entries, BLOCK_SIZE);
+    this.#index = Math.max(this.#index, entries);
+    this.changed(this.#indexStart, BLOCK_SIZE);
+    if (this.gaps.at(-1) === BLOCK_SIZE) this.#gapChanged(this.gaps.length - 2);
+  }
+  /** A name went: its place in the index is stale. */
+  indexStaled(): void {
+    this.changed(BLOCK_SIZE - BLOCK_TAIL_BYTES, BLOCK_SIZE);
+  }
+  /** The index lies in a block of its own from now on: what it took is free. */
+  indexGone(): void {
+    this.#index = 0;
+    this.changed(0, BEGINNING_BYTES);
+    if (this.gaps.at(-1) === BLOCK_SIZE) this.#gapChanged(this.gaps.length - 2);
+  }
+  get #indexStart(): number {
+    return this.#index === 0 ? BLOCK_SIZE : BLOCK_SIZE - BLOCK_TAIL_BYTES - INDEX_BYTES * this.#index;
   }
 
   /** Bytes of the largest gap (bestfree[0]). */
@@ -149,6 +169,16 @@ export class DirectoryBlock implements Metadata {
     }
     return start;
   }
+  /** Takes the room of an entry that has its offset already, and which lies in the last gap. */
+  takeAt(start: number, length: number): void {
+    const last = this.gaps.length - 2;
+    const gap = this.gaps[last] as number;
+    this.changed(start, start + length);
+    this.gaps[last] = start + length;
+    if (start === gap) return;
+    this.gaps.splice(last, 0, gap, start);
+    this.#gapChanged(last);
+  }
   /** Gives the room of an entry back. */
   give(start: number, length: number): void {
     const { gaps } = this;
@@ -167,7 +197,7 @@ export class DirectoryBlock implements Metadata {
   /** Both ends of a gap tell of it (xfs_dir2_data_log_unused). */
   #gapChanged(at: number): void {
     const start = this.gaps[at] as number;
-    const end = this.gaps[at + 1] as number;
+    const end = Math.min(this.gaps[at + 1] as number, this.#indexStart);
     this.changed(start, start + GAP_HEAD_BYTES);
     this.changed(end - GAP_TAIL_BYTES, end);
   }

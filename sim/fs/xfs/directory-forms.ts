@@ -95,7 +95,11 @@ export function toBlockForm(state: XfsState, directory: number): void {
   addBlock(state, directory);
   const [block] = data.blocks;
   assert(block !== undefined, `directory ${directory} has no first block`);
-  for (const row of rows) putInto(state, block, row, { at: 0, end: BLOCK_SIZE });
+  for (const [place, row] of rows.entries()) {
+    block.takeAt((state.positions[row] as number) * 8, bytesOf(state, row));
+    state.places[row] = place;
+    block.rows.push(row);
+  }
   block.changed(state.format.header, state.format.header + state.format.dots);
   block.indexChanged(rows.length + DOTS);
 }
@@ -167,7 +171,10 @@ function toLeafForm(state: XfsState, directory: number, data: DirectoryData, but
   leaf.hashes.sort((one, other) => one - other);
   data.leaves = [leaf];
   leaf.changed(state.format.indexHeader, 0, leaf.hashes.length + DOTS);
-  if (data.blocks[0] !== undefined) state.log.dirty(data.blocks[0]);
+  const [block] = data.blocks;
+  if (block === undefined) return;
+  block.indexGone();
+  state.log.dirty(block);
 }
 
 /** The first place in a sorted list where a number belongs. */
@@ -253,7 +260,7 @@ export function takeFromBlocks(state: XfsState, directory: number, row: number, 
   }
   state.log.dirty(block);
   if (isBlockForm(data)) {
-    block.indexChanged(0);
+    block.indexStaled();
     return;
   }
   if (block.longest !== longest) tellLongest(state, data, at);

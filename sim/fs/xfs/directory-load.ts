@@ -30,17 +30,20 @@ function packEntries(state: XfsState, rows: readonly number[]): DirectoryEntryRe
 /** What an inode's record holds of a short directory. */
 export function shortDirectory(state: XfsState, directory: number, data: DirectoryData): ShortDirectory {
   const { names } = state.environment;
-  const entries = data.rows.map((row) => [names.text(state.dentries.name(row)), state.dentries.child(row)] as const);
+  const entries = data.rows.map(
+    (row) => [names.text(state.dentries.name(row)), state.dentries.child(row), (state.positions[row] as number) * 8] as const,
+  );
   return { parent: state.parentOf(directory), entries };
 }
 
 /** Takes the entries of a short form from the inode's record. */
 export function loadShort(state: XfsState, directory: number, data: DirectoryData, short: ShortDirectory): void {
   const { names } = state.environment;
-  for (const [text, inode] of short.entries) {
+  for (const [text, inode, offset] of short.entries) {
     const name = names.intern(text);
     const row = state.dentries.insert(directory, name, inode);
     state.growColumns();
+    state.positions[row] = offset >>> 3;
     data.rows.push(row);
     data.shortBytes += shortEntryBytes(names.byteLength(name), state.format.typeBytes);
   }

@@ -157,7 +157,9 @@ export function truncate(state: XfsState, ino: number, size: number, explicit: b
     if (size <= old) freeRange(state, ino, data, Math.ceil(size / BLOCK_SIZE), Number.MAX_SAFE_INTEGER);
     data.onDisk = size;
   }
-  if (size !== old || explicit) stamp(state, ino, size !== old || explicit);
+  // The inode is logged in any case (xfs_setattr_size).
+  if (size !== old || explicit) stamp(state, ino, true);
+  else state.dirtyInode(ino);
   return undefined;
 }
 

@@ -21,25 +21,42 @@ import {
   treeBlocksMax,
 } from "./layout.ts";
 import type { Log, Metadata } from "./log.ts";
-import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
+import { type LoggedSize, measurePieces, piecesOf } from "./logged-pieces.ts";
 import { type FreeListRecord, type FreeSpaceRecord, type InodesRecord, readBlock, readKind, type TreeRecord } from "./records.ts";
 import type { TreeBlock, TreeFormat, TreeSpace } from "./tree-block.ts";
 
 /** Chains of inodes without names (XFS_AGI_UNLINKED_BUCKETS). */
 export const UNLINKED_CHAINS = 64;
 
+/** What every change of a header changes, about: its counts (xfs_alloc_log_agf, xfs_ialloc_log_agi). */
+const COUNTS_BYTES = 40;
+/** Where an AGI has the beginnings of its chains, and how long each is. */
+const UNLINKED_START = 40;
+const UNLINKED_BYTES = 4;
+
 /** A header of a group: one sector. */
 class Header<Record extends FreeSpaceRecord | InodesRecord | FreeListRecord> implements Metadata {
   readonly sector: number;
   stamp = 0;
   readonly freeze: () => Record;
+  /** Its pieces that are logged. */
+  #logged = 0;
 
   constructor(sector: number, freeze: () => Record) {
     this.sector = sector;
     this.freeze = freeze;
   }
+  /** The bytes [from, to) change. */
+  changed(from: number, to: number): void {
+    this.#logged |= piecesOf(from, to);
+  }
+  /** The counts change with each change. */
   measure(into: LoggedSize): void {
-    measureBuffer(into, 128);
+    this.changed(0, COUNTS_BYTES);
+    measurePieces(into, this.#logged);
+  }
+  written(): void {
+    this.#logged = 0;
   }
 }
 
@@ -116,6 +133,13 @@ export class Group {
   }
   dirtyInodes(): void {
     this.#log.dirty(this.#inodesHeader);
+  }
+  /** Where a chain of inodes without names begins is another inode. */
+  beginChain(chain: number, ino: number): void {
+    this.unlinked[chain] = ino;
+    const at = UNLINKED_START + chain * UNLINKED_BYTES;
+    this.#inodesHeader.changed(at, at + UNLINKED_BYTES);
+    this.dirtyInodes();
   }
   dirtyList(): void {
     this.#log.dirty(this.#list);

@@ -24,7 +24,7 @@ export function loadBodies(state: XfsState, chunk: InodeChunk, record: ClusterRe
     if (loadBody(state, chunk, at, own) !== undefined) chunk.unread.set(at, own);
     if (xattrs === undefined && xattrBlocks === undefined) continue;
     chunk.xattrs ??= new Array(CHUNK_INODES).fill(undefined);
-    chunk.xattrs[at] = { entries: xattrs, inInode: xattrs, blocks: [], blockNumbers: xattrBlocks };
+    chunk.xattrs[at] = { entries: xattrs, inInode: xattrs, blocks: [], blockNumbers: xattrBlocks, forkBytes: 0 };
   }
 }
 

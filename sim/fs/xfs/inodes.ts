@@ -68,7 +68,7 @@ const NEVER: Time = time(0, 0);
 /** Logged of an inode: its item's format, and its core without forks (struct xfs_log_dinode). */
 const ITEM_BYTES = 56;
 const CORE_BYTES = 176;
-const EXTENT_BYTES = 16;
+export const EXTENT_BYTES = 16;
 
 /** A symbolic link's target, in a block of its own when the inode does not hold it. */
 export class SymlinkData implements Metadata {
@@ -102,6 +102,8 @@ class Cluster implements Metadata {
   changed = 0;
   /** Those whose data fork changed since the buffer was written in place (ili_fields). */
   forks = 0;
+  /** Those whose attribute fork did. */
+  attributes = 0;
   /** Those of which more than times changed since the last checkpoint, or fsync (ili_fsync_fields). */
   beyondTimes = 0;
   readonly #chunk: InodeChunk;
@@ -121,9 +123,11 @@ class Cluster implements Metadata {
     for (let at = 0; at < CLUSTER_INODES; at++) {
       if (((this.changed >>> at) & 1) === 0) continue;
       const isForkLogged = ((this.forks >>> at) & 1) === 1;
-      const fork = isForkLogged ? forkBytesOf(this.#chunk.data[this.#index * CLUSTER_INODES + at]) : 0;
-      into.regions += fork === 0 ? 2 : 3;
-      into.bytes += ITEM_BYTES + CORE_BYTES + fork;
+      const inChunk = this.#index * CLUSTER_INODES + at;
+      const fork = isForkLogged ? forkBytesOf(this.#chunk.data[inChunk]) : 0;
+      const attributes = ((this.attributes >>> at) & 1) === 1 ? (this.#chunk.xattrs?.[inChunk]?.forkBytes ?? 0) : 0;
+      into.regions += 2 + Number(fork > 0) + Number(attributes > 0);
+      into.bytes += ITEM_BYTES + CORE_BYTES + fork + attributes;
     }
     this.changed = 0;
     this.beyondTimes = 0;
@@ -134,6 +138,7 @@ class Cluster implements Metadata {
   }
   written(): void {
     this.forks = 0;
+    this.attributes = 0;
   }
 
   freeze(): ClusterRecord {
@@ -171,7 +176,7 @@ function forkBytesOf(data: InodeData): number {
 }
 
 /** A region's length is a multiple of 4. */
-function inWords(length: number): number {
+export function inWords(length: number): number {
   return Math.ceil(length / 4) * 4;
 }
 
@@ -232,13 +237,14 @@ export class InodeChunk {
     this.#clusters = clusters;
   }
 
-  /** @param what - the data fork changed, or more than times alone did. */
-  dirty(index: number, log: Log, what: "fork" | "core" | "times"): void {
+  /** @param what - the data fork changed, the attribute fork, or more than times alone did. */
+  dirty(index: number, log: Log, what: "fork" | "attributes" | "core" | "times"): void {
     const cluster = this.#clusters[index >>> 5] as Cluster;
     const bit = 1 << (index & 31);
     if ((cluster.changed & bit) === 0) log.logsInode(2, ITEM_BYTES + CORE_BYTES);
     cluster.changed |= bit;
     if (what === "fork") cluster.forks |= bit;
+    if (what === "attributes") cluster.attributes |= bit;
     if (what !== "times") cluster.beyondTimes |= bit;
     log.dirty(cluster);
   }

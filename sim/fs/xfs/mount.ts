@@ -36,6 +36,7 @@ export function mountXfs(device: BlockDevice, environment: XfsEnvironment): Xfs 
   state.log.resume(recovered.head, recovered.checkpoint);
   const failed = loadGroups(state);
   if (failed !== undefined) return failed;
+  state.hasAttributes = superblock.hasAttributes;
   for (const [project, blocks] of superblock.projects) state.projects.setLimit(project, blocks);
   const unread =
     state.reach(rootInode(found.geometry)) ??

@@ -78,6 +78,7 @@ function makeInode(state: XfsState, directory: number, init: NewInode): number |
   words[base + NEXT_UNLINKED] = 0;
   words[base + FORK_OFFSET] = type === S_IFLNK ? 0 : firstForkOffset(state.geometry, type);
   words[base + INNER_FLAGS] = generationOf(words[base + INNER_FLAGS] as number);
+  if (type !== S_IFLNK) state.noteAttributes();
   times.fill(state.environment.clock.time(), at * TIMES + ATIME, at * TIMES + Math.max(MTIME, CTIME) + 1);
   chunk.sizes[at] = 0;
   chunk.data[at] = undefined;

@@ -19,6 +19,8 @@ export interface SuperblockRecord {
   readonly inodes: number;
   readonly freeInodes: number;
   readonly freeBlocks: number;
+  /** XFS_SB_VERSION_ATTRBIT: whether an inode ever had an attribute fork. */
+  readonly hasAttributes: boolean;
   /** Limits of projects, in blocks (what the dquots of the project quota inode hold). */
   readonly projects: readonly (readonly [project: number, blocks: number])[];
 }
@@ -82,7 +84,8 @@ export interface ForkRoot {
 /** Names that lie in the inode itself: pairs with what they name, in the directory's order. */
 export interface ShortDirectory {
   readonly parent: number;
-  readonly entries: readonly (readonly [name: string, inode: number])[];
+  /** Each with the offset that it would have in a block. */
+  readonly entries: readonly (readonly [name: string, inode: number, offset: number])[];
 }
 
 /** What an inode holds in its forks. */

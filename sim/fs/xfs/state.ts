@@ -90,6 +90,8 @@ export class XfsState implements Metadata {
   chunksMade = 0;
   /** The group in which the next new directory's inode is looked for (m_agirotor). */
   rotor = 0;
+  /** What the superblock says of attribute forks. */
+  hasAttributes = false;
   /** Where the superblock lies; it is a metadata buffer itself. */
   readonly sector = 0;
   stamp = 0;
@@ -201,8 +203,16 @@ export class XfsState implements Metadata {
       inodes,
       freeInodes,
       freeBlocks: this.freeBlocks,
+      hasAttributes: this.hasAttributes,
       projects: this.projects.limits(),
     };
+  }
+
+  /** The first inode that gets an attribute fork has the superblock say so (xfs_add_attr). */
+  noteAttributes(): void {
+    if (this.hasAttributes) return;
+    this.hasAttributes = true;
+    this.log.dirty(this);
   }
 
   // Inodes
@@ -300,6 +310,10 @@ export class XfsState implements Metadata {
   /** The inode's data fork changed, or what lies in its place. */
   dirtyFork(ino: number): void {
     this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, "fork");
+  }
+  /** The inode's attribute fork changed. */
+  dirtyAttributes(ino: number): void {
+    this.chunk(ino).dirty(ino % CHUNK_INODES, this.log, "attributes");
   }
   directory(ino: number): DirectoryData {
     const data = this.data(ino);

@@ -14,8 +14,7 @@ export function addUnlinked(state: XfsState, ino: number): void {
   const chain = (ino % groupInodes(state.geometry)) % UNLINKED_CHAINS;
   state.setWord(ino, NEXT_UNLINKED, group.unlinked[chain] as number);
   state.dirtyInode(ino);
-  group.unlinked[chain] = ino;
-  group.dirtyInodes();
+  group.beginChain(chain, ino);
 }
 
 export function removeUnlinked(state: XfsState, ino: number): void {
@@ -23,8 +22,7 @@ export function removeUnlinked(state: XfsState, ino: number): void {
   const chain = (ino % groupInodes(state.geometry)) % UNLINKED_CHAINS;
   const next = state.word(ino, NEXT_UNLINKED) >>> 0;
   if (group.unlinked[chain] === ino) {
-    group.unlinked[chain] = next;
-    group.dirtyInodes();
+    group.beginChain(chain, next);
   } else {
     let before = group.unlinked[chain] as number;
     while (before !== 0 && state.word(before, NEXT_UNLINKED) >>> 0 !== ino) before = state.word(before, NEXT_UNLINKED) >>> 0;

@@ -4,6 +4,9 @@ import type { Metadata } from "./log.ts";
 import { type LoggedSize, measureBuffer } from "./logged-pieces.ts";
 import type { XattrRecord } from "./records.ts";
 
+/** What a change of one attribute logs of a block, about: its entry, its place in the header, and its name with its value. */
+const CHANGE_BYTES = 512;
+
 type Entry = readonly [name: string, value: Uint8Array];
 
 /** A block of an attribute fork. */
@@ -12,16 +15,23 @@ export class XattrBlock implements Metadata {
   stamp = 0;
   readonly kind: XattrRecord["kind"];
   entries: readonly Entry[] = [];
+  /** What a change logs: a block that came to be, or was packed anew, is logged whole, and is so until it has been written in place (xfs_attr3_leaf_compact). */
+  #logged: number;
 
-  constructor(kind: XattrRecord["kind"], block: number) {
+  /** @param isNew - whether it is not on the disk yet */
+  constructor(kind: XattrRecord["kind"], block: number, isNew: boolean) {
     this.kind = kind;
     this.block = block;
+    this.#logged = isNew ? BLOCK_SIZE : CHANGE_BYTES;
   }
   get sector(): number {
     return this.block * SECTORS_PER_BLOCK;
   }
   measure(into: LoggedSize): void {
-    measureBuffer(into, this.kind === "xfs.attributeValue" ? 0 : 512);
+    measureBuffer(into, this.kind === "xfs.attributeValue" ? 0 : this.#logged);
+  }
+  written(): void {
+    this.#logged = CHANGE_BYTES;
   }
   freeze(): XattrRecord {
     return { kind: this.kind, length: BLOCK_SIZE, entries: this.entries };
@@ -37,4 +47,6 @@ export interface XattrSet {
   blocks: readonly XattrBlock[];
   /** The blocks' numbers; undefined while there are none. */
   blockNumbers: readonly number[] | undefined;
+  /** Bytes that the inode holds of its attribute fork, of one that changed: the attributes, or where the blocks lie. */
+  forkBytes: number;
 }

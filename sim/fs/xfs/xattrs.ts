@@ -10,7 +10,7 @@ import { utf8Length } from "../../core/names.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, XATTR_CREATE, XATTR_REPLACE } from "../../vfs/filesystem.ts";
 import { DirectoryData } from "./directory-data.ts";
 import { FileData } from "./file-data.ts";
-import { FORK_OFFSET, MODE, SymlinkData } from "./inodes.ts";
+import { EXTENT_BYTES, FORK_OFFSET, inWords, MODE, SymlinkData } from "./inodes.ts";
 import {
   ATTRIBUTE_FORK_BYTES_MIN,
   BLOCK_SIZE,
@@ -99,7 +99,7 @@ function readEntries(state: XfsState, set: XattrSet): ReadonlyMap<string, Uint8A
   for (const block of blockNumbers) {
     const record = readBlock(state.device, block, "xfs.attributeLeaf", "xfs.attributeNode", "xfs.attributeValue");
     if (isErrno(record)) return record;
-    const made = new XattrBlock(record.kind, block);
+    const made = new XattrBlock(record.kind, block, false);
     made.entries = record.entries;
     for (const [name, value] of record.entries) entries.set(name, value);
     blocks.push(made);
@@ -173,7 +173,7 @@ function settleBlocks(state: XfsState, ino: number, set: XattrSet, wanted: reado
   const blocks = wanted.map(({ kind, entries }) => {
     const at = spare.findIndex((block) => block.kind === kind);
     const known = at < 0 ? undefined : spare.splice(at, 1)[0];
-    const block = known ?? new XattrBlock(kind, newBlock(state, ino));
+    const block = known ?? new XattrBlock(kind, newBlock(state, ino), true);
     const same = known?.entries.length === entries.length && entries.every((entry, n) => entry[1] === known.entries[n]?.[1]);
     if (!same) {
       block.entries = entries;
@@ -196,7 +196,7 @@ function dropBlock(state: XfsState, ino: number, block: XattrBlock): void {
 
 /** Gives an inode these attributes. @returns ENOSPC when there are no blocks for them. */
 function replace(state: XfsState, ino: number, entries: ReadonlyMap<string, Uint8Array>): Errno | undefined {
-  const set = setOf(state, ino) ?? { entries, inInode: undefined, blocks: [], blockNumbers: undefined };
+  const set = setOf(state, ino) ?? { entries, inInode: undefined, blocks: [], blockNumbers: undefined, forkBytes: 0 };
   const offset = forkOffsetFor(state, ino, shortBytes(entries));
   const wanted = offset === 0 ? plan(state, entries) : [];
   const more = wanted.length - set.blocks.length;
@@ -216,8 +216,16 @@ function replace(state: XfsState, ino: number, entries: ReadonlyMap<string, Uint
   set.blocks = blocks;
   set.blockNumbers = blocks.length === 0 ? undefined : blocks.map(({ block }) => block);
   set.inInode = blocks.length === 0 ? entries : undefined;
+  set.forkBytes = blocks.length === 0 ? inWords(shortBytes(entries)) : runsOf(set.blockNumbers ?? []) * EXTENT_BYTES;
+  state.dirtyAttributes(ino);
+  state.noteAttributes();
   putSet(state, ino, set);
   return undefined;
+}
+
+/** How many runs numbers form of which each is one more than the last. */
+function runsOf(numbers: readonly number[]): number {
+  return numbers.filter((number, at) => at === 0 || number !== (numbers[at - 1] as number) + 1).length;
 }
 
 /** Where a fork begins that holds no attributes itself. */

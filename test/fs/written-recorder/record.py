@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Notes how many sectors this machine's kernel writes to the device of a filesystem for each of some steps, up to the end of a syncfs behind it.
 
-usage: record.py > written.json      (root, Linux with overlayfs, ext4, xfs and btrfs; e2fsprogs, xfsprogs, btrfs-progs)
+usage: record.py > written.json                    (root, Linux with overlayfs, ext4, xfs and btrfs; e2fsprogs, xfsprogs, btrfs-progs)
+       record.py names FIRST COUNT > names.json    random names in one folder, seeds from FIRST on, each on every filesystem, and attributes on xfs
 
 A call is a list: its name, and its arguments; "each" does a call for every number of a range, with the number in the place of "%". Paths lie below the
 filesystem that is asked: the disk's own, or an overlay on it whose lower folder was filled before. "steps" has what was done, the calls, and the sectors of
 each of three runs: they differ where a filesystem chooses by chance, or work in the background comes in between.
 """
-import ctypes, json, multiprocessing, os, subprocess, sys, tempfile, time
+import ctypes, json, multiprocessing, os, random, subprocess, sys, tempfile, time
 
 LIBC = ctypes.CDLL(None)
 MKFS = {
@@ -88,6 +89,30 @@ OVERLAY = [
 ]
 
 
+NAME_STEPS = 80
+
+
+def names(seed, kind):
+    """Files that are made, renamed and removed in one folder, and on xfs given attributes, one a step."""
+    chance = random.Random(seed)
+    steps, files = [("a folder", [["mkdir", "a"]])], []
+    for n in range(1, NAME_STEPS):
+        roll = chance.random()
+        if roll < 0.5 or len(files) < 3:
+            files.append("a/%s%d" % ("n" * chance.choice([1, 4, 9, 20]), n))
+            call = ["create", files[-1]]
+        elif roll < 0.68:
+            call = ["unlink", files.pop(chance.randrange(len(files)))]
+        elif roll < 0.86 or kind != "xfs":
+            old = files.pop(chance.randrange(len(files)))
+            files.append("a/%s%d" % ("r" * chance.choice([1, 4, 9, 20]), n))
+            call = ["rename", old, files[-1]]
+        else:
+            call = ["setxattr", chance.choice(files), "user." + chance.choice("abc"), chance.choice([1, 50, 200, 1000])]
+        steps.append((str(n), [call]))
+    return steps
+
+
 def number(value, n):
     if isinstance(value, list):
         return value[1] * n
@@ -130,7 +155,7 @@ def sh(command):
     subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def record(kind, overlay):
+def record(kind, overlay, asked=None):
     with tempfile.TemporaryDirectory() as folder:
         image, disk, union = (f"{folder}/{name}" for name in ("image", "disk", "union"))
         os.mkdir(disk)
@@ -159,7 +184,7 @@ def record(kind, overlay):
         settle()
         settle()
         steps = []
-        for what, calls in OVERLAY if overlay else PLAIN:
+        for what, calls in asked or (OVERLAY if overlay else PLAIN):
             settle()
             before = written()
             for call in calls:
@@ -183,7 +208,16 @@ def together(runs):
     return {**runs[0], "steps": steps}
 
 
+def cases_asked():
+    """Of each case what `record` takes."""
+    if sys.argv[1:2] != ["names"]:
+        return CASES
+    first, count = map(int, sys.argv[2:])
+    return [(kind, False, names(seed, kind)) for seed in range(first, first + count) for kind in MKFS]
+
+
 def main():
+    cases = cases_asked()
     # Nothing but the steps is to write: xfs would bring its log to rest every 30 seconds.
     period = "/proc/sys/fs/xfs/xfssyncd_centisecs"
     with open(period) as file:
@@ -191,8 +225,8 @@ def main():
     try:
         with open(period, "w") as file:
             file.write("720000")
-        with multiprocessing.Pool(RUNS * len(CASES)) as pool:
-            runs = pool.starmap(record, [case for case in CASES for _ in range(RUNS)])
+        with multiprocessing.Pool(min(16, RUNS * len(cases))) as pool:
+            runs = pool.starmap(record, [case for case in cases for _ in range(RUNS)])
     finally:
         with open(period, "w") as file:
             file.write(before)

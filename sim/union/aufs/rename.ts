@@ -88,14 +88,14 @@ function renameBranch(aufs: Aufs, source: End, target: End): number | Errno {
 }
 
 /**
- * The rules for directories (au_ren_may_dir). An exchange asks nothing of the target, but that a file and a directory, in this order, are both
- * on the branch (C7).
+ * The rules for directories (au_ren_may_dir, aufs 6.1). In an exchange the source is tested for the target too (may_rename_srcdir): so a directory
+ * as the target may hold what it likes, and a file as its source is listed, which it cannot be, unless the branch alone has it (C7).
  */
 function mayRename(aufs: Aufs, { source, target, branch }: Move, exchanges: boolean): Errno | undefined {
   const { nodes } = aufs;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
   if (target.node !== 0 && nodes.has(target.node, IS_DIRECTORY)) {
-    if (!isDirectory && !(source.top === branch && target.top === branch)) return ENOTDIR;
+    if (!isDirectory && (source.top !== branch || hasLowerPart(aufs, source, branch))) return ENOTDIR;
     const filled = exchanges ? undefined : testEmpty(aufs, target.node);
     if (filled !== undefined) return filled;
   }
@@ -132,7 +132,6 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   if (isErrno(covered)) return covered;
   const overWhiteout = target.node === 0 && whiteoutBranch(aufs, target.directory, target.name) === branch;
   const opaque = isDirectory && !aufs.options.dirren && hidesBelow(aufs, target, branch);
-  if (isErrno(opaque)) return opaque;
   const unhidden =
     (isDirectory && aufs.options.dirren ? noteRename(aufs, source.node, source, target.name) : undefined) ??
     (covered ? placeWhiteout(aufs, source.directory, source.name, branch) : undefined);
@@ -192,11 +191,14 @@ function markMoved(aufs: Aufs, node: Node, { directory, name, branch }: BranchNa
   return kept;
 }
 
-/** Whether a directory that comes to a place must be opaque: where something below would show through, or the name was whited out. */
-function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number): boolean | Errno {
-  const shows = aufs.options.alwaysOpaque || showsBelow(aufs, directory, name, branch);
-  if (shows !== false) return shows;
-  return node === 0 ? whiteoutBranch(aufs, directory, name) === branch : branch <= aufs.opaqueBranch(node);
+/**
+ * Whether a directory that comes to a place must be opaque (au_ren_diropq): where a whiteout of the branch goes, or a directory that was opaque
+ * there or merged with others below.
+ */
+function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number): boolean {
+  if (aufs.options.alwaysOpaque) return true;
+  if (node === 0) return whiteoutBranch(aufs, directory, name) === branch;
+  return branch <= aufs.opaqueBranch(node) || branch < aufs.tailOf(node);
 }
 
 /** A node is found at its new place from now on. A directory leaves what lay below it behind, unless that is found by its old name. */
@@ -244,7 +246,11 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   const { nodes } = aufs;
   const from = aufs.inodeOn(source.directory, branch);
   if (from === undefined) return EBUSY;
-  const hasBelow = { source: hasLowerPart(aufs, source, branch), target: hasLowerPart(aufs, target, branch) };
+  const { alwaysOpaque, dirren } = aufs.options;
+  const hidesFor = {
+    source: !dirren && (alwaysOpaque || branch <= aufs.opaqueBranch(target.node) || hasLowerPart(aufs, target, branch)),
+    target: alwaysOpaque || branch < aufs.opaqueBranch(source.node) || hasLowerPart(aufs, source, branch),
+  };
   const to = aufs.mustBeOn(target.directory, branch);
   const failed =
     bring(aufs, source, branch) ??
@@ -253,8 +259,8 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
     mayChange(aufs, target.directory, branch) ??
     aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, RENAME_EXCHANGE);
   if (failed !== undefined) return failed;
-  const hidesSource = hasBelow.target ? markExchanged(aufs, source.node, branch) : undefined;
-  const hidesTarget = hasBelow.source ? markExchanged(aufs, target.node, branch) : undefined;
+  const unmarkedSource = hidesFor.source ? markExchanged(aufs, source.node, branch) : undefined;
+  const unmarkedTarget = hidesFor.target ? markExchanged(aufs, target.node, branch) : undefined;
   if (nodes.has(target.node, IS_DIRECTORY) && !nodes.has(source.node, IS_DIRECTORY)) nodes.set(target.node, IS_UNLISTABLE);
   nodes.leave(source.directory, source.name, NEGATIVE_ENTRY);
   nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
@@ -265,13 +271,12 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   }
   noteChange(aufs, target.directory, branch);
   noteChange(aufs, source.directory, branch);
-  return hidesSource ?? hidesTarget;
+  return unmarkedSource ?? unmarkedTarget;
 }
 
 /** Whether what is at one end came from below under this name, so that what takes its place must hide that. */
 function hasLowerPart(aufs: Aufs, { directory, name, node, top }: End, branch: number): boolean {
   const { nodes } = aufs;
-  if (aufs.options.alwaysOpaque) return true;
   if (top !== branch && top < aufs.uppers.length) return true;
   if (nodes.has(node, IS_DIRECTORY) && aufs.tailOf(node) !== branch && aufs.nodes.lowerOf(node) === 0) return true;
   const own = nodes.lowerOf(node);
@@ -283,5 +288,5 @@ function hasLowerPart(aufs: Aufs, { directory, name, node, top }: End, branch: n
 }
 
 function markExchanged(aufs: Aufs, moved: Node, branch: number): Errno | undefined {
-  return aufs.nodes.has(moved, IS_DIRECTORY) && !aufs.options.dirren ? setOpaque(aufs, moved, branch) : undefined;
+  return aufs.nodes.has(moved, IS_DIRECTORY) ? setOpaque(aufs, moved, branch) : undefined;
 }

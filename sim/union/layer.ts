@@ -44,8 +44,10 @@ export interface LayerRules {
   readonly listsFromTop: boolean;
   /** What a layer's directory has at a name: its inode, ABSENT or WHITEOUT. @param layer - the layer's place, for rules that differ between layers. */
   probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno;
-  /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. */
-  marksOf(fs: FileSystem, directory: Inode, layer: number): number;
+  /** Whether a directory's marks are looked at in the lowest layer too, where they hide nothing but may be wrong. */
+  readonly looksAtLowestMarks: boolean;
+  /** OPAQUE and XATTR_WHITEOUTS of a layer's directory. @returns EIO for a mark that is none. */
+  marksOf(fs: FileSystem, directory: Inode, layer: number): number | Errno;
   /** Under which name or absolute path the layers below have this directory or the data of this file, if not under its own. @returns EINVAL. */
   redirectOf(fs: FileSystem, inode: Inode): string | undefined | Errno;
   /** Whether a layer has only the attributes of a file, whose data are the next layer's below. @returns EIO. */

@@ -80,7 +80,9 @@ export class LowerView {
     const root = newSearch(NO_NAME);
     for (const [index, { fs, inode }] of layers.entries()) {
       this.#take(root, index, inode);
-      if (index < layers.length - 1) this.#xattrWhiteouts.noteLayer(root, rules.marksOf(fs, inode, index), index);
+      const marks = index < layers.length - 1 ? rules.marksOf(fs, inode, index) : 0;
+      // Nobody looks whether a root hides anything.
+      if (!isErrno(marks)) this.#xattrWhiteouts.noteLayer(root, marks, index);
     }
     this.#add(root);
   }
@@ -281,12 +283,12 @@ export class LowerView {
   }
 
   /**
-   * Whether nothing that a layer says of the layers below it counts (ovl_lookup: d.last). A parent that ends in the layer may still hold what an
+   * Whether nobody looks at what a layer says of the layers below it (ovl_lookup: d.last). A parent that ends in the layer may still hold what an
    * absolute redirect finds further down, and what is no directory what a data-only layer has.
    */
   #isLowest({ isDirectory }: Search, layer: number, endsParent: boolean): boolean {
     const hasDataLayers = this.dataLayers.length > 0;
-    if (!this.#rules.followsRedirects && !hasDataLayers) return endsParent;
+    if (!this.#rules.followsRedirects && !hasDataLayers) return endsParent && !this.#rules.looksAtLowestMarks;
     return (isDirectory || !hasDataLayers) && layer === this.layers.length - 1;
   }
 
@@ -376,6 +378,7 @@ export class LowerView {
   /** What a directory on the way says of the layers below it: that they do not count, or that they have it elsewhere. */
   #afterDirectory(search: Search, directory: StackedDirectory, { begin, end, final }: PathPart): Errno | undefined {
     const marks = this.#rules.marksOf(directory.fs, directory.inode, directory.layer);
+    if (isErrno(marks)) return marks;
     if (final) this.#xattrWhiteouts.noteLayer(search, marks, directory.layer);
     if ((marks & OPAQUE) !== 0) {
       search.stop = true;

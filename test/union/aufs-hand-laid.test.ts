@@ -3,7 +3,8 @@
  * (spec/union.md B.11, B.12, B.14 and B.16; fs/aufs/dentry.c, vdir.c and dir.c, aufs 6.1).
  */
 import { expect, test } from "vitest";
-import { AufsLab, code, list } from "./aufs-lab.ts";
+import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
+import { AufsLab, code, list, must } from "./aufs-lab.ts";
 
 test("union.md B.12: an entry beside its own whiteout in the directory's topmost branch is EIO, in one below it is not there", () => {
   const lab = new AufsLab();
@@ -81,4 +82,47 @@ test("union.md B.14: an opaque folder whose whiteouts lie in it goes with all of
   const upper = lab.branch("up", { "d/": "", "d/.wh..wh..opq": "", "d/.wh.a": "", "d/.wh.b": "" });
   const { task } = lab.enter(`br:${upper}=rw:${lab.branch("low", { "d/": "", "d/a": "", "d/c": "" })}=ro+wh`);
   expect([list(task, "/d"), code(task.rmdir("/d")), lab.rows(upper)]).toEqual([[], "ok", ["/d whiteout"]]);
+});
+
+test("B.12: a mark of an opaque folder that is no file is EIO, in whichever branch whiteouts count (whout.c, au_wh_test; dentry.c, au_do_lookup)", () => {
+  for (const [permission, code1] of [
+    ["ro+wh", "EIO"],
+    ["ro", "ok"],
+  ]) {
+    for (const marked of [0, 1, 2]) {
+      const lab = new AufsLab();
+      const branches = [0, 1, 2].map((at) =>
+        lab.branch(`b${at}`, { "d/": "", ...(at === marked ? { "d/.wh..wh..opq/": "" } : {}) }),
+      );
+      const { task } = lab.enter(`br:${lab.branch("rw")}=rw:${branches.map((path) => `${path}=${permission}`).join(":")}`);
+      expect([task.stat("/d"), task.open("/d/new", O_CREAT | O_RDWR, 0o600), task.mkdir("/d")].map(code)).toEqual([
+        code1,
+        code1,
+        code1 === "ok" ? "EEXIST" : "EIO",
+      ]);
+      expect(list(task, "/")).toEqual(["d"]);
+    }
+  }
+  const lab = new AufsLab();
+  const upper = lab.branch("up", { "d/": "" });
+  must(lab.task.symlink("nowhere", `${upper}/d/.wh..wh..opq`));
+  expect(code(lab.enter(`br:${upper}=rw`).task.stat("/d"))).toBe("EIO");
+});
+
+test("B.14: a folder that is removed goes with whiteouts that are files; what else has such a name keeps it, where nobody sees it (whout.c, unlink_wh_name)", () => {
+  const lab = new AufsLab();
+  const upper = lab.branch("up", { "d/": "", "d/.wh.a": "", "d/.wh.b/": "", "d/.wh.c": "" });
+  const low = lab.branch("low", { "d/": "", "d/a": "" });
+  const { task, fs } = lab.enter(`br:${upper}=rw:${low}=ro+wh`);
+  expect([list(task, "/d"), code(task.rmdir("/d")), code(task.stat("/d")), list(task, "/")]).toEqual([[], "ok", "ENOENT", []]);
+  const kept = (list(lab.task, upper) as string[]).filter((name) => !/^[.]wh[.](d|[.]wh[.](aufs|plnk|orph))$/.test(name));
+  expect(kept.map((name) => list(lab.task, `${upper}/${name}`))).toEqual([[".wh.b"]]);
+  fs.check();
+});
+
+test("B.12: under shwh a name of aufs's own has a whiteout as any other name (dentry.c, au_lkup_dentry)", () => {
+  const lab = new AufsLab();
+  const mid = lab.branch("mid", { ".wh..wh.f": "" });
+  const { task } = lab.enter(`br:${mid}=ro+wh:${lab.branch("low", { ".wh.f": "", ".wh.g": "" })}=ro+wh,shwh`);
+  expect([task.stat("/.wh.f"), task.stat("/.wh.g"), task.stat("/.wh..wh.f")].map(code)).toEqual(["ENOENT", "ok", "ok"]);
 });

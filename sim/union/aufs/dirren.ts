@@ -206,7 +206,9 @@ export function lowerOfRenamed(aufs: Aufs, below: ViewNode, request: RenamedRequ
       continue;
     }
     stack.push({ layer, inode: found as Inode });
-    if (rules.marksOf(fs, found as Inode, layer) !== 0) break;
+    const marks = rules.marksOf(fs, found as Inode, layer);
+    if (isErrno(marks)) return marks;
+    if (marks !== 0) break;
     former = formerNames(aufs, branch, found as Inode, former);
   }
   return view.assemble(stack);

@@ -8,12 +8,13 @@ import { EIO, ENAMETOOLONG, ENOENT, type Errno, isErrno } from "../../core/errno
 import type { Name, NameTable } from "../../core/names.ts";
 import { type FileSystem, type Inode, S_IFMT, S_IFREG } from "../../vfs/filesystem.ts";
 import { ABSENT, type LayerRules, OPAQUE, type VisitLayerEntry, WHITEOUT } from "../layer.ts";
-import { hiddenBy, isOwn, isReserved, isWhiteoutName, NAME_LENGTH_MAX, WhiteoutNames } from "./names.ts";
+import { hiddenBy, isOwn, isWhiteoutName, NAME_LENGTH_MAX, WhiteoutNames } from "./names.ts";
 
 export class AufsRules implements LayerRules {
   readonly followsRedirects = false;
   readonly listsFromTop = true;
   readonly mergesPastOthers = true;
+  readonly looksAtLowestMarks = true;
   readonly whiteouts: WhiteoutNames;
   readonly #names: NameTable;
   readonly showsWhiteouts: boolean;
@@ -33,27 +34,32 @@ export class AufsRules implements LayerRules {
    * @returns EIO where a whiteout's name is no regular file.
    */
   find(fs: FileSystem, directory: Inode, name: Name, heeds: boolean): number | Errno {
-    if (heeds && !(this.showsWhiteouts && isReserved(this.#names.text(name)))) {
-      const whiteout = fs.lookup(directory, this.whiteouts.of(name));
-      if (!isErrno(whiteout)) return (fs.mode(whiteout) & S_IFMT) === S_IFREG ? WHITEOUT : EIO;
-      if (whiteout !== ENOENT && whiteout !== ENAMETOOLONG) return whiteout;
-    }
+    const isWhited = heeds && this.#has(fs, directory, this.whiteouts.of(name));
+    if (isErrno(isWhited)) return isWhited;
+    if (isWhited) return WHITEOUT;
     const found = fs.lookup(directory, name);
     return found === ENOENT ? ABSENT : found;
   }
 
-  /** Whether a branch's directory hides what lies below. Precondition: whiteouts count in the branch. */
+  /** Whether a branch's directory hides what lies below. Precondition: whiteouts count in the branch. @returns EIO as `find`. */
   isOpaque(fs: FileSystem, directory: Inode): boolean | Errno {
-    const marker = fs.lookup(directory, this.whiteouts.opaqueMarker);
-    return marker === ENOENT ? false : isErrno(marker) ? marker : true;
+    return this.#has(fs, directory, this.whiteouts.opaqueMarker);
+  }
+
+  /** Whether a branch's directory has a whiteout, or the mark of an opaque one (au_wh_test). */
+  #has(fs: FileSystem, directory: Inode, own: Name): boolean | Errno {
+    const found = fs.lookup(directory, own);
+    if (isErrno(found)) return found === ENOENT || found === ENAMETOOLONG ? false : found;
+    return (fs.mode(found) & S_IFMT) === S_IFREG ? true : EIO;
   }
 
   probe(fs: FileSystem, directory: Inode, name: Name, layer: number): number | Errno {
     return this.find(fs, directory, name, this.#heeds[layer] === true);
   }
 
-  marksOf(fs: FileSystem, directory: Inode, layer: number): number {
-    return this.#heeds[layer] === true && this.isOpaque(fs, directory) === true ? OPAQUE : 0;
+  marksOf(fs: FileSystem, directory: Inode, layer: number): number | Errno {
+    const isOpaque = this.#heeds[layer] === true && this.isOpaque(fs, directory);
+    return isErrno(isOpaque) ? isOpaque : isOpaque ? OPAQUE : 0;
   }
 
   redirectOf(): undefined {

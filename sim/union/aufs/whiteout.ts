@@ -3,10 +3,10 @@
  */
 import { EMLINK, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type FileSystem, type Inode, S_IFREG } from "../../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFREG, typeOf } from "../../vfs/filesystem.ts";
 import { IS_OPAQUE, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
 import { loseEntry } from "./lose.ts";
-import { isReserved, WHITEOUT_BASE } from "./names.ts";
+import { isWhiteoutName, WHITEOUT_BASE } from "./names.ts";
 import type { Aufs } from "./state.ts";
 
 /** Of a whiteout: an empty file that nobody may write (WH_MASK). */
@@ -125,16 +125,22 @@ export function removeAside(aufs: Aufs, node: Node, { directory, branch }: Branc
   if (failed === undefined) aufs.freeName(passing);
 }
 
-/** Removes every whiteout and mark of a directory on a branch, which shows nothing. */
+/**
+ * Removes every whiteout and mark of a directory on a branch, which shows nothing; what has such a name and is no file stays (del_wh_children,
+ * unlink_wh_name).
+ */
 function clearWhiteouts(aufs: Aufs, node: Node, branch: number): Errno | undefined {
   const { fs } = aufs.upperAt(branch);
   const directory = aufs.mustBeOn(node, branch);
   const own: Name[] = [];
   const failed = fs.iterate(directory, (name) => {
-    if (isReserved(aufs.names.text(name))) own.push(name);
+    if (isWhiteoutName(aufs.names.text(name))) own.push(name);
   });
   if (failed !== undefined) return failed;
   for (const name of own) {
+    const inode = fs.lookup(directory, name);
+    if (isErrno(inode)) return inode;
+    if (typeOf(fs, inode) !== S_IFREG) continue;
     const kept = unlinkOwn(aufs, node, name, branch);
     if (kept !== undefined) return kept;
   }

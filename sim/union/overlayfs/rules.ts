@@ -28,6 +28,7 @@ const OPAQUE_XWHITEOUTS = 0x78;
 export class OverlayRules implements LayerRules {
   readonly listsFromTop = false;
   readonly mergesPastOthers = false;
+  readonly looksAtLowestMarks = false;
   readonly #xattrs: OverlayXattrs;
   readonly #follow: FollowRedirects;
   readonly #xattrWhiteouts: boolean;

@@ -333,3 +333,11 @@ describe("14, 15: names on several writable branches", () => {
     ]);
   });
 });
+
+test("wbr_policy.c, au_cpdown_dir: where something else has a folder's name on the branch that a new name goes to, it is EIO", () => {
+  const lab = new Branches();
+  const branches = [lab.sized("a", 400, { "d/": "" }), lab.sized("b", 800, { d: "file" })];
+  const { task, fs } = lab.enter(`br:${branches.map((path) => `${path}=rw`).join(":")},create=mfs`);
+  expect([code(task.mkdir("/d/new")), code(task.mkdir("/new")), lab.having("/new")]).toEqual(["EIO", "ok", ["b"]]);
+  fs.check();
+});

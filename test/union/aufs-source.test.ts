@@ -6,12 +6,23 @@ import { compareTimes } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
 import { milliseconds } from "../../sim/core/units.ts";
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
-import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, RENAME_EXCHANGE } from "../../sim/vfs/filesystem.ts";
-import { IMMUTABLE } from "../../sim/vfs/inode-flags.ts";
+import {
+  O_APPEND,
+  O_CREAT,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  RENAME_EXCHANGE,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+} from "../../sim/vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE } from "../../sim/vfs/inode-flags.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { Branches } from "./aufs-branches-lab.ts";
 import { onDisk } from "./aufs-disk-lab.ts";
-import { AufsLab, code, must, put, read } from "./aufs-lab.ts";
+import { AufsLab, code, list, must, put, read } from "./aufs-lab.ts";
 
 const O_TMPFILE = 0o20200000;
 const [SEEK_END, SEEK_DATA, SEEK_HOLE] = [2, 3, 4];
@@ -142,7 +153,27 @@ describe("cpup.c", () => {
     ];
     expect([calls.map(code), lab.rows(upper)]).toEqual([calls.map(() => "EPERM"), []]);
     expect([read(task, "/f"), code(task.getFlags(must(task.open("/f", O_RDONLY)) as number))]).toEqual(["x", "ENOTTY"]);
-    expect([code(task.chmod("/d/g", 0o600)), lab.rows(upper)]).toEqual(["ok", ["/d dir", "/d/g file"]]);
+    // Its copy is, too, so that it can neither get its owner nor be taken away again.
+    expect([code(task.chmod("/d/g", 0o600)), lab.rows(upper)]).toEqual(["EIO", []]);
+  });
+
+  test("cpup_iattr: what is append-only cannot be copied up either, and its copy stays under the passing name", () => {
+    const { lab, task, upper, fs } = onDisk("ext4", { f: "text", "d/": "", "d/s/": "" }, (laid, low) => {
+      for (const name of ["f", "d"]) {
+        must(laid.task.setFlags(must(laid.task.open(`${low}/${name}`, O_RDONLY)) as number, APPEND_ONLY));
+      }
+    });
+    const fd = must(task.open("/f", O_WRONLY | O_APPEND)) as number;
+    const calls = [task.write(fd, Content.text("more")), task.mkdir("/d/new"), task.mkdir("/d/s/new"), task.rename("/d/s", "/s")];
+    expect(calls.map(code)).toEqual(["EIO", "EIO", "EIO", "EPERM"]);
+    const passing = (list(lab.task, upper) as string[]).filter((name) => !/^[.]wh[.][.]wh[.](aufs|plnk|orph)$/.test(name));
+    expect(passing.map((name) => must(lab.task.stat(`${upper}/${name}`)).mode & S_IFMT).sort()).toEqual([
+      S_IFDIR,
+      S_IFDIR,
+      S_IFREG,
+    ]);
+    expect([read(task, "/f"), lab.rows(upper), must(task.readdir("/")).length]).toEqual(["text", [], 2]);
+    fs.check();
   });
 
   test("au_do_cpup_xattr: an attribute with nothing in it is not copied up", () => {

@@ -2,10 +2,11 @@
  * Copy-up: an object of a read-only branch gets a copy on a writable one above, its parents first (fs/aufs/cpup.c; spec/union.md section 13 and
  * part D, C1 to C6). Which branch that is, policy.ts says.
  *
- * Interface: order of one copy: a passing name in its directory, data, xattrs, owner, mode and times, then the name in its place. The directory
- * that receives it gets a new mtime (C1). A failure leaves nothing of the object; parents that were copied before stay.
+ * Interface: order of one copy: a passing name in its directory, data, owner, mode and times, xattrs, then the name in its place. The directory
+ * that receives it gets a new mtime (C1). A failure leaves nothing of the object but the copy of one that is immutable or append-only, under the
+ * passing name; parents that were copied before stay.
  */
-import { EIO, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
+import { EDQUOT, EIO, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
 import {
@@ -19,6 +20,7 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../vfs/filesystem.ts";
+import { APPEND_ONLY, IMMUTABLE } from "../../vfs/inode-flags.ts";
 import { aclKindOf } from "../../vfs/posix-acl.ts";
 import { copyAcl } from "../copy-acl.ts";
 import { HOLDS_UPPER, IS_DIRECTORY, IS_SHARED, IS_UNLINKED, NO_NODE, type Node, ROOT_NODE } from "../nodes.ts";
@@ -32,6 +34,7 @@ import type { Aufs, MountedBranch, Place } from "./state.ts";
 import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
 const PERMISSIONS = 0o7777;
+const NO_BYTES = new Uint8Array(0);
 const KINDS: ReadonlyMap<number, string> = new Map([
   [S_IFDIR, "directory"],
   [S_IFREG, "file"],
@@ -97,9 +100,12 @@ function copyDown(aufs: Aufs, node: Node, branch: number, { directory, name }: P
   const into = aufs.mustBeOn(directory, branch);
   const shown = aufs.fsOf(node);
   const [mode, uid, gid] = [shown.mode(aufs.inodeOf(node)), shown.uid(aufs.inodeOf(node)), shown.gid(aufs.inodeOf(node))];
+  // Something else is there, which takes no part in the directory (au_lkup_neg: "should be negative").
+  if (!isErrno(fs.lookup(into, name))) return EIO;
   const inode = fs.create(into, name, { mode, uid, gid, rdev: 0, target: "" });
   if (isErrno(inode)) return inode;
   counters.upperCreates += 1;
+  if (isLocked(shown, aufs.inodeOf(node))) return EIO;
   const owned = fs.setattr(inode, { mode: mode & PERMISSIONS, uid, gid });
   if (owned !== undefined) {
     fs.rmdir(into, name);
@@ -144,7 +150,7 @@ export function copyInto(
   // Somebody made it there beside the mount (au_lkup_neg: "should be negative").
   if (aufs.options.udba !== undefined && !isErrno(upper.fs.lookup(at.directory, at.name))) return EIO;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
-  const made = isDirectory ? makeAt(aufs, upper, source, at) : makeAndRename(aufs, upper, source, at);
+  const made = makeAndRename(aufs, upper, source, at);
   if (isErrno(made)) return made;
   if (isDirectory) aufs.addInstance(node, branch, made);
   else move(aufs, node, made, branch);
@@ -169,7 +175,7 @@ interface UpperPlace {
   readonly name: Name;
 }
 
-/** An object that is made in its place. */
+/** A copy under a name. @returns EIO where the source is immutable or append-only: its copy stays then. */
 function makeAt(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace): Inode | Errno {
   const { mode, uid, gid, rdev } = source.attributes;
   const target = (mode & S_IFMT) === S_IFLNK ? source.fs.readlink(source.inode) : "";
@@ -177,21 +183,35 @@ function makeAt(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace
   const inode = upper.fs.create(at.directory, at.name, { mode, uid, gid, rdev, target });
   if (isErrno(inode)) return inode;
   aufs.counters.upperCreates += 1;
-  const failed = fill(aufs, upper, source, inode);
+  const uncopied = copyFileData(aufs, upper, source, inode);
+  if (uncopied === undefined && isLocked(source.fs, source.inode)) return EIO;
+  const failed = uncopied ?? copyAttributes(upper, source, inode) ?? copyXattrs(upper, source, inode);
   if (failed === undefined) return inode;
-  if ((mode & S_IFMT) === S_IFDIR) upper.fs.rmdir(at.directory, at.name);
-  else upper.fs.unlink(at.directory, at.name);
+  takeAway(upper, source, at);
   return failed;
 }
 
-/** What is no directory: filled under a passing name, so that nobody sees half of it. */
+/**
+ * Whether an inode may not be changed. A copy has its source's flags before it has its owner: neither can be given to it then, nor can it be
+ * taken away again (cpup_iattr and au_cpup_attr_flags, aufs 6.1; vfsub.c, call_notify_change).
+ */
+function isLocked(fs: FileSystem, inode: Inode): boolean {
+  const flags = fs.fileFlags?.(inode) ?? 0;
+  return !isErrno(flags) && (flags & (IMMUTABLE | APPEND_ONLY)) !== 0;
+}
+
+function takeAway(upper: MountedBranch, { attributes }: Source, { directory, name }: UpperPlace): Errno | undefined {
+  return (attributes.mode & S_IFMT) === S_IFDIR ? upper.fs.rmdir(directory, name) : upper.fs.unlink(directory, name);
+}
+
+/** The same, filled under a passing name, so that nobody sees half of it. */
 function makeAndRename(aufs: Aufs, upper: MountedBranch, source: Source, at: UpperPlace): Inode | Errno {
   const passing = aufs.temporaryName();
   const inode = makeAt(aufs, upper, source, { directory: at.directory, name: passing });
   // What cannot be taken away again keeps its name, which is not used again then.
   if (isErrno(inode)) return inode;
   const failed = upper.fs.rename(at.directory, passing, at.directory, at.name, 0);
-  const kept = failed === undefined ? undefined : upper.fs.unlink(at.directory, passing);
+  const kept = failed === undefined ? undefined : takeAway(upper, source, { directory: at.directory, name: passing });
   if (kept === undefined) aufs.freeName(passing);
   return failed ?? inode;
 }
@@ -220,11 +240,6 @@ function copyNameless(aufs: Aufs, node: Node, branch: number, length: number | u
   count(aufs, source, node, { directory: ROOT_NODE, name: passing });
   if (kept === undefined) aufs.freeName(passing);
   return undefined;
-}
-
-/** Everything of a copy but its name. */
-function fill(aufs: Aufs, upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
-  return copyFileData(aufs, upper, source, inode) ?? copyXattrs(upper, source, inode) ?? copyAttributes(upper, source, inode);
 }
 
 function copyAttributes(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
@@ -258,8 +273,8 @@ function copyFileData(aufs: Aufs, upper: MountedBranch, source: Source, inode: I
 }
 
 /**
- * All of them but those with nothing in them: none is aufs's own. One that fails ends the copying, unless the branch forgives it (au_cpup_xattr,
- * au_do_cpup_xattr, au_xattr_ignore).
+ * All of them but those with nothing in them: none is aufs's own. One that fails ends the copying, unless the branch forgives that it cannot be
+ * set (au_cpup_xattr, au_do_cpup_xattr, au_xattr_ignore).
  */
 function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno | undefined {
   const list = source.fs.listxattr(source.inode);
@@ -267,17 +282,19 @@ function copyXattrs(upper: MountedBranch, source: Source, inode: Inode): Errno |
   if (isErrno(list)) return list === ENOTSUP ? undefined : list;
   for (const name of list) {
     const failed = copyXattr(upper, source, inode, name);
-    if (failed !== undefined && !upper.permission.ignoredXattrs.has(xattrClass(name))) return failed;
+    if (failed !== undefined) return failed;
   }
   return undefined;
 }
 
 function copyXattr(upper: MountedBranch, source: Source, inode: Inode, name: string): Errno | undefined {
   const kind = aclKindOf(name);
-  if (kind !== undefined) return copyAcl(source, { fs: upper.fs, inode }, kind);
-  const value = source.fs.getxattr(source.inode, name);
+  const value = kind === undefined ? source.fs.getxattr(source.inode, name) : NO_BYTES;
   if (isErrno(value)) return value;
-  return value.length === 0 ? undefined : upper.fs.setxattr(inode, name, value, 0);
+  const set = value.length === 0 ? undefined : upper.fs.setxattr(inode, name, value, 0);
+  const failed = kind === undefined ? set : copyAcl(source, { fs: upper.fs, inode }, kind);
+  // A full quota is never forgiven.
+  return failed !== EDQUOT && upper.permission.ignoredXattrs.has(xattrClass(name)) ? undefined : failed;
 }
 
 function xattrClass(name: string): XattrClass {

@@ -70,8 +70,9 @@ function checkInstances(aufs: Aufs, node: Node): void {
     top = Math.min(top, branch);
     last = branch;
     const isOpaque = permission.whiteouts && aufs.rules.isOpaque(fs, inode);
+    // A mark that somebody makes or takes away beside the mount is no news to it.
     assert(
-      isOpaque === (aufs.opaqueBranch(node) === branch),
+      aufs.options.udba !== undefined || isOpaque === (aufs.opaqueBranch(node) === branch),
       `${where}: the mark of an opaque directory is not what the node says`,
     );
   }

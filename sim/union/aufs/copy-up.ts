@@ -30,6 +30,7 @@ import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { branchOfName } from "./lookup.ts";
 import { addPseudoLink, linkUp } from "./plink.ts";
 import { copyUpBranch, nearestWritable } from "./policy.ts";
+import { isTaken } from "./present.ts";
 import type { Aufs, MountedBranch, Place } from "./state.ts";
 import { removeWhiteout, setOpaque } from "./whiteout.ts";
 
@@ -148,7 +149,7 @@ export function copyInto(
   const upper = aufs.upperAt(branch);
   const at = { directory: aufs.mustBeOn(place.directory, branch), name: place.name };
   // Somebody made it there beside the mount (au_lkup_neg: "should be negative").
-  if (aufs.options.udba !== undefined && !isErrno(upper.fs.lookup(at.directory, at.name))) return EIO;
+  if (isTaken(aufs, { ...place, branch })) return EIO;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   const made = makeAndRename(aufs, upper, source, at);
   if (isErrno(made)) return made;

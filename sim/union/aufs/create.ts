@@ -16,6 +16,7 @@ import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
 import { mayChange } from "./permission.ts";
 import { addPseudoLink } from "./plink.ts";
 import { copyUpBranch, createBranch } from "./policy.ts";
+import { refuseTaken } from "./present.ts";
 import type { Aufs, Place } from "./state.ts";
 import { clearOpaque, removeWhiteout, setOpaque } from "./whiteout.ts";
 
@@ -27,7 +28,10 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
   const branch = createBranch(aufs, directory, name, isDirectory);
   if (isErrno(branch)) return branch;
-  const failed = bringDirectory(aufs, directory, branch) ?? mayChange(aufs, directory, branch);
+  const failed =
+    bringDirectory(aufs, directory, branch) ??
+    mayChange(aufs, directory, branch) ??
+    refuseTaken(aufs, { directory, name, branch });
   if (failed !== undefined) return failed;
   const { fs } = aufs.upperAt(branch);
   const into = aufs.mustBeOn(directory, branch);
@@ -91,6 +95,7 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   const failed =
     bringDirectory(aufs, directory, branch) ??
     mayChange(aufs, directory, branch) ??
+    refuseTaken(aufs, { directory, name, branch }) ??
     linkOn(aufs, source, { directory, name }, branch);
   if (failed !== undefined) return failed;
   if (whiteoutBranch(aufs, directory, name) === branch) {

@@ -4,11 +4,12 @@
  * When one of several names of a lower file is copied up, a link in `.wh..wh.plnk` keeps the copy for the others; each of them comes up as
  * a hard link of it when it is changed or read. While the mount lives, st_nlink is counted as if all names were on one branch.
  */
-import { type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { Node } from "../nodes.ts";
 import { keepingTimes } from "./dir-times.ts";
 import { IS_PSEUDO_LINKED } from "./flags.ts";
 import { shareByUpper } from "./lookup.ts";
+import { isTaken } from "./present.ts";
 import type { Aufs, Place } from "./state.ts";
 
 /**
@@ -37,6 +38,8 @@ export function linkUp(aufs: Aufs, node: Node, { directory, name }: Place): Errn
   const { nodes, counters } = aufs;
   const branch = aufs.branchOf(node);
   const { fs } = aufs.upperAt(branch);
+  // Somebody made it there beside the mount (au_lkup_neg: "should be negative").
+  if (isTaken(aufs, { directory, name, branch })) return EIO;
   const link = (): Errno | undefined => fs.link(nodes.upperOf(node), aufs.mustBeOn(directory, branch), name);
   const failed = keepingTimes(aufs, directory, branch, link);
   if (isErrno(failed)) return failed;

@@ -14,8 +14,9 @@ import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
 import { loseEntries } from "./lose.ts";
 import { mayChange, mayLookBelow } from "./permission.ts";
 import { copyUpBranch } from "./policy.ts";
-import type { Aufs } from "./state.ts";
-import { type BranchName, placeWhiteout, removeAside, removeWhiteout, setAside } from "./whiteout.ts";
+import { refuseGone } from "./present.ts";
+import type { Aufs, BranchName } from "./state.ts";
+import { placeWhiteout, removeAside, removeWhiteout, setAside } from "./whiteout.ts";
 
 export function unlink(aufs: Aufs, directory: Node, name: Name): Errno | undefined {
   const node = lookup(aufs, directory, name);
@@ -39,7 +40,8 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
   const refused =
     (taken ? mayLookBelow(aufs, directory, branch) : undefined) ??
     bringDirectory(aufs, directory, branch) ??
-    mayChange(aufs, directory, branch);
+    mayChange(aufs, directory, branch) ??
+    (taken ? refuseGone(aufs, node, { directory, name, branch }) : undefined);
   if (refused !== undefined) return refused;
   const covered = !taken || showsBelow(aufs, directory, name, branch);
   if (isErrno(covered)) return covered;

@@ -4,9 +4,9 @@
  * Interface: the VFS has refused what it can. A rename happens on one branch: the source's, or that of a target above it, or where copies go.
  * The target's directories are brought there before anything is checked here, and stay when the rename is refused (C8).
  */
-import { EBUSY, EINVAL, ENOTDIR, ENOTEMPTY, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
+import { EBUSY, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../../vfs/filesystem.ts";
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
 import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { bringDirectory, copyUpTo } from "./copy-up.ts";
 import { canTake } from "./create.ts";
@@ -19,18 +19,10 @@ import { loseEntries } from "./lose.ts";
 import { mayChange, mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
+import { present, refuseGone } from "./present.ts";
 import { refreshEntries } from "./refresh.ts";
-import type { Aufs, Place } from "./state.ts";
-import {
-  type BranchName,
-  clearOpaque,
-  placeWhiteout,
-  putBack,
-  removeAside,
-  removeWhiteout,
-  setAside,
-  setOpaque,
-} from "./whiteout.ts";
+import type { Aufs, BranchName, Place } from "./state.ts";
+import { clearOpaque, placeWhiteout, putBack, removeAside, removeWhiteout, setAside, setOpaque } from "./whiteout.ts";
 
 /** One end of a rename. */
 interface End extends Place {
@@ -125,7 +117,8 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
     bringDirectory(aufs, source.directory, branch) ??
     bring(aufs, source, branch) ??
     mayChange(aufs, source.directory, branch) ??
-    mayChange(aufs, target.directory, branch);
+    mayChange(aufs, target.directory, branch) ??
+    refuseChanged(aufs, { source, target, branch });
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
   const covered = !taken || showsBelow(aufs, source.directory, source.name, branch);
@@ -152,6 +145,21 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   noteChange(aufs, target.directory, branch);
   noteChange(aufs, source.directory, branch);
   return undefined;
+}
+
+/** Refuses what the branch would not do, where it was changed beside the mount: what is gone cannot move, nor replace what somebody made of another kind. */
+function refuseChanged(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
+  if (aufs.options.udba === undefined) return undefined;
+  const { nodes } = aufs;
+  const at = { directory: target.directory, name: target.name, branch };
+  const isDirectory = nodes.has(source.node, IS_DIRECTORY);
+  const gone = refuseGone(aufs, source.node, { directory: source.directory, name: source.name, branch });
+  if (gone !== undefined) return gone;
+  if (target.node !== 0) return isDirectory && target.top === branch ? refuseGone(aufs, target.node, at) : undefined;
+  const there = present(aufs, at);
+  if (isErrno(there)) return undefined;
+  const isOnDirectory = typeOf(aufs.upperAt(branch).fs, there) === S_IFDIR;
+  return isDirectory === isOnDirectory ? undefined : isDirectory ? ENOTDIR : EISDIR;
 }
 
 /** What a rename changes about marks and whiteouts at its target. */
@@ -257,6 +265,8 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
     bring(aufs, target, branch) ??
     mayChange(aufs, source.directory, branch) ??
     mayChange(aufs, target.directory, branch) ??
+    refuseGone(aufs, source.node, { ...source, branch }) ??
+    refuseGone(aufs, target.node, { ...target, branch }) ??
     aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, RENAME_EXCHANGE);
   if (failed !== undefined) return failed;
   const unmarkedSource = hidesFor.source ? markExchanged(aufs, source.node, branch) : undefined;

@@ -58,6 +58,11 @@ export interface Place {
   readonly name: Name;
 }
 
+/** A name of a directory on a branch. */
+export interface BranchName extends Place {
+  readonly branch: number;
+}
+
 /** A branch whose folder was found: `inode` is its root. */
 export interface Branch extends LayerDirectory {
   /** As the mount options name it. */

@@ -7,7 +7,8 @@ import { type FileSystem, type Inode, S_IFREG, typeOf } from "../../vfs/filesyst
 import { IS_OPAQUE, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
 import { loseEntry } from "./lose.ts";
 import { isWhiteoutName, WHITEOUT_BASE } from "./names.ts";
-import type { Aufs } from "./state.ts";
+import { isTaken, refuseTaken } from "./present.ts";
+import type { Aufs, BranchName } from "./state.ts";
 
 /** Of a whiteout: an empty file that nobody may write (WH_MASK). */
 export const WHITEOUT_MODE: number = S_IFREG | 0o444;
@@ -58,9 +59,10 @@ function unlinkOwn(aufs: Aufs, directory: Node, name: Name, branch: number): Err
   return changeOwn(aufs, directory, name, () => aufs.upperAt(branch).fs.unlink(aufs.mustBeOn(directory, branch), name));
 }
 
-/** Hides a name of a directory that is on the branch. */
+/** Hides a name of a directory that is on the branch. One that is there already will do (au_wh_create). */
 export function placeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: number): Errno | undefined {
   const whiteout = aufs.rules.whiteouts.of(name);
+  if (isTaken(aufs, { directory, name: whiteout, branch })) return undefined;
   const failed = changeOwn(aufs, directory, whiteout, () =>
     linkOrCreate(aufs, branch, aufs.mustBeOn(directory, branch), whiteout),
   );
@@ -86,7 +88,9 @@ export function removeWhiteout(aufs: Aufs, directory: Node, name: Name, branch: 
 export function setOpaque(aufs: Aufs, node: Node, branch: number): Errno | undefined {
   if (aufs.opaqueBranch(node) === branch) return undefined;
   const { opaqueMarker } = aufs.rules.whiteouts;
-  const failed = changeOwn(aufs, node, opaqueMarker, () => linkOrCreate(aufs, branch, aufs.mustBeOn(node, branch), opaqueMarker));
+  const failed =
+    refuseTaken(aufs, { directory: node, name: opaqueMarker, branch }) ??
+    changeOwn(aufs, node, opaqueMarker, () => linkOrCreate(aufs, branch, aufs.mustBeOn(node, branch), opaqueMarker));
   if (failed === undefined) aufs.nodes.set(node, IS_OPAQUE);
   return failed;
 }
@@ -95,13 +99,6 @@ export function setOpaque(aufs: Aufs, node: Node, branch: number): Errno | undef
 export function clearOpaque(aufs: Aufs, node: Node, branch: number): void {
   unlinkOwn(aufs, node, aufs.rules.whiteouts.opaqueMarker, branch);
   aufs.nodes.clear(node, IS_OPAQUE);
-}
-
-/** A name of a directory on a branch. */
-export interface BranchName {
-  readonly directory: Node;
-  readonly name: Name;
-  readonly branch: number;
 }
 
 /** Takes a directory that shows nothing out of the way, under a passing name (au_whtmp_ren). @returns the name */

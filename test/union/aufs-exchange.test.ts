@@ -25,6 +25,15 @@ test("may_rename_srcdir: a file that the writable branch alone has is exchanged 
   again.fs.check();
 });
 
+test("au_ren_refresh: a file that was renamed is one of the writable branch alone, under its first name again too", () => {
+  const lab = new AufsLab();
+  const { task, fs } = lab.over([lab.branch("low", { f: "x", "d/": "" })]);
+  must(task.rename("/f", "/g"));
+  must(task.rename("/g", "/f"));
+  expect([code(task.rename("/f", "/d", RENAME_EXCHANGE)), read(task, "/d")]).toEqual(["ok", "x"]);
+  fs.check();
+});
+
 test("au_ren_diropq: what takes the place of an opaque folder in an exchange is opaque, what the opaque one replaces is not", () => {
   const lab = new AufsLab();
   const low = lab.branch("low", { "d/": "", "d/f": "x" });
@@ -39,7 +48,9 @@ test("au_ren_diropq: what takes the place of an opaque folder in an exchange is 
     must(task.mkdir("/new"));
     expect(lab.rows(upper)).toEqual(["/d dir opaque", "/new dir"]);
     must(task.rename(from, to, RENAME_EXCHANGE));
-    for (const path of [from, to]) expect([code(task.stat(path)), list(task, path)]).toEqual(["ok", []]);
+    for (const path of ["/new", "/d"]) must(task.stat(path));
+    // What the opaque folder hid shows again.
+    expect([list(task, "/new"), list(task, "/d")]).toEqual([[], from === "/new" ? [] : ["f"]]);
     expect(lab.rows(upper)).toEqual([from === "/new" ? "/d dir opaque" : "/d dir", "/new dir opaque"]);
     fs.check();
   }

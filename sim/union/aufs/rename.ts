@@ -7,7 +7,7 @@
 import { EBUSY, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
-import { IS_DIRECTORY, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { IS_DIRECTORY, IS_SHARED, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { bringDirectory, copyUpTo } from "./copy-up.ts";
 import { canTake } from "./create.ts";
 import { noteChange } from "./dir-times.ts";
@@ -20,7 +20,7 @@ import { mayChange, mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
 import { present, refuseGone } from "./present.ts";
-import { refreshEntries } from "./refresh.ts";
+import { refreshEntries, refreshEntry } from "./refresh.ts";
 import type { Aufs, BranchName, Place } from "./state.ts";
 import { clearOpaque, placeWhiteout, putBack, removeAside, removeWhiteout, setAside, setOpaque } from "./whiteout.ts";
 
@@ -214,7 +214,11 @@ function arrive(aufs: Aufs, from: End, to: Place, branch: number): void {
   const { nodes } = aufs;
   nodes.enter(to.directory, to.name, from.node);
   aufs.openedAs.move(from, to);
-  if (!nodes.has(from.node, IS_DIRECTORY)) return;
+  if (!nodes.has(from.node, IS_DIRECTORY)) {
+    // Names that are not met yet may still lead from below to a node with several.
+    if (!nodes.has(from.node, IS_SHARED) && nodes.lowerOf(from.node) !== 0) nodes.forgetLower(from.node);
+    return;
+  }
   if (aufs.options.dirren) refreshEntries(aufs, from.node);
   else leaveLower(aufs, from.node, branch);
 }
@@ -255,6 +259,7 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   const from = aufs.inodeOn(source.directory, branch);
   if (from === undefined) return EBUSY;
   const { alwaysOpaque, dirren } = aufs.options;
+  const uncovers = aufs.opaqueBranch(source.node) === branch;
   const hidesFor = {
     source: !dirren && (alwaysOpaque || branch <= aufs.opaqueBranch(target.node) || hasLowerPart(aufs, target, branch)),
     target: alwaysOpaque || branch < aufs.opaqueBranch(source.node) || hasLowerPart(aufs, source, branch),
@@ -276,6 +281,9 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   arrive(aufs, target, source, branch);
   arrive(aufs, source, target, branch);
+  // What an opaque source hid shows in the target, unless that is still known by its entries.
+  if (uncovers && nodes.dentries.entries(target.node).length === 0)
+    refreshEntry(aufs, source.directory, source.name, target.node);
   if (source.directory === target.directory) {
     for (const node of [source.node, target.node]) if (nodes.has(node, IS_DIRECTORY)) aufs.displace(node);
   }

@@ -192,8 +192,8 @@ describe("10: branches come, go and change by remount", () => {
     const low = lab.branch("low", { h: "old", "d/": "" });
     for (const name of ["h2", "h3", "d/h4"]) must(lab.task.link(`${low}/h`, `${low}/${name}`));
     const { path, task, fs } = lab.enter(`br:${lab.branch("a")}=rw:${low}=ro+wh`);
-    must(task.unlink("/h3"));
     put(task, "/h", "new");
+    must(task.unlink("/h3"));
     const held = must(task.open("/d/h4", O_RDONLY));
     for (const more of [`append:${lab.branch("more")}=rw`, `ins:1:${lab.branch("between")}=ro`]) {
       expect(lab.host.remount(path, more)).toBeUndefined();

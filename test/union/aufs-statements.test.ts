@@ -1,5 +1,6 @@
 /** Statements of spec/union.md, parts B and D, that a recorded trace alone held: each test cites its paragraph. */
 import { describe, expect, test } from "vitest";
+import { Content } from "../../sim/core/content.ts";
 import { EMLINK } from "../../sim/core/errno.ts";
 import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import { O_RDONLY, O_RDWR, RENAME_EXCHANGE, S_IFCHR } from "../../sim/vfs/filesystem.ts";
@@ -141,7 +142,7 @@ describe("union.md B.16 and D.C9: links and attributes", () => {
     expect(links(task, "/d")).toBe(3);
   });
 
-  test("D: of two lower names one that is unlinked leaves the count as it was; once they are copied up it falls", () => {
+  test("D: of several lower names one that is unlinked leaves the count as it was; once they are copied up it falls", () => {
     const lab = new AufsLab();
     const low = lab.branch("low", { a: "x" });
     for (const name of ["b", "c"]) must(lab.task.link(`${low}/a`, `${low}/${name}`));
@@ -149,9 +150,42 @@ describe("union.md B.16 and D.C9: links and attributes", () => {
     must(task.unlink("/a"));
     expect(links(task, "/b")).toBe(3);
     must(task.chmod("/b", 0o600));
-    expect([links(task, "/b"), links(task, "/c")]).toEqual([2, 2]);
+    expect([links(task, "/b"), links(task, "/c")]).toEqual([3, 3]);
     must(task.unlink("/b"));
-    expect(links(task, "/c")).toBe(1);
+    expect(links(task, "/c")).toBe(2);
+  });
+
+  test("cpup.c, au_cpup_attr_nlink: a copy-up keeps the count that stat told last, less the names that went since", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { a: "x", single: "x" });
+    for (const name of ["b", "c"]) must(lab.task.link(`${low}/a`, `${low}/${name}`));
+    const { task } = lab.over([low]);
+    must(task.access("/b", 4));
+    must(task.unlink("/a"));
+    must(task.chmod("/b", 0o600));
+    expect([links(task, "/b"), links(task, "/c")]).toEqual([2, 2]);
+    for (const looks of [false, true]) {
+      const other = lab.over([low]).task;
+      const fd = must(other.open("/single", O_RDWR));
+      must(other.unlink("/single"));
+      if (looks) expect(must(other.fstat(fd)).nlink).toBe(1);
+      must(other.write(fd, Content.text("y")));
+      expect(must(other.fstat(fd)).nlink).toBe(looks ? 1 : 0);
+    }
+  });
+
+  test("i_op_ren.c, au_ren_refresh: what an exchange puts in the source's place has the links that its branch counts", () => {
+    const lab = new AufsLab();
+    const low = lab.branch("low", { a: "x" });
+    must(lab.task.link(`${low}/a`, `${low}/b`));
+    const { task } = lab.over([low]);
+    put(task, "/own", "own");
+    must(task.chmod("/a", 0o600));
+    expect(links(task, "/a")).toBe(2);
+    must(task.chmod("/b", 0o600));
+    must(task.rename("/own", "/a", RENAME_EXCHANGE));
+    // Two names, and the one among the pseudo-links.
+    expect(links(task, "/own")).toBe(3);
   });
 
   test("B.16: a folder's mode, owner, size and times are those of its topmost branch", () => {

@@ -30,6 +30,7 @@ export function getattr(aufs: Aufs, node: Node, into: Attributes, tells = false)
     if (isErrno(below)) return below;
     into.nlink += below;
   } else into.nlink = aufs.linkCounts.get(node) ?? into.nlink;
+  if (tells && aufs.lostLinks.size > 0) aufs.lostLinks.delete(node);
   return undefined;
 }
 

@@ -164,13 +164,8 @@ function commit(aufs: Aufs, next: BranchSet): void {
   aufs.policies.reset();
   aufs.lowerLinks.clear();
   aufs.byLower.clear();
-  const lost = [...aufs.lostLinks].map(([lower, count]) => [beforeViewPlace(before, lower), count] as const);
   aufs.lostLinks.clear();
   for (const [node, place] of places) replace(aufs, node, place, goes);
-  for (const [{ branch, inode }, count] of lost) {
-    const lower = lowerAt(aufs, goes[branch] as number, inode);
-    if (lower !== 0) aufs.lostLinks.set(lower, count);
-  }
   replaceRoot(aufs);
   refreshBelow(aufs, ROOT_NODE);
   reopen(aufs);

@@ -222,7 +222,8 @@ function copyNameless(aufs: Aufs, node: Node, branch: number, length: number | u
   const { nodes } = aufs;
   const source = sourceOf(aufs, node, length);
   if (isErrno(source)) return source;
-  const links = source.attributes.nlink;
+  const several = source.attributes.nlink > 1;
+  const links = aufs.linkCounts.get(node) ?? aufs.linksAtCopyUp(node, source.attributes.nlink);
   const upper = aufs.upperAt(branch);
   const { orphans } = aufs.ownOn(branch);
   const passing = aufs.temporaryName();
@@ -237,7 +238,7 @@ function copyNameless(aufs: Aufs, node: Node, branch: number, length: number | u
   nodes.set(node, HOLDS_UPPER);
   if (!isDirectory) aufs.linkCounts.set(node, links);
   // Names that were not met yet may lead to the node.
-  if (!isDirectory && links > 1) addPseudoLink(aufs, node, links);
+  if (!isDirectory && several) addPseudoLink(aufs, node, links);
   count(aufs, source, node, { directory: ROOT_NODE, name: passing });
   if (kept === undefined) aufs.freeName(passing);
   return undefined;

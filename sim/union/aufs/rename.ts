@@ -274,6 +274,7 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
     refuseGone(aufs, target.node, { ...target, branch }) ??
     aufs.upperAt(branch).fs.rename(from, source.name, to, target.name, RENAME_EXCHANGE);
   if (failed !== undefined) return failed;
+  countAnew(aufs, target.node);
   const unmarkedSource = hidesFor.source ? markExchanged(aufs, source.node, branch) : undefined;
   const unmarkedTarget = hidesFor.target ? markExchanged(aufs, target.node, branch) : undefined;
   if (nodes.has(target.node, IS_DIRECTORY) && !nodes.has(source.node, IS_DIRECTORY)) nodes.set(target.node, IS_UNLISTABLE);
@@ -290,6 +291,13 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   noteChange(aufs, target.directory, branch);
   noteChange(aufs, source.directory, branch);
   return unmarkedSource ?? unmarkedTarget;
+}
+
+/** What an exchange puts in the source's place has as many links as its branch counts, pseudo-linked or not (au_ren_refresh). */
+function countAnew(aufs: Aufs, node: Node): void {
+  const { linkCounts, otherAttributes } = aufs;
+  if (!linkCounts.has(node)) return;
+  if (aufs.fsOf(node).getattr(aufs.inodeOf(node), otherAttributes) === undefined) linkCounts.set(node, otherAttributes.nlink);
 }
 
 /** Whether what is at one end came from below under this name, so that what takes its place must hide that. */

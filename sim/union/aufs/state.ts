@@ -153,8 +153,11 @@ export class Aufs implements BranchSet {
   readonly formerPlaces: Map<Node, { readonly shared: Map<Inode, Node>; readonly inode: Inode }[]> = new Map();
   /** st_nlink of pseudo-linked nodes, and of those that were copied up without a name: their upper inode's own count is another. */
   readonly linkCounts: Map<Node, number> = new Map();
-  /** How many names of a lower inode have gone: its st_nlink falls by them when it is copied up, not before. */
-  readonly lostLinks: Map<ViewNode, number> = new Map();
+  /**
+   * How many names a node without an upper inode has lost or won since stat told its count: i_nlink falls with each, stat takes it from the branch
+   * again, and what it is when the node is copied up, it stays (au_cpup_attr_nlink).
+   */
+  readonly lostLinks: Map<Node, number> = new Map();
   /** Under which name each open file was opened. */
   readonly openedAs: OpenedNames = new OpenedNames();
   /** What the lower branches of a merged directory add to its st_nlink. */
@@ -323,6 +326,7 @@ export class Aufs implements BranchSet {
       if (this.byLower.get(nodes.lowerOf(node)) === node) this.byLower.delete(nodes.lowerOf(node));
     }
     this.linkCounts.delete(node);
+    this.lostLinks.delete(node);
   }
 
   /** A directory was exchanged: for a while its entries are not found. */
@@ -341,17 +345,17 @@ export class Aufs implements BranchSet {
 
   /** Counts a node's names, where its upper inode does not. */
   countLinks(node: Node, change: number): void {
+    const { nodes, lostLinks } = this;
     const links = this.linkCounts.get(node);
     if (links !== undefined) this.linkCounts.set(node, Math.max(0, links + change));
-    else if (!this.nodes.hasUpper(node) && this.nodes.has(node, IS_SHARED)) {
-      const lower = this.nodes.lowerOf(node);
-      this.lostLinks.set(lower, (this.lostLinks.get(lower) ?? 0) - change);
+    else if (!nodes.hasUpper(node) && (nodes.has(node, IS_SHARED) || nodes.holdsOf(node) > 0)) {
+      lostLinks.set(node, (lostLinks.get(node) ?? 0) - change);
     }
   }
 
   /** How many names a lower node has that is being copied up. @param links - its branch inode's count. */
   linksAtCopyUp(node: Node, links: number): number {
-    return Math.max(0, links - (this.lostLinks.get(this.nodes.lowerOf(node)) ?? 0));
+    return Math.max(0, links - (this.lostLinks.get(node) ?? 0));
   }
 
   /** Where a node was last found, for events and logs. */

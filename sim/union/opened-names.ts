@@ -16,6 +16,7 @@ export interface NameOfNode {
 interface OpenedName extends NameOfNode {
   directory: Node;
   name: Name;
+  isStale: boolean;
   /** The names of other open files of its node. */
   next: OpenedName | undefined;
   previous: OpenedName | undefined;
@@ -29,7 +30,7 @@ export class OpenedNames {
   /** Keeps the name by which a file was opened. */
   note(file: FileHandle, { node, directory, name }: NameOfNode): void {
     const next = this.#ofNode.get(node);
-    const opened: OpenedName = { node, directory, name, next, previous: undefined };
+    const opened: OpenedName = { node, directory, name, next, previous: undefined, isStale: false };
     if (next !== undefined) next.previous = opened;
     this.#names.set(file, opened);
     this.#ofNode.set(node, opened);
@@ -38,6 +39,11 @@ export class OpenedNames {
   /** What that name is now; undefined where none was kept. */
   of(file: FileHandle): NameOfNode | undefined {
     return this.#names.get(file);
+  }
+
+  /** Whether a walk to that name by the file itself fails since (`markStale`). */
+  isStale(file: FileHandle): boolean {
+    return this.#names.get(file)?.isStale === true;
   }
 
   /** The file is closed. */
@@ -58,11 +64,24 @@ export class OpenedNames {
   }
 
   /** A name of a node is another one from now on. */
-  move({ node, directory, name }: NameOfNode, to: Omit<NameOfNode, "node">): void {
-    for (let opened = this.#ofNode.get(node); opened !== undefined; opened = opened.next) {
-      if (opened.directory !== directory || opened.name !== name) continue;
+  move(of: NameOfNode, to: Omit<NameOfNode, "node">): void {
+    for (const opened of this.#openedAs(of)) {
       opened.directory = to.directory;
       opened.name = to.name;
     }
+  }
+
+  /** The dentries of the files that are open by a name are of no use to a walk from now on. */
+  markStale(of: NameOfNode): void {
+    for (const opened of this.#openedAs(of)) opened.isStale = true;
+  }
+
+  /** Those of a node's open files that were opened by this name. */
+  #openedAs({ node, directory, name }: NameOfNode): OpenedName[] {
+    const found: OpenedName[] = [];
+    for (let opened = this.#ofNode.get(node); opened !== undefined; opened = opened.next) {
+      if (opened.directory === directory && opened.name === name) found.push(opened);
+    }
+    return found;
   }
 }

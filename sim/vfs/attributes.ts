@@ -18,6 +18,7 @@ import {
 } from "./filesystem.ts";
 import type { Position } from "./mount.ts";
 import { notifyChange } from "./notify-change.ts";
+import { lostName } from "./open-file.ts";
 import {
   dropsSetGroupId,
   firstRefusal,
@@ -39,10 +40,12 @@ export function stat(task: Process, path: string, follow: boolean, into: Attribu
   return walk.to(path, follow) ?? walk.mount.fs.getattr(walk.inode, into, true) ?? into;
 }
 
+/** As glibc calls it, by an empty path (newfstatat, AT_EMPTY_PATH), which before Linux 6.6 is a walk that asks the name (C10 of spec/union.md, on 6.1). */
 export function fstat(task: Process, fd: number, into: Attributes = newAttributes()): Attributes | Errno {
   const file = task.files.get(fd);
   if (file === undefined) return EBADF;
-  return file.mount.fs.getattr(file.inode, into, true) ?? into;
+  const { fs } = file.mount;
+  return lostName(file) ?? fs.getattr(file.inode, into, true) ?? into;
 }
 
 export function statfs(task: Process, path: string): StatFs | Errno {

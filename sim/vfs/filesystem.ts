@@ -294,6 +294,8 @@ export interface FileSystem {
   openHeld?(inode: Inode): FileHandle;
   /** What follows is asked by a descriptor: it means the name by which the file was opened, where that matters (a union's copy-up). */
   byDescriptor?(file: FileHandle): void;
+  /** Whether the name by which a file was opened is still good for a walk that begins and ends with it (d_weak_revalidate). @returns ESTALE. */
+  weakRevalidate?(file: FileHandle): Errno | undefined;
   /** At most `length` bytes from `offset` on; fewer at the end of the file, none behind it. */
   read(file: FileHandle, offset: number, length: number): Content | Errno;
   /** Whether a read of no bytes sets atime like any other (tmpfs). Absent: it does nothing. */

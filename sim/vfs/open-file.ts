@@ -60,6 +60,11 @@ export function meanOpenedName({ mount: { fs }, handle, held }: OpenFile): void 
   if (!held || fs.openHeld !== undefined) fs.byDescriptor?.(handle);
 }
 
+/** What a walk that ends with a file says of its name (complete_walk). */
+export function lostName({ mount: { fs }, handle, held }: OpenFile): Errno | undefined {
+  return held && fs.openHeld === undefined ? undefined : fs.weakRevalidate?.(handle);
+}
+
 export class FileTable {
   readonly #files: (OpenFile | undefined)[] = [];
   /** No descriptor below is free. */

@@ -3,23 +3,20 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Time } from "../../core/clock.ts";
-import { EFBIG, EINVAL, ENOTSUP, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
+import { EFBIG, EINVAL, ENOTSUP, type Errno, isErrno } from "../../core/errno.ts";
 import { bytes } from "../../core/units.ts";
 import type { AttributeChange, Attributes, FileSystem, Inode, StatFs } from "../../vfs/filesystem.ts";
 import type { AclChange } from "../../vfs/posix-acl.ts";
 import { isBareNamespace } from "../../vfs/xattr.ts";
 import { IS_DIRECTORY, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
-import { IS_STALE } from "./flags.ts";
 import type { Aufs } from "./state.ts";
 
 /** The links of an empty directory: its name and its own ".". */
 const OWN_LINKS = 2;
 
-/** @returns ESTALE for an open file that was renamed over before it was copied up. */
 export function getattr(aufs: Aufs, node: Node, into: Attributes, tells = false): Errno | undefined {
   const { nodes } = aufs;
-  if (nodes.has(node, IS_STALE)) return ESTALE;
   const failed = aufs.fsOf(node).getattr(aufs.inodeOf(node), into, tells);
   if (failed !== undefined) return failed;
   if (aufs.displaced > 0) aufs.settle(node);

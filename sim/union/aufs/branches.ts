@@ -7,7 +7,7 @@
  * copies the file up to another.
  */
 import { EBUSY, isErrno } from "../../core/errno.ts";
-import { fileHandle, type Inode, O_ACCMODE } from "../../vfs/filesystem.ts";
+import { fileHandle, type Inode, O_ACCMODE, O_PATH } from "../../vfs/filesystem.ts";
 import type { LowerView } from "../lower-view.ts";
 import { VIEW_ROOT } from "../lower-view.ts";
 import { IS_DIRECTORY, IS_SHARED, type Node, ROOT_NODE, WHITEOUT_ENTRY } from "../nodes.ts";
@@ -117,8 +117,8 @@ function isBusy(aufs: Aufs, branch: MountedBranch): boolean {
     if (taking.includes(index) && (!nodes.has(node, IS_DIRECTORY) || taking.length === 1)) return true;
   }
   // A file may still be open on the branch that it was copied up from; a folder is, on each of its branches.
-  return files.all().some(({ node, isUpper }) => {
-    if (node === ROOT_NODE) return false;
+  return files.all().some(({ node, flags, isUpper }) => {
+    if (node === ROOT_NODE || (flags & O_PATH) !== 0) return false;
     if (nodes.has(node, IS_DIRECTORY)) return branchesOf(aufs, node).includes(index);
     return !isUpper && branchesOf(aufs, node).includes(index);
   });

@@ -15,6 +15,7 @@ import {
   O_DIRECT,
   O_EXCL,
   O_NOCTTY,
+  O_PATH,
   O_RDONLY,
   O_TRUNC,
   S_IFDIR,
@@ -49,6 +50,11 @@ export function open(aufs: Aufs, node: Node, flags: number): FileHandle | Errno 
   // A branch that is read-only is never opened for writing.
   const real = fs.open(inode, isUpper ? realFlags : realFlags & ~O_ACCMODE);
   return isErrno(real) ? real : add(aufs, node, { real, flags: realFlags, fs, isUpper });
+}
+
+/** Keeps the name of what is no open file of aufs: of O_PATH, a device or a FIFO. */
+export function openHeld(aufs: Aufs, node: Node): FileHandle {
+  return add(aufs, node, { real: NO_FILE, flags: O_PATH, fs: aufs.fsOf(node), isUpper: aufs.isOnWritable(node) });
 }
 
 /** What a node was copied up from. */

@@ -2,7 +2,7 @@
  * An aufs mount behind the FileSystem interface: each call goes to the file of its operation.
  */
 import type { Content } from "../../core/content.ts";
-import { EFBIG, type Errno, isErrno } from "../../core/errno.ts";
+import { EFBIG, type Errno, ESTALE, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import type { DeviceNumber } from "../../core/units.ts";
 import type { Credentials } from "../../vfs/credentials.ts";
@@ -179,6 +179,12 @@ export class AufsFileSystem implements FileSystem {
   }
   close(file: FileHandle, _flags: number): void {
     files.close(this.aufs, file);
+  }
+  openHeld(inode: Inode): FileHandle {
+    return files.openHeld(this.aufs, inode);
+  }
+  weakRevalidate(file: FileHandle): Errno | undefined {
+    return this.aufs.openedAs.isStale(file) ? ESTALE : undefined;
   }
   byDescriptor(file: FileHandle): void {
     const { openedAs, nodes } = this.aufs;

@@ -17,7 +17,7 @@ import {
   WHITEOUT_ENTRY,
 } from "../nodes.ts";
 import type { ViewNode } from "../view-nodes.ts";
-import { IS_DISPLACED, IS_PSEUDO_LINKED, IS_STALE } from "./flags.ts";
+import { IS_DISPLACED, IS_PSEUDO_LINKED } from "./flags.ts";
 import type { Found } from "./found.ts";
 import { isReserved } from "./names.ts";
 import { search } from "./search.ts";
@@ -143,7 +143,7 @@ function lowerObject(aufs: Aufs, lower: ViewNode): Node | Errno {
   const key = view.stray(view.layerOf(lower), view.inodeOf(lower));
   const known = aufs.byLower.get(key);
   if (known !== undefined) {
-    nodes.clear(known, IS_STALE | IS_UNLINKED);
+    nodes.clear(known, IS_UNLINKED);
     return known;
   }
   const node = nodes.add(NO_UPPER, key, IS_SHARED);

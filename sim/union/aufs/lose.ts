@@ -3,6 +3,7 @@
  */
 import type { Name } from "../../core/names.ts";
 import { IS_DIRECTORY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import type { NameOfNode } from "../opened-names.ts";
 import type { Aufs } from "./state.ts";
 
 /** What was known at a name is no longer there; a directory goes with all it holds. */
@@ -20,4 +21,9 @@ export function loseEntries(aufs: Aufs, directory: Node): void {
     if (child >= WHITEOUT_ENTRY) aufs.nodes.forget(directory, name);
     else loseEntry(aufs, directory, name, child);
   }
+}
+
+/** Whoever asks by an open file hears that this name is gone (d_weak_revalidate: ESTALE); without udba nobody is asked (aufs_dop_noreval). */
+export function markStale(aufs: Aufs, name: NameOfNode): void {
+  if (aufs.options.udba !== "none") aufs.openedAs.markStale(name);
 }

@@ -11,7 +11,7 @@ import { bringDirectory } from "./copy-up.ts";
 import { noteChange } from "./dir-times.ts";
 import { testEmpty } from "./emptiness.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow } from "./lookup.ts";
-import { loseEntries } from "./lose.ts";
+import { loseEntries, markStale } from "./lose.ts";
 import { mayChange, mayLookBelow } from "./permission.ts";
 import { copyUpBranch } from "./policy.ts";
 import { refuseGone } from "./present.ts";
@@ -55,6 +55,8 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
       return failed;
     }
   }
+  // A directory that goes had a passing name, which its own does not equal (h_d_revalidate); of a name with a whiteout that is not looked at.
+  if (!covered && nodes.has(node, IS_DIRECTORY) && !aufs.options.dirren) markStale(aufs, { node, directory, name });
   aufs.openedAs.forget({ node, directory, name });
   // Whiteouts may cover an entry for this and not for a lookup (emptiness.ts).
   if (nodes.has(node, IS_DIRECTORY)) loseEntries(aufs, node);

@@ -13,9 +13,9 @@ import { canTake } from "./create.ts";
 import { noteChange } from "./dir-times.ts";
 import { noteRename } from "./dirren.ts";
 import { testEmpty, testLowerEmpty } from "./emptiness.ts";
-import { IS_PSEUDO_LINKED, IS_STALE, IS_UNLISTABLE } from "./flags.ts";
+import { IS_PSEUDO_LINKED, IS_UNLISTABLE } from "./flags.ts";
 import { branchOfName, leaveAbsent, lookup, showsBelow, whiteoutBranch } from "./lookup.ts";
-import { loseEntries } from "./lose.ts";
+import { loseEntries, markStale } from "./lose.ts";
 import { mayChange, mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
@@ -136,12 +136,16 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
   }
   leaveAbsent(aufs, source.directory, source.name, covered);
   if (target.node !== 0) {
+    if (leavesStale(aufs, target, branch)) markStale(aufs, target);
     aufs.openedAs.forget(target);
     if (nodes.has(target.node, IS_DIRECTORY)) loseEntries(aufs, target.node);
     nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   }
   arrive(aufs, source, target, branch);
-  if (target.node !== 0) loseTarget(aufs, target);
+  if (target.node !== 0) {
+    aufs.countLinks(target.node, -1);
+    nodes.afterLoss(target.node);
+  }
   noteChange(aufs, target.directory, branch);
   noteChange(aufs, source.directory, branch);
   return undefined;
@@ -242,12 +246,18 @@ function leaveLower(aufs: Aufs, directory: Node, branch: number): void {
   }
 }
 
-/** What was renamed over. Without an upper inode, an open file of it cannot be told from the new one: fstat gives ESTALE (C10). */
-function loseTarget(aufs: Aufs, target: End): void {
-  const { nodes } = aufs;
-  if (!aufs.isOnWritable(target.node) && nodes.entriesOf(target.node) === 0) nodes.set(target.node, IS_STALE);
-  aufs.countLinks(target.node, -1);
-  nodes.afterLoss(target.node);
+/**
+ * Whether open files of what was renamed over have no good name any more (h_d_revalidate, aufs 6.1; C10): its dentry is dropped, while its entry of
+ * a lower branch is there, or, of a directory, got a passing name.
+ */
+function leavesStale(aufs: Aufs, { node, top }: End, branch: number): boolean {
+  if (top !== branch) return true;
+  return aufs.nodes.has(node, IS_DIRECTORY) && (!aufs.options.dirren || aufs.tailOf(node) !== branch);
+}
+
+/** What has its dentry dropped though its entry stays, is no file's name from now on; a directory gets it back when it is looked up (d_splice_alias). */
+function markDropped(aufs: Aufs, end: End): void {
+  if (!aufs.nodes.has(end.node, IS_DIRECTORY)) markStale(aufs, end);
 }
 
 /**
@@ -278,8 +288,10 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
   const unmarkedSource = hidesFor.source ? markExchanged(aufs, source.node, branch) : undefined;
   const unmarkedTarget = hidesFor.target ? markExchanged(aufs, target.node, branch) : undefined;
   if (nodes.has(target.node, IS_DIRECTORY) && !nodes.has(source.node, IS_DIRECTORY)) nodes.set(target.node, IS_UNLISTABLE);
-  nodes.leave(source.directory, source.name, NEGATIVE_ENTRY);
-  nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
+  for (const end of [source, target]) {
+    markDropped(aufs, end);
+    nodes.leave(end.directory, end.name, NEGATIVE_ENTRY);
+  }
   arrive(aufs, target, source, branch);
   arrive(aufs, source, target, branch);
   // What an opaque source hid shows in the target, unless that is still known by its entries.

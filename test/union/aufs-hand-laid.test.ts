@@ -126,3 +126,28 @@ test("B.12: under shwh a name of aufs's own has a whiteout as any other name (de
   const { task } = lab.enter(`br:${mid}=ro+wh:${lab.branch("low", { ".wh.f": "", ".wh.g": "" })}=ro+wh,shwh`);
   expect([task.stat("/.wh.f"), task.stat("/.wh.g"), task.stat("/.wh..wh.f")].map(code)).toEqual(["ENOENT", "ok", "ok"]);
 });
+
+test("au_wr_dir_need_wh: what is wrong below keeps an entry from going only where the search for what it covers comes that far", () => {
+  const lab = new AufsLab();
+  const [mid, low] = [lab.branch("mid", { "f/": "", "d/": "", "e/": "" }), lab.branch("low", { "e/": "", ".wh.d/": "" })];
+  must(lab.task.mkdir(`${mid}/f/.wh..wh..opq`));
+  must(lab.task.mkdir(`${mid}/e/.wh..wh..opq`));
+  const upper = lab.branch("up", { f: "", "d/": "", "d/.wh..wh..opq": "", "e/": "", "e/.wh..wh..opq": "" });
+  const { task, fs } = lab.enter(`br:${upper}=rw:${mid}=ro+wh:${low}=ro+wh`);
+  // A file asks no folder for its mark; an opaque folder goes no further than to the first one below it, whose mark counts.
+  expect([task.unlink("/f"), task.rmdir("/d"), task.rmdir("/e")].map(code)).toEqual(["ok", "ok", "EIO"]);
+  expect((list(lab.task, upper) as string[]).filter((name) => !name.startsWith(".wh..wh.")).sort()).toEqual([
+    ".wh.d",
+    ".wh.f",
+    "e",
+  ]);
+  fs.check();
+});
+
+test("fillvdir: `.wh.` is a name like others in a listing, which `.wh..wh.` hides", () => {
+  const lab = new AufsLab();
+  const low = lab.branch("low", { ".wh.": "", f: "" });
+  expect((list(lab.over([low]).task, "/") as string[]).sort()).toEqual([".wh.", "f"]);
+  const upper = lab.branch("up", { ".wh..wh.": "" });
+  expect(list(lab.enter(`br:${upper}=rw:${low}=ro+wh`).task, "/")).toEqual(["f"]);
+});

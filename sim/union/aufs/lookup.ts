@@ -4,7 +4,7 @@
  */
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { S_IFDIR } from "../../vfs/filesystem.ts";
+import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import {
   IS_DIRECTORY,
@@ -21,7 +21,7 @@ import { IS_DISPLACED, IS_PSEUDO_LINKED } from "./flags.ts";
 import type { Found } from "./found.ts";
 import { isReserved } from "./names.ts";
 import { search } from "./search.ts";
-import type { Aufs } from "./state.ts";
+import type { Aufs, BranchName } from "./state.ts";
 import { giveUp, keep } from "./udba.ts";
 
 /** @returns the node, ENOENT, or EPERM for one of aufs's own names. */
@@ -81,20 +81,43 @@ export function branchOfName(aufs: Aufs, node: Node, directory: Node, name: Name
   return uppers.length;
 }
 
-/** Whether some branch below one shows something at a name, so that taking it away there needs a whiteout. */
-export function showsBelow(aufs: Aufs, directory: Node, name: Name, branch: number): boolean | Errno {
+/** Whether some branch below one shows something at a node's name, so that taking it away there needs a whiteout. */
+export function showsBelow(aufs: Aufs, node: Node, { directory, name, branch }: BranchName): boolean | Errno {
+  const { nodes, rules } = aufs;
   for (let below = branch + 1; below < aufs.uppers.length; below++) {
     const inode = aufs.inodeOn(directory, below);
     if (inode === undefined) continue;
     const { fs, permission } = aufs.upperAt(below);
-    const found = aufs.rules.find(fs, inode, name, permission.whiteouts);
+    const found = rules.find(fs, inode, name, permission.whiteouts);
     if (isErrno(found)) return found;
     if (found !== ABSENT) return found !== WHITEOUT;
   }
-  const lower = aufs.nodes.lowerOf(directory);
+  const lower = nodes.lowerOf(directory);
   if (lower === 0) return false;
   const found = aufs.view.lookup(lower, name);
-  return isErrno(found) ? found : found !== 0;
+  return isErrno(found) ? showsInLayers(aufs, node, lower, name) : found !== 0;
+}
+
+/**
+ * The same of the lower branches alone, where a first lookup would fail (au_wr_dir_need_wh): who looks for a directory stops at whatever comes first,
+ * and at a mark that is wrong only if he met no directory below before; who looks for anything else asks no directory for its mark.
+ */
+function showsInLayers(aufs: Aufs, node: Node, below: ViewNode, name: Name): boolean | Errno {
+  const { nodes, rules, view } = aufs;
+  const isDirectory = nodes.has(node, IS_DIRECTORY);
+  let shows = false;
+  for (const { fs, inode, layer } of view.stackOf(below)) {
+    const found = rules.probe(fs, inode, name, layer);
+    if (isErrno(found)) return found;
+    if (found === WHITEOUT) break;
+    if (found === ABSENT) continue;
+    shows = true;
+    const isFolder = (fs.mode(found as Inode) & S_IFMT) === S_IFDIR;
+    if (!isDirectory && isFolder) continue;
+    const marks = isFolder && nodes.lowerOf(node) === 0 ? rules.marksOf(fs, found as Inode, layer) : 0;
+    return isErrno(marks) ? marks : true;
+  }
+  return shows;
 }
 
 /** The first lookup of a name. */

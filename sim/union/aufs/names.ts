@@ -37,9 +37,9 @@ export function hiddenBy(text: string): string {
   return text.slice(WHITEOUT_PREFIX.length);
 }
 
-/** Whether a name of a branch is aufs's own and no whiteout. */
+/** Whether a name of a branch is aufs's own and no whiteout of what a listing shows: `.wh..wh.` hides `.wh.`, which is a name like others. */
 export function isOwn(text: string): boolean {
-  return text.startsWith(OWN_PREFIX);
+  return text.length > OWN_PREFIX.length && text.startsWith(OWN_PREFIX);
 }
 
 /** The name that a change of a branch's name is about: a whiteout's is the one it hides (au_hnotify). */

@@ -43,7 +43,7 @@ function remove(aufs: Aufs, node: Node, directory: Node, name: Name): Errno | un
     mayChange(aufs, directory, branch) ??
     (taken ? refuseGone(aufs, node, { directory, name, branch }) : undefined);
   if (refused !== undefined) return refused;
-  const covered = !taken || showsBelow(aufs, directory, name, branch);
+  const covered = !taken || showsBelow(aufs, node, { directory, name, branch });
   if (isErrno(covered)) return covered;
   const unhidden = covered ? placeWhiteout(aufs, directory, name, branch) : undefined;
   if (unhidden !== undefined) return unhidden;

@@ -121,7 +121,7 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
     refuseChanged(aufs, { source, target, branch });
   if (failed !== undefined) return failed;
   const isDirectory = nodes.has(source.node, IS_DIRECTORY);
-  const covered = !taken || showsBelow(aufs, source.directory, source.name, branch);
+  const covered = !taken || showsBelow(aufs, source.node, { ...source, branch });
   if (isErrno(covered)) return covered;
   const overWhiteout = target.node === 0 && whiteoutBranch(aufs, target.directory, target.name) === branch;
   const opaque = isDirectory && !aufs.options.dirren && hidesBelow(aufs, target, branch);

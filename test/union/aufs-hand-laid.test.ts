@@ -151,3 +151,12 @@ test("fillvdir: `.wh.` is a name like others in a listing, which `.wh..wh.` hide
   const upper = lab.branch("up", { ".wh..wh.": "" });
   expect(list(lab.enter(`br:${upper}=rw:${low}=ro+wh`).task, "/")).toEqual(["f"]);
 });
+
+test("au_wh_clean: a folder where the base of whiteouts would be stays where none is used, and a file for the folder of pseudo-links", () => {
+  const lab = new AufsLab();
+  const upper = lab.branch("up", { ".wh..wh.aufs/": "", ".wh..wh.plnk": "" });
+  const { task } = lab.enter(`br:${upper}=rw+nolwh,noplink`);
+  expect((list(lab.task, upper) as string[]).sort()).toEqual([".wh..wh.aufs", ".wh..wh.orph", ".wh..wh.plnk"]);
+  must(task.mkdir("/d"));
+  must(task.rmdir("/d"));
+});

@@ -235,12 +235,14 @@ export function ownEntries(names: NameTable, { fs, inode: root, permission }: Br
   return { whiteoutBase, pseudoLinks, orphans };
 }
 
-/** Takes one of them away; a folder that is not empty stays (au_wh_clean). */
+/** Takes one of them away; a folder that is not empty stays, and what is of another kind (au_wh_clean). */
 function removeEntry(names: NameTable, fs: FileSystem, root: Inode, text: string): undefined {
   const name = names.intern(text);
   const there = fs.lookup(root, name);
   if (isErrno(there)) return;
-  if ((fs.mode(there) & S_IFMT) === S_IFDIR) fs.rmdir(root, name);
+  const isFolder = (fs.mode(there) & S_IFMT) === S_IFDIR;
+  if (isFolder !== (text !== WHITEOUT_BASE)) return;
+  if (isFolder) fs.rmdir(root, name);
   else fs.unlink(root, name);
 }
 

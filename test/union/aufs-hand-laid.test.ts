@@ -160,3 +160,35 @@ test("au_wh_clean: a folder where the base of whiteouts would be stays where non
   must(task.mkdir("/d"));
   must(task.rmdir("/d"));
 });
+
+test("au_wr_dir_need_wh: a file that goes asks for whiteouts past the folders below it, and past nothing else", () => {
+  const lab = new AufsLab();
+  const [own, mid, low] = [lab.branch("own", { "f/": "" }), lab.branch("mid", { f: "", g: "" }), lab.branch("low")];
+  for (const name of [".wh.f", ".wh.g"]) must(lab.task.mkdir(`${low}/${name}`));
+  const { task } = lab.enter(`br:${lab.branch("up", { f: "", g: "" })}=rw:${own}=rw:${mid}=ro:${low}=ro+wh`);
+  expect([task.unlink("/f"), task.unlink("/g")].map(code)).toEqual(["EIO", "ok"]);
+});
+
+test("au_ren_diropq: a folder that a mark below kept apart is marked when it comes back to a name with a whiteout", () => {
+  const lab = new AufsLab();
+  const [upper, own] = [
+    lab.branch("up", { "d/": "", "d/.wh.x": "" }),
+    lab.branch("own", { "d/": "", "d/x": "", "d/.wh..wh..opq": "" }),
+  ];
+  const { task, fs } = lab.enter(`br:${upper}=rw:${own}=rw`);
+  must(task.rename("/d", "/e"));
+  must(task.rename("/e", "/d"));
+  expect([list(task, "/d"), (list(lab.task, `${upper}/d`) as string[]).sort()]).toEqual([[], [".wh..wh..opq", ".wh.x"]]);
+  fs.check();
+});
+
+test("au_wr_dir_cpup: a rename to a branch that has the name beside its whiteout is EIO, before folders are looked into", () => {
+  const lab = new AufsLab();
+  const [upper, own] = [
+    lab.branch("up", {}),
+    lab.branch("own", { "b/": "", "b/x": "", ".wh.b": "", f: "", "d/": "", "d/x": "" }),
+  ];
+  const { task, fs } = lab.enter(`br:${upper}=rw:${own}=rw:${lab.branch("low", { "d/": "", "d/y": "" })}=ro+wh`);
+  expect([task.rename("/f", "/b"), task.rename("/d", "/b"), task.rename("/d", "/c")].map(code)).toEqual(["EIO", "EIO", "EXDEV"]);
+  fs.check();
+});

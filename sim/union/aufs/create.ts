@@ -16,8 +16,8 @@ import { lookup, shareByUpper, whiteoutBranch } from "./lookup.ts";
 import { mayChange } from "./permission.ts";
 import { addPseudoLink } from "./plink.ts";
 import { copyUpBranch, createBranch } from "./policy.ts";
-import { refuseTaken } from "./present.ts";
-import type { Aufs, Place } from "./state.ts";
+import { refuseHidden, refuseTaken } from "./present.ts";
+import type { Aufs, BranchName, Place } from "./state.ts";
 import { clearOpaque, removeWhiteout, setOpaque } from "./whiteout.ts";
 
 export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode): Node | Errno {
@@ -28,10 +28,7 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
   const branch = createBranch(aufs, directory, name, isDirectory);
   if (isErrno(branch)) return branch;
-  const failed =
-    bringDirectory(aufs, directory, branch) ??
-    mayChange(aufs, directory, branch) ??
-    refuseTaken(aufs, { directory, name, branch });
+  const failed = mayMake(aufs, { directory, name, branch });
   if (failed !== undefined) return failed;
   const { fs } = aufs.upperAt(branch);
   const into = aufs.mustBeOn(directory, branch);
@@ -56,6 +53,17 @@ export function create(aufs: Aufs, directory: Node, name: Name, init: NewInode):
   nodes.enter(directory, name, node);
   noteChange(aufs, directory, branch);
   return node;
+}
+
+/** Brings a new name's directory to its branch, and refuses what cannot be made there. */
+function mayMake(aufs: Aufs, at: BranchName): Errno | undefined {
+  const { directory, branch } = at;
+  return (
+    bringDirectory(aufs, directory, branch) ??
+    refuseHidden(aufs, at, aufs.branchOf(directory)) ??
+    mayChange(aufs, directory, branch) ??
+    refuseTaken(aufs, at)
+  );
 }
 
 /** Without the option acl the VFS knows of no default list and takes the umask away; the branch's filesystem gives its own then (posix_acl_create). */
@@ -92,11 +100,7 @@ export function link(aufs: Aufs, source: Node, directory: Node, name: Name): Err
   lookup(aufs, directory, name);
   const branch = linkBranch(aufs, source, directory, name);
   if (isErrno(branch)) return branch;
-  const failed =
-    bringDirectory(aufs, directory, branch) ??
-    mayChange(aufs, directory, branch) ??
-    refuseTaken(aufs, { directory, name, branch }) ??
-    linkOn(aufs, source, { directory, name }, branch);
+  const failed = mayMake(aufs, { directory, name, branch }) ?? linkOn(aufs, source, { directory, name }, branch);
   if (failed !== undefined) return failed;
   if (whiteoutBranch(aufs, directory, name) === branch) {
     const kept = removeWhiteout(aufs, directory, name, branch);

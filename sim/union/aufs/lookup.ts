@@ -4,7 +4,7 @@
  */
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
 import { ABSENT, WHITEOUT } from "../layer.ts";
 import {
   IS_DIRECTORY,
@@ -81,43 +81,56 @@ export function branchOfName(aufs: Aufs, node: Node, directory: Node, name: Name
   return uppers.length;
 }
 
-/** Whether some branch below one shows something at a node's name, so that taking it away there needs a whiteout. */
+/**
+ * Whether some branch below one shows something at a node's name, so that taking it away there needs a whiteout (au_wr_dir_need_wh). Who looks for a
+ * directory stops at whatever comes first; who looks for anything else goes on where a directory comes first.
+ */
 export function showsBelow(aufs: Aufs, node: Node, { directory, name, branch }: BranchName): boolean | Errno {
   const { nodes, rules } = aufs;
+  let shows = false;
   for (let below = branch + 1; below < aufs.uppers.length; below++) {
     const inode = aufs.inodeOn(directory, below);
     if (inode === undefined) continue;
     const { fs, permission } = aufs.upperAt(below);
     const found = rules.find(fs, inode, name, permission.whiteouts);
     if (isErrno(found)) return found;
-    if (found !== ABSENT) return found !== WHITEOUT;
+    if (found === WHITEOUT) return shows;
+    if (found === ABSENT) continue;
+    if (nodes.has(node, IS_DIRECTORY) || !(shows || isFolder(fs, found))) return true;
+    shows = true;
   }
   const lower = nodes.lowerOf(directory);
-  if (lower === 0) return false;
+  if (lower === 0) return shows;
   const found = aufs.view.lookup(lower, name);
-  return isErrno(found) ? showsInLayers(aufs, node, lower, name) : found !== 0;
+  return shows || isErrno(found) ? showsInLayers(aufs, node, lower, name, shows) : found !== 0;
 }
 
 /**
- * The same of the lower branches alone, where a first lookup would fail (au_wr_dir_need_wh): who looks for a directory stops at whatever comes first,
- * and at a mark that is wrong only if he met no directory below before; who looks for anything else asks no directory for its mark.
+ * The same of the lower branches alone, where more is asked than by a first lookup, or one would fail: a mark that is wrong is met only where no directory below was known, and is
+ * not asked for where anything else goes.
  */
-function showsInLayers(aufs: Aufs, node: Node, below: ViewNode, name: Name): boolean | Errno {
+function showsInLayers(aufs: Aufs, node: Node, below: ViewNode, name: Name, showsAbove: boolean): boolean | Errno {
   const { nodes, rules, view } = aufs;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
-  let shows = false;
+  let shows = showsAbove;
   for (const { fs, inode, layer } of view.stackOf(below)) {
     const found = rules.probe(fs, inode, name, layer);
     if (isErrno(found)) return found;
     if (found === WHITEOUT) break;
     if (found === ABSENT) continue;
+    const overFolder = isFolder(fs, found);
+    if (isDirectory) {
+      const marks = overFolder && nodes.lowerOf(node) === 0 ? rules.marksOf(fs, found as Inode, layer) : 0;
+      return isErrno(marks) ? marks : true;
+    }
+    if (!shows && !overFolder) return true;
     shows = true;
-    const isFolder = (fs.mode(found as Inode) & S_IFMT) === S_IFDIR;
-    if (!isDirectory && isFolder) continue;
-    const marks = isFolder && nodes.lowerOf(node) === 0 ? rules.marksOf(fs, found as Inode, layer) : 0;
-    return isErrno(marks) ? marks : true;
   }
   return shows;
+}
+
+function isFolder(fs: FileSystem, inode: number): boolean {
+  return (fs.mode(inode as Inode) & S_IFMT) === S_IFDIR;
 }
 
 /** The first lookup of a name. */

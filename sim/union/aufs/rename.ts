@@ -7,7 +7,7 @@
 import { EBUSY, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, EROFS, type Errno, EXDEV, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFDIR, typeOf } from "../../vfs/filesystem.ts";
-import { IS_DIRECTORY, IS_SHARED, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
+import { IS_DIRECTORY, IS_OPAQUE, IS_SHARED, NEGATIVE_ENTRY, type Node, WHITEOUT_ENTRY } from "../nodes.ts";
 import { bringDirectory, copyUpTo } from "./copy-up.ts";
 import { canTake } from "./create.ts";
 import { noteChange } from "./dir-times.ts";
@@ -19,7 +19,7 @@ import { loseEntries, markStale } from "./lose.ts";
 import { mayChange, mayLookBelow } from "./permission.ts";
 import { linkUp } from "./plink.ts";
 import { copyUpBranch } from "./policy.ts";
-import { present, refuseGone } from "./present.ts";
+import { present, refuseGone, refuseHidden } from "./present.ts";
 import { refreshEntries, refreshEntry } from "./refresh.ts";
 import type { Aufs, BranchName, Place } from "./state.ts";
 import { clearOpaque, placeWhiteout, putBack, removeAside, removeWhiteout, setAside, setOpaque } from "./whiteout.ts";
@@ -60,7 +60,10 @@ export function rename(aufs: Aufs, places: RenamePlaces, flags: number): Errno |
   if (isErrno(branch)) return branch;
   const exchanges = (flags & RENAME_EXCHANGE) !== 0;
   const moved = { source, target, branch };
-  const refused = bringDirectory(aufs, target.directory, branch) ?? mayRename(aufs, moved, exchanges);
+  const refused =
+    bringDirectory(aufs, target.directory, branch) ??
+    refuseHidden(aufs, { directory: target.directory, name: target.name, branch }, target.top) ??
+    mayRename(aufs, moved, exchanges);
   if (refused !== undefined) return refused;
   return exchanges ? exchange(aufs, moved) : move(aufs, moved);
 }
@@ -141,7 +144,7 @@ function move(aufs: Aufs, { source, target, branch }: Move): Errno | undefined {
     if (nodes.has(target.node, IS_DIRECTORY)) loseEntries(aufs, target.node);
     nodes.leave(target.directory, target.name, NEGATIVE_ENTRY);
   }
-  arrive(aufs, source, target, branch);
+  arrive(aufs, source, { to: target, branch, isMarked: opaque });
   if (target.node !== 0) {
     aufs.countLinks(target.node, -1);
     nodes.afterLoss(target.node);
@@ -213,8 +216,16 @@ function hidesBelow(aufs: Aufs, { directory, name, node }: End, branch: number):
   return branch <= aufs.opaqueBranch(node) || branch < aufs.tailOf(node);
 }
 
+/** Where a node comes to. */
+interface Arrival {
+  readonly to: Place;
+  readonly branch: number;
+  /** A directory is opaque there. */
+  readonly isMarked: boolean;
+}
+
 /** A node is found at its new place from now on. A directory leaves what lay below it behind, unless that is found by its old name. */
-function arrive(aufs: Aufs, from: End, to: Place, branch: number): void {
+function arrive(aufs: Aufs, from: End, { to, branch, isMarked }: Arrival): void {
   const { nodes } = aufs;
   nodes.enter(to.directory, to.name, from.node);
   aufs.openedAs.move(from, to);
@@ -224,16 +235,18 @@ function arrive(aufs: Aufs, from: End, to: Place, branch: number): void {
     return;
   }
   if (aufs.options.dirren) refreshEntries(aufs, from.node);
-  else leaveLower(aufs, from.node, branch);
+  else leaveLower(aufs, from.node, branch, isMarked);
 }
 
 /**
  * A directory is one of a branch alone from now on: what was found of its entries on those below is gone. A directory in it that is on the
  * branch too still shows what it was found to be merged with.
  */
-function leaveLower(aufs: Aufs, directory: Node, branch: number): void {
+function leaveLower(aufs: Aufs, directory: Node, branch: number, isMarked: boolean): void {
   const { nodes } = aufs;
   if (aufs.tailOf(directory) === branch) return;
+  // A mark that it had there is gone with the rest.
+  if (!isMarked) nodes.clear(directory, IS_OPAQUE);
   aufs.cutBelow(directory, branch);
   for (const { name, child } of nodes.dentries.entries(directory)) {
     if (child >= WHITEOUT_ENTRY) continue;
@@ -292,8 +305,8 @@ function exchange(aufs: Aufs, { source, target, branch }: Move): Errno | undefin
     markDropped(aufs, end);
     nodes.leave(end.directory, end.name, NEGATIVE_ENTRY);
   }
-  arrive(aufs, target, source, branch);
-  arrive(aufs, source, target, branch);
+  arrive(aufs, target, { to: source, branch, isMarked: hidesFor.target });
+  arrive(aufs, source, { to: target, branch, isMarked: hidesFor.source });
   // What an opaque source hid shows in the target, unless that is still known by its entries.
   if (uncovers && nodes.dentries.entries(target.node).length === 0)
     refreshEntry(aufs, source.directory, source.name, target.node);

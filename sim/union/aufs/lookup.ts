@@ -102,14 +102,22 @@ export function showsBelow(aufs: Aufs, node: Node, { directory, name, branch }: 
   const lower = nodes.lowerOf(directory);
   if (lower === 0) return shows;
   const found = aufs.view.lookup(lower, name);
-  return shows || isErrno(found) ? showsInLayers(aufs, node, lower, name, shows) : found !== 0;
+  return shows || isErrno(found) ? showsInLayers(aufs, node, { below: lower, name, shows }) : found !== 0;
+}
+
+/** A name in a directory of the lower branches. */
+interface BelowName {
+  readonly below: ViewNode;
+  readonly name: Name;
+  /** A writable branch above them shows a folder. */
+  readonly shows: boolean;
 }
 
 /**
  * The same of the lower branches alone, where more is asked than by a first lookup, or one would fail: a mark that is wrong is met only where no directory below was known, and is
  * not asked for where anything else goes.
  */
-function showsInLayers(aufs: Aufs, node: Node, below: ViewNode, name: Name, showsAbove: boolean): boolean | Errno {
+function showsInLayers(aufs: Aufs, node: Node, { below, name, shows: showsAbove }: BelowName): boolean | Errno {
   const { nodes, rules, view } = aufs;
   const isDirectory = nodes.has(node, IS_DIRECTORY);
   let shows = showsAbove;

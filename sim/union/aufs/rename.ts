@@ -249,7 +249,11 @@ function leaveLower(aufs: Aufs, directory: Node, branch: number, isMarked: boole
   if (!isMarked) nodes.clear(directory, IS_OPAQUE);
   aufs.cutBelow(directory, branch);
   for (const { name, child } of nodes.dentries.entries(directory)) {
-    if (child >= WHITEOUT_ENTRY) continue;
+    if (child >= WHITEOUT_ENTRY) {
+      // The whiteout may be one of the branches that are left behind.
+      if (aufs.uppers.length > 1) nodes.forget(directory, name);
+      continue;
+    }
     if (branchOfName(aufs, child, directory, name) <= branch) continue;
     // What is in a lower directory goes with it.
     if (nodes.has(child, IS_DIRECTORY)) loseEntries(aufs, child);

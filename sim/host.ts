@@ -55,10 +55,15 @@ export interface HostOptions {
 const GENERAL: ReadonlyMap<string, MountOptions> = new Map<string, MountOptions>([
   ["ro", { readOnly: true }],
   ["rw", { readOnly: false }],
+  ["atime", { noatime: false }],
   ["noatime", { noatime: true }],
-  ["relatime", {}],
-  ["strictatime", { strictatime: true }],
+  ["relatime", { strictatime: false }],
+  ["strictatime", { strictatime: true, noatime: false }],
+  ["suid", { nosuid: false }],
+  ["nosuid", { nosuid: true }],
+  ["dev", { nodev: false }],
   ["nodev", { nodev: true }],
+  ["exec", { noexec: false }],
   ["noexec", { noexec: true }],
   ["defaults", {}],
 ]);
@@ -226,14 +231,9 @@ export class Host implements HostParts {
 
   /** Mounts. @returns nothing, or why not. */
   mount(request: MountRequest): MountFailure | undefined {
-    let options: MountOptions = { text: request.options ?? "", source: this.#sourceOf(request.source) };
-    const words: string[] = [];
-    for (const word of splitOptions(request.options ?? "")) {
-      const general = GENERAL.get(word);
-      if (general === undefined) words.push(word);
-      else options = { ...options, ...general };
-    }
-    const data = pageOf(words);
+    const { flags, rest } = sortOptions(request.options ?? "");
+    const options: MountOptions = { text: request.options ?? "", source: this.#sourceOf(request.source), ...flags };
+    const data = pageOf(rest);
     const place = this.task.resolve(request.target);
     if (isErrno(place)) return { errno: place, message: "" };
     const fs = this.#make(request, data);
@@ -267,8 +267,13 @@ export class Host implements HostParts {
   /** mount -o remount of what is mounted at a path. @param directory - where relative paths in the options begin. @returns nothing, or why not. */
   remount(target: string, options: string, directory = "/"): MountFailure | undefined {
     const mount = this.#mounts.get(target)?.at(-1);
-    if (mount?.fs.remount === undefined) return { errno: EINVAL, message: "" };
-    return mount.fs.remount(options, directory);
+    const { flags, rest } = sortOptions(options);
+    if (mount === undefined || (rest.some((word) => word !== "") && mount.fs.remount === undefined))
+      return { errno: EINVAL, message: "" };
+    const refused = mount.fs.remount?.(options, directory);
+    if (refused !== undefined) return refused;
+    const failed = this.vfs.remount(mount, flags);
+    return failed === undefined ? undefined : { errno: failed, message: "" };
   }
 
   /** Ends the mount at a path; `lazy` (MNT_DETACH) also while it is used. @returns EINVAL where nothing is mounted, EBUSY. */
@@ -356,6 +361,18 @@ export class Host implements HostParts {
     for (const pool of this.pools.values()) checkPool(pool);
     for (const pool of this.thinPools) checkThinPool(pool);
   }
+}
+
+/** Options that mount(8) takes for itself, the later ones before the earlier, and those that are the filesystem's. */
+function sortOptions(text: string): { readonly flags: MountOptions; readonly rest: readonly string[] } {
+  let flags: MountOptions = {};
+  const rest: string[] = [];
+  for (const word of splitOptions(text)) {
+    const general = GENERAL.get(word);
+    if (general === undefined) rest.push(word);
+    else flags = { ...flags, ...general };
+  }
+  return { flags, rest };
 }
 
 /** Options at commas; one behind a backslash belongs to its option. */

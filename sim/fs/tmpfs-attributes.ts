@@ -52,10 +52,10 @@ export function changeAttributes(inodes: TmpfsInodes, inode: number, change: Att
 }
 
 /** A read: keeps its time when relatime asks for it. */
-export function updateAtime(inodes: TmpfsInodes, inode: number, clock: Clock, above: boolean): void {
+export function updateAtime(inodes: TmpfsInodes, inode: number, clock: Clock, above: boolean, strict: boolean): void {
   const atime = inodes.atime[inode] as Time;
   const mtime = inodes.mtime[inode] as Time;
   const ctime = inodes.ctime[inode] as Time;
-  const now = atimeOfRead(clock, { atime, mtime, ctime }, inodes.asked[inode] !== 0, above);
+  const now = atimeOfRead(clock, { atime, mtime, ctime }, inodes.asked[inode] !== 0, above, strict);
   if (now !== undefined) inodes.atime[inode] = now;
 }

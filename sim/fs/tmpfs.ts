@@ -182,8 +182,8 @@ export class Tmpfs implements FileSystem {
     return mode === undefined ? undefined : chmodAcl(this, inode, mode);
   }
 
-  touchAtime(inode: Inode, above = false): void {
-    if ((this.#state.flags.get(inode) & NO_ATIME) === 0) updateAtime(this.#inodes, inode, this.#state.clock, above);
+  touchAtime(inode: Inode, above = false, strict = false): void {
+    if ((this.#state.flags.get(inode) & NO_ATIME) === 0) updateAtime(this.#inodes, inode, this.#state.clock, above, strict);
   }
 
   // Extended attributes, flags of chattr(1)

@@ -9,7 +9,6 @@ import { dropFileCapabilities } from "./attributes.ts";
 import { CAP_FSETID, capable } from "./credentials.ts";
 import { canMap, readDevice, seekDevice, writeDevice } from "./devices.ts";
 import type { DirectIo } from "./direct-io.ts";
-import { touchAtime } from "./directory.ts";
 import {
   newAttributes,
   O_APPEND,
@@ -72,7 +71,7 @@ function isPipe(task: Process, fd: number): boolean {
 
 function readPipe(task: Process, file: OpenFile, length: number): Content | Errno {
   const found = task.vfs.pipes.of(file)?.read(length) ?? Content.empty;
-  if (!isErrno(found) && found.length > 0 && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+  if (!isErrno(found) && found.length > 0 && (file.flags & O_NOATIME) === 0) file.mount.touchAtime(file.inode);
   return found;
 }
 
@@ -96,14 +95,14 @@ export function readFile(task: Process, file: OpenFile, offset: number, length: 
   if (file.type === S_IFCHR) return readDevice(deviceOf(file), count);
   const { fs } = file.mount;
   if ((file.flags & O_DIRECT) !== 0 && misalignedRead(file, offset, count)) {
-    if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+    if ((file.flags & O_NOATIME) === 0) file.mount.touchAtime(file.inode);
     return EINVAL;
   }
   const readahead = (file.flags & O_DIRECT) === 0 ? task.vfs.cache.readahead : undefined;
   const outer = readahead?.begin(file);
   const found = fs.read(file.handle, offset, count);
   readahead?.end(outer);
-  if (!isErrno(found) && (file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+  if (!isErrno(found) && (file.flags & O_NOATIME) === 0) file.mount.touchAtime(file.inode);
   return found;
 }
 
@@ -246,7 +245,7 @@ export function mmap(task: Process, fd: number, protection: "r" | "rw", share: "
   const { fs } = file.mount;
   const refused = share === "shared" && file.writable ? fs.writeNothing?.(file.handle) : undefined;
   if (refused !== undefined) return refused;
-  touchAtime(file.mount, file.inode);
+  file.mount.touchAtime(file.inode);
   const { readahead } = task.vfs.cache;
   const outer = readahead?.begin(file, "maps");
   const first = fs.readMapped === undefined ? fs.read(file.handle, 0, 1) : fs.readMapped(file.handle, 0, 1);

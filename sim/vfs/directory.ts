@@ -3,7 +3,7 @@
  */
 import { EINVAL, ENOTDIR, type Errno, isErrno } from "../core/errno.ts";
 import { S_IFLNK, S_IFMT } from "./filesystem.ts";
-import type { Mount, Position } from "./mount.ts";
+import type { Position } from "./mount.ts";
 import { inodePermission, isDirectory, MAY_EXEC, MAY_READ } from "./permission.ts";
 import type { Process } from "./process.ts";
 
@@ -14,11 +14,6 @@ export interface DirectoryEntry {
   readonly type: number;
   /** d_ino. */
   readonly inodeNumber: number;
-}
-
-/** Sets atime as reading does, unless the mount forbids it. */
-export function touchAtime(mount: Mount, inode: Position["inode"]): void {
-  if (!mount.readOnly && mount.options.noatime !== true) mount.fs.touchAtime(inode);
 }
 
 export function resolve(task: Process, path: string): Position | Errno {
@@ -46,7 +41,7 @@ export function readlink(task: Process, path: string): string | Errno {
   if (lost !== undefined) return lost;
   const { mount, inode } = task.walk;
   if ((mount.fs.mode(inode) & S_IFMT) !== S_IFLNK) return EINVAL;
-  touchAtime(mount, inode);
+  mount.touchAtime(inode);
   return mount.fs.readlink(inode);
 }
 
@@ -62,6 +57,6 @@ export function readdir(task: Process, path: string): DirectoryEntry[] | Errno {
   const failed = mount.fs.iterate(inode, (name, inodeNumber, type) => {
     entries.push({ name: names.text(name), type, inodeNumber });
   });
-  touchAtime(mount, inode);
+  mount.touchAtime(inode);
   return failed ?? entries;
 }

@@ -259,8 +259,8 @@ export interface FileSystem {
   /** @param tells - whether for somebody who asks for ctime and mtime (fill_mg_cmtime), as stat(2) does. Default: for the kernel's own use. */
   getattr(inode: Inode, into: Attributes, tells?: boolean): Errno | undefined;
   setattr(inode: Inode, change: AttributeChange): Errno | undefined;
-  /** Sets atime by the relatime rule (kernel: touch_atime). @param above - whether for an inode of overlayfs, with no fine times (ovl_update_time) */
-  touchAtime(inode: Inode, above?: boolean): void;
+  /** Sets atime by the relatime rule, or (strict) always: touch_atime. @param above - for an inode of overlayfs, with no fine times (ovl_update_time) */
+  touchAtime(inode: Inode, above?: boolean, strict?: boolean): void;
 
   // Extended attributes; names come whole, such as "user.k". A write that takes a capability away says to removexattr that it is one.
   /** @returns ENODATA when there is none, ENOTSUP for a namespace that it does not keep. */

@@ -15,6 +15,8 @@ export interface MountOptions {
   readonly noatime?: boolean;
   /** MS_STRICTATIME: every read sets atime; otherwise the relatime rule holds. */
   readonly strictatime?: boolean;
+  /** MS_NOSUID: set-id bits of a program give nothing; no program runs here, so that it only shows. */
+  readonly nosuid?: boolean;
   /** MS_NODEV: opening a device node gives EACCES. */
   readonly nodev?: boolean;
   /** MS_NOEXEC: executing gives EACCES. */
@@ -35,8 +37,7 @@ export class Mount {
   readonly fs: FileSystem;
   /** The inode that is this mount's top; not the filesystem's root for a bind mount of a folder. */
   readonly root: Inode;
-  readonly options: MountOptions;
-  readonly readOnly: boolean;
+  options: MountOptions;
   /** The mount it stands on and the inode it covers there; undefined for the top of a tree of mounts. */
   parent: Mount | undefined;
   coveredInode: Inode;
@@ -53,8 +54,18 @@ export class Mount {
     this.fs = fs;
     this.root = root;
     this.options = options;
-    this.readOnly = options.readOnly === true || fs.readOnly === true;
     this.parent = undefined;
     this.coveredInode = root;
+  }
+
+  /** Whether every change through it gives EROFS: by its own flag, or its filesystem's, which may change while it is mounted (__mnt_is_readonly). */
+  get readOnly(): boolean {
+    return this.options.readOnly === true || this.fs.readOnly === true;
+  }
+
+  /** Sets atime as reading does, unless a flag forbids it. */
+  touchAtime(inode: Inode): void {
+    const { noatime, strictatime } = this.options;
+    if (!this.readOnly && noatime !== true) this.fs.touchAtime(inode, false, strictatime === true);
   }
 }

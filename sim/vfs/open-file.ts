@@ -112,9 +112,11 @@ export class FileTable {
     return this.#files.filter((file) => file !== undefined);
   }
 
-  /** Whether one of them is open for writing to an inode. */
-  isWriting(fs: FileSystem, inode: Inode): boolean {
-    return this.#files.some((file) => file?.writable === true && file.inode === inode && file.mount.fs === fs);
+  /** Whether one of them is open for writing to an inode; without one, to any of the filesystem. */
+  isWriting(fs: FileSystem, inode?: Inode): boolean {
+    return this.#files.some(
+      (file) => file?.writable === true && (inode === undefined || file.inode === inode) && file.mount.fs === fs,
+    );
   }
 
   /** The descriptors in use, ascending. */

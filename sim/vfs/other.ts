@@ -21,7 +21,6 @@ import { PAGE_SIZE } from "./address-space.ts";
 import { CAP_LINUX_IMMUTABLE, capable } from "./credentials.ts";
 import { deviceOf, fsync, readFile } from "./data.ts";
 import { canSplice } from "./devices.ts";
-import { touchAtime } from "./directory.ts";
 import { type FileSystem, type Inode, O_NOATIME, O_RDONLY, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "./filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE } from "./inode-flags.ts";
 import { close, open } from "./open.ts";
@@ -115,13 +114,13 @@ export function exec(task: Process, path: string): Errno | undefined {
   return execAt(task, path, 0);
 }
 
-/** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
 /** Whether somebody has a file open for writing (i_writecount); asked for seldom, so that opening and closing count nothing. */
 function isOpenForWriting({ vfs }: Process, fs: FileSystem, inode: Inode): boolean {
   for (const table of vfs.tables) if (table.isWriting(fs, inode)) return true;
   return false;
 }
 
+/** do_open_execat and the search for a binary format: a script leads to its interpreter, an ELF header is taken for a program. */
 function execAt(task: Process, path: string, depth: number): Errno | undefined {
   const { walk } = task;
   // An interpreter is opened before its depth is found too large.
@@ -139,7 +138,7 @@ function execAt(task: Process, path: string, depth: number): Errno | undefined {
     return ETXTBSY;
   }
   const head = mount.fs.read(handle, 0, HEAD);
-  mount.fs.touchAtime(inode);
+  mount.touchAtime(inode);
   mount.fs.close(handle, O_RDONLY);
   if (isErrno(head)) return head;
   const raw = head.toBytes();
@@ -158,7 +157,7 @@ export function sendfile(task: Process, fd: number, length: number): number | Er
   // What has no splice_read (fs/splice.c, do_splice_read).
   if (file.type === S_IFDIR || (file.type === S_IFCHR && !canSplice(deviceOf(file)))) {
     // As a read that failed does, too (splice_direct_to_actor: file_accessed).
-    if ((file.flags & O_NOATIME) === 0) touchAtime(file.mount, file.inode);
+    if ((file.flags & O_NOATIME) === 0) file.mount.touchAtime(file.inode);
     return EINVAL;
   }
   const found = readFile(task, file, 0, length);

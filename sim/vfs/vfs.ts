@@ -118,6 +118,21 @@ export class Vfs implements Surroundings {
     return this.unmountMount(place.mount, lazy);
   }
 
+  /**
+   * Gives a mount other flags; those that are not named stay (mount(8) -o remount). "ro" and "rw" are said of the filesystem too, unless it tells of itself.
+   * @returns EBUSY for a filesystem that is to be read-only while a file of it is open for writing (sb_prepare_remount_readonly).
+   */
+  remount(mount: Mount, flags: MountOptions): Errno | undefined {
+    const { fs } = mount;
+    if (flags.readOnly === true && !mount.readOnly) {
+      for (const table of this.tables) if (table.isWriting(fs)) return EBUSY;
+      fs.sync();
+    }
+    if (flags.readOnly !== undefined && fs.remount === undefined) fs.readOnly = flags.readOnly;
+    mount.options = { ...mount.options, ...flags };
+    return undefined;
+  }
+
   /** Ends a mount that is at hand. */
   unmountMount(mount: Mount, lazy = false): Errno | undefined {
     if (!lazy && (mount.users > 0 || mount.covers !== undefined)) return EBUSY;

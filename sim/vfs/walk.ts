@@ -343,9 +343,8 @@ export class Walk {
   /** Reads a symbolic link that is to be followed. @returns ELOOP for one too many. */
   #target(link: Inode): string | Errno {
     if (this.#links++ >= SYMBOLIC_LINKS_MAX) return ELOOP;
-    const { fs } = this.mount;
-    if (!this.mount.readOnly && this.mount.options.noatime !== true) fs.touchAtime(link);
-    return fs.readlink(link);
+    this.mount.touchAtime(link);
+    return this.mount.fs.readlink(link);
   }
 }
 

@@ -8,6 +8,7 @@ import { MIB } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
 import { makeSubvolume, subvolumeIdOf } from "../../sim/cow/btrfs/ioctl.ts";
 import { createHost, type Host } from "../../sim/host.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import { O_CREAT, O_RDWR } from "../../sim/vfs/filesystem.ts";
 import { must } from "../drivers/docker-host.ts";
 
@@ -202,11 +203,27 @@ describe("mounting", () => {
     expect(aufs("/low")).toBe("EEXIST aufs: open /low");
   });
 
-  test("only what is mounted, and says so, can be mounted again with other options", () => {
+  test("what is mounted can be mounted again with other flags, and with options where the filesystem says so", () => {
     made("ext4");
     expect(host.remount("/m", "noatime")?.errno.code).toBe("EINVAL");
+    expect(host.mount({ type: "ext4", source: "vda", target: "/m", options: "noexec" })).toBeUndefined();
+    expect(host.remount("/m", "noatime,data=ordered")?.errno.code).toBe("EINVAL");
+    expect(host.remount("/m", "noatime")).toBeUndefined();
+    expect(must(host.task.resolve("/m")).mount.options).toMatchObject({ noatime: true, noexec: true });
+  });
+
+  test("a filesystem becomes read-only by a remount when no file of it is open for writing, and writable again", () => {
+    made("ext4");
+    const { task } = host;
     expect(host.mount({ type: "ext4", source: "vda", target: "/m" })).toBeUndefined();
-    expect(host.remount("/m", "noatime")?.errno.code).toBe("EINVAL");
+    const fd = must(task.open("/m/f", O_CREAT | O_RDWR, 0o666));
+    expect(host.remount("/m", "ro")?.errno.code).toBe("EBUSY");
+    must(task.close(fd));
+    expect(host.remount("/m", "ro")).toBeUndefined();
+    const other = task.withCredentials(credentialsOf(1000, 1000));
+    expect([other.chmod("/m/f", 0), task.mkdir("/m/d", 0o755)]).toMatchObject([{ code: "EROFS" }, { code: "EROFS" }]);
+    expect(host.remount("/m", "rw")).toBeUndefined();
+    expect(task.mkdir("/m/d", 0o755)).toBeUndefined();
   });
 
   test("of two filesystems at one place the later one shows and ends first", () => {

@@ -193,6 +193,29 @@ test("reading sets atime by the relatime rule, unless the mount says noatime", (
   }
 });
 
+test("of a mount that says strictatime every read sets atime", () => {
+  const { task, clock } = mounted({ strictatime: true });
+  const fd = task.open("/m/file", O_CREAT | O_RDWR) as number;
+  task.write(fd, Content.text("x"));
+  const atimes = [1, 2].map(() => {
+    clock.advance(seconds(1));
+    task.pread(fd, 1, 0);
+    return (task.stat("/m/file") as Attributes).atime.seconds;
+  });
+  expect((atimes[1] as number) - (atimes[0] as number)).toBe(1);
+});
+
+test("executing leaves atime alone where the mount says noatime", () => {
+  const { task, clock } = mounted({ noatime: true });
+  const fd = task.open("/m/file", O_CREAT | O_RDWR, 0o755) as number;
+  task.write(fd, Content.text("\x7fELF"));
+  task.close(fd);
+  const before = (task.stat("/m/file") as Attributes).atime;
+  clock.advance(seconds(1));
+  expect(task.exec("/m/file")).toBeUndefined();
+  expect((task.stat("/m/file") as Attributes).atime).toEqual(before);
+});
+
 test("a full tmpfs takes what still fits, then nothing", () => {
   const { task, check } = testHost({ size: 8192 as never });
   const fd = task.open("/file", O_CREAT | O_RDWR) as number;

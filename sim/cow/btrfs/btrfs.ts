@@ -213,10 +213,10 @@ export class Btrfs implements FileSystem {
     if (change.mtime !== undefined) of.mtime = timeSet(change.mtime, of.ctime);
   }
 
-  touchAtime(inode: Inode, above = false): void {
+  touchAtime(inode: Inode, above = false, strict = false): void {
     const of = this.#inode(inode);
     if (of.subvolume.item.readOnly || of.isPlaceholder || (of.flags & NO_ATIME) !== 0) return;
-    const now = atimeOfRead(this.state.environment.clock, of, of.asked, above);
+    const now = atimeOfRead(this.state.environment.clock, of, of.asked, above, strict);
     if (now === undefined) return;
     of.atime = now;
     dirty(this.state, of);

@@ -233,7 +233,7 @@ export class Ext4 implements FileSystem {
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
-  touchAtime(inode: Inode, above = false): void {
+  touchAtime(inode: Inode, above = false, strict = false): void {
     const state = this.#state;
     const { inodes, times } = state;
     const row = inodes.rowOf(inode);
@@ -241,7 +241,7 @@ export class Ext4 implements FileSystem {
     const at = inodes.startOf(row);
     if (((words[at + FLAGS] as number) & NOATIME_FLAG) !== 0) return;
     const isAsked = ((words[at + HOLDS] as number) & ASKED) !== 0;
-    const now = atimeOfRead(state.environment.clock, times.ofInode(words, at), isAsked, above);
+    const now = atimeOfRead(state.environment.clock, times.ofInode(words, at), isAsked, above, strict);
     if (now === undefined || state.begin() !== undefined) return;
     putTime(words, at + ATIME, now);
     state.dirtyInode(inode);

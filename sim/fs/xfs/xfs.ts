@@ -239,14 +239,14 @@ export class Xfs implements FileSystem {
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);
   }
 
-  touchAtime(inode: Inode, above = false): void {
+  touchAtime(inode: Inode, above = false, strict = false): void {
     const state = this.#state;
     if ((state.word(inode, FLAGS) & NO_ATIME) !== 0) return;
     const { times } = state.chunk(inode);
     const at = (inode % CHUNK_INODES) * TIMES;
     const [atime, mtime, ctime] = times.slice(at, at + TIMES) as [Time, Time, Time];
     const isAsked = (state.word(inode, HOLDS) & ASKED) !== 0;
-    const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above);
+    const now = atimeOfRead(state.environment.clock, { atime, mtime, ctime }, isAsked, above, strict);
     if (now === undefined || state.begin() !== undefined) return;
     times[at + ATIME] = now;
     state.dirtyTimes(inode);

@@ -92,9 +92,9 @@ export function setattr(overlay: Overlay, node: Node, change: AttributeChange): 
 }
 
 /** Lower inodes keep their atime. */
-export function touchAtime(overlay: Overlay, node: Node): void {
+export function touchAtime(overlay: Overlay, node: Node, strict: boolean): void {
   const { nodes } = overlay;
-  if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node), true);
+  if (nodes.hasUpper(node)) overlay.writable.fs.touchAtime(nodes.upperOf(node), true, strict);
 }
 
 /** What a kernel says of overlayfs's own xattrs that lets nobody have any. @param first - what the first ones said (ovl_own_xattr_get, ovl_own_xattr_set) */

@@ -137,8 +137,8 @@ export class OverlayFileSystem implements FileSystem {
   setattr(inode: Inode, change: AttributeChange): Errno | undefined {
     return attributes.setattr(this.overlay, inode, change);
   }
-  touchAtime(inode: Inode): void {
-    attributes.touchAtime(this.overlay, inode);
+  touchAtime(inode: Inode, _above = false, strict = false): void {
+    attributes.touchAtime(this.overlay, inode, strict);
   }
 
   // Extended attributes

@@ -106,6 +106,9 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
       // The log is replayed all the same.
       return log === undefined || (property("readonly") === "on" && !log.isReplaying);
     },
+    get atime() {
+      return property("atime") === "off" ? "off" : property("relatime") === "on" ? "relative" : "on";
+    },
     get recordSize(): number {
       return Number(property("recordsize"));
     },

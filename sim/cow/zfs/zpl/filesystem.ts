@@ -31,6 +31,7 @@ import {
 } from "../../../vfs/filesystem.ts";
 import { APPEND_ONLY, IMMUTABLE, NO_DUMP } from "../../../vfs/inode-flags.ts";
 import { ZFS_MAGIC } from "../../../vfs/magic.ts";
+import { atimeOfRead } from "../../../vfs/relatime.ts";
 import { SECTOR } from "../compress.ts";
 import type { SettledChange } from "../log-records.ts";
 import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
@@ -55,6 +56,7 @@ export class ZfsFileSystem implements FileSystem {
   readonly handles: FileHandles = NUMBER_HANDLES;
   readonly dropsSetIdOfDirectories = true;
   readonly state: ZplState;
+  #isMountedReadOnly = false;
 
   constructor(state: ZplState) {
     this.state = state;
@@ -69,6 +71,14 @@ export class ZfsFileSystem implements FileSystem {
       },
       writePages: () => undefined,
     };
+  }
+
+  /** SB_RDONLY: of a snapshot, of a filesystem with readonly=on from the moment that is set (readonly_changed_cb), or as it was mounted. */
+  get readOnly(): boolean {
+    return this.#isMountedReadOnly || this.state.dataset.readOnly;
+  }
+  set readOnly(isReadOnly: boolean) {
+    this.#isMountedReadOnly = isReadOnly;
   }
 
   /** Whether an inode has gone with a rollback (zfs_verify_zp). */
@@ -220,13 +230,15 @@ export class ZfsFileSystem implements FileSystem {
     return undefined;
   }
 
-  /** atime=on without relatime: every read sets it (zfs_tstamp_update_setup). */
-  touchAtime(inode: Inode): void {
+  /** atime=off is SB_NOATIME; relatime=on holds beside what the mount says, which is relatime too for mount(2) without flags (zpl_file_accessed). */
+  touchAtime(inode: Inode, above = false, strict = false): void {
     const { state } = this;
-    if (this.#isLost(inode)) return;
-    const now = state.now;
-    if (state.set.time(inode, ATIME) === now || state.begin(ATTRIBUTE_BYTES) !== undefined) return;
-    state.set.setTime(inode, ATIME, now);
+    const { set, dataset, environment } = state;
+    if (this.#isLost(inode) || dataset.atime === "off") return;
+    const times = { atime: set.time(inode, ATIME), mtime: set.time(inode, MTIME), ctime: set.time(inode, CTIME) };
+    const now = atimeOfRead(environment.clock, times, false, above, strict && dataset.atime !== "relative");
+    if (now === undefined || state.begin(ATTRIBUTE_BYTES) !== undefined) return;
+    set.setTime(inode, ATIME, now);
   }
 
   // Extended attributes

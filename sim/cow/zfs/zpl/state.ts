@@ -37,6 +37,8 @@ export interface ZplEnvironment {
 export interface ZplDataset {
   readonly set: ObjectSet;
   readonly readOnly: boolean;
+  /** Which reads set atime: all that the mount lets, by the relatime rule alone, or none (atime, relatime). */
+  readonly atime: "on" | "relative" | "off";
   readonly recordSize: number;
   readonly compression: Compression;
   readonly dedup: boolean;

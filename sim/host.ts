@@ -25,6 +25,7 @@ import { type DeviceNumber, deviceNumber, GIB, MIB } from "./core/units.ts";
 import { checkPool } from "./cow/zfs/assemble.ts";
 import type { Pool } from "./cow/zfs/pool.ts";
 import { FILESYSTEMS } from "./host/filesystems.ts";
+import { pageOf, sortOptions } from "./host/mount-options.ts";
 import { type AttachedDevice, type HostParts, isMountFailure, type MountFailure, type MountRequest } from "./host/types.ts";
 import { checkPool as checkThinPool } from "./thin/check.ts";
 import type { ThinPool } from "./thin/pool.ts";
@@ -50,23 +51,6 @@ export interface HostOptions {
   /** The wall-clock second at which virtual time begins. Default the clock's own. */
   readonly epochSeconds?: number;
 }
-
-/** The options that mount(8) takes for itself. */
-const GENERAL: ReadonlyMap<string, MountOptions> = new Map<string, MountOptions>([
-  ["ro", { readOnly: true }],
-  ["rw", { readOnly: false }],
-  ["atime", { noatime: false }],
-  ["noatime", { noatime: true }],
-  ["relatime", { strictatime: false }],
-  ["strictatime", { strictatime: true, noatime: false }],
-  ["suid", { nosuid: false }],
-  ["nosuid", { nosuid: true }],
-  ["dev", { nodev: false }],
-  ["nodev", { nodev: true }],
-  ["exec", { noexec: false }],
-  ["noexec", { noexec: true }],
-  ["defaults", {}],
-]);
 
 /** The size of the root filesystem where half of the memory is less: it stands for a disk of the host's own, whose files and mount points have room. */
 const ROOT_LEAST = MIB(1);
@@ -244,7 +228,10 @@ export class Host implements HostParts {
       return top;
     }
     const mounted = this.vfs.mount(this.task, fs, request.target, options, top);
-    if (isErrno(mounted)) return { errno: mounted, message: "" };
+    if (isErrno(mounted)) {
+      if (this.vfs.mountsOf(fs) === 0) fs.unmount();
+      return { errno: mounted, message: "" };
+    }
     const stack = this.#mounts.get(request.target);
     if (stack === undefined) this.#mounts.set(request.target, [mounted]);
     else stack.push(mounted);
@@ -323,6 +310,12 @@ export class Host implements HostParts {
     return [...this.#mounts.keys()].filter((at) => at === path || at.startsWith(`${path}/`));
   }
 
+  /** Where a mount is; undefined where mount(8) did not make it. */
+  placeOf(mount: Mount): string | undefined {
+    for (const [target, stack] of this.#mounts) if (stack.includes(mount)) return target;
+    return undefined;
+  }
+
   /** Everything that was counted since the host was made, sorted by name: "ext4.…", "pageCache.…", "disk.vda.…". */
   counters(): Counters {
     const sum: Record<string, number> = { ...this.#ended };
@@ -361,30 +354,6 @@ export class Host implements HostParts {
     for (const pool of this.pools.values()) checkPool(pool);
     for (const pool of this.thinPools) checkThinPool(pool);
   }
-}
-
-/** Options that mount(8) takes for itself, the later ones before the earlier, and those that are the filesystem's. */
-function sortOptions(text: string): { readonly flags: MountOptions; readonly rest: readonly string[] } {
-  let flags: MountOptions = {};
-  const rest: string[] = [];
-  for (const word of splitOptions(text)) {
-    const general = GENERAL.get(word);
-    if (general === undefined) rest.push(word);
-    else flags = { ...flags, ...general };
-  }
-  return { flags, rest };
-}
-
-/** Options at commas; one behind a backslash belongs to its option. */
-function splitOptions(text: string): string[] {
-  return text.split(/(?<!\\),/);
-}
-
-/** What of a filesystem's options arrives: as much as fits a page, whose last byte ends the text (copy_mount_options; path_mount). */
-function pageOf(data: readonly string[]): string {
-  const text = data.join(",");
-  if (text.length * 3 < PAGE_SIZE) return text;
-  return new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, PAGE_SIZE - 1));
 }
 
 /** A host without disks. */

@@ -14,7 +14,7 @@ import type { Dataset } from "../cow/zfs/dsl.ts";
 import { mountDataset } from "../cow/zfs/mount.ts";
 import type { Pool } from "../cow/zfs/pool.ts";
 import { ZFS_PROFILES } from "../cow/zfs/profile.ts";
-import { isSettable, keptValue, propertyOf } from "../cow/zfs/properties.ts";
+import { isSettable, keep, propertyOf } from "../cow/zfs/properties.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FileSystemType, HostParts, MountFailure, MountRequest } from "./types.ts";
 
@@ -37,9 +37,9 @@ function makeOptions(text: string): MakeOptions | undefined {
   for (let at = 0; at < words.length; at += 2) {
     const [key = "", value = ""] = (words[at + 1] ?? "").split("=", 2);
     if (words[at] === "-O") {
-      const kept = isSettable(key) ? keptValue(key, value) : undefined;
-      if (kept === undefined) return undefined;
-      options.properties[key] = kept;
+      const kept = isSettable(key) ? keep(key, value) : { wrong: "" };
+      if ("wrong" in kept) return undefined;
+      options.properties[key] = kept.value;
     } else if (words[at] === "-o" && key === "ashift") options.ashift = Number(value);
     else if (words[at] === "-o" && key === "version") options.profile = value;
     else return undefined;

@@ -1,9 +1,21 @@
 /**
- * The words of a command line as getopt(3) takes them apart: what zfs(8) and zpool(8) have in common.
+ * The words of a command line as getopt(3) takes them apart, and what a tool answers: what zfs(8) and zpool(8) have in common.
  */
 
-/** What a command wrote to standard output, or to standard error when it failed: then perhaps to both. */
-export type ToolAnswer = { readonly out: string } | { readonly err: string; readonly out?: string };
+/**
+ * What a command wrote to standard output, or to standard error when it failed: then perhaps to both.
+ * `said` went to standard error though it worked. `status` is the exit code of a failure, 1 where it is absent.
+ */
+export type ToolAnswer =
+  | { readonly out: string; readonly said?: string }
+  | { readonly err: string; readonly out?: string; readonly status?: number };
+
+/** The exit code of a command that is wrong in itself: behind what is wrong the tool writes how it is used, which is left out here. */
+const USAGE_STATUS = 2;
+
+export function usage(err: string): ToolAnswer {
+  return { err, status: USAGE_STATUS };
+}
 
 export interface ToolWords {
   /** Words that are no options. */

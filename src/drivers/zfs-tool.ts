@@ -1,12 +1,12 @@
 /**
- * zfs(8) as an administrator types it beside Docker, on the host's pools: `list` and `get` answer as with -Hp, one row a line, columns apart by a
- * tab; where -H is given alone, in round numbers.
+ * zfs(8) as an administrator types it beside Docker, on the host's pools.
  *
  * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
  */
 import {
   createAncestors,
   findDataset,
+  findDirectory,
   zfsClone,
   zfsCreate,
   zfsInherit,
@@ -15,34 +15,36 @@ import {
   zfsSnapshot,
 } from "../../sim/cow/zfs/commands.ts";
 import { type DestroyOptions, toldDestroy } from "../../sim/cow/zfs/destroy.ts";
-import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
+import type { Dataset, Directory } from "../../sim/cow/zfs/dsl.ts";
 import { zfsHold, zfsHolds, zfsRelease } from "../../sim/cow/zfs/holds.ts";
-import {
-  columnOf,
-  isColumn,
-  listColumns,
-  propertiesOf,
-  roundedValue,
-  type Selection,
-  selectDatasets,
-} from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { settingOf } from "../../sim/cow/zfs/properties.ts";
+import { findProperty } from "../../sim/cow/zfs/property-table.ts";
 import { zfsRename } from "../../sim/cow/zfs/rename.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { Host } from "../../sim/host.ts";
-import { optionsOf, type ToolAnswer, type ToolWords } from "./tool-words.ts";
+import { optionsOf, type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
+import { type ChangeList, joined, ZfsMounts } from "./zfs-mounts.ts";
+import { get, list } from "./zfs-show.ts";
 
 interface Command extends ToolWords {
   readonly pool: Pool;
+  readonly mounts: ZfsMounts;
 }
+
+/** The exit code of a property that is given twice. */
+const SEVERAL_STATUS = 255;
+const SPECIAL = "special_small_blocks";
+/** How wide the names are that `zfs mount` tells. */
+const MOUNT_WIDTH = 30;
 
 /** Options of each command: letters, with a colon behind those that take a word (getopt). */
 const OPTIONS: Readonly<Record<string, string>> = {
   list: "HS:d:o:prs:t:",
-  get: "d:o:rt:Hp",
+  get: "d:o:rs:t:Hp",
   set: "",
   inherit: "rS",
-  create: "po:",
+  create: "po:uvnP",
   snapshot: "r",
   clone: "po:",
   promote: "",
@@ -52,97 +54,15 @@ const OPTIONS: Readonly<Record<string, string>> = {
   release: "r",
   holds: "rH",
   destroy: "vpndfrR",
+  mount: "avOo:fl",
+  unmount: "afu",
+  umount: "afu",
 };
 
 /** Commands whose first word is no dataset: properties, a tag. */
 const NAMES_SECOND: readonly string[] = ["get", "inherit", "hold", "release"];
-/** The words of -t. */
-const TYPES: ReadonlyMap<string, Selection["type"]> = new Map([
-  ["filesystem", "filesystem"],
-  ["snapshot", "snapshot"],
-  ["snap", "snapshot"],
-  ["all", "all"],
-]);
-
-function properties(options: Command["options"]): Record<string, string> {
-  const pairs = (options.get("o") ?? []).map((text) => {
-    const [name = "", ...value] = text.split("=");
-    return [name, value.join("=")] as const;
-  });
-  return Object.fromEntries(pairs);
-}
-
 function answer(err: string | undefined): ToolAnswer {
   return err === undefined ? { out: "" } : { err };
-}
-
-const table = (rows: readonly (readonly string[])[]): { out: string } => ({ out: rows.map((row) => row.join("\t")).join("\n") });
-
-/** Which datasets a command is about, by its options -r, -d, -t, -s and -S; a text is what is wrong. */
-function selection(names: readonly string[], options: Command["options"]): Partial<Selection> | string {
-  const words = options.get("t")?.flatMap((word) => word.split(","));
-  const wrong = words?.find((word) => !TYPES.has(word));
-  if (wrong !== undefined) return `invalid type '${wrong}'`;
-  const types = new Set(words?.map((word) => TYPES.get(word) as Selection["type"]));
-  const limit = options.get("d")?.[0];
-  if (limit !== undefined && !/^\d+$/.test(limit)) return `${limit} is not an integer`;
-  const depth = limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
-  const by = (letter: string): { column: string; isReverse: boolean }[] =>
-    (options.get(letter) ?? []).map((column) => ({ column, isReverse: letter === "S" }));
-  return {
-    names,
-    order: [...by("s"), ...by("S")],
-    ...(types.size === 0 ? {} : { type: types.size > 1 ? "all" : [...types][0] }),
-    ...(options.has("r") || limit !== undefined ? { depth } : {}),
-  } as Partial<Selection>;
-}
-
-/** Rows of the datasets that are selected, and what is wrong with names that lead to none. */
-function rowsOf({ pool, options }: Command, names: readonly string[], rows: (dataset: Dataset) => string[][]): ToolAnswer {
-  const selected = selection(names, options);
-  if (typeof selected === "string") return { err: selected };
-  const { found, wrong } = selectDatasets(pool, selected);
-  const { out } = table(found.flatMap(rows));
-  return wrong.length === 0 ? { out } : { err: wrong.join("\n"), ...(out === "" ? {} : { out }) };
-}
-
-/** How values are told: rounded with -H alone. */
-function telling(options: Command["options"]): typeof roundedValue {
-  return options.has("H") && !options.has("p") ? roundedValue : (_, value) => value;
-}
-
-function list(command: Command): ToolAnswer {
-  const { pool, names, options } = command;
-  const columns = listColumns(options.get("o")?.[0]?.split(","));
-  const unknown = columns.find((column) => !isColumn(column));
-  if (unknown !== undefined) return { err: `bad property list: invalid property '${unknown}'` };
-  const told = telling(options);
-  return rowsOf(command, names, (dataset) => [columns.map((column) => told(column, columnOf(pool, dataset, column)))]);
-}
-
-/** The columns of `zfs get`. */
-const GET_COLUMNS: readonly string[] = ["name", "property", "value", "received", "source"];
-
-function get(command: Command): ToolAnswer {
-  const { pool, names, options } = command;
-  const [wanted = "", ...of] = names;
-  const properties = wanted.split(",");
-  const unknown = properties.find((property) => !isColumn(property));
-  if (unknown !== undefined) return { err: `bad property list: invalid property '${unknown}'` };
-  const words = options.get("o")?.[0] ?? "name,property,value,source";
-  const columns = words === "all" ? GET_COLUMNS : words.split(",");
-  const wrong = columns.find((column) => !GET_COLUMNS.includes(column));
-  if (wrong !== undefined) return { err: `invalid column name '${wrong}'` };
-  const told = telling(options);
-  return rowsOf(command, of, (dataset) =>
-    propertiesOf(pool, dataset, properties).map(([name = "", property = "", value = "", source = ""]) => {
-      // Nothing was received.
-      const row = new Map(
-        GET_COLUMNS.map((column, index) => [column, [name, property, told(property, value), "-", source][index] as string]),
-      );
-      return columns.map((column) => row.get(column) as string);
-    }),
-  );
 }
 
 /** Properties by words "name=value"; a text is what is wrong (parseprop). */
@@ -158,22 +78,162 @@ function assignments(words: readonly string[]): Record<string, string> | string 
 
 /** Does the same to each of several names; what is wrong with any is told. */
 function forEach(names: readonly string[], run: (name: string) => string | undefined): ToolAnswer {
-  const wrong = names.map(run).filter((one) => one !== undefined);
-  return wrong.length === 0 ? { out: "" } : { err: wrong.join("\n") };
+  return answer(joined(names.map(run)));
 }
 
-function set({ pool, names }: Command): ToolAnswer {
+/**
+ * Changes properties of a filesystem, with what is mounted of it and below where that has to change too: a mountpoint moves its mount, canmount=off ends it, while
+ * canmount's other values only speak of the next one.
+ * @param values - of the properties that are set; of one that is inherited ""
+ */
+function change(
+  { pool, mounts }: Command,
+  path: string,
+  values: Readonly<Record<string, string>>,
+  work: () => string | undefined,
+): string | undefined {
+  const directory = findDirectory(pool, path);
+  if (directory === undefined) return work();
+  const names = Object.keys(values).map((name) => findProperty(name)?.name ?? name);
+  const ends = values["canmount"] === "off" && mounts.placeOf(directory.head) !== undefined;
+  const moves = names.includes("mountpoint") || names.includes("zoned");
+  const list = moves || ends ? mounts.begin(directory, false) : undefined;
+  if (typeof list === "string") return list;
+  const wrong = work();
+  const unmounted = list?.finish();
+  return wrong ?? unmounted ?? mounts.follow(directory, names);
+}
+
+function set(command: Command): ToolAnswer {
+  const { pool, names } = command;
+  if (names.length < 2) return usage(names.length === 0 ? "missing arguments" : "missing dataset name(s)");
   const at = names.findIndex((word) => !word.includes("="));
-  if (at < 0) return { err: "missing dataset name(s)" };
-  if (names.slice(at).some((word) => word.includes("="))) return { err: "invalid argument order" };
-  const properties = assignments(names.slice(0, at));
-  if (typeof properties === "string") return { err: properties };
-  return forEach(names.slice(at), (name) => zfsSetAll(pool, properties, name));
+  if (at < 0) return usage("missing dataset name(s)");
+  if (names.slice(at).some((word) => word.includes("="))) return usage("invalid argument order");
+  const values = assignments(names.slice(0, at));
+  if (typeof values === "string") return { err: values, status: SEVERAL_STATUS };
+  const told = forEach(names.slice(at), (name) => change(command, name, values, () => zfsSetAll(pool, values, name)));
+  if (!Object.hasOwn(values, SPECIAL)) return told;
+  const warning = `${SPECIAL}: property requires a special device in the pool`;
+  return "err" in told ? { ...told, err: `${warning}\n${told.err}` } : { ...told, said: warning };
 }
 
-function inherit({ pool, names: [property = "", ...names], options }: Command): ToolAnswer {
+function inherit(command: Command): ToolAnswer {
+  const { pool, names, options } = command;
+  const [property = "", ...paths] = names;
   const how = { recursive: options.has("r"), received: options.has("S") };
-  return forEach(names, (name) => zfsInherit(pool, property, name, how));
+  if (paths.length === 0) return usage(names.length === 0 ? "missing property argument" : "missing dataset argument");
+  const told = forEach(paths, (name) => change(command, name, { [property]: "" }, () => zfsInherit(pool, property, name, how)));
+  return "err" in told && told.err.startsWith("invalid property") ? usage(told.err) : told;
+}
+
+/** Mounts a filesystem that was just made, unless it says that it is not to be (zfs_mount_and_share). */
+function mountNew({ pool, mounts }: Command, name: string): string | undefined {
+  const directory = findDirectory(pool, name) as Directory;
+  return settingOf(directory, "canmount", pool.profile) === "on" ? mounts.mount(directory) : undefined;
+}
+
+function create(command: Command): ToolAnswer {
+  const { pool, names, options } = command;
+  const [name] = names;
+  if (name === undefined) return usage("missing filesystem argument");
+  const chosen = assignments(options.get("o") ?? []);
+  if (typeof chosen === "string") return { err: chosen };
+  const lines = options.has("P")
+    ? [`create\t${name}`, ...Object.entries(chosen).map(([key, value]) => `property\t${key}\t${value}`)]
+    : [
+        `${options.has("n") ? "would create" : "create"} ${name}`,
+        ...Object.entries(chosen).map(([key, value]) => `\t${key}=${value}`),
+      ];
+  const out = options.has("v") || options.has("P") ? lines.join("\n") : "";
+  const isThere = findDataset(pool, name) !== undefined;
+  const missing =
+    options.has("p") && !options.has("n") ? createAncestors(pool, name, (made) => void mountNew(command, made)) : undefined;
+  // With -p what is there is as good as made.
+  if (options.has("p") && missing === undefined && isThere) return { out: "" };
+  if (options.has("n")) return { out };
+  const failed = missing ?? zfsCreate(pool, name, chosen);
+  if (failed !== undefined) return { err: failed };
+  const unmounted = options.has("u") ? undefined : mountNew(command, name);
+  return unmounted === undefined ? { out } : { err: `${unmounted}\nfilesystem successfully created, but not mounted`, out };
+}
+
+function clone(command: Command): ToolAnswer {
+  const { pool, names, options } = command;
+  const [origin = "", name = ""] = names;
+  const chosen = assignments(options.get("o") ?? []);
+  if (typeof chosen === "string") return { err: chosen };
+  const parents = options.has("p") && findDataset(pool, origin) !== undefined;
+  const missing = parents ? createAncestors(pool, name, (made) => void mountNew(command, made)) : undefined;
+  if (parents && missing === undefined && findDataset(pool, name) !== undefined) return { out: "" };
+  const failed = missing ?? zfsClone(pool, origin, name, chosen);
+  if (failed !== undefined) return { err: failed };
+  const said = mountNew(command, name);
+  return said === undefined ? { out: "" } : { out: "", said };
+}
+
+function rename(command: Command): ToolAnswer {
+  const { pool, mounts, names, options } = command;
+  const [from = "", to = ""] = names;
+  const lists: ChangeList[] = [];
+  const begin = (directory: Directory): string | undefined => {
+    const list = options.has("u") ? undefined : mounts.begin(directory, true);
+    if (typeof list === "object") lists.push(list);
+    return typeof list === "string" ? list : undefined;
+  };
+  const made = (name: string): void => void mountNew(command, name);
+  const wrong = zfsRename(pool, from, to, { recursive: options.has("r"), parents: options.has("p"), begin, made });
+  const unmounted = lists[0]?.finish();
+  return answer(wrong ?? unmounted);
+}
+
+/** Filesystems in the order in which they are mounted, each below another behind it. */
+function all(pool: Pool): Directory[] {
+  return [...pool.root.below()];
+}
+
+/** zfs mount: one filesystem, all (-a), or which are. */
+function mount({ pool, mounts, names: [name], options }: Command): ToolAnswer {
+  const chosen = options.get("o")?.join();
+  const how = { overlays: options.has("O"), ...(chosen === undefined ? {} : { options: chosen }) };
+  if (options.has("a")) {
+    const waiting = all(pool).filter(({ head }) => mounts.placeOf(head) === undefined && mounts.isMountable(head.directory));
+    return answer(joined(waiting.filter((one) => mounts.isAutomatic(one)).map((one) => mounts.mount(one, how))));
+  }
+  if (name === undefined) {
+    return {
+      out: mounts
+        .shown()
+        .map(([path, at]) => `${path.padEnd(MOUNT_WIDTH)}  ${at}`)
+        .join("\n"),
+    };
+  }
+  const directory = filesystemAt(pool, name);
+  if (typeof directory === "string") return { err: directory };
+  return answer(mounts.refusal(directory) ?? mounts.mount(directory, how));
+}
+
+/** zfs unmount: a filesystem by its name or its place, or all (-a), the lowest first. */
+function unmount({ pool, mounts, names: [name], options }: Command): ToolAnswer {
+  if (options.has("a"))
+    return answer(
+      joined(
+        all(pool)
+          .reverse()
+          .map(({ head }) => mounts.unmount(head)),
+      ),
+    );
+  if (name === undefined) return usage("missing filesystem argument");
+  const directory = name.startsWith("/") ? all(pool).find(({ head }) => mounts.placeOf(head) === name) : filesystemAt(pool, name);
+  if (typeof directory === "string") return { err: directory };
+  if (directory === undefined) return { err: `cannot unmount '${name}': not a mountpoint` };
+  const list = mounts.unmountRefusal(directory) ?? mounts.begin(directory, false);
+  return answer(typeof list === "string" ? list : undefined);
+}
+
+function filesystemAt(pool: Pool, name: string): Directory | string {
+  if (name.includes("@")) return `cannot open '${name}': snapshot delimiter '@' is not expected here`;
+  return findDirectory(pool, name) ?? `cannot open '${name}': dataset does not exist`;
 }
 
 const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
@@ -181,31 +241,28 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
   get,
   set,
   inherit,
-  create: ({ pool, names: [name = ""], options }) => {
-    const missing = options.has("p") ? createAncestors(pool, name) : undefined;
-    // With -p what is there is as good as made.
-    if (options.has("p") && missing === undefined && findDataset(pool, name) !== undefined) return { out: "" };
-    return answer(missing ?? zfsCreate(pool, name, properties(options)));
+  create,
+  snapshot: ({ pool, names: [name = ""], options }) => {
+    const wrong = zfsSnapshot(pool, name, { recursive: options.has("r") });
+    // What cannot be opened counts as wrong usage.
+    return wrong?.startsWith("cannot open") === true ? usage(wrong) : answer(wrong);
   },
-  snapshot: ({ pool, names: [name = ""], options }) => answer(zfsSnapshot(pool, name, { recursive: options.has("r") })),
-  clone: ({ pool, names: [origin = "", name = ""], options }) => {
-    const missing = options.has("p") && findDataset(pool, origin) !== undefined ? createAncestors(pool, name) : undefined;
-    return answer(missing ?? zfsClone(pool, origin, name, properties(options)));
-  },
+  clone,
   promote: ({ pool, names: [name = ""] }) => answer(zfsPromote(pool, name)),
-  rename: ({ pool, names: [from = "", to = ""], options }) =>
-    answer(zfsRename(pool, from, to, { recursive: options.has("r"), parents: options.has("p") })),
-  rollback: ({ pool, names: [name = ""], options }) =>
-    answer(zfsRollback(pool, name, { recursive: options.has("r"), clones: options.has("R") })),
+  rename,
+  rollback: ({ pool, mounts, names: [name = ""], options }) => {
+    const unmount = (head: Dataset): string | undefined => mounts.unmount(head);
+    return answer(zfsRollback(pool, name, { recursive: options.has("r"), clones: options.has("R"), unmount }));
+  },
   hold: ({ pool, names: [tag = "", ...names], options }) =>
     forEach(names, (name) => zfsHold(pool, tag, name, { recursive: options.has("r") })),
   release: ({ pool, names: [tag = "", ...names], options }) =>
     forEach(names, (name) => zfsRelease(pool, tag, name, { recursive: options.has("r") })),
   holds: ({ pool, names: [name = ""], options }) => {
     const rows = zfsHolds(pool, name, { recursive: options.has("r") });
-    return typeof rows === "string" ? { err: rows } : table(rows);
+    return typeof rows === "string" ? { err: rows } : { out: rows.map((row) => row.join("\t")).join("\n") };
   },
-  destroy: ({ pool, names: [name = ""], options }) => {
+  destroy: ({ pool, mounts, names: [name = ""], options }) => {
     const how: DestroyOptions = {
       recursive: options.has("r"),
       clones: options.has("R"),
@@ -213,11 +270,16 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
       dryRun: options.has("n"),
       verbose: options.has("v"),
       parsable: options.has("p"),
+      unmount: (head) => mounts.unmount(head),
+      gone: (directory) => mounts.removeDirectory(directory),
     };
     const { out, err } = toldDestroy(pool, name, how);
     const told = out.join("\n");
     return err.length === 0 ? { out: told } : { err: err.join("\n"), ...(told === "" ? {} : { out: told }) };
   },
+  mount,
+  unmount,
+  umount: unmount,
 };
 
 /** What a command says of a dataset whose pool is not there. */
@@ -230,12 +292,16 @@ function poolFault(verb: string, name: string): string {
 /** Runs one command; `words` begin with its name. */
 export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): ToolAnswer {
   const run = COMMANDS[verb];
-  if (run === undefined) return { err: `unrecognized command '${verb}'` };
+  if (run === undefined) return usage(`unrecognized command '${verb}'`);
   const command = optionsOf(words, OPTIONS[verb] ?? "");
-  if (typeof command === "string") return { err: command };
+  if (typeof command === "string") return usage(command);
   const named = command.names.find((word) => !word.includes("=")) ?? "";
   const wanted = NAMES_SECOND.includes(verb) ? (command.names[1] ?? "") : named;
   const pool = wanted === "" ? host.pools.values().next().value : host.pools.get(wanted.split(/[/@]/, 1)[0] ?? "");
-  if (pool === undefined) return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : poolFault(verb, wanted) };
-  return run({ pool, ...command });
+  if (pool === undefined) {
+    if (host.pools.size === 0) return { err: "The ZFS modules are not loaded." };
+    const wrong = poolFault(verb, wanted);
+    return verb === "snapshot" ? usage(wrong) : { err: wrong };
+  }
+  return run({ pool, mounts: new ZfsMounts(host, pool), ...command });
 }

@@ -70,7 +70,7 @@ class ZfsDriver implements GraphDriver {
     if (failed === undefined || isDriverError(failed)) return failed;
     if (!failed.stderr.endsWith("dataset already exists\n")) return failed.error;
     // A build that was broken off has left it.
-    const kept = this.#zfs.destroy(this.#dataset(id), { clones: true });
+    const kept = this.#zfs.destroy(this.#dataset(id), "-R");
     if (kept !== undefined) return kept.error;
     const again = this.#create(id, parent, options);
     return again === undefined || isDriverError(again) ? again : again.error;
@@ -96,7 +96,7 @@ class ZfsDriver implements GraphDriver {
     if (taken !== undefined) return taken;
     const whole = `${parent}@${snapshot}`;
     const failed = this.#zfs.clone(whole, name);
-    const kept = this.#zfs.destroy(whole, { defer: true });
+    const kept = this.#zfs.destroy(whole, "-d");
     return failed ?? kept;
   }
 
@@ -136,7 +136,7 @@ class ZfsDriver implements GraphDriver {
 
   remove(id: string): DriverError | undefined {
     const name = this.#dataset(id);
-    const failed = this.#zfs.destroy(name, { recursive: true });
+    const failed = this.#zfs.destroy(name, "-r");
     const isGone = failed?.stderr.endsWith("dataset does not exist\n") === true;
     if (failed !== undefined && !isGone) return failed.error;
     this.#known.delete(name);

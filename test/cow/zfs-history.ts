@@ -2,16 +2,19 @@
 import { Disk } from "../../sim/block/disk.ts";
 import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
-import { GIB, MIB, seconds } from "../../sim/core/units.ts";
+import { deviceNumber, GIB, MIB, seconds } from "../../sim/core/units.ts";
 import { checkPool, createPool } from "../../sim/cow/zfs/assemble.ts";
 import { findDataset } from "../../sim/cow/zfs/commands.ts";
 import { columnOf, zfsList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { createHost } from "../../sim/host.ts";
-import { O_CREAT, O_RDONLY, O_RDWR } from "../../sim/vfs/filesystem.ts";
-import type { ToolAnswer } from "../../src/drivers/tool-words.ts";
+import { credentialsOf } from "../../sim/vfs/credentials.ts";
+import { O_APPEND, O_CREAT, O_DIRECT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC } from "../../sim/vfs/filesystem.ts";
+import type { Mount } from "../../sim/vfs/mount.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
-import { busyOne, must, sentences } from "./zfs-lab.ts";
+import { runZpool } from "../../src/drivers/zpool-tool.ts";
+import { must, sentences } from "./zfs-lab.ts";
 
 /** A step: a command, or a call by name. What is not said is empty, or 0. */
 export interface ZfsStep {
@@ -26,11 +29,16 @@ export interface ZfsStep {
   /** Of an open file that is kept, or of an extended attribute. */
   readonly name?: string;
   readonly hole?: boolean;
-  /** XATTR_CREATE, XATTR_REPLACE. */
+  /** XATTR_CREATE, XATTR_REPLACE; of open, O_*. */
   readonly flags?: number;
   /** Of a rename and a link: the new name. */
   readonly to?: string;
   readonly mode?: number;
+  /** Of a device. */
+  readonly major?: number;
+  readonly minor?: number;
+  /** The user who makes the call: by default root. */
+  readonly as?: number;
   readonly uid?: number;
   readonly gid?: number;
   /** A write is followed by fsync. */
@@ -56,75 +64,62 @@ export const COLUMNS = [
   "defer_destroy",
 ] as const;
 
+/** The first seconds of 1970. */
+const EARLY = { seconds: 1, nanoseconds: 0 };
 const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10 };
-/** The dataset that an answer says is busy: zfs unmounts what goes. */
-function busyIn(told: ToolAnswer): string | undefined {
-  return "err" in told ? busyOne(told.err) : undefined;
-}
-
 /** A machine with a pool "zp" on one disk of that many bytes, mounted on /m. */
 export class ZfsHistorian {
   readonly #host = createHost({ seed: 3, memory: GIB(2) });
   readonly #pool: Pool;
   readonly #held = new Map<string, number>();
-  #mounted: string[] = [];
 
   constructor(size: number = MIB(4087)) {
     const { clock } = this.#host;
     this.#pool = must(createPool({ clock, memory: GIB(1) }, { name: "zp", tops: [[new Disk({ size })]] }));
     this.#host.pools.set("zp", this.#pool);
     this.#pool.root.setProperty("mountpoint", "/m");
-    must(this.#host.task.mkdir("/m"));
-    this.#mount("zp");
+    this.command("zfs mount zp");
   }
 
-  #mount(name: string): void {
-    const target = targetOf(name);
-    const { task } = this.#host;
-    if (isErrno(task.stat(target))) must(task.mkdir(target, 0o755));
-    // Whether it is empty.
-    task.readdir(target);
-    const failed = this.#host.mount({ type: "zfs", source: name, target });
-    if (failed !== undefined) throw new Error(failed.message);
-    this.#mounted.push(name);
-  }
-
-  #unmount(name: string): void {
-    this.#host.unmount(targetOf(name));
-    this.#mounted = this.#mounted.filter((one) => one !== name);
+  /** mount -t zfs [-o OPTIONS] DATASET PLACE, and mount -o remount,OPTIONS PLACE. */
+  #mountLegacy(words: readonly string[]): readonly [number, string, string] {
+    const [target = "", source = ""] = [...words].reverse();
+    const options = words[words.indexOf("-o") + 1] ?? "";
+    const isAgain = options.startsWith("remount,");
+    const failed = isAgain
+      ? this.#host.remount(target, options.slice("remount,".length))
+      : this.#host.mount({ type: "zfs", source, target, options: words.includes("-o") ? options : "" });
+    return [failed === undefined ? 0 : 1, failed?.message ?? "", ""];
   }
 
   /** Runs a command. @returns its exit code, what it wrote to standard error, and to standard output. */
   command(line: string): readonly [number, string, string] {
-    const [, verb = "", ...words] = line.split(" ");
-    const unmounted: string[] = [];
-    const run = (): ToolAnswer => runZfs(this.#host, [verb, ...words]);
-    let told = run();
-    // What has another name is mounted anew; what the pool refuses, too.
-    if (verb === "rename" && (!("err" in told) || told.err.startsWith("cannot rename '")))
-      unmounted.push(...this.#unmountBelow(words.at(-2) ?? ""));
-    for (let busy = busyIn(told); busy !== undefined && this.#mounted.includes(busy); busy = busyIn(told)) {
-      this.#unmount(busy);
-      unmounted.push(busy);
-      told = run();
-    }
-    for (const name of unmounted.reverse()) {
-      if (findDataset(this.#pool, name) !== undefined) this.#mount(name);
-      else this.#host.task.rmdir(targetOf(name));
-    }
-    for (const directory of this.#pool.root.below()) if (!this.#mounted.includes(directory.path)) this.#mount(directory.path);
-    return "err" in told ? [1, told.err ?? "", told.out ?? ""] : [0, "", told.out];
+    const [tool, ...words] = line.split(" ");
+    if (tool === "umount") return [this.#host.unmount(words[0] ?? "") === undefined ? 0 : 32, "", ""];
+    if (tool === "mount") return this.#mountLegacy(words);
+    const told = tool === "zpool" ? runZpool(this.#host, words) : runZfs(this.#host, words);
+    return "err" in told ? [told.status ?? 1, told.err, told.out ?? ""] : [0, told.said ?? "", told.out];
   }
 
-  /** Unmounts a filesystem and what is mounted below it, as a change of its name does. @returns which. */
-  #unmountBelow(name: string): string[] {
-    const below = this.#mounted.filter((one) => one === name || one.startsWith(`${name}/`)).reverse();
-    for (const one of below) this.#unmount(one);
-    return below;
-  }
-
-  #onFile<T>(path: string, flags: number, work: (fd: number) => T): T | Errno {
+  /** The process of whoever makes a call. */
+  #taskOf({ as }: ZfsStep): Task {
     const { task } = this.#host;
+    return as === undefined ? task : task.withCredentials(credentialsOf(as, as));
+  }
+
+  /** What /proc/mounts tells of filesystems of zfs: dataset, place, flags. */
+  #mounts(): string[] {
+    const { vfs } = this.#host;
+    const words = (mount: Mount): string => {
+      const { noatime, strictatime, nosuid, nodev, noexec } = mount.options;
+      const flags = [nosuid && "nosuid", nodev && "nodev", noexec && "noexec", noatime ? "noatime" : !strictatime && "relatime"];
+      return [mount.readOnly ? "ro" : "rw", ...flags.filter((flag) => typeof flag === "string")].join();
+    };
+    const shown = vfs.mounts.filter(({ fs }) => fs.type === "zfs");
+    return shown.map((mount) => `${mount.fs.label} ${this.#host.placeOf(mount)} ${words(mount)}`);
+  }
+
+  #onFile<T>(task: Task, path: string, flags: number, work: (fd: number) => T): T | Errno {
     const fd = task.open(path, flags, 0o644);
     if (isErrno(fd)) return fd;
     const done = work(fd);
@@ -132,9 +127,9 @@ export class ZfsHistorian {
     return done;
   }
 
-  #write(path: string, one: ZfsStep): number | Errno {
-    const { task } = this.#host;
-    return this.#onFile(path, O_RDWR | O_CREAT, (file) => {
+  #write(path: string, one: ZfsStep, flags = 0): number | Errno {
+    const task = this.#taskOf(one);
+    return this.#onFile(task, path, O_RDWR | O_CREAT | flags, (file) => {
       const written = task.pwrite(file, contentOf(one), one.off ?? 0);
       return isErrno(written) || one.sync === undefined ? written : (task.fsync(file) ?? written);
     }) as number | Errno;
@@ -156,7 +151,7 @@ export class ZfsHistorian {
 
   /** Makes a call. @returns what it came to: a value, an error's name, or null. */
   call(one: ZfsStep): unknown {
-    const { task } = this.#host;
+    const task = this.#taskOf(one);
     const { path = "", off = 0, len = 0, name = "" } = one;
     const fd = this.#held.get(name) ?? -1;
     const mode = FALLOCATE[one.do ?? ""];
@@ -168,7 +163,7 @@ export class ZfsHistorian {
       chown: () => task.lchown(path, one.uid ?? 0, one.gid ?? 0),
       read: () =>
         told(
-          this.#onFile(path, O_RDONLY, (file) => task.pread(file, len, off)),
+          this.#onFile(task, path, O_RDONLY, (file) => task.pread(file, len, off)),
           () => "read",
         ),
       many: () => this.#each(one, (file, seed) => this.#write(file, { len, seed })),
@@ -184,7 +179,20 @@ export class ZfsHistorian {
       removexattr: () => task.removexattr(path, name),
       listxattr: () => told(task.listxattr(path), (found) => [...found].sort()),
       sync: () => task.syncfs(),
-      seek: () => this.#onFile(path, O_RDONLY, (file) => task.lseek(file, off, one.hole === true ? 4 : 3)),
+      open: () => this.#onFile(task, path, one.flags ?? 0, () => undefined),
+      create: () => this.#onFile(task, path, O_RDWR | O_CREAT | O_EXCL, () => undefined),
+      mknod: () => task.mknod(path, one.mode ?? 0, deviceNumber(one.major ?? 0, one.minor ?? 0)),
+      exec: () => task.exec(path),
+      access: () => task.access(path, one.mode ?? 0),
+      utimes: () => task.utimens(path, EARLY, EARLY),
+      swrite: () => this.#write(path, one, O_SYNC),
+      dwrite: () => this.#write(path, one, O_DIRECT),
+      append: () => this.#onFile(task, path, O_RDWR | O_CREAT | O_APPEND, (file) => task.write(file, contentOf(one))),
+      // A page that is written back is a write to the file.
+      mwrite: () => this.#onFile(task, path, O_RDWR, (file) => task.pwrite(file, contentOf(one), off)),
+      manymode: () => this.#each(one, (file) => task.chmod(file, one.mode ?? 0)),
+      mounts: () => this.#mounts(),
+      seek: () => this.#onFile(task, path, O_RDONLY, (file) => task.lseek(file, off, one.hole === true ? 4 : 3)),
       listdir: () => names(task.readdir(path)),
       hold: () => void this.#held.set(name, must(task.open(path, O_RDWR))),
       letgo: () => task.close(fd),
@@ -194,7 +202,9 @@ export class ZfsHistorian {
       fstat: () => told(task.fstat(fd), ({ inodeNumber, nlink, size, blocks }) => [inodeNumber, nlink, size, blocks]),
     };
     const call =
-      mode === undefined ? calls[one.do ?? ""] : () => this.#onFile(path, O_RDWR, (file) => task.fallocate(file, mode, off, len));
+      mode === undefined
+        ? calls[one.do ?? ""]
+        : () => this.#onFile(task, path, O_RDWR, (file) => task.fallocate(file, mode, off, len));
     if (call === undefined) throw new Error(`what is ${one.do}?`);
     const result = call();
     return isErrno(result) ? result.code : (result ?? null);
@@ -224,10 +234,6 @@ export class ZfsHistorian {
       }),
     );
   }
-}
-
-function targetOf(name: string): string {
-  return `/m${name.slice("zp".length)}`;
 }
 
 function contentOf({ kind = "r", seed = 0, len = 0 }: ZfsStep): Content {

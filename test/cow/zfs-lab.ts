@@ -133,8 +133,3 @@ export function againAfterCut(disk: Disk): Files {
 export function sentences(length: number): Content {
   return Content.repeat(new TextEncoder().encode("the quick brown fox jumps over the lazy dog\n"), length);
 }
-
-/** The dataset that a refusal says is busy. */
-export function busyOne(refusal: string | undefined): string | undefined {
-  return /^cannot destroy '(.*)': dataset is busy$/.exec(refusal ?? "")?.[1];
-}

@@ -9,13 +9,14 @@ import { isErrno } from "../../sim/core/errno.ts";
 import { GIB, MIB, nanoseconds } from "../../sim/core/units.ts";
 import { findDataset, zfsClone, zfsCreate, zfsPromote, zfsSet, zfsSnapshot } from "../../sim/cow/zfs/commands.ts";
 import { zfsDestroy } from "../../sim/cow/zfs/destroy.ts";
+import type { Dataset } from "../../sim/cow/zfs/dsl.ts";
 import { columnOf, zfsGet, zfsList, zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { zfsRename } from "../../sim/cow/zfs/rename.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { ZfsFileSystem } from "../../sim/cow/zfs/zpl/filesystem.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
-import { busyOne, Files, sentences, ZfsLab } from "./zfs-lab.ts";
+import { Files, sentences, ZfsLab } from "./zfs-lab.ts";
 
 export interface RecordedStep {
   readonly i: number;
@@ -84,14 +85,10 @@ export class Recording {
     this.#mounted.delete(name);
   }
 
-  /** Destroys what is named: zfs unmounts what goes, and nothing when it refuses; their mount points go too. */
+  /** Does what lets datasets go: their mount points go too. */
   #destroy(work: () => string | undefined): string | undefined {
     const names = [...this.#mounted.keys()];
-    let wrong = work();
-    for (let busy = busyOne(wrong); busy !== undefined; busy = busyOne(wrong)) {
-      this.#unmount(busy);
-      wrong = work();
-    }
+    const wrong = work();
     const parent = new Files(this.lab, this.#mount("zp"));
     for (const name of names) {
       if (findDataset(this.#pool(), name) !== undefined) continue;
@@ -141,7 +138,8 @@ export class Recording {
       }
       case "destroy": {
         const target = words.at(-1) ?? "";
-        const options = { recursive: one === "-r", clones: one === "-R", defer: one === "-d" };
+        const unmount = (head: Dataset): undefined => void this.#unmount(head.path);
+        const options = { recursive: one === "-r", clones: one === "-R", defer: one === "-d", unmount };
         return { err: this.#destroy(() => zfsDestroy(pool, target, options)) ?? "" };
       }
       case "promote":

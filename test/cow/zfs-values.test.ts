@@ -2,19 +2,27 @@
 import { describe, expect, test } from "vitest";
 import { Dataset, Directory } from "../../sim/cow/zfs/dsl.ts";
 import { OPENZFS_2_1, ZFS_PROFILES, ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
-import { compressionOf, copiesOf, isSettable, keptValue, propertyOf, settingOf } from "../../sim/cow/zfs/properties.ts";
+import { compressionOf, copiesOf, isSettable, keep, propertyOf, settingOf } from "../../sim/cow/zfs/properties.ts";
+
+/** A word as it is kept; undefined where it is refused. */
+function keptValue(name: string, word: string): string | undefined {
+  const kept = keep(name, word);
+  return "value" in kept ? kept.value : undefined;
+}
 
 /** Of each property with fixed values: the default, and what else it takes. */
 const VALUES: Readonly<Record<string, string>> = {
-  compression: "off on lzjb lz4",
+  compression: "off on lzjb lz4 zle gzip gzip-1 gzip-9 zstd zstd-1 zstd-19 zstd-fast zstd-fast-10 zstd-fast-1000",
   atime: "on off",
   relatime: "off on",
-  xattr: "on off sa dir",
-  dedup: "off on verify sha256",
+  xattr: "on off sa",
+  dedup: "off on verify sha256 sha512,verify edonr,verify",
   checksum: "on off fletcher2 fletcher4 sha256",
   copies: "1 2 3",
-  redundant_metadata: "all most",
-  dnodesize: "legacy auto",
+  redundant_metadata: "all most some",
+  dnodesize: "legacy auto 1k 16k",
+  exec: "on off",
+  canmount: "on off noauto",
   sync: "standard always disabled",
   readonly: "off on",
 };
@@ -30,9 +38,15 @@ describe("a property", () => {
   test.each(Object.entries(VALUES))("%s takes %s, the first by default, and nothing else", (name, values) => {
     const words = values.split(" ");
     for (const word of words) expect(keptValue(name, word)).toBe(word);
-    for (const word of ["", "On", "4", "default", "none"]) expect(keptValue(name, word)).toBeUndefined();
+    for (const word of ["", "On", "4", "default", "gzip-10"]) expect(keptValue(name, word)).toBeUndefined();
     expect(propertyOf(directory(), name, OPENZFS_2_1)).toEqual({ value: words[0], source: "default" });
     expect(isSettable(name)).toBe(true);
+  });
+
+  test("is shown by the first of the words for a value", () => {
+    const words = { compression: "gzip-6 zstd-fast-1", xattr: "dir", acltype: "posixacl noacl", aclinherit: "secure" };
+    const shown = Object.entries(words).map(([name, all]) => all.split(" ").map((word) => keptValue(name, word)));
+    expect(shown).toEqual([["gzip", "zstd-fast"], ["on"], ["posix", "off"], ["restricted"]]);
   });
 
   test.each(SIZES)("%s takes sizes, and is 0 by default", (name) => {

@@ -38,7 +38,7 @@ test("datasets are made, listed, promoted, renamed, rolled back and destroyed by
   expect(run(host, "list -Hp -t all -o name")).toBe("tank\ntank/a\ntank/d\ntank/d@s");
   expect(run(host, "list -Hp -t snapshot -o name,used")).toMatch(/^tank\/d@s\t\d+$/);
   expect(run(host, "list -Hp")).toContain("tank/d\t");
-  expect(run(host, "list tank/d").split("\t")).toHaveLength(5);
+  expect(run(host, "list -H tank/d").split("\t")).toHaveLength(5);
   expect(run(host, "destroy -d tank/d@s")).toBe("");
   expect(run(host, "destroy -rR tank/d")).toBe("");
   expect(run(host, "list -H -o name")).toBe("tank");
@@ -91,7 +91,8 @@ test("what the tool does not know, or cannot find, it says", () => {
   expect(run(host, "frobnicate tank")).toBe("! unrecognized command 'frobnicate'");
   expect(run(host, "list -x")).toBe("! invalid option 'x'");
   expect(run(host, "list -o")).toBe("! missing argument for 'o' option");
-  expect(run(host, "list -t volume")).toBe("! invalid type 'volume'");
+  expect(run(host, "list -t frob")).toBe("! invalid type 'frob'");
+  expect(runZfs(host, ["list", "-t", "volume"])).toEqual({ out: "", said: "no datasets available" });
   expect(run(host, "list tank/no")).toBe("! cannot open 'tank/no': dataset does not exist");
   expect(run(host, "get used tank/no")).toBe("! cannot open 'tank/no': dataset does not exist");
   expect(run(host, "list pond/a")).toBe("! cannot open 'pond/a': dataset does not exist");

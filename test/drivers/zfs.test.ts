@@ -154,15 +154,16 @@ test("a layer with clones does not go, and says which datasets depend on it; in 
   expect(driver.exists("base")).toBe(false);
 });
 
-test("a mounted layer is busy; one that is not there is removed already", () => {
-  const { driver } = start();
+test("a layer that is in use is busy, one that is only mounted is unmounted first, and one that is not there is removed already", () => {
+  const { host, driver } = start();
   must(driver.create("base", ""));
-  must(driver.get("base"));
+  const place = must(driver.get("base"));
+  const fd = must(host.task.open(place, O_RDONLY));
   expect(said(driver.remove("base"))).toBe(
-    `exit status 1: "/usr/sbin/zfs zfs destroy -r zp/docker/base" => cannot destroy 'zp/docker/base': dataset is busy\n`,
+    `exit status 1: "/usr/sbin/zfs zfs destroy -r zp/docker/base" => cannot unmount '${place}': pool or dataset is busy\n`,
   );
   expect(driver.exists("base")).toBe(true);
-  driver.put("base");
+  must(host.task.close(fd));
   expect(driver.remove("base")).toBeUndefined();
   expect(driver.remove("base")).toBeUndefined();
 });
@@ -182,7 +183,7 @@ test("a layer over one that is not there fails at its snapshot", () => {
   const { driver } = start();
   const failed = said(driver.create("a", "no"));
   expect(failed).toMatch(
-    /^exit status 1: "\/usr\/sbin\/zfs zfs snapshot zp\/docker\/no@\d{1,9}" => .*dataset does not exist\n$/s,
+    /^exit status 2: "\/usr\/sbin\/zfs zfs snapshot zp\/docker\/no@\d{1,9}" => .*dataset does not exist\n$/s,
   );
   expect(driver.exists("a")).toBe(false);
 });

@@ -10,7 +10,8 @@ import { logOf, readChain } from "./log-chain.ts";
 import { createClone, createFilesystem, createSnapshots, setProperties } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
-import { choicesOf, isInheritable, isReadOnly, isSettable, keptValue } from "./properties.ts";
+import { isInheritable, isOf, isSettable, isUserProperty, keep } from "./properties.ts";
+import { findProperty } from "./property-table.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
 const NAME_MAX = 256;
@@ -21,6 +22,11 @@ const EMPTY_COMPONENT = /(?:^|[/@])(?:[/@]|$)/;
 
 /** Properties that promise room. */
 const RESERVATION = /^(?:ref)?reservation$/;
+/** Of what children do not inherit, that which a stream may bring. */
+const RECEIVED = /^(?:ref)?(?:quota|reservation)$/;
+
+/** The version of filesystems: they begin with system attributes. */
+const ZPL_VERSION = 5;
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -108,8 +114,8 @@ export function parentOf(pool: Pool, path: string): Place | string {
   return top === pool.root.name ? `${doing}: parent does not exist` : `${doing}: no such pool '${top}'`;
 }
 
-/** Makes the filesystems above a name that are missing (zfs_create_ancestors). @returns what is wrong */
-export function createAncestors(pool: Pool, path: string): string | undefined {
+/** Makes the filesystems above a name that are missing (zfs_create_ancestors). @param made - is told each of them. @returns what is wrong */
+export function createAncestors(pool: Pool, path: string, made?: (path: string) => void): string | undefined {
   const parts = path.split("/");
   if (parts[0] !== pool.root.name) return `cannot create '${path}': no such pool '${parts[0]}'`;
   for (let depth = 2; depth < parts.length; depth++) {
@@ -117,20 +123,26 @@ export function createAncestors(pool: Pool, path: string): string | undefined {
     if (findDirectory(pool, above) !== undefined) continue;
     const failed = zfsCreate(pool, above);
     if (failed !== undefined) return failed;
+    made?.(above);
   }
   return undefined;
 }
 
-/** Properties as they are kept, or what is wrong with one. */
-function keptProperties(properties: Properties, doing: string): [string, string][] | string {
+/** Properties as they are kept, or what is wrong with one (zfs_valid_proplist). @param isNew - of a filesystem that is about to be made */
+function keptProperties(properties: Properties, doing: string, isNew: boolean): [string, string][] | string {
   const kept: [string, string][] = [];
-  for (const [name, value] of Object.entries(properties)) {
-    if (isReadOnly(name)) return `${doing}: '${name}' is readonly`;
-    if (!isSettable(name)) return `${doing}: invalid property '${name}'`;
-    const one = keptValue(name, value);
-    if (one === undefined) return badValue(doing, name, value);
-    kept.push([name, one]);
+  for (const [word, value] of Object.entries(properties)) {
+    const property = findProperty(word);
+    if (property === undefined && !isUserProperty(word)) return `${doing}: invalid property '${word}'`;
+    const name = property?.name ?? word;
+    if (!isOf(name, "f") && property?.of === "v") return `${doing}: '${name}' does not apply to datasets of this type`;
+    if (!isSettable(name) && !(isNew && property?.attribute === "once")) return `${doing}: '${name}' is readonly`;
+    const one = keep(name, value);
+    if ("wrong" in one) return `${doing}: ${one.wrong}`;
+    kept.push([name, one.value]);
   }
+  // Names that are compared by their normal form are in UTF-8.
+  if (kept.some(([name, value]) => name === "normalization" && value !== "none")) kept.push(["utf8only", "on"]);
   return kept;
 }
 
@@ -147,20 +159,13 @@ function canPromise(pool: Pool, parent: Directory, kept: readonly (readonly [str
   });
 }
 
-function badValue(doing: string, name: string, value: string): string {
-  if (name === "recordsize") return `${doing}: 'recordsize' must be power of 2 from 512B to 1M`;
-  const choices = choicesOf(name);
-  if (choices === undefined) return `${doing}: bad numeric value '${value}'`;
-  return `${doing}: '${name}' must be one of '${choices.join(" | ")}'`;
-}
-
 /** zfs create. */
 export function zfsCreate(pool: Pool, path: string, properties: Properties = {}): string | undefined {
   const doing = `cannot create '${path}'`;
   if (path.includes("@")) return `${doing}: snapshot delimiter '@' is not expected here`;
   const place = placeOf(pool, path, doing);
   if (typeof place === "string") return place;
-  const kept = keptProperties(properties, doing);
+  const kept = keptProperties(properties, doing, true);
   if (typeof kept === "string") return kept;
   if (!canPromise(pool, place.parent, kept)) return `${doing}: out of space`;
   createFilesystem(pool, place.name, place.parent, kept);
@@ -213,7 +218,7 @@ export function zfsClone(pool: Pool, origin: string, path: string, properties: P
   const doing = `cannot create '${path}'`;
   const place = placeOf(pool, path, doing);
   if (typeof place === "string") return place;
-  const kept = keptProperties(properties, doing);
+  const kept = keptProperties(properties, doing, true);
   if (typeof kept === "string") return kept;
   if (!canPromise(pool, place.parent, kept)) return `${doing}: out of space`;
   createClone(pool, snapshot, place, kept);
@@ -261,8 +266,10 @@ export function zfsSetAll(pool: Pool, properties: Properties, path: string): str
   const directory = openDirectory(pool, path);
   if (typeof directory === "string") return directory;
   const doing = `cannot set property for '${path}'`;
-  const kept = keptProperties(properties, doing);
+  const kept = keptProperties(properties, doing, false);
   if (typeof kept === "string") return kept;
+  const version = kept.find(([name, value]) => name === "version" && Number(value) < ZPL_VERSION);
+  if (version !== undefined) return `${doing}: Can not downgrade; already at version ${ZPL_VERSION}`;
   let wrong: string | undefined;
   for (const [name, value] of kept) {
     if (isInheritable(name)) continue;
@@ -286,12 +293,14 @@ export interface InheritOptions {
 }
 
 /** zfs inherit. */
-export function zfsInherit(pool: Pool, name: string, path: string, options: InheritOptions = {}): string | undefined {
-  if (isReadOnly(name)) return `${name} property is read-only`;
-  if (!isSettable(name)) return `invalid property '${name}'`;
-  if (!isInheritable(name) && options.received !== true) {
+export function zfsInherit(pool: Pool, word: string, path: string, options: InheritOptions = {}): string | undefined {
+  const property = findProperty(word);
+  const name = property?.name ?? word;
+  if (property === undefined && !isUserProperty(name)) return `invalid property '${name}'`;
+  if (property?.attribute === "readonly" || property?.attribute === "once") return `${name} property is read-only`;
+  if (!isInheritable(name) && (options.received !== true || !RECEIVED.test(name))) {
     const clear = [`use 'zfs set ${name}=none' to clear`, `use 'zfs inherit -S ${name}' to revert to received value`];
-    return [`'${name}' property cannot be inherited`, ...clear].join("\n");
+    return [`'${name}' property cannot be inherited`, ...(RECEIVED.test(name) ? clear : [])].join("\n");
   }
   const directory = openDirectory(pool, path);
   if (typeof directory === "string") return directory;

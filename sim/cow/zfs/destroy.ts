@@ -6,11 +6,11 @@
  * with children or snapshots. With `recursive` (-r) children and snapshots go too, of a snapshot those of its name below; with `clones` (-R) everything
  * that was cloned from them as well; with `defer` (-d) a snapshot that has clones goes with the last of them.
  */
+import { niceBytes } from "./amounts.ts";
 import { findDataset, suspended } from "./commands.ts";
 import type { Dataset, Directory } from "./dsl.ts";
 import { destroyFilesystem, destroySnapshots } from "./operations.ts";
 import type { Pool } from "./pool.ts";
-import { niceBytes } from "./pool-status.ts";
 
 export interface DestroyOptions {
   readonly recursive?: boolean;
@@ -22,6 +22,10 @@ export interface DestroyOptions {
   readonly verbose?: boolean;
   /** It is told in columns (-p). */
   readonly parsable?: boolean;
+  /** Unmounts a filesystem that is about to go; says what is wrong when it cannot be. Absent: nothing is. */
+  readonly unmount?: (head: Dataset) => string | undefined;
+  /** A filesystem has gone, which is still in hand. */
+  readonly gone?: (directory: Directory) => void;
 }
 
 /** What a command wrote, line by line. */
@@ -214,16 +218,10 @@ class Destroying implements Destroyed {
     else this.#refuse(head, "filesystem has children", "-r", refused);
   }
 
-  /** Refuses all when one depends on itself, or a filesystem that is to go is mounted. */
-  #cannotBegin({ list, cycle }: Dependents): boolean {
-    if (cycle !== undefined) {
-      this.err.push(`cannot determine dependent datasets: recursive dependency at '${cycle.path}'`);
-      return true;
-    }
-    const mounted = this.#isDry ? undefined : list.find(({ mounts, isSnapshot }) => mounts > 0 && !isSnapshot);
-    if (mounted === undefined) return false;
-    this.err.push(`cannot destroy '${mounted.path}': dataset is busy`);
-    return true;
+  /** Refuses all when one depends on itself. */
+  #cannotBegin({ cycle }: Dependents): boolean {
+    if (cycle !== undefined) this.err.push(`cannot determine dependent datasets: recursive dependency at '${cycle.path}'`);
+    return cycle !== undefined;
   }
 
   // The work
@@ -236,9 +234,15 @@ class Destroying implements Destroyed {
     }
     if (!this.#flush()) return;
     const { directory } = dataset;
-    if (directory.children.size > 0) this.err.push(`cannot destroy '${dataset.path}': dataset already exists`);
-    else if (directory.named.size > 0) this.err.push(`cannot destroy '${dataset.path}': dataset is busy`);
-    else destroyFilesystem(this.#pool, directory);
+    const doing = `cannot destroy '${dataset.path}'`;
+    const stays = this.#options.unmount?.(dataset);
+    if (stays !== undefined) this.err.push(stays);
+    else if (directory.children.size > 0) this.err.push(`${doing}: dataset already exists`);
+    else if (directory.named.size > 0 || dataset.mounts > 0) this.err.push(`${doing}: dataset is busy`);
+    else {
+      destroyFilesystem(this.#pool, directory);
+      this.#options.gone?.(directory);
+    }
   }
 
   #flush(): boolean {

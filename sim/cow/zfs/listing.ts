@@ -1,11 +1,11 @@
 /**
- * What `zfs list`, `zfs get` and `zpool list` show (cmd/zfs/zfs_main.c, cmd/zpool/zpool_main.c): columns by name, in bytes (-p).
+ * What `zfs list`, `zfs get` and `zpool list` tell (cmd/zfs/zfs_main.c, cmd/zpool/zpool_main.c): which datasets, and their values by columns, in bytes.
  */
 import { findDataset } from "./commands.ts";
 import { type Dataset, type Directory, sumBelow } from "./dsl.ts";
 import type { Pool } from "./pool.ts";
-import { niceBytes, niceNumber } from "./pool-status.ts";
-import { isInheritable, isOfSnapshots, isReadOnly, isSettable, propertyOf } from "./properties.ts";
+import { isOf, isUserProperty, propertyOf } from "./properties.ts";
+import { findProperty, NO_COUNT, PROPERTIES } from "./property-table.ts";
 
 /** The columns of `zfs list` without -o. */
 const LIST_COLUMNS: readonly string[] = ["name", "used", "available", "referenced", "mountpoint"];
@@ -19,17 +19,6 @@ const SPACE_COLUMNS: readonly string[] = [
   "usedbyrefreservation",
   "usedbychildren",
 ];
-
-/** Short names of columns. */
-const SHORT: Readonly<Record<string, string>> = {
-  avail: "available",
-  refer: "referenced",
-  lused: "logicalused",
-  lrefer: "logicalreferenced",
-  usedsnap: "usedbysnapshots",
-  usedds: "usedbydataset",
-  usedchild: "usedbychildren",
-};
 
 /** A directory's bytes before compression (what logicalused shows) or after it: at the top with the pool's own tables. */
 function bytesOf(pool: Pool, directory: Directory, kind: "logical" | "physical"): number {
@@ -51,7 +40,7 @@ function snapshotValue(pool: Pool, snapshot: Dataset, column: string): string {
     case "compressratio":
       return ratio(snapshot.logical, snapshot.physical);
     default:
-      return isOfSnapshots(column) ? propertyOf(snapshot.directory, column, pool.profile).value : "-";
+      return propertyOf(snapshot.directory, column, pool.profile).value;
   }
 }
 
@@ -87,9 +76,20 @@ function filesystemValue(pool: Pool, directory: Directory, column: string): stri
       return head.mounts > 0 ? "yes" : "no";
     case "compressratio":
       return ratio(bytesOf(pool, directory, "logical"), bytesOf(pool, directory, "physical"));
+    case "filesystem_count":
+      return isCounted(directory) ? String([...directory.below()].length - 1) : NO_COUNT;
+    case "snapshot_count":
+      return isCounted(directory) ? String([...directory.below()].reduce((sum, { named }) => sum + named.size, 0)) : NO_COUNT;
     default:
-      return isSettable(column) ? propertyOf(directory, column, pool.profile).value : "-";
+      return propertyOf(directory, column, pool.profile).value;
   }
+}
+
+/** Whether what is below a directory is counted: as soon as it has a limit, or one above (dsl_dir_activate_fs_ss_limit). */
+function isCounted(directory: Directory): boolean {
+  for (let at: Directory | undefined = directory; at !== undefined; at = at.parent)
+    if (at.properties.has("filesystem_limit") || at.properties.has("snapshot_limit")) return true;
+  return false;
 }
 
 /** Hundredths, cut off; of nothing 1.00 (dsl_get_refratio, dsl_dir_get_compressratio, ddt_get_pool_dedup_ratio). */
@@ -112,13 +112,13 @@ function writtenSince(pool: Pool, dataset: Dataset, wanted: string): string {
   return "-";
 }
 
-/** A dataset's value in a column. */
+/** A dataset's value in a column, by a property's name or its heading; "-" where it has none. */
 export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
-  const column = SHORT[name] ?? name;
-  if (column.startsWith("written@")) return writtenSince(pool, dataset, column.slice("written@".length));
+  if (name === "name") return dataset.path;
+  if (name.startsWith("written@")) return writtenSince(pool, dataset, name.slice("written@".length));
+  const column = findProperty(name)?.name ?? name;
+  if (!isOf(column, dataset.isSnapshot ? "s" : "f")) return "-";
   switch (column) {
-    case "name":
-      return dataset.path;
     case "referenced":
       return String(dataset.referenced);
     case "logicalreferenced":
@@ -129,27 +129,15 @@ export function columnOf(pool: Pool, dataset: Dataset, name: string): string {
       return String(dataset.created);
     case "createtxg":
       return String(dataset.group);
+    case "guid":
+      return String(pool.guid + dataset.id);
+    case "objsetid":
+      return String(dataset.id);
     case "type":
       return dataset.isSnapshot ? "snapshot" : "filesystem";
     default:
       return dataset.isSnapshot ? snapshotValue(pool, dataset, column) : filesystemValue(pool, dataset.directory, column);
   }
-}
-
-/** Columns in bytes, which are told with a unit. */
-const BYTES: ReadonlySet<string> = new Set([
-  ...["used", "available", "referenced", "written", "logicalused", "logicalreferenced"],
-  ...["usedbysnapshots", "usedbydataset", "usedbychildren", "usedbyrefreservation"],
-]);
-
-/** A value as it is told without -p: rounded (zfs_prop_get, zfs_nicebytes). */
-export function roundedValue(name: string, value: string): string {
-  const column = SHORT[name] ?? name;
-  if (value === "-") return value;
-  if (BYTES.has(column) || column.startsWith("written@")) return niceBytes(Number(value));
-  if (!isInheritable(column)) return value === "0" ? "none" : niceBytes(Number(value));
-  if (column === "recordsize") return niceNumber(Number(value));
-  return column === "compressratio" || column === "refcompressratio" ? `${value}x` : value;
 }
 
 export interface ListOptions extends Partial<Selection> {
@@ -162,7 +150,7 @@ export interface Selection {
   /** Default: all of the pool. */
   readonly names: readonly string[];
   /** Default: filesystems, and snapshots that are named. */
-  readonly type: "filesystem" | "snapshot" | "all";
+  readonly type: "filesystem" | "snapshot" | "all" | "none";
   /** How far below the names; default: not at all. */
   readonly depth: number;
   /** By which columns they are sorted; then by name, a filesystem's snapshots behind it, the oldest first. */
@@ -178,7 +166,7 @@ export function selectDatasets(pool: Pool, of: Partial<Selection>): { found: Dat
   const found = new Set<Dataset>();
   const wrong: string[] = [];
   const visit = (dataset: Dataset, left: number): void => {
-    if (type === "all" || (type === "snapshot") === dataset.isSnapshot || type === undefined) found.add(dataset);
+    if (type === "all" || type === undefined || type === (dataset.isSnapshot ? "snapshot" : "filesystem")) found.add(dataset);
     if (left <= 0 || dataset.isSnapshot) return;
     const { snapshots, children } = dataset.directory;
     if (type === "snapshot" || type === "all") for (const snapshot of snapshots) found.add(snapshot);
@@ -219,8 +207,16 @@ function compareNames(one: Dataset, other: Dataset): number {
 
 /** Whether datasets have such a column. */
 export function isColumn(name: string): boolean {
-  const column = SHORT[name] ?? name;
-  return isReadOnly(column) || isSettable(column) || column.startsWith("written@");
+  return name === "name" || findProperty(name) !== undefined || isUserProperty(name) || name.startsWith("written@");
+}
+
+/** The properties that `zfs get all` tells of a dataset: those that it has, and behind them those that somebody made up. */
+export function allProperties(pool: Pool, dataset: Dataset): string[] {
+  const native = [...PROPERTIES.keys()].filter((name) => columnOf(pool, dataset, name) !== "-");
+  const made = new Set<string>();
+  for (let at: Directory | undefined = dataset.directory; at !== undefined; at = at.parent)
+    for (const name of at.properties.keys()) if (isUserProperty(name)) made.add(name);
+  return [...native, ...[...made].sort()];
 }
 
 /** Columns by the words behind -o. */
@@ -251,7 +247,7 @@ export function propertiesOf(pool: Pool, dataset: Dataset, properties: readonly 
 function sourceOf({ profile }: Pool, { isSnapshot, directory }: Dataset, property: string, value: string): string {
   // What the tool computes for a name that it is given counts as set there.
   if (property.startsWith("written@")) return value === "-" ? "-" : "local";
-  if (!isSettable(property) || value === "-") return "-";
+  if (value === "-") return "-";
   const { source } = propertyOf(directory, property, profile);
   return isSnapshot && source === "local" ? `inherited from ${directory.path}` : source;
 }

@@ -1,71 +1,21 @@
 /**
- * Properties of datasets: defaults, what children inherit, and how values are written (module/zcommon/zfs_prop.c).
+ * Properties of datasets: what may be set to what, what children inherit, and how values are kept and told (lib/libzfs/libzfs_util.c, zprop_parse_value;
+ * libzfs_dataset.c, zfs_valid_proplist, zfs_prop_get).
  */
+import { ctime } from "../../core/calendar.ts";
+import { niceBytes, niceNumber } from "./amounts.ts";
 import type { Compression } from "./compress.ts";
 import type { Directory } from "./dsl.ts";
 import type { ZfsProfile } from "./profile.ts";
-
-/** Properties that can be set, with their defaults; those that children do not inherit are in OWN. */
-const DEFAULTS: Readonly<Record<string, string>> = {
-  recordsize: "131072",
-  compression: "",
-  atime: "on",
-  relatime: "off",
-  xattr: "on",
-  dedup: "off",
-  checksum: "on",
-  copies: "1",
-  redundant_metadata: "all",
-  dnodesize: "legacy",
-  sync: "standard",
-  logbias: "latency",
-  readonly: "off",
-  mountpoint: "",
-  quota: "0",
-  refquota: "0",
-  reservation: "0",
-  refreservation: "0",
-};
-const OWN: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation"]);
-const READ_ONLY: ReadonlySet<string> = new Set([
-  ...[
-    "type",
-    "creation",
-    "createtxg",
-    "used",
-    "available",
-    "referenced",
-    "compressratio",
-    "refcompressratio",
-    "mounted",
-    "origin",
-  ],
-  ...["usedbysnapshots", "usedbydataset", "usedbychildren", "usedbyrefreservation", "written", "clones", "defer_destroy"],
-  ...["userrefs", "logicalused", "logicalreferenced", "name", "guid", "objsetid"],
-]);
-/** Properties in bytes. */
-const SIZES: ReadonlySet<string> = new Set(["quota", "refquota", "reservation", "refreservation", "recordsize"]);
-const CHOICES: Readonly<Record<string, readonly string[]>> = {
-  compression: ["on", "off", "lzjb", "zle", "lz4"],
-  atime: ["on", "off"],
-  relatime: ["on", "off"],
-  xattr: ["on", "off", "sa", "dir"],
-  dedup: ["on", "off", "verify", "sha256"],
-  checksum: ["on", "off", "fletcher2", "fletcher4", "sha256"],
-  copies: ["1", "2", "3"],
-  redundant_metadata: ["all", "most"],
-  dnodesize: ["legacy", "auto"],
-  sync: ["standard", "always", "disabled"],
-  logbias: ["latency", "throughput"],
-  readonly: ["on", "off"],
-};
+import { findProperty, NO_COUNT, PROPERTIES, type Property } from "./property-table.ts";
 
 const SIZE = /^(\d+(?:\.\d+)?)([kmgtpe]?)i?b?$/i;
 const POWERS = "kmgtpe";
+const RECORD_MIN = 512;
+const RECORD_MAX: number = 2 ** 20;
 
-/** A size as zfs(8) takes it: "10M" is 10 × 2^20, "none" 0; undefined for anything else. */
+/** A size as zfs(8) takes it: "10M" is 10 × 2^20; undefined for anything else. */
 function parseZfsSize(text: string): number | undefined {
-  if (text === "none") return 0;
   const parts = SIZE.exec(text);
   if (parts === null) return undefined;
   const unit = (parts[2] as string).toLowerCase();
@@ -75,47 +25,66 @@ function parseZfsSize(text: string): number | undefined {
 /** A property that an administrator makes up: a colon in it, small letters and digits (zfs_prop_user). */
 const USER = /^[a-z0-9\-_.]*:[a-z0-9\-_.:]*$/;
 
-/** Whether a name is that of a property that can be set. */
+/** Whether a name is that of a property which somebody made up. */
+export function isUserProperty(name: string): boolean {
+  return USER.test(name);
+}
+
+/** Whether a name is that of a property that can be set on a filesystem that is there. */
 export function isSettable(name: string): boolean {
-  return Object.hasOwn(DEFAULTS, name) || USER.test(name);
+  const attribute = findProperty(name)?.attribute;
+  return attribute === "inherit" || attribute === "own" || isUserProperty(name);
 }
 
-/** Whether snapshots show a property, their filesystem's. */
-export function isOfSnapshots(name: string): boolean {
-  return name === "xattr" || USER.test(name);
-}
-
-/** Whether a property can be shown and never set. */
-export function isReadOnly(name: string): boolean {
-  return READ_ONLY.has(name);
+/** Whether datasets of a kind have a property. */
+export function isOf(name: string, kind: "f" | "s"): boolean {
+  return isUserProperty(name) || findProperty(name)?.of.includes(kind) === true;
 }
 
 /** Whether children have what is set here. */
 export function isInheritable(name: string): boolean {
-  return !OWN.has(name);
+  return findProperty(name)?.attribute !== "own";
 }
 
-/** The values of a property that has a list of them; those that OpenZFS has and the simulator has not are not among them. */
-export function choicesOf(name: string): readonly string[] | undefined {
-  return CHOICES[name];
+/** What may be kept of a value, or what is wrong with it. */
+export type Kept = { readonly value: string } | { readonly wrong: string };
+
+function isPowerOf2(size: number): boolean {
+  return size > 0 && 2 ** Math.round(Math.log2(size)) === size;
 }
 
-/** A value as it is kept; undefined when it is none for this property. */
-export function keptValue(name: string, value: string): string | undefined {
-  if (SIZES.has(name)) {
-    const size = parseZfsSize(value);
-    if (size === undefined) return undefined;
-    const isPowerOf2 = size > 0 && 2 ** Math.round(Math.log2(size)) === size;
-    if (name === "recordsize" && !(isPowerOf2 && size >= 512 && size <= 2 ** 20)) return undefined;
-    return String(size);
-  }
-  const choices = choicesOf(name);
-  return choices === undefined || choices.includes(value) ? value : undefined;
+function keptNumber({ name, initial }: Property, word: string): Kept {
+  const isLimit = initial === NO_COUNT;
+  const canBeNone = isLimit || name === "quota" || name === "refquota" || name === "reservation" || name === "refreservation";
+  if (word === "none" && canBeNone) return { value: isLimit ? NO_COUNT : "0" };
+  const size = parseZfsSize(word);
+  if (size === undefined) return { wrong: `bad numeric value '${word}'` };
+  const isSize = isPowerOf2(size) && size >= RECORD_MIN && size <= RECORD_MAX;
+  if (name === "recordsize" && !isSize) return { wrong: "'recordsize' must be power of 2 from 512B to 1M" };
+  if (name === "special_small_blocks" && size !== 0 && !isSize)
+    return { wrong: `invalid '${name}=${word}' property: must be zero or a power of 2 from 512B to 1M` };
+  return { value: String(size) };
+}
+
+function keptText(name: string, word: string): Kept {
+  if (name === "mlslabel" && word !== "none") return { wrong: "mlslabels are unsupported" };
+  const isPath = name !== "mountpoint" || word === "none" || word === "legacy" || word.startsWith("/");
+  return isPath ? { value: word } : { wrong: "'mountpoint' must be an absolute path, 'none', or 'legacy'" };
+}
+
+/** A value as it is kept. @param word - as it was typed */
+export function keep(name: string, word: string): Kept {
+  const property = findProperty(name);
+  if (property === undefined) return { value: word };
+  if (property.kind === "number") return keptNumber(property, word);
+  if (property.kind === "text") return keptText(property.name, word);
+  const value = property.choices.get(word);
+  return value === undefined ? { wrong: `'${property.name}' must be one of '${property.values}'` } : { value };
 }
 
 /** Where a property is set: in the directory, or in the nearest above that it inherits from; undefined: nowhere. */
 function setIn(directory: Directory, name: string): Directory | undefined {
-  if (directory.properties.has(name) || OWN.has(name)) return directory;
+  if (directory.properties.has(name) || !isInheritable(name)) return directory;
   let at = directory.parent;
   while (at !== undefined && !at.properties.has(name)) at = at.parent;
   return at;
@@ -123,19 +92,26 @@ function setIn(directory: Directory, name: string): Directory | undefined {
 
 function defaultOf(directory: Directory, name: string, profile: ZfsProfile): string {
   if (name === "mountpoint") return `/${directory.path}`;
-  return name === "compression" ? profile.defaultCompression : (DEFAULTS[name] ?? "-");
+  return name === "compression" ? profile.defaultCompression : (PROPERTIES.get(name)?.initial ?? "-");
 }
 
 /** A property's value, and where it comes from, as `zfs get` tells. */
 export function propertyOf(directory: Directory, name: string, profile: ZfsProfile): { value: string; source: string } {
   const at = setIn(directory, name);
   const value = at?.properties.get(name);
-  if (at === undefined || value === undefined)
-    return { value: defaultOf(directory, name, profile), source: USER.test(name) ? "-" : "default" };
-  if (at === directory) return { value, source: "local" };
+  if (at === undefined || value === undefined) {
+    const hasSource = !isUserProperty(name) && PROPERTIES.get(name)?.attribute !== "readonly" && !isOneTime(name);
+    return { value: defaultOf(directory, name, profile), source: hasSource ? "default" : "-" };
+  }
+  if (at === directory) return { value, source: isOneTime(name) ? "-" : "local" };
   const inherited = name === "mountpoint" && value !== "legacy" && value !== "none";
   const rest = directory.path.slice(at.path.length);
   return { value: inherited ? `${value}${rest}` : value, source: `inherited from ${at.path}` };
+}
+
+/** Whether a property is told without where it comes from: how names are compared, and the version of the filesystem. */
+function isOneTime(name: string): boolean {
+  return name === "version" || name === "utf8only" || name === "normalization" || name === "casesensitivity";
 }
 
 /** A property's value alone, of any but "mountpoint": what each block that is written asks for. */
@@ -152,4 +128,30 @@ export function copiesOf(directory: Directory, profile: ZfsProfile): number {
 export function compressionOf(directory: Directory, profile: ZfsProfile): Compression {
   const compression = settingOf(directory, "compression", profile);
   return compression === "on" ? profile.onCompression : (compression as Compression);
+}
+
+/** Numbers that are told as they are. */
+const PLAIN: ReadonlySet<string> = new Set(["createtxg", "guid", "objsetid", "userrefs", "pbkdf2iters"]);
+/** Numbers that are no bytes to the tool (zfs_nicenum): 0 of them has no unit. */
+const UNITLESS: ReadonlySet<string> = new Set(["written", "recordsize", "special_small_blocks"]);
+
+/** A second since 1970 as zfs(8) tells it where the clock shows UTC: "Sat Nov 28 11:48 2026". */
+function dateText(second: number): string {
+  const [day, month, date = "", time = "", year] = ctime(second).split(/ +/);
+  const [hour = "", minute] = time.split(":");
+  return `${day} ${month} ${date.padStart(2)} ${String(Number(hour)).padStart(2)}:${minute} ${year}`;
+}
+
+/** A value as it is told without -p: rounded (zfs_prop_get). */
+export function roundedValue(name: string, value: string): string {
+  if (value === "-") return value;
+  if (name.startsWith("written@")) return niceBytes(Number(value));
+  const property = findProperty(name);
+  if (property?.kind !== "number" || PLAIN.has(property.name)) return value;
+  const { attribute, initial } = property;
+  if (property.name === "creation") return dateText(Number(value));
+  if (initial === NO_COUNT) return value === NO_COUNT ? "none" : value;
+  if (property.name.endsWith("ratio")) return `${value}x`;
+  if (attribute === "own" && value === "0") return "none";
+  return UNITLESS.has(property.name) ? niceNumber(Number(value)) : niceBytes(Number(value));
 }

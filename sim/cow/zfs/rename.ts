@@ -12,6 +12,10 @@ export interface RenameOptions {
   readonly recursive?: boolean;
   /** What is missing above the new name is made (-p). */
   readonly parents?: boolean;
+  /** Unmounts a filesystem, and what is below it, that is about to get another name; says what is wrong when one cannot be. Absent: nothing is. */
+  readonly begin?: (directory: Directory) => string | undefined;
+  /** A missing filesystem was made. */
+  readonly made?: (path: string) => void;
 }
 
 export function zfsRename(pool: Pool, from: string, to: string, options: RenameOptions = {}): string | undefined {
@@ -19,12 +23,13 @@ export function zfsRename(pool: Pool, from: string, to: string, options: RenameO
   if (options.parents === true && from.includes("@")) return `cannot open '${from}': snapshot delimiter '@' is not expected here`;
   const dataset = opened(pool, from, findDataset(pool, from));
   if (typeof dataset === "string") return dataset;
-  const missing = options.parents === true && nameFault(pool, to) === undefined ? createAncestors(pool, to) : undefined;
+  const missing =
+    options.parents === true && nameFault(pool, to) === undefined ? createAncestors(pool, to, options.made) : undefined;
   if (missing !== undefined) return missing;
   if (from === to) return undefined;
   const refused = dataset.isSnapshot
     ? renameFrom(pool, dataset, to, options.recursive === true)
-    : moveFrom(pool, dataset.directory, to);
+    : moveFrom(pool, dataset.directory, to, options.begin);
   return refused ?? suspended(pool, `cannot rename '${from}'`);
 }
 
@@ -48,7 +53,7 @@ function renameFrom(pool: Pool, snapshot: Dataset, to: string, isDeep: boolean):
   return undefined;
 }
 
-function moveFrom(pool: Pool, directory: Directory, to: string): string | undefined {
+function moveFrom(pool: Pool, directory: Directory, to: string, begin: RenameOptions["begin"]): string | undefined {
   const from = directory.path;
   const fault = to.includes("@") ? "snapshot delimiter '@' is not expected here" : nameFault(pool, to);
   if (fault !== undefined) return `cannot rename to '${to}': ${fault}`;
@@ -56,6 +61,8 @@ function moveFrom(pool: Pool, directory: Directory, to: string): string | undefi
   if (typeof place === "string") return place;
   if (to.startsWith(`${from}/`))
     return `cannot rename to '${to}': New dataset name cannot be a descendant of current dataset name`;
+  const stays = begin?.(directory);
+  if (stays !== undefined) return stays;
   const doing = `cannot rename '${from}'`;
   if (place.parent.children.has(place.name)) return `${doing}: dataset already exists`;
   const taken = Math.max(directory.used, directory.limit("reservation"));

@@ -13,6 +13,8 @@ import type { Pool } from "./pool.ts";
 export interface RollbackOptions {
   readonly recursive?: boolean;
   readonly clones?: boolean;
+  /** Unmounts a clone that is about to go; says what is wrong when it cannot be. Absent: nothing is. */
+  readonly unmount?: (head: Dataset) => string | undefined;
 }
 
 export function zfsRollback(pool: Pool, path: string, options: RollbackOptions = {}): string | undefined {
@@ -40,6 +42,10 @@ function makeNewest(pool: Pool, path: string, newer: readonly Dataset[], options
   const dependents = dependentsOf(newer);
   if (dependents.size > 0 && options.clones !== true)
     return `${doing}: clones of previous snapshots exist\nuse '-R' to force deletion of the following clones and dependents:\n${list(dependents)}`;
+  for (const { isSnapshot, directory } of dependents) {
+    const stays = isSnapshot ? undefined : options.unmount?.(directory.head);
+    if (stays !== undefined) return stays;
+  }
   for (const one of newer) dependents.add(one);
   const busy = firstInUse(dependents);
   return busy === undefined ? destroyAll(pool, dependents) : `cannot destroy '${busy.path}': dataset is busy`;

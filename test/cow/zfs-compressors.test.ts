@@ -2,10 +2,41 @@
  * How long blocks become by LZ4, LZJB and ZLE: as long as OpenZFS's own code made the same blocks (test/oracle/zfs-compressors.py).
  */
 import { readFileSync } from "node:fs";
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { Content } from "../../sim/core/content.ts";
 import { compressedData, compressedLength, isAllZero, storedSize } from "../../sim/cow/zfs/compress.ts";
 import { lz4Length, lzjbLength, zleLength } from "../../sim/cow/zfs/lz.ts";
+
+describe("gzip and zstd", () => {
+  const text = readFileSync(new URL("../../docs/fidelity.md", import.meta.url)).subarray(0, 131_072);
+  const data = JSON.stringify(Array.from({ length: 4000 }, (_, at) => ({ at, name: `n${(at * 7919) % 997}` })));
+  const samples = [text, Buffer.from(data).subarray(0, 131_072), text.subarray(0, 16_384)];
+
+  test.each([1, 4, 6, 9])("gzip-%i makes of text and data about what zlib makes", (level) => {
+    for (const raw of samples) {
+      const real = deflateSync(raw, { level }).length;
+      const made = compressedLength(raw, raw.length, `gzip-${level}`);
+      expect(Math.abs(made - real) / real).toBeLessThan(0.2);
+    }
+  });
+
+  test("are as long by the default's name as by its level, and shorter the higher the level", () => {
+    const made = (how: Parameters<typeof compressedLength>[2]): number => compressedLength(text, text.length, how);
+    expect([made("gzip"), made("zstd"), made("zstd-fast")]).toEqual([made("gzip-6"), made("zstd-3"), made("zstd-fast-1")]);
+    const rising = (["zstd-19", "zstd-9", "zstd", "zstd-fast", "zstd-fast-10", "zstd-fast-100"] as const).map(made);
+    expect(rising).toEqual([...rising].sort((one, other) => one - other));
+    expect(made("gzip-9")).toBeLessThan(made("gzip-1"));
+  });
+
+  test("leave a block as it is that does not lose an eighth, and make little of what repeats", () => {
+    const noise = Content.pattern(1, 4096).toBytes();
+    expect(compressedLength(noise, 4096, "gzip")).toBe(4096);
+    const repeated = Content.repeat(new TextEncoder().encode("the quick brown fox jumps over the lazy dog\n"), 131_072);
+    expect(compressedData(repeated, "zstd")).toBeLessThan(112);
+    expect(compressedData(repeated, "gzip")).toBeLessThan(512);
+  });
+});
 
 /** Seed, length, and how long LZ4, LZJB and ZLE made the block; 0: not compressed. */
 type Answer = readonly [seed: number, length: number, lz4: number, lzjb: number, zle: number];

@@ -3,11 +3,13 @@
  */
 import type { Content } from "../../core/content.ts";
 import { alignUp } from "../../core/units.ts";
+import { entropyCodedLength } from "./entropy-coders.ts";
 import { lz4Length, lzjbLength, NOT_COMPRESSED, zleLength } from "./lz.ts";
 
-/** What makes blocks shorter. */
+/** What makes blocks shorter. Metadata is made so by one of the first three. */
 export type Compressor = "lzjb" | "zle" | "lz4";
-export type Compression = Compressor | "off";
+type EntropyCoder = `gzip${string}` | `zstd${string}`;
+export type Compression = Compressor | EntropyCoder | "off";
 
 /** The smallest unit of sizes in block pointers. */
 export const SECTOR = 512;
@@ -33,10 +35,13 @@ export function packedLength(raw: Uint8Array, used: number, length: number, how:
 function madeLength(
   raw: Uint8Array,
   { length, room, used }: { readonly length: number; readonly room: number; readonly used: number },
-  how: Compressor,
+  how: Compressor | EntropyCoder,
 ): number {
   if (how === "lz4") return lz4Length(raw, length, room, used);
-  return how === "zle" ? zleLength(raw, length, room) : lzjbLength(raw, length, room);
+  if (how === "lzjb") return lzjbLength(raw, length, room);
+  if (how === "zle") return zleLength(raw, length, room);
+  const made = entropyCodedLength(raw, length, how);
+  return made > room ? NOT_COMPRESSED : made;
 }
 
 const packed = new Uint8Array(1 << 17);

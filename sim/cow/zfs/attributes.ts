@@ -10,9 +10,16 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../vfs/filesystem
 import { SECTOR } from "./compress.ts";
 import type { DnodeBody } from "./records.ts";
 
-/** Bytes of a bonus buffer, and of the pointer to a spill block at its end (DN_OLD_MAX_BONUSLEN, blkptr_t). */
-export const BONUS_BYTES = 320;
+/** Bytes of the bonus buffer of a small dnode, and of the pointer to a spill block at its end (DN_OLD_MAX_BONUSLEN, blkptr_t). */
+const BONUS_BYTES = 320;
 export const POINTER_BYTES = 128;
+/** Bytes of a dnode, and of each place more that a large one takes: all of them its bonus buffer's (DN_SLOTS_TO_BONUSLEN). */
+export const DNODE_BYTES = 512;
+
+/** Bytes of the bonus buffer of a dnode that takes so many places more than one. */
+export function bonusBytesOf(extraSlots: number): number {
+  return BONUS_BYTES + extraSlots * DNODE_BYTES;
+}
 /** Attributes that every object has; files and folders have a project beside, devices a number. */
 const FIXED_BYTES = 160;
 const WORD = 8;
@@ -61,15 +68,19 @@ function variable({ target, xattrs }: Spilled): string[] {
   return [...(target === undefined ? [] : ["target"]), ...(xattrs === undefined ? [] : ["xattrs"])];
 }
 
-/** Divides the attributes of an object between its bonus and a spill block. @param body - all of them, without a spill block */
-export function placeBody(mode: number, body: DnodeBody): Placed {
+/**
+ * Divides the attributes of an object between its bonus and a spill block.
+ * @param body - all of them, without a spill block
+ * @param bonusBytes - what the bonus has room for
+ */
+export function placeBody(mode: number, body: DnodeBody, bonusBytes: number): Placed {
   const { target, xattrs, ...rest } = body;
   const targetBytes = target === undefined ? 0 : alignUp(utf8Length(target), WORD);
   const xattrBytes = xattrs === undefined ? 0 : alignUp(packedBytes(xattrs), WORD);
   const head = targetBytes + xattrBytes === 0 ? HEAD_BYTES : LONG_HEAD_BYTES;
   const fixed = head + fixedBytes(mode) + (body.folder === undefined ? 0 : WORD);
-  if (fixed + targetBytes + xattrBytes <= BONUS_BYTES) return { bonus: body };
-  const room = BONUS_BYTES - POINTER_BYTES - fixed;
+  if (fixed + targetBytes + xattrBytes <= bonusBytes) return { bonus: body };
+  const room = bonusBytes - POINTER_BYTES - fixed;
   const keepsTarget = target !== undefined && targetBytes <= room;
   const keepsXattrs = xattrs !== undefined && xattrBytes + (keepsTarget ? targetBytes : 0) <= room;
   const spilled = {

@@ -3,7 +3,16 @@
  */
 import type { Time } from "../../core/clock.ts";
 import type { BlockPointer } from "./block-pointer.ts";
-import { DNODES_PER_BLOCK, type DnodeBody, type DnodeColumns, type DnodesRecord, MODE, TIMES, WORDS } from "./records.ts";
+import {
+  DNODES_PER_BLOCK,
+  type DnodeBody,
+  type DnodeColumns,
+  type DnodesRecord,
+  EXTRA_SLOTS,
+  MODE,
+  TIMES,
+  WORDS,
+} from "./records.ts";
 
 export class DnodeBlock {
   words: Float64Array;
@@ -36,6 +45,14 @@ export class DnodeBlock {
     this.#frozen = true;
     const { words, times, tops, bodies } = this;
     return { kind: "zfs.dnodes", length, words, times, tops, bodies };
+  }
+
+  /** Whether nothing is at a place: no dnode, nor the rest of a large one before it. */
+  isFree(index: number): boolean {
+    if (this.words[index * WORDS + MODE] !== 0) return false;
+    let at = index - 1;
+    while (at >= 0 && this.words[at * WORDS + MODE] === 0) at--;
+    return at < 0 || at + (this.words[at * WORDS + EXTRA_SLOTS] as number) < index;
   }
 
   /** Whether no dnode of it is in use. */

@@ -6,7 +6,7 @@
  */
 import type { Time } from "../../core/clock.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { BONUS_BYTES, POINTER_BYTES } from "./attributes.ts";
+import { bonusBytesOf, DNODE_BYTES, POINTER_BYTES } from "./attributes.ts";
 import type { BlockKind, BlockPointer } from "./block-pointer.ts";
 import { compressedLength, SECTOR } from "./compress.ts";
 import type { ZfsProfile } from "./profile.ts";
@@ -17,6 +17,7 @@ import {
   DNODES_PER_BLOCK,
   type DnodeBody,
   type DnodeColumns,
+  EXTRA_SLOTS,
   GENERATION,
   GID,
   LEVELS,
@@ -31,8 +32,7 @@ import {
   WORDS,
 } from "./records.ts";
 
-const DNODE_BYTES = 512;
-/** Bytes of a link's target that a bonus holds. */
+/** Bytes of a link's target that the bonus of a small dnode holds. */
 const TARGET_MAX = 144;
 export const DNODE_BLOCK_BYTES: number = DNODE_BYTES * DNODES_PER_BLOCK;
 /** Object types (include/sys/dmu.h) and how blocks of each kind are marked. */
@@ -178,13 +178,14 @@ function putAttributes(at: number, columns: DnodeColumns, index: number): void {
   const body = bodies[index];
   if (body === undefined) return;
   if (body.folder !== undefined) put64(to + 48, body.folder);
-  putBody(to + 48, body);
-  putPointer(at + BONUS_BYTES - POINTER_BYTES, body.spill);
+  const extra = word(EXTRA_SLOTS);
+  putBody(to + 48, body, TARGET_MAX + extra * DNODE_BYTES);
+  putPointer(at + bonusBytesOf(extra) - POINTER_BYTES, body.spill);
 }
 
 /** A target and extended attributes, one behind the other. */
-function putBody(at: number, { target = "", xattrs }: Pick<DnodeBody, "target" | "xattrs">): void {
-  const shown = target.slice(0, TARGET_MAX);
+function putBody(at: number, { target = "", xattrs }: Pick<DnodeBody, "target" | "xattrs">, targetMax: number): void {
+  const shown = target.slice(0, targetMax);
   putText(at, shown);
   let to = at + shown.length;
   for (const [name, value] of xattrs ?? []) {
@@ -214,6 +215,7 @@ function putDnode(at: number, profile: ZfsProfile, columns: DnodeColumns, index:
   raw[at + 7] = 3;
   view.setUint16(at + 8, word(BLOCK_SIZE) / SECTOR, true);
   view.setUint16(at + 10, profile.bonusBytes, true);
+  raw[at + 12] = word(EXTRA_SLOTS);
   put64(at + 16, Math.max(0, word(BLOCKS) - 1));
   put64(at + 24, word(USED));
   putPointer(at + 64, tops[index]);
@@ -244,7 +246,7 @@ export function dnodesLength(
     if (system.has(index)) putSystemDnode(index * DNODE_BYTES, profile, system.get(index));
     else if (columns.words[index * WORDS + MODE] !== 0) putDnode(index * DNODE_BYTES, profile, columns, index);
     else continue;
-    last = index + 1;
+    last = index + 1 + (columns.words[index * WORDS + EXTRA_SLOTS] as number);
   }
   return tailed(profile, last * DNODE_BYTES, DNODE_BLOCK_BYTES);
 }

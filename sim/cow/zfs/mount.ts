@@ -89,17 +89,40 @@ export function underMount(pool: Pool, head: Dataset, work: () => void): Errno |
   return failed ?? log?.open(state);
 }
 
-function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
-  const { directory } = dataset;
-  const { set, log } = open;
-  const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);
-  if (log !== undefined) pool.logs.add(log);
+/** Places in a block of dnodes by the words of dnodesize: "auto" is 1 KiB (dnodesize_changed_cb). */
+function dnodeSlotsOf(word: string): number {
+  return word === "legacy" ? 1 : word === "auto" ? 2 : Number.parseInt(word, 10) * 2;
+}
+
+/** What calls tell the intent log, of a snapshot nothing. */
+function logCalls(
+  pool: Pool,
+  log: IntentLog | undefined,
+  property: (name: string) => string,
+): Pick<ZplDataset, "remember" | "settle" | "intend" | "commitIntents" | "closeLog"> {
   const remember = (intent: Intent): void => log?.add(intent);
   const settle = (): void => {
     if (property("sync") === "always") log?.commit();
   };
   const commitIntents = (object?: number): Errno | undefined =>
     property("sync") === "disabled" ? undefined : log?.commit(object);
+  return {
+    remember,
+    settle,
+    intend: (intent) => {
+      remember(intent);
+      settle();
+    },
+    commitIntents,
+    closeLog: () => (log === undefined ? undefined : (commitIntents() ?? pool.syncIfDirty())),
+  };
+}
+
+function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
+  const { directory } = dataset;
+  const { set, log } = open;
+  const property = (name: string): string => settingOf(dataset.directory, name, pool.profile);
+  if (log !== undefined) pool.logs.add(log);
   return {
     set,
     get readOnly(): boolean {
@@ -114,6 +137,9 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     },
     get compression() {
       return compressionOf(dataset.directory, pool.profile);
+    },
+    get dnodeSlots(): number {
+      return pool.profile.systemAttributes ? dnodeSlotsOf(property("dnodesize")) : 1;
     },
     get dedup(): boolean {
       return property("dedup") !== "off";
@@ -133,14 +159,7 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
     get available(): number {
       return dataset.isSnapshot ? 0 : pool.available(dataset.directory);
     },
-    remember,
-    settle,
-    intend: (intent) => {
-      remember(intent);
-      settle();
-    },
-    commitIntents,
-    closeLog: () => (log === undefined ? undefined : (commitIntents() ?? pool.syncIfDirty())),
+    ...logCalls(pool, log, property),
     release: () => {
       MOUNTED.delete(dataset);
       if (log !== undefined) pool.logs.delete(log);

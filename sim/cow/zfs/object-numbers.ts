@@ -2,6 +2,7 @@
  * Which number a new object gets (module/zfs/dmu_object.c, dmu_object_alloc_impl): each processor takes a chunk of 128 numbers and goes through
  * it; a chunk that begins a region is looked for where less than a quarter of a region is in use.
  */
+import { DNODES_PER_BLOCK } from "./records.ts";
 
 const CHUNK = 128;
 
@@ -41,18 +42,27 @@ export class ObjectNumbers {
     return Math.max(1, this.#used.length) * this.#how.region;
   }
 
-  /** Takes a number. @param processor - on which the call runs. @param fresh - the set is being made and has no blocks yet. */
-  take(processor: number): number {
+  /** Takes a number. @param processor - on which the call runs. @param slots - how many places in one block the dnode takes */
+  take(processor: number, slots = 1): number {
     let object = this.#next[processor] ?? 0;
     while (true) {
-      if (object % CHUNK === 0) object = this.#chunk();
-      this.#next[processor] = object + 1;
-      if (!this.#taken.has(object) && this.#isFree(object)) {
+      if ((object + slots - 1) % CHUNK < slots) object = this.#chunk();
+      this.#next[processor] = object + slots;
+      if (this.#fits(object, slots)) {
         this.#count(object, 1);
         return object;
       }
-      object += 1;
+      // From the next free place on, wherever that is in its block.
+      do object += 1;
+      while (object % CHUNK !== 0 && !this.#fits(object, 1));
     }
+  }
+
+  /** Whether a dnode may lie at a place: in one block, where nothing is. */
+  #fits(object: number, slots: number): boolean {
+    if ((object % DNODES_PER_BLOCK) + slots > DNODES_PER_BLOCK) return false;
+    for (let at = object; at < object + slots; at++) if (this.#taken.has(at) || !this.#isFree(at)) return false;
+    return true;
   }
 
   /** The first number of the next chunk. */

@@ -100,7 +100,8 @@ export class ObjectSet implements TreeIo {
     this.#meta = this.#metaTree();
     const taken = new Set([0, store.profile.rootObject, ...store.profile.systemObjects.map(([number]) => number)]);
     // One whose dnode cannot be read counts as free: whoever takes it loads it first.
-    const isFree = (object: number): boolean => this.load(object) !== undefined || this.word(object, MODE) === 0;
+    const isFree = (object: number): boolean =>
+      this.load(object) !== undefined || this.#block(object).isFree(object % DNODES_PER_BLOCK);
     const how = { region: DNODES_PER_BLOCK << this.fanShift, rescanAfter: store.profile.rescanAfter };
     this.numbers = new ObjectNumbers(how, record?.regions, taken, isFree);
     if (record === undefined) this.touch();

@@ -34,7 +34,9 @@ export const USED = 10;
 export const GENERATION = 11;
 /** Attributes of chattr. */
 export const FLAGS = 12;
-export const WORDS = 13;
+/** How many places behind its own a dnode takes in its block: larger ones have more room for attributes (dn_extra_slots). */
+export const EXTRA_SLOTS = 13;
+export const WORDS = 14;
 /** Times of a dnode: ATIME, MTIME, CTIME, and when it was made. */
 export const ATIME = 0;
 export const MTIME = 1;

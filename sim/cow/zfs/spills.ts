@@ -4,13 +4,13 @@
  */
 import { Content } from "../../core/content.ts";
 import { type Errno, isErrno } from "../../core/errno.ts";
-import { layoutOf, packSpilled, placeBody, type Spilled, spilledLayout } from "./attributes.ts";
+import { bonusBytesOf, layoutOf, packSpilled, placeBody, type Spilled, spilledLayout } from "./attributes.ts";
 import { allocatedSize, type BlockPointer } from "./block-pointer.ts";
 import { EMBEDDED_MAX } from "./compress.ts";
 import type { DnodeBlock } from "./dnodes.ts";
 import { spillLength } from "./encode.ts";
 import type { BlockIo } from "./pending.ts";
-import { DNODES_PER_BLOCK, type DnodeBody, MODE, type SpillRecord, USED, WORDS } from "./records.ts";
+import { DNODES_PER_BLOCK, type DnodeBody, EXTRA_SLOTS, MODE, type SpillRecord, USED, WORDS } from "./records.ts";
 import type { NewBlock } from "./store.ts";
 
 export class Spills {
@@ -57,7 +57,8 @@ export class Spills {
       const block = blockOf(object);
       const at = object % DNODES_PER_BLOCK;
       const mode = block.words[at * WORDS + MODE] as number;
-      const { bonus, spilled } = placeBody(mode, block.bodies[at] ?? {});
+      const bonusBytes = bonusBytesOf(block.words[at * WORDS + EXTRA_SLOTS] as number);
+      const { bonus, spilled } = placeBody(mode, block.bodies[at] ?? {}, bonusBytes);
       use(layoutOf(mode, bonus));
       if (spilled !== undefined) use(spilledLayout(spilled));
       const spill = spilled === undefined ? undefined : this.#write(spilled, before, write);

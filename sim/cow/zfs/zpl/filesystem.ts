@@ -34,7 +34,22 @@ import { ZFS_MAGIC } from "../../../vfs/magic.ts";
 import { atimeOfRead } from "../../../vfs/relatime.ts";
 import { SECTOR } from "../compress.ts";
 import type { SettledChange } from "../log-records.ts";
-import { ATIME, BLOCK_SIZE, CTIME, FLAGS, GID, MODE, MTIME, NLINK, PARENT, RDEV, SIZE, UID, USED } from "../records.ts";
+import {
+  ATIME,
+  BLOCK_SIZE,
+  CTIME,
+  EXTRA_SLOTS,
+  FLAGS,
+  GID,
+  MODE,
+  MTIME,
+  NLINK,
+  PARENT,
+  RDEV,
+  SIZE,
+  UID,
+  USED,
+} from "../records.ts";
 import { checkZpl } from "./check.ts";
 import { fallocate, mappingOf, read, resize, seek, write } from "./files.ts";
 import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
@@ -193,7 +208,7 @@ export class ZfsFileSystem implements FileSystem {
     into.nlink = set.word(inode, NLINK);
     into.size = type === S_IFDIR ? this.size(inode) : set.word(inode, SIZE);
     // What the last transaction group left allocated, and the dnode itself (dmu_object_size_from_db).
-    into.blocks = Math.floor((set.word(inode, USED) + SECTOR / 2) / SECTOR) + 1;
+    into.blocks = Math.floor((set.word(inode, USED) + SECTOR / 2) / SECTOR) + 1 + set.word(inode, EXTRA_SLOTS);
     into.blockSize = set.word(inode, BLOCK_SIZE) || STATFS_BLOCK;
     into.rdev = type === S_IFCHR || type === S_IFBLK ? set.word(inode, RDEV) : 0;
     into.inodeNumber = inode as number as InodeNumber;

@@ -13,6 +13,7 @@ import {
   BLOCK_SIZE,
   CRTIME,
   CTIME,
+  EXTRA_SLOTS,
   GENERATION,
   GID,
   LEVELS,
@@ -52,11 +53,12 @@ export function lookup(state: ZplState, directory: number, name: Name): number |
 }
 
 /** A number for a new object, its dnode in memory. */
-function takeNumber({ set, processor, lost }: ZplState): number | Errno {
-  let object = set.numbers.take(processor);
+function takeNumber({ set, processor, lost, dataset }: ZplState): number | Errno {
+  const take = (): number => set.numbers.take(processor, dataset.dnodeSlots);
+  let object = take();
   while (lost.has(object)) {
     set.numbers.give(object);
-    object = set.numbers.take(processor);
+    object = take();
   }
   const failed = set.load(object);
   if (failed === undefined) return object;
@@ -77,6 +79,7 @@ function makeObject(state: ZplState, object: number, directory: number, init: Ne
   set.setWord(object, RDEV, init.rdev);
   set.setWord(object, LEVELS, 1);
   set.setWord(object, GENERATION, set.store.group);
+  set.setWord(object, EXTRA_SLOTS, state.dataset.dnodeSlots - 1);
   if (type !== S_IFLNK) set.useLayout(layoutOf(init.mode));
   if (type === S_IFDIR) set.setWord(object, BLOCK_SIZE, SECTOR);
   if (type === S_IFLNK) set.setBody(object, { target: init.target });

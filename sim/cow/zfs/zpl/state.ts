@@ -42,6 +42,8 @@ export interface ZplDataset {
   readonly recordSize: number;
   readonly compression: Compression;
   readonly dedup: boolean;
+  /** How many places in their block the dnodes of new objects take (dnodesize). */
+  readonly dnodeSlots: number;
   /** Whether all data goes to its place at once, and only pointers into the log (logbias=throughput). */
   readonly throughput: boolean;
   /** Where extended attributes go, and whether there are any of users: "on", "dir", "sa" or "off". */

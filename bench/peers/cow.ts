@@ -107,7 +107,7 @@ export function cowlabZfs(files: number): MeasuredTree {
   mustWork(zfsCreate(pool, "tank/a"));
   const dataset = findDataset(pool, "tank/a");
   if (dataset === undefined) throw new CannotRun("no tank/a");
-  const fs = must(mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, 99), label: "tank/a" }));
+  const fs = must(mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, 99) }));
   fill(host, fs, fs.root, files);
   return {
     snapshot: (name) => mustWork(zfsSnapshot(pool, `tank/a@${name}`)),

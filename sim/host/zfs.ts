@@ -13,6 +13,7 @@ import { findDataset, zfsCreate } from "../cow/zfs/commands.ts";
 import type { Dataset } from "../cow/zfs/dsl.ts";
 import { mountDataset } from "../cow/zfs/mount.ts";
 import type { Pool } from "../cow/zfs/pool.ts";
+import { withCommand } from "../cow/zfs/pool-notes.ts";
 import { ZFS_PROFILES } from "../cow/zfs/profile.ts";
 import { isSettable, keep, propertyOf } from "../cow/zfs/properties.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
@@ -63,6 +64,9 @@ function makeZfs(device: BlockDevice, text: string, clock: Clock): Errno | undef
     },
   );
   if (isErrno(made)) return made;
+  const words = ["zpool create", ...text.split(" "), POOL, `/dev/${device.name}`].filter((word) => word !== "");
+  for (const line of [words.join(" "), `zfs create -o mountpoint=${DOCKER_MOUNTPOINT} ${DOCKER_DATASET}`])
+    made.meta.notes = withCommand(made.meta.notes, line, clock.time().seconds);
   const wrong = zfsCreate(made, DOCKER_DATASET, { mountpoint: DOCKER_MOUNTPOINT });
   return wrong === undefined ? made.export() : EINVAL;
 }
@@ -102,8 +106,7 @@ function mountZfs(host: HostParts, request: MountRequest, data: string): FileSys
   if (isErrno(found))
     return { errno: found, message: `filesystem '${request.source}' cannot be mounted, unable to open the dataset` };
   const { names, clock, cache } = host;
-  const label = found.dataset.path;
-  const mounted = mountDataset(found.pool, found.dataset, { names, clock, cache, device: host.anonymousNumber(), label });
+  const mounted = mountDataset(found.pool, found.dataset, { names, clock, cache, device: host.anonymousNumber() });
   return isErrno(mounted) ? { errno: mounted, message: "" } : mounted;
 }
 

@@ -72,8 +72,9 @@ export class Vfs implements Surroundings {
     if (!isErrno(place) && place.mount.fs === fs && place.inode === place.mount.root) return EBUSY;
     const isFirst = this.mountsOf(fs) === 0;
     const mounted = this.#mountAt(task, { fs, top, path, options });
-    // Of its first mount "ro" is said of the filesystem itself (SB_RDONLY); a union tells of itself, and may change by a remount.
-    if (!isErrno(mounted) && isFirst && options.readOnly === true && fs.remount === undefined) fs.readOnly = true;
+    // Of its first mount "ro" or "rw" is said of the filesystem itself (SB_RDONLY); a union tells of itself, and may change by a remount.
+    if (!isErrno(mounted) && isFirst && options.readOnly !== undefined && fs.remount === undefined)
+      fs.readOnly = options.readOnly;
     return mounted;
   }
 

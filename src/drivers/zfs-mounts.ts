@@ -64,6 +64,13 @@ export interface ChangeList {
   finish(): string | undefined;
 }
 
+/** The dataset that a path lies on; a name as it is (zfs_path_to_zhandle). */
+export function datasetNamed(host: Host, word: string): string {
+  if (!word.startsWith("/")) return word;
+  const place = host.task.resolve(word);
+  return !isErrno(place) && place.mount.fs.type === "zfs" ? place.mount.fs.label : word;
+}
+
 export class ZfsMounts {
   readonly #host: Host;
   readonly #pool: Pool;
@@ -134,6 +141,10 @@ export class ZfsMounts {
     return this.placeOf(directory.head) === undefined ? `${doing}: not currently mounted` : undefined;
   }
 
+  #isLegacy(directory: Directory): boolean {
+    return propertyOf(directory, "mountpoint", this.#pool.profile).value === "legacy";
+  }
+
   #setting(directory: Directory, name: string): string {
     return settingOf(directory, name, this.#pool.profile);
   }
@@ -196,7 +207,8 @@ export class ZfsMounts {
       return joined(wanted.map((one) => (this.placeOf(one.head) === undefined ? this.mount(one) : undefined)));
     };
     for (const one of [...list].reverse()) {
-      if (this.placeOf(one.head) === undefined) continue;
+      // Of a name nobody asks who mounted it himself.
+      if (this.placeOf(one.head) === undefined || (all && this.#isLegacy(one))) continue;
       const wrong = this.unmount(one.head);
       if (wrong !== undefined) {
         finish();

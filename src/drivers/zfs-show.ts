@@ -13,6 +13,7 @@ import {
   selectDatasets,
 } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { poolValue } from "../../sim/cow/zfs/pool-properties.ts";
 import { roundedValue } from "../../sim/cow/zfs/properties.ts";
 import { findProperty, PROPERTIES } from "../../sim/cow/zfs/property-table.ts";
 import { type Column, table } from "./tool-table.ts";
@@ -105,8 +106,10 @@ export function list(command: ShowCommand): ToolAnswer {
   const columns = listColumns(options.get("o")?.[0]?.split(","));
   const wrong = listFault(columns);
   if (wrong !== undefined) return usage(wrong);
-  const selected = selection(names, options, true);
-  if (typeof selected === "string") return usage(selected);
+  const chosen = selection(names, options, true);
+  if (typeof chosen === "string") return usage(chosen);
+  const listsSnapshots = poolValue(pool, "listsnapshots")?.value === "on";
+  const selected: Partial<Selection> = listsSnapshots ? { type: "all", ...chosen } : chosen;
   const isLiteral = options.has("p");
   const told = (dataset: Dataset, column: string): string => {
     const value = mounts.temporary(dataset, findProperty(column)?.name ?? column) ?? columnOf(pool, dataset, column);

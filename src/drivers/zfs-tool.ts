@@ -5,6 +5,7 @@
  */
 import {
   createAncestors,
+  filesystemOf,
   findDataset,
   findDirectory,
   zfsClone,
@@ -24,7 +25,8 @@ import { zfsRename } from "../../sim/cow/zfs/rename.ts";
 import { zfsRollback } from "../../sim/cow/zfs/rollback.ts";
 import type { Host } from "../../sim/host.ts";
 import { optionsOf, type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
-import { type ChangeList, joined, ZfsMounts } from "./zfs-mounts.ts";
+import { noted } from "./zfs-history.ts";
+import { type ChangeList, datasetNamed, joined, ZfsMounts } from "./zfs-mounts.ts";
 import { get, list } from "./zfs-show.ts";
 
 interface Command extends ToolWords {
@@ -45,7 +47,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   set: "",
   inherit: "rS",
   create: "po:uvnP",
-  snapshot: "r",
+  snapshot: "ro:",
   clone: "po:",
   promote: "",
   rename: "pruf",
@@ -135,8 +137,7 @@ function mountNew({ pool, mounts }: Command, name: string): string | undefined {
 
 function create(command: Command): ToolAnswer {
   const { pool, names, options } = command;
-  const [name] = names;
-  if (name === undefined) return usage("missing filesystem argument");
+  const [name = ""] = names;
   const chosen = assignments(options.get("o") ?? []);
   if (typeof chosen === "string") return { err: chosen };
   const lines = options.has("P")
@@ -236,17 +237,44 @@ function filesystemAt(pool: Pool, name: string): Directory | string {
   return findDirectory(pool, name) ?? `cannot open '${name}': dataset does not exist`;
 }
 
+/** zfs snapshot: one, or several of different filesystems. */
+function snapshot({ pool, names, options }: Command): ToolAnswer {
+  const chosen = assignments(options.get("o") ?? []);
+  if (typeof chosen === "string") return { err: chosen };
+  if (pool.profile.quotesInvalid && names.some((name) => !name.includes("@"))) return usage("");
+  if (new Set(names.map(filesystemOf)).size < names.length)
+    return { err: "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created" };
+  for (const name of names) {
+    const wrong = zfsSnapshot(pool, name, { recursive: options.has("r") });
+    // What cannot be opened counts as wrong usage.
+    if (wrong !== undefined) return wrong.startsWith("cannot open") ? usage(wrong) : { err: wrong };
+    const refused = options.has("o") ? zfsSetAll(pool, chosen, name) : undefined;
+    if (refused !== undefined) return { err: refused };
+  }
+  return { out: "" };
+}
+
+/** What is said of a command whose words are too few, by how many there are. */
+const MISSING: Readonly<Record<string, readonly string[]>> = {
+  snapshot: ["missing snapshot argument"],
+  clone: ["missing source dataset argument", "missing target dataset argument"],
+  create: ["missing filesystem argument"],
+  destroy: ["missing dataset argument"],
+  rename: ["missing source dataset argument", "missing target dataset argument"],
+  promote: ["missing clone filesystem argument"],
+  rollback: ["missing dataset argument"],
+  hold: ["", ""],
+  release: ["", ""],
+  holds: [""],
+};
+
 const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
   list,
   get,
   set,
   inherit,
   create,
-  snapshot: ({ pool, names: [name = ""], options }) => {
-    const wrong = zfsSnapshot(pool, name, { recursive: options.has("r") });
-    // What cannot be opened counts as wrong usage.
-    return wrong?.startsWith("cannot open") === true ? usage(wrong) : answer(wrong);
-  },
+  snapshot,
   clone,
   promote: ({ pool, names: [name = ""] }) => answer(zfsPromote(pool, name)),
   rename,
@@ -292,9 +320,13 @@ function poolFault(verb: string, name: string): string {
 /** Runs one command; `words` begin with its name. */
 export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): ToolAnswer {
   const run = COMMANDS[verb];
-  if (run === undefined) return usage(`unrecognized command '${verb}'`);
-  const command = optionsOf(words, OPTIONS[verb] ?? "");
-  if (typeof command === "string") return usage(command);
+  if (run === undefined) return usage(verb === "" ? "missing command" : `unrecognized command '${verb}'`);
+  const typed = optionsOf(words, OPTIONS[verb] ?? "");
+  if (typeof typed === "string") return usage(typed);
+  const isShown = verb === "list" || verb === "get";
+  const command = { ...typed, names: isShown ? typed.names.map((name) => datasetNamed(host, name)) : typed.names };
+  const missing = MISSING[verb]?.[command.names.length];
+  if (missing !== undefined) return usage(missing);
   const named = command.names.find((word) => !word.includes("=")) ?? "";
   const wanted = NAMES_SECOND.includes(verb) ? (command.names[1] ?? "") : named;
   const pool = wanted === "" ? host.pools.values().next().value : host.pools.get(wanted.split(/[/@]/, 1)[0] ?? "");
@@ -303,5 +335,6 @@ export function runZfs(host: Host, [verb = "", ...words]: readonly string[]): To
     const wrong = poolFault(verb, wanted);
     return verb === "snapshot" ? usage(wrong) : { err: wrong };
   }
-  return run({ pool, mounts: new ZfsMounts(host, pool), ...command });
+  const told = run({ pool, mounts: new ZfsMounts(host, pool), ...command });
+  return noted(host, pool, ["zfs", verb, ...words], told);
 }

@@ -1,14 +1,14 @@
 /**
- * zpool(8) on the host's pools, as far as their devices go: `list` (as with -Hp, one row a line, columns apart by a tab), `status`, `attach`, `replace`, `detach`, `offline`, `online`, `clear`,
- * `scrub` and `sync`. Disks are the host's, by name.
+ * zpool(8) on the host's pools: what they are (`list`, `get`, `set`, `status`, `history`), and their devices (`attach`, `replace`, `detach`, `offline`, `online`, `clear`,
+ * `scrub`, `sync`). Disks are the host's, by name.
  *
  * Interface: commands, options and refusals are those of OpenZFS 2.1; an option that is not here is refused, as the tool refuses an unknown one.
  */
 import type { BlockDevice } from "../../sim/block/device.ts";
 import { assert } from "../../sim/core/assert.ts";
 import { readLabel } from "../../sim/cow/zfs/labels.ts";
-import { zpoolList } from "../../sim/cow/zfs/listing.ts";
 import type { Pool } from "../../sim/cow/zfs/pool.ts";
+import { zpoolSet } from "../../sim/cow/zfs/pool-properties.ts";
 import { zpoolStatus } from "../../sim/cow/zfs/pool-status.ts";
 import {
   shortName,
@@ -21,7 +21,9 @@ import {
   zpoolScrub,
 } from "../../sim/cow/zfs/vdev-commands.ts";
 import type { Host } from "../../sim/host.ts";
-import { optionsOf, type ToolAnswer, type ToolWords } from "./tool-words.ts";
+import { optionsOf, type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
+import { noted } from "./zfs-history.ts";
+import { get, history, list } from "./zpool-show.ts";
 
 interface Command {
   readonly host: Host;
@@ -34,6 +36,9 @@ interface Command {
 /** Options of each command, as getopt(3) has them. */
 const OPTIONS: Readonly<Record<string, string>> = {
   list: "Hpo:",
+  get: "Hpo:",
+  set: "",
+  history: "il",
   status: "x",
   attach: "f",
   replace: "f",
@@ -103,40 +108,21 @@ function statusOfAll({ pools }: Host, onlyTroubled: boolean): ToolAnswer {
   return { out: shown.length === 0 ? "all pools are healthy" : shown.map(zpoolStatus).join("\n\n") };
 }
 
-/** Short names of the columns of `zpool list`. */
-const SHORT: Readonly<Record<string, string>> = {
-  alloc: "allocated",
-  ckpoint: "checkpoint",
-  expandsz: "expandsize",
-  frag: "fragmentation",
-  cap: "capacity",
-  dedup: "dedupratio",
-};
-
-/** One pool's values. No pool has a checkpoint or another root; how its free space lies in pieces nobody counts. */
-function listed(pool: Pool): Readonly<Record<string, string>> {
-  const { size, allocated, free, capacity, dedupRatio, ...words } = zpoolList(pool);
-  const sizes = { size: String(size), allocated: String(allocated), free: String(free), capacity: String(capacity) };
-  return { ...words, ...sizes, dedupratio: dedupRatio };
+/** zpool set. */
+function set({ pools }: Host, { names }: ToolWords): ToolAnswer {
+  const [pair, name, ...more] = names;
+  if (pair === undefined) return usage("missing property=value argument");
+  if (name === undefined) return usage("missing pool name");
+  if (more.length > 0) return usage("too many pool names");
+  const equals = pair.indexOf("=");
+  if (equals < 0) return usage("missing value in property=value argument");
+  const pool = pools.get(name);
+  if (pool === undefined) return { err: `cannot open '${name}': no such pool` };
+  return answer(zpoolSet(pool, pair.slice(0, equals), pair.slice(equals + 1)));
 }
 
-function list({ pools }: Host, { names, options }: ToolWords): ToolAnswer {
-  if (pools.size === 0) return { out: "no pools available" };
-  const wanted = names.length === 0 ? [...pools.keys()].sort() : names;
-  const asked = options.get("o")?.[0]?.split(",");
-  const lines: string[] = [];
-  for (const name of wanted) {
-    const pool = pools.get(name);
-    if (pool === undefined) return { err: `cannot open '${name}': no such pool` };
-    const { poolColumns } = pool.profile;
-    const columns = asked?.map((word) => SHORT[word] ?? word) ?? poolColumns;
-    const unknown = columns.find((column) => !poolColumns.includes(column));
-    if (unknown !== undefined) return { err: `bad property list: invalid property '${unknown}'` };
-    const row = listed(pool);
-    lines.push(columns.map((column) => row[column] ?? "-").join("\t"));
-  }
-  return { out: lines.join("\n") };
-}
+/** Commands on pools that are named behind other words, or not at all. */
+const OF_ALL: Readonly<Record<string, (host: Host, words: ToolWords) => ToolAnswer>> = { list, get, set, history };
 
 const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
   online,
@@ -164,17 +150,23 @@ const COMMANDS: Readonly<Record<string, (command: Command) => ToolAnswer>> = {
 /** Runs one command; `words` begin with its name. */
 export function runZpool(host: Host, [verb = "", ...words]: readonly string[]): ToolAnswer {
   const letters = OPTIONS[verb];
-  if (letters === undefined) return { err: `unrecognized command '${verb}'` };
+  if (letters === undefined) return usage(verb === "" ? "missing command" : `unrecognized command '${verb}'`);
   const found = optionsOf(words, letters);
-  if (typeof found === "string") return { err: found };
-  if (verb === "list") return list(host, found);
+  if (typeof found === "string") return usage(found);
+  const ofAll = OF_ALL[verb];
+  const note = (told: ToolAnswer, pool: Pool | undefined): ToolAnswer => noted(host, pool, ["zpool", verb, ...words], told);
+  if (ofAll !== undefined) return note(ofAll(host, found), host.pools.get(found.names[1] ?? ""));
   const [name, ...names] = found.names;
-  if (verb === "status" && name === undefined) return statusOfAll(host, found.options.has("x"));
-  if (name === undefined) return { err: "missing pool name argument" };
+  if (name === undefined && verb === "status") return statusOfAll(host, found.options.has("x"));
+  if (name === undefined && verb === "sync") {
+    for (const pool of host.pools.values()) pool.syncGroup();
+    return { out: "" };
+  }
+  if (name === undefined) return usage("missing pool name argument");
   const pool = host.pools.get(name);
   if (pool === undefined)
     return { err: host.pools.size === 0 ? "The ZFS modules are not loaded." : `cannot open '${name}': no such pool` };
   const run = COMMANDS[verb];
   assert(run !== undefined, `zpool ${verb} has its options, and is not there`);
-  return run({ host, pool, names, options: found.options });
+  return note(run({ host, pool, names, options: found.options }), pool);
 }

@@ -163,7 +163,7 @@ function mounted(lab: ZfsLab, pool: Pool, name: string): Errno | undefined {
   const { clock, names, cache } = lab;
   const dataset = findDataset(pool, name);
   if (dataset === undefined) throw new Error(name);
-  const made = mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, 9), label: name });
+  const made = mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, 9) });
   if (isErrno(made)) return made;
   expect(made.state.isDirectory(made.root)).toBe(true);
   return pool.syncIfDirty();

@@ -64,6 +64,8 @@ export const COLUMNS = [
   "defer_destroy",
 ] as const;
 
+/** Bytes of the recorded machine's /bin/true. */
+const PROGRAM_BYTES = 35_664;
 /** The first seconds of 1970. */
 const EARLY = { seconds: 1, nanoseconds: 0 };
 const FALLOCATE: Readonly<Record<string, number>> = { punch: 3, fallocate: 0, keep: 1, zero: 0x10 };
@@ -81,6 +83,14 @@ export class ZfsHistorian {
     this.command("zfs mount zp");
   }
 
+  /** cp /bin/true PATH: a program of so many bytes. */
+  #copyProgram(path: string): readonly [number, string, string] {
+    const { task } = this.#host;
+    const content = Content.concat([Content.text("\x7fELF"), Content.pattern(1, PROGRAM_BYTES - 4)]);
+    this.#onFile(task, path, O_RDWR | O_CREAT, (file) => task.write(file, content));
+    return [task.chmod(path, 0o755) === undefined ? 0 : 1, "", ""];
+  }
+
   /** mount -t zfs [-o OPTIONS] DATASET PLACE, and mount -o remount,OPTIONS PLACE. */
   #mountLegacy(words: readonly string[]): readonly [number, string, string] {
     const [target = "", source = ""] = [...words].reverse();
@@ -88,13 +98,19 @@ export class ZfsHistorian {
     const isAgain = options.startsWith("remount,");
     const failed = isAgain
       ? this.#host.remount(target, options.slice("remount,".length))
-      : this.#host.mount({ type: "zfs", source, target, options: words.includes("-o") ? options : "" });
+      : // mount.zfs says "rw" where nothing else was said.
+        this.#host.mount({ type: "zfs", source, target, options: words.includes("-o") ? options : "rw" });
     return [failed === undefined ? 0 : 1, failed?.message ?? "", ""];
   }
 
   /** Runs a command. @returns its exit code, what it wrote to standard error, and to standard output. */
   command(line: string): readonly [number, string, string] {
     const [tool, ...words] = line.split(" ");
+    if (tool === "cp") return this.#copyProgram(words.at(-1) ?? "");
+    if (tool === "mkdir") {
+      this.#host.task.mkdir(words.at(-1) ?? "", 0o755);
+      return [0, "", ""];
+    }
     if (tool === "umount") return [this.#host.unmount(words[0] ?? "") === undefined ? 0 : 32, "", ""];
     if (tool === "mount") return this.#mountLegacy(words);
     const told = tool === "zpool" ? runZpool(this.#host, words) : runZfs(this.#host, words);

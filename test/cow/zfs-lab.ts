@@ -45,7 +45,7 @@ export class ZfsLab {
     const dataset = findDataset(pool, name);
     if (dataset === undefined) throw new Error(`there is no ${name}`);
     const { clock, names, cache } = this;
-    return must(mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, this.#minor++), label: name }));
+    return must(mountDataset(pool, dataset, { clock, names, cache, device: deviceNumber(0, this.#minor++) }));
   }
 }
 

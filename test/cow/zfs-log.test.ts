@@ -342,7 +342,7 @@ describe("a replay", () => {
     device.inject({ on: "write", times: Number.POSITIVE_INFINITY });
     const { head } = pool.root.children.get("a") ?? pool.root;
     const { clock, names, cache } = lab;
-    const mounted = mountDataset(pool, head, { clock, names, cache, device: files.fs.device, label: "a" });
+    const mounted = mountDataset(pool, head, { clock, names, cache, device: files.fs.device });
     expect(mounted).toMatchObject({ code: "EIO" });
     expect(head.mounts).toBe(0);
   });

@@ -94,7 +94,11 @@ describe("commands", () => {
     ],
     ["promote of what is not there", () => zfsPromote(pool, "tank/none"), "cannot open 'tank/none': dataset does not exist"],
     ["rollback to no snapshot", () => zfsRollback(pool, "tank/a@none"), "cannot open 'tank/a@none': dataset does not exist"],
-    ["rollback to a filesystem", () => zfsRollback(pool, "tank/a"), "cannot open 'tank/a': dataset does not exist"],
+    [
+      "rollback to a filesystem",
+      () => zfsRollback(pool, "tank/a"),
+      "cannot open 'tank/a': missing '@' delimiter in snapshot name",
+    ],
     [
       "rename of what is not there",
       () => zfsRename(pool, "tank/none", "tank/x"),

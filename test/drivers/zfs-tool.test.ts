@@ -1,9 +1,11 @@
 /** zfs(8) beside Docker: words as they are typed, and what the tool writes. */
 import { expect, test } from "vitest";
+import type { BlockDevice } from "../../sim/block/device.ts";
 import { Disk } from "../../sim/block/disk.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { GIB } from "../../sim/core/units.ts";
-import { createPool } from "../../sim/cow/zfs/assemble.ts";
+import { createPool, importPool } from "../../sim/cow/zfs/assemble.ts";
+import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { OPENZFS_2_1, ZFS_V23 } from "../../sim/cow/zfs/profile.ts";
 import { createHost, type Host } from "../../sim/host.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
@@ -75,15 +77,53 @@ test("zpool list has the columns of the pool's version, eleven or eight, or thos
     return "out" in answer ? answer.out : `! ${answer.err}`;
   };
   const [name, size, allocated, free, ...others] = zpool("list -Hp").split("\t");
-  expect([name, others]).toEqual(["tank", ["-", "-", "-", "0", "1.00", "ONLINE", "-"]]);
+  expect([name, others]).toEqual(["tank", ["-", "-", "0", "0", "1.00", "ONLINE", "-"]]);
   expect(Number(allocated) + Number(free)).toBe(Number(size));
   expect(zpool("list -Hp -o name,alloc,cap,health tank")).toBe(`tank\t${allocated}\t0\tONLINE`);
   expect(zpool("list -o name,used")).toBe("! bad property list: invalid property 'used'");
   expect(zpool("list pond")).toBe("! cannot open 'pond': no such pool");
-  expect(runZpool(hostWithPool(ZFS_V23), ["list"])).toMatchObject({
+  expect(zpool("list -o name,size,health,cap")).toBe("NAME   SIZE    HEALTH    CAP\ntank   960M    ONLINE     0%");
+  expect(runZpool(hostWithPool(ZFS_V23), ["list", "-Hp"])).toMatchObject({
     out: expect.stringMatching(/^tank\t\d+\t\d+\t\d+\t0\t1\.00\tONLINE\t-$/),
   });
   expect(runZpool(createHost(), ["list"])).toEqual({ out: "no pools available" });
+});
+
+test("a pool keeps its own properties and the commands that changed it, also for the machine that imports it next", () => {
+  const host = hostWithPool();
+  const tool = (line: string): string => {
+    const [name, ...words] = line.split(" ");
+    const answer = name === "zfs" ? runZfs(host, words) : runZpool(host, words);
+    return "out" in answer && !("err" in answer) ? answer.out : `! ${"err" in answer ? answer.err : ""}`;
+  };
+  for (const line of [
+    "zfs create tank/a",
+    "zpool set comment=ours tank",
+    "zfs create tank/a",
+    "zfs list",
+    "zfs destroy -nr tank/a",
+  ])
+    tool(line);
+  expect(tool("zpool set failmode=never tank")).toBe(
+    "! cannot set property for 'tank': 'failmode' must be one of 'wait | continue | panic'",
+  );
+  expect(tool("zpool get comment,failmode tank")).toBe(
+    "NAME  PROPERTY  VALUE     SOURCE\ntank  comment   ours      local\ntank  failmode  wait      default",
+  );
+  expect(tool("zpool get -H feature@large_dnode tank")).toBe("tank\tfeature@large_dnode\tenabled\tlocal");
+  tool("zfs set dnodesize=auto tank/a");
+  expect(tool("zpool get -H feature@large_dnode tank")).toBe("tank\tfeature@large_dnode\tactive\tlocal");
+  const commands = (): string[] =>
+    tool("zpool history")
+      .split("\n")
+      .map((line) => line.slice(20));
+  const expected = ["zfs create tank/a", "zpool set comment=ours tank", "zfs set dnodesize=auto tank/a"];
+  expect(commands().slice(1)).toEqual(expected);
+  const pool = host.pools.get("tank") as Pool;
+  expect(pool.export()).toBeUndefined();
+  const again = importPool({ clock: host.clock, memory: GIB(1) }, [pool.store.tops[0]?.sides[0]?.device as BlockDevice]);
+  host.pools.set("tank", again as Pool);
+  expect(commands().slice(1)).toEqual(expected);
 });
 
 test("what the tool does not know, or cannot find, it says", () => {

@@ -7,7 +7,7 @@
 import { isErrno } from "../../core/errno.ts";
 import type { Dataset, Directory } from "./dsl.ts";
 import { logOf, readChain } from "./log-chain.ts";
-import { createClone, createFilesystem, createSnapshots, setProperties } from "./operations.ts";
+import { createClone, createFilesystem, createSnapshots, setProperties, setUserProperties } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
 import { isInheritable, isOf, isSettable, isUserProperty, keep } from "./properties.ts";
@@ -74,6 +74,7 @@ export function filesystemOf(path: string): string {
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
 export function nameFault(pool: Pool, name: string): string | undefined {
+  if (name.includes("#") && pool.profile.quotesInvalid) return "bookmark delimiter '#' is not expected here";
   const character = WRONG_CHARACTER.exec(name)?.[0];
   if (character !== undefined) {
     // One that only the pool's own names have is told of without quotes by all versions (zfs_validate_name).
@@ -84,6 +85,7 @@ export function nameFault(pool: Pool, name: string): string | undefined {
   if (name.length >= NAME_MAX) return "name is too long";
   if (name.indexOf("@") !== name.lastIndexOf("@")) return "multiple '@' and/or '#' delimiters in name";
   if (name.startsWith("/")) return "leading slash in name";
+  if (name.endsWith("/")) return "trailing slash in name";
   return EMPTY_COMPONENT.test(name) ? "empty component or misplaced '@' or '#' delimiter in name" : undefined;
 }
 
@@ -93,8 +95,8 @@ function placeOf(pool: Pool, path: string, doing: string): Place | string {
   if (fault !== undefined) return `${doing}: ${fault}`;
   const failed = suspended(pool, doing);
   if (failed !== undefined) return failed;
-  if (findDirectory(pool, path) !== undefined) return `${doing}: dataset already exists`;
-  return parentOf(pool, path);
+  const place = parentOf(pool, path);
+  return findDirectory(pool, path) === undefined || typeof place === "string" ? place : `${doing}: dataset already exists`;
 }
 
 /** Where a name is to be. */
@@ -261,8 +263,21 @@ export function zfsSet(pool: Pool, name: string, value: string, path: string): s
   return zfsSetAll(pool, { [name]: value }, path);
 }
 
+/** zfs set on a snapshot: only what somebody made up. */
+function setOnSnapshot(pool: Pool, properties: Properties, path: string): string | undefined {
+  const snapshot = opened(pool, path, findDataset(pool, path));
+  if (typeof snapshot === "string") return snapshot;
+  const doing = `cannot set property for '${path}'`;
+  const kept = keptProperties(properties, doing, false);
+  if (typeof kept === "string") return kept;
+  if (!kept.every(([name]) => isUserProperty(name))) return `${doing}: this property can not be modified for snapshots`;
+  setUserProperties(pool, snapshot, kept);
+  return suspended(pool, doing);
+}
+
 /** zfs set, of several properties: limits each in a group of its own, the others together behind them (zfs_set_prop_nvlist). */
 export function zfsSetAll(pool: Pool, properties: Properties, path: string): string | undefined {
+  if (path.includes("@")) return setOnSnapshot(pool, properties, path);
   const directory = openDirectory(pool, path);
   if (typeof directory === "string") return directory;
   const doing = `cannot set property for '${path}'`;
@@ -302,8 +317,17 @@ export function zfsInherit(pool: Pool, word: string, path: string, options: Inhe
     const clear = [`use 'zfs set ${name}=none' to clear`, `use 'zfs inherit -S ${name}' to revert to received value`];
     return [`'${name}' property cannot be inherited`, ...(RECEIVED.test(name) ? clear : [])].join("\n");
   }
-  const directory = openDirectory(pool, path);
-  if (typeof directory === "string") return directory;
-  for (const one of options.recursive === true ? directory.below() : [directory]) setProperties(pool, one, [[name, undefined]]);
+  const dataset = opened(pool, path, findDataset(pool, path));
+  if (typeof dataset === "string") return dataset;
+  const directories = dataset.isSnapshot ? [] : options.recursive === true ? [...dataset.directory.below()] : [dataset.directory];
+  for (const one of directories) setProperties(pool, one, [[name, undefined]]);
+  // Those of snapshots go with -r too.
+  const snapshots = dataset.isSnapshot
+    ? [dataset]
+    : options.recursive === true
+      ? directories.flatMap((one) => one.snapshots)
+      : [];
+  for (const one of snapshots)
+    if (one.properties.some(([has]) => has === name)) setUserProperties(pool, one, [[name, undefined]]);
   return suspended(pool, `cannot inherit ${name} for '${path}'`);
 }

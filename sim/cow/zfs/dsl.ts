@@ -9,7 +9,7 @@
 import { assert } from "../../core/assert.ts";
 import { allocatedSize, type BlockPointer, countedLogicalSize, countedPhysicalSize } from "./block-pointer.ts";
 import { DeadList, packedPointer, type Space } from "./dead-list.ts";
-import type { DatasetRecord, DirectoryRecord } from "./meta-set.ts";
+import type { DatasetRecord, DirectoryRecord, UserProperties } from "./object-records.ts";
 import type { ObjectSet } from "./object-set.ts";
 
 /** Sums of a directory's space in bytes, and what its own blocks are before and after compression. */
@@ -132,6 +132,7 @@ export class Directory {
 }
 
 const NO_HOLDS: readonly string[] = [];
+const NO_USER_PROPERTIES: UserProperties = [];
 
 /** A head or a snapshot. */
 export class Dataset {
@@ -162,6 +163,8 @@ export class Dataset {
   deferred = false;
   /** Tags of users who want a snapshot to stay (zfs hold), in order. */
   holds: readonly string[] = NO_HOLDS;
+  /** Of a snapshot: properties that somebody made up and set on it. */
+  properties: UserProperties = NO_USER_PROPERTIES;
   /** Of a head: what is open of it. */
   set: ObjectSet | undefined;
   /** Mounts that show it. */

@@ -40,8 +40,13 @@ function snapshotValue(pool: Pool, snapshot: Dataset, column: string): string {
     case "compressratio":
       return ratio(snapshot.logical, snapshot.physical);
     default:
-      return propertyOf(snapshot.directory, column, pool.profile).value;
+      return ownProperty(snapshot, column) ?? propertyOf(snapshot.directory, column, pool.profile).value;
   }
+}
+
+/** What somebody has set on a snapshot itself. */
+function ownProperty({ properties }: Dataset, name: string): string | undefined {
+  return properties.find(([has]) => has === name)?.[1];
 }
 
 /** Bytes that a snapshot has more than the one before it: what was written between them. */
@@ -213,7 +218,7 @@ export function isColumn(name: string): boolean {
 /** The properties that `zfs get all` tells of a dataset: those that it has, and behind them those that somebody made up. */
 export function allProperties(pool: Pool, dataset: Dataset): string[] {
   const native = [...PROPERTIES.keys()].filter((name) => columnOf(pool, dataset, name) !== "-");
-  const made = new Set<string>();
+  const made = new Set<string>(dataset.properties.map(([name]) => name));
   for (let at: Directory | undefined = dataset.directory; at !== undefined; at = at.parent)
     for (const name of at.properties.keys()) if (isUserProperty(name)) made.add(name);
   return [...native, ...[...made].sort()];
@@ -244,10 +249,14 @@ export function propertiesOf(pool: Pool, dataset: Dataset, properties: readonly 
 }
 
 /** Where a value comes from. */
-function sourceOf({ profile }: Pool, { isSnapshot, directory }: Dataset, property: string, value: string): string {
+function sourceOf({ profile }: Pool, dataset: Dataset, property: string, value: string): string {
+  const { isSnapshot, directory } = dataset;
   // What the tool computes for a name that it is given counts as set there.
   if (property.startsWith("written@")) return value === "-" ? "-" : "local";
   if (value === "-") return "-";
+  if (isSnapshot && ownProperty(dataset, property) !== undefined) return "local";
+  // What is counted below is counted for a limit.
+  if (property === "filesystem_count" || property === "snapshot_count") return value === NO_COUNT ? "default" : "local";
   const { source } = propertyOf(directory, property, profile);
   return isSnapshot && source === "local" ? `inherited from ${directory.path}` : source;
 }

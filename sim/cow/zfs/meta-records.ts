@@ -6,7 +6,7 @@ import type { BlockPointer } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
 import { DeadList } from "./dead-list.ts";
 import { Dataset, Directory } from "./dsl.ts";
-import type { DatasetRecord, DirectoryRecord, MetaRecord } from "./meta-set.ts";
+import type { DatasetRecord, DirectoryRecord, MetaRecord } from "./object-records.ts";
 
 /** A directory as it is written: the record of an earlier group where that says the same. */
 export function frozenDirectory(directory: Directory, tables: BlockPointer | undefined): DirectoryRecord {
@@ -51,7 +51,8 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
   const directory = dataset.directory.id;
   const previous = dataset.previous?.id ?? 0;
   const next = dataset.next?.id ?? 0;
-  const { id, name, group, created, pointer, referenced, logical, physical, unique, deferred, holds, record } = dataset;
+  const { id, name, group, created, pointer, referenced, logical, physical, unique, deferred, holds, properties, record } =
+    dataset;
   const live = dataset.liveBytes;
   const deadList = dataset.deadList.freeze();
   const isSame =
@@ -71,6 +72,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     record.created === created &&
     record.deferred === deferred &&
     record.holds === holds &&
+    record.properties === properties &&
     record.tables === tables;
   if (record !== undefined && isSame) return record;
   const made: DatasetRecord = {
@@ -93,6 +95,7 @@ export function frozenDataset(dataset: Dataset, tables: BlockPointer | undefined
     dead,
     deferred,
     holds,
+    properties,
     tables,
   };
   dataset.record = made;
@@ -154,6 +157,7 @@ function thawedDataset(record: DatasetRecord, objects: ReadonlyMap<number, Direc
   made.liveBytes = record.live;
   made.deferred = record.deferred;
   made.holds = record.holds;
+  made.properties = record.properties;
   return made;
 }
 

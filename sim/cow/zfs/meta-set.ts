@@ -3,8 +3,8 @@
  *
  * Objects lie packed in blocks, 16 numbers each, in a tree by number. What has changed since the tree was written last is in the set's root, which
  * every group writes anew: so a snapshot costs one block, and the tree is brought up to date when the root is full. Beside its object each filesystem
- * has a block of fixed size for the tables that belong to it (names of snapshots, properties, dead lists), written once. Three copies of
- * everything. How much these tables take is measured, not made (PoolCosts in profile.ts).
+ * has a block of fixed size for its tables (names of snapshots, properties, dead lists), written once. Three copies of everything. How much these
+ * tables take is measured, not made (PoolCosts in profile.ts).
  *
  * Interface: `change` names what has changed, `remove` what is gone; `sync` writes it with the group at work.
  */
@@ -15,9 +15,10 @@ import { alignDown, alignUp } from "../../core/units.ts";
 import type { BlockPointer } from "./block-pointer.ts";
 import { BlockTree, visitTree } from "./block-tree.ts";
 import { SECTOR } from "./compress.ts";
-import type { DeadListRecord } from "./dead-list.ts";
 import { MapBlocks, MetaBlocks } from "./meta-blocks.ts";
+import type { MetaRecord } from "./object-records.ts";
 import { PointerLists } from "./pointer-lists.ts";
+import { NO_NOTES, type PoolNotes } from "./pool-notes.ts";
 import type { ZfsProfile } from "./profile.ts";
 import { type FrozenSpaceMaps, SpaceMaps } from "./space-maps.ts";
 import type { BlockStore } from "./store.ts";
@@ -35,52 +36,6 @@ const ROOT_OBJECTS_MAX = 32;
 const FEW_CHANGES = 16;
 /** How long the list of them becomes, with what they were before, until it is made anew. */
 const CHANGES_MAX = 8 * ROOT_OBJECTS_MAX;
-
-/** A directory as it lies on the devices. */
-export interface DirectoryRecord {
-  readonly kind: "zfs.directory-object";
-  readonly length: number;
-  readonly id: number;
-  readonly name: string;
-  readonly parent: number;
-  readonly origin: number;
-  readonly properties: readonly (readonly [string, string])[];
-  readonly head: number;
-  readonly snapshots: number;
-  readonly promised: number;
-  readonly logical: number;
-  readonly physical: number;
-  readonly tables: BlockPointer | undefined;
-}
-
-/** A head or a snapshot as it lies on the devices. */
-export interface DatasetRecord {
-  readonly kind: "zfs.dataset-object";
-  readonly length: number;
-  readonly id: number;
-  readonly directory: number;
-  readonly name: string | undefined;
-  readonly previous: number;
-  readonly next: number;
-  readonly group: number;
-  readonly created: number;
-  readonly pointer: BlockPointer | undefined;
-  readonly referenced: number;
-  readonly logical: number;
-  readonly physical: number;
-  readonly unique: number;
-  readonly deadList: DeadListRecord;
-  /** What the list of a clone's own blocks takes; below 0: there is none. */
-  readonly live: number;
-  /** The blocks of the dead list's sublists, and of that list. */
-  readonly dead: readonly BlockPointer[];
-  readonly deferred: boolean;
-  readonly holds: readonly string[];
-  readonly tables: BlockPointer | undefined;
-}
-
-/** An object of the set. */
-export type MetaRecord = DirectoryRecord | DatasetRecord;
 
 /** A block of objects. */
 interface ObjectsRecord {
@@ -106,6 +61,7 @@ export interface MetaRootRecord {
   readonly removed: readonly number[];
   readonly tables: readonly BlockPointer[];
   readonly history: readonly BlockPointer[];
+  readonly notes: PoolNotes;
   readonly maps: FrozenSpaceMaps;
 }
 
@@ -165,6 +121,9 @@ export class MetaSet {
   #historyBytes = -HISTORY_BYTES;
   #pointer: BlockPointer | undefined;
   readonly rootDirectory: number;
+  #notes: PoolNotes;
+  /** They go with the next group, whatever that is for. */
+  hasUnwrittenNotes = false;
 
   constructor(
     store: BlockStore,
@@ -185,6 +144,15 @@ export class MetaSet {
     if (root.history !== undefined) this.#historyBytes = this.#history.length * SECTOR;
     this.nextId = root.nextId;
     this.rootDirectory = root.rootDirectory;
+    this.#notes = root.notes ?? NO_NOTES;
+  }
+
+  get notes(): PoolNotes {
+    return this.#notes;
+  }
+  set notes(notes: PoolNotes) {
+    this.#notes = notes;
+    this.hasUnwrittenNotes = true;
   }
 
   /** Bytes allocated to the set. */
@@ -252,7 +220,8 @@ export class MetaSet {
 
   /** Writes what has changed, the space of the pool among it. @returns the set's pointer. */
   sync(freeze: FreezeObject): BlockPointer | Errno {
-    if (this.#pointer !== undefined && !this.isDirty && !this.#store.space.isChanged) return this.#pointer;
+    const hasChanged = this.isDirty || this.hasUnwrittenNotes || this.#store.space.isChanged;
+    if (this.#pointer !== undefined && !hasChanged) return this.#pointer;
     for (const id of this.#removed) {
       const tables = this.#tables.get(id);
       if (tables !== undefined) this.#blocks.kill(tables);
@@ -347,11 +316,13 @@ export class MetaSet {
       removed: this.#gone.size === 0 ? NONE : [...this.#gone],
       tables: this.#base,
       history: this.#history,
+      notes: this.#notes,
       maps: this.maps.freeze(),
     };
     const failed = this.#blocks.fill(placed, Content.record(record));
     if (failed !== undefined) return failed;
     this.#pointer = placed;
+    this.hasUnwrittenNotes = false;
     this.#changed.length = 0;
     if (this.#removed.size > 0) this.#removed.clear();
     return placed;

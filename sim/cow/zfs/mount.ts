@@ -125,6 +125,10 @@ function zplDataset(pool: Pool, dataset: Dataset, open: OpenSet): ZplDataset {
   if (log !== undefined) pool.logs.add(log);
   return {
     set,
+    get path() {
+      return dataset.path;
+    },
+    isSnapshot: log === undefined,
     get readOnly(): boolean {
       // The log is replayed all the same.
       return log === undefined || (property("readonly") === "on" && !log.isReplaying);

@@ -271,6 +271,21 @@ export function setHolds(pool: Pool, of: readonly (readonly [Dataset, readonly s
   });
 }
 
+/** Sets and takes away properties that somebody made up, on a snapshot: undefined takes one away. */
+export function setUserProperties(
+  pool: Pool,
+  snapshot: Dataset,
+  changes: readonly (readonly [string, string | undefined])[],
+): void {
+  pool.syncGroup(() => {
+    const kept = snapshot.properties.filter(([name]) => changes.every(([changed]) => changed !== name));
+    const added = changes.filter((change): change is readonly [string, string] => change[1] !== undefined);
+    snapshot.properties = [...kept, ...added];
+    pool.meta.change(snapshot.id);
+    return undefined;
+  });
+}
+
 /** Makes a head what its newest snapshot is. */
 export function rollback(pool: Pool, head: Dataset): void {
   const snapshot = head.previous as Dataset;

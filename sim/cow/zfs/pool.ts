@@ -330,7 +330,8 @@ export class Pool {
 
   /** Ends the pool's work: everything is written, nothing is remembered. */
   export(): Errno | undefined {
-    const failed = this.syncIfDirty();
+    // What was noted last waits for a group.
+    const failed = this.meta.hasUnwrittenNotes ? this.syncGroup() : this.syncIfDirty();
     this.stop();
     this.arc.clear();
     return failed;

@@ -18,7 +18,8 @@ export interface RollbackOptions {
 }
 
 export function zfsRollback(pool: Pool, path: string, options: RollbackOptions = {}): string | undefined {
-  const snapshot = opened(pool, path, path.includes("@") ? findDataset(pool, path) : undefined);
+  if (!path.includes("@")) return `cannot open '${path}': missing '@' delimiter in snapshot name`;
+  const snapshot = opened(pool, path, findDataset(pool, path));
   if (typeof snapshot === "string") return snapshot;
   const { directory } = snapshot;
   // The newest first, as the tool goes back through them.

@@ -13,6 +13,7 @@ import { assert } from "../../core/assert.ts";
 import { alignUp } from "../../core/units.ts";
 import { type Dva, placesOf } from "./block-pointer.ts";
 import { SECTOR } from "./compress.ts";
+import { averageFragmentation } from "./fragmentation.ts";
 import { SpaceChanges } from "./space-changes.ts";
 import type { SectorsOf } from "./space-map.ts";
 
@@ -108,6 +109,18 @@ export class PoolSpace {
     }
     this.capacity = capacity;
     this.unit = Math.min(...this.#groups.map((group) => group.unit));
+  }
+
+  /** Percent: how far free space lies in pieces. Of several devices by their sizes. */
+  get fragmentation(): number {
+    let sum = 0;
+    for (const { unit, metaslabBytes, metaslabs } of this.#groups) {
+      const touched = metaslabs.flatMap((one) =>
+        one === undefined ? [] : [(visit: (bytes: number) => void) => one.bitmap.visitFree((_, units) => visit(units * unit))],
+      );
+      sum += averageFragmentation(touched, metaslabs.length) * metaslabs.length * metaslabBytes;
+    }
+    return Math.floor(sum / this.capacity);
   }
 
   /**

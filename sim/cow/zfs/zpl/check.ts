@@ -11,7 +11,7 @@ import type { ZplState } from "./state.ts";
 /** Throws an InvariantError when it does not. O(objects + names). */
 export function checkZpl(state: ZplState): void {
   const { set, dentries } = state;
-  const { label } = state.environment;
+  const { path: label } = state.dataset;
   const root = set.store.profile.rootObject;
   dentries.check();
   const names = new Map<number, number>();

@@ -63,7 +63,6 @@ const SETTABLE_FLAGS = IMMUTABLE | APPEND_ONLY | NO_DUMP;
 
 export class ZfsFileSystem implements FileSystem {
   readonly type = "zfs";
-  readonly label: string;
   readonly root: Inode;
   readonly device: DeviceNumber;
   readonly nameMax = 255;
@@ -71,15 +70,13 @@ export class ZfsFileSystem implements FileSystem {
   readonly handles: FileHandles = NUMBER_HANDLES;
   readonly dropsSetIdOfDirectories = true;
   readonly state: ZplState;
-  #isMountedReadOnly = false;
 
   constructor(state: ZplState) {
     this.state = state;
-    this.label = state.environment.label;
     this.device = state.environment.device;
     this.root = inodeHandle(state.set.store.profile.rootObject);
     state.space = {
-      label: this.label,
+      label: state.dataset.path,
       readPages: (inode, start, length) => {
         const found = read(state, inode, start, length);
         return isErrno(found) ? found : padded(found, length);
@@ -88,12 +85,16 @@ export class ZfsFileSystem implements FileSystem {
     };
   }
 
+  get label(): string {
+    return this.state.dataset.path;
+  }
+
   /** SB_RDONLY: of a snapshot, of a filesystem with readonly=on from the moment that is set (readonly_changed_cb), or as it was mounted. */
   get readOnly(): boolean {
-    return this.#isMountedReadOnly || this.state.dataset.readOnly;
+    return this.state.isReadOnly;
   }
   set readOnly(isReadOnly: boolean) {
-    this.#isMountedReadOnly = isReadOnly;
+    this.state.isReadOnly = isReadOnly;
   }
 
   /** Whether an inode has gone with a rollback (zfs_verify_zp). */

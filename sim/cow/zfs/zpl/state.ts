@@ -30,13 +30,15 @@ export interface ZplEnvironment {
   readonly cache: PageCache;
   /** st_dev. */
   readonly device: DeviceNumber;
-  readonly label: string;
 }
 
 /** The dataset behind a mount, as far as its files ask for it. */
 export interface ZplDataset {
   readonly set: ObjectSet;
+  /** Its name, which may change. */
+  readonly path: string;
   readonly readOnly: boolean;
+  readonly isSnapshot: boolean;
   /** Which reads set atime: all that the mount lets, by the relatime rule alone, or none (atime, relatime). */
   readonly atime: "on" | "relative" | "off";
   readonly recordSize: number;
@@ -94,6 +96,8 @@ export class ZplState {
    * (zpl_d_drop_aliases leaves them hashed).
    */
   readonly stayed: { readonly directory: number; readonly name: Name; readonly object: number }[] = [];
+  /** What mount(8) said of reading only, and what the property was then: it holds until that changes (vfs_do_readonly). */
+  #asMounted: { readonly isReadOnly: boolean; readonly property: boolean } | undefined;
   /** The processor on which calls run: each has object numbers of its own. */
   processor = 0;
   space: AddressSpace | undefined;
@@ -101,6 +105,16 @@ export class ZplState {
   constructor(dataset: ZplDataset, environment: ZplEnvironment) {
     this.dataset = dataset;
     this.environment = environment;
+  }
+
+  /** SB_RDONLY: of a snapshot, and by the property, unless the mount says otherwise. */
+  get isReadOnly(): boolean {
+    const { readOnly } = this.dataset;
+    const said = this.#asMounted;
+    return said === undefined || said.property !== readOnly || this.dataset.isSnapshot ? readOnly : said.isReadOnly;
+  }
+  set isReadOnly(isReadOnly: boolean) {
+    this.#asMounted = { isReadOnly, property: this.dataset.readOnly };
   }
 
   get set(): ObjectSet {
@@ -163,7 +177,7 @@ export class ZplState {
    * @param dirty - what of blocks it makes dirty
    */
   begin(bytes: number, dirty: number = bytes): Errno | undefined {
-    return this.dataset.readOnly ? EROFS : this.dataset.admit(bytes, dirty);
+    return this.isReadOnly ? EROFS : this.dataset.admit(bytes, dirty);
   }
 
   /** Stamps ctime, and mtime too when content changed. */

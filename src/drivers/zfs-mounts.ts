@@ -157,7 +157,7 @@ export class ZfsMounts {
     const { task } = this.#host;
     if (isErrno(task.lstat(target))) {
       const failed = makeDirectories(task, target, 0o755);
-      if (failed !== undefined) return `cannot mount '${target}': failed to create mountpoint`;
+      if (failed !== undefined) return `cannot mount '${target}': failed to create mountpoint: ${failed.errno?.text}`;
     }
     const overlays = how.overlays === true || this.#setting(directory, "overlay") === "on";
     if (!overlays && !this.#isEmpty(target)) return `cannot mount '${target}': directory is not empty`;

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { EEXIST, ENOTSUP, isErrno } from "../../sim/core/errno.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
-import { typeError } from "./errors.ts";
+import { codedError, typeError } from "./errors.ts";
 import { closeQuietly, openPath, writeBytes } from "./file-calls.ts";
 import { FileHandle } from "./handle.ts";
 import type { Kernel } from "./kernel.ts";
@@ -13,11 +13,11 @@ import { type Form, freeOperation, type OperationTable, operation } from "./oper
 import {
   bits,
   bytesOf,
-  fd,
   flagOf,
   flagsNamed,
   integer,
   modeNamed,
+  nativeFd,
   type Options,
   options,
   path,
@@ -28,14 +28,19 @@ import { abortError } from "./watch.ts";
 
 /** What files without a size are read by, in bytes. */
 const CHUNK = 8192;
+/** What a file that is read whole may have at most, in bytes. */
+const READ_MOST = 2 ** 31 - 1;
 const COPYFILE_EXCL = 1;
 const COPYFILE_FICLONE_FORCE = 4;
 
 /** A path, or a file that is open already: its descriptor or its FileHandle. */
 const pathOrFile: Reader<string | number> = (value) => {
   if (value instanceof FileHandle) return value.fd;
-  return typeof value === "number" && value === (value | 0) ? fd(value) : path(value);
+  return typeof value === "number" && value === (value | 0) ? value | 0 : path(value);
 };
+
+/** A path, or any number for a descriptor. */
+const pathOrNumber: Reader<string | number> = (value) => (typeof value === "number" ? nativeFd(value) : path(value));
 
 /** An abort signal among options that has fired before the work begins; the synchronous forms have none. @throws its AbortError. */
 function throwIfAborted(given: Options, form: Form): void {
@@ -58,6 +63,7 @@ function withFile<T>(kernel: Kernel, target: string | number, how: { flags: numb
 function readOpen(kernel: Kernel, file: number, asked: string): Buffer {
   const of = kernel.done(kernel.task.fstat(file, kernel.attributes), asked);
   const size = (of.mode & S_IFMT) === S_IFREG ? of.size : 0;
+  if (size > READ_MOST) throw codedError("ERR_FS_FILE_TOO_LARGE", `File size (${size}) is greater than 2 GiB`, RangeError);
   if (size === 0) return readUnknown(kernel, file);
   const room = Buffer.allocUnsafeSlow(size);
   let at = 0;
@@ -92,14 +98,12 @@ function readWhole(kernel: Kernel, request: ReadRequest, form: Form): string | B
   // readFileSync of text reads until nothing comes, without asking for the size.
   const asked = form === "sync" && (encoding === "utf8" || encoding === "utf-8") ? "read" : "fstat";
   const raw = withFile(kernel, request.target, { flags: request.flags, mode: 0o666 }, (file) => readOpen(kernel, file, asked));
-  return encoding === undefined || encoding === null || encoding === "" || encoding === "buffer"
-    ? raw
-    : raw.toString(encoding as BufferEncoding);
+  return encoding === undefined || encoding === null || encoding === "" ? raw : raw.toString(encoding as BufferEncoding);
 }
 
 function readRequest([target, given]: readonly unknown[]): ReadRequest {
   const read = options(given);
-  return { target: pathOrFile(target), given: read, flags: flagsNamed("options.flag", "r")(read["flag"]) };
+  return { target: pathOrFile(target), given: read, flags: flagsNamed("flags", "r")(read["flag"]) };
 }
 
 interface WriteRequest {
@@ -119,9 +123,9 @@ function writeRequest(args: readonly unknown[], flag: string): WriteRequest {
     target: pathOrFile(target),
     given: read,
     raw: dataOf(data, read),
-    flags: flagsNamed("options.flag", flag)(read["flag"]),
+    flags: flagsNamed("flags", flag)(read["flag"]),
     mode: modeNamed("mode", 0o666)(read["mode"]),
-    flush: flagOf(read, "flush"),
+    flush: read["flush"] !== null && flagOf(read, "flush"),
   };
 }
 
@@ -197,9 +201,9 @@ const lengthOf: Reader<number> = (value) => (value === undefined ? 0 : Math.max(
 
 /** Operations on whole files, by name. */
 export const CONTENT_CALLS: OperationTable = {
-  readFile: freeOperation(readRequest, readWhole),
-  writeFile: freeOperation((args) => writeRequest(args, "w"), writeWhole),
-  appendFile: freeOperation((args) => writeRequest(args, "a"), writeWhole),
-  truncate: operation([pathOrFile, lengthOf], truncate),
+  readFile: freeOperation(readRequest, readWhole, { arity: 2 }),
+  writeFile: freeOperation((args) => writeRequest(args, "w"), writeWhole, { arity: 3 }),
+  appendFile: freeOperation((args) => writeRequest(args, "a"), writeWhole, { arity: 3 }),
+  truncate: operation([pathOrNumber, lengthOf], truncate),
   copyFile: operation([pathNamed("src"), pathNamed("dest"), bits], copyFile),
 };

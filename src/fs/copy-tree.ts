@@ -30,7 +30,8 @@ export interface CopyRequest {
 
 /** Reads the arguments of cp. */
 export function copyRequest([from, to, given]: readonly unknown[]): CopyRequest {
-  const options: Options = objectOptions(given);
+  // What an object inherits is no option: typed arrays have a filter.
+  const options: Options = { ...objectOptions(given) };
   const { filter, mode } = options;
   if (filter !== undefined && typeof filter !== "function") throw typeError("options.filter", "of type function", filter);
   const request = {
@@ -47,7 +48,7 @@ export function copyRequest([from, to, given]: readonly unknown[]): CopyRequest 
   };
   if (request.dereference && request.verbatimSymlinks) {
     const message = 'Option "dereference" cannot be used in combination with option "verbatimSymlinks"';
-    throw Object.assign(new TypeError(message), { code: "ERR_INCOMPATIBLE_OPTION_PAIR" });
+    throw codedError("ERR_INCOMPATIBLE_OPTION_PAIR", message, TypeError);
   }
   return request;
 }
@@ -207,7 +208,7 @@ export function runNow(work: Generator<unknown, void, unknown>): void {
   for (let step = work.next(); step.done !== true; ) {
     if (step.value instanceof Promise) {
       const message = 'Expected boolean to be returned from the "filter" function but got an instance of Promise.';
-      throw Object.assign(codedError("ERR_INVALID_RETURN_VALUE", message), { name: "TypeError" });
+      throw codedError("ERR_INVALID_RETURN_VALUE", message, TypeError);
     }
     step = work.next(step.value);
   }

@@ -1,6 +1,7 @@
 /**
  * fs.Dir: an open directory. Its entries are those of the moment when it was opened, in the filesystem's own order, as of a directory that
- * fits one getdents(2).
+ * fits one getdents(2). With `recursive`, what is in a directory comes behind everything that is waiting, and is read when that directory is given
+ * (Node 20 lib/internal/fs/dir.js).
  */
 import { codedError, typeError } from "./errors.ts";
 import type { Dirent } from "./stats.ts";
@@ -9,13 +10,16 @@ type Callback<T> = (error: Error | null, value?: T) => void;
 
 export class Dir {
   readonly path: string;
-  readonly #entries: readonly Dirent[];
+  readonly #entries: Dirent[];
+  readonly #below: ((directory: Dirent) => Dirent[]) | undefined;
   #next = 0;
   #closed = false;
 
-  constructor(path: string, entries: readonly Dirent[]) {
+  /** @param below - reads a directory that was found; none: only this one is told */
+  constructor(path: string, entries: Dirent[], below?: (directory: Dirent) => Dirent[]) {
     this.path = path;
     this.#entries = entries;
+    this.#below = below;
   }
 
   #mustBeOpen(): void {
@@ -24,10 +28,15 @@ export class Dir {
 
   readSync(): Dirent | null {
     this.#mustBeOpen();
-    return this.#entries[this.#next++] ?? null;
+    const entry = this.#entries[this.#next++];
+    if (entry === undefined) return null;
+    if (this.#below !== undefined && entry.isDirectory()) this.#entries.push(...this.#below(entry));
+    return entry;
   }
 
+  /** A directory that is closed is refused at once, whatever the form. */
   read(callback?: Callback<Dirent | null>): Promise<Dirent | null> | undefined {
+    this.#mustBeOpen();
     return settle(() => this.readSync(), callback);
   }
 

@@ -81,17 +81,28 @@ export function checkError(code: string, prefix: string, context: Context): Erro
   const info: Record<string, unknown> = { errno: errno.number, code: errno.code, message, syscall };
   if (path !== undefined) info["path"] = path;
   if (dest !== undefined) info["dest"] = dest;
-  const error = Object.assign(new Error(text), { code, info, errno: errno.number, syscall, path, dest });
+  const error = Object.assign(new Error(text), { code, info, errno: errno.number, syscall });
+  if (path !== undefined) Object.assign(error, { path });
+  if (dest !== undefined) Object.assign(error, { dest });
   markStack(error, "SystemError", code);
-  Object.defineProperty(error, "name", { value: "SystemError", enumerable: false, configurable: true, writable: true });
+  setQuietly(error, "name", "SystemError");
   return error;
 }
 
-/** Puts the code into the stack's first line, where Node has it: the stack's text is made, with the name at that time, when it is first asked for. */
+/** Gives an error what nobody sees among its keys. */
+function setQuietly(error: Error, key: string, value: unknown): void {
+  Object.defineProperty(error, key, { value, enumerable: false, configurable: true, writable: true });
+}
+
+/**
+ * Puts the code where Node has it: into the stack's first line, whose text is made, with the name at that time, when it is first asked for, and
+ * into what the error is as text.
+ */
 function markStack(error: Error, name: string, code: string): void {
-  Object.defineProperty(error, "name", { value: `${name} [${code}]`, enumerable: false, configurable: true, writable: true });
+  setQuietly(error, "name", `${name} [${code}]`);
   void error.stack;
   Reflect.deleteProperty(error, "name");
+  setQuietly(error, "toString", () => `${error.name} [${code}]: ${error.message}`);
 }
 
 function withCode<T extends Error>(error: T, code: string): T {
@@ -111,24 +122,31 @@ function received(value: unknown): string {
     const maker = (value as { constructor?: { name?: string } }).constructor?.name;
     return maker === undefined || maker === "" ? `Received ${inspect(value, { depth: -1 })}` : `Received an instance of ${maker}`;
   }
-  const shown = inspect(value, { colors: false });
-  return `Received type ${typeof value} (${shown.length > 28 ? `${shown.slice(0, 25)}...` : shown})`;
+  if (typeof value === "string") {
+    const short = value.length > 28 ? `${value.slice(0, 25)}...` : value;
+    return `Received type string (${short.includes("'") ? JSON.stringify(short) : `'${short}'`})`;
+  }
+  return `Received type ${typeof value} (${inspect(value)})`;
 }
 
-/** ERR_INVALID_ARG_TYPE. @param expected - as "of type string or an instance of Buffer". */
+/** What ERR_INVALID_ARG_TYPE says. @param expected - as "of type string or an instance of Buffer". */
+export function typeText(name: string, expected: string, value: unknown): string {
+  return `The "${name}" ${kindOf(name)} must be ${expected}. ${received(value)}`;
+}
+
+/** ERR_INVALID_ARG_TYPE. */
 export function typeError(name: string, expected: string, value: unknown): TypeError {
-  const message = `The "${name}" ${kindOf(name)} must be ${expected}. ${received(value)}`;
-  return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+  return withCode(new TypeError(typeText(name, expected, value)), "ERR_INVALID_ARG_TYPE");
 }
 
-/** ERR_INVALID_ARG_TYPE in words of its own. */
+/** ERR_INVALID_ARG_TYPE of Node's checks in C++: in words of their own, and with the code in the error alone. */
 export function plainTypeError(message: string): TypeError {
-  return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_TYPE" });
 }
 
-/** ERR_OUT_OF_RANGE in words of its own. */
+/** ERR_OUT_OF_RANGE of Node's checks in C++. */
 export function plainRangeError(message: string): RangeError {
-  return withCode(new RangeError(message), "ERR_OUT_OF_RANGE");
+  return Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" });
 }
 
 /** ERR_INVALID_ARG_VALUE. */
@@ -142,16 +160,20 @@ function separated(digits: string): string {
   return digits.replace(/\B(?=(\d{3})+$)/g, "_");
 }
 
-/** ERR_OUT_OF_RANGE. @param range - as ">= 0 && <= 7". */
-export function rangeError(name: string, range: string, value: unknown): RangeError {
+/** What ERR_OUT_OF_RANGE says. @param range - as ">= 0 && <= 7". */
+export function rangeText(name: string, range: string, value: unknown): string {
   let shown = inspect(value);
   if (Number.isInteger(value) && Math.abs(value as number) > 2 ** 32) shown = separated(String(value));
   else if (typeof value === "bigint" && (value > 2n ** 32n || value < -(2n ** 32n))) shown = `${separated(String(value))}n`;
-  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
-  return withCode(new RangeError(message), "ERR_OUT_OF_RANGE");
+  return `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
 }
 
-/** Any other error with one of Node's codes. */
-export function codedError(code: string, message: string): Error {
-  return withCode(new Error(message), code);
+/** ERR_OUT_OF_RANGE. */
+export function rangeError(name: string, range: string, value: unknown): RangeError {
+  return withCode(new RangeError(rangeText(name, range, value)), "ERR_OUT_OF_RANGE");
+}
+
+/** Any other error with one of Node's codes. @param kind - its class */
+export function codedError(code: string, message: string, kind: ErrorConstructor = Error): Error {
+  return withCode(new kind(message), code);
 }

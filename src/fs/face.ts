@@ -33,7 +33,7 @@ type Callback = (error: unknown, ...results: unknown[]) => void;
 function now(kernel: Kernel, of: Operation): AnyFunction {
   const part = of.parts?.[0];
   return (...args) => {
-    const values = of.read(args);
+    const values = of.read(args, "sync");
     kernel.enter();
     const result = of.make(kernel, values, "sync");
     return part === undefined ? result : (result as Record<string, unknown>)[part];
@@ -60,21 +60,46 @@ function promised<T>(work: () => T): Promise<T> {
   });
 }
 
-/** The callback among the arguments: the last of them that is given. @throws ERR_INVALID_ARG_TYPE. */
-function takeCallback(args: unknown[]): Callback {
-  let last = args.pop();
-  while (last === undefined && args.length > 0) last = args.pop();
-  // Most often it was forgotten: what stands last then is another argument.
-  if (typeof last !== "function") throw typeError("cb", "of type function", undefined);
-  return last as Callback;
+/** Calls whose last argument before the callback cannot be left out. */
+const WHOLE_CALLS: ReadonlySet<string> = new Set(
+  "chmod chown close fchmod fchown fdatasync fsync futimes lchown link lutimes rename unlink utimes".split(" "),
+);
+
+/** Calls that look for their callback when their other arguments are known to be right. */
+const LATE_CALLBACK: ReadonlySet<string> = new Set(
+  "access chmod copyFile fchmod fchown futimes open read readv rm write writev".split(" "),
+);
+
+/**
+ * What stands where the callback should: behind all arguments, or in the place of the last one, which may be left out.
+ * @param arity - how many arguments there are before it; none: it is the last one of all, or of those before some that are undefined
+ */
+function callbackOf(args: readonly unknown[], arity: number | undefined, isWhole: boolean): unknown {
+  const early = arity === undefined ? args.findLast((arg) => arg !== undefined) : args[arity - 1];
+  if (!isWhole && typeof early === "function") return early;
+  // Where there is no place for it, most often it was forgotten: what stands last is another argument.
+  return arity === undefined ? undefined : args[arity];
+}
+
+/** @throws ERR_INVALID_ARG_TYPE. */
+function mustCall(callback: unknown): asserts callback is Callback {
+  if (typeof callback !== "function") throw typeError("cb", "of type function", callback);
+}
+
+/** The arguments without the callback and what comes behind it. */
+function besides(args: readonly unknown[], callback: unknown): unknown[] {
+  return typeof callback === "function" ? args.slice(0, args.indexOf(callback)) : [...args];
 }
 
 function withCallback(kernel: Kernel, of: Operation, name: string): AnyFunction {
   const make = inPromise(kernel, of);
+  const isWhole = WHOLE_CALLS.has(name);
   const call: AnyFunction = (...args) => {
     if (name === "close" && args.length === 1) args.push(throwFailure);
-    const callback = takeCallback(args);
-    const values = of.read(args);
+    const callback = name === "open" ? openCallback(args) : callbackOf(args, of.arity, isWhole);
+    if (!LATE_CALLBACK.has(name)) mustCall(callback);
+    const values = of.read(besides(args, callback), "callback");
+    mustCall(callback);
     later(
       () => {
         kernel.enter();
@@ -91,6 +116,11 @@ function withCallback(kernel: Kernel, of: Operation, name: string): AnyFunction 
   return call;
 }
 
+/** The callback of open, of whose three arguments two may be left out. */
+function openCallback(args: readonly unknown[]): unknown {
+  return args.length < 3 ? callbackOf(args, 1, true) : callbackOf(args, 3, false);
+}
+
 /** What close does without a callback. */
 const throwFailure: Callback = (error) => {
   if (error !== null) throw error;
@@ -98,7 +128,7 @@ const throwFailure: Callback = (error) => {
 
 function inPromise(kernel: Kernel, of: Operation): (...args: unknown[]) => Promise<unknown> {
   return async (...args) => {
-    const values = of.read(args);
+    const values = of.read(args, "promise");
     return promised(() => {
       kernel.enter();
       return of.make(kernel, values, "promise");
@@ -149,12 +179,13 @@ function addCopy(kernel: Kernel, face: Bag, promises: Bag): void {
     await runWaiting(copyTree(kernel, request));
   };
   face["cp"] = (...args: unknown[]): void => {
-    const callback = takeCallback(args);
-    const request = copyRequest(args);
+    const callback = callbackOf(args, 3, false);
+    mustCall(callback);
+    const request = copyRequest(besides(args, callback));
     promised(() => kernel.enter())
       .then(() => runWaiting(copyTree(kernel, request)))
       .then(
-        () => setImmediate(callback, null),
+        () => setImmediate(callback, null, undefined),
         (error) => setImmediate(callback, error),
       );
   };

@@ -6,7 +6,7 @@ import { Content } from "../../sim/core/content.ts";
 import { EINVAL, isErrno } from "../../sim/core/errno.ts";
 import { rangeError, systemError, typeError, valueError } from "./errors.ts";
 import { type Kernel, timeOf } from "./kernel.ts";
-import { freeOperation, type OperationTable, operation } from "./operation.ts";
+import { type Form, freeOperation, type OperationTable, operation } from "./operation.ts";
 import {
   bytesOf,
   fd,
@@ -14,13 +14,14 @@ import {
   integer,
   looseOptions,
   modeNamed,
+  nativeFd,
   ownerNamed,
   path,
   secondsNamed,
   view,
   views,
 } from "./readers.ts";
-import { bigIntStats, Stats } from "./stats.ts";
+import { BigIntStats, Stats } from "./stats.ts";
 
 /** How many bytes read takes at a time without a buffer given. */
 const BUFFER_SIZE = 16_384;
@@ -34,8 +35,13 @@ interface Transfer {
   readonly position: number | undefined;
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Options of read: an object, or nothing. */
+function checkedRecord(value: unknown): Fields {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) throw typeError("options", "of type object", value);
+  return value as Fields;
 }
 
 /** A position as read takes it: null and -1 mean where the file stands. */
@@ -55,26 +61,32 @@ function writePosition(value: unknown): number | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-/** read(fd, buffer, offset, length, position), (fd, buffer, options), (fd, options), (fd). */
-function readRequest(args: readonly unknown[]): Transfer {
+/**
+ * read(fd, buffer, offset, length, position), (fd, buffer, options), (fd, options), (fd); the synchronous form must have its buffer. A length that is
+ * left out among others is none in the form of a FileHandle, and 0 in the other two.
+ */
+function readRequest(args: readonly unknown[], form: Form): Transfer {
   const [file, second, third, fourth, fifth] = args;
   const number = fd(file);
-  const given = second === undefined || ArrayBuffer.isView(second) ? second : record(second)["buffer"];
-  const buffer = view(given === undefined ? Buffer.alloc(BUFFER_SIZE) : given);
+  const hasBuffer = ArrayBuffer.isView(second) || form === "sync";
+  const given = hasBuffer ? second : checkedRecord(second)["buffer"];
+  const buffer = view(given === undefined && !hasBuffer ? Buffer.alloc(BUFFER_SIZE) : given);
   let [offset, length, position] = [third, fourth, fifth];
-  const named = ArrayBuffer.isView(second) ? third : second;
-  if (args.length <= 3 || (typeof named === "object" && named !== null)) {
-    if (named !== undefined && named !== null && typeof named !== "object") throw typeError("options", "of type object", named);
-    ({ offset, length, position } = record(named));
-  }
+  const named = hasBuffer ? third : second;
+  // In the synchronous form options of null are none, and what stands behind them counts for nothing.
+  const isNamed = typeof third === "object" && (form === "sync" || (form === "promise" && third !== null));
+  if (args.length <= 3 || isNamed) {
+    ({ offset, length, position } = checkedRecord(named));
+    length = length === undefined ? buffer.byteLength - Number(offset ?? 0) : length;
+  } else if (form === "promise") length ??= buffer.byteLength - Number(offset ?? 0);
   const from = offset === undefined || offset === null ? 0 : integer(offset, "offset", 0);
-  const count = length === undefined ? buffer.byteLength - from : Number(length) | 0;
+  const count = Number(length) | 0;
   if (count !== 0) {
     if (buffer.byteLength === 0) throw valueError("buffer", buffer, "is empty and cannot be written");
     if (count < 0) throw rangeError("length", ">= 0", count);
     if (from + count > buffer.byteLength) throw rangeError("length", `<= ${buffer.byteLength - from}`, count);
   }
-  return { fd: number, buffer, offset: from, length: count, position: readPosition(position) };
+  return { fd: number, buffer, offset: from, length: count, position: count === 0 ? undefined : readPosition(position) };
 }
 
 function readInto(kernel: Kernel, request: Transfer): number {
@@ -89,13 +101,15 @@ function writeRequest(args: readonly unknown[]): Transfer {
   const number = fd(file);
   if (!ArrayBuffer.isView(buffer)) return textRequest(number, buffer, third, fourth);
   let [offset, length, position] = [third, fourth, fifth];
-  if (typeof third === "object" && third !== null) ({ offset, length, position } = record(third));
+  // Options of null are none, and what stands behind them counts for nothing.
+  if (typeof third === "object") ({ offset, length, position } = (third ?? {}) as Fields);
   const size = buffer.byteLength;
   const from = offset === undefined || offset === null ? 0 : integer(offset, "offset", 0);
   const count = typeof length === "number" ? length : size - from;
   if (from > size) throw rangeError("offset", `<= ${size}`, from);
   if (count > size - from) throw rangeError("length", `<= ${size - from}`, count);
   if (count < 0) throw rangeError("length", ">= 0", count);
+  integer(count, "length");
   return { fd: number, buffer, offset: from, length: count, position: writePosition(position) };
 }
 
@@ -151,7 +165,7 @@ function readAll(kernel: Kernel, request: Vector): number {
 /** What fstat tells. */
 function statOfFile(kernel: Kernel, file: number, bigint: boolean): object {
   const of = kernel.done(kernel.task.fstat(file, kernel.attributes), "fstat");
-  return bigint ? bigIntStats(of) : new Stats(of);
+  return bigint ? new BigIntStats(of) : new Stats(of);
 }
 
 /** A length in bytes; a negative one is 0. */
@@ -161,8 +175,12 @@ function lengthOf(value: unknown): number {
 
 /** futimens(2) by the path of what is open, which utimensat with AT_EMPTY_PATH is. */
 function setTimes(kernel: Kernel, file: number, times: readonly [number | "now", number | "now"]): void {
-  const result = kernel.task.futimens(file, timeOf(times[0]), timeOf(times[1]));
-  kernel.done(result, "futime");
+  const [first, second] = [timeOf(times[0]), timeOf(times[1])];
+  if (first !== undefined && second !== undefined) kernel.done(kernel.task.futimens(file, first, second), "futime");
+  else {
+    kernel.done(kernel.task.fstat(file, kernel.attributes), "futime");
+    kernel.done(EINVAL, "futime");
+  }
 }
 
 /** Opens; @returns the descriptor. */
@@ -179,37 +197,38 @@ export function closeQuietly(kernel: Kernel, file: number): void {
 /** Operations on open files, by name. */
 export const FILE_CALLS: OperationTable = {
   open: operation([path, flagsNamed(), modeNamed("mode", 0o666)], openPath),
-  close: operation([fd], (kernel, file) => kernel.done(kernel.task.close(file), "close")),
-  read: freeOperation(readRequest, (kernel, request) => ({ bytesRead: readInto(kernel, request), buffer: request.buffer }), [
-    "bytesRead",
-    "buffer",
-  ]),
+  close: operation([nativeFd], (kernel, file) => kernel.done(kernel.task.close(file), "close")),
+  read: freeOperation(readRequest, (kernel, request) => ({ bytesRead: readInto(kernel, request), buffer: request.buffer }), {
+    parts: ["bytesRead", "buffer"],
+  }),
   write: freeOperation(
     (args) => ({ ...writeRequest(args), given: args[1] }),
     (kernel, request) => ({ bytesWritten: writeFrom(kernel, request), buffer: request.given }),
-    ["bytesWritten", "buffer"],
+    { parts: ["bytesWritten", "buffer"] },
   ),
-  readv: freeOperation(vectorRequest, (kernel, request) => ({ bytesRead: readAll(kernel, request), buffers: request.buffers }), [
-    "bytesRead",
-    "buffers",
-  ]),
+  readv: freeOperation(vectorRequest, (kernel, request) => ({ bytesRead: readAll(kernel, request), buffers: request.buffers }), {
+    parts: ["bytesRead", "buffers"],
+    arity: 3,
+  }),
   writev: freeOperation(
     vectorRequest,
     (kernel, request) => ({
       bytesWritten: transferAll(request, (raw, position) => writeBytes(kernel, request.fd, raw, position)),
       buffers: request.buffers,
     }),
-    ["bytesWritten", "buffers"],
+    { parts: ["bytesWritten", "buffers"], arity: 3 },
   ),
-  fstat: operation([fd, looseOptions], (kernel, file, given) => statOfFile(kernel, file, given["bigint"] === true)),
-  ftruncate: operation([fd, lengthOf], (kernel, file, length) => kernel.done(kernel.task.ftruncate(file, length), "ftruncate")),
-  fsync: operation([fd], (kernel, file) => kernel.done(kernel.task.fsync(file), "fsync")),
-  fdatasync: operation([fd], (kernel, file) => kernel.done(kernel.task.fdatasync(file), "fdatasync")),
-  fchmod: operation([fd, modeNamed("mode")], (kernel, file, mode) => kernel.done(kernel.task.fchmod(file, mode), "fchmod")),
-  fchown: operation([fd, ownerNamed("uid"), ownerNamed("gid")], (kernel, file, uid, gid) =>
+  fstat: operation([nativeFd, looseOptions], (kernel, file, given) => statOfFile(kernel, file, given["bigint"] === true)),
+  ftruncate: operation([nativeFd, lengthOf], (kernel, file, length) =>
+    kernel.done(kernel.task.ftruncate(file, length), "ftruncate"),
+  ),
+  fsync: operation([nativeFd], (kernel, file) => kernel.done(kernel.task.fsync(file), "fsync")),
+  fdatasync: operation([nativeFd], (kernel, file) => kernel.done(kernel.task.fdatasync(file), "fdatasync")),
+  fchmod: operation([nativeFd, modeNamed("mode")], (kernel, file, mode) => kernel.done(kernel.task.fchmod(file, mode), "fchmod")),
+  fchown: operation([nativeFd, ownerNamed("uid"), ownerNamed("gid")], (kernel, file, uid, gid) =>
     kernel.done(kernel.task.fchown(file, uid, gid), "fchown"),
   ),
-  futimes: operation([fd, secondsNamed("atime"), secondsNamed("mtime")], (kernel, file, atime, mtime) =>
+  futimes: operation([nativeFd, secondsNamed("atime"), secondsNamed("mtime")], (kernel, file, atime, mtime) =>
     setTimes(kernel, file, [atime, mtime]),
   ),
 };

@@ -85,9 +85,13 @@ export class Kernel {
   }
 }
 
-/** Seconds as a Time, as libuv hands them to the kernel: whole microseconds are kept. */
-export function timeOf(seconds: number | "now"): Time | "NOW" {
+/** The seconds that the kernel's time does not hold, either way. */
+const BEYOND_TIME = 2 ** 63;
+
+/** Seconds as a Time, as libuv hands them to the kernel: whole microseconds are kept. @returns undefined of what is none */
+export function timeOf(seconds: number | "now"): Time | "NOW" | undefined {
   if (seconds === "now") return "NOW";
+  if (!(Math.abs(seconds) < BEYOND_TIME)) return undefined;
   const whole = Math.floor(seconds);
   return time(whole, Math.floor((seconds - whole) * 1e6) * 1000);
 }

@@ -2,11 +2,11 @@
  * Operations on names and attributes.
  */
 import { posix } from "node:path";
-import { EEXIST, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, S_IFDIR, S_IFLNK, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import { codedError, systemError } from "./errors.ts";
 import { type Kernel, timeOf } from "./kernel.ts";
-import { type Operation, type OperationTable, operation } from "./operation.ts";
+import { formOperation, freeOperation, type Operation, type OperationTable, operation } from "./operation.ts";
 import {
   bits,
   encoded,
@@ -22,14 +22,16 @@ import {
   type Reader,
   secondsNamed,
 } from "./readers.ts";
-import { bigIntStats, Stats, statFs } from "./stats.ts";
+import { BigIntStats, StatFs, Stats } from "./stats.ts";
 
-/** stat and lstat. @returns undefined where nothing is and `throwIfNoEntry` is false. */
-function statOf(kernel: Kernel, call: "stat" | "lstat", name: string, given: Options): object | undefined {
-  const of: Attributes | Errno = kernel.task[call](name, kernel.attributes);
-  if (of === ENOENT && given["throwIfNoEntry"] === false) return undefined;
-  const known = kernel.done(of, call, name);
-  return given["bigint"] === true ? bigIntStats(known) : new Stats(known);
+/** stat and lstat. The synchronous form of them returns undefined where nothing is and `throwIfNoEntry` is false. */
+function statCall(call: "stat" | "lstat"): Operation {
+  return formOperation([path, looseOptions], (kernel, form, name, given) => {
+    const of: Attributes | Errno = kernel.task[call](name, kernel.attributes);
+    if (of === ENOENT && form === "sync" && given["throwIfNoEntry"] === false) return undefined;
+    const known = kernel.done(of, call, name);
+    return given["bigint"] === true ? new BigIntStats(known) : new Stats(known);
+  });
 }
 
 /** What a symbolic link leads to: only Windows asks for it, and only its words are checked. */
@@ -92,14 +94,10 @@ function mkdtemp(kernel: Kernel, start: string, given: Options): unknown {
   }
 }
 
-type Refuse = (errno: Errno, syscall: string, at: string) => Error;
-
-/**
- * Follows a path link by link, as Node's own realpath does with lstat, stat and readlink.
- * @param refuse - makes the error of a component that cannot be passed
- */
-function realpath(kernel: Kernel, name: string, refuse: Refuse): string {
+/** Follows a path link by link, as Node's own realpath does with lstat, stat and readlink; ".." is taken from its text first. */
+function realpath(kernel: Kernel, name: string): string {
   const { task } = kernel;
+  const refuse = (errno: Errno, syscall: string, at: string): Error => systemError(errno, syscall, { path: at });
   let rest = resolvePath(kernel.cwd, name).split("/").slice(1);
   let at = "";
   while (rest.length > 0) {
@@ -133,39 +131,87 @@ export function resolvePath(base: string, name: string): string {
   return posix.resolve(base, name);
 }
 
-/** realpath(3) as the C library does it: one error, about the whole path. */
+/** How many links realpath(3) follows (MAXSYMLINKS). */
+const LINKS_MOST = 40;
+
+/**
+ * realpath(3) as the C library does it (glibc 2.36, stdlib/canonicalize.c): ".." leaves the folder that the path before it leads to, whatever its
+ * text says, what a slash follows must be a folder, and every error is about the whole path.
+ */
 function nativeRealpath(kernel: Kernel, name: string): string {
-  if (name === "") throw systemError(ENOENT, "realpath", { path: name });
-  return realpath(kernel, name, (errno) => systemError(errno, "realpath", { path: name }));
+  const refuse = (errno: Errno): Error => systemError(errno, "realpath", { path: name });
+  if (name === "") throw refuse(ENOENT);
+  const { task } = kernel;
+  let at = name.startsWith("/") ? "" : kernel.cwd.replace(/\/$/, "");
+  let rest = name.split("/");
+  let links = 0;
+  while (rest.length > 0) {
+    const [part = "", ...others] = rest;
+    rest = others;
+    if (part === "" || part === ".") continue;
+    if (part === "..") {
+      at = at.slice(0, Math.max(0, at.lastIndexOf("/")));
+      continue;
+    }
+    const next = `${at}/${part}`;
+    const of = task.lstat(next, kernel.attributes);
+    if (isErrno(of)) throw refuse(of);
+    if ((of.mode & S_IFMT) === S_IFLNK) {
+      const target = task.readlink(next);
+      if (isErrno(target)) throw refuse(target);
+      links += 1;
+      if (links > LINKS_MOST) throw refuse(ELOOP);
+      if (target.startsWith("/")) at = "";
+      rest = [...target.split("/"), ...rest];
+      continue;
+    }
+    if ((of.mode & S_IFMT) !== S_IFDIR && rest.length > 0) throw refuse(ENOTDIR);
+    at = next;
+  }
+  return at === "" ? "/" : at;
 }
 
 const times = [secondsNamed(), secondsNamed()] as const;
+type Moment = number | "now";
+
+/** utimensat(2). What is no time, as of an invalid Date, is refused once the name has been found. */
+function setTimes(call: "utime" | "lutime"): Operation {
+  const isLink = call === "lutime";
+  return operation([path, ...times], (kernel, name, atime: Moment, mtime: Moment) => {
+    const [first, second] = [timeOf(atime), timeOf(mtime)];
+    const { task, attributes } = kernel;
+    if (first !== undefined && second !== undefined) kernel.done(task.utimens(name, first, second, isLink), call, name);
+    else {
+      kernel.done(isLink ? task.lstat(name, attributes) : task.stat(name, attributes), call, name);
+      kernel.done(EINVAL, call, name);
+    }
+  });
+}
 const owners = [ownerNamed("uid"), ownerNamed("gid")] as const;
 
 /** Operations on names and attributes, by name. */
 export const NAME_CALLS: OperationTable = {
   access: operation([path, bits], (kernel, name, mode) => kernel.done(kernel.task.access(name, mode), "access", name)),
-  stat: operation([path, looseOptions], (kernel, name, given) => statOf(kernel, "stat", name, given)),
-  lstat: operation([path, looseOptions], (kernel, name, given) => statOf(kernel, "lstat", name, given)),
-  statfs: operation([path, looseOptions], (kernel, name, given) =>
-    statFs(kernel.done(kernel.task.statfs(name), "statfs", name), given["bigint"] === true),
+  stat: statCall("stat"),
+  lstat: statCall("lstat"),
+  statfs: operation(
+    [path, looseOptions],
+    (kernel, name, given) => new StatFs(kernel.done(kernel.task.statfs(name), "statfs", name), given["bigint"] === true),
   ),
   chmod: operation([path, modeNamed("mode")], (kernel, name, mode) => kernel.done(kernel.task.chmod(name, mode), "chmod", name)),
   chown: operation([path, ...owners], (kernel, name, uid, gid) => kernel.done(kernel.task.chown(name, uid, gid), "chown", name)),
   lchown: operation([path, ...owners], (kernel, name, uid, gid) =>
     kernel.done(kernel.task.lchown(name, uid, gid), "lchown", name),
   ),
-  utimes: operation([path, ...times], (kernel, name, atime, mtime) =>
-    kernel.done(kernel.task.utimens(name, timeOf(atime), timeOf(mtime)), "utime", name),
-  ),
-  lutimes: operation([path, ...times], (kernel, name, atime, mtime) =>
-    kernel.done(kernel.task.utimens(name, timeOf(atime), timeOf(mtime), true), "lutime", name),
-  ),
+  utimes: setTimes("utime"),
+  lutimes: setTimes("lutime"),
   link: operation([pathNamed("existingPath"), pathNamed("newPath")], (kernel, name, to) =>
     kernel.done(kernel.task.link(name, to), "link", name, to),
   ),
-  symlink: operation([pathNamed("target"), path, linkType], (kernel, target, name) =>
-    kernel.done(kernel.task.symlink(target, name), "symlink", target, name),
+  // Its callback is what stands last.
+  symlink: freeOperation(
+    ([target, name, type]) => ({ target: pathNamed("target")(target), name: path(name), type: linkType(type) }),
+    (kernel, { target, name }) => kernel.done(kernel.task.symlink(target, name), "symlink", target, name),
   ),
   readlink: operation([pathNamed("oldPath"), options], (kernel, name, given) =>
     encoded(kernel.done(kernel.task.readlink(name), "readlink", name), given),
@@ -176,12 +222,7 @@ export const NAME_CALLS: OperationTable = {
   unlink: operation([path], (kernel, name) => kernel.done(kernel.task.unlink(name), "unlink", name)),
   mkdir: operation([path, mkdirOptions], mkdir),
   mkdtemp: operation([pathNamed("prefix"), options], mkdtemp),
-  realpath: operation([pathText, options], (kernel, name, given) =>
-    encoded(
-      realpath(kernel, name, (errno, syscall, at) => systemError(errno, syscall, { path: at })),
-      given,
-    ),
-  ),
+  realpath: operation([pathText, options], (kernel, name, given) => encoded(realpath(kernel, name), given)),
 };
 
 /** realpath.native, and the promise form of realpath. */

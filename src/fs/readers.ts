@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } from "../../sim/vfs/filesystem.ts";
-import { plainRangeError, plainTypeError, rangeError, typeError, valueError } from "./errors.ts";
+import { plainRangeError, plainTypeError, rangeError, rangeText, typeError, typeText, valueError } from "./errors.ts";
 
 /** Reads one argument. */
 export type Reader<T> = (value: unknown) => T;
@@ -62,6 +62,14 @@ function int32(value: unknown, name: string, min: number = INT32_MIN): number {
 /** A descriptor. */
 export const fd: Reader<number> = (value) => (Object.is(value, -0) ? 0 : int32(value, "fd", 0));
 
+/** A descriptor of the calls that leave it to C++ to check theirs: the same words in a plain error. */
+export const nativeFd: Reader<number> = (value) => {
+  if (typeof value !== "number") throw plainTypeError(typeText("fd", "of type number", value));
+  if (!Number.isInteger(value)) throw plainRangeError(rangeText("fd", "an integer", value));
+  if (value < 0 || value > INT32_MAX) throw plainRangeError(rangeText("fd", `>= 0 && <= ${INT32_MAX}`, value));
+  return value;
+};
+
 /** A number of 32 bits without sign, from `min` on. */
 function uint32(value: unknown, name: string, min = 0): number {
   return integer(value, name, min, UINT32_MAX);
@@ -70,19 +78,21 @@ function uint32(value: unknown, name: string, min = 0): number {
 /** Permission bits: a number or octal text. @param absent - what undefined stands for; none: an error. */
 export function modeNamed(name: string, absent?: number): Reader<number> {
   return (value) => {
-    const given = value ?? absent ?? value;
+    const given = value ?? absent;
     if (typeof given !== "string") return uint32(given, name);
     if (!/^[0-7]+$/.test(given)) throw valueError(name, value, "must be a 32-bit unsigned integer or an octal string");
     return uint32(Number.parseInt(given, 8), name);
   };
 }
 
-/** What access and copyFile are asked for: bits from 0 to 7. */
+/** What access and copyFile are asked for: bits from 0 to 7; what a number has behind its point is left out. */
 export const bits: Reader<number> = (value) => {
   if (value === undefined || value === null) return 0;
-  if (typeof value !== "number" || value !== (value | 0)) throw plainTypeError("mode must be int32 or null/undefined");
-  if (value < 0 || value > 7) throw plainRangeError("mode is out of range: >= 0 && <= 7");
-  return value;
+  if (typeof value !== "number") throw plainTypeError("mode must be int32 or null/undefined");
+  const whole = Math.trunc(value);
+  if (whole !== (whole | 0)) throw plainRangeError("mode is out of range");
+  if (whole < 0 || whole > 7) throw plainRangeError("mode is out of range: >= 0 && <= 7");
+  return whole | 0;
 };
 
 /** An owner's id: -1 means as it is. */
@@ -180,8 +190,11 @@ export const objectOptions: Reader<Options> = (value) => {
   return value as Options;
 };
 
-/** Options that nobody checks. */
-export const looseOptions: Reader<Options> = (value) => (typeof value === "object" && value !== null ? (value as Options) : NONE);
+/** Options that nobody checks; null has none, which is a TypeError of the language's own. */
+export const looseOptions: Reader<Options> = (value) => {
+  const given = (value ?? (value === null ? value : NONE)) as Options & { readonly bigint?: unknown };
+  return given.bigint === undefined && typeof given !== "object" ? NONE : given;
+};
 
 /** A switch among options. */
 export function flagOf(given: Options, key: string): boolean {
@@ -194,6 +207,11 @@ export function flagOf(given: Options, key: string): boolean {
 /** A number of retries, milliseconds or entries among options: checked, though nothing here ever needs a second try, or a buffer. */
 export function countOf(given: Options, key: string, min = 0): void {
   if (given[key] !== undefined) uint32(given[key], `options.${key}`, min);
+}
+
+/** Milliseconds to wait among options, of which the same holds. */
+export function delayOf(given: Options, key: string): void {
+  if (given[key] !== undefined) int32(given[key], `options.${key}`, 0);
 }
 
 /** Text as it is wanted: by default text, else a Buffer, or text in another encoding. */

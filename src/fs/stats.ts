@@ -112,61 +112,103 @@ export class Stats {
   }
 }
 
-const TYPE_CHECKS: readonly (readonly [name: string, type: number])[] = [
-  ["isDirectory", S_IFDIR],
-  ["isFile", S_IFREG],
-  ["isSymbolicLink", S_IFLNK],
-  ["isFIFO", S_IFIFO],
-  ["isSocket", S_IFSOCK],
-  ["isBlockDevice", S_IFBLK],
-  ["isCharacterDevice", S_IFCHR],
-];
-
 /** fs.BigIntStats: whole numbers as bigints, times to the nanosecond. */
-export function bigIntStats(of: Attributes): object {
-  const times: Record<string, unknown> = {};
-  for (const [name, time] of [
-    ["atime", of.atime],
-    ["mtime", of.mtime],
-    ["ctime", of.ctime],
-    ["birthtime", of.ctime],
-  ] as const) {
-    const nanos = timeToNanoseconds(time);
-    times[`${name}Ms`] = nanos / 1_000_000n;
-    times[`${name}Ns`] = nanos;
-    times[name] = dateOf(nanos / 1_000_000n);
+export class BigIntStats {
+  readonly dev: bigint;
+  readonly mode: bigint;
+  readonly nlink: bigint;
+  readonly uid: bigint;
+  readonly gid: bigint;
+  readonly rdev: bigint;
+  readonly blksize: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly blocks: bigint;
+  readonly atimeMs: bigint;
+  readonly mtimeMs: bigint;
+  readonly ctimeMs: bigint;
+  readonly birthtimeMs: bigint;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly birthtimeNs: bigint;
+  readonly atime: Date;
+  readonly mtime: Date;
+  readonly ctime: Date;
+  readonly birthtime: Date;
+
+  constructor(of: Attributes) {
+    const [atime, mtime, ctime] = [of.atime, of.mtime, of.ctime].map(timeToNanoseconds) as [bigint, bigint, bigint];
+    this.dev = BigInt(of.device);
+    this.mode = BigInt(of.mode);
+    this.nlink = BigInt(of.nlink);
+    this.uid = BigInt(of.uid);
+    this.gid = BigInt(of.gid);
+    this.rdev = BigInt(of.rdev);
+    this.blksize = BigInt(of.blockSize);
+    this.ino = BigInt(of.inodeNumber);
+    this.size = BigInt(of.size);
+    this.blocks = BigInt(of.blocks);
+    this.atimeMs = atime / 1_000_000n;
+    this.mtimeMs = mtime / 1_000_000n;
+    this.ctimeMs = ctime / 1_000_000n;
+    this.birthtimeMs = this.ctimeMs;
+    this.atimeNs = atime;
+    this.mtimeNs = mtime;
+    this.ctimeNs = ctime;
+    this.birthtimeNs = ctime;
+    this.atime = dateOf(this.atimeMs);
+    this.mtime = dateOf(this.mtimeMs);
+    this.ctime = dateOf(this.ctimeMs);
+    this.birthtime = dateOf(this.birthtimeMs);
   }
-  const stats = {
-    dev: BigInt(of.device),
-    mode: BigInt(of.mode),
-    nlink: BigInt(of.nlink),
-    uid: BigInt(of.uid),
-    gid: BigInt(of.gid),
-    rdev: BigInt(of.rdev),
-    blksize: BigInt(of.blockSize),
-    ino: BigInt(of.inodeNumber),
-    size: BigInt(of.size),
-    blocks: BigInt(of.blocks),
-    ...times,
-  };
-  for (const [name, type] of TYPE_CHECKS)
-    Object.defineProperty(stats, name, { value: () => (of.mode & S_IFMT) === type, enumerable: false });
-  return stats;
+
+  get #type(): number {
+    return Number(this.mode) & S_IFMT;
+  }
+  isDirectory(): boolean {
+    return this.#type === S_IFDIR;
+  }
+  isFile(): boolean {
+    return this.#type === S_IFREG;
+  }
+  isSymbolicLink(): boolean {
+    return this.#type === S_IFLNK;
+  }
+  isFIFO(): boolean {
+    return this.#type === S_IFIFO;
+  }
+  isSocket(): boolean {
+    return this.#type === S_IFSOCK;
+  }
+  isBlockDevice(): boolean {
+    return this.#type === S_IFBLK;
+  }
+  isCharacterDevice(): boolean {
+    return this.#type === S_IFCHR;
+  }
 }
 
-/** fs.StatFs, or its bigint twin. */
-export function statFs(told: SpaceTold, bigint: boolean): object {
-  const numbers = {
-    type: told.type,
-    bsize: told.blockSize,
-    blocks: told.blocks,
-    bfree: told.blocksFree,
-    bavail: told.blocksAvailable,
-    files: told.files,
-    ffree: told.filesFree,
-  };
-  if (!bigint) return numbers;
-  return Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, BigInt(value)]));
+/** fs.StatFs: numbers, or bigints where they are asked for. */
+export class StatFs {
+  readonly type: number | bigint;
+  readonly bsize: number | bigint;
+  readonly blocks: number | bigint;
+  readonly bfree: number | bigint;
+  readonly bavail: number | bigint;
+  readonly files: number | bigint;
+  readonly ffree: number | bigint;
+
+  constructor(told: SpaceTold, bigint: boolean) {
+    const shown = (value: number): number | bigint => (bigint ? BigInt(value) : value);
+    this.type = shown(told.type);
+    this.bsize = shown(told.blockSize);
+    this.blocks = shown(told.blocks);
+    this.bfree = shown(told.blocksFree);
+    this.bavail = shown(told.blocksAvailable);
+    this.files = shown(told.files);
+    this.ffree = shown(told.filesFree);
+  }
 }
 
 /** fs.Dirent. */

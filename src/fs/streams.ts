@@ -4,6 +4,7 @@
 import { ReadStream, WriteStream } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import type { FileHandle } from "./handle.ts";
+import { options as readOptions } from "./readers.ts";
 
 type Call = (...args: never[]) => unknown;
 
@@ -20,7 +21,7 @@ export interface StreamCalls {
 type Options = Readonly<Record<string, unknown>>;
 
 function withCalls(given: unknown, calls: StreamCalls): object {
-  const options: Options = typeof given === "string" ? { encoding: given } : ((given ?? {}) as Options);
+  const options: Options = readOptions(given);
   return options["fs"] === undefined ? { ...options, fs: calls } : options;
 }
 

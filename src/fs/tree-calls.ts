@@ -8,7 +8,7 @@ import { Dir } from "./dir.ts";
 import { checkError, systemError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Form, freeOperation, type OperationTable, operation } from "./operation.ts";
-import { countOf, encoded, flagOf, type Options, objectOptions, options, path, type Reader } from "./readers.ts";
+import { countOf, delayOf, encoded, flagOf, type Options, objectOptions, options, path, type Reader } from "./readers.ts";
 import { Dirent } from "./stats.ts";
 
 interface Listing {
@@ -31,9 +31,16 @@ export function compareBytes(one: string, other: string): number {
   return one.length - other.length;
 }
 
+/** Options with a switch for what is below. */
+const treeOptions: Reader<Options> = (value) => {
+  const given = options(value);
+  flagOf(given, "recursive");
+  return given;
+};
+
 function readdir(kernel: Kernel, folder: string, given: Options): unknown[] {
-  const typed = given["withFileTypes"] === true;
-  if (flagOf(given, "recursive")) return readdirAll(kernel, folder, given, typed);
+  const typed = Boolean(given["withFileTypes"]);
+  if (given["recursive"] === true) return readdirAll(kernel, folder, given, typed);
   return scan(kernel, folder).map(({ name, type }) =>
     typed ? new Dirent(encoded(name, given), folder, type) : encoded(name, given),
   );
@@ -60,11 +67,18 @@ function typeBehind(kernel: Kernel, name: string): number {
   return isErrno(of) ? 0 : of.mode & S_IFMT;
 }
 
-const removalOptions: Reader<Options> = (value) => {
+/** What rmdir takes. */
+const emptyingOptions: Reader<Options> = (value) => {
   const given = objectOptions(value);
   flagOf(given, "recursive");
-  countOf(given, "retryDelay");
+  delayOf(given, "retryDelay");
   countOf(given, "maxRetries");
+  return given;
+};
+
+/** What rm takes. */
+const removalOptions: Reader<Options> = (value) => {
+  const given = emptyingOptions(value);
   flagOf(given, "force");
   return given;
 };
@@ -121,25 +135,23 @@ function removeTree(kernel: Kernel, name: string): void {
   kernel.done(task.rmdir(name), "rmdir", name);
 }
 
-function opendir(kernel: Kernel, folder: string, given: Options): Dir {
-  const entries = kernel.done(kernel.task.readdir(folder), "opendir", folder);
+const dirOptions: Reader<Options> = (value) => {
+  const given = treeOptions(value);
   countOf(given, "bufferSize", 1);
-  const recursive = flagOf(given, "recursive");
-  const found: Dirent[] = [];
-  const add = (under: string, { name, type }: Listing): void => {
-    found.push(new Dirent(encoded(name, given), under, type));
-    if (!recursive || type !== S_IFDIR) return;
-    const below = posix.join(under, name);
-    for (const entry of kernel.done(kernel.task.readdir(below), "opendir", below)) add(below, entry);
-  };
-  for (const entry of entries) add(folder, entry);
-  return new Dir(folder, found);
+  return given;
+};
+
+function opendir(kernel: Kernel, folder: string, given: Options): Dir {
+  const entriesOf = (at: string): Dirent[] =>
+    kernel.done(kernel.task.readdir(at), "opendir", at).map(({ name, type }) => new Dirent(encoded(name, given), at, type));
+  const below = (directory: Dirent): Dirent[] => entriesOf(posix.join(directory.parentPath, String(directory.name)));
+  return new Dir(folder, entriesOf(folder), given["recursive"] === true ? below : undefined);
 }
 
 /** Operations on directories and trees, by name. */
 export const TREE_CALLS: OperationTable = {
-  readdir: operation([path, options], readdir),
-  rmdir: operation([path, removalOptions], rmdir),
-  rm: freeOperation(([name, given]) => [path(name), removalOptions(given)] as const, rm),
-  opendir: operation([path, options], opendir),
+  readdir: operation([path, treeOptions], readdir),
+  rmdir: operation([path, emptyingOptions], rmdir),
+  rm: freeOperation(([name, given]) => [path(name), removalOptions(given)] as const, rm, { arity: 2 }),
+  opendir: operation([path, dirOptions], opendir),
 };

@@ -22,7 +22,7 @@ import {
 import { codedError, systemError, typeError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { encoded, flagOf, integer, type Options, options, path } from "./readers.ts";
-import { bigIntStats, Stats } from "./stats.ts";
+import { BigIntStats, Stats } from "./stats.ts";
 
 /** What libuv asks inotify for. */
 const MASK = IN_ATTRIB | IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_MOVED_FROM | IN_MOVED_TO;
@@ -42,7 +42,6 @@ function begin(kernel: Kernel, name: string, told: Told): () => void {
 
 function watchOptions(value: unknown): Options {
   const given = options(value);
-  flagOf(given, "persistent");
   if (flagOf(given, "recursive"))
     throw codedError("ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", "watch recursively is not simulated: watch each directory");
   return given;
@@ -91,6 +90,7 @@ interface Change {
 export async function* watchAll(kernel: Kernel, args: readonly unknown[]): AsyncGenerator<Change, void> {
   const name = path(args[0]);
   const given = watchOptions(args[1]);
+  flagOf(given, "persistent");
   const { signal } = given as { signal?: AbortSignal };
   const waiting: Change[] = [];
   let wake = (): void => undefined;
@@ -118,7 +118,7 @@ export async function* watchAll(kernel: Kernel, args: readonly unknown[]): Async
 /** What a call throws that a signal has ended. */
 export function abortError(signal: AbortSignal): Error {
   const error = new Error("The operation was aborted", { cause: signal.reason });
-  return Object.assign(Object.defineProperty(error, "name", { value: "AbortError" }), { code: "ABORT_ERR" });
+  return Object.assign(error, { code: "ABORT_ERR", name: "AbortError" });
 }
 
 /** How often watchFile looks by default, in milliseconds. */
@@ -160,7 +160,7 @@ export class StatWatchers {
   #lookAt(name: string, bigint: boolean): (emitter: EventEmitter) => void {
     const { task } = this.#kernel;
     let before = newAttributes();
-    const shown = (of: typeof before): object => (bigint ? bigIntStats(of) : new Stats(of));
+    const shown = (of: typeof before): object => (bigint ? new BigIntStats(of) : new Stats(of));
     let first = true;
     return (emitter) => {
       const now = newAttributes();

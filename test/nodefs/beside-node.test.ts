@@ -21,16 +21,19 @@ function prepared(fs: Fs): Fs {
 /** An error in what a user sees of it. */
 function shown(error: unknown): unknown {
   const { name, message, code } = error as NodeJS.ErrnoException;
-  return { name, message, code };
+  return { name, message, code, text: String(error), keys: Object.keys(error as object).sort() };
 }
 
 async function outcome(of: () => unknown): Promise<unknown> {
   try {
-    return await of();
+    const result = await of();
+    return Array.isArray(result) ? await Promise.all(result) : result;
   } catch (error) {
     return shown(error);
   }
 }
+
+type Loose = (...args: unknown[]) => unknown;
 
 /** Calls that a user's program makes wrongly or rarely, by what they are about. */
 const CASES: Readonly<Record<string, (fs: Fs, file: string) => unknown>> = {
@@ -87,6 +90,112 @@ const CASES: Readonly<Record<string, (fs: Fs, file: string) => unknown>> = {
     const isOpen = handle.fd > 0;
     await handle.close();
     return [parts, isOpen, again, await outcome(() => handle.readableWebStream())];
+  },
+  "a mode that is null": (fs, file) => fs.chmodSync(file, null as never),
+  "a mode that is no number": (fs, file) => fs.accessSync(file, "r" as never),
+  "a mode beyond the bits that there are": (fs, file) => [outcome(() => fs.accessSync(file, 8)), fs.accessSync(file, 4.5)],
+  "a mode that was forgotten before a callback": (fs, file) => (fs.chmod as unknown as Loose)(file, () => undefined),
+  "a callback in the place of the data": (fs, file) => (fs.writeFile as unknown as Loose)(file, () => undefined),
+  "an argument behind the callback's place": (fs, file) => (fs.rename as unknown as Loose)(file, file, {}, () => undefined),
+  "a text with a quote for a number": (fs) => fs.closeSync("it's" as never),
+  "two options that exclude each other": (fs, file) =>
+    fs.cpSync(file, `${file}.new`, { dereference: true, verbatimSymlinks: true }),
+  "a callback's call with throwIfNoEntry": (fs, file) =>
+    new Promise((resolve) =>
+      (fs.stat as unknown as Loose)(`${file}.none`, { throwIfNoEntry: false }, (error: unknown) => resolve(shown(error))),
+    ),
+  "stat with options that are null": (fs, file) => fs.statSync(file, null as never),
+  "Stats with bigint, their class and keys": (fs, file) => {
+    const stats = fs.statSync(file, { bigint: true });
+    return [stats.constructor.name, Object.keys(stats), stats.isFile(), typeof stats.mtimeNs, stats.mtime instanceof Date];
+  },
+  "a date that is none": (fs, file) => fs.utimesSync(file, new Date(Number.NaN), 1),
+  "a date that is none, of a link and of an open file": async (fs, file) => {
+    fs.symlinkSync("nowhere", `${file}.link`);
+    const link = await outcome(() => fs.lutimesSync(`${file}.link`, 1, new Date(Number.NaN)));
+    const fd = fs.openSync(file, "r+");
+    const open = await outcome(() => fs.futimesSync(fd, new Date(Number.NaN), 1));
+    fs.closeSync(fd);
+    return [link, open];
+  },
+  "the real path of what is above a linked folder": (fs) => {
+    fs.mkdirSync(join(folder, "dir", "deep"));
+    fs.symlinkSync("dir/deep", join(folder, "link"));
+    const name = `${folder}/link/../deep/.`;
+    return [outcome(() => fs.realpathSync(name)), fs.realpathSync.native(name), fs.promises.realpath(`${folder}/link/..`)];
+  },
+  "the real path of a file with a slash behind": (fs, file) => fs.promises.realpath(`${file}/`),
+  "the real path of a link to itself": async (fs) => {
+    fs.symlinkSync("loop", join(folder, "loop"));
+    return [
+      await outcome(() => fs.realpathSync(join(folder, "loop"))),
+      await outcome(() => fs.realpathSync.native(join(folder, "loop"))),
+    ];
+  },
+  "a folder below that goes while its parent is read": async (fs) => {
+    fs.mkdirSync(join(folder, "dir", "below"));
+    fs.writeFileSync(join(folder, "dir", "below", "x"), "");
+    const dir = fs.opendirSync(folder, { recursive: true });
+    const [first, second] = [dir.readSync(), dir.readSync()];
+    fs.rmSync(join(folder, "dir", "below"), { recursive: true });
+    const later = await outcome(() => dir.readSync()?.name);
+    dir.closeSync();
+    return [[first?.name, second?.name].sort(), later];
+  },
+  "a closed directory that is read and closed": async (fs) => {
+    const dir = fs.opendirSync(folder);
+    dir.closeSync();
+    const wasThrown = await outcome(() => {
+      dir.read();
+      return "a promise";
+    });
+    return [wasThrown, await outcome(() => dir.close()), await outcome(() => dir.closeSync())];
+  },
+  "rm's delay and rmdir's force": async (fs, file) => [
+    await outcome(() => fs.rmSync(file, { retryDelay: -1 })),
+    await outcome(() => fs.rmdirSync(join(folder, "dir"), { force: 1 } as never)),
+  ],
+  "a switch of readdir that is no boolean": async (fs) => [
+    await outcome(() =>
+      fs.readdirSync(folder, { withFileTypes: 1 } as never).map((entry) => (entry as unknown as realFs.Dirent).isFile()),
+    ),
+    await outcome(() => (fs.readdir as unknown as Loose)(folder, { recursive: "yes" }, () => undefined)),
+  ],
+  "an encoding that only names have": (fs, file) => fs.readFileSync(file, { encoding: "buffer" } as never),
+  "a file that is too large to be read": (fs, file) => {
+    fs.truncateSync(file, 2 ** 31);
+    return fs.readFileSync(file);
+  },
+  "a number that is no descriptor": async (fs) => [
+    await outcome(() => fs.truncateSync(1.5 as never, 1)),
+    await outcome(() => fs.appendFileSync(-1, "x")),
+  ],
+  "flush that is null": (fs, file) => fs.writeFileSync(file, "x", { flush: null } as never),
+  "what options inherit": (fs, file) => {
+    fs.cpSync(file, `${file}.new`, Buffer.from("x") as never);
+    return fs.existsSync(`${file}.new`);
+  },
+  "reads with lengths and offsets that are left out": async (fs, file) => {
+    const fd = fs.openSync(file, "r");
+    const into = (): Buffer => Buffer.alloc(4, ".");
+    const first = into();
+    const counts = [fs.readSync(fd, first, 0, undefined as never, 0), fs.readSync(fd, into(), null as never, 1, 2)];
+    const without = await outcome(() => (fs.readSync as unknown as Loose)(fd));
+    const fraction = await outcome(() => (fs.readSync as unknown as Loose)(fd, into(), []));
+    fs.closeSync(fd);
+    return [counts, String(first), without, fraction];
+  },
+  "writes with offsets that are left out, and a length that is a fraction": async (fs, file) => {
+    const fd = fs.openSync(file, "r+");
+    const count = fs.writeSync(fd, Buffer.from("xyz"), null as never, 2, 1);
+    const fraction = await outcome(() => fs.writeSync(fd, Buffer.from("xyz"), 0, 1.5));
+    fs.closeSync(fd);
+    return [count, fs.readFileSync(file, "utf8"), fraction];
+  },
+  "options of a stream that are none": (fs, file) => fs.createReadStream(file, true as never),
+  "what a watcher does not check": (fs, file) => {
+    const watcher = fs.watch(file, { persistent: 1 } as never);
+    watcher.close();
   },
   "a watched file that is removed": async (fs, file) => {
     const told: string[] = [];

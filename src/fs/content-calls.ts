@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { EEXIST, ENOTSUP, isErrno } from "../../sim/core/errno.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
-import { codedError, typeError } from "./errors.ts";
+import { abortError, codedError, typeError } from "./errors.ts";
 import { closeQuietly, openPath, writeBytes } from "./file-calls.ts";
 import { FileHandle } from "./handle.ts";
 import type { Kernel } from "./kernel.ts";
@@ -24,7 +24,6 @@ import {
   pathNamed,
   type Reader,
 } from "./readers.ts";
-import { abortError } from "./watch.ts";
 
 /** What files without a size are read by, in bytes. */
 const CHUNK = 8192;

@@ -5,14 +5,15 @@
  * answer as it is, and the promise form, which waits for it.
  */
 import { posix } from "node:path";
+import type { Time } from "../../sim/core/clock.ts";
 import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, newAttributes, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import { copyFile } from "./content-calls.ts";
 import { checkError, codedError, systemError, typeError } from "./errors.ts";
-import type { Kernel } from "./kernel.ts";
+import { type Kernel, timeOf } from "./kernel.ts";
 import { mkdirAll, resolvePath } from "./name-calls.ts";
 import { flagOf, integer, type Options, objectOptions, pathNamed } from "./readers.ts";
-import { compareBytes } from "./tree-calls.ts";
+import { dateOf, milliseconds } from "./stats.ts";
 
 /** What cp has been asked for. */
 export interface CopyRequest {
@@ -152,7 +153,7 @@ function* copyFolder(kernel: Kernel, pair: Checked, request: CopyRequest): Gener
   const { source, target } = pair;
   if (target === undefined) kernel.done(kernel.task.mkdir(pair.to, 0o777), "mkdir", pair.to);
   const entries = kernel.done(kernel.task.readdir(pair.from), "opendir", pair.from);
-  for (const { name } of entries.sort((one, other) => compareBytes(one.name, other.name))) {
+  for (const { name } of entries) {
     const from = posix.join(pair.from, name);
     const to = posix.join(pair.to, name);
     if (request.filter !== undefined && !(yield request.filter(from, to))) continue;
@@ -165,7 +166,7 @@ function existsError(to: string): Error {
   return refusal("ERR_FS_CP_EEXIST", "Target already exists", EEXIST, `${to} already exists`, to);
 }
 
-function copyOne(kernel: Kernel, { from, to, source, target }: Checked, request: CopyRequest): void {
+function copyOne(kernel: Kernel, { from, to, target }: Checked, request: CopyRequest): void {
   if (target !== undefined) {
     if (!request.force) {
       if (request.errorOnExist) throw existsError(to);
@@ -175,8 +176,13 @@ function copyOne(kernel: Kernel, { from, to, source, target }: Checked, request:
   }
   copyFile(kernel, from, to, request.mode);
   if (!request.preserveTimestamps) return;
-  const times = kernel.task.utimens(to, source.atime, source.mtime);
-  kernel.done(times, "utime", to);
+  // The copy has read the source, which has another time of access since then. Times are Dates on their way, of whole milliseconds.
+  const { atime, mtime } = kernel.done(kernel.task.stat(from, newAttributes()), "stat", from);
+  kernel.done(kernel.task.utimens(to, wholeMilliseconds(atime), wholeMilliseconds(mtime)), "utime", to);
+}
+
+function wholeMilliseconds(of: Time): Time | "NOW" {
+  return timeOf(dateOf(milliseconds(of)).getTime() / 1000) ?? of;
 }
 
 function copyLink(kernel: Kernel, { from, to, target }: Checked, request: CopyRequest): undefined {

@@ -177,3 +177,9 @@ export function rangeError(name: string, range: string, value: unknown): RangeEr
 export function codedError(code: string, message: string, kind: ErrorConstructor = Error): Error {
   return withCode(new kind(message), code);
 }
+
+/** What a call throws that a signal has ended. */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error("The operation was aborted", { cause: signal.reason });
+  return Object.assign(error, { code: "ABORT_ERR", name: "AbortError" });
+}

@@ -226,6 +226,7 @@ function addPieces(promises: Bag): void {
     const handle = target instanceof FileHandle ? target : await open(target, read["flag"] ?? "w", read["mode"]);
     try {
       await handle.writeFile(data, given);
+      if (read["flush"] === true) await handle.sync();
     } finally {
       if (handle !== target) await handle.close();
     }

@@ -1,11 +1,13 @@
 /**
  * FileHandle, as fs.promises.open gives it. Its methods are the operations on open files and on whole ones, with its descriptor in front.
  */
+import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { ReadableStream, type ReadableStreamController, type ReadableStreamDefaultController } from "node:stream/web";
-import { codedError } from "./errors.ts";
+import { abortError, codedError } from "./errors.ts";
+import { options as readOptions } from "./readers.ts";
 
 /** What a handle asks of the object that opened it. */
 export interface HandleParts {
@@ -60,19 +62,23 @@ export class FileHandle {
   datasync(): Promise<unknown> {
     return this.#perform("fdatasync");
   }
+  /** An operation whose result is an object of parts, which has no prototype here. */
+  async #transfer(name: string, ...args: readonly unknown[]): Promise<unknown> {
+    return Object.assign(Object.create(null), await this.#perform(name, ...args));
+  }
   /** read(buffer, offset, length, position), (buffer, options), (options). */
   read(...args: readonly unknown[]): Promise<unknown> {
     // fs.read takes no offset alone.
     const [buffer, offset] = args;
     return typeof offset === "number" && args.length === 2
-      ? this.#perform("read", buffer, offset, undefined, undefined)
-      : this.#perform("read", ...args);
+      ? this.#transfer("read", buffer, offset, undefined, undefined)
+      : this.#transfer("read", ...args);
   }
   readFile(options?: unknown): Promise<unknown> {
     return this.#perform("readFile", options);
   }
   readv(buffers: unknown, position?: unknown): Promise<unknown> {
-    return this.#perform("readv", buffers, position);
+    return this.#transfer("readv", buffers, position);
   }
   stat(options?: unknown): Promise<unknown> {
     return this.#perform("fstat", options);
@@ -87,17 +93,25 @@ export class FileHandle {
     return this.#perform("futimes", atime, mtime);
   }
   write(...args: readonly unknown[]): Promise<unknown> {
-    return this.#perform("write", ...args);
+    return this.#transfer("write", ...args);
   }
   /** @param data - also a stream or another iteration: each piece is written behind the last one. */
   async writeFile(data: unknown, options?: unknown): Promise<unknown> {
     if (!isPieces(data)) return this.#perform("writeFile", data, options);
-    const encoding = typeof options === "string" ? options : (options as { encoding?: string } | null | undefined)?.encoding;
-    for await (const piece of data) await this.appendFile(piece, encoding ?? "utf8");
+    const { encoding, signal } = readOptions(options) as { encoding?: BufferEncoding; signal?: AbortSignal };
+    const goOn = (): void => {
+      if (signal?.aborted === true) throw abortError(signal);
+    };
+    goOn();
+    for await (const piece of data) {
+      goOn();
+      await this.appendFile(ArrayBuffer.isView(piece) ? piece : Buffer.from(piece as string, encoding ?? "utf8"));
+      goOn();
+    }
     return undefined;
   }
   writev(buffers: unknown, position?: unknown): Promise<unknown> {
-    return this.#perform("writev", buffers, position);
+    return this.#transfer("writev", buffers, position);
   }
 
   async close(): Promise<void> {

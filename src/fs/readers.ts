@@ -14,12 +14,15 @@ const UINT32_MAX = 2 ** 32 - 1;
 const INT32_MIN = -(2 ** 31);
 const INT32_MAX = 2 ** 31 - 1;
 
+/** Half a character, which UTF-8 has no bytes for. */
+const HALF_CHARACTER = /\p{Surrogate}/u;
+
 /** A path as text: a string, the UTF-8 text of a Uint8Array, or a file URL's path. */
 export function pathNamed(name: string): Reader<string> {
   return (value) => {
     if (typeof value === "string") {
       if (value.includes("\0")) throw valueError(name, value, "must be a string, Uint8Array, or URL without null bytes");
-      return value;
+      return HALF_CHARACTER.test(value) ? Buffer.from(value).toString() : value;
     }
     const plain = isUrl(value) ? fileURLToPath(value.href) : value;
     if (typeof plain === "string") return pathNamed(name)(plain);

@@ -17,12 +17,13 @@ import {
   type StatFs as SpaceTold,
 } from "../../sim/vfs/filesystem.ts";
 
-function milliseconds(time: Time): number {
+/** A time in milliseconds since 1970, with a fraction. */
+export function milliseconds(time: Time): number {
   return time.seconds * 1000 + time.nanoseconds / 1e6;
 }
 
 /** A Date of a number of milliseconds, rounded as Node rounds it. */
-function dateOf(ms: number | bigint): Date {
+export function dateOf(ms: number | bigint): Date {
   return new Date(Math.round(Number(ms)));
 }
 

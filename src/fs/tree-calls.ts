@@ -7,7 +7,7 @@ import { S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import { Dir } from "./dir.ts";
 import { checkError, systemError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
-import { type Form, freeOperation, type OperationTable, operation } from "./operation.ts";
+import { type Form, formOperation, freeOperation, type OperationTable, operation } from "./operation.ts";
 import { countOf, delayOf, encoded, flagOf, type Options, objectOptions, options, path, type Reader } from "./readers.ts";
 import { Dirent } from "./stats.ts";
 
@@ -23,7 +23,7 @@ function scan(kernel: Kernel, folder: string): Listing[] {
 }
 
 /** strcmp(3) of two names: by their UTF-8 bytes, which is the order of code points. */
-export function compareBytes(one: string, other: string): number {
+function compareBytes(one: string, other: string): number {
   for (let at = 0; at < one.length && at < other.length; at++) {
     if (one.charCodeAt(at) === other.charCodeAt(at)) continue;
     return (one.codePointAt(at) ?? 0) - (other.codePointAt(at) ?? 0);
@@ -38,19 +38,29 @@ const treeOptions: Reader<Options> = (value) => {
   return given;
 };
 
-function readdir(kernel: Kernel, folder: string, given: Options): unknown[] {
+function readdir(kernel: Kernel, form: Form, folder: string, given: Options): unknown[] {
   const typed = Boolean(given["withFileTypes"]);
-  if (given["recursive"] === true) return readdirAll(kernel, folder, given, typed);
+  if (given["recursive"] === true) return readdirAll(kernel, folder, { given, typed, form });
   return scan(kernel, folder).map(({ name, type }) =>
     typed ? new Dirent(encoded(name, given), folder, type) : encoded(name, given),
   );
 }
 
-/** A whole tree, folder after folder as they are found. A link to a folder is gone into unless types are asked for, as Node does. */
-function readdirAll(kernel: Kernel, top: string, given: Options, typed: boolean): unknown[] {
+interface Listed {
+  readonly given: Options;
+  readonly typed: boolean;
+  readonly form: Form;
+}
+
+/**
+ * A whole tree, folder after folder: the first that was found comes first, in the promise form the last. A link to a folder is gone into unless types
+ * are asked for, as Node does.
+ */
+function readdirAll(kernel: Kernel, top: string, { given, typed, form }: Listed): unknown[] {
   const found: unknown[] = [];
   const folders = [top];
-  for (let folder = folders.shift(); folder !== undefined; folder = folders.shift()) {
+  const next = (): string | undefined => (form === "promise" ? folders.pop() : folders.shift());
+  for (let folder = next(); folder !== undefined; folder = next()) {
     for (const { name, type } of scan(kernel, folder)) {
       const at = posix.join(folder, name);
       found.push(typed ? new Dirent(encoded(name, given), folder, type) : encoded(posix.relative(top, at), given));
@@ -83,9 +93,10 @@ const removalOptions: Reader<Options> = (value) => {
   return given;
 };
 
-function rmdir(kernel: Kernel, folder: string, given: Options): void {
+function rmdir(kernel: Kernel, form: Form, folder: string, given: Options): void {
   if (given["recursive"] === true) {
-    const of = kernel.done(kernel.task.lstat(folder, kernel.attributes), "lstat", folder);
+    const asked = form === "promise" ? "stat" : "lstat";
+    const of = kernel.done(kernel.task[asked](folder, kernel.attributes), asked, folder);
     if ((of.mode & S_IFMT) === S_IFDIR) {
       removeTree(kernel, folder);
       return;
@@ -150,8 +161,8 @@ function opendir(kernel: Kernel, folder: string, given: Options): Dir {
 
 /** Operations on directories and trees, by name. */
 export const TREE_CALLS: OperationTable = {
-  readdir: operation([path, treeOptions], readdir),
-  rmdir: operation([path, emptyingOptions], rmdir),
+  readdir: formOperation([path, treeOptions], readdir),
+  rmdir: formOperation([path, emptyingOptions], rmdir),
   rm: freeOperation(([name, given]) => [path(name), removalOptions(given)] as const, rm, { arity: 2 }),
   opendir: operation([path, dirOptions], opendir),
 };

@@ -19,7 +19,7 @@ import {
   IN_MOVED_FROM,
   IN_MOVED_TO,
 } from "../../sim/vfs/watches.ts";
-import { codedError, systemError, typeError } from "./errors.ts";
+import { abortError, codedError, systemError, typeError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { encoded, flagOf, integer, type Options, options, path } from "./readers.ts";
 import { BigIntStats, Stats } from "./stats.ts";
@@ -29,13 +29,49 @@ const MASK = IN_ATTRIB | IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN
 
 type Told = (eventType: "change" | "rename", name: string) => void;
 
-/** Begins a watch. libuv calls everything a rename but changes of content and attributes, also those of directories. */
+/** An event that has not been read yet, and which watchers of that inode it is for. */
+interface Waiting {
+  readonly watched: string;
+  readonly mask: number;
+  readonly child: string;
+  readonly readers: Told[];
+}
+
+/** What a process has not read yet of its one inotify instance, which libuv's watchers share. */
+const waiting = new WeakMap<Kernel, Waiting[]>();
+
+/**
+ * Queues an event until the event loop comes round. One that says what the last one says, of the same inode, is not queued again
+ * (inotify_merge, fs/notify/inotify/inotify_fsnotify.c, Linux 6.18). libuv calls everything a rename but changes of content and attributes, also those
+ * of directories.
+ */
+function queue(kernel: Kernel, event: Omit<Waiting, "readers">, own: string, told: Told): void {
+  let events = waiting.get(kernel);
+  if (events === undefined) {
+    events = [];
+    waiting.set(kernel, events);
+    setImmediate(() => {
+      const read = waiting.get(kernel) ?? [];
+      waiting.delete(kernel);
+      for (const { mask, child, readers } of read) {
+        const eventType = (mask & ~(IN_ATTRIB | IN_MODIFY)) === 0 ? "change" : "rename";
+        for (const reader of readers) reader(eventType, child);
+      }
+    });
+  }
+  const child = event.child === "" ? own : event.child;
+  const last = events.at(-1);
+  const isSame = last !== undefined && last.watched === event.watched && last.mask === event.mask && last.child === child;
+  if (!isSame) events.push({ ...event, child, readers: [told] });
+  else if (!last.readers.includes(told)) last.readers.push(told);
+}
+
+/** Begins a watch. */
 function begin(kernel: Kernel, name: string, told: Told): () => void {
   const own = posix.basename(name);
-  const end = kernel.task.watch(name, MASK, (mask, child) => {
-    const eventType = (mask & ~(IN_ATTRIB | IN_MODIFY)) === 0 ? "change" : "rename";
-    setImmediate(told, eventType, child === "" ? own : child);
-  });
+  const of = kernel.task.stat(name, kernel.attributes);
+  const watched = isErrno(of) ? "" : `${of.device}:${of.inodeNumber}`;
+  const end = kernel.task.watch(name, MASK, (mask, child) => queue(kernel, { watched, mask, child }, own, told));
   if (!isErrno(end)) return end;
   throw Object.assign(systemError(end, "watch", { path: name }), { filename: name });
 }
@@ -92,17 +128,17 @@ export async function* watchAll(kernel: Kernel, args: readonly unknown[]): Async
   const given = watchOptions(args[1]);
   flagOf(given, "persistent");
   const { signal } = given as { signal?: AbortSignal };
-  const waiting: Change[] = [];
+  const changes: Change[] = [];
   let wake = (): void => undefined;
   const end = begin(kernel, name, (eventType, child) => {
-    waiting.push({ eventType, filename: encoded(child, given) });
+    changes.push({ eventType, filename: encoded(child, given) });
     wake();
   });
   signal?.addEventListener("abort", () => wake(), { once: true });
   try {
     while (true) {
       if (signal?.aborted === true) throw abortError(signal);
-      const next = waiting.shift();
+      const next = changes.shift();
       if (next !== undefined) yield next;
       else {
         await new Promise<void>((resolve) => {
@@ -113,12 +149,6 @@ export async function* watchAll(kernel: Kernel, args: readonly unknown[]): Async
   } finally {
     end();
   }
-}
-
-/** What a call throws that a signal has ended. */
-export function abortError(signal: AbortSignal): Error {
-  const error = new Error("The operation was aborted", { cause: signal.reason });
-  return Object.assign(error, { code: "ABORT_ERR", name: "AbortError" });
 }
 
 /** How often watchFile looks by default, in milliseconds. */
@@ -139,10 +169,10 @@ export class StatWatchers {
 
   /** fs.watchFile(path, options, listener). */
   watch(args: readonly unknown[]): EventEmitter {
-    const listener = args.at(-1);
+    const listener = typeof args[1] === "function" ? args[1] : args[2];
     if (typeof listener !== "function") throw typeError("listener", "of type function", listener);
     const name = path(args[0]);
-    const given = options(args[1]);
+    const given = options(typeof args[1] === "function" ? undefined : args[1]);
     const interval = given["interval"] === undefined ? INTERVAL : integer(given["interval"], "interval", 0);
     let known = this.#watchers.get(name);
     if (known === undefined) {

@@ -2,6 +2,7 @@
 import * as realFs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { type OverlayFs, overlayFs } from "../../src/entry/fs.ts";
 
@@ -34,6 +35,8 @@ async function outcome(of: () => unknown): Promise<unknown> {
 }
 
 type Loose = (...args: unknown[]) => unknown;
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
 /** Calls that a user's program makes wrongly or rarely, by what they are about. */
 const CASES: Readonly<Record<string, (fs: Fs, file: string) => unknown>> = {
@@ -197,9 +200,68 @@ const CASES: Readonly<Record<string, (fs: Fs, file: string) => unknown>> = {
     const watcher = fs.watch(file, { persistent: 1 } as never);
     watcher.close();
   },
+  "changes of a watched folder, of which equal ones follow each other": async (fs, file) => {
+    const told: string[] = [];
+    const both = [1, 2].map((number) => fs.watch(folder, (type, name) => told.push(`${number} ${type} ${name}`)));
+    await pause();
+    fs.chmodSync(file, 0o600);
+    fs.utimesSync(file, 1, 1);
+    fs.appendFileSync(file, "1");
+    fs.truncateSync(file, 1);
+    fs.writeFileSync(`${file}.new`, "x");
+    fs.appendFileSync(file, "2");
+    await pause();
+    for (const watcher of both) watcher.close();
+    return told;
+  },
+  "watchFile without a listener": (fs, file) => (fs.watchFile as unknown as Loose)(file),
+  "the times of a copied file": (fs, file) => {
+    fs.utimesSync(file, 100, 1234567890.123456);
+    fs.chmodSync(file, 0o444);
+    fs.cpSync(file, `${file}.new`, { preserveTimestamps: true });
+    const { atimeMs, mtimeMs, mode } = fs.statSync(`${file}.new`);
+    // The copy has read the source: its time of access is now that one's.
+    return [atimeMs > 100_000, mtimeMs, mode];
+  },
+  "a whole tree in all three forms": async (fs) => {
+    for (const name of ["dir/b", "dir/a", "other"]) fs.mkdirSync(join(folder, name));
+    for (const name of ["dir/b/x", "dir/a/y", "other/z"]) fs.writeFileSync(join(folder, name), "");
+    const tree = promisify(fs.readdir) as unknown as Loose;
+    const asked = { recursive: true } as const;
+    return [fs.readdirSync(folder, asked), tree(folder, asked), fs.promises.readdir(folder, asked)];
+  },
+  "rmdir of a tree that is not there": async (fs, file) => [
+    await outcome(() => fs.rmdirSync(`${file}.none`, { recursive: true })),
+    await outcome(() => fs.promises.rmdir(`${file}.none`, { recursive: true })),
+  ],
+  "half a character in a name": (fs) => {
+    fs.writeFileSync(join(folder, "a\ud800b"), "");
+    return fs.readdirSync(folder);
+  },
+  "the prototype of what a handle has read": async (fs, file) => {
+    const handle = await fs.promises.open(file);
+    const results = [await handle.read(Buffer.alloc(1)), await handle.readv([Buffer.alloc(1)])].map((of) =>
+      Object.getPrototypeOf(of),
+    );
+    await handle.close();
+    return results;
+  },
+  "writeFile with pieces of all kinds, and with one that is none": async (fs, file) => {
+    await fs.promises.writeFile(file, ["a", [98], Buffer.from("c"), new Uint8Array([100])] as never, { flush: true });
+    return [fs.readFileSync(file, "utf8"), await outcome(() => fs.promises.writeFile(file, [1] as never))];
+  },
+  "writeFile with pieces that is aborted between them": async (fs, file) => {
+    const abort = new AbortController();
+    const pieces = function* () {
+      yield "a";
+      abort.abort();
+      yield "b";
+    };
+    const written = await outcome(() => fs.promises.writeFile(file, pieces(), { signal: abort.signal }));
+    return [written, fs.readFileSync(file, "utf8")];
+  },
   "a watched file that is removed": async (fs, file) => {
     const told: string[] = [];
-    const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
     const watcher = fs.watch(file, (type, name) => told.push(`${type} ${name}`));
     await pause();
     fs.unlinkSync(file);

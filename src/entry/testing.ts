@@ -31,4 +31,11 @@ export type { Check } from "../testing/check.ts";
 export { CHECKS } from "../testing/conformance.ts";
 export { matchers, type TreeText, treeText } from "../testing/matchers.ts";
 export { Disagreement, type ModelRunOptions, modelRun, writeCounterexample } from "../testing/model-run.ts";
+export {
+  CutFailure,
+  type CutProgram,
+  type CutProgramOptions,
+  type CutProgramResult,
+  cutProgram,
+} from "../testing/program-cuts.ts";
 export { type ScenarioOptions, scenario } from "../testing/scenarios.ts";

@@ -57,7 +57,7 @@ export interface OverlayControls {
 export type OverlayFs = NodeFs & OverlayControls;
 
 /** Fills the layers, the lowest first. @returns the topmost one's name */
-function addLayers(lab: Lab, lowers: readonly Lower[]): string {
+export function addLayers(lab: Lab, lowers: readonly Lower[]): string {
   let parent: string | undefined;
   const fills: readonly (Lower | undefined)[] = lowers.length === 0 ? [undefined] : [...lowers].reverse();
   for (const [index, lower] of fills.entries()) {

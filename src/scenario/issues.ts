@@ -2,6 +2,7 @@
  * What zod found wrong, in our words: one message an issue, with the path whose place it belongs to.
  */
 import type { z } from "zod";
+import { DRIVERS } from "../drivers/registry.ts";
 import type { Plain, PlainPath } from "./document.ts";
 import { quoted } from "./problem.ts";
 import { suggestion } from "./suggest.ts";
@@ -28,7 +29,9 @@ function explain(issue: Issue, root: Schema, value: Plain, base: PlainPath): Fin
     const shape = shapeAt(root, value, path);
     return issue.keys.map((key) => {
       const above = keyWithAction(shape, key);
-      const hint = above === undefined ? suggestion(key, Object.keys(shape)) : `; it stands below "${above}": { ${key}: … }`;
+      const isUnrun = isExpectation(path) && DRIVERS.has(key);
+      const known = isUnrun ? "; this file does not run that driver" : suggestion(key, Object.keys(shape));
+      const hint = above === undefined ? known : `; it stands below "${above}": { ${key}: … }`;
       return { path, key, message: `unknown key ${quoted(key)}${hint}` };
     });
   }
@@ -72,12 +75,27 @@ function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, root: Sc
     if (key === undefined) return [{ path, message: "expected an action, found an empty mapping" }];
     return [{ path, key, message: `unknown action ${quoted(key)}${suggestion(key, actions)}` }];
   }
+  const kinds = issue.errors.map(([first, ...others]) => (others.length === 0 ? wantedKind(first) : undefined));
+  if (kinds.length > 1 && kinds.every((kind) => kind !== undefined))
+    return [{ path, message: `expected ${kinds.join(" or ")}, found ${quoted(found)}` }];
   const meant = branches.length === 1 ? branches[0] : branches.find((errors) => errors.some((one) => one.path.length > 0));
   if (meant !== undefined && meant.length > 0) return meant.flatMap((one) => explain(one, root, value, path));
   if (isOwn(issue.message)) return [{ path, message: issue.message }];
   if (actions.length > 1) return [{ path, message: `expected an action such as { mkdir: /a }, found ${quoted(found)}` }];
   const words = issue.errors.flat().map((one) => one.message);
   return [{ path, message: words.find(isOwn) ?? `${quoted(found)} cannot stand here` }];
+}
+
+/** Whether a place is where drivers are named to say what is expected of them. */
+function isExpectation(path: PlainPath): boolean {
+  return path.at(-1) === "expect" || path.at(-1) === "warn";
+}
+
+/** What a branch of a union takes, where it is about the value as a whole and has no words of its own. */
+function wantedKind(issue: Issue | undefined): string | undefined {
+  if (issue === undefined || issue.path.length > 0 || !("message" in issue) || isOwn(issue.message)) return undefined;
+  if (issue.code === "invalid_type") return kindName(issue.expected);
+  return issue.code === "invalid_value" ? issue.values.map((one) => quoted(one)).join(" or ") : undefined;
 }
 
 /** The first key of a mapping that names an action. */

@@ -145,6 +145,7 @@ export function slotsFor(variables: Variables): Slots {
     path: z
       .string({ error: (issue) => `expected a path, found ${quoted(issue.input)}` })
       .max(PATH_MAX, "a path of more than 65536 characters")
+      .refine((path) => !path.includes("\0"), "a path has no NUL in it")
       .meta({ description: "a path in the container" }),
     descriptor: z
       .string({ error: (issue) => `expected an open file such as $fd, found ${quoted(issue.input)}` })

@@ -87,6 +87,8 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
   ["O_RDWR", "O_RDRW", '22:34: unknown flag "O_RDRW"; did you mean "O_RDWR"?'],
   ["data_copied: 0", "data_copid: 0", '27:14: unknown key "data_copid"; did you mean "data_copied"?'],
   ["      vfs:", "      vsf:", '27:7: unknown key "vsf"; did you mean "vfs"?'],
+  ["      vfs:", "      zfs:", '27:7: unknown key "zfs"; this file does not run that driver'],
+  ["- { mkdir: /db,", '- { mkdir: "/d\\0b",', "15:18: a path has no NUL in it"],
   ["in: c1", "in: c2", '21:9: no container is called "c2"; did you mean "c1"?'],
   ["image: db", "image: dd", '18:16: no image is called "dd"; did you mean "db"?'],
   ["pwrite: $fd", "pwrite: $fx", '25:9: no step before this one opened "$fx" in this container; did you mean "$fd"?'],
@@ -146,6 +148,11 @@ const FAULTS: readonly (readonly [string, string, string])[] = [
 ];
 
 describe("a wrong scenario file", () => {
+  test("with one driver's name for the list of them is told both that may stand there", () => {
+    const text = GOOD.replace(/drivers:\n.*?- vfs\n/s, "drivers: overlay2\n");
+    expect(problemsOf(text).split("\n")[0]).toMatch(/^f\.yaml:\d+:10: expected "all" or a list, found "overlay2"$/);
+  });
+
   test.each(FAULTS)("with %j as %j is refused at its place, with what was meant", (old, made, message) => {
     expect(GOOD).toContain(old);
     const found = problemsOf(GOOD.replace(old, made)).split("\n");

@@ -87,11 +87,11 @@ function picture(scenario: ScenarioDocument, top: number): Piece {
   return { lines, width, height: y - top + 12 };
 }
 
-/** A whole picture with its text twin. */
+/** A whole picture with its text twin. On a screen that is narrower than the picture all of it is there, smaller. */
 export function svgDocument(title: string, description: string, { lines, width, height }: Piece): string {
   const [w, h] = [Math.ceil(width), Math.ceil(height)];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" style="max-width:100%;height:auto" role="img">`,
     `<title>${xmlText(title)}</title><desc>${xmlText(description)}</desc>`,
     STYLE,
     `<rect width="${w}" height="${h}" fill="#ffffff"/>`,

@@ -201,6 +201,13 @@ test("a picture draws no figure of a driver that stopped before it was whole", (
   expect(svgText(runDocument([document]))).not.toContain("stopped");
 });
 
+test("a picture that is wider than the screen is drawn smaller, with the sides it has", () => {
+  const [head = ""] = svgText(runDocument([scenarioDocument(result())])).split("\n");
+  const [, width, height, box] =
+    /width="(\d+)" height="(\d+)" viewBox="0 0 (\d+ \d+)" style="max-width:100%;height:auto"/.exec(head) ?? [];
+  expect(box).toBe(`${width} ${height}`);
+});
+
 /** What explain says of a step in which these things happened. */
 function explained(events: readonly SimEvent[]): string {
   const document = scenarioDocument(result());

@@ -14,7 +14,7 @@ const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
 ];
 
 /** What the first bytes say. */
-function compressionOf(content: Content): Compression {
+export function compressionOf(content: Content): Compression {
   const head = content.slice(0, 6).toBytes();
   return MAGICS.find(([, magic]) => magic.every((byte, at) => head[at] === byte))?.[0] ?? "none";
 }

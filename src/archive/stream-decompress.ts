@@ -1,17 +1,16 @@
 /**
- * Opens gzip with the DecompressionStream of browsers, which Node has too (WHATWG Compression), and zstd.
+ * Opens gzip with the DecompressionStream of browsers, which Node has too (WHATWG Compression), and the other kinds without it.
  *
  * Limit: a file of several gzip members is refused, as the standard has it; Node's zlib, and Docker, read them on.
  */
 import type { Content } from "../../sim/core/content.ts";
 import { type Decompress, Unpacked } from "./compression.ts";
 import { ArchiveFault } from "./fault.ts";
-import { unpackZstd } from "./zstd.ts";
+import { openCompressed } from "./open-compressed.ts";
 
-/** Opens gzip and zstd. */
+/** Opens compressed data. */
 export const streamDecompress: Decompress = async (content, kind) => {
-  if (kind === "zstd") return unpackZstd(content);
-  if (kind !== "gzip") throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read by DecompressionStream`);
+  if (kind !== "gzip") return openCompressed(content, kind);
   const unpacked = new Unpacked(content.length);
   const stream = new DecompressionStream("gzip");
   const written = writeAll(stream.writable.getWriter(), content);

@@ -1,12 +1,12 @@
 /**
- * Opens compressed data with this machine's zlib.
+ * Opens compressed data, with this machine's zlib where that knows them.
  */
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as zlib from "node:zlib";
 import { type Compression, type Decompress, Unpacked } from "../archive/compression.ts";
 import { ArchiveFault } from "../archive/fault.ts";
-import { unpackZstd } from "../archive/zstd.ts";
+import { openCompressed } from "../archive/open-compressed.ts";
 
 /** Large pieces: a layer has many. */
 const CHUNK = 2 ** 18;
@@ -20,11 +20,10 @@ function openerOf(kind: Compression): Opener | undefined {
   return kind === "zstd" && typeof zstd === "function" ? (zstd as Opener) : undefined;
 }
 
-/** Opens gzip and zstd: zlib's own where this Node has it, which is faster. */
+/** Opens compressed data: with zlib where this Node's has the kind, which is faster. */
 export const nodeDecompress: Decompress = async (content, kind) => {
   const opener = openerOf(kind);
-  if (opener === undefined && kind === "zstd") return unpackZstd(content);
-  if (opener === undefined) throw new ArchiveFault("E_COMPRESSION", `${kind} data cannot be read`);
+  if (opener === undefined) return openCompressed(content, kind);
   const unpacked = new Unpacked(content.length);
   const source = Readable.from(copies(content.chunks()));
   let fault: ArchiveFault | undefined;

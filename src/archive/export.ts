@@ -74,8 +74,15 @@ function capabilityOf(task: Task, path: string): readonly (readonly [string, Uin
   return [[CAPABILITY, older]];
 }
 
-function headerOf(exporting: Exporting, path: string, of: Attributes): tar.TarHeader | undefined {
-  const { task, top } = exporting;
+/**
+ * FileInfoHeader and what belongs to it: the header of one file, without the name of a first link. Undefined of a socket.
+ * @param place - the folder that `path` (absolute within it) is in
+ */
+export function headerOf(
+  { task, top }: { readonly task: Task; readonly top: string },
+  path: string,
+  of: Attributes,
+): tar.TarHeader | undefined {
   const type = of.mode & S_IFMT;
   const typeflag = TYPEFLAGS.get(type);
   if (typeflag === undefined) return undefined;
@@ -97,7 +104,8 @@ function headerOf(exporting: Exporting, path: string, of: Attributes): tar.TarHe
   });
 }
 
-function contentOf(task: Task, path: string, size: number): Content | undefined {
+/** The whole content of a file of this size; undefined where it cannot be read so far. */
+export function contentOf(task: Task, path: string, size: number): Content | undefined {
   const fd = task.open(path, O_RDONLY);
   if (isErrno(fd)) return undefined;
   const parts: Content[] = [];

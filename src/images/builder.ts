@@ -19,6 +19,7 @@ import { commitContainer } from "./commit.ts";
 import type { Daemon } from "./daemon.ts";
 import { fieldOf, type JsonRecord, recordOf } from "./go-json.ts";
 import { runConfigOf, type StoredImage } from "./image-store.ts";
+import { type ExecUser, execUser } from "./user.ts";
 
 /** One line of a Dockerfile. */
 export interface Instruction {
@@ -58,7 +59,7 @@ function shellForm(text: string): string[] {
 }
 
 /** What a step begins with: the image's configuration, with a PATH. */
-function configBefore(parent: StoredImage | undefined): JsonRecord {
+export function configBefore(parent: StoredImage | undefined): JsonRecord {
   const config = runConfigOf(parent);
   const env = fieldOf(config, "Env");
   const words = isList(env) ? env : [];
@@ -72,7 +73,8 @@ function settled({ verb, text }: Instruction, before: JsonRecord): Instruction {
   return { verb, text: layerPath(text.startsWith("/") ? text : `${workdirOf(before)}/${text}`) };
 }
 
-function workdirOf(config: JsonRecord): string {
+/** Where steps begin. */
+export function workdirOf(config: JsonRecord): string {
   const path = fieldOf(config, "WorkingDir");
   return typeof path === "string" && path !== "" ? path : "/";
 }
@@ -120,7 +122,7 @@ function configAfter(before: JsonRecord, { verb, text }: Instruction): JsonRecor
 }
 
 /** The child of an image that the same command made. */
-function cachedStep(daemon: Daemon, parent: StoredImage | undefined, command: readonly string[]): StoredImage | undefined {
+export function cachedStep(daemon: Daemon, parent: StoredImage | undefined, command: readonly string[]): StoredImage | undefined {
   if (parent === undefined) return undefined;
   const wanted = JSON.stringify(command);
   for (const id of daemon.images.childrenOf(parent.config.id)) {
@@ -139,7 +141,7 @@ export function buildStep(
   daemon: Daemon,
   parent: StoredImage | undefined,
   instruction: Instruction,
-  act: (session: CallSession) => DriverError | undefined,
+  act: (session: CallSession, user: ExecUser | undefined) => DriverError | undefined,
 ): BuiltStep | DriverError {
   const before = configBefore(parent);
   const step = settled(instruction, before);
@@ -153,12 +155,19 @@ export function buildStep(
   const config = configAfter(before, step);
   const isRun = step.verb === "RUN";
   const workdir = isRun || step.verb === "WORKDIR" ? workdirOf(config) : "/";
-  const failed = runIn(daemon, { container, volumes: isRun ? volumesOf(before) : [], workdir }, act);
+  const run = { container, volumes: isRun ? volumesOf(before) : [], workdir, user: isRun ? userOf(before) : "" };
+  const failed = runIn(daemon, run, act);
   const containerConfig = { ...config, Cmd: command };
   const image = failed ?? commitContainer(daemon, container, { parent, config, containerConfig, container: container.mountId });
   const released = daemon.layers.releaseWritable(container);
   if (isDriverError(image)) return image;
   return isDriverError(released) ? released : { image, cached: false };
+}
+
+/** Whom a configuration lets containers run as; "" for root. */
+export function userOf(config: JsonRecord): string {
+  const user = fieldOf(config, "User");
+  return typeof user === "string" ? user : "";
 }
 
 /** The volumes that a configuration gives each container, without names. */
@@ -174,8 +183,14 @@ function runIn(
     container,
     volumes,
     workdir,
-  }: { readonly container: WritableLayer; readonly volumes: readonly VolumeOption[]; readonly workdir: string },
-  act: (session: CallSession) => DriverError | undefined,
+    user: named,
+  }: {
+    readonly container: WritableLayer;
+    readonly volumes: readonly VolumeOption[];
+    readonly workdir: string;
+    readonly user: string;
+  },
+  act: (session: CallSession, user: ExecUser | undefined) => DriverError | undefined,
 ): DriverError | undefined {
   const root = driver.get(container.mountId);
   if (isDriverError(root)) return root;
@@ -184,9 +199,10 @@ function runIn(
   const entered = enterContainer(host, root, points);
   if (isDriverError(entered)) return entered;
   const { task } = entered;
+  const user = named === "" ? undefined : execUser(task, named);
   const unmade = exists(task, workdir) ? undefined : makeDirectories(task, workdir, 0o755);
   const session = new CallSession(task);
-  const failed = unmade ?? chdirError(task.chdir(workdir), workdir) ?? act(session);
+  const failed = unmade ?? chdirError(task.chdir(workdir), workdir) ?? (isDriverError(user) ? user : act(session, user));
   session.end();
   entered.leave();
   return failed ?? removeVolumes(host, points) ?? driver.put(container.mountId);

@@ -28,6 +28,7 @@ import {
   stat,
   writeFile,
 } from "../drivers/files.ts";
+import { scopedPath } from "./scoped-path.ts";
 import type { VolumeOption } from "./volume-option.ts";
 
 /** A place of the host that a container shows at a place of its own. */
@@ -99,34 +100,14 @@ function fillVolume(
   inside: Task,
   { root, counters, path, source }: { root: string; counters: TreeCopyCounters; path: string; source: string },
 ): DriverError | undefined {
-  const real = realPath(inside, path);
-  if (real === undefined || isFilledDirectory(host.task, source)) return undefined;
+  if (isErrno(inside.resolve(path)) || isFilledDirectory(host.task, source)) return undefined;
+  const real = scopedPath(inside, path);
+  if (isDriverError(real)) return real;
   const from = `${root}${real}`;
   const of = stat(host.task, from);
   if (isDriverError(of)) return of;
   if (!isDirectory(of)) return new DriverError(`cannot mount volume over existing file, file exists ${from}`);
   return copyTree(host, { source: from, target: source }, { task: host.task, engine: "all", counters });
-}
-
-/** A path of the container without symbolic links; undefined where nothing is. */
-function realPath(inside: Task, path: string): string | undefined {
-  if (isErrno(inside.resolve(path))) return undefined;
-  const left = path.split("/");
-  let at = "";
-  for (let part = left.shift(); part !== undefined; part = left.shift()) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") {
-      at = at.slice(0, Math.max(at.lastIndexOf("/"), 0));
-      continue;
-    }
-    const target = inside.readlink(`${at}/${part}`);
-    if (isErrno(target)) at = `${at}/${part}`;
-    else {
-      if (target.startsWith("/")) at = "";
-      left.unshift(...target.split("/"));
-    }
-  }
-  return at === "" ? "/" : at;
 }
 
 /** runc's createIfNotExists: a folder, or an empty file where a file is bound. */

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { extract, type Header } from "tar-stream";
 import { Content } from "../../sim/core/content.ts";
+import { ignoredBy } from "../archive/ignore.ts";
 import { type Archive, type ArchiveEntry, cleanName } from "../scenario/archive.ts";
 import { readArchivedImage } from "./image-files.ts";
 
@@ -27,6 +28,19 @@ export async function readArchive(path: string): Promise<Archive> {
   if (lstatSync(path).isDirectory()) return { entries: readFolder(path) };
   const raw = tarBytes(path);
   return { entries: await readTar(raw), tar: Content.literal(raw) };
+}
+
+/** Reads the context of a build: a folder, less what its .dockerignore names. @throws ArchiveError */
+export function readContext(path: string): Archive {
+  if (!lstatSync(path).isDirectory()) throw new ArchiveError("is no folder");
+  const entries = readFolder(path);
+  const file = entries.find((entry) => entry.path === "/.dockerignore");
+  if (file?.kind !== "file") return { entries };
+  const ignored = ignoredBy(new TextDecoder().decode(file.content.toBytes()));
+  const kept = new Set(entries.filter((entry) => !ignored(entry.path.slice(1))).map((entry) => entry.path));
+  // A folder that is left out is there all the same for what is taken in again below it.
+  for (const one of [...kept]) for (let at = one; at.lastIndexOf("/") > 0; kept.add(at)) at = at.slice(0, at.lastIndexOf("/"));
+  return { entries: entries.filter((entry) => kept.has(entry.path)) };
 }
 
 function tarBytes(path: string): Uint8Array {

@@ -3,7 +3,7 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { Archive } from "../scenario/archive.ts";
+import { type Archive, contextKey } from "../scenario/archive.ts";
 import { loadScenarios } from "../scenario/load.ts";
 import type { Overrides } from "../scenario/parameters.ts";
 import { type Problem, ScenarioError } from "../scenario/problem.ts";
@@ -48,6 +48,15 @@ export async function readScenarios(path: string, overrides?: Overrides): Promis
         ? `no image of this file and no archive or folder is called "${from.name}"; images: ${known}`
         : `${from.name}: ${reasonOf(error)}`;
       problems.push({ file: path, ...place, message });
+    }
+  }
+  for (const { context, place } of scenarios[0]?.images ?? []) {
+    if (context === undefined || archives.has(contextKey(context))) continue;
+    const { readContext } = await import("./archive.ts");
+    try {
+      archives.set(contextKey(context), readContext(resolve(dirname(path), context)));
+    } catch (error) {
+      problems.push({ file: path, ...place, message: `context ${context}: ${reasonOf(error)}` });
     }
   }
   if (problems.length > 0) throw new ScenarioError(problems);

@@ -83,6 +83,17 @@ export type Operation =
       readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER" | "VOLUME";
       readonly text: string;
     }
+  /** COPY or ADD of a Dockerfile. */
+  | {
+      readonly kind: "copy";
+      readonly verb: "COPY" | "ADD";
+      readonly sources: readonly string[];
+      readonly to: string;
+      /** Another image of the file; undefined: the build's context. */
+      readonly from: string | undefined;
+      readonly chown: string | undefined;
+      readonly chmod: string | undefined;
+    }
   /** A script of the small shell; `text` as the file writes it. */
   | { readonly kind: "shell"; readonly text: string; readonly script: readonly SimpleCommand[]; readonly variables: Variables };
 

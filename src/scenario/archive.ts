@@ -51,6 +51,11 @@ export interface ArchivedImage {
   readonly layers: readonly Content[];
 }
 
+/** What the context of a build is called among archives. */
+export function contextKey(folder: string): string {
+  return `context ${folder}`;
+}
+
 /** Why an archive could not be unpacked: the entry and the error. */
 export interface UnpackFailure {
   readonly path: string;

@@ -4,6 +4,7 @@
 
 import { timeFromNanoseconds } from "../../sim/core/clock.ts";
 import { Content } from "../../sim/core/content.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import { ArchiveFault } from "../archive/fault.ts";
 import * as tar from "../archive/tar-header.ts";
 import { TarWriter, tarHeader } from "../archive/tar-write.ts";
@@ -52,8 +53,25 @@ const TYPEFLAGS: Readonly<Record<ArchiveEntry["kind"], string>> = {
   fifo: tar.FIFO,
 };
 
+/** File type bits; a link has those of what it links to, which is most often a file. */
+const FILE_TYPES: Readonly<Record<ArchiveEntry["kind"], number>> = {
+  directory: S_IFDIR,
+  file: S_IFREG,
+  symlink: S_IFLNK,
+  link: S_IFREG,
+  char: S_IFCHR,
+  block: S_IFBLK,
+  fifo: S_IFIFO,
+};
+
 /** The tar of a root filesystem that came as a folder. */
 export function rootfsTar(entries: readonly ArchiveEntry[]): Content {
+  return tarOf(entries, ({ mode, uid, gid, xattrs }) => ({ mode, uid, gid, xattrs }));
+}
+
+type Shown = Pick<tar.TarHeader, "mode" | "uid" | "gid" | "xattrs">;
+
+function tarOf(entries: readonly ArchiveEntry[], shown: (entry: ArchiveEntry) => Shown): Content {
   const writer = new TarWriter();
   for (const entry of entries) {
     if (entry.path === "/") continue;
@@ -65,19 +83,21 @@ export function rootfsTar(entries: readonly ArchiveEntry[]): Content {
         name: `${entry.path.slice(1)}${entry.kind === "directory" ? "/" : ""}`,
         typeflag: TYPEFLAGS[entry.kind],
         linkname,
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
+        ...shown(entry),
         size: content.length,
         mtime: timeFromNanoseconds(entry.mtime),
         major: isDevice ? entry.major : 0,
         minor: isDevice ? entry.minor : 0,
-        xattrs: entry.xattrs,
       }),
       content,
     );
   }
   return writer.end();
+}
+
+/** The tar of a build's context as the docker command sends it: everything is root's, and modes tell the type too. */
+export function contextTar(entries: readonly ArchiveEntry[]): Content {
+  return tarOf(entries, (entry) => ({ mode: entry.mode | FILE_TYPES[entry.kind], uid: 0, gid: 0, xattrs: [] }));
 }
 
 /** What a scenario asks of an image. */

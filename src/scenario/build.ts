@@ -5,12 +5,13 @@
  */
 import { isErrno } from "../../sim/core/errno.ts";
 import type { CallSession } from "../calls/session.ts";
+import type { CopySource } from "../images/build-context.ts";
 import type { Instruction } from "../images/builder.ts";
 import type { Operation } from "./action.ts";
-import { type Archive, unpackArchive } from "./archive.ts";
+import { type Archive, contextKey, unpackArchive } from "./archive.ts";
 import { perform as performOperation, type Tools } from "./operation.ts";
 import type { Place } from "./problem.ts";
-import type { ImagePlan, LayerPlan } from "./scenario.ts";
+import type { Credentials, ImagePlan, LayerPlan } from "./scenario.ts";
 import { WorldFailure } from "./world.ts";
 
 /** Why images could not be built, and where. */
@@ -65,12 +66,15 @@ export class ImageBuilds {
     const imported = archived === undefined ? undefined : this.#tools.world.importImage(image.name, archived);
     if (imported !== undefined) this.#fail(where, imported.message, image.place);
     let from = archived === undefined && image.from?.kind === "image" ? image.from.name : archived && image.name;
+    const context = this.#openContext(image);
     for (const layer of image.build === undefined ? [] : image.layers) {
-      if (this.#failed) return;
-      const failure = this.#tools.world.buildStep(image.name, from, instructionOf(layer), (session) => this.#act(layer, session));
+      if (this.#failed) break;
+      const failure = this.#buildStep(image.name, from, layer, context);
       if (failure !== undefined) this.#fail(where, failure.message, layer.place);
       from = image.name;
     }
+    const closed = context?.close();
+    if (closed !== undefined) this.#fail(where, closed.message, image.place);
     if (this.#failed) return;
     let top: string | WorldFailure = this.#tools.world.imageLayer(image.name);
     if (top instanceof WorldFailure) {
@@ -83,6 +87,27 @@ export class ImageBuilds {
       top = name;
     }
     this.tops.set(image.name, top);
+  }
+
+  /** The files that the build may copy, as Docker unpacks them before its first step. */
+  #openContext(image: ImagePlan): CopySource | undefined {
+    if (image.build === undefined || image.context === undefined) return undefined;
+    const archive = this.#archives.get(contextKey(image.context));
+    const opened = archive === undefined ? new WorldFailure("its context was not read") : this.#tools.world.openContext(archive);
+    if (!(opened instanceof WorldFailure)) return opened;
+    this.#fail(`image ${image.name}`, opened.message, image.place);
+    return undefined;
+  }
+
+  #buildStep(
+    name: string,
+    from: string | undefined,
+    layer: LayerPlan,
+    context: CopySource | undefined,
+  ): WorldFailure | undefined {
+    const [only] = layer.operations;
+    if (only?.kind === "copy") return this.#tools.world.copyStep(name, from, only, context);
+    return this.#tools.world.buildStep(name, from, instructionOf(layer), (session, user) => this.#act(layer, session, user));
   }
 
   /** An image of before 1.10, and its migration. */
@@ -99,9 +124,9 @@ export class ImageBuilds {
   }
 
   /** The work of one step. @returns why it failed */
-  #act(layer: LayerPlan, session: CallSession): string | undefined {
+  #act(layer: LayerPlan, session: CallSession, as?: Credentials): string | undefined {
     for (const operation of layer.operations) {
-      const { answer } = performOperation(this.#tools, operation, { session, as: undefined, umask: undefined, name: "build" });
+      const { answer } = performOperation(this.#tools, operation, { session, as, umask: undefined, name: "build" });
       if ("errno" in answer) return failureText(operation, session, answer.errno);
     }
     return undefined;

@@ -7,11 +7,11 @@ import { DATA_ACTIONS, dataFault } from "./data-actions.ts";
 import type { PlainDocument } from "./document.ts";
 import { optionFault } from "./driver-options.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
+import { CONTAINERS_MAX } from "./image-schema.ts";
 import { valueAt } from "./issues.ts";
 import { type Place, quoted } from "./problem.ts";
 import { diskFault } from "./quantity.ts";
-import type { Scenario, StepPlan } from "./scenario.ts";
-import { CONTAINERS_MAX } from "./schema.ts";
+import { imagesBelow, type Scenario, type StepPlan } from "./scenario.ts";
 import { suggestion } from "./suggest.ts";
 
 type Report = (message: string, place: Place) => void;
@@ -116,6 +116,8 @@ function checkBuild(image: Scenario["images"][number], images: Scenario["images"
       report("an instruction of a Dockerfile needs `build: classic` in its image", layer.place);
   if (image.build === "v1" && image.from !== undefined)
     report("an image of `build: v1` stands on nothing: leave out `from`", image.place);
+  for (const { operations, place } of image.layers)
+    for (const operation of operations) if (operation.kind === "copy") checkCopy(operation, image, images, { report, place });
   const base = image.from?.kind === "image" ? images.find((other) => other.name === image.from?.name) : undefined;
   if (image.build !== undefined && base !== undefined && base.build === undefined)
     report(
@@ -124,15 +126,39 @@ function checkBuild(image: Scenario["images"][number], images: Scenario["images"
     );
 }
 
+type CopyOperation = Extract<Operation, { kind: "copy" }>;
+
+/** What is copied comes out of a context, or of an image that Docker's own stores have. */
+function checkCopy(
+  { verb, from }: CopyOperation,
+  image: Scenario["images"][number],
+  images: Scenario["images"],
+  { report, place }: { readonly report: Report; readonly place: Place },
+): void {
+  const word = verb.toLowerCase();
+  if (image.build !== "classic") report(`${quoted(word)} needs \`build: classic\` in its image`, place);
+  if (from === undefined && image.context === undefined)
+    report(
+      `${quoted(word)} needs a folder to take files from: \`context: FOLDER\` in its image${verb === "COPY" ? ", or `from: IMAGE` beside it" : ""}`,
+      place,
+    );
+  if (from === undefined) return;
+  const source = images.find(({ name }) => name === from);
+  const names = images.map(({ name }) => name).filter((name) => name !== image.name);
+  if (source === undefined) report(`no image is called ${quoted(from)}${suggestion(from, names)}`, place);
+  else if (source.build === undefined && source.from?.kind !== "archive")
+    report(`files cannot be copied from ${quoted(from)}, which is not built: give it \`build: classic\` too`, place);
+}
+
 function standsOnItself(name: string, images: Scenario["images"]): boolean {
   const seen = new Set<string>();
-  for (let at: string | undefined = name; at !== undefined && !seen.has(at); ) {
-    seen.add(at);
-    const from: Scenario["images"][number]["from"] = images.find((image) => image.name === at)?.from;
-    at = from?.kind === "image" ? from.name : undefined;
-    if (at === name) return true;
-  }
-  return false;
+  const reaches = (from: string): boolean => {
+    const below = images.find((image) => image.name === from);
+    if (below === undefined || seen.has(from)) return false;
+    seen.add(from);
+    return imagesBelow(below).some((one) => one === name || reaches(one));
+  };
+  return reaches(name);
 }
 
 /** Data fields anywhere in layers: a layer is one step or a list of them. */

@@ -7,19 +7,21 @@ import type { Operation } from "./action.ts";
 import { checkFit } from "./check.ts";
 import { type Plain, type PlainDocument, type PlainPath, readYaml } from "./document.ts";
 import { HOST_DEFAULTS } from "./host-options.ts";
+import type { WrittenImage } from "./image-schema.ts";
 import { findingsOf, valueAt } from "./issues.ts";
 import { type Column, columnNamed } from "./metrics.ts";
 import { type Combination, combinationsOf, type Overrides } from "./parameters.ts";
 import { type Place, type Problem, quoted, ScenarioError } from "./problem.ts";
-import type { DriverChoice, Expectation, ImagePlan, LayerPlan, Scenario, StepPlan } from "./scenario.ts";
 import {
-  DRIVER_NAMES,
-  ScenarioSchemas,
-  type WrittenDriver,
-  type WrittenImage,
-  type WrittenScenario,
-  type WrittenStep,
-} from "./schema.ts";
+  type DriverChoice,
+  type Expectation,
+  type ImagePlan,
+  imagesBelow,
+  type LayerPlan,
+  type Scenario,
+  type StepPlan,
+} from "./scenario.ts";
+import { DRIVER_NAMES, ScenarioSchemas, type WrittenDriver, type WrittenScenario, type WrittenStep } from "./schema.ts";
 import type { Bounds } from "./slots.ts";
 
 /** What the table of a scenario without `compare.metrics` shows, as far as anything of it happened. */
@@ -129,8 +131,8 @@ function driverIds(value: Plain): readonly string[] {
 
 /** Containers in the order of the file; of those with a count each by its number. */
 function containersOf({ containers = {} }: WrittenScenario, document: PlainDocument): Scenario["containers"] {
-  return Object.entries(containers).flatMap(([written, { image, count, size, init = false, volumes = [] }]) => {
-    const plan = { written, image, size, init, volumes, place: document.placeOf(["containers", written]) };
+  return Object.entries(containers).flatMap(([written, { image, count, size, init = false, user, volumes = [] }]) => {
+    const plan = { written, image, size, init, user, volumes, place: document.placeOf(["containers", written]) };
     if (count === undefined) return [{ ...plan, name: written }];
     return Array.from({ length: count }, (_, index) => ({ ...plan, name: `${written}-${index + 1}` }));
   });
@@ -208,6 +210,7 @@ function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, 
     from: from === undefined || from === "scratch" ? undefined : { kind, name: from },
     layers,
     build: image.build,
+    context: image.context,
     place: document.placeOf(path),
   };
 }
@@ -217,8 +220,10 @@ function inBuildOrder(images: readonly ImagePlan[]): readonly ImagePlan[] {
   const out: ImagePlan[] = [];
   const visit = (image: ImagePlan, below: readonly ImagePlan[]): void => {
     if (out.includes(image) || below.includes(image)) return;
-    const base = images.find((other) => image.from?.kind === "image" && other.name === image.from.name);
-    if (base !== undefined) visit(base, [...below, image]);
+    for (const name of imagesBelow(image)) {
+      const base = images.find((other) => other.name === name);
+      if (base !== undefined) visit(base, [...below, image]);
+    }
     out.push(image);
   };
   for (const image of images) visit(image, []);

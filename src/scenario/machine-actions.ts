@@ -100,12 +100,12 @@ export function machineFaults(slots: Slots): Action[] {
   ];
 }
 
-/** Instructions of a Dockerfile that change the configuration alone. */
+/** Instructions of a Dockerfile. */
 export function building(slots: Slots): Action[] {
   const step = (key: "env" | "label" | "cmd" | "workdir" | "user" | "volume", about: string): Action =>
     action(
       about,
-      { [key]: slots.text } as Record<string, Slots["text"]>,
+      { [key]: slots.word } as Record<string, Slots["word"]>,
       (at) => ({ kind: "instruction", verb: key.toUpperCase() as "ENV", text: String(at[key]) }),
       "build",
     );
@@ -114,8 +114,38 @@ export function building(slots: Slots): Action[] {
     step("label", "LABEL of a Dockerfile: KEY=VALUE words"),
     step("cmd", "CMD of a Dockerfile"),
     step("workdir", "WORKDIR of a Dockerfile: makes the folder, and later steps of the build begin in it"),
-    step("user", "USER of a Dockerfile, for the configuration alone: later steps of the build go on as root"),
+    step(
+      "user",
+      "USER of a Dockerfile: later RUN steps of the build and the containers act as it; names are looked up in /etc/passwd there",
+    ),
     step("volume", "VOLUME of a Dockerfile: paths; what later steps write there is in no image"),
+    ...copying(slots),
+  ];
+}
+
+/** COPY and ADD. */
+function copying(slots: Slots): Action[] {
+  const sources = z
+    .union([slots.text, z.array(slots.text).min(1, "name what is copied")])
+    .transform((words) => (typeof words === "string" ? [words] : words))
+    .meta({ description: "a path of the build's context or of the image, or a list of them; patterns are taken" });
+  const flags = {
+    chown: slots.word.optional().meta({ description: "a user, or USER:GROUP, names or numbers" }),
+    chmod: slots.word.optional().meta({ description: "Docker's classic builder refuses it" }),
+  };
+  return [
+    action(
+      "COPY of a Dockerfile: files, and what folders hold, out of the image's `context` or, with `from`, of another image",
+      { copy: sources, to: slots.text, from: slots.name.optional(), ...flags },
+      (at) => ({ kind: "copy", verb: "COPY", sources: at.copy, to: at.to, from: at.from, chown: at.chown, chmod: at.chmod }),
+      "build",
+    ),
+    action(
+      "ADD of a Dockerfile: the same out of the `context`; tars, compressed or not, are unpacked",
+      { add: sources, to: slots.text, ...flags },
+      (at) => ({ kind: "copy", verb: "ADD", sources: at.add, to: at.to, from: undefined, chown: at.chown, chmod: at.chmod }),
+      "build",
+    ),
   ];
 }
 

@@ -12,12 +12,14 @@ import { DriverError, isDriverError } from "../drivers/driver.ts";
 import { DRIVERS } from "../drivers/registry.ts";
 import { runZfs } from "../drivers/zfs-tool.ts";
 import { runZpool } from "../drivers/zpool-tool.ts";
+import { execUser } from "../images/user.ts";
 import type { Lab } from "../layers/lab.ts";
 import type { ZfsTool } from "./action.ts";
 import { type Machine, makeMachine, restartMachine } from "./boot.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { optionWords } from "./driver-options.ts";
 import { metricOf } from "./metrics.ts";
+import type { Credentials } from "./scenario.ts";
 import { DRIVER_NAMES } from "./schema.ts";
 import { storesOf } from "./stores.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
@@ -76,6 +78,7 @@ function worldOf(machine: Machine, earlier?: MachineFigures): World {
     },
     ...stores,
     backing: machine.backing,
+    execUser: (name, user) => userIn(lab, name, user),
     seal: (name) => failed(lab.seal(name)),
     diff: (container) => {
       if (!lab.has(container)) return removedAlready(container);
@@ -83,13 +86,7 @@ function worldOf(machine: Machine, earlier?: MachineFigures): World {
       if (isDriverError(changes)) return new WorldFailure(changes.message);
       return changes.map(({ kind, path }) => `${kind} ${path}`).sort();
     },
-    containerSizes: (name) => {
-      if (!lab.has(name)) return removedAlready(name);
-      const own = lab.diffSize(name);
-      const below = stores.imageSize(parents.get(name) ?? "");
-      if (isDriverError(own)) return new WorldFailure(own.message);
-      return below instanceof WorldFailure ? below : { size: own, virtual: own + below };
-    },
+    containerSizes: (name) => sizesOf(machine, name, stores.imageSize(parents.get(name) ?? "")),
     diskUsage: (acrossMounts) => diskUsage(host.task, lab.driver.home, acrossMounts),
     zfs: (tool, words) => zfsOn(machine, tool, words),
     remove: (name) => (lab.has(name) ? failed(lab.remove(name)) : removedAlready(name)),
@@ -114,6 +111,19 @@ function worldOf(machine: Machine, earlier?: MachineFigures): World {
       return again instanceof WorldFailure ? again : worldOf(again, counted);
     },
   };
+}
+
+function userIn(lab: Lab, name: string, user: string): Credentials | WorldFailure {
+  const task = lab.task(name);
+  const found = isDriverError(task) ? task : execUser(task, user);
+  return isDriverError(found) ? new WorldFailure(found.message) : found;
+}
+
+function sizesOf({ lab }: Machine, name: string, below: number | WorldFailure): ReturnType<World["containerSizes"]> {
+  if (!lab.has(name)) return removedAlready(name);
+  const own = lab.diffSize(name);
+  if (isDriverError(own)) return new WorldFailure(own.message);
+  return below instanceof WorldFailure ? below : { size: own, virtual: own + below };
 }
 
 /** The dataset that a container or a layer lies in, as docker inspect tells it. */

@@ -17,7 +17,7 @@ import { type CallMetric, columnNamed, type Figures, METRIC_IDS, metricOf, PHASE
 import { failFrom, type Performed, perform as performOperation, type Tools } from "./operation.ts";
 import { PowerWatch } from "./power.ts";
 import type { Place } from "./problem.ts";
-import type { DriverChoice, HostChoice, Scenario, StepPlan } from "./scenario.ts";
+import type { Credentials, DriverChoice, HostChoice, Scenario, StepPlan } from "./scenario.ts";
 import { type MakeWorld, Missing, type World, WorldFailure } from "./world.ts";
 
 /** One step on one driver; its figures are what it added, levels as they stood after it. */
@@ -141,6 +141,8 @@ class Run {
   #power: PowerWatch | undefined;
   /** Whether a machine did not start again after a power cut: nothing can be asked of it. */
   #isOff = false;
+  /** Of containers that have a user of their own. */
+  readonly #users = new Map<string, Credentials>();
   #tops: ReadonlyMap<string, string> = new Map();
   #phase: Phase = "build";
   #stepAt: number | undefined;
@@ -253,7 +255,8 @@ class Run {
   }
 
   #create(world: World): void {
-    for (const { name, image, size, init, volumes, place } of this.#scenario.containers) {
+    for (const plan of this.#scenario.containers) {
+      const { name, image, size, init, volumes, place } = plan;
       const parent = this.#tops.get(image);
       // An option takes the place of the image's volume at the same path.
       const others = world.imageVolumes(image).filter(({ path }) => !volumes.some((own) => own.path === path));
@@ -265,10 +268,22 @@ class Run {
               volumes: [...volumes, ...others],
               storage: size === undefined ? {} : { size: String(size) },
             });
-      if (failure === undefined) continue;
-      this.#stop("create", `container ${name}`, failure.message, place);
+      const user = failure ?? this.#userOf(world, plan);
+      if (!(user instanceof WorldFailure)) {
+        if (user !== undefined) this.#users.set(name, user);
+        continue;
+      }
+      this.#stop("create", `container ${name}`, user.message, place);
       return;
     }
+  }
+
+  /** Who acts in a container where a step does not say it; undefined: root. */
+  #userOf(
+    world: World,
+    { name, image, user = world.imageUser(image) }: Scenario["containers"][number],
+  ): Credentials | undefined | WorldFailure {
+    return user === "" ? undefined : world.execUser(name, user);
   }
 
   /** @returns the machine, or the one that stands in its place since a power cut. */
@@ -336,7 +351,12 @@ class Run {
       this.#stop("steps", stepText(step.id), session.message, step.place);
       return undefined;
     }
-    const actor = { session, as: step.as, umask: step.umask, name: step.container ?? "" };
+    const actor = {
+      session,
+      as: step.as ?? this.#users.get(step.container ?? ""),
+      umask: step.umask,
+      name: step.container ?? "",
+    };
     for (let round = 1; ; round++) {
       const done = performOperation(this.#tools(world), step.operation, actor);
       this.#count(done, session !== undefined);

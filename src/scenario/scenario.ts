@@ -54,8 +54,17 @@ export interface ImagePlan {
    * end. Absent: steps write the layers in place.
    */
   readonly build: "classic" | "v1" | undefined;
+  /** The folder that COPY and ADD take files from, as the file writes it. */
+  readonly context: string | undefined;
   readonly place: Place;
 }
+
+/** The images that one is built from: what it stands on, and what it copies from. */
+export function imagesBelow({ from, layers }: ImagePlan): readonly string[] {
+  const copied = layers.flatMap(({ operations }) => operations.flatMap((one) => (one.kind === "copy" ? (one.from ?? []) : [])));
+  return from?.kind === "image" ? [from.name, ...copied] : copied;
+}
+
 export interface LayerPlan {
   readonly operations: readonly Operation[];
   /** The step as the file writes it. */
@@ -115,6 +124,8 @@ interface ContainerPlan {
   readonly size: number | undefined;
   /** Whether Docker's init layer lies between the image and it. */
   readonly init: boolean;
+  /** Who acts in it (docker run --user); undefined: whom its image names. */
+  readonly user: string | undefined;
   /** What is mounted in it. */
   readonly volumes: readonly VolumeOption[];
   readonly place: Place;

@@ -6,12 +6,12 @@
  */
 import { z } from "zod";
 import { Errno } from "../../sim/core/errno.ts";
-import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import { type Action, actionUnion, type Operation } from "./action.ts";
 import { actionsFor } from "./actions.ts";
 import { CUT_COMMANDS, FAIL_KINDS, FAULT_PHASES, FOR_EVER, type PlannedFault, planOf } from "./faults.ts";
 import { countText } from "./figures.ts";
 import { COSTS, DOCKERS } from "./host-options.ts";
+import { containerSchema, imageSchema, type WrittenContainer, type WrittenImage } from "./image-schema.ts";
 import { COLUMN_NAMES, columnNamed, METRIC_IDS, metricOf } from "./metrics.ts";
 import { quoted } from "./problem.ts";
 import type { Variables } from "./quantity.ts";
@@ -79,21 +79,6 @@ interface WrittenHost {
   readonly mount?: string | undefined;
   readonly cost?: string | undefined;
   readonly mkfs?: string | undefined;
-}
-/** Containers of a scenario at most. */
-export const CONTAINERS_MAX = 10_000;
-
-interface WrittenContainer {
-  readonly image: string;
-  readonly count?: number | undefined;
-  readonly size?: number | undefined;
-  readonly init?: boolean | undefined;
-  readonly volumes?: readonly VolumeOption[] | undefined;
-}
-export interface WrittenImage {
-  readonly from?: string | undefined;
-  readonly layers?: readonly (Operation | readonly Operation[])[] | undefined;
-  readonly build?: "classic" | "v1" | undefined;
 }
 /** A scenario file that is well formed. */
 export interface WrittenScenario {
@@ -223,15 +208,6 @@ export function planSchema(slots: Slots): z.ZodType<PlannedFault, unknown> {
   }) as unknown as z.ZodType<PlannedFault, unknown>;
 }
 
-function volumeSchema(): z.ZodType<VolumeOption, unknown> {
-  return z.string().transform((text, context) => {
-    const option = parseVolume(text);
-    if (typeof option !== "string") return option;
-    context.addIssue({ code: "custom", message: option });
-    return z.NEVER;
-  });
-}
-
 /** What a step can answer. */
 function answers(slots: Slots): Shape {
   return {
@@ -286,39 +262,8 @@ function headShape(slots: Slots, fileOperations: readonly Action[], layerOperati
       description:
         "parameters with the values that each takes: the scenario runs once for every combination, and names them as $name",
     }),
-    images: z
-      .record(
-        slots.name,
-        z.strictObject({
-          from: slots.text.optional().meta({
-            description:
-              "another image of this file, an image archive (docker save, OCI layout), a root filesystem's tar or folder, or scratch",
-          }),
-          layers: z.array(actionUnion(layerOperations, z.array(actionUnion(fileOperations)))).optional(),
-          build: oneOf("builder", ["classic", "v1"]).optional().meta({
-            description:
-              "Docker's builder makes the layers: each item is a RUN in a container that is committed; v1: as before Docker 1.10, then migrated",
-          }),
-        }),
-      )
-      .optional(),
-    containers: z
-      .record(
-        slots.name,
-        z.strictObject({
-          image: slots.name,
-          count: slots.count
-            .refine((many) => many >= 1 && many <= CONTAINERS_MAX, {
-              error: `expected 1 to ${countText(CONTAINERS_MAX)} containers`,
-            })
-            .optional()
-            .meta({ description: "how many such containers, called NAME-1, NAME-2 and so on" }),
-          size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
-          init: z.boolean().optional().meta({ description: "with Docker's init layer between the image and the container" }),
-          volumes: z.array(volumeSchema()).optional().meta({ description: "what is mounted in it, as behind -v of docker run" }),
-        }),
-      )
-      .optional(),
+    images: z.record(slots.name, imageSchema(slots, fileOperations, layerOperations)).optional(),
+    containers: z.record(slots.name, containerSchema(slots)).optional(),
   };
 }
 

@@ -164,6 +164,9 @@ export function slotsFor(variables: Variables): Slots {
       })
       .max(80, "a name of more than 80 characters"),
     text: z.string({ error: (issue) => `expected a text, found ${quoted(issue.input)}` }),
+    word: z
+      .union([z.string(), z.int()], { error: (issue) => `expected a word or a number, found ${quoted(issue.input)}` })
+      .transform(String) as unknown as z.ZodType<string, unknown>,
     script: z
       .string({ error: (issue) => `expected a command line such as "mv /a /b", found ${quoted(issue.input)}` })
       .max(PATH_MAX, "a script of more than 65536 characters")
@@ -202,6 +205,8 @@ export interface Slots {
   readonly name: z.ZodString;
   readonly treeName: z.ZodString;
   readonly text: z.ZodString;
+  /** A name or a number, such as of a user. */
+  readonly word: z.ZodType<string, unknown>;
   readonly script: z.ZodType<Script, unknown>;
   /** The file's own variables. */
   readonly variables: Variables;

@@ -8,21 +8,34 @@ import { hexOf } from "../archive/digest.ts";
 import { CallSession } from "../calls/session.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { diffOf } from "../drivers/layer-diff.ts";
-import { buildStep, type Instruction, volumesOf } from "../images/builder.ts";
+import { openContext } from "../images/build-context.ts";
+import { buildStep, type Instruction, userOf, volumesOf } from "../images/builder.ts";
+import { copyStep } from "../images/copy-step.ts";
 import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
 import { runConfigOf, type StoredImage } from "../images/image-store.ts";
 import { addLegacyImage, migrateImages } from "../images/legacy.ts";
 import { chainOf } from "../images/views.ts";
 import type { Lab } from "../layers/lab.ts";
 import { chainSize } from "../layers/layer-store.ts";
-import { importArchive, shownField } from "./archived-image.ts";
+import { contextTar, importArchive, shownField } from "./archived-image.ts";
 import { stackInStore, stackOnDriver } from "./stack.ts";
 import { type World, WorldFailure } from "./world.ts";
 
 /** The part of a World that is about such images. */
 type Stores = Pick<
   World,
-  "importImage" | "buildStep" | "buildLegacyStep" | "migrate" | "imageLayer" | "imageVolumes" | "imageSize" | "stack" | "show"
+  | "importImage"
+  | "buildStep"
+  | "openContext"
+  | "copyStep"
+  | "imageUser"
+  | "buildLegacyStep"
+  | "migrate"
+  | "imageLayer"
+  | "imageVolumes"
+  | "imageSize"
+  | "stack"
+  | "show"
 >;
 
 const ID_BYTES = 32;
@@ -100,6 +113,39 @@ interface StoreParts {
   readonly newHasher?: NewHasher;
 }
 
+/** What Docker's classic builder does. */
+function buildsOf(
+  daemon: () => Daemon,
+  images: Map<string, StoredImage>,
+  find: (name: string) => StoredImage | WorldFailure,
+): Pick<World, "buildStep" | "openContext" | "copyStep"> {
+  return {
+    buildStep: (name, from, instruction, act) => {
+      const parent = from === undefined ? undefined : images.get(from);
+      const step = buildStep(daemon(), parent, instruction, (session, user) => {
+        const why = act(session, user);
+        return why === undefined ? undefined : new DriverError(why);
+      });
+      if (isDriverError(step)) return new WorldFailure(step.message);
+      images.set(name, step.image);
+      return undefined;
+    },
+    openContext: (archive) => {
+      const source = openContext(daemon(), contextTar(archive.entries));
+      return isDriverError(source) ? new WorldFailure(source.message) : source;
+    },
+    copyStep: (name, from, order, context) => {
+      const source = order.from === undefined ? undefined : find(order.from);
+      if (source instanceof WorldFailure) return source;
+      const parent = from === undefined ? undefined : images.get(from);
+      const step = copyStep(daemon(), parent, { ...order, from: source }, context);
+      if (isDriverError(step)) return new WorldFailure(step.message);
+      images.set(name, step.image);
+      return undefined;
+    },
+  };
+}
+
 /** The images of Docker's own stores by the names that scenarios give them. */
 export function storesOf(parts: StoreParts): Stores {
   const { host, lab } = parts;
@@ -116,18 +162,10 @@ export function storesOf(parts: StoreParts): Stores {
       images.set(name, image);
       return undefined;
     },
-    buildStep: (name, from, instruction, act) => {
-      const parent = from === undefined ? undefined : images.get(from);
-      const step = buildStep(daemon(), parent, instruction, (session) => {
-        const why = act(session);
-        return why === undefined ? undefined : new DriverError(why);
-      });
-      if (isDriverError(step)) return new WorldFailure(step.message);
-      images.set(name, step.image);
-      return undefined;
-    },
+    ...buildsOf(daemon, images, find),
     buildLegacyStep: (name, instruction, act) => failureOf(legacy.step(name, instruction, act)),
     migrate: () => migrateAll(daemon(), parts.images),
+    imageUser: (name) => userOf(runConfigOf(images.get(name))),
     imageVolumes: (name) => volumesOf(runConfigOf(images.get(name))),
     imageLayer: (name) => {
       const image = find(name);

@@ -7,13 +7,14 @@ import type { Allocations } from "../../sim/core/allocations.ts";
 import type { EventStream } from "../../sim/core/events.ts";
 import type { Json } from "../calls/json.ts";
 import type { CallSession } from "../calls/session.ts";
+import type { CopySource } from "../images/build-context.ts";
 import type { Instruction } from "../images/builder.ts";
 import type { ContainerOptions } from "../layers/lab.ts";
 import type { VolumeOption } from "../layers/volume-option.ts";
-import type { ImageField, ZfsTool } from "./action.ts";
+import type { ImageField, Operation, ZfsTool } from "./action.ts";
 import type { Archive } from "./archive.ts";
 import type { CallMetric, MetricId } from "./metrics.ts";
-import type { DriverChoice, HostChoice } from "./scenario.ts";
+import type { Credentials, DriverChoice, HostChoice } from "./scenario.ts";
 
 /** A failure of the driver or the machine as Docker words it. */
 export class WorldFailure {
@@ -51,13 +52,22 @@ export interface World {
   importImage(name: string, archive: Archive): WorldFailure | undefined;
   /**
    * One step of Docker's builder over an image (undefined: scratch); the result is the image's newest state.
-   * @param act - does the step's work; returns why it failed
+   * @param act - does the step's work, as the user that the image names; returns why it failed
    */
   buildStep(
     name: string,
     from: string | undefined,
     instruction: Instruction,
-    act: (session: CallSession) => string | undefined,
+    act: (session: CallSession, user: Credentials | undefined) => string | undefined,
+  ): WorldFailure | undefined;
+  /** Unpacks the context of a build, until it is closed. */
+  openContext(archive: Archive): CopySource | WorldFailure;
+  /** A step of the builder that copies files, as `buildStep`. */
+  copyStep(
+    name: string,
+    from: string | undefined,
+    order: Extract<Operation, { kind: "copy" }>,
+    context: CopySource | undefined,
   ): WorldFailure | undefined;
   /** The same before Docker 1.10: every step over the last one of that name. */
   buildLegacyStep(
@@ -69,6 +79,10 @@ export interface World {
   migrate(): WorldFailure | undefined;
   /** The topmost layer of such an image, for containers. */
   imageLayer(name: string): string | WorldFailure;
+  /** Whom the containers of an image run as where nobody says it: its USER; "" for root. */
+  imageUser(name: string): string;
+  /** Who that is in a container: numbers, by its own files. */
+  execUser(container: string, user: string): Credentials | WorldFailure;
   /** The volumes that an image of Docker's own stores gives each container; none for any other. */
   imageVolumes(name: string): readonly VolumeOption[];
   /** The sizes of an image's layers together, by its topmost layer. */

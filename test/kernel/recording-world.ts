@@ -267,7 +267,11 @@ function listenToWorld(world: World, noted: Noted): World {
       lab("layer", layer, from === undefined ? undefined : states.get(from));
       states.set(name, layer);
       noted.built = true;
-      return world.buildStep(name, from, instruction, (session) => act(listen(session, layer)));
+      return world.buildStep(name, from, instruction, (session, user) => act(listen(session, layer), user));
+    },
+    copyStep: (name, from, order, context) => {
+      noted.unsaid ??= "files that are copied into an image";
+      return world.copyStep(name, from, order, context);
     },
     imageLayer: (name) => {
       const layer = world.imageLayer(name);

@@ -24,6 +24,26 @@ test("containers run from images of docker save and of an OCI layout, and builds
   expect(failures(run)).toEqual([]);
 });
 
+test("an image is built out of a folder with a .dockerignore and another image, and users act by their names", async () => {
+  const [loaded] = await readScenarios(fileURLToPath(new URL("../data/docker/copy/site.yaml", import.meta.url)));
+  if (loaded === undefined) throw new Error("no scenario");
+  const { scenario, archives } = loaded;
+  const run = runScenario(scenario, { makeWorld, archives });
+  expect(failures(run)).toEqual([]);
+  expect(run.drivers.map(({ steps }) => steps.length)).toEqual([5, 5, 5]);
+});
+
+test.each([
+  ["{ layers: [{ copy: a, to: /a, from: base }] }", /"copy" needs `build: classic`/],
+  ["{ build: classic, layers: [{ add: a, to: /a }] }", /"add" needs a folder to take files from: `context: FOLDER`/],
+  ["{ build: classic, layers: [{ copy: a, to: /a, from: bas }] }", /no image is called "bas"; did you mean "base"/],
+  ["{ build: classic, layers: [{ copy: a, to: /a, from: plain }] }", /files cannot be copied from "plain", which is not built/],
+  ["{ build: classic, layers: [{ copy: a, to: /a, from: app }] }", /the image "app" is built from itself/],
+])("an image %s is refused with what to write instead", (app, words) => {
+  const images = "  base: { build: classic, layers: [{ sh: echo 1 > /a }] }\n  plain: { layers: [{ sh: echo 1 > /a }] }\n";
+  expect(() => runText(`${images}  app: ${app}`, "  - { do: { tick: 1s } }")).toThrow(words);
+});
+
 function runText(images: string, steps: string, drivers = "[overlay2, vfs]"): ScenarioRun {
   const text = `version: 1\nname: t\nabout: t\ndrivers: ${drivers}\nimages:\n${images}\nsteps:\n${steps}\n`;
   return runScenario(loadScenario(text, "t.yaml"), { makeWorld });

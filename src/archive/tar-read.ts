@@ -56,7 +56,7 @@ export function* readTar(content: Content, reading: TarReading): Generator<TarEn
   let entries = 0;
   let bytes = 0;
   for (;;) {
-    const found = nextHeader(cursor, reading, limits);
+    const found = entries === 0 ? firstHeader(cursor, reading, limits) : nextHeader(cursor, reading, limits);
     if (found === undefined) break;
     const { header, stored, sparse } = found;
     entries += 1;
@@ -101,6 +101,18 @@ interface Found {
   readonly stored: number;
   /** Where some of the file is not in the archive. */
   readonly sparse: Sparse | undefined;
+}
+
+/** The first entry's header: what has none that can be read is no archive at all. */
+function firstHeader(cursor: Cursor, reading: TarReading, limits: TarLimits): Found | undefined {
+  const empty = cursor.left === 0;
+  try {
+    return nextHeader(cursor, reading, limits);
+  } catch (error) {
+    const isHeader = error instanceof ArchiveFault && error.code.startsWith("E_TAR_");
+    if (!isHeader) throw error;
+    throw new ArchiveFault(error.code, empty ? "this is empty, and no tar archive" : `this is no tar archive: ${error.message}`);
+  }
 }
 
 /** The next entry's header, with everything that stands before it worked in; undefined at the end of the archive. */

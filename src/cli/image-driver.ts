@@ -137,13 +137,14 @@ export function history(path: string, options: DriverImageOptions): Promise<stri
   return onDriver(path, options, (loaded) => {
     const lines = historyOf(loaded.daemon, chosen(loaded, options.image));
     if (options.json === true) return json(lines);
-    const rows = lines.map(({ id, created, createdBy, size }) => [
+    const rows = lines.map(({ id, created, createdBy, size, comment }) => [
       id === "<missing>" ? id : id.slice(7, 19),
       created,
       createdBy.length > 45 ? `${createdBy.slice(0, 44)}…` : createdBy,
       humanSize(size, 3),
+      comment,
     ]);
-    return table(["image", "created", "created by", "size"], rows);
+    return table(["image", "created", "created by", "size", "comment"], rows);
   });
 }
 

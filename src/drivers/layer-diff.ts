@@ -7,6 +7,7 @@ import type { Content } from "../../sim/core/content.ts";
 import { isErrno } from "../../sim/core/errno.ts";
 import { nanoseconds } from "../../sim/core/units.ts";
 import type { Host } from "../../sim/host.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import { exportChanges, exportTree } from "../archive/export.ts";
 import { type LayerDiff, type LayerForm, unpackLayer } from "../archive/unpack.ts";
 import { DriverError, type GraphDriver, isDriverError, pathError } from "./driver.ts";
@@ -66,9 +67,27 @@ export function unpackInto(host: Host, folder: string, diff: LayerDiff, form: La
   const task = host.task.chroot(folder);
   if (isErrno(task)) return pathError("chroot", folder, task);
   try {
-    const size = unpackLayer(task, diff, form);
-    return typeof size === "number" ? size : new DriverError(size.message, { errno: size.errno });
+    return withTemporary(task, diff, form);
   } finally {
     task.exit();
   }
+}
+
+/** Folders that Docker makes at the top of what it unpacks into; the digits behind their names are anybody's guess. */
+const PIVOT = "/.pivot_root123456789";
+const EXTRACT = "/temp-docker-extract123456789";
+
+/**
+ * Unpacks beside the folders that are there meanwhile (moby v20.10.27 pkg/chrootarchive): one for pivot_root(2), which goes at once, and, where a layer is put
+ * on a whole tree, one for temporary files, which goes at the end. They take the inodes that come first.
+ */
+function withTemporary(task: Task, diff: LayerDiff, form: LayerForm): number | DriverError {
+  const pivoted = task.mkdir(PIVOT, 0o700) ?? task.rmdir(PIVOT);
+  if (pivoted !== undefined) return pathError("Error setting up pivot dir: mkdir", PIVOT, pivoted);
+  const extracts = form === "merge";
+  const made = extracts ? task.mkdir(EXTRACT, 0o700) : undefined;
+  if (made !== undefined) return pathError("mkdir", EXTRACT, made);
+  const size = unpackLayer(task, diff, form);
+  if (extracts) task.rmdir(EXTRACT);
+  return typeof size === "number" ? size : new DriverError(size.message, { errno: size.errno });
 }

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { digestOf } from "../../src/archive/digest.ts";
-import { importImages, inspect } from "../../src/cli/image-driver.ts";
+import { history, importImages, inspect } from "../../src/cli/image-driver.ts";
 import { DRIVERS } from "../../src/drivers/registry.ts";
 import { nodeHasher } from "../../src/node/digest.ts";
 import { material } from "./material.ts";
@@ -88,4 +88,20 @@ describe("a folder", () => {
     writeFileSync(join(root, "manifest.json"), "{}");
     await expect(importImages(root, {})).rejects.toThrow(/schema version 2/);
   });
+});
+
+test("the history shows the comment that docker import gives, in a column of its own", async () => {
+  const shown = (await history(BASE, { driver: "vfs" })).split("\n");
+  const at = shown.map((line) => line.indexOf("comment")).find((column) => column >= 0);
+  expect(shown.filter((line) => line.includes("Imported")).map((line) => line.slice(at))).toEqual(["Imported from -"]);
+});
+
+test.each([
+  ["hello", "this is no tar archive: the archive ends within a header"],
+  ["0".repeat(512), "this is no tar archive: a header's checksum is wrong"],
+  ["", "this is empty, and no tar archive"],
+])("what is no tar is told as that: case %#", async (text, words) => {
+  const file = join(folder, "no-tar");
+  writeFileSync(file, text);
+  await expect(importImages(file, { driver: "vfs" })).rejects.toThrow(words);
 });

@@ -141,7 +141,7 @@ export class ImageStore {
   #writeMetadata(id: string, key: string, text: string): DriverError | undefined {
     const { task } = this.layers.parts.host;
     const folder = this.#metadataFolder(id);
-    return makeDirectories(task, folder, 0o755) ?? writeFile(task, `${folder}/${key}`, { text, mode: 0o644 });
+    return makeDirectories(task, folder, 0o700) ?? writeFile(task, `${folder}/${key}`, { text, mode: 0o600 });
   }
 
   /** When the image got its latest name, RFC 3339; the year 1 where it never did, but by docker load. */

@@ -31,6 +31,8 @@ export interface MountRecord {
   readonly parent: string | undefined;
 }
 
+/** Of the folder and those above it: nobody but the daemon looks in. */
+const ROOT_MODE = 0o700;
 const TAR_SPLIT = "tar-split.json.gz";
 const CHAIN = /^[0-9a-f]{64}$/;
 const MOUNT_ID = /^[a-f0-9]{64}(-init)?$/;
@@ -63,6 +65,7 @@ export class LayerDb {
     ];
     if (record.parent !== undefined) files.push(["parent", record.parent]);
     let failed =
+      makeDirectories(task, this.root, ROOT_MODE) ??
       makeDirectories(task, `${this.root}/tmp`, 0o755) ??
       makeDirectory(task, staging, 0o700) ??
       this.#writeBytes(`${staging}/${TAR_SPLIT}`, tarSplit);
@@ -75,7 +78,7 @@ export class LayerDb {
 
   #writeBytes(path: string, raw: Uint8Array): DriverError | undefined {
     const { task } = this.#host;
-    const fd = task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
+    const fd = task.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644);
     if (isErrno(fd)) return pathError("open", path, fd);
     const failed = writeAll(task, fd, Content.literal(raw));
     task.close(fd);
@@ -149,7 +152,7 @@ export class LayerDb {
       ["init-id", record.initId],
       ["parent", record.parent],
     ] as const;
-    let failed = makeDirectories(task, folder, 0o755);
+    let failed = makeDirectories(task, this.root, ROOT_MODE) ?? makeDirectories(task, folder, 0o755);
     for (const [name, text] of files)
       if (text !== undefined) failed ??= writeFile(task, `${folder}/${name}`, { text, mode: 0o644 });
     return failed;

@@ -13,6 +13,7 @@ import { CallSession } from "../calls/session.ts";
 import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { exists, makeDirectories } from "../drivers/files.ts";
 import type { WritableLayer } from "../layers/layer-store.ts";
+import { makeNetworkFiles, mountRuntime, removeNetworkFiles } from "../layers/runtime-mounts.ts";
 import { parseVolume, type VolumeOption } from "../layers/volume-option.ts";
 import { enterContainer, prepareVolumes, removeVolumes } from "../layers/volumes.ts";
 import { commitContainer } from "./commit.ts";
@@ -155,7 +156,7 @@ export function buildStep(
   const config = configAfter(before, step);
   const isRun = step.verb === "RUN";
   const workdir = isRun || step.verb === "WORKDIR" ? workdirOf(config) : "/";
-  const run = { container, volumes: isRun ? volumesOf(before) : [], workdir, user: isRun ? userOf(before) : "" };
+  const run = { container, runs: isRun, volumes: isRun ? volumesOf(before) : [], workdir, user: isRun ? userOf(before) : "" };
   const failed = runIn(daemon, run, act);
   const containerConfig = { ...config, Cmd: command };
   const image = failed ?? commitContainer(daemon, container, { parent, config, containerConfig, container: container.mountId });
@@ -181,11 +182,14 @@ function runIn(
   { host, driver }: Daemon,
   {
     container,
+    runs,
     volumes,
     workdir,
     user: named,
   }: {
     readonly container: WritableLayer;
+    /** Whether a process is started in it, or only its files are looked at. */
+    readonly runs: boolean;
     readonly volumes: readonly VolumeOption[];
     readonly workdir: string;
     readonly user: string;
@@ -196,7 +200,9 @@ function runIn(
   if (isDriverError(root)) return root;
   const points = prepareVolumes(host, { root, counters: { treeCopyFiles: 0, treeCopyBytes: 0 } }, volumes);
   if (isDriverError(points)) return points;
-  const entered = enterContainer(host, root, points);
+  const network = runs ? makeNetworkFiles(host, container.mountId) : [];
+  if (isDriverError(network)) return network;
+  const entered = enterContainer(host, root, [...network, ...points], runs ? (inside) => mountRuntime(host, inside) : undefined);
   if (isDriverError(entered)) return entered;
   const { task } = entered;
   const user = named === "" ? undefined : execUser(task, named);
@@ -205,7 +211,8 @@ function runIn(
   const failed = unmade ?? chdirError(task.chdir(workdir), workdir) ?? (isDriverError(user) ? user : act(session, user));
   session.end();
   entered.leave();
-  return failed ?? removeVolumes(host, points) ?? driver.put(container.mountId);
+  const removed = runs ? removeNetworkFiles(host, container.mountId) : undefined;
+  return failed ?? removed ?? removeVolumes(host, points) ?? driver.put(container.mountId);
 }
 
 function chdirError(errno: Errno | undefined, path: string): DriverError | undefined {

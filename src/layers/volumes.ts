@@ -133,8 +133,14 @@ function mountPoint(host: Host, inside: Task, point: MountPoint): Mount | Driver
 /**
  * A new process in a container: its root is the layer at `root` as a mount of its own, with `points` mounted in it one after the other, each
  * at a mount point that is made where it is missing.
+ * @param setUp - mounts what comes before them
  */
-export function enterContainer(host: Host, root: string, points: readonly MountPoint[]): Entered | DriverError {
+export function enterContainer(
+  host: Host,
+  root: string,
+  points: readonly MountPoint[],
+  setUp?: (inside: Task) => readonly Mount[] | DriverError,
+): Entered | DriverError {
   const place = host.task.resolve(root);
   if (isErrno(place)) return pathError("chroot", root, place);
   const top = host.vfs.mountRoot(place.mount.fs, place.mount.options, place.inode);
@@ -143,14 +149,17 @@ export function enterContainer(host: Host, root: string, points: readonly MountP
     for (const mount of mounted.reverse()) host.vfs.unmountMount(mount, true);
   };
   const task = host.vfs.task(top);
+  const before = setUp?.(task) ?? [];
+  let failed = isDriverError(before) ? before : undefined;
+  if (!isDriverError(before)) mounted.push(...before);
   for (const point of points) {
+    if (failed !== undefined) break;
     const mount = mountPoint(host, task, point);
-    if (isDriverError(mount)) {
-      task.exit();
-      leave();
-      return mount;
-    }
-    mounted.push(mount);
+    if (isDriverError(mount)) failed = mount;
+    else mounted.push(mount);
   }
-  return { task, leave };
+  if (failed === undefined) return { task, leave };
+  task.exit();
+  leave();
+  return failed;
 }

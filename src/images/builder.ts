@@ -8,7 +8,7 @@
  */
 import type { Errno } from "../../sim/core/errno.ts";
 import { layerPath } from "../archive/names.ts";
-import { isList, isRecord } from "../calls/json.ts";
+import { isList, isRecord, parseJson } from "../calls/json.ts";
 import { CallSession } from "../calls/session.ts";
 import { type DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { exists, makeDirectories } from "../drivers/files.ts";
@@ -24,8 +24,8 @@ import { type ExecUser, execUser } from "./user.ts";
 
 /** One line of a Dockerfile. */
 export interface Instruction {
-  readonly verb: "RUN" | "COPY" | "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER" | "VOLUME";
-  /** What stands behind the verb. */
+  readonly verb: "RUN" | "ENV" | "LABEL" | "CMD" | "ENTRYPOINT" | "EXPOSE" | "STOPSIGNAL" | "WORKDIR" | "USER" | "VOLUME";
+  /** What stands behind the verb; where Docker takes a list of words, also one in JSON. */
   readonly text: string;
 }
 
@@ -41,22 +41,40 @@ const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 function commandOf({ verb, text }: Instruction): string[] {
   if (verb === "RUN") return ["/bin/sh", "-c", text];
   // What makes files is one word with its mark, what changes the configuration alone a second one.
-  if (verb === "WORKDIR" || verb === "COPY") return ["/bin/sh", "-c", `#(nop) ${verb} ${text}`];
+  if (verb === "WORKDIR") return ["/bin/sh", "-c", `#(nop) ${verb} ${text}`];
   return ["/bin/sh", "-c", "#(nop) ", `${verb} ${shownText({ verb, text })}`];
 }
 
 /** Docker prints lists of Go's here: VOLUME [/a /b], CMD ["/bin/sh" "-c" "x"]. */
 function shownText({ verb, text }: Instruction): string {
-  if (verb === "VOLUME") return `[${wordsOf(text).join(" ")}]`;
-  return verb === "CMD"
-    ? `[${shellForm(text)
+  switch (verb) {
+    case "VOLUME":
+      return `[${wordsOf(text).join(" ")}]`;
+    case "CMD":
+    case "ENTRYPOINT":
+      return `[${commandForm(text)
         .map((word) => JSON.stringify(word))
-        .join(" ")}]`
-    : text;
+        .join(" ")}]`;
+    case "EXPOSE":
+      return [...wordsOf(text)].sort().join(" ");
+    case "ENV":
+    case "LABEL":
+      return wordsOf(text).join(" ");
+    default:
+      return text;
+  }
 }
 
-function shellForm(text: string): string[] {
-  return ["/bin/sh", "-c", text];
+/** A list in JSON; undefined of any other text. */
+function listIn(text: string): string[] | undefined {
+  if (!text.trim().startsWith("[")) return undefined;
+  const list = parseJson(text);
+  return isList(list) ? list.map(String) : undefined;
+}
+
+/** A command: a list of words as they are, a text for the shell. */
+function commandForm(text: string): string[] {
+  return listIn(text) ?? ["/bin/sh", "-c", text];
 }
 
 /** What a step begins with: the image's configuration, with a PATH. */
@@ -80,8 +98,10 @@ export function workdirOf(config: JsonRecord): string {
   return typeof path === "string" && path !== "" ? path : "/";
 }
 
+/** The words of a list or a line; quotes hold spaces together. */
 function wordsOf(text: string): string[] {
-  return text.split(/\s+/).filter((word) => word !== "");
+  const written = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
+  return listIn(text) ?? written.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
 }
 
 /** Cuts KEY=VALUE words. */
@@ -98,14 +118,27 @@ function configAfter(before: JsonRecord, { verb, text }: Instruction): JsonRecor
   const labels = fieldOf(before, "Labels");
   switch (verb) {
     case "ENV": {
-      const names = pairs(text).map(([key]) => key);
-      const kept = isList(env) ? env.filter((one) => !names.includes(String(one).split("=")[0] ?? "")) : [];
-      return { ...before, Env: [...kept, ...pairs(text).map(([key, value]) => `${key}=${value}`)] };
+      // A variable that is there keeps its place.
+      const words = new Map((isList(env) ? env : []).map((one) => [String(one).split("=")[0] ?? "", String(one)]));
+      for (const [key, value] of pairs(text)) words.set(key, `${key}=${value}`);
+      return { ...before, Env: [...words.values()] };
     }
     case "LABEL":
       return { ...before, Labels: { ...(isRecord(labels) ? labels : {}), ...Object.fromEntries(pairs(text)) } };
     case "CMD":
-      return { ...before, Cmd: shellForm(text) };
+      return { ...before, Cmd: commandForm(text) };
+    case "ENTRYPOINT":
+      return { ...before, Entrypoint: commandForm(text) };
+    case "STOPSIGNAL":
+      return { ...before, StopSignal: text };
+    case "EXPOSE": {
+      const ports = fieldOf(before, "ExposedPorts");
+      const all = [
+        ...(isRecord(ports) ? Object.keys(ports) : []),
+        ...wordsOf(text).map((port) => (port.includes("/") ? port : `${port}/tcp`)),
+      ];
+      return { ...before, ExposedPorts: Object.fromEntries([...new Set(all)].sort().map((port) => [port, {}])) };
+    }
     case "WORKDIR":
       return { ...before, WorkingDir: text };
     case "USER":
@@ -158,7 +191,9 @@ export function buildStep(
   const workdir = isRun || step.verb === "WORKDIR" ? workdirOf(config) : "/";
   const run = { container, runs: isRun, volumes: isRun ? volumesOf(before) : [], workdir, user: isRun ? userOf(before) : "" };
   const failed = runIn(daemon, run, act);
-  const containerConfig = { ...config, Cmd: command };
+  // What the container was started with tells its name, but that of a RUN: there it is what the cache is asked for.
+  const named = { Hostname: container.mountId.slice(0, 12), Labels: fieldOf(config, "Labels") ?? {} };
+  const containerConfig = { ...config, Cmd: command, ...(isRun ? { Entrypoint: null } : named) };
   const image = failed ?? commitContainer(daemon, container, { parent, config, containerConfig, container: container.mountId });
   const released = daemon.layers.releaseWritable(container);
   if (isDriverError(image)) return image;

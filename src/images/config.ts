@@ -115,6 +115,27 @@ export function encodeConfig(image: NewImage): Uint8Array {
   return new TextEncoder().encode(`{${text.join(",")}}`);
 }
 
+/** The bytes of an image that has other layers. */
+export function withLayers(
+  { record }: ImageConfig,
+  changed: { readonly created: string; readonly history: readonly HistoryEntry[]; readonly diffIds: readonly string[] },
+): Uint8Array {
+  const text = (key: string): string => textOf(record, key, "image configuration");
+  const config = recordOf(record, "config", "image configuration");
+  const containerConfig = recordOf(record, "container_config", "image configuration");
+  return encodeConfig({
+    architecture: text("architecture"),
+    os: text("os"),
+    author: text("author"),
+    comment: text("comment"),
+    container: text("container"),
+    dockerVersion: text("docker_version"),
+    ...(config === undefined ? {} : { config }),
+    ...(containerConfig === undefined ? {} : { containerConfig }),
+    ...changed,
+  });
+}
+
 function encodeHistory(entry: HistoryEntry): string {
   const rows = [`"created":${goText(entry.created === "" ? "0001-01-01T00:00:00Z" : goTime(entry.created))}`];
   if (entry.author !== "") rows.push(`"author":${goText(entry.author)}`);

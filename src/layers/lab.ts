@@ -15,6 +15,7 @@ import { readTar } from "../archive/tar-read.ts";
 import { CallSession } from "../calls/session.ts";
 import type { TreeCopyCounters } from "../drivers/dir-copy.ts";
 import { type Change, type DriverError, type GraphDriver, isDriverError, pathError } from "../drivers/driver.ts";
+import { makeDirectories } from "../drivers/files.ts";
 import { applyDiffTo, diffOf } from "../drivers/layer-diff.ts";
 import { setUpInitLayer } from "./init-layer.ts";
 import { branchRows, type UpperRow, upperRows } from "./upper.ts";
@@ -38,6 +39,8 @@ export interface ContainerOptions {
   readonly init?: boolean;
   /** What is mounted in it (docker run -v). Default: nothing. */
   readonly volumes?: readonly VolumeOption[];
+  /** Where its process begins, made where it is missing. Default: the root. */
+  readonly workdir?: string;
 }
 
 export interface LabOptions {
@@ -53,6 +56,8 @@ interface Tree {
   readonly parent: string;
   /** Whether the parent is an init layer, made for this one. */
   readonly init: boolean;
+  /** Where its process begins. */
+  readonly workdir: string;
   /** The tree's path on the host, while it is mounted. */
   path: string | undefined;
   /** Whether `path` comes from the driver's Get, and must be put. */
@@ -64,8 +69,15 @@ interface Tree {
   leave: (() => void) | undefined;
 }
 
-function newTree(id: string, parent: string, init: boolean): Tree {
-  return { id, parent, init, path: undefined, held: false, session: undefined, points: [], leave: undefined };
+function newTree(id: string, parent: string, init: boolean, workdir = "/"): Tree {
+  return { id, parent, init, workdir, path: undefined, held: false, session: undefined, points: [], leave: undefined };
+}
+
+/** Docker makes the folder before the process begins in it. */
+function beginIn(task: Task, folder: string): DriverError | undefined {
+  const made = isErrno(task.resolve(folder)) ? makeDirectories(task, folder, 0o755) : undefined;
+  const errno = made === undefined ? task.chdir(folder) : undefined;
+  return errno === undefined ? made : pathError("chdir", folder, errno);
 }
 
 /** Characters of a layer's id. */
@@ -156,7 +168,7 @@ export class Lab {
 
   /** @param container - absent of an image's layer, which no size of containers limits */
   #make(name: string, parent: string | undefined, container?: ContainerOptions): Tree | DriverError {
-    const { storage = {}, init = false } = container ?? {};
+    const { storage = {}, init = false, workdir } = container ?? {};
     if (this.#trees.has(name)) throw new LabError(`there is a layer or container ${name} already`);
     const parentId = parent === undefined ? "" : this.#tree(parent).id;
     const sealed = parent === undefined ? undefined : this.seal(parent);
@@ -168,7 +180,7 @@ export class Lab {
       (init ? this.#makeInit(below, parentId, storage) : undefined) ??
       (container === undefined ? driver.create(id, below) : driver.createReadWrite(id, below, { storage }));
     if (failed !== undefined) return failed;
-    const tree = newTree(id, below, init);
+    const tree = newTree(id, below, init, workdir);
     this.#trees.set(name, tree);
     return tree;
   }
@@ -228,6 +240,8 @@ export class Lab {
     if (isDriverError(path)) return path;
     const task = this.#enter(tree, path);
     if (isDriverError(task)) return task;
+    const moved = tree.workdir === "/" ? undefined : beginIn(task, tree.workdir);
+    if (moved !== undefined) return moved;
     tree.session = new CallSession(task, { keepsSeen: this.#keepsSeen });
     return tree.session;
   }
@@ -301,8 +315,8 @@ export class Lab {
    */
   again(host: Host, driver: GraphDriver): Lab {
     const lab = new Lab(host, driver, { keepsSeen: this.#keepsSeen, volumes: this.#volumes });
-    for (const [name, { id, parent, init, points }] of this.#trees)
-      lab.#trees.set(name, { ...newTree(id, parent, init), points });
+    for (const [name, { id, parent, init, workdir, points }] of this.#trees)
+      lab.#trees.set(name, { ...newTree(id, parent, init, workdir), points });
     return lab;
   }
 

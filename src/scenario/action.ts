@@ -4,6 +4,7 @@
  * Interface: the first field of an action has its name.
  */
 import { z } from "zod";
+import type { Instruction } from "../images/builder.ts";
 import type { SimpleCommand } from "../shell/parse.ts";
 import type { FailKind, Kept } from "./faults.ts";
 import type { MetricId } from "./metrics.ts";
@@ -51,6 +52,8 @@ export interface WalkOperation {
   readonly mode: number;
 }
 
+type Verb = Instruction["verb"];
+
 export type Operation =
   | { readonly kind: "call"; readonly step: CallStep; readonly data?: Data }
   /** open, write, close; `append` opens with O_APPEND instead of O_TRUNC. */
@@ -80,7 +83,7 @@ export type Operation =
   /** An instruction of a build that changes the configuration alone. */
   | {
       readonly kind: "instruction";
-      readonly verb: "ENV" | "LABEL" | "CMD" | "WORKDIR" | "USER" | "VOLUME";
+      readonly verb: Exclude<Verb, "RUN">;
       readonly text: string;
     }
   /** COPY or ADD of a Dockerfile. */

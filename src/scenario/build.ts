@@ -73,6 +73,10 @@ export class ImageBuilds {
       if (failure !== undefined) this.#fail(where, failure.message, layer.place);
       from = image.name;
     }
+    if (image.squash && !this.#failed) {
+      const failure = this.#tools.world.squash(image.name, image.from?.kind === "image" ? image.from.name : undefined);
+      if (failure !== undefined) this.#fail(where, failure.message, image.place);
+    }
     const closed = context?.close();
     if (closed !== undefined) this.#fail(where, closed.message, image.place);
     if (this.#failed) return;
@@ -191,6 +195,8 @@ function failureText(operation: Operation, session: CallSession, errno: string):
   const path = operation.kind === "call" ? String(operation.step["path"] ?? "") : "path" in operation ? operation.path : "";
   const makes = MAKES.has(operation.kind === "call" ? operation.step.call : operation.kind);
   const folder = path.slice(0, path.replace(/\/+$/, "").lastIndexOf("/"));
+  if (/: invalid (user|group): /.test(errno) && isErrno(session.task.stat("/etc/passwd")))
+    return `${text}; the image has no /etc/passwd: { sh: "mkdir -p /etc && echo NAME:x:1000:1000::/: >> /etc/passwd" } names a user`;
   if (errno !== "ENOENT" || !makes || folder === "" || !isErrno(session.task.stat(folder))) return text;
   return `${text}: there is no folder ${folder} yet; { sh: mkdir -p ${folder} } makes it`;
 }

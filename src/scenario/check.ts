@@ -114,6 +114,7 @@ function checkBuild(image: Scenario["images"][number], images: Scenario["images"
   for (const layer of image.layers)
     if (image.build === undefined && layer.operations.some((operation) => operation.kind === "instruction"))
       report("an instruction of a Dockerfile needs `build: classic` in its image", layer.place);
+  if (image.squash && image.build !== "classic") report("`squash` needs `build: classic`", image.place);
   if (image.build === "v1" && image.from !== undefined)
     report("an image of `build: v1` stands on nothing: leave out `from`", image.place);
   for (const { operations, place } of image.layers)

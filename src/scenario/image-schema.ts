@@ -23,6 +23,7 @@ export interface WrittenImage {
   readonly layers?: readonly (Operation | readonly Operation[])[] | undefined;
   readonly build?: "classic" | "v1" | undefined;
   readonly context?: string | undefined;
+  readonly squash?: boolean | undefined;
 }
 
 /**
@@ -45,6 +46,7 @@ export function imageSchema(
       description:
         "Docker's builder makes the layers: each item is a RUN in a container that is committed; v1: as before Docker 1.10, then migrated",
     }),
+    squash: z.boolean().optional().meta({ description: "what the build adds becomes one layer (docker build --squash)" }),
     context: slots.text.optional().meta({
       description: "the folder beside the scenario's file that `copy` and `add` take files from; its .dockerignore holds",
     }),
@@ -64,7 +66,10 @@ export function containerSchema(slots: Slots): z.ZodType<WrittenContainer, unkno
     size: slots.size.optional().meta({ description: "what the container may write (docker run --storage-opt size)" }),
     init: z.boolean().optional().meta({ description: "with Docker's init layer between the image and the container" }),
     user: slots.word.optional().meta({ description: "who acts in it, as behind --user of docker run" }),
-    volumes: z.array(volumeSchema()).optional().meta({ description: "what is mounted in it, as behind -v of docker run" }),
+    volumes: z
+      .union([z.array(volumeSchema()), volumeSchema().transform((volume) => [volume])])
+      .optional()
+      .meta({ description: "what is mounted in it, as behind -v of docker run" }),
   }) as unknown as z.ZodType<WrittenContainer, unknown>;
 }
 

@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { DRIVERS } from "../drivers/registry.ts";
 import type { Plain, PlainPath } from "./document.ts";
 import { quoted } from "./problem.ts";
-import { suggestion } from "./suggest.ts";
+import { dockerWord, suggestion } from "./suggest.ts";
 
 export interface Finding {
   readonly path: PlainPath;
@@ -73,7 +73,7 @@ function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, root: Sc
   if (isMapping(found) && actions.length > 1) {
     const key = Object.keys(found)[0];
     if (key === undefined) return [{ path, message: "expected an action, found an empty mapping" }];
-    return [{ path, key, message: `unknown action ${quoted(key)}${suggestion(key, actions)}` }];
+    return [{ path, key, message: `unknown action ${quoted(key)}${dockerWord(key) ?? suggestion(key, actions)}` }];
   }
   const kinds = issue.errors.map(([first, ...others]) => (others.length === 0 ? wantedKind(first) : undefined));
   if (kinds.length > 1 && kinds.every((kind) => kind !== undefined))

@@ -211,6 +211,7 @@ function imagePlan(name: string, image: WrittenImage, written: WrittenScenario, 
     layers,
     build: image.build,
     context: image.context,
+    squash: image.squash ?? false,
     place: document.placeOf(path),
   };
 }

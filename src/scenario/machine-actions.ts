@@ -100,25 +100,30 @@ export function machineFaults(slots: Slots): Action[] {
   ];
 }
 
-/** Instructions of a Dockerfile. */
+/** Instructions of a Dockerfile; an action's name is the instruction's in small letters. */
 export function building(slots: Slots): Action[] {
-  const step = (key: "env" | "label" | "cmd" | "workdir" | "user" | "volume", about: string): Action =>
+  const list = z.array(slots.word).transform((words) => JSON.stringify(words)) as unknown as Slots["word"];
+  const words = z.union([slots.word, list]) as unknown as Slots["word"];
+  const step = (key: string, about: string, takes = slots.word): Action =>
     action(
       about,
-      { [key]: slots.word } as Record<string, Slots["word"]>,
+      { [key]: takes } as Record<string, Slots["word"]>,
       (at) => ({ kind: "instruction", verb: key.toUpperCase() as "ENV", text: String(at[key]) }),
       "build",
     );
   return [
     step("env", "ENV of a Dockerfile: KEY=VALUE words"),
     step("label", "LABEL of a Dockerfile: KEY=VALUE words"),
-    step("cmd", "CMD of a Dockerfile"),
+    step("cmd", "CMD of a Dockerfile: a command line, or a list of words", words),
+    step("entrypoint", "ENTRYPOINT of a Dockerfile: a command line, or a list of words", words),
+    step("expose", "EXPOSE of a Dockerfile: ports, with /tcp or /udp", words),
+    step("stopsignal", "STOPSIGNAL of a Dockerfile"),
     step("workdir", "WORKDIR of a Dockerfile: makes the folder, and later steps of the build begin in it"),
     step(
       "user",
       "USER of a Dockerfile: later RUN steps of the build and the containers act as it; names are looked up in /etc/passwd there",
     ),
-    step("volume", "VOLUME of a Dockerfile: paths; what later steps write there is in no image"),
+    step("volume", "VOLUME of a Dockerfile: paths; what later steps write there is in no image", words),
     ...copying(slots),
   ];
 }

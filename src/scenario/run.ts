@@ -266,6 +266,7 @@ class Run {
           : world.addContainer(name, parent, {
               init,
               volumes: [...volumes, ...others],
+              workdir: world.imageWorkdir(image),
               storage: size === undefined ? {} : { size: String(size) },
             });
       const user = failure ?? this.#userOf(world, plan);

@@ -56,6 +56,8 @@ export interface ImagePlan {
   readonly build: "classic" | "v1" | undefined;
   /** The folder that COPY and ADD take files from, as the file writes it. */
   readonly context: string | undefined;
+  /** Whether what it adds becomes one layer (docker build --squash). */
+  readonly squash: boolean;
   readonly place: Place;
 }
 

@@ -9,11 +9,12 @@ import { CallSession } from "../calls/session.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
 import { diffOf } from "../drivers/layer-diff.ts";
 import { openContext } from "../images/build-context.ts";
-import { buildStep, type Instruction, userOf, volumesOf } from "../images/builder.ts";
+import { buildStep, type Instruction, userOf, volumesOf, workdirOf } from "../images/builder.ts";
 import { copyStep } from "../images/copy-step.ts";
 import { type Daemon, hostTime, openStores } from "../images/daemon.ts";
 import { runConfigOf, type StoredImage } from "../images/image-store.ts";
 import { addLegacyImage, migrateImages } from "../images/legacy.ts";
+import { squashImage } from "../images/squash.ts";
 import { chainOf } from "../images/views.ts";
 import type { Lab } from "../layers/lab.ts";
 import { chainSize } from "../layers/layer-store.ts";
@@ -28,7 +29,9 @@ type Stores = Pick<
   | "buildStep"
   | "openContext"
   | "copyStep"
+  | "squash"
   | "imageUser"
+  | "imageWorkdir"
   | "buildLegacyStep"
   | "migrate"
   | "imageLayer"
@@ -118,7 +121,7 @@ function buildsOf(
   daemon: () => Daemon,
   images: Map<string, StoredImage>,
   find: (name: string) => StoredImage | WorldFailure,
-): Pick<World, "buildStep" | "openContext" | "copyStep"> {
+): Pick<World, "buildStep" | "openContext" | "copyStep" | "squash"> {
   return {
     buildStep: (name, from, instruction, act) => {
       const parent = from === undefined ? undefined : images.get(from);
@@ -133,6 +136,14 @@ function buildsOf(
     openContext: (archive) => {
       const source = openContext(daemon(), contextTar(archive.entries));
       return isDriverError(source) ? new WorldFailure(source.message) : source;
+    },
+    squash: (name, from) => {
+      const image = find(name);
+      if (image instanceof WorldFailure) return image;
+      const squashed = squashImage(daemon(), image, from === undefined ? undefined : images.get(from));
+      if (isDriverError(squashed)) return new WorldFailure(squashed.message);
+      images.set(name, squashed);
+      return undefined;
     },
     copyStep: (name, from, order, context) => {
       const source = order.from === undefined ? undefined : find(order.from);
@@ -166,6 +177,7 @@ export function storesOf(parts: StoreParts): Stores {
     buildLegacyStep: (name, instruction, act) => failureOf(legacy.step(name, instruction, act)),
     migrate: () => migrateAll(daemon(), parts.images),
     imageUser: (name) => userOf(runConfigOf(images.get(name))),
+    imageWorkdir: (name) => workdirOf(runConfigOf(images.get(name))),
     imageVolumes: (name) => volumesOf(runConfigOf(images.get(name))),
     imageLayer: (name) => {
       const image = find(name);

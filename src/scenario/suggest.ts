@@ -68,6 +68,28 @@ export function suggestion(word: string, known: readonly string[]): string {
   return known.length === 0 || known.length > 12 ? "" : `; known: ${known.join(", ")}`;
 }
 
+/** What Docker's own words are here. */
+const DOCKER_WORDS: ReadonlyMap<string, string> = new Map([
+  ["run", '"sh" has the command of a RUN'],
+  ["exec", '"sh" runs a command in the container that "in" names'],
+  ["from", '"from" stands beside "layers" in the image'],
+  ["arg", '"vars" of the file are named as $name in sizes and scripts'],
+  ["history", "{ show: IMAGE, field: created_by } tells what made the layers"],
+  ["inspect", "{ show: IMAGE, field: … } tells of an image, { ps: CONTAINER } of a container's size"],
+  ["images", "{ show: IMAGE, field: size } tells of one"],
+  ["df", "{ show: IMAGE, field: usage } tells what is shared, { du: all } what lies on the disk"],
+  ["rm", '"remove" removes a container'],
+  ["rmi", '"remove" removes a container, or a layer as IMAGE:N'],
+  ["stop", '"remove" removes a container'],
+  ["restart", "{ power_cut: now } starts the machine again"],
+]);
+
+/** Ends a message about a word of Docker's that is none here. */
+export function dockerWord(word: string): string | undefined {
+  const meant = DOCKER_WORDS.get(word.toLowerCase());
+  return meant === undefined ? undefined : `: ${meant}`;
+}
+
 function fold(word: string): string {
   return word.toLowerCase().replaceAll("-", "_");
 }

@@ -69,6 +69,8 @@ export interface World {
     order: Extract<Operation, { kind: "copy" }>,
     context: CopySource | undefined,
   ): WorldFailure | undefined;
+  /** Makes one layer of what an image's build put over another image (undefined: scratch). */
+  squash(name: string, from: string | undefined): WorldFailure | undefined;
   /** The same before Docker 1.10: every step over the last one of that name. */
   buildLegacyStep(
     name: string,
@@ -81,6 +83,8 @@ export interface World {
   imageLayer(name: string): string | WorldFailure;
   /** Whom the containers of an image run as where nobody says it: its USER; "" for root. */
   imageUser(name: string): string;
+  /** Where their processes begin: its WORKDIR. */
+  imageWorkdir(name: string): string;
   /** Who that is in a container: numbers, by its own files. */
   execUser(container: string, user: string): Credentials | WorldFailure;
   /** The volumes that an image of Docker's own stores gives each container; none for any other. */

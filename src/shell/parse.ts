@@ -71,6 +71,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   ")": "a bracket",
 };
 const JOINED: Readonly<Partial<Record<string, SimpleCommand["when"]>>> = { "&&": "and", "||": "or", "|": "pipe" };
+const LOOPS: ReadonlySet<string> = new Set(["for", "while", "until"]);
+const LOOP_ADVICE = ": `repeat: N` beside `do` does a step again, `populate` makes many files, `walk` goes through them";
 const KEYWORDS: ReadonlySet<string> = new Set(["if", "for", "while", "until", "case", "{", "then", "do", "function"]);
 
 /** Reads a script. */
@@ -139,7 +141,7 @@ function readCommand(reader: Reader, when: SimpleCommand["when"]): SimpleCommand
     const plain = plainText(word);
     if (words.length === 0 && plain === "!") negated = !negated;
     else if (words.length === 0 && plain !== undefined && (KEYWORDS.has(plain) || /^\w+=/.test(plain)))
-      return new SyntaxFault(`${plain} is not part of this shell`, word.at);
+      return new SyntaxFault(`${plain} is not part of this shell${LOOPS.has(plain) ? LOOP_ADVICE : ""}`, word.at);
     else words.push(word);
   }
   return { words, redirections, negated, when };

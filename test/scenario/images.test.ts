@@ -44,6 +44,45 @@ test.each([
   expect(() => runText(`${images}  app: ${app}`, "  - { do: { tick: 1s } }")).toThrow(words);
 });
 
+test("containers begin in the WORKDIR of their image, and chown knows the names that the image has", () => {
+  const layers = `
+      - sh: "echo 'app:x:7:8::/:' > /etc/passwd && echo 'team:x:9:' > /etc/group"
+      - { workdir: /srv/app }
+      - sh: "echo 1 > f && chown app f && echo 1 > g && chown app:team g && echo 1 > h && chown app: h && chgrp team f"`;
+  const steps = `
+  - { in: c, do: { sh: "stat -c '%u:%g' f g h" }, expect: { stdout: "7:9\\n7:9\\n7:8" } }
+  - { in: c, do: { sh: chown nobody f }, expect: { stderr: "chown: invalid user: 'nobody'" } }
+  - { do: { power_cut: now } }
+  - { in: c, do: { sh: ls }, expect: { stdout: "f\\ng\\nh" } }
+`;
+  const images = `  app:\n    build: classic\n    layers: ${layers}\ncontainers: { c: { image: app, volumes: /data } }\n`;
+  expect(failures(runText(images, steps))).toEqual([]);
+});
+
+test("squash makes one layer of what a build adds", () => {
+  const images = `
+  base: { build: classic, layers: [{ write: /a, size: 10 }] }
+  app: { from: base, build: classic, squash: true, layers: [{ write: /big, size: 1MiB }, { sh: rm /big }, { write: /b, size: 20 }] }`;
+  const steps = "  - { do: { show: app, field: layer_sizes }, expect: { value: [10, 20] } }";
+  expect(failures(runText(images, steps))).toEqual([]);
+});
+
+test.each([
+  ["{ run: npm ci }", /unknown action "run": "sh" has the command of a RUN/],
+  ["{ sh: 'for i in 1 2; do echo $i; done' }", /for is not part of this shell: `repeat: N` beside `do`/],
+])("a Dockerfile's word %s is answered with the scenario's", (layer, words) => {
+  expect(() => runText(`  app: { build: classic, layers: [${layer}] }`, "  - { do: { tick: 1s } }")).toThrow(words);
+});
+
+test("a name that an image without /etc/passwd cannot have is told with what makes it", () => {
+  const run = runText(
+    "  app: { build: classic, layers: [{ sh: echo 1 > /f && chown bob /f }] }",
+    "  - { do: { tick: 1s } }",
+    "[vfs]",
+  );
+  expect(run.drivers[0]?.stopped?.why).toMatch(/invalid user: 'bob'; the image has no \/etc\/passwd: \{ sh: /);
+});
+
 function runText(images: string, steps: string, drivers = "[overlay2, vfs]"): ScenarioRun {
   const text = `version: 1\nname: t\nabout: t\ndrivers: ${drivers}\nimages:\n${images}\nsteps:\n${steps}\n`;
   return runScenario(loadScenario(text, "t.yaml"), { makeWorld });

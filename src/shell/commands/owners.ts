@@ -8,6 +8,7 @@ import { isDirectory } from "../../../sim/vfs/permission.ts";
 import { below, type Command, fail, missingOperand, quoted } from "../command.ts";
 import { option } from "../options.ts";
 import type { Process } from "../process.ts";
+import { groupNamed, userNamed } from "./accounts.ts";
 import { changedMode, type ModeChange, readMode } from "./mode-text.ts";
 
 const WALK = fs.O_RDONLY | fs.O_NOCTTY | fs.O_NONBLOCK | fs.O_CLOEXEC | fs.O_DIRECTORY;
@@ -106,6 +107,30 @@ function changeOwnerTree(process: Process, path: string, how: Owners): number {
   return Math.max(status, ended(process, path, process.chown(path, how.uid, how.gid, false), how));
 }
 
+type Ids = Pick<Owners, "uid" | "gid">;
+
+/** USER, USER:GROUP, USER: with the user's own group, or :GROUP, by names or numbers; -1 stays. @returns what is wrong, else */
+function ownersNamed(process: Process, text: string): Ids | "user" | "group" {
+  const at = text.search(/[:.]/);
+  const user = at < 0 ? text : text.slice(0, at);
+  const group = at < 0 ? undefined : text.slice(at + 1);
+  const found = /^\d*$/.test(user) ? { uid: user === "" ? -1 : Number(user), gid: -1 } : userNamed(process, user);
+  if (found === undefined) return "user";
+  if (group === undefined) return { uid: found.uid, gid: -1 };
+  if (group === "") return found;
+  const gid = groupId(process, group);
+  return gid === undefined ? "group" : { uid: found.uid, gid };
+}
+
+function groupOnly(process: Process, text: string): Ids | "group" {
+  const gid = groupId(process, text);
+  return gid === undefined ? "group" : { uid: -1, gid };
+}
+
+function groupId(process: Process, text: string): number | undefined {
+  return /^\d+$/.test(text) ? Number(text) : groupNamed(process, text);
+}
+
 function owner(command: "chown" | "chgrp", about: string): Command {
   return {
     name: command,
@@ -118,16 +143,16 @@ function owner(command: "chown" | "chgrp", about: string): Command {
         process.complain(`${command}: missing operand after ${quoted(text)}\nTry '${command} --help' for more information.`);
         return 1;
       }
-      const pattern = command === "chown" ? /^(\d*)(?:[:.](\d*))?$/ : /^()(\d+)$/;
-      const [whole, user, group] = pattern.exec(text.replace(/\broot\b/g, "0")) ?? [];
-      if (whole === undefined)
-        return fail(process, `${command}: invalid ${command === "chown" ? "user" : "group"}: ${quoted(text)}`);
-      const id = (digits: string | undefined): number => (digits === undefined || digits === "" ? -1 : Number(digits));
-      const how = { command, uid: id(user), gid: id(group), recursive: values.has("recursive"), links: values.has("links") };
+      const ids = command === "chown" ? ownersNamed(process, text) : groupOnly(process, text);
+      if (typeof ids === "string") return fail(process, `${command}: invalid ${ids}: ${quoted(text)}`);
+      const how = { command, ...ids, recursive: values.has("recursive"), links: values.has("links") };
       return files.reduce((status, path) => Math.max(status, changeOwner(process, path, how)), 0);
     },
   };
 }
 
-export const chown: Command = owner("chown", "changes owners, by number: UID, UID:GID or :GID; -R of trees");
-export const chgrp: Command = owner("chgrp", "changes groups, by number; -R of trees");
+export const chown: Command = owner(
+  "chown",
+  "changes owners: USER, USER:GROUP or :GROUP, by number or as /etc/passwd and /etc/group name them; -R of trees",
+);
+export const chgrp: Command = owner("chgrp", "changes groups, by number or name; -R of trees");

@@ -38,9 +38,15 @@ export class LoopDevice implements BlockDevice {
   readonly sectorSize: Bytes;
   readonly #file: LoopFile;
 
-  /** @param options.sectorSize - 512 (the default) or 4096, as LOOP_SET_BLOCK_SIZE sets it. */
-  constructor(name: string, file: LoopFile, options: { readonly sectorSize?: 512 | 4096 } = {}) {
+  readonly rotational: boolean;
+
+  /**
+   * @param options.sectorSize - 512 (the default) or 4096, as LOOP_SET_BLOCK_SIZE sets it.
+   * @param options.rotational - what the device of the file's filesystem says (the default is that it turns; loop_update_limits).
+   */
+  constructor(name: string, file: LoopFile, options: { readonly sectorSize?: 512 | 4096; readonly rotational?: boolean } = {}) {
     this.name = name;
+    this.rotational = options.rotational ?? true;
     this.sectorSize = bytes(options.sectorSize ?? 512);
     this.size = alignDown(file.size(), this.sectorSize);
     this.#file = file;

@@ -1,7 +1,8 @@
 /** devicemapper: what is in use when it is removed is deleted later (spec/drivers.md 5.3; moby deviceset.go, v20.10, deleteTransaction). */
 import { describe, expect, test } from "vitest";
+import { DEVICE_PROFILES, type DeviceProfile } from "../../sim/block/profile.ts";
 import { GIB, seconds } from "../../sim/core/units.ts";
-import type { Host } from "../../sim/host.ts";
+import { createHost, type Host } from "../../sim/host.ts";
 import { DOCKER_ROOT } from "../../src/drivers/docker-root.ts";
 import type { GraphDriver } from "../../src/drivers/driver.ts";
 import { humanSize } from "../../src/drivers/human-size.ts";
@@ -38,6 +39,22 @@ describe("a new base device of 1 GiB", () => {
     const on = daemon(`dm.fs=${fs}`, "dm.basesize=1G", "dm.loopdatasize=4G");
     expect([row(on, "Backing Filesystem"), row(on, "Data Space Used")]).toEqual([fs, used]);
     on.driver.cleanup();
+  });
+});
+
+describe("a pool over loop files", () => {
+  test.each([
+    ["hdd", true],
+    ["nvme", false],
+  ] as const)("turns as the disk does on which they are: %s", (cost, turns) => {
+    const host = createHost();
+    const { name } = host.addDisk({ size: GIB(4), profile: DEVICE_PROFILES[cost] as DeviceProfile });
+    must(host.mkfs("ext4", name));
+    for (const folder of ["/var", "/var/lib", DOCKER_ROOT]) must(host.task.mkdir(folder, 0o755));
+    must(host.mount({ type: "ext4", source: name, target: DOCKER_ROOT }));
+    const driver = driverOn(host, { name: "devicemapper", options: OPTIONS });
+    expect(["loop0", "loop1"].map((loop) => host.device(loop)?.device.rotational)).toEqual([turns, turns]);
+    driver.cleanup();
   });
 });
 

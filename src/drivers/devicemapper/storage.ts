@@ -86,9 +86,17 @@ function attachLoop(host: Host, path: string, size: number, tooSmall: string): L
   let index = 0;
   while (host.device(`loop${index}`) !== undefined) index += 1;
   const name = `loop${index}`;
-  const device = new LoopDevice(name, loopFile(task, fd));
+  const device = new LoopDevice(name, loopFile(task, fd), { rotational: turnsBelow(host, path) });
   host.addDevice(name, device, deviceNumber(LOOP_MAJOR, index));
   return { name, device, fd };
+}
+
+/** Whether the device turns that a path's filesystem is on; a filesystem without one does not. */
+function turnsBelow(host: Host, path: string): boolean {
+  const place = host.task.resolve(path);
+  const source = isErrno(place) ? undefined : place.mount.options.source;
+  const below = source === undefined ? undefined : host.device(source.slice(source.lastIndexOf("/") + 1));
+  return below !== undefined && below.device.rotational !== false;
 }
 
 function detachLoop(host: Host, loop: Loop): void {

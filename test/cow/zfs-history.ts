@@ -12,6 +12,7 @@ import { credentialsOf } from "../../sim/vfs/credentials.ts";
 import { O_APPEND, O_CREAT, O_DIRECT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC } from "../../sim/vfs/filesystem.ts";
 import type { Mount } from "../../sim/vfs/mount.ts";
 import type { Task } from "../../sim/vfs/task.ts";
+import { writeMapped } from "../../sim/vfs/write-mapped.ts";
 import { runZfs } from "../../src/drivers/zfs-tool.ts";
 import { runZpool } from "../../src/drivers/zpool-tool.ts";
 import { must, sentences } from "./zfs-lab.ts";
@@ -151,6 +152,13 @@ export class ZfsHistorian {
     }) as number | Errno;
   }
 
+  /** Stores into a shared mapping. */
+  #store(task: Task, fd: number, one: ZfsStep): number | Errno {
+    const open = task.files.get(fd);
+    if (open === undefined) throw new Error("nothing is open");
+    return writeMapped(open.mount.fs, open.handle, one.off ?? 0, contentOf(one));
+  }
+
   /** Does the same to files of many names, up to the first that fails. */
   #each(
     { path, stem, first = 0, count = 0, seed = 0, len = 0 }: ZfsStep,
@@ -194,7 +202,7 @@ export class ZfsHistorian {
       getxattr: () => told(task.getxattr(path, name), (value) => value.length),
       removexattr: () => task.removexattr(path, name),
       listxattr: () => told(task.listxattr(path), (found) => [...found].sort()),
-      sync: () => task.syncfs(),
+      sync: () => void new Set(this.#host.vfs.mounts.map(({ fs }) => fs)).forEach((fs) => fs.sync()),
       open: () => this.#onFile(task, path, one.flags ?? 0, () => undefined),
       create: () => this.#onFile(task, path, O_RDWR | O_CREAT | O_EXCL, () => undefined),
       mknod: () => task.mknod(path, one.mode ?? 0, deviceNumber(one.major ?? 0, one.minor ?? 0)),
@@ -204,8 +212,7 @@ export class ZfsHistorian {
       swrite: () => this.#write(path, one, O_SYNC),
       dwrite: () => this.#write(path, one, O_DIRECT),
       append: () => this.#onFile(task, path, O_RDWR | O_CREAT | O_APPEND, (file) => task.write(file, contentOf(one))),
-      // A page that is written back is a write to the file.
-      mwrite: () => this.#onFile(task, path, O_RDWR, (file) => task.pwrite(file, contentOf(one), off)),
+      mwrite: () => this.#onFile(task, path, O_RDWR, (file) => this.#store(task, file, one)),
       manymode: () => this.#each(one, (file) => task.chmod(file, one.mode ?? 0)),
       mounts: () => this.#mounts(),
       seek: () => this.#onFile(task, path, O_RDONLY, (file) => task.lseek(file, off, one.hole === true ? 4 : 3)),

@@ -10,20 +10,11 @@
 import { Content } from "../../../core/content.ts";
 import { EFBIG, EINVAL, ENOSPC, ENOTSUP, ENXIO, type Errno, isErrno } from "../../../core/errno.ts";
 import { alignUp } from "../../../core/units.ts";
-import { PAGE_SIZE } from "../../../vfs/address-space.ts";
-import {
-  FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_PUNCH_HOLE,
-  FALLOC_FL_ZERO_RANGE,
-  inodeHandle,
-  S_IFMT,
-  S_IFREG,
-} from "../../../vfs/filesystem.ts";
-import type { CachedMapping } from "../../../vfs/mapping.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, S_IFMT, S_IFREG } from "../../../vfs/filesystem.ts";
 import { SECTOR } from "../compress.ts";
 import { writeIntents } from "../log-records.ts";
-import { BLOCK_SIZE, BLOCKS, LEVELS, MODE, SIZE } from "../records.ts";
-import { FileData } from "./file-data.ts";
+import { BLOCK_SIZE, BLOCKS, CTIME, LEVELS, MODE, MTIME, SIZE } from "../records.ts";
+import { fileOf, updatePages, withStored, writeBack } from "./mapped.ts";
 import { ATTRIBUTE_BYTES, type ZplState } from "./state.ts";
 
 /** The largest file, in bytes: what a number holds. ZFS's own limit is 2^63. */
@@ -31,15 +22,6 @@ const FILE_SIZE_MAX: number = 2 ** 53 - 2 ** 20;
 /** A block of more runs than this is made one run of bytes. */
 const RUNS_MAX = 256;
 const END = Number.POSITIVE_INFINITY;
-
-/** What a file has in memory; made when it is missing. */
-export function fileOf(state: ZplState, object: number): FileData {
-  const known = state.files.get(object);
-  if (known !== undefined) return known;
-  const made = new FileData(state.set, object, state.dataset);
-  state.files.set(object, made);
-  return made;
-}
 
 /** A block as it is now; undefined for a hole. May be shorter than the block size: zeros follow. */
 function blockContent(state: ZplState, object: number, block: number): Content | undefined | Errno {
@@ -72,7 +54,7 @@ export function read(state: ZplState, object: number, offset: number, length: nu
     at = to;
   }
   if (at < end) parts.push(Content.zeros(end - at));
-  return Content.concat(parts);
+  return withStored(state, object, offset, Content.concat(parts));
 }
 
 /** Makes the blocks as large as a file that ends at `end` has them. */
@@ -119,8 +101,7 @@ export function write(state: ZplState, object: number, offset: number, content: 
     if (failed === undefined) done += part.length;
   } while (failed === undefined && done < content.length);
   if (failed !== undefined && done === 0) return failed;
-  const { mapping } = fileOf(state, object);
-  if (mapping !== undefined) updatePages(mapping, offset, content.slice(0, done));
+  updatePages(state, object, offset, content.slice(0, done));
   state.dataset.settle();
   return done;
 }
@@ -137,16 +118,22 @@ function dirtiedBy({ set, files }: ZplState, object: number, offset: number, len
   return sum + (set.pending(object) === undefined ? (levels - 1) << set.store.profile.indirectShift : 0);
 }
 
-/** Pages of mappings that are in memory see what is written; others are not brought there (update_pages). */
-function updatePages(mapping: CachedMapping, offset: number, content: Content): void {
-  const end = offset + content.length;
-  const following = (page: number): number => (mapping.isCached(page + 1) ? page + 1 : mapping.nextCached(page));
-  for (let page = following(Math.floor(offset / PAGE_SIZE) - 1); page * PAGE_SIZE < end; page = following(page)) {
-    const [from, to] = [Math.max(offset, page * PAGE_SIZE), Math.min(end, (page + 1) * PAGE_SIZE)];
-    mapping.write(from, content.slice(from - offset, to - offset), 0);
-  }
-  // They are as the file is: nothing is to be written back.
-  mapping.flush(offset, content.length);
+/**
+ * Writes dirty pages of mappings to their blocks (zfs_putpage): what lies within the file, which keeps the times that the store gave it.
+ * @param content - whole pages
+ */
+export function putPages(state: ZplState, object: number, start: number, content: Content): Errno | undefined {
+  const { set } = state;
+  const length = Math.min(content.length, set.word(object, SIZE) - start);
+  if (length <= 0) return undefined;
+  const [mtime, ctime] = [set.time(object, MTIME), set.time(object, CTIME)];
+  const failed =
+    state.begin(length, dirtiedBy(state, object, start, length)) ?? writeRecord(state, object, start, content.slice(0, length));
+  if (failed !== undefined) return failed;
+  set.setTime(object, MTIME, mtime);
+  set.setTime(object, CTIME, ctime);
+  state.dataset.settle();
+  return undefined;
 }
 
 /** Writes one record's worth, block by block: files whose blocks are smaller have several in it. */
@@ -285,12 +272,13 @@ export function replayTruncate(
   return truncate(state, object, range.size);
 }
 
-/** SEEK_DATA and SEEK_HOLE, block by block; what is dirty of the file is written before (dmu_offset_next, zfs_dmu_offset_next_sync=1). */
+/** SEEK_DATA and SEEK_HOLE, block by block; what is dirty of the file is written before, pages too (zfs_holey_common, dmu_offset_next; zfs_dmu_offset_next_sync=1). */
 export function seek(state: ZplState, object: number, offset: number, hole: boolean): number | Errno {
   const { set } = state;
   const end = set.word(object, SIZE);
   if (offset < 0 || offset >= end) return ENXIO;
-  const unwritten = set.pending(object) === undefined ? undefined : state.dataset.syncGroup();
+  const unstored = writeBack(state, object);
+  const unwritten = unstored ?? (set.pending(object) === undefined ? undefined : state.dataset.syncGroup());
   if (unwritten !== undefined) return unwritten;
   const size = set.word(object, BLOCK_SIZE);
   const blocks = set.word(object, BLOCKS);
@@ -304,12 +292,4 @@ export function seek(state: ZplState, object: number, offset: number, hole: bool
   }
   if (!hole) return ENXIO;
   return Math.min(end, Math.max(offset, blocks * size));
-}
-
-/** The pages that mappings of a file have in the page cache: filled by reading as read(2) does. */
-export function mappingOf(state: ZplState, object: number): CachedMapping | undefined {
-  if (state.space === undefined) return undefined;
-  const data = fileOf(state, object);
-  data.mapping ??= state.environment.cache.mapping(state.space, inodeHandle(object));
-  return data.mapping;
 }

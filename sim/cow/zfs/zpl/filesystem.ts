@@ -51,7 +51,8 @@ import {
   USED,
 } from "../records.ts";
 import { checkZpl } from "./check.ts";
-import { fallocate, mappingOf, read, resize, seek, write } from "./files.ts";
+import { fallocate, putPages, read, resize, seek, write } from "./files.ts";
+import { mappingOf, store, writeBack } from "./mapped.ts";
 import { create, directoryOf, freeWhole, link, lookup, rename, rmdir, tmpfile, unlink } from "./names.ts";
 import { ATTRIBUTE_BYTES, type ZplState } from "./state.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
@@ -81,7 +82,7 @@ export class ZfsFileSystem implements FileSystem {
         const found = read(state, inode, start, length);
         return isErrno(found) ? found : padded(found, length);
       },
-      writePages: () => undefined,
+      writePages: (inode, start, content) => (state.isUpdating ? undefined : putPages(state, inode, start, content)),
     };
   }
 
@@ -300,9 +301,13 @@ export class ZfsFileSystem implements FileSystem {
     if (this.#isLost(file)) return EIO;
     return write(this.state, file, offset, content);
   }
+  writeMapped(file: FileHandle, offset: number, content: Content): number | Errno {
+    if (this.#isLost(file)) return EIO;
+    return store(this.state, file, offset, content);
+  }
   fsync(file: FileHandle, _dataOnly: boolean): Errno | undefined {
     if (this.#isLost(file)) return EIO;
-    return this.state.dataset.commitIntents(file);
+    return writeBack(this.state, file) ?? this.state.dataset.commitIntents(file);
   }
   fallocate(file: FileHandle, mode: number, offset: number, length: number): Errno | undefined {
     if (this.#isLost(file)) return EIO;
@@ -359,11 +364,12 @@ export class ZfsFileSystem implements FileSystem {
 
   /** Makes durable what was done, in the log: no group is written for it (zfs_sync). */
   sync(): Errno | undefined {
-    return this.state.dataset.commitIntents();
+    return writeBack(this.state) ?? this.state.dataset.commitIntents();
   }
 
   unmount(): Errno | undefined {
-    const failed = this.state.dataset.closeLog();
+    const unwritten = writeBack(this.state);
+    const failed = this.state.dataset.closeLog() ?? unwritten;
     for (const data of this.state.files.values()) data.discard();
     this.state.dataset.release();
     return failed;

@@ -6,7 +6,8 @@ import { type Errno, isErrno } from "../../../core/errno.ts";
 import type { LoggedWrite } from "../log-fill.ts";
 import type { WriteIntent } from "../log-records.ts";
 import { BLOCK_SIZE, NLINK, SIZE } from "../records.ts";
-import { fileOf, read } from "./files.ts";
+import { read } from "./files.ts";
+import { fileOf } from "./mapped.ts";
 import type { ZplState } from "./state.ts";
 
 /** What the log tells of a write now. @returns undefined when nothing is left of it: the file, or its end, has gone. */

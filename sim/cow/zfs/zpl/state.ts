@@ -98,6 +98,8 @@ export class ZplState {
   readonly stayed: { readonly directory: number; readonly name: Name; readonly object: number }[] = [];
   /** What mount(8) said of reading only, and what the property was then: it holds until that changes (vfs_do_readonly). */
   #asMounted: { readonly isReadOnly: boolean; readonly property: boolean } | undefined;
+  /** Whether pages are made as the file is, which is no reason to write them back. */
+  isUpdating = false;
   /** The processor on which calls run: each has object numbers of its own. */
   processor = 0;
   space: AddressSpace | undefined;

@@ -152,6 +152,11 @@ export class ZfsHistorian {
     }) as number | Errno;
   }
 
+  /** sync(2). */
+  #sync(): undefined {
+    for (const fs of new Set(this.#host.vfs.mounts.map((mount) => mount.fs))) fs.sync();
+  }
+
   /** Stores into a shared mapping. */
   #store(task: Task, fd: number, one: ZfsStep): number | Errno {
     const open = task.files.get(fd);
@@ -202,7 +207,7 @@ export class ZfsHistorian {
       getxattr: () => told(task.getxattr(path, name), (value) => value.length),
       removexattr: () => task.removexattr(path, name),
       listxattr: () => told(task.listxattr(path), (found) => [...found].sort()),
-      sync: () => void new Set(this.#host.vfs.mounts.map(({ fs }) => fs)).forEach((fs) => fs.sync()),
+      sync: () => this.#sync(),
       open: () => this.#onFile(task, path, one.flags ?? 0, () => undefined),
       create: () => this.#onFile(task, path, O_RDWR | O_CREAT | O_EXCL, () => undefined),
       mknod: () => task.mknod(path, one.mode ?? 0, deviceNumber(one.major ?? 0, one.minor ?? 0)),

@@ -63,6 +63,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
 
 /** Commands whose first word is no dataset: properties, a tag. */
 const NAMES_SECOND: readonly string[] = ["get", "inherit", "hold", "release"];
+
 function answer(err: string | undefined): ToolAnswer {
   return err === undefined ? { out: "" } : { err };
 }
@@ -188,7 +189,7 @@ function rename(command: Command): ToolAnswer {
   return answer(wrong ?? unmounted);
 }
 
-/** Filesystems in the order in which they are mounted, each below another behind it. */
+/** The pool's filesystems, what is below one behind it: the order in which they are mounted. */
 function all(pool: Pool): Directory[] {
   return [...pool.root.below()];
 }
@@ -241,7 +242,7 @@ function filesystemAt(pool: Pool, name: string): Directory | string {
 function snapshot({ pool, names, options }: Command): ToolAnswer {
   const chosen = assignments(options.get("o") ?? []);
   if (typeof chosen === "string") return { err: chosen };
-  if (pool.profile.quotesInvalid && names.some((name) => !name.includes("@"))) return usage("");
+  if (pool.profile.speaksOpenZfs && names.some((name) => !name.includes("@"))) return usage("");
   if (new Set(names.map(filesystemOf)).size < names.length)
     return { err: "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created" };
   for (const name of names) {

@@ -10,7 +10,7 @@ import { logOf, readChain } from "./log-chain.ts";
 import { createClone, createFilesystem, createSnapshots, setProperties, setUserProperties } from "./operations.ts";
 import type { Pool } from "./pool.ts";
 import { canPromote, promote } from "./promote.ts";
-import { isInheritable, isOf, isSettable, isUserProperty, keep } from "./properties.ts";
+import { isInheritable, isOf, isSettable, isUserProperty, keep, zplVersionOf } from "./properties.ts";
 import { findProperty } from "./property-table.ts";
 
 /** The longest name of a dataset (ZFS_MAX_DATASET_NAME_LEN), its NUL included. */
@@ -24,9 +24,6 @@ const EMPTY_COMPONENT = /(?:^|[/@])(?:[/@]|$)/;
 const RESERVATION = /^(?:ref)?reservation$/;
 /** Of what children do not inherit, that which a stream may bring. */
 const RECEIVED = /^(?:ref)?(?:quota|reservation)$/;
-
-/** The version of filesystems: they begin with system attributes. */
-const ZPL_VERSION = 5;
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -74,11 +71,11 @@ export function filesystemOf(path: string): string {
 
 /** What is wrong with a name; undefined when nothing is (zfs_validate_name). */
 export function nameFault(pool: Pool, name: string): string | undefined {
-  if (name.includes("#") && pool.profile.quotesInvalid) return "bookmark delimiter '#' is not expected here";
+  if (name.includes("#") && pool.profile.speaksOpenZfs) return "bookmark delimiter '#' is not expected here";
   const character = WRONG_CHARACTER.exec(name)?.[0];
   if (character !== undefined) {
     // One that only the pool's own names have is told of without quotes by all versions (zfs_validate_name).
-    return pool.profile.quotesInvalid && character !== "%"
+    return pool.profile.speaksOpenZfs && character !== "%"
       ? `invalid character '${character}' in name`
       : `invalid character ${character} in name`;
   }
@@ -283,8 +280,9 @@ export function zfsSetAll(pool: Pool, properties: Properties, path: string): str
   const doing = `cannot set property for '${path}'`;
   const kept = keptProperties(properties, doing, false);
   if (typeof kept === "string") return kept;
-  const version = kept.find(([name, value]) => name === "version" && Number(value) < ZPL_VERSION);
-  if (version !== undefined) return `${doing}: Can not downgrade; already at version ${ZPL_VERSION}`;
+  const current = zplVersionOf(pool.profile);
+  if (kept.some(([name, value]) => name === "version" && Number(value) < current))
+    return `${doing}: Can not downgrade; already at version ${current}`;
   let wrong: string | undefined;
   for (const [name, value] of kept) {
     if (isInheritable(name)) continue;

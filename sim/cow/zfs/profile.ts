@@ -52,8 +52,8 @@ export interface ZfsProfile {
   readonly accountsAlways: boolean;
   /** Whether a snapshot ends the intent log of its filesystem (before pool version 27, SPA_VERSION_FAST_SNAP: zil_suspend). */
   readonly suspendsLog: boolean;
-  /** Whether the old spelling of errors is used. */
-  readonly quotesInvalid: boolean;
+  /** Whether errors are worded as OpenZFS words them, not as the tools of pool version 23 did. */
+  readonly speaksOpenZfs: boolean;
   /** log2 of the smallest allocation that a compressed block's size is rounded up to is the pool's ashift; before it was 512 bytes. */
   readonly roundsToAshift: boolean;
   /** The columns of `zpool list` without -o. */
@@ -114,7 +114,7 @@ export const ZFS_V23: ZfsProfile = {
   accountingBytes: 512,
   accountsAlways: true,
   suspendsLog: true,
-  quotesInvalid: false,
+  speaksOpenZfs: false,
   roundsToAshift: false,
   poolColumns: ["name", "size", "allocated", "free", "capacity", "dedupratio", "health", "altroot"],
   hasLiveLists: false,
@@ -153,7 +153,7 @@ export const OPENZFS_2_1: ZfsProfile = {
   accountingBytes: 64,
   accountsAlways: false,
   suspendsLog: false,
-  quotesInvalid: true,
+  speaksOpenZfs: true,
   roundsToAshift: true,
   poolColumns: [
     ...["name", "size", "allocated", "free", "checkpoint", "expandsize", "fragmentation"],

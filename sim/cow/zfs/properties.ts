@@ -90,8 +90,14 @@ function setIn(directory: Directory, name: string): Directory | undefined {
   return at;
 }
 
+/** The version of filesystems: 5 has system attributes. */
+export function zplVersionOf(profile: ZfsProfile): number {
+  return profile.systemAttributes ? 5 : 4;
+}
+
 function defaultOf(directory: Directory, name: string, profile: ZfsProfile): string {
   if (name === "mountpoint") return `/${directory.path}`;
+  if (name === "version") return String(zplVersionOf(profile));
   return name === "compression" ? profile.defaultCompression : (PROPERTIES.get(name)?.initial ?? "-");
 }
 

@@ -1,12 +1,14 @@
 """Makes histories on a real pool, as root on a Linux with OpenZFS 2.1: reads {name, steps} a line from standard input (test/cow/zfs-history.ts says which
 steps there are), and writes {name, steps, answers} a line. argv: a folder with 4 GiB of room. The pool "zp" is made for each on a file of 4087 MiB in it, and
 mounted on /m. Such a Linux need not be this one: Debian 12's kernel with zfs-dkms (contrib) built for it boots under qemu, also without KVM."""
-import ctypes, errno, json, os, random, subprocess, sys
+import ctypes, errno, json, mmap, os, random, re, subprocess, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 COLUMNS = "used,referenced,usedbysnapshots,usedbydataset,usedbychildren,usedbyrefreservation,written,logicalused,logicalreferenced,origin,userrefs,defer_destroy"
 FALLOCATE = {"punch": 3, "fallocate": 0, "keep": 1, "zero": 0x10}
 SENTENCE = b"the quick brown fox jumps over the lazy dog\n"
+# Flags of /proc/mounts that are zfs's own.
+OWN_FLAGS = re.compile(r",(?:xattr|noxattr|noacl|posixacl|nomand|mand)\b")
 held = {}
 
 def tool(*words):
@@ -31,11 +33,50 @@ def written(file, one):
     if one.get("sync"): os.fsync(file)
     return done
 
+def direct(file, one):
+    space = mmap.mmap(-1, one["len"])
+    space.write(content(one))
+    return os.pwritev(file, [space], one.get("off", 0))
+
+def stored(file, one):
+    start = one.get("off", 0) & ~4095
+    into = one.get("off", 0) - start
+    with mmap.mmap(file, into + one["len"], offset=start) as space: space[into:] = content(one)
+    return one["len"]
+
+def execute(path):
+    child = os.fork()
+    if child == 0:
+        try: os.execv(path, [path])
+        except OSError as failed: os._exit(failed.errno)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code: raise OSError(code, "")
+
+def mounts():
+    lines = [line.split() for line in open("/proc/mounts")]
+    return [(source, place, flags) for source, place, kind, flags, *_ in lines if kind == "zfs"]
+
 def told(of):
     return [of.st_ino, of.st_nlink, of.st_size, of.st_blocks]
 
 def call(one):
     do, path, offset, length, fd = one["do"], one.get("path", ""), one.get("off", 0), one.get("len", 0), held.get(one.get("name"))
+    if do == "dwrite": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_DIRECT, lambda file: direct(file, one))
+    if do == "swrite": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_SYNC, lambda file: os.pwrite(file, content(one), offset))
+    if do == "mwrite": return on_file(path, os.O_RDWR, lambda file: stored(file, one))
+    if do == "append": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, lambda file: os.write(file, content(one)))
+    if do == "create": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, lambda file: None)
+    if do == "mknod": return os.mknod(path, one["mode"], os.makedev(one.get("major", 0), one.get("minor", 0)))
+    if do == "open": return on_file(path, one.get("flags", 0), lambda file: None)
+    if do == "exec": return execute(path)
+    if do == "access":
+        if libc.access(path.encode(), one["mode"]): raise OSError(ctypes.get_errno(), "")
+        return None
+    if do == "utimes": return os.utime(path, (1, 1))
+    if do == "manymode":
+        for number in range(one["first"], one["first"] + one["count"]): os.chmod(f"{path}/{one['stem']}{number}", one["mode"])
+        return one["count"]
+    if do == "mounts": return [f"{source} {place} {OWN_FLAGS.sub('', flags)}" for source, place, flags in mounts()]
     if do == "write": return on_file(path, os.O_RDWR | os.O_CREAT, lambda file: written(file, one))
     if do == "truncate": return os.truncate(path, length)
     if do == "unlink": return os.unlink(path)
@@ -81,15 +122,33 @@ def figures():
     rows = tool("zfs", "list", "-Hp", "-t", "all", "-o", f"name,{COLUMNS}").stdout.splitlines()
     return {row.split("\t")[0]: row.split("\t")[1:] for row in rows}
 
+def as_user(one):
+    if "as" not in one: return call(one)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([]); os.setresgid(one["as"], one["as"], one["as"]); os.setresuid(one["as"], one["as"], one["as"])
+        try: told = {"r": call(one)}
+        except OSError as failed: told = {"e": failed.errno}
+        os.write(writer, json.dumps(told).encode())
+        os._exit(0)
+    os.close(writer)
+    told = json.loads(os.read(reader, 1 << 16))
+    os.close(reader)
+    os.waitpid(child, 0)
+    if "e" in told: raise OSError(told["e"], "")
+    return told["r"]
+
 def answers(steps):
     last = None
     for one in steps:
         if "cmd" in one:
             done = tool("sh", "-c", one["cmd"])
-            answer = {"r": done.returncode, "err": done.stderr.strip()}
+            # How a command is used is not told here.
+            answer = {"r": done.returncode, "err": re.split(r"\n?usage:", done.stderr)[0].strip()}
             if done.stdout: answer["out"] = done.stdout.rstrip("\n")
         else:
-            try: answer = {"r": call(one)}
+            try: answer = {"r": as_user(one)}
             except OSError as failed: answer = {"r": errno.errorcode[failed.errno]}
         now = figures()
         if now != last: answer["fig"] = last = now
@@ -105,5 +164,6 @@ for line in sys.stdin:
     told_of = list(answers(history["steps"]))
     for fd in held.values(): os.close(fd)
     held.clear()
+    for _, place, _ in reversed(mounts()): tool("umount", "-l", place)
     tool("zpool", "destroy", "-f", "zp")
     print(json.dumps({**history, "settled": True, "answers": told_of}, separators=(",", ":")), flush=True)

@@ -17,7 +17,7 @@ interface Listing {
 }
 
 /** scandir(3) as libuv calls it: sorted by bytes. */
-function scan(kernel: Kernel, folder: string): Listing[] {
+export function scan(kernel: Kernel, folder: string): Listing[] {
   const entries = kernel.done(kernel.task.readdir(folder), "scandir", folder);
   return entries.sort((one, other) => compareBytes(one.name, other.name));
 }

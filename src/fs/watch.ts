@@ -3,7 +3,6 @@
  *
  * Interface: events are those that the simulated kernel's inotify gives, so a watcher of a file in a lower layer hears nothing of what a union mount
  * did to its copy. They come when the event loop comes round. A watcher keeps no process alive: nothing but the program itself changes its files.
- * Folders are watched without what is below them: `recursive` is refused.
  */
 import { EventEmitter } from "node:events";
 import { posix } from "node:path";
@@ -14,80 +13,134 @@ import {
   IN_CREATE,
   IN_DELETE,
   IN_DELETE_SELF,
+  IN_IGNORED,
   IN_MODIFY,
   IN_MOVE_SELF,
   IN_MOVED_FROM,
   IN_MOVED_TO,
 } from "../../sim/vfs/watches.ts";
-import { abortError, codedError, systemError, typeError } from "./errors.ts";
+import { abortError, systemError, typeError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { encoded, flagOf, integer, type Options, options, path } from "./readers.ts";
 import { BigIntStats, Stats } from "./stats.ts";
+import { type TreeParts, watchTree } from "./watch-tree.ts";
 
 /** What libuv asks inotify for. */
 const MASK = IN_ATTRIB | IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_MOVED_FROM | IN_MOVED_TO;
 
 type Told = (eventType: "change" | "rename", name: string) => void;
 
-/** An event that has not been read yet, and which watchers of that inode it is for. */
-interface Waiting {
-  readonly watched: string;
+/** What inotify tells of one inode: the number of its watch, which no other gets again. */
+interface Event {
+  readonly watched: number;
   readonly mask: number;
   readonly child: string;
-  readonly readers: Told[];
 }
 
-/** What a process has not read yet of its one inotify instance, which libuv's watchers share. */
-const waiting = new WeakMap<Kernel, Waiting[]>();
+interface Watcher {
+  /** The name of what is watched, for events that have none. */
+  readonly own: string;
+  readonly told: Told;
+}
+
+/** A process's one inotify instance, which libuv's watchers share: one watch an inode, however many of them there are. */
+interface Inotify {
+  /** What has not been read yet. */
+  events: Event[];
+  /** The watches by device and inode; one whose inode has gone is no longer here. */
+  readonly numbers: Map<string, number>;
+  last: number;
+  readonly watchers: Map<number, Set<Watcher>>;
+}
+
+const instances = new WeakMap<Kernel, Inotify>();
+
+function inotifyOf(kernel: Kernel): Inotify {
+  const known = instances.get(kernel) ?? { events: [], numbers: new Map(), last: 0, watchers: new Map() };
+  instances.set(kernel, known);
+  return known;
+}
 
 /**
- * Queues an event until the event loop comes round. One that says what the last one says, of the same inode, is not queued again
- * (inotify_merge, fs/notify/inotify/inotify_fsnotify.c, Linux 6.18). libuv calls everything a rename but changes of content and attributes, also those
- * of directories.
+ * Queues an event until the event loop comes round. One that says what the last one says is not queued again (inotify_merge,
+ * fs/notify/inotify/inotify_fsnotify.c, Linux 6.18), so that the watchers of an inode bring each of its events once.
  */
-function queue(kernel: Kernel, event: Omit<Waiting, "readers">, own: string, told: Told): void {
-  let events = waiting.get(kernel);
-  if (events === undefined) {
-    events = [];
-    waiting.set(kernel, events);
-    setImmediate(() => {
-      const read = waiting.get(kernel) ?? [];
-      waiting.delete(kernel);
-      for (const { mask, child, readers } of read) {
-        const eventType = (mask & ~(IN_ATTRIB | IN_MODIFY)) === 0 ? "change" : "rename";
-        for (const reader of readers) reader(eventType, child);
-      }
-    });
+function queue(inotify: Inotify, event: Event): void {
+  const last = inotify.events.at(-1);
+  if (last?.watched === event.watched && last.mask === event.mask && last.child === event.child) return;
+  inotify.events.push(event);
+  setImmediate(() => {
+    // Whoever reads reads all that there is.
+    inotify.events = [];
+    deliver(inotify, event);
+  });
+}
+
+/**
+ * Tells an event to those who watch its inode by now. libuv calls everything a rename but changes of content and attributes, also those of directories.
+ * What a listener throws is no matter to the others.
+ */
+function deliver(inotify: Inotify, { watched, mask, child }: Event): void {
+  const eventType = (mask & ~(IN_ATTRIB | IN_MODIFY)) === 0 ? "change" : "rename";
+  for (const { own, told } of [...(inotify.watchers.get(watched) ?? [])]) {
+    try {
+      told(eventType, child === "" ? own : child);
+    } catch (error) {
+      setImmediate(() => {
+        throw error;
+      });
+    }
   }
-  const child = event.child === "" ? own : event.child;
-  const last = events.at(-1);
-  const isSame = last !== undefined && last.watched === event.watched && last.mask === event.mask && last.child === child;
-  if (!isSame) events.push({ ...event, child, readers: [told] });
-  else if (!last.readers.includes(told)) last.readers.push(told);
 }
 
 /** Begins a watch. */
 function begin(kernel: Kernel, name: string, told: Told): () => void {
-  const own = posix.basename(name);
+  const inotify = inotifyOf(kernel);
+  const { numbers, watchers } = inotify;
   const of = kernel.task.stat(name, kernel.attributes);
-  const watched = isErrno(of) ? "" : `${of.device}:${of.inodeNumber}`;
-  const end = kernel.task.watch(name, MASK, (mask, child) => queue(kernel, { watched, mask, child }, own, told));
-  if (!isErrno(end)) return end;
-  throw Object.assign(systemError(end, "watch", { path: name }), { filename: name });
+  const inode = isErrno(of) ? "" : `${of.device}:${of.inodeNumber}`;
+  const watched = numbers.get(inode) ?? inotify.last + 1;
+  const end = kernel.task.watch(name, MASK, (mask, child) => {
+    queue(inotify, { watched, mask, child });
+    if ((mask & IN_IGNORED) !== 0) numbers.delete(inode);
+  });
+  if (isErrno(end)) throw Object.assign(systemError(end, "watch", { path: name }), { filename: name });
+  inotify.last = Math.max(inotify.last, watched);
+  numbers.set(inode, watched);
+  const watcher: Watcher = { own: posix.basename(name), told };
+  const all = watchers.get(watched) ?? new Set();
+  watchers.set(watched, all.add(watcher));
+  return () => {
+    end();
+    all.delete(watcher);
+    if (all.size > 0) return;
+    watchers.delete(watched);
+    if (numbers.get(inode) === watched) numbers.delete(inode);
+  };
+}
+
+/** Begins a watch of a file or folder, or of a whole tree. */
+function beginAny(
+  kernel: Kernel,
+  name: string,
+  given: Options,
+  { told, failed }: Pick<TreeParts, "told" | "failed">,
+): () => void {
+  if (given["recursive"] !== true) return begin(kernel, name, told);
+  return watchTree(kernel, name, { told, failed, begin: (at, heard) => begin(kernel, at, heard) });
 }
 
 function watchOptions(value: unknown): Options {
   const given = options(value);
-  if (flagOf(given, "recursive"))
-    throw codedError("ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", "watch recursively is not simulated: watch each directory");
+  flagOf(given, "recursive");
   return given;
 }
 
-/** fs.FSWatcher: what watch gives. */
-interface Watcher extends EventEmitter {
+/** What watch gives. */
+interface FSWatcher extends EventEmitter {
   close(): void;
-  ref(): Watcher;
-  unref(): Watcher;
+  ref(): FSWatcher;
+  unref(): FSWatcher;
 }
 
 /** fs.watch(path, options, listener). */
@@ -97,10 +150,14 @@ export function watch(kernel: Kernel, args: readonly unknown[]): EventEmitter {
   const name = path(target);
   const given = watchOptions(typeof second === "function" ? undefined : second);
   let open = true;
-  const end = begin(kernel, name, (eventType, child) => {
-    if (open) emitter.emit("change", eventType, encoded(child, given));
-  });
-  const emitter: Watcher = Object.assign(new EventEmitter(), {
+  const told: Told = (eventType, child) => {
+    if (open) emitter.emit("change", eventType, given["recursive"] === true ? child : encoded(child, given));
+  };
+  const failed = (error: unknown): void => {
+    if (open) emitter.emit("error", error);
+  };
+  const end = beginAny(kernel, name, given, { told, failed });
+  const emitter: FSWatcher = Object.assign(new EventEmitter(), {
     close: () => {
       if (!open) return;
       open = false;
@@ -129,12 +186,16 @@ export async function* watchAll(kernel: Kernel, args: readonly unknown[]): Async
   flagOf(given, "persistent");
   const { signal } = given as { signal?: AbortSignal };
   const changes: Change[] = [];
-  let wake = (): void => undefined;
-  const end = begin(kernel, name, (eventType, child) => {
-    changes.push({ eventType, filename: encoded(child, given) });
-    wake();
-  });
-  signal?.addEventListener("abort", () => wake(), { once: true });
+  let wake: (() => void) | undefined;
+  const isTree = given["recursive"] === true;
+  const told: Told = (eventType, child) => {
+    // Of a tree Node tells what comes while somebody waits for it.
+    if (isTree && (wake === undefined || changes.length > 0)) return;
+    changes.push({ eventType, filename: isTree ? child : encoded(child, given) });
+    wake?.();
+  };
+  const end = beginAny(kernel, name, given, { told, failed: () => undefined });
+  signal?.addEventListener("abort", () => wake?.(), { once: true });
   try {
     while (true) {
       if (signal?.aborted === true) throw abortError(signal);
@@ -144,6 +205,7 @@ export async function* watchAll(kernel: Kernel, args: readonly unknown[]): Async
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+        wake = undefined;
       }
     }
   } finally {

@@ -214,6 +214,74 @@ const CASES: Readonly<Record<string, (fs: Fs, file: string) => unknown>> = {
     for (const watcher of both) watcher.close();
     return told;
   },
+  "changes of a watched tree": async (fs, file) => {
+    const dir = join(folder, "dir");
+    fs.symlinkSync("dir", join(folder, "link"));
+    fs.symlinkSync("nowhere", join(dir, "dangling"));
+    const told: string[] = [];
+    const watcher = fs.watch(folder, { recursive: true }, (type, name) => told.push(`${type} ${name}`));
+    const steps = [
+      () => fs.writeFileSync(join(dir, "new"), "x"),
+      () => fs.appendFileSync(join(dir, "new"), "y"),
+      () => fs.mkdirSync(join(dir, "deep", "er"), { recursive: true }),
+      () => fs.writeFileSync(join(dir, "deep", "er", "z"), ""),
+      () => fs.renameSync(join(dir, "new"), join(folder, "moved")),
+      () => fs.unlinkSync(file),
+      () => fs.rmSync(dir, { recursive: true }),
+    ];
+    for (const step of steps) {
+      await pause();
+      step();
+    }
+    await pause();
+    watcher.close();
+    return told;
+  },
+  "a new file that is watched beside one that has gone": async (fs, file) => {
+    const told: string[] = [];
+    const first = fs.watch(file, (type) => told.push(`first ${type}`));
+    await pause();
+    fs.unlinkSync(file);
+    await pause();
+    fs.writeFileSync(file, "x");
+    const second = fs.watch(file, (type) => told.push(`second ${type}`));
+    await pause();
+    fs.appendFileSync(file, "y");
+    await pause();
+    first.close();
+    second.close();
+    return told;
+  },
+  "a link to itself in a watched tree": async (fs) => {
+    const watcher = fs.watch(folder, { recursive: true });
+    const codes: unknown[] = [];
+    watcher.on("error", (error) => codes.push((error as NodeJS.ErrnoException).code));
+    await pause();
+    fs.symlinkSync("loop", join(folder, "loop"));
+    await pause();
+    watcher.close();
+    return codes;
+  },
+  "a tree to be watched that is not there": async (fs, file) => [
+    await outcome(() => fs.watch(`${file}.none`, { recursive: true })),
+    await outcome(() => fs.watch(file, { recursive: 1 } as never)),
+  ],
+  "a tree whose changes are waited for": async (fs, file) => {
+    const ended = new AbortController();
+    const told: unknown[] = [];
+    const running = outcome(async () => {
+      for await (const { eventType, filename } of fs.promises.watch(folder, { recursive: true, signal: ended.signal }))
+        told.push(`${eventType} ${filename}`);
+    });
+    for (const text of ["1", "2"]) {
+      await pause();
+      fs.appendFileSync(file, text);
+      fs.writeFileSync(`${file}.${text}`, "");
+    }
+    await pause();
+    ended.abort();
+    return [told, await running];
+  },
   "watchFile without a listener": (fs, file) => (fs.watchFile as unknown as Loose)(file),
   "the times of a copied file": (fs, file) => {
     fs.utimesSync(file, 100, 1234567890.123456);

@@ -2,7 +2,7 @@
  * Operations on directories and trees: readdir, rmdir, rm, opendir.
  */
 import { posix } from "node:path";
-import { EBUSY, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EBUSY, EISDIR, EMFILE, ENFILE, ENOENT, ENOTEMPTY, EPERM, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { S_IFDIR, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import { Dir } from "./dir.ts";
 import { checkError, systemError } from "./errors.ts";
@@ -127,23 +127,37 @@ function rm(kernel: Kernel, [name, given]: readonly [string, Options], form: For
 /** What says that a folder must be emptied first. */
 const NOT_EMPTY: ReadonlySet<Errno> = new Set([ENOTEMPTY, EBUSY, EMFILE, ENFILE, EPERM]);
 
-/** Removes a file, or a folder and what is in it; what has gone meanwhile is no error. */
+/**
+ * Removes a file, or a folder and what is in it; what has gone meanwhile is no error. What may not be unlinked is tried as a folder, too, so that its
+ * error may be that of reading it (Node 20 lib/internal/fs/rimraf.js).
+ */
 function removeTree(kernel: Kernel, name: string): void {
   const { task } = kernel;
   const of = task.lstat(name, kernel.attributes);
   if (of === ENOENT) return;
-  if (isErrno(of) || (of.mode & S_IFMT) !== S_IFDIR) {
-    const failed = task.unlink(name);
-    if (failed !== ENOENT) kernel.done(failed, "unlink", name);
+  if (!isErrno(of) && (of.mode & S_IFMT) === S_IFDIR) {
+    removeFolder(kernel, name);
     return;
   }
+  const failed = task.unlink(name);
+  if (failed === undefined || failed === ENOENT) return;
+  if (failed === EPERM || failed === EISDIR) removeFolder(kernel, name, failed);
+  else kernel.done(failed, "unlink", name);
+}
+
+/** @param before - why it could not be unlinked */
+function removeFolder(kernel: Kernel, name: string, before?: Errno): void {
+  const { task } = kernel;
   const failed = task.rmdir(name);
   if (failed === undefined || failed === ENOENT) return;
   // xfs says EEXIST of a folder that is not empty.
-  if (failed === ENOTDIR || !(NOT_EMPTY.has(failed) || failed.code === "EEXIST"))
-    throw systemError(failed, "rmdir", { path: name });
+  if (!(NOT_EMPTY.has(failed) || failed.code === "EEXIST")) {
+    kernel.done(before, "unlink", name);
+    kernel.done(failed, "rmdir", name);
+  }
   for (const { name: child } of scan(kernel, name)) removeTree(kernel, posix.join(name, child));
-  kernel.done(task.rmdir(name), "rmdir", name);
+  const still = task.rmdir(name);
+  if (still !== ENOENT) kernel.done(still, "rmdir", name);
 }
 
 const dirOptions: Reader<Options> = (value) => {

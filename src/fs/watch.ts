@@ -8,6 +8,7 @@ import { EventEmitter } from "node:events";
 import { posix } from "node:path";
 import { isErrno } from "../../sim/core/errno.ts";
 import { newAttributes } from "../../sim/vfs/filesystem.ts";
+import type { Task } from "../../sim/vfs/task.ts";
 import {
   IN_ATTRIB,
   IN_CREATE,
@@ -53,11 +54,11 @@ interface Inotify {
   readonly watchers: Map<number, Set<Watcher>>;
 }
 
-const instances = new WeakMap<Kernel, Inotify>();
+const instances = new WeakMap<Task, Inotify>();
 
-function inotifyOf(kernel: Kernel): Inotify {
-  const known = instances.get(kernel) ?? { events: [], numbers: new Map(), last: 0, watchers: new Map() };
-  instances.set(kernel, known);
+function inotifyOf(task: Task): Inotify {
+  const known = instances.get(task) ?? { events: [], numbers: new Map(), last: 0, watchers: new Map() };
+  instances.set(task, known);
   return known;
 }
 
@@ -95,7 +96,7 @@ function deliver(inotify: Inotify, { watched, mask, child }: Event): void {
 
 /** Begins a watch. */
 function begin(kernel: Kernel, name: string, told: Told): () => void {
-  const inotify = inotifyOf(kernel);
+  const inotify = inotifyOf(kernel.task);
   const { numbers, watchers } = inotify;
   const of = kernel.task.stat(name, kernel.attributes);
   const inode = isErrno(of) ? "" : `${of.device}:${of.inodeNumber}`;

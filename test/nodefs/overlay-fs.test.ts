@@ -138,6 +138,17 @@ test("a watcher hears its own container and no other, nor the layer below", asyn
   expect([one.readFileSync("/etc/motd", "utf8"), other.readFileSync("/etc/motd", "utf8")]).toEqual(["hello?", "hello!"]);
 });
 
+test("a watcher of a container that was ended hears nothing of the one that follows", async () => {
+  const fs = overlayFs({ lower: [LOWER] });
+  const told: string[] = [];
+  fs.watch("/etc", (type) => told.push(`before ${type}`));
+  fs.reset();
+  fs.watch("/etc", (type) => told.push(`after ${type}`));
+  fs.appendFileSync("/etc/motd", "!");
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(told.filter((one) => one.endsWith("change"))).toEqual(["after change"]);
+});
+
 test("opendir takes a buffer of at least one entry, as Node does", () => {
   const fs = overlayFs();
   for (const bufferSize of [0, -1, 1.5, 2 ** 32]) {

@@ -123,6 +123,20 @@ function keepSchema(variables: Variables): z.ZodType<Keep, unknown> {
   });
 }
 
+/** A command line, or several. */
+function scriptSlot(variables: Variables): z.ZodType<Script, unknown> {
+  return z
+    .string({ error: (issue) => `expected a command line such as "mv /a /b", found ${quoted(issue.input)}` })
+    .max(PATH_MAX, "a script of more than 65536 characters")
+    .meta({ description: "a command line: commands with | && || ; and lines, quotes, $names of vars, patterns, > >> < <<END" })
+    .transform((text, context): Script => {
+      const found = readScript(text, variables);
+      if (!(found instanceof Fault)) return found;
+      context.issues.push({ code: "custom", message: found.message, input: text });
+      return z.NEVER;
+    }) as unknown as z.ZodType<Script, unknown>;
+}
+
 /** The value schemas of one file. */
 export function slotsFor(variables: Variables): Slots {
   const size = reading("bytes, such as 4096, 64KiB, 1GiB or 2*$name", (value) => readSize(value, variables));
@@ -167,16 +181,7 @@ export function slotsFor(variables: Variables): Slots {
     word: z
       .union([z.string(), z.int()], { error: (issue) => `expected a word or a number, found ${quoted(issue.input)}` })
       .transform(String) as unknown as z.ZodType<string, unknown>,
-    script: z
-      .string({ error: (issue) => `expected a command line such as "mv /a /b", found ${quoted(issue.input)}` })
-      .max(PATH_MAX, "a script of more than 65536 characters")
-      .meta({ description: "a command line: commands with | && || ; and lines, quotes, $names of vars, patterns, > >> < <<END" })
-      .transform((text, context): Script => {
-        const found = readScript(text, variables);
-        if (!(found instanceof Fault)) return found;
-        context.issues.push({ code: "custom", message: found.message, input: text });
-        return z.NEVER;
-      }) as unknown as z.ZodType<Script, unknown>,
+    script: scriptSlot(variables),
     variables,
     id: z
       .int({ error: (issue) => `expected a user or group number, found ${quoted(issue.input)}` })

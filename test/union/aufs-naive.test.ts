@@ -21,12 +21,12 @@ const entry = fc.record({
   folder: fc.array(name, { maxLength: 2 }),
   name: ownName,
   type: fc.oneof(
-    { arbitrary: fc.constant(S_IFREG), weight: 12 },
-    { arbitrary: fc.constant(S_IFDIR), weight: 6 },
+    { arbitrary: fc.constant(S_IFREG), weight: 6 },
+    { arbitrary: fc.constant(S_IFDIR), weight: 3 },
     { arbitrary: fc.constant(S_IFIFO), weight: 1 },
   ),
 });
-const layer = fc.array(entry, { maxLength: 9 });
+const layer = fc.array(entry, { minLength: 3, maxLength: 9 });
 const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join("/")}`);
 const call = fc.record({
   call: fc.constantFrom("mkdir", "create", "mknod", "unlink", "rmdir", "rename", "rename", "chmod", "stat", "list"),
@@ -142,10 +142,12 @@ test(
   "over read-only branches laid by hand, one writable branch answers and ends as in the naive model",
   () => {
     fc.assert(
-      fc.property(fc.array(layer, { minLength: 2, maxLength: 4 }), fc.array(call, { maxLength: 20 }), (layers, calls) =>
-        compare(layers, [], calls),
+      fc.property(
+        fc.array(layer, { minLength: 2, maxLength: 4 }),
+        fc.array(call, { minLength: 8, maxLength: 20 }),
+        (layers, calls) => compare(layers, [], calls),
       ),
-      runs(150),
+      runs(300),
     );
   },
   PROPERTY_MILLISECONDS,
@@ -156,8 +158,13 @@ test(
   () => {
     const permissions = fc.array(fc.constantFrom("rw", "rw", "ro+wh", "ro"), { minLength: 3, maxLength: 3 });
     fc.assert(
-      fc.property(fc.array(layer, { minLength: 2, maxLength: 4 }), permissions, fc.array(call, { maxLength: 20 }), compare),
-      runs(150),
+      fc.property(
+        fc.array(layer, { minLength: 2, maxLength: 4 }),
+        permissions,
+        fc.array(call, { minLength: 8, maxLength: 20 }),
+        compare,
+      ),
+      runs(300),
     );
   },
   PROPERTY_MILLISECONDS,

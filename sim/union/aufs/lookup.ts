@@ -102,7 +102,8 @@ export function showsBelow(aufs: Aufs, node: Node, { directory, name, branch }: 
   const lower = nodes.lowerOf(directory);
   if (lower === 0) return shows;
   const found = aufs.view.lookup(lower, name);
-  return shows || isErrno(found) ? showsInLayers(aufs, node, { below: lower, name, shows }) : found !== 0;
+  const goesOn = shows || isErrno(found) || (found !== 0 && !nodes.has(node, IS_DIRECTORY) && aufs.view.isDirectory(found));
+  return goesOn ? showsInLayers(aufs, node, { below: lower, name, shows }) : found !== 0;
 }
 
 /** A name in a directory of the lower branches. */

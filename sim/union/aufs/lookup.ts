@@ -4,8 +4,8 @@
  */
 import { ENOENT, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { Name } from "../../core/names.ts";
-import { type FileSystem, type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
-import { ABSENT, WHITEOUT } from "../layer.ts";
+import { type Inode, S_IFDIR, S_IFMT } from "../../vfs/filesystem.ts";
+import { ABSENT, type LayerDirectory, WHITEOUT } from "../layer.ts";
 import {
   IS_DIRECTORY,
   IS_OPAQUE,
@@ -81,65 +81,65 @@ export function branchOfName(aufs: Aufs, node: Node, directory: Node, name: Name
   return uppers.length;
 }
 
+/** Whether some branch below one shows something at a node's name, so that taking it away there needs a whiteout (au_wr_dir_need_wh). */
+export function showsBelow(aufs: Aufs, node: Node, at: BranchName): boolean | Errno {
+  const { nodes } = aufs;
+  const lower = nodes.lowerOf(at.directory);
+  if (at.branch === aufs.uppers.length - 1) {
+    if (lower === 0) return false;
+    const found = aufs.view.lookup(lower, at.name);
+    const answers = !isErrno(found) && (found === 0 || nodes.has(node, IS_DIRECTORY) || !aufs.view.isDirectory(found));
+    if (answers) return found !== 0;
+  }
+  return lookBelow(aufs, node, at);
+}
+
 /**
- * Whether some branch below one shows something at a node's name, so that taking it away there needs a whiteout (au_wr_dir_need_wh). Who looks for a
- * directory stops at whatever comes first; who looks for anything else goes on where a directory comes first.
+ * Asks the branches below one after the other. Who looks for a directory stops at whatever comes first, and at a mark that is wrong only if the
+ * directory was not known to lie there; who looks for anything else goes on where a directory comes first, and asks none for its mark.
  */
-export function showsBelow(aufs: Aufs, node: Node, { directory, name, branch }: BranchName): boolean | Errno {
+function lookBelow(aufs: Aufs, node: Node, at: BranchName): boolean | Errno {
   const { nodes, rules } = aufs;
   let shows = false;
-  for (let below = branch + 1; below < aufs.uppers.length; below++) {
-    const inode = aufs.inodeOn(directory, below);
-    if (inode === undefined) continue;
-    const { fs, permission } = aufs.upperAt(below);
-    const found = rules.find(fs, inode, name, permission.whiteouts);
-    if (isErrno(found)) return found;
-    if (found === WHITEOUT) return shows;
-    if (found === ABSENT) continue;
-    if (nodes.has(node, IS_DIRECTORY) || !(shows || isFolder(fs, found))) return true;
-    shows = true;
-  }
-  const lower = nodes.lowerOf(directory);
-  if (lower === 0) return shows;
-  const found = aufs.view.lookup(lower, name);
-  const goesOn = shows || isErrno(found) || (found !== 0 && !nodes.has(node, IS_DIRECTORY) && aufs.view.isDirectory(found));
-  return goesOn ? showsInLayers(aufs, node, { below: lower, name, shows }) : found !== 0;
-}
-
-/** A name in a directory of the lower branches. */
-interface BelowName {
-  readonly below: ViewNode;
-  readonly name: Name;
-  /** A writable branch above them shows a folder. */
-  readonly shows: boolean;
-}
-
-/**
- * The same of the lower branches alone, where more is asked than by a first lookup, or one would fail: a mark that is wrong is met only where no directory below was known, and is
- * not asked for where anything else goes.
- */
-function showsInLayers(aufs: Aufs, node: Node, { below, name, shows: showsAbove }: BelowName): boolean | Errno {
-  const { nodes, rules, view } = aufs;
-  const isDirectory = nodes.has(node, IS_DIRECTORY);
-  let shows = showsAbove;
-  for (const { fs, inode, layer } of view.stackOf(below)) {
-    const found = rules.probe(fs, inode, name, layer);
+  for (const { fs, inode, heeds, isKnown } of branchesBelow(aufs, node, at)) {
+    const found = rules.find(fs, inode, at.name, heeds);
     if (isErrno(found)) return found;
     if (found === WHITEOUT) break;
     if (found === ABSENT) continue;
-    const overFolder = isFolder(fs, found);
-    if (isDirectory) {
-      const marks = overFolder && nodes.lowerOf(node) === 0 ? rules.marksOf(fs, found as Inode, layer) : 0;
-      return isErrno(marks) ? marks : true;
+    const isFolder = (fs.mode(found as Inode) & S_IFMT) === S_IFDIR;
+    if (nodes.has(node, IS_DIRECTORY)) {
+      const isOpaque = isFolder && heeds && !isKnown && rules.isOpaque(fs, found as Inode);
+      return isErrno(isOpaque) ? isOpaque : true;
     }
-    if (!shows && !overFolder) return true;
+    if (!shows && !isFolder) return true;
     shows = true;
   }
   return shows;
 }
 
-function isFolder(fs: FileSystem, inode: number): boolean {
-  return (fs.mode(inode as Inode) & S_IFMT) === S_IFDIR;
+/** A directory of a name, on a branch below. */
+interface DirectoryBelow extends LayerDirectory {
+  readonly heeds: boolean;
+  /** The node of the name takes its part there. */
+  readonly isKnown: boolean;
+}
+
+function branchesBelow(aufs: Aufs, node: Node, { directory, branch }: BranchName): DirectoryBelow[] {
+  const { branches, nodes, uppers } = aufs;
+  const found: DirectoryBelow[] = [];
+  for (let below = branch + 1; below < uppers.length; below++) {
+    const inode = aufs.inodeOn(directory, below);
+    if (inode === undefined) continue;
+    const { fs, permission } = aufs.upperAt(below);
+    found.push({ fs, inode, heeds: permission.whiteouts, isKnown: aufs.inodeOn(node, below) !== undefined });
+  }
+  const lower = nodes.lowerOf(directory);
+  if (lower === 0) return found;
+  const isKnown = nodes.lowerOf(node) !== 0;
+  for (const { fs, inode, layer } of aufs.view.stackOf(lower)) {
+    found.push({ fs, inode, heeds: branches[uppers.length + layer]?.permission.whiteouts === true, isKnown });
+  }
+  return found;
 }
 
 /** The first lookup of a name. */

@@ -47,6 +47,12 @@ test("every recording is one of those", () => {
   expect([...new Set(RECORDED.map(({ file }) => file.replace(".ndjson.gz", "")))].sort()).toEqual(Object.keys(WHAT).sort());
 });
 
+/** aufs says ESTALE by fstat of a folder that was removed from the branch that alone had it: its entry there got a passing name (h_d_revalidate, aufs 6.1). */
+function isStaleFolder(differing: unknown): boolean {
+  const { step, got } = differing as { readonly step: Record<string, unknown>; readonly got: unknown };
+  return step["call"] === "fstat" && step["fd"] === "gone" && JSON.stringify(got) === '{"errno":"ESTALE"}';
+}
+
 /** What this kernel has not: where the VFS alone decides, the answers are another filesystem's. */
 const ALIKE = [
   { target: "zfs", backing: "zfs", as: "tmpfs", topics: ["attributes", "clones", "opens", "positions", "xattrs"] },
@@ -56,6 +62,7 @@ const ALIKE = [
 describe.each(ALIKE)("$target answers as $as, in what the VFS decides", ({ target, backing, as, topics }) => {
   test.each(topics)("%s", (topic) => {
     const trace = recorded(as, topic);
-    expect(differences({ ...trace, header: { ...trace.header, target, backing } })).toEqual([]);
+    const differing = differences({ ...trace, header: { ...trace.header, target, backing } });
+    expect(differing.filter((one) => !(target === "aufs" && isStaleFolder(one)))).toEqual([]);
   });
 });

@@ -3,6 +3,9 @@
  */
 import { Content } from "../../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../../sim/core/errno.ts";
+import { compressionOf } from "../../archive/compression.ts";
+import { ArchiveFault } from "../../archive/fault.ts";
+import { opened } from "../../archive/open-compressed.ts";
 import { BLOCK } from "../../archive/tar-header.ts";
 import { paddingOf } from "../../archive/tar-write.ts";
 import type { OpenedFile } from "../opened-file.ts";
@@ -23,6 +26,8 @@ export class TarReader {
   /** Bytes of the member at hand that were not taken, up to the end of its last block. */
   #left = 0;
   #padding = 0;
+  /** Whether everything was read already. */
+  #isWhole = false;
   failed: Errno | undefined;
 
   constructor(process: Process, file: OpenedFile) {
@@ -30,13 +35,28 @@ export class TarReader {
     this.#file = file;
   }
 
-  /** Reads the first record. */
-  begin(): void {
+  /**
+   * Reads the first record. Of an archive that is compressed all of them, as gzip, bzip2 or xz would in a process of its own.
+   * @returns false for compressed data that cannot be read
+   */
+  begin(): boolean {
     this.#fill();
+    if (compressionOf(this.#held) === "none") return true;
+    const parts = [this.#held];
+    for (this.#held = Content.empty; this.#fill(); this.#held = Content.empty) parts.push(this.#held);
+    this.#isWhole = true;
+    try {
+      this.#held = opened(Content.concat(parts));
+      return true;
+    } catch (error) {
+      if (error instanceof ArchiveFault) return false;
+      throw error;
+    }
   }
 
   #fill(): boolean {
     if (this.#held.length > 0) return true;
+    if (this.#isWhole) return false;
     // A record that ends within a block is asked for again (short_read).
     do {
       const piece = this.#process.read(this.#file, RECORD - this.#held.length);

@@ -20,6 +20,7 @@ const OPTIONS: readonly Option[] = [
   option("file", "-f --file", "value"),
   option("directory", "-C --directory", "value"),
   option("verbose", "-v --verbose"),
+  option("compressed", "-z --gzip -j --bzip2 -J --xz -a --auto-compress"),
   option("flat", "--no-recursion"),
   option("permissions", "-p --preserve-permissions --same-permissions"),
 ];
@@ -45,6 +46,7 @@ function oldStyle({ values, operands }: Parsed): Parsed | OptionFault {
 }
 
 function createArchive(process: Process, archive: string, { values, operands }: Parsed): number {
+  if (values.has("compressed")) return usage(process, "archives are made without compression here");
   if (operands.length === 0) return usage(process, "Cowardly refusing to create an empty archive");
   const toOutput = archive === "-";
   if (toOutput && process.output === undefined)
@@ -76,7 +78,7 @@ function readArchive(process: Process, archive: string, given: Parsed): number {
   const file = fromInput ? (process.input as OpenedFile) : process.open(archive, fs.O_RDONLY);
   if (isErrno(file)) return unrecoverable(process, `${archive}: Cannot open`, file);
   const reader = new TarReader(process, file);
-  reader.begin();
+  if (!reader.begin()) return unrecoverable(process, "Child returned status 1");
   process.fstat(file);
   process.fstat(file);
   process.stat("/");
@@ -143,7 +145,8 @@ function list(reader: TarReader, { isWanted, told }: ExtractRequest): number {
 
 export const tar: Command = {
   name: "tar",
-  about: "packs trees and unpacks them: -c, -x or -t, -f ARCHIVE (- for a pipe), -C DIRECTORY, -v; without compression",
+  about:
+    "packs trees and unpacks them: -c, -x or -t, -f ARCHIVE (- for a pipe), -C DIRECTORY, -v; reads gzip, bzip2 and xz, packs without",
   options: OPTIONS,
   run: (process, words) => {
     const given = oldStyle(words);

@@ -51,6 +51,11 @@ export class References {
     this.#source = source;
   }
 
+  /** Of how many extents something is pending. */
+  get pending(): number {
+    return this.#deltas.left;
+  }
+
   /** Whether anything is pending. */
   get isChanged(): boolean {
     return this.#deltas.left > 0;

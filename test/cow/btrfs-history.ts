@@ -210,6 +210,7 @@ export class Historian {
       mknod: () => task.mknod(at, S_IFIFO | 0o644),
       setxattr: () => task.setxattr(at, name, new TextEncoder().encode(value.repeat(times))),
       getxattr: () => told(task.getxattr(at, name), (raw) => new TextDecoder().decode(raw)),
+      "fill-xattrs": () => this.#until(offset, (n) => task.setxattr(at, `user.${n}`, new Uint8Array(length).fill(0x76))),
       listxattr: () => told(task.listxattr(at), (names) => [...names].sort().join(",")),
       rmxattr: () => task.removexattr(at, name),
       chflags: () => this.#onFile(at, O_RDONLY, (fd) => task.setFlags(fd, one.flags ?? 0)),
@@ -243,6 +244,9 @@ export class Historian {
       fdatasync: () => this.#onFile(at, O_RDONLY, (fd) => task.fdatasync(fd)),
       syncwrite: () => this.#onFile(at, O_RDWR | O_CREAT | O_SYNC, (fd) => task.pwrite(fd, contentOf(one), offset)),
       many: () => firstFailure(offset, (n) => this.lab.write(`${at}/n${n}`, contentOf(one, n))),
+      fill: () => this.#onFile(at, O_RDWR | O_CREAT, (fd) => this.#fill(fd, one)),
+      "fill-many": () => this.#fillMany(at, one),
+      statfs: () => told(task.statfs(at), ({ blocksFree, blocksAvailable }) => [blocksFree, blocksAvailable]),
       "unlink-many": () => firstFailure(offset, (n) => task.unlink(`${at}/n${n}`)),
       hold: () => told(task.open(at, O_RDWR), (fd) => this.#hold(name, fd)),
       nameless: () => told(task.open(at, O_RDWR | O_TMPFILE, 0o644), (fd) => this.#hold(name, fd)),
@@ -252,6 +256,36 @@ export class Historian {
       fwrite: () => told(this.#held.get(name) ?? null, (fd) => (fd === null ? null : task.pwrite(fd, contentOf(one), offset))),
     };
     return calls[one.do];
+  }
+
+  /** Writes one piece behind the other until no more goes in. @returns how far, and why no further. */
+  #fill(fd: number, one: Change): [number, string | null] {
+    let at = one.offset ?? 0;
+    for (let n = 0; n < (one.times ?? 1); n++) {
+      const done = this.lab.host.task.pwrite(fd, contentOf(one, n), at);
+      if (isErrno(done)) return [at, done.code];
+      at += done;
+    }
+    return [at, null];
+  }
+
+  /** Makes files until one has no room. @returns how many, and why no more. */
+  #fillMany(at: string, one: Change): [number, string | null] {
+    const { offset: most = 0, length = 0 } = one;
+    return this.#until(most, (n) => {
+      const done = this.lab.write(`${at}/n${n}`, contentOf(one, n));
+      return isErrno(done) || done === length ? done : "short";
+    });
+  }
+
+  /** Does something up to `most` times. @returns how often, and why no more. */
+  #until(most: number, act: (n: number) => unknown): [number, string | null] {
+    for (let n = 0; n < most; n++) {
+      const done = act(n);
+      if (isErrno(done)) return [n, done.code];
+      if (done === "short") return [n, done];
+    }
+    return [most, null];
   }
 
   #cloneRange(from: number, to: number, { offset = 0, length = 0, to: at = 0 }: Change): unknown {

@@ -176,6 +176,11 @@ def names(one, do, path, other, offset, length):
     elif do == "mknod": os.mknod(path, 0o10644)
     elif do == "setxattr": os.setxattr(path, one["name"], one["value"].encode() * one.get("times", 1))
     elif do == "getxattr": return os.getxattr(path, one["name"]).decode()
+    elif do == "fill-xattrs":
+        for n in range(offset):
+            try: os.setxattr(path, f"user.{n}", b"v" * length)
+            except OSError as failed: return [n, errno.errorcode[failed.errno]]
+        return [offset, None]
     elif do == "listxattr": return ",".join(sorted(os.listxattr(path)))
     elif do == "rmxattr": os.removexattr(path, one["name"])
     elif do == "chflags": on_file(path, os.O_RDONLY, lambda fd: fcntl.ioctl(fd, 0x40086602, struct.pack("L", one["flags"])))
@@ -186,6 +191,15 @@ def names(one, do, path, other, offset, length):
         for n in range(offset): os.unlink(f"{other}{'l' * length}{n}")
     elif do == "rmrf": return subprocess.run(["rm", "-rf", path], stderr=subprocess.DEVNULL).returncode
     else: return data(one, do, path, other, offset, length)
+
+def filled(fd, one):
+    """Writes one piece behind the other until no more goes in: how far, and why no further."""
+    at = one.get("offset", 0)
+    for n in range(one["times"]):
+        try: done = os.pwrite(fd, content(one, n), at)
+        except OSError as failed: return [at, errno.errorcode[failed.errno]]
+        at += done
+    return [at, None]
 
 def data(one, do, path, other, offset, length):
     to = one.get("to", 0)
@@ -207,6 +221,16 @@ def data(one, do, path, other, offset, length):
         subprocess.run(["cp", "--sparse=always", "image", f"cut{len(out)}"], check=True)
     elif do == "many":
         for n in range(offset): on_file(f"{path}/n{n}", os.O_RDWR | os.O_CREAT, lambda fd: os.write(fd, content(one, n)))
+    elif do == "fill": return on_file(path, os.O_RDWR | os.O_CREAT, lambda fd: filled(fd, one))
+    elif do == "fill-many":
+        for n in range(offset):
+            try:
+                if on_file(f"{path}/n{n}", os.O_RDWR | os.O_CREAT, lambda fd: os.write(fd, content(one, n))) < length: return [n, "short"]
+            except OSError as failed: return [n, errno.errorcode[failed.errno]]
+        return [offset, None]
+    elif do == "statfs":
+        of = os.statvfs(path)
+        return [of.f_bfree, of.f_bavail]
     elif do == "unlink-many":
         for n in range(offset): os.unlink(f"{path}/n{n}")
     elif do == "hold":

@@ -44,6 +44,8 @@ export class BlockGroup {
   used = 0;
   /** Bytes of nodes of log trees. */
   reserved = 0;
+  /** Bytes that copies of the superblock keep (bytes_super). */
+  excluded = 0;
   sizeClass: SizeClass = "none";
   /** What a commit last wrote of `used`. */
   written = 0;
@@ -76,6 +78,7 @@ export class BlockGroup {
   /** Takes a range that must be free, without counting it as used: what the superblock needs. */
   exclude(start: number, length: number): void {
     this.#free.delete(start, start + length);
+    this.excluded += length;
   }
 
   /** Takes a range that must be free. */

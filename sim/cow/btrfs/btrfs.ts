@@ -53,6 +53,7 @@ import { create, dropHold, link, rmdir, tmpfile, unlink } from "./namei.ts";
 import { rename } from "./rename.ts";
 import type { BtrfsState } from "./state.ts";
 import { cleanSubvolumes, destroySubvolume, dropDirty } from "./subvolumes.ts";
+import { beginUpdate } from "./transaction.ts";
 import { statfs } from "./usage.ts";
 import { writePages } from "./writeback.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
@@ -198,7 +199,7 @@ export class Btrfs implements FileSystem {
     if (of.subvolume.item.readOnly) return EROFS;
     // truncate(2) to the size that is there changes no time; ftruncate(2) asks for one (fs/btrfs/inode.c, Linux 6.18: btrfs_setsize).
     const staysAsItIs = change.size === of.size && change.mode === undefined && change.mtime === undefined;
-    const failed = change.size === undefined ? this.state.begin(1, of.subvolume) : truncate(this.state, of, change.size);
+    const failed = change.size === undefined ? beginUpdate(this.state, of) : truncate(this.state, of, change.size);
     if (failed !== undefined) return failed;
     this.#apply(of, change, staysAsItIs);
     return change.mode === undefined ? undefined : chmodAcl(this, inode, change.mode);

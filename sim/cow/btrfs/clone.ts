@@ -9,6 +9,7 @@ import type { DiskExtent, InlineExtent } from "./items.ts";
 import { NODATASUM_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin } from "./transaction.ts";
 
 const CLONE_ITEMS = 4;
 
@@ -29,7 +30,7 @@ export function clone(state: BtrfsState, source: FileRange, target: FileRange, l
   if (unwritten !== undefined) return unwritten;
   const unfit = unfitError(source, target, count);
   if (unfit !== undefined || count === 0) return unfit;
-  const failed = state.begin(CLONE_ITEMS, target.inode.subvolume) ?? expand(state, target);
+  const failed = begin(state, CLONE_ITEMS, target.inode.subvolume) ?? expand(state, target);
   if (failed !== undefined) return failed;
   return share(state, source, target, { count, span, same });
 }

@@ -156,6 +156,19 @@ function settle(state: BtrfsState): void {
   }
 }
 
+/**
+ * Brings some of what is pending of extents to their tree before the commit does (btrfs_run_delayed_refs). Quota groups are counted by what a whole transaction has
+ * changed: where there are any, all of it waits for the commit.
+ */
+export function settleReferences(state: BtrfsState, most: number): void {
+  if (state.quotas !== undefined) return;
+  for (let settled = 0; settled < most; settled++) {
+    const delta = state.references.take();
+    if (delta === undefined) return;
+    settleExtent(state, delta);
+  }
+}
+
 function ascending(ids: ReadonlySet<number>): number[] {
   return [...ids].sort((one, other) => one - other);
 }

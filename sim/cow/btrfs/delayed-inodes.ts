@@ -10,11 +10,20 @@ import { utf8Length } from "../../core/names.ts";
 import { Cursor } from "../cursor.ts";
 import { type InodeState, NOTHING_UNLISTED } from "./inode-state.ts";
 import type { DirEntry } from "./items.ts";
-import { DIR_BYTES, DIR_INDEX, INODE_BYTES, INODE_EXTREF, INODE_ITEM, INODE_REF, key } from "./layout.ts";
+import { DIR_BYTES, DIR_INDEX, FORMAT, INODE_BYTES, INODE_EXTREF, INODE_ITEM, INODE_REF, ITEM_RESERVE, key } from "./layout.ts";
 
 /** With so many changes that wait, those of so many inodes are settled, unless fewer than half as many wait (BTRFS_DELAYED_BACKGROUND, BTRFS_DELAYED_BATCH). */
 const BACKGROUND = 128;
 const BATCH = 16;
+/** What a leaf has for items, each with its head. */
+const LEAF_BYTES: number = FORMAT.nodeBytes - FORMAT.headerBytes;
+
+/** Entries of one directory that wait to be listed, as the leaves which they will need count them. */
+interface Listing {
+  leaves: number;
+  /** Bytes in the last of them. */
+  bytes: number;
+}
 
 export class DelayedInodes {
   /** In the order in which they came. */
@@ -23,6 +32,18 @@ export class DelayedInodes {
   #updates = 0;
   /** How many changes wait: items of inodes, entries to be listed and to be listed no more, references to go. */
   count = 0;
+  /** Of how many inodes the item waits. */
+  #items = 0;
+  /** How many entries wait to be listed no more. */
+  #unlisted = 0;
+  /** Of directories with entries that wait to be listed. */
+  readonly #listings = new Map<InodeState, Listing>();
+  #leaves = 0;
+
+  /** Bytes that are promised to what waits: of entries to be listed a leaf has what an insertion needs. */
+  get reserved(): number {
+    return (this.#leaves + this.#unlisted + this.#items / 2) * ITEM_RESERVE;
+  }
 
   /** How many inodes wait. */
   get size(): number {
@@ -44,6 +65,7 @@ export class DelayedInodes {
     inode.updatedAt = this.#updates;
     if (inode.isDirty) return;
     inode.isDirty = true;
+    this.#items += 1;
     this.#add(inode);
   }
 
@@ -51,12 +73,37 @@ export class DelayedInodes {
   list(directory: InodeState, index: number, entry: DirEntry): void {
     directory.listedLater.set(index, entry);
     this.#add(directory);
+    this.#countListed(directory, FORMAT.itemBytes + DIR_BYTES + utf8Length(entry.name));
+  }
+
+  /** One more waits to be listed (btrfs_insert_delayed_dir_index). */
+  #countListed(directory: InodeState, bytes: number): void {
+    let listing = this.#listings.get(directory);
+    if (listing === undefined) {
+      listing = { leaves: 0, bytes: LEAF_BYTES };
+      this.#listings.set(directory, listing);
+    }
+    if (listing.bytes + bytes > LEAF_BYTES) {
+      listing.leaves += 1;
+      this.#leaves += 1;
+      listing.bytes = 0;
+    }
+    listing.bytes += bytes;
+  }
+
+  /** None of a directory waits to be listed. */
+  #forgetListed(directory: InodeState): void {
+    this.#leaves -= this.#listings.get(directory)?.leaves ?? 0;
+    this.#listings.delete(directory);
   }
 
   /** An entry is to be listed no more; one that waited to be listed never is. */
   unlist(directory: InodeState, index: number): void {
-    if (directory.listedLater.delete(index)) this.count -= 1;
-    else {
+    if (directory.listedLater.delete(index)) {
+      this.count -= 1;
+      if (directory.listedLater.size === 0) this.#forgetListed(directory);
+    } else {
+      this.#unlisted += 1;
       if (directory.unlistedLater === NOTHING_UNLISTED) directory.unlistedLater = new Map();
       directory.unlistedLater.set(index, false);
       this.#add(directory);
@@ -73,6 +120,9 @@ export class DelayedInodes {
   /** What waits of an inode waits no more. */
   forget(inode: InodeState): void {
     this.count -= changesOf(inode);
+    this.#unlisted -= inode.unlistedLater.size;
+    if (inode.isDirty) this.#items -= 1;
+    this.#forgetListed(inode);
     if (inode.listedLater.size > 0) inode.listedLater.clear();
     inode.unlistedLater = NOTHING_UNLISTED;
     inode.losesReference = false;
@@ -90,9 +140,14 @@ export class DelayedInodes {
     }
   }
 
-  /** Settles all that waits (btrfs_run_delayed_items). */
-  settleAll(generation: number): void {
-    for (const inode of this.#inodes) this.settle(inode, generation);
+  /** Settles all that waits, or what waits of so many inodes (btrfs_run_delayed_items, btrfs_run_delayed_items_nr). */
+  settleAll(generation: number, most: number = Number.POSITIVE_INFINITY): void {
+    let settled = 0;
+    for (const inode of this.#inodes) {
+      if (settled >= most) return;
+      this.settle(inode, generation);
+      settled += 1;
+    }
   }
 
   /** Brings to an inode's tree what waits of it (__btrfs_commit_inode_delayed_items). */
@@ -109,6 +164,7 @@ export class DelayedInodes {
     writeInode(inode);
     if (inode.losesReference) dropReference(inode);
     this.count -= inode.losesReference ? 2 : 1;
+    this.#items -= 1;
     inode.isDirty = false;
     inode.losesReference = false;
     if (changesOf(inode) === 0) this.#inodes.delete(inode);
@@ -118,8 +174,22 @@ export class DelayedInodes {
 
   check(): void {
     let count = 0;
-    for (const inode of this.#inodes) count += changesOf(inode);
+    let items = 0;
+    let unlisted = 0;
+    for (const inode of this.#inodes) {
+      count += changesOf(inode);
+      unlisted += inode.unlistedLater.size;
+      if (inode.isDirty) items += 1;
+      assert(
+        inode.listedLater.size > 0 === this.#listings.has(inode),
+        `what waits to be listed in ${inode.ino} has room promised`,
+      );
+    }
     assert(count === this.count, `${this.count} changes wait, inodes have ${count}`);
+    assert(
+      items === this.#items && unlisted === this.#unlisted,
+      `${this.#items} items and ${this.#unlisted} entries have room promised`,
+    );
   }
 }
 

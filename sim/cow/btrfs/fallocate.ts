@@ -10,6 +10,7 @@ import { stamp } from "./inodes.ts";
 import { PREALLOC_FLAG, SECTOR_SIZE } from "./layout.ts";
 import { promise, promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin, beginUpdate } from "./transaction.ts";
 import { insert } from "./writeback.ts";
 
 export const FALLOCATE_MODES: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
@@ -46,15 +47,10 @@ function grows(inode: InodeState, { offset, length }: Range, mode: number): bool
   return (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > inode.size;
 }
 
-/** Begins what gives an inode other times, unless its item is to be written already (file_modified, btrfs_dirty_inode). */
-function beginUpdate(state: BtrfsState, inode: InodeState): Errno | undefined {
-  return inode.isDirty ? undefined : state.begin(INODE_ITEMS, inode.subvolume);
-}
-
 /** Begins what preallocates, or only makes the file longer, or does neither. */
 function beginPrealloc(state: BtrfsState, inode: InodeState, preallocates: boolean, isLonger: boolean): Errno | undefined {
   if (!preallocates && !isLonger) return undefined;
-  return state.begin(preallocates ? PREALLOC_ITEMS : INODE_ITEMS, inode.subvolume);
+  return begin(state, preallocates ? PREALLOC_ITEMS : INODE_ITEMS, inode.subvolume);
 }
 
 function grow(state: BtrfsState, inode: InodeState, range: Range, mode: number): void {
@@ -160,7 +156,7 @@ function punch(state: BtrfsState, inode: InodeState, range: Range): Errno | unde
   const edges = { offset: Math.min(range.offset, limit), length: Math.max(0, Math.min(stop, limit) - range.offset) };
   const inner = { start: alignUp(range.offset, SECTOR_SIZE), end: alignDown(stop, SECTOR_SIZE) };
   const isInner = inner.end > inner.start;
-  const refused = beginUpdate(state, inode) ?? state.begin(isInner ? PUNCH_ITEMS : INODE_ITEMS, inode.subvolume);
+  const refused = beginUpdate(state, inode) ?? begin(state, isInner ? PUNCH_ITEMS : INODE_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   const zeroed = zeroEdges(state, inode, edges, false);
   if (!("start" in zeroed)) return zeroed;

@@ -8,6 +8,7 @@ import { stamp } from "./inodes.ts";
 import { COMPRESS_FLAG, NOCOMPRESS_FLAG, NOCOW_FLAG, NODATASUM_FLAG, PREALLOC_FLAG } from "./layout.ts";
 import { setCompressed } from "./props.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin } from "./transaction.ts";
 
 /** FS_DIRSYNC_FL: D, for folders. */
 const SYNCHRONOUS_FOLDER = 0x10000;
@@ -44,7 +45,7 @@ export function setFileFlags(state: BtrfsState, inode: InodeState, asked: number
   const flags = asked & maskFor(inode.mode & S_IFMT);
   if ((flags & ~(PLAIN | NOCOW_FLAG | OF_COMPRESSION)) !== 0) return ENOTSUP;
   if (exclude(inode.flags, flags)) return EINVAL;
-  const refused = state.begin(FLAG_ITEMS, inode.subvolume);
+  const refused = begin(state, FLAG_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   setCompressed(inode, (flags & COMPRESS_FLAG) === 0 ? undefined : algorithmFor(state));
   inode.flags = (flags & (PLAIN | OF_COMPRESSION)) | (inode.flags & PREALLOC_FLAG) | copying(inode, flags);

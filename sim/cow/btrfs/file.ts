@@ -16,6 +16,7 @@ import type { CompressedRecord, DiskExtent } from "./items.ts";
 import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin, join } from "./transaction.ts";
 
 /** What a change of a file's inode is estimated to need, in items. */
 const INODE_ITEMS = 1;
@@ -28,7 +29,7 @@ export function read(state: BtrfsState, inode: InodeState, offset: number, lengt
 export function write(state: BtrfsState, inode: InodeState, offset: number, content: Content): number | Errno {
   if (content.length === 0) return 0;
   if (offset >= FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin(INODE_ITEMS) ?? zeroBehindEnd(state, inode, offset);
+  const refused = join(state) ?? zeroBehindEnd(state, inode, offset);
   if (refused !== undefined) return refused;
   if (alignDown(offset, SECTOR_SIZE) > inode.size) holeBehindEnd(state, inode, offset + content.length);
   const wanted = Math.min(content.length, FILE_SIZE_MAX - offset);
@@ -104,7 +105,7 @@ const CUT_ITEMS = 2;
 /** Changes a file's size. */
 export function truncate(state: BtrfsState, inode: InodeState, size: number): Errno | undefined {
   if (size > FILE_SIZE_MAX) return EFBIG;
-  const refused = state.begin(size > inode.size ? INODE_ITEMS : CUT_ITEMS, inode.subvolume);
+  const refused = begin(state, size > inode.size ? INODE_ITEMS : CUT_ITEMS, inode.subvolume);
   if (refused !== undefined) return refused;
   if (size !== inode.size) stamp(state, inode, true);
   if (size === 0) inode.flushesOnClose = true;

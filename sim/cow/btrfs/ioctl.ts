@@ -9,6 +9,7 @@ import type { RootItem, RootRef } from "./items.ts";
 import { FIRST_FREE, handleOf, key, ROOT_BACKREF, ROOT_TREE } from "./layout.ts";
 import { inheritedGroups } from "./quota-ioctl.ts";
 import { createSnapshot, createSubvolume, destroySubvolume } from "./subvolumes.ts";
+import { begin } from "./transaction.ts";
 
 /** BTRFS_IOC_SUBVOL_CREATE_V2. @param groups - quota groups that its own becomes a member of. @returns the new subvolume's id. */
 export function makeSubvolume(fs: Btrfs, directory: Inode, name: Name, groups: readonly number[] = []): number | Errno {
@@ -64,7 +65,7 @@ export function setReadOnly(fs: Btrfs, root: Inode, readOnly: boolean): Errno | 
   if (inode.ino !== FIRST_FREE) return EINVAL;
   const { subvolume } = inode;
   if (subvolume.item.readOnly === readOnly) return undefined;
-  const refused = state.begin(1, subvolume);
+  const refused = begin(state, 1, subvolume);
   if (refused !== undefined) return refused;
   subvolume.item = { ...subvolume.item, readOnly };
   state.itemChanged(subvolume);
@@ -84,7 +85,7 @@ export function setReceived(
   const { state } = fs;
   const subvolume = state.subvolumes.get(id);
   if (subvolume === undefined) return EINVAL;
-  const refused = state.flushAndCommit() ?? state.begin(2);
+  const refused = state.flushAndCommit() ?? begin(state, 2, subvolume);
   if (refused !== undefined) return refused;
   const { uuid, stransid } = received;
   subvolume.item = { ...subvolume.item, receivedUuid: uuid, stransid, rtransid: state.generation, readOnly: true };

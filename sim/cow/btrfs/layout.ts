@@ -89,6 +89,8 @@ export const EXTENT_ITEM_BYTES = 24;
 export const EXTENT_ITEM_BYTES_MAX: number = ((NODE_SIZE - 101) >> 4) - 25;
 export const ROOT_BYTES = 439;
 export const ROOT_REF_BYTES = 18;
+/** Of one sector's checksum. */
+const CHECKSUM_BYTES = 4;
 /** The largest item that a leaf takes (BTRFS_MAX_ITEM_SIZE). */
 export const ITEM_BYTES_MAX: number = NODE_SIZE - 101 - 25;
 
@@ -120,6 +122,11 @@ export const NOCOMPRESS_FLAG = 0x400;
 export const PREALLOC_FLAG = 0x4000_0000;
 /** BTRFS_INODE_NODATASUM, which chattr does not show: data of the inode has no checksums. */
 export const NODATASUM_FLAG = 0x2000_0000;
+
+/** How many leaves the checksums of so many sectors may need (btrfs_csum_bytes_to_leaves). */
+export function checksumLeaves(sectors: number): number {
+  return Math.ceil(sectors / Math.floor(ITEM_BYTES_MAX / CHECKSUM_BYTES));
+}
 
 export function key(object: number, kind: number, offset = 0): Key {
   return { object, kind, offset };

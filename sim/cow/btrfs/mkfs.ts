@@ -12,7 +12,7 @@ import { Random } from "../../core/random.ts";
 import { alignDown, bytes, deviceNumber, GIB, MIB } from "../../core/units.ts";
 import { Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
-import { commit } from "./commit.ts";
+import { commit, settleReferences } from "./commit.ts";
 import { settleChunk } from "./extent-items.ts";
 import {
   CHECKSUM_TREE,
@@ -112,7 +112,8 @@ export function mkfsBtrfs(device: BlockDevice, options: MkfsOptions): Errno | un
       dropsNewChunks: false,
     },
   };
-  const state = new BtrfsState(device, environment, { space, uuid, generation: 1, mayHaveCache: true, commit });
+  const parts = { space, uuid, generation: 1, mayHaveCache: true, commit, settleReferences };
+  const state = new BtrfsState(device, environment, parts);
   makeTrees(state);
   for (const group of space.groups) settleChunk(state, group, true);
   state.tree(CHUNK_TREE).set(key(1, DEV_ITEM, 1), 98, { bytes: bytes(space.deviceBytes) });

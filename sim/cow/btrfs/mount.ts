@@ -10,7 +10,7 @@ import type { Extent } from "../extent.ts";
 import { Tree } from "../tree.ts";
 import { BlockGroup } from "./block-group.ts";
 import { Btrfs } from "./btrfs.ts";
-import { commit } from "./commit.ts";
+import { commit, settleReferences } from "./commit.ts";
 import type { BtrfsEnvironment } from "./environment.ts";
 import { settleChunk } from "./extent-items.ts";
 import { inodeOf } from "./inodes.ts";
@@ -63,6 +63,7 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
     generation: superblock.generation + 1,
     mayHaveCache: false,
     commit,
+    settleReferences,
   });
   const failed = loadChunks(state, superblock) ?? loadTrees(state, superblock);
   if (failed !== undefined) return failed;

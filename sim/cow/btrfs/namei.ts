@@ -42,6 +42,7 @@ import { logNewName, noteUnlink, type OldName, unlinkInLog } from "./log-names.t
 import { compressionProperty, inheritProperties } from "./props.ts";
 import { undelay } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin, beginRemoval, join } from "./transaction.ts";
 
 /** What the kernel estimates that taking a name away changes, in items. */
 const UNLINK_ITEMS = 6;
@@ -137,7 +138,7 @@ function makeNamed(state: BtrfsState, directory: InodeState, init: NewInode, nam
 export function create(state: BtrfsState, directory: InodeState, name: Name, init: NewInode): number | Errno {
   const closed = closedError(directory, init.mode);
   if (closed !== undefined) return closed;
-  const refused = state.begin(itemsToCreate(directory, init), directory.subvolume);
+  const refused = begin(state, itemsToCreate(directory, init), directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeNamed(state, directory, init, state.environment.names.text(name));
   if ((init.mode & S_IFMT) === S_IFLNK) putTarget(inode, init.target);
@@ -154,7 +155,7 @@ export function leaveWhiteout(state: BtrfsState, directory: InodeState, name: Na
 export function tmpfile(state: BtrfsState, directory: InodeState, init: NewInode): number | Errno {
   if (directory.isPlaceholder) return ENOTSUP;
   const items = NAMELESS_ITEMS + itemsInherited(directory, init);
-  const refused = closedError(directory, init.mode) ?? state.begin(items, directory.subvolume);
+  const refused = closedError(directory, init.mode) ?? begin(state, items, directory.subvolume);
   if (refused !== undefined) return refused;
   const inode = makeInode(state, directory, init);
   inode.nlink = 0;
@@ -169,7 +170,7 @@ export function link(state: BtrfsState, source: InodeState, directory: InodeStat
   if (closed !== undefined) return closed;
   if (source.subvolume !== directory.subvolume) return EXDEV;
   if (source.nlink >= LINKS_MAX) return EMLINK;
-  const refused = state.begin(LINK_ITEMS + (source.nlink === 0 ? 1 : 0), directory.subvolume);
+  const refused = begin(state, LINK_ITEMS + (source.nlink === 0 ? 1 : 0), directory.subvolume);
   if (refused !== undefined) return refused;
   const wasNameless = source.nlink === 0;
   source.nlink += 1;
@@ -226,7 +227,7 @@ export function freeInode(state: BtrfsState, inode: InodeState): void {
 
 /** The last hold of an inode without names has ended. */
 export function dropHold(state: BtrfsState, inode: InodeState): void {
-  if (state.begin(1) === undefined) freeInode(state, inode);
+  if (join(state) === undefined) freeInode(state, inode);
 }
 
 // Removing
@@ -242,7 +243,7 @@ function victimOf(state: BtrfsState, directory: InodeState, name: Name): InodeSt
 export function unlink(state: BtrfsState, directory: InodeState, name: Name): Errno | undefined {
   const inode = victimOf(state, directory, name);
   if (!(inode instanceof InodeState)) return inode;
-  const refused = state.begin(UNLINK_ITEMS);
+  const refused = beginRemoval(state, UNLINK_ITEMS);
   if (refused !== undefined) return refused;
   noteUnlink(state, inode);
   unlinkName(state, directory, state.environment.names.text(name), inode);
@@ -281,7 +282,7 @@ export function rmdir(
   if (!(inode instanceof InodeState)) return inode;
   if (inode.size > 0) return ENOTEMPTY;
   if (inode.ino === FIRST_FREE) return destroy(inode);
-  const refused = state.begin(UNLINK_ITEMS);
+  const refused = beginRemoval(state, UNLINK_ITEMS);
   if (refused !== undefined) return refused;
   // What was deleted in it may have been a subvolume, which no log tells of.
   if (inode.log.unlinkedIn >= state.generation) noteUnlink(state, directory);

@@ -11,6 +11,7 @@ import type { InodeState } from "./inode-state.ts";
 import { stamp } from "./inodes.ts";
 import { COMPRESS_FLAG, NOCOMPRESS_FLAG, NOCOW_FLAG, NODATASUM_FLAG } from "./layout.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin } from "./transaction.ts";
 import { keepEntry, keptEntry } from "./xattr-items.ts";
 
 /** The namespace; nothing but known properties can be set in it. */
@@ -76,7 +77,7 @@ export function setProperty(
   const wrong = valueError(inode, name, value);
   if (wrong !== undefined) return wrong;
   if (!takesProperties(inode)) return undefined;
-  const refused = refusal(keptEntry(inode, name) !== undefined) ?? state.begin(PROPERTY_ITEMS, inode.subvolume);
+  const refused = begin(state, PROPERTY_ITEMS, inode.subvolume) ?? refusal(keptEntry(inode, name) !== undefined);
   if (refused !== undefined) return refused;
   applyCompression(inode, value);
   stamp(state, inode, false);

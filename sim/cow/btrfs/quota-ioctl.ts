@@ -6,12 +6,14 @@ import type { QgroupLimit } from "./items.ts";
 import { key, NODE_SIZE, QGROUP_STATUS, QUOTA_TREE, TOP_SUBVOLUME } from "./layout.ts";
 import { removeQgroup, setRelation } from "./quota-items.ts";
 import { type Qgroup, Quotas, qgroupLevel } from "./quotas.ts";
+import type { Subvolume } from "./subvolume.ts";
+import { begin, beginUnlimited } from "./transaction.ts";
 
 /** `btrfs quota enable`: all that there is, is counted at once. */
 export function enableQuota(fs: Btrfs): Errno | undefined {
   const { state } = fs;
   if (state.quotas !== undefined) return undefined;
-  const refused = state.begin(2) ?? state.flushAndCommit();
+  const refused = beginUnlimited(state, 2) ?? state.flushAndCommit();
   if (refused !== undefined) return refused;
   const tree = new Tree(state, QUOTA_TREE);
   state.trees.set(QUOTA_TREE, tree);
@@ -27,7 +29,7 @@ export function disableQuota(fs: Btrfs): Errno | undefined {
   const { state } = fs;
   const tree = state.trees.get(QUOTA_TREE);
   if (tree === undefined) return undefined;
-  const refused = state.begin(2);
+  const refused = beginUnlimited(state, 2);
   if (refused !== undefined) return refused;
   state.quotas = undefined;
   state.references.dropTree(tree, () => undefined);
@@ -84,7 +86,7 @@ export function limitQgroup(
   const found = qgroupOf(fs, id);
   if (isErrno(found)) return found;
   const { profile, subvolumes } = fs.state;
-  const refused = profile.limitsReserve ? fs.state.begin(1, subvolumes.get(through)) : undefined;
+  const refused = profile.limitsReserve ? begin(fs.state, 1, subvolumes.get(through) as Subvolume) : undefined;
   if (refused !== undefined) return refused;
   const { group } = found;
   group.limit = { ...group.limit, ...limit };

@@ -12,6 +12,7 @@ import { logNewName, noteMove, type OldName } from "./log-names.ts";
 import { dropDirectory, dropLink, freeNameless, itemsToCreate, leaveWhiteout, takeName, unlinkName } from "./namei.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin } from "./transaction.ts";
 
 /** What a move estimates to change for its two entries, by hash and by index each; for what it moves; for what it replaces, in items. */
 const ENTRY_ITEMS = 4;
@@ -58,7 +59,7 @@ export function rename(
   // What takes another file's place is written first, so that the transaction has less to wait for.
   if (replaced !== undefined && replaced.size > 0 && (inode.mode & S_IFMT) === S_IFREG) inode.mapping?.flush();
   const whiteout = (flags & RENAME_WHITEOUT) === 0 ? undefined : left;
-  const refused = state.begin(itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
+  const refused = begin(state, itemsToMove(inode, replaced, source, target, whiteout), source.directory.subvolume);
   if (refused !== undefined) return refused;
   const index = announce(state, target, inode);
   if (source.directory !== target.directory) noteMove(state, source.directory, inode);
@@ -144,7 +145,7 @@ function exchange(state: BtrfsState, source: Place, target: Place): Errno | unde
   }
   const parents = source.directory === target.directory ? 1 : 2;
   const items = 2 * ENTRY_ITEMS + parents + movedItems(one) + movedItems(other);
-  const refused = state.begin(items, source.directory.subvolume);
+  const refused = begin(state, items, source.directory.subvolume);
   if (refused !== undefined) return refused;
   const index = announce(state, target, one);
   const otherIndex = announce(state, source, other);

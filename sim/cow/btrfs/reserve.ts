@@ -11,6 +11,7 @@ import { hasPlace } from "./file-extents.ts";
 import { delayedNewOf, delayedOf, type InodeState } from "./inode-state.ts";
 import { dirtyMappingOf } from "./inodes.ts";
 import { NOCOW_FLAG, SECTOR_SIZE } from "./layout.ts";
+import { delallocReserve, moreReserve, SECTOR_RESERVE } from "./metadata-space.ts";
 import type { BtrfsState } from "./state.ts";
 
 /** How many bytes of [start, end) a map does not cover. */
@@ -26,7 +27,8 @@ function gapIn(map: IntervalMap<true> | undefined, start: number, end: number): 
 function hasData(state: BtrfsState, length: number): boolean {
   for (;;) {
     const { total, used } = state.space.totals("data");
-    if (used + state.space.pinned("data") + state.delayedBytes + length <= total) return true;
+    const taken = used + state.space.pinned("data") + state.space.excluded("data") + state.delayedBytes;
+    if (taken + length <= total) return true;
     if (state.space.makeChunk("data") === undefined) return false;
   }
 }
@@ -59,8 +61,18 @@ export function promiseRange(state: BtrfsState, inode: InodeState, offset: numbe
     if (refused !== undefined && !(refused === ENOSPC && isInPlace(inode, first, last))) return refused;
     if (refused !== undefined) return undefined;
   }
+  return delay(state, inode, first, last);
+}
+
+/** Promises the nodes that whole sectors may need when they have their place, and counts all that is promised to them. */
+function delay(state: BtrfsState, inode: InodeState, first: number, last: number): Errno | undefined {
+  // Sectors come one by one: all but the last are counted when that one promises what it may need alone.
+  const refused = state.metadata.reserve(moreReserve(inode, first, last - SECTOR_SIZE) + SECTOR_RESERVE, "all");
+  if (refused !== undefined) return refused;
+  const before = delallocReserve(inode);
   state.delayedBytes += gapIn(inode.delayed, first, last);
   delayedOf(inode).set(first, last, true);
+  state.metadata.delalloc += delallocReserve(inode) - before;
   markNew(inode, first, last);
   return undefined;
 }
@@ -109,8 +121,10 @@ export function undelay(state: BtrfsState, inode: InodeState, start: number, end
   const { delayed } = inode;
   if (delayed !== undefined && delayed.covered > 0) {
     const before = delayed.covered;
+    const reserved = delallocReserve(inode);
     delayed.delete(start, end);
     state.delayedBytes -= before - delayed.covered;
+    state.metadata.delalloc -= reserved - delallocReserve(inode);
     if (delayed.covered === 0) inode.delayed = undefined;
   }
   inode.delayedNew?.delete(start, end);

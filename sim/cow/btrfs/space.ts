@@ -16,6 +16,8 @@ import { UnusedGroups, type UnusedRules } from "./unused-groups.ts";
 /** Copies of a chunk of each type. */
 const COPIES: Readonly<Record<ChunkType, number>> = { data: 1, metadata: 2, system: 2 };
 const LARGE_DEVICE = GIB(50);
+/** A type's chunks are to have this much beside what is used, and a fifth of theirs, before another is made without need (should_alloc_chunk). */
+const CHUNK_SLACK = MIB(2);
 /** What statfs leaves of the space that is in no chunk. */
 const UNALLOCATED_KEPT = MIB(1);
 
@@ -84,6 +86,17 @@ export class Space {
       used += group.used;
     }
     return { total, used };
+  }
+
+  /** Bytes of a type's chunks that copies of the superblock keep (bytes_readonly). */
+  excluded(type: ChunkType): number {
+    return this.groups.reduce((sum, group) => sum + (group.type === type ? group.excluded : 0), 0);
+  }
+
+  /** Whether a type's chunks are so full that another may be made without need. */
+  wantsChunk(type: ChunkType): boolean {
+    const { total, used } = this.totals(type);
+    return used + this.pinned(type) + this.excluded(type) + CHUNK_SLACK >= Math.floor((total * 80) / 100);
   }
 
   pinned(type: ChunkType): number {
@@ -162,7 +175,7 @@ export class Space {
       const alone = this.groups.every((other) => other === group || other.type !== type);
       if (alone || group.used + group.reserved > 0 || this.#isPinnedIn(group)) return "needed";
       const { total, used } = this.totals(type);
-      return total - length < used + this.pinned(type) + promised(type) ? "promised" : "unused";
+      return total - length < used + this.pinned(type) + this.excluded(type) + promised(type) ? "promised" : "unused";
     };
     this.unused.turn(standing, (group) => {
       this.groups.splice(this.groups.indexOf(group), 1);

@@ -1,13 +1,12 @@
 /**
  * One mounted btrfs: everything that its operations share (kernel: struct btrfs_fs_info). Operations are functions over it, in files by operation.
  *
- * Interface: `begin` opens each call that changes something (btrfs_start_transaction): it promises room for the nodes that the call may copy, and commits first where
- * only that makes room. The running transaction's number is `generation`; a node that has it is changed in place.
+ * Interface: each call that changes something begins as transaction.ts says. The running transaction's number is `generation`; a node that has it is changed in place.
  */
 import type { BlockDevice } from "../../block/device.ts";
 import { InvariantError } from "../../core/assert.ts";
 import type { Content } from "../../core/content.ts";
-import { EDQUOT, EIO, ENOSPC, EROFS, type Errno, isErrno } from "../../core/errno.ts";
+import { EIO, type Errno, isErrno } from "../../core/errno.ts";
 import type { BtrfsProfile } from "../../core/kernel-profile.ts";
 import type { Name } from "../../core/names.ts";
 import { Random } from "../../core/random.ts";
@@ -35,7 +34,6 @@ import {
   FORMAT,
   GLOBAL_RESERVE_MIN,
   handleOf,
-  ITEM_RESERVE,
   key,
   LAST_FREE,
   METADATA_ITEM,
@@ -46,6 +44,7 @@ import {
   TOP_SUBVOLUME,
 } from "./layout.ts";
 import { LogTrees } from "./log-trees.ts";
+import { type Flushable, MetadataSpace } from "./metadata-space.ts";
 import { nameHash } from "./name-hash.ts";
 import { NodeTable } from "./node-table.ts";
 import type { Quotas } from "./quotas.ts";
@@ -61,12 +60,14 @@ export interface BtrfsParts {
   readonly mayHaveCache: boolean;
   /** Ends the running transaction. */
   readonly commit: (state: BtrfsState) => Errno | undefined;
+  /** Brings the changes of so many extents' references to the extent tree, where nobody counts them for quota groups at the commit. */
+  readonly settleReferences: (state: BtrfsState, most: number) => void;
 }
 
 const INLINE_MAX = 2048;
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-export class BtrfsState implements NodeStore {
+export class BtrfsState implements NodeStore, Flushable {
   readonly format: NodeFormat = FORMAT;
   readonly device: BlockDevice;
   readonly environment: BtrfsEnvironment;
@@ -133,7 +134,8 @@ export class BtrfsState implements NodeStore {
   /** What was found in directories. */
   readonly entries: EntryCache = new EntryCache();
   readonly #hashes: number[] = [];
-  readonly #commit: BtrfsParts["commit"];
+  readonly metadata: MetadataSpace;
+  readonly #parts: BtrfsParts;
 
   constructor(device: BlockDevice, environment: BtrfsEnvironment, parts: BtrfsParts) {
     this.device = device;
@@ -145,7 +147,8 @@ export class BtrfsState implements NodeStore {
     this.mayHaveCache = parts.mayHaveCache;
     this.random = new Random(Number.parseInt(parts.uuid.slice(0, 8), 16) + parts.generation);
     this.superDevice = environment.newDevice();
-    this.#commit = parts.commit;
+    this.#parts = parts;
+    this.metadata = new MetadataSpace(this);
     this.logs = new LogTrees(this);
     this.references = new References({
       stored: (start) => this.storedExtent(start),
@@ -282,35 +285,7 @@ export class BtrfsState implements NodeStore {
   /** Bytes of a type that are promised and have no place yet (bytes_may_use). */
   promised(type: ChunkType): number {
     if (type === "data") return this.delayedBytes;
-    return type === "metadata" ? this.globalReserve : 0;
-  }
-
-  /** Whether metadata has room for `items` more items, beside what is kept back. */
-  #hasRoom(items: number): boolean {
-    const { total, used } = this.space.totals("metadata");
-    const need = used + this.space.pinned("metadata") + this.space.reserved + this.globalReserve + items * ITEM_RESERVE;
-    return need <= total || this.space.chunkBytes("metadata") > 0;
-  }
-
-  /**
-   * Begins a call that changes up to `items` items.
-   * @param subvolume - whose quota must allow them; absent: what may use the reserve, such as removing.
-   * @returns EROFS after an error, ENOSPC, EDQUOT.
-   */
-  begin(items: number, subvolume?: Subvolume): Errno | undefined {
-    if (this.error !== undefined) return EROFS;
-    this.delayedInodes.balance(this.generation);
-    if (subvolume === undefined) return undefined;
-    if (this.environment.allocations?.fails() === true) return ENOSPC;
-    if (this.quotas?.reserveItems(subvolume.id, items) === false) {
-      const failed = this.flushAndCommit();
-      if (failed !== undefined) return failed;
-      if (!this.quotas.reserveItems(subvolume.id, items)) return EDQUOT;
-    }
-    if (this.#hasRoom(items)) return undefined;
-    const failed = this.commit();
-    if (failed !== undefined) return failed;
-    return this.#hasRoom(items) ? undefined : ENOSPC;
+    return type === "metadata" ? this.metadata.mayUse : 0;
   }
 
   /** Writes all dirty data and commits: what frees the most of what is promised. */
@@ -332,8 +307,24 @@ export class BtrfsState implements NodeStore {
     return failed;
   }
 
+  /** Writes dirty data of inodes, first of what became dirty first, until so many bytes are written. */
+  flushSome(most: number): Errno | undefined {
+    let left = most;
+    return this.flushData((inode) => {
+      if (left <= 0) return false;
+      left -= inode.delayed?.covered ?? 0;
+      return true;
+    });
+  }
+
+  settleInodes(most: number): void {
+    this.delayedInodes.settleAll(this.generation, most);
+  }
+  settleReferences(most: number): void {
+    this.#parts.settleReferences(this, most);
+  }
   commit(): Errno | undefined {
-    return this.#commit(this);
+    return this.#parts.commit(this);
   }
 
   // Items

@@ -30,14 +30,22 @@ import {
   UUID_TREE,
 } from "./layout.ts";
 import { noteUnlink } from "./log-names.ts";
+import { delallocReserve } from "./metadata-space.ts";
+import { itemsToCreate } from "./namei.ts";
 import { inheritProperties } from "./props.ts";
 import { removeQgroup, setRelation } from "./quota-items.ts";
 import type { Qgroup } from "./quotas.ts";
 import { nameSubvolume, unnameSubvolume } from "./root-refs.ts";
 import type { BtrfsState } from "./state.ts";
 import type { Subvolume } from "./subvolume.ts";
+import { beginSubvolume } from "./transaction.ts";
 
-const CREATE_ITEMS = 9;
+/** Of a new subvolume beside its folder's items: its tree, root item, two references, uuid, and two of a quota group; groups above it need two each (create_subvol_num_items). */
+const ROOT_ITEMS = 7;
+/** Of a snapshot's name: the folder's item, two entries. */
+const SNAPSHOT_NAME_ITEMS = 3;
+/** Of a name that goes: the folder's item, two entries, two references. */
+const REMOVAL_ITEMS = 5;
 const UUID_BYTES = 8;
 
 /** A uuid as a key of the uuid tree. */
@@ -114,7 +122,8 @@ export function createSubvolume(
   name: Name,
   parents: readonly Qgroup[],
 ): number | Errno {
-  const refused = freeName(state, directory, name) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+  const items = ROOT_ITEMS + 2 * parents.length + itemsToCreate(directory, { mode: S_IFDIR });
+  const refused = freeName(state, directory, name) ?? beginSubvolume(state, items, directory.subvolume);
   if (refused !== undefined) return refused;
   const id = state.nextSubvolume++;
   const subvolume = register(state, new Tree(state, id), newItem(state, {}), FIRST_FREE);
@@ -142,9 +151,10 @@ export function createSnapshot(
   how: { name: Name; readOnly: boolean; parents: readonly Qgroup[] },
 ): number | Errno {
   if (directory.isPlaceholder) return ENOTTY;
+  const items = ROOT_ITEMS + 2 * how.parents.length + SNAPSHOT_NAME_ITEMS;
   // What is dirty of the source is written whatever becomes of the name (btrfs_mksnapshot).
   const refused =
-    flushSubvolume(state, source) ?? freeName(state, directory, how.name) ?? state.begin(CREATE_ITEMS, directory.subvolume);
+    flushSubvolume(state, source) ?? freeName(state, directory, how.name) ?? beginSubvolume(state, items, directory.subvolume);
   if (refused !== undefined) return refused;
   const id = state.nextSubvolume++;
   const copy = (): void => {
@@ -206,7 +216,7 @@ export function destroySubvolume(state: BtrfsState, directory: InodeState, name:
   if (root.ino !== FIRST_FREE || root.isPlaceholder) return EINVAL;
   const { subvolume } = root;
   if (hasNested(state, subvolume.id)) return ENOTEMPTY;
-  const refused = state.begin(CREATE_ITEMS);
+  const refused = beginSubvolume(state, REMOVAL_ITEMS, directory.subvolume, true);
   if (refused !== undefined) return refused;
   // An fsync of the directory commits (btrfs_record_snapshot_destroy).
   noteUnlink(state, directory);
@@ -244,7 +254,7 @@ export function cleanSubvolumes(state: BtrfsState): number | Errno {
 function dropSubvolume(state: BtrfsState, subvolume: Subvolume): Errno | undefined {
   const { id, tree } = subvolume;
   for (const inode of [...state.inodes.of(id)]) forgetInode(state, inode);
-  const failed = state.commit() ?? state.begin(1);
+  const failed = state.commit();
   if (failed !== undefined) return failed;
   state.references.dropTree(tree, (node) => {
     if (state.quotas !== undefined) touchBelow(state, node);
@@ -265,6 +275,7 @@ export function dropDirty(state: BtrfsState, inode: InodeState): void {
   inode.mapping?.truncate(0);
   state.flushLater.delete(inode);
   state.delayedBytes -= inode.delayed?.covered ?? 0;
+  state.metadata.delalloc -= delallocReserve(inode);
   inode.delayed = undefined;
   inode.delayedNew = undefined;
 }

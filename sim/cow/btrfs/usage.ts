@@ -14,7 +14,9 @@ export function statfs(state: BtrfsState): Omit<StatFs, "blockSize" | "nameLengt
   const metadata = space.totals("metadata");
   const used = space.totals("data").used + 2 * (metadata.used + space.totals("system").used);
   const free = space.deviceBytes - used - state.globalReserve;
-  const isFull = space.chunkBytes("metadata") === 0 && metadata.total - metadata.used - METADATA_THRESHOLD < state.globalReserve;
+  // The device's bytes, of both copies, are held against what one copy needs (disk_total).
+  const metadataFree = 2 * (metadata.total - metadata.used);
+  const isFull = space.chunkBytes("metadata") === 0 && metadataFree - METADATA_THRESHOLD < state.globalReserve;
   return {
     type: BTRFS_MAGIC,
     blocks: Math.floor(space.deviceBytes / SECTOR_SIZE),

@@ -9,6 +9,7 @@ import type { XattrEntry } from "./items.ts";
 import { DIR_BYTES, ITEM_BYTES_MAX, key, XATTR_ITEM } from "./layout.ts";
 import { PROPERTIES, setProperty } from "./props.ts";
 import type { BtrfsState } from "./state.ts";
+import { begin } from "./transaction.ts";
 import { keepEntry, keptEntry } from "./xattr-items.ts";
 
 const NAMES: XattrNames = {
@@ -54,12 +55,12 @@ export function setxattr(
     return !exists && (flags & XATTR_REPLACE) !== 0 ? ENODATA : undefined;
   };
   if (name.startsWith(PROPERTIES)) return setProperty(state, inode, name, value, refusal);
-  // Before what there is matters (btrfs_setxattr).
+  // What it may need is reserved before what there is matters (btrfs_setxattr_trans, btrfs_setxattr).
+  const refused = begin(state, XATTR_ITEMS, inode.subvolume);
+  if (refused !== undefined) return refused;
   if (utf8Length(name) + value.length > ITEM_BYTES_MAX - DIR_BYTES) return ENOSPC;
   const unfit = refusal(keptEntry(inode, name) !== undefined);
   if (unfit !== undefined) return unfit;
-  const refused = state.begin(XATTR_ITEMS, inode.subvolume);
-  if (refused !== undefined) return refused;
   // The caller keeps its bytes.
   const unkept = keepEntry(inode, name, value.slice());
   if (unkept !== undefined) return unkept;
@@ -73,7 +74,7 @@ export function removexattr(state: BtrfsState, inode: InodeState, name: string):
   if (inode.subvolume.item.readOnly) return EROFS;
   const refusal = (exists: boolean): Errno | undefined => (exists ? undefined : ENODATA);
   if (name.startsWith(PROPERTIES)) return setProperty(state, inode, name, new Uint8Array(0), refusal);
-  const refused = refusal(keptEntry(inode, name) !== undefined) ?? state.begin(XATTR_ITEMS);
+  const refused = begin(state, XATTR_ITEMS, inode.subvolume) ?? refusal(keptEntry(inode, name) !== undefined);
   if (refused !== undefined) return refused;
   keepEntry(inode, name, undefined);
   stamp(state, inode, false);

@@ -353,6 +353,8 @@ export interface FileSystem {
   // The whole
   /** @param inode - what was asked about: a folder whose project is limited shows that limit as its size. Default: the root. */
   statfs(inode?: Inode): StatFs;
+  /** Bytes of the device that are taken, of which statfs tells later: as btrfs's extent tree does. Absent: it tells of all. */
+  readonly unsettledBytes?: number;
   /** Writes everything that is dirty, and makes it durable (syncfs). */
   sync(): Errno | undefined;
   /** mount -o remount with options of the type's own; absent where none can be changed. @param directory - where relative paths begin. */

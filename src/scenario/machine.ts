@@ -171,6 +171,14 @@ function poolBytes(host: Host, looksOnly: boolean): number | undefined {
   return sum;
 }
 
+/** What a filesystem's statfs tells, and what is taken of which it does not tell yet. */
+function bytesAt(host: Host, path: string, told: Readonly<Record<"blocks" | "blocksFree" | "blockSize", number>>): number {
+  const { blocks, blocksFree, blockSize } = told;
+  const place = host.task.resolve(path);
+  const unsettled = isErrno(place) ? 0 : (place.mount.fs.unsettledBytes ?? 0);
+  return (blocks - blocksFree) * blockSize + unsettled;
+}
+
 type MachineFigures = ReturnType<World["figures"]>;
 
 /** Space is told as it stands, and no machine forgets what is on its disk. */
@@ -200,7 +208,7 @@ function figuresOf({ host, disk, lab }: Machine, looksOnly: boolean): MachineFig
       lab.volumes.treeCopyBytes,
     copy_ups: host.counted(UNIONS, "copyUps"),
     files_copied: (driver["treeCopyFiles"] ?? 0) + lab.volumes.treeCopyFiles,
-    space_allocated: poolBytes(host, looksOnly) ?? (known.blocks - known.blocksFree) * known.blockSize,
+    space_allocated: poolBytes(host, looksOnly) ?? bytesAt(host, DOCKER_ROOT, known),
     inodes_allocated: known.files - known.filesFree,
     device_bytes_written: device.writtenBytes ?? 0,
     device_bytes_read: device.readBytes ?? 0,

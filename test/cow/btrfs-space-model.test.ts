@@ -264,7 +264,9 @@ describe("chunks", () => {
 
   test("tell what new data can have: what is free in them, and what new ones would take but for a MiB", () => {
     const space = withData(false, 1);
-    space.takeData(MIB(6), undefined);
+    const taken = space.takeData(MIB(6), undefined) as { start: number; length: number };
+    expect(space.dataAvailable).toBe(MIB(16) + GIB(1) - MIB(16) - MIB(1));
+    space.settled(taken.start, taken.length);
     expect(space.dataAvailable).toBe(MIB(10) + GIB(1) - MIB(16) - MIB(1));
     const full = new Space(MIB(17), false);
     full.add(chunk(MIB(1), MIB(16)));

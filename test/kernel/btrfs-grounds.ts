@@ -58,7 +58,9 @@ const hold = fc.oneof(
   change(["letgo"], { name: fc.constantFrom("one", "two") }),
   change(["fwrite"], { name: fc.constantFrom("one", "two"), offset: fc.nat(90_000), length: fc.nat(60_000), ...bytes }),
 );
+const statfs = change(["statfs"], { path: fc.constant("") });
 const DATA = [
+  statfs,
   write,
   write,
   write,

@@ -320,6 +320,10 @@ export class Btrfs implements FileSystem {
   statfs(): StatFs {
     return { ...statfs(this.state), blockSize: bytes(SECTOR_SIZE), nameLength: this.nameMax };
   }
+  get unsettledBytes(): number {
+    const { space } = this.state;
+    return space.unsettled("data") + 2 * (space.unsettled("metadata") + space.unsettled("system"));
+  }
   /** sync(2), which wakes the flusher first. */
   sync(): Errno | undefined {
     const { state } = this;

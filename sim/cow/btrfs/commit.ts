@@ -4,6 +4,8 @@
  * Order: inodes to their items; quotas counted; a snapshot made, then its name; references, roots and chunks to their trees until nothing changes any more; new nodes to the device, flush,
  * superblock, flush. A power cut before the superblock is written finds the old tree, whose blocks nobody has touched.
  */
+
+import { assert } from "../../core/assert.ts";
 import { Content } from "../../core/content.ts";
 import { EROFS, type Errno } from "../../core/errno.ts";
 import { OwnerFinder, type TreesView } from "../owners.ts";
@@ -240,6 +242,8 @@ function superblockOf(state: BtrfsState): SuperblockRecord {
 
 /** The transaction is durable: what it freed is free, and the next one begins. */
 function finish(state: BtrfsState): void {
+  for (const type of ["data", "metadata", "system"] as const)
+    assert(state.space.unsettled(type) === 0, `the extent tree knows of all ${type} that was taken`);
   state.space.unpin((start, isNode) => {
     // Nodes of log trees are not among them.
     if (isNode && state.nodes.get(start) !== undefined) state.nodes.delete(start);

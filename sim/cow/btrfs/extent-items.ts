@@ -33,6 +33,7 @@ export function settleExtent(state: BtrfsState, delta: Delta): void {
   if (extent === undefined) throw new InvariantError(`there is no extent at ${delta.start}`);
   const references = extent.references + delta.more;
   const { start, length, level, generation } = extent;
+  if (isNew) state.space.settled(start, length);
   if (references === 0) {
     if (!isNew) {
       if (extent.apart > 0) dropReferences(tree, extent);

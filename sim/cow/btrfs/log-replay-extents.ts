@@ -39,7 +39,7 @@ function refer(state: BtrfsState, log: Tree, inode: InodeState, at: number, exte
   const { id } = inode.subvolume;
   if (state.references.extent(start) !== undefined) state.references.changeData(id, item, 1);
   else {
-    state.space.groupOf(start).take(start, diskBytes);
+    state.space.takeAt(start, diskBytes);
     state.references.addData({ start, length: diskBytes, generation: state.generation }, id, item);
   }
   const bytes = bytesWithChecksums(extent);

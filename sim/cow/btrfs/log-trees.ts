@@ -75,8 +75,7 @@ export class LogTrees implements NodeStore {
   /** Whether there is room for what one item may need: what is kept back for what must not fail may be used too. */
   #hasRoom(): boolean {
     const { space } = this.#state;
-    const { total, used } = space.totals("metadata");
-    return used + space.pinned("metadata") + space.reserved + ITEM_RESERVE <= total;
+    return space.taken("metadata") + ITEM_RESERVE <= space.totals("metadata").total;
   }
 
   /** Whether an item of a log tree may change; if not, only a commit will do. */
@@ -170,7 +169,7 @@ export class LogTrees implements NodeStore {
       });
     }
     assert(nodes === this.#nodes.size, `log trees have ${nodes} nodes, ${this.#nodes.size} are kept`);
-    const { reserved } = this.#state.space;
-    assert(reserved === nodes * NODE_SIZE, `${reserved} bytes are reserved for the ${nodes} nodes of log trees`);
+    const { logged } = this.#state.space;
+    assert(logged === nodes * NODE_SIZE, `${logged} bytes are reserved for the ${nodes} nodes of log trees`);
   }
 }

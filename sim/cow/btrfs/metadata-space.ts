@@ -91,12 +91,6 @@ export class MetadataSpace {
     return globalReserve + this.delalloc + delayedInodes.reserved + references.pending * REFERENCE_RESERVE;
   }
 
-  /** Bytes that nodes have, or had until the last commit, or cannot have (btrfs_space_info_used). */
-  get #used(): number {
-    const { space } = this.#of;
-    return space.totals("metadata").used + space.pinned("metadata") + space.reserved + space.excluded("metadata");
-  }
-
   /** How much may be promised beyond what chunks have (calc_available_free_space). */
   #overcommit(flushing: Flushing): number {
     const { space } = this.#of;
@@ -106,8 +100,9 @@ export class MetadataSpace {
   }
 
   #fits(bytes: number, flushing: Flushing): boolean {
-    const { total } = this.#of.space.totals("metadata");
-    const need = this.#used + this.mayUse + bytes;
+    const { space } = this.#of;
+    const { total } = space.totals("metadata");
+    const need = space.taken("metadata") + this.mayUse + bytes;
     return need <= total || need < total + this.#overcommit(flushing);
   }
 
@@ -156,8 +151,9 @@ export class MetadataSpace {
 
   /** What is waited for, and by how much more is promised than may be by now (btrfs_calc_reclaim_metadata_size). */
   #toReclaim(bytes: number): number {
-    const { total } = this.#of.space.totals("metadata");
-    return bytes + Math.max(0, this.#used + this.mayUse - total - this.#overcommit("all"));
+    const { space } = this.#of;
+    const { total } = space.totals("metadata");
+    return bytes + Math.max(0, space.taken("metadata") + this.mayUse - total - this.#overcommit("all"));
   }
 
   /** Whether the global reserve has as much, and a tenth beside it (steal_from_global_rsv). */

@@ -26,9 +26,8 @@ function gapIn(map: IntervalMap<true> | undefined, start: number, end: number): 
 /** Whether `length` more bytes of data can be promised; makes a chunk if that helps. */
 function hasData(state: BtrfsState, length: number): boolean {
   for (;;) {
-    const { total, used } = state.space.totals("data");
-    const taken = used + state.space.pinned("data") + state.space.excluded("data") + state.delayedBytes;
-    if (taken + length <= total) return true;
+    const { total } = state.space.totals("data");
+    if (state.space.taken("data") + state.delayedBytes + length <= total) return true;
     if (state.space.makeChunk("data") === undefined) return false;
   }
 }

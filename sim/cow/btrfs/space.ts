@@ -43,6 +43,8 @@ export class Space {
   /** Freed in this transaction: pairs of start and length. */
   #pinned: number[] = [];
   #pinnedBytes: Record<ChunkType, number> = { data: 0, metadata: 0, system: 0 };
+  /** Bytes that are taken, while the extent tree does not know. */
+  readonly #unsettled: Record<ChunkType, number> = { data: 0, metadata: 0, system: 0 };
   /** Told of each chunk that comes or goes. */
   onChunk: (group: BlockGroup, made: boolean) => void = () => undefined;
   #last: BlockGroup | undefined;
@@ -77,15 +79,32 @@ export class Space {
     throw new InvariantError(`address ${logical} lies in no chunk`);
   }
 
+  /** Bytes of a type's chunks, and of the extents in them that the extent tree knows (total_bytes, bytes_used). */
   totals(type: ChunkType): Totals {
     let total = 0;
-    let used = 0;
+    let used = -this.#unsettled[type];
     for (const group of this.groups) {
       if (group.type !== type) continue;
       total += group.length;
       used += group.used;
     }
     return { total, used };
+  }
+
+  /** Bytes of a type that are taken, while the extent tree does not know. */
+  unsettled(type: ChunkType): number {
+    return this.#unsettled[type];
+  }
+
+  /** Bytes that nodes of log trees take, of which the extent tree never knows. */
+  get logged(): number {
+    return this.groups.reduce((sum, group) => sum + group.reserved, 0);
+  }
+
+  /** Bytes of a type that nothing new can have: all but what is promised (btrfs_space_info_used). */
+  taken(type: ChunkType): number {
+    const reserved = this.#unsettled[type] + (type === "metadata" ? this.logged : 0);
+    return this.totals(type).used + reserved + this.pinned(type) + this.excluded(type);
   }
 
   /** Bytes of a type's chunks that copies of the superblock keep (bytes_readonly). */
@@ -95,8 +114,7 @@ export class Space {
 
   /** Whether a type's chunks are so full that another may be made without need. */
   wantsChunk(type: ChunkType): boolean {
-    const { total, used } = this.totals(type);
-    return used + this.pinned(type) + this.excluded(type) + CHUNK_SLACK >= Math.floor((total * 80) / 100);
+    return this.taken(type) + CHUNK_SLACK >= Math.floor((this.totals(type).total * 80) / 100);
   }
 
   pinned(type: ChunkType): number {
@@ -174,8 +192,7 @@ export class Space {
       const { type, length } = group;
       const alone = this.groups.every((other) => other === group || other.type !== type);
       if (alone || group.used + group.reserved > 0 || this.#isPinnedIn(group)) return "needed";
-      const { total, used } = this.totals(type);
-      return total - length < used + this.pinned(type) + this.excluded(type) + promised(type) ? "promised" : "unused";
+      return this.totals(type).total - length < this.taken(type) + promised(type) ? "promised" : "unused";
     };
     this.unused.turn(standing, (group) => {
       this.groups.splice(this.groups.indexOf(group), 1);
@@ -198,13 +215,25 @@ export class Space {
     for (let length = wanted; ; ) {
       const start = this.#findData(length, hint);
       if (start !== undefined) {
-        this.groupOf(start).take(start, length);
+        this.takeAt(start, length);
         return { start, length };
       }
       const longest = this.groups.reduce((most, group) => (group.type === "data" ? Math.max(most, group.longest) : most), 0);
       if (longest < SECTOR_SIZE) return undefined;
       length = Math.min(alignDown(Math.max(SECTOR_SIZE, length / 2), SECTOR_SIZE), longest);
     }
+  }
+
+  /** Takes data where it is. */
+  takeAt(start: number, length: number): void {
+    const group = this.groupOf(start);
+    group.take(start, length);
+    this.#unsettled[group.type] += length;
+  }
+
+  /** The extent tree knows of what was taken. */
+  settled(start: number, length: number): void {
+    this.#unsettled[this.groupOf(start).type] -= length;
   }
 
   /** Takes data that space was promised for: as `takeData`. */
@@ -249,7 +278,9 @@ export class Space {
     for (const group of this.groups) {
       if (group.type !== type) continue;
       const start = group.takeNode(length);
-      if (start !== undefined) return start;
+      if (start === undefined) continue;
+      this.#unsettled[type] += length;
+      return start;
     }
     const made = this.makeChunk(type);
     assert(made !== undefined, `no room for a ${type} node: what a transaction needs is promised before it`);
@@ -259,6 +290,7 @@ export class Space {
   /** Takes room for a node of a log tree, which counts as reserved: no block group's item tells of it. */
   reserveNode(length: number): number {
     const start = this.takeNode("metadata", length);
+    this.settled(start, length);
     this.groupOf(start).reserve(length);
     return start;
   }
@@ -278,16 +310,18 @@ export class Space {
     else this.#give(group, start, length);
   }
 
-  /** Bytes that nodes of log trees take. */
-  get reserved(): number {
-    return this.groups.reduce((sum, group) => sum + group.reserved, 0);
-  }
-
   /** Gives back what was taken and never committed. */
   release(start: number, length: number): void {
+    this.settled(start, length);
     const group = this.groupOf(start);
     group.discount(length);
     this.#give(group, start, length);
+  }
+
+  /** What was taken could not be written: as `pin`. */
+  giveUp(start: number, length: number): void {
+    this.settled(start, length);
+    this.pin(start, length);
   }
 
   /** An extent has no references any more: it is free when the transaction has committed. */

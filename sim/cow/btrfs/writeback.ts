@@ -228,7 +228,7 @@ function allocatePlain(state: BtrfsState, inode: InodeState, run: Run): number |
   const content = run.content.slice(0, length);
   const failed = state.write(start, content);
   if (failed !== undefined) {
-    state.space.pin(start, length);
+    state.space.giveUp(start, length);
     return failed;
   }
   insert(state, inode, run.start, {
@@ -253,7 +253,7 @@ function allocate(state: BtrfsState, inode: InodeState, run: Run, how: { by: Com
   const record: CompressedRecord = { kind: "btrfs.compressed", length: how.disk, content: run.content };
   const failed = state.write(taken.start, Content.record(record));
   if (failed !== undefined) {
-    state.space.pin(taken.start, taken.length);
+    state.space.giveUp(taken.start, taken.length);
     return failed;
   }
   const { length } = run.content;

@@ -4,10 +4,12 @@ import { Content } from "../../sim/core/content.ts";
 import { type Errno, isErrno } from "../../sim/core/errno.ts";
 import { deviceNumber, MIB, seconds } from "../../sim/core/units.ts";
 import { Btrfs } from "../../sim/cow/btrfs/btrfs.ts";
+import { dumpStream } from "../../sim/cow/btrfs/dump.ts";
 import { setReadOnly, syncAll } from "../../sim/cow/btrfs/ioctl.ts";
 import { assignQgroup, createQgroup, destroyQgroup, limitQgroup, unassignQgroup } from "../../sim/cow/btrfs/quota-ioctl.ts";
 import { qgroupId, qgroupName } from "../../sim/cow/btrfs/quotas.ts";
 import { readSuperblock } from "../../sim/cow/btrfs/records.ts";
+import { send } from "../../sim/cow/btrfs/send.ts";
 import { createHost } from "../../sim/host.ts";
 import {
   type Inode,
@@ -24,6 +26,7 @@ import {
 } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { removeAll } from "../../src/drivers/files.ts";
+import { neutral } from "./btrfs-changes.ts";
 import { BtrfsLab, must } from "./btrfs-lab.ts";
 
 /** One change. What is not said is empty, or 0. */
@@ -207,7 +210,8 @@ export class Historian {
       chmod: () => task.chmod(at, one.flags ?? 0),
       link: () => task.link(at, to),
       symlink: () => task.symlink(one.other ?? "", at),
-      mknod: () => task.mknod(at, S_IFIFO | 0o644),
+      mknod: () => task.mknod(at, one.flags ?? S_IFIFO | 0o644, deviceNumber((one.to ?? 0) >> 8, (one.to ?? 0) & 0xff)),
+      chown: () => task.chown(at, one.flags ?? 0, one.flags ?? 0),
       setxattr: () => task.setxattr(at, name, new TextEncoder().encode(value.repeat(times))),
       getxattr: () => told(task.getxattr(at, name), (raw) => new TextDecoder().decode(raw)),
       "fill-xattrs": () => this.#until(offset, (n) => task.setxattr(at, `user.${n}`, new Uint8Array(length).fill(0x76))),
@@ -326,6 +330,7 @@ export class Historian {
     const calls: Readonly<Record<string, () => unknown>> = {
       subvolume: within(at, () => made(lab.subvolume(at))),
       snapshot: behind([at, above(to)], () => made(lab.snapshot(at, to))),
+      send: () => this.#sent(one),
       rosnap: behind([at, above(to)], () => made(lab.snapshot(at, to, true))),
       // By its name in its folder: a link is not followed.
       delete: () => told(lab.host.task.lstat(at), () => lab.remove(at)),
@@ -337,6 +342,16 @@ export class Historian {
       qremove: () => exited(unassignQgroup(lab.fs, groupOf(one.name), groupOf(one.value))),
     };
     return calls[one.do];
+  }
+
+  /** The commands of a subvolume's stream, as the receiver prints them, without what depends on the sender. */
+  #sent({ path, other, value = "" }: Change): unknown {
+    const { lab } = this;
+    const sources = value.split(",").filter((word) => word !== "");
+    const [id, ...parents] = [path, ...(other === undefined ? [] : [other])].map((name) => lab.id(`/m/${name}`));
+    const clones = sources.map((name) => lab.id(`/m/${name}`));
+    const commands = send(lab.fs, id as number, `${path}`, parents[0], clones);
+    return told(commands, (list) => neutral(dumpStream(list)).map((line) => line.replace(/ [am]time=\S+/g, "").trim()));
   }
 
   /** Mounts what the disk has now elsewhere. */

@@ -2,7 +2,7 @@
 Prints a JSON list: what is told at first, and after each change. Needs root; all that it makes is below the mount point, and beside it: the image, its copies.
 With "bios" each change also tells what it made the kernel write to the disk. "cut" copies the image as a power cut would leave it: mounted again when the history is
 over, its log replayed, its tree is what that change comes to."""
-import ctypes, errno, fcntl, hashlib, json, os, random, stat, struct, subprocess, sys, time
+import ctypes, errno, fcntl, hashlib, json, os, random, re, stat, struct, subprocess, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 history, top = json.load(open(sys.argv[1])), sys.argv[2]
@@ -173,7 +173,7 @@ def names(one, do, path, other, offset, length):
     elif do == "mkdir": os.mkdir(path, 0o755)
     elif do == "link": os.link(path, other)
     elif do == "symlink": os.symlink(one["other"], path)
-    elif do == "mknod": os.mknod(path, 0o10644)
+    elif do == "mknod": os.mknod(path, one.get("flags", 0o10644), one.get("to", 0))
     elif do == "setxattr": os.setxattr(path, one["name"], one["value"].encode() * one.get("times", 1))
     elif do == "getxattr": return os.getxattr(path, one["name"]).decode()
     elif do == "fill-xattrs":
@@ -217,6 +217,7 @@ def data(one, do, path, other, offset, length):
     elif do == "fdatasync": on_file(path, os.O_RDONLY, os.fdatasync)
     elif do == "syncwrite": return on_file(path, os.O_RDWR | os.O_CREAT | os.O_SYNC, lambda fd: os.pwrite(fd, content(one), offset))
     elif do == "chmod": os.chmod(path, one["flags"])
+    elif do == "chown": os.chown(path, one["flags"], one["flags"])
     elif do == "cut":
         subprocess.run(["cp", "--sparse=always", "image", f"cut{len(out)}"], check=True)
     elif do == "many":
@@ -249,12 +250,23 @@ def data(one, do, path, other, offset, length):
     elif do == "fwrite": return os.pwrite(held[one["name"]], content(one), offset) if one["name"] in held else None
     else: return volumes(one, do, path, other, length)
 
+def sent(path, parent, sources):
+    """The commands of a subvolume's stream, as the receiver prints them, without what depends on the sender."""
+    words = ["btrfs", "send", "-q", *(["-p", parent] if parent else []), *(word for one in sources for word in ("-c", at(one))), path]
+    stream = subprocess.run(words, capture_output=True)
+    if stream.returncode: return stream.stderr.decode().strip().splitlines()[-1]
+    told = subprocess.run(["btrfs", "receive", "--dump"], input=stream.stdout, capture_output=True, check=True).stdout.decode()
+    for pattern, put in ((r"uuid=[0-9a-f-]+", "uuid=U"), (r"transid=\d+", "transid=T"), (r" [acm]time=\S+", ""), (r"\bo(\d+)-\d+-", r"o\1-G-"), (r" +", " ")):
+        told = re.sub(pattern, put, told)
+    return [line.strip() for line in told.splitlines()]
+
 def let_go(name):
     if name in held: os.close(held.pop(name))
 
 def volumes(one, do, path, other, length):
     if do == "subvolume": named(path, 0x5000940E)
     elif do == "snapshot": snapshot(path, other, 0)
+    elif do == "send": return sent(path, other if one.get("other") else None, [word for word in one.get("value", "").split(",") if word])
     elif do == "rosnap": snapshot(path, other, 2)
     elif do == "delete": named(path, 0x5000940F)
     elif do == "setro": on_file(path, os.O_RDONLY, lambda fd: fcntl.ioctl(fd, 0x4008941A, struct.pack("Q", one["flags"])))

@@ -209,7 +209,8 @@ export class Btrfs implements FileSystem {
     if (change.mode !== undefined) of.mode = (of.mode & S_IFMT) | (change.mode & 0o7777);
     if (change.uid !== undefined) of.uid = change.uid;
     if (change.gid !== undefined) of.gid = change.gid;
-    if (!keepsTimes) stamp(this.state, of, false);
+    if (keepsTimes) dirty(this.state, of);
+    else stamp(this.state, of, false);
     if (change.atime !== undefined) of.atime = timeSet(change.atime, of.ctime);
     if (change.mtime !== undefined) of.mtime = timeSet(change.mtime, of.ctime);
   }

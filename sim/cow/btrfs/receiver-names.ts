@@ -77,6 +77,16 @@ export class ReceiverNames {
     this.#count(place.parent, -1);
   }
 
+  /** The names of an inode are in this order from now on, behind others that it still has: the first one tells of it. */
+  order(ino: number, wanted: readonly NamePlace[]): void {
+    const rank = (place: NamePlace): number =>
+      wanted.findIndex(({ parent, name }) => parent === place.parent && name === place.name);
+    this.#places.set(
+      ino,
+      this.places(ino).toSorted((one, other) => rank(one) - rank(other)),
+    );
+  }
+
   #count(directory: number, by: number): void {
     this.#more.set(directory, (this.#more.get(directory) ?? 0) + by);
   }

@@ -66,6 +66,10 @@ class Sender implements Sending {
   /** The same by the folder that they wait for. */
   readonly #moves = new Map<number, Move[]>();
 
+  /** The inode whose turn it is, and the name that tells of it until its turn is over: as long as it has that name (cur_inode_path). */
+  #turn = 0;
+  #own: NamePlace | undefined;
+
   constructor(state: BtrfsState, right: Subvolume, left: Subvolume | undefined, sources: readonly Subvolume[]) {
     this.state = state;
     this.right = right;
@@ -81,7 +85,7 @@ class Sender implements Sending {
   }
 
   path(ino: number): string {
-    return this.#names.path(ino);
+    return ino === this.#turn && this.#own !== undefined ? this.#names.pathOf(this.#own) : this.#names.path(ino);
   }
 
   #item(of: Subvolume | undefined, ino: number): InodeItem | undefined {
@@ -105,6 +109,8 @@ class Sender implements Sending {
   }
 
   #inode(ino: number): Errno | undefined {
+    this.#turn = ino;
+    this.#own = ino === FIRST_FREE ? undefined : this.#names.places(ino)[0];
     const item = this.#item(this.right, ino);
     const before = this.#item(this.left, ino);
     if (item === undefined) {
@@ -160,14 +166,12 @@ class Sender implements Sending {
     this.#names.remove(other, place);
     if (!isFirst) {
       this.emit("unlink", { path });
-      this.#removeDoomed();
       return;
     }
     // Whoever has a name that was not given here had it in the parent.
     const orphan = this.#orphanPlace(other, this.#item(this.left, other) as InodeItem);
     this.emit("rename", { path, path_to: orphan.name });
     this.#names.add(other, orphan);
-    this.#removeDoomed();
   }
 
   /** A folder above that the receiver does not have yet is made before its turn. */
@@ -184,16 +188,16 @@ class Sender implements Sending {
     const lost =
       this.left === undefined ? [] : namesIn(this.left, ino).filter((had) => !wanted.some((place) => isSame(had, place)));
     const isFolder = (item.mode & S_IFMT) === S_IFDIR;
+    for (const place of added) this.#displace(place);
     for (const place of added) {
       this.#ensureFolder(place.parent);
-      this.#displace(place);
       const awaited = isFolder ? this.#awaited(ino, place) : 0;
       if (awaited !== 0) {
         this.#defer({ ino, place, folders: [...lost, place].map(({ parent }) => parent) }, awaited);
         surplus.splice(0, 1);
         continue;
       }
-      const orphan = surplus.find((had) => had.parent === FIRST_FREE && had.name.startsWith(`o${ino}-${item.generation}-`));
+      const orphan = surplus.find((had) => isOrphanOf(ino, item, had));
       const old = orphan ?? (isFolder ? surplus[0] : undefined);
       if (old !== undefined) {
         this.#move(ino, old, place);
@@ -204,20 +208,22 @@ class Sender implements Sending {
       }
     }
     for (const had of surplus) this.#unlink(ino, had);
-    for (const { parent } of [...added, ...lost]) this.#touchFolder(parent, ino);
+    // What tells of it behind its turn is the first name of its items (send_progress).
+    this.#names.order(ino, wanted);
+    for (const { parent } of [...added, ...lost]) this.#leaveFolder(parent, ino);
   }
 
   #move(ino: number, from: NamePlace, to: NamePlace): void {
     this.emit("rename", { path: this.#names.pathOf(from), path_to: this.#names.pathOf(to) });
     this.#names.remove(ino, from);
     this.#names.add(ino, to);
-    this.#removeDoomed();
+    if (ino === this.#turn) this.#own = to;
   }
 
   #unlink(ino: number, place: NamePlace): void {
     this.emit("unlink", { path: this.#names.pathOf(place) });
     this.#names.remove(ino, place);
-    this.#removeDoomed();
+    if (ino === this.#turn && this.#own !== undefined && isSame(this.#own, place)) this.#own = undefined;
   }
 
   // Folders that wait
@@ -258,6 +264,7 @@ class Sender implements Sending {
       if (awaited !== 0) this.#defer(move, awaited);
       else {
         this.#move(ino, this.#names.first(ino), place);
+        this.#removeDoomed();
         for (const folder of [ino, ...folders]) this.#keepTimes(folder);
       }
       moves.push(...this.#movesFor(ino));
@@ -279,32 +286,39 @@ class Sender implements Sending {
   #remove(ino: number, before: InodeItem): void {
     const isFolder = (before.mode & S_IFMT) === S_IFDIR;
     for (const place of this.#names.places(ino)) {
+      const isOrphan = isOrphanOf(ino, before, place);
       if (!isFolder) this.#unlink(ino, place);
       else if (this.#names.isEmpty(ino)) {
         this.emit("rmdir", { path: this.#names.pathOf(place) });
         this.#names.remove(ino, place);
-        this.#removeDoomed();
-      } else {
+      } else if (isOrphan) this.#doomed.add(ino);
+      else {
         const orphan = this.#orphanPlace(ino, before);
         this.emit("rename", { path: this.#names.pathOf(place), path_to: orphan.name });
         this.#names.remove(ino, place);
         this.#names.add(ino, orphan);
         this.#doomed.add(ino);
       }
-      this.#touchFolder(place.parent, ino);
     }
+    for (const { parent } of namesIn(this.left as Subvolume, ino)) this.#leaveFolder(parent, ino);
+  }
+
+  /** A folder that had or gets a name of an inode: it goes if it waited for that, else its times follow (process_recorded_refs, check_dirs). */
+  #leaveFolder(folder: number, by: number): void {
+    if (this.#doomed.has(folder)) this.#removeIfEmpty(folder);
+    else this.#touchFolder(folder, by);
+  }
+
+  #removeIfEmpty(folder: number): void {
+    const [place] = this.#names.places(folder);
+    if (place === undefined || !this.#names.isEmpty(folder)) return;
+    this.#doomed.delete(folder);
+    this.emit("rmdir", { path: this.#names.pathOf(place) });
+    this.#names.remove(folder, place);
   }
 
   #removeDoomed(): void {
-    for (const ino of [...this.#doomed]) {
-      const [place] = this.#names.places(ino);
-      if (place === undefined || !this.#names.isEmpty(ino)) continue;
-      this.#doomed.delete(ino);
-      this.emit("rmdir", { path: this.#names.pathOf(place) });
-      this.#names.remove(ino, place);
-      this.#removeDoomed();
-      return;
-    }
+    for (const ino of [...this.#doomed]) this.#removeIfEmpty(ino);
   }
 
   // Owner, mode, times
@@ -346,6 +360,11 @@ class Sender implements Sending {
     if (type === S_IFDIR && item.size > 0) this.#touchFolder(ino, ino);
     else this.#times(ino);
   }
+}
+
+/** Whether a name is one that a stream gives what has none of its own for a while (gen_unique_name). */
+function isOrphanOf(ino: number, { generation }: InodeItem, { parent, name }: NamePlace): boolean {
+  return parent === FIRST_FREE && name.startsWith(`o${ino}-${generation}-`);
 }
 
 /**

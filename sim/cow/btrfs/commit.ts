@@ -50,7 +50,11 @@ export interface PendingSnapshot {
 export function commit(state: BtrfsState, snapshot?: PendingSnapshot): Errno | undefined {
   if (state.error !== undefined) return EROFS;
   state.delayedInodes.settleAll(state.generation);
-  if (!state.isChanged && snapshot === undefined) return undefined;
+  if (!state.isChanged && snapshot === undefined) {
+    // What a call has reserved that changed nothing in the end is given back all the same.
+    state.quotas?.settle(delayedBySubvolume(state));
+    return undefined;
+  }
   state.counters.commits += 1;
   state.cacheIsNew = false;
   countQuotas(state);
@@ -115,15 +119,19 @@ function countQuotas(state: BtrfsState): void {
   }
 }
 
+/** Bytes that delayed allocation has promised, by subvolume. */
+function delayedBySubvolume(state: BtrfsState): Map<number, number> {
+  const kept = new Map<number, number>();
+  for (const { delayed, subvolume } of state.dirtied) {
+    if (delayed !== undefined) kept.set(subvolume.id, (kept.get(subvolume.id) ?? 0) + delayed.covered);
+  }
+  return kept;
+}
+
 function writeQuotas(state: BtrfsState): void {
   const { quotas } = state;
   if (quotas === undefined) return;
-  const kept = new Map<number, number>();
-  for (const inode of state.dirtied) {
-    const delayed = inode.delayed?.covered ?? 0;
-    if (delayed > 0) kept.set(inode.subvolume.id, (kept.get(inode.subvolume.id) ?? 0) + delayed);
-  }
-  quotas.settle(kept);
+  quotas.settle(delayedBySubvolume(state));
   const tree = state.tree(QUOTA_TREE);
   const status = tree.get(key(0, QGROUP_STATUS)) as QgroupStatus;
   if (status.inconsistent !== quotas.inconsistent) tree.set(key(0, QGROUP_STATUS), 32, { inconsistent: quotas.inconsistent });

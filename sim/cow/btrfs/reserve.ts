@@ -71,6 +71,8 @@ function delay(state: BtrfsState, inode: InodeState, first: number, last: number
   const before = delallocReserve(inode);
   state.delayedBytes += gapIn(inode.delayed, first, last);
   delayedOf(inode).set(first, last, true);
+  // What is promised counts from now on, though its pages become dirty only when all of the call's is.
+  state.dirtied.add(inode);
   state.metadata.delalloc += delallocReserve(inode) - before;
   markNew(inode, first, last);
   return undefined;

@@ -302,7 +302,7 @@ export class BtrfsState implements NodeStore, Flushable {
     for (const inode of this.dirtied) {
       if (!wanted(inode)) continue;
       if ((inode.mapping?.dirtyPages ?? 0) > 0) failed = flush(inode) ?? failed;
-      if ((inode.mapping?.dirtyPages ?? 0) === 0) this.dirtied.delete(inode);
+      if ((inode.mapping?.dirtyPages ?? 0) === 0 && inode.delayed === undefined) this.dirtied.delete(inode);
     }
     return failed;
   }

@@ -123,9 +123,12 @@ export function createSubvolume(
   parents: readonly Qgroup[],
 ): number | Errno {
   const items = ROOT_ITEMS + 2 * parents.length + itemsToCreate(directory, { mode: S_IFDIR });
-  const refused = freeName(state, directory, name) ?? beginSubvolume(state, items, directory.subvolume);
-  if (refused !== undefined) return refused;
+  const taken = freeName(state, directory, name);
+  if (taken !== undefined) return taken;
+  // Its number is given before there is room for it, and not again.
   const id = state.nextSubvolume++;
+  const refused = beginSubvolume(state, items, directory.subvolume);
+  if (refused !== undefined) return refused;
   const subvolume = register(state, new Tree(state, id), newItem(state, {}), FIRST_FREE);
   inheritQuota(state, undefined, id, parents);
   const root = makeRootFolder(state, subvolume);

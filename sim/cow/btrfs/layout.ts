@@ -111,8 +111,6 @@ export const DEVICE_RESERVED: Bytes = MIB(1);
 
 /** What the space of one item of a transaction is estimated to need: a path of 8 nodes, twice for an insertion. */
 export const ITEM_RESERVE: number = NODE_SIZE * 8 * 2;
-/** BTRFS_MIN_... of the global reserve: 22 such items, on every filesystem that is not large. */
-export const GLOBAL_RESERVE_MIN: number = ITEM_RESERVE * 22;
 
 /** FS_NOCOW_FL and FS_COMPR_FL, FS_NOCOMP_FL as chattr shows them. */
 export const NOCOW_FLAG = 0x800000;

@@ -10,14 +10,13 @@
  */
 import { ENOSPC, type Errno, isErrno } from "../../core/errno.ts";
 import { GIB } from "../../core/units.ts";
+import type { GlobalReserve } from "./global-reserve.ts";
 import type { InodeState } from "./inode-state.ts";
 import { checksumLeaves, EXTENT_BYTES_MAX, ITEM_RESERVE, NODATASUM_FLAG, SECTOR_SIZE } from "./layout.ts";
 import type { Space } from "./space.ts";
 
 /** For an item that is changed where it is: half of what an insertion may split (btrfs_calc_metadata_size). */
 export const UPDATE_RESERVE: number = ITEM_RESERVE / 2;
-/** For a change of an extent's references: of the extent tree, and of the free space tree too (btrfs_calc_delayed_ref_bytes). */
-const REFERENCE_RESERVE: number = ITEM_RESERVE * 2;
 /** What a task promises at once to a sector that it makes dirty: an extent, its checksums, the inode (btrfs_delalloc_reserve_metadata). */
 export const SECTOR_RESERVE: number = 2 * ITEM_RESERVE + UPDATE_RESERVE;
 /** What the largest chunk of data takes of the device, and which part of it at most (calc_effective_data_chunk_size). */
@@ -35,8 +34,7 @@ export type Flushing = "all" | "steal" | "none";
 /** What can be flushed of a filesystem. */
 export interface Flushable {
   readonly space: Space;
-  /** Bytes kept back for what must not fail. */
-  readonly globalReserve: number;
+  readonly globalReserve: Pick<GlobalReserve, "size" | "referenceBytes">;
   /** Bytes of data that are dirty. */
   readonly delayedBytes: number;
   readonly delayedInodes: { readonly reserved: number };
@@ -88,7 +86,8 @@ export class MetadataSpace {
   /** Bytes that are promised and have no node yet (bytes_may_use). */
   get mayUse(): number {
     const { globalReserve, delayedInodes, references } = this.#of;
-    return globalReserve + this.delalloc + delayedInodes.reserved + references.pending * REFERENCE_RESERVE;
+    const forReferences = references.pending * globalReserve.referenceBytes;
+    return globalReserve.size + this.delalloc + delayedInodes.reserved + forReferences;
   }
 
   /** How much may be promised beyond what chunks have (calc_available_free_space). */
@@ -108,7 +107,7 @@ export class MetadataSpace {
 
   /** Reserves for a transaction that changes up to `items` items, and what refers to their nodes (btrfs_reserve_trans_metadata). @returns ENOSPC, or why flushing failed. */
   begin(items: number, flushing: Flushing): Errno | undefined {
-    const refused = this.reserve(items * (ITEM_RESERVE + REFERENCE_RESERVE), flushing);
+    const refused = this.reserve(items * (ITEM_RESERVE + this.#of.globalReserve.referenceBytes), flushing);
     if (refused !== ENOSPC || flushing !== "steal") return refused;
     return this.reserve(items * ITEM_RESERVE, flushing);
   }
@@ -133,7 +132,7 @@ export class MetadataSpace {
     const stages: readonly (() => unknown)[] = [
       () => of.settleInodes(2 * Math.max(1, Math.floor(wanted() / ITEM_RESERVE))),
       () => of.settleInodes(Number.POSITIVE_INFINITY),
-      () => of.settleReferences(Math.max(1, Math.floor(wanted() / REFERENCE_RESERVE))),
+      () => of.settleReferences(Math.max(1, Math.floor(wanted() / of.globalReserve.referenceBytes))),
       () => of.settleReferences(Number.POSITIVE_INFINITY),
       () => of.flushSome(Math.max(wanted(), of.delayedBytes / 8)),
       () => (isPressed ? of.flushSome(Number.POSITIVE_INFINITY) : undefined),
@@ -158,7 +157,7 @@ export class MetadataSpace {
 
   /** Whether the global reserve has as much, and a tenth beside it (steal_from_global_rsv). */
   #canSteal(bytes: number): boolean {
-    const { globalReserve } = this.#of;
-    return globalReserve >= globalReserve / 10 + bytes;
+    const { size } = this.#of.globalReserve;
+    return size >= size / 10 + bytes;
   }
 }

@@ -69,7 +69,10 @@ export function mountBtrfs(device: BlockDevice, environment: BtrfsEnvironment): 
   if (failed !== undefined) return failed;
   loadQuotas(state);
   state.statsAreNew = true;
-  space.onChunk = (group, made) => settleChunk(state, group, made);
+  space.onChunk = (group, made) => {
+    if (made) state.globalReserve.renew();
+    settleChunk(state, group, made);
+  };
   state.committed = { ...superblock, logRoot: 0 };
   const fs = new Btrfs(state);
   const unplayed = superblock.logRoot === 0 ? undefined : replayLogs(state, superblock.logRoot);

@@ -101,15 +101,11 @@ export class Space {
     return this.groups.reduce((sum, group) => sum + group.reserved, 0);
   }
 
-  /** Bytes of a type that nothing new can have: all but what is promised (btrfs_space_info_used). */
+  /** Bytes of a type that nothing new can have, those that copies of the superblock keep among them: all but what is promised (btrfs_space_info_used). */
   taken(type: ChunkType): number {
-    const reserved = this.#unsettled[type] + (type === "metadata" ? this.logged : 0);
-    return this.totals(type).used + reserved + this.pinned(type) + this.excluded(type);
-  }
-
-  /** Bytes of a type's chunks that copies of the superblock keep (bytes_readonly). */
-  excluded(type: ChunkType): number {
-    return this.groups.reduce((sum, group) => sum + (group.type === type ? group.excluded : 0), 0);
+    let taken = this.#pinnedBytes[type];
+    for (const group of this.groups) if (group.type === type) taken += group.used + group.reserved + group.excluded;
+    return taken;
   }
 
   /** Whether a type's chunks are so full that another may be made without need. */

@@ -22,6 +22,7 @@ import { EntryCache } from "./entry-cache.ts";
 import type { BtrfsEnvironment } from "./environment.ts";
 import { referencesInTree } from "./extent-references.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
+import { GlobalReserve } from "./global-reserve.ts";
 import { flushAll, type InodeState } from "./inode-state.ts";
 import { InodeTable } from "./inode-table.ts";
 import type { ChunkType, FileExtent, RootItem } from "./items.ts";
@@ -32,7 +33,6 @@ import {
   EXTENT_TREE,
   FIRST_FREE,
   FORMAT,
-  GLOBAL_RESERVE_MIN,
   handleOf,
   key,
   LAST_FREE,
@@ -134,6 +134,7 @@ export class BtrfsState implements NodeStore, Flushable {
   /** What was found in directories. */
   readonly entries: EntryCache = new EntryCache();
   readonly #hashes: number[] = [];
+  readonly globalReserve: GlobalReserve = new GlobalReserve(this.trees);
   readonly metadata: MetadataSpace;
   readonly #parts: BtrfsParts;
 
@@ -276,11 +277,6 @@ export class BtrfsState implements NodeStore, Flushable {
   }
 
   // Transactions
-
-  /** Bytes kept back for what must not fail (btrfs_update_global_block_rsv). */
-  get globalReserve(): number {
-    return GLOBAL_RESERVE_MIN;
-  }
 
   /** Bytes of a type that are promised and have no place yet (bytes_may_use). */
   promised(type: ChunkType): number {

@@ -13,10 +13,10 @@ export function statfs(state: BtrfsState): Omit<StatFs, "blockSize" | "nameLengt
   const { space } = state;
   const metadata = space.totals("metadata");
   const used = space.totals("data").used + 2 * (metadata.used + space.totals("system").used);
-  const free = space.deviceBytes - used - state.globalReserve;
+  const free = space.deviceBytes - used - state.globalReserve.size;
   // The device's bytes, of both copies, are held against what one copy needs (disk_total).
   const metadataFree = 2 * (metadata.total - metadata.used);
-  const isFull = space.chunkBytes("metadata") === 0 && metadataFree - METADATA_THRESHOLD < state.globalReserve;
+  const isFull = space.chunkBytes("metadata") === 0 && metadataFree - METADATA_THRESHOLD < state.globalReserve.size;
   return {
     type: BTRFS_MAGIC,
     blocks: Math.floor(space.deviceBytes / SECTOR_SIZE),
@@ -53,7 +53,7 @@ export function usage(state: BtrfsState): Usage {
     data,
     system,
     metadata,
-    globalReserve: state.globalReserve,
+    globalReserve: state.globalReserve.size,
     deviceBytes: space.deviceBytes,
     allocated: space.allocated,
     unallocated,

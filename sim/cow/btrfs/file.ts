@@ -13,7 +13,7 @@ import { dropExtents, endOf, extentsIn, hasPlace, type Placed, putExtent, visitE
 import type { InodeState } from "./inode-state.ts";
 import { mappingOf, setTimes, stamp } from "./inodes.ts";
 import type { CompressedRecord, DiskExtent } from "./items.ts";
-import { FILE_SIZE_MAX, SECTOR_SIZE } from "./layout.ts";
+import { FILE_SIZE_MAX, ITEM_KIND_MAX, key, SECTOR_SIZE } from "./layout.ts";
 import { promiseRange, undelay, writePromised } from "./reserve.ts";
 import type { BtrfsState } from "./state.ts";
 import { begin, join } from "./transaction.ts";
@@ -113,7 +113,7 @@ export function truncate(state: BtrfsState, inode: InodeState, size: number): Er
     const failed = zeroBehindEnd(state, inode, size);
     if (failed !== undefined) return failed;
     holeBehindEnd(state, inode, size);
-  } else if (size < inode.size) {
+  } else {
     const failed = cut(state, inode, size);
     if (failed !== undefined) return failed;
   }
@@ -133,6 +133,8 @@ function cut(state: BtrfsState, inode: InodeState, size: number): Errno | undefi
     if (failed !== undefined) return failed;
   }
   if (hasPlace(inode, size, Number.MAX_SAFE_INTEGER, "all", true)) inode.log.needsFullSync = true;
+  // The end of its items is searched as if there were something to take out (btrfs_truncate_inode_items).
+  inode.subvolume.tree.reach(key(inode.ino, ITEM_KIND_MAX, Number.MAX_SAFE_INTEGER));
   dropExtents(state, inode, first, Number.MAX_SAFE_INTEGER);
   shortenInline(inode, size);
   return undefined;

@@ -70,6 +70,9 @@ export const QGROUP_RELATION = 246;
 export const PERSISTENT_ITEM = 249;
 export const UUID_SUBVOLUME = 251;
 
+/** Behind all kinds that an object's items have. */
+export const ITEM_KIND_MAX = 255;
+
 // Sizes of items in bytes
 export const INODE_BYTES = 160;
 /** Of an inode reference, beside the name; of an extended one. */

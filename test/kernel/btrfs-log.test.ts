@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { canMake, kernelObstacle } from "../../src/node/kernel-oracle.ts";
 import { type Change, Historian, type History, type Left } from "../cow/btrfs-history.ts";
 import { syncsIn } from "../cow/btrfs-syncs.ts";
-import { askKernel } from "./btrfs-asked.ts";
+import { askAgain, askKernel } from "./btrfs-asked.ts";
 
 const RUNS = Math.ceil(Number(process.env["COWLAB_KERNEL_RUNS"] ?? 1500) / 50);
 const SEED = Number(process.env["COWLAB_KERNEL_SEED"] ?? 1);
@@ -104,9 +104,6 @@ function withoutNodes(step: Change | undefined, r: unknown): unknown {
   return { log, tree, data: used };
 }
 
-/** sync(2) of another process commits every btrfs of the machine: what differs is asked again, and is a difference if it differs each time. */
-const ASKED_MAX = 4;
-
 /** Throws where an answer, or what an fsync wrote, is not the kernel's. */
 function expectSame(history: History): void {
   const theirs = askKernel(history);
@@ -133,13 +130,7 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
       fc.property(fc.array(step, { minLength: 4, maxLength: 30, size: "max" }), (steps) => {
         const made: Change[] = [{ do: "mkdir", path: "d" }, { do: "mkdir", path: "e" }, ...steps.flat()];
         const history: History = { size: 300, every: 0, bios: true, steps: made };
-        for (let asked = 1; ; asked++) {
-          try {
-            return expectSame(history);
-          } catch (different) {
-            if (asked === ASKED_MAX) throw different;
-          }
-        }
+        askAgain(() => expectSame(history));
       }),
       { numRuns: RUNS, seed: SEED },
     );

@@ -27,7 +27,6 @@ import type { Acl, AclKind, NewAcls } from "./posix-acl.ts";
 
 declare const inode: unique symbol;
 declare const file: unique symbol;
-
 /** A filesystem's own handle of an inode. */
 export type Inode = number & { readonly [inode]: "Inode" };
 /** A filesystem's own handle of an open file. */
@@ -45,7 +44,6 @@ export const S_IFIFO = 0o010000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 export const S_ISVTX = 0o1000;
-
 /** Flags of renameat2(2). */
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;

@@ -79,8 +79,10 @@ describe.skipIf(why !== undefined)("on this machine's kernel", () => {
         const history: History = { size: 300, every: 0, steps: [...BEGINNING, ...changes] };
         const ours = new Historian(history).run();
         askAgain(() => {
-          for (const [index, { r }] of askKernel(history).entries())
-            expect(ours[index]?.r, `step ${index} ${JSON.stringify(history.steps[index - 1])}`).toEqual(r);
+          for (const [index, { r }] of askKernel(history).entries()) {
+            const step = history.steps[index - 1];
+            if (step?.do === "send") expect(ours[index]?.r, `step ${index} ${JSON.stringify(step)}`).toEqual(r);
+          }
         });
       }),
       // Shrinking asks the kernel hundreds of times: a counterexample is told as it was drawn.

@@ -88,12 +88,14 @@ function partsOf(
     return isThere ? undefined : { start: at, end: Math.min(end, size), placed: undefined };
   };
   for (const placed of extentsOf(right, ino, 0, Number.MAX_SAFE_INTEGER)) {
-    const end = Math.min(endOf(placed), size);
+    // What is in an item stands for its sector, as far as the file goes (btrfs_file_extent_end).
+    const stop = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
+    const end = Math.min(stop, size);
     const isThere = left === undefined ? placed.extent.kind === "prealloc" : isUnchanged(placed, left, ino);
     if (!isThere && placed.at < end) parts.push({ start: placed.at, end, placed });
     const hole = holeUpTo(placed.at);
     if (hole !== undefined) parts.push(hole);
-    at = placed.extent.kind === "inline" ? alignUp(endOf(placed), SECTOR_SIZE) : endOf(placed);
+    at = stop;
   }
   return { parts, last: holeUpTo(size) };
 }

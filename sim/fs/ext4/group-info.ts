@@ -9,6 +9,7 @@ import { BlockBitmap } from "../../block/allocator.ts";
 import { assert } from "../../core/assert.ts";
 import { longestChunk, ORDER_MAX } from "./buddy.ts";
 import type { Groups } from "./groups.ts";
+import { BLOCKS_PER_GROUP } from "./layout.ts";
 import type { Preallocations } from "./preallocations.ts";
 
 /** MB_NUM_ORDERS of blocks of 4 KiB. */
@@ -27,8 +28,10 @@ class GroupLists {
   /** Of each order the groups that have it, as a bitmap's free blocks; made when there is one. */
   readonly #lists: (BlockBitmap | undefined)[] = new Array(ORDERS).fill(undefined);
 
+  /** All groups have the highest order. */
   constructor(groups: number) {
-    this.#orders = new Int8Array(groups).fill(NONE);
+    this.#orders = new Int8Array(groups).fill(ORDER_MAX);
+    this.#lists[ORDER_MAX] = new BlockBitmap(groups);
   }
 
   /** @param order - NONE: the group is in no list. */
@@ -67,6 +70,8 @@ export class GroupInfo {
   readonly #longest: GroupLists;
   readonly #groups: Groups;
   readonly #preallocations: Preallocations;
+  /** How long the free runs of each group are on average, in whole blocks. */
+  readonly #average: Int32Array;
   /** Changed since they were looked at. */
   readonly #changed: Set<number> = new Set();
 
@@ -76,7 +81,9 @@ export class GroupInfo {
     this.#preallocations = preallocations;
     this.#averages = new GroupLists(count);
     this.#longest = new GroupLists(count);
-    for (let group = 0; group < count; group++) this.#look(group);
+    this.#average = new Int32Array(count).fill(BLOCKS_PER_GROUP);
+    // Most groups of a large disk are free as a whole.
+    for (let group = 0; group < count; group++) if (!groups.isWhole(group)) this.#look(group);
     const note = (group: number): void => void this.#changed.add(group);
     groups.onChange = note;
     preallocations.onChange = note;
@@ -95,7 +102,9 @@ export class GroupInfo {
       const { bits } = this.#groups.blockBitmap(group);
       this.#preallocations.without(group, bits, (seen) => seen.visitFree(add));
     }
-    this.#averages.put(group, runs === 0 ? NONE : averageOrder(Math.floor(free / runs)));
+    const average = runs === 0 ? 0 : Math.floor(free / runs);
+    this.#average[group] = average;
+    this.#averages.put(group, runs === 0 ? NONE : averageOrder(average));
     this.#longest.put(group, longest);
   }
 
@@ -104,19 +113,29 @@ export class GroupInfo {
     this.#changed.clear();
   }
 
-  /** The groups whose free runs have an average length of an order, from one on and before `end`. Nothing changes meanwhile. */
-  *withAverage(order: number, from: number, end: number): Generator<number> {
-    yield* this.#list(this.#averages, order, from, end);
-  }
-
-  /** The groups whose longest chunk has 2^order blocks, from one on and before `end`. Nothing changes meanwhile. */
-  *withLongest(order: number, from: number, end: number): Generator<number> {
-    yield* this.#list(this.#longest, order, from, end);
-  }
-
-  *#list(lists: GroupLists, order: number, from: number, end: number): Generator<number> {
+  /**
+   * Looks at the groups from one on and before `end` whose free runs are `wanted` blocks long on average, by the order of the average, up to one. Nothing
+   * changes meanwhile.
+   * @param look - tells whether it is the last.
+   */
+  someAverage(wanted: number, most: number, from: number, end: number, look: (group: number) => boolean): boolean {
     this.#refresh();
-    for (let group = lists.next(order, from, end); group >= 0; group = lists.next(order, group + 1, end)) yield group;
+    const average = this.#average;
+    for (let order = averageOrder(wanted); order <= most; order++) {
+      for (let group = this.#averages.next(order, from, end); group >= 0; group = this.#averages.next(order, group + 1, end))
+        if ((average[group] as number) >= wanted && look(group)) return true;
+    }
+    return false;
+  }
+
+  /** The same by the order of the longest chunk, from one on. */
+  someLongest(least: number, from: number, end: number, look: (group: number) => boolean): boolean {
+    this.#refresh();
+    for (let order = least; order <= ORDER_MAX; order++) {
+      for (let group = this.#longest.next(order, from, end); group >= 0; group = this.#longest.next(order, group + 1, end))
+        if (look(group)) return true;
+    }
+    return false;
   }
 
   /** Throws an InvariantError where a group is in another list than it belongs in. */

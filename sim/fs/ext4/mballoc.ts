@@ -56,15 +56,18 @@ function findFrom(state: Ext4State, first: number, sought: Sought): Run | undefi
   const chunk = isChunk ? findChunk(state, first, sought) : -1;
   if (chunk >= 0) return { start: chunk, count };
   const found: Found = { pieces: 0, group: 0, start: 0, count: 0 };
-  if (search(state, averageGroups(state, first, count), { wanted: count, criterion: "average run" }, found))
-    return runOf(found, count);
+  const long: Look = (group) => lookThrough(state, group, { wanted: count, criterion: "average run" }, found);
+  const isFound =
+    nextGroups(state, first, count, long) ||
+    fromListed(state, first, (from, end) => state.groupInfo.someAverage(count, ORDER_MAX, from, end, long));
+  if (isFound) return runOf(found, count);
   const shorter =
     isData && isOptimized(state) && state.profile.triesShorter ? findShorter(state, first, sought, found) : undefined;
   if (shorter !== undefined) return shorter;
+  const { groups } = state.geometry;
   for (const criterion of ["free blocks", "any"] as const) {
     const free = criterion === "any" ? 1 : count;
-    if (search(state, groupsWith(state, { first, free, count: state.geometry.groups }), { wanted: count, criterion }, found))
-      break;
+    if (someGroup(state, first, groups, free, (group) => lookThrough(state, group, { wanted: count, criterion }, found))) break;
   }
   return found.count === 0 ? undefined : runOf(found, count);
 }
@@ -78,63 +81,53 @@ function isOptimized({ profile, geometry }: Ext4State): boolean {
   return profile.optimizesScan && geometry.groups >= OPTIMIZED_GROUPS;
 }
 
-/** Up to `count` groups from one on and around, of which those that have so many free blocks. */
-function* groupsWith(
-  state: Ext4State,
-  { first, free, count }: { first: number; free: number; count: number },
-): Generator<number> {
-  const { groups, geometry } = state;
+/** Looks at a group. @returns whether that is the end of the search */
+type Look = (group: number) => boolean;
+
+/** Looks at `count` groups from one on and around, at those that have so many free blocks. */
+function someGroup({ groups, geometry }: Ext4State, first: number, count: number, free: number, look: Look): boolean {
   const stop = first + count;
   const end = Math.min(stop, geometry.groups);
-  for (let group = groups.nextWith(free, first, end); group >= 0; group = groups.nextWith(free, group + 1, end)) yield group;
+  for (let group = groups.nextWith(free, first, end); group >= 0; group = groups.nextWith(free, group + 1, end))
+    if (look(group)) return true;
   const rest = stop - geometry.groups;
-  for (let group = groups.nextWith(free, 0, rest); group >= 0; group = groups.nextWith(free, group + 1, rest)) yield group;
+  for (let group = groups.nextWith(free, 0, rest); group >= 0; group = groups.nextWith(free, group + 1, rest))
+    if (look(group)) return true;
+  return false;
 }
 
-/**
- * The groups in which a search looks from one on: the next four where the disk turns, or all; then by the orders of a list, each time from there to the last
- * group, and then those before.
- */
-function* groupsBy(
-  state: Ext4State,
-  { first, free, orders }: { first: number; free: number; orders: readonly number[] },
-  list: (order: number, from: number, end: number) => Iterable<number>,
-): Generator<number> {
+/** How many groups a search asks one after another: the next four where a head has to move, all where it is not optimized. */
+function linearGroups(state: Ext4State): number {
+  if (!isOptimized(state)) return state.geometry.groups;
+  return state.device.rotational === false ? 0 : LINEAR_GROUPS;
+}
+
+function nextGroups(state: Ext4State, first: number, free: number, look: Look): boolean {
+  return someGroup(state, first, linearGroups(state), free, look);
+}
+
+/** The groups behind those go by their lists, first to the last group, and then those before. */
+function fromListed(state: Ext4State, first: number, some: (from: number, end: number) => boolean): boolean {
+  if (!isOptimized(state)) return false;
   const { groups } = state.geometry;
-  if (!isOptimized(state)) {
-    yield* groupsWith(state, { first, free, count: groups });
-    return;
-  }
-  const linear = state.device.rotational === false ? 0 : LINEAR_GROUPS;
-  yield* groupsWith(state, { first, free, count: linear });
-  const start = (first + linear) % groups;
-  for (const [from, end] of [
-    [start, groups],
-    [0, start],
-  ] as const)
-    for (const order of orders) yield* list(order, from, end);
-}
-
-function ordersFrom(order: number): number[] {
-  return Array.from({ length: ORDER_MAX + 1 - order }, (_, more) => order + more);
-}
-
-function averageGroups(state: Ext4State, first: number, wanted: number): Generator<number> {
-  const how = { first, free: wanted, orders: ordersFrom(averageOrder(wanted)) };
-  return groupsBy(state, how, (order, from, end) => state.groupInfo.withAverage(order, from, end));
+  const start = (first + linearGroups(state)) % groups;
+  return some(start, groups) || some(0, start);
 }
 
 /** A power of two of blocks (CR_POWER2_ALIGNED): a file's are not in the first group of a flex group, which is for directories. @returns the first block, or -1 */
 function findChunk(state: Ext4State, first: number, { count, isData }: Sought): number {
   const order = 31 - Math.clz32(count);
-  const how = { first, free: count, orders: ordersFrom(order) };
-  for (const group of groupsBy(state, how, (one, from, end) => state.groupInfo.withLongest(one, from, end))) {
-    if (isData && group % GROUPS_PER_FLEX === 0) continue;
+  let block = -1;
+  const look: Look = (group) => {
+    if (isData && group % GROUPS_PER_FLEX === 0) return false;
     // The first of the longest chunks, in a group that is free as a whole.
     const start = state.groups.isWhole(group) ? 0 : freeOf(state, group, (bits) => smallestChunk(bits, order));
-    if (start >= 0) return firstBlockOf(group) + start;
-  }
-  return -1;
+    if (start >= 0) block = firstBlockOf(group) + start;
+    return start >= 0;
+  };
+  if (nextGroups(state, first, count, look)) return block;
+  fromListed(state, first, (from, end) => state.groupInfo.someLongest(order, from, end, look));
+  return block;
 }
 
 /** Less than is wanted, from the longest power of two on, but what is needed (CR_BEST_AVAIL_LEN). */
@@ -142,37 +135,25 @@ function findShorter(state: Ext4State, first: number, { count, least }: Sought, 
   const longest = 31 - Math.clz32(count);
   let shortest = Math.max(0, longest - TRIM_ORDERS);
   if (1 << shortest < least) shortest = 32 - Math.clz32(least);
-  const orders: number[] = [];
-  for (let order = longest; order >= shortest; order--) orders.push(order);
-  const { groups } = state.geometry;
-  const start = (first + (state.device.rotational === false ? 0 : LINEAR_GROUPS)) % groups;
-  for (const [from, end] of [
-    [start, groups],
-    [0, start],
-  ] as const)
-    for (const order of orders) {
-      const wanted = 1 << order;
-      const listed = state.groupInfo.withAverage(averageOrder(wanted), from, end);
-      if (search(state, listed, { wanted, criterion: "average run" }, found)) return runOf(found, wanted);
+  let wanted = 0;
+  const look: Look = (group) => lookThrough(state, group, { wanted, criterion: "average run" }, found);
+  const isFound = fromListed(state, first, (from, end) => {
+    for (let order = longest; order >= shortest; order--) {
+      wanted = 1 << order;
+      if (state.groupInfo.someAverage(wanted, averageOrder(wanted), from, end, look)) return true;
     }
-  return undefined;
+    return false;
+  });
+  return isFound ? runOf(found, wanted) : undefined;
 }
 
-function search(
-  state: Ext4State,
-  groups: Iterable<number>,
-  how: { wanted: number; criterion: Criterion },
-  found: Found,
-): boolean {
+/** Looks for a piece in a group that fits the criterion. @returns whether the search is over */
+function lookThrough(state: Ext4State, group: number, how: { wanted: number; criterion: Criterion }, found: Found): boolean {
   const { wanted, criterion } = how;
-  for (const group of groups) {
-    const isOver = freeOf(state, group, (bits) => {
-      if (criterion === "average run" && bits.freeCount < wanted * runsIn(bits)) return false;
-      return scanGroup(group, bits, { wanted, skips: criterion === "average run" }, found);
-    });
-    if (isOver) return true;
-  }
-  return false;
+  return freeOf(state, group, (bits) => {
+    if (criterion === "average run" && bits.freeCount < wanted * runsIn(bits)) return false;
+    return scanGroup(group, bits, { wanted, skips: criterion === "average run" }, found);
+  });
 }
 
 /** bb_fragments. */

@@ -28,3 +28,28 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
       .join("  ");
   return [columns.map(({ heading }) => heading), ...rows].map(line).join("\n");
 }
+
+/** A property that `get` tells, and the column that it has where it is listed. */
+interface ShownProperty {
+  readonly property: string;
+  readonly column: Column;
+}
+
+/**
+ * A column of `zfs get` or `zpool get`: as wide as what can stand in it, of values as the columns of their properties.
+ * @param told - the properties that are asked for, and rows of name, property and value.
+ */
+export function columnOfGet(
+  name: string,
+  { properties, rows }: { readonly properties: readonly ShownProperty[]; readonly rows: readonly (readonly string[])[] },
+): Column {
+  const heading = name.toUpperCase();
+  const longest = (texts: readonly string[]): number => Math.max(heading.length, ...texts.map(({ length }) => length));
+  const fixed = (width: number): Column => ({ heading, width, isRight: false, grows: false });
+  if (name === "property") return fixed(longest(properties.map(({ property }) => property)));
+  if (name === "name") return fixed(longest(rows.map(([of = ""]) => of)));
+  if (name !== "value") return fixed(heading.length);
+  const growing = new Set(properties.filter(({ column }) => column.grows).map(({ property }) => property));
+  const values = rows.filter(([, property = ""]) => growing.has(property)).map(([, , value = ""]) => value);
+  return fixed(Math.max(longest(values), ...properties.map(({ column }) => column.width)));
+}

@@ -16,7 +16,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { poolValue } from "../../sim/cow/zfs/pool-properties.ts";
 import { roundedValue } from "../../sim/cow/zfs/properties.ts";
 import { findProperty, PROPERTIES } from "../../sim/cow/zfs/property-table.ts";
-import { type Column, table } from "./tool-table.ts";
+import { type Column, columnOfGet, table } from "./tool-table.ts";
 import { type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
 import type { ZfsMounts } from "./zfs-mounts.ts";
 
@@ -137,25 +137,6 @@ function kindOfSource(source: string): string {
   return source === "-" ? "none" : (source.split(" ", 1)[0] as string);
 }
 
-/** A column of `zfs get`. @param properties - those that are told, "name" not among them */
-function getColumn(
-  name: string,
-  properties: readonly string[],
-  rows: readonly (readonly string[])[],
-  isLiteral: boolean,
-): Column {
-  const heading = name.toUpperCase();
-  const longest = (texts: Iterable<string>): number => Math.max(heading.length, ...[...texts].map(({ length }) => length));
-  const fixed = (width: number): Column => ({ heading, width, isRight: false, grows: false });
-  if (name === "property") return fixed(longest(properties));
-  if (name === "name") return fixed(longest(rows.map(([dataset = ""]) => dataset)));
-  if (name !== "value") return fixed(heading.length);
-  const columns = properties.map((property) => columnFor(property, isLiteral));
-  const growing = new Set(properties.filter((_, at) => columns[at]?.grows === true));
-  const values = rows.filter(([, property = ""]) => growing.has(property)).map(([, , value = ""]) => value);
-  return fixed(Math.max(longest(values), ...columns.map(({ width }) => width)));
-}
-
 /** zfs get. */
 export function get(command: ShowCommand): ToolAnswer {
   const { pool, mounts, names, options } = command;
@@ -189,10 +170,11 @@ export function get(command: ShowCommand): ToolAnswer {
       });
     const rows = all.filter((row) => sources.includes(kindOfSource(row.at(-1) as string)));
     if (rows.length === 0) return "";
-    const properties = asked ?? [...new Set([...PROPERTIES.keys(), ...all.map(([, property = ""]) => property)])];
+    const listed = asked ?? [...new Set([...PROPERTIES.keys(), ...all.map(([, property = ""]) => property)])];
+    const properties = listed.map((property) => ({ property, column: columnFor(property, options.has("p")) }));
     return table(
       // As wide as for all that was looked at.
-      columns.map((column) => getColumn(column, properties, all, options.has("p"))),
+      columns.map((column) => columnOfGet(column, { properties, rows: all })),
       rows.map((row) => columns.map((column) => row[GET_COLUMNS.indexOf(column)] as string)),
       options.has("H"),
     );

@@ -5,7 +5,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { commandsOf } from "../../sim/cow/zfs/pool-notes.ts";
 import { findPoolProperty, poolProperties, poolValue, roundedPoolValue } from "../../sim/cow/zfs/pool-properties.ts";
 import type { Host } from "../../sim/host.ts";
-import { type Column, table } from "./tool-table.ts";
+import { type Column, columnOfGet, table } from "./tool-table.ts";
 import { type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
 
 /** How wide any rounded number is, and the word for a pool's health, which counts as one. */
@@ -87,33 +87,17 @@ export function get(host: Host, { names, options }: ToolWords): ToolAnswer {
     }),
   );
   if (rows.length === 0) return { out: "" };
-  const properties = asked ?? found.flatMap(poolProperties);
+  const properties = (asked ?? found.flatMap(poolProperties)).map((property) => ({
+    property,
+    column: columnFor(property, isLiteral),
+  }));
   return {
     out: table(
-      columns.map((column) => getColumn(column, properties, rows, isLiteral)),
+      columns.map((column) => columnOfGet(column, { properties, rows })),
       rows.map((row) => columns.map((column) => row[GET_COLUMNS.indexOf(column)] as string)),
       options.has("H"),
     ),
   };
-}
-
-function getColumn(
-  name: string,
-  properties: readonly string[],
-  rows: readonly (readonly string[])[],
-  isLiteral: boolean,
-): Column {
-  const heading = name.toUpperCase();
-  const longest = (texts: readonly string[]): number => Math.max(heading.length, ...texts.map(({ length }) => length));
-  const fixed = (width: number): Column => ({ heading, width, isRight: false, grows: false });
-  if (name === "property") return fixed(longest(properties));
-  if (name === "name") return fixed(longest(rows.map(([pool = ""]) => pool)));
-  if (name === "source") return fixed(heading.length);
-  // Of a feature the width is that of its name.
-  const columns = properties.map((property) => columnFor(property, isLiteral));
-  const growing = new Set(properties.filter((_, at) => columns[at]?.grows === true));
-  const values = rows.filter(([, property = ""]) => growing.has(property)).map(([, , value = ""]) => value);
-  return fixed(Math.max(longest(values), ...columns.map(({ width }) => width)));
 }
 
 /** A second as the history tells it where the clock shows UTC: "2026-11-28.12:25:42". */

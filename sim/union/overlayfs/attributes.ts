@@ -4,7 +4,7 @@
 import { EINVAL, ENODATA, ENOTSUP, EPERM, type Errno, isErrno } from "../../core/errno.ts";
 import type { InodeNumber } from "../../core/units.ts";
 import { PAGE_SIZE } from "../../vfs/address-space.ts";
-import type { AttributeChange, Attributes, FileSystem } from "../../vfs/filesystem.ts";
+import { type AttributeChange, type Attributes, type FileSystem, O_WRONLY } from "../../vfs/filesystem.ts";
 import { isBareNamespace } from "../../vfs/xattr.ts";
 import { HAS_ORIGIN, IS_DIRECTORY, IS_INDEXED, IS_METACOPY, IS_STACKED, type Node } from "../nodes.ts";
 import { copyUp } from "./copy-up.ts";
@@ -84,10 +84,21 @@ export function xinoOf({ devices, upper }: Overlay, numbered: FileSystem): numbe
 
 /** Copies up first, with all data even where a truncate follows. */
 export function setattr(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
+  if (change.size !== undefined) return setSize(overlay, node, change);
+  return copyUp(overlay, node, "attributes") ?? overlay.writable.fs.setattr(overlay.nodes.upperOf(node), change);
+}
+
+/** A file that is copied up to be cut is closed behind the cut: what is gone by then is not written back. */
+function setSize(overlay: Overlay, node: Node, change: AttributeChange): Errno | undefined {
   const { writable: upper, nodes } = overlay;
-  const failed =
-    copyUp(overlay, node, change.size === undefined ? "attributes" : "data") ?? upper.fs.setattr(nodes.upperOf(node), change);
-  if (change.size !== undefined && overlay.copiedToCut === node) endCopy(overlay, node);
+  overlay.cutsCopy = true;
+  const uncopied = copyUp(overlay, node, "data");
+  overlay.cutsCopy = false;
+  const failed = uncopied ?? upper.fs.setattr(nodes.upperOf(node), change);
+  const { copyFile } = overlay;
+  overlay.copyFile = undefined;
+  if (copyFile !== undefined) upper.fs.close(copyFile, O_WRONLY);
+  if (overlay.copiedToCut === node) endCopy(overlay, node);
   return failed;
 }
 

@@ -189,19 +189,21 @@ function copyByName(overlay: Overlay, upper: UpperLayer, source: Source, place: 
 
 /**
  * Everything of a copy but its name. The file through which it gets its data is closed behind all of that, since fput is put off to the end of the call;
- * where that call is to cut the copy, behind the cut (files.ts, `endCopy`).
+ * where that call is to cut the copy, behind the cut (files.ts, `endCopy`; attributes.ts, setattr).
  */
 function fill(overlay: Overlay, upper: UpperLayer, source: Source, inode: Inode): Errno | undefined {
   if (!source.withData && !source.metacopy) return fillBy(overlay, upper, source, inode);
-  return throughFile(upper, inode, (file) => fillBy(overlay, upper, source, inode, file));
+  return throughFile(overlay, inode, (file) => fillBy(overlay, upper, source, inode, file));
 }
 
 /** Opens a copy for what is to be done with its file. */
-function throughFile(upper: UpperLayer, inode: Inode, act: (file: FileHandle) => Errno | undefined): Errno | undefined {
-  const file = upper.fs.open(inode, O_WRONLY);
+function throughFile(overlay: Overlay, inode: Inode, act: (file: FileHandle) => Errno | undefined): Errno | undefined {
+  const { fs } = overlay.writable;
+  const file = fs.open(inode, O_WRONLY);
   if (isErrno(file)) return file;
   const failed = act(file);
-  upper.fs.close(file, O_WRONLY);
+  if (failed === undefined && overlay.cutsCopy && overlay.copyFile === undefined) overlay.copyFile = file;
+  else fs.close(file, O_WRONLY);
   return failed;
 }
 
@@ -246,7 +248,7 @@ function copyUpData(overlay: Overlay, upper: UpperLayer, node: Node, need: Need)
   const capability = size > 0 ? readXattr(upper.fs, inode, CAPABILITY) : ENODATA;
   if (isErrno(capability) && capability !== ENODATA && capability !== ENOTSUP) return capability;
   const failed =
-    throughFile(upper, inode, (file) => copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, { inode, file })) ??
+    throughFile(overlay, inode, (file) => copyFileData(overlay, upper, { lower: nodes.lowerOf(node), size }, { inode, file })) ??
     upper.fs.removexattr(inode, overlay.xattrs.metacopy);
   if (failed !== undefined) return failed;
   counters.copyUps += 1;

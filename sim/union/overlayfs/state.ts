@@ -11,7 +11,7 @@ import type { EventStream } from "../../core/events.ts";
 import type { OverlayProfile } from "../../core/kernel-profile.ts";
 import type { Name, NameTable } from "../../core/names.ts";
 import { type DeviceNumber, type InodeNumber, inodeNumber } from "../../core/units.ts";
-import { type Attributes, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
+import { type Attributes, type FileHandle, type FileSystem, type Inode, newAttributes } from "../../vfs/filesystem.ts";
 import { type LayerDirectory, WHITEOUT } from "../layer.ts";
 import type { LowerView } from "../lower-view.ts";
 import {
@@ -145,6 +145,10 @@ export class Overlay {
   };
   /** The file that an open copied up and has still to cut to nothing. */
   copiedToCut: Node = NO_NODE;
+  /** Whether the call cuts what it copies up: the file through which the copy is filled is closed behind the cut (fput is put off to the end of the call). */
+  cutsCopy = false;
+  /** That file, until then. */
+  copyFile: FileHandle | undefined;
   /** The whiteout that others are hard links to, by its name in work/. */
   spareWhiteout: Name | undefined;
   spareWhiteoutInode: Inode | undefined;

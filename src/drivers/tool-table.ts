@@ -35,14 +35,27 @@ interface ShownProperty {
   readonly column: Column;
 }
 
-/**
- * A column of `zfs get` or `zpool get`: as wide as what can stand in it, of values as the columns of their properties.
- * @param told - the properties that are asked for, and rows of name, property and value.
- */
-export function columnOfGet(
-  name: string,
-  { properties, rows }: { readonly properties: readonly ShownProperty[]; readonly rows: readonly (readonly string[])[] },
-): Column {
+/** What `zfs get` or `zpool get` has found. */
+interface Told {
+  /** The properties that are asked for. */
+  readonly properties: readonly ShownProperty[];
+  /** All that was looked at, which is how wide the columns are: name, property, value and what else there may be. */
+  readonly all: readonly (readonly string[])[];
+  /** Those of them that are told. */
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Writes what `zfs get` or `zpool get` tells. @param known - the columns that its rows have */
+export function tableOfGet(known: readonly string[], columns: readonly string[], told: Told, isScripted: boolean): string {
+  return table(
+    columns.map((column) => columnOfGet(column, told)),
+    told.rows.map((row) => columns.map((column) => row[known.indexOf(column)] as string)),
+    isScripted,
+  );
+}
+
+/** A column of it: as wide as what can stand in it, of values as the columns of their properties. */
+function columnOfGet(name: string, { properties, all: rows }: Told): Column {
   const heading = name.toUpperCase();
   const longest = (texts: readonly string[]): number => Math.max(heading.length, ...texts.map(({ length }) => length));
   const fixed = (width: number): Column => ({ heading, width, isRight: false, grows: false });

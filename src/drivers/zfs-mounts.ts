@@ -11,7 +11,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { propertyOf, settingOf } from "../../sim/cow/zfs/properties.ts";
 import type { Host } from "../../sim/host.ts";
 import type { Mount } from "../../sim/vfs/mount.ts";
-import { makeDirectories } from "./files.ts";
+import { isFilledDirectory, makeDirectories } from "./files.ts";
 
 /** Properties that are flags of a mount, with the words for on and off (zfs_add_options). */
 const FLAGS: readonly (readonly [property: string, on: string, off: string])[] = [
@@ -48,7 +48,7 @@ function optionsOf(pool: Pool, directory: Directory, first = ""): string {
   // strictatime would turn atime on.
   if (!given.includes("noatime")) add(["relatime", "strictatime"], value("relatime") === "on" ? "relatime" : "strictatime");
   for (const [name, on, off] of FLAGS) add([on, off], value(name) === "on" ? on : off);
-  return [...given, "zfsutil"].join();
+  return given.join();
 }
 
 export interface MountHow {
@@ -108,7 +108,7 @@ export class ZfsMounts {
 
   /** Where a filesystem would be mounted; undefined where mountpoint or canmount say nowhere (zfs_is_mountable). */
   #targetOf(directory: Directory): string | undefined {
-    const { value } = propertyOf(directory, "mountpoint", this.#pool.profile);
+    const value = this.#mountpointOf(directory);
     const can = value !== "none" && value !== "legacy" && this.#setting(directory, "canmount") !== "off";
     return can && this.#setting(directory, "zoned") !== "on" ? value : undefined;
   }
@@ -125,7 +125,7 @@ export class ZfsMounts {
 
   /** Why a filesystem that is named is not mounted (share_mount_one); undefined when it may be. */
   refusal(directory: Directory): string | undefined {
-    const { value } = propertyOf(directory, "mountpoint", this.#pool.profile);
+    const value = this.#mountpointOf(directory);
     const doing = `cannot mount '${directory.path}'`;
     if (value === "legacy") return `${doing}: legacy mountpoint\nuse mount(8) to mount this filesystem`;
     if (value === "none") return `${doing}: no mountpoint set`;
@@ -136,13 +136,13 @@ export class ZfsMounts {
   /** Why a filesystem that is named is not unmounted (unshare_unmount); undefined when it may be. */
   unmountRefusal(directory: Directory): string | undefined {
     const doing = `cannot unmount '${directory.path}'`;
-    if (propertyOf(directory, "mountpoint", this.#pool.profile).value === "legacy")
+    if (this.#mountpointOf(directory) === "legacy")
       return `${doing}: legacy mountpoint\nuse umount(8) to unmount this filesystem`;
     return this.placeOf(directory.head) === undefined ? `${doing}: not currently mounted` : undefined;
   }
 
-  #isLegacy(directory: Directory): boolean {
-    return propertyOf(directory, "mountpoint", this.#pool.profile).value === "legacy";
+  #mountpointOf(directory: Directory): string {
+    return propertyOf(directory, "mountpoint", this.#pool.profile).value;
   }
 
   #setting(directory: Directory, name: string): string {
@@ -160,15 +160,10 @@ export class ZfsMounts {
       if (failed !== undefined) return `cannot mount '${target}': failed to create mountpoint: ${failed.errno?.text}`;
     }
     const overlays = how.overlays === true || this.#setting(directory, "overlay") === "on";
-    if (!overlays && !this.#isEmpty(target)) return `cannot mount '${target}': directory is not empty`;
-    const options = optionsOf(this.#pool, directory, how.options);
+    if (!overlays && isFilledDirectory(task, target)) return `cannot mount '${target}': directory is not empty`;
+    const options = `${optionsOf(this.#pool, directory, how.options)},zfsutil`;
     const failed = this.#host.mount({ type: "zfs", source: head.path, target, options });
     return failed === undefined ? undefined : `cannot mount '${head.path}': ${mountFault(failed.errno)}`;
-  }
-
-  #isEmpty(path: string): boolean {
-    const found = this.#host.task.readdir(path);
-    return isErrno(found) || found.every(({ name }) => name === "." || name === "..");
   }
 
   /** Unmounts a filesystem where it is mounted (zfs_unmount). */
@@ -196,7 +191,7 @@ export class ZfsMounts {
    */
   begin(directory: Directory, all: boolean): ChangeList | string {
     const list = this.#affected(directory, all);
-    const { value } = propertyOf(directory, "mountpoint", this.#pool.profile);
+    const value = this.#mountpointOf(directory);
     const hadNone = value === "legacy" || value === "none";
     const own = this.#ownDirectory(directory);
     const mounted = new Set<Directory>();
@@ -208,7 +203,7 @@ export class ZfsMounts {
     };
     for (const one of [...list].reverse()) {
       // Of a name nobody asks who mounted it himself.
-      if (this.placeOf(one.head) === undefined || (all && this.#isLegacy(one))) continue;
+      if (this.placeOf(one.head) === undefined || (all && this.#mountpointOf(one) === "legacy")) continue;
       const wrong = this.unmount(one.head);
       if (wrong !== undefined) {
         finish();
@@ -233,8 +228,7 @@ export class ZfsMounts {
     const place = this.placeOf(directory.head);
     const isFlag = [...properties].some((name) => REMOUNTED.has(name));
     if (!isFlag || place === undefined || this.#targetOf(directory) === undefined) return undefined;
-    const options = optionsOf(this.#pool, directory).replace(/,zfsutil$/, "");
-    const failed = this.#host.remount(place, options);
+    const failed = this.#host.remount(place, optionsOf(this.#pool, directory));
     return failed === undefined ? undefined : `cannot mount '${directory.path}': ${mountFault(failed.errno)}`;
   }
 }

@@ -16,7 +16,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { poolValue } from "../../sim/cow/zfs/pool-properties.ts";
 import { roundedValue } from "../../sim/cow/zfs/properties.ts";
 import { findProperty, PROPERTIES } from "../../sim/cow/zfs/property-table.ts";
-import { type Column, columnOfGet, table } from "./tool-table.ts";
+import { type Column, table, tableOfGet } from "./tool-table.ts";
 import { type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
 import type { ZfsMounts } from "./zfs-mounts.ts";
 
@@ -172,11 +172,6 @@ export function get(command: ShowCommand): ToolAnswer {
     if (rows.length === 0) return "";
     const listed = asked ?? [...new Set([...PROPERTIES.keys(), ...all.map(([, property = ""]) => property)])];
     const properties = listed.map((property) => ({ property, column: columnFor(property, options.has("p")) }));
-    return table(
-      // As wide as for all that was looked at.
-      columns.map((column) => columnOfGet(column, { properties, rows: all })),
-      rows.map((row) => columns.map((column) => row[GET_COLUMNS.indexOf(column)] as string)),
-      options.has("H"),
-    );
+    return tableOfGet(GET_COLUMNS, columns, { properties, all, rows }, options.has("H"));
   });
 }

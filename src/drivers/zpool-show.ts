@@ -5,7 +5,7 @@ import type { Pool } from "../../sim/cow/zfs/pool.ts";
 import { commandsOf } from "../../sim/cow/zfs/pool-notes.ts";
 import { findPoolProperty, poolProperties, poolValue, roundedPoolValue } from "../../sim/cow/zfs/pool-properties.ts";
 import type { Host } from "../../sim/host.ts";
-import { type Column, columnOfGet, table } from "./tool-table.ts";
+import { type Column, table, tableOfGet } from "./tool-table.ts";
 import { type ToolAnswer, type ToolWords, usage } from "./tool-words.ts";
 
 /** How wide any rounded number is, and the word for a pool's health, which counts as one. */
@@ -91,13 +91,7 @@ export function get(host: Host, { names, options }: ToolWords): ToolAnswer {
     property,
     column: columnFor(property, isLiteral),
   }));
-  return {
-    out: table(
-      columns.map((column) => columnOfGet(column, { properties, rows })),
-      rows.map((row) => columns.map((column) => row[GET_COLUMNS.indexOf(column)] as string)),
-      options.has("H"),
-    ),
-  };
+  return { out: tableOfGet(GET_COLUMNS, columns, { properties, all: rows, rows }, options.has("H")) };
 }
 
 /** A second as the history tells it where the clock shows UTC: "2026-11-28.12:25:42". */

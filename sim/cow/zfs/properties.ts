@@ -53,10 +53,8 @@ function isPowerOf2(size: number): boolean {
   return size > 0 && 2 ** Math.round(Math.log2(size)) === size;
 }
 
-function keptNumber({ name, initial }: Property, word: string): Kept {
-  const isLimit = initial === NO_COUNT;
-  const canBeNone = isLimit || name === "quota" || name === "refquota" || name === "reservation" || name === "refreservation";
-  if (word === "none" && canBeNone) return { value: isLimit ? NO_COUNT : "0" };
+function keptNumber({ name, initial, values }: Property, word: string): Kept {
+  if (word === "none" && values.endsWith("| none")) return { value: initial === NO_COUNT ? NO_COUNT : "0" };
   const size = parseZfsSize(word);
   if (size === undefined) return { wrong: `bad numeric value '${word}'` };
   const isSize = isPowerOf2(size) && size >= RECORD_MIN && size <= RECORD_MAX;

@@ -8,6 +8,7 @@ import type { NewHasher } from "../archive/digest.ts";
 import { byBytes } from "../archive/export.ts";
 import { globExpression } from "../archive/glob.ts";
 import { DriverError, isDriverError } from "../drivers/driver.ts";
+import { sortedNames } from "../drivers/files.ts";
 import { scopedPath } from "../layers/scoped-path.ts";
 import type { CopySource } from "./build-context.ts";
 import { joinedSum } from "./tar-sum.ts";
@@ -36,10 +37,9 @@ export function walkTree(inside: Task, path: string, visit: (path: string) => vo
   visit(path);
   const of = newAttributes();
   if (isErrno(inside.lstat(path, of)) || (of.mode & S_IFMT) !== S_IFDIR) return;
-  const rows = inside.readdir(path);
-  if (isErrno(rows)) return;
-  for (const { name } of rows.sort((one, other) => byBytes(one.name, other.name)))
-    walkTree(inside, path === "/" ? `/${name}` : `${path}/${name}`, visit);
+  const names = sortedNames(inside, path);
+  if (isDriverError(names)) return;
+  for (const name of names) walkTree(inside, path === "/" ? `/${name}` : `${path}/${name}`, visit);
 }
 
 /** Finds what the words of an instruction name. */

@@ -8,13 +8,13 @@
  */
 import { Content } from "../../sim/core/content.ts";
 import { ENOTDIR, isErrno } from "../../sim/core/errno.ts";
-import { newAttributes, S_IFDIR, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
+import { newAttributes, S_IFMT, S_IFREG } from "../../sim/vfs/filesystem.ts";
 import type { Task } from "../../sim/vfs/task.ts";
 import { contentOf, exportTree, headerOf } from "../archive/export.ts";
 import { baseOf, folderOf } from "../archive/names.ts";
 import { readTar } from "../archive/tar-read.ts";
 import { DriverError, isDriverError, pathError } from "../drivers/driver.ts";
-import { exists } from "../drivers/files.ts";
+import { exists, isDirectory, stat } from "../drivers/files.ts";
 import { unpackInto } from "../drivers/layer-diff.ts";
 import { scopedPath } from "../layers/scoped-path.ts";
 import { tarWithin } from "./added-tar.ts";
@@ -144,13 +144,13 @@ function copyOne(copying: Copying, path: string, target: Target): DriverError | 
   if (isDriverError(from)) return from;
   if (isDriverError(to)) return new DriverError(to.message.replace("lstat /", `lstat ${target.root}/`));
   const file = join(source.root, from);
-  if (typeOf(copying, file) === S_IFDIR) return copyFolder(copying, { file, from, to }, target);
+  if (isFolder(copying, file)) return copyFolder(copying, { file, from, to }, target);
   const tar = order.verb === "ADD" ? tarWithin(copying.daemon.host.task, file) : undefined;
   if (tar !== undefined) {
     const made = makeOwned(copying, target.root, to, ROOT);
     return made ?? unpacked(copying, join(target.root, to), tar);
   }
-  const into = target.path.endsWith("/") || typeOf(copying, join(target.root, to)) === S_IFDIR;
+  const into = target.path.endsWith("/") || isFolder(copying, join(target.root, to));
   return copyFile(copying, file, into ? `${to === "/" ? "" : to}/${baseOf(path)}` : to, target);
 }
 
@@ -158,10 +158,10 @@ function join(root: string, path: string): string {
   return path === "/" ? root : root + path;
 }
 
-/** The type of what stands at a path of the host; undefined where nothing does. */
-function typeOf({ daemon }: Copying, path: string): number | undefined {
-  const of = newAttributes();
-  return isErrno(daemon.host.task.stat(path, of)) ? undefined : of.mode & S_IFMT;
+/** Whether a folder stands at a path of the host. */
+function isFolder({ daemon }: Copying, path: string): boolean {
+  const of = stat(daemon.host.task, path);
+  return !isDriverError(of) && isDirectory(of);
 }
 
 /** MkdirAllAndChownNew: missing folders with mode 0755, the new ones owned. */
@@ -170,9 +170,9 @@ function makeOwned({ daemon }: Copying, root: string, path: string, owner: Ids |
   const missing: string[] = [];
   for (let at = path; at !== "/" && !exists(task, root + at); at = folderOf(at)) missing.push(root + at);
   if (missing.length === 0) {
-    const of = newAttributes();
     const stands = join(root, path);
-    return isErrno(task.stat(stands, of)) || (of.mode & S_IFMT) === S_IFDIR ? undefined : pathError("mkdir", stands, ENOTDIR);
+    const of = stat(task, stands);
+    return isDriverError(of) || isDirectory(of) ? undefined : pathError("mkdir", stands, ENOTDIR);
   }
   for (const folder of missing.reverse()) {
     const errno = task.mkdir(folder, 0o755);
@@ -195,7 +195,7 @@ function copyFolder(
   target: Target,
 ): DriverError | undefined {
   const folder = join(target.root, to);
-  const wasThere = typeOf(copying, folder) === S_IFDIR;
+  const wasThere = isFolder(copying, folder);
   const failed =
     makeOwned(copying, target.root, to, ROOT) ?? unpacked(copying, folder, exportTree(copying.daemon.host.task, file, "plain"));
   if (failed !== undefined) return new DriverError(`failed to copy directory: ${failed.message}`);

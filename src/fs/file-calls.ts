@@ -3,9 +3,10 @@
  */
 import { Buffer } from "node:buffer";
 import { Content } from "../../sim/core/content.ts";
-import { EINVAL, isErrno } from "../../sim/core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../../sim/core/errno.ts";
+import type { Attributes } from "../../sim/vfs/filesystem.ts";
 import { rangeError, systemError, typeError, valueError } from "./errors.ts";
-import { type Kernel, timeOf } from "./kernel.ts";
+import { type Kernel, setTimes } from "./kernel.ts";
 import { type Form, freeOperation, type OperationTable, operation } from "./operation.ts";
 import {
   bytesOf,
@@ -173,16 +174,6 @@ function lengthOf(value: unknown): number {
   return value === undefined ? 0 : Math.max(0, integer(value, "len"));
 }
 
-/** futimens(2) by the path of what is open, which utimensat with AT_EMPTY_PATH is. */
-function setTimes(kernel: Kernel, file: number, times: readonly [number | "now", number | "now"]): void {
-  const [first, second] = [timeOf(times[0]), timeOf(times[1])];
-  if (first !== undefined && second !== undefined) kernel.done(kernel.task.futimens(file, first, second), "futime");
-  else {
-    kernel.done(kernel.task.fstat(file, kernel.attributes), "futime");
-    kernel.done(EINVAL, "futime");
-  }
-}
-
 /** Opens; @returns the descriptor. */
 export function openPath(kernel: Kernel, name: string, flags: number, mode: number): number {
   return kernel.done(kernel.task.open(name, flags, mode), "open", name);
@@ -228,7 +219,13 @@ export const FILE_CALLS: OperationTable = {
   fchown: operation([nativeFd, ownerNamed("uid"), ownerNamed("gid")], (kernel, file, uid, gid) =>
     kernel.done(kernel.task.fchown(file, uid, gid), "fchown"),
   ),
-  futimes: operation([nativeFd, secondsNamed("atime"), secondsNamed("mtime")], (kernel, file, atime, mtime) =>
-    setTimes(kernel, file, [atime, mtime]),
-  ),
+  // By the path of what is open, which utimensat with AT_EMPTY_PATH is.
+  futimes: operation([nativeFd, secondsNamed("atime"), secondsNamed("mtime")], (kernel, file, ...times) => {
+    const { task, attributes } = kernel;
+    const find = (): Attributes | Errno => task.fstat(file, attributes);
+    kernel.done(
+      setTimes(times, find, (atime, mtime) => task.futimens(file, atime, mtime)),
+      "futime",
+    );
+  }),
 };

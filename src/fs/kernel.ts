@@ -5,7 +5,7 @@
  * process, so that programs that ask `if (fd)` find what they expect.
  */
 import { type Time, time } from "../../sim/core/clock.ts";
-import { type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EINVAL, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { Random } from "../../sim/core/random.ts";
 import { nanoseconds } from "../../sim/core/units.ts";
 import { type Attributes, newAttributes, O_PATH } from "../../sim/vfs/filesystem.ts";
@@ -94,4 +94,16 @@ export function timeOf(seconds: number | "now"): Time | "NOW" | undefined {
   if (!(Math.abs(seconds) < BEYOND_TIME)) return undefined;
   const whole = Math.floor(seconds);
   return time(whole, Math.floor((seconds - whole) * 1e6) * 1000);
+}
+
+/** Sets two times. What is none, as of an invalid Date, is EINVAL once the file has been found, as for utimensat(2). */
+export function setTimes(
+  [first, second]: readonly [number | "now", number | "now"],
+  find: () => Attributes | Errno,
+  set: (atime: Time | "NOW", mtime: Time | "NOW") => Errno | undefined,
+): Errno | undefined {
+  const [atime, mtime] = [timeOf(first), timeOf(second)];
+  if (atime !== undefined && mtime !== undefined) return set(atime, mtime);
+  const found = find();
+  return isErrno(found) ? found : EINVAL;
 }

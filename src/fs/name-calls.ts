@@ -2,10 +2,10 @@
  * Operations on names and attributes.
  */
 import { posix } from "node:path";
-import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
+import { EEXIST, ELOOP, ENOENT, ENOTDIR, type Errno, isErrno } from "../../sim/core/errno.ts";
 import { type Attributes, S_IFDIR, S_IFLNK, S_IFMT } from "../../sim/vfs/filesystem.ts";
 import { codedError, systemError } from "./errors.ts";
-import { type Kernel, timeOf } from "./kernel.ts";
+import { type Kernel, setTimes } from "./kernel.ts";
 import { formOperation, freeOperation, type Operation, type OperationTable, operation } from "./operation.ts";
 import {
   bits,
@@ -174,17 +174,17 @@ function nativeRealpath(kernel: Kernel, name: string): string {
 const times = [secondsNamed(), secondsNamed()] as const;
 type Moment = number | "now";
 
-/** utimensat(2). What is no time, as of an invalid Date, is refused once the name has been found. */
-function setTimes(call: "utime" | "lutime"): Operation {
+/** utimensat(2). */
+function utimes(call: "utime" | "lutime"): Operation {
   const isLink = call === "lutime";
-  return operation([path, ...times], (kernel, name, atime: Moment, mtime: Moment) => {
-    const [first, second] = [timeOf(atime), timeOf(mtime)];
+  return operation([path, ...times], (kernel, name, ...moments: readonly [Moment, Moment]) => {
     const { task, attributes } = kernel;
-    if (first !== undefined && second !== undefined) kernel.done(task.utimens(name, first, second, isLink), call, name);
-    else {
-      kernel.done(isLink ? task.lstat(name, attributes) : task.stat(name, attributes), call, name);
-      kernel.done(EINVAL, call, name);
-    }
+    const find = (): Attributes | Errno => (isLink ? task.lstat(name, attributes) : task.stat(name, attributes));
+    kernel.done(
+      setTimes(moments, find, (atime, mtime) => task.utimens(name, atime, mtime, isLink)),
+      call,
+      name,
+    );
   });
 }
 const owners = [ownerNamed("uid"), ownerNamed("gid")] as const;
@@ -203,8 +203,8 @@ export const NAME_CALLS: OperationTable = {
   lchown: operation([path, ...owners], (kernel, name, uid, gid) =>
     kernel.done(kernel.task.lchown(name, uid, gid), "lchown", name),
   ),
-  utimes: setTimes("utime"),
-  lutimes: setTimes("lutime"),
+  utimes: utimes("utime"),
+  lutimes: utimes("lutime"),
   link: operation([pathNamed("existingPath"), pathNamed("newPath")], (kernel, name, to) =>
     kernel.done(kernel.task.link(name, to), "link", name, to),
   ),

@@ -123,6 +123,7 @@ export async function cutProgram(program: CutProgram, options: CutProgramOptions
       if (kept.image !== undefined && seen.has(image)) continue;
       seen.add(image);
       cuts += 1;
+      // Also of a cut that is passed over: what one by chance keeps is drawn here, and the next goes on behind it.
       const disk = history.imageAfterCommands(count, kept.choice);
       if (only !== undefined && only !== cuts) continue;
       try {
